@@ -1,0 +1,134 @@
+"""What `torch.cuda` says inside the scope: the answers of a machine with one GPU of the chosen profile.
+
+Code asks before it chooses a path; every question of code outside torch is listed with its answer. Waiting for the
+device is counted, and what cannot be counted here (graphs, compiled code) is refused or named.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from types import ModuleType
+from typing import Any, NoReturn
+from unittest.mock import patch
+
+import torch
+
+from vlbench.counting_device.scope import Scope
+from vlbench.counting_device.streams import Event, Stream, stream_context
+from vlbench.counting_device.where import asked_by_torch
+from vlbench.errors import UsageError
+
+
+@contextmanager
+def cuda_answers(scope: Scope) -> Iterator[None]:
+    """Within this block `torch.cuda` and `torch.accelerator` answer for the scope's profile."""
+    with ExitStack() as patches:
+        for module, name, value in _replacements(scope):
+            if hasattr(module, name):
+                patches.enter_context(patch.object(module, name, value))
+        yield
+
+
+def _replacements(scope: Scope) -> Iterator[tuple[ModuleType, str, Any]]:
+    cuda, accelerator = torch.cuda, torch.accelerator
+    memory, profile = scope.memory, scope.profile
+    answers: list[tuple[ModuleType, str, Callable[..., Any]]] = [
+        (cuda, "is_available", lambda: True),
+        (cuda, "device_count", lambda: 1),
+        (cuda, "current_device", lambda: 0),
+        (cuda, "get_device_capability", lambda device=None: profile.capability),
+        (cuda, "get_device_name", lambda device=None: profile.name),
+        (cuda, "get_device_properties", lambda device=None: profile),
+        (cuda, "get_arch_list", lambda: [f"sm_{profile.major}{profile.minor}"]),
+        (cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or profile.major >= 8),
+        (cuda, "is_tf32_supported", lambda: profile.major >= 8),
+        (cuda, "memory_allocated", lambda device=None: memory.live_bytes),
+        (cuda, "mem_get_info", lambda device=None: (profile.total_memory - memory.live_bytes, profile.total_memory)),
+        (torch.backends.cuda, "is_built", lambda: True),
+        (accelerator, "is_available", lambda: True),
+        (accelerator, "device_count", lambda: 1),
+        (accelerator, "current_accelerator", lambda check_available=False: torch.device("cuda")),
+        (accelerator, "current_device_index", lambda: 0),
+    ]
+    for module, name, answer in answers:
+        yield module, name, _listed(scope, f"{module.__name__}.{name}", answer)
+    yield cuda, "is_initialized", _initialized(scope, cuda.is_initialized)
+
+    def nothing(*args: Any, **kwargs: Any) -> None:
+        return None
+
+    for name in ("_lazy_init", "init", "set_device", "empty_cache", "reset_peak_memory_stats", "set_stream"):
+        yield cuda, name, nothing
+    stream = Stream()
+    for name in ("current_stream", "default_stream"):
+        yield cuda, name, lambda device=None: stream
+    yield cuda, "Stream", Stream
+    yield cuda, "Event", Event
+    yield cuda, "stream", stream_context
+
+    def synchronize(device: Any = None) -> None:
+        scope.transfer("synchronize", "torch.cuda.synchronize")
+
+    yield cuda, "synchronize", synchronize
+    yield accelerator, "synchronize", synchronize
+    yield cuda, "CUDAGraph", _no_graphs
+    yield cuda, "graph", _no_graphs
+    yield from _eager(scope)
+
+
+def _listed(scope: Scope, name: str, answer: Callable[..., Any]) -> Callable[..., Any]:
+    def answered(*args: Any, **kwargs: Any) -> Any:
+        given = answer(*args, **kwargs)
+        if not asked_by_torch(1):
+            scope.question(f"{name}()", given)
+        return given
+
+    return answered
+
+
+def _initialized(scope: Scope, truth: Callable[[], bool]) -> Callable[[], bool]:
+    """Torch itself must not believe it: it would go on to seed generators that a build without CUDA lacks."""
+
+    def is_initialized() -> bool:
+        if asked_by_torch(1):
+            return truth()
+        scope.question("torch.cuda.is_initialized()", True)
+        return True
+
+    return is_initialized
+
+
+def _no_graphs(*args: Any, **kwargs: Any) -> NoReturn:
+    raise UsageError(
+        "CUDA graphs cannot be captured on the counting device; put the replay behind an operator of your own "
+        "(torch.library) and declare that operator."
+    )
+
+
+def _eager(scope: Scope) -> Iterator[tuple[ModuleType, str, Any]]:
+    """Compiled code runs eagerly, and the report says that its kernels are not measured."""
+    sentence = "torch.compile: ran eagerly, so the kernels that compiling would fuse are counted one by one"
+
+    def compile(model: Any = None, **kwargs: Any) -> Any:
+        if model is None:
+            return lambda later: compile(later, **kwargs)
+        scope.not_measured(sentence)
+        return model
+
+    yield torch, "compile", compile
+    dynamo = sys.modules.get("torch._dynamo.eval_frame")
+    if dynamo is None:
+        return
+    choose = dynamo._callback_from_stance
+
+    def no_callback(callback: Any, *args: Any) -> Any:
+        if not callable(callback):  # torch._dynamo.disable and the like
+            return choose(callback, *args)
+        scope.not_measured(sentence)  # a function compiled before the scope was opened
+        return None
+
+    yield dynamo, "_callback_from_stance", no_callback
+
+

@@ -1,0 +1,96 @@
+"""What was counted: frozen, typed, and the same on every machine that runs the same code on the same torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, computed_field
+
+Event = Literal["read-back", "upload", "implicit upload", "synchronize"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Tally(_Frozen):
+    """Counts over a forward or over one of its stages. Bytes of copies are those that cross the bus."""
+
+    device_operations: int = 0
+    """Operations that ask the GPU for work, as a model: an operation may be several kernels, or one memcpy."""
+    attention_calls: int = 0
+    host_syncs: int = 0
+    """How often the host waits for the device: read-backs, blocking copies and explicit synchronisation."""
+    read_backs: int = 0
+    read_back_bytes: int = 0
+    uploads: int = 0
+    upload_bytes: int = 0
+    pinned_uploads: int = 0
+    """How many of the uploads start from pinned memory."""
+    implicit_uploads: int = 0
+    """Uploads that nobody wrote down, such as a host index into a device tensor."""
+    implicit_upload_bytes: int = 0
+    allocations: int = 0
+    allocated_bytes: int = 0
+
+
+class Cause(_Frozen):
+    """A line of code that makes the host wait or copies between host and device."""
+
+    event: Event
+    operation: str
+    stage: str
+    """The innermost stage it happened in, "" outside of all."""
+    where: str
+    """`file:line: source text` of the innermost frame outside torch."""
+    blocking: bool
+    pinned: bool
+    times: int
+    bytes: int
+
+
+class Question(_Frozen):
+    """What code asked about the GPU before it chose a path, and what it was told."""
+
+    question: str
+    answer: str
+    where: str
+    times: int
+
+
+class Key(_Frozen):
+    """Counts compare only where all of this is equal."""
+
+    mode: Literal["shadow", "ghost"]
+    profile: str
+    dtype: str
+    """Floating dtypes of the matrix products, convolutions and attention, joined by "+"."""
+    attention_backend: str
+    """Backends that the attention calls would take on this profile, joined by "+"."""
+    torch_version: str
+
+
+class Counts(_Frozen):
+    """All that one `count()` block asked of the device. `model_dump(mode="json")` gives plain JSON."""
+
+    key: Key
+    total: Tally
+    stages: dict[str, Tally]
+    """By innermost stage, "" for what lies outside of all stages; they add up to `total`."""
+    live_bytes_before: int
+    peak_live_bytes: int
+    """Most bytes alive at once, weights and inputs included; what kernels allocate inside themselves is not."""
+    operations: dict[str, int]
+    """Device operations by name; they add up to `total.device_operations`."""
+    causes: tuple[Cause, ...]
+    questions: tuple[Question, ...]
+    unknown: dict[str, int]
+    """Operations without an entry or a declaration, by name: counted as one operation each, which may be wrong."""
+    not_measured: tuple[str, ...]
+    """What ran but cannot be counted here, one sentence each."""
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def complete(self) -> bool:
+        """Whether these counts can be gated on: nothing unknown, nothing left unmeasured."""
+        return not self.unknown and not self.not_measured

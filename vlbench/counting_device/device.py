@@ -1,0 +1,163 @@
+"""A device that says it is CUDA and counts what a GPU would be asked to do."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TypeVar
+from unittest.mock import patch
+
+import torch
+from torch import Tensor, nn
+
+from vlbench.counting_device import indexing, opaque, transfers  # noqa: F401  # they register their operations
+from vlbench.counting_device.answers import cuda_answers
+from vlbench.counting_device.attention import whole_on_cuda
+from vlbench.counting_device.counter import Counter, questions
+from vlbench.counting_device.counts import Counts, Question
+from vlbench.counting_device.evaluate import shapes_of_floats
+from vlbench.counting_device.guard import cuda_device_guard
+from vlbench.counting_device.interpret import CountingMode, to_device
+from vlbench.counting_device.profiles import profile as find_profile
+from vlbench.counting_device.scope import Mode, Scope, install
+from vlbench.counting_device.tensor import CUDA, DeviceTensor
+from vlbench.errors import UsageError
+
+_Module = TypeVar("_Module", bound=nn.Module)
+
+
+class CountingDevice:
+    """Open it with `with`; inside, "cuda" is this device, in this thread and in threads started inside.
+
+    mode: "shadow" computes every operation on the CPU, with the bits of a plain CPU run; "ghost" computes integers
+    and booleans and knows only the shapes of floats, so a tower of any size is counted without its weights.
+    profile: the GPU it claims to be, such as "sm_90" (see `profiles`).
+
+        with CountingDevice("ghost", "sm_90") as device:
+            tower = device.build(lambda: make_tower())
+            pixels, grid = device.pixels((1296, 1176), torch.bfloat16), device.upload(grid_thw)
+            with device.count() as counter:
+                tower(pixels, grid)
+        counter.report.total.host_syncs
+
+    One at a time in a process: torch has one set of hooks. All of them are taken back at the end of the block.
+    """
+
+    def __init__(self, mode: Mode = "ghost", profile: str = "sm_90") -> None:
+        if mode not in ("shadow", "ghost"):
+            raise UsageError(f"mode {mode!r} of the counting device does not exist; choose 'shadow' or 'ghost'.")
+        self.mode: Mode = mode
+        self.profile = profile
+        self._scope = Scope(mode, find_profile(profile))
+        self._hooks = ExitStack()
+
+    def __enter__(self) -> CountingDevice:
+        install(self._scope)
+        with ExitStack() as hooks:
+            hooks.callback(install, None)
+            hooks.enter_context(cuda_device_guard())
+            hooks.enter_context(cuda_answers(self._scope))
+            hooks.enter_context(whole_on_cuda())
+            hooks.enter_context(_host_data_first())
+            hooks.enter_context(_also_in_new_threads())
+            hooks.enter_context(CountingMode())
+            self._hooks = hooks.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._hooks.close()
+
+    # Putting things on the device: not counted ---------------------------------------------------------------------
+
+    def build(self, make: Callable[[], _Module]) -> _Module:
+        """The module that `make` returns, on the device, for inference.
+
+        In ghost mode it is made on the device from the start, so its weights never take memory; in shadow mode it is
+        made on the CPU, as without the counting device, and moved.
+        """
+        if self.mode == "shadow":
+            return make().to(CUDA).eval()
+        with CUDA:
+            module = make()
+        return module.to(CUDA).eval()
+
+    def upload(self, tensor: Tensor) -> Tensor:
+        """A copy of a host tensor on the device."""
+        if isinstance(tensor, DeviceTensor):
+            return tensor
+        host = tensor.detach().clone()
+        return to_device(self._scope, shapes_of_floats(host) if self._scope.ghost else host)
+
+    def download(self, tensor: Tensor) -> Tensor:
+        """A copy of a device tensor on the host; in ghost mode a float comes back as a meta tensor."""
+        return tensor.host.clone() if isinstance(tensor, DeviceTensor) else tensor
+
+    def pixels(self, shape: tuple[int, ...], dtype: torch.dtype, *, seed: int = 0) -> Tensor:
+        """Standard normal input on the device; without values, whatever its size, in ghost mode."""
+        if self._scope.ghost:
+            return to_device(self._scope, torch.empty(shape, dtype=dtype, device="meta"))
+        generator = torch.Generator().manual_seed(seed)
+        return self.upload(torch.randn(shape, generator=generator).to(dtype))
+
+    # Counting ------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def count(self) -> Iterator[Counter]:
+        """Count what the block asks of the device; the counter's `report` is there when the block has ended."""
+        if self._scope.counter is not None:
+            raise UsageError("count() is running already on this counting device; end that block first.")
+        counter = self._scope.counter = Counter(self._scope.memory.live_bytes)
+        try:
+            yield counter
+        finally:
+            self._scope.counter = None
+            counter.close(self.mode, self.profile, torch.__version__)
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """All that was asked about the GPU since the device was opened, also while building."""
+        return questions(self._scope.questions)
+
+
+@contextmanager
+def _host_data_first() -> Iterator[None]:
+    """Make `torch.tensor(data, device="cuda")` build on the host and then upload, so that the upload is seen."""
+    before = torch._C._only_lift_cpu_tensors()
+    torch._C._set_only_lift_cpu_tensors(True)
+    try:
+        yield
+    finally:
+        torch._C._set_only_lift_cpu_tensors(before)
+
+
+@contextmanager
+def _also_in_new_threads() -> Iterator[None]:
+    run = threading.Thread.run
+
+    def counted(thread: threading.Thread) -> None:
+        with CountingMode():
+            run(thread)
+
+    with patch.object(threading.Thread, "run", counted):
+        yield
+
+
+def run_counted(
+    make: Callable[[], _Module],
+    call: Callable[[_Module, CountingDevice], object],
+    *,
+    mode: Mode = "ghost",
+    profile: str = "sm_90",
+    warm_up: int = 0,
+) -> Counts:
+    """Counts of one `call(module, device)` after `warm_up` uncounted ones, in inference mode."""
+    with CountingDevice(mode, profile) as device, torch.inference_mode():
+        module = device.build(make)
+        for _ in range(warm_up):
+            call(module, device)
+        with device.count() as counter:
+            call(module, device)
+    return counter.report
+
+

@@ -1,0 +1,134 @@
+"""Carries out an operation on the host tensors behind device tensors: for real (shadow) or by shape (ghost).
+
+In ghost mode integers and booleans are real, because the control flow of a vision tower depends on nothing else, and
+floats are meta tensors. An operation on known values only is computed; one with a ghost among its operands is given
+to torch's meta kernels. Integers that come out of such an operation are ghosts too, and so are integers it writes to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._ops import OpOverload
+
+from vlbench.counting_device.facts import facts
+from vlbench.counting_device.scope import Scope
+from vlbench.counting_device.tensor import DeviceTensor
+from vlbench.counting_device.where import cause_line
+from vlbench.errors import UsageError
+
+META, CPU = torch.device("meta"), torch.device("cpu")
+
+
+class GhostValueError(UsageError):
+    """Code under test wants a value that ghost mode does not have."""
+
+
+def no_value(operation: str) -> GhostValueError:
+    return GhostValueError(
+        f"{operation} at {cause_line()} needs a value that follows from floats, and ghost mode has only their "
+        "shapes; count with mode='shadow' (a narrow model) or keep that value on the host."
+    )
+
+
+def is_ghost(scope: Scope, value: Any) -> bool:
+    """Whether `value` is a device tensor without values."""
+    return scope.ghost and isinstance(value, DeviceTensor) and value.host.device.type == "meta"
+
+
+def evaluate(scope: Scope, func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The result of `func`, as host tensors. Operands written in place come back as the tensors behind them."""
+    kwargs = {key: value for key, value in kwargs.items() if key != "pin_memory"}
+    if not scope.ghost:
+        return _on(CPU, func, args, kwargs, lambda tensor: tensor)
+    if _any(args, kwargs, lambda value: is_ghost(scope, value)):
+        return _as_ghosts(scope, func, args, kwargs)
+    if facts(func).factory and not _all_integers(_as_ghosts(scope, func, args, kwargs)):
+        return _as_ghosts(scope, func, args, kwargs)  # never make floats for real, they may be as large as a model
+    result = _on(CPU, func, args, kwargs, lambda tensor: tensor)
+    return shapes_of_floats(result)
+
+
+def shapes_of_floats(result: Any) -> Any:
+    """Floats as meta tensors, the rest as it is."""
+    return mapped(result, lambda tensor: tensor if _is_integer(tensor) else to_meta(tensor))
+
+
+def shapes_only(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Device operands of an operation whose result is on the host, such as `torch.zeros_like(x, device="cpu")`."""
+    return mapped(args, host_of)  # type: ignore[no-any-return]
+
+
+def host_of(tensor: Tensor) -> Tensor:
+    return tensor.host if isinstance(tensor, DeviceTensor) else tensor
+
+
+def to_meta(tensor: Tensor) -> Tensor:
+    if tensor.device.type == "meta":
+        return tensor
+    return torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device=META)
+
+
+def _as_ghosts(scope: Scope, func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    known = facts(func)
+    if known.needs_values and kwargs.get("output_size") is None:
+        raise no_value(known.name)
+    for key in known.writes:  # what is written from ghosts is no longer known, nor are its views
+        target = kwargs.get(key) if isinstance(key, str) else args[key] if key < len(args) else None
+        for tensor in target if isinstance(target, (list, tuple)) else (target,):
+            if isinstance(tensor, DeviceTensor):
+                tensor.block.known = False
+    try:
+        return _on(META, func, args, kwargs, to_meta)
+    except NotImplementedError as error:
+        raise UsageError(
+            f"{known.name} at {cause_line()} has no shape rule in torch {torch.__version__}; declare one with "
+            f'counting_device.declare("{known.name}", lambda ...: torch.empty_like(...)) or count with mode="shadow".'
+        ) from error
+
+
+def _on(
+    device: torch.device,
+    func: OpOverload[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    convert: Callable[[Tensor], Tensor],
+) -> Any:
+    def host(tensor: Tensor) -> Tensor:
+        return convert(host_of(tensor))
+
+    if kwargs.get("device") is not None:
+        kwargs = {**kwargs, "device": device}
+    return func(*mapped(args, host), **mapped(kwargs, host))
+
+
+def mapped(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
+    """`value` with `function` applied to every tensor in it, through lists, tuples and dicts."""
+    if isinstance(value, Tensor):
+        return function(value)
+    if isinstance(value, dict):
+        return {key: mapped(item, function) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        items = [mapped(item, function) for item in value]
+        return items if isinstance(value, list) else tuple(items)
+    return value
+
+
+def _any(args: tuple[Any, ...], kwargs: dict[str, Any], test: Callable[[Any], bool]) -> bool:
+    return any(
+        _any(tuple(value), {}, test) if isinstance(value, (list, tuple)) else test(value)
+        for value in (*args, *kwargs.values())
+    )
+
+
+def _is_integer(tensor: Tensor) -> bool:
+    return not (tensor.is_floating_point() or tensor.is_complex())
+
+
+def _all_integers(result: Any) -> bool:
+    if isinstance(result, Tensor):
+        return _is_integer(result)
+    return all(_all_integers(item) for item in result) if isinstance(result, (list, tuple)) else True

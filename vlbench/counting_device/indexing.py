@@ -1,0 +1,132 @@
+"""Indexing on the device: masks are counted on the host, host indices are uploaded, and no code says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vlbench.counting_device.evaluate import is_ghost, no_value
+from vlbench.counting_device.interpret import Operation, carry_out, handles, run_on_device, to_device
+from vlbench.counting_device.operations import MASK_SYNC, MASKED_FILL_SYNC, SYNCS
+from vlbench.counting_device.scope import Scope
+from vlbench.counting_device.tensor import DeviceTensor
+
+Index = Tensor | None
+
+
+@handles("aten::index.Tensor")
+def index(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """x[indices]: one read-back for each device mask, one blocking upload for each host index."""
+    source, indices = args
+    if not isinstance(source, DeviceTensor):
+        return _on_host(func, args, kwargs, indices)
+    indices = _on_device(scope, func.name(), indices)
+    return run_on_device(scope, func, (source, _sized(scope, source, indices)), kwargs)
+
+
+@handles("aten::index_put_", "aten::_index_put_impl_", "aten::index_put")
+def index_put(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """x[indices] = values. One device mask and a host scalar are a masked fill, which needs nothing on the host.
+
+    Source: aten/src/ATen/native/TensorAdvancedIndexing.cpp, canDispatchToMaskedFill.
+    """
+    target, indices, values = args[:3]
+    accumulate = bool(args[3] if len(args) > 3 else kwargs.get("accumulate", False))
+    if not isinstance(target, DeviceTensor):
+        return _on_host(func, args, kwargs, [*indices, values])
+    given = [item for item in indices if item is not None]
+    scalar = not isinstance(values, DeviceTensor) and values.numel() == 1
+    fills = scalar and not accumulate and len(given) == 1 and _is_device_mask(given[0])
+    if not fills:
+        indices = _on_device(scope, func.name(), indices)
+        if not isinstance(values, DeviceTensor):
+            if values.dim() > 0:
+                raise RuntimeError(
+                    f"Expected all tensors to be on the same device, but the values of {func.name()} are on the host"
+                )
+            values = _uploaded(scope, func.name(), values)
+    return run_on_device(scope, func, (target, _sized(scope, target, indices), values, *args[3:]), kwargs)
+
+
+@handles("aten::masked_fill.Tensor", "aten::masked_fill_.Tensor")
+def masked_fill(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """x.masked_fill(mask, value): a value on the device is read back, one on the host is not."""
+    if isinstance(args[2], DeviceTensor):
+        for _ in range(MASKED_FILL_SYNC.read_backs):
+            scope.transfer("read-back", func.name(), args[2].element_size())
+    return carry_out(scope, func, args, kwargs)
+
+
+@handles("aten::masked_select")
+def masked_select(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """x.masked_select(mask): where only the floats are ghosts, the mask still tells how many there will be."""
+    source, mask = args
+    if not (is_ghost(scope, source) and isinstance(mask, DeviceTensor) and not is_ghost(scope, mask)):
+        return carry_out(scope, func, args, kwargs)
+    picked = int(mask.host.expand(torch.broadcast_shapes(source.shape, mask.shape)).sum())
+    scope.operation(func.name())
+    for _ in range(SYNCS["aten::masked_select"].read_backs):
+        scope.transfer("read-back", func.name(), MASK_SYNC.bytes)
+    return to_device(scope, source.host.new_empty(picked))
+
+
+def _is_mask(item: Tensor) -> bool:
+    return item.dtype in (torch.bool, torch.uint8)
+
+
+def _is_device_mask(item: Tensor) -> bool:
+    return _is_mask(item) and isinstance(item, DeviceTensor)
+
+
+def _on_host(func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any], others: Sequence[Index]) -> Any:
+    if any(isinstance(item, DeviceTensor) for item in others):
+        raise RuntimeError(
+            "indices should be either on cpu or on the same device as the indexed tensor (cpu), "
+            f"but found a tensor on cuda:0 ({func.name()})"
+        )
+    return func(*args, **kwargs)
+
+
+def _on_device(scope: Scope, name: str, indices: Sequence[Index]) -> list[Index]:
+    """Count what each index costs; host ones come back as the device tensors they are turned into.
+
+    A host mask is turned into positions on the host, one upload for each of its dimensions (IndexingUtils.h).
+    """
+    placed: list[Index] = []
+    for item in indices:
+        if item is None:
+            placed.append(None)
+        elif isinstance(item, DeviceTensor):
+            placed.append(item)
+            if _is_mask(item):
+                for _ in range(MASK_SYNC.read_backs):
+                    scope.transfer("read-back", name, MASK_SYNC.bytes)
+        else:
+            parts = item.nonzero().unbind(1) if _is_mask(item) else (item,)
+            placed.extend(_uploaded(scope, name, part) for part in parts)
+    return placed
+
+
+def _uploaded(scope: Scope, name: str, host: Tensor) -> DeviceTensor:
+    if host.numel():
+        size = host.numel() * host.element_size()
+        scope.transfer("implicit upload", name, size, pinned=host in scope.pinned)
+    return to_device(scope, host.clone())
+
+
+def _sized(scope: Scope, indexed: DeviceTensor, indices: Sequence[Index]) -> list[Index]:
+    """Known masks as positions, where a ghost is indexed: its meta tensor cannot count them."""
+    if not is_ghost(scope, indexed):
+        return list(indices)
+    sized: list[Index] = []
+    for item in indices:
+        if item is None or not _is_device_mask(item):
+            sized.append(item)
+        elif is_ghost(scope, item):
+            raise no_value("indexing by a mask")
+        else:
+            sized.extend(item.host.nonzero().unbind(1))  # type: ignore[attr-defined]
+    return sized

@@ -1,0 +1,180 @@
+"""One operation on device tensors: what it would ask of the GPU is counted, and it is carried out on the host.
+
+Torch's dispatcher calls `interpret` for every operation in the scope, on device tensors and on host tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._ops import OpOverload
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from vlbench.counting_device import evaluate
+from vlbench.counting_device.facts import Facts, facts
+from vlbench.counting_device.operations import ATTENTION, MATRIX_PRODUCTS, SYNCS
+from vlbench.counting_device.scope import Scope, current
+from vlbench.counting_device.tensor import CUDA, DeviceTensor
+from vlbench.counting_device.where import cause_line
+from vlbench.errors import UsageError
+
+Operation = OpOverload[..., Any]
+Handler = Callable[[Scope, Operation, tuple[Any, ...], dict[str, Any]], Any]
+
+OPAQUE = "opaque"
+HANDLERS: dict[str, Handler] = {}
+"""Operations that need more than the common path, by name; under `OPAQUE`, all those that are not torch's own."""
+
+
+def handles(*names: str) -> Callable[[Handler], Handler]:
+    def register(handler: Handler) -> Handler:
+        HANDLERS.update(dict.fromkeys(names, handler))
+        return handler
+
+    return register
+
+
+class CountingMode(TorchDispatchMode):
+    """Sends every operation of a thread to `interpret`, also those that only make or move tensors."""
+
+    def __torch_dispatch__(
+        self, func: Operation, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        return interpret(current(), func, args, kwargs or {})
+
+
+def interpret(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    known = facts(func)
+    handler = HANDLERS.get(known.name)
+    if handler is not None:
+        with scope.lock:
+            return handler(scope, func, args, kwargs)
+    if known.composite:
+        # inference_mode delivers these whole, no_grad in pieces: take them to pieces, so that counts agree
+        with CountingMode():
+            return func.decompose(*args, **kwargs)
+    with scope.lock:
+        return carry_out(scope, func, args, kwargs)
+
+
+def carry_out(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The common path: check devices, evaluate on the host, count, wrap."""
+    known = facts(func)
+    operands = tensors_in(args, kwargs)
+    if not on_device(known, operands, kwargs):
+        return host_operation(scope, func, args, kwargs)
+    require_one_device(known, operands, args, kwargs)
+    if known.opaque:
+        return HANDLERS[OPAQUE](scope, func, args, kwargs)
+    return run_on_device(scope, func, args, kwargs)
+
+
+def run_on_device(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Evaluate, count, wrap: for callers that have settled where the operands are."""
+    known = facts(func)
+    result = evaluate.evaluate(scope, func, args, kwargs)
+    count(scope, known, result, args, kwargs)
+    return wrap(scope, result, tensors_in(args, kwargs))
+
+
+def on_device(known: Facts, operands: list[Tensor], kwargs: dict[str, Any]) -> bool:
+    """Whether the operation runs on the device: by its `device` argument, else by its operands."""
+    device = kwargs.get("device")
+    if device is not None and known.factory:
+        return torch.device(device).type == "cuda"
+    return any(isinstance(operand, DeviceTensor) for operand in operands)
+
+
+def host_operation(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Nothing of the device's, but pinned memory is remembered: a build without CUDA cannot pin."""
+    pin = kwargs.get("pin_memory")
+    if pin:
+        kwargs = {**kwargs, "pin_memory": False}
+    result = func(*evaluate.shapes_only(args), **kwargs)
+    return scope.pinned.add(result) if pin else result
+
+
+def require_one_device(
+    known: Facts, operands: list[Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    """Refuse what CUDA refuses. A 0-d host tensor may stand beside device tensors where TensorIterator takes it."""
+    if known.factory:
+        return
+    for operand in operands:
+        if isinstance(operand, DeviceTensor):
+            continue
+        if operand.device.type == "cuda":
+            raise UsageError(f"A tensor of a real GPU meets the counting device in {known.name} at {cause_line()}.")
+        if operand.dim() > 0 or not known.host_scalars or _is_written(operand, known, args, kwargs):
+            raise RuntimeError(
+                "Expected all tensors to be on the same device, but found at least two devices, "
+                f"{CUDA} and {operand.device}! ({known.name} at {cause_line()})"
+            )
+
+
+def _is_written(operand: Tensor, known: Facts, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    return any(args[key] is operand for key in known.writes if isinstance(key, int) and key < len(args)) or any(
+        kwargs.get(key) is operand for key in known.writes if isinstance(key, str)
+    )
+
+
+def count(scope: Scope, known: Facts, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Count the operation and the values it brings to the host; `result` is still the host's."""
+    counter = scope.counter
+    if counter is None:
+        return
+    sync = SYNCS.get(known.name)
+    results = tensors_in((result,), {})
+    makes = any(tensor.untyped_storage()._cdata not in scope.memory.blocks for tensor in results)
+    changes = bool(known.writes) and not known.view_in_place
+    if (makes or changes or (sync and sync.device_operation)) and not known.allocation_only:
+        counter.operation(known.name, attention=known.name in ATTENTION)
+        if known.name in ATTENTION:
+            counter.attention_backends.add(ATTENTION[known.name])
+        if known.name in ATTENTION or known.name in MATRIX_PRODUCTS:
+            counter.dtypes.update(str(t.dtype).removeprefix("torch.") for t in results if t.is_floating_point())
+    if sync and not (sync.unless and sync.unless(args, kwargs)):
+        for _ in range(sync.read_backs):
+            scope.transfer("read-back", known.name, sync.bytes or args[0].element_size())
+    if known.undescribed:
+        counter.unknown(known.name)
+
+
+def wrap(scope: Scope, result: Any, operands: list[Tensor]) -> Any:
+    """Host results as device tensors; an operand written in place comes back as itself."""
+    written = {id(operand.host): operand for operand in operands if isinstance(operand, DeviceTensor)}
+
+    def one(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            itself = written.get(id(value))
+            if itself is not None:
+                itself.adopt(value)
+                return itself
+            return to_device(scope, value)
+        if isinstance(value, (list, tuple)):
+            return type(value)(map(one, value))
+        return value
+
+    return one(result)
+
+
+def to_device(scope: Scope, host: Tensor) -> DeviceTensor:
+    """`host` as a device tensor; its memory counts as an allocation where no device tensor looks at it yet."""
+    block, is_new = scope.memory.block(host)
+    if is_new and scope.counter is not None:
+        scope.counter.allocation(block.bytes, scope.memory.live_bytes)
+    return DeviceTensor(host, block)
+
+
+def tensors_in(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
+    """All tensors among the arguments; torch's schemas nest lists one deep."""
+    found = []
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, (list, tuple)):
+            found.extend(tensors_in(tuple(value), {}))
+    return found

@@ -1,0 +1,112 @@
+"""What CUDA does beyond launching kernels, operation by operation: data, with a source for each entry.
+
+Paths in the sources are those of the pytorch repository. An operation that is not named here counts as one device
+operation if it makes or changes device memory, and as none if it only looks at memory that is there (a view).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Sync:
+    """An operation that copies a value to the host and waits for it."""
+
+    read_backs: int
+    bytes: int
+    """Bytes of each copy; 0 stands for one element of the first operand."""
+    source: str
+    unless: Callable[[tuple[Any, ...], dict[str, Any]], bool] | None = None
+    """True for calls that need no value on the host."""
+    device_operation: bool = True
+    """Whether it also asks the device for work, beyond the copy."""
+
+
+def _compares_with_itself(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    a, b = args
+    return bool(a.block is b.block and a.storage_offset() == b.storage_offset() and a.stride() == b.stride())
+
+
+def _has_output_size(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    return kwargs.get("output_size") is not None
+
+
+_UNIQUE = "aten/src/ATen/native/cuda/Unique.cu, UniqueCub.cu: the number of distinct values sizes the output"
+_NONZERO = "aten/src/ATen/native/cuda/Nonzero.cu: memcpy_and_sync of the count that sizes the output"
+
+SYNCS: dict[str, Sync] = {
+    "aten::_local_scalar_dense": Sync(
+        1, 0, "aten/src/ATen/native/cuda/CUDAScalar.cu: memcpy_and_sync of one element", device_operation=False
+    ),
+    "aten::nonzero": Sync(1, 8, _NONZERO),
+    "aten::nonzero.out": Sync(1, 8, _NONZERO),
+    "aten::masked_select": Sync(1, 8, "aten/src/ATen/native/cuda/IndexKernel.cpp: index by the mask, so one nonzero"),
+    "aten::repeat_interleave.Tensor": Sync(
+        2,
+        8,
+        "aten/src/ATen/native/Repeat.cpp, repeat_interleave_common: cumsum[-1].item() and (repeats >= 0).all().item()",
+        unless=_has_output_size,
+    ),
+    "aten::unique_consecutive": Sync(1, 8, _UNIQUE),
+    "aten::_unique": Sync(1, 8, _UNIQUE),
+    "aten::_unique2": Sync(1, 8, _UNIQUE),
+    "aten::unique_dim": Sync(1, 8, _UNIQUE),
+    "aten::unique_dim_consecutive": Sync(1, 8, _UNIQUE),
+    "aten::bincount": Sync(2, 8, "aten/src/ATen/native/cuda/SummaryOps.cu: min() and max() of the input are read"),
+    "aten::equal": Sync(
+        1,
+        1,
+        "aten/src/ATen/native/cuda/Equal.cpp: at::eq(self, src).all().item(), not asked of a tensor and itself",
+        unless=_compares_with_itself,
+    ),
+    "aten::_linalg_check_errors": Sync(
+        1,
+        1,
+        "aten/src/ATen/native/BatchLinearAlgebra.cpp: info.any() decides whether to raise",
+    ),
+}
+
+BY_MASK = frozenset({"aten::index.Tensor"})
+"""Need values only where an index is a boolean mask."""
+
+MASK_SYNC = Sync(1, 8, "aten/src/ATen/native/IndexingUtils.h, expandTensors: one nonzero for each boolean mask")
+MASKED_FILL_SYNC = Sync(
+    1, 0, "aten/src/ATen/native/cuda/Indexing.cu, masked_fill__cuda(self, mask, value): value.item()"
+)
+
+ALLOCATIONS = frozenset(
+    {
+        "aten::empty.memory_format",
+        "aten::empty_strided",
+        "aten::empty_like",
+        "aten::empty_permuted",
+        "aten::new_empty",
+        "aten::new_empty_strided",
+        "aten::resize_",
+        "aten::set_.source_Tensor",
+        "aten::set_.source_Storage",
+        "aten::set_.source_Storage_storage_offset",
+    }
+)
+"""Memory without work. Source: aten/src/ATen/native/cuda/EmptyTensor.cpp, Resize.cpp (a growing resize_ copies: rare)."""
+
+HOST_SCALARS = frozenset({"aten::where.self", "aten::where.self_out", "aten::fill_.Tensor", "aten::fill.Tensor"})
+"""Take a 0-d host tensor beside device tensors although torch does not tag them as pointwise (TensorIterator does)."""
+
+ATTENTION = {
+    "aten::_scaled_dot_product_flash_attention": "flash",
+    "aten::_scaled_dot_product_efficient_attention": "efficient",
+    "aten::_scaled_dot_product_cudnn_attention": "cudnn",
+    "aten::_flash_attention_forward": "flash",
+    "aten::_efficient_attention_forward": "efficient",
+    "torch_attn::_varlen_attn": "flash",
+}
+"""One attention call each, by backend. Source: aten/src/ATen/native/transformers/cuda/attention.cu."""
+
+MATRIX_PRODUCTS = frozenset(
+    {"aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "aten::convolution", "aten::_scaled_mm"}
+)
+"""Their floating dtype is the dtype of the counts."""

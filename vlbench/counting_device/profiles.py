@@ -1,0 +1,50 @@
+"""The GPUs the counting device can claim to be: what CUDA would answer about each of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vlbench.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The properties code asks for before it chooses a path, as `torch.cuda.get_device_properties` names them."""
+
+    name: str
+    major: int
+    minor: int
+    total_memory: int  # bytes
+    multi_processor_count: int
+    shared_memory_per_block_optin: int  # bytes
+    L2_cache_size: int  # bytes
+    warp_size: int = 32
+    max_threads_per_block: int = 1024
+    shared_memory_per_block: int = 48 * 1024
+    regs_per_multiprocessor: int = 65_536
+    is_integrated: bool = False
+    is_multi_gpu_board: bool = False
+
+    @property
+    def capability(self) -> tuple[int, int]:
+        return self.major, self.minor
+
+
+_GIB, _MIB, _KIB = 2**30, 2**20, 2**10
+
+# NVIDIA's data sheets and the CUDA C++ programming guide, table "Technical Specifications per Compute Capability".
+PROFILES = {
+    "sm_75": Profile("Tesla T4", 7, 5, 15 * _GIB, 40, 64 * _KIB, 4 * _MIB),
+    "sm_80": Profile("NVIDIA A100-SXM4-80GB", 8, 0, 80 * _GIB, 108, 163 * _KIB, 40 * _MIB),
+    "sm_86": Profile("NVIDIA A10", 8, 6, 22 * _GIB, 72, 99 * _KIB, 6 * _MIB),
+    "sm_89": Profile("NVIDIA L40S", 8, 9, 45 * _GIB, 142, 99 * _KIB, 96 * _MIB),
+    "sm_90": Profile("NVIDIA H100 80GB HBM3", 9, 0, 80 * _GIB, 132, 227 * _KIB, 50 * _MIB),
+    "sm_100": Profile("NVIDIA B200", 10, 0, 180 * _GIB, 148, 227 * _KIB, 126 * _MIB),
+}
+
+
+def profile(name: str) -> Profile:
+    """The profile called `name`, as in `--as sm_90`; UsageError where there is none."""
+    if name not in PROFILES:
+        raise UsageError(f"--as {name}: no such GPU profile; choose one of {', '.join(PROFILES)}.")
+    return PROFILES[name]

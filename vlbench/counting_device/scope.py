@@ -1,0 +1,72 @@
+"""What the open counting device knows: its mode and profile, its memory, and the counter that listens, if one does."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter as Multiset
+from typing import Literal
+
+from vlbench.counting_device.counter import Counter
+from vlbench.counting_device.counts import Event
+from vlbench.counting_device.memory import DeviceMemory, PinnedMemory
+from vlbench.counting_device.profiles import Profile
+from vlbench.counting_device.where import cause_line
+from vlbench.errors import UsageError
+
+Mode = Literal["shadow", "ghost"]
+
+
+class Scope:
+    """One per open counting device; torch's hooks are functions, so they find it through `current()`."""
+
+    def __init__(self, mode: Mode, profile: Profile) -> None:
+        self.ghost = mode == "ghost"
+        self.profile = profile
+        self.memory = DeviceMemory()
+        self.pinned = PinnedMemory()
+        self.counter: Counter | None = None
+        self.questions: Multiset[tuple[str, str, str]] = Multiset()
+        self.lock = threading.RLock()  # operations are counted one at a time, whichever thread they come from
+
+    def transfer(
+        self, event: Event, operation: str, size: int = 0, *, blocking: bool = True, pinned: bool = False
+    ) -> None:
+        if self.counter is not None:
+            self.counter.transfer(event, operation, cause_line(), size, blocking=blocking, pinned=pinned)
+
+    def operation(self, name: str, *, attention: bool = False) -> None:
+        if self.counter is not None:
+            self.counter.operation(name, attention=attention)
+
+    def unknown(self, name: str) -> None:
+        if self.counter is not None:
+            self.counter.unknown(name)
+
+    def not_measured(self, sentence: str) -> None:
+        if self.counter is not None:
+            self.counter.not_measured.add(sentence)
+
+    def question(self, question: str, answer: object) -> None:
+        asked = (question, str(answer), cause_line())
+        self.questions[asked] += 1
+        if self.counter is not None:
+            self.counter.question(*asked)
+
+
+_open: Scope | None = None
+
+
+def current() -> Scope:
+    if _open is None:
+        raise UsageError(
+            f"A tensor of a closed counting device is used at {cause_line()}; use it inside the `with` block."
+        )
+    return _open
+
+
+def install(scope: Scope | None) -> None:
+    """Make `scope` the open one; there is one at a time, because there is one set of hooks in torch."""
+    global _open
+    if scope is not None and _open is not None:
+        raise UsageError("A counting device is open already; close it first (one at a time in a process).")
+    _open = scope

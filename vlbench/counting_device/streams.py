@@ -1,0 +1,65 @@
+"""CUDA streams and events where there is no CUDA: they order nothing, but waiting for one is a host sync."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from vlbench.counting_device.scope import current
+from vlbench.errors import UsageError
+
+
+class Stream:
+    """Stands in for `torch.cuda.Stream`: one order of work, so other streams need no waiting."""
+
+    device_index, stream_id, cuda_stream = 0, 0, 0
+
+    def __init__(self, device: Any = None, priority: int = 0, **kwargs: Any) -> None:
+        self.priority = priority
+
+    def synchronize(self) -> None:
+        current().transfer("synchronize", "torch.cuda.Stream.synchronize")
+
+    def query(self) -> bool:
+        return True
+
+    def wait_stream(self, stream: Any) -> None:
+        """The device waits, not the host."""
+
+    def wait_event(self, event: Any) -> None:
+        """The device waits, not the host."""
+
+    def record_event(self, event: Any = None) -> Any:
+        return event or Event()
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        return None
+
+
+class Event:
+    """Stands in for `torch.cuda.Event`."""
+
+    def __init__(self, enable_timing: bool = False, blocking: bool = False, **kwargs: Any) -> None:
+        self.enable_timing = enable_timing
+
+    def record(self, stream: Any = None) -> None:
+        """Marks a place in the stream: nothing the host waits for."""
+
+    def wait(self, stream: Any = None) -> None:
+        """The device waits, not the host."""
+
+    def query(self) -> bool:
+        return True
+
+    def synchronize(self) -> None:
+        current().transfer("synchronize", "torch.cuda.Event.synchronize")
+
+    def elapsed_time(self, end: Any) -> NoReturn:
+        raise UsageError("torch.cuda.Event.elapsed_time: the counting device counts and has no time; use a real GPU.")
+
+
+def stream_context(stream: Any) -> Stream:
+    """`with torch.cuda.stream(s):`, where no stream means the current one."""
+    return stream if stream is not None else Stream()
