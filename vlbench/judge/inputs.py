@@ -15,16 +15,23 @@ from vlbench.judge.runs import Run
 def read_sides(before: Sequence[str], after: Sequence[str], name: str | None = None) -> tuple[list[Run], list[Run]]:
     """The runs of both sides. Each entry is a file or a pattern such as `runs/a-*.json`.
 
-    A file given twice, or copied, would count as two runs that agree perfectly: it is refused. Raises `UsageError`.
+    A file given twice, or a copy of one, would count as two runs that agree perfectly: it is refused. Raises
+    `UsageError`.
     """
-    seen: dict[bytes, str] = {}
     old, new = _files(before, "--before"), _files(after, "--after")
+    seen: dict[object, str] = {}
     for path in (*old, *new):
-        runs_of = sha256(Path(path).read_bytes()).digest()
-        if runs_of in seen:
-            raise UsageError(f"{path} has the same content as {seen[runs_of]}; give each run once")
-        seen[runs_of] = path
+        for mark in _marks(Path(path)):
+            if mark in seen:
+                raise UsageError(f"{path} has the same content as {seen[mark]}; give each run once")
+            seen[mark] = path
     return [run for path in old for run in read(path, name)], [run for path in new for run in read(path, name)]
+
+
+def _marks(path: Path) -> list[object]:
+    """What no two runs share: the file itself and, in JSON, the content. A short CSV can repeat by chance."""
+    content = path.read_bytes()
+    return [path.resolve(), *([sha256(content).digest()] if content.lstrip().startswith(b"{") else [])]
 
 
 def _files(entries: Sequence[str], option: str) -> list[str]:

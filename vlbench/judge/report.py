@@ -13,7 +13,7 @@ from vlbench.judge.exit_codes import ExitCode
 from vlbench.judge.runs import Better
 from vlbench.judge.unpaired import RunFloors
 from vlbench.judge.verdict import Verdict
-from vlbench.judge.words import change, percent, signed
+from vlbench.judge.words import percent, signed
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -74,9 +74,9 @@ def as_table(rows: Sequence[Row], floors: RunFloors) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 1))
-    table.add_column("metric", overflow="fold", max_width=22)
-    for title in ("before", "after", "change", "sees"):
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("metric", overflow="fold", max_width=24)
+    for title in ("before", "after", "change %", "sees %"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     reasons: dict[tuple[Verdict, str], list[str]] = {}
@@ -115,7 +115,7 @@ def _figure(value: float | None, unit: str) -> str:
 
 
 def _sees(visible: float | None) -> str:
-    return "-" if visible is None else percent(visible)
+    return "-" if visible is None else percent(visible).removesuffix(" %")
 
 
 def _change(row: Row) -> str:
@@ -124,5 +124,5 @@ def _change(row: Row) -> str:
         return "-"
     ratio, low, high = moved
     if low == high:
-        return change(ratio)
-    return f"{change(ratio)} [{signed(low)}, {signed(high)}]"
+        return signed(ratio)
+    return f"{signed(ratio)} [{signed(low)}, {signed(high)}]"

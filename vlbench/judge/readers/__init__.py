@@ -25,7 +25,9 @@ def read(path: str, name: str | None = None) -> list[Run]:
     if name is not None and name not in READERS:
         raise UsageError(f"there is no format {name!r}; formats are {', '.join(READERS)}")
     document = load(path)
-    fitting = [READERS[name]] if name else [reader for reader in READERS.values() if reader.recognises(document)]
-    if not fitting:
-        raise UsageError(f"{path} is in no known format ({', '.join(READERS)}); write name,value lines instead")
-    return fitting[0].read(document)
+    for reader in [READERS[name]] if name else READERS.values():
+        if reader.recognises(document):
+            return reader.read(document)
+    if name:
+        raise UsageError(f"{path} is not in the format {name}; leave the format out to have it found")
+    raise UsageError(f"{path} is in no known format ({', '.join(READERS)}); write name,value lines instead")

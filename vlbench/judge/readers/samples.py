@@ -18,9 +18,13 @@ Series = tuple[str, str, str]
 
 
 def _recognises(document: Document) -> bool:
-    first = _rows(document)[0][1]
+    if document.objects:
+        return False
+    first, *rest = [row for _, row in _rows(document)]
+    if len(first) == 1 and first != ["value"]:
+        return _number((rest or [first])[0][0]) is not None
     named = "value" in first and set(first) <= set(COLUMNS)
-    return not document.objects and (named or len(first) == 1 or (len(first) == 2 and _number(first[1]) is not None))
+    return named or (len(first) == 2 and _number(first[1]) is not None)
 
 
 def _read(document: Document) -> list[Run]:
@@ -57,8 +61,6 @@ def _columns(document: Document) -> tuple[tuple[str, ...], list[tuple[int, list[
         return ("value",), numbered[headed:], first[0] if headed else "value"
     if len(first) == 2 and _number(first[1]) is not None:
         return ("name", "value"), numbered, "value"
-    if "value" not in first or not set(first) <= set(COLUMNS):
-        raise UsageError(f"{document.source}: the header is {','.join(first)!r:.60}; columns are {', '.join(COLUMNS)}")
     return tuple(first), numbered[1:], "value"
 
 
