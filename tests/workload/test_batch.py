@@ -114,6 +114,8 @@ def test_pictures_of_ones_own_change_contents_and_not_grids(tmp_path: Path) -> N
     assert batch.grids == grids_only(wanted, 0)
     colours = batch.pixels.view(3, 24, 3, -1).mean(dim=(1, 3)).argmax(dim=1)
     assert colours.tolist() == [0, 2, 0]
+    from_blue = build_batch(wanted, seed=1, images=[red, blue])
+    assert torch.equal(from_blue.pixels[24:48], batch.pixels[:24])
 
 
 def test_pictures_that_cannot_be_used_are_refused(tmp_path: Path) -> None:

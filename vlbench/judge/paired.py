@@ -9,19 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from functools import lru_cache
+from statistics import NormalDist, median
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A median ratio and the interval that covers it."""
+    """A ratio and the interval that covers it."""
 
     ratio: float
     """Time of the variant / time of the yardstick: above 1 is slower."""
     low: float
     high: float
     rounds: int
-    """Ratios it rests on."""
+    """What it rests on: rounds within a trial, trials in a vote, runs between files."""
     confidence: float
     """The coverage that the interval really has, not the one asked for: few rounds cannot give much."""
 
@@ -38,11 +39,9 @@ class Estimate:
     @property
     def standard_error(self) -> float:
         """Standard error of the log ratio that would give this interval under a normal law; 0 where there is none."""
-        from scipy.stats import norm
-
         if not 0 < self.confidence < 1:
             return 0.0
-        return math.log(self.high / self.low) / 2 / float(norm.ppf((1 + self.confidence) / 2))
+        return math.log(self.high / self.low) / 2 / NormalDist().inv_cdf((1 + self.confidence) / 2)
 
 
 def paired_ratio(variant: Sequence[float], yardstick: Sequence[float], *, confidence: float = 0.95) -> Estimate:
@@ -73,21 +72,27 @@ def median_ratio(ratios: Sequence[float], *, confidence: float = 0.95) -> Estima
     For an even count the median is the geometric mean of the two values in the middle, so that the inverse of the
     ratios has the inverse median.
     """
-    from scipy.stats import binom
-
     if not ratios:
         raise ValueError("no rounds: a ratio needs at least one")
     logs = sorted(math.log(ratio) for ratio in ratios)
     count = len(logs)
-    rank = max(1, int(binom.ppf((1 - confidence) / 2, count, 0.5)))
-    coverage = 1 - 2 * float(binom.cdf(rank - 1, count, 0.5))
+    rank, coverage = _rank(count, confidence)
     return Estimate(
         ratio=math.exp(median(logs)),
-        low=math.exp(logs[rank - 1]),
-        high=math.exp(logs[count - rank]),
+        low=math.exp(logs[rank]),
+        high=math.exp(logs[count - 1 - rank]),
         rounds=count,
-        confidence=max(0.0, coverage),
+        confidence=coverage,
     )
+
+
+@lru_cache(maxsize=1024)
+def _rank(count: int, confidence: float) -> tuple[int, float]:
+    """How many of `count` sorted values lie outside at each end of the interval, and what it covers."""
+    from scipy.stats import binom
+
+    rank = max(1, int(binom.ppf((1 - confidence) / 2, count, 0.5)))
+    return rank - 1, max(0.0, 1 - 2 * float(binom.cdf(rank - 1, count, 0.5)))
 
 
 def precise_enough(estimate: Estimate, *, half_width: float = 0.005, confidence: float = 0.95) -> bool:

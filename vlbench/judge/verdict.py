@@ -1,4 +1,4 @@
-"""What can be said of one row, and the floors that must be passed before it is said."""
+"""What can be said of one row, and what evidence must exceed before it is said."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from vlbench.errors import UsageError
 from vlbench.judge.paired import Estimate
+from vlbench.judge.words import percent
 
 
 class Verdict(StrEnum):
@@ -21,36 +22,40 @@ class Verdict(StrEnum):
     INACCURATE = "inaccurate"
 
 
-@dataclass(frozen=True)
-class Floors:
-    """What evidence must exceed.
+@dataclass(frozen=True, kw_only=True)
+class Margins:
+    """What counts as a change, and which change must not go unseen; both as shares, 0.01 is 1 %."""
 
-    The first four decide whether a change is called; the last decides what may be said when none is.
-    """
-
-    k: int = 4
-    """Trials, of `n`, that must agree on the direction: the statistical floor. More than half of `n`."""
-    n: int = 5
-    """Trials planned."""
     relative: float = 0.01
-    """The change a trial must show to vote, as a share: 0.01 is 1 %."""
-    absolute: float = 0.0
-    """The change a trial must show to vote, in seconds."""
+    """A change is called only beyond this."""
     threshold: float = 0.05
-    """The change that must not go unseen, as a share: a row that could not have shown it is never called same."""
+    """A row that could not have shown a change of this size is inconclusive, never the same."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.k <= self.n or 2 * self.k <= self.n:
-            raise UsageError(f"{self.k} of {self.n} trials is not a majority vote; let k lie above n/2, up to n")
-        for name in ("relative", "absolute", "threshold"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise UsageError(f"the {name} floor is {value}; give a number that is zero or more")
-        if self.threshold <= self.relative:
+        if not 0 <= self.relative < self.threshold < math.inf:
             raise UsageError(
-                f"the threshold ({self.threshold:.2%}) must lie above the relative floor ({self.relative:.2%}), "
-                "as a change at the floor is never seen reliably"
+                f"the threshold ({percent(self.threshold)}) must lie above the floor ({percent(self.relative)}), "
+                "for a change of the floor's size is never seen reliably; raise the one or lower the other"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Floors(Margins):
+    """What a vote of trials must exceed: k of n agree, each by the relative and by the absolute floor."""
+
+    k: int = 4
+    """Trials, of `n`, that must agree on the direction; more than half of `n`."""
+    n: int = 5
+    """Trials planned."""
+    absolute: float = 0.0
+    """The change a trial must show to vote, in seconds of one call."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.k <= self.n < 2 * self.k:
+            raise UsageError(f"{self.k} of {self.n} trials is not a majority vote; let k lie above n/2, up to n")
+        if not 0 <= self.absolute < math.inf:
+            raise UsageError(f"the absolute floor is {self.absolute} seconds; give a number that is zero or more")
 
     def votes_needed(self, trials: int) -> int:
         """Votes needed when `trials` trials finished: never fewer than `k`, and the same share of more than `n`."""
@@ -65,7 +70,7 @@ class Judgement:
     reason: str
     """One plain sentence."""
     estimate: Estimate | None = None
-    """Median ratio of the trials with its interval; its `rounds` are trials."""
+    """Ratio with its interval, over trials or over runs; absent where nothing could be compared."""
     visible: float | None = None
     """The smallest change, as a share, that this run would have called in four cases out of five."""
     slower: int = 0

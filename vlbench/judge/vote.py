@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from statistics import median
+from statistics import NormalDist, median
 
 from vlbench.judge.paired import Estimate, median_ratio
 from vlbench.judge.verdict import Floors, Judgement, Verdict, missing
@@ -117,10 +117,8 @@ def _spread(trials: Sequence[Estimate], needed: int) -> float:
     Blom's scores (Statistical Estimates and Transformed Beta-Variables, 1958) say how far apart they lie in a normal
     sample of this size.
     """
-    from scipy.stats import norm
-
     logs = sorted(math.log(trial.ratio) for trial in trials)
     count = len(logs)
     cut = _outvoted(count, needed)
-    score = -float(norm.ppf((cut + 1 - 0.375) / (count + 0.25)))
+    score = -NormalDist().inv_cdf((cut + 1 - 0.375) / (count + 0.25))
     return (logs[count - 1 - cut] - logs[cut]) / (2 * score)

@@ -26,4 +26,9 @@ def percent(share: float) -> str:
 
 def change(ratio: float) -> str:
     """A ratio as a signed change: 1.025 is "+2.5 %"."""
-    return f"{100 * (ratio - 1):+.1f} %"
+    return f"{signed(ratio)} %"
+
+
+def signed(ratio: float) -> str:
+    """A ratio as signed per cent, without the sign of per cent and never as -0.0."""
+    return f"{round(100 * (ratio - 1), 1) + 0.0:+.1f}"

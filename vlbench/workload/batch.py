@@ -57,14 +57,11 @@ def build_batch(
     """
     import torch
 
-    spec = replace(spec, max_pixels=point.max_pixels)
     items = items_of(point, seed)
     grids = grids_only(point, seed, spec)
     if point.source == "noise":
         if images is not None:
-            raise UsageError(
-                f"scenario {point.scenario!r} feeds noise and takes no pictures; set source = 'photos'"
-            )
+            raise UsageError(f"scenario {point.scenario!r} feeds noise and takes no pictures; set source = 'photos'")
         patches = sum(t * h * w for t, h, w in grids)
         pixels = torch.randn(patches, spec.patch_dim, generator=torch.Generator().manual_seed(seed))
     else:
@@ -90,9 +87,7 @@ def _pixel_rows(
 
     paths = shipped_photos() if images is None else images
     if not paths:
-        raise UsageError(
-            "no pictures were given; name at least one, or leave the option out for the shipped photos"
-        )
+        raise UsageError("no pictures were given; name at least one, or leave the option out for the shipped photos")
     pictures = [open_picture(Path(path)) for path in paths]
     for index, (item, grid) in enumerate(zip(items, grids, strict=True)):
         _, down, across = grid

@@ -82,13 +82,9 @@ def _read(path: Path) -> Table:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UsageError(
-            f"{path} does not exist; give the path of a scenario file or a shipped name"
-        ) from None
+        raise UsageError(f"{path} does not exist; give the path of a scenario file or a shipped name") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"{path} cannot be read as text ({error}); give the path of a scenario file"
-        ) from None
+        raise UsageError(f"{path} cannot be read as text ({error}); give the path of a scenario file") from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path} is not TOML ({error}); mend that line") from None
 

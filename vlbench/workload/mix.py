@@ -6,6 +6,7 @@ The shipped distribution is derived from ServeGen (Alibaba Cloud, Qwen-VL reques
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from random import Random
@@ -14,6 +15,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from vlbench.errors import UsageError
+from vlbench.workload.complaints import complaint
 from vlbench.workload.resize import MAX_ASPECT
 from vlbench.workload.scenario import Item, Mix, parse_pair
 
@@ -43,9 +45,7 @@ class Distribution(BaseModel):
         for tokens in self.image_tokens:
             down, across = self.cells(tokens)
             if across > MAX_ASPECT * down:
-                raise ValueError(
-                    f"image_tokens: {tokens} tokens make no grid but {down}x{across}, which is too narrow"
-                )
+                raise ValueError(f"image_tokens: {tokens} tokens make no grid but {down}x{across}, which is too narrow")
         return self
 
     def cells(self, tokens: int) -> tuple[int, int]:
@@ -65,15 +65,14 @@ class Distribution(BaseModel):
 def read_distribution(path: str) -> Distribution:
     """The distribution in the JSON file at `path`. Raises `UsageError`."""
     try:
-        return Distribution.model_validate_json(Path(path).read_bytes())
+        return Distribution.model_validate(json.loads(Path(path).read_bytes()))
     except OSError as error:
-        raise UsageError(
-            f"{path} cannot be read ({error.strerror}); name a JSON file in mix.distribution"
-        ) from None
+        problem = f"cannot be read ({error.strerror}); name a JSON file in mix.distribution"
+        raise UsageError(f"{path} {problem}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{path}: {field} {first['msg']}; mend the distribution") from None
+        raise UsageError(f"{path}: {complaint(error, Distribution)}") from None
+    except ValueError as error:
+        raise UsageError(f"{path} is not JSON ({error}); mend it") from None
 
 
 def draw_items(mix: Mix, seed: int) -> tuple[Item, ...]:

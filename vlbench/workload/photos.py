@@ -36,9 +36,7 @@ def open_picture(path: Path) -> Image.Image:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UsageError(f"{path} cannot be decoded ({error}); save it anew as JPEG or PNG") from None
     if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
-        raise UsageError(
-            f"{path} has more than 8 bits a channel (mode {picture.mode}); save it as an 8-bit picture"
-        )
+        raise UsageError(f"{path} has more than 8 bits a channel (mode {picture.mode}); save it as an 8-bit picture")
     if picture.has_transparency_data:
         white = Image.new("RGBA", picture.size, "white")
         return Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")

@@ -31,9 +31,7 @@ def _sound_pair(text: str, pixels_per_unit: int) -> tuple[int, int]:
     except UsageError as error:
         raise ValueError(str(error)) from None
     if height * width * pixels_per_unit > LARGEST_PICTURE:
-        raise ValueError(
-            f"{text!r} is above {LARGEST_PICTURE:,} pixels, the most that Pillow opens; make it smaller"
-        )
+        raise ValueError(f"{text!r} is above {LARGEST_PICTURE:,} pixels, the most that Pillow opens; make it smaller")
     return height, width
 
 
@@ -46,9 +44,7 @@ def _check_grid(text: str) -> str:
     height, width = _sound_pair(text, PIXELS_PER_PATCH)
     if height % 2 or width % 2:
         even = f"{height + height % 2}x{width + width % 2}"
-        raise ValueError(
-            f"{text!r} must be even both ways, since 2x2 patches become one token; {even!r} would do"
-        )
+        raise ValueError(f"{text!r} must be even both ways, since 2x2 patches become one token; {even!r} would do")
     return text
 
 
@@ -75,16 +71,12 @@ class Item(_Table):
         description="In place of size: patches down x patches across, such as '34x46'; no limit applies.",
     )
     count: int = Field(default=1, ge=1, description="How many of them, each cropped differently.")
-    frames: int | None = Field(
-        default=None, ge=1, description="Frames of a video; an odd last one is repeated."
-    )
+    frames: int | None = Field(default=None, ge=1, description="Frames of a video; an odd last one is repeated.")
 
     @model_validator(mode="after")
     def _one_shape(self) -> Self:
         if (self.size is None) == (self.grid is None):
-            raise ValueError(
-                "give either size (pixels, such as '480x640') or grid (patches, such as '34x46')"
-            )
+            raise ValueError("give either size (pixels, such as '480x640') or grid (patches, such as '34x46')")
         if self.kind == "video" and self.frames is None:
             raise ValueError("a video needs frames, such as frames = 16")
         if self.kind == "image" and self.frames is not None:
@@ -98,9 +90,7 @@ class Mix(_Table):
     requests: int = Field(ge=1, description="Requests that wait for this encoder step (K).")
     token_budget: int = Field(ge=1, description="Vision tokens that one encoder step takes; the rest waits.")
     distribution: str = Field(description="JSON file with the distribution, relative to the scenario file.")
-    scale: float = Field(
-        default=1.0, gt=0, le=1, description="Factor on both sides of each picture that is drawn."
-    )
+    scale: float = Field(default=1.0, gt=0, le=1, description="Factor on both sides of each picture that is drawn.")
 
 
 class _Feed(_Table):
@@ -116,9 +106,7 @@ class _Feed(_Table):
     item: tuple[Item, ...] = Field(
         default=(), strict=False, description="The pictures and videos, one [[item]] table per kind."
     )
-    mix: Mix | None = Field(
-        default=None, description="In place of items: requests drawn from a distribution."
-    )
+    mix: Mix | None = Field(default=None, description="In place of items: requests drawn from a distribution.")
 
     @model_validator(mode="after")
     def _something_to_feed(self) -> Self:
@@ -136,9 +124,7 @@ class ScenarioPoint(_Feed):
     """One point of a scenario's sweep: everything `build_batch` needs. Survives a trip through JSON."""
 
     scenario: str = Field(description="Name of the scenario.")
-    label: str = Field(
-        default="", description="Which point of the sweep, such as 'count=4'; empty without a sweep."
-    )
+    label: str = Field(default="", description="Which point of the sweep, such as 'count=4'; empty without a sweep.")
     why_scaled: str | None = Field(default=None, description="On a CPU: why this is smaller than on a GPU.")
 
 
@@ -146,14 +132,10 @@ class ScenarioFile(_Feed):
     """A scenario file without its [cpu] table, once its sweeps are unrolled."""
 
     title: str = Field(min_length=1, description="One line that says what is fed in.")
-    stands_for: str = Field(
-        min_length=1, description="One line that says which use in production it stands for."
-    )
+    stands_for: str = Field(min_length=1, description="One line that says which use in production it stands for.")
 
 
 class CpuTable(_Feed):
     """The [cpu] table laid over what the file feeds in, so that a run on a CPU ends in seconds."""
 
-    why: str = Field(
-        min_length=1, description="One sentence that says why it is smaller on a CPU; it is printed."
-    )
+    why: str = Field(min_length=1, description="One sentence that says why it is smaller on a CPU; it is printed.")

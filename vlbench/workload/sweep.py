@@ -12,6 +12,9 @@ from vlbench.errors import UsageError
 Table = dict[str, Any]
 Path = tuple[str | int, ...]
 
+PROSE = {"title", "stands_for", "why"}
+"""Fields that are for reading; sweeping them would only repeat the same run."""
+
 
 def dotted(path: Path) -> str:
     """item[1].count, for ("item", 1, "count")."""
@@ -28,9 +31,7 @@ def unroll(table: Table) -> list[tuple[str, Table]]:
     """
     axes = list(_axes(table, ()))
     names = [str(path[-1]) for path, _ in axes]
-    shown = [
-        name if names.count(name) == 1 else dotted(path) for name, (path, _) in zip(names, axes, strict=True)
-    ]
+    shown = [name if names.count(name) == 1 else dotted(path) for name, (path, _) in zip(names, axes, strict=True)]
     points = []
     for values in product(*(values for _, values in axes)):
         point = copy.deepcopy(table)
@@ -44,7 +45,8 @@ def unroll(table: Table) -> list[tuple[str, Table]]:
 def _axes(node: Any, path: Path) -> Iterator[tuple[Path, list[Any]]]:
     if isinstance(node, dict):
         for key, value in node.items():
-            yield from _axes(value, (*path, key))
+            if key not in PROSE:
+                yield from _axes(value, (*path, key))
     elif isinstance(node, list) and node and all(isinstance(entry, dict) for entry in node):
         for index, entry in enumerate(node):
             yield from _axes(entry, (*path, index))
