@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from unittest.mock import patch
 
 import torch
+from torch import Tensor
 
 from vlbench.counting_device.scope import Scope
 from vlbench.counting_device.streams import Event, Stream, stream_context
@@ -56,11 +57,9 @@ def _replacements(scope: Scope) -> Iterator[tuple[ModuleType, str, Any]]:
         yield module, name, _listed(scope, f"{module.__name__}.{name}", answer)
     yield cuda, "is_initialized", _initialized(scope, cuda.is_initialized)
 
-    def nothing(*args: Any, **kwargs: Any) -> None:
-        return None
-
+    # A function of its own for each name: torch's compiler, if imported in the scope, refuses shared ones.
     for name in ("_lazy_init", "init", "set_device", "empty_cache", "reset_peak_memory_stats", "set_stream"):
-        yield cuda, name, nothing
+        yield cuda, name, lambda *args, **kwargs: None
     stream = Stream()
     for name in ("current_stream", "default_stream"):
         yield cuda, name, lambda device=None: stream
@@ -68,13 +67,11 @@ def _replacements(scope: Scope) -> Iterator[tuple[ModuleType, str, Any]]:
     yield cuda, "Event", Event
     yield cuda, "stream", stream_context
 
-    def synchronize(device: Any = None) -> None:
-        scope.transfer("synchronize", "torch.cuda.synchronize")
-
-    yield cuda, "synchronize", synchronize
-    yield accelerator, "synchronize", synchronize
-    yield cuda, "CUDAGraph", _no_graphs
-    yield cuda, "graph", _no_graphs
+    for module in (cuda, accelerator):
+        yield module, "synchronize", lambda device=None: scope.transfer("synchronize", "torch.cuda.synchronize")
+    for name in ("CUDAGraph", "graph"):
+        yield cuda, name, lambda *args, **kwargs: _no_graphs()
+    yield torch, "tensor", _pinning(torch.tensor)
     yield from _eager(scope)
 
 
@@ -100,11 +97,21 @@ def _initialized(scope: Scope, truth: Callable[[], bool]) -> Callable[[], bool]:
     return is_initialized
 
 
-def _no_graphs(*args: Any, **kwargs: Any) -> NoReturn:
+def _no_graphs() -> NoReturn:
     raise UsageError(
         "CUDA graphs cannot be captured on the counting device; put the replay behind an operator of your own "
         "(torch.library) and declare that operator."
     )
+
+
+def _pinning(tensor: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """`torch.tensor(data, pin_memory=True)`, which a build without CUDA refuses before anyone can see it."""
+
+    def pinning(data: Any, *, pin_memory: bool = False, **options: Any) -> Tensor:
+        made = tensor(data, **options)
+        return made.pin_memory() if pin_memory else made
+
+    return pinning
 
 
 def _eager(scope: Scope) -> Iterator[tuple[ModuleType, str, Any]]:

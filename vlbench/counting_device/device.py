@@ -87,7 +87,7 @@ class CountingDevice:
         if isinstance(tensor, DeviceTensor):
             return tensor
         host = tensor.detach().clone()
-        return to_device(self._scope, shapes_of_floats(host) if self._scope.ghost else host)
+        return to_device(self._scope, shapes_of_floats(self._scope, host) if self._scope.ghost else host)
 
     def download(self, tensor: Tensor) -> Tensor:
         """A copy of a device tensor on the host; in ghost mode a float comes back as a meta tensor."""

@@ -49,12 +49,19 @@ def evaluate(scope: Scope, func: OpOverload[..., Any], args: tuple[Any, ...], kw
     if facts(func).factory and not _all_integers(_as_ghosts(scope, func, args, kwargs)):
         return _as_ghosts(scope, func, args, kwargs)  # never make floats for real, they may be as large as a model
     result = _on(CPU, func, args, kwargs, lambda tensor: tensor)
-    return shapes_of_floats(result)
+    return shapes_of_floats(scope, result)
 
 
-def shapes_of_floats(result: Any) -> Any:
-    """Floats as meta tensors, the rest as it is."""
-    return mapped(result, lambda tensor: tensor if _is_integer(tensor) else to_meta(tensor))
+def shapes_of_floats(scope: Scope, result: Any) -> Any:
+    """Floats as meta tensors, the rest as it is. A float view of known bytes keeps sharing their memory."""
+
+    def one(tensor: Tensor) -> Tensor:
+        if _is_integer(tensor):
+            return tensor
+        block = scope.memory.blocks.get(tensor.untyped_storage()._cdata)
+        return to_meta(tensor) if block is None or tensor.device.type == "meta" else block.ghost_of(tensor)
+
+    return mapped(result, one)
 
 
 def shapes_only(args: tuple[Any, ...]) -> tuple[Any, ...]:

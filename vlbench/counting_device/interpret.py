@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from vlbench.counting_device import evaluate
 from vlbench.counting_device.facts import Facts, facts
-from vlbench.counting_device.operations import ATTENTION, MATRIX_PRODUCTS, SYNCS
+from vlbench.counting_device.operations import ATTENTION, MATRIX_PRODUCTS, SEVERAL_IN_ONE, SYNCS
 from vlbench.counting_device.scope import Scope, current
 from vlbench.counting_device.tensor import CUDA, DeviceTensor
 from vlbench.counting_device.where import cause_line
@@ -39,6 +39,11 @@ def handles(*names: str) -> Callable[[Handler], Handler]:
 
 class CountingMode(TorchDispatchMode):
     """Sends every operation of a thread to `interpret`, also those that only make or move tensors."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No: nothing is compiled in the scope, and torch would import its compiler to skip this mode."""
+        return False
 
     def __torch_dispatch__(
         self, func: Operation, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -127,6 +132,8 @@ def count(scope: Scope, known: Facts, result: Any, args: tuple[Any, ...], kwargs
     if counter is None:
         return
     sync = SYNCS.get(known.name)
+    if sync and sync.unless and sync.unless(args, kwargs):
+        sync = None
     results = tensors_in((result,), {})
     makes = any(tensor.untyped_storage()._cdata not in scope.memory.blocks for tensor in results)
     changes = bool(known.writes) and not known.view_in_place
@@ -136,10 +143,10 @@ def count(scope: Scope, known: Facts, result: Any, args: tuple[Any, ...], kwargs
             counter.attention_backends.add(ATTENTION[known.name])
         if known.name in ATTENTION or known.name in MATRIX_PRODUCTS:
             counter.dtypes.update(str(t.dtype).removeprefix("torch.") for t in results if t.is_floating_point())
-    if sync and not (sync.unless and sync.unless(args, kwargs)):
+    if sync:
         for _ in range(sync.read_backs):
             scope.transfer("read-back", known.name, sync.bytes or args[0].element_size())
-    if known.undescribed:
+    if known.undescribed or known.name in SEVERAL_IN_ONE:
         counter.unknown(known.name)
 
 
@@ -151,7 +158,7 @@ def wrap(scope: Scope, result: Any, operands: list[Tensor]) -> Any:
         if isinstance(value, Tensor):
             itself = written.get(id(value))
             if itself is not None:
-                itself.adopt(value)
+                itself.adopt(value, scope.memory.block(value)[0])
                 return itself
             return to_device(scope, value)
         if isinstance(value, (list, tuple)):

@@ -9,17 +9,22 @@ import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
+_FIRST_ADDRESS = 0x7F00_0000_0000
+_ALIGNMENT = 512  # bytes, as CUDA's caching allocator aligns
+
 
 class Block:
     """One storage on the device. It lives as long as a tensor that looks at it; its death frees the bytes.
 
+    `address` is made up, but different for every block, so that code may tell tensors apart by `data_ptr`.
     `known` is False once something that ghost mode cannot compute has been written into integers held for real.
     """
 
-    __slots__ = ("__weakref__", "_ghost", "_memory", "bytes", "known")
+    __slots__ = ("__weakref__", "_ghost", "_memory", "address", "bytes", "known")
 
-    def __init__(self, memory: DeviceMemory, size: int) -> None:
+    def __init__(self, memory: DeviceMemory, size: int, address: int) -> None:
         self._memory = memory
+        self.address = address
         self._ghost: Tensor | None = None
         self.bytes = size
         self.known = True
@@ -43,6 +48,7 @@ class DeviceMemory:
     def __init__(self) -> None:
         self.blocks: WeakValueDictionary[int, Block] = WeakValueDictionary()
         self.live_bytes = 0
+        self._next_address = _FIRST_ADDRESS
 
     def block(self, host: Tensor) -> tuple[Block, bool]:
         """The block that `host` looks at, and whether it was allocated just now."""
@@ -52,7 +58,8 @@ class DeviceMemory:
             self.live_bytes += storage.nbytes() - found.bytes  # `resize_` may have made it grow
             found.bytes = storage.nbytes()
             return found, False
-        block = Block(self, storage.nbytes())
+        block = Block(self, storage.nbytes(), self._next_address)
+        self._next_address += max(1, -(-block.bytes // _ALIGNMENT)) * _ALIGNMENT
         self.blocks[storage._cdata] = block
         self.live_bytes += block.bytes
         return block, True

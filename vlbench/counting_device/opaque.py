@@ -55,7 +55,7 @@ def opaque(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[st
     ghosts = any(is_ghost(scope, operand) for operand in operands)
     if declaration and declaration.shape_rule and ghosts:
         shapes = [mapped(part, lambda tensor: to_meta(host_of(tensor))) for part in (args, kwargs)]
-        result = shapes_of_floats(declaration.shape_rule(*shapes[0], **shapes[1]))
+        result = shapes_of_floats(scope, declaration.shape_rule(*shapes[0], **shapes[1]))
     else:
         result = evaluate(scope, func, args, kwargs)
     count_opaque(scope, name)

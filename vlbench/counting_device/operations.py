@@ -106,6 +106,9 @@ ATTENTION = {
 }
 """One attention call each, by backend. Source: aten/src/ATen/native/transformers/cuda/attention.cu."""
 
+SEVERAL_IN_ONE = frozenset({"aten::_native_multi_head_attention", "aten::_transformer_encoder_layer_fwd"})
+"""nn.MultiheadAttention's fast path: one call hides products and attention whose number is not known here."""
+
 MATRIX_PRODUCTS = frozenset(
     {"aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "aten::convolution", "aten::_scaled_mm"}
 )

@@ -44,20 +44,15 @@ class DeviceTensor(Tensor):
             self._host = self.block.ghost_of(self._host)
         return self._host
 
-    def adopt(self, host: Tensor) -> None:
+    def adopt(self, host: Tensor, block: Block) -> None:
         """Follow an operation that changed this tensor's shape in place (`t_`, `resize_`, a resized `out=`)."""
-        self._host = host
-        if (host.size(), host.stride(), host.storage_offset()) == (self.size(), self.stride(), self.storage_offset()):
-            return
-        extent = host.storage_offset() + 1 + sum((n - 1) * s for n, s in zip(host.size(), host.stride(), strict=True))
-        include = torch._C._meta_in_tls_dispatch_include()
-        with torch._C._DisableTorchDispatch():  # the wrapper itself, as the storage-less tensor it is
-            torch._C._set_meta_in_tls_dispatch_include(True)
-            try:
-                self.resize_(max(extent, 0))
-                self.as_strided_(host.size(), host.stride(), host.storage_offset())
-            finally:
-                torch._C._set_meta_in_tls_dispatch_include(include)
+        if (host.size(), host.stride(), host.storage_offset()) != (
+            self.size(),
+            self.stride(),
+            self.storage_offset(),
+        ):
+            self.data = DeviceTensor(host, block)
+        self._host, self.block = host, block
 
     @property
     def data(self) -> Tensor:  # type: ignore[override]
@@ -65,7 +60,7 @@ class DeviceTensor(Tensor):
 
     @data.setter
     def data(self, value: DeviceTensor) -> None:
-        Tensor.data.__set__(self, value)  # type: ignore[attr-defined]  # sizes and dtype, which C++ keeps
+        Tensor.data.__set__(self, value)  # type: ignore[attr-defined]  # shape and dtype, which C++ keeps
         self._host, self.block = value._host, value.block
 
     @classmethod
@@ -115,6 +110,9 @@ class DeviceTensor(Tensor):
         raise TypeError(
             "can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first."
         )
+
+    def data_ptr(self) -> int:
+        return self.block.address + self.storage_offset() * self.element_size()
 
     def record_stream(self, stream: object) -> None:
         """Tells CUDA's allocator of another stream: nothing the host waits for."""

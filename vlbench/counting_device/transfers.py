@@ -88,7 +88,7 @@ def to_copy(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[s
         _count(scope, "aten::_to_copy", behind, result, upload=False, non_blocking=non_blocking)
         return result
     _count(scope, "aten::_to_copy", behind, result, upload=True, non_blocking=non_blocking)
-    return to_device(scope, shapes_of_floats(result) if scope.ghost else result)
+    return to_device(scope, shapes_of_floats(scope, result) if scope.ghost else result)
 
 
 @handles("aten::copy_")
