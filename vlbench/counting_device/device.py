@@ -60,6 +60,7 @@ class CountingDevice:
             hooks.enter_context(cuda_answers(self._scope))
             hooks.enter_context(whole_on_cuda())
             hooks.enter_context(_host_data_first())
+            hooks.enter_context(_modules_move_by_swapping())
             hooks.enter_context(_also_in_new_threads())
             hooks.enter_context(CountingMode())
             self._hooks = hooks.pop_all()
@@ -108,6 +109,7 @@ class CountingDevice:
         if self._scope.counter is not None:
             raise UsageError("count() is running already on this counting device; end that block first.")
         counter = self._scope.counter = Counter(self._scope.memory.live_bytes)
+        counter.not_measured |= self._scope.not_measured_here
         try:
             yield counter
         finally:
@@ -129,6 +131,17 @@ def _host_data_first() -> Iterator[None]:
         yield
     finally:
         torch._C._set_only_lift_cpu_tensors(before)
+
+
+@contextmanager
+def _modules_move_by_swapping() -> Iterator[None]:
+    """Make `Module.to` swap parameters with their device tensors: it would only copy the outside of a wrapper."""
+    before = torch.__future__.get_swap_module_params_on_conversion()
+    torch.__future__.set_swap_module_params_on_conversion(True)
+    try:
+        yield
+    finally:
+        torch.__future__.set_swap_module_params_on_conversion(before)
 
 
 @contextmanager

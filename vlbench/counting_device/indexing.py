@@ -39,15 +39,15 @@ def index_put(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict
         return _on_host(func, args, kwargs, [*indices, values])
     given = [item for item in indices if item is not None]
     scalar = not isinstance(values, DeviceTensor) and values.numel() == 1
-    fills = scalar and not accumulate and len(given) == 1 and _is_device_mask(given[0])
-    if not fills:
-        indices = _on_device(scope, func.name(), indices)
-        if not isinstance(values, DeviceTensor):
-            if values.dim() > 0:
-                raise RuntimeError(
-                    f"Expected all tensors to be on the same device, but the values of {func.name()} are on the host"
-                )
-            values = _uploaded(scope, func.name(), values)
+    if scalar and not accumulate and len(given) == 1 and _is_device_mask(given[0]):
+        return run_on_device(scope, func, args, kwargs)
+    indices = _on_device(scope, func.name(), indices)
+    if not isinstance(values, DeviceTensor):
+        if values.dim() > 0:
+            raise RuntimeError(
+                f"Expected all tensors to be on the same device, but the values of {func.name()} are on the host"
+            )
+        values = _uploaded(scope, func.name(), values)
     return run_on_device(scope, func, (target, _sized(scope, target, indices), values, *args[3:]), kwargs)
 
 

@@ -154,18 +154,14 @@ def wrap(scope: Scope, result: Any, operands: list[Tensor]) -> Any:
     """Host results as device tensors; an operand written in place comes back as itself."""
     written = {id(operand.host): operand for operand in operands if isinstance(operand, DeviceTensor)}
 
-    def one(value: Any) -> Any:
-        if isinstance(value, Tensor):
-            itself = written.get(id(value))
-            if itself is not None:
-                itself.adopt(value, scope.memory.block(value)[0])
-                return itself
-            return to_device(scope, value)
-        if isinstance(value, (list, tuple)):
-            return type(value)(map(one, value))
-        return value
+    def one(host: Tensor) -> Tensor:
+        itself = written.get(id(host))
+        if itself is None:
+            return to_device(scope, host)
+        itself.adopt(host, scope.memory.block(host)[0])
+        return itself
 
-    return one(result)
+    return evaluate.mapped(result, one)
 
 
 def to_device(scope: Scope, host: Tensor) -> DeviceTensor:

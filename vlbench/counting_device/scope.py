@@ -25,6 +25,8 @@ class Scope:
         self.memory = DeviceMemory()
         self.pinned = PinnedMemory()
         self.counter: Counter | None = None
+        self.not_measured_here: set[str] = set()
+        """Sentences that hold for every count from now on."""
         self.questions: Multiset[tuple[str, str, str]] = Multiset()
         self.lock = threading.RLock()  # operations are counted one at a time, whichever thread they come from
 
@@ -43,6 +45,9 @@ class Scope:
             self.counter.unknown(name)
 
     def not_measured(self, sentence: str) -> None:
+        """Name something that cannot be counted: in this count, or, while building, in all that follow."""
+        if self.counter is None:
+            self.not_measured_here.add(sentence)
         if self.counter is not None:
             self.counter.not_measured.add(sentence)
 

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from vlbench.counting_device import PROFILES, CountingDevice
+from vlbench.errors import UsageError
+
+
+class AsksFirst(nn.Module):
+    """Takes another path on CUDA, as serving code does."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.is_cuda and torch.cuda.get_device_capability() >= (9, 0):
+            return x * 2 + 1
+        return x
+
+
+def test_code_that_asks_takes_its_cuda_branch_and_the_question_is_listed(device: CountingDevice) -> None:
+    x = device.upload(torch.ones(3))
+    with device.count() as counter:
+        AsksFirst()(x)
+    report = counter.report
+    assert report.total.device_operations == 2
+    listed = {(question.question, question.answer) for question in report.questions}
+    assert listed == {("Tensor.is_cuda", "True"), ("torch.cuda.get_device_capability()", "(9, 0)")}
+    assert all("test_answers.py" in question.where for question in report.questions)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_answers_follow_the_profile(name: str) -> None:
+    profile = PROFILES[name]
+    with CountingDevice("ghost", name) as device:
+        assert torch.cuda.is_available()
+        assert torch.cuda.device_count() == 1
+        assert torch.cuda.current_device() == 0
+        assert torch.cuda.get_device_capability() == profile.capability
+        assert torch.cuda.get_device_name(0) == profile.name
+        assert torch.cuda.get_device_properties("cuda").multi_processor_count == profile.multi_processor_count
+        assert torch.cuda.is_bf16_supported(including_emulation=False) is (profile.major >= 8)
+        assert torch.cuda.is_initialized()
+        assert torch.accelerator.current_accelerator() == torch.device("cuda")
+        x = device.upload(torch.ones(2))
+        assert x.device.type == "cuda"
+        assert x.get_device() == 0
+        assert not x.is_cpu
+        assert len(device.questions) == 11
+
+
+def test_torch_asking_itself_is_not_listed(device: CountingDevice) -> None:
+    with torch.autocast("cuda", dtype=torch.bfloat16):
+        torch.manual_seed(0)
+    assert device.questions == ()
+
+
+def test_all_is_as_before_afterwards() -> None:
+    names = ("is_available", "get_device_capability", "_lazy_init", "synchronize", "Stream", "is_initialized")
+    before = [getattr(torch.cuda, name) for name in names] + [torch.compile, torch.tensor]
+    with pytest.raises(ZeroDivisionError), CountingDevice("ghost"):
+        raise ZeroDivisionError
+    assert [getattr(torch.cuda, name) for name in names] + [torch.compile, torch.tensor] == before
+    if not torch.cuda.is_available():
+        with pytest.raises((AssertionError, RuntimeError)):
+            torch.zeros(1, device="cuda")
+    assert torch.nn.functional.rms_norm(torch.ones(2, 4), (4,)).device.type == "cpu"
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        lambda: torch.cuda.synchronize(),
+        lambda: torch.accelerator.synchronize(),
+        lambda: torch.cuda.current_stream().synchronize(),
+        lambda: torch.cuda.Event().synchronize(),
+    ],
+)
+def test_waiting_is_a_sync(device: CountingDevice, wait: object) -> None:
+    with device.count() as counter:
+        wait()  # type: ignore[operator]
+    assert counter.report.total.host_syncs == 1
+    assert counter.report.causes[0].event == "synchronize"
+
+
+def test_streams_and_events_order_without_waiting(device: CountingDevice) -> None:
+    side = torch.cuda.Stream()
+    x = device.upload(torch.ones(2))
+    with device.count() as counter:
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            y = x + 1
+            y.record_stream(side)
+        done = side.record_event()
+        torch.cuda.current_stream().wait_event(done)
+        assert done.query()
+    assert counter.report.total.host_syncs == 0
+    assert counter.report.total.device_operations == 1
+    with pytest.raises(UsageError, match="elapsed_time"):
+        done.elapsed_time(done)
+
+
+def test_graphs_are_refused(device: CountingDevice) -> None:
+    with pytest.raises(UsageError, match="CUDA graphs cannot be captured"):
+        torch.cuda.CUDAGraph()
+
+
+def test_compiled_code_is_named_as_not_measured(device: CountingDevice) -> None:
+    x = device.upload(torch.ones(2))
+
+    @torch.compile(fullgraph=True)
+    def double(x: Tensor) -> Tensor:
+        return x * 2
+
+    for call in (lambda: torch.compile(AsksFirst())(x), lambda: double(x)):
+        with device.count() as counter:
+            call()
+        assert not counter.report.complete
+        assert "torch.compile" in counter.report.not_measured[0]
+
+
+def test_what_was_compiled_before_is_named_too() -> None:
+    double = torch.compile(lambda x: x * 2, backend="eager")
+    with CountingDevice("shadow") as device, device.count() as counter:
+        double(device.upload(torch.ones(2)))
+    assert "torch.compile" in counter.report.not_measured[0]
+    assert counter.report.total.device_operations == 1
+
+
+def test_memory_is_what_lives_on_the_device(device: CountingDevice) -> None:
+    x = device.upload(torch.ones(256))
+    assert torch.cuda.memory_allocated() == 1024
+    free, total = torch.cuda.mem_get_info()
+    assert total - free == 1024
+    view = x[1:]
+    del x
+    assert torch.cuda.memory_allocated() == 1024
+    del view
+    assert torch.cuda.memory_allocated() == 0
+
+
+def test_unknown_profile_and_mode_are_refused() -> None:
+    with pytest.raises(UsageError, match="--as sm_13: no such GPU profile; choose one of sm_75"):
+        CountingDevice("ghost", "sm_13")
+    with pytest.raises(UsageError, match="choose 'shadow' or 'ghost'"):
+        CountingDevice("spectre")  # type: ignore[arg-type]
