@@ -10,16 +10,15 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any
 from unittest.mock import patch
 
 import torch
 from torch import Tensor
 
 from vlbench.counting_device.scope import Scope
-from vlbench.counting_device.streams import Event, Stream, stream_context
+from vlbench.counting_device.streams import Event, NoCapture, NoGraph, Stream, stream_context
 from vlbench.counting_device.where import asked_by_torch
-from vlbench.errors import UsageError
 
 
 @contextmanager
@@ -69,8 +68,8 @@ def _replacements(scope: Scope) -> Iterator[tuple[ModuleType, str, Any]]:
 
     for module in (cuda, accelerator):
         yield module, "synchronize", lambda device=None: scope.transfer("synchronize", "torch.cuda.synchronize")
-    for name in ("CUDAGraph", "graph"):
-        yield cuda, name, lambda *args, **kwargs: _no_graphs()
+    yield cuda, "CUDAGraph", NoGraph
+    yield cuda, "graph", NoCapture
     yield torch, "tensor", _pinning(torch.tensor)
     yield from _eager(scope)
 
@@ -95,13 +94,6 @@ def _initialized(scope: Scope, truth: Callable[[], bool]) -> Callable[[], bool]:
         return True
 
     return is_initialized
-
-
-def _no_graphs() -> NoReturn:
-    raise UsageError(
-        "CUDA graphs cannot be captured on the counting device; put the replay behind an operator of your own "
-        "(torch.library) and declare that operator."
-    )
 
 
 def _pinning(tensor: Callable[..., Tensor]) -> Callable[..., Tensor]:

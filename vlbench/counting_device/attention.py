@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from vlbench.counting_device.evaluate import is_ghost
 from vlbench.counting_device.interpret import (
@@ -100,7 +101,8 @@ def _fused(scope: Scope, name: str, given: dict[str, Any], padding: int) -> Devi
     result = wide[..., :width].transpose(1, 2)  # CUDA's kernels write [batch, tokens, heads, head_dim]
     if not is_ghost(scope, query):
         host = {key: value.host if isinstance(value, DeviceTensor) else value for key, value in given.items()}
-        result.copy_(F.scaled_dot_product_attention(**host))
+        with sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]):  # all that a CPU has, as it would choose
+            result.copy_(F.scaled_dot_product_attention(**host))
     scope.operation(name, attention=True)
     if scope.counter is not None:
         scope.counter.dtypes.add(str(query.dtype).removeprefix("torch."))

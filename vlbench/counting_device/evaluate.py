@@ -43,7 +43,13 @@ def evaluate(scope: Scope, func: OpOverload[..., Any], args: tuple[Any, ...], kw
     """The result of `func`, as host tensors. Operands written in place come back as the tensors behind them."""
     kwargs = {key: value for key, value in kwargs.items() if key != "pin_memory"}
     if not scope.ghost:
-        return _on(CPU, func, args, kwargs, lambda tensor: tensor)
+        try:
+            return _on(CPU, func, args, kwargs, lambda tensor: tensor)
+        except NotImplementedError as error:
+            raise UsageError(
+                f"{facts(func).name} at {cause_line()} has no CPU kernel, so it cannot be computed; give it one, or "
+                "count it with mode='ghost'."
+            ) from error
     if _any(args, kwargs, lambda value: is_ghost(scope, value)):
         return _as_ghosts(scope, func, args, kwargs)
     if facts(func).factory and not _all_integers(_as_ghosts(scope, func, args, kwargs)):
@@ -91,9 +97,9 @@ def _as_ghosts(scope: Scope, func: OpOverload[..., Any], args: tuple[Any, ...], 
     try:
         return _on(META, func, args, kwargs, to_meta)
     except NotImplementedError as error:
+        remedy = f'declare("{known.name}", lambda ...: torch.empty_like(...))' if known.opaque else "mode='shadow'"
         raise UsageError(
-            f"{known.name} at {cause_line()} has no shape rule in torch {torch.__version__}; declare one with "
-            f'counting_device.declare("{known.name}", lambda ...: torch.empty_like(...)) or count with mode="shadow".'
+            f"{known.name} at {cause_line()} has no shape rule in torch {torch.__version__}; use {remedy}."
         ) from error
 
 

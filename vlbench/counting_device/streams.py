@@ -1,4 +1,8 @@
-"""CUDA streams and events where there is no CUDA: they order nothing, but waiting for one is a host sync."""
+"""CUDA streams, events and graphs where there is no CUDA.
+
+Streams and events order nothing, but waiting for one is a host sync. Graphs are refused. All of them are classes, as in
+torch, because code names them in its type annotations.
+"""
 
 from __future__ import annotations
 
@@ -58,6 +62,20 @@ class Event:
 
     def elapsed_time(self, end: Any) -> NoReturn:
         raise UsageError("torch.cuda.Event.elapsed_time: the counting device counts and has no time; use a real GPU.")
+
+
+class NoGraph:
+    """Stands in for `torch.cuda.CUDAGraph`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise UsageError(
+            "CUDA graphs cannot be captured on the counting device; put the replay behind an operator of your own "
+            "(torch.library) and declare that operator."
+        )
+
+
+class NoCapture(NoGraph):
+    """Stands in for `torch.cuda.graph`."""
 
 
 def stream_context(stream: Any) -> Stream:

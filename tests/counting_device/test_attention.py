@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from vlbench.counting_device import CountingDevice, Counts
+
+Counted = Callable[[Callable[[], object]], Counts]
+
+QKV = torch.randn(3, 1, 4, 12, 80, generator=torch.Generator().manual_seed(0))
+
+
+def attend(device: CountingDevice, dtype: torch.dtype, **options: object) -> Callable[[], Tensor]:
+    q, k, v = device.upload(QKV.to(dtype)).unbind(0)
+    return lambda: F.scaled_dot_product_attention(q, k, v, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("dtype", "backend"), [(torch.bfloat16, "flash"), (torch.float32, "efficient")])
+def test_one_operation_of_the_backend_cuda_would_take(
+    device: CountingDevice, counted: Counted, dtype: torch.dtype, backend: str
+) -> None:
+    counts = counted(attend(device, dtype))
+    assert counts.operations == {f"aten::_scaled_dot_product_{backend}_attention": 1}
+    assert counts.total.attention_calls == 1
+    assert counts.key.attention_backend == backend
+    assert counts.key.dtype == str(dtype).removeprefix("torch.")
+
+
+def test_the_result_is_laid_out_as_cuda_lays_it_out(device: CountingDevice, counted: Counted) -> None:
+    """[batch, tokens, heads, head_dim] in memory: merging the heads afterwards copies nothing."""
+    call = attend(device, torch.bfloat16)
+    assert call().transpose(1, 2).is_contiguous()
+    assert counted(lambda: call().transpose(1, 2).reshape(12, 320)).total.device_operations == 1
+
+
+def test_old_gpus_have_no_flash_attention() -> None:
+    with CountingDevice("ghost", "sm_75") as device, device.count() as counter:
+        attend(device, torch.float16)()
+    assert counter.report.key.attention_backend == "efficient"
+
+
+def test_the_chosen_kernel_is_respected(device: CountingDevice, counted: Counted) -> None:
+    call = attend(device, torch.bfloat16)
+    with sdpa_kernel(SDPBackend.EFFICIENT_ATTENTION):
+        assert counted(call).key.attention_backend == "efficient"
+    with sdpa_kernel(SDPBackend.MATH):
+        counts = counted(call)
+    assert counts.key.attention_backend == "math"
+    assert counts.total.attention_calls == 1
+    assert counts.operations["aten::bmm"] == 2  # its pieces count one by one
+    with sdpa_kernel(SDPBackend.CUDNN_ATTENTION), pytest.raises(RuntimeError, match="No available kernel"):
+        call()
+
+
+def test_a_boolean_mask_costs_operations_of_its_own(device: CountingDevice, counted: Counted) -> None:
+    mask = device.upload(torch.ones(12, 12, dtype=torch.bool))
+    counts = counted(attend(device, torch.bfloat16, attn_mask=mask))
+    assert counts.key.attention_backend == "efficient"
+    assert counts.operations.pop("aten::_scaled_dot_product_efficient_attention") == 1
+    assert set(counts.operations) == {"aten::full", "aten::scalar_tensor", "aten::where.self", "aten::constant_pad_nd"}
+
+
+def test_narrow_heads_are_padded_for_flash(device: CountingDevice, counted: Counted) -> None:
+    q = device.upload(QKV[0, ..., :36].bfloat16())
+    assert counted(lambda: F.scaled_dot_product_attention(q, q, q)).operations["aten::constant_pad_nd"] == 3
+
+
+@pytest.mark.parametrize("options", [{}, {"attn_mask": torch.ones(12, 12).tril().bool()}, {"is_causal": True}])
+def test_shadow_attention_has_the_bits_of_the_cpu(options: dict[str, object]) -> None:
+    expected = F.scaled_dot_product_attention(*QKV, **options)  # type: ignore[arg-type, misc]
+    with CountingDevice("shadow") as device:
+        moved = {key: device.upload(value) if isinstance(value, Tensor) else value for key, value in options.items()}
+        assert torch.equal(device.download(attend(device, torch.float32, **moved)()), expected)
+
+
+def test_mixed_devices_are_refused(device: CountingDevice) -> None:
+    q = device.upload(QKV[0])
+    with pytest.raises(RuntimeError, match="Expected all tensors to be on the same device"):
+        F.scaled_dot_product_attention(q, QKV[1], q)
+
+
+def test_rms_norm_is_one_operation_also_from_a_module(device: CountingDevice, counted: Counted) -> None:
+    norm = torch.nn.RMSNorm(80, device="cuda")
+    x = device.upload(QKV[0])
+    counts = counted(lambda: norm(x))
+    assert counts.operations == {"aten::_fused_rms_norm": 1}
+    # Weights of another dtype: CUDA's fused kernel does not take them, so its pieces run.
+    assert counted(lambda: F.rms_norm(x, (80,), x[0, 0, 0].bfloat16())).total.device_operations > 3
+
+
+def test_rms_norm_has_the_bits_of_the_cpu() -> None:
+    weight = QKV[1, 0, 0, 0]
+    with CountingDevice("shadow") as device:
+        result = F.rms_norm(device.upload(QKV[0]), (80,), device.upload(weight), eps=1e-6)
+        assert torch.equal(device.download(result), F.rms_norm(QKV[0], (80,), weight, eps=1e-6))
+
+
+def test_multihead_attention_counts_its_attention_or_says_that_it_cannot(device: CountingDevice) -> None:
+    module = device.build(lambda: torch.nn.MultiheadAttention(16, 2, batch_first=True))
+    x = device.upload(torch.randn(1, 5, 16))
+    with device.count() as fast:
+        module(x, x, x, need_weights=False)
+    assert fast.report.unknown == {"aten::_native_multi_head_attention": 1}
+    module.train()
+    with device.count() as slow:
+        module(x, x, x, need_weights=False)
+    assert slow.report.total.attention_calls == 1
+    assert slow.report.complete

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+import torch
+
+from vlbench.counting_device import CountingDevice, Counts
+from vlbench.counting_device.operations import SYNCS
+
+
+def loop_of_tolist(x: torch.Tensor, cu: torch.Tensor) -> None:
+    for _ in range(5):
+        cu.tolist()  # HERE
+
+
+def item(x: torch.Tensor, cu: torch.Tensor) -> None:
+    longest = (cu[1:] - cu[:-1]).max()
+    longest.item()  # HERE
+
+
+def length_left_on_the_device(x: torch.Tensor, cu: torch.Tensor) -> None:
+    longest = (cu[1:] - cu[:-1]).max()
+    torch.arange(longest, device="cuda")  # HERE
+
+
+def mask_assignment(x: torch.Tensor, cu: torch.Tensor) -> None:
+    mask = torch.arange(len(x), device="cuda") > 1
+    x[mask] = x[0].clone()  # HERE
+
+
+def unpinned_upload(x: torch.Tensor, cu: torch.Tensor) -> None:
+    host = torch.arange(4)
+    host.to("cuda", non_blocking=True)  # HERE
+
+
+def host_index(x: torch.Tensor, cu: torch.Tensor) -> None:
+    order = torch.arange(4)
+    x[order]  # HERE
+
+
+def branch_on_a_value(x: torch.Tensor, cu: torch.Tensor) -> None:
+    if (cu > 3).any():  # HERE
+        pass
+
+
+CODE = [loop_of_tolist, item, length_left_on_the_device, mask_assignment, unpinned_upload, host_index, branch_on_a_value]
+
+
+def counts(code: object, mode: str) -> Counts:
+    with CountingDevice(mode) as device:  # type: ignore[arg-type]
+        x, cu = device.pixels((4, 8), torch.bfloat16), device.upload(torch.tensor([0, 1, 4]))
+        with device.count() as counter:
+            code(x, cu)  # type: ignore[operator]
+    return counter.report
+
+
+@pytest.mark.parametrize("code", CODE, ids=lambda code: code.__name__)
+@pytest.mark.parametrize("mode", ["ghost", "shadow"])
+def test_each_sync_is_found_with_its_line(code: object, mode: str) -> None:
+    (cause,) = counts(code, mode).causes
+    line = next(n for n, text in enumerate(Path(__file__).read_text().splitlines(), 1) if _is_marked(text, code, n))
+    assert f"test_where.py:{line}: " in cause.where
+    assert cause.where.endswith("# HERE")
+    assert cause.times == (5 if code is loop_of_tolist else 1)
+    assert cause.blocking
+
+
+def _is_marked(text: str, code: object, number: int) -> bool:
+    return text.rstrip().endswith("# HERE") and number > code.__code__.co_firstlineno  # type: ignore[attr-defined]
+
+
+def test_paths_are_seen_from_the_import_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "some_stack"
+    package.mkdir()
+    (package / "tower.py").write_text(
+        textwrap.dedent("""
+            def forward(x, cu):
+                return cu.max().item()
+        """)
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    from some_stack.tower import forward  # type: ignore[import-not-found]
+
+    assert counts(forward, "ghost").causes[0].where == "some_stack/tower.py:3: return cu.max().item()"
+
+
+def test_every_entry_of_the_table_names_an_operation_and_a_source() -> None:
+    for name, sync in SYNCS.items():
+        namespace, _, rest = name.partition("::")
+        packet, _, overload = rest.partition(".")
+        getattr(getattr(getattr(torch.ops, namespace), packet), overload or "default")
+        assert "aten/src/ATen" in sync.source
+        assert sync.read_backs > 0
