@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 import torch
@@ -68,7 +69,7 @@ def run(steps: list[str], device: torch.device, move: Callable[[Tensor], Tensor]
     return values
 
 
-def count(mode: str, grad: Callable[[], torch.autograd.grad_mode.inference_mode], steps: list[str]) -> tuple[Counts, Values]:
+def count(mode: str, grad: Callable[[], AbstractContextManager[object]], steps: list[str]) -> tuple[Counts, Values]:
     with CountingDevice(mode) as device, grad():  # type: ignore[arg-type]
         with device.count() as counter:
             values = run(steps, torch.device("cuda", 0), device.upload)
@@ -80,16 +81,18 @@ def count(mode: str, grad: Callable[[], torch.autograd.grad_mode.inference_mode]
 def test_all_ways_of_counting_agree(steps: list[str]) -> None:
     with torch.no_grad():
         plain = run(steps, torch.device("cpu"), lambda tensor: tensor)
-    shadow, values = count("shadow", torch.no_grad, steps)  # type: ignore[arg-type]
+    shadow, values = count("shadow", torch.no_grad, steps)
     assert all(torch.equal(values[name], plain[name]) for name in plain)
     for mode, grad in (("ghost", torch.no_grad), ("ghost", torch.inference_mode), ("shadow", torch.inference_mode)):
-        other, shapes = count(mode, grad, steps)  # type: ignore[arg-type]
+        other, shapes = count(mode, grad, steps)
         assert other.model_copy(update={"key": shadow.key}) == shadow
         assert {name: shape.shape for name, shape in shapes.items()} == {n: p.shape for n, p in plain.items()}
         assert torch.equal(shapes["i"], plain["i"])
 
 
-@pytest.mark.parametrize("read", [lambda x: x[0].item(), lambda x: x.tolist(), lambda x: x.cpu(), lambda x: float(x[0])])
+@pytest.mark.parametrize(
+    "read", [lambda x: x[0].item(), lambda x: x.tolist(), lambda x: x.cpu(), lambda x: float(x[0])]
+)
 def test_reading_a_float_back_is_an_error_with_its_line(read: Callable[[Tensor], object]) -> None:
     with CountingDevice("ghost") as device:
         x = device.upload(torch.ones(3))

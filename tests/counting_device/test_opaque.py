@@ -94,9 +94,7 @@ def test_a_composite_operator_is_its_pieces(device: CountingDevice, kernels: Sim
     assert counter.report.operations == {"aten::mul.Tensor": 1, "aten::relu": 1}
 
 
-def test_integers_through_a_kernel_with_a_cpu_twin_stay_known(
-    device: CountingDevice, kernels: SimpleNamespace
-) -> None:
+def test_integers_through_a_kernel_with_a_cpu_twin_stay_known(device: CountingDevice, kernels: SimpleNamespace) -> None:
     declare(f"{NAMESPACE}::double")
     declare(f"{NAMESPACE}::count_up_")
     x = device.upload(torch.tensor([1, 2]))

@@ -1,4 +1,4 @@
-"""Real towers: transformers' Qwen2.5-VL and the yardstick, at full size without weights and narrow with the same bits."""
+"""Real towers, transformers' and our own: full size without weights, and narrow with the bits of a plain CPU run."""
 
 from __future__ import annotations
 
@@ -93,9 +93,7 @@ def ghost_weights(device: CountingDevice, name: str, dtype: torch.dtype) -> Shar
     return SharedTensors({key: device.pixels(tuple(shape), dtype) for key, shape in shapes.items()})
 
 
-def count_own(
-    mode: str, name: str, dtype: torch.dtype, flags: list[str] | None
-) -> tuple[Counts, Tensor]:
+def count_own(mode: str, name: str, dtype: torch.dtype, flags: list[str] | None) -> tuple[Counts, Tensor]:
     config = MODELS[name]
     with CountingDevice(mode) as device, torch.inference_mode():  # type: ignore[arg-type]
         if mode == "ghost":

@@ -57,9 +57,7 @@ def test_new_tensor_uploads(device: CountingDevice, counted: Counted) -> None:
         # A conversion runs on the device if the copy does not block, else on the host, in pageable memory.
         (
             lambda pinned: pinned.to("cuda", torch.int32, non_blocking=True),
-            Tally(
-                uploads=1, upload_bytes=96, pinned_uploads=1, device_operations=1, allocations=1, allocated_bytes=48
-            ),
+            Tally(uploads=1, upload_bytes=96, pinned_uploads=1, device_operations=1, allocations=1, allocated_bytes=48),
         ),
         (lambda pinned: pinned.to("cuda", torch.int32), upload(48)),
     ],

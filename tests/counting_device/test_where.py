@@ -45,7 +45,15 @@ def branch_on_a_value(x: torch.Tensor, cu: torch.Tensor) -> None:
         pass
 
 
-CODE = [loop_of_tolist, item, length_left_on_the_device, mask_assignment, unpinned_upload, host_index, branch_on_a_value]
+CODE = [
+    loop_of_tolist,
+    item,
+    length_left_on_the_device,
+    mask_assignment,
+    unpinned_upload,
+    host_index,
+    branch_on_a_value,
+]
 
 
 def counts(code: object, mode: str) -> Counts:

@@ -15,6 +15,7 @@ from unittest.mock import patch
 
 import torch
 from torch import Tensor
+from torch.utils._device import _device_constructors
 
 from vlbench.counting_device.scope import Scope
 from vlbench.counting_device.streams import Event, NoCapture, NoGraph, Stream, stream_context
@@ -66,10 +67,13 @@ def _replacements(scope: Scope) -> Iterator[tuple[ModuleType, str, Any]]:
     yield cuda, "Event", Event
     yield cuda, "stream", stream_context
 
+    for name in ("_exchange_device", "_maybe_exchange_device"):  # `with torch.cuda.device(0)`
+        yield cuda, name, lambda device: 0
     for module in (cuda, accelerator):
         yield module, "synchronize", lambda device=None: scope.transfer("synchronize", "torch.cuda.synchronize")
     yield cuda, "CUDAGraph", NoGraph
     yield cuda, "graph", NoCapture
+    _device_constructors()  # torch remembers its factories by identity: let it see them before one is replaced
     yield torch, "tensor", _pinning(torch.tensor)
     yield from _eager(scope)
 
@@ -129,5 +133,3 @@ def _eager(scope: Scope) -> Iterator[tuple[ModuleType, str, Any]]:
         return None
 
     yield dynamo, "_callback_from_stance", no_callback
-
-

@@ -15,17 +15,17 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from vlbench.counting_device.evaluate import is_ghost
+from vlbench.counting_device.evaluate import host_of, is_ghost, mapped
+from vlbench.counting_device.facts import facts
 from vlbench.counting_device.interpret import (
-    CountingMode,
     Operation,
+    counting,
     handles,
     interpret,
     require_one_device,
     tensors_in,
     to_device,
 )
-from vlbench.counting_device.facts import facts
 from vlbench.counting_device.operations import ATTENTION
 from vlbench.counting_device.scope import Scope, current
 from vlbench.counting_device.tensor import DeviceTensor
@@ -39,11 +39,12 @@ def backend(
     capability: tuple[int, int], query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, gqa: bool
 ) -> str:
     """`flash`, `efficient` or `math`: the first that CUDA allows for these operands. RuntimeError where none does."""
+    allowed = torch.backends.cuda
     heads_match = query.dim() == 4 and query.size(-1) == key.size(-1) and (gqa or query.size(1) == key.size(1))
     packed = all(tensor.stride(-1) == 1 and 0 not in tensor.shape for tensor in (query, key, value))
     half = query.dtype in _HALF
     if (
-        torch.backends.cuda.flash_sdp_enabled()
+        allowed.flash_sdp_enabled()  # type: ignore[no-untyped-call]
         and capability >= (8, 0)
         and half
         and mask is None
@@ -54,7 +55,7 @@ def backend(
         return "flash"
     width = 8 if half else 4  # elements that 16-byte tensor-core loads need
     if (
-        torch.backends.cuda.mem_efficient_sdp_enabled()
+        allowed.mem_efficient_sdp_enabled()  # type: ignore[no-untyped-call]
         and (query.dtype in (torch.float32, torch.float16) or (query.dtype is torch.bfloat16 and capability >= (8, 0)))
         and heads_match
         and not gqa
@@ -63,7 +64,7 @@ def backend(
         and value.size(-1) % width == 0
     ):
         return "efficient"
-    if torch.backends.cuda.math_sdp_enabled():
+    if allowed.math_sdp_enabled():  # type: ignore[no-untyped-call]
         return "math"
     raise RuntimeError("No available kernel. Aborting execution.")
 
@@ -88,7 +89,7 @@ def attention(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict
     padding = -query.size(-1) % 8 if chosen == "flash" else 0
     if padding:  # flash wants multiples of 8: q, k and v are padded and the result is cut (pad_last_dim)
         for tensor in (query, key, value):
-            with CountingMode():
+            with counting():
                 F.pad(tensor, (0, padding))
     return _fused(scope, _OPERATION[chosen], given, padding)
 
@@ -100,7 +101,7 @@ def _fused(scope: Scope, name: str, given: dict[str, Any], padding: int) -> Devi
     wide = torch.empty(batch, tokens, heads, width + padding, dtype=query.dtype, device=query.host.device)
     result = wide[..., :width].transpose(1, 2)  # CUDA's kernels write [batch, tokens, heads, head_dim]
     if not is_ghost(scope, query):
-        host = {key: value.host if isinstance(value, DeviceTensor) else value for key, value in given.items()}
+        host: dict[str, Any] = mapped(given, host_of)
         with sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]):  # all that a CPU has, as it would choose
             result.copy_(F.scaled_dot_product_attention(**host))
     scope.operation(name, attention=True)
@@ -111,7 +112,7 @@ def _fused(scope: Scope, name: str, given: dict[str, Any], padding: int) -> Devi
 
 def _prepare_mask(mask: DeviceTensor, dtype: torch.dtype) -> None:
     """Count what the efficient kernel's mask costs beforehand (attention.cpp, convert_boolean_attn_mask, pad_bias)."""
-    with CountingMode():
+    with counting():
         bias: Tensor = mask
         if mask.dtype is torch.bool:
             bias = torch.where(mask, 0.0, torch.full((), -torch.inf, dtype=dtype, device=mask.device))
@@ -126,7 +127,7 @@ def _in_pieces(scope: Scope, given: dict[str, Any]) -> Any:
     names = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
     defaults = {"attn_mask": None, "dropout_p": 0.0, "is_causal": False}
     positional = [given.get(name, defaults.get(name)) for name in names]
-    with CountingMode():
+    with counting():
         return _aten._scaled_dot_product_attention_math(
             *positional, None, scale=given.get("scale"), enable_gqa=bool(given.get("enable_gqa", False))
         )[0]
@@ -144,12 +145,12 @@ def rms_norm(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[
     require_one_device(facts(func), operands, args, kwargs)
     source = args[0]
     if len({tensor.dtype for tensor in operands}) > 1:
-        with CountingMode():
+        with counting():
             return func.decompose(*args, **kwargs)
     if is_ghost(scope, source):
         result = torch.empty_like(source.host, memory_format=torch.contiguous_format)
     else:
-        result = func(*[arg.host if isinstance(arg, DeviceTensor) else arg for arg in args], **kwargs)
+        result = func(*mapped(args, host_of), **kwargs)
     scope.operation("aten::_fused_rms_norm")
     return to_device(scope, result)
 

@@ -107,7 +107,7 @@ class Counter:
         total: Multiset[str] = sum(self._tallies.values(), Multiset())
         self._report = Counts(
             key=Key(
-                mode=mode,  # type: ignore[arg-type]  # checked by the model
+                mode=mode,
                 profile=profile,
                 dtype="+".join(sorted(self.dtypes)) or "none",
                 attention_backend="+".join(sorted(self.attention_backends)) or "none",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, computed_field
+from pydantic import BaseModel, ConfigDict
 
 Event = Literal["read-back", "upload", "implicit upload", "synchronize"]
 
@@ -89,7 +89,6 @@ class Counts(_Frozen):
     not_measured: tuple[str, ...]
     """What ran but cannot be counted here, one sentence each."""
 
-    @computed_field  # type: ignore[prop-decorator]
     @property
     def complete(self) -> bool:
         """Whether these counts can be gated on: nothing unknown, nothing left unmeasured."""

@@ -18,7 +18,8 @@ from vlbench.counting_device.counter import Counter, questions
 from vlbench.counting_device.counts import Counts, Question
 from vlbench.counting_device.evaluate import shapes_of_floats
 from vlbench.counting_device.guard import cuda_device_guard
-from vlbench.counting_device.interpret import CountingMode, to_device
+from vlbench.counting_device.interpret import counting, to_device
+from vlbench.counting_device.launches import triton_launches
 from vlbench.counting_device.profiles import profile as find_profile
 from vlbench.counting_device.scope import Mode, Scope, install
 from vlbench.counting_device.tensor import CUDA, DeviceTensor
@@ -59,10 +60,11 @@ class CountingDevice:
             hooks.enter_context(cuda_device_guard())
             hooks.enter_context(cuda_answers(self._scope))
             hooks.enter_context(whole_on_cuda())
+            hooks.enter_context(triton_launches(self._scope))
             hooks.enter_context(_host_data_first())
             hooks.enter_context(_modules_move_by_swapping())
             hooks.enter_context(_also_in_new_threads())
-            hooks.enter_context(CountingMode())
+            hooks.enter_context(counting())
             self._hooks = hooks.pop_all()
         return self
 
@@ -149,7 +151,7 @@ def _also_in_new_threads() -> Iterator[None]:
     run = threading.Thread.run
 
     def counted(thread: threading.Thread) -> None:
-        with CountingMode():
+        with counting():
             run(thread)
 
     with patch.object(threading.Thread, "run", counted):
@@ -172,5 +174,3 @@ def run_counted(
         with device.count() as counter:
             call(module, device)
     return counter.report
-
-

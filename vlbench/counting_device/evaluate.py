@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch._ops import OpOverload
 
-from vlbench.counting_device.facts import facts
+from vlbench.counting_device.facts import Facts, facts
 from vlbench.counting_device.scope import Scope
 from vlbench.counting_device.tensor import DeviceTensor
 from vlbench.counting_device.where import cause_line
@@ -85,15 +85,20 @@ def to_meta(tensor: Tensor) -> Tensor:
     return torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device=META)
 
 
-def _as_ghosts(scope: Scope, func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    known = facts(func)
-    if known.needs_values and kwargs.get("output_size") is None:
-        raise no_value(known.name)
-    for key in known.writes:  # what is written from ghosts is no longer known, nor are its views
+def forget_written(known: Facts, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """What is written from ghosts is no longer known, nor are its views."""
+    for key in known.writes:
         target = kwargs.get(key) if isinstance(key, str) else args[key] if key < len(args) else None
         for tensor in target if isinstance(target, (list, tuple)) else (target,):
             if isinstance(tensor, DeviceTensor):
                 tensor.block.known = False
+
+
+def _as_ghosts(scope: Scope, func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    known = facts(func)
+    if known.needs_values and kwargs.get("output_size") is None:
+        raise no_value(known.name)
+    forget_written(known, args, kwargs)
     try:
         return _on(META, func, args, kwargs, to_meta)
     except NotImplementedError as error:

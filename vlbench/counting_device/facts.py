@@ -37,7 +37,7 @@ class Facts:
 
 @cache
 def facts(func: OpOverload[..., Any]) -> Facts:
-    name = func.name()
+    name: str = func.name()  # type: ignore[no-untyped-call]
     namespace = name.partition("::")[0]
     arguments = func._schema.arguments
     written = [

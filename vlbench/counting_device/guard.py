@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -26,11 +27,11 @@ _SYMBOL = "_ZN3c104impl26device_guard_impl_registryE"
 _CUDA, _PRIVATEUSE1 = 1, 20  # c10/core/DeviceType.h
 _LIBRARY = "libc10.dylib" if sys.platform == "darwin" else "libc10.so"
 
-_Acc = torch._C._acc  # type: ignore[attr-defined]  # not in torch's stubs
+_Acc = torch._C._acc
 
 
-class _CudaGuard(_Acc.DeviceGuard):  # type: ignore[misc, name-defined]
-    def type_(self) -> object:
+class _CudaGuard(_Acc.DeviceGuard):
+    def type_(self) -> Any:
         return torch._C._autograd.DeviceType.CUDA
 
 

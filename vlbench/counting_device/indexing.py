@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from vlbench.counting_device.evaluate import is_ghost, no_value
+from vlbench.counting_device.facts import facts
 from vlbench.counting_device.interpret import Operation, carry_out, handles, run_on_device, to_device
 from vlbench.counting_device.operations import MASK_SYNC, MASKED_FILL_SYNC, SYNCS
 from vlbench.counting_device.scope import Scope
@@ -23,7 +24,7 @@ def index(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[str
     source, indices = args
     if not isinstance(source, DeviceTensor):
         return _on_host(func, args, kwargs, indices)
-    indices = _on_device(scope, func.name(), indices)
+    indices = _on_device(scope, facts(func).name, indices)
     return run_on_device(scope, func, (source, _sized(scope, source, indices)), kwargs)
 
 
@@ -41,13 +42,13 @@ def index_put(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict
     scalar = not isinstance(values, DeviceTensor) and values.numel() == 1
     if scalar and not accumulate and len(given) == 1 and _is_device_mask(given[0]):
         return run_on_device(scope, func, args, kwargs)
-    indices = _on_device(scope, func.name(), indices)
+    indices = _on_device(scope, facts(func).name, indices)
     if not isinstance(values, DeviceTensor):
         if values.dim() > 0:
             raise RuntimeError(
-                f"Expected all tensors to be on the same device, but the values of {func.name()} are on the host"
+                f"Expected all tensors to be on the same device, but the values of {facts(func).name} are on the host"
             )
-        values = _uploaded(scope, func.name(), values)
+        values = _uploaded(scope, facts(func).name, values)
     return run_on_device(scope, func, (target, _sized(scope, target, indices), values, *args[3:]), kwargs)
 
 
@@ -56,7 +57,7 @@ def masked_fill(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: di
     """x.masked_fill(mask, value): a value on the device is read back, one on the host is not."""
     if isinstance(args[2], DeviceTensor):
         for _ in range(MASKED_FILL_SYNC.read_backs):
-            scope.transfer("read-back", func.name(), args[2].element_size())
+            scope.transfer("read-back", facts(func).name, args[2].element_size())
     return carry_out(scope, func, args, kwargs)
 
 
@@ -66,10 +67,11 @@ def masked_select(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: 
     source, mask = args
     if not (is_ghost(scope, source) and isinstance(mask, DeviceTensor) and not is_ghost(scope, mask)):
         return carry_out(scope, func, args, kwargs)
-    picked = int(mask.host.expand(torch.broadcast_shapes(source.shape, mask.shape)).sum())
-    scope.operation(func.name())
+    shape = torch.broadcast_shapes(source.shape, mask.shape)  # type: ignore[no-untyped-call]
+    picked = int(mask.host.expand(shape).sum())
+    scope.operation(facts(func).name)
     for _ in range(SYNCS["aten::masked_select"].read_backs):
-        scope.transfer("read-back", func.name(), MASK_SYNC.bytes)
+        scope.transfer("read-back", facts(func).name, MASK_SYNC.bytes)
     return to_device(scope, source.host.new_empty(picked))
 
 
@@ -85,7 +87,7 @@ def _on_host(func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any], oth
     if any(isinstance(item, DeviceTensor) for item in others):
         raise RuntimeError(
             "indices should be either on cpu or on the same device as the indexed tensor (cpu), "
-            f"but found a tensor on cuda:0 ({func.name()})"
+            f"but found a tensor on cuda:0 ({facts(func).name})"
         )
     return func(*args, **kwargs)
 

@@ -6,6 +6,7 @@ Torch's dispatcher calls `interpret` for every operation in the scope, on device
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -37,8 +38,8 @@ def handles(*names: str) -> Callable[[Handler], Handler]:
     return register
 
 
-class CountingMode(TorchDispatchMode):
-    """Sends every operation of a thread to `interpret`, also those that only make or move tensors."""
+class _CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Sees every operation of a thread, also those that only make or move tensors."""
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -51,6 +52,11 @@ class CountingMode(TorchDispatchMode):
         return interpret(current(), func, args, kwargs or {})
 
 
+def counting() -> AbstractContextManager[object]:
+    """Within this block every operation of this thread goes to `interpret`."""
+    return _CountingMode()  # type: ignore[no-untyped-call]
+
+
 def interpret(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     known = facts(func)
     handler = HANDLERS.get(known.name)
@@ -59,7 +65,7 @@ def interpret(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict
             return handler(scope, func, args, kwargs)
     if known.composite:
         # inference_mode delivers these whole, no_grad in pieces: take them to pieces, so that counts agree
-        with CountingMode():
+        with counting():
             return func.decompose(*args, **kwargs)
     with scope.lock:
         return carry_out(scope, func, args, kwargs)
@@ -102,9 +108,7 @@ def host_operation(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs:
     return scope.pinned.add(result) if pin else result
 
 
-def require_one_device(
-    known: Facts, operands: list[Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> None:
+def require_one_device(known: Facts, operands: list[Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Refuse what CUDA refuses. A 0-d host tensor may stand beside device tensors where TensorIterator takes it."""
     if known.factory:
         return

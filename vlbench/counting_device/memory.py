@@ -75,7 +75,7 @@ class PinnedMemory:
         storage = host.untyped_storage()
         # The weak reference keeps the address from being used again, so an expired entry cannot be mistaken.
         self._pinned = {key: ref for key, ref in self._pinned.items() if not ref.expired()}
-        self._pinned[storage._cdata] = StorageWeakRef(storage)
+        self._pinned[storage._cdata] = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
         return host
 
     def __contains__(self, host: Tensor) -> bool:

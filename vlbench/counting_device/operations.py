@@ -91,7 +91,7 @@ ALLOCATIONS = frozenset(
         "aten::set_.source_Storage_storage_offset",
     }
 )
-"""Memory without work. Source: aten/src/ATen/native/cuda/EmptyTensor.cpp, Resize.cpp (a growing resize_ copies: rare)."""
+"""Memory without work. Source: aten/src/ATen/native/cuda/EmptyTensor.cpp, Resize.cpp."""
 
 HOST_SCALARS = frozenset({"aten::where.self", "aten::where.self_out", "aten::fill_.Tensor", "aten::fill.Tensor"})
 """Take a 0-d host tensor beside device tensors although torch does not tag them as pointwise (TensorIterator does)."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vlbench.counting_device.memory import Block
 from vlbench.counting_device.scope import current
 from vlbench.counting_device.where import asked_by_torch
 
 CUDA = torch.device("cuda", 0)
+_DATA: Any = Tensor.data  # the descriptor
 
 
 class DeviceTensor(Tensor):
@@ -25,7 +26,7 @@ class DeviceTensor(Tensor):
 
     @staticmethod
     def __new__(cls, host: Tensor, block: Block) -> DeviceTensor:
-        self: DeviceTensor = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+        self: DeviceTensor = Tensor._make_wrapper_subclass(
             cls,
             host.size(),
             strides=host.stride(),
@@ -55,16 +56,18 @@ class DeviceTensor(Tensor):
         self._host, self.block = host, block
 
     @property
-    def data(self) -> Tensor:  # type: ignore[override]
+    def data(self) -> Tensor:
         return self.detach()
 
     @data.setter
-    def data(self, value: DeviceTensor) -> None:
-        Tensor.data.__set__(self, value)  # type: ignore[attr-defined]  # shape and dtype, which C++ keeps
+    def data(self, value: Tensor) -> None:
+        if not isinstance(value, DeviceTensor):
+            raise TypeError(f"a tensor on {CUDA} cannot take the data of a tensor on {value.device}")
+        _DATA.__set__(self, value)  # shape and dtype, which C++ keeps
         self._host, self.block = value._host, value.block
 
     @classmethod
-    def __torch_dispatch__(
+    def __torch_dispatch__(  # type: ignore[override]
         cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         from vlbench.counting_device.interpret import interpret  # it makes these tensors, so it comes after them
@@ -96,31 +99,33 @@ class DeviceTensor(Tensor):
 
     def tolist(self) -> Any:
         """One copy of the whole tensor to the host, as `Tensor.tolist` does for a CUDA tensor."""
-        return self.cpu().tolist()  # type: ignore[no-untyped-call]
+        return self.cpu().tolist()
 
     def numpy(self, *, force: bool = False) -> Any:
-        if force:
-            return self.cpu().numpy()
-        self._refuse_numpy()
+        return self.cpu().numpy() if force else self._refuse_numpy()
 
     def __array__(self, dtype: Any = None) -> Any:
         self._refuse_numpy()
 
     def _refuse_numpy(self) -> NoReturn:
         raise TypeError(
-            "can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first."
+            "can't convert cuda:0 device type tensor to numpy. "
+            "Use Tensor.cpu() to copy the tensor to host memory first."
         )
 
     def data_ptr(self) -> int:
-        return self.block.address + self.storage_offset() * self.element_size()
+        return self.block.address + int(self.storage_offset()) * self.element_size()
 
     def record_stream(self, stream: object) -> None:
         """Tells CUDA's allocator of another stream: nothing the host waits for."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        return memo.setdefault(id(self), self.detach().clone().requires_grad_(self.requires_grad))
+        copied = self.detach().clone()
+        if isinstance(self, nn.Parameter):
+            copied = nn.Parameter(copied, self.requires_grad)
+        return memo.setdefault(id(self), copied)
 
-    def __repr__(self, *, tensor_contents: object = None) -> str:
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         """Printing a CUDA tensor copies it to the host, so this is counted as a read-back; values are left out."""
         scope = current()
         scope.transfer("read-back", "print", self.numel() * self.element_size())
