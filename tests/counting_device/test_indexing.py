@@ -30,7 +30,7 @@ CASES: dict[str, tuple[Callable[[Tensor, Tensor, Tensor, Tensor], object], int, 
     "host index": (lambda x, order, mask, one: x[ORDER], 1, 0, 1, 1),
     "two host indices": (lambda x, order, mask, one: x[ORDER, ORDER], 1, 0, 2, 2),
     "device mask": (lambda x, order, mask, one: x[mask], 1, 1, 0, 1),
-    "host mask": (lambda x, order, mask, one: x[MASK], 1, 0, 1, 1),
+    "host mask": (lambda x, order, mask, one: x[MASK], 1, 0, 1, 0),  # through pinned memory
     "set by device index": (lambda x, order, mask, one: put(x, order, x * 2), 2, 0, 0, 0),
     "set by mask": (lambda x, order, mask, one: put(x, mask, x[0] * 2), 2, 1, 0, 1),
     "set a mask to a number": (lambda x, order, mask, one: put(x, mask, 0.0), 1, 0, 0, 0),  # a masked fill

@@ -101,3 +101,21 @@ def test_every_entry_of_the_table_names_an_operation_and_a_source() -> None:
         getattr(getattr(getattr(torch.ops, namespace), packet), overload or "default")
         assert "aten/src/ATen" in sync.source
         assert sync.read_backs > 0
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: torch.equal(x, x),
+        lambda x: torch.equal(x, x[:1]),
+        lambda x: torch.unique_consecutive(x[:0]),
+        lambda x: torch.repeat_interleave(x, output_size=6),
+        lambda x: torch.repeat_interleave(x[:0]),
+        lambda x: torch.bincount(x[:0]),
+    ],
+)
+def test_calls_that_need_no_value_do_not_sync(device: CountingDevice, call: object) -> None:
+    x = device.upload(torch.tensor([1, 2, 3]))
+    with device.count() as counter:
+        call(x)  # type: ignore[operator]
+    assert counter.report.total.host_syncs == 0

@@ -32,7 +32,7 @@ def index(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[str
 def index_put(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """x[indices] = values. One device mask and a host scalar are a masked fill, which needs nothing on the host.
 
-    Source: aten/src/ATen/native/TensorAdvancedIndexing.cpp, canDispatchToMaskedFill.
+    Source: aten/src/ATen/native/TensorAdvancedIndexingUtils.h, canDispatchToMaskedFill.
     """
     target, indices, values = args[:3]
     accumulate = bool(args[3] if len(args) > 3 else kwargs.get("accumulate", False))
@@ -95,7 +95,7 @@ def _on_host(func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any], oth
 def _on_device(scope: Scope, name: str, indices: Sequence[Index]) -> list[Index]:
     """Count what each index costs; host ones come back as the device tensors they are turned into.
 
-    A host mask is turned into positions on the host, one upload for each of its dimensions (IndexingUtils.h).
+    A host mask becomes positions in pinned memory, one upload without waiting (IndexingUtils.h, expandTensors).
     """
     placed: list[Index] = []
     for item in indices:
@@ -106,16 +106,18 @@ def _on_device(scope: Scope, name: str, indices: Sequence[Index]) -> list[Index]
             if _is_mask(item):
                 for _ in range(MASK_SYNC.read_backs):
                     scope.transfer("read-back", name, MASK_SYNC.bytes)
+        elif _is_mask(item):
+            positions = _uploaded(scope, name, scope.pinned.add(item.nonzero()), blocking=False)
+            placed.extend(to_device(scope, part) for part in positions.host.unbind(1))
         else:
-            parts = item.nonzero().unbind(1) if _is_mask(item) else (item,)
-            placed.extend(_uploaded(scope, name, part) for part in parts)
+            placed.append(_uploaded(scope, name, item))
     return placed
 
 
-def _uploaded(scope: Scope, name: str, host: Tensor) -> DeviceTensor:
+def _uploaded(scope: Scope, name: str, host: Tensor, *, blocking: bool = True) -> DeviceTensor:
     if host.numel():
         size = host.numel() * host.element_size()
-        scope.transfer("implicit upload", name, size, pinned=host in scope.pinned)
+        scope.transfer("implicit upload", name, size, blocking=blocking, pinned=host in scope.pinned)
     return to_device(scope, host.clone())
 
 

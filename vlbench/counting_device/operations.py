@@ -25,16 +25,21 @@ class Sync:
     """Whether it also asks the device for work, beyond the copy."""
 
 
-def _compares_with_itself(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+def _is_empty(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    return not args[0].numel()
+
+
+def _is_settled_by_shape(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     a, b = args
-    return bool(a.block is b.block and a.storage_offset() == b.storage_offset() and a.stride() == b.stride())
+    same = a.block is b.block and a.storage_offset() == b.storage_offset() and a.stride() == b.stride()
+    return bool(same or a.shape != b.shape or not a.numel())
 
 
-def _has_output_size(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    return kwargs.get("output_size") is not None
+def _is_sized(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    return kwargs.get("output_size") is not None or _is_empty(args, kwargs)
 
 
-_UNIQUE = "aten/src/ATen/native/cuda/Unique.cu, UniqueCub.cu: the number of distinct values sizes the output"
+_UNIQUE = "aten/src/ATen/native/cuda/UniqueCub.cu, compute_unique: length.item() sizes the output"
 _NONZERO = "aten/src/ATen/native/cuda/Nonzero.cu: memcpy_and_sync of the count that sizes the output"
 
 SYNCS: dict[str, Sync] = {
@@ -47,20 +52,22 @@ SYNCS: dict[str, Sync] = {
     "aten::repeat_interleave.Tensor": Sync(
         2,
         8,
-        "aten/src/ATen/native/Repeat.cpp, repeat_interleave_common: cumsum[-1].item() and (repeats >= 0).all().item()",
-        unless=_has_output_size,
+        "aten/src/ATen/native/Repeat.h, repeat_interleave_common: cumsum[-1].item() and (repeats >= 0).all().item()",
+        unless=_is_sized,
     ),
-    "aten::unique_consecutive": Sync(1, 8, _UNIQUE),
-    "aten::_unique": Sync(1, 8, _UNIQUE),
-    "aten::_unique2": Sync(1, 8, _UNIQUE),
+    "aten::unique_consecutive": Sync(1, 8, _UNIQUE, _is_empty),
+    "aten::_unique": Sync(1, 8, _UNIQUE, _is_empty),
+    "aten::_unique2": Sync(1, 8, _UNIQUE, _is_empty),
     "aten::unique_dim": Sync(1, 8, _UNIQUE),
     "aten::unique_dim_consecutive": Sync(1, 8, _UNIQUE),
-    "aten::bincount": Sync(2, 8, "aten/src/ATen/native/cuda/SummaryOps.cu: min() and max() of the input are read"),
+    "aten::bincount": Sync(
+        2, 8, "aten/src/ATen/native/cuda/SummaryOps.cu: min().cpu() and max().item() of the input", _is_empty
+    ),
     "aten::equal": Sync(
         1,
         1,
         "aten/src/ATen/native/cuda/Equal.cpp: at::eq(self, src).all().item(), not asked of a tensor and itself",
-        unless=_compares_with_itself,
+        unless=_is_settled_by_shape,
     ),
     "aten::_linalg_check_errors": Sync(
         1,
