@@ -9,6 +9,7 @@ import typer
 from vlbench.cli.explain import explain
 from vlbench.cli.listing import list_things
 from vlbench.cli.run import run
+from vlbench.cli.show import show
 from vlbench.cli.verify import verify
 from vlbench.errors import UsageError
 
@@ -19,6 +20,7 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(verify)
+app.command()(show)
 app.command("list")(list_things)
 app.command()(explain)
 
