@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from vlbench.errors import UsageError
-from vlbench.judge.paired import Estimate, paired_ratio
+from vlbench.paired import Estimate, paired_ratio
 from vlbench.judge.verdict import Floors, Judgement, Verdict, inaccurate, missing
 from vlbench.judge.vote import confirm, visible_effect, vote
 

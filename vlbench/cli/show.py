@@ -18,7 +18,7 @@ def show(
     """Show the tables of a results file."""
     from rich.console import Console
 
-    from vlbench.export.console import group_view
+    from vlbench.export.console import results_view
     from vlbench.record.files import read_results
 
     found = read_results(results)
@@ -26,9 +26,7 @@ def show(
         raise UsageError(f"--svg {svg}: the folder {svg.parent} does not exist; make it or choose another")
     console = Console(width=80, record=True, file=StringIO()) if svg else Console(highlight=False)
     console.print(found.fingerprint.line, style="dim", highlight=False)
-    for group in found.groups:
-        console.print()
-        console.print(group_view(group), highlight=False)
+    console.print(results_view(found), highlight=False)
     if svg is not None:
         svg.write_text(console.export_svg(title=f"$ {found.command}"))
         print(f"picture in {svg}")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlbench.judge.paired import Estimate, median_ratio, paired_ratio, precise_enough
+from vlbench.paired import Estimate, median_ratio, paired_ratio, precise_enough
 
 ratios = st.lists(st.floats(0.1, 10), min_size=1, max_size=40)
 
