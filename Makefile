@@ -23,8 +23,8 @@ unit: $(VENV)/.develops
 benchmarks: $(VENV)/.develops  ## speed and memory claims, by pytest-benchmark, one process
 	$(BIN)/pytest tests/benchmarks --benchmark-only
 
-docs: $(VENV)/.develops  ## the generated parts of the README
-	$(BIN)/python -m vlbench.export.readme README.md
+docs: $(VENV)/.develops  ## the generated documentation
+	$(BIN)/python -m vlbench.export.readme
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from vlbench.export.gpu import gpu_table
 from vlbench.export.stages import stage_table
 from vlbench.export.states import state_table
 from vlbench.export.words import broken, speedup_with_interval
@@ -46,7 +47,7 @@ def group_view(group: CellGroup) -> RenderableType:
     parts += failures(shown)
     parts += [Text(f"lost: {reason}", style="red") for reason in group.lost]
     parts += [Text(), Text(in_words(shown, voted))]
-    for table in (cost_table(shown) if voted else None, state_table(group), stage_table(shown)):
+    for table in (cost_table(shown) if voted else None, gpu_table(shown), state_table(group), stage_table(shown)):
         if table is not None:
             parts += [Text(), table]
     return Group(*parts)

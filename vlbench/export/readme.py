@@ -1,13 +1,17 @@
-"""The generated parts of the README: `python -m vlbench.export.readme README.md` brings them up to date."""
+"""The generated documentation: `python -m vlbench.export.readme` brings it up to date.
+
+The tables of the README come from the registries; docs/results.schema.json is the JSON Schema of a results file.
+"""
 
 from __future__ import annotations
 
+import json
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
+from vlbench.record.schema import Results
 from vlbench.workload import load_scenario, scenario_names
 
 
@@ -39,7 +43,7 @@ def scenario_table() -> str:
 PARTS: dict[str, Callable[[], str]] = {"flags": flag_table, "presets": preset_table, "scenarios": scenario_table}
 
 
-def updated(text: str) -> str:
+def filled(text: str) -> str:
     """`text` with whatever stands between `<!-- generated: NAME -->` and `<!-- end -->` made anew."""
 
     def fill(match: re.Match[str]) -> str:
@@ -48,6 +52,18 @@ def updated(text: str) -> str:
     return re.sub(r"(<!-- generated: (\w+) -->).*?(<!-- end -->)", fill, text, flags=re.DOTALL)
 
 
+def json_schema() -> str:
+    """The JSON Schema of a results file."""
+    return json.dumps(Results.model_json_schema(), indent=1) + "\n"
+
+
+def generated(root: Path) -> dict[Path, str]:
+    """Every generated file below `root` with the content it should have."""
+    page = root / "README.md"
+    return {page: filled(page.read_text()), root / "docs" / "results.schema.json": json_schema()}
+
+
 if __name__ == "__main__":
-    page = Path(sys.argv[1])
-    page.write_text(updated(page.read_text()))
+    for path, content in generated(Path()).items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content)

@@ -26,9 +26,20 @@ class Summary:
     seconds: float | None = None
     """Median over trials of the median over rounds."""
     hit_rate: float | None = None
+    host_seconds: float | None = None
+    """CUDA: until the call gave the host back."""
+    busy_seconds: float | None = None
+    """CUDA: in which something ran on the GPU."""
     first_seconds: float | None = None
     pays_back_after: int | None = None
     """Calls after which the first, slower one is made up for; None where there is nothing to make up or no gain."""
+
+    @property
+    def idle_share(self) -> float | None:
+        """CUDA: share of the span in which the GPU had nothing to do."""
+        if self.seconds is None or self.busy_seconds is None:
+            return None
+        return max(0.0, 1 - self.busy_seconds / self.seconds)
 
     @property
     def estimate(self) -> Estimate | None:
@@ -71,6 +82,8 @@ def _summary(group: CellGroup, row: Row, floors: Floors, state: State) -> Summar
     seconds = median(median(timing.seconds) for timing in timings) if timings else None
     rates = [timing.hit_rate for timing in timings if timing.hit_rate is not None]
     first = [variant.first_seconds for variant in seen if variant.first_seconds is not None]
+    host = [median(timing.host_seconds) for timing in timings if timing.host_seconds]
+    busy = [variant.busy_seconds for variant in seen if variant.busy_seconds is not None]
     return Summary(
         row,
         _judge(group, row, floors, state),
@@ -79,6 +92,8 @@ def _summary(group: CellGroup, row: Row, floors: Floors, state: State) -> Summar
         stages=next((variant.stages for variant in seen if variant.stages), {}),
         seconds=seconds,
         hit_rate=median(rates) if rates else None,
+        host_seconds=median(host) if host else None,
+        busy_seconds=median(busy) if busy else None,
         first_seconds=median(first) if first else None,
         pays_back_after=_pays_back(group, row, seconds, median(first) if first else None, state),
     )

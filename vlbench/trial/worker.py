@@ -10,6 +10,7 @@ import resource
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from statistics import median
 
 import torch
@@ -18,6 +19,7 @@ from vlbench.errors import UsageError
 from vlbench.implementations.optimized import FlagError
 from vlbench.implementations.stage import listen
 from vlbench.implementations.weights import CheckpointError
+from vlbench.profiling.busy import gpu_busy_seconds
 from vlbench.profiling.clock import StageClock
 from vlbench.profiling.nvtx import NvtxListener, tool_attached
 from vlbench.record.schema import State
@@ -78,7 +80,8 @@ def _measure(job: Job, bench: Bench, entrants: list[Entrant], mark: Callable[[st
 
 def _share(job: Job, bench: Bench, entrants: list[Entrant], emit: Emit) -> None:
     """The stages' shares, from rounds of their own: the listener would show in the times."""
-    synchronize = torch.cuda.synchronize if job.device == "cuda" else lambda: None
+    on_cuda = job.device == "cuda"
+    synchronize = torch.cuda.synchronize if on_cuda else lambda: None
     with torch.inference_mode(), without_collector():
         for entrant in entrants:
             clocks = []
@@ -88,7 +91,8 @@ def _share(job: Job, bench: Bench, entrants: list[Entrant], emit: Emit) -> None:
                     entrant.subject.run(bench.inputs.rotating[0])
                 clocks.append(clock.seconds)
             seconds = {name: median(one[name] for one in clocks) for name in clocks[0]}
-            emit(Stages(variant=entrant.name, seconds=seconds))
+            busy = gpu_busy_seconds(partial(entrant.subject.run, bench.inputs.rotating[0])) if on_cuda else None
+            emit(Stages(variant=entrant.name, seconds=seconds, busy_seconds=busy))
 
 
 def _limit_memory() -> None:
