@@ -12,7 +12,6 @@ CONFIG = TINY[1]
 families = pytest.mark.parametrize("config", TINY, ids=name_of)
 
 # Strict: it has to go once the defect is mended.
-joined_by_address = pytest.mark.xfail(reason="tensors without memory share the address 0", raises=AssertionError)
 
 
 # Random weights.
@@ -70,7 +69,6 @@ def test_a_join_is_made_once_for_the_same_parts() -> None:
     assert shared.joined(third, second) is not joined
 
 
-@joined_by_address
 def test_joins_of_tensors_without_memory_are_kept_apart() -> None:
     shared = SharedTensors()
     with torch.device("meta"):
