@@ -61,6 +61,7 @@ DIRECTIONS = {
 }
 
 _ARGUMENTS = re.compile(r",\s*(?:seq|op_id|sizes|input_op_ids)\s*=.*$", re.DOTALL)
+_STEP = re.compile(r"^ProfilerStep#\d+$")
 _MODULE = re.compile(r"^\{'Module': '([^']+)'")
 
 
@@ -84,9 +85,11 @@ def range_name(text: str) -> str:
     """The name shared by all instances of a range.
 
     `emit_nvtx` appends `, seq = .., op_id = .., sizes = ..`; the module hooks of vLLM and SGLang push a whole
-    dictionary, of which only the module's path names the range.
+    dictionary, of which only the module's path names the range; the torch profiler numbers its steps.
     """
     module = _MODULE.match(text)
     if module:
         return module[1]
+    if _STEP.match(text):
+        return "ProfilerStep"
     return _ARGUMENTS.sub("", text)

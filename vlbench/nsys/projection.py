@@ -44,8 +44,8 @@ COUNTS = (
 
 
 @dataclass
-class _Layout:
-    """API calls in lane order, the GPU operations of each in the same order, and the slice of calls per range."""
+class Layout:
+    """Which API calls and GPU operations each range holds: API calls in lane order, the GPU operations of each in the same order, and the slice of calls per range."""
 
     calls: Ints  # API rows in lane order
     ops: Ints  # GPU rows, ordered by the place of their call
@@ -83,7 +83,7 @@ def project(capture: Capture, ranges: pd.DataFrame | None = None) -> pd.DataFram
     """
     ranges = capture.ranges if ranges is None else ranges
     api, ops = capture.api, capture.gpu_ops
-    layout = _layout(capture, ranges)
+    layout = lay_out(capture, ranges)
     family = api["family"]
     duration = _array(api, "end") - _array(api, "start")
     table: dict[str, object] = {
@@ -123,7 +123,7 @@ def hidden_syncs(capture: Capture) -> Mask:
 
 def inside_some_range(capture: Capture) -> Mask:
     """GPU rows that belong to at least one range."""
-    layout = _layout(capture, capture.ranges)
+    layout = lay_out(capture, capture.ranges)
     filled = layout.high > layout.low
     edges = np.zeros(layout.calls.size + 1, dtype=np.int64)
     np.add.at(edges, layout.low[filled], 1)
@@ -141,7 +141,8 @@ def _is(column: pd.Series, value: str) -> Mask:
     return (column == value).to_numpy(dtype=bool)
 
 
-def _layout(capture: Capture, ranges: pd.DataFrame) -> _Layout:
+def lay_out(capture: Capture, ranges: pd.DataFrame) -> Layout:
+    """Find, for each row of `ranges`, the API calls inside it and the GPU operations they asked for."""
     api, ops = capture.api, capture.gpu_ops
     usable = np.flatnonzero(~ranges["moved"].to_numpy(dtype=bool))
     threads, codes = np.unique(_array(ranges, "tid")[usable], return_inverse=True)
@@ -170,10 +171,10 @@ def _layout(capture: Capture, ranges: pd.DataFrame) -> _Layout:
     known = np.flatnonzero(op_place >= 0)
     by_place = known[np.argsort(op_place[known], kind="stable")]
     owner, low, high = (np.concatenate([empty, *part]) for part in zip(*slices, strict=True)) if slices else (empty, empty, empty)
-    return _Layout(order, by_place, prefix(np.bincount(op_place[known], minlength=order.size)), owner, low, high, len(ranges))
+    return Layout(order, by_place, prefix(np.bincount(op_place[known], minlength=order.size)), owner, low, high, len(ranges))
 
 
-def _copies(ops: pd.DataFrame, layout: _Layout) -> dict[str, object]:
+def _copies(ops: pd.DataFrame, layout: Layout) -> dict[str, object]:
     table: dict[str, object] = {}
     duration = _array(ops, "end") - _array(ops, "start")
     kinds = copy_kinds(ops)
@@ -185,7 +186,7 @@ def _copies(ops: pd.DataFrame, layout: _Layout) -> dict[str, object]:
     return table
 
 
-def _times(ops: pd.DataFrame, layout: _Layout) -> dict[str, object]:
+def _times(ops: pd.DataFrame, layout: Layout) -> dict[str, object]:
     start, end = _array(ops, "start")[layout.ops], _array(ops, "end")[layout.ops]
     low, high = layout.first_op[layout.low], layout.first_op[layout.high]
     far = np.iinfo(np.int64).max
@@ -207,7 +208,7 @@ def _times(ops: pd.DataFrame, layout: _Layout) -> dict[str, object]:
     }
 
 
-def _first_launch(api: pd.DataFrame, ranges: pd.DataFrame, layout: _Layout) -> npt.NDArray[np.float64]:
+def _first_launch(api: pd.DataFrame, ranges: pd.DataFrame, layout: Layout) -> npt.NDArray[np.float64]:
     launches = np.flatnonzero(api["family"].isin(["launch", "graph_launch"]).to_numpy()[layout.calls])
     times = np.append(_array(api, "start")[layout.calls[launches]], 0)
     after = np.searchsorted(launches, layout.low)
