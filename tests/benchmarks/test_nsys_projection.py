@@ -28,22 +28,38 @@ def write_capture(path: Path, kernels: int) -> Path:
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("CREATE TABLE StringIds (id INTEGER PRIMARY KEY, value TEXT)")
-        named = ["forward", "block", "attention", "mlp", "norm", "rope", "cudaLaunchKernel_v7000", "gemm", "softmax"]
+        named = [
+            "forward",
+            "block",
+            "attention",
+            "mlp",
+            "norm",
+            "rope",
+            "cudaLaunchKernel_v7000",
+            "gemm",
+            "softmax",
+        ]
         connection.executemany("INSERT INTO StringIds VALUES (?, ?)", enumerate(named))
         connection.execute(
             "CREATE TABLE CUPTI_ACTIVITY_KIND_RUNTIME (start INTEGER, end INTEGER, globalTid INTEGER, correlationId INTEGER, nameId INTEGER)"
         )
-        connection.executemany("INSERT INTO CUPTI_ACTIVITY_KIND_RUNTIME VALUES (?, ?, ?, ?, ?)", _calls(kernels))
+        connection.executemany(
+            "INSERT INTO CUPTI_ACTIVITY_KIND_RUNTIME VALUES (?, ?, ?, ?, ?)", _calls(kernels)
+        )
         connection.execute(
             "CREATE TABLE CUPTI_ACTIVITY_KIND_KERNEL (start INTEGER, end INTEGER, deviceId INTEGER, streamId INTEGER, "
             "correlationId INTEGER, globalPid INTEGER, demangledName INTEGER, shortName INTEGER, graphNodeId INTEGER)"
         )
-        connection.executemany("INSERT INTO CUPTI_ACTIVITY_KIND_KERNEL VALUES (?, ?, 0, ?, ?, ?, ?, ?, NULL)", _kernels(kernels))
+        connection.executemany(
+            "INSERT INTO CUPTI_ACTIVITY_KIND_KERNEL VALUES (?, ?, 0, ?, ?, ?, ?, ?, NULL)", _kernels(kernels)
+        )
         connection.execute(
             "CREATE TABLE NVTX_EVENTS (start INTEGER, end INTEGER, eventType INTEGER, text TEXT, globalTid INTEGER, "
             "endGlobalTid INTEGER, textId INTEGER, domainId INTEGER)"
         )
-        connection.executemany("INSERT INTO NVTX_EVENTS VALUES (?, ?, 59, NULL, ?, NULL, ?, 0)", _ranges(kernels))
+        connection.executemany(
+            "INSERT INTO NVTX_EVENTS VALUES (?, ?, 59, NULL, ?, NULL, ?, 0)", _ranges(kernels)
+        )
     connection.close()
     return path
 
@@ -57,12 +73,24 @@ def _kernels(kernels: int) -> Iterator[tuple[int, ...]]:
     pid = TID & ~0xFFFFFF
     for index in range(kernels):
         start = index * 1000 + 5000
-        yield start, start + (3000 if index % 48 == 0 else 900), 7 + (index % 48 == 0), index, pid, 7 + index % 2, 7
+        yield (
+            start,
+            start + (3000 if index % 48 == 0 else 900),
+            7 + (index % 48 == 0),
+            index,
+            pid,
+            7 + index % 2,
+            7,
+        )
 
 
 def _ranges(kernels: int) -> Iterator[tuple[int, ...]]:
     width = LAUNCHES_PER_STAGE
-    for level in (LAUNCHES_PER_STAGE * STAGES_PER_BLOCK * BLOCKS_PER_FORWARD, LAUNCHES_PER_STAGE * STAGES_PER_BLOCK, width):
+    for level in (
+        LAUNCHES_PER_STAGE * STAGES_PER_BLOCK * BLOCKS_PER_FORWARD,
+        LAUNCHES_PER_STAGE * STAGES_PER_BLOCK,
+        width,
+    ):
         for number, first in enumerate(range(0, kernels, level)):
             name = {width: 2 + number % STAGES_PER_BLOCK, width * STAGES_PER_BLOCK: 1}.get(level, 0)
             yield first * 1000 - 10, (first + level) * 1000 - 50, TID, name
@@ -78,6 +106,8 @@ def test_read_and_project(benchmark: pytest.FixtureRequest, capture_file: Path) 
     benchmark.extra_info["kernels"] = KERNELS
     benchmark.extra_info["peak_rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     assert table.loc[":forward", "kernels"] == KERNELS
-    assert table.loc[":forward", "work_ns"] == int(np.sum([end - start for start, end, *_ in _kernels(KERNELS)]))
+    assert table.loc[":forward", "work_ns"] == int(
+        np.sum([end - start for start, end, *_ in _kernels(KERNELS)])
+    )
     stages = table.loc[[":attention", ":mlp", ":norm", ":rope"]]
     assert stages["self_kernels"].sum() == KERNELS

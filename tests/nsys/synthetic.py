@@ -49,7 +49,9 @@ class Database:
         self.rows: dict[str, list[dict[str, Any]]] = {table: [] for table in SCHEMA}
         self._strings: dict[str, int] = {}
         for index, label in MEMORY_KINDS.items():
-            self.add("ENUM_CUDA_MEM_KIND", id=index, name=f"CUDA_MEMOPR_MEMORY_KIND_{label}", label=label.title())
+            self.add(
+                "ENUM_CUDA_MEM_KIND", id=index, name=f"CUDA_MEMOPR_MEMORY_KIND_{label}", label=label.title()
+            )
         self.add("META_DATA_EXPORT", name="EXPORT_SCHEMA_VERSION", value="3.25.0")
         self.add("META_DATA_EXPORT", name="EXPORT_PRODUCT_VERSION", value="2026.2.1.210")
 
@@ -75,7 +77,16 @@ class Database:
         end_tid: int | None = None,
     ) -> None:
         text = {"textId": self.string(name)} if registered else {"text": name}
-        self.add("NVTX_EVENTS", start=start, end=end, eventType=kind, globalTid=tid, endGlobalTid=end_tid, domainId=domain, **text)
+        self.add(
+            "NVTX_EVENTS",
+            start=start,
+            end=end,
+            eventType=kind,
+            globalTid=tid,
+            endGlobalTid=end_tid,
+            domainId=domain,
+            **text,
+        )
 
     def domain(self, number: int, name: str, tid: int) -> None:
         self.add("NVTX_EVENTS", start=0, eventType=75, globalTid=tid, domainId=number, text=name)
@@ -86,14 +97,35 @@ class Database:
             start=start, end=end, eventClass=0, globalTid=tid, correlationId=corr, nameId=self.string(name), returnValue=0,
         )  # fmt: skip
 
-    def kernel(self, start: int, end: int, name: str, tid: int, corr: int, *, stream: int = 7, node: int | None = None) -> None:
+    def kernel(
+        self,
+        start: int,
+        end: int,
+        name: str,
+        tid: int,
+        corr: int,
+        *,
+        stream: int = 7,
+        node: int | None = None,
+    ) -> None:
         self.add(
             "CUPTI_ACTIVITY_KIND_KERNEL",
             start=start, end=end, deviceId=0, streamId=stream, correlationId=corr, globalPid=process(tid),
             demangledName=self.string(name), shortName=self.string(name), graphNodeId=node,
         )  # fmt: skip
 
-    def copy(self, start: int, end: int, tid: int, corr: int, *, kind: int = 1, src: int = 0, dst: int = 2, size: int = 64) -> None:
+    def copy(
+        self,
+        start: int,
+        end: int,
+        tid: int,
+        corr: int,
+        *,
+        kind: int = 1,
+        src: int = 0,
+        dst: int = 2,
+        size: int = 64,
+    ) -> None:
         self.add(
             "CUPTI_ACTIVITY_KIND_MEMCPY",
             start=start, end=end, deviceId=0, streamId=7, correlationId=corr, globalPid=process(tid),
@@ -106,13 +138,17 @@ class Database:
             start=start, end=end, deviceId=0, streamId=7, correlationId=corr, globalPid=process(tid), graphId=1, graphExecId=2,
         )  # fmt: skip
 
-    def launch(self, at: int, tid: int, corr: int, *, name: str = "gemm", wait: int = 10, runs: int = 20) -> int:
+    def launch(
+        self, at: int, tid: int, corr: int, *, name: str = "gemm", wait: int = 10, runs: int = 20
+    ) -> int:
         """One cudaLaunchKernel of 5 ns at `at` whose kernel runs `runs` ns, `wait` ns later; returns the call's end."""
         self.call(at, at + 5, "cudaLaunchKernel_v7000", tid, corr)
         self.kernel(at + wait, at + wait + runs, name, tid, corr)
         return at + 5
 
-    def save(self, path: Path, *, without: Sequence[str] = (), drop: dict[str, Sequence[str]] | None = None) -> Path:
+    def save(
+        self, path: Path, *, without: Sequence[str] = (), drop: dict[str, Sequence[str]] | None = None
+    ) -> Path:
         """Write the database; `without` leaves tables out, `drop` leaves out columns of a table."""
         with sqlite3.connect(path) as connection:
             for table, columns in SCHEMA.items():

@@ -146,7 +146,9 @@ names = st.sampled_from(["cudaLaunchKernel_v7000", "cudaStreamSynchronize", "cud
 @settings(max_examples=150, deadline=None)
 @given(
     ranges=st.lists(st.tuples(spans, threads, st.sampled_from([59, 60]), st.booleans()), max_size=12),
-    calls=st.lists(st.tuples(spans, threads, names, st.lists(st.tuples(spans, st.booleans()), max_size=3)), max_size=14),
+    calls=st.lists(
+        st.tuples(spans, threads, names, st.lists(st.tuples(spans, st.booleans()), max_size=3)), max_size=14
+    ),
 )
 def test_projection_equals_brute_force(ranges: list, calls: list) -> None:
     database = Database()
@@ -154,7 +156,9 @@ def test_projection_equals_brute_force(ranges: list, calls: list) -> None:
         end_tid = OTHER_THREAD + 5 if moved and kind == 60 else None
         database.range(*span, f"r{index}", tid, kind=kind, end_tid=end_tid)
     for index, (span, tid, name, works) in enumerate(calls):
-        corr = index // 2 if tid == OTHER_PROCESS else index  # ids collide between the processes, and inside one of them
+        corr = (
+            index // 2 if tid == OTHER_PROCESS else index
+        )  # ids collide between the processes, and inside one of them
         database.call(*span, name, tid, corr)
         for work, copied in works:
             if copied:
@@ -177,7 +181,9 @@ def test_projection_equals_brute_force(ranges: list, calls: list) -> None:
         assert got["api_ns"] == sum(calls[number][0][1] - calls[number][0][0] for number in inside)
         assert got["launches"] == sum(calls[number][2].startswith("cudaLaunch") for number in inside)
         assert got["syncs"] == sum(calls[number][2] == "cudaStreamSynchronize" for number in inside)
-        hidden = [n for n in inside if calls[n][2] == "cudaMemcpyAsync" and any(n == m and c for m, (_, c) in asked)]
+        hidden = [
+            n for n in inside if calls[n][2] == "cudaMemcpyAsync" and any(n == m and c for m, (_, c) in asked)
+        ]
         assert got["hidden_syncs"] == len(hidden)
         assert got["kernels"] == sum(not copied for _, copied in works)
         assert got["gpu_ops"] == len(works)
@@ -186,7 +192,9 @@ def test_projection_equals_brute_force(ranges: list, calls: list) -> None:
         if works:
             assert got["gpu_start"] == min(start for (start, _), _ in works)
             assert got["gpu_end"] == max(end for (_, end), _ in works)
-        launches = [calls[number][0][0] - span[0] for number in inside if calls[number][2].startswith("cudaLaunch")]
+        launches = [
+            calls[number][0][0] - span[0] for number in inside if calls[number][2].startswith("cudaLaunch")
+        ]
         assert pd.isna(got["first_launch_ns"]) if not launches else got["first_launch_ns"] == min(launches)
 
 

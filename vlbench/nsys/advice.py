@@ -45,7 +45,15 @@ def advise(capture: Capture, forwards: Forwards) -> list[Advice]:
         inside = counts[(counts >= rule.least) & (counts <= (rule.most if rule.most is not None else counts))]
         if inside.size and 2 * inside.size >= counts.size:
             found.append(
-                Advice(rule.flag, rule.what, rule.why, inside.size, counts.size, int(inside.min()), int(inside.max()))
+                Advice(
+                    rule.flag,
+                    rule.what,
+                    rule.why,
+                    inside.size,
+                    counts.size,
+                    int(inside.min()),
+                    int(inside.max()),
+                )
             )
     return found
 
@@ -68,5 +76,7 @@ def _count(capture: Capture, layout: Layout, rule: Rule) -> npt.NDArray[np.int64
 
 def _matching(names: pd.Series, expression: str) -> npt.NDArray[np.bool_]:
     """Rows whose category matches; the expression runs once per name."""
-    hits = np.array([bool(re.search(expression, str(name))) for name in names.cat.categories] + [False], dtype=bool)
+    hits = np.array(
+        [bool(re.search(expression, str(name))) for name in names.cat.categories] + [False], dtype=bool
+    )
     return hits[names.cat.codes.to_numpy()]

@@ -23,9 +23,15 @@ from vlbench.nsys.summary import labels
 # (who pushes it, regular expression for the whole `domain:name`), the surest first.
 PATTERNS = (
     ("vlbench", r"vlbench:forward"),
-    ("the module hooks of vLLM and SGLang", r".*:([\w.]*\.)?(visual|vision_tower|vision_model|vision_encoder|vit)"),
+    (
+        "the module hooks of vLLM and SGLang",
+        r".*:([\w.]*\.)?(visual|vision_tower|vision_model|vision_encoder|vit)",
+    ),
     ("TensorRT-LLM", r".*:\[Vision\] (?!pre|post).*"),
-    ("a name that says vision", r"(?i).*:(vision|visual|vit)([ _.-]?(tower|encoder|transformer|model))?([ _.-]?forward)?"),
+    (
+        "a name that says vision",
+        r"(?i).*:(vision|visual|vit)([ _.-]?(tower|encoder|transformer|model))?([ _.-]?forward)?",
+    ),
 )
 
 
@@ -67,12 +73,16 @@ def find_forwards(capture: Capture, pattern: str | None = None) -> Forwards | No
         except re.error as error:
             raise UsageError(f"--range {pattern!r} is not a regular expression ({error})") from error
         if not matching:
-            raise UsageError(f"{capture.path}: --range {pattern!r} matches no range; see the ranges with `vlbench nsys report`")
+            raise UsageError(
+                f"{capture.path}: --range {pattern!r} matches no range; see the ranges with `vlbench nsys report`"
+            )
         return _from_ranges(capture, label.isin(matching), f"ranges matching {pattern!r}")
     for who, expression in PATTERNS:
         matching = [name for name in known if re.fullmatch(expression, name)]
         if matching:
-            return _from_ranges(capture, label.isin(matching), f"ranges of {who}: {', '.join(sorted(matching)[:3])}")
+            return _from_ranges(
+                capture, label.isin(matching), f"ranges of {who}: {', '.join(sorted(matching)[:3])}"
+            )
     found = forwards_by_sequence(capture)
     if found is None:
         return None
@@ -98,13 +108,20 @@ def share(capture: Capture, forwards: Forwards) -> Share | None:
     if around is not None:
         steps = project(capture, around)
         name = labels(around).iloc[0]
-        return Share(f"the range {name}", len(steps), int(table["busy_ns"].sum()), int(steps["busy_ns"].sum()))
+        return Share(
+            f"the range {name}", len(steps), int(table["busy_ns"].sum()), int(steps["busy_ns"].sum())
+        )
     if len(table) < 2:
         return None
     edges = np.sort(table["gpu_start"].to_numpy())
     busy = busy_before(capture, edges)
     encoder = table.sort_values("gpu_start")["busy_ns"].iloc[:-1].sum()
-    return Share("from one forward's first kernel to the next one's", len(edges) - 1, int(encoder), int(busy[-1] - busy[0]))
+    return Share(
+        "from one forward's first kernel to the next one's",
+        len(edges) - 1,
+        int(encoder),
+        int(busy[-1] - busy[0]),
+    )
 
 
 def busy_before(capture: Capture, moments: np.ndarray) -> np.ndarray:
@@ -124,13 +141,20 @@ def busy_before(capture: Capture, moments: np.ndarray) -> np.ndarray:
 
 def _enclosing(capture: Capture, forwards: pd.DataFrame) -> pd.DataFrame | None:
     """The outermost range around each forward where all are there and all are different."""
-    others = capture.ranges.drop(index=forwards.index.intersection(capture.ranges.index)) if len(capture.ranges) else capture.ranges
+    others = (
+        capture.ranges.drop(index=forwards.index.intersection(capture.ranges.index))
+        if len(capture.ranges)
+        else capture.ranges
+    )
     others = others[~others["moved"] & ~others["open"] & others["tid"].isin(forwards["tid"])]
     if others.empty or forwards.empty:
         return None
     above, _ = parents(pd.factorize(others["tid"])[0], others["start"].to_numpy(), others["end"].to_numpy())
     outer = others[above < 0].sort_values("start", kind="stable")
-    threads = {tid: (rows.index, rows["start"].to_numpy(), rows["end"].to_numpy()) for tid, rows in outer.groupby("tid")}
+    threads = {
+        tid: (rows.index, rows["start"].to_numpy(), rows["end"].to_numpy())
+        for tid, rows in outer.groupby("tid")
+    }
     chosen = []
     for tid, start, end in forwards[["tid", "start", "end"]].itertuples(index=False):
         index, starts, ends = threads.get(tid, (None, np.empty(0), np.empty(0)))

@@ -14,7 +14,9 @@ from vlbench.nsys.frames import API_COLUMNS, GPU_COLUMNS, GPU_KINDS, RANGE_COLUM
 from vlbench.nsys.join import match
 from vlbench.nsys.names import DIRECTIONS, FAMILIES, MEMORY_KINDS, NOT_RECORDED, api_name, family, range_name
 
-KERNEL, MEMCPY, MEMSET, GRAPH = (f"CUPTI_ACTIVITY_KIND_{kind}" for kind in ("KERNEL", "MEMCPY", "MEMSET", "GRAPH_TRACE"))
+KERNEL, MEMCPY, MEMSET, GRAPH = (
+    f"CUPTI_ACTIVITY_KIND_{kind}" for kind in ("KERNEL", "MEMCPY", "MEMSET", "GRAPH_TRACE")
+)
 RUNTIME = "CUPTI_ACTIVITY_KIND_RUNTIME"
 NVTX = "NVTX_EVENTS"
 
@@ -39,7 +41,9 @@ def read_export(path: Path) -> Capture:
                 f"{path}: an SQLite file, but none of the tables of an nsys export is in it; "
                 "make one with `nsys export --type=sqlite REPORT.nsys-rep`"
             )
-        strings = {int(str(key)): str(value) for key, value in tables.pairs(connection, "StringIds", "id", "value")}
+        strings = {
+            int(str(key)): str(value) for key, value in tables.pairs(connection, "StringIds", "id", "value")
+        }
         api = _api(connection, strings)
         gpu_ops, notes = _gpu_ops(connection, strings, api)
         ranges = _ranges(connection, strings, api, gpu_ops)
@@ -55,7 +59,9 @@ def read_export(path: Path) -> Capture:
                 (int(str(severity)), str(text))
                 for severity, text in tables.pairs(connection, "DIAGNOSTIC_EVENT", "severity", "text")
             ),
-            missing=tuple(name for name in (RUNTIME, KERNEL, MEMCPY, MEMSET, GRAPH, NVTX) if name not in present),
+            missing=tuple(
+                name for name in (RUNTIME, KERNEL, MEMCPY, MEMSET, GRAPH, NVTX) if name not in present
+            ),
             notes=tuple(notes),
             thread_names={
                 int(str(tid)): strings.get(int(str(name)), "")
@@ -91,13 +97,20 @@ def _api(connection: sqlite3.Connection, strings: dict[int, str]) -> pd.DataFram
         pid=raw["globalTid"] & ~_THREAD_BITS,
         corr=raw["correlationId"],
         name=category(codes, names),
-        family=pd.Categorical.from_codes(families[codes] if names else np.empty(0, np.int8), categories=list(FAMILIES)),
+        family=pd.Categorical.from_codes(
+            families[codes] if names else np.empty(0, np.int8), categories=list(FAMILIES)
+        ),
     )
 
 
-def _gpu_ops(connection: sqlite3.Connection, strings: dict[int, str], api: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def _gpu_ops(
+    connection: sqlite3.Connection, strings: dict[int, str], api: pd.DataFrame
+) -> tuple[pd.DataFrame, list[str]]:
     extra = {"bytes": 0, "copyKind": 0, "srcKind": -1, "dstKind": -1, "demangledName": -1, "shortName": -1}
-    raw = [tables.integers(connection, table, _TIMES | _PLACE | extra) for table in (KERNEL, MEMCPY, MEMSET, GRAPH)]
+    raw = [
+        tables.integers(connection, table, _TIMES | _PLACE | extra)
+        for table in (KERNEL, MEMCPY, MEMSET, GRAPH)
+    ]
     sizes = [part["start"].size for part in raw]
     joined = {name: np.concatenate([part[name] for part in raw]) for name in raw[0]}
     kind = np.repeat(np.arange(4, dtype=np.int8), sizes)
@@ -154,7 +167,14 @@ def _ranges(
     has = tables.columns(connection, NVTX)
     if "eventType" not in has:
         return frame(RANGE_COLUMNS)
-    wanted = {"start": 0, "end": _ABSENT, "eventType": 0, "globalTid": 0, "endGlobalTid": _ABSENT, "domainId": 0}
+    wanted = {
+        "start": 0,
+        "end": _ABSENT,
+        "eventType": 0,
+        "globalTid": 0,
+        "endGlobalTid": _ABSENT,
+        "domainId": 0,
+    }
     where = f"WHERE eventType IN ({', '.join(map(str, _RANGE_EVENTS))})"
     raw = tables.integers(connection, NVTX, wanted, where)
     text = "COALESCE(" + ", ".join([name for name in ("text", "textId") if name in has] + ["''"]) + ", '')"
@@ -180,9 +200,13 @@ def _ranges(
     )
 
 
-def _domains(connection: sqlite3.Connection, strings: dict[int, str], pid: np.ndarray, domain: np.ndarray) -> pd.Categorical:
+def _domains(
+    connection: sqlite3.Connection, strings: dict[int, str], pid: np.ndarray, domain: np.ndarray
+) -> pd.Categorical:
     has = tables.columns(connection, NVTX)
-    listed = ", ".join(name if name in has else "NULL" for name in ("globalTid", "domainId", "text", "textId"))
+    listed = ", ".join(
+        name if name in has else "NULL" for name in ("globalTid", "domainId", "text", "textId")
+    )
     named = {
         (row[0] & ~_THREAD_BITS, row[1]): row[2] or strings.get(row[3], "")
         for row in connection.execute(f"SELECT {listed} FROM {NVTX} WHERE eventType = {_DOMAIN_EVENT}")

@@ -111,6 +111,8 @@ class Capture:
     def fact(self, name: str) -> str:
         """A capture setting such as CUDA_SKIP_SOME_API_CALLS: the processes' common value, or "" where not told."""
         values = {
-            value for key, value in self.meta.items() if key == name or (key.startswith("PROCESS_") and key.split(":", 1)[-1] == name)
+            value
+            for key, value in self.meta.items()
+            if key == name or (key.startswith("PROCESS_") and key.split(":", 1)[-1] == name)
         }
         return "/".join(sorted(values))

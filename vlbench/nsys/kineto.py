@@ -34,11 +34,22 @@ Ints = npt.NDArray[np.int64]
 def read_kineto(path: Path) -> Capture:
     """Read the trace at `path`, plain or gzipped. Raises UsageError where it is something else."""
     document = _parsed(path)
-    events = document if isinstance(document, list) else document.get("traceEvents") if isinstance(document, dict) else None
+    events = (
+        document
+        if isinstance(document, list)
+        else document.get("traceEvents")
+        if isinstance(document, dict)
+        else None
+    )
     if not isinstance(events, list):
         raise UsageError(f"{path}: JSON without a traceEvents list, so not a trace of the torch profiler")
-    complete = [event for event in events if isinstance(event, dict) and event.get("ph") == "X" and "ts" in event]
-    by_category = {name: [e for e in complete if str(e.get("cat", "")).lower() == name] for name in (*_API, *_RANGE, *_GPU)}
+    complete = [
+        event for event in events if isinstance(event, dict) and event.get("ph") == "X" and "ts" in event
+    ]
+    by_category = {
+        name: [e for e in complete if str(e.get("cat", "")).lower() == name]
+        for name in (*_API, *_RANGE, *_GPU)
+    }
     if not any(by_category.values()):
         raise UsageError(
             f"{path}: no CUDA call, GPU operation or annotation in the trace; "
@@ -49,7 +60,9 @@ def read_kineto(path: Path) -> Capture:
         gpu_ops = _gpu_ops([(kind, event) for name, kind in _GPU.items() for event in by_category[name]], api)
         ranges = _ranges([event for name in _RANGE for event in by_category[name]])
     except (ValueError, OverflowError, AttributeError) as error:
-        raise UsageError(f"{path}: an event of the trace has a time, id or argument of an unexpected form ({error})") from error
+        raise UsageError(
+            f"{path}: an event of the trace has a time, id or argument of an unexpected form ({error})"
+        ) from error
     head = document if isinstance(document, dict) else {}
     devices = head.get("deviceProperties")
     return Capture(
@@ -72,7 +85,9 @@ def _parsed(path: Path) -> Any:
     except (OSError, EOFError, zlib.error) as error:
         raise UsageError(f"{path}: the gzip file is damaged ({error})") from error
     except json.JSONDecodeError as error:
-        raise UsageError(f"{path}: not valid JSON ({error}); was the profiler stopped before the file was copied?") from error
+        raise UsageError(
+            f"{path}: not valid JSON ({error}); was the profiler stopped before the file was copied?"
+        ) from error
 
 
 def _nanoseconds(value: object) -> int:
@@ -124,11 +139,19 @@ def _gpu_ops(events: list[tuple[str, Event]], api: pd.DataFrame) -> pd.DataFrame
     plain = [event for _, event in events]
     start, end = _times(plain)
     pids = np.unique(api["pid"].to_numpy())
-    pid = np.full(len(plain), pids[0] if pids.size == 1 else -1, dtype=np.int64)  # rows name a device, not their process
+    pid = np.full(
+        len(plain), pids[0] if pids.size == 1 else -1, dtype=np.int64
+    )  # rows name a device, not their process
     corr = np.array([_argument(event, "correlation", -1) for event in plain], dtype=np.int64)
     copies = [_COPY.match(str(event.get("name", ""))) if kind == "memcpy" else None for kind, event in events]
     sides = [[(found[group] if found else None) for found in copies] for group in (1, 2, 3)]
-    known = [[(value.lower() if value else NOT_RECORDED) if found else None for value, found in zip(side, copies, strict=True)] for side in sides[1:]]
+    known = [
+        [
+            (value.lower() if value else NOT_RECORDED) if found else None
+            for value, found in zip(side, copies, strict=True)
+        ]
+        for side in sides[1:]
+    ]
     asks = ~api["family"].isin(["other", "event"]).to_numpy()
     return frame(
         GPU_COLUMNS,
@@ -141,7 +164,9 @@ def _gpu_ops(events: list[tuple[str, Event]], api: pd.DataFrame) -> pd.DataFrame
         graph_node=np.array([_argument(event, "graph node id", 0) for event in plain], dtype=np.int64),
         bytes=np.array([_argument(event, "bytes", 0) for event in plain], dtype=np.int64),
         kind=pd.Categorical([kind for kind, _ in events], categories=list(GPU_KINDS)),
-        name=pd.Categorical([str(event.get("name", "")) if kind == "kernel" else kind for kind, event in events]),
+        name=pd.Categorical(
+            [str(event.get("name", "")) if kind == "kernel" else kind for kind, event in events]
+        ),
         direction=pd.Categorical(sides[0]),
         src=pd.Categorical(known[0]),
         dst=pd.Categorical(known[1]),

@@ -103,7 +103,12 @@ def project(capture: Capture, ranges: pd.DataFrame | None = None) -> pd.DataFram
     hidden = hidden_syncs(capture)
     table["hidden_syncs"] = layout.calls_sum(hidden)
     table["hidden_syncs_ns"] = layout.calls_sum(np.where(hidden, duration, 0))
-    for column, kind in (("kernels", "kernel"), ("memcpys", "memcpy"), ("memsets", "memset"), ("graphs", "graph")):
+    for column, kind in (
+        ("kernels", "kernel"),
+        ("memcpys", "memcpy"),
+        ("memsets", "memset"),
+        ("graphs", "graph"),
+    ):
         table[column] = layout.ops_sum(_is(ops["kind"], kind))
     table |= _copies(ops, layout)
     table |= _times(ops, layout)
@@ -115,7 +120,9 @@ def project(capture: Capture, ranges: pd.DataFrame | None = None) -> pd.DataFram
 def hidden_syncs(capture: Capture) -> Mask:
     """API rows that are asynchronous copies by name but have a pageable end: the driver stages them and may wait."""
     ops = capture.gpu_ops
-    pageable = ((ops["src"] == "pageable") | (ops["dst"] == "pageable")).to_numpy() & (_array(ops, "api") >= 0)
+    pageable = ((ops["src"] == "pageable") | (ops["dst"] == "pageable")).to_numpy() & (
+        _array(ops, "api") >= 0
+    )
     mask = np.zeros(len(capture.api), dtype=bool)
     mask[_array(ops, "api")[pageable]] = True
     return mask & _is(capture.api["family"], "copy_async")
@@ -146,7 +153,10 @@ def lay_out(capture: Capture, ranges: pd.DataFrame) -> Layout:
     api, ops = capture.api, capture.gpu_ops
     usable = np.flatnonzero(~ranges["moved"].to_numpy(dtype=bool))
     threads, codes = np.unique(_array(ranges, "tid")[usable], return_inverse=True)
-    of_thread = {code: usable[rows] for code, rows in by_group(codes, _array(ranges, "start")[usable], _array(ranges, "end")[usable])}
+    of_thread = {
+        code: usable[rows]
+        for code, rows in by_group(codes, _array(ranges, "start")[usable], _array(ranges, "end")[usable])
+    }
     tid = _array(api, "tid")
     rows = np.flatnonzero(np.isin(tid, threads))
     start, end = _array(api, "start"), _array(api, "end")
@@ -170,8 +180,20 @@ def lay_out(capture: Capture, ranges: pd.DataFrame) -> Layout:
     op_place = position[_array(ops, "api")]
     known = np.flatnonzero(op_place >= 0)
     by_place = known[np.argsort(op_place[known], kind="stable")]
-    owner, low, high = (np.concatenate([empty, *part]) for part in zip(*slices, strict=True)) if slices else (empty, empty, empty)
-    return Layout(order, by_place, prefix(np.bincount(op_place[known], minlength=order.size)), owner, low, high, len(ranges))
+    owner, low, high = (
+        (np.concatenate([empty, *part]) for part in zip(*slices, strict=True))
+        if slices
+        else (empty, empty, empty)
+    )
+    return Layout(
+        order,
+        by_place,
+        prefix(np.bincount(op_place[known], minlength=order.size)),
+        owner,
+        low,
+        high,
+        len(ranges),
+    )
 
 
 def _copies(ops: pd.DataFrame, layout: Layout) -> dict[str, object]:

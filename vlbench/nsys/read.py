@@ -20,9 +20,13 @@ def load(path: str | Path) -> Capture:
     """
     path = Path(path)
     if not path.is_file():
-        raise UsageError(f"{path}: no such file; give an .sqlite or .nsys-rep capture or a torch profiler trace")
+        raise UsageError(
+            f"{path}: no such file; give an .sqlite or .nsys-rep capture or a torch profiler trace"
+        )
     if path.suffix == ".qdstrm":
-        raise UsageError(f"{path}: raw data that was never turned into a report; run `QdstrmImporter -i {path}` of your nsys")
+        raise UsageError(
+            f"{path}: raw data that was never turned into a report; run `QdstrmImporter -i {path}` of your nsys"
+        )
     with path.open("rb") as file:
         head = file.read(64)
     if not head:
@@ -50,9 +54,19 @@ def _exported(report: Path) -> Path:
     nsys = find_nsys()
     if nsys is None:
         command = " ".join(export_command("nsys", report, target))
-        raise UsageError(f"{report}: nsys is not installed here; on the machine that made the report run `{command}` and send {target.name}")
-    done = subprocess.run(export_command(str(nsys), report, target), capture_output=True, text=True, errors="replace", check=False)
+        raise UsageError(
+            f"{report}: nsys is not installed here; on the machine that made the report run `{command}` and send {target.name}"
+        )
+    done = subprocess.run(
+        export_command(str(nsys), report, target),
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
     if done.returncode or not target.is_file():
         said = (done.stderr or done.stdout).strip().splitlines()
-        raise UsageError(f"{report}: {nsys} could not export it ({said[-1] if said else 'it said nothing'}); use the nsys that made it")
+        raise UsageError(
+            f"{report}: {nsys} could not export it ({said[-1] if said else 'it said nothing'}); use the nsys that made it"
+        )
     return target

@@ -30,7 +30,13 @@ _SYNC = r"^cudaStreamSynchronize|^cuStreamSynchronize"
 _TRIGONOMETRY = r"\b(cos|sin)_kernel"
 
 RULES = (
-    Rule("host-grid", "stream synchronizations", "a few values are read back; keep the grid on the host", most=7, api=_SYNC),
+    Rule(
+        "host-grid",
+        "stream synchronizations",
+        "a few values are read back; keep the grid on the host",
+        most=7,
+        api=_SYNC,
+    ),
     Rule(
         "host-max-seqlen",
         "stream synchronizations",
@@ -46,7 +52,12 @@ RULES = (
         least=200,
         api=_SYNC,
     ),
-    Rule("pinned-h2d", "pageable uploads", "each is staged by the driver and may block the host", copy=r"^HtoD pageable"),
+    Rule(
+        "pinned-h2d",
+        "pageable uploads",
+        "each is staged by the driver and may block the host",
+        copy=r"^HtoD pageable",
+    ),
     Rule(
         "packed-h2d",
         "small uploads",
@@ -62,8 +73,20 @@ RULES = (
         copy=r"^HtoD",
         least_bytes=4 << 20,
     ),
-    Rule("rope-shared", "cos and sin kernels", "cos and sin are computed again in the layers", least=8, kernel=_TRIGONOMETRY),
-    Rule("rope-cache", "cos and sin kernels", "the angles of a grid do not change", most=7, kernel=_TRIGONOMETRY),
+    Rule(
+        "rope-shared",
+        "cos and sin kernels",
+        "cos and sin are computed again in the layers",
+        least=8,
+        kernel=_TRIGONOMETRY,
+    ),
+    Rule(
+        "rope-cache",
+        "cos and sin kernels",
+        "the angles of a grid do not change",
+        most=7,
+        kernel=_TRIGONOMETRY,
+    ),
     Rule(
         "rope-triton",
         "negation kernels",
@@ -77,7 +100,12 @@ RULES = (
         "a data-dependent operation that synchronizes; without empty windows it is not needed",
         kernel=r"unique|adjacent_difference|DeviceSelectSweep|run_length",
     ),
-    Rule("window-cache", "sort kernels", "the window order of a grid does not change", kernel=r"(?i)radix_?sort|bitonicSort|merge_?sort"),
+    Rule(
+        "window-cache",
+        "sort kernels",
+        "the window order of a grid does not change",
+        kernel=r"(?i)radix_?sort|bitonicSort|merge_?sort",
+    ),
     Rule(
         "batched-windows",
         "attention kernels",

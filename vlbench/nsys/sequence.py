@@ -19,7 +19,10 @@ from vlbench.nsys.frames import RANGE_COLUMNS, Capture, frame
 FOUND = "encoder blocks (found by pattern)"
 
 _GEMM = re.compile(r"gemm|nvjet|cutlass::Kernel|xmma|\bmatmul|wgmma", re.IGNORECASE)
-_KV_CACHE = re.compile(r"reshape_and_cache|concat_and_cache|paged|kv_?cache|append.*kv|store_kv|BatchDecode|masked_multihead", re.IGNORECASE)
+_KV_CACHE = re.compile(
+    r"reshape_and_cache|concat_and_cache|paged|kv_?cache|append.*kv|store_kv|BatchDecode|masked_multihead",
+    re.IGNORECASE,
+)
 _LONGEST_BLOCK = 4096
 _LEAST_REPEATS = 6
 _LEAST_GEMMS = 4
@@ -78,7 +81,9 @@ def repeated_blocks(capture: Capture) -> list[Repeated]:
                     continue
                 taken[begin:end] = True
                 turn, key = _rotation(block)
-                found.setdefault(key, []).append(_Run(stream, products, begin, end, begin + turn, (end - begin) // period))
+                found.setdefault(key, []).append(
+                    _Run(stream, products, begin, end, begin + turn, (end - begin) // period)
+                )
     kinds = [_joined(key, runs, names) for key, runs in found.items()]
     return sorted(kinds, key=lambda kind: -int(kind.repeats.sum()) * len(kind.block))
 
@@ -135,7 +140,9 @@ def _periods(codes: Ints) -> list[int]:
     distance = (order[1:] - order[:-1])[same]
     counts = np.bincount(distance[distance <= _LONGEST_BLOCK])
     likely = np.argsort(-counts, kind="stable")[:_PERIODS]
-    return sorted(int(period) for period in likely if period >= _LEAST_GEMMS and counts[period] >= _LEAST_REPEATS)
+    return sorted(
+        int(period) for period in likely if period >= _LEAST_GEMMS and counts[period] >= _LEAST_REPEATS
+    )
 
 
 def _runs(codes: Ints, period: int) -> list[tuple[int, int]]:

@@ -21,7 +21,9 @@ def labels(table: pd.DataFrame) -> pd.Series:
     codes = joint.codes.to_numpy().astype(np.int64) * (len(names.categories) + 1) + names.codes.to_numpy()
     unique, inverse = np.unique(codes, return_inverse=True)
     width = len(names.categories) + 1
-    shown = [f"{joint.categories[code // width]}:{names.categories[code % width]}" for code in unique.tolist()]
+    shown = [
+        f"{joint.categories[code // width]}:{names.categories[code % width]}" for code in unique.tolist()
+    ]
     return pd.Series(pd.Categorical.from_codes(inverse, categories=shown), index=table.index, name="range")
 
 
@@ -32,7 +34,9 @@ def per_range(capture: Capture, projected: pd.DataFrame | None = None) -> pd.Dat
     work add up between rows, and only through the `self_` columns.
     """
     table = project(capture) if projected is None else projected
-    groups = table.drop(columns=["domain", "name", "start", "gpu_start", "gpu_end"]).groupby(labels(table), observed=True)
+    groups = table.drop(columns=["domain", "name", "start", "gpu_start", "gpu_end"]).groupby(
+        labels(table), observed=True
+    )
     result = groups.sum()
     for column in [name for name in result.columns if name.startswith("self_")]:
         result[column] = groups[column].sum(min_count=1)
@@ -88,7 +92,9 @@ def stability(iterations: pd.DataFrame, skip: int = 1) -> pd.DataFrame:
             "most": int(values.max()),
             "others": others,
         }
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["usual", "same", "of", "least", "most", "others"])
+    return pd.DataFrame.from_dict(
+        rows, orient="index", columns=["usual", "same", "of", "least", "most", "others"]
+    )
 
 
 def coverage(capture: Capture) -> dict[str, int]:
