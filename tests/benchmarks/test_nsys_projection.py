@@ -1,7 +1,7 @@
 """How reading and projecting a capture grows with its size.
 
-The routine run is small. `VLBENCH_NSYS_KERNELS=5000000 pytest tests/benchmarks/test_nsys_projection.py` makes the
-full size: five million kernels, as many API calls, a million ranges.
+The routine run is small. `VLBENCH_NSYS_KERNELS=5000000 pytest tests/benchmarks/test_nsys_projection.py` makes
+the full size: five million kernels, as many API calls, a million ranges.
 """
 
 from __future__ import annotations
@@ -41,25 +41,22 @@ def write_capture(path: Path, kernels: int) -> Path:
         ]
         connection.executemany("INSERT INTO StringIds VALUES (?, ?)", enumerate(named))
         connection.execute(
-            "CREATE TABLE CUPTI_ACTIVITY_KIND_RUNTIME (start INTEGER, end INTEGER, globalTid INTEGER, correlationId INTEGER, nameId INTEGER)"
+            "CREATE TABLE CUPTI_ACTIVITY_KIND_RUNTIME (start, end, globalTid, correlationId, nameId)"
         )
         connection.executemany(
             "INSERT INTO CUPTI_ACTIVITY_KIND_RUNTIME VALUES (?, ?, ?, ?, ?)", _calls(kernels)
         )
         connection.execute(
-            "CREATE TABLE CUPTI_ACTIVITY_KIND_KERNEL (start INTEGER, end INTEGER, deviceId INTEGER, streamId INTEGER, "
-            "correlationId INTEGER, globalPid INTEGER, demangledName INTEGER, shortName INTEGER, graphNodeId INTEGER)"
+            "CREATE TABLE CUPTI_ACTIVITY_KIND_KERNEL "
+            "(start, end, deviceId, streamId, correlationId, globalPid, demangledName, graphNodeId)"
         )
         connection.executemany(
-            "INSERT INTO CUPTI_ACTIVITY_KIND_KERNEL VALUES (?, ?, 0, ?, ?, ?, ?, ?, NULL)", _kernels(kernels)
+            "INSERT INTO CUPTI_ACTIVITY_KIND_KERNEL VALUES (?, ?, 0, ?, ?, ?, ?, NULL)", _kernels(kernels)
         )
         connection.execute(
-            "CREATE TABLE NVTX_EVENTS (start INTEGER, end INTEGER, eventType INTEGER, text TEXT, globalTid INTEGER, "
-            "endGlobalTid INTEGER, textId INTEGER, domainId INTEGER)"
+            "CREATE TABLE NVTX_EVENTS (start, end, eventType, text, globalTid, textId, domainId)"
         )
-        connection.executemany(
-            "INSERT INTO NVTX_EVENTS VALUES (?, ?, 59, NULL, ?, NULL, ?, 0)", _ranges(kernels)
-        )
+        connection.executemany("INSERT INTO NVTX_EVENTS VALUES (?, ?, 59, NULL, ?, ?, 0)", _ranges(kernels))
     connection.close()
     return path
 

@@ -9,26 +9,25 @@ from typing import Any
 
 from vlbench.nsys.names import MEMORY_KINDS
 
-SCHEMA = {
-    "StringIds": "id INTEGER PRIMARY KEY, value TEXT NOT NULL",
-    "META_DATA_EXPORT": "name TEXT, value TEXT",
-    "META_DATA_CAPTURE": "name TEXT, value TEXT",
-    "ENUM_CUDA_MEM_KIND": "id INTEGER, name TEXT, label TEXT",
-    "TARGET_INFO_GPU": "id INTEGER, name TEXT, smCount INTEGER",
-    "DIAGNOSTIC_EVENT": "timestamp INTEGER, timestampType INTEGER, source INTEGER, severity INTEGER, text TEXT, globalPid INTEGER",
-    "ThreadNames": "nameId INTEGER, priority INTEGER, globalTid INTEGER",
-    "NVTX_EVENTS": "start INTEGER, end INTEGER, eventType INTEGER, rangeId INTEGER, category INTEGER, color INTEGER, text TEXT, "
-    "globalTid INTEGER, endGlobalTid INTEGER, textId INTEGER, domainId INTEGER",
-    "CUPTI_ACTIVITY_KIND_RUNTIME": "start INTEGER, end INTEGER, eventClass INTEGER, globalTid INTEGER, correlationId INTEGER, "
-    "nameId INTEGER, returnValue INTEGER, callchainId INTEGER",
-    "CUPTI_ACTIVITY_KIND_KERNEL": "start INTEGER, end INTEGER, deviceId INTEGER, contextId INTEGER, streamId INTEGER, "
-    "correlationId INTEGER, globalPid INTEGER, demangledName INTEGER, shortName INTEGER, graphNodeId INTEGER",
-    "CUPTI_ACTIVITY_KIND_MEMCPY": "start INTEGER, end INTEGER, deviceId INTEGER, contextId INTEGER, streamId INTEGER, "
-    "correlationId INTEGER, globalPid INTEGER, bytes INTEGER, copyKind INTEGER, srcKind INTEGER, dstKind INTEGER, graphNodeId INTEGER",
-    "CUPTI_ACTIVITY_KIND_MEMSET": "start INTEGER, end INTEGER, deviceId INTEGER, contextId INTEGER, streamId INTEGER, "
-    "correlationId INTEGER, globalPid INTEGER, value INTEGER, bytes INTEGER, memKind INTEGER, graphNodeId INTEGER",
-    "CUPTI_ACTIVITY_KIND_GRAPH_TRACE": "start INTEGER, end INTEGER, deviceId INTEGER, contextId INTEGER, streamId INTEGER, "
-    "correlationId INTEGER, globalPid INTEGER, graphId INTEGER, graphExecId INTEGER",
+_GPU = "start end deviceId contextId streamId correlationId globalPid"
+_COLUMNS = {
+    "StringIds": "id value:TEXT",
+    "META_DATA_EXPORT": "name:TEXT value:TEXT",
+    "META_DATA_CAPTURE": "name:TEXT value:TEXT",
+    "ENUM_CUDA_MEM_KIND": "id name:TEXT label:TEXT",
+    "TARGET_INFO_GPU": "id name:TEXT smCount",
+    "DIAGNOSTIC_EVENT": "timestamp timestampType source severity text:TEXT globalPid",
+    "ThreadNames": "nameId priority globalTid",
+    "NVTX_EVENTS": "start end eventType rangeId category text:TEXT globalTid endGlobalTid textId domainId",
+    "CUPTI_ACTIVITY_KIND_RUNTIME": "start end eventClass globalTid correlationId nameId returnValue",
+    "CUPTI_ACTIVITY_KIND_KERNEL": f"{_GPU} demangledName shortName graphNodeId",
+    "CUPTI_ACTIVITY_KIND_MEMCPY": f"{_GPU} bytes copyKind srcKind dstKind graphNodeId",
+    "CUPTI_ACTIVITY_KIND_MEMSET": f"{_GPU} value bytes memKind graphNodeId",
+    "CUPTI_ACTIVITY_KIND_GRAPH_TRACE": f"{_GPU} graphId graphExecId",
+}
+SCHEMA = {  # table -> {column: type}
+    table: {name.partition(":")[0]: name.partition(":")[2] or "INTEGER" for name in listed.split()}
+    for table, listed in _COLUMNS.items()
 }
 
 
@@ -94,7 +93,8 @@ class Database:
     def call(self, start: int, end: int, name: str, tid: int, corr: int) -> None:
         self.add(
             "CUPTI_ACTIVITY_KIND_RUNTIME",
-            start=start, end=end, eventClass=0, globalTid=tid, correlationId=corr, nameId=self.string(name), returnValue=0,
+            start=start, end=end, eventClass=0, globalTid=tid, correlationId=corr,
+            nameId=self.string(name), returnValue=0,
         )  # fmt: skip
 
     def kernel(
@@ -135,13 +135,14 @@ class Database:
     def graph(self, start: int, end: int, tid: int, corr: int) -> None:
         self.add(
             "CUPTI_ACTIVITY_KIND_GRAPH_TRACE",
-            start=start, end=end, deviceId=0, streamId=7, correlationId=corr, globalPid=process(tid), graphId=1, graphExecId=2,
+            start=start, end=end, deviceId=0, streamId=7, correlationId=corr, globalPid=process(tid),
+            graphId=1, graphExecId=2,
         )  # fmt: skip
 
     def launch(
         self, at: int, tid: int, corr: int, *, name: str = "gemm", wait: int = 10, runs: int = 20
     ) -> int:
-        """One cudaLaunchKernel of 5 ns at `at` whose kernel runs `runs` ns, `wait` ns later; returns the call's end."""
+        """A cudaLaunchKernel of 5 ns at `at`; its kernel runs `runs` ns from `at + wait` on. Returns the end."""
         self.call(at, at + 5, "cudaLaunchKernel_v7000", tid, corr)
         self.kernel(at + wait, at + wait + runs, name, tid, corr)
         return at + 5
@@ -154,10 +155,8 @@ class Database:
             for table, columns in SCHEMA.items():
                 if table in without:
                     continue
-                gone = (drop or {}).get(table, ())
-                kept = [column for column in columns.split(", ") if column.split()[0] not in gone]
-                connection.execute(f"CREATE TABLE {table} ({', '.join(kept)})")
-                names = [column.split()[0] for column in kept]
+                names = [name for name in columns if name not in (drop or {}).get(table, ())]
+                connection.execute(f"CREATE TABLE {table} ({', '.join(f'{n} {columns[n]}' for n in names)})")
                 connection.executemany(
                     f"INSERT INTO {table} VALUES ({', '.join('?' * len(names))})",
                     [[row.get(name) for name in names] for row in self.rows[table]],

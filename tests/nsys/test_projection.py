@@ -172,7 +172,9 @@ def test_projection_equals_brute_force(ranges: list, calls: list) -> None:
     for row, (span, tid, kind, moved) in enumerate(ranges):
         got = table.iloc[row]
         inside = [] if moved and kind == 60 else [
-            number for number, (call, owner, _, _) in enumerate(calls) if owner == tid and span[0] <= call[0] and call[1] <= span[1]
+            number
+            for number, (call, owner, _, _) in enumerate(calls)
+            if owner == tid and span[0] <= call[0] and call[1] <= span[1]
         ]  # fmt: skip
         asked = _operations(calls)
         works = [work for number, work in asked if number in inside]

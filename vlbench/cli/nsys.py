@@ -12,11 +12,11 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from vlbench.nsys.failures import CaptureFailure
+    from vlbench.nsys.failures import CaptureError
 
 app = typer.Typer(
     name="nsys",
-    help="Take Nsight Systems captures, read them into tables, compare them. Reads torch profiler traces too.",
+    help="Take Nsight Systems captures, read and compare them. Reads torch profiler traces too.",
     no_args_is_help=True,
 )
 
@@ -87,7 +87,7 @@ def capture(
     """
     from vlbench.errors import UsageError
     from vlbench.nsys.command import Options
-    from vlbench.nsys.failures import CaptureFailure
+    from vlbench.nsys.failures import CaptureError
     from vlbench.nsys.take import shown, take
 
     if graph not in ("node", "graph"):
@@ -99,7 +99,7 @@ def capture(
         return
     try:
         taken = take(arguments, output, options)
-    except CaptureFailure as failure:
+    except CaptureError as failure:
         raise _exit(failure, as_json) from failure
 
     from vlbench.nsys.console import print_report
@@ -179,7 +179,7 @@ def doctor(as_json: Json = False) -> None:
     raise typer.Exit(code)
 
 
-def _exit(failure: CaptureFailure, as_json: bool) -> typer.Exit:
+def _exit(failure: CaptureError, as_json: bool) -> typer.Exit:
     """Print why there is no usable capture."""
     if as_json:
         said = {"cause": failure.cause, "remedy": failure.remedy, "detail": list(failure.detail)}

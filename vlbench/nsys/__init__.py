@@ -5,7 +5,8 @@
     capture = vlbench.nsys.load("report.sqlite")
     vlbench.nsys.per_range(capture)
 
-Everything is imported on first use: `vlbench.nsys.child` runs inside the measured program and must not pull in pandas.
+Everything is imported on first use: `vlbench.nsys.child` runs inside the measured program and must not pull
+in pandas.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
     from vlbench.nsys.compare import diff as diff
     from vlbench.nsys.encoder import find_forwards as find_forwards
     from vlbench.nsys.frames import Capture as Capture
-    from vlbench.nsys.read import load as load
     from vlbench.nsys.perfetto import write_trace as write_trace
     from vlbench.nsys.projection import project as project
+    from vlbench.nsys.read import load as load
     from vlbench.nsys.summary import coverage as coverage
     from vlbench.nsys.summary import per_iteration as per_iteration
     from vlbench.nsys.summary import per_range as per_range

@@ -1,6 +1,8 @@
-"""Whole-capture tables: API time, kernels, copies by direction and memory kind, and everything that blocks the host."""
+"""Tables of a whole capture: CUDA calls, kernels, copies by kind, and what blocks the host."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -18,11 +20,13 @@ _BLOCKING = {
 }
 
 
-def _table(keys: dict[str, object], duration: np.ndarray, **sums: np.ndarray) -> pd.DataFrame:
+def _table(keys: Mapping[str, object], duration: np.ndarray, **sums: np.ndarray) -> pd.DataFrame:
     """Count, total and extremes of `duration` per combination of keys, the longest total first."""
     rows = pd.DataFrame({**keys, "ns": duration, **sums})
     groups = rows.groupby(list(keys), observed=True, sort=True)
-    result = groups["ns"].agg(count="size", ns="sum", median="median", least="min", most="max")
+    result = pd.DataFrame({"count": groups.size()})
+    for name, how in (("ns", "sum"), ("median", "median"), ("least", "min"), ("most", "max")):
+        result[name] = groups["ns"].agg(how)
     for name in sums:
         result[name] = groups[name].sum()
     return result.sort_values("ns", ascending=False, kind="stable").reset_index()
@@ -48,10 +52,11 @@ def memcpy_table(capture: Capture) -> pd.DataFrame:
 
 
 def sync_table(capture: Capture) -> pd.DataFrame:
-    """What blocks the host, per class and API name: count, API time, and the GPU time of the copies behind it.
+    """What blocks the host, per class and API name: count, API time, and the GPU time of the copies behind
+    it.
 
-    `hidden sync` is an asynchronous copy with a pageable end, split by kind of copy. `stalled` counts copies whose call
-    took at least ten times as long as the copy itself: the host waited for earlier work.
+    `hidden sync` is an asynchronous copy with a pageable end, split by kind of copy. `stalled` counts copies
+    whose call took at least ten times as long as the copy itself: the host waited for earlier work.
     """
     api = capture.api
     kind = api["family"].astype(object).map(_BLOCKING).to_numpy(dtype=object)

@@ -1,4 +1,4 @@
-"""Advice from counts: which flags' patterns are seen inside the encoder's forwards, in how many of them, how often."""
+"""Advice from counts: which flags' patterns the encoder's forwards show, how often, in how many of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vlbench.nsys.rules import RULES, Rule
 
 @dataclass(frozen=True)
 class Advice:
-    """A flag and its evidence: in `seen` of `forwards` forwards the count lay in the rule's band, `least` to `most`."""
+    """A flag and its evidence: in `seen` of `forwards` forwards the rule counted `least` to `most`."""
 
     flag: str
     what: str
@@ -31,7 +31,8 @@ class Advice:
     def sentence(self) -> str:
         """The advice as shown, with its counts."""
         count = str(self.least) if self.least == self.most else f"{self.least} to {self.most}"
-        return f"{count} {self.what} inside {self.seen} of {self.forwards} forwards: the pattern of {self.flag} ({self.why})"
+        where = f"inside {self.seen} of {self.forwards} forwards"
+        return f"{count} {self.what} {where}: the pattern of {self.flag} ({self.why})"
 
 
 def advise(capture: Capture, forwards: Forwards) -> list[Advice]:

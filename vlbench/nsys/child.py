@@ -1,10 +1,13 @@
-"""The side of a capture that runs inside the measured program. Imports nothing heavy; without a capture it does nothing.
+"""The side of a capture that runs inside the measured program. Imports nothing heavy; without a capture it
+does nothing.
 
 Contract:
 
-- `vlbench/__main__.py` ends in `sys.exit(watch(main))`, so that the program's own exit code reaches the sidecar.
-- The process that measures wraps what is to be captured: `with window() as count:`, and calls `count()` once for each
-  iteration, around which it pushes the NVTX range `iteration` of domain `vlbench` itself. One window per run.
+- `vlbench/__main__.py` ends in `sys.exit(watch(main))`, so that the program's own exit code reaches the
+  sidecar.
+- The process that measures wraps what is to be captured: `with window() as count:`, and calls `count()` once
+  for each iteration, around which it pushes the NVTX range `iteration` of domain `vlbench` itself. One window
+  per run.
 - VLBENCH_NSYS_SIDECAR in the environment switches both on; worker processes inherit it.
 """
 
@@ -13,6 +16,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from vlbench.nsys.sidecar import VARIABLE, record
 
@@ -23,7 +27,7 @@ def captured() -> bool:
 
 
 def watch(main: Callable[[], int | None]) -> int:
-    """Run `main` and return its exit code, recording start and end; SystemExit and exceptions count as codes."""
+    """Run `main`, record its start and end, and return its exit code; exceptions are passed on."""
     record("started")
     code = 1
     try:
@@ -38,7 +42,8 @@ def watch(main: Callable[[], int | None]) -> int:
 
 @contextmanager
 def window() -> Iterator[Callable[[], None]]:
-    """Capture the enclosed code (cudaProfilerStart to cudaProfilerStop) and record how many iterations it counted.
+    """Capture the enclosed code (cudaProfilerStart to cudaProfilerStop) and record how many iterations it
+    counted.
 
     Outside a capture, and without a CUDA device, only the counting function is given.
     """
@@ -57,11 +62,12 @@ def window() -> Iterator[Callable[[], None]]:
         record("no_cuda")
         yield count
         return
-    torch.cuda.synchronize()  # work queued earlier must not run inside the window
-    torch.cuda.profiler.start()
+    cuda: Any = torch.cuda
+    cuda.synchronize()  # work queued earlier must not run inside the window
+    cuda.profiler.start()
     try:
         yield count
-        torch.cuda.synchronize()  # what was launched must have run, or its kernels are lost
+        cuda.synchronize()  # what was launched must have run, or its kernels are lost
     finally:
-        torch.cuda.profiler.stop()
+        cuda.profiler.stop()
         record("window", iterations=counted)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vlbench.nsys.sidecar import VARIABLE
 
-# Unregistered strings (torch.cuda.nvtx) may open ranges too; without it a filtered capture can stay empty, exit code 0.
+# Lets ranges with unregistered strings (torch.cuda.nvtx) open a capture; else it can stay empty, exit code 0.
 REGISTER_ONLY = "NSYS_NVTX_PROFILER_REGISTER_ONLY"
 
 
@@ -27,8 +27,8 @@ def profile_command(
     """`nsys profile ... program`, writing `output` + .nsys-rep.
 
     No CPU sampling and no context switches: they need privileges and are not counted. The window is opened by
-    cudaProfilerStart; it ends with `stop`, not with the default `stop-shutdown`, which kills the program and its exit
-    code. The environment is left out of the report (it may hold secrets) where this nsys can do so.
+    cudaProfilerStart; it ends with `stop`, not with the default `stop-shutdown`, which kills the program and
+    its exit code. The environment is left out of the report (it may hold secrets) where this nsys can do so.
     """
     command = [
         nsys,

@@ -26,8 +26,9 @@ _UNATTRIBUTED = 0.01
 class Difference:
     """What differs. `obstacles` not empty: the captures do not compare and the other fields are empty.
 
-    `counters`: columns range, counter, a, b, change (appeared, vanished, up, down); `a` and `b` are totals where both
-    captures have as many instances, else means per instance (`per_instance`). `times`: medians per instance in ns.
+    `counters`: columns range, counter, a, b, change (appeared, vanished, up, down); `a` and `b` are totals
+    where both captures have as many instances, else means per instance (`per_instance`). `times`: medians per
+    instance in ns.
     """
 
     obstacles: tuple[str, ...]
@@ -129,8 +130,10 @@ def _times(both: list[str], before: pd.DataFrame, after: pd.DataFrame) -> pd.Dat
         table.groupby(labels(table), observed=True)[list(_TIMES)].median().loc[both]
         for table in (before, after)
     ]
-    joint = [
-        table.rename_axis("range").stack().rename(side) for table, side in zip(medians, "ab", strict=True)
+    rows = [
+        (label, time, float(a), float(b))
+        for time in _TIMES
+        for label, a, b in zip(both, *(table[time].to_numpy() for table in medians), strict=True)
+        if a or b
     ]
-    table = pd.concat(joint, axis=1).reset_index(names=["range", "time"])
-    return table[(table["a"] != 0) | (table["b"] != 0)].reset_index(drop=True)
+    return pd.DataFrame(rows, columns=["range", "time", "a", "b"])

@@ -1,4 +1,4 @@
-"""Print a report: coverage, ranges, what blocks the host, copies, calls, kernels, iterations, the encoder, advice."""
+"""Print a report: coverage, ranges, what blocks the host, copies, kernels, iterations, encoder, advice."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ from vlbench.nsys.frames import Capture
 from vlbench.nsys.report import Report
 from vlbench.nsys.text import duration, head, more, plain, print_table, say, size
 
+_MEDIANS = (
+    ("range", "range_ns"),
+    ("GPU busy", "busy_ns"),
+    ("GPU idle", "idle_ns"),
+    ("first launch after", "first_launch_ns"),
+)
 # Said of every process without such events, the launcher included: the tables' own counts tell more.
 _PER_PROCESS = re.compile(
     r"^(No|Not all) .* events (collected|might have been)|profiling might have not been started"
@@ -57,8 +63,12 @@ def _ranges(report: Report, console: Console, limit: int) -> None:
         return
     chosen = head(table, limit)
     gpu = [
-        (str(name), plain(row["instances"]), plain(row["kernels"] + row["graphs"]))
-        + tuple(duration(row[column]) for column in ("work_ns", "span_ns", "busy_ns", "idle_ns"))
+        (
+            str(name),
+            plain(row["instances"]),
+            plain(row["kernels"] + row["graphs"]),
+            *(duration(row[column]) for column in ("work_ns", "span_ns", "busy_ns", "idle_ns")),
+        )
         for name, row in chosen.iterrows()
     ]
     print_table(
@@ -70,9 +80,13 @@ def _ranges(report: Report, console: Console, limit: int) -> None:
     )
     more(console, table, limit)
     host = [
-        (str(name), plain(row["launches"] + row["graph_launches"]))
-        + tuple(plain(row[column]) for column in ("syncs", "hidden_syncs", "memcpys", "allocs"))
-        + (duration(row["api_ns"]), duration(row["first_launch_ns"]))
+        (
+            str(name),
+            plain(row["launches"] + row["graph_launches"]),
+            *(plain(row[column]) for column in ("syncs", "hidden_syncs", "memcpys", "allocs")),
+            duration(row["api_ns"]),
+            duration(row["first_launch_ns"]),
+        )
         for name, row in chosen.iterrows()
     ]
     columns = ("launches", "syncs", "hidden", "copies", "allocs", "CUDA calls", "1st launch")
@@ -97,7 +111,7 @@ def _activity(report: Report, console: Console, limit: int) -> None:
         )
         more(console, report.syncs, limit)
     if not report.copies.empty:
-        rows = [
+        copies: list[tuple[str, ...]] = [
             (
                 f"{row['direction']} {row['src']}>{row['dst']}",
                 plain(row["count"]),
@@ -106,7 +120,7 @@ def _activity(report: Report, console: Console, limit: int) -> None:
             )
             for _, row in head(report.copies, limit).iterrows()
         ]
-        print_table(console, "Copies", "kind", ("n", "bytes", "on the GPU"), rows)
+        print_table(console, "Copies", "kind", ("n", "bytes", "on the GPU"), copies)
         more(console, report.copies, limit)
     for title, first, table in (("CUDA calls", "call", report.api), ("Kernels", "kernel", report.kernels)):
         if not table.empty:
@@ -132,8 +146,8 @@ def _iterations(report: Report, console: Console) -> None:
     later = table.iloc[1:] if len(table) > 1 else table
     say(
         console,
-        f"medians after the first: range {duration(later['range_ns'].median())}, GPU busy {duration(later['busy_ns'].median())}, "
-        f"GPU idle {duration(later['idle_ns'].median())}, first launch after {duration(later['first_launch_ns'].median())}",
+        "medians after the first: "
+        + ", ".join(f"{name} {duration(later[column].median())}" for name, column in _MEDIANS),
     )
     if stable is None:
         say(console, "Stability of the counters: not measured (fewer than three iterations)\n")

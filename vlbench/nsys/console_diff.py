@@ -41,7 +41,7 @@ def print_difference(found: Difference, console: Console, limit: int) -> None:
         more(console, found.counters, limit)
     busy = found.times[found.times["time"] == "busy_ns"].sort_values("b", ascending=False, kind="stable")
     if not busy.empty:
-        rows = [
+        times: list[tuple[str, ...]] = [
             (
                 str(row["range"]),
                 duration(row["a"]),
@@ -51,7 +51,7 @@ def print_difference(found: Difference, console: Console, limit: int) -> None:
             for _, row in head(busy, limit).iterrows()
         ]
         print_table(
-            console, "GPU busy, median per instance (shown, never judged)", "range", ("a", "b", "b/a"), rows
+            console, "GPU busy, median per instance (shown, never judged)", "range", ("a", "b", "b/a"), times
         )
         more(console, busy, limit)
     say(

@@ -18,7 +18,7 @@ _NEEDED = ("--capture-range", "--capture-range-end", "--cuda-graph-trace", "--cp
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at. `code` is the exit code that a capture would end with where it is not `ok`; 0: a note."""
+    """One thing looked at. `code`: how a capture would end where it is not `ok`; 0 for a mere note."""
 
     name: str
     ok: bool

@@ -1,7 +1,7 @@
 """Find the forwards of the vision encoder in a capture, and the encoder's share of each step.
 
-A capture of a server rarely has our ranges. Known ranges of serving stacks are tried in order, then the repeating
-kernel sequence; how the forwards were found is always said.
+A capture of a server rarely has our ranges. Known ranges of serving stacks are tried in order, then the
+repeating kernel sequence; how the forwards were found is always said.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class Share:
 def find_forwards(capture: Capture, pattern: str | None = None) -> Forwards | None:
     """The encoder's forwards, or None where nothing looks like one.
 
-    `pattern` is searched in `domain:name` and then is the only source; UsageError where it matches no range. A match
-    inside another match is part of it, not a forward of its own.
+    `pattern` is searched in `domain:name` and then is the only source; UsageError where it matches no range.
+    A match inside another match is part of it, not a forward of its own.
     """
     label = labels(capture.ranges)
     known = [str(name) for name in label.cat.categories]
@@ -74,7 +74,7 @@ def find_forwards(capture: Capture, pattern: str | None = None) -> Forwards | No
             raise UsageError(f"--range {pattern!r} is not a regular expression ({error})") from error
         if not matching:
             raise UsageError(
-                f"{capture.path}: --range {pattern!r} matches no range; see the ranges with `vlbench nsys report`"
+                f"{capture.path}: --range {pattern!r} matches no range; `vlbench nsys report` lists them"
             )
         return _from_ranges(capture, label.isin(matching), f"ranges matching {pattern!r}")
     for who, expression in PATTERNS:
@@ -98,10 +98,11 @@ def _from_ranges(capture: Capture, chosen: pd.Series, how: str) -> Forwards:
 
 
 def share(capture: Capture, forwards: Forwards) -> Share | None:
-    """The encoder's share of GPU busy time; None where there is neither an enclosing range nor a second forward.
+    """The encoder's share of GPU busy time; None where there is neither an enclosing range nor a second
+    forward.
 
-    A step is the outermost range around a forward where each forward has its own, else the time from one forward's
-    first kernel to the next one's.
+    A step is the outermost range around a forward where each forward has its own, else the time from one
+    forward's first kernel to the next one's.
     """
     table = forwards.projected[forwards.projected["gpu_ops"] > 0]
     around = _enclosing(capture, forwards.ranges.loc[table.index])

@@ -98,7 +98,7 @@ def _api(connection: sqlite3.Connection, strings: dict[int, str]) -> pd.DataFram
         corr=raw["correlationId"],
         name=category(codes, names),
         family=pd.Categorical.from_codes(
-            families[codes] if names else np.empty(0, np.int8), categories=list(FAMILIES)
+            families[codes] if names else np.empty(0, np.int8), categories=pd.Index(FAMILIES)
         ),
     )
 
@@ -125,8 +125,8 @@ def _gpu_ops(
             pid = np.where(orphans, pids[0], pid)
         else:
             notes.append(
-                f"{int(orphans.sum())} GPU operations do not name their process and the capture has {pids.size} "
-                "processes with API calls: they are not attributed to any range"
+                f"{int(orphans.sum())} GPU operations do not name their process and {pids.size} processes "
+                "have API calls: they are not attributed to any range"
             )
     ids = np.where(joined["demangledName"] >= 0, joined["demangledName"], joined["shortName"])
     codes, names = _named(ids[kind == 0], strings)
@@ -142,7 +142,7 @@ def _gpu_ops(
         corr=joined["correlationId"],
         graph_node=joined["graphNodeId"],
         bytes=np.where(kind == 0, 0, joined["bytes"]),
-        kind=pd.Categorical.from_codes(kind, categories=list(GPU_KINDS)),
+        kind=pd.Categorical.from_codes(kind, categories=pd.Index(GPU_KINDS)),
         name=category(codes, [*names, *GPU_KINDS[1:]]),
         direction=_labels(joined["copyKind"], DIRECTIONS, copies),
         src=_labels(joined["srcKind"], _memory_kinds(connection), copies),

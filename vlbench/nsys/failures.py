@@ -24,7 +24,7 @@ class Exit(IntEnum):
 
 
 @dataclass
-class CaptureFailure(Exception):
+class CaptureError(Exception):
     """A capture that cannot be used. `detail` holds what nsys or the driver said."""
 
     code: Exit
@@ -51,7 +51,7 @@ SYMPTOMS = (
         r"perf.?event.?paranoid|AccessDenied|CPU sampling .*(denied|not (allowed|supported))",
         Exit.NO_REPORT,
         "CPU sampling is not permitted here",
-        "pass --sample=none --cpuctxsw=none to nsys (vlbench does) or lower /proc/sys/kernel/perf_event_paranoid to 1",
+        "pass --sample=none --cpuctxsw=none to nsys (vlbench does) or lower kernel.perf_event_paranoid to 1",
     ),
     Symptom(
         r"ERR_NVGPUCTRPERM",

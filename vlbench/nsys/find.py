@@ -19,7 +19,7 @@ LOOKED = (f"${VARIABLE}", "$PATH", *_INSTALLED)
 
 
 def find_nsys() -> Path | None:
-    """The nsys to use: $VLBENCH_NSYS, then $PATH, then the usual folders (the newest release); None where absent."""
+    """The nsys to use: $VLBENCH_NSYS, then $PATH, then the newest in the usual folders; None where absent."""
     chosen = os.environ.get(VARIABLE)
     if chosen:
         return Path(chosen) if os.access(chosen, os.X_OK) and Path(chosen).is_file() else None

@@ -1,7 +1,7 @@
 """The common shape of a capture, whichever profiler took it: ranges, API calls, GPU operations.
 
-All times are integer nanoseconds on one clock. A process is nsys' `globalPid`, a thread its `globalTid` (for a torch
-profiler trace: numbers made the same way).
+All times are integer nanoseconds on one clock. A process is nsys' `globalPid`, a thread its `globalTid` (for
+a torch profiler trace: numbers made the same way).
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class Capture:
         return f"nsys {product}, schema {self.meta.get('EXPORT_SCHEMA_VERSION', 'unknown')}"
 
     def fact(self, name: str) -> str:
-        """A capture setting such as CUDA_SKIP_SOME_API_CALLS: the processes' common value, or "" where not told."""
+        """A setting such as CUDA_SKIP_SOME_API_CALLS: every value told, joined by a slash."""
         values = {
             value
             for key, value in self.meta.items()

@@ -16,8 +16,8 @@ _ID_BITS = 40  # CUPTI's correlation ids have 32
 def match(api_pid: Ints, api_corr: Ints, asks: npt.NDArray[np.bool_], op_pid: Ints, op_corr: Ints) -> Ints:
     """For each operation the row of its API call, or -1.
 
-    Where an id is recorded twice, a call that asks for GPU work (`asks`) is taken before one that does not, and the
-    first before later ones.
+    Where an id is recorded twice, a call that asks for GPU work (`asks`) is taken before one that does not,
+    and the first before later ones.
     """
     pids = np.unique(api_pid)
     found = np.full(op_pid.size, -1, dtype=np.int64)

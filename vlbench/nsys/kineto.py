@@ -1,7 +1,8 @@
 """Read a torch profiler (Kineto) trace into the same frames as an nsys export.
 
-Ranges are `record_function` annotations: Kineto does not see NVTX. Times are microseconds, often with a fraction on top
-of a 16-digit epoch, which a double cannot hold: they are parsed as decimal text into integer nanoseconds.
+Ranges are `record_function` annotations: Kineto does not see NVTX. Times are microseconds, often with a
+fraction on top of a 16-digit epoch, which a double cannot hold: they are parsed as decimal text into integer
+nanoseconds.
 """
 
 from __future__ import annotations

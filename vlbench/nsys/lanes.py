@@ -1,7 +1,8 @@
-"""Split intervals into lanes in which both starts and ends rise, so that "inside a range" is one slice per lane.
+"""Split intervals into lanes in which both starts and ends rise, so that "inside a range" is one slice per
+lane.
 
-CUDA calls of a thread hardly ever nest, so a thread is nearly always a single lane. The lanes of nested intervals are
-their nesting levels.
+CUDA calls of a thread hardly ever nest, so a thread is nearly always a single lane. The lanes of nested
+intervals are their nesting levels.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def lanes(rows: Ints, end: Ints) -> Iterator[Ints]:
 
 
 def parents(codes: npt.NDArray[np.integer], start: Ints, end: Ints) -> tuple[Ints, Ints]:
-    """For each interval of a properly nested family per group: its innermost encloser (-1: none) and its depth."""
+    """For each interval, properly nested in its group: the innermost encloser (-1: none) and the depth."""
     parent = np.full(start.size, -1, dtype=np.int64)
     depth = np.zeros(start.size, dtype=np.int64)
     for _, rows in by_group(codes, start, end):

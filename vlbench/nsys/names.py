@@ -1,7 +1,7 @@
 """What the names in a capture mean: API families, memory kinds, range names without their arguments.
 
-Synchronizations are told by API name because `syncType` changed its meaning five times between 2022 and 2026, and
-memory kinds use Nsight Systems' own numbers (0 is pageable), which are not CUPTI's (1 is pageable).
+Synchronizations are told by API name because `syncType` changed its meaning five times between 2022 and 2026,
+and memory kinds use Nsight Systems' own numbers (0 is pageable), which are not CUPTI's (1 is pageable).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Write a capture as a Chrome trace for Perfetto: ranges, API calls and GPU operations on one timeline.
 
-Push/pop ranges and API calls share their thread's row, start/end ranges become asynchronous slices (they may overlap),
-each GPU stream is a row of its device, and an arrow leads from each launch to what it started.
+Push/pop ranges and API calls share their thread's row, start/end ranges become asynchronous slices (they may
+overlap), each GPU stream is a row of its device, and an arrow leads from each launch to what it started.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
+import pandas as pd
 
 from vlbench.nsys.frames import Capture
 
@@ -39,79 +39,74 @@ def _write(capture: Capture, file: TextIO) -> int:
 
 
 def _events(capture: Capture) -> Iterator[Event]:
-    starts = [table["start"].min() for table in (capture.ranges, capture.api, capture.gpu_ops) if len(table)]
-    zero = int(min(starts)) if starts else 0
+    tables = (capture.ranges, capture.api, capture.gpu_ops)
+    zero = min((int(table["start"].to_numpy().min()) for table in tables if len(table)), default=0)
     yield from _names(capture)
     yield from _range_events(capture, zero)
-    for row in capture.api[["start", "end", "tid", "pid", "name"]].itertuples(index=False):
-        pid, tid = _thread(capture, row.pid, row.tid)
-        yield _slice(row.name, "api", row.start - zero, row.end - row.start, pid, tid)
+    for start, end, process, thread, name in _rows(capture.api, "start", "end", "pid", "tid", "name"):
+        yield _slice(name, "api", start - zero, end - start, *_thread(capture, process, thread))
     yield from _gpu_events(capture, zero)
+
+
+def _rows(table: pd.DataFrame, *columns: str) -> Iterator[tuple[Any, ...]]:
+    """The rows as plain Python values."""
+    return zip(*(table[column].tolist() for column in columns), strict=True)
 
 
 def _thread(capture: Capture, pid: int, tid: int) -> tuple[int, int]:
     """Process and thread as the system numbers them."""
     if capture.source == "kineto":
-        return int(pid), int(tid) & 0xFFFFFFFF
-    return (int(pid) >> 24) & 0xFFFFFF, int(tid) & 0xFFFFFF
-
-
-def _microseconds(nanoseconds: int) -> float:
-    return int(nanoseconds) / 1000
+        return pid, tid & 0xFFFFFFFF
+    return (pid >> 24) & 0xFFFFFF, tid & 0xFFFFFF
 
 
 def _slice(name: str, kind: str, start: int, length: int, pid: int, tid: int, **args: object) -> Event:
-    event: Event = {
-        "ph": "X",
-        "name": name,
-        "cat": kind,
-        "ts": _microseconds(start),
-        "dur": _microseconds(length),
-    }
-    return event | {"pid": pid, "tid": tid} | ({"args": args} if args else {})
+    place = {"ts": start / 1000, "dur": length / 1000, "pid": pid, "tid": tid}
+    return {"ph": "X", "name": name, "cat": kind} | place | ({"args": args} if args else {})
+
+
+def _places(capture: Capture) -> list[tuple[Any, ...]]:
+    """Every (device, process, stream) in the order of their rows."""
+    return sorted(
+        _rows(capture.gpu_ops[["device", "pid", "stream"]].drop_duplicates(), "device", "pid", "stream")
+    )
 
 
 def _names(capture: Capture) -> Iterator[Event]:
-    for tid, name in capture.thread_names.items():
-        pid, thread = _thread(capture, tid, tid)
-        yield {"ph": "M", "name": "thread_name", "pid": pid, "tid": thread, "args": {"name": name}}
-    places = (
-        capture.gpu_ops[["pid", "device", "stream"]]
-        .drop_duplicates()
-        .sort_values(["device", "pid", "stream"])
-    )
-    for device in places["device"].unique().tolist():
+    for thread, name in capture.thread_names.items():
+        pid, tid = _thread(capture, thread, thread)
+        yield {"ph": "M", "name": "thread_name", "pid": pid, "tid": tid, "args": {"name": name}}
+    places = _places(capture)
+    for device in dict.fromkeys(place[0] for place in places):
         yield {"ph": "M", "name": "process_name", "pid": _GPU + device, "args": {"name": f"GPU {device}"}}
-    for row, (pid, device, stream) in enumerate(places.itertuples(index=False)):
-        process, _ = _thread(capture, pid, pid)
-        name = f"stream {stream} of process {process}"
+    for row, (device, pid, stream) in enumerate(places):
+        name = f"stream {stream} of process {_thread(capture, pid, pid)[0]}"
         yield {"ph": "M", "name": "thread_name", "pid": _GPU + device, "tid": row, "args": {"name": name}}
 
 
 def _range_events(capture: Capture, zero: int) -> Iterator[Event]:
-    columns = ["start", "end", "tid", "pid", "domain", "name", "nested", "open"]
-    for number, row in enumerate(capture.ranges[columns].itertuples(index=False)):
-        pid, tid = _thread(capture, row.pid, row.tid)
-        name = f"{row.domain}:{row.name}" if row.domain else row.name
-        args = {"open": True} if row.open else {}
-        if row.nested:
-            yield _slice(name, "range", row.start - zero, row.end - row.start, pid, tid, **args)
+    columns = ("start", "end", "pid", "tid", "domain", "name", "nested", "open")
+    for number, row in enumerate(_rows(capture.ranges, *columns)):
+        start, end, process, thread, domain, name, nested, unclosed = row
+        pid, tid = _thread(capture, process, thread)
+        label = f"{domain}:{name}" if domain else name
+        args = {"open": True} if unclosed else {}
+        if nested:
+            yield _slice(label, "range", start - zero, end - start, pid, tid, **args)
             continue
-        event = {"name": name, "cat": "range", "id": number, "pid": pid, "tid": tid, "args": args}
-        yield {"ph": "b", "ts": _microseconds(row.start - zero)} | event
-        yield {"ph": "e", "ts": _microseconds(row.end - zero)} | event
+        event = {"name": label, "cat": "range", "id": number, "pid": pid, "tid": tid, "args": args}
+        yield {"ph": "b", "ts": (start - zero) / 1000} | event
+        yield {"ph": "e", "ts": (end - zero) / 1000} | event
 
 
 def _gpu_events(capture: Capture, zero: int) -> Iterator[Event]:
-    ops = capture.gpu_ops
-    places = ops[["pid", "device", "stream"]].drop_duplicates().sort_values(["device", "pid", "stream"])
-    rows = {place: row for row, place in enumerate(places.itertuples(index=False, name=None))}
-    calls = capture.api[["start", "tid", "pid"]].to_numpy(dtype=np.int64)
-    columns = [
+    rows = {place: row for row, place in enumerate(_places(capture))}
+    calls = list(_rows(capture.api, "start", "pid", "tid"))
+    columns = (
         "start",
         "end",
-        "pid",
         "device",
+        "pid",
         "stream",
         "kind",
         "name",
@@ -120,16 +115,16 @@ def _gpu_events(capture: Capture, zero: int) -> Iterator[Event]:
         "src",
         "dst",
         "api",
-    ]
-    for number, op in enumerate(ops[columns].itertuples(index=False)):
-        pid, tid = _GPU + op.device, rows[op.pid, op.device, op.stream]
-        name, args = op.name, {}
-        if op.kind == "memcpy":
-            name, args = f"{op.direction} {op.src}>{op.dst}", {"bytes": int(op.bytes)}
-        yield _slice(name, op.kind, op.start - zero, op.end - op.start, pid, tid, **args)
-        if op.api >= 0:
-            start, thread, process = calls[op.api].tolist()
-            host = dict(zip(("pid", "tid"), _thread(capture, process, thread), strict=True))
+    )
+    for number, op in enumerate(_rows(capture.gpu_ops, *columns)):
+        start, end, device, process, stream, kind, name, size, direction, src, dst, call = op
+        pid, tid = _GPU + device, rows[device, process, stream]
+        copied = kind == "memcpy"
+        label = f"{direction} {src}>{dst}" if copied else name
+        yield _slice(label, kind, start - zero, end - start, pid, tid, **({"bytes": size} if copied else {}))
+        if call >= 0:
+            launched, *host = calls[call]
+            host_pid, host_tid = _thread(capture, *host)
             flow = {"name": "launch", "cat": "launch", "id": number}
-            yield flow | host | {"ph": "s", "ts": _microseconds(start - zero)}
-            yield flow | {"ph": "f", "bp": "e", "pid": pid, "tid": tid, "ts": _microseconds(op.start - zero)}
+            yield flow | {"ph": "s", "ts": (launched - zero) / 1000, "pid": host_pid, "tid": host_tid}
+            yield flow | {"ph": "f", "bp": "e", "ts": (start - zero) / 1000, "pid": pid, "tid": tid}

@@ -1,8 +1,9 @@
 """Project GPU work onto the ranges that asked for it: one row of exact counts and times per range instance.
 
-A GPU operation belongs to a range when the API call that launched it lies inside the range on the same thread; it
-counts for every enclosing range. These are the documented semantics of nsys' own projection. Three times are kept
-apart: work (sum of durations), span (first start to last end, NVIDIA's number) and busy (length of the union).
+A GPU operation belongs to a range when the API call that launched it lies inside the range on the same
+thread; it counts for every enclosing range. These are the documented semantics of nsys' own projection. Three
+times are kept apart: work (sum of durations), span (first start to last end, NVIDIA's number) and busy
+(length of the union).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ CALLS = {
     "allocs": "alloc",
     "module_loads": "module_load",
 }
-# Exact counts that do not depend on the machine's speed; `copies[..]` and `bytes[..]` per kind of copy come on top.
+# Exact counts, whatever the machine's speed; `copies[..]` and `bytes[..]` per kind of copy come on top.
 COUNTS = (
     "launches",
     "graph_launches",
@@ -45,7 +46,7 @@ COUNTS = (
 
 @dataclass
 class Layout:
-    """Which API calls and GPU operations each range holds: API calls in lane order, the GPU operations of each in the same order, and the slice of calls per range."""
+    """Which API calls and GPU operations each range holds, as slices of calls in lane order."""
 
     calls: Ints  # API rows in lane order
     ops: Ints  # GPU rows, ordered by the place of their call
@@ -73,13 +74,15 @@ class Layout:
 
 
 def project(capture: Capture, ranges: pd.DataFrame | None = None) -> pd.DataFrame:
-    """One row per range instance, in the order and with the index of `ranges` (by default all of the capture's).
+    """One row per range instance, in the order and with the index of `ranges` (by default all of the
+    capture's).
 
-    Columns: `domain`, `name`, `start`, `range_ns` (0 for an open range), counts (`COUNTS`, `gpu_ops`, `api_calls`,
-    `copies[HtoD pageable>device]`, `bytes[..]`), times in ns (`api_ns`, `<family>_ns`, `copy_ns[..]`, `work_ns`,
-    `span_ns`, `busy_ns`, `idle_ns` = span - busy), `gpu_start` and `gpu_end` (0 without GPU work), `first_launch_ns`
-    from the range's start to its first launch (NaN without one), `depth`, and `self_launches`, `self_kernels`,
-    `self_work_ns`: without the nested ranges of the same domain (NaN for start/end ranges, which need not nest).
+    Columns: `domain`, `name`, `start`, `range_ns` (0 for an open range), counts (`COUNTS`, `gpu_ops`,
+    `api_calls`, `copies[HtoD pageable>device]`, `bytes[..]`), times in ns (`api_ns`, `<family>_ns`,
+    `copy_ns[..]`, `work_ns`, `span_ns`, `busy_ns`, `idle_ns` = span - busy), `gpu_start` and `gpu_end` (0
+    without GPU work), `first_launch_ns` from the range's start to its first launch (NaN without one),
+    `depth`, and `self_launches`, `self_kernels`, `self_work_ns`: without the nested ranges of the same domain
+    (NaN for start/end ranges, which need not nest).
     """
     ranges = capture.ranges if ranges is None else ranges
     api, ops = capture.api, capture.gpu_ops
@@ -118,7 +121,7 @@ def project(capture: Capture, ranges: pd.DataFrame | None = None) -> pd.DataFram
 
 
 def hidden_syncs(capture: Capture) -> Mask:
-    """API rows that are asynchronous copies by name but have a pageable end: the driver stages them and may wait."""
+    """API rows of copies asynchronous by name but with a pageable end: the driver may wait for them."""
     ops = capture.gpu_ops
     pageable = ((ops["src"] == "pageable") | (ops["dst"] == "pageable")).to_numpy() & (
         _array(ops, "api") >= 0

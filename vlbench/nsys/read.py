@@ -1,4 +1,4 @@
-"""Load a capture, told by its content and not by its name: nsys report, SQLite export, or torch profiler trace."""
+"""Load a capture, told by its content: nsys report, SQLite export, or torch profiler trace."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ _GZIP = b"\x1f\x8b"
 def load(path: str | Path) -> Capture:
     """Read a capture into frames.
 
-    `path` is an SQLite export, a `.nsys-rep` report (exported beside it where nsys is installed and no newer export
-    lies there), or a torch profiler trace (`.json`, `.json.gz`). Raises UsageError with the remedy for anything else.
+    `path` is an SQLite export, a `.nsys-rep` report (exported beside it where nsys is installed and no newer
+    export lies there), or a torch profiler trace (`.json`, `.json.gz`). Raises UsageError with the remedy for
+    anything else.
     """
     path = Path(path)
     if not path.is_file():
@@ -25,7 +26,7 @@ def load(path: str | Path) -> Capture:
         )
     if path.suffix == ".qdstrm":
         raise UsageError(
-            f"{path}: raw data that was never turned into a report; run `QdstrmImporter -i {path}` of your nsys"
+            f"{path}: raw data, not a report; run the `QdstrmImporter -i {path.name}` that comes with nsys"
         )
     with path.open("rb") as file:
         head = file.read(64)
@@ -55,7 +56,7 @@ def _exported(report: Path) -> Path:
     if nsys is None:
         command = " ".join(export_command("nsys", report, target))
         raise UsageError(
-            f"{report}: nsys is not installed here; on the machine that made the report run `{command}` and send {target.name}"
+            f"{report}: nsys is not installed here; where it was made, run `{command}` and send {target.name}"
         )
     done = subprocess.run(
         export_command(str(nsys), report, target),
@@ -67,6 +68,6 @@ def _exported(report: Path) -> Path:
     if done.returncode or not target.is_file():
         said = (done.stderr or done.stdout).strip().splitlines()
         raise UsageError(
-            f"{report}: {nsys} could not export it ({said[-1] if said else 'it said nothing'}); use the nsys that made it"
+            f"{report}: {nsys} cannot export it ({said[-1] if said else 'no message'}); use the nsys that made it"
         )
     return target

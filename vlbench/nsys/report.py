@@ -1,4 +1,4 @@
-"""Everything `vlbench nsys report` says about one capture, as data; `console` prints it, `to_dict` is its JSON."""
+"""All that `vlbench nsys report` says about a capture, as data: `console` prints it, `to_dict` is JSON."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ class Report:
 def build(capture: Capture, pattern: str | None = None, iteration: str | None = None) -> Report:
     """All tables of a capture.
 
-    `pattern` names the encoder's forwards (see `find_forwards`), `iteration` the repeated range; without one the
-    range `vlbench:iteration` is taken where there is one, else the encoder's forwards are the iterations.
+    `pattern` names the encoder's forwards (see `find_forwards`), `iteration` the repeated range; without one
+    the range `vlbench:iteration` is taken where there is one, else the encoder's forwards are the iterations.
     """
     projected = project(capture)
     forwards = find_forwards(capture, pattern)

@@ -1,7 +1,7 @@
 """The advice table: what is counted inside the encoder's forwards, and the flag whose pattern it is.
 
-Bands of one measure do not overlap: the number of stream synchronizations tells a read-back per forward from one per
-layer and from several per attention segment.
+Bands of one measure do not overlap: the number of stream synchronizations tells a read-back per forward from
+one per layer and from several per attention segment.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Rule:
-    """One line of advice. Exactly one of `api`, `kernel`, `copy` is set: a regular expression for what is counted."""
+    """One line of advice. One of `api`, `kernel`, `copy` is set: a regular expression for what is counted."""
 
     flag: str
     what: str

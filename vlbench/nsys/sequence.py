@@ -1,8 +1,9 @@
-"""Find transformer forwards without any range: a block of kernels that repeats back to back, layer after layer.
+"""Find transformer forwards without any range: a block of kernels that repeats back to back, layer after
+layer.
 
-A candidate period is a frequent distance between equal triples of kernels; a run is a stretch in which the sequence
-equals itself one period earlier. A layer is told from an inner loop (one attention call per window) by its matrix
-products: it has at least four (qkv, projection, two or three of the MLP).
+A candidate period is a frequent distance between equal triples of kernels; a run is a stretch in which the
+sequence equals itself one period earlier. A layer is told from an inner loop (one attention call per window)
+by its matrix products: it has at least four (qkv, projection, two or three of the MLP).
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Repeated:
-    """One kind of block and every stretch of it: GPU rows of the first and last kernel, and how often it repeats."""
+    """One kind of block and its stretches: GPU rows of the first and last kernel, and the repeats."""
 
     block: tuple[str, ...]
     first: Ints
@@ -91,8 +92,8 @@ def repeated_blocks(capture: Capture) -> list[Repeated]:
 def forwards_by_sequence(capture: Capture) -> tuple[pd.DataFrame, str] | None:
     """Encoder forwards as range rows, with a sentence on how they were found; None where nothing repeats.
 
-    Kinds of blocks that write a KV cache are left out. Each forward spans, on the launching thread, the API calls of
-    its first to its last repeated kernel, so patch embedding and merger are not in it.
+    Kinds of blocks that write a KV cache are left out. Each forward spans, on the launching thread, the API
+    calls of its first to its last repeated kernel, so patch embedding and merger are not in it.
     """
     kinds = repeated_blocks(capture)
     towers = [kind for kind in kinds if not kind.writes_kv_cache and kind.repeats.size >= _LEAST_STRETCHES]
@@ -109,7 +110,8 @@ def forwards_by_sequence(capture: Capture) -> tuple[pd.DataFrame, str] | None:
         return None
     how = (
         f"found by pattern, not by a range: a block of {len(tower.block)} kernels repeated "
-        f"{_spread(tower.repeats[known])} times, in {first.size} stretches, taken for the encoder because it writes no KV cache"
+        f"{_spread(tower.repeats[known])} times, in {first.size} stretches, taken for the encoder because it "
+        "writes no KV cache"
     )
     if len(towers) > 1:
         how += f"; {len(towers) - 1} other repeating blocks without one have fewer kernels"
@@ -158,7 +160,7 @@ def _runs(codes: Ints, period: int) -> list[tuple[int, int]]:
 
 
 def _rotation(block: Ints) -> tuple[int, tuple[int, ...]]:
-    """The least rotation and where it starts: two stretches of one layer may start at different kernels of it."""
+    """The least rotation and where it starts: stretches of one layer may start at different kernels of it."""
     doubled = [*block.tolist(), *block.tolist()]
     least, size = min(doubled), len(block)
     starts = [index for index in range(size) if doubled[index] == least]
@@ -169,8 +171,8 @@ def _rotation(block: Ints) -> tuple[int, tuple[int, ...]]:
 def _joined(key: tuple[int, ...], runs: list[_Run], names: pd.Index) -> Repeated:
     """Join stretches with a layer of another kind between them, such as full attention among windows.
 
-    It lies close and keeps the number of matrix products a whole multiple of the block's; the end of a forward adds
-    those of merger, head and patch embedding.
+    It lies close and keeps the number of matrix products a whole multiple of the block's; the end of a
+    forward adds those of merger, head and patch embedding.
     """
     first, *rest = sorted(runs, key=lambda run: (run.stream[0], run.begin))
     per_block = int(first.products[first.begin : first.begin + len(key)].sum())

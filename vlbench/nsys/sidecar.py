@@ -1,7 +1,7 @@
 """The captured program's own word on what happened: JSON lines beside the report.
 
-nsys' exit code says nothing about the program's, and the window may be opened in a worker process. So every process of
-the program appends events to one file, named by VLBENCH_NSYS_SIDECAR:
+nsys' exit code says nothing about the program's, and the window may be opened in a worker process. So every
+process of the program appends events to one file, named by VLBENCH_NSYS_SIDECAR:
 
     {"event": "started", "pid": 1, "time": 1700000000.0}
     {"event": "window", "pid": 2, "time": .., "iterations": 20}

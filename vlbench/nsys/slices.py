@@ -21,7 +21,8 @@ def prefix(weights: npt.NDArray[np.generic]) -> Ints:
 def minimum(values: Ints, low: Ints, high: Ints, empty: int) -> Ints:
     """The least of values[low:high] for each slice; `empty` where the slice is empty.
 
-    Whole blocks are answered by a sparse table over block minima, the ragged ends are read: O(n + slices * block).
+    Whole blocks are answered by a sparse table over block minima, the ragged ends are read: O(n + slices *
+    block).
     """
     result = np.full(low.size, empty, dtype=np.int64)
     some = np.flatnonzero(high > low)
@@ -67,8 +68,8 @@ def _block_minimum(values: Ints, first: Ints, last: Ints) -> Ints:
 def busy(start: Ints, end: Ints, owner: Ints, low: Ints, high: Ints, owners: int) -> Ints:
     """The length of the union of the intervals [low:high) of each owner; an owner may have several slices.
 
-    Where the intervals of an owner follow each other without overlap, which is a GPU's usual case, that is their sum.
-    The others are sorted by start and swept, a bounded number of pairs at a time.
+    Where the intervals of an owner follow each other without overlap, which is a GPU's usual case, that is
+    their sum. The others are sorted by start and swept, a bounded number of pairs at a time.
     """
     work = prefix(end - start)
     clash = np.zeros(start.size, dtype=np.int64)

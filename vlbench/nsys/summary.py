@@ -1,4 +1,4 @@
-"""Sum the projection up: per range, per iteration, how stable the counts are, and what could not be attributed."""
+"""Sum the projection up: per range, per iteration, stability of the counts, what was not attributed."""
 
 from __future__ import annotations
 
@@ -24,14 +24,19 @@ def labels(table: pd.DataFrame) -> pd.Series:
     shown = [
         f"{joint.categories[code // width]}:{names.categories[code % width]}" for code in unique.tolist()
     ]
-    return pd.Series(pd.Categorical.from_codes(inverse, categories=shown), index=table.index, name="range")
+    return pd.Series(
+        pd.Categorical.from_codes(inverse, categories=pd.Index(shown, dtype=object)),
+        index=table.index,
+        name="range",
+    )
 
 
 def per_range(capture: Capture, projected: pd.DataFrame | None = None) -> pd.DataFrame:
-    """One row per `domain:name` in order of first appearance: `instances` and every column of `project`, summed.
+    """One row per `domain:name` in order of first appearance: `instances` and every column of `project`,
+    summed.
 
-    `depth` is the least depth seen, `first_launch_ns` the median. Spans of nested ranges overlap, so only counts and
-    work add up between rows, and only through the `self_` columns.
+    `depth` is the least depth seen, `first_launch_ns` the median. Spans of nested ranges overlap, so only
+    counts and work add up between rows, and only through the `self_` columns.
     """
     table = project(capture) if projected is None else projected
     groups = table.drop(columns=["domain", "name", "start", "gpu_start", "gpu_end"]).groupby(
@@ -44,7 +49,9 @@ def per_range(capture: Capture, projected: pd.DataFrame | None = None) -> pd.Dat
     result["first_launch_ns"] = groups["first_launch_ns"].median()
     result.insert(0, "instances", groups.size())
     first = table["start"].groupby(labels(table), observed=True).min()
-    return result.loc[first.sort_values(kind="stable").index]
+    result = result.loc[first.sort_values(kind="stable").index]
+    result.index = pd.Index([str(label) for label in result.index], dtype=object, name="range")
+    return result
 
 
 def counters(table: pd.DataFrame) -> list[str]:
@@ -71,7 +78,8 @@ def per_iteration(capture: Capture, iteration: str = ITERATION) -> pd.DataFrame:
 
 
 def stability(iterations: pd.DataFrame, skip: int = 1) -> pd.DataFrame:
-    """How constant each counter is over the iterations after the first `skip`: one row per counter that ever counted.
+    """How constant each counter is over the iterations after the first `skip`: one row per counter that ever
+    counted.
 
     Columns: `usual` (the most frequent value), `same` (iterations that have it), `of`, `least`, `most`, and
     `others`, a dict of iteration number -> value for those that differ.
@@ -83,7 +91,7 @@ def stability(iterations: pd.DataFrame, skip: int = 1) -> pd.DataFrame:
         if not values.any():
             continue
         usual = int(values.mode().iloc[0])
-        others = {int(number): int(value) for number, value in values[values != usual].items()}
+        others = {int(str(number)): int(value) for number, value in values[values != usual].items()}
         rows[name] = {
             "usual": usual,
             "same": len(values) - len(others),
@@ -100,8 +108,8 @@ def stability(iterations: pd.DataFrame, skip: int = 1) -> pd.DataFrame:
 def coverage(capture: Capture) -> dict[str, int]:
     """How many GPU operations could be attributed, and why the others could not.
 
-    `gpu_ops` = `in_ranges` + `no_api_row` (the call was cut off or lost) + `thread_without_ranges` (autograd's
-    backward runs on a thread of its own) + `outside_ranges`.
+    `gpu_ops` = `in_ranges` + `no_api_row` (the call was cut off or lost) + `thread_without_ranges`
+    (autograd's backward runs on a thread of its own) + `outside_ranges`.
     """
     api = capture.gpu_ops["api"].to_numpy()
     inside = inside_some_range(capture)

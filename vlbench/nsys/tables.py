@@ -19,7 +19,7 @@ from vlbench.errors import UsageError
 
 @contextmanager
 def opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """The export, read-only; text that is not UTF-8 (a Windows locale) is read with replacement characters."""
+    """The export, read-only; text that is not UTF-8 (a Windows locale) gets replacement characters."""
     connection = sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1", uri=True)
     connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
     try:
@@ -47,7 +47,8 @@ def columns(connection: sqlite3.Connection, table: str) -> set[str]:
 def integers(
     connection: sqlite3.Connection, table: str, wanted: Mapping[str, int], where: str = ""
 ) -> dict[str, np.ndarray]:
-    """The wanted integer columns as int64 arrays in row order; the value given stands in for NULL and absent columns.
+    """The wanted integer columns as int64 arrays in row order; the value given stands in for NULL and absent
+    columns.
 
     Raises UsageError where a column holds something other than integers.
     """

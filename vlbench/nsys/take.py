@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlbench.nsys.command import Options, child_environment, child_program, export_command, profile_command
-from vlbench.nsys.failures import KILLED, CaptureFailure, Exit, named
+from vlbench.nsys.failures import KILLED, CaptureError, Exit, named
 from vlbench.nsys.find import LOOKED, find_nsys, profile_help
 from vlbench.nsys.frames import Capture
 from vlbench.nsys.sidecar import Sidecar, read_sidecar
@@ -32,10 +32,10 @@ class Taken:
 
 
 def located() -> Path:
-    """The nsys to use, or a CaptureFailure that says where was looked."""
+    """The nsys to use, or a CaptureError that says where was looked."""
     nsys = find_nsys()
     if nsys is None:
-        raise CaptureFailure(
+        raise CaptureError(
             Exit.NO_NSYS,
             f"nsys was not found; looked in {', '.join(LOOKED)}",
             "install Nsight Systems, set VLBENCH_NSYS to its nsys, or use the torch profiler "
@@ -57,9 +57,10 @@ def shown(arguments: Sequence[str], output: Path, options: Options) -> str:
 
 
 def take(arguments: Sequence[str], output: Path, options: Options) -> Taken:
-    """Capture `python -m vlbench <arguments>` into `output` + .nsys-rep, .sqlite and .sidecar.jsonl, and check them.
+    """Capture `python -m vlbench <arguments>` into `output` + .nsys-rep, .sqlite and .sidecar.jsonl, and
+    check them.
 
-    Raises CaptureFailure with the cause, the remedy and the exit code.
+    Raises CaptureError with the cause, the remedy and the exit code.
     """
     nsys = located()
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +87,7 @@ def take(arguments: Sequence[str], output: Path, options: Options) -> Taken:
     if code:
         notes = (
             *notes,
-            f"nsys itself ended with {code} ({KILLED.get(code, 'unknown reason')}), yet the report is complete",
+            f"nsys ended with {code} ({KILLED.get(code, 'unknown reason')}), yet the report is complete",
         )
     return Taken(report, sqlite, sidecar, capture, notes)
 
@@ -100,7 +101,7 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 
 
 def _run(command: list[str], environment: dict[str, str]) -> tuple[int, str]:
-    """Run with the output passed on to standard error as it comes; returns the exit code (128 + signal) and the text."""
+    """Run, pass the output on to standard error; returns the exit code (128 + signal) and the output."""
     lines = []
     try:
         process = subprocess.Popen(
@@ -112,7 +113,7 @@ def _run(command: list[str], environment: dict[str, str]) -> tuple[int, str]:
             errors="replace",
         )
     except OSError as error:
-        raise CaptureFailure(
+        raise CaptureError(
             Exit.NO_NSYS, f"{command[0]} cannot be run ({error})", "set VLBENCH_NSYS to a working nsys"
         ) from error
     with process:
@@ -126,26 +127,26 @@ def _run(command: list[str], environment: dict[str, str]) -> tuple[int, str]:
 def _check_program(code: int, sidecar: Sidecar, report: Path | None) -> None:
     kept = f" The partial report is {report}." if report else ""
     if sidecar.code:
-        raise CaptureFailure(
+        raise CaptureError(
             Exit.PROGRAM_FAILED,
             f"the program itself failed with exit code {sidecar.code}",
             f"run it without nsys first and mend it.{kept}",
         )
     if sidecar.started and sidecar.code is None:
         why = KILLED.get(code, "it crashed or was killed")
-        raise CaptureFailure(
+        raise CaptureError(
             Exit.PROGRAM_FAILED,
             f"the program started but never said that it ended (nsys ended with {code}: {why})",
             f"look for a crash, a time limit or too little memory.{kept}",
         )
 
 
-def _no_report(report: Path, before: object, sidecar: Sidecar, code: int, text: str) -> CaptureFailure:
+def _no_report(report: Path, before: object, sidecar: Sidecar, code: int, text: str) -> CaptureError:
     raw = report.with_suffix(".qdstrm")
     symptom = named(text)
     tail = tuple(text.strip().splitlines()[-5:])
     if raw.is_file():
-        return CaptureFailure(
+        return CaptureError(
             Exit.NO_REPORT,
             f"only the raw data {raw} was written: nsys could not turn it into a report "
             "(libdw missing, a home folder without file locks, or the importer was killed)",
@@ -154,17 +155,17 @@ def _no_report(report: Path, before: object, sidecar: Sidecar, code: int, text: 
             tail,
         )
     if symptom:
-        return CaptureFailure(symptom.code, symptom.cause, symptom.remedy, tail)
+        return CaptureError(symptom.code, symptom.cause, symptom.remedy, tail)
     if report.is_file() and report.stat().st_size == 0:
         cause = f"{report} is empty"
-        return CaptureFailure(
+        return CaptureError(
             Exit.NO_REPORT, cause, "look for a full disk or a killed nsys, and capture again", tail
         )
     if report.is_file() and before is not None:
         cause = f"{report} is left from an earlier capture: this one wrote nothing"
-        return CaptureFailure(Exit.NO_REPORT, cause, "read what nsys said above, and capture again", tail)
+        return CaptureError(Exit.NO_REPORT, cause, "read what nsys said above, and capture again", tail)
     if code in KILLED:
-        return CaptureFailure(
+        return CaptureError(
             Exit.NO_REPORT,
             f"nsys was killed before it wrote a report ({KILLED[code]})",
             "give it more time and memory",
@@ -172,17 +173,17 @@ def _no_report(report: Path, before: object, sidecar: Sidecar, code: int, text: 
         )
     if sidecar.no_cuda:
         cause = "the capture range never opened: the program saw no CUDA device"
-        return CaptureFailure(
+        return CaptureError(
             Exit.NO_REPORT, cause, "run on a GPU and with --device cuda (see `vlbench nsys doctor`)", tail
         )
     if sidecar.started and not sidecar.windows:
-        return CaptureFailure(
+        return CaptureError(
             Exit.NO_REPORT,
             "the capture range never opened: the program ended without reaching cudaProfilerStart",
             "capture a command that measures, such as `run`, with at least one round",
             tail,
         )
-    return CaptureFailure(
+    return CaptureError(
         Exit.NO_REPORT,
         f"nsys ended with {code} and wrote no report"
         + (", although the program opened the capture range (cudaProfilerStart)" if sidecar.windows else ""),
@@ -201,7 +202,7 @@ def _export(nsys: Path, report: Path, sqlite: Path) -> None:
         check=False,
     )
     if done.returncode or not sqlite.is_file() or not sqlite.stat().st_size:
-        raise CaptureFailure(
+        raise CaptureError(
             Exit.INCOMPLETE,
             f"{report} was written but `nsys export` failed with {done.returncode}",
             "export it with the nsys that made it; the report is kept",
@@ -210,7 +211,7 @@ def _export(nsys: Path, report: Path, sqlite: Path) -> None:
 
 
 def _check_tables(capture: Capture) -> None:
-    """A report that can be counted has CUDA calls, and kernels (or graph replays) wherever it has launches."""
+    """A report that can be counted has launches, and kernels or graph replays."""
     launches = int(capture.api["family"].isin(["launch", "graph_launch"]).sum())
     kernels = int(capture.gpu_ops["kind"].isin(["kernel", "graph"]).sum())
     if launches and kernels:
@@ -218,11 +219,11 @@ def _check_tables(capture: Capture) -> None:
     serious = tuple(text for severity, text in capture.diagnostics if severity >= _SERIOUS)
     symptom = named("\n".join(serious))
     if symptom and symptom.code == Exit.INCOMPLETE:
-        raise CaptureFailure(symptom.code, symptom.cause, symptom.remedy, serious)
+        raise CaptureError(symptom.code, symptom.cause, symptom.remedy, serious)
     if launches:
         cause = (
-            f"the report has {launches} launches but no kernel: this nsys is too old or too new for the driver or "
-            "GPU, or the trace was lost before it was flushed"
+            f"the report has {launches} launches but no kernel: this nsys does not fit the driver or "
+            "the GPU, or the trace was lost before it was flushed"
         )
         remedy = "update nsys, synchronize before the end of the window, try --trace cuda-sw,nvtx"
     elif kernels:
@@ -230,19 +231,19 @@ def _check_tables(capture: Capture) -> None:
         remedy = "capture again with --trace cuda,nvtx"
     else:
         cause = (
-            "the report holds no kernel and no launch: CUDA tracing did not work in this container, driver or WSL, "
+            "the report holds no kernel and no launch: CUDA tracing did not work in this container or driver, "
             "or the work ran in a process that was not traced"
         )
         remedy = "run `vlbench nsys doctor`, and start workers by spawn, not fork"
-    raise CaptureFailure(Exit.INCOMPLETE, cause, remedy, serious)
+    raise CaptureError(Exit.INCOMPLETE, cause, remedy, serious)
 
 
 def _check_iterations(capture: Capture, sidecar: Sidecar) -> tuple[str, ...]:
     seen = int((labels(capture.ranges) == ITERATION).sum())
     if sidecar.iterations and seen != sidecar.iterations:
-        raise CaptureFailure(
+        raise CaptureError(
             Exit.INCOMPLETE,
-            f"the program counted {sidecar.iterations} iterations but the report holds {seen} ranges {ITERATION}",
+            f"the program counted {sidecar.iterations} iterations, the report has {seen} ranges {ITERATION}",
             "check that the nvtx package is installed, that NVTX_DISABLE is unset and that nsys traces nvtx",
         )
     return (
