@@ -77,7 +77,6 @@ def _kernels(kernels: int) -> Iterator[tuple[int, ...]]:
             index,
             pid,
             7 + index % 2,
-            7,
         )
 
 

@@ -142,7 +142,7 @@ class Database:
     def launch(
         self, at: int, tid: int, corr: int, *, name: str = "gemm", wait: int = 10, runs: int = 20
     ) -> int:
-        """A cudaLaunchKernel of 5 ns at `at`; its kernel runs `runs` ns from `at + wait` on. Returns the end."""
+        """A cudaLaunchKernel of 5 ns at `at`; its kernel runs `runs` ns, `wait` ns later. Returns the end."""
         self.call(at, at + 5, "cudaLaunchKernel_v7000", tid, corr)
         self.kernel(at + wait, at + wait + runs, name, tid, corr)
         return at + 5

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from vlbench.nsys.failures import Exit
@@ -20,6 +21,8 @@ _FACTS = {
 }
 _TIMES = ("range_ns", "work_ns", "busy_ns")
 _UNATTRIBUTED = 0.01
+_COLUMNS = ["range", "counter", "a", "b", "change", "per_instance"]
+_TIME_COLUMNS = ["range", "time", "a", "b"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Difference:
     """What differs. `obstacles` not empty: the captures do not compare and the other fields are empty.
 
     `counters`: columns range, counter, a, b, change (appeared, vanished, up, down); `a` and `b` are totals
-    where both captures have as many instances, else means per instance (`per_instance`). `times`: medians per
+    where both captures have as many instances, else medians per instance (`per_instance`). `times`: medians per
     instance in ns.
     """
 
@@ -53,10 +56,10 @@ class Difference:
 def diff(before: Capture, after: Capture) -> Difference:
     """Everything in which `after` differs from `before`."""
     obstacles = _obstacles(before, after)
-    counts = pd.DataFrame(columns=["range", "counter", "a", "b", "change", "per_instance"])
-    times = pd.DataFrame(columns=["range", "time", "a", "b"])
     if obstacles:
-        return Difference(obstacles, (), (), (), counts, times)
+        return Difference(
+            obstacles, (), (), (), pd.DataFrame(columns=_COLUMNS), pd.DataFrame(columns=_TIME_COLUMNS)
+        )
     projected = [project(capture) for capture in (before, after)]
     old, new = (per_range(capture, table) for capture, table in zip((before, after), projected, strict=True))
     both = [name for name in old.index if name in new.index]
@@ -65,7 +68,7 @@ def diff(before: Capture, after: Capture) -> Difference:
         notes=_notes(before, after),
         appeared=tuple(name for name in new.index if name not in old.index),
         vanished=tuple(name for name in old.index if name not in new.index),
-        counters=_counts(old.loc[both], new.loc[both], counts),
+        counters=_counts(old.loc[both], new.loc[both], projected),
         times=_times(both, *projected),
     )
 
@@ -105,24 +108,32 @@ def _notes(before: Capture, after: Capture) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _counts(old: pd.DataFrame, new: pd.DataFrame, empty: pd.DataFrame) -> pd.DataFrame:
+def _counts(old: pd.DataFrame, new: pd.DataFrame, tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Compare totals where a range has as many instances in both, else medians per instance.
+
+    Means would differ between two windows of one program: the first iterations allocate and load.
+    """
+    named = dict.fromkeys([*counters(old), *counters(new)])
+    medians = [
+        table.groupby(labels(table), observed=True)[counters(table)]
+        .median()
+        .reindex(columns=list(named), fill_value=0)
+        for table in tables
+    ]
+    totals = [side.reindex(columns=list(named), fill_value=0) for side in (old, new)]
+    even = (old["instances"] == new["instances"]).to_numpy()
     rows = []
-    for name in dict.fromkeys([*counters(old), *counters(new)]):
-        zero = pd.Series(0, index=old.index)
-        a, b = old.get(name, zero), new.get(name, zero)
-        instances = old["instances"], new["instances"]
-        moved = a * instances[1] != b * instances[0]  # exact, also where the instances differ
-        for label in old.index[moved]:
-            averaged = instances[0][label] != instances[1][label]
-            left = a[label] / instances[0][label] if averaged else int(a[label])
-            right = b[label] / instances[1][label] if averaged else int(b[label])
-            change = "appeared" if not left else "vanished" if not right else "up" if right > left else "down"
-            rows.append((label, name, left, right, change, averaged))
-    if not rows:
-        return empty
-    place = {label: number for number, label in enumerate(old.index)}
-    rows.sort(key=lambda row: place[row[0]])
-    return pd.DataFrame(rows, columns=list(empty.columns))
+    for name in named:
+        left, right = (
+            np.where(even, total[name].to_numpy(), median[name].loc[list(total.index)].to_numpy())
+            for total, median in zip(totals, medians, strict=True)
+        )
+        for place in np.flatnonzero(left != right).tolist():
+            a, b = float(left[place]), float(right[place])
+            change = "appeared" if not a else "vanished" if not b else "up" if b > a else "down"
+            rows.append((place, old.index[place], name, a, b, change, not even[place]))
+    rows.sort(key=lambda row: row[0])
+    return pd.DataFrame([row[1:] for row in rows], columns=_COLUMNS)
 
 
 def _times(both: list[str], before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
@@ -136,4 +147,4 @@ def _times(both: list[str], before: pd.DataFrame, after: pd.DataFrame) -> pd.Dat
         for label, a, b in zip(both, *(table[time].to_numpy() for table in medians), strict=True)
         if a or b
     ]
-    return pd.DataFrame(rows, columns=["range", "time", "a", "b"])
+    return pd.DataFrame(rows, columns=_TIME_COLUMNS)

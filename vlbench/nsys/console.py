@@ -142,6 +142,7 @@ def _iterations(report: Report, console: Console) -> None:
     table, stable = report.iterations, report.stability
     if table is None or table.empty:
         return
+    console.print()
     say(console, f"Iterations: {len(table)} of {report.iteration}", "bold")
     later = table.iloc[1:] if len(table) > 1 else table
     say(
@@ -173,8 +174,10 @@ def _iterations(report: Report, console: Console) -> None:
 def _encoder(report: Report, console: Console) -> None:
     forwards = report.forwards
     if forwards is None:
+        console.print()
         say(console, "Encoder: no forward found; name its range with --range REGEX")
         return
+    console.print()
     say(console, f"Encoder: {len(forwards.ranges)} forwards, {forwards.how}", "bold")
     part = report.share
     if part is None or not part.step_busy_ns:

@@ -37,7 +37,9 @@ def print_difference(found: Difference, console: Console, limit: int) -> None:
             )
             for _, row in head(found.counters, limit).iterrows()
         ]
-        print_table(console, "Counters (* mean per instance)", "range", ("counter", "a", "b", "change"), rows)
+        print_table(
+            console, "Counters (* median per instance)", "range", ("counter", "a", "b", "change"), rows
+        )
         more(console, found.counters, limit)
     busy = found.times[found.times["time"] == "busy_ns"].sort_values("b", ascending=False, kind="stable")
     if not busy.empty:

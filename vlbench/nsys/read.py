@@ -68,6 +68,6 @@ def _exported(report: Path) -> Path:
     if done.returncode or not target.is_file():
         said = (done.stderr or done.stdout).strip().splitlines()
         raise UsageError(
-            f"{report}: {nsys} cannot export it ({said[-1] if said else 'no message'}); use the nsys that made it"
+            f"{report}: {nsys} cannot export it ({said[-1] if said else 'no message'}); use the nsys it is from"
         )
     return target

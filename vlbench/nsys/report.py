@@ -92,8 +92,7 @@ def build(capture: Capture, pattern: str | None = None, iteration: str | None = 
         kernels=kernel_table(capture),
         copies=memcpy_table(capture),
         syncs=sync_table(capture),
-        iteration=iteration
-        or (ITERATION if forwards is None or iterations is not forwards.projected else "forward"),
+        iteration=repeated,
         iterations=iterations,
         stability=None if iterations is None or len(iterations) < 3 else stability(iterations),
         forwards=forwards,

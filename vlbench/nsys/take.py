@@ -231,7 +231,7 @@ def _check_tables(capture: Capture) -> None:
         remedy = "capture again with --trace cuda,nvtx"
     else:
         cause = (
-            "the report holds no kernel and no launch: CUDA tracing did not work in this container or driver, "
+            "the report has no kernel and no launch: CUDA tracing did not work in this container or driver, "
             "or the work ran in a process that was not traced"
         )
         remedy = "run `vlbench nsys doctor`, and start workers by spawn, not fork"

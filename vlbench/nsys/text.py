@@ -33,8 +33,8 @@ def size(count: float) -> str:
 
 
 def plain(value: float) -> str:
-    """A count; a mean keeps two decimals."""
-    return f"{value:.2f}" if value != int(value) else str(int(value))
+    """A count; a median may be a half."""
+    return f"{value:.1f}" if value != int(value) else str(int(value))
 
 
 def print_table(
