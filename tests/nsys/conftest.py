@@ -1,4 +1,4 @@
-"""Where the optional third-party captures are. They are not part of the repository: tests that need them skip."""
+"""Where the third-party captures are; they are not in the repository; tests skip without them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def public_captures() -> Path:
-    """The folder with golden.json, captures/ and kineto/: $VLBENCH_CAPTURES, else ../shared/nsys above the tests."""
+    """The folder of golden.json, captures/ and kineto/: $VLBENCH_CAPTURES, else ../shared/nsys."""
     chosen = os.environ.get("VLBENCH_CAPTURES")
     around = [parent.parent / "shared" / "nsys" for parent in Path(__file__).resolve().parents]
     for folder in [Path(chosen)] if chosen else around:

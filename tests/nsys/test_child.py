@@ -1,4 +1,4 @@
-"""The captured program's own record: exit codes survive, windows count, and nothing happens outside a capture."""
+"""The captured program's own record: exit codes survive, windows count; outside a capture nothing happens."""
 
 from __future__ import annotations
 

@@ -143,7 +143,7 @@ threads = st.sampled_from([MAIN, OTHER_THREAD, OTHER_PROCESS])
 names = st.sampled_from(["cudaLaunchKernel_v7000", "cudaStreamSynchronize", "cudaMemcpyAsync", "cudaMalloc"])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     ranges=st.lists(st.tuples(spans, threads, st.sampled_from([59, 60]), st.booleans()), max_size=12),
     calls=st.lists(

@@ -30,13 +30,15 @@ command, *rest = sys.argv[1:]
 if command == "--version":
     print("NVIDIA Nsight Systems version 2026.2.1.210-262137639646v0"); sys.exit()
 if command == "profile" and rest == ["--help"]:
-    print("--capture-range= --capture-range-end= --cuda-graph-trace= --cpuctxsw= " + scene.get("help", "--discard-environment="))
+    print("--capture-range= --capture-range-end= --cuda-graph-trace= --cpuctxsw=")
+    print(scene.get("help", "--discard-environment="))
     sys.exit()
 output = rest[rest.index("-o") + 1]
 if command == "profile":
     if scene.get("record"):
         with open(scene["record"], "w") as file:
-            json.dump({{"argv": sys.argv, "registered_only": os.environ.get("NSYS_NVTX_PROFILER_REGISTER_ONLY")}}, file)
+            registered = os.environ.get("NSYS_NVTX_PROFILER_REGISTER_ONLY")
+            json.dump({{"argv": sys.argv, "registered_only": registered}}, file)
     sidecar = os.environ["VLBENCH_NSYS_SIDECAR"]
     with open(sidecar, "a") as file:
         for event in scene.get("events", []):

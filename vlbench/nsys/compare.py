@@ -30,8 +30,8 @@ class Difference:
     """What differs. `obstacles` not empty: the captures do not compare and the other fields are empty.
 
     `counters`: columns range, counter, a, b, change (appeared, vanished, up, down); `a` and `b` are totals
-    where both captures have as many instances, else medians per instance (`per_instance`). `times`: medians per
-    instance in ns.
+    where both captures have as many instances, else medians per instance (`per_instance`).
+    `times`: medians per instance in ns.
     """
 
     obstacles: tuple[str, ...]

@@ -24,8 +24,8 @@ from vlbench.nsys.summary import labels
 PATTERNS = (
     ("vlbench", r"vlbench:forward"),
     (
-        "the module hooks of vLLM and SGLang",
-        r".*:([\w.]*\.)?(visual|vision_tower|vision_model|vision_encoder|vit)",
+        "modules, as vLLM and SGLang push them",
+        r".*:(visual|[\w.]*\.(visual|vision_tower|vision_model|vision_encoder|vit))",
     ),
     ("TensorRT-LLM", r".*:\[Vision\] (?!pre|post).*"),
     (

@@ -67,7 +67,6 @@ def _exported(report: Path) -> Path:
     )
     if done.returncode or not target.is_file():
         said = (done.stderr or done.stdout).strip().splitlines()
-        raise UsageError(
-            f"{report}: {nsys} cannot export it ({said[-1] if said else 'no message'}); use the nsys it is from"
-        )
+        why = said[-1] if said else "without a message"
+        raise UsageError(f"{report}: {nsys} cannot export it ({why}); use the nsys that made it")
     return target
