@@ -1,3 +1,20 @@
 """vlbench: which optimization of a vision tower helps, is it still right, and what did a change break."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vlbench.record.files import load
+
 __version__ = "0.1.0"
+__all__ = ["__version__", "load"]
+
+
+def __getattr__(name: str) -> object:
+    # Imported on first use, so that `import vlbench` and `vlbench --help` stay quick.
+    if name == "load":
+        from vlbench.record.files import load
+
+        return load
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,83 @@
+"""The MLP of a block: two linears for Qwen2-VL, gated for Qwen2.5-VL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..config import VisionConfig
+from ..weights import SharedTensors
+from .seam import Exactness, FlagSet, Seam, with_gated_mlp
+
+
+class QuickGeluMLP(nn.Module):
+    """Qwen2-VL: fc2(quick_gelu(fc1(x)))."""
+
+    def __init__(self, config: VisionConfig) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(config.hidden_size, config.intermediate_size)
+        self.fc2 = nn.Linear(config.intermediate_size, config.hidden_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.fc1(x)
+        return self.fc2(x * torch.sigmoid(1.702 * x))
+
+
+gated_mlp: Seam[type[nn.Module]] = Seam("mlp")
+
+
+@gated_mlp.naive
+class GatedMLP(nn.Module):
+    """Qwen2.5-VL: down(silu(gate(x)) * up(x)), gate and up as two products."""
+
+    def __init__(self, config: VisionConfig) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size)
+        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size)
+        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+@gated_mlp.optimization(
+    "fused-gate-up",
+    removes="one of three products per MLP: gate and up become one, with weights joined once (a second copy of both)",
+    exactness=Exactness.REASSOCIATED,
+    source="vLLM, SGLang and TensorRT-LLM merged gate_up_proj",
+    applies=(with_gated_mlp,),
+)
+class FusedGatedMLP(GatedMLP):
+    """The joined weights follow from the loaded ones: joined at the first use, dropped when those change."""
+
+    def __init__(self, config: VisionConfig) -> None:
+        super().__init__(config)
+        self.joined: tuple[Tensor, Tensor] | None = None
+        self.register_load_state_dict_post_hook(lambda module, _: module._forget())  # type: ignore[no-untyped-call]
+
+    def derive(self, shared: SharedTensors) -> None:
+        """Take the joined weights from `shared`, so that towers with the same weights have them once."""
+        gate, up = self.gate_proj, self.up_proj
+        self.joined = (shared.joined(gate.weight, up.weight), shared.joined(gate.bias, up.bias))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.joined is None:
+            self.derive(SharedTensors())
+        assert self.joined is not None
+        gate, up = F.linear(x, *self.joined).chunk(2, dim=-1)
+        return self.down_proj(F.silu(gate) * up)
+
+    def _forget(self) -> None:
+        self.joined = None
+
+    def _apply(self, fn: Any, recurse: bool = True) -> FusedGatedMLP:
+        self._forget()
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
+
+
+def build_mlp(config: VisionConfig, flags: FlagSet) -> nn.Module:
+    return QuickGeluMLP(config) if config.family == "qwen2_vl" else gated_mlp.way(flags)(config)

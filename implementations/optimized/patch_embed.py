@@ -1,0 +1,43 @@
+"""From pixels to hidden states: a convolution whose kernel is the whole input, or the product that it equals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from ..config import VisionConfig
+from .seam import Exactness, FlagSet, Seam
+
+Embed = Callable[[nn.Conv3d, Tensor], Tensor]
+"""(projection, pixels [N, patch_dim]) to [N, C]."""
+
+embedding: Seam[Embed] = Seam("patch embedding")
+
+
+@embedding.naive
+def convolve(proj: nn.Conv3d, pixels: Tensor) -> Tensor:
+    """Conv3d with kernel = stride = input: one output position per patch."""
+    return proj(pixels.view(-1, proj.in_channels, *proj.kernel_size)).view(-1, proj.out_channels)
+
+
+@embedding.optimization(
+    "patch-matmul",
+    removes="Conv3d, which some releases run 10 to 1000 times slower than the product it equals (pytorch #174051)",
+    exactness=Exactness.REASSOCIATED,
+    source="vLLM Conv3dLayer; SGLang; transformers #45041",
+)
+def multiply(proj: nn.Conv3d, pixels: Tensor) -> Tensor:
+    """A patch row is laid out as the kernel is: channel, frame, row, column."""
+    return pixels @ proj.weight.view(proj.out_channels, -1).T
+
+
+class PatchEmbed(nn.Module):
+    def __init__(self, config: VisionConfig, flags: FlagSet) -> None:
+        super().__init__()
+        kernel = (config.temporal_patch_size, config.patch_size, config.patch_size)
+        self.proj = nn.Conv3d(config.in_channels, config.hidden_size, kernel, stride=kernel, bias=False)
+        self.embed = embedding.way(flags)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.embed(self.proj, pixels)

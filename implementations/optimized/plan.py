@@ -1,0 +1,117 @@
+"""The plan: all that follows from the grids, made once per forward and consumed by every block."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..config import VisionConfig
+from ..stage import stage
+from .attention import attention
+from .cache import ByteCache
+from .grids import Grid, grids
+from .inverse import inverse, scatter_inverse
+from .rope import Rope, position_ids, rope_reuse, rope_rows, rope_sharing
+from .seam import FlagSet
+from .segments import Segments, segment_bounds
+from .transfer import pinning, shipment, upload
+from .windows import ItemWindows, arrangement, group_by_size, window_cut, window_reuse
+
+
+@dataclass(frozen=True, slots=True)
+class VisionPlan:
+    """What the forward needs to know of its grids."""
+
+    rope: Rope
+    """In the order of the hidden states."""
+    frames: Segments
+    """For blocks that attend over a whole frame."""
+    windows: Segments | None
+    """For blocks that attend inside windows."""
+    window_index: Tensor | None
+    """[N / 4] the hidden states' order in terms of the input's merged cells; None: the input's own."""
+    inverse: Tensor | None
+    """[N / 4] the way back."""
+
+
+class Planner(nn.Module):
+    """Makes the plan through the seams that the flags chose."""
+
+    def __init__(self, config: VisionConfig, flags: FlagSet) -> None:
+        super().__init__()
+        self.config = config
+        self.rows = rope_rows.way(flags)(config)
+        self.rope = rope_reuse.way(flags)(
+            self.rows, position_ids.way(flags), rope_sharing.way(flags), config.spatial_merge_size
+        )
+        self.grids = grids.way(flags)
+        self.upload = upload.way(flags)(pinning.way(flags))
+        self.ship = shipment.way(flags)
+        self.bounds = segment_bounds.way(flags)()
+        self.cut = window_cut.way(flags)()
+        self.arrangement = arrangement.way(flags)(config.merge_unit)
+        self.windows = window_reuse.way(flags)(config, self._item_windows)
+        self.inverse = inverse.way(flags)()
+        self.wants_runs = attention.way(flags).wants_runs
+
+    def forward(self, grid_thw: Tensor, device: torch.device) -> VisionPlan:
+        """Grids [items, 3] of (frames, rows, columns) in patches, on the host or on the device."""
+
+        def send(tensor: Tensor) -> Tensor:
+            return self.upload(tensor, device)
+
+        grids = self.grids(grid_thw, send)
+        frames = grids.frame_bounds()
+        if self.config.window_size is None:
+            sent = self.ship(self._frames_to_ship(frames, device), send)
+            with stage("rope"):
+                rope = self.rope(grids, None, None)
+            return VisionPlan(rope, self._frames(sent.get("frames", frames)), None, None, None)
+
+        with stage("window_order"):
+            order = self.arrangement.batch(self.windows(grids))
+            gather, bounds = None, order.bounds
+            if self.wants_runs and (grouped := group_by_size(order, self.config.merge_unit)):
+                gather, bounds = grouped
+            host = self._metadata(order.index, bounds, gather) | self._frames_to_ship(frames, device)
+            sent = self.ship(host, send)
+            index = sent["index"]
+            windows = Segments(
+                self.bounds.final(sent.get("windows", bounds), self.cut.tidy), sent.get("gather"), sent.get("scatter")
+            )
+            back = sent["inverse"] if "inverse" in sent else self.inverse.on_device(index)
+        with stage("rope"):
+            rope = self.rope(grids, order, index)
+        torn = self.arrangement.tears_frames and frames.shape[0] > 2
+        whole = self._frames(sent.get("frames", frames), *((back, index) if torn else ()))
+        return VisionPlan(rope, whole, windows, index, back)
+
+    def caches(self) -> dict[str, ByteCache[Any, Any]]:
+        """The planner's caches by the name of what they keep."""
+        found: dict[str, list[ByteCache[Any, Any]]] = {"rope": self.rope.caches(), "windows": self.windows.caches()}
+        return {name: cache for name, caches in found.items() for cache in caches}
+
+    def _frames_to_ship(self, frames: Tensor, device: torch.device) -> dict[str, Tensor]:
+        return {"frames": frames} if self.bounds.on_device and frames.device != device else {}
+
+    def _metadata(self, index: Tensor, bounds: Tensor, gather: Tensor | None) -> dict[str, Tensor]:
+        """What the window order needs on the device."""
+        host = {"index": index}
+        if self.bounds.on_device:
+            host["windows"] = bounds
+        if (back := self.inverse.on_host(index)) is not None:
+            host["inverse"] = back
+        if gather is not None:
+            host |= {"gather": gather, "scatter": scatter_inverse(gather)}
+        return host
+
+    def _frames(self, bounds: Tensor, gather: Tensor | None = None, scatter: Tensor | None = None) -> Segments:
+        return Segments(self.bounds.final(bounds, lambda tensor: tensor), gather, scatter)
+
+    def _item_windows(self, grid: Grid) -> ItemWindows:
+        t, h, w = grid
+        merge, side = self.config.spatial_merge_size, self.config.window_cells
+        return self.arrangement.item(self.cut.cut(t, h // merge, w // merge, side))

@@ -1,0 +1,60 @@
+"""Named flag sets. Flags that mean nothing for a model or device are left out, and named."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib.resources import files
+
+from ..config import VisionConfig
+from .seam import OPTIMIZATIONS, Exactness, FlagError, find_flag
+
+
+@dataclass(frozen=True)
+class Preset:
+    name: str
+    summary: str
+    flags: Callable[[str], Iterable[str]]
+    """The flags for a kind of device, before those that do not apply are left out."""
+
+
+def _every_exact(device: str) -> Iterable[str]:
+    """Every bit-exact flag; where two of one seam exclude each other, the one that the seam prefers."""
+    seams = {flag.seam.name: flag.seam for flag in OPTIMIZATIONS.values()}
+    for seam in seams.values():
+        exact = [name for name in seam.flags if OPTIMIZATIONS[name].exactness is Exactness.BIT_EXACT]
+        if exact:
+            yield seam.default if seam.default in exact else exact[0]
+
+
+def _best(device: str) -> Iterable[str]:
+    table = tomllib.loads((files(__package__) / "best.toml").read_text())
+    return [str(flag) for flag in table.get(device, table["cuda"])["flags"]]
+
+
+CLASSIC = ("rope-cache", "sdpa-prealloc", "argsort-inverse", "pinned-h2d")
+
+PRESETS: dict[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        Preset("baseline", "the yardstick itself: the naive forward of early 2025", lambda device: ()),
+        Preset("classic", "rope caching, preallocated SDPA, argsort inverse, pinned copies", lambda device: CLASSIC),
+        Preset("exact", "every bit-exact flag that applies", _every_exact),
+        Preset("best", "what helps on this kind of device without changing results beyond rounding", _best),
+    )
+}
+
+
+def preset_flags(name: str, config: VisionConfig, device: str) -> tuple[frozenset[str], dict[str, str]]:
+    """The preset's flags for this model and device, and those left out with the reason of each."""
+    if name not in PRESETS:
+        raise FlagError(f"there is no preset {name!r}; the presets are {', '.join(PRESETS)}")
+    kept, left_out = set(), {}
+    for flag in PRESETS[name].flags(device):
+        reason = find_flag(flag).inapplicable(config, device)
+        if reason is None:
+            kept.add(flag)
+        else:
+            left_out[flag] = reason
+    return frozenset(kept), left_out

@@ -1,0 +1,244 @@
+"""Rotary position embedding over rows and columns: the rows of angles or cos and sin, and who remembers them.
+
+A patch at (row, column) turns pair j of its head by row * inv_freq[j] for the first half of the pairs and by
+column * inv_freq[j] for the second (Qwen2-VL, arXiv 2409.12191, 2.1). Element d pairs with d + head_dim / 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from ..config import VisionConfig
+from .cache import ByteCache
+from .grids import Grid, Grids
+from .seam import Exactness, Seam, on_cuda
+from .windows import WindowOrder, permute_cells
+
+THETA = 10000.0
+LONGEST_SIDE = 8192
+"""Rows of the cos and sin tables. The most extreme image that preprocessing allows is about 3,600 patches long."""
+
+
+@dataclass(frozen=True, slots=True)
+class CosSin:
+    """cos and sin of every rotated pair, fp32, [N, head_dim / 2] each."""
+
+    cos: Tensor
+    sin: Tensor
+
+    def cos_sin(self) -> CosSin:
+        return self
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> CosSin:
+        return CosSin(function(self.cos), function(self.sin))
+
+
+@dataclass(frozen=True, slots=True)
+class Angles:
+    """The angle of every rotated pair, fp32, [N, head_dim / 2]. Whoever rotates computes cos and sin."""
+
+    rows: Tensor
+
+    def cos_sin(self) -> CosSin:
+        return CosSin(self.rows.cos(), self.rows.sin())
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Angles:
+        return Angles(function(self.rows))
+
+
+Rope = Angles | CosSin
+
+
+# Row and column of every patch.
+
+PositionIds = Callable[[Iterable[Grid], int, torch.device], Tensor]
+position_ids: Seam[PositionIds] = Seam("position ids")
+
+
+def _ids(grids: Iterable[Grid], merge: int, device: torch.device | None) -> Tensor:
+    ids = []
+    for t, h, w in grids:
+        rows = torch.arange(h, device=device).unsqueeze(1).expand(h, w)
+        columns = torch.arange(w, device=device).unsqueeze(0).expand(h, w)
+        in_cells = (rearrange(x, "(h i) (w j) -> (h w i j)", i=merge, j=merge) for x in (rows, columns))
+        ids.append(torch.stack(tuple(in_cells), dim=-1).repeat(t, 1))
+    return torch.cat(ids, dim=0)  # [N, 2]
+
+
+@position_ids.naive
+def ids_on_host(grids: Iterable[Grid], merge: int, device: torch.device) -> Tensor:
+    """On the host. Indexing a device table with them copies them over, and the host waits."""
+    return _ids(grids, merge, None)
+
+
+@position_ids.optimization(
+    "device-pos-ids",
+    removes="the hidden blocking copy when host indices meet a device table, for some small launches",
+    exactness=Exactness.BIT_EXACT,
+    source="vLLM Qwen2-VL and Qwen2.5-VL; TensorRT-LLM #11943",
+    applies=(on_cuda,),
+)
+def ids_on_device(grids: Iterable[Grid], merge: int, device: torch.device) -> Tensor:
+    return _ids(grids, merge, device)
+
+
+# The rows for given ids: computed from angles, or looked up.
+
+
+class RopeRows(nn.Module):
+    """Buffers that keep fp32 through `.to(dtype)`: in bf16, angles of 128 positions are wrong by 0.18 in their cos."""
+
+    def __init__(self, config: VisionConfig) -> None:
+        super().__init__()
+        half = config.head_dim // 2
+        exponent = torch.arange(0, half, 2, dtype=torch.float32, device="cpu") / half
+        self.register_buffer("inv_freq", 1.0 / THETA**exponent, persistent=False)
+        self.inv_freq: Tensor
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> RopeRows:
+        before = dict(self.named_buffers())
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        for name, buffer in before.items():
+            setattr(self, name, buffer.to(getattr(self, name).device))
+        return self
+
+    def forward(self, ids: Tensor, longest_side: Callable[[], int]) -> Rope:
+        raise NotImplementedError
+
+
+rope_rows: Seam[type[RopeRows]] = Seam("rope table")
+
+
+@rope_rows.naive
+class AngleTableEachTime(RopeRows):
+    """A table of angles as long as the longest side, for every forward."""
+
+    def forward(self, ids: Tensor, longest_side: Callable[[], int]) -> Rope:
+        positions = torch.arange(longest_side(), device=self.inv_freq.device).float()
+        return Angles(torch.outer(positions, self.inv_freq)[ids].flatten(1))
+
+
+@rope_rows.optimization(
+    "rope-table",
+    removes="the building of the angle table and all trigonometry in the forward",
+    exactness=Exactness.ULP,
+    source="vLLM #28798; TensorRT-LLM #11943",
+)
+class CosSinTable(RopeRows):
+    """cos and sin of every position, made once: 0.7 MB each for head_dim 80."""
+
+    def __init__(self, config: VisionConfig) -> None:
+        super().__init__(config)
+        angles = torch.outer(torch.arange(LONGEST_SIDE, device="cpu").float(), self.inv_freq)
+        self.register_buffer("cos", angles.cos(), persistent=False)
+        self.register_buffer("sin", angles.sin(), persistent=False)
+        self.cos: Tensor
+        self.sin: Tensor
+
+    def forward(self, ids: Tensor, longest_side: Callable[[], int]) -> Rope:
+        return CosSin(self.cos[ids].flatten(1), self.sin[ids].flatten(1))
+
+
+# Where cos and sin are computed.
+
+rope_sharing: Seam[Callable[[Rope], Rope]] = Seam("rope sharing")
+
+
+@rope_sharing.naive
+def in_every_layer(rope: Rope) -> Rope:
+    """Angles go to the layers as they are; each layer computes cos and sin for q and again for k."""
+    return rope
+
+
+@rope_sharing.optimization(
+    "rope-shared",
+    removes="four trigonometric kernels in every layer: cos and sin are computed once per forward",
+    exactness=Exactness.BIT_EXACT,
+    source="SGLang #15205; transformers' position_embeddings",
+)
+def once_per_forward(rope: Rope) -> Rope:
+    return rope.cos_sin()
+
+
+# Whether a grid's rows are remembered.
+
+
+class RopeSource(Protocol):
+    """The rope of a batch, in the order of its hidden states."""
+
+    def __init__(self, rows: RopeRows, ids: PositionIds, share: Callable[[Rope], Rope], merge: int) -> None: ...
+
+    def __call__(self, grids: Grids, windows: WindowOrder | None, index: Tensor | None) -> Rope:
+        """`index` is the window order on the device, None where the model has no windows."""
+
+    def caches(self) -> list[ByteCache[Grid, CosSin]]: ...
+
+
+rope_reuse: Seam[type[RopeSource]] = Seam("rope reuse")
+
+
+@rope_reuse.naive
+class RopeEachTime:
+    def __init__(self, rows: RopeRows, ids: PositionIds, share: Callable[[Rope], Rope], merge: int) -> None:
+        self.rows, self.ids, self.share, self.merge = rows, ids, share, merge
+
+    def __call__(self, grids: Grids, windows: WindowOrder | None, index: Tensor | None) -> Rope:
+        ids = self.ids(grids, self.merge, self.rows.inv_freq.device)
+        rope = self.rows(ids, grids.longest_side)
+        return self.share(rope if index is None else rope.map(lambda rows: permute_cells(rows, index)))
+
+    def caches(self) -> list[ByteCache[Grid, CosSin]]:
+        return []
+
+
+@rope_reuse.optimization(
+    "rope-cache",
+    removes="trigonometry, index uploads and permutation for every grid seen before (cos and sin are shared, too)",
+    exactness=Exactness.BIT_EXACT,
+    source="vLLM get_rope_by_thw (#17973, LRU of 1024); TensorRT-LLM #11943",
+)
+class CachedRope:
+    """cos and sin by (t, h, w), in the item's window order, on the device: 320 bytes a patch for head_dim 80."""
+
+    def __init__(
+        self,
+        rows: RopeRows,
+        ids: PositionIds,
+        share: Callable[[Rope], Rope],
+        merge: int,
+        max_bytes: int = 64 << 20,
+    ) -> None:
+        self.rows, self.ids, self.merge = rows, ids, merge
+        self.cache: ByteCache[Grid, CosSin] = ByteCache(max_bytes, lambda entry: (entry.cos, entry.sin))
+
+    def __call__(self, grids: Grids, windows: WindowOrder | None, index: Tensor | None) -> Rope:
+        items = list(grids)
+        orders = windows.orders if windows else [None] * len(items)
+        entries = [
+            self.cache.get(grid, partial(self._make, grid, order)) for grid, order in zip(items, orders, strict=True)
+        ]
+        if len(entries) == 1:
+            return entries[0]
+        if windows is None:
+            return CosSin(torch.cat([entry.cos for entry in entries]), torch.cat([entry.sin for entry in entries]))
+        unit = self.merge**2
+        pieces = [(entries[item], start * unit, stop * unit) for item, start, stop in windows.pieces]
+        return CosSin(
+            torch.cat([entry.cos[start:stop] for entry, start, stop in pieces]),
+            torch.cat([entry.sin[start:stop] for entry, start, stop in pieces]),
+        )
+
+    def _make(self, grid: Grid, order: Tensor | None) -> CosSin:
+        ids = self.ids([grid], self.merge, self.rows.inv_freq.device)
+        entry: CosSin = self.rows(ids, lambda: max(grid[1:])).cos_sin()
+        return entry if order is None else entry.map(lambda rows: permute_cells(rows, order.to(rows.device)))
+
+    def caches(self) -> list[ByteCache[Grid, CosSin]]:
+        return [self.cache]

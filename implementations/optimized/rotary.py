@@ -1,0 +1,49 @@
+"""How q and k are rotated: apart, or as one tensor of twice the heads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from .layout import Keep, Layout
+from .rope import CosSin, Rope
+from .seam import Exactness, Seam
+
+Rotate = Callable[[Tensor, Rope, Layout, Keep, int], tuple[Tensor, Tensor, Tensor]]
+"""(fused projection [N, 3 * C], rope, layout, keep, heads) to q, k, v, with q and k rotated."""
+
+rotation: Seam[Rotate] = Seam("rope application")
+
+
+def rotate_half(x: Tensor) -> Tensor:
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat((-second, first), dim=-1)
+
+
+def rotate(x: Tensor, rope: Rope, layout: Layout) -> Tensor:
+    """Rotate x [..., N, heads, head_dim] in fp32."""
+    turn: CosSin = rope.cos_sin()
+    cos, sin = layout.tile(turn.cos), layout.tile(turn.sin)
+    x32 = x.float()
+    return (x32 * cos + rotate_half(x32) * sin).type_as(x)
+
+
+@rotation.naive
+def rotate_apart(qkv: Tensor, rope: Rope, layout: Layout, keep: Keep, heads: int) -> tuple[Tensor, Tensor, Tensor]:
+    q, k, v = (keep(part) for part in layout.split(qkv, heads))
+    return rotate(q, rope, layout), rotate(k, rope, layout), v
+
+
+@rotation.optimization(
+    "rope-packed",
+    removes="half of the rotation's operations: q and k are rotated in one call, without a copy to bring them together",
+    exactness=Exactness.BIT_EXACT,
+    source="vLLM #24511; the zero-copy form of #51537",
+)
+def rotate_packed(qkv: Tensor, rope: Rope, layout: Layout, keep: Keep, heads: int) -> tuple[Tensor, Tensor, Tensor]:
+    v = keep(layout.split(qkv, heads)[2])
+    qk = qkv.view(qkv.shape[0], 3, heads, -1)[:, :2].flatten(1, 2)  # [N, 2 * heads, head_dim], a view
+    q, k = rotate(qk, rope, layout).view(qkv.shape[0], 2, heads, -1).unbind(1)
+    return q.view(v.shape), k.view(v.shape), v

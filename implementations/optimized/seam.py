@@ -1,0 +1,173 @@
+"""Seams and the one decorator that registers an optimization.
+
+A seam is a place in the forward where one of several ways can be chosen. A flag names one way of one seam, so two flags
+of the same seam exclude each other by construction. A new optimization is one decorated function or class beside its
+naive twin, with the same signature; the command line, the documentation and the tests find it here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from ..config import VisionConfig
+
+Way = TypeVar("Way", bound=Callable[..., Any])
+Applies = Callable[[VisionConfig, str], str | None]
+"""Given the model and the device kind ("cpu", "cuda"): None where the flag means something, else why it does not."""
+
+
+class Exactness(StrEnum):
+    """How close a flag's results are to the yardstick's, from strictest to loosest."""
+
+    BIT_EXACT = "bit-exact"
+    ULP = "ulp"
+    """The same arithmetic with a last-place difference in an intermediate (a table made on another device)."""
+    REASSOCIATED = "reassociated"
+    """The same maths summed in another order."""
+    RESULT_CHANGING = "result-changing"
+    """Another result by design; never part of a preset that promises the same answers."""
+
+
+class FlagError(ValueError):
+    """A flag set that cannot be built; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """One flag: a way of a seam, and what there is to know about it."""
+
+    flag: str
+    seam: Seam[Any]
+    way: Callable[..., Any]
+    removes: str
+    """The cost it takes away, in one sentence."""
+    exactness: Exactness
+    source: str
+    """Where it comes from: systems, pull requests."""
+    applies: tuple[Applies, ...]
+    requires: tuple[str, ...]
+
+    def inapplicable(self, config: VisionConfig, device: str) -> str | None:
+        """Why the flag means nothing for this model on this kind of device, or None where it does mean something."""
+        return next((reason for test in self.applies if (reason := test(config, device))), None)
+
+
+OPTIMIZATIONS: dict[str, Optimization] = {}
+"""Every flag by its name, in the order of the forward."""
+
+
+class Seam(Generic[Way]):
+    """A place in the forward, its naive way, and the flags that replace it."""
+
+    def __init__(self, name: str, *, default: str | None = None) -> None:
+        self.name = name
+        self.default = default
+        """The flag that presets prefer where several of this seam would do."""
+        self._naive: Way | None = None
+        self._flags: dict[str, Way] = {}
+
+    @property
+    def naive_way(self) -> Way:
+        if self._naive is None:
+            raise FlagError(f"seam {self.name!r} has no naive way")
+        return self._naive
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        return tuple(self._flags)
+
+    def naive(self, way: Way) -> Way:
+        """Register what the yardstick does here."""
+        self._naive = way
+        return way
+
+    def optimization(
+        self,
+        flag: str,
+        *,
+        removes: str,
+        exactness: Exactness,
+        source: str,
+        applies: Iterable[Applies] = (),
+        requires: Iterable[str] = (),
+    ) -> Callable[[Way], Way]:
+        """Register another way under `flag`."""
+
+        def register(way: Way) -> Way:
+            if flag in OPTIMIZATIONS:
+                raise FlagError(f"the flag {flag!r} is registered twice")
+            OPTIMIZATIONS[flag] = Optimization(
+                flag, self, way, removes, exactness, source, tuple(applies), tuple(requires)
+            )
+            self._flags[flag] = way
+            return way
+
+        return register
+
+    def way(self, flags: FlagSet) -> Way:
+        """The way that `flags` chooses."""
+        return next((way for flag, way in self._flags.items() if flag in flags.names), self.naive_way)
+
+
+@dataclass(frozen=True)
+class FlagSet:
+    """A choice of flags that can be built for `config` on a `device` kind; anything else is refused here."""
+
+    names: frozenset[str]
+    config: VisionConfig
+    device: str
+
+    def __post_init__(self) -> None:
+        chosen: dict[str, str] = {}
+        for name in sorted(self.names):
+            flag = find_flag(name)
+            if reason := flag.inapplicable(self.config, self.device):
+                raise FlagError(f"{name} cannot be used here: {reason}; leave it out")
+            if missing := [other for other in flag.requires if other not in self.names]:
+                raise FlagError(f"{name} needs {' and '.join(missing)}; add it: {'+'.join((*missing, name))}")
+            if other := chosen.get(flag.seam.name):
+                raise FlagError(f"{other} and {name} are two ways of one seam ({flag.seam.name}); choose one")
+            chosen[flag.seam.name] = name
+
+    def exactness(self) -> Exactness:
+        """The loosest class among the flags."""
+        order = list(Exactness)
+        return max((OPTIMIZATIONS[name].exactness for name in self.names), key=order.index, default=order[0])
+
+
+def find_flag(name: str) -> Optimization:
+    """The flag called `name`; FlagError when there is none."""
+    if name not in OPTIMIZATIONS:
+        from difflib import get_close_matches
+
+        close = get_close_matches(name, OPTIMIZATIONS, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"the flags are {', '.join(OPTIMIZATIONS)}"
+        raise FlagError(f"there is no flag {name!r}; {hint}")
+    return OPTIMIZATIONS[name]
+
+
+def with_requirements(names: Iterable[str]) -> frozenset[str]:
+    """These flags and all that they need."""
+    result: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in result:
+            result.add(name)
+            waiting.extend(find_flag(name).requires)
+    return frozenset(result)
+
+
+def on_cuda(config: VisionConfig, device: str) -> str | None:
+    return None if device == "cuda" else f"it concerns copies to a GPU, and on a {device} there are none"
+
+
+def with_windows(config: VisionConfig, device: str) -> str | None:
+    return None if config.window_size else f"{config.name} has no window attention"
+
+
+def with_gated_mlp(config: VisionConfig, device: str) -> str | None:
+    return None if config.family == "qwen2_5_vl" else f"{config.name} has no gated MLP"

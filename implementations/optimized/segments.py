@@ -1,0 +1,82 @@
+"""Attention segments: the frames and windows inside which patches see each other, and where their bounds live."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from itertools import groupby, pairwise
+from typing import NamedTuple, Protocol
+
+from torch import Tensor
+
+from .seam import Exactness, Seam
+
+
+class Run(NamedTuple):
+    """Neighbouring segments of equal length: the first patch, how many segments, patches in each."""
+
+    start: int
+    segments: int
+    length: int
+
+
+class Segments:
+    """How one kind of block divides the patches, and in which order it wants them.
+
+    `bounds` are [0, ..., N] in patches: a device tensor or a list. Where the hidden states stand in another order,
+    `gather` and `scatter` ([N / 4] merged cells) bring q, k and v into the segments' order and the result back.
+    """
+
+    def __init__(self, bounds: Tensor | list[int], gather: Tensor | None = None, scatter: Tensor | None = None) -> None:
+        self.bounds: Sequence[int] | Tensor = bounds
+        self.gather = gather
+        self.scatter = scatter
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """The segments as runs of equal length. Needs bounds on the host."""
+        if isinstance(self.bounds, Tensor):
+            raise TypeError("runs need bounds on the host")
+        lengths = (stop - start for start, stop in pairwise(self.bounds))
+        runs, start = [], 0
+        for length, equal in groupby(lengths):
+            count = len(list(equal))
+            runs.append(Run(start, count, length))
+            start += count * length
+        return runs
+
+
+class Bounds(Protocol):
+    on_device: bool
+    """Must the bounds go to the device?"""
+
+    def final(self, bounds: Tensor, tidy: Callable[[Tensor], Tensor]) -> Tensor | list[int]:
+        """The bounds as attention reads them; `tidy` drops empty segments from a device tensor."""
+
+
+segment_bounds: Seam[Callable[[], Bounds]] = Seam("segment bounds")
+
+
+@segment_bounds.naive
+class DeviceBounds:
+    """On the device: every slice by a bound reads a scalar back, six syncs for q, k and v of one segment."""
+
+    on_device = True
+
+    def final(self, bounds: Tensor, tidy: Callable[[Tensor], Tensor]) -> Tensor | list[int]:
+        return tidy(bounds)
+
+
+@segment_bounds.optimization(
+    "host-seqlens",
+    removes="six host syncs per attention segment: bounds become a Python list, made once per forward",
+    exactness=Exactness.BIT_EXACT,
+    source="vLLM #55882; TensorRT-LLM #11943; transformers #39870, #47703",
+)
+class HostBounds:
+    """On the host. Where the grid lives on the device, this reads the frames' bounds back once."""
+
+    on_device = False
+
+    def final(self, bounds: Tensor, tidy: Callable[[Tensor], Tensor]) -> Tensor | list[int]:
+        return list(dict.fromkeys(bounds.tolist()))  # a repeated bound is an empty segment

@@ -1,0 +1,102 @@
+"""The optimized tower: one forward for Qwen2-VL and Qwen2.5-VL, assembled from the seams that the flags chose.
+
+With no flag it does, operation for operation, what the yardstick does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from torch import Tensor, nn
+
+from ..config import VisionConfig
+from ..stage import stage
+from .attention import Attention
+from .cache import ByteCache
+from .mlp import build_mlp
+from .norm import build_norm
+from .patch_embed import PatchEmbed
+from .plan import Planner, VisionPlan
+from .seam import FlagSet
+from .windows import permute_cells
+
+
+class Block(nn.Module):
+    def __init__(self, config: VisionConfig, flags: FlagSet, index: int) -> None:
+        super().__init__()
+        self.norm1 = build_norm(config)
+        self.norm2 = build_norm(config)
+        self.attn = Attention(config, flags)
+        self.mlp = build_mlp(config, flags)
+        self.attends_fully = config.attends_fully(index)
+        self.attention_stage = f"block[{index}].attention"
+        self.mlp_stage = f"block[{index}].mlp"
+
+    def forward(self, x: Tensor, plan: VisionPlan) -> Tensor:
+        segments = plan.frames if self.attends_fully or plan.windows is None else plan.windows
+        with stage(self.attention_stage):
+            x = x + self.attn(self.norm1(x), segments, plan.rope)
+        with stage(self.mlp_stage):
+            return x + self.mlp(self.norm2(x))
+
+
+class PatchMerger(nn.Module):
+    def __init__(self, config: VisionConfig) -> None:
+        super().__init__()
+        self.merged_size = config.hidden_size * config.merge_unit
+        self.ln_q = build_norm(config)
+        self.mlp = nn.Sequential(
+            nn.Linear(self.merged_size, self.merged_size),
+            nn.GELU(),
+            nn.Linear(self.merged_size, config.out_hidden_size),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.mlp(self.ln_q(x).view(-1, self.merged_size))  # [N / 4, out_hidden_size]
+
+
+class OptimizedVisionTower(nn.Module):
+    """A vision tower with a choice of flags. State-dict keys and shapes are those of the released checkpoints.
+
+    `device` is the kind of device it will run on ("cpu", "cuda"): flags that mean nothing there are refused with a
+    FlagError, as are conflicts and missing requirements.
+    """
+
+    def __init__(self, config: VisionConfig, flags: Iterable[str] = (), device: str = "cpu") -> None:
+        super().__init__()
+        self.config = config
+        self.flags = FlagSet(frozenset(flags), config, device)
+        self.planner = Planner(config, self.flags)
+        self.patch_embed = PatchEmbed(config, self.flags)
+        self.blocks = nn.ModuleList(Block(config, self.flags, index) for index in range(config.depth))
+        self.merger = PatchMerger(config)
+
+    def forward(self, pixels: Tensor, grid_thw: Tensor) -> Tensor:
+        """Pixels [N, patch_dim] and grids [items, 3] of (frames, rows, columns) to tokens [N / 4, out_hidden_size]."""
+        with stage("forward"):
+            with stage("plan"):
+                plan = self.planner(grid_thw, pixels.device)
+            with stage("patch_embed"):
+                x = self.patch_embed(pixels)
+            if plan.window_index is not None:
+                with stage("window_order"):
+                    x = permute_cells(x, plan.window_index)
+            for block in self.blocks:
+                x = block(x, plan)
+            with stage("merger"):
+                x = self.merger(x)
+            if plan.inverse is None:
+                return x
+            with stage("restore_order"):
+                return x[plan.inverse]
+
+    def caches(self) -> dict[str, ByteCache[Any, Any]]:
+        """The tower's caches, for their hits, misses and bytes."""
+        return self.planner.caches()
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> OptimizedVisionTower:
+        for cache in self.caches().values():
+            cache.clear()  # what they keep lives on the old device
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self

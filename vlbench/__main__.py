@@ -1,0 +1,5 @@
+"""`python -m vlbench`."""
+
+from vlbench.cli import main
+
+main()

@@ -1,0 +1,93 @@
+"""`vlbench judge`: a verdict on result files that people already have."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def judge(
+    stray: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+    before: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE", help="Result file, or quoted pattern, of one or more runs before. Repeat per file."
+        ),
+    ] = None,
+    after: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE", help="Result file, or quoted pattern, of one or more runs after. Repeat per file."
+        ),
+    ] = None,
+    format_name: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="pytest-benchmark, hyperfine, sglang, vllm, aiperf, summary or samples; found out by default.",
+        ),
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN", help="Judge only metrics whose name fits, such as 'median_*'. Repeat for more."
+        ),
+    ] = None,
+    threshold: Annotated[
+        str, typer.Option(metavar="SHARE", help="Change that must not go unseen, 5% or 0.05: unseen is inconclusive.")
+    ] = "5%",
+    floor: Annotated[
+        str, typer.Option(metavar="SHARE", help="Change that counts: the whole interval must lie beyond it.")
+    ] = "1%",
+    confidence: Annotated[
+        str, typer.Option(metavar="SHARE", help="Confidence of the interval; 99% calls one row in a hundred by chance.")
+    ] = "99%",
+    allow_inconclusive: Annotated[
+        bool, typer.Option("--allow-inconclusive", help="End with 0 although rows are inconclusive.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
+) -> None:
+    """Judge benchmark results before and after a change: improved, same, regressed or inconclusive, and why.
+
+    Reads results of pytest-benchmark, hyperfine, vllm bench serve,
+    sglang bench_serving and aiperf, CSV samples, and "mean +- std of n runs".
+
+    The run is the evidence, not the samples in it: give three runs a side or
+    more. A run is a file, a line of JSON lines, or a value of the CSV's column run.
+
+    Ends with 0 if every row is the same or better, 2 if a file or an option is
+    wrong, 3 regressed, 4 inconclusive, 5 inaccurate (requests or commands failed),
+    6 missing or not comparable; of several the first of 5, 6, 3, 4.
+    """
+    from vlbench.errors import UsageError
+    from vlbench.judge.compare import compare
+    from vlbench.judge.exit_codes import worst
+    from vlbench.judge.inputs import read_sides
+    from vlbench.judge.report import as_json as render_json
+    from vlbench.judge.report import as_table
+    from vlbench.judge.unpaired import RunFloors
+    from vlbench.judge.words import parse_share
+
+    if stray:
+        raise UsageError(
+            f"{stray[0]} belongs to no side; write --before or --after before each file, or quote a pattern"
+        )
+    if not (before and after):
+        raise UsageError(f"{'--after' if before else '--before'} names no file; give the results of both sides")
+    floors = RunFloors(
+        relative=parse_share(floor, "--floor"),
+        threshold=parse_share(threshold, "--threshold"),
+        confidence=parse_share(confidence, "--confidence"),
+    )
+    old, new = read_sides(before, after, format_name)
+    rows = compare(old, new, floors, metric or ())
+    code = worst((row.judgement.verdict for row in rows), allow_inconclusive=allow_inconclusive)
+    if as_json:
+        typer.echo(render_json(rows, floors, code))
+    else:
+        from rich.console import Console
+
+        Console(highlight=False).print(as_table(rows, floors))
+    raise typer.Exit(int(code))

@@ -1,0 +1,95 @@
+"""`vlbench list`: what there is to choose from."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from vlbench.cli.options import AsJson
+
+
+class Thing(StrEnum):
+    MODELS = "models"
+    SCENARIOS = "scenarios"
+    FLAGS = "flags"
+    PRESETS = "presets"
+
+
+def list_things(
+    what: Annotated[Thing, typer.Argument(help="What to list.")],
+    as_json: AsJson = False,
+) -> None:
+    """List models, scenarios, flags or presets."""
+    rows = {
+        Thing.MODELS: _models,
+        Thing.SCENARIOS: _scenarios,
+        Thing.FLAGS: _flags,
+        Thing.PRESETS: _presets,
+    }[what]()
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for number, heading in enumerate(rows[0]):
+        table.add_column(heading, no_wrap=number == 0)
+    for row in rows:
+        table.add_row(*(", ".join(value) if isinstance(value, list) else str(value) for value in row.values()))
+    Console(highlight=False).print(table)
+
+
+def _models() -> list[dict[str, Any]]:
+    from vlbench.implementations.config import MODELS
+
+    return [
+        {
+            "model": config.name,
+            "depth": config.depth,
+            "width": config.hidden_size,
+            "heads": f"{config.num_heads} x {config.head_dim}",
+            "mlp": config.intermediate_size,
+            "out": config.out_hidden_size,
+            "attention": "112 px windows" if config.window_size else "whole frames",
+        }
+        for config in MODELS.values()
+    ]
+
+
+def _scenarios() -> list[dict[str, Any]]:
+    from vlbench.workload import load_scenario, scenario_names
+
+    scenarios = [load_scenario(name) for name in scenario_names()]
+    return [{"scenario": each.name, "fed in": each.title, "stands for": each.stands_for} for each in scenarios]
+
+
+def _flags() -> list[dict[str, Any]]:
+    from vlbench.implementations.optimized import OPTIMIZATIONS
+
+    return [
+        {
+            "flag": flag.flag,
+            "class": str(flag.exactness),
+            "removes": flag.removes,
+            "needs": list(flag.requires),
+        }
+        for flag in OPTIMIZATIONS.values()
+    ]
+
+
+def _presets() -> list[dict[str, Any]]:
+    from vlbench.implementations.optimized import PRESETS
+
+    return [
+        {
+            "preset": preset.name,
+            "for": preset.summary,
+            "flags on a CPU": list(preset.flags("cpu")),
+            "flags on CUDA": list(preset.flags("cuda")),
+        }
+        for preset in PRESETS.values()
+    ]

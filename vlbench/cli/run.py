@@ -1,0 +1,121 @@
+"""`vlbench run`: every variant on a scenario, checked, then timed against the yardstick in shared rounds."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vlbench.cli.measuring import exit_code, make_results, measure
+from vlbench.cli.options import AsJson, DeviceOption, Seed, Threads, Variants, Weights, resolve
+from vlbench.cli.planning import make_plans, read_earlier, states_of, taken_apart
+from vlbench.errors import UsageError
+
+INTERRUPTED = 130
+
+
+def _scenarios(incomplete: str) -> list[str]:
+    from vlbench.workload import scenario_names
+
+    return [name for name in scenario_names() if name.startswith(incomplete)]
+
+
+def _models(incomplete: str) -> list[str]:
+    from vlbench.implementations.config import MODELS
+
+    return [name for name in MODELS if name.startswith(incomplete)]
+
+
+def run(
+    scenario: Annotated[
+        list[str] | None,
+        typer.Option(
+            autocompletion=_scenarios,
+            help="A shipped scenario (`vlbench list scenarios`) or a .toml file; repeatable. [multi-image]",
+        ),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(autocompletion=_models, help="See `vlbench list models`; repeatable. [tiny on a CPU, 7B on CUDA]"),
+    ] = None,
+    variant: Variants = None,
+    ablate: Annotated[
+        str | None,
+        typer.Option(help="Take the one variant apart: add-one, leave-one-out, cumulative or pairs. [of `best`]"),
+    ] = None,
+    images: Annotated[
+        list[Path] | None, typer.Option(help="Your own pictures in place of the shipped photos: --images A B C.")
+    ] = None,
+    weights: Weights = None,
+    device: DeviceOption = "auto",
+    dtype: Annotated[
+        list[str] | None,
+        typer.Option(help="float32, bfloat16 or float16; repeatable. [float32 on a CPU, bfloat16 on CUDA]"),
+    ] = None,
+    state: Annotated[
+        list[str] | None,
+        typer.Option(help="Caches warm, cold or churn, or behind queued work on CUDA; repeatable. [warm]"),
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--filter", help="Cells to keep: variant=rope-*, point=count=4; repeatable.")
+    ] = None,
+    seed: Seed = 0,
+    threads: Threads = 1,
+    trials: Annotated[int, typer.Option(min=1, help="Processes: 1 is a quick look, 5 give a verdict.")] = 1,
+    budget: Annotated[float, typer.Option(min=1, help="Seconds of measuring, for the whole run.")] = 60,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds after which one trial is ended.")] = 900,
+    resume: Annotated[bool, typer.Option(help="Go on with the run that was interrupted.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Results file. [vlbench-SCENARIO.json]")] = None,
+    against: Annotated[Path | None, typer.Option(help="An earlier results file to compare with.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Time variants of a vision tower against the frozen yardstick, accuracy first.
+
+    Exit code 5 when a variant is inaccurate, 6 when one could not be measured.
+    """
+    from rich.console import Console
+
+    from vlbench.export.against import against_view
+    from vlbench.export.console import results_view
+    from vlbench.matrix.models import WHY_TINY
+    from vlbench.record.files import write_results
+    from vlbench.record.fingerprint import take_fingerprint
+
+    names = scenario or ["multi-image"]
+    models: list[str | None] = list(model) if model else [None]
+    dtypes: list[str | None] = list(dtype) if dtype else [None]
+    targets = [resolve(one, device, other, variant) for one in models for other in dtypes]
+    if ablate:
+        targets = [taken_apart(target, ablate) for target in targets]
+    plans = make_plans(names, targets, states_of(state, targets[0].device), only or [], seed, threads, weights, images)
+    earlier = read_earlier(against, plans) if against else None
+    goal = out or Path(f"vlbench-{'-'.join(Path(name).stem for name in names)}.json")
+    if not goal.parent.is_dir():
+        raise UsageError(f"--out {goal}: the folder {goal.parent} does not exist; make it or choose another")
+
+    show = Console(quiet=as_json, highlight=False)
+    fingerprint = take_fingerprint(targets[0].device)
+    show.print(fingerprint.line, style="dim")
+    if targets[0].default_model and targets[0].device == "cpu":
+        show.print(WHY_TINY, style="dim")
+    session, complete = measure(plans, trials, budget, timeout, goal, resume)
+    results = make_results(session.groups(), fingerprint, complete)
+    write_results(results, goal)
+    if complete:
+        session.journal.remove()
+    show.print(results_view(results))
+    for target in targets:
+        if target.left_out:
+            show.print(f"Not applicable to {target.config.name} here: {', '.join(target.left_out)}.", style="dim")
+    if earlier:
+        show.print()
+        show.print(against_view(earlier, results))
+    show.print(f"Results in {goal}; in Python: vlbench.load({str(goal)!r})", style="dim")
+    if as_json:
+        print(results.model_dump_json(indent=1))
+    if not complete:
+        print(f"interrupted: {goal} holds what is done; --resume goes on from there", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED)
+    raise typer.Exit(exit_code(results))

@@ -1,0 +1,1 @@
+"""Results for people and programs: one small file per format."""

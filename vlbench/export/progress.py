@@ -1,0 +1,76 @@
+"""What a run shows while it goes on: one line that changes, on a terminal; nothing in a pipe."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from vlbench.export.words import speedup_with_interval
+from vlbench.paired import paired_ratio
+
+if TYPE_CHECKING:
+    from vlbench.trial.job import Round
+    from vlbench.trial.session import Progress
+
+
+class Watcher:
+    """Shows each step of a trial, and the current estimate of the fastest variant."""
+
+    def __init__(self, console: Console) -> None:
+        self._live = Live(console=console, refresh_per_second=4, transient=True)
+        self._shown = console.is_terminal
+        self._last = 0.0
+        self._rounds_since: float | None = None
+        self._seen: list[Progress] = []
+
+    def __enter__(self) -> Self:
+        if self._shown:
+            self._live.start()
+            self._live.update(Text("starting the measuring process"))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._shown:
+            self._live.stop()
+
+    def __call__(self, progress: Progress) -> None:
+        """Look at the progress, at most four times a second: the watcher shares the machine with what it watches."""
+        if self._shown and time.monotonic() - self._last > 0.25:
+            self._last = time.monotonic()
+            self._live.update(Text(self._line(progress)))
+
+    def _line(self, progress: Progress) -> str:
+        total = len(progress.job.variants)
+        where = f"{progress.plan.point.scenario} {progress.plan.point.label}".strip()
+        if len(self._seen) == 0 or self._seen[-1] is not progress:
+            self._seen[:] = [progress]
+            self._rounds_since = None
+        prefix = f"{where}, {progress.trial}: " if progress.trial else f"{where}: "
+        if progress.stages:
+            return f"{prefix}stages, {len(progress.stages)} of {total}"
+        if not progress.rounds:
+            return f"{prefix}accuracy, {len(progress.checked)} of {total}"
+        if self._rounds_since is None:
+            self._rounds_since = time.monotonic()
+        left = max(0.0, progress.job.seconds - (time.monotonic() - self._rounds_since))
+        return f"{prefix}round {progress.rounds[-1].number + 1}, {left:.0f} s left{_leader(progress.rounds)}"
+
+
+def _leader(rounds: list[Round]) -> str:
+    """The fastest variant so far, in the state that was measured first."""
+    same = [one.seconds for one in rounds if one.state == rounds[0].state]
+    yardstick, *others = same[-1]
+    estimates = {
+        name: paired_ratio([times[name] for times in same], [times[yardstick] for times in same]) for name in others
+    }
+    if not estimates:
+        return ""
+    best = min(estimates, key=lambda name: estimates[name].ratio)
+    return f", fastest so far {best} {speedup_with_interval(estimates[best])}"

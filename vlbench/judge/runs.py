@@ -1,0 +1,77 @@
+"""What a result file says, whoever wrote it: runs, each with named metrics.
+
+The run, one process or one load test, is the unit of evidence. Samples inside a run share its luck and say how well the
+run knew its own value, not what the next run would give.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from enum import StrEnum
+from statistics import median
+
+from vlbench.errors import UsageError
+
+
+class Better(StrEnum):
+    """Which way is good."""
+
+    LOWER = "lower"
+    HIGHER = "higher"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One figure of one run, or the summary of several runs."""
+
+    name: str
+    value: float
+    """The run's figure (the median where there are samples); of a summary, the mean of its runs."""
+    unit: str
+    better: Better
+    samples: tuple[float, ...] = ()
+    """What the figure is the median of, where the file kept it."""
+    runs: int = 1
+    deviation: float = 0.0
+    """Of a summary, the standard deviation between its runs."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: its metrics by name, and what else decides whether it can be compared."""
+
+    source: str
+    """The file, and where in it."""
+    metrics: dict[str, Metric]
+    conditions: dict[str, str] = field(default_factory=dict)
+    """The workload and the machine; runs that differ here measure different things."""
+    fault: str = ""
+    """Why its figures mean nothing, such as failed requests."""
+
+
+def collect(source: str, metrics: list[Metric], conditions: dict[str, str] | None = None, fault: str = "") -> Run:
+    """A run of `metrics`, checked. Raises `UsageError` on a repeated name and on a figure that is no number."""
+    named: dict[str, Metric] = {}
+    for metric in metrics:
+        if metric.name in named:
+            raise UsageError(f"{source}: {metric.name!r} is there twice; give each run a file of its own")
+        for figure in (metric.value, metric.deviation, *metric.samples):
+            if not math.isfinite(figure):
+                raise UsageError(f"{source}: {metric.name!r} holds {figure}, which is no measurement; run it again")
+        named[metric.name] = metric
+    if not named:
+        raise UsageError(f"{source}: no metric in it; it may come from a run that measured nothing")
+    return Run(source, named, conditions or {}, fault)
+
+
+def from_samples(name: str, samples: list[float], unit: str, better: Better) -> Metric:
+    """The metric of one run that kept its samples: their median."""
+    return Metric(name, median(samples), unit, better, tuple(samples))
+
+
+def guess_better(name: str, unit: str = "") -> Better:
+    """Rates and throughputs are better higher, all else (times, sizes) better lower."""
+    words = f"{name} {unit}".lower().replace(" ", "_")
+    rate = any(sign in words for sign in ("throughput", "goodput", "/s", "per_sec", "qps", "rps", "fps"))
+    return Better.HIGHER if rate else Better.LOWER

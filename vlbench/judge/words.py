@@ -1,0 +1,34 @@
+"""Shares as people write and read them."""
+
+from __future__ import annotations
+
+import math
+
+from vlbench.errors import UsageError
+
+
+def parse_share(text: str, option: str) -> float:
+    """`2.5%` and `0.025` are both 0.025. Raises `UsageError` naming `option`."""
+    digits = text.strip()
+    try:
+        share = float(digits[:-1]) / 100 if digits.endswith("%") else float(digits)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share < 1:
+        raise UsageError(f"{option} {text!r} is not a share; write it as 2.5% or 0.025")
+    return share
+
+
+def percent(share: float) -> str:
+    """A share without sign: 0.025 is "2.5 %"."""
+    return f"{100 * share:.1f} %" if share < 10 else f"{100 * share:.0f} %"
+
+
+def change(ratio: float) -> str:
+    """A ratio as a signed change: 1.025 is "+2.5 %"."""
+    return f"{signed(ratio)} %"
+
+
+def signed(ratio: float) -> str:
+    """A ratio as signed per cent, without the sign of per cent and never as -0.0."""
+    return f"{round(100 * (ratio - 1), 1) + 0.0:+.1f}"

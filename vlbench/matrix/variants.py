@@ -1,0 +1,94 @@
+"""Variants by name: `baseline`, a flag, a preset, or several joined by `+`. Imports torch through the flag registry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from vlbench.errors import UsageError
+from vlbench.implementations.config import VisionConfig
+from vlbench.implementations.optimized import (
+    OPTIMIZATIONS,
+    PRESETS,
+    Exactness,
+    FlagError,
+    FlagSet,
+    preset_flags,
+    with_requirements,
+)
+
+YARDSTICK = "baseline"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A row of the matrix."""
+
+    name: str
+    flags: tuple[str, ...] | None
+    """Sorted; None for the yardstick."""
+    exactness: Exactness = Exactness.BIT_EXACT
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Flags of a preset that mean nothing here, with the reason."""
+    reference: str = YARDSTICK
+    """The variant that its ratio is taken to."""
+    slow_down: float = 0.0
+    """Injected, for the harness to prove itself on: each call takes this share longer."""
+
+
+def yardstick() -> Variant:
+    return Variant(YARDSTICK, None)
+
+
+def parse_variant(text: str, config: VisionConfig, device: str) -> Variant:
+    """The variant that `text` names: flags and presets joined by `+`.
+
+    Raises UsageError for what does not exist, conflicts, or means nothing for this model on this device. Flags of a
+    preset that mean nothing here are left out and listed instead.
+    """
+    names = text.split("+")
+    if names == [YARDSTICK]:
+        return yardstick()
+    flags: set[str] = set()
+    left_out: dict[str, str] = {}
+    try:
+        for name in names:
+            if name in PRESETS:
+                kept, out = preset_flags(name, config, device)
+                flags |= kept
+                left_out |= out
+            else:
+                flags.add(name)
+        return _variant(text, flags, config, device, left_out)
+    except FlagError as error:
+        raise UsageError(f"variant {text!r}: {error}") from None
+
+
+def default_variants(config: VisionConfig, device: str) -> tuple[list[Variant], dict[str, str]]:
+    """Every flag that applies, with what it needs, and every preset; and the flags left out, with reasons."""
+    variants, left_out = [], {}
+    for flag, optimization in OPTIMIZATIONS.items():
+        reason = optimization.inapplicable(config, device)
+        if reason is not None:
+            left_out[flag] = reason
+            continue
+        needed = with_requirements([flag]) - {flag}
+        variants.append(_variant("+".join([*sorted(needed), flag]), {flag, *needed}, config, device))
+    for preset in PRESETS:
+        if preset != YARDSTICK:
+            kept, _ = preset_flags(preset, config, device)
+            variants.append(_variant(preset, kept, config, device))
+    return variants, left_out
+
+
+def unique(variants: Iterable[Variant]) -> list[Variant]:
+    """The yardstick first, then the others, each once."""
+    named = {variant.name: variant for variant in variants if variant.flags is not None}
+    return [yardstick(), *named.values()]
+
+
+def _variant(
+    name: str, flags: Iterable[str], config: VisionConfig, device: str, left_out: dict[str, str] | None = None
+) -> Variant:
+    chosen = FlagSet(frozenset(flags), config, device)
+    return Variant(name, tuple(sorted(chosen.names)), chosen.exactness(), left_out or {})

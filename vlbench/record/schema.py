@@ -1,0 +1,166 @@
+"""The results file: one versioned, typed schema in which a timing without a passed accuracy check cannot be written.
+
+Raw samples are kept, per trial; everything that is shown is worked out from them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from vlbench.record.fingerprint import Fingerprint
+
+SCHEMA_VERSION: Literal[1] = 1
+
+Device = Literal["cpu", "cuda"]
+Dtype = Literal["float32", "bfloat16", "float16"]
+
+
+class Record(BaseModel):
+    """A part of a results file: frozen, and strict about unknown fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Token(Record):
+    """One output token, by where it comes from."""
+
+    item: int = Field(description="Which image or video of the batch, from 0.")
+    frame: int = Field(description="Which temporal slice of it, from 0.")
+    row: int = Field(description="Row of the 2x2 merged cell.")
+    column: int = Field(description="Column of the 2x2 merged cell.")
+    error: float = Field(description="L2 error of this token, relative to the root mean square of all tokens.")
+
+
+class Accuracy(Record):
+    """How far a variant is from the yardstick, and whether that is allowed."""
+
+    passed: bool
+    exactness: str = Field(description="The class that the variant claims.")
+    fp32_error: float | None = Field(description="Relative L2 error in fp32; None where it could not run.")
+    fp32_limit: float = Field(description="What its class allows in fp32; 0 asks for equal bits.")
+    timed_error: float | None = Field(default=None, description="Relative L2 error in the timed dtype, if not fp32.")
+    timed_limit: float | None = Field(default=None, description="What is allowed there: 1.5 x the yardstick's own.")
+    worst_token: Token | None = Field(default=None, description="The output token furthest off in fp32.")
+    reason: str | None = Field(default=None, description="Why it failed, in one sentence.")
+
+
+class Counts(Record):
+    """What one warm forward asks of torch."""
+
+    operations: int = Field(description="aten operations that compute or copy; views and bare allocations not counted.")
+    attention_calls: int = Field(description="Calls of scaled_dot_product_attention.")
+
+
+State = Literal["warm", "cold", "churn", "behind"]
+
+
+class Timing(Record):
+    """One variant in one state of the caches, in the rounds of one trial."""
+
+    seconds: tuple[float, ...] = Field(min_length=1, description="Time of one call, one entry per round.")
+    host_seconds: tuple[float, ...] = Field(
+        default=(), description="CUDA: time until the call gave the host back, one entry per round."
+    )
+    hit_rate: float | None = Field(default=None, description="Share of cache look-ups that hit; None without caches.")
+
+
+class VariantTrial(Record):
+    """What one trial found of one variant."""
+
+    name: str
+    accuracy: Accuracy | None = None
+    counts: Counts | None = None
+    stages: dict[str, float] = Field(
+        default_factory=dict, description="Median self time per stage in seconds, from extra rounds; blocks added up."
+    )
+    first_seconds: float | None = Field(default=None, description="Time of the very first call on the timed batch.")
+    busy_seconds: float | None = Field(default=None, description="CUDA: time the GPU was busy in one call (profiler).")
+    timings: dict[State, Timing] = Field(default_factory=dict)
+    not_measured: str | None = Field(default=None, description="Why there are no times.")
+
+    @model_validator(mode="after")
+    def _no_time_without_accuracy(self) -> Self:
+        if self.timings and not (self.accuracy and self.accuracy.passed):
+            raise ValueError(f"{self.name!r} has times but no passed accuracy check")
+        if not self.timings and self.not_measured is None:
+            raise ValueError(f"{self.name!r} has neither times nor a reason why not")
+        return self
+
+
+class Trial(Record):
+    """One process that ran rounds over a cell group."""
+
+    number: int
+    confirms: bool = Field(default=False, description="Was it run again, over suspects alone, only to confirm?")
+    seed: int
+    batch: str = Field(description="What was fed in, in words.")
+    grids: tuple[tuple[int, int, int], ...] = Field(description="Frames, rows and columns of every item, in patches.")
+    variants: tuple[VariantTrial, ...]
+    throttled_rounds: tuple[int, ...] = Field(default=(), description="CUDA: rounds in which the clock was held back.")
+
+    @model_validator(mode="after")
+    def _rounds_are_shared(self) -> Self:
+        for state in get_args(State):
+            rounds = {len(variant.timings[state].seconds) for variant in self.variants if state in variant.timings}
+            if len(rounds) > 1:
+                raise ValueError(f"the variants of a trial do not share their {state} rounds")
+        return self
+
+    def find(self, name: str) -> VariantTrial | None:
+        return next((variant for variant in self.variants if variant.name == name), None)
+
+
+class Row(Record):
+    """A variant of a cell group."""
+
+    name: str
+    flags: tuple[str, ...] | None = Field(description="The flags that are on; None for the yardstick.")
+    exactness: str
+    reference: str = Field(default="baseline", description="The variant that its ratio is taken to.")
+    left_out: dict[str, str] = Field(default_factory=dict, description="Flags that do not apply here, and why.")
+
+
+class CellGroup(Record):
+    """All variants of one scenario point, model, dtype and device, timed against each other in the same rounds."""
+
+    scenario: str
+    point: str = Field(description="Which point of the scenario's sweep; empty without a sweep.")
+    model: str
+    dtype: Dtype
+    device: Device
+    why_scaled: str | None = Field(default=None, description="Why the scenario is smaller here than on a GPU.")
+    weights: str = Field(description="'random', or the checkpoint folder.")
+    seed: int
+    threads: int
+    rows: tuple[Row, ...]
+    trials: tuple[Trial, ...]
+    lost: tuple[str, ...] = Field(default=(), description="Trials that gave nothing, and why.")
+
+    @model_validator(mode="after")
+    def _yardstick_first(self) -> Self:
+        if not self.rows or self.rows[0].flags is not None:
+            raise ValueError("the first row of a group is the yardstick")
+        names = {row.name for row in self.rows}
+        for trial in self.trials:
+            if strangers := [variant.name for variant in trial.variants if variant.name not in names]:
+                raise ValueError(f"trial {trial.number} measured {strangers[0]!r}, which is no row of the group")
+        return self
+
+    @property
+    def key(self) -> tuple[str, str, str, str, str]:
+        """What must agree for two groups to be about the same thing."""
+        return (self.scenario, self.point, self.model, self.dtype, self.device)
+
+
+class Results(Record):
+    """A results file."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    created: datetime
+    command: str
+    fingerprint: Fingerprint
+    groups: tuple[CellGroup, ...]
+    complete: bool = Field(default=True, description="False where the run was interrupted.")

@@ -1,0 +1,1 @@
+"""The measuring process: a typed job goes in, typed events come out."""

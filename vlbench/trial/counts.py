@@ -1,0 +1,38 @@
+"""Exact counts of what one forward asks of torch: the same on every run, unlike any time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from vlbench.record.schema import Counts
+
+_ALLOCATIONS = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"}
+
+
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.operations = 0
+        self.attention_calls = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        name = func._schema.name.removeprefix("aten::")
+        is_view = any(result.alias_info and not result.alias_info.is_write for result in func._schema.returns)
+        if not is_view and name not in _ALLOCATIONS:
+            self.operations += 1
+        if name.startswith("_scaled_dot_product"):
+            self.attention_calls += 1
+        return func(*args, **(kwargs or {}))
+
+
+def count(call: Callable[[], object]) -> Counts:
+    """Count one call. Not in inference mode: there, composite operations would arrive as one."""
+    with torch.no_grad(), _Counter() as counter:
+        call()
+    return Counts(operations=counter.operations, attention_calls=counter.attention_calls)

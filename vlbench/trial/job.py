@@ -1,0 +1,114 @@
+"""What a measuring process is asked to do, and what it says while it does it. Both travel as JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from vlbench.record.schema import Accuracy, Counts, Device, Dtype, State
+from vlbench.workload.scenario import ScenarioPoint
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class VariantJob(_Message):
+    """One variant to measure."""
+
+    name: str
+    flags: tuple[str, ...] | None
+    exactness: str
+    slow_down: float = 0.0
+    """Injected: the call takes this share longer, for the harness to prove itself on."""
+
+
+class Job(_Message):
+    """One trial: all variants of a cell group, the yardstick first, in one process."""
+
+    model: str
+    dtype: Dtype
+    device: Device
+    threads: int
+    seed: int
+    trial: int = 0
+    """Which trial it is: seeds the order of rounds, not what is fed in."""
+    weights: Path | None = None
+    """A checkpoint folder; None for random weights from the seed."""
+    point: ScenarioPoint
+    also_check: tuple[ScenarioPoint, ...] = ()
+    """More inputs that accuracy is checked on."""
+    images: tuple[Path, ...] | None = None
+    variants: tuple[VariantJob, ...]
+    states: tuple[State, ...] = ("warm",)
+    seconds: float
+    """Time for rounds; 0 to check accuracy alone."""
+    marker: Path | None = None
+    """A file that always holds the name of the variant being called."""
+
+
+class Prepared(_Message):
+    """Weights and inputs are there."""
+
+    event: Literal["prepared"] = "prepared"
+    batch: str
+    grids: tuple[tuple[int, int, int], ...]
+
+
+class Checked(_Message):
+    """A variant's accuracy, and the counts of one warm forward if it passed."""
+
+    event: Literal["checked"] = "checked"
+    variant: str
+    accuracy: Accuracy
+    counts: Counts | None = None
+    first_seconds: float | None = None
+
+
+class Round(_Message):
+    """One round in one state: seconds by variant."""
+
+    event: Literal["round"] = "round"
+    number: int
+    state: State
+    seconds: dict[str, float]
+    host_seconds: dict[str, float] = Field(default_factory=dict)
+    looked_up: dict[str, tuple[int, int]] = Field(default_factory=dict)
+    """Hits and misses of a variant's caches in this round."""
+    throttled: bool = False
+
+
+class Struck(_Message):
+    """A variant was caught in the timed rounds; its times are void."""
+
+    event: Literal["struck"] = "struck"
+    variant: str
+    reason: str
+
+
+class Stages(_Message):
+    """Median self time of a variant's stages, in seconds."""
+
+    event: Literal["stages"] = "stages"
+    variant: str
+    seconds: dict[str, float]
+    busy_seconds: float | None = None
+
+
+class Refused(_Message):
+    """The job cannot be done as asked; the message is for the user."""
+
+    event: Literal["refused"] = "refused"
+    message: str
+
+
+class Finished(_Message):
+    """Everything was done."""
+
+    event: Literal["finished"] = "finished"
+
+
+Event = Prepared | Checked | Round | Struck | Stages | Refused | Finished
+EVENTS: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])

@@ -1,0 +1,125 @@
+"""The measuring process: `python -m vlbench.trial.worker` reads a job from stdin and writes events to stdout.
+
+Order: weights and inputs, then every variant's accuracy, then rounds over those that passed, then the stages' shares.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from statistics import median
+
+import torch
+
+from vlbench.errors import UsageError
+from vlbench.implementations.optimized import FlagError
+from vlbench.implementations.stage import listen
+from vlbench.implementations.weights import CheckpointError
+from vlbench.profiling.busy import gpu_busy_seconds
+from vlbench.profiling.clock import StageClock
+from vlbench.profiling.nvtx import NvtxListener, tool_attached
+from vlbench.record.schema import State
+from vlbench.trial.clock import BehindClock, Clock, clock_for
+from vlbench.trial.job import Event, Finished, Job, Prepared, Refused, Stages, Struck
+from vlbench.trial.marker import Marker
+from vlbench.trial.rounds import Entrant, Rounds, warm_up, without_collector
+from vlbench.trial.subject import Bench
+from vlbench.trial.tower_bench import TowerBench
+
+STAGE_ROUNDS = 5
+MEMORY_SHARE = 0.9
+
+Emit = Callable[[Event], None]
+
+
+def run_job(job: Job, emit: Emit) -> None:
+    """Do the job in this process. Raises UsageError, CheckpointError or FlagError when it cannot be done as asked."""
+    torch.set_num_threads(job.threads)
+    # Golden runs are fp32, and TF32 would reach the yardstick's Conv3d.
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    mark = Marker(job.marker) if job.marker else lambda name: None
+    with ExitStack() as listeners:
+        if tool_attached():
+            listeners.enter_context(listen(NvtxListener()))
+        bench: Bench = TowerBench(job)
+        emit(Prepared(batch=bench.description, grids=tuple(bench.grids)))
+        entrants = []
+        for variant in job.variants:
+            mark(variant.name)
+            checked, subject = bench.check(variant)
+            emit(checked)
+            if subject is not None:
+                entrants.append(Entrant(variant.name, subject, bench.allowed(variant.exactness)))
+        if job.seconds and entrants and entrants[0].name == job.variants[0].name:
+            struck = _measure(job, bench, entrants, mark, emit)
+            _share(job, bench, [entrant for entrant in entrants if entrant.name not in struck], emit)
+    emit(Finished())
+
+
+def _measure(job: Job, bench: Bench, entrants: list[Entrant], mark: Callable[[str], None], emit: Emit) -> set[str]:
+    """The timed rounds; who was struck in them."""
+    clocks: dict[State, Clock] = {state: clock_for(job.device) for state in job.states}
+    if "behind" in clocks:
+        clocks["behind"] = BehindClock()
+    rounds = Rounds(entrants, bench.inputs, clocks, seed=job.seed * 1000 + job.trial, mark=mark)
+    with torch.inference_mode(), without_collector():
+        for entrant in entrants:
+            mark(entrant.name)
+            warm_up(entrant.subject, bench.inputs.rotating[0], clock_for(job.device))
+        for one in rounds.run(job.seconds):
+            emit(one)
+    for name, reason in rounds.struck.items():
+        emit(Struck(variant=name, reason=reason))
+    return set(rounds.struck)
+
+
+def _share(job: Job, bench: Bench, entrants: list[Entrant], emit: Emit) -> None:
+    """The stages' shares, from rounds of their own: the listener would show in the times."""
+    on_cuda = job.device == "cuda"
+    synchronize = torch.cuda.synchronize if on_cuda else lambda: None
+    with torch.inference_mode(), without_collector():
+        for entrant in entrants:
+            clocks = []
+            for _ in range(STAGE_ROUNDS):
+                clock = StageClock(synchronize)
+                with listen(clock):
+                    entrant.subject.run(bench.inputs.rotating[0])
+                clocks.append(clock.seconds)
+            seconds = {name: median(one[name] for one in clocks) for name in clocks[0]}
+            busy = gpu_busy_seconds(partial(entrant.subject.run, bench.inputs.rotating[0])) if on_cuda else None
+            emit(Stages(variant=entrant.name, seconds=seconds, busy_seconds=busy))
+
+
+def _limit_memory() -> None:
+    """Let a variant that eats memory fail by itself, before the system ends whichever process it likes."""
+    import psutil
+
+    most = int(psutil.virtual_memory().available * MEMORY_SHARE)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
+def main() -> None:
+    """Read a job, write events: one JSON object a line."""
+    # Whatever a tower prints must not end up between the events.
+    events = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+
+    def emit(event: Event) -> None:
+        events.write(event.model_dump_json() + "\n")
+
+    try:
+        job = Job.model_validate_json(sys.stdin.read())
+        if job.device == "cpu":
+            _limit_memory()
+        run_job(job, emit)
+    except (UsageError, CheckpointError, FlagError) as error:
+        emit(Refused(message=str(error)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""Finding scenarios, by the name of a shipped one or by the path of one's own, and reading them."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import ValidationError
+
+from vlbench.errors import UsageError
+from vlbench.workload.complaints import complaint
+from vlbench.workload.scenario import CpuTable, ScenarioFile, ScenarioPoint
+from vlbench.workload.sweep import Table, unroll
+
+DeviceKind = Literal["cpu", "cuda"]
+FileTable = TypeVar("FileTable", ScenarioFile, CpuTable)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A scenario file that has been read and found sound for both kinds of device."""
+
+    name: str
+    title: str
+    stands_for: str
+    path: Path
+    on_cuda: tuple[ScenarioPoint, ...]
+    on_cpu: tuple[ScenarioPoint, ...]
+
+    def points(self, device_kind: DeviceKind) -> list[ScenarioPoint]:
+        """The points of the sweep on this kind of device; on a CPU they may be smaller and then say why."""
+        return list(self.on_cpu if device_kind == "cpu" else self.on_cuda)
+
+
+def shipped_folder() -> Path:
+    """The folder of the shipped scenarios and photos, in a checkout as in an installed wheel."""
+    return Path(str(files("vlbench") / "scenarios"))
+
+
+def scenario_names() -> list[str]:
+    """Names of the shipped scenarios, sorted."""
+    return sorted(path.stem for path in shipped_folder().glob("*.toml"))
+
+
+def load_scenario(name_or_path: str) -> Scenario:
+    """Read the shipped scenario of this name, or the user's own file where the argument ends in .toml.
+
+    Raises `UsageError`, with one sentence, for an unknown name and for a file that does not fit the schema.
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        if name_or_path not in scenario_names():
+            raise UsageError(_unknown(name_or_path))
+        path = shipped_folder() / f"{name_or_path}.toml"
+    table = _read(path)
+    cpu = table.pop("cpu", None)
+
+    main = _unroll(path, table, ScenarioFile, "")
+    on_cuda = tuple(_point(path, label, feed, None) for label, feed in main)
+    on_cpu = on_cuda
+    if cpu is not None:
+        if not isinstance(cpu, dict):
+            raise UsageError(f"{path}: cpu has to be a table; write it as [cpu]")
+        smaller = _unroll(path, _lay_over(table, cpu), CpuTable, "cpu.")
+        on_cpu = tuple(_point(path, label, feed, feed.why) for label, feed in smaller)
+    head = main[0][1]
+    return Scenario(path.stem, head.title, head.stands_for, path.resolve(), on_cuda, on_cpu)
+
+
+def _unknown(name: str) -> str:
+    close = get_close_matches(name, scenario_names(), n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    shipped = ", ".join(scenario_names())
+    return f"there is no scenario {name!r}; {hint}give one of {shipped}, or the path of your own .toml file"
+
+
+def _read(path: Path) -> Table:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"{path} does not exist; give the path of a scenario file or a shipped name") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read as text ({error}); give the path of a scenario file") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is not TOML ({error}); mend that line") from None
+
+
+def _lay_over(table: Table, cpu: Table) -> Table:
+    """What is fed in on a CPU: the file's own fields unless [cpu] has them; items take the place of a mix."""
+    feed = {"item", "mix"}
+    replaced = feed if feed & cpu.keys() else set()
+    kept = {key: value for key, value in table.items() if key not in {"title", "stands_for"} | replaced}
+    return kept | cpu
+
+
+def _unroll(path: Path, table: Table, schema: type[FileTable], prefix: str) -> list[tuple[str, FileTable]]:
+    try:
+        return [(label, schema.model_validate(entry)) for label, entry in unroll(table)]
+    except ValidationError as error:
+        raise UsageError(f"{path}: {prefix}{complaint(error, schema)}") from None
+    except UsageError as error:
+        raise UsageError(f"{path}: {prefix}{error}") from None
+
+
+def _point(path: Path, label: str, feed: ScenarioFile | CpuTable, why: str | None) -> ScenarioPoint:
+    fields: dict[str, Any] = {name: getattr(feed, name) for name in ("source", "limit", "item", "mix")}
+    if feed.mix is not None:
+        distribution = (path.parent / feed.mix.distribution).resolve()
+        fields["mix"] = feed.mix.model_copy(update={"distribution": str(distribution)})
+    return ScenarioPoint(scenario=path.stem, label=label, why_scaled=why, **fields)

@@ -1,0 +1,70 @@
+"""Pictures to feed in: the shipped photos or the user's own, cropped differently for every item."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from vlbench.errors import UsageError
+from vlbench.workload.library import shipped_folder
+
+Box = tuple[float, float, float, float]
+
+
+def shipped_photos() -> list[Path]:
+    """The photos that come with vlbench, sorted by name; the README beside them has sources and licences."""
+    return sorted((shipped_folder() / "photos").glob("*.jpg"))
+
+
+def open_picture(path: Path) -> Image.Image:
+    """The picture at `path` as RGB, turned upright as its EXIF orientation says, transparency laid on white.
+
+    Takes every format that Pillow reads; of an animation, the first frame. Raises `UsageError`.
+    """
+    try:
+        with Image.open(path) as file:
+            picture = ImageOps.exif_transpose(file)
+    except FileNotFoundError:
+        raise UsageError(f"{path} does not exist; give the path of a picture") from None
+    except IsADirectoryError:
+        raise UsageError(f"{path} is a folder; name the pictures in it, such as {path}/*.jpg") from None
+    except UnidentifiedImageError:
+        raise UsageError(f"{path} is not a picture that Pillow can read; save it as JPEG or PNG") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UsageError(f"{path} cannot be decoded ({error}); save it anew as JPEG or PNG") from None
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
+        raise UsageError(f"{path} has more than 8 bits a channel (mode {picture.mode}); save it as an 8-bit picture")
+    if picture.has_transparency_data:
+        white = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
+    return picture.convert("RGB")
+
+
+def crop_frames(
+    pictures: Sequence[Image.Image], index: int, size: tuple[int, int], frames: int, seed: int
+) -> list[Image.Image]:
+    """`frames` views of `size` (height, width) for item `index`: a slow pan over one of the pictures.
+
+    Pictures are taken in turn, starting from another one with every seed. The crop has the aspect ratio of
+    what is asked for, so nothing is stretched, and lies elsewhere for every item and seed; the same arguments
+    give the same pixels. A still image is one frame.
+    """
+    height, width = size
+    picture = pictures[(seed + index) % len(pictures)]
+    random = Random(f"crop/{seed}/{index}")
+    zoom = random.uniform(0.6, 0.95)
+    crop_width = zoom * min(picture.width, picture.height * width / height)
+    crop_height = crop_width * height / width
+    free_x, free_y = picture.width - crop_width, picture.height - crop_height
+    start, end = ((random.random() * free_x, random.random() * free_y) for _ in range(2))
+
+    views = []
+    for frame in range(frames):
+        along = frame / max(1, frames - 1)
+        x, y = (a + (b - a) * along for a, b in zip(start, end, strict=True))
+        box: Box = (x, y, x + crop_width, y + crop_height)
+        views.append(picture.resize((width, height), Image.Resampling.BICUBIC, box=box))
+    return views

@@ -1,0 +1,141 @@
+"""What a scenario file may say: one pydantic model per table, scalars only, as sweeps are unrolled before."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from vlbench.errors import UsageError
+from vlbench.workload.resize import CLASS_MAX_PIXELS, HUB_MAX_PIXELS, check_aspect
+
+PIXEL_LIMITS = {"hub": HUB_MAX_PIXELS, "1M": CLASS_MAX_PIXELS}
+LARGEST_PICTURE = 178_956_970
+"""Pixels above which Pillow takes a file for a decompression bomb."""
+PIXELS_PER_PATCH = 14 * 14
+
+
+def parse_pair(text: str) -> tuple[int, int]:
+    """(480, 640) of "480x640", height first. Raises ValueError with the remedy."""
+    if not re.fullmatch(r"[1-9][0-9]{0,5}x[1-9][0-9]{0,5}", text):
+        raise ValueError(f"{text!r} has to be HEIGHTxWIDTH in whole numbers above zero, such as '480x640'")
+    height, width = text.split("x")
+    return int(height), int(width)
+
+
+def _sound_pair(text: str, pixels_per_unit: int) -> tuple[int, int]:
+    height, width = parse_pair(text)
+    try:
+        check_aspect(height, width)
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+    if height * width * pixels_per_unit > LARGEST_PICTURE:
+        raise ValueError(f"{text!r} is above {LARGEST_PICTURE:,} pixels, the most that Pillow opens; make it smaller")
+    return height, width
+
+
+def _check_size(text: str) -> str:
+    _sound_pair(text, 1)
+    return text
+
+
+def _check_grid(text: str) -> str:
+    height, width = _sound_pair(text, PIXELS_PER_PATCH)
+    if height % 2 or width % 2:
+        even = f"{height + height % 2}x{width + width % 2}"
+        raise ValueError(f"{text!r} must be even both ways, since 2x2 patches become one token; {even!r} would do")
+    return text
+
+
+def _check_limit(value: object) -> object:
+    named = isinstance(value, str) and value in PIXEL_LIMITS
+    if not named and (isinstance(value, bool) or not isinstance(value, int) or value < 56 * 56):
+        raise ValueError(f"{value!r} has to be 'hub', '1M' or a number of pixels from 3136 up")
+    return value
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Item(_Table):
+    """One kind of picture or video that is fed in, `count` times."""
+
+    kind: Literal["image", "video"] = Field(default="image", description="A still image or a video.")
+    size: Annotated[str, AfterValidator(_check_size)] | None = Field(
+        default=None, description="Height x width in pixels before preprocessing, such as '480x640'."
+    )
+    grid: Annotated[str, AfterValidator(_check_grid)] | None = Field(
+        default=None,
+        description="In place of size: patches down x patches across, such as '34x46'; no limit applies.",
+    )
+    count: int = Field(default=1, ge=1, description="How many of them, each cropped differently.")
+    frames: int | None = Field(default=None, ge=1, description="Frames of a video; an odd last one is repeated.")
+
+    @model_validator(mode="after")
+    def _one_shape(self) -> Self:
+        if (self.size is None) == (self.grid is None):
+            raise ValueError("give either size (pixels, such as '480x640') or grid (patches, such as '34x46')")
+        if self.kind == "video" and self.frames is None:
+            raise ValueError("a video needs frames, such as frames = 16")
+        if self.kind == "image" and self.frames is not None:
+            raise ValueError("an image has no frames; remove frames or say kind = 'video'")
+        return self
+
+
+class Mix(_Table):
+    """Requests drawn from a measured distribution, as one encoder step of a serving stack would meet them."""
+
+    requests: int = Field(ge=1, description="Requests that wait for this encoder step (K).")
+    token_budget: int = Field(ge=1, description="Vision tokens that one encoder step takes; the rest waits.")
+    distribution: str = Field(description="JSON file with the distribution, relative to the scenario file.")
+    scale: float = Field(default=1.0, gt=0, le=1, description="Factor on both sides of each picture that is drawn.")
+
+
+class _Feed(_Table):
+    """What a scenario feeds in, once sweeps are unrolled."""
+
+    source: Literal["photos", "noise"] = Field(
+        default="photos", description="Real photographs, or normally distributed pixel values."
+    )
+    limit: Annotated[str | int, BeforeValidator(_check_limit)] = Field(
+        default="hub",
+        description="Most pixels per picture or frame: 'hub' = 12845056, '1M' = 1003520, or a number.",
+    )
+    item: tuple[Item, ...] = Field(
+        default=(), strict=False, description="The pictures and videos, one [[item]] table per kind."
+    )
+    mix: Mix | None = Field(default=None, description="In place of items: requests drawn from a distribution.")
+
+    @model_validator(mode="after")
+    def _something_to_feed(self) -> Self:
+        if bool(self.item) == (self.mix is not None):
+            raise ValueError("give either [[item]] tables or one [mix] table")
+        return self
+
+    @property
+    def max_pixels(self) -> int:
+        """The limit in pixels."""
+        return PIXEL_LIMITS[self.limit] if isinstance(self.limit, str) else self.limit
+
+
+class ScenarioPoint(_Feed):
+    """One point of a scenario's sweep: everything `build_batch` needs. Survives a trip through JSON."""
+
+    scenario: str = Field(description="Name of the scenario.")
+    label: str = Field(default="", description="Which point of the sweep, such as 'count=4'; empty without a sweep.")
+    why_scaled: str | None = Field(default=None, description="On a CPU: why this is smaller than on a GPU.")
+
+
+class ScenarioFile(_Feed):
+    """A scenario file without its [cpu] table, once its sweeps are unrolled."""
+
+    title: str = Field(min_length=1, description="One line that says what is fed in.")
+    stands_for: str = Field(min_length=1, description="One line that says which use in production it stands for.")
+
+
+class CpuTable(_Feed):
+    """The [cpu] table laid over what the file feeds in, so that a run on a CPU ends in seconds."""
+
+    why: str = Field(min_length=1, description="One sentence that says why it is smaller on a CPU; it is printed.")
