@@ -40,12 +40,8 @@ def write_capture(path: Path, kernels: int) -> Path:
             "softmax",
         ]
         connection.executemany("INSERT INTO StringIds VALUES (?, ?)", enumerate(named))
-        connection.execute(
-            "CREATE TABLE CUPTI_ACTIVITY_KIND_RUNTIME (start, end, globalTid, correlationId, nameId)"
-        )
-        connection.executemany(
-            "INSERT INTO CUPTI_ACTIVITY_KIND_RUNTIME VALUES (?, ?, ?, ?, ?)", _calls(kernels)
-        )
+        connection.execute("CREATE TABLE CUPTI_ACTIVITY_KIND_RUNTIME (start, end, globalTid, correlationId, nameId)")
+        connection.executemany("INSERT INTO CUPTI_ACTIVITY_KIND_RUNTIME VALUES (?, ?, ?, ?, ?)", _calls(kernels))
         connection.execute(
             "CREATE TABLE CUPTI_ACTIVITY_KIND_KERNEL "
             "(start, end, deviceId, streamId, correlationId, globalPid, demangledName, graphNodeId)"
@@ -53,9 +49,7 @@ def write_capture(path: Path, kernels: int) -> Path:
         connection.executemany(
             "INSERT INTO CUPTI_ACTIVITY_KIND_KERNEL VALUES (?, ?, 0, ?, ?, ?, ?, NULL)", _kernels(kernels)
         )
-        connection.execute(
-            "CREATE TABLE NVTX_EVENTS (start, end, eventType, text, globalTid, textId, domainId)"
-        )
+        connection.execute("CREATE TABLE NVTX_EVENTS (start, end, eventType, text, globalTid, textId, domainId)")
         connection.executemany("INSERT INTO NVTX_EVENTS VALUES (?, ?, 59, NULL, ?, ?, 0)", _ranges(kernels))
     connection.close()
     return path
@@ -102,8 +96,6 @@ def test_read_and_project(benchmark: pytest.FixtureRequest, capture_file: Path) 
     benchmark.extra_info["kernels"] = KERNELS
     benchmark.extra_info["peak_rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     assert table.loc[":forward", "kernels"] == KERNELS
-    assert table.loc[":forward", "work_ns"] == int(
-        np.sum([end - start for start, end, *_ in _kernels(KERNELS)])
-    )
+    assert table.loc[":forward", "work_ns"] == int(np.sum([end - start for start, end, *_ in _kernels(KERNELS)]))
     stages = table.loc[[":attention", ":mlp", ":norm", ":rope"]]
     assert stages["self_kernels"].sum() == KERNELS

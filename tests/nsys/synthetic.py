@@ -48,9 +48,7 @@ class Database:
         self.rows: dict[str, list[dict[str, Any]]] = {table: [] for table in SCHEMA}
         self._strings: dict[str, int] = {}
         for index, label in MEMORY_KINDS.items():
-            self.add(
-                "ENUM_CUDA_MEM_KIND", id=index, name=f"CUDA_MEMOPR_MEMORY_KIND_{label}", label=label.title()
-            )
+            self.add("ENUM_CUDA_MEM_KIND", id=index, name=f"CUDA_MEMOPR_MEMORY_KIND_{label}", label=label.title())
         self.add("META_DATA_EXPORT", name="EXPORT_SCHEMA_VERSION", value="3.25.0")
         self.add("META_DATA_EXPORT", name="EXPORT_PRODUCT_VERSION", value="2026.2.1.210")
 
@@ -139,17 +137,13 @@ class Database:
             graphId=1, graphExecId=2,
         )  # fmt: skip
 
-    def launch(
-        self, at: int, tid: int, corr: int, *, name: str = "gemm", wait: int = 10, runs: int = 20
-    ) -> int:
+    def launch(self, at: int, tid: int, corr: int, *, name: str = "gemm", wait: int = 10, runs: int = 20) -> int:
         """A cudaLaunchKernel of 5 ns at `at`; its kernel runs `runs` ns, `wait` ns later. Returns the end."""
         self.call(at, at + 5, "cudaLaunchKernel_v7000", tid, corr)
         self.kernel(at + wait, at + wait + runs, name, tid, corr)
         return at + 5
 
-    def save(
-        self, path: Path, *, without: Sequence[str] = (), drop: dict[str, Sequence[str]] | None = None
-    ) -> Path:
+    def save(self, path: Path, *, without: Sequence[str] = (), drop: dict[str, Sequence[str]] | None = None) -> Path:
         """Write the database; `without` leaves tables out, `drop` leaves out columns of a table."""
         with sqlite3.connect(path) as connection:
             for table, columns in SCHEMA.items():

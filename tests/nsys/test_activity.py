@@ -29,8 +29,7 @@ def test_blocking_calls_by_class(tmp_path: Path) -> None:
     capture = vlbench.nsys.load(database.save(tmp_path / "a.sqlite"))
     table = vlbench.nsys.sync_table(capture)
     got = {
-        tuple(row)
-        for row in table[["class", "name", "copy", "count", "ns", "gpu_ns", "stalled"]].to_numpy().tolist()
+        tuple(row) for row in table[["class", "name", "copy", "count", "ns", "gpu_ns", "stalled"]].to_numpy().tolist()
     }
     assert got == {
         ("explicit sync", "cudaStreamSynchronize", "", 1, 50, 0, 0),

@@ -66,9 +66,7 @@ def test_the_child_side_stays_light() -> None:
         "print([name for name in ('torch', 'pandas', 'numpy') if name in sys.modules])"
     )
     environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
 
 
@@ -82,9 +80,7 @@ def test_windows_of_several_processes_add_up(sidecar: Path) -> None:
     assert (seen.windows, seen.iterations, seen.code) == (2, 5, None)
 
 
-def test_a_window_opens_the_profiler_around_finished_work(
-    sidecar: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_window_opens_the_profiler_around_finished_work(sidecar: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
     calls: list[str] = []

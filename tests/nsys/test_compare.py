@@ -15,9 +15,7 @@ from .synthetic import Database, thread
 MAIN = thread(100, 1)
 
 
-def program(
-    folder: Path, name: str, *, forwards: int = 4, launches: int = 5, extra: str = "", **facts: str
-) -> Capture:
+def program(folder: Path, name: str, *, forwards: int = 4, launches: int = 5, extra: str = "", **facts: str) -> Capture:
     """Forwards with a fixed number of launches; the first one also allocates."""
     database = Database()
     corr = 0
@@ -60,9 +58,7 @@ def test_longer_windows_of_one_program_are_the_same(tmp_path: Path) -> None:
     found = vlbench.nsys.diff(program(tmp_path, "a", forwards=4), program(tmp_path, "b", forwards=9))
     assert found.exit_code == Exit.OK
     assert found.counters.empty
-    worse = vlbench.nsys.diff(
-        program(tmp_path, "c", forwards=4), program(tmp_path, "d", forwards=9, launches=6)
-    )
+    worse = vlbench.nsys.diff(program(tmp_path, "c", forwards=4), program(tmp_path, "d", forwards=9, launches=6))
     assert worse.exit_code == Exit.REGRESSED
     assert worse.counters["per_instance"].all()
 

@@ -26,9 +26,7 @@ def server(tmp_path: Path) -> Path:
         made.decode()
     made.database.range(0, 50, "a very long name of a range that does not fit [at all] " * 3, MAIN)
     made.database.add("DIAGNOSTIC_EVENT", severity=2, text="Event [x] was lost\nand more")
-    made.database.add(
-        "DIAGNOSTIC_EVENT", severity=2, text="No NVTX events collected. Does the process use NVTX?"
-    )
+    made.database.add("DIAGNOSTIC_EVENT", severity=2, text="No NVTX events collected. Does the process use NVTX?")
     return made.database.save(tmp_path / "server.sqlite")
 
 
@@ -106,10 +104,7 @@ def test_trace(server: Path, tmp_path: Path) -> None:
     done = runner.invoke(app, ["trace", str(server), "-o", str(target)])
     assert done.exit_code == 0
     assert target.stat().st_size > 100
-    assert (
-        json.loads(runner.invoke(app, ["trace", str(server), "-o", str(target), "--json"]).stdout)["events"]
-        > 100
-    )
+    assert json.loads(runner.invoke(app, ["trace", str(server), "-o", str(target), "--json"]).stdout)["events"] > 100
 
 
 def test_doctor_without_nsys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

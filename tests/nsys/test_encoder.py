@@ -68,9 +68,7 @@ def test_a_given_pattern_takes_the_outermost_matches(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("full_every", [0, 4, 8])
-def test_the_kernel_sequence_finds_the_encoder_and_not_the_language_model(
-    tmp_path: Path, full_every: int
-) -> None:
+def test_the_kernel_sequence_finds_the_encoder_and_not_the_language_model(tmp_path: Path, full_every: int) -> None:
     server = Server()
     for _ in range(4):
         server.encoder(32, full_every=full_every)

@@ -31,9 +31,7 @@ def test_any_table_may_be_missing(tmp_path: Path, table: str) -> None:
     assert len(ranges) == (table != "NVTX_EVENTS")
     assert (table in capture.missing) == table.startswith(("CUPTI", "NVTX"))
     if table in ("ENUM_CUDA_MEM_KIND", "META_DATA_CAPTURE", "TARGET_INFO_GPU"):
-        assert (
-            ranges.loc[":forward", "copies[HtoD pageable>device]"] == 1
-        )  # the constants stand in for the table
+        assert ranges.loc[":forward", "copies[HtoD pageable>device]"] == 1  # the constants stand in for the table
 
 
 @pytest.mark.parametrize(
@@ -76,9 +74,7 @@ def test_operations_without_process_are_not_guessed_among_two(tmp_path: Path) ->
 def test_text_in_another_encoding(tmp_path: Path) -> None:
     path = small().save(tmp_path / "a.sqlite")
     with sqlite3.connect(path) as connection:
-        connection.execute(
-            "INSERT INTO DIAGNOSTIC_EVENT (severity, text) VALUES (2, CAST(X'B2E2CAD4' AS TEXT))"
-        )
+        connection.execute("INSERT INTO DIAGNOSTIC_EVENT (severity, text) VALUES (2, CAST(X'B2E2CAD4' AS TEXT))")
         connection.execute("UPDATE NVTX_EVENTS SET text = CAST(X'66FF' AS TEXT)")
     connection.close()
     capture = vlbench.nsys.load(path)

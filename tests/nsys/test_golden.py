@@ -111,8 +111,7 @@ def test_forwards_are_found_without_their_ranges(public_captures: Path) -> None:
 
 def test_the_pair_differs(public_captures: Path) -> None:
     before, after = (
-        vlbench.nsys.load(public_captures / "captures" / f"two_processes_{side}.sqlite")
-        for side in ("before", "after")
+        vlbench.nsys.load(public_captures / "captures" / f"two_processes_{side}.sqlite") for side in ("before", "after")
     )
     found = vlbench.nsys.diff(before, after)
     assert found.exit_code == 6

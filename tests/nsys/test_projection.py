@@ -183,9 +183,7 @@ def test_projection_equals_brute_force(ranges: list, calls: list) -> None:
         assert got["api_ns"] == sum(calls[number][0][1] - calls[number][0][0] for number in inside)
         assert got["launches"] == sum(calls[number][2].startswith("cudaLaunch") for number in inside)
         assert got["syncs"] == sum(calls[number][2] == "cudaStreamSynchronize" for number in inside)
-        hidden = [
-            n for n in inside if calls[n][2] == "cudaMemcpyAsync" and any(n == m and c for m, (_, c) in asked)
-        ]
+        hidden = [n for n in inside if calls[n][2] == "cudaMemcpyAsync" and any(n == m and c for m, (_, c) in asked)]
         assert got["hidden_syncs"] == len(hidden)
         assert got["kernels"] == sum(not copied for _, copied in works)
         assert got["gpu_ops"] == len(works)
@@ -194,9 +192,7 @@ def test_projection_equals_brute_force(ranges: list, calls: list) -> None:
         if works:
             assert got["gpu_start"] == min(start for (start, _), _ in works)
             assert got["gpu_end"] == max(end for (_, end), _ in works)
-        launches = [
-            calls[number][0][0] - span[0] for number in inside if calls[number][2].startswith("cudaLaunch")
-        ]
+        launches = [calls[number][0][0] - span[0] for number in inside if calls[number][2].startswith("cudaLaunch")]
         assert pd.isna(got["first_launch_ns"]) if not launches else got["first_launch_ns"] == min(launches)
 
 

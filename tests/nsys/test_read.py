@@ -57,9 +57,7 @@ def test_a_report_without_nsys_names_the_command_for_the_sender(
     report = tmp_path / "a.nsys-rep"
     report.write_bytes(b"report")
     monkeypatch.setenv("VLBENCH_NSYS", str(tmp_path / "none"))
-    with pytest.raises(
-        UsageError, match=r"run `nsys export --type=sqlite --lazy=false .* and send a\.sqlite"
-    ):
+    with pytest.raises(UsageError, match=r"run `nsys export --type=sqlite --lazy=false .* and send a\.sqlite"):
         vlbench.nsys.load(report)
 
 

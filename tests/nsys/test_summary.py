@@ -58,8 +58,7 @@ def test_an_unknown_iteration_names_what_there_is(capture: Capture) -> None:
 def test_coverage_says_why(capture: Capture) -> None:
     seen = vlbench.nsys.coverage(capture)
     assert {
-        name: seen[name]
-        for name in ("gpu_ops", "in_ranges", "outside_ranges", "thread_without_ranges", "no_api_row")
+        name: seen[name] for name in ("gpu_ops", "in_ranges", "outside_ranges", "thread_without_ranges", "no_api_row")
     } == {
         "gpu_ops": 23,
         "in_ranges": 20,

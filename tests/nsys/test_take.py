@@ -266,9 +266,7 @@ def test_the_command_line_prints_tables_or_the_remedy(stage: Stage) -> None:
 
 def test_print_shows_the_command_and_runs_nothing(stage: Stage) -> None:
     stage.set({}, None)
-    done = CliRunner().invoke(
-        app, ["capture", "--print", "-o", str(stage.output), "--", "run", "--seed", "1"]
-    )
+    done = CliRunner().invoke(app, ["capture", "--print", "-o", str(stage.output), "--", "run", "--seed", "1"])
     assert done.exit_code == 0
     assert "nsys profile --trace=cuda,nvtx --sample=none" in done.stdout
     assert done.stdout.strip().endswith("-m vlbench run --seed 1")

@@ -70,9 +70,7 @@ def capture(
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write, without a suffix.")] = Path(
         "vlbench-capture"
     ),
-    trace: Annotated[
-        str, typer.Option(help="What nsys traces; cuda-sw,nvtx avoids the hardware trace.")
-    ] = "cuda,nvtx",
+    trace: Annotated[str, typer.Option(help="What nsys traces; cuda-sw,nvtx avoids the hardware trace.")] = "cuda,nvtx",
     graph: Annotated[
         str, typer.Option(help="node: the kernels inside CUDA graphs; graph: one row per replay.")
     ] = "node",
@@ -137,9 +135,7 @@ def diff(
 
     found = compare(load(before), load(after))
     if as_json:
-        document = {
-            name: list(getattr(found, name)) for name in ("obstacles", "notes", "appeared", "vanished")
-        }
+        document = {name: list(getattr(found, name)) for name in ("obstacles", "notes", "appeared", "vanished")}
         document |= {"counters": records(found.counters), "times": records(found.times)}
         _print_json({"exit_code": int(found.exit_code), **document})
     else:

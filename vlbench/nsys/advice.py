@@ -77,7 +77,5 @@ def _count(capture: Capture, layout: Layout, rule: Rule) -> npt.NDArray[np.int64
 
 def _matching(names: pd.Series, expression: str) -> npt.NDArray[np.bool_]:
     """Rows whose category matches; the expression runs once per name."""
-    hits = np.array(
-        [bool(re.search(expression, str(name))) for name in names.cat.categories] + [False], dtype=bool
-    )
+    hits = np.array([bool(re.search(expression, str(name))) for name in names.cat.categories] + [False], dtype=bool)
     return hits[names.cat.codes.to_numpy()]

@@ -21,9 +21,7 @@ class Options:
     graph: str = "node"  # node: kernels inside CUDA graphs; graph: one row per replay, less overhead
 
 
-def profile_command(
-    nsys: str, output: Path, program: Sequence[str], help_text: str, options: Options
-) -> list[str]:
+def profile_command(nsys: str, output: Path, program: Sequence[str], help_text: str, options: Options) -> list[str]:
     """`nsys profile ... program`, writing `output` + .nsys-rep.
 
     No CPU sampling and no context switches: they need privileges and are not counted. The window is opened by

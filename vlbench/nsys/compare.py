@@ -57,9 +57,7 @@ def diff(before: Capture, after: Capture) -> Difference:
     """Everything in which `after` differs from `before`."""
     obstacles = _obstacles(before, after)
     if obstacles:
-        return Difference(
-            obstacles, (), (), (), pd.DataFrame(columns=_COLUMNS), pd.DataFrame(columns=_TIME_COLUMNS)
-        )
+        return Difference(obstacles, (), (), (), pd.DataFrame(columns=_COLUMNS), pd.DataFrame(columns=_TIME_COLUMNS))
     projected = [project(capture) for capture in (before, after)]
     old, new = (per_range(capture, table) for capture, table in zip((before, after), projected, strict=True))
     both = [name for name in old.index if name in new.index]
@@ -76,13 +74,9 @@ def diff(before: Capture, after: Capture) -> Difference:
 def _obstacles(before: Capture, after: Capture) -> tuple[str, ...]:
     found = []
     if before.source != after.source:
-        found.append(
-            f"one is from {before.source}, the other from {after.source}: they do not count the same calls"
-        )
+        found.append(f"one is from {before.source}, the other from {after.source}: they do not count the same calls")
     if before.gpus and after.gpus and set(before.gpus) != set(after.gpus):
-        found.append(
-            f"other GPUs ({', '.join(sorted(set(before.gpus)))} and {', '.join(sorted(set(after.gpus)))})"
-        )
+        found.append(f"other GPUs ({', '.join(sorted(set(before.gpus)))} and {', '.join(sorted(set(after.gpus)))})")
     for fact, name in _FACTS.items():
         a, b = before.fact(fact), after.fact(fact)
         if a and b and a != b:
@@ -102,9 +96,7 @@ def _notes(before: Capture, after: Capture) -> tuple[str, ...]:
     for capture in (before, after):
         seen = coverage(capture)
         if seen["no_api_row"] > _UNATTRIBUTED * max(seen["gpu_ops"], 1):
-            notes.append(
-                f"{capture.path}: {seen['no_api_row']} of {seen['gpu_ops']} GPU operations have no API call"
-            )
+            notes.append(f"{capture.path}: {seen['no_api_row']} of {seen['gpu_ops']} GPU operations have no API call")
     return tuple(notes)
 
 
@@ -115,9 +107,7 @@ def _counts(old: pd.DataFrame, new: pd.DataFrame, tables: list[pd.DataFrame]) ->
     """
     named = dict.fromkeys([*counters(old), *counters(new)])
     medians = [
-        table.groupby(labels(table), observed=True)[counters(table)]
-        .median()
-        .reindex(columns=list(named), fill_value=0)
+        table.groupby(labels(table), observed=True)[counters(table)].median().reindex(columns=list(named), fill_value=0)
         for table in tables
     ]
     totals = [side.reindex(columns=list(named), fill_value=0) for side in (old, new)]
@@ -138,8 +128,7 @@ def _counts(old: pd.DataFrame, new: pd.DataFrame, tables: list[pd.DataFrame]) ->
 
 def _times(both: list[str], before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     medians = [
-        table.groupby(labels(table), observed=True)[list(_TIMES)].median().loc[both]
-        for table in (before, after)
+        table.groupby(labels(table), observed=True)[list(_TIMES)].median().loc[both] for table in (before, after)
     ]
     rows = [
         (label, time, float(a), float(b))

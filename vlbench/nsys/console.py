@@ -17,9 +17,7 @@ _MEDIANS = (
     ("first launch after", "first_launch_ns"),
 )
 # Said of every process without such events, the launcher included: the tables' own counts tell more.
-_PER_PROCESS = re.compile(
-    r"^(No|Not all) .* events (collected|might have been)|profiling might have not been started"
-)
+_PER_PROCESS = re.compile(r"^(No|Not all) .* events (collected|might have been)|profiling might have not been started")
 _DIAGNOSTICS = 5
 _DIAGNOSTIC_LENGTH = 150
 
@@ -52,8 +50,7 @@ def _coverage(report: Report, console: Console) -> None:
     share = seen["in_ranges"] / seen["gpu_ops"]
     say(
         console,
-        f"Coverage: {share:.1%} of the GPU operations are inside ranges"
-        + "".join(f"; {text}" for text in lost),
+        f"Coverage: {share:.1%} of the GPU operations are inside ranges" + "".join(f"; {text}" for text in lost),
     )
 
 
@@ -106,9 +103,7 @@ def _activity(report: Report, console: Console, limit: int) -> None:
             )
             for _, row in head(report.syncs, limit).iterrows()
         ]
-        print_table(
-            console, "What blocks the host", "class: call", ("copy", "n", "in the call", "stalled"), rows
-        )
+        print_table(console, "What blocks the host", "class: call", ("copy", "n", "in the call", "stalled"), rows)
         more(console, report.syncs, limit)
     if not report.copies.empty:
         copies: list[tuple[str, ...]] = [
@@ -165,9 +160,7 @@ def _iterations(report: Report, console: Console) -> None:
                 others + (f" +{more}" if more > 0 else ""),
             )
         )
-    print_table(
-        console, "Counters per iteration, without the first", "counter", ("usual", "same", "others"), rows
-    )
+    print_table(console, "Counters per iteration, without the first", "counter", ("usual", "same", "others"), rows)
     console.print()
 
 

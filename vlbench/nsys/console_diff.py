@@ -37,9 +37,7 @@ def print_difference(found: Difference, console: Console, limit: int) -> None:
             )
             for _, row in head(found.counters, limit).iterrows()
         ]
-        print_table(
-            console, "Counters (* median per instance)", "range", ("counter", "a", "b", "change"), rows
-        )
+        print_table(console, "Counters (* median per instance)", "range", ("counter", "a", "b", "change"), rows)
         more(console, found.counters, limit)
     busy = found.times[found.times["time"] == "busy_ns"].sort_values("b", ascending=False, kind="stable")
     if not busy.empty:
@@ -52,9 +50,7 @@ def print_difference(found: Difference, console: Console, limit: int) -> None:
             )
             for _, row in head(busy, limit).iterrows()
         ]
-        print_table(
-            console, "GPU busy, median per instance (shown, never judged)", "range", ("a", "b", "b/a"), times
-        )
+        print_table(console, "GPU busy, median per instance (shown, never judged)", "range", ("a", "b", "b/a"), times)
         more(console, busy, limit)
     say(
         console,

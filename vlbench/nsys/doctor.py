@@ -86,9 +86,7 @@ def _device() -> Check:
     driver = Path("/proc/driver/nvidia/version")
     if nodes:
         lines = driver.read_text(errors="replace").splitlines() if driver.is_file() else []
-        return Check(
-            "GPU", True, f"{len(nodes)} device(s); {lines[0] if lines else 'driver version not told'}"
-        )
+        return Check("GPU", True, f"{len(nodes)} device(s); {lines[0] if lines else 'driver version not told'}")
     return Check(
         "GPU",
         False,
@@ -111,9 +109,7 @@ def _package(name: str, why: str) -> Check:
 
 def _nvtx() -> Check:
     if os.environ.get("NVTX_DISABLE") not in (None, "", "0"):
-        return Check(
-            "nvtx", False, "NVTX_DISABLE is set", "unset it, or the report has no ranges", Exit.INCOMPLETE
-        )
+        return Check("nvtx", False, "NVTX_DISABLE is set", "unset it, or the report has no ranges", Exit.INCOMPLETE)
     return _package("nvtx", "ranges come from it")
 
 
@@ -124,9 +120,7 @@ def _scratch() -> Check:
         with tempfile.TemporaryFile(dir=folder) as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        return Check(
-            "scratch folder", False, f"{folder}: {error}", "set TMPDIR to a local folder", Exit.NO_REPORT
-        )
+        return Check("scratch folder", False, f"{folder}: {error}", "set TMPDIR to a local folder", Exit.NO_REPORT)
     return Check("scratch folder", True, f"{folder} can be written and locked")
 
 

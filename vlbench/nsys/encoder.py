@@ -73,16 +73,12 @@ def find_forwards(capture: Capture, pattern: str | None = None) -> Forwards | No
         except re.error as error:
             raise UsageError(f"--range {pattern!r} is not a regular expression ({error})") from error
         if not matching:
-            raise UsageError(
-                f"{capture.path}: --range {pattern!r} matches no range; `vlbench nsys report` lists them"
-            )
+            raise UsageError(f"{capture.path}: --range {pattern!r} matches no range; `vlbench nsys report` lists them")
         return _from_ranges(capture, label.isin(matching), f"ranges matching {pattern!r}")
     for who, expression in PATTERNS:
         matching = [name for name in known if re.fullmatch(expression, name)]
         if matching:
-            return _from_ranges(
-                capture, label.isin(matching), f"ranges of {who}: {', '.join(sorted(matching)[:3])}"
-            )
+            return _from_ranges(capture, label.isin(matching), f"ranges of {who}: {', '.join(sorted(matching)[:3])}")
     found = forwards_by_sequence(capture)
     if found is None:
         return None
@@ -109,9 +105,7 @@ def share(capture: Capture, forwards: Forwards) -> Share | None:
     if around is not None:
         steps = project(capture, around)
         name = labels(around).iloc[0]
-        return Share(
-            f"the range {name}", len(steps), int(table["busy_ns"].sum()), int(steps["busy_ns"].sum())
-        )
+        return Share(f"the range {name}", len(steps), int(table["busy_ns"].sum()), int(steps["busy_ns"].sum()))
     if len(table) < 2:
         return None
     edges = np.sort(table["gpu_start"].to_numpy())
@@ -153,8 +147,7 @@ def _enclosing(capture: Capture, forwards: pd.DataFrame) -> pd.DataFrame | None:
     above, _ = parents(pd.factorize(others["tid"])[0], others["start"].to_numpy(), others["end"].to_numpy())
     outer = others[above < 0].sort_values("start", kind="stable")
     threads = {
-        tid: (rows.index, rows["start"].to_numpy(), rows["end"].to_numpy())
-        for tid, rows in outer.groupby("tid")
+        tid: (rows.index, rows["start"].to_numpy(), rows["end"].to_numpy()) for tid, rows in outer.groupby("tid")
     }
     chosen = []
     for tid, start, end in forwards[["tid", "start", "end"]].itertuples(index=False):

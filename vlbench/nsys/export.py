@@ -41,9 +41,7 @@ def read_export(path: Path) -> Capture:
                 f"{path}: an SQLite file, but none of the tables of an nsys export is in it; "
                 "make one with `nsys export --type=sqlite REPORT.nsys-rep`"
             )
-        strings = {
-            int(str(key)): str(value) for key, value in tables.pairs(connection, "StringIds", "id", "value")
-        }
+        strings = {int(str(key)): str(value) for key, value in tables.pairs(connection, "StringIds", "id", "value")}
         api = _api(connection, strings)
         gpu_ops, notes = _gpu_ops(connection, strings, api)
         ranges = _ranges(connection, strings, api, gpu_ops)
@@ -59,9 +57,7 @@ def read_export(path: Path) -> Capture:
                 (int(str(severity)), str(text))
                 for severity, text in tables.pairs(connection, "DIAGNOSTIC_EVENT", "severity", "text")
             ),
-            missing=tuple(
-                name for name in (RUNTIME, KERNEL, MEMCPY, MEMSET, GRAPH, NVTX) if name not in present
-            ),
+            missing=tuple(name for name in (RUNTIME, KERNEL, MEMCPY, MEMSET, GRAPH, NVTX) if name not in present),
             notes=tuple(notes),
             thread_names={
                 int(str(tid)): strings.get(int(str(name)), "")
@@ -107,10 +103,7 @@ def _gpu_ops(
     connection: sqlite3.Connection, strings: dict[int, str], api: pd.DataFrame
 ) -> tuple[pd.DataFrame, list[str]]:
     extra = {"bytes": 0, "copyKind": 0, "srcKind": -1, "dstKind": -1, "demangledName": -1, "shortName": -1}
-    raw = [
-        tables.integers(connection, table, _TIMES | _PLACE | extra)
-        for table in (KERNEL, MEMCPY, MEMSET, GRAPH)
-    ]
+    raw = [tables.integers(connection, table, _TIMES | _PLACE | extra) for table in (KERNEL, MEMCPY, MEMSET, GRAPH)]
     sizes = [part["start"].size for part in raw]
     joined = {name: np.concatenate([part[name] for part in raw]) for name in raw[0]}
     kind = np.repeat(np.arange(4, dtype=np.int8), sizes)
@@ -204,9 +197,7 @@ def _domains(
     connection: sqlite3.Connection, strings: dict[int, str], pid: np.ndarray, domain: np.ndarray
 ) -> pd.Categorical:
     has = tables.columns(connection, NVTX)
-    listed = ", ".join(
-        name if name in has else "NULL" for name in ("globalTid", "domainId", "text", "textId")
-    )
+    listed = ", ".join(name if name in has else "NULL" for name in ("globalTid", "domainId", "text", "textId"))
     named = {
         (row[0] & ~_THREAD_BITS, row[1]): row[2] or strings.get(row[3], "")
         for row in connection.execute(f"SELECT {listed} FROM {NVTX} WHERE eventType = {_DOMAIN_EVENT}")

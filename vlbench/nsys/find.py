@@ -26,9 +26,7 @@ def find_nsys() -> Path | None:
     on_path = shutil.which("nsys")
     if on_path:
         return Path(on_path)
-    installed = [
-        Path(name) for pattern in _INSTALLED for name in glob.glob(pattern) if os.access(name, os.X_OK)
-    ]
+    installed = [Path(name) for pattern in _INSTALLED for name in glob.glob(pattern) if os.access(name, os.X_OK)]
     return max(installed, key=lambda path: (_release(path), str(path)), default=None)
 
 

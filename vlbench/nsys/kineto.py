@@ -36,20 +36,13 @@ def read_kineto(path: Path) -> Capture:
     """Read the trace at `path`, plain or gzipped. Raises UsageError where it is something else."""
     document = _parsed(path)
     events = (
-        document
-        if isinstance(document, list)
-        else document.get("traceEvents")
-        if isinstance(document, dict)
-        else None
+        document if isinstance(document, list) else document.get("traceEvents") if isinstance(document, dict) else None
     )
     if not isinstance(events, list):
         raise UsageError(f"{path}: JSON without a traceEvents list, so not a trace of the torch profiler")
-    complete = [
-        event for event in events if isinstance(event, dict) and event.get("ph") == "X" and "ts" in event
-    ]
+    complete = [event for event in events if isinstance(event, dict) and event.get("ph") == "X" and "ts" in event]
     by_category = {
-        name: [e for e in complete if str(e.get("cat", "")).lower() == name]
-        for name in (*_API, *_RANGE, *_GPU)
+        name: [e for e in complete if str(e.get("cat", "")).lower() == name] for name in (*_API, *_RANGE, *_GPU)
     }
     if not any(by_category.values()):
         raise UsageError(
@@ -165,9 +158,7 @@ def _gpu_ops(events: list[tuple[str, Event]], api: pd.DataFrame) -> pd.DataFrame
         graph_node=np.array([_argument(event, "graph node id", 0) for event in plain], dtype=np.int64),
         bytes=np.array([_argument(event, "bytes", 0) for event in plain], dtype=np.int64),
         kind=pd.Categorical([kind for kind, _ in events], categories=list(GPU_KINDS)),
-        name=pd.Categorical(
-            [str(event.get("name", "")) if kind == "kernel" else kind for kind, event in events]
-        ),
+        name=pd.Categorical([str(event.get("name", "")) if kind == "kernel" else kind for kind, event in events]),
         direction=pd.Categorical(sides[0]),
         src=pd.Categorical(known[0]),
         dst=pd.Categorical(known[1]),

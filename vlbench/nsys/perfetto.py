@@ -67,9 +67,7 @@ def _slice(name: str, kind: str, start: int, length: int, pid: int, tid: int, **
 
 def _places(capture: Capture) -> list[tuple[Any, ...]]:
     """Every (device, process, stream) in the order of their rows."""
-    return sorted(
-        _rows(capture.gpu_ops[["device", "pid", "stream"]].drop_duplicates(), "device", "pid", "stream")
-    )
+    return sorted(_rows(capture.gpu_ops[["device", "pid", "stream"]].drop_duplicates(), "device", "pid", "stream"))
 
 
 def _names(capture: Capture) -> Iterator[Event]:

@@ -123,9 +123,7 @@ def project(capture: Capture, ranges: pd.DataFrame | None = None) -> pd.DataFram
 def hidden_syncs(capture: Capture) -> Mask:
     """API rows of copies asynchronous by name but with a pageable end: the driver may wait for them."""
     ops = capture.gpu_ops
-    pageable = ((ops["src"] == "pageable") | (ops["dst"] == "pageable")).to_numpy() & (
-        _array(ops, "api") >= 0
-    )
+    pageable = ((ops["src"] == "pageable") | (ops["dst"] == "pageable")).to_numpy() & (_array(ops, "api") >= 0)
     mask = np.zeros(len(capture.api), dtype=bool)
     mask[_array(ops, "api")[pageable]] = True
     return mask & _is(capture.api["family"], "copy_async")
@@ -184,9 +182,7 @@ def lay_out(capture: Capture, ranges: pd.DataFrame) -> Layout:
     known = np.flatnonzero(op_place >= 0)
     by_place = known[np.argsort(op_place[known], kind="stable")]
     owner, low, high = (
-        (np.concatenate([empty, *part]) for part in zip(*slices, strict=True))
-        if slices
-        else (empty, empty, empty)
+        (np.concatenate([empty, *part]) for part in zip(*slices, strict=True)) if slices else (empty, empty, empty)
     )
     return Layout(
         order,

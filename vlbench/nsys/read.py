@@ -21,9 +21,7 @@ def load(path: str | Path) -> Capture:
     """
     path = Path(path)
     if not path.is_file():
-        raise UsageError(
-            f"{path}: no such file; give an .sqlite or .nsys-rep capture or a torch profiler trace"
-        )
+        raise UsageError(f"{path}: no such file; give an .sqlite or .nsys-rep capture or a torch profiler trace")
     if path.suffix == ".qdstrm":
         raise UsageError(
             f"{path}: raw data, not a report; run the `QdstrmImporter -i {path.name}` that comes with nsys"

@@ -41,9 +41,7 @@ class Report:
             forwards = {
                 "how": self.forwards.how,
                 "forwards": records(self.forwards.projected.drop(columns=["domain", "name"])),
-                "share": None
-                if self.share is None
-                else asdict(self.share) | {"of_busy": number(self.share.of_busy)},
+                "share": None if self.share is None else asdict(self.share) | {"of_busy": number(self.share.of_busy)},
                 "advice": [asdict(advice) | {"sentence": advice.sentence} for advice in self.advice],
             }
         return {
@@ -64,9 +62,7 @@ class Report:
             "iterations": None
             if self.iterations is None
             else records(self.iterations.drop(columns=["domain", "name"])),
-            "stability": None
-            if self.stability is None
-            else records(self.stability.reset_index(names="counter")),
+            "stability": None if self.stability is None else records(self.stability.reset_index(names="counter")),
             "encoder": forwards,
         }
 
@@ -109,6 +105,4 @@ def number(value: Any) -> Any:
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of a frame as plain Python values."""
-    return [
-        {str(key): number(value) for key, value in row.items()} for row in table.to_dict(orient="records")
-    ]
+    return [{str(key): number(value) for key, value in row.items()} for row in table.to_dict(orient="records")]

@@ -142,9 +142,7 @@ def _periods(codes: Ints) -> list[int]:
     distance = (order[1:] - order[:-1])[same]
     counts = np.bincount(distance[distance <= _LONGEST_BLOCK])
     likely = np.argsort(-counts, kind="stable")[:_PERIODS]
-    return sorted(
-        int(period) for period in likely if period >= _LEAST_GEMMS and counts[period] >= _LEAST_REPEATS
-    )
+    return sorted(int(period) for period in likely if period >= _LEAST_GEMMS and counts[period] >= _LEAST_REPEATS)
 
 
 def _runs(codes: Ints, period: int) -> list[tuple[int, int]]:

@@ -21,9 +21,7 @@ def labels(table: pd.DataFrame) -> pd.Series:
     codes = joint.codes.to_numpy().astype(np.int64) * (len(names.categories) + 1) + names.codes.to_numpy()
     unique, inverse = np.unique(codes, return_inverse=True)
     width = len(names.categories) + 1
-    shown = [
-        f"{joint.categories[code // width]}:{names.categories[code % width]}" for code in unique.tolist()
-    ]
+    shown = [f"{joint.categories[code // width]}:{names.categories[code % width]}" for code in unique.tolist()]
     return pd.Series(
         pd.Categorical.from_codes(inverse, categories=pd.Index(shown, dtype=object)),
         index=table.index,
@@ -100,9 +98,7 @@ def stability(iterations: pd.DataFrame, skip: int = 1) -> pd.DataFrame:
             "most": int(values.max()),
             "others": others,
         }
-    return pd.DataFrame.from_dict(
-        rows, orient="index", columns=["usual", "same", "of", "least", "most", "others"]
-    )
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["usual", "same", "of", "least", "most", "others"])
 
 
 def coverage(capture: Capture) -> dict[str, int]:

@@ -25,18 +25,14 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         yield connection
     except sqlite3.DatabaseError as error:
-        raise UsageError(
-            f"{path}: the SQLite file cannot be read ({error}); export the report again"
-        ) from error
+        raise UsageError(f"{path}: the SQLite file cannot be read ({error}); export the report again") from error
     finally:
         connection.close()
 
 
 def names(connection: sqlite3.Connection) -> set[str]:
     """The tables that exist."""
-    return {
-        row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
-    }
+    return {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
 
 
 def columns(connection: sqlite3.Connection, table: str) -> set[str]:
@@ -56,18 +52,12 @@ def integers(
     rows = 0
     if present:
         rows = connection.execute(f'SELECT COUNT(*) FROM "{table}" {where}').fetchone()[0]
-    result = {
-        name: np.full(rows, default, dtype=np.int64)
-        for name, default in wanted.items()
-        if name not in present
-    }
+    result = {name: np.full(rows, default, dtype=np.int64) for name, default in wanted.items() if name not in present}
     if present:
         listed = ", ".join(f'COALESCE("{name}", {wanted[name]})' for name in present)
         cursor = connection.execute(f'SELECT {listed} FROM "{table}" {where} ORDER BY rowid')
         try:
-            flat = np.fromiter(
-                itertools.chain.from_iterable(cursor), dtype=np.int64, count=rows * len(present)
-            )
+            flat = np.fromiter(itertools.chain.from_iterable(cursor), dtype=np.int64, count=rows * len(present))
         except (TypeError, ValueError, OverflowError) as error:
             raise UsageError(
                 f"table {table} holds a value that is not an integer in one of {', '.join(present)} ({error})"

@@ -50,8 +50,7 @@ def shown(arguments: Sequence[str], output: Path, options: Options) -> str:
     help_text = profile_help(nsys) if nsys else "--discard-environment"
     command = profile_command(str(nsys or "nsys"), output, child_program(arguments), help_text, options)
     environment = [
-        f"{name}={shlex.quote(value)}"
-        for name, value in child_environment(_beside(output, ".sidecar.jsonl")).items()
+        f"{name}={shlex.quote(value)}" for name, value in child_environment(_beside(output, ".sidecar.jsonl")).items()
     ]
     return " ".join([*environment, shlex.join(command)])
 
@@ -64,9 +63,7 @@ def take(arguments: Sequence[str], output: Path, options: Options) -> Taken:
     """
     nsys = located()
     output.parent.mkdir(parents=True, exist_ok=True)
-    report, sqlite, sidecar_file = (
-        _beside(output, end) for end in (".nsys-rep", ".sqlite", ".sidecar.jsonl")
-    )
+    report, sqlite, sidecar_file = (_beside(output, end) for end in (".nsys-rep", ".sqlite", ".sidecar.jsonl"))
     sidecar_file.unlink(missing_ok=True)
     before = _stamp(report)
     command = profile_command(str(nsys), output, child_program(arguments), profile_help(nsys), options)
@@ -158,9 +155,7 @@ def _no_report(report: Path, before: object, sidecar: Sidecar, code: int, text: 
         return CaptureError(symptom.code, symptom.cause, symptom.remedy, tail)
     if report.is_file() and report.stat().st_size == 0:
         cause = f"{report} is empty"
-        return CaptureError(
-            Exit.NO_REPORT, cause, "look for a full disk or a killed nsys, and capture again", tail
-        )
+        return CaptureError(Exit.NO_REPORT, cause, "look for a full disk or a killed nsys, and capture again", tail)
     if report.is_file() and before is not None:
         cause = f"{report} is left from an earlier capture: this one wrote nothing"
         return CaptureError(Exit.NO_REPORT, cause, "read what nsys said above, and capture again", tail)
@@ -246,8 +241,4 @@ def _check_iterations(capture: Capture, sidecar: Sidecar) -> tuple[str, ...]:
             f"the program counted {sidecar.iterations} iterations, the report has {seen} ranges {ITERATION}",
             "check that the nvtx package is installed, that NVTX_DISABLE is unset and that nsys traces nvtx",
         )
-    return (
-        ()
-        if sidecar.started
-        else ("the program left no sidecar: its exit code and iteration count are not known",)
-    )
+    return () if sidecar.started else ("the program left no sidecar: its exit code and iteration count are not known",)

@@ -43,9 +43,7 @@ def print_table(
     """Numbers keep their width; the first column takes what is left of the line."""
     cells = [tuple(row) for row in rows]
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
-    widths = [
-        max(len(row[index]) for row in [("", *columns), *cells]) for index in range(1, len(columns) + 1)
-    ]
+    widths = [max(len(row[index]) for row in [("", *columns), *cells]) for index in range(1, len(columns) + 1)]
     room = console.width - sum(widths) - len(widths) - 1
     longest = max(len(row[0]) for row in [(first,), *cells])
     table.add_column(first, overflow="ellipsis", no_wrap=True, width=max(12, min(room, longest)))
