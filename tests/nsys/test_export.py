@@ -116,7 +116,9 @@ def test_a_value_that_is_no_integer_is_refused_by_table(tmp_path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE CUPTI_ACTIVITY_KIND_KERNEL SET streamId = 'seven'")
     connection.close()
-    with pytest.raises(UsageError, match="CUPTI_ACTIVITY_KIND_KERNEL holds a value that is not an integer"):
+    with pytest.raises(
+        UsageError, match=r"a\.sqlite: table CUPTI_ACTIVITY_KIND_KERNEL holds a value that is not an integer"
+    ):
         vlbench.nsys.load(path)
 
 

@@ -44,6 +44,8 @@ if command == "profile":
         for event in scene.get("events", []):
             file.write(json.dumps(event) + "\\n")
     print(scene.get("says", "Generating the report"))
+    if scene.get("runs"):
+        subprocess.call(rest[rest.index("-o") + 2:])
     for suffix, content in scene.get("writes", {{}}).items():
         with open(output + suffix, "w") as file:
             file.write(content)
@@ -218,6 +220,20 @@ def test_every_failure_has_cause_remedy_and_code(stage: Stage, name: str) -> Non
         stage.take()
     assert error.value.code == code
     assert error.value.remedy
+
+
+@pytest.mark.parametrize("code", [0, 42])
+def test_the_exit_code_of_a_real_child_survives_nsys(stage: Stage, code: int) -> None:
+    """The stand-in runs the program and, like nsys, ends with 0 whatever the program returned."""
+    program = f"from vlbench.nsys.child import watch; raise SystemExit(watch(lambda: {code}))"
+    stage.monkeypatch.setattr("vlbench.nsys.take.child_program", lambda _: [sys.executable, "-c", program])
+    stage.set({"runs": True, "events": []}, database())
+    if code:
+        with pytest.raises(CaptureError, match="exit code 42") as error:
+            stage.take()
+        assert error.value.code == Exit.PROGRAM_FAILED
+    else:
+        assert stage.take().sidecar.code == 0
 
 
 def test_a_report_left_from_before_is_not_taken_for_new(stage: Stage) -> None:

@@ -26,21 +26,24 @@ class Advice:
     forwards: int
     least: int
     most: int
+    idle: float | None = None  # idle share of the forwards' spans, where the rule looks at it
 
     @property
     def sentence(self) -> str:
         """The advice as shown, with its counts."""
         count = str(self.least) if self.least == self.most else f"{self.least} to {self.most}"
         where = f"inside {self.seen} of {self.forwards} forwards"
-        return f"{count} {self.what} {where}: the pattern of {self.flag} ({self.why})"
+        idle = "" if self.idle is None else f", the GPU idle for {self.idle:.0%} of their span"
+        return f"{count} {self.what} {where}{idle}: the pattern of {self.flag} ({self.why})"
 
 
 def advise(capture: Capture, forwards: Forwards) -> list[Advice]:
     """Every rule whose pattern at least half of the forwards show, in the order of the table."""
     layout = lay_out(capture, forwards.ranges)
     found = []
+    idle = _idle_share(forwards.projected)
     for rule in RULES:
-        if rule.idle_share and _idle_share(forwards.projected) < rule.idle_share:
+        if idle < rule.idle_share:
             continue
         counts = _count(capture, layout, rule)
         inside = counts[(counts >= rule.least) & (counts <= (rule.most if rule.most is not None else counts))]

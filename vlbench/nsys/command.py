@@ -68,4 +68,4 @@ def child_program(arguments: Sequence[str]) -> list[str]:
 
 def child_environment(sidecar: Path) -> dict[str, str]:
     """What the captured program needs in its environment: see `vlbench.nsys.child`."""
-    return {VARIABLE: str(sidecar), REGISTER_ONLY: "0"}
+    return {VARIABLE: str(sidecar.resolve()), REGISTER_ONLY: "0"}

@@ -30,7 +30,7 @@ def print_report(report: Report, console: Console, limit: int) -> None:
     _coverage(report, console)
     _ranges(report, console, limit)
     _activity(report, console, limit)
-    _iterations(report, console)
+    _iterations(report, console, limit)
     _encoder(report, console)
     _warnings(capture, console)
 
@@ -133,8 +133,8 @@ def _activity(report: Report, console: Console, limit: int) -> None:
             more(console, table, limit)
 
 
-def _iterations(report: Report, console: Console) -> None:
-    table, stable = report.iterations, report.stability
+def _iterations(report: Report, console: Console, limit: int) -> None:
+    table = report.iterations
     if table is None or table.empty:
         return
     console.print()
@@ -145,23 +145,32 @@ def _iterations(report: Report, console: Console) -> None:
         "medians after the first: "
         + ", ".join(f"{name} {duration(later[column].median())}" for name, column in _MEDIANS),
     )
-    if stable is None:
-        say(console, "Stability of the counters: not measured (fewer than three iterations)\n")
+    rows = [
+        (
+            f"#{number}",
+            duration(row["range_ns"]),
+            plain(row["launches"] + row["graph_launches"]),
+            f"{plain(row['syncs'])}+{plain(row['hidden_syncs'])}",
+            *(duration(row[column]) for column in ("api_ns", "busy_ns", "idle_ns", "first_launch_ns")),
+        )
+        for number, row in head(table, limit).iterrows()
+    ]
+    columns = ("range", "launches", "syncs", "CUDA calls", "busy", "idle", "1st launch")
+    print_table(console, "Each iteration (syncs: explicit+hidden)", "iteration", columns, rows)
+    more(console, table, limit)
+    _stability(report, console)
+
+
+def _stability(report: Report, console: Console) -> None:
+    if report.stability is None:
+        say(console, "Stability of the counters: not measured (fewer than three iterations)")
         return
     rows = []
-    for name, row in stable.iterrows():
-        others = ", ".join(f"#{number}: {value}" for number, value in list(row["others"].items())[:3])
-        more = len(row["others"]) - 3
-        rows.append(
-            (
-                str(name),
-                plain(row["usual"]),
-                f"{row['same']}/{row['of']}",
-                others + (f" +{more}" if more > 0 else ""),
-            )
-        )
+    for name, row in report.stability.iterrows():
+        listed = [f"#{number}: {value}" for number, value in row["others"].items()]
+        others = ", ".join(listed[:3]) + (f" +{len(listed) - 3}" if len(listed) > 3 else "")
+        rows.append((str(name), plain(row["usual"]), f"{row['same']}/{row['of']}", others))
     print_table(console, "Counters per iteration, without the first", "counter", ("usual", "same", "others"), rows)
-    console.print()
 
 
 def _encoder(report: Report, console: Console) -> None:

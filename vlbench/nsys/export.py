@@ -41,7 +41,7 @@ def read_export(path: Path) -> Capture:
                 f"{path}: an SQLite file, but none of the tables of an nsys export is in it; "
                 "make one with `nsys export --type=sqlite REPORT.nsys-rep`"
             )
-        strings = {int(str(key)): str(value) for key, value in tables.pairs(connection, "StringIds", "id", "value")}
+        strings = {key: str(value) for key, value in tables.numbered(connection, "StringIds", "id", "value")}
         api = _api(connection, strings)
         gpu_ops, notes = _gpu_ops(connection, strings, api)
         ranges = _ranges(connection, strings, api, gpu_ops)
@@ -52,23 +52,23 @@ def read_export(path: Path) -> Capture:
             api=api,
             gpu_ops=gpu_ops,
             meta=_meta(connection),
-            gpus=tuple(str(name) for _, name in tables.pairs(connection, "TARGET_INFO_GPU", "id", "name")),
+            gpus=tuple(str(name) for _, name in tables.numbered(connection, "TARGET_INFO_GPU", "id", "name")),
             diagnostics=tuple(
-                (int(str(severity)), str(text))
-                for severity, text in tables.pairs(connection, "DIAGNOSTIC_EVENT", "severity", "text")
+                (severity, str(text))
+                for severity, text in tables.numbered(connection, "DIAGNOSTIC_EVENT", "severity", "text")
             ),
             missing=tuple(name for name in (RUNTIME, KERNEL, MEMCPY, MEMSET, GRAPH, NVTX) if name not in present),
             notes=tuple(notes),
             thread_names={
-                int(str(tid)): strings.get(int(str(name)), "")
-                for tid, name in tables.pairs(connection, "ThreadNames", "globalTid", "nameId")
+                tid: strings.get(name, "")
+                for tid, name in tables.numbered(connection, "ThreadNames", "globalTid", "nameId")
             },
         )
 
 
 def _meta(connection: sqlite3.Connection) -> dict[str, str]:
     return {
-        str(name): str(value)
+        name: value
         for table in ("EXPORT_META_DATA", "META_DATA_EXPORT", "META_DATA_CAPTURE")
         for name, value in tables.pairs(connection, table, "name", "value")
     }
@@ -145,8 +145,8 @@ def _gpu_ops(
 
 
 def _memory_kinds(connection: sqlite3.Connection) -> dict[int, str]:
-    named = tables.pairs(connection, "ENUM_CUDA_MEM_KIND", "id", "label")
-    return MEMORY_KINDS | {int(str(key)): str(label).lower() for key, label in named} | {-1: NOT_RECORDED}
+    named = tables.numbered(connection, "ENUM_CUDA_MEM_KIND", "id", "label")
+    return MEMORY_KINDS | {key: str(label).lower() for key, label in named} | {-1: NOT_RECORDED}
 
 
 def _labels(values: np.ndarray, labels: dict[int, str], where: np.ndarray) -> pd.Categorical:

@@ -57,6 +57,7 @@ def read_kineto(path: Path) -> Capture:
         raise UsageError(
             f"{path}: an event of the trace has a time, id or argument of an unexpected form ({error})"
         ) from error
+    processes = api["pid"].nunique()
     head = document if isinstance(document, dict) else {}
     devices = head.get("deviceProperties")
     return Capture(
@@ -67,6 +68,9 @@ def read_kineto(path: Path) -> Capture:
         gpu_ops=gpu_ops,
         gpus=tuple(str(device.get("name", "")) for device in devices) if isinstance(devices, list) else (),
         missing=tuple(name for name, found in by_category.items() if not found and name != "cuda_driver"),
+        notes=(f"{processes} processes call CUDA and a GPU row names none: nothing is attributed",)
+        if processes > 1
+        else (),
     )
 
 

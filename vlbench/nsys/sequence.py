@@ -21,7 +21,7 @@ FOUND = "encoder blocks (found by pattern)"
 
 _GEMM = re.compile(r"gemm|nvjet|cutlass::Kernel|xmma|\bmatmul|wgmma", re.IGNORECASE)
 _KV_CACHE = re.compile(
-    r"reshape_and_cache|concat_and_cache|paged|kv_?cache|append.*kv|store_kv|BatchDecode|masked_multihead",
+    r"reshape_and_cache|concat_and_cache|paged|kv_?cache|append.*kv|store_(kv|cache)|set_(mla_)?kv|kv_?buffer|BatchDecode|masked_multihead",
     re.IGNORECASE,
 )
 _LONGEST_BLOCK = 4096
@@ -114,7 +114,7 @@ def forwards_by_sequence(capture: Capture) -> tuple[pd.DataFrame, str] | None:
         "writes no KV cache"
     )
     if len(towers) > 1:
-        how += f"; {len(towers) - 1} other repeating blocks without one have fewer kernels"
+        how += f"; not certain, {len(towers) - 1} more repeating blocks write none: name the range with --range"
     no = np.zeros(first.size, dtype=bool)
     rows = frame(
         RANGE_COLUMNS,

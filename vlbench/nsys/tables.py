@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 
 from vlbench.errors import UsageError
+
+
+class _NotIntegersError(Exception):
+    """A column of integers holds something else."""
 
 
 @contextmanager
@@ -24,6 +29,8 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
     connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
     try:
         yield connection
+    except _NotIntegersError as error:
+        raise UsageError(f"{path}: {error}; export the report again") from error
     except sqlite3.DatabaseError as error:
         raise UsageError(f"{path}: the SQLite file cannot be read ({error}); export the report again") from error
     finally:
@@ -46,7 +53,7 @@ def integers(
     """The wanted integer columns as int64 arrays in row order; the value given stands in for NULL and absent
     columns.
 
-    Raises UsageError where a column holds something other than integers.
+    A column that holds something other than integers ends in the UsageError of `opened`.
     """
     present = [name for name in wanted if name in columns(connection, table)]
     rows = 0
@@ -59,17 +66,27 @@ def integers(
         try:
             flat = np.fromiter(itertools.chain.from_iterable(cursor), dtype=np.int64, count=rows * len(present))
         except (TypeError, ValueError, OverflowError) as error:
-            raise UsageError(
-                f"table {table} holds a value that is not an integer in one of {', '.join(present)} ({error})"
-            ) from error
+            listed = ", ".join(present)
+            raise _NotIntegersError(f"table {table} holds a value that is not an integer in one of {listed}") from error
         grid = flat.reshape(rows, len(present))
         for index, name in enumerate(present):
             result[name] = np.ascontiguousarray(grid[:, index])
     return result
 
 
-def pairs(connection: sqlite3.Connection, table: str, key: str, value: str) -> list[tuple[object, object]]:
-    """Two columns of a small table as rows; empty where the table or a column is absent."""
+def pairs(connection: sqlite3.Connection, table: str, key: str, value: str) -> list[tuple[str, str]]:
+    """Two text columns of a small table; empty where the table or a column is absent."""
+    return [(str(name), str(text)) for name, text in _two(connection, table, key, value, "")]
+
+
+def numbered(connection: sqlite3.Connection, table: str, key: str, value: str) -> list[tuple[int, Any]]:
+    """As `pairs` where the first column is an integer; rows in which it is not are passed over."""
+    return [
+        (number, item) for number, item in _two(connection, table, key, value, f"WHERE typeof(\"{key}\") = 'integer'")
+    ]
+
+
+def _two(connection: sqlite3.Connection, table: str, key: str, value: str, where: str) -> Iterable[tuple[Any, Any]]:
     if not {key, value} <= columns(connection, table):
         return []
-    return [(row[0], row[1]) for row in connection.execute(f'SELECT "{key}", "{value}" FROM "{table}"')]
+    return connection.execute(f'SELECT "{key}", "{value}" FROM "{table}" {where}')
