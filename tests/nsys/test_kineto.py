@@ -140,3 +140,21 @@ def test_public_traces_load(public_captures: Path, name: str) -> None:
     assert len(capture.gpu_ops) == operations
     assert (capture.gpu_ops["api"] >= 0).all()
     assert len(vlbench.nsys.per_range(capture)) > 0
+
+
+def test_a_trace_of_this_torch_loads(tmp_path: Path) -> None:
+    """Without a GPU there are ranges and nothing else: GPU times are absent, not zero work."""
+    import torch
+    from torch.profiler import ProfilerActivity, profile, record_function
+
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        for _ in range(3):
+            with record_function("forward"):
+                torch.ones(4).add(1)
+    path = tmp_path / "trace.json"
+    profiler.export_chrome_trace(str(path))
+    capture = vlbench.nsys.load(path)
+    table = vlbench.nsys.per_range(capture)
+    assert table.loc[":forward", "instances"] == 3
+    assert table.loc[":forward", "range_ns"] > 0
+    assert {"kernel", "cuda_runtime"} <= set(capture.missing)
