@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from vlbench.cli import nsys
 from vlbench.cli.explain import explain
 from vlbench.cli.judge import judge
 from vlbench.cli.listing import list_things
@@ -25,6 +26,7 @@ app.command()(show)
 app.command()(judge)
 app.command("list")(list_things)
 app.command()(explain)
+app.add_typer(nsys.app, name="nsys")
 
 
 @app.callback()
