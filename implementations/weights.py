@@ -18,6 +18,8 @@ from .config import VisionConfig
 
 PREFIXES = ("model.visual.", "visual.")
 """Where checkpoints keep the vision tower: newer and older Hugging Face layouts."""
+TOWER_PARTS = ("patch_embed.", "blocks.", "merger.")
+"""How keys begin where the tower was saved alone."""
 
 OUTLIER_CHANNELS = 4
 OUTLIER_SCALE = 8.0
@@ -33,6 +35,8 @@ class SharedTensors(dict[str, Tensor]):
 
     def joined(self, *parts: Tensor) -> Tensor:
         """The concatenation of `parts` along their first dimension, made once."""
+        if not all(part.data_ptr() for part in parts):
+            return torch.cat([part.detach() for part in parts])  # without memory there is nothing to share
         key = tuple(part.data_ptr() for part in parts)
         if key not in self._joined:
             self._joined[key] = (parts, torch.cat([part.detach() for part in parts]))
@@ -106,6 +110,8 @@ def load_checkpoint(folder: Path, config: VisionConfig, dtype: torch.dtype = tor
             for key, (home, full_key) in homes.items():
                 if home != file:
                     continue
+                if full_key not in tensors.keys():  # noqa: SIM118 (a file handle, not a dict)
+                    raise CheckpointError(f"{file}: lacks {full_key!r}, which the index promises; download it again")
                 shape = torch.Size(tensors.get_slice(full_key).get_shape())
                 if shape != shapes[key]:
                     raise CheckpointError(
@@ -134,11 +140,7 @@ def _find_tensors(folder: Path) -> dict[str, tuple[Path, str]]:
         raise CheckpointError(f"{folder}: not a folder; give the folder that holds the checkpoint's .safetensors files")
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        try:
-            weight_map: dict[str, str] = json.loads(index.read_text())["weight_map"]
-        except (ValueError, KeyError, UnicodeDecodeError):
-            raise CheckpointError(f"{index}: not a safetensors index with a 'weight_map'; download it again") from None
-        where = {key: folder / name for key, name in weight_map.items()}
+        where = {key: folder / name for key, name in _weight_map(index).items()}
     else:
         where = {}
         for file in sorted(folder.glob("*.safetensors")):
@@ -146,12 +148,25 @@ def _find_tensors(folder: Path) -> dict[str, tuple[Path, str]]:
                 where.update(dict.fromkeys(tensors.keys(), file))
         if not where:
             raise CheckpointError(f"{folder}: no .safetensors file here; convert the checkpoint with save_pretrained")
-    return {
+    found = {
         key.removeprefix(prefix): (file, key)
         for key, file in where.items()
         for prefix in PREFIXES
         if key.startswith(prefix)
     }
+    return found or {key: (file, key) for key, file in where.items() if key.startswith(TOWER_PARTS)}
+
+
+def _weight_map(index: Path) -> dict[str, str]:
+    """Key -> file name, from the index of a sharded checkpoint."""
+    try:
+        content = json.loads(index.read_text())
+    except ValueError:  # neither JSON nor text
+        content = None
+    entries = content.get("weight_map") if isinstance(content, dict) else None
+    if not isinstance(entries, dict) or not all(isinstance(name, str) for name in entries.values()):
+        raise CheckpointError(f"{index}: not a safetensors index with a 'weight_map'; download it again")
+    return entries
 
 
 def _open(file: Path) -> safe_open:

@@ -1,5 +1,8 @@
 """`python -m vlbench`."""
 
-from vlbench.cli import main
+import sys
 
-main()
+from vlbench.cli import main
+from vlbench.nsys.child import watch
+
+sys.exit(watch(main))

@@ -6,9 +6,12 @@ import sys
 
 import typer
 
+from vlbench.cli import nsys
 from vlbench.cli.explain import explain
+from vlbench.cli.judge import judge
 from vlbench.cli.listing import list_things
 from vlbench.cli.run import run
+from vlbench.cli.show import show
 from vlbench.cli.verify import verify
 from vlbench.errors import UsageError
 
@@ -19,8 +22,11 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(verify)
+app.command()(show)
+app.command()(judge)
 app.command("list")(list_things)
 app.command()(explain)
+app.add_typer(nsys.app, name="nsys")
 
 
 @app.callback()
@@ -28,10 +34,28 @@ def _root() -> None:
     pass
 
 
+SEVERAL = ("--images", "--before", "--after")
+"""Options that take all that follows up to the next option, as a shell's `*.json` gives it."""
+
+
+def spread(arguments: list[str]) -> list[str]:
+    """`--images a b` as `--images a --images b`, which is what the parser below understands."""
+    result, option, taken = [], "", 0
+    for argument in arguments:
+        if argument.startswith("-"):
+            option, taken = argument, 0
+        elif option in SEVERAL:
+            taken += 1
+            if taken > 1:
+                result.append(option)
+        result.append(argument)
+    return result
+
+
 def main() -> None:
     """Run the command line; what the user has to mend ends with one sentence and exit code 2."""
     try:
-        app()
+        app(spread(sys.argv[1:]))
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

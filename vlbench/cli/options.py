@@ -73,6 +73,8 @@ class Target:
     left_out: dict[str, str]
     """Flags that the default matrix leaves out, and why."""
     default_model: bool
+    chosen: bool
+    """Did the user name variants?"""
 
 
 def resolve(model: str | None, device: str, dtype: str | None, variants: list[str] | None) -> Target:
@@ -89,7 +91,7 @@ def resolve(model: str | None, device: str, dtype: str | None, variants: list[st
     rows, left_out = default_variants(config, kind)
     if variants:
         rows, left_out = [parse_variant(text, config, kind) for text in variants], {}
-    return Target(config, kind, chosen_dtype, unique(rows), left_out, model is None)
+    return Target(config, kind, chosen_dtype, unique(rows), left_out, model is None, bool(variants))
 
 
 def _device(name: str) -> Device:

@@ -37,6 +37,7 @@ def verify(
     dtype: DtypeOption = None,
     seed: Seed = 0,
     threads: Threads = 1,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds after which the check is ended.")] = 900,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option(help="Print failures only.")] = False,
 ) -> None:
@@ -48,8 +49,8 @@ def verify(
 
     from vlbench.export.progress import Watcher
     from vlbench.export.verified import verified_view
-    from vlbench.trial.session import Plan, measure
-    from vlbench.trial.supervisor import TrialError
+    from vlbench.record.journal import Journal
+    from vlbench.trial.session import Plan, Session
 
     target = resolve(model, device, dtype, variant)
     points = [batch_point(name) for name in BATCHES]
@@ -59,19 +60,19 @@ def verify(
         target.dtype,
         target.device,
         target.variants,
-        seconds=0,
         seed=seed,
         threads=threads,
         weights=weights,
         also_check=tuple(points[1:]),
     )
-    try:
-        with Watcher(Console(stderr=True)) as watcher:
-            group = measure(plan, watcher)
-    except TrialError as death:
-        raise UsageError(f"the measuring process died: {death}; try a smaller --model") from None
+    with Watcher(Console(stderr=True)) as watcher:
+        session = Session([plan], Journal(None, ""), timeout=timeout, watch=watcher)
+        session.run(trials=1, seconds=0)
+    group = session.groups()[0]
+    if not group.trials:
+        raise UsageError(f"nothing was checked: {group.lost[0]}; try a smaller --model")
     if as_json:
-        print(json.dumps([row.model_dump(mode="json") for row in group.variants], indent=1))
+        print(json.dumps([each.model_dump(mode="json") for each in group.trials[0].variants], indent=1))
     else:
         Console(highlight=False).print(verified_view(group, list(BATCHES), failures_only=quiet))
     if not _all_passed(group):
@@ -88,4 +89,4 @@ def batch_point(name: str) -> ScenarioPoint:
 
 
 def _all_passed(group: CellGroup) -> bool:
-    return all(row.accuracy is not None and row.accuracy.passed for row in group.variants)
+    return all(each.accuracy is not None and each.accuracy.passed for each in group.trials[0].variants)

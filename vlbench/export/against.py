@@ -6,9 +6,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vlbench.export.console import broken, speedup_with_interval, title
-from vlbench.judge.paired import Estimate
-from vlbench.judge.summary import rows_of
+from vlbench.export.console import title
+from vlbench.export.words import broken, speedup_with_interval
+from vlbench.judge.summary import summaries
+from vlbench.judge.verdict import Floors
+from vlbench.paired import Estimate
 from vlbench.record.schema import CellGroup, Results
 
 
@@ -33,16 +35,12 @@ def _table(before: CellGroup, now: CellGroup) -> Table:
     table.add_column("variant", max_width=20)
     for heading in ("then", "now", "change"):
         table.add_column(heading, justify="right", no_wrap=True)
-    then = {row.variant.name: row for row in rows_of(before)}
-    for row in rows_of(now)[1:]:
-        old = then.pop(row.variant.name, None)
-        table.add_row(
-            broken(row.variant.name),
-            _cell(old.estimate if old else None),
-            _cell(row.estimate),
-            _change(old.estimate if old else None, row.estimate),
-        )
-    for name, old in list(then.items())[1:]:
+    then = {each.row.name: each for each in summaries(before, Floors())[1:]}
+    for each in summaries(now, Floors())[1:]:
+        old = then.pop(each.row.name, None)
+        earlier = old.estimate if old else None
+        table.add_row(broken(each.row.name), _cell(earlier), _cell(each.estimate), _change(earlier, each.estimate))
+    for name, old in then.items():
         table.add_row(broken(name), _cell(old.estimate), "-", "not in this run")
     return table
 

@@ -10,10 +10,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from vlbench.export.console import speedup_with_interval
-from vlbench.judge.paired import paired_ratio
+from vlbench.export.words import speedup_with_interval
+from vlbench.paired import paired_ratio
 
 if TYPE_CHECKING:
+    from vlbench.trial.job import Round
     from vlbench.trial.session import Progress
 
 
@@ -25,6 +26,7 @@ class Watcher:
         self._shown = console.is_terminal
         self._last = 0.0
         self._rounds_since: float | None = None
+        self._seen: list[Progress] = []
 
     def __enter__(self) -> Self:
         if self._shown:
@@ -45,22 +47,29 @@ class Watcher:
             self._live.update(Text(self._line(progress)))
 
     def _line(self, progress: Progress) -> str:
-        plan, total = progress.plan, len(progress.plan.variants)
+        total = len(progress.job.variants)
+        where = f"{progress.plan.point.scenario} {progress.plan.point.label}".strip()
+        if len(self._seen) == 0 or self._seen[-1] is not progress:
+            self._seen[:] = [progress]
+            self._rounds_since = None
+        prefix = f"{where}, {progress.trial}: " if progress.trial else f"{where}: "
         if progress.stages:
-            return f"stages: {len(progress.stages)} of {total}"
+            return f"{prefix}stages, {len(progress.stages)} of {total}"
         if not progress.rounds:
-            return f"accuracy: {len(progress.checked)} of {total}, now {progress.current or 'preparing inputs'}"
+            return f"{prefix}accuracy, {len(progress.checked)} of {total}"
         if self._rounds_since is None:
             self._rounds_since = time.monotonic()
-        left = max(0.0, plan.seconds - (time.monotonic() - self._rounds_since))
-        return f"round {len(progress.rounds)}, {left:.0f} s left{_leader(progress.rounds)}"
+        left = max(0.0, progress.job.seconds - (time.monotonic() - self._rounds_since))
+        return f"{prefix}round {progress.rounds[-1].number + 1}, {left:.0f} s left{_leader(progress.rounds)}"
 
 
-def _leader(rounds: list[dict[str, float]]) -> str:
-    """The fastest variant so far."""
-    yardstick, *others = rounds[0]
-    base = [times[yardstick] for times in rounds]
-    estimates = {name: paired_ratio([times[name] for times in rounds], base) for name in others}
+def _leader(rounds: list[Round]) -> str:
+    """The fastest variant so far, in the state that was measured first."""
+    same = [one.seconds for one in rounds if one.state == rounds[0].state]
+    yardstick, *others = same[-1]
+    estimates = {
+        name: paired_ratio([times[name] for times in same], [times[yardstick] for times in same]) for name in others
+    }
     if not estimates:
         return ""
     best = min(estimates, key=lambda name: estimates[name].ratio)

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from vlbench.judge.paired import Estimate, median_ratio
 from vlbench.judge.runs import Better, Metric
 from vlbench.judge.verdict import Judgement, Margins, Verdict
 from vlbench.judge.vote import POWER
 from vlbench.judge.words import change, percent
+from vlbench.paired import Estimate, median_ratio
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from vlbench.errors import UsageError
-from vlbench.judge.paired import Estimate
 from vlbench.judge.words import percent
+from vlbench.paired import Estimate
 
 
 class Verdict(StrEnum):

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import NormalDist, median
 
-from vlbench.judge.paired import Estimate, median_ratio
 from vlbench.judge.verdict import Floors, Judgement, Verdict, missing
 from vlbench.judge.words import change, percent
+from vlbench.paired import Estimate, median_ratio
 
 POWER = 0.8  # the usual chance with which a "smallest visible" change is to be seen
 

@@ -30,6 +30,10 @@ class Variant:
     exactness: Exactness = Exactness.BIT_EXACT
     left_out: dict[str, str] = field(default_factory=dict)
     """Flags of a preset that mean nothing here, with the reason."""
+    reference: str = YARDSTICK
+    """The variant that its ratio is taken to."""
+    slow_down: float = 0.0
+    """Injected, for the harness to prove itself on: each call takes this share longer."""
 
 
 def yardstick() -> Variant:

@@ -47,31 +47,37 @@ def read_results(path: Path) -> Results:
 
 
 def load(path: str | Path) -> pandas.DataFrame:
-    """A results file as a tidy table: one row per group, variant and round.
+    """A results file as a tidy table: one row per group, variant, trial, state and round.
 
-    `ratio` is the time over the yardstick's time in the same round: below 1 is faster. A variant without times has one
-    row with `round` and `seconds` missing. Errors are relative L2, `seconds` are seconds.
+    `ratio` is the time over the yardstick's in the same round: below 1 is faster. A variant without times has one row
+    per trial with `state`, `round` and `seconds` missing. Errors are relative L2, `seconds` are seconds.
     """
     import pandas
 
     rows = []
     for group in read_results(Path(path)).groups:
         shared = dict(zip(("scenario", "point", "model", "dtype", "device"), group.key, strict=True))
-        for variant in group.variants:
-            accuracy, counts = variant.accuracy, variant.counts
-            fixed = shared | {
-                "variant": variant.name,
-                "flags": None if variant.flags is None else "+".join(variant.flags),
-                "exactness": accuracy.exactness if accuracy else None,
-                "passed": accuracy.passed if accuracy else None,
-                "fp32_error": accuracy.fp32_error if accuracy else None,
-                "timed_error": accuracy.timed_error if accuracy else None,
-                "operations": counts.operations if counts else None,
-                "attention_calls": counts.attention_calls if counts else None,
-            }
-            if not variant.seconds:
-                rows.append(fixed | {"round": None, "seconds": None, "ratio": None})
-            for number, seconds in enumerate(variant.seconds):
-                ratio = seconds / group.yardstick.seconds[number]
-                rows.append(fixed | {"round": number, "seconds": seconds, "ratio": ratio})
+        flags = {row.name: None if row.flags is None else "+".join(row.flags) for row in group.rows}
+        for trial in group.trials:
+            yardstick = trial.find(group.rows[0].name)
+            for variant in trial.variants:
+                accuracy, counts = variant.accuracy, variant.counts
+                fixed = shared | {
+                    "variant": variant.name,
+                    "flags": flags[variant.name],
+                    "trial": trial.number,
+                    "exactness": accuracy.exactness if accuracy else None,
+                    "passed": accuracy.passed if accuracy else None,
+                    "fp32_error": accuracy.fp32_error if accuracy else None,
+                    "timed_error": accuracy.timed_error if accuracy else None,
+                    "operations": counts.operations if counts else None,
+                    "attention_calls": counts.attention_calls if counts else None,
+                }
+                if not variant.timings:
+                    rows.append(fixed | {"state": None, "round": None, "seconds": None, "ratio": None})
+                for state, timing in variant.timings.items():
+                    base = yardstick.timings[state].seconds if yardstick and state in yardstick.timings else ()
+                    for number, seconds in enumerate(timing.seconds):
+                        ratio = seconds / base[number] if base else None
+                        rows.append(fixed | {"state": state, "round": number, "seconds": seconds, "ratio": ratio})
     return pandas.DataFrame(rows)

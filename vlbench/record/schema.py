@@ -1,9 +1,12 @@
-"""The results file: one versioned, typed schema in which a timing without a passed accuracy check cannot be written."""
+"""The results file: one versioned, typed schema in which a timing without a passed accuracy check cannot be written.
+
+Raw samples are kept, per trial; everything that is shown is worked out from them.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -51,27 +54,73 @@ class Counts(Record):
     attention_calls: int = Field(description="Calls of scaled_dot_product_attention.")
 
 
-class VariantResult(Record):
-    """One row: a variant in one cell group."""
+State = Literal["warm", "cold", "churn", "behind"]
+
+
+class Timing(Record):
+    """One variant in one state of the caches, in the rounds of one trial."""
+
+    seconds: tuple[float, ...] = Field(min_length=1, description="Time of one call, one entry per round.")
+    host_seconds: tuple[float, ...] = Field(
+        default=(), description="CUDA: time until the call gave the host back, one entry per round."
+    )
+    hit_rate: float | None = Field(default=None, description="Share of cache look-ups that hit; None without caches.")
+
+
+class VariantTrial(Record):
+    """What one trial found of one variant."""
 
     name: str
-    flags: tuple[str, ...] | None = Field(description="The flags that are on; None for the yardstick.")
-    left_out: dict[str, str] = Field(default_factory=dict, description="Flags that do not apply here, and why.")
     accuracy: Accuracy | None = None
     counts: Counts | None = None
     stages: dict[str, float] = Field(
         default_factory=dict, description="Median self time per stage in seconds, from extra rounds; blocks added up."
     )
-    seconds: tuple[float, ...] = Field(default=(), description="Time of one call, one entry per round.")
+    first_seconds: float | None = Field(default=None, description="Time of the very first call on the timed batch.")
+    busy_seconds: float | None = Field(default=None, description="CUDA: time the GPU was busy in one call (profiler).")
+    timings: dict[State, Timing] = Field(default_factory=dict)
     not_measured: str | None = Field(default=None, description="Why there are no times.")
 
     @model_validator(mode="after")
     def _no_time_without_accuracy(self) -> Self:
-        if self.seconds and not (self.accuracy and self.accuracy.passed):
+        if self.timings and not (self.accuracy and self.accuracy.passed):
             raise ValueError(f"{self.name!r} has times but no passed accuracy check")
-        if not self.seconds and self.not_measured is None:
+        if not self.timings and self.not_measured is None:
             raise ValueError(f"{self.name!r} has neither times nor a reason why not")
         return self
+
+
+class Trial(Record):
+    """One process that ran rounds over a cell group."""
+
+    number: int
+    confirms: bool = Field(default=False, description="Was it run again, over suspects alone, only to confirm?")
+    seed: int
+    batch: str = Field(description="What was fed in, in words.")
+    grids: tuple[tuple[int, int, int], ...] = Field(description="Frames, rows and columns of every item, in patches.")
+    variants: tuple[VariantTrial, ...]
+    throttled_rounds: tuple[int, ...] = Field(default=(), description="CUDA: rounds in which the clock was held back.")
+
+    @model_validator(mode="after")
+    def _rounds_are_shared(self) -> Self:
+        for state in get_args(State):
+            rounds = {len(variant.timings[state].seconds) for variant in self.variants if state in variant.timings}
+            if len(rounds) > 1:
+                raise ValueError(f"the variants of a trial do not share their {state} rounds")
+        return self
+
+    def find(self, name: str) -> VariantTrial | None:
+        return next((variant for variant in self.variants if variant.name == name), None)
+
+
+class Row(Record):
+    """A variant of a cell group."""
+
+    name: str
+    flags: tuple[str, ...] | None = Field(description="The flags that are on; None for the yardstick.")
+    exactness: str
+    reference: str = Field(default="baseline", description="The variant that its ratio is taken to.")
+    left_out: dict[str, str] = Field(default_factory=dict, description="Flags that do not apply here, and why.")
 
 
 class CellGroup(Record):
@@ -82,26 +131,23 @@ class CellGroup(Record):
     model: str
     dtype: Dtype
     device: Device
-    batch: str = Field(description="What was fed in, in words.")
-    grids: tuple[tuple[int, int, int], ...] = Field(description="Frames, rows and columns of every item, in patches.")
     why_scaled: str | None = Field(default=None, description="Why the scenario is smaller here than on a GPU.")
     weights: str = Field(description="'random', or the checkpoint folder.")
     seed: int
     threads: int
-    variants: tuple[VariantResult, ...]
+    rows: tuple[Row, ...]
+    trials: tuple[Trial, ...]
+    lost: tuple[str, ...] = Field(default=(), description="Trials that gave nothing, and why.")
 
     @model_validator(mode="after")
-    def _rounds_are_shared(self) -> Self:
-        if not self.variants or self.variants[0].flags is not None:
-            raise ValueError("the first variant of a group is the yardstick")
-        rounds = {len(variant.seconds) for variant in self.variants if variant.seconds}
-        if len(rounds) > 1:
-            raise ValueError("the variants of a group do not share their rounds")
+    def _yardstick_first(self) -> Self:
+        if not self.rows or self.rows[0].flags is not None:
+            raise ValueError("the first row of a group is the yardstick")
+        names = {row.name for row in self.rows}
+        for trial in self.trials:
+            if strangers := [variant.name for variant in trial.variants if variant.name not in names]:
+                raise ValueError(f"trial {trial.number} measured {strangers[0]!r}, which is no row of the group")
         return self
-
-    @property
-    def yardstick(self) -> VariantResult:
-        return self.variants[0]
 
     @property
     def key(self) -> tuple[str, str, str, str, str]:
@@ -117,3 +163,4 @@ class Results(Record):
     command: str
     fingerprint: Fingerprint
     groups: tuple[CellGroup, ...]
+    complete: bool = Field(default=True, description="False where the run was interrupted.")

@@ -4,30 +4,77 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
-Call = Callable[[], object]
-Clock = Callable[[Call], float]
-"""Runs a call to its end and gives its seconds."""
+Call = Callable[[], Tensor]
 
 
-def wall_clock(call: Call) -> float:
+class Reading(NamedTuple):
+    """One timed call."""
+
+    output: Tensor
+    seconds: float
+    host_seconds: float | None = None
+    """CUDA: until the call gave the host back."""
+    hidden: bool = False
+    """CUDA: did much more time pass than the events saw?"""
+
+
+Clock = Callable[[Call], Reading]
+
+
+def wall_clock(call: Call) -> Reading:
     start = time.perf_counter_ns()
-    call()
-    return (time.perf_counter_ns() - start) * 1e-9
+    output = call()
+    return Reading(output, (time.perf_counter_ns() - start) * 1e-9)
 
 
-def event_clock(call: Call) -> float:
+HIDDEN_FACTOR, HIDDEN_SECONDS = 1.5, 200e-6
+"""Work on another stream, or after the call, shows as host time to a full synchronisation beyond the events' span."""
+
+
+def event_clock(call: Call) -> Reading:
     """From the first to the last thing on the stream. What came before has ended first."""
     torch.cuda.synchronize()
     start = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
     end = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+    begin = time.perf_counter()
     start.record()
-    call()
+    output = call()
     end.record()
-    end.synchronize()
-    return float(start.elapsed_time(end)) * 1e-3
+    issued = time.perf_counter() - begin
+    torch.cuda.synchronize()
+    whole = time.perf_counter() - begin
+    span = float(start.elapsed_time(end)) * 1e-3
+    return Reading(output, span, issued, hidden=whole > HIDDEN_FACTOR * span + HIDDEN_SECONDS)
+
+
+class BehindClock:
+    """Behind queued device work, as in a server: how long the call holds the host, and its span after the queue.
+
+    A sync costs microseconds on an idle stream; here it waits for the queue to drain. `seconds` is the time the host
+    was held, which is what such a sync costs a server.
+    """
+
+    def __init__(self, seconds: float = 5e-3) -> None:
+        torch.cuda.synchronize()
+        probe = 10_000_000
+        start = time.perf_counter()
+        torch.cuda._sleep(probe)  # type: ignore[no-untyped-call]
+        torch.cuda.synchronize()
+        self.cycles = int(probe * seconds / (time.perf_counter() - start))
+
+    def __call__(self, call: Call) -> Reading:
+        torch.cuda.synchronize()
+        torch.cuda._sleep(self.cycles)  # type: ignore[no-untyped-call]
+        begin = time.perf_counter()
+        output = call()
+        held = time.perf_counter() - begin
+        torch.cuda.synchronize()
+        return Reading(output, held, held)
 
 
 def clock_for(device: str) -> Clock:

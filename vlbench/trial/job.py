@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from vlbench.record.schema import Accuracy, Counts, Device, Dtype
+from vlbench.record.schema import Accuracy, Counts, Device, Dtype, State
 from vlbench.workload.scenario import ScenarioPoint
 
 
@@ -21,6 +21,8 @@ class VariantJob(_Message):
     name: str
     flags: tuple[str, ...] | None
     exactness: str
+    slow_down: float = 0.0
+    """Injected: the call takes this share longer, for the harness to prove itself on."""
 
 
 class Job(_Message):
@@ -31,6 +33,8 @@ class Job(_Message):
     device: Device
     threads: int
     seed: int
+    trial: int = 0
+    """Which trial it is: seeds the order of rounds, not what is fed in."""
     weights: Path | None = None
     """A checkpoint folder; None for random weights from the seed."""
     point: ScenarioPoint
@@ -38,8 +42,11 @@ class Job(_Message):
     """More inputs that accuracy is checked on."""
     images: tuple[Path, ...] | None = None
     variants: tuple[VariantJob, ...]
+    states: tuple[State, ...] = ("warm",)
     seconds: float
     """Time for rounds; 0 to check accuracy alone."""
+    marker: Path | None = None
+    """A file that always holds the name of the variant being called."""
 
 
 class Prepared(_Message):
@@ -50,13 +57,6 @@ class Prepared(_Message):
     grids: tuple[tuple[int, int, int], ...]
 
 
-class Starting(_Message):
-    """Said before a variant's first call, so that one that kills the process is known by name."""
-
-    event: Literal["starting"] = "starting"
-    variant: str
-
-
 class Checked(_Message):
     """A variant's accuracy, and the counts of one warm forward if it passed."""
 
@@ -64,13 +64,28 @@ class Checked(_Message):
     variant: str
     accuracy: Accuracy
     counts: Counts | None = None
+    first_seconds: float | None = None
 
 
 class Round(_Message):
-    """Seconds of every variant in one round."""
+    """One round in one state: seconds by variant."""
 
     event: Literal["round"] = "round"
+    number: int
+    state: State
     seconds: dict[str, float]
+    host_seconds: dict[str, float] = Field(default_factory=dict)
+    looked_up: dict[str, tuple[int, int]] = Field(default_factory=dict)
+    """Hits and misses of a variant's caches in this round."""
+    throttled: bool = False
+
+
+class Struck(_Message):
+    """A variant was caught in the timed rounds; its times are void."""
+
+    event: Literal["struck"] = "struck"
+    variant: str
+    reason: str
 
 
 class Stages(_Message):
@@ -79,6 +94,7 @@ class Stages(_Message):
     event: Literal["stages"] = "stages"
     variant: str
     seconds: dict[str, float]
+    busy_seconds: float | None = None
 
 
 class Refused(_Message):
@@ -94,5 +110,5 @@ class Finished(_Message):
     event: Literal["finished"] = "finished"
 
 
-Event = Prepared | Starting | Checked | Round | Stages | Refused | Finished
+Event = Prepared | Checked | Round | Struck | Stages | Refused | Finished
 EVENTS: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])

@@ -1,6 +1,7 @@
 """Rounds: every variant once, in an order drawn afresh, with the yardstick among them.
 
-The ratio of two times of one round is the datum. Whatever slows the machine for a while slows both.
+The ratio of two times of one round is the datum: whatever slows the machine for a while slows both. Outputs of timed
+calls are compared with the yardstick's of the same round and then poisoned, so that nothing can be replayed.
 """
 
 from __future__ import annotations
@@ -8,37 +9,148 @@ from __future__ import annotations
 import gc
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from statistics import median
+from typing import Any
 
-from vlbench.trial.clock import Call, Clock
+import torch
+from torch import Tensor
+
+from vlbench.paired import paired_ratio, precise_enough
+from vlbench.record.schema import State
+from vlbench.trial.accuracy import relative_error
+from vlbench.trial.clock import Clock
+from vlbench.trial.job import Round
+from vlbench.trial.subject import Inputs, Subject
 
 WARM_UP_CALLS = 20
 SETTLED = 0.05
 MIN_ROUNDS = 6
 """The fewest that give an interval of 95 % for a median."""
+LOOK_EVERY = 16
+"""Rounds between two looks at whether the intervals are narrow enough."""
 
 
-def warm_up(call: Call, clock: Clock) -> None:
+@dataclass(frozen=True)
+class Entrant:
+    """A subject in the rounds."""
+
+    name: str
+    subject: Subject
+    allowed: float
+    """Largest relative error to the yardstick's output of the same round; 0 asks for equal bits."""
+
+
+def warm_up(subject: Subject, entry: Any, clock: Clock) -> None:
     """Call until the median of the last three differs by at most 5 % from that of the three before."""
     times: list[float] = []
     for _ in range(WARM_UP_CALLS):
-        times.append(clock(call))
+        times.append(clock(partial(subject.run, entry)).seconds)
         if len(times) >= 6 and abs(median(times[-3:]) / median(times[-6:-3]) - 1) < SETTLED:
             return
 
 
-def run_rounds(
-    calls: Mapping[str, Call], clock: Clock, *, seconds: float, seed: int, now: Callable[[], float] = time.monotonic
-) -> Iterator[dict[str, float]]:
-    """Rounds for `seconds`, but at least MIN_ROUNDS; each as seconds by name."""
-    order, draw, end, done = list(calls), random.Random(seed), now() + seconds, 0
-    while done < MIN_ROUNDS or now() < end:
-        draw.shuffle(order)
-        times = {name: clock(calls[name]) for name in order}
-        yield {name: times[name] for name in calls}
-        done += 1
+class Rounds:
+    """The rounds of one trial, in one or several states of the caches."""
+
+    def __init__(
+        self,
+        entrants: list[Entrant],
+        inputs: Inputs,
+        clocks: Mapping[State, Clock],
+        *,
+        seed: int,
+        mark: Callable[[str], None],
+    ) -> None:
+        """The first entrant is the yardstick. `mark` is told who is called next, in case it never returns."""
+        self.entrants = entrants
+        self.inputs = inputs
+        self.clocks = clocks
+        self.draw = random.Random(seed)
+        self.mark = mark
+        self.struck: dict[str, str] = {}
+        """Entrants that were caught, and at what."""
+        self._hidden: Counter[str] = Counter()
+        self._seconds: dict[tuple[State, str], list[float]] = {}
+
+    def run(self, seconds: float, now: Callable[[], float] = time.monotonic) -> Iterator[Round]:
+        """Rounds for `seconds` but at least MIN_ROUNDS, or until every interval is narrow enough."""
+        end, number = now() + seconds, 0
+        while number < MIN_ROUNDS or (now() < end and not (number % LOOK_EVERY == 0 and self._precise())):
+            for state, clock in self.clocks.items():
+                yield self._round(number, state, clock)
+            number += 1
+        for entrant in self.entrants:
+            if 2 * self._hidden[entrant.name] > number * len(self.clocks):
+                self._strike(entrant, "much more time passes than its stream shows: it works elsewhere, or later")
+
+    def _round(self, number: int, state: State, clock: Clock) -> Round:
+        churning = self.inputs.churning if state == "churn" else None
+        entry = churning(number) if churning else self.inputs.rotating[number % len(self.inputs.rotating)]
+        order = [entrant for entrant in self.entrants if entrant.name not in self.struck]
+        self.draw.shuffle(order)
+        seconds, host, looked_up, outputs = {}, {}, {}, {}
+        for entrant in order:
+            caches = entrant.subject.caches
+            if state == "cold":
+                for cache in caches:
+                    cache.clear()
+            before = [(cache.hits, cache.misses) for cache in caches]
+            self.mark(entrant.name)
+            try:
+                reading = clock(partial(entrant.subject.run, entry))
+            except Exception as failure:
+                self._strike(entrant, f"raised {type(failure).__name__} in a timed round")
+                continue
+            if type(reading.output) is not Tensor:
+                self._strike(entrant, f"the output of a timed round is a {type(reading.output).__name__}")
+                continue
+            outputs[entrant.name] = reading.output.clone()  # at once: what is written later does not count
+            reading.output.fill_(torch.nan)  # a buffer that is handed out again must be written again
+            self._hidden[entrant.name] += reading.hidden
+            seconds[entrant.name] = reading.seconds
+            if reading.host_seconds is not None:
+                host[entrant.name] = reading.host_seconds
+            if caches:
+                hits = sum(cache.hits - old for cache, (old, _) in zip(caches, before, strict=True))
+                misses = sum(cache.misses - old for cache, (_, old) in zip(caches, before, strict=True))
+                looked_up[entrant.name] = (hits, misses)
+        self._compare(outputs)
+        kept = {entrant.name: seconds[entrant.name] for entrant in self.entrants if entrant.name in seconds}
+        for name, value in kept.items():
+            self._seconds.setdefault((state, name), []).append(value)
+        return Round(number=number, state=state, seconds=kept, host_seconds=host, looked_up=looked_up)
+
+    def _compare(self, outputs: dict[str, Tensor]) -> None:
+        """Strike whoever's timed output is not the yardstick's."""
+        yardstick = outputs.get(self.entrants[0].name)
+        if yardstick is None:
+            raise RuntimeError(f"the yardstick failed in a timed round: {self.struck[self.entrants[0].name]}")
+        for entrant in self.entrants[1:]:
+            output = outputs.get(entrant.name)
+            if output is None:
+                continue
+            if entrant.allowed == 0:
+                wrong = not torch.equal(output, yardstick)
+            else:
+                wrong = output.shape != yardstick.shape or not relative_error(output, yardstick) <= entrant.allowed
+            if wrong:
+                self._strike(entrant, "the output of a timed round is wrong: replayed, late, or a stale cache")
+
+    def _strike(self, entrant: Entrant, reason: str) -> None:
+        self.struck[entrant.name] = reason
+
+    def _precise(self) -> bool:
+        first = self.entrants[0].name
+        for (state, name), times in self._seconds.items():
+            base = self._seconds[state, first]
+            if name != first and name not in self.struck and not precise_enough(paired_ratio(times, base)):
+                return False
+        return True
 
 
 @contextmanager

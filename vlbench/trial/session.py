@@ -1,39 +1,50 @@
-"""From a matrix to results: one trial per cell group, its events gathered into a record."""
+"""From cell groups to records: trials in processes of their own, each finished one kept at once."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vlbench.matrix.variants import Variant
-from vlbench.record.schema import CellGroup, Device, Dtype, VariantResult
-from vlbench.trial.job import Checked, Event, Job, Prepared, Round, Stages, Starting, VariantJob
+from vlbench.record.journal import Journal
+from vlbench.record.schema import CellGroup, Device, Dtype, Row, State, Timing, Trial, VariantTrial
+from vlbench.trial.job import Checked, Event, Job, Prepared, Round, Stages, Struck, VariantJob
 from vlbench.trial.supervisor import TrialError, run_trial
 from vlbench.workload.scenario import ScenarioPoint
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure: one cell group."""
+    """One cell group to measure: what is fed in, to which model, in which variants."""
 
     point: ScenarioPoint
     model: str
     dtype: Dtype
     device: Device
     variants: Sequence[Variant]
-    seconds: float
     seed: int = 0
     threads: int = 1
+    states: tuple[State, ...] = ("warm",)
     weights: Path | None = None
     images: tuple[Path, ...] | None = None
     also_check: tuple[ScenarioPoint, ...] = ()
 
-    def job(self, without: frozenset[str] = frozenset()) -> Job:
+    @property
+    def yardstick(self) -> str:
+        return self.variants[0].name
+
+    def job(self, trial: int, seconds: float, names: Sequence[str]) -> Job:
         variants = tuple(
-            VariantJob(name=variant.name, flags=variant.flags, exactness=str(variant.exactness))
+            VariantJob(
+                name=variant.name,
+                flags=variant.flags,
+                exactness=str(variant.exactness),
+                slow_down=variant.slow_down,
+            )
             for variant in self.variants
-            if variant.name not in without
+            if variant.name in names
         )
         return Job(
             model=self.model,
@@ -41,100 +52,178 @@ class Plan:
             device=self.device,
             threads=self.threads,
             seed=self.seed,
+            trial=trial,
             weights=self.weights,
             point=self.point,
             also_check=self.also_check,
             images=self.images,
             variants=variants,
-            seconds=self.seconds,
+            states=self.states,
+            seconds=seconds,
+        )
+
+    def group(self, trials: Sequence[Trial], lost: Sequence[str]) -> CellGroup:
+        """The record of this group from its trials."""
+        return CellGroup(
+            scenario=self.point.scenario,
+            point=self.point.label,
+            model=self.model,
+            dtype=self.dtype,
+            device=self.device,
+            why_scaled=self.point.why_scaled,
+            weights=str(self.weights or "random"),
+            seed=self.seed,
+            threads=self.threads,
+            rows=tuple(
+                Row(
+                    name=variant.name,
+                    flags=variant.flags,
+                    exactness=str(variant.exactness),
+                    reference=variant.reference,
+                    left_out=variant.left_out,
+                )
+                for variant in self.variants
+            ),
+            trials=tuple(trials),
+            lost=tuple(lost),
         )
 
 
 @dataclass
 class Progress:
-    """What a running trial has shown so far."""
+    """What the running trial has shown so far."""
 
     plan: Plan
+    job: Job
+    trial: str
+    """Which one it is, in words; empty where there is only one."""
     prepared: Prepared | None = None
-    current: str | None = None
     checked: dict[str, Checked] = field(default_factory=dict)
-    rounds: list[dict[str, float]] = field(default_factory=list)
-    stages: dict[str, dict[str, float]] = field(default_factory=dict)
-    died: dict[str, str] = field(default_factory=dict)
-    """Variants that ended their process, and how."""
+    rounds: list[Round] = field(default_factory=list)
+    struck: dict[str, str] = field(default_factory=dict)
+    stages: dict[str, Stages] = field(default_factory=dict)
 
     def take(self, event: Event) -> None:
         match event:
             case Prepared():
                 self.prepared = event
-            case Starting():
-                self.current = event.variant
             case Checked():
                 self.checked[event.variant] = event
             case Round():
-                self.rounds.append(event.seconds)
+                self.rounds.append(event)
+            case Struck():
+                self.struck[event.variant] = event.reason
             case Stages():
-                self.stages[event.variant] = event.seconds
-
-    def restart(self) -> None:
-        """Forget a trial that died, but not who ended it."""
-        self.checked, self.rounds, self.stages, self.current = {}, [], {}, None
+                self.stages[event.variant] = event
 
 
-def measure(plan: Plan, watch: Callable[[Progress], None] = lambda progress: None) -> CellGroup:
-    """Run the plan's trial and gather its record.
-
-    A variant that ends its process is struck and the trial repeated without it; the row says why. Raises UsageError
-    for what the user has to mend, TrialError when the yardstick itself ends the process.
-    """
-    progress = Progress(plan)
-    for _ in plan.variants:
-        try:
-            for event in run_trial(plan.job(frozenset(progress.died))):
-                progress.take(event)
-                watch(progress)
-            break
-        except TrialError as death:
-            if death.variant is None or death.variant == plan.variants[0].name or progress.rounds:
-                raise
-            progress.died[death.variant] = death.reason
-            progress.restart()
-    return _gather(progress)
+Watch = Callable[[Progress], None]
 
 
-def _gather(progress: Progress) -> CellGroup:
-    plan, prepared = progress.plan, progress.prepared
-    assert prepared is not None  # every trial that ends well has said so
-    return CellGroup(
-        scenario=plan.point.scenario,
-        point=plan.point.label,
-        model=plan.model,
-        dtype=plan.dtype,
-        device=plan.device,
-        batch=prepared.batch,
-        grids=prepared.grids,
-        why_scaled=plan.point.why_scaled,
-        weights=str(plan.weights or "random"),
-        seed=plan.seed,
-        threads=plan.threads,
-        variants=tuple(_row(progress, variant) for variant in plan.variants),
+class Session:
+    """Runs trials over plans, and keeps every finished one in the journal."""
+
+    def __init__(
+        self, plans: Sequence[Plan], journal: Journal, *, timeout: float, watch: Watch = lambda progress: None
+    ) -> None:
+        self.plans = plans
+        self.journal = journal
+        self.timeout = timeout
+        self.watch = watch
+        self.died: dict[int, dict[str, str]] = defaultdict(dict)
+        """By plan: variants that ended their process, and how. They are not tried again."""
+        for number, variant, reason in journal.died:
+            self.died[number][variant] = reason
+
+    def run(self, trials: int, seconds: float) -> None:
+        """`trials` trials of `seconds` of rounds over every plan in turn, but for those in the journal."""
+        for number in range(trials):
+            for index, plan in enumerate(self.plans):
+                label = f"trial {number + 1} of {trials}" if trials > 1 else ""
+                self._trial(index, number, seconds, [variant.name for variant in plan.variants], label, confirms=False)
+
+    def confirm(self, suspects: dict[int, list[str]], trials: int, seconds: float) -> None:
+        """The same over each plan's yardstick and suspects alone."""
+        for number in range(trials, 2 * trials):
+            for index, names in suspects.items():
+                label = f"confirming, trial {number - trials + 1} of {trials}"
+                wanted = [self.plans[index].yardstick, *names]
+                self._trial(index, number, seconds, wanted, label, confirms=True)
+
+    def groups(self) -> list[CellGroup]:
+        """What there is so far, plans without any finished trial included."""
+        return [
+            plan.group(self.journal.trials(index), self.journal.lost(index)) for index, plan in enumerate(self.plans)
+        ]
+
+    def _trial(self, index: int, number: int, seconds: float, names: list[str], label: str, *, confirms: bool) -> None:
+        if self.journal.has(index, number):
+            return
+        plan, died = self.plans[index], self.died[index]
+        while True:
+            alive = [name for name in names if name not in died]
+            progress = Progress(plan, plan.job(number, seconds, alive), label)
+            try:
+                for event in run_trial(progress.job, self.timeout):
+                    progress.take(event)
+                    self.watch(progress)
+            except TrialError as error:
+                if error.variant is None or error.variant == plan.yardstick or error.variant not in alive:
+                    self.journal.add_lost(index, number, f"trial {number + 1}: {error.reason}")
+                    return
+                died[error.variant] = error.reason
+                self.journal.add_died(index, error.variant, error.reason)
+                continue
+            self.journal.add_trial(
+                index, _record(progress, number, [name for name in names if name in died], died, confirms)
+            )
+            return
+
+
+def _record(progress: Progress, number: int, missing: list[str], died: dict[str, str], confirms: bool) -> Trial:
+    assert progress.prepared is not None  # every trial that ends well has said so
+    variants = [_variant(progress, variant.name) for variant in progress.job.variants]
+    variants += [VariantTrial(name=name, not_measured=died[name]) for name in missing]
+    return Trial(
+        number=number,
+        confirms=confirms,
+        seed=progress.job.seed,
+        batch=progress.prepared.batch,
+        grids=progress.prepared.grids,
+        variants=tuple(variants),
+        throttled_rounds=tuple(one.number for one in progress.rounds if one.throttled),
     )
 
 
-def _row(progress: Progress, variant: Variant) -> VariantResult:
-    checked = progress.checked.get(variant.name)
-    seconds = tuple(times[variant.name] for times in progress.rounds if variant.name in times)
-    reason = None
-    if not seconds:
-        failed = checked.accuracy.reason if checked and not checked.accuracy.passed else None
-        reason = progress.died.get(variant.name) or failed or "no time was given to measure"
-    return VariantResult(
-        name=variant.name,
-        flags=variant.flags,
-        left_out=variant.left_out,
-        accuracy=checked.accuracy if checked else None,
-        counts=checked.counts if checked else None,
-        stages=progress.stages.get(variant.name, {}),
-        seconds=seconds,
-        not_measured=reason,
+def _variant(progress: Progress, name: str) -> VariantTrial:
+    checked, stages = progress.checked[name], progress.stages.get(name)
+    accuracy = checked.accuracy
+    if name in progress.struck:
+        accuracy = accuracy.model_copy(update={"passed": False, "reason": progress.struck[name]})
+    timings = _timings(progress, name) if accuracy.passed else {}
+    return VariantTrial(
+        name=name,
+        accuracy=accuracy,
+        counts=checked.counts,
+        stages=stages.seconds if stages else {},
+        busy_seconds=stages.busy_seconds if stages else None,
+        first_seconds=checked.first_seconds,
+        timings=timings,
+        not_measured=None if timings else accuracy.reason or "no time was given to measure",
     )
+
+
+def _timings(progress: Progress, name: str) -> dict[State, Timing]:
+    timings: dict[State, Timing] = {}
+    for state in progress.job.states:
+        rounds = [one for one in progress.rounds if one.state == state and name in one.seconds]
+        if not rounds:
+            continue
+        looked_up = [one.looked_up[name] for one in rounds if name in one.looked_up]
+        hits, total = sum(hits for hits, _ in looked_up), sum(map(sum, looked_up))
+        timings[state] = Timing(
+            seconds=tuple(one.seconds[name] for one in rounds),
+            host_seconds=tuple(one.host_seconds[name] for one in rounds if name in one.host_seconds),
+            hit_rate=hits / total if total else None,
+        )
+    return timings

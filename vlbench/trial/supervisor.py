@@ -6,17 +6,20 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 from pydantic import ValidationError
 
 from vlbench.errors import UsageError
-from vlbench.trial.job import EVENTS, Event, Finished, Job, Refused, Starting
+from vlbench.trial import marker
+from vlbench.trial.job import EVENTS, Event, Finished, Job, Refused
 
 
 class TrialError(RuntimeError):
-    """The measuring process ended before its work did; `variant` is the one it had started last."""
+    """The measuring process ended before its work did; `variant` is the one it was calling."""
 
     def __init__(self, variant: str | None, reason: str) -> None:
         super().__init__(reason)
@@ -24,46 +27,72 @@ class TrialError(RuntimeError):
         self.reason = reason
 
 
-def run_trial(job: Job) -> Iterator[Event]:
-    """The events of one trial, as they come. Raises UsageError for a job that is refused, TrialError for a crash."""
-    with tempfile.TemporaryFile("w+") as complaints:
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "vlbench.trial.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=complaints,
-            text=True,
-        )
-        assert worker.stdin is not None
-        assert worker.stdout is not None
-        variant, finished = None, False
+def run_trial(job: Job, timeout: float) -> Iterator[Event]:
+    """The events of one trial, as they come; the process is ended after `timeout` seconds.
+
+    Raises UsageError for a job that is refused, TrialError for a process that crashed, hung or ran out of memory.
+    """
+    with tempfile.TemporaryDirectory(prefix="vlbench-") as folder:
+        mark = Path(folder) / "marker"
+        marker.create(mark)
+        with (Path(folder) / "stderr").open("w+") as complaints:
+            worker = subprocess.Popen(
+                [sys.executable, "-m", "vlbench.trial.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=complaints,
+                text=True,
+            )
+            timer = _Deadline(worker, timeout)
+            finished = False
+            try:
+                for event in _events(worker, job.model_copy(update={"marker": mark})):
+                    finished = finished or isinstance(event, Finished)
+                    yield event
+            except BaseException:  # whoever watches has stopped listening, an interruption among them
+                worker.kill()
+                raise
+            finally:
+                timer.cancel()
+                worker.wait()
+            if not finished or worker.returncode:
+                complaints.seek(0)
+                late = f"no end after {timeout:.0f} s" if timer.passed else None
+                reason = late or _reason(worker.returncode, complaints.read())
+                raise TrialError(marker.read(mark), reason)
+
+
+class _Deadline(threading.Timer):
+    """Ends the worker when its time is over."""
+
+    def __init__(self, worker: subprocess.Popen[str], seconds: float) -> None:
+        super().__init__(seconds, self._end)
+        self.worker = worker
+        self.passed = False
+        self.daemon = True
+        self.start()
+
+    def _end(self) -> None:
+        self.passed = True
+        self.worker.kill()
+
+
+def _events(worker: subprocess.Popen[str], job: Job) -> Iterator[Event]:
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    with suppress(BrokenPipeError):  # it died at birth; its exit code says more
+        worker.stdin.write(job.model_dump_json())
+        worker.stdin.close()
+    for line in worker.stdout:
         try:
-            with suppress(BrokenPipeError):  # it died at birth; its exit code says more
-                worker.stdin.write(job.model_dump_json())
-                worker.stdin.close()
-            for line in worker.stdout:
-                event = _parse(line, variant)
-                if isinstance(event, Refused):
-                    raise UsageError(event.message)
-                if isinstance(event, Starting):
-                    variant = event.variant
-                finished = finished or isinstance(event, Finished)
-                yield event
-        except BaseException:  # whoever watches has stopped listening, an interruption among them
-            worker.kill()
-            raise
-        finally:
-            worker.wait()
-        if not finished or worker.returncode:
-            complaints.seek(0)
-            raise TrialError(variant, _reason(worker.returncode, complaints.read()))
-
-
-def _parse(line: str, variant: str | None) -> Event:
-    try:
-        return EVENTS.validate_json(line)
-    except ValidationError:
-        raise TrialError(variant, f"the measuring process wrote {line[:60]!r} between its events") from None
+            event = EVENTS.validate_json(line)
+        except ValidationError:
+            if line.endswith("\n"):
+                raise
+            return  # cut off by its end
+        if isinstance(event, Refused):
+            raise UsageError(event.message)
+        yield event
 
 
 def _reason(code: int, complaints: str) -> str:
@@ -71,6 +100,6 @@ def _reason(code: int, complaints: str) -> str:
     if code < 0:
         name = signal.Signals(-code).name
         hint = " (out of memory?)" if name == "SIGKILL" else ""
-        return f"the measuring process was ended by {name}{hint}"
+        return f"its process was ended by {name}{hint}"
     last = complaints.strip().splitlines()[-1:] or ["no message"]
-    return f"the measuring process ended with code {code}: {last[0]}"
+    return f"its process ended with code {code}: {last[0]}"

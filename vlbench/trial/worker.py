@@ -6,32 +6,32 @@ Order: weights and inputs, then every variant's accuracy, then rounds over those
 from __future__ import annotations
 
 import os
+import resource
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from statistics import median
 
 import torch
-from torch import nn
 
 from vlbench.errors import UsageError
-from vlbench.implementations import build_tower
-from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.optimized import FlagError
-from vlbench.implementations.stage import listen, stage
-from vlbench.implementations.weights import CheckpointError, SharedTensors, load_checkpoint, random_weights
-from vlbench.matrix.models import find_model
+from vlbench.implementations.stage import listen
+from vlbench.implementations.weights import CheckpointError
+from vlbench.profiling.busy import gpu_busy_seconds
 from vlbench.profiling.clock import StageClock
 from vlbench.profiling.nvtx import NvtxListener, tool_attached
-from vlbench.record.schema import Counts
-from vlbench.trial.accuracy import Input, Judge, awkward_input
-from vlbench.trial.clock import Call, clock_for
-from vlbench.trial.counts import count
-from vlbench.trial.job import Checked, Event, Finished, Job, Prepared, Refused, Round, Stages, Starting, VariantJob
-from vlbench.trial.rounds import run_rounds, warm_up, without_collector
-from vlbench.workload import build_batch
+from vlbench.record.schema import State
+from vlbench.trial.clock import BehindClock, Clock, clock_for
+from vlbench.trial.job import Event, Finished, Job, Prepared, Refused, Stages, Struck
+from vlbench.trial.marker import Marker
+from vlbench.trial.rounds import Entrant, Rounds, warm_up, without_collector
+from vlbench.trial.subject import Bench
+from vlbench.trial.tower_bench import TowerBench
 
 STAGE_ROUNDS = 5
+MEMORY_SHARE = 0.9
 
 Emit = Callable[[Event], None]
 
@@ -42,102 +42,65 @@ def run_job(job: Job, emit: Emit) -> None:
     # Golden runs are fp32, and TF32 would reach the yardstick's Conv3d.
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
+    mark = Marker(job.marker) if job.marker else lambda name: None
     with ExitStack() as listeners:
         if tool_attached():
             listeners.enter_context(listen(NvtxListener()))
-        trial = _Trial(job)
-        emit(Prepared(batch=trial.description, grids=tuple(trial.timed.grids)))
-        passed: dict[str, nn.Module] = {}
+        bench: Bench = TowerBench(job)
+        emit(Prepared(batch=bench.description, grids=tuple(bench.grids)))
+        entrants = []
         for variant in job.variants:
-            emit(Starting(variant=variant.name))
-            checked, tower = trial.check(variant)
+            mark(variant.name)
+            checked, subject = bench.check(variant)
             emit(checked)
-            if tower is not None:
-                passed[variant.name] = tower
-        if job.seconds and job.variants[0].name in passed:
-            calls = {name: trial.call(tower) for name, tower in passed.items()}
-            _measure(job, calls, emit)
-            _share(job, calls, emit)
+            if subject is not None:
+                entrants.append(Entrant(variant.name, subject, bench.allowed(variant.exactness)))
+        if job.seconds and entrants and entrants[0].name == job.variants[0].name:
+            struck = _measure(job, bench, entrants, mark, emit)
+            _share(job, bench, [entrant for entrant in entrants if entrant.name not in struck], emit)
     emit(Finished())
 
 
-class _Trial:
-    """The weights, the inputs and the judge of one job."""
-
-    def __init__(self, job: Job) -> None:
-        self.config: VisionConfig = find_model(job.model)
-        self.dtype: torch.dtype = getattr(torch, job.dtype)
-        device = torch.device(job.device)
-        with stage("preprocess"):
-            batch = build_batch(job.point, seed=job.seed, images=job.images)
-        self.description = batch.description
-        self.weights = _weights(job, self.config, self.dtype, device)
-        # The golden run sees what the timed run sees: weights and pixels rounded to the timed dtype, then widened.
-        same = self.dtype is torch.float32
-        self.exact_weights = self.weights if same else SharedTensors({k: v.float() for k, v in self.weights.items()})
-        self.timed = Input(batch.pixels.to(device, self.dtype), batch.grid_thw)
-        others = [awkward_input(self.config.patch_dim, device, job.seed).to(self.dtype)]
-        for point in job.also_check:
-            more = build_batch(point, seed=job.seed)
-            others.append(Input(more.pixels.to(device, self.dtype), more.grid_thw))
-        golden = build_tower(self.config, None, self.exact_weights)
-        yardstick = golden if same else build_tower(self.config, None, self.weights)
-        self.judge = Judge([self.timed, *others], self.dtype, golden, yardstick)
-
-    def check(self, variant: VariantJob) -> tuple[Checked, nn.Module | None]:
-        """A variant's accuracy; its tower in the timed dtype if it passed."""
-        towers: list[nn.Module] = []
-
-        def timed() -> nn.Module:
-            towers.append(build_tower(self.config, variant.flags, self.weights))
-            return towers[-1]
-
-        def in_fp32() -> nn.Module:
-            return timed() if self.exact_weights is self.weights else self._exact(variant)
-
-        accuracy = self.judge.check(variant.exactness, in_fp32, timed)
-        if not accuracy.passed:
-            return Checked(variant=variant.name, accuracy=accuracy), None
-        return Checked(variant=variant.name, accuracy=accuracy, counts=self._counts(towers[-1])), towers[-1]
-
-    def call(self, tower: nn.Module) -> Call:
-        return lambda: tower(self.timed.pixels, self.timed.grid_thw)
-
-    def _exact(self, variant: VariantJob) -> nn.Module:
-        return build_tower(self.config, variant.flags, self.exact_weights)
-
-    def _counts(self, tower: nn.Module) -> Counts:
-        self.call(tower)()  # so that caches are warm for this very batch
-        return count(self.call(tower))
-
-
-def _weights(job: Job, config: VisionConfig, dtype: torch.dtype, device: torch.device) -> SharedTensors:
-    made = load_checkpoint(job.weights, config, dtype) if job.weights else random_weights(config, job.seed, dtype)
-    return made if device.type == "cpu" else SharedTensors({key: tensor.to(device) for key, tensor in made.items()})
-
-
-def _measure(job: Job, calls: dict[str, Call], emit: Emit) -> None:
-    clock = clock_for(job.device)
+def _measure(job: Job, bench: Bench, entrants: list[Entrant], mark: Callable[[str], None], emit: Emit) -> set[str]:
+    """The timed rounds; who was struck in them."""
+    clocks: dict[State, Clock] = {state: clock_for(job.device) for state in job.states}
+    if "behind" in clocks:
+        clocks["behind"] = BehindClock()
+    rounds = Rounds(entrants, bench.inputs, clocks, seed=job.seed * 1000 + job.trial, mark=mark)
     with torch.inference_mode(), without_collector():
-        for call in calls.values():
-            warm_up(call, clock)
-        for seconds in run_rounds(calls, clock, seconds=job.seconds, seed=job.seed):
-            emit(Round(seconds=seconds))
+        for entrant in entrants:
+            mark(entrant.name)
+            warm_up(entrant.subject, bench.inputs.rotating[0], clock_for(job.device))
+        for one in rounds.run(job.seconds):
+            emit(one)
+    for name, reason in rounds.struck.items():
+        emit(Struck(variant=name, reason=reason))
+    return set(rounds.struck)
 
 
-def _share(job: Job, calls: dict[str, Call], emit: Emit) -> None:
+def _share(job: Job, bench: Bench, entrants: list[Entrant], emit: Emit) -> None:
     """The stages' shares, from rounds of their own: the listener would show in the times."""
-    synchronize = torch.cuda.synchronize if job.device == "cuda" else lambda: None
+    on_cuda = job.device == "cuda"
+    synchronize = torch.cuda.synchronize if on_cuda else lambda: None
     with torch.inference_mode(), without_collector():
-        for name, call in calls.items():
+        for entrant in entrants:
             clocks = []
             for _ in range(STAGE_ROUNDS):
                 clock = StageClock(synchronize)
                 with listen(clock):
-                    call()
+                    entrant.subject.run(bench.inputs.rotating[0])
                 clocks.append(clock.seconds)
-            seconds = {stage_name: median(one[stage_name] for one in clocks) for stage_name in clocks[0]}
-            emit(Stages(variant=name, seconds=seconds))
+            seconds = {name: median(one[name] for one in clocks) for name in clocks[0]}
+            busy = gpu_busy_seconds(partial(entrant.subject.run, bench.inputs.rotating[0])) if on_cuda else None
+            emit(Stages(variant=entrant.name, seconds=seconds, busy_seconds=busy))
+
+
+def _limit_memory() -> None:
+    """Let a variant that eats memory fail by itself, before the system ends whichever process it likes."""
+    import psutil
+
+    most = int(psutil.virtual_memory().available * MEMORY_SHARE)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 def main() -> None:
@@ -150,7 +113,10 @@ def main() -> None:
         events.write(event.model_dump_json() + "\n")
 
     try:
-        run_job(Job.model_validate_json(sys.stdin.read()), emit)
+        job = Job.model_validate_json(sys.stdin.read())
+        if job.device == "cpu":
+            _limit_memory()
+        run_job(job, emit)
     except (UsageError, CheckpointError, FlagError) as error:
         emit(Refused(message=str(error)))
 

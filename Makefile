@@ -1,0 +1,42 @@
+# Two commands do all the set-up: `make bench` measures, `make test` checks.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: bench test lint types unit benchmarks docs clean
+
+bench: $(VENV)/.runs  ## virtual environment, install, the main job
+	$(BIN)/vlbench run --scenario multi-image
+
+test: lint types unit  ## virtual environment, install, lint, types, tests
+
+lint: $(VENV)/.develops
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.develops
+	$(BIN)/mypy
+
+unit: $(VENV)/.develops
+	$(BIN)/pytest -n 2 --ignore tests/benchmarks
+
+benchmarks: $(VENV)/.develops  ## speed and memory claims, by pytest-benchmark, one process
+	$(BIN)/pytest tests/benchmarks --benchmark-only
+
+docs: $(VENV)/.develops  ## the generated documentation
+	$(BIN)/python -m vlbench.export.readme
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
+
+$(VENV)/.venv:
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.runs: $(VENV)/.venv pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/.develops: $(VENV)/.venv pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	touch $@ $(VENV)/.runs

@@ -1,0 +1,25 @@
+"""The generated documentation is up to date."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vlbench.export.readme import filled, generated
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("path", ["README.md", "docs/results.schema.json"])
+def test_generated_files_are_up_to_date(path: str) -> None:
+    assert (ROOT / path).read_text() == generated(ROOT)[ROOT / path], "run `make docs`"
+
+
+def test_only_the_marked_parts_change() -> None:
+    text = "before\n<!-- generated: presets -->\nold\n<!-- end -->\nafter <!-- end -->\n"
+    made = filled(text)
+    assert made.startswith("before\n<!-- generated: presets -->\n| preset |")
+    assert made.endswith("<!-- end -->\nafter <!-- end -->\n")
+    assert "old" not in made
+    assert filled(made) == made

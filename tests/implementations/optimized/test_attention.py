@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from tests.implementations.grids import Batch
+from tests.implementations.optimized.plans import tower_for
+from tests.implementations.towers import NARROW_2_5, run, yardstick
+from vlbench.implementations.optimized.attention import EqualSegmentsTogether, PreallocatedOutput, SegmentList
+from vlbench.implementations.optimized.layout import WithEinops, WithViews
+from vlbench.implementations.optimized.segments import Segments
+
+DEEP = replace(NARROW_2_5, name="qwen2.5-vl-deep", depth=32, fullatt_block_indexes=(7, 15, 23, 31))
+BATCHED = ("host-seqlens", "batched-windows")
+
+
+class CountedAttention:
+    def __init__(self) -> None:
+        self.calls = 0
+        self.original = F.scaled_dot_product_attention
+
+    def __call__(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        self.calls += 1
+        return self.original(q, k, v)
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> CountedAttention:
+    counter = CountedAttention()
+    monkeypatch.setattr(F, "scaled_dot_product_attention", counter)
+    return counter
+
+
+@pytest.mark.parametrize(
+    ("batch", "naive", "batched"),
+    [
+        # Windows of 8x8, 8x4, 4x8 and 4x4 patches, of which two have one size; frames in four layers.
+        (((1, 36, 36),), 28 * 25 + 4, 28 * 3 + 4),
+        (((1, 32, 32),), 28 * 16 + 4, 28 * 1 + 4),
+        (((2, 16, 16), (1, 16, 16)), 28 * 12 + 4 * 3, 28 * 1 + 4),
+    ],
+    ids=str,
+)
+def test_attention_calls_at_full_depth(counted: CountedAttention, batch: Batch, naive: int, batched: int) -> None:
+    def calls(tower: nn.Module) -> int:
+        before = counted.calls
+        run(tower, DEEP, batch)
+        return counted.calls - before
+
+    assert calls(yardstick(DEEP)) == naive
+    assert calls(tower_for(DEEP, "sdpa-prealloc")) == naive
+    assert calls(tower_for(DEEP, *BATCHED)) == batched
+    assert calls(tower_for(DEEP, *BATCHED, "window-sort")) == batched
+
+
+def test_a_layer_has_at_most_nine_sizes_of_windows(counted: CountedAttention) -> None:
+    every_shape: Batch = tuple((1, 8 + 2 * a, 8 + 2 * b) for a in range(4) for b in range(4))
+    for extra in ((), ("window-sort",)):
+        before = counted.calls
+        run(tower_for(replace(NARROW_2_5, fullatt_block_indexes=()), *BATCHED, *extra), NARROW_2_5, every_shape)
+        assert counted.calls - before == 9 * NARROW_2_5.depth
+
+
+@given(st.lists(st.sampled_from([4, 8, 8, 16]), min_size=1, max_size=6), st.booleans())
+def test_every_way_attends_inside_segments_only(lengths: list[int], is_fake_batch: bool) -> None:
+    """Against softmax(q k^T / sqrt(d)) v over all patches, with -inf between segments, in fp64."""
+    heads, head_dim, patches = 2, 8, sum(lengths)
+    shape = (1, patches, heads, head_dim) if is_fake_batch else (patches, heads, head_dim)
+    layout = WithEinops() if is_fake_batch else WithViews()
+    generator = torch.Generator().manual_seed(patches)
+    q, k, v = torch.randn(3, *shape, generator=generator, dtype=torch.float64)
+    segment = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
+    scores = torch.einsum("qhd,khd->hqk", q.view(-1, heads, head_dim), k.view(-1, heads, head_dim)) / head_dim**0.5
+    scores = scores.masked_fill(segment[:, None] != segment[None, :], -torch.inf)
+    wanted = torch.einsum("hqk,khd->qhd", scores.softmax(-1), v.view(-1, heads, head_dim))
+    segments = Segments([0, *torch.tensor(lengths).cumsum(0).tolist()])
+    for way in (SegmentList(), PreallocatedOutput(), EqualSegmentsTogether()):
+        result = way(q, k, v, segments, layout)
+        assert result.shape == shape
+        torch.testing.assert_close(result.view(wanted.shape), wanted)

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.implementations.towers import TINY, name_of
+from vlbench.implementations.config import MODELS, VisionConfig
+from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS, Exactness, FlagError, FlagSet, preset_flags
+
+devices = pytest.mark.parametrize("device", ["cpu", "cuda", "xpu"])
+
+
+@devices
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("config", MODELS.values(), ids=name_of)
+def test_a_preset_can_be_built_for_every_model_and_device(config: VisionConfig, preset: str, device: str) -> None:
+    flags, left_out = preset_flags(preset, config, device)
+    FlagSet(flags, config, device)
+    assert flags.isdisjoint(left_out)
+    for flag, reason in left_out.items():
+        assert OPTIMIZATIONS[flag].inapplicable(config, device) == reason
+    assert flags | left_out.keys() == set(PRESETS[preset].flags(device))
+
+
+@devices
+def test_no_preset_changes_results(device: str) -> None:
+    for preset in PRESETS:
+        for flag in PRESETS[preset].flags(device):
+            assert OPTIMIZATIONS[flag].exactness is not Exactness.RESULT_CHANGING
+
+
+@pytest.mark.parametrize("config", TINY, ids=name_of)
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_exact_covers_every_seam_that_has_a_bit_exact_flag(config: VisionConfig, device: str) -> None:
+    flags, _ = preset_flags("exact", config, device)
+    assert FlagSet(flags, config, device).exactness() is Exactness.BIT_EXACT
+    applicable = {
+        flag.seam.name
+        for flag in OPTIMIZATIONS.values()
+        if flag.exactness is Exactness.BIT_EXACT and flag.inapplicable(config, device) is None
+    }
+    assert {OPTIMIZATIONS[flag].seam.name for flag in flags} == applicable
+
+
+def test_exact_takes_the_flag_that_a_seam_prefers() -> None:
+    flags, _ = preset_flags("exact", TINY[1], "cpu")
+    assert "argsort-inverse" in flags
+    assert "host-inverse" not in flags
+
+
+def test_classic_on_a_gpu_is_the_four_flags() -> None:
+    flags, left_out = preset_flags("classic", TINY[1], "cuda")
+    assert flags == {"rope-cache", "sdpa-prealloc", "argsort-inverse", "pinned-h2d"}
+    assert left_out == {}
+
+
+def test_what_is_left_out_is_named() -> None:
+    flags, left_out = preset_flags("classic", TINY[0], "cpu")
+    assert flags == {"rope-cache", "sdpa-prealloc"}
+    assert left_out.keys() == {"argsort-inverse", "pinned-h2d"}
+
+
+def test_an_unknown_preset() -> None:
+    with pytest.raises(FlagError, match=r"^there is no preset 'fast'; the presets are baseline, classic, exact, best$"):
+        preset_flags("fast", TINY[0], "cpu")

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from tests.implementations.towers import TINY, weights_of
+from vlbench.implementations import build_tower
+from vlbench.implementations.config import VisionConfig
+from vlbench.implementations.optimized import (
+    OPTIMIZATIONS,
+    Exactness,
+    FlagError,
+    FlagSet,
+    Optimization,
+    find_flag,
+    with_requirements,
+)
+from vlbench.implementations.optimized.seam import Seam
+
+FIRST, SECOND = TINY
+
+
+def refusal(names: set[str], config: VisionConfig = SECOND, device: str = "cpu") -> str:
+    with pytest.raises(FlagError) as caught:
+        FlagSet(frozenset(names), config, device)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_two_ways_of_one_seam() -> None:
+    assert refusal({"host-inverse", "argsort-inverse"}) == (
+        "argsort-inverse and host-inverse are two ways of one seam (inverse permutation); choose one"
+    )
+
+
+def test_a_missing_requirement() -> None:
+    assert refusal({"batched-windows"}) == ("batched-windows needs host-seqlens; add it: host-seqlens+batched-windows")
+
+
+@pytest.mark.parametrize("flag", [flag.flag for flag in OPTIMIZATIONS.values() if flag.requires])
+def test_every_requirement_is_asked_for_and_is_enough(flag: str) -> None:
+    assert f"{flag} needs " in refusal({flag}, device="cuda")
+    FlagSet(with_requirements([flag]), SECOND, "cuda")
+
+
+def test_a_device_on_which_the_flag_means_nothing() -> None:
+    message = refusal({"pinned-h2d"})
+    assert message.startswith("pinned-h2d cannot be used here: it concerns copies to a GPU")
+    assert message.endswith("leave it out")
+
+
+@pytest.mark.parametrize("flag", ["window-sort", "host-inverse", "argsort-inverse", "no-empty-windows", "window-cache"])
+def test_a_model_without_windows(flag: str) -> None:
+    assert refusal({flag}, FIRST) == (
+        f"{flag} cannot be used here: qwen2-vl-tiny has no window attention; leave it out"
+    )
+
+
+def test_a_model_without_a_gated_mlp() -> None:
+    assert refusal({"fused-gate-up"}, FIRST) == (
+        "fused-gate-up cannot be used here: qwen2-vl-tiny has no gated MLP; leave it out"
+    )
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        find_flag,
+        lambda name: with_requirements([name]),
+        lambda name: FlagSet(frozenset({name}), SECOND, "cpu"),
+        lambda name: build_tower(SECOND, [name], weights_of(SECOND)),
+    ],
+)
+def test_an_unknown_flag_with_a_close_match(ask: Callable[[str], object]) -> None:
+    with pytest.raises(FlagError, match=r"^there is no flag 'rope-cash'; did you mean rope-cache\?$"):
+        ask("rope-cash")
+
+
+def test_an_unknown_flag_like_no_other() -> None:
+    message = refusal({"zzz"})
+    assert message.startswith("there is no flag 'zzz'; the flags are ")
+    assert all(flag in message for flag in OPTIMIZATIONS)
+
+
+def test_a_tower_with_wrong_flags_is_not_built() -> None:
+    with pytest.raises(FlagError, match="two ways of one seam"):
+        build_tower(SECOND, {"sdpa-prealloc", "batched-windows", "host-seqlens"}, weights_of(SECOND))
+
+
+def test_a_flag_is_registered_once() -> None:
+    seam: Seam[Callable[[], int]] = Seam("test")
+    before = dict(OPTIMIZATIONS)
+    with pytest.raises(FlagError, match=r"^the flag 'rope-cache' is registered twice$"):
+        seam.optimization("rope-cache", removes="", exactness=Exactness.ULP, source="")(lambda: 1)
+    assert seam.flags == ()
+    assert before == OPTIMIZATIONS
+
+
+def test_a_seam_without_a_naive_way_says_so() -> None:
+    seam: Seam[Callable[[], int]] = Seam("test")
+    with pytest.raises(FlagError, match=r"^seam 'test' has no naive way$"):
+        seam.way(FlagSet(frozenset(), SECOND, "cpu"))
+
+
+def test_without_a_flag_a_seam_goes_its_naive_way() -> None:
+    for flag in OPTIMIZATIONS.values():
+        assert flag.seam.way(FlagSet(frozenset(), SECOND, "cpu")) is flag.seam.naive_way
+        chosen = FlagSet(with_requirements([flag.flag]), SECOND, "cuda")
+        assert flag.seam.way(chosen) is flag.way is not flag.seam.naive_way
+
+
+def test_the_exactness_of_a_set_is_its_loosest_flags() -> None:
+    def exactness(*names: str) -> Exactness:
+        return FlagSet(frozenset(names), SECOND, "cpu").exactness()
+
+    assert exactness() is exactness("host-grid") is Exactness.BIT_EXACT
+    assert exactness("host-grid", "rope-table") is Exactness.ULP
+    assert exactness("host-grid", "rope-table", "patch-matmul") is Exactness.REASSOCIATED
+
+
+@pytest.mark.parametrize("flag", OPTIMIZATIONS.values(), ids=OPTIMIZATIONS)
+def test_every_flag_says_what_it_removes_and_where_it_comes_from(flag: Optimization) -> None:
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", flag.flag)
+    assert flag.removes
+    assert flag.source
+    assert flag.flag not in flag.requires

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.implementations.grids import Batch, batches
+from tests.implementations.optimized.plans import plan_of, tower_for
+from tests.implementations.towers import NARROW, name_of
+from vlbench.implementations.config import VisionConfig
+from vlbench.implementations.optimized.segments import HostBounds, Segments
+
+
+@given(st.lists(st.sampled_from([4, 8, 16, 64]), min_size=1, max_size=20))
+def test_runs_are_the_longest_stretches_of_equal_segments(lengths: list[int]) -> None:
+    bounds = [0, *torch.tensor(lengths).cumsum(0).tolist()]
+    runs = Segments(bounds).runs
+    spelled_out = [start + i * length for start, count, length in runs for i in range(count)]
+    assert spelled_out == bounds[:-1]
+    assert [length for _, count, length in runs for _ in range(count)] == lengths
+    assert all(before.length != after.length for before, after in pairwise(runs))
+
+
+def test_runs_need_bounds_on_the_host() -> None:
+    with pytest.raises(TypeError, match="bounds on the host"):
+        _ = Segments(torch.tensor([0, 4])).runs
+
+
+def test_host_bounds_drop_empty_segments() -> None:
+    assert HostBounds().final(torch.tensor([0, 4, 4, 4, 8, 8]), lambda tensor: tensor) == [0, 4, 8]
+
+
+@pytest.mark.parametrize("config", NARROW, ids=name_of)
+@pytest.mark.parametrize("flags", [(), ("host-grid",), ("host-seqlens",), ("host-grid", "host-seqlens")], ids="+".join)
+@given(batch=batches)
+@settings(max_examples=25)
+def test_every_frame_is_a_segment(config: VisionConfig, flags: tuple[str, ...], batch: Batch) -> None:
+    bounds = plan_of(tower_for(config, *flags), batch).frames.bounds
+    assert isinstance(bounds, list) == ("host-seqlens" in flags)
+    lengths = [h * w for t, h, w in batch for _ in range(t)]
+    assert [int(bound) for bound in bounds] == [0, *torch.tensor(lengths).cumsum(0).tolist()]
+    if isinstance(bounds, torch.Tensor):
+        assert bounds.dtype == torch.int32

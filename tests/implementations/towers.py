@@ -1,0 +1,75 @@
+"""Towers small enough for tests, their inputs and the yardstick's answers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tests.implementations.grids import Batch
+from vlbench.implementations import build_tower
+from vlbench.implementations.config import MODELS, VisionConfig
+from vlbench.implementations.weights import SharedTensors, random_weights
+
+TINY = (MODELS["qwen2-vl-tiny"], MODELS["qwen2.5-vl-tiny"])
+
+# One head of the real head_dim and patches of 2x2 pixels: a forward takes a few milliseconds.
+_SMALLER: dict[str, Any] = {"hidden_size": 80, "num_heads": 1, "out_hidden_size": 32, "patch_size": 2}
+NARROW_2 = replace(TINY[0], name="qwen2-vl-narrow", depth=2, intermediate_size=320, **_SMALLER)
+NARROW_2_5 = replace(
+    TINY[1],
+    name="qwen2.5-vl-narrow",
+    depth=3,
+    intermediate_size=212,
+    fullatt_block_indexes=(1,),
+    window_size=16,
+    **_SMALLER,
+)
+NARROW = (NARROW_2, NARROW_2_5)
+
+
+def name_of(value: VisionConfig | str | tuple[str, ...]) -> str:
+    """For test ids: of a model, of a flag, of several flags."""
+    if isinstance(value, VisionConfig):
+        return value.name
+    return value if isinstance(value, str) else "+".join(value)
+
+
+@cache
+def weights_of(config: VisionConfig, dtype: torch.dtype = torch.float32, device: str = "cpu") -> SharedTensors:
+    drawn = random_weights(config, dtype=dtype)
+    return SharedTensors({key: tensor.to(device) for key, tensor in drawn.items()})
+
+
+@cache
+def yardstick(config: VisionConfig, dtype: torch.dtype = torch.float32, device: str = "cpu") -> nn.Module:
+    return build_tower(config, None, weights_of(config, dtype, device))
+
+
+@cache
+def pixels_of(config: VisionConfig, batch: Batch) -> Tensor:
+    """Random pixels [N, patch_dim], the same in every run."""
+    patches = sum(t * h * w for t, h, w in batch)
+    return torch.randn(patches, config.patch_dim, generator=torch.Generator().manual_seed(patches))
+
+
+def run(tower: nn.Module, config: VisionConfig, batch: Batch) -> Tensor:
+    """The tower's tokens for a batch, in the dtype and on the device of its weights."""
+    with torch.no_grad():
+        tokens: Tensor = tower(pixels_of(config, batch).to(next(tower.parameters())), torch.tensor(batch))
+    return tokens.cpu()
+
+
+@cache
+def expected(config: VisionConfig, batch: Batch, device: str = "cpu") -> Tensor:
+    """The yardstick's tokens in fp32."""
+    return run(yardstick(config, device=device), config, batch)
+
+
+def relative_error(result: Tensor, reference: Tensor) -> float:
+    """Relative L2 error."""
+    difference = (result.double() - reference.double()).norm()
+    return float(difference / reference.double().norm())

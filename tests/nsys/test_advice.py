@@ -1,0 +1,125 @@
+"""Advice names a flag only with a count, and only where most forwards show the pattern."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import vlbench.nsys
+from vlbench.nsys.advice import Advice
+from vlbench.nsys.rules import RULES
+
+from .server import MAIN, Server
+
+
+def advice(server: Server, folder: Path) -> dict[str, Advice]:
+    capture = vlbench.nsys.load(server.database.save(folder / "server.sqlite"))
+    forwards = vlbench.nsys.find_forwards(capture)
+    assert forwards is not None
+    return {found.flag: found for found in vlbench.nsys.advise(capture, forwards)}
+
+
+def test_a_synchronization_per_layer(tmp_path: Path) -> None:
+    server = Server()
+    for _ in range(38):
+        server.encoder(32, syncs=True, name="vision_encoder")
+    found = advice(server, tmp_path)
+    assert found["host-max-seqlen"].sentence.startswith(
+        "32 stream synchronizations inside 38 of 38 forwards: the pattern of host-max-seqlen ("
+    )
+    assert "host-grid" not in found
+    assert "host-seqlens" not in found
+    assert "pinned-h2d" not in found  # the pageable copies here are read-backs
+
+
+@pytest.mark.parametrize(("syncs", "flag"), [(1, "host-grid"), (8, "host-max-seqlen"), (250, "host-seqlens")])
+def test_the_number_of_synchronizations_tells_the_cause(tmp_path: Path, syncs: int, flag: str) -> None:
+    server = Server()
+    for _ in range(2):
+        begin = server.now - 1
+        server.kernels(["k"])
+        for _ in range(syncs):
+            server.sync(read_back=False)
+        server.database.range(begin, server.now, "vision_encoder", MAIN)
+    assert list(advice(server, tmp_path)) == [flag]
+
+
+def test_a_clean_forward_gets_no_advice(tmp_path: Path) -> None:
+    server = Server()
+    for _ in range(4):
+        server.encoder(4, name="vision_encoder")
+        server.sync()  # outside
+    assert advice(server, tmp_path) == {}
+
+
+def test_a_pattern_of_few_forwards_is_no_advice(tmp_path: Path) -> None:
+    server = Server()
+    for number in range(5):
+        server.encoder(8, syncs=number == 0, name="vision_encoder")
+    assert "host-max-seqlen" not in advice(server, tmp_path)
+
+
+ELEMENTWISE = "void at::native::vectorized_elementwise_kernel<4, at::native::{}(at::TensorIteratorBase&)>"
+
+
+@pytest.mark.parametrize(
+    ("kernel", "times", "flag"),
+    [
+        (
+            ELEMENTWISE.format("cos_kernel_cuda"),
+            64,
+            "rope-shared",
+        ),
+        (
+            ELEMENTWISE.format("sin_kernel_cuda"),
+            1,
+            "rope-cache",
+        ),
+        (
+            ELEMENTWISE.format("neg_kernel_cuda"),
+            64,
+            "rope-triton",
+        ),
+        ("void cub::DeviceRadixSortOnesweepKernel<int>", 2, "window-cache"),
+        ("void at::native::(anonymous namespace)::adjacent_difference", 1, "no-empty-windows"),
+        ("fmha_cutlassF_bf16_aligned_64x128_rf_sm80", 704, "batched-windows"),
+        ("void implicit_convolveNd_sgemm<float>", 1, "patch-matmul"),
+    ],
+)
+def test_kernels_that_betray_a_naive_forward(tmp_path: Path, kernel: str, times: int, flag: str) -> None:
+    server = Server()
+    for _ in range(2):
+        begin = server.now - 1
+        server.kernels([kernel] * times)
+        server.database.range(begin, server.now, "vision_encoder", MAIN)
+    found = advice(server, tmp_path)
+    assert flag in found
+    assert (found[flag].least, found[flag].most, found[flag].seen) == (times, times, 2)
+
+
+def test_uploads(tmp_path: Path) -> None:
+    server = Server()
+    begin = server.now - 1
+    for size in [64] * 4 + [8 << 20]:
+        server.database.call(server.now, server.now + 3, "cudaMemcpyAsync", MAIN, server.corr)
+        server.database.copy(server.now + 1, server.now + 2, MAIN, server.corr, size=size)
+        server.corr += 1
+        server.now += 10
+    server.database.range(begin, server.now, "vision_encoder", MAIN)
+    found = advice(server, tmp_path)
+    assert found["pinned-h2d"].least == 5
+    assert found["packed-h2d"].least == 4
+    assert found["uint8-pixels"].least == 1
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.flag}-{rule.least}")
+def test_every_rule_is_well_formed(rule: object) -> None:
+    from vlbench.nsys.rules import Rule
+
+    assert isinstance(rule, Rule)
+    assert sum(map(bool, (rule.api, rule.kernel, rule.copy))) == 1
+    assert rule.least >= 1
+    assert rule.most is None or rule.most >= rule.least
+    re.compile(rule.api or rule.kernel or rule.copy)

@@ -1,0 +1,75 @@
+"""Running plans: trials, then once more over the suspects, and the results of it all."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vlbench.record.fingerprint import Fingerprint
+    from vlbench.record.schema import CellGroup, Results
+    from vlbench.trial.session import Plan, Session
+
+
+def measure(
+    plans: list[Plan], trials: int, budget: float, timeout: float, goal: Path, resume: bool
+) -> tuple[Session, bool]:
+    """Run the trials, then once more over the suspects; was it all done, or was it interrupted?"""
+    from rich.console import Console
+
+    from vlbench.export.progress import Watcher
+    from vlbench.judge.summary import summaries, suspects
+    from vlbench.judge.verdict import Floors
+    from vlbench.record.journal import Journal
+    from vlbench.trial.session import Session
+
+    journal = Journal(goal.with_suffix(".journal.jsonl"), _name_of(plans, trials, budget), resume=resume)
+    votes = trials >= Floors().k
+    # A vote sets half of the time aside for confirming what it called.
+    seconds = budget / len(plans) / trials / (2 if votes else 1)
+    with Watcher(Console(stderr=True)) as watcher:
+        session = Session(plans, journal, timeout=timeout, watch=watcher)
+        try:
+            session.run(trials, seconds)
+            if votes:
+                found = [suspects(summaries(group, Floors())) for group in session.groups()]
+                session.confirm({index: names for index, names in enumerate(found) if names}, trials, seconds)
+        except KeyboardInterrupt:
+            return session, False
+    return session, True
+
+
+def _name_of(plans: list[Plan], trials: int, budget: float) -> str:
+    """What a journal is the journal of: the same jobs, as often, as long."""
+    from hashlib import sha256
+
+    jobs = [plan.job(trials, budget, [each.name for each in plan.variants]).model_dump_json() for plan in plans]
+    return sha256("\n".join(jobs).encode()).hexdigest()
+
+
+def make_results(groups: list[CellGroup], fingerprint: Fingerprint, complete: bool) -> Results:
+    from datetime import UTC, datetime
+
+    from vlbench.record.schema import Results
+
+    return Results.model_validate(
+        {
+            "created": datetime.now(UTC),
+            "command": " ".join(["vlbench", *sys.argv[1:]]),
+            "fingerprint": fingerprint,
+            "groups": groups,
+            "complete": complete,
+        }
+    )
+
+
+def exit_code(results: Results) -> int:
+    """`run` measures and does not gate: only wrong or missing rows are failures."""
+    from vlbench.judge.exit_codes import worst
+    from vlbench.judge.summary import summaries
+    from vlbench.judge.verdict import Floors, Verdict
+
+    found = [each.judgement.verdict for group in results.groups for each in summaries(group, Floors())]
+    failures = (Verdict.INACCURATE, Verdict.MISSING)
+    return worst([verdict if verdict in failures else Verdict.SAME for verdict in found])

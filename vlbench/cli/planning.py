@@ -1,0 +1,93 @@
+"""From options to plans: which cell groups a run measures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vlbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from vlbench.cli.options import Target
+    from vlbench.record.schema import Results, State
+    from vlbench.trial.session import Plan
+
+
+def taken_apart(target: Target, mode: str) -> Target:
+    from vlbench.matrix.ablation import Ablation, ablate
+    from vlbench.matrix.variants import parse_variant
+
+    if mode not in list(Ablation):
+        raise UsageError(f"--ablate: {mode!r} is not one of {', '.join(Ablation)}; choose one of them")
+    if target.chosen and len(target.variants) != 2:
+        raise UsageError(f"--ablate takes one variant apart and {len(target.variants) - 1} were given; name one")
+    whole = target.variants[1] if target.chosen else parse_variant("best", target.config, target.device)
+    return replace(target, variants=ablate(Ablation(mode), whole, target.config, target.device), left_out={})
+
+
+def states_of(names: list[str] | None, device: str) -> tuple[State, ...]:
+    from typing import cast, get_args
+
+    from vlbench.record.schema import State
+
+    chosen = tuple(dict.fromkeys(names or ["warm"]))
+    for name in chosen:
+        if name not in get_args(State):
+            raise UsageError(f"--state: {name!r} is not one of {', '.join(get_args(State))}; choose one of them")
+    if "behind" in chosen and device != "cuda":
+        raise UsageError("--state behind queues work on a GPU, and there is none here; leave it out")
+    return cast("tuple[State, ...]", chosen)
+
+
+def make_plans(
+    names: list[str],
+    targets: list[Target],
+    states: tuple[State, ...],
+    only: list[str],
+    seed: int,
+    threads: int,
+    weights: Path | None,
+    images: list[Path] | None,
+) -> list[Plan]:
+    from vlbench.matrix.cells import parse_filter
+    from vlbench.trial.session import Plan
+    from vlbench.workload import load_scenario
+
+    cells = parse_filter(only)
+    plans = []
+    for name in names:
+        chosen = load_scenario(name)
+        for target in targets:
+            where = {
+                "scenario": chosen.name,
+                "model": target.config.name,
+                "dtype": target.dtype,
+                "device": target.device,
+            }
+            yardstick, *others = target.variants
+            kept = [each for each in others if cells.keeps(variant=each.name)]
+            references = {each.reference for each in kept} - {yardstick.name}
+            kept = [each for each in others if each in kept or each.name in references]
+            for point in chosen.points(target.device):
+                if kept and cells.keeps(point=point.label, **where):
+                    plan = Plan(point, target.config.name, target.dtype, target.device, [yardstick, *kept])
+                    pictures = tuple(images) if images else None
+                    plans.append(
+                        replace(plan, seed=seed, threads=threads, states=states, weights=weights, images=pictures)
+                    )
+    if not plans:
+        raise UsageError("--filter: no cell is left to measure; widen it")
+    return plans
+
+
+def read_earlier(path: Path, plans: list[Plan]) -> Results:
+    """The earlier results; UsageError when they have nothing in common with what is planned."""
+    from vlbench.record.files import read_results
+
+    earlier = read_results(path)
+    planned = {(plan.point.scenario, plan.point.label, plan.model, plan.dtype, plan.device) for plan in plans}
+    if not planned & {group.key for group in earlier.groups}:
+        had = "; ".join(" ".join(filter(None, group.key)) for group in earlier.groups)
+        raise UsageError(f"--against {path}: it holds other measurements ({had}); choose the same scenario and model")
+    return earlier

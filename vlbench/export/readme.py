@@ -1,0 +1,69 @@
+"""The generated documentation: `python -m vlbench.export.readme` brings it up to date.
+
+The tables of the README come from the registries; docs/results.schema.json is the JSON Schema of a results file.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
+from vlbench.record.schema import Results
+from vlbench.workload import load_scenario, scenario_names
+
+
+def flag_table() -> str:
+    """Every flag of the registry as a Markdown table."""
+    rows = ["| flag | seam | what it removes | class | needs | source |", "|---|---|---|---|---|---|"]
+    for flag in OPTIMIZATIONS.values():
+        needs = ", ".join(f"`{other}`" for other in flag.requires)
+        cells = (f"`{flag.flag}`", flag.seam.name, flag.removes, str(flag.exactness), needs, flag.source)
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def preset_table() -> str:
+    """Every preset as a Markdown table."""
+    rows = ["| preset | what it is |", "|---|---|"]
+    rows += [f"| `{preset.name}` | {preset.summary} |" for preset in PRESETS.values()]
+    return "\n".join(rows)
+
+
+def scenario_table() -> str:
+    """Every shipped scenario as a Markdown table."""
+    rows = ["| scenario | what is fed in | what it stands for |", "|---|---|---|"]
+    scenarios = (load_scenario(name) for name in scenario_names())
+    rows += [f"| `{scenario.name}` | {scenario.title} | {scenario.stands_for} |" for scenario in scenarios]
+    return "\n".join(rows)
+
+
+PARTS: dict[str, Callable[[], str]] = {"flags": flag_table, "presets": preset_table, "scenarios": scenario_table}
+
+
+def filled(text: str) -> str:
+    """`text` with whatever stands between `<!-- generated: NAME -->` and `<!-- end -->` made anew."""
+
+    def fill(match: re.Match[str]) -> str:
+        return f"{match[1]}\n{PARTS[match[2]]()}\n{match[3]}"
+
+    return re.sub(r"(<!-- generated: (\w+) -->).*?(<!-- end -->)", fill, text, flags=re.DOTALL)
+
+
+def json_schema() -> str:
+    """The JSON Schema of a results file."""
+    return json.dumps(Results.model_json_schema(), indent=1) + "\n"
+
+
+def generated(root: Path) -> dict[Path, str]:
+    """Every generated file below `root` with the content it should have."""
+    page = root / "README.md"
+    return {page: filled(page.read_text()), root / "docs" / "results.schema.json": json_schema()}
+
+
+if __name__ == "__main__":
+    for path, content in generated(Path()).items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content)

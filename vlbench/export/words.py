@@ -1,0 +1,17 @@
+"""Names and numbers as they stand in tables."""
+
+from __future__ import annotations
+
+from vlbench.paired import Estimate
+
+NAME_WIDTH = 20
+
+
+def broken(name: str) -> str:
+    """A long combination over several lines, so that it stays in its column."""
+    return name if len(name) <= NAME_WIDTH else name.replace("+", "\n+").removeprefix("\n")
+
+
+def speedup_with_interval(estimate: Estimate) -> str:
+    """Such as "1.40 [1.38, 1.43]"."""
+    return f"{estimate.speedup:.2f} [{1 / estimate.high:.2f}, {1 / estimate.low:.2f}]"

@@ -1,0 +1,84 @@
+"""Advice from counts: which flags' patterns the encoder's forwards show, how often, in how many of them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from vlbench.nsys.encoder import Forwards
+from vlbench.nsys.frames import Capture, copy_kinds
+from vlbench.nsys.projection import Layout, lay_out
+from vlbench.nsys.rules import RULES, Rule
+
+
+@dataclass(frozen=True)
+class Advice:
+    """A flag and its evidence: in `seen` of `forwards` forwards the rule counted `least` to `most`."""
+
+    flag: str
+    what: str
+    why: str
+    seen: int
+    forwards: int
+    least: int
+    most: int
+    idle: float | None = None  # idle share of the forwards' spans, where the rule looks at it
+
+    @property
+    def sentence(self) -> str:
+        """The advice as shown, with its counts."""
+        count = str(self.least) if self.least == self.most else f"{self.least} to {self.most}"
+        where = f"inside {self.seen} of {self.forwards} forwards"
+        idle = "" if self.idle is None else f", the GPU idle for {self.idle:.0%} of their span"
+        return f"{count} {self.what} {where}{idle}: the pattern of {self.flag} ({self.why})"
+
+
+def advise(capture: Capture, forwards: Forwards) -> list[Advice]:
+    """Every rule whose pattern at least half of the forwards show, in the order of the table."""
+    layout = lay_out(capture, forwards.ranges)
+    found = []
+    idle = _idle_share(forwards.projected)
+    for rule in RULES:
+        if idle < rule.idle_share:
+            continue
+        counts = _count(capture, layout, rule)
+        inside = counts[(counts >= rule.least) & (counts <= (rule.most if rule.most is not None else counts))]
+        if inside.size and 2 * inside.size >= counts.size:
+            found.append(
+                Advice(
+                    rule.flag,
+                    rule.what,
+                    rule.why,
+                    inside.size,
+                    counts.size,
+                    int(inside.min()),
+                    int(inside.max()),
+                )
+            )
+    return found
+
+
+def _idle_share(projected: pd.DataFrame) -> float:
+    span = int(projected["span_ns"].sum())
+    return float(projected["idle_ns"].sum()) / span if span else 0.0
+
+
+def _count(capture: Capture, layout: Layout, rule: Rule) -> npt.NDArray[np.int64]:
+    if rule.api:
+        return layout.calls_sum(_matching(capture.api["name"], rule.api))
+    ops = capture.gpu_ops
+    if rule.kernel:
+        return layout.ops_sum(_matching(ops["name"], rule.kernel) & (ops["kind"] == "kernel").to_numpy())
+    size = ops["bytes"].to_numpy()
+    fits = (size >= rule.least_bytes) & (size <= (rule.most_bytes if rule.most_bytes is not None else size))
+    return layout.ops_sum(_matching(pd.Series(copy_kinds(ops)), rule.copy) & fits)
+
+
+def _matching(names: pd.Series, expression: str) -> npt.NDArray[np.bool_]:
+    """Rows whose category matches; the expression runs once per name."""
+    hits = np.array([bool(re.search(expression, str(name))) for name in names.cat.categories] + [False], dtype=bool)
+    return hits[names.cat.codes.to_numpy()]

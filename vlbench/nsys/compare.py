@@ -1,0 +1,139 @@
+"""Compare two captures range by range and counter by counter.
+
+Counts decide: they are the same on a quiet and on a busy machine. Times are shown and never decide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from vlbench.nsys.failures import Exit
+from vlbench.nsys.frames import Capture
+from vlbench.nsys.projection import project
+from vlbench.nsys.summary import counters, coverage, labels, per_range
+
+_FACTS = {
+    "CUDA_GRAPH_TRACE_OPTIONS:MODE": "CUDA graph mode",
+    "CUDA_SKIP_SOME_API_CALLS": "skipping of CUDA calls",
+}
+_TIMES = ("range_ns", "work_ns", "busy_ns")
+_UNATTRIBUTED = 0.01
+_COLUMNS = ["range", "counter", "a", "b", "change", "per_instance"]
+_TIME_COLUMNS = ["range", "time", "a", "b"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What differs. `obstacles` not empty: the captures do not compare and the other fields are empty.
+
+    `counters`: columns range, counter, a, b, change (appeared, vanished, up, down); `a` and `b` are totals
+    where both captures have as many instances, else medians per instance (`per_instance`).
+    `times`: medians per instance in ns.
+    """
+
+    obstacles: tuple[str, ...]
+    notes: tuple[str, ...]
+    appeared: tuple[str, ...]
+    vanished: tuple[str, ...]
+    counters: pd.DataFrame
+    times: pd.DataFrame
+
+    @property
+    def exit_code(self) -> Exit:
+        """14 not comparable, before 6 a range vanished, before 3 a count went up; else 0."""
+        if self.obstacles:
+            return Exit.NOT_COMPARABLE
+        if self.vanished:
+            return Exit.MISSING
+        if self.counters["change"].isin(["up", "appeared"]).any():
+            return Exit.REGRESSED
+        return Exit.OK
+
+
+def diff(before: Capture, after: Capture) -> Difference:
+    """Everything in which `after` differs from `before`."""
+    obstacles = _obstacles(before, after)
+    if obstacles:
+        return Difference(obstacles, (), (), (), pd.DataFrame(columns=_COLUMNS), pd.DataFrame(columns=_TIME_COLUMNS))
+    projected = [project(capture) for capture in (before, after)]
+    old, new = (per_range(capture, table) for capture, table in zip((before, after), projected, strict=True))
+    both = [name for name in old.index if name in new.index]
+    return Difference(
+        obstacles=(),
+        notes=_notes(before, after),
+        appeared=tuple(name for name in new.index if name not in old.index),
+        vanished=tuple(name for name in old.index if name not in new.index),
+        counters=_counts(old.loc[both], new.loc[both], projected),
+        times=_times(both, *projected),
+    )
+
+
+def _obstacles(before: Capture, after: Capture) -> tuple[str, ...]:
+    found = []
+    if before.source != after.source:
+        found.append(f"one is from {before.source}, the other from {after.source}: they do not count the same calls")
+    if before.gpus and after.gpus and set(before.gpus) != set(after.gpus):
+        found.append(f"other GPUs ({', '.join(sorted(set(before.gpus)))} and {', '.join(sorted(set(after.gpus)))})")
+    for fact, name in _FACTS.items():
+        a, b = before.fact(fact), after.fact(fact)
+        if a and b and a != b:
+            found.append(f"the {name} differs ({a} and {b})")
+    for capture in (before, after):
+        if capture.ranges.empty:
+            found.append(f"{capture.path} has no ranges")
+        elif not len(capture.api) and not len(capture.gpu_ops):
+            found.append(f"{capture.path} has no CUDA activity")
+    return tuple(found)
+
+
+def _notes(before: Capture, after: Capture) -> tuple[str, ...]:
+    notes = []
+    if before.version != after.version:
+        notes.append(f"made by {before.version} and {after.version}")
+    for capture in (before, after):
+        seen = coverage(capture)
+        if seen["no_api_row"] > _UNATTRIBUTED * max(seen["gpu_ops"], 1):
+            notes.append(f"{capture.path}: {seen['no_api_row']} of {seen['gpu_ops']} GPU operations have no API call")
+    return tuple(notes)
+
+
+def _counts(old: pd.DataFrame, new: pd.DataFrame, tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Compare totals where a range has as many instances in both, else medians per instance.
+
+    Means would differ between two windows of one program: the first iterations allocate and load.
+    """
+    named = dict.fromkeys([*counters(old), *counters(new)])
+    medians = [
+        table.groupby(labels(table), observed=True)[counters(table)].median().reindex(columns=list(named), fill_value=0)
+        for table in tables
+    ]
+    totals = [side.reindex(columns=list(named), fill_value=0) for side in (old, new)]
+    even = (old["instances"] == new["instances"]).to_numpy()
+    rows = []
+    for name in named:
+        left, right = (
+            np.where(even, total[name].to_numpy(), median[name].loc[list(total.index)].to_numpy())
+            for total, median in zip(totals, medians, strict=True)
+        )
+        for place in np.flatnonzero(left != right).tolist():
+            a, b = float(left[place]), float(right[place])
+            change = "appeared" if not a else "vanished" if not b else "up" if b > a else "down"
+            rows.append((place, old.index[place], name, a, b, change, not even[place]))
+    rows.sort(key=lambda row: row[0])
+    return pd.DataFrame([row[1:] for row in rows], columns=_COLUMNS)
+
+
+def _times(both: list[str], before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    medians = [
+        table.groupby(labels(table), observed=True)[list(_TIMES)].median().loc[both] for table in (before, after)
+    ]
+    rows = [
+        (label, time, float(a), float(b))
+        for time in _TIMES
+        for label, a, b in zip(both, *(table[time].to_numpy() for table in medians), strict=True)
+        if a or b
+    ]
+    return pd.DataFrame(rows, columns=_TIME_COLUMNS)

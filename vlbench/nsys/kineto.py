@@ -1,0 +1,189 @@
+"""Read a torch profiler (Kineto) trace into the same frames as an nsys export.
+
+Ranges are `record_function` annotations: Kineto does not see NVTX. Times are microseconds, often with a
+fraction on top of a 16-digit epoch, which a double cannot hold: they are parsed as decimal text into integer
+nanoseconds.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from vlbench.errors import UsageError
+from vlbench.nsys.frames import API_COLUMNS, GPU_COLUMNS, GPU_KINDS, RANGE_COLUMNS, Capture, category, frame
+from vlbench.nsys.join import match
+from vlbench.nsys.names import FAMILIES, NOT_RECORDED, api_name, family, range_name
+
+_API = ("cuda_runtime", "cuda_driver")
+_RANGE = ("user_annotation",)
+_GPU = {"kernel": "kernel", "gpu_memcpy": "memcpy", "gpu_memset": "memset"}
+_COPY = re.compile(r"Memcpy (\w+)(?: \((.+?) -> (.+?)\))?")
+
+Event = dict[str, Any]
+Ints = npt.NDArray[np.int64]
+
+
+def read_kineto(path: Path) -> Capture:
+    """Read the trace at `path`, plain or gzipped. Raises UsageError where it is something else."""
+    document = _parsed(path)
+    events = (
+        document if isinstance(document, list) else document.get("traceEvents") if isinstance(document, dict) else None
+    )
+    if not isinstance(events, list):
+        raise UsageError(f"{path}: JSON without a traceEvents list, so not a trace of the torch profiler")
+    complete = [event for event in events if isinstance(event, dict) and event.get("ph") == "X" and "ts" in event]
+    by_category = {
+        name: [e for e in complete if str(e.get("cat", "")).lower() == name] for name in (*_API, *_RANGE, *_GPU)
+    }
+    if not any(by_category.values()):
+        raise UsageError(
+            f"{path}: no CUDA call, GPU operation or annotation in the trace; "
+            "profile with activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]"
+        )
+    try:
+        api = _api([event for name in _API for event in by_category[name]])
+        gpu_ops = _gpu_ops([(kind, event) for name, kind in _GPU.items() for event in by_category[name]], api)
+        ranges = _ranges([event for name in _RANGE for event in by_category[name]])
+    except (ValueError, OverflowError, AttributeError) as error:
+        raise UsageError(
+            f"{path}: an event of the trace has a time, id or argument of an unexpected form ({error})"
+        ) from error
+    processes = api["pid"].nunique()
+    head = document if isinstance(document, dict) else {}
+    devices = head.get("deviceProperties")
+    return Capture(
+        path=str(path),
+        source="kineto",
+        ranges=ranges,
+        api=api,
+        gpu_ops=gpu_ops,
+        gpus=tuple(str(device.get("name", "")) for device in devices) if isinstance(devices, list) else (),
+        missing=tuple(name for name, found in by_category.items() if not found and name != "cuda_driver"),
+        notes=(f"{processes} processes call CUDA and a GPU row names none: nothing is attributed",)
+        if processes > 1
+        else (),
+    )
+
+
+def _parsed(path: Path) -> Any:
+    try:
+        raw = path.read_bytes()
+        if raw.startswith(b"\x1f\x8b"):
+            raw = gzip.decompress(raw)
+        return json.loads(raw.decode("utf-8-sig", "replace"), parse_float=str, strict=False)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UsageError(f"{path}: the gzip file is damaged ({error})") from error
+    except json.JSONDecodeError as error:
+        raise UsageError(
+            f"{path}: not valid JSON ({error}); was the profiler stopped before the file was copied?"
+        ) from error
+
+
+def _nanoseconds(value: object) -> int:
+    text = str(value)
+    if "e" in text or "E" in text:
+        return round(float(text) * 1000)
+    whole, _, fraction = text.partition(".")
+    digits = int((fraction + "0000")[:4])  # a fourth digit to round by
+    return int(whole) * 1000 + (-1 if whole.startswith("-") else 1) * ((digits + 5) // 10)
+
+
+def _times(events: list[Event]) -> tuple[Ints, Ints]:
+    start = np.array([_nanoseconds(event["ts"]) for event in events], dtype=np.int64)
+    length = np.array([_nanoseconds(event.get("dur", 0)) for event in events], dtype=np.int64)
+    return start, start + np.maximum(length, 0)
+
+
+def _thread(event: Event) -> int:
+    """A number for (process, thread) made as nsys makes its globalTid."""
+    return (_process(event) << 32) | (int(str(event.get("tid", 0)) or 0) & 0xFFFFFFFF)
+
+
+def _process(event: Event) -> int:
+    return int(str(event.get("pid", 0))) & 0x3FFFFFFF
+
+
+def _argument(event: Event, name: str, absent: int) -> int:
+    value = (event.get("args") or {}).get(name, absent)
+    return int(float(str(value)))
+
+
+def _api(events: list[Event]) -> pd.DataFrame:
+    start, end = _times(events)
+    names = [api_name(str(event.get("name", ""))) for event in events]
+    tid = np.array([_thread(event) for event in events], dtype=np.int64)
+    return frame(
+        API_COLUMNS,
+        start=start,
+        end=end,
+        tid=tid,
+        pid=tid >> 32,
+        corr=np.array([_argument(event, "correlation", -1) for event in events], dtype=np.int64),
+        name=pd.Categorical(names),
+        family=pd.Categorical([family(name) for name in names], categories=list(FAMILIES)),
+    )
+
+
+def _gpu_ops(events: list[tuple[str, Event]], api: pd.DataFrame) -> pd.DataFrame:
+    plain = [event for _, event in events]
+    start, end = _times(plain)
+    pids = np.unique(api["pid"].to_numpy())
+    pid = np.full(
+        len(plain), pids[0] if pids.size == 1 else -1, dtype=np.int64
+    )  # rows name a device, not their process
+    corr = np.array([_argument(event, "correlation", -1) for event in plain], dtype=np.int64)
+    copies = [_COPY.match(str(event.get("name", ""))) if kind == "memcpy" else None for kind, event in events]
+    sides = [[(found[group] if found else None) for found in copies] for group in (1, 2, 3)]
+    known = [
+        [
+            (value.lower() if value else NOT_RECORDED) if found else None
+            for value, found in zip(side, copies, strict=True)
+        ]
+        for side in sides[1:]
+    ]
+    asks = ~api["family"].isin(["other", "event"]).to_numpy()
+    return frame(
+        GPU_COLUMNS,
+        start=start,
+        end=end,
+        pid=pid,
+        device=np.array([_argument(event, "device", -1) for event in plain], dtype=np.int64),
+        stream=np.array([_argument(event, "stream", -1) for event in plain], dtype=np.int64),
+        corr=corr,
+        graph_node=np.array([_argument(event, "graph node id", 0) for event in plain], dtype=np.int64),
+        bytes=np.array([_argument(event, "bytes", 0) for event in plain], dtype=np.int64),
+        kind=pd.Categorical([kind for kind, _ in events], categories=list(GPU_KINDS)),
+        name=pd.Categorical([str(event.get("name", "")) if kind == "kernel" else kind for kind, event in events]),
+        direction=pd.Categorical(sides[0]),
+        src=pd.Categorical(known[0]),
+        dst=pd.Categorical(known[1]),
+        api=match(api["pid"].to_numpy(), api["corr"].to_numpy(), asks, pid, corr),
+    )
+
+
+def _ranges(events: list[Event]) -> pd.DataFrame:
+    start, end = _times(events)
+    tid = np.array([_thread(event) for event in events], dtype=np.int64)
+    no = np.zeros(len(events), dtype=bool)
+    names = [range_name(str(event.get("name", ""))) for event in events]
+    return frame(
+        RANGE_COLUMNS,
+        start=start,
+        end=end,
+        open=no,
+        moved=no,
+        nested=~no,
+        tid=tid,
+        pid=tid >> 32,
+        domain=category(np.zeros(len(events), dtype=np.int64), [""]),
+        name=pd.Categorical(names),
+    )

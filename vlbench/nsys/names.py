@@ -1,0 +1,95 @@
+"""What the names in a capture mean: API families, memory kinds, range names without their arguments.
+
+Synchronizations are told by API name because `syncType` changed its meaning five times between 2022 and 2026,
+and memory kinds use Nsight Systems' own numbers (0 is pageable), which are not CUPTI's (1 is pageable).
+"""
+
+from __future__ import annotations
+
+import re
+
+_VERSION = re.compile(r"_v\d{4,5}$")
+
+# First match wins. `wait` and `event` do not block the host.
+_FAMILIES = [
+    (re.compile(pattern), family)
+    for pattern, family in (
+        (r"^(cuda|cu)GraphLaunch", "graph_launch"),
+        (r"^(cuda|cu)Launch", "launch"),
+        (r"^cuda(Device|Stream|Event|Thread)Synchronize|^cu(Ctx|Stream|Event)Synchronize", "sync"),
+        (r"^(cuda|cu)StreamWaitEvent", "wait"),
+        (r"^(cuda|cu)Event", "event"),
+        (r"^(cuda|cu)Memcpy\w*Async", "copy_async"),
+        (r"^(cuda|cu)Memcpy", "copy_blocking"),
+        (r"^(cuda|cu)Memset", "memset"),
+        (r"^cuda(Malloc|Free)(From\w+)?Async|^cuMem(Alloc|Free)(From\w+)?Async", "pool"),
+        (r"^cuda(Malloc|Free|HostAlloc|HostRegister|HostUnregister)", "alloc"),
+        (r"^cuMem(Alloc|Free|HostAlloc|HostRegister|HostUnregister|Create|Map|Unmap|Release)", "alloc"),
+        (r"^cuModuleLoad|^(cuda|cu)LibraryLoad", "module_load"),
+    )
+]
+
+FAMILIES = (*dict.fromkeys(family for _, family in _FAMILIES), "other")
+
+MEMORY_KINDS = {
+    0: "pageable",
+    1: "pinned",
+    2: "device",
+    3: "array",
+    4: "managed",
+    5: "device static",
+    6: "managed static",
+    7: "unknown",
+}
+NOT_RECORDED = "not recorded"
+
+DIRECTIONS = {
+    0: "unknown",
+    1: "HtoD",
+    2: "DtoH",
+    3: "HtoA",
+    4: "AtoH",
+    5: "AtoA",
+    6: "AtoD",
+    7: "DtoA",
+    8: "DtoD",
+    9: "HtoH",
+    10: "PtoP",
+    11: "managed HtoD",
+    12: "managed DtoH",
+    13: "managed DtoD",
+}
+
+_ARGUMENTS = re.compile(r",\s*(?:seq|op_id|sizes|input_op_ids)\s*=.*$", re.DOTALL)
+_STEP = re.compile(r"^ProfilerStep#\d+$")
+_MODULE = re.compile(r"^\{'Module': '([^']+)'")
+
+
+def api_name(recorded: str) -> str:
+    """The API's name without the version that nsys appends: `cudaLaunchKernel_v7000` -> `cudaLaunchKernel`.
+
+    A driver call's own `_v2` stays.
+    """
+    return _VERSION.sub("", recorded)
+
+
+def family(api: str) -> str:
+    """The family of an API call, one of `FAMILIES`."""
+    for pattern, name in _FAMILIES:
+        if pattern.search(api):
+            return name
+    return "other"
+
+
+def range_name(text: str) -> str:
+    """The name shared by all instances of a range.
+
+    `emit_nvtx` appends `, seq = .., op_id = .., sizes = ..`; the module hooks of vLLM and SGLang push a whole
+    dictionary, of which only the module's path names the range; the torch profiler numbers its steps.
+    """
+    module = _MODULE.match(text)
+    if module:
+        return module[1]
+    if _STEP.match(text):
+        return "ProfilerStep"
+    return _ARGUMENTS.sub("", text)

@@ -1,0 +1,70 @@
+"""Load a capture, told by its content: nsys report, SQLite export, or torch profiler trace."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from vlbench.errors import UsageError
+from vlbench.nsys.frames import Capture
+
+_SQLITE = b"SQLite format 3\x00"
+_GZIP = b"\x1f\x8b"
+
+
+def load(path: str | Path) -> Capture:
+    """Read a capture into frames.
+
+    `path` is an SQLite export, a `.nsys-rep` report (exported beside it where nsys is installed and no newer
+    export lies there), or a torch profiler trace (`.json`, `.json.gz`). Raises UsageError with the remedy for
+    anything else.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file; give an .sqlite or .nsys-rep capture or a torch profiler trace")
+    if path.suffix == ".qdstrm":
+        raise UsageError(
+            f"{path}: raw data, not a report; run the `QdstrmImporter -i {path.name}` that comes with nsys"
+        )
+    with path.open("rb") as file:
+        head = file.read(64)
+    if not head:
+        raise UsageError(f"{path}: the file is empty; capture again")
+    if head.startswith(_SQLITE):
+        from vlbench.nsys.export import read_export
+
+        return read_export(path)
+    if head.startswith(_GZIP) or head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
+        from vlbench.nsys.kineto import read_kineto
+
+        return read_kineto(path)
+    if path.suffix in (".nsys-rep", ".qdrep"):
+        return load(_exported(path))
+    raise UsageError(f"{path}: neither an SQLite export, an nsys report nor a torch profiler trace")
+
+
+def _exported(report: Path) -> Path:
+    from vlbench.nsys.command import export_command
+    from vlbench.nsys.find import find_nsys
+
+    target = report.with_suffix(".sqlite")
+    if target.is_file() and target.stat().st_size and target.stat().st_mtime >= report.stat().st_mtime:
+        return target
+    nsys = find_nsys()
+    if nsys is None:
+        command = " ".join(export_command("nsys", report, target))
+        raise UsageError(
+            f"{report}: nsys is not installed here; where it was made, run `{command}` and send {target.name}"
+        )
+    done = subprocess.run(
+        export_command(str(nsys), report, target),
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode or not target.is_file():
+        said = (done.stderr or done.stdout).strip().splitlines()
+        why = said[-1] if said else "without a message"
+        raise UsageError(f"{report}: {nsys} cannot export it ({why}); use the nsys that made it")
+    return target

@@ -1,0 +1,92 @@
+"""Read whatever an SQLite export has: absent tables are empty, absent columns take a default.
+
+Columns come and go between releases, so every query names only columns that the table really has.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from vlbench.errors import UsageError
+
+
+class _NotIntegersError(Exception):
+    """A column of integers holds something else."""
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """The export, read-only; text that is not UTF-8 (a Windows locale) gets replacement characters."""
+    connection = sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1", uri=True)
+    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+    try:
+        yield connection
+    except _NotIntegersError as error:
+        raise UsageError(f"{path}: {error}; export the report again") from error
+    except sqlite3.DatabaseError as error:
+        raise UsageError(f"{path}: the SQLite file cannot be read ({error}); export the report again") from error
+    finally:
+        connection.close()
+
+
+def names(connection: sqlite3.Connection) -> set[str]:
+    """The tables that exist."""
+    return {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
+
+
+def columns(connection: sqlite3.Connection, table: str) -> set[str]:
+    """The columns of a table; none where the table is absent."""
+    return {row[1] for row in connection.execute(f'PRAGMA table_info("{table}")')}
+
+
+def integers(
+    connection: sqlite3.Connection, table: str, wanted: Mapping[str, int], where: str = ""
+) -> dict[str, np.ndarray]:
+    """The wanted integer columns as int64 arrays in row order; the value given stands in for NULL and absent
+    columns.
+
+    A column that holds something other than integers ends in the UsageError of `opened`.
+    """
+    present = [name for name in wanted if name in columns(connection, table)]
+    rows = 0
+    if present:
+        rows = connection.execute(f'SELECT COUNT(*) FROM "{table}" {where}').fetchone()[0]
+    result = {name: np.full(rows, default, dtype=np.int64) for name, default in wanted.items() if name not in present}
+    if present:
+        listed = ", ".join(f'COALESCE("{name}", {wanted[name]})' for name in present)
+        cursor = connection.execute(f'SELECT {listed} FROM "{table}" {where} ORDER BY rowid')
+        try:
+            flat = np.fromiter(itertools.chain.from_iterable(cursor), dtype=np.int64, count=rows * len(present))
+        except (TypeError, ValueError, OverflowError) as error:
+            listed = ", ".join(present)
+            raise _NotIntegersError(f"table {table} holds a value that is not an integer in one of {listed}") from error
+        grid = flat.reshape(rows, len(present))
+        for index, name in enumerate(present):
+            result[name] = np.ascontiguousarray(grid[:, index])
+    return result
+
+
+def pairs(connection: sqlite3.Connection, table: str, key: str, value: str) -> list[tuple[str, str]]:
+    """Two text columns of a small table; empty where the table or a column is absent."""
+    return [(str(name), str(text)) for name, text in _two(connection, table, key, value, "")]
+
+
+def numbered(connection: sqlite3.Connection, table: str, key: str, value: str) -> list[tuple[int, Any]]:
+    """As `pairs` where the first column is an integer; rows in which it is not are passed over."""
+    return [
+        (number, item) for number, item in _two(connection, table, key, value, f"WHERE typeof(\"{key}\") = 'integer'")
+    ]
+
+
+def _two(connection: sqlite3.Connection, table: str, key: str, value: str, where: str) -> Iterable[tuple[Any, Any]]:
+    if not {key, value} <= columns(connection, table):
+        return []
+    return connection.execute(f'SELECT "{key}", "{value}" FROM "{table}" {where}')

@@ -1,0 +1,244 @@
+"""Take a capture: run nsys, then believe neither its exit code nor its report before both were checked."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlbench.nsys.command import Options, child_environment, child_program, export_command, profile_command
+from vlbench.nsys.failures import KILLED, CaptureError, Exit, named
+from vlbench.nsys.find import LOOKED, find_nsys, profile_help
+from vlbench.nsys.frames import Capture
+from vlbench.nsys.sidecar import Sidecar, read_sidecar
+from vlbench.nsys.summary import ITERATION, labels
+
+_SERIOUS = 2  # severity of a diagnostic from which on it is a warning or an error
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A capture that passed its checks."""
+
+    report: Path
+    sqlite: Path
+    sidecar: Sidecar
+    capture: Capture
+    notes: tuple[str, ...]
+
+
+def located() -> Path:
+    """The nsys to use, or a CaptureError that says where was looked."""
+    nsys = find_nsys()
+    if nsys is None:
+        raise CaptureError(
+            Exit.NO_NSYS,
+            f"nsys was not found; looked in {', '.join(LOOKED)}",
+            "install Nsight Systems, set VLBENCH_NSYS to its nsys, or use the torch profiler "
+            "and read its trace with `vlbench nsys report`",
+        )
+    return nsys
+
+
+def shown(arguments: Sequence[str], output: Path, options: Options) -> str:
+    """The shell line of the capture, for `--print`; works without nsys too."""
+    nsys = find_nsys()
+    help_text = profile_help(nsys) if nsys else "--discard-environment"
+    command = profile_command(str(nsys or "nsys"), output, child_program(arguments), help_text, options)
+    environment = [
+        f"{name}={shlex.quote(value)}" for name, value in child_environment(_beside(output, ".sidecar.jsonl")).items()
+    ]
+    return " ".join([*environment, shlex.join(command)])
+
+
+def take(arguments: Sequence[str], output: Path, options: Options) -> Taken:
+    """Capture `python -m vlbench <arguments>` into `output` + .nsys-rep, .sqlite and .sidecar.jsonl, and
+    check them.
+
+    Raises CaptureError with the cause, the remedy and the exit code.
+    """
+    nsys = located()
+    output.parent.mkdir(parents=True, exist_ok=True)
+    report, sqlite, sidecar_file = (_beside(output, end) for end in (".nsys-rep", ".sqlite", ".sidecar.jsonl"))
+    sidecar_file.unlink(missing_ok=True)
+    before = _stamp(report)
+    command = profile_command(str(nsys), output, child_program(arguments), profile_help(nsys), options)
+    code, text = _run(command, child_environment(sidecar_file))
+    sidecar = read_sidecar(sidecar_file)
+
+    fresh = report.is_file() and report.stat().st_size > 0 and _stamp(report) != before
+    _check_program(code, sidecar, report if fresh else None)
+    if not fresh:
+        raise _no_report(report, before, sidecar, code, text)
+    _export(nsys, report, sqlite)
+
+    from vlbench.nsys.read import load
+
+    capture = load(sqlite)
+    _check_tables(capture)
+    notes = _check_iterations(capture, sidecar)
+    if code:
+        notes = (
+            *notes,
+            f"nsys ended with {code} ({KILLED.get(code, 'unknown reason')}), yet the report is complete",
+        )
+    return Taken(report, sqlite, sidecar, capture, notes)
+
+
+def _beside(output: Path, suffix: str) -> Path:
+    return output.with_name(output.name + suffix)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    return (path.stat().st_mtime_ns, path.stat().st_ino) if path.is_file() else None
+
+
+def _run(command: list[str], environment: dict[str, str]) -> tuple[int, str]:
+    """Run, pass the output on to standard error; returns the exit code (128 + signal) and the output."""
+    lines = []
+    try:
+        process = subprocess.Popen(
+            command,
+            env=os.environ | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+    except OSError as error:
+        raise CaptureError(
+            Exit.NO_NSYS, f"{command[0]} cannot be run ({error})", "set VLBENCH_NSYS to a working nsys"
+        ) from error
+    with process:
+        for line in process.stdout or ():
+            sys.stderr.write(line)
+            lines.append(line)
+    code = process.returncode
+    return (128 - code if code < 0 else code), "".join(lines)
+
+
+def _check_program(code: int, sidecar: Sidecar, report: Path | None) -> None:
+    kept = f" The partial report is {report}." if report else ""
+    if sidecar.code:
+        raise CaptureError(
+            Exit.PROGRAM_FAILED,
+            f"the program itself failed with exit code {sidecar.code}",
+            f"run it without nsys first and mend it.{kept}",
+        )
+    if sidecar.started and sidecar.code is None:
+        why = KILLED.get(code, "it crashed or was killed")
+        raise CaptureError(
+            Exit.PROGRAM_FAILED,
+            f"the program started but never said that it ended (nsys ended with {code}: {why})",
+            f"look for a crash, a time limit or too little memory.{kept}",
+        )
+
+
+def _no_report(report: Path, before: object, sidecar: Sidecar, code: int, text: str) -> CaptureError:
+    raw = report.with_suffix(".qdstrm")
+    symptom = named(text)
+    tail = tuple(text.strip().splitlines()[-5:])
+    if raw.is_file():
+        return CaptureError(
+            Exit.NO_REPORT,
+            f"only the raw data {raw} was written: nsys could not turn it into a report "
+            "(libdw missing, a home folder without file locks, or the importer was killed)",
+            "keep the file; install libdw1 or set TMPDIR and --output to a local scratch folder, "
+            f"or import it on another machine with `QdstrmImporter -i {raw.name}`",
+            tail,
+        )
+    if symptom:
+        return CaptureError(symptom.code, symptom.cause, symptom.remedy, tail)
+    if report.is_file() and report.stat().st_size == 0:
+        cause = f"{report} is empty"
+        return CaptureError(Exit.NO_REPORT, cause, "look for a full disk or a killed nsys, and capture again", tail)
+    if report.is_file() and before is not None:
+        cause = f"{report} is left from an earlier capture: this one wrote nothing"
+        return CaptureError(Exit.NO_REPORT, cause, "read what nsys said above, and capture again", tail)
+    if code in KILLED:
+        return CaptureError(
+            Exit.NO_REPORT,
+            f"nsys was killed before it wrote a report ({KILLED[code]})",
+            "give it more time and memory",
+            tail,
+        )
+    if sidecar.no_cuda:
+        cause = "the capture range never opened: the program saw no CUDA device"
+        return CaptureError(
+            Exit.NO_REPORT, cause, "run on a GPU and with --device cuda (see `vlbench nsys doctor`)", tail
+        )
+    if sidecar.started and not sidecar.windows:
+        return CaptureError(
+            Exit.NO_REPORT,
+            "the capture range never opened: the program ended without reaching cudaProfilerStart",
+            "capture a command that measures, such as `run`, with at least one round",
+            tail,
+        )
+    return CaptureError(
+        Exit.NO_REPORT,
+        f"nsys ended with {code} and wrote no report"
+        + (", although the program opened the capture range (cudaProfilerStart)" if sidecar.windows else ""),
+        "read what nsys said above; a fork()ed worker is not traced: use spawn",
+        tail,
+    )
+
+
+def _export(nsys: Path, report: Path, sqlite: Path) -> None:
+    sqlite.unlink(missing_ok=True)
+    done = subprocess.run(
+        export_command(str(nsys), report, sqlite),
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode or not sqlite.is_file() or not sqlite.stat().st_size:
+        raise CaptureError(
+            Exit.INCOMPLETE,
+            f"{report} was written but `nsys export` failed with {done.returncode}",
+            "export it with the nsys that made it; the report is kept",
+            tuple((done.stdout + done.stderr).strip().splitlines()[-5:]),
+        )
+
+
+def _check_tables(capture: Capture) -> None:
+    """A report that can be counted has launches, and kernels or graph replays."""
+    launches = int(capture.api["family"].isin(["launch", "graph_launch"]).sum())
+    kernels = int(capture.gpu_ops["kind"].isin(["kernel", "graph"]).sum())
+    if launches and kernels:
+        return
+    serious = tuple(text for severity, text in capture.diagnostics if severity >= _SERIOUS)
+    symptom = named("\n".join(serious))
+    if symptom and symptom.code == Exit.INCOMPLETE:
+        raise CaptureError(symptom.code, symptom.cause, symptom.remedy, serious)
+    if launches:
+        cause = (
+            f"the report has {launches} launches but no kernel: this nsys does not fit the driver or "
+            "the GPU, or the trace was lost before it was flushed"
+        )
+        remedy = "update nsys, synchronize before the end of the window, try --trace cuda-sw,nvtx"
+    elif kernels:
+        cause = f"the report has {kernels} kernels but no launch, so nothing can be attributed"
+        remedy = "capture again with --trace cuda,nvtx"
+    else:
+        cause = (
+            "the report has no kernel and no launch: CUDA tracing did not work in this container or driver, "
+            "or the work ran in a process that was not traced"
+        )
+        remedy = "run `vlbench nsys doctor`, and start workers by spawn, not fork"
+    raise CaptureError(Exit.INCOMPLETE, cause, remedy, serious)
+
+
+def _check_iterations(capture: Capture, sidecar: Sidecar) -> tuple[str, ...]:
+    seen = int((labels(capture.ranges) == ITERATION).sum())
+    if sidecar.iterations and seen != sidecar.iterations:
+        raise CaptureError(
+            Exit.INCOMPLETE,
+            f"the program counted {sidecar.iterations} iterations, the report has {seen} ranges {ITERATION}",
+            "check that the nvtx package is installed, that NVTX_DISABLE is unset and that nsys traces nvtx",
+        )
+    return () if sidecar.started else ("the program left no sidecar: its exit code and iteration count are not known",)

@@ -1,0 +1,112 @@
+"""The journal: an append-only file with every finished trial, so that whatever ends a run costs the trial in flight.
+
+One JSON object a line. The first says which plan it belongs to; each other holds a trial, one that was lost, or a
+variant that ended its process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from vlbench.errors import UsageError
+from vlbench.record.schema import Trial
+
+FORMAT = 1
+
+
+class Journal:
+    """The finished trials of a run, by the index of their plan."""
+
+    def __init__(self, path: Path | None, plan: str, *, resume: bool = False) -> None:
+        """`plan` names what is measured; a journal of another plan is refused. Without a path nothing is written."""
+        self.path = path
+        self._trials: list[tuple[int, Trial]] = []
+        self._lost: list[tuple[int, int, str]] = []
+        self.died: list[tuple[int, str, str]] = []
+        if path is None:
+            return
+        if resume:
+            self._read(path, plan)
+        else:
+            if path.exists():
+                path.replace(path.with_name(f"{path.name}.old"))
+            self._write({"journal": FORMAT, "plan": plan})
+
+    def has(self, group: int, number: int) -> bool:
+        return any(index == group and trial.number == number for index, trial in self._trials)
+
+    def trials(self, group: int) -> list[Trial]:
+        return [trial for index, trial in self._trials if index == group]
+
+    def lost(self, group: int) -> list[str]:
+        """Why trials of this group that were not made good later were lost."""
+        return [reason for index, number, reason in self._lost if index == group and not self.has(group, number)]
+
+    def add_trial(self, group: int, trial: Trial) -> None:
+        self._trials.append((group, trial))
+        self._write({"group": group, "trial": trial.model_dump(mode="json")})
+
+    def add_lost(self, group: int, number: int, reason: str) -> None:
+        self._lost.append((group, number, reason))
+        self._write({"group": group, "number": number, "lost": reason})
+
+    def add_died(self, group: int, variant: str, reason: str) -> None:
+        self.died.append((group, variant, reason))
+        self._write({"group": group, "variant": variant, "died": reason})
+
+    def remove(self) -> None:
+        """The run is complete and its results are written."""
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+
+    def _write(self, line: dict[str, Any]) -> None:
+        if self.path is None:
+            return
+        with self.path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _read(self, path: Path, plan: str) -> None:
+        try:
+            first, *lines = path.read_text().splitlines()
+        except FileNotFoundError:
+            raise UsageError(f"--resume: there is no interrupted run ({path} does not exist); leave it out") from None
+        except (UnicodeDecodeError, ValueError):
+            raise UsageError(f"--resume: {path} is not a journal; leave --resume out to start anew") from None
+        header = _parse(first)
+        if not header or header.get("journal") != FORMAT or header.get("plan") != plan:
+            raise UsageError(f"--resume: {path} belongs to another run; repeat its options or leave --resume out")
+        for number, line in enumerate(lines, start=2):
+            entry = _parse(line)
+            if entry is None and number == len(lines) + 1:
+                break  # cut off by what ended the run
+            try:
+                self._take(entry or {})
+            except (KeyError, ValidationError):
+                raise UsageError(
+                    f"--resume: {path}, line {number} is damaged; leave --resume out to start anew"
+                ) from None
+        whole = "\n".join([first, *(line for line in lines if _parse(line) is not None)]) + "\n"
+        path.write_text(whole)
+
+    def _take(self, entry: dict[str, Any]) -> None:
+        if "trial" in entry:
+            self._trials.append((entry["group"], Trial.model_validate(entry["trial"])))
+        elif "lost" in entry:
+            self._lost.append((entry["group"], entry["number"], entry["lost"]))
+        else:
+            self.died.append((entry["group"], entry["variant"], entry["died"]))
+
+
+def _parse(line: str) -> dict[str, Any] | None:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) else None

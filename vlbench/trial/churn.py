@@ -1,0 +1,36 @@
+"""Grids that change from call to call, as they do in a server: for the churn state of the caches."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+
+import torch
+
+from vlbench.trial.accuracy import Grid, Input
+
+KEPT = 0.5
+JITTER = 3
+CHURN = f"each item keeps its grid in {KEPT:.0%} of calls, else each side moves by up to {JITTER} merged cells"
+
+
+def churn_inputs(
+    grids: Sequence[Grid], patch_dim: int, dtype: torch.dtype, device: torch.device, seed: int
+) -> Callable[[int], Input]:
+    """The input of any round: noise on grids drawn from CHURN. The same round gives the same input."""
+    largest = sum(t * (h + 2 * JITTER) * (w + 2 * JITTER) for t, h, w in grids)
+    noise = torch.randn(largest, patch_dim, generator=torch.Generator().manual_seed(seed)).to(device, dtype)
+
+    def make(number: int) -> Input:
+        drawn = [_moved(grid, random.Random(f"{seed} {number} {item}")) for item, grid in enumerate(grids)]
+        patches = sum(t * h * w for t, h, w in drawn)
+        return Input(noise[:patches], torch.tensor(drawn))
+
+    return make
+
+
+def _moved(grid: Grid, draw: random.Random) -> Grid:
+    t, h, w = grid
+    if draw.random() < KEPT:
+        return grid
+    return (t, max(2, h + 2 * draw.randint(-JITTER, JITTER)), max(2, w + 2 * draw.randint(-JITTER, JITTER)))
