@@ -99,6 +99,14 @@ def test_streams_and_events_order_without_waiting(device: CountingDevice) -> Non
         done.elapsed_time(done)
 
 
+def test_ranges_and_device_blocks_pass(device: CountingDevice) -> None:
+    x = device.upload(torch.ones(2))
+    with device.count() as counter, torch.cuda.device(x.device), torch.cuda.nvtx.range("block"):
+        x + 1
+    assert counter.report.total.device_operations == 1
+    assert counter.report.total.host_syncs == 0
+
+
 def test_graphs_are_refused(device: CountingDevice) -> None:
     with pytest.raises(UsageError, match="CUDA graphs cannot be captured"):
         torch.cuda.CUDAGraph()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import pytest
@@ -90,7 +91,9 @@ def test_rms_norm_is_one_operation_also_from_a_module(device: CountingDevice, co
     counts = counted(lambda: norm(x))
     assert counts.operations == {"aten::_fused_rms_norm": 1}
     # Weights of another dtype: CUDA's fused kernel does not take them, so its pieces run.
-    assert counted(lambda: F.rms_norm(x, (80,), x[0, 0, 0].bfloat16())).total.device_operations > 3
+    weight = x[0, 0, 0].bfloat16()
+    with warnings.catch_warnings(action="ignore"):
+        assert counted(lambda: F.rms_norm(x, (80,), weight)).operations["aten::rsqrt"] == 1
 
 
 def test_rms_norm_has_the_bits_of_the_cpu() -> None:

@@ -76,7 +76,7 @@ def count(mode: str, grad: Callable[[], AbstractContextManager[object]], steps: 
         return counter.report, {name: device.download(value) for name, value in values.items()}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.sampled_from(sorted(STEPS)), min_size=1, max_size=8))
 def test_all_ways_of_counting_agree(steps: list[str]) -> None:
     with torch.no_grad():

@@ -21,10 +21,10 @@ WINDOWS, FRAMES, DEPTH, FULL = 25, 1, 32, 4
 ATTENTION_CALLS = WINDOWS * (DEPTH - FULL) + FRAMES * FULL  # 704
 
 
-def transformers_tower(heads: int, intermediate: int, dtype: torch.dtype) -> nn.Module:
+def transformers_tower(heads: int, intermediate: int, dtype: torch.dtype, depth: int = DEPTH) -> nn.Module:
     transformers = pytest.importorskip("transformers.models.qwen2_5_vl.modeling_qwen2_5_vl")
     config = transformers.Qwen2_5_VLVisionConfig(
-        depth=DEPTH,
+        depth=depth,
         hidden_size=80 * heads,
         intermediate_size=intermediate,
         num_heads=heads,
@@ -37,10 +37,10 @@ def transformers_tower(heads: int, intermediate: int, dtype: torch.dtype) -> nn.
 
 
 def count_transformers(
-    mode: str, dtype: torch.dtype, heads: int = 16, intermediate: int = 3420, thw: Tensor = GRID
+    mode: str, dtype: torch.dtype, heads: int = 16, intermediate: int = 3420, depth: int = DEPTH, thw: Tensor = GRID
 ) -> Counts:
     with CountingDevice(mode) as device, torch.inference_mode():  # type: ignore[arg-type]
-        tower = device.build(lambda: transformers_tower(heads, intermediate, dtype))
+        tower = device.build(lambda: transformers_tower(heads, intermediate, dtype, depth))
         pixels, grid = device.pixels((int(thw.prod()), 1176), dtype), device.upload(thw)
         with device.count() as counter:
             tower(pixels, grid)
@@ -68,9 +68,9 @@ def test_transformers_qwen2_5_vl_7b(dtype: torch.dtype, operations: int, backend
 
 
 def test_transformers_tower_keeps_its_bits_and_its_counts() -> None:
-    """Four heads of 80: the operations of the 7B tower, computed."""
+    """Four heads of 80 and nine blocks, one of them with full attention: every operation of the 7B tower, computed."""
     torch.manual_seed(0)
-    tower = transformers_tower(4, 864, torch.float32)
+    tower = transformers_tower(4, 864, torch.float32, 9)
     generator = torch.Generator().manual_seed(0)
     thw = torch.tensor([[1, 8, 12]])
     pixels = torch.randn((96, 1176), generator=generator)
@@ -82,7 +82,7 @@ def test_transformers_tower_keeps_its_bits_and_its_counts() -> None:
         with device.count() as counter:
             result = tower(x, grid).pooler_output
         assert torch.equal(device.download(result), expected)
-    ghost = count_transformers("ghost", torch.float32, 4, 864, thw)
+    ghost = count_transformers("ghost", torch.float32, 4, 864, 9, thw)
     assert counter.report.operations == ghost.operations
     assert counter.report.total == ghost.total
     assert counter.report.peak_live_bytes == ghost.peak_live_bytes

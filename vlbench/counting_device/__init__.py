@@ -1,6 +1,19 @@
-"""A device that says it is CUDA and counts what a GPU would be asked to do. See `CountingDevice`.
+"""A device that says it is CUDA and counts what a GPU would be asked to do: see `CountingDevice`. It needs no GPU.
 
-It needs no GPU. Counts are a model of CUDA: an operation is not a kernel (see `operations` for what is known of each).
+How it works. A tensor subclass claims `cuda:0` in Python and in torch's C++, so code under test and torch itself take
+their CUDA paths; each of its operations reaches `interpret`, which counts it and carries it out on the host. What CUDA
+does beyond launching kernels (read-backs, blocking copies) is a table with sources, `operations`. All hooks are taken
+back when the device is closed, so counting shares a process with anything that does not count at the same time.
+
+What a count is not. An operation is not a kernel: some are several, a contiguous copy is a memcpy. Workspace inside a
+kernel, the allocator's rounding and its `cudaMalloc`s are not modelled. Strides of results are those of torch's CPU and
+meta kernels, except for attention.
+
+What it cannot see, and says so: an operator that nobody declared (`unknown`), compiled code (`not_measured`), CUDA
+graphs (refused), a value that follows from floats in ghost mode (GhostValueError), a Triton kernel in shadow mode
+(refused). And in silence: questions asked through attributes (`torch.version.cuda`), through functions imported before
+the device was opened (`from torch.cuda import is_available`), or of host tensors; memory that was pinned before the
+device was opened, which counts as pageable.
 """
 
 from vlbench.counting_device.counts import Cause, Counts, Key, Question, Tally

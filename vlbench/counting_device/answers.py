@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -20,6 +20,8 @@ from torch.utils._device import _device_constructors
 from vlbench.counting_device.scope import Scope
 from vlbench.counting_device.streams import Event, NoCapture, NoGraph, Stream, stream_context
 from vlbench.counting_device.where import asked_by_torch
+
+_NVTX = ("rangePushA", "rangePop", "rangeStartA", "rangeEnd", "deviceRangeStart", "deviceRangeEnd", "markA")
 
 
 @contextmanager
@@ -73,6 +75,8 @@ def _replacements(scope: Scope) -> Iterator[tuple[ModuleType, str, Any]]:
         yield module, "synchronize", lambda device=None: scope.transfer("synchronize", "torch.cuda.synchronize")
     yield cuda, "CUDAGraph", NoGraph
     yield cuda, "graph", NoCapture
+    if not hasattr(torch._C, "_nvtx"):  # a build without CUDA refuses ranges; on a GPU they ask nothing of it
+        yield cuda.nvtx, "_nvtx", SimpleNamespace(**dict.fromkeys(_NVTX, lambda *args: 0))
     _device_constructors()  # torch remembers its factories by identity: let it see them before one is replaced
     yield torch, "tensor", _pinning(torch.tensor)
     yield from _eager(scope)
