@@ -22,7 +22,46 @@ def assign(values: Values, name: str, index: object, value: object) -> None:
     values[name][index] = value  # type: ignore[index, assignment]
 
 
-# x: floats [n, 8]; i: integers [n]; m: booleans [n]; each step leaves these shapes behind, with n free to change.
+def attend(v: Values) -> Tensor:
+    heads = v["x"].view(1, -1, 2, 4).transpose(1, 2)
+    return F.scaled_dot_product_attention(heads, heads, heads).transpose(1, 2).reshape(-1, 8)
+
+
+def attend_eagerly(v: Values) -> Tensor:
+    scores = torch.matmul(v["x"], v["x"].t()).softmax(-1)
+    return F.dropout(scores, 0.1, training=False) @ v["x"]
+
+
+def shuffle_columns(v: Values) -> Tensor:
+    halves = F.pad(v["x"], (0, 2)).narrow(1, 0, 8).chunk(2, dim=-1)
+    return torch.cat(halves[::-1], dim=-1).unflatten(1, (2, 4)).movedim(1, 2).flatten(1).contiguous()
+
+
+def mix(v: Values, d: torch.device) -> Tensor:
+    weights = v["x"][:8].tile(8, 1)[:8]
+    return torch.einsum("ij,kj->ik", v["x"], weights) + torch.outer(v["i"].float(), torch.ones(8, device=d))
+
+
+def standardise(v: Values) -> Tensor:
+    deviation = v["x"].std(0, unbiased=False).clamp(min=1)
+    return (v["x"] - v["x"].mean(0)) / deviation + torch.where(v["m"][:, None], v["x"], 0.5)
+
+
+def gate(v: Values) -> Tensor:
+    return F.silu(v["x"]) * F.gelu(v["x"], approximate="tanh") + F.embedding(v["i"] % 2, v["x"])
+
+
+def keep_some(v: Values) -> Values:
+    v["m"][0] = True
+    return {name: v[name][v["m"]] for name in v}
+
+
+def repeat(v: Values) -> Values:
+    times = 1 + v["i"] % 2 * (len(v["x"]) < 30)
+    return {name: torch.repeat_interleave(v[name], times, dim=0) for name in v}
+
+
+# x: floats [n, 8]; i: integers [n]; m: booleans [n]; a step leaves such shapes behind, where n may be another.
 STEPS: dict[str, Step] = {
     "scale": lambda v, d: v.update(x=v["x"] * 0.5 + 1),
     "product": lambda v, d: v.update(x=F.linear(v["x"], v["x"][:1].expand(8, 8) / 9, v["x"][0])),
@@ -30,19 +69,22 @@ STEPS: dict[str, Step] = {
     "in place": lambda v, d: v["x"].mul_(0.5).add_(v["i"][:, None]),
     "view in place": lambda v, d: v.update(x=v["x"].clone().unsqueeze_(0).squeeze_(0)),
     "transpose": lambda v, d: v.update(x=v["x"].t().contiguous().t()),
-    "normalise": lambda v, d: v.update(x=F.layer_norm(v["x"], (8,))),
-    "rms": lambda v, d: v.update(x=F.rms_norm(v["x"], (8,))),
-    "attend": lambda v, d: v.update(x=F.scaled_dot_product_attention(*[v["x"].view(1, -1, 2, 4).transpose(1, 2)] * 3)
-                                    .transpose(1, 2).reshape(-1, 8)),
+    "layer norm": lambda v, d: v.update(x=F.layer_norm(v["x"], (8,))),
+    "rms norm": lambda v, d: v.update(x=F.rms_norm(v["x"], (8,))),
+    "attend": lambda v, d: v.update(x=attend(v)),
+    "attend eagerly": lambda v, d: v.update(x=attend_eagerly(v)),
+    "shuffle columns": lambda v, d: v.update(x=shuffle_columns(v)),
+    "mix": lambda v, d: v.update(x=mix(v, d)),
+    "standardise": lambda v, d: v.update(x=standardise(v)),
+    "expand": lambda v, d: v.update(x=v["x"].expand(2, -1, 8).reshape(-1, 8)[: len(v["x"])].type_as(v["x"])),
+    "gate": lambda v, d: v.update(x=gate(v)),
     "gather": lambda v, d: v.update(x=v["x"][v["i"] % len(v["x"])]),
     "scatter": lambda v, d: assign(v, "x", torch.arange(len(v["x"]), device=d), v["x"] + 1),
     "fill where": lambda v, d: assign(v, "x", v["m"], 0.25),
     "host index": lambda v, d: v.update(x=v["x"][torch.arange(len(v["x"])).flip(0)]),
     "compare": lambda v, d: v.update(m=v["i"] > v["i"].float().mean().long() * 0 + 1),
-    "keep some": lambda v, d: (assign(v, "m", 0, True), v.update({k: v[k][v["m"]] for k in ("x", "i", "m")})),
-    "repeat": lambda v, d: v.update({k: torch.repeat_interleave(v[k], 1 + v["i"] % 2, dim=0) for k in ("x", "i", "m")})
-    if len(v["x"]) < 30
-    else None,
+    "keep some": lambda v, d: v.update(keep_some(v)),
+    "repeat": lambda v, d: v.update(repeat(v)),
     "sort": lambda v, d: v.update(i=torch.argsort(v["i"], stable=True)),
     "upload": lambda v, d: v.update(i=v["i"] + torch.tensor([1], device=d)),
     "read": lambda v, d: v.update(i=v["i"] * 0 + int(v["i"].sum()) % 3),
@@ -54,7 +96,7 @@ STEPS: dict[str, Step] = {
     "out": lambda v, d: v.update(x=torch.add(v["x"], 1, out=torch.empty(len(v["x"]), 8, device=d))),
     "unique": lambda v, d: torch.unique_consecutive(v["i"]),
     "equal": lambda v, d: torch.equal(v["i"], v["i"] + 0),
-}  # fmt: skip
+}
 
 
 def run(steps: list[str], device: torch.device, move: Callable[[Tensor], Tensor]) -> Values:

@@ -21,6 +21,7 @@ from vlbench.counting_device.interpret import (
     Operation,
     counting,
     handles,
+    in_pieces,
     interpret,
     require_one_device,
     tensors_in,
@@ -83,7 +84,7 @@ def attention(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict
     if scope.counter is not None:
         scope.counter.attention_backends.add(chosen)
     if chosen == "math":
-        return _in_pieces(scope, given)
+        return _math(scope, given)
     if mask is not None:
         _prepare_mask(mask, query.dtype)
     padding = -query.size(-1) % 8 if chosen == "flash" else 0
@@ -120,7 +121,7 @@ def _prepare_mask(mask: DeviceTensor, dtype: torch.dtype) -> None:
             F.pad(bias, (0, 8 - bias.size(-1) % 8))
 
 
-def _in_pieces(scope: Scope, given: dict[str, Any]) -> Any:
+def _math(scope: Scope, given: dict[str, Any]) -> Any:
     """The math backend is matrix products and a softmax, on CUDA too: each of them counts."""
     if scope.counter is not None:
         scope.counter.attention_as_pieces()
@@ -145,8 +146,7 @@ def rms_norm(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[
     require_one_device(facts(func), operands, args, kwargs)
     source = args[0]
     if len({tensor.dtype for tensor in operands}) > 1:
-        with counting():
-            return func.decompose(*args, **kwargs)
+        return in_pieces(func, args, kwargs)
     if is_ghost(scope, source):
         result = torch.empty_like(source.host, memory_format=torch.contiguous_format)
     else:

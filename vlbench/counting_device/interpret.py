@@ -64,11 +64,19 @@ def interpret(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict
         with scope.lock:
             return handler(scope, func, args, kwargs)
     if known.composite:
-        # inference_mode delivers these whole, no_grad in pieces: take them to pieces, so that counts agree
-        with counting():
-            return func.decompose(*args, **kwargs)
+        return in_pieces(func, args, kwargs)
     with scope.lock:
         return carry_out(scope, func, args, kwargs)
+
+
+def in_pieces(func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Take a composite operation to the pieces that C++ would make of it.
+
+    inference_mode delivers these operations whole, no_grad in pieces: so counts agree. `func.decompose` would prefer
+    decompositions written for compilers, which differ (that of dropout copies).
+    """
+    with counting():
+        return func._op_dk(torch._C.DispatchKey.CompositeImplicitAutograd, *args, **kwargs)
 
 
 def carry_out(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
