@@ -136,6 +136,20 @@ def test_a_tensor_of_a_closed_device_says_so() -> None:
         x + 1
 
 
+def test_a_tensor_of_another_device_says_so() -> None:
+    with CountingDevice() as device:
+        x = device.upload(torch.ones(2))
+    assert x.is_cuda
+    assert "cuda:0" in repr(x)
+    with CountingDevice(), pytest.raises(UsageError, match=r"closed counting device is used in aten::mul\.Tensor"):
+        x * 2
+
+
+def test_shadow_cannot_upload_what_has_no_values() -> None:
+    with CountingDevice("shadow") as device, pytest.raises(UsageError, match="meta tensor has no values"):
+        device.upload(torch.empty(2, device="meta"))
+
+
 def test_printing_is_a_read_back_and_numpy_is_refused(device: CountingDevice) -> None:
     x = device.upload(torch.tensor([3]))
     with device.count() as counter:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vlbench.counting_device import CountingDevice, declare, opaque
+from vlbench.counting_device import CountingDevice, GhostValueError, declare, opaque
 from vlbench.errors import UsageError
 
 NAMESPACE = "vlbench_test_kernels"
@@ -71,7 +71,7 @@ def test_a_kernel_without_any_rule_names_the_remedy(kernels: SimpleNamespace) ->
             kernels.attend(q, q, 8)
     with CountingDevice("shadow") as device:
         q = device.pixels((8, 2, 4), torch.bfloat16)
-        with pytest.raises(UsageError, match=r"has no CPU kernel, .* count it with mode='ghost'"):
+        with pytest.raises(UsageError, match=r"has no CPU kernel, .* count with mode='ghost'"):
             kernels.attend(q, q, 8)
 
 
@@ -100,6 +100,14 @@ def test_integers_through_a_kernel_with_a_cpu_twin_stay_known(device: CountingDe
     x = device.upload(torch.tensor([1, 2]))
     kernels.count_up_(x)
     assert kernels.double(x).tolist() == [4, 6]
+
+
+def test_integers_out_of_a_shape_rule_are_not_known(kernels: SimpleNamespace) -> None:
+    declare(f"{NAMESPACE}::attend", lambda q, *rest: torch.empty_like(q))
+    with CountingDevice("ghost") as device:
+        lengths = device.upload(torch.tensor([1, 2]))
+        with pytest.raises(GhostValueError):
+            kernels.attend(lengths, lengths, 2).tolist()
 
 
 def test_mixed_devices_are_refused(device: CountingDevice, kernels: SimpleNamespace) -> None:

@@ -41,7 +41,12 @@ def backend(
 ) -> str:
     """`flash`, `efficient` or `math`: the first that CUDA allows for these operands. RuntimeError where none does."""
     allowed = torch.backends.cuda
-    heads_match = query.dim() == 4 and query.size(-1) == key.size(-1) and (gqa or query.size(1) == key.size(1))
+    heads_match = (
+        query.dim() == key.dim() == value.dim() == 4
+        and query.size(0) == key.size(0) == value.size(0)
+        and (gqa or query.size(1) == key.size(1) == value.size(1))
+        and query.size(-1) == key.size(-1)
+    )
     packed = all(tensor.stride(-1) == 1 and 0 not in tensor.shape for tensor in (query, key, value))
     half = query.dtype in _HALF
     if (
@@ -78,7 +83,7 @@ def attention(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict
     operands = tensors_in(args, kwargs)
     if not any(isinstance(tensor, DeviceTensor) for tensor in operands):
         return func(*args, **kwargs)
-    require_one_device(facts(func), operands, args, kwargs)
+    require_one_device(scope, facts(func), operands, args, kwargs)
     gqa = bool(given.get("enable_gqa", False))
     chosen = backend(scope.profile.capability, query, key, value, mask, gqa)
     if scope.counter is not None:
@@ -143,7 +148,7 @@ def rms_norm(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[
     operands = tensors_in(args, kwargs)
     if not any(isinstance(tensor, DeviceTensor) for tensor in operands):
         return func(*args, **kwargs)
-    require_one_device(facts(func), operands, args, kwargs)
+    require_one_device(scope, facts(func), operands, args, kwargs)
     source = args[0]
     if len({tensor.dtype for tensor in operands}) > 1:
         return in_pieces(func, args, kwargs)

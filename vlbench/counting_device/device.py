@@ -89,6 +89,8 @@ class CountingDevice:
         """A copy of a host tensor on the device."""
         if isinstance(tensor, DeviceTensor):
             return tensor
+        if tensor.device.type == "meta" and self.mode == "shadow":
+            raise UsageError("A meta tensor has no values to compute with; upload a CPU tensor, or use mode='ghost'.")
         host = tensor.detach().clone()
         return to_device(self._scope, shapes_of_floats(self._scope, host) if self._scope.ghost else host)
 

@@ -43,19 +43,14 @@ def evaluate(scope: Scope, func: OpOverload[..., Any], args: tuple[Any, ...], kw
     """The result of `func`, as host tensors. Operands written in place come back as the tensors behind them."""
     kwargs = {key: value for key, value in kwargs.items() if key != "pin_memory"}
     if not scope.ghost:
-        try:
-            return _on(CPU, func, args, kwargs, lambda tensor: tensor)
-        except NotImplementedError as error:
-            raise UsageError(
-                f"{facts(func).name} at {cause_line()} has no CPU kernel, so it cannot be computed; give it one, or "
-                "count it with mode='ghost'."
-            ) from error
+        return _computed(func, args, kwargs)
     if _any(args, kwargs, lambda value: is_ghost(scope, value)):
-        return _as_ghosts(scope, func, args, kwargs)
-    if facts(func).factory and not _all_integers(_as_ghosts(scope, func, args, kwargs)):
-        return _as_ghosts(scope, func, args, kwargs)  # never make floats for real, they may be as large as a model
-    result = _on(CPU, func, args, kwargs, lambda tensor: tensor)
-    return shapes_of_floats(scope, result)
+        return _as_ghosts(func, args, kwargs)
+    if facts(func).factory:
+        shapes = _as_ghosts(func, args, kwargs)
+        if not _all_integers(shapes):
+            return shapes  # floats are never made for real: they may be as large as a model
+    return shapes_of_floats(scope, _computed(func, args, kwargs))
 
 
 def shapes_of_floats(scope: Scope, result: Any) -> Any:
@@ -94,7 +89,17 @@ def forget_written(known: Facts, args: tuple[Any, ...], kwargs: dict[str, Any]) 
                 tensor.block.known = False
 
 
-def _as_ghosts(scope: Scope, func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _computed(func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    try:
+        return _on(CPU, func, args, kwargs, lambda tensor: tensor)
+    except NotImplementedError as error:
+        raise UsageError(
+            f"{facts(func).name} at {cause_line()} has no CPU kernel, so it cannot be computed; give it one, or "
+            "declare a shape rule and count with mode='ghost'."
+        ) from error
+
+
+def _as_ghosts(func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     known = facts(func)
     if known.needs_values and kwargs.get("output_size") is None:
         raise no_value(known.name)

@@ -11,6 +11,8 @@ from torch._ops import OpOverload
 
 from vlbench.counting_device.operations import ALLOCATIONS, BY_MASK, HOST_SCALARS, SYNCS
 
+_CPU_KEYS = ("CPU", "CompositeExplicitAutograd")
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -20,6 +22,7 @@ class Facts:
     """Not one of torch's own: somebody's kernel behind `torch.ops.<namespace>`."""
     composite: bool
     """Written in terms of other operations: on CUDA it is exactly those."""
+    has_cpu_kernel: bool
     factory: bool
     """Takes a device, so it says itself where its result is."""
     writes: frozenset[int | str]
@@ -52,6 +55,7 @@ def facts(func: OpOverload[..., Any]) -> Facts:
         name=name,
         opaque=namespace not in ("aten", "prim", "prims"),
         composite=torch._C._dispatch_has_kernel_for_dispatch_key(name, "CompositeImplicitAutograd"),
+        has_cpu_kernel=any(torch._C._dispatch_has_kernel_for_dispatch_key(name, key) for key in _CPU_KEYS),
         factory=any(argument.name == "device" for argument in arguments),
         writes=frozenset(key for pair in written for key in pair),
         view_in_place=torch.Tag.inplace_view in func.tags,

@@ -85,7 +85,7 @@ def carry_out(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict
     operands = tensors_in(args, kwargs)
     if not on_device(known, operands, kwargs):
         return host_operation(scope, func, args, kwargs)
-    require_one_device(known, operands, args, kwargs)
+    require_one_device(scope, known, operands, args, kwargs)
     if known.opaque:
         return HANDLERS[OPAQUE](scope, func, args, kwargs)
     return run_on_device(scope, func, args, kwargs)
@@ -116,12 +116,16 @@ def host_operation(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs:
     return scope.pinned.add(result) if pin else result
 
 
-def require_one_device(known: Facts, operands: list[Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def require_one_device(
+    scope: Scope, known: Facts, operands: list[Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
     """Refuse what CUDA refuses. A 0-d host tensor may stand beside device tensors where TensorIterator takes it."""
     if known.factory:
         return
     for operand in operands:
         if isinstance(operand, DeviceTensor):
+            if operand.block.memory is not scope.memory:
+                raise UsageError(f"A tensor of a closed counting device is used in {known.name} at {cause_line()}.")
             continue
         if operand.device.type == "cuda":
             raise UsageError(f"A tensor of a real GPU meets the counting device in {known.name} at {cause_line()}.")

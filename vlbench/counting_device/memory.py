@@ -20,10 +20,10 @@ class Block:
     `known` is False once something that ghost mode cannot compute has been written into integers held for real.
     """
 
-    __slots__ = ("__weakref__", "_ghost", "_memory", "address", "bytes", "known")
+    __slots__ = ("__weakref__", "_ghost", "address", "bytes", "known", "memory")
 
     def __init__(self, memory: DeviceMemory, size: int, address: int) -> None:
-        self._memory = memory
+        self.memory = memory
         self.address = address
         self._ghost: Tensor | None = None
         self.bytes = size
@@ -33,13 +33,13 @@ class Block:
         """`host`, a view of this storage whose values no longer mean anything, as a meta tensor; views still share."""
         if self._ghost is None:
             self._ghost = torch.empty(host.untyped_storage().nbytes(), dtype=torch.uint8, device="meta")
-            self._memory.blocks[self._ghost.untyped_storage()._cdata] = self
+            self.memory.blocks[self._ghost.untyped_storage()._cdata] = self
         shadow = torch.empty(0, dtype=host.dtype, device="meta")
         with torch.no_grad():
             return shadow.set_(self._ghost.untyped_storage(), host.storage_offset(), host.size(), host.stride())
 
     def __del__(self) -> None:
-        self._memory.live_bytes -= self.bytes
+        self.memory.live_bytes -= self.bytes
 
 
 class DeviceMemory:

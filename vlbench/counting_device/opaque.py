@@ -73,7 +73,8 @@ def opaque(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[st
     known = facts(func)
     operands = tensors_in(args, kwargs)
     declared = declaration(known.name)
-    if declared and declared.shape_rule and any(is_ghost(scope, operand) for operand in operands):
+    ghosts = any(is_ghost(scope, operand) for operand in operands)
+    if declared and declared.shape_rule and scope.ghost and (ghosts or not known.has_cpu_kernel):
         forget_written(known, args, kwargs)
         shapes = [mapped(part, lambda tensor: to_meta(host_of(tensor))) for part in (args, kwargs)]
         result = shapes_of_floats(scope, declared.shape_rule(*shapes[0], **shapes[1]))

@@ -46,10 +46,8 @@ class Scope:
 
     def not_measured(self, sentence: str) -> None:
         """Name something that cannot be counted: in this count, or, while building, in all that follow."""
-        if self.counter is None:
-            self.not_measured_here.add(sentence)
-        if self.counter is not None:
-            self.counter.not_measured.add(sentence)
+        sentences = self.not_measured_here if self.counter is None else self.counter.not_measured
+        sentences.add(sentence)
 
     def question(self, question: str, answer: object) -> None:
         asked = (question, str(answer), cause_line())
@@ -62,11 +60,16 @@ _open: Scope | None = None
 
 
 def current() -> Scope:
+    """The open scope; UsageError where there is none."""
     if _open is None:
         raise UsageError(
             f"A tensor of a closed counting device is used at {cause_line()}; use it inside the `with` block."
         )
     return _open
+
+
+def is_open() -> bool:
+    return _open is not None
 
 
 def install(scope: Scope | None) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vlbench.counting_device.memory import Block
-from vlbench.counting_device.scope import current
+from vlbench.counting_device.scope import current, is_open
 from vlbench.counting_device.where import asked_by_torch
 
 CUDA = torch.device("cuda", 0)
@@ -80,19 +80,16 @@ class DeviceTensor(Tensor):
 
     @property
     def is_cuda(self) -> bool:  # type: ignore[override]
-        if not asked_by_torch(1):
-            current().question("Tensor.is_cuda", True)
+        _list("Tensor.is_cuda", True)
         return True
 
     @property
     def device(self) -> torch.device:  # type: ignore[override]
-        if not asked_by_torch(1):
-            current().question("Tensor.device", CUDA)
+        _list("Tensor.device", CUDA)
         return CUDA
 
     def get_device(self) -> int:
-        if not asked_by_torch(1):
-            current().question("Tensor.get_device()", 0)
+        _list("Tensor.get_device()", 0)
         return 0
 
     # What torch refuses for subclasses, or does without asking the dispatcher ------------------------------------
@@ -127,6 +124,12 @@ class DeviceTensor(Tensor):
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         """Printing a CUDA tensor copies it to the host, so this is counted as a read-back; values are left out."""
-        scope = current()
-        scope.transfer("read-back", "print", self.numel() * self.element_size())
+        if is_open():
+            current().transfer("read-back", "print", self.numel() * self.element_size())
         return f"tensor(..., size={tuple(self.shape)}, dtype={self.dtype}, device='cuda:0')"
+
+
+def _list(question: str, answer: object) -> None:
+    """List what the caller's caller asked, unless that is torch itself."""
+    if is_open() and not asked_by_torch(2):
+        current().question(question, answer)
