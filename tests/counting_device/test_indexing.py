@@ -34,7 +34,10 @@ CASES: dict[str, tuple[Callable[[Tensor, Tensor, Tensor, Tensor], object], int, 
     "set by device index": (lambda x, order, mask, one: put(x, order, x * 2), 2, 0, 0, 0),
     "set by mask": (lambda x, order, mask, one: put(x, mask, x[0] * 2), 2, 1, 0, 1),
     "set a mask to a number": (lambda x, order, mask, one: put(x, mask, 0.0), 1, 0, 0, 0),  # a masked fill
-    "set a host index to a number": (lambda x, order, mask, one: put(x, ORDER, 0.0), 1, 0, 2, 2),
+    "set a host index to a host scalar": (
+        lambda x, order, mask, one: x.index_put_((ORDER,), torch.tensor(0.0)),
+        *(1, 0, 2, 2),
+    ),
     "set a slice to a number": (lambda x, order, mask, one: put(x, slice(0, 2), 0.0), 1, 0, 0, 0),
     "set a slice by device bounds": (lambda x, order, mask, one: put(x, slice(one, one), x[:0]), 1, 2, 0, 2),
     "masked_fill": (lambda x, order, mask, one: x.masked_fill(mask[:, None], 1.0), 1, 0, 0, 0),
