@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.trial.plans import SCENARIO_FILE, python_path
+from vlbench.cli import main
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def sentence(self) -> str:
+        """What a wrong command says: one line on stderr, which begins with `error: `."""
+        assert self.code == 2, self
+        (line,) = self.err.splitlines()
+        assert line.startswith("error: "), line
+        return line.removeprefix("error: ")
+
+
+Vlbench = Callable[..., Ended]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory but for a tiny scenario, `small.toml`; child processes find vlbench from there."""
+    (tmp_path / "small.toml").write_text(SCENARIO_FILE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", python_path())
+    return tmp_path
+
+
+@pytest.fixture
+def vlbench(folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Vlbench:
+    """Runs the program in this process, from its arguments to its exit status."""
+    for name, value in {"COLUMNS": "80", "NO_COLOR": "1", "TERM": "dumb"}.items():
+        monkeypatch.setenv(name, value)
+
+    def call(*arguments: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["vlbench", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        out, err = capfd.readouterr()
+        assert isinstance(end.value.code, int | None)
+        return Ended(end.value.code or 0, out, err)
+
+    return call

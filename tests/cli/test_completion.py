@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from importlib import import_module
+
+from vlbench.cli import options
+from vlbench.implementations.config import MODELS
+from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
+from vlbench.workload import scenario_names
+
+# The package's attributes of these names are the commands.
+run, explain = import_module("vlbench.cli.run"), import_module("vlbench.cli.explain")
+
+
+def test_variants_complete_to_flags_and_presets() -> None:
+    assert set(options._variants("")) == {*OPTIMIZATIONS, *PRESETS}
+    assert options._variants("rope-c") == ["rope-cache"]
+    assert options._variants("zzz") == []
+
+
+def test_the_last_of_several_flags_is_completed() -> None:
+    assert options._variants("host-grid+rope-c") == ["host-grid+rope-cache"]
+    assert set(options._variants("classic+")) == {f"classic+{name}" for name in (*OPTIMIZATIONS, *PRESETS)}
+
+
+def test_models_scenarios_and_flags() -> None:
+    assert options._models("qwen2-vl") == [name for name in MODELS if name.startswith("qwen2-vl")]
+    assert run._scenarios("") == list(scenario_names())
+    assert run._scenarios("multi") == ["multi-image"]
+    assert explain._flags("rope-") == [name for name in OPTIMIZATIONS if name.startswith("rope-")]

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from tests.cli.conftest import Vlbench
+from vlbench.implementations.config import MODELS
+from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
+from vlbench.workload import scenario_names
+
+NAMES = {
+    "models": ("model", list(MODELS)),
+    "scenarios": ("scenario", scenario_names()),
+    "flags": ("flag", list(OPTIMIZATIONS)),
+    "presets": ("preset", list(PRESETS)),
+}
+
+
+@pytest.mark.parametrize("what", NAMES)
+def test_everything_is_listed(vlbench: Vlbench, what: str) -> None:
+    heading, names = NAMES[what]
+    ended = vlbench("list", what)
+    assert ended.code == 0
+    first, *rows = ended.out.splitlines()
+    assert first.split()[0] == heading
+    assert [row.split()[0] for row in rows if row[:1].strip()] == list(names)
+    assert max(map(len, ended.out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("what", NAMES)
+def test_everything_is_listed_as_json(vlbench: Vlbench, what: str) -> None:
+    heading, names = NAMES[what]
+    ended = vlbench("list", what, "--json")
+    assert [row[heading] for row in ended.json()] == list(names)
+
+
+def test_models(vlbench: Vlbench, snapshot: SnapshotAssertion) -> None:
+    assert [line.rstrip() for line in vlbench("list", "models").out.splitlines()] == snapshot
+
+
+def test_what_a_preset_leaves_out_by_device_is_not_hidden(vlbench: Vlbench) -> None:
+    classic = next(row for row in vlbench("list", "presets", "--json").json() if row["preset"] == "classic")
+    assert "pinned-h2d" in classic["flags on CUDA"]
+
+
+def test_anything_else_is_refused(vlbench: Vlbench) -> None:
+    ended = vlbench("list", "gpus")
+    assert ended.code == 2
+    assert "models" in ended.err
+    assert "Traceback" not in ended.err

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.conftest import Vlbench
+from tests.trial.plans import python_path
+from vlbench.cli import spread
+
+HEAVY = ("torch", "pandas", "numpy", "scipy", "pydantic", "transformers", "PIL", "rich.console")
+
+
+def loaded_by(program: str) -> set[str]:
+    """Which heavy modules a fresh process has loaded after `program`."""
+    report = f"import atexit, sys; atexit.register(lambda: print([m for m in {HEAVY!r} if m in sys.modules]))\n"
+    done = subprocess.run(
+        [sys.executable, "-c", report + program],
+        env=os.environ | {"PYTHONPATH": python_path()},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(eval(done.stdout.splitlines()[-1]))
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    assert loaded_by("import vlbench; vlbench.__version__") == set()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"]], ids=" ".join)
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    program = f"import sys; sys.argv = ['vlbench', *{arguments!r}]\nfrom vlbench.cli import main; main()"
+    assert loaded_by(program) <= {"rich.console", "pydantic"}  # Typer's own, to draw the help and to parse options
+
+
+def test_the_command_line_itself_loads_nothing_heavy() -> None:
+    assert loaded_by("import vlbench.cli") == set()
+
+
+def test_help_names_every_command(vlbench: Vlbench) -> None:
+    ended = vlbench("--help")
+    assert ended.code == 0
+    assert all(command in ended.out for command in ("run", "verify", "show", "judge", "list", "explain"))
+
+
+def test_options_that_take_several_values_take_all_that_follow() -> None:
+    assert spread(["run", "--images", "a", "b", "c", "--seed", "1", "x"]) == [
+        *("run", "--images", "a", "--images", "b", "--images", "c", "--seed", "1", "x")
+    ]
+    assert spread(["judge", "--before", "a", "--before", "b", "--after", "c", "d"]) == [
+        *("judge", "--before", "a", "--before", "b", "--after", "c", "--after", "d")
+    ]
+    assert spread(["--images=a", "b"]) == ["--images=a", "b"]
+    assert spread([]) == []
+
+
+def test_an_unknown_attribute_of_the_package_is_an_attribute_error() -> None:
+    import vlbench
+
+    with pytest.raises(AttributeError, match="has no attribute 'lode'"):
+        vlbench.lode  # noqa: B018

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.cli.conftest import Vlbench
+from tests.trial.plans import MISBEHAVING, python_path
+from vlbench.record.files import read_results
+from vlbench.record.schema import Results
+from vlbench.trial.rounds import MIN_ROUNDS
+
+
+def test_a_wrong_variant_fails_and_has_no_time(folder: Path) -> None:
+    """From the shell to the exit status, with a flag that is quick and wrong."""
+    command = [sys.executable, "-m", "vlbench", "run", "--device", "cpu", "--scenario", "small.toml", "--budget", "1"]
+    done = subprocess.run(
+        [*command, "--with", "wrong-cos", "--with", "no-einops", "--out", "a.json"],
+        env=os.environ | {"PYTHONPATH": python_path(MISBEHAVING), "COLUMNS": "80", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 5, done.stderr
+    wrong, complaint = (line for line in done.stdout.splitlines() if line.startswith("wrong-cos"))
+    name, exactness, _, milliseconds, speedup, *_ = wrong.split()
+    assert (name, exactness, milliseconds, speedup) == ("wrong-cos", "bit-exact", "-", "FAIL")
+    assert complaint.startswith("wrong-cos: FAIL: not bit-exact in fp32: error ")
+    assert "worst token: item " in done.stdout.replace("\n", " ")
+
+    (group,) = read_results(folder / "a.json").groups
+    (trial,) = group.trials
+    timed = {variant.name: len(variant.timings) for variant in trial.variants}
+    assert timed == {"baseline": 1, "wrong-cos": 0, "no-einops": 1}
+    failed = trial.find("wrong-cos")
+    assert failed
+    assert failed.accuracy
+    assert failed.accuracy.worst_token
+
+
+SMALL = ("run", "--device", "cpu", "--scenario", "small.toml", "--budget", "1")
+
+
+def test_a_run_as_json_its_file_and_what_came_before(vlbench: Vlbench, folder: Path) -> None:
+    """Two runs: the first in JSON, the second as tables, compared with the first."""
+    ended = vlbench(*SMALL, "--with", "rope-cache", "--with", "exact", "--json")
+    assert ended.code == 0, ended
+    results = Results.model_validate_json(ended.out)
+    assert read_results(folder / "vlbench-small.json") == results
+    assert results.command.startswith("vlbench run --device cpu")
+    assert results.complete
+    (group,) = results.groups
+    assert [row.name for row in group.rows] == ["baseline", "rope-cache", "exact"]
+    assert "pinned-h2d" in group.rows[2].left_out
+    rounds = {len(variant.timings["warm"].seconds) for variant in group.trials[0].variants}
+    assert rounds.pop() >= MIN_ROUNDS
+    assert not rounds
+    assert sorted(path.name for path in folder.iterdir()) == ["small.toml", "vlbench-small.json"]
+
+    ended = vlbench(*SMALL, "--with", "exact", "--seed", "1", "--against", "vlbench-small.json", "--out", "b.json")
+    assert ended.code == 0
+    assert ended.err == ""
+    assert max(map(len, ended.out.splitlines())) <= 80
+    now, before = ended.out.split("\nAgainst ")
+    assert any(line.startswith("exact ") and "bit-exact" in line for line in now.splitlines())
+    shown = [line.split()[0] for line in before.splitlines() if "[" in line]
+    assert shown == ["exact", "rope-cache"]
+    assert read_results(folder / "b.json").groups[0].seed == 1
+
+    ended = vlbench("show", "b.json")
+    assert ended.code == 0
+    assert "exact" in ended.out

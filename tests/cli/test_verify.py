@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.cli.conftest import Vlbench
+from tests.trial.plans import MISBEHAVING, python_path
+from vlbench.cli.verify import BATCHES, batch_point
+from vlbench.workload.batch import grids_only
+
+
+def test_the_yardstick_passes(vlbench: Vlbench) -> None:
+    ended = vlbench("verify", "--device", "cpu", "--with", "baseline", "--json")
+    assert ended.code == 0, ended
+    assert [(row["name"], row["accuracy"]["passed"]) for row in ended.json()] == [("baseline", True)]
+
+
+def test_a_wrong_variant_fails_with_exit_status_5(folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "vlbench", "verify", "--device", "cpu", "--with", "wrong-cos", "--quiet"],
+        env=os.environ | {"PYTHONPATH": python_path(MISBEHAVING), "COLUMNS": "80", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 5, done.stderr
+    assert "wrong-cos: FAIL: not bit-exact in fp32" in done.stdout
+    assert "1 of 2 passed on 8 batches" in done.stdout
+    assert not any(line.startswith("baseline") for line in done.stdout.splitlines())
+
+
+def test_the_batches_are_what_they_are_called() -> None:
+    grids = {name: grids_only(batch_point(name), seed=0) for name in BATCHES}
+    assert grids["smallest"] == ((1, 2, 2),)
+    assert grids["video"] == ((8, 12, 20),)
+    assert grids["mixed"] == ((1, 16, 16), (6, 6, 10), (1, 2, 2), (2, 18, 18))
+    assert len(set(grids["equal images"])) == 1

@@ -1,0 +1,13 @@
+"""What a terminal of 80 columns would show."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+from rich.console import Console, RenderableType
+
+
+def rendered(view: RenderableType) -> str:
+    out = StringIO()
+    Console(file=out, width=80, color_system=None, highlight=False).print(view)
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())

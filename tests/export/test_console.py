@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from tests.export.groups import COMBINATION, one_trial, quick_look, voted
+from tests.export.rendered import rendered
+from tests.record.records import failed, group, results, timed, trial
+from vlbench.export.console import group_view, results_view
+from vlbench.record.schema import Row, State
+
+
+def test_a_quick_look(snapshot: SnapshotAssertion) -> None:
+    assert rendered(group_view(quick_look())) == snapshot
+
+
+def test_several_trials(snapshot: SnapshotAssertion) -> None:
+    assert rendered(group_view(voted())) == snapshot
+
+
+def test_several_states(snapshot: SnapshotAssertion) -> None:
+    states: tuple[State, ...] = ("warm", "cold")
+    made = trial(
+        timed("baseline", 1.0, states), variants=(timed("baseline", 1.0, states), timed("rope-cache", 0.5, states))
+    )
+    assert rendered(group_view(group(made))) == snapshot
+
+
+def test_nothing_is_wider_than_a_terminal_and_nothing_is_cut() -> None:
+    for made in (quick_look(), voted()):
+        text = rendered(group_view(made))
+        assert max(map(len, text.splitlines())) <= 80
+        assert "…" not in text
+        for part in COMBINATION.split("+"):
+            assert part in text
+
+
+def lines_of(name: str) -> list[str]:
+    return [line for line in rendered(group_view(quick_look())).splitlines() if line.startswith(name)]
+
+
+def test_a_variant_that_failed_shows_fail_the_worst_token_and_no_time() -> None:
+    in_table, complaint = lines_of("window-sort")
+    assert in_table.split() == ["window-sort", "bit-exact", "3e-01", "-", "FAIL", "-", "-"]
+    assert complaint.startswith("window-sort: FAIL: not bit-exact in fp32: error 0.31; worst token: item 1, frame")
+
+
+def test_a_variant_that_died_was_not_measured() -> None:
+    in_table, complaint = lines_of("rope-cache")
+    assert in_table.split()[2:] == ["-", "-", "not", "measured", "-", "-"]
+    assert complaint == "rope-cache: its process was ended by SIGKILL (out of memory?)"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("host-grid", "1.00 [1.00, 1.00]"), ("no-einops", "0.83 [0.83, 0.83]"), ("best", "2.00 [2.00, 2.00]")],
+)
+def test_a_speed_up_is_the_yardsticks_time_over_the_variants(name: str, shown: str) -> None:
+    assert shown in lines_of(name)[0]
+
+
+def test_the_words_name_every_timed_variant_once() -> None:
+    text = rendered(group_view(quick_look()))
+    assert "Faster: best 2.00x, host-seqlens+window-sort+batched-windows 1.25x." in text.replace("\n", " ").replace(
+        "  ", " "
+    )
+    assert "Slower: no-einops 0.83x." in text
+    assert "Not told apart from the yardstick: host-grid." in text
+
+
+def test_a_group_without_trials_says_what_was_lost() -> None:
+    nothing = group(rows=(Row(name="baseline", flags=None, exactness="bit-exact"),), lost=("trial 1: killed",))
+    assert "lost: trial 1: killed" in rendered(group_view(nothing))
+
+
+def test_names_with_brackets_are_shown_as_they_are() -> None:
+    assert "[/bold] [red]" in rendered(group_view(group(one_trial(), scenario="[/bold] [red]")))
+
+
+def test_a_big_matrix_says_how_many_rows_chance_calls() -> None:
+    many = group(*(trial(*(failed(f"flag-{row}") for row in range(120)), number=number) for number in range(2)))
+    assert "are expected to be called by chance" in rendered(results_view(results(many)))
+    assert "by chance" not in rendered(results_view(results(voted())))

@@ -1,0 +1,112 @@
+"""Records made by hand: the one place in the tests that spells out the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from vlbench.record.fingerprint import Fingerprint
+from vlbench.record.schema import (
+    Accuracy,
+    CellGroup,
+    Counts,
+    Results,
+    Row,
+    State,
+    Timing,
+    Token,
+    Trial,
+    VariantTrial,
+)
+
+FINGERPRINT = Fingerprint(
+    vlbench="0.1.0",
+    revision="0123456789abcdef",
+    dirty=False,
+    python="3.11.7",
+    torch="2.13.0",
+    os="Linux 6.1",
+    cpu="a CPU",
+    cores=2,
+    memory_gb=16.0,
+)
+RIGHT = Accuracy(passed=True, exactness="bit-exact", fp32_error=0.0, fp32_limit=0.0)
+CLOSE = Accuracy(passed=True, exactness="reassociated", fp32_error=2.5e-7, fp32_limit=1e-5)
+WRONG = Accuracy(
+    passed=False,
+    exactness="bit-exact",
+    fp32_error=0.31,
+    fp32_limit=0.0,
+    worst_token=Token(item=1, frame=0, row=2, column=3, error=1.7),
+    reason="not bit-exact in fp32: error 0.31",
+)
+KILLED = "its process was ended by SIGKILL (out of memory?)"
+YARDSTICK_SECONDS = (0.010, 0.011, 0.010, 0.012, 0.010, 0.011)
+
+
+def timed(name: str, factor: float, states: tuple[State, ...] = ("warm",), **fields: Any) -> VariantTrial:
+    """Every round took `factor` times as long as the yardstick's."""
+    timing = Timing(seconds=tuple(factor * one for one in YARDSTICK_SECONDS))
+    given: dict[str, Any] = {
+        "accuracy": RIGHT,
+        "counts": Counts(operations=300, attention_calls=16),
+        "timings": dict.fromkeys(states, timing),
+    } | fields
+    return VariantTrial(name=name, **given)
+
+
+def yardstick(**fields: Any) -> VariantTrial:
+    return timed("baseline", 1.0, counts=Counts(operations=317, attention_calls=16), **fields)
+
+
+def failed(name: str) -> VariantTrial:
+    return VariantTrial(name=name, accuracy=WRONG, not_measured=WRONG.reason)
+
+
+def died(name: str) -> VariantTrial:
+    return VariantTrial(name=name, not_measured=KILLED)
+
+
+def trial(*others: VariantTrial, number: int = 0, **fields: Any) -> Trial:
+    """The yardstick and `others` in one process."""
+    given: dict[str, Any] = {
+        "seed": 0,
+        "batch": "2 photos, 48 patches, 12 tokens",
+        "grids": ((1, 4, 6), (1, 4, 6)),
+        "variants": (yardstick(), *others),
+    } | fields
+    return Trial(number=number, **given)
+
+
+def group(*trials: Trial, left_out: Mapping[str, str] | None = None, **fields: Any) -> CellGroup:
+    """A group of these trials, with a row for each variant in them; a name is its flags."""
+    rows = [Row(name="baseline", flags=None, exactness="bit-exact")]
+    for name in dict.fromkeys(variant.name for each in trials for variant in each.variants):
+        found = next(variant for each in trials for variant in each.variants if variant.name == name)
+        exactness = found.accuracy.exactness if found.accuracy else "bit-exact"
+        if name != "baseline":
+            rows.append(Row(name=name, flags=tuple(sorted(name.split("+"))), exactness=exactness))
+    given: dict[str, Any] = {
+        "scenario": "multi-image",
+        "point": "",
+        "model": "qwen2.5-vl-tiny",
+        "dtype": "float32",
+        "device": "cpu",
+        "weights": "random",
+        "seed": 0,
+        "threads": 1,
+        "rows": tuple(rows),
+        "trials": trials,
+    } | fields
+    return CellGroup(**given)
+
+
+def results(*groups: CellGroup, **fields: Any) -> Results:
+    given: dict[str, Any] = {
+        "created": datetime(2025, 11, 21, 9, 30, tzinfo=UTC),
+        "command": "vlbench run",
+        "fingerprint": FINGERPRINT,
+        "groups": groups,
+    } | fields
+    return Results(**given)

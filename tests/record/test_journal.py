@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.record.records import timed, trial
+from vlbench.errors import UsageError
+from vlbench.record.journal import Journal
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run.journal.jsonl"
+
+
+@pytest.fixture
+def interrupted(path: Path) -> Path:
+    """Two trials of the first group, one lost trial of the second, and a variant that died."""
+    journal = Journal(path, "a plan")
+    journal.add_trial(0, trial(timed("rope-cache", 0.5)))
+    journal.add_lost(1, 0, "trial 1: no end after 5 s")
+    journal.add_died(0, "host-grid", "killed")
+    journal.add_trial(0, trial(number=1))
+    return path
+
+
+def test_a_resumed_journal_has_what_was_finished(interrupted: Path) -> None:
+    journal = Journal(interrupted, "a plan", resume=True)
+    assert journal.trials(0) == [trial(timed("rope-cache", 0.5)), trial(number=1)]
+    assert journal.trials(1) == []
+    assert journal.has(0, 1)
+    assert not journal.has(0, 2)
+    assert not journal.has(1, 0)
+    assert journal.lost(1) == ["trial 1: no end after 5 s"]
+    assert journal.died == [(0, "host-grid", "killed")]
+
+
+def test_a_lost_trial_that_was_made_good_is_not_lost(interrupted: Path) -> None:
+    journal = Journal(interrupted, "a plan", resume=True)
+    journal.add_trial(1, trial())
+    assert journal.lost(1) == []
+    assert Journal(interrupted, "a plan", resume=True).lost(1) == []
+
+
+@pytest.mark.parametrize("keep", range(1, 60, 7))
+def test_a_last_line_that_was_cut_off_costs_that_trial_alone(interrupted: Path, keep: int) -> None:
+    whole = interrupted.read_text()
+    last = whole.splitlines()[-1]
+    interrupted.write_text(whole[: len(whole) - len(last) - 1] + last[:keep])
+    journal = Journal(interrupted, "a plan", resume=True)
+    assert len(journal.trials(0)) == 1
+    journal.add_trial(0, trial(number=1))
+    assert len(Journal(interrupted, "a plan", resume=True).trials(0)) == 2
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"group": 0}', '{"group": 0, "trial": {"number": 1}}'])
+def test_damage_in_the_middle_is_named_by_its_line(interrupted: Path, damage: str) -> None:
+    lines = interrupted.read_text().splitlines()
+    interrupted.write_text("\n".join([*lines[:2], damage, *lines[3:]]) + "\n")
+    with pytest.raises(UsageError, match=r"--resume: .*, line 3 is damaged; leave --resume out"):
+        Journal(interrupted, "a plan", resume=True)
+
+
+def test_nothing_to_resume(path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no interrupted run"):
+        Journal(path, "a plan", resume=True)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe"])
+def test_not_a_journal(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match="is not a journal"):
+        Journal(path, "a plan", resume=True)
+
+
+@pytest.mark.parametrize("content", ["hello\n", "[]\n", '{"journal": 99, "plan": "a plan"}\n'])
+def test_a_journal_of_something_else(path: Path, content: str) -> None:
+    path.write_text(content)
+    with pytest.raises(UsageError, match="belongs to another run"):
+        Journal(path, "a plan", resume=True)
+
+
+def test_another_plans_journal_is_not_resumed(interrupted: Path) -> None:
+    with pytest.raises(UsageError, match="belongs to another run; repeat its options"):
+        Journal(interrupted, "another plan", resume=True)
+
+
+def test_starting_anew_keeps_the_old_journal_aside(interrupted: Path) -> None:
+    before = interrupted.read_text()
+    Journal(interrupted, "another plan")
+    assert interrupted.with_name(f"{interrupted.name}.old").read_text() == before
+    assert Journal(interrupted, "another plan", resume=True).trials(0) == []
+
+
+def test_a_complete_run_leaves_no_journal(interrupted: Path) -> None:
+    journal = Journal(interrupted, "a plan", resume=True)
+    journal.remove()
+    journal.remove()
+    assert not interrupted.exists()
+
+
+def test_without_a_path_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    journal = Journal(None, "")
+    journal.add_trial(0, trial())
+    journal.remove()
+    assert journal.trials(0) == [trial()]
+    assert list(tmp_path.iterdir()) == []

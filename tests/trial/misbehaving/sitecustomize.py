@@ -1,0 +1,84 @@
+"""Flags that misbehave in ways that a measuring process has to survive.
+
+Python imports a module of this name at start-up if it is on the path, so a child process that has this folder on its
+PYTHONPATH knows these flags without anyone asking for them. Each is a way of the seam `layout`, called in every layer.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from torch import Tensor
+
+from vlbench.implementations.optimized import Exactness
+from vlbench.implementations.optimized.layout import WithEinops, layout
+
+
+def _misbehaves(flag: str):  # type: ignore[no-untyped-def]
+    return layout.optimization(flag, removes="nothing", exactness=Exactness.BIT_EXACT, source="a test")
+
+
+@_misbehaves("wrong-cos")
+class WrongCos(WithEinops):
+    """Quick and wrong."""
+
+    def tile(self, half: Tensor) -> Tensor:
+        return half.repeat_interleave(2, dim=-1).unsqueeze(1)
+
+
+@_misbehaves("gives-nan")
+class GivesNan(WithEinops):
+    def merge(self, x: Tensor) -> Tensor:
+        return super().merge(x) * float("nan")
+
+
+@_misbehaves("raises")
+class Raises(WithEinops):
+    def tile(self, half: Tensor) -> Tensor:
+        raise RuntimeError("out of luck\nand more")
+
+
+@_misbehaves("aborts")
+class Aborts(WithEinops):
+    def tile(self, half: Tensor) -> Tensor:
+        os.write(2, b"neither \xff nor \xfe is UTF-8\n")
+        os.abort()
+
+
+@_misbehaves("is-killed")
+class IsKilled(WithEinops):
+    def tile(self, half: Tensor) -> Tensor:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return half
+
+
+@_misbehaves("hangs")
+class Hangs(WithEinops):
+    def tile(self, half: Tensor) -> Tensor:
+        time.sleep(3600)
+        return half
+
+
+@_misbehaves("prints")
+class Prints(WithEinops):
+    """Right, but it talks, and what it says looks like an event."""
+
+    def tile(self, half: Tensor) -> Tensor:
+        print('{"event": "finished"}', flush=True)
+        os.write(1, b'{"event": "refused", "message": "no"}\n')
+        return super().tile(half)
+
+
+@_misbehaves("is-killed-late")
+class IsKilledLate(WithEinops):
+    """Right in its checks; its process dies once it is timed."""
+
+    calls = 0
+
+    def merge(self, x: Tensor) -> Tensor:
+        IsKilledLate.calls += 1
+        if IsKilledLate.calls > 4 * 20:  # four layers
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().merge(x)

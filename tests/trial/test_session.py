@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.trial.plans import plan
+from vlbench.record.journal import Journal
+from vlbench.record.schema import CellGroup, VariantTrial
+from vlbench.trial.rounds import MIN_ROUNDS
+from vlbench.trial.session import Progress, Session
+
+pytestmark = pytest.mark.usefixtures("misbehaving")
+
+ASKED = ("is-killed", "wrong-cos", "raises", "is-killed-late", "prints", "rope-cache")
+
+
+@pytest.fixture(scope="module")
+def watched() -> list[tuple[int, int]]:
+    """Variants checked and rounds run, at each event."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("session") / "journal.jsonl"
+
+
+@pytest.fixture(scope="module")
+def measured(misbehaving: object, watched: list[tuple[int, int]], journal: Path) -> CellGroup:
+    """Three processes: two are killed by a variant each, the third ends well."""
+
+    def watch(progress: Progress) -> None:
+        watched.append((len(progress.checked), len(progress.rounds)))
+
+    session = Session([plan(*ASKED, states=("warm", "cold"))], Journal(journal, ""), timeout=600, watch=watch)
+    session.run(1, 0.1)
+    (group,) = session.groups()
+    return group
+
+
+def found(group: CellGroup, name: str) -> VariantTrial:
+    (trial,) = group.trials
+    variant = trial.find(name)
+    assert variant
+    return variant
+
+
+def test_every_variant_has_its_row_in_the_order_asked_for(measured: CellGroup) -> None:
+    assert [row.name for row in measured.rows] == ["baseline", *ASKED]
+    assert {variant.name for variant in measured.trials[0].variants} == {"baseline", *ASKED}
+    assert measured.trials[0].batch == "2 noise images, 48 patches, 12 tokens"
+    assert measured.trials[0].grids == ((1, 4, 6), (1, 4, 6))
+    assert measured.key == ("small", "", "qwen2.5-vl-tiny", "float32", "cpu")
+    assert measured.lost == ()
+
+
+def test_right_variants_are_timed_in_the_same_rounds_and_counted(measured: CellGroup) -> None:
+    timed = [variant for variant in measured.trials[0].variants if variant.timings]
+    assert [variant.name for variant in timed] == ["baseline", "prints", "rope-cache"]
+    for variant in timed:
+        assert variant.timings.keys() == {"warm", "cold"}
+        for timing in variant.timings.values():
+            assert len(timing.seconds) >= MIN_ROUNDS
+            assert all(0 < one < 60 for one in timing.seconds)
+        assert variant.accuracy
+        assert variant.accuracy.passed
+        assert variant.counts
+        assert {"forward", "attention", "mlp"} <= variant.stages.keys()
+        assert variant.first_seconds
+        assert variant.not_measured is None
+    assert found(measured, "prints").counts == found(measured, "baseline").counts
+
+
+def test_the_hit_rate_is_that_of_the_state(measured: CellGroup) -> None:
+    timings = found(measured, "rope-cache").timings
+    assert timings["warm"].hit_rate is not None
+    assert timings["cold"].hit_rate is not None
+    assert timings["cold"].hit_rate < timings["warm"].hit_rate
+    assert found(measured, "baseline").timings["warm"].hit_rate is None
+
+
+def test_a_wrong_variant_fails_and_has_no_time(measured: CellGroup) -> None:
+    wrong = found(measured, "wrong-cos")
+    assert (wrong.timings, wrong.counts, wrong.stages) == ({}, None, {})
+    assert wrong.accuracy
+    assert not wrong.accuracy.passed
+    assert wrong.accuracy.worst_token
+    assert wrong.not_measured == wrong.accuracy.reason
+    assert "not bit-exact in fp32" in (wrong.not_measured or "")
+
+
+def test_a_variant_that_raises_fails_with_its_own_words(measured: CellGroup) -> None:
+    assert found(measured, "raises").not_measured == "raised RuntimeError: out of luck"
+
+
+@pytest.mark.parametrize("name", ["is-killed", "is-killed-late"])
+def test_a_variant_that_kills_its_process_is_struck_and_says_why(measured: CellGroup, name: str) -> None:
+    struck = found(measured, name)
+    assert (struck.accuracy, struck.timings) == (None, {})
+    assert struck.not_measured == "its process was ended by SIGKILL (out of memory?)"
+
+
+def test_the_watcher_sees_checks_and_rounds_grow(measured: CellGroup, watched: list[tuple[int, int]]) -> None:
+    assert max(checked for checked, _ in watched) == len(ASKED)  # and the yardstick, less the one that was struck
+    assert max(rounds for _, rounds in watched) == 2 * len(found(measured, "baseline").timings["warm"].seconds)
+
+
+def test_the_journal_gives_it_all_back_without_a_process(
+    measured: CellGroup, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("subprocess.Popen", None)
+    resumed = Session([plan(*ASKED, states=("warm", "cold"))], Journal(journal, "", resume=True), timeout=600)
+    resumed.run(1, 0.1)
+    assert resumed.groups() == [measured]
+    assert resumed.died[0].keys() == {"is-killed", "is-killed-late"}
+
+
+def test_a_yardstick_that_dies_costs_the_trial() -> None:
+    hopeless = plan("is-killed")
+    hopeless = replace(hopeless, variants=[replace(hopeless.variants[1], flags=("is-killed",))])
+    session = Session([hopeless], Journal(None, ""), timeout=600)
+    session.run(1, 0)
+    assert [session.journal.trials(0), session.journal.lost(0)] == [
+        [],
+        ["trial 1: its process was ended by SIGKILL (out of memory?)"],
+    ]
