@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from torch import nn
 
-from tests.implementations.grids import AWKWARD, Batch, batches
-from tests.implementations.towers import TINY, expected, name_of, pixels_of, relative_error, weights_of
+from tests.implementations.grids import AWKWARD, MIXED, Batch, batches
+from tests.implementations.towers import TINY, expected, name_of, pixels_of, relative_error, weights_of, yardstick
 from tests.implementations.transformers_towers import transformers_tower
 from vlbench.implementations.config import MODELS, VisionConfig
 from vlbench.implementations.weights import parameter_shapes
@@ -42,6 +42,15 @@ def test_same_tokens_for_any_batch(config: VisionConfig, batch: Batch) -> None:
 @pytest.mark.parametrize("batch", AWKWARD, ids=str)
 def test_same_tokens_for_awkward_batches(config: VisionConfig, batch: Batch) -> None:
     check_same_tokens(config, batch)
+
+
+@families
+def test_same_tokens_where_the_norms_epsilon_counts(config: VisionConfig) -> None:
+    """Pixels so near to zero that the variance is of the size of epsilon."""
+    pixels, grid_thw = 1e-3 * pixels_of(config, MIXED), torch.tensor(MIXED)
+    with torch.no_grad():
+        tokens = theirs(config)(pixels, grid_thw).pooler_output
+        assert relative_error(yardstick(config)(pixels, grid_thw), tokens) < 1e-5
 
 
 @pytest.mark.parametrize("config", MODELS.values(), ids=name_of)
