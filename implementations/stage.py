@@ -65,9 +65,8 @@ def stage(name: str) -> AbstractContextManager[None]:
 def listen(listener: Listener) -> Iterator[None]:
     """Tell `listener` of every stage inside this block; the listener added last is entered last and left first."""
     global _listeners
-    before = _listeners
-    _listeners = (*before, listener)
+    _listeners = (*_listeners, listener)
     try:
         yield
     finally:
-        _listeners = before
+        _listeners = tuple(other for other in _listeners if other is not listener)

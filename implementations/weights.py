@@ -26,7 +26,10 @@ OUTLIER_SCALE = 8.0
 
 
 class SharedTensors(dict[str, Tensor]):
-    """The tensors of a tower by key, and those made from them once for every tower that shares them."""
+    """The tensors of a tower by key, and those made from them once for every tower that shares them.
+
+    They are never written in place: every tower that adopted them would change, and what was made from them would not.
+    """
 
     def __init__(self, tensors: Mapping[str, Tensor] | None = None) -> None:
         super().__init__(tensors or {})
@@ -131,6 +134,8 @@ def adopt(tower: nn.Module, weights: SharedTensors) -> nn.Module:
             setattr(module, name, buffer.to(device))
         if callable(derive := getattr(module, "derive", None)):
             derive(weights)
+    for cache in getattr(tower, "caches", dict)().values():
+        cache.clear()  # what it keeps may live on another device
     return tower.requires_grad_(False).eval()
 
 
@@ -174,5 +179,5 @@ def _open(file: Path) -> safe_open:
         return safe_open(file, framework="pt")
     except FileNotFoundError:
         raise CheckpointError(f"{file}: named by the index but not there; download the missing shard") from None
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{file}: damaged safetensors file ({error}); download it again") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from ..config import VisionConfig
 from ..stage import stage
 from .attention import attention
 from .cache import ByteCache
-from .grids import Grid, grids
+from .grids import Grid, Grids, grids
 from .inverse import inverse, scatter_inverse
 from .rope import Rope, position_ids, rope_reuse, rope_rows, rope_sharing
 from .seam import FlagSet
@@ -70,7 +71,11 @@ class Planner(nn.Module):
             with stage("rope"):
                 rope = self.rope(grids, None, None)
             return VisionPlan(rope, self._frames(sent.get("frames", frames)), None, None, None)
+        return self._windowed(grids, frames, device, send)
 
+    def _windowed(
+        self, grids: Grids, frames: Tensor, device: torch.device, send: Callable[[Tensor], Tensor]
+    ) -> VisionPlan:
         with stage("window_order"):
             order = self.arrangement.batch(self.windows(grids))
             gather, bounds = None, order.bounds

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vlbench.record.fingerprint import Fingerprint
+    from vlbench.record.machine_card import MachineCard
     from vlbench.record.schema import CellGroup, Results
     from vlbench.trial.session import Plan, Session
 
@@ -48,7 +49,9 @@ def _name_of(plans: list[Plan], trials: int, budget: float) -> str:
     return sha256("\n".join(jobs).encode()).hexdigest()
 
 
-def make_results(groups: list[CellGroup], fingerprint: Fingerprint, complete: bool) -> Results:
+def make_results(
+    groups: list[CellGroup], fingerprint: Fingerprint, machine: MachineCard | None, complete: bool
+) -> Results:
     from datetime import UTC, datetime
 
     from vlbench.record.schema import Results
@@ -58,6 +61,7 @@ def make_results(groups: list[CellGroup], fingerprint: Fingerprint, complete: bo
             "created": datetime.now(UTC),
             "command": " ".join(["vlbench", *sys.argv[1:]]),
             "fingerprint": fingerprint,
+            "machine": machine,
             "groups": groups,
             "complete": complete,
         }

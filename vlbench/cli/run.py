@@ -69,6 +69,7 @@ def run(
     resume: Annotated[bool, typer.Option(help="Go on with the run that was interrupted.")] = False,
     out: Annotated[Path | None, typer.Option(help="Results file. [vlbench-SCENARIO.json]")] = None,
     against: Annotated[Path | None, typer.Option(help="An earlier results file to compare with.")] = None,
+    card: Annotated[bool, typer.Option(help="Measure the machine itself, too (5 s).")] = True,
     as_json: AsJson = False,
 ) -> None:
     """Time variants of a vision tower against the frozen yardstick, accuracy first.
@@ -82,6 +83,7 @@ def run(
     from vlbench.matrix.models import WHY_TINY
     from vlbench.record.files import write_results
     from vlbench.record.fingerprint import take_fingerprint
+    from vlbench.trial.card import take_machine_card
 
     names = scenario or ["multi-image"]
     models: list[str | None] = list(model) if model else [None]
@@ -100,8 +102,9 @@ def run(
     show.print(fingerprint.line, style="dim")
     if targets[0].default_model and targets[0].device == "cpu":
         show.print(WHY_TINY, style="dim")
+    machine = take_machine_card(targets[0].device) if card else None
     session, complete = measure(plans, trials, budget, timeout, goal, resume)
-    results = make_results(session.groups(), fingerprint, complete)
+    results = make_results(session.groups(), fingerprint, machine, complete)
     write_results(results, goal)
     if complete:
         session.journal.remove()

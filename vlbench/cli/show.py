@@ -19,6 +19,7 @@ def show(
     from rich.console import Console
 
     from vlbench.export.console import results_view
+    from vlbench.export.machine_card import card_lines
     from vlbench.record.files import read_results
 
     found = read_results(results)
@@ -27,6 +28,8 @@ def show(
     console = Console(width=80, record=True, file=StringIO()) if svg else Console(highlight=False)
     console.print(found.fingerprint.line, style="dim", highlight=False)
     console.print(results_view(found), highlight=False)
+    if found.machine:
+        console.print("\nThe machine:\n" + "\n".join(card_lines(found.machine)), style="dim", highlight=False)
     if svg is not None:
         svg.write_text(console.export_svg(title=f"$ {found.command}"))
         print(f"picture in {svg}")

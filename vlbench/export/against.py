@@ -11,6 +11,7 @@ from vlbench.export.words import broken, speedup_with_interval
 from vlbench.judge.summary import summaries
 from vlbench.judge.verdict import Floors
 from vlbench.paired import Estimate
+from vlbench.record.fingerprint import comparable
 from vlbench.record.schema import CellGroup, Results
 
 
@@ -25,8 +26,8 @@ def against_view(earlier: Results, now: Results) -> RenderableType:
         if group.key in before:
             parts += [Text(f"Against {earlier.created:%Y-%m-%d %H:%M}, {title(group)}", style="bold")]
             parts += [_table(before[group.key], group)]
-    if earlier.fingerprint.cpu != now.fingerprint.cpu or earlier.fingerprint.gpu != now.fingerprint.gpu:
-        parts.append(Text("The earlier run comes from another machine: ratios may differ for that reason alone."))
+    if differences := comparable(earlier.fingerprint, now.fingerprint):
+        parts.append(Text(f"Ratios may differ for another reason alone: {'; '.join(differences)}."))
     return Group(*parts)
 
 

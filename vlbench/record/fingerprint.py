@@ -1,35 +1,53 @@
-"""The machine and the software that a result comes from."""
+"""The machine and the software that a result comes from, and whether times of two results may be compared."""
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 import vlbench
+from vlbench.record.nvml import visible_board
+
+LIBRARIES = ("numpy", "einops", "safetensors", "transformers", "triton")
+"""Besides torch: what runs inside a measured forward, or makes its inputs."""
 
 
 class Fingerprint(BaseModel):
-    """Enough to tell whether two results may be compared."""
+    """Where a result comes from. None: not measured, because it could not be read or does not exist here."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    vlbench: str
-    revision: str | None
-    """git revision of vlbench's own source; None where it is not a checkout."""
-    dirty: bool | None
-    """Did that checkout hold uncommitted changes?"""
-    python: str
-    torch: str
-    os: str
-    cpu: str
-    cores: int
-    memory_gb: float
-    gpu: str | None = None
-    gpu_memory_gb: float | None = None
-    cuda: str | None = None
+    vlbench: str = Field(description="Version of vlbench.")
+    revision: str | None = Field(description="git revision of vlbench's own source; None outside a checkout.")
+    dirty: bool | None = Field(description="Did that checkout hold uncommitted changes?")
+    python: str = Field(description="Version of Python.")
+    torch: str = Field(description="Version and build of torch.")
+    torch_threads: int | None = Field(
+        default=None, description="Threads of a torch operation where this was taken; a cell group holds its own."
+    )
+    libraries: dict[str, str] = Field(default_factory=dict, description="Versions of other installed libraries.")
+    os: str = Field(description="Operating system and kernel.")
+    hypervisor: str | None = Field(
+        default=None, description="Vendor of the hypervisor; 'none' where lscpu sees none, None without lscpu."
+    )
+    cpu: str = Field(description="CPU model.")
+    physical_cores: int | None = Field(default=None, description="Physical cores.")
+    cores: int = Field(description="Logical cores.")
+    memory_gb: float = Field(description="Main memory in GiB.")
+    gpu: str | None = Field(default=None, description="CUDA's name of the GPU, with the profile of a MIG slice.")
+    gpu_uuid: str | None = Field(default=None, description="NVML's UUID of the visible GPU or MIG slice.")
+    gpu_board: str | None = Field(default=None, description="Part number of the board.")
+    gpu_memory_gb: float | None = Field(default=None, description="Memory of the GPU in GiB.")
+    power_limit_w: float | None = Field(default=None, description="Power limit in force on the board, in watts.")
+    mig: bool | None = Field(default=None, description="Is the board split into MIG slices?")
+    driver: str | None = Field(default=None, description="Version of the NVIDIA driver.")
+    cuda: str | None = Field(default=None, description="CUDA version that torch was built with.")
 
     @property
     def line(self) -> str:
@@ -38,6 +56,38 @@ class Fingerprint(BaseModel):
         source = f"{self.revision[:9]}{'+changes' if self.dirty else ''}" if self.revision else self.vlbench
         return f"{device} | torch {self.torch} | Python {self.python} | vlbench {source}"
 
+    @property
+    def machine_class(self) -> str:
+        """What must agree for times to be comparable, in one line. What is not known is left out."""
+        return " | ".join(f"{name} {value}" for name, value in _class_of(self).items() if value is not None)
+
+
+def comparable(one: Fingerprint, other: Fingerprint) -> list[str]:
+    """The differences that forbid comparing times, in words; empty exactly when the machine classes are equal.
+
+    Something that only one side knows is a difference. What neither knows is not: a machine that never tells its
+    power limit could otherwise not be compared with itself.
+    """
+    theirs = _class_of(other)
+    return [
+        f"{name}: {value or 'none or not known'} against {theirs[name] or 'none or not known'}"
+        for name, value in _class_of(one).items()
+        if value != theirs[name]
+    ]
+
+
+def _class_of(fingerprint: Fingerprint) -> dict[str, str | None]:
+    limit = fingerprint.power_limit_w
+    return {
+        "GPU": fingerprint.gpu,
+        "board": fingerprint.gpu_board,
+        "MIG": None if fingerprint.mig is None else "on" if fingerprint.mig else "off",
+        "power limit": None if limit is None else f"{limit:.0f} W",
+        "CPU": fingerprint.cpu,
+        "torch": fingerprint.torch,
+        "Python": ".".join(fingerprint.python.split(".")[:2]),
+    }
+
 
 def take_fingerprint(device: str) -> Fingerprint:
     """The fingerprint of this machine, for measurements on `device` ("cpu", "cuda"). Imports torch."""
@@ -45,30 +95,73 @@ def take_fingerprint(device: str) -> Fingerprint:
     import torch
 
     revision, dirty = _revision()
-    on_gpu = device == "cuda"
+    lscpu = _lscpu()
     return Fingerprint(
         vlbench=vlbench.__version__,
         revision=revision,
         dirty=dirty,
         python=platform.python_version(),
         torch=torch.__version__,
+        torch_threads=torch.get_num_threads(),
+        libraries={name: found for name in LIBRARIES if (found := _version(name))},
         os=f"{platform.system()} {platform.release()}",
-        cpu=_cpu_name(),
+        hypervisor=lscpu.get("Hypervisor vendor", "none") if lscpu else None,
+        cpu=_cpu_name() or lscpu.get("Model name") or platform.processor() or platform.machine(),
+        physical_cores=psutil.cpu_count(logical=False),
         cores=psutil.cpu_count() or 1,
-        memory_gb=round(psutil.virtual_memory().total / 2**30, 1),
-        gpu=torch.cuda.get_device_name() if on_gpu else None,
-        gpu_memory_gb=round(torch.cuda.get_device_properties(0).total_memory / 2**30, 1) if on_gpu else None,
-        cuda=torch.version.cuda if on_gpu else None,
+        memory_gb=_gib(psutil.virtual_memory().total),
+        **(_gpu() if device == "cuda" else {}),
     )
 
 
-def _cpu_name() -> str:
+def _gpu() -> dict[str, Any]:
+    """The fields of the visible GPU: CUDA's device 0, and its board as NVML knows it."""
+    import torch
+
+    seen = torch.cuda.get_device_properties(0)
+    fields = {"gpu": seen.name, "gpu_memory_gb": _gib(seen.total_memory), "cuda": torch.version.cuda}
+    board = visible_board()
+    if board is None:
+        return fields
+    milliwatts = board.ask("nvmlDeviceGetEnforcedPowerLimit")
+    return fields | {
+        "gpu_uuid": board.uuid,
+        "gpu_board": board.ask("nvmlDeviceGetBoardPartNumber") or None,  # some boards answer with an empty string
+        "power_limit_w": None if milliwatts is None else milliwatts / 1000,
+        "mig": board.mig(),
+        "driver": board.driver(),
+    }
+
+
+def _gib(size: int) -> float:
+    return round(size / 2**30, 1)
+
+
+def _version(library: str) -> str | None:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return None
+
+
+def _cpu_name() -> str | None:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return platform.processor() or platform.machine()
-    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
+        return None
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), None)
+
+
+def _lscpu() -> dict[str, str]:
+    """What lscpu prints, by heading; empty where there is no lscpu. It alone names hypervisors and ARM cores."""
+    try:
+        found = subprocess.run(
+            ["lscpu"], capture_output=True, text=True, check=True, env=os.environ | {"LC_ALL": "C"}
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+    pairs = (line.partition(":") for line in found.splitlines())
+    return {heading.strip(): value.strip() for heading, _, value in pairs}
 
 
 def _revision() -> tuple[str | None, bool | None]:

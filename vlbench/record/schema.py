@@ -11,6 +11,7 @@ from typing import Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from vlbench.record.fingerprint import Fingerprint
+from vlbench.record.machine_card import MachineCard
 
 SCHEMA_VERSION: Literal[1] = 1
 
@@ -162,5 +163,6 @@ class Results(Record):
     created: datetime
     command: str
     fingerprint: Fingerprint
+    machine: MachineCard | None = Field(default=None, description="Rates and costs of the machine; None if not asked.")
     groups: tuple[CellGroup, ...]
     complete: bool = Field(default=True, description="False where the run was interrupted.")

@@ -65,13 +65,18 @@ class Rounds:
         *,
         seed: int,
         mark: Callable[[str], None],
+        is_throttled: Callable[[], bool] = lambda: False,
     ) -> None:
-        """The first entrant is the yardstick. `mark` is told who is called next, in case it never returns."""
+        """The first entrant is the yardstick. `mark` is told who is called next, in case it never returns.
+
+        `is_throttled` is asked after each round.
+        """
         self.entrants = entrants
         self.inputs = inputs
         self.clocks = clocks
         self.draw = random.Random(seed)
         self.mark = mark
+        self.is_throttled = is_throttled
         self.struck: dict[str, str] = {}
         """Entrants that were caught, and at what."""
         self._hidden: Counter[str] = Counter()
@@ -123,7 +128,14 @@ class Rounds:
         kept = {entrant.name: seconds[entrant.name] for entrant in self.entrants if entrant.name in seconds}
         for name, value in kept.items():
             self._seconds.setdefault((state, name), []).append(value)
-        return Round(number=number, state=state, seconds=kept, host_seconds=host, looked_up=looked_up)
+        return Round(
+            number=number,
+            state=state,
+            seconds=kept,
+            host_seconds=host,
+            looked_up=looked_up,
+            throttled=self.is_throttled(),
+        )
 
     def _compare(self, outputs: dict[str, Tensor]) -> None:
         """Strike whoever's timed output is not the yardstick's."""

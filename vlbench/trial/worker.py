@@ -24,6 +24,7 @@ from vlbench.profiling.clock import StageClock
 from vlbench.profiling.nvtx import NvtxListener, tool_attached
 from vlbench.record.schema import State
 from vlbench.trial.clock import BehindClock, Clock, clock_for
+from vlbench.trial.gpu_state import sampler_for
 from vlbench.trial.job import Event, Finished, Job, Prepared, Refused, Stages, Struck
 from vlbench.trial.marker import Marker
 from vlbench.trial.rounds import Entrant, Rounds, warm_up, without_collector
@@ -66,7 +67,15 @@ def _measure(job: Job, bench: Bench, entrants: list[Entrant], mark: Callable[[st
     clocks: dict[State, Clock] = {state: clock_for(job.device) for state in job.states}
     if "behind" in clocks:
         clocks["behind"] = BehindClock()
-    rounds = Rounds(entrants, bench.inputs, clocks, seed=job.seed * 1000 + job.trial, mark=mark)
+    sampler = sampler_for(job.device)
+
+    def is_throttled() -> bool:
+        state = sampler.sample()
+        return bool(state and state.is_throttled)
+
+    rounds = Rounds(
+        entrants, bench.inputs, clocks, seed=job.seed * 1000 + job.trial, mark=mark, is_throttled=is_throttled
+    )
     with torch.inference_mode(), without_collector():
         for entrant in entrants:
             mark(entrant.name)

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+import torch
+
+from tests.record.fake_nvml import ANSWERS, OTHER_UUID, UUID, FakeNvml
+from vlbench.record.nvml import find_board, visible_board
+
+
+def _install(monkeypatch: pytest.MonkeyPatch, nvml: FakeNvml | None) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)
+
+
+def test_the_board_is_found_by_uuid_not_by_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    _install(monkeypatch, FakeNvml({f"GPU-{OTHER_UUID}": {"nvmlDeviceGetName": "first"}, f"GPU-{UUID}": ANSWERS}))
+    board = find_board(UUID)
+    assert board is not None
+    assert board.uuid == f"GPU-{UUID}"
+    assert board.ask("nvmlDeviceGetBoardPartNumber") == "699-2G520-0200-000"
+    assert board.mig() is False
+    assert board.driver() == "580.65.06"
+
+
+def test_a_slice_leads_to_its_board(monkeypatch: pytest.MonkeyPatch) -> None:
+    boards = {f"GPU-{OTHER_UUID}": ANSWERS, f"MIG-{UUID}": {"parent": f"GPU-{OTHER_UUID}"}}
+    _install(monkeypatch, FakeNvml(boards))
+    board = find_board(UUID)
+    assert board is not None
+    assert board.uuid == f"MIG-{UUID}"
+    assert board.ask("nvmlDeviceGetEnforcedPowerLimit") == 700_000
+    assert board.mig() is True
+
+
+def test_a_board_in_slices_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    _install(monkeypatch, FakeNvml({f"GPU-{UUID}": {"nvmlDeviceGetMigMode": [1, 1]}}))
+    board = find_board(UUID)
+    assert board is not None
+    assert board.mig() is True
+
+
+def test_what_a_board_cannot_say_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    _install(monkeypatch, FakeNvml({f"GPU-{UUID}": {}}, without=frozenset({"nvmlDeviceGetPowerUsage"})))
+    board = find_board(UUID)
+    assert board is not None
+    assert board.ask("nvmlDeviceGetBoardPartNumber") is None
+    assert board.ask("nvmlDeviceGetPowerUsage") is None
+    assert board.mig() is None
+
+
+@pytest.mark.parametrize(
+    "nvml",
+    [None, FakeNvml({f"GPU-{UUID}": ANSWERS}, starts=False), FakeNvml({f"GPU-{OTHER_UUID}": ANSWERS}), FakeNvml({})],
+    ids=["no binding", "no library", "another board", "no board"],
+)
+def test_no_board_is_none(monkeypatch: pytest.MonkeyPatch, nvml: FakeNvml | None) -> None:
+    _install(monkeypatch, nvml)
+    assert find_board(UUID) is None
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="for machines without a GPU")
+def test_the_real_binding_finds_nothing_here() -> None:
+    assert find_board(UUID) is None
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_the_visible_board_is_the_one_that_cuda_names() -> None:
+    board = visible_board()
+    assert board is not None
+    assert str(torch.cuda.get_device_properties(0).uuid) in board.uuid
+    assert board.ask("nvmlDeviceGetName") in torch.cuda.get_device_name(0)
