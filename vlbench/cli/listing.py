@@ -16,18 +16,20 @@ class Thing(StrEnum):
     SCENARIOS = "scenarios"
     FLAGS = "flags"
     PRESETS = "presets"
+    PEERS = "peers"
 
 
 def list_things(
     what: Annotated[Thing, typer.Argument(help="What to list.")],
     as_json: AsJson = False,
 ) -> None:
-    """List models, scenarios, flags or presets."""
+    """List models, scenarios, flags, presets or peers."""
     rows = {
         Thing.MODELS: _models,
         Thing.SCENARIOS: _scenarios,
         Thing.FLAGS: _flags,
         Thing.PRESETS: _presets,
+        Thing.PEERS: _peers,
     }[what]()
     if as_json:
         print(json.dumps(rows, indent=1))
@@ -92,4 +94,18 @@ def _presets() -> list[dict[str, Any]]:
             "flags on CUDA": list(preset.flags("cuda")),
         }
         for preset in PRESETS.values()
+    ]
+
+
+def _peers() -> list[dict[str, Any]]:
+    from vlbench.implementations.peers import PEERS
+
+    return [
+        {
+            "peer": peer.name,
+            "what it is": peer.summary,
+            "needs": peer.package,
+            "installed": peer.version or "no: pip install 'vlbench[peers]'",
+        }
+        for peer in PEERS.values()
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from vlbench.errors import UsageError
 
 if TYPE_CHECKING:
     from vlbench.cli.options import Target
+    from vlbench.cli.towers import TowerTarget
     from vlbench.record.schema import Results, State
     from vlbench.trial.session import Plan
 
@@ -42,7 +44,7 @@ def states_of(names: list[str] | None, device: str) -> tuple[State, ...]:
 
 def make_plans(
     names: list[str],
-    targets: list[Target],
+    targets: Sequence[Target | TowerTarget],
     states: tuple[State, ...],
     only: list[str],
     seed: int,
@@ -61,7 +63,7 @@ def make_plans(
         for target in targets:
             where = {
                 "scenario": chosen.name,
-                "model": target.config.name,
+                "model": target.model,
                 "dtype": target.dtype,
                 "device": target.device,
             }
@@ -70,12 +72,11 @@ def make_plans(
             references = {each.reference for each in kept} - {yardstick.name}
             kept = [each for each in others if each in kept or each.name in references]
             for point in chosen.points(target.device):
-                if kept and cells.keeps(point=point.label, **where):
-                    plan = Plan(point, target.config.name, target.dtype, target.device, [yardstick, *kept])
+                if (kept or not others) and cells.keeps(point=point.label, **where):
+                    plan = Plan(point, target.model, target.dtype, target.device, [yardstick, *kept])
+                    plan = replace(plan, weights=weights, own_weights=target.own_weights)
                     pictures = tuple(images) if images else None
-                    plans.append(
-                        replace(plan, seed=seed, threads=threads, states=states, weights=weights, images=pictures)
-                    )
+                    plans.append(replace(plan, seed=seed, threads=threads, states=states, images=pictures))
     if not plans:
         raise UsageError("--filter: no cell is left to measure; widen it")
     return plans

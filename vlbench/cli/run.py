@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from vlbench.cli.measuring import exit_code, make_results, measure
-from vlbench.cli.options import AsJson, DeviceOption, Seed, Threads, Variants, Weights, resolve
+from vlbench.cli.options import AsJson, DeviceOption, Seed, Target, Threads, Variants, Weights, resolve
 from vlbench.cli.planning import make_plans, read_earlier, states_of, taken_apart
+from vlbench.cli.towers import TowerTarget, refuse_together, resolve_towers
 from vlbench.errors import UsageError
 
 INTERRUPTED = 130
@@ -41,6 +43,16 @@ def run(
         typer.Option(autocompletion=_models, help="See `vlbench list models`; repeatable. [tiny on a CPU, 7B on CUDA]"),
     ] = None,
     variant: Variants = None,
+    tower: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Any tower, package.module:factory, qwen2.5-vl-7b+FLAG or hf:qwen2.5-vl-7b; repeatable, each is a row "
+            "against the first."
+        ),
+    ] = None,
+    exactness: Annotated[
+        str | None, typer.Option(help="With --tower, what the others claim: bit-exact, ulp or reassociated. [the last]")
+    ] = None,
     ablate: Annotated[
         str | None,
         typer.Option(help="Take the one variant apart: add-one, leave-one-out, cumulative or pairs. [of `best`]"),
@@ -88,9 +100,15 @@ def run(
     names = scenario or ["multi-image"]
     models: list[str | None] = list(model) if model else [None]
     dtypes: list[str | None] = list(dtype) if dtype else [None]
-    targets = [resolve(one, device, other, variant) for one in models for other in dtypes]
-    if ablate:
-        targets = [taken_apart(target, ablate) for target in targets]
+    targets: Sequence[Target | TowerTarget]
+    if exactness and not tower:
+        raise UsageError("--exactness is what the towers of --tower claim; leave it out, since each flag has its own")
+    if tower:
+        refuse_together(model=model, variant=variant, ablate=ablate)
+        targets = resolve_towers(tower, device, dtypes, exactness)
+    else:
+        found = [resolve(one, device, other, variant) for one in models for other in dtypes]
+        targets = [taken_apart(target, ablate) for target in found] if ablate else found
     plans = make_plans(names, targets, states_of(state, targets[0].device), only or [], seed, threads, weights, images)
     earlier = read_earlier(against, plans) if against else None
     goal = out or Path(f"vlbench-{'-'.join(Path(name).stem for name in names)}.json")
@@ -111,7 +129,7 @@ def run(
     show.print(results_view(results))
     for target in targets:
         if target.left_out:
-            show.print(f"Not applicable to {target.config.name} here: {', '.join(target.left_out)}.", style="dim")
+            show.print(f"Not applicable to {target.model} here: {', '.join(target.left_out)}.", style="dim")
     if earlier:
         show.print()
         show.print(against_view(earlier, results))

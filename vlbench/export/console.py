@@ -46,7 +46,8 @@ def group_view(group: CellGroup) -> RenderableType:
     parts.append(verdict_table(shown) if voted else times_table(shown))
     parts += failures(shown)
     parts += [Text(f"lost: {reason}", style="red") for reason in group.lost]
-    parts += [Text(), Text(in_words(shown, voted))]
+    if words := in_words(shown, voted):
+        parts += [Text(), Text(words)]
     for table in (cost_table(shown) if voted else None, gpu_table(shown), state_table(group), stage_table(shown)):
         if table is not None:
             parts += [Text(), table]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from vlbench.record.schema import Counts
@@ -36,3 +37,13 @@ def count(call: Callable[[], object]) -> Counts:
     with torch.no_grad(), _Counter() as counter:
         call()
     return Counts(operations=counter.operations, attention_calls=counter.attention_calls)
+
+
+def is_compiled(tower: nn.Module) -> bool:
+    """Does torch.compile run any of it? By the three ways in which a module can be compiled."""
+    return any(
+        isinstance(module, torch._dynamo.OptimizedModule)
+        or module._compiled_call_impl is not None
+        or hasattr(module.forward, "_torchdynamo_orig_callable")
+        for module in tower.modules()
+    )
