@@ -14,13 +14,36 @@ graphs (refused), a value that follows from floats in ghost mode (GhostValueErro
 (refused). And in silence: questions asked through attributes (`torch.version.cuda`), through functions imported before
 the device was opened (`from torch.cuda import is_available`), or of host tensors; memory that was pinned before the
 device was opened, which counts as pageable.
+
+Names are imported on first use, so that reading a report does not load torch.
 """
 
-from vlbench.counting_device.counts import Cause, Counts, Key, Question, Tally
-from vlbench.counting_device.device import CountingDevice, run_counted
-from vlbench.counting_device.evaluate import GhostValueError
-from vlbench.counting_device.opaque import declare
-from vlbench.counting_device.profiles import PROFILES, Profile
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vlbench.counting_device.counts import Cause, Counts, Key, Kind, Question, Tally
+    from vlbench.counting_device.device import CountingDevice, run_counted
+    from vlbench.counting_device.evaluate import GhostValueError
+    from vlbench.counting_device.opaque import declare
+    from vlbench.counting_device.profiles import PROFILES, Profile
+
+_HOME = {
+    "Cause": "counts",
+    "CountingDevice": "device",
+    "Counts": "counts",
+    "GhostValueError": "evaluate",
+    "Key": "counts",
+    "Kind": "counts",
+    "PROFILES": "profiles",
+    "Profile": "profiles",
+    "Question": "counts",
+    "Tally": "counts",
+    "declare": "opaque",
+    "run_counted": "device",
+}
 
 __all__ = [
     "PROFILES",
@@ -29,9 +52,16 @@ __all__ = [
     "Counts",
     "GhostValueError",
     "Key",
+    "Kind",
     "Profile",
     "Question",
     "Tally",
     "declare",
     "run_counted",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -110,7 +110,7 @@ def _fused(scope: Scope, name: str, given: dict[str, Any], padding: int) -> Devi
         host: dict[str, Any] = mapped(given, host_of)
         with sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]):  # all that a CPU has, as it would choose
             result.copy_(F.scaled_dot_product_attention(**host))
-    scope.operation(name, attention=True)
+    scope.operation(name, (query, given["key"], value), attention=True)
     if scope.counter is not None:
         scope.counter.dtypes.add(str(query.dtype).removeprefix("torch."))
     return to_device(scope, result)
@@ -156,7 +156,7 @@ def rms_norm(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[
         result = torch.empty_like(source.host, memory_format=torch.contiguous_format)
     else:
         result = func(*mapped(args, host_of), **kwargs)
-    scope.operation("aten::_fused_rms_norm")
+    scope.operation("aten::_fused_rms_norm", operands)
     return to_device(scope, result)
 
 

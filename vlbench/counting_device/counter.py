@@ -6,7 +6,7 @@ from collections import Counter as Multiset
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from vlbench.counting_device.counts import Cause, Counts, Event, Key, Question, Tally
+from vlbench.counting_device.counts import Cause, Counts, Event, Key, Kind, Question, Tally
 
 OUTSIDE = ""  # the name under which events outside of all stages are kept
 
@@ -27,8 +27,9 @@ class Counter:
         self._open: list[str] = []
         self._tallies: dict[str, Multiset[str]] = {OUTSIDE: Multiset()}
         self._operations: Multiset[str] = Multiset()
+        self._kinds: Multiset[tuple[str, str, int]] = Multiset()
         self._unknown: Multiset[str] = Multiset()
-        self._causes: dict[tuple[Event, str, str, str, bool, bool], list[int]] = {}
+        self._causes: dict[tuple[Event, str, str, str, str, bool, bool], list[int]] = {}
         self._questions: Multiset[tuple[str, str, str]] = Multiset()
 
     # Stages ------------------------------------------------------------------------------------------------------
@@ -56,8 +57,10 @@ class Counter:
 
     # Events ------------------------------------------------------------------------------------------------------
 
-    def operation(self, name: str, *, attention: bool = False) -> None:
+    def operation(self, name: str, dtype: str = "none", size: int = 0, *, attention: bool = False) -> None:
+        """One device operation; `dtype` and `size` as in `Kind`."""
         self._operations[name] += 1
+        self._kinds[name.partition(".")[0], dtype, size] += 1
         tally = self._tallies[self._stage]
         tally["device_operations"] += 1
         if attention:
@@ -68,9 +71,17 @@ class Counter:
         self._tallies[self._stage]["attention_calls"] += 1
 
     def transfer(
-        self, event: Event, operation: str, where: str, size: int, *, blocking: bool = True, pinned: bool = False
+        self,
+        event: Event,
+        operation: str,
+        where: str,
+        size: int,
+        *,
+        expression: str = "",
+        blocking: bool = True,
+        pinned: bool = False,
     ) -> None:
-        """One copy over the bus, or one wait (`synchronize`, no bytes)."""
+        """One copy over the bus, or one wait (`synchronize`, no bytes), and the place that caused it."""
         tally = self._tallies[self._stage]
         if blocking:
             tally["host_syncs"] += 1
@@ -80,7 +91,7 @@ class Counter:
             tally.update(uploads=1, upload_bytes=size, pinned_uploads=int(pinned))
         elif event == "implicit upload":
             tally.update(implicit_uploads=1, implicit_upload_bytes=size)
-        cause = self._causes.setdefault((event, operation, self._stage, where, blocking, pinned), [0, 0])
+        cause = self._causes.setdefault((event, operation, self._stage, where, expression, blocking, pinned), [0, 0])
         cause[0] += 1
         cause[1] += size
 
@@ -118,18 +129,23 @@ class Counter:
             live_bytes_before=self.live_bytes_before,
             peak_live_bytes=self.peak_live_bytes,
             operations=dict(self._operations.most_common()),
+            kinds=tuple(
+                Kind(operation=operation, dtype=dtype, size=size, times=times)
+                for (operation, dtype, size), times in self._kinds.most_common()
+            ),
             causes=tuple(
                 Cause(
                     event=event,
                     operation=operation,
                     stage=stage,
                     where=where,
+                    expression=expression,
                     blocking=blocking,
                     pinned=pinned,
                     times=times,
                     bytes=size,
                 )
-                for (event, operation, stage, where, blocking, pinned), (times, size) in self._causes.items()
+                for (event, operation, stage, where, expression, blocking, pinned), (times, size) in self._causes.items()
             ),
             questions=questions(self._questions),
             unknown=dict(self._unknown),

@@ -43,10 +43,24 @@ class Cause(_Frozen):
     """The innermost stage it happened in, "" outside of all."""
     where: str
     """`file:line: source text` of the innermost frame outside torch."""
+    expression: str
+    """The part of that source that did it, such as `lengths.tolist()`; "" where Python does not know."""
     blocking: bool
     pinned: bool
     times: int
     bytes: int
+
+
+class Kind(_Frozen):
+    """Device operations that a GPU may be taken to carry out alike."""
+
+    operation: str
+    """Without its overload, as a profiler names it."""
+    dtype: str
+    """Of the first tensor among its arguments; "list" where that is a list of tensors, "none" where there is none."""
+    size: int
+    """Elements of its largest tensor argument, rounded up to a power of 16."""
+    times: int
 
 
 class Question(_Frozen):
@@ -82,6 +96,8 @@ class Counts(_Frozen):
     """Most bytes alive at once, weights and inputs included; what kernels allocate inside themselves is not."""
     operations: dict[str, int]
     """Device operations by name; they add up to `total.device_operations`."""
+    kinds: tuple[Kind, ...]
+    """The same operations by name, dtype and size."""
     causes: tuple[Cause, ...]
     questions: tuple[Question, ...]
     unknown: dict[str, int]

@@ -69,7 +69,7 @@ def masked_select(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: 
         return carry_out(scope, func, args, kwargs)
     shape = torch.broadcast_shapes(source.shape, mask.shape)  # type: ignore[no-untyped-call]
     picked = int(mask.host.expand(shape).sum())
-    scope.operation(facts(func).name)
+    scope.operation(facts(func).name, args)
     for _ in range(SYNCS["aten::masked_select"].read_backs):
         scope.transfer("read-back", facts(func).name, MASK_SYNC.bytes)
     return to_device(scope, source.host.new_empty(picked))

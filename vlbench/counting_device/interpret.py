@@ -154,7 +154,7 @@ def count(scope: Scope, known: Facts, result: Any, args: tuple[Any, ...], kwargs
     makes = any(tensor.untyped_storage()._cdata not in scope.memory.blocks for tensor in results)
     changes = bool(known.writes) and not known.view_in_place
     if (makes or changes or (sync and sync.device_operation)) and not known.allocation_only:
-        counter.operation(known.name, attention=known.name in ATTENTION)
+        scope.operation(known.name, (*args, *kwargs.values()), attention=known.name in ATTENTION)
         if known.name in ATTENTION:
             counter.attention_backends.add(ATTENTION[known.name])
         if known.name in ATTENTION or known.name in MATRIX_PRODUCTS:

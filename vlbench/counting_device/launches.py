@@ -59,4 +59,4 @@ def _launch(scope: Scope, kernel: Any, args: tuple[Any, ...], kwargs: dict[str, 
     for argument, value in {**dict(zip(kernel.arg_names, args, strict=False)), **kwargs}.items():
         if isinstance(value, DeviceTensor) and (declared is None or argument in declared.writes):
             value.block.known = False
-    count_opaque(scope, name)
+    count_opaque(scope, name, args)

@@ -80,16 +80,16 @@ def opaque(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[st
         result = shapes_of_floats(scope, declared.shape_rule(*shapes[0], **shapes[1]))
     else:
         result = evaluate(scope, func, args, kwargs)
-    count_opaque(scope, known.name)
+    count_opaque(scope, known.name, args)
     if declared and declared.attention and scope.counter is not None:
         scope.counter.dtypes.add(str(operands[0].dtype).removeprefix("torch."))
     return wrap(scope, result, operands)
 
 
-def count_opaque(scope: Scope, name: str) -> None:
+def count_opaque(scope: Scope, name: str, args: tuple[Any, ...]) -> None:
     """One operation, what its declaration adds, and its name in the report where there is no declaration."""
     declared = declaration(name)
-    scope.operation(name, attention=bool(declared and declared.attention))
+    scope.operation(name, args, attention=bool(declared and declared.attention))
     if declared is None:
         scope.unknown(name)
         return

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections import Counter as Multiset
-from typing import Literal
+from collections.abc import Iterable
+from typing import Any, Literal
 
 from vlbench.counting_device.counter import Counter
 from vlbench.counting_device.counts import Event
 from vlbench.counting_device.memory import DeviceMemory, PinnedMemory
 from vlbench.counting_device.profiles import Profile
-from vlbench.counting_device.where import cause_line
+from vlbench.counting_device.kinds import dtype_and_size
+from vlbench.counting_device.where import cause, cause_line
 from vlbench.errors import UsageError
 
 Mode = Literal["shadow", "ghost"]
@@ -34,11 +36,15 @@ class Scope:
         self, event: Event, operation: str, size: int = 0, *, blocking: bool = True, pinned: bool = False
     ) -> None:
         if self.counter is not None:
-            self.counter.transfer(event, operation, cause_line(), size, blocking=blocking, pinned=pinned)
+            where, expression = cause()
+            self.counter.transfer(
+                event, operation, where, size, expression=expression, blocking=blocking, pinned=pinned
+            )
 
-    def operation(self, name: str, *, attention: bool = False) -> None:
+    def operation(self, name: str, arguments: Iterable[Any] = (), *, attention: bool = False) -> None:
+        """Count one device operation that was called with `arguments`."""
         if self.counter is not None:
-            self.counter.operation(name, attention=attention)
+            self.counter.operation(name, *dtype_and_size(arguments), attention=attention)
 
     def unknown(self, name: str) -> None:
         if self.counter is not None:

@@ -53,7 +53,7 @@ def _count(scope: Scope, name: str, source: Tensor, target: Tensor, *, upload: b
         return
     plan = _plan(source, target, upload=upload, convert_on_device=non_blocking)
     for _ in range(plan.device_operations):
-        scope.operation("aten::copy_")
+        scope.operation("aten::copy_", (target, source))
     pinned = plan.straight and (source if upload else target) in scope.pinned
     scope.transfer(
         "upload" if upload else "read-back",
