@@ -7,6 +7,8 @@ import sys
 import typer
 
 from vlbench.cli import nsys
+from vlbench.cli.calibrate import calibrate
+from vlbench.cli.count import count
 from vlbench.cli.explain import explain
 from vlbench.cli.judge import judge
 from vlbench.cli.listing import list_things
@@ -24,6 +26,8 @@ app.command()(run)
 app.command()(verify)
 app.command()(show)
 app.command()(judge)
+app.command()(count)
+app.command()(calibrate)
 app.command("list")(list_things)
 app.command()(explain)
 app.add_typer(nsys.app, name="nsys")

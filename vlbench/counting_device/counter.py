@@ -145,7 +145,10 @@ class Counter:
                     times=times,
                     bytes=size,
                 )
-                for (event, operation, stage, where, expression, blocking, pinned), (times, size) in self._causes.items()
+                for (event, operation, stage, where, expression, blocking, pinned), (
+                    times,
+                    size,
+                ) in self._causes.items()
             ),
             questions=questions(self._questions),
             unknown=dict(self._unknown),

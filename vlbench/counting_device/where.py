@@ -28,9 +28,9 @@ class Place(NamedTuple):
 _NOWHERE = Place("(no Python line)", "")
 
 
-def cause() -> Place:
-    """The innermost place that is the user's."""
-    frame: FrameType | None = sys._getframe(1)
+def cause(frame: FrameType | None = None) -> Place:
+    """The innermost place that is the user's, from `frame` outwards; by default, from the caller."""
+    frame = frame or sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
         if not file.startswith((_TORCH, _HERE, "<frozen")):
@@ -40,9 +40,9 @@ def cause() -> Place:
     return _NOWHERE
 
 
-def cause_line() -> str:
-    """`file:line: source text` of the innermost frame that is the user's."""
-    return cause().line
+def cause_line(frame: FrameType | None = None) -> str:
+    """`file:line: source text` of that place."""
+    return cause(frame or sys._getframe(1)).line
 
 
 def asked_by_torch(depth: int) -> bool:

@@ -15,3 +15,12 @@ def broken(name: str) -> str:
 def speedup_with_interval(estimate: Estimate) -> str:
     """Such as "1.40 [1.38, 1.43]"."""
     return f"{estimate.speedup:.2f} [{1 / estimate.high:.2f}, {1 / estimate.low:.2f}]"
+
+
+def readable_bytes(count: float) -> str:
+    """Such as "20.7 kB": three digits, decimal units."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from pydantic import ValidationError
 
 from vlbench.errors import UsageError
 from vlbench.trial import marker
+from vlbench.trial.ending import ending
 from vlbench.trial.job import EVENTS, Event, Finished, Job, Refused
 
 
@@ -61,7 +61,7 @@ def run_trial(job: Job, timeout: float) -> Iterator[Event]:
             if not finished or worker.returncode:
                 complaints.seek(0)
                 late = f"no end after {timeout:.0f} s" if timer.passed else None
-                reason = late or _reason(worker.returncode, complaints.read())
+                reason = late or ending(worker.returncode, complaints.read())
                 raise TrialError(marker.read(mark), reason)
 
 
@@ -96,13 +96,3 @@ def _events(worker: subprocess.Popen[str], job: Job) -> Iterator[Event]:
         if isinstance(event, Refused):
             raise UsageError(event.message)
         yield event
-
-
-def _reason(code: int, complaints: str) -> str:
-    """Why it ended, in one line."""
-    if code < 0:
-        name = signal.Signals(-code).name
-        hint = " (out of memory?)" if name == "SIGKILL" else ""
-        return f"its process was ended by {name}{hint}"
-    last = complaints.strip().splitlines()[-1:] or ["no message"]
-    return f"its process ended with code {code}: {last[0]}"

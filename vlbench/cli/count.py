@@ -1,0 +1,133 @@
+"""`vlbench count`: what a tower asks of a GPU, counted without one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vlbench.cli.options import AsJson, find_dtype
+from vlbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from vlbench.counting.job import Point
+    from vlbench.record.counted import CountReport
+
+MODEL = "qwen2.5-vl-7b"
+SCENARIO = "single-image"
+INCOMPLETE = 6
+
+
+def count(
+    tower: Annotated[
+        list[str] | None,
+        typer.Option(help=f"{MODEL}, hf:{MODEL}, {MODEL}+FLAG or package.module:factory; repeatable. [{MODEL}]"),
+    ] = None,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option("--with", help="A variant of our model: flags and presets joined by +; repeatable. [presets]"),
+    ] = None,
+    scenario: Annotated[
+        str | None, typer.Option(help=f"A shipped scenario or a .toml file, at its full size. [{SCENARIO}]")
+    ] = None,
+    grid: Annotated[
+        list[str] | None, typer.Option(metavar="TxHxW", help="Or a grid in patches, such as 1x36x36; repeatable.")
+    ] = None,
+    where: Annotated[
+        bool, typer.Option("--where", help="Each sync and copy with its line, and what removes it.")
+    ] = False,
+    diff: Annotated[
+        tuple[str, str] | None, typer.Option("--diff", metavar="A B", help="Two variants or towers, beside each other.")
+    ] = None,
+    cold: Annotated[bool, typer.Option("--cold", help="Show the first forward, in place of the second.")] = False,
+    profile: Annotated[str, typer.Option("--as", help="The GPU to answer for: sm_75, 80, 86, 89, 90, 100.")] = "sm_90",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "bfloat16",
+    as_json: AsJson = False,
+) -> None:
+    """Count device operations, attention calls, host syncs and copies of a tower at full size, without a GPU.
+
+    Counts are exact and the same on every machine with the same torch; weights are not needed.
+    Ends with 0, with 2 if an option is wrong, with 6 if something in a tower cannot be counted.
+    """
+    from vlbench.counting.job import CountJob
+    from vlbench.counting.run import run_count
+
+    towers = _both(diff, tower, variant) if diff else tuple(dict.fromkeys(tower or [MODEL]))
+    variants = () if diff else tuple(variant) if variant else None
+    job = CountJob(
+        towers=towers,
+        variants=variants,
+        points=tuple(points_of(scenario, grid)),
+        profile=profile,
+        dtype=find_dtype(dtype),
+    )
+    report = run_count(job)
+    if as_json:
+        print(_diff_json(report, towers, cold) if diff else report.model_dump_json(indent=1))
+    else:
+        _show(report, towers if diff else None, where, cold)
+    if not report.complete:
+        raise typer.Exit(INCOMPLETE)
+
+
+def points_of(scenario: str | None, grids: list[str] | None) -> list[Point]:
+    """What is fed in. Raises UsageError for a scenario or grid that is none, or for both."""
+    from vlbench.counting.job import Point
+    from vlbench.workload import grids_only, load_scenario
+
+    if grids:
+        if scenario:
+            raise UsageError("--grid takes the place of --scenario; give one of them")
+        return [Point(scenario="grid", label="", grids=tuple(_grid(text) for text in grids))]
+    found = load_scenario(scenario or SCENARIO)
+    return [
+        Point(scenario=found.name, label=point.label, grids=grids_only(point, seed=0)) for point in found.points("cuda")
+    ]
+
+
+def _grid(text: str) -> tuple[int, int, int]:
+    parts = text.split("x")
+    if len(parts) != 3 or not all(part.isascii() and part.isdigit() and int(part) for part in parts):
+        raise UsageError(f"--grid: {text!r} must be FRAMESxROWSxCOLUMNS in patches, such as 1x36x36")
+    t, h, w = map(int, parts)
+    return t, h, w
+
+
+def _both(diff: tuple[str, str], towers: list[str] | None, variants: list[str] | None) -> tuple[str, ...]:
+    """The two towers of --diff; a variant is one of the model that --tower names."""
+    from vlbench.implementations.config import MODELS
+
+    if variants or len(towers or ()) > 1:
+        raise UsageError("--diff names what it compares; give it no --with, and one --tower at most")
+    model = towers[0] if towers else MODEL
+    names = [model if text == "baseline" else text for text in diff]
+    both = [text if ":" in text or text.partition("+")[0] in MODELS else f"{model}+{text}" for text in names]
+    if both[0] == both[1]:
+        raise UsageError(f"--diff: {both[0]} is named twice; name two")
+    return tuple(both)
+
+
+def _diff_json(report: CountReport, towers: tuple[str, ...], cold: bool) -> str:
+    import json
+
+    from vlbench.counting.difference import differences
+
+    return json.dumps([each.model_dump(mode="json") for each in differences(report, towers, cold)], indent=1)
+
+
+def _show(report: CountReport, both: tuple[str, ...] | None, where: bool, cold: bool) -> None:
+    from rich.console import Console
+
+    from vlbench.counting.difference import differences
+    from vlbench.counting.kernels import kernel_lines
+    from vlbench.export.counted import counted_view
+    from vlbench.export.counted_diff import difference_view
+    from vlbench.export.counted_where import where_view
+
+    console = Console(highlight=False)
+    console.print(counted_view(report, cold, kernel_lines(report, cold)))
+    for each in differences(report, both, cold) if both else ():
+        console.print()
+        console.print(difference_view(each))
+    if where:
+        console.print(where_view(report, cold))

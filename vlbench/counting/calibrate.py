@@ -1,0 +1,133 @@
+"""On a machine with a GPU: runs towers under the profiler, counts the same towers, and learns from both.
+
+Both happen in one process, so that they see the same torch, the same code and the same choices.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.profiler import ProfilerActivity, profile, record_function
+
+import vlbench
+from vlbench.counting.job import CountJob, Point
+from vlbench.counting.learn import Pair, check, largest_error, learn
+from vlbench.counting.measure import CUDA, count_tower
+from vlbench.counting.rows import Row, rows_of
+from vlbench.counting.trace import FORWARD, observe
+from vlbench.counting.witness import warned_lines
+from vlbench.counting_device import PROFILES, CountingDevice, Counts
+from vlbench.errors import UsageError
+from vlbench.matrix.resolve import resolve_tower
+from vlbench.record.calibration import Calibration
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a real forward left behind."""
+
+    events: list[dict[str, Any]]
+    warned: Mapping[str, int]
+
+
+def calibrate(job: CountJob) -> Calibration:
+    """Profile and count every tower of `job` on this GPU. Raises UsageError where there is none."""
+    if not torch.cuda.is_available():
+        raise UsageError("calibrate: torch sees no GPU here; run it on a machine with the GPU that it is to learn from")
+    capability = "sm_{}{}".format(*torch.cuda.get_device_capability())
+    if capability not in PROFILES:
+        raise UsageError(f"calibrate: there is no profile for {capability}; those known are {', '.join(PROFILES)}")
+    dtype, rows = getattr(torch, job.dtype), rows_of(job)
+    seen = {(row, index): see(row, point, dtype) for row in rows for index, point in enumerate(job.points)}
+    pairs = []
+    with CountingDevice("ghost", capability) as device:
+        for (row, index), real in seen.items():
+            counts = _counted(device, row, job.points[index], dtype)
+            names = {kind.operation for kind in counts.kinds}
+            pairs.append(Pair(row.name, job.dtype, counts, observe(real.events, names), real.warned))
+    return calibration(pairs, torch.cuda.get_device_name(), capability, torch.__version__)
+
+
+def calibration(pairs: Sequence[Pair], gpu: str, profile_name: str, torch_version: str) -> Calibration:
+    """All that these forwards teach."""
+    checks = check(pairs)
+    return Calibration(
+        created=datetime.now(UTC),
+        vlbench=vlbench.__version__,
+        gpu=gpu,
+        profile=profile_name,
+        torch_version=torch_version,
+        entries=learn(pair.observed for pair in pairs),
+        checks=checks,
+        error=largest_error(checks),
+        out_of_sample=len({pair.tower for pair in pairs}) > 1,
+    )
+
+
+def write_calibration(found: Calibration, folder: Path) -> Path:
+    """Write `<gpu>-torch<version>.json` into `folder`, which is made; returns its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    gpu = re.sub(r"[^a-z0-9]+", "-", found.gpu.lower()).strip("-")
+    path = folder / f"{gpu}-torch{found.torch_version.partition('+')[0]}.json"
+    draft = path.with_name(f".{path.name}")
+    draft.write_text(found.model_dump_json(indent=1) + "\n")
+    draft.replace(path)
+    return path
+
+
+def see(row: Row, point: Point, dtype: torch.dtype) -> Seen:
+    """A warm forward on the GPU: once for torch's warnings, once under the profiler."""
+    tower = resolve_tower(row.tower)
+    patches = sum(t * h * w for t, h, w in point.grids)
+    with torch.inference_mode():
+        module = tower.build(CUDA, dtype)
+        pixels = torch.randn(patches, tower.patch_dim, device=CUDA, dtype=dtype)
+        grid_thw = torch.tensor(point.grids, dtype=torch.int64)
+        for _ in range(2):
+            module(pixels, grid_thw)
+        torch.cuda.synchronize()
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            with warned_lines() as warned:
+                module(pixels, grid_thw)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        torch.cuda.synchronize()
+        events = profiled(module, pixels, grid_thw, [ProfilerActivity.CPU, ProfilerActivity.CUDA])
+    del module
+    gc.collect()
+    torch.cuda.empty_cache()
+    return Seen(events, warned)
+
+
+def profiled(
+    module: nn.Module, pixels: torch.Tensor, grid_thw: torch.Tensor, activities: list[ProfilerActivity]
+) -> list[dict[str, Any]]:
+    """The events of one forward, annotated as `FORWARD`."""
+    with profile(activities=activities, record_shapes=True) as profiler:
+        with record_function(FORWARD):
+            module(pixels, grid_thw)
+        if ProfilerActivity.CUDA in activities:
+            torch.cuda.synchronize()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "trace.json"
+        profiler.export_chrome_trace(str(path))
+        events: list[dict[str, Any]] = json.loads(path.read_text(), parse_float=str)["traceEvents"]
+    return events
+
+
+def _counted(device: CountingDevice, row: Row, point: Point, dtype: torch.dtype) -> Counts:
+    found = count_tower(device, row, point, dtype)
+    if found.warm is None:
+        raise UsageError(f"calibrate: {row.name} cannot be counted: {found.failed}; leave it out")
+    return found.warm.counts

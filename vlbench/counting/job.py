@@ -1,0 +1,68 @@
+"""What a counting process is asked to do, and what it says while it does it. Both travel as JSON."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from vlbench.record.counted import CountedTower, Grid
+from vlbench.record.schema import Dtype
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Point(_Message):
+    """One call that every tower is counted on."""
+
+    scenario: str
+    label: str
+    grids: tuple[Grid, ...]
+
+
+class CountJob(_Message):
+    """Towers x points, in one process."""
+
+    towers: tuple[str, ...]
+    """As `resolve_tower` reads them."""
+    variants: tuple[str, ...] | None
+    """Of each tower that is one of our models; None for its presets."""
+    points: tuple[Point, ...]
+    profile: str
+    dtype: Dtype
+
+
+class Planned(_Message):
+    """The names of the rows to come, in order."""
+
+    event: Literal["planned"] = "planned"
+    rows: tuple[str, ...]
+
+
+class Counted(_Message):
+    """One row is done; `point` is the index of its point."""
+
+    event: Literal["counted"] = "counted"
+    point: int
+    row: CountedTower
+
+
+class Refused(_Message):
+    """The job cannot be done as asked; the message is for the user."""
+
+    event: Literal["refused"] = "refused"
+    message: str
+
+
+class Finished(_Message):
+    """Everything was done."""
+
+    event: Literal["finished"] = "finished"
+    seconds: float
+    peak_host_bytes: int
+
+
+Event = Planned | Counted | Refused | Finished
+EVENTS: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])

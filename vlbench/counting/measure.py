@@ -1,0 +1,104 @@
+"""Counts one tower on one call: the first forward, and the second."""
+
+from __future__ import annotations
+
+import gc
+import traceback
+from collections import Counter as Multiset
+from pathlib import Path
+
+import torch
+from torch import nn
+
+import vlbench
+from vlbench.counting.job import Point
+from vlbench.counting.rows import Row
+from vlbench.counting.sites import sites_of
+from vlbench.counting_device import CountingDevice, Question
+from vlbench.errors import UsageError
+from vlbench.implementations.config import MODELS
+from vlbench.implementations.stage import listen
+from vlbench.implementations.weights import SharedTensors, parameter_shapes
+from vlbench.matrix.resolve import resolve_tower
+from vlbench.matrix.tower import Tower
+from vlbench.record.counted import CountedTower, Forward
+
+CUDA = torch.device("cuda", 0)
+_OURS = str(Path(vlbench.__file__).parent)
+
+
+def count_tower(device: CountingDevice, row: Row, point: Point, dtype: torch.dtype) -> CountedTower:
+    """The row counted, or the reason why it cannot be. Raises UsageError for a tower that cannot be had as asked."""
+    gc.collect()  # a module is full of cycles, and a dead tower must not be taken for live memory
+    before = Multiset({_asked(each): each.times for each in device.questions})
+    with CUDA:  # what a factory makes, it makes on the device: weights have no values, and take no memory
+        tower = resolve_tower(row.tower)
+    check_merge(tower, point)
+    cold = warm = None
+    failed = None
+    try:
+        with torch.inference_mode():
+            module = build_ghost(device, tower, dtype)
+            cold, warm = (_forward(device, module, tower, point, dtype) for _ in range(2))
+    except UsageError as error:  # of the counting device: it names what it cannot know, and the line
+        failed = str(error)
+    except Exception as error:  # whatever a tower raises
+        failed = _in_one_line(error)
+    asked = Multiset({_asked(each): each.times for each in device.questions}) - before
+    return CountedTower(
+        name=row.name,
+        tower=row.tower,
+        source=row.source,
+        cold=cold,
+        warm=warm,
+        questions=tuple(Question(question=q, answer=a, where=w, times=n) for (q, a, w), n in asked.items()),
+        left_out=row.left_out,
+        failed=failed,
+    )
+
+
+def build_ghost(device: CountingDevice, tower: Tower, dtype: torch.dtype) -> nn.Module:
+    """The tower on a ghost device: shapes of weights, no values."""
+    weights = ghost_weights(device, tower.model, dtype) if tower.model in MODELS else None
+    return device.build(lambda: tower.build(CUDA, dtype, weights))
+
+
+def ghost_weights(device: CountingDevice, model: str, dtype: torch.dtype) -> SharedTensors:
+    """A state dict of one of our models, of shapes alone."""
+    shapes = parameter_shapes(MODELS[model])
+    return SharedTensors({key: device.pixels(tuple(shape), dtype) for key, shape in shapes.items()})
+
+
+def check_merge(tower: Tower, point: Point) -> None:
+    """Raises UsageError for grids that the tower cannot merge."""
+    for _, rows, columns in point.grids:
+        if rows % tower.merge or columns % tower.merge:
+            raise UsageError(
+                f"{tower.name}: it merges {tower.merge} x {tower.merge} patches, which does not divide a grid of "
+                f"{rows}x{columns}; choose another grid"
+            )
+
+
+def _forward(device: CountingDevice, module: nn.Module, tower: Tower, point: Point, dtype: torch.dtype) -> Forward:
+    patches = sum(t * h * w for t, h, w in point.grids)
+    pixels = device.pixels((patches, tower.patch_dim), dtype)
+    grid_thw = torch.tensor(point.grids, dtype=torch.int64)
+    with device.count() as counter, listen(counter):
+        module(pixels, grid_thw)
+    return Forward(counts=counter.report, sites=sites_of(counter.report))
+
+
+def _asked(question: Question) -> tuple[str, str, str]:
+    return question.question, question.answer, question.where
+
+
+def _in_one_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    places = [
+        place for place in traceback.extract_tb(error.__traceback__) if not place.filename.startswith((_OURS, _TORCH))
+    ]
+    at = f" at {places[-1].filename}:{places[-1].lineno}" if places else ""
+    return f"{type(error).__name__}{at}: {lines[0] if lines else 'no message'}"
+
+
+_TORCH = str(Path(torch.__file__).parent)

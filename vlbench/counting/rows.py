@@ -1,0 +1,51 @@
+"""Which towers a job counts: those it names, and of our models their variants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from vlbench.counting.job import CountJob
+from vlbench.errors import UsageError
+from vlbench.implementations.config import MODELS
+from vlbench.implementations.optimized import PRESETS
+from vlbench.matrix.resolve import check_tower
+from vlbench.matrix.variants import YARDSTICK, parse_variant
+
+
+@dataclass(frozen=True)
+class Row:
+    """A tower to count."""
+
+    name: str
+    tower: str
+    """What `resolve_tower` makes of it."""
+    source: str | None = None
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+def rows_of(job: CountJob) -> list[Row]:
+    """One row per tower; one of our models stands for its yardstick and its variants. Raises UsageError."""
+    if job.variants and not any(text in MODELS for text in job.towers):
+        raise UsageError("--with names variants of our models, and no --tower is one of them; leave --with out")
+    rows: dict[str, Row] = {}
+    for text in job.towers:
+        found = _of_model(text, job.variants, len(job.towers) > 1) if text in MODELS else [_named(text)]
+        rows.update((row.name, row) for row in found)
+    return list(rows.values())
+
+
+def _named(text: str) -> Row:
+    return Row(text, text, check_tower(text))
+
+
+def _of_model(model: str, variants: tuple[str, ...] | None, among_others: bool) -> list[Row]:
+    chosen = [name for name in PRESETS if name != YARDSTICK] if variants is None else variants
+    rows = [Row(model if among_others else YARDSTICK, model)]
+    for text in chosen:
+        variant = parse_variant(text, MODELS[model], "cuda")
+        if variant.flags is None:
+            continue  # the yardstick, which is there already
+        tower = variant.tower or f"{model}+{text}"
+        name = f"{model}+{text}" if among_others and not variant.tower else text
+        rows.append(Row(name, tower, variant.source, variant.left_out))
+    return rows

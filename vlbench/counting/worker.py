@@ -1,0 +1,55 @@
+"""The counting process: reads one job from stdin, counts, and says so line by line on stdout."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+
+from vlbench.counting.job import Counted, CountJob, Event, Finished, Planned, Refused
+from vlbench.counting.measure import count_tower
+from vlbench.counting.rows import rows_of
+from vlbench.counting_device import CountingDevice
+from vlbench.errors import UsageError
+
+
+def run_job(job: CountJob, emit: Callable[[Event], None]) -> None:
+    """Count every row on every point. Raises UsageError for a job that cannot be done as asked."""
+    torch.set_num_threads(1)
+    gc.freeze()  # what torch has imported need not be looked through again before each tower
+    start = time.perf_counter()
+    with CountingDevice("ghost", job.profile) as device:  # modules are imported inside, so that they see a GPU
+        rows = rows_of(job)
+        emit(Planned(rows=tuple(row.name for row in rows)))
+        for index, point in enumerate(job.points):
+            for row in rows:
+                emit(Counted(point=index, row=count_tower(device, row, point, getattr(torch, job.dtype))))
+    emit(Finished(seconds=time.perf_counter() - start, peak_host_bytes=peak_host_bytes()))
+
+
+def peak_host_bytes() -> int:
+    """Most memory that this process has held."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def main() -> None:
+    events = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # whatever a tower prints must not end up between the events
+
+    def emit(event: Event) -> None:
+        events.write(event.model_dump_json() + "\n")
+
+    try:
+        run_job(CountJob.model_validate_json(sys.stdin.read()), emit)
+    except UsageError as error:
+        emit(Refused(message=str(error)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""What a real GPU taught about counts: how many kernels an operation is, and whether syncs and copies agree."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from vlbench.errors import UsageError
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Entry(_Frozen):
+    """One row of the operation table: what a call of this kind was on the GPU."""
+
+    operation: str
+    dtype: str
+    size: int
+    calls: int
+    """How many were seen."""
+    kernels: float
+    """Mean per call; `least` and `most` are the extremes."""
+    least: int
+    most: int
+    memcpys: float
+    """From device to device; those over the bus are counted by themselves."""
+    memsets: float
+
+
+class Line(_Frozen):
+    """A line whose waits were counted otherwise than torch reports them."""
+
+    where: str
+    counted: int
+    warned: int
+
+
+class Check(_Frozen):
+    """One tower: what was counted, and what the profiler saw of the same forward."""
+
+    tower: str
+    dtype: str
+    counted: dict[str, int]
+    """Counters by name; `seen` has the same names."""
+    seen: dict[str, int]
+    lines: tuple[Line, ...]
+    """Where `torch.cuda.set_sync_debug_mode` disagrees."""
+    calls: dict[str, tuple[int, int]]
+    """Operations counted and seen, where the two differ."""
+    unattributed: dict[str, int]
+    """Kernels of operations that are not counted, by operation."""
+    kernels: int
+    """That the profiler saw."""
+    modelled_kernels: float
+    """From a table that was learned from the other towers; from all, where there is only one."""
+
+    @property
+    def exact(self) -> bool:
+        """Do syncs and copies agree, in number and line by line?"""
+        return self.counted == self.seen and not self.lines
+
+
+class Calibration(_Frozen):
+    """What `vlbench calibrate` writes."""
+
+    schema_version: Literal[1] = 1
+    created: datetime
+    vlbench: str
+    gpu: str
+    profile: str
+    torch_version: str
+    entries: tuple[Entry, ...]
+    checks: tuple[Check, ...]
+    error: float
+    """Largest relative error of modelled kernels over the towers."""
+    out_of_sample: bool
+    """Was each tower modelled from the others alone?"""
+
+
+def read_calibration(path: Path) -> Calibration:
+    """The calibration in `path`. Raises UsageError where it is something else."""
+    try:
+        return Calibration.model_validate(json.loads(path.read_text()))
+    except (OSError, ValueError) as error:
+        first = error.errors()[0] if isinstance(error, ValidationError) else None
+        what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first else str(error)
+        raise UsageError(f"{path}: not a calibration ({what}); write it anew with `vlbench calibrate`") from None

@@ -1,0 +1,93 @@
+"""What a count of towers says: written by `vlbench count --json`, read by whoever gates on it."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from vlbench.counting_device.counts import Counts, Event, Question
+
+Grid = tuple[int, int, int]
+"""Frames (after temporal patching), rows and columns, in patches."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Site(_Frozen):
+    """A line that makes the host wait or copies between host and device, over all stages of a forward."""
+
+    event: Event
+    operation: str
+    where: str
+    """`file:line: source text`."""
+    expression: str
+    """The part of that source that did it; "" where Python does not know."""
+    blocking: bool
+    pinned: bool
+    times: int
+    bytes: int
+    flags: tuple[str, ...] = ()
+    """Flags of ours that remove this pattern, each by itself."""
+    advice: str = ""
+    """What removes it, in words; "" where nothing is known that would."""
+
+
+class Forward(_Frozen):
+    """The counts of one forward."""
+
+    counts: Counts
+    sites: tuple[Site, ...]
+
+
+class CountedTower(_Frozen):
+    """One row: a tower on one set of grids. Without a forward there is a reason in `failed`."""
+
+    name: str
+    tower: str
+    """What `resolve_tower` makes of it."""
+    source: str | None = None
+    """Whose it is, with a version, where it is not ours."""
+    cold: Forward | None = None
+    """The first forward."""
+    warm: Forward | None = None
+    """The second, on the same grids: whatever the tower remembers, it has."""
+    questions: tuple[Question, ...] = ()
+    """All that was asked about the GPU while the tower was built and called."""
+    left_out: dict[str, str] = {}
+    """Flags of a preset that mean nothing here, with the reason."""
+    failed: str | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Can it be gated on? It was counted, and every operation in it is known."""
+        return self.failed is None and all(each is not None and each.counts.complete for each in (self.cold, self.warm))
+
+
+class CountGroup(_Frozen):
+    """All towers on one set of grids."""
+
+    scenario: str
+    point: str
+    grids: tuple[Grid, ...]
+    towers: tuple[CountedTower, ...]
+
+
+class CountReport(_Frozen):
+    """One run of `vlbench count`."""
+
+    schema_version: int = 1
+    vlbench: str
+    profile: str
+    dtype: str
+    groups: tuple[CountGroup, ...]
+    seconds: float
+    """That the counting process took once torch was there: importing towers, building and counting them."""
+    peak_host_bytes: int
+    """Most memory that process held, all in all."""
+
+    @property
+    def complete(self) -> bool:
+        """Is there anything, and all of it complete?"""
+        towers = [tower for group in self.groups for tower in group.towers]
+        return bool(towers) and all(tower.complete for tower in towers)
