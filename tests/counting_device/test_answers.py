@@ -151,3 +151,11 @@ def test_unknown_profile_and_mode_are_refused() -> None:
         CountingDevice("ghost", "sm_13")
     with pytest.raises(UsageError, match="choose 'shadow' or 'ghost'"):
         CountingDevice("spectre")  # type: ignore[arg-type]
+
+
+def test_the_generator_can_be_forked_and_seeded(device: CountingDevice) -> None:
+    before = torch.get_rng_state()
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        torch.nn.Linear(2, 2, device="cuda")
+    assert torch.equal(torch.get_rng_state(), before)

@@ -93,6 +93,17 @@ def test_training_forward_counts_the_same(device: CountingDevice) -> None:
     assert reports[0].operations == reports[1].operations
 
 
+def test_a_module_made_outside_of_inference_mode_can_be_called_in_it(device: CountingDevice) -> None:
+    with torch.inference_mode(False):
+        module = device.build(lambda: nn.Linear(8, 4))
+    x = device.pixels((2, 8), torch.float32)
+    assert not module.weight.is_inference()
+    viewed = module.weight.view(8, 4)
+    assert not viewed.is_inference()
+    assert (x @ viewed).is_inference()
+    assert (x @ viewed.T.contiguous().T).shape == module(x).shape
+
+
 def test_uploads_in_other_threads_count_too(device: CountingDevice) -> None:
     def work() -> None:
         x = torch.tensor([1, 2, 3]).to("cuda") + torch.zeros(3, dtype=torch.int64, device="cuda")

@@ -37,8 +37,8 @@ def count_tower(device: CountingDevice, row: Row, point: Point, dtype: torch.dty
     cold = warm = None
     failed = None
     try:
+        module = build_ghost(device, tower, dtype)
         with torch.inference_mode():
-            module = build_ghost(device, tower, dtype)
             cold, warm = (_forward(device, module, tower, point, dtype) for _ in range(2))
     except UsageError as error:  # of the counting device: it names what it cannot know, and the line
         failed = str(error)

@@ -62,6 +62,9 @@ def _replacements(scope: Scope) -> Iterator[tuple[ModuleType, str, Any]]:
     # A function of its own for each name: torch's compiler, if imported in the scope, refuses shared ones.
     for name in ("_lazy_init", "init", "set_device", "empty_cache", "reset_peak_memory_stats", "set_stream"):
         yield cuda, name, lambda *args, **kwargs: None
+    # Random numbers of the device come from the host's generator (`torch.random.fork_rng` asks for all of them).
+    yield cuda, "get_rng_state", lambda device="cuda": torch.empty(0, dtype=torch.uint8, device="cpu")
+    yield cuda, "set_rng_state", lambda state, device="cuda": None
     stream = Stream()
     for name in ("current_stream", "default_stream"):
         yield cuda, name, lambda device=None: stream

@@ -173,11 +173,23 @@ def wrap(scope: Scope, result: Any, operands: list[Tensor]) -> Any:
     def one(host: Tensor) -> Tensor:
         itself = written.get(id(host))
         if itself is None:
+            if torch.is_inference_mode_enabled() and _is_view_of_normal(scope, host, operands):
+                with torch.inference_mode(False):
+                    return to_device(scope, host)
             return to_device(scope, host)
         itself.adopt(host, scope.memory.block(host)[0])
         return itself
 
     return evaluate.mapped(result, one)
+
+
+def _is_view_of_normal(scope: Scope, host: Tensor, operands: list[Tensor]) -> bool:
+    """Also in inference mode a view of a normal tensor is a normal one: torch has it share the version counter."""
+    block = scope.memory.blocks.get(host.untyped_storage()._cdata)
+    return block is not None and any(
+        isinstance(operand, DeviceTensor) and operand.block is block and not operand.is_inference()
+        for operand in operands
+    )
 
 
 def to_device(scope: Scope, host: Tensor) -> DeviceTensor:

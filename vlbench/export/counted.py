@@ -51,8 +51,14 @@ def count_table(group: CountGroup, cold: bool) -> Table:
         forward = chosen(tower, cold)
         cells = _cells(forward) if forward else [Text("not counted", style="red"), *[""] * len(HEADINGS)]
         mark = "" if tower.complete else " (!)"
-        table.add_row(f"{broken(tower.name)}{mark}", *cells)
+        table.add_row(f"{_short(tower.name)}{mark}", *cells)
     return table
+
+
+def _short(name: str) -> str:
+    """In its column: a factory without its package, which the lines below name whole."""
+    package, colon, factory = name.rpartition(":")
+    return broken(f"{package.rpartition('.')[2]}{colon}{factory}")
 
 
 def chosen(tower: CountedTower, cold: bool) -> Forward | None:

@@ -32,9 +32,9 @@ def _lines_of(tower: CountedTower, cold: bool) -> Iterator[RenderableType]:
         return
     yield Text(f"{tower.name}: {len(forward.sites)} lines wait or copy", style="bold")
     for site in forward.sites:
-        yield Text(f"{site.times:>6,}x {_what(site)}")
+        yield Text(f"{site.times:>6,}x {_what(site)}", overflow="ellipsis", no_wrap=True)
         file, number, source = _split(site.where)
-        yield _indented(Text(f"{file}:{number}", style="dim"))
+        yield _indented(Text(f"{file}:{number} ({site.operation})", style="dim"))
         yield _indented(Text(source, overflow="ellipsis", no_wrap=True))
         if site.advice:
             yield _indented(Text(f"-> {site.advice}{_flags(site)}", style="green"))
@@ -51,11 +51,11 @@ def _what(site: Site) -> str:
     waits = "" if site.blocking else ", without waiting"
     memory = "" if site.event in ("read-back", "synchronize") else ", pinned" if site.pinned else ", pageable"
     size = "" if site.event == "synchronize" else f", {readable_bytes(site.bytes)}"
-    return f"{site.event} ({site.operation}{size}{memory}{waits})"
+    return f"{site.event}{size}{memory}{waits}: {site.expression or site.operation}"
 
 
 def _flags(site: Site) -> str:
-    return f": {' or '.join(site.flags)}, {site.times:,} waits" if site.flags else ""
+    return f": {' or '.join(site.flags)}, {site.times:,} wait{'s' * (site.times > 1)}" if site.flags else ""
 
 
 def _split(where: str) -> tuple[str, str, str]:

@@ -1,0 +1,152 @@
+"""`vlbench count` from its arguments to its exit status."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.cli.conftest import Vlbench
+from tests.counting import toy_towers
+from tests.trial.plans import ROOT, python_path
+
+TINY = "qwen2.5-vl-tiny"
+TOYS = "tests.counting.toy_towers"
+SMALL = ["--grid", "1x4x6", "--grid", "1x8x4"]
+
+
+@pytest.fixture(autouse=True)
+def _toys_can_be_imported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", python_path(ROOT))
+
+
+def here(name: str) -> str:
+    """The marked line of a toy, as a site names it."""
+    lines = (Path(toy_towers.__file__)).read_text().splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith(f"class {name}("))
+    number = next(number for number in range(start, len(lines)) if lines[number].endswith("# HERE"))
+    return f"toy_towers.py:{number + 1}: {lines[number].strip()}"
+
+
+def rows(found: dict[str, Any]) -> dict[str, Any]:
+    return {row["name"]: row for group in found["groups"] for row in group["towers"]}
+
+
+HABITS = {
+    "LongestOnDevice": ("read-back", 1, "host-max-seqlen"),
+    "MaskAssignment": ("read-back", 1, "merge-host-indices"),
+    "UnpinnedUpload": ("upload", 1, "pinned-h2d"),
+    "TolistInALoop": ("read-back", 7, "host-seqlens"),
+    "BoundsOnDevice": ("read-back", 2, "host-seqlens"),
+    "HostIndex": ("implicit upload", 1, "device-pos-ids"),
+    "GridItems": ("read-back", 6, "host-grid"),
+}
+LATER = {"host-max-seqlen", "merge-host-indices"}
+"""Flags that patterns name and that may not be there yet."""
+
+
+def test_each_habit_is_found_with_its_line_its_count_and_its_flag(vlbench: Vlbench) -> None:
+    from vlbench.implementations.optimized import OPTIMIZATIONS
+
+    towers = [option for name in HABITS for option in ("--tower", f"{TOYS}:{name}")]
+    ended = vlbench("count", *towers, *SMALL, "--json")
+    assert ended.code == 0, ended
+    found = rows(ended.json())
+    for name, (event, times, flag) in HABITS.items():
+        sites = [site for site in found[f"{TOYS}:{name}"]["warm"]["sites"] if here(name) in site["where"]]
+        assert sum(site["times"] for site in sites) == times
+        for site in sites:
+            assert (site["event"], site["blocking"]) == (event, True)
+            assert site["expression"] in site["where"]
+            assert site["advice"]
+            assert flag in site["flags"] if flag in OPTIMIZATIONS else flag in LATER
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Unruly", "vlbench_toys::unruly"),
+        ("Undeclared", "unknown operation vlbench_toys::shaped, 1 times"),
+        ("ReadsFloats", "return x if x.sum() > 0 else -x needs a value that follows from floats"),
+        ("compiled", "torch.compile: ran eagerly"),
+    ],
+)
+def test_what_cannot_be_counted_is_named_and_ends_with_6(vlbench: Vlbench, name: str, words: str) -> None:
+    ended = vlbench("count", "--tower", f"{TOYS}:{name}", *SMALL)
+    assert ended.code == 6
+    assert words in " ".join(ended.out.split())
+
+
+def test_one_bad_tower_does_not_take_the_others_with_it(vlbench: Vlbench) -> None:
+    ended = vlbench("count", "--tower", f"{TOYS}:Unruly", "--tower", f"{TOYS}:Toy", *SMALL, "--json")
+    assert ended.code == 6
+    found = rows(ended.json())
+    assert found[f"{TOYS}:Unruly"]["warm"] is None
+    assert found[f"{TOYS}:Toy"]["warm"]["counts"]["total"]["host_syncs"] == 1  # the grid's own upload
+
+
+def test_the_table_fits_80_columns_and_says_what_it_is(vlbench: Vlbench) -> None:
+    ended = vlbench("count", "--tower", TINY, *SMALL, "--where")
+    assert ended.code == 0
+    assert max(map(len, ended.out.splitlines())) <= 80
+    for words in (
+        "baseline",
+        "classic",
+        "exact",
+        "best",
+        "not calibrated yet for sm_90",
+        "second forward",
+        "Tensor.device",
+    ):
+        assert words in " ".join(ended.out.split())
+    assert "host-seqlens" in ended.out
+
+
+def test_cold_and_warm_differ_where_there_is_a_cache(vlbench: Vlbench) -> None:
+    ended = vlbench("count", "--tower", f"{TINY}+rope-cache", *SMALL, "--json")
+    (row,) = rows(ended.json()).values()
+    assert row["cold"]["counts"]["operations"]["aten::cos"] > 0
+    assert "aten::cos" not in row["warm"]["counts"]["operations"]
+
+
+def test_two_variants_beside_each_other(vlbench: Vlbench) -> None:
+    ended = vlbench("count", "--tower", TINY, "--diff", "baseline", "host-grid", *SMALL)
+    assert ended.code == 0
+    assert f"{TINY} -> {TINY}+host-grid" in ended.out
+    assert "host syncs" in ended.out
+    assert "vanished:" in ended.out
+    (found,) = vlbench("count", "--tower", TINY, "--diff", "baseline", "host-grid", *SMALL, "--json").json()
+    change = next(each for each in found["counters"] if each["name"] == "host_syncs")
+    assert change["after"] < change["before"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--tower", "qwen2.5-vl-tinny"], "there is no model 'qwen2.5-vl-tinny'; did you mean qwen2.5-vl-tiny?"),
+        (["--tower", "nowhere:tower"], "nowhere cannot be imported"),
+        (["--tower", f"{TOYS}:broken"], "the factory raised OSError: no weights here"),
+        (["--with", "host-gird"], "there is no flag 'host-gird'; did you mean host-grid?"),
+        (["--with", "batched-windows"], "batched-windows needs host-seqlens; add it"),
+        (["--with", "best", "--tower", f"{TOYS}:Toy"], "no --tower is one of them; leave --with out"),
+        (["--grid", "36x36"], "--grid: '36x36' must be FRAMESxROWSxCOLUMNS in patches"),
+        (["--grid", "1x3x4"], "which does not divide a grid of 3x4; choose another grid"),
+        (["--grid", "1x4x4", "--scenario", "mixed"], "give one of them"),
+        (["--scenario", "multi-imge"], "did you mean 'multi-image'?"),
+        (["--as", "sm_42"], "--as sm_42: no such GPU profile"),
+        (["--dtype", "int8"], "--dtype: 'int8' is not one of"),
+        (["--diff", "best", "best"], "is named twice; name two"),
+        (["--diff", "best", "exact", "--with", "best"], "give it no --with"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_input(vlbench: Vlbench, options: list[str], words: str) -> None:
+    assert words in vlbench("count", *options).sentence
+
+
+def test_calibrate_needs_a_gpu(vlbench: Vlbench) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("needs a machine without a GPU")
+    assert "torch sees no GPU here; run it on a machine with the GPU" in vlbench("calibrate").sentence

@@ -1,0 +1,103 @@
+"""Advice is kept: with the flag that is named, the line that waited waits no more."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+
+from vlbench.counting.advice import PATTERNS, advise
+from vlbench.counting.job import Point
+from vlbench.counting.measure import count_tower
+from vlbench.counting.rows import Row
+from vlbench.counting_device import Cause, CountingDevice
+from vlbench.implementations.optimized import OPTIMIZATIONS, with_requirements
+from vlbench.record.counted import Forward
+
+TINY = "qwen2.5-vl-tiny"
+POINT = Point(scenario="", label="", grids=((1, 10, 6), (2, 18, 14)))
+LATER = {"host-max-seqlen", "merge-host-indices"}
+
+
+def forward(device: CountingDevice, *flags: str) -> Forward:
+    name = "+".join([TINY, *sorted(with_requirements(flags))])
+    found = count_tower(device, Row(name, name), POINT, torch.bfloat16).warm
+    assert found is not None
+    return found
+
+
+def test_every_flag_that_a_pattern_names_exists() -> None:
+    named = {flag for pattern in PATTERNS for flag in pattern.flags}
+    assert named - OPTIMIZATIONS.keys() <= LATER
+
+
+def test_every_wait_of_the_yardstick_has_advice_and_the_advice_is_kept() -> None:
+    with CountingDevice("ghost") as device:
+        naive = forward(device, "no-einops")  # the optimized tower, whose lines other flags change
+        waiting = [site for site in naive.sites if site.blocking]
+        assert all(site.flags for site in waiting)
+        for flag in {flag for site in waiting for flag in site.flags}:
+            after = forward(device, "no-einops", flag)
+            still = {site.where for site in after.sites if site.blocking}
+            kept = [site.where for site in waiting if flag in site.flags and site.where in still]
+            assert kept == [], flag
+            assert after.counts.total.host_syncs < naive.counts.total.host_syncs
+
+
+def cause(event: str, operation: str, expression: str, *, blocking: bool = True) -> Cause:
+    return Cause(
+        event=event,  # type: ignore[arg-type]
+        operation=operation,
+        stage="",
+        where="anyone/tower.py:1: ...",
+        expression=expression,
+        blocking=blocking,
+        pinned=False,
+        times=1,
+        bytes=8,
+    )
+
+
+@pytest.mark.parametrize(
+    ("event", "operation", "expression", "flag"),
+    [
+        ("read-back", "aten::_local_scalar_dense", "q[:, start:end]", "host-seqlens"),
+        ("read-back", "aten::_local_scalar_dense", "x[:b]", "host-seqlens"),
+        ("read-back", "aten::_local_scalar_dense", "x.narrow(0, a, b)", "host-seqlens"),
+        ("read-back", "aten::_local_scalar_dense", "int(grid_thw[:, 1:].max())", "host-grid"),
+        ("read-back", "aten::_local_scalar_dense", "h.item()", "host-grid"),
+        ("read-back", "aten::_to_copy", "image_grid_thw.tolist()", "host-grid"),
+        ("read-back", "aten::_to_copy", "(cu_seqlens[1:] - cu_seqlens[:-1]).tolist()", "host-seqlens"),
+        ("read-back", "aten::unique_consecutive", "torch.unique_consecutive(x)", "no-empty-windows"),
+        ("implicit upload", "aten::index.Tensor", "table[position_ids]", "device-pos-ids"),
+        ("implicit upload", "aten::index.Tensor", "x[window_index]", "pinned-h2d"),
+        ("upload", "aten::_to_copy", "order.to(grid_thw.device)", "pinned-h2d"),
+        ("upload", "aten::_to_copy", "grid_thw.to(device)", "host-grid"),
+    ],
+)
+def test_patterns_by_sight(event: str, operation: str, expression: str, flag: str) -> None:
+    advice = advise(cause(event, operation, expression))
+    assert advice is not None
+    assert flag in advice.flags
+
+
+@pytest.mark.parametrize(
+    ("event", "operation", "expression"),
+    [
+        ("read-back", "aten::_local_scalar_dense", "x.sum().item()"),
+        ("read-back", "aten::equal", "torch.equal(a, b)"),
+        ("synchronize", "torch.cuda.synchronize", "torch.cuda.synchronize()"),
+    ],
+)
+def test_no_advice_where_nothing_is_known(event: str, operation: str, expression: str) -> None:
+    assert advise(cause(event, operation, expression)) is None
+
+
+def test_what_does_not_wait_needs_no_advice() -> None:
+    assert advise(cause("upload", "aten::_to_copy", "x.to(device, non_blocking=True)", blocking=False)) is None
+
+
+def test_expressions_are_valid() -> None:
+    for pattern in PATTERNS:
+        re.compile(pattern.expression)

@@ -1,0 +1,119 @@
+"""Real towers at full size: the numbers that people quote, found by counting."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from vlbench.counting.job import CountJob, Point
+from vlbench.counting.measure import count_tower
+from vlbench.counting.rows import Row
+from vlbench.counting.run import run_count
+from vlbench.counting_device import CountingDevice
+from vlbench.record.counted import CountedTower, Forward
+
+TINY, FULL = "qwen2.5-vl-tiny", "qwen2.5-vl-7b"
+IMAGE = Point(scenario="grid", label="", grids=((1, 36, 36),))
+RAGGED = Point(scenario="grid", label="", grids=((1, 10, 6), (2, 18, 14), (1, 34, 46)))
+ALIGNED = Point(scenario="grid", label="", grids=((1, 16, 16), (1, 8, 24)))
+
+
+@pytest.fixture(scope="module")
+def device() -> Iterator[CountingDevice]:
+    with CountingDevice("ghost") as opened:
+        yield opened
+
+
+def count(device: CountingDevice, tower: str, point: Point = IMAGE) -> CountedTower:
+    found = count_tower(device, Row(tower, tower), point, torch.bfloat16)
+    assert found.failed is None
+    assert found.complete
+    return found
+
+
+def warm(device: CountingDevice, tower: str, point: Point = IMAGE) -> Forward:
+    forward = count(device, tower, point).warm
+    assert forward is not None
+    return forward
+
+
+def attention_syncs(forward: Forward) -> int:
+    return sum(tally.host_syncs for stage, tally in forward.counts.stages.items() if stage.endswith(".attention"))
+
+
+def test_transformers_7b_in_a_process_of_its_own() -> None:
+    pytest.importorskip("transformers")
+    tower = f"hf:{FULL}"
+    report = run_count(CountJob(towers=(tower,), variants=None, points=(IMAGE,), profile="sm_90", dtype="bfloat16"))
+    assert report.complete
+    (row,) = report.groups[0].towers
+    assert row.warm is not None
+    assert row.warm.counts.total.attention_calls == 704
+    # 101 calls read back: repeat_interleave is one of them, and waits twice.
+    reads = [site for site in row.warm.sites if site.event == "read-back"]
+    assert sum(site.times for site in reads) - sum("repeat_interleave" in site.operation for site in reads) == 101
+    copies = [site for site in row.warm.sites if site.event in ("upload", "implicit upload")]
+    assert all(site.blocking for site in copies)
+    assert row.warm.counts.total.host_syncs == 102 + sum(site.times for site in copies)
+    (lengths,) = [site for site in reads if "lengths.tolist()" in site.expression]
+    assert lengths.times == 96
+    assert lengths.flags == ("host-seqlens",)
+    assert report.peak_host_bytes < 1_000_000_000
+    assert report.seconds < 120  # on a machine that is busy; tests/benchmarks holds the three seconds
+
+
+def test_the_yardstick_and_host_seqlens_at_7b(device: CountingDevice) -> None:
+    yardstick = warm(device, FULL)
+    assert yardstick.counts.total.attention_calls == 704
+    assert attention_syncs(yardstick) == 4224
+    assert max(yardstick.sites, key=lambda site: site.times).flags == ("host-seqlens",)
+    assert attention_syncs(warm(device, f"{FULL}+host-seqlens")) == 0
+
+
+def test_preallocation_waits_more_at_7b(device: CountingDevice) -> None:
+    assert attention_syncs(warm(device, f"{FULL}+sdpa-prealloc")) == 5632
+
+
+def test_batched_windows_call_attention_at_most_88_times_at_7b(device: CountingDevice) -> None:
+    flags = f"{FULL}+host-seqlens+batched-windows"
+    assert warm(device, flags).counts.total.attention_calls <= 88
+    assert warm(device, flags, Point(scenario="", label="", grids=((1, 16, 16),))).counts.total.attention_calls == 32
+
+
+@pytest.mark.parametrize("items", [1, 3, 12])
+def test_warm_caches_compute_no_angle_and_upload_the_same_whatever_comes(device: CountingDevice, items: int) -> None:
+    point = Point(scenario="", label="", grids=tuple((1, 8 + 2 * n, 6) for n in range(items)))
+    forward = warm(device, f"{TINY}+host-grid+rope-cache+window-cache+host-seqlens", point)
+    assert not {"aten::cos", "aten::sin"} & forward.counts.operations.keys()
+    assert forward.counts.total.uploads == 1
+    assert forward.counts.total.implicit_uploads == 0
+
+
+def test_ten_counts_of_one_tower_are_one(device: CountingDevice) -> None:
+    found = {count(device, TINY, RAGGED).model_dump_json() for _ in range(10)}
+    assert len(found) == 1
+
+
+def test_what_was_counted_before_leaves_no_trace(device: CountingDevice) -> None:
+    alone = warm(device, f"{TINY}+best", RAGGED)
+    count(device, TINY, ALIGNED)
+    count(device, f"{TINY}+exact")
+    assert warm(device, f"{TINY}+best", RAGGED) == alone
+
+
+def test_a_process_that_dies_names_the_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    import vlbench.counting.run as run
+
+    killed = subprocess.run(
+        [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"], capture_output=True, text=True
+    )
+    killed.stdout = '{"event":"planned","rows":["a","b"]}\n{"event":"counted","poi'
+    monkeypatch.setattr(run.subprocess, "run", lambda *args, **kwargs: killed)
+    job = CountJob(towers=("a",), variants=None, points=(IMAGE,), profile="sm_90", dtype="bfloat16")
+    report = run.run_count(job)
+    assert not report.complete
+    assert [row.failed for row in report.groups[0].towers] == ["its process was ended by SIGKILL (out of memory?)"] * 2

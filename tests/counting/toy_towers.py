@@ -1,0 +1,105 @@
+"""Small towers with one habit each: the name of the class is the habit, `# HERE` marks its line."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+KERNELS = torch.library.Library("vlbench_toys", "DEF")
+KERNELS.define("unruly(Tensor x) -> Tensor")
+KERNELS.define("shaped(Tensor x) -> Tensor")
+torch.library.register_fake("vlbench_toys::shaped", torch.empty_like, lib=KERNELS)
+
+
+class Toy(nn.Module):
+    """Projects patches and averages four of them into a token."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.proj = nn.Linear(1176, 32)
+
+    def forward(self, pixels: Tensor, grid_thw: Tensor) -> Tensor:
+        x = self.proj(pixels)
+        return self.habit(x, grid_thw).view(-1, 4, 32).mean(1)
+
+    def habit(self, x: Tensor, grid_thw: Tensor) -> Tensor:
+        return x
+
+
+class LongestOnDevice(Toy):
+    def habit(self, x: Tensor, grid_thw: Tensor) -> Tensor:
+        cu_seqlens = (grid_thw[:, 1] * grid_thw[:, 2]).cumsum(0)
+        max_seqlen = cu_seqlens.max()
+        x[: int(max_seqlen)]  # HERE
+        return x
+
+
+class MaskAssignment(Toy):
+    def habit(self, x: Tensor, grid_thw: Tensor) -> Tensor:
+        mask = torch.arange(x.shape[0], device=x.device) % 2 == 0
+        x[mask] = x[: x.shape[0] // 2].clone()  # HERE
+        return x
+
+
+class UnpinnedUpload(Toy):
+    def habit(self, x: Tensor, grid_thw: Tensor) -> Tensor:
+        order = torch.arange(x.shape[0]).to(x.device, non_blocking=True)  # HERE
+        return x[order]
+
+
+class TolistInALoop(Toy):
+    def habit(self, x: Tensor, grid_thw: Tensor) -> Tensor:
+        seqlens = grid_thw[:, 1] * grid_thw[:, 2]
+        for _ in range(7):
+            x.split(seqlens.tolist())  # HERE
+        return x
+
+
+class BoundsOnDevice(Toy):
+    def habit(self, x: Tensor, grid_thw: Tensor) -> Tensor:
+        bounds = (grid_thw[:, 1] * grid_thw[:, 2]).cumsum(0)
+        return torch.cat([x[: bounds[0]], x[bounds[0] :]])  # HERE
+
+
+class HostIndex(Toy):
+    def habit(self, x: Tensor, grid_thw: Tensor) -> Tensor:
+        pos_ids = torch.arange(x.shape[0])
+        return x[pos_ids]  # HERE
+
+
+class GridItems(Toy):
+    def habit(self, x: Tensor, grid_thw: Tensor) -> Tensor:
+        for t, h, w in grid_thw:
+            x[: t.item() * h.item() * w.item()]  # HERE
+        return x
+
+
+class Unruly(Toy):
+    """Its kernel has no shape rule, so it cannot be counted."""
+
+    def habit(self, x: Tensor, grid_thw: Tensor) -> Tensor:
+        result: Tensor = torch.ops.vlbench_toys.unruly(x)
+        return result
+
+
+class Undeclared(Toy):
+    """Its kernel has a shape rule, but nobody said what it costs."""
+
+    def habit(self, x: Tensor, grid_thw: Tensor) -> Tensor:
+        result: Tensor = torch.ops.vlbench_toys.shaped(x)
+        return result
+
+
+class ReadsFloats(Toy):
+    def habit(self, x: Tensor, grid_thw: Tensor) -> Tensor:
+        return x if x.sum() > 0 else -x
+
+
+def compiled() -> nn.Module:
+    tower = Toy()
+    tower.proj.compile()
+    return tower
+
+
+def broken() -> nn.Module:
+    raise OSError("no weights here")
