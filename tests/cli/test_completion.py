@@ -23,7 +23,7 @@ def test_the_last_of_several_flags_is_completed() -> None:
 
 
 def test_models_scenarios_and_flags() -> None:
-    assert options._models("qwen2-vl") == [name for name in MODELS if name.startswith("qwen2-vl")]
+    assert options.complete_models("qwen2-vl") == [name for name in MODELS if name.startswith("qwen2-vl")]
     assert run._scenarios("") == list(scenario_names())
     assert run._scenarios("multi") == ["multi-image"]
     assert explain._flags("rope-") == [name for name in OPTIMIZATIONS if name.startswith("rope-")]

@@ -12,9 +12,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from vlbench.errors import UsageError
-from vlbench.paired import Estimate, paired_ratio
 from vlbench.judge.verdict import Floors, Judgement, Verdict, inaccurate, missing
 from vlbench.judge.vote import confirm, visible_effect, vote
+from vlbench.paired import Estimate, paired_ratio
 
 FLOORS = Floors()
 OPPOSITE = {Verdict.REGRESSED: Verdict.IMPROVED, Verdict.IMPROVED: Verdict.REGRESSED}

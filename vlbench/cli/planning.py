@@ -26,6 +26,12 @@ def taken_apart(target: Target, mode: str) -> Target:
     return replace(target, variants=ablate(Ablation(mode), whole, target.config, target.device), left_out={})
 
 
+def left_out(target: Target) -> dict[str, list[str]]:
+    """Flags that mean nothing here, by whoever would have had them: the matrix as a whole, or a preset."""
+    found = {"the matrix": list(target.left_out)} if target.left_out else {}
+    return found | {variant.name: list(variant.left_out) for variant in target.variants if variant.left_out}
+
+
 def states_of(names: list[str] | None, device: str) -> tuple[State, ...]:
     from typing import cast, get_args
 

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from vlbench.cli.measuring import exit_code, make_results, measure
-from vlbench.cli.options import AsJson, DeviceOption, Seed, Threads, Variants, Weights, resolve
-from vlbench.cli.planning import make_plans, read_earlier, states_of, taken_apart
+from vlbench.cli.options import AsJson, DeviceOption, Seed, Threads, Variants, Weights, complete_models, resolve
+from vlbench.cli.planning import left_out, make_plans, read_earlier, states_of, taken_apart
 from vlbench.errors import UsageError
 
 INTERRUPTED = 130
@@ -20,12 +20,6 @@ def _scenarios(incomplete: str) -> list[str]:
     from vlbench.workload import scenario_names
 
     return [name for name in scenario_names() if name.startswith(incomplete)]
-
-
-def _models(incomplete: str) -> list[str]:
-    from vlbench.implementations.config import MODELS
-
-    return [name for name in MODELS if name.startswith(incomplete)]
 
 
 def run(
@@ -38,7 +32,9 @@ def run(
     ] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option(autocompletion=_models, help="See `vlbench list models`; repeatable. [tiny on a CPU, 7B on CUDA]"),
+        typer.Option(
+            autocompletion=complete_models, help="See `vlbench list models`; repeatable. [tiny on a CPU, 7B on CUDA]"
+        ),
     ] = None,
     variant: Variants = None,
     ablate: Annotated[
@@ -94,10 +90,12 @@ def run(
     plans = make_plans(names, targets, states_of(state, targets[0].device), only or [], seed, threads, weights, images)
     earlier = read_earlier(against, plans) if against else None
     goal = out or Path(f"vlbench-{'-'.join(Path(name).stem for name in names)}.json")
+    if goal.is_dir():
+        raise UsageError(f"--out {goal}: a folder; give a file, such as {goal / 'results.json'}")
     if not goal.parent.is_dir():
         raise UsageError(f"--out {goal}: the folder {goal.parent} does not exist; make it or choose another")
 
-    show = Console(quiet=as_json, highlight=False)
+    show = Console(quiet=as_json, highlight=False, markup=False)
     fingerprint = take_fingerprint(targets[0].device)
     show.print(fingerprint.line, style="dim")
     if targets[0].default_model and targets[0].device == "cpu":
@@ -110,8 +108,8 @@ def run(
         session.journal.remove()
     show.print(results_view(results))
     for target in targets:
-        if target.left_out:
-            show.print(f"Not applicable to {target.config.name} here: {', '.join(target.left_out)}.", style="dim")
+        for who, flags in left_out(target).items():
+            show.print(f"Not applicable here and left out of {who}: {', '.join(flags)}.", style="dim")
     if earlier:
         show.print()
         show.print(against_view(earlier, results))

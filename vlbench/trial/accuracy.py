@@ -7,6 +7,7 @@ twice, so that caches are seen cold and warm.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from vlbench.record.schema import Accuracy, Token
 
-FP32_LIMITS = {"bit-exact": 0.0, "ulp": 1e-5, "reassociated": 1e-5}
+FP32_LIMITS = {"bit-exact": 0.0, "ulp": 1e-5, "reassociated": 1e-5, "result-changing": float("inf")}
 OWN_ERROR_FACTOR = 1.5
 AWKWARD_GRIDS = ((3, 6, 10), (1, 16, 16), (1, 2, 14), (2, 10, 6))
 
@@ -88,9 +89,6 @@ class Judge:
     def _furthest(self, outputs: Sequence[Tensor]) -> tuple[float, Token | None]:
         """The largest error of all outputs, and the worst token where it occurs."""
         pairs = [(output, self.golden[i % len(self.golden)], i % len(self.golden)) for i, output in enumerate(outputs)]
-        for output, wanted, _ in pairs:
-            if output.shape != wanted.shape:
-                raise ValueError(f"the output has shape {list(output.shape)} instead of {list(wanted.shape)}")
         errors = [relative_error(output, wanted) for output, wanted, _ in pairs]
         furthest = max(range(len(errors)), key=lambda i: (errors[i] != errors[i], errors[i]))  # NaN is the furthest
         output, wanted, number = pairs[furthest]
@@ -107,13 +105,16 @@ class Judge:
         """Error and limit in the timed dtype, on the input that comes nearest to its limit."""
         pairs = [
             (relative_error(_run(tower, entry), wanted), limit)
+            for _ in range(2)
             for entry, wanted, limit in zip(self.inputs, self.golden, self.limits, strict=True)
         ]
-        return max(pairs, key=lambda pair: pair[0] / pair[1] if pair[1] else float("inf"))
+        return max(pairs, key=lambda pair: pair[0] / pair[1] if pair[0] <= pair[1] and pair[1] else float("inf"))
 
 
 def relative_error(output: Tensor, wanted: Tensor) -> float:
-    """|output - wanted| / |wanted|, in fp64."""
+    """|output - wanted| / |wanted|, in fp64. Raises ValueError for another shape."""
+    if output.shape != wanted.shape:
+        raise ValueError(f"the output has shape {list(output.shape)} instead of {list(wanted.shape)}")
     wanted64 = wanted.double()
     return float((output.double() - wanted64).norm() / wanted64.norm())
 
@@ -134,8 +135,9 @@ def worst_token(output: Tensor, wanted: Tensor, grids: Sequence[Grid], merge: in
 
 
 def _run(tower: nn.Module, entry: Input) -> Tensor:
+    own = copy.deepcopy(entry)  # whoever writes into it spoils no other
     with torch.inference_mode():
-        output = tower(entry.pixels, entry.grid_thw)
+        output = tower(own.pixels, own.grid_thw)
     if type(output) is not Tensor:
         raise TypeError(f"the output is a {type(output).__name__}, not a plain tensor")
     return output.clone()  # a tower that hands out its own buffer cannot change what was kept

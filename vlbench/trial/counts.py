@@ -10,7 +10,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from vlbench.record.schema import Counts
 
-_ALLOCATIONS = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"}
+_FREE = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "_unsafe_view"}
+"""Allocations, and a view that its schema does not call one."""
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -22,9 +23,13 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        with self:  # in inference mode composite operations arrive whole
+            parts = func.decompose(*args, **(kwargs or {}))
+        if parts is not NotImplemented:
+            return parts
         name = func._schema.name.removeprefix("aten::")
         is_view = any(result.alias_info and not result.alias_info.is_write for result in func._schema.returns)
-        if not is_view and name not in _ALLOCATIONS:
+        if not is_view and name not in _FREE:
             self.operations += 1
         if name.startswith("_scaled_dot_product"):
             self.attention_calls += 1
@@ -32,7 +37,7 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def count(call: Callable[[], object]) -> Counts:
-    """Count one call. Not in inference mode: there, composite operations would arrive as one."""
-    with torch.no_grad(), _Counter() as counter:
+    """Count one call, in the mode in which it is timed."""
+    with torch.inference_mode(), _Counter() as counter:
         call()
     return Counts(operations=counter.operations, attention_calls=counter.attention_calls)

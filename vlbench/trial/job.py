@@ -12,7 +12,7 @@ from vlbench.workload.scenario import ScenarioPoint
 
 
 class _Message(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
 
 class VariantJob(_Message):

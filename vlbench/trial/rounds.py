@@ -6,6 +6,7 @@ calls are compared with the yardstick's of the same round and then poisoned, so 
 
 from __future__ import annotations
 
+import copy
 import gc
 import random
 import time
@@ -106,8 +107,9 @@ class Rounds:
                     cache.clear()
             before = [(cache.hits, cache.misses) for cache in caches]
             self.mark(entrant.name)
+            own = copy.deepcopy(entry)  # whoever writes into it, or remembers its address, gains nothing
             try:
-                reading = clock(partial(entrant.subject.run, entry))
+                reading = clock(partial(entrant.subject.run, own))
             except Exception as failure:
                 self._strike(entrant, f"raised {type(failure).__name__} in a timed round")
                 continue
@@ -141,6 +143,7 @@ class Rounds:
         """Strike whoever's timed output is not the yardstick's."""
         yardstick = outputs.get(self.entrants[0].name)
         if yardstick is None:
+            self.mark(self.entrants[0].name)
             raise RuntimeError(f"the yardstick failed in a timed round: {self.struck[self.entrants[0].name]}")
         for entrant in self.entrants[1:]:
             output = outputs.get(entrant.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -38,7 +38,7 @@ class Inputs:
 
     rotating: Sequence[Any]
     """Different contents, the same grids."""
-    churning: Callable[[int], Any] | None = field(default=None)
+    churning: Callable[[int], Any] | None = None
     """The input of a round, with grids drawn afresh; None where grids mean nothing."""
 
 

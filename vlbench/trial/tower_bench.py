@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -73,8 +75,9 @@ class TowerBench:
         if not accuracy.passed or tower is None:
             return Checked(variant=variant.name, accuracy=accuracy), None
         run = _runner(tower, variant.slow_down)
-        run(self.timed)  # so that caches are warm for this very batch
-        counts = count(lambda: run(self.timed))
+        with torch.inference_mode():
+            run(copy.deepcopy(self.timed))  # so that caches are warm for this very batch
+        counts = count(partial(run, copy.deepcopy(self.timed)))
         caches: dict[str, Cache] = getattr(tower, "caches", dict)()
         subject = Subject(run, tuple(caches.values()), counts, first_seconds)
         checked = Checked(variant=variant.name, accuracy=accuracy, counts=counts, first_seconds=first_seconds)
@@ -87,9 +90,10 @@ class TowerBench:
         return self.judge.limits[0] * 2
 
     def _first_call(self, tower: nn.Module) -> float:
+        own = copy.deepcopy(self.timed)
         start = time.perf_counter()
         with torch.inference_mode():
-            tower(self.timed.pixels, self.timed.grid_thw)
+            tower(own.pixels, own.grid_thw)
         if self.device.type == "cuda":
             torch.cuda.synchronize()
         return time.perf_counter() - start

@@ -58,7 +58,7 @@ def run_job(job: Job, emit: Emit) -> None:
                 entrants.append(Entrant(variant.name, subject, bench.allowed(variant.exactness)))
         if job.seconds and entrants and entrants[0].name == job.variants[0].name:
             struck = _measure(job, bench, entrants, mark, emit)
-            _share(job, bench, [entrant for entrant in entrants if entrant.name not in struck], emit)
+            _share(job, bench, [entrant for entrant in entrants if entrant.name not in struck], mark, emit)
     emit(Finished())
 
 
@@ -87,12 +87,13 @@ def _measure(job: Job, bench: Bench, entrants: list[Entrant], mark: Callable[[st
     return set(rounds.struck)
 
 
-def _share(job: Job, bench: Bench, entrants: list[Entrant], emit: Emit) -> None:
+def _share(job: Job, bench: Bench, entrants: list[Entrant], mark: Callable[[str], None], emit: Emit) -> None:
     """The stages' shares, from rounds of their own: the listener would show in the times."""
     on_cuda = job.device == "cuda"
     synchronize = torch.cuda.synchronize if on_cuda else lambda: None
     with torch.inference_mode(), without_collector():
         for entrant in entrants:
+            mark(entrant.name)
             clocks = []
             for _ in range(STAGE_ROUNDS):
                 clock = StageClock(synchronize)
