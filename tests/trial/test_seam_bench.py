@@ -99,14 +99,14 @@ def test_behind_a_queue_one_reading_is_one_call() -> None:
     assert bench._calls_of_a_reading() == 1
 
 
-def test_every_call_of_a_reading_has_contents_of_its_own_where_it_may_write() -> None:
+def test_every_call_of_a_reading_has_memory_of_its_own() -> None:
     bench = SeamBench(job("merge"))
     bench.calls = 7
     inputs = bench.inputs
     assert inputs.calls == 7
     for turn, entry in enumerate(inputs.rotating):
         fresh = inputs.fresh(entry)
-        assert len({each.tensors[0].data_ptr() for each in fresh}) == 7
+        assert len({tensor.data_ptr() for each in fresh for tensor in each.tensors}) == 7 * 4
         for number, each in enumerate(fresh):
             assert torch.equal(each.tensors[0], bench.arguments[(turn + number) % 3].tensors[0])
 

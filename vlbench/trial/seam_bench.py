@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vlbench.implementations.optimized.transfer import pin_always
 from vlbench.matrix.models import find_model
 from vlbench.trial.accuracy import FP32_LIMITS, Judge
 from vlbench.trial.clock import clock_for
@@ -37,22 +38,33 @@ class Arguments:
     """One call of a way."""
 
     tensors: tuple[Tensor, ...]
-    written: bool
     grids: tuple[()] = ()
     """None: its output is no row of tokens."""
 
     def to(self, dtype: torch.dtype) -> Arguments:
-        return Arguments(tuple(x.to(dtype) if x.is_floating_point() else x for x in self.tensors), self.written)
+        return Arguments(tuple(x.to(dtype) if x.is_floating_point() else x for x in self.tensors))
 
     def fresh(self) -> Arguments:
-        """The same, with memory of its own for what is written into."""
-        return Arguments((self.tensors[0].clone(), *self.tensors[1:]), True) if self.written else self
+        """The same, in memory of its own, pinned where it was."""
+        return Arguments(tuple(pin_always(x) if x.is_pinned() else x.clone() for x in self.tensors))
 
     def output(self, way: Callable[..., Any]) -> Any:
         """What `way` makes of them, several results as one tensor."""
         output = way(*self.fresh().tensors)
         plain = type(output) is tuple and all(type(part) is Tensor for part in output)
         return torch.cat([part.flatten() for part in output]) if plain else output
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The calls of one reading: so many, with arguments that take turns."""
+
+    turns: tuple[Arguments, ...]
+    calls: int
+
+    def fresh(self) -> tuple[Arguments, ...]:
+        """Arguments for each call, so that none finds what another one wrote or kept."""
+        return tuple(each.fresh() for each in islice(cycle(self.turns), self.calls))
 
 
 class SeamBench:
@@ -69,7 +81,7 @@ class SeamBench:
         setting = Setting(find_model(job.model), self.dtype, torch.device(job.device), draw)
         self.made: SeamInputs = case.make(job.point.size, setting)
         self.description = case.title
-        self.arguments = [Arguments(tensors, self.made.written) for tensors in self.made.arguments]
+        self.arguments = tuple(map(Arguments, self.made.arguments))
         naive = partial(self.made.way, frozenset())
         self.judge = Judge(self.arguments, self.dtype, naive(torch.float32), naive(self.dtype))
         self.probed: list[float] = []
@@ -100,20 +112,16 @@ class SeamBench:
     @property
     def inputs(self) -> Inputs:
         """Each input is all contents, beginning with another one."""
-        turns = [self.arguments[turn:] + self.arguments[:turn] for turn in range(CONTENTS)]
-        return Inputs(turns, calls=self.calls, fresh=self._fresh)
+        turns = (self.arguments[turn:] + self.arguments[:turn] for turn in range(CONTENTS))
+        return Inputs([Reading(turn, self.calls) for turn in turns], calls=self.calls, fresh=Reading.fresh)
 
     def allowed(self, exactness: str) -> float:
         """In fp32 what the class allows; else both may be off by what they were allowed to be off from fp32."""
         return FP32_LIMITS[exactness] if self.dtype is torch.float32 else max(self.judge.limits) * 2
 
-    def _fresh(self, entry: Sequence[Arguments]) -> list[Arguments]:
-        """One for each call of a reading, so that no call finds what another one wrote."""
-        return [each.fresh() for each in islice(cycle(entry), self.calls)]
-
 
 def _calls(way: Way, entry: Sequence[Arguments]) -> Output:
-    """The output of the last call."""
+    """Call once for each of `entry`; the output of the last call."""
     *first, last = entry
     for each in first:
         way(*each.tensors)

@@ -42,9 +42,10 @@ class SeamInputs:
     arguments: Sequence[tuple[Tensor, ...]]
     """CONTENTS of them, of the same shapes; floating values in the timed dtype."""
     way: Callable[[frozenset[str], torch.dtype], Way]
-    """The way that these flags name (the naive one for none), for arguments of this dtype."""
-    written: bool = False
-    """May a way write into its first argument, or give a view of it? Then every call gets a copy, made untimed."""
+    """The way that these flags name (the naive one for none), for arguments of this dtype.
+
+    It may write into its arguments, or give views of them: every call gets copies, made outside of its time.
+    """
 
 
 Make = Callable[[int, Setting], SeamInputs]

@@ -103,7 +103,7 @@ def rope(patches: int, setting: Setting) -> SeamInputs:
         rotate = rotation.way_of(flags)
         return lambda qkv: rotate(qkv, turn, layout.naive_way(), qkv_copies.naive_way, config.num_heads)
 
-    return SeamInputs([(setting.noise(patches, 3 * config.hidden_size),) for _ in range(CONTENTS)], way, written=True)
+    return SeamInputs([(setting.noise(patches, 3 * config.hidden_size),) for _ in range(CONTENTS)], way)
 
 
 @seam_case("attention", segment_bounds, attention, sizes={f"{side}x{side}": side for side in (16, 36, 74, 128)})
@@ -171,4 +171,4 @@ def merge_into_prompt(tokens: int, setting: Setting) -> SeamInputs:
     made = [
         (setting.noise(tokens, width), setting.noise(3 * image, width), host, host.to(setting.device)) for host in hosts
     ]
-    return SeamInputs(made, way, written=True)
+    return SeamInputs(made, way)
