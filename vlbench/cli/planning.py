@@ -9,9 +9,14 @@ from typing import TYPE_CHECKING
 from vlbench.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from vlbench.cli.options import Target
+    from vlbench.matrix.cells import CellFilter
     from vlbench.record.schema import Results, State
+    from vlbench.trial.job import SeamPoint
     from vlbench.trial.session import Plan
+    from vlbench.workload import ScenarioPoint
 
 
 def taken_apart(target: Target, mode: str) -> Target:
@@ -57,31 +62,46 @@ def make_plans(
     images: list[Path] | None,
 ) -> list[Plan]:
     from vlbench.matrix.cells import parse_filter
-    from vlbench.trial.session import Plan
     from vlbench.workload import load_scenario
 
     cells = parse_filter(only)
-    plans = []
+    pictures = tuple(images) if images else None
+    plans: list[Plan] = []
     for name in names:
         chosen = load_scenario(name)
         for target in targets:
-            where = {
-                "scenario": chosen.name,
-                "model": target.config.name,
-                "dtype": target.dtype,
-                "device": target.device,
-            }
-            yardstick, *others = target.variants
-            kept = [each for each in others if cells.keeps(variant=each.name)]
-            references = {each.reference for each in kept} - {yardstick.name}
-            kept = [each for each in others if each in kept or each.name in references]
-            for point in chosen.points(target.device):
-                if kept and cells.keeps(point=point.label, **where):
-                    plan = Plan(point, target.config.name, target.dtype, target.device, [yardstick, *kept])
-                    pictures = tuple(images) if images else None
-                    plans.append(
-                        replace(plan, seed=seed, threads=threads, states=states, weights=weights, images=pictures)
-                    )
+            points = chosen.points(target.device)
+            found = plans_of(chosen.name, points, target, cells, seed, threads, states)
+            plans += [replace(plan, weights=weights, images=pictures) for plan in found]
+    return some(plans)
+
+
+def plans_of(
+    scenario: str,
+    points: Iterable[ScenarioPoint | SeamPoint],
+    target: Target,
+    cells: CellFilter,
+    seed: int,
+    threads: int,
+    states: tuple[State, ...],
+) -> list[Plan]:
+    """One plan per point that passes the filter, of the variants that pass it."""
+    from vlbench.trial.session import Plan
+
+    model, dtype, device = target.config.name, target.dtype, target.device
+    yardstick, *others = target.variants
+    kept = [each for each in others if cells.keeps(variant=each.name)]
+    references = {each.reference for each in kept} - {yardstick.name}
+    kept = [each for each in others if each in kept or each.name in references]
+    return [
+        Plan(point, model, dtype, device, [yardstick, *kept], seed, threads, states)
+        for point in points
+        if kept and cells.keeps(scenario=scenario, point=point.label, model=model, dtype=dtype, device=device)
+    ]
+
+
+def some(plans: list[Plan]) -> list[Plan]:
+    """The plans; UsageError where the filter left none."""
     if not plans:
         raise UsageError("--filter: no cell is left to measure; widen it")
     return plans

@@ -11,6 +11,7 @@ import typer
 from vlbench.cli.measuring import exit_code, make_results, measure
 from vlbench.cli.options import AsJson, DeviceOption, Seed, Threads, Variants, Weights, complete_models, resolve
 from vlbench.cli.planning import left_out, make_plans, read_earlier, states_of, taken_apart
+from vlbench.cli.seams import refuse_beside_seams, seam_names, seam_plans
 from vlbench.errors import UsageError
 
 INTERRUPTED = 130
@@ -34,6 +35,13 @@ def run(
         list[str] | None,
         typer.Option(
             autocompletion=complete_models, help="See `vlbench list models`; repeatable. [tiny on a CPU, 7B on CUDA]"
+        ),
+    ] = None,
+    seam: Annotated[
+        list[str] | None,
+        typer.Option(
+            autocompletion=seam_names,
+            help="In place of a scenario: all ways of one seam alone, by size (`vlbench list seams`); repeatable.",
         ),
     ] = None,
     variant: Variants = None,
@@ -81,13 +89,21 @@ def run(
     from vlbench.record.fingerprint import take_fingerprint
     from vlbench.trial.card import take_machine_card
 
-    names = scenario or ["multi-image"]
-    models: list[str | None] = list(model) if model else [None]
     dtypes: list[str | None] = list(dtype) if dtype else [None]
-    targets = [resolve(one, device, other, variant) for one in models for other in dtypes]
-    if ablate:
-        targets = [taken_apart(target, ablate) for target in targets]
-    plans = make_plans(names, targets, states_of(state, targets[0].device), only or [], seed, threads, weights, images)
+    if seam:
+        refuse_beside_seams(
+            scenario=scenario, model=model, variant=variant, ablate=ablate, images=images, weights=weights
+        )
+        names = ["seam", *seam]
+        targets, plans = seam_plans(seam, device, dtypes, state, only or [], seed, threads)
+    else:
+        names = scenario or ["multi-image"]
+        models: list[str | None] = list(model) if model else [None]
+        targets = [resolve(one, device, other, variant) for one in models for other in dtypes]
+        if ablate:
+            targets = [taken_apart(target, ablate) for target in targets]
+        states = states_of(state, targets[0].device)
+        plans = make_plans(names, targets, states, only or [], seed, threads, weights, images)
     earlier = read_earlier(against, plans) if against else None
     goal = out or Path(f"vlbench-{'-'.join(Path(name).stem for name in names)}.json")
     if goal.is_dir():

@@ -9,9 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from vlbench.export.gpu import gpu_table
+from vlbench.export.ladder import ladder_tables
 from vlbench.export.stages import stage_table
 from vlbench.export.states import state_table
-from vlbench.export.words import broken, speedup_with_interval
+from vlbench.export.words import broken, milliseconds, speedup_with_interval
 from vlbench.judge.evidence import expected_false_rows
 from vlbench.judge.summary import Summary, ranked, summaries
 from vlbench.judge.verdict import Floors, Verdict
@@ -26,6 +27,7 @@ def results_view(results: Results) -> RenderableType:
     parts: list[RenderableType] = []
     for group in results.groups:
         parts += [Text(), group_view(group)]
+    parts += [part for table in ladder_tables(results) for part in (Text(), table)]
     rows = sum(len(group.rows) - 1 for group in results.groups)
     if any(_is_voted(group) for group in results.groups) and rows >= 100:
         parts.append(Text(f"Of {rows} rows, {expected_false_rows(rows):.2g} are expected to be called by chance."))
@@ -149,7 +151,7 @@ def _name(each: Summary) -> str:
 
 
 def _ms(each: Summary) -> str:
-    return "-" if each.seconds is None else f"{each.seconds * 1e3:.2f}"
+    return milliseconds(each.seconds)
 
 
 def _counts(each: Summary) -> tuple[str, str]:

@@ -12,6 +12,13 @@ def broken(name: str) -> str:
     return name if len(name) <= NAME_WIDTH else name.replace("+", "\n+").removeprefix("\n")
 
 
+def milliseconds(seconds: float | None) -> str:
+    """Two decimals; below a millisecond, where a seam alone is at home, three digits. "-" where there is no time."""
+    if seconds is None:
+        return "-"
+    return f"{seconds * 1e3:.2f}" if seconds >= 1e-3 else f"{seconds * 1e3:#.3g}"
+
+
 def speedup_with_interval(estimate: Estimate) -> str:
     """Such as "1.40 [1.38, 1.43]"."""
     return f"{estimate.speedup:.2f} [{1 / estimate.high:.2f}, {1 / estimate.low:.2f}]"

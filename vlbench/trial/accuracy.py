@@ -10,9 +10,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vlbench.record.schema import Accuracy, Token
 
@@ -21,6 +22,19 @@ OWN_ERROR_FACTOR = 1.5
 AWKWARD_GRIDS = ((3, 6, 10), (1, 16, 16), (1, 2, 14), (2, 10, 6))
 
 Grid = tuple[int, int, int]
+
+
+class Entry(Protocol):
+    """What can be fed in to something that is judged."""
+
+    @property
+    def grids(self) -> Sequence[Grid]:
+        """Of the items whose tokens come out; empty where no tokens do."""
+
+    def to(self, dtype: torch.dtype) -> Self: ...
+
+    def output(self, way: Callable[..., Any]) -> Any:
+        """What `way` makes of it."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +51,9 @@ class Input:
     def grids(self) -> list[Grid]:
         return [(t, h, w) for t, h, w in self.grid_thw.tolist()]
 
+    def output(self, way: Callable[..., Any]) -> Any:
+        return way(self.pixels, self.grid_thw)
+
 
 def awkward_input(patch_dim: int, device: torch.device, seed: int) -> Input:
     """Noise on grids that catch mistakes which one neat image does not."""
@@ -45,10 +62,13 @@ def awkward_input(patch_dim: int, device: torch.device, seed: int) -> Input:
     return Input(pixels.to(device), torch.tensor(AWKWARD_GRIDS))
 
 
-class Judge:
-    """Compares towers with the yardstick's fp32 outputs."""
+Judged = Callable[..., Any]
 
-    def __init__(self, inputs: Sequence[Input], dtype: torch.dtype, golden: nn.Module, yardstick: nn.Module) -> None:
+
+class Judge:
+    """Compares towers, or ways of a seam, with the yardstick's fp32 outputs."""
+
+    def __init__(self, inputs: Sequence[Entry], dtype: torch.dtype, golden: Judged, yardstick: Judged) -> None:
         """`inputs` are in the timed dtype; `golden` is the yardstick in fp32, `yardstick` the one in `dtype`."""
         self.dtype = dtype
         self.inputs = inputs
@@ -59,7 +79,7 @@ class Judge:
             for entry, wanted in zip(inputs, self.golden, strict=True)
         ]
 
-    def check(self, exactness: str, in_fp32: Callable[[], nn.Module], timed: Callable[[], nn.Module]) -> Accuracy:
+    def check(self, exactness: str, in_fp32: Callable[[], Judged], timed: Callable[[], Judged]) -> Accuracy:
         """The verdict on one variant, built by `in_fp32` and `timed` (the same tower where fp32 is timed)."""
         limit = FP32_LIMITS[exactness]
         try:
@@ -92,7 +112,8 @@ class Judge:
         errors = [relative_error(output, wanted) for output, wanted, _ in pairs]
         furthest = max(range(len(errors)), key=lambda i: (errors[i] != errors[i], errors[i]))  # NaN is the furthest
         output, wanted, number = pairs[furthest]
-        worst = worst_token(output, wanted, self.exact_inputs[number].grids) if errors[furthest] != 0 else None
+        grids = self.exact_inputs[number].grids
+        worst = worst_token(output, wanted, grids) if grids and errors[furthest] != 0 else None
         return errors[furthest], worst
 
     def _complaint(self, outputs: Sequence[Tensor], error: float, limit: float) -> str | None:
@@ -101,7 +122,7 @@ class Judge:
             return None if equal else f"not bit-exact in fp32: error {error:.2g}"
         return None if error <= limit else f"error {error:.2g} in fp32 is above {limit:.0e}"
 
-    def _timed(self, tower: nn.Module) -> tuple[float, float]:
+    def _timed(self, tower: Judged) -> tuple[float, float]:
         """Error and limit in the timed dtype, on the input that comes nearest to its limit."""
         pairs = [
             (relative_error(_run(tower, entry), wanted), limit)
@@ -134,10 +155,10 @@ def worst_token(output: Tensor, wanted: Tensor, grids: Sequence[Grid], merge: in
     raise ValueError("more tokens than the grids have")
 
 
-def _run(tower: nn.Module, entry: Input) -> Tensor:
+def _run(tower: Judged, entry: Entry) -> Tensor:
     own = copy.deepcopy(entry)  # whoever writes into it spoils no other
     with torch.inference_mode():
-        output = tower(own.pixels, own.grid_thw)
+        output = own.output(tower)
     if type(output) is not Tensor:
         raise TypeError(f"the output is a {type(output).__name__}, not a plain tensor")
     return output.clone()  # a tower that hands out its own buffer cannot change what was kept

@@ -6,7 +6,6 @@ calls are compared with the yardstick's of the same round and then poisoned, so 
 
 from __future__ import annotations
 
-import copy
 import gc
 import random
 import time
@@ -107,21 +106,23 @@ class Rounds:
                     cache.clear()
             before = [(cache.hits, cache.misses) for cache in caches]
             self.mark(entrant.name)
-            own = copy.deepcopy(entry)  # whoever writes into it, or remembers its address, gains nothing
+            own = self.inputs.fresh(entry)
             try:
                 reading = clock(partial(entrant.subject.run, own))
             except Exception as failure:
                 self._strike(entrant, f"raised {type(failure).__name__} in a timed round")
                 continue
-            if type(reading.output) is not Tensor:
-                self._strike(entrant, f"the output of a timed round is a {type(reading.output).__name__}")
+            parts = reading.output if isinstance(reading.output, tuple) else (reading.output,)
+            if strange := [type(part).__name__ for part in parts if type(part) is not Tensor]:
+                self._strike(entrant, f"the output of a timed round is a {strange[0]}")
                 continue
-            outputs[entrant.name] = reading.output.clone()  # at once: what is written later does not count
-            reading.output.fill_(torch.nan)  # a buffer that is handed out again must be written again
+            outputs[entrant.name] = [part.clone() for part in parts]  # at once: what is written later does not count
+            for part in parts:
+                _poison(part)
             self._hidden[entrant.name] += reading.hidden
-            seconds[entrant.name] = reading.seconds
+            seconds[entrant.name] = reading.seconds / self.inputs.calls
             if reading.host_seconds is not None:
-                host[entrant.name] = reading.host_seconds
+                host[entrant.name] = reading.host_seconds / self.inputs.calls
             if caches:
                 hits = sum(cache.hits - old for cache, (old, _) in zip(caches, before, strict=True))
                 misses = sum(cache.misses - old for cache, (_, old) in zip(caches, before, strict=True))
@@ -139,7 +140,7 @@ class Rounds:
             throttled=self.is_throttled(),
         )
 
-    def _compare(self, outputs: dict[str, Tensor]) -> None:
+    def _compare(self, outputs: dict[str, list[Tensor]]) -> None:
         """Strike whoever's timed output is not the yardstick's."""
         yardstick = outputs.get(self.entrants[0].name)
         if yardstick is None:
@@ -149,11 +150,8 @@ class Rounds:
             output = outputs.get(entrant.name)
             if output is None:
                 continue
-            if entrant.allowed == 0:
-                wrong = not torch.equal(output, yardstick)
-            else:
-                wrong = output.shape != yardstick.shape or not relative_error(output, yardstick) <= entrant.allowed
-            if wrong:
+            same_number = len(output) == len(yardstick)
+            if not (same_number and all(map(partial(_agree, entrant.allowed), output, yardstick))):
                 self._strike(entrant, "the output of a timed round is wrong: replayed, late, or a stale cache")
 
     def _strike(self, entrant: Entrant, reason: str) -> None:
@@ -166,6 +164,17 @@ class Rounds:
             if name != first and name not in self.struck and not precise_enough(paired_ratio(times, base)):
                 return False
         return True
+
+
+def _agree(allowed: float, output: Tensor, wanted: Tensor) -> bool:
+    if allowed == 0:
+        return torch.equal(output, wanted)
+    return output.shape == wanted.shape and relative_error(output, wanted) <= allowed
+
+
+def _poison(output: Tensor) -> None:
+    """A buffer that is handed out again must be written again."""
+    output.fill_(torch.nan if output.is_floating_point() else torch.iinfo(output.dtype).max)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 from vlbench.matrix.variants import Variant
 from vlbench.record.journal import Journal
 from vlbench.record.schema import CellGroup, Device, Dtype, Row, State, Timing, Trial, VariantTrial
-from vlbench.trial.job import Checked, Event, Job, Prepared, Round, Stages, Struck, VariantJob
+from vlbench.trial.job import Checked, Event, Job, Prepared, Round, SeamPoint, Stages, Struck, VariantJob
 from vlbench.trial.supervisor import TrialError, run_trial
 from vlbench.workload.scenario import ScenarioPoint
 
@@ -19,7 +19,7 @@ from vlbench.workload.scenario import ScenarioPoint
 class Plan:
     """One cell group to measure: what is fed in, to which model, in which variants."""
 
-    point: ScenarioPoint
+    point: ScenarioPoint | SeamPoint
     model: str
     dtype: Dtype
     device: Device

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -19,8 +18,8 @@ from vlbench.trial.accuracy import FP32_LIMITS, Input, Judge, awkward_input
 from vlbench.trial.churn import churn_inputs
 from vlbench.trial.counts import count
 from vlbench.trial.job import Checked, Job, VariantJob
-from vlbench.trial.subject import Cache, Inputs, Subject
-from vlbench.workload import build_batch
+from vlbench.trial.subject import Cache, Inputs, Subject, slowed
+from vlbench.workload import ScenarioPoint, build_batch
 
 ROTATING = 3
 """Inputs of different contents that take turns."""
@@ -33,6 +32,7 @@ class TowerBench:
         self.config: VisionConfig = find_model(job.model)
         self.dtype: torch.dtype = getattr(torch, job.dtype)
         self.device = torch.device(job.device)
+        assert isinstance(job.point, ScenarioPoint)
         with stage("preprocess"):
             batch = build_batch(job.point, seed=job.seed, images=job.images)
         self.description = batch.description
@@ -74,7 +74,7 @@ class TowerBench:
         accuracy = self.judge.check(variant.exactness, in_fp32, timed)
         if not accuracy.passed or tower is None:
             return Checked(variant=variant.name, accuracy=accuracy), None
-        run = _runner(tower, variant.slow_down)
+        run = slowed(partial(_run, tower), variant.slow_down)
         with torch.inference_mode():
             run(copy.deepcopy(self.timed))  # so that caches are warm for this very batch
         counts = count(partial(run, copy.deepcopy(self.timed)))
@@ -99,20 +99,9 @@ class TowerBench:
         return time.perf_counter() - start
 
 
-def _runner(tower: nn.Module, slow_down: float) -> Callable[[Input], Tensor]:
-    def run(entry: Input) -> Tensor:
-        output: Tensor = tower(entry.pixels, entry.grid_thw)
-        return output
-
-    def run_slower(entry: Input) -> Tensor:
-        start = time.perf_counter()
-        output = run(entry)
-        until = start + (time.perf_counter() - start) * (1 + slow_down)
-        while time.perf_counter() < until:
-            pass
-        return output
-
-    return run_slower if slow_down else run
+def _run(tower: nn.Module, entry: Input) -> Tensor:
+    output: Tensor = tower(entry.pixels, entry.grid_thw)
+    return output
 
 
 def _weights(job: Job, config: VisionConfig, dtype: torch.dtype, device: torch.device) -> SharedTensors:

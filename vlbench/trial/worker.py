@@ -25,9 +25,10 @@ from vlbench.profiling.nvtx import NvtxListener, tool_attached
 from vlbench.record.schema import State
 from vlbench.trial.clock import BehindClock, Clock, clock_for
 from vlbench.trial.gpu_state import sampler_for
-from vlbench.trial.job import Event, Finished, Job, Prepared, Refused, Stages, Struck
+from vlbench.trial.job import Event, Finished, Job, Prepared, Refused, SeamPoint, Stages, Struck
 from vlbench.trial.marker import Marker
 from vlbench.trial.rounds import Entrant, Rounds, warm_up, without_collector
+from vlbench.trial.seam_bench import SeamBench
 from vlbench.trial.subject import Bench
 from vlbench.trial.tower_bench import TowerBench
 
@@ -47,7 +48,7 @@ def run_job(job: Job, emit: Emit) -> None:
     with ExitStack() as listeners:
         if tool_attached():
             listeners.enter_context(listen(NvtxListener()))
-        bench: Bench = TowerBench(job)
+        bench: Bench = SeamBench(job) if isinstance(job.point, SeamPoint) else TowerBench(job)
         emit(Prepared(batch=bench.description, grids=tuple(bench.grids)))
         entrants = []
         for variant in job.variants:
@@ -73,13 +74,12 @@ def _measure(job: Job, bench: Bench, entrants: list[Entrant], mark: Callable[[st
         state = sampler.sample()
         return bool(state and state.is_throttled)
 
-    rounds = Rounds(
-        entrants, bench.inputs, clocks, seed=job.seed * 1000 + job.trial, mark=mark, is_throttled=is_throttled
-    )
+    inputs = bench.inputs
+    rounds = Rounds(entrants, inputs, clocks, seed=job.seed * 1000 + job.trial, mark=mark, is_throttled=is_throttled)
     with torch.inference_mode(), without_collector():
         for entrant in entrants:
             mark(entrant.name)
-            warm_up(entrant.subject, bench.inputs.rotating[0], clock_for(job.device))
+            warm_up(entrant.subject, inputs.fresh(inputs.rotating[0]), clock_for(job.device))
         for one in rounds.run(job.seconds):
             emit(one)
     for name, reason in rounds.struck.items():
@@ -91,6 +91,8 @@ def _share(job: Job, bench: Bench, entrants: list[Entrant], mark: Callable[[str]
     """The stages' shares, from rounds of their own: the listener would show in the times."""
     on_cuda = job.device == "cuda"
     synchronize = torch.cuda.synchronize if on_cuda else lambda: None
+    inputs = bench.inputs
+    entry = inputs.fresh(inputs.rotating[0])
     with torch.inference_mode(), without_collector():
         for entrant in entrants:
             mark(entrant.name)
@@ -98,11 +100,11 @@ def _share(job: Job, bench: Bench, entrants: list[Entrant], mark: Callable[[str]
             for _ in range(STAGE_ROUNDS):
                 clock = StageClock(synchronize)
                 with listen(clock):
-                    entrant.subject.run(bench.inputs.rotating[0])
+                    entrant.subject.run(entry)
                 clocks.append(clock.seconds)
             seconds = {name: median(one[name] for one in clocks) for name in clocks[0]}
-            busy = gpu_busy_seconds(partial(entrant.subject.run, bench.inputs.rotating[0])) if on_cuda else None
-            emit(Stages(variant=entrant.name, seconds=seconds, busy_seconds=busy))
+            busy = gpu_busy_seconds(partial(entrant.subject.run, entry)) if on_cuda else None
+            emit(Stages(variant=entrant.name, seconds=seconds, busy_seconds=busy and busy / inputs.calls))
 
 
 def _limit_memory() -> None:
