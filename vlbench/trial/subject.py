@@ -34,12 +34,14 @@ class Subject:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What is fed in, by state. Several inputs rotate, so that no variant wins by seeing the same bytes again."""
+    """What is fed in, by state. No round sees the bytes of another, so that no variant wins by knowing them."""
 
     rotating: Sequence[Any]
-    """Different contents, the same grids."""
+    """Different contents, the same grids; the first is for warming up. They take turns where `fresh` is None."""
     churning: Callable[[int], Any] | None = field(default=None)
     """The input of a round, with grids drawn afresh; None where grids mean nothing."""
+    fresh: Callable[[int], Any] | None = field(default=None)
+    """The input by number: the same grids, contents that no other number has."""
 
 
 class Bench(Protocol):
