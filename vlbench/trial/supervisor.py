@@ -35,7 +35,7 @@ def run_trial(job: Job, timeout: float) -> Iterator[Event]:
     with tempfile.TemporaryDirectory(prefix="vlbench-") as folder:
         mark = Path(folder) / "marker"
         marker.create(mark)
-        with (Path(folder) / "stderr").open("w+") as complaints:
+        with (Path(folder) / "stderr").open("w+", errors="replace") as complaints:
             worker = subprocess.Popen(
                 [sys.executable, "-m", "vlbench.trial.worker"],
                 stdin=subprocess.PIPE,
