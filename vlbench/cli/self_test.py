@@ -116,14 +116,16 @@ def _measure(quick: bool, seed: int, threads: int, timeout: float, resume: bool,
     from vlbench.matrix.self_test import FULL, QUICK
     from vlbench.record.files import write_results
     from vlbench.record.fingerprint import take_fingerprint
+    from vlbench.trial.card import take_machine_card
 
     design = QUICK if quick else FULL
     fingerprint = take_fingerprint("cpu")
     show.print(fingerprint.line, style="dim")
+    machine = take_machine_card("cpu")
     # `measure` sets half of its budget aside for measuring suspects again.
     budget = 2 * design.groups * design.trials * design.seconds
     session, complete = measure(plans_of(design, seed, threads), design.trials, budget, timeout, out, resume)
-    results = make_results(session.groups(), fingerprint, complete)
+    results = make_results(session.groups(), fingerprint, machine, complete)
     write_results(results, out)
     if complete:
         session.journal.remove()
