@@ -85,7 +85,7 @@ def verdict_table(found: Iterable[Summary]) -> Table:
     table.add_column("verdict")
     table.add_column("sees", justify="right", no_wrap=True)
     for each in found:
-        verdict = "yardstick" if each.row.flags is None else str(each.judgement.verdict)
+        verdict = "yardstick" if each.row.is_yardstick else str(each.judgement.verdict)
         sees = percent(each.judgement.visible) if each.judgement.visible is not None else "-"
         table.add_row(
             _name(each), _error(each), _ms(each), _speedup(each), Text(verdict, style=STYLES[each.effect]), sees
@@ -163,19 +163,19 @@ def _speedup(each: Summary) -> Text:
     if each.judgement.verdict is Verdict.INACCURATE:
         return Text("FAIL", style="bold red")
     if each.estimate is None:
-        return Text("1" if each.row.flags is None and each.seconds else "not measured", style="dim")
+        return Text("1" if each.row.is_yardstick and each.seconds else "not measured", style="dim")
     return Text(speedup_with_interval(each.estimate), style=STYLES[each.effect])
 
 
 def _class(each: Summary) -> str:
-    if each.row.flags is None:
+    if each.row.is_yardstick:
         return "yardstick"
     return "reassoc." if each.row.exactness == "reassociated" else each.row.exactness
 
 
 def _error(each: Summary) -> str:
     error = each.accuracy.fp32_error if each.accuracy else None
-    if error is None or each.row.flags is None:
+    if error is None or each.row.is_yardstick:
         return "-"
     return "0" if error == 0 else f"{error:.0e}"
 

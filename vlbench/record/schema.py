@@ -123,6 +123,12 @@ class Row(Record):
     exactness: str
     reference: str = Field(default="baseline", description="The variant that its ratio is taken to.")
     left_out: dict[str, str] = Field(default_factory=dict, description="Flags that do not apply here, and why.")
+    slow_down: float = Field(default=0.0, description="Injected by the self-test: each call takes this share longer.")
+
+    @property
+    def is_yardstick(self) -> bool:
+        """Is it what all is compared with? The self-test's copies of it have no flags either, and are not."""
+        return self.flags is None and self.name == self.reference
 
 
 class CellGroup(Record):
@@ -143,8 +149,8 @@ class CellGroup(Record):
 
     @model_validator(mode="after")
     def _yardstick_first(self) -> Self:
-        if not self.rows or self.rows[0].flags is not None:
-            raise ValueError("the first row of a group is the yardstick")
+        if [row.is_yardstick for row in self.rows] != [True] + [False] * (len(self.rows) - 1):
+            raise ValueError("the first row of a group is the yardstick, and no other is")
         names = {row.name for row in self.rows}
         for trial in self.trials:
             if strangers := [variant.name for variant in trial.variants if variant.name not in names]:

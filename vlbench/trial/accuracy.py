@@ -21,6 +21,9 @@ FP32_LIMITS = {"bit-exact": 0.0, "ulp": 1e-5, "reassociated": 1e-5, "result-chan
 OWN_ERROR_FACTOR = 1.5
 AWKWARD_GRIDS = ((3, 6, 10), (1, 16, 16), (1, 2, 14), (2, 10, 6))
 
+STRIDE = 7919
+"""Between the contents of two rounds. A prime, so that they come back only after as many rounds as there are values."""
+
 Grid = tuple[int, int, int]
 
 
@@ -46,6 +49,10 @@ class Input:
 
     def to(self, dtype: torch.dtype) -> Input:
         return Input(self.pixels.to(dtype), self.grid_thw)
+
+    def turned(self, number: int) -> Input:
+        """The same grids and the same statistics with other contents: values move on by `number` strides."""
+        return Input(self.pixels.flatten().roll(STRIDE * number).view_as(self.pixels), self.grid_thw)
 
     @property
     def grids(self) -> list[Grid]:

@@ -24,7 +24,7 @@ def churn_inputs(
     def make(number: int) -> Input:
         drawn = [_moved(grid, random.Random(f"{seed} {number} {item}")) for item, grid in enumerate(grids)]
         patches = sum(t * h * w for t, h, w in drawn)
-        return Input(noise[:patches], torch.tensor(drawn))
+        return Input(noise[:patches], torch.tensor(drawn)).turned(number)  # the same grids come again, these bytes not
 
     return make
 

@@ -1,7 +1,8 @@
 """Rounds: every variant once, in an order drawn afresh, with the yardstick among them.
 
 The ratio of two times of one round is the datum: whatever slows the machine for a while slows both. Outputs of timed
-calls are compared with the yardstick's of the same round and then poisoned, so that nothing can be replayed.
+calls are compared with the yardstick's of the same round and then poisoned, and each round has contents of its own, so
+that nothing can be replayed.
 """
 
 from __future__ import annotations
@@ -94,8 +95,7 @@ class Rounds:
                 self._strike(entrant, "much more time passes than its stream shows: it works elsewhere, or later")
 
     def _round(self, number: int, state: State, clock: Clock) -> Round:
-        churning = self.inputs.churning if state == "churn" else None
-        entry = churning(number) if churning else self.inputs.rotating[number % len(self.inputs.rotating)]
+        entry = self._entry(number, state)
         order = [entrant for entrant in self.entrants if entrant.name not in self.struck]
         self.draw.shuffle(order)
         seconds, host, looked_up, outputs = {}, {}, {}, {}
@@ -124,9 +124,11 @@ class Rounds:
             if reading.host_seconds is not None:
                 host[entrant.name] = reading.host_seconds / self.inputs.calls
             if caches:
-                hits = sum(cache.hits - old for cache, (old, _) in zip(caches, before, strict=True))
-                misses = sum(cache.misses - old for cache, (_, old) in zip(caches, before, strict=True))
-                looked_up[entrant.name] = (hits, misses)
+                hits = [cache.hits - old for cache, (old, _) in zip(caches, before, strict=True)]
+                misses = [cache.misses - old for cache, (_, old) in zip(caches, before, strict=True)]
+                looked_up[entrant.name] = (sum(hits), sum(misses))
+                if state == "cold" and any(hit and not miss for hit, miss in zip(hits, misses, strict=True)):
+                    self._strike(entrant, "a cache of it was warm although it had just been emptied")
         self._compare(outputs)
         kept = {entrant.name: seconds[entrant.name] for entrant in self.entrants if entrant.name in seconds}
         for name, value in kept.items():
@@ -139,6 +141,13 @@ class Rounds:
             looked_up=looked_up,
             throttled=self.is_throttled(),
         )
+
+    def _entry(self, number: int, state: State) -> Any:
+        if state == "churn" and self.inputs.churning:
+            return self.inputs.churning(number)
+        if self.inputs.novel:  # not what another state of this round was fed either
+            return self.inputs.novel(number * len(self.clocks) + list(self.clocks).index(state))
+        return self.inputs.rotating[number % len(self.inputs.rotating)]
 
     def _compare(self, outputs: dict[str, list[Tensor]]) -> None:
         """Strike whoever's timed output is not the yardstick's."""

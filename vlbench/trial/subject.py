@@ -38,12 +38,14 @@ class Subject:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What is fed in, by state. Several inputs rotate, so that no variant wins by seeing the same bytes again."""
+    """What is fed in, by state. No round sees the bytes of another, so that no variant wins by knowing them."""
 
     rotating: Sequence[Any]
-    """Different contents, the same grids."""
+    """Different contents, the same grids; the first is for warming up. They take turns where `novel` is None."""
     churning: Callable[[int], Any] | None = None
     """The input of a round, with grids drawn afresh; None where grids mean nothing."""
+    novel: Callable[[int], Any] | None = None
+    """The input by number: the same grids, contents that no other number has."""
     calls: int = 1
     """How often `run` does its work on one input: a reading's time is divided by it."""
     fresh: Callable[[Any], Any] = copy.deepcopy

@@ -21,9 +21,6 @@ from vlbench.trial.job import Checked, Job, VariantJob
 from vlbench.trial.subject import Cache, Inputs, Subject, slowed
 from vlbench.workload import ScenarioPoint, build_batch
 
-ROTATING = 3
-"""Inputs of different contents that take turns."""
-
 
 class TowerBench:
     """All variants of one model on one batch, sharing one set of weights."""
@@ -42,11 +39,10 @@ class TowerBench:
         same = self.dtype is torch.float32
         self.exact_weights = self.weights if same else SharedTensors({k: v.float() for k, v in self.weights.items()})
         self.timed = Input(batch.pixels.to(self.device, self.dtype), batch.grid_thw)
-        # Turning the rows keeps their statistics and changes every patch.
-        turned = (self.timed.pixels.roll(37 * turn, dims=1) for turn in range(1, ROTATING))
         self.inputs = Inputs(
-            [self.timed, *(Input(pixels, batch.grid_thw) for pixels in turned)],
+            [self.timed],
             churn_inputs(batch.grids, self.config.patch_dim, self.dtype, self.device, job.seed),
+            novel=lambda number: self.timed.turned(number + 1),
         )
         others = [awkward_input(self.config.patch_dim, self.device, job.seed).to(self.dtype)]
         for point in job.also_check:
