@@ -10,6 +10,7 @@ from vlbench.cli import nsys
 from vlbench.cli.explain import explain
 from vlbench.cli.judge import judge
 from vlbench.cli.listing import list_things
+from vlbench.cli.profile import profile
 from vlbench.cli.run import run
 from vlbench.cli.self_test import self_test
 from vlbench.cli.show import show
@@ -25,6 +26,7 @@ app.command()(run)
 app.command()(verify)
 app.command()(show)
 app.command()(judge)
+app.command()(profile)
 app.command("list")(list_things)
 app.command("self-test")(self_test)
 app.command()(explain)

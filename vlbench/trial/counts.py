@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from vlbench.implementations.stage import listen
+from vlbench.profiling.tally import Charge, Tally, without_block
 from vlbench.record.schema import Counts
 
 _FREE = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "_unsafe_view"}
@@ -46,3 +48,15 @@ def count(call: Callable[[], object]) -> Counts:
     with torch.inference_mode(), _Counter() as counter:
         call()
     return Counts(operations=counter.operations, attention_calls=counter.attention_calls)
+
+
+def count_stages(
+    call: Callable[[], object], name_of: Callable[[str], str] = without_block
+) -> tuple[dict[str, Charge], dict[str, Charge]]:
+    """Operations and attention calls of one call, by stage; the same counting as `count`."""
+    with torch.no_grad(), _Counter() as counter:
+        tally = Tally(lambda: (counter.operations, counter.attention_calls))
+        with listen(tally):
+            call()
+    operations = tally.charges(lambda start, end: end[0] - start[0], name_of)
+    return operations, tally.charges(lambda start, end: end[1] - start[1], name_of)

@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vlbench.implementations.stage import stage
 from vlbench.paired import paired_ratio, precise_enough
 from vlbench.record.schema import State
 from vlbench.trial.accuracy import relative_error
@@ -78,6 +79,8 @@ class Rounds:
         self.draw = random.Random(seed)
         self.mark = mark
         self.is_throttled = is_throttled
+        self.count: Callable[[], None] = lambda: None
+        """Told of every timed call, which is the stage `iteration`."""
         self.struck: dict[str, str] = {}
         """Entrants that were caught, and at what."""
         self._hidden: Counter[str] = Counter()
@@ -107,8 +110,10 @@ class Rounds:
             before = [(cache.hits, cache.misses) for cache in caches]
             self.mark(entrant.name)
             own = self.inputs.fresh(entry)
+            self.count()
             try:
-                reading = clock(partial(entrant.subject.run, own))
+                with stage("iteration"):  # around the clock, so that marking it is in no time
+                    reading = clock(partial(entrant.subject.run, own))
             except Exception as failure:
                 self._strike(entrant, f"raised {type(failure).__name__} in a timed round")
                 continue

@@ -19,6 +19,7 @@ from vlbench.errors import UsageError
 from vlbench.implementations.optimized import FlagError
 from vlbench.implementations.stage import listen
 from vlbench.implementations.weights import CheckpointError
+from vlbench.nsys.child import window
 from vlbench.profiling.busy import gpu_busy_seconds
 from vlbench.profiling.clock import StageClock
 from vlbench.profiling.nvtx import NvtxListener, tool_attached
@@ -38,12 +39,17 @@ MEMORY_SHARE = 0.9
 Emit = Callable[[Event], None]
 
 
-def run_job(job: Job, emit: Emit) -> None:
-    """Do the job in this process. Raises UsageError, CheckpointError or FlagError when it cannot be done as asked."""
-    torch.set_num_threads(job.threads)
+def settle(threads: int) -> None:
+    """Set torch up as every measurement wants it."""
+    torch.set_num_threads(threads)
     # Golden runs are fp32, and TF32 would reach the yardstick's Conv3d.
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
+
+
+def run_job(job: Job, emit: Emit) -> None:
+    """Do the job in this process. Raises UsageError, CheckpointError or FlagError when it cannot be done as asked."""
+    settle(job.threads)
     mark = Marker(job.marker) if job.marker else lambda name: None
     with ExitStack() as listeners:
         if tool_attached():
@@ -80,8 +86,9 @@ def _measure(job: Job, bench: Bench, entrants: list[Entrant], mark: Callable[[st
         for entrant in entrants:
             mark(entrant.name)
             warm_up(entrant.subject, inputs.fresh(inputs.rotating[0]), clock_for(job.device))
-        for one in rounds.run(job.seconds):
-            emit(one)
+        with window() as rounds.count:  # what a capture by nsys holds
+            for one in rounds.run(job.seconds):
+                emit(one)
     for name, reason in rounds.struck.items():
         emit(Struck(variant=name, reason=reason))
     return set(rounds.struck)
