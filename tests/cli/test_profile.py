@@ -9,7 +9,10 @@ import pytest
 import torch
 
 from tests.cli.conftest import Vlbench
-from tests.trial.plans import MISBEHAVING, python_path
+from tests.trial.plans import MISBEHAVING, job, python_path
+from vlbench.record.schema import Counts
+from vlbench.trial.job import Checked, Event
+from vlbench.trial.worker import run_job
 
 SMALL = ("profile", "--device", "cpu", "--scenario", "small.toml", "--forwards", 3)
 
@@ -27,17 +30,13 @@ def test_stages_have_times_and_counts_that_add_up(vlbench: Vlbench) -> None:
     assert {stage["gpu_seconds"] for stage in stages.values()} == {None}
 
 
-def test_the_counts_are_those_of_a_run(vlbench: Vlbench, folder: Path) -> None:
-    from vlbench.record.files import read_results
-
-    command = ("run", "--device", "cpu", "--scenario", "small.toml", "--variant", "exact", "--budget", 1)
-    assert vlbench(*command, "--out", "run.json").code == 0
-    counts = read_results(folder / "run.json").groups[0].trials[0].find("exact").counts
+def test_the_counts_are_those_of_a_run(vlbench: Vlbench) -> None:
+    events: list[Event] = []
+    run_job(job("exact"), events.append)
+    (counts,) = [event.counts for event in events if isinstance(event, Checked) and event.variant == "exact"]
     forward = vlbench(*SMALL, "--variant", "exact", "--json").json()["stages"]["forward"]
-    assert (forward["operations"]["total"], forward["attention_calls"]["total"]) == (
-        counts.operations,
-        counts.attention_calls,
-    )
+    found = Counts(operations=forward["operations"]["total"], attention_calls=forward["attention_calls"]["total"])
+    assert found == counts
 
 
 def test_blocks_are_shown_on_request(vlbench: Vlbench) -> None:
@@ -94,13 +93,18 @@ def test_a_wrong_variant_is_not_profiled(folder: Path) -> None:
     ("arguments", "sentence"),
     [
         (("--tool", "perf"), "--tool: 'perf' is not one of stages, pyinstrument, torch; choose one of them"),
-        (("--out", "small.toml"), "--out small.toml: that is a file; name a folder"),
+        (("--out", "small.toml"), "--out small.toml: a file is in the way; name a folder"),
+        (("--out", "small.toml/inside"), "--out small.toml/inside: a file is in the way; name a folder"),
         (("--scenario", "serving-mix"), "--scenario serving-mix has the points requests=1, requests=4, requests=16; "
          "choose one with --point"),
         (("--scenario", "serving-mix", "--point", "requests=2"),
          "--point: serving-mix has no point 'requests=2'; it has 'requests=1', 'requests=4', 'requests=16'"),
     ],
-    ids=["tool", "out", "sweep", "point"],
+    ids=["tool", "out", "inside", "sweep", "point"],
 )  # fmt: skip
 def test_what_the_user_has_to_mend(vlbench: Vlbench, arguments: tuple[str, ...], sentence: str) -> None:
     assert vlbench("profile", "--device", "cpu", *arguments).sentence == sentence
+
+
+def test_a_folder_without_a_checkpoint_is_refused(vlbench: Vlbench, folder: Path) -> None:
+    assert str(folder) in vlbench(*SMALL, "--weights", folder).sentence

@@ -111,7 +111,7 @@ def test_nvtx_disable_silences_the_measuring_process(tool: Path, folder: Path) -
         check=True,
     )
     assert '"passed":true' in done.stdout  # forwards there were
-    assert not [line for line in seen.read_text().splitlines() if line.startswith(("push", "pop"))]
+    assert not seen.exists()  # the tool is not even loaded
 
 
 def test_the_cost_of_a_stage_is_measured_with_the_tool_that_is_there(tool: Path, folder: Path) -> None:

@@ -63,12 +63,13 @@ def profile(
     """
     from rich.console import Console
 
+    from vlbench.implementations.weights import CheckpointError
     from vlbench.trial.solo import InaccurateError, check_alone
 
     if tool not in TOOLS:
         raise UsageError(f"--tool: {tool!r} is not one of {', '.join(TOOLS)}; choose one of them")
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"--out {out}: that is a file; name a folder")
+    if not out.is_dir() and any(each.exists() and not each.is_dir() for each in (out, *out.parents)):
+        raise UsageError(f"--out {out}: a file is in the way; name a folder")
     job = _job(scenario, point, model, variant, weights, device, dtype, seed, threads)
     console = Console(quiet=as_json, highlight=False)
     try:
@@ -76,6 +77,8 @@ def profile(
     except InaccurateError as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(INACCURATE) from None
+    except CheckpointError as error:
+        raise UsageError(str(error)) from None
     console.print(f"{variant} of {job.model}, {job.dtype}, {job.device}: {solo.batch}", style="bold")
     chosen = _overhead if overhead else TOOLS[tool]
     found = chosen(Request(solo, forwards, out, blocks, limit, console))
@@ -121,7 +124,7 @@ def _stages(request: Request) -> dict[str, Any]:
 
     name_of = str if request.blocks else without_block
     call, forwards = request.solo.forward, request.forwards
-    operations, attention = count_stages(request.solo.run, name_of)
+    operations, attention = count_stages(call, name_of)
     host = time_stages(call, forwards, StageClock, name_of)
     gpu = time_stages(call, forwards, EventClock, name_of) if request.solo.on_cuda else None
     found = Breakdown(host, gpu, operations, attention)

@@ -53,8 +53,8 @@ def count(call: Callable[[], object]) -> Counts:
 def count_stages(
     call: Callable[[], object], name_of: Callable[[str], str] = without_block
 ) -> tuple[dict[str, Charge], dict[str, Charge]]:
-    """Operations and attention calls of one call, by stage; the same counting as `count`."""
-    with torch.no_grad(), _Counter() as counter:
+    """Operations and attention calls of one call by stage, counted as `count` counts them."""
+    with torch.inference_mode(), _Counter() as counter:
         tally = Tally(lambda: (counter.operations, counter.attention_calls))
         with listen(tally):
             call()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -30,7 +31,6 @@ class Solo:
     accuracy: Accuracy
     on_cuda: bool
     run: Callable[[], object]
-    """One forward as it is, in the caller's grad mode."""
 
     def forward(self) -> None:
         """One forward as it is timed: in inference mode, until the GPU is done."""
@@ -47,5 +47,5 @@ def check_alone(job: Job) -> Solo:
     checked, subject = bench.check(variant)
     if subject is None:
         raise InaccurateError(variant.name, checked.accuracy)
-    run = partial(subject.run, bench.inputs.rotating[0])
+    run = partial(subject.run, copy.deepcopy(bench.inputs.rotating[0]))
     return Solo(bench.description, checked.accuracy, job.device == "cuda", run)
