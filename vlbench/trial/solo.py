@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -47,5 +46,5 @@ def check_alone(job: Job) -> Solo:
     checked, subject = bench.check(variant)
     if subject is None:
         raise InaccurateError(variant.name, checked.accuracy)
-    run = partial(subject.run, copy.deepcopy(bench.inputs.rotating[0]))
+    run = partial(subject.run, bench.inputs.fresh(bench.inputs.rotating[0]))
     return Solo(bench.description, checked.accuracy, job.device == "cuda", run)
