@@ -11,11 +11,11 @@ from vlbench.record.files import read_results
 from vlbench.record.schema import Results
 from vlbench.trial.seam_case import seam_cases
 
-RUN = ("run", "--device", "cpu", "--seam", "inverse-permutation", "--budget", "2", "--filter", "point=n=81,n=324")
+RUN = ("run", "--device", "cpu", "--no-card", "--seam", "inverse-permutation", "--budget", "2")
 
 
 def test_a_seam_from_the_options_to_the_tables_and_the_file(vlbench: Vlbench, folder: Path) -> None:
-    ended = vlbench(*RUN)
+    ended = vlbench(*RUN, "--filter", "point=n=81,n=324")
     assert ended.code == 0, ended
     assert "seam inverse-permutation [n=81]: qwen2.5-vl-tiny, float32, cpu" in ended.out.replace("\n", " ")
     lines = ended.out.splitlines()
@@ -41,7 +41,7 @@ def test_a_seam_from_the_options_to_the_tables_and_the_file(vlbench: Vlbench, fo
 
 def test_several_seams_another_dtype_and_json(vlbench: Vlbench, folder: Path) -> None:
     options = ("--seam", "merge", "--seam", "rope", "--filter", "point=n=256", "--dtype", "bf16")
-    ended = vlbench("run", "--device", "cpu", *options, "--budget", "1", "--json", "--out", "a.json")
+    ended = vlbench("run", "--device", "cpu", "--no-card", *options, "--budget", "1", "--json", "--out", "a.json")
     assert ended.code == 0, ended
     results = Results.model_validate_json(ended.out)
     assert results == read_results(folder / "a.json")

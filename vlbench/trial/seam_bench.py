@@ -8,6 +8,7 @@ overlap as they do in a server, but for ways that wait for the device by themsel
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -44,13 +45,13 @@ class Arguments:
     def to(self, dtype: torch.dtype) -> Arguments:
         return Arguments(tuple(x.to(dtype) if x.is_floating_point() else x for x in self.tensors))
 
-    def fresh(self) -> Arguments:
+    def __deepcopy__(self, memo: object) -> Arguments:
         """The same, in memory of its own, pinned where it was."""
         return Arguments(tuple(pin_always(x) if x.is_pinned() else x.clone() for x in self.tensors))
 
     def output(self, way: Callable[..., Any]) -> Any:
         """What `way` makes of them, several results as one tensor."""
-        output = way(*self.fresh().tensors)
+        output = way(*self.tensors)
         plain = type(output) is tuple and all(type(part) is Tensor for part in output)
         return torch.cat([part.flatten() for part in output]) if plain else output
 
@@ -64,7 +65,7 @@ class Reading:
 
     def fresh(self) -> tuple[Arguments, ...]:
         """Arguments for each call, so that none finds what another one wrote or kept."""
-        return tuple(each.fresh() for each in islice(cycle(self.turns), self.calls))
+        return tuple(copy.deepcopy(each) for each in islice(cycle(self.turns), self.calls))
 
 
 class SeamBench:
@@ -95,7 +96,7 @@ class SeamBench:
         if not accuracy.passed:
             return Checked(variant=variant.name, accuracy=accuracy), None
         way, clock = make(self.dtype), clock_for(self.job.device)
-        once = self.arguments[0].fresh()
+        once = copy.deepcopy(self.arguments[0])
         with torch.inference_mode():
             first, *later = [clock(lambda: way(*once.tensors)).seconds for _ in range(PROBES + 1)]
         self.probed.append(median(later))
