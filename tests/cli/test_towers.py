@@ -16,13 +16,15 @@ SMALL = ("run", "--device", "cpu", "--scenario", "small.toml", "--budget", "1", 
 
 def test_a_peer_is_a_row_beside_our_flags(vlbench: Vlbench, folder: Path) -> None:
     pytest.importorskip("transformers")
-    ended = vlbench(*SMALL, "--budget", "2", "--variant", "hf-sdpa", "--variant", "host-grid")
+    named = [option for name in ("hf-sdpa", "hf-eager", "host-grid") for option in ("--variant", name)]
+    ended = vlbench(*SMALL, "--budget", "2", *named)
     assert ended.code == 0, ended
     (group,) = read_results(folder / "a.json").groups
     rows = {row.name: (row.flags, row.exactness, row.tower) for row in group.rows}
     assert rows == {
         "baseline": (None, "bit-exact", None),
         "hf-sdpa": ((), "reassociated", PEERS["hf-sdpa"].require()),
+        "hf-eager": ((), "reassociated", PEERS["hf-eager"].require()),
         "host-grid": (("host-grid",), "bit-exact", None),
     }
     for variant in group.trials[0].variants:

@@ -104,11 +104,11 @@ def default_variants(config: VisionConfig, device: str) -> tuple[list[Variant], 
 
 def unique(variants: Iterable[Variant]) -> list[Variant]:
     """The yardstick first, then the others, each once."""
-    by_flags: dict[tuple[str, ...], Variant] = {}
+    named: dict[tuple[tuple[str, ...], str | None], Variant] = {}
     for variant in variants:
-        if variant.flags is not None and variant.name not in {other.name for other in by_flags.values()}:
-            by_flags.setdefault(variant.flags, variant)
-    return [yardstick(), *by_flags.values()]
+        if variant.flags is not None and variant.name not in {other.name for other in named.values()}:
+            named.setdefault((variant.flags, variant.tower), variant)
+    return [yardstick(), *named.values()]
 
 
 def _variant(
