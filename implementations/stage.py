@@ -61,6 +61,11 @@ def stage(name: str) -> AbstractContextManager[None]:
     return _Heard(name, _listeners)
 
 
+def listening() -> bool:
+    """Is anyone told of stages right now? For code that can only mark them at a cost."""
+    return bool(_listeners)
+
+
 @contextmanager
 def listen(listener: Listener) -> Iterator[None]:
     """Tell `listener` of every stage inside this block; the listener added last is entered last and left first."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from vlbench.matrix.tower import Tower
     from vlbench.record.files import load
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load"]
+__all__ = ["Tower", "__version__", "load"]
 
 
 def __getattr__(name: str) -> object:
@@ -17,4 +18,8 @@ def __getattr__(name: str) -> object:
         from vlbench.record.files import load
 
         return load
+    if name == "Tower":
+        from vlbench.matrix.tower import Tower
+
+        return Tower
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,14 +5,17 @@ from importlib import import_module
 from vlbench.cli import options
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
+from vlbench.implementations.peers import PEERS
 from vlbench.workload import scenario_names
 
 # The package's attributes of these names are the commands.
 run, explain = import_module("vlbench.cli.run"), import_module("vlbench.cli.explain")
 
 
-def test_variants_complete_to_flags_and_presets() -> None:
-    assert set(options._variants("")) == {*OPTIMIZATIONS, *PRESETS}
+def test_variants_complete_to_flags_presets_and_peers() -> None:
+    assert set(options._variants("")) == {*OPTIMIZATIONS, *PRESETS, *PEERS}
+    assert options._variants("hf-s") == ["hf-sdpa"]
+    assert options._variants("best+hf-") == []
     assert options._variants("rope-c") == ["rope-cache"]
     assert options._variants("zzz") == []
 

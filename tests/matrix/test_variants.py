@@ -6,6 +6,7 @@ from tests.implementations.towers import name_of
 from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS, VisionConfig
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS, Exactness, FlagSet
+from vlbench.implementations.peers import PEERS
 from vlbench.matrix.variants import Variant, default_variants, parse_variant, unique, yardstick
 
 QWEN2, QWEN2_5 = MODELS["qwen2-vl-tiny"], MODELS["qwen2.5-vl-tiny"]
@@ -120,3 +121,21 @@ def test_the_yardstick_comes_first_and_once_and_nothing_twice() -> None:
 
 def test_the_same_flags_in_another_order_are_the_same_variant() -> None:
     assert len(unique([parse("host-grid+rope-cache"), parse("rope-cache+host-grid")])) == 2
+
+
+def test_peers_have_no_flags_and_are_told_apart_all_the_same() -> None:
+    pytest.importorskip("transformers")
+    rows = unique([parse("hf-sdpa"), parse("hf-eager"), parse("hf-sdpa"), parse("rope-cache")])
+    assert [row.name for row in rows] == ["baseline", "hf-sdpa", "hf-eager", "rope-cache"]
+    assert rows[1] == Variant(
+        "hf-sdpa", (), Exactness.REASSOCIATED, tower="hf-sdpa:qwen2.5-vl-tiny", source=PEERS["hf-sdpa"].require()
+    )
+
+
+def test_a_peer_takes_no_flags() -> None:
+    assert "hf-sdpa is another project's tower" in refusal("hf-sdpa+rope-cache")
+
+
+def test_anyones_tower_is_a_row() -> None:
+    row = parse("tests.matrix.toys:Toy")
+    assert (row.name, row.flags, row.tower) == ("tests.matrix.toys:Toy", (), "tests.matrix.toys:Toy")

@@ -17,19 +17,21 @@ class Thing(StrEnum):
     FLAGS = "flags"
     PRESETS = "presets"
     SEAMS = "seams"
+    PEERS = "peers"
 
 
 def list_things(
     what: Annotated[Thing, typer.Argument(help="What to list.")],
     as_json: AsJson = False,
 ) -> None:
-    """List models, scenarios, flags, presets, or the seams that can be measured alone."""
+    """List models, scenarios, flags, presets, seams that can be measured alone, or peers."""
     rows = {
         Thing.MODELS: _models,
         Thing.SCENARIOS: _scenarios,
         Thing.FLAGS: _flags,
         Thing.PRESETS: _presets,
         Thing.SEAMS: _seams,
+        Thing.PEERS: _peers,
     }[what]()
     if as_json:
         print(json.dumps(rows, indent=1))
@@ -108,4 +110,18 @@ def _seams() -> list[dict[str, Any]]:
             "flags": [flag for seam in case.seams for flag in seam.flags],
         }
         for case in seam_cases().values()
+    ]
+
+
+def _peers() -> list[dict[str, Any]]:
+    from vlbench.implementations.peers import PEERS
+
+    return [
+        {
+            "peer": peer.name,
+            "what it is": peer.summary,
+            "needs": peer.package,
+            "installed": peer.version or "no: pip install 'vlbench[peers]'",
+        }
+        for peer in PEERS.values()
     ]

@@ -33,9 +33,11 @@ def complete_models(incomplete: str) -> list[str]:
 
 def _variants(incomplete: str) -> list[str]:
     from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
+    from vlbench.implementations.peers import PEERS
 
     done, plus, last = incomplete.rpartition("+")
-    return [f"{done}{plus}{name}" for name in (*PRESETS, *OPTIMIZATIONS) if name.startswith(last)]
+    alone = () if plus else PEERS
+    return [f"{done}{plus}{name}" for name in (*PRESETS, *OPTIMIZATIONS, *alone) if name.startswith(last)]
 
 
 Model = Annotated[
@@ -48,7 +50,8 @@ Variants = Annotated[
     list[str] | None,
     typer.Option(
         "--variant", "--with", "--preset", autocompletion=_variants,
-        help="A flag, a preset, or several joined by +; repeatable, each is a row. [every flag and preset]",
+        help="A flag, a preset, several joined by +, a peer such as hf-sdpa, or package.module:factory; repeatable, "
+        "each is a row. [every flag and preset]",
     ),
 ]  # fmt: skip
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda, or auto: CUDA where there is one.")]
@@ -78,25 +81,39 @@ class Target:
     chosen: bool
     """Did the user name variants?"""
 
+    @property
+    def model(self) -> str:
+        return self.config.name
+
+    @property
+    def own_weights(self) -> str:
+        return "random"
+
 
 def resolve(model: str | None, device: str, dtype: str | None, variants: list[str] | None) -> Target:
     """Raises UsageError for a model, device, dtype or variant that does not exist or cannot be had."""
     from vlbench.matrix.models import DEFAULTS, find_model
     from vlbench.matrix.variants import default_variants, parse_variant, unique
 
-    kind = _device(device)
+    kind = find_device(device)
     default_model, default_dtype = DEFAULTS[kind]
     config = find_model(model or default_model)
-    if dtype is not None and dtype not in DTYPES:
-        raise UsageError(f"--dtype: {dtype!r} is not one of float32, bfloat16, float16; choose one of them")
-    chosen_dtype = cast("Dtype", DTYPES[dtype or default_dtype])
+    chosen_dtype = find_dtype(dtype or default_dtype)
     rows, left_out = default_variants(config, kind)
     if variants:
         rows, left_out = [parse_variant(text, config, kind) for text in variants], {}
     return Target(config, kind, chosen_dtype, unique(rows), left_out, model is None, bool(variants))
 
 
-def _device(name: str) -> Device:
+def find_dtype(name: str) -> Dtype:
+    """Raises UsageError for a dtype that is none."""
+    if name not in DTYPES:
+        raise UsageError(f"--dtype: {name!r} is not one of float32, bfloat16, float16; choose one of them")
+    return cast("Dtype", DTYPES[name])
+
+
+def find_device(name: str) -> Device:
+    """Raises UsageError for a device that is none or is not there."""
     import torch
 
     if name not in ("auto", "cpu", "cuda"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from vlbench.cli.options import Target
+    from vlbench.cli.towers import TowerTarget
     from vlbench.matrix.cells import CellFilter
     from vlbench.record.schema import Results, State
     from vlbench.trial.job import SeamPoint
@@ -31,7 +33,7 @@ def taken_apart(target: Target, mode: str) -> Target:
     return replace(target, variants=ablate(Ablation(mode), whole, target.config, target.device), left_out={})
 
 
-def left_out(target: Target) -> dict[str, list[str]]:
+def left_out(target: Target | TowerTarget) -> dict[str, list[str]]:
     """Flags that mean nothing here, by whoever would have had them: the matrix as a whole, or a preset."""
     found = {"the matrix": list(target.left_out)} if target.left_out else {}
     return found | {variant.name: list(variant.left_out) for variant in target.variants if variant.left_out}
@@ -53,7 +55,7 @@ def states_of(names: list[str] | None, device: str) -> tuple[State, ...]:
 
 def make_plans(
     names: list[str],
-    targets: list[Target],
+    targets: Sequence[Target | TowerTarget],
     states: tuple[State, ...],
     only: list[str],
     seed: int,
@@ -72,14 +74,14 @@ def make_plans(
         for target in targets:
             points = chosen.points(target.device)
             found = plans_of(chosen.name, points, target, cells, seed, threads, states)
-            plans += [replace(plan, weights=weights, images=pictures) for plan in found]
+            plans += [replace(plan, weights=weights, own_weights=target.own_weights, images=pictures) for plan in found]
     return some(plans)
 
 
 def plans_of(
     scenario: str,
     points: Iterable[ScenarioPoint | SeamPoint],
-    target: Target,
+    target: Target | TowerTarget,
     cells: CellFilter,
     seed: int,
     threads: int,
@@ -88,15 +90,17 @@ def plans_of(
     """One plan per point that passes the filter, of the variants that pass it."""
     from vlbench.trial.session import Plan
 
-    model, dtype, device = target.config.name, target.dtype, target.device
+    model, dtype, device = target.model, target.dtype, target.device
     yardstick, *others = target.variants
     kept = [each for each in others if cells.keeps(variant=each.name)]
     references = {each.reference for each in kept} - {yardstick.name}
     kept = [each for each in others if each in kept or each.name in references]
+    if others and not kept:
+        return []
     return [
         Plan(point, model, dtype, device, [yardstick, *kept], seed, threads, states)
         for point in points
-        if kept and cells.keeps(scenario=scenario, point=point.label, model=model, dtype=dtype, device=device)
+        if cells.keeps(scenario=scenario, point=point.label, model=model, dtype=dtype, device=device)
     ]
 
 

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from vlbench.cli.measuring import exit_code, make_results, measure
-from vlbench.cli.options import AsJson, DeviceOption, Seed, Threads, Variants, Weights, complete_models, resolve
+from vlbench.cli.options import (
+    AsJson,
+    DeviceOption,
+    Seed,
+    Target,
+    Threads,
+    Variants,
+    Weights,
+    complete_models,
+    resolve,
+)
 from vlbench.cli.planning import left_out, make_plans, read_earlier, states_of, taken_apart
 from vlbench.cli.seams import refuse_beside_seams, seam_names, seam_plans
+from vlbench.cli.towers import TowerTarget, refuse_together, resolve_towers
 from vlbench.errors import UsageError
 
 INTERRUPTED = 130
@@ -45,6 +57,16 @@ def run(
         ),
     ] = None,
     variant: Variants = None,
+    tower: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Any tower, package.module:factory, qwen2.5-vl-7b+FLAG or hf:qwen2.5-vl-7b; repeatable, each is a row "
+            "against the first."
+        ),
+    ] = None,
+    exactness: Annotated[
+        str | None, typer.Option(help="With --tower, what the others claim: bit-exact, ulp or reassociated. [the last]")
+    ] = None,
     ablate: Annotated[
         str | None,
         typer.Option(help="Take the one variant apart: add-one, leave-one-out, cumulative or pairs. [of `best`]"),
@@ -90,18 +112,24 @@ def run(
     from vlbench.trial.card import take_machine_card
 
     dtypes: list[str | None] = list(dtype) if dtype else [None]
+    targets: Sequence[Target | TowerTarget]
+    if exactness and not tower:
+        raise UsageError("--exactness is what the towers of --tower claim; leave it out, since each flag has its own")
     if seam:
         refuse_beside_seams(
-            scenario=scenario, model=model, variant=variant, ablate=ablate, images=images, weights=weights
+            scenario=scenario, model=model, variant=variant, tower=tower, ablate=ablate, images=images, weights=weights
         )
         names = ["seam", *seam]
         targets, plans = seam_plans(seam, device, dtypes, state, only or [], seed, threads)
     else:
         names = scenario or ["multi-image"]
         models: list[str | None] = list(model) if model else [None]
-        targets = [resolve(one, device, other, variant) for one in models for other in dtypes]
-        if ablate:
-            targets = [taken_apart(target, ablate) for target in targets]
+        if tower:
+            refuse_together(model=model, variant=variant, ablate=ablate)
+            targets = resolve_towers(tower, device, dtypes, exactness)
+        else:
+            found = [resolve(one, device, other, variant) for one in models for other in dtypes]
+            targets = [taken_apart(target, ablate) for target in found] if ablate else found
         states = states_of(state, targets[0].device)
         plans = make_plans(names, targets, states, only or [], seed, threads, weights, images)
     earlier = read_earlier(against, plans) if against else None

@@ -48,7 +48,8 @@ def group_view(group: CellGroup) -> RenderableType:
     parts.append(verdict_table(shown) if voted else times_table(shown))
     parts += failures(shown)
     parts += [Text(f"lost: {reason}", style="red") for reason in group.lost]
-    parts += [Text(), Text(in_words(shown, voted))]
+    if words := in_words(shown, voted):
+        parts += [Text(), Text(words)]
     if any(row.name.startswith("without ") for row in group.rows):
         parts.append(Text("A row without a flag is taken to the whole set: slower means that the flag helps."))
     for table in (cost_table(shown) if voted else None, gpu_table(shown), state_table(group), stage_table(shown)):

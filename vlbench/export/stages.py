@@ -17,7 +17,7 @@ COLUMNS = {
     "merger": ("merger",),
     "rest": ("forward",),
 }
-"""Column -> the stages that it adds up."""
+"""Column -> the stages that it adds up. A stage in none of them is a column of its own."""
 
 
 def stage_table(found: Sequence[Summary]) -> Table | None:
@@ -28,9 +28,17 @@ def stage_table(found: Sequence[Summary]) -> Table | None:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", title="share of the forward, self time, %")
     table.title_justify, table.title_style = "left", "dim"
     table.add_column("variant", max_width=20)
-    for heading in COLUMNS:
+    known = {name for names in COLUMNS.values() for name in names}
+    strangers = dict.fromkeys(name for each, _ in rows for name in each.stages if name not in known)
+    columns = COLUMNS | {name: (name,) for name in strangers}
+    for heading in columns:
         table.add_column(heading, justify="right")
     for each, total in rows:
-        shares = (sum(each.stages.get(name, 0.0) for name in names) / total for names in COLUMNS.values())
-        table.add_row(broken(each.row.name), *(f"{100 * share:.0f}" for share in shares))
+        table.add_row(broken(each.row.name), *(_share(each, names, total) for names in columns.values()))
     return table
+
+
+def _share(each: Summary, names: Sequence[str], total: float) -> str:
+    """In per cent; a tower that marks none of these stages has their time elsewhere."""
+    marked = [each.stages[name] for name in names if name in each.stages]
+    return f"{100 * sum(marked) / total:.0f}" if marked else "-"

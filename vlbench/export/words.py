@@ -8,8 +8,8 @@ NAME_WIDTH = 20
 
 
 def broken(name: str) -> str:
-    """A long combination over several lines, so that it stays in its column."""
-    return name if len(name) <= NAME_WIDTH else name.replace("+", "\n+").removeprefix("\n")
+    """A long combination, or module and factory, over several lines, so that it stays in its column."""
+    return name if len(name) <= NAME_WIDTH else name.replace("+", "\n+").replace(":", ":\n").removeprefix("\n")
 
 
 def milliseconds(seconds: float | None) -> str:

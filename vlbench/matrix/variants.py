@@ -1,4 +1,7 @@
-"""Variants by name: `baseline`, a flag, a preset, or several joined by `+`. Imports torch through the flag registry."""
+"""Variants by name: `baseline`, a flag, a preset, several joined by `+`, a peer, or anyone's `package.module:factory`.
+
+Imports torch through the flag registry.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,8 @@ from vlbench.implementations.optimized import (
     preset_flags,
     with_requirements,
 )
+from vlbench.implementations.peers import PEERS
+from vlbench.matrix.resolve import check_tower
 
 YARDSTICK = "baseline"
 
@@ -27,12 +32,16 @@ class Variant:
 
     name: str
     flags: tuple[str, ...] | None
-    """Sorted; None for the yardstick."""
+    """Sorted; None for the yardstick, empty for a tower that is not ours."""
     exactness: Exactness = Exactness.BIT_EXACT
     left_out: dict[str, str] = field(default_factory=dict)
     """Flags of a preset that mean nothing here, with the reason."""
     reference: str = YARDSTICK
     """The variant that its ratio is taken to."""
+    tower: str | None = None
+    """What `resolve_tower` makes of it, where it is not our own tower with `flags`."""
+    source: str | None = None
+    """Whose tower that is, with its version."""
     slow_down: float = 0.0
     """Injected, for the harness to prove itself on: each call takes this share longer."""
 
@@ -42,7 +51,7 @@ def yardstick() -> Variant:
 
 
 def parse_variant(text: str, config: VisionConfig, device: str) -> Variant:
-    """The variant that `text` names: flags and presets joined by `+`.
+    """The variant that `text` names: flags and presets joined by `+`, or one tower that is not ours.
 
     Raises UsageError for what does not exist, conflicts, or means nothing for this model on this device. Flags of a
     preset that mean nothing here are left out and listed instead.
@@ -50,6 +59,10 @@ def parse_variant(text: str, config: VisionConfig, device: str) -> Variant:
     names = text.split("+")
     if names == [YARDSTICK]:
         return yardstick()
+    if text in PEERS:
+        return tower_variant(f"{text}:{config.name}", name=text)
+    if ":" in text:
+        return tower_variant(text)
     flags: set[str] = set()
     left_out: dict[str, str] = {}
     try:
@@ -58,6 +71,8 @@ def parse_variant(text: str, config: VisionConfig, device: str) -> Variant:
                 kept, out = preset_flags(name, config, device)
                 flags |= kept
                 left_out |= out
+            elif name in PEERS:
+                raise FlagError(f"{name} is another project's tower, which has none of our flags; name it alone")
             else:
                 flags.add(name)
         return _variant(text, flags, config, device, left_out)
@@ -65,6 +80,12 @@ def parse_variant(text: str, config: VisionConfig, device: str) -> Variant:
         close = [] if name in OPTIMIZATIONS else get_close_matches(name, PRESETS, n=1)
         hint = f"there is no flag or preset {name!r}; did you mean {close[0]}?" if close else str(error)
         raise UsageError(f"variant {text!r}: {hint}") from None
+
+
+def tower_variant(text: str, exactness: Exactness = Exactness.REASSOCIATED, name: str | None = None) -> Variant:
+    """A row for the tower that `resolve_tower` makes of `text`. Raises UsageError where it would not."""
+    source = check_tower(text)
+    return Variant(name or text, (), exactness, tower=text, source=source)
 
 
 def default_variants(config: VisionConfig, device: str) -> tuple[list[Variant], dict[str, str]]:
@@ -83,11 +104,11 @@ def default_variants(config: VisionConfig, device: str) -> tuple[list[Variant], 
 
 def unique(variants: Iterable[Variant]) -> list[Variant]:
     """The yardstick first, then the others, each once."""
-    by_flags: dict[tuple[str, ...], Variant] = {}
+    named: dict[tuple[tuple[str, ...], str | None], Variant] = {}
     for variant in variants:
-        if variant.flags is not None and variant.name not in {other.name for other in by_flags.values()}:
-            by_flags.setdefault(variant.flags, variant)
-    return [yardstick(), *by_flags.values()]
+        if variant.flags is not None and variant.name not in {other.name for other in named.values()}:
+            named.setdefault((variant.flags, variant.tower), variant)
+    return [yardstick(), *named.values()]
 
 
 def _variant(

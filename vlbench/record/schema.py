@@ -122,6 +122,7 @@ class Row(Record):
     flags: tuple[str, ...] | None = Field(description="The flags that are on; None for the yardstick.")
     exactness: str
     reference: str = Field(default="baseline", description="The variant that its ratio is taken to.")
+    tower: str | None = Field(default=None, description="Whose tower it is, with its version; None for vlbench's own.")
     left_out: dict[str, str] = Field(default_factory=dict, description="Flags that do not apply here, and why.")
     slow_down: float = Field(default=0.0, description="Injected by the self-test: each call takes this share longer.")
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol, Self
 import torch
 from torch import Tensor
 
+from vlbench.errors import UsageError
 from vlbench.record.schema import Accuracy, Token
 
 FP32_LIMITS = {"bit-exact": 0.0, "ulp": 1e-5, "reassociated": 1e-5, "result-changing": float("inf")}
@@ -62,11 +63,17 @@ class Input:
         return way(self.pixels, self.grid_thw)
 
 
-def awkward_input(patch_dim: int, device: torch.device, seed: int) -> Input:
-    """Noise on grids that catch mistakes which one neat image does not."""
-    patches = sum(t * h * w for t, h, w in AWKWARD_GRIDS)
+def awkward_input(patch_dim: int, device: torch.device, seed: int, merge: int = 2) -> Input:
+    """Noise on grids that catch mistakes which one neat image does not; `merge` is the side of a merged cell."""
+    grids = tuple((t, h * merge // 2, w * merge // 2) for t, h, w in AWKWARD_GRIDS)
+    return noise_input(grids, patch_dim, device, seed)
+
+
+def noise_input(grids: Sequence[Grid], patch_dim: int, device: torch.device, seed: int) -> Input:
+    """Noise on these grids."""
+    patches = sum(t * h * w for t, h, w in grids)
     pixels = torch.randn(patches, patch_dim, generator=torch.Generator().manual_seed(seed))
-    return Input(pixels.to(device), torch.tensor(AWKWARD_GRIDS))
+    return Input(pixels.to(device), torch.tensor(grids))
 
 
 Judged = Callable[..., Any]
@@ -75,9 +82,15 @@ Judged = Callable[..., Any]
 class Judge:
     """Compares towers, or ways of a seam, with the yardstick's fp32 outputs."""
 
-    def __init__(self, inputs: Sequence[Entry], dtype: torch.dtype, golden: Judged, yardstick: Judged) -> None:
-        """`inputs` are in the timed dtype; `golden` is the yardstick in fp32, `yardstick` the one in `dtype`."""
+    def __init__(
+        self, inputs: Sequence[Entry], dtype: torch.dtype, golden: Judged, yardstick: Judged, merge: int = 2
+    ) -> None:
+        """`inputs` are in the timed dtype; `golden` is the yardstick in fp32, `yardstick` the one in `dtype`.
+
+        `merge` is the side of the square of patches that is one token.
+        """
         self.dtype = dtype
+        self.merge = merge
         self.inputs = inputs
         self.exact_inputs = [entry.to(torch.float32) for entry in inputs]
         self.golden = [_run(golden, entry) for entry in self.exact_inputs]
@@ -120,7 +133,7 @@ class Judge:
         furthest = max(range(len(errors)), key=lambda i: (errors[i] != errors[i], errors[i]))  # NaN is the furthest
         output, wanted, number = pairs[furthest]
         grids = self.exact_inputs[number].grids
-        worst = worst_token(output, wanted, grids) if grids and errors[furthest] != 0 else None
+        worst = worst_token(output, wanted, grids, self.merge) if grids and errors[furthest] != 0 else None
         return errors[furthest], worst
 
     def _complaint(self, outputs: Sequence[Tensor], error: float, limit: float) -> str | None:
@@ -176,5 +189,7 @@ def _name(dtype: torch.dtype) -> str:
 
 
 def _one_line(failure: Exception) -> str:
+    if isinstance(failure, UsageError):
+        return str(failure)
     lines = str(failure).strip().splitlines()
     return f"raised {type(failure).__name__}: {lines[0] if lines else 'no message'}"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from vlbench.implementations.stage import listen
@@ -60,3 +61,13 @@ def count_stages(
             call()
     operations = tally.charges(lambda start, end: end[0] - start[0], name_of)
     return operations, tally.charges(lambda start, end: end[1] - start[1], name_of)
+
+
+def is_compiled(tower: nn.Module) -> bool:
+    """Does torch.compile run any of it? By the three ways in which a module can be compiled."""
+    return any(
+        isinstance(module, torch._dynamo.OptimizedModule)
+        or module._compiled_call_impl is not None
+        or hasattr(module.forward, "_torchdynamo_orig_callable")
+        for module in tower.modules()
+    )

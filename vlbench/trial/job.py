@@ -21,6 +21,8 @@ class VariantJob(_Message):
     name: str
     flags: tuple[str, ...] | None
     exactness: str
+    tower: str | None = None
+    """What `resolve_tower` makes of this variant; None for our own tower with `flags`."""
     slow_down: float = 0.0
     """Injected: the call takes this share longer, for the harness to prove itself on."""
 
@@ -43,6 +45,7 @@ class Job(_Message):
     """One trial: all variants of a cell group, the yardstick first, in one process."""
 
     model: str
+    """One of our models, or any tower that `resolve_tower` knows: the yardstick."""
     dtype: Dtype
     device: Device
     threads: int

@@ -30,6 +30,8 @@ class Plan:
     weights: Path | None = None
     images: tuple[Path, ...] | None = None
     also_check: tuple[ScenarioPoint, ...] = ()
+    own_weights: str = "random"
+    """Where weights come from without `weights`."""
 
     @property
     def yardstick(self) -> str:
@@ -41,6 +43,7 @@ class Plan:
                 name=variant.name,
                 flags=variant.flags,
                 exactness=str(variant.exactness),
+                tower=variant.tower,
                 slow_down=variant.slow_down,
             )
             for variant in self.variants
@@ -71,7 +74,7 @@ class Plan:
             dtype=self.dtype,
             device=self.device,
             why_scaled=self.point.why_scaled,
-            weights=str(self.weights or "random"),
+            weights=str(self.weights or self.own_weights),
             seed=self.seed,
             threads=self.threads,
             rows=tuple(
@@ -80,6 +83,7 @@ class Plan:
                     flags=variant.flags,
                     exactness=str(variant.exactness),
                     reference=variant.reference,
+                    tower=variant.source,
                     left_out=variant.left_out,
                     slow_down=variant.slow_down,
                 )

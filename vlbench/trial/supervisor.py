@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -30,6 +31,7 @@ class TrialError(RuntimeError):
 def run_trial(job: Job, timeout: float) -> Iterator[Event]:
     """The events of one trial, as they come; the process is ended after `timeout` seconds.
 
+    What is compiled is compiled anew: a cache on disk would make the first call look cheap in every trial but one.
     Raises UsageError for a job that is refused, TrialError for a process that crashed, hung or ran out of memory.
     """
     with tempfile.TemporaryDirectory(prefix="vlbench-") as folder:
@@ -42,6 +44,7 @@ def run_trial(job: Job, timeout: float) -> Iterator[Event]:
                 stdout=subprocess.PIPE,
                 stderr=complaints,
                 text=True,
+                env={**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(Path(folder) / "compiled")},
             )
             timer = _Deadline(worker, timeout)
             finished = False

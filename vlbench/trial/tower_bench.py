@@ -9,48 +9,70 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from vlbench.errors import UsageError
 from vlbench.implementations import build_tower
-from vlbench.implementations.config import VisionConfig
+from vlbench.implementations.config import MODELS
 from vlbench.implementations.stage import stage
 from vlbench.implementations.weights import SharedTensors, load_checkpoint, random_weights
 from vlbench.matrix.models import find_model
-from vlbench.trial.accuracy import FP32_LIMITS, Input, Judge, awkward_input
+from vlbench.matrix.resolve import resolve_tower
+from vlbench.matrix.tower import Tower, mismatch
+from vlbench.trial.accuracy import FP32_LIMITS, Input, Judge, awkward_input, noise_input
 from vlbench.trial.churn import churn_inputs
-from vlbench.trial.counts import count
+from vlbench.trial.counts import count, is_compiled
+from vlbench.trial.fitting import check_fits, check_tokens
 from vlbench.trial.job import Checked, Job, VariantJob
 from vlbench.trial.subject import Cache, Inputs, Subject, slowed
 from vlbench.workload import ScenarioPoint, build_batch
 
 
 class TowerBench:
-    """All variants of one model on one batch, sharing one set of weights."""
+    """All variants of one model on one batch, sharing one set of weights.
+
+    The yardstick is the frozen baseline where the model is one of ours, else the tower that the model names: then its
+    module's own weights are shared with every other whose state dict has the same keys and shapes.
+    """
 
     def __init__(self, job: Job) -> None:
-        self.config: VisionConfig = find_model(job.model)
+        self.job = job
         self.dtype: torch.dtype = getattr(torch, job.dtype)
         self.device = torch.device(job.device)
+        self.yardstick = resolve_tower(job.model)
+        self.towers = {
+            each.name: self.yardstick if each.tower == job.model else resolve_tower(each.tower)
+            for each in job.variants
+            if each.tower
+        }
         assert isinstance(job.point, ScenarioPoint)
         with stage("preprocess"):
             batch = build_batch(job.point, seed=job.seed, images=job.images)
         self.description = batch.description
         self.grids = batch.grids
-        self.weights = _weights(job, self.config, self.dtype, self.device)
+        check_fits(self.yardstick, self.towers.values(), self.grids)
+        self.weights = _weights(job, self.yardstick, self.dtype, self.device)
         # The golden run sees what the timed run sees: weights and pixels rounded to the timed dtype, then widened.
         same = self.dtype is torch.float32
-        self.exact_weights = self.weights if same else SharedTensors({k: v.float() for k, v in self.weights.items()})
-        self.timed = Input(batch.pixels.to(self.device, self.dtype), batch.grid_thw)
+        self.exact_weights = self.weights if same else _widened(self.weights)
+        patch_dim, merge = self.yardstick.patch_dim, self.yardstick.merge
+        pixels = batch.pixels
+        if patch_dim != pixels.shape[1]:
+            pixels = noise_input(batch.grids, patch_dim, torch.device("cpu"), job.seed).pixels
+            self.description += f"; patches of {patch_dim} values, filled with noise"
+        self.timed = Input(pixels.to(self.device, self.dtype), batch.grid_thw)
         self.inputs = Inputs(
             [self.timed],
-            churn_inputs(batch.grids, self.config.patch_dim, self.dtype, self.device, job.seed),
+            churn_inputs(batch.grids, patch_dim, self.dtype, self.device, job.seed, merge),
             novel=lambda number: self.timed.turned(number + 1),
         )
-        others = [awkward_input(self.config.patch_dim, self.device, job.seed).to(self.dtype)]
+        others = [awkward_input(patch_dim, self.device, job.seed, merge).to(self.dtype)]
         for point in job.also_check:
             more = build_batch(point, seed=job.seed)
             others.append(Input(more.pixels.to(self.device, self.dtype), more.grid_thw))
-        golden = build_tower(self.config, None, self.exact_weights)
-        yardstick = golden if same else build_tower(self.config, None, self.weights)
-        self.judge = Judge([self.timed, *others], self.dtype, golden, yardstick)
+        golden = self._build(self.yardstick, self.exact_weights, torch.float32)
+        yardstick = golden if same else self._build(self.yardstick, self.weights, self.dtype)
+        if job.model not in MODELS:
+            check_tokens(self.yardstick, golden, self.timed.to(torch.float32))
+        self.judge = Judge([self.timed, *others], self.dtype, golden, yardstick, merge)
 
     def check(self, variant: VariantJob) -> tuple[Checked, Subject | None]:
         tower: nn.Module | None = None
@@ -58,14 +80,14 @@ class TowerBench:
 
         def timed() -> nn.Module:
             nonlocal tower, first_seconds
-            tower = build_tower(self.config, variant.flags, self.weights)
+            tower = self._variant(variant, self.weights, self.dtype)
             first_seconds = self._first_call(tower)
             return tower
 
         def in_fp32() -> nn.Module:
             if self.exact_weights is self.weights:
                 return timed()
-            return build_tower(self.config, variant.flags, self.exact_weights)
+            return self._variant(variant, self.exact_weights, torch.float32)
 
         accuracy = self.judge.check(variant.exactness, in_fp32, timed)
         if not accuracy.passed or tower is None:
@@ -73,7 +95,8 @@ class TowerBench:
         run = slowed(partial(_run, tower), variant.slow_down)
         with torch.inference_mode():
             run(copy.deepcopy(self.timed))  # so that caches are warm for this very batch
-        counts = count(partial(run, copy.deepcopy(self.timed)))
+        # Under the counter compiled code runs eager, and its counts would be those of something else.
+        counts = None if is_compiled(tower) else count(partial(run, copy.deepcopy(self.timed)))
         caches: dict[str, Cache] = getattr(tower, "caches", dict)()
         subject = Subject(run, tuple(caches.values()), counts, first_seconds)
         checked = Checked(variant=variant.name, accuracy=accuracy, counts=counts, first_seconds=first_seconds)
@@ -84,6 +107,20 @@ class TowerBench:
         if self.dtype is torch.float32:
             return FP32_LIMITS[exactness]
         return self.judge.limits[0] * 2
+
+    def _variant(self, variant: VariantJob, weights: SharedTensors, dtype: torch.dtype) -> nn.Module:
+        if variant.name in self.towers:
+            return self._build(self.towers[variant.name], weights, dtype)
+        return build_tower(find_model(self.job.model), variant.flags, weights)
+
+    def _build(self, tower: Tower, weights: SharedTensors, dtype: torch.dtype) -> nn.Module:
+        """The tower with these weights; where the yardstick is none of our models, with its own if they do not fit."""
+        if self.yardstick.model or tower.load:
+            return tower.build(self.device, dtype, weights)
+        module = tower.module(self.device, dtype)
+        if mismatch(module, weights) is None:
+            module.load_state_dict(weights, assign=True)
+        return tower.adapted(module)
 
     def _first_call(self, tower: nn.Module) -> float:
         own = copy.deepcopy(self.timed)
@@ -100,6 +137,16 @@ def _run(tower: nn.Module, entry: Input) -> Tensor:
     return output
 
 
-def _weights(job: Job, config: VisionConfig, dtype: torch.dtype, device: torch.device) -> SharedTensors:
+def _weights(job: Job, tower: Tower, dtype: torch.dtype, device: torch.device) -> SharedTensors:
+    """Drawn, or from the checkpoint, where the yardstick is one of our models; else those of its own module."""
+    if tower.model is None:
+        if job.weights:
+            raise UsageError(f"--weights: {tower.name} is none of our models and brings its own; leave it out")
+        return SharedTensors(tower.module(device, dtype).state_dict())
+    config = find_model(tower.model)
     made = load_checkpoint(job.weights, config, dtype) if job.weights else random_weights(config, job.seed, dtype)
     return made if device.type == "cpu" else SharedTensors({key: tensor.to(device) for key, tensor in made.items()})
+
+
+def _widened(weights: SharedTensors) -> SharedTensors:
+    return SharedTensors({key: each.float() if each.is_floating_point() else each for key, each in weights.items()})

@@ -1,0 +1,87 @@
+"""Anyone's vision tower: all that vlbench has to know to build, call, check and time it. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from vlbench.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Tower:
+    """A vision tower. Only `make` is needed; the defaults are those of Qwen2-VL and Qwen2.5-VL.
+
+    N is the number of patches in a call, over all images and videos: the sum of frames x rows x columns of its grids.
+    """
+
+    make: Callable[[torch.device, torch.dtype], nn.Module]
+    """The module with weights of its own, on a device (`meta` among them) and in a dtype."""
+    load: Callable[[Mapping[str, Tensor]], nn.Module] | None = None
+    """The module with these weights, on their device and in their dtype. By default what `make` gives takes them by
+    `load_state_dict`, so their keys and shapes must be its own."""
+    model: str | None = None
+    """Which of our models it computes, such as `qwen2.5-vl-7b`; then it is given that checkpoint's tensors."""
+    arguments: Callable[[Tensor, Tensor], tuple[Any, ...] | dict[str, Any]] | None = None
+    """From pixels [N, patch_dim] on the device and grids [items, 3] of (frames, rows, columns) on the host to what a
+    call takes, by position or by name. By default `(pixels, grid_thw)`, both on the device."""
+    tokens: Callable[[Any], Tensor] | None = None
+    """From what a call returns to the tokens [N / merge**2, width]. By default it returns them."""
+    stages: Mapping[str, str] | None = field(default_factory=dict)
+    """Module names to stage names, as in `{"blocks.*.attn": "block[{}].attention"}`: `*` is one part of a dotted name,
+    `{}` what it stood for. None: the module marks its own stages."""
+    patch_dim: int = 1176
+    """Values in a patch: channels x frames x rows x columns."""
+    merge: int = 2
+    """Side of the square of patches that becomes one token."""
+    source: str = ""
+    """Whose it is, with a version; written into results."""
+    name: str = "tower"
+
+    def module(
+        self, device: torch.device, dtype: torch.dtype, weights: Mapping[str, Tensor] | None = None
+    ) -> nn.Module:
+        """The bare module, ready for inference, with `weights` or with its own. Raises UsageError."""
+        from torch import nn
+
+        load = self.load
+        module = self.make(device, dtype) if weights is None or load is None else load(weights)
+        if not isinstance(module, nn.Module):
+            raise UsageError(f"{self.name}: it made a {type(module).__name__}, not a torch.nn.Module; return a module")
+        if weights is not None and load is None:
+            if reason := mismatch(module, weights):
+                raise UsageError(f"{self.name}: {reason}; give `load` in its vlbench.Tower")
+            module.load_state_dict(weights, assign=True)
+        return module.requires_grad_(False).eval()
+
+    def adapted(self, module: nn.Module) -> nn.Module:
+        """`module`, called like ours: `(pixels, grid_thw) -> tokens`. Raises UsageError for stages that fit nothing."""
+        if self.arguments is None and self.tokens is None and self.stages is None:
+            return module
+        from vlbench.implementations.peers.adapted import AdaptedTower
+
+        try:
+            return AdaptedTower(module, self.arguments, self.tokens, self.stages)
+        except ValueError as error:
+            raise UsageError(f"{self.name}: {error}") from None
+
+    def build(self, device: torch.device, dtype: torch.dtype, weights: Mapping[str, Tensor] | None = None) -> nn.Module:
+        """Made, ready for inference, and called like ours. Raises UsageError."""
+        return self.adapted(self.module(device, dtype, weights))
+
+
+def mismatch(module: nn.Module, weights: Mapping[str, Tensor]) -> str | None:
+    """Why `module` cannot take `weights` by their keys and shapes, None where it can."""
+    own = {key: tensor.shape for key, tensor in module.state_dict().items()}
+    if missing := sorted(own.keys() - weights.keys()):
+        return f"its {missing[0]!r} is not among the weights ({len(missing)} of {len(own)} are not)"
+    if unknown := sorted(weights.keys() - own.keys()):
+        return f"it has no {unknown[0]!r}, which the weights have ({len(unknown)} such tensors)"
+    if other := [key for key, shape in own.items() if shape != weights[key].shape]:
+        return f"its {other[0]!r} is {list(own[other[0]])}, that of the weights {list(weights[other[0]].shape)}"
+    return None
