@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: bench test lint types unit benchmarks docs clean
+.PHONY: bench test lint types unit benchmarks self-test docs clean
 
 bench: $(VENV)/.runs  ## virtual environment, install, the main job
 	$(BIN)/vlbench run --scenario multi-image
@@ -22,6 +22,9 @@ unit: $(VENV)/.develops
 
 benchmarks: $(VENV)/.develops  ## speed and memory claims, by pytest-benchmark, one process
 	$(BIN)/pytest tests/benchmarks --benchmark-only
+
+self-test: $(VENV)/.runs  ## false alarms and power on this machine, which should do nothing else: 18 minutes
+	$(BIN)/vlbench self-test --markdown docs/self-test.md
 
 docs: $(VENV)/.develops  ## the generated documentation
 	$(BIN)/python -m vlbench.export.readme

@@ -45,7 +45,6 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-@pytest.mark.xfail(reason="package-data does not name implementations/optimized/best.toml")
 def test_the_wheel_holds_every_file_of_the_source(wheel: Path) -> None:
     """Modules and data alike, through the links as well."""
     inside = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("vlbench/")}
@@ -83,7 +82,6 @@ def test_it_lists_away_from_the_source(installed: Path, tmp_path: Path) -> None:
     assert "multi-image" in run_installed(installed, tmp_path, "list", "scenarios").stdout
 
 
-@pytest.mark.xfail(reason="the preset best needs best.toml", raises=subprocess.CalledProcessError)
 def test_it_measures_away_from_the_source(installed: Path, tmp_path: Path) -> None:
     run_installed(installed, tmp_path, "run", "--device", "cpu", "--budget", "1", "--with", "best")
     results = read_results(tmp_path / "vlbench-multi-image.json")

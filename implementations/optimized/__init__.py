@@ -3,7 +3,7 @@
 # In the order of the forward, which is the order in which flags are listed.
 # isort: off
 from . import grids, windows, inverse, rope, transfer, segments  # noqa: F401
-from . import patch_embed, layout, rotary, attention, mlp  # noqa: F401
+from . import patch_embed, layout, rotary, attention, mlp, merge  # noqa: F401
 
 # isort: on
 from .presets import PRESETS, preset_flags

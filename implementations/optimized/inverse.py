@@ -19,7 +19,7 @@ class Inverse(Protocol):
     def on_device(self, index: Tensor) -> Tensor: ...
 
 
-inverse: Seam[Callable[[], Inverse]] = Seam("inverse permutation", default="argsort-inverse")
+inverse: Seam[Callable[[], Inverse]] = Seam("inverse permutation", default="host-inverse")
 
 
 def scatter_inverse(index: Tensor) -> Tensor:

@@ -45,11 +45,11 @@ class Planner(nn.Module):
         super().__init__()
         self.config = config
         self.rows = rope_rows.way(flags)(config)
-        self.rope = rope_reuse.way(flags)(
-            self.rows, position_ids.way(flags), rope_sharing.way(flags), config.spatial_merge_size
-        )
         self.grids = grids.way(flags)
         self.upload = upload.way(flags)(pinning.way(flags))
+        self.rope = rope_reuse.way(flags)(
+            self.rows, position_ids.way(flags), rope_sharing.way(flags), config.spatial_merge_size, self.upload
+        )
         self.ship = shipment.way(flags)
         self.bounds = segment_bounds.way(flags)()
         self.cut = window_cut.way(flags)()

@@ -21,7 +21,7 @@ class Preset:
 
 def _every_exact(device: str) -> Iterable[str]:
     """Every bit-exact flag; where two of one seam exclude each other, the one that the seam prefers."""
-    seams = {flag.seam.name: flag.seam for flag in OPTIMIZATIONS.values()}
+    seams = {flag.seam.name: flag.seam for flag in OPTIMIZATIONS.values() if flag.seam.in_tower}
     for seam in seams.values():
         exact = [name for name in seam.flags if OPTIMIZATIONS[name].exactness is Exactness.BIT_EXACT]
         if exact:

@@ -19,6 +19,7 @@ from ..config import VisionConfig
 from .cache import ByteCache
 from .grids import Grid, Grids
 from .seam import Exactness, Seam, on_cuda
+from .transfer import Upload
 from .windows import WindowOrder, permute_cells
 
 THETA = 10000.0
@@ -173,7 +174,9 @@ def once_per_forward(rope: Rope) -> Rope:
 class RopeSource(Protocol):
     """The rope of a batch, in the order of its hidden states."""
 
-    def __init__(self, rows: RopeRows, ids: PositionIds, share: Callable[[Rope], Rope], merge: int) -> None: ...
+    def __init__(
+        self, rows: RopeRows, ids: PositionIds, share: Callable[[Rope], Rope], merge: int, upload: Upload
+    ) -> None: ...
 
     def __call__(self, grids: Grids, windows: WindowOrder | None, index: Tensor | None) -> Rope:
         """`index` is the window order on the device, None where the model has no windows."""
@@ -186,7 +189,9 @@ rope_reuse: Seam[type[RopeSource]] = Seam("rope reuse")
 
 @rope_reuse.naive
 class RopeEachTime:
-    def __init__(self, rows: RopeRows, ids: PositionIds, share: Callable[[Rope], Rope], merge: int) -> None:
+    def __init__(
+        self, rows: RopeRows, ids: PositionIds, share: Callable[[Rope], Rope], merge: int, upload: Upload
+    ) -> None:
         self.rows, self.ids, self.share, self.merge = rows, ids, share, merge
 
     def __call__(self, grids: Grids, windows: WindowOrder | None, index: Tensor | None) -> Rope:
@@ -213,9 +218,10 @@ class CachedRope:
         ids: PositionIds,
         share: Callable[[Rope], Rope],
         merge: int,
+        upload: Upload,
         max_bytes: int = 64 << 20,
     ) -> None:
-        self.rows, self.ids, self.merge = rows, ids, merge
+        self.rows, self.ids, self.merge, self.upload = rows, ids, merge, upload
         self.cache: ByteCache[Grid, CosSin] = ByteCache(max_bytes, lambda entry: (entry.cos, entry.sin))
 
     def __call__(self, grids: Grids, windows: WindowOrder | None, index: Tensor | None) -> Rope:
@@ -238,7 +244,10 @@ class CachedRope:
     def _make(self, grid: Grid, order: Tensor | None) -> CosSin:
         ids = self.ids([grid], self.merge, self.rows.inv_freq.device)
         entry: CosSin = self.rows(ids, lambda: max(grid[1:])).cos_sin()
-        return entry if order is None else entry.map(lambda rows: permute_cells(rows, order.to(rows.device)))
+        if order is None:
+            return entry
+        index = self.upload(order, entry.cos.device)
+        return entry.map(lambda rows: permute_cells(rows, index))
 
     def caches(self) -> list[ByteCache[Grid, CosSin]]:
         return [self.cache]

@@ -7,7 +7,7 @@ naive twin, with the same signature; the command line, the documentation and the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
@@ -50,8 +50,13 @@ class Optimization:
     applies: tuple[Applies, ...]
     requires: tuple[str, ...]
 
-    def inapplicable(self, config: VisionConfig, device: str) -> str | None:
-        """Why the flag means nothing for this model on this kind of device, or None where it does mean something."""
+    def inapplicable(self, config: VisionConfig, device: str, *, alone: bool = False) -> str | None:
+        """Why the flag means nothing for this model on this kind of device, or None where it does mean something.
+
+        `alone`: with its seam by itself, outside of a tower.
+        """
+        if not (alone or self.seam.in_tower):
+            return "it is not part of the tower"
         return next((reason for test in self.applies if (reason := test(config, device))), None)
 
 
@@ -62,10 +67,12 @@ OPTIMIZATIONS: dict[str, Optimization] = {}
 class Seam(Generic[Way]):
     """A place in the forward, its naive way, and the flags that replace it."""
 
-    def __init__(self, name: str, *, default: str | None = None) -> None:
+    def __init__(self, name: str, *, default: str | None = None, in_tower: bool = True) -> None:
         self.name = name
         self.default = default
         """The flag that presets prefer where several of this seam would do."""
+        self.in_tower = in_tower
+        """False for a place after the tower: it is measured alone, and no tower takes its flags."""
         self._naive: Way | None = None
         self._flags: dict[str, Way] = {}
 
@@ -109,7 +116,11 @@ class Seam(Generic[Way]):
 
     def way(self, flags: FlagSet) -> Way:
         """The way that `flags` chooses."""
-        return next((way for flag, way in self._flags.items() if flag in flags.names), self.naive_way)
+        return self.way_of(flags.names)
+
+    def way_of(self, names: Collection[str]) -> Way:
+        """The way that one of these flags names, the naive one where none does; for a seam by itself."""
+        return next((way for flag, way in self._flags.items() if flag in names), self.naive_way)
 
 
 @dataclass(frozen=True)
@@ -124,6 +135,8 @@ class FlagSet:
         chosen: dict[str, str] = {}
         for name in sorted(self.names):
             flag = find_flag(name)
+            if not flag.seam.in_tower:
+                raise FlagError(f"{name} is not part of the tower; measure it with --seam {flag.seam.name}")
             if reason := flag.inapplicable(self.config, self.device):
                 raise FlagError(f"{name} cannot be used here: {reason}; leave it out")
             if missing := [other for other in flag.requires if other not in self.names]:

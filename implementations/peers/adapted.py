@@ -37,6 +37,7 @@ class AdaptedTower(nn.Module):
         """
         super().__init__()
         self.module = module
+        self.training = module.training
         self.arguments = arguments or pixels_and_grid
         self.tokens = tokens
         self.stages = None if stages is None else match_modules(module, stages)

@@ -6,6 +6,7 @@ from syrupy.assertion import SnapshotAssertion
 from tests.cli.conftest import Vlbench
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
+from vlbench.implementations.peers import PEERS
 from vlbench.workload import scenario_names
 
 NAMES = {
@@ -13,6 +14,7 @@ NAMES = {
     "scenarios": ("scenario", scenario_names()),
     "flags": ("flag", list(OPTIMIZATIONS)),
     "presets": ("preset", list(PRESETS)),
+    "peers": ("peer", list(PEERS)),
 }
 
 

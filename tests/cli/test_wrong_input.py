@@ -120,7 +120,6 @@ def test_a_file_of_another_kind(vlbench: Vlbench, folder: Path, command: str, op
 
 
 @pytest.mark.parametrize("time", [0.0, -1.0])
-@pytest.mark.xfail(reason="any float is read as a time and refused only when it is compared", raises=ValueError)
 def test_a_file_with_an_impossible_time(vlbench: Vlbench, folder: Path, time: float) -> None:
     content = results(group(trial())).model_dump(mode="json")
     content["groups"][0]["trials"][0]["variants"].append(
@@ -132,7 +131,6 @@ def test_a_file_with_an_impossible_time(vlbench: Vlbench, folder: Path, time: fl
     assert "a.json: " in vlbench("show", "a.json").sentence
 
 
-@pytest.mark.xfail(reason="a folder is found out when the results are written", raises=AssertionError)
 def test_a_folder_as_the_results_file_is_refused_before_measuring(
     vlbench: Vlbench, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ from tests.export.groups import COMBINATION, one_trial, quick_look, voted
 from tests.export.rendered import rendered
 from tests.record.records import failed, group, results, timed, trial
 from vlbench.export.console import group_view, results_view
+from vlbench.export.words import broken
 from vlbench.record.schema import Row, State
 
 
@@ -81,3 +82,8 @@ def test_a_big_matrix_says_how_many_rows_chance_calls() -> None:
     many = group(*(trial(*(failed(f"flag-{row}") for row in range(120)), number=number) for number in range(2)))
     assert "are expected to be called by chance" in rendered(results_view(results(many)))
     assert "by chance" not in rendered(results_view(results(voted())))
+
+
+def test_a_module_and_its_factory_stand_on_two_lines() -> None:
+    assert broken("package.module:a_factory") == "package.module:\na_factory"
+    assert broken("mine:tower") == "mine:tower"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,16 +23,6 @@ with listen(NvtxListener()):
         with stage("forward"), stage("block[0].mlp"):
             pass
 """
-
-
-@pytest.fixture(scope="module")
-def tool(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    compiler = shutil.which("cc")
-    if compiler is None or sys.platform != "linux":
-        pytest.skip("needs a C compiler on Linux")
-    library = tmp_path_factory.mktemp("tool") / "tool.so"
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, Path(__file__).parent / "tool.c"], check=True)
-    return library
 
 
 def run_with(tool: Path, folder: Path, **environment: str) -> tuple[str, list[str]]:

@@ -88,9 +88,17 @@ def test_another_plans_journal_is_not_resumed(interrupted: Path) -> None:
 
 def test_starting_anew_keeps_the_old_journal_aside(interrupted: Path) -> None:
     before = interrupted.read_text()
-    Journal(interrupted, "another plan")
+    Journal(interrupted, "another plan").add_lost(0, 0, "it hung")
     assert interrupted.with_name(f"{interrupted.name}.old").read_text() == before
     assert Journal(interrupted, "another plan", resume=True).trials(0) == []
+
+
+def test_a_run_that_is_refused_before_its_first_trial_leaves_no_journal(tmp_path: Path, interrupted: Path) -> None:
+    before = interrupted.read_text()
+    Journal(tmp_path / "fresh.jsonl", "a plan")
+    Journal(interrupted, "another plan")
+    assert not (tmp_path / "fresh.jsonl").exists()
+    assert interrupted.read_text() == before
 
 
 def test_a_complete_run_leaves_no_journal(interrupted: Path) -> None:

@@ -5,12 +5,13 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from tests.implementations.grids import Batch
 from tests.implementations.towers import NARROW_2_5, pixels_of, run, weights_of
 from vlbench.implementations import build_tower
 from vlbench.record.schema import Counts
-from vlbench.trial.counts import count
+from vlbench.trial.counts import count, is_compiled
 
 MIXED = ((1, 10, 6), (2, 8, 10), (1, 8, 8))
 FOUR_WINDOWS = ((1, 16, 16),)
@@ -70,3 +71,14 @@ def test_counting_does_not_change_the_result() -> None:
     outputs: list[torch.Tensor] = []
     count(lambda: outputs.append(tower(pixels_of(NARROW_2_5, MIXED), torch.tensor(MIXED))))
     assert torch.equal(outputs[0], wanted)
+
+
+def test_compiled_towers_are_told_apart() -> None:
+    def toy() -> nn.Sequential:
+        return nn.Sequential(nn.Linear(2, 2))
+
+    inside, in_place = toy(), toy()
+    inside[0].forward = torch.compile(inside[0].forward)
+    in_place[0].compile()
+    assert not is_compiled(toy())
+    assert all(is_compiled(each) for each in (inside, in_place, nn.Sequential(torch.compile(toy()))))

@@ -24,7 +24,6 @@ def test_the_last_name_counts_whatever_its_length(path: Path) -> None:
         assert marker.read(path) == name
 
 
-@pytest.mark.xfail(reason="a name is cut after 256 bytes, and then nobody has it")
 def test_a_combination_of_every_flag_is_named_in_full(path: Path) -> None:
     from vlbench.implementations.optimized import OPTIMIZATIONS
 

@@ -12,7 +12,9 @@ from vlbench.cli.count import count
 from vlbench.cli.explain import explain
 from vlbench.cli.judge import judge
 from vlbench.cli.listing import list_things
+from vlbench.cli.profile import profile
 from vlbench.cli.run import run
+from vlbench.cli.self_test import self_test
 from vlbench.cli.show import show
 from vlbench.cli.verify import verify
 from vlbench.errors import UsageError
@@ -28,7 +30,9 @@ app.command()(show)
 app.command()(judge)
 app.command()(count)
 app.command()(calibrate)
+app.command()(profile)
 app.command("list")(list_things)
+app.command("self-test")(self_test)
 app.command()(explain)
 app.add_typer(nsys.app, name="nsys")
 

@@ -16,6 +16,7 @@ class Thing(StrEnum):
     SCENARIOS = "scenarios"
     FLAGS = "flags"
     PRESETS = "presets"
+    SEAMS = "seams"
     PEERS = "peers"
 
 
@@ -23,12 +24,13 @@ def list_things(
     what: Annotated[Thing, typer.Argument(help="What to list.")],
     as_json: AsJson = False,
 ) -> None:
-    """List models, scenarios, flags, presets or peers."""
+    """List models, scenarios, flags, presets, seams that can be measured alone, or peers."""
     rows = {
         Thing.MODELS: _models,
         Thing.SCENARIOS: _scenarios,
         Thing.FLAGS: _flags,
         Thing.PRESETS: _presets,
+        Thing.SEAMS: _seams,
         Thing.PEERS: _peers,
     }[what]()
     if as_json:
@@ -39,7 +41,7 @@ def list_things(
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for number, heading in enumerate(rows[0]):
-        table.add_column(heading, no_wrap=number == 0)
+        table.add_column(heading, no_wrap=number == 0, overflow="fold")
     for row in rows:
         table.add_row(*(", ".join(value) if isinstance(value, list) else str(value) for value in row.values()))
     Console(highlight=False).print(table)
@@ -94,6 +96,20 @@ def _presets() -> list[dict[str, Any]]:
             "flags on CUDA": list(preset.flags("cuda")),
         }
         for preset in PRESETS.values()
+    ]
+
+
+def _seams() -> list[dict[str, Any]]:
+    from vlbench.trial.seam_case import seam_cases
+
+    return [
+        {
+            "seam": case.name,
+            "one call": case.title,
+            "sizes": list(case.sizes),
+            "flags": [flag for seam in case.seams for flag in seam.flags],
+        }
+        for case in seam_cases().values()
     ]
 
 

@@ -42,11 +42,14 @@ def measure(
 
 
 def _name_of(plans: list[Plan], trials: int, budget: float) -> str:
-    """What a journal is the journal of: the same jobs, as often, as long."""
+    """What a journal is the journal of: the same jobs, as often, as long, of the same software."""
     from hashlib import sha256
 
+    from vlbench.record.fingerprint import take_fingerprint
+
     jobs = [plan.job(trials, budget, [each.name for each in plan.variants]).model_dump_json() for plan in plans]
-    return sha256("\n".join(jobs).encode()).hexdigest()
+    software = take_fingerprint(plans[0].device).line
+    return sha256("\n".join([software, *jobs]).encode()).hexdigest()
 
 
 def make_results(

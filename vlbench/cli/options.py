@@ -25,7 +25,7 @@ DTYPES = {
 }
 
 
-def _models(incomplete: str) -> list[str]:
+def complete_models(incomplete: str) -> list[str]:
     from vlbench.implementations.config import MODELS
 
     return [name for name in MODELS if name.startswith(incomplete)]
@@ -42,7 +42,9 @@ def _variants(incomplete: str) -> list[str]:
 
 Model = Annotated[
     str | None,
-    typer.Option(autocompletion=_models, help="Model size; see `vlbench list models`. [tiny on a CPU, 7B on CUDA]"),
+    typer.Option(
+        autocompletion=complete_models, help="Model size; see `vlbench list models`. [tiny on a CPU, 7B on CUDA]"
+    ),
 ]
 Variants = Annotated[
     list[str] | None,

@@ -10,10 +10,15 @@ from typing import TYPE_CHECKING
 from vlbench.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from vlbench.cli.options import Target
     from vlbench.cli.towers import TowerTarget
+    from vlbench.matrix.cells import CellFilter
     from vlbench.record.schema import Results, State
+    from vlbench.trial.job import SeamPoint
     from vlbench.trial.session import Plan
+    from vlbench.workload import ScenarioPoint
 
 
 def taken_apart(target: Target, mode: str) -> Target:
@@ -26,6 +31,12 @@ def taken_apart(target: Target, mode: str) -> Target:
         raise UsageError(f"--ablate takes one variant apart and {len(target.variants) - 1} were given; name one")
     whole = target.variants[1] if target.chosen else parse_variant("best", target.config, target.device)
     return replace(target, variants=ablate(Ablation(mode), whole, target.config, target.device), left_out={})
+
+
+def left_out(target: Target | TowerTarget) -> dict[str, list[str]]:
+    """Flags that mean nothing here, by whoever would have had them: the matrix as a whole, or a preset."""
+    found = {"the matrix": list(target.left_out)} if target.left_out else {}
+    return found | {variant.name: list(variant.left_out) for variant in target.variants if variant.left_out}
 
 
 def states_of(names: list[str] | None, device: str) -> tuple[State, ...]:
@@ -53,30 +64,48 @@ def make_plans(
     images: list[Path] | None,
 ) -> list[Plan]:
     from vlbench.matrix.cells import parse_filter
-    from vlbench.trial.session import Plan
     from vlbench.workload import load_scenario
 
     cells = parse_filter(only)
-    plans = []
+    pictures = tuple(images) if images else None
+    plans: list[Plan] = []
     for name in names:
         chosen = load_scenario(name)
         for target in targets:
-            where = {
-                "scenario": chosen.name,
-                "model": target.model,
-                "dtype": target.dtype,
-                "device": target.device,
-            }
-            yardstick, *others = target.variants
-            kept = [each for each in others if cells.keeps(variant=each.name)]
-            references = {each.reference for each in kept} - {yardstick.name}
-            kept = [each for each in others if each in kept or each.name in references]
-            for point in chosen.points(target.device):
-                if (kept or not others) and cells.keeps(point=point.label, **where):
-                    plan = Plan(point, target.model, target.dtype, target.device, [yardstick, *kept])
-                    plan = replace(plan, weights=weights, own_weights=target.own_weights)
-                    pictures = tuple(images) if images else None
-                    plans.append(replace(plan, seed=seed, threads=threads, states=states, images=pictures))
+            points = chosen.points(target.device)
+            found = plans_of(chosen.name, points, target, cells, seed, threads, states)
+            plans += [replace(plan, weights=weights, own_weights=target.own_weights, images=pictures) for plan in found]
+    return some(plans)
+
+
+def plans_of(
+    scenario: str,
+    points: Iterable[ScenarioPoint | SeamPoint],
+    target: Target | TowerTarget,
+    cells: CellFilter,
+    seed: int,
+    threads: int,
+    states: tuple[State, ...],
+) -> list[Plan]:
+    """One plan per point that passes the filter, of the variants that pass it."""
+    from vlbench.trial.session import Plan
+
+    model, dtype, device = target.model, target.dtype, target.device
+    yardstick, *others = target.variants
+    kept = [each for each in others if cells.keeps(variant=each.name)]
+    references = {each.reference for each in kept} - {yardstick.name}
+    kept = [each for each in others if each in kept or each.name in references]
+    if others and not kept:
+        return []
+    return [
+        Plan(point, model, dtype, device, [yardstick, *kept], seed, threads, states)
+        for point in points
+        if cells.keeps(scenario=scenario, point=point.label, model=model, dtype=dtype, device=device)
+    ]
+
+
+def some(plans: list[Plan]) -> list[Plan]:
+    """The plans; UsageError where the filter left none."""
     if not plans:
         raise UsageError("--filter: no cell is left to measure; widen it")
     return plans

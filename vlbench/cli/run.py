@@ -10,8 +10,19 @@ from typing import Annotated
 import typer
 
 from vlbench.cli.measuring import exit_code, make_results, measure
-from vlbench.cli.options import AsJson, DeviceOption, Seed, Target, Threads, Variants, Weights, resolve
-from vlbench.cli.planning import make_plans, read_earlier, states_of, taken_apart
+from vlbench.cli.options import (
+    AsJson,
+    DeviceOption,
+    Seed,
+    Target,
+    Threads,
+    Variants,
+    Weights,
+    complete_models,
+    resolve,
+)
+from vlbench.cli.planning import left_out, make_plans, read_earlier, states_of, taken_apart
+from vlbench.cli.seams import refuse_beside_seams, seam_names, seam_plans
 from vlbench.cli.towers import TowerTarget, refuse_together, resolve_towers
 from vlbench.errors import UsageError
 
@@ -24,12 +35,6 @@ def _scenarios(incomplete: str) -> list[str]:
     return [name for name in scenario_names() if name.startswith(incomplete)]
 
 
-def _models(incomplete: str) -> list[str]:
-    from vlbench.implementations.config import MODELS
-
-    return [name for name in MODELS if name.startswith(incomplete)]
-
-
 def run(
     scenario: Annotated[
         list[str] | None,
@@ -40,7 +45,16 @@ def run(
     ] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option(autocompletion=_models, help="See `vlbench list models`; repeatable. [tiny on a CPU, 7B on CUDA]"),
+        typer.Option(
+            autocompletion=complete_models, help="See `vlbench list models`; repeatable. [tiny on a CPU, 7B on CUDA]"
+        ),
+    ] = None,
+    seam: Annotated[
+        list[str] | None,
+        typer.Option(
+            autocompletion=seam_names,
+            help="In place of a scenario: all ways of one seam alone, by size (`vlbench list seams`); repeatable.",
+        ),
     ] = None,
     variant: Variants = None,
     tower: Annotated[
@@ -97,25 +111,35 @@ def run(
     from vlbench.record.fingerprint import take_fingerprint
     from vlbench.trial.card import take_machine_card
 
-    names = scenario or ["multi-image"]
-    models: list[str | None] = list(model) if model else [None]
     dtypes: list[str | None] = list(dtype) if dtype else [None]
     targets: Sequence[Target | TowerTarget]
     if exactness and not tower:
         raise UsageError("--exactness is what the towers of --tower claim; leave it out, since each flag has its own")
-    if tower:
-        refuse_together(model=model, variant=variant, ablate=ablate)
-        targets = resolve_towers(tower, device, dtypes, exactness)
+    if seam:
+        refuse_beside_seams(
+            scenario=scenario, model=model, variant=variant, tower=tower, ablate=ablate, images=images, weights=weights
+        )
+        names = ["seam", *seam]
+        targets, plans = seam_plans(seam, device, dtypes, state, only or [], seed, threads)
     else:
-        found = [resolve(one, device, other, variant) for one in models for other in dtypes]
-        targets = [taken_apart(target, ablate) for target in found] if ablate else found
-    plans = make_plans(names, targets, states_of(state, targets[0].device), only or [], seed, threads, weights, images)
+        names = scenario or ["multi-image"]
+        models: list[str | None] = list(model) if model else [None]
+        if tower:
+            refuse_together(model=model, variant=variant, ablate=ablate)
+            targets = resolve_towers(tower, device, dtypes, exactness)
+        else:
+            found = [resolve(one, device, other, variant) for one in models for other in dtypes]
+            targets = [taken_apart(target, ablate) for target in found] if ablate else found
+        states = states_of(state, targets[0].device)
+        plans = make_plans(names, targets, states, only or [], seed, threads, weights, images)
     earlier = read_earlier(against, plans) if against else None
     goal = out or Path(f"vlbench-{'-'.join(Path(name).stem for name in names)}.json")
+    if goal.is_dir():
+        raise UsageError(f"--out {goal}: a folder; give a file, such as {goal / 'results.json'}")
     if not goal.parent.is_dir():
         raise UsageError(f"--out {goal}: the folder {goal.parent} does not exist; make it or choose another")
 
-    show = Console(quiet=as_json, highlight=False)
+    show = Console(quiet=as_json, highlight=False, markup=False)
     fingerprint = take_fingerprint(targets[0].device)
     show.print(fingerprint.line, style="dim")
     if targets[0].default_model and targets[0].device == "cpu":
@@ -128,8 +152,8 @@ def run(
         session.journal.remove()
     show.print(results_view(results))
     for target in targets:
-        if target.left_out:
-            show.print(f"Not applicable to {target.model} here: {', '.join(target.left_out)}.", style="dim")
+        for who, flags in left_out(target).items():
+            show.print(f"Not applicable here and left out of {who}: {', '.join(flags)}.", style="dim")
     if earlier:
         show.print()
         show.print(against_view(earlier, results))

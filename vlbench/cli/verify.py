@@ -9,12 +9,11 @@ import typer
 
 from vlbench.cli.options import AsJson, DeviceOption, DtypeOption, Model, Seed, Threads, Variants, Weights, resolve
 from vlbench.errors import UsageError
+from vlbench.judge.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from vlbench.record.schema import CellGroup
     from vlbench.workload import ScenarioPoint
-
-INACCURATE = 5
 
 BATCHES: dict[str, tuple[tuple[int, str], ...]] = {
     "smallest": ((1, "2x2"),),
@@ -76,7 +75,7 @@ def verify(
     else:
         Console(highlight=False).print(verified_view(group, list(BATCHES), failures_only=quiet))
     if not _all_passed(group):
-        raise typer.Exit(INACCURATE)
+        raise typer.Exit(ExitCode.INACCURATE)
 
 
 def batch_point(name: str) -> ScenarioPoint:

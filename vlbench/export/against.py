@@ -26,6 +26,8 @@ def against_view(earlier: Results, now: Results) -> RenderableType:
         if group.key in before:
             parts += [Text(f"Against {earlier.created:%Y-%m-%d %H:%M}, {title(group)}", style="bold")]
             parts += [_table(before[group.key], group)]
+            if _grids(before[group.key]) != _grids(group):
+                parts.append(Text("The two runs were fed other grids: ratios may differ for that reason alone."))
     if differences := comparable(earlier.fingerprint, now.fingerprint):
         parts.append(Text(f"Ratios may differ for another reason alone: {'; '.join(differences)}."))
     return Group(*parts)
@@ -44,6 +46,10 @@ def _table(before: CellGroup, now: CellGroup) -> Table:
     for name, old in then.items():
         table.add_row(broken(name), _cell(old.estimate), "-", "not in this run")
     return table
+
+
+def _grids(group: CellGroup) -> object:
+    return [trial.grids for trial in group.trials[:1]]
 
 
 def _cell(estimate: Estimate | None) -> str:

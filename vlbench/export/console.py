@@ -9,9 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from vlbench.export.gpu import gpu_table
+from vlbench.export.ladder import ladder_tables
 from vlbench.export.stages import stage_table
 from vlbench.export.states import state_table
-from vlbench.export.words import broken, speedup_with_interval
+from vlbench.export.words import broken, milliseconds, speedup_with_interval
 from vlbench.judge.evidence import expected_false_rows
 from vlbench.judge.summary import Summary, ranked, summaries
 from vlbench.judge.verdict import Floors, Verdict
@@ -26,6 +27,7 @@ def results_view(results: Results) -> RenderableType:
     parts: list[RenderableType] = []
     for group in results.groups:
         parts += [Text(), group_view(group)]
+    parts += [part for table in ladder_tables(results) for part in (Text(), table)]
     rows = sum(len(group.rows) - 1 for group in results.groups)
     if any(_is_voted(group) for group in results.groups) and rows >= 100:
         parts.append(Text(f"Of {rows} rows, {expected_false_rows(rows):.2g} are expected to be called by chance."))
@@ -48,6 +50,8 @@ def group_view(group: CellGroup) -> RenderableType:
     parts += [Text(f"lost: {reason}", style="red") for reason in group.lost]
     if words := in_words(shown, voted):
         parts += [Text(), Text(words)]
+    if any(row.name.startswith("without ") for row in group.rows):
+        parts.append(Text("A row without a flag is taken to the whole set: slower means that the flag helps."))
     for table in (cost_table(shown) if voted else None, gpu_table(shown), state_table(group), stage_table(shown)):
         if table is not None:
             parts += [Text(), table]
@@ -82,7 +86,7 @@ def verdict_table(found: Iterable[Summary]) -> Table:
     table.add_column("verdict")
     table.add_column("sees", justify="right", no_wrap=True)
     for each in found:
-        verdict = "yardstick" if each.row.flags is None else str(each.judgement.verdict)
+        verdict = "yardstick" if each.row.is_yardstick else str(each.judgement.verdict)
         sees = percent(each.judgement.visible) if each.judgement.visible is not None else "-"
         table.add_row(
             _name(each), _error(each), _ms(each), _speedup(each), Text(verdict, style=STYLES[each.effect]), sees
@@ -148,7 +152,7 @@ def _name(each: Summary) -> str:
 
 
 def _ms(each: Summary) -> str:
-    return "-" if each.seconds is None else f"{each.seconds * 1e3:.2f}"
+    return milliseconds(each.seconds)
 
 
 def _counts(each: Summary) -> tuple[str, str]:
@@ -160,19 +164,19 @@ def _speedup(each: Summary) -> Text:
     if each.judgement.verdict is Verdict.INACCURATE:
         return Text("FAIL", style="bold red")
     if each.estimate is None:
-        return Text("1" if each.row.flags is None and each.seconds else "not measured", style="dim")
+        return Text("1" if each.row.is_yardstick and each.seconds else "not measured", style="dim")
     return Text(speedup_with_interval(each.estimate), style=STYLES[each.effect])
 
 
 def _class(each: Summary) -> str:
-    if each.row.flags is None:
+    if each.row.is_yardstick:
         return "yardstick"
     return "reassoc." if each.row.exactness == "reassociated" else each.row.exactness
 
 
 def _error(each: Summary) -> str:
     error = each.accuracy.fp32_error if each.accuracy else None
-    if error is None or each.row.flags is None:
+    if error is None or each.row.is_yardstick:
         return "-"
     return "0" if error == 0 else f"{error:.0e}"
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from vlbench.export.words import broken
+from vlbench.export.words import broken, milliseconds
 from vlbench.judge.summary import Summary
 
 MUCH_IDLE = 0.10
@@ -27,11 +27,6 @@ def gpu_table(found: Sequence[Summary]) -> Table | None:
         idle = each.idle_share
         note = "" if idle is None else "host-bound" if idle > MUCH_IDLE else "device-bound"
         share = "not measured" if idle is None else f"{idle:.0%}"
-        table.add_row(
-            broken(each.row.name), _ms(each.seconds), _ms(each.busy_seconds), _ms(each.host_seconds), share, note
-        )
+        times = map(milliseconds, (each.seconds, each.busy_seconds, each.host_seconds))
+        table.add_row(broken(each.row.name), *times, share, note)
     return table
-
-
-def _ms(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{seconds * 1e3:.2f}"

@@ -6,7 +6,7 @@ from typing import get_args
 
 from rich.table import Table
 
-from vlbench.export.words import broken
+from vlbench.export.words import broken, milliseconds
 from vlbench.judge.summary import Summary, summaries
 from vlbench.judge.verdict import Floors
 from vlbench.record.schema import CellGroup, State
@@ -34,4 +34,4 @@ def _cell(each: Summary) -> str:
         return "-"
     speedup = f" {each.estimate.speedup:.2f}x" if each.estimate else ""
     hits = f" {each.hit_rate:.0%}" if each.hit_rate is not None else ""
-    return f"{each.seconds * 1e3:.2f}{speedup}{hits}"
+    return f"{milliseconds(each.seconds)}{speedup}{hits}"

@@ -45,7 +45,7 @@ def _numbers(each: Summary, dtypes: int) -> list[str]:
     if accuracy is None:
         return ["-"] * (1 + 2 * dtypes)
     values = [accuracy.fp32_error, accuracy.fp32_limit, accuracy.timed_error, accuracy.timed_limit]
-    return ["yardstick" if each.row.flags is None else accuracy.exactness, *map(_number, values[: 2 * dtypes])]
+    return ["yardstick" if each.row.is_yardstick else accuracy.exactness, *map(_number, values[: 2 * dtypes])]
 
 
 def _number(value: float | None) -> str:

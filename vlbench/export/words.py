@@ -8,8 +8,15 @@ NAME_WIDTH = 20
 
 
 def broken(name: str) -> str:
-    """A long combination over several lines, so that it stays in its column."""
-    return name if len(name) <= NAME_WIDTH else name.replace("+", "\n+").removeprefix("\n")
+    """A long combination, or module and factory, over several lines, so that it stays in its column."""
+    return name if len(name) <= NAME_WIDTH else name.replace("+", "\n+").replace(":", ":\n").removeprefix("\n")
+
+
+def milliseconds(seconds: float | None) -> str:
+    """Two decimals; below a millisecond, where a seam alone is at home, three digits. "-" where there is no time."""
+    if seconds is None:
+        return "-"
+    return f"{seconds * 1e3:.2f}" if seconds >= 1e-3 else f"{seconds * 1e3:#.3g}"
 
 
 def speedup_with_interval(estimate: Estimate) -> str:

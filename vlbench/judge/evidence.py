@@ -22,3 +22,11 @@ def upper_bound(events: int, cases: int, *, confidence: float = 0.95) -> float:
     from scipy.stats import binomtest
 
     return float(binomtest(events, cases, alternative="less").proportion_ci(confidence, method="exact").high)
+
+
+def interval(events: int, cases: int, *, confidence: float = 0.95) -> tuple[float, float]:
+    """The rates that `events` in `cases` leaves possible, from both sides (Clopper and Pearson, as above)."""
+    from scipy.stats import binomtest
+
+    found = binomtest(events, cases).proportion_ci(confidence, method="exact")
+    return float(found.low), float(found.high)

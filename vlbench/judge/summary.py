@@ -107,7 +107,7 @@ def _untimed(group: CellGroup, seen: Sequence[VariantTrial], accuracy: Accuracy 
 
 
 def _judge(group: CellGroup, row: Row, floors: Floors, state: State) -> Judgement:
-    if row.flags is None and row.name == group.rows[0].name:
+    if row.is_yardstick:
         return Judgement(Verdict.SAME, "it is the yardstick")
     first, second = (
         _estimates([trial for trial in group.trials if trial.confirms is confirms], row, state)

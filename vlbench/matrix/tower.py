@@ -49,18 +49,18 @@ class Tower:
         """The bare module, ready for inference, with `weights` or with its own. Raises UsageError."""
         from torch import nn
 
-        loads = weights is not None and self.load is not None
-        module = self.load(weights) if loads else self.make(device, dtype)
+        load = self.load
+        module = self.make(device, dtype) if weights is None or load is None else load(weights)
         if not isinstance(module, nn.Module):
             raise UsageError(f"{self.name}: it made a {type(module).__name__}, not a torch.nn.Module; return a module")
-        if weights is not None and self.load is None:
+        if weights is not None and load is None:
             if reason := mismatch(module, weights):
                 raise UsageError(f"{self.name}: {reason}; give `load` in its vlbench.Tower")
             module.load_state_dict(weights, assign=True)
         return module.requires_grad_(False).eval()
 
     def adapted(self, module: nn.Module) -> nn.Module:
-        """The module called like ours, `(pixels, grid_thw) -> tokens`. Raises UsageError for stages that fit nothing."""
+        """`module`, called like ours: `(pixels, grid_thw) -> tokens`. Raises UsageError for stages that fit nothing."""
         if self.arguments is None and self.tokens is None and self.stages is None:
             return module
         from vlbench.implementations.peers.adapted import AdaptedTower

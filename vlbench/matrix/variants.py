@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 from vlbench.errors import UsageError
 from vlbench.implementations.config import VisionConfig
@@ -76,7 +77,9 @@ def parse_variant(text: str, config: VisionConfig, device: str) -> Variant:
                 flags.add(name)
         return _variant(text, flags, config, device, left_out)
     except FlagError as error:
-        raise UsageError(f"variant {text!r}: {error}") from None
+        close = [] if name in OPTIMIZATIONS else get_close_matches(name, PRESETS, n=1)
+        hint = f"there is no flag or preset {name!r}; did you mean {close[0]}?" if close else str(error)
+        raise UsageError(f"variant {text!r}: {hint}") from None
 
 
 def tower_variant(text: str, exactness: Exactness = Exactness.REASSOCIATED, name: str | None = None) -> Variant:
@@ -95,16 +98,16 @@ def default_variants(config: VisionConfig, device: str) -> tuple[list[Variant], 
             continue
         needed = with_requirements([flag]) - {flag}
         variants.append(_variant("+".join([*sorted(needed), flag]), {flag, *needed}, config, device))
-    for preset in PRESETS:
-        if preset != YARDSTICK:
-            kept, _ = preset_flags(preset, config, device)
-            variants.append(_variant(preset, kept, config, device))
+    variants += [parse_variant(preset, config, device) for preset in PRESETS if preset != YARDSTICK]
     return variants, left_out
 
 
 def unique(variants: Iterable[Variant]) -> list[Variant]:
     """The yardstick first, then the others, each once."""
-    named = {variant.name: variant for variant in variants if variant.flags is not None}
+    named: dict[tuple[tuple[str, ...], str | None], Variant] = {}
+    for variant in variants:
+        if variant.flags is not None and variant.name not in {other.name for other in named.values()}:
+            named.setdefault((variant.flags, variant.tower), variant)
     return [yardstick(), *named.values()]
 
 

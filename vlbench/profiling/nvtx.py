@@ -11,7 +11,10 @@ DOMAIN = "vlbench"
 
 
 class NvtxListener:
-    """Push and pop on the domain itself: about 20 ns a range without a tool, a fifth of `nvtx.annotate`."""
+    """Push and pop on the domain itself: about 20 ns a range without a tool, a fifth of `nvtx.annotate`.
+
+    What a whole stage costs with this listener, `vlbench profile --overhead` measures.
+    """
 
     def __init__(self) -> None:
         self._domain = nvtx.get_domain(DOMAIN)

@@ -16,11 +16,31 @@ if TYPE_CHECKING:
     import pandas
 
 
+COLUMNS = {
+    **dict.fromkeys(("scenario", "point", "model", "dtype", "device", "variant", "flags"), "object"),
+    "trial": "Int64",
+    "exactness": "object",
+    "passed": "boolean",
+    "fp32_error": "float64",
+    "timed_error": "float64",
+    "operations": "Int64",
+    "attention_calls": "Int64",
+    "state": "object",
+    "round": "Int64",
+    "seconds": "float64",
+    "ratio": "float64",
+}
+"""The columns of `load` and their pandas dtypes, whatever a file holds."""
+
+
 def write_results(results: Results, path: Path) -> None:
     """Write beside the goal and rename, so that an interruption never leaves half a file."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(results.model_dump_json(indent=1) + "\n")
-    draft.replace(path)
+    try:
+        draft.write_text(results.model_dump_json(indent=1) + "\n")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def read_results(path: Path) -> Results:
@@ -31,6 +51,10 @@ def read_results(path: Path) -> Results:
         raise UsageError(f"{path}: no such file; write one with `vlbench run --out {path}`") from None
     except IsADirectoryError:
         raise UsageError(f"{path}: a folder; give the results file in it") from None
+    except OSError as error:
+        raise UsageError(
+            f"{path}: cannot be read ({error.strerror}); give a file that `vlbench run --out` wrote"
+        ) from None
     except (UnicodeDecodeError, json.JSONDecodeError):
         raise UsageError(f"{path}: not JSON; give a file that `vlbench run --out` wrote") from None
     version = content.get("schema_version") if isinstance(content, dict) else None
@@ -80,4 +104,4 @@ def load(path: str | Path) -> pandas.DataFrame:
                     for number, seconds in enumerate(timing.seconds):
                         ratio = seconds / base[number] if base else None
                         rows.append(fixed | {"state": state, "round": number, "seconds": seconds, "ratio": ratio})
-    return pandas.DataFrame(rows)
+    return pandas.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)

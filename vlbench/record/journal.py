@@ -28,14 +28,12 @@ class Journal:
         self._trials: list[tuple[int, Trial]] = []
         self._lost: list[tuple[int, int, str]] = []
         self.died: list[tuple[int, str, str]] = []
-        if path is None:
-            return
-        if resume:
+        self._header: dict[str, Any] | None = None
+        """Written before the first entry: a run that is refused leaves no file."""
+        if path is not None and resume:
             self._read(path, plan)
-        else:
-            if path.exists():
-                path.replace(path.with_name(f"{path.name}.old"))
-            self._write({"journal": FORMAT, "plan": plan})
+        elif path is not None:
+            self._header = {"journal": FORMAT, "plan": plan}
 
     def has(self, group: int, number: int) -> bool:
         return any(index == group and trial.number == number for index, trial in self._trials)
@@ -67,8 +65,13 @@ class Journal:
     def _write(self, line: dict[str, Any]) -> None:
         if self.path is None:
             return
+        lines = [line]
+        if self._header is not None:
+            if self.path.exists():
+                self.path.replace(self.path.with_name(f"{self.path.name}.old"))
+            lines, self._header = [self._header, line], None
         with self.path.open("a") as file:
-            file.write(json.dumps(line) + "\n")
+            file.writelines(json.dumps(each) + "\n" for each in lines)
             file.flush()
             os.fsync(file.fileno())
 

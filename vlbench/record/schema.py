@@ -6,7 +6,7 @@ Raw samples are kept, per trial; everything that is shown is worked out from the
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -22,7 +22,7 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 class Record(BaseModel):
     """A part of a results file: frozen, and strict about unknown fields."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
 
 class Token(Record):
@@ -55,14 +55,15 @@ class Counts(Record):
     attention_calls: int = Field(description="Calls of scaled_dot_product_attention.")
 
 
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 State = Literal["warm", "cold", "churn", "behind"]
 
 
 class Timing(Record):
     """One variant in one state of the caches, in the rounds of one trial."""
 
-    seconds: tuple[float, ...] = Field(min_length=1, description="Time of one call, one entry per round.")
-    host_seconds: tuple[float, ...] = Field(
+    seconds: tuple[Seconds, ...] = Field(min_length=1, description="Time of one call, one entry per round.")
+    host_seconds: tuple[Seconds, ...] = Field(
         default=(), description="CUDA: time until the call gave the host back, one entry per round."
     )
     hit_rate: float | None = Field(default=None, description="Share of cache look-ups that hit; None without caches.")
@@ -123,6 +124,12 @@ class Row(Record):
     reference: str = Field(default="baseline", description="The variant that its ratio is taken to.")
     tower: str | None = Field(default=None, description="Whose tower it is, with its version; None for vlbench's own.")
     left_out: dict[str, str] = Field(default_factory=dict, description="Flags that do not apply here, and why.")
+    slow_down: float = Field(default=0.0, description="Injected by the self-test: each call takes this share longer.")
+
+    @property
+    def is_yardstick(self) -> bool:
+        """Is it what all is compared with? The self-test's copies of it have no flags either, and are not."""
+        return self.flags is None and self.name == self.reference
 
 
 class CellGroup(Record):
@@ -143,8 +150,8 @@ class CellGroup(Record):
 
     @model_validator(mode="after")
     def _yardstick_first(self) -> Self:
-        if not self.rows or self.rows[0].flags is not None:
-            raise ValueError("the first row of a group is the yardstick")
+        if [row.is_yardstick for row in self.rows] != [True] + [False] * (len(self.rows) - 1):
+            raise ValueError("the first row of a group is the yardstick, and no other is")
         names = {row.name for row in self.rows}
         for trial in self.trials:
             if strangers := [variant.name for variant in trial.variants if variant.name not in names]:

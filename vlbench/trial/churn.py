@@ -15,22 +15,26 @@ CHURN = f"each item keeps its grid in {KEPT:.0%} of calls, else each side moves 
 
 
 def churn_inputs(
-    grids: Sequence[Grid], patch_dim: int, dtype: torch.dtype, device: torch.device, seed: int
+    grids: Sequence[Grid], patch_dim: int, dtype: torch.dtype, device: torch.device, seed: int, merge: int = 2
 ) -> Callable[[int], Input]:
-    """The input of any round: noise on grids drawn from CHURN. The same round gives the same input."""
-    largest = sum(t * (h + 2 * JITTER) * (w + 2 * JITTER) for t, h, w in grids)
+    """The input of any round: noise on grids drawn from CHURN. The same round gives the same input.
+
+    `merge` is the side, in patches, of a merged cell.
+    """
+    largest = sum(t * (h + merge * JITTER) * (w + merge * JITTER) for t, h, w in grids)
     noise = torch.randn(largest, patch_dim, generator=torch.Generator().manual_seed(seed)).to(device, dtype)
 
     def make(number: int) -> Input:
-        drawn = [_moved(grid, random.Random(f"{seed} {number} {item}")) for item, grid in enumerate(grids)]
+        drawn = [_moved(grid, random.Random(f"{seed} {number} {item}"), merge) for item, grid in enumerate(grids)]
         patches = sum(t * h * w for t, h, w in drawn)
-        return Input(noise[:patches], torch.tensor(drawn))
+        return Input(noise[:patches], torch.tensor(drawn)).turned(number)  # the same grids come again, these bytes not
 
     return make
 
 
-def _moved(grid: Grid, draw: random.Random) -> Grid:
+def _moved(grid: Grid, draw: random.Random, merge: int) -> Grid:
     t, h, w = grid
     if draw.random() < KEPT:
         return grid
-    return (t, max(2, h + 2 * draw.randint(-JITTER, JITTER)), max(2, w + 2 * draw.randint(-JITTER, JITTER)))
+    rows, columns = (max(merge, side + merge * draw.randint(-JITTER, JITTER)) for side in (h, w))
+    return (t, rows, columns)

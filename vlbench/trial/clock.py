@@ -7,15 +7,16 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
-Call = Callable[[], Tensor]
+from vlbench.trial.subject import Output
+
+Call = Callable[[], Output]
 
 
 class Reading(NamedTuple):
     """One timed call."""
 
-    output: Tensor
+    output: Output
     seconds: float
     host_seconds: float | None = None
     """CUDA: until the call gave the host back."""

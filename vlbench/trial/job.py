@@ -12,7 +12,7 @@ from vlbench.workload.scenario import ScenarioPoint
 
 
 class _Message(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
 
 class VariantJob(_Message):
@@ -25,6 +25,20 @@ class VariantJob(_Message):
     """What `resolve_tower` makes of this variant; None for our own tower with `flags`."""
     slow_down: float = 0.0
     """Injected: the call takes this share longer, for the harness to prove itself on."""
+
+
+class SeamPoint(_Message):
+    """One seam alone at one size, in place of a scenario's point."""
+
+    seam: str
+    size: int
+    label: str
+    """Which rung of the ladder of sizes, such as "n=1296"."""
+    why_scaled: None = None
+
+    @property
+    def scenario(self) -> str:
+        return f"seam {self.seam}"
 
 
 class Job(_Message):
@@ -40,7 +54,8 @@ class Job(_Message):
     """Which trial it is: seeds the order of rounds, not what is fed in."""
     weights: Path | None = None
     """A checkpoint folder; None for random weights from the seed."""
-    point: ScenarioPoint
+    point: ScenarioPoint | SeamPoint
+    """What is fed in: to a whole tower, or to one seam."""
     also_check: tuple[ScenarioPoint, ...] = ()
     """More inputs that accuracy is checked on."""
     images: tuple[Path, ...] | None = None

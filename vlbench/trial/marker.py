@@ -8,7 +8,7 @@ from __future__ import annotations
 import mmap
 from pathlib import Path
 
-SIZE = 256
+SIZE = 4096
 
 
 class Marker:

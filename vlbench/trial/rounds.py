@@ -1,7 +1,8 @@
 """Rounds: every variant once, in an order drawn afresh, with the yardstick among them.
 
 The ratio of two times of one round is the datum: whatever slows the machine for a while slows both. Outputs of timed
-calls are compared with the yardstick's of the same round and then poisoned, so that nothing can be replayed.
+calls are compared with the yardstick's of the same round and then poisoned, and each round has contents of its own, so
+that nothing can be replayed.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vlbench.implementations.stage import stage
 from vlbench.paired import paired_ratio, precise_enough
 from vlbench.record.schema import State
 from vlbench.trial.accuracy import relative_error
@@ -77,6 +79,8 @@ class Rounds:
         self.draw = random.Random(seed)
         self.mark = mark
         self.is_throttled = is_throttled
+        self.count: Callable[[], None] = lambda: None
+        """Told of every timed call, which is the stage `iteration`."""
         self.struck: dict[str, str] = {}
         """Entrants that were caught, and at what."""
         self._hidden: Counter[str] = Counter()
@@ -94,8 +98,7 @@ class Rounds:
                 self._strike(entrant, "much more time passes than its stream shows: it works elsewhere, or later")
 
     def _round(self, number: int, state: State, clock: Clock) -> Round:
-        churning = self.inputs.churning if state == "churn" else None
-        entry = churning(number) if churning else self.inputs.rotating[number % len(self.inputs.rotating)]
+        entry = self._entry(number, state)
         order = [entrant for entrant in self.entrants if entrant.name not in self.struck]
         self.draw.shuffle(order)
         seconds, host, looked_up, outputs = {}, {}, {}, {}
@@ -106,24 +109,31 @@ class Rounds:
                     cache.clear()
             before = [(cache.hits, cache.misses) for cache in caches]
             self.mark(entrant.name)
+            own = self.inputs.fresh(entry)
+            self.count()
             try:
-                reading = clock(partial(entrant.subject.run, entry))
+                with stage("iteration"):  # around the clock, so that marking it is in no time
+                    reading = clock(partial(entrant.subject.run, own))
             except Exception as failure:
                 self._strike(entrant, f"raised {type(failure).__name__} in a timed round")
                 continue
-            if type(reading.output) is not Tensor:
-                self._strike(entrant, f"the output of a timed round is a {type(reading.output).__name__}")
+            parts = reading.output if isinstance(reading.output, tuple) else (reading.output,)
+            if strange := [type(part).__name__ for part in parts if type(part) is not Tensor]:
+                self._strike(entrant, f"the output of a timed round is a {strange[0]}")
                 continue
-            outputs[entrant.name] = reading.output.clone()  # at once: what is written later does not count
-            reading.output.fill_(torch.nan)  # a buffer that is handed out again must be written again
+            outputs[entrant.name] = [part.clone() for part in parts]  # at once: what is written later does not count
+            for part in parts:
+                _poison(part)
             self._hidden[entrant.name] += reading.hidden
-            seconds[entrant.name] = reading.seconds
+            seconds[entrant.name] = reading.seconds / self.inputs.calls
             if reading.host_seconds is not None:
-                host[entrant.name] = reading.host_seconds
+                host[entrant.name] = reading.host_seconds / self.inputs.calls
             if caches:
-                hits = sum(cache.hits - old for cache, (old, _) in zip(caches, before, strict=True))
-                misses = sum(cache.misses - old for cache, (_, old) in zip(caches, before, strict=True))
-                looked_up[entrant.name] = (hits, misses)
+                hits = [cache.hits - old for cache, (old, _) in zip(caches, before, strict=True)]
+                misses = [cache.misses - old for cache, (_, old) in zip(caches, before, strict=True)]
+                looked_up[entrant.name] = (sum(hits), sum(misses))
+                if state == "cold" and any(hit and not miss for hit, miss in zip(hits, misses, strict=True)):
+                    self._strike(entrant, "a cache of it was warm although it had just been emptied")
         self._compare(outputs)
         kept = {entrant.name: seconds[entrant.name] for entrant in self.entrants if entrant.name in seconds}
         for name, value in kept.items():
@@ -137,20 +147,25 @@ class Rounds:
             throttled=self.is_throttled(),
         )
 
-    def _compare(self, outputs: dict[str, Tensor]) -> None:
+    def _entry(self, number: int, state: State) -> Any:
+        if state == "churn" and self.inputs.churning:
+            return self.inputs.churning(number)
+        if self.inputs.novel:  # not what another state of this round was fed either
+            return self.inputs.novel(number * len(self.clocks) + list(self.clocks).index(state))
+        return self.inputs.rotating[number % len(self.inputs.rotating)]
+
+    def _compare(self, outputs: dict[str, list[Tensor]]) -> None:
         """Strike whoever's timed output is not the yardstick's."""
         yardstick = outputs.get(self.entrants[0].name)
         if yardstick is None:
+            self.mark(self.entrants[0].name)
             raise RuntimeError(f"the yardstick failed in a timed round: {self.struck[self.entrants[0].name]}")
         for entrant in self.entrants[1:]:
             output = outputs.get(entrant.name)
             if output is None:
                 continue
-            if entrant.allowed == 0:
-                wrong = not torch.equal(output, yardstick)
-            else:
-                wrong = output.shape != yardstick.shape or not relative_error(output, yardstick) <= entrant.allowed
-            if wrong:
+            same_number = len(output) == len(yardstick)
+            if not (same_number and all(map(partial(_agree, entrant.allowed), output, yardstick))):
                 self._strike(entrant, "the output of a timed round is wrong: replayed, late, or a stale cache")
 
     def _strike(self, entrant: Entrant, reason: str) -> None:
@@ -163,6 +178,17 @@ class Rounds:
             if name != first and name not in self.struck and not precise_enough(paired_ratio(times, base)):
                 return False
         return True
+
+
+def _agree(allowed: float, output: Tensor, wanted: Tensor) -> bool:
+    if allowed == 0:
+        return torch.equal(output, wanted)
+    return output.shape == wanted.shape and relative_error(output, wanted) <= allowed
+
+
+def _poison(output: Tensor) -> None:
+    """A buffer that is handed out again must be written again."""
+    output.fill_(torch.nan if output.is_floating_point() else torch.iinfo(output.dtype).max)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 from vlbench.matrix.variants import Variant
 from vlbench.record.journal import Journal
 from vlbench.record.schema import CellGroup, Device, Dtype, Row, State, Timing, Trial, VariantTrial
-from vlbench.trial.job import Checked, Event, Job, Prepared, Round, Stages, Struck, VariantJob
+from vlbench.trial.job import Checked, Event, Job, Prepared, Round, SeamPoint, Stages, Struck, VariantJob
 from vlbench.trial.supervisor import TrialError, run_trial
 from vlbench.workload.scenario import ScenarioPoint
 
@@ -19,7 +19,7 @@ from vlbench.workload.scenario import ScenarioPoint
 class Plan:
     """One cell group to measure: what is fed in, to which model, in which variants."""
 
-    point: ScenarioPoint
+    point: ScenarioPoint | SeamPoint
     model: str
     dtype: Dtype
     device: Device
@@ -85,6 +85,7 @@ class Plan:
                     reference=variant.reference,
                     tower=variant.source,
                     left_out=variant.left_out,
+                    slow_down=variant.slow_down,
                 )
                 for variant in self.variants
             ),
@@ -147,12 +148,18 @@ class Session:
                 self._trial(index, number, seconds, [variant.name for variant in plan.variants], label, confirms=False)
 
     def confirm(self, suspects: dict[int, list[str]], trials: int, seconds: float) -> None:
-        """The same over each plan's yardstick and suspects alone."""
+        """The same over each plan's yardstick, its suspects and what their ratio is taken to.
+
+        There are as many rounds as in a trial over all, in less time where suspects are few.
+        """
         for number in range(trials, 2 * trials):
             for index, names in suspects.items():
                 label = f"confirming, trial {number - trials + 1} of {trials}"
-                wanted = [self.plans[index].yardstick, *names]
-                self._trial(index, number, seconds, wanted, label, confirms=True)
+                plan = self.plans[index]
+                references = [variant.reference for variant in plan.variants if variant.name in names]
+                wanted = list(dict.fromkeys([plan.yardstick, *references, *names]))
+                share = len(wanted) / len(plan.variants)
+                self._trial(index, number, seconds * share, wanted, label, confirms=True)
 
     def groups(self) -> list[CellGroup]:
         """What there is so far, plans without any finished trial included."""

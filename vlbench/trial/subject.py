@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from torch import Tensor
 
 from vlbench.record.schema import Counts
 from vlbench.trial.job import Checked, VariantJob
+
+Output = Tensor | tuple[Tensor, ...]
 
 
 class Cache(Protocol):
@@ -25,7 +29,7 @@ class Cache(Protocol):
 class Subject:
     """A variant that passed its check."""
 
-    run: Callable[[Any], Tensor]
+    run: Callable[[Any], Output]
     """Takes one of the bench's inputs."""
     caches: Sequence[Cache] = ()
     counts: Counts | None = None
@@ -34,12 +38,19 @@ class Subject:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What is fed in, by state. Several inputs rotate, so that no variant wins by seeing the same bytes again."""
+    """What is fed in, by state. No round sees the bytes of another, so that no variant wins by knowing them."""
 
     rotating: Sequence[Any]
-    """Different contents, the same grids."""
-    churning: Callable[[int], Any] | None = field(default=None)
+    """Different contents, the same grids; the first is for warming up. They take turns where `novel` is None."""
+    churning: Callable[[int], Any] | None = None
     """The input of a round, with grids drawn afresh; None where grids mean nothing."""
+    novel: Callable[[int], Any] | None = None
+    """The input by number: the same grids, contents that no other number has."""
+    calls: int = 1
+    """How often `run` does its work on one input: a reading's time is divided by it."""
+    fresh: Callable[[Any], Any] = copy.deepcopy
+    """Made of the input before each call, outside of its time: whoever writes into it, or remembers its address, gains
+    nothing."""
 
 
 class Bench(Protocol):
@@ -47,10 +58,26 @@ class Bench(Protocol):
 
     description: str
     grids: tuple[tuple[int, int, int], ...]
-    inputs: Inputs
+
+    @property
+    def inputs(self) -> Inputs: ...
 
     def check(self, variant: VariantJob) -> tuple[Checked, Subject | None]:
         """A variant's accuracy; something to time if it passed."""
 
     def allowed(self, exactness: str) -> float:
         """Largest relative error of a timed output to the yardstick's in the same round; 0 asks for equal bits."""
+
+
+def slowed(run: Callable[[Any], Output], share: float) -> Callable[[Any], Output]:
+    """`run`, with each call taking this share longer; itself for 0."""
+
+    def run_slower(entry: Any) -> Output:
+        start = time.perf_counter()
+        output = run(entry)
+        until = start + (time.perf_counter() - start) * (1 + share)
+        while time.perf_counter() < until:
+            pass
+        return output
+
+    return run_slower if share else run

@@ -37,9 +37,9 @@ def run_trial(job: Job, timeout: float) -> Iterator[Event]:
     with tempfile.TemporaryDirectory(prefix="vlbench-") as folder:
         mark = Path(folder) / "marker"
         marker.create(mark)
-        with (Path(folder) / "stderr").open("w+") as complaints:
+        with (Path(folder) / "stderr").open("w+", errors="replace") as complaints:
             worker = subprocess.Popen(
-                [sys.executable, "-m", "vlbench.trial.worker"],
+                [sys.executable, "-P", "-m", "vlbench.trial.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=complaints,
@@ -90,9 +90,8 @@ def _events(worker: subprocess.Popen[str], job: Job) -> Iterator[Event]:
         try:
             event = EVENTS.validate_json(line)
         except ValidationError:
-            if line.endswith("\n"):
-                raise
-            return  # cut off by its end
+            worker.kill()  # cut off by its end, or somebody wrote between the events
+            return
         if isinstance(event, Refused):
             raise UsageError(event.message)
         yield event

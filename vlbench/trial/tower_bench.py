@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import time
-from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -21,11 +22,8 @@ from vlbench.trial.churn import churn_inputs
 from vlbench.trial.counts import count, is_compiled
 from vlbench.trial.fitting import check_fits, check_tokens
 from vlbench.trial.job import Checked, Job, VariantJob
-from vlbench.trial.subject import Cache, Inputs, Subject
-from vlbench.workload import build_batch
-
-ROTATING = 3
-"""Inputs of different contents that take turns."""
+from vlbench.trial.subject import Cache, Inputs, Subject, slowed
+from vlbench.workload import ScenarioPoint, build_batch
 
 
 class TowerBench:
@@ -45,6 +43,7 @@ class TowerBench:
             for each in job.variants
             if each.tower
         }
+        assert isinstance(job.point, ScenarioPoint)
         with stage("preprocess"):
             batch = build_batch(job.point, seed=job.seed, images=job.images)
         self.description = batch.description
@@ -60,11 +59,10 @@ class TowerBench:
             pixels = noise_input(batch.grids, patch_dim, torch.device("cpu"), job.seed).pixels
             self.description += f"; patches of {patch_dim} values, filled with noise"
         self.timed = Input(pixels.to(self.device, self.dtype), batch.grid_thw)
-        # Turning the rows keeps their statistics and changes every patch.
-        turned = (self.timed.pixels.roll(37 * turn, dims=1) for turn in range(1, ROTATING))
         self.inputs = Inputs(
-            [self.timed, *(Input(pixels, batch.grid_thw) for pixels in turned)],
-            churn_inputs(batch.grids, patch_dim, self.dtype, self.device, job.seed),
+            [self.timed],
+            churn_inputs(batch.grids, patch_dim, self.dtype, self.device, job.seed, merge),
+            novel=lambda number: self.timed.turned(number + 1),
         )
         others = [awkward_input(patch_dim, self.device, job.seed, merge).to(self.dtype)]
         for point in job.also_check:
@@ -94,10 +92,11 @@ class TowerBench:
         accuracy = self.judge.check(variant.exactness, in_fp32, timed)
         if not accuracy.passed or tower is None:
             return Checked(variant=variant.name, accuracy=accuracy), None
-        run = _runner(tower, variant.slow_down)
-        run(self.timed)  # so that caches are warm for this very batch
+        run = slowed(partial(_run, tower), variant.slow_down)
+        with torch.inference_mode():
+            run(copy.deepcopy(self.timed))  # so that caches are warm for this very batch
         # Under the counter compiled code runs eager, and its counts would be those of something else.
-        counts = None if is_compiled(tower) else count(lambda: run(self.timed))
+        counts = None if is_compiled(tower) else count(partial(run, copy.deepcopy(self.timed)))
         caches: dict[str, Cache] = getattr(tower, "caches", dict)()
         subject = Subject(run, tuple(caches.values()), counts, first_seconds)
         checked = Checked(variant=variant.name, accuracy=accuracy, counts=counts, first_seconds=first_seconds)
@@ -124,28 +123,18 @@ class TowerBench:
         return tower.adapted(module)
 
     def _first_call(self, tower: nn.Module) -> float:
+        own = copy.deepcopy(self.timed)
         start = time.perf_counter()
         with torch.inference_mode():
-            tower(self.timed.pixels, self.timed.grid_thw)
+            tower(own.pixels, own.grid_thw)
         if self.device.type == "cuda":
             torch.cuda.synchronize()
         return time.perf_counter() - start
 
 
-def _runner(tower: nn.Module, slow_down: float) -> Callable[[Input], Tensor]:
-    def run(entry: Input) -> Tensor:
-        output: Tensor = tower(entry.pixels, entry.grid_thw)
-        return output
-
-    def run_slower(entry: Input) -> Tensor:
-        start = time.perf_counter()
-        output = run(entry)
-        until = start + (time.perf_counter() - start) * (1 + slow_down)
-        while time.perf_counter() < until:
-            pass
-        return output
-
-    return run_slower if slow_down else run
+def _run(tower: nn.Module, entry: Input) -> Tensor:
+    output: Tensor = tower(entry.pixels, entry.grid_thw)
+    return output
 
 
 def _weights(job: Job, tower: Tower, dtype: torch.dtype, device: torch.device) -> SharedTensors:

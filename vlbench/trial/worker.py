@@ -19,15 +19,17 @@ from vlbench.errors import UsageError
 from vlbench.implementations.optimized import FlagError
 from vlbench.implementations.stage import listen
 from vlbench.implementations.weights import CheckpointError
+from vlbench.nsys.child import window
 from vlbench.profiling.busy import gpu_busy_seconds
 from vlbench.profiling.clock import StageClock
 from vlbench.profiling.nvtx import NvtxListener, tool_attached
 from vlbench.record.schema import State
 from vlbench.trial.clock import BehindClock, Clock, clock_for
 from vlbench.trial.gpu_state import sampler_for
-from vlbench.trial.job import Event, Finished, Job, Prepared, Refused, Stages, Struck
+from vlbench.trial.job import Event, Finished, Job, Prepared, Refused, SeamPoint, Stages, Struck
 from vlbench.trial.marker import Marker
 from vlbench.trial.rounds import Entrant, Rounds, warm_up, without_collector
+from vlbench.trial.seam_bench import SeamBench
 from vlbench.trial.subject import Bench
 from vlbench.trial.tower_bench import TowerBench
 
@@ -37,17 +39,22 @@ MEMORY_SHARE = 0.9
 Emit = Callable[[Event], None]
 
 
-def run_job(job: Job, emit: Emit) -> None:
-    """Do the job in this process. Raises UsageError, CheckpointError or FlagError when it cannot be done as asked."""
-    torch.set_num_threads(job.threads)
+def settle(threads: int) -> None:
+    """Set torch up as every measurement wants it."""
+    torch.set_num_threads(threads)
     # Golden runs are fp32, and TF32 would reach the yardstick's Conv3d.
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
+
+
+def run_job(job: Job, emit: Emit) -> None:
+    """Do the job in this process. Raises UsageError, CheckpointError or FlagError when it cannot be done as asked."""
+    settle(job.threads)
     mark = Marker(job.marker) if job.marker else lambda name: None
     with ExitStack() as listeners:
         if tool_attached():
             listeners.enter_context(listen(NvtxListener()))
-        bench: Bench = TowerBench(job)
+        bench: Bench = SeamBench(job) if isinstance(job.point, SeamPoint) else TowerBench(job)
         emit(Prepared(batch=bench.description, grids=tuple(bench.grids)))
         entrants = []
         for variant in job.variants:
@@ -58,7 +65,7 @@ def run_job(job: Job, emit: Emit) -> None:
                 entrants.append(Entrant(variant.name, subject, bench.allowed(variant.exactness)))
         if job.seconds and entrants and entrants[0].name == job.variants[0].name:
             struck = _measure(job, bench, entrants, mark, emit)
-            _share(job, bench, [entrant for entrant in entrants if entrant.name not in struck], emit)
+            _share(job, bench, [entrant for entrant in entrants if entrant.name not in struck], mark, emit)
     emit(Finished())
 
 
@@ -73,35 +80,38 @@ def _measure(job: Job, bench: Bench, entrants: list[Entrant], mark: Callable[[st
         state = sampler.sample()
         return bool(state and state.is_throttled)
 
-    rounds = Rounds(
-        entrants, bench.inputs, clocks, seed=job.seed * 1000 + job.trial, mark=mark, is_throttled=is_throttled
-    )
+    inputs = bench.inputs
+    rounds = Rounds(entrants, inputs, clocks, seed=job.seed * 1000 + job.trial, mark=mark, is_throttled=is_throttled)
     with torch.inference_mode(), without_collector():
         for entrant in entrants:
             mark(entrant.name)
-            warm_up(entrant.subject, bench.inputs.rotating[0], clock_for(job.device))
-        for one in rounds.run(job.seconds):
-            emit(one)
+            warm_up(entrant.subject, inputs.fresh(inputs.rotating[0]), clock_for(job.device))
+        with window() as rounds.count:  # what a capture by nsys holds
+            for one in rounds.run(job.seconds):
+                emit(one)
     for name, reason in rounds.struck.items():
         emit(Struck(variant=name, reason=reason))
     return set(rounds.struck)
 
 
-def _share(job: Job, bench: Bench, entrants: list[Entrant], emit: Emit) -> None:
+def _share(job: Job, bench: Bench, entrants: list[Entrant], mark: Callable[[str], None], emit: Emit) -> None:
     """The stages' shares, from rounds of their own: the listener would show in the times."""
     on_cuda = job.device == "cuda"
     synchronize = torch.cuda.synchronize if on_cuda else lambda: None
+    inputs = bench.inputs
+    entry = inputs.fresh(inputs.rotating[0])
     with torch.inference_mode(), without_collector():
         for entrant in entrants:
+            mark(entrant.name)
             clocks = []
             for _ in range(STAGE_ROUNDS):
                 clock = StageClock(synchronize)
                 with listen(clock):
-                    entrant.subject.run(bench.inputs.rotating[0])
+                    entrant.subject.run(entry)
                 clocks.append(clock.seconds)
             seconds = {name: median(one[name] for one in clocks) for name in clocks[0]}
-            busy = gpu_busy_seconds(partial(entrant.subject.run, bench.inputs.rotating[0])) if on_cuda else None
-            emit(Stages(variant=entrant.name, seconds=seconds, busy_seconds=busy))
+            busy = gpu_busy_seconds(partial(entrant.subject.run, entry)) if on_cuda else None
+            emit(Stages(variant=entrant.name, seconds=seconds, busy_seconds=busy and busy / inputs.calls))
 
 
 def _limit_memory() -> None:

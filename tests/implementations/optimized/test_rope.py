@@ -12,6 +12,7 @@ from vlbench.implementations.optimized.grids import HostGrids
 from vlbench.implementations.optimized.layout import WithEinops
 from vlbench.implementations.optimized.rope import Angles, CachedRope, CosSin, CosSinTable, ids_on_host, in_every_layer
 from vlbench.implementations.optimized.rotary import rotate
+from vlbench.implementations.optimized.transfer import pageable, pin_always
 
 PLAIN = tower_for(NARROW_2)
 CACHED = tower_for(NARROW_2, "rope-cache")
@@ -70,7 +71,7 @@ def test_one_item_that_was_seen_before_gets_the_same_object() -> None:
 def test_the_cache_stays_under_its_bound() -> None:
     planner = tower_for(NARROW_2).planner
     entry = 320 * 16  # the rope of a 4x4 image
-    rope = CachedRope(planner.rows, ids_on_host, in_every_layer, 2, max_bytes=2 * entry)
+    rope = CachedRope(planner.rows, ids_on_host, in_every_layer, 2, pageable(pin_always), max_bytes=2 * entry)
 
     def ask(*batch: tuple[int, int, int]) -> None:
         rope(HostGrids(torch.tensor(batch), lambda tensor: tensor), None, None)

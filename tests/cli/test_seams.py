@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.cli.conftest import Vlbench
+from vlbench.cli.seams import seam_names
+from vlbench.record.files import read_results
+from vlbench.record.schema import Results
+from vlbench.trial.seam_case import seam_cases
+
+RUN = ("run", "--device", "cpu", "--no-card", "--seam", "inverse-permutation", "--budget", "2")
+
+
+def test_a_seam_from_the_options_to_the_tables_and_the_file(vlbench: Vlbench, folder: Path) -> None:
+    ended = vlbench(*RUN, "--filter", "point=n=81,n=324")
+    assert ended.code == 0, ended
+    assert "seam inverse-permutation [n=81]: qwen2.5-vl-tiny, float32, cpu" in ended.out.replace("\n", " ")
+    lines = ended.out.splitlines()
+    ladder = lines[next(number for number, line in enumerate(lines) if line.split() == ["variant", "n=81", "n=324"]) :]
+    assert [line.split()[0] for line in ladder[1:4]] == ["naive", "argsort-inverse", "host-inverse"]
+    assert max(map(len, lines)) <= 80
+
+    groups = read_results(folder / "vlbench-seam-inverse-permutation.json").groups
+    assert [(group.scenario, group.point) for group in groups] == [
+        ("seam inverse-permutation", "n=81"),
+        ("seam inverse-permutation", "n=324"),
+    ]
+    for group in groups:
+        assert [(row.name, row.flags, row.reference) for row in group.rows] == [
+            ("naive", None, "naive"),
+            ("argsort-inverse", ("argsort-inverse",), "naive"),
+            ("host-inverse", ("host-inverse",), "naive"),
+        ]
+        (trial,) = group.trials
+        assert all(variant.timings["warm"].seconds for variant in trial.variants)
+        assert all(max(variant.timings["warm"].seconds) < 0.1 for variant in trial.variants)
+
+
+def test_several_seams_another_dtype_and_json(vlbench: Vlbench, folder: Path) -> None:
+    options = ("--seam", "merge", "--seam", "rope", "--filter", "point=n=256", "--dtype", "bf16")
+    ended = vlbench("run", "--device", "cpu", "--no-card", *options, "--budget", "1", "--json", "--out", "a.json")
+    assert ended.code == 0, ended
+    results = Results.model_validate_json(ended.out)
+    assert results == read_results(folder / "a.json")
+    assert [(group.scenario, group.dtype) for group in results.groups] == [("seam merge", "bfloat16")]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--seam", "rop"], "--seam: there is no seam 'rop' (did you mean rope?); the seams are inverse-permutation, "),
+        (["--seam", "transfer"], "--seam transfer measures copies to a GPU, and on a cpu there are none; leave it out"),
+        (["--seam", "rope", "--scenario", "video"], "--scenario is about a whole tower, and --seam measures one seam"),
+        (["--seam", "rope", "--model", "qwen2-vl-7b"], "--model is about a whole tower"),
+        (["--seam", "rope", "--with", "rope-packed"], "--variant is about a whole tower"),
+        (["--seam", "rope", "--weights", "."], "--weights is about a whole tower"),
+        (["--seam", "rope", "--ablate", "pairs"], "--ablate is about a whole tower"),
+        (["--seam", "rope", "--images", "a.jpg"], "--images is about a whole tower"),
+        (["--seam", "rope", "--state", "cold"], "--state cold is about a tower's caches, and a seam alone has none"),
+        (["--seam", "rope", "--filter", "point=n=1"], "--filter: no cell is left to measure; widen it"),
+        (["--with", "merge-host-indices"], "merge-host-indices is not part of the tower; measure it with --seam merge"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_makes_no_sense_is_refused(vlbench: Vlbench, folder: Path, options: list[str], words: str) -> None:
+    before = sorted(folder.iterdir())
+    assert words in vlbench("run", "--device", "cpu", *options).sentence
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_behind_needs_a_gpu(vlbench: Vlbench) -> None:
+    assert "--state behind queues work on a GPU" in vlbench("run", "--seam", "merge", "--state", "behind").sentence
+
+
+def test_seams_are_listed_and_completed(vlbench: Vlbench) -> None:
+    rows = vlbench("list", "seams", "--json").json()
+    assert [row["seam"] for row in rows] == list(seam_cases())
+    assert next(row["flags"] for row in rows if row["seam"] == "merge") == [
+        "merge-masked-scatter",
+        "merge-host-indices",
+    ]
+    assert max(map(len, vlbench("list", "seams").out.splitlines())) <= 80
+    assert "…" not in vlbench("list", "seams").out
+    assert seam_names("in") == ["inverse-permutation"]

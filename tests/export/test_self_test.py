@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import re
+from io import StringIO
+
+from rich.console import Console
+
+from tests.judge.self_tests import self_test_group
+from vlbench.export.self_test import markdown, self_test_view, sentences
+from vlbench.judge.rule_table import scores
+from vlbench.judge.self_test import report
+from vlbench.record.fingerprint import take_fingerprint
+from vlbench.record.schema import CellGroup, Results
+
+ROWS = {"copy 1": (0.0, 1.0), "copy 2": (0.0, 1.0), "+3% 1": (0.03, 1.03), "+5% 1": (0.05, 1.05)}
+
+
+def shown(groups: list[CellGroup]) -> str:
+    console = Console(width=80, file=StringIO(), highlight=False)
+    console.print(self_test_view(report(groups), scores(groups)))
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+def test_the_table_counts_and_bounds() -> None:
+    lines = shown([self_test_group(ROWS)]).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert re.fullmatch(r"nothing +2 +\S+ % +0 +0 +0 +2 +0 % under 77.6 % *", lines[1])
+    assert re.fullmatch(r"\+3 % +1 +\+[23]\.\d % +1 +0 +0 +0 +100 % \[3, 100\] *", lines[2])
+    assert any(line.startswith("asv, Mann-Whitney") for line in lines)
+
+
+def test_the_sentences_say_what_is_proven_and_what_is_not() -> None:
+    found = sentences(report([self_test_group(ROWS)]))
+    assert found[0].startswith("False alarms: 0 of 2 comparisons of identical programs, a rate under 77.6 %.")
+    assert "not independent" in found[1]
+    assert "0 of 1 with a false alarm, a rate under 95.0 %" in found[1]
+    assert found[2].startswith("Smallest change that is seen here: +3.0 %, from which on at least 80% were caught.")
+    assert found[3] == "Goal (no false alarm, and +3.0 % caught in 95%): met."
+    assert sentences(report([])) == ["Nothing was compared, so nothing is proven."]
+
+
+def test_the_page_says_where_it_comes_from() -> None:
+    groups = [self_test_group(ROWS)]
+    results = Results.model_validate(
+        {
+            "created": "2026-01-02T03:04:05Z",
+            "command": "vlbench self-test",
+            "fingerprint": take_fingerprint("cpu"),
+            "groups": groups,
+        }
+    )
+    page = markdown(results, report(groups), scores(groups))
+    assert "`vlbench self-test` on 2026-01-02: " in page
+    assert "1 groups of 5 trials, about 20 rounds each, qwen2-vl-tiny, float32, 1 thread" in page
+    tables = [line for line in page.splitlines() if line.startswith("|")]
+    assert len({line.count("|") for line in tables[:5]}) == 1
+    assert tables[-1].startswith("| vlbench, 4 of 5 paired trials")

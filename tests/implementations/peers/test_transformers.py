@@ -1,0 +1,102 @@
+"""transformers' towers are the yardstick's equals, on the yardstick's own tensors."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from functools import cache
+
+import pytest
+import torch
+from hypothesis import given, settings
+from torch import Tensor, nn
+
+from tests.implementations.grids import AWKWARD, MIXED, Batch, batches
+from tests.implementations.test_stage import Recorder
+from tests.implementations.towers import NARROW, NARROW_2_5, expected, name_of, relative_error, run, weights_of
+from vlbench.implementations.config import MODELS, VisionConfig
+from vlbench.implementations.peers import PEERS, PeerError
+from vlbench.implementations.stage import listen
+from vlbench.implementations.weights import SharedTensors, parameter_shapes
+
+pytest.importorskip("transformers")
+
+families = pytest.mark.parametrize("config", NARROW, ids=name_of)
+eager_peers = pytest.mark.parametrize("name", ["hf-sdpa", "hf-eager"])
+
+
+@cache
+def peer(name: str, config: VisionConfig) -> nn.Module:
+    return PEERS[name].build(config, weights_of(config))
+
+
+@families
+@eager_peers
+@pytest.mark.parametrize("batch", AWKWARD, ids=str)
+def test_the_yardsticks_tokens_for_awkward_batches(name: str, config: VisionConfig, batch: Batch) -> None:
+    assert relative_error(run(peer(name, config), config, batch), expected(config, batch)) < 1e-5
+
+
+@families
+@eager_peers
+@given(batch=batches)
+@settings(max_examples=10)
+def test_the_yardsticks_tokens_for_any_batch(name: str, config: VisionConfig, batch: Batch) -> None:
+    assert relative_error(run(peer(name, config), config, batch), expected(config, batch)) < 1e-5
+
+
+@families
+@eager_peers
+def test_the_weights_are_the_yardsticks_own_tensors(name: str, config: VisionConfig) -> None:
+    weights = weights_of(config)
+    parameters = {key.removeprefix("module."): each for key, each in peer(name, config).named_parameters()}
+    assert {key: each.data_ptr() for key, each in parameters.items()} == {
+        key: each.data_ptr() for key, each in weights.items()
+    }
+    assert not any(each.requires_grad for each in parameters.values())
+    assert not peer(name, config).training
+
+
+@families
+def test_frequencies_stay_in_fp32(config: VisionConfig) -> None:
+    tower = PEERS["hf-sdpa"].build(config, weights_of(config, torch.bfloat16))
+    assert {buffer.dtype for buffer in tower.buffers()} == {torch.float32}
+    assert run(tower, config, MIXED).dtype is torch.bfloat16
+
+
+@pytest.mark.parametrize("config", MODELS.values(), ids=name_of)
+def test_every_model_can_be_built_without_memory(config: VisionConfig) -> None:
+    shapes = parameter_shapes(config)
+    weights = SharedTensors({key: torch.empty(shape, device="meta") for key, shape in shapes.items()})
+    tower = PEERS["hf-sdpa"].build(config, weights)
+    assert {each.device.type for each in (*tower.parameters(), *tower.buffers())} == {"meta"}
+
+
+@families
+def test_stages(config: VisionConfig) -> None:
+    recorder = Recorder()
+    with listen(recorder):
+        run(peer("hf-sdpa", config), config, MIXED)
+    halves = [f"  block[{i}].{half}" for i in range(config.depth) for half in ("attention", "mlp") for _ in range(2)]
+    assert recorder.lines == ["forward", "  patch_embed", *halves, "  merger"]
+
+
+def test_a_tower_without_windows_is_refused() -> None:
+    config = replace(NARROW_2_5, window_size=None)
+    with pytest.raises(PeerError, match="has no attention windows"):
+        PEERS["hf-sdpa"].build(config, weights_of(NARROW_2_5))
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_blocks() -> None:
+    """One block, one batch: the compilation takes seconds."""
+    config = replace(NARROW_2_5, name="one block", depth=1, fullatt_block_indexes=(0,))
+    batch: Batch = ((1, 4, 6),)
+    tower, recorder = PEERS["hf-compile"].build(config, weights_of(config)), Recorder()
+    before = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    tokens: Tensor = run(tower, config, batch)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > before
+    assert relative_error(tokens, expected(config, batch)) < 1e-5
+    with listen(recorder):
+        run(tower, config, batch)
+    assert recorder.lines == ["forward", "  patch_embed", "  block[0].compiled", "  merger"]

@@ -1,0 +1,85 @@
+"""Traces of the installed torch, with the stages of a real tower in them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import vlbench.nsys
+from tests.implementations.towers import NARROW_2_5, pixels_of, yardstick
+from vlbench.implementations.stage import listen
+from vlbench.profiling import ranges
+from vlbench.profiling.trace import record_trace
+
+BATCH = ((1, 4, 6),)
+FORWARDS = 3
+
+
+def forward() -> None:
+    with torch.inference_mode():
+        yardstick(NARROW_2_5)(pixels_of(NARROW_2_5, BATCH), torch.tensor(BATCH))
+
+
+class Names:
+    def __init__(self) -> None:
+        self.passed: Counter[str] = Counter()
+
+    def enter(self, name: str) -> None:
+        self.passed[name] += 1
+
+    def exit(self, name: str) -> None:
+        pass
+
+
+@pytest.fixture
+def stages() -> Counter[str]:
+    """The stages of one forward, and how often it passes through each."""
+    names = Names()
+    with listen(names):
+        forward()
+    return names.passed
+
+
+@pytest.fixture(params=["fast", "record_function"])
+def file(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A trace, by the quick ranges of torch and by those of a torch that has none."""
+    if request.param == "record_function":
+        monkeypatch.setattr(ranges, "_FAST", None)
+    elif ranges._FAST is None:
+        pytest.skip("this torch has none")
+    written = tmp_path / "trace.json.gz"
+    record_trace(forward, FORWARDS, written, cuda=False)
+    return written
+
+
+def test_every_stage_is_a_range_of_the_trace(file: Path, stages: Counter[str]) -> None:
+    with gzip.open(file, "rt", encoding="utf-8") as text:
+        events: list[dict[str, Any]] = json.load(text)["traceEvents"]
+    marked = Counter(event["name"] for event in events if event.get("cat") == "user_annotation")
+    wanted = {name: FORWARDS * times for name, times in {**stages, "iteration": 1}.items()}
+    assert {name: marked[name] for name in wanted} == wanted
+    assert {"forward", "plan", "block[0].attention", "merger"} <= wanted.keys()
+
+
+def test_the_trace_is_read_like_any_capture(file: Path, stages: Counter[str]) -> None:
+    capture = vlbench.nsys.load(file)
+    table = vlbench.nsys.per_range(capture)
+    times = {str(label).removeprefix(":"): int(row["instances"]) for label, row in table.iterrows()}
+    assert {name: times.get(name) for name in stages} == {name: FORWARDS * n for name, n in stages.items()}
+    assert table.loc[":forward", "range_ns"] <= table.loc[":iteration", "range_ns"]
+    assert table.loc[":plan", "depth"] == table.loc[":iteration", "depth"] + 2
+
+
+def test_operations_are_counted_over_all_forwards(tmp_path: Path) -> None:
+    found = {one.name: one for one in record_trace(forward, FORWARDS, tmp_path / "trace.json", cuda=False)}
+    assert found["convolution"].calls == FORWARDS
+    assert found["scaled_dot_product_attention"].calls % FORWARDS == 0
+    assert [one.own_seconds for one in found.values()] == sorted(
+        (one.own_seconds for one in found.values()), reverse=True
+    )

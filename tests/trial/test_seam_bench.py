@@ -1,0 +1,201 @@
+"""Seams through the measuring process's work, done in this one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from vlbench.implementations.config import MODELS
+from vlbench.implementations.optimized import OPTIMIZATIONS, Exactness
+from vlbench.implementations.optimized.layout import Keep, Layout
+from vlbench.implementations.optimized.patch_embed import convolve, embedding
+from vlbench.implementations.optimized.rope import Rope
+from vlbench.implementations.optimized.rotary import rotate, rotation
+from vlbench.implementations.optimized.seam import Seam
+from vlbench.matrix.seams import seam_variants
+from vlbench.trial.job import Checked, Event, Finished, Job, Prepared, Round, SeamPoint, Stages, Struck
+from vlbench.trial.seam_bench import LONGEST, READING, SeamBench
+from vlbench.trial.seam_case import seam_cases
+from vlbench.trial.session import Plan
+from vlbench.trial.worker import run_job
+
+MODEL = "qwen2.5-vl-tiny"
+
+
+def job(seam: str, seconds: float = 0.0, **fields: Any) -> Job:
+    case = seam_cases()[seam]
+    label, size = next(iter(case.sizes.items()))
+    variants, _ = seam_variants(case.seams, MODELS[MODEL], "cpu")
+    given = {"point": SeamPoint(seam=seam, size=size, label=label), "dtype": "float32", "device": "cpu"} | fields
+    plan = Plan(model=MODEL, variants=variants, **given)
+    return plan.job(0, seconds, [each.name for each in variants])
+
+
+def events(asked: Job) -> list[Event]:
+    emitted: list[Event] = []
+    run_job(asked, emitted.append)
+    return emitted
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("seam", [name for name, case in seam_cases().items() if not case.needs_gpu])
+def test_every_way_of_every_seam_is_checked_and_timed(seam: str, dtype: str) -> None:
+    asked = job(seam, seconds=0.02, dtype=dtype)
+    emitted = events(asked)
+    assert list(dict.fromkeys(map(type, emitted))) == [Prepared, Checked, Round, Stages, Finished]
+    checks = [event for event in emitted if isinstance(event, Checked)]
+    assert [check.variant for check in checks] == [variant.name for variant in asked.variants]
+    assert all(check.accuracy.passed for check in checks), checks
+    assert all(check.counts and check.first_seconds for check in checks)
+    for event in emitted:
+        if isinstance(event, Round):
+            assert list(event.seconds) == [variant.name for variant in asked.variants]
+
+
+def test_a_job_travels_as_json() -> None:
+    for asked in (job("rope"), job("merge", dtype="bfloat16")):
+        assert Job.model_validate_json(asked.model_dump_json()) == asked
+
+
+def test_counts_are_those_of_one_call() -> None:
+    counts = {event.variant: event.counts for event in events(job("attention")) if isinstance(event, Checked)}
+    assert {name: found and found.attention_calls for name, found in counts.items()} == {
+        "naive": 4,  # windows of 16x16 patches
+        "host-seqlens": 4,
+        "sdpa-prealloc": 4,
+        "host-seqlens+batched-windows": 1,
+    }
+
+
+# What one reading is.
+
+
+@pytest.mark.parametrize(
+    ("probed", "calls"),
+    [
+        ([2 * READING], 1),
+        ([READING / 100], 100),
+        ([READING / 100, READING / 10], 100),
+        ([READING / 100, LONGEST / 10], 10),
+        ([READING / 100, 2 * LONGEST], 1),
+    ],
+)
+def test_a_reading_is_long_enough_for_the_fastest_and_not_too_long_for_the_slowest(
+    probed: list[float], calls: int
+) -> None:
+    bench = SeamBench(job("inverse-permutation"))
+    bench.probed = probed
+    assert bench._calls_of_a_reading() == pytest.approx(calls, abs=1)
+
+
+def test_behind_a_queue_one_reading_is_one_call() -> None:
+    bench = SeamBench(job("inverse-permutation", states=("behind",)))
+    bench.probed = [1e-6]
+    assert bench._calls_of_a_reading() == 1
+
+
+def test_every_call_of_a_reading_has_memory_of_its_own() -> None:
+    bench = SeamBench(job("merge"))
+    bench.calls = 7
+    inputs = bench.inputs
+    assert inputs.calls == 7
+    for turn, entry in enumerate(inputs.rotating):
+        fresh = inputs.fresh(entry)
+        assert len({tensor.data_ptr() for each in fresh for tensor in each.tensors}) == 7 * 4
+        for number, each in enumerate(fresh):
+            assert torch.equal(each.tensors[0], bench.arguments[(turn + number) % 3].tensors[0])
+
+
+def test_a_time_is_that_of_one_call() -> None:
+    asked = job("inverse-permutation", seconds=0.02)
+    slow = asked.variants[0].model_copy(update={"name": "slow", "slow_down": 9.0})
+    emitted = events(asked.model_copy(update={"variants": (asked.variants[0], slow)}))
+    rounds = [event.seconds for event in emitted if isinstance(event, Round)]
+    (check, _) = [event for event in emitted if isinstance(event, Checked)]
+    assert check.first_seconds
+    fastest = min(one["naive"] for one in rounds)
+    assert fastest < READING / 5
+    assert 5 < min(one["slow"] for one in rounds) / fastest < 20
+
+
+# Wrong ways.
+
+
+@contextmanager
+def flag(seam: Seam[Any], way: Callable[..., Any]) -> Iterator[None]:
+    """A way that this process knows for a while, by the name `other`."""
+    seam.optimization("other", removes="nothing", exactness=Exactness.BIT_EXACT, source="a test")(way)
+    try:
+        yield
+    finally:
+        del OPTIMIZATIONS["other"], seam._flags["other"]
+
+
+def measured(seam: Seam[Any], way: Callable[..., Any], name: str) -> list[Event]:
+    with flag(seam, way):
+        return events(job(name, seconds=0.02))
+
+
+def check_of(emitted: list[Event]) -> Checked:
+    return next(event for event in emitted if isinstance(event, Checked) and event.variant == "other")
+
+
+@pytest.mark.parametrize(
+    ("way", "words"),
+    [
+        (lambda proj, pixels: convolve(proj, pixels) * (1 + 1e-6), "not bit-exact in fp32"),
+        (lambda proj, pixels: convolve(proj, pixels)[:-1], "the output has shape"),
+        (lambda proj, pixels: convolve(proj, pixels) * torch.nan, "not bit-exact in fp32: error nan"),
+        (lambda proj, pixels: None, "the output is a NoneType, not a plain tensor"),
+        (lambda proj, pixels: pixels @ pixels, "raised RuntimeError"),
+    ],
+)
+def test_a_wrong_way_fails_and_is_not_timed(way: Callable[..., Any], words: str) -> None:
+    emitted = measured(embedding, way, "patch-embed")
+    check = check_of(emitted)
+    assert not check.accuracy.passed
+    assert words in (check.accuracy.reason or "")
+    rounds = [event for event in emitted if isinstance(event, Round)]
+    assert rounds
+    assert not any("other" in event.seconds for event in rounds)
+
+
+def test_a_way_that_turns_wrong_while_it_is_timed_is_struck() -> None:
+    calls = 0
+
+    def tires(proj: Any, pixels: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return convolve(proj, pixels) + (calls > 15)  # a check makes thirteen
+
+    emitted = measured(embedding, tires, "patch-embed")
+    assert check_of(emitted).accuracy.passed
+    (struck,) = [event for event in emitted if isinstance(event, Struck)]
+    assert struck.variant == "other"
+
+
+def in_place(qkv: Tensor, rope: Rope, layout: Layout, keep: Keep, heads: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Right, and what it was given is rotated afterwards: a second call would rotate it again."""
+    q, k, v = layout.split(qkv, heads)
+    q.copy_(rotate(q.contiguous(), rope, layout))
+    k.copy_(rotate(k.contiguous(), rope, layout))
+    return q, k, v
+
+
+def test_a_way_that_writes_into_what_it_is_given_is_right_however_often_it_is_called() -> None:
+    emitted = measured(rotation, in_place, "rope")
+    assert check_of(emitted).accuracy.passed
+    assert not [event for event in emitted if isinstance(event, Struck)]
+
+
+def test_one_wrong_part_of_several_is_seen() -> None:
+    def without_v(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
+        q, k, v = rotation.naive_way(*arguments)
+        return q, k, torch.zeros_like(v)
+
+    assert "not bit-exact" in (check_of(measured(rotation, without_v, "rope")).accuracy.reason or "")

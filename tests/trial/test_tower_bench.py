@@ -1,0 +1,131 @@
+"""Towers that are not ours, through the measuring process's work."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.matrix import toys
+from tests.trial.plans import POINT, job
+from tests.trial.test_worker import events
+from vlbench.errors import UsageError
+from vlbench.implementations.config import MODELS
+from vlbench.matrix.variants import Variant, parse_variant, tower_variant
+from vlbench.trial.job import Checked, Job, Prepared, Round, Stages, VariantJob
+from vlbench.workload.scenario import Item
+
+TOYS = "tests.matrix.toys"
+
+
+def towers(*names: str, **fields: object) -> Job:
+    """A job over these toys, the first of which is the yardstick."""
+    texts = [f"{TOYS}:{name}" for name in names]
+    variants = tuple(VariantJob(name=text, flags=(), exactness="reassociated", tower=text) for text in texts)
+    asked = {"model": texts[0], "variants": variants, "dtype": "float32", "device": "cpu", "threads": 1, "seed": 0}
+    return Job.model_validate(asked | {"point": POINT, "seconds": 0.0} | fields)
+
+
+def verdicts(asked: Job) -> dict[str, Checked]:
+    return {e.variant.removeprefix(f"{TOYS}:"): e for e in events(asked) if isinstance(e, Checked)}
+
+
+def refusal(*names: str, **fields: object) -> str:
+    with pytest.raises(UsageError) as caught:
+        events(towers(*names, **fields))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_one_tower_alone_is_timed_and_its_stages_are_known() -> None:
+    emitted = events(towers("staged", seconds=0.05))
+    (checked,) = (each for each in emitted if isinstance(each, Checked))
+    assert checked.accuracy.passed
+    assert checked.first_seconds
+    assert checked.counts
+    assert any(isinstance(each, Round) for each in emitted)
+    (stages,) = (each for each in emitted if isinstance(each, Stages))
+    assert stages.seconds.keys() == {"forward", "patch_embed", "mlp", "merger"}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_others_are_checked_against_the_first(dtype: str) -> None:
+    found = verdicts(towers("Toy", "Again", "by_name", "loading", "Wrong", dtype=dtype))
+    passed = {name: each.accuracy.passed for name, each in found.items()}
+    assert passed == {"Toy": True, "Again": True, "by_name": True, "loading": True, "Wrong": False}
+    assert found["Wrong"].accuracy.worst_token
+
+
+def test_other_weights_are_its_own_where_they_do_not_fit() -> None:
+    """Fused draws what Toy draws, in the same order."""
+    assert verdicts(towers("Toy", "Fused"))["Fused"].accuracy.passed
+
+
+def test_other_patches_are_filled_with_noise() -> None:
+    emitted = events(towers("large_patches"))
+    (prepared,) = (each for each in emitted if isinstance(each, Prepared))
+    assert prepared.batch.endswith("; patches of 1536 values, filled with noise")
+
+
+def test_other_cells_are_churned_in_whole_cells() -> None:
+    point = POINT.model_copy(update={"item": (Item(grid="8x12"),)})
+    emitted = events(towers("wide_merge", point=point, states=("churn",), seconds=0.05))
+    assert any(isinstance(each, Round) for each in emitted)
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (("raises",), "the factory raised RuntimeError: no checkpoint here"),
+        (("Toy", "nothing"), "the factory returned a NoneType"),
+        (("NoTensor",), f"{TOYS}:NoTensor: it returned a tuple for 48 patches instead of a tensor [12, width]"),
+        (("PerPatch",), "it returned a tensor [48, 16] for 48 patches instead of a tensor [12, width]"),
+        (("OtherCall",), "called with 48 patches it raised TypeError: "),
+        (("wide_merge",), "it merges 4 x 4 patches, which does not divide a grid of 4x6"),
+        (("Toy", "large_patches"), f"{TOYS}:large_patches: its patch_dim is 1536, that of {TOYS}:Toy 1176"),
+        (("no_stage",), "stages: the pattern 'layers.*' fits no module of Toy"),
+        (("makes_a_list",), "it made a list, not a torch.nn.Module"),
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, tuple) else "",
+)
+def test_towers_that_cannot_be_measured(names: tuple[str, ...], words: str) -> None:
+    assert words in refusal(*names)
+
+
+def test_a_checkpoint_means_nothing_to_a_foreign_tower() -> None:
+    assert "is none of our models and brings its own; leave it out" in refusal("Toy", weights="somewhere")
+
+
+def with_rows(*variants: Variant) -> Job:
+    asked = job()
+    rows = tuple(
+        VariantJob(name=each.name, flags=each.flags, exactness=str(each.exactness), tower=each.tower)
+        for each in variants
+    )
+    return asked.model_copy(update={"variants": (*asked.variants, *rows)})
+
+
+def test_peers_are_rows_beside_our_flags() -> None:
+    pytest.importorskip("transformers")
+    tiny = MODELS["qwen2.5-vl-tiny"]
+    found = verdicts(with_rows(*(parse_variant(name, tiny, "cpu") for name in ("hf-sdpa", "hf-eager", "exact"))))
+    assert {name: each.accuracy.passed for name, each in found.items()} == dict.fromkeys(
+        ("baseline", "hf-sdpa", "hf-eager", "exact"), True
+    )
+    assert found["hf-eager"].counts
+    assert found["hf-eager"].counts.attention_calls == 0
+
+
+def test_a_tower_without_our_weights_fails_in_a_row_of_its_own() -> None:
+    found = verdicts(with_rows(tower_variant(f"{TOYS}:Toy")))
+    assert found["baseline"].accuracy.passed
+    assert not found["Toy"].accuracy.passed
+    assert "is not among the weights" in (found["Toy"].accuracy.reason or "")
+
+
+def test_another_model_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"computes qwen2-vl-tiny, not qwen2\.5-vl-tiny; choose the same model"):
+        events(with_rows(tower_variant("qwen2-vl-tiny")))
+
+
+def test_toys_are_named_after_their_factories() -> None:
+    assert tower_variant(f"{TOYS}:staged").source == f"{TOYS}:staged"
+    assert tower_variant(f"{TOYS}:A_TOWER").source == toys.A_TOWER.source

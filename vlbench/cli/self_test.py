@@ -1,0 +1,143 @@
+"""`vlbench self-test`: how often this harness cries wolf here, and what it catches."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vlbench.cli.measuring import make_results, measure
+from vlbench.cli.options import AsJson, Seed, Threads
+from vlbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from vlbench.judge.rule_table import Score
+    from vlbench.judge.self_test import Report
+    from vlbench.matrix.self_test import Design
+    from vlbench.record.schema import Results
+    from vlbench.trial.session import Plan
+
+INTERRUPTED = 130
+
+
+def self_test(
+    quick: Annotated[bool, typer.Option(help="Two groups and short trials: a look of three minutes.")] = False,
+    seed: Seed = 0,
+    threads: Threads = 1,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds after which one trial is ended.")] = 300,
+    resume: Annotated[bool, typer.Option(help="Go on with the self-test that was interrupted.")] = False,
+    out: Annotated[Path, typer.Option(help="Results file, with every sample.")] = Path("vlbench-self-test.json"),
+    again: Annotated[
+        Path | None, typer.Option("--from", help="Measure nothing: report on the results file of an earlier self-test.")
+    ] = None,
+    rules: Annotated[
+        bool, typer.Option("--compare-rules", help="Also judge the samples by the rules of other tools.")
+    ] = False,
+    markdown: Annotated[Path | None, typer.Option(help="Write the page of the documentation to this .md file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare identical programs, and catch injected slow-downs, through the path of any measurement.
+
+    Takes about 18 minutes on a quiet CPU; measure alone on the machine, as you would measure anything.
+    Copies of the yardstick are the identical programs. Ends with 0 where none of them is called different and 95 % of
+    slow-downs by 3 % are caught, else with 3; 5 or 6 where some could not be compared.
+    """
+    from rich.console import Console
+
+    from vlbench.export.self_test import markdown as page
+    from vlbench.export.self_test import self_test_view
+    from vlbench.judge.rule_table import scores
+    from vlbench.judge.self_test import report
+
+    for path in (out, markdown):
+        if path is not None and not path.parent.is_dir():
+            raise UsageError(f"{path}: the folder {path.parent} does not exist; make it or choose another")
+    show = Console(quiet=as_json, highlight=False)
+    results = _read(again) if again else _measure(quick, seed, threads, timeout, resume, out, show)
+    found = report(results.groups)
+    scored = scores(results.groups) if rules or markdown else []
+    show.print(self_test_view(found, scored))
+    if markdown is not None:
+        markdown.write_text(page(results, found, scored))
+        show.print(f"page in {markdown}", style="dim")
+    if as_json:
+        print(as_object(found, scored))
+    if not results.complete:
+        print(f"interrupted: {out} holds what is done; --resume goes on from there", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED)
+    raise typer.Exit(int(found.exit_code))
+
+
+def plans_of(design: Design, seed: int, threads: int) -> list[Plan]:
+    """A plan per group, each with weights and inputs of its own."""
+    from vlbench.matrix.self_test import MODEL
+    from vlbench.trial.session import Plan
+
+    return [
+        Plan(point, MODEL, "float32", "cpu", design.variants, seed=seed + number, threads=threads)
+        for number, point in enumerate(design.points)
+    ]
+
+
+def as_object(found: Report, scored: list[Score]) -> str:
+    """The report as one JSON object."""
+    tallies = [
+        {
+            "slow_down": tally.slow_down,
+            "cases": tally.cases,
+            "hits": tally.hits,
+            "bounds": tally.bounds if tally.cases else None,
+            "measured": tally.measured,
+            "verdicts": tally.verdicts,
+        }
+        for tally in found.tallies
+    ]
+    whole = {
+        "groups": found.groups,
+        "groups_with_false_alarm": found.groups_with_false_alarm,
+        "first_vote_false_alarms": found.first_vote_false_alarms,
+        "smallest_caught": found.smallest_caught,
+        "visible": found.visible,
+        "tallies": tallies,
+        "rules": [asdict(score) for score in scored],
+        "met": found.met,
+        "exit_code": int(found.exit_code),
+    }
+    return json.dumps(whole, indent=1)
+
+
+def _measure(quick: bool, seed: int, threads: int, timeout: float, resume: bool, out: Path, show: Console) -> Results:
+    from vlbench.matrix.self_test import FULL, QUICK
+    from vlbench.record.files import write_results
+    from vlbench.record.fingerprint import take_fingerprint
+    from vlbench.trial.card import take_machine_card
+
+    design = QUICK if quick else FULL
+    fingerprint = take_fingerprint("cpu")
+    show.print(fingerprint.line, style="dim")
+    machine = take_machine_card("cpu")
+    # `measure` sets half of its budget aside for measuring suspects again.
+    budget = 2 * design.groups * design.trials * design.seconds
+    session, complete = measure(plans_of(design, seed, threads), design.trials, budget, timeout, out, resume)
+    results = make_results(session.groups(), fingerprint, machine, complete)
+    write_results(results, out)
+    if complete:
+        session.journal.remove()
+    show.print(f"every sample in {out}", style="dim")
+    return results
+
+
+def _read(path: Path) -> Results:
+    from vlbench.matrix.self_test import SCENARIO
+    from vlbench.record.files import read_results
+
+    results = read_results(path)
+    if any(group.scenario != SCENARIO for group in results.groups) or not results.groups:
+        raise UsageError(f"--from {path}: not the results of a self-test; write one with `vlbench self-test`")
+    return results

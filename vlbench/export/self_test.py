@@ -1,0 +1,139 @@
+"""A self-test for people: on the terminal, and as a page of the documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from vlbench.judge.evidence import upper_bound
+from vlbench.judge.rule_table import Score
+from vlbench.judge.self_test import DETECTED, GOAL_POWER, GOAL_SLOW_DOWN, Report, Tally
+from vlbench.judge.verdict import Verdict
+from vlbench.judge.words import change, percent
+from vlbench.record.schema import Results
+
+HEADINGS = ("injected", "rows", "measured", "slower", "faster", "inconclusive", "same", "rate [95 %]")
+SHOWN = (Verdict.REGRESSED, Verdict.IMPROVED, Verdict.INCONCLUSIVE, Verdict.SAME)
+
+
+def self_test_view(found: Report, scored: Sequence[Score] = ()) -> RenderableType:
+    """The table and what it proves."""
+    parts: list[RenderableType] = [_table(HEADINGS, [_cells(tally) for tally in found.tallies]), Text()]
+    parts += [Text(line) for line in sentences(found)]
+    if scored:
+        headings, rows = rule_rows(scored)
+        parts += [Text(), _table(headings, rows)]
+    return Group(*parts)
+
+
+def sentences(found: Report) -> list[str]:
+    """What the numbers prove, and what they do not."""
+    same = found.identical
+    if not same.cases:
+        return ["Nothing was compared, so nothing is proven."]
+    some = found.groups_with_false_alarm
+    lines = [
+        f"False alarms: {same.hits} of {same.cases} comparisons of identical programs, a rate {_under(same)}. "
+        f"The first vote called {found.first_vote_false_alarms}; suspects are measured again before they are called.",
+        f"Copies in one group share its rounds and its yardstick, so they are not independent. By groups, which are: "
+        f"{some} of {found.groups} with a false alarm, a rate under {percent(upper_bound(some, found.groups))}.",
+    ]
+    caught = found.smallest_caught
+    if caught is None:
+        lines.append(f"Smallest change that is seen here: none of those injected was caught in {DETECTED:.0%}.")
+    else:
+        lines.append(
+            f"Smallest change that is seen here: +{percent(caught)}, from which on at least {DETECTED:.0%} were caught."
+        )
+    if found.visible is not None:
+        lines[-1] += f" The rows themselves say {percent(found.visible)} (median)."
+    goal = f"no false alarm, and +{percent(GOAL_SLOW_DOWN)} caught in {GOAL_POWER:.0%}"
+    lines.append(f"Goal ({goal}): {'met' if found.met else 'not met'}.")
+    return lines
+
+
+def rule_rows(scored: Sequence[Score]) -> tuple[list[str], list[list[str]]]:
+    """One row per rule: false alarms, then each slow-down caught, in per cent."""
+    shares = sorted({share for score in scored for share in score.cases})
+    headings = ["rule", *("false alarms" if not share else f"+{100 * share:g} % caught" for share in shares)]
+    rows = [[score.rule, *(_share(score.rate(share)) for share in shares)] for score in scored]
+    return headings, rows
+
+
+def markdown(results: Results, found: Report, scored: Sequence[Score]) -> str:
+    """The page docs/self-test.md."""
+    group = results.groups[0]
+    trials = [trial for trial in group.trials if not trial.confirms]
+    rounds = len(trials[0].variants[0].timings["warm"].seconds) if trials and trials[0].variants[0].timings else 0
+    headings, rows = rule_rows(scored)
+    return "\n".join(
+        [
+            "# Self-test",
+            "",
+            "vlbench measures itself: copies of the yardstick, which are identical programs, and copies that a busy"
+            " loop slows down by a known share, all through the path that any measurement takes.",
+            "",
+            f"`{results.command}` on {results.created:%Y-%m-%d}: {results.fingerprint.line}.",
+            f"{found.groups} groups of {len(trials)} trials, about {rounds} rounds each, {group.model}, {group.dtype},"
+            f" {group.threads} thread{'s' * (group.threads > 1)}; fed in: {trials[0].batch if trials else 'nothing'}.",
+            "",
+            *_markdown_table(HEADINGS, [_cells(tally) for tally in found.tallies]),
+            "",
+            "*measured* is the median ratio to the yardstick; *rate* is the share called (of identical programs) or"
+            " caught, with its Clopper-Pearson bounds at 95 %.",
+            "",
+            *(f"- {line}" for line in sentences(found)),
+            "",
+            "## The same samples under other rules",
+            "",
+            "The other tools compare a run before with a run after, so they are given the yardstick of one trial and"
+            " the variant of the next, which is another process; asv two and two. Each trial takes its turn, so these"
+            " shares rest on five comparisons a row. They see each call as a sample, except asv (10 means a process),"
+            " google/benchmark (9) and criterion (at most 100). pytest-benchmark fails on slower alone, so half of its"
+            " differences stay unseen. [The rules and their sources](../vlbench/judge/other_rules.py).",
+            "",
+            *_markdown_table(headings, rows),
+            "",
+        ]
+    )
+
+
+def _cells(tally: Tally) -> list[str]:
+    injected = f"+{100 * tally.slow_down:g} %" if tally.slow_down else "nothing"
+    measured = "-" if tally.measured is None else change(tally.measured)
+    counts = [str(tally.verdicts[verdict]) for verdict in SHOWN]
+    return [injected, str(tally.cases), measured, *counts, _rate(tally)]
+
+
+def _rate(tally: Tally) -> str:
+    if not tally.cases:
+        return "not measured"
+    if not tally.slow_down:
+        return f"{_share(tally.rate)} {_under(tally)}"
+    low, high = tally.bounds
+    return f"{_share(tally.rate)} [{100 * low:.0f}, {100 * high:.0f}]"
+
+
+def _under(tally: Tally) -> str:
+    return f"under {percent(tally.bounds[1])}"
+
+
+def _share(rate: float | None) -> str:
+    return "not measured" if rate is None else f"{100 * rate:.3g} %"
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if number else "left")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [headings, ["---", *("---:" for _ in headings[1:])], *rows]
+    return [f"| {' | '.join(line)} |" for line in lines]

@@ -1,0 +1,129 @@
+"""The bench of one seam alone: every way of it, checked against the naive one, at one size.
+
+A call takes microseconds, so that one reading is many calls in a row, over inputs that take turns: as many that the
+fastest way's reading lasts READING, unless the slowest's would last beyond LONGEST. They are the same for all ways of a
+cell, and every time that is reported is that of one call. On CUDA a reading ends with its last call, so that calls
+overlap as they do in a server, but for ways that wait for the device by themselves.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import cycle, islice
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vlbench.implementations.optimized.transfer import pin_always
+from vlbench.matrix.models import find_model
+from vlbench.trial.accuracy import FP32_LIMITS, Judge
+from vlbench.trial.clock import clock_for
+from vlbench.trial.counts import count
+from vlbench.trial.job import Checked, Job, SeamPoint, VariantJob
+from vlbench.trial.seam_case import CONTENTS, SeamInputs, Setting, Way, find_seam_case
+from vlbench.trial.subject import Inputs, Output, Subject, slowed
+
+READING = 1e-3
+LONGEST = 50e-3
+PROBES = 5
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """One call of a way."""
+
+    tensors: tuple[Tensor, ...]
+    grids: tuple[()] = ()
+    """None: its output is no row of tokens."""
+
+    def to(self, dtype: torch.dtype) -> Arguments:
+        return Arguments(tuple(x.to(dtype) if x.is_floating_point() else x for x in self.tensors))
+
+    def __deepcopy__(self, memo: object) -> Arguments:
+        """The same, in memory of its own, pinned where it was."""
+        return Arguments(tuple(pin_always(x) if x.is_pinned() else x.clone() for x in self.tensors))
+
+    def output(self, way: Callable[..., Any]) -> Any:
+        """What `way` makes of them, several results as one tensor."""
+        output = way(*self.tensors)
+        plain = type(output) is tuple and all(type(part) is Tensor for part in output)
+        return torch.cat([part.flatten() for part in output]) if plain else output
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The calls of one reading: so many, with arguments that take turns."""
+
+    turns: tuple[Arguments, ...]
+    calls: int
+
+    def fresh(self) -> tuple[Arguments, ...]:
+        """Arguments for each call, so that none finds what another one wrote or kept."""
+        return tuple(copy.deepcopy(each) for each in islice(cycle(self.turns), self.calls))
+
+
+class SeamBench:
+    """All ways of one seam at one size."""
+
+    grids: tuple[tuple[int, int, int], ...] = ()
+
+    def __init__(self, job: Job) -> None:
+        assert isinstance(job.point, SeamPoint)
+        case = find_seam_case(job.point.seam)
+        self.job = job
+        self.dtype: torch.dtype = getattr(torch, job.dtype)
+        draw = torch.Generator().manual_seed(job.seed)
+        setting = Setting(find_model(job.model), self.dtype, torch.device(job.device), draw)
+        self.made: SeamInputs = case.make(job.point.size, setting)
+        self.description = case.title
+        self.arguments = tuple(map(Arguments, self.made.arguments))
+        naive = partial(self.made.way, frozenset())
+        self.judge = Judge(self.arguments, self.dtype, naive(torch.float32), naive(self.dtype))
+        self.probed: list[float] = []
+        """Seconds of one call, of each way that passed."""
+        self.calls = 1
+        """Calls of one reading."""
+
+    def check(self, variant: VariantJob) -> tuple[Checked, Subject | None]:
+        make = partial(self.made.way, frozenset(variant.flags or ()))
+        accuracy = self.judge.check(variant.exactness, lambda: make(torch.float32), lambda: make(self.dtype))
+        if not accuracy.passed:
+            return Checked(variant=variant.name, accuracy=accuracy), None
+        way, clock = make(self.dtype), clock_for(self.job.device)
+        once = copy.deepcopy(self.arguments[0])
+        with torch.inference_mode():
+            first, *later = [clock(lambda: way(*once.tensors)).seconds for _ in range(PROBES + 1)]
+        self.probed.append(median(later))
+        self.calls = self._calls_of_a_reading()
+        counts = count(lambda: way(*once.tensors))
+        subject = Subject(slowed(partial(_calls, way), variant.slow_down), (), counts, first)
+        return Checked(variant=variant.name, accuracy=accuracy, counts=counts, first_seconds=first), subject
+
+    def _calls_of_a_reading(self) -> int:
+        if "behind" in self.job.states:
+            return 1  # the queue drains once, for whoever waits first
+        return max(1, min(math.ceil(READING / min(self.probed)), math.floor(LONGEST / max(self.probed))))
+
+    @property
+    def inputs(self) -> Inputs:
+        """Each input is all contents, beginning with another one."""
+        turns = (self.arguments[turn:] + self.arguments[:turn] for turn in range(CONTENTS))
+        return Inputs([Reading(turn, self.calls) for turn in turns], calls=self.calls, fresh=Reading.fresh)
+
+    def allowed(self, exactness: str) -> float:
+        """In fp32 what the class allows; else both may be off by what they were allowed to be off from fp32."""
+        return FP32_LIMITS[exactness] if self.dtype is torch.float32 else max(self.judge.limits) * 2
+
+
+def _calls(way: Way, entry: Sequence[Arguments]) -> Output:
+    """Call once for each of `entry`; the output of the last call."""
+    *first, last = entry
+    for each in first:
+        way(*each.tensors)
+    return way(*last.tensors)

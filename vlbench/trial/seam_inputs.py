@@ -1,0 +1,174 @@
+"""One function per seam that can be measured alone: it makes the inputs of a size, and says how a way is called.
+
+Shapes are those of the model at hand: its heads, its width, the windows and cells of square images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isqrt
+
+import torch
+from torch import Tensor, nn
+
+from vlbench.implementations.optimized.attention import attention
+from vlbench.implementations.optimized.inverse import inverse
+from vlbench.implementations.optimized.layout import layout, qkv_copies
+from vlbench.implementations.optimized.merge import Prompt, merge
+from vlbench.implementations.optimized.patch_embed import embedding
+from vlbench.implementations.optimized.rope import AngleTableEachTime, ids_on_host
+from vlbench.implementations.optimized.rotary import rotation
+from vlbench.implementations.optimized.segments import Segments, segment_bounds
+from vlbench.implementations.optimized.transfer import pin_always, pinned, pinning, shipment, upload
+from vlbench.implementations.optimized.windows import AsTheyCome, WithoutEmptyWindows, group_by_size, permute_cells
+from vlbench.trial.seam_case import CONTENTS, SeamInputs, Setting, Way, seam_case
+
+PLACEHOLDER = 151_655
+"""Qwen's <|image_pad|>."""
+PLAN_TENSORS = 6
+"""As many as a plan has at most: the window order and its inverse, two bounds, gather and scatter."""
+
+
+def _ladder(name: str, *sizes: int) -> dict[str, int]:
+    return {f"{name}={size}": size for size in sizes}
+
+
+@seam_case("inverse-permutation", inverse, sizes=_ladder("n", 81, 324, 1296, 4096, 16384))
+def inverse_permutation(cells: int, setting: Setting) -> SeamInputs:
+    """The inverse of a square image's window order of n merged cells, on the device."""
+    side = isqrt(cells)
+    order = WithoutEmptyWindows().cut(1, side, side, setting.config.window_cells).order
+    hosts = [(order + turn * 7) % cells for turn in range(CONTENTS)]
+
+    def way(flags: frozenset[str], dtype: torch.dtype) -> Way:
+        chosen = inverse.way_of(flags)()
+
+        def call(on_host: Tensor, on_device: Tensor) -> Tensor:
+            back = chosen.on_host(on_host)
+            return chosen.on_device(on_device) if back is None else back.to(setting.device)
+
+        return call
+
+    return SeamInputs([(host, host.to(setting.device)) for host in hosts], way)
+
+
+BYTES = {"1KB": 1 << 10, "16KB": 1 << 14, "256KB": 1 << 18, "4MB": 1 << 22, "16MB": 1 << 24}
+
+
+def _on_host(size: int, setting: Setting) -> list[tuple[Tensor, ...]]:
+    rows, count = (CONTENTS, PLAN_TENSORS), size // PLAN_TENSORS // 4
+    drawn = torch.randint(1 << 30, (*rows, count), generator=setting.draw, dtype=torch.int32)
+    return [tuple(each) for each in drawn]
+
+
+@seam_case("transfer", upload, shipment, sizes=BYTES, needs_gpu=True)
+def transfer(size: int, setting: Setting) -> SeamInputs:
+    """Six tensors of a plan, so many bytes in all, from pageable memory to the device."""
+
+    def way(flags: frozenset[str], dtype: torch.dtype) -> Way:
+        send, ship = upload.way_of(flags)(pin_always), shipment.way_of(flags)
+
+        def call(*tensors: Tensor) -> tuple[Tensor, ...]:
+            named = {str(number): tensor for number, tensor in enumerate(tensors)}
+            return _in_order(ship(named, lambda tensor: send(tensor, setting.device)))
+
+        return call
+
+    return SeamInputs(_on_host(size, setting), way)
+
+
+def _in_order(sent: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+    return tuple(sent[name] for name in sorted(sent))
+
+
+@seam_case("pinning", pinning, sizes=BYTES, needs_gpu=True)
+def pinned_already(size: int, setting: Setting) -> SeamInputs:
+    """Six tensors of a plan, so many bytes in all, from memory that is pinned already to the device."""
+
+    def way(flags: frozenset[str], dtype: torch.dtype) -> Way:
+        send = pinned(pinning.way_of(flags))
+        return lambda *tensors: tuple(send(tensor, setting.device) for tensor in tensors)
+
+    return SeamInputs([tuple(map(pin_always, tensors)) for tensors in _on_host(size, setting)], way)
+
+
+@seam_case("rope", rotation, sizes=_ladder("n", 324, 1296, 5476, 16384))
+def rope(patches: int, setting: Setting) -> SeamInputs:
+    """The rotation of q and k of n patches in one layer; cos and sin are there already."""
+    config, side = setting.config, isqrt(patches)
+    ids = ids_on_host([(1, side, side)], config.spatial_merge_size, torch.device("cpu"))
+    turn = AngleTableEachTime(config)(ids, lambda: side).cos_sin().map(lambda rows: rows.to(setting.device))
+
+    def way(flags: frozenset[str], dtype: torch.dtype) -> Way:
+        rotate = rotation.way_of(flags)
+        return lambda qkv: rotate(qkv, turn, layout.naive_way(), qkv_copies.naive_way, config.num_heads)
+
+    return SeamInputs([(setting.noise(patches, 3 * config.hidden_size),) for _ in range(CONTENTS)], way)
+
+
+@seam_case("attention", segment_bounds, attention, sizes={f"{side}x{side}": side for side in (16, 36, 74, 128)})
+def windows_of_one_image(side: int, setting: Setting) -> SeamInputs:
+    """Attention in the windows of one image of so many patches, in one layer."""
+    config = setting.config
+    cells = side // config.spatial_merge_size
+    cut = WithoutEmptyWindows().cut(1, cells, cells, config.window_cells)
+    order = AsTheyCome(config.merge_unit).batch(iter([cut]))
+    shape = (1, side * side, config.num_heads, config.head_dim)
+
+    def way(flags: frozenset[str], dtype: torch.dtype) -> Way:
+        attend, where, places = attention.way_of(flags)(), segment_bounds.way_of(flags)(), layout.naive_way()
+        bounds, gather, scatter = order.bounds, None, None
+        if attend.wants_runs and (grouped := group_by_size(order, config.merge_unit)):
+            gather, bounds = grouped[0].to(setting.device), grouped[1]
+            scatter = gather.argsort()
+        if where.on_device:
+            bounds = bounds.to(setting.device)
+        segments = Segments(where.final(bounds, lambda tensor: tensor), gather, scatter)
+
+        def moved(x: Tensor, cells: Tensor | None) -> Tensor:
+            return x if cells is None else permute_cells(x.view(side * side, -1), cells).view(x.shape)
+
+        def call(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            q, k, v = (moved(part, gather) for part in (q, k, v))
+            return moved(attend(q, k, v, segments, places), scatter)
+
+        return call
+
+    return SeamInputs([tuple(setting.noise(*shape) for _ in range(3)) for _ in range(CONTENTS)], way)
+
+
+@seam_case("patch-embed", embedding, sizes=_ladder("n", 324, 1296, 5476))
+def patch_embed(patches: int, setting: Setting) -> SeamInputs:
+    """The embedding of n patches."""
+    config = setting.config
+    kernel = (config.temporal_patch_size, config.patch_size, config.patch_size)
+    weight = setting.noise(config.hidden_size, config.in_channels, *kernel) / config.patch_dim**0.5
+
+    def way(flags: frozenset[str], dtype: torch.dtype) -> Way:
+        with torch.device("meta"):
+            proj = nn.Conv3d(config.in_channels, config.hidden_size, kernel, stride=kernel, bias=False)
+        proj.weight = nn.Parameter(weight.to(dtype), requires_grad=False)
+        embed = embedding.way_of(flags)
+        return lambda pixels: embed(proj, pixels)
+
+    return SeamInputs([(setting.noise(patches, config.patch_dim),) for _ in range(CONTENTS)], way)
+
+
+@seam_case("merge", merge, sizes=_ladder("n", 256, 1024, 4096, 16384))
+def merge_into_prompt(tokens: int, setting: Setting) -> SeamInputs:
+    """Vision tokens of three images into a prompt of n tokens, of which they are three quarters."""
+    width, image = setting.config.out_hidden_size, tokens // 4
+    ids = torch.randint(PLACEHOLDER, (tokens,), generator=setting.draw)
+    for number in range(3):
+        start = number * (tokens // 3)
+        ids[start : start + image] = PLACEHOLDER
+    hosts = [ids.roll(turn * 11) for turn in range(CONTENTS)]
+
+    def way(flags: frozenset[str], dtype: torch.dtype) -> Way:
+        chosen = merge.way_of(flags)
+        return lambda embeddings, vision, host, device: chosen(embeddings, Prompt(host, device, PLACEHOLDER), vision)
+
+    made = [
+        (setting.noise(tokens, width), setting.noise(3 * image, width), host, host.to(setting.device)) for host in hosts
+    ]
+    return SeamInputs(made, way)
