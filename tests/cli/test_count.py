@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -117,25 +119,15 @@ def test_two_variants_beside_each_other(vlbench: Vlbench) -> None:
     assert f"{TINY} -> {TINY}+host-grid" in ended.out
     assert "host syncs" in ended.out
     assert "vanished:" in ended.out
-    (found,) = vlbench("count", "--tower", TINY, "--diff", "baseline", "host-grid", *SMALL, "--json").json()
-    change = next(each for each in found["counters"] if each["name"] == "host_syncs")
-    assert change["after"] < change["before"]
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         (["--tower", "qwen2.5-vl-tinny"], "there is no model 'qwen2.5-vl-tinny'; did you mean qwen2.5-vl-tiny?"),
-        (["--tower", "nowhere:tower"], "nowhere cannot be imported"),
-        (["--tower", f"{TOYS}:broken"], "the factory raised OSError: no weights here"),
-        (["--with", "host-gird"], "there is no flag 'host-gird'; did you mean host-grid?"),
-        (["--with", "batched-windows"], "batched-windows needs host-seqlens; add it"),
-        (["--with", "best", "--tower", f"{TOYS}:Toy"], "no --tower is one of them; leave --with out"),
         (["--grid", "36x36"], "--grid: '36x36' must be FRAMESxROWSxCOLUMNS in patches"),
-        (["--grid", "1x3x4"], "which does not divide a grid of 3x4; choose another grid"),
         (["--grid", "1x4x4", "--scenario", "mixed"], "give one of them"),
         (["--scenario", "multi-imge"], "did you mean 'multi-image'?"),
-        (["--as", "sm_42"], "--as sm_42: no such GPU profile"),
         (["--dtype", "int8"], "--dtype: 'int8' is not one of"),
         (["--diff", "best", "best"], "is named twice; name two"),
         (["--diff", "best", "exact", "--with", "best"], "give it no --with"),
@@ -150,3 +142,13 @@ def test_calibrate_needs_a_gpu(vlbench: Vlbench) -> None:
     if torch.cuda.is_available():
         pytest.skip("needs a machine without a GPU")
     assert "torch sees no GPU here; run it on a machine with the GPU" in vlbench("calibrate").sentence
+
+
+def test_the_command_itself_does_not_load_torch(folder: Path) -> None:
+    """Its counting process does, and that is enough."""
+    (folder / "forbid.py").write_text(
+        "import sys\nsys.modules['torch'] = None\nfrom vlbench.cli import main\nsys.argv[0] = 'vlbench'\nmain()"
+    )
+    command = [sys.executable, "forbid.py", "count", "--tower", TINY, "--with", "host-grid", *SMALL, "--where"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr

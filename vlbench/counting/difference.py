@@ -36,7 +36,7 @@ class Difference(_Frozen):
 
     before: str
     after: str
-    comparable: str | None = None
+    incomparable: str | None = None
     """Why the two should not be compared, None where they may be."""
     counters: tuple[Change, ...]
     operations: tuple[Change, ...]
@@ -60,7 +60,7 @@ def difference(names: tuple[str, str], before: Forward, after: Forward) -> Diffe
     return Difference(
         before=names[0],
         after=names[1],
-        comparable=_why_not(before, after),
+        incomparable=_why_not(before, after),
         counters=tuple(each for each in counters if each.before != each.after),
         operations=tuple(sorted((each for each in operations if each.before != each.after), key=_by_size)),
         lines=tuple(sorted((each for each in lines if each.before != each.after), key=_by_size)),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from vlbench.counting.advice import advise
 from vlbench.counting_device.counts import Cause, Counts
 from vlbench.record.counted import Site
@@ -35,12 +33,3 @@ def _site(cause: Cause, times: int, size: int) -> Site:
         flags=advice.flags if advice else (),
         advice=advice.words if advice else "",
     )
-
-
-def removable(sites: Iterable[Site]) -> dict[str, int]:
-    """How many waits each flag removes, the most first."""
-    found: dict[str, int] = {}
-    for site in sites:
-        for flag in site.flags:
-            found[flag] = found.get(flag, 0) + site.times
-    return dict(sorted(found.items(), key=lambda entry: -entry[1]))

@@ -17,8 +17,8 @@ MOST_OPERATIONS = 12
 def difference_view(found: Difference) -> RenderableType:
     """Counters, operations and lines that differ; one sentence where nothing does."""
     parts: list[RenderableType] = [Text(f"{found.before} -> {found.after}", style="bold")]
-    if found.comparable:
-        parts.append(Text(f"not comparable: {found.comparable}", style="red"))
+    if found.incomparable:
+        parts.append(Text(f"not comparable: {found.incomparable}", style="red"))
     if not (found.counters or found.operations or found.lines):
         return Group(*parts, Text("no counter, operation or line differs"))
     parts += [_changes("counter", found.counters)]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from vlbench.counting.sites import removable
 from vlbench.export.counted import chosen
 from vlbench.export.words import readable_bytes
 from vlbench.record.counted import CountedTower, CountReport, Site
@@ -38,7 +37,7 @@ def _lines_of(tower: CountedTower, cold: bool) -> Iterator[RenderableType]:
         yield _indented(Text(source, overflow="ellipsis", no_wrap=True))
         if site.advice:
             yield _indented(Text(f"-> {site.advice}{_flags(site)}", style="green"))
-    if flags := removable(forward.sites):
+    if flags := _removable(forward.sites):
         listed = ", ".join(f"{flag} {times:,}" for flag, times in flags.items())
         yield Text(f"Waits that flags of ours remove from towers like this: {listed}.")
 
@@ -62,3 +61,12 @@ def _split(where: str) -> tuple[str, str, str]:
     file, _, rest = where.partition(":")
     number, _, source = rest.partition(": ")
     return file, number, source
+
+
+def _removable(sites: Iterable[Site]) -> dict[str, int]:
+    """How many waits each flag removes, the most first."""
+    found: dict[str, int] = {}
+    for site in sites:
+        for flag in site.flags:
+            found[flag] = found.get(flag, 0) + site.times
+    return dict(sorted(found.items(), key=lambda entry: -entry[1]))
