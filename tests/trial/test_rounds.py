@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
@@ -12,7 +13,16 @@ from torch import Tensor, nn
 from vlbench.record.schema import State
 from vlbench.trial.clock import Call, Reading
 from vlbench.trial.job import Round
-from vlbench.trial.rounds import LOOK_EVERY, MIN_ROUNDS, WARM_UP_CALLS, Entrant, Rounds, warm_up, without_collector
+from vlbench.trial.rounds import (
+    LOOK_EVERY,
+    MIN_ROUNDS,
+    WARM_UP_CALLS,
+    Entrant,
+    Rounds,
+    warm_up,
+    without_collector,
+    yardstick_calls,
+)
 from vlbench.trial.subject import Cache, Inputs, Subject
 
 NAMES = ("baseline", "a", "b", "c")
@@ -120,6 +130,17 @@ def test_every_call_gets_the_input_in_memory_of_its_own() -> None:
     assert len({entry.data_ptr() for entry in (*INPUTS, *(entry for _, entry in race.called))}) == len(INPUTS) + len(
         race.called
     )
+
+
+def test_the_yardstick_is_called_more_often_where_many_share_a_round_and_its_median_counts() -> None:
+    names = ["baseline", *(f"v{number}" for number in range(19))]
+    times = {name: [1.0] for name in names} | {"baseline": [2.0, 5.0, 3.0] * MIN_ROUNDS}
+    race = Race(runs=dict.fromkeys(names, right), seconds=times)
+    rounds, _ = race.run()
+    called = Counter(name for name, _ in race.called[: len(names) + 2])
+    assert called == Counter({**dict.fromkeys(names, 1), "baseline": 3})
+    assert [one.seconds["baseline"] for one in rounds] == [3.0] * MIN_ROUNDS
+    assert [yardstick_calls(entrants) for entrants in (1, 2, 16, 17, 32, 33, 49)] == [1, 1, 1, 3, 3, 5, 7]
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1e-9, 1.0])

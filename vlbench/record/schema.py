@@ -62,7 +62,11 @@ State = Literal["warm", "cold", "churn", "behind"]
 class Timing(Record):
     """One variant in one state of the caches, in the rounds of one trial."""
 
-    seconds: tuple[Seconds, ...] = Field(min_length=1, description="Time of one call, one entry per round.")
+    seconds: tuple[Seconds, ...] = Field(
+        min_length=1,
+        description="Time of one call, one entry per round. The yardstick is called several times in a round of many: "
+        "the median.",
+    )
     host_seconds: tuple[Seconds, ...] = Field(
         default=(), description="CUDA: time until the call gave the host back, one entry per round."
     )
