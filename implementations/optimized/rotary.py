@@ -33,7 +33,9 @@ def rotate(x: Tensor, rope: Rope, layout: Layout) -> Tensor:
 @rotation.naive
 def rotate_apart(qkv: Tensor, rope: Rope, layout: Layout, keep: Keep, heads: int) -> tuple[Tensor, Tensor, Tensor]:
     q, k, v = (keep(part) for part in layout.split(qkv, heads))
-    return rotate(q, rope, layout), rotate(k, rope, layout), v
+    q = rotate(q, rope, layout)  # what is not needed any more is given back before k is rotated
+    k = rotate(k, rope, layout)
+    return q, k, v
 
 
 @rotation.optimization(
