@@ -13,8 +13,12 @@ if TYPE_CHECKING:
     from vlbench.trial.session import Plan, Session
 
 
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells give it."""
+
+
 def measure(
-    plans: list[Plan], trials: int, budget: float, timeout: float, goal: Path, resume: bool
+    plans: list[Plan], trials: int, budget: float, timeout: float, goal: Path, resume: bool, fingerprint: Fingerprint
 ) -> tuple[Session, bool]:
     """Run the trials, then once more over the suspects; was it all done, or was it interrupted?"""
     from rich.console import Console
@@ -25,7 +29,7 @@ def measure(
     from vlbench.record.journal import Journal
     from vlbench.trial.session import Session
 
-    journal = Journal(goal.with_suffix(".journal.jsonl"), _name_of(plans, trials, budget), resume=resume)
+    journal = Journal(goal.with_suffix(".journal.jsonl"), _name_of(plans, trials, budget, fingerprint), resume=resume)
     votes = trials >= Floors().k
     # A vote sets half of the time aside for confirming what it called.
     seconds = budget / len(plans) / trials / (2 if votes else 1)
@@ -41,15 +45,12 @@ def measure(
     return session, True
 
 
-def _name_of(plans: list[Plan], trials: int, budget: float) -> str:
+def _name_of(plans: list[Plan], trials: int, budget: float, fingerprint: Fingerprint) -> str:
     """What a journal is the journal of: the same jobs, as often, as long, of the same software."""
     from hashlib import sha256
 
-    from vlbench.record.fingerprint import take_fingerprint
-
     jobs = [plan.job(trials, budget, [each.name for each in plan.variants]).model_dump_json() for plan in plans]
-    software = take_fingerprint(plans[0].device).line
-    return sha256("\n".join([software, *jobs]).encode()).hexdigest()
+    return sha256("\n".join([fingerprint.line, *jobs]).encode()).hexdigest()
 
 
 def make_results(

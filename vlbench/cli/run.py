@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from vlbench.cli.measuring import exit_code, make_results, measure
+from vlbench.cli.measuring import INTERRUPTED, exit_code, make_results, measure
 from vlbench.cli.options import (
     AsJson,
     DeviceOption,
@@ -25,8 +25,6 @@ from vlbench.cli.planning import left_out, make_plans, read_earlier, states_of, 
 from vlbench.cli.seams import refuse_beside_seams, seam_names, seam_plans
 from vlbench.cli.towers import TowerTarget, refuse_together, resolve_towers
 from vlbench.errors import UsageError
-
-INTERRUPTED = 130
 
 
 def _scenarios(incomplete: str) -> list[str]:
@@ -145,7 +143,7 @@ def run(
     if targets[0].default_model and targets[0].device == "cpu":
         show.print(WHY_TINY, style="dim")
     machine = take_machine_card(targets[0].device) if card else None
-    session, complete = measure(plans, trials, budget, timeout, goal, resume)
+    session, complete = measure(plans, trials, budget, timeout, goal, resume, fingerprint)
     results = make_results(session.groups(), fingerprint, machine, complete)
     write_results(results, goal)
     if complete:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vlbench.cli.measuring import make_results, measure
+from vlbench.cli.measuring import INTERRUPTED, make_results, measure
 from vlbench.cli.options import AsJson, Seed, Threads
 from vlbench.errors import UsageError
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from vlbench.matrix.self_test import Design
     from vlbench.record.schema import Results
     from vlbench.trial.session import Plan
-
-INTERRUPTED = 130
 
 
 def self_test(
@@ -124,7 +122,8 @@ def _measure(quick: bool, seed: int, threads: int, timeout: float, resume: bool,
     machine = take_machine_card("cpu")
     # `measure` sets half of its budget aside for measuring suspects again.
     budget = 2 * design.groups * design.trials * design.seconds
-    session, complete = measure(plans_of(design, seed, threads), design.trials, budget, timeout, out, resume)
+    plans = plans_of(design, seed, threads)
+    session, complete = measure(plans, design.trials, budget, timeout, out, resume, fingerprint)
     results = make_results(session.groups(), fingerprint, machine, complete)
     write_results(results, out)
     if complete:
