@@ -61,9 +61,9 @@ def spread(arguments: list[str]) -> list[str]:
 
 
 def main() -> None:
-    """Run the command line; what the user has to mend ends with one sentence and exit code 2."""
+    """Run the command line; what the user has to mend ends with one sentence and exit code 2 or 6."""
     try:
         app(spread(sys.argv[1:]))
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(error.exit_code)

@@ -1,0 +1,149 @@
+"""A stored baseline: what a tower did when somebody accepted it, with the thresholds that it is gated by.
+
+Counters travel between machines; times and ratios belong to the machine class of the fingerprint. The file is sealed:
+whoever changes a figure or a threshold by hand has to accept the change, with a reason.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from hashlib import sha256
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from vlbench.counting_device.counts import Event, Key
+from vlbench.record.counted import Grid
+from vlbench.record.fingerprint import Fingerprint
+from vlbench.record.schema import Device, Dtype, State
+
+BASELINE_SCHEMA: Literal[1] = 1
+Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Line(_Part):
+    """A line that waits or copies. It explains a counter that moved; it is not gated on by itself."""
+
+    event: Event
+    where: str = Field(description="`file:line: source text`, the file as seen from its import root.")
+    times: int
+
+
+class CountedForward(_Part):
+    """Exact counts of one forward; in each, less is better."""
+
+    counters: dict[str, int]
+    stages: dict[str, dict[str, int]] = Field(
+        description="By stage, blocks added up; counters that are zero are left out."
+    )
+    lines: tuple[Line, ...]
+
+
+class CountedCell(_Part):
+    """A tower on a point of a scenario, counted in ghost mode."""
+
+    tower: str = Field(description="As `--tower` takes it.")
+    scenario: str = Field(description="As `--scenario` takes it; 'grid' where grids were given.")
+    point: str
+    grids: tuple[Grid, ...]
+    profile: str = Field(description="The GPU that was answered for, such as sm_90.")
+    dtype: Dtype
+    key: Key = Field(description="What must be equal for counts to compare.")
+    cold: CountedForward = Field(description="The first forward.")
+    warm: CountedForward = Field(description="The second, on the same grids.")
+    bands: dict[str, Share] = Field(
+        default_factory=dict, description="Counter -> share by which it may differ; exact where it is not named."
+    )
+
+    @property
+    def name(self) -> str:
+        return " ".join(filter(None, (self.tower, self.scenario, self.point, self.dtype, self.profile)))
+
+
+class StoredTrial(_Part):
+    """What one trial said: a paired ratio to the reference, with the interval of its rounds."""
+
+    ratio: float = Field(gt=0, allow_inf_nan=False)
+    low: float = Field(gt=0, allow_inf_nan=False)
+    high: float = Field(gt=0, allow_inf_nan=False)
+    rounds: int = Field(ge=1)
+    confidence: float
+
+
+class TimedCell(_Part):
+    """A variant timed against a reference in shared rounds."""
+
+    variant: str = Field(description="As `--variant` takes it, or `--tower` where the model is no model of ours.")
+    reference: str = Field(description="The row that its ratio is taken to.")
+    scenario: str
+    point: str
+    model: str
+    dtype: Dtype
+    device: Device
+    state: State
+    seed: int
+    threads: int
+    weights: str = Field(description="'random', 'its own', or the checkpoint folder.")
+    exactness: str = Field(description="The class that its accuracy is checked against.")
+    trials: tuple[StoredTrial, ...] = Field(min_length=1)
+    seconds: float = Field(gt=0, description="Median time of a call.")
+    stages: dict[str, float] = Field(default_factory=dict, description="Seconds by stage, self time.")
+    floor: Share = Field(default=0.01, description="A change is called only beyond this.")
+    threshold: Share = Field(default=0.05, description="A run that could not have shown this much is inconclusive.")
+
+    @property
+    def name(self) -> str:
+        state = "" if self.state == "warm" else self.state
+        return " ".join(filter(None, (self.model, self.variant, self.scenario, self.point, self.dtype, state)))
+
+
+class Acceptance(_Part):
+    """Who took these figures for right, and why."""
+
+    what: Literal["saved", "accepted", "rebased"]
+    by: str
+    reason: str = Field(min_length=1)
+    date: datetime
+    revision: str | None = Field(
+        description="git revision of the folder that was measured in; None outside a checkout."
+    )
+    dirty: bool | None = Field(description="Did that checkout hold uncommitted changes?")
+    torch: str
+    changes: tuple[str, ...] = Field(default=(), description="What this changed in the file, one line each.")
+
+
+class Baseline(_Part):
+    """A baseline file."""
+
+    kind: Literal["baseline"] = "baseline"
+    schema_version: Literal[1] = BASELINE_SCHEMA
+    name: str
+    fingerprint: Fingerprint
+    counted: tuple[CountedCell, ...] = ()
+    timed: tuple[TimedCell, ...] = ()
+    trials: int = Field(default=5, ge=4, description="Trials of a gate run over the timed cells.")
+    budget: float = Field(default=10.0, gt=0, description="Seconds of rounds in a gate run, over all timed cells.")
+    accepted: tuple[Acceptance, ...] = Field(
+        description="The last is in force; empty where nobody has accepted it yet."
+    )
+    seal: str = Field(default="", description="SHA-256 of all the rest.")
+
+    @model_validator(mode="after")
+    def _no_cell_twice(self) -> Self:
+        names = [cell.name for cell in (*self.counted, *self.timed)]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"the cell {min(twice)!r} is there twice")
+        return self
+
+    def sealed(self) -> Baseline:
+        """The same with the seal that belongs to it."""
+        return self.model_copy(update={"seal": self.digest})
+
+    @property
+    def digest(self) -> str:
+        """What the seal must be."""
+        return sha256(self.model_dump_json(exclude={"seal"}).encode()).hexdigest()
