@@ -78,7 +78,7 @@ def plans_of(design: Design, seed: int, threads: int) -> list[Plan]:
     from vlbench.trial.session import Plan
 
     return [
-        Plan(point, MODEL, "float32", "cpu", design.variants, seed=seed + number, threads=threads)
+        Plan(point, MODEL, "float32", "cpu", design.variants, seed=seed + number, threads=threads, stages=False)
         for number, point in enumerate(design.points)
     ]
 

@@ -63,6 +63,8 @@ class Job(_Message):
     states: tuple[State, ...] = ("warm",)
     seconds: float
     """Time for rounds; 0 to check accuracy alone."""
+    stages: bool = True
+    """Also run the extra rounds that tell the stages' shares?"""
     marker: Path | None = None
     """A file that always holds the name of the variant being called."""
 

@@ -32,6 +32,8 @@ class Plan:
     also_check: tuple[ScenarioPoint, ...] = ()
     own_weights: str = "random"
     """Where weights come from without `weights`."""
+    stages: bool = True
+    """Are the stages' shares wanted?"""
 
     @property
     def yardstick(self) -> str:
@@ -63,6 +65,7 @@ class Plan:
             variants=variants,
             states=self.states,
             seconds=seconds,
+            stages=self.stages,
         )
 
     def group(self, trials: Sequence[Trial], lost: Sequence[str]) -> CellGroup:
@@ -150,7 +153,8 @@ class Session:
     def confirm(self, suspects: dict[int, list[str]], trials: int, seconds: float) -> None:
         """The same over each plan's yardstick, its suspects and what their ratio is taken to.
 
-        There are as many rounds as in a trial over all, in less time where suspects are few.
+        There are about twice as many rounds as in a trial over all, in less time where suspects are few: the first vote
+        asks whether anything changed, the second has to be sure.
         """
         for number in range(trials, 2 * trials):
             for index, names in suspects.items():
@@ -158,7 +162,7 @@ class Session:
                 plan = self.plans[index]
                 references = [variant.reference for variant in plan.variants if variant.name in names]
                 wanted = list(dict.fromkeys([plan.yardstick, *references, *names]))
-                share = len(wanted) / len(plan.variants)
+                share = min(1.0, 2 * len(wanted) / len(plan.variants))
                 self._trial(index, number, seconds * share, wanted, label, confirms=True)
 
     def groups(self) -> list[CellGroup]:

@@ -65,7 +65,8 @@ def run_job(job: Job, emit: Emit) -> None:
                 entrants.append(Entrant(variant.name, subject, bench.allowed(variant.exactness)))
         if job.seconds and entrants and entrants[0].name == job.variants[0].name:
             struck = _measure(job, bench, entrants, mark, emit)
-            _share(job, bench, [entrant for entrant in entrants if entrant.name not in struck], mark, emit)
+            if job.stages:
+                _share(job, bench, [entrant for entrant in entrants if entrant.name not in struck], mark, emit)
     emit(Finished())
 
 
