@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from vlbench.record.fingerprint import Fingerprint
     from vlbench.record.machine_card import MachineCard
-    from vlbench.record.schema import CellGroup, Results
+    from vlbench.record.schema import Results
     from vlbench.trial.session import Plan, Session
 
 
@@ -53,23 +53,29 @@ def _name_of(plans: list[Plan], trials: int, budget: float, fingerprint: Fingerp
     return sha256("\n".join([fingerprint.line, *jobs]).encode()).hexdigest()
 
 
-def make_results(
-    groups: list[CellGroup], fingerprint: Fingerprint, machine: MachineCard | None, complete: bool
+def keep(
+    session: Session, goal: Path, fingerprint: Fingerprint, machine: MachineCard | None, complete: bool
 ) -> Results:
+    """Write what was measured; the journal stays only where there is something to go on with."""
     from datetime import UTC, datetime
 
+    from vlbench.record.files import write_results
     from vlbench.record.schema import Results
 
-    return Results.model_validate(
+    results = Results.model_validate(
         {
             "created": datetime.now(UTC),
             "command": " ".join(["vlbench", *sys.argv[1:]]),
             "fingerprint": fingerprint,
             "machine": machine,
-            "groups": groups,
+            "groups": session.groups(),
             "complete": complete,
         }
     )
+    write_results(results, goal)
+    if complete:
+        session.journal.remove()
+    return results
 
 
 def exit_code(results: Results) -> int:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from vlbench.cli.measuring import INTERRUPTED, exit_code, make_results, measure
+from vlbench.cli.measuring import INTERRUPTED, exit_code, keep, measure
 from vlbench.cli.options import (
     AsJson,
     DeviceOption,
@@ -105,7 +105,6 @@ def run(
     from vlbench.export.against import against_view
     from vlbench.export.console import results_view
     from vlbench.matrix.models import WHY_TINY
-    from vlbench.record.files import write_results
     from vlbench.record.fingerprint import take_fingerprint
     from vlbench.trial.card import take_machine_card
 
@@ -144,10 +143,7 @@ def run(
         show.print(WHY_TINY, style="dim")
     machine = take_machine_card(targets[0].device) if card else None
     session, complete = measure(plans, trials, budget, timeout, goal, resume, fingerprint)
-    results = make_results(session.groups(), fingerprint, machine, complete)
-    write_results(results, goal)
-    if complete:
-        session.journal.remove()
+    results = keep(session, goal, fingerprint, machine, complete)
     show.print(results_view(results))
     for target in targets:
         for who, flags in left_out(target).items():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vlbench.cli.measuring import INTERRUPTED, make_results, measure
+from vlbench.cli.measuring import INTERRUPTED, keep, measure
 from vlbench.cli.options import AsJson, Seed, Threads
 from vlbench.errors import UsageError
 
@@ -112,7 +112,6 @@ def as_object(found: Report, scored: list[Score]) -> str:
 
 def _measure(quick: bool, seed: int, threads: int, timeout: float, resume: bool, out: Path, show: Console) -> Results:
     from vlbench.matrix.self_test import FULL, QUICK
-    from vlbench.record.files import write_results
     from vlbench.record.fingerprint import take_fingerprint
     from vlbench.trial.card import take_machine_card
 
@@ -124,10 +123,7 @@ def _measure(quick: bool, seed: int, threads: int, timeout: float, resume: bool,
     budget = 2 * design.groups * design.trials * design.seconds
     plans = plans_of(design, seed, threads)
     session, complete = measure(plans, design.trials, budget, timeout, out, resume, fingerprint)
-    results = make_results(session.groups(), fingerprint, machine, complete)
-    write_results(results, out)
-    if complete:
-        session.journal.remove()
+    results = keep(session, out, fingerprint, machine, complete)
     show.print(f"every sample in {out}", style="dim")
     return results
 
