@@ -1,1 +1,1 @@
-"""The gate: measures again what a stored baseline holds, has it judged, and proposes the file that would accept it."""
+"""The gate: what was accepted, measured again."""

@@ -105,6 +105,29 @@ class TimedCell(_Part):
         return " ".join(filter(None, (self.model, self.variant, self.scenario, self.point, self.dtype, state)))
 
 
+class CapturedRange(_Part):
+    """A range of a capture, which the program went through several times."""
+
+    name: str = Field(description="`domain:name` of the range.")
+    instances: int = Field(description="How often it was seen, the first time left out.")
+    counters: dict[str, int] = Field(description="The value that nearly every instance has; zeros are left out.")
+    unsteady: tuple[str, ...] = Field(default=(), description="Counters that vary by instance: not gated on.")
+
+
+class CapturedCell(_Part):
+    """What a GPU was asked to do, by an Nsight Systems capture or a trace of the torch profiler."""
+
+    name: str
+    source: str = Field(description="'nsys' or 'kineto': they do not count the same calls.")
+    version: str
+    gpus: tuple[str, ...]
+    facts: dict[str, str] = Field(description="Settings of the capture that change what it counts.")
+    ranges: tuple[CapturedRange, ...] = Field(min_length=1)
+    bands: dict[str, Share] = Field(
+        default_factory=dict, description="Counter -> share by which it may differ; exact where it is not named."
+    )
+
+
 class Acceptance(_Part):
     """Who took these figures for right, and why."""
 
@@ -129,6 +152,7 @@ class Baseline(_Part):
     fingerprint: Fingerprint
     counted: tuple[CountedCell, ...] = ()
     timed: tuple[TimedCell, ...] = ()
+    captured: tuple[CapturedCell, ...] = ()
     trials: int = Field(default=5, ge=4, description="Trials of a gate run over the timed cells.")
     budget: float = Field(default=10.0, gt=0, description="Seconds of rounds in a gate run, over all timed cells.")
     accepted: tuple[Acceptance, ...] = Field(
@@ -138,7 +162,7 @@ class Baseline(_Part):
 
     @model_validator(mode="after")
     def _no_cell_twice(self) -> Self:
-        names = [cell.name for cell in (*self.counted, *self.timed)]
+        names = [cell.name for cell in (*self.counted, *self.timed, *self.captured)]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"the cell {min(twice)!r} is there twice")
         return self
