@@ -50,7 +50,7 @@ def same():
 def edited():
     return _tower(EXTRA)
 """
-"""`base`, `same` and `edited` are one program as long as EXTRA is 0. A forward waits for 18 ms, in place of computing, so
+"""`base`, `same` and `edited` are one program as long as EXTRA is 0. In place of computing, a forward waits for 18 ms, so
 that a busy machine hardly shows in its time; 12 ms of them are in the attention stage."""
 
 SLOWER = TOWERS.replace("EXTRA = 0.0", "EXTRA = 0.0045")
