@@ -50,8 +50,8 @@ def same():
 def edited():
     return _tower(EXTRA)
 """
-"""`base`, `same` and `edited` are one program as long as EXTRA is 0. In place of computing, a forward waits for 18 ms, so
-that a busy machine hardly shows in its time; 12 ms of them are in the attention stage."""
+"""`base`, `same` and `edited` are one program as long as EXTRA is 0. A forward waits for 18 ms, instead of computing,
+so that a busy machine hardly shows in its time; 12 ms of them are in the attention stage."""
 
 SLOWER = TOWERS.replace("EXTRA = 0.0", "EXTRA = 0.0045")
 """A forward of `edited` takes a quarter longer, all of it in the attention stage: seen on a busy machine, too."""
