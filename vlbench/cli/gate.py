@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vlbench.cli.gate_init import init
 from vlbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vlbench.record.baseline import Baseline
 
 app = typer.Typer(invoke_without_command=True)
+app.command()(init)
 
 
 @app.callback()
@@ -62,7 +63,7 @@ def gate(
         baselines,
         found,
         write_proposals(baselines, found, out),
-        command=" ".join(["vlbench", *sys.argv[1:]]),
+        command="gate",
         seconds=perf_counter() - start,
         allow_inconclusive=allow_inconclusive,
     )
