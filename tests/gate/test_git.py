@@ -23,7 +23,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def commit() -> str:
-    git("add", ".")
+    git("add", "--all", ":/")
     git("commit", "--quiet", "-m", "more")
     found = revision()
     assert found is not None

@@ -62,30 +62,20 @@ def test_all_combinations_are_one_batch(towers: Iterable[str], points: Iterable[
     assert len(_batches([wanted(tower, point) for tower in towers for point in points])) == 1
 
 
-@pytest.fixture
-def towers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whoever_cannot_be_counted_costs_no_one_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", python_path())
     (tmp_path / "deadly.py").write_text(DEADLY)
-
-
-@pytest.mark.usefixtures("towers")
-def test_whoever_ends_the_process_costs_no_one_else_and_itself_only_that_point() -> None:
-    names = ("deadly:Deadly", "deadly:Sound", "deadly:Gone", "no.such:Tower")
+    names = ("deadly:Sound", "deadly:Gone", "no.such:Tower", "deadly:Deadly")
     cells = [wanted(name, point) for name in names for point in (SMALL, LARGE)]
-    (found,) = recount([cells])
-    assert found.keys() == set(cells)
-    assert found[wanted("deadly:Deadly", SMALL)].reason == "its process was ended by SIGABRT"
+    odd = wanted("deadly:Sound", SMALL, profile="sm_42")
+    (found,) = recount([[*cells, odd]])
+    assert found.keys() == {*cells, odd}
     for name, point in (("deadly:Deadly", LARGE), ("deadly:Sound", SMALL), ("deadly:Sound", LARGE)):
         cell = found[wanted(name, point)].cell
         assert cell is not None
         assert (cell.tower, cell.point, cell.grids) == (name, point.label, point.grids)
+    assert found[wanted("deadly:Deadly", SMALL)].reason == "its process was ended by SIGABRT"
     assert "deadly has no 'Gone'; name a function in it" in found[wanted("deadly:Gone", LARGE)].reason
     assert "no.such cannot be imported" in found[wanted("no.such:Tower", SMALL)].reason
-
-
-def test_a_profile_that_nobody_knows_is_the_reason_of_its_cells_alone() -> None:
-    (found,) = recount([[wanted("qwen2.5-vl-tiny", SMALL, profile="sm_42"), wanted("qwen2.5-vl-tiny", SMALL)]])
-    odd, known = found.values()
-    assert "--as sm_42: no such GPU profile" in odd.reason
-    assert known.cell is not None
+    assert "--as sm_42: no such GPU profile" in found[odd].reason
