@@ -26,7 +26,7 @@ Csv = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write a
 Markdown = Annotated[
     Path | None, typer.Option("--markdown", metavar="FILE", help="Write a comment for a pull request here.")
 ]
-Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML here; CI servers read it.")]
+Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML for a CI server here.")]
 Github = Annotated[
     bool, typer.Option("--github", help="In GitHub Actions: annotate lines, and add to the summary of the job.")
 ]

@@ -15,11 +15,13 @@ from vlbench.export.judged_words import (
     fails,
     figures,
     is_quiet,
+    line_in_words,
     one_line,
     ordered,
     outcome,
     pair,
     place,
+    shown,
     spelt,
     tally,
     took,
@@ -29,8 +31,6 @@ from vlbench.judge.report import COLOURS
 from vlbench.judge.verdict import Verdict
 from vlbench.judge.words import percent
 
-MOST = {"counter": 20, "stage": 8, "operation": 6, "line": 8}
-"""Moves of a kind that are shown of a row; --json has all."""
 FEW = 4
 """Rows that are the same and are named one by one; of more, this many are named."""
 TABLE = 12
@@ -53,7 +53,7 @@ def judged_view(judged: Judged) -> RenderableType:
     if judged.written:
         parts.append(Text(f"The new figures, ready to be accepted, are in {judged.written}"))
     style = "bold red" if judged.exit_code else "bold green"
-    last = f"{outcome(judged).upper()}: {tally(judged)}{took(judged)}; exit code {int(judged.exit_code)}"
+    last = f"{outcome(judged).upper()}: {tally(judged)}; exit code {int(judged.exit_code)}{took(judged)}"
     return Group(*parts, Text(last, style=style))
 
 
@@ -65,18 +65,19 @@ def _row(row: JudgedRow, judged: Judged) -> Iterator[RenderableType]:
     yield _indented(Text(one_line(row.reason, most=2000)))
     if words := figures(row):
         yield _indented(Text(words))
-    for kind in ("counter", "stage", "operation"):
-        if moves := [move for move in row.moves if move.kind == kind]:
-            yield _indented(_moves(moves[: MOST[kind]]), 4)
-            yield from _more(moves, kind)
-    lines = [move for move in row.moves if move.kind == "line"]
-    for move in lines[: MOST["line"]]:
-        yield from _line(move)
-    yield from _more(lines, "line")
+    for kinds in (("counter", "stage"), ("line",), ("operation",)):
+        moves, more = shown(row, *kinds)
+        if kinds == ("line",):
+            for move in moves:
+                yield from _line(move)
+        elif moves:
+            yield _indented(_moves(moves), 4)
+        if more:
+            yield _indented(Text(more, style="dim"), 4)
 
 
 def _moves(moves: Sequence[Move]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False, pad_edge=False)
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(overflow="fold", max_width=32)
     table.add_column(justify="right", no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
@@ -88,18 +89,11 @@ def _moves(moves: Sequence[Move]) -> Table:
 
 
 def _line(move: Move) -> Iterator[RenderableType]:
-    before, after = pair(move.before, move.after, move.unit)
-    event, _, source = spelt(move).partition(": ")
-    where = Text.assemble(f"{place(move) or 'no file'}  {event} {before} -> ", (after, _style(move)))
-    yield _indented(where, 4)
+    what, source = line_in_words(move)
+    yield _indented(Text.assemble(f"{place(move)} ".lstrip(), (what, _style(move))), 4)
     yield _indented(Text(source, overflow="ellipsis", no_wrap=True, style="dim"), 6)
     if move.advice:
         yield _indented(Text(f"-> {one_line(move.advice)}", style="green"), 6)
-
-
-def _more(moves: Sequence[Move], kind: str) -> Iterator[RenderableType]:
-    if (more := len(moves) - MOST[kind]) > 0:
-        yield _indented(Text(f"and {more} {kind}{'s' * (more > 1)} more (--json)", style="dim"), 4)
 
 
 def _quiet(rows: Sequence[JudgedRow]) -> Iterator[RenderableType]:
@@ -113,7 +107,7 @@ def _quiet(rows: Sequence[JudgedRow]) -> Iterator[RenderableType]:
 
 
 def _same_times(rows: Sequence[JudgedRow]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("the same in time", overflow="fold")
     table.add_column("change %", justify="right", no_wrap=True)
     table.add_column("sees", justify="right", no_wrap=True)

@@ -21,7 +21,10 @@ OUTCOMES = {
     ExitCode.REGRESSED: "regressed",
     ExitCode.INCONCLUSIVE: "inconclusive",
 }
-MOST_LINE = 200
+LONGEST = 200
+"""Characters of a name or a source line that are shown."""
+MOST = {"counter": 20, "stage": 8, "operation": 6, "line": 8}
+"""Moves of a kind that are shown of a row; JSON and CSV have all."""
 
 
 def outcome(judged: Judged) -> str:
@@ -36,17 +39,16 @@ def outcome(judged: Judged) -> str:
 def tally(judged: Judged) -> str:
     """Such as "2 regressed, 14 same", and how many of them have no say."""
     counts = Counter(row.verdict for row in judged.rows)
-    words = [f"{counts[verdict]} {verdict}" for verdict in ORDER if counts[verdict]]
-    if judged.allow_inconclusive and counts[Verdict.INCONCLUSIVE]:
-        words.append("inconclusive is allowed")
-    if silent := sum(not row.gates for row in judged.rows):
-        words.append(f"{silent} of these {'has' if silent == 1 else 'have'} no say")
-    return ", ".join(words) or "no rows"
+    allowed = {Verdict.INCONCLUSIVE: ", which is allowed"} if judged.allow_inconclusive else {}
+    words = [f"{counts[verdict]} {verdict}{allowed.get(verdict, '')}" for verdict in ORDER if counts[verdict]]
+    silent = sum(not row.gates for row in judged.rows)
+    aside = f" ({silent} of them without a say)" if silent else ""
+    return f"{', '.join(words)}{aside}" if words else "no rows"
 
 
 def took(judged: Judged) -> str:
     """How long it took; "" where nobody measured that."""
-    return f" in {duration(judged.seconds)}" if judged.seconds else ""
+    return f", after {duration(judged.seconds)}" if judged.seconds else ""
 
 
 def fails(row: JudgedRow, judged: Judged) -> bool:
@@ -111,12 +113,31 @@ def pair(before: float, after: float, unit: str) -> tuple[str, str]:
     return f"{_number(before)}{suffix}", f"{_number(after)}{suffix}"
 
 
+def shown(row: JudgedRow, *kinds: str) -> tuple[list[Move], str]:
+    """The moves of these kinds that are shown, and a sentence about the others, "" where there are none."""
+    found: list[Move] = []
+    left = []
+    for kind in kinds:
+        moves = [move for move in row.moves if move.kind == kind]
+        found += moves[: MOST[kind]]
+        if (more := len(moves) - MOST[kind]) > 0:
+            left.append(f"{more} {kind}{'s' * (more > 1)} more")
+    return found, f"and {', '.join(left)} (--json)" if left else ""
+
+
 def move_in_words(move: Move) -> str:
     """A move in one line, such as "host syncs 4 -> 36 (block.attention)"."""
     where = f"{place(move)} " if move.file else ""
     stage = f" ({move.stage})" if move.stage else ""
     before, after = pair(move.before, move.after, move.unit)
     return f"{where}{spelt(move)} {before} -> {after}{stage}"
+
+
+def line_in_words(move: Move) -> tuple[str, str]:
+    """What a line does and how often, such as "read-back 0 -> 32", and its source."""
+    event, _, source = move.name.partition(": ")
+    before, after = pair(move.before, move.after, move.unit)
+    return f"{one_line(event)} {before} -> {after}", one_line(source)
 
 
 def spelt(move: Move) -> str:
@@ -131,7 +152,7 @@ def place(move: Move) -> str:
     return one_line(move.file if move.line is None else f"{move.file}:{move.line}")
 
 
-def one_line(text: str, most: int = MOST_LINE) -> str:
+def one_line(text: str, most: int = LONGEST) -> str:
     """Without line breaks and control characters, and cut to `most` characters."""
     line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
     return line if len(line) <= most else line[: most - 3] + "..."

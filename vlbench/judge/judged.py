@@ -64,7 +64,8 @@ class Judged(_Part):
     remedy: str | None = Field(default=None, description="What to do where the exit code is not 0, in one sentence.")
     allow_inconclusive: bool = False
     false_alarms: float = Field(
-        default=VOTE_FALSE_ALARMS, description="Of the rule that judged times: chance to call a row that did not change."
+        default=VOTE_FALSE_ALARMS,
+        description="Of the rule that judged times: its chance to call a row that did not change.",
     )
     seconds: float = Field(default=0.0, description="That all of it took.")
 
