@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from hypothesis import settings
+from hypothesis import strategies as st
+
 from vlbench.judge.judged import Judged, JudgedRow, Move
 from vlbench.judge.verdict import Verdict
 from vlbench.judge.words import change
@@ -92,3 +95,50 @@ def all_the_same(rows: int = 14) -> Judged:
         after="this checkout",
         rows=tuple(counted(Verdict.SAME, f"cell {number}") for number in range(rows)),
     )
+
+
+FIGURE = st.none() | st.floats(allow_nan=False)
+MOVED = st.builds(
+    Move,
+    kind=st.sampled_from(["counter", "operation", "line", "stage"]),
+    name=st.text(),
+    before=st.floats(min_value=0),
+    after=st.floats(min_value=0),
+    unit=st.sampled_from(["", "B", "s"]),
+    stage=st.text(max_size=9),
+    file=st.none() | st.text(),
+    line=st.none() | st.integers(min_value=1),
+    advice=st.text(max_size=9),
+)
+ROW = st.builds(
+    JudgedRow,
+    cell=st.text(),
+    measure=st.sampled_from(["counters", "time", "accuracy"]),
+    verdict=st.sampled_from(list(Verdict)),
+    reason=st.text(),
+    gates=st.booleans(),
+    before=FIGURE,
+    after=FIGURE,
+    unit=st.sampled_from(["", "s", "x the yardstick"]),
+    ratio=FIGURE,
+    low=FIGURE,
+    high=FIGURE,
+    confidence=FIGURE,
+    visible=FIGURE,
+    moves=st.lists(MOVED, max_size=3).map(tuple),
+)
+ANYTHING = st.builds(
+    Judged,
+    command=st.sampled_from(["gate", "diff", "ab"]),
+    before=st.text(),
+    after=st.text(),
+    rows=st.lists(ROW, max_size=6).map(tuple),
+    notes=st.lists(st.text(), max_size=2).map(tuple),
+    written=st.none() | st.text(),
+    remedy=st.none() | st.text(),
+    allow_inconclusive=st.booleans(),
+    seconds=st.floats(min_value=0, max_value=1e5),
+)
+"""Whatever the types allow."""
+anything = settings(max_examples=40)
+"""Drawing a whole comparison is slow, and each holds many names."""

@@ -12,8 +12,8 @@ COLUMNS = (
     "cell",
     "measure",
     "verdict",
-    "gates",
     "reason",
+    "gates",
     "before",
     "after",
     "unit",
@@ -27,9 +27,9 @@ COLUMNS = (
 
 
 def csv_text(judged: Judged) -> str:
-    """With a heading; the last column, `moves`, has what moved in words, `; ` between."""
+    """With a heading, as RFC 4180 has it; the last column, `moves`, says in words what moved, `; ` between."""
     out = StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    writer = csv.writer(out)
     writer.writerow((*COLUMNS, "moves"))
     for row in judged.rows:
         moves = "; ".join(move_in_words(move) for move in row.moves)

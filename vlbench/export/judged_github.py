@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from vlbench.export.judged_words import fails, line_in_words, one_line, ordered
+from vlbench.export.judged_words import fails, line_in_words, one_line, ordered, outcome
 from vlbench.judge.judged import Judged, JudgedRow, Move
 from vlbench.judge.verdict import Verdict
 
@@ -42,6 +42,8 @@ def annotations(judged: Judged, locate: Locate) -> str:
     for row in ordered(judged):
         for annotation in _of(row, judged, locate):
             cells.setdefault(annotation, []).append(one_line(row.cell))
+    if not any(row.gates for row in judged.rows):
+        cells[Annotation("error", f"vlbench {judged.command}: missing", outcome(judged))] = []
     said = []
     for level in dict.fromkeys(annotation.level for annotation in cells):
         here = [annotation for annotation in cells if annotation.level == level]

@@ -167,4 +167,4 @@ def _voted(judged: Judged) -> int:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value.is_integer() else f"{value:,.4g}"
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
