@@ -126,3 +126,12 @@ def test_a_yardstick_that_dies_costs_the_trial() -> None:
         [],
         ["trial 1: its process was ended by SIGKILL (out of memory?)"],
     ]
+
+
+def test_a_refused_plan_is_lost_once_where_others_are_to_go_on(tmp_path: Path) -> None:
+    session = Session([plan("host-grid", weights=tmp_path)], Journal(None, ""), timeout=600, keep_going=True)
+    session.run(2, 0)
+    (group,) = session.groups()
+    assert group.trials == ()
+    (reason,) = group.lost
+    assert str(tmp_path) in reason
