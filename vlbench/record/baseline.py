@@ -6,6 +6,7 @@ whoever changes a figure or a threshold by hand has to accept the change, with a
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from hashlib import sha256
 from typing import Annotated, Literal, Self
@@ -15,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from vlbench.counting_device.counts import Event, Key
 from vlbench.record.counted import Grid
 from vlbench.record.fingerprint import Fingerprint
-from vlbench.record.schema import Device, Dtype, State
+from vlbench.record.schema import Counts, Device, Dtype, State
 
 BASELINE_SCHEMA: Literal[1] = 1
 Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
@@ -39,6 +40,9 @@ class CountedForward(_Part):
     counters: dict[str, int]
     stages: dict[str, dict[str, int]] = Field(
         description="By stage, blocks added up; counters that are zero are left out."
+    )
+    operations: dict[str, int] = Field(
+        default_factory=dict, description="Device operations by name; they explain a count that moved."
     )
     lines: tuple[Line, ...]
 
@@ -79,9 +83,10 @@ class TimedCell(_Part):
 
     variant: str = Field(description="As `--variant` takes it, or `--tower` where the model is no model of ours.")
     reference: str = Field(description="The row that its ratio is taken to.")
-    scenario: str
+    scenario: str = Field(description="As `--scenario` takes it.")
     point: str
-    model: str
+    grids: tuple[Grid, ...]
+    model: str = Field(description="One of ours, or the first `--tower`, which is the reference then.")
     dtype: Dtype
     device: Device
     state: State
@@ -91,9 +96,18 @@ class TimedCell(_Part):
     exactness: str = Field(description="The class that its accuracy is checked against.")
     trials: tuple[StoredTrial, ...] = Field(min_length=1)
     seconds: float = Field(gt=0, description="Median time of a call.")
-    stages: dict[str, float] = Field(default_factory=dict, description="Seconds by stage, self time.")
+    stages: dict[str, float] = Field(
+        default_factory=dict, description="Self time by stage, blocks added up, as a share of the reference's forward."
+    )
+    counts: Counts | None = Field(default=None, description="Of a warm forward; they explain a time that moved.")
     floor: Share = Field(default=0.01, description="A change is called only beyond this.")
     threshold: Share = Field(default=0.05, description="A run that could not have shown this much is inconclusive.")
+
+    @model_validator(mode="after")
+    def _sees_more_than_it_calls(self) -> Self:
+        if self.threshold <= self.floor:
+            raise ValueError(f"the threshold ({self.threshold}) must lie above the floor ({self.floor})")
+        return self
 
     @property
     def name(self) -> str:
@@ -134,7 +148,7 @@ class Acceptance(_Part):
     revision: str | None = Field(
         description="git revision of the folder that was measured in; None outside a checkout."
     )
-    dirty: bool | None = Field(description="Did that checkout hold uncommitted changes?")
+    dirty: bool | None = Field(description="Did that checkout hold uncommitted changes of Python files?")
     torch: str
     changes: tuple[str, ...] = Field(default=(), description="What this changed in the file, one line each.")
 
@@ -158,10 +172,15 @@ class Baseline(_Part):
 
     @model_validator(mode="after")
     def _no_cell_twice(self) -> Self:
-        names = [cell.name for cell in (*self.counted, *self.timed, *self.captured)]
+        names = [cell.name for cell in self.cells]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"the cell {min(twice)!r} is there twice")
         return self
+
+    @property
+    def cells(self) -> tuple[CountedCell | TimedCell | CapturedCell, ...]:
+        """All that it holds."""
+        return (*self.counted, *self.timed, *self.captured)
 
     def sealed(self) -> Baseline:
         """The same with the seal that belongs to it."""
@@ -169,5 +188,15 @@ class Baseline(_Part):
 
     @property
     def digest(self) -> str:
-        """What the seal must be."""
-        return sha256(self.model_dump_json(exclude={"seal"}).encode()).hexdigest()
+        """What the seal must be.
+
+        It is over the content and not over the text: keys are sorted, and what has its default value is left out, so
+        that neither a formatter nor a later vlbench with one more optional field breaks it.
+        """
+        content = self.model_dump(mode="json", exclude={"seal"}, exclude_defaults=True)
+        return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def intact(self) -> bool:
+        """Is it as it was when it was sealed?"""
+        return self.seal == self.digest
