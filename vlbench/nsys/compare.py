@@ -15,7 +15,7 @@ from vlbench.nsys.frames import Capture
 from vlbench.nsys.projection import project
 from vlbench.nsys.summary import counters, coverage, labels, per_range
 
-_FACTS = {
+FACTS = {
     "CUDA_GRAPH_TRACE_OPTIONS:MODE": "CUDA graph mode",
     "CUDA_SKIP_SOME_API_CALLS": "skipping of CUDA calls",
 }
@@ -77,7 +77,7 @@ def _obstacles(before: Capture, after: Capture) -> tuple[str, ...]:
         found.append(f"one is from {before.source}, the other from {after.source}: they do not count the same calls")
     if before.gpus and after.gpus and set(before.gpus) != set(after.gpus):
         found.append(f"other GPUs ({', '.join(sorted(set(before.gpus)))} and {', '.join(sorted(set(after.gpus)))})")
-    for fact, name in _FACTS.items():
+    for fact, name in FACTS.items():
         a, b = before.fact(fact), after.fact(fact)
         if a and b and a != b:
             found.append(f"the {name} differs ({a} and {b})")

@@ -6,6 +6,7 @@ whoever changes a figure or a threshold by hand has to accept the change, with a
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from hashlib import sha256
 from typing import Annotated, Literal, Self
@@ -39,6 +40,9 @@ class CountedForward(_Part):
     counters: dict[str, int]
     stages: dict[str, dict[str, int]] = Field(
         description="By stage, blocks added up; counters that are zero are left out."
+    )
+    operations: dict[str, int] = Field(
+        default_factory=dict, description="Device operations by name; they explain a count that moved."
     )
     lines: tuple[Line, ...]
 
@@ -101,6 +105,29 @@ class TimedCell(_Part):
         return " ".join(filter(None, (self.model, self.variant, self.scenario, self.point, self.dtype, state)))
 
 
+class CapturedRange(_Part):
+    """A range of a capture, which the program went through several times."""
+
+    name: str = Field(description="`domain:name` of the range.")
+    instances: int = Field(description="How often it was seen, the first time left out.")
+    counters: dict[str, int] = Field(description="The value that nearly every instance has; zeros are left out.")
+    unsteady: tuple[str, ...] = Field(default=(), description="Counters that vary by instance: not gated on.")
+
+
+class CapturedCell(_Part):
+    """What a GPU was asked to do, by an Nsight Systems capture or a trace of the torch profiler."""
+
+    name: str
+    source: str = Field(description="'nsys' or 'kineto': they do not count the same calls.")
+    version: str
+    gpus: tuple[str, ...]
+    facts: dict[str, str] = Field(description="Settings of the capture that change what it counts.")
+    ranges: tuple[CapturedRange, ...] = Field(min_length=1)
+    bands: dict[str, Share] = Field(
+        default_factory=dict, description="Counter -> share by which it may differ; exact where it is not named."
+    )
+
+
 class Acceptance(_Part):
     """Who took these figures for right, and why."""
 
@@ -111,7 +138,7 @@ class Acceptance(_Part):
     revision: str | None = Field(
         description="git revision of the folder that was measured in; None outside a checkout."
     )
-    dirty: bool | None = Field(description="Did that checkout hold uncommitted changes?")
+    dirty: bool | None = Field(description="Did that checkout hold uncommitted changes of Python files?")
     torch: str
     changes: tuple[str, ...] = Field(default=(), description="What this changed in the file, one line each.")
 
@@ -125,6 +152,7 @@ class Baseline(_Part):
     fingerprint: Fingerprint
     counted: tuple[CountedCell, ...] = ()
     timed: tuple[TimedCell, ...] = ()
+    captured: tuple[CapturedCell, ...] = ()
     trials: int = Field(default=5, ge=4, description="Trials of a gate run over the timed cells.")
     budget: float = Field(default=10.0, gt=0, description="Seconds of rounds in a gate run, over all timed cells.")
     accepted: tuple[Acceptance, ...] = Field(
@@ -134,7 +162,7 @@ class Baseline(_Part):
 
     @model_validator(mode="after")
     def _no_cell_twice(self) -> Self:
-        names = [cell.name for cell in (*self.counted, *self.timed)]
+        names = [cell.name for cell in (*self.counted, *self.timed, *self.captured)]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"the cell {min(twice)!r} is there twice")
         return self
@@ -145,5 +173,15 @@ class Baseline(_Part):
 
     @property
     def digest(self) -> str:
-        """What the seal must be."""
-        return sha256(self.model_dump_json(exclude={"seal"}).encode()).hexdigest()
+        """What the seal must be.
+
+        It is over the content and not over the text: keys are sorted, and what has its default value is left out, so
+        that neither a formatter nor a later vlbench with one more optional field breaks it.
+        """
+        content = self.model_dump(mode="json", exclude={"seal"}, exclude_defaults=True)
+        return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def intact(self) -> bool:
+        """Is it as it was when it was sealed?"""
+        return self.seal == self.digest

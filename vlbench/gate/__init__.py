@@ -1,0 +1,1 @@
+"""The gate: what was accepted, measured again."""
