@@ -5,6 +5,7 @@ pytest loads this module wherever vlbench is installed, so importing it imports 
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,22 +27,23 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
     plugins = config.pluginmanager
     if plugins.has_plugin("benchmark") or plugins.has_plugin("pytest_benchmark.plugin"):
-        from vlbench.pytest_plugin import timed as cell
+        from vlbench.pytest_plugin import timed
+
+        plugins.register(timed, "vlbench-cell")
     else:
-        from vlbench.pytest_plugin import untimed as cell  # type: ignore[no-redef]
-    plugins.register(cell, "vlbench-cell")
+        from vlbench.pytest_plugin import untimed
+
+        plugins.register(untimed, "vlbench-cell")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A marker that says nonsense ends the run before any test of it has started."""
-    for item in items:
-        if item.get_closest_marker("vlbench"):
-            from vlbench.pytest_plugin.marks import marks_of
-
-            try:
-                marks_of(item)
-            except UsageError as error:
-                raise pytest.UsageError(str(error)) from None
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """A marker that says nonsense is an error of the collection, as an unknown marker is under --strict-markers."""
+    report = yield
+    wrong = [sentence for node in report.result or () if (sentence := _nonsense(node))]
+    if wrong:
+        report.outcome, report.longrepr, report.result = "failed", "\n".join(wrong), []
+    return report
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -50,16 +52,32 @@ def pytest_runtest_call(item: pytest.Item) -> None:
     if item.get_closest_marker("vlbench"):
         from vlbench.pytest_plugin.gate import gate
 
-        if complaint := gate(item):
+        try:
+            complaint = gate(item)
+        except UsageError as error:
+            complaint = str(error)
+        if complaint:
             pytest.fail(complaint, pytrace=False)
 
 
 @pytest.fixture
 def vlbench_counts(request: pytest.FixtureRequest) -> tuple[CountReport, ...]:
-    """What the test's markers counted: a `vlbench.record.counted.CountReport` each, the nearest marker first."""
+    """What the test's markers counted: a `vlbench.record.counted.CountReport` each, that of the nearest marker first."""
     from vlbench.pytest_plugin.gate import counts_of
 
     try:
         return counts_of(request.node)
     except UsageError as error:
         pytest.fail(str(error), pytrace=False)
+
+
+def _nonsense(node: pytest.Item | pytest.Collector) -> str | None:
+    if not isinstance(node, pytest.Item) or not node.get_closest_marker("vlbench"):
+        return None
+    from vlbench.pytest_plugin.marks import marks_of
+
+    try:
+        marks_of(node)
+    except UsageError as error:
+        return str(error)
+    return None

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from vlbench.cli.options import resolve
 from vlbench.cli.towers import resolve_towers
 from vlbench.errors import UsageError
 from vlbench.matrix.resolve import is_foreign
-from vlbench.pytest_plugin.places import in_root
 from vlbench.trial.job import Job
 from vlbench.trial.session import Plan
 from vlbench.workload import load_scenario
@@ -49,8 +47,8 @@ class Cell:
         return " ".join(filter(None, coordinates))
 
 
-def find_cell(wish: Wish, root: Path) -> Cell:
-    """The cell; scenario files are looked for from `root`. Raises UsageError where there is none."""
+def find_cell(wish: Wish) -> Cell:
+    """The cell that is wished for. Raises UsageError where there is none."""
     if wish.model is not None and is_foreign(wish.model):
         towers = list(dict.fromkeys([wish.model, wish.variant]))
         (target,) = resolve_towers(towers, wish.device, [wish.dtype], None)
@@ -58,7 +56,7 @@ def find_cell(wish: Wish, root: Path) -> Cell:
     else:
         ours = resolve(wish.model, wish.device, wish.dtype, [wish.variant])
         model, device, dtype, variants = ours.model, ours.device, ours.dtype, ours.variants
-    points = {each.label: each for each in load_scenario(in_root(wish.scenario, root)).points(device)}
+    points = {each.label: each for each in load_scenario(wish.scenario).points(device)}
     label = next(iter(points)) if wish.point is None and len(points) == 1 else wish.point
     if label not in points:
         raise UsageError(f"scenario {wish.scenario!r} has the points {', '.join(points)}; choose one with point=...")

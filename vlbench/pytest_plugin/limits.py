@@ -19,13 +19,13 @@ def complaints(mark: Mark, report: CountReport) -> Iterator[str]:
     """A paragraph for each point on which the tower was not counted, or counted above a limit."""
     for group in report.groups:
         for tower in group.towers:
-            head = f"{mark.tower} on {title(report, group)}"
+            cell = f"{mark.tower} on {title(report, group)}"
             forward = chosen(tower, mark.cold)
             if reason := why_incomplete(tower):
-                yield f"{head}: cannot be gated on: {reason}"
+                yield f"{reason}: {cell}"
             elif forward and (lines := list(_above(mark.limits, forward))):
                 which = "first" if mark.cold else "second"
-                yield "\n".join([f"{head}, {which} forward: {lines[0]}", *lines[1:]])
+                yield "\n".join([f"{lines[0]}: {cell}, {which} forward", *lines[1:]])
 
 
 def _above(limits: Mapping[str, int], forward: Forward) -> Iterator[str]:

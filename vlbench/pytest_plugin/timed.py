@@ -37,12 +37,14 @@ class TimeCell:
         fails, and nothing is timed, where the output is not the yardstick's.
         """
         from vlbench.pytest_plugin.cell import Wish, find_cell
+        from vlbench.pytest_plugin.places import at_root
         from vlbench.pytest_plugin.timing import time_cell
 
         wish = Wish(variant, model, scenario, point, dtype, device, seed)
         try:
-            cell = find_cell(wish, self.node.config.rootpath)
-            complaint = time_cell(cell, self.benchmark, self._option("max_time"), int(self._option("min_rounds")))
+            with at_root(self.node.config):
+                cell = find_cell(wish)
+                complaint = time_cell(cell, self.benchmark, self._option("max_time"), int(self._option("min_rounds")))
         except UsageError as error:
             complaint = str(error).replace("--", "")  # the arguments have the names of the options
         if complaint:

@@ -8,4 +8,6 @@ import pytest
 @pytest.fixture
 def vlbench_cell() -> None:
     """Time a tower under pytest-benchmark, which is not here."""
-    pytest.fail("vlbench_cell times with pytest-benchmark, which is not here: pip install pytest-benchmark", pytrace=False)
+    pytest.fail(
+        "vlbench_cell times with pytest-benchmark, which is not here: pip install pytest-benchmark", pytrace=False
+    )
