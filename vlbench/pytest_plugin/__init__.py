@@ -62,7 +62,7 @@ def pytest_runtest_call(item: pytest.Item) -> None:
 
 @pytest.fixture
 def vlbench_counts(request: pytest.FixtureRequest) -> tuple[CountReport, ...]:
-    """What the test's markers counted: a `vlbench.record.counted.CountReport` each, that of the nearest marker first."""
+    """What the test's markers counted, that of the nearest first: each a `vlbench.record.counted.CountReport`."""
     from vlbench.pytest_plugin.gate import counts_of
 
     try:

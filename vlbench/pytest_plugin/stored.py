@@ -19,6 +19,7 @@ from vlbench.record.baseline import CountedCell
 _JUDGED = pytest.StashKey[dict[str, list[tuple[CountedCell, JudgedRow]]]]()
 MOST_OPERATIONS = 3
 """Operations that are shown where no line tells why a counter rose."""
+MEANT = '  if that is meant: `vlbench gate --baseline {0}`, then `vlbench baseline accept {0} --reason "..."`'
 
 
 def complaints(config: pytest.Config, mark: Mark) -> Iterator[str]:
@@ -36,7 +37,8 @@ def complaints(config: pytest.Config, mark: Mark) -> Iterator[str]:
         raise UsageError(f"{mark.baseline}: no counted cell is what the marker names (it has {held}); name one of them")
     for row in rows:
         if row.verdict not in (Verdict.SAME, Verdict.IMPROVED):
-            yield "\n".join([f"{row.reason}: {row.cell} against {mark.baseline}", *_why(row.moves)])
+            meant = [MEANT.format(mark.baseline)] if row.verdict is Verdict.REGRESSED else []
+            yield "\n".join([f"{row.reason}: {row.cell} against {mark.baseline}", *_why(row.moves), *meant])
 
 
 def _judge(path: Path) -> list[tuple[CountedCell, JudgedRow]]:
