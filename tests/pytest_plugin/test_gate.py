@@ -77,7 +77,9 @@ def test_limits(pytester: pytest.Pytester, towers: Path, run: Run) -> None:
     out = result.stdout
     for name in ("test_within", "TestDefaults::test_of[[]own]", "test_report"):
         out.fnmatch_lines([f"PASSED *::{name}"])
-    line = 1 + next(number for number, text in enumerate(Path("towers.py").read_text().splitlines()) if "tolist" in text)
+    line = 1 + next(
+        number for number, text in enumerate(Path("towers.py").read_text().splitlines()) if "tolist" in text
+    )
     cell = "towers:Waits on grid*: 1x4x6, 24 patches, bfloat16, as sm_90"
     out.fnmatch_lines(
         [
