@@ -85,7 +85,7 @@ def test_without_pytest_benchmark_a_cell_says_what_is_missing(pytester: pytest.P
     pytester.makepyfile("def test_it(vlbench_cell): vlbench_cell('best')")
     result = run("-p", "no:benchmark")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["vlbench_cell times with pytest-benchmark, which is not installed or switched off; *"])
+    result.stdout.fnmatch_lines(["vlbench_cell times with pytest-benchmark, which is missing or switched off; *"])
 
 
 def test_pytest_knows_the_marker_and_the_fixtures(run: Run) -> None:

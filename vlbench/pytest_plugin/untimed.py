@@ -9,6 +9,6 @@ import pytest
 def vlbench_cell() -> None:
     """Time a tower under pytest-benchmark, which is not here."""
     pytest.fail(
-        "vlbench_cell times with pytest-benchmark, which is not installed or switched off; pip install pytest-benchmark",
+        "vlbench_cell times with pytest-benchmark, which is missing or switched off; pip install pytest-benchmark",
         pytrace=False,
     )
