@@ -32,6 +32,8 @@ class CountJob(_Message):
     points: tuple[Point, ...]
     profile: str
     dtype: Dtype
+    keep_going: bool = False
+    """A tower that cannot be had is a row with its reason, and does not refuse the job. Takes no `variants`."""
 
 
 class Planned(_Message):

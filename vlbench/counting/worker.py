@@ -11,11 +11,12 @@ from collections.abc import Callable
 
 import torch
 
-from vlbench.counting.job import Counted, CountJob, Event, Finished, Planned, Refused
+from vlbench.counting.job import Counted, CountJob, Event, Finished, Planned, Point, Refused
 from vlbench.counting.measure import count_tower
-from vlbench.counting.rows import rows_of
+from vlbench.counting.rows import Row, rows_of
 from vlbench.counting_device import CountingDevice
 from vlbench.errors import UsageError
+from vlbench.record.counted import CountedTower
 
 
 def run_job(job: CountJob, emit: Callable[[Event], None]) -> None:
@@ -24,12 +25,21 @@ def run_job(job: CountJob, emit: Callable[[Event], None]) -> None:
     gc.freeze()  # what torch has imported need not be looked through again before each tower
     start = time.perf_counter()
     with CountingDevice("ghost", job.profile) as device:  # modules are imported inside, so that they see a GPU
-        rows = rows_of(job)
+        rows = [Row(text, text) for text in job.towers] if job.keep_going else rows_of(job)
         emit(Planned(rows=tuple(row.name for row in rows)))
         for index, point in enumerate(job.points):
             for row in rows:
-                emit(Counted(point=index, row=count_tower(device, row, point, getattr(torch, job.dtype))))
+                emit(Counted(point=index, row=_counted(device, row, point, job)))
     emit(Finished(seconds=time.perf_counter() - start, peak_host_bytes=peak_host_bytes()))
+
+
+def _counted(device: CountingDevice, row: Row, point: Point, job: CountJob) -> CountedTower:
+    try:
+        return count_tower(device, row, point, getattr(torch, job.dtype))
+    except UsageError as error:
+        if not job.keep_going:
+            raise
+        return CountedTower(name=row.name, tower=row.tower, failed=str(error))
 
 
 def peak_host_bytes() -> int:

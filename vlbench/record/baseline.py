@@ -6,6 +6,7 @@ whoever changes a figure or a threshold by hand has to accept the change, with a
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from hashlib import sha256
 from typing import Annotated, Literal, Self
@@ -39,6 +40,9 @@ class CountedForward(_Part):
     counters: dict[str, int]
     stages: dict[str, dict[str, int]] = Field(
         description="By stage, blocks added up; counters that are zero are left out."
+    )
+    operations: dict[str, int] = Field(
+        default_factory=dict, description="Device operations by name; they explain a count that moved."
     )
     lines: tuple[Line, ...]
 
@@ -134,7 +138,7 @@ class Acceptance(_Part):
     revision: str | None = Field(
         description="git revision of the folder that was measured in; None outside a checkout."
     )
-    dirty: bool | None = Field(description="Did that checkout hold uncommitted changes?")
+    dirty: bool | None = Field(description="Did that checkout hold uncommitted changes of Python files?")
     torch: str
     changes: tuple[str, ...] = Field(default=(), description="What this changed in the file, one line each.")
 
@@ -169,5 +173,15 @@ class Baseline(_Part):
 
     @property
     def digest(self) -> str:
-        """What the seal must be."""
-        return sha256(self.model_dump_json(exclude={"seal"}).encode()).hexdigest()
+        """What the seal must be.
+
+        It is over the content and not over the text: keys are sorted, and what has its default value is left out, so
+        that neither a formatter nor a later vlbench with one more optional field breaks it.
+        """
+        content = self.model_dump(mode="json", exclude={"seal"}, exclude_defaults=True)
+        return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def intact(self) -> bool:
+        """Is it as it was when it was sealed?"""
+        return self.seal == self.digest

@@ -33,14 +33,19 @@ COLUMNS = {
 """The columns of `load` and their pandas dtypes, whatever a file holds."""
 
 
-def write_results(results: Results, path: Path) -> None:
+def write_whole(path: Path, text: str) -> None:
     """Write beside the goal and rename, so that an interruption never leaves half a file."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        draft.write_text(results.model_dump_json(indent=1) + "\n")
+        draft.write_text(text)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def write_results(results: Results, path: Path) -> None:
+    """Write the results file, whole or not at all."""
+    write_whole(path, results.model_dump_json(indent=1) + "\n")
 
 
 def read_results(path: Path) -> Results:

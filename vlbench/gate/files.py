@@ -1,0 +1,106 @@
+"""Baseline files: read with one sentence for whatever is wrong, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from vlbench.errors import IncomparableError, UsageError
+from vlbench.record.baseline import BASELINE_SCHEMA, Baseline
+from vlbench.record.files import write_whole
+
+FOLDER = Path("results/baselines")
+"""Where baselines lie, seen from the folder that is measured in."""
+PROPOSED = ".proposed.json"
+
+
+def read_baseline(path: Path) -> Baseline:
+    """The baseline in `path`, fit to gate on.
+
+    Raises UsageError for what is no baseline file, and IncomparableError for one that is missing, of another schema,
+    empty, altered or not accepted.
+    """
+    found = load_baseline(path)
+    if reason := why_unfit(found):
+        raise IncomparableError(f"{path}: {reason}: {_remedy(path, found)}")
+    return found
+
+
+def load_baseline(path: Path) -> Baseline:
+    """The baseline in `path`, accepted or not. Raises as `read_baseline` does for a file that does not fit the schema."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise IncomparableError(
+            f'{path}: no such file; write one with `vlbench baseline save {path} --reason "..."`'
+        ) from None
+    except IsADirectoryError:
+        raise UsageError(f"{path}: a folder; give a baseline file in it") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read as text ({error}); give a baseline file") from None
+    return parse_baseline(text, str(path))
+
+
+def parse_baseline(text: str, name: str) -> Baseline:
+    """The baseline in a JSON text; `name` is for messages. Raises as `load_baseline` does."""
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UsageError(f"{name}: not JSON (line {error.lineno}: {error.msg}); give a baseline file") from None
+    if not isinstance(content, dict) or content.get("kind") != "baseline":
+        raise UsageError(f"{name}: not a baseline; give a file that `vlbench baseline save` wrote")
+    version = content.get("schema_version")
+    if version != BASELINE_SCHEMA:
+        raise IncomparableError(
+            f"{name}: schema_version is {version}, this vlbench reads {BASELINE_SCHEMA}; save the baseline again"
+        )
+    try:
+        return Baseline.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise IncomparableError(
+            f"{name}: {where}: {first['msg']}; the file was changed by hand, take that back"
+        ) from None
+
+
+def why_unfit(baseline: Baseline) -> str | None:
+    """Why nothing can be gated on `baseline`, None where it can."""
+    if not baseline.counted and not baseline.timed:
+        return "has no cells, so nothing would be measured"
+    if not baseline.accepted or not baseline.seal:
+        return "nobody has accepted these figures yet"
+    if not baseline.intact:
+        return "was edited by hand since it was accepted"
+    return None
+
+
+def write_baseline(baseline: Baseline, path: Path) -> None:
+    """Write `path`, whole or not at all. Raises UsageError where that cannot be done."""
+    try:
+        write_whole(path, baseline.model_dump_json(indent=1) + "\n")
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written ({error.strerror}); choose another file") from None
+
+
+def find_baselines(folder: Path = FOLDER) -> list[Path]:
+    """The baseline files in `folder`, without proposals, sorted. Raises IncomparableError where there are none."""
+    found = sorted(path for path in folder.glob("*.json") if not path.name.endswith(PROPOSED))
+    if not found:
+        raise IncomparableError(
+            f'{folder}: holds no baseline; write one with `vlbench baseline save {folder}/NAME.json --reason "..."`'
+        )
+    return found
+
+
+def proposal_path(path: Path) -> Path:
+    """Where a gate run over `path` leaves the file that would accept what it found."""
+    return path.with_suffix(PROPOSED)
+
+
+def _remedy(path: Path, baseline: Baseline) -> str:
+    if not baseline.counted and not baseline.timed:
+        return f'save cells with `vlbench baseline save {path} --force --reason "..."`'
+    return f'`vlbench baseline accept {path} --reason "..."` takes them, `git checkout {path}` goes back'

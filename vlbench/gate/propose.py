@@ -1,0 +1,94 @@
+"""The file that would make what a gate run found the new baseline, and how somebody accepts it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from vlbench.errors import IncomparableError, UsageError
+from vlbench.gate.changes import changes
+from vlbench.gate.files import load_baseline, parse_baseline, proposal_path, read_baseline, why_unfit, write_baseline
+from vlbench.gate.git import committed
+from vlbench.gate.who import acceptance
+from vlbench.record.baseline import Baseline, CountedCell, TimedCell
+from vlbench.record.fingerprint import Fingerprint, comparable
+
+
+def propose(
+    baseline: Baseline, counted: Iterable[CountedCell], timed: Iterable[TimedCell], here: Fingerprint
+) -> Baseline:
+    """`baseline` with the figures of the cells that were measured again; nobody has accepted it yet.
+
+    Cells that were not measured keep their figures, all keep their thresholds. The fingerprint becomes `here` unless
+    times remain that were taken on another machine class.
+    """
+    again = {cell.name: cell for cell in counted}
+    timed_again = {cell.name: cell for cell in timed}
+    stays = any(cell.name not in timed_again for cell in baseline.timed) and comparable(baseline.fingerprint, here)
+    return baseline.model_copy(
+        update={
+            "counted": tuple(
+                again[cell.name].model_copy(update={"bands": cell.bands}) if cell.name in again else cell
+                for cell in baseline.counted
+            ),
+            "timed": tuple(
+                timed_again[cell.name].model_copy(update={"floor": cell.floor, "threshold": cell.threshold})
+                if cell.name in timed_again
+                else cell
+                for cell in baseline.timed
+            ),
+            "fingerprint": baseline.fingerprint if stays else here,
+            "seal": "",
+        }
+    )
+
+
+def accept(path: Path, reason: str, *, proposal: Path | None = None, by: str | None = None) -> Baseline:
+    """Put the proposal in the place of `path`, or seal what was edited by hand in `path` itself; returns what is there.
+
+    Raises UsageError where there is nothing to accept, IncomparableError for a file that cannot be read or a proposal
+    that was made for other figures than those in `path`.
+    """
+    given = proposal or proposal_path(path)
+    if proposal is None and not given.exists():
+        return _accept_edits(path, reason, by)
+    if why_unfit(load_baseline(path)):
+        raise IncomparableError(
+            f"{path}: was edited by hand, and {given} is proposed for what it was: remove the one or take back the other"
+        )
+    before, after = read_baseline(path), load_baseline(given)
+    if after.accepted != before.accepted or after.intact:
+        raise IncomparableError(f"{given}: was not proposed for {path} as it is now; run `vlbench gate` again")
+    entry = acceptance("accepted", reason, after.fingerprint.torch, changes(before, after), by)
+    sealed = after.model_copy(update={"accepted": (*before.accepted, entry)}).sealed()
+    write_baseline(sealed, path)
+    given.unlink()
+    return sealed
+
+
+def _accept_edits(path: Path, reason: str, by: str | None) -> Baseline:
+    edited = load_baseline(path)
+    if not (why := why_unfit(edited)):
+        raise UsageError(
+            f"{path}: nothing to accept: it is as it was accepted, and there is no {proposal_path(path).name} beside "
+            "it; `vlbench gate` proposes figures that moved"
+        )
+    if not edited.counted and not edited.timed:
+        raise IncomparableError(f"{path}: {why}; save cells in it")
+    entry = acceptance("accepted", reason, edited.fingerprint.torch, _edits(path, edited), by)
+    sealed = edited.model_copy(update={"accepted": (*edited.accepted, entry)}).sealed()
+    write_baseline(sealed, path)
+    return sealed
+
+
+def _edits(path: Path, edited: Baseline) -> tuple[str, ...]:
+    """What was edited since it was committed; where nobody can tell, that it was."""
+    if not edited.accepted:
+        return ()
+    text = committed(path)
+    if text is not None:
+        try:
+            return changes(parse_baseline(text, str(path)), edited) or ("edited by hand, to what it was",)
+        except UsageError:  # the commit holds something else
+            pass
+    return ("edited by hand",)
