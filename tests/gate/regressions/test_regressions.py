@@ -58,10 +58,8 @@ def test_accuracy_is_as_listed(copies: None) -> None:
     assert {name: found.passed for name, found in checked.items()} == {
         each.slug: each.outcome.accuracy == "passed" for each in LISTED
     }
-    # What no judge sees is there all the same, and too small beside the error of bf16 to be called.
-    blind = checked["frequencies_follow_dtype"]
-    errors = (untouched.timed_error, blind.timed_error, blind.timed_limit)
-    assert list(errors) == sorted(set(errors))
+    # What no judge sees is there all the same: in bf16 the tokens are others, within the error of bf16 itself.
+    assert checked["frequencies_follow_dtype"].timed_error != untouched.timed_error
 
 
 @pytest.mark.parametrize(("text", "times"), [("", 0), ("return x\nreturn x\n", 2)])
