@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tests.gate.regressions.copies import tower_of
 from vlbench.matrix.variants import tower_variant, yardstick
 from vlbench.record.journal import Journal
 from vlbench.record.schema import Accuracy
 from vlbench.trial.session import Plan, Session
 from vlbench.workload.scenario import Item, ScenarioPoint
-
-from tests.gate.regressions.copies import tower_of
 
 POINT = ScenarioPoint(scenario="regressions", source="noise", item=(Item(grid="4x6"),))
 """Every check adds videos and ragged images to it."""

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import vlbench
-
 from tests.gate.regressions.listing import Regression
 
 PACKAGE = Path(vlbench.__file__).parent / "implementations"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tests.gate.regressions.copies import UNTOUCHED, tower_of
 from vlbench.counting.job import Point
 from vlbench.gate.recount import Wanted, recount
 from vlbench.judge.counted import judge_cells
 from vlbench.judge.judged import JudgedRow
 from vlbench.record.baseline import CountedCell, CountedForward
-
-from tests.gate.regressions.copies import UNTOUCHED, tower_of
 
 POINTS = (
     Point(scenario="grid", label="one image", grids=((1, 36, 36),)),

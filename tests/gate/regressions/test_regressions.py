@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,12 +18,11 @@ LISTED = regressions()
 
 
 @pytest.fixture
-def copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder with all copies is the current one, for this process and those that it starts."""
     copy_all(tmp_path, LISTED)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", python_path())
-    yield
 
 
 def seen(rows: list[JudgedRow], expected: Outcome) -> Outcome:
