@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from vlbench.cli import nsys
+from vlbench.cli import baseline, gate, nsys
 from vlbench.cli.calibrate import calibrate
 from vlbench.cli.count import count
 from vlbench.cli.explain import explain
@@ -30,6 +30,8 @@ app.command()(show)
 app.command()(judge)
 app.command()(count)
 app.command()(calibrate)
+app.add_typer(gate.app, name="gate")
+app.add_typer(baseline.app, name="baseline")
 app.command()(profile)
 app.command("list")(list_things)
 app.command("self-test")(self_test)

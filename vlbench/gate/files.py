@@ -29,7 +29,7 @@ def read_baseline(path: Path) -> Baseline:
 
 
 def load_baseline(path: Path) -> Baseline:
-    """The baseline in `path`, accepted or not. Raises as `read_baseline` does for a file that does not fit the schema."""
+    """The baseline in `path`, accepted or not. Raises like `read_baseline` for a file that does not fit the schema."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -68,7 +68,7 @@ def parse_baseline(text: str, name: str) -> Baseline:
 
 def why_unfit(baseline: Baseline) -> str | None:
     """Why nothing can be gated on `baseline`, None where it can."""
-    if not baseline.counted and not baseline.timed:
+    if not baseline.cells:
         return "has no cells, so nothing would be measured"
     if not baseline.accepted or not baseline.seal:
         return "nobody has accepted these figures yet"
@@ -101,6 +101,6 @@ def proposal_path(path: Path) -> Path:
 
 
 def _remedy(path: Path, baseline: Baseline) -> str:
-    if not baseline.counted and not baseline.timed:
+    if not baseline.cells:
         return f'save cells with `vlbench baseline save {path} --force --reason "..."`'
     return f'`vlbench baseline accept {path} --reason "..."` takes them, `git checkout {path}` goes back'

@@ -9,8 +9,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from vlbench.errors import UsageError
+from vlbench.gate.files import FOLDER
 
-BASELINES = Path("results/baselines")
 TEST = Path("tests/test_vlbench.py")
 WORKFLOW = Path(".github/workflows/vlbench.yml")
 
@@ -33,7 +33,7 @@ class Places:
 def places_for(tower: str) -> Places:
     """`my.towers:Vision` has its baseline in results/baselines/my-towers-vision.json."""
     slug = re.sub(r"[^a-z0-9.]+", "-", tower.lower().replace(":", "-")).strip("-").replace(".", "-")
-    return Places(BASELINES / f"{slug}.json")
+    return Places(FOLDER / f"{slug}.json")
 
 
 def write_test(root: Path, places: Places) -> None:

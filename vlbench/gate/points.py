@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vlbench.counting.job import Point
+from vlbench.errors import UsageError
+from vlbench.record.counted import Grid
 
 if TYPE_CHECKING:
     from vlbench.record.baseline import CountedCell
 
 GRID = "grid"
-"""In place of a scenario's name: the grids were given one by one."""
+"""In place of a scenario's name: the grids were given one by one, and are the point."""
 SEED = 0
 """Of scenarios that draw their requests."""
 
@@ -25,10 +27,13 @@ def points_of(scenario: str) -> list[Point]:
     ]
 
 
+def grid_point(grids: tuple[Grid, ...]) -> Point:
+    """One call on grids that belong to no scenario."""
+    return Point(scenario=GRID, label="+".join("x".join(map(str, grid)) for grid in grids), grids=grids)
+
+
 def why_gone(cell: CountedCell) -> str | None:
     """Why the scenario no longer feeds in what the cell was counted on, None where it does."""
-    from vlbench.errors import UsageError
-
     if cell.scenario == GRID:
         return None
     try:
@@ -42,6 +47,6 @@ def why_gone(cell: CountedCell) -> str | None:
     return None
 
 
-def _in_words(grids: tuple[tuple[int, int, int], ...]) -> str:
+def _in_words(grids: tuple[Grid, ...]) -> str:
     shown = ", ".join("x".join(map(str, grid)) for grid in grids[:3])
     return f"{len(grids)} grids ({shown}, ...)" if len(grids) > 3 else shown

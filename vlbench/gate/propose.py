@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from vlbench.errors import IncomparableError, UsageError
@@ -10,34 +10,42 @@ from vlbench.gate.changes import changes
 from vlbench.gate.files import load_baseline, parse_baseline, proposal_path, read_baseline, why_unfit, write_baseline
 from vlbench.gate.git import committed
 from vlbench.gate.who import acceptance
-from vlbench.record.baseline import Baseline, CountedCell, TimedCell
+from vlbench.record.baseline import Baseline, CapturedCell, CountedCell, TimedCell
 from vlbench.record.fingerprint import Fingerprint, comparable
 
 
-def propose(
-    baseline: Baseline, counted: Iterable[CountedCell], timed: Iterable[TimedCell], here: Fingerprint
-) -> Baseline:
+@dataclass(frozen=True)
+class Again:
+    """Cells of a baseline as they were found this time; what could not be measured is not among them."""
+
+    counted: tuple[CountedCell, ...] = ()
+    timed: tuple[TimedCell, ...] = ()
+    captured: tuple[CapturedCell, ...] = ()
+
+
+def propose(baseline: Baseline, again: Again, here: Fingerprint) -> Baseline:
     """`baseline` with the figures of the cells that were measured again; nobody has accepted it yet.
 
     Cells that were not measured keep their figures, all keep their thresholds. The fingerprint becomes `here` unless
     times remain that were taken on another machine class.
     """
-    again = {cell.name: cell for cell in counted}
-    timed_again = {cell.name: cell for cell in timed}
-    stays = any(cell.name not in timed_again for cell in baseline.timed) and comparable(baseline.fingerprint, here)
+    counted = {cell.name: cell for cell in again.counted}
+    timed = {cell.name: cell for cell in again.timed}
+    captured = {cell.name: cell for cell in again.captured}
+    stays = baseline.timed and timed.keys() != {cell.name for cell in baseline.timed}
     return baseline.model_copy(
         update={
             "counted": tuple(
-                again[cell.name].model_copy(update={"bands": cell.bands}) if cell.name in again else cell
-                for cell in baseline.counted
+                counted.get(cell.name, cell).model_copy(update={"bands": cell.bands}) for cell in baseline.counted
             ),
             "timed": tuple(
-                timed_again[cell.name].model_copy(update={"floor": cell.floor, "threshold": cell.threshold})
-                if cell.name in timed_again
-                else cell
+                timed.get(cell.name, cell).model_copy(update={"floor": cell.floor, "threshold": cell.threshold})
                 for cell in baseline.timed
             ),
-            "fingerprint": baseline.fingerprint if stays else here,
+            "captured": tuple(
+                captured.get(cell.name, cell).model_copy(update={"bands": cell.bands}) for cell in baseline.captured
+            ),
+            "fingerprint": baseline.fingerprint if stays and comparable(baseline.fingerprint, here) else here,
             "seal": "",
         }
     )
@@ -54,7 +62,7 @@ def accept(path: Path, reason: str, *, proposal: Path | None = None, by: str | N
         return _accept_edits(path, reason, by)
     if why_unfit(load_baseline(path)):
         raise IncomparableError(
-            f"{path}: was edited by hand, and {given} is proposed for what it was: remove the one or take back the other"
+            f"{path}: was edited by hand, and {given} is proposed for what it was: remove one of them"
         )
     before, after = read_baseline(path), load_baseline(given)
     if after.accepted != before.accepted or after.intact:
@@ -73,7 +81,7 @@ def _accept_edits(path: Path, reason: str, by: str | None) -> Baseline:
             f"{path}: nothing to accept: it is as it was accepted, and there is no {proposal_path(path).name} beside "
             "it; `vlbench gate` proposes figures that moved"
         )
-    if not edited.counted and not edited.timed:
+    if not edited.cells:
         raise IncomparableError(f"{path}: {why}; save cells in it")
     entry = acceptance("accepted", reason, edited.fingerprint.torch, _edits(path, edited), by)
     sealed = edited.model_copy(update={"accepted": (*edited.accepted, entry)}).sealed()
@@ -88,7 +96,7 @@ def _edits(path: Path, edited: Baseline) -> tuple[str, ...]:
     text = committed(path)
     if text is not None:
         try:
-            return changes(parse_baseline(text, str(path)), edited) or ("edited by hand, to what it was",)
+            return changes(parse_baseline(text, str(path)), edited) or ("edited by hand",)
         except UsageError:  # the commit holds something else
             pass
     return ("edited by hand",)

@@ -9,7 +9,7 @@ from vlbench.gate.changes import changes
 from vlbench.gate.files import read_baseline, write_baseline
 from vlbench.gate.git import changed_python, last_commit_of
 from vlbench.gate.points import why_gone
-from vlbench.gate.propose import propose
+from vlbench.gate.propose import Again, propose
 from vlbench.gate.recount import Wanted
 from vlbench.gate.save import count_all
 from vlbench.gate.who import acceptance
@@ -33,7 +33,7 @@ def rebase(path: Path, reason: str, here: Fingerprint, by: str | None = None) ->
     for cell in before.counted:
         if gone := why_gone(cell):
             raise IncomparableError(f"{path}: {cell.name}: {gone}; rebase where it does")
-    after = propose(before, count_all([Wanted.of(cell) for cell in before.counted]), (), here)
+    after = propose(before, Again(counted=count_all([Wanted.of(cell) for cell in before.counted])), here)
     entry = acceptance("rebased", reason, here.torch, changes(before, after), by)
     sealed = after.model_copy(update={"accepted": (*before.accepted, entry)}).sealed()
     write_baseline(sealed, path)

@@ -1,13 +1,16 @@
-"""What a first baseline of counters holds."""
+"""A first baseline: which cells it holds, and where it may be written."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from vlbench.counting.job import CountJob, Point
-from vlbench.errors import IncomparableError
+from vlbench.errors import IncomparableError, UsageError
+from vlbench.gate.files import PROPOSED, write_baseline
 from vlbench.gate.recount import Wanted, recount
-from vlbench.record.baseline import CountedCell
+from vlbench.record.baseline import Acceptance, Baseline, CapturedCell, CountedCell
+from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.schema import Dtype
 
 
@@ -45,3 +48,37 @@ def count_all(wanted: Sequence[Wanted]) -> tuple[CountedCell, ...]:
             )
         cells.append(counted.cell)
     return tuple(cells)
+
+
+def refuse_goal(path: Path, force: bool) -> None:
+    """Raises UsageError for a file that a first baseline may not be written to. To be asked before measuring."""
+    if path.suffix != ".json" or path.name.endswith(PROPOSED):
+        raise UsageError(
+            f"{path}: a baseline is a .json file, and {PROPOSED} stands for proposals; choose another name"
+        )
+    if path.is_dir():
+        raise UsageError(f"{path}: a folder; give a file, such as {path / 'towers.json'}")
+    if path.exists() and not force:
+        raise UsageError(
+            f"{path}: it is there already; `vlbench gate` proposes and `vlbench baseline accept` takes new figures, "
+            "--force writes over it and loses its history"
+        )
+
+
+def save(
+    path: Path,
+    counted: tuple[CountedCell, ...],
+    captured: tuple[CapturedCell, ...],
+    here: Fingerprint,
+    entry: Acceptance,
+) -> Baseline:
+    """Write a first baseline, into a folder that is made where it is not there; returns it.
+
+    Raises UsageError for a file that cannot be written, IncomparableError where there is nothing to write.
+    """
+    made = Baseline(name=path.stem, fingerprint=here, counted=counted, captured=captured, accepted=(entry,)).sealed()
+    if not made.cells:
+        raise IncomparableError(f"{path}: there is nothing to save; name what to count with --tower")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_baseline(made, path)
+    return made

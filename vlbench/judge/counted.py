@@ -32,7 +32,10 @@ def judge_cells(before: CountedCell, after: CountedCell, advice: Advice | None =
     dearer, cheaper = (list(_ways(before, after, direction)) for direction in (1, -1))
     lines = line_moves(before, after, advice or {}) if found else []
     if rises or dearer:
-        verdict, sentence = Verdict.REGRESSED, "; ".join([*_went("rose", rises, lines), *dearer, *_went("fell", falls), *cheaper])
+        verdict, sentence = (
+            Verdict.REGRESSED,
+            "; ".join([*_went("rose", rises, lines), *dearer, *_went("fell", falls), *cheaper]),
+        )
     elif falls or cheaper:
         verdict, sentence = Verdict.IMPROVED, "; ".join([*_went("fell", falls), *cheaper, "nothing rose"])
     else:

@@ -162,10 +162,15 @@ class Baseline(_Part):
 
     @model_validator(mode="after")
     def _no_cell_twice(self) -> Self:
-        names = [cell.name for cell in (*self.counted, *self.timed, *self.captured)]
+        names = [cell.name for cell in self.cells]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"the cell {min(twice)!r} is there twice")
         return self
+
+    @property
+    def cells(self) -> tuple[CountedCell | TimedCell | CapturedCell, ...]:
+        """All that it holds."""
+        return (*self.counted, *self.timed, *self.captured)
 
     def sealed(self) -> Baseline:
         """The same with the seal that belongs to it."""

@@ -1,0 +1,163 @@
+"""`vlbench baseline`: saves, shows and accepts what `vlbench gate` holds a change against."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vlbench.cli.options import find_dtype
+from vlbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from vlbench.counting.job import Point
+    from vlbench.record.baseline import Baseline
+
+app = typer.Typer(no_args_is_help=True, help="Save, show and accept what `vlbench gate` holds a change against.")
+
+File = Annotated[Path, typer.Argument(help="The baseline file.")]
+Reason = Annotated[str, typer.Option(help="Why these figures are right; kept in the file.")]
+By = Annotated[str | None, typer.Option(help="Who says so. [git's user.name]")]
+
+
+@app.command()
+def save(
+    file: File,
+    reason: Reason,
+    tower: Annotated[
+        list[str] | None,
+        typer.Option(help="package.module:factory, qwen2.5-vl-7b, qwen2.5-vl-7b+FLAG or hf:qwen2.5-vl-7b; repeatable."),
+    ] = None,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option("--with", help="A variant of our model: flags and presets joined by +; repeatable. [presets]"),
+    ] = None,
+    scenario: Annotated[
+        list[str] | None,
+        typer.Option(help="A shipped scenario or a .toml file, at its full size; repeatable. [single-image]"),
+    ] = None,
+    grid: Annotated[
+        list[str] | None, typer.Option(metavar="TxHxW", help="Or a grid in patches, such as 1x36x36; repeatable.")
+    ] = None,
+    capture: Annotated[
+        list[Path] | None, typer.Option(help="A capture from a GPU: .nsys-rep, .sqlite or a torch trace; repeatable.")
+    ] = None,
+    ranges: Annotated[
+        str | None, typer.Option("--range", help="Of the captures: ranges whose domain:name fits this expression.")
+    ] = None,
+    profile: Annotated[str, typer.Option("--as", help="The GPU to answer for: sm_75, 80, 86, 89, 90, 100.")] = "sm_90",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "bfloat16",
+    by: By = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write over a file that is there; its history is lost.")
+    ] = False,
+) -> None:
+    """Count towers and store it as a new baseline."""
+    from rich.console import Console
+
+    from vlbench.gate.captured import captured_cell
+    from vlbench.gate.save import count_all, refuse_goal, wanted_cells
+    from vlbench.gate.save import save as write
+    from vlbench.gate.who import acceptance
+    from vlbench.record.fingerprint import take_fingerprint
+
+    refuse_goal(file, force)
+    if not tower and not capture:
+        raise UsageError("there is nothing to save; name what to count with --tower, or a --capture")
+    if not tower and (variant or scenario or grid):
+        raise UsageError("--with, --scenario and --grid say how a tower is counted; name one with --tower")
+    wanted = wanted_cells(
+        tower or (), tuple(variant) if variant else None, _points(scenario, grid), profile, find_dtype(dtype)
+    )
+    here = take_fingerprint("cpu")
+    entry = acceptance("saved", reason, here.torch, by=by)
+    captured = tuple(captured_cell(path, ranges) for path in capture or ())
+    with Console(stderr=True).status(f"counting {len(wanted)} cells"):
+        counted = count_all(wanted)
+    made = write(file, counted, captured, here, entry)
+    print(f"{file}: {len(made.cells)} cells, saved by {entry.by}; commit it, and run `vlbench gate` before every merge")
+
+
+@app.command()
+def show(file: File) -> None:
+    """Show what a baseline holds, and who accepted it."""
+    from rich.console import Console
+
+    from vlbench.export.baseline import baseline_view
+    from vlbench.gate.files import load_baseline, why_unfit
+
+    found = load_baseline(file)
+    Console(highlight=False).print(baseline_view(found, why_unfit(found)))
+
+
+@app.command("list")
+def list_files(
+    folder: Annotated[Path | None, typer.Argument(help="Where they lie. [results/baselines]")] = None,
+) -> None:
+    """List the baselines of a folder, with their state."""
+    from rich.console import Console
+
+    from vlbench.export.baseline import list_view
+    from vlbench.gate.files import FOLDER, find_baselines
+
+    Console(highlight=False).print(list_view(_listed(path) for path in find_baselines(folder or FOLDER)))
+
+
+@app.command()
+def accept(
+    file: File,
+    reason: Reason,
+    proposal: Annotated[
+        Path | None,
+        typer.Option("--from", help="The file that `vlbench gate --out` wrote. [beside it, .proposed.json]"),
+    ] = None,
+    by: By = None,
+) -> None:
+    """Take what the gate proposed in place of FILE, or seal what was edited by hand in FILE."""
+    from vlbench.gate.propose import accept as take
+
+    _told(file, take(file, reason, proposal=proposal, by=by))
+
+
+@app.command()
+def rebase(file: File, reason: Reason, by: By = None) -> None:
+    """Count again with another torch, where no Python file has changed, and store what torch alone changed."""
+    from rich.console import Console
+
+    from vlbench.gate.rebase import rebase as count_with_other_torch
+    from vlbench.record.fingerprint import take_fingerprint
+
+    here = take_fingerprint("cpu")
+    with Console(stderr=True).status(f"counting with torch {here.torch}"):
+        made = count_with_other_torch(file, reason, here, by)
+    _told(file, made)
+
+
+def _listed(path: Path) -> tuple[str, Baseline | None, str]:
+    from vlbench.gate.files import load_baseline, proposal_path, why_unfit
+
+    try:
+        found = load_baseline(path)
+    except UsageError as error:
+        return path.name, None, str(error)
+    waiting = ", a proposal waits beside it" if proposal_path(path).exists() else ""
+    return path.name, found, (why_unfit(found) or "in force") + waiting
+
+
+def _told(file: Path, made: Baseline) -> None:
+    last = made.accepted[-1]
+    for line in last.changes:
+        print(line)
+    print(f"{file}: {last.what} by {last.by}; commit it")
+
+
+def _points(scenarios: list[str] | None, grids: list[str] | None) -> list[Point]:
+    from vlbench.cli.count import SCENARIO
+    from vlbench.cli.count import points_of as one_point
+    from vlbench.gate.points import grid_point, points_of
+
+    if grids:
+        (point,) = one_point(scenarios[0] if scenarios else None, grids)
+        return [grid_point(point.grids)]
+    return [point for name in dict.fromkeys(scenarios or [SCENARIO]) for point in points_of(name)]

@@ -1,0 +1,95 @@
+"""One gate run: every cell of every baseline measured again and judged, each in a row of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlbench.errors import IncomparableError, UsageError
+from vlbench.gate.counters import count_again, judge_counted, other_torch
+from vlbench.gate.propose import Again
+from vlbench.gate.recount import Recounted
+from vlbench.judge.judged import JudgedRow
+from vlbench.judge.verdict import Verdict
+from vlbench.record.baseline import Baseline, CapturedCell
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a gate run found of one baseline."""
+
+    rows: tuple[JudgedRow, ...]
+    notes: tuple[str, ...]
+    again: Again
+
+    @property
+    def moved(self) -> bool:
+        """Is there anything to accept?"""
+        return any(row.verdict in (Verdict.REGRESSED, Verdict.IMPROVED) for row in self.rows)
+
+
+def gate(baselines: Mapping[Path, Baseline], captures: Sequence[Path] = ()) -> dict[Path, Found]:
+    """Measure every cell again and judge it. `captures` are new captures, for the stored ones of the same name.
+
+    A baseline of which nothing was judged has a row that says so: no gate passes by measuring nothing. Raises
+    UsageError for a capture that is none, or that no baseline asks for.
+    """
+    captured = _read_captures(baselines.values(), captures)
+    counted = count_again(baselines.values())
+    return {
+        path: _judge(path, baseline, again, captured)
+        for (path, baseline), again in zip(baselines.items(), counted, strict=True)
+    }
+
+
+def _judge(
+    path: Path, baseline: Baseline, counted: Mapping[str, Recounted], captured: Mapping[str, CapturedCell]
+) -> Found:
+    rows = [*judge_counted(baseline.counted, counted), *_judge_captures(baseline, captured)]
+    notes = []
+    if torch := other_torch(baseline.counted, counted):
+        notes.append(
+            f'{path} was counted with another torch: `vlbench baseline rebase {path} --reason "..."` accepts what '
+            f"torch {torch} changed, where the code is the same"
+        )
+    if not any(row.gates for row in rows):
+        reason = "nothing in this file was judged; leave it out, or measure where it can be"
+        rows.append(JudgedRow(cell=str(path), measure="time", verdict=Verdict.MISSING, reason=reason))
+    again = Again(
+        counted=tuple(each.cell for each in counted.values() if each.cell is not None),
+        captured=tuple(captured[cell.name] for cell in baseline.captured if cell.name in captured),
+    )
+    return Found(tuple(rows), tuple(notes), again)
+
+
+def _read_captures(baselines: Sequence[Baseline], paths: Sequence[Path]) -> dict[str, CapturedCell]:
+    """The new captures by name, of the ranges that a baseline holds."""
+    from vlbench.gate.captured import captured_cell
+
+    ranges = {cell.name: {each.name for each in cell.ranges} for each in baselines for cell in each.captured}
+    found = {}
+    for path in paths:
+        new = captured_cell(path)
+        if new.name not in ranges:
+            stored = ", ".join(ranges) or "none"
+            raise UsageError(
+                f"--capture {path}: the baselines hold no capture {new.name!r}; name it after one ({stored})"
+            )
+        kept = tuple(each for each in new.ranges if each.name in ranges[new.name])
+        found[new.name] = new if not kept else new.model_copy(update={"ranges": kept})
+    return found
+
+
+def _judge_captures(baseline: Baseline, captured: Mapping[str, CapturedCell]) -> Iterator[JudgedRow]:
+    from vlbench.gate.captured import judge_captured
+
+    for cell in baseline.captured:
+        reason = f"no new capture of it was given; take one and add --capture {cell.name}.nsys-rep"
+        if cell.name in captured:
+            try:
+                yield judge_captured(cell, captured[cell.name])
+                continue
+            except IncomparableError as error:
+                reason = str(error)
+        yield JudgedRow(cell=f"capture {cell.name}", measure="counters", verdict=Verdict.MISSING, reason=reason)
