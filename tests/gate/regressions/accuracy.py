@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tests.gate.regressions.copies import tower_of
 from vlbench.matrix.variants import tower_variant, yardstick
 from vlbench.record.journal import Journal
-from vlbench.record.schema import Accuracy
+from vlbench.record.schema import Accuracy, Dtype
 from vlbench.trial.session import Plan, Session
 from vlbench.workload.scenario import Item, ScenarioPoint
 
@@ -15,10 +15,10 @@ POINT = ScenarioPoint(scenario="regressions", source="noise", item=(Item(grid="4
 """Every check adds videos and ragged images to it."""
 
 
-def check_accuracy(names: Sequence[str]) -> dict[str, Accuracy]:
-    """The accuracy of each copy, in fp32 and then in bf16, from the current folder. All share one process."""
+def check_accuracy(names: Sequence[str], dtype: Dtype) -> dict[str, Accuracy]:
+    """The accuracy of each copy, in fp32 and then in `dtype`, from the current folder. All share one process."""
     variants = [yardstick(), *(tower_variant(tower_of(name), name=name) for name in names)]
-    session = Session([Plan(POINT, "qwen2.5-vl-tiny", "bfloat16", "cpu", variants)], Journal(None, ""), timeout=600)
+    session = Session([Plan(POINT, "qwen2.5-vl-tiny", dtype, "cpu", variants)], Journal(None, ""), timeout=600)
     session.run(trials=1, seconds=0)
     (group,) = session.groups()
     assert group.trials, group.lost
