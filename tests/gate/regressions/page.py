@@ -44,10 +44,10 @@ def page(seen: Sequence[Seen], command: str, machine: str, minutes: float) -> st
     lines = [
         "# Who catches what",
         "",
-        "Regressions that were shipped somewhere, made again as edits of the tower that `best` builds, each in a copy of"
-        " the package that a baseline was stored of before. `vlbench gate` judges counters at the size of the 7B tower,"
-        " on the counting device, and accuracy and times at the tiny one, on this CPU; pytest-benchmark times the same"
-        " tiny tower, with `--benchmark-compare-fail=median:5%`.",
+        "Regressions that were shipped somewhere, made again as edits of the tower that `best` builds. Each is made in"
+        " a copy of the package, of which a baseline was stored before. `vlbench gate` judges counters at the size of"
+        " 7B, on the counting device, and accuracy and times of the tiny tower on this CPU; pytest-benchmark times the"
+        " same tiny tower, with `--benchmark-compare-fail=median:5%`.",
         "",
         f"`{command}`: {machine}; {minutes:.0f} minutes.",
         "",
@@ -56,8 +56,8 @@ def page(seen: Sequence[Seen], command: str, machine: str, minutes: float) -> st
         *(_line(_cells(each)) for each in listed),
         _line(["false alarms on the untouched code", *_false_alarms(untouched)]),
         "",
-        "*Does not run here*: it changes a way that the tower takes on CUDA alone, so that times on a CPU cannot show it"
-        " and a call would be a false alarm. A result that is wrong has no time.",
+        "*Does not run here*: it changes a way that the tower takes on CUDA alone, so that times on a CPU cannot show"
+        " it, and a call would be a false alarm. A result that is wrong has no time.",
         "",
         "## What nobody catches",
         "",

@@ -43,12 +43,13 @@ def measure(folder: Path, listed: list[Regression], untouched: int, budget: floa
 def main() -> None:
     """Read the options, measure, write the page."""
     parser = argparse.ArgumentParser(description="Measure who catches what, and write docs/regressions.md.")
-    parser.add_argument("--only", nargs="+", default=[], metavar="SLUG", help="regressions to measure")
+    slugs = [each.slug for each in regressions()]
+    parser.add_argument("--only", nargs="+", default=slugs, choices=slugs, metavar="SLUG", help="what to measure")
     parser.add_argument("--untouched", type=int, default=5, help="copies that nobody touches")
     parser.add_argument("--budget", type=float, default=100, help="seconds of rounds, for each of the two runs")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "regressions.md")
     options = parser.parse_args()
-    listed = [each for each in regressions() if not options.only or each.slug in options.only]
+    listed = [each for each in regressions() if each.slug in options.only]
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         seen = measure(Path(folder), listed, options.untouched, options.budget)
