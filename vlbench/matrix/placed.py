@@ -120,6 +120,12 @@ def _understood(at: Placed) -> tuple[Any, str, list[str]]:
     for models, whose in ((package.config.MODELS, "it"), (MODELS, "vlbench, whose yardstick judges it,")):
         if name not in models:
             raise UsageError(f"tower {str(at)!r}: {whose} has no model {name!r}; choose one of {', '.join(models)}")
+    try:
+        for flag in flags:
+            if flag not in package.optimized.PRESETS:
+                package.optimized.find_flag(flag)
+    except package.optimized.FlagError as error:
+        raise UsageError(f"tower {str(at)!r}: {error}") from None
     return package, name, flags
 
 

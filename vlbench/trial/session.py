@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -126,18 +126,27 @@ class Progress:
 
 
 Watch = Callable[[Progress], None]
+Run = Callable[[Job, float], Iterator[Event]]
 
 
 class Session:
     """Runs trials over plans, and keeps every finished one in the journal."""
 
     def __init__(
-        self, plans: Sequence[Plan], journal: Journal, *, timeout: float, watch: Watch = lambda progress: None
+        self,
+        plans: Sequence[Plan],
+        journal: Journal,
+        *,
+        timeout: float,
+        watch: Watch = lambda progress: None,
+        run: Run = run_trial,
     ) -> None:
+        """`run` runs one trial, within `timeout` seconds."""
         self.plans = plans
         self.journal = journal
         self.timeout = timeout
         self.watch = watch
+        self._run = run
         self.died: dict[int, dict[str, str]] = defaultdict(dict)
         """By plan: variants that ended their process, and how. They are not tried again."""
         for number, variant, reason in journal.died:
@@ -179,7 +188,7 @@ class Session:
             alive = [name for name in names if name not in died]
             progress = Progress(plan, plan.job(number, seconds, alive), label)
             try:
-                for event in run_trial(progress.job, self.timeout):
+                for event in self._run(progress.job, self.timeout):
                     progress.take(event)
                     self.watch(progress)
             except TrialError as error:
