@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vlbench.cli.gate_init import init
 from vlbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from vlbench.record.baseline import Baseline
 
 app = typer.Typer(invoke_without_command=True)
+app.command()(init)
 
 
 @app.callback()
