@@ -83,8 +83,8 @@ def _commit(name: str, top: Path) -> str:
         return _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}", at=top)
     except UsageError:
         raise UsageError(
-            f"{name!r} is no revision of {top}; give a commit, branch or tag that `git log` shows, fetched before where "
-            "the clone is shallow"
+            f"{name!r} is no revision of {top}; give a commit, branch or tag that is there, or fetch it first where the "
+            "clone is shallow"
         ) from None
 
 
@@ -124,7 +124,7 @@ def _git(*arguments: str, at: Path | None = None, own: Mapping[str, str] | None 
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["it says nothing"])[0].removeprefix("fatal: ")
         raise UsageError(
-            f"git {arguments[0]} in {at or Path.cwd()}: {said}; run this inside the repository whose revisions to compare"
+            f"git {arguments[0]} in {at or Path.cwd()}: {said}; run this inside the repository to compare revisions of"
         )
     return done.stdout.removesuffix("\n")
 

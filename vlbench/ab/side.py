@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from vlbench.ab.turns import SAID, Said
 from vlbench.errors import UsageError
 from vlbench.matrix.placed import placed
+from vlbench.trial.elsewhere import environment_elsewhere
 from vlbench.trial.ending import ending
 from vlbench.trial.job import Job, Refused, VariantJob
 from vlbench.trial.supervisor import TrialError
@@ -41,7 +41,7 @@ class Side:
             stderr=self._complaints,
             text=True,
             cwd=at.folder if at else None,
-            env=environment() | {"TORCHINDUCTOR_CACHE_DIR": str(exchange / f"{self.name}.compiled")},
+            env=environment_elsewhere() | {"TORCHINDUCTOR_CACHE_DIR": str(exchange / f"{self.name}.compiled")},
         )
 
     def __enter__(self) -> Self:
@@ -89,11 +89,3 @@ class Side:
         code = self._process.wait()
         self._complaints.seek(0)
         raise TrialError(self.name, self._late or ending(code, self._complaints.read()))
-
-
-def environment() -> dict[str, str]:
-    """For a process that starts in another folder: what is on the path stays on it."""
-    path = os.environ.get("PYTHONPATH")
-    if not path:
-        return dict(os.environ)
-    return os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, path.split(os.pathsep)))}

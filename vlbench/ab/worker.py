@@ -1,4 +1,4 @@
-"""One side of a lock-step pair: `python -m vlbench.ab.worker` builds its tower, then works whenever it has the token."""
+"""One side of a lock-step pair, `python -m vlbench.ab.worker`: builds its tower, then works while it has the token."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def import_root(folder: Path, module: str) -> Path | None:
 
 
 def prefer(folder: Path, module: str) -> None:
-    """Let imports look into `folder` first. Raises UsageError where `module` is not there, or already from elsewhere."""
+    """Let imports look into `folder` first. Raises UsageError where `module` is not there, or is from elsewhere."""
     top = module.partition(".")[0]
     if import_root(folder, module) is None:
         raise UsageError(f"{folder} has no package {top!r}; name a module that is there")
@@ -84,7 +84,7 @@ def comes_from(module: ModuleType, folder: Path) -> bool:
 
 
 def our_tower(at: Placed) -> Tower:
-    """A tower of the implementations in a folder, which takes the tensors of the model that it is. Raises UsageError."""
+    """A tower of the implementations in a folder, which takes the tensors of its model. Raises UsageError."""
     package, name, flags = _understood(at)
     config = package.config.MODELS[name]
 
@@ -151,7 +151,9 @@ def _implementations(folder: Path) -> ModuleType:
         return sys.modules[name]
     source = folder / OURS / "__init__.py"
     if not source.is_file():
-        raise UsageError(f"{folder} has no {OURS}/__init__.py; name a factory, package.module:factory, of what is there")
+        raise UsageError(
+            f"{folder} has no {OURS}/__init__.py; name a factory, package.module:factory, of what is there"
+        )
     try:
         sys.modules[outer] = _module(outer, None)
         package = sys.modules[name] = _module(name, source)
