@@ -21,6 +21,7 @@ from vlbench.cli.verify import verify
 from vlbench.errors import UsageError
 
 app = typer.Typer(
+    rich_markup_mode="markdown",  # "rich" would take the defaults in brackets for markup and swallow them
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
     help="Which optimization of a vision tower helps, is it still right, and what did a change break.",

@@ -19,6 +19,16 @@ app = typer.Typer(no_args_is_help=True, help="Save, show and accept what `vlbenc
 File = Annotated[Path, typer.Argument(help="The baseline file.")]
 Reason = Annotated[str, typer.Option(help="Why these figures are right; kept in the file.")]
 By = Annotated[str | None, typer.Option(help="Who says so. [git's user.name]")]
+Scenarios = Annotated[
+    list[str] | None,
+    typer.Option("--scenario", help="A shipped scenario or a .toml file, at its full size; repeatable. [single-image]"),
+]
+Grids = Annotated[
+    list[str] | None,
+    typer.Option("--grid", metavar="TxHxW", help="Or a grid in patches, such as 1x36x36; repeatable."),
+]
+Profile = Annotated[str, typer.Option("--as", help="The GPU to answer for: sm_75, 80, 86, 89, 90, 100.")]
+DtypeName = Annotated[str, typer.Option("--dtype", help="float32, bfloat16 or float16.")]
 
 
 @app.command()
@@ -33,21 +43,16 @@ def save(
         list[str] | None,
         typer.Option("--with", help="A variant of our model: flags and presets joined by +; repeatable. [presets]"),
     ] = None,
-    scenario: Annotated[
-        list[str] | None,
-        typer.Option(help="A shipped scenario or a .toml file, at its full size; repeatable. [single-image]"),
-    ] = None,
-    grid: Annotated[
-        list[str] | None, typer.Option(metavar="TxHxW", help="Or a grid in patches, such as 1x36x36; repeatable.")
-    ] = None,
+    scenario: Scenarios = None,
+    grid: Grids = None,
     capture: Annotated[
         list[Path] | None, typer.Option(help="A capture from a GPU: .nsys-rep, .sqlite or a torch trace; repeatable.")
     ] = None,
     ranges: Annotated[
         str | None, typer.Option("--range", help="Of the captures: ranges whose domain:name fits this expression.")
     ] = None,
-    profile: Annotated[str, typer.Option("--as", help="The GPU to answer for: sm_75, 80, 86, 89, 90, 100.")] = "sm_90",
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "bfloat16",
+    profile: Profile = "sm_90",
+    dtype: DtypeName = "bfloat16",
     by: By = None,
     force: Annotated[
         bool, typer.Option("--force", help="Write over a file that is there; its history is lost.")

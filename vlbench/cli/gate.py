@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -64,7 +63,7 @@ def gate(
         baselines,
         found,
         write_proposals(baselines, found, out),
-        command=" ".join(["vlbench", *sys.argv[1:]]),
+        command="gate",
         seconds=perf_counter() - start,
         allow_inconclusive=allow_inconclusive,
     )

@@ -98,7 +98,8 @@ def _summarise(judged: Judged, path: Path) -> None:
     from vlbench.export.judged_markdown import STEP_SUMMARY, markdown_text
 
     there = path.stat().st_size if path.exists() else 0
-    _write(f"--github: {SUMMARY}", path, markdown_text(judged, STEP_SUMMARY - there - 1) + "\n", append=True)
+    if text := markdown_text(judged, STEP_SUMMARY - there - 1):
+        _write(f"--github: {SUMMARY}", path, f"{text}\n", append=True)
 
 
 def _check(option: str, path: Path) -> None:

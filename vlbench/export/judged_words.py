@@ -76,9 +76,11 @@ def false_rows(judged: Judged) -> float:
 
 
 def chance(judged: Judged) -> str:
-    """The sentence about that; "" where no vote was taken."""
-    times = _voted(judged)
-    return f"By chance alone, {false_rows(judged):.2g} of {times} times would be called." if times else ""
+    """The sentence about that, and what `sees` means; "" where no vote was taken."""
+    if not (times := _voted(judged)):
+        return ""
+    called = f"By chance alone, {false_rows(judged):.2g} of {times} times would be called"
+    return f"{called}; 'sees' is the smallest change that a row would have shown."
 
 
 def figures(row: JudgedRow) -> str:
