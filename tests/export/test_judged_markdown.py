@@ -48,7 +48,7 @@ def test_whatever_the_names_are_tables_stay_tables_and_no_text_is_markup(judged:
     loud = [row for row in ordered(judged) if not is_quiet(row)]
     quiet = [row for row in ordered(judged) if is_quiet(row)]
     found = list(tables(text))
-    assert all(len(row) == 4 for table in found for row in table)
+    assert all(len(row) == len(table[0]) in (3, 4) for table in found for row in table)
     if loud:
         assert [row[1] for row in found[0][1:]] == [one_line(row.cell) for row in loud]
     if quiet:

@@ -98,8 +98,10 @@ def _line(move: Move) -> Iterator[RenderableType]:
 
 def _quiet(rows: Sequence[JudgedRow]) -> Iterator[RenderableType]:
     """What is the same: times with their figures, the rest in a line."""
-    for measure in dict.fromkeys(row.measure for row in rows):
+    for number, measure in enumerate(dict.fromkeys(row.measure for row in rows)):
         same = [row for row in rows if row.measure == measure]
+        if number:
+            yield Text()
         if measure == "time" and len(same) <= TABLE:
             yield _same_times(same)
         else:

@@ -36,7 +36,7 @@ class Annotation:
     line: int | None = None
 
 
-def annotations(judged: Judged, locate: Locate) -> str:
+def github_text(judged: Judged, locate: Locate) -> str:
     """A line for each annotation, at most ten of a level. A line of code that moved in many cells has one."""
     cells: dict[Annotation, list[str]] = {}
     for row in ordered(judged):

@@ -101,14 +101,22 @@ def _moved(row: JudgedRow) -> str:
         if kinds == ("line",):
             parts.append("\n".join(map(_line, moves)))
         elif moves:
-            parts.append("\n".join(["| | before | after | stage |\n|---|--:|--:|---|", *map(_move, moves)]))
+            parts.append(_moves(moves))
         parts.append(_text(more))
     return "\n" + "\n\n".join([*filter(None, parts), "</details>"]) + "\n"
 
 
-def _move(move: Move) -> str:
-    before, after = pair(move.before, move.after, move.unit)
-    return f"| {_text(spelt(move))} | {before} | {after} | {_text(move.stage)} |"
+def _moves(moves: Sequence[Move]) -> str:
+    """A table; with stages where any is known."""
+    staged = any(move.stage for move in moves)
+    lines = (
+        ["| | before | after | stage |", "|---|--:|--:|---|"] if staged else ["| | before | after |", "|---|--:|--:|"]
+    )
+    for move in moves:
+        before, after = pair(move.before, move.after, move.unit)
+        stage = f" {_text(move.stage)} |" if staged else ""
+        lines.append(f"| {_text(spelt(move))} | {before} | {after} |{stage}")
+    return "\n".join(lines)
 
 
 def _line(move: Move) -> str:

@@ -76,9 +76,11 @@ def false_rows(judged: Judged) -> float:
 
 
 def chance(judged: Judged) -> str:
-    """The sentence about that; "" where no vote was taken."""
-    times = _voted(judged)
-    return f"By chance alone, {false_rows(judged):.2g} of {times} times would be called." if times else ""
+    """The sentence about that, and what `sees` means; "" where no vote was taken."""
+    if not (times := _voted(judged)):
+        return ""
+    called = f"By chance alone, {false_rows(judged):.2g} of {times} times would be called"
+    return f"{called}; 'sees' is the smallest change that a row would have shown."
 
 
 def figures(row: JudgedRow) -> str:
@@ -94,13 +96,16 @@ def figures(row: JudgedRow) -> str:
 
 
 def change_with_interval(row: JudgedRow) -> str:
-    """Such as "+8.9 % [+7.1, +10.2] at 94 %", "" without a ratio."""
+    """Such as "+8.9 % [+7.1, +10.2] at 94 %", of the figure and not of its cost; "" without a ratio."""
     if row.ratio is None:
         return ""
-    if row.low is None or row.high is None or row.low == row.high:
-        return change(row.ratio)
+    ratio, low, high = row.ratio, row.low, row.high
+    if row.better == "more":
+        ratio, low, high = 1 / ratio, high and 1 / high, low and 1 / low
+    if low is None or high is None or low == high:
+        return change(ratio)
     sure = "" if row.confidence is None else f" at {100 * row.confidence:.0f} %"
-    return f"{change(row.ratio)} [{signed(row.low)}, {signed(row.high)}]{sure}"
+    return f"{change(ratio)} [{signed(low)}, {signed(high)}]{sure}"
 
 
 def pair(before: float, after: float, unit: str) -> tuple[str, str]:

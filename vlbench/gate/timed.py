@@ -64,8 +64,9 @@ def _here(baseline: Baseline, policy: Times, watch: Watch | None) -> Found:
     rows = [missing_row(cell, rebuilt.gone[cell.name]) for cell in baseline.timed if cell.name in rebuilt.gone]
 
     def suspects(index: int, group: CellGroup) -> list[str]:
-        judged = {cell: judgement_of(cell, group, floors[cell.name]) for cell in rebuilt.cells[index]}
-        return list(dict.fromkeys(cell.variant for cell in judged if judged[cell].verdict in CALLED))
+        cells = rebuilt.cells[index]
+        called = [cell for cell in cells if judgement_of(cell, group, floors[cell.name]).verdict in CALLED]
+        return list(dict.fromkeys(cell.variant for cell in called))
 
     groups = measure_again(rebuilt.plans, baseline.trials, baseline.budget, suspects, watch)
     notes, again = [], []

@@ -43,7 +43,10 @@ class JudgedRow(_Part):
     before: float | None = None
     after: float | None = None
     unit: str = Field(default="", description="Of both figures: 's', 'x the yardstick', ''.")
-    ratio: float | None = Field(default=None, description="After / before: above 1 is worse.")
+    better: Literal["less", "more"] = Field(default="less", description="Which of two figures is better.")
+    ratio: float | None = Field(
+        default=None, description="Cost after / before: above 1 is worse, also of rates, whose figure fell."
+    )
     low: float | None = None
     high: float | None = None
     confidence: float | None = Field(default=None, description="Of the interval from low to high.")
