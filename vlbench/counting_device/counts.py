@@ -83,6 +83,11 @@ class Key(_Frozen):
     """Backends that the attention calls would take on this profile, joined by "+"."""
     torch_version: str
 
+    @property
+    def torch_release(self) -> str:
+        """Without the build: a torch for the CPU and one for CUDA carry the same Python code."""
+        return self.torch_version.partition("+")[0]
+
 
 class Counts(_Frozen):
     """All that one `count()` block asked of the device. `model_dump(mode="json")` gives plain JSON."""
