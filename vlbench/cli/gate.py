@@ -60,6 +60,7 @@ def gate(
     from rich.console import Console
 
     from vlbench.export.progress import Watcher
+    from vlbench.export.words import cells
     from vlbench.gate.counters import count_again
     from vlbench.gate.files import find_baselines, read_baseline
     from vlbench.gate.report import report
@@ -76,7 +77,7 @@ def gate(
     baselines = {path: read_baseline(path) for path in paths}
     captured = read_captures(baselines.values(), capture or ())
     console = Console(stderr=True)
-    with console.status(f"counting {sum(len(each.counted) for each in baselines.values())} cells"):
+    with console.status(f"counting {cells(sum(len(each.counted) for each in baselines.values()))}"):
         counted = count_again(baselines.values())
     with Watcher(console) if any(each.timed for each in baselines.values()) else nullcontext() as watch:
         found = judge(baselines, counted, captured, times, watch)
