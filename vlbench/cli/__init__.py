@@ -7,6 +7,7 @@ import sys
 import typer
 
 from vlbench.cli import baseline, gate, nsys
+from vlbench.cli.ab import ab
 from vlbench.cli.calibrate import calibrate
 from vlbench.cli.count import count
 from vlbench.cli.explain import explain
@@ -29,6 +30,7 @@ app.command()(run)
 app.command()(verify)
 app.command()(show)
 app.command()(judge)
+app.command()(ab)
 app.command()(count)
 app.command()(calibrate)
 app.add_typer(gate.app, name="gate")

@@ -48,6 +48,9 @@ def save(
     capture: Annotated[
         list[Path] | None, typer.Option(help="A capture from a GPU: .nsys-rep, .sqlite or a torch trace; repeatable.")
     ] = None,
+    results: Annotated[
+        Path | None, typer.Option(help="Times: a file of `vlbench run --trials 5`, for this class of machine.")
+    ] = None,
     ranges: Annotated[
         str | None, typer.Option("--range", help="Of the captures: ranges whose domain:name fits this expression.")
     ] = None,
@@ -64,23 +67,26 @@ def save(
     from vlbench.gate.captured import captured_cell
     from vlbench.gate.save import count_all, refuse_goal, wanted_cells
     from vlbench.gate.save import save as write
+    from vlbench.gate.timed_cells import timed_cells
     from vlbench.gate.who import acceptance
+    from vlbench.record.files import read_results
     from vlbench.record.fingerprint import take_fingerprint
 
     refuse_goal(file, force)
-    if not tower and not capture:
-        raise UsageError("there is nothing to save; name what to count with --tower, or a --capture")
-    if not tower and (variant or scenario or grid):
+    if not (tower or capture or results):
+        raise UsageError("there is nothing to save; name what to count with --tower, or give --results or a --capture")
+    if not tower and (variant or grid or (scenario and not results)):
         raise UsageError("--with, --scenario and --grid say how a tower is counted; name one with --tower")
-    wanted = wanted_cells(
-        tower or (), tuple(variant) if variant else None, _points(scenario, grid), profile, find_dtype(dtype)
-    )
-    here = take_fingerprint("cpu")
-    entry = acceptance("saved", reason, here.torch, by=by)
+    points = _points(scenario, grid) if tower else []
+    wanted = wanted_cells(tower or (), tuple(variant) if variant else None, points, profile, find_dtype(dtype))
+    found = read_results(results) if results else None
+    timed = timed_cells(found, str(results), scenarios=scenario or ()) if found else ()
     captured = tuple(captured_cell(path, ranges) for path in capture or ())
+    here = found.fingerprint if found else take_fingerprint("cpu")
+    entry = acceptance("saved", reason, here.torch, by=by)
     with Console(stderr=True).status(f"counting {len(wanted)} cells"):
         counted = count_all(wanted)
-    made = write(file, counted, captured, here, entry)
+    made = write(file, here, entry, counted=counted, timed=timed, captured=captured)
     print(f"{file}: {len(made.cells)} cells, saved by {entry.by}; commit it, and run `vlbench gate` before every merge")
 
 

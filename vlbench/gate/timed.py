@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from vlbench.gate.policy import Times
 from vlbench.judge.verdict import Verdict
 from vlbench.record.baseline import Baseline, TimedCell
 from vlbench.record.fingerprint import Fingerprint, comparable, take_fingerprint
@@ -17,19 +17,6 @@ if TYPE_CHECKING:
 
 Found = tuple[list["JudgedRow"], list[str], tuple[TimedCell, ...]]
 """Rows, what a reader has to know in one sentence each, and the cells as they are now."""
-
-
-class Times(StrEnum):
-    """What a gate does about stored times."""
-
-    AUTO = "auto"
-    """Judge them on the class of machine that they were stored on; elsewhere check accuracy alone."""
-    REQUIRE = "require"
-    """Judge them, and fail on another class of machine."""
-    ADVISORY = "advisory"
-    """Measure and show them where `auto` would judge them, and let accuracy alone decide."""
-    NEVER = "never"
-    """Leave them out."""
 
 
 def here_for(baseline: Baseline) -> Fingerprint:
@@ -77,8 +64,9 @@ def _here(baseline: Baseline, policy: Times, watch: Watch | None) -> Found:
     rows = [missing_row(cell, rebuilt.gone[cell.name]) for cell in baseline.timed if cell.name in rebuilt.gone]
 
     def suspects(index: int, group: CellGroup) -> list[str]:
-        judged = {cell: judgement_of(cell, group, floors[cell.name]) for cell in rebuilt.cells[index]}
-        return list(dict.fromkeys(cell.variant for cell in judged if judged[cell].verdict in CALLED))
+        cells = rebuilt.cells[index]
+        called = [cell for cell in cells if judgement_of(cell, group, floors[cell.name]).verdict in CALLED]
+        return list(dict.fromkeys(cell.variant for cell in called))
 
     groups = measure_again(rebuilt.plans, baseline.trials, baseline.budget, suspects, watch)
     notes, again = [], []

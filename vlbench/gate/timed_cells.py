@@ -83,7 +83,7 @@ def cell_of(
         exactness=row.exactness,
         trials=tuple(StoredTrial(**vars(each)) for each in ratios),
         seconds=median(times),
-        stages=stage_shares(first, row.name, row.reference),
+        stages=stage_shares(first, row.name, row.reference) if state == "warm" else {},
         counts=next((variant.counts for variant in seen if variant.counts), None),
         floor=floor,
         threshold=threshold,

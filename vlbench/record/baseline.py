@@ -97,7 +97,8 @@ class TimedCell(_Part):
     trials: tuple[StoredTrial, ...] = Field(min_length=1)
     seconds: float = Field(gt=0, description="Median time of a call.")
     stages: dict[str, float] = Field(
-        default_factory=dict, description="Self time by stage, blocks added up, as a share of the reference's forward."
+        default_factory=dict,
+        description="Self time by stage of a warm forward, blocks added up, as a share of the reference's forward.",
     )
     counts: Counts | None = Field(default=None, description="Of a warm forward; they explain a time that moved.")
     floor: Share = Field(default=0.01, description="A change is called only beyond this.")
