@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 from vlbench.export.judged_words import (
+    LONGEST,
     chance,
     change_with_interval,
     fails,
@@ -75,7 +76,7 @@ def _head(judged: Judged) -> str:
         MARK,
         f"### {sign} vlbench {_text(judged.command)}: {outcome(judged)}",
         "",
-        f"{_code(judged.before)} \N{RIGHTWARDS ARROW} {_code(judged.after)}: {tally(judged)}; "
+        f"{_code(judged.before, SENTENCES)} \N{RIGHTWARDS ARROW} {_code(judged.after, SENTENCES)}: {tally(judged)}; "
         f"exit code {int(judged.exit_code)}{took(judged)}.",
     ]
     if judged.remedy and judged.exit_code:
@@ -165,9 +166,17 @@ def _size(text: str) -> int:
 
 
 def _text(text: str) -> str:
-    """As it is, without markup. A space of no width keeps `@name` and `#12` from being references."""
-    return _REFERENCE.sub("\\g<0>\u200b", one_line(text, most=SENTENCES)).translate(_MARKUP)
+    """As it is, without markup, but with what stands between two backticks as code.
+
+    A space of no width keeps `@name` and `#12` from being references.
+    """
+    parts = one_line(text, most=SENTENCES).split("`")
+    parts[1:-1:2] = map(_code, parts[1:-1:2])
+    if len(parts) % 2 == 0:  # the last backtick has no other
+        parts[-2:] = [f"{parts[-2]}`{parts[-1]}"]
+    parts[::2] = [_REFERENCE.sub("\\g<0>\u200b", part).translate(_MARKUP) for part in parts[::2]]
+    return "".join(parts)
 
 
-def _code(text: str) -> str:
-    return f"<code>{one_line(text).translate(_MARKUP)}</code>"
+def _code(text: str, most: int = LONGEST) -> str:
+    return f"<code>{one_line(text, most).translate(_MARKUP)}</code>"
