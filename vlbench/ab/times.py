@@ -113,8 +113,8 @@ def _time_row(group: CellGroup, base: Summary, head: Summary, cell: str) -> Judg
         reason = "BASE is wrong, so its time means nothing to compare with" if wrong else judgement.reason
         return JudgedRow(cell=cell, measure="time", verdict=Verdict.MISSING, reason=reason)
     assert base.seconds is not None  # HEAD was compared with it
-    shares = (stage_shares(group.trials, name, BASE) for name in (BASE, HEAD))
-    moves = stage_moves(*shares, base.seconds, FLOORS.relative, judgement.verdict)
+    before, after = (stage_shares(group.trials, name, BASE) for name in (BASE, HEAD))
+    moves = stage_moves(before, after, base.seconds, FLOORS.relative, judgement.verdict)
     estimate = judgement.estimate
     return JudgedRow(
         cell=cell,
