@@ -70,7 +70,7 @@ def test_each_habit_is_found_with_its_line_its_count_and_its_flag(vlbench: Vlben
     ("name", "words"),
     [
         ("Unruly", "vlbench_toys::unruly"),
-        ("Undeclared", "unknown operation vlbench_toys::shaped, 1 times"),
+        ("Undeclared", "unknown operation vlbench_toys::counted_up, 1 times"),
         ("ReadsFloats", "return x if x.sum() > 0 else -x needs a value that follows from floats"),
         ("compiled", "torch.compile: ran eagerly"),
     ],
@@ -79,6 +79,26 @@ def test_what_cannot_be_counted_is_named_and_ends_with_6(vlbench: Vlbench, name:
     ended = vlbench("count", "--tower", f"{TOYS}:{name}", *SMALL)
     assert ended.code == 6
     assert words in " ".join(ended.out.split())
+
+
+def test_operators_of_others_are_named(vlbench: Vlbench) -> None:
+    ended = vlbench("count", "--tower", f"{TOYS}:Shaped", *SMALL)
+    assert ended.code == 0
+    assert "From outside torch, one operation each: vlbench_toys::shaped (1x)." in " ".join(ended.out.split())
+
+
+def test_triton_kernels_are_one_operation_and_must_be_declared(vlbench: Vlbench) -> None:
+    pytest.importorskip("triton")
+    towers = "tests.counting.triton_towers"
+    ended = vlbench("count", "--tower", f"{towers}:Declared", "--tower", f"{towers}:AsksTheDriver", *SMALL, "--json")
+    assert ended.code == 0, ended
+    found = rows(ended.json())
+    assert found[f"{towers}:Declared"]["warm"]["counts"]["operations"]["triton::double_tuned"] == 1
+    asked = {each["question"]: each["answer"] for each in found[f"{towers}:AsksTheDriver"]["questions"]}
+    assert asked["triton.runtime.driver.active.get_current_target()"].endswith("arch=90, warp_size=32)")
+    ended = vlbench("count", "--tower", f"{towers}:Undeclared", *SMALL)
+    assert ended.code == 6
+    assert 'declare("triton::_double")' in " ".join(ended.out.split())
 
 
 def test_one_bad_tower_does_not_take_the_others_with_it(vlbench: Vlbench) -> None:

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 KERNELS = torch.library.Library("vlbench_toys", "DEF")
 KERNELS.define("unruly(Tensor x) -> Tensor")
 KERNELS.define("shaped(Tensor x) -> Tensor")
+KERNELS.define("counted_up(Tensor x) -> Tensor")
+KERNELS.impl("counted_up", lambda x: x + 1, "CPU")
 torch.library.register_fake("vlbench_toys::shaped", torch.empty_like, lib=KERNELS)
 
 
@@ -82,12 +84,20 @@ class Unruly(Toy):
         return result
 
 
-class Undeclared(Toy):
-    """Its kernel has a shape rule, but nobody said what it costs."""
+class Shaped(Toy):
+    """Its kernel has a fake, so it is one operation."""
 
     def habit(self, x: Tensor, grid_thw: Tensor) -> Tensor:
         result: Tensor = torch.ops.vlbench_toys.shaped(x)
         return result
+
+
+class Undeclared(Toy):
+    """Its kernel can be computed, but has no fake, and nobody said what it is."""
+
+    def habit(self, x: Tensor, grid_thw: Tensor) -> Tensor:
+        torch.ops.vlbench_toys.counted_up(grid_thw.to(x.device))
+        return x
 
 
 class ReadsFloats(Toy):

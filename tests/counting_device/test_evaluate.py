@@ -82,7 +82,7 @@ STEPS: dict[str, Step] = {
     "scatter": lambda v, d: assign(v, "x", torch.arange(len(v["x"]), device=d), v["x"] + 1),
     "fill where": lambda v, d: assign(v, "x", v["m"], 0.25),
     "host index": lambda v, d: v.update(x=v["x"][torch.arange(len(v["x"])).flip(0)]),
-    "compare": lambda v, d: v.update(m=v["i"] > v["i"].float().mean().long() * 0 + 1),
+    "compare": lambda v, d: v.update(m=v["i"] > 1, x=torch.where((v["i"] > v["i"].float().mean())[:, None], v["x"], 1)),
     "keep some": lambda v, d: v.update(keep_some(v)),
     "repeat": lambda v, d: v.update(repeat(v)),
     "sort": lambda v, d: v.update(i=torch.argsort(v["i"], stable=True)),

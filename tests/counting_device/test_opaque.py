@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vlbench.counting_device import CountingDevice, GhostValueError, declare, opaque
+from vlbench.counting_device import CountingDevice, GhostValueError, declarations, declare
 from vlbench.errors import UsageError
 
 NAMESPACE = "vlbench_test_kernels"
@@ -17,19 +17,25 @@ def count_up(x: Tensor) -> None:
     x.add_(1)
 
 
+def of_unknown_size(x: Tensor) -> Tensor:
+    return x.new_empty(torch.library.get_ctx().new_dynamic_size())
+
+
 @pytest.fixture
 def kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     """Operators of somebody's extension: one for CUDA alone, one with a CPU twin, one that writes in place."""
-    monkeypatch.setattr(opaque, "_declared", dict(opaque._declared))
+    monkeypatch.setattr(declarations, "_declared", dict(declarations._declared))
     with torch.library._scoped_library(NAMESPACE, "FRAGMENT") as library:
         library.define("attend(Tensor q, Tensor cu, int longest) -> Tensor")
         library.define("double(Tensor x) -> Tensor")
         library.define("count_up_(Tensor(a!) x) -> ()")
         library.define("composed(Tensor x) -> Tensor")
+        library.define("of_unknown_size(Tensor x) -> Tensor")
         library.impl("double", lambda x: x * 2, "CPU")
         library.impl("count_up_", count_up, "CPU")
         library.impl("composed", lambda x: (x * 2).relu(), "CompositeImplicitAutograd")
         torch.library.register_fake(f"{NAMESPACE}::double", torch.empty_like, lib=library)
+        torch.library.register_fake(f"{NAMESPACE}::of_unknown_size", of_unknown_size, lib=library)
         yield getattr(torch.ops, NAMESPACE)
 
 
@@ -48,20 +54,33 @@ def test_a_declared_kernel_is_one_operation_with_a_shape(kernels: SimpleNamespac
     assert report.complete
 
 
-def test_an_undeclared_kernel_is_listed_and_the_report_is_incomplete(
-    device: CountingDevice, kernels: SimpleNamespace
-) -> None:
+def test_a_registered_fake_is_a_shape_rule(device: CountingDevice, kernels: SimpleNamespace) -> None:
     x = device.upload(torch.ones(3))
     with device.count() as counter:
-        kernels.double(x)
-    assert counter.report.unknown == {f"{NAMESPACE}::double": 1}
-    assert counter.report.total.device_operations == 1
-    assert not counter.report.complete
+        assert kernels.double(x).shape == (3,)
+    assert counter.report.operations == {f"{NAMESPACE}::double": 1}
+    assert counter.report.total.host_syncs == 0
+    assert counter.report.complete
     declare(f"{NAMESPACE}::double", read_backs=1)
     with device.count() as counter:
         kernels.double(x)
     assert counter.report.complete
     assert counter.report.total.host_syncs == 1
+
+
+def test_a_kernel_without_a_fake_is_listed_and_the_report_is_incomplete(
+    device: CountingDevice, kernels: SimpleNamespace
+) -> None:
+    x = device.upload(torch.arange(3))
+    with device.count() as counter:
+        kernels.count_up_(x)
+    assert counter.report.unknown == {f"{NAMESPACE}::count_up_": 1}
+    assert counter.report.total.device_operations == 1
+    assert not counter.report.complete
+    declare(f"{NAMESPACE}::count_up_")
+    with device.count() as counter:
+        kernels.count_up_(x)
+    assert counter.report.complete
 
 
 def test_a_kernel_without_any_rule_names_the_remedy(kernels: SimpleNamespace) -> None:
@@ -73,6 +92,24 @@ def test_a_kernel_without_any_rule_names_the_remedy(kernels: SimpleNamespace) ->
         q = device.pixels((8, 2, 4), torch.bfloat16)
         with pytest.raises(UsageError, match=r"has no CPU kernel, .* count with mode='ghost'"):
             kernels.attend(q, q, 8)
+
+
+def test_a_rule_that_fails_is_named_with_its_reason(kernels: SimpleNamespace) -> None:
+    declare(f"{NAMESPACE}::attend", lambda q: torch.empty_like(q))
+    with CountingDevice("ghost") as device:
+        q = device.pixels((8, 2, 4), torch.bfloat16)
+        with pytest.raises(
+            UsageError, match=r"attend at .*test_opaque.* declared shape rule raised TypeError: .*; mend"
+        ):
+            kernels.attend(q, q, 8)
+        with pytest.raises(UsageError, match=r"of_unknown_size at .* its fake kernel raised RuntimeError: .*; mend"):
+            kernels.of_unknown_size(q)
+
+
+@pytest.mark.parametrize("name", ["my_kernel", "triton::", "::shift", ""])
+def test_a_name_without_a_namespace_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=r"a kernel is named as namespace::operator, or as triton::function"):
+        declare(name)
 
 
 def test_a_length_left_on_the_device_is_a_read_back_with_its_line(kernels: SimpleNamespace) -> None:
@@ -114,3 +151,11 @@ def test_mixed_devices_are_refused(device: CountingDevice, kernels: SimpleNamesp
     q: Tensor = device.upload(torch.ones(2))
     with pytest.raises(RuntimeError, match="same device"):
         kernels.attend(q, torch.tensor([0, 2]), 2)
+
+
+def test_a_declared_operator_may_take_host_tensors(kernels: SimpleNamespace) -> None:
+    declare(f"{NAMESPACE}::attend", lambda q, *rest: torch.empty_like(q))
+    with CountingDevice("ghost") as device, device.count() as counter:
+        kernels.attend(device.upload(torch.ones(2)), torch.tensor([0, 2]), 2)
+    assert counter.report.total.host_syncs == 0
+    assert counter.report.complete

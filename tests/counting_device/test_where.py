@@ -8,6 +8,7 @@ import torch
 
 from vlbench.counting_device import CountingDevice, Counts
 from vlbench.counting_device.operations import SYNCS
+from vlbench.counting_device.where import spelled
 
 
 def loop_of_tolist(x: torch.Tensor, cu: torch.Tensor) -> None:
@@ -79,7 +80,9 @@ def _is_marked(text: str, code: object, number: int) -> bool:
     return text.rstrip().endswith("# HERE") and number > code.__code__.co_firstlineno  # type: ignore[attr-defined]
 
 
-def test_paths_are_seen_from_the_import_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_are_as_the_module_spells_them_wherever_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     package = tmp_path / "some_stack"
     package.mkdir()
     (package / "tower.py").write_text(
@@ -89,9 +92,25 @@ def test_paths_are_seen_from_the_import_root(tmp_path: Path, monkeypatch: pytest
         """)
     )
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.syspath_prepend(package)  # as if this were the current directory
     from some_stack.tower import forward  # type: ignore[import-not-found]
 
     assert counts(forward, "ghost").causes[0].where == "some_stack/tower.py:3: return cu.max().item()"
+
+
+@pytest.mark.parametrize(
+    ("file", "module", "name"),
+    [
+        ("/a/site-packages/pkg/sub/tower.py", "pkg.sub.tower", "pkg/sub/tower.py"),
+        ("/a/site-packages/pkg/sub/__init__.py", "pkg.sub", "pkg/sub/__init__.py"),
+        ("/a/pkg/sub/tower.py", "head.sub.tower", "sub/tower.py"),  # a second revision, under a name of its own
+        ("/a/b/tower.py", "plugin.tower", "tower.py"),
+        ("/a/b/tower.py", "__main__", "tower.py"),
+        ("<string>", "", "<string>"),
+    ],
+)
+def test_how_files_are_spelled(file: str, module: str, name: str) -> None:
+    assert spelled(file, module) == name
 
 
 def test_every_entry_of_the_table_names_an_operation_and_a_source() -> None:

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from vlbench.cli import baseline, gate, nsys
+from vlbench.cli.ab import ab
 from vlbench.cli.calibrate import calibrate
 from vlbench.cli.count import count
 from vlbench.cli.explain import explain
@@ -20,6 +21,7 @@ from vlbench.cli.verify import verify
 from vlbench.errors import UsageError
 
 app = typer.Typer(
+    rich_markup_mode="markdown",  # "rich" would take the defaults in brackets for markup and swallow them
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
     help="Which optimization of a vision tower helps, is it still right, and what did a change break.",
@@ -28,6 +30,7 @@ app.command()(run)
 app.command()(verify)
 app.command()(show)
 app.command()(judge)
+app.command()(ab)
 app.command()(count)
 app.command()(calibrate)
 app.add_typer(gate.app, name="gate")

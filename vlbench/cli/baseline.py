@@ -19,6 +19,16 @@ app = typer.Typer(no_args_is_help=True, help="Save, show and accept what `vlbenc
 File = Annotated[Path, typer.Argument(help="The baseline file.")]
 Reason = Annotated[str, typer.Option(help="Why these figures are right; kept in the file.")]
 By = Annotated[str | None, typer.Option(help="Who says so. [git's user.name]")]
+Scenarios = Annotated[
+    list[str] | None,
+    typer.Option("--scenario", help="A shipped scenario or a .toml file, at its full size; repeatable. [single-image]"),
+]
+Grids = Annotated[
+    list[str] | None,
+    typer.Option("--grid", metavar="TxHxW", help="Or a grid in patches, such as 1x36x36; repeatable."),
+]
+Profile = Annotated[str, typer.Option("--as", help="The GPU to answer for: sm_75, 80, 86, 89, 90, 100.")]
+DtypeName = Annotated[str, typer.Option("--dtype", help="float32, bfloat16 or float16.")]
 
 
 @app.command()
@@ -33,21 +43,19 @@ def save(
         list[str] | None,
         typer.Option("--with", help="A variant of our model: flags and presets joined by +; repeatable. [presets]"),
     ] = None,
-    scenario: Annotated[
-        list[str] | None,
-        typer.Option(help="A shipped scenario or a .toml file, at its full size; repeatable. [single-image]"),
-    ] = None,
-    grid: Annotated[
-        list[str] | None, typer.Option(metavar="TxHxW", help="Or a grid in patches, such as 1x36x36; repeatable.")
-    ] = None,
+    scenario: Scenarios = None,
+    grid: Grids = None,
     capture: Annotated[
         list[Path] | None, typer.Option(help="A capture from a GPU: .nsys-rep, .sqlite or a torch trace; repeatable.")
+    ] = None,
+    results: Annotated[
+        Path | None, typer.Option(help="Times: a file of `vlbench run --trials 5`, for this class of machine.")
     ] = None,
     ranges: Annotated[
         str | None, typer.Option("--range", help="Of the captures: ranges whose domain:name fits this expression.")
     ] = None,
-    profile: Annotated[str, typer.Option("--as", help="The GPU to answer for: sm_75, 80, 86, 89, 90, 100.")] = "sm_90",
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "bfloat16",
+    profile: Profile = "sm_90",
+    dtype: DtypeName = "bfloat16",
     by: By = None,
     force: Annotated[
         bool, typer.Option("--force", help="Write over a file that is there; its history is lost.")
@@ -59,23 +67,26 @@ def save(
     from vlbench.gate.captured import captured_cell
     from vlbench.gate.save import count_all, refuse_goal, wanted_cells
     from vlbench.gate.save import save as write
+    from vlbench.gate.timed_cells import timed_cells
     from vlbench.gate.who import acceptance
+    from vlbench.record.files import read_results
     from vlbench.record.fingerprint import take_fingerprint
 
     refuse_goal(file, force)
-    if not tower and not capture:
-        raise UsageError("there is nothing to save; name what to count with --tower, or a --capture")
-    if not tower and (variant or scenario or grid):
+    if not (tower or capture or results):
+        raise UsageError("there is nothing to save; name what to count with --tower, or give --results or a --capture")
+    if not tower and (variant or grid or (scenario and not results)):
         raise UsageError("--with, --scenario and --grid say how a tower is counted; name one with --tower")
-    wanted = wanted_cells(
-        tower or (), tuple(variant) if variant else None, _points(scenario, grid), profile, find_dtype(dtype)
-    )
-    here = take_fingerprint("cpu")
-    entry = acceptance("saved", reason, here.torch, by=by)
+    points = _points(scenario, grid) if tower else []
+    wanted = wanted_cells(tower or (), tuple(variant) if variant else None, points, profile, find_dtype(dtype))
+    found = read_results(results) if results else None
+    timed = timed_cells(found, str(results), scenarios=scenario or ()) if found else ()
     captured = tuple(captured_cell(path, ranges) for path in capture or ())
+    here = found.fingerprint if found else take_fingerprint("cpu")
+    entry = acceptance("saved", reason, here.torch, by=by)
     with Console(stderr=True).status(f"counting {len(wanted)} cells"):
         counted = count_all(wanted)
-    made = write(file, counted, captured, here, entry)
+    made = write(file, here, entry, counted=counted, timed=timed, captured=captured)
     print(f"{file}: {len(made.cells)} cells, saved by {entry.by}; commit it, and run `vlbench gate` before every merge")
 
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vlbench.cli.gate_init import init
+from vlbench.cli.reporting import AsJson, Csv, Github, Junit, Markdown, check_goals, deliver
 from vlbench.errors import UsageError
+from vlbench.gate.policy import Times
 
 if TYPE_CHECKING:
     from vlbench.gate.run import Found
-    from vlbench.judge.judged import Judged
     from vlbench.record.baseline import Baseline
 
 app = typer.Typer(invoke_without_command=True)
+app.command()(init)
 
 
 @app.callback()
@@ -28,12 +31,24 @@ def gate(
     capture: Annotated[
         list[Path] | None, typer.Option(help="A new capture, for the stored one of the same name; repeatable.")
     ] = None,
+    times: Annotated[
+        Times,
+        typer.Option(
+            help="Stored times: auto judges them on the class of machine that they are from, require fails on another, "
+            "advisory only shows them, never leaves them out."
+        ),
+    ] = Times.AUTO,
     allow_inconclusive: Annotated[
         bool, typer.Option("--allow-inconclusive", help="Rows that could not have shown a change pass.")
     ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Where to write the new file, if figures moved. [beside it, .proposed.json]")
     ] = None,
+    as_json: AsJson = False,
+    csv: Csv = None,
+    markdown: Markdown = None,
+    junit: Junit = None,
+    github: Github = False,
 ) -> None:
     """Measure again what the baselines hold, and fail where anything got worse.
 
@@ -44,30 +59,37 @@ def gate(
 
     from rich.console import Console
 
+    from vlbench.export.progress import Watcher
+    from vlbench.gate.counters import count_again
     from vlbench.gate.files import find_baselines, read_baseline
     from vlbench.gate.report import report
-    from vlbench.gate.run import gate as measure_again
+    from vlbench.gate.run import gate as judge
+    from vlbench.gate.run import read_captures
 
     if context.invoked_subcommand is not None:
         return
     start = perf_counter()
+    check_goals(csv=csv, markdown=markdown, junit=junit, github=github)
     paths = list(dict.fromkeys(baseline or find_baselines()))
     if out is not None and len(paths) > 1:
         raise UsageError(f"--out {out}: one file cannot stand for {len(paths)} baselines; name one with --baseline")
     baselines = {path: read_baseline(path) for path in paths}
-    cells = sum(len(each.cells) for each in baselines.values())
-    with Console(stderr=True).status(f"measuring {cells} cells again"):
-        found = measure_again(baselines, capture or ())
+    captured = read_captures(baselines.values(), capture or ())
+    console = Console(stderr=True)
+    with console.status(f"counting {sum(len(each.counted) for each in baselines.values())} cells"):
+        counted = count_again(baselines.values())
+    with Watcher(console) if any(each.timed for each in baselines.values()) else nullcontext() as watch:
+        found = judge(baselines, counted, captured, times, watch)
+    written = write_proposals(baselines, found, out)
     judged = report(
         baselines,
         found,
-        write_proposals(baselines, found, out),
-        command=" ".join(["vlbench", *sys.argv[1:]]),
+        written,
+        command="gate",
         seconds=perf_counter() - start,
         allow_inconclusive=allow_inconclusive,
     )
-    _show(judged)
-    raise typer.Exit(judged.exit_code)
+    deliver(judged, as_json=as_json, csv=csv, markdown=markdown, junit=junit, github=github)
 
 
 def write_proposals(
@@ -76,25 +98,9 @@ def write_proposals(
     """For each baseline of which figures moved, the file that would accept them."""
     from vlbench.gate.files import proposal_path, write_baseline
     from vlbench.gate.propose import propose
-    from vlbench.record.fingerprint import take_fingerprint
+    from vlbench.gate.timed import here_for
 
-    moved = [path for path, each in found.items() if each.moved]
-    if not moved:
-        return {}
-    here = take_fingerprint("cpu")
-    written = {path: out or proposal_path(path) for path in moved}
+    written = {path: out or proposal_path(path) for path, each in found.items() if each.moved}
     for path, goal in written.items():
-        write_baseline(propose(baselines[path], found[path].again, here), goal)
+        write_baseline(propose(baselines[path], found[path].again, here_for(baselines[path])), goal)
     return written
-
-
-def _show(judged: Judged) -> None:
-    for row in judged.rows:
-        print(f"{row.verdict:<12} {row.cell}: {row.reason}")
-        for move in row.moves:
-            place = f" {move.file}:{move.line}" if move.file else ""
-            print(f"    {move.kind} {move.name}: {move.before:,.0f} -> {move.after:,.0f}{place} {move.advice}")
-    for line in (*judged.notes, judged.written and f"written: {judged.written}", judged.remedy):
-        if line:
-            print(line)
-    print(f"exit code {int(judged.exit_code)}, {judged.seconds:.1f} s")

@@ -32,7 +32,7 @@ def resolve_towers(texts: list[str], device: str, dtypes: list[str | None], exac
     from vlbench.implementations.optimized import Exactness
     from vlbench.matrix.models import DEFAULTS
     from vlbench.matrix.resolve import is_foreign
-    from vlbench.matrix.variants import tower_variant
+    from vlbench.matrix.variants import first_tower, tower_variant
 
     kind = find_device(device)
     classes = [str(each) for each in Exactness if each is not Exactness.RESULT_CHANGING]
@@ -42,7 +42,7 @@ def resolve_towers(texts: list[str], device: str, dtypes: list[str | None], exac
         raise UsageError(f"--tower {min(twice)} is given twice; name each tower once")
     first, *others = texts
     stated = Exactness(exactness or Exactness.REASSOCIATED)
-    rows = [replace(tower_variant(first), flags=None, exactness=Exactness.BIT_EXACT, reference=first)]
+    rows = [first_tower(first)]
     rows += [replace(tower_variant(text, stated), reference=first) for text in others]
     own = "its own" if is_foreign(first) else "random"
     return [TowerTarget(first, kind, find_dtype(each or DEFAULTS[kind][1]), rows, own) for each in dtypes]

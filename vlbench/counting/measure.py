@@ -15,6 +15,7 @@ from vlbench.counting.job import Point
 from vlbench.counting.rows import Row
 from vlbench.counting.sites import sites_of
 from vlbench.counting_device import CountingDevice, Question
+from vlbench.counting_device.where import spelled
 from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.stage import listen
@@ -93,11 +94,12 @@ def _asked(question: Question) -> tuple[str, str, str]:
 
 
 def _in_one_line(error: Exception) -> str:
+    at = ""
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        file = frame.f_code.co_filename
+        if not file.startswith((_OURS, _TORCH)):
+            at = f" at {spelled(file, str(frame.f_globals.get('__name__', '')))}:{number}"
     lines = str(error).strip().splitlines()
-    places = [
-        place for place in traceback.extract_tb(error.__traceback__) if not place.filename.startswith((_OURS, _TORCH))
-    ]
-    at = f" at {places[-1].filename}:{places[-1].lineno}" if places else ""
     return f"{type(error).__name__}{at}: {lines[0] if lines else 'no message'}"
 
 

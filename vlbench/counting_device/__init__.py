@@ -9,11 +9,15 @@ What a count is not. An operation is not a kernel: some are several, a contiguou
 kernel, the allocator's rounding and its `cudaMalloc`s are not modelled. Strides of results are those of torch's CPU and
 meta kernels, except for attention.
 
-What it cannot see, and says so: an operator that nobody declared (`unknown`), compiled code (`not_measured`), CUDA
-graphs (refused), a value that follows from floats in ghost mode (GhostValueError), a Triton kernel in shadow mode
-(refused). And in silence: questions asked through attributes (`torch.version.cuda`), through functions imported before
-the device was opened (`from torch.cuda import is_available`), or of host tensors; memory that was pinned before the
-device was opened, which counts as pageable.
+Somebody's operator is what its body asks for where that is Python (`custom_op`, `triton_op`); else it is one operation,
+with the shapes of its fake kernel. `declare` says otherwise. A Triton kernel is one operation.
+
+What it cannot see, and says so: an operator without a fake kernel, or a Triton kernel, that nobody declared
+(`unknown`), compiled code (`not_measured`), CUDA graphs (refused), a value that follows from floats in ghost mode
+(GhostValueError), a Triton kernel in shadow mode (refused). And in silence: an operator of C++ that waits for the
+device, where nobody declared it; questions asked through attributes (`torch.version.cuda`), through functions imported
+before the device was opened (`from torch.cuda import is_available`), or of host tensors; memory that was pinned before
+the device was opened, which counts as pageable.
 
 Names are imported on first use, so that reading a report does not load torch.
 """
@@ -25,9 +29,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vlbench.counting_device.counts import Cause, Counts, Key, Kind, Question, Tally
+    from vlbench.counting_device.declarations import declare
     from vlbench.counting_device.device import CountingDevice, run_counted
     from vlbench.counting_device.evaluate import GhostValueError
-    from vlbench.counting_device.opaque import declare
     from vlbench.counting_device.profiles import PROFILES, Profile
 
 _HOME = {
@@ -41,7 +45,7 @@ _HOME = {
     "Profile": "profiles",
     "Question": "counts",
     "Tally": "counts",
-    "declare": "opaque",
+    "declare": "declarations",
     "run_counted": "device",
 }
 

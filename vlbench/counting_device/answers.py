@@ -56,7 +56,7 @@ def _replacements(scope: Scope) -> Iterator[tuple[ModuleType, str, Any]]:
         (accelerator, "current_device_index", lambda: 0),
     ]
     for module, name, answer in answers:
-        yield module, name, _listed(scope, f"{module.__name__}.{name}", answer)
+        yield module, name, listed(scope, f"{module.__name__}.{name}", answer)
     yield cuda, "is_initialized", _initialized(scope, cuda.is_initialized)
 
     # A function of its own for each name: torch's compiler, if imported in the scope, refuses shared ones.
@@ -85,7 +85,9 @@ def _replacements(scope: Scope) -> Iterator[tuple[ModuleType, str, Any]]:
     yield from _eager(scope)
 
 
-def _listed(scope: Scope, name: str, answer: Callable[..., Any]) -> Callable[..., Any]:
+def listed(scope: Scope, name: str, answer: Callable[..., Any]) -> Callable[..., Any]:
+    """`answer`, which also lists the question `name`() and what was said, unless torch or triton asks itself."""
+
     def answered(*args: Any, **kwargs: Any) -> Any:
         given = answer(*args, **kwargs)
         if not asked_by_torch(1):

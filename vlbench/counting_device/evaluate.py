@@ -27,10 +27,17 @@ class GhostValueError(UsageError):
     """Code under test wants a value that ghost mode does not have."""
 
 
-def no_value(operation: str) -> GhostValueError:
+def no_value(operation: str, *operands: Any) -> GhostValueError:
+    """The error for an `operation` on the values of `operands`, with the kernel that may have written them."""
+    place = f"{operation} at {cause_line()}"
+    for writer in (each.block.writer for each in operands if isinstance(each, DeviceTensor) and each.block.writer):
+        return GhostValueError(
+            f"{place} needs a value that {writer} may have written; say what that writes: "
+            f'declare("{writer}", writes=(...)).'
+        )
     return GhostValueError(
-        f"{operation} at {cause_line()} needs a value that follows from floats, and ghost mode has only their "
-        "shapes; count with mode='shadow' (a narrow model) or keep that value on the host."
+        f"{place} needs a value that follows from floats, and ghost mode has only their shapes; count with "
+        "mode='shadow' (a narrow model) or keep that value on the host."
     )
 
 
@@ -102,20 +109,53 @@ def _computed(func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: dict[st
 def _as_ghosts(func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     known = facts(func)
     if known.needs_values and kwargs.get("output_size") is None:
-        raise no_value(known.name)
+        raise no_value(known.name, *args)
     forget_written(known, args, kwargs)
     try:
         return _on(META, func, args, kwargs, to_meta)
     except NotImplementedError as error:
-        remedy = f'declare("{known.name}", lambda ...: torch.empty_like(...))' if known.opaque else "mode='shadow'"
         raise UsageError(
-            f"{known.name} at {cause_line()} has no shape rule in torch {torch.__version__}; use {remedy}."
+            f"{known.name} at {cause_line()} has no shape rule in torch {torch.__version__}; use mode='shadow'."
         ) from error
+
+
+def shapes_by_rule(
+    scope: Scope,
+    func: OpOverload[..., Any],
+    rule: Callable[..., Any] | None,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    """What somebody's operator returns, by the declared `rule` or by its own fake kernel.
+
+    Raises UsageError where there is neither, and for a rule that fails.
+    """
+    known = facts(func)
+    forget_written(known, args, kwargs)
+    try:
+        return shapes_of_floats(scope, _on(META, rule or func, args, kwargs, to_meta))
+    except NotImplementedError as error:
+        raise UsageError(f"{known.name} at {cause_line()} has no shape rule; {declare_it(known.name)}.") from error
+    except Exception as error:
+        raise UsageError(
+            f"{known.name} at {cause_line()}: its {'declared shape rule' if rule else 'fake kernel'} raised "
+            f"{in_words(error)}; mend it, or {declare_it(known.name)}."
+        ) from error
+
+
+def declare_it(name: str) -> str:
+    """The remedy for an operator that cannot be looked into."""
+    return f'say what it returns: declare("{name}", lambda ...: torch.empty_like(...))'
+
+
+def in_words(error: Exception) -> str:
+    """Type and first line of what somebody's code raised."""
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0]}"
 
 
 def _on(
     device: torch.device,
-    func: OpOverload[..., Any],
+    func: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     convert: Callable[[Tensor], Tensor],

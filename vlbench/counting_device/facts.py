@@ -11,8 +11,6 @@ from torch._ops import OpOverload
 
 from vlbench.counting_device.operations import ALLOCATIONS, BY_MASK, HOST_SCALARS, SYNCS
 
-_CPU_KEYS = ("CPU", "CompositeExplicitAutograd")
-
 
 @dataclass(frozen=True)
 class Facts:
@@ -20,9 +18,11 @@ class Facts:
     """`namespace::name.overload`, without the overload where it is the default one."""
     opaque: bool
     """Not one of torch's own: somebody's kernel behind `torch.ops.<namespace>`."""
-    composite: bool
-    """Written in terms of other operations: on CUDA it is exactly those."""
+    body: torch._C.DispatchKey | None
+    """The key of its kernel for CUDA where that is written in terms of other operations: it is exactly those."""
     has_cpu_kernel: bool
+    has_fake: bool
+    """Somebody told torch what shapes it returns: a fake or meta kernel."""
     factory: bool
     """Takes a device, so it says itself where its result is."""
     writes: frozenset[int | str]
@@ -41,7 +41,7 @@ class Facts:
 @cache
 def facts(func: OpOverload[..., Any]) -> Facts:
     name: str = func.name()  # type: ignore[no-untyped-call]
-    namespace = name.partition("::")[0]
+    opaque = name.partition("::")[0] not in ("aten", "prim", "prims")
     arguments = func._schema.arguments
     written = [
         (position, argument.name)
@@ -53,9 +53,10 @@ def facts(func: OpOverload[..., Any]) -> Facts:
     )
     return Facts(
         name=name,
-        opaque=namespace not in ("aten", "prim", "prims"),
-        composite=torch._C._dispatch_has_kernel_for_dispatch_key(name, "CompositeImplicitAutograd"),
-        has_cpu_kernel=any(torch._C._dispatch_has_kernel_for_dispatch_key(name, key) for key in _CPU_KEYS),
+        opaque=opaque,
+        body=_body(name, opaque),
+        has_cpu_kernel=_has_kernel(name, "CPU"),
+        has_fake=_has_kernel(name, "Meta"),
         factory=any(argument.name == "device" for argument in arguments),
         writes=frozenset(key for pair in written for key in pair),
         view_in_place=torch.Tag.inplace_view in func.tags,
@@ -64,3 +65,21 @@ def facts(func: OpOverload[..., Any]) -> Facts:
         needs_values=needs_values,
         undescribed=needs_values and name not in SYNCS,
     )
+
+
+_has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key
+
+
+def _body(name: str, opaque: bool) -> torch._C.DispatchKey | None:
+    """Torch's own are looked into where autograd does it too; of somebody's, those in Python or for all devices.
+
+    `_impls` lists the kernels that were registered from Python, as "namespace/operator/key".
+    """
+    if _has_kernel(name, "CompositeImplicitAutograd"):
+        return torch._C.DispatchKey.CompositeImplicitAutograd
+    if opaque and _has_kernel(name, "CUDA"):
+        in_python = f"{name.replace('::', '/')}/CUDA" in torch.library._impls
+        return torch._C.DispatchKey.CUDA if in_python else None
+    if opaque and _has_kernel(name, "CompositeExplicitAutograd"):
+        return torch._C.DispatchKey.CompositeExplicitAutograd
+    return None

@@ -130,7 +130,7 @@ def _sized(scope: Scope, indexed: DeviceTensor, indices: Sequence[Index]) -> lis
         if item is None or not _is_device_mask(item):
             sized.append(item)
         elif is_ghost(scope, item):
-            raise no_value("indexing by a mask")
+            raise no_value("indexing by a mask", item)
         else:
             sized.extend(item.host.nonzero().unbind(1))  # type: ignore[attr-defined]
     return sized

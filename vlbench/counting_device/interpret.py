@@ -15,6 +15,7 @@ from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from vlbench.counting_device import evaluate
+from vlbench.counting_device.declarations import declaration
 from vlbench.counting_device.facts import Facts, facts
 from vlbench.counting_device.operations import ATTENTION, MATRIX_PRODUCTS, SEVERAL_IN_ONE, SYNCS
 from vlbench.counting_device.scope import Scope, current
@@ -24,6 +25,8 @@ from vlbench.errors import UsageError
 
 Operation = OpOverload[..., Any]
 Handler = Callable[[Scope, Operation, tuple[Any, ...], dict[str, Any]], Any]
+
+_KEY = torch._C.DispatchKey
 
 OPAQUE = "opaque"
 HANDLERS: dict[str, Handler] = {}
@@ -63,20 +66,41 @@ def interpret(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict
     if handler is not None:
         with scope.lock:
             return handler(scope, func, args, kwargs)
-    if known.composite:
+    if _has_pieces(known, args, kwargs):
         return in_pieces(func, args, kwargs)
     with scope.lock:
         return carry_out(scope, func, args, kwargs)
 
 
+def _has_pieces(known: Facts, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether it is what its body asks for. What somebody declared is one piece, whatever its body."""
+    if known.body is None:
+        return False
+    if known.body == _KEY.CompositeImplicitAutograd:
+        return True  # declared or not: under no_grad torch itself takes it to pieces
+    if declaration(known.name):
+        return False
+    return known.body != _KEY.CUDA or on_device(known, tensors_in(args, kwargs), kwargs)
+
+
 def in_pieces(func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Take a composite operation to the pieces that C++ would make of it.
+    """Take an operation to the pieces that its body would make of it.
 
     inference_mode delivers these operations whole, no_grad in pieces: so counts agree. `func.decompose` would prefer
     decompositions written for compilers, which differ (that of dropout copies).
     """
-    with counting():
-        return func._op_dk(torch._C.DispatchKey.CompositeImplicitAutograd, *args, **kwargs)
+    known = facts(func)
+    assert known.body is not None
+    try:
+        with counting():
+            return func._op_dk(known.body, *args, **kwargs)
+    except Exception as error:
+        if isinstance(error, UsageError) or not known.opaque:
+            raise
+        raise UsageError(
+            f"{known.name} at {cause_line()}: its body raised {evaluate.in_words(error)}; mend it, or "
+            f"{evaluate.declare_it(known.name)}."
+        ) from error
 
 
 def carry_out(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -119,9 +143,13 @@ def host_operation(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs:
 def require_one_device(
     scope: Scope, known: Facts, operands: list[Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> None:
-    """Refuse what CUDA refuses. A 0-d host tensor may stand beside device tensors where TensorIterator takes it."""
+    """Refuse what CUDA refuses. A 0-d host tensor may stand beside device tensors where TensorIterator takes it.
+
+    An operator that somebody declared may take host tensors: torch leaves it to the operator's own kernel to refuse.
+    """
     if known.factory:
         return
+    declared = declaration(known.name) is not None
     for operand in operands:
         if isinstance(operand, DeviceTensor):
             if operand.block.memory is not scope.memory:
@@ -129,6 +157,8 @@ def require_one_device(
             continue
         if operand.device.type == "cuda":
             raise UsageError(f"A tensor of a real GPU meets the counting device in {known.name} at {cause_line()}.")
+        if declared:
+            continue
         if operand.dim() > 0 or not known.host_scalars or _is_written(operand, known, args, kwargs):
             raise RuntimeError(
                 "Expected all tensors to be on the same device, but found at least two devices, "
@@ -169,6 +199,7 @@ def count(scope: Scope, known: Facts, result: Any, args: tuple[Any, ...], kwargs
 def wrap(scope: Scope, result: Any, operands: list[Tensor]) -> Any:
     """Host results as device tensors; an operand written in place comes back as itself."""
     written = {id(operand.host): operand for operand in operands if isinstance(operand, DeviceTensor)}
+    writer = next((each.block.writer for each in written.values() if each.block.writer), "")
 
     def one(host: Tensor) -> Tensor:
         itself = written.get(id(host))
@@ -176,7 +207,10 @@ def wrap(scope: Scope, result: Any, operands: list[Tensor]) -> Any:
             if torch.is_inference_mode_enabled() and _is_view_of_normal(scope, host, operands):
                 with torch.inference_mode(False):
                     return to_device(scope, host)
-            return to_device(scope, host)
+            made = to_device(scope, host)
+            if writer and not host.is_floating_point():
+                made.block.writer = writer
+            return made
         itself.adopt(host, scope.memory.block(host)[0])
         return itself
 

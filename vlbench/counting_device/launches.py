@@ -1,62 +1,121 @@
-"""Triton launches: one operation each. A kernel writes where it is told to, so only integers it writes are at stake."""
+"""Triton launches: one operation each. A kernel writes where it is told to, so only integers it writes are at stake.
+
+Its arguments are bound and its grid is worked out as Triton would, because both may read values back; then nothing is
+compiled, launched or tuned. An autotuned kernel takes its first configuration.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from inspect import signature
+from operator import index
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from vlbench.counting_device.interpret import tensors_in
-from vlbench.counting_device.opaque import count_opaque, declaration
+import torch
+from torch import Tensor
+
+from vlbench.counting_device.declarations import declaration
+from vlbench.counting_device.opaque import count_opaque
 from vlbench.counting_device.scope import Scope
 from vlbench.counting_device.tensor import DeviceTensor
+from vlbench.counting_device.triton_driver import triton_answers
 from vlbench.counting_device.where import cause_line
 from vlbench.errors import UsageError
+
+_signature = cache(signature)
 
 
 @contextmanager
 def triton_launches(scope: Scope) -> Iterator[None]:
-    """Within this block Triton kernels on device tensors are counted instead of launched, and nothing is tuned."""
+    """Within this block Triton kernels are counted instead of launched, and its driver answers for the profile."""
     if find_spec("triton") is None:
         yield
         return
-    jit_function: Any = import_module("triton.runtime.jit").JITFunction
-    autotuner: Any = import_module("triton.runtime.autotuner").Autotuner
-    launch, tune = jit_function.run, autotuner.run
-
-    def counted(kernel: Any, *args: Any, warmup: bool = False, **kwargs: Any) -> Any:
-        if not _on_device(args, kwargs):
-            return launch(kernel, *args, warmup=warmup, **kwargs)
-        if not warmup:
-            with scope.lock:
-                _launch(scope, kernel, args, kwargs)
-        return None
-
-    def untuned(tuner: Any, *args: Any, **kwargs: Any) -> Any:
-        return tuner.fn.run(*args, **kwargs) if _on_device(args, kwargs) else tune(tuner, *args, **kwargs)
-
+    compiled: Any = import_module("triton.runtime.jit").JITFunction
+    interpreted: Any = import_module("triton.runtime.interpreter").InterpretedFunction
+    tuner: Any = import_module("triton.runtime.autotuner").Autotuner
     with ExitStack() as patches:
-        patches.enter_context(patch.object(jit_function, "run", counted))
-        patches.enter_context(patch.object(autotuner, "run", untuned))
+        patches.enter_context(triton_answers(scope))
+        patches.enter_context(patch.object(compiled, "run", _counted(scope)))
+        patches.enter_context(patch.object(interpreted, "run", _counted(scope, on_host=interpreted.run)))
+        patches.enter_context(patch.object(tuner, "run", _untuned))
+        # `torch.library.wrap_triton` then returns the kernel itself, as it does where torch does not trace.
+        patches.enter_context(patch.object(torch._library.triton, "wrap_triton_enabled", SimpleNamespace(value=False)))
         yield
 
 
-def _on_device(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    return any(isinstance(tensor, DeviceTensor) for tensor in tensors_in(args, kwargs))
+def _untuned(tuner: Any, *args: Any, **kwargs: Any) -> Any:
+    config = tuner.configs[0]
+    options = config.all_kwargs()
+    if config.pre_hook is not None:  # runs before every launch, not only while tuning
+        config.pre_hook({**dict(zip(tuner.arg_names, args, strict=False)), **kwargs, **options})
+    return tuner.fn.run(*args, **kwargs, **options)
 
 
-def _launch(scope: Scope, kernel: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def _counted(scope: Scope, on_host: Callable[..., Any] | None = None) -> Callable[..., Any]:
+    """What stands for `run` of a kernel; `on_host` runs those whose tensors are all on the host, where that works."""
+
+    def run(kernel: Any, *args: Any, grid: Any, warmup: bool = False, **options: Any) -> Any:
+        if warmup:
+            return None
+        if on_host and not any(isinstance(value, DeviceTensor) for value in _tensors((*args, *options.values()))):
+            return on_host(kernel, *args, grid=grid, warmup=False, **options)
+        with scope.lock:
+            _launch(scope, kernel, grid, args, options)
+        return None
+
+    return run
+
+
+def _launch(scope: Scope, kernel: Any, grid: Any, args: tuple[Any, ...], options: dict[str, Any]) -> None:
     name = f"triton::{kernel.fn.__name__}"
+    parameters = _signature(kernel.fn).parameters
+    bound = _signature(kernel.fn).bind(*args, **{key: options[key] for key in options if key in parameters})
+    bound.apply_defaults()
+    tensors = {argument: _tensors(value) for argument, value in bound.arguments.items()}
+    if any(tensor.device.type == "meta" for tensor in _tensors(list(tensors.values()))):
+        return  # within a fake kernel, which only wants shapes
     if not scope.ghost:
         raise UsageError(
-            f"{name} at {cause_line()} cannot be computed without a GPU; put it behind an operator of torch.library "
-            "with a CPU implementation, or count it with mode='ghost'."
+            f"{name} at {cause_line()} cannot be computed without a GPU; count it with mode='ghost', or put it behind "
+            "an operator of torch.library with a CPU kernel, and declare that operator."
         )
+    for argument, operands in tensors.items():
+        _require_device(scope, name, argument, operands)
+    if 0 in [index(size) for size in (grid(bound.arguments) if callable(grid) else grid)]:
+        return  # Triton does not launch an empty grid
     declared = declaration(name)
-    for argument, value in {**dict(zip(kernel.arg_names, args, strict=False)), **kwargs}.items():
-        if isinstance(value, DeviceTensor) and (declared is None or argument in declared.writes):
-            value.block.known = False
-    count_opaque(scope, name, args)
+    writes = declared.writes if declared else None
+    for argument, operands in tensors.items():
+        for operand in operands:
+            if isinstance(operand, DeviceTensor) and (writes is None or argument in writes):
+                operand.block.known = False
+                if writes is None and not operand.is_floating_point():
+                    operand.block.writer = name
+    count_opaque(scope, name, _tensors(list(tensors.values())), described=False)
+
+
+def _require_device(scope: Scope, name: str, argument: str, operands: list[Tensor]) -> None:
+    """Refuse what a GPU refuses: it reads its own memory and what is pinned."""
+    for operand in operands:
+        if isinstance(operand, DeviceTensor):
+            if operand.block.memory is not scope.memory:
+                raise UsageError(f"A tensor of a closed counting device is used in {name} at {cause_line()}.")
+        elif operand.device.type == "cuda":
+            raise UsageError(f"A tensor of a real GPU meets the counting device in {name} at {cause_line()}.")
+        elif operand not in scope.pinned:
+            raise ValueError(f"{name} cannot read its argument {argument!r}, which is in the host's memory")
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    """All tensors in an argument: also in tuples, and those that Triton's descriptors and `reinterpret` hold."""
+    if isinstance(value, (list, tuple)):
+        return [tensor for item in value for tensor in _tensors(item)]
+    held = getattr(value, "base", value)
+    return [held] if isinstance(held, Tensor) else []

@@ -18,9 +18,10 @@ class Block:
 
     `address` is made up, but different for every block, so that code may tell tensors apart by `data_ptr`.
     `known` is False once something that ghost mode cannot compute has been written into integers held for real.
+    `writer` names the kernel that may have written them or what they follow from, if nobody said what it writes.
     """
 
-    __slots__ = ("__weakref__", "_ghost", "address", "bytes", "known", "memory")
+    __slots__ = ("__weakref__", "_ghost", "address", "bytes", "known", "memory", "writer")
 
     def __init__(self, memory: DeviceMemory, size: int, address: int) -> None:
         self.memory = memory
@@ -28,6 +29,7 @@ class Block:
         self._ghost: Tensor | None = None
         self.bytes = size
         self.known = True
+        self.writer = ""
 
     def ghost_of(self, host: Tensor) -> Tensor:
         """`host`, a view of this storage whose values no longer mean anything, as a meta tensor; views still share."""

@@ -110,8 +110,14 @@ ATTENTION = {
     "aten::_flash_attention_forward": "flash",
     "aten::_efficient_attention_forward": "efficient",
     "torch_attn::_varlen_attn": "flash",
+    "flash_attn::_flash_attn_forward": "flash",
+    "flash_attn::_flash_attn_varlen_forward": "flash",
 }
-"""One attention call each, by backend. Source: aten/src/ATen/native/transformers/cuda/attention.cu."""
+"""One attention call each, by backend.
+
+Sources: aten/src/ATen/native/transformers/cuda/attention.cu; torch/nn/attention/varlen.py; of the flash-attention
+repository, flash_attn/flash_attn_interface.py, whose operators are thin Python around one kernel.
+"""
 
 SEVERAL_IN_ONE = frozenset({"aten::_native_multi_head_attention", "aten::_transformer_encoder_layer_fwd"})
 """nn.MultiheadAttention's fast path: one call hides products and attention whose number is not known here."""

@@ -77,7 +77,7 @@ def to_copy(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[s
         return host_operation(scope, func, args, kwargs)
     non_blocking = bool(kwargs.get("non_blocking"))
     if is_ghost(scope, source):
-        raise no_value("a copy to the host (aten::_to_copy)")
+        raise no_value("a copy to the host (aten::_to_copy)", source)
     behind = source.host if isinstance(source, DeviceTensor) else source
     if behind.device.type == "meta":
         raise NotImplementedError("Cannot copy out of meta tensor; no data!")
@@ -100,7 +100,7 @@ def copy(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[str,
     if isinstance(source, DeviceTensor) is upload:
         return carry_out(scope, func, args, kwargs) if upload else host_operation(scope, func, args, kwargs)
     if is_ghost(scope, source):
-        raise no_value("a copy to the host (aten::copy_)")
+        raise no_value("a copy to the host (aten::copy_)", source)
     there, here = (target.host, source) if upload else (target, source.host)
     _count(scope, "aten::copy_", here, there, upload=upload, non_blocking=non_blocking)
     if not is_ghost(scope, target):

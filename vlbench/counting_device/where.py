@@ -1,4 +1,4 @@
-"""Where in the code under test something happened: the innermost line outside torch and outside this package."""
+"""Where in the code under test something happened: the innermost line outside torch, triton and this package."""
 
 from __future__ import annotations
 
@@ -6,21 +6,33 @@ import linecache
 import os
 import sys
 from functools import cache
+from importlib.util import find_spec
 from itertools import islice
+from pathlib import PurePath
 from types import CodeType, FrameType
 from typing import NamedTuple
 
 import torch
 
-_TORCH = os.path.dirname(os.path.abspath(torch.__file__)) + os.sep
-_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+def _folder(file: str) -> str:
+    return os.path.dirname(os.path.abspath(file)) + os.sep
+
+
+_TRITON = find_spec("triton")
+_NOT_THE_USERS = (
+    "<frozen",
+    _folder(__file__),
+    _folder(torch.__file__),
+    *([_folder(_TRITON.origin)] if _TRITON and _TRITON.origin else []),
+)
 
 
 class Place(NamedTuple):
     """A place in the code under test."""
 
     line: str
-    """`file:line: source text`, the file as seen from its import root."""
+    """`file:line: source text`, the file as its module's name spells it."""
     expression: str
     """The part of the source that was being evaluated, such as `q[:, start:end]`; "" where Python does not know."""
 
@@ -33,9 +45,10 @@ def cause(frame: FrameType | None = None) -> Place:
     frame = frame or sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
-        if not file.startswith((_TORCH, _HERE, "<frozen")):
+        if not file.startswith(_NOT_THE_USERS):
             # Code of two files may compare equal, so the file is part of the key.
-            return _place(frame.f_code, file, frame.f_lineno, frame.f_lasti)
+            name = spelled(file, str(frame.f_globals.get("__name__", "")))
+            return _place(frame.f_code, file, name, frame.f_lineno, frame.f_lasti)
         frame = frame.f_back
     return _NOWHERE
 
@@ -46,14 +59,14 @@ def cause_line(frame: FrameType | None = None) -> str:
 
 
 def asked_by_torch(depth: int) -> bool:
-    """Whether the function `depth` frames up from here belongs to torch: its questions are not the user's."""
-    return sys._getframe(depth + 1).f_code.co_filename.startswith((_TORCH, _HERE))
+    """Whether the function `depth` frames up from here is torch's or triton's: its questions are not the user's."""
+    return sys._getframe(depth + 1).f_code.co_filename.startswith(_NOT_THE_USERS)
 
 
 @cache
-def _place(code: CodeType, file: str, number: int, instruction: int) -> Place:
+def _place(code: CodeType, file: str, name: str, number: int, instruction: int) -> Place:
     source = linecache.getline(file, number).strip()
-    return Place(f"{_from_import_root(file)}:{number}: {source}", _expression(code, file, instruction))
+    return Place(f"{name}:{number}: {source}", _expression(code, file, instruction))
 
 
 def _expression(code: CodeType, file: str, instruction: int) -> str:
@@ -69,9 +82,16 @@ def _expression(code: CodeType, file: str, instruction: int) -> str:
 
 
 @cache
-def _from_import_root(file: str) -> str:
-    """The path without its longest `sys.path` prefix, so that counts read the same on every machine."""
-    path = os.path.abspath(file)
-    roots = [os.path.abspath(root) + os.sep for root in sys.path if root]
-    inside = [root for root in roots if path.startswith(root)]
-    return path[len(max(inside, key=len)) :] if inside else path
+def spelled(file: str, module: str) -> str:
+    """As much of the path as the module's name spells, so that counts read the same on every machine and from anywhere.
+
+    `sys.path` is of no use here: it begins with the current directory, which may lie inside the package.
+    """
+    path = PurePath(file)
+    names = module.split(".") if path.stem == "__init__" else module.split(".")[:-1]
+    parts = [path.name]
+    for folder, name in zip(reversed(path.parts[:-1]), reversed(names), strict=False):
+        if folder != name:
+            break
+        parts.insert(0, folder)
+    return "/".join(parts)

@@ -90,10 +90,10 @@ def timed_table(cells: Iterable[TimedCell]) -> Table:
 
 def thresholds(baseline: Baseline) -> Iterator[str]:
     """By how much cells may differ, where that is not nothing."""
-    for cell in (*baseline.counted, *baseline.captured):
-        if cell.bands:
-            listed = ", ".join(f"{name} by {percent(share)}" for name, share in cell.bands.items())
-            yield f"{cell.name} may differ: {listed}"
+    bands = {cell.name: cell.bands for cell in baseline.counted} | {cell.name: cell.bands for cell in baseline.captured}
+    for name, shares in bands.items():
+        if shares:
+            yield f"{name} may differ: {', '.join(f'{each} by {percent(share)}' for each, share in shares.items())}"
     for timed in baseline.timed:
         floor, threshold = percent(timed.floor), percent(timed.threshold)
         yield f"{timed.name}: a change is called beyond {floor}, and must show from {threshold}"

@@ -25,6 +25,7 @@ def counted_view(report: CountReport, cold: bool, kernels: Iterable[str]) -> Ren
     which = "the first forward (caches are empty)" if cold else "the second forward (--cold shows the first)"
     parts.append(Text(f"Counted: {which}. An upload without its own line in the code is implicit."))
     parts += [Text(line) for line in kernels]
+    parts += from_outside(towers, cold)
     parts += asked(towers)
     parts.append(
         Text(f"No GPU was used: {report.seconds:.1f} s, {report.peak_host_bytes / 1e6:.0f} MB in all.", style="dim")
@@ -82,6 +83,17 @@ def complaints(towers: Iterable[CountedTower]) -> Iterator[Text]:
             yield Text(f"{tower.name}: not measured: {sentence}", style="red")
         if tower.left_out:
             yield Text(f"{tower.name}: without {', '.join(tower.left_out)}, which mean nothing here", style="dim")
+
+
+def from_outside(towers: Iterable[CountedTower], cold: bool) -> Iterator[Text]:
+    """Operators that are not torch's own, with how often each was called."""
+    found: Multiset[str] = Multiset()
+    for tower in towers:
+        if forward := chosen(tower, cold):
+            found.update({k: n for k, n in forward.counts.operations.items() if not k.startswith("aten::")})
+    if found:
+        listed = ", ".join(f"{name} ({times}x)" for name, times in found.most_common())
+        yield Text(f"From outside torch, one operation each: {listed}.", style="dim")
 
 
 def asked(towers: Iterable[CountedTower]) -> Iterator[Text]:

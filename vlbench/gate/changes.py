@@ -8,7 +8,7 @@ from statistics import median
 from vlbench.judge.words import percent
 from vlbench.record.baseline import Baseline, CapturedCell, CountedCell, TimedCell
 
-SILENT = {"trials", "seconds", "stages"}
+SILENT = {"trials", "seconds", "stages", "counts"}
 """Fields of a timed cell that its ratio stands for, or that explain it."""
 Cell = CountedCell | TimedCell | CapturedCell
 FIRST = " of the first forward"

@@ -89,7 +89,7 @@ def _run(batch: Sequence[Wanted]) -> dict[Wanted, Recounted]:
         return dict.fromkeys(batch, Recounted(reason=str(error)))
     if not ran.planned:
         return dict.fromkeys(batch, Recounted(reason=f"the counting process did not start: {ran.ending}"))
-    found = {}
+    found: dict[Wanted, Recounted] = {}
     for wanted in sorted(batch, key=lambda each: (points.index(each.point), towers.index(each.tower))):
         row = ran.counted.get((points.index(wanted.point), wanted.tower))
         if row is None:  # the process ended here

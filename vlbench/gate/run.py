@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vlbench.errors import IncomparableError, UsageError
-from vlbench.gate.counters import count_again, judge_counted, other_torch
+from vlbench.gate.counters import judge_counted, other_torch
+from vlbench.gate.policy import Times
 from vlbench.gate.propose import Again
 from vlbench.gate.recount import Recounted
+from vlbench.gate.timed import here_for, judge_timed
 from vlbench.judge.judged import JudgedRow
 from vlbench.judge.verdict import Verdict
-from vlbench.record.baseline import Baseline, CapturedCell
+from vlbench.record.baseline import Baseline, CapturedCell, TimedCell
+
+if TYPE_CHECKING:
+    from vlbench.trial.session import Watch
 
 
 @dataclass(frozen=True)
@@ -29,42 +35,29 @@ class Found:
         return any(row.verdict in (Verdict.REGRESSED, Verdict.IMPROVED) for row in self.rows)
 
 
-def gate(baselines: Mapping[Path, Baseline], captures: Sequence[Path] = ()) -> dict[Path, Found]:
-    """Measure every cell again and judge it. `captures` are new captures, for the stored ones of the same name.
+def gate(
+    baselines: Mapping[Path, Baseline],
+    counted: Sequence[Mapping[str, Recounted]],
+    captured: Mapping[str, CapturedCell] | None = None,
+    times: Times = Times.AUTO,
+    watch: Watch | None = None,
+) -> dict[Path, Found]:
+    """Judge every cell. Times are measured here, when nothing else runs.
 
-    A baseline of which nothing was judged has a row that says so: no gate passes by measuring nothing. Raises
-    UsageError for a capture that is none, or that no baseline asks for.
+    `counted` are the counts of `count_again`, `captured` the new captures of `read_captures`. A baseline of which
+    nothing was judged has a row that says so: no gate passes by measuring nothing.
     """
-    captured = _read_captures(baselines.values(), captures)
-    counted = count_again(baselines.values())
     return {
-        path: _judge(path, baseline, again, captured)
+        path: _judge(path, baseline, again, captured or {}, times, watch)
         for (path, baseline), again in zip(baselines.items(), counted, strict=True)
     }
 
 
-def _judge(
-    path: Path, baseline: Baseline, counted: Mapping[str, Recounted], captured: Mapping[str, CapturedCell]
-) -> Found:
-    rows = [*judge_counted(baseline.counted, counted), *_judge_captures(baseline, captured)]
-    notes = []
-    if torch := other_torch(baseline.counted, counted):
-        notes.append(
-            f'{path} was counted with another torch: `vlbench baseline rebase {path} --reason "..."` accepts what '
-            f"torch {torch} changed, where the code is the same"
-        )
-    if not any(row.gates for row in rows):
-        reason = "nothing in this file was judged; leave it out, or measure where it can be"
-        rows.append(JudgedRow(cell=str(path), measure="time", verdict=Verdict.MISSING, reason=reason))
-    again = Again(
-        counted=tuple(each.cell for each in counted.values() if each.cell is not None),
-        captured=tuple(captured[cell.name] for cell in baseline.captured if cell.name in captured),
-    )
-    return Found(tuple(rows), tuple(notes), again)
+def read_captures(baselines: Iterable[Baseline], paths: Iterable[Path]) -> dict[str, CapturedCell]:
+    """New captures by name, of the ranges that a baseline holds.
 
-
-def _read_captures(baselines: Sequence[Baseline], paths: Sequence[Path]) -> dict[str, CapturedCell]:
-    """The new captures by name, of the ranges that a baseline holds."""
+    Raises UsageError for a file that is no capture, or that no baseline asks for by its name.
+    """
     from vlbench.gate.captured import captured_cell
 
     ranges = {cell.name: {each.name for each in cell.ranges} for each in baselines for cell in each.captured}
@@ -77,8 +70,40 @@ def _read_captures(baselines: Sequence[Baseline], paths: Sequence[Path]) -> dict
                 f"--capture {path}: the baselines hold no capture {new.name!r}; name it after one ({stored})"
             )
         kept = tuple(each for each in new.ranges if each.name in ranges[new.name])
-        found[new.name] = new if not kept else new.model_copy(update={"ranges": kept})
+        found[new.name] = new.model_copy(update={"ranges": kept})
     return found
+
+
+def _judge(
+    path: Path,
+    baseline: Baseline,
+    counted: Mapping[str, Recounted],
+    captured: Mapping[str, CapturedCell],
+    times: Times,
+    watch: Watch | None,
+) -> Found:
+    rows = [*judge_counted(baseline.counted, counted), *_judge_captures(baseline, captured)]
+    notes: list[str] = []
+    if torch := other_torch(baseline.counted, counted):
+        notes.append(
+            f'{path} was counted with another torch: `vlbench baseline rebase {path} --reason "..."` accepts what '
+            f"torch {torch} changed, where the code is the same"
+        )
+    timed: tuple[TimedCell, ...] = ()
+    if baseline.timed:
+        here = baseline.fingerprint if times is Times.NEVER else here_for(baseline)  # to ask the machine takes seconds
+        time_rows, time_notes, timed = judge_timed(baseline, here, times, watch)
+        rows += time_rows
+        notes += time_notes
+    if not any(row.gates for row in rows):
+        reason = "nothing in this file was judged; leave it out, or measure where it can be"
+        rows.append(JudgedRow(cell=str(path), measure="time", verdict=Verdict.MISSING, reason=reason))
+    again = Again(
+        counted=tuple(each.cell for each in counted.values() if each.cell is not None),
+        timed=timed,
+        captured=tuple(captured[cell.name] for cell in baseline.captured if cell.name in captured),
+    )
+    return Found(tuple(rows), tuple(notes), again)
 
 
 def _judge_captures(baseline: Baseline, captured: Mapping[str, CapturedCell]) -> Iterator[JudgedRow]:

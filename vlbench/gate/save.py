@@ -9,7 +9,7 @@ from vlbench.counting.job import CountJob, Point
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.gate.files import PROPOSED, write_baseline
 from vlbench.gate.recount import Wanted, recount
-from vlbench.record.baseline import Acceptance, Baseline, CapturedCell, CountedCell
+from vlbench.record.baseline import Acceptance, Baseline, CapturedCell, CountedCell, TimedCell
 from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.schema import Dtype
 
@@ -67,18 +67,22 @@ def refuse_goal(path: Path, force: bool) -> None:
 
 def save(
     path: Path,
-    counted: tuple[CountedCell, ...],
-    captured: tuple[CapturedCell, ...],
     here: Fingerprint,
     entry: Acceptance,
+    *,
+    counted: tuple[CountedCell, ...] = (),
+    timed: tuple[TimedCell, ...] = (),
+    captured: tuple[CapturedCell, ...] = (),
 ) -> Baseline:
     """Write a first baseline, into a folder that is made where it is not there; returns it.
 
-    Raises UsageError for a file that cannot be written, IncomparableError where there is nothing to write.
+    Raises UsageError for a file that cannot be written, or where there is nothing to write.
     """
-    made = Baseline(name=path.stem, fingerprint=here, counted=counted, captured=captured, accepted=(entry,)).sealed()
+    made = Baseline(
+        name=path.stem, fingerprint=here, counted=counted, timed=timed, captured=captured, accepted=(entry,)
+    ).sealed()
     if not made.cells:
-        raise IncomparableError(f"{path}: there is nothing to save; name what to count with --tower")
+        raise UsageError(f"{path}: there is nothing to save; name what to count with --tower")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_baseline(made, path)
     return made

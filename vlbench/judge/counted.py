@@ -17,6 +17,8 @@ from vlbench.record.baseline import CountedCell
 BACKENDS = {"flash": 0, "efficient": 1, "math": 2}
 PRECISIONS = {"bfloat16": 0, "float16": 0, "float32": 1, "float64": 2}
 """Both from cheap to dear: equal counts cost more where the rank is higher."""
+NONE = ["none"]
+"""There was no such operation."""
 
 
 def judge_cells(before: CountedCell, after: CountedCell, advice: Advice | None = None) -> JudgedRow:
@@ -70,7 +72,7 @@ def _ways(before: CountedCell, after: CountedCell, direction: int) -> Iterator[s
         ("matrix products and attention run", "dtype", PRECISIONS),
     ):
         a, b = (getattr(cell.key, field).split("+") for cell in (before, after))
-        if a != [""] != b and direction * (_dearest(b, ranks) - _dearest(a, ranks)) > 0:
+        if a != NONE != b and direction * (_dearest(b, ranks) - _dearest(a, ranks)) > 0:
             yield f"{what} in {' and '.join(b)}, where it was {' and '.join(a)}"
 
 

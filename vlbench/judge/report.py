@@ -13,7 +13,7 @@ from vlbench.judge.exit_codes import ExitCode
 from vlbench.judge.runs import Better
 from vlbench.judge.unpaired import RunFloors
 from vlbench.judge.verdict import Verdict
-from vlbench.judge.words import percent, signed
+from vlbench.judge.words import duration, percent, signed
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -107,11 +107,10 @@ def _figure(value: float | None, unit: str) -> str:
     if value is None:
         return "-"
     if unit == "s":
-        scale, unit = next(pair for pair in ((1, "s"), (1e-3, "ms"), (1e-6, "us"), (0, "ns")) if value >= pair[0])
-        value /= scale or 1e-9
-    elif unit.endswith(("/s", "/sec")):
-        unit = "/s"
-    return f"{value:.4g} {unit}" if unit in {"s", "ms", "us", "ns"} else f"{value:.4g}{unit if unit == '/s' else ''}"
+        return duration(value)
+    if unit in {"ms", "us", "ns"}:
+        return f"{value:.4g} {unit}"
+    return f"{value:.4g}{'/s' if unit.endswith(('/s', '/sec')) else ''}"
 
 
 def _sees(visible: float | None) -> str:

@@ -10,7 +10,7 @@ from statistics import median
 from vlbench.judge.verdict import Floors, Judgement, Verdict, inaccurate, missing
 from vlbench.judge.vote import confirm, vote
 from vlbench.paired import Estimate, paired_ratio
-from vlbench.record.schema import Accuracy, CellGroup, Counts, Row, State, Trial, VariantTrial
+from vlbench.record.schema import Accuracy, CellGroup, Counts, Row, State, VariantTrial
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def suspects(found: Sequence[Summary]) -> list[str]:
 
 def _summary(group: CellGroup, row: Row, floors: Floors, state: State) -> Summary:
     seen = [variant for trial in group.trials if (variant := trial.find(row.name))]
-    accuracy = _worst(seen)
+    accuracy = worst_accuracy(seen)
     if not seen or accuracy is None or not accuracy.passed:
         return Summary(row, _untimed(group, seen, accuracy), accuracy)
     timings = [variant.timings[state] for variant in seen if state in variant.timings]
@@ -109,10 +109,7 @@ def _untimed(group: CellGroup, seen: Sequence[VariantTrial], accuracy: Accuracy 
 def _judge(group: CellGroup, row: Row, floors: Floors, state: State) -> Judgement:
     if row.is_yardstick:
         return Judgement(Verdict.SAME, "it is the yardstick")
-    first, second = (
-        _estimates([trial for trial in group.trials if trial.confirms is confirms], row, state)
-        for confirms in (False, True)
-    )
+    first, second = (estimates(group, row, state, confirms=confirms) for confirms in (False, True))
     if not first:
         reasons = [seen.not_measured for trial in group.trials if (seen := trial.find(row.name)) and seen.not_measured]
         return missing([*reasons, *group.lost, "no time was given to measure"][0])
@@ -120,10 +117,12 @@ def _judge(group: CellGroup, row: Row, floors: Floors, state: State) -> Judgemen
     return confirm(judgement, vote(second, floors)) if second else judgement
 
 
-def _estimates(trials: Sequence[Trial], row: Row, state: State) -> list[Estimate]:
-    """One paired ratio per trial in which both the row and its reference were timed."""
+def estimates(group: CellGroup, row: Row, state: State, *, confirms: bool = False) -> list[Estimate]:
+    """One paired ratio per trial of one of the votes, in which both the row and its reference were timed."""
     found = []
-    for trial in trials:
+    for trial in group.trials:
+        if trial.confirms is not confirms:
+            continue
         variant, reference = trial.find(row.name), trial.find(row.reference)
         if variant and reference and state in variant.timings and state in reference.timings:
             found.append(paired_ratio(variant.timings[state].seconds, reference.timings[state].seconds))
@@ -149,6 +148,7 @@ def _pays_back(group: CellGroup, row: Row, seconds: float | None, first: float |
     return math.ceil(once / (base - seconds)) if once > 0 else None
 
 
-def _worst(seen: Sequence[VariantTrial]) -> Accuracy | None:
+def worst_accuracy(seen: Sequence[VariantTrial]) -> Accuracy | None:
+    """The check that failed, or else the one furthest off."""
     checks = [variant.accuracy for variant in seen if variant.accuracy]
     return max(checks, key=lambda check: (not check.passed, check.fp32_error or 0.0), default=None)

@@ -32,3 +32,13 @@ def change(ratio: float) -> str:
 def signed(ratio: float) -> str:
     """A ratio as signed per cent, without the sign of per cent and never as -0.0."""
     return f"{round(100 * (ratio - 1), 1) + 0.0:+.1f}"
+
+
+def duration(seconds: float) -> str:
+    """Four digits with the unit that people would take: 0.0123 is "12.3 ms"."""
+    if seconds == 0:
+        return "0 s"
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if seconds >= scale:
+            return f"{seconds / scale:.4g} {unit}"
+    return f"{seconds / 1e-9:.4g} ns"

@@ -6,7 +6,7 @@ Imports torch through the flag registry.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from vlbench.errors import UsageError
@@ -86,6 +86,11 @@ def tower_variant(text: str, exactness: Exactness = Exactness.REASSOCIATED, name
     """A row for the tower that `resolve_tower` makes of `text`. Raises UsageError where it would not."""
     source = check_tower(text)
     return Variant(name or text, (), exactness, tower=text, source=source)
+
+
+def first_tower(text: str) -> Variant:
+    """The row of the tower that others are compared with, in place of the yardstick. Raises UsageError."""
+    return replace(tower_variant(text, Exactness.BIT_EXACT), flags=None, reference=text)
 
 
 def default_variants(config: VisionConfig, device: str) -> tuple[list[Variant], dict[str, str]]:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from vlbench.counting_device.counts import Event, Key
 from vlbench.record.counted import Grid
 from vlbench.record.fingerprint import Fingerprint
-from vlbench.record.schema import Device, Dtype, State
+from vlbench.record.schema import Counts, Device, Dtype, State
 
 BASELINE_SCHEMA: Literal[1] = 1
 Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
@@ -83,9 +83,10 @@ class TimedCell(_Part):
 
     variant: str = Field(description="As `--variant` takes it, or `--tower` where the model is no model of ours.")
     reference: str = Field(description="The row that its ratio is taken to.")
-    scenario: str
+    scenario: str = Field(description="As `--scenario` takes it.")
     point: str
-    model: str
+    grids: tuple[Grid, ...]
+    model: str = Field(description="One of ours, or the first `--tower`, which is the reference then.")
     dtype: Dtype
     device: Device
     state: State
@@ -95,9 +96,19 @@ class TimedCell(_Part):
     exactness: str = Field(description="The class that its accuracy is checked against.")
     trials: tuple[StoredTrial, ...] = Field(min_length=1)
     seconds: float = Field(gt=0, description="Median time of a call.")
-    stages: dict[str, float] = Field(default_factory=dict, description="Seconds by stage, self time.")
+    stages: dict[str, float] = Field(
+        default_factory=dict,
+        description="Self time by stage of a warm forward, blocks added up, as a share of the reference's forward.",
+    )
+    counts: Counts | None = Field(default=None, description="Of a warm forward; they explain a time that moved.")
     floor: Share = Field(default=0.01, description="A change is called only beyond this.")
     threshold: Share = Field(default=0.05, description="A run that could not have shown this much is inconclusive.")
+
+    @model_validator(mode="after")
+    def _sees_more_than_it_calls(self) -> Self:
+        if self.threshold <= self.floor:
+            raise ValueError(f"the threshold ({self.threshold}) must lie above the floor ({self.floor})")
+        return self
 
     @property
     def name(self) -> str:

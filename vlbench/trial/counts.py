@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -64,9 +65,13 @@ def count_stages(
 
 
 def is_compiled(tower: nn.Module) -> bool:
-    """Does torch.compile run any of it? By the three ways in which a module can be compiled."""
-    return any(
-        isinstance(module, torch._dynamo.OptimizedModule)
+    """Does torch.compile run any of it? By the three ways in which a module can be compiled.
+
+    Whoever compiles has imported torch._dynamo; naming it here would import it: 3 s in every trial.
+    """
+    dynamo = sys.modules.get("torch._dynamo")
+    return dynamo is not None and any(
+        isinstance(module, dynamo.OptimizedModule)
         or module._compiled_call_impl is not None
         or hasattr(module.forward, "_torchdynamo_orig_callable")
         for module in tower.modules()

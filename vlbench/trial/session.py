@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vlbench.errors import UsageError
 from vlbench.matrix.variants import Variant
 from vlbench.record.journal import Journal
 from vlbench.record.schema import CellGroup, Device, Dtype, Row, State, Timing, Trial, VariantTrial
@@ -126,18 +127,34 @@ class Progress:
 
 
 Watch = Callable[[Progress], None]
+Run = Callable[[Job, float], Iterator[Event]]
 
 
 class Session:
     """Runs trials over plans, and keeps every finished one in the journal."""
 
     def __init__(
-        self, plans: Sequence[Plan], journal: Journal, *, timeout: float, watch: Watch = lambda progress: None
+        self,
+        plans: Sequence[Plan],
+        journal: Journal,
+        *,
+        timeout: float,
+        watch: Watch = lambda progress: None,
+        run: Run = run_trial,
+        keep_going: bool = False,
     ) -> None:
+        """`run` runs one trial within `timeout` seconds.
+
+        With `keep_going`, a plan whose job is refused is recorded as lost and the others go on.
+        """
         self.plans = plans
         self.journal = journal
         self.timeout = timeout
         self.watch = watch
+        self._run = run
+        self.keep_going = keep_going
+        self.refused: set[int] = set()
+        """Plans that were refused; they are not tried again."""
         self.died: dict[int, dict[str, str]] = defaultdict(dict)
         """By plan: variants that ended their process, and how. They are not tried again."""
         for number, variant, reason in journal.died:
@@ -172,14 +189,14 @@ class Session:
         ]
 
     def _trial(self, index: int, number: int, seconds: float, names: list[str], label: str, *, confirms: bool) -> None:
-        if self.journal.has(index, number):
+        if self.journal.has(index, number) or index in self.refused:
             return
         plan, died = self.plans[index], self.died[index]
         while True:
             alive = [name for name in names if name not in died]
             progress = Progress(plan, plan.job(number, seconds, alive), label)
             try:
-                for event in run_trial(progress.job, self.timeout):
+                for event in self._run(progress.job, self.timeout):
                     progress.take(event)
                     self.watch(progress)
             except TrialError as error:
@@ -189,6 +206,12 @@ class Session:
                 died[error.variant] = error.reason
                 self.journal.add_died(index, error.variant, error.reason)
                 continue
+            except UsageError as error:
+                if not self.keep_going:
+                    raise
+                self.refused.add(index)
+                self.journal.add_lost(index, number, str(error))
+                return
             self.journal.add_trial(
                 index, _record(progress, number, [name for name in names if name in died], died, confirms)
             )

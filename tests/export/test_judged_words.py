@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.export.judged_examples import ANYTHING, TOWER, all_the_same, anything, counted, one_of_everything, timed
+from vlbench.export.judged_words import (
+    chance,
+    fails,
+    figures,
+    move_in_words,
+    one_line,
+    ordered,
+    outcome,
+    pair,
+    shown,
+    tally,
+)
+from vlbench.judge.judged import Judged, Move
+from vlbench.judge.verdict import Verdict
+
+
+@anything
+@given(ANYTHING)
+def test_rows_that_fail_make_the_exit_code_and_come_first(judged: Judged) -> None:
+    failing = any(fails(row, judged) for row in judged.rows)
+    assert bool(judged.exit_code) is (failing or not any(row.gates for row in judged.rows))
+    rows = ordered(judged)
+    assert sorted(map(id, rows)) == sorted(map(id, judged.rows))
+    order = [fails(row, judged) for row in rows]
+    assert order == sorted(order, reverse=True)
+
+
+def test_nothing_compared_is_said_to_be_nothing() -> None:
+    nothing = one_of_everything(rows=())
+    assert (outcome(nothing), tally(nothing), chance(nothing)) == ("nothing was compared", "no rows", "")
+    silent = one_of_everything(rows=(counted(Verdict.REGRESSED, gates=False),))
+    assert outcome(silent) == "nothing was compared that may gate"
+    assert tally(silent) == "1 regressed (1 of them without a say)"
+
+
+def test_what_is_allowed_is_said() -> None:
+    row = timed(Verdict.INCONCLUSIVE, TOWER, 1.02)
+    judged = one_of_everything(rows=(row,), allow_inconclusive=True)
+    assert (outcome(judged), tally(judged)) == ("passed", "1 inconclusive, which is allowed")
+    assert not fails(row, judged)
+
+
+def test_false_rows_are_expected_of_times_that_were_judged_alone() -> None:
+    assert chance(all_the_same(1000)) == ""
+    times = tuple(timed(Verdict.SAME, f"cell {number}", 1.0) for number in range(1000))
+    assert chance(one_of_everything(rows=times)).startswith("By chance alone, 0.3 of 1000 times would be called;")
+    assert chance(one_of_everything(rows=times, false_alarms=0.01)).startswith("By chance alone, 10 of 1000")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "unit", "words"),
+    [
+        (4, 36, "", ("4", "36")),
+        (2058, 1_234_567, "", ("2,058", "1,234,567")),
+        (32_000, 4_000_000, "B", ("32 kB", "4 MB")),
+        (1_000_000, 1_000_001, "B", ("1,000,000 B", "1,000,001 B")),
+        (0, 0.00123, "s", ("0 s", "1.23 ms")),
+        (0.5, 0.75, "x the yardstick", ("0.5 x the yardstick", "0.75 x the yardstick")),
+    ],
+)
+def test_two_figures(before: float, after: float, unit: str, words: tuple[str, str]) -> None:
+    assert pair(before, after, unit) == words
+
+
+@given(st.integers(0, 2**50), st.integers(0, 2**50), st.sampled_from(["", "B"]))
+def test_counts_that_differ_never_look_alike(before: int, after: int, unit: str) -> None:
+    a, b = pair(before, after, unit)
+    assert (a == b) is (before == after)
+
+
+def test_figures_of_a_row() -> None:
+    assert figures(counted(Verdict.REGRESSED)) == ""
+    row = timed(Verdict.REGRESSED, TOWER, 1.09)
+    assert figures(row) == "12.3 ms -> 13.41 ms, +9.0 % [+7.9, +10.1] at 94 %, sees 2.1 %"
+    assert figures(timed(Verdict.SAME, TOWER, 1.0, low=None, visible=None)) == "12.3 ms -> 12.3 ms, +0.0 %"
+
+
+def test_a_rate_that_fell_is_shown_to_have_fallen() -> None:
+    row = timed(Verdict.REGRESSED, TOWER, 1.25, before=100, after=80, unit="req/s", better="more", visible=None)
+    assert figures(row) == "100 req/s -> 80 req/s, -20.0 % [-20.8, -19.2] at 94 %"
+
+
+def test_moves_in_words() -> None:
+    line = Move(kind="line", name="read-back: n.item()", before=0, after=32, file="rope.py", line=41)
+    assert move_in_words(line) == "rope.py:41 read-back: n.item() 0 -> 32"
+    syncs = Move(kind="counter", name="host_syncs", before=4, after=0, stage="plan")
+    assert move_in_words(syncs) == "host syncs 4 -> 0 (plan)"
+
+
+def test_the_moves_that_are_not_shown_are_counted() -> None:
+    row = counted(Verdict.REGRESSED, moves=[Move(kind="line", name=str(n), before=0, after=n) for n in range(30)])
+    assert (len(shown(row, "line")[0]), shown(row, "line")[1]) == (8, "and 22 lines more (--json)")
+    assert shown(row, "counter") == ([], "")
+
+
+@given(st.text())
+def test_a_line_is_one_line(text: str) -> None:
+    line = one_line(text, most=50)
+    assert len(line) <= 50
+    assert not line or line.isprintable()

@@ -1,0 +1,120 @@
+"""A comparison as annotations of GitHub Actions: workflow commands on the output, seen beside the lines of a diff.
+
+What fails is an error, what is worse but has no say a warning, what is better a notice.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlbench.export.judged_words import fails, line_in_words, one_line, ordered, outcome
+from vlbench.judge.judged import Judged, JudgedRow, Move
+from vlbench.judge.verdict import Verdict
+
+MOST_ANNOTATIONS = 10
+"""Of a kind; of more in one step GitHub shows the first ten."""
+CELLS = 3
+"""Cells that are named in one annotation."""
+SENTENCES = 500
+
+Locate = Callable[[str], str | None]
+"""From a file as seen from its import root to its path in the repository, None where it is not there."""
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What is said at one place, or, without a file, of the whole."""
+
+    level: str
+    title: str
+    message: str
+    file: str | None = None
+    line: int | None = None
+
+
+def github_text(judged: Judged, locate: Locate) -> str:
+    """A line for each annotation, at most ten of a level. A line of code that moved in many cells has one."""
+    cells: dict[Annotation, list[str]] = {}
+    for row in ordered(judged):
+        for annotation in _of(row, judged, locate):
+            cells.setdefault(annotation, []).append(one_line(row.cell))
+    if not any(row.gates for row in judged.rows):
+        cells[Annotation("error", f"vlbench {judged.command}: missing", outcome(judged))] = []
+    said = []
+    for level in dict.fromkeys(annotation.level for annotation in cells):
+        here = [annotation for annotation in cells if annotation.level == level]
+        kept = here if len(here) <= MOST_ANNOTATIONS else here[: MOST_ANNOTATIONS - 1]
+        said += [command(annotation, _named(cells[annotation])) for annotation in kept]
+        if more := len(here) - len(kept):
+            said.append(command(Annotation(level, f"vlbench {judged.command}", f"{more} more are in the log"), ""))
+    return "\n".join(said)
+
+
+def command(annotation: Annotation, cells: str) -> str:
+    """The workflow command, escaped as the runner undoes it."""
+    places = {"file": annotation.file, "line": annotation.line, "title": annotation.title}
+    given = ",".join(f"{name}={escape_property(str(value))}" for name, value in places.items() if value is not None)
+    message = f"{annotation.message} ({cells})" if cells else annotation.message
+    return f"::{annotation.level} {given}::{escape(message)}"
+
+
+def escape(text: str) -> str:
+    """The message of a workflow command."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def escape_property(text: str) -> str:
+    """A property of a workflow command, which ends at a colon or a comma."""
+    return escape(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def locator(root: Path | None = None) -> Locate:
+    """Finds files below `root`, by default $GITHUB_WORKSPACE or else the current folder.
+
+    Import roots are the current folder, `root`, and what else Python imports from inside `root`; site-packages are not
+    the repository's own. Links are followed, as a diff shows the file that they lead to.
+    """
+    here = Path.cwd()
+    top = (root or Path(os.environ.get("GITHUB_WORKSPACE") or here)).resolve()
+    imported = [Path(entry).resolve() for entry in sys.path if entry and "site-packages" not in entry]
+    roots = dict.fromkeys(each for each in (here.resolve(), top, *imported) if each.is_relative_to(top))
+
+    def locate(file: str) -> str | None:
+        for each in roots:
+            found = (each / file).resolve()
+            if found.is_file() and found.is_relative_to(top):
+                return found.relative_to(top).as_posix()
+        return None
+
+    return locate
+
+
+def _of(row: JudgedRow, judged: Judged, locate: Locate) -> Iterator[Annotation]:
+    """One for each line that got worse and is in the repository; else one for the row."""
+    if row.verdict is Verdict.SAME:
+        return
+    worse = "error" if fails(row, judged) else "warning"
+    level = "notice" if row.verdict is Verdict.IMPROVED else worse
+    title = f"vlbench {judged.command}: {row.verdict}"
+    lines = [move for move in row.moves if move.kind == "line" and move.after > move.before]
+    found = [(file, move) for move in lines if move.file and (file := locate(move.file))]
+    if level == "notice" or not found:
+        yield Annotation(level, title, one_line(row.reason, most=SENTENCES))
+        return
+    for file, move in found:
+        yield Annotation(level, title, _told(move), file, move.line)
+
+
+def _told(move: Move) -> str:
+    advice = f"; {one_line(move.advice)}" if move.advice else ""
+    return "{}: {}".format(*line_in_words(move)) + advice
+
+
+def _named(cells: list[str]) -> str:
+    names = list(dict.fromkeys(cells))
+    more = f" and {len(names) - CELLS} cells more" if len(names) > CELLS else ""
+    return ", ".join(names[:CELLS]) + more

@@ -1,0 +1,182 @@
+"""A comparison as GitHub's Markdown: a comment on a pull request, or the summary of a job.
+
+All text is escaped as HTML entities, which no rule of Markdown reads as markup: the pipes of a tower's name leave a
+table whole, and a source line mentions nobody. What does not fit is left out as whole rows and sections, and said so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from vlbench.export.judged_words import (
+    LONGEST,
+    chance,
+    change_with_interval,
+    fails,
+    figures,
+    is_quiet,
+    line_in_words,
+    one_line,
+    ordered,
+    outcome,
+    pair,
+    place,
+    shown,
+    spelt,
+    tally,
+    took,
+)
+from vlbench.judge.judged import Judged, JudgedRow, Move
+from vlbench.judge.verdict import Verdict
+from vlbench.judge.words import percent
+
+MARK = "<!-- vlbench -->"
+"""The first line, by which a bot finds its own comment."""
+COMMENT = 32_000
+"""Bytes. GitHub takes 65,536 characters, and two comparisons may share a comment."""
+STEP_SUMMARY = 1024 * 1024
+"""Bytes that GitHub takes of a step's summary; of more it shows nothing."""
+SENTENCES = 500
+"""Characters of a reason, note or remedy that are shown."""
+
+_SIGNS = {Verdict.IMPROVED: "\N{PARTY POPPER}", Verdict.SAME: "\N{WHITE HEAVY CHECK MARK}"}
+_FAILS, _WARNS = "\N{CROSS MARK}", "\N{WARNING SIGN}\N{VARIATION SELECTOR-16}"
+_MARKUP = str.maketrans({each: f"&#{ord(each)};" for each in "\\`*_[]<>&|~$"})
+_REFERENCE = re.compile(r"@(?=\w)|#(?=\d)")
+_ROOM_FOR_CUTS = 300
+
+
+def markdown_text(judged: Judged, limit: int = COMMENT) -> str:
+    """All that fits into `limit` bytes of UTF-8; "" where not even the verdict does."""
+    rows = ordered(judged)
+    loud, quiet = ([row for row in rows if is_quiet(row) is wanted] for wanted in (False, True))
+    head = _head(judged)
+    room = limit - _size(head) - _ROOM_FOR_CUTS
+    if room < 0:
+        return head if _size(head) <= limit else ""
+    parts = [head]
+    if loud:
+        table = [_loud(row, judged) for row in loud]
+        table[0] = f"\n| | cell | what | why |\n|---|---|---|---|\n{table[0]}"
+        kept, room = _fitting(table, room)
+        parts += [*kept, _cut(len(table) - len(kept), "row")]
+    sections = [
+        f"\n{_text(words)}\n" for words in (*(f"Note: {note}" for note in judged.notes), chance(judged)) if words
+    ]
+    sections += [_moved(row) for row in loud if row.moves]
+    sections += [_same(quiet)] if quiet else []
+    kept, room = _fitting(sections, room)
+    return "".join([*parts, *kept, _cut(len(sections) - len(kept), "section")])
+
+
+def _head(judged: Judged) -> str:
+    sign = _SIGNS[Verdict.SAME] if not judged.exit_code else _FAILS
+    lines = [
+        MARK,
+        f"### {sign} vlbench {_text(judged.command)}: {outcome(judged)}",
+        "",
+        f"{_code(judged.before, SENTENCES)} \N{RIGHTWARDS ARROW} {_code(judged.after, SENTENCES)}: {tally(judged)}; "
+        f"exit code {int(judged.exit_code)}{took(judged)}.",
+    ]
+    if judged.remedy and judged.exit_code:
+        lines += ["", f"**What to do:** {_text(judged.remedy)}"]
+    if judged.written:
+        lines += ["", f"The new figures, ready to be accepted, are in {_code(judged.written)}."]
+    return "\n".join(lines) + "\n"
+
+
+def _loud(row: JudgedRow, judged: Judged) -> str:
+    """A line of the table of rows that have something to tell."""
+    sign = _SIGNS.get(row.verdict, _FAILS if fails(row, judged) else _WARNS)
+    silent = "" if row.gates else " (no say)"
+    why = "<br>".join(_text(words) for words in (row.reason, figures(row)) if words)
+    return f"| {sign} {row.verdict}{silent} | {_code(row.cell)} | {row.measure} | {why} |\n"
+
+
+def _moved(row: JudgedRow) -> str:
+    """What moved in one row, folded."""
+    parts = [f"<details><summary>What moved in {_code(row.cell)}, {row.measure}</summary>"]
+    for kinds in (("counter", "stage"), ("line",), ("operation",)):
+        moves, more = shown(row, *kinds)
+        if kinds == ("line",):
+            parts.append("\n".join(map(_line, moves)))
+        elif moves:
+            parts.append(_moves(moves))
+        parts.append(_text(more))
+    return "\n" + "\n\n".join([*filter(None, parts), "</details>"]) + "\n"
+
+
+def _moves(moves: Sequence[Move]) -> str:
+    """A table; with stages where any is known."""
+    staged = any(move.stage for move in moves)
+    lines = (
+        ["| | before | after | stage |", "|---|--:|--:|---|"] if staged else ["| | before | after |", "|---|--:|--:|"]
+    )
+    for move in moves:
+        before, after = pair(move.before, move.after, move.unit)
+        stage = f" {_text(move.stage)} |" if staged else ""
+        lines.append(f"| {_text(spelt(move))} | {before} | {after} |{stage}")
+    return "\n".join(lines)
+
+
+def _line(move: Move) -> str:
+    what, source = line_in_words(move)
+    where = f"{_code(place(move))} " if move.file else ""
+    advice = f"<br>{_text(move.advice)}" if move.advice else ""
+    return f"- {where}{_text(what)}: {_code(source)}{advice}"
+
+
+def _same(rows: Sequence[JudgedRow]) -> str:
+    """The rows that are the same, folded."""
+    heading = f"{len(rows)} {'rows are' if len(rows) > 1 else 'row is'} the same"
+    return "\n".join(
+        [
+            f"\n<details><summary>{heading}</summary>\n",
+            "| cell | what | change % | sees |\n|---|---|--:|--:|",
+            *(
+                f"| {_code(row.cell)} | {row.measure} | {change_with_interval(row)} | "
+                f"{'' if row.visible is None else percent(row.visible)} |"
+                for row in rows
+            ),
+            "\n</details>\n",
+        ]
+    )
+
+
+def _fitting(parts: Sequence[str], room: int) -> tuple[list[str], int]:
+    """The first of `parts` that fit into `room` bytes, each of the others left out as a whole; what room is left."""
+    kept = []
+    for part in parts:
+        if _size(part) > room:
+            break
+        kept.append(part)
+        room -= _size(part)
+    return kept, room
+
+
+def _cut(left_out: int, what: str) -> str:
+    if not left_out:
+        return ""
+    return f"\n{left_out} {what}{'s' * (left_out > 1)} left out here for want of room: the log of the job has all.\n"
+
+
+def _size(text: str) -> int:
+    return len(text.encode())
+
+
+def _text(text: str) -> str:
+    """As it is, without markup, but with what stands between two backticks as code.
+
+    A space of no width keeps `@name` and `#12` from being references.
+    """
+    parts = one_line(text, most=SENTENCES).split("`")
+    parts[1:-1:2] = map(_code, parts[1:-1:2])
+    if len(parts) % 2 == 0:  # the last backtick has no other
+        parts[-2:] = [f"{parts[-2]}`{parts[-1]}"]
+    parts[::2] = [_REFERENCE.sub("\\g<0>\u200b", part).translate(_MARKUP) for part in parts[::2]]
+    return "".join(parts)
+
+
+def _code(text: str, most: int = LONGEST) -> str:
+    return f"<code>{one_line(text, most).translate(_MARKUP)}</code>"

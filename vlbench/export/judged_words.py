@@ -1,0 +1,175 @@
+"""What every format says of a comparison: the outcome, the order of its rows, and its figures in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from vlbench.export.words import readable_bytes
+from vlbench.judge.evidence import expected_false_rows
+from vlbench.judge.exit_codes import FAILURES, ExitCode
+from vlbench.judge.judged import Judged, JudgedRow, Move
+from vlbench.judge.verdict import Verdict
+from vlbench.judge.words import change, duration, percent, signed
+
+ORDER = (*FAILURES, Verdict.IMPROVED, Verdict.SAME)
+"""Of rows: what fails first, by the precedence of exit codes."""
+
+OUTCOMES = {
+    ExitCode.OK: "passed",
+    ExitCode.INACCURATE: "inaccurate",
+    ExitCode.MISSING: "missing or not comparable",
+    ExitCode.REGRESSED: "regressed",
+    ExitCode.INCONCLUSIVE: "inconclusive",
+}
+LONGEST = 200
+"""Characters of a name or a source line that are shown."""
+MOST = {"counter": 20, "stage": 8, "operation": 6, "line": 8}
+"""Moves of a kind that are shown of a row; JSON and CSV have all."""
+
+
+def outcome(judged: Judged) -> str:
+    """The verdict on the whole in a word or two."""
+    if not judged.rows:
+        return "nothing was compared"
+    if not any(row.gates for row in judged.rows):
+        return "nothing was compared that may gate"
+    return OUTCOMES[judged.exit_code]
+
+
+def tally(judged: Judged) -> str:
+    """Such as "2 regressed, 14 same", and how many of them have no say."""
+    counts = Counter(row.verdict for row in judged.rows)
+    allowed = {Verdict.INCONCLUSIVE: ", which is allowed"} if judged.allow_inconclusive else {}
+    words = [f"{counts[verdict]} {verdict}{allowed.get(verdict, '')}" for verdict in ORDER if counts[verdict]]
+    silent = sum(not row.gates for row in judged.rows)
+    aside = f" ({silent} of them without a say)" if silent else ""
+    return f"{', '.join(words)}{aside}" if words else "no rows"
+
+
+def took(judged: Judged) -> str:
+    """How long it took; "" where nobody measured that."""
+    return f", after {duration(judged.seconds)}" if judged.seconds else ""
+
+
+def fails(row: JudgedRow, judged: Judged) -> bool:
+    """Does this row keep the exit code from being 0?"""
+    allowed = judged.allow_inconclusive and row.verdict is Verdict.INCONCLUSIVE
+    return row.gates and row.verdict in FAILURES and not allowed
+
+
+def ordered(judged: Judged) -> list[JudgedRow]:
+    """What fails first, then failures without a say, then what is better, then what is the same."""
+    return sorted(
+        judged.rows,
+        key=lambda row: (row.verdict in (Verdict.IMPROVED, Verdict.SAME), not fails(row, judged), _rank(row)),
+    )
+
+
+def is_quiet(row: JudgedRow) -> bool:
+    """Nothing to tell: the same, and nothing moved even within a band."""
+    return row.verdict is Verdict.SAME and not row.moves
+
+
+def false_rows(judged: Judged) -> float:
+    """How many times would be called by chance alone, of those that a vote judged."""
+    return expected_false_rows(_voted(judged), judged.false_alarms)
+
+
+def chance(judged: Judged) -> str:
+    """The sentence about that, and what `sees` means; "" where no vote was taken."""
+    if not (times := _voted(judged)):
+        return ""
+    called = f"By chance alone, {false_rows(judged):.2g} of {times} times would be called"
+    return f"{called}; 'sees' is the smallest change that a row would have shown."
+
+
+def figures(row: JudgedRow) -> str:
+    """The figures of a row in one line, "" where it has none."""
+    words = []
+    if row.before is not None and row.after is not None:
+        words.append("{} -> {}".format(*pair(row.before, row.after, row.unit)))
+    if row.ratio is not None:
+        words.append(change_with_interval(row))
+    if row.visible is not None:
+        words.append(f"sees {percent(row.visible)}")
+    return ", ".join(words)
+
+
+def change_with_interval(row: JudgedRow) -> str:
+    """Such as "+8.9 % [+7.1, +10.2] at 94 %", of the figure and not of its cost; "" without a ratio."""
+    if row.ratio is None:
+        return ""
+    ratio, low, high = row.ratio, row.low, row.high
+    if row.better == "more":
+        ratio, low, high = 1 / ratio, high and 1 / high, low and 1 / low
+    if low is None or high is None or low == high:
+        return change(ratio)
+    sure = "" if row.confidence is None else f" at {100 * row.confidence:.0f} %"
+    return f"{change(ratio)} [{signed(low)}, {signed(high)}]{sure}"
+
+
+def pair(before: float, after: float, unit: str) -> tuple[str, str]:
+    """Two figures beside each other; bytes are written out where rounding would hide that they differ."""
+    if unit == "s":
+        return duration(before), duration(after)
+    if unit == "B" and (before == after or readable_bytes(before) != readable_bytes(after)):
+        return readable_bytes(before), readable_bytes(after)
+    suffix = f" {unit}" if unit else ""
+    return f"{_number(before)}{suffix}", f"{_number(after)}{suffix}"
+
+
+def shown(row: JudgedRow, *kinds: str) -> tuple[list[Move], str]:
+    """The moves of these kinds that are shown, and a sentence about the others, "" where there are none."""
+    found: list[Move] = []
+    left = []
+    for kind in kinds:
+        moves = [move for move in row.moves if move.kind == kind]
+        found += moves[: MOST[kind]]
+        if (more := len(moves) - MOST[kind]) > 0:
+            left.append(f"{more} {kind}{'s' * (more > 1)} more")
+    return found, f"and {', '.join(left)} (--json)" if left else ""
+
+
+def move_in_words(move: Move) -> str:
+    """A move in one line, such as "host syncs 4 -> 36 (block.attention)"."""
+    where = f"{place(move)} " if move.file else ""
+    stage = f" ({move.stage})" if move.stage else ""
+    before, after = pair(move.before, move.after, move.unit)
+    return f"{where}{spelt(move)} {before} -> {after}{stage}"
+
+
+def line_in_words(move: Move) -> tuple[str, str]:
+    """What a line does and how often, such as "read-back 0 -> 32", and its source."""
+    event, _, source = move.name.partition(": ")
+    before, after = pair(move.before, move.after, move.unit)
+    return f"{one_line(event)} {before} -> {after}", one_line(source)
+
+
+def spelt(move: Move) -> str:
+    """The name of what moved, as people write it, in one line."""
+    return one_line(move.name.replace("_", " ") if move.kind == "counter" else move.name)
+
+
+def place(move: Move) -> str:
+    """`file:line` of a line, "" where it has no file."""
+    if move.file is None:
+        return ""
+    return one_line(move.file if move.line is None else f"{move.file}:{move.line}")
+
+
+def one_line(text: str, most: int = LONGEST) -> str:
+    """Without line breaks and control characters, and cut to `most` characters."""
+    line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
+    return line if len(line) <= most else line[: most - 3] + "..."
+
+
+def _rank(row: JudgedRow) -> int:
+    return ORDER.index(row.verdict)
+
+
+def _voted(judged: Judged) -> int:
+    return sum(row.measure == "time" and row.visible is not None for row in judged.rows)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
