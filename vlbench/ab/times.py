@@ -103,6 +103,8 @@ def _accuracy_row(base: Summary, head: Summary, cell: str) -> JudgedRow:
         verdict, reason = Verdict.IMPROVED, f"right, where BASE is wrong: {base.accuracy.reason}"
     else:
         verdict, reason = Verdict.SAME, f"held against {judge}: right, by what {head.row.exactness} asks for"
+        if judge != "BASE" and head.row.exactness != base.row.exactness:  # each revision says so of its own flags
+            reason += f", where BASE claims to be {base.row.exactness}"
     return JudgedRow(cell=cell, measure="accuracy", verdict=verdict, reason=reason)
 
 

@@ -72,17 +72,19 @@ def is_quiet(row: JudgedRow) -> bool:
     return row.verdict is Verdict.SAME and not row.moves
 
 
-def false_rows(judged: Judged) -> float:
-    """How many times would be called by chance alone, of those that a vote judged."""
-    return expected_false_rows(_voted(judged), judged.false_alarms)
+def false_rows(judged: Judged) -> float | None:
+    """How many times would be called by chance alone, of those that a vote judged; None where it is not measured."""
+    return None if judged.false_alarms is None else expected_false_rows(_voted(judged), judged.false_alarms)
 
 
 def chance(judged: Judged) -> str:
     """The sentence about that, and what `sees` means; "" where no vote was taken."""
     if not (times := _voted(judged)):
         return ""
-    called = f"By chance alone, {false_rows(judged):.2g} of {times} times would be called"
-    return f"{called}; 'sees' is the smallest change that a row would have shown."
+    sees = "'sees' is the smallest change that a row would have shown."
+    if (called := false_rows(judged)) is None:
+        return sees
+    return f"By chance alone, {called:.2g} of {times} times would be called; {sees}"
 
 
 def figures(row: JudgedRow) -> str:
