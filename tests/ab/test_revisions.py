@@ -81,9 +81,16 @@ def test_the_repository_stays_as_it_is_to_the_last_byte(repository: Path) -> Non
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit, ZeroDivisionError])
 def test_the_folders_are_gone_however_it_ends(repository: Path, end: type[BaseException]) -> None:
-    with pytest.raises(end), checked_out(["HEAD", "."]) as (base, head):
-        folders = [base.folder, head.folder]
-        raise end
+    folders: list[Path] = []
+
+    def measure() -> None:
+        with checked_out(["HEAD", "."]) as revisions:
+            folders.extend(revision.folder for revision in revisions)
+            raise end
+
+    with pytest.raises(end):
+        measure()
+    assert len(folders) == 2
     assert not any(folder.parent.parent.exists() for folder in folders)
 
 
@@ -126,7 +133,7 @@ def test_an_unknown_revision_is_one_sentence(repository: Path, name: str) -> Non
 def test_outside_of_a_repository_there_is_nothing_to_compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    with pytest.raises(UsageError, match="not a git repository.*run this inside"), checked_out(["HEAD", "."]):
+    with pytest.raises(UsageError, match=r"not a git repository.*run this inside"), checked_out(["HEAD", "."]):
         pass
 
 
