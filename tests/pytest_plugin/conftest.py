@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -54,6 +53,4 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     """pytest with the plugin in this process, from its arguments to its exit status."""
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.syspath_prepend(ROOT)
-    installed = any(entry.name == "vlbench" for entry in entry_points(group="pytest11"))
-    plugin = [] if installed else ["-p", "vlbench.pytest_plugin"]
-    return lambda *arguments: pytester.runpytest_inprocess(*plugin, "-p", "no:cacheprovider", *arguments)
+    return lambda *arguments: pytester.runpytest_inprocess("-p", "vlbench.pytest_plugin", *arguments)

@@ -64,6 +64,7 @@ def gate(
     from vlbench.gate.files import find_baselines, read_baseline
     from vlbench.gate.report import report
     from vlbench.gate.run import gate as judge
+    from vlbench.gate.run import read_captures
 
     if context.invoked_subcommand is not None:
         return
@@ -73,11 +74,12 @@ def gate(
     if out is not None and len(paths) > 1:
         raise UsageError(f"--out {out}: one file cannot stand for {len(paths)} baselines; name one with --baseline")
     baselines = {path: read_baseline(path) for path in paths}
+    captured = read_captures(baselines.values(), capture or ())
     console = Console(stderr=True)
     with console.status(f"counting {sum(len(each.counted) for each in baselines.values())} cells"):
         counted = count_again(baselines.values())
     with Watcher(console) if any(each.timed for each in baselines.values()) else nullcontext() as watch:
-        found = judge(baselines, counted, capture or (), times, watch)
+        found = judge(baselines, counted, captured, times, watch)
     written = write_proposals(baselines, found, out)
     judged = report(
         baselines,

@@ -43,7 +43,7 @@ def report(
             notes.append(f"{stale} is from an earlier run, and this one found nothing to accept: remove it")
     return Judged(
         command=command,
-        before="; ".join(_origin(path, baseline) for path, baseline in baselines.items()),
+        before=_origin(baselines),
         after=_here(),
         rows=rows,
         notes=tuple(notes),
@@ -69,9 +69,12 @@ def _accept(path: Path, written: Mapping[Path, Path]) -> str:
     return f'`vlbench baseline accept {path}{elsewhere} --reason "..."`'
 
 
-def _origin(path: Path, baseline: Baseline) -> str:
+def _origin(baselines: Mapping[Path, Baseline]) -> str:
+    if len(baselines) > 1:
+        return f"{len(baselines)} baselines ({', '.join(map(str, baselines))})"
+    ((path, baseline),) = baselines.items()
     last = baseline.accepted[-1]
-    return f"{path}, {last.what} on {last.date:%Y-%m-%d} by {last.by}: {last.reason}"
+    return f"{path}, {last.what} on {last.date:%Y-%m-%d} by {last.by}: {last.reason.rstrip('.')}"
 
 
 def _here() -> str:
