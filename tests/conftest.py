@@ -7,19 +7,11 @@ import os
 import pytest
 from hypothesis import settings
 
-from vlbench import pytest_plugin
-
-pytest_plugins = "pytester"
+pytest_plugins = ["pytester", "vlbench.pytest_plugin"]
 
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Where vlbench is not installed, nothing has registered its plugin yet."""
-    if not config.pluginmanager.is_registered(pytest_plugin):
-        config.pluginmanager.register(pytest_plugin, "vlbench")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -134,4 +134,5 @@ def test_rebase_takes_what_another_torch_counts_and_nothing_else(vlbench: Vlbenc
     assert "torch_version 2.0.0 -> " in ended.out
     made = read_baseline(gated)
     assert [each.what for each in made.accepted] == ["saved", "rebased"]
-    assert made.counted[0].key.torch_version == made.accepted[-1].torch == made.fingerprint.torch
+    assert made.accepted[-1].torch == made.fingerprint.torch
+    assert made.counted[0].key.torch_version == made.fingerprint.torch.partition("+")[0]

@@ -166,11 +166,6 @@ def test_equal_counts_of_dearer_operations_are_a_regression(
     assert verdict is SAME or f"in {after.replace('+', ' and ')}, where it was {before}" in row.reason
 
 
-def test_the_build_of_torch_does_not_matter() -> None:
-    cells = [cell(key=KEY.model_copy(update={"torch_version": name})) for name in ("2.13.0+cpu", "2.13.0+cu130")]
-    assert judge_cells(*cells).verdict is SAME
-
-
 @pytest.mark.parametrize(
     ("other", "words"),
     [

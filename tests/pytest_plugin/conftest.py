@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 
-# All that a run inside of this process imports is forgotten after it, and torch cannot be imported twice.
+# All that a run inside of this process imports is forgotten after it, and torch's libraries can be made only once.
+import tests.counting.toy_towers  # noqa: F401
 import vlbench.pytest_plugin.gate
 import vlbench.pytest_plugin.timing  # noqa: F401
 from tests.trial.plans import ROOT
@@ -54,6 +54,4 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     """pytest with the plugin in this process, from its arguments to its exit status."""
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.syspath_prepend(ROOT)
-    installed = any(entry.name == "vlbench" for entry in entry_points(group="pytest11"))
-    plugin = [] if installed else ["-p", "vlbench.pytest_plugin"]
-    return lambda *arguments: pytester.runpytest_inprocess(*plugin, "-p", "no:cacheprovider", *arguments)
+    return lambda *arguments: pytester.runpytest_inprocess("-p", "vlbench.pytest_plugin", *arguments)

@@ -81,6 +81,13 @@ def test_it_can_be_switched_off(pytester: pytest.Pytester, towers: Path, install
     assert not Path("imports.log").exists()
 
 
+def test_named_again_it_is_there_once(pytester: pytest.Pytester, installed: None) -> None:
+    pytester.makepyfile("def test_it(vlbench_cell): pass")
+    pytester.runpytest_subprocess("-p", "vlbench.pytest_plugin").assert_outcomes(passed=1, warnings=1)
+    pytester.makeconftest("pytest_plugins = ['vlbench.pytest_plugin']")
+    pytester.runpytest_subprocess().assert_outcomes(passed=1, warnings=1)
+
+
 def test_without_pytest_benchmark_a_cell_says_what_is_missing(pytester: pytest.Pytester, run: Run) -> None:
     pytester.makepyfile("def test_it(vlbench_cell): vlbench_cell('best')")
     result = run("-p", "no:benchmark")

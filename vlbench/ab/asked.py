@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from vlbench.ab.revisions import Revision
 from vlbench.errors import UsageError
-from vlbench.matrix.placed import OURS, ROOTS, import_root
+from vlbench.matrix.placed import OURS, import_root
 from vlbench.matrix.resolve import ALIASES
 from vlbench.record.schema import Device, Dtype
 
@@ -58,10 +58,9 @@ class Pair:
         module = OURS if way_of(tower) is Way.ONE_PROCESS else tower.partition(":")[0]
         home = next((home for home in (revision.here, revision.folder) if import_root(home, module)), None)
         if home is None:
-            looked = "here" if module == OURS else f"here, {' and '.join(filter(None, ROOTS))}"
             raise UsageError(
-                f"{revision.words} has no package {module.partition('.')[0]} ({looked}); name a tower of a package "
-                "that both revisions have"
+                f"{revision.words} has no package {module.partition('.')[0]!r} here, nor in src or python; name a "
+                "factory that both revisions have: --tower package.module:factory"
             )
         return f"at:{home}:{tower}"
 

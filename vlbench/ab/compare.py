@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from vlbench.ab.asked import Asked, Pair, Way, way_of
 from vlbench.ab.revisions import checked_out, repository
+from vlbench.judge.evidence import VOTE_FALSE_ALARMS
 from vlbench.judge.exit_codes import ExitCode
 from vlbench.judge.judged import Judged, JudgedRow
 from vlbench.record.schema import CellGroup
@@ -49,6 +50,7 @@ def compare(
         rows=tuple(row.model_copy(update={"reason": pair.plain(row.reason)}) for row in rows),
         notes=tuple(_notes(pair, asked, ways)),
         allow_inconclusive=allow_inconclusive,
+        false_alarms=None if Way.LOCK_STEP in ways.values() else VOTE_FALSE_ALARMS,
         seconds=time.perf_counter() - start,
     )
     remedy = REMEDIES.get(judged.exit_code)
@@ -77,7 +79,10 @@ def _measure(
         for plan, group in zip(plans[tower], found, strict=True):
             rows += rows_of(group, _cell(tower, plan))
         rows += counted[tower]
-        groups += found
+        groups += (
+            group.model_copy(update={"model": pair.plain(group.model), "lost": tuple(map(pair.plain, group.lost))})
+            for group in found
+        )
     return rows, tuple(groups)
 
 

@@ -81,11 +81,14 @@ def sentence(found: FalseAlarms | None, way: Way, device: Device) -> str:
 
 
 def tally(runs: Sequence[Run]) -> str:
-    """Alarms among runs that were complete: "0 of 40 identical pairs called different (at most 7.2 %)"."""
-    alarms = sum(run.is_alarm for run in runs)
-    return (
-        f"{alarms} of {len(runs)} identical pairs called different (at most {percent(upper_bound(alarms, len(runs)))})"
-    )
+    """Of those that were complete: "0 of 40 identical pairs called different (at most 7.2 %), 3 undecided"."""
+    complete = [run for run in runs if run.is_complete]
+    if not complete:
+        return f"none of {len(runs)} comparisons could be measured"
+    alarms, cases = sum(run.is_alarm for run in complete), len(complete)
+    called = f"{alarms} of {cases} identical pairs called different (at most {percent(upper_bound(alarms, cases))})"
+    undecided = sum(Verdict.INCONCLUSIVE in run.verdicts for run in complete)
+    return f"{called}, {undecided} undecided" if undecided else called
 
 
 _WAYS = {

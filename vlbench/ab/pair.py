@@ -18,10 +18,10 @@ from pathlib import Path
 import torch
 
 from vlbench.ab.side import Side
-from vlbench.ab.turns import Order, Reading, Ready, Struck, Turn, Warm, output_of
+from vlbench.ab.turns import Order, Reading, Ready, Turn, Warm, output_of
 from vlbench.paired import paired_ratio, precise_enough
 from vlbench.trial.gpu_state import sampler_for
-from vlbench.trial.job import Checked, Event, Finished, Job, Prepared, Round, Stages
+from vlbench.trial.job import Checked, Event, Finished, Job, Prepared, Round, Stages, Struck
 from vlbench.trial.rounds import LOOK_EVERY, MIN_ROUNDS, agree
 from vlbench.trial.supervisor import TrialError
 

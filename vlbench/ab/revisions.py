@@ -83,8 +83,8 @@ def _commit(name: str, top: Path) -> str:
         return _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}", at=top)
     except UsageError:
         raise UsageError(
-            f"{name!r} is no revision of {top}; give a commit, branch or tag that is there, or fetch it first where the "
-            "clone is shallow"
+            f"{name!r} is no revision of {top}; give a commit, branch or tag that is there; in a shallow clone, "
+            "fetch it first"
         ) from None
 
 

@@ -103,6 +103,8 @@ def _accuracy_row(base: Summary, head: Summary, cell: str) -> JudgedRow:
         verdict, reason = Verdict.IMPROVED, f"right, where BASE is wrong: {base.accuracy.reason}"
     else:
         verdict, reason = Verdict.SAME, f"held against {judge}: right, by what {head.row.exactness} asks for"
+        if judge != "BASE" and head.row.exactness != base.row.exactness:  # each revision says so of its own flags
+            reason += f", where BASE claims to be {base.row.exactness}"
     return JudgedRow(cell=cell, measure="accuracy", verdict=verdict, reason=reason)
 
 
@@ -113,8 +115,8 @@ def _time_row(group: CellGroup, base: Summary, head: Summary, cell: str) -> Judg
         reason = "BASE is wrong, so its time means nothing to compare with" if wrong else judgement.reason
         return JudgedRow(cell=cell, measure="time", verdict=Verdict.MISSING, reason=reason)
     assert base.seconds is not None  # HEAD was compared with it
-    shares = (stage_shares(group.trials, name, BASE) for name in (BASE, HEAD))
-    moves = stage_moves(*shares, base.seconds, FLOORS.relative, judgement.verdict)
+    before, after = (stage_shares(group.trials, name, BASE) for name in (BASE, HEAD))
+    moves = stage_moves(before, after, base.seconds, FLOORS.relative, judgement.verdict)
     estimate = judgement.estimate
     return JudgedRow(
         cell=cell,

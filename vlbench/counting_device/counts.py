@@ -82,11 +82,7 @@ class Key(_Frozen):
     attention_backend: str
     """Backends that the attention calls would take on this profile, joined by "+"."""
     torch_version: str
-
-    @property
-    def torch_release(self) -> str:
-        """Without the build: a torch for the CPU and one for CUDA carry the same Python code."""
-        return self.torch_version.partition("+")[0]
+    """Without the part after "+", such as "cu130": builds for CPU and for CUDA count alike."""
 
 
 class Counts(_Frozen):

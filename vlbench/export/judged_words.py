@@ -25,6 +25,8 @@ LONGEST = 200
 """Characters of a name or a source line that are shown."""
 MOST = {"counter": 20, "stage": 8, "operation": 6, "line": 8}
 """Moves of a kind that are shown of a row; JSON and CSV have all."""
+GROUPS = (("counter", "stage"), ("line",), ("operation",))
+"""Kinds of moves that are shown together, in this order: what moved, where, and in which operations."""
 
 
 def outcome(judged: Judged) -> str:
@@ -48,7 +50,7 @@ def tally(judged: Judged) -> str:
 
 def took(judged: Judged) -> str:
     """How long it took; "" where nobody measured that."""
-    return f", after {duration(judged.seconds)}" if judged.seconds else ""
+    return f", after {judged.seconds:.1f} s" if judged.seconds else ""
 
 
 def fails(row: JudgedRow, judged: Judged) -> bool:
@@ -70,17 +72,19 @@ def is_quiet(row: JudgedRow) -> bool:
     return row.verdict is Verdict.SAME and not row.moves
 
 
-def false_rows(judged: Judged) -> float:
-    """How many times would be called by chance alone, of those that a vote judged."""
-    return expected_false_rows(_voted(judged), judged.false_alarms)
+def false_rows(judged: Judged) -> float | None:
+    """How many times would be called by chance alone, of those that a vote judged; None where it is not measured."""
+    return None if judged.false_alarms is None else expected_false_rows(_voted(judged), judged.false_alarms)
 
 
 def chance(judged: Judged) -> str:
     """The sentence about that, and what `sees` means; "" where no vote was taken."""
     if not (times := _voted(judged)):
         return ""
-    called = f"By chance alone, {false_rows(judged):.2g} of {times} times would be called"
-    return f"{called}; 'sees' is the smallest change that a row would have shown."
+    sees = "'sees' is the smallest change that a row would have shown."
+    if (called := false_rows(judged)) is None:
+        return sees
+    return f"By chance alone, {called:.2g} of {times} times would be called; {sees}"
 
 
 def figures(row: JudgedRow) -> str:

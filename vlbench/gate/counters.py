@@ -38,6 +38,6 @@ def other_torch(stored: Iterable[CountedCell], counted: Mapping[str, Recounted])
     """The torch of this run where a cell was stored with another one."""
     for cell in stored:
         again = counted[cell.name].cell
-        if again is not None and again.key.torch_release != cell.key.torch_release:
-            return again.key.torch_release
+        if again is not None and again.key.torch_version != cell.key.torch_version:
+            return again.key.torch_version
     return None

@@ -55,7 +55,7 @@ def why_not(before: CountedCell, after: CountedCell) -> str | None:
     """Why two counts do not compare, None where they do. What belongs to the tower is no reason."""
     if before.grids != after.grids:
         return "the two were counted on different grids"
-    for field, words in {"torch_release": "torch", "mode": "mode", "profile": "profile"}.items():
+    for field, words in {"torch_version": "torch", "mode": "mode", "profile": "profile"}.items():
         a, b = getattr(before.key, field), getattr(after.key, field)
         if a != b:
             return f"it was counted with {words} {a}, and this is {words} {b}: such counts do not compare"

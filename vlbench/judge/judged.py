@@ -66,9 +66,9 @@ class Judged(_Part):
     written: str | None = Field(default=None, description="The file that would make this the new baseline.")
     remedy: str | None = Field(default=None, description="What to do where the exit code is not 0, in one sentence.")
     allow_inconclusive: bool = False
-    false_alarms: float = Field(
+    false_alarms: float | None = Field(
         default=VOTE_FALSE_ALARMS,
-        description="Of the rule that judged times: its chance to call a row that did not change.",
+        description="Of the rule that judged times: its chance to call a row that did not change; None: not measured.",
     )
     seconds: float = Field(default=0.0, description="That all of it took.")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from torch import Tensor, nn
@@ -42,7 +42,6 @@ class RelayedTower(nn.Module):
 
     def forward(self, pixels: Tensor, grid_thw: Tensor) -> Tensor:
         """Pixels [N, patch_dim] and grids [items, 3] of (frames, rows, columns) to tokens [N / merge**2, width]."""
-        if not listening():
-            return self.tower(pixels, grid_thw)
-        with self.listen(Relay()):
-            return self.tower(pixels, grid_thw)
+        with self.listen(Relay()) if listening() else nullcontext():
+            tokens: Tensor = self.tower(pixels, grid_thw)
+        return tokens

@@ -5,6 +5,7 @@ pytest loads this module wherever vlbench is installed, so importing it imports 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,13 @@ MARKER = (
     "test runs, and fail where that is more than the limits or the baseline allow. Several markers are several cells; "
     "one without a tower or a baseline holds defaults for the others."
 )
+
+
+def pytest_plugin_registered(plugin: object, manager: pytest.PytestPluginManager) -> None:
+    """Named by its entry point and by its module, as `-p` or a conftest can name it, it is there once."""
+    if plugin is sys.modules[__name__]:
+        for name in {"vlbench", __name__} - {manager.get_name(plugin)}:
+            manager.set_blocked(name)
 
 
 def pytest_configure(config: pytest.Config) -> None:
