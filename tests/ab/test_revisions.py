@@ -81,9 +81,16 @@ def test_the_repository_stays_as_it_is_to_the_last_byte(repository: Path) -> Non
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit, ZeroDivisionError])
 def test_the_folders_are_gone_however_it_ends(repository: Path, end: type[BaseException]) -> None:
-    with pytest.raises(end), checked_out(["HEAD", "."]) as (base, head):  # noqa: PT012
-        folders = [base.folder, head.folder]
-        raise end
+    folders: list[Path] = []
+
+    def measure() -> None:
+        with checked_out(["HEAD", "."]) as revisions:
+            folders.extend(revision.folder for revision in revisions)
+            raise end
+
+    with pytest.raises(end):
+        measure()
+    assert len(folders) == 2
     assert not any(folder.parent.parent.exists() for folder in folders)
 
 

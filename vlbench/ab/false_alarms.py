@@ -57,7 +57,7 @@ def measure(
     ways = list(dict.fromkeys(way or Way))
     options = ["--scenario", scenario, "--device", "cpu", "--trials", str(trials), "--budget", str(budget)]
     fingerprint, found = take_fingerprint("cpu"), list[Run]()
-    with _repository() as folder:
+    with scratch_repository() as folder:
         for number in range(runs):
             for each in ways:
                 found.append(_run(folder, each, [*options, "--seed", str(number)]))
@@ -75,7 +75,7 @@ def measure(
 
 
 @contextmanager
-def _repository() -> Iterator[Path]:
+def scratch_repository() -> Iterator[Path]:
     """A repository whose one commit holds our implementations, and a factory beside them."""
     with tempfile.TemporaryDirectory(prefix="vlbench-ab-") as name:
         folder, source = Path(name), Path(vlbench.implementations.__file__).parent

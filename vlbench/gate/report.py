@@ -27,7 +27,6 @@ def report(
     found: Mapping[Path, Found],
     written: Mapping[Path, Path],
     *,
-    command: str,
     seconds: float,
     allow_inconclusive: bool = False,
 ) -> Judged:
@@ -42,7 +41,7 @@ def report(
         if path not in written and stale.exists():
             notes.append(f"{stale} is from an earlier run, and this one found nothing to accept: remove it")
     return Judged(
-        command=command,
+        command="gate",
         before=_origin(baselines),
         after=_here(),
         rows=rows,
