@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.gated import FILE, TOWER_NAMES, commit, make_repository
 from tests.trial.plans import SCENARIO_FILE, python_path
 from vlbench.cli import main
 
@@ -60,3 +62,25 @@ def vlbench(folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capture
         return Ended(end.value.code or 0, out, err)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first test that needs a counted baseline keeps it for the others."""
+    return tmp_path_factory.mktemp("stored") / "toy.json"
+
+
+@pytest.fixture
+def gated(vlbench: Vlbench, folder: Path, stored: Path) -> Path:
+    """The baseline of three towers on one scenario, in a repository that is all committed."""
+    make_repository(folder)
+    if not stored.exists():
+        towers = [word for name in TOWER_NAMES for word in ("--tower", f"towers:{name}")]
+        ended = vlbench("baseline", "save", FILE, *towers, "--scenario", "small.toml", "--reason", "it is new")
+        assert ended.code == 0, ended
+        assert f"{FILE}: 3 cells, saved by Ada; commit it" in ended.out
+        shutil.copy(FILE, stored)
+    FILE.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(stored, FILE)
+    commit()
+    return FILE

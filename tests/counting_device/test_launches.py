@@ -166,9 +166,16 @@ def test_shadow_cannot_compute_a_kernel() -> None:
             shift[(1,)](x, x, 4)
 
 
+SEEN: list[object] = []
+
+
+def see(x):  # type: ignore[no-untyped-def]
+    SEEN.append(x)
+
+
 def test_the_interpreter_still_runs_on_the_host() -> None:
-    x, out = torch.arange(4), torch.zeros(4, dtype=torch.int64)
+    SEEN.clear()
     with CountingDevice("ghost") as device, device.count() as counter:
-        InterpretedFunction(shift.fn)[grid](x, out, 4)
-    assert out.tolist() == [1, 2, 3, 4]
+        InterpretedFunction(see)[(2,)](torch.arange(4))
+    assert len(SEEN) == 2
     assert counter.report.operations == {}

@@ -98,6 +98,7 @@ def all_the_same(rows: int = 14) -> Judged:
 
 
 FIGURE = st.none() | st.floats(allow_nan=False)
+RATIO = st.none() | st.floats(min_value=1e-9)
 MOVED = st.builds(
     Move,
     kind=st.sampled_from(["counter", "operation", "line", "stage"]),
@@ -120,9 +121,10 @@ ROW = st.builds(
     before=FIGURE,
     after=FIGURE,
     unit=st.sampled_from(["", "s", "x the yardstick"]),
-    ratio=FIGURE,
-    low=FIGURE,
-    high=FIGURE,
+    better=st.sampled_from(["less", "more"]),
+    ratio=RATIO,
+    low=RATIO,
+    high=RATIO,
     confidence=FIGURE,
     visible=FIGURE,
     moves=st.lists(MOVED, max_size=3).map(tuple),

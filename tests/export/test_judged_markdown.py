@@ -70,6 +70,21 @@ def test_a_reason_mentions_nobody(words: str) -> None:
     assert words in text.replace("\u200b", "")
 
 
+@pytest.mark.parametrize(
+    ("words", "html"),
+    [
+        ("run `a | b`, then `c`", "run <code>a | b</code>, then <code>c</code>"),
+        ("one ` alone", "one ` alone"),
+        ("`a` and ` alone", "<code>a</code> and ` alone"),
+        ("`", "`"),
+        ("``x``", "<code></code>x<code></code>"),
+    ],
+)
+def test_backticks_of_a_reason_are_code(words: str, html: str) -> None:
+    text = markdown_text(one_of_everything(rows=(counted(Verdict.REGRESSED, reason=words),)))
+    assert f"<td>{html}</td>" in MARKDOWN.render(text)
+
+
 @pytest.mark.parametrize("limit", [300, 2_000, 10_000, 32_000, 65_536])
 def test_it_fits_and_what_does_not_is_said(limit: int) -> None:
     rows = tuple(

@@ -82,6 +82,11 @@ def test_figures_of_a_row() -> None:
     assert figures(timed(Verdict.SAME, TOWER, 1.0, low=None, visible=None)) == "12.3 ms -> 12.3 ms, +0.0 %"
 
 
+def test_a_rate_that_fell_is_shown_to_have_fallen() -> None:
+    row = timed(Verdict.REGRESSED, TOWER, 1.25, before=100, after=80, unit="req/s", better="more", visible=None)
+    assert figures(row) == "100 req/s -> 80 req/s, -20.0 % [-20.8, -19.2] at 94 %"
+
+
 def test_moves_in_words() -> None:
     line = Move(kind="line", name="read-back: n.item()", before=0, after=32, file="rope.py", line=41)
     assert move_in_words(line) == "rope.py:41 read-back: n.item() 0 -> 32"

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from tests.record.baselines import baseline, cell, forward
+from tests.record.baselines import TIMED, baseline, cell, forward
 from tests.record.records import FINGERPRINT
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.gate.files import load_baseline, proposal_path, read_baseline, write_baseline
 from vlbench.gate.propose import Again, accept, propose
-from vlbench.record.baseline import Baseline, CountedCell, StoredTrial, TimedCell
+from vlbench.record.baseline import Baseline, CountedCell
 
 HERE = FINGERPRINT.model_copy(update={"python": "3.11.9"})
 BETTER = cell(forward(host_syncs=3))
@@ -51,14 +51,10 @@ def test_a_proposal_has_the_new_figures_the_old_thresholds_and_no_acceptance(fil
 
 
 def test_times_of_another_machine_keep_its_fingerprint() -> None:
-    trial = StoredTrial(ratio=0.5, low=0.4, high=0.6, rounds=9, confidence=0.95)
-    timed = TimedCell.model_construct(
-        variant="best", scenario="s", point="", model="m", dtype="float32", state="warm", trials=(trial,)
-    )
-    stored = baseline(cell()).model_copy(update={"timed": (timed,)})
+    stored = baseline(cell(), timed=(TIMED,))
     other = FINGERPRINT.model_copy(update={"cpu": "another CPU"})
     assert propose(stored, Again(), other).fingerprint == FINGERPRINT
-    assert propose(stored, Again(timed=(timed,)), other).fingerprint == other
+    assert propose(stored, Again(timed=(TIMED,)), other).fingerprint == other
     assert propose(stored, Again(), HERE).fingerprint == HERE
 
 

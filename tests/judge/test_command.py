@@ -178,3 +178,13 @@ def test_help_documents_every_option() -> None:
     text = run("--help").output
     for option in ("--before", "--after", "--format", "--metric", "--threshold", "--floor", "--confidence", "--json"):
         assert option in text
+
+
+def test_reports_are_written(tmp_path: Path) -> None:
+    page = tmp_path / "report.md"
+    result = run(*options(tmp_path, TIGHT, (110.1, 109.8, 110.0)), "--markdown", str(page))
+    assert result.exit_code == 3
+    assert "vlbench judge: regressed\n" in page.read_text(encoding="utf-8")
+    assert "metric" in result.output
+    sentence = usage(*options(tmp_path, TIGHT, TIGHT), "--csv", "nowhere/a.csv")
+    assert sentence.startswith("--csv nowhere/a.csv: the folder nowhere does not exist")

@@ -8,7 +8,7 @@ from typing import Any
 from tests.record.records import FINGERPRINT
 from vlbench.counting_device.counts import Event, Key
 from vlbench.judge.counted_moves import COUNTERS
-from vlbench.record.baseline import Acceptance, Baseline, CountedCell, CountedForward, Line
+from vlbench.record.baseline import Acceptance, Baseline, CountedCell, CountedForward, Line, StoredTrial, TimedCell
 
 KEY = Key(mode="ghost", profile="sm_90", dtype="bfloat16", attention_backend="flash", torch_version="2.13.0")
 ACCEPTED = Acceptance(
@@ -19,6 +19,25 @@ ACCEPTED = Acceptance(
     revision="0123456789abcdef",
     dirty=False,
     torch="2.13.0",
+)
+
+
+TIMED = TimedCell(
+    variant="best",
+    reference="baseline",
+    scenario="single-image",
+    point="",
+    grids=((1, 16, 16),),
+    model="qwen2.5-vl-tiny",
+    dtype="float32",
+    device="cpu",
+    state="warm",
+    seed=0,
+    threads=1,
+    weights="random",
+    exactness="reassociated",
+    trials=tuple(StoredTrial(ratio=0.5, low=0.49, high=0.51, rounds=30, confidence=0.95) for _ in range(5)),
+    seconds=0.01,
 )
 
 

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from vlbench.cli import baseline, gate, nsys
+from vlbench.cli.ab import ab
 from vlbench.cli.calibrate import calibrate
 from vlbench.cli.count import count
 from vlbench.cli.diff import diff
@@ -30,6 +31,7 @@ app.command()(run)
 app.command()(verify)
 app.command()(show)
 app.command()(judge)
+app.command()(ab)
 app.command()(count)
 app.command()(diff)
 app.command()(calibrate)

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from vlbench.cli.reporting import Csv, Github, Junit, Markdown, check_goals, deliver
+
+if TYPE_CHECKING:
+    from vlbench.judge.compare import Row
+    from vlbench.judge.exit_codes import ExitCode
+    from vlbench.judge.unpaired import RunFloors
 
 
 def judge(
@@ -47,6 +54,10 @@ def judge(
     allow_inconclusive: Annotated[
         bool, typer.Option("--allow-inconclusive", help="End with 0 although rows are inconclusive.")
     ] = False,
+    csv: Csv = None,
+    markdown: Markdown = None,
+    junit: Junit = None,
+    github: Github = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
 ) -> None:
     """Judge benchmark results before and after a change: improved, same, regressed or inconclusive, and why.
@@ -62,11 +73,9 @@ def judge(
     6 missing or not comparable; of several the first of 5, 6, 3, 4.
     """
     from vlbench.errors import UsageError
+    from vlbench.judge.as_judged import as_judged
     from vlbench.judge.compare import compare
-    from vlbench.judge.exit_codes import worst
     from vlbench.judge.inputs import read_sides
-    from vlbench.judge.report import as_json as render_json
-    from vlbench.judge.report import as_table
     from vlbench.judge.unpaired import RunFloors
     from vlbench.judge.words import parse_share
 
@@ -81,13 +90,28 @@ def judge(
         threshold=parse_share(threshold, "--threshold"),
         confidence=parse_share(confidence, "--confidence"),
     )
+    check_goals(csv=csv, markdown=markdown, junit=junit, github=github)
     old, new = read_sides(before, after, format_name)
     rows = compare(old, new, floors, metric or ())
-    code = worst((row.judgement.verdict for row in rows), allow_inconclusive=allow_inconclusive)
+    sides = (", ".join(before), ", ".join(after))
+    judged = as_judged("judge", sides, rows, floors, allow_inconclusive=allow_inconclusive)
+    deliver(
+        judged,
+        as_json=as_json,
+        csv=csv,
+        markdown=markdown,
+        junit=junit,
+        github=github,
+        show=lambda: _show(rows, floors, judged.exit_code, as_json),
+    )
+
+
+def _show(rows: list[Row], floors: RunFloors, code: ExitCode, as_json: bool) -> None:
+    from vlbench.judge import report
+
     if as_json:
-        typer.echo(render_json(rows, floors, code))
+        typer.echo(report.as_json(rows, floors, code))
     else:
         from rich.console import Console
 
-        Console(highlight=False).print(as_table(rows, floors))
-    raise typer.Exit(int(code))
+        Console(highlight=False).print(report.as_table(rows, floors))

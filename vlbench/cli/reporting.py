@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -36,7 +37,7 @@ def check_goals(
     *, csv: Path | None = None, markdown: Path | None = None, junit: Path | None = None, github: bool = False
 ) -> None:
     """Raise `UsageError` where what was asked for could not be written, before anything is measured."""
-    goals = {option: path for option, path in _files(csv, markdown, junit).items() if path is not None}
+    goals = _files(csv, markdown, junit)
     for option, path in goals.items():
         _check(option, path)
         if twin := next((other for other in goals if other != option and _same(goals[other], path)), None):
@@ -53,44 +54,48 @@ def deliver(
     markdown: Path | None = None,
     junit: Path | None = None,
     github: bool = False,
+    show: Callable[[], None] | None = None,
 ) -> NoReturn:
     """Print what was found, write every file that was asked for, and end with the exit code.
 
     The verdict is printed first, so that it is there even if a disk is full; with `--github` annotations precede it,
-    on stderr where stdout is JSON (the runner reads both). Raises `UsageError` for a file that cannot be written.
+    on stderr where stdout is JSON (the runner reads both). `show` prints in place of the usual view. Raises
+    `UsageError` for a file that cannot be written.
     """
     from vlbench.export.judged_csv import csv_text
-    from vlbench.export.judged_github import annotations, locator
-    from vlbench.export.judged_json import json_text
+    from vlbench.export.judged_github import github_text, locator
     from vlbench.export.judged_junit import junit_text
     from vlbench.export.judged_markdown import markdown_text
 
-    if github and (said := annotations(judged, locator())):
+    if github and (said := github_text(judged, locator())):
         print(said, file=sys.stderr if as_json else sys.stdout)
-    if as_json:
-        print(json_text(judged))
+    if show:
+        show()
     else:
-        _show(judged)
-    for (option, path), write in zip(
-        _files(csv, markdown, junit).items(), (csv_text, markdown_text, junit_text), strict=True
-    ):
-        if path is not None:
-            _write(option, path, write(judged))
+        _show(judged, as_json)
+    writers = {"--csv": csv_text, "--markdown": markdown_text, "--junit": junit_text}
+    for option, path in _files(csv, markdown, junit).items():
+        _write(option, path, writers[option](judged))
     if github and (summary := os.environ.get(SUMMARY)):
         _summarise(judged, Path(summary))
     raise typer.Exit(int(judged.exit_code))
 
 
-def _files(csv: Path | None, markdown: Path | None, junit: Path | None) -> dict[str, Path | None]:
-    return {"--csv": csv, "--markdown": markdown, "--junit": junit}
+def _files(csv: Path | None, markdown: Path | None, junit: Path | None) -> dict[str, Path]:
+    given = {"--csv": csv, "--markdown": markdown, "--junit": junit}
+    return {option: path for option, path in given.items() if path is not None}
 
 
-def _show(judged: Judged) -> None:
+def _show(judged: Judged, as_json: bool) -> None:
     from rich.console import Console
 
     from vlbench.export.judged_console import judged_view
+    from vlbench.export.judged_json import json_text
 
-    Console(highlight=False).print(judged_view(judged))
+    if as_json:
+        print(json_text(judged))
+    else:
+        Console(highlight=False).print(judged_view(judged))
 
 
 def _summarise(judged: Judged, path: Path) -> None:

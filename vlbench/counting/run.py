@@ -5,11 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import vlbench
 from vlbench.counting.job import EVENTS, Counted, CountJob, Finished, Planned, Refused
 from vlbench.errors import UsageError
 from vlbench.record.counted import CountedTower, CountGroup, CountReport
+from vlbench.trial.elsewhere import environment_elsewhere
 from vlbench.trial.ending import ending
 
 
@@ -26,11 +28,16 @@ class Ran:
     """Where it did not finish: how it ended."""
 
 
-def run_job(job: CountJob, timeout: float = 900) -> Ran:
-    """Count `job` in a process of its own, for `timeout` seconds at most. Raises UsageError for a refused job."""
+def run_job(job: CountJob, timeout: float = 900, folder: Path | None = None) -> Ran:
+    """Count `job` in a process of its own, for `timeout` seconds at most. Raises UsageError for a refused job.
+
+    The process starts in `folder`, or here; it imports nothing from a `folder` unless the job says so.
+    """
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "vlbench.counting.worker"],
+            [sys.executable, *(["-P"] if folder else []), "-m", "vlbench.counting.worker"],
+            cwd=folder,
+            env=environment_elsewhere() if folder else None,
             input=job.model_dump_json(),
             capture_output=True,
             text=True,

@@ -17,6 +17,7 @@ COLUMNS = (
     "before",
     "after",
     "unit",
+    "better",
     "ratio",
     "low",
     "high",

@@ -65,7 +65,7 @@ def _case(suite: Element, row: JudgedRow, judged: Judged) -> None:
         kind = "error" if row.verdict is Verdict.MISSING else "failure"
         _add(case, kind, type=str(row.verdict), message=row.reason).text = _legal(told)
     elif row.verdict in FAILURES:
-        _add(case, "skipped", message=f"{row.verdict}: {row.reason}")
+        _add(case, "skipped").text = _legal(f"{row.verdict}: {told}")
     else:
         _add(case, "system-out").text = _legal(f"{row.verdict}: {told}")
 

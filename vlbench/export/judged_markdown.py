@@ -10,6 +10,8 @@ import re
 from collections.abc import Sequence
 
 from vlbench.export.judged_words import (
+    GROUPS,
+    LONGEST,
     chance,
     change_with_interval,
     fails,
@@ -75,7 +77,7 @@ def _head(judged: Judged) -> str:
         MARK,
         f"### {sign} vlbench {_text(judged.command)}: {outcome(judged)}",
         "",
-        f"{_code(judged.before)} \N{RIGHTWARDS ARROW} {_code(judged.after)}: {tally(judged)}; "
+        f"{_code(judged.before, SENTENCES)} \N{RIGHTWARDS ARROW} {_code(judged.after, SENTENCES)}: {tally(judged)}; "
         f"exit code {int(judged.exit_code)}{took(judged)}.",
     ]
     if judged.remedy and judged.exit_code:
@@ -96,7 +98,7 @@ def _loud(row: JudgedRow, judged: Judged) -> str:
 def _moved(row: JudgedRow) -> str:
     """What moved in one row, folded."""
     parts = [f"<details><summary>What moved in {_code(row.cell)}, {row.measure}</summary>"]
-    for kinds in (("counter", "stage"), ("line",), ("operation",)):
+    for kinds in GROUPS:
         moves, more = shown(row, *kinds)
         if kinds == ("line",):
             parts.append("\n".join(map(_line, moves)))
@@ -157,7 +159,7 @@ def _fitting(parts: Sequence[str], room: int) -> tuple[list[str], int]:
 def _cut(left_out: int, what: str) -> str:
     if not left_out:
         return ""
-    return f"\n{left_out} {what}{'s' * (left_out > 1)} left out here for want of room: the log of the job has all.\n"
+    return f"\n{left_out} {what}{'s' * (left_out > 1)} left out here for want of room; --json has all.\n"
 
 
 def _size(text: str) -> int:
@@ -165,9 +167,17 @@ def _size(text: str) -> int:
 
 
 def _text(text: str) -> str:
-    """As it is, without markup. A space of no width keeps `@name` and `#12` from being references."""
-    return _REFERENCE.sub("\\g<0>\u200b", one_line(text, most=SENTENCES)).translate(_MARKUP)
+    """As it is, without markup, but with what stands between two backticks as code.
+
+    A space of no width keeps `@name` and `#12` from being references.
+    """
+    parts = one_line(text, most=SENTENCES).split("`")
+    parts[1:-1:2] = map(_code, parts[1:-1:2])
+    if len(parts) % 2 == 0:  # the last backtick has no other
+        parts[-2:] = [f"{parts[-2]}`{parts[-1]}"]
+    parts[::2] = [_REFERENCE.sub("\\g<0>\u200b", part).translate(_MARKUP) for part in parts[::2]]
+    return "".join(parts)
 
 
-def _code(text: str) -> str:
-    return f"<code>{one_line(text).translate(_MARKUP)}</code>"
+def _code(text: str, most: int = LONGEST) -> str:
+    return f"<code>{one_line(text, most).translate(_MARKUP)}</code>"

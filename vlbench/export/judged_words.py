@@ -25,6 +25,8 @@ LONGEST = 200
 """Characters of a name or a source line that are shown."""
 MOST = {"counter": 20, "stage": 8, "operation": 6, "line": 8}
 """Moves of a kind that are shown of a row; JSON and CSV have all."""
+GROUPS = (("counter", "stage"), ("line",), ("operation",))
+"""Kinds of moves that are shown together, in this order: what moved, where, and in which operations."""
 
 
 def outcome(judged: Judged) -> str:
@@ -48,7 +50,7 @@ def tally(judged: Judged) -> str:
 
 def took(judged: Judged) -> str:
     """How long it took; "" where nobody measured that."""
-    return f", after {duration(judged.seconds)}" if judged.seconds else ""
+    return f", after {judged.seconds:.1f} s" if judged.seconds else ""
 
 
 def fails(row: JudgedRow, judged: Judged) -> bool:
@@ -70,17 +72,19 @@ def is_quiet(row: JudgedRow) -> bool:
     return row.verdict is Verdict.SAME and not row.moves
 
 
-def false_rows(judged: Judged) -> float:
-    """How many times would be called by chance alone, of those that a vote judged."""
-    return expected_false_rows(_voted(judged), judged.false_alarms)
+def false_rows(judged: Judged) -> float | None:
+    """How many times would be called by chance alone, of those that a vote judged; None where it is not measured."""
+    return None if judged.false_alarms is None else expected_false_rows(_voted(judged), judged.false_alarms)
 
 
 def chance(judged: Judged) -> str:
     """The sentence about that, and what `sees` means; "" where no vote was taken."""
     if not (times := _voted(judged)):
         return ""
-    called = f"By chance alone, {false_rows(judged):.2g} of {times} times would be called"
-    return f"{called}; 'sees' is the smallest change that a row would have shown."
+    sees = "'sees' is the smallest change that a row would have shown."
+    if (called := false_rows(judged)) is None:
+        return sees
+    return f"By chance alone, {called:.2g} of {times} times would be called; {sees}"
 
 
 def figures(row: JudgedRow) -> str:
@@ -96,13 +100,16 @@ def figures(row: JudgedRow) -> str:
 
 
 def change_with_interval(row: JudgedRow) -> str:
-    """Such as "+8.9 % [+7.1, +10.2] at 94 %", "" without a ratio."""
+    """Such as "+8.9 % [+7.1, +10.2] at 94 %", of the figure and not of its cost; "" without a ratio."""
     if row.ratio is None:
         return ""
-    if row.low is None or row.high is None or row.low == row.high:
-        return change(row.ratio)
+    ratio, low, high = row.ratio, row.low, row.high
+    if row.better == "more":
+        ratio, low, high = 1 / ratio, high and 1 / high, low and 1 / low
+    if low is None or high is None or low == high:
+        return change(ratio)
     sure = "" if row.confidence is None else f" at {100 * row.confidence:.0f} %"
-    return f"{change(row.ratio)} [{signed(row.low)}, {signed(row.high)}]{sure}"
+    return f"{change(ratio)} [{signed(low)}, {signed(high)}]{sure}"
 
 
 def pair(before: float, after: float, unit: str) -> tuple[str, str]:

@@ -46,6 +46,11 @@ class Watcher:
             self._last = time.monotonic()
             self._live.update(Text(self._line(progress)))
 
+    def say(self, words: str) -> None:
+        """Show what goes on between trials."""
+        if self._shown:
+            self._live.update(Text(words))
+
     def _line(self, progress: Progress) -> str:
         total = len(progress.job.variants)
         where = f"{progress.plan.point.scenario} {progress.plan.point.label}".strip()

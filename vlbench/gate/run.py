@@ -38,21 +38,40 @@ class Found:
 def gate(
     baselines: Mapping[Path, Baseline],
     counted: Sequence[Mapping[str, Recounted]],
-    captures: Sequence[Path] = (),
+    captured: Mapping[str, CapturedCell] | None = None,
     times: Times = Times.AUTO,
     watch: Watch | None = None,
 ) -> dict[Path, Found]:
-    """Judge every cell. `counted` are the counts of `count_again`; times are measured here, when nothing else runs.
+    """Judge every cell. Times are measured here, when nothing else runs.
 
-    `captures` are new ones, for the stored ones of the same name. A baseline of which nothing was judged has a row that
-    says so: no gate passes by measuring nothing. Raises UsageError for a capture that is none, or that no baseline asks
-    for.
+    `counted` are the counts of `count_again`, `captured` the new captures of `read_captures`. A baseline of which
+    nothing was judged has a row that says so: no gate passes by measuring nothing.
     """
-    captured = _read_captures(baselines.values(), captures)
     return {
-        path: _judge(path, baseline, again, captured, times, watch)
+        path: _judge(path, baseline, again, captured or {}, times, watch)
         for (path, baseline), again in zip(baselines.items(), counted, strict=True)
     }
+
+
+def read_captures(baselines: Iterable[Baseline], paths: Iterable[Path]) -> dict[str, CapturedCell]:
+    """New captures by name, of the ranges that a baseline holds.
+
+    Raises UsageError for a file that is no capture, or that no baseline asks for by its name.
+    """
+    from vlbench.gate.captured import captured_cell
+
+    ranges = {cell.name: {each.name for each in cell.ranges} for each in baselines for cell in each.captured}
+    found = {}
+    for path in paths:
+        new = captured_cell(path)
+        if new.name not in ranges:
+            stored = ", ".join(ranges) or "none"
+            raise UsageError(
+                f"--capture {path}: the baselines hold no capture {new.name!r}; name it after one ({stored})"
+            )
+        kept = tuple(each for each in new.ranges if each.name in ranges[new.name])
+        found[new.name] = new.model_copy(update={"ranges": kept})
+    return found
 
 
 def _judge(
@@ -85,24 +104,6 @@ def _judge(
         captured=tuple(captured[cell.name] for cell in baseline.captured if cell.name in captured),
     )
     return Found(tuple(rows), tuple(notes), again)
-
-
-def _read_captures(baselines: Iterable[Baseline], paths: Sequence[Path]) -> dict[str, CapturedCell]:
-    """The new captures by name, of the ranges that a baseline holds."""
-    from vlbench.gate.captured import captured_cell
-
-    ranges = {cell.name: {each.name for each in cell.ranges} for each in baselines for cell in each.captured}
-    found = {}
-    for path in paths:
-        new = captured_cell(path)
-        if new.name not in ranges:
-            stored = ", ".join(ranges) or "none"
-            raise UsageError(
-                f"--capture {path}: the baselines hold no capture {new.name!r}; name it after one ({stored})"
-            )
-        kept = tuple(each for each in new.ranges if each.name in ranges[new.name])
-        found[new.name] = new if not kept else new.model_copy(update={"ranges": kept})
-    return found
 
 
 def _judge_captures(baseline: Baseline, captured: Mapping[str, CapturedCell]) -> Iterator[JudgedRow]:

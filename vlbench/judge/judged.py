@@ -43,7 +43,10 @@ class JudgedRow(_Part):
     before: float | None = None
     after: float | None = None
     unit: str = Field(default="", description="Of both figures: 's', 'x the yardstick', ''.")
-    ratio: float | None = Field(default=None, description="After / before: above 1 is worse.")
+    better: Literal["less", "more"] = Field(default="less", description="Which of two figures is better.")
+    ratio: float | None = Field(
+        default=None, description="Cost after / before: above 1 is worse, also of rates, whose figure fell."
+    )
     low: float | None = None
     high: float | None = None
     confidence: float | None = Field(default=None, description="Of the interval from low to high.")
@@ -63,9 +66,9 @@ class Judged(_Part):
     written: str | None = Field(default=None, description="The file that would make this the new baseline.")
     remedy: str | None = Field(default=None, description="What to do where the exit code is not 0, in one sentence.")
     allow_inconclusive: bool = False
-    false_alarms: float = Field(
+    false_alarms: float | None = Field(
         default=VOTE_FALSE_ALARMS,
-        description="Of the rule that judged times: its chance to call a row that did not change.",
+        description="Of the rule that judged times: its chance to call a row that did not change; None: not measured.",
     )
     seconds: float = Field(default=0.0, description="That all of it took.")
 

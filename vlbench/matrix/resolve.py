@@ -1,4 +1,4 @@
-"""Towers by name: one of our models, ours with flags, a peer's, or anyone's `package.module:factory`."""
+"""Towers by name: one of our models, ours with flags, a peer's, anyone's `package.module:factory`, or one elsewhere."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS, VisionConfig
 from vlbench.implementations.peers import PEERS, PeerError
+from vlbench.matrix.placed import comes_from, our_tower, placed, prefer
 from vlbench.matrix.tower import Tower
 
 if TYPE_CHECKING:
@@ -30,16 +31,21 @@ def resolve_tower(text: str) -> Tower:
 
     `qwen2.5-vl-7b` is the yardstick of that size, `qwen2.5-vl-7b+FLAG+...` our tower with flags or presets,
     `hf:qwen2.5-vl-7b` transformers' (also `hf-eager:` and `hf-compile:`), and `package.module:factory` whatever that
-    function returns: a module, or a `vlbench.Tower`. A factory is called here. Raises UsageError.
+    function returns: a module, or a `vlbench.Tower`. `at:FOLDER:` before ours or a factory takes the code of that
+    folder. A factory is called here. Raises UsageError.
     """
     if is_foreign(text):
         return _foreign(text)
+    if at := placed(text):
+        return our_tower(at)
     head, colon, model = text.partition(":")
     return _peer(ALIASES.get(head, head), model, text) if colon else _ours(text)
 
 
 def is_foreign(text: str) -> bool:
     """Does `text` name a factory, rather than a tower that vlbench builds itself?"""
+    if at := placed(text):
+        return at.is_foreign
     head, colon, _ = text.partition(":")
     return bool(colon) and ALIASES.get(head, head) not in PEERS
 
@@ -54,15 +60,20 @@ def check_tower(text: str) -> str | None:
 
 def find_factory(text: str) -> Any:
     """What `package.module:factory` names, imported with the current folder on the path. Raises UsageError."""
-    name, _, attribute = text.partition(":")
+    at = placed(text)
+    name, _, attribute = (at.tower if at else text).partition(":")
     if not name or not attribute:
         raise UsageError(f"tower {text!r}: write it as package.module:factory")
     if "" not in sys.path and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())  # as `python -m` does; a console script has its own folder there
+    if at:
+        prefer(at.folder, name)
     try:
         found: Any = importlib.import_module(name)
     except Exception as error:  # whatever a module raises when it is imported
         raise UsageError(f"tower {text!r}: {name} cannot be imported: {_one_line(error)}") from None
+    if at and not comes_from(found, at.folder):
+        raise UsageError(f"tower {text!r}: {name} is imported from {found.__file__} all the same; uninstall it there")
     for part in attribute.split("."):
         if not hasattr(found, part):
             raise UsageError(f"tower {text!r}: {name} has no {attribute!r}; name a function in it")
@@ -108,13 +119,13 @@ def _peer(name: str, model: str, text: str) -> Tower:
 
 def _of_model(config: VisionConfig, load: Callable[[Any], nn.Module], text: str) -> Tower:
     def make(device: torch.device, dtype: torch.dtype) -> nn.Module:
-        return load(_drawn(config, device, dtype))
+        return load(drawn(config, device, dtype))
 
     merge = config.spatial_merge_size
     return Tower(make, load, config.name, stages=None, patch_dim=config.patch_dim, merge=merge, name=text)
 
 
-def _drawn(config: VisionConfig, device: torch.device, dtype: torch.dtype) -> SharedTensors:
+def drawn(config: VisionConfig, device: torch.device, dtype: torch.dtype) -> SharedTensors:
     """Random weights of one of our models; on `meta`, their shapes alone."""
     import torch
 

@@ -139,7 +139,7 @@ class Rounds:
                 continue
             outputs[entrant.name] = [part.clone() for part in parts]  # at once: what is written later does not count
             for part in parts:
-                _poison(part)
+                poison(part)
             self._hidden[entrant.name] += reading.hidden
             self._calls[entrant.name] += 1
             seconds[entrant.name].append(reading.seconds / self.inputs.calls)
@@ -182,7 +182,7 @@ class Rounds:
             if output is None:
                 continue
             same_number = len(output) == len(yardstick)
-            if not (same_number and all(map(partial(_agree, entrant.allowed), output, yardstick))):
+            if not (same_number and all(map(partial(agree, entrant.allowed), output, yardstick))):
                 self._strike(entrant, "the output of a timed round is wrong: replayed, late, or a stale cache")
 
     def _strike(self, entrant: Entrant, reason: str) -> None:
@@ -197,13 +197,14 @@ class Rounds:
         return True
 
 
-def _agree(allowed: float, output: Tensor, wanted: Tensor) -> bool:
+def agree(allowed: float, output: Tensor, wanted: Tensor) -> bool:
+    """Is a timed output as near to what is wanted as it is allowed to be? 0 asks for equal bits."""
     if allowed == 0:
         return torch.equal(output, wanted)
     return output.shape == wanted.shape and relative_error(output, wanted) <= allowed
 
 
-def _poison(output: Tensor) -> None:
+def poison(output: Tensor) -> None:
     """A buffer that is handed out again must be written again."""
     output.fill_(torch.nan if output.is_floating_point() else torch.iinfo(output.dtype).max)
 

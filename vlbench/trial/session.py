@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -127,6 +127,7 @@ class Progress:
 
 
 Watch = Callable[[Progress], None]
+Run = Callable[[Job, float], Iterator[Event]]
 
 
 class Session:
@@ -139,13 +140,18 @@ class Session:
         *,
         timeout: float,
         watch: Watch = lambda progress: None,
+        run: Run = run_trial,
         keep_going: bool = False,
     ) -> None:
-        """With `keep_going`, a plan whose job is refused is recorded as lost and the others go on."""
+        """`run` runs one trial within `timeout` seconds.
+
+        With `keep_going`, a plan whose job is refused is recorded as lost and the others go on.
+        """
         self.plans = plans
         self.journal = journal
         self.timeout = timeout
         self.watch = watch
+        self._run = run
         self.keep_going = keep_going
         self.refused: set[int] = set()
         """Plans that were refused; they are not tried again."""
@@ -190,7 +196,7 @@ class Session:
             alive = [name for name in names if name not in died]
             progress = Progress(plan, plan.job(number, seconds, alive), label)
             try:
-                for event in run_trial(progress.job, self.timeout):
+                for event in self._run(progress.job, self.timeout):
                     progress.take(event)
                     self.watch(progress)
             except TrialError as error:

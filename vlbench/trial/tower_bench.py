@@ -17,7 +17,7 @@ from vlbench.implementations.weights import SharedTensors, load_checkpoint, rand
 from vlbench.matrix.models import find_model
 from vlbench.matrix.resolve import resolve_tower
 from vlbench.matrix.tower import Tower, mismatch
-from vlbench.trial.accuracy import FP32_LIMITS, Input, Judge, awkward_input, noise_input
+from vlbench.trial.accuracy import FP32_LIMITS, Input, Judge, Judged, awkward_input, noise_input
 from vlbench.trial.churn import churn_inputs
 from vlbench.trial.counts import count, is_compiled
 from vlbench.trial.fitting import check_fits, check_tokens
@@ -49,7 +49,7 @@ class TowerBench:
         self.description = batch.description
         self.grids = batch.grids
         check_fits(self.yardstick, self.towers.values(), self.grids)
-        self.weights = _weights(job, self.yardstick, self.dtype, self.device)
+        self.weights = self._weights()
         # The golden run sees what the timed run sees: weights and pixels rounded to the timed dtype, then widened.
         same = self.dtype is torch.float32
         self.exact_weights = self.weights if same else _widened(self.weights)
@@ -68,10 +68,7 @@ class TowerBench:
         for point in job.also_check:
             more = build_batch(point, seed=job.seed)
             others.append(Input(more.pixels.to(self.device, self.dtype), more.grid_thw))
-        golden = self._build(self.yardstick, self.exact_weights, torch.float32)
-        yardstick = golden if same else self._build(self.yardstick, self.weights, self.dtype)
-        if job.model not in MODELS:
-            check_tokens(self.yardstick, golden, self.timed.to(torch.float32))
+        golden, yardstick = self._references()
         self.judge = Judge([self.timed, *others], self.dtype, golden, yardstick, merge)
 
     def check(self, variant: VariantJob) -> tuple[Checked, Subject | None]:
@@ -108,6 +105,31 @@ class TowerBench:
             return FP32_LIMITS[exactness]
         return self.judge.limits[0] * 2
 
+    def _weights(self) -> SharedTensors:
+        """What all share: drawn or from the checkpoint where the yardstick computes a model of ours, else its own."""
+        job, tower = self.job, self.yardstick
+        if tower.model is None:
+            if job.weights:
+                raise UsageError(f"--weights: {tower.name} is none of our models and brings its own; leave it out")
+            return SharedTensors(tower.module(self.device, self.dtype).state_dict())
+        config = find_model(tower.model)
+        made = (
+            load_checkpoint(job.weights, config, self.dtype)
+            if job.weights
+            else random_weights(config, job.seed, self.dtype)
+        )
+        if self.device.type == "cpu":
+            return made
+        return SharedTensors({key: tensor.to(self.device) for key, tensor in made.items()})
+
+    def _references(self) -> tuple[Judged, Judged]:
+        """What is judged by: the yardstick in fp32, and in the timed dtype."""
+        golden = self._build(self.yardstick, self.exact_weights, torch.float32)
+        if self.job.model not in MODELS:
+            check_tokens(self.yardstick, golden, self.timed.to(torch.float32))
+        same = self.dtype is torch.float32
+        return golden, golden if same else self._build(self.yardstick, self.weights, self.dtype)
+
     def _variant(self, variant: VariantJob, weights: SharedTensors, dtype: torch.dtype) -> nn.Module:
         if variant.name in self.towers:
             return self._build(self.towers[variant.name], weights, dtype)
@@ -135,17 +157,6 @@ class TowerBench:
 def _run(tower: nn.Module, entry: Input) -> Tensor:
     output: Tensor = tower(entry.pixels, entry.grid_thw)
     return output
-
-
-def _weights(job: Job, tower: Tower, dtype: torch.dtype, device: torch.device) -> SharedTensors:
-    """Drawn, or from the checkpoint, where the yardstick is one of our models; else those of its own module."""
-    if tower.model is None:
-        if job.weights:
-            raise UsageError(f"--weights: {tower.name} is none of our models and brings its own; leave it out")
-        return SharedTensors(tower.module(device, dtype).state_dict())
-    config = find_model(tower.model)
-    made = load_checkpoint(job.weights, config, dtype) if job.weights else random_weights(config, job.seed, dtype)
-    return made if device.type == "cpu" else SharedTensors({key: tensor.to(device) for key, tensor in made.items()})
 
 
 def _widened(weights: SharedTensors) -> SharedTensors:

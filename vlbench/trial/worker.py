@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
-from statistics import median
 
 import torch
 
@@ -20,20 +19,18 @@ from vlbench.implementations.optimized import FlagError
 from vlbench.implementations.stage import listen
 from vlbench.implementations.weights import CheckpointError
 from vlbench.nsys.child import window
-from vlbench.profiling.busy import gpu_busy_seconds
-from vlbench.profiling.clock import StageClock
 from vlbench.profiling.nvtx import NvtxListener, tool_attached
 from vlbench.record.schema import State
 from vlbench.trial.clock import BehindClock, Clock, clock_for
 from vlbench.trial.gpu_state import sampler_for
-from vlbench.trial.job import Event, Finished, Job, Prepared, Refused, SeamPoint, Stages, Struck
+from vlbench.trial.job import Event, Finished, Job, Prepared, Refused, SeamPoint, Struck
 from vlbench.trial.marker import Marker
 from vlbench.trial.rounds import Entrant, Rounds, warm_up, without_collector
 from vlbench.trial.seam_bench import SeamBench
+from vlbench.trial.shares import stages_of
 from vlbench.trial.subject import Bench
 from vlbench.trial.tower_bench import TowerBench
 
-STAGE_ROUNDS = 5
 MEMORY_SHARE = 0.9
 
 Emit = Callable[[Event], None]
@@ -97,22 +94,12 @@ def _measure(job: Job, bench: Bench, entrants: list[Entrant], mark: Callable[[st
 
 def _share(job: Job, bench: Bench, entrants: list[Entrant], mark: Callable[[str], None], emit: Emit) -> None:
     """The stages' shares, from rounds of their own: the listener would show in the times."""
-    on_cuda = job.device == "cuda"
-    synchronize = torch.cuda.synchronize if on_cuda else lambda: None
     inputs = bench.inputs
     entry = inputs.fresh(inputs.rotating[0])
     with torch.inference_mode(), without_collector():
         for entrant in entrants:
             mark(entrant.name)
-            clocks = []
-            for _ in range(STAGE_ROUNDS):
-                clock = StageClock(synchronize)
-                with listen(clock):
-                    entrant.subject.run(entry)
-                clocks.append(clock.seconds)
-            seconds = {name: median(one[name] for one in clocks) for name in clocks[0]}
-            busy = gpu_busy_seconds(partial(entrant.subject.run, entry)) if on_cuda else None
-            emit(Stages(variant=entrant.name, seconds=seconds, busy_seconds=busy and busy / inputs.calls))
+            emit(stages_of(entrant.name, partial(entrant.subject.run, entry), job.device, inputs.calls))
 
 
 def _limit_memory() -> None:

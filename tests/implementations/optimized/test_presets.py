@@ -62,3 +62,8 @@ def test_what_is_left_out_is_named() -> None:
 def test_an_unknown_preset() -> None:
     with pytest.raises(FlagError, match=r"^there is no preset 'fast'; the presets are baseline, classic, exact, best$"):
         preset_flags("fast", TINY[0], "cpu")
+
+
+@pytest.mark.vlbench(tower="qwen2.5-vl-7b+best", grid="1x36x36", max_syncs=0)
+def test_best_never_waits_once_its_caches_are_warm() -> None:
+    """The marker is the test: the tower is counted at full size, and every wait of the host fails it with its line."""

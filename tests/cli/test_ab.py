@@ -1,0 +1,93 @@
+"""`vlbench ab` from its arguments to its exit status, in real repositories."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from shutil import copytree, ignore_patterns
+
+import pytest
+
+import vlbench.implementations as ours
+from tests.ab.packages import FILE, ONE_MORE_SYNC, OTHER_OPERATOR, PACKAGE, changed
+from tests.ab.repositories import commit, git, write
+from tests.cli.conftest import Vlbench
+from vlbench.record.files import read_results
+
+QUICK = ("--scenario", "small.toml", "--device", "cpu", "--trials", 1, "--budget", 1)
+
+
+@pytest.fixture
+def package(folder: Path) -> Path:
+    """A repository with a package that registers an operator; its second commit has another, and one wait more."""
+    commit(folder, {FILE: PACKAGE})
+    commit(folder, {FILE: changed(OTHER_OPERATOR, ONE_MORE_SYNC)})
+    return folder
+
+
+def test_a_package_in_lock_step_gives_rows_of_all_three_kinds(
+    vlbench: Vlbench, package: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    report, out = tmp_path_factory.mktemp("reports") / "report.md", tmp_path_factory.mktemp("out") / "samples.json"
+    chosen = ("--tower", "towers:vision", "--exactness", "bit-exact", *QUICK)
+    ended = vlbench("ab", "HEAD~1", "HEAD", *chosen, "--json", "--markdown", report, "--out", out)
+    assert ended.code == 3, ended
+    found = ended.json()
+    rows = {row["measure"]: row for row in found["rows"]}
+    assert {name: row["verdict"] for name, row in rows.items()} == {
+        "accuracy": "same",
+        "time": "inconclusive",  # one pair is a quick look
+        "counters": "regressed",
+    }
+    assert rows["counters"]["cell"] == "towers:vision small.toml bfloat16 sm_90"
+    assert "host syncs rose from 1 to 2" in rows["counters"]["reason"]
+    line = next(move for move in rows["counters"]["moves"] if move["kind"] == "line")
+    assert (line["file"], line["after"]) == ("towers/__init__.py", 1)
+    assert rows["time"]["before"] > 0
+    assert rows["time"]["ratio"] > 0
+    assert "in lock-step" in found["notes"][0]
+    assert found["before"].startswith("HEAD~1 (")
+    assert found["expected_false_rows"] is None  # of this way it is not known
+    assert "host syncs" in report.read_text()
+    assert git(package, "status", "--porcelain") == ""
+    (group,) = read_results(out).groups
+    assert group.model == "HEAD~1:towers:vision"
+    (trial,) = group.trials
+    assert [variant.name for variant in trial.variants] == ["BASE", "HEAD"]
+    assert all(len(variant.timings["warm"].seconds) >= 6 and variant.stages for variant in trial.variants)
+
+
+def test_our_own_towers_share_a_process_and_a_wrong_one_is_caught(vlbench: Vlbench, folder: Path) -> None:
+    """A constant of the plan is changed, uncommitted."""
+    copytree(Path(ours.__file__).parent, folder / "implementations", ignore=ignore_patterns("__pycache__"))
+    commit(folder, {})
+    rope = folder / "implementations/optimized/rope.py"
+    assert "THETA = 10000.0" in rope.read_text()
+    write(folder, {"implementations/optimized/rope.py": rope.read_text().replace("THETA = 10000.0", "THETA = 9000.0")})
+    ended = vlbench("ab", "main", ".", "--tower", "qwen2.5-vl-tiny+best", *QUICK)
+    assert ended.code == 5, ended
+    said = " ".join(ended.out.split())
+    assert "the working tree (at " in said
+    assert "INACCURATE accuracy: qwen2.5-vl-tiny+best small float32 cpu" in said
+    assert "held against the yardstick: error" in said
+    assert "1 cell is the same in counters" in said
+    assert "both revisions shared one process and its rounds" in said
+    assert "INACCURATE: 1 inaccurate, 1 same; exit code 5" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("HEAD", "nowhere"), "'nowhere' is no revision of"),
+        (("HEAD~1", "HEAD"), "has no package 'implementations' here, nor in src or python; name a factory"),
+        (("HEAD~1", "HEAD", "--tower", "others:make"), "HEAD~1 ("),
+        (("HEAD~1", "HEAD", "--tower", "hf:qwen2.5-vl-7b"), "its code is the same in every revision"),
+        (("HEAD~1", "HEAD", "--exactness", "nearly"), "--exactness: 'nearly' is not one of bit-exact, ulp"),
+        (("HEAD~1", "HEAD", "--tower", "towers:vision", "--scenario", "nowhere.toml"), "nowhere.toml"),
+        (("HEAD~1", "HEAD", "--out", "nowhere/results.json"), "--out nowhere/results.json: give a file in a folder"),
+        (("HEAD~1", "HEAD", "--csv", "nowhere/rows.csv"), "--csv nowhere/rows.csv"),
+    ],
+)
+def test_wrong_input_is_one_sentence(
+    vlbench: Vlbench, package: Path, arguments: tuple[str, ...], sentence: str
+) -> None:
+    assert sentence in vlbench("ab", *arguments).sentence

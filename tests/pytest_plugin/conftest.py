@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+# All that a run inside of this process imports is forgotten after it, and torch's libraries can be made only once.
+import tests.counting.toy_towers  # noqa: F401
+import vlbench.pytest_plugin.gate
+import vlbench.pytest_plugin.timing  # noqa: F401
+from tests.trial.plans import ROOT
+
+TOWERS = """
+import os
+import torch
+from torch import nn
+
+with open(os.path.join(os.path.dirname(__file__), "imports.log"), "a") as log:
+    log.write("imported\\n")
+
+
+class Waits(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.proj = nn.Linear(1176, 32)
+
+    def forward(self, pixels, grid_thw):
+        for _ in range(3):
+            grid_thw.tolist()
+        return self.proj(pixels).view(-1, 4, 32).mean(1)
+
+
+class Dies(Waits):
+    def forward(self, pixels, grid_thw):
+        os.abort()
+"""
+
+Run = Callable[..., pytest.RunResult]
+
+
+@pytest.fixture
+def towers(pytester: pytest.Pytester) -> Path:
+    """A project with a module `towers`, whose `Waits` waits four times: for three read-backs, and for the grid's copy.
+
+    Every process that imports it leaves a line in `imports.log`.
+    """
+    pytester.makepyfile(towers=TOWERS)
+    return pytester.path
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """pytest with the plugin in this process, from its arguments to its exit status."""
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.syspath_prepend(ROOT)
+    return lambda *arguments: pytester.runpytest_inprocess("-p", "vlbench.pytest_plugin", *arguments)

@@ -1,0 +1,1 @@
+"""Two revisions side by side, judged by time, accuracy and counters."""

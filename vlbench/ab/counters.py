@@ -1,0 +1,60 @@
+"""Both revisions counted on a device that is not there, each in a process of its own, and compared exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from vlbench.ab.asked import BASE, HEAD, Asked, Pair
+from vlbench.counting.job import CountJob, Point
+from vlbench.counting.run import run_job
+from vlbench.gate.counted import advice_of, counted_cell, why_incomplete
+from vlbench.gate.points import points_of
+from vlbench.judge.counted import judge_cells
+from vlbench.judge.judged import JudgedRow
+from vlbench.judge.verdict import Verdict
+from vlbench.matrix.placed import placed
+from vlbench.record.baseline import CountedCell
+from vlbench.record.counted import CountedTower
+
+
+def count(pair: Pair, asked: Asked, tower: str) -> list[JudgedRow]:
+    """A row per point, at its full size. Raises UsageError for a tower or scenario that there is not."""
+    points = [point for name in asked.scenarios for point in points_of(name)]
+    towers = [pair.at(revision, tower) for revision in (pair.base, pair.head)]
+    with ThreadPoolExecutor(2) as pool:
+        base, head = pool.map(lambda at: _counted(at, points, asked), towers)
+    return [_row(base[n], head[n], tower, point, asked) for n, point in enumerate(points)]
+
+
+def _counted(at: str, points: Sequence[Point], asked: Asked) -> list[CountedTower]:
+    """The tower on every point; one that could not be counted says why."""
+    job = CountJob(
+        towers=(at,),
+        variants=None,
+        points=tuple(points),
+        profile=asked.profile,
+        dtype=asked.counted_dtype,
+        keep_going=True,
+    )
+    found = placed(at)
+    ran = run_job(job, folder=found.folder if found else None)
+    return [ran.counted.get((n, at)) or CountedTower(name=at, tower=at, failed=ran.ending) for n in range(len(points))]
+
+
+def _row(base: CountedTower, head: CountedTower, tower: str, point: Point, asked: Asked) -> JudgedRow:
+    named = {BASE: base, HEAD: head}
+    for name, counted in named.items():
+        if reason := why_incomplete(counted):
+            words = " ".join(filter(None, (tower, point.scenario, point.label, asked.counted_dtype, asked.profile)))
+            return JudgedRow(
+                cell=words, measure="counters", verdict=Verdict.MISSING, reason=f"{name} cannot be counted: {reason}"
+            )
+    before, after = (_cell(each, tower, point, asked) for each in named.values())
+    return judge_cells(before, after, advice_of(head))
+
+
+def _cell(counted: CountedTower, tower: str, point: Point, asked: Asked) -> CountedCell:
+    """By the name that both revisions have for the tower."""
+    cell = counted_cell(counted, point, asked.profile, asked.counted_dtype)
+    return cell.model_copy(update={"tower": tower})

@@ -1,0 +1,143 @@
+"""Revisions of the repository in the current folder, each written into a folder of its own that is gone afterwards.
+
+The files come out of an index in a temporary folder. So the repository's own index, worktrees, hooks and objects stay
+as they are, and a process that is killed leaves nothing in them, as a git worktree would; and nothing is left out, as
+an archive leaves out what is marked export-ignore. What git ignores, such as compiled extensions, is not there.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlbench.errors import UsageError
+
+WORKING_TREE = "."
+_QUIET = ("-c", "core.hooksPath=/dev/null", "-c", "core.sparseCheckout=false", "-c", "core.fsmonitor=false")
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One side of a comparison, as files."""
+
+    name: str
+    """As it was given."""
+    commit: str
+    """Of the working tree: the one that is checked out."""
+    tree: str
+    """git's name of these very files: equal where the files are."""
+    folder: Path
+    """Where they lie."""
+    prefix: str
+    """The current folder, as seen from the top of the repository; "" at the top."""
+    changed: bool = False
+    """Of the working tree: does it differ from its commit?"""
+
+    @property
+    def words(self) -> str:
+        if self.name == WORKING_TREE:
+            return f"the working tree (at {self.commit[:9]}, {'with' if self.changed else 'without'} changes)"
+        return f"{self.name} ({self.commit[:9]})" if not self.commit.startswith(self.name) else self.commit[:9]
+
+    @property
+    def here(self) -> Path:
+        """What the current folder is in it."""
+        return self.folder / self.prefix
+
+
+@contextmanager
+def checked_out(names: Sequence[str]) -> Iterator[list[Revision]]:
+    """The files of each of `names`: anything that git knows as a commit, or `.` for the working tree as it is now.
+
+    Raises UsageError outside of a repository and for a revision that there is not.
+    """
+    top = Path(_git("rev-parse", "--show-toplevel"))
+    prefix = _git("rev-parse", "--show-prefix")
+    commits = [_commit("HEAD" if name == WORKING_TREE else name, top) for name in names]
+    with _ended_in_order(), tempfile.TemporaryDirectory(prefix="vlbench-ab-") as scratch:
+        found = []
+        for number, (name, commit) in enumerate(zip(names, commits, strict=True)):
+            draft = Path(scratch) / str(number)
+            draft.mkdir()
+            tree = _write(top, commit, draft, as_it_is=name == WORKING_TREE)
+            changed = tree != _git("rev-parse", f"{commit}^{{tree}}", at=top)
+            found.append(Revision(name, commit, tree, draft / "files", prefix, changed))
+        yield found
+
+
+def repository() -> Path:
+    """The top of the repository that the current folder lies in. Raises UsageError."""
+    return Path(_git("rev-parse", "--show-toplevel"))
+
+
+def _commit(name: str, top: Path) -> str:
+    try:
+        return _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}", at=top)
+    except UsageError:
+        raise UsageError(
+            f"{name!r} is no revision of {top}; give a commit, branch or tag that is there; in a shallow clone, "
+            "fetch it first"
+        ) from None
+
+
+def _write(top: Path, commit: str, draft: Path, *, as_it_is: bool) -> str:
+    """Write the files of a commit, or of the working tree, into `draft`/files; the name of their tree."""
+    own = {"GIT_INDEX_FILE": str(draft / "index")}
+    if as_it_is:
+        (draft / "objects").mkdir()
+        real = Path(_git("rev-parse", "--git-path", "objects", at=top))
+        own |= {
+            "GIT_OBJECT_DIRECTORY": str(draft / "objects"),
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(top / real),
+        }
+        index = top / _git("rev-parse", "--git-path", "index", at=top)
+        if index.exists():  # it says which files are as they were
+            shutil.copy(index, draft / "index")
+        _git("add", "--all", at=top, own=own)
+    else:
+        _git("read-tree", commit, at=top, own=own)
+    _git("checkout-index", "--all", "--quiet", f"--prefix={draft / 'files'}{os.sep}", at=top, own=own)
+    return _git("write-tree", at=top, own=own)
+
+
+def _git(*arguments: str, at: Path | None = None, own: Mapping[str, str] | None = None) -> str:
+    """What git prints, without the last newline. Raises UsageError with what it says where it fails."""
+    place = [] if at is None else ["-C", str(at)]
+    try:
+        done = subprocess.run(
+            ["git", *place, *_QUIET, *arguments],
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            env=os.environ | (own or {}),
+        )
+    except FileNotFoundError:
+        raise UsageError("there is no git here; two revisions can only be compared with it, so install it") from None
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or ["it says nothing"])[0].removeprefix("fatal: ")
+        raise UsageError(
+            f"git {arguments[0]} in {at or Path.cwd()}: {said}; run this inside the repository to compare revisions of"
+        )
+    return done.stdout.removesuffix("\n")
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Inside, SIGTERM ends the program as Ctrl-C does, so that what is to be removed is removed."""
+
+    def leave(number: int, _: object) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

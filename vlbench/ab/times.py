@@ -1,0 +1,135 @@
+"""Both revisions timed: plans for either way, the trials, and a row each about accuracy and time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vlbench.ab.asked import BASE, HEAD, Asked, Pair, Way, way_of
+from vlbench.implementations.optimized import Exactness
+from vlbench.judge.judged import JudgedRow
+from vlbench.judge.stages import named, stage_moves, stage_shares
+from vlbench.judge.summary import Summary, summaries, suspects
+from vlbench.judge.verdict import Floors, Verdict
+from vlbench.matrix.placed import claim_of, placed
+from vlbench.matrix.variants import Variant, yardstick
+from vlbench.record.schema import CellGroup
+from vlbench.trial.session import Plan, Session
+from vlbench.workload import ScenarioPoint, load_scenario
+
+if TYPE_CHECKING:
+    from vlbench.trial.session import Watch
+
+FLOORS = Floors()
+
+
+def plans_of(pair: Pair, asked: Asked, tower: str) -> list[Plan]:
+    """One plan per point of the scenarios. Raises UsageError for a tower that a revision does not have."""
+    base, head = (pair.at(revision, tower) for revision in (pair.base, pair.head))
+    points = [point for name in asked.scenarios for point in load_scenario(name).points(asked.device)]
+    make = _in_one_process if way_of(tower) is Way.ONE_PROCESS else _in_lock_step
+    return [make(pair, asked, base, head, point) for point in points]
+
+
+def _in_one_process(pair: Pair, asked: Asked, base: str, head: str, point: ScenarioPoint) -> Plan:
+    """Both are rows beside the yardstick, which both are checked against; HEAD's ratio is taken to BASE."""
+    rows = [
+        Variant(name, (), _claim(at, asked.device), reference=reference, tower=at, source=revision.words)
+        for name, reference, at, revision in (
+            (BASE, yardstick().name, base, pair.base),
+            (HEAD, BASE, head, pair.head),
+        )
+    ]
+    found = placed(base)
+    assert found is not None
+    return _plan(asked, found.tower.partition("+")[0], [yardstick(), *rows], point)
+
+
+def _in_lock_step(pair: Pair, asked: Asked, base: str, head: str, point: ScenarioPoint) -> Plan:
+    """BASE stands in the yardstick's place: HEAD is checked against it."""
+    first = Variant(BASE, None, reference=BASE, tower=base, source=pair.base.words)
+    second = Variant(HEAD, (), Exactness(asked.exactness), reference=BASE, tower=head, source=pair.head.words)
+    return replace(_plan(asked, base, [first, second], point), own_weights="its own")
+
+
+def _claim(at: str, device: str) -> Exactness:
+    found = placed(at)
+    assert found is not None
+    return Exactness(claim_of(found, device))
+
+
+def _plan(asked: Asked, model: str, variants: list[Variant], point: ScenarioPoint) -> Plan:
+    return Plan(point, model, asked.dtype, asked.device, variants, seed=asked.seed, threads=asked.threads)
+
+
+def measure(
+    plans: Sequence[Plan], way: Way, asked: Asked, budget: float, repository: Path, watch: Watch
+) -> list[CellGroup]:
+    """Trials of every plan, then as many again where HEAD was called changed; `budget` is in seconds of rounds."""
+    from vlbench.ab.pair import run_pair
+    from vlbench.record.journal import Journal
+    from vlbench.trial.supervisor import run_trial
+
+    run = run_trial if way is Way.ONE_PROCESS else partial(run_pair, repository=repository)
+    session = Session(plans, Journal(None, ""), timeout=asked.timeout, watch=watch, run=run)
+    votes = asked.trials >= FLOORS.k
+    seconds = budget / len(plans) / asked.trials / (2 if votes else 1)
+    session.run(asked.trials, seconds)
+    if votes:
+        called = [HEAD in suspects(summaries(group, FLOORS)) for group in session.groups()]
+        session.confirm({index: [HEAD] for index, again in enumerate(called) if again}, asked.trials, seconds)
+    return session.groups()
+
+
+def rows_of(group: CellGroup, cell: str) -> list[JudgedRow]:
+    """Is HEAD right, and is it as fast as BASE? A time is shown only of what is right."""
+    found = {each.row.name: each for each in summaries(group, FLOORS)}
+    base, head = found[BASE], found[HEAD]
+    accuracy = _accuracy_row(base, head, cell)
+    return [accuracy] if accuracy.verdict is Verdict.INACCURATE else [accuracy, _time_row(group, base, head, cell)]
+
+
+def _accuracy_row(base: Summary, head: Summary, cell: str) -> JudgedRow:
+    """HEAD against the yardstick or, in lock-step, against BASE."""
+    judge = "BASE" if head.row.reference == base.row.name and base.row.is_yardstick else "the yardstick"
+    if head.accuracy is None:
+        verdict, reason = Verdict.MISSING, head.judgement.reason
+    elif not head.accuracy.passed:
+        verdict, reason = Verdict.INACCURATE, f"held against {judge}: {head.accuracy.reason}"
+    elif base.accuracy is not None and not base.accuracy.passed:
+        verdict, reason = Verdict.IMPROVED, f"right, where BASE is wrong: {base.accuracy.reason}"
+    else:
+        verdict, reason = Verdict.SAME, f"held against {judge}: right, by what {head.row.exactness} asks for"
+        if judge != "BASE" and head.row.exactness != base.row.exactness:  # each revision says so of its own flags
+            reason += f", where BASE claims to be {base.row.exactness}"
+    return JudgedRow(cell=cell, measure="accuracy", verdict=verdict, reason=reason)
+
+
+def _time_row(group: CellGroup, base: Summary, head: Summary, cell: str) -> JudgedRow:
+    judgement = head.judgement
+    if judgement.verdict is Verdict.MISSING:
+        wrong = base.accuracy is not None and not base.accuracy.passed
+        reason = "BASE is wrong, so its time means nothing to compare with" if wrong else judgement.reason
+        return JudgedRow(cell=cell, measure="time", verdict=Verdict.MISSING, reason=reason)
+    assert base.seconds is not None  # HEAD was compared with it
+    before, after = (stage_shares(group.trials, name, BASE) for name in (BASE, HEAD))
+    moves = stage_moves(before, after, base.seconds, FLOORS.relative, judgement.verdict)
+    estimate = judgement.estimate
+    return JudgedRow(
+        cell=cell,
+        measure="time",
+        verdict=judgement.verdict,
+        reason="; ".join(filter(None, [judgement.reason, named(moves, judgement.verdict)])),
+        before=base.seconds,
+        after=head.seconds,
+        unit="s",
+        ratio=estimate.ratio if estimate else None,
+        low=estimate.low if estimate else None,
+        high=estimate.high if estimate else None,
+        confidence=estimate.confidence if estimate else None,
+        visible=judgement.visible,
+        moves=moves,
+    )

@@ -1,0 +1,68 @@
+"""What the two processes of a lock-step pair are told, and what they say. All of it travels as JSON, a line each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from vlbench.trial.job import Checked, Job, Prepared, Refused, Stages, Struck
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
+
+
+class Order(_Message):
+    """What one of the two is to do: the first line it reads."""
+
+    job: Job
+    """With one variant, the tower of this side, which is also its model."""
+    leads: bool
+    """Does it leave its weights and outputs for the other, or take the other's?"""
+    exchange: Path
+    """A folder that both know."""
+    repository: Path | None
+    """What lies here is neither revision: a side that imports from it is refused."""
+
+
+class Turn(_Message):
+    """The token: whoever gets it works, says how it went, and waits for the next."""
+
+    does: Literal["warm-up", "reading", "stages"]
+    number: int = 0
+    """Which round it is: both are fed the same in it."""
+
+
+class Ready(_Message):
+    """All is built and checked."""
+
+    event: Literal["ready"] = "ready"
+    allowed: float
+    """Largest relative error of a timed output to the other's; 0 asks for equal bits."""
+
+
+class Warm(_Message):
+    """The warm-up is over."""
+
+    event: Literal["warm"] = "warm"
+
+
+class Reading(_Message):
+    """One timed call; its output lies in the exchange."""
+
+    event: Literal["reading"] = "reading"
+    seconds: float
+    host_seconds: float | None = None
+    hidden: bool = False
+    """CUDA: did much more time pass than the events saw?"""
+
+
+Said = Prepared | Checked | Ready | Warm | Reading | Struck | Stages | Refused
+SAID: TypeAdapter[Said] = TypeAdapter(Annotated[Said, Field(discriminator="event")])
+
+
+def output_of(exchange: Path, variant: str) -> Path:
+    """Where a side leaves the output of its latest reading."""
+    return exchange / f"{variant}.output"

@@ -1,0 +1,134 @@
+"""`vlbench ab`: two revisions of a repository side by side."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vlbench.cli.options import DeviceOption, DtypeOption, Seed, Threads
+from vlbench.cli.reporting import AsJson, Csv, Github, Junit, Markdown, check_goals, deliver
+from vlbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from vlbench.ab.asked import Asked
+    from vlbench.ab.compare import Compared
+
+SCENARIO = "multi-image"
+COUNTED = "bfloat16"
+
+
+def ab(
+    base: Annotated[str, typer.Argument(help="What to compare with: a commit, branch or tag, such as origin/main.")],
+    head: Annotated[str, typer.Argument(help="What to judge: a revision, or . for the working tree as it is.")],
+    tower: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A tower of the repository: package.module:factory or, in vlbench's own, qwen2.5-vl-7b+FLAG; "
+            "repeatable. [our default model with `best`]"
+        ),
+    ] = None,
+    scenario: Annotated[
+        list[str] | None, typer.Option(help=f"A shipped scenario or a .toml file; repeatable. [{SCENARIO}]")
+    ] = None,
+    exactness: Annotated[
+        str, typer.Option(help="What HEAD of a factory has to keep to: bit-exact, ulp or reassociated.")
+    ] = "reassociated",
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = None,
+    profile: Annotated[str, typer.Option("--as", help="The GPU that counting answers for, such as sm_90.")] = "sm_90",
+    seed: Seed = 0,
+    threads: Threads = 1,
+    trials: Annotated[int, typer.Option(min=1, help="Processes, or pairs of them: 5 give a verdict.")] = 5,
+    budget: Annotated[
+        float, typer.Option(min=1, help="Seconds of measuring, half of it to confirm what is called.")
+    ] = 60,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds after which one trial is ended.")] = 900,
+    allow_inconclusive: Annotated[
+        bool, typer.Option("--allow-inconclusive", help="Rows that could not have shown a change pass.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Write every sample into this results file.")] = None,
+    as_json: AsJson = False,
+    csv: Csv = None,
+    markdown: Markdown = None,
+    junit: Junit = None,
+    github: Github = False,
+) -> None:
+    """Compare two revisions of the repository here: result first, then time in shared rounds, and exact counters.
+
+    vlbench's own towers are loaded into one process under two names; any other package gets a process per revision, in
+    lock-step. Ends with 0 where HEAD is the same or better, 3 where it is worse, 4 where a row could not have shown it,
+    5 where its result is wrong, 6 where something could not be measured, 2 for a wrong command.
+    """
+    from rich.console import Console
+
+    from vlbench.ab.compare import compare
+    from vlbench.export.progress import Watcher
+
+    check_goals(csv=csv, markdown=markdown, junit=junit, github=github)
+    if out is not None and (out.is_dir() or not out.parent.is_dir()):
+        raise UsageError(f"--out {out}: give a file in a folder that exists")
+    asked = _asked(tower, scenario, exactness, device, dtype, profile, seed, threads, trials, budget, timeout)
+    console = Console(stderr=True)
+    with Watcher(console) as watcher:
+        compared = compare(base, head, asked, watcher, watcher.say, allow_inconclusive=allow_inconclusive)
+    if out is not None:
+        _keep(compared, out, asked)
+    deliver(compared.judged, as_json=as_json, csv=csv, markdown=markdown, junit=junit, github=github)
+
+
+def _asked(
+    tower: list[str] | None,
+    scenario: list[str] | None,
+    exactness: str,
+    device: str,
+    dtype: str | None,
+    profile: str,
+    seed: int,
+    threads: int,
+    trials: int,
+    budget: float,
+    timeout: float,
+) -> Asked:
+    from vlbench.ab.asked import Asked
+    from vlbench.cli.options import find_device, find_dtype
+    from vlbench.implementations.optimized import Exactness
+    from vlbench.matrix.models import DEFAULTS
+
+    kind = find_device(device)
+    model, usual = DEFAULTS[kind]
+    classes = [str(each) for each in Exactness if each is not Exactness.RESULT_CHANGING]
+    if exactness not in classes:
+        raise UsageError(f"--exactness: {exactness!r} is not one of {', '.join(classes)}; choose one of them")
+    return Asked(
+        towers=tuple(dict.fromkeys(tower or [f"{model}+best"])),
+        scenarios=tuple(dict.fromkeys(scenario or [SCENARIO])),
+        device=kind,
+        dtype=find_dtype(dtype or usual),
+        counted_dtype=find_dtype(dtype or COUNTED),
+        profile=profile,
+        exactness=exactness,
+        seed=seed,
+        threads=threads,
+        trials=trials,
+        budget=budget,
+        timeout=timeout,
+    )
+
+
+def _keep(compared: Compared, out: Path, asked: Asked) -> None:
+    from datetime import UTC, datetime
+
+    from vlbench.record.files import write_results
+    from vlbench.record.fingerprint import take_fingerprint
+    from vlbench.record.schema import Results
+
+    results = Results(
+        created=datetime.now(UTC),
+        command=" ".join(["vlbench", *sys.argv[1:]]),
+        fingerprint=take_fingerprint(asked.device),
+        groups=compared.groups,
+    )
+    write_results(results, out)

@@ -1,0 +1,47 @@
+"""A tower that marks its stages with a `stage` module of its own, heard by whoever listens to ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from torch import Tensor, nn
+
+from vlbench.implementations.stage import listening, stage
+
+
+class Relay:
+    """A listener that marks whatever it hears as a stage of ours."""
+
+    def __init__(self) -> None:
+        self._open: list[AbstractContextManager[None]] = []
+
+    def enter(self, name: str) -> None:
+        mark = stage(name)
+        mark.__enter__()
+        self._open.append(mark)
+
+    def exit(self, name: str) -> None:
+        self._open.pop().__exit__(None, None, None)
+
+
+class RelayedTower(nn.Module):
+    """Calls `tower`; listens to it with `listen` only while anyone listens to us, so that marks cost nothing else."""
+
+    def __init__(self, tower: nn.Module, listen: Callable[[Relay], AbstractContextManager[None]]) -> None:
+        super().__init__()
+        self.tower = tower
+        self.training = tower.training
+        self.listen = listen
+
+    @property
+    def caches(self) -> Callable[[], dict[str, Any]]:
+        found: Callable[[], dict[str, Any]] = getattr(self.tower, "caches", dict)
+        return found
+
+    def forward(self, pixels: Tensor, grid_thw: Tensor) -> Tensor:
+        """Pixels [N, patch_dim] and grids [items, 3] of (frames, rows, columns) to tokens [N / merge**2, width]."""
+        with self.listen(Relay()) if listening() else nullcontext():
+            tokens: Tensor = self.tower(pixels, grid_thw)
+        return tokens

@@ -1,0 +1,91 @@
+"""vlbench for pytest: `@pytest.mark.vlbench(...)` gates a test on counts, the fixture `vlbench_cell` times a tower.
+
+pytest loads this module wherever vlbench is installed, so importing it imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from vlbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from vlbench.record.counted import CountReport
+
+MARKER = (
+    'vlbench(tower=..., scenario=... or grid="1x36x36", dtype="bfloat16", as_="sm_90", cold=False, max_syncs=..., '
+    "max_operations=..., max_COUNTER=..., baseline=...): count what the tower asks of a GPU, without one, before the "
+    "test runs, and fail where that is more than the limits or the baseline allow. Several markers are several cells; "
+    "one without a tower or a baseline holds defaults for the others."
+)
+
+
+def pytest_plugin_registered(plugin: object, manager: pytest.PytestPluginManager) -> None:
+    """Named by its entry point and by its module, as `-p` or a conftest can name it, it is there once."""
+    if plugin is sys.modules[__name__]:
+        for name in {"vlbench", __name__} - {manager.get_name(plugin)}:
+            manager.set_blocked(name)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", MARKER)
+    plugins = config.pluginmanager
+    if plugins.has_plugin("benchmark") or plugins.has_plugin("pytest_benchmark.plugin"):
+        from vlbench.pytest_plugin import timed
+
+        plugins.register(timed, "vlbench-cell")
+    else:
+        from vlbench.pytest_plugin import untimed
+
+        plugins.register(untimed, "vlbench-cell")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """A marker that says nonsense is an error of the collection, as an unknown marker is under --strict-markers."""
+    report = yield
+    wrong = [sentence for node in report.result or () if (sentence := _nonsense(node))]
+    if wrong:
+        report.outcome, report.longrepr, report.result = "failed", "\n".join(wrong), []
+    return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    """The gate. It fails in the place of the test's body, as a test and not as an error of its set-up."""
+    if item.get_closest_marker("vlbench"):
+        from vlbench.pytest_plugin.gate import gate
+
+        try:
+            complaint = gate(item)
+        except UsageError as error:
+            complaint = str(error)
+        if complaint:
+            pytest.fail(complaint, pytrace=False)
+
+
+@pytest.fixture
+def vlbench_counts(request: pytest.FixtureRequest) -> tuple[CountReport, ...]:
+    """What the test's markers counted, that of the nearest first: each a `vlbench.record.counted.CountReport`."""
+    from vlbench.pytest_plugin.gate import counts_of
+
+    try:
+        return counts_of(request.node)
+    except UsageError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+def _nonsense(node: pytest.Item | pytest.Collector) -> str | None:
+    if not isinstance(node, pytest.Item) or not node.get_closest_marker("vlbench"):
+        return None
+    from vlbench.pytest_plugin.marks import marks_of
+
+    try:
+        marks_of(node)
+    except UsageError as error:
+        return str(error)
+    return None

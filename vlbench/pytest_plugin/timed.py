@@ -1,0 +1,63 @@
+"""The fixture `vlbench_cell`: a cell of the matrix under pytest-benchmark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from vlbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+
+@dataclass(frozen=True)
+class TimeCell:
+    """Checks a variant against the yardstick, then times its warm forward."""
+
+    benchmark: BenchmarkFixture
+    node: pytest.Item
+
+    def __call__(
+        self,
+        variant: str,
+        *,
+        model: str | None = None,
+        scenario: str = "multi-image",
+        point: str | None = None,
+        dtype: str | None = None,
+        device: str = "cpu",
+        seed: int = 0,
+    ) -> None:
+        """Time `variant` on one thread, other contents in every round, for as long as pytest-benchmark's options ask.
+
+        The arguments are those of `vlbench run`; `point` is one of the scenario's, where that has several. The test
+        fails, and nothing is timed, where the output is not the yardstick's.
+        """
+        from vlbench.pytest_plugin.cell import Wish, find_cell
+        from vlbench.pytest_plugin.places import at_root
+        from vlbench.pytest_plugin.timing import time_cell
+
+        wish = Wish(variant, model, scenario, point, dtype, device, seed)
+        try:
+            with at_root(self.node.config):
+                cell = find_cell(wish)
+                complaint = time_cell(cell, self.benchmark, self._option("max_time"), int(self._option("min_rounds")))
+        except UsageError as error:
+            complaint = str(error).replace("--", "")  # the arguments have the names of the options
+        if complaint:
+            pytest.fail(complaint, pytrace=False)
+
+    def _option(self, name: str) -> float:
+        """Of `@pytest.mark.benchmark`, else of the command line."""
+        marker = self.node.get_closest_marker("benchmark")
+        given = marker.kwargs if marker else {}
+        return float(given.get(name, self.node.config.getoption(f"benchmark_{name}")))
+
+
+@pytest.fixture
+def vlbench_cell(benchmark: BenchmarkFixture, request: pytest.FixtureRequest) -> TimeCell:
+    """Time a tower under pytest-benchmark, once it has proved right: `vlbench_cell("best", scenario="thumbnails")`."""
+    return TimeCell(benchmark, request.node)

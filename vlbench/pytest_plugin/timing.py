@@ -1,0 +1,109 @@
+"""A cell in this process: is it right, and then its warm forward under pytest-benchmark."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from vlbench.pytest_plugin.cell import THREADS, Cell
+from vlbench.record.schema import Accuracy, Counts
+from vlbench.trial.accuracy import relative_error
+from vlbench.trial.clock import clock_for
+from vlbench.trial.rounds import warm_up
+from vlbench.trial.subject import Inputs, Subject
+from vlbench.trial.tower_bench import TowerBench
+from vlbench.trial.worker import settle
+
+if TYPE_CHECKING:
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+
+def time_cell(cell: Cell, benchmark: BenchmarkFixture, seconds: float, least: int) -> str | None:
+    """Time rounds for `seconds`, and `least` of them at least. Returns what is wrong with the variant, None if nothing.
+
+    What fails its accuracy check is not timed. Each round has contents and memory of its own, so that nobody gains by
+    remembering, and the output of the last one is held against the yardstick's.
+    """
+    yardstick, variant = cell.job.variants[0], cell.job.variants[-1]
+    with settled():
+        bench = TowerBench(cell.job)
+        checked, subject = bench.check(variant)
+        if subject is None:
+            return f"{cell.name}: inaccurate, so nothing was timed: {checked.accuracy.reason}"
+        reference = bench.check(yardstick)[1] if variant != yardstick else subject
+        assert reference is not None  # the yardstick agrees with itself
+        benchmark.extra_info |= _extra_info(cell, checked.accuracy, checked.counts)
+        with torch.inference_mode():
+            rounds = max(least, int(seconds / _settled_seconds(subject, bench.inputs, cell.job.device)))
+            entry, output = _timed(subject, bench.inputs, benchmark, rounds, cell.job.device)
+            benchmark.has_error = True  # its time is in no file until its output has proved right
+            wanted = reference.run(entry)
+            assert isinstance(wanted, Tensor)  # as that of every tower
+            error = relative_error(output, wanted)
+    if not error <= bench.allowed(variant.exactness):
+        return f"{cell.name}: inaccurate in a timed round: its error is {error:.2g}"
+    benchmark.has_error = False
+    return None
+
+
+def _timed(subject: Subject, inputs: Inputs, benchmark: BenchmarkFixture, rounds: int, device: str) -> tuple[Any, Any]:
+    """The rounds; what was fed in to the last one, and what came out."""
+    synchronize: Callable[[], object] = torch.cuda.synchronize if device == "cuda" else lambda: None
+    novel = inputs.novel
+    assert novel is not None  # a tower's inputs have no end
+    entries = map(novel, itertools.count())
+    entry: Any = None
+
+    def set_up() -> tuple[tuple[Any, ...], dict[str, Any]]:
+        nonlocal entry
+        entry = next(entries)
+        own = inputs.fresh(entry)
+        synchronize()
+        return (own,), {}
+
+    def forward(own: Any) -> Any:
+        output = subject.run(own)
+        synchronize()
+        return output
+
+    output = benchmark.pedantic(forward, setup=set_up, rounds=rounds)  # type: ignore[no-untyped-call]
+    return entry, output
+
+
+def _settled_seconds(subject: Subject, inputs: Inputs, device: str) -> float:
+    """What a call takes once it has warmed up."""
+    clock, own = clock_for(device), inputs.fresh(inputs.rotating[0])
+    warm_up(subject, own, clock)
+    return clock(partial(subject.run, own)).seconds
+
+
+def _extra_info(cell: Cell, accuracy: Accuracy, counts: Counts | None) -> dict[str, Any]:
+    """What stands beside the times in pytest-benchmark's JSON; its names do not change."""
+    return {
+        "cell": cell.name,
+        "accuracy_error": accuracy.fp32_error,
+        "accuracy_error_timed": accuracy.timed_error,
+        "operations": counts.operations if counts else None,
+        "attention_calls": counts.attention_calls if counts else None,
+        "torch": torch.__version__,
+        "threads": THREADS,
+    }
+
+
+@contextmanager
+def settled() -> Iterator[None]:
+    """torch as every measurement wants it, and as it was afterwards."""
+    threads = torch.get_num_threads()
+    tf32 = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    settle(THREADS)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = tf32
