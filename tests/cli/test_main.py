@@ -30,7 +30,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert loaded_by("import vlbench; vlbench.__version__") == set()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"]], ids=" ".join)
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["gate", "--help"]], ids=" ".join)
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     program = f"import sys; sys.argv = ['vlbench', *{arguments!r}]\nfrom vlbench.cli import main; main()"
     assert loaded_by(program) <= {"rich.console", "pydantic"}  # Typer's own, to draw the help and to parse options
@@ -43,7 +43,7 @@ def test_the_command_line_itself_loads_nothing_heavy() -> None:
 def test_help_names_every_command(vlbench: Vlbench) -> None:
     ended = vlbench("--help")
     assert ended.code == 0
-    assert all(command in ended.out for command in ("run", "verify", "show", "judge", "list", "explain"))
+    assert all(command in ended.out for command in ("run", "verify", "show", "judge", "list", "explain", "gate"))
 
 
 def test_options_that_take_several_values_take_all_that_follow() -> None:

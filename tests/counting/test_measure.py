@@ -12,8 +12,9 @@ import torch
 from vlbench.counting.job import CountJob, Point
 from vlbench.counting.measure import count_tower
 from vlbench.counting.rows import Row
-from vlbench.counting.run import run_count
+from vlbench.counting.run import run_count, run_job
 from vlbench.counting_device import CountingDevice
+from vlbench.errors import UsageError
 from vlbench.record.counted import CountedTower, Forward
 
 TINY, FULL = "qwen2.5-vl-tiny", "qwen2.5-vl-7b"
@@ -118,3 +119,9 @@ def test_a_process_that_dies_names_the_row(monkeypatch: pytest.MonkeyPatch) -> N
     report = run.run_count(job)
     assert not report.complete
     assert [row.failed for row in report.groups[0].towers] == ["its process was ended by SIGKILL (out of memory?)"] * 2
+
+
+def test_a_process_that_does_not_end_is_ended() -> None:
+    job = CountJob(towers=(TINY,), variants=None, points=(IMAGE,), profile="sm_90", dtype="bfloat16")
+    with pytest.raises(UsageError, match="counting did not end within 0 s; count fewer towers or a smaller grid"):
+        run_job(job, timeout=0.01)

@@ -105,6 +105,11 @@ class ReadsFloats(Toy):
         return x if x.sum() > 0 else -x
 
 
+class Raises(Toy):
+    def habit(self, x: Tensor, grid_thw: Tensor) -> Tensor:
+        raise RuntimeError("no luck today")
+
+
 def compiled() -> nn.Module:
     tower = Toy()
     tower.proj.compile()

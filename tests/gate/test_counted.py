@@ -62,7 +62,7 @@ def test_advice_comes_with_the_place(rows: dict[str, CountedTower]) -> None:
 @pytest.mark.parametrize(
     ("tower", "words"),
     [
-        (f"{TOYS}:Undeclared", "unknown operation vlbench_toys::shaped; say what it is with"),
+        (f"{TOYS}:Undeclared", "unknown operation vlbench_toys::counted_up; say what it is with"),
         (f"{TOYS}:compiled", "torch.compile: ran eagerly"),
         (f"{TOYS}:broken", "the factory raised OSError: no weights here"),
         ("no:thing", "no cannot be imported"),

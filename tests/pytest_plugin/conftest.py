@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-# All that a run inside of this process imports is forgotten after it, and torch cannot be imported twice.
+# All that a run inside of this process imports is forgotten after it, and torch's libraries can be made only once.
+import tests.counting.toy_towers  # noqa: F401
 import vlbench.pytest_plugin.gate
 import vlbench.pytest_plugin.timing  # noqa: F401
 from tests.trial.plans import ROOT

@@ -52,6 +52,10 @@ def test_right(vlbench_cell, variant):
 def test_bfloat16(vlbench_cell):
     vlbench_cell("best", model="qwen2-vl-tiny", scenario="sweep.toml", point="count=2", dtype="bfloat16")
 
+def test_of_others(vlbench_cell):
+    toys = "tests.counting.toy_towers"
+    vlbench_cell(f"{toys}:HostIndex", model=f"{toys}:Toy", scenario="small.toml")
+
 @pytest.mark.parametrize("which", ["wrong", "wrong_in_time"])
 def test_wrong(vlbench_cell, which):
     vlbench_cell(f"test_cells:{which}", scenario="small.toml")
@@ -78,7 +82,7 @@ def test_a_cell_is_checked_and_then_timed(pytester: pytest.Pytester, run: Run, t
     result = run(
         "--benchmark-json=out.json", "--benchmark-only", "--benchmark-max-time=0.05", "--benchmark-min-rounds=20"
     )
-    result.assert_outcomes(passed=3, failed=4, skipped=1)
+    result.assert_outcomes(passed=4, failed=4, skipped=1)
     assert torch.get_num_threads() == 2
     result.stdout.fnmatch_lines(
         [
@@ -93,8 +97,8 @@ def test_a_cell_is_checked_and_then_timed(pytester: pytest.Pytester, run: Run, t
         ]
     )
     found = {each["name"]: each for each in json.loads(Path("out.json").read_text())["benchmarks"]}
-    assert found.keys() == {"test_right[baseline]", "test_right[best]", "test_bfloat16"}
-    yardstick, best, half = found.values()
+    assert found.keys() == {"test_right[baseline]", "test_right[best]", "test_bfloat16", "test_of_others"}
+    yardstick, best, half, others = found.values()
     assert yardstick["extra_info"].keys() == EXTRA
     assert yardstick["extra_info"]["cell"] == "qwen2.5-vl-tiny baseline small float32 cpu"
     assert yardstick["extra_info"]["accuracy_error"] == 0
@@ -103,6 +107,7 @@ def test_a_cell_is_checked_and_then_timed(pytester: pytest.Pytester, run: Run, t
     assert yardstick["extra_info"]["attention_calls"] > best["extra_info"]["attention_calls"] > 0
     assert half["extra_info"]["cell"] == "qwen2-vl-tiny best sweep count=2 bfloat16 cpu"
     assert 0 < half["extra_info"]["accuracy_error_timed"] < 0.1
+    assert others["extra_info"]["cell"].startswith("tests.counting.toy_towers:Toy tests.counting.toy_towers:HostIndex ")
     for each in found.values():
         assert each["extra_info"]["torch"] == torch.__version__
         assert each["extra_info"]["threads"] == 1

@@ -15,7 +15,7 @@ from vlbench.pytest_plugin.marks import ALIASES, ARGUMENTS, Mark, marks_of
 TOWER = 'tower="a:b"'
 WRONG = {
     f"{TOWER}, max_sync=0": "there is no argument max_sync; did you mean max_syncs?",
-    f"{TOWER}, zzz=0": "there is no argument zzz; there are tower, scenario, *, max_allocated_bytes",
+    f"{TOWER}, zzz=0": "there is no argument zzz; there are tower, scenario, baseline, dtype, *, max_allocated_bytes",
     '"a:b", max_syncs=0': "'a:b' has no name; write tower='a:b'",
     "max_syncs=0": 'it names no tower; add tower="package.module:factory", or a baseline',
     TOWER: "it sets no limit; add max_syncs=0 or another, a baseline, or ask for vlbench_counts",
@@ -23,7 +23,9 @@ WRONG = {
     f"{TOWER}, max_syncs=True": "max_syncs=True is not a whole number from 0 up; give one",
     f"{TOWER}, max_syncs=0, max_host_syncs=0": "max_host_syncs and another argument limit host_syncs; give one of them",
     f"{TOWER}, max_syncs=0, cold=1": "cold=1 is not True or False; give one",
-    f"{TOWER}, max_syncs=0, dtype=None": "dtype=None is not a text; give one",
+    f"{TOWER}, max_syncs=0, dtype='half'": "dtype='half' is not one of float32, *, fp16; give one",
+    f"{TOWER}, max_syncs=0, as_='sm_99'": "as_='sm_99' is not one of sm_75, *, sm_100; give one",
+    "tower=None, max_syncs=0": "tower=None is not a text; give one",
     f"{TOWER}, max_syncs=0, grid=[]": "grid=[[][]] is not a grid such as *, or a list of them; give one",
     f'{TOWER}, max_syncs=0, grid="1x4x6", scenario="s"': "a grid takes the place of a scenario; give one of them",
     'baseline="x.json", max_syncs=0': "limits hold a tower, and a baseline has its own; *",

@@ -10,6 +10,7 @@ from vlbench.cli import baseline, gate, nsys
 from vlbench.cli.ab import ab
 from vlbench.cli.calibrate import calibrate
 from vlbench.cli.count import count
+from vlbench.cli.diff import diff
 from vlbench.cli.explain import explain
 from vlbench.cli.judge import judge
 from vlbench.cli.listing import list_things
@@ -32,6 +33,7 @@ app.command()(show)
 app.command()(judge)
 app.command()(ab)
 app.command()(count)
+app.command()(diff)
 app.command()(calibrate)
 app.add_typer(gate.app, name="gate")
 app.add_typer(baseline.app, name="baseline")

@@ -64,6 +64,7 @@ def save(
     """Count towers and store it as a new baseline."""
     from rich.console import Console
 
+    from vlbench.export.words import cells
     from vlbench.gate.captured import captured_cell
     from vlbench.gate.save import count_all, refuse_goal, wanted_cells
     from vlbench.gate.save import save as write
@@ -84,10 +85,12 @@ def save(
     captured = tuple(captured_cell(path, ranges) for path in capture or ())
     here = found.fingerprint if found else take_fingerprint("cpu")
     entry = acceptance("saved", reason, here.torch, by=by)
-    with Console(stderr=True).status(f"counting {len(wanted)} cells"):
+    with Console(stderr=True).status(f"counting {cells(len(wanted))}"):
         counted = count_all(wanted)
     made = write(file, here, entry, counted=counted, timed=timed, captured=captured)
-    print(f"{file}: {len(made.cells)} cells, saved by {entry.by}; commit it, and run `vlbench gate` before every merge")
+    print(
+        f"{file}: {cells(len(made.cells))}, saved by {entry.by}; commit it, and run `vlbench gate` before every merge"
+    )
 
 
 @app.command()

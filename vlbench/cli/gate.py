@@ -60,6 +60,7 @@ def gate(
     from rich.console import Console
 
     from vlbench.export.progress import Watcher
+    from vlbench.export.words import cells
     from vlbench.gate.counters import count_again
     from vlbench.gate.files import find_baselines, read_baseline
     from vlbench.gate.report import report
@@ -71,25 +72,29 @@ def gate(
     start = perf_counter()
     check_goals(csv=csv, markdown=markdown, junit=junit, github=github)
     paths = list(dict.fromkeys(baseline or find_baselines()))
-    if out is not None and len(paths) > 1:
-        raise UsageError(f"--out {out}: one file cannot stand for {len(paths)} baselines; name one with --baseline")
+    if out is not None:
+        check_out(out, paths)
     baselines = {path: read_baseline(path) for path in paths}
     captured = read_captures(baselines.values(), capture or ())
     console = Console(stderr=True)
-    with console.status(f"counting {sum(len(each.counted) for each in baselines.values())} cells"):
+    with console.status(f"counting {cells(sum(len(each.counted) for each in baselines.values()))}"):
         counted = count_again(baselines.values())
     with Watcher(console) if any(each.timed for each in baselines.values()) else nullcontext() as watch:
         found = judge(baselines, counted, captured, times, watch)
     written = write_proposals(baselines, found, out)
-    judged = report(
-        baselines,
-        found,
-        written,
-        command="gate",
-        seconds=perf_counter() - start,
-        allow_inconclusive=allow_inconclusive,
-    )
+    seconds = perf_counter() - start
+    judged = report(baselines, found, written, seconds=seconds, allow_inconclusive=allow_inconclusive)
     deliver(judged, as_json=as_json, csv=csv, markdown=markdown, junit=junit, github=github)
+
+
+def check_out(out: Path, baselines: list[Path]) -> None:
+    """Raises UsageError where `out` cannot be the proposal for the one baseline."""
+    if len(baselines) > 1:
+        raise UsageError(f"--out {out}: one file cannot stand for {len(baselines)} baselines; name one with --baseline")
+    if out.resolve() == baselines[0].resolve():
+        raise UsageError(f"--out {out}: that is the baseline itself, which changes when somebody accepts; name another")
+    if out.is_dir() or not out.parent.is_dir():
+        raise UsageError(f"--out {out}: give a file in a folder that is there")
 
 
 def write_proposals(

@@ -1,4 +1,4 @@
-"""Which of our flags removes what was seen: a table of patterns, told by operation and expression, not by file.
+"""What removes what was seen, a flag of ours where one does: a table of patterns, by operation and expression.
 
 An entry asks three things of a cause: what happened, in which torch operation, and what the expression looks like.
 The first that fits counts. Where none fits there is no advice. All of them are about waits: what is sent without
@@ -11,7 +11,6 @@ import re
 from dataclasses import dataclass
 
 from vlbench.counting_device.counts import Cause, Event
-from vlbench.implementations.optimized import OPTIMIZATIONS
 
 SCALAR = frozenset({"aten::_local_scalar_dense"})
 """`.item()`, `int()`, `bool()`, and a tensor where Python wants a number."""
@@ -48,7 +47,7 @@ class Pattern:
 
     words: str
     flags: tuple[str, ...]
-    """Flags that remove it, each by itself."""
+    """Flags of ours that remove it, each by itself; none where ours have nothing of the kind."""
     events: tuple[Event, ...]
     operations: frozenset[str] | None = None
     """Torch operations that it shows in; None for any."""
@@ -75,7 +74,7 @@ PATTERNS = (
         _READ,
         frozenset({"aten::unique_consecutive", "aten::_unique2", "aten::unique_dim_consecutive"}),
     ),
-    Pattern("take the longest sequence from the host", ("host-max-seqlen",), _READ, SCALAR | WHOLE, LONGEST),
+    Pattern("take the longest sequence from the host's lengths, once", (), _READ, SCALAR | WHOLE, LONGEST),
     Pattern(
         "keep the grid on the host, and repeat it there",
         ("host-grid",),
@@ -98,16 +97,6 @@ PATTERNS = (
 )
 
 
-@dataclass(frozen=True)
-class Advice:
-    words: str
-    flags: tuple[str, ...]
-    """Those of the pattern's flags that this vlbench has."""
-
-
-def advise(cause: Cause) -> Advice | None:
-    """What removes `cause`, None where nothing is known that would."""
-    for pattern in PATTERNS:
-        if pattern.fits(cause):
-            return Advice(pattern.words, tuple(flag for flag in pattern.flags if flag in OPTIMIZATIONS))
-    return None
+def advise(cause: Cause) -> Pattern | None:
+    """The pattern of `cause`, which says what removes it; None where nothing is known that would."""
+    return next((pattern for pattern in PATTERNS if pattern.fits(cause)), None)

@@ -82,6 +82,7 @@ class Key(_Frozen):
     attention_backend: str
     """Backends that the attention calls would take on this profile, joined by "+"."""
     torch_version: str
+    """Without the part after "+", such as "cu130": builds for CPU and for CUDA count alike."""
 
 
 class Counts(_Frozen):

@@ -118,7 +118,7 @@ class CountingDevice:
             yield counter
         finally:
             self._scope.counter = None
-            counter.close(self.mode, self.profile, torch.__version__)
+            counter.close(self.mode, self.profile, torch.__version__.partition("+")[0])
 
     @property
     def questions(self) -> tuple[Question, ...]:

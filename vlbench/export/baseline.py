@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vlbench.export.words import broken, milliseconds, readable_bytes
+from vlbench.export.words import broken, cells, milliseconds, readable_bytes
 from vlbench.judge.words import percent
 from vlbench.record.baseline import Acceptance, Baseline, CapturedCell, CountedCell, TimedCell
 
@@ -25,7 +25,7 @@ HEADINGS = {
 
 def baseline_view(baseline: Baseline, unfit: str | None) -> RenderableType:
     """Its cells, its thresholds, and its history; `unfit` is why nothing can be gated on it."""
-    parts: list[RenderableType] = [Text(f"{baseline.name}: {len(baseline.cells)} cells", style="bold")]
+    parts: list[RenderableType] = [Text(f"{baseline.name}: {cells(len(baseline.cells))}", style="bold")]
     if unfit:
         parts.append(Text(f"not in force: {unfit}", style="red"))
     if baseline.counted:
@@ -60,14 +60,14 @@ def list_view(files: Iterable[tuple[str, Baseline | None, str]]) -> RenderableTy
     return table
 
 
-def counted_table(cells: Iterable[CountedCell]) -> Table:
+def counted_table(counted: Iterable[CountedCell]) -> Table:
     """A row per tower and point: the second forward."""
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("\ntower", max_width=20, overflow="fold")
     table.add_column("\nfed in", max_width=16, overflow="fold")
     for heading in (*HEADINGS, "peak\n"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for cell in cells:
+    for cell in counted:
         counters = cell.warm.counters
         figures = [f"{counters[name]:,}" for name in HEADINGS.values()]
         fed = " ".join(filter(None, (cell.scenario, cell.point)))
@@ -75,14 +75,14 @@ def counted_table(cells: Iterable[CountedCell]) -> Table:
     return table
 
 
-def timed_table(cells: Iterable[TimedCell]) -> Table:
+def timed_table(timed: Iterable[TimedCell]) -> Table:
     """A row per timed cell: its ratio, over its trials."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for heading in ("timed", "against"):
         table.add_column(heading, max_width=30, overflow="fold")
     for heading in ("ratio", "trials", "ms"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for cell in cells:
+    for cell in timed:
         ratio = median(trial.ratio for trial in cell.trials)
         table.add_row(cell.name, cell.reference, f"{ratio:.3f}", str(len(cell.trials)), milliseconds(cell.seconds))
     return table

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vlbench.export.judged_words import (
+    GROUPS,
     chance,
     change_with_interval,
     fails,
@@ -65,7 +66,7 @@ def _row(row: JudgedRow, judged: Judged) -> Iterator[RenderableType]:
     yield _indented(Text(one_line(row.reason, most=2000)))
     if words := figures(row):
         yield _indented(Text(words))
-    for kinds in (("counter", "stage"), ("line",), ("operation",)):
+    for kinds in GROUPS:
         moves, more = shown(row, *kinds)
         if kinds == ("line",):
             for move in moves:

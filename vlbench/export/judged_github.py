@@ -20,6 +20,7 @@ MOST_ANNOTATIONS = 10
 CELLS = 3
 """Cells that are named in one annotation."""
 SENTENCES = 500
+"""Characters of a reason that are shown."""
 
 Locate = Callable[[str], str | None]
 """From a file as seen from its import root to its path in the repository, None where it is not there."""
@@ -48,13 +49,13 @@ def github_text(judged: Judged, locate: Locate) -> str:
     for level in dict.fromkeys(annotation.level for annotation in cells):
         here = [annotation for annotation in cells if annotation.level == level]
         kept = here if len(here) <= MOST_ANNOTATIONS else here[: MOST_ANNOTATIONS - 1]
-        said += [command(annotation, _named(cells[annotation])) for annotation in kept]
+        said += [_command(annotation, _named(cells[annotation])) for annotation in kept]
         if more := len(here) - len(kept):
-            said.append(command(Annotation(level, f"vlbench {judged.command}", f"{more} more are in the log"), ""))
+            said.append(_command(Annotation(level, f"vlbench {judged.command}", f"{more} more are in the log"), ""))
     return "\n".join(said)
 
 
-def command(annotation: Annotation, cells: str) -> str:
+def _command(annotation: Annotation, cells: str) -> str:
     """The workflow command, escaped as the runner undoes it."""
     places = {"file": annotation.file, "line": annotation.line, "title": annotation.title}
     given = ",".join(f"{name}={escape_property(str(value))}" for name, value in places.items() if value is not None)
@@ -72,14 +73,14 @@ def escape_property(text: str) -> str:
     return escape(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def locator(root: Path | None = None) -> Locate:
-    """Finds files below `root`, by default $GITHUB_WORKSPACE or else the current folder.
+def locator() -> Locate:
+    """Finds files of the repository: $GITHUB_WORKSPACE, or else the current folder.
 
-    Import roots are the current folder, `root`, and what else Python imports from inside `root`; site-packages are not
-    the repository's own. Links are followed, as a diff shows the file that they lead to.
+    Import roots are the current folder, the repository, and what else Python imports from inside it; site-packages are
+    not its own. Links are followed, as a diff shows the file that they lead to.
     """
     here = Path.cwd()
-    top = (root or Path(os.environ.get("GITHUB_WORKSPACE") or here)).resolve()
+    top = Path(os.environ.get("GITHUB_WORKSPACE") or here).resolve()
     imported = [Path(entry).resolve() for entry in sys.path if entry and "site-packages" not in entry]
     roots = dict.fromkeys(each for each in (here.resolve(), top, *imported) if each.is_relative_to(top))
 

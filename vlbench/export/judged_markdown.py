@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 from vlbench.export.judged_words import (
+    GROUPS,
     LONGEST,
     chance,
     change_with_interval,
@@ -97,7 +98,7 @@ def _loud(row: JudgedRow, judged: Judged) -> str:
 def _moved(row: JudgedRow) -> str:
     """What moved in one row, folded."""
     parts = [f"<details><summary>What moved in {_code(row.cell)}, {row.measure}</summary>"]
-    for kinds in (("counter", "stage"), ("line",), ("operation",)):
+    for kinds in GROUPS:
         moves, more = shown(row, *kinds)
         if kinds == ("line",):
             parts.append("\n".join(map(_line, moves)))
@@ -158,7 +159,7 @@ def _fitting(parts: Sequence[str], room: int) -> tuple[list[str], int]:
 def _cut(left_out: int, what: str) -> str:
     if not left_out:
         return ""
-    return f"\n{left_out} {what}{'s' * (left_out > 1)} left out here for want of room: the log of the job has all.\n"
+    return f"\n{left_out} {what}{'s' * (left_out > 1)} left out here for want of room; --json has all.\n"
 
 
 def _size(text: str) -> int:

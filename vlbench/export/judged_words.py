@@ -25,6 +25,8 @@ LONGEST = 200
 """Characters of a name or a source line that are shown."""
 MOST = {"counter": 20, "stage": 8, "operation": 6, "line": 8}
 """Moves of a kind that are shown of a row; JSON and CSV have all."""
+GROUPS = (("counter", "stage"), ("line",), ("operation",))
+"""Kinds of moves that are shown together, in this order: what moved, where, and in which operations."""
 
 
 def outcome(judged: Judged) -> str:
@@ -48,7 +50,7 @@ def tally(judged: Judged) -> str:
 
 def took(judged: Judged) -> str:
     """How long it took; "" where nobody measured that."""
-    return f", after {duration(judged.seconds)}" if judged.seconds else ""
+    return f", after {judged.seconds:.1f} s" if judged.seconds else ""
 
 
 def fails(row: JudgedRow, judged: Judged) -> bool:

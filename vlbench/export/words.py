@@ -31,3 +31,8 @@ def readable_bytes(count: float) -> str:
             return f"{count:.3g} {unit}"
         count /= 1000
     return f"{count:.3g} GB"
+
+
+def cells(count: int) -> str:
+    """ "1 cell", "3 cells"."""
+    return f"{count} cell{'s' * (count != 1)}"

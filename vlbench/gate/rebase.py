@@ -27,7 +27,7 @@ def rebase(path: Path, reason: str, here: Fingerprint, by: str | None = None) ->
     old = sorted({cell.key.torch_version for cell in before.counted})
     if not before.counted:
         raise UsageError(f"{path}: holds times alone, which belong to one torch; save it again with --force")
-    if old == [here.torch]:
+    if old == [here.torch.partition("+")[0]]:
         raise UsageError(f"{path}: was counted with torch {here.torch}, which is this one; there is nothing to rebase")
     _refuse_other_code(path, before)
     for cell in before.counted:

@@ -7,15 +7,16 @@ gated in the same run: a tower that remembers something between calls then count
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from threading import Event
 
 from vlbench.counting.job import CountJob, Point
 from vlbench.counting.run import run_job
-from vlbench.counting_device.counts import Event
 from vlbench.errors import UsageError
 from vlbench.gate.counted import advice_of, counted_cell, why_incomplete
+from vlbench.judge.counted_moves import Advice
 from vlbench.record.baseline import CountedCell
 from vlbench.record.counted import CountedTower
 from vlbench.record.schema import Dtype
@@ -42,7 +43,7 @@ class Recounted:
 
     cell: CountedCell | None = None
     reason: str = ""
-    advice: Mapping[tuple[Event, str], str] = field(default_factory=dict)
+    advice: Advice = field(default_factory=dict)
     """What removes its lines, by event and place."""
 
 
@@ -50,9 +51,15 @@ def recount(files: Sequence[Iterable[Wanted]]) -> list[dict[Wanted, Recounted]]:
     """The cells of each file. As many processes run at once as there are cores."""
     found: list[dict[Wanted, Recounted]] = [{} for _ in files]
     batches = [(into, batch) for into, cells in zip(found, files, strict=True) for batch in _batches(cells)]
+    stop = Event()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for (into, _), counted in zip(batches, pool.map(_count, (batch for _, batch in batches)), strict=True):
-            into.update(counted)
+        try:
+            counts = pool.map(lambda each: _count(each[1], stop), batches)
+            for (into, _), counted in zip(batches, counts, strict=True):
+                into.update(counted)
+        except BaseException:  # Ctrl-C among them, which has ended the processes as well: start no others
+            stop.set()
+            raise
     return found
 
 
@@ -67,10 +74,10 @@ def _batches(cells: Iterable[Wanted]) -> list[list[Wanted]]:
     return list(batches.values())
 
 
-def _count(batch: Sequence[Wanted]) -> dict[Wanted, Recounted]:
+def _count(batch: Sequence[Wanted], stop: Event) -> dict[Wanted, Recounted]:
     """A batch in one process; where a cell ends that, those after it in another one."""
     found: dict[Wanted, Recounted] = {}
-    while waiting := [wanted for wanted in batch if wanted not in found]:
+    while not stop.is_set() and (waiting := [wanted for wanted in batch if wanted not in found]):
         for each in _batches(waiting):
             found |= _run(each)
     return found

@@ -27,7 +27,6 @@ def report(
     found: Mapping[Path, Found],
     written: Mapping[Path, Path],
     *,
-    command: str,
     seconds: float,
     allow_inconclusive: bool = False,
 ) -> Judged:
@@ -42,8 +41,8 @@ def report(
         if path not in written and stale.exists():
             notes.append(f"{stale} is from an earlier run, and this one found nothing to accept: remove it")
     return Judged(
-        command=command,
-        before="; ".join(_origin(path, baseline) for path, baseline in baselines.items()),
+        command="gate",
+        before=_origin(baselines),
         after=_here(),
         rows=rows,
         notes=tuple(notes),
@@ -69,9 +68,12 @@ def _accept(path: Path, written: Mapping[Path, Path]) -> str:
     return f'`vlbench baseline accept {path}{elsewhere} --reason "..."`'
 
 
-def _origin(path: Path, baseline: Baseline) -> str:
+def _origin(baselines: Mapping[Path, Baseline]) -> str:
+    if len(baselines) > 1:
+        return f"{len(baselines)} baselines ({', '.join(map(str, baselines))})"
+    ((path, baseline),) = baselines.items()
     last = baseline.accepted[-1]
-    return f"{path}, {last.what} on {last.date:%Y-%m-%d} by {last.by}: {last.reason}"
+    return f"{path}, {last.what} on {last.date:%Y-%m-%d} by {last.by}: {last.reason.rstrip('.')}"
 
 
 def _here() -> str:

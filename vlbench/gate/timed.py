@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vlbench.trial.session import Watch
 
 Found = tuple[list["JudgedRow"], list[str], tuple[TimedCell, ...]]
-"""Rows, what a reader has to know in one sentence each, and the cells as they are now."""
+"""Rows, what a reader has to know in one sentence each, and the cells that changed as they are now."""
 
 
 def here_for(baseline: Baseline) -> Fingerprint:
@@ -32,7 +32,8 @@ def judge_timed(baseline: Baseline, here: Fingerprint, policy: Times = Times.AUT
 
     Each cell has a time row or, where its output is wrong, an accuracy row in its place; where times have no say in the
     exit code, it has both. On another class of machine than the baseline's the time rows are missing, and under
-    `Times.AUTO` they gate only if the baseline holds no counts to gate on. `watch` sees the trials go on.
+    `Times.AUTO` they gate only if the baseline holds no counts to gate on. Cells that did not change are not handed
+    back: a proposal keeps their trials, lest every acceptance moves them a little. `watch` sees the trials go on.
     """
     if not baseline.timed:
         return [], [], ()
@@ -54,7 +55,7 @@ def judge_timed(baseline: Baseline, here: Fingerprint, policy: Times = Times.AUT
 def _here(baseline: Baseline, policy: Times, watch: Watch | None) -> Found:
     """The machine is of the baseline's class: everything is measured and judged."""
     from vlbench.gate.rerun import measure_again
-    from vlbench.gate.timed_cells import TRIALS, cell_of
+    from vlbench.gate.timed_cells import cell_of
     from vlbench.gate.timed_plans import rebuild, row_of
     from vlbench.gate.timed_rows import CALLED, accuracy_row, floors_of, judgement_of, missing_row, time_row
 
@@ -77,9 +78,10 @@ def _here(baseline: Baseline, policy: Times, watch: Watch | None) -> Found:
             if accuracy.verdict is Verdict.INACCURATE:
                 rows.append(accuracy)
                 continue
-            rows += [time_row(cell, group, floors[cell.name], gates=gates), *([] if gates else [accuracy])]
+            time = time_row(cell, group, floors[cell.name], gates=gates)
+            rows += [time] if gates else [time, accuracy]
             now = cell_of(group, row_of(group, cell), cell.state, cell.scenario)
-            if now and len(now.trials) >= TRIALS:
+            if now and time.verdict in CALLED:
                 again.append(now.model_copy(update={"floor": cell.floor, "threshold": cell.threshold}))
     return rows, notes, tuple(again)
 

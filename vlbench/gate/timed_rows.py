@@ -40,11 +40,12 @@ def time_row(cell: TimedCell, group: CellGroup, floors: Floors, *, gates: bool =
     now = cell_of(group, row_of(group, cell), cell.state, cell.scenario)
     if (reason := _why_missing(cell, group, floors)) or now is None:
         return missing_row(cell, reason or "no time was given to measure", gates=gates)
-    return changed_row(cell, now, judgement_of(cell, group, floors), gates=gates)
+    row = changed_row(cell, now, judgement_of(cell, group, floors))
+    return row.model_copy(update={"gates": gates, "moves": (*row.moves, *counter_moves(cell.counts, now.counts))})
 
 
-def changed_row(before: TimedCell, after: TimedCell, judgement: Judgement, *, gates: bool = True) -> JudgedRow:
-    """The row of two cells that were compared, with the stages and counters that moved."""
+def changed_row(before: TimedCell, after: TimedCell, judgement: Judgement) -> JudgedRow:
+    """The row of two cells that were compared, with the stages that moved."""
     old = median(trial.ratio for trial in before.trials)
     forward = after.seconds / median(trial.ratio for trial in after.trials)
     stages = stage_moves(before.stages, after.stages, forward, before.floor, judgement.verdict)
@@ -55,7 +56,6 @@ def changed_row(before: TimedCell, after: TimedCell, judgement: Judgement, *, ga
         measure="time",
         verdict=judgement.verdict,
         reason="; ".join(filter(None, [judgement.reason, culprit])),
-        gates=gates,
         before=old,
         after=old * estimate.ratio if estimate else None,
         unit=UNIT,
@@ -64,7 +64,7 @@ def changed_row(before: TimedCell, after: TimedCell, judgement: Judgement, *, ga
         high=estimate.high if estimate else None,
         confidence=estimate.confidence if estimate else None,
         visible=judgement.visible,
-        moves=(*stages, *counter_moves(before.counts, after.counts)),
+        moves=stages,
     )
 
 

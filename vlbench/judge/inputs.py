@@ -12,13 +12,18 @@ from vlbench.judge.readers import read
 from vlbench.judge.runs import Run
 
 
-def read_sides(before: Sequence[str], after: Sequence[str], name: str | None = None) -> tuple[list[Run], list[Run]]:
-    """The runs of both sides. Each entry is a file or a pattern such as `runs/a-*.json`.
+def read_sides(
+    before: Sequence[str],
+    after: Sequence[str],
+    name: str | None = None,
+    options: tuple[str, str] = ("--before", "--after"),
+) -> tuple[list[Run], list[Run]]:
+    """The runs of both sides. Each entry is a file or a pattern such as `runs/a-*.json`; `options` name the sides.
 
     A file given twice, or a copy of one, would count as two runs that agree perfectly: it is refused. Raises
     `UsageError`.
     """
-    old, new = _files(before, "--before"), _files(after, "--after")
+    old, new = (_files(entries, option) for entries, option in zip((before, after), options, strict=True))
     seen: dict[object, str] = {}
     for path in (*old, *new):
         for mark in _marks(Path(path)):

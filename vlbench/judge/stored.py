@@ -69,14 +69,12 @@ def _reach(trials: Sequence[Estimate], floors: Floors) -> float:
     """How far from their median, in logarithms, as many trials lie as a vote needs; the others may be as odd as can be.
 
     For five normal trials it covers the true median in 85 % of cases. The wider of both sides' reaches is taken, for
-    five trials may agree by luck, and seldom do so twice. It is never taken to be smaller than what the rounds within a
-    trial allow.
+    five trials may agree by luck, and seldom do so twice.
     """
     logs = [math.log(trial.ratio) for trial in trials]
     centre = median(logs)
     distances = sorted(abs(each - centre) for each in logs)
-    kept = min(len(distances), floors.votes_needed(len(distances)))
-    return max(distances[kept - 1], median(trial.standard_error for trial in trials))
+    return distances[min(len(logs), floors.votes_needed(len(logs))) - 1]
 
 
 def _together(trials: Sequence[Estimate]) -> Estimate:

@@ -1,4 +1,4 @@
-"""Advice from counts: which flags' patterns the encoder's forwards show, how often, in how many of them."""
+"""Advice from counts: which patterns the encoder's forwards show, how often, in how many of them, and the remedy."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from vlbench.nsys.rules import RULES, Rule
 
 @dataclass(frozen=True)
 class Advice:
-    """A flag and its evidence: in `seen` of `forwards` forwards the rule counted `least` to `most`."""
+    """A remedy and its evidence: in `seen` of `forwards` forwards the rule counted `least` to `most`."""
 
-    flag: str
+    flag: str | None
     what: str
     why: str
     seen: int
@@ -34,7 +34,8 @@ class Advice:
         count = str(self.least) if self.least == self.most else f"{self.least} to {self.most}"
         where = f"inside {self.seen} of {self.forwards} forwards"
         idle = "" if self.idle is None else f", the GPU idle for {self.idle:.0%} of their span"
-        return f"{count} {self.what} {where}{idle}: the pattern of {self.flag} ({self.why})"
+        remedy = f"the pattern of {self.flag} ({self.why})" if self.flag else self.why
+        return f"{count} {self.what} {where}{idle}: {remedy}"
 
 
 def advise(capture: Capture, forwards: Forwards) -> list[Advice]:
@@ -57,6 +58,7 @@ def advise(capture: Capture, forwards: Forwards) -> list[Advice]:
                     counts.size,
                     int(inside.min()),
                     int(inside.max()),
+                    idle if rule.idle_share else None,
                 )
             )
     return found

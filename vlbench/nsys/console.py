@@ -196,7 +196,7 @@ def _encoder(report: Report, console: Console) -> None:
     for advice in report.advice:
         say(console, f"- {advice.sentence}")
     if not report.advice:
-        say(console, "No pattern of the flag catalogue was counted in its forwards.")
+        say(console, "No pattern of the advice table was counted in its forwards.")
 
 
 def _warnings(capture: Capture, console: Console) -> None:

@@ -1,4 +1,4 @@
-"""The advice table: what is counted inside the encoder's forwards, and the flag whose pattern it is.
+"""The advice table: what is counted inside the encoder's forwards, and what removes it: a flag of ours where one does.
 
 Bands of one measure do not overlap: the number of stream synchronizations tells a read-back per forward from
 one per layer and from several per attention segment.
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 class Rule:
     """One line of advice. One of `api`, `kernel`, `copy` is set: a regular expression for what is counted."""
 
-    flag: str
+    flag: str | None
+    """A flag of ours that removes the pattern; None where none does, and `why` says what would."""
     what: str
     why: str
     least: int = 1
@@ -38,9 +39,9 @@ RULES = (
         api=_SYNC,
     ),
     Rule(
-        "host-max-seqlen",
+        None,
         "stream synchronizations",
-        "about one read-back per layer, as when max_seqlen stays on the device",
+        "about one read-back per layer, as when max_seqlen stays on the device; take it once from the host's lengths",
         least=8,
         most=199,
         api=_SYNC,
@@ -67,9 +68,9 @@ RULES = (
         most_bytes=1 << 20,
     ),
     Rule(
-        "uint8-pixels",
+        None,
         "uploads of 4 MiB or more",
-        "pixels shipped as bytes are a quarter of fp32",
+        "pixels sent as bytes, and normalized on the device, are a quarter of fp32",
         copy=r"^HtoD",
         least_bytes=4 << 20,
     ),
@@ -88,9 +89,9 @@ RULES = (
         kernel=_TRIGONOMETRY,
     ),
     Rule(
-        "rope-triton",
+        "rope-packed",
         "negation kernels",
-        "the rotate-half chain runs as separate kernels in every layer",
+        "the rotate-half chain runs as separate kernels in every layer, for q and for k",
         least=16,
         kernel=r"neg_kernel",
     ),
@@ -120,9 +121,9 @@ RULES = (
         kernel=r"(?i)conv3d|vol2col|convolveNd|implicit_gemm.*3d|fprop.*ndhwc",
     ),
     Rule(
-        "graph-budget",
+        None,
         "kernel launches",
-        "the device waits for launches; a captured graph is one",
+        "the device waits for launches; a captured CUDA graph is one launch",
         least=200,
         api=r"^(cuda|cu)Launch",
         idle_share=0.3,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from vlbench.cli.options import resolve
 from vlbench.cli.towers import resolve_towers
 from vlbench.errors import UsageError
-from vlbench.matrix.resolve import is_foreign
+from vlbench.implementations.config import MODELS
 from vlbench.trial.job import Job
 from vlbench.trial.session import Plan
 from vlbench.workload import load_scenario
@@ -49,7 +49,7 @@ class Cell:
 
 def find_cell(wish: Wish) -> Cell:
     """The cell that is wished for. Raises UsageError where there is none."""
-    if wish.model is not None and is_foreign(wish.model):
+    if wish.model is not None and wish.model not in MODELS:
         towers = list(dict.fromkeys([wish.model, wish.variant]))
         (target,) = resolve_towers(towers, wish.device, [wish.dtype], None)
         model, device, dtype, variants = target.model, target.device, target.dtype, target.variants

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import pytest
 
 from vlbench.cli.count import points_of
@@ -15,26 +13,13 @@ from vlbench.pytest_plugin.marks import Mark
 from vlbench.record.counted import CountReport
 
 DTYPE, PROFILE = "bfloat16", "sm_90"
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Reports by the job that asked for them."""
-
-    _reports: dict[CountJob, CountReport] = field(default_factory=dict)
-
-    def of(self, job: CountJob) -> CountReport:
-        if job not in self._reports:
-            self._reports[job] = run_count(job)
-        return self._reports[job]
-
-
-_COUNTS = pytest.StashKey[Counts]()
+_REPORTS = pytest.StashKey[dict[CountJob, CountReport]]()
 
 
 def count(config: pytest.Config, mark: Mark) -> CountReport:
     """The count of a mark's tower. Raises UsageError for what cannot be had as asked."""
     assert mark.tower is not None
+    reports = config.stash.setdefault(_REPORTS, {})
     try:
         job = CountJob(
             towers=(mark.tower,),
@@ -43,8 +28,10 @@ def count(config: pytest.Config, mark: Mark) -> CountReport:
             profile=mark.profile or PROFILE,
             dtype=find_dtype(mark.dtype or DTYPE),
         )
-        return config.stash.setdefault(_COUNTS, Counts()).of(job)
+        if job not in reports:
+            reports[job] = run_count(job)
     except UsageError as error:
         raise UsageError(str(error).replace("--", "")) from None  # the arguments have the names of the options
     except RuntimeError as error:  # the process ended before it began to count: a tower's module can do that
         raise UsageError(f"tower {mark.tower!r}: {error}") from None
+    return reports[job]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter as Multiset
 from collections.abc import Iterable, Iterator, Mapping
 
 from vlbench.counting_device.counts import Event
 from vlbench.export.counted import chosen, title
-from vlbench.gate.counted import counted_forward, why_incomplete
-from vlbench.judge.counted_moves import COUNTERS
+from vlbench.gate.counted import advice_of, counted_forward, why_incomplete
+from vlbench.judge.counted_moves import COUNTERS, Advice
 from vlbench.pytest_plugin.marks import Mark
-from vlbench.record.counted import CountReport, Forward, Site
+from vlbench.record.baseline import CountedForward
+from vlbench.record.counted import CountReport, Site
 
 MOST_STAGES = 3
 """Stages that are shown where a counter has no lines."""
@@ -21,41 +23,50 @@ def complaints(mark: Mark, report: CountReport) -> Iterator[str]:
         for tower in group.towers:
             cell = f"{mark.tower} on {title(report, group)}"
             forward = chosen(tower, mark.cold)
-            if reason := why_incomplete(tower):
+            reason = why_incomplete(tower)
+            if forward is None or reason:
                 yield f"{reason}: {cell}"
-            elif forward and (lines := list(_above(mark.limits, forward))):
-                which = "first" if mark.cold else "second"
-                yield "\n".join([f"{lines[0]}: {cell}, {which} forward", *lines[1:]])
+                continue
+            counted = counted_forward(forward)
+            above = [name for name, most in mark.limits.items() if counted.counters[name] > most]
+            if above:
+                sites = (site for site in forward.sites if any(_makes(site, name) for name in above))
+                yield "\n".join(
+                    [
+                        f"{_excess(above, counted, mark.limits)}: {cell}, {'first' if mark.cold else 'second'} forward",
+                        *_lines(sites, advice_of(tower)),
+                        *(line for name in above if not COUNTERS[name] for line in _stages(name, counted)),
+                    ]
+                )
 
 
-def _above(limits: Mapping[str, int], forward: Forward) -> Iterator[str]:
-    """The counters above their limits, then the lines that make them; nothing where there are none."""
-    counted = counted_forward(forward)
-    above = {name: counted.counters[name] for name, most in limits.items() if counted.counters[name] > most}
-    if above:
-        yield "; ".join(f"{_words(name)} {count:,}, at most {limits[name]:,}" for name, count in above.items())
-    yield from _lines(site for site in forward.sites if any(_makes(site, name) for name in above))
-    for name in above:
-        if not COUNTERS[name]:
-            found = sorted(((tally.get(name, 0), stage) for stage, tally in counted.stages.items()), reverse=True)
-            if most := [f"{stage or 'outside of all stages'} {n:,}" for n, stage in found[:MOST_STAGES] if n]:
-                yield f"  {_words(name)}: {', '.join(most)}"
-
-
-def _lines(sites: Iterable[Site]) -> Iterator[str]:
-    for site in sites:
-        yield f"  {site.where}"
-        advice = f"; {site.advice}" if site.advice else ""
-        flags = f" (as {' or '.join(site.flags)} does)" if site.flags else ""
-        yield f"      {site.times:,}x {site.event}{advice}{flags}"
+def _excess(above: list[str], counted: CountedForward, limits: Mapping[str, int]) -> str:
+    return "; ".join(f"{_words(name)} {counted.counters[name]:,}, at most {limits[name]:,}" for name in above)
 
 
 def _makes(site: Site, counter: str) -> bool:
     """Does this line count there?"""
-    event: Event = site.event
     if counter == "host_syncs":
         return site.blocking
-    return event in COUNTERS[counter] and not (counter == "pageable_uploads" and site.pinned)
+    return site.event in COUNTERS[counter] and not (counter == "pageable_uploads" and site.pinned)
+
+
+def _lines(sites: Iterable[Site], advice: Advice) -> Iterator[str]:
+    """Each line once, whichever parts of it do the same."""
+    times: Multiset[tuple[Event, str]] = Multiset()
+    for site in sites:
+        times[site.event, site.where] += site.times
+    for (event, where), number in times.most_common():
+        words = advice.get((event, where))
+        yield f"  {where}"
+        yield f"      {number:,}x {event}" + (f"; {words}" if words else "")
+
+
+def _stages(counter: str, counted: CountedForward) -> Iterator[str]:
+    """Where most of a counter comes from that no line is known for; the peak comes from nowhere alone."""
+    found = sorted(((tally.get(counter, 0), stage) for stage, tally in counted.stages.items()), reverse=True)
+    if most := [f"{stage or 'outside of all stages'} {count:,}" for count, stage in found[:MOST_STAGES] if count]:
+        yield f"  {_words(counter)}: {', '.join(most)}"
 
 
 def _words(counter: str) -> str:

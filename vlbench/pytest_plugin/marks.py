@@ -9,13 +9,16 @@ from typing import Any
 
 import pytest
 
+from vlbench.cli.options import DTYPES
+from vlbench.counting_device.profiles import PROFILES
 from vlbench.errors import UsageError
 from vlbench.judge.counted_moves import COUNTERS
 
 LIMIT = "max_"
 ALIASES = {"syncs": "host_syncs", "operations": "device_operations"}
-TEXTS = ("tower", "scenario", "dtype", "as_", "baseline")
-ARGUMENTS = (*TEXTS, "grid", "cold", *(LIMIT + name for name in (*ALIASES, *COUNTERS)))
+TEXTS = ("tower", "scenario", "baseline")
+NAMED = {"dtype": tuple(DTYPES), "as_": tuple(PROFILES)}
+ARGUMENTS = (*TEXTS, *NAMED, "grid", "cold", *(LIMIT + name for name in (*ALIASES, *COUNTERS)))
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ def _checked(marker: pytest.Mark, item: pytest.Item) -> dict[str, Any]:
 
 def _wanted(name: str, value: object) -> str | None:
     """What the value should have been, None where it is."""
+    if name in NAMED:
+        return None if value in NAMED[name] else f"one of {', '.join(NAMED[name])}"
     if name in TEXTS:
         return None if isinstance(value, str) and value else "a text"
     if name == "cold":

@@ -1,4 +1,4 @@
-"""The usual benchmark of a tower, for the usual rule: what pytest-benchmark times of the copy that `BENCHED` names."""
+"""A benchmark as most projects have one: pytest-benchmark times the tower of the copy that `BENCHED` names."""
 
 from __future__ import annotations
 

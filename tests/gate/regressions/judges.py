@@ -55,9 +55,7 @@ class Judges:
         )
         grids = ("--grid", "1x32x32", "--grid", "3x12x20")
         self._vlbench("baseline", "save", FILES[1], *full, *grids, "--results", "run.json", *saved)
-        path = self.folder / FILES[1]
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"budget": budget}))
-        self._vlbench("baseline", "accept", FILES[1], "--reason", "As much time as was stored with.")
+        self._give_time(self.folder / FILES[1], budget)
         self._pytest(self.names[0], "--benchmark-save=before")
 
     def gate(self) -> tuple[JudgedRow, ...]:
@@ -79,6 +77,13 @@ class Judges:
         (saved,) = self.folder.glob(".benchmarks/*/0001_before.json")
         before, after = (_median(path) for path in (saved, self.folder / "now.json"))
         return Benchmarked(failed, after / before)
+
+    def _give_time(self, path: Path, budget: float) -> None:
+        """As many seconds of rounds for a gate run as the stored trials had: an edit by hand, which is accepted."""
+        stored = json.loads(path.read_text())
+        if stored["budget"] != budget:
+            path.write_text(json.dumps(stored | {"budget": budget}))
+            self._vlbench("baseline", "accept", path.name, "--reason", "As much time as was stored with.")
 
     def _vlbench(self, *arguments: str, may_fail: bool = False) -> subprocess.CompletedProcess[str]:
         ended = self._run([sys.executable, "-m", "vlbench", *arguments])

@@ -78,7 +78,8 @@ class Regression(_Part):
 def regressions() -> list[Regression]:
     """All of them, in order; a letter after the number marks a variation."""
     found = []
-    for path in LISTED.glob("*.toml"):
+    for path in sorted(LISTED.glob("*.toml")):
         number, _, slug = path.stem.partition("_")
-        found.append(Regression.model_validate(tomllib.loads(path.read_text()) | {"number": number, "slug": slug}))
-    return sorted(found, key=lambda each: each.number)
+        content = tomllib.loads(path.read_text())
+        found.append(Regression.model_validate(content | {"number": number.lstrip("0"), "slug": slug}))
+    return found

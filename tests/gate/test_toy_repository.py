@@ -1,0 +1,71 @@
+"""A toy repository put under the gate by the README alone, and the pull request that it stops."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+GATE = README[README.index("## Gate a repository") :]
+ENVIRONMENT = {
+    **os.environ,
+    "PYTHONPATH": str(ROOT),
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_AUTHOR_NAME": "A Dev",
+    "GIT_AUTHOR_EMAIL": "dev@example.org",
+    "GIT_COMMITTER_NAME": "A Dev",
+    "GIT_COMMITTER_EMAIL": "dev@example.org",
+}
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    words = shlex.split(command)
+    program = [sys.executable, "-m", "vlbench"] if words[0] == "vlbench" else [words[0]]
+    if words[0] == "pytest":
+        program = [sys.executable, "-m", "pytest", "-p", "vlbench.pytest_plugin"]
+    return subprocess.run([*program, *words[1:]], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tower of the README, and the README's commands run over it."""
+    folder = tmp_path_factory.mktemp("toy")
+    (tower,) = (block for block in blocks(README, "python") if block.startswith("# my_tower.py"))
+    (folder / "my_tower.py").write_text(tower)
+    run("git init --quiet", folder)
+    for line in blocks(GATE, "console")[0].splitlines():
+        done = run(line.removeprefix("$ "), folder)
+        assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
+    return folder
+
+
+def test_the_pull_request_with_a_hidden_wait_fails_and_the_line_is_named(repository: Path) -> None:
+    source = repository / "my_tower.py"
+    before = "        x = self.patch_embed(pixels)\n"
+    added = blocks(GATE, "python")[0]
+    source.write_text(source.read_text().replace(before, before + added, 1))
+    number = source.read_text().splitlines().index(added.splitlines()[0]) + 1
+    try:
+        gate = run("vlbench gate", repository)
+        assert gate.returncode == 3, gate.stdout + gate.stderr
+        test = run("pytest --quiet tests", repository)
+        assert test.returncode == 1, test.stdout + test.stderr
+    finally:
+        run("git checkout my_tower.py", repository)
+    for said in (gate.stdout, test.stdout):
+        assert f"my_tower.py:{number}" in said
+    shown = blocks(GATE, "console")[1]
+    lines = [line.strip() for line in gate.stdout.splitlines()]
+    claimed = [line.strip() for line in shown.splitlines()[1:] if line.strip() not in ("...", "")]
+    assert [line for line in claimed if line not in lines and "exit code" not in line] == []

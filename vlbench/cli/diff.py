@@ -1,0 +1,37 @@
+"""`vlbench diff`: two files beside each other."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from vlbench.cli.reporting import AsJson, Csv, Github, Junit, Markdown, check_goals, deliver
+
+
+def diff(
+    before: Annotated[str, typer.Argument(metavar="A", help="The file before.")],
+    after: Annotated[str, typer.Argument(metavar="B", help="The file after.")],
+    allow_inconclusive: Annotated[
+        bool, typer.Option("--allow-inconclusive", help="Rows that could not have shown a change pass.")
+    ] = False,
+    as_json: AsJson = False,
+    csv: Csv = None,
+    markdown: Markdown = None,
+    junit: Junit = None,
+    github: Github = False,
+) -> None:
+    """Judge what two files hold: results of `vlbench run`, baselines, counts of `vlbench count --json`.
+
+    Counts are compared exactly. Times are compared by their trials, five a side, and only within a class of machine;
+    across machines and revisions use `vlbench ab`. Two results of another tool, such as pytest-benchmark, are judged as
+    `vlbench judge` does: quote a pattern such as 'old-*.json' for three runs a side or more.
+
+    Ends with 0 where all is the same or better, 3 where something got worse, 4 where a row could not have shown it, 5
+    where a result is wrong, 6 where something is missing or does not compare, 2 for a wrong command.
+    """
+    from vlbench.gate.diff import diff as held_against
+
+    check_goals(csv=csv, markdown=markdown, junit=junit, github=github)
+    judged = held_against(before, after).model_copy(update={"allow_inconclusive": allow_inconclusive})
+    deliver(judged, as_json=as_json, csv=csv, markdown=markdown, junit=junit, github=github)
