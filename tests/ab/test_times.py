@@ -84,7 +84,7 @@ def test_a_head_that_is_right_where_base_was_wrong_is_better_and_has_no_ratio() 
 
 def test_a_head_that_ended_its_process_is_missing() -> None:
     rows = judged(*trials_of(timed("BASE", 1.0), died("HEAD")))
-    assert [(row.verdict, row.reason) for row in rows.values()] == [(Verdict.MISSING, KILLED)] * 2
+    assert {name: (row.verdict, row.reason) for name, row in rows.items()} == {"accuracy": (Verdict.MISSING, KILLED)}
 
 
 def test_trials_that_were_all_lost_are_missing_with_their_reason() -> None:

@@ -82,6 +82,7 @@ def test_our_own_towers_share_a_process_and_a_wrong_one_is_caught(vlbench: Vlben
         (("HEAD~1", "HEAD", "--tower", "others:make"), "HEAD~1 ("),
         (("HEAD~1", "HEAD", "--tower", "hf:qwen2.5-vl-7b"), "its code is the same in every revision"),
         (("HEAD~1", "HEAD", "--exactness", "nearly"), "--exactness: 'nearly' is not one of bit-exact, ulp"),
+        (("HEAD~1", "HEAD", "--exactness", "ulp"), "--exactness is for a factory; leave it out"),
         (("HEAD~1", "HEAD", "--tower", "towers:vision", "--scenario", "nowhere.toml"), "nowhere.toml"),
         (("HEAD~1", "HEAD", "--out", "nowhere/results.json"), "--out nowhere/results.json: give a file in a folder"),
         (("HEAD~1", "HEAD", "--csv", "nowhere/rows.csv"), "--csv nowhere/rows.csv"),

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from vlbench.ab.revisions import Revision
 from vlbench.errors import UsageError
-from vlbench.matrix.placed import OURS, import_root
+from vlbench.matrix.placed import OURS, Placed, import_root
 from vlbench.matrix.resolve import ALIASES
 from vlbench.record.schema import Device, Dtype
 
@@ -53,8 +53,8 @@ class Pair:
     base: Revision
     head: Revision
 
-    def at(self, revision: Revision, tower: str) -> str:
-        """The tower of this revision, for `resolve_tower`. Raises UsageError where its package is not there."""
+    def at(self, revision: Revision, tower: str) -> Placed:
+        """The tower of this revision. Raises UsageError where its package is not there."""
         module = OURS if way_of(tower) is Way.ONE_PROCESS else tower.partition(":")[0]
         home = next((home for home in (revision.here, revision.folder) if import_root(home, module)), None)
         if home is None:
@@ -62,7 +62,7 @@ class Pair:
                 f"{revision.words} has no package {module.partition('.')[0]!r} here, nor in src or python; name a "
                 "factory that both revisions have: --tower package.module:factory"
             )
-        return f"at:{home}:{tower}"
+        return Placed(home, tower)
 
     def plain(self, text: str) -> str:
         """`text` with the folders that are soon gone called by their revisions, as git does: `main:tower.py`."""

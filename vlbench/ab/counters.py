@@ -13,7 +13,7 @@ from vlbench.gate.points import points_of
 from vlbench.judge.counted import judge_cells
 from vlbench.judge.judged import JudgedRow
 from vlbench.judge.verdict import Verdict
-from vlbench.matrix.placed import placed
+from vlbench.matrix.placed import Placed
 from vlbench.record.baseline import CountedCell
 from vlbench.record.counted import CountedTower
 
@@ -27,19 +27,22 @@ def count(pair: Pair, asked: Asked, tower: str) -> list[JudgedRow]:
     return [_row(base[n], head[n], tower, point, asked) for n, point in enumerate(points)]
 
 
-def _counted(at: str, points: Sequence[Point], asked: Asked) -> list[CountedTower]:
+def _counted(at: Placed, points: Sequence[Point], asked: Asked) -> list[CountedTower]:
     """The tower on every point; one that could not be counted says why."""
+    name = str(at)
     job = CountJob(
-        towers=(at,),
+        towers=(name,),
         variants=None,
         points=tuple(points),
         profile=asked.profile,
         dtype=asked.counted_dtype,
         keep_going=True,
     )
-    found = placed(at)
-    ran = run_job(job, folder=found.folder if found else None)
-    return [ran.counted.get((n, at)) or CountedTower(name=at, tower=at, failed=ran.ending) for n in range(len(points))]
+    ran = run_job(job, folder=at.folder)
+    return [
+        ran.counted.get((index, name)) or CountedTower(name=name, tower=name, failed=ran.ending)
+        for index in range(len(points))
+    ]
 
 
 def _row(base: CountedTower, head: CountedTower, tower: str, point: Point, asked: Asked) -> JudgedRow:

@@ -65,7 +65,7 @@ def checked_out(names: Sequence[str]) -> Iterator[list[Revision]]:
     with _ended_in_order(), tempfile.TemporaryDirectory(prefix="vlbench-ab-") as scratch:
         found = []
         for number, (name, commit) in enumerate(zip(names, commits, strict=True)):
-            draft = Path(scratch) / str(number)
+            draft = Path(scratch).resolve() / str(number)
             draft.mkdir()
             tree = _write(top, commit, draft, as_it_is=name == WORKING_TREE)
             changed = tree != _git("rev-parse", f"{commit}^{{tree}}", at=top)

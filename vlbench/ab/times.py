@@ -14,11 +14,11 @@ from vlbench.judge.judged import JudgedRow
 from vlbench.judge.stages import named, stage_moves, stage_shares
 from vlbench.judge.summary import Summary, summaries, suspects
 from vlbench.judge.verdict import Floors, Verdict
-from vlbench.matrix.placed import claim_of, placed
+from vlbench.matrix.placed import Placed, claim_of
 from vlbench.matrix.variants import Variant, yardstick
 from vlbench.record.schema import CellGroup
 from vlbench.trial.session import Plan, Session
-from vlbench.workload import ScenarioPoint, load_scenario
+from vlbench.workload import load_scenario
 
 if TYPE_CHECKING:
     from vlbench.trial.session import Watch
@@ -29,40 +29,47 @@ FLOORS = Floors()
 def plans_of(pair: Pair, asked: Asked, tower: str) -> list[Plan]:
     """One plan per point of the scenarios. Raises UsageError for a tower that a revision does not have."""
     base, head = (pair.at(revision, tower) for revision in (pair.base, pair.head))
-    points = [point for name in asked.scenarios for point in load_scenario(name).points(asked.device)]
-    make = _in_one_process if way_of(tower) is Way.ONE_PROCESS else _in_lock_step
-    return [make(pair, asked, base, head, point) for point in points]
-
-
-def _in_one_process(pair: Pair, asked: Asked, base: str, head: str, point: ScenarioPoint) -> Plan:
-    """Both are rows beside the yardstick, which both are checked against; HEAD's ratio is taken to BASE."""
-    rows = [
-        Variant(name, (), _claim(at, asked.device), reference=reference, tower=at, source=revision.words)
-        for name, reference, at, revision in (
-            (BASE, yardstick().name, base, pair.base),
-            (HEAD, BASE, head, pair.head),
+    if way_of(tower) is Way.ONE_PROCESS:
+        model, variants, own_weights = tower.partition("+")[0], _beside_the_yardstick(asked, base, head), "random"
+    else:
+        model, variants, own_weights = str(base), _in_its_place(asked, base, head), "its own"
+    variants = [replace(each, source=_source(pair, each)) for each in variants]
+    return [
+        Plan(
+            point,
+            model,
+            asked.dtype,
+            asked.device,
+            variants,
+            seed=asked.seed,
+            threads=asked.threads,
+            own_weights=own_weights,
         )
+        for name in asked.scenarios
+        for point in load_scenario(name).points(asked.device)
     ]
-    found = placed(base)
-    assert found is not None
-    return _plan(asked, found.tower.partition("+")[0], [yardstick(), *rows], point)
 
 
-def _in_lock_step(pair: Pair, asked: Asked, base: str, head: str, point: ScenarioPoint) -> Plan:
-    """BASE stands in the yardstick's place: HEAD is checked against it."""
-    first = Variant(BASE, None, reference=BASE, tower=base, source=pair.base.words)
-    second = Variant(HEAD, (), Exactness(asked.exactness), reference=BASE, tower=head, source=pair.head.words)
-    return replace(_plan(asked, base, [first, second], point), own_weights="its own")
+def _beside_the_yardstick(asked: Asked, base: Placed, head: Placed) -> list[Variant]:
+    """Both are checked against the yardstick; HEAD's ratio is taken to BASE."""
+    claims = [Exactness(claim_of(at, asked.device)) for at in (base, head)]
+    return [
+        yardstick(),
+        Variant(BASE, (), claims[0], tower=str(base)),
+        Variant(HEAD, (), claims[1], tower=str(head), reference=BASE),
+    ]
 
 
-def _claim(at: str, device: str) -> Exactness:
-    found = placed(at)
-    assert found is not None
-    return Exactness(claim_of(found, device))
+def _in_its_place(asked: Asked, base: Placed, head: Placed) -> list[Variant]:
+    """BASE stands where the yardstick does: HEAD is checked against it."""
+    return [
+        Variant(BASE, None, tower=str(base), reference=BASE),
+        Variant(HEAD, (), Exactness(asked.exactness), tower=str(head), reference=BASE),
+    ]
 
 
-def _plan(asked: Asked, model: str, variants: list[Variant], point: ScenarioPoint) -> Plan:
-    return Plan(point, model, asked.dtype, asked.device, variants, seed=asked.seed, threads=asked.threads)
+def _source(pair: Pair, variant: Variant) -> str | None:
+    return {BASE: pair.base.words, HEAD: pair.head.words}.get(variant.name)
 
 
 def measure(
@@ -89,12 +96,14 @@ def rows_of(group: CellGroup, cell: str) -> list[JudgedRow]:
     found = {each.row.name: each for each in summaries(group, FLOORS)}
     base, head = found[BASE], found[HEAD]
     accuracy = _accuracy_row(base, head, cell)
-    return [accuracy] if accuracy.verdict is Verdict.INACCURATE else [accuracy, _time_row(group, base, head, cell)]
+    if accuracy.verdict in (Verdict.INACCURATE, Verdict.MISSING):
+        return [accuracy]
+    return [accuracy, _time_row(group, base, head, cell)]
 
 
 def _accuracy_row(base: Summary, head: Summary, cell: str) -> JudgedRow:
     """HEAD against the yardstick or, in lock-step, against BASE."""
-    judge = "BASE" if head.row.reference == base.row.name and base.row.is_yardstick else "the yardstick"
+    judge = "BASE" if base.row.is_yardstick else "the yardstick"
     if head.accuracy is None:
         verdict, reason = Verdict.MISSING, head.judgement.reason
     elif not head.accuracy.passed:

@@ -34,8 +34,9 @@ def ab(
         list[str] | None, typer.Option(help=f"A shipped scenario or a .toml file; repeatable. [{SCENARIO}]")
     ] = None,
     exactness: Annotated[
-        str, typer.Option(help="What HEAD of a factory has to keep to: bit-exact, ulp or reassociated.")
-    ] = "reassociated",
+        str | None,
+        typer.Option(help="What HEAD of a factory has to keep to: bit-exact, ulp or reassociated. [the last]"),
+    ] = None,
     device: DeviceOption = "auto",
     dtype: DtypeOption = None,
     profile: Annotated[str, typer.Option("--as", help="The GPU that counting answers for, such as sm_90.")] = "sm_90",
@@ -82,7 +83,7 @@ def ab(
 def _asked(
     tower: list[str] | None,
     scenario: list[str] | None,
-    exactness: str,
+    exactness: str | None,
     device: str,
     dtype: str | None,
     profile: str,
@@ -92,7 +93,7 @@ def _asked(
     budget: float,
     timeout: float,
 ) -> Asked:
-    from vlbench.ab.asked import Asked
+    from vlbench.ab.asked import Asked, Way, way_of
     from vlbench.cli.options import find_device, find_dtype
     from vlbench.implementations.optimized import Exactness
     from vlbench.matrix.models import DEFAULTS
@@ -100,16 +101,19 @@ def _asked(
     kind = find_device(device)
     model, usual = DEFAULTS[kind]
     classes = [str(each) for each in Exactness if each is not Exactness.RESULT_CHANGING]
-    if exactness not in classes:
+    towers = tuple(dict.fromkeys(tower or [f"{model}+best"]))
+    if exactness is not None and exactness not in classes:
         raise UsageError(f"--exactness: {exactness!r} is not one of {', '.join(classes)}; choose one of them")
+    if exactness is not None and all(way_of(each) is Way.ONE_PROCESS for each in towers):
+        raise UsageError("--exactness is for a factory; leave it out, since each of our flags claims a class itself")
     return Asked(
-        towers=tuple(dict.fromkeys(tower or [f"{model}+best"])),
+        towers=towers,
         scenarios=tuple(dict.fromkeys(scenario or [SCENARIO])),
         device=kind,
         dtype=find_dtype(dtype or usual),
         counted_dtype=find_dtype(dtype or COUNTED),
         profile=profile,
-        exactness=exactness,
+        exactness=exactness or Exactness.REASSOCIATED,
         seed=seed,
         threads=threads,
         trials=trials,
