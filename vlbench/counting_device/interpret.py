@@ -151,19 +151,24 @@ def require_one_device(
         return
     declared = declaration(known.name) is not None
     for operand in operands:
-        if isinstance(operand, DeviceTensor):
-            if operand.block.memory is not scope.memory:
-                raise UsageError(f"A tensor of a closed counting device is used in {known.name} at {cause_line()}.")
-            continue
-        if operand.device.type == "cuda":
-            raise UsageError(f"A tensor of a real GPU meets the counting device in {known.name} at {cause_line()}.")
-        if declared:
+        if is_ours(scope, operand, known.name) or declared:
             continue
         if operand.dim() > 0 or not known.host_scalars or _is_written(operand, known, args, kwargs):
             raise RuntimeError(
                 "Expected all tensors to be on the same device, but found at least two devices, "
                 f"{CUDA} and {operand.device}! ({known.name} at {cause_line()})"
             )
+
+
+def is_ours(scope: Scope, operand: Tensor, name: str) -> bool:
+    """Whether it is on this device; else it is the host's. Raises UsageError for a tensor of any other device."""
+    if isinstance(operand, DeviceTensor):
+        if operand.block.memory is not scope.memory:
+            raise UsageError(f"A tensor of a closed counting device is used in {name} at {cause_line()}.")
+        return True
+    if operand.device.type == "cuda":
+        raise UsageError(f"A tensor of a real GPU meets the counting device in {name} at {cause_line()}.")
+    return False
 
 
 def _is_written(operand: Tensor, known: Facts, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

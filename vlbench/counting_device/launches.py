@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from vlbench.counting_device.declarations import declaration
+from vlbench.counting_device.interpret import is_ours
 from vlbench.counting_device.opaque import count_opaque
 from vlbench.counting_device.scope import Scope
 from vlbench.counting_device.tensor import DeviceTensor
@@ -87,7 +88,9 @@ def _launch(scope: Scope, kernel: Any, grid: Any, args: tuple[Any, ...], options
             "an operator of torch.library with a CPU kernel, and declare that operator."
         )
     for argument, operands in tensors.items():
-        _require_device(scope, name, argument, operands)
+        # A GPU reads its own memory and what is pinned.
+        if not all(is_ours(scope, operand, name) or operand in scope.pinned for operand in operands):
+            raise ValueError(f"{name} cannot read its argument {argument!r}, which is in the host's memory")
     if 0 in [index(size) for size in (grid(bound.arguments) if callable(grid) else grid)]:
         return  # Triton does not launch an empty grid
     declared = declaration(name)
@@ -99,18 +102,6 @@ def _launch(scope: Scope, kernel: Any, grid: Any, args: tuple[Any, ...], options
                 if writes is None and not operand.is_floating_point():
                     operand.block.writer = name
     count_opaque(scope, name, _tensors(list(tensors.values())), described=False)
-
-
-def _require_device(scope: Scope, name: str, argument: str, operands: list[Tensor]) -> None:
-    """Refuse what a GPU refuses: it reads its own memory and what is pinned."""
-    for operand in operands:
-        if isinstance(operand, DeviceTensor):
-            if operand.block.memory is not scope.memory:
-                raise UsageError(f"A tensor of a closed counting device is used in {name} at {cause_line()}.")
-        elif operand.device.type == "cuda":
-            raise UsageError(f"A tensor of a real GPU meets the counting device in {name} at {cause_line()}.")
-        elif operand not in scope.pinned:
-            raise ValueError(f"{name} cannot read its argument {argument!r}, which is in the host's memory")
 
 
 def _tensors(value: Any) -> list[Tensor]:
