@@ -32,7 +32,7 @@ def judge_timed(baseline: Baseline, here: Fingerprint, policy: Times = Times.AUT
 
     Each cell has a time row or, where its output is wrong, an accuracy row in its place; where times have no say in the
     exit code, it has both. On another class of machine than the baseline's the time rows are missing, and under
-    `Times.AUTO` they gate only if the baseline holds no counts to gate on. Cells that did not change are not handed
+    `Times.AUTO` they gate only if the baseline holds nothing else to gate on. Cells that did not change are not handed
     back: a proposal keeps their trials, lest every acceptance moves them a little. `watch` sees the trials go on.
     """
     if not baseline.timed:
@@ -104,6 +104,6 @@ def _elsewhere(baseline: Baseline, reason: str, watch: Watch | None) -> Iterator
             continue
         accuracy = accuracy_row(cell, checked[cell.name]) if cell.name in checked else None
         if accuracy is None or accuracy.verdict is not Verdict.INACCURATE:
-            yield missing_row(cell, reason, gates=not baseline.counted)
+            yield missing_row(cell, reason, gates=not (baseline.counted or baseline.captured))
         if accuracy is not None:
             yield accuracy

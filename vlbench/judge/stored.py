@@ -11,11 +11,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
+from typing import Any
 
 from vlbench.judge.verdict import Floors, Judgement, Verdict, missing
 from vlbench.judge.vote import vote
 from vlbench.judge.words import percent
 from vlbench.paired import Estimate, median_ratio
+
+TOLD = 0.0005
+"""By how much trials must differ before that is mentioned."""
 
 
 def vote_against(
@@ -55,14 +59,22 @@ def vote_against(
         replace(floors, relative=wide, threshold=max(floors.threshold, math.nextafter(wide, math.inf))),
         yardstick_seconds=None if yardstick_seconds is None else yardstick_seconds * before.ratio,
     )
-    called = judged.verdict in (Verdict.IMPROVED, Verdict.REGRESSED)
-    if judged.visible is not None and not called and wide >= floors.threshold:
-        reason = (
-            f"the {whose} trials differ so much among themselves that only changes beyond {percent(wide)} are called, "
-            f"and the threshold is {percent(floors.threshold)}; measure both on a quieter machine"
-        )
-        judged = replace(judged, verdict=Verdict.INCONCLUSIVE, reason=reason)
-    return replace(judged, estimate=estimate)
+    return replace(judged, **_told(judged, wide, whose, reaches[whose], floors), estimate=estimate)
+
+
+def _told(judged: Judgement, wide: float, whose: str, reach: float, floors: Floors) -> dict[str, Any]:
+    """Verdict and reason, where the widened floor has to be told."""
+    apart = percent(math.expm1(reach))
+    if judged.verdict in (Verdict.IMPROVED, Verdict.REGRESSED):
+        why = f" (the floor is {percent(floors.relative)}, and the {whose} trials differ by {apart})"
+        return {"reason": judged.reason + (why if reach > TOLD else "")}
+    if judged.visible is None or wide < floors.threshold:
+        return {}
+    reason = (
+        f"the {whose} trials differ so much among themselves that only changes beyond {percent(wide)} are called, "
+        f"and the threshold is {percent(floors.threshold)}; measure both on a quieter machine"
+    )
+    return {"verdict": Verdict.INCONCLUSIVE, "reason": reason}
 
 
 def _reach(trials: Sequence[Estimate], floors: Floors) -> float:
