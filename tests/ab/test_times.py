@@ -123,6 +123,7 @@ def test_both_revisions_of_ours_are_in_the_rounds_of_one_process(tmp_path: Path)
         device="cpu",
         dtype="float32",
         counted_dtype="bfloat16",
+        counters=True,
         profile="sm_90",
         exactness="reassociated",
     )

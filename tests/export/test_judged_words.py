@@ -52,6 +52,7 @@ def test_false_rows_are_expected_of_times_that_were_judged_alone() -> None:
     times = tuple(timed(Verdict.SAME, f"cell {number}", 1.0) for number in range(1000))
     assert chance(one_of_everything(rows=times)).startswith("By chance alone, 0.3 of 1000 times would be called;")
     assert chance(one_of_everything(rows=times, false_alarms=0.01)).startswith("By chance alone, 10 of 1000")
+    assert chance(one_of_everything(rows=times, false_alarms=None)).startswith("'sees' is the smallest change")
 
 
 @pytest.mark.parametrize(

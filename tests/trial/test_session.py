@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,8 +9,10 @@ import pytest
 from tests.trial.plans import plan
 from vlbench.record.journal import Journal
 from vlbench.record.schema import CellGroup, VariantTrial
+from vlbench.trial.job import Event, Job
 from vlbench.trial.rounds import MIN_ROUNDS
 from vlbench.trial.session import Progress, Session
+from vlbench.trial.worker import run_job
 
 pytestmark = pytest.mark.usefixtures("misbehaving")
 
@@ -135,3 +138,20 @@ def test_a_refused_plan_is_lost_once_where_others_are_to_go_on(tmp_path: Path) -
     assert group.trials == ()
     (reason,) = group.lost
     assert str(tmp_path) in reason
+
+
+def test_a_session_runs_trials_as_it_is_told() -> None:
+    """With whatever gives the events of a trial, such as a pair of processes."""
+    asked: list[tuple[int, float]] = []
+
+    def run(job: Job, timeout: float) -> Iterator[Event]:
+        asked.append((job.trial, timeout))
+        emitted: list[Event] = []
+        run_job(job, emitted.append)
+        yield from emitted
+
+    session = Session([plan("host-grid")], Journal(None, ""), timeout=7.0, run=run)
+    session.run(2, 0.01)
+    (group,) = session.groups()
+    assert asked == [(0, 7.0), (1, 7.0)]
+    assert [len(trial.variants) for trial in group.trials] == [2, 2]

@@ -36,6 +36,8 @@ class Asked:
     counted_dtype: Dtype
     profile: str
     """The GPU that counting answers for."""
+    counters: bool
+    """Are the towers counted, too?"""
     exactness: str
     """What HEAD of a lock-step pair has to keep to; our own towers claim a class themselves."""
     seed: int = 0

@@ -65,8 +65,8 @@ def _measure(
 
     say("looking for the towers")
     plans = {tower: plans_of(pair, asked, tower) for tower in ways}
-    counted = {}
-    for tower in ways:
+    counted: dict[str, list[JudgedRow]] = {}
+    for tower in ways if asked.counters else ():
         say(f"counting {tower}")
         counted[tower] = count(pair, asked, tower)
     say("starting the first trial")
@@ -78,7 +78,7 @@ def _measure(
         found = measure(plans[tower], way, asked, share * len(plans[tower]), top, watch)
         for plan, group in zip(plans[tower], found, strict=True):
             rows += rows_of(group, _cell(tower, plan))
-        rows += counted[tower]
+        rows += counted.get(tower, [])
         groups += (
             group.model_copy(update={"model": pair.plain(group.model), "lost": tuple(map(pair.plain, group.lost))})
             for group in found
@@ -95,6 +95,8 @@ def _notes(pair: Pair, asked: Asked, ways: dict[str, Way]) -> list[str]:
 
     found = shipped()
     notes = [sentence(found, way, asked.device) for way in dict.fromkeys(ways.values())]
+    if not asked.counters:
+        notes.append("counters were left out, as --no-counters asks")
     if pair.base.tree == pair.head.tree:
         notes.append("BASE and HEAD are the same files: whatever differs is a false alarm")
     return notes

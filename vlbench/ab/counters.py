@@ -24,7 +24,7 @@ def count(pair: Pair, asked: Asked, tower: str) -> list[JudgedRow]:
     towers = [pair.at(revision, tower) for revision in (pair.base, pair.head)]
     with ThreadPoolExecutor(2) as pool:
         base, head = pool.map(lambda at: _counted(at, points, asked), towers)
-    return [_row(base[n], head[n], tower, point, asked) for n, point in enumerate(points)]
+    return [row_of(base[n], head[n], tower, point, asked) for n, point in enumerate(points)]
 
 
 def _counted(at: Placed, points: Sequence[Point], asked: Asked) -> list[CountedTower]:
@@ -45,7 +45,8 @@ def _counted(at: Placed, points: Sequence[Point], asked: Asked) -> list[CountedT
     ]
 
 
-def _row(base: CountedTower, head: CountedTower, tower: str, point: Point, asked: Asked) -> JudgedRow:
+def row_of(base: CountedTower, head: CountedTower, tower: str, point: Point, asked: Asked) -> JudgedRow:
+    """The comparison of two counts of `tower`; missing where one of them cannot be trusted."""
     named = {BASE: base, HEAD: head}
     for name, counted in named.items():
         if reason := why_incomplete(counted):

@@ -39,6 +39,7 @@ def ab(
     ] = None,
     device: DeviceOption = "auto",
     dtype: DtypeOption = None,
+    counters: Annotated[bool, typer.Option(help="Count what each asks of a GPU, too.")] = True,
     profile: Annotated[str, typer.Option("--as", help="The GPU that counting answers for, such as sm_90.")] = "sm_90",
     seed: Seed = 0,
     threads: Threads = 1,
@@ -71,7 +72,7 @@ def ab(
     check_goals(csv=csv, markdown=markdown, junit=junit, github=github)
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         raise UsageError(f"--out {out}: give a file in a folder that exists")
-    asked = _asked(tower, scenario, exactness, device, dtype, profile, seed, threads, trials, budget, timeout)
+    asked = _asked(tower, scenario, exactness, device, dtype, counters, profile, seed, threads, trials, budget, timeout)
     console = Console(stderr=True)
     with Watcher(console) as watcher:
         compared = compare(base, head, asked, watcher, watcher.say, allow_inconclusive=allow_inconclusive)
@@ -86,6 +87,7 @@ def _asked(
     exactness: str | None,
     device: str,
     dtype: str | None,
+    counters: bool,
     profile: str,
     seed: int,
     threads: int,
@@ -112,6 +114,7 @@ def _asked(
         device=kind,
         dtype=find_dtype(dtype or usual),
         counted_dtype=find_dtype(dtype or COUNTED),
+        counters=counters,
         profile=profile,
         exactness=exactness or Exactness.REASSOCIATED,
         seed=seed,
