@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from tests.trial.plans import ROOT
 from vlbench.ab.asked import Asked
 from vlbench.ab.counters import row_of
 from vlbench.counting.job import Point
@@ -46,6 +47,17 @@ def test_counts_are_compared_exactly_under_the_name_that_both_have(device: Count
     for head, verdict in ((best, Verdict.SAME), (plain, Verdict.REGRESSED)):
         row = row_of(best, head, TOWER, POINT, ASKED)
         assert (row.cell, row.measure, row.verdict) == (cell, "counters", verdict)
+
+
+def test_our_own_are_counted_from_their_folder(device: CountingDevice) -> None:
+    """Lines included, which are named alike from any folder."""
+    here, there = counted(device, TOWER), counted(device, f"at:{ROOT}:{TOWER}")
+    row = row_of(here, there, TOWER, POINT, ASKED)
+    assert row.verdict is Verdict.SAME
+    assert here.cold is not None
+    assert there.cold is not None
+    lines = [[site.where.removeprefix("vlbench/") for site in each.cold.sites] for each in (here, there)]
+    assert lines[0] == lines[1] != []
 
 
 def test_a_side_that_cannot_be_counted_is_named(device: CountingDevice) -> None:

@@ -18,7 +18,7 @@ REMEDIES = {
     ExitCode.INACCURATE: "mend the result of HEAD; a time of a wrong one means nothing",
     ExitCode.MISSING: "mend what could not be measured, or name a tower and a scenario that both revisions have",
     ExitCode.REGRESSED: "mend what got worse, or say in the change why it is worth it",
-    ExitCode.INCONCLUSIVE: "give it a larger --budget or a quieter machine, or let --allow-inconclusive pass it",
+    ExitCode.INCONCLUSIVE: "give it 5 trials, more --budget or a quieter machine, or let --allow-inconclusive pass it",
 }
 
 

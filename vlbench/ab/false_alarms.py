@@ -55,7 +55,8 @@ def measure(
     if not out.parent.is_dir():
         raise UsageError(f"--out {out}: the folder {out.parent} does not exist; make it or choose another")
     ways = list(dict.fromkeys(way or Way))
-    options = ["--scenario", scenario, "--device", "cpu", "--trials", str(trials), "--budget", str(budget)]
+    fed = str(Path(scenario).resolve()) if Path(scenario).is_file() else scenario
+    options = ["--scenario", fed, "--device", "cpu", "--trials", str(trials), "--budget", str(budget)]
     fingerprint, found = take_fingerprint("cpu"), list[Run]()
     with scratch_repository() as folder:
         for number in range(runs):
@@ -81,9 +82,15 @@ def scratch_repository() -> Iterator[Path]:
         folder, source = Path(name), Path(vlbench.implementations.__file__).parent
         copytree(source, folder / "implementations", ignore=ignore_patterns("__pycache__"))
         (folder / "factory.py").write_text(FACTORY)
-        nobody = ("-c", "user.name=vlbench", "-c", "user.email=vlbench@localhost", "-c", "commit.gpgsign=false")
-        for arguments in (("init", "--quiet"), ("add", "--all"), (*nobody, "commit", "--quiet", "--message", "one")):
-            subprocess.run(["git", *arguments], cwd=folder, check=True)
+        settings = (
+            "user.name=vlbench",
+            "user.email=vlbench@localhost",
+            "commit.gpgsign=false",
+            "core.hooksPath=/dev/null",
+        )
+        own = [part for setting in settings for part in ("-c", setting)]
+        for arguments in (("init", "--quiet"), ("add", "--all"), ("commit", "--quiet", "--message", "one")):
+            subprocess.run(["git", *own, *arguments], cwd=folder, check=True)
         yield folder
 
 
