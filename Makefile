@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: bench test lint types unit gate benchmarks self-test docs clean
+.PHONY: bench test lint types unit timed gate benchmarks self-test docs clean
 
 bench: $(VENV)/.runs  ## virtual environment, install, the main job
 	$(BIN)/vlbench run --scenario multi-image
@@ -19,6 +19,9 @@ types: $(VENV)/.develops
 
 unit: $(VENV)/.develops
 	$(BIN)/pytest -n 2 --ignore tests/benchmarks
+
+timed: $(VENV)/.develops  ## verdicts on real times, end to end, on a machine that does nothing else
+	$(BIN)/pytest -m timed
 
 gate: $(VENV)/.develops  ## our towers against results/baselines: counters exactly, times for information
 	$(BIN)/vlbench gate --times advisory

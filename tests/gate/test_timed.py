@@ -88,6 +88,7 @@ def gated(folder: Path) -> tuple[int, dict[str, Any]]:
     return gate.returncode, json.loads(gate.stdout)
 
 
+@pytest.mark.timed
 def test_a_stage_that_became_slower_is_called_and_named(gated: tuple[int, dict[str, Any]]) -> None:
     status, report = gated
     assert status == ExitCode.REGRESSED, report
@@ -101,12 +102,14 @@ def test_a_stage_that_became_slower_is_called_and_named(gated: tuple[int, dict[s
     assert row["low"] > 1.0
 
 
+@pytest.mark.timed
 def test_a_program_that_was_not_touched_is_the_same(gated: tuple[int, dict[str, Any]]) -> None:
     (row,) = [JudgedRow(**row) for row in gated[1]["rows"] if f"{MODULE}:same" in row["cell"]]
     assert (row.verdict, row.moves) == (Verdict.SAME, ())
     assert worst([row.verdict]) is ExitCode.OK
 
 
+@pytest.mark.timed
 def test_the_proposal_holds_what_changed_and_keeps_what_did_not(gated: tuple[int, dict[str, Any]]) -> None:
     assert gated[1]["written"] == "toys.proposed.json"
     stored, proposed = load_baseline(Path("toys.json")).timed, load_baseline(Path("toys.proposed.json")).timed

@@ -53,5 +53,6 @@ def towers(pytester: pytest.Pytester) -> Path:
 def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     """pytest with the plugin in this process, from its arguments to its exit status."""
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)  # the session inside is nobody's worker
     monkeypatch.syspath_prepend(ROOT)
     return lambda *arguments: pytester.runpytest_inprocess("-p", "vlbench.pytest_plugin", *arguments)
