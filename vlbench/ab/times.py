@@ -86,7 +86,7 @@ def measure(
     seconds = budget / len(plans) / asked.trials / (2 if votes else 1)
     session.run(asked.trials, seconds)
     if votes:
-        called = [HEAD in suspects(summaries(group, FLOORS)) for group in session.groups()]
+        called = [HEAD in suspects(group, FLOORS) for group in session.groups()]
         session.confirm({index: [HEAD] for index, again in enumerate(called) if again}, asked.trials, seconds)
     return session.groups()
 

@@ -24,7 +24,7 @@ def measure(
     from rich.console import Console
 
     from vlbench.export.progress import Watcher
-    from vlbench.judge.summary import summaries, suspects
+    from vlbench.judge.summary import suspects
     from vlbench.judge.verdict import Floors
     from vlbench.record.journal import Journal
     from vlbench.trial.session import Session
@@ -38,7 +38,7 @@ def measure(
         try:
             session.run(trials, seconds)
             if votes:
-                found = [suspects(summaries(group, Floors())) for group in session.groups()]
+                found = [suspects(group, Floors()) for group in session.groups()]
                 session.confirm({index: names for index, names in enumerate(found) if names}, trials, seconds)
         except KeyboardInterrupt:
             return session, False

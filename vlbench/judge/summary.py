@@ -67,10 +67,14 @@ def ranked(found: Sequence[Summary]) -> list[Summary]:
     return [found[0], *sorted(found[1:], key=lambda each: each.estimate.ratio if each.estimate else math.inf)]
 
 
-def suspects(found: Sequence[Summary]) -> list[str]:
-    """Rows that were called changed: they are measured once more before it is said."""
+def suspects(group: CellGroup, floors: Floors) -> list[str]:
+    """Rows that the first vote calls changed: they are measured once more before it is said.
+
+    Confirming trials have no say in it, so that a run which was interrupted among them goes on with the same rows.
+    """
     changed = (Verdict.IMPROVED, Verdict.REGRESSED)
-    return [each.row.name for each in found if each.judgement.verdict in changed]
+    first = group.model_copy(update={"trials": tuple(trial for trial in group.trials if not trial.confirms)})
+    return [each.row.name for each in summaries(first, floors) if each.judgement.verdict in changed]
 
 
 def _summary(group: CellGroup, row: Row, floors: Floors, state: State) -> Summary:
