@@ -82,13 +82,13 @@ def measure(
 
     run = run_trial if way is Way.ONE_PROCESS else partial(run_pair, repository=repository)
     session = Session(plans, Journal(None, ""), timeout=asked.timeout, watch=watch, run=run)
-    votes = asked.trials >= FLOORS.k
-    seconds = budget / len(plans) / asked.trials / (2 if votes else 1)
-    session.run(asked.trials, seconds)
-    if votes:
-        called = [HEAD in suspects(group, FLOORS) for group in session.groups()]
-        session.confirm({index: [HEAD] for index, again in enumerate(called) if again}, asked.trials, seconds)
+    session.vote(asked.trials, budget, _called if asked.trials >= FLOORS.k else None)
     return session.groups()
+
+
+def _called(index: int, group: CellGroup) -> list[str]:
+    """HEAD, where the first vote calls it changed."""
+    return [name for name in suspects(group, FLOORS) if name == HEAD]
 
 
 def rows_of(group: CellGroup, cell: str) -> list[JudgedRow]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -16,6 +15,7 @@ from vlbench.ab.turns import Order, Reading, Ready, Said, Turn, Warm, output_of
 from vlbench.errors import UsageError
 from vlbench.implementations.weights import CheckpointError
 from vlbench.matrix.placed import placed
+from vlbench.trial.channel import open_channel
 from vlbench.trial.clock import clock_for
 from vlbench.trial.job import Prepared, Refused, Struck
 from vlbench.trial.rounds import poison, warm_up, without_collector
@@ -108,13 +108,7 @@ def refuse_strangers(repository: Path, revision: Path) -> None:
 
 def main() -> None:
     """Read an order, then turns; write what is said: one JSON object a line."""
-    # Whatever a tower prints must not end up in between.
-    said = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
-
-    def say(what: Said) -> None:
-        said.write(what.model_dump_json() + "\n")
-
+    say = open_channel()
     try:
         order = Order.model_validate_json(sys.stdin.readline())
         follow(order, map(Turn.model_validate_json, sys.stdin), say)

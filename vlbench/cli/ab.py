@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vlbench.cli.options import DeviceOption, DtypeOption, Seed, Threads
-from vlbench.cli.reporting import AsJson, Csv, Github, Junit, Markdown, check_goals, deliver
+from vlbench.cli.reporting import AllowInconclusive, AsJson, Csv, Github, Junit, Markdown, check_goals, deliver
 from vlbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -48,9 +48,7 @@ def ab(
         float, typer.Option(min=1, help="Seconds of measuring, half of it to confirm what is called.")
     ] = 60,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds after which one trial is ended.")] = 900,
-    allow_inconclusive: Annotated[
-        bool, typer.Option("--allow-inconclusive", help="Rows that could not have shown a change pass.")
-    ] = False,
+    allow_inconclusive: AllowInconclusive = False,
     out: Annotated[Path | None, typer.Option(help="Write every sample into this results file.")] = None,
     as_json: AsJson = False,
     csv: Csv = None,

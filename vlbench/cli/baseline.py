@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vlbench.cli.options import find_dtype
+from vlbench.cli.options import DtypeName, Grids, Profile, find_dtype
 from vlbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,12 +23,6 @@ Scenarios = Annotated[
     list[str] | None,
     typer.Option("--scenario", help="A shipped scenario or a .toml file, at its full size; repeatable. [single-image]"),
 ]
-Grids = Annotated[
-    list[str] | None,
-    typer.Option("--grid", metavar="TxHxW", help="Or a grid in patches, such as 1x36x36; repeatable."),
-]
-Profile = Annotated[str, typer.Option("--as", help="The GPU to answer for: sm_75, 80, 86, 89, 90, 100.")]
-DtypeName = Annotated[str, typer.Option("--dtype", help="float32, bfloat16 or float16.")]
 
 
 @app.command()

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from vlbench.cli.count import MODEL, SCENARIO, points_of
-from vlbench.cli.options import AsJson, find_dtype
+from vlbench.cli.options import AsJson, DtypeName, Grids, find_dtype
 
 
 def calibrate(
@@ -21,10 +21,8 @@ def calibrate(
     scenario: Annotated[
         str | None, typer.Option(help=f"A shipped scenario or a .toml file, at its full size. [{SCENARIO}]")
     ] = None,
-    grid: Annotated[
-        list[str] | None, typer.Option(metavar="TxHxW", help="Or a grid in patches, such as 1x36x36; repeatable.")
-    ] = None,
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "bfloat16",
+    grid: Grids = None,
+    dtype: DtypeName = "bfloat16",
     out: Annotated[Path, typer.Option(help="Folder for the calibration.")] = Path("results/calibration"),
     as_json: AsJson = False,
 ) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vlbench.cli.options import AsJson, find_dtype
+from vlbench.cli.options import AsJson, DtypeName, Grids, Profile, find_dtype
 from vlbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,9 +30,7 @@ def count(
     scenario: Annotated[
         str | None, typer.Option(help=f"A shipped scenario or a .toml file, at its full size. [{SCENARIO}]")
     ] = None,
-    grid: Annotated[
-        list[str] | None, typer.Option(metavar="TxHxW", help="Or a grid in patches, such as 1x36x36; repeatable.")
-    ] = None,
+    grid: Grids = None,
     where: Annotated[
         bool, typer.Option("--where", help="Each sync and copy with its line, and what removes it.")
     ] = False,
@@ -40,8 +38,8 @@ def count(
         tuple[str, str] | None, typer.Option("--diff", metavar="A B", help="Two variants or towers, beside each other.")
     ] = None,
     cold: Annotated[bool, typer.Option("--cold", help="Show the first forward, in place of the second.")] = False,
-    profile: Annotated[str, typer.Option("--as", help="The GPU to answer for: sm_75, 80, 86, 89, 90, 100.")] = "sm_90",
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "bfloat16",
+    profile: Profile = "sm_90",
+    dtype: DtypeName = "bfloat16",
     as_json: AsJson = False,
 ) -> None:
     """Count device operations, attention calls, host syncs and copies of a tower at full size, without a GPU.

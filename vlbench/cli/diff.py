@@ -6,15 +6,13 @@ from typing import Annotated
 
 import typer
 
-from vlbench.cli.reporting import AsJson, Csv, Github, Junit, Markdown, check_goals, deliver
+from vlbench.cli.reporting import AllowInconclusive, AsJson, Csv, Github, Junit, Markdown, check_goals, deliver
 
 
 def diff(
     before: Annotated[str, typer.Argument(metavar="A", help="The file before.")],
     after: Annotated[str, typer.Argument(metavar="B", help="The file after.")],
-    allow_inconclusive: Annotated[
-        bool, typer.Option("--allow-inconclusive", help="Rows that could not have shown a change pass.")
-    ] = False,
+    allow_inconclusive: AllowInconclusive = False,
     as_json: AsJson = False,
     csv: Csv = None,
     markdown: Markdown = None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vlbench.cli.gate_init import init
-from vlbench.cli.reporting import AsJson, Csv, Github, Junit, Markdown, check_goals, deliver
+from vlbench.cli.reporting import AllowInconclusive, AsJson, Csv, Github, Junit, Markdown, check_goals, deliver
 from vlbench.errors import UsageError
 from vlbench.gate.policy import Times
 
@@ -38,9 +38,7 @@ def gate(
             "advisory only shows them, never leaves them out."
         ),
     ] = Times.AUTO,
-    allow_inconclusive: Annotated[
-        bool, typer.Option("--allow-inconclusive", help="Rows that could not have shown a change pass.")
-    ] = False,
+    allow_inconclusive: AllowInconclusive = False,
     out: Annotated[
         Path | None, typer.Option(help="Where to write the new file, if figures moved. [beside it, .proposed.json]")
     ] = None,

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from vlbench.cli.baseline import By, DtypeName, Grids, Profile, Scenarios, save
+from vlbench.cli.baseline import By, Scenarios, save
+from vlbench.cli.options import DtypeName, Grids, Profile
 
 
 def init(

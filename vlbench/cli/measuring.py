@@ -31,15 +31,10 @@ def measure(
 
     journal = Journal(goal.with_suffix(".journal.jsonl"), _name_of(plans, trials, budget, fingerprint), resume=resume)
     votes = trials >= Floors().k
-    # A vote sets half of the time aside for confirming what it called.
-    seconds = budget / len(plans) / trials / (2 if votes else 1)
     with Watcher(Console(stderr=True)) as watcher:
         session = Session(plans, journal, timeout=timeout, watch=watcher)
         try:
-            session.run(trials, seconds)
-            if votes:
-                found = [suspects(group, Floors()) for group in session.groups()]
-                session.confirm({index: names for index, names in enumerate(found) if names}, trials, seconds)
+            session.vote(trials, budget, (lambda index, group: suspects(group, Floors())) if votes else None)
         except KeyboardInterrupt:
             return session, False
     return session, True

@@ -64,6 +64,12 @@ Weights = Annotated[
     Path | None,
     typer.Option(help="Folder of a Hugging Face checkpoint; only its vision tensors are read. [random weights]"),
 ]
+Grids = Annotated[
+    list[str] | None,
+    typer.Option("--grid", metavar="TxHxW", help="Or a grid in patches, such as 1x36x36; repeatable."),
+]
+Profile = Annotated[str, typer.Option("--as", help="The GPU to answer for: sm_75, 80, 86, 89, 90, 100.")]
+DtypeName = Annotated[str, typer.Option("--dtype", help="float32, bfloat16 or float16.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")]
 
 

@@ -19,10 +19,13 @@ from vlbench.errors import UsageError
 if TYPE_CHECKING:
     from vlbench.judge.judged import Judged
 
-__all__ = ["AsJson", "Csv", "Github", "Junit", "Markdown", "check_goals", "deliver"]
+__all__ = ["AllowInconclusive", "AsJson", "Csv", "Github", "Junit", "Markdown", "check_goals", "deliver"]
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
 
+AllowInconclusive = Annotated[
+    bool, typer.Option("--allow-inconclusive", help="Rows that could not have shown a change pass.")
+]
 Csv = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write a line per row, for pandas, here.")]
 Markdown = Annotated[
     Path | None, typer.Option("--markdown", metavar="FILE", help="Write a comment for a pull request here.")

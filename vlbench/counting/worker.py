@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import resource
 import sys
 import time
@@ -17,6 +16,7 @@ from vlbench.counting.rows import Row, rows_of
 from vlbench.counting_device import CountingDevice
 from vlbench.errors import UsageError
 from vlbench.record.counted import CountedTower
+from vlbench.trial.channel import open_channel
 
 
 def run_job(job: CountJob, emit: Callable[[Event], None]) -> None:
@@ -49,12 +49,7 @@ def peak_host_bytes() -> int:
 
 
 def main() -> None:
-    events = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # whatever a tower prints must not end up between the events
-
-    def emit(event: Event) -> None:
-        events.write(event.model_dump_json() + "\n")
-
+    emit = open_channel()
     try:
         run_job(CountJob.model_validate_json(sys.stdin.read()), emit)
     except UsageError as error:

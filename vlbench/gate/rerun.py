@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vlbench.record.schema import CellGroup
-    from vlbench.trial.session import Plan, Session, Watch
+    from vlbench.trial.session import Plan, Session, Suspects, Watch
 
 TIMEOUT = 900.0
 """Seconds after which a trial is ended."""
@@ -20,7 +20,7 @@ def measure_again(
     plans: Sequence[Plan],
     trials: int,
     budget: float,
-    suspects: Callable[[int, CellGroup], list[str]],
+    suspects: Suspects,
     watch: Watch | None = None,
 ) -> list[CellGroup]:
     """What `trials` trials of each plan say, in their order, with those that confirm.
@@ -30,10 +30,7 @@ def measure_again(
     refusal among those that were lost.
     """
     session = _session(plans, watch)
-    seconds = budget / max(1, len(plans)) / trials / 2
-    session.run(trials, seconds)
-    found = {index: suspects(index, group) for index, group in enumerate(session.groups())}
-    session.confirm({index: names for index, names in found.items() if names}, trials, seconds)
+    session.vote(trials, budget, suspects)
     return session.groups()
 
 

@@ -127,6 +127,8 @@ class Progress:
 
 
 Watch = Callable[[Progress], None]
+Suspects = Callable[[int, CellGroup], list[str]]
+"""By a plan's index and what its trials say: the variants that a vote over them calls changed."""
 Run = Callable[[Job, float], Iterator[Event]]
 
 
@@ -181,6 +183,18 @@ class Session:
                 wanted = list(dict.fromkeys([plan.yardstick, *references, *names]))
                 share = min(1.0, 2 * len(wanted) / len(plan.variants))
                 self._trial(index, number, seconds * share, wanted, label, confirms=True)
+
+    def vote(self, trials: int, budget: float, suspects: Suspects | None) -> None:
+        """Trials over every plan, then as many again over the `suspects`, for which half of the time is set aside.
+
+        `budget` is in seconds of rounds, over all plans and trials. `suspects` is None where the trials are too few to
+        vote: then nothing is confirmed, and all of the time is theirs.
+        """
+        seconds = budget / max(1, len(self.plans)) / trials / (2 if suspects else 1)
+        self.run(trials, seconds)
+        if suspects:
+            found = {index: suspects(index, group) for index, group in enumerate(self.groups())}
+            self.confirm({index: names for index, names in found.items() if names}, trials, seconds)
 
     def groups(self) -> list[CellGroup]:
         """What there is so far, plans without any finished trial included."""

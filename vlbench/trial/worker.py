@@ -5,7 +5,6 @@ Order: weights and inputs, then every variant's accuracy, then rounds over those
 
 from __future__ import annotations
 
-import os
 import resource
 import sys
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from vlbench.implementations.weights import CheckpointError
 from vlbench.nsys.child import window
 from vlbench.profiling.nvtx import NvtxListener, tool_attached
 from vlbench.record.schema import State
+from vlbench.trial.channel import open_channel
 from vlbench.trial.clock import BehindClock, Clock, clock_for
 from vlbench.trial.gpu_state import sampler_for
 from vlbench.trial.job import Event, Finished, Job, Prepared, Refused, SeamPoint, Struck
@@ -112,13 +112,7 @@ def _limit_memory() -> None:
 
 def main() -> None:
     """Read a job, write events: one JSON object a line."""
-    # Whatever a tower prints must not end up between the events.
-    events = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
-
-    def emit(event: Event) -> None:
-        events.write(event.model_dump_json() + "\n")
-
+    emit = open_channel()
     try:
         job = Job.model_validate_json(sys.stdin.read())
         if job.device == "cpu":
