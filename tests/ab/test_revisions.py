@@ -60,6 +60,19 @@ def test_the_working_tree_is_taken_as_it_is_but_for_what_git_ignores(repository:
         assert base.words.startswith("HEAD (")
 
 
+def test_a_change_in_the_very_moment_of_the_commit_is_seen(repository: Path) -> None:
+    tower, index = repository / "pkg/tower.py", repository / ".git/index"
+    git(repository, "config", "core.trustctime", "false")
+    moment = (index.stat().st_mtime_ns - 10**10,) * 2
+    os.utime(tower, ns=moment)
+    git(repository, "update-index", "--refresh")
+    tower.write_text("SPEED = 3\n")  # as long as before, and as old
+    for path in (tower, index):
+        os.utime(path, ns=moment)
+    with checked_out(["."]) as (head,):
+        assert contents(head.folder)["pkg/tower.py"] == "SPEED = 3\n"
+
+
 def test_a_clean_working_tree_is_its_commit(repository: Path) -> None:
     with checked_out(["HEAD", "."]) as (base, head):
         assert base.tree == head.tree

@@ -100,7 +100,7 @@ def _write(top: Path, commit: str, draft: Path, *, as_it_is: bool) -> str:
         }
         index = top / _git("rev-parse", "--git-path", "index", at=top)
         if index.exists():  # it says which files are as they were
-            shutil.copy(index, draft / "index")
+            shutil.copy2(index, draft / "index")  # and its time, or git trusts files as old as the index that changed
         _git("add", "--all", at=top, own=own)
     else:
         _git("read-tree", commit, at=top, own=own)
