@@ -1,4 +1,4 @@
-"""What counts as a difference between two captures, and its exit code."""
+"""What counts as a difference between two captures."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 import vlbench.nsys
-from vlbench.nsys.failures import Exit
+from vlbench.judge.exit_codes import ExitCode
+from vlbench.nsys.compare import Difference
 from vlbench.nsys.frames import Capture
+from vlbench.nsys.judged import as_judged
 
 from .synthetic import Database, thread
 
@@ -35,9 +37,13 @@ def program(folder: Path, name: str, *, forwards: int = 4, launches: int = 5, ex
     return vlbench.nsys.load(database.save(folder / f"{name}.sqlite"))
 
 
+def exit_code(found: Difference) -> ExitCode:
+    return as_judged(found, "a", "b").exit_code
+
+
 def test_the_same_program_is_the_same(tmp_path: Path) -> None:
     found = vlbench.nsys.diff(program(tmp_path, "a"), program(tmp_path, "b"))
-    assert found.exit_code == Exit.OK
+    assert exit_code(found) == ExitCode.OK
     assert found.counters.empty
     assert not found.times.empty
 
@@ -45,44 +51,44 @@ def test_the_same_program_is_the_same(tmp_path: Path) -> None:
 def test_one_launch_more_is_a_regression_and_one_less_is_not(tmp_path: Path) -> None:
     five, six = program(tmp_path, "a"), program(tmp_path, "b", launches=6)
     worse = vlbench.nsys.diff(five, six)
-    assert worse.exit_code == Exit.REGRESSED
+    assert exit_code(worse) == ExitCode.REGRESSED
     rows = worse.counters.set_index("counter")
     assert rows.loc["launches", ["a", "b", "change"]].to_list() == [20, 24, "up"]
     better = vlbench.nsys.diff(six, five)
-    assert better.exit_code == Exit.OK
+    assert exit_code(better) == ExitCode.OK
     assert set(better.counters["change"]) == {"down"}
 
 
 def test_longer_windows_of_one_program_are_the_same(tmp_path: Path) -> None:
     """Only the first forward allocates: totals and means differ, medians per instance do not."""
     found = vlbench.nsys.diff(program(tmp_path, "a", forwards=4), program(tmp_path, "b", forwards=9))
-    assert found.exit_code == Exit.OK
+    assert exit_code(found) == ExitCode.OK
     assert found.counters.empty
     worse = vlbench.nsys.diff(program(tmp_path, "c", forwards=4), program(tmp_path, "d", forwards=9, launches=6))
-    assert worse.exit_code == Exit.REGRESSED
+    assert exit_code(worse) == ExitCode.REGRESSED
     assert worse.counters["per_instance"].all()
 
 
 def test_a_vanished_range_is_missing_and_an_appeared_one_is_not(tmp_path: Path) -> None:
     plain, more = program(tmp_path, "a"), program(tmp_path, "b", extra="rope")
     assert vlbench.nsys.diff(plain, more).appeared == (":rope",)
-    assert vlbench.nsys.diff(plain, more).exit_code == Exit.OK
+    assert exit_code(vlbench.nsys.diff(plain, more)) == ExitCode.OK
     assert vlbench.nsys.diff(more, plain).vanished == (":rope",)
-    assert vlbench.nsys.diff(more, plain).exit_code == Exit.MISSING
+    assert exit_code(vlbench.nsys.diff(more, plain)) == ExitCode.MISSING
 
 
 def test_a_vanished_range_outranks_a_regression(tmp_path: Path) -> None:
     found = vlbench.nsys.diff(program(tmp_path, "a", extra="rope"), program(tmp_path, "b", launches=6))
-    assert found.exit_code == Exit.MISSING
+    assert exit_code(found) == ExitCode.MISSING
 
 
 @pytest.mark.parametrize("fact", ["CUDA_GRAPH_TRACE_OPTIONS:MODE", "CUDA_SKIP_SOME_API_CALLS"])
 def test_other_settings_do_not_compare(tmp_path: Path, fact: str) -> None:
     found = vlbench.nsys.diff(program(tmp_path, "a", **{fact: "x"}), program(tmp_path, "b", **{fact: "y"}))
-    assert found.exit_code == Exit.NOT_COMPARABLE
+    assert exit_code(found) == ExitCode.MISSING
     assert "x and y" in found.obstacles[0]
     untold = vlbench.nsys.diff(program(tmp_path, "c", **{fact: "x"}), program(tmp_path, "d"))
-    assert untold.exit_code == Exit.OK
+    assert exit_code(untold) == ExitCode.OK
 
 
 def test_another_gpu_does_not_compare(tmp_path: Path) -> None:
@@ -93,8 +99,8 @@ def test_another_gpu_does_not_compare(tmp_path: Path) -> None:
 
 def test_nothing_to_compare_is_not_a_pass(tmp_path: Path) -> None:
     empty = vlbench.nsys.load(Database().save(tmp_path / "empty.sqlite"))
-    assert vlbench.nsys.diff(empty, empty).exit_code == Exit.NOT_COMPARABLE
-    assert vlbench.nsys.diff(program(tmp_path, "a"), empty).exit_code == Exit.NOT_COMPARABLE
+    assert exit_code(vlbench.nsys.diff(empty, empty)) == ExitCode.MISSING
+    assert exit_code(vlbench.nsys.diff(program(tmp_path, "a"), empty)) == ExitCode.MISSING
 
 
 def test_lost_calls_are_noted(tmp_path: Path) -> None:

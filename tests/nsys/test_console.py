@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -93,10 +95,36 @@ def test_diff_exits_with_the_verdict(server: Path, tmp_path: Path) -> None:
     assert runner.invoke(app, ["diff", str(other), str(server)]).exit_code == 0
 
 
+def test_diff_writes_what_every_judging_command_writes(server: Path, tmp_path: Path) -> None:
+    made = Server()
+    for _ in range(4):
+        made.encoder(9, syncs=True, name="vision_encoder")
+    other = made.database.save(tmp_path / "other.sqlite")
+    files = {kind: tmp_path / f"report.{kind}" for kind in ("csv", "markdown", "junit")}
+    options = [part for kind, path in files.items() for part in (f"--{kind}", str(path))]
+    done = runner.invoke(app, ["diff", str(server), str(other), "--github", *options])
+    assert done.exit_code == 6
+    assert "::error" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("MISSING OR NOT COMPARABLE: ")
+    table = pd.read_csv(files["csv"])
+    assert {"missing", "regressed"} <= set(table["verdict"])
+    assert "launches" in files["markdown"].read_text()
+    assert ElementTree.parse(files["junit"]).getroot().tag == "testsuites"
+
+
+def test_diff_finds_a_folder_that_is_not_there_first(server: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="does not exist"):
+        runner.invoke(
+            app,
+            ["diff", str(server), str(server), "--csv", str(tmp_path / "no/a.csv")],
+            catch_exceptions=False,
+        )
+
+
 def test_diff_of_captures_that_do_not_compare(server: Path, tmp_path: Path) -> None:
     empty = Database().save(tmp_path / "empty.sqlite")
     done = runner.invoke(app, ["diff", str(server), str(empty)])
-    assert done.exit_code == 14
+    assert done.exit_code == 6
     assert "has no ranges" in " ".join(done.stdout.split())
 
 

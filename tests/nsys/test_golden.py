@@ -11,6 +11,7 @@ import pytest
 
 import vlbench.nsys
 from vlbench.nsys.frames import Capture
+from vlbench.nsys.judged import as_judged
 from vlbench.nsys.names import DIRECTIONS, MEMORY_KINDS, NOT_RECORDED
 
 CAPTURES = [
@@ -114,12 +115,13 @@ def test_the_pair_differs(public_captures: Path) -> None:
         vlbench.nsys.load(public_captures / "captures" / f"two_processes_{side}.sqlite") for side in ("before", "after")
     )
     found = vlbench.nsys.diff(before, after)
-    assert found.exit_code == 6
+    assert as_judged(found, "before", "after").exit_code == 6
     assert found.appeared
     assert found.vanished
     assert not found.obstacles
     same = vlbench.nsys.diff(before, before)
-    assert (same.exit_code, len(same.counters), same.appeared, same.vanished) == (0, 0, (), ())
+    assert as_judged(same, "before", "before").exit_code == 0
+    assert (len(same.counters), same.appeared, same.vanished) == (0, (), ())
 
 
 def test_ids_joined_without_the_process_would_add_strangers(public_captures: Path) -> None:

@@ -2,68 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
 from importlib.resources import files
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from vlbench.ab.asked import Way
-from vlbench.judge.evidence import upper_bound
-from vlbench.judge.judged import Judged
-from vlbench.judge.verdict import Verdict
-from vlbench.judge.words import percent
-from vlbench.record.fingerprint import Fingerprint
+from vlbench.judge.identical import Evidence, IdenticalRun, tally
 from vlbench.record.schema import Device
 
 SHIPPED = "measured/false-alarms.json"
+PAIRS = "identical pairs"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Run(_Part):
+class Run(IdenticalRun):
     """One comparison of a revision with itself."""
 
     way: Way
-    verdicts: tuple[Verdict, ...] = Field(description="Of its rows.")
-    ratio: float | None = Field(description="Of the two times; None where there is none.")
-    visible: float | None = Field(description="The smallest change, as a share, that would have shown.")
-    seconds: float = Field(description="That it took.")
-
-    @classmethod
-    def of(cls, way: Way, judged: Judged) -> Run:
-        time = next((row for row in judged.rows if row.measure == "time"), None)
-        return cls(
-            way=way,
-            verdicts=tuple(row.verdict for row in judged.rows),
-            ratio=time and time.ratio,
-            visible=time and time.visible,
-            seconds=judged.seconds,
-        )
-
-    @property
-    def is_complete(self) -> bool:
-        """Was all of it measured? Else nothing could be called."""
-        return Verdict.MISSING not in self.verdicts
-
-    @property
-    def is_alarm(self) -> bool:
-        """Were the two called different?"""
-        return not {Verdict.SAME, Verdict.INCONCLUSIVE, Verdict.MISSING}.issuperset(self.verdicts)
 
 
-class FalseAlarms(_Part):
+class FalseAlarms(Evidence):
     """What is shipped."""
 
-    schema_version: Literal[1] = 1
-    created: datetime
-    fingerprint: Fingerprint
     device: Device
-    command: str = Field(description="What each run was, with REVISION for the revision.")
-    runs: tuple[Run, ...]
+    runs: tuple[Run, ...] = Field(description="In both ways.")
 
 
 def shipped() -> FalseAlarms | None:
@@ -77,18 +38,7 @@ def sentence(found: FalseAlarms | None, way: Way, device: Device) -> str:
     runs = [run for run in (found.runs if found else ()) if run.way is way and run.is_complete]
     if found is None or found.device != device or not runs:
         return f"{_WAYS[way]}; how often that calls identical revisions different is not measured on {_DEVICES[device]}"
-    return f"{_WAYS[way]}; {tally(runs)}, measured on {found.fingerprint.gpu or found.fingerprint.cpu}"
-
-
-def tally(runs: Sequence[Run]) -> str:
-    """Of those that were complete: "0 of 40 identical pairs called different (at most 7.2 %), 3 undecided"."""
-    complete = [run for run in runs if run.is_complete]
-    if not complete:
-        return f"none of {len(runs)} comparisons could be measured"
-    alarms, cases = sum(run.is_alarm for run in complete), len(complete)
-    called = f"{alarms} of {cases} identical pairs called different (at most {percent(upper_bound(alarms, cases))})"
-    undecided = sum(Verdict.INCONCLUSIVE in run.verdicts for run in complete)
-    return f"{called}, {undecided} undecided" if undecided else called
+    return f"{_WAYS[way]}; {tally(runs, PAIRS)}, measured on {found.fingerprint.gpu or found.fingerprint.cpu}"
 
 
 _WAYS = {

@@ -21,8 +21,9 @@ import typer
 
 import vlbench.implementations
 from vlbench.ab.asked import Way
-from vlbench.ab.evidence import FalseAlarms, Run, tally
+from vlbench.ab.evidence import PAIRS, FalseAlarms, Run
 from vlbench.errors import UsageError
+from vlbench.judge.identical import tally
 from vlbench.judge.judged import Judged
 from vlbench.record.fingerprint import take_fingerprint
 from vlbench.trial.elsewhere import environment_elsewhere
@@ -72,7 +73,7 @@ def measure(
                 out.write_text(written.model_dump_json(indent=1) + "\n")  # each time: it may be interrupted
                 print(f"{each}, run {number + 1}: {', '.join(found[-1].verdicts)}", flush=True)
     for each in ways:
-        print(f"{each}: {tally([run for run in found if run.way is each])}")
+        print(f"{each}: {tally([run for run in found if run.way is each], PAIRS)}")
 
 
 @contextmanager
@@ -101,7 +102,7 @@ def _run(folder: Path, way: Way, options: list[str]) -> Run:
     if not done.stdout:
         raise RuntimeError(f"{' '.join(command)} ended with {done.returncode} and no report")
     whole = json.loads(done.stdout)
-    return Run.of(way, Judged.model_validate({name: whole[name] for name in Judged.model_fields}))
+    return Run.of(Judged.model_validate({name: whole[name] for name in Judged.model_fields}), way=way)
 
 
 def main() -> None:

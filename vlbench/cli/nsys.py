@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vlbench.cli.reporting import AsJson, Csv, Github, Junit, Markdown, check_goals, deliver
+
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from vlbench.judge.judged import Judged
+    from vlbench.nsys.compare import Difference
     from vlbench.nsys.failures import CaptureError
 
 app = typer.Typer(
@@ -20,7 +24,6 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 Limit = Annotated[int, typer.Option(min=0, help="Rows per table; 0 for all.")]
 Range = Annotated[
     str | None,
@@ -48,7 +51,7 @@ def report(
     range_: Range = None,
     iteration: Iteration = None,
     limit: Limit = 15,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say where a capture's time and launches go, per range, and what blocks the host."""
     from vlbench.nsys.console import print_report
@@ -77,7 +80,7 @@ def capture(
     show: Annotated[bool, typer.Option("--print", help="Only print the command.")] = False,
     range_: Range = None,
     limit: Limit = 15,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run a vlbench command under nsys, check the report, and print its tables.
 
@@ -122,32 +125,40 @@ def diff(
     before: Annotated[Path, typer.Argument(help="The capture to compare with.")],
     after: Annotated[Path, typer.Argument(help="The capture to judge.")],
     limit: Limit = 20,
-    as_json: Json = False,
+    as_json: AsJson = False,
+    csv: Csv = None,
+    markdown: Markdown = None,
+    junit: Junit = None,
+    github: Github = False,
 ) -> None:
     """Compare two captures by range and counter: what appeared, vanished, moved.
 
-    Exit codes: 0 no count went up, 3 a count went up, 6 a range vanished, 14 the captures do not compare.
+    Ends with 0 where no count went up, 3 where one did, 6 where a range vanished or the captures do not compare. Times
+    are shown and never judged: `vlbench ab` and `vlbench gate` judge them.
     """
     from vlbench.nsys.compare import diff as compare
-    from vlbench.nsys.console_diff import print_difference
+    from vlbench.nsys.judged import as_judged
     from vlbench.nsys.read import load
-    from vlbench.nsys.report import records
 
+    check_goals(csv=csv, markdown=markdown, junit=junit, github=github)
     found = compare(load(before), load(after))
-    if as_json:
-        document = {name: list(getattr(found, name)) for name in ("obstacles", "notes", "appeared", "vanished")}
-        document |= {"counters": records(found.counters), "times": records(found.times)}
-        _print_json({"exit_code": int(found.exit_code), **document})
-    else:
-        print_difference(found, _console(), limit)
-    raise typer.Exit(int(found.exit_code))
+    judged = as_judged(found, str(before), str(after))
+    deliver(
+        judged,
+        as_json=as_json,
+        csv=csv,
+        markdown=markdown,
+        junit=junit,
+        github=github,
+        show=lambda: _show_difference(found, judged, limit, as_json),
+    )
 
 
 @app.command()
 def trace(
     file: Annotated[Path, typer.Argument(help="The capture to convert.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="A .json or .json.gz file.")],
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write a Chrome trace for Perfetto: ranges, calls and GPU rows on one timeline."""
     from vlbench.nsys.perfetto import write_trace
@@ -161,7 +172,7 @@ def trace(
 
 
 @app.command()
-def doctor(as_json: Json = False) -> None:
+def doctor(as_json: AsJson = False) -> None:
     """Say what this machine lacks for a capture. The exit code is that of the first thing missing, else 0."""
     from vlbench.nsys.console_diff import print_checks
     from vlbench.nsys.doctor import examine
@@ -173,6 +184,21 @@ def doctor(as_json: Json = False) -> None:
     else:
         print_checks(checks, _console())
     raise typer.Exit(code)
+
+
+def _show_difference(found: Difference, judged: Judged, limit: int, as_json: bool) -> None:
+    """The tables and the verdict; as JSON what every judging command prints, and the tables whole."""
+    from vlbench.export.judged_console import last_line
+    from vlbench.export.judged_json import json_text
+    from vlbench.nsys.console_diff import print_difference
+    from vlbench.nsys.report import records
+
+    if as_json:
+        tables = {"counters": records(found.counters), "times": records(found.times)}
+        _print_json(json.loads(json_text(judged)) | tables)
+    else:
+        print_difference(found, _console(), limit)
+        _console().print(last_line(judged))
 
 
 def _exit(failure: CaptureError, as_json: bool) -> typer.Exit:

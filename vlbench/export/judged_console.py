@@ -53,9 +53,15 @@ def judged_view(judged: Judged) -> RenderableType:
         parts.append(Text(f"What to do: {judged.remedy}"))
     if judged.written:
         parts.append(Text(f"The new figures, ready to be accepted, are in {judged.written}"))
+    return Group(*parts, last_line(judged))
+
+
+def last_line(judged: Judged) -> Text:
+    """The verdict on the whole and the exit code."""
     style = "bold red" if judged.exit_code else "bold green"
-    last = f"{outcome(judged).upper()}: {tally(judged)}; exit code {int(judged.exit_code)}{took(judged)}"
-    return Group(*parts, Text(last, style=style))
+    return Text(
+        f"{outcome(judged).upper()}: {tally(judged)}; exit code {int(judged.exit_code)}{took(judged)}", style=style
+    )
 
 
 def _row(row: JudgedRow, judged: Judged) -> Iterator[RenderableType]:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from vlbench.nsys.failures import Exit
 from vlbench.nsys.frames import Capture
 from vlbench.nsys.projection import project
 from vlbench.nsys.summary import counters, coverage, labels, per_range
@@ -29,6 +28,7 @@ _TIME_COLUMNS = ["range", "time", "a", "b"]
 class Difference:
     """What differs. `obstacles` not empty: the captures do not compare and the other fields are empty.
 
+    `compared`, `appeared`, `vanished`: ranges in both, in the second alone, in the first alone.
     `counters`: columns range, counter, a, b, change (appeared, vanished, up, down); `a` and `b` are totals
     where both captures have as many instances, else medians per instance (`per_instance`).
     `times`: medians per instance in ns.
@@ -36,34 +36,27 @@ class Difference:
 
     obstacles: tuple[str, ...]
     notes: tuple[str, ...]
+    compared: tuple[str, ...]
     appeared: tuple[str, ...]
     vanished: tuple[str, ...]
     counters: pd.DataFrame
     times: pd.DataFrame
-
-    @property
-    def exit_code(self) -> Exit:
-        """14 not comparable, before 6 a range vanished, before 3 a count went up; else 0."""
-        if self.obstacles:
-            return Exit.NOT_COMPARABLE
-        if self.vanished:
-            return Exit.MISSING
-        if self.counters["change"].isin(["up", "appeared"]).any():
-            return Exit.REGRESSED
-        return Exit.OK
 
 
 def diff(before: Capture, after: Capture) -> Difference:
     """Everything in which `after` differs from `before`."""
     obstacles = _obstacles(before, after)
     if obstacles:
-        return Difference(obstacles, (), (), (), pd.DataFrame(columns=_COLUMNS), pd.DataFrame(columns=_TIME_COLUMNS))
+        return Difference(
+            obstacles, (), (), (), (), pd.DataFrame(columns=_COLUMNS), pd.DataFrame(columns=_TIME_COLUMNS)
+        )
     projected = [project(capture) for capture in (before, after)]
     old, new = (per_range(capture, table) for capture, table in zip((before, after), projected, strict=True))
     both = [name for name in old.index if name in new.index]
     return Difference(
         obstacles=(),
         notes=_notes(before, after),
+        compared=tuple(both),
         appeared=tuple(name for name in new.index if name not in old.index),
         vanished=tuple(name for name in old.index if name not in new.index),
         counters=_counts(old.loc[both], new.loc[both], projected),

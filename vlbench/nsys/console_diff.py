@@ -12,7 +12,7 @@ from vlbench.nsys.text import duration, head, more, plain, print_table, say
 
 
 def print_difference(found: Difference, console: Console, limit: int) -> None:
-    """What appeared, vanished and moved, and the verdict."""
+    """What appeared, vanished and moved, and how long it took."""
     for obstacle in found.obstacles:
         say(console, f"Not comparable: {obstacle}", "red")
     if found.obstacles:
@@ -52,11 +52,6 @@ def print_difference(found: Difference, console: Console, limit: int) -> None:
         ]
         print_table(console, "GPU busy, median per instance (shown, never judged)", "range", ("a", "b", "b/a"), times)
         more(console, busy, limit)
-    say(
-        console,
-        f"exit code {int(found.exit_code)} ({found.exit_code.name.lower().replace('_', ' ')})",
-        "bold",
-    )
 
 
 def print_checks(checks: Sequence[Check], console: Console) -> None:

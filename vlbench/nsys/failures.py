@@ -11,16 +11,12 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """Exit codes of `vlbench nsys`; 1 to 6 are those of the gate."""
+    """Exit codes of a capture, beside those of the gate (0 to 6)."""
 
-    OK = 0
-    REGRESSED = 3
-    MISSING = 6
     NO_NSYS = 10
     NO_REPORT = 11
     INCOMPLETE = 12
     PROGRAM_FAILED = 13
-    NOT_COMPARABLE = 14
 
 
 @dataclass

@@ -1,0 +1,71 @@
+"""How often `vlbench gate` fails where nothing changed: `python -m vlbench.gate.false_alarms`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from shutil import copy
+from statistics import median
+from typing import Annotated
+
+import typer
+
+from vlbench.errors import UsageError
+from vlbench.gate.files import find_baselines
+from vlbench.judge.identical import Evidence, IdenticalRun, tally
+from vlbench.judge.judged import Judged
+from vlbench.record.fingerprint import take_fingerprint
+
+
+def measure(
+    out: Annotated[Path, typer.Option(help="Where to write what each run said; results/gate/false-alarms.json here.")],
+    baseline: Annotated[list[Path] | None, typer.Option(help="Repeatable. [every one in results/baselines]")] = None,
+    runs: Annotated[int, typer.Option(min=1, help="Of the gate, one after the other.")] = 40,
+) -> None:
+    """Gate code that did not change, again and again, through the real command. Measure alone."""
+    if not out.parent.is_dir():
+        raise UsageError(f"--out {out}: the folder {out.parent} does not exist; make it or choose another")
+    paths = baseline or find_baselines()
+    fingerprint, found = take_fingerprint("cpu"), list[IdenticalRun]()
+    with tempfile.TemporaryDirectory() as folder:  # where a false alarm writes its proposals
+        options = [part for path in paths for part in ("--baseline", copy(path, folder))]
+        for number in range(runs):
+            found.append(_run(options))
+            said = ", ".join(f"{count} {verdict}" for verdict, count in Counter(found[-1].verdicts).items())
+            print(f"run {number + 1}: {said}, after {found[-1].seconds:.1f} s", flush=True)
+            written = Evidence(
+                created=datetime.now(UTC),
+                fingerprint=fingerprint,
+                command=f"vlbench gate --times require --baseline {' --baseline '.join(map(str, paths))}",
+                runs=tuple(found),
+            )
+            out.write_text(written.model_dump_json(indent=1) + "\n")  # each time: it may be interrupted
+    print(f"{tally(found, 'gate runs')}; the median took {median(run.seconds for run in found):.1f} s")
+
+
+def _run(options: list[str]) -> IdenticalRun:
+    """One gate run. Raises RuntimeError where it does not end with verdicts."""
+    command = [sys.executable, "-m", "vlbench", "gate", "--times", "require", "--json", *options]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if not done.stdout:
+        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode} and no report")
+    whole = json.loads(done.stdout)
+    return IdenticalRun.of(Judged.model_validate({name: whole[name] for name in Judged.model_fields}))
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        typer.run(measure)
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()
