@@ -131,3 +131,21 @@ def test_an_error_that_is_not_finite_survives_json(error: float) -> None:
     token = Token(item=0, frame=0, row=0, column=0, error=error)
     accuracy = Accuracy(passed=False, exactness="ulp", fp32_error=error, fp32_limit=0, worst_token=token, reason="off")
     assert repr(Accuracy.model_validate_json(accuracy.model_dump_json())) == repr(accuracy)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [((0, 1),), ((0, 1),) * 5 + ((0,),), ((0, 1),) * 5 + ((0, 1, 1),), ((0, 1),) * 5 + ((0, 2),)],
+    ids=["of fewer rounds", "one left out", "one twice", "of a stranger"],
+)
+def test_an_order_holds_each_call_once(order: tuple[tuple[int, ...], ...]) -> None:
+    assert trial(timed("quick", 0.5), died("dead"), order={"warm": ((1, 0),) * 6}).order
+    with pytest.raises(ValidationError, match="does not hold each of their calls once"):
+        trial(timed("quick", 0.5), died("dead"), order={"warm": order})
+
+
+def test_calls_are_of_the_rounds_of_their_times() -> None:
+    assert Timing(seconds=(0.2,), calls=((0.1, 0.2, 0.3),)).every_call == ((0.1, 0.2, 0.3),)
+    assert QUICK.every_call == ((0.01,),)
+    with pytest.raises(ValidationError, match="another number of rounds"):
+        Timing(seconds=(0.1, 0.1), calls=((0.1,),))

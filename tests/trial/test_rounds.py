@@ -140,6 +140,8 @@ def test_the_yardstick_is_called_more_often_where_many_share_a_round_and_its_med
     called = Counter(name for name, _ in race.called[: len(names) + 2])
     assert called == Counter({**dict.fromkeys(names, 1), "baseline": 3})
     assert [one.seconds["baseline"] for one in rounds] == [3.0] * MIN_ROUNDS
+    assert [one.calls for one in rounds] == [{"baseline": (2.0, 5.0, 3.0)}] * MIN_ROUNDS
+    assert [name for one in rounds for name in one.order] == [name for name, _ in race.called]
     assert [yardstick_calls(entrants) for entrants in (1, 2, 5, 6, 16, 26, 51)] == [1, 1, 1, 3, 3, 5, 7]
 
 
@@ -304,7 +306,11 @@ def test_warm_up_ends_when_the_times_have_settled() -> None:
 
 
 def test_warm_up_gives_up_on_times_that_never_settle() -> None:
-    assert calls_until_warm(lambda number: 2.0**number) == WARM_UP_CALLS
+    assert calls_until_warm(lambda number: 0.5**number) == WARM_UP_CALLS
+
+
+def test_warm_up_does_not_wait_for_a_machine_that_slows_down() -> None:
+    assert calls_until_warm(lambda number: 2.0**number) == 6
 
 
 @pytest.mark.parametrize("before", [True, False])

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.trial.plans import plan
+from vlbench.judge.ratios import trial_ratio
+from vlbench.matrix.variants import Variant
 from vlbench.record.journal import Journal
 from vlbench.record.schema import CellGroup, VariantTrial
 from vlbench.trial.job import Event, Job
@@ -155,3 +157,22 @@ def test_a_session_runs_trials_as_it_is_told() -> None:
     (group,) = session.groups()
     assert asked == [(0, 7.0), (1, 7.0)]
     assert [len(trial.variants) for trial in group.trials] == [2, 2]
+
+
+def test_the_order_of_long_rounds_is_kept() -> None:
+    many = replace(plan(), variants=[*plan().variants, *(Variant(f"copy {number}", None) for number in range(7))])
+
+    def run(job: Job, timeout: float) -> Iterator[Event]:
+        emitted: list[Event] = []
+        run_job(job, emitted.append)
+        yield from emitted
+
+    session = Session([replace(many, states=("warm", "cold"))], Journal(None, ""), timeout=60, run=run)
+    session.run(1, 0.01)
+    ((trial,),) = [group.trials for group in session.groups()]
+    assert trial.order.keys() == {"warm", "cold"}
+    for places in trial.order["warm"]:
+        assert sorted(places) == [0, 0, 0, *range(1, 8)]
+    ratio = trial_ratio(trial, "copy 3", "baseline", "warm")
+    assert ratio is not None
+    assert ratio.rounds == len(trial.order["warm"])

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from statistics import median
 
 from vlbench.judge.judged import Move
+from vlbench.judge.ratios import trial_ratio
 from vlbench.judge.verdict import Verdict
-from vlbench.paired import paired_ratio
 from vlbench.record.schema import Trial
 
 SIGN = {Verdict.REGRESSED: 1, Verdict.IMPROVED: -1}
@@ -26,12 +26,9 @@ def stage_shares(trials: Iterable[Trial], name: str, reference: str) -> dict[str
     """
     found: list[dict[str, float]] = []
     for trial in trials:
-        ours, theirs = trial.find(name), trial.find(reference)
-        if not (ours and theirs and "warm" in ours.timings and "warm" in theirs.timings):
-            continue
-        if whole := sum(ours.stages.values()):
-            ratio = paired_ratio(ours.timings["warm"].seconds, theirs.timings["warm"].seconds).ratio
-            found.append({stage: ratio * seconds / whole for stage, seconds in ours.stages.items()})
+        ours, ratio = trial.find(name), trial_ratio(trial, name, reference, "warm")
+        if ours and ratio and (whole := sum(ours.stages.values())):
+            found.append({stage: ratio.ratio * seconds / whole for stage, seconds in ours.stages.items()})
     stages = dict.fromkeys(stage for each in found for stage in each)
     return {stage: median(each.get(stage, 0.0) for each in found) for stage in stages}
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
+from vlbench.judge.ratios import trial_ratio
 from vlbench.judge.verdict import Floors, Judgement, Verdict, inaccurate, missing
 from vlbench.judge.vote import confirm, vote
-from vlbench.paired import Estimate, paired_ratio
+from vlbench.paired import Estimate
 from vlbench.record.schema import Accuracy, CellGroup, Counts, Row, State, VariantTrial
 
 
@@ -122,15 +123,10 @@ def _judge(group: CellGroup, row: Row, floors: Floors, state: State) -> Judgemen
 
 
 def estimates(group: CellGroup, row: Row, state: State, *, confirms: bool = False) -> list[Estimate]:
-    """One paired ratio per trial of one of the votes, in which both the row and its reference were timed."""
-    found = []
-    for trial in group.trials:
-        if trial.confirms is not confirms:
-            continue
-        variant, reference = trial.find(row.name), trial.find(row.reference)
-        if variant and reference and state in variant.timings and state in reference.timings:
-            found.append(paired_ratio(variant.timings[state].seconds, reference.timings[state].seconds))
-    return found
+    """One ratio per trial of one of the votes, in which both the row and its reference were timed."""
+    asked = [trial for trial in group.trials if trial.confirms is confirms]
+    ratios = [trial_ratio(trial, row.name, row.reference, state) for trial in asked]
+    return [ratio for ratio in ratios if ratio]
 
 
 def _seconds(group: CellGroup, name: str, state: State) -> float | None:

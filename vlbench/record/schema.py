@@ -5,6 +5,7 @@ Raw samples are kept, per trial; everything that is shown is worked out from the
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import Annotated, Literal, Self, get_args
 
@@ -67,10 +68,24 @@ class Timing(Record):
         description="Time of one call, one entry per round. The yardstick is called several times in a round of many: "
         "the median.",
     )
+    calls: tuple[tuple[Seconds, ...], ...] = Field(
+        default=(), description="Where it was called several times: every call of each round, as they were made."
+    )
     host_seconds: tuple[Seconds, ...] = Field(
         default=(), description="CUDA: time until the call gave the host back, one entry per round."
     )
     hit_rate: float | None = Field(default=None, description="Share of cache look-ups that hit; None without caches.")
+
+    @model_validator(mode="after")
+    def _calls_are_of_its_rounds(self) -> Self:
+        if len(self.calls) not in (0, len(self.seconds)):
+            raise ValueError("the calls are of another number of rounds than the times")
+        return self
+
+    @property
+    def every_call(self) -> tuple[tuple[Seconds, ...], ...]:
+        """The calls of each round."""
+        return self.calls or tuple((seconds,) for seconds in self.seconds)
 
 
 class VariantTrial(Record):
@@ -105,6 +120,11 @@ class Trial(Record):
     batch: str = Field(description="What was fed in, in words.")
     grids: tuple[tuple[int, int, int], ...] = Field(description="Frames, rows and columns of every item, in patches.")
     variants: tuple[VariantTrial, ...]
+    order: dict[State, tuple[tuple[int, ...], ...]] = Field(
+        default_factory=dict,
+        description="For each round, which of the variants was called when, by their places in the list; those that "
+        "have no times are left out.",
+    )
     throttled_rounds: tuple[int, ...] = Field(default=(), description="CUDA: rounds in which the clock was held back.")
 
     @model_validator(mode="after")
@@ -113,6 +133,18 @@ class Trial(Record):
             rounds = {len(variant.timings[state].seconds) for variant in self.variants if state in variant.timings}
             if len(rounds) > 1:
                 raise ValueError(f"the variants of a trial do not share their {state} rounds")
+        return self
+
+    @model_validator(mode="after")
+    def _order_holds_every_call(self) -> Self:
+        for state, order in self.order.items():
+            timings = {place: variant.timings.get(state) for place, variant in enumerate(self.variants)}
+            calls = {place: timing.every_call for place, timing in timings.items() if timing}
+            made = zip(*calls.values(), strict=True)  # by round: each variant's
+            if [Counter(places) for places in order] != [
+                dict(zip(calls, map(len, each), strict=True)) for each in made
+            ]:
+                raise ValueError(f"the order of the {state} readings does not hold each of their calls once")
         return self
 
     def find(self, name: str) -> VariantTrial | None:

@@ -1,8 +1,8 @@
 """Rounds: every variant once, in an order drawn afresh, with the yardstick among them.
 
-The ratio of two times of one round is the datum: whatever slows the machine for a while slows both. Outputs of timed
-calls are compared with the yardstick's of the same round and then poisoned, and each round has contents of its own, so
-that nothing can be replayed.
+Times of one round, or next to each other in it, are compared: whatever slows the machine for a while slows both.
+Outputs of timed calls are compared with the yardstick's of the same round and then poisoned, and each round has
+contents of its own, so that nothing can be replayed.
 """
 
 from __future__ import annotations
@@ -49,11 +49,14 @@ class Entrant:
 
 
 def warm_up(subject: Subject, entry: Any, clock: Clock) -> None:
-    """Call until the median of the last three differs by at most 5 % from that of the three before."""
+    """Call until the median of the last three is not 5 % below that of the three before.
+
+    What is not warm yet gets faster; times that grow are the machine's, and would not settle however long one waits.
+    """
     times: list[float] = []
     for _ in range(WARM_UP_CALLS):
         times.append(clock(partial(subject.run, entry)).seconds)
-        if len(times) >= 6 and abs(median(times[-3:]) / median(times[-6:-3]) - 1) < SETTLED:
+        if len(times) >= 6 and median(times[-3:]) > (1 - SETTLED) * median(times[-6:-3]):
             return
 
 
@@ -117,7 +120,7 @@ class Rounds:
         self.draw.shuffle(order)
         seconds: dict[str, list[float]] = defaultdict(list)
         host: dict[str, list[float]] = defaultdict(list)
-        looked_up, outputs = {}, {}
+        looked_up, outputs, called = {}, {}, []
         for entrant in order:
             caches = entrant.subject.caches
             if state == "cold":
@@ -142,6 +145,7 @@ class Rounds:
                 poison(part)
             self._hidden[entrant.name] += reading.hidden
             self._calls[entrant.name] += 1
+            called.append(entrant.name)
             seconds[entrant.name].append(reading.seconds / self.inputs.calls)
             if reading.host_seconds is not None:
                 host[entrant.name].append(reading.host_seconds / self.inputs.calls)
@@ -159,6 +163,8 @@ class Rounds:
             number=number,
             state=state,
             seconds=kept,
+            order=tuple(called),
+            calls={name: tuple(times) for name, times in seconds.items() if len(times) > 1},
             host_seconds={name: median(times) for name, times in host.items()},
             looked_up=looked_up,
             throttled=self.is_throttled(),

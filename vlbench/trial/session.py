@@ -15,6 +15,9 @@ from vlbench.trial.job import Checked, Event, Job, Prepared, Round, SeamPoint, S
 from vlbench.trial.supervisor import TrialError, run_trial
 from vlbench.workload.scenario import ScenarioPoint
 
+LONG_ROUND = 8
+"""Variants in a round from which on the order of its readings is kept: neighbours tell more than the round does."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -243,8 +246,20 @@ def _record(progress: Progress, number: int, missing: list[str], died: dict[str,
         batch=progress.prepared.batch,
         grids=progress.prepared.grids,
         variants=tuple(variants),
+        order=_order(progress, variants),
         throttled_rounds=tuple(one.number for one in progress.rounds if one.throttled),
     )
+
+
+def _order(progress: Progress, variants: Sequence[VariantTrial]) -> dict[State, tuple[tuple[int, ...], ...]]:
+    """Who was called when, of those that have times, in states where rounds are long enough for it to matter."""
+    found: dict[State, tuple[tuple[int, ...], ...]] = {}
+    for state in progress.job.states:
+        places = {variant.name: place for place, variant in enumerate(variants) if state in variant.timings}
+        rounds = [one.order for one in progress.rounds if one.state == state]
+        if len(places) >= LONG_ROUND and all(rounds):
+            found[state] = tuple(tuple(places[name] for name in order if name in places) for order in rounds)
+    return found
 
 
 def _variant(progress: Progress, name: str) -> VariantTrial:
@@ -275,6 +290,7 @@ def _timings(progress: Progress, name: str) -> dict[State, Timing]:
         hits, total = sum(hits for hits, _ in looked_up), sum(map(sum, looked_up))
         timings[state] = Timing(
             seconds=tuple(one.seconds[name] for one in rounds),
+            calls=tuple(one.calls[name] for one in rounds if name in one.calls),
             host_seconds=tuple(one.host_seconds[name] for one in rounds if name in one.host_seconds),
             hit_rate=hits / total if total else None,
         )
