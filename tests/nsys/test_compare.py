@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 import vlbench.nsys
+from vlbench.gate.diff_captures import as_judged
 from vlbench.judge.exit_codes import ExitCode
 from vlbench.nsys.compare import Difference
 from vlbench.nsys.frames import Capture
-from vlbench.nsys.judged import as_judged
 
 from .synthetic import Database, thread
 

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 import vlbench.nsys
+from vlbench.gate.diff_captures import as_judged
 from vlbench.nsys.frames import Capture
-from vlbench.nsys.judged import as_judged
 from vlbench.nsys.names import DIRECTIONS, MEMORY_KINDS, NOT_RECORDED
 
 CAPTURES = [

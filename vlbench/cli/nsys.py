@@ -136,8 +136,8 @@ def diff(
     Ends with 0 where no count went up, 3 where one did, 6 where a range vanished or the captures do not compare. Times
     are shown and never judged: `vlbench ab` and `vlbench gate` judge them.
     """
+    from vlbench.gate.diff_captures import as_judged
     from vlbench.nsys.compare import diff as compare
-    from vlbench.nsys.judged import as_judged
     from vlbench.nsys.read import load
 
     check_goals(csv=csv, markdown=markdown, junit=junit, github=github)

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pandas as pd
 
+from vlbench.gate.diff_captures import as_judged
 from vlbench.judge.verdict import Verdict
 from vlbench.nsys.compare import Difference
-from vlbench.nsys.judged import as_judged
 
 COUNTERS = [
     ("worse", "launches", 20.0, 24.0, "up", False),
