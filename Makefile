@@ -29,7 +29,7 @@ gate: $(VENV)/.develops  ## our towers against results/baselines: counters exact
 benchmarks: $(VENV)/.develops  ## speed and memory claims, by pytest-benchmark, one process
 	$(BIN)/pytest tests/benchmarks --benchmark-only
 
-self-test: $(VENV)/.runs  ## false alarms and power on this machine, which should do nothing else: 18 minutes
+self-test: $(VENV)/.runs  ## false alarms and power on this machine, which should do nothing else: 20 minutes
 	$(BIN)/vlbench self-test --markdown docs/self-test.md
 
 docs: $(VENV)/.develops  ## the generated documentation

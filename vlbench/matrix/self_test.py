@@ -55,4 +55,4 @@ class Design:
 FULL = Design(groups=6, copies=34, slowed={0.01: 2, 0.02: 2, 0.03: 10, 0.05: 2}, seconds=12.0)
 """204 comparisons of identical programs and 60 of +3 %; 60 s of rounds per group before suspects are measured again."""
 QUICK = Design(groups=2, copies=10, slowed={0.03: 4, 0.05: 2}, seconds=4.0)
-"""A look of two minutes; 20 comparisons of identical programs bound little."""
+"""A look of three minutes; 20 comparisons of identical programs bound little."""
