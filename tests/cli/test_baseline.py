@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,21 @@ def test_list_has_a_row_for_each_file_and_its_state(vlbench: Vlbench, gated: Pat
     assert "broken.json" in listed
     assert "not JSON" in listed
     assert vlbench("baseline", "list", "small.toml").code == 6
+    broken, toy = vlbench("baseline", "list", "--json").json()
+    assert (broken["cells"], broken["accepted"]) == (None, None)
+    assert (toy["file"], toy["cells"], toy["accepted"]["by"]) == (str(gated), 3, "Ada")
+    assert toy["state"].startswith("in force")
+
+
+def test_a_baseline_can_be_had_as_json(vlbench: Vlbench, gated: Path) -> None:
+    shown = vlbench("baseline", "show", gated, "--json").json()
+    assert shown.pop("unfit") is None
+    assert shown == json.loads(gated.read_text())
+    made = vlbench(
+        "baseline", "save", "x.json", "--tower", "towers:Tower", "--grid", "1x4x6", "--reason", "new", "--by", "Grace",
+        "--json",
+    ).json()  # fmt: skip
+    assert (made["file"], made["cells"], made["accepted"]["reason"]) == ("x.json", 1, "new")
 
 
 def test_an_edit_is_accepted_with_a_reason(vlbench: Vlbench, gated: Path) -> None:
@@ -97,9 +113,12 @@ def test_an_edit_is_accepted_with_a_reason(vlbench: Vlbench, gated: Path) -> Non
     first = stored.counted[0].model_copy(update={"bands": {"allocations": 0.5}})
     write_baseline(stored.model_copy(update={"counted": (first, *stored.counted[1:])}), gated)
     assert vlbench("gate").code == 6
-    ended = vlbench("baseline", "accept", gated, "--reason", "they vary", "--by", "Grace")
+    ended = vlbench("baseline", "accept", gated, "--reason", "they vary", "--by", "Grace", "--json")
     assert ended.code == 0, ended
-    assert "towers:Tower small.toml bfloat16 sm_90: band of allocations none -> 50.0 %" in ended.out
+    assert (
+        "towers:Tower small.toml bfloat16 sm_90: band of allocations none -> 50.0 %"
+        in ended.json()["accepted"]["changes"]
+    )
     assert read_baseline(gated).accepted[-1].by == "Grace"
     assert "nothing to accept" in vlbench("baseline", "accept", gated, "--reason", "again").sentence
 

@@ -59,29 +59,16 @@ torch.manual_seed(7)
 
 
 @pytest.fixture(scope="module")
-def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What `vlbench count --json` says here and in other places, without how long it took and how much it needed."""
-    first, second = tmp_path_factory.mktemp("here"), tmp_path_factory.mktemp("elsewhere") / "with a space"
-    for home in (first, second):
-        (home / "their_stack").mkdir(parents=True)
-        (home / "their_stack" / "tower.py").write_text(THEIRS)
-    for name, text in {"machine": OTHER_MACHINE, "imports": OTHER_IMPORTS}.items():
-        (second / name).mkdir()
-        (second / name / "sitecustomize.py").write_text(text)
-    (second / "installed").symlink_to(Path(torch.__file__).parents[1])
-    (second / "checkout").symlink_to(ROOT)
-    shell = {"PYTHONHASHSEED": "7", "LC_ALL": "tr_TR.UTF-8", "TZ": "Asia/Tokyo", "PYTHONOPTIMIZE": "1", "COLUMNS": "40"}
-    processor = {"ATEN_CPU_CAPABILITY": "default", "DNNL_MAX_CPU_ISA": "SSE41", "OMP_NUM_THREADS": "3"}
-    return {
-        "here": _count(first, python_path(first), {"PYTHONHASHSEED": "1"}),
-        "shell": _count(ROOT / "tests" / "counting", python_path(first), shell),
-        "machine": _count(second, python_path(second, second / "machine"), processor),
-        "installation": _count(
-            second / "their_stack",
-            os.pathsep.join(str(second / n) for n in ("imports", "", "checkout", "installed")),
-            {},
-        ),
-    }
+def here(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What `vlbench count --json` says, without how long it took and how much it needed."""
+    home = _with_a_tower(tmp_path_factory.mktemp("here"))
+    return _count(home, python_path(home), {"PYTHONHASHSEED": "1"})
+
+
+def _with_a_tower(home: Path) -> Path:
+    (home / "their_stack").mkdir(parents=True)
+    (home / "their_stack" / "tower.py").write_text(THEIRS)
+    return home
 
 
 def _count(directory: Path, path: str, environment: dict[str, str]) -> str:
@@ -97,12 +84,25 @@ def _count(directory: Path, path: str, environment: dict[str, str]) -> str:
     return re.sub(r'^ "(seconds|peak_host_bytes)": .*\n', "", done.stdout, flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize("place", ["shell", "machine", "installation"])
-def test_counts_are_the_same(outputs: dict[str, str], place: str) -> None:
-    assert outputs[place].splitlines() == outputs["here"].splitlines()
+def test_counts_are_the_same_elsewhere(here: str, tmp_path: Path) -> None:
+    """On another machine, in another shell and folder, with another installation: all that could matter at once."""
+    home = _with_a_tower(tmp_path / "with a space")
+    (home / "start").mkdir()
+    (home / "start" / "sitecustomize.py").write_text(OTHER_MACHINE + OTHER_IMPORTS)
+    (home / "installed").symlink_to(Path(torch.__file__).parents[1])
+    (home / "checkout").symlink_to(ROOT)
+    shell = {"PYTHONHASHSEED": "7", "LC_ALL": "tr_TR.UTF-8", "TZ": "Asia/Tokyo", "COLUMNS": "40"}
+    processor = {"ATEN_CPU_CAPABILITY": "default", "DNNL_MAX_CPU_ISA": "SSE41", "OMP_NUM_THREADS": "3"}
+    path = os.pathsep.join(str(home / name) for name in ("start", "", "checkout", "installed"))
+    assert _count(home / "their_stack", path, shell | processor).splitlines() == here.splitlines()
 
 
-def test_they_hold_lines_questions_and_failures(outputs: dict[str, str]) -> None:
+def test_counts_are_the_same_from_within_a_package(here: str, tmp_path: Path) -> None:
+    path = python_path(_with_a_tower(tmp_path))
+    assert _count(ROOT / "tests" / "counting", path, {}).splitlines() == here.splitlines()
+
+
+def test_they_hold_lines_questions_and_failures(here: str) -> None:
     """Without which they would prove little."""
     for words in (
         '"where": "their_stack/tower.py:14: order = set(grid_thw.tolist()[0])"',
@@ -112,4 +112,4 @@ def test_they_hold_lines_questions_and_failures(outputs: dict[str, str]) -> None
         "RuntimeError at tests/counting/toy_towers.py:",
         "needs a value that follows from floats",
     ):
-        assert words in outputs["here"]
+        assert words in here

@@ -151,7 +151,7 @@ def test_slow_rounds_cannot_be_dropped() -> None:
 
 # From the shell to the exit status.
 
-RUN = ("run", "--device", "cpu", "--scenario", "small.toml", "--budget", "1", "--out", "a.json")
+RUN = ("run", "--device", "cpu", "--no-card", "--scenario", "small.toml", "--budget", "1", "--out", "a.json")
 
 
 @pytest.fixture
@@ -222,7 +222,7 @@ def test_a_variant_that_hangs_costs_its_row_and_the_time_allowed(monkeypatch: py
 
 
 def test_killing_the_whole_run_costs_the_trial_in_flight_at_most(folder: Path) -> None:
-    options = (*RUN, "--trials", "3", "--with", "host-grid")
+    options = (*RUN, "--trials", "2", "--with", "host-grid")
     running = begin(folder, *options)
     journal = folder / "a.journal.jsonl"
     deadline = time.monotonic() + 120
@@ -231,12 +231,12 @@ def test_killing_the_whole_run_costs_the_trial_in_flight_at_most(folder: Path) -
     running.send_signal(signal.SIGKILL)
     running.communicate()
     done = [json.loads(line)["trial"] for line in journal.read_text().splitlines()[1:]]
-    assert 1 <= len(done) < 3
+    assert len(done) == 1
     assert not (folder / "a.json").exists()
 
     code, _ = ended(folder, *options, "--resume")
     assert code == 0
     assert not journal.exists()
     (group,) = read_results(folder / "a.json").groups
-    assert [trial.number for trial in group.trials] == [0, 1, 2]
-    assert [trial.model_dump(mode="json") for trial in group.trials[: len(done)]] == done
+    assert [trial.number for trial in group.trials] == [0, 1]
+    assert [trial.model_dump(mode="json") for trial in group.trials[:1]] == done

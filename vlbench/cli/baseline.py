@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vlbench.cli.options import DtypeName, Grids, Profile, find_dtype
+from vlbench.cli.options import AsJson, DtypeName, Grids, Profile, find_dtype
 from vlbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def save(
     force: Annotated[
         bool, typer.Option("--force", help="Write over a file that is there; its history is lost.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Count towers and store it as a new baseline."""
     from rich.console import Console
@@ -72,7 +74,7 @@ def save(
         raise UsageError("there is nothing to save; name what to count with --tower, or give --results or a --capture")
     if not tower and (variant or grid or (scenario and not results)):
         raise UsageError("--with, --scenario and --grid say how a tower is counted; name one with --tower")
-    points = _points(scenario, grid) if tower else []
+    points = counted_points(scenario, grid) if tower else []
     wanted = wanted_cells(tower or (), tuple(variant) if variant else None, points, profile, find_dtype(dtype))
     found = read_results(results) if results else None
     timed = timed_cells(found, str(results), scenarios=scenario or ()) if found else ()
@@ -82,13 +84,16 @@ def save(
     with Console(stderr=True).status(f"counting {cells(len(wanted))}"):
         counted = count_all(wanted)
     made = write(file, here, entry, counted=counted, timed=timed, captured=captured)
+    if as_json:
+        print_json(facts_of(file, made))
+        return
     print(
         f"{file}: {cells(len(made.cells))}, saved by {entry.by}; commit it, and run `vlbench gate` before every merge"
     )
 
 
 @app.command()
-def show(file: File) -> None:
+def show(file: File, as_json: AsJson = False) -> None:
     """Show what a baseline holds, and who accepted it."""
     from rich.console import Console
 
@@ -96,12 +101,16 @@ def show(file: File) -> None:
     from vlbench.gate.files import load_baseline, why_unfit
 
     found = load_baseline(file)
-    Console(highlight=False).print(baseline_view(found, why_unfit(found)))
+    if as_json:
+        print_json({"unfit": why_unfit(found), **found.model_dump(mode="json")})
+    else:
+        Console(highlight=False).print(baseline_view(found, why_unfit(found)))
 
 
 @app.command("list")
 def list_files(
     folder: Annotated[Path | None, typer.Argument(help="Where they lie. [results/baselines]")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """List the baselines of a folder, with their state."""
     from rich.console import Console
@@ -109,7 +118,11 @@ def list_files(
     from vlbench.export.baseline import list_view
     from vlbench.gate.files import FOLDER, find_baselines
 
-    Console(highlight=False).print(list_view(_listed(path) for path in find_baselines(folder or FOLDER)))
+    listed = {path: _listed(path) for path in find_baselines(folder or FOLDER)}
+    if as_json:
+        print_json([{**facts_of(path, found), "state": state} for path, (_, found, state) in listed.items()])
+    else:
+        Console(highlight=False).print(list_view(listed.values()))
 
 
 @app.command()
@@ -121,15 +134,16 @@ def accept(
         typer.Option("--from", help="The file that `vlbench gate --out` wrote. [beside it, .proposed.json]"),
     ] = None,
     by: By = None,
+    as_json: AsJson = False,
 ) -> None:
     """Take what the gate proposed in place of FILE, or seal what was edited by hand in FILE."""
     from vlbench.gate.propose import accept as take
 
-    _told(file, take(file, reason, proposal=proposal, by=by))
+    _told(file, take(file, reason, proposal=proposal, by=by), as_json)
 
 
 @app.command()
-def rebase(file: File, reason: Reason, by: By = None) -> None:
+def rebase(file: File, reason: Reason, by: By = None, as_json: AsJson = False) -> None:
     """Count again with another torch, where no Python file has changed, and store what torch alone changed."""
     from rich.console import Console
 
@@ -139,7 +153,7 @@ def rebase(file: File, reason: Reason, by: By = None) -> None:
     here = take_fingerprint("cpu")
     with Console(stderr=True).status(f"counting with torch {here.torch}"):
         made = count_with_other_torch(file, reason, here, by)
-    _told(file, made)
+    _told(file, made, as_json)
 
 
 def _listed(path: Path) -> tuple[str, Baseline | None, str]:
@@ -153,14 +167,29 @@ def _listed(path: Path) -> tuple[str, Baseline | None, str]:
     return path.name, found, (why_unfit(found) or "in force") + waiting
 
 
-def _told(file: Path, made: Baseline) -> None:
+def _told(file: Path, made: Baseline, as_json: bool) -> None:
+    if as_json:
+        print_json(facts_of(file, made))
+        return
     last = made.accepted[-1]
     for line in last.changes:
         print(line)
     print(f"{file}: {last.what} by {last.by}; commit it")
 
 
-def _points(scenarios: list[str] | None, grids: list[str] | None) -> list[Point]:
+def facts_of(file: Path, baseline: Baseline | None) -> dict[str, object]:
+    """A baseline file in short; all but its name is None where it cannot be read."""
+    last = baseline.accepted[-1].model_dump(mode="json") if baseline and baseline.accepted else None
+    return {"file": str(file), "cells": len(baseline.cells) if baseline else None, "accepted": last}
+
+
+def print_json(document: object) -> None:
+    """One document, indented."""
+    print(json.dumps(document, indent=1, ensure_ascii=False))
+
+
+def counted_points(scenarios: list[str] | None, grids: list[str] | None) -> list[Point]:
+    """What towers are counted on, by the options. Raises UsageError."""
     from vlbench.cli.count import SCENARIO
     from vlbench.cli.count import points_of as one_point
     from vlbench.gate.points import grid_point, points_of

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from vlbench.cli.baseline import By, Scenarios, save
-from vlbench.cli.options import DtypeName, Grids, Profile
+from vlbench.cli.baseline import By, Scenarios, counted_points, facts_of, print_json
+from vlbench.cli.options import AsJson, DtypeName, Grids, Profile, find_dtype
 
 
 def init(
@@ -19,16 +19,31 @@ def init(
     dtype: DtypeName = "bfloat16",
     reason: Annotated[str, typer.Option(help="Why these figures are right; kept in the file.")] = "The first baseline.",
     by: By = None,
+    as_json: AsJson = False,
 ) -> None:
     """Put the repository in the current folder under the gate: a baseline of TOWER, a test, and a workflow."""
-    from importlib.metadata import version
+    from rich.console import Console
 
+    from vlbench.export.words import cells
     from vlbench.gate.init import places_for, write_test, write_workflow
+    from vlbench.gate.save import count_all, refuse_goal, save, wanted_cells
+    from vlbench.gate.who import acceptance
+    from vlbench.record.fingerprint import take_fingerprint
 
     root, places = Path(), places_for(tower)
     places.refuse_existing(root)
-    save(places.baseline, reason, tower=[tower], scenario=scenario, grid=grid, profile=profile, dtype=dtype, by=by)
+    refuse_goal(places.baseline, force=False)
+    wanted = wanted_cells((tower,), None, counted_points(scenario, grid), profile, find_dtype(dtype))
+    here = take_fingerprint("cpu")
+    entry = acceptance("saved", reason, here.torch, by=by)
+    with Console(stderr=True).status(f"counting {cells(len(wanted))}"):
+        counted = count_all(wanted)
+    made = save(places.baseline, here, entry, counted=counted)
     write_test(root, places)
-    write_workflow(root, places, version("torch"))
+    write_workflow(root, places, here.torch)
+    if as_json:
+        print_json({**facts_of(places.baseline, made), "test": str(places.test), "workflow": str(places.workflow)})
+        return
+    print(f"{places.baseline}: {cells(len(made.cells))}, saved by {entry.by}")
     print(f"{places.test}: the same as a test, for pytest")
     print(f"{places.workflow}: the same for every pull request; look at what it installs, and commit all three")

@@ -93,7 +93,7 @@ def run(
     resume: Annotated[bool, typer.Option(help="Go on with the run that was interrupted.")] = False,
     out: Annotated[Path | None, typer.Option(help="Results file. [vlbench-SCENARIO.json]")] = None,
     against: Annotated[Path | None, typer.Option(help="An earlier results file to compare with.")] = None,
-    card: Annotated[bool, typer.Option(help="Measure the machine itself, too (5 s).")] = True,
+    card: Annotated[bool, typer.Option(help="Measure the machine itself, too (2 s).")] = True,
     as_json: AsJson = False,
 ) -> None:
     """Time variants of a vision tower against the frozen yardstick, accuracy first.
@@ -141,7 +141,8 @@ def run(
     show.print(fingerprint.line, style="dim")
     if targets[0].default_model and targets[0].device == "cpu":
         show.print(WHY_TINY, style="dim")
-    machine = take_machine_card(targets[0].device) if card else None
+    with Console(stderr=True).status("measuring the machine itself"):
+        machine = take_machine_card(targets[0].device) if card else None
     session, complete = measure(plans, trials, budget, timeout, goal, resume, fingerprint)
     results = keep(session, goal, fingerprint, machine, complete)
     show.print(results_view(results))

@@ -28,7 +28,7 @@ Probe = Callable[[], float]
 """Measures once: seconds for one of what is measured."""
 
 
-def take_machine_card(device: Literal["cpu", "cuda"], seconds: float = 5.0) -> MachineCard:
+def take_machine_card(device: Literal["cpu", "cuda"], seconds: float = 2.0) -> MachineCard:
     """Measure this machine's card in about `seconds`, with the threads that torch is set to.
 
     `device` "cuda" is CUDA's device 0. At least five repeats of each figure are made, however little time is given.
