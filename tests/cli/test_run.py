@@ -11,24 +11,13 @@ from vlbench.record.files import read_results
 from vlbench.record.schema import Results
 from vlbench.trial.rounds import MIN_ROUNDS
 
+SMALL = ("run", "--device", "cpu", "--scenario", "small.toml", "--budget", "1")
+
 
 def test_a_wrong_variant_fails_and_has_no_time(folder: Path) -> None:
     """From the shell to the exit status, with a flag that is quick and wrong."""
-    command = [
-        sys.executable,
-        "-m",
-        "vlbench",
-        "run",
-        "--device",
-        "cpu",
-        "--scenario",
-        "small.toml",
-        "--budget",
-        "1",
-        "--no-card",
-    ]
     done = subprocess.run(
-        [*command, "--with", "wrong-cos", "--with", "no-einops", "--out", "a.json"],
+        [sys.executable, "-m", "vlbench", *SMALL, "--no-card", "--with", "wrong-cos", "--with", "no-einops"],
         env=os.environ | {"PYTHONPATH": python_path(MISBEHAVING), "COLUMNS": "80", "NO_COLOR": "1"},
         capture_output=True,
         text=True,
@@ -41,7 +30,7 @@ def test_a_wrong_variant_fails_and_has_no_time(folder: Path) -> None:
     assert complaint.startswith("wrong-cos: FAIL: not bit-exact in fp32: error ")
     assert "worst token: item " in done.stdout.replace("\n", " ")
 
-    (group,) = read_results(folder / "a.json").groups
+    (group,) = read_results(folder / "vlbench-small.json").groups
     (trial,) = group.trials
     timed = {variant.name: len(variant.timings) for variant in trial.variants}
     assert timed == {"baseline": 1, "wrong-cos": 0, "no-einops": 1}
@@ -49,9 +38,6 @@ def test_a_wrong_variant_fails_and_has_no_time(folder: Path) -> None:
     assert failed
     assert failed.accuracy
     assert failed.accuracy.worst_token
-
-
-SMALL = ("run", "--device", "cpu", "--scenario", "small.toml", "--budget", "1")
 
 
 def test_a_run_as_json_its_file_and_what_came_before(vlbench: Vlbench, folder: Path) -> None:
@@ -71,9 +57,8 @@ def test_a_run_as_json_its_file_and_what_came_before(vlbench: Vlbench, folder: P
     assert sorted(path.name for path in folder.iterdir()) == ["small.toml", "vlbench-small.json"]
 
     assert results.machine is not None
-    ended = vlbench(
-        *SMALL, "--no-card", "--with", "exact", "--seed", "1", "--against", "vlbench-small.json", "--out", "b.json"
-    )
+    again = (*SMALL, "--no-card", "--with", "exact", "--seed", "1")
+    ended = vlbench(*again, "--against", "vlbench-small.json", "--out", "b.json")
     assert ended.code == 0
     assert ended.err == ""
     assert max(map(len, ended.out.splitlines())) <= 80

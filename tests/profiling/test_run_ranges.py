@@ -17,8 +17,8 @@ from vlbench.nsys.sidecar import VARIABLE, read_sidecar
 from vlbench.profiling.nvtx import DOMAIN
 from vlbench.record.files import read_results
 
-COMMAND = ("run", "--no-card", "--scenario", "small.toml", "--device", "cpu", "--variant", "host-seqlens", "--budget", "1",
-           "--out", "run.json")  # fmt: skip
+COMMAND = ("run", "--scenario", "small.toml", "--device", "cpu", "--variant", "host-seqlens", "--budget", "1",
+           "--no-card", "--out", "run.json")  # fmt: skip
 
 
 @dataclass
