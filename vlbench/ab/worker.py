@@ -15,7 +15,7 @@ from vlbench.ab.turns import Order, Reading, Ready, Said, Turn, Warm, output_of
 from vlbench.errors import UsageError
 from vlbench.implementations.weights import CheckpointError
 from vlbench.matrix.placed import placed
-from vlbench.trial.channel import open_channel
+from vlbench.trial.channel import leave, open_channel
 from vlbench.trial.clock import clock_for
 from vlbench.trial.job import Prepared, Refused, Struck
 from vlbench.trial.rounds import poison, warm_up, without_collector
@@ -114,6 +114,7 @@ def main() -> None:
         follow(order, map(Turn.model_validate_json, sys.stdin), say)
     except (UsageError, CheckpointError) as error:
         say(Refused(message=str(error)))
+    leave()
 
 
 if __name__ == "__main__":

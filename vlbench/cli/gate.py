@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -75,6 +77,8 @@ def gate(
     baselines = {path: read_baseline(path) for path in paths}
     captured = read_captures(baselines.values(), capture or ())
     console = Console(stderr=True)
+    if any(each.timed for each in baselines.values()) and times is not Times.NEVER:
+        Thread(target=_import_what_times_need).start()  # three seconds, in which other processes count
     with console.status(f"counting {cells(sum(len(each.counted) for each in baselines.values()))}"):
         counted = count_again(baselines.values())
     with Watcher(console) if any(each.timed for each in baselines.values()) else nullcontext() as watch:
@@ -83,6 +87,11 @@ def gate(
     seconds = perf_counter() - start
     judged = report(baselines, found, written, seconds=seconds, allow_inconclusive=allow_inconclusive)
     deliver(judged, as_json=as_json, csv=csv, markdown=markdown, junit=junit, github=github)
+
+
+def _import_what_times_need() -> None:
+    for name in ("torch", "scipy.stats"):
+        import_module(name)
 
 
 def check_out(out: Path, baselines: list[Path]) -> None:

@@ -16,7 +16,7 @@ from vlbench.counting.rows import Row, rows_of
 from vlbench.counting_device import CountingDevice
 from vlbench.errors import UsageError
 from vlbench.record.counted import CountedTower
-from vlbench.trial.channel import open_channel
+from vlbench.trial.channel import leave, open_channel
 
 
 def run_job(job: CountJob, emit: Callable[[Event], None]) -> None:
@@ -54,6 +54,7 @@ def main() -> None:
         run_job(CountJob.model_validate_json(sys.stdin.read()), emit)
     except UsageError as error:
         emit(Refused(message=str(error)))
+    leave()
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from vlbench.implementations.weights import CheckpointError
 from vlbench.nsys.child import window
 from vlbench.profiling.nvtx import NvtxListener, tool_attached
 from vlbench.record.schema import State
-from vlbench.trial.channel import open_channel
+from vlbench.trial.channel import leave, open_channel
 from vlbench.trial.clock import BehindClock, Clock, clock_for
 from vlbench.trial.gpu_state import sampler_for
 from vlbench.trial.job import Event, Finished, Job, Prepared, Refused, SeamPoint, Struck
@@ -120,6 +120,7 @@ def main() -> None:
         run_job(job, emit)
     except (UsageError, CheckpointError, FlagError) as error:
         emit(Refused(message=str(error)))
+    leave()
 
 
 if __name__ == "__main__":
