@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 from vlbench.paired import Estimate, median_ratio, paired_ratio, precise_enough
 
@@ -87,3 +88,13 @@ def test_rounds_that_do_not_pair_are_refused() -> None:
         paired_ratio([1.0, 1.0], [1.0])
     with pytest.raises(ValueError, match="no rounds"):
         paired_ratio([], [])
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.9, 0.95, 0.99])
+def test_the_interval_of_a_median_is_the_binomials(confidence: float) -> None:
+    for count in (*range(1, 60), 1000):
+        estimate = median_ratio([1 + number for number in range(count)], confidence=confidence)
+        outside = round(estimate.low) - 1
+        assert count - round(estimate.high) == outside
+        assert outside == max(1, int(binom.ppf((1 - confidence) / 2, count, 0.5))) - 1
+        assert estimate.confidence == pytest.approx(max(0.0, 1 - 2 * binom.cdf(outside, count, 0.5)))

@@ -72,6 +72,7 @@ def _step() -> CellGroup:
         (results(measured(*FIVE, more=[trial(failed(NAME), number=9)])), "is inaccurate (not bit-exact in fp32"),
         (results(measured(*FIVE, more=[trial(died(NAME), number=9)])), "was not measured (its process was ended by"),
         (results(measured(*FIVE, scenario="seam rope")), "it holds a seam alone, and baselines hold towers"),
+        (results(measured(*FIVE, images=("cat.jpg",))), "it was fed pictures of its own (cat.jpg)"),
         (results(_step()), "+rope is a step of an ablation or of a self-test"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

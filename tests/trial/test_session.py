@@ -176,3 +176,8 @@ def test_the_order_of_long_rounds_is_kept() -> None:
     ratio = trial_ratio(trial, "copy 3", "baseline", "warm")
     assert ratio is not None
     assert ratio.rounds == len(trial.order["warm"])
+
+
+def test_a_group_names_the_pictures_that_were_fed_in() -> None:
+    assert plan("host-grid", images=(Path("cat.jpg"),)).group([], []).images == ("cat.jpg",)
+    assert plan("host-grid").group([], []).images == ()

@@ -106,7 +106,7 @@ def run(
     from vlbench.export.console import results_view
     from vlbench.matrix.models import WHY_TINY
     from vlbench.record.fingerprint import take_fingerprint
-    from vlbench.trial.card import take_machine_card
+    from vlbench.trial.card import measured_card
 
     dtypes: list[str | None] = list(dtype) if dtype else [None]
     targets: Sequence[Target | TowerTarget]
@@ -141,8 +141,7 @@ def run(
     show.print(fingerprint.line, style="dim")
     if targets[0].default_model and targets[0].device == "cpu":
         show.print(WHY_TINY, style="dim")
-    with Console(stderr=True).status("measuring the machine itself"):
-        machine = take_machine_card(targets[0].device) if card else None
+    machine = measured_card(targets[0].device) if card else None
     session, complete = measure(plans, trials, budget, timeout, goal, resume, fingerprint)
     results = keep(session, goal, fingerprint, machine, complete)
     show.print(results_view(results))

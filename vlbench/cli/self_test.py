@@ -111,17 +111,14 @@ def as_object(found: Report, scored: list[Score]) -> str:
 
 
 def _measure(quick: bool, seed: int, threads: int, timeout: float, resume: bool, out: Path, show: Console) -> Results:
-    from rich.console import Console
-
     from vlbench.matrix.self_test import FULL, QUICK
     from vlbench.record.fingerprint import take_fingerprint
-    from vlbench.trial.card import take_machine_card
+    from vlbench.trial.card import measured_card
 
     design = QUICK if quick else FULL
     fingerprint = take_fingerprint("cpu")
     show.print(fingerprint.line, style="dim")
-    with Console(stderr=True).status("measuring the machine itself"):
-        machine = take_machine_card("cpu")
+    machine = measured_card("cpu")
     # `measure` sets half of its budget aside for measuring suspects again.
     budget = 2 * design.groups * design.trials * design.seconds
     plans = plans_of(design, seed, threads)

@@ -41,6 +41,11 @@ def timed_cells(
             raise UsageError(
                 f"{source}: {group.model} was timed alone, and times are stored as ratios; measure it against another"
             )
+        if group.images:
+            raise UsageError(
+                f"{source}: it was fed pictures of its own ({group.images[0]}), which a gate would not find; measure "
+                "without --images"
+            )
         for row in group.rows[1:]:
             _refuse(group, row, source)
             for state in states_of(group):

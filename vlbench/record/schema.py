@@ -140,10 +140,8 @@ class Trial(Record):
         for state, order in self.order.items():
             timings = {place: variant.timings.get(state) for place, variant in enumerate(self.variants)}
             calls = {place: timing.every_call for place, timing in timings.items() if timing}
-            made = zip(*calls.values(), strict=True)  # by round: each variant's
-            if [Counter(places) for places in order] != [
-                dict(zip(calls, map(len, each), strict=True)) for each in made
-            ]:
+            made = [dict(zip(calls, map(len, one), strict=True)) for one in zip(*calls.values(), strict=True)]
+            if [Counter(places) for places in order] != made:
                 raise ValueError(f"the order of the {state} readings does not hold each of their calls once")
         return self
 
@@ -178,6 +176,7 @@ class CellGroup(Record):
     device: Device
     why_scaled: str | None = Field(default=None, description="Why the scenario is smaller here than on a GPU.")
     weights: str = Field(description="'random', or the checkpoint folder.")
+    images: tuple[str, ...] = Field(default=(), description="Pictures that were fed in, in place of the shipped ones.")
     seed: int
     threads: int
     rows: tuple[Row, ...]

@@ -9,6 +9,7 @@ from statistics import median
 from typing import Literal
 
 import torch
+from rich.console import Console
 from torch import Tensor
 
 from vlbench.record.machine_card import CopyCost, MachineCard
@@ -26,6 +27,12 @@ MIN_REPEATS = 5
 
 Probe = Callable[[], float]
 """Measures once: seconds for one of what is measured."""
+
+
+def measured_card(device: Literal["cpu", "cuda"]) -> MachineCard:
+    """The card, for a command: says on stderr what is being done, and draws nothing more while it is."""
+    with Console(stderr=True).status("measuring the machine itself", refresh_per_second=0.1):
+        return take_machine_card(device)
 
 
 def take_machine_card(device: Literal["cpu", "cuda"], seconds: float = 2.0) -> MachineCard:

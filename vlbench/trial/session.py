@@ -82,6 +82,7 @@ class Plan:
             device=self.device,
             why_scaled=self.point.why_scaled,
             weights=str(self.weights or self.own_weights),
+            images=tuple(map(str, self.images or ())),
             seed=self.seed,
             threads=self.threads,
             rows=tuple(
