@@ -2,8 +2,6 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Modules are compiled when they are first imported: most of torch and transformers never is.
-QUICKLY := --quiet --disable-pip-version-check --no-compile
 
 .PHONY: bench test lint types unit timed gate benchmarks self-test docs clean
 
@@ -46,9 +44,9 @@ $(VENV)/.venv:
 	touch $@
 
 $(VENV)/.runs: $(VENV)/.venv pyproject.toml constraints.txt
-	$(BIN)/python -m pip install $(QUICKLY) --constraint constraints.txt --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
 	touch $@
 
 $(VENV)/.develops: $(VENV)/.venv pyproject.toml constraints.txt
-	$(BIN)/python -m pip install $(QUICKLY) --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	touch $@ $(VENV)/.runs
