@@ -6,7 +6,6 @@ ways: our tower in one process, and the same tower behind a factory in lock-step
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -22,9 +21,8 @@ import typer
 import vlbench.implementations
 from vlbench.ab.asked import Way
 from vlbench.ab.evidence import PAIRS, FalseAlarms, Run
-from vlbench.errors import UsageError
+from vlbench.judge.again import check_folder_of, judged_by, run_script
 from vlbench.judge.identical import tally
-from vlbench.judge.judged import Judged
 from vlbench.record.fingerprint import take_fingerprint
 from vlbench.trial.elsewhere import environment_elsewhere
 
@@ -53,8 +51,7 @@ def measure(
     budget: Annotated[float, typer.Option(min=1, help="Seconds of measuring in each comparison.")] = 20,
 ) -> None:
     """Compare a revision with itself on a CPU, and write down what was called. About a minute a run; measure alone."""
-    if not out.parent.is_dir():
-        raise UsageError(f"--out {out}: the folder {out.parent} does not exist; make it or choose another")
+    check_folder_of(out)
     ways = list(dict.fromkeys(way or Way))
     fed = str(Path(scenario).resolve()) if Path(scenario).is_file() else scenario
     options = ["--scenario", fed, "--device", "cpu", "--trials", str(trials), "--budget", str(budget)]
@@ -96,23 +93,10 @@ def scratch_repository() -> Iterator[Path]:
 
 
 def _run(folder: Path, way: Way, options: list[str]) -> Run:
-    """One comparison by the real command. Raises RuntimeError where it does not end with a verdict."""
+    """One comparison by the real command."""
     command = [sys.executable, "-P", "-m", "vlbench", "ab", "HEAD", "HEAD", "--tower", TOWERS[way], "--json", *options]
-    done = subprocess.run(command, cwd=folder, env=environment_elsewhere(), stdout=subprocess.PIPE, text=True)
-    if not done.stdout:
-        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode} and no report")
-    whole = json.loads(done.stdout)
-    return Run.of(Judged.model_validate({name: whole[name] for name in Judged.model_fields}), way=way)
-
-
-def main() -> None:
-    """Run the command line."""
-    try:
-        typer.run(measure)
-    except UsageError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    return Run.of(judged_by(command, folder, environment_elsewhere()), way=way)
 
 
 if __name__ == "__main__":
-    main()
+    run_script(measure)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
 import tempfile
 from collections import Counter
@@ -15,11 +13,12 @@ from typing import Annotated
 
 import typer
 
-from vlbench.errors import UsageError
 from vlbench.gate.files import find_baselines
+from vlbench.judge.again import check_folder_of, judged_by, run_script
 from vlbench.judge.identical import Evidence, IdenticalRun, tally
-from vlbench.judge.judged import Judged
 from vlbench.record.fingerprint import take_fingerprint
+
+GATE = [sys.executable, "-m", "vlbench", "gate", "--times", "require", "--json"]
 
 
 def measure(
@@ -28,14 +27,13 @@ def measure(
     runs: Annotated[int, typer.Option(min=1, help="Of the gate, one after the other.")] = 40,
 ) -> None:
     """Gate code that did not change, again and again, through the real command. Measure alone."""
-    if not out.parent.is_dir():
-        raise UsageError(f"--out {out}: the folder {out.parent} does not exist; make it or choose another")
+    check_folder_of(out)
     paths = baseline or find_baselines()
     fingerprint, found = take_fingerprint("cpu"), list[IdenticalRun]()
     with tempfile.TemporaryDirectory() as folder:  # where a false alarm writes its proposals
         options = [part for path in paths for part in ("--baseline", copy(path, folder))]
         for number in range(runs):
-            found.append(_run(options))
+            found.append(IdenticalRun.of(judged_by([*GATE, *options])))
             said = ", ".join(f"{count} {verdict}" for verdict, count in Counter(found[-1].verdicts).items())
             print(f"run {number + 1}: {said}, after {found[-1].seconds:.1f} s", flush=True)
             written = Evidence(
@@ -48,24 +46,5 @@ def measure(
     print(f"{tally(found, 'gate runs')}; the median took {median(run.seconds for run in found):.1f} s")
 
 
-def _run(options: list[str]) -> IdenticalRun:
-    """One gate run. Raises RuntimeError where it does not end with verdicts."""
-    command = [sys.executable, "-m", "vlbench", "gate", "--times", "require", "--json", *options]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-    if not done.stdout:
-        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode} and no report")
-    whole = json.loads(done.stdout)
-    return IdenticalRun.of(Judged.model_validate({name: whole[name] for name in Judged.model_fields}))
-
-
-def main() -> None:
-    """Run the command line."""
-    try:
-        typer.run(measure)
-    except UsageError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-
-
 if __name__ == "__main__":
-    main()
+    run_script(measure)
