@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vlbench.matrix.tower import Tower
     from vlbench.record.files import load
+    from vlbench.towers.tower import Tower
 
 __version__ = "0.1.0"
 __all__ = ["Tower", "__version__", "load"]
@@ -19,7 +19,7 @@ def __getattr__(name: str) -> object:
 
         return load
     if name == "Tower":
-        from vlbench.matrix.tower import Tower
+        from vlbench.towers.tower import Tower
 
         return Tower
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,8 +8,9 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from vlbench.counting.job import Point
 from vlbench.counting.measure import build_ghost
-from vlbench.counting_device import CountingDevice, Counts
-from vlbench.matrix.resolve import resolve_tower
+from vlbench.counting_device import CountingDevice
+from vlbench.record.counts import Counts
+from vlbench.towers.resolve import resolve_tower
 
 IMAGE = Point(scenario="grid", label="", grids=((1, 36, 36),))
 SECONDS = 3

@@ -6,7 +6,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from vlbench.gate.files import read_baseline, write_baseline
+from vlbench.record.baseline_files import read_baseline, write_baseline
 
 TOWERS = """
 import os

@@ -8,9 +8,9 @@ from shutil import copytree, ignore_patterns
 import pytest
 
 import vlbench.implementations as ours
-from tests.ab.packages import FILE, ONE_MORE_SYNC, OTHER_OPERATOR, PACKAGE, changed
-from tests.ab.repositories import commit, git, write
 from tests.cli.conftest import Vlbench
+from tests.revisions.packages import FILE, ONE_MORE_SYNC, OTHER_OPERATOR, PACKAGE, changed
+from tests.revisions.repositories import commit, git, write
 from vlbench.record.files import read_results
 
 QUICK = ("--scenario", "small.toml", "--device", "cpu", "--trials", 1, "--budget", 1)

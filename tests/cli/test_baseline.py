@@ -10,7 +10,7 @@ import pytest
 from tests.cli.conftest import Vlbench
 from tests.cli.gated import FILE, LAYER, SYNC, commit, edit, git, head, keep_one_tower, make_repository, write_towers
 from tests.record.baselines import TIMED
-from vlbench.gate.files import load_baseline, read_baseline, write_baseline
+from vlbench.record.baseline_files import load_baseline, read_baseline, write_baseline
 
 
 def age(torch: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Vlbench
-from tests.gate.timings import measured
+from tests.gating.timings import measured
 from tests.record.records import results
 from vlbench.record.files import write_results
 

@@ -24,7 +24,7 @@ from tests.cli.gated import (
     write_towers,
 )
 from tests.record.baselines import TIMED
-from vlbench.gate.files import proposal_path, read_baseline, write_baseline
+from vlbench.record.baseline_files import proposal_path, read_baseline, write_baseline
 
 
 def test_a_sync_in_each_layer_fails_with_its_line_and_without_it_is_an_improvement(

@@ -17,7 +17,7 @@ from tests.export.judged_examples import all_the_same, one_of_everything
 from vlbench.cli import reporting
 from vlbench.cli.reporting import check_goals, deliver
 from vlbench.errors import UsageError
-from vlbench.judge.judged import Judged
+from vlbench.judging.judged import Judged
 
 Delivered = Callable[..., tuple[int, str, str]]
 

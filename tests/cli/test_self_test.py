@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Vlbench
-from tests.judge.self_tests import self_test_group
+from tests.judging.self_tests import self_test_group
 from tests.trial.plans import python_path
 from vlbench.cli.self_test import plans_of
-from vlbench.judge.self_test import report
-from vlbench.judge.summary import summaries
-from vlbench.judge.verdict import Floors, Verdict
-from vlbench.matrix.self_test import Design
+from vlbench.judging.summary import summaries
+from vlbench.judging.verdict import Floors, Verdict
 from vlbench.record.files import write_results
 from vlbench.record.fingerprint import take_fingerprint
 from vlbench.record.journal import Journal
 from vlbench.record.schema import CellGroup, Results
+from vlbench.selftest.copies import Design
+from vlbench.selftest.verdicts import report
 from vlbench.trial.session import Session
 
 ROWS = {"copy 1": (0.0, 1.0), "+3% 1": (0.03, 1.03)}

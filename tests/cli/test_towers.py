@@ -10,7 +10,7 @@ from tests.cli.conftest import Vlbench
 from vlbench.implementations.peers import PEERS
 from vlbench.record.files import read_results
 
-TOYS = "tests.matrix.toys"
+TOYS = "tests.towers.toys"
 SMALL = ("run", "--device", "cpu", "--scenario", "small.toml", "--budget", "1", "--no-card", "--out", "a.json")
 
 

@@ -11,9 +11,10 @@ from vlbench.counting.advice import PATTERNS, advise
 from vlbench.counting.job import Point
 from vlbench.counting.measure import count_tower
 from vlbench.counting.rows import Row
-from vlbench.counting_device import Cause, CountingDevice
+from vlbench.counting_device import CountingDevice
 from vlbench.implementations.optimized import OPTIMIZATIONS, with_requirements
 from vlbench.record.counted import Forward
+from vlbench.record.counts import Cause
 
 TINY = "qwen2.5-vl-tiny"
 POINT = Point(scenario="", label="", grids=((1, 10, 6), (2, 18, 14)))

@@ -11,14 +11,14 @@ import pytest
 from vlbench.counting.calibrate import calibration, write_calibration
 from vlbench.counting.kernels import find_calibration, kernel_lines, modelled
 from vlbench.counting.learn import Pair, learn
+from vlbench.counting.sync_warnings import warned_lines
 from vlbench.counting.trace import Observed, Work, observe
-from vlbench.counting.witness import warned_lines
 from vlbench.counting_device.counter import Counter
-from vlbench.counting_device.counts import Counts
 from vlbench.errors import UsageError
 from vlbench.export.calibrated import calibrated_view
 from vlbench.record.calibration import read_calibration
 from vlbench.record.counted import CountedTower, CountGroup, CountReport, Forward
+from vlbench.record.counts import Counts
 
 TRACE = Path(__file__).parent / "forward_trace.json"
 SIZE = 16**6

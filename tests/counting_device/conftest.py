@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 import torch
 
-from vlbench.counting_device import CountingDevice, Counts
+from vlbench.counting_device import CountingDevice
+from vlbench.record.counts import Counts
 
 
 @pytest.fixture(params=["shadow", "ghost"])

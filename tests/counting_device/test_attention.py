@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from vlbench.counting_device import CountingDevice, Counts
+from vlbench.counting_device import CountingDevice
+from vlbench.record.counts import Counts
 
 Counted = Callable[[Callable[[], object]], Counts]
 

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from vlbench.counting_device import CountingDevice, Counts, Tally
+from vlbench.counting_device import CountingDevice
 from vlbench.counting_device.counter import Counter
+from vlbench.record.counts import Counts, Tally
 
 EVENTS = st.one_of(
     st.tuples(st.just("enter"), st.sampled_from(["rope", "attention", "mlp"])),

@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vlbench.counting_device import CountingDevice, Tally, run_counted
+from vlbench.counting_device import CountingDevice, run_counted
 from vlbench.errors import UsageError
+from vlbench.record.counts import Tally
 
 
 class Small(nn.Module):

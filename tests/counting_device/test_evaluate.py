@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from vlbench.counting_device import CountingDevice, Counts, GhostValueError
+from vlbench.counting_device import CountingDevice, GhostValueError
+from vlbench.record.counts import Counts
 
 Values = dict[str, Tensor]
 Step = Callable[[Values, torch.device], object]

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from vlbench.counting_device import CountingDevice, Counts, GhostValueError
+from vlbench.counting_device import CountingDevice, GhostValueError
+from vlbench.record.counts import Counts
 
 Counted = Callable[[Callable[[], object]], Counts]
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from vlbench.counting_device import CountingDevice, Counts, GhostValueError, declarations, declare
+from vlbench.counting_device import CountingDevice, GhostValueError, declarations, declare
 from vlbench.errors import UsageError
+from vlbench.record.counts import Counts
 
 pytest.importorskip("triton")
 

@@ -10,11 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from vlbench.counting_device import CountingDevice, Counts
+from vlbench.counting_device import CountingDevice
 from vlbench.implementations import build_tower
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.stage import listen
 from vlbench.implementations.weights import SharedTensors, parameter_shapes, random_weights
+from vlbench.record.counts import Counts
 
 GRID = torch.tensor([[1, 36, 36]])
 WINDOWS, FRAMES, DEPTH, FULL = 25, 1, 32, 4

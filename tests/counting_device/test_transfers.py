@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from vlbench.counting_device import CountingDevice, Counts, Tally
+from vlbench.counting_device import CountingDevice
+from vlbench.record.counts import Counts, Tally
 
 Counted = Callable[[Callable[[], object]], Counts]
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from vlbench.counting_device import CountingDevice, Counts
+from vlbench.counting_device import CountingDevice
 from vlbench.counting_device.operations import SYNCS
 from vlbench.counting_device.where import spelled
+from vlbench.record.counts import Counts
 
 
 def loop_of_tolist(x: torch.Tensor, cu: torch.Tensor) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from vlbench.judge.judged import Judged, JudgedRow, Move
-from vlbench.judge.verdict import Verdict
-from vlbench.judge.words import change
+from vlbench.judging.judged import Judged, JudgedRow, Move
+from vlbench.judging.verdict import Verdict
+from vlbench.judging.words import change
 
 TOWER = "qwen2.5-vl-7b+best single-image bfloat16 sm_90"
 AWKWARD = 'my.towers:vision|"wide" `a<b>` @you #12 *x* über\nsecond\tline \x1b[31m'

@@ -10,8 +10,8 @@ from syrupy.assertion import SnapshotAssertion
 from tests.export.judged_examples import ANYTHING, all_the_same, anything, counted, one_of_everything, timed
 from tests.export.rendered import rendered
 from vlbench.export.judged_console import judged_view
-from vlbench.judge.judged import Judged
-from vlbench.judge.verdict import Verdict
+from vlbench.judging.judged import Judged
+from vlbench.judging.verdict import Verdict
 
 
 def test_one_of_everything(snapshot: SnapshotAssertion) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 
 from tests.export.judged_examples import ANYTHING, AWKWARD, anything, one_of_everything
 from vlbench.export.judged_csv import COLUMNS, csv_text
-from vlbench.judge.judged import Judged, JudgedRow
+from vlbench.judging.judged import Judged, JudgedRow
 
 
 def test_pandas_opens_it() -> None:

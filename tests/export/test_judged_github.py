@@ -12,8 +12,8 @@ from syrupy.assertion import SnapshotAssertion
 
 from tests.export.judged_examples import ANYTHING, MOVES, all_the_same, anything, counted, one_of_everything
 from vlbench.export.judged_github import escape, escape_property, github_text, locator
-from vlbench.judge.judged import Judged, Move
-from vlbench.judge.verdict import Verdict
+from vlbench.judging.judged import Judged, Move
+from vlbench.judging.verdict import Verdict
 
 COMMAND = re.compile(r"::(error|warning|notice) (.+?)::(.*)")
 

@@ -7,7 +7,7 @@ from hypothesis import given
 
 from tests.export.judged_examples import ANYTHING, all_the_same, anything, one_of_everything
 from vlbench.export.judged_json import json_text
-from vlbench.judge.judged import Judged
+from vlbench.judging.judged import Judged
 
 
 @anything

@@ -8,8 +8,8 @@ from syrupy.assertion import SnapshotAssertion
 
 from tests.export.judged_examples import ANYTHING, TOWER, anything, counted, one_of_everything, timed
 from vlbench.export.judged_junit import junit_text
-from vlbench.judge.judged import Judged
-from vlbench.judge.verdict import Verdict
+from vlbench.judging.judged import Judged
+from vlbench.judging.verdict import Verdict
 
 CHILDREN = {
     "testsuites": {"testsuite"},

@@ -12,8 +12,8 @@ from syrupy.assertion import SnapshotAssertion
 from tests.export.judged_examples import ANYTHING, MOVES, all_the_same, anything, counted, one_of_everything
 from vlbench.export.judged_markdown import MARK, STEP_SUMMARY, markdown_text
 from vlbench.export.judged_words import is_quiet, one_line, ordered
-from vlbench.judge.judged import Judged
-from vlbench.judge.verdict import Verdict
+from vlbench.judging.judged import Judged
+from vlbench.judging.verdict import Verdict
 
 OURS = {"text", "text_special", "html_inline", "softbreak", "strong_open", "strong_close"}
 """What there is in a line; no link, no emphasis and no code is among it."""

@@ -17,8 +17,8 @@ from vlbench.export.judged_words import (
     shown,
     tally,
 )
-from vlbench.judge.judged import Judged, Move
-from vlbench.judge.verdict import Verdict
+from vlbench.judging.judged import Judged, Move
+from vlbench.judging.verdict import Verdict
 
 
 @anything

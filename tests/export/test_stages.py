@@ -3,8 +3,8 @@ from __future__ import annotations
 from tests.export.rendered import rendered
 from tests.record.records import group, timed, trial, yardstick
 from vlbench.export.stages import stage_table
-from vlbench.judge.summary import summaries
-from vlbench.judge.verdict import Floors
+from vlbench.judging.summary import summaries
+from vlbench.judging.verdict import Floors
 
 
 def test_stages_of_a_foreign_tower_are_columns_and_what_is_not_marked_is_not_zero() -> None:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from tests.implementations.test_stage import Recorder
-from tests.matrix.toys import STAGES, Toy
+from tests.towers.toys import STAGES, Toy
 from vlbench.implementations.module_stages import marked, match_modules
 from vlbench.implementations.stage import listen
 

@@ -6,7 +6,7 @@ from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.optimized import PRESETS, FlagSet
 from vlbench.matrix.ablation import Ablation, ablate
-from vlbench.matrix.variants import Variant, parse_variant
+from vlbench.towers.variants import Variant, parse_variant
 
 CONFIG = MODELS["qwen2.5-vl-tiny"]
 WHOLE = "rope-cache+host-seqlens+batched-windows"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import vlbench.nsys
-from vlbench.gate.diff_captures import as_judged
-from vlbench.judge.exit_codes import ExitCode
+from vlbench.comparing.captures_diff import as_judged
+from vlbench.judging.exit_codes import ExitCode
 from vlbench.nsys.compare import Difference
 from vlbench.nsys.frames import Capture
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import vlbench.nsys
-from vlbench.gate.diff_captures import as_judged
+from vlbench.comparing.captures_diff import as_judged
 from vlbench.nsys.frames import Capture
 from vlbench.nsys.names import DIRECTIONS, MEMORY_KINDS, NOT_RECORDED
 

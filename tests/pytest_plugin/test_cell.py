@@ -11,15 +11,15 @@ import torch
 
 from tests.pytest_plugin.conftest import Run
 from tests.trial.plans import SCENARIO_FILE
-from vlbench.judge.readers import read
+from vlbench.readers import read
 
 EXTRA = {"cell", "accuracy_error", "accuracy_error_timed", "operations", "attention_calls", "torch", "threads"}
 """Their names are read by others, so they stay."""
 TESTS = """
 import pytest
 import torch
-from vlbench.matrix.tower import Tower
-from vlbench.matrix.resolve import resolve_tower
+from vlbench.towers.tower import Tower
+from vlbench.towers.resolve import resolve_tower
 
 RIGHT = resolve_tower("qwen2.5-vl-tiny+best")
 

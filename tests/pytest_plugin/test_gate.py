@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from tests.pytest_plugin.conftest import Run
+from vlbench.comparing.counted_cells import counted_cell
 from vlbench.counting.job import Point
 from vlbench.counting.measure import count_tower
 from vlbench.counting.rows import Row
 from vlbench.counting_device import CountingDevice
-from vlbench.gate.counted import counted_cell
 from vlbench.record.baseline import Acceptance, Baseline, CountedCell, CountedForward
 from vlbench.record.counted import Grid
 from vlbench.record.fingerprint import Fingerprint

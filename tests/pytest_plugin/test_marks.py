@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.pytest_plugin.conftest import Run
-from vlbench.judge.counted_moves import COUNTERS
+from vlbench.comparing.counted_moves import COUNTERS
 from vlbench.pytest_plugin.marks import ALIASES, ARGUMENTS, Mark, marks_of
 
 TOWER = 'tower="a:b"'

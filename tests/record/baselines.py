@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.record.records import FINGERPRINT
-from vlbench.counting_device.counts import Event, Key
-from vlbench.judge.counted_moves import COUNTERS
+from vlbench.comparing.counted_moves import COUNTERS
 from vlbench.record.baseline import Acceptance, Baseline, CountedCell, CountedForward, Line, StoredTrial, TimedCell
+from vlbench.record.counts import Event, Key
 
 KEY = Key(mode="ghost", profile="sm_90", dtype="bfloat16", attention_backend="flash", torch_version="2.13.0")
 ACCEPTED = Acceptance(

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import vlbench
-from vlbench.matrix.models import find_model
-from vlbench.matrix.variants import Variant, parse_variant, unique
+from vlbench.towers.models import find_model
+from vlbench.towers.variants import Variant, parse_variant, unique
 from vlbench.trial.job import Job
 from vlbench.trial.session import Plan
 from vlbench.workload import ScenarioPoint

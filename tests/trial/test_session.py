@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.trial.plans import plan
-from vlbench.judge.ratios import trial_ratio
-from vlbench.matrix.variants import Variant
+from vlbench.judging.ratios import trial_ratio
 from vlbench.record.journal import Journal
 from vlbench.record.schema import CellGroup, VariantTrial
+from vlbench.towers.variants import Variant
 from vlbench.trial.job import Event, Job
 from vlbench.trial.rounds import MIN_ROUNDS
 from vlbench.trial.session import Progress, Session

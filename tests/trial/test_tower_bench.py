@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from tests.matrix import toys
+from tests.towers import toys
 from tests.trial.plans import POINT, job
 from tests.trial.test_worker import events
 from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS
-from vlbench.matrix.variants import Variant, parse_variant, tower_variant
+from vlbench.towers.variants import Variant, parse_variant, tower_variant
 from vlbench.trial.job import Checked, Job, Prepared, Round, Stages, VariantJob
 from vlbench.workload.scenario import Item
 
-TOYS = "tests.matrix.toys"
+TOYS = "tests.towers.toys"
 
 
 def towers(*names: str, **fields: object) -> Job:

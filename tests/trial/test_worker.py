@@ -17,8 +17,8 @@ from vlbench.implementations.config import MODELS
 from vlbench.implementations.optimized import OPTIMIZATIONS, Exactness
 from vlbench.implementations.optimized.layout import WithEinops, layout
 from vlbench.implementations.weights import CheckpointError, random_weights
+from vlbench.process.marker import create, read
 from vlbench.trial.job import Checked, Event, Finished, Job, Prepared, Round, Stages, Struck, VariantJob
-from vlbench.trial.marker import create, read
 from vlbench.trial.worker import run_job
 from vlbench.workload import ScenarioPoint
 from vlbench.workload.scenario import Item

@@ -13,8 +13,8 @@ from vlbench.cli.reporting import AllowInconclusive, AsJson, Csv, Github, Junit,
 from vlbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from vlbench.ab.asked import Asked
-    from vlbench.ab.compare import Compared
+    from vlbench.revisions.compare import Compared
+    from vlbench.revisions.request import Asked
 
 SCENARIO = "multi-image"
 COUNTED = "bfloat16"
@@ -64,8 +64,8 @@ def ab(
     """
     from rich.console import Console
 
-    from vlbench.ab.compare import compare
     from vlbench.export.progress import Watcher
+    from vlbench.revisions.compare import compare
 
     check_goals(csv=csv, markdown=markdown, junit=junit, github=github)
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
@@ -93,10 +93,10 @@ def _asked(
     budget: float,
     timeout: float,
 ) -> Asked:
-    from vlbench.ab.asked import Asked, Way, way_of
     from vlbench.cli.options import find_device, find_dtype
     from vlbench.implementations.optimized import Exactness
-    from vlbench.matrix.models import DEFAULTS
+    from vlbench.revisions.request import Asked, Way, way_of
+    from vlbench.towers.models import DEFAULTS
 
     kind = find_device(device)
     model, usual = DEFAULTS[kind]

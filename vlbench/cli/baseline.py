@@ -60,12 +60,12 @@ def save(
     """Count towers and store it as a new baseline."""
     from rich.console import Console
 
+    from vlbench.comparing.captured import captured_cell
+    from vlbench.comparing.timed_cells import timed_cells
     from vlbench.export.words import cells
-    from vlbench.gate.captured import captured_cell
-    from vlbench.gate.save import count_all, refuse_goal, wanted_cells
-    from vlbench.gate.save import save as write
-    from vlbench.gate.timed_cells import timed_cells
-    from vlbench.gate.who import acceptance
+    from vlbench.gating.author import acceptance
+    from vlbench.gating.save import count_all, refuse_goal, wanted_cells
+    from vlbench.gating.save import save as write
     from vlbench.record.files import read_results
     from vlbench.record.fingerprint import take_fingerprint
 
@@ -98,7 +98,7 @@ def show(file: File, as_json: AsJson = False) -> None:
     from rich.console import Console
 
     from vlbench.export.baseline import baseline_view
-    from vlbench.gate.files import load_baseline, why_unfit
+    from vlbench.record.baseline_files import load_baseline, why_unfit
 
     found = load_baseline(file)
     if as_json:
@@ -116,7 +116,7 @@ def list_files(
     from rich.console import Console
 
     from vlbench.export.baseline import list_view
-    from vlbench.gate.files import FOLDER, find_baselines
+    from vlbench.record.baseline_files import FOLDER, find_baselines
 
     listed = {path: _listed(path) for path in find_baselines(folder or FOLDER)}
     if as_json:
@@ -137,7 +137,7 @@ def accept(
     as_json: AsJson = False,
 ) -> None:
     """Take what the gate proposed in place of FILE, or seal what was edited by hand in FILE."""
-    from vlbench.gate.propose import accept as take
+    from vlbench.gating.propose import accept as take
 
     _told(file, take(file, reason, proposal=proposal, by=by), as_json)
 
@@ -147,7 +147,7 @@ def rebase(file: File, reason: Reason, by: By = None, as_json: AsJson = False) -
     """Count again with another torch, where no Python file has changed, and store what torch alone changed."""
     from rich.console import Console
 
-    from vlbench.gate.rebase import rebase as count_with_other_torch
+    from vlbench.gating.rebase import rebase as count_with_other_torch
     from vlbench.record.fingerprint import take_fingerprint
 
     here = take_fingerprint("cpu")
@@ -157,7 +157,7 @@ def rebase(file: File, reason: Reason, by: By = None, as_json: AsJson = False) -
 
 
 def _listed(path: Path) -> tuple[str, Baseline | None, str]:
-    from vlbench.gate.files import load_baseline, proposal_path, why_unfit
+    from vlbench.record.baseline_files import load_baseline, proposal_path, why_unfit
 
     try:
         found = load_baseline(path)
@@ -192,7 +192,7 @@ def counted_points(scenarios: list[str] | None, grids: list[str] | None) -> list
     """What towers are counted on, by the options. Raises UsageError."""
     from vlbench.cli.count import SCENARIO
     from vlbench.cli.count import points_of as one_point
-    from vlbench.gate.points import grid_point, points_of
+    from vlbench.comparing.points import grid_point, points_of
 
     if grids:
         (point,) = one_point(scenarios[0] if scenarios else None, grids)

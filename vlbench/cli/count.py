@@ -108,7 +108,7 @@ def _both(diff: tuple[str, str], towers: list[str] | None, variants: list[str] |
 def _diff_json(report: CountReport, towers: tuple[str, ...], cold: bool) -> str:
     import json
 
-    from vlbench.counting.difference import differences
+    from vlbench.comparing.counts_difference import differences
 
     return json.dumps([each.model_dump(mode="json") for each in differences(report, towers, cold)], indent=1)
 
@@ -116,7 +116,7 @@ def _diff_json(report: CountReport, towers: tuple[str, ...], cold: bool) -> str:
 def _show(report: CountReport, both: tuple[str, ...] | None, where: bool, cold: bool) -> None:
     from rich.console import Console
 
-    from vlbench.counting.difference import differences
+    from vlbench.comparing.counts_difference import differences
     from vlbench.counting.kernels import kernel_lines
     from vlbench.export.counted import counted_view
     from vlbench.export.counted_diff import difference_view

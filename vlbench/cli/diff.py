@@ -28,7 +28,7 @@ def diff(
     Ends with 0 where all is the same or better, 3 where something got worse, 4 where a row could not have shown it, 5
     where a result is wrong, 6 where something is missing or does not compare, 2 for a wrong command.
     """
-    from vlbench.gate.diff import diff as held_against
+    from vlbench.comparing.diff import diff as held_against
 
     check_goals(csv=csv, markdown=markdown, junit=junit, github=github)
     judged = held_against(before, after).model_copy(update={"allow_inconclusive": allow_inconclusive})

@@ -14,10 +14,10 @@ import typer
 from vlbench.cli.gate_init import init
 from vlbench.cli.reporting import AllowInconclusive, AsJson, Csv, Github, Junit, Markdown, check_goals, deliver
 from vlbench.errors import UsageError
-from vlbench.gate.policy import Times
+from vlbench.gating.policy import Times
 
 if TYPE_CHECKING:
-    from vlbench.gate.run import Found
+    from vlbench.gating.run import Found
     from vlbench.record.baseline import Baseline
 
 app = typer.Typer(invoke_without_command=True)
@@ -61,11 +61,11 @@ def gate(
 
     from vlbench.export.progress import Watcher
     from vlbench.export.words import cells
-    from vlbench.gate.counters import count_again
-    from vlbench.gate.files import find_baselines, read_baseline
-    from vlbench.gate.report import report
-    from vlbench.gate.run import gate as judge
-    from vlbench.gate.run import read_captures
+    from vlbench.gating.counters import count_again
+    from vlbench.gating.report import report
+    from vlbench.gating.run import gate as judge
+    from vlbench.gating.run import read_captures
+    from vlbench.record.baseline_files import find_baselines, read_baseline
 
     if context.invoked_subcommand is not None:
         return
@@ -108,9 +108,9 @@ def write_proposals(
     baselines: Mapping[Path, Baseline], found: Mapping[Path, Found], out: Path | None
 ) -> dict[Path, Path]:
     """For each baseline of which figures moved, the file that would accept them."""
-    from vlbench.gate.files import proposal_path, write_baseline
-    from vlbench.gate.propose import propose
-    from vlbench.gate.timed import here_for
+    from vlbench.gating.propose import propose
+    from vlbench.gating.timed import here_for
+    from vlbench.record.baseline_files import proposal_path, write_baseline
 
     written = {path: out or proposal_path(path) for path, each in found.items() if each.moved}
     for path, goal in written.items():

@@ -25,9 +25,9 @@ def init(
     from rich.console import Console
 
     from vlbench.export.words import cells
-    from vlbench.gate.init import places_for, write_test, write_workflow
-    from vlbench.gate.save import count_all, refuse_goal, save, wanted_cells
-    from vlbench.gate.who import acceptance
+    from vlbench.gating.author import acceptance
+    from vlbench.gating.init import places_for, write_test, write_workflow
+    from vlbench.gating.save import count_all, refuse_goal, save, wanted_cells
     from vlbench.record.fingerprint import take_fingerprint
 
     root, places = Path(), places_for(tower)

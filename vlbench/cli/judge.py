@@ -9,9 +9,9 @@ import typer
 from vlbench.cli.reporting import Csv, Github, Junit, Markdown, check_goals, deliver
 
 if TYPE_CHECKING:
-    from vlbench.judge.compare import Row
-    from vlbench.judge.exit_codes import ExitCode
-    from vlbench.judge.unpaired import RunFloors
+    from vlbench.comparing.runs import Row
+    from vlbench.judging.exit_codes import ExitCode
+    from vlbench.judging.unpaired import RunFloors
 
 
 def judge(
@@ -72,12 +72,12 @@ def judge(
     wrong, 3 regressed, 4 inconclusive, 5 inaccurate (requests or commands failed),
     6 missing or not comparable; of several the first of 5, 6, 3, 4.
     """
+    from vlbench.comparing.inputs import read_sides
+    from vlbench.comparing.runs import compare
+    from vlbench.comparing.runs_judged import as_judged
     from vlbench.errors import UsageError
-    from vlbench.judge.as_judged import as_judged
-    from vlbench.judge.compare import compare
-    from vlbench.judge.inputs import read_sides
-    from vlbench.judge.unpaired import RunFloors
-    from vlbench.judge.words import parse_share
+    from vlbench.judging.unpaired import RunFloors
+    from vlbench.judging.words import parse_share
 
     if stray:
         raise UsageError(
@@ -107,7 +107,7 @@ def judge(
 
 
 def _show(rows: list[Row], floors: RunFloors, code: ExitCode, as_json: bool) -> None:
-    from vlbench.judge import report
+    from vlbench.comparing import report
 
     if as_json:
         typer.echo(report.as_json(rows, floors, code))

@@ -24,8 +24,8 @@ def measure(
     from rich.console import Console
 
     from vlbench.export.progress import Watcher
-    from vlbench.judge.summary import suspects
-    from vlbench.judge.verdict import Floors
+    from vlbench.judging.summary import suspects
+    from vlbench.judging.verdict import Floors
     from vlbench.record.journal import Journal
     from vlbench.trial.session import Session
 
@@ -75,9 +75,9 @@ def keep(
 
 def exit_code(results: Results) -> int:
     """`run` measures and does not gate: only wrong or missing rows are failures."""
-    from vlbench.judge.exit_codes import worst
-    from vlbench.judge.summary import summaries
-    from vlbench.judge.verdict import Floors, Verdict
+    from vlbench.judging.exit_codes import worst
+    from vlbench.judging.summary import summaries
+    from vlbench.judging.verdict import Floors, Verdict
 
     found = [each.judgement.verdict for group in results.groups for each in summaries(group, Floors())]
     failures = (Verdict.INACCURATE, Verdict.MISSING)

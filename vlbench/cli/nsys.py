@@ -14,7 +14,7 @@ from vlbench.cli.reporting import AsJson, Csv, Github, Junit, Markdown, check_go
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from vlbench.judge.judged import Judged
+    from vlbench.judging.judged import Judged
     from vlbench.nsys.compare import Difference
     from vlbench.nsys.failures import CaptureError
 
@@ -136,7 +136,7 @@ def diff(
     Ends with 0 where no count went up, 3 where one did, 6 where a range vanished or the captures do not compare. Times
     are shown and never judged: `vlbench ab` and `vlbench gate` judge them.
     """
-    from vlbench.gate.diff_captures import as_judged
+    from vlbench.comparing.captures_diff import as_judged
     from vlbench.nsys.compare import diff as compare
     from vlbench.nsys.read import load
 

@@ -12,8 +12,8 @@ from vlbench.errors import UsageError
 
 if TYPE_CHECKING:
     from vlbench.implementations.config import VisionConfig
-    from vlbench.matrix.variants import Variant
     from vlbench.record.schema import Device, Dtype
+    from vlbench.towers.variants import Variant
 
 DTYPES = {
     "float32": "float32",
@@ -98,8 +98,8 @@ class Target:
 
 def resolve(model: str | None, device: str, dtype: str | None, variants: list[str] | None) -> Target:
     """Raises UsageError for a model, device, dtype or variant that does not exist or cannot be had."""
-    from vlbench.matrix.models import DEFAULTS, find_model
-    from vlbench.matrix.variants import default_variants, parse_variant, unique
+    from vlbench.towers.models import DEFAULTS, find_model
+    from vlbench.towers.variants import default_variants, parse_variant, unique
 
     kind = find_device(device)
     default_model, default_dtype = DEFAULTS[kind]

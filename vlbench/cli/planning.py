@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def taken_apart(target: Target, mode: str) -> Target:
     from vlbench.matrix.ablation import Ablation, ablate
-    from vlbench.matrix.variants import parse_variant
+    from vlbench.towers.variants import parse_variant
 
     if mode not in list(Ablation):
         raise UsageError(f"--ablate: {mode!r} is not one of {', '.join(Ablation)}; choose one of them")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from vlbench.trial.job import Job
-    from vlbench.trial.solo import Solo
+    from vlbench.trial.single import Solo
 
 INACCURATE = 5
 
@@ -64,7 +64,7 @@ def profile(
     from rich.console import Console
 
     from vlbench.implementations.weights import CheckpointError
-    from vlbench.trial.solo import InaccurateError, check_alone
+    from vlbench.trial.single import InaccurateError, check_alone
 
     if tool not in TOOLS:
         raise UsageError(f"--tool: {tool!r} is not one of {', '.join(TOOLS)}; choose one of them")

@@ -17,7 +17,7 @@ from vlbench.cli.options import AsJson
 from vlbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from vlbench.judge.judged import Judged
+    from vlbench.judging.judged import Judged
 
 __all__ = ["AllowInconclusive", "AsJson", "Csv", "Github", "Junit", "Markdown", "check_goals", "deliver"]
 

@@ -104,8 +104,8 @@ def run(
 
     from vlbench.export.against import against_view
     from vlbench.export.console import results_view
-    from vlbench.matrix.models import WHY_TINY
     from vlbench.record.fingerprint import take_fingerprint
+    from vlbench.towers.models import WHY_TINY
     from vlbench.trial.card import measured_card
 
     dtypes: list[str | None] = list(dtype) if dtype else [None]

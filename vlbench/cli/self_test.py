@@ -17,10 +17,10 @@ from vlbench.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from vlbench.judge.rule_table import Score
-    from vlbench.judge.self_test import Report
-    from vlbench.matrix.self_test import Design
     from vlbench.record.schema import Results
+    from vlbench.selftest.copies import Design
+    from vlbench.selftest.rule_table import Score
+    from vlbench.selftest.verdicts import Report
     from vlbench.trial.session import Plan
 
 
@@ -50,8 +50,8 @@ def self_test(
 
     from vlbench.export.self_test import markdown as page
     from vlbench.export.self_test import self_test_view
-    from vlbench.judge.rule_table import scores
-    from vlbench.judge.self_test import report
+    from vlbench.selftest.rule_table import scores
+    from vlbench.selftest.verdicts import report
 
     for path in (out, markdown):
         if path is not None and not path.parent.is_dir():
@@ -74,7 +74,7 @@ def self_test(
 
 def plans_of(design: Design, seed: int, threads: int) -> list[Plan]:
     """A plan per group, each with weights and inputs of its own."""
-    from vlbench.matrix.self_test import MODEL
+    from vlbench.selftest.copies import MODEL
     from vlbench.trial.session import Plan
 
     return [
@@ -111,8 +111,8 @@ def as_object(found: Report, scored: list[Score]) -> str:
 
 
 def _measure(quick: bool, seed: int, threads: int, timeout: float, resume: bool, out: Path, show: Console) -> Results:
-    from vlbench.matrix.self_test import FULL, QUICK
     from vlbench.record.fingerprint import take_fingerprint
+    from vlbench.selftest.copies import FULL, QUICK
     from vlbench.trial.card import measured_card
 
     design = QUICK if quick else FULL
@@ -129,8 +129,8 @@ def _measure(quick: bool, seed: int, threads: int, timeout: float, resume: bool,
 
 
 def _read(path: Path) -> Results:
-    from vlbench.matrix.self_test import SCENARIO
     from vlbench.record.files import read_results
+    from vlbench.selftest.copies import SCENARIO
 
     results = read_results(path)
     if any(group.scenario != SCENARIO for group in results.groups) or not results.groups:

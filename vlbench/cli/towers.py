@@ -9,8 +9,8 @@ from vlbench.cli.options import find_device, find_dtype
 from vlbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from vlbench.matrix.variants import Variant
     from vlbench.record.schema import Device, Dtype
+    from vlbench.towers.variants import Variant
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class TowerTarget:
 def resolve_towers(texts: list[str], device: str, dtypes: list[str | None], exactness: str | None) -> list[TowerTarget]:
     """One target per dtype. Raises UsageError for a tower, device, dtype or class that does not exist."""
     from vlbench.implementations.optimized import Exactness
-    from vlbench.matrix.models import DEFAULTS
-    from vlbench.matrix.resolve import is_foreign
-    from vlbench.matrix.variants import first_tower, tower_variant
+    from vlbench.towers.models import DEFAULTS
+    from vlbench.towers.resolve import is_foreign
+    from vlbench.towers.variants import first_tower, tower_variant
 
     kind = find_device(device)
     classes = [str(each) for each in Exactness if each is not Exactness.RESULT_CHANGING]

@@ -9,7 +9,7 @@ import typer
 
 from vlbench.cli.options import AsJson, DeviceOption, DtypeOption, Model, Seed, Threads, Variants, Weights, resolve
 from vlbench.errors import UsageError
-from vlbench.judge.exit_codes import ExitCode
+from vlbench.judging.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from vlbench.record.schema import CellGroup

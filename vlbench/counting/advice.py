@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from vlbench.counting_device.counts import Cause, Event
+from vlbench.record.counts import Cause, Event
 
 SCALAR = frozenset({"aten::_local_scalar_dense"})
 """`.item()`, `int()`, `bool()`, and a tensor where Python wants a number."""

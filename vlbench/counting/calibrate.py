@@ -24,12 +24,13 @@ from vlbench.counting.job import CountJob, Point
 from vlbench.counting.learn import Pair, check, largest_error, learn
 from vlbench.counting.measure import CUDA, count_tower
 from vlbench.counting.rows import Row, rows_of
+from vlbench.counting.sync_warnings import warned_lines
 from vlbench.counting.trace import FORWARD, observe
-from vlbench.counting.witness import warned_lines
-from vlbench.counting_device import PROFILES, CountingDevice, Counts
+from vlbench.counting_device import PROFILES, CountingDevice
 from vlbench.errors import UsageError
-from vlbench.matrix.resolve import resolve_tower
 from vlbench.record.calibration import Calibration
+from vlbench.record.counts import Counts
+from vlbench.towers.resolve import resolve_tower
 
 
 @dataclass(frozen=True)

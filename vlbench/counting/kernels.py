@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from vlbench.counting_device.counts import Counts, Kind
 from vlbench.record.calibration import Calibration, Entry, read_calibration
 from vlbench.record.counted import CountReport
+from vlbench.record.counts import Counts, Kind
 
 FOLDER = Path("results/calibration")
 """Where calibrations lie in a checkout; an installed vlbench has them in `vlbench/calibration`."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from vlbench.counting.kernels import modelled
 from vlbench.counting.trace import KindKey, Observed, Work
-from vlbench.counting_device.counts import Counts
 from vlbench.record.calibration import Check, Entry, Line
+from vlbench.record.counts import Counts
 
 
 @dataclass(frozen=True)

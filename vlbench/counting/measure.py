@@ -14,15 +14,16 @@ import vlbench
 from vlbench.counting.job import Point
 from vlbench.counting.rows import Row
 from vlbench.counting.sites import sites_of
-from vlbench.counting_device import CountingDevice, Question
+from vlbench.counting_device import CountingDevice
 from vlbench.counting_device.where import spelled
 from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.stage import listen
 from vlbench.implementations.weights import SharedTensors, parameter_shapes
-from vlbench.matrix.resolve import resolve_tower
-from vlbench.matrix.tower import Tower
 from vlbench.record.counted import CountedTower, Forward
+from vlbench.record.counts import Question
+from vlbench.towers.resolve import resolve_tower
+from vlbench.towers.tower import Tower
 
 CUDA = torch.device("cuda", 0)
 _OURS = str(Path(vlbench.__file__).parent)

@@ -8,8 +8,8 @@ from vlbench.counting.job import CountJob
 from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.optimized import PRESETS
-from vlbench.matrix.resolve import check_tower
-from vlbench.matrix.variants import YARDSTICK, parse_variant
+from vlbench.towers.resolve import check_tower
+from vlbench.towers.variants import YARDSTICK, parse_variant
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from pathlib import Path
 import vlbench
 from vlbench.counting.job import EVENTS, Counted, CountJob, Finished, Planned, Refused
 from vlbench.errors import UsageError
+from vlbench.process.environment import environment_elsewhere
+from vlbench.process.exit_reason import ending
 from vlbench.record.counted import CountedTower, CountGroup, CountReport
-from vlbench.trial.elsewhere import environment_elsewhere
-from vlbench.trial.ending import ending
 
 
 @dataclass

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from vlbench.counting.advice import advise
-from vlbench.counting_device.counts import Cause, Counts
 from vlbench.record.counted import Site
+from vlbench.record.counts import Cause, Counts
 
 
 def sites_of(counts: Counts) -> tuple[Site, ...]:

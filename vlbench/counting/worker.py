@@ -15,8 +15,8 @@ from vlbench.counting.measure import count_tower
 from vlbench.counting.rows import Row, rows_of
 from vlbench.counting_device import CountingDevice
 from vlbench.errors import UsageError
+from vlbench.process.channel import leave, open_channel
 from vlbench.record.counted import CountedTower
-from vlbench.trial.channel import leave, open_channel
 
 
 def run_job(job: CountJob, emit: Callable[[Event], None]) -> None:

@@ -19,7 +19,7 @@ device, where nobody declared it; questions asked through attributes (`torch.ver
 before the device was opened (`from torch.cuda import is_available`), or of host tensors; memory that was pinned before
 the device was opened, which counts as pageable.
 
-Names are imported on first use, so that reading a report does not load torch.
+What it counted is `vlbench.record.counts.Counts`. Names are imported on first use, so that reading does not load torch.
 """
 
 from __future__ import annotations
@@ -28,38 +28,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vlbench.counting_device.counts import Cause, Counts, Key, Kind, Question, Tally
     from vlbench.counting_device.declarations import declare
     from vlbench.counting_device.device import CountingDevice, run_counted
     from vlbench.counting_device.evaluate import GhostValueError
     from vlbench.counting_device.profiles import PROFILES, Profile
 
 _HOME = {
-    "Cause": "counts",
     "CountingDevice": "device",
-    "Counts": "counts",
     "GhostValueError": "evaluate",
-    "Key": "counts",
-    "Kind": "counts",
     "PROFILES": "profiles",
     "Profile": "profiles",
-    "Question": "counts",
-    "Tally": "counts",
     "declare": "declarations",
     "run_counted": "device",
 }
 
 __all__ = [
     "PROFILES",
-    "Cause",
     "CountingDevice",
-    "Counts",
     "GhostValueError",
-    "Key",
-    "Kind",
     "Profile",
-    "Question",
-    "Tally",
     "declare",
     "run_counted",
 ]

@@ -6,7 +6,7 @@ from collections import Counter as Multiset
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from vlbench.counting_device.counts import Cause, Counts, Event, Key, Kind, Question, Tally
+from vlbench.record.counts import Cause, Counts, Event, Key, Kind, Question, Tally
 
 OUTSIDE = ""  # the name under which events outside of all stages are kept
 

@@ -15,7 +15,6 @@ from vlbench.counting_device import indexing, opaque, transfers  # noqa: F401  #
 from vlbench.counting_device.answers import cuda_answers
 from vlbench.counting_device.attention import whole_on_cuda
 from vlbench.counting_device.counter import Counter, questions
-from vlbench.counting_device.counts import Counts, Question
 from vlbench.counting_device.evaluate import shapes_of_floats
 from vlbench.counting_device.guard import cuda_device_guard
 from vlbench.counting_device.interpret import counting, to_device
@@ -24,6 +23,7 @@ from vlbench.counting_device.profiles import profile as find_profile
 from vlbench.counting_device.scope import Mode, Scope, install
 from vlbench.counting_device.tensor import CUDA, DeviceTensor
 from vlbench.errors import UsageError
+from vlbench.record.counts import Counts, Question
 
 _Module = TypeVar("_Module", bound=nn.Module)
 

@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from vlbench.counting_device.counter import Counter
-from vlbench.counting_device.counts import Event
 from vlbench.counting_device.kinds import dtype_and_size
 from vlbench.counting_device.memory import DeviceMemory, PinnedMemory
 from vlbench.counting_device.profiles import Profile
 from vlbench.counting_device.where import cause, cause_line
 from vlbench.errors import UsageError
+from vlbench.record.counts import Event
 
 Mode = Literal["shadow", "ghost"]
 

@@ -8,11 +8,11 @@ from rich.text import Text
 
 from vlbench.export.console import title
 from vlbench.export.words import broken, speedup_with_interval
-from vlbench.judge.summary import summaries
-from vlbench.judge.verdict import Floors
-from vlbench.paired import Estimate
+from vlbench.judging.summary import summaries
+from vlbench.judging.verdict import Floors
 from vlbench.record.fingerprint import comparable
 from vlbench.record.schema import CellGroup, Results
+from vlbench.stats.paired import Estimate
 
 
 def against_view(earlier: Results, now: Results) -> RenderableType:

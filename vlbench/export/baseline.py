@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vlbench.export.words import broken, cells, milliseconds, readable_bytes
-from vlbench.judge.words import percent
+from vlbench.judging.words import percent
 from vlbench.record.baseline import Acceptance, Baseline, CapturedCell, CountedCell, TimedCell
 
 HEADINGS = {

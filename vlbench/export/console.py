@@ -13,10 +13,10 @@ from vlbench.export.ladder import ladder_tables
 from vlbench.export.stages import stage_table
 from vlbench.export.states import state_table
 from vlbench.export.words import broken, milliseconds, speedup_with_interval
-from vlbench.judge.evidence import expected_false_rows
-from vlbench.judge.summary import Summary, ranked, summaries
-from vlbench.judge.verdict import Floors, Verdict
-from vlbench.judge.words import percent
+from vlbench.judging.evidence import expected_false_rows
+from vlbench.judging.summary import Summary, ranked, summaries
+from vlbench.judging.verdict import Floors, Verdict
+from vlbench.judging.words import percent
 from vlbench.record.schema import CellGroup, Results
 
 STYLES = {"faster": "green", "slower": "red", "unclear": "dim"}

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vlbench.counting.difference import Change, Difference
+from vlbench.comparing.counts_difference import Change, Difference
 
 MOST_OPERATIONS = 12
 """Rows of operations that are shown; --json has all."""

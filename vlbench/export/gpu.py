@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from vlbench.export.words import broken, milliseconds
-from vlbench.judge.summary import Summary
+from vlbench.judging.summary import Summary
 
 MUCH_IDLE = 0.10
 """Above this share of idleness a span says more of the host than of the GPU."""

@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from vlbench.comparing.report import COLOURS
 from vlbench.export.judged_words import (
     GROUPS,
     chance,
@@ -27,10 +28,9 @@ from vlbench.export.judged_words import (
     tally,
     took,
 )
-from vlbench.judge.judged import Judged, JudgedRow, Move
-from vlbench.judge.report import COLOURS
-from vlbench.judge.verdict import Verdict
-from vlbench.judge.words import percent
+from vlbench.judging.judged import Judged, JudgedRow, Move
+from vlbench.judging.verdict import Verdict
+from vlbench.judging.words import percent
 
 FEW = 4
 """Rows that are the same and are named one by one; of more, this many are named."""

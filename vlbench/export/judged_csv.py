@@ -6,7 +6,7 @@ import csv
 from io import StringIO
 
 from vlbench.export.judged_words import move_in_words
-from vlbench.judge.judged import Judged
+from vlbench.judging.judged import Judged
 
 COLUMNS = (
     "cell",

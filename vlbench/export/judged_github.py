@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlbench.export.judged_words import fails, line_in_words, one_line, ordered, outcome
-from vlbench.judge.judged import Judged, JudgedRow, Move
-from vlbench.judge.verdict import Verdict
+from vlbench.judging.judged import Judged, JudgedRow, Move
+from vlbench.judging.verdict import Verdict
 
 MOST_ANNOTATIONS = 10
 """Of a kind; of more in one step GitHub shows the first ten."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from vlbench.export.judged_words import false_rows
-from vlbench.judge.judged import Judged
+from vlbench.judging.judged import Judged
 
 
 def json_text(judged: Judged) -> str:

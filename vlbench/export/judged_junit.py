@@ -18,9 +18,9 @@ from itertools import groupby
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from vlbench.export.judged_words import fails, figures, move_in_words, one_line, outcome
-from vlbench.judge.exit_codes import FAILURES, ExitCode
-from vlbench.judge.judged import Judged, JudgedRow
-from vlbench.judge.verdict import Verdict
+from vlbench.judging.exit_codes import FAILURES, ExitCode
+from vlbench.judging.judged import Judged, JudgedRow
+from vlbench.judging.verdict import Verdict
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What no XML 1.0 document may hold, escaped or not."""

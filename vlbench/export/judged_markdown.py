@@ -28,9 +28,9 @@ from vlbench.export.judged_words import (
     tally,
     took,
 )
-from vlbench.judge.judged import Judged, JudgedRow, Move
-from vlbench.judge.verdict import Verdict
-from vlbench.judge.words import percent
+from vlbench.judging.judged import Judged, JudgedRow, Move
+from vlbench.judging.verdict import Verdict
+from vlbench.judging.words import percent
 
 MARK = "<!-- vlbench -->"
 """The first line, by which a bot finds its own comment."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 
 from vlbench.export.words import readable_bytes
-from vlbench.judge.evidence import expected_false_rows
-from vlbench.judge.exit_codes import FAILURES, ExitCode
-from vlbench.judge.judged import Judged, JudgedRow, Move
-from vlbench.judge.verdict import Verdict
-from vlbench.judge.words import change, duration, percent, signed
+from vlbench.judging.evidence import expected_false_rows
+from vlbench.judging.exit_codes import FAILURES, ExitCode
+from vlbench.judging.judged import Judged, JudgedRow, Move
+from vlbench.judging.verdict import Verdict
+from vlbench.judging.words import change, duration, percent, signed
 
 ORDER = (*FAILURES, Verdict.IMPROVED, Verdict.SAME)
 """Of rows: what fails first, by the precedence of exit codes."""

@@ -8,8 +8,8 @@ from itertools import groupby
 from rich.table import Table
 
 from vlbench.export.words import broken, milliseconds
-from vlbench.judge.summary import Summary, summaries
-from vlbench.judge.verdict import Floors, Verdict
+from vlbench.judging.summary import Summary, summaries
+from vlbench.judging.verdict import Floors, Verdict
 from vlbench.record.schema import CellGroup, Results
 
 

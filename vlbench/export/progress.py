@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.text import Text
 
 from vlbench.export.words import speedup_with_interval
-from vlbench.paired import paired_ratio
+from vlbench.stats.paired import paired_ratio
 
 if TYPE_CHECKING:
     from vlbench.trial.job import Round

@@ -8,12 +8,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vlbench.judge.evidence import upper_bound
-from vlbench.judge.rule_table import Score
-from vlbench.judge.self_test import DETECTED, GOAL_POWER, GOAL_SLOW_DOWN, Report, Tally
-from vlbench.judge.verdict import Verdict
-from vlbench.judge.words import change, percent
+from vlbench.judging.evidence import upper_bound
+from vlbench.judging.verdict import Verdict
+from vlbench.judging.words import change, percent
 from vlbench.record.schema import Results
+from vlbench.selftest.rule_table import Score
+from vlbench.selftest.verdicts import DETECTED, GOAL_POWER, GOAL_SLOW_DOWN, Report, Tally
 
 HEADINGS = ("injected", "rows", "measured", "slower", "faster", "inconclusive", "same", "rate [95 %]")
 SHOWN = (Verdict.REGRESSED, Verdict.IMPROVED, Verdict.INCONCLUSIVE, Verdict.SAME)
@@ -93,7 +93,7 @@ def markdown(results: Results, found: Report, scored: Sequence[Score]) -> str:
             " the variant of the next, which is another process; asv two and two. Each trial takes its turn, so these"
             " shares rest on five comparisons a row. They see each call as a sample, except asv (10 means a process),"
             " google/benchmark (9) and criterion (at most 100). pytest-benchmark fails on slower alone, so half of its"
-            " differences stay unseen. [The rules and their sources](../vlbench/judge/other_rules.py).",
+            " differences stay unseen. [The rules and their sources](../vlbench/selftest/other_rules.py).",
             "",
             *_markdown_table(headings, rows),
             "",

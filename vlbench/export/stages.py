@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from vlbench.export.words import broken
-from vlbench.judge.summary import Summary
+from vlbench.judging.summary import Summary
 
 COLUMNS = {
     "plan": ("plan", "window_order", "rope", "restore_order"),

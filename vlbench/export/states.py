@@ -7,8 +7,8 @@ from typing import get_args
 from rich.table import Table
 
 from vlbench.export.words import broken, milliseconds
-from vlbench.judge.summary import Summary, summaries
-from vlbench.judge.verdict import Floors
+from vlbench.judging.summary import Summary, summaries
+from vlbench.judging.verdict import Floors
 from vlbench.record.schema import CellGroup, State
 
 

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from vlbench.export.console import failures
 from vlbench.export.words import broken
-from vlbench.judge.summary import Summary, summaries
-from vlbench.judge.verdict import Floors
+from vlbench.judging.summary import Summary, summaries
+from vlbench.judging.verdict import Floors
 from vlbench.record.schema import CellGroup
 
 

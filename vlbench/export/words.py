@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vlbench.paired import Estimate
+from vlbench.stats.paired import Estimate
 
 NAME_WIDTH = 20
 

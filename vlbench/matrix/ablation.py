@@ -10,7 +10,7 @@ from itertools import combinations
 from vlbench.errors import UsageError
 from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.optimized import OPTIMIZATIONS, FlagError, FlagSet, with_requirements
-from vlbench.matrix.variants import YARDSTICK, Variant, yardstick
+from vlbench.towers.variants import YARDSTICK, Variant, yardstick
 
 
 class Ablation(StrEnum):

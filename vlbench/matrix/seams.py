@@ -8,7 +8,7 @@ from typing import Any
 from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.optimized import OPTIMIZATIONS, Exactness, with_requirements
 from vlbench.implementations.optimized.seam import Seam
-from vlbench.matrix.variants import Variant
+from vlbench.towers.variants import Variant
 
 NAIVE = "naive"
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter as Multiset
 from collections.abc import Iterable, Iterator, Mapping
 
-from vlbench.counting_device.counts import Event
+from vlbench.comparing.counted_cells import advice_of, counted_forward, why_incomplete
+from vlbench.comparing.counted_moves import COUNTERS, Advice
 from vlbench.export.counted import chosen, title
-from vlbench.gate.counted import advice_of, counted_forward, why_incomplete
-from vlbench.judge.counted_moves import COUNTERS, Advice
 from vlbench.pytest_plugin.marks import Mark
 from vlbench.record.baseline import CountedForward
 from vlbench.record.counted import CountReport, Site
+from vlbench.record.counts import Event
 
 MOST_STAGES = 3
 """Stages that are shown where a counter has no lines."""

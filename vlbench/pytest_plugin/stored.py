@@ -9,12 +9,12 @@ import pytest
 
 from vlbench.cli.options import find_dtype
 from vlbench.errors import UsageError
-from vlbench.gate.counters import count_again, judge_counted
-from vlbench.gate.files import read_baseline
-from vlbench.judge.judged import JudgedRow, Move
-from vlbench.judge.verdict import Verdict
+from vlbench.gating.counters import count_again, judge_counted
+from vlbench.judging.judged import JudgedRow, Move
+from vlbench.judging.verdict import Verdict
 from vlbench.pytest_plugin.marks import Mark
 from vlbench.record.baseline import CountedCell
+from vlbench.record.baseline_files import read_baseline
 
 _JUDGED = pytest.StashKey[dict[str, list[tuple[CountedCell, JudgedRow]]]]()
 MOST_OPERATIONS = 3

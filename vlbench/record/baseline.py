@@ -13,8 +13,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from vlbench.counting_device.counts import Event, Key
 from vlbench.record.counted import Grid
+from vlbench.record.counts import Event, Key
 from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.schema import Counts, Device, Dtype, State
 

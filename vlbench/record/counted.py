@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from vlbench.counting_device.counts import Counts, Event, Question
+from vlbench.record.counts import Counts, Event, Question
 
 Grid = tuple[int, int, int]
 """Frames (after temporal patching), rows and columns, in patches."""

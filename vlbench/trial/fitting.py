@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vlbench.errors import UsageError
-from vlbench.matrix.tower import Tower
+from vlbench.towers.tower import Tower
 from vlbench.trial.accuracy import Grid, Input
 
 

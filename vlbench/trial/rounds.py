@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 
 from vlbench.implementations.stage import stage
-from vlbench.paired import paired_ratio, precise_enough
 from vlbench.record.schema import State
+from vlbench.stats.paired import paired_ratio, precise_enough
 from vlbench.trial.accuracy import relative_error
 from vlbench.trial.clock import Clock
 from vlbench.trial.job import Round

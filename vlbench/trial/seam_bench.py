@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from vlbench.implementations.optimized.transfer import pin_always
-from vlbench.matrix.models import find_model
+from vlbench.towers.models import find_model
 from vlbench.trial.accuracy import FP32_LIMITS, Judge
 from vlbench.trial.clock import clock_for
 from vlbench.trial.counts import count

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vlbench.errors import UsageError
-from vlbench.matrix.variants import Variant
 from vlbench.record.journal import Journal
 from vlbench.record.schema import CellGroup, Device, Dtype, Row, State, Timing, Trial, VariantTrial
+from vlbench.towers.variants import Variant
 from vlbench.trial.job import Checked, Event, Job, Prepared, Round, SeamPoint, Stages, Struck, VariantJob
 from vlbench.trial.supervisor import TrialError, run_trial
 from vlbench.workload.scenario import ScenarioPoint

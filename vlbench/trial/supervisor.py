@@ -14,8 +14,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from vlbench.errors import UsageError
-from vlbench.trial import marker
-from vlbench.trial.ending import ending
+from vlbench.process import marker
+from vlbench.process.exit_reason import ending
 from vlbench.trial.job import EVENTS, Event, Finished, Job, Refused
 
 

@@ -14,9 +14,9 @@ from vlbench.implementations import build_tower
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.stage import stage
 from vlbench.implementations.weights import SharedTensors, load_checkpoint, random_weights
-from vlbench.matrix.models import find_model
-from vlbench.matrix.resolve import resolve_tower
-from vlbench.matrix.tower import Tower, mismatch
+from vlbench.towers.models import find_model
+from vlbench.towers.resolve import resolve_tower
+from vlbench.towers.tower import Tower, mismatch
 from vlbench.trial.accuracy import FP32_LIMITS, Input, Judge, Judged, awkward_input, noise_input
 from vlbench.trial.churn import churn_inputs
 from vlbench.trial.counts import count, is_compiled

@@ -18,13 +18,13 @@ from vlbench.implementations.optimized import FlagError
 from vlbench.implementations.stage import listen
 from vlbench.implementations.weights import CheckpointError
 from vlbench.nsys.child import window
+from vlbench.process.channel import leave, open_channel
+from vlbench.process.marker import Marker
 from vlbench.profiling.nvtx import NvtxListener, tool_attached
 from vlbench.record.schema import State
-from vlbench.trial.channel import leave, open_channel
 from vlbench.trial.clock import BehindClock, Clock, clock_for
 from vlbench.trial.gpu_state import sampler_for
 from vlbench.trial.job import Event, Finished, Job, Prepared, Refused, SeamPoint, Struck
-from vlbench.trial.marker import Marker
 from vlbench.trial.rounds import Entrant, Rounds, warm_up, without_collector
 from vlbench.trial.seam_bench import SeamBench
 from vlbench.trial.shares import stages_of

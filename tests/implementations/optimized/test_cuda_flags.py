@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vlbench.counting_device import CountingDevice, Counts
+from vlbench.counting_device import CountingDevice
 from vlbench.implementations import build_tower
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.optimized import (
@@ -20,6 +20,7 @@ from vlbench.implementations.optimized import (
     with_requirements,
 )
 from vlbench.implementations.weights import SharedTensors, random_weights
+from vlbench.record.counts import Counts
 from vlbench.trial.accuracy import FP32_LIMITS
 
 MODEL = "qwen2.5-vl-tiny"

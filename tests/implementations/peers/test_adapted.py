@@ -6,7 +6,7 @@ from torch import Tensor
 
 from tests.implementations.test_module_stages import GRIDS, PIXELS, hooks
 from tests.implementations.test_stage import Recorder
-from tests.matrix.toys import STAGES, ByName, Toy
+from tests.towers.toys import STAGES, ByName, Toy
 from vlbench.implementations.peers.adapted import AdaptedTower
 from vlbench.implementations.stage import listen
 

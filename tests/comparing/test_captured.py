@@ -1,0 +1,117 @@
+"""Captures as evidence, on databases built like those of Nsight Systems and, where they are, on real ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vlbench.comparing.captured import captured_cell, judge_captured
+from vlbench.errors import IncomparableError, UsageError
+from vlbench.judging.verdict import Verdict
+from vlbench.record.baseline import CapturedCell
+
+from ..nsys.conftest import public_captures
+from ..nsys.synthetic import Database, thread
+
+__all__ = ["public_captures"]
+MAIN = thread(100, 1)
+
+
+def program(folder: Path, name: str, *, forwards: int = 4, launches: int = 5, last: int = 0, **facts: str) -> Path:
+    """Forwards of a few launches; the first also allocates, and the last has `last` launches more."""
+    database = Database()
+    corr = 0
+    for number in range(forwards):
+        start = number * 10_000
+        database.range(start, start + 9_000, "forward", MAIN)
+        for launch in range(launches + (last if number == forwards - 1 else 0)):
+            database.launch(start + 10 + launch * 10, MAIN, corr)
+            corr += 1
+        if number == 0:
+            database.call(start + 5000, start + 5010, "cudaMalloc", MAIN, corr)
+            corr += 1
+    for key, value in facts.items():
+        database.add("META_DATA_CAPTURE", name=key, value=value)
+    return database.save(folder / f"{name}.sqlite")
+
+
+def cell(folder: Path, name: str, **settings: int) -> CapturedCell:
+    return captured_cell(program(folder, name, **settings))  # type: ignore[arg-type]
+
+
+def test_what_every_pass_has_is_kept_and_what_the_first_alone_does_is_not(tmp_path: Path) -> None:
+    (forward,) = cell(tmp_path, "a").ranges
+    assert (forward.name, forward.instances) == (":forward", 3)
+    assert (forward.counters["launches"], forward.counters["kernels"]) == (5, 5)
+    assert "allocs" not in forward.counters
+    assert not forward.unsteady
+
+
+def test_the_same_program_is_the_same_however_long_it_was_watched(tmp_path: Path) -> None:
+    row = judge_captured(cell(tmp_path, "a"), cell(tmp_path, "b", forwards=9))
+    assert row.verdict is Verdict.SAME
+    assert not row.moves
+
+
+def test_a_launch_more_is_a_regression_and_names_the_range(tmp_path: Path) -> None:
+    five, six = cell(tmp_path, "a"), cell(tmp_path, "b", launches=6)
+    row = judge_captured(five, six)
+    assert row.verdict is Verdict.REGRESSED
+    assert {(move.name, move.before, move.after, move.stage) for move in row.moves} >= {("launches", 5, 6, ":forward")}
+    assert ":forward" in row.reason
+    assert judge_captured(six, five).verdict is Verdict.IMPROVED
+
+
+def test_a_band_lets_a_counter_differ(tmp_path: Path) -> None:
+    five, six = cell(tmp_path, "a"), cell(tmp_path, "b", launches=6)
+    loose = five.model_copy(update={"bands": {move.name: 0.25 for move in judge_captured(five, six).moves}})
+    assert judge_captured(loose, six).verdict is Verdict.SAME
+
+
+def test_a_counter_that_varies_is_not_gated(tmp_path: Path) -> None:
+    unsteady = cell(tmp_path, "a", last=1)
+    (forward,) = unsteady.ranges
+    assert "launches" in forward.unsteady
+    assert judge_captured(cell(tmp_path, "b", launches=4), unsteady).verdict is Verdict.SAME
+
+
+def test_a_range_that_is_gone_is_missing(tmp_path: Path) -> None:
+    before = cell(tmp_path, "a")
+    renamed = before.ranges[0].model_copy(update={"name": ":encode"})
+    row = judge_captured(before.model_copy(update={"ranges": (*before.ranges, renamed)}), before)
+    assert row.verdict is Verdict.MISSING
+    assert ":encode" in row.reason
+
+
+def test_what_does_not_compare_is_refused(tmp_path: Path) -> None:
+    here = captured_cell(program(tmp_path, "a", **{"CUDA_GRAPH_TRACE_OPTIONS:MODE": "node"}))  # type: ignore[arg-type]
+    for update, words in (
+        ({"source": "kineto"}, "which do not count the same calls"),
+        ({"gpus": ("NVIDIA H200",)}, "from NVIDIA H200"),
+        ({"facts": {"CUDA_GRAPH_TRACE_OPTIONS:MODE": "graph"}}, "CUDA graph mode was graph and is node"),
+    ):
+        with pytest.raises(IncomparableError, match=words):
+            judge_captured(here.model_copy(update=update), here)
+
+
+def test_a_capture_without_evidence_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="gone through 3 times or more"):
+        cell(tmp_path, "a", forwards=2)
+    with pytest.raises(UsageError, match="no range that fits 'rope'"):
+        captured_cell(program(tmp_path, "b"), "rope")
+    with pytest.raises(UsageError, match="not a regular expression"):
+        captured_cell(program(tmp_path, "c"), "(")
+
+
+def test_real_captures_agree_with_themselves_and_round_trip(public_captures: Path) -> None:
+    found = 0
+    for path in sorted((public_captures / "captures").glob("*.sqlite")):
+        try:
+            one = captured_cell(path)
+        except UsageError:
+            continue  # no ranges, or too short
+        found += 1
+        again = CapturedCell.model_validate_json(one.model_dump_json())
+        assert judge_captured(again, captured_cell(path)).verdict is Verdict.SAME
+    assert found

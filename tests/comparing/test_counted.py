@@ -1,0 +1,183 @@
+"""Exact counts against stored ones: what is called, what is not, and what the row says."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.record.baselines import KEY, cell, forward
+from vlbench.comparing.counted import judge_cells
+from vlbench.comparing.counted_moves import COUNTERS
+from vlbench.judging.verdict import Verdict
+from vlbench.record.baseline import CountedCell, CountedForward
+
+REGRESSED, IMPROVED, SAME, MISSING = Verdict.REGRESSED, Verdict.IMPROVED, Verdict.SAME, Verdict.MISSING
+
+NAMES = st.sampled_from(sorted(COUNTERS))
+STAGES = st.dictionaries(
+    st.sampled_from(["attention", "mlp", "rope", ""]), st.dictionaries(NAMES, st.integers(1, 99), max_size=3)
+)
+LINES = st.lists(
+    st.tuples(
+        st.sampled_from(["read-back", "upload", "implicit upload", "synchronize"]),
+        st.sampled_from(["a.py:3: x.item()", "a.py:9: x.item()", "b.py:3: y.cpu()", "(no Python line)"]),
+        st.integers(1, 9),
+    ),
+    max_size=4,
+)
+
+
+@st.composite
+def forwards(draw: Any) -> CountedForward:
+    counters = draw(st.fixed_dictionaries({name: st.integers(0, 10**6) for name in COUNTERS}))
+    return forward(*draw(LINES), stages=draw(STAGES), **counters)  # type: ignore[no-any-return]
+
+
+CELLS = st.builds(cell, warm=forwards(), cold=forwards())
+
+
+def raised(one: CountedCell, name: str, by: int, which: str) -> CountedCell:
+    old: CountedForward = getattr(one, which)
+    new = old.model_copy(update={"counters": old.counters | {name: old.counters[name] + by}})
+    return one.model_copy(update={which: new})
+
+
+@given(CELLS)
+def test_equal_counts_never_move(one: CountedCell) -> None:
+    row = judge_cells(one, one)
+    assert (row.verdict, row.moves) == (SAME, ())
+
+
+@given(CELLS, NAMES, st.integers(1, 10**6), st.sampled_from(["cold", "warm"]))
+def test_a_single_rise_is_called_and_its_return_is_an_improvement(
+    one: CountedCell, name: str, by: int, which: str
+) -> None:
+    more = raised(one, name, by, which)
+    worse, better = judge_cells(one, more), judge_cells(more, one)
+    assert (worse.verdict, better.verdict) == (REGRESSED, IMPROVED)
+    assert name.replace("_", " ") in worse.reason
+    move, back = worse.moves[0], better.moves[0]
+    assert (move.before, move.after) == (back.after, back.before)
+    assert move.name == name + (" (first forward)" if which == "cold" else "")
+
+
+@settings(max_examples=40)
+@given(CELLS, CELLS)
+def test_both_directions_tell_the_same_story(one: CountedCell, other: CountedCell) -> None:
+    there, back = judge_cells(one, other), judge_cells(other, one)
+    assert (there.verdict is SAME) == (back.verdict is SAME)
+    assert {there.verdict, back.verdict} <= {SAME, REGRESSED, IMPROVED}
+    if IMPROVED in (there.verdict, back.verdict):  # everything fell one way, so everything rose the other
+        assert {there.verdict, back.verdict} == {IMPROVED, REGRESSED}
+    assert {(m.name, m.before, m.after) for m in there.moves} == {(m.name, m.after, m.before) for m in back.moves}
+
+
+@given(CELLS, NAMES, st.integers(1, 10**6), st.floats(0, 0.99))
+def test_a_rise_is_called_exactly_where_it_exceeds_its_band(one: CountedCell, name: str, by: int, band: float) -> None:
+    stored = one.model_copy(update={"bands": {name: band}})
+    row = judge_cells(stored, raised(one, name, by, "warm"))
+    assert (row.verdict is REGRESSED) == (by > band * one.warm.counters[name])
+    assert row.moves, "what moved inside its band is shown"
+
+
+@settings(max_examples=40)
+@given(CELLS, CELLS, st.randoms(use_true_random=False))
+def test_the_order_of_stages_and_lines_means_nothing(one: CountedCell, other: CountedCell, draw: random.Random) -> None:
+    def shuffled(old: CountedForward) -> CountedForward:
+        stages, lines = list(old.stages.items()), list(old.lines)
+        draw.shuffle(stages)
+        draw.shuffle(lines)
+        return old.model_copy(update={"stages": dict(stages), "lines": tuple(lines)})
+
+    def mixed(each: CountedCell) -> CountedCell:
+        return each.model_copy(update={"cold": shuffled(each.cold), "warm": shuffled(each.warm)})
+
+    first, second = judge_cells(one, other), judge_cells(mixed(one), mixed(other))
+    assert first.verdict is second.verdict
+
+    def told(row: Any) -> set[tuple[Any, ...]]:
+        return {(move.kind, move.name, move.file, move.before, move.after, move.stage) for move in row.moves}
+
+    assert told(first) == told(second)
+
+
+def test_a_rise_names_its_stage_its_line_and_what_removes_it() -> None:
+    item = "read-back", "towers.py:31: n = int(lengths[i])"
+    before = cell(forward(host_syncs=1, stages={"attention": {"host_syncs": 1}}, device_operations=40))
+    after = cell(
+        forward(
+            (*item, 28),
+            host_syncs=29,
+            read_backs=28,
+            device_operations=38,
+            stages={"attention": {"host_syncs": 28, "read_backs": 28}, "rope": {"host_syncs": 1}},
+        )
+    )
+    row = judge_cells(before, after, {item: "keep lengths on the host"})
+    assert row.verdict is REGRESSED
+    assert row.reason == (
+        "host syncs rose from 1 to 29 in attention, at towers.py:31; so did read backs; "
+        "device operations fell from 40 to 38"
+    )
+    assert [(move.name, move.stage) for move in row.moves if move.kind == "counter"] == [
+        ("host_syncs", "attention"),
+        ("read_backs", "attention"),
+        ("device_operations", ""),
+    ]
+    (line,) = [move for move in row.moves if move.kind == "line"]
+    assert (line.file, line.line, line.before, line.after) == ("towers.py", 31, 0, 28)
+    assert (line.name, line.advice) == ("read-back: n = int(lengths[i])", "keep lengths on the host")
+
+
+def test_an_edit_above_a_line_does_not_show() -> None:
+    before = cell(forward(("read-back", "a.py:3: x.item()", 4), host_syncs=4))
+    after = cell(forward(("read-back", "a.py:8: x.item()", 4), host_syncs=5))
+    assert [move.kind for move in judge_cells(before, after).moves] == ["counter"]
+
+
+def test_what_only_the_first_forward_does_is_said_to_be_so() -> None:
+    sync = ("read-back", "a.py:3: x.item()", 2)
+    row = judge_cells(cell(), cell(forward(), forward(sync, host_syncs=2)))
+    assert row.verdict is REGRESSED
+    assert row.reason.startswith("host syncs of the first forward rose from 0 to 2, at a.py:3")
+    assert [move.name for move in row.moves] == ["host_syncs (first forward)", "read-back (first forward): x.item()"]
+
+
+@pytest.mark.parametrize(
+    ("field", "before", "after", "verdict"),
+    [
+        ("attention_backend", "flash", "flash+math", REGRESSED),
+        ("attention_backend", "efficient", "flash", IMPROVED),
+        ("attention_backend", "none", "flash", SAME),
+        ("dtype", "bfloat16", "bfloat16+float32", REGRESSED),
+        ("dtype", "bfloat16", "float16", SAME),
+    ],
+)
+def test_equal_counts_of_dearer_operations_are_a_regression(
+    field: str, before: str, after: str, verdict: Verdict
+) -> None:
+    cells = [cell(key=KEY.model_copy(update={field: name})) for name in (before, after)]
+    row = judge_cells(*cells)
+    assert row.verdict is verdict
+    assert verdict is SAME or f"in {after.replace('+', ' and ')}, where it was {before}" in row.reason
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (cell(key=KEY.model_copy(update={"torch_version": "2.14.0"})), "with torch 2.13.0, and this is torch 2.14.0"),
+        (cell(key=KEY.model_copy(update={"mode": "shadow"})), "with mode ghost, and this is mode shadow"),
+        (cell(key=KEY.model_copy(update={"profile": "sm_80"})), "with profile sm_90, and this is profile sm_80"),
+        (cell(grids=((1, 4, 4),)), "on different grids"),
+        (cell(forward(frobs=1)), "the counter frobs is known to one side alone"),
+    ],
+)
+def test_counts_that_do_not_compare_are_missing(other: CountedCell, words: str) -> None:
+    row = judge_cells(cell(), other)
+    assert row.verdict is MISSING
+    assert words in row.reason
+    assert row.moves == ()

@@ -1,0 +1,244 @@
+"""Two files beside each other: every kind of file, every reason not to compare."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.gating.timings import NAME, measured, stored, trials
+from tests.record.baselines import baseline, cell, forward
+from tests.record.records import FINGERPRINT, died, failed, group, results, timed, trial
+from vlbench.comparing.diff import diff
+from vlbench.counting.job import Counted, CountJob, Event, Point
+from vlbench.counting.worker import run_job
+from vlbench.errors import IncomparableError, UsageError
+from vlbench.judging.exit_codes import ExitCode
+from vlbench.judging.judged import JudgedRow
+from vlbench.judging.verdict import Verdict
+from vlbench.record.baseline import Baseline
+from vlbench.record.baseline_files import write_baseline
+from vlbench.record.counted import CountedTower, CountGroup, CountReport
+from vlbench.record.files import write_results
+from vlbench.record.schema import CellGroup, Counts, Results
+
+POINT = Point(scenario="grid", label="", grids=((1, 16, 16),))
+TOYS = "tests.counting.toy_towers"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def report() -> CountReport:
+    """A count of a tower that can be counted and of one that cannot."""
+    towers = (f"{TOYS}:BoundsOnDevice", f"{TOYS}:broken")
+    job = CountJob(towers=towers, variants=None, points=(POINT,), profile="sm_90", dtype="bfloat16", keep_going=True)
+    events: list[Event] = []
+    run_job(job, events.append)
+    rows = tuple(event.row for event in events if isinstance(event, Counted))
+    return counts(*rows)
+
+
+def counts(*rows: CountedTower) -> CountReport:
+    made = CountGroup(scenario="grid", point="", grids=POINT.grids, towers=rows)
+    return CountReport(vlbench="0", profile="sm_90", dtype="bfloat16", groups=(made,), seconds=1.0, peak_host_bytes=1)
+
+
+def compared(old: Results | Baseline | CountReport, new: Results | Baseline | CountReport) -> list[JudgedRow]:
+    """The rows of their files."""
+    for name, side in (("old.json", old), ("new.json", new)):
+        match side:
+            case Results():
+                write_results(side, Path(name))
+            case Baseline():
+                write_baseline(side, Path(name))
+            case CountReport():
+                Path(name).write_text(side.model_dump_json())
+    return list(diff("old.json", "new.json").rows)
+
+
+def run(*ratios: float, seen: dict[str, Any] | None = None, **fields: Any) -> Results:
+    return results(measured(*ratios, seen=seen, **fields))
+
+
+def test_times_by_their_trials_and_counts_exactly() -> None:
+    before = run(*[0.8] * 5, seen={"stages": {"attention": 0.006, "mlp": 0.002}})
+    seen = {"stages": {"attention": 0.0068, "mlp": 0.002}, "counts": Counts(operations=290, attention_calls=17)}
+    time, counters = compared(before, run(*[0.88] * 5, seen=seen))
+    assert (time.measure, time.verdict, counters.measure, counters.verdict) == (
+        *("time", Verdict.REGRESSED),
+        *("counters", Verdict.REGRESSED),
+    )
+    assert time.ratio == pytest.approx(1.1)
+    assert "most of it in the stage attention" in time.reason
+    assert counters.reason == "a warm forward: operations 300 -> 290, attention calls 16 -> 17"
+    assert [(move.name, move.before, move.after) for move in counters.moves] == [
+        ("operations", 300, 290),
+        ("attention_calls", 16, 17),
+    ]
+
+
+def test_a_file_is_the_same_as_itself_and_fewer_operations_are_better() -> None:
+    assert {row.verdict for row in compared(run(*[0.8] * 5), run(*[0.8] * 5))} == {Verdict.SAME}
+    fewer = run(*[0.8] * 5, seen={"counts": Counts(operations=1, attention_calls=1)})
+    assert [row.verdict for row in compared(run(*[0.8] * 5), fewer)] == [Verdict.SAME, Verdict.IMPROVED]
+
+
+def test_one_trial_a_side_is_inconclusive() -> None:
+    time, _ = compared(run(0.8), run(0.88))
+    assert (time.verdict, time.ratio) == (Verdict.INCONCLUSIVE, pytest.approx(1.1))
+
+
+def test_trials_that_confirmed_something_else_have_no_vote() -> None:
+    suspected = results(measured(*[0.8] * 5, more=trials(*[2.0] * 5, confirms=True)))
+    assert compared(run(*[0.8] * 5), suspected)[0].verdict is Verdict.SAME
+
+
+def test_a_baseline_beside_results_by_its_thresholds() -> None:
+    fields = {"scenario": "scenarios/multi-image.toml", "floor": 0.2, "threshold": 0.3}  # a path, as baselines have it
+    accepted = baseline(cell(), timed=(stored(*[0.8] * 5, **fields),))
+    time, counters = compared(accepted, run(*[0.88] * 5))
+    assert (time.verdict, counters.verdict) == (Verdict.SAME, Verdict.SAME)
+
+
+def test_two_baselines_by_counts_and_times_and_nobody_need_have_accepted_them() -> None:
+    old = baseline(cell(forward(host_syncs=2)), timed=(stored(*[0.8] * 5),))
+    new = baseline(cell(forward(host_syncs=3)), timed=(stored(*[0.8] * 5),), accepted=())
+    assert [(row.measure, row.verdict) for row in compared(old, new)] == [
+        ("counters", Verdict.REGRESSED),
+        ("time", Verdict.SAME),
+        ("counters", Verdict.SAME),
+    ]
+
+
+def test_a_count_beside_itself_and_beside_a_baseline_of_it(report: CountReport) -> None:
+    counted, broken = compared(report, report)
+    assert (counted.cell, counted.verdict) == (f"{TOYS}:BoundsOnDevice grid bfloat16 sm_90", Verdict.SAME)
+    assert (broken.cell, broken.verdict) == (f"{TOYS}:broken grid bfloat16 sm_90", Verdict.MISSING)
+    assert broken.reason.startswith("old.json: ")
+    from vlbench.comparing.counted_cells import counted_cell
+
+    row = report.groups[0].towers[0]
+    labelled = POINT.model_copy(update={"label": "1x16x16"})  # as a baseline labels a grid
+    known = baseline(counted_cell(row, labelled, "sm_90", "bfloat16"))
+    found = compared(known, counts(row))
+    assert [row.verdict for row in found] == [Verdict.SAME]
+
+
+@pytest.mark.parametrize(
+    ("field", "other", "words"),
+    [
+        ("weights", "/a/checkpoint", "the two were run with other weights: random and /a/checkpoint"),
+        ("seed", 1, "the two were drawn from another seed: 0 and 1"),
+        ("threads", 2, "the two were run with another number of threads: 1 and 2"),
+    ],
+)
+def test_what_was_not_run_alike_is_missing(field: str, other: object, words: str) -> None:
+    (row,) = compared(run(*[0.8] * 5), run(*[0.8] * 5, **{field: other}))
+    assert (row.verdict, row.reason) == (Verdict.MISSING, words)
+
+
+def test_other_grids_and_another_reference_are_missing() -> None:
+    grids = [trial(timed(NAME, 0.8), number=number, grids=((1, 8, 8),)) for number in range(5)]
+    (row,) = compared(run(*[0.8] * 5), results(group(*grids)))
+    assert row.reason == "the two were fed other grids: 2 items and 1 items"
+    accepted = baseline(cell(), timed=(stored(*[0.8] * 5, reference="best"),))
+    (row,) = compared(accepted, run(*[0.8] * 5))
+    assert row.reason == "the two were timed against another reference: best and baseline"
+
+
+def test_another_machine_compares_counts_and_no_times() -> None:
+    there = FINGERPRINT.model_copy(update={"cpu": "another CPU"})
+    time, counters = compared(run(*[0.8] * 5), results(measured(*[0.8] * 5), fingerprint=there))
+    assert (time.verdict, counters.verdict) == (Verdict.MISSING, Verdict.SAME)
+    assert time.reason == ("from two classes of machine, and times do not travel (CPU: a CPU against another CPU)")
+
+
+def test_another_torch_compares_nothing() -> None:
+    there = FINGERPRINT.model_copy(update={"torch": "2.14.0"})
+    time, counters = compared(run(*[0.8] * 5), results(measured(*[0.8] * 5), fingerprint=there))
+    assert (time.verdict, counters.verdict) == (Verdict.MISSING, Verdict.MISSING)
+    assert counters.reason == "counted with torch 2.13.0 and 2.14.0: such counts do not compare"
+
+
+def _with(*more: Any) -> CellGroup:
+    return group(*[trial(timed(NAME, 0.8), *more, number=number) for number in range(5)])
+
+
+def test_what_one_side_lacks_is_missing_on_either_side() -> None:
+    both, one = results(_with(timed("best", 0.5))), results(_with())
+    for old, new, lacking in ((both, one, "new.json"), (one, both, "old.json")):
+        *_, row = compared(old, new)
+        assert (row.verdict, row.measure) == (Verdict.MISSING, "time")
+        assert row.reason == f"{lacking} does not have it; was it renamed, or left out?"
+
+
+def test_a_result_that_is_wrong_now_is_inaccurate_and_one_that_was_is_missing() -> None:
+    wrong, right = results(_with(failed("best"))), results(_with(timed("best", 0.5)))
+    now = compared(right, wrong)[-1]
+    assert (now.measure, now.verdict) == ("accuracy", Verdict.INACCURATE)
+    assert now.reason == "new.json: not bit-exact in fp32: error 0.31"
+    was = compared(wrong, right)[-1]
+    assert (was.verdict, was.reason) == (Verdict.MISSING, "old.json: not bit-exact in fp32: error 0.31")
+    dead = compared(right, results(_with(died("best"))))[-1]
+    assert (dead.verdict, dead.reason) == (
+        Verdict.MISSING,
+        "new.json: its process was ended by SIGKILL (out of memory?)",
+    )
+
+
+def benchmark(name: str, *seconds: float) -> None:
+    """A file of pytest-benchmark for each run."""
+    for number, median in enumerate(seconds):
+        bench = {"fullname": "test_it", "stats": {"median": median}}
+        content = {"machine_info": {"cpu": {"brand_raw": "a CPU"}}, "benchmarks": [bench]}
+        Path(f"{name}-{number}.json").write_text(json.dumps(content))
+
+
+def test_runs_of_another_tool_by_patterns_and_one_a_side_proves_nothing() -> None:
+    benchmark("old", 0.100, 0.101, 0.102, 0.1005)
+    benchmark("new", 0.120, 0.121, 0.122, 0.1205)
+    many = diff("old-*.json", "new-*.json")
+    (row,) = many.rows
+    assert (row.cell, row.verdict, row.unit) == ("test_it", Verdict.REGRESSED, "s")
+    assert row.ratio == pytest.approx(1.2, abs=0.01)
+    assert many.exit_code is ExitCode.REGRESSED
+    assert many.false_alarms == pytest.approx(0.01)
+    assert diff("old-0.json", "new-0.json").exit_code is ExitCode.INCONCLUSIVE
+
+
+def test_files_without_a_cell_in_common_are_incomparable() -> None:
+    with pytest.raises(IncomparableError, match=r"old\.json holds 1 timed cell .* and new\.json 1 counted cell"):
+        compared(run(0.8), baseline())
+    with pytest.raises(IncomparableError, match="they have none in common"):
+        compared(run(0.8), run(0.8, model="qwen2-vl-tiny"))
+    with pytest.raises(IncomparableError, match=r"new\.json nothing: they have none in common"):
+        compared(run(0.8), results())
+
+
+def test_times_of_two_kinds_of_file_are_incomparable() -> None:
+    benchmark("old", 0.1)
+    write_results(run(0.8), Path("run.json"))
+    for sides in (("old-0.json", "run.json"), ("run.json", "old-0.json")):
+        with pytest.raises(IncomparableError, match=r"run\.json is of vlbench and old-0\.json is not"):
+            diff(*sides)
+
+
+def test_what_cannot_be_read_is_one_sentence() -> None:
+    write_results(run(0.8), Path("run.json"))
+    with pytest.raises(UsageError, match=r"gone\.json: no such file; give results, a baseline or a count"):
+        diff("run.json", "gone.json")
+    with pytest.raises(UsageError, match=r"A gone\.json is no file and no pattern that fits one"):
+        diff("gone.json", "lost.json")
+    Path("count.json").write_text(json.dumps({"groups": [], "profile": 90}))
+    with pytest.raises(UsageError, match=r"count\.json: vlbench: Field required; count again with"):
+        diff("run.json", "count.json")
+    Path("old.json").write_text(json.dumps({"schema_version": 0, "groups": [], "fingerprint": {}}))
+    with pytest.raises(UsageError, match=r"old\.json: schema_version is 0"):
+        diff("old.json", "run.json")

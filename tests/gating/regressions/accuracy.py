@@ -1,0 +1,26 @@
+"""What the gate's accuracy check says of every copy: one trial without time, as a gate run over times begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tests.gating.regressions.copies import tower_of
+from vlbench.record.journal import Journal
+from vlbench.record.schema import Accuracy, Dtype
+from vlbench.towers.variants import tower_variant, yardstick
+from vlbench.trial.session import Plan, Session
+from vlbench.workload.scenario import Item, ScenarioPoint
+
+POINT = ScenarioPoint(scenario="regressions", source="noise", item=(Item(grid="4x6"),))
+"""Every check adds videos and ragged images to it."""
+
+
+def check_accuracy(names: Sequence[str], dtype: Dtype) -> dict[str, Accuracy]:
+    """The accuracy of each copy, in fp32 and then in `dtype`, from the current folder. All share one process."""
+    variants = [yardstick(), *(tower_variant(tower_of(name), name=name) for name in names)]
+    session = Session([Plan(POINT, "qwen2.5-vl-tiny", dtype, "cpu", variants)], Journal(None, ""), timeout=600)
+    session.run(trials=1, seconds=0)
+    (group,) = session.groups()
+    assert group.trials, group.lost
+    found = {each.name: each.accuracy for each in group.trials[0].variants if each.accuracy is not None}
+    return {name: found[name] for name in names}

@@ -1,0 +1,43 @@
+"""What the gate's counters say of every copy: the cells of the untouched one against the same cells of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tests.gating.regressions.copies import UNTOUCHED, tower_of
+from vlbench.comparing.counted import judge_cells
+from vlbench.counting.job import Point
+from vlbench.gating.recount import Wanted, recount
+from vlbench.judging.judged import JudgedRow
+from vlbench.record.baseline import CountedCell, CountedForward
+
+POINTS = (
+    Point(scenario="grid", label="one image", grids=((1, 36, 36),)),
+    Point(scenario="grid", label="aligned image and video", grids=((1, 32, 32), (3, 12, 20))),
+)
+"""The usual image; and what it hides: sides that are multiples of a window, frames, more than one item."""
+
+
+def judge_counters(names: Sequence[str]) -> dict[str, list[JudgedRow]]:
+    """Rows of each copy, one for each point, from the current folder. All are counted in one process."""
+    wanted = {
+        name: [Wanted(tower_of(name), point, "sm_90", "bfloat16") for point in POINTS] for name in [UNTOUCHED, *names]
+    }
+    (found,) = recount([[each for cells in wanted.values() for each in cells]])
+
+    def cell(name: str, index: int) -> CountedCell:
+        counted = found[wanted[name][index]]
+        assert counted.cell is not None, f"{name}: {counted.reason}"
+        return _under_one_name(counted.cell, name)
+
+    return {name: [judge_cells(cell(UNTOUCHED, i), cell(name, i)) for i in range(len(POINTS))] for name in names}
+
+
+def _under_one_name(cell: CountedCell, name: str) -> CountedCell:
+    """As if the package had kept its name, which is part of every line."""
+
+    def renamed(forward: CountedForward) -> CountedForward:
+        lines = (each.model_copy(update={"where": each.where.removeprefix(f"{name}/")}) for each in forward.lines)
+        return forward.model_copy(update={"lines": tuple(lines)})
+
+    return cell.model_copy(update={"cold": renamed(cell.cold), "warm": renamed(cell.warm)})

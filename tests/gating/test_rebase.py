@@ -1,0 +1,81 @@
+"""Where the code is what was accepted, and what `rebase` refuses before it counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.record.baselines import ACCEPTED, TIMED, baseline
+from tests.record.records import FINGERPRINT
+from vlbench.errors import IncomparableError, UsageError
+from vlbench.gating.rebase import rebase
+from vlbench.process.git import git, revision
+from vlbench.record.baseline import Baseline
+from vlbench.record.baseline_files import write_baseline
+
+FILE = Path("toy.json")
+OTHER = FINGERPRINT.model_copy(update={"torch": "2.99.0"})
+
+
+@pytest.fixture(autouse=True)
+def _repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    git("init", "--quiet")
+    git("config", "user.name", "Ada")
+    git("config", "user.email", "ada@example.org")
+    commit("towers.py", "a = 1")
+
+
+def commit(name: str, text: str) -> str:
+    Path(name).write_text(text)
+    git("add", "--all")
+    git("commit", "--quiet", "-m", "more")
+    found = revision()
+    assert found is not None
+    return found
+
+
+def accepted_at(at: str | None, dirty: bool = False) -> Baseline:
+    found = baseline(accepted=(ACCEPTED.model_copy(update={"revision": at, "dirty": dirty}),))
+    write_baseline(found, FILE)
+    return found
+
+
+def refusal() -> str:
+    with pytest.raises(IncomparableError) as error:
+        rebase(FILE, "another torch", OTHER)
+    return str(error.value)
+
+
+def test_the_accepted_revision_counts_where_it_was_clean_and_is_known() -> None:
+    first = revision()
+    assert first is not None
+    accepted_at(first)
+    commit("towers.py", "a = 2")
+    assert f"towers.py changed since {first[:9]}" in refusal()
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_otherwise_it_is_the_commit_that_the_file_came_with(gone: bool) -> None:
+    """A proposal is usually accepted before the change that it is about is committed."""
+    accepted_at("0" * 40 if gone else revision(), dirty=not gone)
+    kept = commit("towers.py", "a = 2")
+    commit("towers.py", "a = 3")
+    assert f"towers.py changed since {kept[:9]}" in refusal()
+
+
+def test_code_that_nobody_committed_cannot_be_told_from_what_torch_did() -> None:
+    accepted_at(None)
+    assert "git does not know the code that was accepted" in refusal()
+    git("add", "--all")
+    assert "git does not know the code that was accepted" in refusal()
+
+
+def test_only_counts_are_rebased_and_only_to_another_torch() -> None:
+    accepted_at(revision())
+    with pytest.raises(UsageError, match="which is this one; there is nothing to rebase"):
+        rebase(FILE, "again", FINGERPRINT.model_copy(update={"torch": "2.13.0+cu130"}))
+    write_baseline(baseline(counted=(), timed=(TIMED,)), FILE)
+    with pytest.raises(UsageError, match="holds times alone, which belong to one torch"):
+        rebase(FILE, "again", OTHER)

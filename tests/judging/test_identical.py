@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pytest
+
+from vlbench.judging.identical import IdenticalRun, tally
+from vlbench.judging.judged import Judged, JudgedRow
+from vlbench.judging.verdict import Verdict
+
+SAME, CALLED, BLIND, GONE = Verdict.SAME, Verdict.IMPROVED, Verdict.INCONCLUSIVE, Verdict.MISSING
+
+
+def run(*verdicts: Verdict) -> IdenticalRun:
+    return IdenticalRun(verdicts=verdicts, ratios=(1.0,), visible=(0.01,), seconds=60.0)
+
+
+@pytest.mark.parametrize(
+    ("runs", "words"),
+    [
+        ([run(SAME, SAME)] * 40, "0 of 40 identical pairs called different (at most 7.2 %)"),
+        ([run(SAME, CALLED), run(SAME, SAME)], "1 of 2 identical pairs called different (at most 97.5 %)"),
+        ([run(Verdict.INACCURATE)], "1 of 1 identical pairs called different (at most 100.0 %)"),
+        ([run(BLIND, SAME), run(SAME)], "0 of 2 identical pairs called different (at most 77.6 %), 1 undecided"),
+        ([run(GONE, CALLED), run(SAME)], "0 of 1 identical pairs called different (at most 95.0 %)"),
+        ([run(GONE)], "none of 1 identical pairs could be measured"),
+    ],
+)
+def test_alarms_are_counted_among_runs_that_could_raise_one(runs: list[IdenticalRun], words: str) -> None:
+    assert tally(runs, "identical pairs") == words
+
+
+def test_a_run_is_what_its_rows_say() -> None:
+    rows = (
+        JudgedRow(cell="a", measure="accuracy", verdict=SAME, reason="right"),
+        JudgedRow(cell="a", measure="time", verdict=CALLED, reason="faster", ratio=0.9, visible=0.02),
+        JudgedRow(cell="b", measure="counters", verdict=SAME, reason="as before"),
+    )
+    found = IdenticalRun.of(Judged(command="gate", before="a", after="b", rows=rows, seconds=3.0))
+    assert found.is_alarm
+    assert found == IdenticalRun(verdicts=(SAME, CALLED, SAME), ratios=(0.9,), visible=(0.02,), seconds=3.0)

@@ -1,0 +1,24 @@
+"""Shares as people write and read them."""
+
+from __future__ import annotations
+
+import pytest
+
+from vlbench.errors import UsageError
+from vlbench.judging.words import change, parse_share, percent
+
+
+@pytest.mark.parametrize("text", ["2.5%", "0.025", " 2.5 % ", "2.50%"])
+def test_a_share_is_written_either_way(text: str) -> None:
+    assert parse_share(text, "--threshold") == pytest.approx(0.025)
+
+
+@pytest.mark.parametrize("text", ["five", "", "%", "-1%", "nan", "inf", "5", "100%"])
+def test_what_is_no_share_is_refused_by_name(text: str) -> None:
+    with pytest.raises(UsageError, match=r"--threshold .* is not a share; write it as 2\.5% or 0\.025"):
+        parse_share(text, "--threshold")
+
+
+def test_changes_are_signed_and_nothing_is_minus_nothing() -> None:
+    assert [change(ratio) for ratio in (1.025, 0.9, 0.99999)] == ["+2.5 %", "-10.0 %", "+0.0 %"]
+    assert [percent(share) for share in (0.025, 12.3)] == ["2.5 %", "1230 %"]

@@ -1,0 +1,56 @@
+"""Pairs of real processes that end before their work does; `tests/cli/test_ab.py` has one that does it all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.revisions.packages import DYING, FILE, PACKAGE, changed
+from tests.revisions.repositories import write
+from tests.trial.plans import POINT, python_path
+from vlbench.revisions.lockstep import run_pair
+from vlbench.trial.job import Event, Job, VariantJob
+from vlbench.trial.supervisor import TrialError
+
+
+@pytest.fixture(autouse=True)
+def path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes find vlbench wherever they start."""
+    monkeypatch.setenv("PYTHONPATH", python_path())
+
+
+def job(folder: Path, head: str) -> Job:
+    """BASE is the package as it is, HEAD is `head`."""
+    write(folder, {f"base/{FILE}": PACKAGE, f"head/{FILE}": head})
+    texts = [f"at:{folder / side}:towers:vision" for side in ("base", "head")]
+    variants = tuple(
+        VariantJob(name=name, flags=(), exactness="reassociated", tower=text)
+        for name, text in zip(("BASE", "HEAD"), texts, strict=True)
+    )
+    return Job(
+        model=texts[0],
+        dtype="float32",
+        device="cpu",
+        threads=1,
+        seed=0,
+        point=POINT,
+        variants=variants,
+        seconds=1.0,
+    )
+
+
+def events(asked: Job, timeout: float = 120) -> list[Event]:
+    return list(run_pair(asked, timeout))
+
+
+def test_a_side_that_dies_is_named_with_its_end(tmp_path: Path) -> None:
+    with pytest.raises(TrialError, match="its process ended with code 3") as caught:
+        events(job(tmp_path, changed(DYING)))
+    assert caught.value.variant == "HEAD"
+
+
+def test_a_pair_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    with pytest.raises(TrialError, match="no end after 0 s") as caught:
+        events(job(tmp_path, PACKAGE), timeout=0.2)
+    assert caught.value.variant == "BASE"

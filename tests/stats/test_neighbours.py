@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import math
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vlbench.stats.neighbours import Effects, effects
+from vlbench.stats.paired import paired_ratio
+
+Readings = tuple[list[list[int]], list[list[float]]]
+
+
+def readings(
+    logs: list[float], *, rounds: int = 40, drift: float = 0.1, noise: float = 0.02, again: int = 0, seed: int = 0
+) -> Readings:
+    """Rounds on a machine whose pace wanders; the first variant is called `again` more times in each."""
+    draw, pace = random.Random(seed), 0.0
+    order, seconds = [], []
+    for _ in range(rounds):
+        places = [*range(len(logs)), *[0] * again]
+        draw.shuffle(places)
+        order.append(places)
+        seconds.append([])
+        for place in places:
+            pace = 0.95 * pace + draw.gauss(0, drift)
+            seconds[-1].append(math.exp(logs[place] + pace + draw.gauss(0, noise)))
+    return order, seconds
+
+
+def fitted(found: Effects | None) -> Effects:
+    assert found is not None
+    return found
+
+
+def by_rounds(order: list[list[int]], seconds: list[list[float]], place: int) -> float:
+    ours, yardstick = (
+        [next(t for p, t in zip(*one, strict=True) if p == wanted) for one in zip(order, seconds, strict=True)]
+        for wanted in (place, 0)
+    )
+    return math.log(paired_ratio(ours, yardstick).ratio)
+
+
+@given(st.lists(st.floats(-1, 1), min_size=4, max_size=12), st.integers(0, 3), st.integers(0, 1000))
+def test_without_noise_the_times_are_found(logs: list[float], again: int, seed: int) -> None:
+    found = fitted(effects(*readings(logs, rounds=12, drift=0, noise=0, again=again, seed=seed), len(logs)))
+    for place, log in enumerate(logs):
+        assert math.log(found.ratio(place, 0).ratio) == pytest.approx(log - logs[0], abs=1e-6)
+
+
+def test_a_pace_that_wanders_is_seen_through_where_rounds_are_long() -> None:
+    logs = [0.0] * 30
+    order, seconds = readings(logs, drift=0.04, noise=0.01)
+    found = fitted(effects(order, seconds, len(logs)))
+    spread = np.std([math.log(found.ratio(place, 0).ratio) for place in range(1, 30)])
+    assert spread < 0.5 * np.std([by_rounds(order, seconds, place) for place in range(1, 30)])
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
+    logs = [0.0, 0.03, -0.02, 0.0, 0.5, 0.0, -1.0, 0.01]
+    covered = []
+    for seed in range(60):
+        found = fitted(effects(*readings(logs, rounds=20, seed=seed), len(logs)))
+        for place in range(1, len(logs)):
+            ratio = found.ratio(place, 0)
+            covered.append(math.log(ratio.low) <= logs[place] <= math.log(ratio.high))
+    assert 0.92 <= np.mean(covered) <= 0.98
+
+
+def test_interrupts_move_little() -> None:
+    logs = [0.0, 0.03] + [0.0] * 8
+    order, seconds = readings(logs, drift=0.01, noise=0.005)
+    before = fitted(effects(order, seconds, 10)).ratio(1, 0).ratio
+    for number in range(0, 40, 8):
+        seconds[number][order[number].index(1)] *= 10
+    assert fitted(effects(order, seconds, 10)).ratio(1, 0).ratio == pytest.approx(before, abs=0.005)
+
+
+def test_who_slows_down_whoever_comes_next_gains_nothing_by_it() -> None:
+    order, seconds = readings([0.0] * 10, drift=0.01, noise=0.01)
+    for one, times in zip(order, seconds, strict=True):
+        if (after := one.index(3) + 1) < len(one):
+            times[after] *= 1.3
+    found = fitted(effects(order, seconds, 10))
+    assert found.ratio(3, 0).ratio == pytest.approx(1.0, abs=0.005)
+
+
+def test_any_two_can_be_compared_and_turned_round() -> None:
+    found = fitted(effects(*readings([0.0, 0.2, 0.3, 0.1, 0.0]), 5))
+    one, other = found.ratio(1, 2), found.ratio(2, 1)
+    assert one.ratio == pytest.approx(1 / other.ratio)
+    assert (one.low, one.high) == pytest.approx((1 / other.high, 1 / other.low))
+    assert one.rounds == 40
+
+
+def test_who_was_never_a_neighbour_cannot_be_placed() -> None:
+    apart = [[0, 1, 0, 1, 0, 1, 0, 1], [2, 3, 2, 3, 2, 3, 2, 3]]
+    assert effects(apart, [[1.0] * 8] * 2, 4) is None
+    assert effects([[0], [1]], [[1.0], [1.0]], 2) is None

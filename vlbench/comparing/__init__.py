@@ -1,0 +1,1 @@
+"""Two sides become rows, and rows get verdicts."""

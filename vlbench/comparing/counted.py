@@ -1,0 +1,108 @@
+"""Two exact counts of one cell, and the verdict on them.
+
+In each counter less is better. A rise beyond its band is a regression whatever else fell, since a sync is not paid for
+by fewer operations; the row shows both. Stages, lines and operations explain a move and are not judged by themselves,
+so that code may move about freely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from vlbench.comparing.counted_moves import COUNTERS, Advice, Shift, line_moves, operation_moves, shifts
+from vlbench.judging.judged import JudgedRow, Move
+from vlbench.judging.verdict import Verdict
+from vlbench.record.baseline import CountedCell
+
+BACKENDS = {"flash": 0, "efficient": 1, "math": 2}
+PRECISIONS = {"bfloat16": 0, "float16": 0, "float32": 1, "float64": 2}
+"""Both from cheap to dear: equal counts cost more where the rank is higher."""
+NONE = ["none"]
+"""There was no such operation."""
+
+
+def judge_cells(before: CountedCell, after: CountedCell, advice: Advice | None = None) -> JudgedRow:
+    """The row of a cell that was counted again; `before` says by how much each counter may differ.
+
+    `advice` says what removes lines of `after`. Counts that do not compare give a row that is missing.
+    """
+    if reason := why_not(before, after):
+        return missing_row(before, reason)
+    found = shifts(before, after)
+    rises = [each for each in found if each.direction(before.bands.get(each.counter, 0.0)) > 0]
+    falls = [each for each in found if each.direction(before.bands.get(each.counter, 0.0)) < 0]
+    dearer, cheaper = (list(_ways(before, after, direction)) for direction in (1, -1))
+    lines = line_moves(before, after, advice or {}) if found else []
+    if rises or dearer:
+        verdict, sentence = (
+            Verdict.REGRESSED,
+            "; ".join([*_went("rose", rises, lines), *dearer, *_went("fell", falls), *cheaper]),
+        )
+    elif falls or cheaper:
+        verdict, sentence = Verdict.IMPROVED, "; ".join([*_went("fell", falls), *cheaper, "nothing rose"])
+    else:
+        verdict, sentence = Verdict.SAME, _unmoved(found)
+    moves = (*(each.move for each in found), *lines, *(operation_moves(before, after) if found else ()))
+    return JudgedRow(cell=before.name, measure="counters", verdict=verdict, reason=sentence, moves=moves)
+
+
+def missing_row(cell: CountedCell, reason: str) -> JudgedRow:
+    """The row of a cell that could not be counted or compared."""
+    return JudgedRow(cell=cell.name, measure="counters", verdict=Verdict.MISSING, reason=reason)
+
+
+def why_not(before: CountedCell, after: CountedCell) -> str | None:
+    """Why two counts do not compare, None where they do. What belongs to the tower is no reason."""
+    if before.grids != after.grids:
+        return "the two were counted on different grids"
+    for field, words in {"torch_version": "torch", "mode": "mode", "profile": "profile"}.items():
+        a, b = getattr(before.key, field), getattr(after.key, field)
+        if a != b:
+            return f"it was counted with {words} {a}, and this is {words} {b}: such counts do not compare"
+    for forward in (before.cold, before.warm, after.cold, after.warm):
+        if odd := forward.counters.keys() ^ COUNTERS.keys():
+            return f"the counter {min(odd)} is known to one side alone"
+    return None
+
+
+def _ways(before: CountedCell, after: CountedCell, direction: int) -> Iterator[str]:
+    """Backends and precisions that make equal counts dearer (1) or cheaper (-1)."""
+    for what, field, ranks in (
+        ("attention runs", "attention_backend", BACKENDS),
+        ("matrix products and attention run", "dtype", PRECISIONS),
+    ):
+        a, b = (getattr(cell.key, field).split("+") for cell in (before, after))
+        if a != NONE != b and direction * (_dearest(b, ranks) - _dearest(a, ranks)) > 0:
+            yield f"{what} in {' and '.join(b)}, where it was {' and '.join(a)}"
+
+
+def _dearest(names: Sequence[str], ranks: Mapping[str, int]) -> int:
+    return max(ranks.get(name, len(ranks)) for name in names)
+
+
+def _went(verb: str, moved: Sequence[Shift], lines: Sequence[Move] = ()) -> Iterator[str]:
+    """The most important of the counters that went one way, with its place, and the names of the others."""
+    if moved:
+        first = moved[0]
+        yield f"{_words(first)} {verb} from {first.before:,} to {first.after:,}{_place(first, lines)}"
+    if others := [_words(each) for each in moved[1:]]:
+        yield f"so did {', '.join(others)}"
+
+
+def _words(shift: Shift) -> str:
+    return shift.counter.replace("_", " ") + (" of the first forward" if shift.first else "")
+
+
+def _place(shift: Shift, lines: Sequence[Move]) -> str:
+    """The stage, and the first of the lines that can be why."""
+    events = COUNTERS[shift.counter]
+    rising = (move for move in lines if move.after > move.before and move.name.startswith(events) and move.file)
+    line = next(rising, None)
+    return (f" in {shift.stage}" if shift.stage else "") + (f", at {line.file}:{line.line}" if line else "")
+
+
+def _unmoved(within: Sequence[Shift]) -> str:
+    if not within:
+        return f"all {len(COUNTERS)} counters of both forwards are equal"
+    listed = ", ".join(f"{_words(each)} {each.before:,} -> {each.after:,}" for each in within)
+    return f"what moved stayed within its band: {listed}"

@@ -1,0 +1,145 @@
+"""From the results of a run to what a baseline stores of times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import median
+
+from vlbench.errors import UsageError
+from vlbench.judging.stages import stage_shares
+from vlbench.judging.summary import estimates, worst_accuracy
+from vlbench.judging.verdict import Floors
+from vlbench.record.baseline import StoredTrial, TimedCell
+from vlbench.record.schema import CellGroup, Results, Row, State
+from vlbench.stats.paired import Estimate
+
+TRIALS = Floors().k
+"""The fewest that a vote can be held against."""
+
+
+def timed_cells(
+    results: Results,
+    source: str,
+    *,
+    scenarios: Sequence[str] = (),
+    floor: float = 0.01,
+    threshold: float = 0.05,
+) -> tuple[TimedCell, ...]:
+    """A cell for each variant and state of `results`. `source` is the file, for messages.
+
+    Results know a scenario by its name alone: `scenarios` are the paths of those that are not shipped, and are stored
+    as given. Trials that were run to confirm a suspect are left out, for they were chosen by what the others said.
+    Raises UsageError for a row that cannot be gated on: half a baseline guards nothing.
+    """
+    if not results.complete:
+        raise UsageError(f"{source}: the run was interrupted; go on with `vlbench run --resume`")
+    cells = []
+    for group in results.groups:
+        scenario = _scenario(group, source, scenarios)
+        if len(group.rows) == 1:
+            raise UsageError(
+                f"{source}: {group.model} was timed alone, and times are stored as ratios; measure it against another"
+            )
+        if group.images:
+            raise UsageError(
+                f"{source}: it was fed pictures of its own ({group.images[0]}), which a gate would not find; measure "
+                "without --images"
+            )
+        for row in group.rows[1:]:
+            _refuse(group, row, source)
+            for state in states_of(group):
+                found = cell_of(group, row, state, scenario, floor=floor, threshold=threshold)
+                if found is None or len(found.trials) < TRIALS:
+                    count = len(found.trials) if found else 0
+                    raise UsageError(
+                        f"{source}: {row.name} was timed in {count} trials, and a vote needs {TRIALS}; "
+                        "measure with `vlbench run --trials 5`"
+                    )
+                cells.append(found)
+    if not cells:
+        raise UsageError(f"{source}: it holds no times; measure with `vlbench run --trials 5`")
+    return tuple(cells)
+
+
+def cell_of(
+    group: CellGroup, row: Row, state: State, scenario: str, *, floor: float = 0.01, threshold: float = 0.05
+) -> TimedCell | None:
+    """What the first vote's trials say of a row; None where it was not timed in that state."""
+    first = [trial for trial in group.trials if not trial.confirms]
+    seen = [variant for trial in first if (variant := trial.find(row.name))]
+    times = [median(variant.timings[state].seconds) for variant in seen if state in variant.timings]
+    ratios = estimates(group, row, state)
+    if not ratios:
+        return None
+    return TimedCell(
+        variant=row.name,
+        reference=row.reference,
+        scenario=scenario,
+        point=group.point,
+        grids=first[0].grids,
+        model=group.model,
+        dtype=group.dtype,
+        device=group.device,
+        state=state,
+        seed=group.seed,
+        threads=group.threads,
+        weights=group.weights,
+        exactness=row.exactness,
+        trials=tuple(StoredTrial(**vars(each)) for each in ratios),
+        seconds=median(times),
+        stages=stage_shares(first, row.name, row.reference) if state == "warm" else {},
+        counts=next((variant.counts for variant in seen if variant.counts), None),
+        floor=floor,
+        threshold=threshold,
+    )
+
+
+def stored_trials(cell: TimedCell) -> list[Estimate]:
+    """The trials of a cell as the vote takes them."""
+    return [Estimate(**trial.model_dump()) for trial in cell.trials]
+
+
+def states_of(group: CellGroup) -> list[State]:
+    """The states of the caches that anything of the group was timed in."""
+    return list(
+        dict.fromkeys(state for trial in group.trials for variant in trial.variants for state in variant.timings)
+    )
+
+
+def _scenario(group: CellGroup, source: str, given: Sequence[str]) -> str:
+    """What `--scenario` takes to feed the same again."""
+    from vlbench.workload import scenario_names
+
+    if group.scenario.startswith("seam "):
+        raise UsageError(f"{source}: it holds a seam alone, and baselines hold towers; measure with --scenario")
+    for path in given:
+        if Path(path).suffix == ".toml" and Path(path).stem == group.scenario:
+            return path
+    if group.scenario not in scenario_names():
+        raise UsageError(
+            f"{source}: its scenario {group.scenario!r} is not a shipped one; "
+            f"name its file, --scenario {group.scenario}.toml"
+        )
+    return group.scenario
+
+
+def _refuse(group: CellGroup, row: Row, source: str) -> None:
+    """UsageError for a row without a right result, or that its name does not make again."""
+    seen = [variant for trial in group.trials if (variant := trial.find(row.name))]
+    accuracy = worst_accuracy(seen)
+    if accuracy is not None and not accuracy.passed:
+        raise UsageError(f"{source}: {row.name} is inaccurate ({accuracy.reason}); mend it or leave it out of the run")
+    for reason in _not_measured(group, row):
+        raise UsageError(f"{source}: {row.name} was not measured ({reason}); mend it or leave it out of the run")
+    if row.reference != group.rows[0].name or row.slow_down:
+        raise UsageError(
+            f"{source}: {row.name} is a step of an ablation or of a self-test; measure variants by name, with --variant"
+        )
+
+
+def _not_measured(group: CellGroup, row: Row) -> Iterator[str]:
+    for trial in group.trials:
+        variant = trial.find(row.name)
+        if variant and variant.not_measured and not trial.confirms:
+            yield variant.not_measured

@@ -1,0 +1,126 @@
+"""From stored cells back to the plans that timed them: the same inputs, reference, variants and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vlbench.errors import UsageError
+from vlbench.record.baseline import TimedCell
+
+if TYPE_CHECKING:
+    from vlbench.record.schema import CellGroup, Row
+    from vlbench.towers.variants import Variant
+    from vlbench.trial.session import Plan
+    from vlbench.workload import ScenarioPoint
+
+WITHOUT_CHECKPOINT = ("random", "its own")
+"""What `TimedCell.weights` says where no checkpoint was read."""
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """What is to be measured again."""
+
+    plans: list[Plan]
+    cells: list[list[TimedCell]]
+    """By plan."""
+    gone: dict[str, str]
+    """Cells that cannot be measured again, and why, by name."""
+
+
+def rebuild(cells: Iterable[TimedCell]) -> Rebuilt:
+    """One plan for all cells that shared their rounds. A cell that cannot be had is gone; the others stay."""
+    groups: dict[tuple[object, ...], list[TimedCell]] = {}
+    for cell in cells:
+        groups.setdefault(_shared(cell), []).append(cell)
+    rebuilt = Rebuilt([], [], {})
+    for group in groups.values():
+        try:
+            point, yardstick = _point(group[0]), _yardstick(group[0])
+        except UsageError as error:
+            rebuilt.gone.update((cell.name, str(error)) for cell in group)
+            continue
+        variants: dict[str, Variant] = {}
+        for cell in group:
+            try:
+                variants.setdefault(cell.variant, _variant(cell))
+            except UsageError as error:
+                rebuilt.gone[cell.name] = str(error)
+        if kept := [cell for cell in group if cell.variant in variants]:
+            rebuilt.plans.append(_plan(kept, point, [yardstick, *variants.values()]))
+            rebuilt.cells.append(kept)
+    return rebuilt
+
+
+def row_of(group: CellGroup, cell: TimedCell) -> Row:
+    """The row of a measured group that is the cell's."""
+    return next(row for row in group.rows if row.name == cell.variant)
+
+
+def _shared(cell: TimedCell) -> tuple[object, ...]:
+    """What cells have in common that share their rounds."""
+    return (
+        *(cell.scenario, cell.point, cell.grids, cell.model, cell.reference),
+        *(cell.dtype, cell.device, cell.seed, cell.threads, cell.weights),
+    )
+
+
+def _plan(cells: list[TimedCell], point: ScenarioPoint, variants: list[Variant]) -> Plan:
+    from vlbench.trial.session import Plan
+
+    first = cells[0]
+    checkpoint = first.weights not in WITHOUT_CHECKPOINT
+    return Plan(
+        point,
+        first.model,
+        first.dtype,
+        first.device,
+        variants,
+        seed=first.seed,
+        threads=first.threads,
+        states=tuple(dict.fromkeys(cell.state for cell in cells)),
+        weights=Path(first.weights) if checkpoint else None,
+        own_weights=first.weights,
+    )
+
+
+def _point(cell: TimedCell) -> ScenarioPoint:
+    """The point of the scenario. Raises UsageError where it is gone or feeds other grids now."""
+    from vlbench.workload import grids_only, load_scenario
+
+    points = load_scenario(cell.scenario).points(cell.device)
+    point = next((each for each in points if each.label == cell.point), None)
+    if point is None:
+        there = ", ".join(each.label for each in points if each.label) or "one point without a label"
+        raise UsageError(f"the scenario {cell.scenario} has no point {cell.point!r}; it has {there}")
+    if grids_only(point, cell.seed) != cell.grids:
+        raise UsageError(f"the scenario {cell.scenario} feeds other grids than those that were timed")
+    return point
+
+
+def _yardstick(cell: TimedCell) -> Variant:
+    """What ratios are taken to. Raises UsageError where it cannot be had here."""
+    from vlbench.towers.models import find_model
+    from vlbench.towers.variants import first_tower, yardstick
+
+    if cell.weights not in WITHOUT_CHECKPOINT and not Path(cell.weights).is_dir():
+        raise UsageError(f"its checkpoint {cell.weights} is not here")
+    if cell.reference == cell.model:
+        return first_tower(cell.model)
+    find_model(cell.model)
+    return yardstick()
+
+
+def _variant(cell: TimedCell) -> Variant:
+    """The row of the cell, in the class of accuracy that was accepted. Raises UsageError where it does not exist."""
+    from vlbench.implementations.optimized import Exactness
+    from vlbench.towers.models import find_model
+    from vlbench.towers.variants import parse_variant, tower_variant
+
+    exactness = Exactness(cell.exactness)
+    if cell.reference == cell.model:
+        return replace(tower_variant(cell.variant, exactness), reference=cell.reference)
+    return replace(parse_variant(cell.variant, find_model(cell.model), cell.device), exactness=exactness)

@@ -1,0 +1,82 @@
+"""What differs between two versions of a baseline, in lines that a reviewer reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from statistics import median
+
+from vlbench.judging.words import percent
+from vlbench.record.baseline import Baseline, CapturedCell, CountedCell, TimedCell
+
+SILENT = {"trials", "seconds", "stages", "counts"}
+"""Fields of a timed cell that its ratio stands for, or that explain it."""
+Cell = CountedCell | TimedCell | CapturedCell
+FIRST = " of the first forward"
+
+
+def changes(before: Baseline, after: Baseline) -> tuple[str, ...]:
+    """One line for each setting and for each cell whose figures are not the same.
+
+    What explains figures, such as lines of code, is left out.
+    """
+    return (*_settings(before, after), *_cells(before, after))
+
+
+def _settings(before: Baseline, after: Baseline) -> Iterator[str]:
+    for name in ("name", "trials", "budget"):
+        a, b = getattr(before, name), getattr(after, name)
+        if a != b:
+            yield f"{name} {a} -> {b}"
+    classes = before.fingerprint.machine_class, after.fingerprint.machine_class
+    if classes[0] != classes[1]:
+        yield f"measured on {classes[0]} -> {classes[1]}"
+    here, there = before.fingerprint.libraries, after.fingerprint.libraries
+    for name in sorted(here.keys() | there.keys()):
+        if here.get(name) != there.get(name):
+            yield f"{name} {here.get(name, 'none')} -> {there.get(name, 'none')}"
+    if after.accepted[: len(before.accepted)] != before.accepted:
+        yield "the history of acceptances, which was rewritten"
+
+
+def _cells(before: Baseline, after: Baseline) -> Iterator[str]:
+    old, new = ({cell.name: cell for cell in each.cells} for each in (before, after))
+    for name in dict.fromkeys((*old, *new)):
+        if name not in new:
+            yield f"{name}: removed"
+        elif name not in old:
+            yield f"{name}: added"
+        elif figures := ", ".join(_figures(old[name], new[name])):
+            yield f"{name}: {figures}"
+
+
+def _figures(before: Cell, after: Cell) -> Iterator[str]:
+    here, there = dict(_flat(before)), dict(_flat(after))
+    found = {key: (here.get(key, "none"), there.get(key, "none")) for key in dict.fromkeys((*here, *there))}
+    for key, (a, b) in found.items():
+        second = found.get(key.removesuffix(FIRST)) if key.endswith(FIRST) else None
+        if a != b and second != (a, b):  # a tower that remembers nothing does the same in both forwards
+            yield f"{key} {a} -> {b}"
+
+
+def _flat(cell: Cell) -> Iterator[tuple[str, str]]:
+    if isinstance(cell, TimedCell):
+        yield "ratio", f"{median(trial.ratio for trial in cell.trials):.4f}"
+        yield from ((name, str(value)) for name, value in cell if name not in SILENT)
+    elif isinstance(cell, CapturedCell):
+        for each in cell.ranges:
+            yield from ((f"{name} in {each.name}", f"{value:,}") for name, value in each.counters.items())
+        yield from _bands(cell.bands)
+    else:
+        yield from _counted(cell)
+
+
+def _counted(cell: CountedCell) -> Iterator[tuple[str, str]]:
+    yield from ((name, f"{value:,}") for name, value in cell.warm.counters.items())
+    yield from ((name + FIRST, f"{value:,}") for name, value in cell.cold.counters.items())
+    yield from _bands(cell.bands)
+    yield from ((name, str(value)) for name, value in cell.key)
+    yield "grids", str(cell.grids)
+
+
+def _bands(bands: Mapping[str, float]) -> Iterator[tuple[str, str]]:
+    yield from ((f"band of {name}", percent(share)) for name, share in bands.items())

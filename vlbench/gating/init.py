@@ -1,0 +1,78 @@
+"""Puts somebody's repository under the gate: a baseline of its tower, a test, and a workflow."""
+
+from __future__ import annotations
+
+import platform
+import re
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from vlbench.errors import UsageError
+from vlbench.record.baseline_files import FOLDER
+
+TEST = Path("tests/test_vlbench.py")
+WORKFLOW = Path(".github/workflows/vlbench.yml")
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the three files go, below the repository's root."""
+
+    baseline: Path
+    test: Path = TEST
+    workflow: Path = WORKFLOW
+
+    def refuse_existing(self, root: Path) -> None:
+        """Raises UsageError where one of them is there already."""
+        for path in (self.baseline, self.test, self.workflow):
+            if (root / path).exists():
+                raise UsageError(f"{path}: it is there already; remove it, or use `vlbench baseline save` alone")
+
+
+def places_for(tower: str) -> Places:
+    """`my.towers:Vision` has its baseline in results/baselines/my-towers-vision.json."""
+    slug = re.sub(r"[^a-z0-9.]+", "-", tower.lower().replace(":", "-")).strip("-").replace(".", "-")
+    return Places(FOLDER / f"{slug}.json")
+
+
+def write_test(root: Path, places: Places) -> None:
+    """The test that fails where a change adds a wait, a copy or an operation."""
+    _write(root / places.test, "test_vlbench.py.jinja", baseline=places.baseline.as_posix())
+
+
+def write_workflow(root: Path, places: Places, torch_version: str) -> None:
+    """The workflow that gates every pull request on a runner without a GPU."""
+    _write(
+        root / places.workflow,
+        "vlbench.yml.jinja",
+        baseline=places.baseline.as_posix(),
+        python=".".join(platform.python_version_tuple()[:2]),
+        torch=torch_version.partition("+")[0],
+        installs=_installs(root),
+    )
+
+
+def _installs(root: Path) -> list[str]:
+    """What pip has to install so that the tower can be imported."""
+    if (root / "pyproject.toml").exists() or (root / "setup.py").exists():
+        return ["-e ."]
+    return ["-r requirements.txt"] if (root / "requirements.txt").exists() else []
+
+
+def _write(path: Path, template: str, **values: object) -> None:
+    from jinja2 import Environment, StrictUndefined
+
+    # Workflows are full of ${{ }}, so ours are other brackets.
+    environment = Environment(
+        block_start_string="<%",
+        block_end_string="%>",
+        variable_start_string="<<",
+        variable_end_string=">>",
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    text = (files("vlbench") / "gating" / "templates" / template).read_text()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(environment.from_string(text).render(values))

@@ -1,0 +1,64 @@
+"""Another torch counts otherwise without any change of the code: that difference is accepted apart from all others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vlbench.comparing.points import why_gone
+from vlbench.errors import IncomparableError, UsageError
+from vlbench.gating.author import acceptance
+from vlbench.gating.changes import changes
+from vlbench.gating.propose import Again, propose
+from vlbench.gating.recount import Wanted
+from vlbench.gating.save import count_all
+from vlbench.process.git import changed_python, last_commit_of
+from vlbench.record.baseline import Baseline
+from vlbench.record.baseline_files import read_baseline, write_baseline
+from vlbench.record.fingerprint import Fingerprint
+
+
+def rebase(path: Path, reason: str, here: Fingerprint, by: str | None = None) -> Baseline:
+    """Count the cells of `path` with the torch of `here` and store that; returns what is there now.
+
+    Raises UsageError where there is no other torch, IncomparableError where anything but torch may be the cause of a
+    difference, or where a cell cannot be counted.
+    """
+    before = read_baseline(path)
+    old = sorted({cell.key.torch_version for cell in before.counted})
+    if not before.counted:
+        raise UsageError(f"{path}: holds times alone, which belong to one torch; save it again with --force")
+    if old == [here.torch.partition("+")[0]]:
+        raise UsageError(f"{path}: was counted with torch {here.torch}, which is this one; there is nothing to rebase")
+    _refuse_other_code(path, before)
+    for cell in before.counted:
+        if gone := why_gone(cell):
+            raise IncomparableError(f"{path}: {cell.name}: {gone}; rebase where it does")
+    after = propose(before, Again(counted=count_all([Wanted.of(cell) for cell in before.counted])), here)
+    entry = acceptance("rebased", reason, here.torch, changes(before, after), by)
+    sealed = after.model_copy(update={"accepted": (*before.accepted, entry)}).sealed()
+    write_baseline(sealed, path)
+    return sealed
+
+
+def _refuse_other_code(path: Path, before: Baseline) -> None:
+    """Raises IncomparableError where Python files changed since the figures were accepted, or nobody can tell."""
+    revision = _revision_of(path, before)
+    if revision is None:
+        raise IncomparableError(
+            f"{path}: git does not know the code that was accepted, so nobody can tell what torch changed; "
+            "run `vlbench gate` with the old torch, commit, and rebase then"
+        )
+    if changed := changed_python(revision):
+        listed = " and ".join(changed[:2]) + (f" and {len(changed) - 2} more" if len(changed) > 2 else "")
+        raise IncomparableError(
+            f"{path}: {listed} changed since {revision[:9]}, where it was accepted, so a difference may not be "
+            f"torch's: check that revision out (`git worktree add ../accepted {revision[:9]}`) and rebase there"
+        )
+
+
+def _revision_of(path: Path, before: Baseline) -> str | None:
+    """Where the code is what was accepted: the revision of the last entry, or the commit that the file came with."""
+    last = before.accepted[-1]
+    if last.revision and not last.dirty and changed_python(last.revision) is not None:
+        return last.revision
+    return last_commit_of(path)

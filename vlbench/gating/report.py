@@ -1,0 +1,87 @@
+"""A gate run as one report: what was held against what, what moved, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from vlbench.gating.run import Found
+from vlbench.judging.judged import Judged, JudgedRow
+from vlbench.judging.verdict import Verdict
+from vlbench.process.git import is_dirty, revision
+from vlbench.record.baseline import Baseline
+from vlbench.record.baseline_files import proposal_path
+
+REMEDIES = {
+    Verdict.INACCURATE: "mend the result; a time of a wrong one means nothing",
+    Verdict.MISSING: "bring back what is missing, or save the baseline again without it",
+    Verdict.REGRESSED: "mend what rose; {accept}",
+    Verdict.INCONCLUSIVE: "run it again on a quieter machine, or let --allow-inconclusive pass it",
+}
+"""In the order of the exit codes."""
+
+
+def report(
+    baselines: Mapping[Path, Baseline],
+    found: Mapping[Path, Found],
+    written: Mapping[Path, Path],
+    *,
+    seconds: float,
+    allow_inconclusive: bool = False,
+) -> Judged:
+    """The report; `written` has, by baseline, the file that would accept what was found."""
+    rows = tuple(row for each in found.values() for row in each.rows)
+    notes = [note for each in found.values() for note in each.notes]
+    for path, each in found.items():
+        verdicts = {row.verdict for row in each.rows}
+        if Verdict.IMPROVED in verdicts and Verdict.REGRESSED not in verdicts:
+            notes.append(f"better than accepted: {_accept(path, written)} keeps it from being lost unseen")
+        stale = proposal_path(path)
+        if path not in written and stale.exists():
+            notes.append(f"{stale} is from an earlier run, and this one found nothing to accept: remove it")
+    return Judged(
+        command="gate",
+        before=_origin(baselines),
+        after=_here(),
+        rows=rows,
+        notes=tuple(notes),
+        written=", ".join(map(str, written.values())) or None,
+        remedy=_remedy(rows, written, allow_inconclusive),
+        allow_inconclusive=allow_inconclusive,
+        seconds=seconds,
+    )
+
+
+def _remedy(rows: tuple[JudgedRow, ...], written: Mapping[Path, Path], allow_inconclusive: bool) -> str | None:
+    verdicts = {row.verdict for row in rows if row.gates}
+    if allow_inconclusive:
+        verdicts.discard(Verdict.INCONCLUSIVE)
+    accepts = " and ".join(_accept(path, written) for path in written)
+    words = next((words for verdict, words in REMEDIES.items() if verdict in verdicts), None)
+    return words.format(accept=f"or, if that is meant, {accepts}") if words else None
+
+
+def _accept(path: Path, written: Mapping[Path, Path]) -> str:
+    goal = written.get(path)
+    elsewhere = "" if goal in (None, proposal_path(path)) else f" --from {goal}"
+    return f'`vlbench baseline accept {path}{elsewhere} --reason "..."`'
+
+
+def _origin(baselines: Mapping[Path, Baseline]) -> str:
+    if len(baselines) > 1:
+        return f"{len(baselines)} baselines ({', '.join(map(str, baselines))})"
+    ((path, baseline),) = baselines.items()
+    last = baseline.accepted[-1]
+    return f"{path}, {last.what} on {last.date:%Y-%m-%d} by {last.by}: {last.reason.rstrip('.')}"
+
+
+def _here() -> str:
+    """What is measured, in words, without importing torch."""
+    at = revision()
+    try:
+        torch = f"torch {version('torch')}"
+    except PackageNotFoundError:
+        torch = "no torch"
+    state = " with uncommitted changes" if is_dirty() else ""
+    return f"{f'revision {at[:9]}{state}' if at else 'this folder'}, {torch}"

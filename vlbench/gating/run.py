@@ -1,0 +1,120 @@
+"""One gate run: every cell of every baseline measured again and judged, each in a row of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vlbench.errors import IncomparableError, UsageError
+from vlbench.gating.counters import judge_counted, other_torch
+from vlbench.gating.policy import Times
+from vlbench.gating.propose import Again
+from vlbench.gating.recount import Recounted
+from vlbench.gating.timed import here_for, judge_timed
+from vlbench.judging.judged import JudgedRow
+from vlbench.judging.verdict import Verdict
+from vlbench.record.baseline import Baseline, CapturedCell, TimedCell
+
+if TYPE_CHECKING:
+    from vlbench.trial.session import Watch
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a gate run found of one baseline."""
+
+    rows: tuple[JudgedRow, ...]
+    notes: tuple[str, ...]
+    again: Again
+
+    @property
+    def moved(self) -> bool:
+        """Is there anything to accept?"""
+        return any(row.verdict in (Verdict.REGRESSED, Verdict.IMPROVED) for row in self.rows)
+
+
+def gate(
+    baselines: Mapping[Path, Baseline],
+    counted: Sequence[Mapping[str, Recounted]],
+    captured: Mapping[str, CapturedCell] | None = None,
+    times: Times = Times.AUTO,
+    watch: Watch | None = None,
+) -> dict[Path, Found]:
+    """Judge every cell. Times are measured here, when nothing else runs.
+
+    `counted` are the counts of `count_again`, `captured` the new captures of `read_captures`. A baseline of which
+    nothing was judged has a row that says so: no gate passes by measuring nothing.
+    """
+    return {
+        path: _judge(path, baseline, again, captured or {}, times, watch)
+        for (path, baseline), again in zip(baselines.items(), counted, strict=True)
+    }
+
+
+def read_captures(baselines: Iterable[Baseline], paths: Iterable[Path]) -> dict[str, CapturedCell]:
+    """New captures by name, of the ranges that a baseline holds.
+
+    Raises UsageError for a file that is no capture, or that no baseline asks for by its name.
+    """
+    from vlbench.comparing.captured import captured_cell
+
+    ranges = {cell.name: {each.name for each in cell.ranges} for each in baselines for cell in each.captured}
+    found = {}
+    for path in paths:
+        new = captured_cell(path)
+        if new.name not in ranges:
+            stored = ", ".join(ranges) or "none"
+            raise UsageError(
+                f"--capture {path}: the baselines hold no capture {new.name!r}; name it after one ({stored})"
+            )
+        kept = tuple(each for each in new.ranges if each.name in ranges[new.name])
+        found[new.name] = new.model_copy(update={"ranges": kept})
+    return found
+
+
+def _judge(
+    path: Path,
+    baseline: Baseline,
+    counted: Mapping[str, Recounted],
+    captured: Mapping[str, CapturedCell],
+    times: Times,
+    watch: Watch | None,
+) -> Found:
+    rows = [*judge_counted(baseline.counted, counted), *_judge_captures(baseline, captured)]
+    notes: list[str] = []
+    if torch := other_torch(baseline.counted, counted):
+        notes.append(
+            f'{path} was counted with another torch: `vlbench baseline rebase {path} --reason "..."` accepts what '
+            f"torch {torch} changed, where the code is the same"
+        )
+    timed: tuple[TimedCell, ...] = ()
+    if baseline.timed:
+        here = baseline.fingerprint if times is Times.NEVER else here_for(baseline)  # to ask the machine takes seconds
+        time_rows, time_notes, timed = judge_timed(baseline, here, times, watch)
+        rows += time_rows
+        notes += time_notes
+    if not any(row.gates for row in rows):
+        reason = "nothing in this file was judged; leave it out, or measure where it can be"
+        rows.append(JudgedRow(cell=str(path), measure="time", verdict=Verdict.MISSING, reason=reason))
+    again = Again(
+        counted=tuple(each.cell for each in counted.values() if each.cell is not None),
+        timed=timed,
+        captured=tuple(captured[cell.name] for cell in baseline.captured if cell.name in captured),
+    )
+    return Found(tuple(rows), tuple(notes), again)
+
+
+def _judge_captures(baseline: Baseline, captured: Mapping[str, CapturedCell]) -> Iterator[JudgedRow]:
+    from vlbench.comparing.captured import judge_captured
+
+    for cell in baseline.captured:
+        reason = f"no new capture of it was given; take one and add --capture {cell.name}.nsys-rep"
+        if cell.name in captured:
+            try:
+                yield judge_captured(cell, captured[cell.name])
+                continue
+            except IncomparableError as error:
+                reason = str(error)
+        yield JudgedRow(cell=f"capture {cell.name}", measure="counters", verdict=Verdict.MISSING, reason=reason)

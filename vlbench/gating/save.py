@@ -1,0 +1,88 @@
+"""A first baseline: which cells it holds, and where it may be written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from vlbench.counting.job import CountJob, Point
+from vlbench.errors import IncomparableError, UsageError
+from vlbench.gating.recount import Wanted, recount
+from vlbench.record.baseline import Acceptance, Baseline, CapturedCell, CountedCell, TimedCell
+from vlbench.record.baseline_files import PROPOSED, write_baseline
+from vlbench.record.fingerprint import Fingerprint
+from vlbench.record.schema import Dtype
+
+
+def wanted_cells(
+    towers: Sequence[str], variants: tuple[str, ...] | None, points: Sequence[Point], profile: str, dtype: Dtype
+) -> list[Wanted]:
+    """Every tower on every point; one of our models stands for its yardstick and its `variants`, or its presets.
+
+    Raises UsageError for a tower of ours or a variant that does not exist. Nobody's factory is imported here.
+    """
+    from vlbench.counting.rows import rows_of
+    from vlbench.implementations.config import MODELS
+    from vlbench.towers.resolve import check_tower, is_foreign
+
+    models = tuple(text for text in towers if text in MODELS)
+    job = CountJob(towers=models, variants=variants, points=(), profile=profile, dtype=dtype)
+    others = [text for text in towers if text not in MODELS]
+    for text in others:
+        if not is_foreign(text):
+            check_tower(text)
+    names = dict.fromkeys([*(row.tower for row in rows_of(job)), *others])
+    return [Wanted(name, point, profile, dtype) for name in names for point in points]
+
+
+def count_all(wanted: Sequence[Wanted]) -> tuple[CountedCell, ...]:
+    """Every cell counted. Raises IncomparableError, naming the first that cannot be: half a baseline guards nothing."""
+    (found,) = recount([wanted])
+    cells = []
+    for each in wanted:
+        counted = found[each]
+        if counted.cell is None:
+            point = " ".join(filter(None, (each.point.scenario, each.point.label)))
+            raise IncomparableError(
+                f"{each.tower} on {point} cannot be counted: {counted.reason}; mend it or leave it out"
+            )
+        cells.append(counted.cell)
+    return tuple(cells)
+
+
+def refuse_goal(path: Path, force: bool) -> None:
+    """Raises UsageError for a file that a first baseline may not be written to. To be asked before measuring."""
+    if path.suffix != ".json" or path.name.endswith(PROPOSED):
+        raise UsageError(
+            f"{path}: a baseline is a .json file, and {PROPOSED} stands for proposals; choose another name"
+        )
+    if path.is_dir():
+        raise UsageError(f"{path}: a folder; give a file, such as {path / 'towers.json'}")
+    if path.exists() and not force:
+        raise UsageError(
+            f"{path}: it is there already; `vlbench gate` proposes and `vlbench baseline accept` takes new figures, "
+            "--force writes over it and loses its history"
+        )
+
+
+def save(
+    path: Path,
+    here: Fingerprint,
+    entry: Acceptance,
+    *,
+    counted: tuple[CountedCell, ...] = (),
+    timed: tuple[TimedCell, ...] = (),
+    captured: tuple[CapturedCell, ...] = (),
+) -> Baseline:
+    """Write a first baseline, into a folder that is made where it is not there; returns it.
+
+    Raises UsageError for a file that cannot be written, or where there is nothing to write.
+    """
+    made = Baseline(
+        name=path.stem, fingerprint=here, counted=counted, timed=timed, captured=captured, accepted=(entry,)
+    ).sealed()
+    if not made.cells:
+        raise UsageError(f"{path}: there is nothing to save; name what to count with --tower")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_baseline(made, path)
+    return made

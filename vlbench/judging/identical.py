@@ -1,0 +1,72 @@
+"""Comparisons of a thing with itself: what each said, and how often that was an alarm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from vlbench.judging.evidence import upper_bound
+from vlbench.judging.judged import Judged
+from vlbench.judging.verdict import Verdict
+from vlbench.judging.words import percent
+from vlbench.record.fingerprint import Fingerprint
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class IdenticalRun(_Part):
+    """One comparison of a thing with itself."""
+
+    verdicts: tuple[Verdict, ...] = Field(description="Of its rows.")
+    ratios: tuple[float, ...] = Field(description="After / before, of each row with times.")
+    visible: tuple[float, ...] = Field(description="The smallest change, as a share, that each of them would show.")
+    seconds: float = Field(description="That it took.")
+
+    @classmethod
+    def of(cls, judged: Judged, **more: object) -> Self:
+        """What `judged` says; `more` is what else this kind of run keeps."""
+        return cls.model_validate(
+            {
+                "verdicts": tuple(row.verdict for row in judged.rows),
+                "ratios": tuple(row.ratio for row in judged.rows if row.measure == "time" and row.ratio is not None),
+                "visible": tuple(row.visible for row in judged.rows if row.visible is not None),
+                "seconds": judged.seconds,
+                **more,
+            }
+        )
+
+    @property
+    def is_complete(self) -> bool:
+        """Was all of it measured? Else nothing could be called."""
+        return Verdict.MISSING not in self.verdicts
+
+    @property
+    def is_alarm(self) -> bool:
+        """Were the two called different?"""
+        return not {Verdict.SAME, Verdict.INCONCLUSIVE, Verdict.MISSING}.issuperset(self.verdicts)
+
+
+class Evidence(_Part):
+    """Many such runs, as they are kept in a file."""
+
+    schema_version: Literal[1] = 1
+    created: datetime
+    fingerprint: Fingerprint
+    command: str = Field(description="What each run was.")
+    runs: tuple[IdenticalRun, ...]
+
+
+def tally(runs: Sequence[IdenticalRun], what: str) -> str:
+    """Of those that were complete: "0 of 40 identical pairs called different (at most 7.2 %), 3 undecided"."""
+    complete = [run for run in runs if run.is_complete]
+    if not complete:
+        return f"none of {len(runs)} {what} could be measured"
+    alarms, cases = sum(run.is_alarm for run in complete), len(complete)
+    called = f"{alarms} of {cases} {what} called different (at most {percent(upper_bound(alarms, cases))})"
+    undecided = sum(Verdict.INCONCLUSIVE in run.verdicts for run in complete)
+    return f"{called}, {undecided} undecided" if undecided else called

@@ -1,0 +1,130 @@
+"""Runs before against runs after, when nothing pairs them: Welch's interval on run-level figures.
+
+All is done in logarithms, so that a change and its inverse are judged alike. The ratio is of cost: time after / time
+before, and for a rate before / after, so that above 1 is worse either way.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from vlbench.judging.verdict import Judgement, Margins, Verdict
+from vlbench.judging.vote import POWER
+from vlbench.judging.words import change, percent
+from vlbench.record.runs import Better, Metric
+from vlbench.stats.paired import Estimate, median_ratio
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFloors(Margins):
+    """What independent runs must exceed."""
+
+    confidence: float = 0.99
+    """Of the interval. A table has many rows: at 95 % one row in twenty would be called for nothing."""
+    runs: int = 3
+    """Runs a side below which there is no verdict: two can agree by rounding alone."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """The runs of one side, in logarithms."""
+
+    runs: int
+    mean: float
+    squares: float
+    """Sum of squared distances from the mean."""
+    within: float
+    """Mean squared standard error of a run's own figure, from its samples; 0 where they were not kept."""
+
+    @property
+    def variance(self) -> float:
+        """Variance between runs, never below what the runs' own samples allow; needs two runs."""
+        return max(self.squares / (self.runs - 1), self.within)
+
+
+def side(metrics: Sequence[Metric]) -> Side:
+    """The runs behind `metrics`, all of one name; summaries count as the runs they sum up, to first order.
+
+    Means and squares are joined by the pairwise update (Chan, Golub and LeVeque, The American Statistician 37, 1983).
+    """
+    runs, mean, squares, within = 0, 0.0, 0.0, 0.0
+    for metric in metrics:
+        gap, total = math.log(metric.value) - mean, runs + metric.runs
+        squares += (metric.deviation / metric.value) ** 2 * (metric.runs - 1) + gap**2 * runs * metric.runs / total
+        mean += gap * metric.runs / total
+        within += metric.runs * _standard_error(metric) ** 2
+        runs = total
+    return Side(runs, mean, squares, within / runs)
+
+
+def compare_runs(before: Sequence[Metric], after: Sequence[Metric], floors: RunFloors) -> Judgement:
+    """The verdict on one metric. All values are positive and all metrics have the same unit and direction."""
+    old, new = side(before), side(after)
+    sign = 1 if before[0].better is Better.LOWER else -1
+    shift = sign * (new.mean - old.mean)
+    if min(old.runs, new.runs) < floors.runs:
+        return _too_few(old, new, shift, floors)
+    error, freedom = _welch(old, new)
+    half, visible = _reach(error, freedom, floors)
+    estimate = Estimate(
+        math.exp(shift), math.exp(shift - half), math.exp(shift + half), old.runs + new.runs, floors.confidence
+    )
+    floor, threshold = math.log1p(floors.relative), math.log1p(floors.threshold)
+    moved = f"{change(math.exp(sign * shift))}, and the whole interval lies beyond {percent(floors.relative)}"
+    counts = f"{old.runs} runs against {new.runs}"
+    if shift - half > floor:
+        return Judgement(Verdict.REGRESSED, f"worse: {moved}, with {counts}", estimate, visible)
+    if shift + half < -floor:
+        return Judgement(Verdict.IMPROVED, f"better: {moved}, with {counts}", estimate, visible)
+    limit = f"the threshold is {percent(floors.threshold)}"
+    if visible > floors.threshold:
+        reason = f"{counts} with this spread show changes from {percent(visible)} on, and {limit}"
+        return Judgement(Verdict.INCONCLUSIVE, reason, estimate, visible)
+    if abs(shift) + half > threshold:
+        reason = f"no change is shown, but the interval reaches beyond {percent(floors.threshold)}; run more"
+        return Judgement(Verdict.INCONCLUSIVE, reason, estimate, visible)
+    return Judgement(Verdict.SAME, f"{counts}: a change of {percent(visible)} would have shown", estimate, visible)
+
+
+def _welch(old: Side, new: Side) -> tuple[float, float]:
+    """Standard error of the difference and its degrees of freedom (Welch, Biometrika 34, 1947; Satterthwaite)."""
+    parts = [(each.variance / each.runs, each.runs - 1) for each in (old, new)]
+    squared = sum(part for part, _ in parts)
+    if squared == 0:  # figures that never vary, such as counts: any difference is exact
+        return 0.0, 1.0
+    return math.sqrt(squared), squared**2 / sum(part**2 / freedom for part, freedom in parts)
+
+
+def _reach(error: float, freedom: float, floors: RunFloors) -> tuple[float, float]:
+    """Half the interval in logarithms, and the smallest change, as a share, called in four cases out of five."""
+    from scipy.stats import t
+
+    half = error * float(t.ppf((1 + floors.confidence) / 2, freedom))
+    seen = math.log1p(floors.relative) + half + error * float(t.ppf(POWER, freedom))
+    return min(half, 300.0), math.expm1(min(seen, 300.0))  # a float holds exp(600), not exp(1000)
+
+
+def _too_few(old: Side, new: Side, shift: float, floors: RunFloors) -> Judgement:
+    """No verdict; the estimate is what the samples within the files say of themselves, where they were kept."""
+    half, confidence = 0.0, 0.0
+    if old.within and new.within:
+        half = math.sqrt(old.within / old.runs + new.within / new.runs)
+        half, confidence = half * NormalDist().inv_cdf((1 + floors.confidence) / 2), floors.confidence
+    counts = "1 run a side" if old.runs == new.runs == 1 else f"{old.runs} and {new.runs} runs"
+    reason = f"{counts} cannot show how runs differ; give {floors.runs} a side or more"
+    if confidence:
+        reason += " (the interval covers the samples inside the files alone)"
+    estimate = Estimate(
+        math.exp(shift), math.exp(shift - half), math.exp(shift + half), old.runs + new.runs, confidence
+    )
+    return Judgement(Verdict.INCONCLUSIVE, reason, estimate)
+
+
+def _standard_error(metric: Metric) -> float:
+    """Standard error of the log of a run's median; 0 where there are too few samples to say or none of them varies."""
+    if len(metric.samples) < 2 or min(metric.samples) <= 0:
+        return 0.0
+    return median_ratio(metric.samples).standard_error

@@ -1,0 +1,124 @@
+"""The vote: a change is called when k of n trials, each a process of its own, show it.
+
+The process is the sample. Rounds of one process share its memory layout, its clocks and its luck: pooling the rounds of
+five processes calls a third of all identical programs different, while a vote of four in five paired trials beyond
+1 % called none of 240 quiet ones. A few processes are plainly wrong by 20 % and more: hence neither a mean nor
+unanimity.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import NormalDist, median
+
+from vlbench.judging.verdict import Floors, Judgement, Verdict, missing
+from vlbench.judging.words import change, percent
+from vlbench.stats.paired import Estimate, median_ratio
+
+POWER = 0.8  # the usual chance with which a "smallest visible" change is to be seen
+
+
+def vote(trials: Sequence[Estimate], floors: Floors, *, yardstick_seconds: float | None = None) -> Judgement:
+    """The verdict of several trials, each with its paired ratio.
+
+    `yardstick_seconds` is the yardstick's time for one call; the absolute floor needs it. Trials that crashed are left
+    out of `trials` and cannot vote. One trial gives an estimate and no verdict. Without enough votes the row is the
+    same only if a change of `floors.threshold` would have been seen and no majority leans to one side.
+    """
+    if floors.absolute and yardstick_seconds is None:
+        raise ValueError("the absolute floor needs yardstick_seconds")
+    if not trials:
+        return missing("no trial finished")
+    if len(trials) == 1:
+        return Judgement(Verdict.INCONCLUSIVE, f"1 trial is a quick look; a verdict needs {floors.n}", trials[0])
+    count, needed = len(trials), floors.votes_needed(len(trials))
+    gaps = [0.0 if yardstick_seconds is None else (trial.ratio - 1) * yardstick_seconds for trial in trials]
+    beyond = [_beyond(trial.ratio, gap, floors) for trial, gap in zip(trials, gaps, strict=True)]
+    slower, faster = beyond.count(1), beyond.count(-1)
+    estimate = median_ratio([trial.ratio for trial in trials])
+    if count < needed:
+        few = f"only {count} of {floors.n} trials finished and the vote needs {needed}"
+        return Judgement(Verdict.INCONCLUSIVE, few, estimate, slower=slower, faster=faster)
+    seen = visible_effect(trials, floors, yardstick_seconds=yardstick_seconds)
+    verdict, reason = _decide(slower, faster, count, needed, seen, estimate, floors)
+    return Judgement(verdict, reason, estimate, seen, slower, faster)
+
+
+def visible_effect(trials: Sequence[Estimate], floors: Floors, *, yardstick_seconds: float | None = None) -> float:
+    """The smallest change, as a share, that a vote as noisy as this one calls in four cases out of five.
+
+    Each trial votes with the chance that its noise leaves it beyond the floor. The share of trials that must do so
+    for the vote to be carried with 80 % is a beta quantile (the binomial tail turned round); Student's t turns it into
+    a distance from the floor, in units of the spread between trials. The spread leaves out, at each end, the trials
+    that the vote can outvote, and is never taken to be smaller than what the rounds within a trial allow: trials that
+    agree better than that agree by luck. Needs at least as many trials as votes.
+    """
+    from scipy.stats import beta, t
+
+    count, needed = len(trials), floors.votes_needed(len(trials))
+    kept = count - 2 * _outvoted(count, needed)
+    share = float(beta.ppf(POWER, needed, count - needed + 1))
+    spread = max(_spread(trials, needed), median(trial.standard_error for trial in trials))
+    floor = math.log1p(floors.relative)
+    if floors.absolute and yardstick_seconds is not None:
+        floor = max(floor, math.log1p(floors.absolute / yardstick_seconds))
+    return math.expm1(min(floor + spread * float(t.ppf(share, kept - 1)), 700.0))  # beyond 700 a float overflows
+
+
+def confirm(first: Judgement, second: Judgement) -> Judgement:
+    """The verdict after a suspect was measured again from scratch.
+
+    A re-run may only confirm. A change stands when both votes call it in the same direction; it falls when the second
+    finds none; anything else is inconclusive. A first vote that called nothing is not changed by a second.
+    """
+    if first.verdict not in (Verdict.IMPROVED, Verdict.REGRESSED):
+        return first
+    if second.verdict is first.verdict:
+        return replace(second, reason=f"{second.reason}; two votes agree")
+    stands = second.verdict in (Verdict.SAME, Verdict.INACCURATE)
+    reason = f"{first.verdict} in the first vote, not confirmed by the second: {second.reason}"
+    return replace(second, verdict=second.verdict if stands else Verdict.INCONCLUSIVE, reason=reason)
+
+
+def _beyond(ratio: float, gap: float, floors: Floors) -> int:
+    """1 for a trial that votes slower, -1 for faster, 0 for neither. The floors are symmetric in the logarithm."""
+    if abs(math.log(ratio)) <= math.log1p(floors.relative) or abs(gap) < floors.absolute:
+        return 0
+    return 1 if ratio > 1 else -1
+
+
+def _decide(
+    slower: int, faster: int, count: int, needed: int, seen: float, estimate: Estimate, floors: Floors
+) -> tuple[Verdict, str]:
+    middle = f"median {change(estimate.ratio)}"
+    for votes, verdict, word in ((slower, Verdict.REGRESSED, "slower"), (faster, Verdict.IMPROVED, "faster")):
+        leaning = f"{votes} of {count} trials are {word} by more than {percent(floors.relative)}, {middle}"
+        if votes >= needed:
+            return verdict, leaning
+        if 2 * votes > count:
+            return Verdict.INCONCLUSIVE, f"{leaning}; a verdict needs {needed}"
+    if seen > floors.threshold:
+        blind = f"this run shows changes from {percent(seen)} on, and the threshold is {percent(floors.threshold)}"
+        return Verdict.INCONCLUSIVE, blind
+    counts = f"{slower} of {count} trials are slower and {faster} faster"
+    return Verdict.SAME, f"{counts}; a change of {percent(seen)} would have shown"
+
+
+def _outvoted(count: int, needed: int) -> int:
+    """Trials at one end that cannot turn the vote, as far as two remain to measure a spread with."""
+    return min(count - needed, (count - 2) // 2)
+
+
+def _spread(trials: Sequence[Estimate], needed: int) -> float:
+    """Standard deviation of the log ratios, from the distance of two order statistics.
+
+    Blom's scores (Statistical Estimates and Transformed Beta-Variables, 1958) say how far apart they lie in a normal
+    sample of this size.
+    """
+    logs = sorted(math.log(trial.ratio) for trial in trials)
+    count = len(logs)
+    cut = _outvoted(count, needed)
+    score = -NormalDist().inv_cdf((cut + 1 - 0.375) / (count + 0.25))
+    return (logs[count - 1 - cut] - logs[cut]) / (2 * score)

@@ -1,0 +1,33 @@
+"""Readers of result files: one file per format, chosen by what a file holds.
+
+A new format is a file with a `READER` and a line in `READERS`.
+"""
+
+from __future__ import annotations
+
+from vlbench.errors import UsageError
+from vlbench.readers import aiperf, hyperfine, pytest_benchmark, samples, sglang, summary, vllm
+from vlbench.readers.document import load
+from vlbench.readers.reader import Reader
+from vlbench.record.runs import Run
+
+READERS: dict[str, Reader] = {
+    module.READER.name: module.READER
+    for module in (pytest_benchmark, hyperfine, sglang, vllm, aiperf, summary, samples)
+}
+
+
+def read(path: str, name: str | None = None) -> list[Run]:
+    """The runs in the file at `path`, by the reader called `name` or else by the one that recognises the file.
+
+    Raises `UsageError` with one sentence if the file cannot be read or no reader knows it.
+    """
+    if name is not None and name not in READERS:
+        raise UsageError(f"there is no format {name!r}; formats are {', '.join(READERS)}")
+    document = load(path)
+    for reader in [READERS[name]] if name else READERS.values():
+        if reader.recognises(document):
+            return reader.read(document)
+    if name:
+        raise UsageError(f"{path} is not in the format {name}; leave the format out to have it found")
+    raise UsageError(f"{path} is in no known format ({', '.join(READERS)}); write name,value lines instead")

@@ -1,0 +1,80 @@
+"""Plain CSV of samples: the columns name, value and, if wanted, unit, better and run; or one column of numbers.
+
+One file is one run, unless a column `run` says which run each sample is of. One or two columns need no header.
+"""
+
+from __future__ import annotations
+
+import csv
+
+from vlbench.errors import UsageError
+from vlbench.readers.document import Document
+from vlbench.readers.reader import Reader
+from vlbench.record.runs import Better, Run, collect, from_samples, guess_better
+
+COLUMNS = ("name", "value", "unit", "better", "run")
+Series = tuple[str, str, str]
+"""Name, unit and better of a metric."""
+
+
+def _recognises(document: Document) -> bool:
+    if document.objects:
+        return False
+    first, *rest = [row for _, row in _rows(document)]
+    if len(first) == 1 and first != ["value"]:
+        return _number((rest or [first])[0][0]) is not None
+    named = "value" in first and set(first) <= set(COLUMNS)
+    return named or (len(first) == 2 and _number(first[1]) is not None)
+
+
+def _read(document: Document) -> list[Run]:
+    runs: dict[str, dict[Series, list[float]]] = {}
+    columns, rows, name = _columns(document)
+    for number, row in rows:
+        cells = dict(zip(columns, row, strict=False))
+        value = _number(cells.get("value", ""))
+        if value is None or len(row) != len(columns):
+            wanted = f"a number in the column value, and {len(columns)} columns"
+            raise UsageError(f"{document.source} line {number} is {','.join(row)!r:.40}; each line needs {wanted}")
+        series = (cells.get("name", name), cells.get("unit", ""), cells.get("better", ""))
+        runs.setdefault(cells.get("run", ""), {}).setdefault(series, []).append(value)
+    if not runs:
+        raise UsageError(f"{document.source} has a header and no samples; did the benchmark finish?")
+    return [_run(document.source, label, series) for label, series in runs.items()]
+
+
+def _run(source: str, label: str, series: dict[Series, list[float]]) -> Run:
+    metrics = []
+    for (name, unit, better), values in series.items():
+        if better and better not in tuple(Better):
+            raise UsageError(f"{source}: better is {better!r}; write lower or higher")
+        metrics.append(from_samples(name, values, unit, Better(better) if better else guess_better(name, unit)))
+    return collect(f"{source} run {label}" if label else source, metrics)
+
+
+def _columns(document: Document) -> tuple[tuple[str, ...], list[tuple[int, list[str]]], str]:
+    """The columns, the numbered lines below the header if there is one, and the name of samples that carry none."""
+    numbered = _rows(document)
+    first = numbered[0][1]
+    if len(first) == 1:
+        headed = _number(first[0]) is None
+        return ("value",), numbered[headed:], first[0] if headed else "value"
+    if len(first) == 2 and _number(first[1]) is not None:
+        return ("name", "value"), numbered, "value"
+    return tuple(first), numbered[1:], "value"
+
+
+def _rows(document: Document) -> list[tuple[int, list[str]]]:
+    """The lines that are not blank, with their numbers."""
+    lines = enumerate(csv.reader(document.text.splitlines()), 1)
+    return [(number, [cell.strip() for cell in row]) for number, row in lines if row]
+
+
+def _number(cell: str) -> float | None:
+    try:
+        return float(cell)
+    except ValueError:
+        return None
+
+
+READER = Reader("samples", _recognises, _read)

@@ -1,0 +1,69 @@
+"""Summaries of several runs, as reports and pull requests give them.
+
+Either lines such as `throughput: 17.25 +- 0.72 requests/s (n=3)` or `17.25 ± 0.72 ms of 3 runs`, or a CSV with the
+columns name, mean, std, n and, if wanted, unit and better. The deviation is between runs, and n counts runs.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+
+from vlbench.errors import UsageError
+from vlbench.readers.document import Document
+from vlbench.readers.reader import Reader
+from vlbench.record.runs import Better, Metric, Run, collect, guess_better
+
+NUMBER = r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?"
+LINE = re.compile(
+    rf"(?:(?P<name>\S.*?)\s*[:=]\s*)?(?P<mean>{NUMBER})\s*(?:±|\+/?-)\s*(?P<std>{NUMBER})\s*(?P<unit>[^\s\d(,]\S*?)?"
+    r"[\s,(]+(?:n\s*=\s*(?P<n>\d+)|(?:of|over)\s+(?P<runs>\d+)\s+runs?)\)?\.?"
+)
+COLUMNS = {"name", "mean", "std", "n", "unit", "better"}
+
+
+def _recognises(document: Document) -> bool:
+    return not document.objects and (_is_table(document) or any(sign in document.text for sign in ("±", "+-", "+/-")))
+
+
+def _read(document: Document) -> list[Run]:
+    rows = list(csv.DictReader(document.text.splitlines())) if _is_table(document) else _lines(document)
+    return [collect(document.source, [_metric(document.source, number, row) for number, row in enumerate(rows, 1)])]
+
+
+def _is_table(document: Document) -> bool:
+    header = document.text.lstrip().split("\n", 1)[0].strip().split(",")
+    return {"mean", "std", "n"} <= set(header) <= COLUMNS
+
+
+def _lines(document: Document) -> list[dict[str, str]]:
+    rows = []
+    for number, line in enumerate(document.text.splitlines(), 1):
+        if not line.strip():
+            continue
+        found = LINE.fullmatch(line.strip())
+        if found is None:
+            wanted = "write it as 'name: 17.25 +- 0.72 unit (n=3)'"
+            raise UsageError(f"{document.source} line {number} is no mean and deviation of n runs; {wanted}")
+        row = {key: value for key, value in found.groupdict().items() if value}
+        rows.append({**row, "n": row.get("n") or row["runs"]})
+    return rows
+
+
+def _metric(source: str, number: int, row: dict[str, str]) -> Metric:
+    name, unit = row.get("name") or "value", row.get("unit") or ""
+    try:
+        mean, deviation, runs = float(row["mean"]), float(row["std"]), int(row["n"])
+        better = Better(row["better"]) if row.get("better") else guess_better(name, unit)
+    except (ValueError, TypeError):
+        raise UsageError(
+            f"{source} row {number}: mean and std are numbers, n a count, better lower or higher"
+        ) from None
+    if runs < 1 or deviation < 0 or (runs > 1 and deviation == 0):
+        raise UsageError(
+            f"{source} row {number}: {deviation} is no deviation between {runs} runs; give both as measured"
+        )
+    return Metric(name, mean, unit, better, runs=runs, deviation=deviation if runs > 1 else 0.0)
+
+
+READER = Reader("summary", _recognises, _read)

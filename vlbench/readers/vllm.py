@@ -1,0 +1,32 @@
+"""`vllm bench serve --save-result` or `--append-result`: one JSON object is one run.
+
+https://docs.vllm.ai/en/latest/benchmarking/cli
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vlbench.readers.document import Document
+from vlbench.readers.reader import Reader
+from vlbench.readers.serving import count, errors, serving_run
+from vlbench.record.runs import Run
+
+
+def _recognises(document: Document) -> bool:
+    telling = {"request_throughput", "total_token_throughput", "model_id"}
+    return bool(document.objects) and all(telling <= each.keys() for each in document.objects)
+
+
+def _read(document: Document) -> list[Run]:
+    return [serving_run(document.where(i), each, _failed(each)) for i, each in enumerate(document.objects)]
+
+
+def _failed(result: dict[str, Any]) -> int:
+    """Older versions leave out how many failed; what was not completed did."""
+    if "failed" in result:
+        return count(result, "failed")
+    return max(count(result, "num_prompts") - count(result, "completed"), errors(result), 0)
+
+
+READER = Reader("vllm", _recognises, _read)

@@ -1,0 +1,97 @@
+"""The bench of either side of a lock-step pair: HEAD is given BASE's weights, and judged by what BASE made of them.
+
+Both sides make their inputs themselves, from one seed; the weights and BASE's outputs travel in a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vlbench.errors import UsageError
+from vlbench.implementations.weights import SharedTensors
+from vlbench.towers.tower import mismatch
+from vlbench.trial.accuracy import Judged
+from vlbench.trial.job import Checked, Job, VariantJob
+from vlbench.trial.subject import Subject
+from vlbench.trial.tower_bench import TowerBench
+
+WEIGHTS, OUTPUTS = "weights", "outputs"
+CALLED_ALIKE = ("patch_dim", "merge")
+
+
+class LeadingBench(TowerBench):
+    """BASE's: it leaves its weights, and its outputs for every input that accuracy is checked on."""
+
+    def __init__(self, job: Job, exchange: Path) -> None:
+        self._kept: list[list[Tensor]] = []
+        super().__init__(job)
+        # pickled, since tensors of a tower may share memory, which safetensors does not take
+        torch.save(dict(self.weights), exchange / WEIGHTS)
+        called = {field: getattr(self.yardstick, field) for field in CALLED_ALIKE}
+        torch.save({"outputs": self._kept, "called": called}, exchange / OUTPUTS)
+
+    def _references(self) -> tuple[Judged, Judged]:
+        golden, yardstick = super()._references()
+        return self._keeping(golden), self._keeping(yardstick)
+
+    def _keeping(self, tower: Judged) -> Judged:
+        kept: list[Tensor] = []
+        self._kept.append(kept)
+
+        def call(*arguments: Any) -> Any:
+            output = tower(*arguments)
+            kept.append(output.clone())
+            return output
+
+        return call
+
+
+class FollowingBench(TowerBench):
+    """HEAD's: it takes BASE's weights where they fit, and BASE's outputs are what its own are held against."""
+
+    def __init__(self, job: Job, exchange: Path) -> None:
+        self.exchange = exchange
+        self.own_weights: str | None = None
+        """Why it does not take BASE's weights, None where it does."""
+        super().__init__(job)
+
+    def _weights(self) -> SharedTensors:
+        given = SharedTensors(self._load(WEIGHTS))
+        if self.yardstick.model or self.yardstick.load:
+            return given
+        module = self.yardstick.module(self.device, self.dtype)
+        self.own_weights = mismatch(module, given)
+        return given if self.own_weights is None else SharedTensors(module.state_dict())
+
+    def _references(self) -> tuple[Judged, Judged]:
+        left = self._load(OUTPUTS)
+        for field, theirs in left["called"].items():
+            if theirs != (mine := getattr(self.yardstick, field)):
+                raise UsageError(f"{self.yardstick.name}: its {field} is {mine}, and BASE's {theirs}; make them agree")
+        golden, yardstick = (_replayed(iter(outputs)) for outputs in left["outputs"])
+        return golden, yardstick
+
+    def check(self, variant: VariantJob) -> tuple[Checked, Subject | None]:
+        checked, subject = super().check(variant)
+        accuracy = checked.accuracy
+        if accuracy.passed or self.own_weights is None:
+            return checked, subject
+        reason = f"{accuracy.reason}; it has weights of its own, since of BASE's {self.own_weights}"
+        return checked.model_copy(update={"accuracy": accuracy.model_copy(update={"reason": reason})}), subject
+
+    def _load(self, name: str) -> Any:
+        return torch.load(self.exchange / name, map_location=self.device, weights_only=True)
+
+
+def _replayed(outputs: Iterator[Tensor]) -> Judged:
+    """Gives what another process gave when it was asked in the same order."""
+
+    def call(*_: Any) -> Tensor:
+        return next(outputs)
+
+    return call

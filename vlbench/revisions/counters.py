@@ -1,0 +1,64 @@
+"""Both revisions counted on a device that is not there, each in a process of its own, and compared exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from vlbench.comparing.counted import judge_cells
+from vlbench.comparing.counted_cells import advice_of, counted_cell, why_incomplete
+from vlbench.comparing.points import points_of
+from vlbench.counting.job import CountJob, Point
+from vlbench.counting.run import run_job
+from vlbench.judging.judged import JudgedRow
+from vlbench.judging.verdict import Verdict
+from vlbench.record.baseline import CountedCell
+from vlbench.record.counted import CountedTower
+from vlbench.revisions.request import BASE, HEAD, Asked, Pair
+from vlbench.towers.from_folder import Placed
+
+
+def count(pair: Pair, asked: Asked, tower: str) -> list[JudgedRow]:
+    """A row per point, at its full size. Raises UsageError for a tower or scenario that there is not."""
+    points = [point for name in asked.scenarios for point in points_of(name)]
+    towers = [pair.at(revision, tower) for revision in (pair.base, pair.head)]
+    with ThreadPoolExecutor(2) as pool:
+        base, head = pool.map(lambda at: _counted(at, points, asked), towers)
+    return [row_of(base[n], head[n], tower, point, asked) for n, point in enumerate(points)]
+
+
+def _counted(at: Placed, points: Sequence[Point], asked: Asked) -> list[CountedTower]:
+    """The tower on every point; one that could not be counted says why."""
+    name = str(at)
+    job = CountJob(
+        towers=(name,),
+        variants=None,
+        points=tuple(points),
+        profile=asked.profile,
+        dtype=asked.counted_dtype,
+        keep_going=True,
+    )
+    ran = run_job(job, folder=at.folder)
+    return [
+        ran.counted.get((index, name)) or CountedTower(name=name, tower=name, failed=ran.ending)
+        for index in range(len(points))
+    ]
+
+
+def row_of(base: CountedTower, head: CountedTower, tower: str, point: Point, asked: Asked) -> JudgedRow:
+    """The comparison of two counts of `tower`; missing where one of them cannot be trusted."""
+    named = {BASE: base, HEAD: head}
+    for name, counted in named.items():
+        if reason := why_incomplete(counted):
+            words = " ".join(filter(None, (tower, point.scenario, point.label, asked.counted_dtype, asked.profile)))
+            return JudgedRow(
+                cell=words, measure="counters", verdict=Verdict.MISSING, reason=f"{name} cannot be counted: {reason}"
+            )
+    before, after = (_cell(each, tower, point, asked) for each in named.values())
+    return judge_cells(before, after, advice_of(head))
+
+
+def _cell(counted: CountedTower, tower: str, point: Point, asked: Asked) -> CountedCell:
+    """By the name that both revisions have for the tower."""
+    cell = counted_cell(counted, point, asked.profile, asked.counted_dtype)
+    return cell.model_copy(update={"tower": tower})

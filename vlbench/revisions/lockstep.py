@@ -1,0 +1,114 @@
+"""A lock-step pair: two processes that are both alive, one revision each, and a token that says who may work.
+
+It takes the place of a trial in one process where a package cannot be loaded twice, because it registers operators or
+classes by name. Whatever slows the machine for a while still slows both sides of a round; what a process has for
+itself, such as where its memory lies, does not cancel out, so one pair says less than one trial.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import torch
+
+from vlbench.revisions.messages import Order, Reading, Ready, Turn, Warm, output_of
+from vlbench.revisions.side import Side
+from vlbench.stats.paired import paired_ratio, precise_enough
+from vlbench.trial.gpu_state import sampler_for
+from vlbench.trial.job import Checked, Event, Finished, Job, Prepared, Round, Stages, Struck
+from vlbench.trial.rounds import LOOK_EVERY, MIN_ROUNDS, agree
+from vlbench.trial.supervisor import TrialError
+
+
+def run_pair(job: Job, timeout: float, repository: Path | None = None) -> Iterator[Event]:
+    """The events of one pair over the two variants of `job`, as `run_trial` gives those of a trial.
+
+    The first variant is BASE and the job's model, the second HEAD; where a job has BASE alone, nothing is timed.
+    A side that imports from `repository` is refused. Raises UsageError for a job that is refused, TrialError for a
+    process that ended too early, or not within `timeout` seconds.
+    """
+    with tempfile.TemporaryDirectory(prefix="vlbench-") as folder, ExitStack() as ends:
+        exchange = Path(folder)
+        sides = [ends.enter_context(Side(each, job, exchange)) for each in job.variants]
+        for side in sides:
+            ends.callback(side.end_after(timeout).cancel)
+        passed, allowed = 0, 0.0
+        for side in sides:  # HEAD waits for what BASE leaves
+            leads = side is sides[0]
+            side.tell(Order(job=side.job, leads=leads, exchange=exchange, repository=repository))
+            prepared = side.expect(Prepared)
+            if leads:
+                yield prepared
+            checked = side.expect(Checked)
+            yield checked
+            passed += checked.accuracy.passed
+            allowed = side.expect(Ready).allowed
+        if passed == 2 and job.seconds:
+            yield from _measure(job, sides[0], sides[1], allowed, exchange)
+        yield Finished()
+
+
+def _measure(job: Job, base: Side, head: Side, allowed: float, exchange: Path) -> Iterator[Event]:
+    for side in (base, head):
+        side.tell(Turn(does="warm-up"))
+        side.expect(Warm)
+    struck = yield from _rounds(job, base, head, allowed, exchange)
+    if struck is not None:
+        yield struck
+        return
+    for side in (base, head) if job.stages else ():
+        side.tell(Turn(does="stages"))
+        yield side.expect(Stages)
+
+
+def _rounds(job: Job, base: Side, head: Side, allowed: float, exchange: Path) -> Generator[Event, None, Struck | None]:
+    """Rounds of one reading each, in an order drawn afresh; what HEAD was caught at, if it was."""
+    draw = random.Random(job.seed * 1000 + job.trial)
+    sampler = sampler_for(job.device)
+    seconds: dict[str, list[float]] = {base.name: [], head.name: []}
+    hidden: Counter[str] = Counter()
+    end, number = time.monotonic() + job.seconds, 0
+
+    def precise() -> bool:
+        return precise_enough(paired_ratio(seconds[head.name], seconds[base.name]))
+
+    while number < MIN_ROUNDS or (time.monotonic() < end and not (number % LOOK_EVERY == 0 and precise())):
+        host: dict[str, float] = {}
+        for side in draw.sample((base, head), 2):
+            side.tell(Turn(does="reading", number=number))
+            reading = side.expect(Reading, Struck)
+            if isinstance(reading, Struck):
+                return _caught(side, head, reading.reason)
+            seconds[side.name].append(reading.seconds)
+            hidden[side.name] += reading.hidden
+            if reading.host_seconds is not None:
+                host[side.name] = reading.host_seconds
+        outputs = [torch.load(output_of(exchange, side.name), weights_only=True) for side in (head, base)]
+        if not agree(allowed, *outputs):
+            return _caught(head, head, "the output of a timed round is not BASE's: replayed, late, or a stale cache")
+        state = sampler.sample()
+        yield Round(
+            number=number,
+            state="warm",
+            seconds={name: times[-1] for name, times in seconds.items()},
+            host_seconds=host,
+            throttled=bool(state and state.is_throttled),
+        )
+        number += 1
+    for side in (base, head):
+        if 2 * hidden[side.name] > number:
+            return _caught(side, head, "much more time passes than its stream shows: it works elsewhere, or later")
+    return None
+
+
+def _caught(side: Side, head: Side, reason: str) -> Struck:
+    """HEAD is struck; where BASE is caught there is nothing to compare with, and the pair is lost."""
+    if side is not head:
+        raise TrialError(side.name, reason)
+    return Struck(variant=head.name, reason=reason)

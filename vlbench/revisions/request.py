@@ -1,0 +1,94 @@
+"""What is compared of two revisions, and in which of two ways."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+
+from vlbench.errors import UsageError
+from vlbench.record.schema import Device, Dtype
+from vlbench.revisions.checkouts import Revision
+from vlbench.towers.from_folder import OURS, Placed, import_root
+from vlbench.towers.resolve import ALIASES
+
+BASE, HEAD = "BASE", "HEAD"
+
+
+class Way(StrEnum):
+    """How two revisions share the time they are measured in."""
+
+    ONE_PROCESS = "one process"
+    """Both are loaded under names of their own and share every round, beside the frozen yardstick."""
+    LOCK_STEP = "lock-step"
+    """A process each, both alive; a token says whose turn it is."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What to measure."""
+
+    towers: tuple[str, ...]
+    scenarios: tuple[str, ...]
+    device: Device
+    dtype: Dtype
+    counted_dtype: Dtype
+    profile: str
+    """The GPU that counting answers for."""
+    counters: bool
+    """Are the towers counted, too?"""
+    exactness: str
+    """What HEAD of a lock-step pair has to keep to; our own towers claim a class themselves."""
+    seed: int = 0
+    threads: int = 1
+    trials: int = 5
+    budget: float = 60.0
+    """Seconds of rounds, over all that is timed; half of it is set aside for confirming."""
+    timeout: float = 900.0
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The two revisions."""
+
+    base: Revision
+    head: Revision
+
+    def at(self, revision: Revision, tower: str) -> Placed:
+        """The tower of this revision. Raises UsageError where its package is not there."""
+        module = OURS if way_of(tower) is Way.ONE_PROCESS else tower.partition(":")[0]
+        home = next((home for home in (revision.here, revision.folder) if import_root(home, module)), None)
+        if home is None:
+            raise UsageError(
+                f"{revision.words} has no package {module.partition('.')[0]!r} here, nor in src or python; name a "
+                "factory that both revisions have: --tower package.module:factory"
+            )
+        return Placed(home, tower)
+
+    def plain(self, text: str) -> str:
+        """`text` with the folders that are soon gone called by their revisions, as git does: `main:tower.py`."""
+        for revision in (self.base, self.head):
+            for home in (revision.here, revision.folder):
+                text = text.replace(f"at:{home}:", f"{revision.name}:").replace(f"{home}/", f"{revision.name}:")
+        return text
+
+    @contextmanager
+    def naming(self) -> Iterator[None]:
+        """Inside, whatever the user has to mend is said in plain words."""
+        try:
+            yield
+        except UsageError as error:
+            raise type(error)(self.plain(str(error))) from None
+
+
+def way_of(tower: str) -> Way:
+    """How two revisions of `tower` are measured. Raises UsageError for one that no revision holds."""
+    head, colon, _ = tower.partition(":")
+    if not colon:
+        return Way.ONE_PROCESS
+    from vlbench.implementations.peers import PEERS
+
+    if head == "at" or ALIASES.get(head, head) in PEERS:
+        raise UsageError(f"--tower {tower}: its code is the same in every revision; name one of the repository's")
+    return Way.LOCK_STEP

@@ -1,0 +1,144 @@
+"""Both revisions timed: plans for either way, the trials, and a row each about accuracy and time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vlbench.implementations.optimized import Exactness
+from vlbench.judging.judged import JudgedRow
+from vlbench.judging.stages import named, stage_moves, stage_shares
+from vlbench.judging.summary import Summary, summaries, suspects
+from vlbench.judging.verdict import Floors, Verdict
+from vlbench.record.schema import CellGroup
+from vlbench.revisions.request import BASE, HEAD, Asked, Pair, Way, way_of
+from vlbench.towers.from_folder import Placed, claim_of
+from vlbench.towers.variants import Variant, yardstick
+from vlbench.trial.session import Plan, Session
+from vlbench.workload import load_scenario
+
+if TYPE_CHECKING:
+    from vlbench.trial.session import Watch
+
+FLOORS = Floors()
+
+
+def plans_of(pair: Pair, asked: Asked, tower: str) -> list[Plan]:
+    """One plan per point of the scenarios. Raises UsageError for a tower that a revision does not have."""
+    base, head = (pair.at(revision, tower) for revision in (pair.base, pair.head))
+    if way_of(tower) is Way.ONE_PROCESS:
+        model, variants, own_weights = tower.partition("+")[0], _beside_the_yardstick(asked, base, head), "random"
+    else:
+        model, variants, own_weights = str(base), _in_its_place(asked, base, head), "its own"
+    variants = [replace(each, source=_source(pair, each)) for each in variants]
+    return [
+        Plan(
+            point,
+            model,
+            asked.dtype,
+            asked.device,
+            variants,
+            seed=asked.seed,
+            threads=asked.threads,
+            own_weights=own_weights,
+        )
+        for name in asked.scenarios
+        for point in load_scenario(name).points(asked.device)
+    ]
+
+
+def _beside_the_yardstick(asked: Asked, base: Placed, head: Placed) -> list[Variant]:
+    """Both are checked against the yardstick; HEAD's ratio is taken to BASE."""
+    claims = [Exactness(claim_of(at, asked.device)) for at in (base, head)]
+    return [
+        yardstick(),
+        Variant(BASE, (), claims[0], tower=str(base)),
+        Variant(HEAD, (), claims[1], tower=str(head), reference=BASE),
+    ]
+
+
+def _in_its_place(asked: Asked, base: Placed, head: Placed) -> list[Variant]:
+    """BASE stands where the yardstick does: HEAD is checked against it."""
+    return [
+        Variant(BASE, None, tower=str(base), reference=BASE),
+        Variant(HEAD, (), Exactness(asked.exactness), tower=str(head), reference=BASE),
+    ]
+
+
+def _source(pair: Pair, variant: Variant) -> str | None:
+    return {BASE: pair.base.words, HEAD: pair.head.words}.get(variant.name)
+
+
+def measure(
+    plans: Sequence[Plan], way: Way, asked: Asked, budget: float, repository: Path, watch: Watch
+) -> list[CellGroup]:
+    """Trials of every plan, then as many again where HEAD was called changed; `budget` is in seconds of rounds."""
+    from vlbench.record.journal import Journal
+    from vlbench.revisions.lockstep import run_pair
+    from vlbench.trial.supervisor import run_trial
+
+    run = run_trial if way is Way.ONE_PROCESS else partial(run_pair, repository=repository)
+    session = Session(plans, Journal(None, ""), timeout=asked.timeout, watch=watch, run=run)
+    session.vote(asked.trials, budget, _called if asked.trials >= FLOORS.k else None)
+    return session.groups()
+
+
+def _called(index: int, group: CellGroup) -> list[str]:
+    """HEAD, where the first vote calls it changed."""
+    return [name for name in suspects(group, FLOORS) if name == HEAD]
+
+
+def rows_of(group: CellGroup, cell: str) -> list[JudgedRow]:
+    """Is HEAD right, and is it as fast as BASE? A time is shown only of what is right."""
+    found = {each.row.name: each for each in summaries(group, FLOORS)}
+    base, head = found[BASE], found[HEAD]
+    accuracy = _accuracy_row(base, head, cell)
+    if accuracy.verdict in (Verdict.INACCURATE, Verdict.MISSING):
+        return [accuracy]
+    return [accuracy, _time_row(group, base, head, cell)]
+
+
+def _accuracy_row(base: Summary, head: Summary, cell: str) -> JudgedRow:
+    """HEAD against the yardstick or, in lock-step, against BASE."""
+    judge = "BASE" if base.row.is_yardstick else "the yardstick"
+    if head.accuracy is None:
+        verdict, reason = Verdict.MISSING, head.judgement.reason
+    elif not head.accuracy.passed:
+        verdict, reason = Verdict.INACCURATE, f"held against {judge}: {head.accuracy.reason}"
+    elif base.accuracy is not None and not base.accuracy.passed:
+        verdict, reason = Verdict.IMPROVED, f"right, where BASE is wrong: {base.accuracy.reason}"
+    else:
+        verdict, reason = Verdict.SAME, f"held against {judge}: right, by what {head.row.exactness} asks for"
+        if judge != "BASE" and head.row.exactness != base.row.exactness:  # each revision says so of its own flags
+            reason += f", where BASE claims to be {base.row.exactness}"
+    return JudgedRow(cell=cell, measure="accuracy", verdict=verdict, reason=reason)
+
+
+def _time_row(group: CellGroup, base: Summary, head: Summary, cell: str) -> JudgedRow:
+    judgement = head.judgement
+    if judgement.verdict is Verdict.MISSING:
+        wrong = base.accuracy is not None and not base.accuracy.passed
+        reason = "BASE is wrong, so its time means nothing to compare with" if wrong else judgement.reason
+        return JudgedRow(cell=cell, measure="time", verdict=Verdict.MISSING, reason=reason)
+    assert base.seconds is not None  # HEAD was compared with it
+    before, after = (stage_shares(group.trials, name, BASE) for name in (BASE, HEAD))
+    moves = stage_moves(before, after, base.seconds, FLOORS.relative, judgement.verdict)
+    estimate = judgement.estimate
+    return JudgedRow(
+        cell=cell,
+        measure="time",
+        verdict=judgement.verdict,
+        reason="; ".join(filter(None, [judgement.reason, named(moves, judgement.verdict)])),
+        before=base.seconds,
+        after=head.seconds,
+        unit="s",
+        ratio=estimate.ratio if estimate else None,
+        low=estimate.low if estimate else None,
+        high=estimate.high if estimate else None,
+        confidence=estimate.confidence if estimate else None,
+        visible=judgement.visible,
+        moves=moves,
+    )

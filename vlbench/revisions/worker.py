@@ -1,0 +1,121 @@
+"""One side of a lock-step pair, `python -m vlbench.revisions.worker`: it builds its tower and works with the token."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from vlbench.errors import UsageError
+from vlbench.implementations.weights import CheckpointError
+from vlbench.process.channel import leave, open_channel
+from vlbench.revisions.bench import FollowingBench, LeadingBench
+from vlbench.revisions.messages import Order, Reading, Ready, Said, Turn, Warm, output_of
+from vlbench.towers.from_folder import placed
+from vlbench.trial.clock import clock_for
+from vlbench.trial.job import Prepared, Refused, Struck
+from vlbench.trial.rounds import poison, warm_up, without_collector
+from vlbench.trial.shares import stages_of
+from vlbench.trial.subject import Inputs, Subject
+from vlbench.trial.worker import settle
+
+
+def follow(order: Order, turns: Iterable[Turn], say: Callable[[Said], None]) -> None:
+    """Build and check the tower, then do what each turn asks for. Raises UsageError when it cannot be done as asked."""
+    job = order.job
+    settle(job.threads)
+    bench = (LeadingBench if order.leads else FollowingBench)(job, order.exchange)
+    say(Prepared(batch=bench.description, grids=tuple(bench.grids)))
+    (variant,) = job.variants
+    checked, subject = bench.check(variant)
+    at = placed(job.model)
+    if order.repository and at:
+        refuse_strangers(order.repository, at.folder)
+    say(checked)
+    say(Ready(allowed=bench.allowed(variant.exactness)))
+    if subject is None:
+        return
+    side = Side(variant.name, subject, bench.inputs, job.device, output_of(order.exchange, variant.name))
+    with torch.inference_mode(), without_collector():
+        for turn in turns:
+            say(side.take(turn))
+
+
+class Side:
+    """A tower that passed its check, and works a turn at a time."""
+
+    def __init__(self, name: str, subject: Subject, inputs: Inputs, device: str, output: Path) -> None:
+        """The output of each reading is left in the file `output`."""
+        assert inputs.novel is not None  # a tower's inputs are
+        self.name = name
+        self.subject = subject
+        self.novel, self.fresh = inputs.novel, inputs.fresh
+        self.device = device
+        self.clock = clock_for(device)
+        self.output = output
+
+    def take(self, turn: Turn) -> Said:
+        """Do what the turn asks for."""
+        match turn.does:
+            case "warm-up":
+                warm_up(self.subject, self.fresh(self.novel(0)), self.clock)
+                return Warm()
+            case "stages":
+                return stages_of(self.name, partial(self.subject.run, self.fresh(self.novel(0))), self.device)
+            case "reading":
+                return self._read(turn.number)
+
+    def _read(self, number: int) -> Said:
+        """One call untimed, since the other side had the machine and its caches until now; then one timed.
+
+        Contents are new to both calls, the same for either side, and never come again.
+        """
+        try:
+            self.subject.run(self.fresh(self.novel(2 * number + 1)))
+            reading = self.clock(partial(self.subject.run, self.fresh(self.novel(2 * number + 2))))
+        except Exception as failure:  # whatever a tower raises is its result, not ours
+            return Struck(variant=self.name, reason=f"raised {type(failure).__name__} in a timed round")
+        if type(reading.output) is not Tensor:
+            strange = type(reading.output).__name__
+            return Struck(variant=self.name, reason=f"the output of a timed round is a {strange}")
+        kept = reading.output.clone()  # at once: what is written later does not count
+        poison(reading.output)
+        torch.save(kept.cpu(), self.output)
+        return Reading(seconds=reading.seconds, host_seconds=reading.host_seconds, hidden=reading.hidden)
+
+
+def refuse_strangers(repository: Path, revision: Path) -> None:
+    """Raises UsageError for a module from the repository itself, in place of the revision that was written out.
+
+    What is installed in place (editable) is imported from there by both sides alike: they would differ in name alone.
+    """
+    installed = Path(sys.prefix).resolve()
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if not file or name.partition(".")[0] == "vlbench":
+            continue
+        path = Path(file).resolve()
+        if path.is_relative_to(repository) and not any(map(path.is_relative_to, (revision, installed))):
+            raise UsageError(
+                f"{name} is imported from {path}, so it would be the same for both revisions; uninstall what is "
+                "installed in place, or name a tower that imports nothing of the kind"
+            )
+
+
+def main() -> None:
+    """Read an order, then turns; write what is said: one JSON object a line."""
+    say = open_channel()
+    try:
+        order = Order.model_validate_json(sys.stdin.readline())
+        follow(order, map(Turn.model_validate_json, sys.stdin), say)
+    except (UsageError, CheckpointError) as error:
+        say(Refused(message=str(error)))
+    leave()
+
+
+if __name__ == "__main__":
+    main()

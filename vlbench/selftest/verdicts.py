@@ -1,0 +1,138 @@
+"""The harness judged by its own results: how often it cries wolf, and how often it catches what was injected."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+from vlbench.judging.evidence import interval, upper_bound
+from vlbench.judging.exit_codes import ExitCode, worst
+from vlbench.judging.summary import Summary, summaries
+from vlbench.judging.verdict import Floors, Verdict
+from vlbench.record.schema import CellGroup
+
+GOAL_SLOW_DOWN = 0.03
+GOAL_POWER = 0.95
+"""Of the goal's slow-downs, this share has to be caught: 57 of 60."""
+DETECTED = 0.8
+"""An effect can be seen where this share of it is caught: the usual power."""
+CALLED = (Verdict.IMPROVED, Verdict.REGRESSED)
+JUDGED = (*CALLED, Verdict.SAME, Verdict.INCONCLUSIVE)
+
+
+@dataclass
+class Tally:
+    """The verdicts on all rows with the same injected slow-down; 0 for identical programs."""
+
+    slow_down: float
+    verdicts: Counter[Verdict] = field(default_factory=Counter)
+    ratios: list[float] = field(default_factory=list)
+    visible: list[float] = field(default_factory=list)
+    """What each row says it could have seen."""
+
+    @property
+    def cases(self) -> int:
+        """Rows with a verdict; what is missing or inaccurate proves nothing."""
+        return sum(self.verdicts[verdict] for verdict in JUDGED)
+
+    @property
+    def hits(self) -> int:
+        """False alarms, or slow-downs caught: called faster is neither caught nor excused."""
+        wanted = (Verdict.REGRESSED,) if self.slow_down else CALLED
+        return sum(self.verdicts[verdict] for verdict in wanted)
+
+    @property
+    def rate(self) -> float:
+        return self.hits / self.cases
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Clopper-Pearson at 95 %: for false alarms the upper bound alone, for slow-downs both."""
+        return interval(self.hits, self.cases) if self.slow_down else (0.0, upper_bound(self.hits, self.cases))
+
+    @property
+    def measured(self) -> float | None:
+        """Median ratio of its rows."""
+        return median(self.ratios) if self.ratios else None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a self-test showed."""
+
+    groups: int
+    tallies: tuple[Tally, ...]
+    """By slow-down, identical programs first."""
+    groups_with_false_alarm: int
+    first_vote_false_alarms: int
+    """Identical programs that the first vote called; measuring suspects again dismisses some."""
+
+    @property
+    def identical(self) -> Tally:
+        return self.tallies[0]
+
+    @property
+    def smallest_caught(self) -> float | None:
+        """The smallest injected slow-down from which on each was caught in four cases of five; None without one."""
+        seen = None
+        for tally in reversed(self.tallies[1:]):
+            if not tally.cases or tally.rate < DETECTED:
+                break
+            seen = tally.slow_down
+        return seen
+
+    @property
+    def visible(self) -> float | None:
+        """The median of what rows of identical programs say they could have seen."""
+        return median(self.identical.visible) if self.identical.visible else None
+
+    @property
+    def goal_tally(self) -> Tally | None:
+        return next((tally for tally in self.tallies if tally.slow_down == GOAL_SLOW_DOWN), None)
+
+    @property
+    def met(self) -> bool:
+        """No false alarm, and enough of the goal's slow-downs caught; with nothing compared, nothing is met."""
+        goal = self.goal_tally
+        if not (self.identical.cases and goal and goal.cases):
+            return False
+        return self.identical.hits == 0 and goal.rate >= GOAL_POWER
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """0 where the goal is met, else 3; 5 or 6 where rows are inaccurate or missing: then too little is known."""
+        lost = [verdict for tally in self.tallies for verdict in tally.verdicts if verdict not in JUDGED]
+        return worst([*lost, Verdict.SAME if self.met else Verdict.REGRESSED])
+
+
+def report(groups: Sequence[CellGroup], floors: Floors | None = None) -> Report:
+    """Tallies of every row but the yardsticks, by what was injected."""
+    floors = floors or Floors()
+    tallies = {0.0: Tally(0.0)}
+    crying, first_alarms = 0, 0
+    for group in groups:
+        alarms = 0
+        first = summaries(first_vote(group), floors)
+        for each, before in zip(summaries(group, floors)[1:], first[1:], strict=True):
+            _add(tallies.setdefault(each.row.slow_down, Tally(each.row.slow_down)), each)
+            if not each.row.slow_down:
+                alarms += each.judgement.verdict in CALLED
+                first_alarms += before.judgement.verdict in CALLED
+        crying += alarms > 0
+    ordered = tuple(tallies[share] for share in sorted(tallies))
+    return Report(len(groups), ordered, crying, first_alarms)
+
+
+def first_vote(group: CellGroup) -> CellGroup:
+    """The group before any suspect was measured again."""
+    return group.model_copy(update={"trials": tuple(trial for trial in group.trials if not trial.confirms)})
+
+
+def _add(tally: Tally, each: Summary) -> None:
+    tally.verdicts[each.judgement.verdict] += 1
+    if each.estimate is not None:
+        tally.ratios.append(each.estimate.ratio)
+    if each.judgement.visible is not None:
+        tally.visible.append(each.judgement.visible)

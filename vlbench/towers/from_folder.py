@@ -1,0 +1,182 @@
+"""Towers of another folder, such as the files of another revision: `at:FOLDER:TOWER`.
+
+Our own implementations are loaded under a name made of the folder, so that several of them share a process: they import
+relatively, and name their operators after themselves. Anyone else's package keeps its name, so a process can hold it
+from one folder only.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from vlbench.errors import UsageError
+from vlbench.implementations.config import MODELS
+from vlbench.towers.tower import Tower
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+ROOTS = ("", "src", "python")
+"""Where a folder keeps its packages, by custom."""
+OURS = "implementations"
+_PLACED = re.compile(r"at:(?P<folder>.+?):(?P<tower>[\w.]+:[\w.]+|[^:/]+)")
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A tower and the folder that it is to come from."""
+
+    folder: Path
+    tower: str
+    """As `resolve_tower` reads it, without a place."""
+
+    def __str__(self) -> str:
+        return f"at:{self.folder}:{self.tower}"
+
+    @property
+    def is_foreign(self) -> bool:
+        """Is it a factory, rather than a tower of our own?"""
+        return ":" in self.tower
+
+
+def placed(text: str) -> Placed | None:
+    """What an `at:` names, None for a tower that says no place. Raises UsageError for a broken one."""
+    if not text.startswith("at:"):
+        return None
+    if not (match := _PLACED.fullmatch(text)):
+        raise UsageError(f"tower {text!r}: write it as at:FOLDER:TOWER, such as at:../before:qwen2.5-vl-tiny+best")
+    return Placed(Path(match["folder"]).resolve(), match["tower"])
+
+
+def import_root(folder: Path, module: str) -> Path | None:
+    """Which of a folder's customary roots holds the top of `module`, None if none does."""
+    top = module.partition(".")[0]
+    roots = [folder / root for root in ROOTS]
+    return next((root for root in roots if (root / top).is_dir() or (root / f"{top}.py").is_file()), None)
+
+
+def prefer(folder: Path, module: str) -> None:
+    """Let imports look into `folder` first. Raises UsageError where `module` is not there, or is from elsewhere."""
+    top = module.partition(".")[0]
+    if import_root(folder, module) is None:
+        raise UsageError(f"{folder} has no package {top!r}; name a module that is there")
+    if (other := sys.modules.get(top)) and not comes_from(other, folder):
+        raise UsageError(f"{top} is already imported from elsewhere; two of one name need a process each")
+    roots = [str(folder / root) for root in ROOTS if (folder / root).is_dir()]
+    sys.path[:] = [*roots, *(path for path in sys.path if path not in roots)]
+    importlib.invalidate_caches()
+
+
+def comes_from(module: ModuleType, folder: Path) -> bool:
+    """Does this module's file lie in `folder`? A package without a file is asked for its folders."""
+    file = getattr(module, "__file__", None)
+    places = [file] if file else list(getattr(module, "__path__", ()))
+    return any(Path(place).resolve().is_relative_to(folder) for place in places)
+
+
+def our_tower(at: Placed) -> Tower:
+    """A tower of the implementations in a folder, which takes the tensors of its model. Raises UsageError."""
+    package, name, flags = _understood(at)
+    config = package.config.MODELS[name]
+
+    def load(weights: Mapping[str, Tensor]) -> nn.Module:
+        from vlbench.towers.stage_relay import RelayedTower
+
+        device = next(iter(weights.values())).device.type
+        kind = "cuda" if device == "meta" else device  # what is only counted is counted for a GPU
+        chosen = _chosen(package, at, kind).names if flags else None
+        # Tensors of its own class: what is joined of them is joined as this revision does it, and shared with no other.
+        tower = package.build_tower(config, chosen, package.weights.SharedTensors(weights), kind)
+        return RelayedTower(tower, package.stage.listen)
+
+    def make(device: Any, dtype: Any) -> nn.Module:
+        from vlbench.towers.resolve import drawn
+
+        return load(drawn(MODELS[name], device, dtype))
+
+    patch_dim, merge = config.patch_dim, config.spatial_merge_size
+    return Tower(make, load, name, stages=None, patch_dim=patch_dim, merge=merge, source=str(at.folder), name=str(at))
+
+
+def claim_of(at: Placed, device: str) -> str:
+    """The exactness class that our tower in a folder claims on a kind of device. Raises UsageError."""
+    package, _, flags = _understood(at)
+    return str(_chosen(package, at, device).exactness()) if flags else "bit-exact"
+
+
+def _understood(at: Placed) -> tuple[Any, str, list[str]]:
+    """The implementations of a folder, and the model and the flags that the tower is made of."""
+    package: Any = _implementations(at.folder)
+    name, *flags = at.tower.split("+")
+    for models, whose in ((package.config.MODELS, "it"), (MODELS, "vlbench, whose yardstick judges it,")):
+        if name not in models:
+            raise UsageError(f"tower {str(at)!r}: {whose} has no model {name!r}; choose one of {', '.join(models)}")
+    try:
+        for flag in flags:
+            if flag not in package.optimized.PRESETS:
+                package.optimized.find_flag(flag)
+    except package.optimized.FlagError as error:
+        raise UsageError(f"tower {str(at)!r}: {error}") from None
+    return package, name, flags
+
+
+def _chosen(package: Any, at: Placed, device: str) -> Any:
+    """The flags of a tower by the registry and the presets of its own revision."""
+    own = package.optimized
+    name, *parts = at.tower.split("+")
+    config = package.config.MODELS[name]
+    try:
+        names: set[str] = set()
+        for part in parts:
+            names |= own.preset_flags(part, config, device)[0] if part in own.PRESETS else {part}
+        return own.FlagSet(frozenset(names), config, device)
+    except own.FlagError as error:
+        raise UsageError(f"tower {str(at)!r}: {error}") from None
+
+
+def _implementations(folder: Path) -> ModuleType:
+    """The package `implementations` of a folder, under a name that no other folder's has. Raises UsageError."""
+    outer = f"vlbench_at_{sha256(str(folder).encode()).hexdigest()[:12]}"
+    name = f"{outer}.{OURS}"
+    if name in sys.modules:
+        return sys.modules[name]
+    source = folder / OURS / "__init__.py"
+    if not source.is_file():
+        raise UsageError(
+            f"{folder} has no {OURS}/__init__.py; name a factory, package.module:factory, of what is there"
+        )
+    try:
+        sys.modules[outer] = _module(outer, None)
+        package = sys.modules[name] = _module(name, source)
+        for part in ("config", "weights", "stage", "optimized"):
+            importlib.import_module(f"{name}.{part}")
+    except Exception as error:  # whatever a module raises when it is imported
+        for loaded in [each for each in sys.modules if each.partition(".")[0] == outer]:
+            del sys.modules[loaded]
+        lines = str(error).strip().splitlines() or ["no message"]
+        raise UsageError(f"{source.parent} cannot be loaded: {type(error).__name__}: {lines[0]}") from None
+    return package
+
+
+def _module(name: str, source: Path | None) -> ModuleType:
+    """A package from its file, or an empty one to hold others."""
+    if source is None:
+        empty = ModuleType(name)
+        empty.__path__ = []
+        return empty
+    spec = importlib.util.spec_from_file_location(name, source, submodule_search_locations=[str(source.parent)])
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # before it runs: it imports relatively
+    spec.loader.exec_module(module)
+    return module

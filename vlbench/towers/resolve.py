@@ -1,0 +1,201 @@
+"""Towers by name: one of our models, ours with flags, a peer's, anyone's `package.module:factory`, or one elsewhere."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from vlbench.errors import UsageError
+from vlbench.implementations.config import MODELS, VisionConfig
+from vlbench.implementations.peers import PEERS, PeerError
+from vlbench.towers.from_folder import comes_from, our_tower, placed, prefer
+from vlbench.towers.tower import Tower
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from vlbench.implementations.weights import SharedTensors
+
+ALIASES = {"hf": "hf-sdpa"}
+SEED = 0
+"""Before each call of a factory: whatever it draws, it draws again."""
+
+
+def resolve_tower(text: str) -> Tower:
+    """The tower that `text` names.
+
+    `qwen2.5-vl-7b` is the yardstick of that size, `qwen2.5-vl-7b+FLAG+...` our tower with flags or presets,
+    `hf:qwen2.5-vl-7b` transformers' (also `hf-eager:` and `hf-compile:`), and `package.module:factory` whatever that
+    function returns: a module, or a `vlbench.Tower`. `at:FOLDER:` before ours or a factory takes the code of that
+    folder. A factory is called here. Raises UsageError.
+    """
+    if is_foreign(text):
+        return _foreign(text)
+    if at := placed(text):
+        return our_tower(at)
+    head, colon, model = text.partition(":")
+    return _peer(ALIASES.get(head, head), model, text) if colon else _ours(text)
+
+
+def is_foreign(text: str) -> bool:
+    """Does `text` name a factory, rather than a tower that vlbench builds itself?"""
+    if at := placed(text):
+        return at.is_foreign
+    head, colon, _ = text.partition(":")
+    return bool(colon) and ALIASES.get(head, head) not in PEERS
+
+
+def check_tower(text: str) -> str | None:
+    """Whose tower `text` names, None for ours, without calling anyone's factory. Raises UsageError."""
+    if is_foreign(text):
+        found = find_factory(text)
+        return (found.source if isinstance(found, Tower) else "") or text
+    return resolve_tower(text).source or None
+
+
+def find_factory(text: str) -> Any:
+    """What `package.module:factory` names, imported with the current folder on the path. Raises UsageError."""
+    at = placed(text)
+    name, _, attribute = (at.tower if at else text).partition(":")
+    if not name or not attribute:
+        raise UsageError(f"tower {text!r}: write it as package.module:factory")
+    if "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # as `python -m` does; a console script has its own folder there
+    if at:
+        prefer(at.folder, name)
+    try:
+        found: Any = importlib.import_module(name)
+    except Exception as error:  # whatever a module raises when it is imported
+        raise UsageError(f"tower {text!r}: {name} cannot be imported: {_one_line(error)}") from None
+    if at and not comes_from(found, at.folder):
+        raise UsageError(f"tower {text!r}: {name} is imported from {found.__file__} all the same; uninstall it there")
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise UsageError(f"tower {text!r}: {name} has no {attribute!r}; name a function in it")
+        found = getattr(found, part)
+    if not callable(found) and not isinstance(found, Tower):
+        raise UsageError(f"tower {text!r}: {attribute} is a {type(found).__name__}; name a function that makes a tower")
+    return found
+
+
+def _ours(text: str) -> Tower:
+    name, *flags = text.split("+")
+    config = _model(name, text)
+
+    def load(weights: Any) -> nn.Module:
+        from vlbench.implementations import build_tower
+        from vlbench.towers.variants import parse_variant
+
+        device = next(iter(weights.values())).device.type
+        kind = "cuda" if device == "meta" else device  # what is only counted is counted for a GPU
+        chosen = parse_variant("+".join(flags), config, kind).flags if flags else None
+        return build_tower(config, chosen, weights, kind)
+
+    if flags:
+        from vlbench.implementations.optimized import PRESETS, FlagError, find_flag
+
+        try:
+            for flag in flags:
+                if flag not in PRESETS:
+                    find_flag(flag)
+        except FlagError as error:
+            raise UsageError(f"tower {text!r}: {error}") from None
+    return _of_model(config, load, text)
+
+
+def _peer(name: str, model: str, text: str) -> Tower:
+    config, peer = _model(model, text), PEERS[name]
+    try:
+        source = peer.require()
+    except PeerError as error:
+        raise UsageError(f"tower {text!r}: {error}") from None
+    return replace(_of_model(config, lambda weights: peer.build(config, weights), text), source=source)
+
+
+def _of_model(config: VisionConfig, load: Callable[[Any], nn.Module], text: str) -> Tower:
+    def make(device: torch.device, dtype: torch.dtype) -> nn.Module:
+        return load(drawn(config, device, dtype))
+
+    merge = config.spatial_merge_size
+    return Tower(make, load, config.name, stages=None, patch_dim=config.patch_dim, merge=merge, name=text)
+
+
+def drawn(config: VisionConfig, device: torch.device, dtype: torch.dtype) -> SharedTensors:
+    """Random weights of one of our models; on `meta`, their shapes alone."""
+    import torch
+
+    from vlbench.implementations.weights import SharedTensors, parameter_shapes, random_weights
+
+    if device.type == "meta":
+        shapes = parameter_shapes(config)
+        return SharedTensors({key: torch.empty(shape, dtype=dtype, device=device) for key, shape in shapes.items()})
+    drawn = random_weights(config, SEED, dtype)
+    return SharedTensors({key: tensor.to(device) for key, tensor in drawn.items()})
+
+
+def _foreign(text: str) -> Tower:
+    factory = find_factory(text)
+    if isinstance(factory, Tower):
+        return replace(factory, name=text, source=factory.source or text)
+    made = _called(factory, text)
+    if isinstance(made, Tower):
+        return replace(made, name=text, source=made.source or text)
+    waiting = [made]
+
+    def make(device: torch.device, dtype: torch.dtype) -> nn.Module:
+        import torch
+
+        if waiting:  # what was made to see what the factory makes serves as the first
+            return _cast(waiting.pop().to(device), dtype)
+        with torch.device(device):
+            again = _called(factory, text)
+        return _cast(again.to(device), dtype)
+
+    return Tower(make, name=text, source=text)
+
+
+def _called(factory: Callable[[], Any], text: str) -> Any:
+    import torch
+
+    try:
+        with torch.random.fork_rng():
+            torch.manual_seed(SEED)
+            made = factory()
+    except Exception as error:  # whatever a factory raises
+        raise UsageError(f"tower {text!r}: the factory raised {_one_line(error)}") from None
+    if not isinstance(made, torch.nn.Module | Tower):
+        raise UsageError(
+            f"tower {text!r}: the factory returned a {type(made).__name__}; return a torch.nn.Module or a vlbench.Tower"
+        )
+    return made
+
+
+def _cast(module: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """Parameters and stored buffers in `dtype`; computed buffers, such as rope frequencies, stay as they are."""
+    import torch
+
+    others = {torch.float64, torch.float32, torch.bfloat16, torch.float16} - {dtype}
+    stored = {key: tensor for key, tensor in module.state_dict().items() if isinstance(tensor, torch.Tensor)}
+    casts = {key: tensor.to(dtype) for key, tensor in stored.items() if tensor.dtype in others}
+    module.requires_grad_(False).load_state_dict(casts, strict=False, assign=True)
+    return module
+
+
+def _model(name: str, text: str) -> VisionConfig:
+    if name not in MODELS:
+        from difflib import get_close_matches
+
+        close = get_close_matches(name, MODELS, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"the models are {', '.join(MODELS)}"
+        raise UsageError(f"tower {text!r}: there is no model {name!r}; {hint}; others are package.module:factory")
+    return MODELS[name]
+
+
+def _one_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"

@@ -1,0 +1,123 @@
+"""Variants by name: `baseline`, a flag, a preset, several joined by `+`, a peer, or anyone's `package.module:factory`.
+
+Imports torch through the flag registry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+
+from vlbench.errors import UsageError
+from vlbench.implementations.config import VisionConfig
+from vlbench.implementations.optimized import (
+    OPTIMIZATIONS,
+    PRESETS,
+    Exactness,
+    FlagError,
+    FlagSet,
+    preset_flags,
+    with_requirements,
+)
+from vlbench.implementations.peers import PEERS
+from vlbench.towers.resolve import check_tower
+
+YARDSTICK = "baseline"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A row of the matrix."""
+
+    name: str
+    flags: tuple[str, ...] | None
+    """Sorted; None for the yardstick, empty for a tower that is not ours."""
+    exactness: Exactness = Exactness.BIT_EXACT
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Flags of a preset that mean nothing here, with the reason."""
+    reference: str = YARDSTICK
+    """The variant that its ratio is taken to."""
+    tower: str | None = None
+    """What `resolve_tower` makes of it, where it is not our own tower with `flags`."""
+    source: str | None = None
+    """Whose tower that is, with its version."""
+    slow_down: float = 0.0
+    """Injected, for the harness to prove itself on: each call takes this share longer."""
+
+
+def yardstick() -> Variant:
+    return Variant(YARDSTICK, None)
+
+
+def parse_variant(text: str, config: VisionConfig, device: str) -> Variant:
+    """The variant that `text` names: flags and presets joined by `+`, or one tower that is not ours.
+
+    Raises UsageError for what does not exist, conflicts, or means nothing for this model on this device. Flags of a
+    preset that mean nothing here are left out and listed instead.
+    """
+    names = text.split("+")
+    if names == [YARDSTICK]:
+        return yardstick()
+    if text in PEERS:
+        return tower_variant(f"{text}:{config.name}", name=text)
+    if ":" in text:
+        return tower_variant(text)
+    flags: set[str] = set()
+    left_out: dict[str, str] = {}
+    try:
+        for name in names:
+            if name in PRESETS:
+                kept, out = preset_flags(name, config, device)
+                flags |= kept
+                left_out |= out
+            elif name in PEERS:
+                raise FlagError(f"{name} is another project's tower, which has none of our flags; name it alone")
+            else:
+                flags.add(name)
+        return _variant(text, flags, config, device, left_out)
+    except FlagError as error:
+        close = [] if name in OPTIMIZATIONS else get_close_matches(name, PRESETS, n=1)
+        hint = f"there is no flag or preset {name!r}; did you mean {close[0]}?" if close else str(error)
+        raise UsageError(f"variant {text!r}: {hint}") from None
+
+
+def tower_variant(text: str, exactness: Exactness = Exactness.REASSOCIATED, name: str | None = None) -> Variant:
+    """A row for the tower that `resolve_tower` makes of `text`. Raises UsageError where it would not."""
+    source = check_tower(text)
+    return Variant(name or text, (), exactness, tower=text, source=source)
+
+
+def first_tower(text: str) -> Variant:
+    """The row of the tower that others are compared with, in place of the yardstick. Raises UsageError."""
+    return replace(tower_variant(text, Exactness.BIT_EXACT), flags=None, reference=text)
+
+
+def default_variants(config: VisionConfig, device: str) -> tuple[list[Variant], dict[str, str]]:
+    """Every flag that applies, with what it needs, and every preset; and the flags left out, with reasons."""
+    variants, left_out = [], {}
+    for flag, optimization in OPTIMIZATIONS.items():
+        reason = optimization.inapplicable(config, device)
+        if reason is not None:
+            left_out[flag] = reason
+            continue
+        needed = with_requirements([flag]) - {flag}
+        variants.append(_variant("+".join([*sorted(needed), flag]), {flag, *needed}, config, device))
+    variants += [parse_variant(preset, config, device) for preset in PRESETS if preset != YARDSTICK]
+    return variants, left_out
+
+
+def unique(variants: Iterable[Variant]) -> list[Variant]:
+    """The yardstick first, then the others, each once."""
+    named: dict[tuple[tuple[str, ...], str | None], Variant] = {}
+    for variant in variants:
+        if variant.flags is not None and variant.name not in {other.name for other in named.values()}:
+            named.setdefault((variant.flags, variant.tower), variant)
+    return [yardstick(), *named.values()]
+
+
+def _variant(
+    name: str, flags: Iterable[str], config: VisionConfig, device: str, left_out: dict[str, str] | None = None
+) -> Variant:
+    chosen = FlagSet(frozenset(flags), config, device)
+    return Variant(name, tuple(sorted(chosen.names)), chosen.exactness(), left_out or {})
