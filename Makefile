@@ -13,6 +13,7 @@ test: lint types unit  ## virtual environment, install, lint, types, tests
 lint: $(VENV)/.develops
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 types: $(VENV)/.develops
 	$(BIN)/mypy

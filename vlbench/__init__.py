@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vlbench.version import __version__
+
 if TYPE_CHECKING:
     from vlbench.record.files import load
     from vlbench.towers.tower import Tower
 
-__version__ = "0.1.0"
 __all__ = ["Tower", "__version__", "load"]
 
 

@@ -11,7 +11,7 @@ from vlbench.export.readme import filled, generated
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("path", ["README.md", "docs/results.schema.json"])
+@pytest.mark.parametrize("path", ["README.md", "CONTRIBUTING.md", "docs/results.schema.json"])
 def test_generated_files_are_up_to_date(path: str) -> None:
     assert (ROOT / path).read_text() == generated(ROOT)[ROOT / path], "run `make docs`"
 

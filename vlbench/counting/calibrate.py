@@ -19,7 +19,6 @@ import torch
 from torch import nn
 from torch.profiler import ProfilerActivity, profile, record_function
 
-import vlbench
 from vlbench.counting.job import CountJob, Point
 from vlbench.counting.learn import Pair, check, largest_error, learn
 from vlbench.counting.measure import CUDA, count_tower
@@ -31,6 +30,7 @@ from vlbench.errors import UsageError
 from vlbench.record.calibration import Calibration
 from vlbench.record.counts import Counts
 from vlbench.towers.resolve import resolve_tower
+from vlbench.version import __version__
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def calibration(pairs: Sequence[Pair], gpu: str, profile_name: str, torch_versio
     checks = check(pairs)
     return Calibration(
         created=datetime.now(UTC),
-        vlbench=vlbench.__version__,
+        vlbench=__version__,
         gpu=gpu,
         profile=profile_name,
         torch_version=torch_version,

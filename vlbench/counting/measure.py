@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 from torch import nn
 
-import vlbench
 from vlbench.counting.job import Point
 from vlbench.counting.rows import Row
 from vlbench.counting.sites import sites_of
@@ -24,9 +23,10 @@ from vlbench.record.counted import CountedTower, Forward
 from vlbench.record.counts import Question
 from vlbench.towers.resolve import resolve_tower
 from vlbench.towers.tower import Tower
+from vlbench.version import FOLDER
 
 CUDA = torch.device("cuda", 0)
-_OURS = str(Path(vlbench.__file__).parent)
+_OURS = str(FOLDER)
 
 
 def count_tower(device: CountingDevice, row: Row, point: Point, dtype: torch.dtype) -> CountedTower:

@@ -7,12 +7,12 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import vlbench
 from vlbench.counting.job import EVENTS, Counted, CountJob, Finished, Planned, Refused
 from vlbench.errors import UsageError
 from vlbench.process.environment import environment_elsewhere
 from vlbench.process.exit_reason import ending
 from vlbench.record.counted import CountedTower, CountGroup, CountReport
+from vlbench.version import __version__
 
 
 @dataclass
@@ -59,7 +59,7 @@ def run_count(job: CountJob, timeout: float = 900) -> CountReport:
     if not ran.planned:
         raise RuntimeError(f"the counting process said nothing: {ran.ending}")
     return CountReport(
-        vlbench=vlbench.__version__,
+        vlbench=__version__,
         profile=job.profile,
         dtype=job.dtype,
         groups=tuple(

@@ -1,17 +1,21 @@
 """The generated documentation: `python -m vlbench.export.readme` brings it up to date.
 
-The tables of the README come from the registries; docs/results.schema.json is the JSON Schema of a results file.
+The tables of the README come from the registries, the floors of CONTRIBUTING.md from the import contract in
+pyproject.toml; docs/results.schema.json is the JSON Schema of a results file.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
 from vlbench.record.schema import Results
+from vlbench.version import FOLDER
 from vlbench.workload import load_scenario, scenario_names
 
 
@@ -40,7 +44,26 @@ def scenario_table() -> str:
     return "\n".join(rows)
 
 
-PARTS: dict[str, Callable[[], str]] = {"flags": flag_table, "presets": preset_table, "scenarios": scenario_table}
+def floor_table() -> str:
+    """Every room of the package, the top floor first, with the first line of its docstring."""
+    contracts = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    floors = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    rows = ["| floor | rooms | what they are for |", "|---|---|---|"]
+    for number, floor in zip(range(len(floors), 0, -1), floors, strict=True):
+        for room in floor.split(" | "):
+            sources = [path for path in (FOLDER / room / "__init__.py", FOLDER / f"{room}.py") if path.is_file()]
+            for source in sources:  # none for a room that is yet to come
+                told = (ast.get_docstring(ast.parse(source.read_text())) or "").partition("\n")[0].rstrip(".")
+                rows.append(f"| {number} | `vlbench/{room}` | {told} |")
+    return "\n".join(rows)
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "flags": flag_table,
+    "floors": floor_table,
+    "presets": preset_table,
+    "scenarios": scenario_table,
+}
 
 
 def filled(text: str) -> str:
@@ -59,8 +82,8 @@ def json_schema() -> str:
 
 def generated(root: Path) -> dict[Path, str]:
     """Every generated file below `root` with the content it should have."""
-    page = root / "README.md"
-    return {page: filled(page.read_text()), root / "docs" / "results.schema.json": json_schema()}
+    pages = (root / "README.md", root / "CONTRIBUTING.md")
+    return {page: filled(page.read_text()) for page in pages} | {root / "docs" / "results.schema.json": json_schema()}
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-import vlbench
 from vlbench.record.nvml import visible_board
+from vlbench.version import FOLDER, __version__
 
 LIBRARIES = ("numpy", "einops", "safetensors", "transformers", "triton")
 """Besides torch: what runs inside a measured forward, or makes its inputs."""
@@ -97,7 +97,7 @@ def take_fingerprint(device: str) -> Fingerprint:
     revision, dirty = _revision()
     lscpu = _lscpu()
     return Fingerprint(
-        vlbench=vlbench.__version__,
+        vlbench=__version__,
         revision=revision,
         dirty=dirty,
         python=platform.python_version(),
@@ -166,7 +166,7 @@ def _lscpu() -> dict[str, str]:
 
 def _revision() -> tuple[str | None, bool | None]:
     """Revision and state of the checkout that vlbench was imported from, if it is one."""
-    root = Path(vlbench.__file__).parents[1]
+    root = FOLDER.parent
     if not (root / ".git").exists():
         return None, None
 
