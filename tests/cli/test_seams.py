@@ -9,7 +9,7 @@ from tests.cli.conftest import Vlbench
 from vlbench.cli.seams import seam_names
 from vlbench.record.files import read_results
 from vlbench.record.schema import Results
-from vlbench.trial.seam_case import seam_cases
+from vlbench.workload.seams import seam_cases
 
 RUN = ("run", "--device", "cpu", "--no-card", "--seam", "inverse-permutation", "--budget", "2")
 

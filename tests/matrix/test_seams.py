@@ -6,7 +6,8 @@ from vlbench.implementations.config import MODELS
 from vlbench.implementations.optimized import OPTIMIZATIONS, Exactness
 from vlbench.matrix.seams import NAIVE, seam_variants
 from vlbench.towers.variants import default_variants
-from vlbench.trial.seam_case import SeamCase, seam_cases
+from vlbench.workload.seam_case import SeamCase
+from vlbench.workload.seams import seam_cases
 
 CONFIG = MODELS["qwen2.5-vl-tiny"]
 

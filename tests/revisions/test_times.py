@@ -14,7 +14,7 @@ from vlbench.record.schema import CellGroup, Row, Trial, VariantTrial
 from vlbench.revisions.checkouts import Revision
 from vlbench.revisions.request import BASE, HEAD, Asked, Pair
 from vlbench.revisions.times import plans_of, rows_of
-from vlbench.trial.job import Checked, Event, Round, Stages
+from vlbench.trial.job import Checked, Event, Round, Stages, job_of
 from vlbench.trial.worker import run_job
 
 CELL = "a tower on a scenario"
@@ -131,7 +131,7 @@ def test_both_revisions_of_ours_are_in_the_rounds_of_one_process(tmp_path: Path)
     names = ["baseline", BASE, HEAD]
     assert [variant.name for variant in plan.variants] == names
     emitted: list[Event] = []
-    run_job(plan.job(0, 0.05, names), emitted.append)
+    run_job(job_of(plan, 0, 0.05, names), emitted.append)
     checks = [each for each in emitted if isinstance(each, Checked)]
     assert [(each.variant, each.accuracy.passed) for each in checks] == [(name, True) for name in names]
     assert all(list(each.seconds) == names for each in emitted if isinstance(each, Round))

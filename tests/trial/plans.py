@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import vlbench
+from vlbench.matrix.plan import Plan
 from vlbench.towers.models import find_model
 from vlbench.towers.variants import Variant, parse_variant, unique
-from vlbench.trial.job import Job
-from vlbench.trial.session import Plan
+from vlbench.trial.job import Job, job_of
 from vlbench.workload import ScenarioPoint
 from vlbench.workload.scenario import Item
 
@@ -53,7 +53,7 @@ def plan(*names: str, **fields: Any) -> Plan:
 def job(*names: str, seconds: float = 0.0, **fields: Any) -> Job:
     """One trial over all variants of such a plan."""
     made = plan(*names, **fields)
-    return made.job(0, seconds, [each.name for each in made.variants])
+    return job_of(made, 0, seconds)
 
 
 def python_path(*first: Path) -> str:

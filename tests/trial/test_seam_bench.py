@@ -17,12 +17,13 @@ from vlbench.implementations.optimized.patch_embed import convolve, embedding
 from vlbench.implementations.optimized.rope import Rope
 from vlbench.implementations.optimized.rotary import rotate, rotation
 from vlbench.implementations.optimized.seam import Seam
+from vlbench.matrix.plan import Plan
 from vlbench.matrix.seams import seam_variants
-from vlbench.trial.job import Checked, Event, Finished, Job, Prepared, Round, SeamPoint, Stages, Struck
+from vlbench.trial.job import Checked, Event, Finished, Job, Prepared, Round, Stages, Struck, job_of
 from vlbench.trial.seam_bench import LONGEST, READING, SeamBench
-from vlbench.trial.seam_case import seam_cases
-from vlbench.trial.session import Plan
 from vlbench.trial.worker import run_job
+from vlbench.workload.seam_point import SeamPoint
+from vlbench.workload.seams import seam_cases
 
 MODEL = "qwen2.5-vl-tiny"
 
@@ -33,7 +34,7 @@ def job(seam: str, seconds: float = 0.0, **fields: Any) -> Job:
     variants, _ = seam_variants(case.seams, MODELS[MODEL], "cpu")
     given = {"point": SeamPoint(seam=seam, size=size, label=label), "dtype": "float32", "device": "cpu"} | fields
     plan = Plan(model=MODEL, variants=variants, **given)
-    return plan.job(0, seconds, [each.name for each in variants])
+    return job_of(plan, 0, seconds)
 
 
 def events(asked: Job) -> list[Event]:

@@ -18,7 +18,7 @@ from vlbench.implementations.optimized import OPTIMIZATIONS, Exactness
 from vlbench.implementations.optimized.layout import WithEinops, layout
 from vlbench.implementations.weights import CheckpointError, random_weights
 from vlbench.process.marker import create, read
-from vlbench.trial.job import Checked, Event, Finished, Job, Prepared, Round, Stages, Struck, VariantJob
+from vlbench.trial.job import Checked, Event, Finished, Job, Prepared, Round, Stages, Struck, VariantJob, job_of
 from vlbench.trial.worker import run_job
 from vlbench.workload import ScenarioPoint
 from vlbench.workload.scenario import Item
@@ -208,6 +208,6 @@ def test_noise_takes_no_pictures(tmp_path: Path) -> None:
 
 def test_a_job_has_the_variants_that_are_asked_for_in_the_plans_order() -> None:
     made = plan("classic", "host-grid", seed=3)
-    asked = made.job(2, 1.5, ["host-grid", "baseline"])
+    asked = job_of(made, 2, 1.5, ["host-grid", "baseline"])
     assert [variant.name for variant in asked.variants] == ["baseline", "host-grid"]
     assert (asked.trial, asked.seconds, asked.seed) == (2, 1.5, 3)

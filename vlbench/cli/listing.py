@@ -100,7 +100,7 @@ def _presets() -> list[dict[str, Any]]:
 
 
 def _seams() -> list[dict[str, Any]]:
-    from vlbench.trial.seam_case import seam_cases
+    from vlbench.workload.seams import seam_cases
 
     return [
         {

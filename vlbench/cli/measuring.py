@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from vlbench.matrix.plan import Plan
     from vlbench.record.fingerprint import Fingerprint
     from vlbench.record.machine_card import MachineCard
     from vlbench.record.schema import Results
-    from vlbench.trial.session import Plan, Session
+    from vlbench.trial.session import Session
 
 
 INTERRUPTED = 130
@@ -44,7 +45,9 @@ def _name_of(plans: list[Plan], trials: int, budget: float, fingerprint: Fingerp
     """What a journal is the journal of: the same jobs, as often, as long, of the same software."""
     from hashlib import sha256
 
-    jobs = [plan.job(trials, budget, [each.name for each in plan.variants]).model_dump_json() for plan in plans]
+    from vlbench.trial.job import job_of
+
+    jobs = [job_of(plan, trials, budget).model_dump_json() for plan in plans]
     return sha256("\n".join([fingerprint.line, *jobs]).encode()).hexdigest()
 
 

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from vlbench.cli.options import Target
     from vlbench.cli.towers import TowerTarget
     from vlbench.matrix.cells import CellFilter
+    from vlbench.matrix.plan import Plan
     from vlbench.record.schema import Results, State
-    from vlbench.trial.job import SeamPoint
-    from vlbench.trial.session import Plan
     from vlbench.workload import ScenarioPoint
+    from vlbench.workload.seam_point import SeamPoint
 
 
 def taken_apart(target: Target, mode: str) -> Target:
@@ -88,7 +88,7 @@ def plans_of(
     states: tuple[State, ...],
 ) -> list[Plan]:
     """One plan per point that passes the filter, of the variants that pass it."""
-    from vlbench.trial.session import Plan
+    from vlbench.matrix.plan import Plan
 
     model, dtype, device = target.model, target.dtype, target.device
     yardstick, *others = target.variants

@@ -100,7 +100,8 @@ def _job(
     seed: int,
     threads: int,
 ) -> Job:
-    from vlbench.trial.session import Plan
+    from vlbench.matrix.plan import Plan
+    from vlbench.trial.job import job_of
     from vlbench.workload import load_scenario
 
     target = resolve(model, device, dtype, [variant])
@@ -111,7 +112,7 @@ def _job(
         raise UsageError(f"--point: {scenario} has no point {point!r}; it has {', '.join(map(repr, points))}")
     chosen = points[point] if point is not None else next(iter(points.values()))
     plan = Plan(chosen, target.config.name, target.dtype, target.device, target.variants)
-    job = plan.job(0, 0, [each.name for each in target.variants])
+    job = job_of(plan, 0, 0)
     return job.model_copy(update={"weights": weights, "seed": seed, "threads": threads})
 
 

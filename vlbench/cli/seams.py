@@ -11,14 +11,14 @@ from vlbench.errors import UsageError
 
 if TYPE_CHECKING:
     from vlbench.cli.options import Target
+    from vlbench.matrix.plan import Plan
     from vlbench.record.schema import State
-    from vlbench.trial.seam_case import SeamCase
-    from vlbench.trial.session import Plan
+    from vlbench.workload.seam_case import SeamCase
 
 
 def seam_names(incomplete: str) -> list[str]:
     """The names that `--seam` takes, for the shell's completion."""
-    from vlbench.trial.seam_case import seam_cases
+    from vlbench.workload.seams import seam_cases
 
     return [name for name in seam_cases() if name.startswith(incomplete)]
 
@@ -48,8 +48,8 @@ def seam_plans(
     no seam has.
     """
     from vlbench.matrix.cells import parse_filter
-    from vlbench.trial.job import SeamPoint
-    from vlbench.trial.seam_case import find_seam_case
+    from vlbench.workload.seam_point import SeamPoint
+    from vlbench.workload.seams import find_seam_case
 
     cells = parse_filter(only)
     targets, plans = [], []

@@ -17,11 +17,11 @@ from vlbench.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from vlbench.matrix.plan import Plan
     from vlbench.record.schema import Results
     from vlbench.selftest.copies import Design
     from vlbench.selftest.rule_table import Score
     from vlbench.selftest.verdicts import Report
-    from vlbench.trial.session import Plan
 
 
 def self_test(
@@ -74,8 +74,8 @@ def self_test(
 
 def plans_of(design: Design, seed: int, threads: int) -> list[Plan]:
     """A plan per group, each with weights and inputs of its own."""
+    from vlbench.matrix.plan import Plan
     from vlbench.selftest.copies import MODEL
-    from vlbench.trial.session import Plan
 
     return [
         Plan(point, MODEL, "float32", "cpu", design.variants, seed=seed + number, threads=threads, stages=False)

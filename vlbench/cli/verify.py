@@ -48,8 +48,9 @@ def verify(
 
     from vlbench.export.progress import Watcher
     from vlbench.export.verified import verified_view
+    from vlbench.matrix.plan import Plan
     from vlbench.record.journal import Journal
-    from vlbench.trial.session import Plan, Session
+    from vlbench.trial.session import Session
 
     target = resolve(model, device, dtype, variant)
     points = [batch_point(name) for name in BATCHES]

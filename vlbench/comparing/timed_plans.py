@@ -11,9 +11,9 @@ from vlbench.errors import UsageError
 from vlbench.record.baseline import TimedCell
 
 if TYPE_CHECKING:
+    from vlbench.matrix.plan import Plan
     from vlbench.record.schema import CellGroup, Row
     from vlbench.towers.variants import Variant
-    from vlbench.trial.session import Plan
     from vlbench.workload import ScenarioPoint
 
 WITHOUT_CHECKPOINT = ("random", "its own")
@@ -69,7 +69,7 @@ def _shared(cell: TimedCell) -> tuple[object, ...]:
 
 
 def _plan(cells: list[TimedCell], point: ScenarioPoint, variants: list[Variant]) -> Plan:
-    from vlbench.trial.session import Plan
+    from vlbench.matrix.plan import Plan
 
     first = cells[0]
     checkpoint = first.weights not in WITHOUT_CHECKPOINT

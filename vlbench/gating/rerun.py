@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from vlbench.matrix.plan import Plan
     from vlbench.record.schema import CellGroup
-    from vlbench.trial.session import Plan, Session, Suspects, Watch
+    from vlbench.trial.session import Session, Suspects, Watch
 
 TIMEOUT = 900.0
 """Seconds after which a trial is ended."""

@@ -8,8 +8,8 @@ from vlbench.cli.options import resolve
 from vlbench.cli.towers import resolve_towers
 from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS
-from vlbench.trial.job import Job
-from vlbench.trial.session import Plan
+from vlbench.matrix.plan import Plan
+from vlbench.trial.job import Job, job_of
 from vlbench.workload import load_scenario
 
 THREADS = 1
@@ -61,4 +61,4 @@ def find_cell(wish: Wish) -> Cell:
     if label not in points:
         raise UsageError(f"scenario {wish.scenario!r} has the points {', '.join(points)}; choose one with point=...")
     plan = Plan(points[label], model, dtype, device, variants, wish.seed, THREADS)
-    return Cell(plan.job(0, 0.0, [each.name for each in variants]))
+    return Cell(job_of(plan, 0, 0.0))

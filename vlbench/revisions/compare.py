@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from vlbench.judging.evidence import VOTE_FALSE_ALARMS
 from vlbench.judging.exit_codes import ExitCode
 from vlbench.judging.judged import Judged, JudgedRow
+from vlbench.matrix.plan import Plan
 from vlbench.record.schema import CellGroup
 from vlbench.revisions.checkouts import checked_out, repository
 from vlbench.revisions.request import Asked, Pair, Way, way_of
-from vlbench.trial.session import Plan, Watch
+from vlbench.trial.session import Watch
 
 REMEDIES = {
     ExitCode.INACCURATE: "mend the result of HEAD; a time of a wrong one means nothing",

@@ -13,11 +13,12 @@ from vlbench.judging.judged import JudgedRow
 from vlbench.judging.stages import named, stage_moves, stage_shares
 from vlbench.judging.summary import Summary, summaries, suspects
 from vlbench.judging.verdict import Floors, Verdict
+from vlbench.matrix.plan import Plan
 from vlbench.record.schema import CellGroup
 from vlbench.revisions.request import BASE, HEAD, Asked, Pair, Way, way_of
 from vlbench.towers.from_folder import Placed, claim_of
 from vlbench.towers.variants import Variant, yardstick
-from vlbench.trial.session import Plan, Session
+from vlbench.trial.session import Session
 from vlbench.workload import load_scenario
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS
+from vlbench.towers.random_weights import drawn
 from vlbench.towers.tower import Tower
 
 if TYPE_CHECKING:
@@ -99,8 +100,6 @@ def our_tower(at: Placed) -> Tower:
         return RelayedTower(tower, package.stage.listen)
 
     def make(device: Any, dtype: Any) -> nn.Module:
-        from vlbench.towers.resolve import drawn
-
         return load(drawn(MODELS[name], device, dtype))
 
     patch_dim, merge = config.patch_dim, config.spatial_merge_size

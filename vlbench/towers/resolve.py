@@ -13,17 +13,14 @@ from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS, VisionConfig
 from vlbench.implementations.peers import PEERS, PeerError
 from vlbench.towers.from_folder import comes_from, our_tower, placed, prefer
+from vlbench.towers.random_weights import SEED, drawn
 from vlbench.towers.tower import Tower
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from vlbench.implementations.weights import SharedTensors
-
 ALIASES = {"hf": "hf-sdpa"}
-SEED = 0
-"""Before each call of a factory: whatever it draws, it draws again."""
 
 
 def resolve_tower(text: str) -> Tower:
@@ -89,11 +86,12 @@ def _ours(text: str) -> Tower:
 
     def load(weights: Any) -> nn.Module:
         from vlbench.implementations import build_tower
-        from vlbench.towers.variants import parse_variant
+        from vlbench.towers.flags import flags_of
 
         device = next(iter(weights.values())).device.type
         kind = "cuda" if device == "meta" else device  # what is only counted is counted for a GPU
-        chosen = parse_variant("+".join(flags), config, kind).flags if flags else None
+        naive = flags in ([], ["baseline"])
+        chosen = None if naive else flags_of("+".join(flags), config, kind)[0].names
         return build_tower(config, chosen, weights, kind)
 
     if flags:
@@ -123,19 +121,6 @@ def _of_model(config: VisionConfig, load: Callable[[Any], nn.Module], text: str)
 
     merge = config.spatial_merge_size
     return Tower(make, load, config.name, stages=None, patch_dim=config.patch_dim, merge=merge, name=text)
-
-
-def drawn(config: VisionConfig, device: torch.device, dtype: torch.dtype) -> SharedTensors:
-    """Random weights of one of our models; on `meta`, their shapes alone."""
-    import torch
-
-    from vlbench.implementations.weights import SharedTensors, parameter_shapes, random_weights
-
-    if device.type == "meta":
-        shapes = parameter_shapes(config)
-        return SharedTensors({key: torch.empty(shape, dtype=dtype, device=device) for key, shape in shapes.items()})
-    drawn = random_weights(config, SEED, dtype)
-    return SharedTensors({key: tensor.to(device) for key, tensor in drawn.items()})
 
 
 def _foreign(text: str) -> Tower:

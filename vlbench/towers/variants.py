@@ -7,20 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 
-from vlbench.errors import UsageError
 from vlbench.implementations.config import VisionConfig
-from vlbench.implementations.optimized import (
-    OPTIMIZATIONS,
-    PRESETS,
-    Exactness,
-    FlagError,
-    FlagSet,
-    preset_flags,
-    with_requirements,
-)
+from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS, Exactness, with_requirements
 from vlbench.implementations.peers import PEERS
+from vlbench.towers.flags import flags_of
 from vlbench.towers.resolve import check_tower
 
 YARDSTICK = "baseline"
@@ -56,30 +47,14 @@ def parse_variant(text: str, config: VisionConfig, device: str) -> Variant:
     Raises UsageError for what does not exist, conflicts, or means nothing for this model on this device. Flags of a
     preset that mean nothing here are left out and listed instead.
     """
-    names = text.split("+")
-    if names == [YARDSTICK]:
+    if text == YARDSTICK:
         return yardstick()
     if text in PEERS:
         return tower_variant(f"{text}:{config.name}", name=text)
     if ":" in text:
         return tower_variant(text)
-    flags: set[str] = set()
-    left_out: dict[str, str] = {}
-    try:
-        for name in names:
-            if name in PRESETS:
-                kept, out = preset_flags(name, config, device)
-                flags |= kept
-                left_out |= out
-            elif name in PEERS:
-                raise FlagError(f"{name} is another project's tower, which has none of our flags; name it alone")
-            else:
-                flags.add(name)
-        return _variant(text, flags, config, device, left_out)
-    except FlagError as error:
-        close = [] if name in OPTIMIZATIONS else get_close_matches(name, PRESETS, n=1)
-        hint = f"there is no flag or preset {name!r}; did you mean {close[0]}?" if close else str(error)
-        raise UsageError(f"variant {text!r}: {hint}") from None
+    chosen, left_out = flags_of(text, config, device)
+    return Variant(text, tuple(sorted(chosen.names)), chosen.exactness(), left_out)
 
 
 def tower_variant(text: str, exactness: Exactness = Exactness.REASSOCIATED, name: str | None = None) -> Variant:
@@ -102,7 +77,7 @@ def default_variants(config: VisionConfig, device: str) -> tuple[list[Variant], 
             left_out[flag] = reason
             continue
         needed = with_requirements([flag]) - {flag}
-        variants.append(_variant("+".join([*sorted(needed), flag]), {flag, *needed}, config, device))
+        variants.append(parse_variant("+".join([*sorted(needed), flag]), config, device))
     variants += [parse_variant(preset, config, device) for preset in PRESETS if preset != YARDSTICK]
     return variants, left_out
 
@@ -114,10 +89,3 @@ def unique(variants: Iterable[Variant]) -> list[Variant]:
         if variant.flags is not None and variant.name not in {other.name for other in named.values()}:
             named.setdefault((variant.flags, variant.tower), variant)
     return [yardstick(), *named.values()]
-
-
-def _variant(
-    name: str, flags: Iterable[str], config: VisionConfig, device: str, left_out: dict[str, str] | None = None
-) -> Variant:
-    chosen = FlagSet(frozenset(flags), config, device)
-    return Variant(name, tuple(sorted(chosen.names)), chosen.exactness(), left_out or {})

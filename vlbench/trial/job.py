@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from vlbench.record.schema import Accuracy, Counts, Device, Dtype, State
 from vlbench.workload.scenario import ScenarioPoint
+from vlbench.workload.seam_point import SeamPoint
+
+if TYPE_CHECKING:
+    from vlbench.matrix.plan import Plan
 
 
 class _Message(BaseModel):
@@ -25,20 +30,6 @@ class VariantJob(_Message):
     """What `resolve_tower` makes of this variant; None for our own tower with `flags`."""
     slow_down: float = 0.0
     """Injected: the call takes this share longer, for the harness to prove itself on."""
-
-
-class SeamPoint(_Message):
-    """One seam alone at one size, in place of a scenario's point."""
-
-    seam: str
-    size: int
-    label: str
-    """Which rung of the ladder of sizes, such as "n=1296"."""
-    why_scaled: None = None
-
-    @property
-    def scenario(self) -> str:
-        return f"seam {self.seam}"
 
 
 class Job(_Message):
@@ -67,6 +58,38 @@ class Job(_Message):
     """Also run the extra rounds that tell the stages' shares?"""
     marker: Path | None = None
     """A file that always holds the name of the variant being called."""
+
+
+def job_of(plan: Plan, trial: int, seconds: float, names: Iterable[str] | None = None) -> Job:
+    """Trial number `trial` of a plan, with `seconds` of rounds, over those called `names`, by default all."""
+    wanted = {variant.name for variant in plan.variants} if names is None else set(names)
+    variants = tuple(
+        VariantJob(
+            name=variant.name,
+            flags=variant.flags,
+            exactness=str(variant.exactness),
+            tower=variant.tower,
+            slow_down=variant.slow_down,
+        )
+        for variant in plan.variants
+        if variant.name in wanted
+    )
+    return Job(
+        model=plan.model,
+        dtype=plan.dtype,
+        device=plan.device,
+        threads=plan.threads,
+        seed=plan.seed,
+        trial=trial,
+        weights=plan.weights,
+        point=plan.point,
+        also_check=plan.also_check,
+        images=plan.images,
+        variants=variants,
+        states=plan.states,
+        seconds=seconds,
+        stages=plan.stages,
+    )
 
 
 class Prepared(_Message):

@@ -25,9 +25,11 @@ from vlbench.towers.models import find_model
 from vlbench.trial.accuracy import FP32_LIMITS, Judge
 from vlbench.trial.clock import clock_for
 from vlbench.trial.counts import count
-from vlbench.trial.job import Checked, Job, SeamPoint, VariantJob
-from vlbench.trial.seam_case import CONTENTS, SeamInputs, Setting, Way, find_seam_case
+from vlbench.trial.job import Checked, Job, VariantJob
 from vlbench.trial.subject import Inputs, Output, Subject, slowed
+from vlbench.workload.seam_case import CONTENTS, SeamInputs, Setting, Way
+from vlbench.workload.seam_point import SeamPoint
+from vlbench.workload.seams import find_seam_case
 
 READING = 1e-3
 LONGEST = 50e-3

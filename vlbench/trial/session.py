@@ -5,101 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from vlbench.errors import UsageError
+from vlbench.matrix.plan import Plan
 from vlbench.record.journal import Journal
-from vlbench.record.schema import CellGroup, Device, Dtype, Row, State, Timing, Trial, VariantTrial
-from vlbench.towers.variants import Variant
-from vlbench.trial.job import Checked, Event, Job, Prepared, Round, SeamPoint, Stages, Struck, VariantJob
+from vlbench.record.schema import CellGroup, State, Timing, Trial, VariantTrial
+from vlbench.trial.job import Checked, Event, Job, Prepared, Round, Stages, Struck, job_of
 from vlbench.trial.supervisor import TrialError, run_trial
-from vlbench.workload.scenario import ScenarioPoint
 
 LONG_ROUND = 8
 """Variants in a round from which on the order of its readings is kept: neighbours tell more than the round does."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """One cell group to measure: what is fed in, to which model, in which variants."""
-
-    point: ScenarioPoint | SeamPoint
-    model: str
-    dtype: Dtype
-    device: Device
-    variants: Sequence[Variant]
-    seed: int = 0
-    threads: int = 1
-    states: tuple[State, ...] = ("warm",)
-    weights: Path | None = None
-    images: tuple[Path, ...] | None = None
-    also_check: tuple[ScenarioPoint, ...] = ()
-    own_weights: str = "random"
-    """Where weights come from without `weights`."""
-    stages: bool = True
-    """Are the stages' shares wanted?"""
-
-    @property
-    def yardstick(self) -> str:
-        return self.variants[0].name
-
-    def job(self, trial: int, seconds: float, names: Sequence[str]) -> Job:
-        variants = tuple(
-            VariantJob(
-                name=variant.name,
-                flags=variant.flags,
-                exactness=str(variant.exactness),
-                tower=variant.tower,
-                slow_down=variant.slow_down,
-            )
-            for variant in self.variants
-            if variant.name in names
-        )
-        return Job(
-            model=self.model,
-            dtype=self.dtype,
-            device=self.device,
-            threads=self.threads,
-            seed=self.seed,
-            trial=trial,
-            weights=self.weights,
-            point=self.point,
-            also_check=self.also_check,
-            images=self.images,
-            variants=variants,
-            states=self.states,
-            seconds=seconds,
-            stages=self.stages,
-        )
-
-    def group(self, trials: Sequence[Trial], lost: Sequence[str]) -> CellGroup:
-        """The record of this group from its trials."""
-        return CellGroup(
-            scenario=self.point.scenario,
-            point=self.point.label,
-            model=self.model,
-            dtype=self.dtype,
-            device=self.device,
-            why_scaled=self.point.why_scaled,
-            weights=str(self.weights or self.own_weights),
-            images=tuple(map(str, self.images or ())),
-            seed=self.seed,
-            threads=self.threads,
-            rows=tuple(
-                Row(
-                    name=variant.name,
-                    flags=variant.flags,
-                    exactness=str(variant.exactness),
-                    reference=variant.reference,
-                    tower=variant.source,
-                    left_out=variant.left_out,
-                    slow_down=variant.slow_down,
-                )
-                for variant in self.variants
-            ),
-            trials=tuple(trials),
-            lost=tuple(lost),
-        )
 
 
 @dataclass
@@ -212,7 +127,7 @@ class Session:
         plan, died = self.plans[index], self.died[index]
         while True:
             alive = [name for name in names if name not in died]
-            progress = Progress(plan, plan.job(number, seconds, alive), label)
+            progress = Progress(plan, job_of(plan, number, seconds, alive), label)
             try:
                 for event in self._run(progress.job, self.timeout):
                     progress.take(event)

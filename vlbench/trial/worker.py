@@ -24,12 +24,13 @@ from vlbench.profiling.nvtx import NvtxListener, tool_attached
 from vlbench.record.schema import State
 from vlbench.trial.clock import BehindClock, Clock, clock_for
 from vlbench.trial.gpu_state import sampler_for
-from vlbench.trial.job import Event, Finished, Job, Prepared, Refused, SeamPoint, Struck
+from vlbench.trial.job import Event, Finished, Job, Prepared, Refused, Struck
 from vlbench.trial.rounds import Entrant, Rounds, warm_up, without_collector
 from vlbench.trial.seam_bench import SeamBench
 from vlbench.trial.shares import stages_of
 from vlbench.trial.subject import Bench
 from vlbench.trial.tower_bench import TowerBench
+from vlbench.workload.seam_point import SeamPoint
 
 MEMORY_SHARE = 0.9
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tests.gating.regressions.copies import tower_of
+from vlbench.matrix.plan import Plan
 from vlbench.record.journal import Journal
 from vlbench.record.schema import Accuracy, Dtype
 from vlbench.towers.variants import tower_variant, yardstick
-from vlbench.trial.session import Plan, Session
+from vlbench.trial.session import Session
 from vlbench.workload.scenario import Item, ScenarioPoint
 
 POINT = ScenarioPoint(scenario="regressions", source="noise", item=(Item(grid="4x6"),))

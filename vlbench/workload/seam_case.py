@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from vlbench.errors import UsageError
 from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.optimized.seam import Seam
-from vlbench.trial.subject import Output
 
 CONTENTS = 3
 """Inputs of different contents that take turns."""
 
-Way = Callable[..., Output]
+Way = Callable[..., Tensor | tuple[Tensor, ...]]
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,7 @@ class SeamCase:
     needs_gpu: bool
 
 
-_CASES: dict[str, SeamCase] = {}
+CASES: dict[str, SeamCase] = {}
 
 
 def seam_case(name: str, *seams: Seam[Any], sizes: dict[str, int], needs_gpu: bool = False) -> Callable[[Make], Make]:
@@ -74,24 +71,7 @@ def seam_case(name: str, *seams: Seam[Any], sizes: dict[str, int], needs_gpu: bo
 
     def register(make: Make) -> Make:
         title = (make.__doc__ or "").strip().splitlines()[0].removesuffix(".")
-        _CASES[name] = SeamCase(name, title, seams, sizes, make, needs_gpu)
+        CASES[name] = SeamCase(name, title, seams, sizes, make, needs_gpu)
         return make
 
     return register
-
-
-def seam_cases() -> dict[str, SeamCase]:
-    """Every seam that can be measured alone, by name."""
-    from vlbench.trial import seam_inputs  # noqa: F401  # it registers them
-
-    return _CASES
-
-
-def find_seam_case(name: str) -> SeamCase:
-    """The case called `name`; UsageError with the list when there is none."""
-    cases = seam_cases()
-    if name not in cases:
-        close = get_close_matches(name, cases, n=1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        raise UsageError(f"--seam: there is no seam {name!r}{hint}; the seams are {', '.join(cases)}")
-    return cases[name]

@@ -21,7 +21,7 @@ from vlbench.implementations.optimized.rotary import rotation
 from vlbench.implementations.optimized.segments import Segments, segment_bounds
 from vlbench.implementations.optimized.transfer import pin_always, pinned, pinning, shipment, upload
 from vlbench.implementations.optimized.windows import AsTheyCome, WithoutEmptyWindows, group_by_size, permute_cells
-from vlbench.trial.seam_case import CONTENTS, SeamInputs, Setting, Way, seam_case
+from vlbench.workload.seam_case import CONTENTS, SeamInputs, Setting, Way, seam_case
 
 PLACEHOLDER = 151_655
 """Qwen's <|image_pad|>."""

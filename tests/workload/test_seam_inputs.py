@@ -11,7 +11,8 @@ from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.optimized import OPTIMIZATIONS
 from vlbench.trial.accuracy import FP32_LIMITS, relative_error
-from vlbench.trial.seam_case import CONTENTS, SeamCase, SeamInputs, Setting, find_seam_case, seam_cases
+from vlbench.workload.seam_case import CONTENTS, SeamCase, SeamInputs, Setting
+from vlbench.workload.seams import find_seam_case, seam_cases
 
 CONFIG = MODELS["qwen2.5-vl-tiny"]
 CPU = torch.device("cpu")
