@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+
+from tests.warm_start import WarmPopen
 
 pytest_plugins = ["pytester", "vlbench.pytest_plugin"]
 
@@ -25,3 +29,14 @@ def one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_start() -> Iterator[None]:
+    """Workers are forked from a process that has loaded torch, where that makes no difference."""
+    with pytest.MonkeyPatch.context() as patch:
+        if sys.platform == "linux" and not os.environ.get("VLBENCH_TESTS_COLD"):
+            patch.setattr(subprocess, "Popen", WarmPopen)
+        yield
+    if WarmPopen.waiting:
+        WarmPopen.waiting.end()

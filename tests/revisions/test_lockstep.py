@@ -52,5 +52,5 @@ def test_a_side_that_dies_is_named_with_its_end(tmp_path: Path) -> None:
 
 def test_a_pair_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     with pytest.raises(TrialError, match="no end after 0 s") as caught:
-        events(job(tmp_path, PACKAGE), timeout=0.2)
+        events(job(tmp_path, PACKAGE), timeout=0.01)
     assert caught.value.variant == "BASE"
