@@ -9,7 +9,9 @@ from pathlib import Path
 
 from vlbench.errors import UsageError
 from vlbench.readers import read
+from vlbench.readers.document import FOREIGN
 from vlbench.record.runs import Run
+from vlbench.untrusted.files import read_bytes
 
 
 def read_sides(
@@ -35,7 +37,7 @@ def read_sides(
 
 def _marks(path: Path) -> list[object]:
     """What no two runs share: the file itself and, in JSON, the content. A short CSV can repeat by chance."""
-    content = path.read_bytes()
+    content = read_bytes(path, FOREIGN)
     return [path.resolve(), *([sha256(content).digest()] if content.lstrip().startswith(b"{") else [])]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,7 +11,14 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from vlbench.errors import UsageError
+from vlbench.untrusted.files import Kind, check_json, first_fault, integer, read_text
 
+FOREIGN = Kind(
+    "name a result file in JSON, JSON lines or CSV",
+    absent="{path} cannot be read ({why}); {remedy}",
+    binary="{path} is not text; {remedy}",
+)
+_BLANK = re.compile(r"\s*")
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -30,12 +38,7 @@ class Document:
 
 def load(path: str) -> Document:
     """The file at `path`. Raises `UsageError` if it cannot be read, is empty, or is broken JSON."""
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read ({error.strerror}); name a result file") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{path} is not text; name a result file in JSON, JSON lines or CSV") from None
+    text = read_text(Path(path), FOREIGN)
     if not text.strip():
         raise UsageError(f"{path} is empty; did the benchmark finish?")
     return Document(path, text, tuple(_objects(path, text)) if text.lstrip().startswith("{") else ())
@@ -43,16 +46,18 @@ def load(path: str) -> Document:
 
 def _objects(path: str, text: str) -> list[dict[str, Any]]:
     """Objects one after another, whether on one line each or over many."""
-    decoder, objects, at = json.JSONDecoder(), [], 0
-    while at < len(text):
+    check_json(text.encode(), path, FOREIGN)
+    decoder, objects, at = json.JSONDecoder(parse_int=integer), [], 0
+    while (at := _BLANK.match(text, at).end()) < len(text):  # type: ignore[union-attr]  # it fits anywhere
         try:
-            value, end = decoder.raw_decode(text, at)
+            value, at = decoder.raw_decode(text, at)
         except json.JSONDecodeError as error:
             raise UsageError(f"{path} is broken JSON at line {error.lineno} ({error.msg}); was it cut off?") from None
+        except UsageError as error:
+            raise UsageError(f"{path}: {error}") from None
         if not isinstance(value, dict):
             raise UsageError(f"{path} holds {value!r:.40} between JSON objects; name a result file")
         objects.append(value)
-        at = end + len(text[end:]) - len(text[end:].lstrip())
     return objects
 
 
@@ -61,7 +66,4 @@ def validated(model: type[Model], value: dict[str, Any], source: str) -> Model:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        message = f"{first['msg'][0].lower()}{first['msg'][1:]}"
-        raise UsageError(f"{source}: {field}: {message}; is the file whole and unchanged?") from None
+        raise UsageError(f"{source}: {first_fault(error)}; is the file whole and unchanged?") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -10,7 +9,14 @@ from pydantic import ValidationError
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.record.baseline import BASELINE_SCHEMA, Baseline
 from vlbench.record.files import write_whole
+from vlbench.untrusted.files import Kind, first_fault, parse_json, read_bytes
 
+BASELINE = Kind(
+    "give a baseline file",
+    absent='{path}: no such file; write one with `vlbench baseline save {path} --reason "..."`',
+    folder="{path}: a folder; {remedy} in it",
+    missing=IncomparableError,
+)
 FOLDER = Path("results/baselines")
 """Where baselines lie, seen from the folder that is measured in."""
 PROPOSED = ".proposed.json"
@@ -30,25 +36,12 @@ def read_baseline(path: Path) -> Baseline:
 
 def load_baseline(path: Path) -> Baseline:
     """The baseline in `path`, accepted or not. Raises like `read_baseline` for a file that does not fit the schema."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise IncomparableError(
-            f'{path}: no such file; write one with `vlbench baseline save {path} --reason "..."`'
-        ) from None
-    except IsADirectoryError:
-        raise UsageError(f"{path}: a folder; give a baseline file in it") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as text ({error}); give a baseline file") from None
-    return parse_baseline(text, str(path))
+    return parse_baseline(read_bytes(path, BASELINE), str(path))
 
 
-def parse_baseline(text: str, name: str) -> Baseline:
+def parse_baseline(text: str | bytes, name: str) -> Baseline:
     """The baseline in a JSON text; `name` is for messages. Raises as `load_baseline` does."""
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UsageError(f"{name}: not JSON (line {error.lineno}: {error.msg}); give a baseline file") from None
+    content = parse_json(text, name, BASELINE)
     if not isinstance(content, dict) or content.get("kind") != "baseline":
         raise UsageError(f"{name}: not a baseline; give a file that `vlbench baseline save` wrote")
     version = content.get("schema_version")
@@ -59,11 +52,7 @@ def parse_baseline(text: str, name: str) -> Baseline:
     try:
         return Baseline.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise IncomparableError(
-            f"{name}: {where}: {first['msg']}; the file was changed by hand, take that back"
-        ) from None
+        raise IncomparableError(f"{name}: {first_fault(error)}; the file was changed by hand, take that back") from None
 
 
 def why_unfit(baseline: Baseline) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -10,6 +9,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from vlbench.errors import UsageError
+from vlbench.untrusted.files import Kind, first_fault, read_json
+
+CALIBRATION = Kind("write it anew with `vlbench calibrate`", broken="{path}: not a calibration ({why}); {remedy}")
 
 
 class _Frozen(BaseModel):
@@ -86,8 +88,6 @@ class Calibration(_Frozen):
 def read_calibration(path: Path) -> Calibration:
     """The calibration in `path`. Raises UsageError where it is something else."""
     try:
-        return Calibration.model_validate(json.loads(path.read_text()))
-    except (OSError, ValueError) as error:
-        first = error.errors()[0] if isinstance(error, ValidationError) else None
-        what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first else str(error)
-        raise UsageError(f"{path}: not a calibration ({what}); write it anew with `vlbench calibrate`") from None
+        return Calibration.model_validate(read_json(path, CALIBRATION))
+    except ValidationError as error:
+        raise UsageError(CALIBRATION.say(CALIBRATION.broken, path, first_fault(error))) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,11 +10,17 @@ from pydantic import ValidationError
 
 from vlbench.errors import UsageError
 from vlbench.record.schema import SCHEMA_VERSION, Results
+from vlbench.untrusted.files import Kind, first_fault, read_json
 
 if TYPE_CHECKING:
     import pandas
 
 
+RESULTS = Kind(
+    "give a file that `vlbench run --out` wrote",
+    absent="{path}: no such file; write one with `vlbench run --out {path}`",
+    binary="{path}: not JSON; {remedy}",
+)
 COLUMNS = {
     **dict.fromkeys(("scenario", "point", "model", "dtype", "device", "variant", "flags"), "object"),
     "trial": "Int64",
@@ -50,29 +55,16 @@ def write_results(results: Results, path: Path) -> None:
 
 def read_results(path: Path) -> Results:
     """The results in `path`. Raises UsageError when it is missing, not a results file, or of another schema."""
-    try:
-        content = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise UsageError(f"{path}: no such file; write one with `vlbench run --out {path}`") from None
-    except IsADirectoryError:
-        raise UsageError(f"{path}: a folder; give the results file in it") from None
-    except OSError as error:
-        raise UsageError(
-            f"{path}: cannot be read ({error.strerror}); give a file that `vlbench run --out` wrote"
-        ) from None
-    except (UnicodeDecodeError, json.JSONDecodeError):
-        raise UsageError(f"{path}: not JSON; give a file that `vlbench run --out` wrote") from None
+    content = read_json(path, RESULTS)
     version = content.get("schema_version") if isinstance(content, dict) else None
     if version is None:
-        raise UsageError(f"{path}: has no schema_version; give a file that `vlbench run --out` wrote")
+        raise UsageError(f"{path}: has no schema_version; {RESULTS.remedy}")
     if version != SCHEMA_VERSION:
         raise UsageError(f"{path}: schema_version is {version}, this vlbench reads {SCHEMA_VERSION}; measure again")
     try:
         return Results.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise UsageError(f"{path}: {where}: {first['msg']}; the file was changed by hand, measure again") from None
+        raise UsageError(f"{path}: {first_fault(error)}; the file was changed by hand, measure again") from None
 
 
 def load(path: str | Path) -> pandas.DataFrame:

@@ -15,8 +15,14 @@ from pydantic import ValidationError
 
 from vlbench.errors import UsageError
 from vlbench.record.schema import Trial
+from vlbench.untrusted.files import Kind, parse_json, read_text
 
 FORMAT = 1
+JOURNAL = Kind(
+    "leave --resume out to start anew",
+    absent="--resume: there is no interrupted run ({path} does not exist); leave it out",
+    binary="--resume: {path} is not a journal; {remedy}",
+)
 
 
 class Journal:
@@ -77,11 +83,9 @@ class Journal:
 
     def _read(self, path: Path, plan: str) -> None:
         try:
-            first, *lines = path.read_text().splitlines()
-        except FileNotFoundError:
-            raise UsageError(f"--resume: there is no interrupted run ({path} does not exist); leave it out") from None
-        except (UnicodeDecodeError, ValueError):
-            raise UsageError(f"--resume: {path} is not a journal; leave --resume out to start anew") from None
+            first, *lines = read_text(path, JOURNAL).splitlines()
+        except ValueError:  # it is empty
+            raise UsageError(JOURNAL.say(JOURNAL.binary, path)) from None
         header = _parse(first)
         if not header or header.get("journal") != FORMAT or header.get("plan") != plan:
             raise UsageError(f"--resume: {path} belongs to another run; repeat its options or leave --resume out")
@@ -91,7 +95,7 @@ class Journal:
                 break  # cut off by what ended the run
             try:
                 self._take(entry or {})
-            except (KeyError, ValidationError):
+            except (KeyError, TypeError, ValidationError):
                 raise UsageError(
                     f"--resume: {path}, line {number} is damaged; leave --resume out to start anew"
                 ) from None
@@ -109,7 +113,7 @@ class Journal:
 
 def _parse(line: str) -> dict[str, Any] | None:
     try:
-        entry = json.loads(line)
-    except ValueError:
+        entry = parse_json(line, "a line", JOURNAL)
+    except UsageError:
         return None
     return entry if isinstance(entry, dict) else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.resources import files
@@ -12,10 +11,20 @@ from typing import Any, Literal, TypeVar
 from pydantic import ValidationError
 
 from vlbench.errors import UsageError
+from vlbench.untrusted.files import Kind, read_toml
+from vlbench.untrusted.limits import Limit
 from vlbench.workload.complaints import complaint
 from vlbench.workload.scenario import CpuTable, ScenarioFile, ScenarioPoint
 from vlbench.workload.sweep import Table, unroll
 
+SCENARIO = Kind(
+    "give the path of a scenario file",
+    Limit.SCENARIO,
+    absent="{path} does not exist; {remedy} or a shipped name",
+    folder="{path} cannot be read as text ({why}); {remedy}",
+    binary="{path} cannot be read as text ({why}); {remedy}",
+    broken="{path} is not TOML ({why}); mend it",
+)
 DeviceKind = Literal["cpu", "cuda"]
 FileTable = TypeVar("FileTable", ScenarioFile, CpuTable)
 
@@ -56,7 +65,7 @@ def load_scenario(name_or_path: str) -> Scenario:
         if name_or_path not in scenario_names():
             raise UsageError(_unknown(name_or_path))
         path = shipped_folder() / f"{name_or_path}.toml"
-    table = _read(path)
+    table = read_toml(path, SCENARIO)
     cpu = table.pop("cpu", None)
 
     main = _unroll(path, table, ScenarioFile, "")
@@ -76,17 +85,6 @@ def _unknown(name: str) -> str:
     hint = f"did you mean {close[0]!r}? " if close else ""
     shipped = ", ".join(scenario_names())
     return f"there is no scenario {name!r}; {hint}give one of {shipped}, or the path of your own .toml file"
-
-
-def _read(path: Path) -> Table:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError(f"{path} does not exist; give the path of a scenario file or a shipped name") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read as text ({error}); give the path of a scenario file") from None
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is not TOML ({error}); mend that line") from None
 
 
 def _lay_over(table: Table, cpu: Table) -> Table:

@@ -6,7 +6,6 @@ The shipped distribution is derived from ServeGen (Alibaba Cloud, Qwen-VL reques
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from random import Random
@@ -15,11 +14,20 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from vlbench.errors import UsageError
+from vlbench.untrusted.files import Kind, read_json
+from vlbench.untrusted.limits import Limit
 from vlbench.workload.complaints import complaint
 from vlbench.workload.resize import MAX_ASPECT
 from vlbench.workload.scenario import Item, Mix, parse_pair
 
 USUAL_ASPECT = 4 / 3
+DISTRIBUTION = Kind(
+    "name a JSON file in mix.distribution",
+    Limit.SCENARIO,
+    absent="{path} cannot be read ({why}); {remedy}",
+    binary="{path} is not JSON; {remedy}",
+    broken="{path} is not JSON ({why}); {remedy}",
+)
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -65,14 +73,9 @@ class Distribution(BaseModel):
 def read_distribution(path: str) -> Distribution:
     """The distribution in the JSON file at `path`. Raises `UsageError`."""
     try:
-        return Distribution.model_validate(json.loads(Path(path).read_bytes()))
-    except OSError as error:
-        problem = f"cannot be read ({error.strerror}); name a JSON file in mix.distribution"
-        raise UsageError(f"{path} {problem}") from None
+        return Distribution.model_validate(read_json(Path(path), DISTRIBUTION))
     except ValidationError as error:
         raise UsageError(f"{path}: {complaint(error, Distribution)}") from None
-    except ValueError as error:
-        raise UsageError(f"{path} is not JSON ({error}); mend it") from None
 
 
 def draw_items(mix: Mix, seed: int) -> tuple[Item, ...]:

@@ -1,0 +1,59 @@
+"""How large what a person hands in may be: the one table, from which docs/limits.md is made."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from vlbench.errors import UsageError
+
+KB, MB, GB = 1 << 10, 1 << 20, 1 << 30
+
+
+class Limit(Enum):
+    """Each is (most, of what). They are far above honest use, and bound the time and memory that a small file costs."""
+
+    SCENARIO = (32 * KB, "bytes of a scenario, or of the distribution of a mix")
+    POINTS = (1_000, "points of a scenario's sweeps")
+    ITEMS = (65_536, "pictures and videos of one point of a scenario")
+    PATCHES = (4_194_304, "patches of one point of a scenario")
+    FRAMES = (4_096, "frames of a video")
+    REQUESTS = (100_000, "requests of a mix")
+    TOKENS = (1_000_000, "tokens of a picture in a distribution")
+    PICTURE = (256 * MB, "bytes of a picture")
+    PIXELS = (50_000_000, "pixels of a picture that is opened")
+    ALL_PIXELS = (200_000_000, "pixels of all pictures of --images together")
+    DOCUMENT = (64 * MB, "bytes of results, a journal, a baseline, a calibration, a count or another tool's file")
+    VALUES = (5_000_000, "values in one of these")
+    CAPTURE = (2 * GB, "bytes of a profiler's JSON trace, unpacked")
+    CAPTURE_VALUES = (100_000_000, "values in one of these")
+    UNPACKED = (50, "times its packed size that a .gz may unpack to beyond 16 MiB")
+    STEPS_PER_BYTE = (200, "steps of SQLite per byte of a capture, beyond 50 million")
+    TEXT = (16 * MB, "bytes of one text or blob in SQLite")
+    DATABASE = (64 * GB, "bytes of an SQLite capture")
+    WEIGHTS = (1024 * GB, "bytes of a .safetensors file")
+    INDEX = (16 * MB, "bytes of a checkpoint's config.json or index, or of the header of a .safetensors file")
+    DEPTH = (64, "levels of JSON or TOML inside each other")
+    DIGITS = (20, "digits of an integer")
+    LINE = (4_096, "characters of a name, or of a line of another tool's text")
+
+    @property
+    def most(self) -> int:
+        """The largest count that is taken."""
+        return self.value[0]
+
+    @property
+    def what(self) -> str:
+        """What is counted."""
+        return self.value[1]
+
+    def check(self, count: int, name: str, remedy: str) -> None:
+        """Raise `UsageError`, which names the file or field `name` and the remedy, where `count` is too large."""
+        if count > self.most:
+            raise UsageError(
+                f"{name} is above the limit of {self.most:,} {self.what}; {remedy} (docs/limits.md has all limits)"
+            )
+
+
+def limit_table() -> str:
+    """Every limit as a Markdown table."""
+    return "\n".join(["| at most | of what |", "|--:|---|", *(f"| {each.most:,} | {each.what} |" for each in Limit)])

@@ -1,0 +1,51 @@
+"""An SQLite file that a person hands in: read as it lies there, its tables alone, in bounded time."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from vlbench.errors import UsageError
+from vlbench.untrusted.files import Kind, size_of
+from vlbench.untrusted.limits import Limit
+
+_STEPS_AT_ONCE = 1_000_000
+_STEPS_OF_ANY = 50
+_PLAIN = re.compile("CREATE (TABLE|INDEX|UNIQUE INDEX) ")
+"""How SQLite itself writes down what it made; the column `type` beside it is not what decides."""
+
+
+@contextmanager
+def opened(path: Path, kind: Kind) -> Iterator[sqlite3.Connection]:
+    """A connection that cannot write, and sees text as it is: what is not UTF-8 gets replacement characters.
+
+    Raises `UsageError` where it is no SQLite file, is damaged, holds views, triggers or virtual tables, which would run
+    what their author wrote, or takes more steps than its size can explain.
+    """
+    size = size_of(path, kind)
+    left = _STEPS_OF_ANY + Limit.STEPS_PER_BYTE.most * size // _STEPS_AT_ONCE
+
+    def is_too_much() -> bool:
+        nonlocal left
+        left -= 1
+        return left < 0
+
+    connection = sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1", uri=True)
+    try:
+        connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, Limit.TEXT.most)
+        connection.set_progress_handler(is_too_much, _STEPS_AT_ONCE)
+        connection.execute("PRAGMA trusted_schema = OFF")
+        for name, sql in connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"):
+            if not _PLAIN.match(str(sql)):
+                raise UsageError(f"{path}: {name!r:.40} is no plain table, as the tool writes them; {kind.remedy}")
+        yield connection
+    except sqlite3.Error as error:
+        why = "it takes more steps than its size explains" if left < 0 else str(error)
+        raise UsageError(kind.say(kind.unreadable, path, why)) from None
+    finally:
+        connection.close()
