@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,9 @@ from vlbench.record.counted import CountReport
 from vlbench.record.files import read_results
 from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.schema import CellGroup, Dtype, Row, State
+from vlbench.untrusted.files import Kind, NotThisFormatError, first_fault, read_json
 
+OURS = Kind("give results, a baseline or a count")
 Key = tuple[str, ...]
 """What two cells must share to be about the same thing."""
 
@@ -75,9 +76,11 @@ def read_side(source: str) -> Side | None:
     the gate proposes can be looked at, too.
     """
     path = Path(source)
+    if not path.exists() or path.is_dir():
+        return None  # it may be a pattern
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
+        content = read_json(path, OURS)
+    except NotThisFormatError:
         return None
     if not isinstance(content, dict):
         return None
@@ -148,9 +151,7 @@ def _report_side(source: str, content: dict[str, object]) -> Side:
     try:
         report = CountReport.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise UsageError(f"{source}: {where}: {first['msg']}; count again with `vlbench count --json`") from None
+        raise UsageError(f"{source}: {first_fault(error)}; count again with `vlbench count --json`") from None
     return Side(source, f"{source} (counted for {report.profile})", counted=dict(_counted(report)))
 
 

@@ -173,7 +173,9 @@ def _ranges(
     text = "COALESCE(" + ", ".join([name for name in ("text", "textId") if name in has] + ["''"]) + ", '')"
     read = [row[0] for row in connection.execute(f"SELECT {text} FROM {NVTX} {where} ORDER BY rowid")]
     codes, unique = pd.factorize(np.array(read, dtype=object))
-    names = [range_name(strings.get(value, "") if isinstance(value, int) else value) for value in unique]
+    names = [
+        range_name(strings.get(value, "") if isinstance(value, int) else tables.text(value, NVTX)) for value in unique
+    ]
 
     is_open = raw["end"] == _ABSENT
     ends = [np.where(is_open, raw["start"], raw["end"]), api["end"].to_numpy(), gpu_ops["end"].to_numpy()]
@@ -198,10 +200,10 @@ def _domains(
 ) -> pd.Categorical:
     has = tables.columns(connection, NVTX)
     listed = ", ".join(name if name in has else "NULL" for name in ("globalTid", "domainId", "text", "textId"))
+    numbers = f"typeof(globalTid) = 'integer' AND eventType = {_DOMAIN_EVENT}"
     named = {
-        (row[0] & ~_THREAD_BITS, row[1]): row[2] or strings.get(row[3], "")
-        for row in connection.execute(f"SELECT {listed} FROM {NVTX} WHERE eventType = {_DOMAIN_EVENT}")
-        if row[0] is not None
+        (row[0] & ~_THREAD_BITS, row[1]): tables.text(row[2] or strings.get(row[3], ""), NVTX)
+        for row in (connection.execute(f"SELECT {listed} FROM {NVTX} WHERE {numbers}") if "globalTid" in has else ())
     }
     process, processes = pd.factorize(pid)
     codes, unique = pd.factorize((process.astype(np.int64) << 40) | domain)

@@ -7,10 +7,7 @@ nanoseconds.
 
 from __future__ import annotations
 
-import gzip
-import json
 import re
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +19,20 @@ from vlbench.errors import UsageError
 from vlbench.nsys.frames import API_COLUMNS, GPU_COLUMNS, GPU_KINDS, RANGE_COLUMNS, Capture, category, frame
 from vlbench.nsys.join import match
 from vlbench.nsys.names import FAMILIES, NOT_RECORDED, api_name, family, range_name
+from vlbench.untrusted.files import Kind, parse_json, read_bytes, unpacked
+from vlbench.untrusted.limits import Limit
 
 _API = ("cuda_runtime", "cuda_driver")
 _RANGE = ("user_annotation",)
 _GPU = {"kernel": "kernel", "gpu_memcpy": "memcpy", "gpu_memset": "memset"}
 _COPY = re.compile(r"Memcpy (\w+)(?: \((.+?) -> (.+?)\))?")
 
+TRACE = Kind(
+    "was the profiler stopped before the file was copied?",
+    Limit.CAPTURE,
+    Limit.CAPTURE_VALUES,
+    broken="{path}: not valid JSON ({why}); {remedy}",
+)
 Event = dict[str, Any]
 Ints = npt.NDArray[np.int64]
 
@@ -53,20 +58,20 @@ def read_kineto(path: Path) -> Capture:
         api = _api([event for name in _API for event in by_category[name]])
         gpu_ops = _gpu_ops([(kind, event) for name, kind in _GPU.items() for event in by_category[name]], api)
         ranges = _ranges([event for name in _RANGE for event in by_category[name]])
-    except (ValueError, OverflowError, AttributeError) as error:
+    except (TypeError, ValueError, OverflowError, AttributeError) as error:
         raise UsageError(
             f"{path}: an event of the trace has a time, id or argument of an unexpected form ({error})"
         ) from error
     processes = api["pid"].nunique()
     head = document if isinstance(document, dict) else {}
-    devices = head.get("deviceProperties")
+    devices = head["deviceProperties"] if isinstance(head.get("deviceProperties"), list) else []
     return Capture(
         path=str(path),
         source="kineto",
         ranges=ranges,
         api=api,
         gpu_ops=gpu_ops,
-        gpus=tuple(str(device.get("name", "")) for device in devices) if isinstance(devices, list) else (),
+        gpus=tuple(str(each.get("name", "")) for each in devices if isinstance(each, dict)),
         missing=tuple(name for name, found in by_category.items() if not found and name != "cuda_driver"),
         notes=(f"{processes} processes call CUDA and a GPU row names none: nothing is attributed",)
         if processes > 1
@@ -75,17 +80,10 @@ def read_kineto(path: Path) -> Capture:
 
 
 def _parsed(path: Path) -> Any:
-    try:
-        raw = path.read_bytes()
-        if raw.startswith(b"\x1f\x8b"):
-            raw = gzip.decompress(raw)
-        return json.loads(raw.decode("utf-8-sig", "replace"), parse_float=str, strict=False)
-    except (OSError, EOFError, zlib.error) as error:
-        raise UsageError(f"{path}: the gzip file is damaged ({error})") from error
-    except json.JSONDecodeError as error:
-        raise UsageError(
-            f"{path}: not valid JSON ({error}); was the profiler stopped before the file was copied?"
-        ) from error
+    raw = read_bytes(path, TRACE)
+    if raw.startswith(b"\x1f\x8b"):
+        raw = unpacked(raw, str(path), Limit.CAPTURE.most)
+    return parse_json(raw, str(path), TRACE, errors="replace", parse_float=str, strict=False)
 
 
 def _nanoseconds(value: object) -> int:
@@ -141,7 +139,7 @@ def _gpu_ops(events: list[tuple[str, Event]], api: pd.DataFrame) -> pd.DataFrame
         len(plain), pids[0] if pids.size == 1 else -1, dtype=np.int64
     )  # rows name a device, not their process
     corr = np.array([_argument(event, "correlation", -1) for event in plain], dtype=np.int64)
-    copies = [_COPY.match(str(event.get("name", ""))) if kind == "memcpy" else None for kind, event in events]
+    copies = [_COPY.match(str(event.get("name", ""))[:200]) if kind == "memcpy" else None for kind, event in events]
     sides = [[(found[group] if found else None) for found in copies] for group in (1, 2, 3)]
     known = [
         [

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from vlbench.errors import UsageError
 from vlbench.nsys.frames import Capture
+from vlbench.untrusted.files import Kind, size_of
+from vlbench.untrusted.limits import Limit
 
+CAPTURE = Kind("give an .sqlite or .nsys-rep capture or a torch profiler trace", Limit.DATABASE)
 _SQLITE = b"SQLite format 3\x00"
 _GZIP = b"\x1f\x8b"
 
@@ -20,8 +23,7 @@ def load(path: str | Path) -> Capture:
     anything else.
     """
     path = Path(path)
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file; give an .sqlite or .nsys-rep capture or a torch profiler trace")
+    size_of(path, CAPTURE)
     if path.suffix == ".qdstrm":
         raise UsageError(
             f"{path}: raw data, not a report; run the `QdstrmImporter -i {path.name}` that comes with nsys"

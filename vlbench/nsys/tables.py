@@ -11,35 +11,39 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 
 from vlbench.errors import UsageError
+from vlbench.untrusted import sqlite
+from vlbench.untrusted.files import Kind
+from vlbench.untrusted.limits import Limit
+
+EXPORT = Kind(
+    "export the report again",
+    Limit.DATABASE,
+    absent="{path}: no such file; {remedy}",
+    unreadable="{path}: the SQLite file cannot be read ({why}); {remedy}",
+)
 
 
-class _NotIntegersError(Exception):
-    """A column of integers holds something else."""
+class _WrongTypeError(Exception):
+    """A column holds something else than it is for."""
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[sqlite3.Connection]:
     """The export, read-only; text that is not UTF-8 (a Windows locale) gets replacement characters."""
-    connection = sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1", uri=True)
-    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
     try:
-        yield connection
-    except _NotIntegersError as error:
-        raise UsageError(f"{path}: {error}; export the report again") from error
-    except sqlite3.DatabaseError as error:
-        raise UsageError(f"{path}: the SQLite file cannot be read ({error}); export the report again") from error
-    finally:
-        connection.close()
+        with sqlite.opened(path, EXPORT) as connection:
+            yield connection
+    except _WrongTypeError as error:
+        raise UsageError(f"{path}: {error}; {EXPORT.remedy}") from None
 
 
 def names(connection: sqlite3.Connection) -> set[str]:
     """The tables that exist."""
-    return {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
+    return {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
 def columns(connection: sqlite3.Connection, table: str) -> set[str]:
@@ -58,16 +62,16 @@ def integers(
     present = [name for name in wanted if name in columns(connection, table)]
     rows = 0
     if present:
-        rows = connection.execute(f'SELECT COUNT(*) FROM "{table}" {where}').fetchone()[0]
+        rows = connection.execute(f'SELECT COUNT(*) FROM "{table}" NOT INDEXED {where}').fetchone()[0]
     result = {name: np.full(rows, default, dtype=np.int64) for name, default in wanted.items() if name not in present}
     if present:
         listed = ", ".join(f'COALESCE("{name}", {wanted[name]})' for name in present)
-        cursor = connection.execute(f'SELECT {listed} FROM "{table}" {where} ORDER BY rowid')
+        cursor = connection.execute(f'SELECT {listed} FROM "{table}" NOT INDEXED {where} ORDER BY rowid')
         try:
             flat = np.fromiter(itertools.chain.from_iterable(cursor), dtype=np.int64, count=rows * len(present))
         except (TypeError, ValueError, OverflowError) as error:
             listed = ", ".join(present)
-            raise _NotIntegersError(f"table {table} holds a value that is not an integer in one of {listed}") from error
+            raise _WrongTypeError(f"table {table} holds a value that is not an integer in one of {listed}") from error
         grid = flat.reshape(rows, len(present))
         for index, name in enumerate(present):
             result[name] = np.ascontiguousarray(grid[:, index])
@@ -76,13 +80,22 @@ def integers(
 
 def pairs(connection: sqlite3.Connection, table: str, key: str, value: str) -> list[tuple[str, str]]:
     """Two text columns of a small table; empty where the table or a column is absent."""
-    return [(str(name), str(text)) for name, text in _two(connection, table, key, value, "")]
+    return [(text(name, table), text(item, table)) for name, item in _two(connection, table, key, value, "")]
+
+
+def text(value: object, table: str) -> str:
+    """What a column of text holds, as text; a number is written out. A blob ends in the UsageError of `opened`."""
+    if isinstance(value, bytes):
+        raise _WrongTypeError(f"table {table} holds bytes where a text belongs")
+    return str(value)
 
 
 def numbered(connection: sqlite3.Connection, table: str, key: str, value: str) -> list[tuple[int, Any]]:
     """As `pairs` where the first column is an integer; rows in which it is not are passed over."""
+    is_number = f"WHERE typeof(\"{key}\") = 'integer'"
     return [
-        (number, item) for number, item in _two(connection, table, key, value, f"WHERE typeof(\"{key}\") = 'integer'")
+        (number, item if isinstance(item, int) else text(item, table))
+        for number, item in _two(connection, table, key, value, is_number)
     ]
 
 

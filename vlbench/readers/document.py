@@ -66,4 +66,6 @@ def validated(model: type[Model], value: dict[str, Any], source: str) -> Model:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise UsageError(f"{source}: {first_fault(error)}; is the file whole and unchanged?") from None
+        where, _, message = first_fault(error).partition(": ")
+        told = f"{where}: {message[:1].lower()}{message[1:]}"
+        raise UsageError(f"{source}: {told}; is the file whole and unchanged?") from None

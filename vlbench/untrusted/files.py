@@ -99,12 +99,12 @@ def read_json(path: Path, kind: Kind) -> Any:
     return parse_json(read_bytes(path, kind), str(path), kind)
 
 
-def parse_json(data: bytes | str, name: str, kind: Kind, **options: Any) -> Any:
-    """A JSON document that has been read; `name` is for messages, `options` go to `json.loads`.
+def parse_json(data: bytes | str, name: str, kind: Kind, errors: str = "strict", **options: Any) -> Any:
+    """A JSON document that has been read; `name` is for messages, `errors` for decoding, `options` for `json.loads`.
 
     Raises like `read_json`.
     """
-    text = _text(data, name, kind) if isinstance(data, bytes) else data
+    text = _text(data, name, kind, errors) if isinstance(data, bytes) else data
     check_json(data if isinstance(data, bytes) else data.encode(errors="replace"), name, kind)
     try:
         return json.loads(text, **{"parse_int": integer} | options)
@@ -179,9 +179,9 @@ def first_fault(error: ValidationError) -> str:
     return f"{where[: Limit.LINE.most] or 'the file'}: {first['msg']}"
 
 
-def _text(data: bytes, name: str, kind: Kind) -> str:
+def _text(data: bytes, name: str, kind: Kind, errors: str = "strict") -> str:
     try:
-        return data.decode("utf-8-sig")
+        return data.decode("utf-8-sig", errors)
     except UnicodeDecodeError as error:
         raise NotThisFormatError(kind.say(kind.binary, name, error.reason)) from None
 
