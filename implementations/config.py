@@ -6,15 +6,43 @@ defaults to a width of 3584), so no size here is taken from a default.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-Family = Literal["qwen2_vl", "qwen2_5_vl"]
+Family = Literal["qwen2_vl", "qwen2_5_vl", "qwen3_vl"]
+Norm = Literal["layer_norm", "rms_norm"]
+Mlp = Literal["two_linears", "gated"]
+"""fc2(act(fc1(x))), or down(act(gate(x)) * up(x))."""
+Activation = Literal["quick_gelu", "gelu_tanh", "silu"]
+PositionEmbedding = Literal["rope", "rope_and_learned"]
+"""Rotated q and k alone, or a learned table added to the patches as well."""
+
+FAMILIES: Mapping[Family, Mapping[str, Any]] = {
+    "qwen2_vl": {"norm": "layer_norm", "mlp": "two_linears", "activation": "quick_gelu"},
+    "qwen2_5_vl": {"norm": "rms_norm", "mlp": "gated", "activation": "silu"},
+    "qwen3_vl": {
+        "norm": "layer_norm",
+        "mlp": "two_linears",
+        "activation": "gelu_tanh",
+        "patch_bias": True,
+        "position_embedding": "rope_and_learned",
+    },
+}
+"""The arithmetic of each family's released towers."""
+
+
+class ConfigError(ValueError):
+    """A shape of a tower that does not exist, or that is asked of code without it; the message says which field."""
 
 
 @dataclass(frozen=True)
 class VisionConfig:
-    """Everything that fixes a vision tower's parameters and its arithmetic."""
+    """Everything that fixes a vision tower's parameters and its arithmetic.
+
+    The fields decide what is computed. `family` is a label: which of several files holds a reference tower, and which
+    class is another project's. Raises ConfigError for a kind that does not exist.
+    """
 
     name: str
     family: Family
@@ -35,6 +63,42 @@ class VisionConfig:
     temporal_patch_size: int = 2
     spatial_merge_size: int = 2
     in_channels: int = 3
+    _: KW_ONLY
+    norm: Norm
+    mlp: Mlp
+    activation: Activation
+    """Of the MLP in a block."""
+    patch_bias: bool = False
+    """Does the projection of the patches add a bias?"""
+    position_embedding: PositionEmbedding = "rope"
+    position_table: int = 0
+    """Rows of the learned table of positions, a square of patches; 0 without one."""
+    deepstack_blocks: tuple[int, ...] = ()
+    """Blocks after which merged tokens are handed out as well, for early layers of the language model."""
+
+    def __post_init__(self) -> None:
+        for field, kind in get_type_hints(VisionConfig).items():
+            choices = get_args(kind) if get_origin(kind) is Literal else ()
+            if choices and (value := getattr(self, field)) not in choices:
+                raise ConfigError(f"{self.name}: {field} is {value!r}; choose one of {', '.join(choices)}")
+        if (self.position_embedding == "rope_and_learned") != (self.position_table > 0):
+            raise ConfigError(
+                f"{self.name}: position_table is {self.position_table} where position_embedding is "
+                f"{self.position_embedding!r}; a learned table has rows, and nothing else has"
+            )
+        if strange := [block for block in self.deepstack_blocks if block not in range(self.depth)]:
+            raise ConfigError(f"{self.name}: deepstack_blocks has {strange[0]}; choose from 0 to {self.depth - 1}")
+
+    def require(self, whose: str, **computed: object) -> None:
+        """Raises ConfigError for a field that is another than `computed`, which is all that `whose` code computes."""
+        for field, value in computed.items():
+            if (asked := getattr(self, field)) != value:
+                raise ConfigError(f"{self.name}: {field} is {asked!r}, and {whose} has {value!r} alone; choose another")
+
+    def require_family(self, whose: str) -> None:
+        """Raises ConfigError unless the arithmetic is that of the family's released towers."""
+        self.require(whose, **{"patch_bias": False, "position_embedding": "rope"} | dict(FAMILIES[self.family]))
+        self.require(whose, deepstack_blocks=())
 
     @property
     def head_dim(self) -> int:
@@ -54,7 +118,7 @@ class VisionConfig:
     def window_cells(self) -> int:
         """Side of an attention window in merged 2x2 cells: 4."""
         if self.window_size is None:
-            raise ValueError(f"{self.name} has no attention windows")
+            raise ConfigError(f"{self.name} has no attention windows")
         return self.window_size // self.patch_size // self.spatial_merge_size
 
     def attends_fully(self, block: int) -> bool:
@@ -63,12 +127,12 @@ class VisionConfig:
 
 
 def _qwen2_vl(size: str, out_hidden_size: int) -> VisionConfig:
-    return VisionConfig(f"qwen2-vl-{size}", "qwen2_vl", 32, 1280, 16, 5120, out_hidden_size)
+    return VisionConfig(f"qwen2-vl-{size}", "qwen2_vl", 32, 1280, 16, 5120, out_hidden_size, **FAMILIES["qwen2_vl"])
 
 
 def _qwen2_5_vl(size: str, intermediate_size: int, out_hidden_size: int) -> VisionConfig:
-    name, full, window = f"qwen2.5-vl-{size}", (7, 15, 23, 31), 112
-    return VisionConfig(name, "qwen2_5_vl", 32, 1280, 16, intermediate_size, out_hidden_size, full, window)
+    sizes = (32, 1280, 16, intermediate_size, out_hidden_size, (7, 15, 23, 31), 112)
+    return VisionConfig(f"qwen2.5-vl-{size}", "qwen2_5_vl", *sizes, **FAMILIES["qwen2_5_vl"])
 
 
 _SIZES = (
@@ -81,8 +145,8 @@ _SIZES = (
     _qwen2_5_vl("32b", 3456, 5120),
     _qwen2_5_vl("72b", 3456, 8192),
     # Two heads of the real head_dim, so that rope and attention meet the shapes they meet in the real towers.
-    VisionConfig("qwen2-vl-tiny", "qwen2_vl", 4, 160, 2, 640, 256),
-    VisionConfig("qwen2.5-vl-tiny", "qwen2_5_vl", 4, 160, 2, 428, 256, (3,), 112),
+    VisionConfig("qwen2-vl-tiny", "qwen2_vl", 4, 160, 2, 640, 256, **FAMILIES["qwen2_vl"]),
+    VisionConfig("qwen2.5-vl-tiny", "qwen2_5_vl", 4, 160, 2, 428, 256, (3,), 112, **FAMILIES["qwen2_5_vl"]),
 )
 
 MODELS: dict[str, VisionConfig] = {config.name: config for config in _SIZES}

@@ -5,13 +5,30 @@ Frozen. A stored speed-up is a ratio to these files, so a change here moves ever
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from torch import nn
 
-from ..config import VisionConfig
+from ..config import ConfigError, VisionConfig
 from . import qwen2_5_vl, qwen2_vl
 
 
 def build_baseline(config: VisionConfig) -> nn.Module:
-    """The yardstick of this model, uninitialised as `nn.Module`s are."""
-    towers = {"qwen2_vl": qwen2_vl.Qwen2VisionTower, "qwen2_5_vl": qwen2_5_vl.Qwen2_5VisionTower}
-    return towers[config.family](config)
+    """The reference tower of this model, uninitialised as `nn.Module`s are.
+
+    Raises ConfigError for a model that no file here computes.
+    """
+    whose = f"the reference tower of {config.family}"
+    match config.family:
+        case "qwen2_vl":
+            config.require_family(whose)
+            config.require(whose, window_size=None)
+            return qwen2_vl.Qwen2VisionTower(config)
+        case "qwen2_5_vl":
+            config.require_family(whose)
+            _ = config.window_cells  # it cannot do without windows
+            return qwen2_5_vl.Qwen2_5VisionTower(config)
+        case "qwen3_vl":
+            raise ConfigError(f"{config.name}: there is no reference tower of {config.family}; choose another model")
+        case _:
+            assert_never(config.family)

@@ -1,8 +1,10 @@
-"""The MLP of a block: two linears for Qwen2-VL, gated for Qwen2.5-VL."""
+"""The MLP of a block: two linears, as in Qwen2-VL, or gated, as in Qwen2.5-VL."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, assert_never
 
 import torch
 import torch.nn.functional as F
@@ -13,17 +15,34 @@ from ..weights import SharedTensors
 from .seam import Exactness, FlagSet, Seam, with_gated_mlp
 
 
-class QuickGeluMLP(nn.Module):
-    """Qwen2-VL: fc2(quick_gelu(fc1(x)))."""
+def quick_gelu(x: Tensor) -> Tensor:
+    return x * torch.sigmoid(1.702 * x)
+
+
+def activation(config: VisionConfig) -> Callable[[Tensor], Tensor]:
+    """The function between the products of an MLP."""
+    match config.activation:
+        case "quick_gelu":
+            return quick_gelu
+        case "gelu_tanh":
+            return partial(F.gelu, approximate="tanh")
+        case "silu":
+            return F.silu
+        case _:
+            assert_never(config.activation)
+
+
+class TwoLinearMLP(nn.Module):
+    """fc2(act(fc1(x)))."""
 
     def __init__(self, config: VisionConfig) -> None:
         super().__init__()
+        self.act = activation(config)
         self.fc1 = nn.Linear(config.hidden_size, config.intermediate_size)
         self.fc2 = nn.Linear(config.intermediate_size, config.hidden_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.fc1(x)
-        return self.fc2(x * torch.sigmoid(1.702 * x))
+        return self.fc2(self.act(self.fc1(x)))
 
 
 gated_mlp: Seam[type[nn.Module]] = Seam("mlp")
@@ -31,16 +50,17 @@ gated_mlp: Seam[type[nn.Module]] = Seam("mlp")
 
 @gated_mlp.naive
 class GatedMLP(nn.Module):
-    """Qwen2.5-VL: down(silu(gate(x)) * up(x)), gate and up as two products."""
+    """down(act(gate(x)) * up(x)), gate and up as two products."""
 
     def __init__(self, config: VisionConfig) -> None:
         super().__init__()
+        self.act = activation(config)
         self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size)
         self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size)
         self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+        return self.down_proj(self.act(self.gate_proj(x)) * self.up_proj(x))
 
 
 @gated_mlp.optimization(
@@ -68,7 +88,7 @@ class FusedGatedMLP(GatedMLP):
             self.derive(SharedTensors())
         assert self.joined is not None
         gate, up = F.linear(x, *self.joined).chunk(2, dim=-1)
-        return self.down_proj(F.silu(gate) * up)
+        return self.down_proj(self.act(gate) * up)
 
     def _forget(self) -> None:
         self.joined = None
@@ -80,4 +100,11 @@ class FusedGatedMLP(GatedMLP):
 
 
 def build_mlp(config: VisionConfig, flags: FlagSet) -> nn.Module:
-    return QuickGeluMLP(config) if config.family == "qwen2_vl" else gated_mlp.way(flags)(config)
+    """The MLP of a block, by the model and the flags."""
+    match config.mlp:
+        case "two_linears":
+            return TwoLinearMLP(config)
+        case "gated":
+            return gated_mlp.way(flags)(config)
+        case _:
+            assert_never(config.mlp)

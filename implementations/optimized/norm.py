@@ -1,6 +1,8 @@
-"""RMSNorm, and which norm a family uses."""
+"""RMSNorm, and which norm a model has."""
 
 from __future__ import annotations
+
+from typing import assert_never
 
 import torch
 from torch import Tensor, nn
@@ -22,5 +24,11 @@ class RMSNorm(nn.Module):
 
 
 def build_norm(config: VisionConfig) -> nn.Module:
-    """LayerNorm for Qwen2-VL, RMSNorm for Qwen2.5-VL."""
-    return nn.LayerNorm(config.hidden_size, eps=1e-6) if config.family == "qwen2_vl" else RMSNorm(config.hidden_size)
+    """The norm of hidden states [.., C]."""
+    match config.norm:
+        case "layer_norm":
+            return nn.LayerNorm(config.hidden_size, eps=1e-6)
+        case "rms_norm":
+            return RMSNorm(config.hidden_size)
+        case _:
+            assert_never(config.norm)

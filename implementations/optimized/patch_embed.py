@@ -29,14 +29,20 @@ def convolve(proj: nn.Conv3d, pixels: Tensor) -> Tensor:
 )
 def multiply(proj: nn.Conv3d, pixels: Tensor) -> Tensor:
     """A patch row is laid out as the kernel is: channel, frame, row, column."""
-    return pixels @ proj.weight.view(proj.out_channels, -1).T
+    product = pixels @ proj.weight.view(proj.out_channels, -1).T
+    return product if proj.bias is None else product + proj.bias
+
+
+def patch_projection(config: VisionConfig) -> nn.Conv3d:
+    """The projection of patches to hidden states, whose kernel is one patch."""
+    kernel = (config.temporal_patch_size, config.patch_size, config.patch_size)
+    return nn.Conv3d(config.in_channels, config.hidden_size, kernel, stride=kernel, bias=config.patch_bias)
 
 
 class PatchEmbed(nn.Module):
     def __init__(self, config: VisionConfig, flags: FlagSet) -> None:
         super().__init__()
-        kernel = (config.temporal_patch_size, config.patch_size, config.patch_size)
-        self.proj = nn.Conv3d(config.in_channels, config.hidden_size, kernel, stride=kernel, bias=False)
+        self.proj = patch_projection(config)
         self.embed = embedding.way(flags)
 
     def forward(self, pixels: Tensor) -> Tensor:

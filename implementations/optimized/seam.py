@@ -183,4 +183,4 @@ def with_windows(config: VisionConfig, device: str) -> str | None:
 
 
 def with_gated_mlp(config: VisionConfig, device: str) -> str | None:
-    return None if config.family == "qwen2_5_vl" else f"{config.name} has no gated MLP"
+    return None if config.mlp == "gated" else f"{config.name} has no gated MLP"

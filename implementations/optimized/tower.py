@@ -1,4 +1,4 @@
-"""The optimized tower: one forward for Qwen2-VL and Qwen2.5-VL, assembled from the seams that the flags chose.
+"""The optimized tower: one forward for all models, assembled from what the model asks for and the flags chose.
 
 With no flag it does, operation for operation, what the yardstick does.
 """
@@ -60,11 +60,13 @@ class OptimizedVisionTower(nn.Module):
     """A vision tower with a choice of flags. State-dict keys and shapes are those of the released checkpoints.
 
     `device` is the kind of device it will run on ("cpu", "cuda"): flags that mean nothing there are refused with a
-    FlagError, as are conflicts and missing requirements.
+    FlagError, as are conflicts and missing requirements. A model with something that it does not compute is refused
+    with a ConfigError.
     """
 
     def __init__(self, config: VisionConfig, flags: Iterable[str] = (), device: str = "cpu") -> None:
         super().__init__()
+        config.require("the optimized tower", position_embedding="rope", deepstack_blocks=())
         self.config = config
         self.flags = FlagSet(frozenset(flags), config, device)
         self.planner = Planner(config, self.flags)

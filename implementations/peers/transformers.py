@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, assert_never
 
 import torch
 from torch import Tensor, nn
 
-from ..config import VisionConfig
+from ..config import ConfigError, VisionConfig
 from ..weights import SharedTensors
 from . import PeerError
 from .adapted import AdaptedTower
@@ -56,18 +56,23 @@ def _tokens(returned: Any) -> Tensor:
 
 
 def _uninitialised(config: VisionConfig, attention: str) -> Any:
+    from transformers.models.qwen2_5_vl.configuration_qwen2_5_vl import Qwen2_5_VLVisionConfig
     from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionTransformerPretrainedModel
+    from transformers.models.qwen2_vl.configuration_qwen2_vl import Qwen2VLVisionConfig
     from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VisionTransformerPretrainedModel
 
     theirs = their_config(config)
     theirs._attn_implementation = attention
-    is_first = config.family == "qwen2_vl"
+    towers: dict[type, Any] = {
+        Qwen2VLVisionConfig: Qwen2VisionTransformerPretrainedModel,
+        Qwen2_5_VLVisionConfig: Qwen2_5_VisionTransformerPretrainedModel,
+    }
     with torch.device("meta"):
-        return (Qwen2VisionTransformerPretrainedModel if is_first else Qwen2_5_VisionTransformerPretrainedModel)(theirs)
+        return towers[type(theirs)](theirs)
 
 
 def their_config(config: VisionConfig) -> Any:
-    """transformers' own configuration with the sizes of `config`."""
+    """transformers' own configuration with the sizes of `config`. Raises PeerError for what it does not compute."""
     from transformers.models.qwen2_5_vl.configuration_qwen2_5_vl import Qwen2_5_VLVisionConfig
     from transformers.models.qwen2_vl.configuration_qwen2_vl import Qwen2VLVisionConfig
 
@@ -79,20 +84,32 @@ def their_config(config: VisionConfig) -> Any:
         "spatial_merge_size": config.spatial_merge_size,
         "in_channels": config.in_channels,
     }
-    if config.family == "qwen2_vl":
-        return Qwen2VLVisionConfig(
-            embed_dim=config.hidden_size,
-            hidden_size=config.out_hidden_size,
-            mlp_ratio=config.intermediate_size // config.hidden_size,
-            **shared,
-        )
-    if config.window_size is None:
-        raise PeerError(f"{config.name} has no attention windows, and transformers' Qwen2.5-VL tower cannot do without")
-    return Qwen2_5_VLVisionConfig(
-        hidden_size=config.hidden_size,
-        intermediate_size=config.intermediate_size,
-        out_hidden_size=config.out_hidden_size,
-        fullatt_block_indexes=list(config.fullatt_block_indexes),
-        window_size=config.window_size,
-        **shared,
-    )
+    try:
+        config.require_family("transformers' tower")
+    except ConfigError as error:
+        raise PeerError(str(error)) from None
+    match config.family:
+        case "qwen2_vl":
+            return Qwen2VLVisionConfig(
+                embed_dim=config.hidden_size,
+                hidden_size=config.out_hidden_size,
+                mlp_ratio=config.intermediate_size // config.hidden_size,
+                **shared,
+            )
+        case "qwen2_5_vl":
+            if config.window_size is None:
+                raise PeerError(
+                    f"{config.name} has no attention windows, and transformers' Qwen2.5-VL tower cannot do without"
+                )
+            return Qwen2_5_VLVisionConfig(
+                hidden_size=config.hidden_size,
+                intermediate_size=config.intermediate_size,
+                out_hidden_size=config.out_hidden_size,
+                fullatt_block_indexes=list(config.fullatt_block_indexes),
+                window_size=config.window_size,
+                **shared,
+            )
+        case "qwen3_vl":
+            raise PeerError(f"{config.name}: no peer has a tower of {config.family} yet; choose another model")
+        case _:
+            assert_never(config.family)

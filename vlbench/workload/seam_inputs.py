@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from math import isqrt
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vlbench.implementations.optimized.attention import attention
 from vlbench.implementations.optimized.inverse import inverse
 from vlbench.implementations.optimized.layout import layout, qkv_copies
 from vlbench.implementations.optimized.merge import Prompt, merge
-from vlbench.implementations.optimized.patch_embed import embedding
+from vlbench.implementations.optimized.patch_embed import embedding, patch_projection
 from vlbench.implementations.optimized.rope import AngleTableEachTime, ids_on_host
 from vlbench.implementations.optimized.rotary import rotation
 from vlbench.implementations.optimized.segments import Segments, segment_bounds
@@ -141,13 +141,14 @@ def windows_of_one_image(side: int, setting: Setting) -> SeamInputs:
 def patch_embed(patches: int, setting: Setting) -> SeamInputs:
     """The embedding of n patches."""
     config = setting.config
-    kernel = (config.temporal_patch_size, config.patch_size, config.patch_size)
-    weight = setting.noise(config.hidden_size, config.in_channels, *kernel) / config.patch_dim**0.5
+    with torch.device("meta"):
+        shapes = patch_projection(config).state_dict()
+    drawn = {key: setting.noise(*meta.shape) / config.patch_dim**0.5 for key, meta in shapes.items()}
 
     def way(flags: frozenset[str], dtype: torch.dtype) -> Way:
         with torch.device("meta"):
-            proj = nn.Conv3d(config.in_channels, config.hidden_size, kernel, stride=kernel, bias=False)
-        proj.weight = nn.Parameter(weight.to(dtype), requires_grad=False)
+            proj = patch_projection(config).requires_grad_(False)
+        proj.load_state_dict({key: tensor.to(dtype) for key, tensor in drawn.items()}, assign=True)
         embed = embedding.way_of(flags)
         return lambda pixels: embed(proj, pixels)
 
