@@ -135,7 +135,11 @@ def test_two_variants_beside_each_other(vlbench: Vlbench) -> None:
     assert ended.code == 0
     assert f"{TINY} -> {TINY}+host-grid" in ended.out
     assert "host syncs" in ended.out
-    assert "vanished:" in ended.out
+    assert "REGRESSED counters" in ended.out  # the peak rose, whatever fell
+    assert "-> 0" in ended.out  # lines that are gone
+    (row,) = vlbench("count", "--tower", TINY, "--diff", "host-grid", "baseline", *SMALL, "--json").json()["rows"]
+    assert row["verdict"] == "regressed"
+    assert {move["kind"] for move in row["moves"]} == {"counter", "line", "operation"}
 
 
 @pytest.mark.parametrize(

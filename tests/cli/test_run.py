@@ -62,10 +62,13 @@ def test_a_run_as_json_its_file_and_what_came_before(vlbench: Vlbench, folder: P
     assert ended.code == 0
     assert ended.err == ""
     assert max(map(len, ended.out.splitlines())) <= 80
-    now, before = ended.out.split("\nAgainst ")
+    now, before = ended.out.split("\nvlbench diff: ")
     assert any(line.startswith("exact ") and "bit-exact" in line for line in now.splitlines())
-    shown = [line.split()[0] for line in before.splitlines() if "[" in line]
-    assert shown == ["exact", "rope-cache"]
+    judged = vlbench("diff", "vlbench-small.json", "b.json")
+    assert judged.code == 6  # of other seeds, and one variant is left out
+    assert f"vlbench diff: {before}".startswith(judged.out)
+    shown = [line.split()[3] for line in before.splitlines() if line.startswith("MISSING time: ")]
+    assert sorted(shown) == ["exact", "rope-cache"]
     assert read_results(folder / "b.json").groups[0].seed == 1
 
     ended = vlbench("show", "b.json")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import vlbench.nsys
-from vlbench.comparing.captures_diff import as_judged
+from vlbench.comparing.captured import judge_difference
 from vlbench.judging.exit_codes import ExitCode
 from vlbench.nsys.compare import Difference
 from vlbench.nsys.frames import Capture
@@ -38,7 +38,7 @@ def program(folder: Path, name: str, *, forwards: int = 4, launches: int = 5, ex
 
 
 def exit_code(found: Difference) -> ExitCode:
-    return as_judged(found, "a", "b").exit_code
+    return judge_difference(found, "a", "b").exit_code
 
 
 def test_the_same_program_is_the_same(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import vlbench.nsys
-from vlbench.comparing.captures_diff import as_judged
+from vlbench.comparing.captured import judge_difference
 from vlbench.nsys.frames import Capture
 from vlbench.nsys.names import DIRECTIONS, MEMORY_KINDS, NOT_RECORDED
 
@@ -115,12 +115,12 @@ def test_the_pair_differs(public_captures: Path) -> None:
         vlbench.nsys.load(public_captures / "captures" / f"two_processes_{side}.sqlite") for side in ("before", "after")
     )
     found = vlbench.nsys.diff(before, after)
-    assert as_judged(found, "before", "after").exit_code == 6
+    assert judge_difference(found, "before", "after").exit_code == 6
     assert found.appeared
     assert found.vanished
     assert not found.obstacles
     same = vlbench.nsys.diff(before, before)
-    assert as_judged(same, "before", "before").exit_code == 0
+    assert judge_difference(same, "before", "before").exit_code == 0
     assert (len(same.counters), same.appeared, same.vanished) == (0, (), ())
 
 

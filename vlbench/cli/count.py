@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vlbench.cli.options import AsJson, DtypeName, Grids, Profile, find_dtype
+from vlbench.cli.reporting import show_beside
 from vlbench.errors import UsageError
 
 if TYPE_CHECKING:
     from vlbench.counting.job import Point
+    from vlbench.judging.judged import Judged
     from vlbench.record.counted import CountReport
 
 MODEL = "qwen2.5-vl-7b"
@@ -35,7 +37,8 @@ def count(
         bool, typer.Option("--where", help="Each sync and copy with its line, and what removes it.")
     ] = False,
     diff: Annotated[
-        tuple[str, str] | None, typer.Option("--diff", metavar="A B", help="Two variants or towers, beside each other.")
+        tuple[str, str] | None,
+        typer.Option("--diff", metavar="A B", help="Two variants or towers, B against A."),
     ] = None,
     cold: Annotated[bool, typer.Option("--cold", help="Show the first forward, in place of the second.")] = False,
     profile: Profile = "sm_90",
@@ -47,8 +50,10 @@ def count(
     Counts are exact and the same on every machine with the same torch; weights are not needed.
     Ends with 0, with 2 if an option is wrong, with 6 if something in a tower cannot be counted.
     """
+    from vlbench.comparing.compared import compare_towers
     from vlbench.counting.job import CountJob
     from vlbench.counting.run import run_count
+    from vlbench.export.judged_json import json_text
 
     towers = _both(diff, tower, variant) if diff else tuple(dict.fromkeys(tower or [MODEL]))
     variants = () if diff else tuple(variant) if variant else None
@@ -60,10 +65,11 @@ def count(
         dtype=find_dtype(dtype),
     )
     report = run_count(job)
+    judged = compare_towers(report, *towers) if diff else None
     if as_json:
-        print(_diff_json(report, towers, cold) if diff else report.model_dump_json(indent=1))
+        print(json_text(judged) if judged else report.model_dump_json(indent=1))
     else:
-        _show(report, towers if diff else None, where, cold)
+        _show(report, judged, where, cold)
     if not report.complete:
         raise typer.Exit(INCOMPLETE)
 
@@ -105,27 +111,16 @@ def _both(diff: tuple[str, str], towers: list[str] | None, variants: list[str] |
     return tuple(both)
 
 
-def _diff_json(report: CountReport, towers: tuple[str, ...], cold: bool) -> str:
-    import json
-
-    from vlbench.comparing.counts_difference import differences
-
-    return json.dumps([each.model_dump(mode="json") for each in differences(report, towers, cold)], indent=1)
-
-
-def _show(report: CountReport, both: tuple[str, ...] | None, where: bool, cold: bool) -> None:
+def _show(report: CountReport, judged: Judged | None, where: bool, cold: bool) -> None:
     from rich.console import Console
 
-    from vlbench.comparing.counts_difference import differences
     from vlbench.counting.kernels import kernel_lines
     from vlbench.export.counted import counted_view
-    from vlbench.export.counted_diff import difference_view
     from vlbench.export.counted_where import where_view
 
     console = Console(highlight=False)
     console.print(counted_view(report, cold, kernel_lines(report, cold)))
-    for each in differences(report, both, cold) if both else ():
-        console.print()
-        console.print(difference_view(each))
+    if judged:
+        show_beside(judged, console)
     if where:
         console.print(where_view(report, cold))

@@ -19,7 +19,7 @@ def diff(
     junit: Junit = None,
     github: Github = False,
 ) -> None:
-    """Judge what two files hold: results of `vlbench run`, baselines, counts of `vlbench count --json`.
+    """Judge what two files hold: results of `vlbench run`, baselines, counts of `vlbench count --json`, captures.
 
     Counts are compared exactly. Times are compared by their trials, five a side, and only within a class of machine;
     across machines and revisions use `vlbench ab`. Two results of another tool, such as pytest-benchmark, are judged as
@@ -28,8 +28,8 @@ def diff(
     Ends with 0 where all is the same or better, 3 where something got worse, 4 where a row could not have shown it, 5
     where a result is wrong, 6 where something is missing or does not compare, 2 for a wrong command.
     """
-    from vlbench.comparing.diff import diff as held_against
+    from vlbench.comparing import compare
 
     check_goals(csv=csv, markdown=markdown, junit=junit, github=github)
-    judged = held_against(before, after).model_copy(update={"allow_inconclusive": allow_inconclusive})
+    judged = compare(before, after, allow_inconclusive=allow_inconclusive)
     deliver(judged, as_json=as_json, csv=csv, markdown=markdown, junit=junit, github=github)

@@ -9,8 +9,7 @@ import typer
 from vlbench.cli.reporting import Csv, Github, Junit, Markdown, check_goals, deliver
 
 if TYPE_CHECKING:
-    from vlbench.comparing.runs import Row
-    from vlbench.judging.exit_codes import ExitCode
+    from vlbench.judging.judged import Judged
     from vlbench.judging.unpaired import RunFloors
 
 
@@ -72,9 +71,7 @@ def judge(
     wrong, 3 regressed, 4 inconclusive, 5 inaccurate (requests or commands failed),
     6 missing or not comparable; of several the first of 5, 6, 3, 4.
     """
-    from vlbench.comparing.inputs import read_sides
-    from vlbench.comparing.runs import compare
-    from vlbench.comparing.runs_judged import as_judged
+    from vlbench.comparing.compared import compare_runs_of
     from vlbench.errors import UsageError
     from vlbench.judging.unpaired import RunFloors
     from vlbench.judging.words import parse_share
@@ -91,10 +88,15 @@ def judge(
         confidence=parse_share(confidence, "--confidence"),
     )
     check_goals(csv=csv, markdown=markdown, junit=junit, github=github)
-    old, new = read_sides(before, after, format_name)
-    rows = compare(old, new, floors, metric or ())
-    sides = (", ".join(before), ", ".join(after))
-    judged = as_judged("judge", sides, rows, floors, allow_inconclusive=allow_inconclusive)
+    judged = compare_runs_of(
+        before,
+        after,
+        floors=floors,
+        reader=format_name,
+        metrics=metric or (),
+        options=("--before", "--after"),
+        allow_inconclusive=allow_inconclusive,
+    )
     deliver(
         judged,
         as_json=as_json,
@@ -102,16 +104,16 @@ def judge(
         markdown=markdown,
         junit=junit,
         github=github,
-        show=lambda: _show(rows, floors, judged.exit_code, as_json),
+        show=lambda: _show(judged, floors, as_json),
     )
 
 
-def _show(rows: list[Row], floors: RunFloors, code: ExitCode, as_json: bool) -> None:
-    from vlbench.comparing import report
+def _show(judged: Judged, floors: RunFloors, as_json: bool) -> None:
+    from vlbench.export import judged_runs
 
     if as_json:
-        typer.echo(report.as_json(rows, floors, code))
+        typer.echo(judged_runs.as_json(judged, floors))
     else:
         from rich.console import Console
 
-        Console(highlight=False).print(report.as_table(rows, floors))
+        Console(highlight=False).print(judged_runs.as_table(judged, floors))

@@ -136,13 +136,13 @@ def diff(
     Ends with 0 where no count went up, 3 where one did, 6 where a range vanished or the captures do not compare. Times
     are shown and never judged: `vlbench ab` and `vlbench gate` judge them.
     """
-    from vlbench.comparing.captures_diff import as_judged
+    from vlbench.comparing.captured import judge_difference
     from vlbench.nsys.compare import diff as compare
     from vlbench.nsys.read import load
 
     check_goals(csv=csv, markdown=markdown, junit=junit, github=github)
     found = compare(load(before), load(after))
-    judged = as_judged(found, str(before), str(after))
+    judged = judge_difference(found, str(before), str(after))
     deliver(
         judged,
         as_json=as_json,

@@ -17,9 +17,11 @@ from vlbench.cli.options import AsJson
 from vlbench.errors import UsageError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from vlbench.judging.judged import Judged
 
-__all__ = ["AllowInconclusive", "AsJson", "Csv", "Github", "Junit", "Markdown", "check_goals", "deliver"]
+__all__ = ["AllowInconclusive", "AsJson", "Csv", "Github", "Junit", "Markdown", "check_goals", "deliver", "show_beside"]
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
 
@@ -82,6 +84,15 @@ def deliver(
     if github and (summary := os.environ.get(SUMMARY)):
         _summarise(judged, Path(summary))
     raise typer.Exit(int(judged.exit_code))
+
+
+def show_beside(judged: Judged, console: Console) -> None:
+    """What a command that measures says of what it measured beside something else; it ends as it would without."""
+    from vlbench.export.judged_console import judged_view
+
+    console.print()
+    console.print(judged_view(judged))
+    console.print("That is the code of `vlbench diff`; a command that measures ends with its own.", style="dim")
 
 
 def _files(csv: Path | None, markdown: Path | None, junit: Path | None) -> dict[str, Path]:

@@ -22,6 +22,7 @@ from vlbench.cli.options import (
     resolve,
 )
 from vlbench.cli.planning import left_out, make_plans, read_earlier, states_of, taken_apart
+from vlbench.cli.reporting import show_beside
 from vlbench.cli.seams import refuse_beside_seams, seam_names, seam_plans
 from vlbench.cli.towers import TowerTarget, refuse_together, resolve_towers
 from vlbench.errors import UsageError
@@ -92,7 +93,9 @@ def run(
     timeout: Annotated[float, typer.Option(min=1, help="Seconds after which one trial is ended.")] = 900,
     resume: Annotated[bool, typer.Option(help="Go on with the run that was interrupted.")] = False,
     out: Annotated[Path | None, typer.Option(help="Results file. [vlbench-SCENARIO.json]")] = None,
-    against: Annotated[Path | None, typer.Option(help="An earlier results file to compare with.")] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="An earlier results file, and what `vlbench diff` says of the two.")
+    ] = None,
     card: Annotated[bool, typer.Option(help="Measure the machine itself, too (2 s).")] = True,
     as_json: AsJson = False,
 ) -> None:
@@ -102,7 +105,8 @@ def run(
     """
     from rich.console import Console
 
-    from vlbench.export.against import against_view
+    from vlbench.comparing import compare
+    from vlbench.comparing.sides import side_of
     from vlbench.export.console import results_view
     from vlbench.record.fingerprint import take_fingerprint
     from vlbench.towers.models import WHY_TINY
@@ -129,7 +133,10 @@ def run(
             targets = [taken_apart(target, ablate) for target in found] if ablate else found
         states = states_of(state, targets[0].device)
         plans = make_plans(names, targets, states, only or [], seed, threads, weights, images)
-    earlier = read_earlier(against, plans) if against else None
+    earlier = None
+    if against:
+        read_earlier(against, plans)
+        earlier = side_of(against)  # now, for this run may be kept in the same file
     goal = out or Path(f"vlbench-{'-'.join(Path(name).stem for name in names)}.json")
     if goal.is_dir():
         raise UsageError(f"--out {goal}: a folder; give a file, such as {goal / 'results.json'}")
@@ -149,8 +156,7 @@ def run(
         for who, flags in left_out(target).items():
             show.print(f"Not applicable here and left out of {who}: {', '.join(flags)}.", style="dim")
     if earlier:
-        show.print()
-        show.print(against_view(earlier, results))
+        show_beside(compare(earlier, goal), show)
     show.print(f"Results in {goal}; in Python: vlbench.load({str(goal)!r})", style="dim")
     if as_json:
         print(results.model_dump_json(indent=1))

@@ -10,28 +10,31 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from vlbench.errors import IncomparableError, UsageError
-from vlbench.judging.judged import JudgedRow, Move
-from vlbench.judging.verdict import Verdict
-from vlbench.nsys.compare import FACTS
-from vlbench.nsys.projection import project
-from vlbench.nsys.read import load
-from vlbench.nsys.summary import counters, labels
+from vlbench.errors import UsageError
+from vlbench.judging.judged import Judged, JudgedRow, Move
 from vlbench.record.baseline import CapturedCell, CapturedRange
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from vlbench.nsys.compare import Difference
+
 STEADY = 0.9
 """The share of instances that must agree on a counter before it is gated on."""
 FEWEST = 2
 """Instances of a range, after the first, that are evidence."""
+NOT_ALIKE = "they do not compare: "
 
 
 def captured_cell(path: Path, pattern: str | None = None) -> CapturedCell:
     """The cell of a capture, of the ranges whose `domain:name` holds `pattern`. Raises UsageError."""
+    from vlbench.nsys.compare import facts
+    from vlbench.nsys.projection import project
+    from vlbench.nsys.read import load
+    from vlbench.nsys.summary import counters, labels
+
     capture = load(path)
     table = project(capture)
     wanted = _compiled(pattern)
@@ -53,30 +56,54 @@ def captured_cell(path: Path, pattern: str | None = None) -> CapturedCell:
         source=capture.source,
         version=capture.version,
         gpus=tuple(sorted(set(capture.gpus))),
-        facts={fact: told for fact in FACTS if (told := capture.fact(fact))},
+        facts={fact: told for fact, told in facts(capture).items() if told},
         ranges=tuple(found),
     )
 
 
 def judge_captured(stored: CapturedCell, new: CapturedCell) -> JudgedRow:
-    """One row for the whole capture. Raises IncomparableError where the two do not count the same things."""
-    _refuse(stored, new)
-    after = {each.name: each for each in new.ranges}
-    gone = [each.name for each in stored.ranges if each.name not in after]
+    """One row for the whole capture; it is missing where the two do not count the same things."""
+    from vlbench.nsys.compare import obstacles
+
+    cell = f"capture {stored.name}, {', '.join(stored.gpus) or 'unknown GPU'}"
+    before, after = ((each.source, each.gpus, each.facts) for each in (stored, new))
+    if found := obstacles(before, after, "the baseline", "this"):
+        return JudgedRow.missing(cell, "counters", f"{NOT_ALIKE}{'; '.join(found)}")
+    ranges = {each.name: each for each in new.ranges}
+    gone = [each.name for each in stored.ranges if each.name not in ranges]
     if gone:
         more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
         reason = f"the range {gone[0]}{more} is not in the new capture, or not often enough"
-        return _row(stored, Verdict.MISSING, reason)
-    moves = [move for each in stored.ranges for move in _moves(each, after[each.name], stored.bands)]
-    if not moves:
-        compared = sum(len(each.counters) for each in stored.ranges)
-        return _row(stored, Verdict.SAME, f"{compared} counters of {len(stored.ranges)} ranges are what they were")
-    moves.sort(key=lambda move: move.before - move.after)
-    worse = [move for move in moves if move.after > move.before]
-    first = (worse or moves)[0]
-    verdict = Verdict.REGRESSED if worse else Verdict.IMPROVED
-    reason = f"{first.name} in {first.stage}: {first.before:,.0f} -> {first.after:,.0f} in each instance"
-    return _row(stored, verdict, reason, tuple(moves))
+        return JudgedRow.missing(cell, "counters", reason)
+    moves = [move for each in stored.ranges for move in _moves(each, ranges[each.name], stored.bands)]
+    compared = sum(len(each.counters) for each in stored.ranges)
+    same = f"{compared} counters of {len(stored.ranges)} ranges are what they were"
+    return JudgedRow.counted(cell, sorted(moves, key=lambda move: move.before - move.after), same)
+
+
+def judge_captures(before: str, after: str, command: str = "diff") -> Judged:
+    """Two captures, by their paths. Raises UsageError."""
+    from vlbench.nsys.compare import diff
+    from vlbench.nsys.read import load
+
+    return judge_difference(diff(load(before), load(after)), before, after, command)
+
+
+def judge_difference(found: Difference, before: str, after: str, command: str = "nsys diff") -> Judged:
+    """What a gate would say of it, a row for each range: times have no say.
+
+    `before` and `after` name the captures. A range that is new is noted; one that is gone is missing.
+    """
+    if found.obstacles:
+        rows = [JudgedRow.missing("the captures", "counters", f"{NOT_ALIKE}{'; '.join(found.obstacles)}")]
+        return Judged(command=command, before=before, after=after, rows=tuple(rows))
+    rows = [JudgedRow.missing(name, "counters", "the range is not in the new capture") for name in found.vanished]
+    moves: dict[str, list[Move]] = {name: [] for name in found.compared}
+    for row in found.counters.to_dict("records"):
+        moves[row["range"]].append(_move(row["counter"], row["a"], row["b"]))
+    rows += [JudgedRow.counted(name, each, "every counter is what it was") for name, each in moves.items()]
+    notes = (*found.notes, *(f"the range {name} is new" for name in found.appeared))
+    return Judged(command=command, before=before, after=after, rows=tuple(rows), notes=notes)
 
 
 def _range(name: str, instances: pd.DataFrame, names: list[str]) -> CapturedRange:
@@ -98,33 +125,13 @@ def _moves(before: CapturedRange, after: CapturedRange, bands: Mapping[str, floa
     for name in dict.fromkeys((*before.counters, *after.counters)):
         old, new = before.counters.get(name, 0), after.counters.get(name, 0)
         if name not in unsteady and abs(new - old) > bands.get(name, 0.0) * old:
-            unit = "B" if name.startswith("bytes[") else ""
-            found.append(Move(kind="counter", name=name, before=old, after=new, unit=unit, stage=before.name))
+            found.append(_move(name, old, new, before.name))
     return found
 
 
-def _refuse(stored: CapturedCell, new: CapturedCell) -> None:
-    if stored.source != new.source:
-        raise IncomparableError(
-            f"{new.name}: the baseline is from {stored.source} and this is from {new.source}, which do not count the "
-            "same calls; capture with the same tool"
-        )
-    if stored.gpus != new.gpus:
-        raise IncomparableError(
-            f"{new.name}: the baseline is from {', '.join(stored.gpus) or 'an unknown GPU'} and this from "
-            f"{', '.join(new.gpus) or 'an unknown GPU'}; capture on the same GPU"
-        )
-    for fact, words in FACTS.items():
-        here, there = stored.facts.get(fact), new.facts.get(fact)
-        if here and there and here != there:
-            raise IncomparableError(f"{new.name}: the {words} was {here} and is {there}; capture with the same setting")
-
-
-def _row(stored: CapturedCell, verdict: Verdict, reason: str, moves: tuple[Move, ...] = ()) -> JudgedRow:
-    gpu = ", ".join(stored.gpus) or "unknown GPU"
-    return JudgedRow(
-        cell=f"capture {stored.name}, {gpu}", measure="counters", verdict=verdict, reason=reason, moves=moves
-    )
+def _move(counter: str, before: float, after: float, stage: str = "") -> Move:
+    unit: Literal["B", ""] = "B" if counter.startswith("bytes[") else ""
+    return Move(kind="counter", name=counter, before=before, after=after, unit=unit, stage=stage)
 
 
 def _compiled(pattern: str | None) -> re.Pattern[str]:

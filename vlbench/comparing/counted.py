@@ -27,7 +27,7 @@ def judge_cells(before: CountedCell, after: CountedCell, advice: Advice | None =
     `advice` says what removes lines of `after`. Counts that do not compare give a row that is missing.
     """
     if reason := why_not(before, after):
-        return missing_row(before, reason)
+        return JudgedRow.missing(before.name, "counters", reason)
     found = shifts(before, after)
     rises = [each for each in found if each.direction(before.bands.get(each.counter, 0.0)) > 0]
     falls = [each for each in found if each.direction(before.bands.get(each.counter, 0.0)) < 0]
@@ -44,11 +44,6 @@ def judge_cells(before: CountedCell, after: CountedCell, advice: Advice | None =
         verdict, sentence = Verdict.SAME, _unmoved(found)
     moves = (*(each.move for each in found), *lines, *(operation_moves(before, after) if found else ()))
     return JudgedRow(cell=before.name, measure="counters", verdict=verdict, reason=sentence, moves=moves)
-
-
-def missing_row(cell: CountedCell, reason: str) -> JudgedRow:
-    """The row of a cell that could not be counted or compared."""
-    return JudgedRow(cell=cell.name, measure="counters", verdict=Verdict.MISSING, reason=reason)
 
 
 def why_not(before: CountedCell, after: CountedCell) -> str | None:

@@ -1,33 +1,30 @@
-"""Two sets of runs become a table of verdicts; what cannot be compared becomes a row that says why."""
+"""Runs of other benchmark tools: two sets of them become rows; what cannot be compared is a row that says why."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from glob import glob
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
 
 from vlbench.errors import UsageError
+from vlbench.judging.judged import JudgedRow
 from vlbench.judging.unpaired import RunFloors, compare_runs, side
-from vlbench.judging.verdict import Judgement, inaccurate, missing
+from vlbench.judging.verdict import inaccurate, missing
+from vlbench.readers import read
+from vlbench.readers.document import FOREIGN
 from vlbench.record.runs import Better, Metric, Run
+from vlbench.untrusted.files import read_bytes
 
 Conditions = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True)
-class Row:
-    """One metric before and after. Figures are geometric means over runs, in `unit`."""
-
-    name: str
-    judgement: Judgement
-    unit: str = ""
-    better: Better = Better.LOWER
-    before: float | None = None
-    after: float | None = None
-
-
-def compare(before: Sequence[Run], after: Sequence[Run], floors: RunFloors, metrics: Sequence[str] = ()) -> list[Row]:
+def run_rows(
+    before: Sequence[Run], after: Sequence[Run], floors: RunFloors, metrics: Sequence[str] = ()
+) -> list[JudgedRow]:
     """A row for each metric under each set of conditions that either side has, in the order they are met.
 
     `metrics` are name patterns; without them every metric is judged. Raises `UsageError` if a pattern fits nothing.
@@ -39,27 +36,27 @@ def compare(before: Sequence[Run], after: Sequence[Run], floors: RunFloors, metr
     old, new = _by_conditions(before), _by_conditions(after)
     if len(old) == len(new) == 1 and old.keys() != new.keys():
         difference = _difference(next(iter(old)), next(iter(new)))
-        return [Row("all metrics", missing(f"another workload or machine: {difference}"))]
-    rows: list[Row] = []
+        return [JudgedRow.missing("all metrics", "time", f"another workload or machine: {difference}")]
+    rows: list[JudgedRow] = []
     for conditions in {**old, **new}:
         label = " ".join(f"{key}={value}" for key, value in conditions) if len({**old, **new}) > 1 else ""
         rows += _rows(label, old.get(conditions, []), new.get(conditions, []), floors, metrics)
     return rows
 
 
-def _rows(label: str, old: list[Run], new: list[Run], floors: RunFloors, patterns: Sequence[str]) -> list[Row]:
+def _rows(label: str, old: list[Run], new: list[Run], floors: RunFloors, patterns: Sequence[str]) -> list[JudgedRow]:
     if not (old and new):
-        return [Row(label, missing(f"only the runs {'after' if new else 'before'} have these conditions"))]
+        return [JudgedRow.missing(label, "time", f"only the runs {'after' if new else 'before'} have these conditions")]
     names = {name: None for run in (*old, *new) for name in run.metrics}
     wanted = [name for name in names if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)]
     return [_row(f"{label} {name}".strip(), name, old, new, floors) for name in wanted]
 
 
-def _row(title: str, name: str, old: list[Run], new: list[Run], floors: RunFloors) -> Row:
+def _row(title: str, name: str, old: list[Run], new: list[Run], floors: RunFloors) -> JudgedRow:
     absent = [run.source for run in (*old, *new) if name not in run.metrics]
     if absent:
         more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
-        return Row(title, missing(f"{absent[0]}{more} does not have it; was it renamed?"))
+        return JudgedRow.missing(title, "time", f"{absent[0]}{more} does not have it; was it renamed?")
     before, after = [run.metrics[name] for run in old], [run.metrics[name] for run in new]
     first, every = before[0], [*before, *after]
     for metric in every:
@@ -67,15 +64,16 @@ def _row(title: str, name: str, old: list[Run], new: list[Run], floors: RunFloor
             ways = (
                 f"{first.unit or 'no unit'} ({first.better} is better) and {metric.unit or 'no unit'} ({metric.better})"
             )
-            return Row(title, missing(f"the units do not match: {ways}"))
+            return JudgedRow.missing(title, "time", f"the units do not match: {ways}")
+    shown: dict[str, Any] = {"unit": first.unit, "better": "more" if first.better is Better.HIGHER else "less"}
     if any(metric.value <= 0 for metric in every):
-        zero = missing("a figure is zero or negative, so there is no ratio; was it measured?")
-        return Row(title, zero, first.unit, first.better)
+        reason = "a figure is zero or negative, so there is no ratio; was it measured?"
+        return JudgedRow.of(title, missing(reason), **shown)
     faults = [f"{run.source}: {run.fault}" for run in (*old, *new) if run.fault]
     if faults:  # a run that dropped work has no figures to show
-        return Row(title, inaccurate(faults[0]), first.unit, first.better)
+        return JudgedRow.of(title, inaccurate(faults[0]), measure="accuracy", **shown)
     judgement = compare_runs(before, after, floors)
-    return Row(title, judgement, first.unit, first.better, _centre(before), _centre(after))
+    return JudgedRow.of(title, judgement, before=_centre(before), after=_centre(after), **shown)
 
 
 def _centre(metrics: list[Metric]) -> float:
@@ -95,3 +93,43 @@ def _difference(old: Conditions, new: Conditions) -> str:
     left, right = dict(old), dict(new)
     key = next(key for key in {**left, **right} if left.get(key) != right.get(key))
     return f"{key} is {left.get(key, 'not given')} before and {right.get(key, 'not given')} after"
+
+
+def read_sides(
+    before: Sequence[str],
+    after: Sequence[str],
+    name: str | None = None,
+    options: tuple[str, str] = ("A", "B"),
+) -> tuple[list[Run], list[Run]]:
+    """The runs of both sides. Each entry is a file or a pattern such as `runs/a-*.json`; `options` name the sides.
+
+    A file given twice, or a copy of one, would count as two runs that agree perfectly: it is refused. Raises
+    `UsageError`.
+    """
+    old, new = (_files(entries, option) for entries, option in zip((before, after), options, strict=True))
+    seen: dict[object, str] = {}
+    for path in (*old, *new):
+        for mark in _marks(Path(path)):
+            if mark in seen:
+                raise UsageError(f"{path} has the same content as {seen[mark]}; give each run once")
+            seen[mark] = path
+    return [run for path in old for run in read(path, name)], [run for path in new for run in read(path, name)]
+
+
+def _marks(path: Path) -> list[object]:
+    """What no two runs share: the file itself and, in JSON, the content. A short CSV can repeat by chance."""
+    content = read_bytes(path, FOREIGN)
+    return [path.resolve(), *([sha256(content).digest()] if content.lstrip().startswith(b"{") else [])]
+
+
+def _files(entries: Sequence[str], option: str) -> list[str]:
+    files: list[str] = []
+    for entry in entries:
+        found = [entry] if Path(entry).exists() else sorted(glob(entry, recursive=True))
+        if not found:
+            raise UsageError(f"{option} {entry} is no file and no pattern that fits one; check the path")
+        for path in found:
+            if not Path(path).is_file():
+                raise UsageError(f"{option} {path} is a folder; name its files, such as '{path}/*.json'")
+        files += found
+    return files

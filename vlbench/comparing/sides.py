@@ -1,4 +1,4 @@
-"""One side of a `vlbench diff`: what a file of ours holds of times and of counts, whichever kind of file it is."""
+"""One side of a comparison: what it holds of times and of counts, whatever it is."""
 
 from __future__ import annotations
 
@@ -9,21 +9,27 @@ from typing import cast
 
 from pydantic import ValidationError
 
-from vlbench.comparing.counted_cells import counted_cell, why_incomplete
+from vlbench.comparing.captured import captured_cell
+from vlbench.comparing.counted_cells import advice_of, counted_cell, why_incomplete
+from vlbench.comparing.counted_moves import Advice
 from vlbench.comparing.points import GRID
 from vlbench.comparing.timed_cells import cell_of, states_of
 from vlbench.counting.job import Point
 from vlbench.errors import UsageError
 from vlbench.judging.summary import worst_accuracy
-from vlbench.record.baseline import CapturedCell, CountedCell, TimedCell
+from vlbench.record.baseline import Baseline, CapturedCell, CountedCell, TimedCell
 from vlbench.record.baseline_files import load_baseline
-from vlbench.record.counted import CountReport
+from vlbench.record.counted import CountReport, Grid
 from vlbench.record.files import read_results
 from vlbench.record.fingerprint import Fingerprint
-from vlbench.record.schema import CellGroup, Dtype, Row, State
+from vlbench.record.schema import CellGroup, Dtype, Results, Row, State
 from vlbench.untrusted.files import Kind, NotThisFormatError, first_fault, read_json
 
 OURS = Kind("give results, a baseline or a count")
+CAPTURES = (".sqlite", ".nsys-rep", ".qdrep", ".qdstrm", ".gz")
+"""Suffixes of captures."""
+HEAD = 1 << 16
+"""Bytes of a JSON file in which a torch profiler trace says what it is."""
 Key = tuple[str, ...]
 """What two cells must share to be about the same thing."""
 
@@ -52,6 +58,8 @@ class Side:
     timed: dict[Key, TimedCell | Failed] = field(default_factory=dict)
     counted: dict[Key, CountedCell | Failed] = field(default_factory=dict)
     captured: dict[Key, CapturedCell] = field(default_factory=dict)
+    advice: dict[Key, Advice] = field(default_factory=dict)
+    """What removes the lines of what was counted, where that is known."""
 
     @property
     def contents(self) -> str:
@@ -69,32 +77,59 @@ class Side:
         return " and ".join(parts) or "nothing"
 
 
-def read_side(source: str) -> Side | None:
-    """The side in a results file, a baseline file or a report of `vlbench count --json`; None for any other file.
+Source = str | Path | Results | Baseline | CountReport | Side
+"""What `compare` takes as a side."""
+
+
+def is_capture(source: Source) -> bool:
+    """Is it the path of a capture? A torch profiler trace is told by its content, the others by their suffix."""
+    if not isinstance(source, str | Path) or not (path := Path(source)).is_file():
+        return False
+    with path.open("rb") as file:
+        return path.suffix in CAPTURES or b'"traceEvents"' in file.read(HEAD)
+
+
+def side_of(source: Source) -> Side | None:
+    """What was measured, or what a file of ours holds of it; None for the path of any other file.
 
     Raises UsageError where it is one of them and broken, or of another version. A baseline need not be accepted: what
     the gate proposes can be looked at, too.
     """
-    path = Path(source)
-    if not path.exists() or path.is_dir():
-        return None  # it may be a pattern
-    try:
-        content = read_json(path, OURS)
-    except NotThisFormatError:
-        return None
-    if not isinstance(content, dict):
-        return None
+    match source:
+        case Side():
+            return source
+        case Results():
+            return _results_side("the results", source)
+        case Baseline():
+            return _baseline_side(f"the baseline {source.name}", source)
+        case CountReport():
+            return report_side("the counts", source)
+    path = str(source)
+    if is_capture(source):
+        cell = captured_cell(Path(source))
+        return Side(path, f"{path} (captured by {cell.version})", captured={(cell.name,): cell})
+    content = _content(Path(source))
     if content.get("kind") == "baseline":
-        return _baseline_side(source)
+        return _baseline_side(path, load_baseline(Path(path)))
     if {"groups", "fingerprint"} <= content.keys():
-        return _results_side(source)
+        return _results_side(path, read_results(Path(path)))
     if {"groups", "profile"} <= content.keys():
-        return _report_side(source, content)
+        return report_side(path, _report(path, content))
     return None
 
 
-def _baseline_side(source: str) -> Side:
-    found = load_baseline(Path(source))
+def _content(path: Path) -> dict[str, object]:
+    """The object in a JSON file; empty for any other file."""
+    if not path.exists() or path.is_dir():
+        return {}  # it may be a pattern
+    try:
+        content = read_json(path, OURS)
+    except NotThisFormatError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _baseline_side(source: str, found: Baseline) -> Side:
     last = f"{found.accepted[-1].what} on {found.accepted[-1].date:%Y-%m-%d}" if found.accepted else "never accepted"
     return Side(
         source,
@@ -106,8 +141,7 @@ def _baseline_side(source: str) -> Side:
     )
 
 
-def _results_side(source: str) -> Side:
-    results = read_results(Path(source))
+def _results_side(source: str, results: Results) -> Side:
     timed = {key: cell for group in results.groups for key, cell in _timed(group)}
     return Side(source, f"{source} (measured on {results.created:%Y-%m-%d})", results.fingerprint, timed)
 
@@ -136,9 +170,12 @@ def _timed_key(cell: TimedCell) -> Key:
 
 
 def _counted_key(cell: CountedCell) -> Key:
+    return _key(cell.tower, cell.scenario, cell.point, cell.grids, cell.dtype, cell.profile)
+
+
+def _key(tower: str, scenario: str, point: str, grids: tuple[Grid, ...], dtype: str, profile: str) -> Key:
     """Grids that belong to no scenario are their own point, however it was labelled."""
-    point = str(cell.grids) if cell.scenario == GRID else cell.point
-    return (_stem(cell.scenario), point, cell.tower, cell.dtype, cell.profile)
+    return (_stem(scenario), str(grids) if scenario == GRID else point, tower, dtype, profile)
 
 
 def _stem(scenario: str) -> str:
@@ -147,25 +184,27 @@ def _stem(scenario: str) -> str:
     return path.stem if path.suffix == ".toml" else scenario
 
 
-def _report_side(source: str, content: dict[str, object]) -> Side:
+def _report(source: str, content: dict[str, object]) -> CountReport:
     try:
-        report = CountReport.model_validate(content)
+        return CountReport.model_validate(content)
     except ValidationError as error:
         raise UsageError(f"{source}: {first_fault(error)}; count again with `vlbench count --json`") from None
-    return Side(source, f"{source} (counted for {report.profile})", counted=dict(_counted(report)))
 
 
-def _counted(report: CountReport) -> Iterator[tuple[Key, CountedCell | Failed]]:
-    dtype = cast("Dtype", report.dtype)
+def report_side(source: str, report: CountReport, tower: str | None = None) -> Side:
+    """What a report counted or, of `tower` alone, under no name, so that another may stand beside it."""
+    dtype, side = cast("Dtype", report.dtype), Side(source, f"{source} (counted for {report.profile})")
     for group in report.groups:
         point = Point(scenario=group.scenario, label=group.point, grids=group.grids)
         for row in group.towers:
+            if tower not in (None, row.name):
+                continue
+            name = "" if tower else row.tower
+            key = _key(name, group.scenario, group.point, group.grids, dtype, report.profile)
             if reason := why_incomplete(row):
-                name = " ".join(filter(None, (row.tower, group.scenario, group.point, dtype, report.profile)))
-                yield (
-                    (_stem(group.scenario), group.point, row.tower, dtype, report.profile),
-                    Failed(name, False, reason),
-                )
+                words = " ".join(filter(None, (row.tower, group.scenario, group.point, dtype, report.profile)))
+                side.counted[key] = Failed(words, False, reason)
             else:
-                cell = counted_cell(row, point, report.profile, dtype)
-                yield _counted_key(cell), cell
+                side.counted[key] = counted_cell(row, point, report.profile, dtype)
+                side.advice[key] = advice_of(row)
+    return side

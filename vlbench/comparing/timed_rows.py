@@ -39,7 +39,7 @@ def time_row(cell: TimedCell, group: CellGroup, floors: Floors, *, gates: bool =
     """The verdict on a cell whose output is right; its reason names the stage that moved most."""
     now = cell_of(group, row_of(group, cell), cell.state, cell.scenario)
     if (reason := _why_missing(cell, group, floors)) or now is None:
-        return missing_row(cell, reason or "no time was given to measure", gates=gates)
+        return JudgedRow.missing(cell.name, "time", reason or "no time was given to measure", gates=gates)
     row = changed_row(cell, now, judgement_of(cell, group, floors))
     return row.model_copy(update={"gates": gates, "moves": (*row.moves, *counter_moves(cell.counts, now.counts))})
 
@@ -50,20 +50,13 @@ def changed_row(before: TimedCell, after: TimedCell, judgement: Judgement) -> Ju
     forward = after.seconds / median(trial.ratio for trial in after.trials)
     stages = stage_moves(before.stages, after.stages, forward, before.floor, judgement.verdict)
     culprit = named(stages, judgement.verdict)
-    estimate = judgement.estimate
-    return JudgedRow(
-        cell=before.name,
-        measure="time",
-        verdict=judgement.verdict,
+    return JudgedRow.of(
+        before.name,
+        judgement,
         reason="; ".join(filter(None, [judgement.reason, culprit])),
         before=old,
-        after=old * estimate.ratio if estimate else None,
+        after=old * judgement.estimate.ratio if judgement.estimate else None,
         unit=UNIT,
-        ratio=estimate.ratio if estimate else None,
-        low=estimate.low if estimate else None,
-        high=estimate.high if estimate else None,
-        confidence=estimate.confidence if estimate else None,
-        visible=judgement.visible,
         moves=stages,
     )
 
@@ -80,11 +73,6 @@ def accuracy_row(cell: TimedCell, group: CellGroup) -> JudgedRow:
     if not reason:
         verdict, reason = Verdict.SAME, f"its output is right, by what {cell.exactness} asks for"
     return JudgedRow(cell=cell.name, measure="accuracy", verdict=verdict, reason=reason)
-
-
-def missing_row(cell: TimedCell, reason: str, *, gates: bool = True) -> JudgedRow:
-    """The time row of a cell that was not timed or cannot be compared."""
-    return JudgedRow(cell=cell.name, measure="time", verdict=Verdict.MISSING, reason=reason, gates=gates)
 
 
 def counter_moves(before: Counts | None, after: Counts | None) -> Iterator[Move]:

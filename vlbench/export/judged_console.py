@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from vlbench.comparing.report import COLOURS
+from vlbench.export.judged_runs import COLOURS
 from vlbench.export.judged_words import (
     GROUPS,
     chance,

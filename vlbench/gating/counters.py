@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from vlbench.comparing.counted import judge_cells, missing_row
+from vlbench.comparing.counted import judge_cells
 from vlbench.comparing.points import why_gone
 from vlbench.gating.recount import Recounted, Wanted, recount
 from vlbench.judging.judged import JudgedRow
@@ -29,8 +29,10 @@ def judge_counted(stored: Sequence[CountedCell], counted: Mapping[str, Recounted
     rows = []
     for cell in stored:
         again = counted[cell.name]
-        row = missing_row(cell, again.reason) if again.cell is None else judge_cells(cell, again.cell, again.advice)
-        rows.append(row)
+        if again.cell is None:
+            rows.append(JudgedRow.missing(cell.name, "counters", again.reason))
+        else:
+            rows.append(judge_cells(cell, again.cell, again.advice))
     return rows
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vlbench.errors import IncomparableError, UsageError
+from vlbench.errors import UsageError
 from vlbench.gating.counters import judge_counted, other_torch
 from vlbench.gating.policy import Times
 from vlbench.gating.propose import Again
@@ -97,7 +97,7 @@ def _judge(
         notes += time_notes
     if not any(row.gates for row in rows):
         reason = "nothing in this file was judged; leave it out, or measure where it can be"
-        rows.append(JudgedRow(cell=str(path), measure="time", verdict=Verdict.MISSING, reason=reason))
+        rows.append(JudgedRow.missing(str(path), "time", reason))
     again = Again(
         counted=tuple(each.cell for each in counted.values() if each.cell is not None),
         timed=timed,
@@ -110,11 +110,8 @@ def _judge_captures(baseline: Baseline, captured: Mapping[str, CapturedCell]) ->
     from vlbench.comparing.captured import judge_captured
 
     for cell in baseline.captured:
-        reason = f"no new capture of it was given; take one and add --capture {cell.name}.nsys-rep"
-        if cell.name in captured:
-            try:
-                yield judge_captured(cell, captured[cell.name])
-                continue
-            except IncomparableError as error:
-                reason = str(error)
-        yield JudgedRow(cell=f"capture {cell.name}", measure="counters", verdict=Verdict.MISSING, reason=reason)
+        if new := captured.get(cell.name):
+            yield judge_captured(cell, new)
+        else:
+            reason = f"no new capture of it was given; take one and add --capture {cell.name}.nsys-rep"
+            yield JudgedRow.missing(f"capture {cell.name}", "counters", reason)

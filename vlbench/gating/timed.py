@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from vlbench.gating.policy import Times
+from vlbench.judging.judged import JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.record.baseline import Baseline, TimedCell
 from vlbench.record.fingerprint import Fingerprint, comparable, take_fingerprint
 
 if TYPE_CHECKING:
-    from vlbench.judging.judged import JudgedRow
     from vlbench.record.schema import CellGroup
     from vlbench.trial.session import Watch
 
-Found = tuple[list["JudgedRow"], list[str], tuple[TimedCell, ...]]
+Found = tuple[list[JudgedRow], list[str], tuple[TimedCell, ...]]
 """Rows, what a reader has to know in one sentence each, and the cells that changed as they are now."""
 
 
@@ -45,9 +45,7 @@ def judge_timed(baseline: Baseline, here: Fingerprint, policy: Times = Times.AUT
         return _here(baseline, policy, watch)
     reason = f"timed on another class of machine, and times do not travel ({differences})"
     if policy is Times.REQUIRE:
-        from vlbench.comparing.timed_rows import missing_row
-
-        return [missing_row(cell, reason) for cell in baseline.timed], [], ()
+        return [JudgedRow.missing(cell.name, "time", reason) for cell in baseline.timed], [], ()
     note = f"{baseline.name}: {how_many} not compared, for this is another class of machine ({differences})"
     return list(_elsewhere(baseline, reason, watch)), [note], ()
 
@@ -56,13 +54,13 @@ def _here(baseline: Baseline, policy: Times, watch: Watch | None) -> Found:
     """The machine is of the baseline's class: everything is measured and judged."""
     from vlbench.comparing.timed_cells import cell_of
     from vlbench.comparing.timed_plans import rebuild, row_of
-    from vlbench.comparing.timed_rows import CALLED, accuracy_row, floors_of, judgement_of, missing_row, time_row
+    from vlbench.comparing.timed_rows import CALLED, accuracy_row, floors_of, judgement_of, time_row
     from vlbench.gating.rerun import measure_again
 
     gates = policy is not Times.ADVISORY
     floors = {cell.name: floors_of(cell, baseline.trials) for cell in baseline.timed}
     rebuilt = rebuild(baseline.timed)
-    rows = [missing_row(cell, rebuilt.gone[cell.name]) for cell in baseline.timed if cell.name in rebuilt.gone]
+    rows = [JudgedRow.missing(name, "time", reason) for name, reason in rebuilt.gone.items()]
 
     def suspects(index: int, group: CellGroup) -> list[str]:
         cells = rebuilt.cells[index]
@@ -91,7 +89,7 @@ def _elsewhere(baseline: Baseline, reason: str, watch: Watch | None) -> Iterator
     import torch
 
     from vlbench.comparing.timed_plans import rebuild
-    from vlbench.comparing.timed_rows import accuracy_row, missing_row
+    from vlbench.comparing.timed_rows import accuracy_row
     from vlbench.gating.rerun import check_again
 
     rebuilt = rebuild(baseline.timed)
@@ -100,10 +98,11 @@ def _elsewhere(baseline: Baseline, reason: str, watch: Watch | None) -> Iterator
     checked = {cell.name: group for index, group in zip(here, groups, strict=True) for cell in rebuilt.cells[index]}
     for cell in baseline.timed:
         if cell.name in rebuilt.gone:
-            yield missing_row(cell, rebuilt.gone[cell.name])
+            yield JudgedRow.missing(cell.name, "time", rebuilt.gone[cell.name])
             continue
         accuracy = accuracy_row(cell, checked[cell.name]) if cell.name in checked else None
         if accuracy is None or accuracy.verdict is not Verdict.INACCURATE:
-            yield missing_row(cell, reason, gates=not (baseline.counted or baseline.captured))
+            gates = not (baseline.counted or baseline.captured)
+            yield JudgedRow.missing(cell.name, "time", reason, gates=gates)
         if accuracy is not None:
             yield accuracy

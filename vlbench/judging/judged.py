@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from vlbench.judging.evidence import VOTE_FALSE_ALARMS
 from vlbench.judging.exit_codes import ExitCode, worst
-from vlbench.judging.verdict import Verdict
+from vlbench.judging.verdict import Judgement, Verdict
 
 
 class _Part(BaseModel):
@@ -32,11 +33,14 @@ class Move(_Part):
     advice: str = Field(default="", description="What removes it, where that is known.")
 
 
+Measure = Literal["counters", "time", "accuracy"]
+
+
 class JudgedRow(_Part):
     """One cell in one respect. A row that is inaccurate or missing has no figures."""
 
     cell: str = Field(description="What was measured, in words: tower, scenario, dtype, device.")
-    measure: Literal["counters", "time", "accuracy"]
+    measure: Measure
     verdict: Verdict
     reason: str = Field(description="One plain sentence.")
     gates: bool = Field(default=True, description="False: shown, but without a say in the exit code.")
@@ -52,6 +56,34 @@ class JudgedRow(_Part):
     confidence: float | None = Field(default=None, description="Of the interval from low to high.")
     visible: float | None = Field(default=None, description="The smallest change, as a share, that would have shown.")
     moves: tuple[Move, ...] = Field(default=(), description="What moved, the largest change first.")
+
+    @classmethod
+    def of(cls, cell: str, judgement: Judgement, **more: Any) -> Self:
+        """The row of a judgement about time, with its interval; `more` are further fields, or others in their place."""
+        found: dict[str, Any] = {"measure": "time", "verdict": judgement.verdict, "reason": judgement.reason}
+        if estimate := judgement.estimate:
+            found |= {name: getattr(estimate, name) for name in ("ratio", "low", "high", "confidence")}
+        return cls(cell=cell, visible=judgement.visible, **found | more)
+
+    @classmethod
+    def missing(cls, cell: str, measure: Measure, reason: str, *, gates: bool = True) -> Self:
+        """The row of what was not measured or does not compare."""
+        return cls(cell=cell, measure=measure, verdict=Verdict.MISSING, reason=reason, gates=gates)
+
+    @classmethod
+    def counted(cls, cell: str, moves: Sequence[Move], same: str, told: str = "") -> Self:
+        """The row of counts that are the same in every run: any rise is a regression, whatever fell.
+
+        Its reason is `same` where nothing moved, else `told`, else the first move that is why.
+        """
+        rose = [move for move in moves if move.after > move.before]
+        verdict = Verdict.REGRESSED if rose else Verdict.IMPROVED if moves else Verdict.SAME
+        if moves and not told:
+            first, *others = rose or moves
+            place, verb = f" in {first.stage}" if first.stage else "", "rose" if rose else "fell"
+            more = f", and {len(others)} more" if others else ""
+            told = f"{first.name}{place} {verb} from {first.before:,.10g} to {first.after:,.10g}{more}"
+        return cls(cell=cell, measure="counters", verdict=verdict, reason=told if moves else same, moves=tuple(moves))
 
 
 class Judged(_Part):

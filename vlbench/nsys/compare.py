@@ -5,6 +5,7 @@ Counts decide: they are the same on a quiet and on a busy machine. Times are sho
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,11 +46,8 @@ class Difference:
 
 def diff(before: Capture, after: Capture) -> Difference:
     """Everything in which `after` differs from `before`."""
-    obstacles = _obstacles(before, after)
-    if obstacles:
-        return Difference(
-            obstacles, (), (), (), (), pd.DataFrame(columns=_COLUMNS), pd.DataFrame(columns=_TIME_COLUMNS)
-        )
+    if found := _obstacles(before, after):
+        return Difference(found, (), (), (), (), pd.DataFrame(columns=_COLUMNS), pd.DataFrame(columns=_TIME_COLUMNS))
     projected = [project(capture) for capture in (before, after)]
     old, new = (per_range(capture, table) for capture, table in zip((before, after), projected, strict=True))
     both = [name for name in old.index if name in new.index]
@@ -64,16 +62,34 @@ def diff(before: Capture, after: Capture) -> Difference:
     )
 
 
-def _obstacles(before: Capture, after: Capture) -> tuple[str, ...]:
+Settings = tuple[str, tuple[str, ...], Mapping[str, str]]
+"""What made a capture ("nsys" or "kineto"), the GPUs it saw, and its `facts`."""
+
+
+def facts(capture: Capture) -> dict[str, str]:
+    """The settings of a capture that change what it counts; "" where it does not tell."""
+    return {fact: capture.fact(fact) for fact in FACTS}
+
+
+def obstacles(before: Settings, after: Settings, one: str = "one", two: str = "the other") -> list[str]:
+    """Why the counts of two captures do not compare, by how they were taken; `one` and `two` name them."""
     found = []
-    if before.source != after.source:
-        found.append(f"one is from {before.source}, the other from {after.source}: they do not count the same calls")
-    if before.gpus and after.gpus and set(before.gpus) != set(after.gpus):
-        found.append(f"other GPUs ({', '.join(sorted(set(before.gpus)))} and {', '.join(sorted(set(after.gpus)))})")
+    (source, gpus, told), (other, others, now) = before, after
+    if source != other:
+        found.append(f"{one} is from {source} and {two} from {other}, which do not count the same calls")
+    if set(gpus) != set(others):
+        here, there = (", ".join(sorted(set(each))) or "an unknown GPU" for each in (gpus, others))
+        found.append(f"other GPUs: {one} is from {here} and {two} from {there}")
     for fact, name in FACTS.items():
-        a, b = before.fact(fact), after.fact(fact)
+        a, b = told.get(fact), now.get(fact)
         if a and b and a != b:
-            found.append(f"the {name} differs ({a} and {b})")
+            found.append(f"the {name} was {a} and is {b}; counts with {a} and {b} differ for that alone")
+    return found
+
+
+def _obstacles(before: Capture, after: Capture) -> tuple[str, ...]:
+    old, new = ((each.source, each.gpus, facts(each)) for each in (before, after))
+    found = obstacles(old, new)
     for capture in (before, after):
         if capture.ranges.empty:
             found.append(f"{capture.path} has no ranges")

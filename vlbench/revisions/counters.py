@@ -11,7 +11,6 @@ from vlbench.comparing.points import points_of
 from vlbench.counting.job import CountJob, Point
 from vlbench.counting.run import run_job
 from vlbench.judging.judged import JudgedRow
-from vlbench.judging.verdict import Verdict
 from vlbench.record.baseline import CountedCell
 from vlbench.record.counted import CountedTower
 from vlbench.revisions.request import BASE, HEAD, Asked, Pair
@@ -51,9 +50,7 @@ def row_of(base: CountedTower, head: CountedTower, tower: str, point: Point, ask
     for name, counted in named.items():
         if reason := why_incomplete(counted):
             words = " ".join(filter(None, (tower, point.scenario, point.label, asked.counted_dtype, asked.profile)))
-            return JudgedRow(
-                cell=words, measure="counters", verdict=Verdict.MISSING, reason=f"{name} cannot be counted: {reason}"
-            )
+            return JudgedRow.missing(words, "counters", f"{name} cannot be counted: {reason}")
     before, after = (_cell(each, tower, point, asked) for each in named.values())
     return judge_cells(before, after, advice_of(head))
 

@@ -123,23 +123,16 @@ def _time_row(group: CellGroup, base: Summary, head: Summary, cell: str) -> Judg
     if judgement.verdict is Verdict.MISSING:
         wrong = base.accuracy is not None and not base.accuracy.passed
         reason = "BASE is wrong, so its time means nothing to compare with" if wrong else judgement.reason
-        return JudgedRow(cell=cell, measure="time", verdict=Verdict.MISSING, reason=reason)
+        return JudgedRow.missing(cell, "time", reason)
     assert base.seconds is not None  # HEAD was compared with it
     before, after = (stage_shares(group.trials, name, BASE) for name in (BASE, HEAD))
     moves = stage_moves(before, after, base.seconds, FLOORS.relative, judgement.verdict)
-    estimate = judgement.estimate
-    return JudgedRow(
-        cell=cell,
-        measure="time",
-        verdict=judgement.verdict,
+    return JudgedRow.of(
+        cell,
+        judgement,
         reason="; ".join(filter(None, [judgement.reason, named(moves, judgement.verdict)])),
         before=base.seconds,
         after=head.seconds,
         unit="s",
-        ratio=estimate.ratio if estimate else None,
-        low=estimate.low if estimate else None,
-        high=estimate.high if estimate else None,
-        confidence=estimate.confidence if estimate else None,
-        visible=judgement.visible,
         moves=moves,
     )

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from vlbench.comparing.captures_diff import as_judged
+from vlbench.comparing.captured import judge_difference
 from vlbench.judging.verdict import Verdict
 from vlbench.nsys.compare import Difference
 
@@ -28,7 +28,7 @@ def difference(**changed: object) -> Difference:
 
 
 def test_each_range_has_its_row_and_a_new_one_is_noted() -> None:
-    found = as_judged(difference(), "a", "b")
+    found = judge_difference(difference(), "a", "b")
     assert [(row.cell, row.verdict) for row in found.rows] == [
         ("gone", Verdict.MISSING),
         ("worse", Verdict.REGRESSED),
@@ -40,7 +40,7 @@ def test_each_range_has_its_row_and_a_new_one_is_noted() -> None:
 
 
 def test_a_row_says_what_rose_first_and_keeps_what_fell() -> None:
-    rows = {row.cell: row for row in as_judged(difference(vanished=()), "a", "b").rows}
+    rows = {row.cell: row for row in judge_difference(difference(vanished=()), "a", "b").rows}
     assert rows["worse"].reason == "launches rose from 20 to 24, and 1 more"
     assert [(move.name, move.unit) for move in rows["worse"].moves] == [
         ("launches", ""),
@@ -48,11 +48,11 @@ def test_a_row_says_what_rose_first_and_keeps_what_fell() -> None:
         ("bytes[h2d]", "B"),
     ]
     assert rows["better"].reason == "launches fell from 1,234,567 to 1"
-    assert as_judged(difference(vanished=()), "a", "b").exit_code == 3
+    assert judge_difference(difference(vanished=()), "a", "b").exit_code == 3
 
 
 def test_captures_that_do_not_compare_are_one_missing_row() -> None:
-    found = as_judged(difference(obstacles=("other GPUs", "no ranges")), "a", "b")
+    found = judge_difference(difference(obstacles=("other GPUs", "no ranges")), "a", "b")
     (row,) = found.rows
     assert (row.verdict, row.reason) == (Verdict.MISSING, "they do not compare: other GPUs; no ranges")
     assert found.exit_code == 6

@@ -11,7 +11,7 @@ import pytest
 from tests.gating.timings import NAME, measured, stored, trials
 from tests.record.baselines import baseline, cell, forward
 from tests.record.records import FINGERPRINT, died, failed, group, results, timed, trial
-from vlbench.comparing.diff import diff
+from vlbench.comparing import compare
 from vlbench.counting.job import Counted, CountJob, Event, Point
 from vlbench.counting.worker import run_job
 from vlbench.errors import IncomparableError, UsageError
@@ -60,7 +60,7 @@ def compared(old: Results | Baseline | CountReport, new: Results | Baseline | Co
                 write_baseline(side, Path(name))
             case CountReport():
                 Path(name).write_text(side.model_dump_json())
-    return list(diff("old.json", "new.json").rows)
+    return list(compare("old.json", "new.json").rows)
 
 
 def run(*ratios: float, seen: dict[str, Any] | None = None, **fields: Any) -> Results:
@@ -204,13 +204,13 @@ def benchmark(name: str, *seconds: float) -> None:
 def test_runs_of_another_tool_by_patterns_and_one_a_side_proves_nothing() -> None:
     benchmark("old", 0.100, 0.101, 0.102, 0.1005)
     benchmark("new", 0.120, 0.121, 0.122, 0.1205)
-    many = diff("old-*.json", "new-*.json")
+    many = compare("old-*.json", "new-*.json")
     (row,) = many.rows
     assert (row.cell, row.verdict, row.unit) == ("test_it", Verdict.REGRESSED, "s")
     assert row.ratio == pytest.approx(1.2, abs=0.01)
     assert many.exit_code is ExitCode.REGRESSED
     assert many.false_alarms == pytest.approx(0.01)
-    assert diff("old-0.json", "new-0.json").exit_code is ExitCode.INCONCLUSIVE
+    assert compare("old-0.json", "new-0.json").exit_code is ExitCode.INCONCLUSIVE
 
 
 def test_files_without_a_cell_in_common_are_incomparable() -> None:
@@ -227,18 +227,32 @@ def test_times_of_two_kinds_of_file_are_incomparable() -> None:
     write_results(run(0.8), Path("run.json"))
     for sides in (("old-0.json", "run.json"), ("run.json", "old-0.json")):
         with pytest.raises(IncomparableError, match=r"run\.json is of vlbench and old-0\.json is not"):
-            diff(*sides)
+            compare(*sides)
 
 
 def test_what_cannot_be_read_is_one_sentence() -> None:
     write_results(run(0.8), Path("run.json"))
     with pytest.raises(UsageError, match=r"gone\.json: no such file; give results, a baseline or a count"):
-        diff("run.json", "gone.json")
+        compare("run.json", "gone.json")
     with pytest.raises(UsageError, match=r"A gone\.json is no file and no pattern that fits one"):
-        diff("gone.json", "lost.json")
+        compare("gone.json", "lost.json")
     Path("count.json").write_text(json.dumps({"groups": [], "profile": 90}))
     with pytest.raises(UsageError, match=r"count\.json: vlbench: Field required; count again with"):
-        diff("run.json", "count.json")
+        compare("run.json", "count.json")
     Path("old.json").write_text(json.dumps({"schema_version": 0, "groups": [], "fingerprint": {}}))
     with pytest.raises(UsageError, match=r"old\.json: schema_version is 0"):
-        diff("old.json", "run.json")
+        compare("old.json", "run.json")
+
+
+def test_chance_is_that_of_the_interval_and_what_is_allowed_is_passed_on() -> None:
+    benchmark("old", 100, 130, 80)
+    benchmark("new", 99, 128, 81)
+    assert compare("old-*.json", "new-*.json").exit_code == 4
+    allowed = compare("old-*.json", "new-*.json", allow_inconclusive=True)
+    assert (allowed.exit_code, round(allowed.false_alarms or 0, 6)) == (0, 0.01)
+
+
+def test_objects_compare_as_their_files_do() -> None:
+    old, new = run(*[0.8] * 5), run(*[0.88] * 5)
+    assert list(compare(old, new).rows) == compared(old, new)
+    assert list(compare(old, Path("new.json")).rows) == compared(old, new)

@@ -1,19 +1,16 @@
-"""A table of verdicts, for a terminal of 80 columns and for programs."""
+"""Verdicts on runs of other tools: a table for a terminal of 80 columns, and JSON for programs."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from vlbench.comparing.runs import Row
-from vlbench.judging.evidence import expected_false_rows
-from vlbench.judging.exit_codes import ExitCode
+from vlbench.export.judged_words import false_rows
+from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.unpaired import RunFloors
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import duration, percent, signed
-from vlbench.record.runs import Better
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -29,46 +26,43 @@ COLOURS = {
 }
 
 
-def measured_change(row: Row) -> tuple[float, float, float] | None:
+def measured_change(row: JudgedRow) -> tuple[float, float, float] | None:
     """After / before of the figure itself, with its interval: a rate that rises is above 1, though its cost fell."""
-    estimate = row.judgement.estimate
-    if estimate is None:
+    if row.ratio is None or row.low is None or row.high is None:
         return None
-    if row.better is Better.LOWER:
-        return estimate.ratio, estimate.low, estimate.high
-    return 1 / estimate.ratio, 1 / estimate.high, 1 / estimate.low
+    return (row.ratio, row.low, row.high) if row.better == "less" else (1 / row.ratio, 1 / row.high, 1 / row.low)
 
 
-def as_json(rows: Sequence[Row], floors: RunFloors, code: ExitCode) -> str:
+def as_json(judged: Judged, floors: RunFloors) -> str:
     """The whole judgement as one JSON object."""
     entries = []
-    for row in rows:
+    for row in judged.rows:
         moved = measured_change(row)
         entries.append(
             {
-                "name": row.name,
+                "name": row.cell,
                 "unit": row.unit,
-                "better": row.better,
+                "better": "lower" if row.better == "less" else "higher",
                 "before": row.before,
                 "after": row.after,
                 "change": None if moved is None else dict(zip(("ratio", "low", "high"), moved, strict=True)),
-                "confidence": row.judgement.estimate.confidence if row.judgement.estimate else None,
-                "verdict": row.judgement.verdict,
-                "reason": row.judgement.reason,
-                "visible": row.judgement.visible,
+                "confidence": row.confidence,
+                "verdict": row.verdict,
+                "reason": row.reason,
+                "visible": row.visible,
             }
         )
     whole = {
         "schema": SCHEMA,
         "floors": asdict(floors),
         "rows": entries,
-        "expected_false_rows": _false_rows(rows, floors),
-        "exit_code": int(code),
+        "expected_false_rows": false_rows(judged),
+        "exit_code": int(judged.exit_code),
     }
     return json.dumps(whole, indent=2, allow_nan=False)
 
 
-def as_table(rows: Sequence[Row], floors: RunFloors) -> RenderableType:
+def as_table(judged: Judged, floors: RunFloors) -> RenderableType:
     """The rows, then the reason of each row that is not the same, then what chance alone would do."""
     from rich.console import Group
     from rich.table import Table
@@ -80,26 +74,21 @@ def as_table(rows: Sequence[Row], floors: RunFloors) -> RenderableType:
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     reasons: dict[tuple[Verdict, str], list[str]] = {}
-    for row in rows:
-        judgement = row.judgement
-        cells = (_figure(row.before, row.unit), _figure(row.after, row.unit), _change(row), _sees(judgement.visible))
-        table.add_row(Text(row.name), *cells, Text(judgement.verdict, style=COLOURS[judgement.verdict]))
-        if judgement.verdict is not Verdict.SAME:
-            reasons.setdefault((judgement.verdict, judgement.reason), []).append(row.name)
+    for row in judged.rows:
+        cells = (_figure(row.before, row.unit), _figure(row.after, row.unit), _change(row), _sees(row.visible))
+        table.add_row(Text(row.cell), *cells, Text(row.verdict, style=COLOURS[row.verdict]))
+        if row.verdict is not Verdict.SAME:
+            reasons.setdefault((row.verdict, row.reason), []).append(row.cell)
     lines = [
         Text.assemble((verdict, COLOURS[verdict]), f" {', '.join(names)}: {reason}")
         for (verdict, reason), names in reasons.items()
     ]
+    called = false_rows(judged) or 0.0
     note = (
         f"Change with its {100 * floors.confidence:g} % interval; 'sees' is the smallest change these runs would show. "
-        f"By chance alone {_false_rows(rows, floors):.2g} of {len(rows)} rows would be called."
+        f"By chance alone {called:.2g} of {len(judged.rows)} rows would be called."
     )
-    return Group(table, Text(), *lines, Text(note if _false_rows(rows, floors) else "", style="dim"))
-
-
-def _false_rows(rows: Sequence[Row], floors: RunFloors) -> float:
-    judged = sum(row.judgement.visible is not None for row in rows)
-    return expected_false_rows(judged, 1 - floors.confidence)
+    return Group(table, Text(), *lines, Text(note if called else "", style="dim"))
 
 
 def _figure(value: float | None, unit: str) -> str:
@@ -117,7 +106,7 @@ def _sees(visible: float | None) -> str:
     return "-" if visible is None else percent(visible).removesuffix(" %")
 
 
-def _change(row: Row) -> str:
+def _change(row: JudgedRow) -> str:
     moved = measured_change(row)
     if moved is None:
         return "-"

@@ -1,0 +1,171 @@
+"""Two sides beside each other: every row that both hold, judged by one rule, and every other, with why it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from vlbench.comparing.captured import judge_captured, judge_captures
+from vlbench.comparing.counted import judge_cells
+from vlbench.comparing.runs import read_sides, run_rows
+from vlbench.comparing.sides import Cell, Failed, Key, Side, Source, is_capture, report_side, side_of
+from vlbench.comparing.timed_cells import stored_trials
+from vlbench.comparing.timed_rows import changed_row, counter_moves
+from vlbench.errors import IncomparableError, UsageError
+from vlbench.judging.judged import Judged, JudgedRow, Measure
+from vlbench.judging.stored import vote_against
+from vlbench.judging.unpaired import RunFloors
+from vlbench.judging.verdict import Floors, Verdict
+from vlbench.record.baseline import CapturedCell, CountedCell, TimedCell
+from vlbench.record.counted import CountReport
+from vlbench.record.fingerprint import comparable
+
+CONDITIONS = {
+    "grids": "fed other grids",
+    "reference": "timed against another reference",
+    "weights": "run with other weights",
+    "seed": "drawn from another seed",
+    "threads": "run with another number of threads",
+}
+"""Fields of a timed cell that must agree, and what to say where one does not."""
+
+
+def compare(before: Source, after: Source, *, command: str = "diff", allow_inconclusive: bool = False) -> Judged:
+    """`after` held against `before`: every cell that both hold is a row with a verdict, and so is every other.
+
+    A side is what vlbench measured (results, a baseline, a report of counts; as an object or as the path of its file),
+    a capture of Nsight Systems or the torch profiler by its path, or the path of results of another benchmark tool; of
+    those a pattern such as `old-*.json` may stand for several runs. `command` is what the reports are titled.
+
+    Times of ours are judged by a vote of trials against trials, within one class of machine; counts exactly; runs of
+    other tools by `compare_runs`, with its usual floors. Raises UsageError for a file that cannot be read,
+    IncomparableError where the two have nothing in common.
+    """
+    if is_capture(before) and is_capture(after):
+        return judge_captures(str(before), str(after), command=command)
+    old, new = side_of(before), side_of(after)
+    if old and new:
+        return Judged(
+            command=command,
+            before=old.words,
+            after=new.words,
+            rows=tuple(_rows(old, new)),
+            allow_inconclusive=allow_inconclusive,
+        )
+    if old or new:
+        ours, other = (old, after) if old else (new, before)
+        assert ours
+        if not Path(str(other)).exists():
+            raise UsageError(f"{other}: no such file; give results, a baseline or a count")
+        raise IncomparableError(
+            f"{ours.source} is of vlbench and {other} is not: what they hold was not measured alike; give two of a kind"
+        )
+    return compare_runs_of([str(before)], [str(after)], command=command, allow_inconclusive=allow_inconclusive)
+
+
+def compare_towers(report: CountReport, before: str, after: str) -> Judged:
+    """Two towers of one count, point by point."""
+    sides = [report_side(name, report, name) for name in (before, after)]
+    return Judged(command="count --diff", before=before, after=after, rows=tuple(_rows(*sides)))
+
+
+def compare_runs_of(
+    before: Sequence[str],
+    after: Sequence[str],
+    *,
+    floors: RunFloors | None = None,
+    reader: str | None = None,
+    metrics: Sequence[str] = (),
+    options: tuple[str, str] = ("A", "B"),
+    command: str = "judge",
+    allow_inconclusive: bool = False,
+) -> Judged:
+    """Results of other benchmark tools, files or patterns a side: a row per metric, judged by `compare_runs`.
+
+    `reader` names their format, which is found out by default; `metrics` are patterns of the names to judge; `options`
+    are what messages call the sides. Fewer than three runs a side are inconclusive, for nothing pairs them. Raises
+    UsageError.
+    """
+    floors = floors or RunFloors()
+    old, new = read_sides(before, after, reader, options)
+    return Judged(
+        command=command,
+        before=", ".join(before),
+        after=", ".join(after),
+        rows=tuple(run_rows(old, new, floors, metrics)),
+        allow_inconclusive=allow_inconclusive,
+        false_alarms=1 - floors.confidence,
+    )
+
+
+def _rows(old: Side, new: Side) -> Iterator[JudgedRow]:
+    """The rows of every kind of cell that both files hold any of."""
+    kinds = [kind for kind in ("counted", "captured", "timed") if getattr(old, kind) and getattr(new, kind)]
+    common = [kind for kind in kinds if getattr(old, kind).keys() & getattr(new, kind).keys()]
+    if not common:
+        raise IncomparableError(
+            f"{old.source} holds {old.contents} and {new.source} {new.contents}: they have none in common; "
+            "compare files of the same towers and scenarios"
+        )
+    for kind in kinds:
+        for key in dict.fromkeys((*getattr(old, kind), *getattr(new, kind))):
+            yield from _pair(old, new, key, kind)
+
+
+def _pair(old: Side, new: Side, key: Key, kind: str) -> Iterator[JudgedRow]:
+    match getattr(old, kind).get(key), getattr(new, kind).get(key):
+        case CountedCell() as a, CountedCell() as b:
+            yield judge_cells(a, b, new.advice.get(key))
+        case CapturedCell() as a, CapturedCell() as b:
+            yield judge_captured(a, b)
+        case TimedCell() as a, TimedCell() as b:
+            yield from _timed(old, new, a, b)
+        case a, b:
+            yield _one_sided(old, new, a, b, "time" if kind == "timed" else "counters")
+
+
+def _timed(old: Side, new: Side, a: TimedCell, b: TimedCell) -> Iterator[JudgedRow]:
+    for name, words in CONDITIONS.items():
+        if (here := getattr(a, name)) != (there := getattr(b, name)):
+            yield JudgedRow.missing(a.name, "time", f"the two were {words}: {_words(here)} and {_words(there)}")
+            return
+    assert old.fingerprint
+    assert new.fingerprint
+    if machines := comparable(old.fingerprint, new.fingerprint):
+        reason = f"from two classes of machine, and times do not travel ({'; '.join(machines)})"
+        yield JudgedRow.missing(a.name, "time", reason)
+    else:
+        floors = Floors(relative=a.floor, threshold=a.threshold)
+        yield changed_row(a, b, vote_against(stored_trials(a), stored_trials(b), floors))
+    if a.counts and b.counts:
+        torches = (old.fingerprint.torch, new.fingerprint.torch)
+        if torches[0] == torches[1]:
+            yield _operations(a, b)
+        else:
+            reason = f"counted with torch {' and '.join(torches)}: such counts do not compare"
+            yield JudgedRow.missing(a.name, "counters", reason)
+
+
+def _operations(a: TimedCell, b: TimedCell) -> JudgedRow:
+    """What the trials saw a warm forward ask for: exact, so that any rise is one."""
+    moves = tuple(counter_moves(a.counts, b.counts))
+    told = ", ".join(f"{move.name.replace('_', ' ')} {move.before:,.0f} -> {move.after:,.0f}" for move in moves)
+    return JudgedRow.counted(a.name, moves, "a warm forward asks for the same", f"a warm forward: {told}")
+
+
+def _one_sided(old: Side, new: Side, a: Cell | None, b: Cell | None, measure: Measure) -> JudgedRow:
+    """A row without figures on one side. What is wrong now is inaccurate; what was wrong before is just no help."""
+    if isinstance(b, Failed) and b.inaccurate:
+        reason = f"{new.source}: {b.reason}"
+        return JudgedRow(cell=b.name, measure="accuracy", verdict=Verdict.INACCURATE, reason=reason)
+    there = a or b
+    assert there is not None
+    for side, cell in ((old, a), (new, b)):
+        if isinstance(cell, Failed):
+            return JudgedRow.missing(there.name, measure, f"{side.source}: {cell.reason}")
+    lacking = new if b is None else old
+    return JudgedRow.missing(there.name, measure, f"{lacking.source} does not have it; was it renamed, or left out?")
+
+
+def _words(value: object) -> str:
+    return f"{len(value)} items" if isinstance(value, tuple) else str(value)
