@@ -71,7 +71,10 @@ def _table(document: Document) -> dict[str, Figures]:
         elif row[0] == "Metric":
             columns = ["avg" if column == "Value" else column for column in row[1:]]
         elif columns:
-            named = CSV_NAME.fullmatch(row[0])
+            if len(row) > len(columns) + 1:
+                wanted = f"{len(columns) + 1} columns; write numbers without commas, or quote them"
+                raise UsageError(f"{document.source}: the line {','.join(row)!r:.60} has {len(row)} and not {wanted}")
+            named = CSV_NAME.fullmatch(" ".join(row[0].split()))
             assert named is not None  # the pattern fits any text
             name = re.sub(r"\W+", "_", named["name"].lower())
             figures = {stat: float(cell) for stat, cell in zip(columns, row[1:], strict=False) if _is_number(cell)}

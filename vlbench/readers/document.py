@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from vlbench.errors import UsageError
 from vlbench.untrusted.files import Kind, check_json, first_fault, integer, read_text
+from vlbench.untrusted.limits import Limit
 
 FOREIGN = Kind(
     "name a result file in JSON, JSON lines or CSV",
@@ -41,7 +42,10 @@ def load(path: str) -> Document:
     text = read_text(Path(path), FOREIGN)
     if not text.strip():
         raise UsageError(f"{path} is empty; did the benchmark finish?")
-    return Document(path, text, tuple(_objects(path, text)) if text.lstrip().startswith("{") else ())
+    if text.lstrip().startswith("{"):
+        return Document(path, text, tuple(_objects(path, text)))
+    Limit.LINE.check(max(map(len, text.splitlines())), path, FOREIGN.remedy)
+    return Document(path, text, ())
 
 
 def _objects(path: str, text: str) -> list[dict[str, Any]]:

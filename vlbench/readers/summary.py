@@ -41,7 +41,7 @@ def _lines(document: Document) -> list[dict[str, str]]:
     for number, line in enumerate(document.text.splitlines(), 1):
         if not line.strip():
             continue
-        found = LINE.fullmatch(line.strip())
+        found = LINE.fullmatch(" ".join(line.split()))
         if found is None:
             wanted = "write it as 'name: 17.25 +- 0.72 unit (n=3)'"
             raise UsageError(f"{document.source} line {number} is no mean and deviation of n runs; {wanted}")

@@ -23,6 +23,7 @@ from vlbench.trial.counts import count, is_compiled
 from vlbench.trial.fitting import check_fits, check_tokens
 from vlbench.trial.job import Checked, Job, VariantJob
 from vlbench.trial.subject import Cache, Inputs, Subject, slowed
+from vlbench.untrusted.checkpoints import check_checkpoint
 from vlbench.workload import ScenarioPoint, build_batch
 
 
@@ -113,6 +114,8 @@ class TowerBench:
                 raise UsageError(f"--weights: {tower.name} is none of our models and brings its own; leave it out")
             return SharedTensors(tower.module(self.device, self.dtype).state_dict())
         config = find_model(tower.model)
+        if job.weights:
+            check_checkpoint(job.weights)
         made = (
             load_checkpoint(job.weights, config, self.dtype)
             if job.weights

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vlbench.errors import UsageError
+from vlbench.untrusted.limits import Limit
 from vlbench.workload.mix import draw_items
 from vlbench.workload.resize import Grid, PatchSpec, patch_grid
 from vlbench.workload.scenario import Item, ScenarioPoint, parse_pair
@@ -42,7 +43,9 @@ def items_of(point: ScenarioPoint, seed: int) -> tuple[Item, ...]:
 def grids_only(point: ScenarioPoint, seed: int, spec: PatchSpec = QWEN2_VL) -> tuple[Grid, ...]:
     """The grids that `build_batch` would give, without opening a picture."""
     spec = replace(spec, max_pixels=point.max_pixels)
-    return tuple(_grid(item, spec) for item in items_of(point, seed))
+    grids = tuple(_grid(item, spec) for item in items_of(point, seed))
+    Limit.PATCHES.check(sum(t * h * w for t, h, w in grids), f"scenario {point.scenario!r}", "feed in less")
+    return grids
 
 
 def build_batch(
@@ -82,13 +85,13 @@ def _pixel_rows(
 ) -> Iterator[torch.Tensor]:
     import torch
 
-    from vlbench.workload.photos import crop_frames, open_picture, shipped_photos
+    from vlbench.workload.photos import crop_frames, open_pictures, shipped_photos
     from vlbench.workload.preprocess import rows
 
     paths = shipped_photos() if images is None else images
     if not paths:
         raise UsageError("no pictures were given; name at least one, or leave the option out for the shipped photos")
-    pictures = [open_picture(Path(path)) for path in paths]
+    pictures = open_pictures(paths)
     for index, (item, grid) in enumerate(zip(items, grids, strict=True)):
         _, down, across = grid
         size = parse_pair(item.size) if item.size else (down * spec.patch_size, across * spec.patch_size)

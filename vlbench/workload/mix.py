@@ -7,6 +7,8 @@ The shipped distribution is derived from ServeGen (Alibaba Cloud, Qwen-VL reques
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 from random import Random
 from typing import Annotated, Self
@@ -38,7 +40,9 @@ class Distribution(BaseModel):
 
     credit: str = Field(description="Where the figures come from, and under which licence.")
     image_count: dict[Annotated[int, Field(ge=1)], Weight] = Field(description="Images in a request: weight.")
-    image_tokens: dict[Annotated[int, Field(ge=1)], Weight] = Field(description="Tokens of an image: weight.")
+    image_tokens: dict[Annotated[int, Field(ge=1, le=Limit.TOKENS.most)], Weight] = Field(
+        description="Tokens of an image: weight."
+    )
     grids: dict[int, str] = Field(default={}, description='Grids that are known, such as "1240": "80x62".')
 
     @model_validator(mode="after")
@@ -87,12 +91,15 @@ def draw_items(mix: Mix, seed: int) -> tuple[Item, ...]:
     """
     distribution = read_distribution(mix.distribution)
     random = Random(f"mix/{seed}")
+    cells = {tokens: distribution.cells(tokens) for tokens in distribution.image_tokens}
+    images_of = _drawer(random, distribution.image_count)
+    tokens_of = _drawer(random, distribution.image_tokens)
     items: list[Item] = []
     tokens = 0
     for _ in range(mix.requests):
-        for _ in range(_draw(random, distribution.image_count)):
-            cells = distribution.cells(_draw(random, distribution.image_tokens))
-            down, across = (max(1, round(side * mix.scale)) for side in cells)
+        for _ in range(images_of()):
+            Limit.ITEMS.check(len(items) + 1, f"{mix.distribution}: what it draws", "lower mix.token_budget")
+            down, across = (max(1, round(side * mix.scale)) for side in cells[tokens_of()])
             if items and tokens + down * across > mix.token_budget:
                 return tuple(items)
             tokens += down * across
@@ -100,5 +107,6 @@ def draw_items(mix: Mix, seed: int) -> tuple[Item, ...]:
     return tuple(items)
 
 
-def _draw(random: Random, weights: dict[int, float]) -> int:
-    return random.choices(list(weights), list(weights.values()))[0]
+def _drawer(random: Random, weights: dict[int, float]) -> Callable[[], int]:
+    numbers, cumulated = list(weights), list(accumulate(weights.values()))
+    return lambda: random.choices(numbers, cum_weights=cumulated)[0]

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vlbench.errors import UsageError
+from vlbench.untrusted.files import Kind, size_of
+from vlbench.untrusted.limits import Limit
 from vlbench.workload.library import shipped_folder
 
+PICTURE = Kind(
+    "make it smaller",
+    Limit.PICTURE,
+    absent="{path} does not exist; give the path of a picture",
+    folder="{path} is a folder; name the pictures in it, such as {path}/*.jpg",
+)
 Box = tuple[float, float, float, float]
 
 
@@ -24,23 +33,42 @@ def open_picture(path: Path) -> Image.Image:
 
     Takes every format that Pillow reads; of an animation, the first frame. Raises `UsageError`.
     """
-    try:
-        with Image.open(path) as file:
-            picture = ImageOps.exif_transpose(file)
-    except FileNotFoundError:
-        raise UsageError(f"{path} does not exist; give the path of a picture") from None
-    except IsADirectoryError:
-        raise UsageError(f"{path} is a folder; name the pictures in it, such as {path}/*.jpg") from None
-    except UnidentifiedImageError:
-        raise UsageError(f"{path} is not a picture that Pillow can read; save it as JPEG or PNG") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UsageError(f"{path} cannot be decoded ({error}); save it anew as JPEG or PNG") from None
+    with _opened(path) as file:
+        picture = ImageOps.exif_transpose(file)
     if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
         raise UsageError(f"{path} has more than 8 bits a channel (mode {picture.mode}); save it as an 8-bit picture")
     if picture.has_transparency_data:
         white = Image.new("RGBA", picture.size, "white")
         return Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
     return picture.convert("RGB")
+
+
+def open_pictures(paths: Sequence[Path]) -> list[Image.Image]:
+    """All of them, as `open_picture` gives them. Raises `UsageError`, before decoding any if they are too large."""
+    pixels = 0
+    for path in paths:
+        with _opened(path) as file:
+            pixels += file.width * file.height
+        Limit.ALL_PIXELS.check(pixels, f"{path} with the pictures before it", "give fewer or smaller ones")
+    return [open_picture(path) for path in paths]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """A picture whose header is read and sound; what goes wrong while it is decoded is told as `UsageError`."""
+    size_of(path, PICTURE)
+    try:
+        with Image.open(path) as file:
+            Limit.PIXELS.check(file.width * file.height, str(path), "make it smaller")
+            if file.format == "EPS":  # a program, which Pillow has Ghostscript run
+                raise UnidentifiedImageError
+            yield file
+    except UsageError:
+        raise
+    except UnidentifiedImageError:
+        raise UsageError(f"{path} is not a picture that Pillow can read; save it as JPEG or PNG") from None
+    except Exception as error:  # a damaged file makes Pillow's plugins raise almost anything
+        raise UsageError(f"{path} cannot be decoded ({error}); save it anew as JPEG or PNG") from None
 
 
 def crop_frames(

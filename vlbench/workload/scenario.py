@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from vlbench.errors import UsageError
+from vlbench.untrusted.limits import Limit
 from vlbench.workload.resize import CLASS_MAX_PIXELS, HUB_MAX_PIXELS, check_aspect
 
 PIXEL_LIMITS = {"hub": HUB_MAX_PIXELS, "1M": CLASS_MAX_PIXELS}
@@ -70,8 +71,10 @@ class Item(_Table):
         default=None,
         description="In place of size: patches down x patches across, such as '34x46'; no limit applies.",
     )
-    count: int = Field(default=1, ge=1, description="How many of them, each cropped differently.")
-    frames: int | None = Field(default=None, ge=1, description="Frames of a video; an odd last one is repeated.")
+    count: int = Field(default=1, ge=1, le=Limit.ITEMS.most, description="How many of them, each cropped differently.")
+    frames: int | None = Field(
+        default=None, ge=1, le=Limit.FRAMES.most, description="Frames of a video; an odd last one is repeated."
+    )
 
     @model_validator(mode="after")
     def _one_shape(self) -> Self:
@@ -87,7 +90,7 @@ class Item(_Table):
 class Mix(_Table):
     """Requests drawn from a measured distribution, as one encoder step of a serving stack would meet them."""
 
-    requests: int = Field(ge=1, description="Requests that wait for this encoder step (K).")
+    requests: int = Field(ge=1, le=Limit.REQUESTS.most, description="Requests that wait for this encoder step (K).")
     token_budget: int = Field(ge=1, description="Vision tokens that one encoder step takes; the rest waits.")
     distribution: str = Field(description="JSON file with the distribution, relative to the scenario file.")
     scale: float = Field(default=1.0, gt=0, le=1, description="Factor on both sides of each picture that is drawn.")
@@ -112,6 +115,7 @@ class _Feed(_Table):
     def _something_to_feed(self) -> Self:
         if bool(self.item) == (self.mix is not None):
             raise ValueError("give either [[item]] tables or one [mix] table")
+        Limit.ITEMS.check(sum(item.count for item in self.item), "the sum of all count", "feed in fewer")
         return self
 
     @property

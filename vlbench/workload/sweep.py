@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from itertools import product
+from math import prod
 from typing import Any
 
 from vlbench.errors import UsageError
+from vlbench.untrusted.limits import Limit
 
 Table = dict[str, Any]
 Path = tuple[str | int, ...]
@@ -30,6 +32,7 @@ def unroll(table: Table) -> list[tuple[str, Table]]:
     `UsageError` for an empty list and for a value given twice.
     """
     axes = list(_axes(table, ()))
+    Limit.POINTS.check(prod(len(values) for _, values in axes), "the product of all lists", "sweep fewer values")
     names = [str(path[-1]) for path, _ in axes]
     shown = [name if names.count(name) == 1 else dotted(path) for name, (path, _) in zip(names, axes, strict=True)]
     points = []
@@ -53,6 +56,7 @@ def _axes(node: Any, path: Path) -> Iterator[tuple[Path, list[Any]]]:
     elif isinstance(node, list):
         if not node:
             raise UsageError(f"{dotted(path)} is an empty list; give at least one value")
+        Limit.POINTS.check(len(node), dotted(path), "sweep fewer values")
         if any(value in node[:index] for index, value in enumerate(node)):
             raise UsageError(f"{dotted(path)} lists a value twice; remove one of the two")
         yield path, node
