@@ -1,9 +1,9 @@
-"""Our worker processes, started in a moment: forked from one that has loaded torch.
+"""Our processes, started in a moment: forked from one that has loaded torch.
 
-A start costs two seconds of imports, and the tests start workers by the hundred. `python -m` of a worker is handed to a
-waiting process, which forks; pipes, environment, folder, search path, signals and exit status are those of any other
-child. What a fork cannot honour is started as ever: another program, another vlbench on the path, a variable that is
-read while Python or torch starts. With VLBENCH_TESTS_COLD=1 everything is.
+A start costs two seconds of imports, and the tests start processes by the hundred. `python -m` of `vlbench` or of a
+worker is handed to a waiting process, which forks; pipes, environment, folder, search path, signals and exit status are
+those of any other child. What a fork cannot honour is started as ever: another program, another vlbench on the path, a
+variable that is read while Python or torch starts. With VLBENCH_TESTS_COLD=1 everything is.
 """
 
 from __future__ import annotations
@@ -19,44 +19,51 @@ import socket
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+Order = dict[str, Any]
 
 ROOT = Path(__file__).parents[1]
-MODULES = ("vlbench.trial.worker", "vlbench.counting.worker", "vlbench.revisions.worker")
+WORKERS = ("vlbench.trial.worker", "vlbench.counting.worker", "vlbench.revisions.worker")
 READ_LATER = {"PYTHONPATH", "TORCHINDUCTOR_CACHE_DIR", "COLUMNS", "NO_COLOR", "TERM"}
 """Variables that may differ from those that the waiting process has; so may pytest's own."""
 BEFORE = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}  # which tests/conftest.py sets
+INSTALLED = tuple(sys.path)
+"""Where the waiting process finds modules, which has no PYTHONPATH."""
 SUBREAPER = 36
 """PR_SET_CHILD_SUBREAPER: what is forked for us becomes our own child, to be waited for as any other."""
 
 
 class WarmPopen(subprocess.Popen):  # type: ignore[type-arg]
-    """Lets the waiting process fork, where it can."""
+    """Forks, where that makes no difference."""
 
     waiting: Waiting | None = None
-    _lock = threading.Lock()
+    is_warm = False
+    """Has this process loaded all that its own would need?"""
 
     def _execute_child(self, args: Any, *rest: Any) -> None:
         executable, preexec_fn, _, pass_fds, cwd, env, _, _, shell, *pipes = rest[:15]
         usual = not (executable or preexec_fn or pass_fds or shell)
-        order = order_of(args, cwd, os.environ if env is None else env) if usual else None
+        order = order_of(list(args), cwd, os.environ if env is None else env) if usual else None
         if order is None:
             super()._execute_child(args, *rest)  # type: ignore[misc]
             return
-        with self._lock:
-            WarmPopen.waiting = WarmPopen.waiting or Waiting()
-            ours = (pipes[0], pipes[3], pipes[5])
-            self.pid = WarmPopen.waiting.fork(order, [own if fd == -1 else fd for own, fd in enumerate(ours)])
+        if not self.is_warm and not self.waiting:
+            WarmPopen.waiting = Waiting()
+        fork = self.waiting.fork if self.waiting else fork_here
+        self.pid = fork(order, [own if fd == -1 else fd for own, fd in enumerate((pipes[0], pipes[3], pipes[5]))])
         self._child_created = True
         self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
 
 
-def order_of(args: Any, cwd: Any, env: Mapping[str, str]) -> dict[str, Any] | None:
+def order_of(args: list[Any], cwd: Any, env: Mapping[str, str]) -> Order | None:
     """What to run, for a start that a fork can stand for; None for any other."""
-    safe = list(args[1:-1]) == ["-P", "-m"]
-    if args[0] != sys.executable or args[-1] not in MODULES or not (safe or list(args[1:-1]) == ["-m"]):
+    safe = args[1:2] == ["-P"]
+    python, option, module, *words = [*args[:1], *args[2 if safe else 1 :], None, None][: max(3, len(args) - safe)]
+    if (python, option) != (sys.executable, "-m") or module not in (*WORKERS, "vlbench"):
         return None
     differ = {name for name in {*env, *BEFORE} if env.get(name) != BEFORE.get(name)}
     if any(name not in READ_LATER and not name.startswith("PYTEST_") for name in differ):
@@ -67,36 +74,38 @@ def order_of(args: Any, cwd: Any, env: Mapping[str, str]) -> dict[str, Any] | No
     found = [Path(each, "vlbench") for each in path]
     if not folder.is_dir() or any(each.exists() and each.resolve() != ROOT / "vlbench" for each in found):
         return None
-    return {"module": args[-1], "folder": str(folder), "path": path, "env": dict(env)}
+    return {"module": module, "words": [*map(str, words)], "folder": str(folder), "path": path, "env": dict(env)}
 
 
 class Waiting:
     """The process that forks, as its parent sees it."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
         self.orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", __file__, str(theirs.fileno())],
-                env=BEFORE | {"PYTHONPATH": str(ROOT)},
+                env={name: value for name, value in BEFORE.items() if name != "PYTHONPATH"},
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
             )
 
-    def fork(self, order: dict[str, Any], fds: list[int]) -> int:
+    def fork(self, order: Order, fds: list[int]) -> int:
         """The id of a process that runs the order with these as its stdin, stdout and stderr."""
-        socket.send_fds(self.orders, [json.dumps(order).encode()], fds)
-        return int(self.orders.recv(32))
+        with self._lock:
+            socket.send_fds(self.orders, [json.dumps(order).encode()], fds)
+            return int(self.orders.recv(32))
 
     def end(self) -> None:
+        """Let it end."""
         self.orders.close()
         self.process.wait()
 
 
-def wait(orders: socket.socket) -> None:
-    """Fork once for each order; returns in the processes that do the work, each when it is done."""
-    ours = [each for each in sys.path if each != str(ROOT)]
+def wait(orders: socket.socket) -> NoReturn:
+    """Fork once for each order, until there are none to come."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     while True:
         message, fds, _, _ = socket.recv_fds(orders, 1 << 20, 3)
@@ -104,16 +113,9 @@ def wait(orders: socket.socket) -> None:
             os._exit(0)
         reader, writer = os.pipe()
         if not (between := os.fork()):
-            if child := os.fork():  # an orphan, at once, and so adopted by who wants it
-                os.write(writer, str(child).encode())
-                os._exit(0)
-            orders.close()
-            for own, fd in enumerate(fds):
-                os.dup2(fd, own)
-            os.closerange(3, max(*fds, reader, writer) + 1)
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            become(json.loads(message), ours)
-            return
+            child = fork_here(json.loads(message), fds)
+            os.write(writer, str(child).encode())
+            os._exit(0)  # the child is an orphan, and so is adopted by who asked for it
         child = os.read(reader, 32)
         os.waitpid(between, 0)
         for fd in (*fds, reader, writer):
@@ -121,22 +123,50 @@ def wait(orders: socket.socket) -> None:
         orders.send(child)
 
 
-def become(order: dict[str, Any], path: list[str]) -> None:
-    """Run the module as Python does that is started with it."""
+def fork_here(order: Order, fds: list[int]) -> int:
+    """A child of this process that runs the order, as Python does that is started for it; returns its id."""
+    if child := os.fork():
+        return child
+    code: object = 1
+    try:
+        for own, fd in enumerate(fds):
+            os.dup2(fd, own)
+        os.closerange(3, 4096)
+        _become(order)
+        runpy.run_module(order["module"], run_name="__main__", alter_sys=True)
+        code = 0
+    except SystemExit as end:
+        code = end.code or 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else 1)
+
+
+def _become(order: Order) -> None:
+    """Nothing of this process is left to be seen but the modules that it has loaded."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(order["env"])
     os.chdir(order["folder"])
-    sys.path[:] = [*order["path"], *path]
+    sys.argv[1:] = order["words"]
+    sys.path[:] = [*order["path"], *INSTALLED]
     importlib.invalidate_caches()
-    if any(Path(each, "sitecustomize.py").exists() for each in order["path"]):
-        sys.modules.pop("sitecustomize", None)
-        importlib.import_module("sitecustomize")
-    del sys.modules[order["module"]]
-    runpy.run_module(order["module"], run_name="__main__", alter_sys=True)
+    for path in (Path(each, "sitecustomize.py") for each in order["path"]):
+        if path.exists() and str(path) != getattr(sys.modules.get("sitecustomize"), "__file__", None):
+            sys.modules.pop("sitecustomize", None)
+            importlib.import_module("sitecustomize")
+            break
+    if order["module"] in WORKERS:
+        del sys.modules[order["module"]]
+    else:
+        WarmPopen.is_warm, subprocess.Popen = True, WarmPopen  # type: ignore[misc]
 
 
 if __name__ == "__main__":
-    for module in (*MODULES, "torch._dynamo"):  # which torch loads for many an operation of the counting device
-        importlib.import_module(module)
+    for loaded in (*WORKERS, "vlbench.cli", "torch._dynamo"):  # the last for many an operation of the counting device
+        importlib.import_module(loaded)
     gc.freeze()  # nobody looks through these again
     wait(socket.socket(fileno=int(sys.argv[1])))
