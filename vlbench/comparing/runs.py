@@ -129,7 +129,7 @@ def _files(entries: Sequence[str], option: str) -> list[str]:
         if not found:
             raise UsageError(f"{option} {entry} is no file and no pattern that fits one; check the path")
         for path in found:
-            if not Path(path).is_file():
+            if Path(path).is_dir():
                 raise UsageError(f"{option} {path} is a folder; name its files, such as '{path}/*.json'")
         files += found
     return files

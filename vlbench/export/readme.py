@@ -15,6 +15,7 @@ from pathlib import Path
 
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
 from vlbench.record.schema import Results
+from vlbench.untrusted.limits import limit_table
 from vlbench.version import FOLDER
 from vlbench.workload import load_scenario, scenario_names
 
@@ -61,6 +62,7 @@ def floor_table() -> str:
 PARTS: dict[str, Callable[[], str]] = {
     "flags": flag_table,
     "floors": floor_table,
+    "limits": limit_table,
     "presets": preset_table,
     "scenarios": scenario_table,
 }
@@ -82,7 +84,7 @@ def json_schema() -> str:
 
 def generated(root: Path) -> dict[Path, str]:
     """Every generated file below `root` with the content it should have."""
-    pages = (root / "README.md", root / "CONTRIBUTING.md")
+    pages = (root / "README.md", root / "CONTRIBUTING.md", root / "docs" / "limits.md")
     return {page: filled(page.read_text()) for page in pages} | {root / "docs" / "results.schema.json": json_schema()}
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
+from warnings import catch_warnings
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -58,7 +59,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     """A picture whose header is read and sound; what goes wrong while it is decoded is told as `UsageError`."""
     size_of(path, PICTURE)
     try:
-        with Image.open(path) as file:
+        with catch_warnings(action="ignore", category=Image.DecompressionBombWarning), Image.open(path) as file:
             Limit.PIXELS.check(file.width * file.height, str(path), "make it smaller")
             if file.format == "EPS":  # a program, which Pillow has Ghostscript run
                 raise UnidentifiedImageError
