@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import VisionConfig
+from .advice import InCapture
 from .layout import Layout, layout, qkv_copies
 from .rope import Rope
 from .rotary import rotation
@@ -70,6 +71,14 @@ class PreallocatedOutput:
     exactness=Exactness.REASSOCIATED,
     source="vlbench; tt-metal #37866 is close",
     requires=("host-seqlens",),
+    advice=(
+        InCapture(
+            "attention kernels",
+            "windows of one size fit in one call",
+            least=100,
+            kernel=r"fmha|flash|attention|Attention",
+        ),
+    ),
 )
 class EqualSegmentsTogether:
     """Windows of one size are a batch. A window is a x b cells with a, b in 1..4, so there are at most 9 sizes.

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .advice import GRID, SCALAR, STREAM_SYNCS, WHOLE, InCapture, InCode
 from .seam import Exactness, Seam
 
 Grid = tuple[int, int, int]
@@ -56,6 +57,16 @@ class DeviceGrids:
     removes="the upload of the grid and a read-back (a host sync) for every size looked at",
     exactness=Exactness.BIT_EXACT,
     source="vLLM keep_on_cpu (#24334, after #14684); TensorRT-LLM takes a list",
+    advice=(
+        InCode(
+            "keep the grid on the host, and repeat it there", "read-back", frozenset({"aten::repeat_interleave.Tensor"})
+        ),
+        InCode("keep the grid on the host", "read-back", SCALAR | WHOLE, GRID, 3),
+        InCode("keep the grid on the host", "upload", None, GRID),
+        InCapture(
+            "stream synchronizations", "a few values are read back; keep the grid on the host", most=7, api=STREAM_SYNCS
+        ),
+    ),
 )
 class HostGrids:
     """The grid stays on the host as a list; one read-back in all if the caller keeps it on the device."""

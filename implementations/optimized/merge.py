@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from .advice import BY_MASK, InCode
 from .seam import Exactness, Seam
 from .transfer import pageable, pin_always, pinned
 
@@ -52,6 +53,7 @@ def scatter_by_mask(embeddings: Tensor, prompt: Prompt, vision: Tensor) -> Tenso
     removes="the host sync of a boolean mask: the places are found on the host, which has the ids, and sent over",
     exactness=Exactness.BIT_EXACT,
     source="TensorRT-LLM #14384, #18636",
+    advice=(InCode("write at positions that the host knows, in place of a mask", "read-back", BY_MASK),),
 )
 def copy_to_indices(embeddings: Tensor, prompt: Prompt, vision: Tensor) -> Tensor:
     send = pinned if embeddings.device.type == "cuda" else pageable  # a pageable copy to a GPU would be a sync again

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from ..config import VisionConfig
+from .advice import InCapture
 from .seam import Exactness, FlagSet, Seam
 
 Embed = Callable[[nn.Conv3d, Tensor], Tensor]
@@ -26,6 +27,13 @@ def convolve(proj: nn.Conv3d, pixels: Tensor) -> Tensor:
     removes="Conv3d, which some releases run 10 to 1000 times slower than the product it equals (pytorch #174051)",
     exactness=Exactness.REASSOCIATED,
     source="vLLM Conv3dLayer; SGLang; transformers #45041",
+    advice=(
+        InCapture(
+            "3-d convolution kernels",
+            "the patch embedding is a matrix product",
+            kernel=r"(?i)conv3d|vol2col|convolveNd|implicit_gemm.*3d|fprop.*ndhwc",
+        ),
+    ),
 )
 def multiply(proj: nn.Conv3d, pixels: Tensor) -> Tensor:
     """A patch row is laid out as the kernel is: channel, frame, row, column."""

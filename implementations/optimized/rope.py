@@ -16,6 +16,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from ..config import VisionConfig
+from .advice import INDEXING, POSITIONS, TRIGONOMETRY, InCapture, InCode
 from .cache import ByteCache
 from .grids import Grid, Grids
 from .seam import Exactness, Seam, on_cuda
@@ -25,6 +26,7 @@ from .windows import WindowOrder, permute_cells
 THETA = 10000.0
 LONGEST_SIDE = 8192
 """Rows of the cos and sin tables. The most extreme image that preprocessing allows is about 3,600 patches long."""
+HOST_IDS = InCode("make the ids on the device, or remember the rows", "implicit upload", INDEXING, POSITIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ def ids_on_host(grids: Iterable[Grid], merge: int, device: torch.device) -> Tens
     exactness=Exactness.BIT_EXACT,
     source="vLLM Qwen2-VL and Qwen2.5-VL; TensorRT-LLM #11943",
     applies=(on_cuda,),
+    advice=(HOST_IDS,),
 )
 def ids_on_device(grids: Iterable[Grid], merge: int, device: torch.device) -> Tensor:
     return _ids(grids, merge, device)
@@ -163,6 +166,9 @@ def in_every_layer(rope: Rope) -> Rope:
     removes="four trigonometric kernels in every layer: cos and sin are computed once per forward",
     exactness=Exactness.BIT_EXACT,
     source="SGLang #15205; transformers' position_embeddings",
+    advice=(
+        InCapture("cos and sin kernels", "cos and sin are computed again in the layers", least=8, kernel=TRIGONOMETRY),
+    ),
 )
 def once_per_forward(rope: Rope) -> Rope:
     return rope.cos_sin()
@@ -208,6 +214,10 @@ class RopeEachTime:
     removes="trigonometry, index uploads and permutation for every grid seen before (cos and sin are shared, too)",
     exactness=Exactness.BIT_EXACT,
     source="vLLM get_rope_by_thw (#17973, LRU of 1024); TensorRT-LLM #11943",
+    advice=(
+        HOST_IDS,
+        InCapture("cos and sin kernels", "the angles of a grid do not change", most=7, kernel=TRIGONOMETRY),
+    ),
 )
 class CachedRope:
     """cos and sin by (t, h, w), in the item's window order, on the device: 320 bytes a patch for head_dim 80."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from .advice import InCapture
 from .layout import Keep, Layout
 from .rope import CosSin, Rope
 from .seam import Exactness, Seam
@@ -43,6 +44,14 @@ def rotate_apart(qkv: Tensor, rope: Rope, layout: Layout, keep: Keep, heads: int
     removes="half of the rotation's operations: q and k are rotated in one call, without a copy to bring them together",
     exactness=Exactness.BIT_EXACT,
     source="vLLM #24511; the zero-copy form of #51537",
+    advice=(
+        InCapture(
+            "negation kernels",
+            "the rotate-half chain runs as separate kernels in every layer, for q and for k",
+            least=16,
+            kernel=r"neg_kernel",
+        ),
+    ),
 )
 def rotate_packed(qkv: Tensor, rope: Rope, layout: Layout, keep: Keep, heads: int) -> tuple[Tensor, Tensor, Tensor]:
     v = keep(layout.split(qkv, heads)[2])

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from ..config import VisionConfig
+from .advice import InCapture, InCode
 
 Way = TypeVar("Way", bound=Callable[..., Any])
 Applies = Callable[[VisionConfig, str], str | None]
@@ -49,6 +50,8 @@ class Optimization:
     """Where it comes from: systems, pull requests."""
     applies: tuple[Applies, ...]
     requires: tuple[str, ...]
+    advice: tuple[InCode | InCapture, ...] = ()
+    """By what that cost shows, in a count or a capture of anyone's forward."""
 
     def inapplicable(self, config: VisionConfig, device: str, *, alone: bool = False) -> str | None:
         """Why the flag means nothing for this model on this kind of device, or None where it does mean something.
@@ -100,6 +103,7 @@ class Seam(Generic[Way]):
         source: str,
         applies: Iterable[Applies] = (),
         requires: Iterable[str] = (),
+        advice: Iterable[InCode | InCapture] = (),
     ) -> Callable[[Way], Way]:
         """Register another way under `flag`."""
 
@@ -107,7 +111,7 @@ class Seam(Generic[Way]):
             if flag in OPTIMIZATIONS:
                 raise FlagError(f"the flag {flag!r} is registered twice")
             OPTIMIZATIONS[flag] = Optimization(
-                flag, self, way, removes, exactness, source, tuple(applies), tuple(requires)
+                flag, self, way, removes, exactness, source, tuple(applies), tuple(requires), tuple(advice)
             )
             self._flags[flag] = way
             return way

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
+from .advice import LENGTHS, SCALAR, SLICE, STREAM_SYNCS, WHOLE, InCapture, InCode
 from .seam import Exactness, Seam
 
 
@@ -72,6 +73,16 @@ class DeviceBounds:
     removes="six host syncs per attention segment: bounds become a Python list, made once per forward",
     exactness=Exactness.BIT_EXACT,
     source="vLLM #55882; TensorRT-LLM #11943; transformers #39870, #47703",
+    advice=(
+        InCode("slice by bounds that are Python integers", "read-back", SCALAR, SLICE),
+        InCode("keep lengths and bounds on the host", "read-back", SCALAR | WHOLE, LENGTHS, 2),
+        InCapture(
+            "stream synchronizations",
+            "several read-backs per attention segment, as when slices are bounded by device scalars",
+            least=200,
+            api=STREAM_SYNCS,
+        ),
+    ),
 )
 class HostBounds:
     """On the host. Where the grid lives on the device, this reads the frames' bounds back once."""

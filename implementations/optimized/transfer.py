@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from .advice import INDEXING, InCapture, InCode
 from .seam import Exactness, Seam, on_cuda
 
 Upload = Callable[[Tensor, torch.device], Tensor]
@@ -49,6 +50,11 @@ def pageable(pin: Pin) -> Upload:
     exactness=Exactness.BIT_EXACT,
     source="vLLM async_tensor_h2d; TensorRT-LLM #11943",
     applies=(on_cuda,),
+    advice=(
+        InCode("send the index beforehand, through pinned memory", "implicit upload", INDEXING, rank=1),
+        InCode("upload from pinned memory, with non_blocking=True", "upload", rank=1),
+        InCapture("pageable uploads", "each is staged by the driver and may block the host", copy=r"^HtoD pageable"),
+    ),
 )
 def pinned(pin: Pin) -> Upload:
     """Through pinned memory, without waiting. A tensor that is on a device already only passes through."""
@@ -75,6 +81,15 @@ def one_by_one(tensors: dict[str, Tensor], send: Callable[[Tensor], Tensor]) -> 
     exactness=Exactness.BIT_EXACT,
     source="vLLM mrope_vit_setup",
     applies=(on_cuda,),
+    advice=(
+        InCapture(
+            "small uploads",
+            "one packed copy can carry all integer metadata",
+            least=4,
+            copy=r"^HtoD",
+            most_bytes=1 << 20,
+        ),
+    ),
 )
 def packed(tensors: dict[str, Tensor], send: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
     """One buffer of bytes, one copy, and views of it. Tensors that are on the device already stay there."""

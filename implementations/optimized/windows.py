@@ -17,6 +17,7 @@ from einops import rearrange
 from torch import Tensor
 
 from ..config import VisionConfig
+from .advice import InCapture, InCode
 from .cache import ByteCache
 from .grids import Grid, Grids
 from .seam import Exactness, Seam, with_windows
@@ -99,6 +100,18 @@ class WithEmptyWindows:
     exactness=Exactness.BIT_EXACT,
     source="transformers #37535",
     applies=(with_windows,),
+    advice=(
+        InCode(
+            "drop empty windows where they are made, on the host",
+            "read-back",
+            frozenset({"aten::unique_consecutive", "aten::_unique2", "aten::unique_dim_consecutive"}),
+        ),
+        InCapture(
+            "unique_consecutive kernels",
+            "a data-dependent operation that synchronizes; without empty windows it is not needed",
+            kernel=r"unique|adjacent_difference|DeviceSelectSweep|run_length",
+        ),
+    ),
 )
 class WithoutEmptyWindows:
     def cut(self, t: int, h: int, w: int, side: int) -> ItemWindows:
@@ -229,6 +242,13 @@ class WindowsEachTime:
     exactness=Exactness.BIT_EXACT,
     source="vLLM get_rope_by_thw (#17973); TensorRT-LLM #11943",
     applies=(with_windows,),
+    advice=(
+        InCapture(
+            "sort kernels",
+            "the window order of a grid does not change",
+            kernel=r"(?i)radix_?sort|bitonicSort|merge_?sort",
+        ),
+    ),
 )
 class CachedWindows:
     """Kept on the host by (t, h, w): one concatenated copy goes to the device, however many items hit."""

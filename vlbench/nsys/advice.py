@@ -12,7 +12,7 @@ import pandas as pd
 from vlbench.nsys.encoder import Forwards
 from vlbench.nsys.frames import Capture, copy_kinds
 from vlbench.nsys.projection import Layout, lay_out
-from vlbench.nsys.rules import RULES, Rule
+from vlbench.nsys.rules import Rule, rules
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def advise(capture: Capture, forwards: Forwards) -> list[Advice]:
     layout = lay_out(capture, forwards.ranges)
     found = []
     idle = _idle_share(forwards.projected)
-    for rule in RULES:
+    for rule in rules():
         if idle < rule.idle_share:
             continue
         counts = _count(capture, layout, rule)

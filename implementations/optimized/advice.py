@@ -1,0 +1,60 @@
+"""By what a cost shows that a flag takes away: plain data beside the flag, for whoever counts and reads captures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SCALAR = frozenset({"aten::_local_scalar_dense"})
+"""`.item()`, `int()`, `bool()`, and a tensor where Python wants a number."""
+WHOLE = frozenset({"aten::_to_copy", "aten::copy_"})
+"""`.tolist()`, `.cpu()`, `.to(device)`."""
+INDEXING = frozenset({"aten::index.Tensor", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_"})
+BY_MASK = INDEXING | {"aten::masked_select", "aten::masked_scatter", "aten::masked_scatter_", "aten::nonzero"}
+
+_BOUND = r"[^\[\],:]*[A-Za-z_][^\[\],:]*"
+SLICE = rf"\[[^\[\]]*(?:{_BOUND}:|:\s*{_BOUND})[^\[\]]*\]|\bnarrow\("
+"""A slice of which at least one bound has a name, so may be a tensor."""
+LENGTHS = r"seq|len|cu_|bound|segment|split|chunk"
+GRID = r"grid|thw|\b(?:t|h|w)\b|height|width|frames"
+POSITIONS = r"pos|rope|rot|freq|cos|sin\b|angle|ids\b"
+
+STREAM_SYNCS = r"^cudaStreamSynchronize|^cuStreamSynchronize"
+TRIGONOMETRY = r"\b(cos|sin)_kernel"
+
+
+@dataclass(frozen=True)
+class InCode:
+    """A line of a forward that makes the host wait, as the counting device sees it."""
+
+    words: str
+    """What removes it."""
+    event: str
+    """"read-back", "upload" or "implicit upload"."""
+    operations: frozenset[str] | None = None
+    """Torch operations that it shows in; None for any."""
+    expression: str = ""
+    """A regular expression that the expression must hold, in any case of letters."""
+    rank: int = 0
+    """Of several that fit a line, the lowest is the advice: what is sure comes before what is likely."""
+
+
+@dataclass(frozen=True)
+class InCapture:
+    """What is counted inside a forward of a capture. One of `api`, `kernel`, `copy` is set: a regular expression.
+
+    Bands of one measure do not overlap: the number of stream synchronizations tells a read-back per forward from one
+    per layer and from several per attention segment.
+    """
+
+    what: str
+    why: str
+    least: int = 1
+    most: int | None = None
+    api: str = ""
+    kernel: str = ""
+    copy: str = ""
+    """For the kind of copy, such as `HtoD pageable>device`."""
+    least_bytes: int = 0
+    most_bytes: int | None = None
+    idle_share: float = 0.0
+    """At least this part of the projected spans must be idle."""
