@@ -1,26 +1,52 @@
-"""vlbench: which optimization of a vision tower helps, is it still right, and what did a change break."""
+"""vlbench: which optimization of a vision tower helps, is it still right, and what did a change break.
+
+All that is public and stable stands in `__all__`; docs/api.md says what that means.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from vlbench.version import __version__
 
 if TYPE_CHECKING:
-    from vlbench.record.files import load
+    from vlbench.api.functions import compare, count, gate, judge, load, profile, run, verify
+    from vlbench.api.results import Interrupted
+    from vlbench.errors import IncomparableError, UsageError
     from vlbench.towers.tower import Tower
 
-__all__ = ["Tower", "__version__", "load"]
+__all__ = [
+    "IncomparableError",
+    "Interrupted",
+    "Tower",
+    "UsageError",
+    "__version__",
+    "compare",
+    "count",
+    "gate",
+    "judge",
+    "load",
+    "profile",
+    "run",
+    "verify",
+]
+
+_HOME = {
+    **dict.fromkeys(("compare", "count", "gate", "judge", "load", "profile", "run", "verify"), "api.functions"),
+    "IncomparableError": "errors",
+    "Interrupted": "api.results",
+    "Tower": "towers.tower",
+    "UsageError": "errors",
+}
 
 
 def __getattr__(name: str) -> object:
     # Imported on first use, so that `import vlbench` and `vlbench --help` stay quick.
-    if name == "load":
-        from vlbench.record.files import load
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
 
-        return load
-    if name == "Tower":
-        from vlbench.towers.tower import Tower
 
-        return Tower
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-import vlbench
 from tests.record.records import CLOSE, YARDSTICK_SECONDS, died, failed, group, results, timed, trial
 from vlbench.errors import UsageError
 from vlbench.record.files import read_results, write_results
@@ -98,54 +97,3 @@ def test_changed_by_hand(tmp_path: Path) -> None:
 def test_a_path_below_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     refusal(tmp_path / "file" / "a.json")
-
-
-ROUNDS = len(YARDSTICK_SECONDS)
-
-
-def test_load_gives_a_row_per_variant_trial_and_round(tmp_path: Path) -> None:
-    write_results(FULL, tmp_path / "a.json")
-    table = vlbench.load(tmp_path / "a.json")
-    assert list(table.columns) == [
-        *("scenario", "point", "model", "dtype", "device", "variant", "flags", "trial", "exactness", "passed"),
-        *("fp32_error", "timed_error", "operations", "attention_calls", "state", "round", "seconds", "ratio"),
-    ]
-    assert table.groupby(["variant", "trial"], sort=False).size().to_dict() == {
-        (name, number): rows
-        for number in (0, 1)
-        for name, rows in (("baseline", ROUNDS), ("rope-cache", ROUNDS), ("window-sort", 1), ("host-grid", 1))
-    }
-    assert table["seconds"].dtype == table["ratio"].dtype == table["fp32_error"].dtype == "float64"
-
-
-def test_load_takes_the_ratio_to_the_yardstick_of_the_same_round(tmp_path: Path) -> None:
-    write_results(FULL, tmp_path / "a.json")
-    rows = vlbench.load(tmp_path / "a.json").dropna(subset="seconds")
-    for (name, number), part in rows.groupby(["variant", "trial"]):
-        factor = 1.0 if name == "baseline" else (0.5, 0.25)[number]
-        assert list(part["round"]) == [*range(ROUNDS)]
-        assert list(part["seconds"]) == [factor * one for one in YARDSTICK_SECONDS]
-        assert list(part["ratio"]) == [factor] * ROUNDS
-        assert set(part["state"]) == {"warm"}
-
-
-def test_load_says_what_is_known_of_variants_without_times(tmp_path: Path) -> None:
-    write_results(FULL, tmp_path / "a.json")
-    table = vlbench.load(str(tmp_path / "a.json"))
-    rows = table[table["trial"] == 0].set_index("variant")
-    assert not rows.loc["window-sort", "passed"]
-    assert rows.loc["window-sort", "fp32_error"] == 0.31
-    assert rows[["seconds", "ratio", "round", "state", "passed", "operations"]].isna().loc["host-grid"].all()
-    assert rows["flags"].isna().loc["baseline"].all()
-
-
-def test_load_has_its_columns_even_without_groups(tmp_path: Path) -> None:
-    write_results(results(), tmp_path / "a.json")
-    assert "seconds" in vlbench.load(tmp_path / "a.json")
-
-
-def test_load_has_the_same_dtypes_whatever_is_in_the_file(tmp_path: Path) -> None:
-    write_results(FULL, tmp_path / "full.json")
-    write_results(results(group(trial(timed("rope-cache", 0.5)))), tmp_path / "plain.json")
-    full, plain = (vlbench.load(tmp_path / name).dtypes.to_dict() for name in ("full.json", "plain.json"))
-    assert full == plain

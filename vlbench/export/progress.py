@@ -1,8 +1,10 @@
-"""What a run shows while it goes on: one line that changes, on a terminal; nothing in a pipe."""
+"""What a run shows while it goes on: one line that changes, on a terminal; nothing in a pipe; or whatever is told."""
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -18,38 +20,54 @@ if TYPE_CHECKING:
     from vlbench.trial.session import Progress
 
 
+def watcher(progress: bool | Callable[[str], None]) -> Watcher:
+    """Shows progress on a terminal or in a notebook, to a function of a line of text, or not at all (False)."""
+    if callable(progress):
+        return Watcher(progress)
+    console = Console(stderr=True)
+    if progress and console.is_jupyter:
+        return Watcher(lambda line: print(f"\r{line:<100}", end="", flush=True, file=sys.stderr))
+    return Watcher(console if progress else None)
+
+
 class Watcher:
     """Shows each step of a trial, and the current estimate of the fastest variant."""
 
-    def __init__(self, console: Console) -> None:
-        self._live = Live(console=console, refresh_per_second=4, transient=True)
-        self._shown = console.is_terminal
+    def __init__(self, out: Console | Callable[[str], None] | None) -> None:
+        """Into a terminal, or to a function that is told each line; to nobody in a pipe and where there is None."""
+        console = out if isinstance(out, Console) else None
+        self._live = Live(console=console or Console(quiet=True), refresh_per_second=4, transient=True)
+        self._draws = console is not None and console.is_terminal
+        self._tell = self._draw if self._draws else None if isinstance(out, Console) else out
         self._last = 0.0
         self._rounds_since: float | None = None
         self._seen: list[Progress] = []
 
     def __enter__(self) -> Self:
-        if self._shown:
+        if self._draws:
             self._live.start()
-            self._live.update(Text("starting the measuring process"))
+        self.say("starting the measuring process")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._shown:
+        if self._draws:
             self._live.stop()
 
     def __call__(self, progress: Progress) -> None:
         """Look at the progress, at most four times a second: the watcher shares the machine with what it watches."""
-        if self._shown and time.monotonic() - self._last > 0.25:
+        if self._tell and time.monotonic() - self._last > 0.25:
             self._last = time.monotonic()
-            self._live.update(Text(self._line(progress)))
+            self._tell(self._line(progress))
 
     def say(self, words: str) -> None:
         """Show what goes on between trials."""
-        if self._shown:
-            self._live.update(Text(words))
+        if self._tell:
+            self._tell(words)
+
+    def _draw(self, words: str) -> None:
+        self._live.update(Text(words))
 
     def _line(self, progress: Progress) -> str:
         total = len(progress.job.variants)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast, get_args
 
+from vlbench.errors import UsageError
+from vlbench.matrix.cells import CellFilter
 from vlbench.record.schema import CellGroup, Device, Dtype, Row, State, Trial
 
 if TYPE_CHECKING:
+    from vlbench.matrix.targets import Target
     from vlbench.towers.variants import Variant
     from vlbench.workload import ScenarioPoint
     from vlbench.workload.seam_point import SeamPoint
@@ -67,3 +70,74 @@ class Plan:
             trials=tuple(trials),
             lost=tuple(lost),
         )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all plans of a run share."""
+
+    seed: int = 0
+    threads: int = 1
+    states: tuple[str, ...] = ("warm",)
+    weights: Path | None = None
+    images: tuple[Path, ...] | None = None
+
+
+Fed = tuple[str, "Iterable[ScenarioPoint | SeamPoint]", "Target"]
+"""The name of what is fed in, its points, and to what."""
+
+
+def plans_of(fed: Iterable[Fed], cells: CellFilter, settings: Settings) -> list[Plan]:
+    """One plan per point that passes the filter, of the variants that pass it, with what their ratios are taken to.
+
+    Raises UsageError where none does, and for states of caches that there are not.
+    """
+    plans = [plan for each in fed for plan in _plans(*each, cells, settings)]
+    if not plans:
+        raise UsageError("--filter: no cell is left to measure; widen it")
+    return plans
+
+
+def states_of(names: Sequence[str], device: str) -> tuple[State, ...]:
+    """The states by name, each once. Raises UsageError for one that is none, or that needs a GPU."""
+    for name in names:
+        if name not in get_args(State):
+            raise UsageError(f"--state: {name!r} is not one of {', '.join(get_args(State))}; choose one of them")
+    if "behind" in names and device != "cuda":
+        raise UsageError("--state behind queues work on a GPU, and there is none here; leave it out")
+    return cast("tuple[State, ...]", tuple(dict.fromkeys(names)))
+
+
+def _plans(
+    name: str,
+    points: Iterable[ScenarioPoint | SeamPoint],
+    target: Target,
+    cells: CellFilter,
+    settings: Settings,
+) -> list[Plan]:
+    model, dtype, device = target.model, target.dtype, target.device
+    states = states_of(settings.states, device)
+    yardstick, *others = target.variants
+    kept = [each for each in others if cells.keeps(variant=each.name)]
+    references = {each.reference for each in kept} - {yardstick.name}
+    kept = [each for each in others if each in kept or each.name in references]
+    if others and not kept:
+        return []
+    first = Plan(
+        next(iter(points)),
+        model,
+        dtype,
+        device,
+        [yardstick, *kept],
+        settings.seed,
+        settings.threads,
+        states,
+        settings.weights,
+        settings.images,
+        own_weights=target.own_weights,
+    )
+    return [
+        replace(first, point=point)
+        for point in points
+        if cells.keeps(scenario=name, point=point.label, model=model, dtype=dtype, device=device)
+    ]

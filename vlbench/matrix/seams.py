@@ -1,16 +1,55 @@
-"""The rows of a seam that is measured alone: its naive way, then each of its flags."""
+"""A seam that is measured alone: its ladder of sizes, and as rows its naive way and then each of its flags."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from vlbench.errors import UsageError
 from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.optimized import OPTIMIZATIONS, Exactness, with_requirements
 from vlbench.implementations.optimized.seam import Seam
+from vlbench.matrix.plan import Fed
+from vlbench.matrix.targets import Target
 from vlbench.towers.variants import Variant
+from vlbench.workload.seam_point import SeamPoint
+from vlbench.workload.seams import find_seam_case
 
 NAIVE = "naive"
+
+
+def refuse_beside_seams(**options: object) -> None:
+    """UsageError for an option that says what a whole tower is fed or made of."""
+    for name, value in options.items():
+        if value:
+            raise UsageError(
+                f"--{name} is about a whole tower, and --seam measures one seam alone, all its ways at its own sizes; "
+                "leave one of the two out"
+            )
+
+
+def fed_to_seams(names: Sequence[str], models: Sequence[Target], states: Sequence[str]) -> list[Fed]:
+    """Each seam at each of its sizes, in the dtype, on the device and with the shapes of each of `models`.
+
+    Raises UsageError for a seam that does not exist or needs a GPU where there is none, and for states of caches, which
+    no seam has.
+    """
+    cases = [find_seam_case(name) for name in dict.fromkeys(names)]
+    if caches := {"cold", "churn"}.intersection(states):
+        raise UsageError(f"--state {min(caches)} is about a tower's caches, and a seam alone has none; leave it out")
+    fed: list[Fed] = []
+    for case in cases:
+        for model in models:
+            assert model.config is not None
+            if case.needs_gpu and model.device != "cuda":
+                raise UsageError(
+                    f"--seam {case.name} measures copies to a GPU, and on a {model.device} there are none; leave it out"
+                )
+            variants, left_out = seam_variants(case.seams, model.config, model.device)
+            points = [SeamPoint(seam=case.name, size=size, label=label) for label, size in case.sizes.items()]
+            fed.append((points[0].scenario, points, replace(model, variants=variants, left_out=left_out)))
+    return fed
 
 
 def seam_variants(

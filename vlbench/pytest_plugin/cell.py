@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vlbench.cli.options import resolve
-from vlbench.cli.towers import resolve_towers
 from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS
-from vlbench.matrix.plan import Plan
+from vlbench.matrix.single import single_plan
+from vlbench.matrix.targets import model_target, tower_targets
 from vlbench.trial.job import Job, job_of
 from vlbench.workload import load_scenario
 
@@ -51,14 +50,11 @@ def find_cell(wish: Wish) -> Cell:
     """The cell that is wished for. Raises UsageError where there is none."""
     if wish.model is not None and wish.model not in MODELS:
         towers = list(dict.fromkeys([wish.model, wish.variant]))
-        (target,) = resolve_towers(towers, wish.device, [wish.dtype], None)
-        model, device, dtype, variants = target.model, target.device, target.dtype, target.variants
+        (target,) = tower_targets(towers, wish.device, [wish.dtype], None)
     else:
-        ours = resolve(wish.model, wish.device, wish.dtype, [wish.variant])
-        model, device, dtype, variants = ours.model, ours.device, ours.dtype, ours.variants
-    points = {each.label: each for each in load_scenario(wish.scenario).points(device)}
-    label = next(iter(points)) if wish.point is None and len(points) == 1 else wish.point
-    if label not in points:
+        target = model_target(wish.model, wish.device, wish.dtype, [wish.variant])
+    points = [each.label for each in load_scenario(wish.scenario).points(target.device)]
+    if wish.point not in points and (wish.point is not None or len(points) > 1):
         raise UsageError(f"scenario {wish.scenario!r} has the points {', '.join(points)}; choose one with point=...")
-    plan = Plan(points[label], model, dtype, device, variants, wish.seed, THREADS)
+    plan = single_plan(wish.scenario, wish.point, target, seed=wish.seed, threads=THREADS)
     return Cell(job_of(plan, 0, 0.0))

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from vlbench.cli.options import DTYPES
 from vlbench.comparing.counted_moves import COUNTERS
 from vlbench.counting_device.profiles import PROFILES
 from vlbench.errors import UsageError
+from vlbench.towers.models import DTYPES
 
 LIMIT = "max_"
 ALIASES = {"syncs": "host_syncs", "operations": "device_operations"}

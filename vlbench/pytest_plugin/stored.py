@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from vlbench.cli.options import find_dtype
 from vlbench.errors import UsageError
 from vlbench.gating.counters import count_again, judge_counted
 from vlbench.judging.judged import JudgedRow, Move
@@ -15,6 +14,7 @@ from vlbench.judging.verdict import Verdict
 from vlbench.pytest_plugin.marks import Mark
 from vlbench.record.baseline import CountedCell
 from vlbench.record.baseline_files import read_baseline
+from vlbench.towers.models import find_dtype
 
 _JUDGED = pytest.StashKey[dict[str, list[tuple[CountedCell, JudgedRow]]]]()
 MOST_OPERATIONS = 3

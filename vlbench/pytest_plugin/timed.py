@@ -36,6 +36,7 @@ class TimeCell:
         The arguments are those of `vlbench run`; `point` is one of the scenario's, where that has several. The test
         fails, and nothing is timed, where the output is not the yardstick's.
         """
+        from vlbench.api.arguments import argument_words
         from vlbench.pytest_plugin.cell import Wish, find_cell
         from vlbench.pytest_plugin.places import at_root
         from vlbench.pytest_plugin.timing import time_cell
@@ -46,7 +47,7 @@ class TimeCell:
                 cell = find_cell(wish)
                 complaint = time_cell(cell, self.benchmark, self._option("max_time"), int(self._option("min_rounds")))
         except UsageError as error:
-            complaint = str(error).replace("--", "")  # the arguments have the names of the options
+            complaint = argument_words(str(error))
         if complaint:
             pytest.fail(complaint, pytrace=False)
 

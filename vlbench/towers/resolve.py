@@ -61,6 +61,11 @@ def find_factory(text: str) -> Any:
     name, _, attribute = (at.tower if at else text).partition(":")
     if not name or not attribute:
         raise UsageError(f"tower {text!r}: write it as package.module:factory")
+    if name == "__main__":
+        raise UsageError(
+            f"tower {text!r}: it is defined in a notebook cell or a script, which measuring processes cannot import; "
+            f"write it into a module beside it, such as my_tower.py, and name my_tower:{attribute}"
+        )
     if "" not in sys.path and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())  # as `python -m` does; a console script has its own folder there
     if at:

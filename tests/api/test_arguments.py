@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.towers import toys
+from vlbench.api.arguments import argument_words, called, paths, several, tower_names
+from vlbench.errors import UsageError
+from vlbench.towers.tower import Tower
+
+
+def test_one_several_or_none() -> None:
+    assert several("a") == ["a"]
+    assert several(("a", "b")) == ["a", "b"]
+    assert several(None) == several([]) == []
+    assert paths("a") == paths(Path("a")) == paths([Path("a")]) == [Path("a")]
+    assert paths(None) == []
+
+
+def test_towers_are_named_by_where_they_lie() -> None:
+    assert tower_names(None) == []
+    assert tower_names("qwen2-vl-tiny") == ["qwen2-vl-tiny"]
+    assert tower_names([toys.Toy, "x:y"]) == ["tests.towers.toys:Toy", "x:y"]
+
+
+def test_what_no_other_process_can_import_is_refused() -> None:
+    def inner() -> None: ...
+
+    for tower in (inner, lambda: None):
+        with pytest.raises(UsageError, match="is made inside of a function; put it at the top of a module"):
+            tower_names(tower)
+    with pytest.raises(UsageError, match=r"name where it lies: tower='package.module:NAME'"):
+        tower_names(Tower(lambda device, dtype: None))  # type: ignore[arg-type, return-value]
+
+
+def test_messages_name_arguments_and_leave_commands_alone() -> None:
+    said = "--device: no; --as x; --filter y; run `vlbench run --out x`"
+    assert argument_words(said) == "device: no; gpu x; only y; run `vlbench run --out x`"
+
+
+def test_a_call_is_told_without_what_is_usual() -> None:
+    def f(a: int | None = None, *, b: int = 1, progress: bool = True) -> None: ...
+
+    assert called("f", {"a": "x", "b": 1, "progress": False, "local": 3}, f) == "vlbench.f(a='x')"

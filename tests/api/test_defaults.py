@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vlbench.api.defaults import Defaults, defaults
+from vlbench.errors import UsageError
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "pyproject.toml"
+    path.write_text(text)
+    return path
+
+
+def test_without_a_table_they_are_ours(tmp_path: Path) -> None:
+    write(tmp_path, '[project]\nname = "x"\n')
+    assert defaults(tmp_path) == Defaults()
+    assert Defaults().baselines == "results/baselines"
+
+
+def test_they_are_found_upwards_and_the_folder_is_seen_from_their_file(tmp_path: Path) -> None:
+    write(tmp_path, '[tool.vlbench]\ntower = "my:Tower"\nscenario = "video"\ngpu = "sm_80"\nbaselines = "kept"\n')
+    (tmp_path / "deeper").mkdir()
+    found = defaults(tmp_path / "deeper")
+    assert (found.tower, found.scenario, found.gpu) == ("my:Tower", "video", "sm_80")
+    assert found.baselines == str(tmp_path / "kept")
+    assert defaults(tmp_path).baselines == "kept"
+
+
+def test_the_nearest_file_is_the_one(tmp_path: Path) -> None:
+    write(tmp_path, '[tool.vlbench]\nscenario = "video"\n')
+    (tmp_path / "inner").mkdir()
+    write(tmp_path / "inner", "")
+    assert defaults(tmp_path / "inner").scenario is None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "[tool.vlbench]\ngpus = 1\n",
+            "Extra inputs are not permitted; the keys are tower, scenario",
+        ),
+        ("[tool.vlbench]\nscenario = 3\n", "[tool.vlbench] scenario: Input should be a valid string"),
+        ("[tool]\nvlbench = 3\n", "[tool.vlbench]"),
+        ("tool = 3\n", "[tool.vlbench]"),
+        ("[tool.vlbench\n", "not TOML"),
+    ],
+)
+def test_what_is_wrong_is_said_with_file_and_key(tmp_path: Path, text: str, words: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(UsageError) as caught:
+        defaults(tmp_path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import vlbench
+from tests.trial.plans import SCENARIO_FILE, python_path
+from vlbench.record.files import read_results
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with a tiny scenario and a tower."""
+    (tmp_path / "small.toml").write_text(SCENARIO_FILE)
+    (tmp_path / "pyproject.toml").write_text('[tool.vlbench]\nscenario = "small.toml"\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", python_path())
+    return tmp_path
+
+
+def test_a_run_gives_typed_results_a_table_and_a_file(folder: Path) -> None:
+    told: list[str] = []
+    found = vlbench.run(
+        variant=["host-grid", "exact"], device="cpu", budget=1, card=False, out="a.json", progress=told.append
+    )
+    assert found.record == read_results(folder / "a.json")
+    assert found.exit_code == 0
+    assert [row.name for row in found.record.groups[0].rows] == ["baseline", "host-grid", "exact"]
+    assert found.record.groups[0].scenario == "small"  # [tool.vlbench]'s
+    command = "vlbench.run(variant=['host-grid', 'exact'], device='cpu', card=False, out='a.json', budget=1)"
+    assert set(found.record.command) == set(command)
+    table = found.table()
+    assert list(table["variant"]) == ["baseline", "host-grid", "exact"]
+    assert table["passed"].all()
+    assert (table["seconds"] > 0).all()
+    assert list(table["ratio"].notna()) == [False, True, True]
+    assert any("accuracy" in line for line in told)
+    assert any("pinned-h2d" in note for note in found.notes)
+    assert sorted(path.name for path in folder.iterdir()) == ["a.json", "pyproject.toml", "small.toml"]
+
+
+def test_nothing_is_written_where_no_file_is_named(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    before = sorted(folder.iterdir())
+    found = vlbench.run(seam="merge", only="point=n=256", device="cpu", budget=1, card=False)
+    assert found.record.groups[0].rows[0].name == "naive"
+    assert found.path is None
+    assert sorted(folder.iterdir()) == before
+    assert capfd.readouterr() == ("", "")
+
+
+def test_towers_by_name_and_as_objects_in_a_script_are_refused(folder: Path) -> None:
+    with pytest.raises(vlbench.UsageError, match=r"write it into a module beside it, such as my_tower.py, and name"):
+        vlbench.run(tower=["__main__:Vision", "qwen2.5-vl-tiny"], device="cpu")
+    with pytest.raises(vlbench.UsageError, match="resume goes on from the journal beside out; name that file"):
+        vlbench.run(device="cpu", variant="host-grid", resume=True)
+
+
+def test_verify_gives_a_row_per_variant(folder: Path) -> None:
+    found = vlbench.verify(variant="host-grid", device="cpu")
+    assert found.exit_code == 0
+    table = found.table().set_index("variant")
+    assert table.loc["host-grid", "passed"]
+    assert table.loc["host-grid", "fp32_error"] == 0
+    assert "8 batches" in found.title
+
+
+def test_profile_gives_a_row_per_stage(folder: Path) -> None:
+    found = vlbench.profile(variant="baseline", device="cpu", forwards=2)
+    table = found.table().set_index("stage")
+    assert table.loc["forward", "operations_total"] == table["operations_own"].sum() > 0
+    assert "2 images" in found._repr_html_() or "images" in found.title

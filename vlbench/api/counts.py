@@ -1,0 +1,74 @@
+"""`vlbench.count`: what towers ask of a GPU, counted without one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from vlbench.api.arguments import Names, Towers, several, tower_names
+from vlbench.api.defaults import defaults
+from vlbench.api.results import Counted
+from vlbench.counting.job import CountJob
+from vlbench.counting.points import counted_points
+from vlbench.counting.run import run_count
+from vlbench.errors import UsageError
+from vlbench.export.progress import watcher
+from vlbench.record.counted import CountReport
+from vlbench.towers.models import find_dtype
+
+MODEL = "qwen2.5-vl-7b"
+SCENARIO = "single-image"
+DTYPE = "bfloat16"
+
+
+def count(
+    tower: Towers = None,
+    *,
+    variant: Names = None,
+    scenario: str | None = None,
+    grid: Names = None,
+    gpu: str | None = None,
+    dtype: str = DTYPE,
+    progress: bool | Callable[[str], None] = True,
+) -> Counted:
+    """Count device operations, attention calls, host syncs and copies of each `tower` at full size, without a GPU.
+
+    One of our models stands for its reference tower and each `variant`, by default its presets. Fed in is `scenario`
+    at its full size, or `grid`: texts such as "1x36x36", frames x rows x columns in patches. `gpu` is the GPU that is
+    answered for, such as "sm_90". Counting happens in a process of its own; weights are not needed. A tower that could
+    not be counted is a row with its reason, and `exit_code` is then 6.
+
+    Raises UsageError for what cannot be had as asked, and for a tower whose module ends the counting process.
+    """
+    job = count_job(tower, several(variant) or None, scenario, several(grid), gpu, dtype)
+    with watcher(progress) as watch:
+        watch.say(f"counting {', '.join(job.towers)}")
+        return Counted(counted(job))
+
+
+def counted(job: CountJob) -> CountReport:
+    """The report. Raises UsageError for a job that is refused, and where the process ended before it began to count."""
+    try:
+        return run_count(job)
+    except RuntimeError as error:  # a tower's module can do that
+        raise UsageError(f"tower {' and '.join(map(repr, job.towers))}: {error}") from None
+
+
+def count_job(
+    tower: Towers,
+    variants: list[str] | None,
+    scenario: str | None,
+    grids: list[str],
+    gpu: str | None,
+    dtype: str,
+) -> CountJob:
+    """What is to be counted; what is left out is [tool.vlbench]'s, else ours. Raises UsageError."""
+    if grids and scenario:
+        raise UsageError("--grid takes the place of --scenario; give one of them")
+    usual = defaults()
+    return CountJob(
+        towers=tuple(dict.fromkeys(tower_names(tower or usual.tower or MODEL))),
+        variants=None if variants is None else tuple(variants),
+        points=tuple(counted_points(scenario or usual.scenario or SCENARIO, grids)),
+        profile=usual.gpu if gpu is None else gpu,
+        dtype=find_dtype(dtype),
+    )

@@ -1,0 +1,50 @@
+"""`[tool.vlbench]` of the user's pyproject.toml: what is taken where an argument is left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from vlbench.errors import UsageError
+from vlbench.record.baseline_files import FOLDER
+from vlbench.untrusted.files import Kind, first_fault, read_toml
+
+FILE = "pyproject.toml"
+PROJECT = Kind("mend it, since vlbench looks for [tool.vlbench] in it", broken="{path}: not TOML ({why}); {remedy}")
+
+
+class Defaults(BaseModel):
+    """The keys of `[tool.vlbench]`, each optional."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    tower: str | None = None
+    """As `tower=` and `--tower` take it."""
+    scenario: str | None = None
+    """As `scenario=` and `--scenario` take it."""
+    gpu: str = "sm_90"
+    """The GPU that counting answers for, as `gpu=` and `--as` take it."""
+    baselines: str = str(FOLDER)
+    """The folder of baseline files, seen from where pyproject.toml lies."""
+
+
+def defaults(start: Path | None = None) -> Defaults:
+    """Those of the nearest pyproject.toml from `start`, by default the current folder, upwards.
+
+    Raises UsageError, naming file and key, for a key that there is not and for a value that is no text.
+    """
+    here = (start or Path()).resolve()
+    path = next((folder / FILE for folder in (here, *here.parents) if (folder / FILE).is_file()), None)
+    if path is None:
+        return Defaults()
+    tool = read_toml(path, PROJECT).get("tool", {})
+    try:
+        found = Defaults.model_validate(tool.get("vlbench", {}) if isinstance(tool, dict) else tool)
+    except ValidationError as error:
+        unknown = error.errors()[0]["type"] == "extra_forbidden"
+        hint = f"; the keys are {', '.join(Defaults.model_fields)}" if unknown else ""
+        raise UsageError(f"{path}: [tool.vlbench] {first_fault(error)}{hint}") from None
+    folder = path.parent / found.baselines
+    inside = folder.relative_to(here) if folder.is_relative_to(here) else folder
+    return found.model_copy(update={"baselines": str(inside)})

@@ -1,0 +1,15 @@
+"""The functions of `vlbench`, with messages in the words of Python; the command line calls those beneath."""
+
+from __future__ import annotations
+
+from vlbench.api import counts, profiles, reading, running, verdicts
+from vlbench.api.arguments import in_python
+
+run = in_python(running.run)
+count = in_python(counts.count)
+verify = in_python(running.verify)
+compare = in_python(verdicts.compare)
+gate = in_python(verdicts.gate)
+judge = in_python(verdicts.judge)
+profile = in_python(profiles.profile)
+load = in_python(reading.load)

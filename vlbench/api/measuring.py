@@ -1,0 +1,106 @@
+"""Plans become trials, trials become records; an interruption keeps what is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+from vlbench.errors import UsageError
+from vlbench.export.progress import watcher
+from vlbench.judging.summary import suspects
+from vlbench.judging.verdict import Floors
+from vlbench.matrix.plan import Plan
+from vlbench.record.files import write_results
+from vlbench.record.fingerprint import Fingerprint, take_fingerprint
+from vlbench.record.journal import Journal
+from vlbench.record.machine_card import MachineCard
+from vlbench.record.schema import Results
+from vlbench.trial.card import measured_card
+from vlbench.trial.job import job_of
+from vlbench.trial.session import Session
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long is measured, and where it is kept."""
+
+    trials: int = 1
+    budget: float = 60.0
+    """Seconds of rounds over all plans and trials; half of it is for confirming where there are trials to vote."""
+    timeout: float = 900.0
+    """Seconds after which one trial is ended."""
+    out: Path | None = None
+    """A results file, with a journal beside it while it goes on."""
+    resume: bool = False
+    card: bool = True
+    """Is the machine itself measured, too?"""
+
+
+def measure(
+    plans: Sequence[Plan], effort: Effort, command: str, progress: bool | Callable[[str], None] = True
+) -> Results:
+    """Run the trials, then once more over the suspects, and keep the results; incomplete where that was interrupted.
+
+    Raises UsageError where they could not be written, before anything is measured.
+    """
+    out = effort.out
+    _check_out(out, effort.resume)
+    fingerprint = take_fingerprint(plans[0].device)
+    machine = measured_card(plans[0].device) if effort.card else None
+    journal = out.with_suffix(".journal.jsonl") if out else None
+    name = _name_of(plans, effort, fingerprint)
+    with watcher(progress) as watch:
+        kept = Journal(journal, name, resume=effort.resume)
+        session = Session(plans, kept, timeout=effort.timeout, watch=watch)
+        complete = _vote(session, effort)
+    results = _results(session, command, fingerprint, machine, complete)
+    if out:
+        write_results(results, out)
+    if complete:
+        kept.remove()
+    return results
+
+
+def _check_out(out: Path | None, resume: bool) -> None:
+    """Raises UsageError where results could not be written to `out`."""
+    if out is None:
+        if resume:
+            raise UsageError("--resume goes on from the journal beside --out; name that file")
+        return
+    if out.is_dir():
+        raise UsageError(f"--out {out}: a folder; give a file, such as {out / 'results.json'}")
+    if not out.parent.is_dir():
+        raise UsageError(f"--out {out}: the folder {out.parent} does not exist; make it or choose another")
+
+
+def _vote(session: Session, effort: Effort) -> bool:
+    """Was it all done?"""
+    floors = Floors()
+    votes = effort.trials >= floors.k
+    try:
+        session.vote(effort.trials, effort.budget, (lambda index, group: suspects(group, floors)) if votes else None)
+    except KeyboardInterrupt:
+        return False
+    return True
+
+
+def _name_of(plans: Sequence[Plan], effort: Effort, fingerprint: Fingerprint) -> str:
+    """What a journal is the journal of: the same jobs, as often, as long, of the same software."""
+    jobs = [job_of(plan, effort.trials, effort.budget).model_dump_json() for plan in plans]
+    return sha256("\n".join([fingerprint.line, *jobs]).encode()).hexdigest()
+
+
+def _results(
+    session: Session, command: str, fingerprint: Fingerprint, machine: MachineCard | None, complete: bool
+) -> Results:
+    return Results(
+        created=datetime.now(UTC),
+        command=command,
+        fingerprint=fingerprint,
+        machine=machine,
+        groups=tuple(session.groups()),
+        complete=complete,
+    )

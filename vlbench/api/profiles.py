@@ -1,0 +1,192 @@
+"""`vlbench.profile`: where the time of one variant goes, in this process, once it passed its accuracy check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vlbench.api.arguments import File
+from vlbench.api.defaults import defaults
+from vlbench.api.results import Profiled
+from vlbench.api.running import SCENARIO
+from vlbench.errors import UsageError
+from vlbench.matrix.single import single_plan
+from vlbench.matrix.targets import model_target
+from vlbench.trial.job import job_of
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from vlbench.trial.single import Solo
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be profiled, and how."""
+
+    solo: Solo
+    forwards: int
+    out: Path
+    blocks: bool
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a tool found: as data, as rows of a table, and shown on a terminal, with so many rows of long tables."""
+
+    data: dict[str, Any]
+    rows: Sequence[dict[str, Any]]
+    show: Callable[[Console, int], None]
+
+
+def profile(
+    tool: str = "stages",
+    *,
+    scenario: str | None = None,
+    point: str | None = None,
+    model: str | None = None,
+    variant: str = "best",
+    weights: File | None = None,
+    device: str = "auto",
+    dtype: str | None = None,
+    seed: int = 0,
+    threads: int = 1,
+    forwards: int = 20,
+    blocks: bool = False,
+    overhead: bool = False,
+    out: File = "vlbench-profile",
+) -> Profiled:
+    """Say where the time of `variant` goes, over `forwards` warm forwards in this process, after its accuracy check.
+
+    `tool` is "stages" (time and counts by stage; with `blocks` each block on its own), "pyinstrument" (Python's calls),
+    "torch" (a trace with operations and ranges); with `overhead` it is what marking a stage costs. Files go to the
+    folder `out`. `point` is one of the scenario's, where that has several.
+
+    Raises InaccurateError, and profiles nothing, where the variant is wrong; UsageError for what cannot be had.
+    """
+    from vlbench.implementations.weights import CheckpointError
+    from vlbench.trial.single import check_alone
+
+    folder = Path(out)
+    if tool not in TOOLS:
+        raise UsageError(f"--tool: {tool!r} is not one of {', '.join(TOOLS)}; choose one of them")
+    if not folder.is_dir() and any(each.exists() and not each.is_dir() for each in (folder, *folder.parents)):
+        raise UsageError(f"--out {folder}: a file is in the way; name a folder")
+    target = model_target(model, device, dtype, [variant])
+    plan = single_plan(
+        scenario or defaults().scenario or SCENARIO,
+        point,
+        target,
+        seed=seed,
+        threads=threads,
+        weights=Path(weights) if weights else None,
+    )
+    try:
+        solo = check_alone(job_of(plan, 0, 0))
+    except CheckpointError as error:
+        raise UsageError(str(error)) from None
+    found = (_overhead if overhead else TOOLS[tool])(Request(solo, forwards, folder, blocks))
+    about: dict[str, Any] = {"variant": variant, "model": plan.model, "dtype": plan.dtype, "device": plan.device}
+    about |= {"scenario": plan.point.scenario, "point": plan.point.label, "batch": solo.batch}
+    about |= {"accuracy": solo.accuracy.model_dump(mode="json"), "forwards": forwards}
+    return Profiled(about | {"overhead" if overhead else tool: found.data}, found.rows, found.show)
+
+
+def _stages(request: Request) -> Found:
+    from vlbench.profiling.breakdown import Breakdown, time_stages
+    from vlbench.profiling.clock import EventClock, StageClock
+    from vlbench.profiling.console import stage_table
+    from vlbench.profiling.tally import without_block
+    from vlbench.trial.counts import count_stages
+
+    name_of = str if request.blocks else without_block
+    call, forwards = request.solo.forward, request.forwards
+    operations, attention = count_stages(call, name_of)
+    host = time_stages(call, forwards, StageClock, name_of)
+    gpu = time_stages(call, forwards, EventClock, name_of) if request.solo.on_cuda else None
+    found = Breakdown(host, gpu, operations, attention)
+    rows = [
+        {"stage": name}
+        | {f"{key}_{part}": figure for key, charge in tables.items() for part, figure in (charge or {}).items()}
+        for name, tables in found.to_dict().items()
+    ]
+
+    def show(console: Console, limit: int) -> None:
+        console.print(stage_table(found))
+        _without_gpu(console, gpu is None)
+
+    return Found(found.to_dict(), rows, show)
+
+
+def _pyinstrument(request: Request) -> Found:
+    from vlbench.profiling.host import profile_host, tree, tree_as_data, write_profile
+
+    session = profile_host(request.solo.forward, request.forwards)
+    request.out.mkdir(parents=True, exist_ok=True)
+    page, flame = write_profile(session, request.out)
+
+    def show(console: Console, limit: int) -> None:
+        if not console.quiet:
+            print(tree(session, color=console.is_terminal))
+        console.print(f"{page}: open it in a browser; {flame}: open it at https://www.speedscope.app", soft_wrap=True)
+
+    files = [str(page), str(flame)]
+    return Found({"files": files, "profile": tree_as_data(session)}, [{"file": name} for name in files], show)
+
+
+def _torch(request: Request) -> Found:
+    from vlbench.nsys.console import print_report
+    from vlbench.nsys.read import load
+    from vlbench.nsys.report import build
+    from vlbench.profiling.console import operator_table, range_table
+    from vlbench.profiling.trace import record_trace
+
+    request.out.mkdir(parents=True, exist_ok=True)
+    file = request.out / "trace.json.gz"
+    operators = record_trace(request.solo.forward, request.forwards, file, cuda=request.solo.on_cuda)
+    report = build(load(file), "^:forward$", ":iteration")
+    rows = [asdict(one) for one in operators]
+    data: dict[str, Any] = {"files": [str(file)], "operators": rows}
+    ranges = [
+        (str(name).removeprefix(":"), int(row["instances"]), row["range_ns"] * 1e-9)
+        for name, row in report.ranges.iterrows()
+    ]
+    if on_gpu := bool(report.coverage["gpu_ops"]):
+        data["report"] = report.to_dict()
+    else:  # the rest of the report would be zeros that nobody measured
+        data |= {"ranges": [{"range": name, "instances": n, "seconds": s} for name, n, s in ranges], "report": None}
+
+    def show(console: Console, limit: int) -> None:
+        if on_gpu:
+            print_report(report, console, limit)
+        else:
+            console.print(range_table(ranges))
+            _without_gpu(console, True)
+        console.print(operator_table(operators, limit))
+        console.print(
+            f"{file}: open it at https://ui.perfetto.dev, or read it with `vlbench nsys report`", soft_wrap=True
+        )
+
+    return Found(data, rows, show)
+
+
+def _overhead(request: Request) -> Found:
+    from vlbench.profiling.console import overhead_table
+    from vlbench.profiling.overhead import cost_of_a_stage, settings, stages_in, typical_seconds
+
+    costs = {name: cost_of_a_stage(setting) for name, setting in settings(cuda=request.solo.on_cuda).items()}
+    stages = stages_in(request.solo.forward)
+    seconds = typical_seconds(request.solo.forward, request.forwards)
+    rows = [{"listener": name, "seconds_per_stage": cost} for name, cost in costs.items()]
+    data = {"seconds_per_stage": costs, "stages": stages, "forward_seconds": seconds}
+    return Found(data, rows, lambda console, limit: console.print(overhead_table(costs, stages, seconds)))
+
+
+def _without_gpu(console: Console, without: bool) -> None:
+    if without:
+        console.print("GPU: not measured.", style="dim")
+
+
+TOOLS = {"stages": _stages, "pyinstrument": _pyinstrument, "torch": _torch}

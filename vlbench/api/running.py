@@ -1,0 +1,140 @@
+"""`vlbench.run` and `vlbench.verify`: towers measured, or only checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from vlbench.api.arguments import File, Names, Towers, called, path_of, paths, several, tower_names
+from vlbench.api.defaults import defaults
+from vlbench.api.measuring import Effort, measure
+from vlbench.api.results import Interrupted, Measured, Verified
+from vlbench.errors import UsageError
+from vlbench.export.progress import watcher
+from vlbench.matrix.cells import CellFilter, parse_filter
+from vlbench.matrix.plan import Plan, Settings, plans_of
+from vlbench.matrix.seams import fed_to_seams, refuse_beside_seams
+from vlbench.matrix.targets import Target, model_target, targets_of
+from vlbench.record.files import read_results
+from vlbench.record.journal import Journal
+from vlbench.record.schema import Results
+from vlbench.towers.models import WHY_TINY
+from vlbench.trial.session import Session
+from vlbench.workload import load_scenario
+from vlbench.workload.awkward import BATCHES, batch_point
+
+SCENARIO = "multi-image"
+
+
+def run(
+    scenario: Names = None,
+    *,
+    model: Names = None,
+    variant: Names = None,
+    tower: Towers = None,
+    exactness: str | None = None,
+    ablate: str | None = None,
+    seam: Names = None,
+    images: File | Iterable[File] | None = None,
+    weights: File | None = None,
+    device: str = "auto",
+    dtype: Names = None,
+    state: Names = None,
+    only: Names = None,
+    seed: int = 0,
+    threads: int = 1,
+    trials: int = 1,
+    budget: float = 60,
+    timeout: float = 900,
+    card: bool = True,
+    out: File | None = None,
+    resume: bool = False,
+    against: File | None = None,
+    progress: bool | Callable[[str], None] = True,
+    command: str | None = None,
+) -> Measured:
+    """Check variants of a vision tower against the reference tower, then time those that are right in shared rounds.
+
+    Measured is each `scenario` x `model` x `dtype` in every `variant`; or each `tower` against the first; or each
+    `seam` alone. The arguments are the options of `vlbench run --help`, one or a list; `only` is `--filter`. `budget`
+    and `timeout` are seconds. A trial is a process of its own. `out` keeps the results in a file as well. `progress`
+    may be a function, which is told lines; `command` is how the results say they were made.
+
+    Raises UsageError for what cannot be had as asked, and Interrupted, which has the results so far, on Ctrl-C.
+    """
+    made_by = command or called("run", locals(), run)
+    states, dtypes = several(state) or ["warm"], several(dtype) or (None,)
+    settings = Settings(seed, threads, tuple(states), path_of(weights), tuple(paths(images)) or None)
+    if seam:
+        whole = {"scenario": scenario, "model": model, "variant": variant, "tower": tower, "ablate": ablate}
+        refuse_beside_seams(**whole, images=images, weights=weights)
+        fed = fed_to_seams(several(seam), [model_target(None, device, each, ()) for each in dtypes], states)
+    else:
+        scenarios = [load_scenario(name) for name in scenarios_of(scenario)]
+        towers = tower_names(tower or (None if model or variant or ablate else defaults().tower))
+        targets = targets_of(several(model), towers, several(variant), ablate, exactness, device, dtypes)
+        fed = [(one.name, one.points(target.device), target) for one in scenarios for target in targets]
+    plans = plans_of(fed, parse_filter(several(only)), settings)
+    earlier = _earlier(Path(against), plans) if against else None
+    effort = Effort(trials, budget, timeout, path_of(out), resume, card)
+    results = measure(plans, effort, made_by, progress)
+    measured = Measured(results, effort.out, _notes([target for _, _, target in fed]), earlier)
+    if not results.complete:
+        raise Interrupted(measured)
+    return measured
+
+
+def verify(
+    *,
+    model: str | None = None,
+    variant: Names = None,
+    weights: File | None = None,
+    device: str = "auto",
+    dtype: str | None = None,
+    seed: int = 0,
+    threads: int = 1,
+    timeout: float = 900,
+    progress: bool | Callable[[str], None] = True,
+) -> Verified:
+    """Check the accuracy of `variant`, by default of every flag and preset, over batches of awkward grids.
+
+    Nothing is timed. The arguments are the options of `vlbench verify --help`, one or a list; `timeout` is in seconds.
+    Raises UsageError for what cannot be had as asked, and where the checking process gave nothing.
+    """
+    target = model_target(model, device, dtype, several(variant))
+    first, *others = (batch_point(name) for name in BATCHES)
+    (plan,) = plans_of([("verify", [first], target)], CellFilter({}), Settings(seed, threads, weights=path_of(weights)))
+    with watcher(progress) as watch:
+        session = Session([replace(plan, also_check=tuple(others))], Journal(None, ""), timeout=timeout, watch=watch)
+        session.run(trials=1, seconds=0)
+    (group,) = session.groups()
+    if not group.trials:
+        raise UsageError(f"nothing was checked: {group.lost[0]}; try a smaller --model")
+    return Verified(group, tuple(BATCHES))
+
+
+def scenarios_of(given: Names) -> list[str]:
+    """The scenarios that are fed in: those given, else [tool.vlbench]'s, else ours."""
+    return several(given) or [defaults().scenario or SCENARIO]
+
+
+def _earlier(path: Path, plans: Sequence[Plan]) -> Results:
+    """The earlier results; UsageError when they have nothing in common with what is planned."""
+    earlier = read_results(path)
+    planned = {(plan.point.scenario, plan.point.label, plan.model, plan.dtype, plan.device) for plan in plans}
+    if not planned & {group.key for group in earlier.groups}:
+        had = "; ".join(" ".join(filter(None, group.key)) for group in earlier.groups)
+        raise UsageError(f"--against {path}: it holds other measurements ({had}); choose the same scenario and model")
+    return earlier
+
+
+def _notes(targets: Sequence[Target]) -> tuple[str, ...]:
+    """What a reader of the results has to know, one sentence each."""
+    tiny = [WHY_TINY] if targets[0].default_model and targets[0].device == "cpu" else []
+    left_out = [
+        f"Not applicable here and left out of {owner}: {', '.join(flags)}."
+        for target in targets
+        for owner, flags in target.all_left_out.items()
+    ]
+    return tuple(dict.fromkeys([*tiny, *left_out]))

@@ -1,0 +1,138 @@
+"""`vlbench.compare`, `vlbench.gate` and `vlbench.judge`: two sides held against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+from pathlib import Path
+from threading import Thread
+from time import perf_counter
+
+from vlbench.api.arguments import File, Names, path_of, paths, several
+from vlbench.api.defaults import defaults
+from vlbench.api.results import Verdicts
+from vlbench.comparing.diff import diff
+from vlbench.comparing.inputs import read_sides
+from vlbench.comparing.runs import compare as compare_runs
+from vlbench.comparing.runs_judged import as_judged
+from vlbench.errors import UsageError
+from vlbench.export.progress import watcher
+from vlbench.export.words import cells
+from vlbench.gating.counters import count_again
+from vlbench.gating.policy import Times
+from vlbench.gating.propose import propose
+from vlbench.gating.report import report
+from vlbench.gating.run import Found, read_captures
+from vlbench.gating.run import gate as judge_baselines
+from vlbench.gating.timed import here_for
+from vlbench.judging.unpaired import RunFloors
+from vlbench.judging.words import parse_share
+from vlbench.record.baseline import Baseline
+from vlbench.record.baseline_files import find_baselines, proposal_path, read_baseline, write_baseline
+
+
+def compare(before: File, after: File, *, allow_inconclusive: bool = False) -> Verdicts:
+    """Hold `after` against `before`: results of `run`, baselines, counts, or results of other benchmark tools.
+
+    Counts are compared exactly; times by their trials, five a side, and only within a class of machine. A pattern such
+    as "old-*.json" may stand for several runs of another tool. Raises UsageError for a file that cannot be read, and
+    IncomparableError where the two have nothing in common.
+    """
+    judged = diff(str(before), str(after))
+    return Verdicts(judged.model_copy(update={"allow_inconclusive": allow_inconclusive}))
+
+
+def gate(
+    baseline: File | Iterable[File] | None = None,
+    *,
+    capture: File | Iterable[File] | None = None,
+    times: str = Times.AUTO,
+    allow_inconclusive: bool = False,
+    out: File | None = None,
+    progress: bool | Callable[[str], None] = True,
+) -> Verdicts:
+    """Measure again what the baseline files hold, by default all of results/baselines, and judge what moved.
+
+    `capture` are new captures for stored ones of the same name. `times` is "auto" (judged on the class of machine that
+    they are from), "require", "advisory" or "never". Where figures moved, a proposal is written beside the baseline, or
+    to `out`. A gate fails where `exit_code` is not 0: 3 regressed, 4 inconclusive, 5 inaccurate, 6 missing.
+
+    Raises UsageError for a wrong argument, IncomparableError for a baseline that cannot be gated on.
+    """
+    start = perf_counter()
+    policy = _policy(times)
+    files = list(dict.fromkeys(paths(baseline) or find_baselines(Path(defaults().baselines))))
+    goal = path_of(out)
+    if goal is not None:
+        _check_out(goal, files)
+    baselines = {path: read_baseline(path) for path in files}
+    captured = read_captures(baselines.values(), paths(capture))
+    timed = policy is not Times.NEVER and any(each.timed for each in baselines.values())
+    if timed:
+        Thread(target=_import_what_times_need).start()  # three seconds, in which other processes count
+    with watcher(progress) as watch:
+        watch.say(f"counting {cells(sum(len(each.counted) for each in baselines.values()))}")
+        counted = count_again(baselines.values())
+        found = judge_baselines(baselines, counted, captured, policy, watch)
+    written = _write_proposals(baselines, found, goal)
+    seconds = perf_counter() - start
+    return Verdicts(report(baselines, found, written, seconds=seconds, allow_inconclusive=allow_inconclusive))
+
+
+def judge(
+    before: Names,
+    after: Names,
+    *,
+    reader: str | None = None,
+    metric: Names = None,
+    threshold: str = "5%",
+    floor: str = "1%",
+    confidence: str = "99%",
+    allow_inconclusive: bool = False,
+) -> Verdicts:
+    """Judge results of other benchmark tools before and after a change: a row per metric, with verdict and reason.
+
+    Each side is files or patterns, three runs or more. `reader` names their format, which is found out by default;
+    `metric` are patterns of the metrics to judge. Shares are texts such as "5%" or "0.05": `floor` is the change that
+    counts, `threshold` the one that must not go unseen, `confidence` that of the interval. Raises UsageError.
+    """
+    floors = RunFloors(
+        relative=parse_share(floor, "--floor"),
+        threshold=parse_share(threshold, "--threshold"),
+        confidence=parse_share(confidence, "--confidence"),
+    )
+    sides = several(before), several(after)
+    rows = compare_runs(*read_sides(*sides, reader), floors, several(metric))
+    names = (", ".join(sides[0]), ", ".join(sides[1]))
+    return Verdicts(as_judged("judge", names, rows, floors, allow_inconclusive=allow_inconclusive))
+
+
+def _policy(times: str) -> Times:
+    if times not in list(Times):
+        raise UsageError(f"--times: {times!r} is not one of {', '.join(Times)}; choose one of them")
+    return Times(times)
+
+
+def _import_what_times_need() -> None:
+    for name in ("torch", "scipy.stats"):
+        import_module(name)
+
+
+def _check_out(out: Path, baselines: list[Path]) -> None:
+    """Raises UsageError where `out` cannot be the proposal for the one baseline."""
+    if len(baselines) > 1:
+        raise UsageError(f"--out {out}: one file cannot stand for {len(baselines)} baselines; name one with --baseline")
+    if out.resolve() == baselines[0].resolve():
+        raise UsageError(f"--out {out}: that is the baseline itself, which changes when somebody accepts; name another")
+    if out.is_dir() or not out.parent.is_dir():
+        raise UsageError(f"--out {out}: give a file in a folder that is there")
+
+
+def _write_proposals(
+    baselines: Mapping[Path, Baseline], found: Mapping[Path, Found], out: Path | None
+) -> dict[Path, Path]:
+    """For each baseline of which figures moved, the file that would accept them."""
+    written = {path: out or proposal_path(path) for path, each in found.items() if each.moved}
+    for path, goal in written.items():
+        write_baseline(propose(baselines[path], found[path].again, here_for(baselines[path])), goal)
+    return written

@@ -1,0 +1,123 @@
+"""Targets: a model, or anyone's towers, in a dtype on a device, and the variants of it to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from vlbench.errors import UsageError
+from vlbench.implementations.config import VisionConfig
+from vlbench.implementations.optimized import Exactness
+from vlbench.matrix.ablation import Ablation, ablate
+from vlbench.record.schema import Device, Dtype
+from vlbench.towers.models import DEFAULTS, find_device, find_dtype, find_model
+from vlbench.towers.resolve import is_foreign
+from vlbench.towers.variants import Variant, default_variants, first_tower, parse_variant, tower_variant, unique
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is measured, but for what is fed in."""
+
+    model: str
+    """One of our models, or the first of several towers."""
+    device: Device
+    dtype: Dtype
+    variants: list[Variant]
+    """The first is what all others are compared with."""
+    config: VisionConfig | None = None
+    """Of one of our models."""
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Flags that the default matrix leaves out, and why."""
+    own_weights: str = "random"
+    """Where weights come from without a checkpoint."""
+    default_model: bool = False
+    chosen: bool = False
+    """Were variants named?"""
+
+    @property
+    def all_left_out(self) -> dict[str, list[str]]:
+        """Flags that mean nothing here, by whatever would have had them: the matrix as a whole, or a preset."""
+        found = {"the matrix": list(self.left_out)} if self.left_out else {}
+        return found | {variant.name: list(variant.left_out) for variant in self.variants if variant.left_out}
+
+
+def model_target(model: str | None, device: str, dtype: str | None, variants: Sequence[str]) -> Target:
+    """One of our models with `variants`, by default with every flag and preset.
+
+    Raises UsageError for a model, device, dtype or variant that does not exist or cannot be had.
+    """
+    kind = find_device(device)
+    default_model, default_dtype = DEFAULTS[kind]
+    config = find_model(model or default_model)
+    chosen_dtype = find_dtype(dtype or default_dtype)
+    rows, left_out = default_variants(config, kind)
+    if variants:
+        rows, left_out = [parse_variant(text, config, kind) for text in variants], {}
+    return Target(
+        config.name,
+        kind,
+        chosen_dtype,
+        unique(rows),
+        config,
+        left_out,
+        default_model=model is None,
+        chosen=bool(variants),
+    )
+
+
+def tower_targets(
+    texts: Sequence[str], device: str, dtypes: Sequence[str | None], exactness: str | None
+) -> list[Target]:
+    """Towers that are measured against the first of them: one target per dtype.
+
+    Raises UsageError for a tower, device, dtype or class that does not exist.
+    """
+    kind = find_device(device)
+    stated = find_exactness(exactness)
+    if twice := {text for text in texts if texts.count(text) > 1}:
+        raise UsageError(f"--tower {min(twice)} is given twice; name each tower once")
+    first, *others = texts
+    rows = [first_tower(first), *(replace(tower_variant(text, stated), reference=first) for text in others)]
+    own = "its own" if is_foreign(first) else "random"
+    return [Target(first, kind, find_dtype(each or DEFAULTS[kind][1]), rows, own_weights=own) for each in dtypes]
+
+
+def find_exactness(name: str | None) -> Exactness:
+    """The class that a tower of anyone's claims, by default the last. Raises UsageError for one that is none."""
+    classes = [each for each in Exactness if each is not Exactness.RESULT_CHANGING]
+    if name is not None and name not in classes:
+        raise UsageError(f"--exactness: {name!r} is not one of {', '.join(classes)}; choose one of them")
+    return Exactness(name or Exactness.REASSOCIATED)
+
+
+def taken_apart(target: Target, mode: str) -> Target:
+    """The one variant of `target`, or `best`, in place of its variants taken apart. Raises UsageError."""
+    assert target.config is not None
+    if mode not in list(Ablation):
+        raise UsageError(f"--ablate: {mode!r} is not one of {', '.join(Ablation)}; choose one of them")
+    if target.chosen and len(target.variants) != 2:
+        raise UsageError(f"--ablate takes one variant apart and {len(target.variants) - 1} were given; name one")
+    whole = target.variants[1] if target.chosen else parse_variant("best", target.config, target.device)
+    return replace(target, variants=ablate(Ablation(mode), whole, target.config, target.device), left_out={})
+
+
+def targets_of(
+    models: Sequence[str],
+    towers: Sequence[str],
+    variants: Sequence[str],
+    ablation: str | None,
+    exactness: str | None,
+    device: str,
+    dtypes: Sequence[str | None],
+) -> list[Target]:
+    """All that is chosen: models with variants of theirs, or towers of anyone's. Raises UsageError."""
+    if not towers:
+        if exactness:
+            raise UsageError("--exactness is what the towers of --tower claim; leave it out: each flag has its own")
+        found = [model_target(model, device, dtype, variants) for model in models or (None,) for dtype in dtypes]
+        return [taken_apart(target, ablation) for target in found] if ablation else found
+    for name, value in {"model": models, "variant": variants, "ablate": ablation}.items():
+        if value:
+            raise UsageError(f"--{name} chooses among our own towers; leave it out, or name them all with --tower")
+    return tower_targets(towers, device, dtypes, exactness)
