@@ -13,6 +13,7 @@ from vlbench.comparing.counted_cells import counted_forward
 from vlbench.judging.exit_codes import ExitCode, worst
 from vlbench.judging.judged import Judged
 from vlbench.judging.summary import Summary, summaries
+from vlbench.judging.unpaired import RunFloors
 from vlbench.judging.verdict import Floors, Verdict
 from vlbench.record.baseline import Baseline, CapturedCell, CountedCell
 from vlbench.record.counted import CountReport
@@ -65,8 +66,8 @@ class Measured(Result):
     """The file that holds it, if any."""
     notes: tuple[str, ...] = ()
     """What a reader has to know, one sentence each."""
-    earlier: Results | None = None
-    """The results that it was to be compared with."""
+    verdicts: Verdicts | None = None
+    """It held against the earlier file that was named."""
 
     @property
     def title(self) -> str:
@@ -156,6 +157,8 @@ class Verdicts(Result):
     """Two sides held against each other: a row per cell, each with its verdict and the reason."""
 
     record: Judged
+    floors: RunFloors | None = None
+    """What runs of other tools were judged by."""
 
     @property
     def title(self) -> str:

@@ -9,7 +9,9 @@ from pathlib import Path
 from vlbench.api.arguments import File, Names, Towers, called, path_of, paths, several, tower_names
 from vlbench.api.defaults import defaults
 from vlbench.api.measuring import Effort, measure
-from vlbench.api.results import Interrupted, Measured, Verified
+from vlbench.api.results import Interrupted, Measured, Verdicts, Verified
+from vlbench.comparing.compared import compare
+from vlbench.comparing.sides import Side, side_of
 from vlbench.errors import UsageError
 from vlbench.export.progress import watcher
 from vlbench.matrix.cells import CellFilter, parse_filter
@@ -18,7 +20,6 @@ from vlbench.matrix.seams import fed_to_seams, refuse_beside_seams
 from vlbench.matrix.targets import Target, model_target, targets_of
 from vlbench.record.files import read_results
 from vlbench.record.journal import Journal
-from vlbench.record.schema import Results
 from vlbench.towers.models import WHY_TINY
 from vlbench.trial.session import Session
 from vlbench.workload import load_scenario
@@ -79,7 +80,8 @@ def run(
     earlier = _earlier(Path(against), plans) if against else None
     effort = Effort(trials, budget, timeout, path_of(out), resume, card)
     results = measure(plans, effort, made_by, progress)
-    measured = Measured(results, effort.out, _notes([target for _, _, target in fed]), earlier)
+    verdicts = Verdicts(compare(earlier, effort.out or results)) if earlier else None
+    measured = Measured(results, effort.out, _notes([target for _, _, target in fed]), verdicts)
     if not results.complete:
         raise Interrupted(measured)
     return measured
@@ -119,14 +121,14 @@ def scenarios_of(given: Names) -> list[str]:
     return several(given) or [defaults().scenario or SCENARIO]
 
 
-def _earlier(path: Path, plans: Sequence[Plan]) -> Results:
-    """The earlier results; UsageError when they have nothing in common with what is planned."""
+def _earlier(path: Path, plans: Sequence[Plan]) -> Side | None:
+    """The earlier results, read now, since this run may replace them. UsageError where nothing of them is planned."""
     earlier = read_results(path)
     planned = {(plan.point.scenario, plan.point.label, plan.model, plan.dtype, plan.device) for plan in plans}
     if not planned & {group.key for group in earlier.groups}:
         had = "; ".join(" ".join(filter(None, group.key)) for group in earlier.groups)
         raise UsageError(f"--against {path}: it holds other measurements ({had}); choose the same scenario and model")
-    return earlier
+    return side_of(path)
 
 
 def _notes(targets: Sequence[Target]) -> tuple[str, ...]:

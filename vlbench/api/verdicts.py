@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
+from os import PathLike
 from pathlib import Path
 from threading import Thread
 from time import perf_counter
 
 from vlbench.api.arguments import File, Names, path_of, paths, several
 from vlbench.api.defaults import defaults
-from vlbench.api.results import Verdicts
-from vlbench.comparing.diff import diff
-from vlbench.comparing.inputs import read_sides
-from vlbench.comparing.runs import compare as compare_runs
-from vlbench.comparing.runs_judged import as_judged
+from vlbench.api.results import Counted, Measured, Stored, Verdicts
+from vlbench.comparing.compared import compare as compare_sides
+from vlbench.comparing.compared import compare_runs_of
 from vlbench.errors import UsageError
 from vlbench.export.progress import watcher
 from vlbench.export.words import cells
@@ -30,16 +29,19 @@ from vlbench.judging.words import parse_share
 from vlbench.record.baseline import Baseline
 from vlbench.record.baseline_files import find_baselines, proposal_path, read_baseline, write_baseline
 
+Side = File | Measured | Counted | Stored
+"""A file or a pattern of files, or what a function of this API gave."""
 
-def compare(before: File, after: File, *, allow_inconclusive: bool = False) -> Verdicts:
-    """Hold `after` against `before`: results of `run`, baselines, counts, or results of other benchmark tools.
 
-    Counts are compared exactly; times by their trials, five a side, and only within a class of machine. A pattern such
-    as "old-*.json" may stand for several runs of another tool. Raises UsageError for a file that cannot be read, and
-    IncomparableError where the two have nothing in common.
+def compare(before: Side, after: Side, *, allow_inconclusive: bool = False) -> Verdicts:
+    """Hold `after` against `before`: results of `run`, baselines, counts, captures, or results of other tools.
+
+    Counts are compared exactly; times by a vote of their trials, five a side, and only within a class of machine. A
+    pattern such as "old-*.json" may stand for several runs of another tool. Raises UsageError for a file that cannot be
+    read, and IncomparableError where the two have nothing in common.
     """
-    judged = diff(str(before), str(after))
-    return Verdicts(judged.model_copy(update={"allow_inconclusive": allow_inconclusive}))
+    old, new = (Path(each) if isinstance(each, PathLike | str) else each.record for each in (before, after))
+    return Verdicts(compare_sides(old, new, allow_inconclusive=allow_inconclusive))
 
 
 def gate(
@@ -101,10 +103,16 @@ def judge(
         threshold=parse_share(threshold, "--threshold"),
         confidence=parse_share(confidence, "--confidence"),
     )
-    sides = several(before), several(after)
-    rows = compare_runs(*read_sides(*sides, reader), floors, several(metric))
-    names = (", ".join(sides[0]), ", ".join(sides[1]))
-    return Verdicts(as_judged("judge", names, rows, floors, allow_inconclusive=allow_inconclusive))
+    judged = compare_runs_of(
+        several(before),
+        several(after),
+        floors=floors,
+        reader=reader,
+        metrics=several(metric),
+        options=("--before", "--after"),
+        allow_inconclusive=allow_inconclusive,
+    )
+    return Verdicts(judged, floors)
 
 
 def _policy(times: str) -> Times:
