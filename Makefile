@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: bench test lint types unit timed gate benchmarks self-test docs clean
+.PHONY: bench test lint types unit test-slow timed gate benchmarks self-test docs clean
 
 bench: $(VENV)/.runs  ## virtual environment, install, the main job
 	$(BIN)/vlbench run --scenario multi-image
@@ -20,6 +20,9 @@ types: $(VENV)/.develops
 
 unit: $(VENV)/.develops
 	$(BIN)/pytest -n 2 --ignore tests/benchmarks
+
+test-slow: $(VENV)/.develops  ## what takes long and seldom tells; every process starts as users start it
+	VLBENCH_TESTS_COLD=1 $(BIN)/pytest -n 2 -m slow --ignore tests/benchmarks
 
 timed: $(VENV)/.develops  ## verdicts on real times, end to end, on a machine that does nothing else
 	$(BIN)/pytest -m timed

@@ -82,6 +82,7 @@ def test_it_lists_away_from_the_source(installed: Path, tmp_path: Path) -> None:
     assert "multi-image" in run_installed(installed, tmp_path, "list", "scenarios").stdout
 
 
+@pytest.mark.slow
 def test_it_measures_away_from_the_source(installed: Path, tmp_path: Path) -> None:
     run_installed(installed, tmp_path, "run", "--no-card", "--device", "cpu", "--budget", "1", "--with", "best")
     results = read_results(tmp_path / "vlbench-multi-image.json")

@@ -28,8 +28,10 @@ Order = dict[str, Any]
 
 ROOT = Path(__file__).parents[1]
 WORKERS = ("vlbench.trial.worker", "vlbench.counting.worker", "vlbench.revisions.worker")
-READ_LATER = {"PYTHONPATH", "TORCHINDUCTOR_CACHE_DIR", "COLUMNS", "NO_COLOR", "TERM"}
-"""Variables that may differ from those that the waiting process has; so may pytest's own."""
+READ_LATER = {"PYTHONPATH", "TORCHINDUCTOR_CACHE_DIR", "COLUMNS", "NO_COLOR", "TERM", "HOME", "USERPROFILE"}
+"""Variables that may differ from those that the waiting process has."""
+OF_OTHERS = ("PYTEST_", "GIT_", "_TORCHINDUCTOR_")
+"""So may those of other programs, and what torch tells itself."""
 BEFORE = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}  # which tests/conftest.py sets
 INSTALLED = tuple(sys.path)
 """Where the waiting process finds modules, which has no PYTHONPATH."""
@@ -66,7 +68,7 @@ def order_of(args: list[Any], cwd: Any, env: Mapping[str, str]) -> Order | None:
     if (python, option) != (sys.executable, "-m") or module not in (*WORKERS, "vlbench"):
         return None
     differ = {name for name in {*env, *BEFORE} if env.get(name) != BEFORE.get(name)}
-    if any(name not in READ_LATER and not name.startswith("PYTEST_") for name in differ):
+    if any(name not in READ_LATER and not name.startswith(OF_OTHERS) for name in differ):
         return None
     folder = Path(cwd or ".").absolute()
     path = [str(folder / each) for each in env.get("PYTHONPATH", "").split(os.pathsep) if each]

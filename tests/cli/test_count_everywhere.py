@@ -13,6 +13,8 @@ import torch
 
 from tests.trial.plans import ROOT, python_path
 
+pytestmark = pytest.mark.slow
+
 TOYS = "tests.counting.toy_towers"
 COMMAND = [
     *("-m", "vlbench", "count", "--json", "--grid", "1x10x6", "--grid", "2x18x14"),

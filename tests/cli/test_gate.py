@@ -56,6 +56,7 @@ def test_a_sync_in_each_layer_fails_with_its_line_and_without_it_is_an_improveme
     assert read_baseline(gated).counted[0].warm.counters["host_syncs"] == 1
 
 
+@pytest.mark.slow
 def test_the_same_code_passes_without_loading_torch(gated: Path, folder: Path) -> None:
     """The counting process loads it, and that is enough."""
     keep_one_tower()

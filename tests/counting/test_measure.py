@@ -68,6 +68,7 @@ def test_transformers_7b_in_a_process_of_its_own() -> None:
     assert report.seconds < 120  # on a machine that is busy; tests/benchmarks holds the three seconds
 
 
+@pytest.mark.slow
 def test_the_yardstick_and_host_seqlens_at_7b(device: CountingDevice) -> None:
     yardstick = warm(device, FULL)
     assert yardstick.counts.total.attention_calls == 704
@@ -76,10 +77,12 @@ def test_the_yardstick_and_host_seqlens_at_7b(device: CountingDevice) -> None:
     assert attention_syncs(warm(device, f"{FULL}+host-seqlens")) == 0
 
 
+@pytest.mark.slow
 def test_preallocation_waits_more_at_7b(device: CountingDevice) -> None:
     assert attention_syncs(warm(device, f"{FULL}+sdpa-prealloc")) == 5632
 
 
+@pytest.mark.slow
 def test_batched_windows_call_attention_at_most_88_times_at_7b(device: CountingDevice) -> None:
     flags = f"{FULL}+host-seqlens+batched-windows"
     assert warm(device, flags).counts.total.attention_calls <= 88
@@ -124,4 +127,4 @@ def test_a_process_that_dies_names_the_row(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_process_that_does_not_end_is_ended() -> None:
     job = CountJob(towers=(TINY,), variants=None, points=(IMAGE,), profile="sm_90", dtype="bfloat16")
     with pytest.raises(UsageError, match="counting did not end within 0 s; count fewer towers or a smaller grid"):
-        run_job(job, timeout=0.01)
+        run_job(job, timeout=0.001)

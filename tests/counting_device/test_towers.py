@@ -145,6 +145,7 @@ def test_own_towers_keep_their_bits_and_their_counts(name: str) -> None:
         assert torch.equal(plain(pixels, GRID), result)
 
 
+@pytest.mark.slow
 def test_the_7b_tower_fits_a_small_runner() -> None:
     """In a process of its own: a tower of 1.3 GB of weights costs less than half a gigabyte beyond the imports."""
     pytest.importorskip("transformers")

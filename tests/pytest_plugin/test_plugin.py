@@ -56,6 +56,7 @@ def test_unrelated_tests_pay_nothing(
     pytester.runpytest_subprocess("-p", "vlbench").assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_a_worker_of_xdist_counts_a_job_once(pytester: pytest.Pytester, towers: Path, installed: None) -> None:
     pytest.importorskip("xdist")
     pytester.makepyfile(MARKED)
@@ -65,6 +66,7 @@ def test_a_worker_of_xdist_counts_a_job_once(pytester: pytest.Pytester, towers: 
     assert Path("imports.log").read_text().splitlines() == ["imported"]
 
 
+@pytest.mark.slow
 def test_nonsense_is_a_sentence_under_xdist(pytester: pytest.Pytester, installed: None) -> None:
     pytest.importorskip("xdist")
     pytester.makepyfile(MARKED.replace("max_syncs=3", "max_sync=3"))

@@ -221,6 +221,7 @@ def test_a_variant_that_hangs_costs_its_row_and_the_time_allowed(monkeypatch: py
     assert innocent.timings
 
 
+@pytest.mark.slow
 def test_killing_the_whole_run_costs_the_trial_in_flight_at_most(folder: Path) -> None:
     options = (*RUN, "--trials", "2", "--with", "host-grid")
     running = begin(folder, *options)

@@ -87,6 +87,7 @@ def test_a_tower_without_windows_is_refused() -> None:
         PEERS["hf-sdpa"].build(config, weights_of(NARROW_2_5))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 def test_compiled_blocks() -> None:
     """One block, one batch: the compilation takes seconds."""
