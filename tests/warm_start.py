@@ -19,6 +19,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,8 +31,8 @@ ROOT = Path(__file__).parents[1]
 WORKERS = ("vlbench.trial.worker", "vlbench.counting.worker", "vlbench.revisions.worker")
 READ_LATER = {"PYTHONPATH", "TORCHINDUCTOR_CACHE_DIR", "COLUMNS", "NO_COLOR", "TERM", "HOME", "USERPROFILE"}
 """Variables that may differ from those that the waiting process has."""
-OF_OTHERS = ("PYTEST_", "GIT_", "_TORCHINDUCTOR_")
-"""So may those of other programs, and what torch tells itself."""
+OF_OTHERS = ("PYTEST_", "GIT_", "_TORCHINDUCTOR_", "VLBENCH_CHILD_")
+"""So may those of other programs, what torch tells itself, and what each child of ours is told."""
 BEFORE = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}  # which tests/conftest.py sets
 INSTALLED = tuple(sys.path)
 """Where the waiting process finds modules, which has no PYTHONPATH."""
@@ -115,7 +116,7 @@ def wait(orders: socket.socket) -> NoReturn:
             os._exit(0)
         reader, writer = os.pipe()
         if not (between := os.fork()):
-            child = fork_here(json.loads(message), fds)
+            child = fork_here(json.loads(message), fds, orphan=True)
             os.write(writer, str(child).encode())
             os._exit(0)  # the child is an orphan, and so is adopted by who asked for it
         child = os.read(reader, 32)
@@ -125,10 +126,16 @@ def wait(orders: socket.socket) -> NoReturn:
         orders.send(child)
 
 
-def fork_here(order: Order, fds: list[int]) -> int:
-    """A child of this process that runs the order, as Python does that is started for it; returns its id."""
+def fork_here(order: Order, fds: list[int], *, orphan: bool = False) -> int:
+    """A child of this process that runs the order, as Python does that is started for it; returns its id.
+
+    An `orphan` begins when it has been adopted: the end of this process must not pass for that of its parent.
+    """
+    middle = os.getpid()
     if child := os.fork():
         return child
+    while orphan and os.getppid() == middle:
+        time.sleep(0.0005)
     code: object = 1
     try:
         for own, fd in enumerate(fds):

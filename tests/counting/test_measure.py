@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -110,14 +109,13 @@ def test_what_was_counted_before_leaves_no_trace(device: CountingDevice) -> None
     assert warm(device, f"{TINY}+best", RAGGED) == alone
 
 
-def test_a_process_that_dies_names_the_row(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_dies_names_the_row(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import vlbench.counting.run as run
 
-    killed = subprocess.run(
-        [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"], capture_output=True, text=True
-    )
-    killed.stdout = '{"event":"planned","rows":["a","b"]}\n{"event":"counted","poi'
-    monkeypatch.setattr(run.subprocess, "run", lambda *args, **kwargs: killed)
+    cut = '{"event":"planned","rows":["a","b"]}\n{"event":"counted","poi'
+    (tmp_path / "killed.py").write_text(f"import os\nos.write(1, {cut.encode()!r})\nos.kill(os.getpid(), 9)\n")
+    monkeypatch.setattr(run, "WORKER", "killed")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     job = CountJob(towers=("a",), variants=None, points=(IMAGE,), profile="sm_90", dtype="bfloat16")
     report = run.run_count(job)
     assert not report.complete

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from vlbench.process.environment import environment_elsewhere
+from vlbench.process.environment import portable_environment
 
 
 def test_the_path_names_the_same_folders_from_anywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["lib", "/opt/lib", ""]))
-    path = environment_elsewhere()["PYTHONPATH"]
+    path = portable_environment()["PYTHONPATH"]
     assert path.split(os.pathsep) == [str(tmp_path / "lib"), "/opt/lib", str(tmp_path)]
 
 
@@ -21,4 +21,4 @@ def test_without_a_path_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setenv("PYTHONPATH", "")
         else:
             monkeypatch.delenv("PYTHONPATH")
-        assert environment_elsewhere() == dict(os.environ)
+        assert portable_environment() == dict(os.environ)

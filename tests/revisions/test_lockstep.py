@@ -9,9 +9,9 @@ import pytest
 from tests.revisions.packages import DYING, FILE, PACKAGE, changed
 from tests.revisions.repositories import write
 from tests.trial.plans import POINT, python_path
+from vlbench.process.child import ChildError
 from vlbench.revisions.lockstep import run_pair
 from vlbench.trial.job import Event, Job, VariantJob
-from vlbench.trial.supervisor import TrialError
 
 
 @pytest.fixture(autouse=True)
@@ -45,12 +45,12 @@ def events(asked: Job, timeout: float = 120) -> list[Event]:
 
 
 def test_a_side_that_dies_is_named_with_its_end(tmp_path: Path) -> None:
-    with pytest.raises(TrialError, match="its process ended with code 3") as caught:
+    with pytest.raises(ChildError, match="its process ended with code 3") as caught:
         events(job(tmp_path, changed(DYING)))
-    assert caught.value.variant == "HEAD"
+    assert caught.value.called == "HEAD"
 
 
 def test_a_pair_that_takes_too_long_is_ended(tmp_path: Path) -> None:
-    with pytest.raises(TrialError, match="no end after 0 s") as caught:
+    with pytest.raises(ChildError, match="no end after 0 s") as caught:
         events(job(tmp_path, PACKAGE), timeout=0.01)
-    assert caught.value.variant == "BASE"
+    assert caught.value.called == "BASE"

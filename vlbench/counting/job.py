@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
+from vlbench.process.messages import Message, Refused
 from vlbench.record.counted import CountedTower, Grid
 from vlbench.record.schema import Dtype
 
 
-class _Message(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Point(_Message):
+class Point(Message):
     """One call that every tower is counted on."""
 
     scenario: str
@@ -22,7 +19,7 @@ class Point(_Message):
     grids: tuple[Grid, ...]
 
 
-class CountJob(_Message):
+class CountJob(Message):
     """Towers x points, in one process."""
 
     towers: tuple[str, ...]
@@ -36,14 +33,14 @@ class CountJob(_Message):
     """A tower that cannot be had is a row with its reason, and does not refuse the job. Takes no `variants`."""
 
 
-class Planned(_Message):
+class Planned(Message):
     """The names of the rows to come, in order."""
 
     event: Literal["planned"] = "planned"
     rows: tuple[str, ...]
 
 
-class Counted(_Message):
+class Counted(Message):
     """One row is done; `point` is the index of its point."""
 
     event: Literal["counted"] = "counted"
@@ -51,14 +48,7 @@ class Counted(_Message):
     row: CountedTower
 
 
-class Refused(_Message):
-    """The job cannot be done as asked; the message is for the user."""
-
-    event: Literal["refused"] = "refused"
-    message: str
-
-
-class Finished(_Message):
+class Finished(Message):
     """Everything was done."""
 
     event: Literal["finished"] = "finished"

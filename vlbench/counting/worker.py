@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 import torch
 
-from vlbench.counting.job import Counted, CountJob, Event, Finished, Planned, Point, Refused
+from vlbench.counting.job import Counted, CountJob, Event, Finished, Planned, Point
 from vlbench.counting.measure import count_tower
 from vlbench.counting.rows import Row, rows_of
 from vlbench.counting_device import CountingDevice
 from vlbench.errors import UsageError
-from vlbench.process.channel import leave, open_channel
+from vlbench.process.parent import Parent, serve
 from vlbench.record.counted import CountedTower
 
 
@@ -48,14 +48,9 @@ def peak_host_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def main() -> None:
-    emit = open_channel()
-    try:
-        run_job(CountJob.model_validate_json(sys.stdin.read()), emit)
-    except UsageError as error:
-        emit(Refused(message=str(error)))
-    leave()
+def _work(parent: Parent) -> None:
+    run_job(next(parent.hear(CountJob)), parent.say)
 
 
 if __name__ == "__main__":
-    main()
+    serve(_work)

@@ -91,16 +91,16 @@ def _run(batch: Sequence[Wanted]) -> dict[Wanted, Recounted]:
         towers=towers, variants=None, points=points, profile=first.profile, dtype=first.dtype, keep_going=True
     )
     try:
-        ran = run_job(job)
+        so_far = run_job(job)
     except UsageError as error:
         return dict.fromkeys(batch, Recounted(reason=str(error)))
-    if not ran.planned:
-        return dict.fromkeys(batch, Recounted(reason=f"the counting process did not start: {ran.ending}"))
+    if not so_far.planned:
+        return dict.fromkeys(batch, Recounted(reason=f"the counting process did not start: {so_far.end}"))
     found: dict[Wanted, Recounted] = {}
     for wanted in sorted(batch, key=lambda each: (points.index(each.point), towers.index(each.tower))):
-        row = ran.counted.get((points.index(wanted.point), wanted.tower))
+        row = so_far.counted.get((points.index(wanted.point), wanted.tower))
         if row is None:  # the process ended here
-            return found | {wanted: Recounted(reason=ran.ending)}
+            return found | {wanted: Recounted(reason=so_far.end)}
         found[wanted] = _recounted(wanted, row)
     return found
 

@@ -1,11 +1,11 @@
-"""The environment of a process that starts in another folder."""
+"""The environment of a process that may start in another folder."""
 
 from __future__ import annotations
 
 import os
 
 
-def environment_elsewhere() -> dict[str, str]:
+def portable_environment() -> dict[str, str]:
     """This process's environment, with a PYTHONPATH that names the same folders from anywhere."""
     path = os.environ.get("PYTHONPATH")
     if not path:

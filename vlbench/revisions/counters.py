@@ -37,9 +37,9 @@ def _counted(at: Placed, points: Sequence[Point], asked: Asked) -> list[CountedT
         dtype=asked.counted_dtype,
         keep_going=True,
     )
-    ran = run_job(job, folder=at.folder)
+    so_far = run_job(job, folder=at.folder)
     return [
-        ran.counted.get((index, name)) or CountedTower(name=name, tower=name, failed=ran.ending)
+        so_far.counted.get((index, name)) or CountedTower(name=name, tower=name, failed=so_far.end)
         for index in range(len(points))
     ]
 

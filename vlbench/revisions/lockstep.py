@@ -17,27 +17,25 @@ from pathlib import Path
 
 import torch
 
+from vlbench.process.child import ChildError
 from vlbench.revisions.messages import Order, Reading, Ready, Turn, Warm, output_of
 from vlbench.revisions.side import Side
 from vlbench.stats.paired import paired_ratio, precise_enough
 from vlbench.trial.gpu_state import sampler_for
 from vlbench.trial.job import Checked, Event, Finished, Job, Prepared, Round, Stages, Struck
 from vlbench.trial.rounds import LOOK_EVERY, MIN_ROUNDS, agree
-from vlbench.trial.supervisor import TrialError
 
 
 def run_pair(job: Job, timeout: float, repository: Path | None = None) -> Iterator[Event]:
     """The events of one pair over the two variants of `job`, as `run_trial` gives those of a trial.
 
     The first variant is BASE and the job's model, the second HEAD; where a job has BASE alone, nothing is timed.
-    A side that imports from `repository` is refused. Raises UsageError for a job that is refused, TrialError for a
+    A side that imports from `repository` is refused. Raises UsageError for a job that is refused, ChildError for a
     process that ended too early, or not within `timeout` seconds.
     """
     with tempfile.TemporaryDirectory(prefix="vlbench-") as folder, ExitStack() as ends:
         exchange = Path(folder)
-        sides = [ends.enter_context(Side(each, job, exchange)) for each in job.variants]
-        for side in sides:
-            ends.callback(side.end_after(timeout).cancel)
+        sides = [ends.enter_context(Side(each, job, timeout)) for each in job.variants]
         passed, allowed = 0, 0.0
         for side in sides:  # HEAD waits for what BASE leaves
             leads = side is sides[0]
@@ -110,5 +108,5 @@ def _rounds(job: Job, base: Side, head: Side, allowed: float, exchange: Path) ->
 def _caught(side: Side, head: Side, reason: str) -> Struck:
     """HEAD is struck; where BASE is caught there is nothing to compare with, and the pair is lost."""
     if side is not head:
-        raise TrialError(side.name, reason)
+        raise ChildError(side.name, reason)
     return Struck(variant=head.name, reason=reason)

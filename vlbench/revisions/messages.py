@@ -5,16 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
-from vlbench.trial.job import Checked, Job, Prepared, Refused, Stages, Struck
-
-
-class _Message(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
+from vlbench.process.messages import Message, Refused
+from vlbench.trial.job import Checked, Job, Prepared, Stages, Struck
 
 
-class Order(_Message):
+class Order(Message):
     """What one of the two is to do: the first line it reads."""
 
     job: Job
@@ -27,7 +24,7 @@ class Order(_Message):
     """What lies here is neither revision: a side that imports from it is refused."""
 
 
-class Turn(_Message):
+class Turn(Message):
     """The token: whoever gets it works, says how it went, and waits for the next."""
 
     does: Literal["warm-up", "reading", "stages"]
@@ -35,7 +32,7 @@ class Turn(_Message):
     """Which round it is: both are fed the same in it."""
 
 
-class Ready(_Message):
+class Ready(Message):
     """All is built and checked."""
 
     event: Literal["ready"] = "ready"
@@ -43,13 +40,13 @@ class Ready(_Message):
     """Largest relative error of a timed output to the other's; 0 asks for equal bits."""
 
 
-class Warm(_Message):
+class Warm(Message):
     """The warm-up is over."""
 
     event: Literal["warm"] = "warm"
 
 
-class Reading(_Message):
+class Reading(Message):
     """One timed call; its output lies in the exchange."""
 
     event: Literal["reading"] = "reading"

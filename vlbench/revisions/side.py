@@ -2,90 +2,35 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import threading
-from contextlib import suppress
-from pathlib import Path
-from typing import Self, TypeVar
+from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
-
-from vlbench.errors import UsageError
-from vlbench.process.environment import environment_elsewhere
-from vlbench.process.exit_reason import ending
+from vlbench.process.child import Child, ChildError
+from vlbench.process.messages import Message
 from vlbench.revisions.messages import SAID, Said
 from vlbench.towers.from_folder import placed
-from vlbench.trial.job import Job, Refused, VariantJob
-from vlbench.trial.supervisor import TrialError
+from vlbench.trial.job import Job, VariantJob
+from vlbench.trial.supervisor import CACHE
 
-One = TypeVar("One", bound=BaseModel)
-Other = TypeVar("Other", bound=BaseModel)
+One = TypeVar("One", bound=Message)
+Other = TypeVar("Other", bound=Message)
 
 
-class Side:
-    """A process that works in the folder of its own revision. Use it as a context: it ends there, whatever happens."""
+class Side(Child[Said]):
+    """A process that works in the folder of its own revision."""
 
-    def __init__(self, variant: VariantJob, job: Job, exchange: Path) -> None:
-        """Starts the process, which is to measure `variant` of `job`."""
+    def __init__(self, variant: VariantJob, job: Job, timeout: float) -> None:
+        """Starts the process, which is to measure `variant` of `job` and is ended after `timeout` seconds."""
         assert variant.tower is not None  # a revision's tower is named by its folder
-        self.name = variant.name
         self.job = job.model_copy(update={"model": variant.tower, "variants": (variant,)})
-        self._late: str | None = None
-        self._complaints = (exchange / f"{self.name}.stderr").open("w+", errors="replace")
         at = placed(variant.tower)
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "vlbench.revisions.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._complaints,
-            text=True,
-            cwd=at.folder if at else None,
-            env=environment_elsewhere() | {"TORCHINDUCTOR_CACHE_DIR": str(exchange / f"{self.name}.compiled")},
+        folder = at.folder if at else None
+        super().__init__(
+            "vlbench.revisions.worker", SAID, timeout, folder=folder, own_folders=(CACHE,), name=variant.name
         )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate()
-        self._complaints.close()
-
-    def end_after(self, seconds: float) -> threading.Timer:
-        """Ends the process after `seconds`, unless what this gives is cancelled before."""
-
-        def end() -> None:
-            self._late = f"no end after {seconds:.0f} s"
-            self._process.kill()
-
-        timer = threading.Timer(seconds, end)
-        timer.daemon = True
-        timer.start()
-        return timer
-
-    def tell(self, what: BaseModel) -> None:
-        """Hand over an order or a turn."""
-        assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # it has ended, which is heard next, with the reason
-            self._process.stdin.write(what.model_dump_json() + "\n")
-            self._process.stdin.flush()
-
     def expect(self, kind: type[One], other: type[Other] | None = None) -> One | Other:
-        """Wait for what is said next, of one of these kinds. Raises UsageError for a refusal, TrialError for an end."""
-        said = self._hear()
-        if isinstance(said, Refused):
-            raise UsageError(said.message)
+        """Wait for what is said next, of one of these kinds. Raises UsageError for a refusal, ChildError for an end."""
+        said = self.hear()
         if isinstance(said, kind) or (other and isinstance(said, other)):
             return said
-        raise TrialError(self.name, f"it said {said.event!r} out of turn")
-
-    def _hear(self) -> Said:
-        assert self._process.stdout is not None
-        with suppress(ValidationError):  # cut off by its end
-            if line := self._process.stdout.readline():
-                return SAID.validate_json(line)
-        self._process.kill()
-        code = self._process.wait()
-        self._complaints.seek(0)
-        raise TrialError(self.name, self._late or ending(code, self._complaints.read()))
+        raise ChildError(self.name, f"it said {said.event!r} out of turn")

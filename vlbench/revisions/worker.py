@@ -12,12 +12,12 @@ from torch import Tensor
 
 from vlbench.errors import UsageError
 from vlbench.implementations.weights import CheckpointError
-from vlbench.process.channel import leave, open_channel
+from vlbench.process.parent import Parent, serve
 from vlbench.revisions.bench import FollowingBench, LeadingBench
 from vlbench.revisions.messages import Order, Reading, Ready, Said, Turn, Warm, output_of
 from vlbench.towers.from_folder import placed
 from vlbench.trial.clock import clock_for
-from vlbench.trial.job import Prepared, Refused, Struck
+from vlbench.trial.job import Prepared, Struck
 from vlbench.trial.rounds import poison, warm_up, without_collector
 from vlbench.trial.shares import stages_of
 from vlbench.trial.subject import Inputs, Subject
@@ -106,16 +106,9 @@ def refuse_strangers(repository: Path, revision: Path) -> None:
             )
 
 
-def main() -> None:
-    """Read an order, then turns; write what is said: one JSON object a line."""
-    say = open_channel()
-    try:
-        order = Order.model_validate_json(sys.stdin.readline())
-        follow(order, map(Turn.model_validate_json, sys.stdin), say)
-    except (UsageError, CheckpointError) as error:
-        say(Refused(message=str(error)))
-    leave()
+def _work(parent: Parent) -> None:
+    follow(next(parent.hear(Order)), parent.hear(Turn), parent.say)
 
 
 if __name__ == "__main__":
-    main()
+    serve(_work, (UsageError, CheckpointError))

@@ -20,7 +20,7 @@ import typer
 
 import vlbench.implementations
 from vlbench.judging.identical import tally
-from vlbench.process.environment import environment_elsewhere
+from vlbench.process.environment import portable_environment
 from vlbench.record.fingerprint import take_fingerprint
 from vlbench.revisions.evidence import PAIRS, FalseAlarms, Run
 from vlbench.revisions.request import Way
@@ -95,7 +95,7 @@ def scratch_repository() -> Iterator[Path]:
 def _run(folder: Path, way: Way, options: list[str]) -> Run:
     """One comparison by the real command."""
     command = [sys.executable, "-P", "-m", "vlbench", "ab", "HEAD", "HEAD", "--tower", TOWERS[way], "--json", *options]
-    return Run.of(judged_by(command, folder, environment_elsewhere()), way=way)
+    return Run.of(judged_by(command, folder, portable_environment()), way=way)
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def find_factory(text: str) -> Any:
             f"write it into a module beside it, such as my_tower.py, and name my_tower:{attribute}"
         )
     if "" not in sys.path and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # as `python -m` does; a console script has its own folder there
+        sys.path.append(os.getcwd())  # last: a stray typing_extensions.py there must not stand in for the installed one
     if at:
         prefer(at.folder, name)
     try:

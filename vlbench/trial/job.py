@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
+from vlbench.process.messages import Message, Refused
 from vlbench.record.schema import Accuracy, Counts, Device, Dtype, State
 from vlbench.workload.scenario import ScenarioPoint
 from vlbench.workload.seam_point import SeamPoint
@@ -16,11 +17,7 @@ if TYPE_CHECKING:
     from vlbench.matrix.plan import Plan
 
 
-class _Message(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
-
-
-class VariantJob(_Message):
+class VariantJob(Message):
     """One variant to measure."""
 
     name: str
@@ -32,7 +29,7 @@ class VariantJob(_Message):
     """Injected: the call takes this share longer, for the harness to prove itself on."""
 
 
-class Job(_Message):
+class Job(Message):
     """One trial: all variants of a cell group, the yardstick first, in one process."""
 
     model: str
@@ -56,8 +53,6 @@ class Job(_Message):
     """Time for rounds; 0 to check accuracy alone."""
     stages: bool = True
     """Also run the extra rounds that tell the stages' shares?"""
-    marker: Path | None = None
-    """A file that always holds the name of the variant being called."""
 
 
 def job_of(plan: Plan, trial: int, seconds: float, names: Iterable[str] | None = None) -> Job:
@@ -92,7 +87,7 @@ def job_of(plan: Plan, trial: int, seconds: float, names: Iterable[str] | None =
     )
 
 
-class Prepared(_Message):
+class Prepared(Message):
     """Weights and inputs are there."""
 
     event: Literal["prepared"] = "prepared"
@@ -100,7 +95,7 @@ class Prepared(_Message):
     grids: tuple[tuple[int, int, int], ...]
 
 
-class Checked(_Message):
+class Checked(Message):
     """A variant's accuracy, and the counts of one warm forward if it passed."""
 
     event: Literal["checked"] = "checked"
@@ -110,7 +105,7 @@ class Checked(_Message):
     first_seconds: float | None = None
 
 
-class Round(_Message):
+class Round(Message):
     """One round in one state: seconds by variant."""
 
     event: Literal["round"] = "round"
@@ -127,7 +122,7 @@ class Round(_Message):
     throttled: bool = False
 
 
-class Struck(_Message):
+class Struck(Message):
     """A variant was caught in the timed rounds; its times are void."""
 
     event: Literal["struck"] = "struck"
@@ -135,7 +130,7 @@ class Struck(_Message):
     reason: str
 
 
-class Stages(_Message):
+class Stages(Message):
     """Median self time of a variant's stages, in seconds."""
 
     event: Literal["stages"] = "stages"
@@ -144,14 +139,7 @@ class Stages(_Message):
     busy_seconds: float | None = None
 
 
-class Refused(_Message):
-    """The job cannot be done as asked; the message is for the user."""
-
-    event: Literal["refused"] = "refused"
-    message: str
-
-
-class Finished(_Message):
+class Finished(Message):
     """Everything was done."""
 
     event: Literal["finished"] = "finished"

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 from vlbench.errors import UsageError
 from vlbench.matrix.plan import Plan
+from vlbench.process.child import ChildError
 from vlbench.record.journal import Journal
 from vlbench.record.schema import CellGroup, State, Timing, Trial, VariantTrial
 from vlbench.trial.job import Checked, Event, Job, Prepared, Round, Stages, Struck, job_of
-from vlbench.trial.supervisor import TrialError, run_trial
+from vlbench.trial.supervisor import run_trial
 
 LONG_ROUND = 8
 """Variants in a round from which on the order of its readings is kept: neighbours tell more than the round does."""
@@ -132,12 +133,12 @@ class Session:
                 for event in self._run(progress.job, self.timeout):
                     progress.take(event)
                     self.watch(progress)
-            except TrialError as error:
-                if error.variant is None or error.variant == plan.yardstick or error.variant not in alive:
+            except ChildError as error:
+                if error.called is None or error.called == plan.yardstick or error.called not in alive:
                     self.journal.add_lost(index, number, f"trial {number + 1}: {error.reason}")
                     return
-                died[error.variant] = error.reason
-                self.journal.add_died(index, error.variant, error.reason)
+                died[error.called] = error.reason
+                self.journal.add_died(index, error.called, error.reason)
                 continue
             except UsageError as error:
                 if not self.keep_going:

@@ -6,7 +6,6 @@ Order: weights and inputs, then every variant's accuracy, then rounds over those
 from __future__ import annotations
 
 import resource
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
@@ -18,13 +17,12 @@ from vlbench.implementations.optimized import FlagError
 from vlbench.implementations.stage import listen
 from vlbench.implementations.weights import CheckpointError
 from vlbench.nsys.child import window
-from vlbench.process.channel import leave, open_channel
-from vlbench.process.marker import Marker
+from vlbench.process.parent import Parent, serve
 from vlbench.profiling.nvtx import NvtxListener, tool_attached
 from vlbench.record.schema import State
 from vlbench.trial.clock import BehindClock, Clock, clock_for
 from vlbench.trial.gpu_state import sampler_for
-from vlbench.trial.job import Event, Finished, Job, Prepared, Refused, Struck
+from vlbench.trial.job import Event, Finished, Job, Prepared, Struck
 from vlbench.trial.rounds import Entrant, Rounds, warm_up, without_collector
 from vlbench.trial.seam_bench import SeamBench
 from vlbench.trial.shares import stages_of
@@ -35,6 +33,7 @@ from vlbench.workload.seam_point import SeamPoint
 MEMORY_SHARE = 0.9
 
 Emit = Callable[[Event], None]
+Mark = Callable[[str], None]
 
 
 def settle(threads: int) -> None:
@@ -45,10 +44,11 @@ def settle(threads: int) -> None:
     torch.backends.cudnn.allow_tf32 = False
 
 
-def run_job(job: Job, emit: Emit) -> None:
-    """Do the job in this process. Raises UsageError, CheckpointError or FlagError when it cannot be done as asked."""
+def run_job(job: Job, emit: Emit, mark: Mark = lambda name: None) -> None:
+    """Do the job in this process; `mark` is told the name of each variant before it is called.
+
+    Raises UsageError, CheckpointError or FlagError when it cannot be done as asked."""
     settle(job.threads)
-    mark = Marker(job.marker) if job.marker else lambda name: None
     with ExitStack() as listeners:
         if tool_attached():
             listeners.enter_context(listen(NvtxListener()))
@@ -68,7 +68,7 @@ def run_job(job: Job, emit: Emit) -> None:
     emit(Finished())
 
 
-def _measure(job: Job, bench: Bench, entrants: list[Entrant], mark: Callable[[str], None], emit: Emit) -> set[str]:
+def _measure(job: Job, bench: Bench, entrants: list[Entrant], mark: Mark, emit: Emit) -> set[str]:
     """The timed rounds; who was struck in them."""
     clocks: dict[State, Clock] = {state: clock_for(job.device) for state in job.states}
     if "behind" in clocks:
@@ -93,7 +93,7 @@ def _measure(job: Job, bench: Bench, entrants: list[Entrant], mark: Callable[[st
     return set(rounds.struck)
 
 
-def _share(job: Job, bench: Bench, entrants: list[Entrant], mark: Callable[[str], None], emit: Emit) -> None:
+def _share(job: Job, bench: Bench, entrants: list[Entrant], mark: Mark, emit: Emit) -> None:
     """The stages' shares, from rounds of their own: the listener would show in the times."""
     inputs = bench.inputs
     entry = inputs.fresh(inputs.rotating[0])
@@ -111,18 +111,12 @@ def _limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
-def main() -> None:
-    """Read a job, write events: one JSON object a line."""
-    emit = open_channel()
-    try:
-        job = Job.model_validate_json(sys.stdin.read())
-        if job.device == "cpu":
-            _limit_memory()
-        run_job(job, emit)
-    except (UsageError, CheckpointError, FlagError) as error:
-        emit(Refused(message=str(error)))
-    leave()
+def _work(parent: Parent) -> None:
+    job = next(parent.hear(Job))
+    if job.device == "cpu":
+        _limit_memory()
+    run_job(job, parent.say, parent.mark)
 
 
 if __name__ == "__main__":
-    main()
+    serve(_work, (UsageError, CheckpointError, FlagError), tool_attached)

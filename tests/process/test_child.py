@@ -1,0 +1,174 @@
+"""Small children in place of the real ones: what a parent hears of each, and that none is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import psutil
+import pytest
+from pydantic import Field, TypeAdapter
+
+from vlbench.errors import UsageError
+from vlbench.process.child import Child, ChildError
+from vlbench.process.messages import Message, Refused
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = """
+import os, signal, sys, time
+from tests.process.test_child import Ask, Ended, Said
+from vlbench.errors import UsageError
+from vlbench.process.parent import serve
+
+def work(parent):
+    for ask in parent.hear(Ask):
+        parent.mark(ask.text)
+        {does}
+
+serve(work)
+"""
+
+
+class Ask(Message):
+    text: str
+
+
+class Said(Message):
+    event: Literal["said"] = "said"
+    text: str
+
+
+class Ended(Message):
+    event: Literal["ended"] = "ended"
+
+
+One = Said | Ended | Refused
+EVENTS: TypeAdapter[One] = TypeAdapter(Annotated[One, Field(discriminator="event")])
+Start = Callable[..., Child[One]]
+
+
+@pytest.fixture
+def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
+    """Starts a child that does this with whatever it is asked."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "scripts"), str(ROOT)]))
+    (tmp_path / "scripts").mkdir()
+
+    def started(does: str, timeout: float = 60, **fields: object) -> Child[One]:
+        (tmp_path / "scripts/a_child.py").write_text(SCRIPT.format(does=does.replace("\n", "\n        ")))
+        return Child("a_child", EVENTS, timeout, **fields)  # type: ignore[arg-type]
+
+    return started
+
+
+def heard(child: Child[One], text: str) -> list[One]:
+    with child:
+        child.tell(Ask(text=text))
+        return list(child.until(Ended))
+
+
+def ending_of(child: Child[One]) -> ChildError:
+    with pytest.raises(ChildError) as caught:
+        heard(child, "a task")
+    assert "\n" not in caught.value.reason
+    return caught.value
+
+
+def test_it_answers_as_often_as_it_is_asked(start: Start) -> None:
+    with start("parent.say(Said(text=ask.text))") as child:
+        for text in ("one", "tw\no", "\N{SNOWMAN}"):
+            child.tell(Ask(text=text))
+            assert child.hear() == Said(text=text)
+
+
+def test_it_is_done_when_it_says_so_and_ends_well(start: Start) -> None:
+    child = start("print('noise'); parent.say(Said(text='')); parent.say(Ended()); break")
+    assert heard(child, "") == [Said(text=""), Ended()]
+
+
+def test_a_refusal_is_the_users_to_mend(start: Start) -> None:
+    with pytest.raises(UsageError, match="no such thing; name another"):
+        heard(start("raise UsageError(ask.text)"), "no such thing; name another")
+
+
+@pytest.mark.parametrize(
+    ("does", "reason"),
+    [
+        ("os.write(2, b'\\xff\\n'); os.abort()", "its process was ended by SIGABRT"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "its process was ended by SIGKILL (out of memory?)"),
+        ("raise RuntimeError('out of\\nluck')", "its process ended with code 1: luck"),
+        ("os._exit(0)", "its process ended with code 0: no message"),
+        ('parent._channel.write(\'{"event":"sa\'); parent._channel.flush(); os._exit(3)', "ended with code 3"),
+        ("parent._channel.write('\\x1b[2J\\n'); time.sleep(60)", "it said what is no message: b'\\x1b[2J\\n'"),
+        ("parent.say(Ended()); parent._channel.close(); sys.stderr.write('oh'); os._exit(4)", "ended with code 4: oh"),
+    ],
+)
+def test_an_end_before_its_time_is_told_in_one_sentence(start: Start, does: str, reason: str) -> None:
+    error = ending_of(start(does))
+    assert error.called == "a task"
+    assert not error.late
+    assert reason in error.reason
+
+
+def test_a_child_that_hangs_is_ended(start: Start) -> None:
+    error = ending_of(start("time.sleep(60)", timeout=0.01, name="HEAD"))
+    assert (error.called, error.reason, error.late) == ("HEAD", "no end after 0 s", True)
+
+
+def test_whoever_stops_listening_ends_it(start: Start) -> None:
+    with start("parent.say(Said(text=str(os.getpid())))\ntime.sleep(60)") as child:
+        child.tell(Ask(text=""))
+        events = child.until(Ended)
+        said = next(events)
+        assert isinstance(said, Said)
+        assert psutil.pid_exists(int(said.text))
+    assert not psutil.pid_exists(int(said.text))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("binds", [True, False])
+def test_it_ends_with_its_parent_however_that_ends(start: Start, tmp_path: Path, number: int, binds: bool) -> None:
+    """Also where the system does not tell it, but for the pipe that is closed."""
+    start("parent.say(Said(text=str(os.getpid())))\ntime.sleep(60)").__exit__()
+    if not binds:
+        script = tmp_path / "scripts/a_child.py"
+        script.write_text("import vlbench.process.parent as ours\nours.PR_SET_PDEATHSIG = 0\n" + script.read_text())
+    parent = (
+        "from tests.process.test_child import *\n"
+        "with Child('a_child', EVENTS, 60) as child:\n"
+        "    child.tell(Ask(text=''))\n"
+        "    print(child.hear().text, flush=True)\n"
+        "    child.hear()\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        child = int(process.stdout.readline())
+        assert psutil.pid_exists(child)
+        process.send_signal(number)
+    for _ in range(500):
+        if not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE:
+            return
+        time.sleep(0.01)
+    raise AssertionError("it lives on")
+
+
+def test_a_stray_module_of_its_folder_is_not_imported(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "typing_extensions.py").write_text("raise SystemExit('a stray module')\n")
+    with start("parent.say(Said(text=os.getcwd()))", folder=tmp_path) as child:
+        child.tell(Ask(text=""))
+        assert child.hear() == Said(text=str(tmp_path))
+
+
+def test_folders_of_its_own_are_gone_with_it(start: Start) -> None:
+    does = "os.mkdir(os.environ['SCRATCH'])\nparent.say(Said(text=os.environ['SCRATCH']))"
+    with start(does, own_folders=("SCRATCH",)) as child:
+        child.tell(Ask(text=""))
+        said = child.hear()
+        assert isinstance(said, Said)
+        assert Path(said.text).is_dir()
+    assert not Path(said.text).parent.exists()
