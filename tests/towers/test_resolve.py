@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -95,6 +96,9 @@ def test_a_module_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
     assert check_tower("towers_of_this_folder:Toy") == "towers_of_this_folder:Toy"
+    (tmp_path / "this.py").write_text("raise AssertionError('a stray module of the current folder')\n")
+    monkeypatch.delitem(sys.modules, "this", raising=False)
+    importlib.import_module("this")  # the installed one
 
 
 @pytest.mark.parametrize(

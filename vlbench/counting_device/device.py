@@ -17,7 +17,7 @@ from vlbench.counting_device.attention import whole_on_cuda
 from vlbench.counting_device.counter import Counter, questions
 from vlbench.counting_device.evaluate import shapes_of_floats
 from vlbench.counting_device.guard import cuda_device_guard
-from vlbench.counting_device.interpret import counting, to_device
+from vlbench.counting_device.interpret import counting, interpret, to_device
 from vlbench.counting_device.launches import triton_launches
 from vlbench.counting_device.profiles import profile as find_profile
 from vlbench.counting_device.scope import Mode, Scope, install
@@ -50,7 +50,7 @@ class CountingDevice:
             raise UsageError(f"mode {mode!r} of the counting device does not exist; choose 'shadow' or 'ghost'.")
         self.mode: Mode = mode
         self.profile = profile
-        self._scope = Scope(mode, find_profile(profile))
+        self._scope = Scope(mode, find_profile(profile), interpret)
         self._hooks = ExitStack()
 
     def __enter__(self) -> CountingDevice:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter as Multiset
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from vlbench.counting_device.counter import Counter
@@ -16,12 +16,15 @@ from vlbench.errors import UsageError
 from vlbench.record.counts import Event
 
 Mode = Literal["shadow", "ghost"]
+Interpret = Callable[["Scope", Any, tuple[Any, ...], dict[str, Any]], Any]
 
 
 class Scope:
     """One per open counting device; torch's hooks are functions, so they find it through `current()`."""
 
-    def __init__(self, mode: Mode, profile: Profile) -> None:
+    def __init__(self, mode: Mode, profile: Profile, interpret: Interpret) -> None:
+        self.interpret = interpret
+        """Carries out an operation on device tensors. It makes such tensors, so they find it here."""
         self.ghost = mode == "ghost"
         self.profile = profile
         self.memory = DeviceMemory()

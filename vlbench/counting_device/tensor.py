@@ -70,9 +70,8 @@ class DeviceTensor(Tensor):
     def __torch_dispatch__(  # type: ignore[override]
         cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        from vlbench.counting_device.interpret import interpret  # it makes these tensors, so it comes after them
-
-        return interpret(current(), func, args, kwargs or {})
+        scope = current()
+        return scope.interpret(scope, func, args, kwargs or {})
 
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
