@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from tests.comparing.test_captured import program
 from tests.gating.timings import NAME, measured, stored, trials
 from tests.record.baselines import baseline, cell, forward
 from tests.record.records import FINGERPRINT, died, failed, group, results, timed, trial
 from vlbench.comparing import compare
+from vlbench.comparing.captured import captured_cell, judge_captured
+from vlbench.comparing.compared import compare_towers
 from vlbench.counting.job import Counted, CountJob, Event, Point
 from vlbench.counting.worker import run_job
 from vlbench.errors import IncomparableError, UsageError
@@ -77,9 +80,9 @@ def test_times_by_their_trials_and_counts_exactly() -> None:
     )
     assert time.ratio == pytest.approx(1.1)
     assert "most of it in the stage attention" in time.reason
-    assert counters.reason == "a warm forward: operations 300 -> 290, attention calls 16 -> 17"
+    assert counters.reason == "a warm forward: aten operations 300 -> 290, attention calls 16 -> 17"
     assert [(move.name, move.before, move.after) for move in counters.moves] == [
-        ("operations", 300, 290),
+        ("aten_operations", 300, 290),
         ("attention_calls", 16, 17),
     ]
 
@@ -256,3 +259,23 @@ def test_objects_compare_as_their_files_do() -> None:
     old, new = run(*[0.8] * 5), run(*[0.88] * 5)
     assert list(compare(old, new).rows) == compared(old, new)
     assert list(compare(old, Path("new.json")).rows) == compared(old, new)
+
+
+def test_two_captures_are_judged_as_nsys_diff_does_and_one_beside_a_baseline_as_the_gate_does(folder: Path) -> None:
+    five, six = program(folder, "five"), program(folder, "six", launches=6)
+    judged = compare(five, six)
+    (row,) = judged.rows
+    assert (row.cell, row.verdict) == (":forward", Verdict.REGRESSED)
+    assert row.reason.startswith("launches rose from 20 to 24")
+    stored = captured_cell(five).model_copy(update={"name": "six"})
+    (row,) = compare(baseline(captured=(stored,)), six).rows
+    assert row == judge_captured(stored, captured_cell(six))
+
+
+def test_two_towers_of_one_count_are_held_against_each_other(report: CountReport) -> None:
+    good, broken = (row.name for row in report.groups[0].towers)
+    (row,) = compare_towers(report, good, good).rows
+    assert row.verdict is Verdict.SAME
+    (row,) = compare_towers(report, good, broken).rows
+    assert row.verdict is Verdict.MISSING
+    assert row.reason.startswith(f"{broken}: ")

@@ -33,7 +33,7 @@ def test_a_regression_names_its_stage_and_shows_what_moved() -> None:
         *(pytest.approx(0.8), pytest.approx(0.88), pytest.approx(1.1)),
         "x the reference",
     )
-    assert [(move.kind, move.name) for move in found.moves] == [("stage", "attention"), ("counter", "operations")]
+    assert [(move.kind, move.name) for move in found.moves] == [("stage", "attention"), ("counter", "aten_operations")]
     assert found.gates
 
 

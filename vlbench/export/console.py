@@ -71,7 +71,7 @@ def title(group: CellGroup) -> str:
 def times_table(found: Iterable[Summary]) -> Table:
     """A quick look: variant, exactness, error, median, speed-up with interval, counts."""
     table = _table("variant", "class")
-    for heading in ("error", "ms", "speed-up [95 %]", "ops", "SDPA"):
+    for heading in ("error", "ms", "speed-up [95 %]", "aten\nops", "SDPA"):
         table.add_column(heading, justify="right", no_wrap=True)
     for each in found:
         table.add_row(_name(each), _class(each), _error(each), _ms(each), _speedup(each), *_counts(each))
@@ -97,7 +97,7 @@ def verdict_table(found: Iterable[Summary]) -> Table:
 def cost_table(found: Iterable[Summary]) -> Table:
     """What does not depend on luck: exactness and counts; and what is paid once."""
     table = _table("variant", "class")
-    for heading in ("ops", "SDPA", "first call ms", "pays back after"):
+    for heading in ("aten\nops", "SDPA", "first call ms", "pays back after"):
         table.add_column(heading, justify="right", no_wrap=True)
     for each in found:
         first = "-" if each.first_seconds is None else f"{each.first_seconds * 1e3:.1f}"

@@ -24,11 +24,11 @@ def _table(title: str, first: str, *columns: str) -> Table:
 def stage_table(found: Breakdown) -> Table:
     """A row per stage: visits, own and total time, share of all own time, and exact counts without inner stages."""
     timed = ("own ms", "total ms", "share")
-    table = _table("one forward, medians; own: without the stages inside", "stage", "n", *timed, "ops", "SDPA")
+    table = _table("one forward, medians; own: without the stages inside", "stage", "n", *timed, "aten ops", "SDPA")
     if found.gpu is not None:
         table = _table(
             "one forward, medians; own: without the stages inside; GPU: between events, idle time included",
-            "stage", "n", *timed, "GPU own", "GPU total", "ops", "SDPA",
+            "stage", "n", *timed, "GPU own", "GPU total", "aten ops", "SDPA",
         )  # fmt: skip
     whole = sum(charge.own for charge in found.host.values())
     for name, charge in found.host.items():
