@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import socket
 import sqlite3
@@ -18,6 +19,7 @@ from vlbench.comparing.runs import read_sides
 from vlbench.comparing.sides import side_of
 from vlbench.errors import UsageError
 from vlbench.nsys import load
+from vlbench.nsys.frames import copy_kinds
 from vlbench.readers import read
 from vlbench.record.baseline_files import load_baseline
 from vlbench.record.calibration import read_calibration
@@ -193,6 +195,15 @@ def test_a_trace_with_fields_of_other_kinds(tmp_path: Path, head: str, event: st
     whole = '{"ph": "X", "cat": "kernel", "name": "k", "ts": 1, ' + event[1:]
     path.write_text("{" + head + '"traceEvents": [' + whole + "]}")
     assert "unexpected form" in refusal(load, path)
+
+
+def test_a_copy_whose_name_says_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "trace.json"
+    copies = [
+        {"ph": "X", "cat": "gpu_memcpy", "name": name, "ts": 1} for name in ("odd", "Memcpy HtoD (Host -> Device)")
+    ]
+    path.write_text(json.dumps({"traceEvents": copies}))
+    assert list(copy_kinds(load(path).gpu_ops)) == ["unknown unknown>unknown", "HtoD host>device"]
 
 
 def test_device_properties_of_another_kind_are_no_gpus(tmp_path: Path) -> None:

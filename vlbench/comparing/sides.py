@@ -24,8 +24,9 @@ from vlbench.record.files import read_results
 from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.schema import CellGroup, Dtype, Results, Row, State
 from vlbench.untrusted.files import Kind, NotThisFormatError, first_fault, read_json
+from vlbench.untrusted.limits import Limit
 
-OURS = Kind("give results, a baseline or a count")
+OURS = Kind("give results, a baseline or a count", values=Limit.FOREIGN_VALUES)
 CAPTURES = (".sqlite", ".nsys-rep", ".qdrep", ".qdstrm", ".gz")
 """Suffixes of captures."""
 HEAD = 1 << 16

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast, get_args
 from vlbench.errors import UsageError
 from vlbench.matrix.cells import CellFilter
 from vlbench.record.schema import CellGroup, Device, Dtype, Row, State, Trial
+from vlbench.untrusted.checkpoints import check_checkpoint
 
 if TYPE_CHECKING:
     from vlbench.matrix.targets import Target
@@ -90,8 +91,15 @@ Fed = tuple[str, "Iterable[ScenarioPoint | SeamPoint]", "Target"]
 def plans_of(fed: Iterable[Fed], cells: CellFilter, settings: Settings) -> list[Plan]:
     """One plan per point that passes the filter, of the variants that pass it, with what their ratios are taken to.
 
-    Raises UsageError where none does, and for states of caches that there are not.
+    Raises UsageError where none does, for states of caches that there are not, and for pictures and weights that cannot
+    be what they should.
     """
+    if settings.images:
+        from vlbench.workload.photos import check_pictures
+
+        check_pictures(settings.images)
+    if settings.weights:
+        check_checkpoint(settings.weights)
     plans = [plan for each in fed for plan in _plans(*each, cells, settings)]
     if not plans:
         raise UsageError("--filter: no cell is left to measure; widen it")

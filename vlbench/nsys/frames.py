@@ -70,10 +70,14 @@ def copy_kinds(gpu_ops: pd.DataFrame) -> pd.Categorical:
     parts = [gpu_ops[name].cat for name in ("direction", "src", "dst")]
     joint = np.zeros(len(gpu_ops), dtype=np.int64)
     for part in parts:
-        joint = joint * (len(part.categories) + 1) + part.codes.to_numpy()
+        joint = joint * (len(part.categories) + 1) + part.codes.to_numpy() + 1
     copies = np.flatnonzero(gpu_ops["kind"] == "memcpy")
     _, first, codes = np.unique(joint[copies], return_index=True, return_inverse=True)
-    named = [tuple(part.categories[part.codes.iloc[row]] for part in parts) for row in copies[first]]
+    sides = [["unknown", *part.categories] for part in parts]  # a trace may name a copy in another way
+    named = [
+        tuple(names[part.codes.iloc[row] + 1] for part, names in zip(parts, sides, strict=True))
+        for row in copies[first]
+    ]
     every = np.full(len(gpu_ops), -1, dtype=np.int64)
     every[copies] = codes
     return category(every, [f"{direction} {src}>{dst}" for direction, src, dst in named])

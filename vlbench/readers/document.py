@@ -16,6 +16,7 @@ from vlbench.untrusted.limits import Limit
 
 FOREIGN = Kind(
     "name a result file in JSON, JSON lines or CSV",
+    values=Limit.FOREIGN_VALUES,
     absent="{path} cannot be read ({why}); {remedy}",
     binary="{path} is not text; {remedy}",
 )

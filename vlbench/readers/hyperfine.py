@@ -6,7 +6,9 @@ did then, so that they are the samples of one run. https://github.com/sharkdp/hy
 
 from __future__ import annotations
 
-from pydantic import BaseModel
+from typing import Annotated
+
+from pydantic import BaseModel, FailFast
 
 from vlbench.readers.document import Document, validated
 from vlbench.readers.reader import Reader
@@ -16,13 +18,13 @@ from vlbench.record.runs import Better, Metric, Run, collect
 class _Result(BaseModel):
     command: str
     median: float
-    times: tuple[float, ...] = ()
+    times: Annotated[tuple[float, ...], FailFast()] = ()
     """Seconds."""
-    exit_codes: list[int | None] = []
+    exit_codes: Annotated[list[int | None], FailFast()] = []
 
 
 class _File(BaseModel):
-    results: list[_Result]
+    results: Annotated[list[_Result], FailFast()]
 
 
 def _recognises(document: Document) -> bool:

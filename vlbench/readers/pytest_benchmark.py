@@ -5,9 +5,9 @@ https://pytest-benchmark.readthedocs.io
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, FailFast
 
 from vlbench.readers.document import Document, validated
 from vlbench.readers.reader import Reader
@@ -16,7 +16,7 @@ from vlbench.record.runs import Better, Metric, Run, collect
 
 class _Stats(BaseModel):
     median: float
-    data: tuple[float, ...] = ()
+    data: Annotated[tuple[float, ...], FailFast()] = ()
     """Kept with --benchmark-save-data alone; seconds."""
 
 
@@ -26,7 +26,7 @@ class _Benchmark(BaseModel):
 
 
 class _File(BaseModel):
-    benchmarks: list[_Benchmark]
+    benchmarks: Annotated[list[_Benchmark], FailFast()]
     machine_info: dict[str, Any]
 
 

@@ -149,7 +149,7 @@ def read_toml(path: Path, kind: Kind) -> dict[str, Any]:
 
 def unpacked(data: bytes, name: str, most: int) -> bytes:
     """The content of a gzip file. Raises `UsageError` where it is damaged, or far larger than it looks."""
-    most = min(most, max(16 * MB, Limit.UNPACKED.most * len(data)))
+    most = min(most, max(4 * MB, Limit.UNPACKED.most * len(data)))
     parts, left = [], most
     try:
         while data:

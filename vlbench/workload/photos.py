@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -44,13 +44,18 @@ def open_picture(path: Path) -> Image.Image:
     return picture.convert("RGB")
 
 
-def open_pictures(paths: Sequence[Path]) -> list[Image.Image]:
-    """All of them, as `open_picture` gives them. Raises `UsageError`, before decoding any if they are too large."""
+def check_pictures(paths: Iterable[Path]) -> None:
+    """Raise `UsageError` for one that is none, and for too many pixels, without decoding any."""
     pixels = 0
     for path in paths:
         with _opened(path) as file:
             pixels += file.width * file.height
         Limit.ALL_PIXELS.check(pixels, f"{path} with the pictures before it", "give fewer or smaller ones")
+
+
+def open_pictures(paths: Sequence[Path]) -> list[Image.Image]:
+    """All of them, as `open_picture` gives them. Raises `UsageError`."""
+    check_pictures(paths)
     return [open_picture(path) for path in paths]
 
 

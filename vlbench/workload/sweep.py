@@ -32,7 +32,10 @@ def unroll(table: Table) -> list[tuple[str, Table]]:
     `UsageError` for an empty list and for a value given twice.
     """
     axes = list(_axes(table, ()))
-    Limit.POINTS.check(prod(len(values) for _, values in axes), "the product of all lists", "sweep fewer values")
+    count = prod(len(values) for _, values in axes)
+    Limit.POINTS.check(count, "the product of all lists", "sweep fewer values")
+    items = table.get("item")
+    Limit.ITEMS.check(count * len(items) if isinstance(items, list) else 0, "the sum over the sweep", "sweep fewer")
     names = [str(path[-1]) for path, _ in axes]
     shown = [name if names.count(name) == 1 else dotted(path) for name, (path, _) in zip(names, axes, strict=True)]
     points = []
