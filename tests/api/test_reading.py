@@ -11,7 +11,8 @@ from tests.record.records import group, results, timed, trial
 from tests.record.test_files import FULL
 from vlbench.api.results import Counted, Measured, Stored, Verdicts
 from vlbench.errors import UsageError
-from vlbench.export.judged_json import json_text
+from vlbench.export.formats.json import json_text
+from vlbench.export.sheet import compared
 from vlbench.record.baseline_files import write_baseline
 from vlbench.record.counted import CountedTower, CountGroup, CountReport
 from vlbench.record.files import write_results
@@ -62,7 +63,7 @@ def test_a_report_of_counts_and_verdicts(tmp_path: Path) -> None:
     assert counted.exit_code == 6
 
     judged = one_of_everything()
-    (tmp_path / "gate.json").write_text(json_text(judged))
+    (tmp_path / "gate.json").write_text(json_text(compared(judged)))
     verdicts = vlbench.load(tmp_path / "gate.json")
     assert isinstance(verdicts, Verdicts)
     assert verdicts.record == judged

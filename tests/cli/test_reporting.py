@@ -14,9 +14,9 @@ import pytest
 import typer
 
 from tests.export.judged_examples import all_the_same, one_of_everything
-from vlbench.cli import reporting
-from vlbench.cli.reporting import check_goals, deliver
+from vlbench.cli.reporting import check_goals, deliver, reports
 from vlbench.errors import UsageError
+from vlbench.export.sheet import Sheet, compared
 from vlbench.judging.judged import Judged
 
 Delivered = Callable[..., tuple[int, str, str]]
@@ -33,9 +33,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def delivered(capfd: pytest.CaptureFixture[str]) -> Delivered:
     def call(judged: Judged, **options: Any) -> tuple[int, str, str]:
-        check_goals(**{name: value for name, value in options.items() if name != "as_json"})
+        check_goals(options)
         with pytest.raises(typer.Exit) as end:
-            deliver(judged, **options)
+            deliver(compared(judged), options)
         return end.value.exit_code, *capfd.readouterr()
 
     return call
@@ -61,7 +61,7 @@ def test_every_file_is_written(delivered: Delivered, here: Path) -> None:
 
 
 def test_json_is_all_that_stdout_holds(delivered: Delivered) -> None:
-    code, out, err = delivered(one_of_everything(), as_json=True, github=True)
+    code, out, err = delivered(one_of_everything(), json=True, github=True)
     assert json.loads(out)["exit_code"] == code == 5
     assert all(line.startswith("::") for line in err.splitlines())
     assert len(err.splitlines()) == 7
@@ -77,7 +77,7 @@ def test_annotations_precede_the_report(delivered: Delivered) -> None:
 def test_the_summary_of_a_step_is_added_to_and_stays_within_its_limit(
     delivered: Delivered, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vlbench.export import judged_markdown
+    from vlbench.export.formats import markdown
 
     summary = here / "summary.md"
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
@@ -88,10 +88,10 @@ def test_the_summary_of_a_step_is_added_to_and_stays_within_its_limit(
     assert text.startswith("what came before\n<!-- vlbench -->\n### ❌ vlbench gate: inaccurate\n")
     assert "\n<!-- vlbench -->\n### ✅ vlbench gate: passed\n" in text
     full = len(text.encode())
-    monkeypatch.setattr(judged_markdown, "STEP_SUMMARY", full)
+    monkeypatch.setattr(markdown, "STEP_SUMMARY", full)
     delivered(one_of_everything(), github=True)
     assert summary.stat().st_size == full
-    monkeypatch.setattr(judged_markdown, "STEP_SUMMARY", full + 1000)
+    monkeypatch.setattr(markdown, "STEP_SUMMARY", full + 1000)
     delivered(one_of_everything(), github=True)
     assert full < summary.stat().st_size <= full + 1000
     assert "for want of room" in summary.read_text(encoding="utf-8")[len(text) :]
@@ -107,34 +107,34 @@ def test_the_summary_of_a_step_is_added_to_and_stays_within_its_limit(
 )
 def test_what_cannot_be_written_is_one_sentence_beforehand(options: dict[str, Path], sentence: str) -> None:
     with pytest.raises(UsageError) as error:
-        check_goals(**options)  # type: ignore[arg-type]
+        check_goals(options)
     assert str(error.value).startswith(sentence)
     assert not list(Path().iterdir())
 
 
 def test_a_summary_that_cannot_be_written_is_said_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "nowhere/summary.md")
-    check_goals()
+    check_goals({})
     with pytest.raises(UsageError, match=r"^--github: GITHUB_STEP_SUMMARY nowhere/summary.md: the folder nowhere does"):
-        check_goals(github=True)
+        check_goals({"github": True})
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_permissions_are_looked_at(here: Path) -> None:
     here.chmod(0o500)
     with pytest.raises(UsageError, match=r"^--csv a.csv: may not be written; change its permissions"):
-        check_goals(csv=Path("a.csv"))
+        check_goals({"csv": Path("a.csv")})
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full")
 def test_a_full_disk_does_not_cost_the_verdict(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UsageError, match=r"^--csv /dev/full: cannot be written \(No space left on device\)"):
-        deliver(all_the_same(), csv=Path("/dev/full"))
+        deliver(compared(all_the_same()), {"csv": Path("/dev/full")})
     assert "PASSED: 14 same; exit code 0" in capfd.readouterr().out
 
 
 def test_a_terminal_may_be_named_twice() -> None:
-    check_goals(csv=Path("/dev/null"), junit=Path("/dev/null"))
+    check_goals({"csv": Path("/dev/null"), "junit": Path("/dev/null")})
 
 
 def test_the_options_are_those_that_deliver_takes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,15 +142,9 @@ def test_the_options_are_those_that_deliver_takes(capsys: pytest.CaptureFixture[
     app = typer.Typer()
 
     @app.command()
-    def judged(
-        csv: reporting.Csv = None,
-        markdown: reporting.Markdown = None,
-        junit: reporting.Junit = None,
-        github: reporting.Github = False,
-        as_json: reporting.AsJson = False,
-    ) -> None:
-        check_goals(csv=csv, markdown=markdown, junit=junit, github=github)
-        deliver(all_the_same(), as_json=as_json, csv=csv, markdown=markdown, junit=junit, github=github)
+    @reports()
+    def judged() -> Sheet:
+        return compared(all_the_same())
 
     with pytest.raises(SystemExit) as end:
         app(["--csv", "a.csv", "--markdown", "b.md", "--junit", "c.xml", "--json"])

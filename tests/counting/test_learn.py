@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.export.rendered import shown
 from vlbench.counting.calibrate import calibration, write_calibration
 from vlbench.counting.kernels import find_calibration, kernel_lines, modelled
 from vlbench.counting.learn import Pair, learn
@@ -15,7 +16,7 @@ from vlbench.counting.sync_warnings import warned_lines
 from vlbench.counting.trace import Observed, Work, observe
 from vlbench.counting_device.counter import Counter
 from vlbench.errors import UsageError
-from vlbench.export.calibrated import calibrated_view
+from vlbench.export.calibrated import calibrated_sheet
 from vlbench.record.calibration import read_calibration
 from vlbench.record.counted import CountedTower, CountGroup, CountReport, Forward
 from vlbench.record.counts import Counts
@@ -144,12 +145,8 @@ def test_a_damaged_calibration_says_so(tmp_path: Path) -> None:
 
 
 def test_the_table_of_a_calibration_names_every_disagreement() -> None:
-    from rich.console import Console
-
     found = calibration([pair(found=counts(syncs=3, products=3))], "G", "sm_90", "2.13.0")
-    console = Console(width=80, record=True)
-    console.print(calibrated_view(found))
-    text = " ".join(console.export_text().split())
+    text = " ".join(shown(calibrated_sheet(found, Path("gpu.json")).parts).split())
     for words in ("3/2", "2 waits counted, 1 warned of", "aten::addmm: 3 calls counted, 2 seen", "thirdparty::mystery"):
         assert words in text
 

@@ -10,7 +10,6 @@ from vlbench.export.judged_words import (
     fails,
     figures,
     move_in_words,
-    one_line,
     ordered,
     outcome,
     pair,
@@ -99,10 +98,3 @@ def test_the_moves_that_are_not_shown_are_counted() -> None:
     row = counted(Verdict.REGRESSED, moves=[Move(kind="line", name=str(n), before=0, after=n) for n in range(30)])
     assert (len(shown(row, "line")[0]), shown(row, "line")[1]) == (8, "and 22 lines more (--json)")
     assert shown(row, "counter") == ([], "")
-
-
-@given(st.text())
-def test_a_line_is_one_line(text: str) -> None:
-    line = one_line(text, most=50)
-    assert len(line) <= 50
-    assert not line or line.isprintable()

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
 import re
-from io import StringIO
 
-from rich.console import Console
-
+from tests.export.rendered import shown
 from tests.judging.self_tests import self_test_group
-from vlbench.export.self_test import markdown, self_test_view, sentences
+from vlbench.export.self_test import markdown, self_test_sheet, sentences
 from vlbench.record.fingerprint import take_fingerprint
 from vlbench.record.schema import CellGroup, Results
 from vlbench.selftest.rule_table import scores
@@ -15,15 +13,12 @@ from vlbench.selftest.verdicts import report
 ROWS = {"copy 1": (0.0, 1.0), "copy 2": (0.0, 1.0), "+3% 1": (0.03, 1.03), "+5% 1": (0.05, 1.05)}
 
 
-def shown(groups: list[CellGroup]) -> str:
-    console = Console(width=80, file=StringIO(), highlight=False)
-    console.print(self_test_view(report(groups), scores(groups)))
-    assert isinstance(console.file, StringIO)
-    return console.file.getvalue()
+def view(groups: list[CellGroup]) -> str:
+    return shown(self_test_sheet(report(groups), scores(groups)).parts)
 
 
 def test_the_table_counts_and_bounds() -> None:
-    lines = shown([self_test_group(ROWS)]).splitlines()
+    lines = view([self_test_group(ROWS)]).splitlines()
     assert max(map(len, lines)) <= 80
     assert re.fullmatch(r"nothing +2 +\S+ % +0 +0 +0 +2 +0 % under 77.6 % *", lines[1])
     assert re.fullmatch(r"\+3 % +1 +\+[23]\.\d % +1 +0 +0 +0 +100 % \[3, 100\] *", lines[2])

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from tests.export.rendered import rendered
+from tests.export.rendered import shown
 from tests.record.records import group, timed, trial, yardstick
-from vlbench.export.stages import stage_table
+from vlbench.export.result_tables import stage_table
 from vlbench.judging.summary import summaries
 from vlbench.judging.verdict import Floors
 
@@ -14,9 +14,8 @@ def test_stages_of_a_foreign_tower_are_columns_and_what_is_not_marked_is_not_zer
             timed("hf-compile", 1.0, stages={"forward": 0.25, "compiled": 0.75}),
         )
     )
-    table = stage_table(summaries(group(measured), Floors()))
-    assert table is not None
-    _, headings, *rows = (line.split() for line in rendered(table).splitlines())
+    tables = stage_table(group(measured), summaries(group(measured), Floors()))
+    _, headings, *rows = (line.split() for line in shown(tables).splitlines())
     assert headings == ["variant", "plan", "patches", "attention", "mlp", "merger", "rest", "compiled"]
     assert rows == [
         ["baseline", "0", "-", "-", "90", "-", "10", "-"],

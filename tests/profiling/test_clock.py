@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.implementations.towers import NARROW, name_of, pixels_of, weights_of
-from vlbench.export.stages import COLUMNS
+from vlbench.export.result_tables import STAGES
 from vlbench.implementations import build_tower
 from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.stage import listen, stage
@@ -84,5 +84,5 @@ def test_the_stage_table_has_a_column_for_every_stage_of_a_tower(
     tower, clock = build_tower(config, flags, weights_of(config)), StageClock()
     with listen(clock), torch.inference_mode():
         tower(pixels_of(config, batch), torch.tensor(batch))
-    known = {name for names in COLUMNS.values() for name in names}
+    known = {name for names in STAGES.values() for name in names}
     assert {"forward", "plan", "patch_embed", "attention", "mlp", "merger"} <= clock.seconds.keys() <= known

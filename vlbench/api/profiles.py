@@ -12,14 +12,15 @@ from vlbench.api.defaults import defaults
 from vlbench.api.results import Profiled
 from vlbench.api.running import SCENARIO
 from vlbench.errors import UsageError
+from vlbench.export.sheet import Part, Words
 from vlbench.matrix.single import single_plan
 from vlbench.matrix.targets import model_target
 from vlbench.trial.job import job_of
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from vlbench.trial.single import Solo
+
+NO_GPU = Words("GPU: not measured.", "dim")
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Found:
-    """What a tool found: as data, as rows of a table, and shown on a terminal, with so many rows of long tables."""
+    """What a tool found: as data, as rows of a table, and for people, with so many rows of long tables."""
 
     data: dict[str, Any]
     rows: Sequence[dict[str, Any]]
-    show: Callable[[Console, int], None]
+    parts: Callable[[int], Sequence[Part]]
 
 
 def profile(
@@ -91,13 +92,13 @@ def profile(
     about: dict[str, Any] = {"variant": variant, "model": plan.model, "dtype": plan.dtype, "device": plan.device}
     about |= {"scenario": plan.point.scenario, "point": plan.point.label, "batch": solo.batch}
     about |= {"accuracy": solo.accuracy.model_dump(mode="json"), "forwards": forwards}
-    return Profiled(about | {"overhead" if overhead else tool: found.data}, found.rows, found.show)
+    return Profiled(about | {"overhead" if overhead else tool: found.data}, found.rows, found.parts)
 
 
 def _stages(request: Request) -> Found:
+    from vlbench.export.profiled import stage_table
     from vlbench.profiling.breakdown import Breakdown, time_stages
     from vlbench.profiling.clock import EventClock, StageClock
-    from vlbench.profiling.console import stage_table
     from vlbench.profiling.tally import without_block
     from vlbench.trial.counts import count_stages
 
@@ -112,12 +113,8 @@ def _stages(request: Request) -> Found:
         | {f"{key}_{part}": figure for key, charge in tables.items() for part, figure in (charge or {}).items()}
         for name, tables in found.to_dict().items()
     ]
-
-    def show(console: Console, limit: int) -> None:
-        console.print(stage_table(found))
-        _without_gpu(console, gpu is None)
-
-    return Found(found.to_dict(), rows, show)
+    shown: list[Part] = [stage_table(found), *([NO_GPU] if gpu is None else [])]
+    return Found(found.to_dict(), rows, lambda limit: shown)
 
 
 def _pyinstrument(request: Request) -> Found:
@@ -126,21 +123,20 @@ def _pyinstrument(request: Request) -> Found:
     session = profile_host(request.solo.forward, request.forwards)
     request.out.mkdir(parents=True, exist_ok=True)
     page, flame = write_profile(session, request.out)
-
-    def show(console: Console, limit: int) -> None:
-        if not console.quiet:
-            print(tree(session, color=console.is_terminal))
-        console.print(f"{page}: open it in a browser; {flame}: open it at https://www.speedscope.app", soft_wrap=True)
-
     files = [str(page), str(flame)]
-    return Found({"files": files, "profile": tree_as_data(session)}, [{"file": name} for name in files], show)
+    where = f"{page}: open it in a browser; {flame}: open it at https://www.speedscope.app"
+    return Found(
+        {"files": files, "profile": tree_as_data(session)},
+        [{"file": name} for name in files],
+        lambda limit: [Words(tree(session, color=True), "ansi"), Words(where, "ansi")],
+    )
 
 
 def _torch(request: Request) -> Found:
-    from vlbench.nsys.console import print_report
+    from vlbench.export.captured import report_parts
+    from vlbench.export.profiled import operator_table, range_table
     from vlbench.nsys.read import load
     from vlbench.nsys.report import build
-    from vlbench.profiling.console import operator_table, range_table
     from vlbench.profiling.trace import record_trace
 
     request.out.mkdir(parents=True, exist_ok=True)
@@ -158,22 +154,16 @@ def _torch(request: Request) -> Found:
     else:  # the rest of the report would be zeros that nobody measured
         data |= {"ranges": [{"range": name, "instances": n, "seconds": s} for name, n, s in ranges], "report": None}
 
-    def show(console: Console, limit: int) -> None:
-        if on_gpu:
-            print_report(report, console, limit)
-        else:
-            console.print(range_table(ranges))
-            _without_gpu(console, True)
-        console.print(operator_table(operators, limit))
-        console.print(
-            f"{file}: open it at https://ui.perfetto.dev, or read it with `vlbench nsys report`", soft_wrap=True
-        )
+    def parts(limit: int) -> list[Part]:
+        found = list(report_parts(report, limit)) if on_gpu else [range_table(ranges), NO_GPU]
+        where = f"{file}: open it at https://ui.perfetto.dev, or read it with `vlbench nsys report`"
+        return [*found, operator_table(operators, limit), Words(where, "ansi")]
 
-    return Found(data, rows, show)
+    return Found(data, rows, parts)
 
 
 def _overhead(request: Request) -> Found:
-    from vlbench.profiling.console import overhead_table
+    from vlbench.export.profiled import overhead_table
     from vlbench.profiling.overhead import cost_of_a_stage, settings, stages_in, typical_seconds
 
     costs = {name: cost_of_a_stage(setting) for name, setting in settings(cuda=request.solo.on_cuda).items()}
@@ -181,12 +171,7 @@ def _overhead(request: Request) -> Found:
     seconds = typical_seconds(request.solo.forward, request.forwards)
     rows = [{"listener": name, "seconds_per_stage": cost} for name, cost in costs.items()]
     data = {"seconds_per_stage": costs, "stages": stages, "forward_seconds": seconds}
-    return Found(data, rows, lambda console, limit: console.print(overhead_table(costs, stages, seconds)))
-
-
-def _without_gpu(console: Console, without: bool) -> None:
-    if without:
-        console.print("GPU: not measured.", style="dim")
+    return Found(data, rows, lambda limit: [overhead_table(costs, stages, seconds)])
 
 
 TOOLS = {"stages": _stages, "pyinstrument": _pyinstrument, "torch": _torch}

@@ -22,7 +22,8 @@ from vlbench.record.schema import CellGroup, Results, State
 
 if TYPE_CHECKING:
     import pandas
-    from rich.console import Console
+
+    from vlbench.export.sheet import Part
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -198,8 +199,8 @@ class Profiled(Result):
     record: dict[str, Any]
     """What was profiled and what was found, as plain data."""
     found: Rows
-    show: Callable[[Console, int], None]
-    """Prints it on a terminal, with so many rows of the longer tables."""
+    parts: Callable[[int], Sequence[Part]]
+    """What people are shown of it, with so many rows of the longer tables."""
 
     @property
     def title(self) -> str:

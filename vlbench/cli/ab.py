@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vlbench.cli.options import DeviceOption, DtypeOption, Seed, Threads
-from vlbench.cli.reporting import AllowInconclusive, AsJson, Csv, Github, Junit, Markdown, check_goals, deliver
+from vlbench.cli.reporting import AllowInconclusive, reports
 from vlbench.errors import UsageError
+from vlbench.export.sheet import Sheet, compared
 
 if TYPE_CHECKING:
     from vlbench.revisions.compare import Compared
@@ -20,6 +21,7 @@ SCENARIO = "multi-image"
 COUNTED = "bfloat16"
 
 
+@reports()
 def ab(
     base: Annotated[str, typer.Argument(help="What to compare with: a commit, branch or tag, such as origin/main.")],
     head: Annotated[str, typer.Argument(help="What to judge: a revision, or . for the working tree as it is.")],
@@ -50,12 +52,7 @@ def ab(
     timeout: Annotated[float, typer.Option(min=1, help="Seconds after which one trial is ended.")] = 900,
     allow_inconclusive: AllowInconclusive = False,
     out: Annotated[Path | None, typer.Option(help="Write every sample into this results file.")] = None,
-    as_json: AsJson = False,
-    csv: Csv = None,
-    markdown: Markdown = None,
-    junit: Junit = None,
-    github: Github = False,
-) -> None:
+) -> Sheet:
     """Compare two revisions of the repository here: result first, then time in shared rounds, and exact counters.
 
     vlbench's own towers are loaded into one process under two names; any other package gets a process per revision, in
@@ -67,16 +64,15 @@ def ab(
     from vlbench.export.progress import Watcher
     from vlbench.revisions.compare import compare
 
-    check_goals(csv=csv, markdown=markdown, junit=junit, github=github)
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         raise UsageError(f"--out {out}: give a file in a folder that exists")
     asked = _asked(tower, scenario, exactness, device, dtype, counters, profile, seed, threads, trials, budget, timeout)
     console = Console(stderr=True)
     with Watcher(console) as watcher:
-        compared = compare(base, head, asked, watcher, watcher.say, allow_inconclusive=allow_inconclusive)
+        found = compare(base, head, asked, watcher, watcher.say, allow_inconclusive=allow_inconclusive)
     if out is not None:
-        _keep(compared, out, asked)
-    deliver(compared.judged, as_json=as_json, csv=csv, markdown=markdown, junit=junit, github=github)
+        _keep(found, out, asked)
+    return compared(found.judged)
 
 
 def _asked(

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vlbench.cli.options import AsJson, DtypeName, Grids, Profile, find_dtype
+from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError
+from vlbench.export.sheet import Sheet
 
 if TYPE_CHECKING:
     from vlbench.counting.job import Point
@@ -93,36 +95,29 @@ def save(
 
 
 @app.command()
-def show(file: File, as_json: AsJson = False) -> None:
+@reports(judges=False)
+def show(file: File) -> Sheet:
     """Show what a baseline holds, and who accepted it."""
-    from rich.console import Console
-
-    from vlbench.export.baseline import baseline_view
+    from vlbench.export.baseline import baseline_sheet
     from vlbench.record.baseline_files import load_baseline, why_unfit
 
     found = load_baseline(file)
-    if as_json:
-        print_json({"unfit": why_unfit(found), **found.model_dump(mode="json")})
-    else:
-        Console(highlight=False).print(baseline_view(found, why_unfit(found)))
+    unfit = why_unfit(found)
+    return baseline_sheet(found, unfit, lambda: as_json_text({"unfit": unfit, **found.model_dump(mode="json")}))
 
 
 @app.command("list")
+@reports(judges=False)
 def list_files(
     folder: Annotated[Path | None, typer.Argument(help="Where they lie. [results/baselines]")] = None,
-    as_json: AsJson = False,
-) -> None:
+) -> Sheet:
     """List the baselines of a folder, with their state."""
-    from rich.console import Console
-
-    from vlbench.export.baseline import list_view
+    from vlbench.export.baseline import list_sheet
     from vlbench.record.baseline_files import FOLDER, find_baselines
 
     listed = {path: _listed(path) for path in find_baselines(folder or FOLDER)}
-    if as_json:
-        print_json([{**facts_of(path, found), "state": state} for path, (_, found, state) in listed.items()])
-    else:
-        Console(highlight=False).print(list_view(listed.values()))
+    facts = [{**facts_of(path, found), "state": state} for path, (_, found, state) in listed.items()]
+    return list_sheet(listed.values(), lambda: as_json_text(facts))
 
 
 @app.command()
@@ -185,7 +180,11 @@ def facts_of(file: Path, baseline: Baseline | None) -> dict[str, object]:
 
 def print_json(document: object) -> None:
     """One document, indented."""
-    print(json.dumps(document, indent=1, ensure_ascii=False))
+    print(as_json_text(document))
+
+
+def as_json_text(document: object) -> str:
+    return json.dumps(document, indent=1, ensure_ascii=False)
 
 
 def counted_points(scenarios: list[str] | None, grids: list[str] | None) -> list[Point]:

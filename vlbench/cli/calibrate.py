@@ -8,9 +8,12 @@ from typing import Annotated
 import typer
 
 from vlbench.cli.count import MODEL, SCENARIO, points_of
-from vlbench.cli.options import AsJson, DtypeName, Grids, find_dtype
+from vlbench.cli.options import DtypeName, Grids, find_dtype
+from vlbench.cli.reporting import reports
+from vlbench.export.sheet import Sheet
 
 
+@reports()
 def calibrate(
     tower: Annotated[
         list[str] | None, typer.Option(help=f"Towers to learn from, as in `vlbench count`; repeatable. [{MODEL}]")
@@ -24,18 +27,15 @@ def calibrate(
     grid: Grids = None,
     dtype: DtypeName = "bfloat16",
     out: Annotated[Path, typer.Option(help="Folder for the calibration.")] = Path("results/calibration"),
-    as_json: AsJson = False,
-) -> None:
+) -> Sheet:
     """Profile towers on this machine's GPU, count the same towers, and learn how many kernels an operation is.
 
     Needs a GPU. Ends with 6 where syncs or copies were counted otherwise than the GPU has them.
     """
-    from rich.console import Console
-
     from vlbench.counting.calibrate import calibrate as learn_from_gpu
     from vlbench.counting.calibrate import write_calibration
     from vlbench.counting.job import CountJob
-    from vlbench.export.calibrated import calibrated_view
+    from vlbench.export.calibrated import calibrated_sheet
 
     job = CountJob(
         towers=tuple(dict.fromkeys(tower or [MODEL])),
@@ -45,12 +45,4 @@ def calibrate(
         dtype=find_dtype(dtype),
     )
     found = learn_from_gpu(job)
-    path = write_calibration(found, out)
-    if as_json:
-        print(found.model_dump_json(indent=1))
-    else:
-        console = Console(highlight=False)
-        console.print(calibrated_view(found))
-        console.print(f"Calibration in {path}", style="dim")
-    if not all(each.exact for each in found.checks):
-        raise typer.Exit(6)
+    return calibrated_sheet(found, write_calibration(found, out))

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vlbench.cli.options import AsJson, DtypeName, Grids, Profile, find_dtype
-from vlbench.cli.reporting import show_beside
+from vlbench.cli.options import DtypeName, Grids, Profile, find_dtype
+from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError
+from vlbench.export.sheet import Sheet, beside, compared
 
 if TYPE_CHECKING:
     from vlbench.counting.job import Point
-    from vlbench.judging.judged import Judged
-    from vlbench.record.counted import CountReport
 
 MODEL = "qwen2.5-vl-7b"
 SCENARIO = "single-image"
-INCOMPLETE = 6
 
 
+@reports()
 def count(
     tower: Annotated[
         list[str] | None,
@@ -43,17 +43,17 @@ def count(
     cold: Annotated[bool, typer.Option("--cold", help="Show the first forward, in place of the second.")] = False,
     profile: Profile = "sm_90",
     dtype: DtypeName = "bfloat16",
-    as_json: AsJson = False,
-) -> None:
+) -> Sheet:
     """Count device operations, attention calls, host syncs and copies of a tower at full size, without a GPU.
 
     Counts are exact and the same on every machine with the same torch; weights are not needed.
     Ends with 0, with 2 if an option is wrong, with 6 if something in a tower cannot be counted.
     """
-    from vlbench.comparing.compared import compare_towers
     from vlbench.counting.job import CountJob
+    from vlbench.counting.kernels import kernel_lines
     from vlbench.counting.run import run_count
-    from vlbench.export.judged_json import json_text
+    from vlbench.export.counted import counted_sheet
+    from vlbench.export.formats.json import json_text
 
     towers = _both(diff, tower, variant) if diff else tuple(dict.fromkeys(tower or [MODEL]))
     variants = () if diff else tuple(variant) if variant else None
@@ -65,13 +65,14 @@ def count(
         dtype=find_dtype(dtype),
     )
     report = run_count(job)
-    judged = compare_towers(report, *towers) if diff else None
-    if as_json:
-        print(json_text(judged) if judged else report.model_dump_json(indent=1))
-    else:
-        _show(report, judged, where, cold)
-    if not report.complete:
-        raise typer.Exit(INCOMPLETE)
+    sheet = counted_sheet(report, cold, kernel_lines(report, cold), where=where)
+    if not diff:
+        return sheet
+    from vlbench.comparing.compared import compare_towers  # which loads torch
+
+    judged = compare_towers(report, *towers)
+    own = {"json": lambda: json_text(compared(judged))}
+    return replace(sheet, parts=[*sheet.parts, *beside(judged)], own=own)
 
 
 def points_of(scenario: str | None, grids: list[str] | None) -> list[Point]:
@@ -109,18 +110,3 @@ def _both(diff: tuple[str, str], towers: list[str] | None, variants: list[str] |
     if both[0] == both[1]:
         raise UsageError(f"--diff: {both[0]} is named twice; name two")
     return tuple(both)
-
-
-def _show(report: CountReport, judged: Judged | None, where: bool, cold: bool) -> None:
-    from rich.console import Console
-
-    from vlbench.counting.kernels import kernel_lines
-    from vlbench.export.counted import counted_view
-    from vlbench.export.counted_where import where_view
-
-    console = Console(highlight=False)
-    console.print(counted_view(report, cold, kernel_lines(report, cold)))
-    if judged:
-        show_beside(judged, console)
-    if where:
-        console.print(where_view(report, cold))

@@ -6,19 +6,16 @@ from typing import Annotated
 
 import typer
 
-from vlbench.cli.reporting import AllowInconclusive, AsJson, Csv, Github, Junit, Markdown, check_goals, deliver
+from vlbench.cli.reporting import AllowInconclusive, reports
+from vlbench.export.sheet import Sheet, compared
 
 
+@reports()
 def diff(
     before: Annotated[str, typer.Argument(metavar="A", help="The file before.")],
     after: Annotated[str, typer.Argument(metavar="B", help="The file after.")],
     allow_inconclusive: AllowInconclusive = False,
-    as_json: AsJson = False,
-    csv: Csv = None,
-    markdown: Markdown = None,
-    junit: Junit = None,
-    github: Github = False,
-) -> None:
+) -> Sheet:
     """Judge what two files hold: results of `vlbench run`, baselines, counts of `vlbench count --json`, captures.
 
     Counts are compared exactly. Times are compared by their trials, five a side, and only within a class of machine;
@@ -30,6 +27,4 @@ def diff(
     """
     from vlbench.comparing import compare
 
-    check_goals(csv=csv, markdown=markdown, junit=junit, github=github)
-    judged = compare(before, after, allow_inconclusive=allow_inconclusive)
-    deliver(judged, as_json=as_json, csv=csv, markdown=markdown, junit=junit, github=github)
+    return compared(compare(before, after, allow_inconclusive=allow_inconclusive))

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vlbench.cli.gate_init import init
-from vlbench.cli.reporting import AllowInconclusive, AsJson, Csv, Github, Junit, Markdown, check_goals, deliver
+from vlbench.cli.reporting import AllowInconclusive, reports
 from vlbench.errors import UsageError
+from vlbench.export.sheet import Sheet, compared
 from vlbench.gating.policy import Times
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ app.command()(init)
 
 
 @app.callback()
+@reports()
 def gate(
     context: typer.Context,
     baseline: Annotated[
@@ -44,12 +46,7 @@ def gate(
     out: Annotated[
         Path | None, typer.Option(help="Where to write the new file, if figures moved. [beside it, .proposed.json]")
     ] = None,
-    as_json: AsJson = False,
-    csv: Csv = None,
-    markdown: Markdown = None,
-    junit: Junit = None,
-    github: Github = False,
-) -> None:
+) -> Sheet | None:
     """Measure again what the baselines hold, and fail where anything got worse.
 
     Ends with 0 where all is the same or better, 3 where something got worse, 4 where a row could not have shown it, 5
@@ -68,9 +65,8 @@ def gate(
     from vlbench.record.baseline_files import find_baselines, read_baseline
 
     if context.invoked_subcommand is not None:
-        return
+        return None
     start = perf_counter()
-    check_goals(csv=csv, markdown=markdown, junit=junit, github=github)
     paths = list(dict.fromkeys(baseline or find_baselines()))
     if out is not None:
         check_out(out, paths)
@@ -86,7 +82,7 @@ def gate(
     written = write_proposals(baselines, found, out)
     seconds = perf_counter() - start
     judged = report(baselines, found, written, seconds=seconds, allow_inconclusive=allow_inconclusive)
-    deliver(judged, as_json=as_json, csv=csv, markdown=markdown, junit=junit, github=github)
+    return compared(judged)
 
 
 def _import_what_times_need() -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from vlbench.cli.reporting import Csv, Github, Junit, Markdown, check_goals, deliver
-
-if TYPE_CHECKING:
-    from vlbench.judging.judged import Judged
-    from vlbench.judging.unpaired import RunFloors
+from vlbench.cli.reporting import reports
+from vlbench.export.sheet import Sheet, compared
 
 
+@reports()
 def judge(
     stray: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     before: Annotated[
@@ -53,12 +51,7 @@ def judge(
     allow_inconclusive: Annotated[
         bool, typer.Option("--allow-inconclusive", help="End with 0 although rows are inconclusive.")
     ] = False,
-    csv: Csv = None,
-    markdown: Markdown = None,
-    junit: Junit = None,
-    github: Github = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
-) -> None:
+) -> Sheet:
     """Judge benchmark results before and after a change: improved, same, regressed or inconclusive, and why.
 
     Reads results of pytest-benchmark, hyperfine, vllm bench serve,
@@ -73,6 +66,8 @@ def judge(
     """
     from vlbench.comparing.compared import compare_runs_of
     from vlbench.errors import UsageError
+    from vlbench.export.console import view
+    from vlbench.export.judged_runs import as_json, runs_parts
     from vlbench.judging.unpaired import RunFloors
     from vlbench.judging.words import parse_share
 
@@ -87,7 +82,6 @@ def judge(
         threshold=parse_share(threshold, "--threshold"),
         confidence=parse_share(confidence, "--confidence"),
     )
-    check_goals(csv=csv, markdown=markdown, junit=junit, github=github)
     judged = compare_runs_of(
         before,
         after,
@@ -97,23 +91,4 @@ def judge(
         options=("--before", "--after"),
         allow_inconclusive=allow_inconclusive,
     )
-    deliver(
-        judged,
-        as_json=as_json,
-        csv=csv,
-        markdown=markdown,
-        junit=junit,
-        github=github,
-        show=lambda: _show(judged, floors, as_json),
-    )
-
-
-def _show(judged: Judged, floors: RunFloors, as_json: bool) -> None:
-    from vlbench.export import judged_runs
-
-    if as_json:
-        typer.echo(judged_runs.as_json(judged, floors))
-    else:
-        from rich.console import Console
-
-        Console(highlight=False).print(judged_runs.as_table(judged, floors))
+    return compared(judged, view=view(runs_parts(judged, floors)), json=lambda: as_json(judged, floors))

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from vlbench.cli.options import AsJson
+from vlbench.cli.reporting import reports
+from vlbench.export.sheet import Cell, Column, Sheet, Table
 
 
 class Thing(StrEnum):
@@ -20,10 +21,10 @@ class Thing(StrEnum):
     PEERS = "peers"
 
 
+@reports(judges=False)
 def list_things(
     what: Annotated[Thing, typer.Argument(help="What to list.")],
-    as_json: AsJson = False,
-) -> None:
+) -> Sheet:
     """List models, scenarios, flags, presets, seams that can be measured alone, or peers."""
     rows = {
         Thing.MODELS: _models,
@@ -33,18 +34,16 @@ def list_things(
         Thing.SEAMS: _seams,
         Thing.PEERS: _peers,
     }[what]()
-    if as_json:
-        print(json.dumps(rows, indent=1))
-        return
-    from rich.console import Console
-    from rich.table import Table
+    columns = [Column(heading, left=True) for heading in rows[0]]
+    told = [
+        [", ".join(each) if isinstance(each, list) else Cell(str(each), each) for each in row.values()] for row in rows
+    ]
+    table = Table(str(what), columns, told)
+    return Sheet(f"vlbench list {what}", [table], own={"json": lambda: json.dumps(rows, indent=1)})
 
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for number, heading in enumerate(rows[0]):
-        table.add_column(heading, no_wrap=number == 0, overflow="fold")
-    for row in rows:
-        table.add_row(*(", ".join(value) if isinstance(value, list) else str(value) for value in row.values()))
-    Console(highlight=False).print(table)
+
+def _cell(value: Any) -> Cell:
+    return Cell(", ".join(value), " ".join(value)) if isinstance(value, list) else Cell(str(value), value)
 
 
 def _models() -> list[dict[str, Any]]:

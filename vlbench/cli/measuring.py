@@ -74,14 +74,3 @@ def keep(
     if complete:
         session.journal.remove()
     return results
-
-
-def exit_code(results: Results) -> int:
-    """`run` measures and does not gate: only wrong or missing rows are failures."""
-    from vlbench.judging.exit_codes import worst
-    from vlbench.judging.summary import summaries
-    from vlbench.judging.verdict import Floors, Verdict
-
-    found = [each.judgement.verdict for group in results.groups for each in summaries(group, Floors())]
-    failures = (Verdict.INACCURATE, Verdict.MISSING)
-    return worst([verdict if verdict in failures else Verdict.SAME for verdict in found])

@@ -1,123 +1,131 @@
-"""How the commands that judge say what they found: the options that they share, and what each of them writes.
+"""How commands say what they found: each returns a sheet, and one decorator gives it the option of every format.
 
-A command calls `check_goals` before it measures, and ends with `deliver`.
+What cannot be written is refused before the command starts. The tables are printed first, so that they are there even
+if a disk is full.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import wraps
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from vlbench.cli.options import AsJson
 from vlbench.errors import UsageError
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from vlbench.judging.judged import Judged
-
-__all__ = ["AllowInconclusive", "AsJson", "Csv", "Github", "Junit", "Markdown", "check_goals", "deliver", "show_beside"]
+from vlbench.export.formats import exporters
+from vlbench.export.registry import Exporter, Goal, text_of
+from vlbench.export.sheet import Sheet
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
+PREFIX = "export_"
+"""Of the parameters that are added, so that a command may have one of the same name."""
 
 AllowInconclusive = Annotated[
     bool, typer.Option("--allow-inconclusive", help="Rows that could not have shown a change pass.")
 ]
-Csv = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write a line per row, for pandas, here.")]
-Markdown = Annotated[
-    Path | None, typer.Option("--markdown", metavar="FILE", help="Write a comment for a pull request here.")
-]
-Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML for a CI server here.")]
-Github = Annotated[
-    bool, typer.Option("--github", help="In GitHub Actions: annotate lines, and add to the summary of the job.")
-]
 
 
-def check_goals(
-    *, csv: Path | None = None, markdown: Path | None = None, junit: Path | None = None, github: bool = False
-) -> None:
-    """Raise `UsageError` where what was asked for could not be written, before anything is measured."""
-    goals = _files(csv, markdown, junit)
-    for option, path in goals.items():
+def reports(*, judges: bool = True) -> Callable[[Callable[..., Sheet | None]], Callable[..., None]]:
+    """A command with the option of every format: what it returns is printed and written, and ends with its exit code.
+
+    A command that judges nothing refuses formats that tell verdicts alone. One that returns None has said all.
+    """
+
+    def decorate(command: Callable[..., Sheet | None]) -> Callable[..., None]:
+        own = signature(command, eval_str=True)
+        added = {each.name: _parameter(each, judges) for each in exporters().values()}
+
+        @wraps(command)
+        def report(**given: Any) -> None:
+            goals = {name: goal for name, option in added.items() if (goal := given.pop(option.name, None))}
+            check_goals(goals, judges=judges)
+            if (sheet := command(**given)) is not None:
+                deliver(sheet, goals)
+
+        parameters = [*(each.replace(kind=Parameter.KEYWORD_ONLY) for each in own.parameters.values()), *added.values()]
+        report.__signature__ = own.replace(parameters=parameters, return_annotation=None)  # type: ignore[attr-defined]
+        report.__annotations__ = {each.name: each.annotation for each in parameters}
+        return report
+
+    return decorate
+
+
+def check_goals(goals: Mapping[str, Path | bool], *, judges: bool = True) -> None:
+    """Raise `UsageError` where what was asked for could not be written, or holds nothing, before anything is measured.
+
+    `goals` has the file of each format by its name, and True for one that is printed.
+    """
+    known = exporters()
+    for name in goals:
+        if known[name].verdicts and not judges:
+            others = " or ".join(
+                f"--{each.name}" for each in known.values() if each.goal is Goal.FILE and not each.verdicts
+            )
+            raise UsageError(f"--{name} tells verdicts, and this command judges nothing; take {others}")
+    files = {f"--{name}": goal for name, goal in goals.items() if isinstance(goal, Path)}
+    for option, path in files.items():
         _check(option, path)
-        if twin := next((other for other in goals if other != option and _same(goals[other], path)), None):
+        if twin := next((other for other in files if other != option and _same(files[other], path)), None):
             raise UsageError(f"{option} and {twin} both name {path}; give each a file of its own")
-    if github and (summary := os.environ.get(SUMMARY)):
+    if "github" in goals and (summary := os.environ.get(SUMMARY)):
         _check(f"--github: {SUMMARY}", Path(summary))
 
 
-def deliver(
-    judged: Judged,
-    *,
-    as_json: bool = False,
-    csv: Path | None = None,
-    markdown: Path | None = None,
-    junit: Path | None = None,
-    github: bool = False,
-    show: Callable[[], None] | None = None,
-) -> NoReturn:
+def deliver(sheet: Sheet, goals: Mapping[str, Path | bool]) -> NoReturn:
     """Print what was found, write every file that was asked for, and end with the exit code.
 
-    The verdict is printed first, so that it is there even if a disk is full; with `--github` annotations precede it,
-    on stderr where stdout is JSON (the runner reads both). `show` prints in place of the usual view. Raises
+    With `--github` annotations precede the tables, on stderr where stdout is JSON (the runner reads both). Raises
     `UsageError` for a file that cannot be written.
     """
-    from vlbench.export.judged_csv import csv_text
-    from vlbench.export.judged_github import github_text, locator
-    from vlbench.export.judged_junit import junit_text
-    from vlbench.export.judged_markdown import markdown_text
+    wanted = [(each, goals[each.name]) for each in exporters().values() if each.name in goals]
+    whole = [each for each, _ in wanted if each.goal is Goal.STDOUT]
+    for each, _ in wanted:
+        if each.goal is Goal.ASIDE and (said := text_of(sheet, each)):
+            print(said, file=sys.stderr if whole else sys.stdout)
+    for each in whole:
+        print(text_of(sheet, each))
+    if not whole:
+        _show(sheet)
+    for each, goal in wanted:
+        if isinstance(goal, Path):
+            _write(f"--{each.name}", goal, text_of(sheet, each))
+    if "github" in goals and (summary := os.environ.get(SUMMARY)):
+        _summarise(sheet, Path(summary))
+    if sheet.last:
+        print(sheet.last, file=sys.stderr)
+    raise typer.Exit(sheet.exit_code)
 
-    if github and (said := github_text(judged, locator())):
-        print(said, file=sys.stderr if as_json else sys.stdout)
-    if show:
-        show()
+
+def _parameter(each: Exporter, judges: bool) -> Parameter:
+    hidden = each.verdicts and not judges
+    if each.goal is Goal.FILE:
+        option = typer.Option(f"--{each.name}", metavar="FILE", help=each.help, hidden=hidden)
+        annotation, default = Annotated[Path | None, option], None
     else:
-        _show(judged, as_json)
-    writers = {"--csv": csv_text, "--markdown": markdown_text, "--junit": junit_text}
-    for option, path in _files(csv, markdown, junit).items():
-        _write(option, path, writers[option](judged))
-    if github and (summary := os.environ.get(SUMMARY)):
-        _summarise(judged, Path(summary))
-    raise typer.Exit(int(judged.exit_code))
+        annotation, default = Annotated[bool, typer.Option(f"--{each.name}", help=each.help, hidden=hidden)], False
+    return Parameter(
+        PREFIX + each.name.replace("-", "_"), Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+    )
 
 
-def show_beside(judged: Judged, console: Console) -> None:
-    """What a command that measures says of what it measured beside something else; it ends as it would without."""
-    from vlbench.export.judged_console import judged_view
+def _show(sheet: Sheet) -> None:
+    from vlbench.export.console import view_of
+    from vlbench.untrusted.console import SafeConsole
 
-    console.print()
-    console.print(judged_view(judged))
-    console.print("That is the code of `vlbench diff`; a command that measures ends with its own.", style="dim")
+    SafeConsole().print(view_of(sheet), crop=False)
 
 
-def _files(csv: Path | None, markdown: Path | None, junit: Path | None) -> dict[str, Path]:
-    given = {"--csv": csv, "--markdown": markdown, "--junit": junit}
-    return {option: path for option, path in given.items() if path is not None}
-
-
-def _show(judged: Judged, as_json: bool) -> None:
-    from rich.console import Console
-
-    from vlbench.export.judged_console import judged_view
-    from vlbench.export.judged_json import json_text
-
-    if as_json:
-        print(json_text(judged))
-    else:
-        Console(highlight=False).print(judged_view(judged))
-
-
-def _summarise(judged: Judged, path: Path) -> None:
+def _summarise(sheet: Sheet, path: Path) -> None:
     """Append to the summary of the step as much as still fits; a step may judge more than once."""
-    from vlbench.export.judged_markdown import STEP_SUMMARY, markdown_text
+    from vlbench.export.formats import markdown
 
     there = path.stat().st_size if path.exists() else 0
-    if text := markdown_text(judged, STEP_SUMMARY - there - 1):
+    if text := markdown.markdown_text(sheet, markdown.STEP_SUMMARY - there - 1):
         _write(f"--github: {SUMMARY}", path, f"{text}\n", append=True)
 
 

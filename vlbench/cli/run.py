@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vlbench.cli.measuring import INTERRUPTED, exit_code, keep, measure
+from vlbench.cli.measuring import INTERRUPTED, keep, measure
 from vlbench.cli.options import (
-    AsJson,
     DeviceOption,
     Seed,
     Target,
@@ -22,10 +21,11 @@ from vlbench.cli.options import (
     resolve,
 )
 from vlbench.cli.planning import left_out, make_plans, read_earlier, states_of, taken_apart
-from vlbench.cli.reporting import show_beside
+from vlbench.cli.reporting import reports
 from vlbench.cli.seams import refuse_beside_seams, seam_names, seam_plans
 from vlbench.cli.towers import TowerTarget, refuse_together, resolve_towers
 from vlbench.errors import UsageError
+from vlbench.export.sheet import Part, Sheet, Words, beside
 
 
 def _scenarios(incomplete: str) -> list[str]:
@@ -34,6 +34,7 @@ def _scenarios(incomplete: str) -> list[str]:
     return [name for name in scenario_names() if name.startswith(incomplete)]
 
 
+@reports()
 def run(
     scenario: Annotated[
         list[str] | None,
@@ -97,17 +98,14 @@ def run(
         Path | None, typer.Option(help="An earlier results file, and what `vlbench diff` says of the two.")
     ] = None,
     card: Annotated[bool, typer.Option(help="Measure the machine itself, too (2 s).")] = True,
-    as_json: AsJson = False,
-) -> None:
+) -> Sheet:
     """Time variants of a vision tower against the frozen yardstick, accuracy first.
 
     Exit code 5 when a variant is inaccurate, 6 when one could not be measured.
     """
-    from rich.console import Console
-
     from vlbench.comparing import compare
     from vlbench.comparing.sides import side_of
-    from vlbench.export.console import results_view
+    from vlbench.export.results import results_sheet
     from vlbench.record.fingerprint import take_fingerprint
     from vlbench.towers.models import WHY_TINY
     from vlbench.trial.card import measured_card
@@ -143,24 +141,22 @@ def run(
     if not goal.parent.is_dir():
         raise UsageError(f"--out {goal}: the folder {goal.parent} does not exist; make it or choose another")
 
-    show = Console(quiet=as_json, highlight=False, markup=False)
     fingerprint = take_fingerprint(targets[0].device)
-    show.print(fingerprint.line, style="dim")
-    if targets[0].default_model and targets[0].device == "cpu":
-        show.print(WHY_TINY, style="dim")
+    tiny = targets[0].default_model and targets[0].device == "cpu"
     machine = measured_card(targets[0].device) if card else None
     session, complete = measure(plans, trials, budget, timeout, goal, resume, fingerprint)
     results = keep(session, goal, fingerprint, machine, complete)
-    show.print(results_view(results))
-    for target in targets:
-        for who, flags in left_out(target).items():
-            show.print(f"Not applicable here and left out of {who}: {', '.join(flags)}.", style="dim")
+    aside = [
+        f"Not applicable here and left out of {who}: {', '.join(flags)}."
+        for target in targets
+        for who, flags in left_out(target).items()
+    ]
+    parts: list[Part] = [Words(line, "dim") for line in aside]
     if earlier:
-        show_beside(compare(earlier, goal), show)
-    show.print(f"Results in {goal}; in Python: vlbench.load({str(goal)!r})", style="dim")
-    if as_json:
-        print(results.model_dump_json(indent=1))
-    if not complete:
-        print(f"interrupted: {goal} holds what is done; --resume goes on from there", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED)
-    raise typer.Exit(exit_code(results))
+        parts += beside(compare(earlier, goal))
+    parts.append(Words(f"Results in {goal}; in Python: vlbench.load({str(goal)!r})", "dim"))
+    sheet = results_sheet(results, before=[Words(WHY_TINY, "dim")] if tiny else [], after=parts)
+    if complete:
+        return sheet
+    last = f"interrupted: {goal} holds what is done; --resume goes on from there"
+    return replace(sheet, exit_code=INTERRUPTED, last=last)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vlbench.cli.measuring import INTERRUPTED, keep, measure
-from vlbench.cli.options import AsJson, Seed, Threads
+from vlbench.cli.options import Seed, Threads
+from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError
+from vlbench.export.sheet import Sheet
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from vlbench.matrix.plan import Plan
     from vlbench.record.schema import Results
     from vlbench.selftest.copies import Design
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vlbench.selftest.verdicts import Report
 
 
+@reports()
 def self_test(
     quick: Annotated[bool, typer.Option(help="Two groups and short trials: a look of three minutes.")] = False,
     seed: Seed = 0,
@@ -37,39 +38,32 @@ def self_test(
     rules: Annotated[
         bool, typer.Option("--compare-rules", help="Also judge the samples by the rules of other tools.")
     ] = False,
-    markdown: Annotated[Path | None, typer.Option(help="Write the page of the documentation to this .md file.")] = None,
-    as_json: AsJson = False,
-) -> None:
+) -> Sheet:
     """Compare identical programs, and catch injected slow-downs, through the path of any measurement.
 
     Takes about 18 minutes on a quiet CPU; measure alone on the machine, as you would measure anything.
     Copies of the yardstick are the identical programs. Ends with 0 where none of them is called different and 95 % of
     slow-downs by 3 % are caught, else with 3; 5 or 6 where some could not be compared.
     """
-    from rich.console import Console
-
-    from vlbench.export.self_test import markdown as page
-    from vlbench.export.self_test import self_test_view
+    from vlbench.export.self_test import markdown, self_test_sheet
     from vlbench.selftest.rule_table import scores
     from vlbench.selftest.verdicts import report
 
-    for path in (out, markdown):
-        if path is not None and not path.parent.is_dir():
-            raise UsageError(f"{path}: the folder {path.parent} does not exist; make it or choose another")
-    show = Console(quiet=as_json, highlight=False)
-    results = _read(again) if again else _measure(quick, seed, threads, timeout, resume, out, show)
+    if not out.parent.is_dir():
+        raise UsageError(f"{out}: the folder {out.parent} does not exist; make it or choose another")
+    results = _read(again) if again else _measure(quick, seed, threads, timeout, resume, out)
     found = report(results.groups)
-    scored = scores(results.groups) if rules or markdown else []
-    show.print(self_test_view(found, scored))
-    if markdown is not None:
-        markdown.write_text(page(results, found, scored))
-        show.print(f"page in {markdown}", style="dim")
-    if as_json:
-        print(as_object(found, scored))
-    if not results.complete:
-        print(f"interrupted: {out} holds what is done; --resume goes on from there", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED)
-    raise typer.Exit(int(found.exit_code))
+    scored = scores(results.groups) if rules else []
+    sheet = self_test_sheet(
+        found,
+        scored,
+        json=lambda: as_object(found, scored),
+        markdown=lambda: markdown(results, found, scored or scores(results.groups)),
+    )
+    if results.complete:
+        return sheet
+    last = f"interrupted: {out} holds what is done; --resume goes on from there"
+    return replace(sheet, exit_code=INTERRUPTED, last=last)
 
 
 def plans_of(design: Design, seed: int, threads: int) -> list[Plan]:
@@ -110,21 +104,21 @@ def as_object(found: Report, scored: list[Score]) -> str:
     return json.dumps(whole, indent=1)
 
 
-def _measure(quick: bool, seed: int, threads: int, timeout: float, resume: bool, out: Path, show: Console) -> Results:
+def _measure(quick: bool, seed: int, threads: int, timeout: float, resume: bool, out: Path) -> Results:
     from vlbench.record.fingerprint import take_fingerprint
     from vlbench.selftest.copies import FULL, QUICK
     from vlbench.trial.card import measured_card
 
     design = QUICK if quick else FULL
     fingerprint = take_fingerprint("cpu")
-    show.print(fingerprint.line, style="dim")
+    print(fingerprint.line, file=sys.stderr)
     machine = measured_card("cpu")
     # `measure` sets half of its budget aside for measuring suspects again.
     budget = 2 * design.groups * design.trials * design.seconds
     plans = plans_of(design, seed, threads)
     session, complete = measure(plans, design.trials, budget, timeout, out, resume, fingerprint)
     results = keep(session, out, fingerprint, machine, complete)
-    show.print(f"every sample in {out}", style="dim")
+    print(f"every sample in {out}", file=sys.stderr)
     return results
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vlbench.cli.options import AsJson, DeviceOption, DtypeOption, Model, Seed, Threads, Variants, Weights, resolve
+from vlbench.cli.options import DeviceOption, DtypeOption, Model, Seed, Threads, Variants, Weights, resolve
+from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError
-from vlbench.judging.exit_codes import ExitCode
+from vlbench.export.sheet import Sheet
 
 if TYPE_CHECKING:
-    from vlbench.record.schema import CellGroup
     from vlbench.workload import ScenarioPoint
 
 BATCHES: dict[str, tuple[tuple[int, str], ...]] = {
@@ -28,6 +28,7 @@ BATCHES: dict[str, tuple[tuple[int, str], ...]] = {
 """Frames and patches of the items in each batch that is checked."""
 
 
+@reports()
 def verify(
     model: Model = None,
     variant: Variants = None,
@@ -37,9 +38,8 @@ def verify(
     seed: Seed = 0,
     threads: Threads = 1,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds after which the check is ended.")] = 900,
-    as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option(help="Print failures only.")] = False,
-) -> None:
+) -> Sheet:
     """Check the accuracy of every flag and preset over a set of awkward grids, without timing.
 
     Exit code 5 when one failed.
@@ -47,7 +47,7 @@ def verify(
     from rich.console import Console
 
     from vlbench.export.progress import Watcher
-    from vlbench.export.verified import verified_view
+    from vlbench.export.results import verified_sheet
     from vlbench.matrix.plan import Plan
     from vlbench.record.journal import Journal
     from vlbench.trial.session import Session
@@ -71,12 +71,12 @@ def verify(
     group = session.groups()[0]
     if not group.trials:
         raise UsageError(f"nothing was checked: {group.lost[0]}; try a smaller --model")
-    if as_json:
-        print(json.dumps([each.model_dump(mode="json") for each in group.trials[0].variants], indent=1))
-    else:
-        Console(highlight=False).print(verified_view(group, list(BATCHES), failures_only=quiet))
-    if not _all_passed(group):
-        raise typer.Exit(ExitCode.INACCURATE)
+    return verified_sheet(
+        group,
+        list(BATCHES),
+        failures_only=quiet,
+        json=lambda: json.dumps([each.model_dump(mode="json") for each in group.trials[0].variants], indent=1),
+    )
 
 
 def batch_point(name: str) -> ScenarioPoint:
@@ -86,7 +86,3 @@ def batch_point(name: str) -> ScenarioPoint:
 
     items = (Item(kind="video", grid=grid, frames=2 * t) if t > 1 else Item(grid=grid) for t, grid in BATCHES[name])
     return ScenarioPoint(scenario="verify", label=name, source="noise", item=tuple(items))
-
-
-def _all_passed(group: CellGroup) -> bool:
-    return all(each.accuracy is not None and each.accuracy.passed for each in group.trials[0].variants)

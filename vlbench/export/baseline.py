@@ -1,91 +1,79 @@
-"""A stored baseline as tables for a terminal of 80 columns."""
+"""A stored baseline as a sheet."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from statistics import median
 
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
-
+from vlbench.export.sheet import Cell, Column, Part, Row, Sheet, Table, Words
 from vlbench.export.words import broken, cells, milliseconds, readable_bytes
 from vlbench.judging.words import percent
 from vlbench.record.baseline import Acceptance, Baseline, CapturedCell, CountedCell, TimedCell
 
-HEADINGS = {
-    "device\nops": "device_operations",
-    "attn\ncalls": "attention_calls",
-    "host\nsyncs": "host_syncs",
-    "up-\nloads": "uploads",
-    "implicit\nuploads": "implicit_uploads",
-    "alloca-\ntions": "allocations",
-}
+COUNTERS = (
+    Column("device\nops", "device_operations"),
+    Column("attn\ncalls", "attention_calls"),
+    Column("host\nsyncs", "host_syncs"),
+    Column("up-\nloads", "uploads"),
+    Column("implicit\nuploads", "implicit_uploads"),
+    Column("alloca-\ntions", "allocations"),
+)
 
 
-def baseline_view(baseline: Baseline, unfit: str | None) -> RenderableType:
+def baseline_sheet(baseline: Baseline, unfit: str | None, json: Callable[[], str]) -> Sheet:
     """Its cells, its thresholds, and its history; `unfit` is why nothing can be gated on it."""
-    parts: list[RenderableType] = [Text(f"{baseline.name}: {cells(len(baseline.cells))}", style="bold")]
+    parts: list[Part] = [Words(f"{baseline.name}: {cells(len(baseline.cells))}", "bold")]
     if unfit:
-        parts.append(Text(f"not in force: {unfit}", style="red"))
+        parts.append(Words(f"not in force: {unfit}", "red"))
     if baseline.counted:
-        parts += [Text(), counted_table(baseline.counted)]
-        parts.append(Text("Counted: the second forward. In each, less is better; the first is gated on as well."))
+        parts += [Words(), counted_table(baseline.counted)]
+        parts.append(Words("Counted: the second forward. In each, less is better; the first is gated on as well."))
     if baseline.timed:
-        parts += [Text(), timed_table(baseline.timed)]
+        parts += [Words(), timed_table(baseline.timed)]
     for cell in baseline.captured:
-        parts += [Text(), Text(_captured(cell))]
-    parts += [Text(line) for line in thresholds(baseline)]
-    parts += [Text(), Text("Accepted:", style="bold")]
-    parts += [Text(line) for entry in baseline.accepted for line in _entry(entry)] or [Text("by nobody")]
-    parts += [Text(), Text(f"measured on {baseline.fingerprint.line}", style="dim")]
-    return Group(*parts)
+        parts += [Words(), Words(_captured(cell))]
+    parts += [Words(line) for line in thresholds(baseline)]
+    parts += [Words(), Words("Accepted:", "bold")]
+    parts += [Words(line) for entry in baseline.accepted for line in _entry(entry)] or [Words("by nobody")]
+    parts += [Words(), Words(f"measured on {baseline.fingerprint.line}", "dim")]
+    return Sheet("vlbench baseline show", parts, own={"json": json})
 
 
-def list_view(files: Iterable[tuple[str, Baseline | None, str]]) -> RenderableType:
+def list_sheet(files: Iterable[tuple[str, Baseline | None, str]], json: Callable[[], str]) -> Sheet:
     """A row per file: its name, what is in it (None where it cannot be read), and its state in words."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for heading in ("file", "cells", "torch", "accepted", "by", "state"):
-        table.add_column(heading, overflow="fold")
+    rows = []
     for name, baseline, state in files:
         last = baseline.accepted[-1] if baseline and baseline.accepted else None
-        table.add_row(
-            name,
-            str(len(baseline.cells)) if baseline else "-",
-            last.torch if last else "-",
-            f"{last.date:%Y-%m-%d}" if last else "-",
-            last.by if last else "-",
-            state,
-        )
-    return table
+        accepted = (last.torch, f"{last.date:%Y-%m-%d}", last.by) if last else (None, None, None)
+        rows.append((name, len(baseline.cells) if baseline else None, *accepted, state))
+    headings = ("file", "cells", "torch", "accepted", "by", "state")
+    columns = [Column(heading, left=True) for heading in headings]
+    return Sheet("vlbench baseline list", [Table("baselines", columns, rows)], own={"json": json})
 
 
 def counted_table(counted: Iterable[CountedCell]) -> Table:
     """A row per tower and point: the second forward."""
-    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
-    table.add_column("\ntower", max_width=20, overflow="fold")
-    table.add_column("\nfed in", max_width=16, overflow="fold")
-    for heading in (*HEADINGS, "peak\n"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    rows: list[Row] = []
     for cell in counted:
         counters = cell.warm.counters
-        figures = [f"{counters[name]:,}" for name in HEADINGS.values()]
-        fed = " ".join(filter(None, (cell.scenario, cell.point)))
-        table.add_row(broken(cell.tower), fed, *figures, readable_bytes(counters["peak_live_bytes"]))
-    return table
+        fed = Cell(
+            " ".join(filter(None, (cell.scenario, cell.point))), {"scenario": cell.scenario, "point": cell.point}
+        )
+        peak = Cell(readable_bytes(counters["peak_live_bytes"]), counters["peak_live_bytes"])
+        rows.append((Cell(broken(cell.tower), cell.tower), fed, *(counters[each.key] for each in COUNTERS), peak))
+    columns = [Column("tower", most=20), Column("fed in", left=True, most=16), *COUNTERS]
+    return Table("counted", [*columns, Column("peak\n", "peak_live_bytes")], rows, gap=1)
 
 
 def timed_table(timed: Iterable[TimedCell]) -> Table:
     """A row per timed cell: its ratio, over its trials."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for heading in ("timed", "against"):
-        table.add_column(heading, max_width=30, overflow="fold")
-    for heading in ("ratio", "trials", "ms"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    rows = []
     for cell in timed:
         ratio = median(trial.ratio for trial in cell.trials)
-        table.add_row(cell.name, cell.reference, f"{ratio:.3f}", str(len(cell.trials)), milliseconds(cell.seconds))
-    return table
+        took = Cell(milliseconds(cell.seconds), cell.seconds)
+        rows.append((cell.name, cell.reference, Cell(f"{ratio:.3f}", ratio), len(cell.trials), took))
+    names = (Column("timed", most=30), Column("against", left=True, most=30))
+    return Table("timed", [*names, "ratio", "trials", Column("ms", "seconds")], rows)
 
 
 def thresholds(baseline: Baseline) -> Iterator[str]:

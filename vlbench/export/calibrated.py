@@ -1,31 +1,53 @@
-"""A calibration as a table: how far counts and GPU agree."""
+"""A calibration as a sheet: how far counts and GPU agree."""
 
 from __future__ import annotations
 
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
+from collections.abc import Iterator
+from pathlib import Path
 
+from vlbench.export.sheet import Cell, Column, Part, Sheet, Table, Words
 from vlbench.export.words import broken
+from vlbench.judging.judged import Judged, JudgedRow
+from vlbench.judging.verdict import Verdict
 from vlbench.record.calibration import Calibration, Check
 
+COUNTERS = {"syncs": "host_syncs", "uploads": "uploads", "read-backs": "read_backs"}
 
-def calibrated_view(found: Calibration) -> RenderableType:
+
+def calibrated_sheet(found: Calibration, path: Path) -> Sheet:
     """Per tower: counted and seen, and the kernels that the others' table gives; below it, every disagreement."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("\ntower", max_width=20)
-    for heading in ("syncs\ncounted/seen", "uploads\ncounted/seen", "read-backs\ncounted/seen", "kernels\nmodel/seen"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for each in found.checks:
-        pairs = (f"{each.counted[name]:,}/{each.seen[name]:,}" for name in ("host_syncs", "uploads", "read_backs"))
-        table.add_row(broken(each.tower), *pairs, f"{each.modelled_kernels:,.0f}/{each.kernels:,}")
+    columns = [Column("tower", most=20), *(Column(f"{heading}\ncounted/seen") for heading in COUNTERS)]
+    rows = [(Cell(broken(each.tower), each.tower), *_pairs(each)) for each in found.checks]
     how = "each tower modelled from the others" if found.out_of_sample else "in sample, as there is one tower"
-    return Group(
-        Text(f"{found.gpu}, torch {found.torch_version}, as {found.profile}", style="bold"),
-        table,
-        Text(f"{len(found.entries)} kinds of operations; largest error of modelled kernels {found.error:.1%} ({how})."),
-        *(Text(line, style="red") for each in found.checks for line in _disagreements(each)),
+    kinds = f"{len(found.entries)} kinds of operations"
+    parts: list[Part] = [
+        Words(f"{found.gpu}, torch {found.torch_version}, as {found.profile}", "bold"),
+        Table("calibration", [*columns, Column("kernels\nmodel/seen")], rows),
+        Words(f"{kinds}; largest error of modelled kernels {found.error:.1%} ({how})."),
+        *(Words(line, "red") for each in found.checks for line in _disagreements(each)),
+        Words(f"Calibration in {path}", "dim"),
+    ]
+    judged = Judged(
+        command="calibrate", before="counted", after=f"seen on {found.gpu}", rows=tuple(map(_judged, found.checks))
     )
+    return Sheet(
+        "vlbench calibrate", parts, judged, int(judged.exit_code), {"json": lambda: found.model_dump_json(indent=1)}
+    )
+
+
+def _judged(each: Check) -> JudgedRow:
+    """A count that the GPU does not have is missing from what it stands for."""
+    reason = "syncs and copies are the same" if each.exact else "; ".join(_disagreements(each)) or "figures differ"
+    verdict = Verdict.SAME if each.exact else Verdict.MISSING
+    return JudgedRow(cell=each.tower, measure="counters", verdict=verdict, reason=reason)
+
+
+def _pairs(each: Check) -> Iterator[Cell]:
+    for name in COUNTERS.values():
+        counted, seen = each.counted[name], each.seen[name]
+        yield Cell(f"{counted:,}/{seen:,}", {f"{name}_counted": counted, f"{name}_seen": seen})
+    kernels = {"kernels_modelled": each.modelled_kernels, "kernels_seen": each.kernels}
+    yield Cell(f"{each.modelled_kernels:,.0f}/{each.kernels:,}", kernels)
 
 
 def _disagreements(each: Check) -> list[str]:

@@ -1,189 +1,87 @@
-"""Results as tables for a terminal of 80 columns."""
+"""A sheet on a terminal of 80 columns."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
-from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table as Grid
 from rich.text import Text
 
-from vlbench.export.gpu import gpu_table
-from vlbench.export.ladder import ladder_tables
-from vlbench.export.stages import stage_table
-from vlbench.export.states import state_table
-from vlbench.export.words import broken, milliseconds, speedup_with_interval
-from vlbench.judging.evidence import expected_false_rows
-from vlbench.judging.summary import Summary, ranked, summaries
-from vlbench.judging.verdict import Floors, Verdict
-from vlbench.judging.words import percent
-from vlbench.record.schema import CellGroup, Results
+from vlbench.export.judged_console import judged_view
+from vlbench.export.sheet import Cell, Part, Sheet, Table, Words, shown, shown_rows
 
-STYLES = {"faster": "green", "slower": "red", "unclear": "dim"}
+NARROWEST = 12
+"""Characters that a column which is cut keeps."""
 
 
-def results_view(results: Results) -> RenderableType:
-    """Every cell group, and what to expect of so many rows."""
-    parts: list[RenderableType] = []
-    for group in results.groups:
-        parts += [Text(), group_view(group)]
-    parts += [part for table in ladder_tables(results) for part in (Text(), table)]
-    rows = sum(len(group.rows) - 1 for group in results.groups)
-    if any(_is_voted(group) for group in results.groups) and rows >= 100:
-        parts.append(Text(f"Of {rows} rows, {expected_false_rows(rows):.2g} are expected to be called by chance."))
-    return Group(*parts)
+def view_of(sheet: Sheet) -> RenderableType:
+    """All of it: a comparison by its verdicts, else the parts one below the other."""
+    if sheet.view is not None:
+        return sheet.view
+    return judged_view(sheet.judged) if sheet.judged is not None and not sheet.parts else view(sheet.parts)
 
 
-def group_view(group: CellGroup) -> RenderableType:
-    """Everything to show of one cell group."""
-    found = summaries(group, Floors())
-    voted = _is_voted(group)
-    parts: list[RenderableType] = [Text(title(group), style="bold")]
-    if group.trials:
-        parts.append(Text(f"fed in: {group.trials[0].batch}", style="dim"))
-    if group.why_scaled:
-        parts.append(Text(group.why_scaled, style="dim"))
-    shown = found if _has_references(group) else ranked(found)
-    parts.append(Text())
-    parts.append(verdict_table(shown) if voted else times_table(shown))
-    parts += failures(shown)
-    parts += [Text(f"lost: {reason}", style="red") for reason in group.lost]
-    if words := in_words(shown, voted):
-        parts += [Text(), Text(words)]
-    if any(row.name.startswith("without ") for row in group.rows):
-        parts.append(Text("A row without a flag is taken to the whole set: slower means that the flag helps."))
-    for table in (cost_table(shown) if voted else None, gpu_table(shown), state_table(group), stage_table(shown)):
-        if table is not None:
-            parts += [Text(), table]
-    return Group(*parts)
+def view(parts: Iterable[Part]) -> RenderableType:
+    """Paragraphs and tables one below the other. Nothing in them is read as markup."""
+    return Group(*(each for part in parts for each in _part(part)))
 
 
-def title(group: CellGroup) -> str:
-    """What was measured, in one line."""
-    threads = f"{group.threads} thread{'s' * (group.threads > 1)}"
-    where = f"{group.device}, {threads}" if group.device == "cpu" else group.device
-    point = f" [{group.point}]" if group.point else ""
-    trials = sum(not trial.confirms for trial in group.trials)
-    several = f", {trials} trials" if trials > 1 else ""
-    return f"{group.scenario}{point}: {group.model}, {group.dtype}, {where}, {group.weights} weights{several}"
+def _part(part: Part) -> Iterator[RenderableType]:
+    if isinstance(part, Words):
+        yield from _words(part)
+    elif isinstance(part, Table):
+        yield from _table(part)
+    else:
+        yield judged_view(part)
 
 
-def times_table(found: Iterable[Summary]) -> Table:
-    """A quick look: variant, exactness, error, median, speed-up with interval, counts."""
-    table = _table("variant", "class")
-    for heading in ("error", "ms", "speed-up [95 %]", "aten\nops", "SDPA"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for each in found:
-        table.add_row(_name(each), _class(each), _error(each), _ms(each), _speedup(each), *_counts(each))
-    return table
+def _words(words: Words) -> Iterator[RenderableType]:
+    if words.style == "ansi":
+        yield Text.from_ansi(words.text, no_wrap=True, overflow="ignore")
+        return
+    text = Text(words.text, style=words.style)
+    if words.cut:
+        text.no_wrap, text.overflow = True, "ellipsis"
+    yield Padding(text, (0, 0, 0, words.indent), expand=False) if words.indent else text
 
 
-def verdict_table(found: Iterable[Summary]) -> Table:
-    """Several trials: the verdict, and the smallest change that would have been seen."""
-    table = _table("variant")
-    for heading in ("error", "ms", "speed-up [95 %]"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("verdict")
-    table.add_column("sees", justify="right", no_wrap=True)
-    for each in found:
-        verdict = "yardstick" if each.row.is_yardstick else str(each.judgement.verdict)
-        sees = percent(each.judgement.visible) if each.judgement.visible is not None else "-"
-        table.add_row(
-            _name(each), _error(each), _ms(each), _speedup(each), Text(verdict, style=STYLES[each.effect]), sees
-        )
-    return table
+def _table(table: Table) -> Iterator[RenderableType]:
+    if table.title:
+        yield Text(table.title, style="dim")
+    if table.lines is not None:
+        yield from (each for line in table.lines for each in _words(line))
+    else:
+        yield _Grid(table)
+    if table.left_out:
+        yield Text(table.left_out, style="dim")
 
 
-def cost_table(found: Iterable[Summary]) -> Table:
-    """What does not depend on luck: exactness and counts; and what is paid once."""
-    table = _table("variant", "class")
-    for heading in ("aten\nops", "SDPA", "first call ms", "pays back after"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for each in found:
-        first = "-" if each.first_seconds is None else f"{each.first_seconds * 1e3:.1f}"
-        calls = "-" if each.pays_back_after is None else f"{each.pays_back_after} calls"
-        table.add_row(_name(each), _class(each), *_counts(each), first, calls)
-    return table
+@dataclass(frozen=True)
+class _Grid:
+    """The first column on the left, others on the right; made when the width is known."""
+
+    table: Table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        grid = Grid(box=None, padding=(0, self.table.gap, 0, 0), header_style="bold")
+        widths = _widths(self.table)
+        room = options.max_width - sum(widths[1:]) - self.table.gap * len(widths)
+        for number, (column, width) in enumerate(zip(self.table.heads, widths, strict=True)):
+            if column.cut:
+                kept = max(NARROWEST, min(room, width))
+                grid.add_column(column.heading, width=kept, no_wrap=True, overflow="ellipsis")
+            elif column.left or not number:
+                grid.add_column(column.heading, max_width=column.most, overflow="fold")
+            else:
+                grid.add_column(column.heading, justify="right", no_wrap=True)
+        for row in self.table.rows[: self.table.limit or None]:
+            grid.add_row(*(Text(shown(cell), style=cell.style if isinstance(cell, Cell) else "") for cell in row))
+        yield grid
 
 
-def failures(found: Iterable[Summary]) -> Iterator[Text]:
-    """A line for each variant without times: what is wrong, and where it is worst."""
-    for each in found:
-        if each.judgement.verdict is Verdict.INACCURATE:
-            yield Text(f"{each.row.name}: FAIL: {each.judgement.reason}{_where(each)}", style="red")
-        elif each.accuracy is None:
-            yield Text(f"{each.row.name}: {each.judgement.reason}", style="red")
-
-
-def in_words(found: Sequence[Summary], voted: bool) -> str:
-    """What helps, what hurts, and what cannot be told."""
-    groups: dict[str, list[str]] = {"faster": [], "slower": [], "same": [], "unclear": []}
-    for each in found:
-        if each.estimate is not None:
-            same = each.judgement.verdict is Verdict.SAME
-            speedup = "" if each.effect == "unclear" else f" {each.estimate.speedup:.2f}x"
-            groups["same" if same else each.effect].append(f"{each.row.name}{speedup}")
-    unclear = "Inconclusive" if voted else "Not told apart from the yardstick"
-    words = {"faster": "Faster", "slower": "Slower", "same": "Same", "unclear": unclear}
-    lines = [f"{words[effect]}: {', '.join(names)}." for effect, names in groups.items() if names]
-    if not voted and lines:
-        lines.append("One process is a quick look; --trials 5 gives verdicts.")
-    return "\n".join(lines)
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
-    for column in columns:
-        table.add_column(column, max_width=20)
-    return table
-
-
-def _is_voted(group: CellGroup) -> bool:
-    return len(group.trials) > 1
-
-
-def _has_references(group: CellGroup) -> bool:
-    """Is it an ablation in which rows are taken to one another? Then their order says something."""
-    return any(row.reference != group.rows[0].name for row in group.rows)
-
-
-def _name(each: Summary) -> str:
-    return broken(each.row.name)
-
-
-def _ms(each: Summary) -> str:
-    return milliseconds(each.seconds)
-
-
-def _counts(each: Summary) -> tuple[str, str]:
-    counts = each.counts
-    return (str(counts.operations), str(counts.attention_calls)) if counts else ("-", "-")
-
-
-def _speedup(each: Summary) -> Text:
-    if each.judgement.verdict is Verdict.INACCURATE:
-        return Text("FAIL", style="bold red")
-    if each.estimate is None:
-        return Text("1" if each.row.is_yardstick and each.seconds else "not measured", style="dim")
-    return Text(speedup_with_interval(each.estimate), style=STYLES[each.effect])
-
-
-def _class(each: Summary) -> str:
-    if each.row.is_yardstick:
-        return "yardstick"
-    return "reassoc." if each.row.exactness == "reassociated" else each.row.exactness
-
-
-def _error(each: Summary) -> str:
-    error = each.accuracy.fp32_error if each.accuracy else None
-    if error is None or each.row.is_yardstick:
-        return "-"
-    return "0" if error == 0 else f"{error:.0e}"
-
-
-def _where(each: Summary) -> str:
-    token = each.accuracy.worst_token if each.accuracy else None
-    if token is None:
-        return ""
-    place = f"item {token.item}, frame {token.frame}, row {token.row}, column {token.column}"
-    return f"; worst token: {place} (error {token.error:.2g})"
+def _widths(table: Table) -> list[int]:
+    lines = [[column.heading for column in table.heads], *shown_rows(table)]
+    return [max(len(line) for cell in column for line in cell.split("\n")) for column in zip(*lines, strict=True)]

@@ -18,7 +18,6 @@ from vlbench.export.judged_words import (
     figures,
     is_quiet,
     line_in_words,
-    one_line,
     ordered,
     outcome,
     pair,
@@ -31,6 +30,7 @@ from vlbench.export.judged_words import (
 from vlbench.judging.judged import Judged, JudgedRow, Move
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import percent
+from vlbench.untrusted.names import line
 
 FEW = 4
 """Rows that are the same and are named one by one; of more, this many are named."""
@@ -68,8 +68,8 @@ def _row(row: JudgedRow, judged: Judged) -> Iterator[RenderableType]:
     silent = "" if row.gates else " (has no say)"
     style = COLOURS[row.verdict] if row.gates else "dim"
     bold = "bold " if fails(row, judged) else ""
-    yield Text.assemble((str(row.verdict).upper(), bold + style), f"{silent} {row.measure}: {one_line(row.cell)}")
-    yield _indented(Text(one_line(row.reason, most=2000)))
+    yield Text.assemble((str(row.verdict).upper(), bold + style), f"{silent} {row.measure}: {line(row.cell)}")
+    yield _indented(Text(line(row.reason, most=2000)))
     if words := figures(row):
         yield _indented(Text(words))
     for kinds in GROUPS:
@@ -91,7 +91,7 @@ def _moves(moves: Sequence[Move]) -> Table:
     table.add_column(overflow="fold")
     for move in moves:
         before, after = pair(move.before, move.after, move.unit)
-        table.add_row(Text(spelt(move)), f"{before} ->", Text(after, style=_style(move)), Text(one_line(move.stage)))
+        table.add_row(Text(spelt(move)), f"{before} ->", Text(after, style=_style(move)), Text(line(move.stage)))
     return table
 
 
@@ -100,7 +100,7 @@ def _line(move: Move) -> Iterator[RenderableType]:
     yield _indented(Text.assemble(f"{place(move)} ".lstrip(), (what, _style(move))), 4)
     yield _indented(Text(source, overflow="ellipsis", no_wrap=True, style="dim"), 6)
     if move.advice:
-        yield _indented(Text(f"-> {one_line(move.advice)}", style="green"), 6)
+        yield _indented(Text(f"-> {line(move.advice)}", style="green"), 6)
 
 
 def _quiet(rows: Sequence[JudgedRow]) -> Iterator[RenderableType]:
@@ -122,12 +122,12 @@ def _same_times(rows: Sequence[JudgedRow]) -> Table:
     table.add_column("sees", justify="right", no_wrap=True)
     for row in rows:
         sees = "-" if row.visible is None else percent(row.visible)
-        table.add_row(Text(one_line(row.cell)), change_with_interval(row).partition(" at ")[0] or "-", sees)
+        table.add_row(Text(line(row.cell)), change_with_interval(row).partition(" at ")[0] or "-", sees)
     return table
 
 
 def _condensed(measure: str, rows: Sequence[JudgedRow]) -> str:
-    names = [one_line(row.cell) for row in rows]
+    names = [line(row.cell) for row in rows]
     more = f" and {len(names) - FEW} more (--csv)" if len(names) > FEW else ""
     cells = f"{len(names)} cells are" if len(names) > 1 else "1 cell is"
     seen = [row.visible for row in rows if row.visible is not None]

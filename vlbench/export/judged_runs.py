@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 from vlbench.export.judged_words import false_rows
+from vlbench.export.sheet import Cell, Column, Part, Table, Words
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.unpaired import RunFloors
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import duration, percent, signed
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 SCHEMA = "vlbench.judge/1"
 COLOURS = {
@@ -62,33 +60,24 @@ def as_json(judged: Judged, floors: RunFloors) -> str:
     return json.dumps(whole, indent=2, allow_nan=False)
 
 
-def as_table(judged: Judged, floors: RunFloors) -> RenderableType:
+def runs_parts(judged: Judged, floors: RunFloors) -> Iterator[Part]:
     """The rows, then the reason of each row that is not the same, then what chance alone would do."""
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("metric", overflow="fold", max_width=24)
-    for title in ("before", "after", "change %", "sees %"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
+    rows = []
     reasons: dict[tuple[Verdict, str], list[str]] = {}
     for row in judged.rows:
         cells = (_figure(row.before, row.unit), _figure(row.after, row.unit), _change(row), _sees(row.visible))
-        table.add_row(Text(row.cell), *cells, Text(row.verdict, style=COLOURS[row.verdict]))
+        rows.append((row.cell, *cells, Cell(row.verdict, style=COLOURS[row.verdict])))
         if row.verdict is not Verdict.SAME:
             reasons.setdefault((row.verdict, row.reason), []).append(row.cell)
-    lines = [
-        Text.assemble((verdict, COLOURS[verdict]), f" {', '.join(names)}: {reason}")
-        for (verdict, reason), names in reasons.items()
-    ]
-    called = false_rows(judged) or 0.0
-    note = (
-        f"Change with its {100 * floors.confidence:g} % interval; 'sees' is the smallest change these runs would show. "
-        f"By chance alone {called:.2g} of {len(judged.rows)} rows would be called."
-    )
-    return Group(table, Text(), *lines, Text(note if called else "", style="dim"))
+    names = (Column("metric", most=24), "before", "after", "change %", "sees %", Column("verdict", left=True))
+    yield Table("", names, rows, gap=1)
+    yield Words()
+    for (verdict, reason), cells_of in reasons.items():
+        yield Words(f"{verdict} {', '.join(cells_of)}: {reason}", COLOURS[verdict])
+    if called := false_rows(judged):
+        sure = f"Change with its {100 * floors.confidence:g} % interval"
+        chance = f"By chance alone {called:.2g} of {len(judged.rows)} rows would be called."
+        yield Words(f"{sure}; 'sees' is the smallest change these runs would show. {chance}", "dim")
 
 
 def _figure(value: float | None, unit: str) -> str:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from vlbench.export.words import readable_bytes
 from vlbench.judging.evidence import expected_false_rows
 from vlbench.judging.exit_codes import FAILURES, ExitCode
-from vlbench.judging.judged import Judged, JudgedRow, Move
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import change, duration, percent, signed
+from vlbench.untrusted.names import line
+
+if TYPE_CHECKING:
+    from vlbench.judging.judged import Judged, JudgedRow, Move
 
 ORDER = (*FAILURES, Verdict.IMPROVED, Verdict.SAME)
 """Of rows: what fails first, by the precedence of exit codes."""
@@ -21,8 +25,6 @@ OUTCOMES = {
     ExitCode.REGRESSED: "regressed",
     ExitCode.INCONCLUSIVE: "inconclusive",
 }
-LONGEST = 200
-"""Characters of a name or a source line that are shown."""
 MOST = {"counter": 20, "stage": 8, "operation": 6, "line": 8}
 """Moves of a kind that are shown of a row; JSON and CSV have all."""
 GROUPS = (("counter", "stage"), ("line",), ("operation",))
@@ -146,25 +148,19 @@ def line_in_words(move: Move) -> tuple[str, str]:
     """What a line does and how often, such as "read-back 0 -> 32", and its source."""
     event, _, source = move.name.partition(": ")
     before, after = pair(move.before, move.after, move.unit)
-    return f"{one_line(event)} {before} -> {after}", one_line(source)
+    return f"{line(event)} {before} -> {after}", line(source)
 
 
 def spelt(move: Move) -> str:
     """The name of what moved, as people write it, in one line."""
-    return one_line(move.name.replace("_", " ") if move.kind == "counter" else move.name)
+    return line(move.name.replace("_", " ") if move.kind == "counter" else move.name)
 
 
 def place(move: Move) -> str:
     """`file:line` of a line, "" where it has no file."""
     if move.file is None:
         return ""
-    return one_line(move.file if move.line is None else f"{move.file}:{move.line}")
-
-
-def one_line(text: str, most: int = LONGEST) -> str:
-    """Without line breaks and control characters, and cut to `most` characters."""
-    line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
-    return line if len(line) <= most else line[: most - 3] + "..."
+    return line(move.file if move.line is None else f"{move.file}:{move.line}")
 
 
 def _rank(row: JudgedRow) -> int:

@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
+from vlbench.export.formats import exporters
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
 from vlbench.record.schema import Results
 from vlbench.untrusted.limits import limit_table
@@ -45,6 +46,13 @@ def scenario_table() -> str:
     return "\n".join(rows)
 
 
+def format_table() -> str:
+    """Every format that results can be had in, as a Markdown table."""
+    rows = ["| option | of a comparison | of other tables |", "|---|---|---|"]
+    rows += [f"| `{each.option}` | {each.comparison} | {each.tables} |" for each in exporters().values()]
+    return "\n".join(rows)
+
+
 def floor_table() -> str:
     """Every room of the package, the top floor first, with the first line of its docstring."""
     contracts = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
@@ -63,6 +71,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "flags": flag_table,
     "floors": floor_table,
     "limits": limit_table,
+    "formats": format_table,
     "presets": preset_table,
     "scenarios": scenario_table,
 }

@@ -1,32 +1,56 @@
-"""A self-test for people: on the terminal, and as a page of the documentation."""
+"""A self-test as a sheet, and as a page of the documentation."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
-
+from vlbench.export.sheet import Cell, Part, Row, Sheet, Table, Words, shown_rows
 from vlbench.judging.evidence import upper_bound
+from vlbench.judging.exit_codes import FAILURES
+from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import change, percent
 from vlbench.record.schema import Results
 from vlbench.selftest.rule_table import Score
 from vlbench.selftest.verdicts import DETECTED, GOAL_POWER, GOAL_SLOW_DOWN, Report, Tally
 
-HEADINGS = ("injected", "rows", "measured", "slower", "faster", "inconclusive", "same", "rate [95 %]")
-SHOWN = (Verdict.REGRESSED, Verdict.IMPROVED, Verdict.INCONCLUSIVE, Verdict.SAME)
+SHOWN = {
+    "slower": Verdict.REGRESSED,
+    "faster": Verdict.IMPROVED,
+    "inconclusive": Verdict.INCONCLUSIVE,
+    "same": Verdict.SAME,
+}
 
 
-def self_test_view(found: Report, scored: Sequence[Score] = ()) -> RenderableType:
-    """The table and what it proves."""
-    parts: list[RenderableType] = [_table(HEADINGS, [_cells(tally) for tally in found.tallies]), Text()]
-    parts += [Text(line) for line in sentences(found)]
+def self_test_sheet(found: Report, scored: Sequence[Score], **own: Callable[[], str]) -> Sheet:
+    """The table and what it proves; `own` are the formats that have a text of their own."""
+    parts: list[Part] = [tally_table(found), Words(), *map(Words, sentences(found))]
     if scored:
-        headings, rows = rule_rows(scored)
-        parts += [Text(), _table(headings, rows)]
-    return Group(*parts)
+        parts += [Words(), rule_table(scored)]
+    return Sheet("vlbench self-test", parts, _judged(found), int(found.exit_code), own)
+
+
+def tally_table(found: Report) -> Table:
+    """A row per injected slow-down: what was called, and how often."""
+    columns = ["injected", "rows", "measured", *SHOWN, "rate [95 %]"]
+    return Table("injected", columns, [_cells(tally) for tally in found.tallies], gap=1)
+
+
+def rule_table(scored: Sequence[Score]) -> Table:
+    """One row per rule: false alarms, then each slow-down caught."""
+    shares = sorted({share for score in scored for share in score.cases})
+    columns = ["rule", *("false alarms" if not share else f"+{100 * share:g} % caught" for share in shares)]
+    rows: list[Row] = [
+        (score.rule, *(Cell(_share(rate := score.rate(share)), rate) for share in shares)) for score in scored
+    ]
+    return Table("rules", columns, rows, gap=1)
+
+
+def _judged(found: Report) -> Judged:
+    """One verdict: was the goal reached?"""
+    verdict = next((each for each, code in FAILURES.items() if code == found.exit_code), Verdict.SAME)
+    row = JudgedRow(cell="the goal", measure="time", verdict=verdict, reason=" ".join(sentences(found)[-2:]))
+    return Judged(command="self-test", before="what was injected", after="what was called", rows=(row,))
 
 
 def sentences(found: Report) -> list[str]:
@@ -55,20 +79,11 @@ def sentences(found: Report) -> list[str]:
     return lines
 
 
-def rule_rows(scored: Sequence[Score]) -> tuple[list[str], list[list[str]]]:
-    """One row per rule: false alarms, then each slow-down caught, in per cent."""
-    shares = sorted({share for score in scored for share in score.cases})
-    headings = ["rule", *("false alarms" if not share else f"+{100 * share:g} % caught" for share in shares)]
-    rows = [[score.rule, *(_share(score.rate(share)) for share in shares)] for score in scored]
-    return headings, rows
-
-
 def markdown(results: Results, found: Report, scored: Sequence[Score]) -> str:
     """The page docs/self-test.md."""
     group = results.groups[0]
     trials = [trial for trial in group.trials if not trial.confirms]
     rounds = len(trials[0].variants[0].timings["warm"].seconds) if trials and trials[0].variants[0].timings else 0
-    headings, rows = rule_rows(scored)
     return "\n".join(
         [
             "# Self-test",
@@ -80,7 +95,7 @@ def markdown(results: Results, found: Report, scored: Sequence[Score]) -> str:
             f"{found.groups} groups of {len(trials)} trials, about {rounds} rounds each, {group.model}, {group.dtype},"
             f" {group.threads} thread{'s' * (group.threads > 1)}; fed in: {trials[0].batch if trials else 'nothing'}.",
             "",
-            *_markdown_table(HEADINGS, [_cells(tally) for tally in found.tallies]),
+            *_markdown_table(tally_table(found)),
             "",
             "*measured* is the median ratio to the yardstick; *rate* is the share called (of identical programs) or"
             " caught, with its Clopper-Pearson bounds at 95 %.",
@@ -95,17 +110,20 @@ def markdown(results: Results, found: Report, scored: Sequence[Score]) -> str:
             " google/benchmark (9) and criterion (at most 100). pytest-benchmark fails on slower alone, so half of its"
             " differences stay unseen. [The rules and their sources](../vlbench/selftest/other_rules.py).",
             "",
-            *_markdown_table(headings, rows),
+            *_markdown_table(rule_table(scored)),
             "",
         ]
     )
 
 
-def _cells(tally: Tally) -> list[str]:
+def _cells(tally: Tally) -> Row:
     injected = f"+{100 * tally.slow_down:g} %" if tally.slow_down else "nothing"
     measured = "-" if tally.measured is None else change(tally.measured)
-    counts = [str(tally.verdicts[verdict]) for verdict in SHOWN]
-    return [injected, str(tally.cases), measured, *counts, _rate(tally)]
+    counts = [tally.verdicts[verdict] for verdict in SHOWN.values()]
+    low, high = tally.bounds if tally.cases else (None, None)
+    rate = {"rate": tally.rate if tally.cases else None, "rate_low": low, "rate_high": high}
+    what, seen = Cell(injected, tally.slow_down), Cell(measured, tally.measured)
+    return [what, tally.cases, seen, *counts, Cell(_rate(tally), rate)]
 
 
 def _rate(tally: Tally) -> str:
@@ -125,15 +143,7 @@ def _share(rate: float | None) -> str:
     return "not measured" if rate is None else f"{100 * rate:.3g} %"
 
 
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
-    for number, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if number else "left")
-    for row in rows:
-        table.add_row(*row)
-    return table
-
-
-def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = [headings, ["---", *("---:" for _ in headings[1:])], *rows]
+def _markdown_table(table: Table) -> list[str]:
+    headings = [column.one_line for column in table.heads]
+    lines = [headings, ["---", *("---:" for _ in headings[1:])], *shown_rows(table)]
     return [f"| {' | '.join(line)} |" for line in lines]

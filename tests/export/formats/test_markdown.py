@@ -10,10 +10,12 @@ from markdown_it.token import Token
 from syrupy.assertion import SnapshotAssertion
 
 from tests.export.judged_examples import ANYTHING, MOVES, all_the_same, anything, counted, one_of_everything
-from vlbench.export.judged_markdown import MARK, STEP_SUMMARY, markdown_text
-from vlbench.export.judged_words import is_quiet, one_line, ordered
+from vlbench.export.formats.markdown import MARK, STEP_SUMMARY, markdown_text
+from vlbench.export.judged_words import is_quiet, ordered
+from vlbench.export.sheet import compared
 from vlbench.judging.judged import Judged
 from vlbench.judging.verdict import Verdict
+from vlbench.untrusted.names import line
 
 OURS = {"text", "text_special", "html_inline", "softbreak", "strong_open", "strong_close"}
 """What there is in a line; no link, no emphasis and no code is among it."""
@@ -38,21 +40,21 @@ def seen(token: Token) -> str:
 
 
 def test_one_of_everything(snapshot: SnapshotAssertion) -> None:
-    assert markdown_text(one_of_everything()) == snapshot
+    assert markdown_text(compared(one_of_everything())) == snapshot
 
 
 @anything
 @given(ANYTHING)
 def test_whatever_the_names_are_tables_stay_tables_and_no_text_is_markup(judged: Judged) -> None:
-    text = markdown_text(judged, STEP_SUMMARY)
+    text = markdown_text(compared(judged), STEP_SUMMARY)
     loud = [row for row in ordered(judged) if not is_quiet(row)]
     quiet = [row for row in ordered(judged) if is_quiet(row)]
     found = list(tables(text))
     assert all(len(row) == len(table[0]) in (3, 4) for table in found for row in table)
     if loud:
-        assert [row[1] for row in found[0][1:]] == [one_line(row.cell) for row in loud]
+        assert [row[1] for row in found[0][1:]] == [line(row.cell) for row in loud]
     if quiet:
-        assert [row[0] for row in found[-1][1:]] == [one_line(row.cell) for row in quiet]
+        assert [row[0] for row in found[-1][1:]] == [line(row.cell) for row in quiet]
 
     tokens = MARKDOWN.parse(text)
     inline = [child for token in tokens for child in token.children or ()]
@@ -65,7 +67,7 @@ def test_whatever_the_names_are_tables_stay_tables_and_no_text_is_markup(judged:
 
 @pytest.mark.parametrize("words", ["@you", "see #12"])
 def test_a_reason_mentions_nobody(words: str) -> None:
-    text = markdown_text(one_of_everything(rows=(counted(Verdict.REGRESSED, reason=words),)))
+    text = markdown_text(compared(one_of_everything(rows=(counted(Verdict.REGRESSED, reason=words),))))
     assert words not in text
     assert words in text.replace("\u200b", "")
 
@@ -81,7 +83,7 @@ def test_a_reason_mentions_nobody(words: str) -> None:
     ],
 )
 def test_backticks_of_a_reason_are_code(words: str, html: str) -> None:
-    text = markdown_text(one_of_everything(rows=(counted(Verdict.REGRESSED, reason=words),)))
+    text = markdown_text(compared(one_of_everything(rows=(counted(Verdict.REGRESSED, reason=words),))))
     assert f"<td>{html}</td>" in MARKDOWN.render(text)
 
 
@@ -91,7 +93,7 @@ def test_it_fits_and_what_does_not_is_said(limit: int) -> None:
         counted(Verdict.REGRESSED, f"cell {number} über|<b>", "too long " * 99, moves=MOVES) for number in range(200)
     )
     judged = one_of_everything(rows=rows)
-    text = markdown_text(judged, limit)
+    text = markdown_text(compared(judged), limit)
     assert len(text.encode()) <= limit
     if not text:
         assert limit == 300
@@ -103,7 +105,7 @@ def test_it_fits_and_what_does_not_is_said(limit: int) -> None:
 
 
 def test_all_the_same_is_short() -> None:
-    text = markdown_text(all_the_same())
+    text = markdown_text(compared(all_the_same()))
     assert text.startswith(f"{MARK}\n### ✅ vlbench gate: passed\n")
     assert "14 rows are the same" in text
     assert "What to do" not in text

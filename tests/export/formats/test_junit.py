@@ -7,7 +7,8 @@ from hypothesis import given
 from syrupy.assertion import SnapshotAssertion
 
 from tests.export.judged_examples import ANYTHING, TOWER, anything, counted, one_of_everything, timed
-from vlbench.export.judged_junit import junit_text
+from vlbench.export.formats.junit import junit_text
+from vlbench.export.sheet import compared
 from vlbench.judging.judged import Judged
 from vlbench.judging.verdict import Verdict
 
@@ -37,13 +38,13 @@ def follows_the_schema(element: Element) -> bool:
 
 
 def test_one_of_everything(snapshot: SnapshotAssertion) -> None:
-    assert junit_text(one_of_everything()) == snapshot
+    assert junit_text(compared(one_of_everything())) == snapshot
 
 
 @anything
 @given(ANYTHING)
 def test_any_text_is_legal_xml_that_is_red_exactly_where_the_exit_code_is(judged: Judged) -> None:
-    root = fromstring(junit_text(judged).encode())
+    root = fromstring(junit_text(compared(judged)).encode())
     assert follows_the_schema(root)
     for element in (root, *root):
         for name, tag in {"errors": "error", "failures": "failure", "skipped": "skipped", "tests": "testcase"}.items():
@@ -65,7 +66,7 @@ def test_any_text_is_legal_xml_that_is_red_exactly_where_the_exit_code_is(judged
 )
 def test_each_verdict_has_its_element(verdict: Verdict, tag: str) -> None:
     judged = one_of_everything(rows=(counted(verdict, reason="why"),))
-    (child,) = fromstring(junit_text(judged).encode()).findall("testsuite/testcase/*")
+    (child,) = fromstring(junit_text(compared(judged)).encode()).findall("testsuite/testcase/*")
     assert child.tag == tag
     assert "why" in "".join(child.itertext())
 
@@ -76,10 +77,10 @@ def test_what_has_no_say_or_is_allowed_is_skipped() -> None:
         counted(Verdict.REGRESSED, reason="worse", gates=False),
     )
     judged = one_of_everything(rows=rows, allow_inconclusive=True)
-    skipped = fromstring(junit_text(judged).encode()).findall("testsuite/testcase/skipped")
+    skipped = fromstring(junit_text(compared(judged)).encode()).findall("testsuite/testcase/skipped")
     assert sorted(str(each.text).partition("\n")[0] for each in skipped) == ["inconclusive: blind", "regressed: worse"]
 
 
 def test_nothing_compared_is_an_error() -> None:
-    root = fromstring(junit_text(one_of_everything(rows=())).encode())
+    root = fromstring(junit_text(compared(one_of_everything(rows=()))).encode())
     assert [each.attrib["message"] for each in root.iter("error")] == ["nothing was compared"]

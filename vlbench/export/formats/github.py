@@ -1,4 +1,4 @@
-"""A comparison as annotations of GitHub Actions: workflow commands on the output, seen beside the lines of a diff.
+"""Verdicts as annotations of GitHub Actions: workflow commands on the output, seen beside the lines of a diff.
 
 What fails is an error, what is worse but has no say a warning, what is better a notice.
 """
@@ -10,10 +10,16 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from vlbench.export.judged_words import fails, line_in_words, one_line, ordered, outcome
-from vlbench.judging.judged import Judged, JudgedRow, Move
+from vlbench.export.judged_words import fails, line_in_words, ordered, outcome
+from vlbench.export.registry import Goal, exporter
+from vlbench.export.sheet import Sheet
 from vlbench.judging.verdict import Verdict
+from vlbench.untrusted.names import github_message, github_property, line
+
+if TYPE_CHECKING:
+    from vlbench.judging.judged import Judged, JudgedRow, Move
 
 MOST_ANNOTATIONS = 10
 """Of a kind; of more in one step GitHub shows the first ten."""
@@ -37,12 +43,29 @@ class Annotation:
     line: int | None = None
 
 
-def github_text(judged: Judged, locate: Locate) -> str:
+@exporter(
+    "github",
+    "In GitHub Actions: annotate lines, and add to the summary of the job.",
+    comparison="annotations on the lines that got worse (at most ten of a kind), and the Markdown in the summary of "
+    "the job",
+    tables="an annotation for each check that failed, and the Markdown in the summary of the job",
+    goal=Goal.ASIDE,
+)
+def github_text(sheet: Sheet) -> str:
+    """A line for each annotation; none where nothing was judged. Beside tables, only what could fail is annotated."""
+    if (judged := sheet.judged) is None:
+        return ""
+    if sheet.parts:
+        judged = judged.model_copy(update={"rows": tuple(row for row in judged.rows if row.gates)})
+    return annotated(judged, locator())
+
+
+def annotated(judged: Judged, locate: Locate) -> str:
     """A line for each annotation, at most ten of a level. A line of code that moved in many cells has one."""
     cells: dict[Annotation, list[str]] = {}
     for row in ordered(judged):
         for annotation in _of(row, judged, locate):
-            cells.setdefault(annotation, []).append(one_line(row.cell))
+            cells.setdefault(annotation, []).append(line(row.cell))
     if not any(row.gates for row in judged.rows):
         cells[Annotation("error", f"vlbench {judged.command}: missing", outcome(judged))] = []
     said = []
@@ -58,19 +81,9 @@ def github_text(judged: Judged, locate: Locate) -> str:
 def _command(annotation: Annotation, cells: str) -> str:
     """The workflow command, escaped as the runner undoes it."""
     places = {"file": annotation.file, "line": annotation.line, "title": annotation.title}
-    given = ",".join(f"{name}={escape_property(str(value))}" for name, value in places.items() if value is not None)
+    given = ",".join(f"{name}={github_property(str(value))}" for name, value in places.items() if value is not None)
     message = f"{annotation.message} ({cells})" if cells else annotation.message
-    return f"::{annotation.level} {given}::{escape(message)}"
-
-
-def escape(text: str) -> str:
-    """The message of a workflow command."""
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def escape_property(text: str) -> str:
-    """A property of a workflow command, which ends at a colon or a comma."""
-    return escape(text).replace(":", "%3A").replace(",", "%2C")
+    return f"::{annotation.level} {given}::{github_message(message)}"
 
 
 def locator() -> Locate:
@@ -104,14 +117,14 @@ def _of(row: JudgedRow, judged: Judged, locate: Locate) -> Iterator[Annotation]:
     lines = [move for move in row.moves if move.kind == "line" and move.after > move.before]
     found = [(file, move) for move in lines if move.file and (file := locate(move.file))]
     if level == "notice" or not found:
-        yield Annotation(level, title, one_line(row.reason, most=SENTENCES))
+        yield Annotation(level, title, line(row.reason, most=SENTENCES))
         return
     for file, move in found:
         yield Annotation(level, title, _told(move), file, move.line)
 
 
 def _told(move: Move) -> str:
-    advice = f"; {one_line(move.advice)}" if move.advice else ""
+    advice = f"; {line(move.advice)}" if move.advice else ""
     return "{}: {}".format(*line_in_words(move)) + advice
 
 

@@ -1,4 +1,4 @@
-"""A comparison as GitHub's Markdown: a comment on a pull request, or the summary of a job.
+"""GitHub's Markdown: a comment on a pull request, or the summary of a job.
 
 All text is escaped as HTML entities, which no rule of Markdown reads as markup: the pipes of a tower's name leave a
 table whole, and a source line mentions nobody. What does not fit is left out as whole rows and sections, and said so.
@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from vlbench.export.judged_words import (
     GROUPS,
-    LONGEST,
     chance,
     change_with_interval,
     fails,
     figures,
     is_quiet,
     line_in_words,
-    one_line,
     ordered,
     outcome,
     pair,
@@ -28,9 +27,14 @@ from vlbench.export.judged_words import (
     tally,
     took,
 )
-from vlbench.judging.judged import Judged, JudgedRow, Move
+from vlbench.export.registry import exporter
+from vlbench.export.sheet import Part, Sheet, Table, Words, shown_rows
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import percent
+from vlbench.untrusted.names import markdown, markdown_code
+
+if TYPE_CHECKING:
+    from vlbench.judging.judged import Judged, JudgedRow, Move
 
 MARK = "<!-- vlbench -->"
 """The first line, by which a bot finds its own comment."""
@@ -43,13 +47,49 @@ SENTENCES = 500
 
 _SIGNS = {Verdict.IMPROVED: "\N{PARTY POPPER}", Verdict.SAME: "\N{WHITE HEAVY CHECK MARK}"}
 _FAILS, _WARNS = "\N{CROSS MARK}", "\N{WARNING SIGN}\N{VARIATION SELECTOR-16}"
-_MARKUP = str.maketrans({each: f"&#{ord(each)};" for each in "\\`*_[]<>&|~$"})
-_REFERENCE = re.compile(r"@(?=\w)|#(?=\d)")
 _ROOM_FOR_CUTS = 300
 
 
-def markdown_text(judged: Judged, limit: int = COMMENT) -> str:
-    """All that fits into `limit` bytes of UTF-8; "" where not even the verdict does."""
+@exporter(
+    "markdown",
+    "Write a comment for a pull request here.",
+    comparison="a comment for a pull request, under 32,000 bytes; its first line, `<!-- vlbench -->`, lets a bot find "
+    "its own",
+    tables="the tables and the words around them; of `self-test` the page of the documentation",
+)
+def markdown_text(sheet: Sheet, limit: int = COMMENT) -> str:
+    """All that fits into `limit` bytes of UTF-8; "" where not even the heading does."""
+    if sheet.judged is not None and not sheet.parts:
+        return _judged(sheet.judged, limit)
+    head = f"{MARK}\n### {_text(sheet.title)}\n"
+    parts = [text for part in sheet.parts if (text := _part(part))]
+    kept, _ = _fitting(parts, limit - _size(head) - _ROOM_FOR_CUTS)
+    return "".join([head, *kept, _cut(len(parts) - len(kept), "section")]) if _size(head) <= limit else ""
+
+
+def _part(part: Part) -> str:
+    if isinstance(part, Words) and part.style == "ansi":
+        return "".join(["\n<pre>", *map(_line_of_code, part.text.splitlines()), "</pre>\n"])
+    if isinstance(part, Words):
+        text = "<br>".join(map(_text, part.text.splitlines()))
+        return f"\n**{text}**\n" if text and part.style == "bold" else f"\n{text}\n" if text else ""
+    if not isinstance(part, Table):
+        return _judged(part, COMMENT).removeprefix(MARK)
+    title = f"\n{_text(part.title)}\n" if part.title else ""
+    sides = ["---", *("---" if column.left else "--:" for column in part.heads[1:])]
+    rows = [[column.one_line for column in part.heads], *shown_rows(part)]
+    first, *others = [f"| {' | '.join(map(_text, row))} |" for row in rows]
+    more = f"\n{part.left_out}\n" if part.left_out else ""
+    return "\n".join([title, first, f"|{'|'.join(sides)}|", *others, more])
+
+
+def _line_of_code(text: str) -> str:
+    """Without the colours of a terminal."""
+    plain = re.sub(r"\x1b\[[\d;]*m", "", text)
+    return f"{'&nbsp;' * (len(plain) - len(plain.lstrip()))}{markdown(plain, SENTENCES)}\n"
+
+
+def _judged(judged: Judged, limit: int) -> str:
     rows = ordered(judged)
     loud, quiet = ([row for row in rows if is_quiet(row) is wanted] for wanted in (False, True))
     head = _head(judged)
@@ -77,13 +117,13 @@ def _head(judged: Judged) -> str:
         MARK,
         f"### {sign} vlbench {_text(judged.command)}: {outcome(judged)}",
         "",
-        f"{_code(judged.before, SENTENCES)} \N{RIGHTWARDS ARROW} {_code(judged.after, SENTENCES)}: {tally(judged)}; "
-        f"exit code {int(judged.exit_code)}{took(judged)}.",
+        f"{markdown_code(judged.before, SENTENCES)} \N{RIGHTWARDS ARROW} {markdown_code(judged.after, SENTENCES)}: "
+        f"{tally(judged)}; exit code {int(judged.exit_code)}{took(judged)}.",
     ]
     if judged.remedy and judged.exit_code:
         lines += ["", f"**What to do:** {_text(judged.remedy)}"]
     if judged.written:
-        lines += ["", f"The new figures, ready to be accepted, are in {_code(judged.written)}."]
+        lines += ["", f"The new figures, ready to be accepted, are in {markdown_code(judged.written)}."]
     return "\n".join(lines) + "\n"
 
 
@@ -92,12 +132,12 @@ def _loud(row: JudgedRow, judged: Judged) -> str:
     sign = _SIGNS.get(row.verdict, _FAILS if fails(row, judged) else _WARNS)
     silent = "" if row.gates else " (no say)"
     why = "<br>".join(_text(words) for words in (row.reason, figures(row)) if words)
-    return f"| {sign} {row.verdict}{silent} | {_code(row.cell)} | {row.measure} | {why} |\n"
+    return f"| {sign} {row.verdict}{silent} | {markdown_code(row.cell)} | {row.measure} | {why} |\n"
 
 
 def _moved(row: JudgedRow) -> str:
     """What moved in one row, folded."""
-    parts = [f"<details><summary>What moved in {_code(row.cell)}, {row.measure}</summary>"]
+    parts = [f"<details><summary>What moved in {markdown_code(row.cell)}, {row.measure}</summary>"]
     for kinds in GROUPS:
         moves, more = shown(row, *kinds)
         if kinds == ("line",):
@@ -123,9 +163,9 @@ def _moves(moves: Sequence[Move]) -> str:
 
 def _line(move: Move) -> str:
     what, source = line_in_words(move)
-    where = f"{_code(place(move))} " if move.file else ""
+    where = f"{markdown_code(place(move))} " if move.file else ""
     advice = f"<br>{_text(move.advice)}" if move.advice else ""
-    return f"- {where}{_text(what)}: {_code(source)}{advice}"
+    return f"- {where}{_text(what)}: {markdown_code(source)}{advice}"
 
 
 def _same(rows: Sequence[JudgedRow]) -> str:
@@ -136,7 +176,7 @@ def _same(rows: Sequence[JudgedRow]) -> str:
             f"\n<details><summary>{heading}</summary>\n",
             "| cell | what | change % | sees |\n|---|---|--:|--:|",
             *(
-                f"| {_code(row.cell)} | {row.measure} | {change_with_interval(row)} | "
+                f"| {markdown_code(row.cell)} | {row.measure} | {change_with_interval(row)} | "
                 f"{'' if row.visible is None else percent(row.visible)} |"
                 for row in rows
             ),
@@ -167,17 +207,4 @@ def _size(text: str) -> int:
 
 
 def _text(text: str) -> str:
-    """As it is, without markup, but with what stands between two backticks as code.
-
-    A space of no width keeps `@name` and `#12` from being references.
-    """
-    parts = one_line(text, most=SENTENCES).split("`")
-    parts[1:-1:2] = map(_code, parts[1:-1:2])
-    if len(parts) % 2 == 0:  # the last backtick has no other
-        parts[-2:] = [f"{parts[-2]}`{parts[-1]}"]
-    parts[::2] = [_REFERENCE.sub("\\g<0>\u200b", part).translate(_MARKUP) for part in parts[::2]]
-    return "".join(parts)
-
-
-def _code(text: str, most: int = LONGEST) -> str:
-    return f"<code>{one_line(text, most).translate(_MARKUP)}</code>"
+    return markdown(text, SENTENCES)

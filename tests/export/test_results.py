@@ -4,19 +4,19 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from tests.export.groups import COMBINATION, one_trial, quick_look, voted
-from tests.export.rendered import rendered
+from tests.export.rendered import shown
 from tests.record.records import failed, group, results, timed, trial
-from vlbench.export.console import group_view, results_view
+from vlbench.export.results import group_parts, results_parts
 from vlbench.export.words import broken
 from vlbench.record.schema import Row, State
 
 
 def test_a_quick_look(snapshot: SnapshotAssertion) -> None:
-    assert rendered(group_view(quick_look())) == snapshot
+    assert shown(group_parts(quick_look())) == snapshot
 
 
 def test_several_trials(snapshot: SnapshotAssertion) -> None:
-    assert rendered(group_view(voted())) == snapshot
+    assert shown(group_parts(voted())) == snapshot
 
 
 def test_several_states(snapshot: SnapshotAssertion) -> None:
@@ -24,12 +24,12 @@ def test_several_states(snapshot: SnapshotAssertion) -> None:
     made = trial(
         timed("baseline", 1.0, states), variants=(timed("baseline", 1.0, states), timed("rope-cache", 0.5, states))
     )
-    assert rendered(group_view(group(made))) == snapshot
+    assert shown(group_parts(group(made))) == snapshot
 
 
 def test_nothing_is_wider_than_a_terminal_and_nothing_is_cut() -> None:
     for made in (quick_look(), voted()):
-        text = rendered(group_view(made))
+        text = shown(group_parts(made))
         assert max(map(len, text.splitlines())) <= 80
         assert "…" not in text
         for part in COMBINATION.split("+"):
@@ -37,7 +37,7 @@ def test_nothing_is_wider_than_a_terminal_and_nothing_is_cut() -> None:
 
 
 def lines_of(name: str) -> list[str]:
-    return [line for line in rendered(group_view(quick_look())).splitlines() if line.startswith(name)]
+    return [line for line in shown(group_parts(quick_look())).splitlines() if line.startswith(name)]
 
 
 def test_a_variant_that_failed_shows_fail_the_worst_token_and_no_time() -> None:
@@ -61,7 +61,7 @@ def test_a_speed_up_is_the_yardsticks_time_over_the_variants(name: str, shown: s
 
 
 def test_the_words_name_every_timed_variant_once() -> None:
-    text = rendered(group_view(quick_look()))
+    text = shown(group_parts(quick_look()))
     assert "Faster: best 2.00x, host-seqlens+window-sort+batched-windows 1.25x." in text.replace("\n", " ").replace(
         "  ", " "
     )
@@ -71,17 +71,17 @@ def test_the_words_name_every_timed_variant_once() -> None:
 
 def test_a_group_without_trials_says_what_was_lost() -> None:
     nothing = group(rows=(Row(name="baseline", flags=None, exactness="bit-exact"),), lost=("trial 1: killed",))
-    assert "lost: trial 1: killed" in rendered(group_view(nothing))
+    assert "lost: trial 1: killed" in shown(group_parts(nothing))
 
 
 def test_names_with_brackets_are_shown_as_they_are() -> None:
-    assert "[/bold] [red]" in rendered(group_view(group(one_trial(), scenario="[/bold] [red]")))
+    assert "[/bold] [red]" in shown(group_parts(group(one_trial(), scenario="[/bold] [red]")))
 
 
 def test_a_big_matrix_says_how_many_rows_chance_calls() -> None:
     many = group(*(trial(*(failed(f"flag-{row}") for row in range(120)), number=number) for number in range(2)))
-    assert "are expected to be called by chance" in rendered(results_view(results(many)))
-    assert "by chance" not in rendered(results_view(results(voted())))
+    assert "are expected to be called by chance" in shown(results_parts(results(many)))
+    assert "by chance" not in shown(results_parts(results(voted())))
 
 
 def test_a_module_and_its_factory_stand_on_two_lines() -> None:

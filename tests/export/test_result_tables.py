@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from vlbench.export.ladder import ladder_tables
+from vlbench.export.result_tables import ladder_tables
 from vlbench.record.fingerprint import take_fingerprint
 from vlbench.record.schema import Accuracy, CellGroup, Results, Row, Timing, Trial, VariantTrial
 
@@ -26,7 +26,7 @@ def group(point: str, *variants: VariantTrial, scenario: str = "seam rope") -> C
 def shown(*groups: CellGroup) -> list[list[str]]:
     """The tables, cell by cell."""
     results = Results(created=datetime.now(UTC), command="", fingerprint=take_fingerprint("cpu"), groups=groups)
-    return [list(map(str, column.cells)) for table in ladder_tables(results) for column in table.columns]
+    return [list(column) for table in ladder_tables(results) for column in zip(*table.rows, strict=True)]
 
 
 def test_a_sweep_is_one_table() -> None:

@@ -1,4 +1,4 @@
-"""A comparison as JUnit XML, as GitLab, Jenkins and the reporters of GitHub Actions read it.
+"""Verdicts as JUnit XML, as GitLab, Jenkins and the reporters of GitHub Actions read it.
 
 A test suite per measure, a test case per row:
 
@@ -12,22 +12,34 @@ A comparison in which nothing could gate is an error of its own, since no test c
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from vlbench.export.judged_words import fails, figures, move_in_words, one_line, outcome
+from vlbench.export.judged_words import fails, figures, move_in_words, outcome
+from vlbench.export.registry import exporter
+from vlbench.export.sheet import Sheet, verdicts
 from vlbench.judging.exit_codes import FAILURES, ExitCode
-from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
+from vlbench.untrusted.names import line, xml
 
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What no XML 1.0 document may hold, escaped or not."""
+if TYPE_CHECKING:
+    from vlbench.judging.judged import Judged, JudgedRow
 
 
-def junit_text(judged: Judged) -> str:
+@exporter(
+    "junit",
+    "Write JUnit XML for a CI server here.",
+    comparison="a suite per measure, a test per row: regressed, inaccurate and inconclusive fail, missing is an error, "
+    "what has no say is skipped",
+    tables="a test per row whose accuracy, count or goal was checked, and one for its time, which is skipped unless it "
+    "passed; refused by commands that check nothing",
+    verdicts=True,
+)
+def junit_text(sheet: Sheet) -> str:
     """An XML document. Elements and attributes are those that all of the three readers know."""
+    judged = verdicts(sheet)
     name = f"vlbench {judged.command}"
     root = _element("testsuites", name=name, time=f"{judged.seconds:.3f}")
     rows = sorted(judged.rows, key=lambda row: row.measure)
@@ -57,17 +69,15 @@ def _suite(root: Element, name: str, judged: Judged) -> Element:
 
 
 def _case(suite: Element, row: JudgedRow, judged: Judged) -> None:
-    case = _add(
-        suite, "testcase", classname=f"vlbench.{judged.command}.{row.measure}", name=one_line(row.cell, most=2000)
-    )
+    case = _add(suite, "testcase", classname=f"vlbench.{judged.command}.{row.measure}", name=line(row.cell, most=2000))
     told = "\n".join(filter(None, (row.reason, figures(row), *map(move_in_words, row.moves))))
     if fails(row, judged):
         kind = "error" if row.verdict is Verdict.MISSING else "failure"
-        _add(case, kind, type=str(row.verdict), message=row.reason).text = _legal(told)
+        _add(case, kind, type=str(row.verdict), message=row.reason).text = xml(told)
     elif row.verdict in FAILURES:
-        _add(case, "skipped").text = _legal(f"{row.verdict}: {told}")
+        _add(case, "skipped").text = xml(f"{row.verdict}: {told}")
     else:
-        _add(case, "system-out").text = _legal(f"{row.verdict}: {told}")
+        _add(case, "system-out").text = xml(f"{row.verdict}: {told}")
 
 
 def _count(element: Element, names: Sequence[str], suites: Sequence[Element]) -> None:
@@ -79,12 +89,8 @@ def _count(element: Element, names: Sequence[str], suites: Sequence[Element]) ->
 
 
 def _element(tag: str, **attributes: str) -> Element:
-    return Element(tag, {name: _legal(value) for name, value in attributes.items()})
+    return Element(tag, {name: xml(value) for name, value in attributes.items()})
 
 
 def _add(parent: Element, tag: str, **attributes: str) -> Element:
-    return SubElement(parent, tag, {name: _legal(value) for name, value in attributes.items()})
-
-
-def _legal(text: str) -> str:
-    return _NOT_XML.sub("", text)
+    return SubElement(parent, tag, {name: xml(value) for name, value in attributes.items()})

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from syrupy.assertion import SnapshotAssertion
 
 from tests.export.judged_examples import ANYTHING, MOVES, all_the_same, anything, counted, one_of_everything
-from vlbench.export.judged_github import escape, escape_property, github_text, locator
+from vlbench.export.formats.github import annotated, locator
 from vlbench.judging.judged import Judged, Move
 from vlbench.judging.verdict import Verdict
 
@@ -22,30 +21,14 @@ def in_src(file: str) -> str | None:
     return f"src/{file}" if file.startswith("pkg/") else None
 
 
-def undone(text: str) -> str:
-    """What the runner makes of it: each of its escapes once, the per cent sign last."""
-    for escaped, plain in {"%0D": "\r", "%0A": "\n", "%3A": ":", "%2C": ",", "%25": "%"}.items():
-        text = text.replace(escaped, plain)
-    return text
-
-
 def test_one_of_everything(snapshot: SnapshotAssertion) -> None:
-    assert github_text(one_of_everything(), in_src) == snapshot
-
-
-@given(st.text(alphabet=st.sampled_from("%:,\r\n02A35CDa\x85ü")) | st.text())
-def test_the_runner_undoes_the_escapes(text: str) -> None:
-    message, value = escape(text), escape_property(text)
-    assert undone(value) == text
-    assert not set(message) & {"\r", "\n"}
-    assert not set(value) & {"\r", "\n", ":", ","}
-    assert message.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%") == text
+    assert annotated(one_of_everything(), in_src) == snapshot
 
 
 @anything
 @given(ANYTHING)
 def test_each_is_a_command_of_one_line_and_at_most_ten_of_a_kind(judged: Judged) -> None:
-    said = [each for each in github_text(judged, lambda file: file or None).split("\n") if each]
+    said = [each for each in annotated(judged, lambda file: file or None).split("\n") if each]
     found = [COMMAND.fullmatch(each) for each in said]
     assert all(found)
     levels = Counter(each[1] for each in found if each)
@@ -55,7 +38,7 @@ def test_each_is_a_command_of_one_line_and_at_most_ten_of_a_kind(judged: Judged)
 
 def test_a_line_in_many_cells_is_said_once() -> None:
     rows = tuple(counted(Verdict.REGRESSED, f"cell {number}", moves=MOVES) for number in range(30))
-    (said,) = github_text(one_of_everything(rows=rows), in_src).splitlines()
+    (said,) = annotated(one_of_everything(rows=rows), in_src).splitlines()
     assert said.startswith(
         "::error file=src/pkg/attention.py,line=88,title=vlbench gate%3A regressed::read-back 0 -> 32"
     )
@@ -64,17 +47,17 @@ def test_a_line_in_many_cells_is_said_once() -> None:
 
 def test_of_many_the_last_says_how_many_more() -> None:
     rows = tuple(counted(Verdict.REGRESSED, f"cell {number}", f"reason {number}") for number in range(30))
-    said = github_text(one_of_everything(rows=rows), in_src).splitlines()
+    said = annotated(one_of_everything(rows=rows), in_src).splitlines()
     assert len(said) == 10
     assert said[-1] == "::error title=vlbench gate::21 more are in the log"
 
 
 def test_nothing_to_say() -> None:
-    assert github_text(all_the_same(), in_src) == ""
+    assert annotated(all_the_same(), in_src) == ""
 
 
 def test_a_gate_that_compared_nothing_is_an_error() -> None:
-    assert github_text(one_of_everything(rows=()), in_src) == (
+    assert annotated(one_of_everything(rows=()), in_src) == (
         "::error title=vlbench gate%3A missing::nothing was compared"
     )
 
@@ -82,9 +65,7 @@ def test_a_gate_that_compared_nothing_is_an_error() -> None:
 def test_only_lines_that_got_worse_are_annotated() -> None:
     gone = Move(kind="line", name="upload: x", before=4, after=0, file="pkg/a.py", line=1)
     rows = (counted(Verdict.REGRESSED, "cell", "worse", moves=(gone,)),)
-    assert github_text(one_of_everything(rows=rows), in_src) == (
-        "::error title=vlbench gate%3A regressed::worse (cell)"
-    )
+    assert annotated(one_of_everything(rows=rows), in_src) == ("::error title=vlbench gate%3A regressed::worse (cell)")
 
 
 @pytest.fixture

@@ -1,0 +1,220 @@
+"""Results of a run, or of a check of accuracy, as a sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+
+from vlbench.export.machine_card import card_lines
+from vlbench.export.result_tables import (
+    class_of,
+    cost_table,
+    facts,
+    gpu_table,
+    ladder_tables,
+    name,
+    stage_table,
+    state_table,
+    times_table,
+    verdict_table,
+)
+from vlbench.export.sheet import Cell, Column, Part, Sheet, Table, Words
+from vlbench.judging.evidence import expected_false_rows
+from vlbench.judging.judged import Judged, JudgedRow
+from vlbench.judging.summary import Summary, ranked, summaries
+from vlbench.judging.verdict import Floors, Verdict
+from vlbench.record.schema import CellGroup, Results
+
+
+def results_sheet(results: Results, before: Iterable[Part] = (), after: Iterable[Part] = ()) -> Sheet:
+    """The machine, every cell group, and what to expect of so many rows, between what a command has to add."""
+    judged = checked("run", results.groups)
+    return Sheet(
+        results.command,
+        [Words(results.fingerprint.line, "dim"), *before, *results_parts(results), *after],
+        judged,
+        int(judged.exit_code),
+        own={"json": lambda: results.model_dump_json(indent=1)},
+    )
+
+
+def results_parts(results: Results) -> Iterator[Part]:
+    """Every cell group, then the sweeps among them."""
+    for group in results.groups:
+        yield Words()
+        yield from group_parts(group)
+    for table in ladder_tables(results):
+        yield from (Words(), table)
+    rows = sum(len(group.rows) - 1 for group in results.groups)
+    if any(_is_voted(group) for group in results.groups) and rows >= 100:
+        yield Words(f"Of {rows} rows, {expected_false_rows(rows):.2g} are expected to be called by chance.")
+
+
+def machine_parts(results: Results) -> list[Part]:
+    """The card of the machine, where it was measured."""
+    return [Words("\nThe machine:\n" + "\n".join(card_lines(results.machine)), "dim")] if results.machine else []
+
+
+def group_parts(group: CellGroup) -> Iterator[Part]:
+    """Everything to show of one cell group."""
+    found = summaries(group, Floors())
+    voted = _is_voted(group)
+    yield Words(title(group), "bold")
+    if group.trials:
+        yield Words(f"fed in: {group.trials[0].batch}", "dim")
+    if group.why_scaled:
+        yield Words(group.why_scaled, "dim")
+    shown = found if _has_references(group) else ranked(found)
+    yield Words()
+    yield verdict_table(group, shown) if voted else times_table(group, shown)
+    yield from failures(shown)
+    yield from (Words(f"lost: {reason}", "red") for reason in group.lost)
+    if words := in_words(shown, voted):
+        yield from (Words(), Words(words))
+    if any(row.name.startswith("without ") for row in group.rows):
+        yield Words("A row without a flag is taken to the whole set: slower means that the flag helps.")
+    costs = [cost_table(group, shown)] if voted else []
+    for table in (*costs, *gpu_table(group, shown), *state_table(group), *stage_table(group, shown)):
+        yield from (Words(), table)
+
+
+def title(group: CellGroup) -> str:
+    """What was measured, in one line."""
+    threads = f"{group.threads} thread{'s' * (group.threads > 1)}"
+    where = f"{group.device}, {threads}" if group.device == "cpu" else group.device
+    point = f" [{group.point}]" if group.point else ""
+    trials = sum(not trial.confirms for trial in group.trials)
+    several = f", {trials} trials" if trials > 1 else ""
+    return f"{group.scenario}{point}: {group.model}, {group.dtype}, {where}, {group.weights} weights{several}"
+
+
+def failures(found: Iterable[Summary]) -> Iterator[Words]:
+    """A line for each variant without times: what is wrong, and where it is worst."""
+    for each in found:
+        if each.judgement.verdict is Verdict.INACCURATE:
+            yield Words(f"{each.row.name}: FAIL: {each.judgement.reason}{_where(each)}", "red")
+        elif each.accuracy is None:
+            yield Words(f"{each.row.name}: {each.judgement.reason}", "red")
+
+
+def in_words(found: Sequence[Summary], voted: bool) -> str:
+    """What helps, what hurts, and what cannot be told."""
+    groups: dict[str, list[str]] = {"faster": [], "slower": [], "same": [], "unclear": []}
+    for each in found:
+        if each.estimate is not None:
+            same = each.judgement.verdict is Verdict.SAME
+            speedup = "" if each.effect == "unclear" else f" {each.estimate.speedup:.2f}x"
+            groups["same" if same else each.effect].append(f"{each.row.name}{speedup}")
+    unclear = "Inconclusive" if voted else "Not told apart from the yardstick"
+    words = {"faster": "Faster", "slower": "Slower", "same": "Same", "unclear": unclear}
+    lines = [f"{words[effect]}: {', '.join(names)}." for effect, names in groups.items() if names]
+    if not voted and lines:
+        lines.append("One process is a quick look; --trials 5 gives verdicts.")
+    return "\n".join(lines)
+
+
+def checked(command: str, groups: Iterable[CellGroup]) -> Judged:
+    """What passes and fails: a row's accuracy gates, its time only where it is missing. A run judges no change."""
+    rows = []
+    for group in groups:
+        found = {each.row.name: each for each in summaries(group, Floors())}
+        for each in found.values():
+            cell = f"{each.row.name} {title(group)}"
+            wrong = each.judgement.verdict in (Verdict.INACCURATE, Verdict.MISSING)
+            right = each.accuracy is not None and each.accuracy.passed
+            verdict = Verdict.SAME if right else each.judgement.verdict
+            reason = f"its accuracy check passed ({class_of(each)})" if right else each.judgement.reason
+            rows.append(JudgedRow(cell=cell, measure="accuracy", verdict=verdict, reason=reason))
+            if right and command == "run" and not each.row.is_yardstick:
+                rows.append(_timed(cell, each, found[each.row.reference], gates=wrong))
+    return Judged(
+        command=command, before="the reference tower", after="its variants", rows=tuple(rows), false_alarms=None
+    )
+
+
+def verified_sheet(group: CellGroup, batches: Sequence[str], *, failures_only: bool, json: Callable[[], str]) -> Sheet:
+    """One row per variant: its class, its largest error, what is allowed, and pass or FAIL."""
+    found = summaries(group, Floors())
+    dtypes = ["float32"] if group.dtype == "float32" else ["float32", group.dtype]
+    pairs = ((Column(f"{dtype}\nerror", f"{dtype}_error"), Column("allowed", f"{dtype}_limit")) for dtype in dtypes)
+    columns = [
+        Column("variant", most=24),
+        Column("class", left=True),
+        *chain.from_iterable(pairs),
+        Column("", "passed", left=True),
+    ]
+    rows = [
+        (name(each), *_numbers(each, len(dtypes)), PASS if _passed(each) else FAIL)
+        for each in found
+        if not (failures_only and _passed(each))
+    ]
+    outcome = f"{sum(map(_passed, found))} of {len(found)} passed on {len(batches)} batches: {', '.join(batches)}."
+    heading = f"{group.model}, {group.dtype}, {group.device}, {group.weights} weights"
+    table = Table("verified", columns, rows, facts=facts(group))
+    judged = checked("verify", [group])
+    return Sheet(
+        "vlbench verify",
+        [Words(heading, "bold"), table, *failures(found), Words(outcome)],
+        judged,
+        int(judged.exit_code),
+        own={"json": json},
+    )
+
+
+PASS, FAIL = Cell("pass", True, "green"), Cell("FAIL", False, "bold red")
+
+
+def _passed(each: Summary) -> bool:
+    return each.accuracy is not None and each.accuracy.passed
+
+
+def _numbers(each: Summary, dtypes: int) -> list[Cell]:
+    """Class, then error and limit for each dtype."""
+    accuracy = each.accuracy
+    if accuracy is None:
+        return [Cell("-")] * (1 + 2 * dtypes)
+    values = [accuracy.fp32_error, accuracy.fp32_limit, accuracy.timed_error, accuracy.timed_limit]
+    claim = "yardstick" if each.row.is_yardstick else accuracy.exactness
+    return [Cell(claim, claim), *(Cell(_number(value), value) for value in values[: 2 * dtypes])]
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return "0" if value == 0 else f"{value:.1e}"
+
+
+def _timed(cell: str, each: Summary, reference: Summary, *, gates: bool) -> JudgedRow:
+    found = each.estimate
+    return JudgedRow(
+        cell=cell,
+        measure="time",
+        verdict=each.judgement.verdict,
+        reason=each.judgement.reason,
+        gates=gates,
+        before=reference.seconds if found else None,
+        after=each.seconds,
+        unit="s",
+        ratio=found and found.ratio,
+        low=found and found.low,
+        high=found and found.high,
+        confidence=found and found.confidence,
+        visible=each.judgement.visible,
+    )
+
+
+def _is_voted(group: CellGroup) -> bool:
+    return len(group.trials) > 1
+
+
+def _has_references(group: CellGroup) -> bool:
+    """Is it an ablation in which rows are taken to one another? Then their order says something."""
+    return any(row.reference != group.rows[0].name for row in group.rows)
+
+
+def _where(each: Summary) -> str:
+    token = each.accuracy.worst_token if each.accuracy else None
+    if token is None:
+        return ""
+    place = f"item {token.item}, frame {token.frame}, row {token.row}, column {token.column}"
+    return f"; worst token: {place} (error {token.error:.2g})"

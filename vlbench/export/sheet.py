@@ -1,0 +1,185 @@
+"""What a command found, as plain data: paragraphs and tables, from which every format is made.
+
+Nothing here knows a format or a library of tables. A table holds what people read and, beside it, the value for
+programs in full precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from vlbench.judging.judged import Judged
+
+Value = str | int | float | bool | None
+"""What a program reads: SI units, shares as fractions, None where nothing was measured."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """A paragraph; an empty one is a blank line."""
+
+    text: str = ""
+    style: str = ""
+    """As a terminal has it: bold is a heading, dim an aside, red what failed; ansi: the text brings its own."""
+    indent: int = 0
+    cut: bool = False
+    """One line, cut at the edge of the terminal rather than wrapped."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What people read, and the value behind it; several named values where one cell tells several."""
+
+    shown: str
+    value: Value | Mapping[str, Value] = None
+    style: str = ""
+
+
+Row = Sequence[Cell | Value]
+"""Plain values are shown as they are."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading for people, which may have two lines, and a name for programs, by default the same in one line."""
+
+    heading: str
+    name: str = ""
+    left: bool = False
+    """The first column is on the left anyway."""
+    most: int | None = None
+    """Characters, after which a cell goes on in a line below."""
+    cut: bool = False
+    """Cut at the edge of the terminal in place of that: numbers beside it keep their width."""
+
+    @property
+    def one_line(self) -> str:
+        """The heading in one line: a word that was parted at its hyphen is whole again."""
+        return self.heading.replace("-\n", "").replace("\n", " ").strip()
+
+    @property
+    def key(self) -> str:
+        """The name for programs."""
+        return self.name or self.one_line
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under headings."""
+
+    name: str
+    """For programs. Rows of tables of one name, with the same facts and first column, are one record; "" is for people
+    alone, since another table has the same figures."""
+    columns: Sequence[Column | str]
+    rows: Sequence[Row]
+    title: str = ""
+    facts: Mapping[str, Value] = field(default_factory=dict)
+    """What holds of every row, such as its scenario; for programs, since people read it above the table."""
+    gap: int = 2
+    limit: int = 0
+    """Rows that people are shown; 0: all. Programs get all."""
+    lines: Sequence[Words] | None = None
+    """What a terminal shows in place of a grid."""
+
+    @property
+    def heads(self) -> list[Column]:
+        """The columns, each as a `Column`."""
+        return [each if isinstance(each, Column) else Column(each) for each in self.columns]
+
+    @property
+    def left_out(self) -> str:
+        """What to say of the rows that people are not shown; "" where they see all."""
+        more = len(self.rows) - self.limit
+        return f"  ... {more} more (--limit 0 shows all)" if self.limit and more > 0 else ""
+
+
+Part: TypeAlias = "Words | Table | Judged"
+"""A comparison among the parts is shown beside what was measured, and has no say in the exit code."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """All that a command has to say. A comparison has no parts: each format tells its verdicts in its own way."""
+
+    title: str
+    parts: Sequence[Part] = ()
+    judged: Judged | None = None
+    """The verdicts: of a comparison all there is; beside parts, what passes and fails in them."""
+    exit_code: int = 0
+    own: Mapping[str, Callable[[], str]] = field(default_factory=dict)
+    """By the name of a format: its text, where that is not made from the parts or verdicts."""
+    view: RenderableType | None = None
+    """What a terminal shows, where that is not made from the parts or verdicts."""
+    last: str = ""
+    """A line for stderr, after all else."""
+
+    @property
+    def tables(self) -> list[Table]:
+        """The tables among the parts."""
+        return [part for part in self.parts if isinstance(part, Table)]
+
+
+def compared(judged: Judged, *, view: RenderableType | None = None, **own: Callable[[], str]) -> Sheet:
+    """A comparison as a sheet."""
+    return Sheet(f"vlbench {judged.command}", judged=judged, exit_code=int(judged.exit_code), view=view, own=own)
+
+
+def beside(judged: Judged) -> Iterator[Part]:
+    """What a command that measures says of what it measured beside something else; it ends as it would without."""
+    yield from (Words(), judged)
+    yield Words("That is the code of `vlbench diff`; a command that measures ends with its own.", "dim")
+
+
+def verdicts(sheet: Sheet) -> Judged:
+    """What a sheet that was judged holds; a command that judges nothing refuses before it gets here."""
+    assert sheet.judged is not None
+    return sheet.judged
+
+
+def shown(cell: Cell | Value) -> str:
+    """A cell as people read it."""
+    if isinstance(cell, Cell):
+        return cell.shown
+    if cell is None:
+        return "-"
+    if isinstance(cell, int) and not isinstance(cell, bool):
+        return f"{cell:,}"
+    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+
+
+def shown_rows(table: Table) -> list[list[str]]:
+    """The rows that people are shown, as they read them."""
+    return [[shown(cell) for cell in row] for row in table.rows[: table.limit or None]]
+
+
+def values(column: Column, cell: Cell | Value) -> dict[str, Value]:
+    """A cell as programs read it, by name."""
+    value = cell.value if isinstance(cell, Cell) else cell
+    return dict(value) if isinstance(value, Mapping) else {column.key: value}
+
+
+def records(tables: Iterable[Table]) -> list[dict[str, Value]]:
+    """All rows of all tables for programs. Each has `table`, the facts of its table and a value per column."""
+    found: list[dict[str, Value]] = []
+    joined: dict[tuple[object, ...], dict[str, Value]] = {}
+    for table in tables:
+        for row in table.rows if table.name else ():
+            figures = _figures(table.heads, row)
+            key = (table.name, *table.facts.items(), next(iter(figures.values())))
+            record = joined.get(key)
+            if record is None or record.keys() & list(figures)[1:]:
+                record = joined[key] = {"table": table.name, **table.facts}
+                found.append(record)
+            record.update(figures)
+    return found
+
+
+def _figures(columns: Sequence[Column], row: Row) -> dict[str, Value]:
+    return {
+        name: value for column, cell in zip(columns, row, strict=True) for name, value in values(column, cell).items()
+    }
