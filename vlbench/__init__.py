@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vlbench.api.functions import compare, count, gate, judge, load, profile, run, verify
     from vlbench.api.results import Interrupted
     from vlbench.errors import IncomparableError, UsageError
+    from vlbench.implementations.output import VisionOutput
     from vlbench.towers.tower import Tower
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Interrupted",
     "Tower",
     "UsageError",
+    "VisionOutput",
     "__version__",
     "compare",
     "count",
@@ -38,6 +40,7 @@ _HOME = {
     "Interrupted": "api.results",
     "Tower": "towers.tower",
     "UsageError": "errors",
+    "VisionOutput": "implementations.output",
 }
 
 

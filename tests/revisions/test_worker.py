@@ -101,7 +101,7 @@ def test_each_turn_is_answered(tmp_path: Path) -> None:
     checked, rest = head_after("Toy", "Again", tmp_path)
     assert checked.accuracy.passed, checked
     assert [type(each) for each in rest] == [Warm, Reading, Reading, Stages]
-    left = torch.load(output_of(tmp_path, "HEAD"), weights_only=True)
+    left = torch.load(output_of(tmp_path, "HEAD"), weights_only=True)["tokens"]
     assert left.shape == (12, toys.WIDTH)
 
 
@@ -112,7 +112,7 @@ def test_both_sides_are_fed_the_same_and_no_call_twice(tmp_path: Path) -> None:
         Buffered.buffers.clear()
         heard = said(order(f"{HERE}:Buffered", tmp_path, leads), TURNS[1:3])
         assert [type(each) for each in heard[3:]] == [Reading, Reading]
-        outputs.append(torch.load(output_of(tmp_path, "BASE" if leads else "HEAD"), weights_only=True))
+        outputs.append(torch.load(output_of(tmp_path, "BASE" if leads else "HEAD"), weights_only=True)["tokens"])
         *_, first_wake, first, second_wake, second = Buffered.seen
         assert len({tuple(each.flatten().tolist()) for each in (first_wake, first, second_wake, second)}) == 4
         assert Buffered.buffers[-1].isnan().all()  # poisoned: who hands it out again has to write it again
@@ -139,6 +139,15 @@ def test_a_wrong_head_is_caught(tmp_path: Path) -> None:
     assert "in fp32 is above 1e-05" in (checked.accuracy.reason or "")
     assert checked.accuracy.worst_token is not None
     assert rest == []
+
+
+def test_a_wrong_part_of_head_is_named(tmp_path: Path) -> None:
+    checked, rest = head_after("Deep", "Deep", tmp_path)
+    assert checked.accuracy.passed, checked
+    left = torch.load(output_of(tmp_path, "HEAD"), weights_only=True)
+    assert {name: part.shape for name, part in left.items()} == {"tokens": (12, toys.WIDTH), "deep": (48, toys.WIDTH)}
+    checked, rest = head_after("Deep", "WrongDeep", tmp_path)
+    assert (checked.accuracy.passed, checked.accuracy.part, rest) == (False, "deep", [])
 
 
 def test_weights_that_do_not_fit_are_said_where_the_result_differs(tmp_path: Path) -> None:

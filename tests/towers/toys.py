@@ -57,6 +57,32 @@ class Wrong(Toy):
         return super().forward(pixels.flip(0), grid_thw)
 
 
+class Deep(Toy):
+    """Tokens, and what its first block makes, a thousand times smaller."""
+
+    def forward(self, pixels: Tensor, grid_thw: Tensor) -> Any:
+        return vlbench.VisionOutput(super().forward(pixels, grid_thw), {"deep": self.deep(pixels)})
+
+    def deep(self, pixels: Tensor) -> Tensor:
+        first: Tensor = self.blocks[0](self.patch_embed(pixels))
+        return first * 1e-3
+
+
+class WrongDeep(Deep):
+    def deep(self, pixels: Tensor) -> Tensor:
+        return super().deep(pixels) * 1.01
+
+
+class LateDeep(Deep):
+    """Right until it is timed."""
+
+    calls = 0
+
+    def deep(self, pixels: Tensor) -> Tensor:
+        self.calls += 1
+        return super().deep(pixels) * (1.01 if self.calls > 8 else 1.0)
+
+
 class Fused(Toy):
     """Its merger has another key."""
 

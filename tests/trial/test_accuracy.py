@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import cache
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from tests.implementations.towers import TINY, weights_of
 from tests.implementations.wrong_towers import WRONG_TOWERS
 from vlbench.implementations import build_tower
+from vlbench.implementations.output import VisionOutput
 from vlbench.implementations.weights import random_weights
 from vlbench.record.schema import Accuracy, Token
 from vlbench.trial.accuracy import Grid, Input, Judge, awkward_input, worst_token
@@ -98,14 +100,15 @@ def test_a_right_tower_passes_in_bf16_and_a_wrong_one_fails_there_as_well() -> N
 # Towers of one line, whose mistakes are known to the last digit.
 
 Forward = Callable[[Tensor, Tensor], Tensor]
+Outputs = Callable[[Tensor, Tensor], Any]
 
 
 class Tower(nn.Module):
-    def __init__(self, function: Forward) -> None:
+    def __init__(self, function: Outputs) -> None:
         super().__init__()
         self.function = function
 
-    def forward(self, pixels: Tensor, grid_thw: Tensor) -> Tensor:
+    def forward(self, pixels: Tensor, grid_thw: Tensor) -> Any:
         return self.function(pixels, grid_thw)
 
 
@@ -123,7 +126,7 @@ def drawn(grids: Iterable[Grid], seed: int) -> Input:
     return Input(torch.randn(rows, 8, generator=torch.Generator().manual_seed(seed)), torch.tensor(grids))
 
 
-def fresh(function: Forward = right, dtype: torch.dtype = torch.float32, own: Forward = right) -> Judge:
+def fresh(function: Outputs = right, dtype: torch.dtype = torch.float32, own: Outputs = right) -> Judge:
     """A judge of its own, since some of these towers write into their inputs."""
     entries = [drawn(FIRST, 1).to(dtype), drawn(SECOND, 2).to(dtype)]
     return Judge(entries, dtype, Tower(function), Tower(own))
@@ -244,6 +247,97 @@ def test_an_output_of_another_kind_fails(mistake: Callable[[Tensor], Tensor], wo
     assert not verdict.passed
     assert verdict.reason
     assert words in verdict.reason
+
+
+def in_parts(small: float, **others: Any) -> Callable[[Tensor, Tensor], Any]:
+    """A large part, a small one, and some more."""
+
+    def forward(pixels: Tensor, grid_thw: Tensor) -> VisionOutput:
+        tokens = right(pixels, grid_thw)
+        return VisionOutput(tokens, {"small": tokens * small, "places": torch.arange(len(tokens)), **others})
+
+    return forward
+
+
+def check_parts(function: Callable[[Tensor, Tensor], Any]) -> Accuracy:
+    return fresh(in_parts(1e-6), own=in_parts(1e-6)).check("reassociated", lambda: Tower(function), never)
+
+
+def test_parts_that_are_right_pass() -> None:
+    verdict = check_parts(in_parts(1e-6))
+    assert (verdict.passed, verdict.fp32_error, verdict.reason) == (True, 0, None)
+
+
+def test_a_large_part_does_not_hide_a_small_one() -> None:
+    """Together, they would be off by 1e-7."""
+    verdict = check_parts(in_parts(1.1e-6))
+    assert not verdict.passed
+    assert verdict.part == "small"
+    assert verdict.fp32_error == pytest.approx(0.1, rel=1e-5)
+    assert verdict.reason == "part 'small' of the output: error 0.1 in fp32 is above 1e-05"
+
+
+def test_a_part_of_another_shape_is_named() -> None:
+    verdict = check_parts(in_parts(1.1e-6, places=torch.tensor(0)))
+    assert verdict.reason == "part 'places' of the output has shape [] instead of [16]"
+
+
+def test_whole_numbers_are_right_or_wrong() -> None:
+    """Of many places, one that is off by one would be too small an error to see."""
+
+    def off_by_one(pixels: Tensor, grid_thw: Tensor) -> Any:
+        output = in_parts(1.1e-6)(pixels, grid_thw)
+        output.parts["places"][-1] += 1
+        return output
+
+    verdict = check_parts(off_by_one)
+    assert (verdict.passed, verdict.part) == (False, "places")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda output: output.tokens, "the output lacks the part 'small'"),
+        (
+            lambda output: VisionOutput(output.tokens, {**output.parts, "more": output.tokens}),
+            "the output has a part 'more' too many",
+        ),
+        (
+            lambda output: VisionOutput(output.tokens, {**output.parts, "small": [1]}),
+            "part 'small' of the output is a list, not a plain tensor",
+        ),
+        (
+            lambda output: VisionOutput(output.tokens, {**output.parts, "small": nn.Parameter(output.tokens)}),
+            "part 'small' of the output is a Parameter, not a plain tensor",
+        ),
+        (lambda output: (output.tokens, output.parts["small"]), "the output is a tuple, not a plain tensor"),
+        (
+            lambda output: VisionOutput(output.tokens, {"tokens": output.tokens}),
+            "the output has parts that are not tensors by names other than 'tokens'",
+        ),
+        (
+            lambda output: VisionOutput(output.tokens, [output.tokens]),
+            "the output has parts that are not tensors by names other than 'tokens'",
+        ),
+    ],
+)
+def test_other_parts_fail_in_one_sentence(change: Callable[[Any], Any], reason: str) -> None:
+    verdict = check_parts(lambda pixels, grid_thw: change(in_parts(1e-6)(pixels, grid_thw)))
+    assert not verdict.passed
+    assert verdict.reason is not None
+    assert verdict.reason.startswith(reason)
+    assert "\n" not in verdict.reason
+
+
+def test_in_the_timed_dtype_each_part_has_a_limit_of_its_own() -> None:
+    """The small part of the yardstick is off by 1 %, its tokens are exact."""
+    judge = fresh(in_parts(1e-6), torch.bfloat16, own=in_parts(1.01e-6))
+    exact = in_parts(1e-6)
+    assert judge.check("bit-exact", lambda: Tower(exact), lambda: Tower(in_parts(1.014e-6))).passed
+    wrong = judge.check("bit-exact", lambda: Tower(exact), lambda: Tower(in_parts(1.016e-6)))
+    assert (wrong.passed, wrong.part) == (False, "small")
+    assert wrong.reason == "part 'small' of the output: error 0.016 in bfloat16 is above 0.015"
+    assert judge.allowed("bit-exact", timed=1) == pytest.approx({"tokens": 0, "small": 0.03, "places": 0}, rel=1e-3)
 
 
 class Lazy(Tensor):

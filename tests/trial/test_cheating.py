@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from tests.trial.plans import SCENARIO_FILE, job, plan, python_path
+from vlbench.implementations.output import unpack
 from vlbench.record.files import read_results
 from vlbench.record.journal import Journal
 from vlbench.record.schema import Results, State, Trial
@@ -36,6 +37,10 @@ def right(entry: Tensor) -> Tensor:
     return entry * 2 + 1
 
 
+def entrant(name: str, run: Callable[[Tensor], Tensor], caches: tuple[Cache, ...] = ()) -> Entrant:
+    return Entrant(name, Subject(lambda entry: unpack(run(entry)), caches), {"tokens": 0.0})
+
+
 def struck(
     run: Callable[[Tensor], Tensor],
     caches: tuple[Cache, ...] = (),
@@ -44,8 +49,7 @@ def struck(
     size: int = 8,
 ) -> str | None:
     """Why a variant that does `run` was struck, among the yardstick and one that is right; None where it was not."""
-    entrants = [Entrant("baseline", Subject(right), 0.0), Entrant("right", Subject(right), 0.0)]
-    entrants.append(Entrant("cheat", Subject(run, caches), 0.0))
+    entrants = [entrant("baseline", right), entrant("right", right), entrant("cheat", run, caches)]
     content = torch.arange(size, dtype=torch.float32, device=device)
     inputs = Inputs([content], novel=lambda number: content.roll(number + 1))
     clock = event_clock if device == "cuda" else wall_clock
@@ -121,7 +125,7 @@ def test_work_on_another_stream_is_caught() -> None:
 
 def test_a_clock_that_sees_less_than_passes_gives_it_away() -> None:
     """What the test above needs a GPU for, with a clock that says so."""
-    entrants = [Entrant("baseline", Subject(right), 0.0), Entrant("cheat", Subject(right), 0.0)]
+    entrants = [entrant("baseline", right), entrant("cheat", right)]
     readings = {"cheat": True, "baseline": False}
     called: list[str] = []
     rounds = Rounds(

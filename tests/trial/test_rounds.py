@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import gc
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from vlbench.implementations.output import Parts, VisionOutput, unpack
 from vlbench.record.schema import State
 from vlbench.trial.clock import Call, Reading
 from vlbench.trial.job import Round
@@ -19,6 +21,7 @@ from vlbench.trial.rounds import (
     WARM_UP_CALLS,
     Entrant,
     Rounds,
+    poison,
     warm_up,
     without_collector,
     yardstick_calls,
@@ -37,7 +40,9 @@ def right(entry: Tensor) -> Tensor:
 class Race:
     """Entrants by name, and a clock on which time stands still but for their calls."""
 
-    runs: dict[str, Callable[[Tensor], Tensor]] = field(default_factory=lambda: dict.fromkeys(NAMES, right))
+    runs: dict[str, Callable[[Tensor], Tensor | VisionOutput]] = field(
+        default_factory=lambda: dict.fromkeys(NAMES, right)
+    )
     caches: dict[str, Cache] = field(default_factory=dict)
     allowed: float = 0.0
     seconds: dict[str, list[float]] = field(default_factory=dict)
@@ -60,13 +65,13 @@ class Race:
 
     def made(self) -> Rounds:
         def subject(name: str) -> Subject:
-            def run(entry: Tensor) -> Tensor:
+            def run(entry: Tensor) -> Parts:
                 self.called.append((name, entry))
-                return self.runs[name](entry)
+                return unpack(self.runs[name](entry))
 
             return Subject(run, (self.caches[name],) if name in self.caches else ())
 
-        entrants = [Entrant(name, subject(name), self.allowed) for name in self.runs]
+        entrants = [Entrant(name, subject(name), defaultdict(lambda: self.allowed)) for name in self.runs]
         clocks = dict.fromkeys(self.states, self.clock)
         return Rounds(entrants, Inputs(INPUTS, self.churning), clocks, seed=self.seed, mark=self.marked.append)
 
@@ -246,6 +251,49 @@ def test_a_tensor_that_puts_off_its_work_is_caught() -> None:
     assert caught(lambda entry: nn.Parameter(right(entry))) == "the output of a timed round is a Parameter"
 
 
+def two(small: float) -> Callable[[Tensor], VisionOutput]:
+    """A large part and a small one."""
+    return lambda entry: VisionOutput(right(entry), {"small": right(entry) * small})
+
+
+def test_a_large_part_does_not_hide_a_small_one() -> None:
+    race = Race(runs={"baseline": two(1e-6), "a": two(1.1e-6), "b": two(1e-6)}, allowed=1e-3)
+    _, struck = race.run()
+    assert struck == {
+        "a": "part 'small' of the output of a timed round is wrong: replayed, late, or a stale cache",
+    }
+
+
+def test_each_part_is_poisoned() -> None:
+    buffers: list[Tensor] = []
+
+    def hands_out_again(entry: Tensor) -> VisionOutput:
+        if not buffers:
+            buffers.append(right(entry) * 1e-6)
+        return VisionOutput(right(entry), {"small": buffers[0]})
+
+    race = Race(runs={"baseline": two(1e-6), "a": hands_out_again}, allowed=1e-3)
+    assert "part 'small'" in race.run()[1]["a"]
+
+
+def test_poison_changes_every_dtype() -> None:
+    for dtype in (torch.float16, torch.complex64, torch.int64, torch.uint8, torch.bool):
+        part = torch.ones(3, dtype=dtype)
+        poison({"part": part})
+        assert not (part == 1).any()
+
+
+@pytest.mark.parametrize(
+    ("returned", "reason"),
+    [
+        ((torch.ones(3), torch.ones(3)), "the output of a timed round is a tuple"),
+        (VisionOutput(torch.ones(3), {"small": nn.Parameter(torch.ones(3))}), "is a Parameter"),
+    ],
+)
+def test_what_is_no_output_is_struck(returned: Any, reason: str) -> None:
+    assert reason in caught(lambda entry: returned)
+
+
 def test_what_raises_in_a_timed_round_is_struck() -> None:
     def fails(entry: Tensor) -> Tensor:
         raise MemoryError
@@ -296,7 +344,7 @@ def calls_until_warm(times: Callable[[int], float]) -> int:
     def clock(call: Call) -> Reading:
         return Reading(call(), times(next(counter)))
 
-    warm_up(Subject(right), INPUTS[0], clock)
+    warm_up(Subject(lambda entry: unpack(right(entry))), INPUTS[0], clock)
     return next(counter)
 
 

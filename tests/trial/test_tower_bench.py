@@ -10,7 +10,7 @@ from tests.trial.test_worker import events
 from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS
 from vlbench.towers.variants import Variant, parse_variant, tower_variant
-from vlbench.trial.job import Checked, Job, Prepared, Round, Stages, VariantJob
+from vlbench.trial.job import Checked, Job, Prepared, Round, Stages, Struck, VariantJob
 from vlbench.workload.scenario import Item
 
 TOYS = "tests.towers.toys"
@@ -52,6 +52,24 @@ def test_others_are_checked_against_the_first(dtype: str) -> None:
     passed = {name: each.accuracy.passed for name, each in found.items()}
     assert passed == {"Toy": True, "Again": True, "by_name": True, "loading": True, "Wrong": False}
     assert found["Wrong"].accuracy.worst_token
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_large_part_does_not_hide_a_small_one(dtype: str) -> None:
+    found = verdicts(towers("Deep", "WrongDeep", "Toy", dtype=dtype))
+    assert found["Deep"].accuracy.passed
+    wrong = found["WrongDeep"].accuracy
+    assert not wrong.passed
+    assert wrong.part == "deep"
+    assert wrong.reason is not None
+    assert wrong.reason.startswith("part 'deep' of the output: error 0.01 in fp32 is above")
+    assert found["Toy"].accuracy.reason == "the output lacks the part 'deep'"
+
+
+def test_a_part_that_goes_wrong_when_it_is_timed_is_named() -> None:
+    emitted = events(towers("Deep", "LateDeep", seconds=0.05))
+    (struck,) = (each for each in emitted if isinstance(each, Struck))
+    assert struck.reason == "part 'deep' of the output of a timed round is wrong: replayed, late, or a stale cache"
 
 
 def test_other_weights_are_its_own_where_they_do_not_fit() -> None:

@@ -14,9 +14,11 @@ from vlbench.counting.job import Point
 from vlbench.counting.rows import Row
 from vlbench.counting.sites import sites_of
 from vlbench.counting_device import CountingDevice
+from vlbench.counting_device.tensor import DeviceTensor
 from vlbench.counting_device.where import spelled
 from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS
+from vlbench.implementations.output import unpack
 from vlbench.implementations.stage import listen
 from vlbench.implementations.weights import SharedTensors, parameter_shapes
 from vlbench.record.counted import CountedTower, Forward
@@ -86,7 +88,7 @@ def _forward(device: CountingDevice, module: nn.Module, tower: Tower, point: Poi
     pixels = device.pixels((patches, tower.patch_dim), dtype)
     grid_thw = torch.tensor(point.grids, dtype=torch.int64)
     with device.count() as counter, listen(counter):
-        module(pixels, grid_thw)
+        unpack(module(pixels, grid_thw), DeviceTensor)
     return Forward(counts=counter.report, sites=sites_of(counter.report))
 
 

@@ -9,11 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
+from vlbench.implementations.output import Parts
 from vlbench.pytest_plugin.cell import THREADS, Cell
 from vlbench.record.schema import Accuracy, Counts
-from vlbench.trial.accuracy import relative_error
+from vlbench.trial.accuracy import beyond
 from vlbench.trial.clock import clock_for
 from vlbench.trial.rounds import warm_up
 from vlbench.trial.subject import Inputs, Subject
@@ -43,16 +43,17 @@ def time_cell(cell: Cell, benchmark: BenchmarkFixture, seconds: float, least: in
             rounds = max(least, int(seconds / _settled_seconds(subject, bench.inputs, cell.job.device)))
             entry, output = _timed(subject, bench.inputs, benchmark, rounds, cell.job.device)
             benchmark.has_error = True  # its time is in no file until its output has proved right
-            wanted = reference.run(entry)
-            assert isinstance(wanted, Tensor)  # as that of every tower
-            error = relative_error(output, wanted)
-    if not error <= bench.allowed(variant.exactness):
-        return f"{cell.name}: inaccurate in a timed round: its error is {error:.2g}"
+            wrong = beyond(bench.allowed(variant.exactness), output, reference.run(entry))
+    if wrong:
+        whose = "its" if wrong[0] == "the output" else f"{wrong[0]}: its"
+        return f"{cell.name}: inaccurate in a timed round: {whose} error is {wrong[1]:.2g}"
     benchmark.has_error = False
     return None
 
 
-def _timed(subject: Subject, inputs: Inputs, benchmark: BenchmarkFixture, rounds: int, device: str) -> tuple[Any, Any]:
+def _timed(
+    subject: Subject, inputs: Inputs, benchmark: BenchmarkFixture, rounds: int, device: str
+) -> tuple[Any, Parts]:
     """The rounds; what was fed in to the last one, and what came out."""
     synchronize: Callable[[], object] = torch.cuda.synchronize if device == "cuda" else lambda: None
     novel = inputs.novel
@@ -72,7 +73,7 @@ def _timed(subject: Subject, inputs: Inputs, benchmark: BenchmarkFixture, rounds
         synchronize()
         return output
 
-    output = benchmark.pedantic(forward, setup=set_up, rounds=rounds)  # type: ignore[no-untyped-call]
+    output: Parts = benchmark.pedantic(forward, setup=set_up, rounds=rounds)  # type: ignore[no-untyped-call]
     return entry, output
 
 

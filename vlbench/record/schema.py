@@ -45,6 +45,9 @@ class Accuracy(Record):
     fp32_limit: float = Field(description="What its class allows in fp32; 0 asks for equal bits.")
     timed_error: float | None = Field(default=None, description="Relative L2 error in the timed dtype, if not fp32.")
     timed_limit: float | None = Field(default=None, description="What is allowed there: 1.5 x the yardstick's own.")
+    part: str | None = Field(
+        default=None, description="Which part of the output is the furthest off, where it has several."
+    )
     worst_token: Token | None = Field(default=None, description="The output token furthest off in fp32.")
     reason: str | None = Field(default=None, description="Why it failed, in one sentence.")
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from vlbench.errors import UsageError
+from vlbench.implementations.output import Parts, VisionOutput, packed, unpack
 from vlbench.implementations.weights import SharedTensors
 from vlbench.towers.tower import mismatch
-from vlbench.trial.accuracy import Judged
+from vlbench.trial.accuracy import Judged, kept
 from vlbench.trial.job import Checked, Job, VariantJob
 from vlbench.trial.subject import Subject
 from vlbench.trial.tower_bench import TowerBench
@@ -28,7 +28,7 @@ class LeadingBench(TowerBench):
     """BASE's: it leaves its weights, and its outputs for every input that accuracy is checked on."""
 
     def __init__(self, job: Job, exchange: Path) -> None:
-        self._kept: list[list[Tensor]] = []
+        self._kept: list[list[Parts]] = []
         super().__init__(job)
         # pickled, since tensors of a tower may share memory, which safetensors does not take
         torch.save(dict(self.weights), exchange / WEIGHTS)
@@ -40,13 +40,13 @@ class LeadingBench(TowerBench):
         return self._keeping(golden), self._keeping(yardstick)
 
     def _keeping(self, tower: Judged) -> Judged:
-        kept: list[Tensor] = []
-        self._kept.append(kept)
+        outputs: list[Parts] = []
+        self._kept.append(outputs)
 
         def call(*arguments: Any) -> Any:
-            output = tower(*arguments)
-            kept.append(output.clone())
-            return output
+            parts = unpack(tower(*arguments))
+            outputs.append(kept(parts))
+            return packed(parts)
 
         return call
 
@@ -88,10 +88,10 @@ class FollowingBench(TowerBench):
         return torch.load(self.exchange / name, map_location=self.device, weights_only=True)
 
 
-def _replayed(outputs: Iterator[Tensor]) -> Judged:
+def _replayed(outputs: Iterator[Parts]) -> Judged:
     """Gives what another process gave when it was asked in the same order."""
 
-    def call(*_: Any) -> Tensor:
-        return next(outputs)
+    def call(*_: Any) -> VisionOutput:
+        return packed(next(outputs))
 
     return call

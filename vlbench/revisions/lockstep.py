@@ -11,7 +11,7 @@ import random
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -21,9 +21,10 @@ from vlbench.process.child import ChildError
 from vlbench.revisions.messages import Order, Reading, Ready, Turn, Warm, output_of
 from vlbench.revisions.side import Side
 from vlbench.stats.paired import paired_ratio, precise_enough
+from vlbench.trial.accuracy import beyond
 from vlbench.trial.gpu_state import sampler_for
 from vlbench.trial.job import Checked, Event, Finished, Job, Prepared, Round, Stages, Struck
-from vlbench.trial.rounds import LOOK_EVERY, MIN_ROUNDS, agree
+from vlbench.trial.rounds import LOOK_EVERY, MIN_ROUNDS
 
 
 def run_pair(job: Job, timeout: float, repository: Path | None = None) -> Iterator[Event]:
@@ -36,7 +37,7 @@ def run_pair(job: Job, timeout: float, repository: Path | None = None) -> Iterat
     with tempfile.TemporaryDirectory(prefix="vlbench-") as folder, ExitStack() as ends:
         exchange = Path(folder)
         sides = [ends.enter_context(Side(each, job, timeout)) for each in job.variants]
-        passed, allowed = 0, 0.0
+        passed, allowed = 0, dict[str, float]()
         for side in sides:  # HEAD waits for what BASE leaves
             leads = side is sides[0]
             side.tell(Order(job=side.job, leads=leads, exchange=exchange, repository=repository))
@@ -52,7 +53,7 @@ def run_pair(job: Job, timeout: float, repository: Path | None = None) -> Iterat
         yield Finished()
 
 
-def _measure(job: Job, base: Side, head: Side, allowed: float, exchange: Path) -> Iterator[Event]:
+def _measure(job: Job, base: Side, head: Side, allowed: Mapping[str, float], exchange: Path) -> Iterator[Event]:
     for side in (base, head):
         side.tell(Turn(does="warm-up"))
         side.expect(Warm)
@@ -65,7 +66,9 @@ def _measure(job: Job, base: Side, head: Side, allowed: float, exchange: Path) -
         yield side.expect(Stages)
 
 
-def _rounds(job: Job, base: Side, head: Side, allowed: float, exchange: Path) -> Generator[Event, None, Struck | None]:
+def _rounds(
+    job: Job, base: Side, head: Side, allowed: Mapping[str, float], exchange: Path
+) -> Generator[Event, None, Struck | None]:
     """Rounds of one reading each, in an order drawn afresh; what HEAD was caught at, if it was."""
     draw = random.Random(job.seed * 1000 + job.trial)
     sampler = sampler_for(job.device)
@@ -88,8 +91,8 @@ def _rounds(job: Job, base: Side, head: Side, allowed: float, exchange: Path) ->
             if reading.host_seconds is not None:
                 host[side.name] = reading.host_seconds
         outputs = [torch.load(output_of(exchange, side.name), weights_only=True) for side in (head, base)]
-        if not agree(allowed, *outputs):
-            return _caught(head, head, "the output of a timed round is not BASE's: replayed, late, or a stale cache")
+        if wrong := beyond(allowed, *outputs):
+            return _caught(head, head, f"{wrong[0]} of a timed round is not BASE's: replayed, late, or a stale cache")
         state = sampler.sample()
         yield Round(
             number=number,

@@ -36,8 +36,8 @@ class Ready(Message):
     """All is built and checked."""
 
     event: Literal["ready"] = "ready"
-    allowed: float
-    """Largest relative error of a timed output to the other's; 0 asks for equal bits."""
+    allowed: dict[str, float]
+    """By part: largest relative error of a timed output to the other's; 0 asks for equal bits."""
 
 
 class Warm(Message):

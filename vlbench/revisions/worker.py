@@ -8,14 +8,15 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from vlbench.errors import UsageError
+from vlbench.implementations.output import OutputError
 from vlbench.implementations.weights import CheckpointError
 from vlbench.process.parent import Parent, serve
 from vlbench.revisions.bench import FollowingBench, LeadingBench
 from vlbench.revisions.messages import Order, Reading, Ready, Said, Turn, Warm, output_of
 from vlbench.towers.from_folder import placed
+from vlbench.trial.accuracy import kept
 from vlbench.trial.clock import clock_for
 from vlbench.trial.job import Prepared, Struck
 from vlbench.trial.rounds import poison, warm_up, without_collector
@@ -77,14 +78,13 @@ class Side:
         try:
             self.subject.run(self.fresh(self.novel(2 * number + 1)))
             reading = self.clock(partial(self.subject.run, self.fresh(self.novel(2 * number + 2))))
+        except OutputError as failure:
+            return Struck(variant=self.name, reason=failure.timed)
         except Exception as failure:  # whatever a tower raises is its result, not ours
             return Struck(variant=self.name, reason=f"raised {type(failure).__name__} in a timed round")
-        if type(reading.output) is not Tensor:
-            strange = type(reading.output).__name__
-            return Struck(variant=self.name, reason=f"the output of a timed round is a {strange}")
-        kept = reading.output.clone()  # at once: what is written later does not count
+        output = kept(reading.output)  # at once: what is written later does not count
         poison(reading.output)
-        torch.save(kept.cpu(), self.output)
+        torch.save({part: tensor.cpu() for part, tensor in output.items()}, self.output)
         return Reading(seconds=reading.seconds, host_seconds=reading.host_seconds, hidden=reading.hidden)
 
 

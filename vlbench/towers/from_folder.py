@@ -97,7 +97,8 @@ def our_tower(at: Placed) -> Tower:
         chosen = _chosen(package, at, kind).names if flags else None
         # Tensors of its own class: what is joined of them is joined as this revision does it, and shared with no other.
         tower = package.build_tower(config, chosen, package.weights.SharedTensors(weights), kind)
-        return RelayedTower(tower, package.stage.listen)
+        own_output = getattr(getattr(package, "output", None), "VisionOutput", None)
+        return RelayedTower(tower, package.stage.listen, own_output)
 
     def make(device: Any, dtype: Any) -> nn.Module:
         return load(drawn(MODELS[name], device, dtype))

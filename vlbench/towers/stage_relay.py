@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from vlbench.implementations.output import VisionOutput
 from vlbench.implementations.stage import listening, stage
 
 
@@ -29,19 +30,25 @@ class Relay:
 class RelayedTower(nn.Module):
     """Calls `tower`; listens to it with `listen` only while anyone listens to us, so that marks cost nothing else."""
 
-    def __init__(self, tower: nn.Module, listen: Callable[[Relay], AbstractContextManager[None]]) -> None:
+    def __init__(
+        self, tower: nn.Module, listen: Callable[[Relay], AbstractContextManager[None]], output: type[Any] | None
+    ) -> None:
+        """`output` is the tower's own VisionOutput, None where its revision had none."""
         super().__init__()
         self.tower = tower
         self.training = tower.training
         self.listen = listen
+        self.output = output
 
     @property
     def caches(self) -> Callable[[], dict[str, Any]]:
         found: Callable[[], dict[str, Any]] = getattr(self.tower, "caches", dict)
         return found
 
-    def forward(self, pixels: Tensor, grid_thw: Tensor) -> Tensor:
+    def forward(self, pixels: Tensor, grid_thw: Tensor) -> Tensor | VisionOutput:
         """Pixels [N, patch_dim] and grids [items, 3] of (frames, rows, columns) to tokens [N / merge**2, width]."""
         with self.listen(Relay()) if listening() else nullcontext():
-            tokens: Tensor = self.tower(pixels, grid_thw)
-        return tokens
+            returned: Any = self.tower(pixels, grid_thw)
+        is_theirs = type(returned) is self.output
+        output: Tensor | VisionOutput = VisionOutput(returned.tokens, returned.parts) if is_theirs else returned
+        return output

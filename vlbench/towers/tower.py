@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from vlbench.implementations.output import VisionOutput
+
 
 @dataclass(frozen=True)
 class Tower:
@@ -30,8 +32,9 @@ class Tower:
     arguments: Callable[[Tensor, Tensor], tuple[Any, ...] | dict[str, Any]] | None = None
     """From pixels [N, patch_dim] on the device and grids [items, 3] of (frames, rows, columns) on the host to what a
     call takes, by position or by name. By default `(pixels, grid_thw)`, both on the device."""
-    tokens: Callable[[Any], Tensor] | None = None
-    """From what a call returns to the tokens [N / merge**2, width]. By default it returns them."""
+    tokens: Callable[[Any], Tensor | VisionOutput] | None = None
+    """From what a call returns to the tokens [N / merge**2, width], or to a `vlbench.VisionOutput` of these and further
+    tensors by name. By default it returns one of the two."""
     stages: Mapping[str, str] | None = field(default_factory=dict)
     """Module names to stage names, as in `{"blocks.*.attn": "block[{}].attention"}`: `*` is one part of a dotted name,
     `{}` what it stood for. None: the module marks its own stages."""

@@ -8,7 +8,8 @@ twice, so that caches are seen cold and warm.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from vlbench.errors import UsageError
+from vlbench.implementations.output import TOKENS, OutputError, Parts, called, unpack
 from vlbench.record.schema import Accuracy, Token
 
 FP32_LIMITS = {"bit-exact": 0.0, "ulp": 1e-5, "reassociated": 1e-5, "result-changing": float("inf")}
@@ -37,8 +39,8 @@ class Entry(Protocol):
 
     def to(self, dtype: torch.dtype) -> Self: ...
 
-    def output(self, way: Callable[..., Any]) -> Any:
-        """What `way` makes of it."""
+    def output(self, way: Callable[..., Any]) -> Parts:
+        """What `way` makes of it, by its parts. Raises OutputError."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,8 @@ class Input:
     def grids(self) -> list[Grid]:
         return [(t, h, w) for t, h, w in self.grid_thw.tolist()]
 
-    def output(self, way: Callable[..., Any]) -> Any:
-        return way(self.pixels, self.grid_thw)
+    def output(self, way: Callable[..., Any]) -> Parts:
+        return unpack(way(self.pixels, self.grid_thw))
 
 
 def awkward_input(patch_dim: int, device: torch.device, seed: int, merge: int = 2) -> Input:
@@ -80,7 +82,7 @@ Judged = Callable[..., Any]
 
 
 class Judge:
-    """Compares towers, or ways of a seam, with the yardstick's fp32 outputs."""
+    """Compares towers, or ways of a seam, with the yardstick's fp32 outputs, each part of an output by itself."""
 
     def __init__(
         self, inputs: Sequence[Entry], dtype: torch.dtype, golden: Judged, yardstick: Judged, merge: int = 2
@@ -95,7 +97,7 @@ class Judge:
         self.exact_inputs = [entry.to(torch.float32) for entry in inputs]
         self.golden = [_run(golden, entry) for entry in self.exact_inputs]
         self.limits = [
-            OWN_ERROR_FACTOR * relative_error(_run(yardstick, entry), wanted)
+            {part: OWN_ERROR_FACTOR * error for part, error in errors(_run(yardstick, entry), wanted).items()}
             for entry, wanted in zip(inputs, self.golden, strict=True)
         ]
 
@@ -104,17 +106,21 @@ class Judge:
         limit = FP32_LIMITS[exactness]
         try:
             outputs = [_run(tower, entry) for tower in (in_fp32(),) for _ in range(2) for entry in self.exact_inputs]
-            error, worst = self._furthest(outputs)
+            part, error, worst = self._furthest(outputs)
             reason = self._complaint(outputs, error, limit)
             timed_error, timed_limit = None, None
             if reason is None and self.dtype is not torch.float32:
-                timed_error, timed_limit = self._timed(timed())
+                timed_part, timed_error, timed_limit = self._timed(timed())
                 if not timed_error <= timed_limit:
+                    part = timed_part
                     reason = f"error {timed_error:.2g} in {_name(self.dtype)} is above {timed_limit:.2g}"
         except Exception as failure:  # whatever a variant raises is its result, not ours
             return Accuracy(
                 passed=False, exactness=exactness, fp32_error=None, fp32_limit=limit, reason=_one_line(failure)
             )
+        is_one_of_several = len(self.golden[0]) > 1
+        if reason and is_one_of_several:
+            reason = f"{called(part, self.golden[0])}: {reason}"
         return Accuracy(
             passed=reason is None,
             exactness=exactness,
@@ -122,40 +128,92 @@ class Judge:
             fp32_limit=limit,
             timed_error=timed_error,
             timed_limit=timed_limit,
+            part=part if is_one_of_several else None,
             worst_token=worst,
             reason=reason,
         )
 
-    def _furthest(self, outputs: Sequence[Tensor]) -> tuple[float, Token | None]:
-        """The largest error of all outputs, and the worst token where it occurs."""
-        pairs = [(output, self.golden[i % len(self.golden)], i % len(self.golden)) for i, output in enumerate(outputs)]
-        errors = [relative_error(output, wanted) for output, wanted, _ in pairs]
-        furthest = max(range(len(errors)), key=lambda i: (errors[i] != errors[i], errors[i]))  # NaN is the furthest
-        output, wanted, number = pairs[furthest]
-        grids = self.exact_inputs[number].grids
-        worst = worst_token(output, wanted, grids, self.merge) if grids and errors[furthest] != 0 else None
-        return errors[furthest], worst
+    def allowed(self, exactness: str, timed: int) -> dict[str, float]:
+        """The largest relative error by part in a timed round, which is fed the first `timed` inputs.
 
-    def _complaint(self, outputs: Sequence[Tensor], error: float, limit: float) -> str | None:
+        In fp32 what the class allows, 0 for equal bits; else both outputs may be off by what they may be off from fp32.
+        """
+        if self.dtype is torch.float32:
+            return dict.fromkeys(self.golden[0], FP32_LIMITS[exactness])
+        return {part: 2 * max(limits[part] for limits in self.limits[:timed]) for part in self.golden[0]}
+
+    def _furthest(self, outputs: Sequence[Parts]) -> tuple[str, float, Token | None]:
+        """The part with the largest error of all outputs, that error, and the worst token where it is of the tokens."""
+        found = [
+            (error, part, number)
+            for number, output in enumerate(outputs)
+            for part, error in errors(output, self._wanted(number)).items()
+        ]
+        error, part, number = max(found, key=lambda one: (one[0] != one[0], one[0]))  # NaN is the furthest
+        grids = self.exact_inputs[number % len(self.golden)].grids
+        if part != TOKENS or not grids or error == 0:
+            return part, error, None
+        return part, error, worst_token(outputs[number][part], self._wanted(number)[part], grids, self.merge)
+
+    def _complaint(self, outputs: Sequence[Parts], error: float, limit: float) -> str | None:
         if limit == 0:
-            equal = all(torch.equal(output, self.golden[i % len(self.golden)]) for i, output in enumerate(outputs))
+            pairs = ((output, self._wanted(number)) for number, output in enumerate(outputs))
+            equal = all(torch.equal(output[part], wanted[part]) for output, wanted in pairs for part in wanted)
             return None if equal else f"not bit-exact in fp32: error {error:.2g}"
         return None if error <= limit else f"error {error:.2g} in fp32 is above {limit:.0e}"
 
-    def _timed(self, tower: Judged) -> tuple[float, float]:
-        """Error and limit in the timed dtype, on the input that comes nearest to its limit."""
-        pairs = [
-            (relative_error(_run(tower, entry), wanted), limit)
+    def _wanted(self, number: int) -> Parts:
+        """What the output of this number should be: a variant is given all inputs, and then all again."""
+        return self.golden[number % len(self.golden)]
+
+    def _timed(self, tower: Judged) -> tuple[str, float, float]:
+        """Part, error and limit in the timed dtype, where it comes nearest to its limit, or is furthest beyond."""
+        found = [
+            (part, error, limits[part])
             for _ in range(2)
-            for entry, wanted, limit in zip(self.inputs, self.golden, self.limits, strict=True)
+            for entry, wanted, limits in zip(self.inputs, self.golden, self.limits, strict=True)
+            for part, error in errors(_run(tower, entry), wanted).items()
         ]
-        return max(pairs, key=lambda pair: pair[0] / pair[1] if pair[0] <= pair[1] and pair[1] else float("inf"))
+        return max(found, key=lambda one: _share(*one[1:]))
+
+
+def _share(error: float, limit: float) -> float:
+    """How much of its limit an error takes; infinite for NaN, and for any error where none is allowed."""
+    if error == 0:
+        return 0.0
+    return error / limit if limit and error == error else math.inf
+
+
+def errors(output: Parts, wanted: Parts) -> dict[str, float]:
+    """The relative error of each part by itself. Raises OutputError for other parts, or another shape."""
+    for one, other, problem in ((wanted, output, "lacks the part {!r}"), (output, wanted, "has a part {!r} too many")):
+        if strange := [part for part in one if part not in other]:
+            raise OutputError(problem.format(strange[0]))
+    for part, tensor in wanted.items():
+        if (shape := output[part].shape) != tensor.shape:
+            raise OutputError(f"has shape {list(shape)} instead of {list(tensor.shape)}", called(part, wanted))
+    return {part: relative_error(output[part], tensor) for part, tensor in wanted.items()}
+
+
+def beyond(allowed: Mapping[str, float], output: Parts, wanted: Parts) -> tuple[str, float] | None:
+    """What of a timed output is further off than it may be, in words, and how far; None where nothing is."""
+    try:
+        found = errors(output, wanted)
+    except OutputError as error:
+        return error.subject, math.inf
+    wrong = {part: error for part, error in found.items() if not error <= allowed[part]}
+    if not wrong:
+        return None
+    part = max(wrong, key=lambda name: _share(wrong[name], allowed[name]))
+    return called(part, wanted), wrong[part]
 
 
 def relative_error(output: Tensor, wanted: Tensor) -> float:
-    """|output - wanted| / |wanted|, in fp64. Raises ValueError for another shape."""
-    if output.shape != wanted.shape:
-        raise ValueError(f"the output has shape {list(output.shape)} instead of {list(wanted.shape)}")
+    """|output - wanted| / |wanted|, in fp64, of two of one shape. Whole numbers are right or infinitely wrong."""
+    if output.dtype == wanted.dtype and torch.equal(output, wanted):
+        return 0.0
+    if not wanted.is_floating_point():
+        return 0.0 if bool((output == wanted).all()) else math.inf
     wanted64 = wanted.double()
     return float((output.double() - wanted64).norm() / wanted64.norm())
 
@@ -175,13 +233,15 @@ def worst_token(output: Tensor, wanted: Tensor, grids: Sequence[Grid], merge: in
     raise ValueError("more tokens than the grids have")
 
 
-def _run(tower: Judged, entry: Entry) -> Tensor:
+def _run(tower: Judged, entry: Entry) -> Parts:
     own = copy.deepcopy(entry)  # whoever writes into it spoils no other
     with torch.inference_mode():
-        output = own.output(tower)
-    if type(output) is not Tensor:
-        raise TypeError(f"the output is a {type(output).__name__}, not a plain tensor")
-    return output.clone()  # a tower that hands out its own buffer cannot change what was kept
+        return kept(own.output(tower))
+
+
+def kept(output: Parts) -> Parts:
+    """A copy, which a tower that hands out its own buffers cannot change."""
+    return {part: tensor.clone() for part, tensor in output.items()}
 
 
 def _name(dtype: torch.dtype) -> str:
@@ -189,7 +249,7 @@ def _name(dtype: torch.dtype) -> str:
 
 
 def _one_line(failure: Exception) -> str:
-    if isinstance(failure, UsageError):
+    if isinstance(failure, UsageError | OutputError):
         return str(failure)
     lines = str(failure).strip().splitlines()
     return f"raised {type(failure).__name__}: {lines[0] if lines else 'no message'}"

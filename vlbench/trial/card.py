@@ -151,13 +151,13 @@ def _product(device: Literal["cpu", "cuda"], dtype: torch.dtype) -> Probe:
     # Random numbers: a GPU draws less power, and so clocks higher, on a matrix of ones.
     matrix = torch.randn(GEMM_SIZE[device], GEMM_SIZE[device], device=device, dtype=dtype)
     product, clock = torch.empty_like(matrix), clock_for(device)
-    return lambda: clock(lambda: torch.mm(matrix, matrix, out=product)).seconds
+    return lambda: clock(lambda: {"product": torch.mm(matrix, matrix, out=product)}).seconds
 
 
 def _big_copy(device: Literal["cpu", "cuda"]) -> Probe:
     source = torch.ones(BIG_COPY[device], dtype=torch.uint8, device=device)
     goal, clock = torch.zeros_like(source), clock_for(device)
-    return lambda: clock(lambda: goal.copy_(source)).seconds
+    return lambda: clock(lambda: {"copy": goal.copy_(source)}).seconds
 
 
 def _median(probe: Probe, seconds: float) -> float:

@@ -8,15 +8,15 @@ from typing import NamedTuple
 
 import torch
 
-from vlbench.trial.subject import Output
+from vlbench.implementations.output import Parts
 
-Call = Callable[[], Output]
+Call = Callable[[], Parts]
 
 
 class Reading(NamedTuple):
     """One timed call."""
 
-    output: Output
+    output: Parts
     seconds: float
     host_seconds: float | None = None
     """CUDA: until the call gave the host back."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vlbench.errors import UsageError
+from vlbench.implementations.output import TOKENS, OutputError, VisionOutput, unpack
 from vlbench.towers.tower import Tower
 from vlbench.trial.accuracy import Grid, Input
 
@@ -37,16 +38,21 @@ def check_tokens(tower: Tower, module: nn.Module, entry: Input) -> None:
     tokens = patches // tower.merge**2
     try:
         with torch.inference_mode():
-            output = module(entry.pixels, entry.grid_thw)
+            returned = module(entry.pixels, entry.grid_thw)
     except Exception as error:  # whatever it raises
         lines = str(error).strip().splitlines()
         raise UsageError(
             f"{tower.name}: called with {patches} patches it raised {type(error).__name__}: "
             f"{lines[0] if lines else 'no message'}; say how to call it with `arguments` in a vlbench.Tower"
         ) from None
-    shape = list(output.shape) if isinstance(output, Tensor) else None
+    shape, found = None, f"a {type(returned).__name__}"
+    if isinstance(returned, Tensor | VisionOutput):
+        try:
+            shape = list(unpack(returned)[TOKENS].shape)
+        except OutputError as error:
+            raise UsageError(f"{tower.name}: {error}") from None
+        found = f"a tensor {shape}"
     if shape is None or len(shape) != 2 or shape[0] != tokens:
-        found = f"a {type(output).__name__}" if shape is None else f"a tensor {shape}"
         raise UsageError(
             f"{tower.name}: it returned {found} for {patches} patches instead of a tensor [{tokens}, width]; "
             "say how to get that with `tokens` and `merge` in a vlbench.Tower"

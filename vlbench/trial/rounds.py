@@ -20,12 +20,12 @@ from statistics import median
 from typing import Any
 
 import torch
-from torch import Tensor
 
+from vlbench.implementations.output import OutputError, Parts
 from vlbench.implementations.stage import stage
 from vlbench.record.schema import State
 from vlbench.stats.paired import paired_ratio, precise_enough
-from vlbench.trial.accuracy import relative_error
+from vlbench.trial.accuracy import beyond, kept
 from vlbench.trial.clock import Clock
 from vlbench.trial.job import Round
 from vlbench.trial.subject import Inputs, Subject
@@ -44,8 +44,8 @@ class Entrant:
 
     name: str
     subject: Subject
-    allowed: float
-    """Largest relative error to the yardstick's output of the same round; 0 asks for equal bits."""
+    allowed: Mapping[str, float]
+    """By part: largest relative error to the yardstick's output of the same round; 0 asks for equal bits."""
 
 
 def warm_up(subject: Subject, entry: Any, clock: Clock) -> None:
@@ -133,16 +133,14 @@ class Rounds:
             try:
                 with stage("iteration"):  # around the clock, so that marking it is in no time
                     reading = clock(partial(entrant.subject.run, own))
+            except OutputError as failure:
+                self._strike(entrant, failure.timed)
+                continue
             except Exception as failure:
                 self._strike(entrant, f"raised {type(failure).__name__} in a timed round")
                 continue
-            parts = reading.output if isinstance(reading.output, tuple) else (reading.output,)
-            if strange := [type(part).__name__ for part in parts if type(part) is not Tensor]:
-                self._strike(entrant, f"the output of a timed round is a {strange[0]}")
-                continue
-            outputs[entrant.name] = [part.clone() for part in parts]  # at once: what is written later does not count
-            for part in parts:
-                poison(part)
+            outputs[entrant.name] = kept(reading.output)  # at once: what is written later does not count
+            poison(reading.output)
             self._hidden[entrant.name] += reading.hidden
             self._calls[entrant.name] += 1
             called.append(entrant.name)
@@ -156,13 +154,13 @@ class Rounds:
                 if state == "cold" and any(hit and not miss for hit, miss in zip(hits, misses, strict=True)):
                     self._strike(entrant, "a cache of it was warm although it had just been emptied")
         self._compare(outputs)
-        kept = {entrant.name: median(seconds[entrant.name]) for entrant in self.entrants if entrant.name in seconds}
-        for name, value in kept.items():
+        times = {entrant.name: median(seconds[entrant.name]) for entrant in self.entrants if entrant.name in seconds}
+        for name, value in times.items():
             self._seconds.setdefault((state, name), []).append(value)
         return Round(
             number=number,
             state=state,
-            seconds=kept,
+            seconds=times,
             order=tuple(called),
             calls={name: tuple(times) for name, times in seconds.items() if len(times) > 1},
             host_seconds={name: median(times) for name, times in host.items()},
@@ -177,7 +175,7 @@ class Rounds:
             return self.inputs.novel(number * len(self.clocks) + list(self.clocks).index(state))
         return self.inputs.rotating[number % len(self.inputs.rotating)]
 
-    def _compare(self, outputs: dict[str, list[Tensor]]) -> None:
+    def _compare(self, outputs: dict[str, Parts]) -> None:
         """Strike whoever's timed output is not the yardstick's."""
         yardstick = outputs.get(self.entrants[0].name)
         if yardstick is None:
@@ -187,9 +185,8 @@ class Rounds:
             output = outputs.get(entrant.name)
             if output is None:
                 continue
-            same_number = len(output) == len(yardstick)
-            if not (same_number and all(map(partial(agree, entrant.allowed), output, yardstick))):
-                self._strike(entrant, "the output of a timed round is wrong: replayed, late, or a stale cache")
+            if wrong := beyond(entrant.allowed, output, yardstick):
+                self._strike(entrant, f"{wrong[0]} of a timed round is wrong: replayed, late, or a stale cache")
 
     def _strike(self, entrant: Entrant, reason: str) -> None:
         self.struck[entrant.name] = reason
@@ -203,16 +200,15 @@ class Rounds:
         return True
 
 
-def agree(allowed: float, output: Tensor, wanted: Tensor) -> bool:
-    """Is a timed output as near to what is wanted as it is allowed to be? 0 asks for equal bits."""
-    if allowed == 0:
-        return torch.equal(output, wanted)
-    return output.shape == wanted.shape and relative_error(output, wanted) <= allowed
-
-
-def poison(output: Tensor) -> None:
+def poison(output: Parts) -> None:
     """A buffer that is handed out again must be written again."""
-    output.fill_(torch.nan if output.is_floating_point() else torch.iinfo(output.dtype).max)
+    for part in output.values():
+        if part.is_floating_point() or part.is_complex():
+            part.fill_(torch.nan)
+        elif part.dtype is torch.bool:
+            part.logical_not_()
+        else:
+            part.fill_(torch.iinfo(part.dtype).max)
 
 
 @contextmanager

@@ -21,12 +21,13 @@ import torch
 from torch import Tensor
 
 from vlbench.implementations.optimized.transfer import pin_always
+from vlbench.implementations.output import Parts, held, unpack
 from vlbench.towers.models import find_model
-from vlbench.trial.accuracy import FP32_LIMITS, Judge
+from vlbench.trial.accuracy import Judge
 from vlbench.trial.clock import clock_for
 from vlbench.trial.counts import count
 from vlbench.trial.job import Checked, Job, VariantJob
-from vlbench.trial.subject import Inputs, Output, Subject, slowed
+from vlbench.trial.subject import Inputs, Subject, slowed
 from vlbench.workload.seam_case import CONTENTS, SeamInputs, Setting, Way
 from vlbench.workload.seam_point import SeamPoint
 from vlbench.workload.seams import find_seam_case
@@ -51,11 +52,12 @@ class Arguments:
         """The same, in memory of its own, pinned where it was."""
         return Arguments(tuple(pin_always(x) if x.is_pinned() else x.clone() for x in self.tensors))
 
-    def output(self, way: Callable[..., Any]) -> Any:
-        """What `way` makes of them, several results as one tensor."""
+    def output(self, way: Callable[..., Any]) -> Parts:
+        """What `way` makes of them: one result, or several, each a part."""
         output = way(*self.tensors)
-        plain = type(output) is tuple and all(type(part) is Tensor for part in output)
-        return torch.cat([part.flatten() for part in output]) if plain else output
+        if type(output) is tuple:
+            return held({f"result {number}": part for number, part in enumerate(output)})
+        return unpack(output)
 
 
 @dataclass(frozen=True)
@@ -100,10 +102,10 @@ class SeamBench:
         way, clock = make(self.dtype), clock_for(self.job.device)
         once = copy.deepcopy(self.arguments[0])
         with torch.inference_mode():
-            first, *later = [clock(lambda: way(*once.tensors)).seconds for _ in range(PROBES + 1)]
+            first, *later = [clock(partial(once.output, way)).seconds for _ in range(PROBES + 1)]
         self.probed.append(median(later))
         self.calls = self._calls_of_a_reading()
-        counts = count(lambda: way(*once.tensors))
+        counts = count(partial(once.output, way))
         subject = Subject(slowed(partial(_calls, way), variant.slow_down), (), counts, first)
         return Checked(variant=variant.name, accuracy=accuracy, counts=counts, first_seconds=first), subject
 
@@ -118,14 +120,13 @@ class SeamBench:
         turns = (self.arguments[turn:] + self.arguments[:turn] for turn in range(CONTENTS))
         return Inputs([Reading(turn, self.calls) for turn in turns], calls=self.calls, fresh=Reading.fresh)
 
-    def allowed(self, exactness: str) -> float:
-        """In fp32 what the class allows; else both may be off by what they were allowed to be off from fp32."""
-        return FP32_LIMITS[exactness] if self.dtype is torch.float32 else max(self.judge.limits) * 2
+    def allowed(self, exactness: str) -> dict[str, float]:
+        return self.judge.allowed(exactness, timed=len(self.arguments))
 
 
-def _calls(way: Way, entry: Sequence[Arguments]) -> Output:
+def _calls(way: Way, entry: Sequence[Arguments]) -> Parts:
     """Call once for each of `entry`; the output of the last call."""
     *first, last = entry
     for each in first:
         way(*each.tensors)
-    return way(*last.tensors)
+    return last.output(way)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from torch import Tensor
-
+from vlbench.implementations.output import Parts
 from vlbench.record.schema import Counts
 from vlbench.trial.job import Checked, VariantJob
-
-Output = Tensor | tuple[Tensor, ...]
 
 
 class Cache(Protocol):
@@ -29,8 +26,8 @@ class Cache(Protocol):
 class Subject:
     """A variant that passed its check."""
 
-    run: Callable[[Any], Output]
-    """Takes one of the bench's inputs."""
+    run: Callable[[Any], Parts]
+    """Takes one of the bench's inputs, and unpacks what comes out. Raises OutputError."""
     caches: Sequence[Cache] = ()
     counts: Counts | None = None
     first_seconds: float | None = None
@@ -65,14 +62,14 @@ class Bench(Protocol):
     def check(self, variant: VariantJob) -> tuple[Checked, Subject | None]:
         """A variant's accuracy; something to time if it passed."""
 
-    def allowed(self, exactness: str) -> float:
-        """Largest relative error of a timed output to the yardstick's in the same round; 0 asks for equal bits."""
+    def allowed(self, exactness: str) -> Mapping[str, float]:
+        """Largest relative error of each part of a timed output to the yardstick's in the same round; 0: equal bits."""
 
 
-def slowed(run: Callable[[Any], Output], share: float) -> Callable[[Any], Output]:
+def slowed(run: Callable[[Any], Parts], share: float) -> Callable[[Any], Parts]:
     """`run`, with each call taking this share longer; itself for 0."""
 
-    def run_slower(entry: Any) -> Output:
+    def run_slower(entry: Any) -> Parts:
         start = time.perf_counter()
         output = run(entry)
         until = start + (time.perf_counter() - start) * (1 + share)

@@ -7,17 +7,18 @@ import time
 from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from vlbench.errors import UsageError
 from vlbench.implementations import build_tower
 from vlbench.implementations.config import MODELS
+from vlbench.implementations.output import Parts
 from vlbench.implementations.stage import stage
 from vlbench.implementations.weights import SharedTensors, load_checkpoint, random_weights
 from vlbench.towers.models import find_model
 from vlbench.towers.resolve import resolve_tower
 from vlbench.towers.tower import Tower, mismatch
-from vlbench.trial.accuracy import FP32_LIMITS, Input, Judge, Judged, awkward_input, noise_input
+from vlbench.trial.accuracy import Input, Judge, Judged, awkward_input, noise_input
 from vlbench.trial.churn import churn_inputs
 from vlbench.trial.counts import count, is_compiled
 from vlbench.trial.fitting import check_fits, check_tokens
@@ -100,11 +101,8 @@ class TowerBench:
         checked = Checked(variant=variant.name, accuracy=accuracy, counts=counts, first_seconds=first_seconds)
         return checked, subject
 
-    def allowed(self, exactness: str) -> float:
-        """In fp32 what the class allows; else both may be off by what they were allowed to be off from fp32."""
-        if self.dtype is torch.float32:
-            return FP32_LIMITS[exactness]
-        return self.judge.limits[0] * 2
+    def allowed(self, exactness: str) -> dict[str, float]:
+        return self.judge.allowed(exactness, timed=1)
 
     def _weights(self) -> SharedTensors:
         """What all share: drawn or from the checkpoint where the yardstick computes a model of ours, else its own."""
@@ -151,15 +149,14 @@ class TowerBench:
         own = copy.deepcopy(self.timed)
         start = time.perf_counter()
         with torch.inference_mode():
-            tower(own.pixels, own.grid_thw)
+            own.output(tower)
         if self.device.type == "cuda":
             torch.cuda.synchronize()
         return time.perf_counter() - start
 
 
-def _run(tower: nn.Module, entry: Input) -> Tensor:
-    output: Tensor = tower(entry.pixels, entry.grid_thw)
-    return output
+def _run(tower: nn.Module, entry: Input) -> Parts:
+    return entry.output(tower)
 
 
 def _widened(weights: SharedTensors) -> SharedTensors:
