@@ -3,8 +3,10 @@ from __future__ import annotations
 import pytest
 
 from tests.judging.self_tests import self_test_group
-from vlbench.judging.summary import suspects
+from tests.record.records import group, timed, trial
+from vlbench.judging.summary import summaries, suspects
 from vlbench.judging.verdict import Floors
+from vlbench.record.schema import Timing, VariantTrial
 
 
 @pytest.mark.parametrize("kept", range(11))
@@ -14,3 +16,26 @@ def test_suspects_are_the_same_however_many_of_the_confirming_trials_are_there(k
     assert [trial.confirms for trial in whole.trials] == [False] * 5 + [True] * 5
     cut = whole.model_copy(update={"trials": whole.trials[:kept]})
     assert suspects(cut, Floors()) == (["+3% 1", "-3%"] if kept >= 4 else [])
+
+
+def called(name: str, seconds: float, first: float | None) -> VariantTrial:
+    return timed(name, 1.0, timings={"warm": Timing(seconds=(seconds,) * 6)}, first_seconds=first)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "first", "calls"),
+    [
+        (0.008, 0.089, 26),  # 51 ms more of a first call, which 25.5 gains of 2 ms each make up for
+        (0.005, 0.089, 11),  # 54 ms, 10.8 gains of 5 ms
+        (0.008, 0.030, None),  # the first call costs less than the yardstick's
+        (0.010, 0.089, None),  # nothing is gained
+        (0.012, 0.089, None),
+        (0.008, None, None),
+    ],
+)
+def test_a_slow_first_call_pays_back_after_so_many_others(
+    seconds: float, first: float | None, calls: int | None
+) -> None:
+    """The yardstick takes 10 ms, and 40 ms in its own first call."""
+    asked = group(trial(variants=(called("baseline", 0.010, 0.040), called("cached", seconds, first))))
+    assert summaries(asked, Floors())[1].pays_back_after == calls

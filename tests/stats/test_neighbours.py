@@ -100,3 +100,13 @@ def test_who_was_never_a_neighbour_cannot_be_placed() -> None:
     apart = [[0, 1, 0, 1, 0, 1, 0, 1], [2, 3, 2, 3, 2, 3, 2, 3]]
     assert effects(apart, [[1.0] * 8] * 2, 4) is None
     assert effects([[0], [1]], [[1.0], [1.0]], 2) is None
+
+
+@pytest.mark.parametrize("rounds", [4, 6, 10])
+def test_variances_are_those_of_means_of_independent_rounds(rounds: int) -> None:
+    """Of a mean of n it is their mean square over n - 1, so that all of them twice say (n - 1) / (2n - 1) of that."""
+    order, seconds = readings([0.0, 0.1, -0.1, 0.3, 0.0], rounds=rounds)
+    once, twice = fitted(effects(order, seconds, 5)), fitted(effects(order * 2, seconds * 2, 5))
+    assert once.covariance[1, 1] > 0
+    assert twice.logs == pytest.approx(once.logs, abs=1e-6)
+    assert twice.covariance == pytest.approx(once.covariance * (rounds - 1) / (2 * rounds - 1), rel=1e-4, abs=1e-12)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.trial.plans import plan
 from vlbench.judging.ratios import trial_ratio
+from vlbench.process.child import ChildError
 from vlbench.record.journal import Journal
 from vlbench.record.schema import CellGroup, VariantTrial
 from vlbench.towers.variants import Variant
@@ -157,6 +158,37 @@ def test_a_session_runs_trials_as_it_is_told() -> None:
     (group,) = session.groups()
     assert asked == [(0, 7.0), (1, 7.0)]
     assert [len(trial.variants) for trial in group.trials] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("suspected", "seconds", "confirming"),
+    [
+        (None, 10.0, []),  # too few trials for a vote, so that nothing is kept for a second one
+        (0, 5.0, []),
+        (1, 5.0, [2.5] * 3),  # two of eight variants: twice as many rounds, in half of the time
+        (7, 5.0, [5.0] * 3),
+    ],
+)
+def test_half_of_the_time_is_kept_for_confirming(
+    suspected: int | None, seconds: float, confirming: list[float]
+) -> None:
+    """Sixty seconds, for two plans and three trials over each; the first plan alone has suspects."""
+    copies = [Variant(f"copy {number}", None) for number in range(7)]
+    many = replace(plan(), variants=[*plan().variants, *copies])
+    asked: list[Job] = []
+
+    def run(job: Job, timeout: float) -> Iterator[Event]:
+        asked.append(job)
+        raise ChildError(None, "it was only asked")
+
+    def suspects(index: int, group: CellGroup) -> list[str]:
+        return [copy.name for copy in copies[: suspected or 0]] if index == 0 else []
+
+    session = Session([many, many], Journal(None, ""), timeout=60, run=run)
+    session.vote(3, 60.0, None if suspected is None else suspects)
+    assert [job.seconds for job in asked] == [seconds] * 6 + confirming
+    assert {len(job.variants) for job in asked[6:]} == ({1 + suspected} if suspected else set())
+    assert sum(job.seconds for job in asked) <= 60.0
 
 
 def test_the_order_of_long_rounds_is_kept() -> None:
