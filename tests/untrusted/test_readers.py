@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from vlbench.cli import main
 from vlbench.comparing.runs import read_sides
 from vlbench.comparing.sides import side_of
 from vlbench.errors import UsageError
@@ -96,6 +97,20 @@ def refusal(reader: Reader, path: Path) -> str:
     assert "\n" not in sentence
     assert len(sentence) < 1_000
     return sentence
+
+
+def test_what_an_error_quotes_is_shown_and_not_obeyed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "baseline.json"
+    path.write_text(json.dumps({"kind": "baseline", "schema_version": "\x1b[2J\n::error::pwned \x9b31m"}))
+    monkeypatch.setattr("sys.argv", ["vlbench", "baseline", "show", str(path)])
+    with pytest.raises(SystemExit):
+        main()
+    said = capsys.readouterr().err
+    assert "pwned" in said
+    assert not {"\x1b", "\x9b"} & set(said)
+    assert "::error" not in said
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path, reader: Reader) -> None:

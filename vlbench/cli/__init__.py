@@ -72,5 +72,7 @@ def main() -> None:
     try:
         app(spread(sys.argv[1:]))
     except UsageError as error:
-        print(f"error: {error}", file=sys.stderr)
+        from vlbench.untrusted.names import terminal
+
+        print(f"error: {terminal(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
