@@ -28,7 +28,8 @@ def ab(
     tower: Annotated[
         list[str] | None,
         typer.Option(
-            help="A tower of the repository: package.module:factory or, in vlbench's own, qwen2.5-vl-7b+FLAG; "
+            help="A tower of the repository: package.module:factory (your code, which is run) or, in "
+            "vlbench's own, qwen2.5-vl-7b+FLAG; "
             "repeatable. [our default model with `best`]"
         ),
     ] = None,

@@ -34,7 +34,10 @@ def save(
     reason: Reason,
     tower: Annotated[
         list[str] | None,
-        typer.Option(help="package.module:factory, qwen2.5-vl-7b, qwen2.5-vl-7b+FLAG or hf:qwen2.5-vl-7b; repeatable."),
+        typer.Option(
+            help="package.module:factory (your code, which is run), qwen2.5-vl-7b, "
+            "qwen2.5-vl-7b+FLAG or hf:qwen2.5-vl-7b; repeatable."
+        ),
     ] = None,
     variant: Annotated[
         list[str] | None,

@@ -23,7 +23,10 @@ SCENARIO = "single-image"
 def count(
     tower: Annotated[
         list[str] | None,
-        typer.Option(help=f"{MODEL}, hf:{MODEL}, {MODEL}+FLAG or package.module:factory; repeatable. [{MODEL}]"),
+        typer.Option(
+            help=f"{MODEL}, hf:{MODEL}, {MODEL}+FLAG or package.module:factory (your code, which is run); "
+            f"repeatable. [{MODEL}]"
+        ),
     ] = None,
     variant: Annotated[
         list[str] | None,

@@ -12,7 +12,9 @@ from vlbench.cli.options import AsJson, DtypeName, Grids, Profile, find_dtype
 
 
 def init(
-    tower: Annotated[str, typer.Argument(help="package.module:factory, imported from the current folder.")],
+    tower: Annotated[
+        str, typer.Argument(help="package.module:factory, imported from the current folder: its code is run.")
+    ],
     scenario: Scenarios = None,
     grid: Grids = None,
     profile: Profile = "sm_90",

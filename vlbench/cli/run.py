@@ -60,7 +60,8 @@ def run(
     tower: Annotated[
         list[str] | None,
         typer.Option(
-            help="Any tower, package.module:factory, qwen2.5-vl-7b+FLAG or hf:qwen2.5-vl-7b; repeatable, each is a row "
+            help="Any tower, package.module:factory (your code, which is run), qwen2.5-vl-7b+FLAG or "
+            "hf:qwen2.5-vl-7b; repeatable, each is a row "
             "against the first."
         ),
     ] = None,

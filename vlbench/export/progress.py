@@ -14,6 +14,7 @@ from rich.text import Text
 
 from vlbench.export.words import speedup_with_interval
 from vlbench.stats.paired import paired_ratio
+from vlbench.untrusted.console import SafeConsole
 
 if TYPE_CHECKING:
     from vlbench.trial.job import Round
@@ -24,7 +25,7 @@ def watcher(progress: bool | Callable[[str], None]) -> Watcher:
     """Shows progress on a terminal or in a notebook, to a function of a line of text, or not at all (False)."""
     if callable(progress):
         return Watcher(progress)
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     if progress and console.is_jupyter:
         return Watcher(lambda line: print(f"\r{line:<100}", end="", flush=True, file=sys.stderr))
     return Watcher(console if progress else None)
