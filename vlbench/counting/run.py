@@ -26,6 +26,10 @@ class SoFar:
     end: str = ""
     """Where it did not end well: how it did."""
 
+    def row(self, point: int, name: str) -> CountedTower:
+        """What was counted, or that the process ended before."""
+        return self.counted.get((point, name)) or CountedTower(name=name, tower=name, failed=self.end)
+
 
 def run_job(job: CountJob, timeout: float = 900, folder: Path | None = None) -> SoFar:
     """Count `job` in a process of its own, for `timeout` seconds at most. Raises UsageError for a refused job.
@@ -67,10 +71,7 @@ def run_count(job: CountJob, timeout: float = 900) -> CountReport:
                 scenario=point.scenario,
                 point=point.label,
                 grids=point.grids,
-                towers=tuple(
-                    so_far.counted.get((index, name)) or CountedTower(name=name, tower=name, failed=so_far.end)
-                    for name in so_far.planned
-                ),
+                towers=tuple(so_far.row(index, name) for name in so_far.planned),
             )
             for index, point in enumerate(job.points)
         ),

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from vlbench.process.git import git
 from vlbench.record.nvml import visible_board
 from vlbench.version import FOLDER, __version__
 
@@ -169,13 +170,5 @@ def _revision() -> tuple[str | None, bool | None]:
     root = FOLDER.parent
     if not (root / ".git").exists():
         return None, None
-
-    def git(*args: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(root), *args], capture_output=True, text=True, check=True
-        ).stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain"))
-    except (OSError, subprocess.CalledProcessError):
-        return None, None
+    revision, changes = git("-C", str(root), "rev-parse", "HEAD"), git("-C", str(root), "status", "--porcelain")
+    return (None, None) if revision is None or changes is None else (revision, bool(changes))

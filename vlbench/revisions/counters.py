@@ -38,10 +38,7 @@ def _counted(at: Placed, points: Sequence[Point], asked: Asked) -> list[CountedT
         keep_going=True,
     )
     so_far = run_job(job, folder=at.folder)
-    return [
-        so_far.counted.get((index, name)) or CountedTower(name=name, tower=name, failed=so_far.end)
-        for index in range(len(points))
-    ]
+    return [so_far.row(index, name) for index in range(len(points))]
 
 
 def row_of(base: CountedTower, head: CountedTower, tower: str, point: Point, asked: Asked) -> JudgedRow:
