@@ -4,6 +4,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from statistics import median
+from xml.etree.ElementTree import parse
+
+import pandas as pd
 
 from tests.cli.conftest import Vlbench
 from tests.trial.plans import MISBEHAVING, python_path
@@ -57,6 +61,16 @@ def test_a_run_as_json_its_file_and_what_came_before(vlbench: Vlbench, folder: P
     assert sorted(path.name for path in folder.iterdir()) == ["small.toml", "vlbench-small.json"]
 
     assert results.machine is not None
+    files = [part for name in ("csv", "junit", "markdown", "svg") for part in (f"--{name}", f"a.{name}")]
+    assert vlbench("show", "vlbench-small.json", *files).code == 0
+    table = pd.read_csv(folder / "a.csv").set_index("variant")
+    assert table["seconds"].to_dict() == {
+        each.name: median(each.timings["warm"].seconds) for each in group.trials[0].variants
+    }
+    assert parse(folder / "a.junit").getroot().attrib["failures"] == "0"
+    assert "| variant |" in (folder / "a.markdown").read_text()
+    assert "<svg" in (folder / "a.svg").read_text()
+
     again = (*SMALL, "--no-card", "--with", "exact", "--seed", "1")
     ended = vlbench(*again, "--against", "vlbench-small.json", "--out", "b.json")
     assert ended.code == 0

@@ -63,6 +63,17 @@ def test_a_report_as_json(server: Path) -> None:
     assert document["coverage"]["no_api_row"] == 0
 
 
+def test_a_report_as_csv_has_every_row_in_full_precision(server: Path, tmp_path: Path) -> None:
+    document = json.loads(runner.invoke(app, ["report", str(server), "--json"]).stdout)
+    done = runner.invoke(app, ["report", str(server), "--limit", "1", "--csv", str(tmp_path / "a.csv")])
+    assert done.exit_code == 0, done.output
+    table = pd.read_csv(tmp_path / "a.csv")
+    for name, key, figure in (("ranges", "range", "busy_ns"), ("kernels", "kernel", "ns")):
+        found = table[table["table"] == name].set_index(key)[figure].to_dict()
+        named = "name" if key == "kernel" else key
+        assert found == pytest.approx({" ".join(row[named].split()): row[figure] for row in document[name]}, abs=0)
+
+
 def test_a_report_of_nothing_says_so(tmp_path: Path) -> None:
     done = runner.invoke(app, ["report", str(Database().save(tmp_path / "a.sqlite"))])
     assert done.exit_code == 0, done.output

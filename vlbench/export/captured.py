@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -43,29 +43,21 @@ def report_parts(report: Report, limit: int) -> Iterator[Part]:
     yield from _warnings(capture)
 
 
-def time(value: float) -> Cell:
-    """Nanoseconds."""
-    return Cell(duration(value), number(value))
-
-
-def figure(value: float) -> Cell:
-    """A count; a median may be a half."""
-    return Cell(plain(value), number(value))
-
-
 def table_of(
-    name: str,
-    title: str,
-    columns: Sequence[str],
-    keys: Sequence[str],
-    frame: pd.DataFrame,
-    row: Callable[[Any], Sequence[Cell | str]],
-    limit: int,
+    name: str, title: str, frame: pd.DataFrame, columns: Mapping[str, str], limit: int = 0, **made: Sequence[Cell]
 ) -> Table:
-    """A table of a frame: its headings for people, its names for programs, and what makes a row of each row."""
-    first, *others = map(Column, columns, keys)
-    rows = [tuple(row(line)) for _, line in frame.iterrows()]
-    return Table(name, [Column(first.heading, first.name, cut=True), *others], rows, title, gap=1, limit=limit)
+    """A table of a frame: its columns by their headings, written as their names and types want; some are `made`."""
+    heads = [Column(heading, key, cut=not number) for number, (heading, key) in enumerate(columns.items())]
+    cells = [made[key] if key in made else [_cell(key, value) for value in frame[key]] for key in columns.values()]
+    return Table(name, heads, list(zip(*cells, strict=True)), title, gap=1, limit=limit)
+
+
+def _cell(key: str, value: Any) -> Cell:
+    """Nanoseconds and bytes by their names; else a count, of which a median may be a half."""
+    if isinstance(value, str):
+        return Cell(value, value)
+    write = duration if key.endswith("ns") else size if key == "bytes" else plain
+    return Cell(write(value), number(value))
 
 
 def _coverage(report: Report) -> Iterator[Words]:
@@ -85,80 +77,36 @@ def _coverage(report: Report) -> Iterator[Words]:
 
 
 def _ranges(report: Report, limit: int) -> Iterator[Table]:
-    frame = report.ranges.sort_values("work_ns", ascending=False, kind="stable").reset_index(names="range")
-    if frame.empty:
+    found = report.ranges.sort_values("work_ns", ascending=False, kind="stable").reset_index(names="range")
+    if found.empty:
         return
-    times = ("work_ns", "span_ns", "busy_ns", "idle_ns")
-    yield table_of(
-        "ranges",
-        "Ranges on the GPU, summed over n",
-        ("range", "n", "kernels", "work", "span", "busy", "idle"),
-        ("range", "instances", "kernels", *times),
-        frame,
-        lambda row: (
-            *(str(row["range"]), figure(row["instances"]), figure(row["kernels"] + row["graphs"])),
-            *(time(row[key]) for key in times),
-        ),
-        limit,
+    frame = found.assign(
+        range=found["range"].map(str),
+        kernels=found["kernels"] + found["graphs"],
+        launches=found["launches"] + found["graph_launches"],
     )
-    counts = ("syncs", "hidden_syncs", "memcpys", "allocs")
-    yield table_of(
-        "ranges",
-        "The same on the host (1st launch: median after the start)",
-        ("range", "launches", "syncs", "hidden", "copies", "allocs", "CUDA calls", "1st launch"),
-        ("range", "launches", *counts, "api_ns", "first_launch_ns"),
-        frame,
-        lambda row: (
-            *(str(row["range"]), figure(row["launches"] + row["graph_launches"])),
-            *(figure(row[key]) for key in counts),
-            *(time(row["api_ns"]), time(row["first_launch_ns"])),
-        ),
-        limit,
-    )
+    columns = {"range": "range", "n": "instances", "kernels": "kernels"}
+    columns |= {"work": "work_ns", "span": "span_ns", "busy": "busy_ns", "idle": "idle_ns"}
+    yield table_of("ranges", "Ranges on the GPU, summed over n", frame, columns, limit)
+    columns = {"range": "range", "launches": "launches", "syncs": "syncs", "hidden": "hidden_syncs"}
+    columns |= {"copies": "memcpys", "allocs": "allocs", "CUDA calls": "api_ns", "1st launch": "first_launch_ns"}
+    yield table_of("ranges", "The same on the host (1st launch: median after the start)", frame, columns, limit)
 
 
 def _activity(report: Report, limit: int) -> Iterator[Table]:
     if not report.syncs.empty:
-        yield table_of(
-            "syncs",
-            "What blocks the host",
-            ("class: call", "copy", "n", "in the call", "stalled"),
-            ("call", "copy", "count", "ns", "stalled"),
-            report.syncs,
-            lambda row: (
-                *(f"{row['class']}: {row['name']}", row["copy"], figure(row["count"]), time(row["ns"])),
-                figure(row["stalled"]),
-            ),
-            limit,
-        )
+        frame = report.syncs.assign(call=report.syncs["class"] + ": " + report.syncs["name"])
+        columns = {"class: call": "call", "copy": "copy", "n": "count", "in the call": "ns", "stalled": "stalled"}
+        yield table_of("syncs", "What blocks the host", frame, columns, limit)
     if not report.copies.empty:
-        yield table_of(
-            "copies",
-            "Copies",
-            ("kind", "n", "bytes", "on the GPU"),
-            ("kind", "count", "bytes", "ns"),
-            report.copies,
-            lambda row: (
-                *(f"{row['direction']} {row['src']}>{row['dst']}", figure(row["count"])),
-                *(Cell(size(row["bytes"]), number(row["bytes"])), time(row["ns"])),
-            ),
-            limit,
-        )
-    keys = ("ns", "median", "most")
-    for name, title, first, frame in (
-        ("calls", "CUDA calls", "call", report.api),
-        ("kernels", "Kernels", "kernel", report.kernels),
-    ):
+        ends = (f"{row['direction']} {row['src']}>{row['dst']}" for _, row in report.copies.iterrows())
+        columns = {"kind": "kind", "n": "count", "bytes": "bytes", "on the GPU": "ns"}
+        yield table_of("copies", "Copies", report.copies.assign(kind=list(ends)), columns, limit)
+    for title, kind, frame in (("CUDA calls", "call", report.api), ("Kernels", "kernel", report.kernels)):
         if not frame.empty:
-            yield table_of(
-                name,
-                title,
-                (first, "n", "total", "median", "most"),
-                (first, "count", "ns", "median_ns", "most_ns"),
-                frame,
-                lambda row: (str(row["name"]), figure(row["count"]), *(time(row[key]) for key in keys)),
-                limit,
-            )
+            named = frame.rename(columns={"name": kind, "median": "median_ns", "most": "most_ns"})
+            columns = {kind: kind, "n": "count", "total": "ns", "median": "median_ns", "most": "most_ns"}
+            yield table_of(f"{kind}s", title, named, columns, limit)
 
 
 def _iterations(report: Report, limit: int) -> Iterator[Part]:
@@ -169,45 +117,33 @@ def _iterations(report: Report, limit: int) -> Iterator[Part]:
     later = frame.iloc[1:] if len(frame) > 1 else frame
     medians = ", ".join(f"{name} {duration(later[column].median())}" for name, column in MEDIANS.items())
     yield Words(f"medians after the first: {medians}")
-    times = ("api_ns", "busy_ns", "idle_ns", "first_launch_ns")
-    yield from (Words(), table_of(
-        "iterations",
-        "Each iteration (syncs: explicit+hidden)",
-        ("iteration", "range", "launches", "syncs", "CUDA calls", "busy", "idle", "1st launch"),
-        ("iteration", "range_ns", "launches", "syncs", *times),
-        frame,
-        lambda row: (
-            *(Cell(f"#{row.name}", int(row.name)), time(row["range_ns"])),
-            figure(row["launches"] + row["graph_launches"]),
-            Cell(
-                f"{plain(row['syncs'])}+{plain(row['hidden_syncs'])}",
-                {"syncs": number(row["syncs"]), "hidden_syncs": number(row["hidden_syncs"])},
-            ),
-            *(time(row[key]) for key in times),
-        ),
-        limit,
-    ))  # fmt: skip
+    numbers = [Cell(f"#{each}", number(each)) for each in frame.index]
+    waits = [_waits(*pair) for pair in zip(frame["syncs"], frame["hidden_syncs"], strict=True)]
+    frame = frame.assign(launches=frame["launches"] + frame["graph_launches"])
+    columns = {"iteration": "iteration", "range": "range_ns", "launches": "launches", "syncs": "waits"}
+    columns |= {"CUDA calls": "api_ns", "busy": "busy_ns", "idle": "idle_ns", "1st launch": "first_launch_ns"}
+    title = "Each iteration (syncs: explicit+hidden)"
+    yield from (Words(), table_of("iterations", title, frame, columns, limit, iteration=numbers, waits=waits))
     yield from _stability(report)
+
+
+def _waits(explicit: float, hidden: float) -> Cell:
+    return Cell(f"{plain(explicit)}+{plain(hidden)}", {"syncs": number(explicit), "hidden_syncs": number(hidden)})
 
 
 def _stability(report: Report) -> Iterator[Part]:
     if report.stability is None:
         yield Words("Stability of the counters: not measured (fewer than three iterations)")
         return
-    yield Words()
-    yield table_of(
-        "stability",
-        "Counters per iteration, without the first",
-        ("counter", "usual", "same", "others"),
-        ("counter", "usual", "same", "others"),
-        report.stability.reset_index(names="counter"),
-        lambda row: (
-            *(str(row["counter"]), figure(row["usual"])),
-            Cell(f"{row['same']}/{row['of']}", {"same": int(row["same"]), "of": int(row["of"])}),
-            _others([f"#{each}: {value}" for each, value in row["others"].items()]),
-        ),
-        limit=0,
-    )
+    found = report.stability.reset_index(names="counter")
+    same = [
+        Cell(f"{same}/{of}", {"same": number(same), "of": number(of)})
+        for same, of in zip(found["same"], found["of"], strict=True)
+    ]
+    others = [_others([f"#{each}: {value}" for each, value in row.items()]) for row in found["others"]]
+    columns = {"counter": "counter", "usual": "usual", "same": "same", "others": "others"}
+    title = "Counters per iteration, without the first"
+    yield from (Words(), table_of("stability", title, found, columns, same=same, others=others))
 
 
 def _others(listed: Sequence[str]) -> Cell:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from vlbench.export.captured import figure, table_of, time
+from vlbench.export.captured import table_of
 from vlbench.export.sheet import Cell, Column, Part, Sheet, Table, Words
 from vlbench.nsys.compare import Difference
 from vlbench.nsys.doctor import Check
@@ -24,31 +24,18 @@ def difference_parts(found: Difference, limit: int) -> Iterator[Part]:
     if found.counters.empty:
         yield Words("Counters: the same in every range of both")
     else:
-        yield Words()
-        yield table_of(
-            "counters",
-            "Counters (* median per instance)",
-            ("range", "counter", "a", "b", "change"),
-            ("range", "counter", "before", "after", "change"),
-            found.counters,
-            lambda row: (
-                *(str(row["range"]), row["counter"], figure(row["a"]), figure(row["b"])),
-                Cell(row["change"] + ("*" if row["per_instance"] else ""), row["change"]),
-            ),
-            limit,
-        )
+        changes = zip(found.counters["change"], found.counters["per_instance"], strict=True)
+        change = [Cell(f"{change}{'*' * bool(each)}", change) for change, each in changes]
+        columns = {"range": "range", "counter": "counter", "a": "a", "b": "b", "change": "change"}
+        title = "Counters (* median per instance)"
+        yield from (Words(), table_of("counters", title, found.counters, columns, limit, change=change))
     busy = found.times[found.times["time"] == "busy_ns"].sort_values("b", ascending=False, kind="stable")
     if not busy.empty:
-        yield Words()
-        yield table_of(
-            "busy",
-            "GPU busy, median per instance (shown, never judged)",
-            ("range", "a", "b", "b/a"),
-            ("range", "busy_ns_before", "busy_ns_after", "ratio"),
-            busy,
-            lambda row: (str(row["range"]), time(row["a"]), time(row["b"]), _ratio(row["a"], row["b"])),
-            limit,
-        )
+        frame = busy.rename(columns={"a": "a_ns", "b": "b_ns"})
+        ratio = [_ratio(*pair) for pair in zip(busy["a"], busy["b"], strict=True)]
+        columns = {"range": "range", "a": "a_ns", "b": "b_ns", "b/a": "ratio"}
+        title = "GPU busy, median per instance (shown, never judged)"
+        yield from (Words(), table_of("busy", title, frame, columns, limit, ratio=ratio))
 
 
 def checks_sheet(checks: Sequence[Check], code: int, json: Callable[[], str]) -> Sheet:
