@@ -54,6 +54,13 @@ def test_the_same_program_is_the_same_however_long_it_was_watched(tmp_path: Path
     assert not row.moves
 
 
+def test_what_is_stored_is_read_back(tmp_path: Path) -> None:
+    stored = cell(tmp_path, "a", last=2)
+    again = CapturedCell.model_validate_json(stored.model_dump_json())
+    assert again == stored
+    assert judge_captured(again, stored).verdict is Verdict.SAME
+
+
 def test_a_launch_more_is_a_regression_and_names_the_range(tmp_path: Path) -> None:
     five, six = cell(tmp_path, "a"), cell(tmp_path, "b", launches=6)
     row = judge_captured(five, six)

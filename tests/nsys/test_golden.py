@@ -1,4 +1,7 @@
-"""Every public capture gives the numbers that were computed independently of this code, to the nanosecond."""
+"""Captures give the numbers that were computed independently of this code, to the nanosecond.
+
+Small ones by hand, which are always here; public ones by a script of its own, where they lie beside the repository.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import pandas as pd
 import pytest
 
 import vlbench.nsys
+from tests.nsys.synthetic import SCHEMA, Database, thread
 from vlbench.comparing.captured import judge_difference
 from vlbench.nsys.frames import Capture
 from vlbench.nsys.names import DIRECTIONS, MEMORY_KINDS, NOT_RECORDED
@@ -39,7 +43,102 @@ def case(request: pytest.FixtureRequest, public_captures: Path) -> tuple[Capture
 
 
 def test_every_number(case: tuple[Capture, dict[str, Any]]) -> None:
-    capture, golden = case
+    check(*case)
+
+
+def program(*threads: int) -> Database:
+    """Two steps on each of the threads, 1 us each: an upload from pageable memory, two kernels, a synchronization."""
+    made = Database()
+    for tid in threads:
+        for step in range(2):
+            at, corr = 1000 * step, 10 * step  # the same in every process
+            made.range(at, at + 1000, "step", tid)
+            made.call(at + 10, at + 110, "cudaMemcpyAsync_v3020", tid, corr + 1)
+            made.copy(at + 20, at + 60, tid, corr + 1)
+            made.launch(at + 200, tid, corr + 2)
+            made.launch(at + 300, tid, corr + 3)
+            made.call(at + 400, at + 450, "cudaStreamSynchronize_v3020", tid, corr + 4)
+    return made
+
+
+HERE, ELSEWHERE = thread(7, 7), thread(8, 8)
+CALLS = {"cudaMemcpyAsync": [2, 200], "cudaLaunchKernel": [4, 20], "cudaStreamSynchronize": [2, 100]}
+OF_ALL = {"nsys": "2026.2.1", "schema": "3.25.0"}
+SMALL: dict[str, tuple[Database, dict[str, Any], dict[str, Any]]] = {
+    "all that there is": (
+        program(HERE),
+        {},
+        {
+            "cuda_api": CALLS,
+            "kernels": [4, 80],
+            "kernels_with_api_row": 4,
+            COPIES: [[1, 0, 2, 2, 128, 80]],
+            RANGES: {":step": [2, 2000, 4, 6, 620, 160]},
+            "gpu_ops": 6,
+            "gpu_ops_without_api_row": 0,
+            "gpu_ops_inside_some_range": 6,
+        },
+    ),
+    "two processes with the same ids": (
+        program(HERE, ELSEWHERE),
+        {},
+        {
+            "cuda_api": {name: [2 * count, 2 * ns] for name, (count, ns) in CALLS.items()},
+            "kernels": [8, 160],
+            "kernels_with_api_row": 8,
+            COPIES: [[1, 0, 2, 4, 256, 160]],
+            RANGES: {":step": [4, 4000, 8, 12, 1240, 320]},
+            "gpu_ops": 12,
+        },
+    ),
+    "no kinds of memory": (
+        program(HERE),
+        {"drop": {"CUPTI_ACTIVITY_KIND_MEMCPY": ("srcKind", "dstKind")}},
+        {
+            "cuda_api": CALLS,
+            "kernels": [4, 80],
+            COPIES: [[1, -1, -1, 2, 128, 80]],
+            RANGES: {":step": [2, 2000, 4, 6, 620, 160]},
+        },
+    ),
+    "no kernels": (
+        program(HERE),
+        {"without": ["CUPTI_ACTIVITY_KIND_KERNEL"]},
+        {
+            "cuda_api": CALLS,
+            COPIES: [[1, 0, 2, 2, 128, 80]],
+            RANGES: {":step": [2, 2000, 0, 2, 80, 80]},
+            "gpu_ops": 2,
+        },
+    ),
+    "no calls": (
+        program(HERE),
+        {"without": ["CUPTI_ACTIVITY_KIND_RUNTIME"]},
+        {
+            "kernels": [4, 80],
+            "kernels_with_api_row": 0,
+            COPIES: [[1, 0, 2, 2, 128, 80]],
+            RANGES: {":step": [2, 2000, 0, 0, 0, 0]},
+            "gpu_ops_without_api_row": 6,
+            "gpu_ops_inside_some_range": 0,
+        },
+    ),
+    "nothing of a GPU": (
+        program(HERE),
+        {"without": [table for table in SCHEMA if table.startswith("CUPTI_")]},
+        {RANGES: {":step": [2, 2000, 0, 0, 0, 0]}, "gpu_ops": 0},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_every_number_in_small(tmp_path: Path, name: str) -> None:
+    made, options, golden = SMALL[name]
+    check(vlbench.nsys.load(made.save(tmp_path / "small.sqlite", **options)), golden | OF_ALL)
+
+
+def check(capture: Capture, golden: dict[str, Any]) -> None:
+    """All that `golden` says."""
     api = vlbench.nsys.api_table(capture).set_index("name")
     assert {name: [row["count"], row["ns"]] for name, row in api.iterrows()} == golden.get("cuda_api", {})
 
