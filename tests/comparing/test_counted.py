@@ -14,6 +14,7 @@ from vlbench.comparing.counted import judge_cells
 from vlbench.comparing.counted_moves import COUNTERS
 from vlbench.judging.verdict import Verdict
 from vlbench.record.baseline import CountedCell, CountedForward
+from vlbench.record.site import Where
 
 REGRESSED, IMPROVED, SAME, MISSING = Verdict.REGRESSED, Verdict.IMPROVED, Verdict.SAME, Verdict.MISSING
 
@@ -117,7 +118,7 @@ def test_a_rise_names_its_stage_its_line_and_what_removes_it() -> None:
             stages={"attention": {"host_syncs": 28, "read_backs": 28}, "rope": {"host_syncs": 1}},
         )
     )
-    row = judge_cells(before, after, {item: "keep lengths on the host"})
+    row = judge_cells(before, after, {(item[0], Where.parse(item[1])): "keep lengths on the host"})
     assert row.verdict is REGRESSED
     assert row.reason == (
         "host syncs rose from 1 to 29 in attention, at towers.py:31; so did read backs; "

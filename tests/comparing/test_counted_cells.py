@@ -41,7 +41,7 @@ def test_each_place_is_one_line_and_read_backs_add_up(tiny: CountedCell) -> None
     places = [(line.event, line.where) for line in tiny.warm.lines]
     assert len(places) == len(set(places))
     assert sum(line.times for line in tiny.warm.lines if line.event == "read-back") == tiny.warm.counters["read_backs"]
-    assert all(line.where.startswith("vlbench/implementations/") for line in tiny.warm.lines)
+    assert all(str(line.where).startswith("vlbench/implementations/") for line in tiny.warm.lines)
 
 
 def test_pageable_uploads_are_those_that_are_not_pinned(rows: dict[str, CountedTower], tiny: CountedCell) -> None:

@@ -14,7 +14,7 @@ from vlbench.counting.rows import Row
 from vlbench.counting_device import CountingDevice
 from vlbench.implementations.optimized import OPTIMIZATIONS, with_requirements
 from vlbench.record.counted import Forward
-from vlbench.record.counts import Cause
+from vlbench.record.site import Site, Where
 
 TINY = "qwen2.5-vl-tiny"
 POINT = Point(scenario="", label="", grids=((1, 10, 6), (2, 18, 14)))
@@ -44,12 +44,12 @@ def test_every_wait_of_the_yardstick_has_advice_and_the_advice_is_kept() -> None
             assert after.counts.total.host_syncs < naive.counts.total.host_syncs
 
 
-def cause(event: str, operation: str, expression: str, *, blocking: bool = True) -> Cause:
-    return Cause(
+def cause(event: str, operation: str, expression: str, *, blocking: bool = True) -> Site:
+    return Site(
         event=event,  # type: ignore[arg-type]
         operation=operation,
         stage="",
-        where="anyone/tower.py:1: ...",
+        where=Where.parse("anyone/tower.py:1: ..."),
         expression=expression,
         blocking=blocking,
         pinned=False,

@@ -25,7 +25,7 @@ def test_code_that_asks_takes_its_cuda_branch_and_the_question_is_listed(device:
     assert report.total.device_operations == 2
     listed = {(question.question, question.answer) for question in report.questions}
     assert listed == {("Tensor.is_cuda", "True"), ("torch.cuda.get_device_capability()", "(9, 0)")}
-    assert all("test_answers.py" in question.where for question in report.questions)
+    assert all("test_answers.py" in str(question.where) for question in report.questions)
 
 
 @pytest.mark.parametrize("name", PROFILES)

@@ -60,7 +60,7 @@ def test_a_wait_in_the_body_is_found_with_its_line(device: CountingDevice, bodie
     assert report.operations == {"aten::mul.Tensor": 1}
     assert report.complete
     (cause,) = report.causes
-    assert "test_bodies.py" in cause.where
+    assert "test_bodies.py" in str(cause.where)
     assert cause.expression == "longest.item()"
     with device.count() as counter:
         bodies.attend(q, torch.tensor(3))  # on the host, where reading it costs nothing

@@ -9,6 +9,9 @@ from pydantic import ValidationError
 from vlbench.counting_device import CountingDevice
 from vlbench.counting_device.counter import Counter
 from vlbench.record.counts import Counts, Tally
+from vlbench.record.site import Where
+
+WHERE = Where("x", "a.py", 1)
 
 EVENTS = st.one_of(
     st.tuples(st.just("enter"), st.sampled_from(["rope", "attention", "mlp"])),
@@ -34,7 +37,7 @@ def test_stages_operations_and_causes_add_up_to_the_total(events: list[tuple[str
         elif kind == "allocation":
             counter.allocation(int(rest[0]), 0)
         else:
-            counter.transfer(kind, "copy", "a.py:1: x", 4, blocking=bool(rest[0]))  # type: ignore[arg-type]
+            counter.transfer(kind, "copy", WHERE, 4, blocking=bool(rest[0]))  # type: ignore[arg-type]
     counter.close("ghost", "sm_90", "2.13")
     report = counter.report
     for field in Tally.model_fields:

@@ -34,7 +34,7 @@ def test_the_driver_answers_for_the_profile_and_every_question_is_listed(name: s
         "get_active_torch_device()",
         "utils.get_device_properties()",
     ]
-    assert all("test_triton_driver.py" in question.where for question in questions)
+    assert all("test_triton_driver.py" in str(question.where) for question in questions)
     assert questions[1].answer == str(profile.capability)
 
 

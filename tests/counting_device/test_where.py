@@ -71,8 +71,8 @@ def counts(code: object, mode: str) -> Counts:
 def test_each_sync_is_found_with_its_line(code: object, mode: str) -> None:
     (cause,) = counts(code, mode).causes
     line = next(n for n, text in enumerate(Path(__file__).read_text().splitlines(), 1) if _is_marked(text, code, n))
-    assert f"test_where.py:{line}: " in cause.where
-    assert cause.where.endswith("# HERE")
+    assert f"test_where.py:{line}: " in str(cause.where)
+    assert str(cause.where).endswith("# HERE")
     assert cause.times == (5 if code is loop_of_tolist else 1)
     assert cause.blocking
 
@@ -96,7 +96,7 @@ def test_paths_are_as_the_module_spells_them_wherever_one_stands(
     monkeypatch.syspath_prepend(package)  # as if this were the current directory
     from some_stack.tower import forward  # type: ignore[import-not-found]
 
-    assert counts(forward, "ghost").causes[0].where == "some_stack/tower.py:3: return cu.max().item()"
+    assert str(counts(forward, "ghost").causes[0].where) == "some_stack/tower.py:3: return cu.max().item()"
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ from typing import Any
 
 from tests.record.records import FINGERPRINT
 from vlbench.comparing.counted_moves import COUNTERS
-from vlbench.record.baseline import Acceptance, Baseline, CountedCell, CountedForward, Line, StoredTrial, TimedCell
-from vlbench.record.counts import Event, Key
+from vlbench.record.baseline import Acceptance, Baseline, CountedCell, CountedForward, StoredTrial, TimedCell
+from vlbench.record.counts import Key
+from vlbench.record.site import Event, Site, Where
 
 KEY = Key(mode="ghost", profile="sm_90", dtype="bfloat16", attention_backend="flash", torch_version="2.13.0")
 ACCEPTED = Acceptance(
@@ -45,7 +46,7 @@ def forward(*lines: tuple[Event, str, int], stages: dict[str, dict[str, int]] | 
     return CountedForward(
         counters=dict.fromkeys(COUNTERS, 0) | counters,
         stages=stages or {},
-        lines=tuple(Line(event=event, where=where, times=times) for event, where, times in lines),
+        lines=tuple(Site(event=event, where=Where.parse(where), times=times) for event, where, times in lines),
     )
 
 

@@ -56,7 +56,7 @@ def test_our_own_are_counted_from_their_folder(device: CountingDevice) -> None:
     assert row.verdict is Verdict.SAME
     assert here.cold is not None
     assert there.cold is not None
-    lines = [[site.where.removeprefix("vlbench/") for site in each.cold.sites] for each in (here, there)]
+    lines = [[str(site.where).removeprefix("vlbench/") for site in each.cold.sites] for each in (here, there)]
     assert lines[0] == lines[1] != []
 
 

@@ -7,10 +7,11 @@ from collections import Counter as Multiset
 
 from vlbench.comparing.counted_moves import COUNTERS
 from vlbench.counting.job import Point
-from vlbench.record.baseline import CountedCell, CountedForward, Line
+from vlbench.record.baseline import CountedCell, CountedForward
 from vlbench.record.counted import CountedTower, Forward
-from vlbench.record.counts import Event, Tally
+from vlbench.record.counts import Tally
 from vlbench.record.schema import Dtype
+from vlbench.record.site import Event, Site, Where
 
 _INDEX = re.compile(r"\[\d+\]")
 
@@ -39,18 +40,18 @@ def counted_forward(forward: Forward) -> CountedForward:
     for name, tally in counts.stages.items():
         found = {counter: value for counter, value in _counters(tally).items() if value}
         stages.setdefault(_INDEX.sub("", name), Multiset()).update(found)
-    times: Multiset[tuple[Event, str]] = Multiset()
+    times: Multiset[tuple[Event, Where]] = Multiset()
     for site in forward.sites:
         times[site.event, site.where] += site.times
     return CountedForward(
         counters=_counters(counts.total) | {"peak_live_bytes": counts.peak_live_bytes},
         stages={name: dict(found) for name, found in stages.items() if found},
         operations=counts.operations,
-        lines=tuple(Line(event=event, where=where, times=n) for (event, where), n in times.items()),
+        lines=tuple(Site(event=event, where=where, times=n) for (event, where), n in times.items()),
     )
 
 
-def advice_of(row: CountedTower) -> dict[tuple[Event, str], str]:
+def advice_of(row: CountedTower) -> dict[tuple[Event, Where], str]:
     """What removes the row's lines, by event and place, where that is known."""
     return {
         (site.event, site.where): f"{site.advice} (as {' or '.join(site.flags)} does)" if site.flags else site.advice

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter as Multiset
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,10 +9,10 @@ from typing import TypeVar
 
 from vlbench.judging.judged import Move
 from vlbench.record.baseline import CountedCell, CountedForward
-from vlbench.record.counts import Event
+from vlbench.record.site import Event, Where
 
-Advice = Mapping[tuple[Event, str], str]
-"""What removes a line, by its event and its place as `Line.where` has it."""
+Advice = Mapping[tuple[Event, Where], str]
+"""What removes a line, by its event."""
 
 COUNTERS: dict[str, tuple[Event, ...]] = {
     "host_syncs": ("read-back", "upload", "implicit upload", "synchronize"),
@@ -32,7 +31,6 @@ COUNTERS: dict[str, tuple[Event, ...]] = {
 }
 """What is judged, the most important first, with the events of the lines that explain it. In each, less is better."""
 
-_WHERE = re.compile(r"(.*?):(\d+): (.*)", re.DOTALL)
 _Line = tuple[Event, str | None, str]
 """A line is known by its event, file and source, and not by its number: an edit above it moves it."""
 _K = TypeVar("_K", bound=Hashable)
@@ -141,18 +139,17 @@ def _lines(forward: CountedForward) -> Multiset[_Line]:
     return found
 
 
-def _line(event: Event, where: str) -> _Line:
-    parts = _WHERE.fullmatch(where)
-    return (event, parts[1], parts[3]) if parts else (event, None, where)
+def _line(event: Event, where: Where) -> _Line:
+    return event, where.file, where.source
 
 
 def _numbers(cell: CountedCell) -> dict[_Line, int]:
     """The first number of each line; of lines without a file there is none."""
     found: dict[_Line, int] = {}
-    for line in (*cell.cold.lines, *cell.warm.lines):
-        if parts := _WHERE.fullmatch(line.where):
-            key = _line(line.event, line.where)
-            found[key] = min(int(parts[2]), found.get(key, int(parts[2])))
+    for site in (*cell.cold.lines, *cell.warm.lines):
+        if number := site.where.line:
+            key = _line(site.event, site.where)
+            found[key] = min(number, found.get(key, number))
     return found
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from vlbench.implementations.optimized import OPTIMIZATIONS
 from vlbench.implementations.optimized.advice import SCALAR, WHOLE, InCode
-from vlbench.record.counts import Cause
+from vlbench.record.site import Site
 
 DEVICE_OF = re.compile(r"\b(?:device\s*=\s*)?[\w.]+\.device\b")
 """Where a tensor goes says nothing of what it is."""
@@ -29,7 +29,7 @@ class Pattern(InCode):
     flags: tuple[str, ...] = ()
     """Flags of ours that remove it, each by itself; none where ours have nothing of the kind."""
 
-    def fits(self, cause: Cause) -> bool:
+    def fits(self, cause: Site) -> bool:
         return (
             cause.blocking
             and cause.event == self.event
@@ -51,6 +51,6 @@ def _patterns() -> tuple[Pattern, ...]:
 PATTERNS = _patterns()
 
 
-def advise(cause: Cause) -> Pattern | None:
+def advise(cause: Site) -> Pattern | None:
     """The pattern of `cause`, which says what removes it; None where nothing is known that would."""
     return next((pattern for pattern in PATTERNS if pattern.fits(cause)), None)

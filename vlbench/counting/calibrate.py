@@ -29,6 +29,7 @@ from vlbench.counting_device import PROFILES, CountingDevice
 from vlbench.errors import UsageError
 from vlbench.record.calibration import Calibration
 from vlbench.record.counts import Counts
+from vlbench.record.site import Where
 from vlbench.towers.resolve import resolve_tower
 from vlbench.version import __version__
 
@@ -38,7 +39,7 @@ class Seen:
     """What a real forward left behind."""
 
     events: list[dict[str, Any]]
-    warned: Mapping[str, int]
+    warned: Mapping[Where, int]
 
 
 def calibrate(job: CountJob) -> Calibration:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from vlbench.counting.kernels import modelled
 from vlbench.counting.trace import KindKey, Observed, Work
-from vlbench.record.calibration import Check, Entry, Line
+from vlbench.record.calibration import Check, Disagreement, Entry
 from vlbench.record.counts import Counts
+from vlbench.record.site import Where
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Pair:
     dtype: str
     counts: Counts
     observed: Observed
-    warned: Mapping[str, int]
+    warned: Mapping[Where, int]
     """Waits by line, as torch's sync debug mode reports them."""
 
 
@@ -89,13 +90,13 @@ def _counters(pair: Pair) -> tuple[dict[str, int], dict[str, int]]:
     return counted, {name: pair.observed.counters.get(name, 0) for name in counted}
 
 
-def _lines(pair: Pair) -> tuple[Line, ...]:
-    counted: Multiset[str] = Multiset()
+def _lines(pair: Pair) -> tuple[Disagreement, ...]:
+    counted: Multiset[Where] = Multiset()
     for cause in pair.counts.causes:
         if cause.blocking:
             counted[cause.where] += cause.times
     return tuple(
-        Line(where=where, counted=counted[where], warned=pair.warned.get(where, 0))
+        Disagreement(where=where, counted=counted[where], warned=pair.warned.get(where, 0))
         for where in dict.fromkeys((*counted, *pair.warned))
         if counted[where] != pair.warned.get(where, 0)
     )

@@ -23,6 +23,7 @@ from vlbench.implementations.stage import listen
 from vlbench.implementations.weights import SharedTensors, parameter_shapes
 from vlbench.record.counted import CountedTower, Forward
 from vlbench.record.counts import Question
+from vlbench.record.site import Where
 from vlbench.towers.resolve import resolve_tower
 from vlbench.towers.tower import Tower
 from vlbench.version import FOLDER
@@ -92,7 +93,7 @@ def _forward(device: CountingDevice, module: nn.Module, tower: Tower, point: Poi
     return Forward(counts=counter.report, sites=sites_of(counter.report))
 
 
-def _asked(question: Question) -> tuple[str, str, str]:
+def _asked(question: Question) -> tuple[str, str, Where]:
     return question.question, question.answer, question.where
 
 

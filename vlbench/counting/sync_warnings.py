@@ -10,17 +10,18 @@ from contextlib import contextmanager
 from types import FrameType
 
 from vlbench.counting_device.where import cause_line
+from vlbench.record.site import Where
 
 SAYS = "synchronizing CUDA operation"
 
 
 @contextmanager
-def warned_lines() -> Iterator[Multiset[str]]:
+def warned_lines() -> Iterator[Multiset[Where]]:
     """Lines at which torch warns of a sync inside the block; other warnings go where they went.
 
     Torch warns while `torch.cuda.set_sync_debug_mode("warn")` holds.
     """
-    lines: Multiset[str] = Multiset()
+    lines: Multiset[Where] = Multiset()
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         show = warnings.showwarning

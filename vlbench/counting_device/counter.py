@@ -6,7 +6,8 @@ from collections import Counter as Multiset
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from vlbench.record.counts import Cause, Counts, Event, Key, Kind, Question, Tally
+from vlbench.record.counts import Counts, Key, Kind, Question, Tally
+from vlbench.record.site import Event, Site, Where
 
 OUTSIDE = ""  # the name under which events outside of all stages are kept
 
@@ -29,8 +30,8 @@ class Counter:
         self._operations: Multiset[str] = Multiset()
         self._kinds: Multiset[tuple[str, str, int]] = Multiset()
         self._unknown: Multiset[str] = Multiset()
-        self._causes: dict[tuple[Event, str, str, str, str, bool, bool], list[int]] = {}
-        self._questions: Multiset[tuple[str, str, str]] = Multiset()
+        self._causes: dict[tuple[Event, str, str, Where, str, bool, bool], list[int]] = {}
+        self._questions: Multiset[tuple[str, str, Where]] = Multiset()
 
     # Stages ------------------------------------------------------------------------------------------------------
 
@@ -74,7 +75,7 @@ class Counter:
         self,
         event: Event,
         operation: str,
-        where: str,
+        where: Where,
         size: int,
         *,
         expression: str = "",
@@ -102,7 +103,7 @@ class Counter:
     def unknown(self, name: str) -> None:
         self._unknown[name] += 1
 
-    def question(self, question: str, answer: str, where: str) -> None:
+    def question(self, question: str, answer: str, where: Where) -> None:
         self._questions[question, answer, where] += 1
 
     # The result --------------------------------------------------------------------------------------------------
@@ -134,7 +135,7 @@ class Counter:
                 for (operation, dtype, size), times in self._kinds.most_common()
             ),
             causes=tuple(
-                Cause(
+                Site(
                     event=event,
                     operation=operation,
                     stage=stage,
@@ -156,7 +157,7 @@ class Counter:
         )
 
 
-def questions(asked: Multiset[tuple[str, str, str]]) -> tuple[Question, ...]:
+def questions(asked: Multiset[tuple[str, str, Where]]) -> tuple[Question, ...]:
     return tuple(
         Question(question=question, answer=answer, where=where, times=times)
         for (question, answer, where), times in asked.items()

@@ -13,7 +13,7 @@ from vlbench.counting_device.memory import DeviceMemory, PinnedMemory
 from vlbench.counting_device.profiles import Profile
 from vlbench.counting_device.where import cause, cause_line
 from vlbench.errors import UsageError
-from vlbench.record.counts import Event
+from vlbench.record.site import Event, Where
 
 Mode = Literal["shadow", "ghost"]
 Interpret = Callable[["Scope", Any, tuple[Any, ...], dict[str, Any]], Any]
@@ -32,7 +32,7 @@ class Scope:
         self.counter: Counter | None = None
         self.not_measured_here: set[str] = set()
         """Sentences that hold for every count from now on."""
-        self.questions: Multiset[tuple[str, str, str]] = Multiset()
+        self.questions: Multiset[tuple[str, str, Where]] = Multiset()
         self.lock = threading.RLock()  # operations are counted one at a time, whichever thread they come from
 
     def transfer(

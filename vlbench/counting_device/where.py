@@ -10,9 +10,10 @@ from importlib.util import find_spec
 from itertools import islice
 from pathlib import PurePath
 from types import CodeType, FrameType
-from typing import NamedTuple
 
 import torch
+
+from vlbench.record.site import Where
 
 
 def _folder(file: str) -> str:
@@ -28,20 +29,15 @@ _NOT_THE_USERS = (
 )
 
 
-class Place(NamedTuple):
-    """A place in the code under test."""
-
-    line: str
-    """`file:line: source text`, the file as its module's name spells it."""
-    expression: str
-    """The part of the source that was being evaluated, such as `q[:, start:end]`; "" where Python does not know."""
+_NOWHERE = Where("(no Python line)"), ""
 
 
-_NOWHERE = Place("(no Python line)", "")
+def cause(frame: FrameType | None = None) -> tuple[Where, str]:
+    """The innermost line that is the user's, from `frame` outwards, by default from the caller, and its expression.
 
-
-def cause(frame: FrameType | None = None) -> Place:
-    """The innermost place that is the user's, from `frame` outwards; by default, from the caller."""
+    The expression is the part of the source that was being evaluated, such as `q[:, start:end]`; "" where Python does
+    not know.
+    """
     frame = frame or sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
@@ -53,9 +49,9 @@ def cause(frame: FrameType | None = None) -> Place:
     return _NOWHERE
 
 
-def cause_line(frame: FrameType | None = None) -> str:
-    """`file:line: source text` of that place."""
-    return cause(frame or sys._getframe(1)).line
+def cause_line(frame: FrameType | None = None) -> Where:
+    """That line alone."""
+    return cause(frame or sys._getframe(1))[0]
 
 
 def asked_by_torch(depth: int) -> bool:
@@ -64,9 +60,9 @@ def asked_by_torch(depth: int) -> bool:
 
 
 @cache
-def _place(code: CodeType, file: str, name: str, number: int, instruction: int) -> Place:
+def _place(code: CodeType, file: str, name: str, number: int, instruction: int) -> tuple[Where, str]:
     source = linecache.getline(file, number).strip()
-    return Place(f"{name}:{number}: {source}", _expression(code, file, instruction))
+    return Where(source, name, number), _expression(code, file, instruction)
 
 
 def _expression(code: CodeType, file: str, instruction: int) -> str:

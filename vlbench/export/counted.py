@@ -9,7 +9,8 @@ from vlbench.export.sheet import Cell, Column, Part, Sheet, Table, Value, Words
 from vlbench.export.words import broken, readable_bytes
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
-from vlbench.record.counted import CountedTower, CountGroup, CountReport, Forward, Site
+from vlbench.record.counted import CountedTower, CountGroup, CountReport, Forward
+from vlbench.record.site import Site
 
 COLUMNS = (
     Column("device\nops", "device_operations"),
@@ -161,7 +162,7 @@ def _where(report: CountReport, group: CountGroup, tower: CountedTower, cold: bo
     columns = ["where", "event", "times", "bytes", "pinned", "blocking", "operation", "advice", "flags"]
     rows = [
         (
-            *(each.where, each.event, each.times, each.bytes, each.pinned, each.blocking),
+            *(str(each.where), each.event, each.times, each.bytes, each.pinned, each.blocking),
             *(each.operation, each.advice, " ".join(each.flags)),
         )
         for each in forward.sites
@@ -175,10 +176,8 @@ def _where(report: CountReport, group: CountGroup, tower: CountedTower, cold: bo
 
 def _site(site: Site) -> Iterator[Words]:
     yield Words(f"{site.times:>6,}x {_what(site)}", cut=True)
-    file, _, rest = site.where.partition(":")
-    number, _, source = rest.partition(": ")
-    yield Words(f"{file}:{number} ({site.operation})", "dim", indent=8)
-    yield Words(source, indent=8, cut=True)
+    yield Words(f"{site.where.place} ({site.operation})".strip(), "dim", indent=8)
+    yield Words(site.where.source, indent=8, cut=True)
     if site.advice:
         yield Words(f"-> {site.advice}{_flags(site)}", "green", indent=8)
 

@@ -10,8 +10,8 @@ from vlbench.comparing.counted_moves import COUNTERS, Advice
 from vlbench.export.counted import chosen, title
 from vlbench.pytest_plugin.marks import Mark
 from vlbench.record.baseline import CountedForward
-from vlbench.record.counted import CountReport, Site
-from vlbench.record.counts import Event
+from vlbench.record.counted import CountReport
+from vlbench.record.site import Event, Site, Where
 
 MOST_STAGES = 3
 """Stages that are shown where a counter has no lines."""
@@ -53,7 +53,7 @@ def _makes(site: Site, counter: str) -> bool:
 
 def _lines(sites: Iterable[Site], advice: Advice) -> Iterator[str]:
     """Each line once, whichever parts of it do the same."""
-    times: Multiset[tuple[Event, str]] = Multiset()
+    times: Multiset[tuple[Event, Where]] = Multiset()
     for site in sites:
         times[site.event, site.where] += site.times
     for (event, where), number in times.most_common():

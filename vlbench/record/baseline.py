@@ -14,9 +14,10 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from vlbench.record.counted import Grid
-from vlbench.record.counts import Event, Key
+from vlbench.record.counts import Key
 from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.schema import Counts, Device, Dtype, State
+from vlbench.record.site import Site
 
 BASELINE_SCHEMA: Literal[1] = 1
 Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
@@ -24,14 +25,6 @@ Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Line(_Part):
-    """A line that waits or copies. It explains a counter that moved; it is not gated on by itself."""
-
-    event: Event
-    where: str = Field(description="`file:line: source text`, the file as seen from its import root.")
-    times: int
 
 
 class CountedForward(_Part):
@@ -44,7 +37,9 @@ class CountedForward(_Part):
     operations: dict[str, int] = Field(
         default_factory=dict, description="Device operations by name; they explain a count that moved."
     )
-    lines: tuple[Line, ...]
+    lines: tuple[Site, ...] = Field(
+        description="Lines that wait or copy, with how often; they explain a counter that moved, and are not gated on."
+    )
 
 
 class CountedCell(_Part):

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from vlbench.errors import UsageError
+from vlbench.record.site import Where
 from vlbench.untrusted.files import Kind, first_fault, read_json
 
 CALIBRATION = Kind("write it anew with `vlbench calibrate`", broken="{path}: not a calibration ({why}); {remedy}")
@@ -35,10 +36,10 @@ class Entry(_Frozen):
     memsets: float
 
 
-class Line(_Frozen):
+class Disagreement(_Frozen):
     """A line whose waits were counted otherwise than torch reports them."""
 
-    where: str
+    where: Where
     counted: int
     warned: int
 
@@ -51,7 +52,7 @@ class Check(_Frozen):
     counted: dict[str, int]
     """Counters by name; `seen` has the same names."""
     seen: dict[str, int]
-    lines: tuple[Line, ...]
+    lines: tuple[Disagreement, ...]
     """Where `torch.cuda.set_sync_debug_mode` disagrees."""
     calls: dict[str, tuple[int, int]]
     """Operations counted and seen, where the two differ."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from vlbench.record.counts import Counts, Event, Question
+from vlbench.record.counts import Counts, Question
+from vlbench.record.site import Site
 
 Grid = tuple[int, int, int]
 """Frames (after temporal patching), rows and columns, in patches."""
@@ -14,30 +15,12 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Site(_Frozen):
-    """A line that makes the host wait or copies between host and device, over all stages of a forward."""
-
-    event: Event
-    operation: str
-    where: str
-    """`file:line: source text`."""
-    expression: str
-    """The part of that source that did it; "" where Python does not know."""
-    blocking: bool
-    pinned: bool
-    times: int
-    bytes: int
-    flags: tuple[str, ...] = ()
-    """Flags of ours that remove this pattern, each by itself."""
-    advice: str = ""
-    """What removes it, in words; "" where nothing is known that would."""
-
-
 class Forward(_Frozen):
     """The counts of one forward."""
 
     counts: Counts
     sites: tuple[Site, ...]
+    """By line, over all stages, with what removes them."""
 
 
 class CountedTower(_Frozen):

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-Event = Literal["read-back", "upload", "implicit upload", "synchronize"]
+from vlbench.record.site import Site, Where
 
 
 class _Frozen(BaseModel):
@@ -34,23 +34,6 @@ class Tally(_Frozen):
     allocated_bytes: int = 0
 
 
-class Cause(_Frozen):
-    """A line of code that makes the host wait or copies between host and device."""
-
-    event: Event
-    operation: str
-    stage: str
-    """The innermost stage it happened in, "" outside of all."""
-    where: str
-    """`file:line: source text` of the innermost frame outside torch."""
-    expression: str
-    """The part of that source that did it, such as `lengths.tolist()`; "" where Python does not know."""
-    blocking: bool
-    pinned: bool
-    times: int
-    bytes: int
-
-
 class Kind(_Frozen):
     """Device operations that a GPU may be taken to carry out alike."""
 
@@ -68,7 +51,7 @@ class Question(_Frozen):
 
     question: str
     answer: str
-    where: str
+    where: Where
     times: int
 
 
@@ -99,7 +82,8 @@ class Counts(_Frozen):
     """Device operations by name; they add up to `total.device_operations`."""
     kinds: tuple[Kind, ...]
     """The same operations by name, dtype and size."""
-    causes: tuple[Cause, ...]
+    causes: tuple[Site, ...]
+    """By line and stage, without advice."""
     questions: tuple[Question, ...]
     unknown: dict[str, int]
     """Operations without an entry or a declaration, by name: counted as one operation each, which may be wrong."""

@@ -10,6 +10,7 @@ from vlbench.counting.job import Point
 from vlbench.gating.recount import Wanted, recount
 from vlbench.judging.judged import JudgedRow
 from vlbench.record.baseline import CountedCell, CountedForward
+from vlbench.record.site import Where
 
 POINTS = (
     Point(scenario="grid", label="one image", grids=((1, 36, 36),)),
@@ -37,7 +38,10 @@ def _under_one_name(cell: CountedCell, name: str) -> CountedCell:
     """As if the package had kept its name, which is part of every line."""
 
     def renamed(forward: CountedForward) -> CountedForward:
-        lines = (each.model_copy(update={"where": each.where.removeprefix(f"{name}/")}) for each in forward.lines)
+        lines = (
+            each.model_copy(update={"where": Where.parse(str(each.where).removeprefix(f"{name}/"))})
+            for each in forward.lines
+        )
         return forward.model_copy(update={"lines": tuple(lines)})
 
     return cell.model_copy(update={"cold": renamed(cell.cold), "warm": renamed(cell.warm)})

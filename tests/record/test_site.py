@@ -1,0 +1,42 @@
+"""A line of code is a text in every file, and never parsed again after that."""
+
+from __future__ import annotations
+
+import pytest
+
+from vlbench.record.baseline import Baseline
+from vlbench.record.site import Site, Where
+
+from .baselines import baseline, cell, forward
+
+KNOWN = {"event": "read-back", "where": "a.py:7: n: int = x.item()  # b.py:8: y", "times": 3}
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("a/b.py:7: x.item()", ("x.item()", "a/b.py", 7)),
+        ("a.py:7: n: int = x.item()  # b.py:8: y", ("n: int = x.item()  # b.py:8: y", "a.py", 7)),
+        ("a.py:7: ", ("", "a.py", 7)),
+        ("(no Python line)", ("(no Python line)", None, None)),
+    ],
+)
+def test_the_text_and_its_parts(text: str, parts: tuple[str, str | None, int | None]) -> None:
+    where = Where.parse(text)
+    assert (where.source, where.file, where.line) == parts
+    assert str(where) == text
+
+
+def test_a_baseline_keeps_what_it_always_did_under_the_same_seal() -> None:
+    stored = baseline(cell(forward(("read-back", "a.py:7: n: int = x.item()  # b.py:8: y", 3))))
+    (line,) = stored.model_dump(mode="json")["counted"][0]["warm"]["lines"]
+    assert line == KNOWN
+    again = Baseline.model_validate_json(stored.model_dump_json())
+    assert again == stored
+    assert again.digest == again.seal
+
+
+def test_a_site_of_the_device_keeps_all_that_it_knows() -> None:
+    site = Site.model_validate(KNOWN | {"operation": "aten::max", "blocking": True, "bytes": 8})
+    assert Site.model_validate_json(site.model_dump_json()) == site
+    assert site.model_dump(mode="json")["pinned"] is False
