@@ -12,7 +12,7 @@ from vlbench.version import __version__
 
 if TYPE_CHECKING:
     from vlbench.api.functions import compare, count, gate, judge, load, profile, run, verify
-    from vlbench.api.results import Interrupted
+    from vlbench.api.measured import Interrupted
     from vlbench.errors import IncomparableError, UsageError
     from vlbench.implementations.output import VisionOutput
     from vlbench.towers.tower import Tower
@@ -37,7 +37,7 @@ __all__ = [
 _HOME = {
     **dict.fromkeys(("compare", "count", "gate", "judge", "load", "profile", "run", "verify"), "api.functions"),
     "IncomparableError": "errors",
-    "Interrupted": "api.results",
+    "Interrupted": "api.measured",
     "Tower": "towers.tower",
     "UsageError": "errors",
     "VisionOutput": "implementations.output",

@@ -9,7 +9,8 @@ from tests.export.judged_examples import one_of_everything
 from tests.record.baselines import TIMED, baseline, cell
 from tests.record.records import group, results, timed, trial
 from tests.record.test_files import FULL
-from vlbench.api.results import Counted, Measured, Stored, Verdicts
+from vlbench.api.measured import Measured
+from vlbench.api.results import Counted, Stored, Verdicts
 from vlbench.errors import UsageError
 from vlbench.export.formats.json import json_text
 from vlbench.export.sheet import compared

@@ -68,5 +68,6 @@ def test_verify_gives_a_row_per_variant(folder: Path) -> None:
 def test_profile_gives_a_row_per_stage(folder: Path) -> None:
     found = vlbench.profile(variant="baseline", device="cpu", forwards=2)
     table = found.table().set_index("stage")
-    assert table.loc["forward", "operations_total"] == table["operations_own"].sum() > 0
+    assert table["aten_operations"].sum() > 100
+    assert (table["own_seconds"] > 0).all()
     assert "2 images" in found._repr_html_() or "images" in found.title

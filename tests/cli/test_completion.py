@@ -8,8 +8,8 @@ from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
 from vlbench.implementations.peers import PEERS
 from vlbench.workload import scenario_names
 
-# The package's attributes of these names are the commands.
-run, explain = import_module("vlbench.cli.run"), import_module("vlbench.cli.explain")
+# The package's attribute of this name is the command.
+explain = import_module("vlbench.cli.explain")
 
 
 def test_variants_complete_to_flags_presets_and_peers() -> None:
@@ -27,6 +27,6 @@ def test_the_last_of_several_flags_is_completed() -> None:
 
 def test_models_scenarios_and_flags() -> None:
     assert options.complete_models("qwen2-vl") == [name for name in MODELS if name.startswith("qwen2-vl")]
-    assert run._scenarios("") == list(scenario_names())
-    assert run._scenarios("multi") == ["multi-image"]
+    assert options.complete_scenarios("") == list(scenario_names())
+    assert options.complete_scenarios("multi") == ["multi-image"]
     assert explain._flags("rope-") == [name for name in OPTIMIZATIONS if name.startswith("rope-")]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.cli.conftest import Vlbench
 from tests.trial.plans import MISBEHAVING, python_path
-from vlbench.cli.verify import BATCHES, batch_point
+from vlbench.workload.awkward import BATCHES, batch_point
 from vlbench.workload.batch import grids_only
 
 

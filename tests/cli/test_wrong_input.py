@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import torch
 
 from tests.cli.conftest import Vlbench
 from tests.record.records import group, results, trial
+from vlbench.api import measuring
 from vlbench.record.files import write_results
 
 HEAD = 'title = "t"\nstands_for = "s"\n'
@@ -137,7 +137,7 @@ def test_a_folder_as_the_results_file_is_refused_before_measuring(
     def measured(*arguments: object) -> None:
         raise AssertionError("measuring had begun")
 
-    monkeypatch.setattr(import_module("vlbench.cli.run"), "measure", measured)
+    monkeypatch.setattr(measuring, "Session", measured)
     (folder / "there").mkdir()
     assert "--out there" in vlbench("run", "--scenario", "small.toml", "--out", "there").sentence
 

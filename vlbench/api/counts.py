@@ -39,7 +39,7 @@ def count(
 
     Raises UsageError for what cannot be had as asked, and for a tower whose module ends the counting process.
     """
-    job = count_job(tower, several(variant) or None, scenario, several(grid), gpu, dtype)
+    job = count_job(tower, None if variant is None else several(variant), scenario, several(grid), gpu, dtype)
     with watcher(progress) as watch:
         watch.say(f"counting {', '.join(job.towers)}")
         return Counted(counted(job))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vlbench.api.arguments import File
 from vlbench.api.defaults import defaults
@@ -16,9 +16,8 @@ from vlbench.export.sheet import Part, Words
 from vlbench.matrix.single import single_plan
 from vlbench.matrix.targets import model_target
 from vlbench.trial.job import job_of
-
-if TYPE_CHECKING:
-    from vlbench.trial.single import Solo
+from vlbench.trial.single import InaccurateError as InaccurateError
+from vlbench.trial.single import Solo, check_alone
 
 NO_GPU = Words("GPU: not measured.", "dim")
 
@@ -35,11 +34,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Found:
-    """What a tool found: as data, as rows of a table, and for people, with so many rows of long tables."""
+    """What a tool found."""
 
-    data: dict[str, Any]
-    rows: Sequence[dict[str, Any]]
     parts: Callable[[int], Sequence[Part]]
+    """What is shown, with so many rows of the longer tables."""
+    document: dict[str, Any]
 
 
 def profile(
@@ -68,7 +67,6 @@ def profile(
     Raises InaccurateError, and profiles nothing, where the variant is wrong; UsageError for what cannot be had.
     """
     from vlbench.implementations.weights import CheckpointError
-    from vlbench.trial.single import check_alone
 
     folder = Path(out)
     if tool not in TOOLS:
@@ -92,7 +90,7 @@ def profile(
     about: dict[str, Any] = {"variant": variant, "model": plan.model, "dtype": plan.dtype, "device": plan.device}
     about |= {"scenario": plan.point.scenario, "point": plan.point.label, "batch": solo.batch}
     about |= {"accuracy": solo.accuracy.model_dump(mode="json"), "forwards": forwards}
-    return Profiled(about | {"overhead" if overhead else tool: found.data}, found.rows, found.parts)
+    return Profiled(about | {"overhead" if overhead else tool: found.document}, found.parts)
 
 
 def _stages(request: Request) -> Found:
@@ -108,13 +106,8 @@ def _stages(request: Request) -> Found:
     host = time_stages(call, forwards, StageClock, name_of)
     gpu = time_stages(call, forwards, EventClock, name_of) if request.solo.on_cuda else None
     found = Breakdown(host, gpu, operations, attention)
-    rows = [
-        {"stage": name}
-        | {f"{key}_{part}": figure for key, charge in tables.items() for part, figure in (charge or {}).items()}
-        for name, tables in found.to_dict().items()
-    ]
-    shown: list[Part] = [stage_table(found), *([NO_GPU] if gpu is None else [])]
-    return Found(found.to_dict(), rows, lambda limit: shown)
+    parts: list[Part] = [stage_table(found), *([NO_GPU] if gpu is None else [])]
+    return Found(lambda limit: parts, found.to_dict())
 
 
 def _pyinstrument(request: Request) -> Found:
@@ -122,14 +115,11 @@ def _pyinstrument(request: Request) -> Found:
 
     session = profile_host(request.solo.forward, request.forwards)
     request.out.mkdir(parents=True, exist_ok=True)
-    page, flame = write_profile(session, request.out)
-    files = [str(page), str(flame)]
+    files = write_profile(session, request.out)
+    page, flame = files
     where = f"{page}: open it in a browser; {flame}: open it at https://www.speedscope.app"
-    return Found(
-        {"files": files, "profile": tree_as_data(session)},
-        [{"file": name} for name in files],
-        lambda limit: [Words(tree(session, color=True), "ansi"), Words(where, "ansi")],
-    )
+    parts: list[Part] = [Words(tree(session, color=True), "ansi"), Words(where, "ansi")]
+    return Found(lambda limit: parts, {"files": list(map(str, files)), "profile": tree_as_data(session)})
 
 
 def _torch(request: Request) -> Found:
@@ -143,23 +133,25 @@ def _torch(request: Request) -> Found:
     file = request.out / "trace.json.gz"
     operators = record_trace(request.solo.forward, request.forwards, file, cuda=request.solo.on_cuda)
     report = build(load(file), "^:forward$", ":iteration")
-    rows = [asdict(one) for one in operators]
-    data: dict[str, Any] = {"files": [str(file)], "operators": rows}
-    ranges = [
-        (str(name).removeprefix(":"), int(row["instances"]), row["range_ns"] * 1e-9)
-        for name, row in report.ranges.iterrows()
-    ]
+    found: dict[str, Any] = {"files": [str(file)], "operators": [asdict(one) for one in operators]}
+    parts: list[Part] = []
     if on_gpu := bool(report.coverage["gpu_ops"]):
-        data["report"] = report.to_dict()
-    else:  # the rest of the report would be zeros that nobody measured
-        data |= {"ranges": [{"range": name, "instances": n, "seconds": s} for name, n, s in ranges], "report": None}
+        found["report"] = report.to_dict()
+    else:
+        # Without a GPU, the rest of the report would be zeros that nobody measured.
+        ranges = [
+            (str(name).removeprefix(":"), int(row["instances"]), row["range_ns"] * 1e-9)
+            for name, row in report.ranges.iterrows()
+        ]
+        parts = [range_table(ranges), NO_GPU]
+        found |= {"ranges": [{"range": name, "instances": n, "seconds": s} for name, n, s in ranges], "report": None}
+    where = f"{file}: open it at https://ui.perfetto.dev, or read it with `vlbench nsys report`"
 
-    def parts(limit: int) -> list[Part]:
-        found = list(report_parts(report, limit)) if on_gpu else [range_table(ranges), NO_GPU]
-        where = f"{file}: open it at https://ui.perfetto.dev, or read it with `vlbench nsys report`"
-        return [*found, operator_table(operators, limit), Words(where, "ansi")]
+    def shown(limit: int) -> list[Part]:
+        first = list(report_parts(report, limit)) if on_gpu else parts
+        return [*first, operator_table(operators, limit), Words(where, "ansi")]
 
-    return Found(data, rows, parts)
+    return Found(shown, found)
 
 
 def _overhead(request: Request) -> Found:
@@ -169,9 +161,8 @@ def _overhead(request: Request) -> Found:
     costs = {name: cost_of_a_stage(setting) for name, setting in settings(cuda=request.solo.on_cuda).items()}
     stages = stages_in(request.solo.forward)
     seconds = typical_seconds(request.solo.forward, request.forwards)
-    rows = [{"listener": name, "seconds_per_stage": cost} for name, cost in costs.items()]
-    data = {"seconds_per_stage": costs, "stages": stages, "forward_seconds": seconds}
-    return Found(data, rows, lambda limit: [overhead_table(costs, stages, seconds)])
+    document = {"seconds_per_stage": costs, "stages": stages, "forward_seconds": seconds}
+    return Found(lambda limit: [overhead_table(costs, stages, seconds)], document)
 
 
 TOOLS = {"stages": _stages, "pyinstrument": _pyinstrument, "torch": _torch}

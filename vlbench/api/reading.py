@@ -8,7 +8,8 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from vlbench.api.arguments import File
-from vlbench.api.results import Counted, Measured, Stored, Verdicts
+from vlbench.api.measured import Measured
+from vlbench.api.results import Counted, Stored, Verdicts
 from vlbench.errors import UsageError
 from vlbench.judging.judged import Judged
 from vlbench.record.baseline_files import load_baseline

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from vlbench.api.arguments import File, Names, Towers, called, path_of, paths, several, tower_names
 from vlbench.api.defaults import defaults
+from vlbench.api.measured import Interrupted, Measured, Verified
 from vlbench.api.measuring import Effort, measure
-from vlbench.api.results import Interrupted, Measured, Verdicts, Verified
+from vlbench.api.results import Verdicts
 from vlbench.comparing.compared import compare
 from vlbench.comparing.sides import Side, side_of
 from vlbench.errors import UsageError

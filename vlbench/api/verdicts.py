@@ -8,12 +8,11 @@ from os import PathLike
 from pathlib import Path
 from threading import Thread
 from time import perf_counter
+from typing import TYPE_CHECKING, Union
 
 from vlbench.api.arguments import File, Names, path_of, paths, several
 from vlbench.api.defaults import defaults
-from vlbench.api.results import Counted, Measured, Stored, Verdicts
-from vlbench.comparing.compared import compare as compare_sides
-from vlbench.comparing.compared import compare_runs_of
+from vlbench.api.results import Counted, Stored, Verdicts
 from vlbench.errors import UsageError
 from vlbench.export.progress import watcher
 from vlbench.export.words import cells
@@ -29,7 +28,10 @@ from vlbench.judging.words import parse_share
 from vlbench.record.baseline import Baseline
 from vlbench.record.baseline_files import find_baselines, proposal_path, read_baseline, write_baseline
 
-Side = File | Measured | Counted | Stored
+if TYPE_CHECKING:
+    from vlbench.api.measured import Measured
+
+Side = Union[File, "Measured", Counted, Stored]
 """A file or a pattern of files, or what a function of this API gave."""
 
 
@@ -40,6 +42,8 @@ def compare(before: Side, after: Side, *, allow_inconclusive: bool = False) -> V
     pattern such as "old-*.json" may stand for several runs of another tool. Raises UsageError for a file that cannot be
     read, and IncomparableError where the two have nothing in common.
     """
+    from vlbench.comparing.compared import compare as compare_sides  # it imports scipy, which counts do not need
+
     old, new = (Path(each) if isinstance(each, PathLike | str) else each.record for each in (before, after))
     return Verdicts(compare_sides(old, new, allow_inconclusive=allow_inconclusive))
 
@@ -98,6 +102,8 @@ def judge(
     `metric` are patterns of the metrics to judge. Shares are texts such as "5%" or "0.05": `floor` is the change that
     counts, `threshold` the one that must not go unseen, `confidence` that of the interval. Raises UsageError.
     """
+    from vlbench.comparing.compared import compare_runs_of
+
     floors = RunFloors(
         relative=parse_share(floor, "--floor"),
         threshold=parse_share(threshold, "--threshold"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vlbench.cli.options import DeviceOption, DtypeOption, Seed, Threads
+from vlbench.cli.options import DeviceOption, DtypeOption, Gpu, Seed, Threads
 from vlbench.cli.reporting import AllowInconclusive, reports
 from vlbench.errors import UsageError
 from vlbench.export.sheet import Sheet, compared
@@ -43,7 +43,7 @@ def ab(
     device: DeviceOption = "auto",
     dtype: DtypeOption = None,
     counters: Annotated[bool, typer.Option(help="Count what each asks of a GPU, too.")] = True,
-    profile: Annotated[str, typer.Option("--as", help="The GPU that counting answers for, such as sm_90.")] = "sm_90",
+    gpu: Gpu = None,
     seed: Seed = 0,
     threads: Threads = 1,
     trials: Annotated[int, typer.Option(min=1, help="Processes, or pairs of them: 5 give a verdict.")] = 5,
@@ -67,7 +67,7 @@ def ab(
 
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         raise UsageError(f"--out {out}: give a file in a folder that exists")
-    asked = _asked(tower, scenario, exactness, device, dtype, counters, profile, seed, threads, trials, budget, timeout)
+    asked = _asked(tower, scenario, exactness, device, dtype, counters, gpu, seed, threads, trials, budget, timeout)
     console = Console(stderr=True)
     with Watcher(console) as watcher:
         found = compare(base, head, asked, watcher, watcher.say, allow_inconclusive=allow_inconclusive)
@@ -83,35 +83,34 @@ def _asked(
     device: str,
     dtype: str | None,
     counters: bool,
-    profile: str,
+    gpu: str | None,
     seed: int,
     threads: int,
     trials: int,
     budget: float,
     timeout: float,
 ) -> Asked:
-    from vlbench.cli.options import find_device, find_dtype
-    from vlbench.implementations.optimized import Exactness
+    from vlbench.api.defaults import defaults
+    from vlbench.matrix.targets import find_exactness
     from vlbench.revisions.request import Asked, Way, way_of
-    from vlbench.towers.models import DEFAULTS
+    from vlbench.towers.models import DEFAULTS, find_device, find_dtype
 
     kind = find_device(device)
     model, usual = DEFAULTS[kind]
-    classes = [str(each) for each in Exactness if each is not Exactness.RESULT_CHANGING]
-    towers = tuple(dict.fromkeys(tower or [f"{model}+best"]))
-    if exactness is not None and exactness not in classes:
-        raise UsageError(f"--exactness: {exactness!r} is not one of {', '.join(classes)}; choose one of them")
+    usually = defaults()
+    towers = tuple(dict.fromkeys(tower or [usually.tower or f"{model}+best"]))
+    stated = find_exactness(exactness)
     if exactness is not None and all(way_of(each) is Way.ONE_PROCESS for each in towers):
         raise UsageError("--exactness is for a factory; leave it out, since each of our flags claims a class itself")
     return Asked(
         towers=towers,
-        scenarios=tuple(dict.fromkeys(scenario or [SCENARIO])),
+        scenarios=tuple(dict.fromkeys(scenario or [usually.scenario or SCENARIO])),
         device=kind,
         dtype=find_dtype(dtype or usual),
         counted_dtype=find_dtype(dtype or COUNTED),
         counters=counters,
-        profile=profile,
-        exactness=exactness or Exactness.REASSOCIATED,
+        profile=gpu or usually.gpu,
+        exactness=stated,
         seed=seed,
         threads=threads,
         trials=trials,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vlbench.cli.options import AsJson, DtypeName, Grids, Profile, find_dtype
+from vlbench.cli.options import AsJson, DtypeName, Gpu, Grids
 from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError
 from vlbench.export.sheet import Sheet
@@ -54,7 +54,7 @@ def save(
     ranges: Annotated[
         str | None, typer.Option("--range", help="Of the captures: ranges whose domain:name fits this expression.")
     ] = None,
-    profile: Profile = "sm_90",
+    gpu: Gpu = None,
     dtype: DtypeName = "bfloat16",
     by: By = None,
     force: Annotated[
@@ -65,6 +65,7 @@ def save(
     """Count towers and store it as a new baseline."""
     from rich.console import Console
 
+    from vlbench.api.defaults import defaults
     from vlbench.comparing.captured import captured_cell
     from vlbench.comparing.timed_cells import timed_cells
     from vlbench.export.words import cells
@@ -73,6 +74,7 @@ def save(
     from vlbench.gating.save import save as write
     from vlbench.record.files import read_results
     from vlbench.record.fingerprint import take_fingerprint
+    from vlbench.towers.models import find_dtype
 
     refuse_goal(file, force)
     if not (tower or capture or results):
@@ -80,7 +82,9 @@ def save(
     if not tower and (variant or grid or (scenario and not results)):
         raise UsageError("--with, --scenario and --grid say how a tower is counted; name one with --tower")
     points = counted_points(scenario, grid) if tower else []
-    wanted = wanted_cells(tower or (), tuple(variant) if variant else None, points, profile, find_dtype(dtype))
+    wanted = wanted_cells(
+        tower or (), tuple(variant) if variant else None, points, gpu or defaults().gpu, find_dtype(dtype)
+    )
     found = read_results(results) if results else None
     timed = timed_cells(found, str(results), scenarios=scenario or ()) if found else ()
     captured = tuple(captured_cell(path, ranges) for path in capture or ())
@@ -115,10 +119,11 @@ def list_files(
     folder: Annotated[Path | None, typer.Argument(help="Where they lie. [results/baselines]")] = None,
 ) -> Sheet:
     """List the baselines of a folder, with their state."""
+    from vlbench.api.defaults import defaults
     from vlbench.export.baseline import list_sheet
-    from vlbench.record.baseline_files import FOLDER, find_baselines
+    from vlbench.record.baseline_files import find_baselines
 
-    listed = {path: _listed(path) for path in find_baselines(folder or FOLDER)}
+    listed = {path: _listed(path) for path in find_baselines(folder or Path(defaults().baselines))}
     facts = [{**facts_of(path, found), "state": state} for path, (_, found, state) in listed.items()]
     return list_sheet(listed.values(), lambda: as_json_text(facts))
 
@@ -192,11 +197,14 @@ def as_json_text(document: object) -> str:
 
 def counted_points(scenarios: list[str] | None, grids: list[str] | None) -> list[Point]:
     """What towers are counted on, by the options. Raises UsageError."""
-    from vlbench.cli.count import SCENARIO
-    from vlbench.cli.count import points_of as one_point
+    from vlbench.api.counts import SCENARIO
+    from vlbench.api.defaults import defaults
     from vlbench.comparing.points import grid_point, points_of
+    from vlbench.counting.points import parse_grid
 
+    if grids and scenarios:
+        raise UsageError("--grid takes the place of --scenario; give one of them")
     if grids:
-        (point,) = one_point(scenarios[0] if scenarios else None, grids)
-        return [grid_point(point.grids)]
-    return [point for name in dict.fromkeys(scenarios or [SCENARIO]) for point in points_of(name)]
+        return [grid_point(tuple(map(parse_grid, grids)))]
+    names = scenarios or [defaults().scenario or SCENARIO]
+    return [point for name in dict.fromkeys(names) for point in points_of(name)]

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from vlbench.cli.count import MODEL, SCENARIO, points_of
-from vlbench.cli.options import DtypeName, Grids, find_dtype
+from vlbench.cli.count import MODEL, SCENARIO
+from vlbench.cli.options import DtypeName, Grids
 from vlbench.cli.reporting import reports
 from vlbench.export.sheet import Sheet
 
@@ -32,17 +32,11 @@ def calibrate(
 
     Needs a GPU. Ends with 6 where syncs or copies were counted otherwise than the GPU has them.
     """
+    from vlbench.api.counts import count_job
     from vlbench.counting.calibrate import calibrate as learn_from_gpu
     from vlbench.counting.calibrate import write_calibration
-    from vlbench.counting.job import CountJob
     from vlbench.export.calibrated import calibrated_sheet
 
-    job = CountJob(
-        towers=tuple(dict.fromkeys(tower or [MODEL])),
-        variants=tuple(variant) if variant else None,
-        points=tuple(points_of(scenario, grid)),
-        profile="",  # that of the GPU
-        dtype=find_dtype(dtype),
-    )
+    job = count_job(tower, variant or None, scenario, grid or [], "", dtype)  # the profile is that of the GPU
     found = learn_from_gpu(job)
     return calibrated_sheet(found, write_calibration(found, out))

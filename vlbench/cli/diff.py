@@ -25,6 +25,6 @@ def diff(
     Ends with 0 where all is the same or better, 3 where something got worse, 4 where a row could not have shown it, 5
     where a result is wrong, 6 where something is missing or does not compare, 2 for a wrong command.
     """
-    from vlbench.comparing import compare
+    from vlbench.api.verdicts import compare
 
-    return compared(compare(before, after, allow_inconclusive=allow_inconclusive))
+    return compared(compare(before, after, allow_inconclusive=allow_inconclusive).record)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from vlbench.cli.baseline import By, Scenarios, counted_points, facts_of, print_json
-from vlbench.cli.options import AsJson, DtypeName, Grids, Profile, find_dtype
+from vlbench.cli.options import AsJson, DtypeName, Gpu, Grids
 
 
 def init(
@@ -17,7 +17,7 @@ def init(
     ],
     scenario: Scenarios = None,
     grid: Grids = None,
-    profile: Profile = "sm_90",
+    gpu: Gpu = None,
     dtype: DtypeName = "bfloat16",
     reason: Annotated[str, typer.Option(help="Why these figures are right; kept in the file.")] = "The first baseline.",
     by: By = None,
@@ -26,16 +26,18 @@ def init(
     """Put the repository in the current folder under the gate: a baseline of TOWER, a test, and a workflow."""
     from rich.console import Console
 
+    from vlbench.api.defaults import defaults
     from vlbench.export.words import cells
     from vlbench.gating.author import acceptance
     from vlbench.gating.init import places_for, write_test, write_workflow
     from vlbench.gating.save import count_all, refuse_goal, save, wanted_cells
     from vlbench.record.fingerprint import take_fingerprint
+    from vlbench.towers.models import find_dtype
 
     root, places = Path(), places_for(tower)
     places.refuse_existing(root)
     refuse_goal(places.baseline, force=False)
-    wanted = wanted_cells((tower,), None, counted_points(scenario, grid), profile, find_dtype(dtype))
+    wanted = wanted_cells((tower,), None, counted_points(scenario, grid), gpu or defaults().gpu, find_dtype(dtype))
     here = take_fingerprint("cpu")
     entry = acceptance("saved", reason, here.torch, by=by)
     with Console(stderr=True).status(f"counting {cells(len(wanted))}"):

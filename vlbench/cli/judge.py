@@ -64,12 +64,10 @@ def judge(
     wrong, 3 regressed, 4 inconclusive, 5 inaccurate (requests or commands failed),
     6 missing or not comparable; of several the first of 5, 6, 3, 4.
     """
-    from vlbench.comparing.compared import compare_runs_of
+    from vlbench.api.verdicts import judge
     from vlbench.errors import UsageError
     from vlbench.export.console import view
     from vlbench.export.judged_runs import as_json, runs_parts
-    from vlbench.judging.unpaired import RunFloors
-    from vlbench.judging.words import parse_share
 
     if stray:
         raise UsageError(
@@ -77,18 +75,16 @@ def judge(
         )
     if not (before and after):
         raise UsageError(f"{'--after' if before else '--before'} names no file; give the results of both sides")
-    floors = RunFloors(
-        relative=parse_share(floor, "--floor"),
-        threshold=parse_share(threshold, "--threshold"),
-        confidence=parse_share(confidence, "--confidence"),
-    )
-    judged = compare_runs_of(
+    found = judge(
         before,
         after,
-        floors=floors,
         reader=format_name,
-        metrics=metric or (),
-        options=("--before", "--after"),
+        metric=metric,
+        threshold=threshold,
+        floor=floor,
+        confidence=confidence,
         allow_inconclusive=allow_inconclusive,
     )
+    judged, floors = found.record, found.floors
+    assert floors is not None
     return compared(judged, view=view(runs_parts(judged, floors)), json=lambda: as_json(judged, floors))

@@ -1,28 +1,55 @@
-"""Options that several commands share, and what they resolve to."""
+"""Options that several commands share, and how a command takes many of them as one object."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import MISSING, fields
+from functools import wraps
+from inspect import Parameter, Signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
-from vlbench.errors import UsageError
-
 if TYPE_CHECKING:
-    from vlbench.implementations.config import VisionConfig
-    from vlbench.record.schema import Device, Dtype
-    from vlbench.towers.variants import Variant
+    from _typeshed import DataclassInstance
 
-DTYPES = {
-    "float32": "float32",
-    "fp32": "float32",
-    "bfloat16": "bfloat16",
-    "bf16": "bfloat16",
-    "float16": "float16",
-    "fp16": "float16",
-}
+T = TypeVar("T", bound="DataclassInstance")
+R = TypeVar("R")
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells give it."""
+
+
+def takes(options: type[T]) -> Callable[[Callable[[T], R]], Callable[..., R]]:
+    """Make a command of a function of `options`: it gets an option for each of their fields, as Typer reads them."""
+    hints = get_type_hints(options, include_extras=True)
+    parameters = [
+        Parameter(
+            field.name,
+            Parameter.KEYWORD_ONLY,
+            default=Parameter.empty if field.default is MISSING else field.default,
+            annotation=hints[field.name],
+        )
+        for field in fields(options)
+    ]
+
+    def command(function: Callable[[T], R]) -> Callable[..., R]:
+        @wraps(function)
+        def call(**given: Any) -> R:
+            return function(options(**given))
+
+        call.__annotations__ = hints
+        call.__dict__["__signature__"] = Signature(parameters)
+        return call
+
+    return command
+
+
+def complete_scenarios(incomplete: str) -> list[str]:
+    from vlbench.workload import scenario_names
+
+    return [name for name in scenario_names() if name.startswith(incomplete)]
 
 
 def complete_models(incomplete: str) -> list[str]:
@@ -68,62 +95,6 @@ Grids = Annotated[
     list[str] | None,
     typer.Option("--grid", metavar="TxHxW", help="Or a grid in patches, such as 1x36x36; repeatable."),
 ]
-Profile = Annotated[str, typer.Option("--as", help="The GPU to answer for: sm_75, 80, 86, 89, 90, 100.")]
+Gpu = Annotated[str | None, typer.Option("--as", help="The GPU to answer for: sm_75, 80, 86, 89, 90, 100. [sm_90]")]
 DtypeName = Annotated[str, typer.Option("--dtype", help="float32, bfloat16 or float16.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")]
-
-
-@dataclass(frozen=True)
-class Target:
-    """Model, device and dtype that the options ask for, and the variants to look at."""
-
-    config: VisionConfig
-    device: Device
-    dtype: Dtype
-    variants: list[Variant]
-    left_out: dict[str, str]
-    """Flags that the default matrix leaves out, and why."""
-    default_model: bool
-    chosen: bool
-    """Did the user name variants?"""
-
-    @property
-    def model(self) -> str:
-        return self.config.name
-
-    @property
-    def own_weights(self) -> str:
-        return "random"
-
-
-def resolve(model: str | None, device: str, dtype: str | None, variants: list[str] | None) -> Target:
-    """Raises UsageError for a model, device, dtype or variant that does not exist or cannot be had."""
-    from vlbench.towers.models import DEFAULTS, find_model
-    from vlbench.towers.variants import default_variants, parse_variant, unique
-
-    kind = find_device(device)
-    default_model, default_dtype = DEFAULTS[kind]
-    config = find_model(model or default_model)
-    chosen_dtype = find_dtype(dtype or default_dtype)
-    rows, left_out = default_variants(config, kind)
-    if variants:
-        rows, left_out = [parse_variant(text, config, kind) for text in variants], {}
-    return Target(config, kind, chosen_dtype, unique(rows), left_out, model is None, bool(variants))
-
-
-def find_dtype(name: str) -> Dtype:
-    """Raises UsageError for a dtype that is none."""
-    if name not in DTYPES:
-        raise UsageError(f"--dtype: {name!r} is not one of float32, bfloat16, float16; choose one of them")
-    return cast("Dtype", DTYPES[name])
-
-
-def find_device(name: str) -> Device:
-    """Raises UsageError for a device that is none or is not there."""
-    import torch
-
-    if name not in ("auto", "cpu", "cuda"):
-        raise UsageError(f"--device: {name!r} is not one of auto, cpu, cuda; choose one of them")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UsageError("--device cuda: torch sees no GPU here; leave the option out to measure on the CPU")
-    return "cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu"

@@ -12,8 +12,7 @@ import typer
 from vlbench.cli.options import DeviceOption, DtypeOption, Model, Seed, Threads, Weights
 from vlbench.cli.reporting import reports
 from vlbench.export.sheet import Sheet, Words
-
-INACCURATE = 5
+from vlbench.judging.exit_codes import ExitCode
 
 
 @reports(judges=False)
@@ -43,12 +42,12 @@ def profile(
 
     Exit code 5 when the variant fails its accuracy check; it is not profiled then.
     """
-    from vlbench.api.profiles import profile as profiled
-    from vlbench.trial.single import InaccurateError
+    from vlbench.api.profiles import InaccurateError, profile
 
     try:
-        found = profiled(
+        found = profile(
             tool,
+            overhead=overhead,
             scenario=scenario,
             point=point,
             model=model,
@@ -60,11 +59,10 @@ def profile(
             threads=threads,
             forwards=forwards,
             blocks=blocks,
-            overhead=overhead,
             out=out,
         )
     except InaccurateError as error:
         print(f"error: {error}", file=sys.stderr)
-        raise typer.Exit(INACCURATE) from None
+        raise typer.Exit(ExitCode.INACCURATE) from None
     parts = [Words(found.title, "bold"), *found.parts(limit)]
     return Sheet("vlbench profile", parts, own={"json": lambda: json.dumps(found.record, indent=1)})

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vlbench.cli.measuring import INTERRUPTED, keep, measure
-from vlbench.cli.options import Seed, Threads
+from vlbench.cli.options import INTERRUPTED, Seed, Threads
 from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError
 from vlbench.export.sheet import Sheet
@@ -105,20 +104,15 @@ def as_object(found: Report, scored: list[Score]) -> str:
 
 
 def _measure(quick: bool, seed: int, threads: int, timeout: float, resume: bool, out: Path) -> Results:
-    from vlbench.record.fingerprint import take_fingerprint
+    from vlbench.api.measuring import Effort, measure
     from vlbench.selftest.copies import FULL, QUICK
-    from vlbench.trial.card import measured_card
 
     design = QUICK if quick else FULL
-    fingerprint = take_fingerprint("cpu")
-    print(fingerprint.line, file=sys.stderr)
-    machine = measured_card("cpu")
     # `measure` sets half of its budget aside for measuring suspects again.
     budget = 2 * design.groups * design.trials * design.seconds
-    plans = plans_of(design, seed, threads)
-    session, complete = measure(plans, design.trials, budget, timeout, out, resume, fingerprint)
-    results = keep(session, out, fingerprint, machine, complete)
-    print(f"every sample in {out}", file=sys.stderr)
+    effort = Effort(design.trials, budget, timeout, out, resume)
+    results = measure(plans_of(design, seed, threads), effort, " ".join(["vlbench", *sys.argv[1:]]))
+    print(f"{results.fingerprint.line}\nevery sample in {out}", file=sys.stderr)
     return results
 
 

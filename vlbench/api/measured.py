@@ -1,0 +1,111 @@
+"""What `vlbench.run` and `vlbench.verify` give back: variants that were checked, and timed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from vlbench.api.results import Result, Rows, Verdicts
+from vlbench.judging.exit_codes import ExitCode, worst
+from vlbench.judging.summary import Summary, summaries
+from vlbench.judging.verdict import Floors, Verdict
+from vlbench.record.samples import samples_of
+from vlbench.record.schema import CellGroup, Results, State
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True, repr=False)
+class Measured(Result):
+    """Variants that were checked and timed, or the results file of an earlier run."""
+
+    record: Results
+    path: Path | None = None
+    """The file that holds it, if any."""
+    notes: tuple[str, ...] = ()
+    """What a reader has to know, one sentence each."""
+    verdicts: Verdicts | None = None
+    """It held against the earlier file that was named."""
+
+    def _title(self) -> str:
+        state = "" if self.record.complete else ", interrupted"
+        return f"{self.record.command}, {self.record.created:%Y-%m-%d %H:%M}{state}: {self.record.fingerprint.line}"
+
+    def _exit_code(self) -> ExitCode:
+        """A run measures and does not gate: only inaccurate (5) and missing (6) rows are failures."""
+        found = [each.judgement.verdict for group in self.record.groups for each in summaries(group, Floors())]
+        failures = (Verdict.INACCURATE, Verdict.MISSING)
+        return worst([verdict if verdict in failures else Verdict.SAME for verdict in found])
+
+    def samples(self) -> pandas.DataFrame:
+        """Every reading: one row per group, variant, trial, state and round; see `vlbench.record.samples.COLUMNS`."""
+        return samples_of(self.record)
+
+    def _rows(self) -> Rows:
+        return [
+            _group_facts(group) | {"state": state} | _measured_row(each)
+            for group in self.record.groups
+            for state in _states(group)
+            for each in summaries(group, Floors(), state)
+        ]
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C ended a run; `results` has what was done, and where a file was named `resume=True` goes on from there."""
+
+    def __init__(self, results: Measured) -> None:
+        super().__init__("interrupted; `results` of this exception has what is done")
+        self.results = results
+
+
+@dataclass(frozen=True, repr=False)
+class Verified(Result):
+    """Variants that were checked over batches of awkward grids."""
+
+    record: CellGroup
+    batches: tuple[str, ...]
+
+    def _title(self) -> str:
+        return f"{self.record.model}, {self.record.dtype}, {self.record.device}, on {len(self.batches)} batches"
+
+    def _exit_code(self) -> ExitCode:
+        passed = all(each.accuracy and each.accuracy.passed for each in self.record.trials[0].variants)
+        return ExitCode.OK if passed else ExitCode.INACCURATE
+
+    def _rows(self) -> Rows:
+        found = summaries(self.record, Floors())
+        kept = ("exactness", "passed", "fp32_error", "fp32_limit", "timed_error", "timed_limit", "reason")
+        return [
+            {"variant": each.row.name} | {name: getattr(each.accuracy, name, None) for name in kept} for each in found
+        ]
+
+
+def _group_facts(group: CellGroup) -> dict[str, Any]:
+    return dict(zip(("scenario", "point", "model", "dtype", "device"), group.key, strict=True))
+
+
+def _states(group: CellGroup) -> list[State]:
+    """Those that were timed; warm where none was, so that each variant has a row."""
+    timed = {state for trial in group.trials for variant in trial.variants for state in variant.timings}
+    return [state for state in get_args(State) if state in timed] or ["warm"]
+
+
+def _measured_row(each: Summary) -> dict[str, Any]:
+    accuracy, counts, estimate = each.accuracy, each.counts, each.estimate
+    return {
+        "variant": each.row.name,
+        "exactness": each.row.exactness,
+        "passed": accuracy.passed if accuracy else None,
+        "fp32_error": accuracy.fp32_error if accuracy else None,
+        "timed_error": accuracy.timed_error if accuracy else None,
+        "seconds": each.seconds,
+        "ratio": estimate.ratio if estimate else None,
+        "low": estimate.low if estimate else None,
+        "high": estimate.high if estimate else None,
+        "verdict": str(each.judgement.verdict),
+        "reason": each.judgement.reason,
+        "operations": counts.operations if counts else None,
+        "attention_calls": counts.attention_calls if counts else None,
+    }
