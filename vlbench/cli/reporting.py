@@ -20,6 +20,7 @@ from vlbench.errors import UsageError
 from vlbench.export.formats import exporters
 from vlbench.export.registry import Exporter, Goal, text_of
 from vlbench.export.sheet import Sheet
+from vlbench.untrusted.names import terminal
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
 PREFIX = "export_"
@@ -97,7 +98,7 @@ def deliver(sheet: Sheet, goals: Mapping[str, Path | bool]) -> NoReturn:
     if "github" in goals and (summary := os.environ.get(SUMMARY)):
         _summarise(sheet, Path(summary))
     if sheet.last:
-        print(sheet.last, file=sys.stderr)
+        print(terminal(sheet.last), file=sys.stderr)
     raise typer.Exit(sheet.exit_code)
 
 
