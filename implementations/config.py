@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from .preprocessing import Preprocessing
+
 Family = Literal["qwen2_vl", "qwen2_5_vl", "qwen3_vl"]
 Norm = Literal["layer_norm", "rms_norm"]
 Mlp = Literal["two_linears", "gated"]
@@ -30,6 +32,8 @@ FAMILIES: Mapping[Family, Mapping[str, Any]] = {
     },
 }
 """The arithmetic of each family's released towers."""
+
+_QWEN2_VL = Preprocessing()
 
 
 class ConfigError(ValueError):
@@ -59,9 +63,8 @@ class VisionConfig:
     """Blocks that attend over the whole frame; the others attend inside windows. Unused without windows."""
     window_size: int | None = None
     """Side of an attention window in pixels, None where every block attends over the whole frame."""
-    patch_size: int = 14
-    temporal_patch_size: int = 2
-    spatial_merge_size: int = 2
+    preprocessing: Preprocessing = _QWEN2_VL
+    """Which patches it is fed."""
     in_channels: int = 3
     _: KW_ONLY
     norm: Norm
@@ -101,6 +104,21 @@ class VisionConfig:
         self.require(whose, deepstack_blocks=())
 
     @property
+    def patch_size(self) -> int:
+        """Side of a patch in pixels."""
+        return self.preprocessing.patch_size
+
+    @property
+    def temporal_patch_size(self) -> int:
+        """Frames in a patch."""
+        return self.preprocessing.temporal_patch_size
+
+    @property
+    def spatial_merge_size(self) -> int:
+        """Side of the square of patches that becomes one token."""
+        return self.preprocessing.merge_size
+
+    @property
     def head_dim(self) -> int:
         return self.hidden_size // self.num_heads
 
@@ -112,7 +130,7 @@ class VisionConfig:
     @property
     def patch_dim(self) -> int:
         """Values in one patch row of the input: channels x frames x rows x columns."""
-        return self.in_channels * self.temporal_patch_size * self.patch_size**2
+        return self.preprocessing.patch_dim
 
     @property
     def window_cells(self) -> int:

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from vlbench.api.measured import Interrupted
     from vlbench.errors import IncomparableError, UsageError
     from vlbench.implementations.output import VisionOutput
+    from vlbench.implementations.preprocessing import Images, Preprocessing
     from vlbench.towers.tower import Tower
 
 __all__ = [
+    "Images",
     "IncomparableError",
     "Interrupted",
+    "Preprocessing",
     "Tower",
     "UsageError",
     "VisionOutput",
@@ -36,8 +39,10 @@ __all__ = [
 
 _HOME = {
     **dict.fromkeys(("compare", "count", "gate", "judge", "load", "profile", "run", "verify"), "api.functions"),
+    "Images": "implementations.preprocessing",
     "IncomparableError": "errors",
     "Interrupted": "api.measured",
+    "Preprocessing": "implementations.preprocessing",
     "Tower": "towers.tower",
     "UsageError": "errors",
     "VisionOutput": "implementations.output",

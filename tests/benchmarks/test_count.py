@@ -23,7 +23,7 @@ def test_transformers_7b(benchmark: BenchmarkFixture) -> None:
         def count() -> Counts:
             tower = resolve_tower("hf:qwen2.5-vl-7b")
             module = build_ghost(device, tower, torch.bfloat16)
-            pixels = device.pixels((1296, tower.patch_dim), torch.bfloat16)
+            pixels = device.pixels(tower.fed.pixels_shape([(1, 36, 36)]), torch.bfloat16)
             with torch.inference_mode(), device.count() as counter:
                 module(pixels, torch.tensor(IMAGE.grids))
             return counter.report

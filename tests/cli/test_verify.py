@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.cli.conftest import Vlbench
 from tests.trial.plans import MISBEHAVING, python_path
+from vlbench.implementations.preprocessing import Preprocessing
 from vlbench.workload.awkward import BATCHES, batch_point
 from vlbench.workload.batch import grids_only
 
@@ -32,7 +33,7 @@ def test_a_wrong_variant_fails_with_exit_status_5(folder: Path) -> None:
 
 
 def test_the_batches_are_what_they_are_called() -> None:
-    grids = {name: grids_only(batch_point(name), seed=0) for name in BATCHES}
+    grids = {name: grids_only(batch_point(name), 0, Preprocessing()) for name in BATCHES}
     assert grids["smallest"] == ((1, 2, 2),)
     assert grids["video"] == ((8, 12, 20),)
     assert grids["mixed"] == ((1, 16, 16), (6, 6, 10), (1, 2, 2), (2, 18, 18))

@@ -9,6 +9,7 @@ import pytest
 from tests.record.baselines import cell
 from tests.trial.plans import SCENARIO_FILE
 from vlbench.comparing.points import grid_point, points_of, why_gone
+from vlbench.implementations.preprocessing import Preprocessing
 
 
 @pytest.fixture(autouse=True)
@@ -19,9 +20,13 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_scenario_keeps_its_name_as_it_is_written() -> None:
     (point,) = points_of("mine.toml")
-    assert (point.scenario, point.label, point.grids) == ("mine.toml", "", ((1, 4, 6), (1, 4, 6)))
+    assert (point.scenario, point.label, point.fed_to(Preprocessing()).grids) == (
+        "mine.toml",
+        "",
+        ((1, 4, 6), (1, 4, 6)),
+    )
     (point,) = points_of("single-image")
-    assert point.grids == ((1, 36, 36),)
+    assert point.fed_to(Preprocessing()).grids == ((1, 36, 36),)
 
 
 def test_nothing_is_gone_as_long_as_it_is_the_same() -> None:
@@ -42,6 +47,6 @@ def test_nothing_is_gone_as_long_as_it_is_the_same() -> None:
     ],
 )
 def test_what_is_gone_is_said(scenario: str, point: str, words: str) -> None:
-    reason = why_gone(cell(scenario=scenario, point=point, grids=((1, 8, 8),)))
+    reason = why_gone(cell(tower="qwen2.5-vl-tiny", scenario=scenario, point=point, grids=((1, 8, 8),)))
     assert reason is not None
     assert words in reason

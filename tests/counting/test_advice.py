@@ -22,7 +22,7 @@ POINT = Point(scenario="", label="", grids=((1, 10, 6), (2, 18, 14)))
 
 def forward(device: CountingDevice, *flags: str) -> Forward:
     name = "+".join([TINY, *sorted(with_requirements(flags))])
-    found = count_tower(device, Row(name, name), POINT, torch.bfloat16).warm
+    found = count_tower(device, Row(name, name), POINT, torch.bfloat16)[0].warm
     assert found is not None
     return found
 

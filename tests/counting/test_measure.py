@@ -30,7 +30,7 @@ def device() -> Iterator[CountingDevice]:
 
 
 def count(device: CountingDevice, tower: str, point: Point = IMAGE) -> CountedTower:
-    found = count_tower(device, Row(tower, tower), point, torch.bfloat16)
+    found, _ = count_tower(device, Row(tower, tower), point, torch.bfloat16)
     assert found.failed is None
     assert found.complete
     return found

@@ -10,6 +10,7 @@ from tests.implementations.towers import name_of
 from vlbench.implementations.baseline import build_baseline
 from vlbench.implementations.config import FAMILIES, MODELS, ConfigError, VisionConfig
 from vlbench.implementations.optimized import OptimizedVisionTower
+from vlbench.implementations.preprocessing import Preprocessing
 from vlbench.implementations.weights import parameter_shapes
 
 # Width inside the MLP, width of the output, millions of parameters: the released checkpoints' own figures.
@@ -42,9 +43,15 @@ def test_a_released_size_has_its_checkpoints_values(name: str) -> None:
         "out_hidden_size": out_hidden_size,
         "fullatt_block_indexes": (7, 15, 23, 31) if has_windows else (),
         "window_size": 112 if has_windows else None,
-        "patch_size": 14,
-        "temporal_patch_size": 2,
-        "spatial_merge_size": 2,
+        "preprocessing": {
+            "patch_size": 14,
+            "temporal_patch_size": 2,
+            "merge_size": 2,
+            "min_pixels": 3136,
+            "max_pixels": 12845056,
+            "mean": (0.48145466, 0.4578275, 0.40821073),
+            "std": (0.26862954, 0.26130258, 0.27577711),
+        },
         "in_channels": 3,
         "norm": "rms_norm" if has_windows else "layer_norm",
         "mlp": "gated" if has_windows else "two_linears",
@@ -83,7 +90,8 @@ def test_a_window_is_four_cells_wide_and_qwen2_has_none() -> None:
         _ = MODELS["qwen2-vl-7b"].window_cells
 
 
-DEEP: dict[str, Any] = {"position_table": 2304, "deepstack_blocks": (8, 16, 24), "patch_size": 16}
+PATCHES = Preprocessing(patch_size=16, min_pixels=65536, max_pixels=16777216, mean=(0.5,) * 3, std=(0.5,) * 3)
+DEEP: dict[str, Any] = {"position_table": 2304, "deepstack_blocks": (8, 16, 24), "preprocessing": PATCHES}
 QWEN3 = VisionConfig("qwen3-vl-8b", "qwen3_vl", 27, 1152, 16, 4304, 4096, **FAMILIES["qwen3_vl"], **DEEP)
 QWEN2 = MODELS["qwen2-vl-tiny"]
 

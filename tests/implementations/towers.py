@@ -12,12 +12,14 @@ from torch import Tensor, nn
 from tests.implementations.grids import Batch
 from vlbench.implementations import build_tower
 from vlbench.implementations.config import MODELS, VisionConfig
+from vlbench.implementations.preprocessing import Preprocessing
 from vlbench.implementations.weights import SharedTensors, random_weights
 
 TINY = (MODELS["qwen2-vl-tiny"], MODELS["qwen2.5-vl-tiny"])
 
 # One head of the real head_dim and patches of 2x2 pixels: a forward takes a few milliseconds.
-_SMALLER: dict[str, Any] = {"hidden_size": 80, "num_heads": 1, "out_hidden_size": 32, "patch_size": 2}
+_SMALL_PATCHES = Preprocessing(patch_size=2)
+_SMALLER: dict[str, Any] = {"hidden_size": 80, "num_heads": 1, "out_hidden_size": 32, "preprocessing": _SMALL_PATCHES}
 NARROW_2 = replace(TINY[0], name="qwen2-vl-narrow", depth=2, intermediate_size=320, **_SMALLER)
 NARROW_2_5 = replace(
     TINY[1],

@@ -135,7 +135,7 @@ def count_here(grid: Grid) -> CountedCell:
     """The toy on one grid, counted in this process."""
     point = Point(scenario="grid", label="x".join(map(str, grid)), grids=(grid,))
     with CountingDevice("ghost", "sm_90") as device:
-        return counted_cell(count_tower(device, Row(TOY, TOY), point, torch.bfloat16), point, "sm_90", "bfloat16")
+        return counted_cell(count_tower(device, Row(TOY, TOY), point, torch.bfloat16)[0], point, "sm_90", "bfloat16")
 
 
 def with_a_wait_less(forward: CountedForward) -> CountedForward:

@@ -69,7 +69,9 @@ class Fine(toys.Toy):
 
 
 def fine() -> vlbench.Tower:
-    return vlbench.Tower(lambda device, dtype: Fine().to(device, dtype), patch_dim=588)
+    return vlbench.Tower(
+        lambda device, dtype: Fine().to(device, dtype), preprocessing=vlbench.Preprocessing(temporal_patch_size=1)
+    )
 
 
 def order(tower: str, exchange: Path, leads: bool, **fields: Any) -> Order:
@@ -180,7 +182,7 @@ def test_what_goes_wrong_in_a_timed_call_is_a_strike(tmp_path: Path, tower: str,
 
 
 def test_sides_that_take_other_patches_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="its patch_dim is 588, and BASE's 1176; make them agree"):
+    with pytest.raises(UsageError, match="its temporal_patch_size is 1, and BASE's 2; make them agree"):
         head_after("Toy", f"{HERE}:fine", tmp_path)
 
 

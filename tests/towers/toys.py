@@ -122,11 +122,16 @@ def by_name() -> vlbench.Tower:
 
 
 def large_patches() -> vlbench.Tower:
-    return vlbench.Tower(lambda device, dtype: Toy(1536, 1).to(device, dtype), patch_dim=1536, merge=1)
+    return vlbench.Tower(
+        lambda device, dtype: Toy(1536, 1).to(device, dtype),
+        preprocessing=vlbench.Preprocessing(patch_size=16, merge_size=1),
+    )
 
 
 def wide_merge() -> vlbench.Tower:
-    return vlbench.Tower(lambda device, dtype: Toy(merge=4).to(device, dtype), merge=4)
+    return vlbench.Tower(
+        lambda device, dtype: Toy(merge=4).to(device, dtype), preprocessing=vlbench.Preprocessing(merge_size=4)
+    )
 
 
 def loading() -> vlbench.Tower:

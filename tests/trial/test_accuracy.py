@@ -28,7 +28,7 @@ def inputs(dtype: torch.dtype) -> list[Input]:
     """A neat image, and the awkward batch that every trial adds."""
     pixels = torch.randn(256, QWEN2_5.patch_dim, generator=torch.Generator().manual_seed(1))
     neat = Input(pixels, torch.tensor(NEAT))
-    return [entry.to(dtype) for entry in (neat, awkward_input(QWEN2_5.patch_dim, torch.device("cpu"), 0))]
+    return [entry.to(dtype) for entry in (neat, awkward_input(QWEN2_5.preprocessing, torch.device("cpu"), 0))]
 
 
 @cache

@@ -4,19 +4,20 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlbench.trial.accuracy import Grid
+from vlbench.implementations.preprocessing import Grid, Preprocessing
 from vlbench.trial.churn import JITTER, churn_inputs
 
 sides = st.integers(1, 10).map(lambda cells: 2 * cells)
 grid_lists = st.lists(st.tuples(st.integers(1, 3), sides, sides), min_size=1, max_size=4)
+FED = Preprocessing(patch_size=1, temporal_patch_size=1)
 CPU = torch.device("cpu")
 
 
 @given(grids=grid_lists, number=st.integers(0, 1000), seed=st.integers(0, 5))
 def test_every_drawn_batch_can_be_fed_in_and_stays_near_its_grids(grids: list[Grid], number: int, seed: int) -> None:
-    make = churn_inputs(grids, 4, torch.float32, CPU, seed)
+    make = churn_inputs(grids, FED, torch.float32, CPU, seed)
     entry = make(number)
-    assert entry.pixels.shape == (sum(t * h * w for t, h, w in entry.grids), 4)
+    assert entry.pixels.shape == (sum(t * h * w for t, h, w in entry.grids), 3)
     assert len(entry.grids) == len(grids)
     for (t, h, w), (t0, h0, w0) in zip(entry.grids, grids, strict=True):
         assert t == t0
@@ -29,7 +30,7 @@ def test_every_drawn_batch_can_be_fed_in_and_stays_near_its_grids(grids: list[Gr
 
 
 def test_grids_change_from_round_to_round_and_about_half_stay() -> None:
-    make = churn_inputs([(1, 20, 20)], 4, torch.bfloat16, CPU, 0)
+    make = churn_inputs([(1, 20, 20)], FED, torch.bfloat16, CPU, 0)
     drawn = [make(number) for number in range(200)]
     kept = sum(entry.grids == [(1, 20, 20)] for entry in drawn)
     assert 80 <= kept <= 120

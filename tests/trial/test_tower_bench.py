@@ -77,10 +77,10 @@ def test_other_weights_are_its_own_where_they_do_not_fit() -> None:
     assert verdicts(towers("Toy", "Fused"))["Fused"].accuracy.passed
 
 
-def test_other_patches_are_filled_with_noise() -> None:
+def test_patches_of_another_size_are_no_stopgap() -> None:
     emitted = events(towers("large_patches"))
     (prepared,) = (each for each in emitted if isinstance(each, Prepared))
-    assert prepared.batch.endswith("; patches of 1536 values, filled with noise")
+    assert prepared.batch == "2 noise images, 48 patches, 48 tokens"
 
 
 def test_other_cells_are_churned_in_whole_cells() -> None:
@@ -98,7 +98,7 @@ def test_other_cells_are_churned_in_whole_cells() -> None:
         (("PerPatch",), "it returned a tensor [48, 16] for 48 patches instead of a tensor [12, width]"),
         (("OtherCall",), "called with 48 patches it raised TypeError: "),
         (("wide_merge",), "it merges 4 x 4 patches, which does not divide a grid of 4x6"),
-        (("Toy", "large_patches"), f"{TOYS}:large_patches: its patch_dim is 1536, that of {TOYS}:Toy 1176"),
+        (("Toy", "large_patches"), f"{TOYS}:large_patches: its patch_size is 16, that of {TOYS}:Toy 14"),
         (("no_stage",), "stages: the pattern 'layers.*' fits no module of Toy"),
         (("makes_a_list",), "it made a list, not a torch.nn.Module"),
     ],

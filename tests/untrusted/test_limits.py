@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from vlbench.errors import UsageError
+from vlbench.implementations.preprocessing import Preprocessing
 from vlbench.untrusted.checkpoints import check_checkpoint
 from vlbench.untrusted.files import integer, read_toml
 from vlbench.untrusted.limits import Limit, limit_table
@@ -87,7 +88,7 @@ def test_a_point_of_too_many_patches(tmp_path: Path) -> None:
     path.write_text(HEAD + '[[item]]\ngrid = "100x100"\ncount = 1000\n')
     (point,) = load_scenario(str(path)).points("cpu")
     with pytest.raises(UsageError, match="4,194,304 patches of one point"):
-        grids_only(point, 0)
+        grids_only(point, 0, Preprocessing())
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_a_distribution_that_asks_for_too_much(tmp_path: Path, change: dict[str,
     budget = 10**15
     path.write_text(HEAD + f'[mix]\nrequests = 100000\ntoken_budget = {budget}\ndistribution = "d.json"\n')
     with pytest.raises(UsageError, match=sentence):
-        grids_only(load_scenario(str(path)).points("cpu")[0], 0)
+        grids_only(load_scenario(str(path)).points("cpu")[0], 0, Preprocessing())
 
 
 def picture(path: Path, side: int) -> Path:

@@ -7,9 +7,11 @@ import torch
 from PIL import Image
 
 from vlbench.errors import UsageError
-from vlbench.workload import PatchSpec, ScenarioPoint, build_batch, grids_only, load_scenario, scenario_names
+from vlbench.implementations.preprocessing import Preprocessing
+from vlbench.workload import ScenarioPoint, build_batch, grids_only, load_scenario, scenario_names
 from vlbench.workload.scenario import Item
 
+QWEN = Preprocessing()
 CPU_POINTS = [point for name in scenario_names() for point in load_scenario(name).points("cpu")]
 CUDA_POINTS = [point for name in scenario_names() for point in load_scenario(name).points("cuda")]
 
@@ -24,7 +26,7 @@ def name_of(point: ScenarioPoint) -> str:
 
 @pytest.mark.parametrize("point", CPU_POINTS, ids=name_of)
 def test_every_shipped_scenario_builds_small_on_a_cpu(point: ScenarioPoint) -> None:
-    batch = build_batch(point, seed=3)
+    batch = build_batch(point, seed=3, fed=QWEN)
     rows = sum(t * h * w for t, h, w in batch.grids)
     assert batch.pixels.shape == (rows, 1176)
     assert rows < 2100
@@ -32,7 +34,7 @@ def test_every_shipped_scenario_builds_small_on_a_cpu(point: ScenarioPoint) -> N
     assert batch.pixels.abs().max() < 3
     assert batch.grid_thw.dtype == torch.int64
     assert batch.grid_thw.tolist() == [list(grid) for grid in batch.grids]
-    assert batch.grids == grids_only(point, 3)
+    assert batch.grids == grids_only(point, 3, QWEN)
     assert f"{rows:,} patches, {rows // 4:,} tokens" in batch.description
 
 
@@ -49,12 +51,12 @@ def test_every_shipped_scenario_builds_small_on_a_cpu(point: ScenarioPoint) -> N
 )
 def test_grids_at_full_size_are_those_of_production(name: str, grids: set[tuple[int, int, int]]) -> None:
     (point,) = load_scenario(name).points("cuda")
-    assert set(grids_only(point, 0)) == grids
+    assert set(grids_only(point, 0, QWEN)) == grids
 
 
 def test_the_photos_of_multi_image_share_no_grid_on_a_cpu_and_one_fills_its_windows() -> None:
     (point,) = load_scenario("multi-image").points("cpu")
-    grids = grids_only(point, 0)
+    grids = grids_only(point, 0, QWEN)
     assert len(set(grids)) == len(grids) == 12
     assert [grid for grid in grids if grid[1] % 8 == grid[2] % 8 == 0] == [(1, 8, 8)]
 
@@ -62,13 +64,13 @@ def test_the_photos_of_multi_image_share_no_grid_on_a_cpu_and_one_fills_its_wind
 def test_no_grid_of_ragged_fills_its_windows() -> None:
     for kind in ("cpu", "cuda"):
         (point,) = load_scenario("ragged").points(kind)
-        assert all(h % 8 and w % 8 for _, h, w in grids_only(point, 0))
+        assert all(h % 8 and w % 8 for _, h, w in grids_only(point, 0, QWEN))
 
 
 def test_the_production_mix_stays_below_the_encoder_budget() -> None:
     for point in CUDA_POINTS:
         if point.mix:
-            totals = [sum(t * h * w // 4 for t, h, w in grids_only(point, seed)) for seed in range(50)]
+            totals = [sum(t * h * w // 4 for t, h, w in grids_only(point, seed, QWEN)) for seed in range(50)]
             assert max(totals) <= 8192
             assert len(set(totals)) > 10
 
@@ -76,7 +78,7 @@ def test_the_production_mix_stays_below_the_encoder_budget() -> None:
 @pytest.mark.parametrize("source", ["photos", "noise"])
 def test_a_seed_fixes_every_bit(source: str) -> None:
     wanted = point(Item(size="60x90", count=3), Item(kind="video", size="56x56", frames=3), source=source)
-    first, again, other = (build_batch(wanted, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (build_batch(wanted, seed=seed, fed=QWEN) for seed in (1, 1, 2))
     assert torch.equal(first.pixels, again.pixels)
     assert not torch.equal(first.pixels, other.pixels)
     assert first.grids == other.grids
@@ -85,7 +87,7 @@ def test_a_seed_fixes_every_bit(source: str) -> None:
 
 
 def test_items_follow_each_other_and_differ() -> None:
-    batch = build_batch(point(Item(size="56x56", count=2), Item(size="56x84")), seed=0)
+    batch = build_batch(point(Item(size="56x56", count=2), Item(size="56x84")), seed=0, fed=QWEN)
     first, second, third = batch.pixels.split([16, 16, 24])
     assert batch.grids == ((1, 4, 4), (1, 4, 4), (1, 4, 6))
     assert not torch.equal(first, second)
@@ -95,14 +97,14 @@ def test_items_follow_each_other_and_differ() -> None:
 def test_a_grid_is_kept_whatever_the_limit_and_the_patch_size() -> None:
     wanted = point(Item(grid="2x2"), Item(kind="video", grid="20x40", frames=3), limit=3136)
     for patch_size in (14, 16):
-        batch = build_batch(wanted, seed=0, spec=PatchSpec(patch_size=patch_size))
+        batch = build_batch(wanted, seed=0, fed=Preprocessing(patch_size=patch_size))
         assert batch.grids == ((1, 2, 2), (2, 20, 40))
         assert batch.pixels.shape == (4 + 1600, 3 * 2 * patch_size**2)
 
 
 def test_the_limit_of_the_scenario_holds_for_every_frame() -> None:
     wanted = point(Item(size="400x400"), Item(kind="video", size="400x400", frames=2), limit=28 * 28 * 9)
-    assert grids_only(wanted, 0) == ((1, 6, 6), (1, 6, 6))
+    assert grids_only(wanted, 0, QWEN) == ((1, 6, 6), (1, 6, 6))
 
 
 def test_pictures_of_ones_own_change_contents_and_not_grids(tmp_path: Path) -> None:
@@ -110,11 +112,11 @@ def test_pictures_of_ones_own_change_contents_and_not_grids(tmp_path: Path) -> N
     Image.new("RGB", (40, 90), "red").save(red)
     Image.new("RGB", (200, 30), "blue").save(blue, lossless=True)
     wanted = point(Item(size="56x84", count=3))
-    batch = build_batch(wanted, seed=0, images=[red, blue])
-    assert batch.grids == grids_only(wanted, 0)
+    batch = build_batch(wanted, seed=0, fed=QWEN, images=[red, blue])
+    assert batch.grids == grids_only(wanted, 0, QWEN)
     colours = batch.pixels.view(3, 24, 3, -1).mean(dim=(1, 3)).argmax(dim=1)
     assert colours.tolist() == [0, 2, 0]
-    from_blue = build_batch(wanted, seed=1, images=[red, blue])
+    from_blue = build_batch(wanted, seed=1, fed=QWEN, images=[red, blue])
     assert torch.equal(from_blue.pixels[24:48], batch.pixels[:24])
 
 
@@ -122,8 +124,8 @@ def test_pictures_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("hello")
     wanted = point(Item(size="56x84"))
     with pytest.raises(UsageError, match=r"text\.jpg is not a picture"):
-        build_batch(wanted, seed=0, images=[tmp_path / "text.jpg"])
+        build_batch(wanted, seed=0, fed=QWEN, images=[tmp_path / "text.jpg"])
     with pytest.raises(UsageError, match="no pictures were given"):
-        build_batch(wanted, seed=0, images=[])
+        build_batch(wanted, seed=0, fed=QWEN, images=[])
     with pytest.raises(UsageError, match="'own' feeds noise and takes no pictures; set source = 'photos'"):
-        build_batch(point(Item(size="56x84"), source="noise"), seed=0, images=[tmp_path / "text.jpg"])
+        build_batch(point(Item(size="56x84"), source="noise"), seed=0, fed=QWEN, images=[tmp_path / "text.jpg"])

@@ -137,7 +137,8 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
 def test_listing_scenarios_and_their_grids_loads_no_heavy_module() -> None:
     program = (
         "import sys; from vlbench.workload import grids_only, load_scenario, scenario_names\n"
-        "[grids_only(p, 0) for name in scenario_names() for p in load_scenario(name).points('cuda')]\n"
+        "from vlbench.implementations.preprocessing import Preprocessing\n"
+        "[grids_only(p, 0, Preprocessing()) for name in scenario_names() for p in load_scenario(name).points('cuda')]\n"
         "heavy = {'torch', 'numpy', 'PIL', 'pandas', 'scipy', 'transformers', 'einops'} & set(sys.modules)\n"
         "sys.exit(', '.join(heavy) or 0)"
     )

@@ -5,16 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vlbench.implementations.preprocessing import Preprocessing
 from vlbench.workload.patchify import normalise, pad_frames, patchify
-from vlbench.workload.resize import PatchSpec
 
-SPEC = PatchSpec()
-SMALL = PatchSpec(patch_size=2)
+SPEC = Preprocessing()
+SMALL = Preprocessing(patch_size=2)
 
 
 @given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.sampled_from([1, 2, 3]), st.integers(1, 3))
 def test_every_value_lands_where_its_indices_say(t: int, down: int, across: int, patch: int, merge: int) -> None:
-    spec = PatchSpec(patch_size=patch, merge_size=merge)
+    spec = Preprocessing(patch_size=patch, merge_size=merge)
     frames, height, width = 2 * t, down * merge * patch, across * merge * patch
     numbered = np.arange(frames * height * width * 3).reshape(frames, height, width, 3)
     expected = [

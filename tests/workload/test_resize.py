@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 from transformers.models.qwen2_vl import image_processing_pil_qwen2_vl as oracle
 
 from vlbench.errors import UsageError
-from vlbench.workload.resize import CLASS_MAX_PIXELS, HUB_MAX_PIXELS, PatchSpec, patch_grid, smart_resize
+from vlbench.implementations.preprocessing import Preprocessing
+from vlbench.workload.resize import CLASS_MAX_PIXELS, HUB_MAX_PIXELS, patch_grid, smart_resize
 
-HUB = PatchSpec()
-ONE_M = PatchSpec(max_pixels=CLASS_MAX_PIXELS)
+HUB = Preprocessing()
+ONE_M = Preprocessing(max_pixels=CLASS_MAX_PIXELS)
 SIDE = st.integers(1, 6000)
 
 

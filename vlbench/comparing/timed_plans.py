@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from vlbench.towers.variants import Variant
     from vlbench.workload import ScenarioPoint
 
+_OTHER_GRIDS = "the scenario {} feeds other grids than those that were timed"
 WITHOUT_CHECKPOINT = ("random", "its own")
 """What `TimedCell.weights` says where no checkpoint was read."""
 
@@ -60,6 +61,15 @@ def row_of(group: CellGroup, cell: TimedCell) -> Row:
     return next(row for row in group.rows if row.name == cell.variant)
 
 
+def why_other(cell: TimedCell, group: CellGroup) -> str | None:
+    """Why what was measured is not what the cell holds, None where it is.
+
+    What anyone's tower is fed is known once its code has run.
+    """
+    same = all(trial.grids == cell.grids for trial in group.trials)
+    return None if same else _OTHER_GRIDS.format(cell.scenario)
+
+
 def _shared(cell: TimedCell) -> tuple[object, ...]:
     """What cells have in common that share their rounds."""
     return (
@@ -89,6 +99,7 @@ def _plan(cells: list[TimedCell], point: ScenarioPoint, variants: list[Variant])
 
 def _point(cell: TimedCell) -> ScenarioPoint:
     """The point of the scenario. Raises UsageError where it is gone or feeds other grids now."""
+    from vlbench.towers.resolve import config_of
     from vlbench.workload import grids_only, load_scenario
 
     points = load_scenario(cell.scenario).points(cell.device)
@@ -96,8 +107,9 @@ def _point(cell: TimedCell) -> ScenarioPoint:
     if point is None:
         there = ", ".join(each.label for each in points if each.label) or "one point without a label"
         raise UsageError(f"the scenario {cell.scenario} has no point {cell.point!r}; it has {there}")
-    if grids_only(point, cell.seed) != cell.grids:
-        raise UsageError(f"the scenario {cell.scenario} feeds other grids than those that were timed")
+    config = config_of(cell.model)
+    if config and grids_only(point, cell.seed, config.preprocessing) != cell.grids:
+        raise UsageError(_OTHER_GRIDS.format(cell.scenario))
     return point
 
 

@@ -90,11 +90,11 @@ def write_calibration(found: Calibration, folder: Path) -> Path:
 def see(row: Row, point: Point, dtype: torch.dtype) -> Seen:
     """A warm forward on the GPU: once for torch's warnings, once under the profiler."""
     tower = resolve_tower(row.tower)
-    patches = sum(t * h * w for t, h, w in point.grids)
+    grids = point.fed_to(tower.fed).grids
     with torch.inference_mode():
         module = tower.build(CUDA, dtype)
-        pixels = torch.randn(patches, tower.patch_dim, device=CUDA, dtype=dtype)
-        grid_thw = torch.tensor(point.grids, dtype=torch.int64)
+        pixels = torch.randn(tower.fed.pixels_shape(grids), device=CUDA, dtype=dtype)
+        grid_thw = torch.tensor(grids, dtype=torch.int64)
         for _ in range(2):
             module(pixels, grid_thw)
         torch.cuda.synchronize()
@@ -129,7 +129,7 @@ def profiled(
 
 
 def _counted(device: CountingDevice, row: Row, point: Point, dtype: torch.dtype) -> Counts:
-    found = count_tower(device, row, point, dtype)
+    found, _ = count_tower(device, row, point, dtype)
     if found.warm is None:
         raise UsageError(f"calibrate: {row.name} cannot be counted: {found.failed}; leave it out")
     return found.warm.counts

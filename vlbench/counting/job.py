@@ -6,9 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
+from vlbench.implementations.preprocessing import Fed, Images
 from vlbench.process.messages import Message, Refused
 from vlbench.record.counted import CountedTower, Grid
 from vlbench.record.schema import Dtype
+from vlbench.workload.batch import grids_only
+from vlbench.workload.scenario import ScenarioPoint
+
+SEED = 0
+"""Of scenarios that draw their requests."""
 
 
 class Point(Message):
@@ -16,7 +22,19 @@ class Point(Message):
 
     scenario: str
     label: str
-    grids: tuple[Grid, ...]
+    grids: tuple[Grid, ...] = ()
+    """Given as they are, or what `feed` came to."""
+    images: bool = False
+    """Are these images, each 1, height, width?"""
+    feed: ScenarioPoint | None = None
+    """Of a scenario: what that makes depends on the tower."""
+
+    def fed_to(self, fed: Fed) -> Point:
+        """The same with the grids that a tower is fed."""
+        if self.feed is None:
+            return self
+        images, grids = isinstance(fed, Images), grids_only(self.feed, SEED, fed)
+        return Point(scenario=self.scenario, label=self.label, grids=grids, images=images)
 
 
 class CountJob(Message):
@@ -46,6 +64,8 @@ class Counted(Message):
     event: Literal["counted"] = "counted"
     point: int
     row: CountedTower
+    fed: Point | None = None
+    """The point with the grids that this tower was fed; None where it could not be had."""
 
 
 class Finished(Message):

@@ -32,13 +32,18 @@ CUDA = torch.device("cuda", 0)
 _OURS = str(FOLDER)
 
 
-def count_tower(device: CountingDevice, row: Row, point: Point, dtype: torch.dtype) -> CountedTower:
-    """The row counted, or the reason why it cannot be. Raises UsageError for a tower that cannot be had as asked."""
+def count_tower(device: CountingDevice, row: Row, point: Point, dtype: torch.dtype) -> tuple[CountedTower, Point]:
+    """The row counted, or the reason why it cannot be, and `point` with the grids that the tower was fed.
+
+    Raises UsageError for a tower that cannot be had as asked.
+    """
     gc.collect()  # a module is full of cycles, and a dead tower must not be taken for live memory
     before = Multiset({_asked(each): each.times for each in device.questions})
     with CUDA:  # what a factory makes, it makes on the device: weights have no values, and take no memory
         tower = resolve_tower(row.tower)
-    check_merge(tower, point)
+    point = point.fed_to(tower.fed)
+    if reason := tower.fed.misfit(point.grids):
+        raise UsageError(f"{tower.name}: {reason}")
     cold = warm = None
     failed = None
     try:
@@ -50,7 +55,7 @@ def count_tower(device: CountingDevice, row: Row, point: Point, dtype: torch.dty
     except Exception as error:  # whatever a tower raises
         failed = _in_one_line(error)
     asked = Multiset({_asked(each): each.times for each in device.questions}) - before
-    return CountedTower(
+    counted = CountedTower(
         name=row.name,
         tower=row.tower,
         source=row.source,
@@ -60,6 +65,7 @@ def count_tower(device: CountingDevice, row: Row, point: Point, dtype: torch.dty
         left_out=row.left_out,
         failed=failed,
     )
+    return counted, point
 
 
 def build_ghost(device: CountingDevice, tower: Tower, dtype: torch.dtype) -> nn.Module:
@@ -74,19 +80,8 @@ def ghost_weights(device: CountingDevice, model: str, dtype: torch.dtype) -> Sha
     return SharedTensors({key: device.pixels(tuple(shape), dtype) for key, shape in shapes.items()})
 
 
-def check_merge(tower: Tower, point: Point) -> None:
-    """Raises UsageError for grids that the tower cannot merge."""
-    for _, rows, columns in point.grids:
-        if rows % tower.merge or columns % tower.merge:
-            raise UsageError(
-                f"{tower.name}: it merges {tower.merge} x {tower.merge} patches, which does not divide a grid of "
-                f"{rows}x{columns}; choose another grid"
-            )
-
-
 def _forward(device: CountingDevice, module: nn.Module, tower: Tower, point: Point, dtype: torch.dtype) -> Forward:
-    patches = sum(t * h * w for t, h, w in point.grids)
-    pixels = device.pixels((patches, tower.patch_dim), dtype)
+    pixels = device.pixels(tower.fed.pixels_shape(point.grids), dtype)
     grid_thw = torch.tensor(point.grids, dtype=torch.int64)
     with device.count() as counter, listen(counter):
         unpack(module(pixels, grid_thw), DeviceTensor)

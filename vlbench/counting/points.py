@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from vlbench.counting.job import Point
 from vlbench.errors import UsageError
 from vlbench.record.counted import Grid
-from vlbench.workload import grids_only, load_scenario
+from vlbench.workload import load_scenario
 
 
 def counted_points(scenario: str, grids: Sequence[str]) -> list[Point]:
@@ -15,8 +15,7 @@ def counted_points(scenario: str, grids: Sequence[str]) -> list[Point]:
     if grids:
         return [Point(scenario="grid", label="", grids=tuple(map(parse_grid, grids)))]
     found = load_scenario(scenario)
-    points = found.points("cuda")
-    return [Point(scenario=found.name, label=each.label, grids=grids_only(each, seed=0)) for each in points]
+    return [Point(scenario=found.name, label=point.label, feed=point) for point in found.points("cuda")]
 
 
 def parse_grid(text: str) -> Grid:

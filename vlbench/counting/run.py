@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vlbench.counting.job import EVENTS, Counted, CountJob, Finished, Planned
+from vlbench.counting.job import EVENTS, Counted, CountJob, Finished, Planned, Point
 from vlbench.errors import UsageError
 from vlbench.process.child import Child, ChildError
 from vlbench.record.counted import CountedTower, CountGroup, CountReport
@@ -22,6 +23,8 @@ class SoFar:
     """Names of the rows that were to come, on each point in turn; empty where it did not get that far."""
     counted: dict[tuple[int, str], CountedTower] = field(default_factory=dict)
     """By index of the point and name of the row."""
+    fed: dict[tuple[int, str], Point] = field(default_factory=dict)
+    """The points with the grids that these rows were fed, those left out that could not be had."""
     finished: Finished | None = None
     end: str = ""
     """Where it did not end well: how it did."""
@@ -44,8 +47,10 @@ def run_job(job: CountJob, timeout: float = 900, folder: Path | None = None) -> 
                 match event:
                     case Planned(rows=rows):
                         so_far.planned = rows
-                    case Counted(point=point, row=row):
+                    case Counted(point=point, row=row, fed=fed):
                         so_far.counted[point, row.name] = row
+                        if fed is not None:
+                            so_far.fed[point, row.name] = fed
                     case Finished():
                         so_far.finished = event
     except ChildError as end:
@@ -66,15 +71,19 @@ def run_count(job: CountJob, timeout: float = 900) -> CountReport:
         vlbench=__version__,
         profile=job.profile,
         dtype=job.dtype,
-        groups=tuple(
-            CountGroup(
-                scenario=point.scenario,
-                point=point.label,
-                grids=point.grids,
-                towers=tuple(so_far.row(index, name) for name in so_far.planned),
-            )
-            for index, point in enumerate(job.points)
-        ),
+        groups=tuple(group for index, point in enumerate(job.points) for group in _groups(so_far, index, point)),
         seconds=so_far.finished.seconds if so_far.finished else 0,
         peak_host_bytes=so_far.finished.peak_host_bytes if so_far.finished else 0,
     )
+
+
+def _groups(so_far: SoFar, index: int, point: Point) -> Iterator[CountGroup]:
+    """The rows of a point, in a group for each kind of grids that they were fed."""
+    known = [so_far.fed[index, name] for name in so_far.planned if (index, name) in so_far.fed]
+    towers: dict[Point, list[CountedTower]] = {}
+    for name in so_far.planned:
+        towers.setdefault(so_far.fed.get((index, name), [*known, point][0]), []).append(so_far.row(index, name))
+    for fed, rows in towers.items():
+        yield CountGroup(
+            scenario=point.scenario, point=point.label, grids=fed.grids, images=fed.images, towers=tuple(rows)
+        )

@@ -29,17 +29,18 @@ def run_job(job: CountJob, emit: Callable[[Event], None]) -> None:
         emit(Planned(rows=tuple(row.name for row in rows)))
         for index, point in enumerate(job.points):
             for row in rows:
-                emit(Counted(point=index, row=_counted(device, row, point, job)))
+                counted, fed = _counted(device, row, point, job)
+                emit(Counted(point=index, row=counted, fed=fed))
     emit(Finished(seconds=time.perf_counter() - start, peak_host_bytes=peak_host_bytes()))
 
 
-def _counted(device: CountingDevice, row: Row, point: Point, job: CountJob) -> CountedTower:
+def _counted(device: CountingDevice, row: Row, point: Point, job: CountJob) -> tuple[CountedTower, Point | None]:
     try:
         return count_tower(device, row, point, getattr(torch, job.dtype))
     except UsageError as error:
         if not job.keep_going:
             raise
-        return CountedTower(name=row.name, tower=row.tower, failed=str(error))
+        return CountedTower(name=row.name, tower=row.tower, failed=str(error)), None
 
 
 def peak_host_bytes() -> int:

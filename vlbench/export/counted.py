@@ -69,9 +69,11 @@ def _incomplete(tower: CountedTower) -> str:
 def title(report: CountReport, group: CountGroup) -> str:
     """What was counted, in one line."""
     point = f" [{group.point}]" if group.point else ""
-    patches = sum(t * h * w for t, h, w in group.grids)
+    much = f"{sum(t * h * w for t, h, w in group.grids):,} patches"
+    if group.images:
+        much = f"{len(group.grids):,} image{'s' * (len(group.grids) > 1)}"
     fed = "x".join(map(str, group.grids[0])) if len(group.grids) == 1 else f"{len(group.grids)} grids"
-    return f"{group.scenario}{point}: {fed}, {patches:,} patches, {report.dtype}, as {report.profile}"
+    return f"{group.scenario}{point}: {fed}, {much}, {report.dtype}, as {report.profile}"
 
 
 def count_table(report: CountReport, group: CountGroup, cold: bool) -> Table:

@@ -14,6 +14,7 @@ from threading import Event
 
 from vlbench.comparing.counted_cells import advice_of, counted_cell, why_incomplete
 from vlbench.comparing.counted_moves import Advice
+from vlbench.comparing.points import point_of
 from vlbench.counting.job import CountJob, Point
 from vlbench.counting.run import run_job
 from vlbench.errors import UsageError
@@ -33,8 +34,8 @@ class Wanted:
 
     @classmethod
     def of(cls, cell: CountedCell) -> Wanted:
-        point = Point(scenario=cell.scenario, label=cell.point, grids=cell.grids)
-        return cls(cell.tower, point, cell.profile, cell.dtype)
+        """Raises UsageError where the scenario has no such point any more."""
+        return cls(cell.tower, point_of(cell), cell.profile, cell.dtype)
 
 
 @dataclass(frozen=True)
@@ -101,11 +102,11 @@ def _run(batch: Sequence[Wanted]) -> dict[Wanted, Recounted]:
         row = so_far.counted.get((points.index(wanted.point), wanted.tower))
         if row is None:  # the process ended here
             return found | {wanted: Recounted(reason=so_far.end)}
-        found[wanted] = _recounted(wanted, row)
+        found[wanted] = _recounted(wanted, row, so_far.fed.get((points.index(wanted.point), wanted.tower)))
     return found
 
 
-def _recounted(wanted: Wanted, row: CountedTower) -> Recounted:
+def _recounted(wanted: Wanted, row: CountedTower, fed: Point | None) -> Recounted:
     if reason := why_incomplete(row):
         return Recounted(reason=reason)
-    return Recounted(counted_cell(row, wanted.point, wanted.profile, wanted.dtype), advice=advice_of(row))
+    return Recounted(counted_cell(row, fed or wanted.point, wanted.profile, wanted.dtype), advice=advice_of(row))

@@ -53,7 +53,7 @@ def judge_timed(baseline: Baseline, here: Fingerprint, policy: Times = Times.AUT
 def _here(baseline: Baseline, policy: Times, watch: Watch | None) -> Found:
     """The machine is of the baseline's class: everything is measured and judged."""
     from vlbench.comparing.timed_cells import cell_of
-    from vlbench.comparing.timed_plans import rebuild, row_of
+    from vlbench.comparing.timed_plans import rebuild, row_of, why_other
     from vlbench.comparing.timed_rows import CALLED, accuracy_row, floors_of, judgement_of, time_row
     from vlbench.gating.rerun import measure_again
 
@@ -72,6 +72,9 @@ def _here(baseline: Baseline, policy: Times, watch: Watch | None) -> Found:
     for cells, group in zip(rebuilt.cells, groups, strict=True):
         notes += [f"{group.model} on {group.scenario}: lost {reason}" for reason in group.lost if group.trials]
         for cell in cells:
+            if other := why_other(cell, group):
+                rows.append(JudgedRow.missing(cell.name, "time", other))
+                continue
             accuracy = accuracy_row(cell, group)
             if accuracy.verdict is Verdict.INACCURATE:
                 rows.append(accuracy)
@@ -88,7 +91,7 @@ def _elsewhere(baseline: Baseline, reason: str, watch: Watch | None) -> Iterator
     """Another class of machine: accuracy alone can be judged, where there is the device to do so."""
     import torch
 
-    from vlbench.comparing.timed_plans import rebuild
+    from vlbench.comparing.timed_plans import rebuild, why_other
     from vlbench.comparing.timed_rows import accuracy_row
     from vlbench.gating.rerun import check_again
 
@@ -97,10 +100,11 @@ def _elsewhere(baseline: Baseline, reason: str, watch: Watch | None) -> Iterator
     groups = check_again([rebuilt.plans[index] for index in here], watch)
     checked = {cell.name: group for index, group in zip(here, groups, strict=True) for cell in rebuilt.cells[index]}
     for cell in baseline.timed:
-        if cell.name in rebuilt.gone:
-            yield JudgedRow.missing(cell.name, "time", rebuilt.gone[cell.name])
+        group = checked.get(cell.name)
+        if gone := rebuilt.gone.get(cell.name) or (group and why_other(cell, group)):
+            yield JudgedRow.missing(cell.name, "time", gone)
             continue
-        accuracy = accuracy_row(cell, checked[cell.name]) if cell.name in checked else None
+        accuracy = accuracy_row(cell, group) if group else None
         if accuracy is None or accuracy.verdict is not Verdict.INACCURATE:
             gates = not (baseline.counted or baseline.captured)
             yield JudgedRow.missing(cell.name, "time", reason, gates=gates)

@@ -8,7 +8,7 @@ from vlbench.record.counts import Counts, Question
 from vlbench.record.site import Site
 
 Grid = tuple[int, int, int]
-"""Frames (after temporal patching), rows and columns, in patches."""
+"""Frames (after temporal patching), rows and columns, in patches; of an image that is fed whole 1, height, width."""
 
 
 class _Frozen(BaseModel):
@@ -53,6 +53,8 @@ class CountGroup(_Frozen):
     scenario: str
     point: str
     grids: tuple[Grid, ...]
+    images: bool = False
+    """Are these whole images?"""
     towers: tuple[CountedTower, ...]
 
 

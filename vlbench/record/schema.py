@@ -29,10 +29,10 @@ class Record(BaseModel):
 class Token(Record):
     """One output token, by where it comes from."""
 
-    item: int = Field(description="Which image or video of the batch, from 0.")
+    item: int = Field(description="Which image or video of the batch, from 0; of a tower of images, which image.")
     frame: int = Field(description="Which temporal slice of it, from 0.")
-    row: int = Field(description="Row of the 2x2 merged cell.")
-    column: int = Field(description="Column of the 2x2 merged cell.")
+    row: int = Field(description="Row of the merged cell; 0 for a tower of images.")
+    column: int = Field(description="Column of the merged cell; of a tower of images, which token of the image.")
     error: float = Field(description="L2 error of this token, relative to the root mean square of all tokens.")
 
 

@@ -13,6 +13,7 @@ import torch
 
 from vlbench.errors import UsageError
 from vlbench.implementations.output import Parts, VisionOutput, packed, unpack
+from vlbench.implementations.preprocessing import as_fields, difference
 from vlbench.implementations.weights import SharedTensors
 from vlbench.towers.tower import mismatch
 from vlbench.trial.accuracy import Judged, kept
@@ -21,7 +22,6 @@ from vlbench.trial.subject import Subject
 from vlbench.trial.tower_bench import TowerBench
 
 WEIGHTS, OUTPUTS = "weights", "outputs"
-CALLED_ALIKE = ("patch_dim", "merge")
 
 
 class LeadingBench(TowerBench):
@@ -32,8 +32,7 @@ class LeadingBench(TowerBench):
         super().__init__(job)
         # pickled, since tensors of a tower may share memory, which safetensors does not take
         torch.save(dict(self.weights), exchange / WEIGHTS)
-        called = {field: getattr(self.yardstick, field) for field in CALLED_ALIKE}
-        torch.save({"outputs": self._kept, "called": called}, exchange / OUTPUTS)
+        torch.save({"outputs": self._kept, "fed": as_fields(self.yardstick.fed)}, exchange / OUTPUTS)
 
     def _references(self) -> tuple[Judged, Judged]:
         golden, yardstick = super()._references()
@@ -70,9 +69,9 @@ class FollowingBench(TowerBench):
 
     def _references(self) -> tuple[Judged, Judged]:
         left = self._load(OUTPUTS)
-        for field, theirs in left["called"].items():
-            if theirs != (mine := getattr(self.yardstick, field)):
-                raise UsageError(f"{self.yardstick.name}: its {field} is {mine}, and BASE's {theirs}; make them agree")
+        if differs := difference(as_fields(self.yardstick.fed), left["fed"]):
+            field, mine, theirs = differs
+            raise UsageError(f"{self.yardstick.name}: its {field} is {mine}, and BASE's {theirs}; make them agree")
         golden, yardstick = (_replayed(iter(outputs)) for outputs in left["outputs"])
         return golden, yardstick
 

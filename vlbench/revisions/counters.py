@@ -23,11 +23,11 @@ def count(pair: Pair, asked: Asked, tower: str) -> list[JudgedRow]:
     towers = [pair.at(revision, tower) for revision in (pair.base, pair.head)]
     with ThreadPoolExecutor(2) as pool:
         base, head = pool.map(lambda at: _counted(at, points, asked), towers)
-    return [row_of(base[n], head[n], tower, point, asked) for n, point in enumerate(points)]
+    return [row_of(*pair, tower, asked) for pair in zip(base, head, strict=True)]
 
 
-def _counted(at: Placed, points: Sequence[Point], asked: Asked) -> list[CountedTower]:
-    """The tower on every point; one that could not be counted says why."""
+def _counted(at: Placed, points: Sequence[Point], asked: Asked) -> list[tuple[CountedTower, Point]]:
+    """The tower on every point, and what it was fed there; one that could not be counted says why."""
     name = str(at)
     job = CountJob(
         towers=(name,),
@@ -38,18 +38,18 @@ def _counted(at: Placed, points: Sequence[Point], asked: Asked) -> list[CountedT
         keep_going=True,
     )
     so_far = run_job(job, folder=at.folder)
-    return [so_far.row(index, name) for index in range(len(points))]
+    return [(so_far.row(n, name), so_far.fed.get((n, name), point)) for n, point in enumerate(points)]
 
 
-def row_of(base: CountedTower, head: CountedTower, tower: str, point: Point, asked: Asked) -> JudgedRow:
-    """The comparison of two counts of `tower`; missing where one of them cannot be trusted."""
+def row_of(base: tuple[CountedTower, Point], head: tuple[CountedTower, Point], tower: str, asked: Asked) -> JudgedRow:
+    """The comparison of two counts of `tower`, each with what it was fed; missing where one cannot be trusted."""
     named = {BASE: base, HEAD: head}
-    for name, counted in named.items():
+    for name, (counted, point) in named.items():
         if reason := why_incomplete(counted):
             words = " ".join(filter(None, (tower, point.scenario, point.label, asked.counted_dtype, asked.profile)))
             return JudgedRow.missing(words, "counters", f"{name} cannot be counted: {reason}")
-    before, after = (_cell(each, tower, point, asked) for each in named.values())
-    return judge_cells(before, after, advice_of(head))
+    before, after = (_cell(counted, tower, point, asked) for counted, point in named.values())
+    return judge_cells(before, after, advice_of(head[0]))
 
 
 def _cell(counted: CountedTower, tower: str, point: Point, asked: Asked) -> CountedCell:

@@ -12,7 +12,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
@@ -103,8 +103,9 @@ def our_tower(at: Placed) -> Tower:
     def make(device: Any, dtype: Any) -> nn.Module:
         return load(drawn(MODELS[name], device, dtype))
 
-    patch_dim, merge = config.patch_dim, config.spatial_merge_size
-    return Tower(make, load, name, stages=None, patch_dim=patch_dim, merge=merge, source=str(at.folder), name=str(at))
+    sizes = {"patch_size": config.patch_size, "temporal_patch_size": config.temporal_patch_size}
+    fed = replace(MODELS[name].preprocessing, merge_size=config.spatial_merge_size, **sizes)
+    return Tower(make, load, name, stages=None, preprocessing=fed, source=str(at.folder), name=str(at))
 
 
 def claim_of(at: Placed, device: str) -> str:

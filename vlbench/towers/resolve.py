@@ -47,6 +47,13 @@ def is_foreign(text: str) -> bool:
     return bool(colon) and ALIASES.get(head, head) not in PEERS
 
 
+def config_of(text: str) -> VisionConfig | None:
+    """Of our model that `text` names; None for anyone's factory and for the code of another folder."""
+    if is_foreign(text) or placed(text):
+        return None
+    return MODELS.get(text.rpartition(":")[2].partition("+")[0])
+
+
 def check_tower(text: str) -> str | None:
     """Whose tower `text` names, None for ours, without calling anyone's factory. Raises UsageError."""
     if is_foreign(text):
@@ -124,8 +131,7 @@ def _of_model(config: VisionConfig, load: Callable[[Any], nn.Module], text: str)
     def make(device: torch.device, dtype: torch.dtype) -> nn.Module:
         return load(drawn(config, device, dtype))
 
-    merge = config.spatial_merge_size
-    return Tower(make, load, config.name, stages=None, patch_dim=config.patch_dim, merge=merge, name=text)
+    return Tower(make, load, config.name, stages=None, name=text)
 
 
 def _foreign(text: str) -> Tower:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
+from math import isqrt
 from typing import TYPE_CHECKING, Any
 
 from vlbench.errors import UsageError
+from vlbench.implementations.config import MODELS
+from vlbench.implementations.preprocessing import Fed, Images, Preprocessing
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +23,7 @@ class Tower:
     """A vision tower. Only `make` is needed; the defaults are those of Qwen2-VL and Qwen2.5-VL.
 
     N is the number of patches in a call, over all images and videos: the sum of frames x rows x columns of its grids.
+    Raises UsageError for `patch_dim` and `merge`, which are part of what it is fed.
     """
 
     make: Callable[[torch.device, torch.dtype], nn.Module]
@@ -29,22 +33,36 @@ class Tower:
     `load_state_dict`, so their keys and shapes must be its own."""
     model: str | None = None
     """Which of our models it computes, such as `qwen2.5-vl-7b`; then it is given that checkpoint's tensors."""
-    arguments: Callable[[Tensor, Tensor], tuple[Any, ...] | dict[str, Any]] | None = None
+    arguments: Callable[..., tuple[Any, ...] | dict[str, Any]] | None = None
     """From pixels [N, patch_dim] on the device and grids [items, 3] of (frames, rows, columns) on the host to what a
-    call takes, by position or by name. By default `(pixels, grid_thw)`, both on the device."""
+    call takes, by position or by name. By default `(pixels, grid_thw)`, both on the device. Of a tower of images: from
+    pixels [B, 3, H, W] alone, by default `(pixels,)`."""
     tokens: Callable[[Any], Tensor | VisionOutput] | None = None
-    """From what a call returns to the tokens [N / merge**2, width], or to a `vlbench.VisionOutput` of these and further
-    tensors by name. By default it returns one of the two."""
+    """From what a call returns to the tokens [N / merge**2, width], or of a tower of images to any tensor, such as
+    [B, tokens, width]; or to a `vlbench.VisionOutput` of these and further tensors by name. By default it returns one
+    of the two."""
     stages: Mapping[str, str] | None = field(default_factory=dict)
     """Module names to stage names, as in `{"blocks.*.attn": "block[{}].attention"}`: `*` is one part of a dotted name,
     `{}` what it stood for. None: the module marks its own stages."""
-    patch_dim: int = 1176
-    """Values in a patch: channels x frames x rows x columns."""
-    merge: int = 2
-    """Side of the square of patches that becomes one token."""
+    preprocessing: Fed | None = None
+    """What it is fed: `vlbench.Preprocessing(patch_size=16)` for patches with grids, `vlbench.Images(384)` for images
+    [B, 3, 384, 384]. By default what `model` is fed, else patches as of Qwen2-VL."""
     source: str = ""
     """Whose it is, with a version; written into results."""
     name: str = "tower"
+    patch_dim: InitVar[int | None] = None
+    merge: InitVar[int | None] = None
+
+    def __post_init__(self, patch_dim: int | None, merge: int | None) -> None:
+        if patch_dim is not None or merge is not None:
+            raise UsageError(_written_now(patch_dim, merge))
+
+    @property
+    def fed(self) -> Fed:
+        """What it is fed, by default what its model is."""
+        if self.preprocessing is not None:
+            return self.preprocessing
+        return MODELS[self.model].preprocessing if self.model in MODELS else Preprocessing()
 
     def module(
         self, device: torch.device, dtype: torch.dtype, weights: Mapping[str, Tensor] | None = None
@@ -64,18 +82,43 @@ class Tower:
 
     def adapted(self, module: nn.Module) -> nn.Module:
         """`module`, called like ours: `(pixels, grid_thw) -> tokens`. Raises UsageError for stages that fit nothing."""
-        if self.arguments is None and self.tokens is None and self.stages is None:
+        arguments = self.arguments
+        if isinstance(self.fed, Images):
+            of_images: Callable[..., Any] = arguments or _alone
+            arguments = lambda pixels, _: of_images(pixels)  # noqa: E731
+        if arguments is None and self.tokens is None and self.stages is None:
             return module
         from vlbench.implementations.peers.adapted import AdaptedTower
 
         try:
-            return AdaptedTower(module, self.arguments, self.tokens, self.stages)
+            return AdaptedTower(module, arguments, self.tokens, self.stages)
         except ValueError as error:
             raise UsageError(f"{self.name}: {error}") from None
 
     def build(self, device: torch.device, dtype: torch.dtype, weights: Mapping[str, Tensor] | None = None) -> nn.Module:
         """Made, ready for inference, and called like ours. Raises UsageError."""
         return self.adapted(self.module(device, dtype, weights))
+
+
+def _alone(pixels: Tensor) -> tuple[Tensor]:
+    return (pixels,)
+
+
+def _written_now(patch_dim: int | None, merge: int | None) -> str:
+    """How `patch_dim` and `merge` of earlier versions are written, in one sentence."""
+    given = {"patch_dim": patch_dim, "merge": merge}
+    wanted: dict[str, object] = {}
+    if patch_dim is not None:
+        frames = next((t for t in (2, 1) if 3 * t * isqrt(patch_dim // (3 * t)) ** 2 == patch_dim), None)
+        side = isqrt(patch_dim // (3 * frames)) if frames else "..."
+        wanted["patch_size"] = side
+        if frames != 2:
+            wanted["temporal_patch_size"] = frames or "..."
+    if merge is not None:
+        wanted["merge_size"] = merge
+    gone = " and ".join(f"{name}={value}" for name, value in given.items() if value is not None)
+    now = ", ".join(f"{name}={value}" for name, value in wanted.items())
+    return f"vlbench.Tower: {gone} is part of what a tower is fed; write preprocessing=vlbench.Preprocessing({now})"
 
 
 def mismatch(module: nn.Module, weights: Mapping[str, Tensor]) -> str | None:

@@ -18,16 +18,16 @@ from torch import Tensor
 
 from vlbench.errors import UsageError
 from vlbench.implementations.output import TOKENS, OutputError, Parts, called, unpack
+from vlbench.implementations.preprocessing import Fed, Grid, Images
 from vlbench.record.schema import Accuracy, Token
 
 FP32_LIMITS = {"bit-exact": 0.0, "ulp": 1e-5, "reassociated": 1e-5, "result-changing": float("inf")}
 OWN_ERROR_FACTOR = 1.5
 AWKWARD_GRIDS = ((3, 6, 10), (1, 16, 16), (1, 2, 14), (2, 10, 6))
+AWKWARD_IMAGES = 3
 
 STRIDE = 7919
 """Between the contents of two rounds. A prime, so that they come back only after as many rounds as there are values."""
-
-Grid = tuple[int, int, int]
 
 
 class Entry(Protocol):
@@ -45,7 +45,10 @@ class Entry(Protocol):
 
 @dataclass(frozen=True)
 class Input:
-    """One call of a tower: pixels [N, patch_dim] on the device, grids [items, 3] on the host."""
+    """One call of a tower: pixels [N, patch_dim] on the device and grids [items, 3] on the host.
+
+    Of a tower of images: pixels [B, 3, H, W], each grid 1, H, W.
+    """
 
     pixels: Tensor
     grid_thw: Tensor
@@ -65,16 +68,13 @@ class Input:
         return unpack(way(self.pixels, self.grid_thw))
 
 
-def awkward_input(patch_dim: int, device: torch.device, seed: int, merge: int = 2) -> Input:
-    """Noise on grids that catch mistakes which one neat image does not; `merge` is the side of a merged cell."""
-    grids = tuple((t, h * merge // 2, w * merge // 2) for t, h, w in AWKWARD_GRIDS)
-    return noise_input(grids, patch_dim, device, seed)
-
-
-def noise_input(grids: Sequence[Grid], patch_dim: int, device: torch.device, seed: int) -> Input:
-    """Noise on these grids."""
-    patches = sum(t * h * w for t, h, w in grids)
-    pixels = torch.randn(patches, patch_dim, generator=torch.Generator().manual_seed(seed))
+def awkward_input(fed: Fed, device: torch.device, seed: int) -> Input:
+    """Noise on grids that catch mistakes which one neat image does not, or on several images."""
+    if isinstance(fed, Images):
+        grids: tuple[Grid, ...] = (fed.grid,) * AWKWARD_IMAGES
+    else:
+        grids = tuple((t, h * fed.merge_size // 2, w * fed.merge_size // 2) for t, h, w in AWKWARD_GRIDS)
+    pixels = torch.randn(fed.pixels_shape(grids), generator=torch.Generator().manual_seed(seed))
     return Input(pixels.to(device), torch.tensor(grids))
 
 
@@ -85,11 +85,11 @@ class Judge:
     """Compares towers, or ways of a seam, with the yardstick's fp32 outputs, each part of an output by itself."""
 
     def __init__(
-        self, inputs: Sequence[Entry], dtype: torch.dtype, golden: Judged, yardstick: Judged, merge: int = 2
+        self, inputs: Sequence[Entry], dtype: torch.dtype, golden: Judged, yardstick: Judged, merge: int | None = 2
     ) -> None:
         """`inputs` are in the timed dtype; `golden` is the yardstick in fp32, `yardstick` the one in `dtype`.
 
-        `merge` is the side of the square of patches that is one token.
+        `merge` is the side of the square of patches that is one token, None for a tower of images.
         """
         self.dtype = dtype
         self.merge = merge
@@ -153,7 +153,10 @@ class Judge:
         grids = self.exact_inputs[number % len(self.golden)].grids
         if part != TOKENS or not grids or error == 0:
             return part, error, None
-        return part, error, worst_token(outputs[number][part], self._wanted(number)[part], grids, self.merge)
+        output, wanted = outputs[number][part], self._wanted(number)[part]
+        if self.merge is None:
+            return part, error, worst_in_images(output, wanted, len(grids))
+        return part, error, worst_token(output, wanted, grids, self.merge)
 
     def _complaint(self, outputs: Sequence[Parts], error: float, limit: float) -> str | None:
         if limit == 0:
@@ -231,6 +234,15 @@ def worst_token(output: Tensor, wanted: Tensor, grids: Sequence[Grid], merge: in
             return Token(item=item, frame=frame, row=cell // columns, column=cell % columns, error=error)
         place -= t * rows * columns
     raise ValueError("more tokens than the grids have")
+
+
+def worst_in_images(output: Tensor, wanted: Tensor, images: int) -> Token | None:
+    """The token with the largest error of [images, tokens, width], else the image; None for what is not by images."""
+    if output.ndim < 2 or len(output) != images:
+        return None
+    tokens = output.shape[1] if output.ndim == 3 else 1
+    grids = [(1, 1, tokens)] * images
+    return worst_token(output.reshape(images * tokens, -1), wanted.reshape(images * tokens, -1), grids, merge=1)
 
 
 def _run(tower: Judged, entry: Entry) -> Parts:

@@ -7,29 +7,42 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from vlbench.trial.accuracy import Grid, Input
+from vlbench.implementations.preprocessing import Fed, Grid, Images
+from vlbench.trial.accuracy import Input
 
 KEPT = 0.5
 JITTER = 3
-CHURN = f"each item keeps its grid in {KEPT:.0%} of calls, else each side moves by up to {JITTER} merged cells"
+CHURN = (
+    f"each item keeps its grid in {KEPT:.0%} of calls, else each side moves by up to {JITTER} merged cells; a tower of "
+    f"images keeps their number in {KEPT:.0%} of calls, else it moves by up to {JITTER}"
+)
 
 
 def churn_inputs(
-    grids: Sequence[Grid], patch_dim: int, dtype: torch.dtype, device: torch.device, seed: int, merge: int = 2
+    grids: Sequence[Grid], fed: Fed, dtype: torch.dtype, device: torch.device, seed: int
 ) -> Callable[[int], Input]:
-    """The input of any round: noise on grids drawn from CHURN. The same round gives the same input.
-
-    `merge` is the side, in patches, of a merged cell.
-    """
-    largest = sum(t * (h + merge * JITTER) * (w + merge * JITTER) for t, h, w in grids)
-    noise = torch.randn(largest, patch_dim, generator=torch.Generator().manual_seed(seed)).to(device, dtype)
+    """The input of any round: noise on grids drawn from CHURN. The same round gives the same input."""
+    if isinstance(fed, Images):
+        largest = [fed.grid] * (len(grids) + JITTER)
+    else:
+        step = fed.merge_size * JITTER
+        largest = [(t, h + step, w + step) for t, h, w in grids]
+    noise = torch.randn(fed.pixels_shape(largest), generator=torch.Generator().manual_seed(seed)).to(device, dtype)
 
     def make(number: int) -> Input:
-        drawn = [_moved(grid, random.Random(f"{seed} {number} {item}"), merge) for item, grid in enumerate(grids)]
-        patches = sum(t * h * w for t, h, w in drawn)
-        return Input(noise[:patches], torch.tensor(drawn)).turned(number)  # the same grids come again, these bytes not
+        drawn = _drawn(grids, fed, f"{seed} {number}")
+        pixels = noise[: fed.pixels_shape(drawn)[0]]
+        return Input(pixels, torch.tensor(drawn)).turned(number)  # the same grids come again, these bytes not
 
     return make
+
+
+def _drawn(grids: Sequence[Grid], fed: Fed, seed: str) -> list[Grid]:
+    if not isinstance(fed, Images):
+        return [_moved(grid, random.Random(f"{seed} {item}"), fed.merge_size) for item, grid in enumerate(grids)]
+    draw = random.Random(seed)
+    more = 0 if draw.random() < KEPT else draw.randint(-JITTER, JITTER)
+    return [fed.grid] * max(1, len(grids) + more)
 
 
 def _moved(grid: Grid, draw: random.Random, merge: int) -> Grid:

@@ -9,42 +9,38 @@ from torch import Tensor, nn
 
 from vlbench.errors import UsageError
 from vlbench.implementations.output import TOKENS, OutputError, VisionOutput, unpack
+from vlbench.implementations.preprocessing import Grid, Images, as_fields, difference
 from vlbench.towers.tower import Tower
-from vlbench.trial.accuracy import Grid, Input
+from vlbench.trial.accuracy import Input
 
 
 def check_fits(yardstick: Tower, others: Iterable[Tower], grids: Sequence[Grid]) -> None:
-    """Raises UsageError for grids that the yardstick cannot merge, or another tower that takes something else."""
-    for _, rows, columns in grids:
-        if rows % yardstick.merge or columns % yardstick.merge:
-            raise UsageError(
-                f"{yardstick.name}: it merges {yardstick.merge} x {yardstick.merge} patches, which does not divide "
-                f"a grid of {rows}x{columns}; choose a scenario whose grids it divides"
-            )
+    """Raises UsageError for grids that the yardstick cannot take, or another tower that takes something else."""
+    if reason := yardstick.fed.misfit(grids):
+        raise UsageError(f"{yardstick.name}: {reason}")
     for other in others:
-        for field in ("patch_dim", "merge"):
-            mine, theirs = getattr(yardstick, field), getattr(other, field)
-            if mine != theirs:
-                raise UsageError(
-                    f"{other.name}: its {field} is {theirs}, that of {yardstick.name} {mine}; make them agree"
-                )
+        if differs := difference(as_fields(yardstick.fed), as_fields(other.fed)):
+            field, mine, theirs = differs
+            raise UsageError(f"{other.name}: its {field} is {theirs}, that of {yardstick.name} {mine}; make them agree")
         if other.model and yardstick.model not in (None, other.model):
             raise UsageError(f"{other.name} computes {other.model}, not {yardstick.model}; choose the same model")
 
 
 def check_tokens(tower: Tower, module: nn.Module, entry: Input) -> None:
-    """Raises UsageError unless `module` runs on `entry` and gives [N / merge**2, width]."""
-    patches = entry.pixels.shape[0]
-    tokens = patches // tower.merge**2
+    """Raises UsageError unless `module` runs on `entry` and gives [N / merge**2, width], of images any tensor."""
+    fed = tower.fed
+    called_with = f"{len(entry.pixels)} {fed if isinstance(fed, Images) else 'patches'}"
     try:
         with torch.inference_mode():
             returned = module(entry.pixels, entry.grid_thw)
     except Exception as error:  # whatever it raises
         lines = str(error).strip().splitlines()
         raise UsageError(
-            f"{tower.name}: called with {patches} patches it raised {type(error).__name__}: "
-            f"{lines[0] if lines else 'no message'}; say how to call it with `arguments` in a vlbench.Tower"
+            f"{tower.name}: called with {called_with} it raised {type(error).__name__}: "
+            f"{lines[0] if lines else 'no message'}; say how to call it with `arguments`, "
+            "and what it is fed with `preprocessing`, in a vlbench.Tower"
         ) from None
+    tokens = None if isinstance(fed, Images) else len(entry.pixels) // fed.merge_size**2
     shape, found = None, f"a {type(returned).__name__}"
     if isinstance(returned, Tensor | VisionOutput):
         try:
@@ -52,8 +48,9 @@ def check_tokens(tower: Tower, module: nn.Module, entry: Input) -> None:
         except OutputError as error:
             raise UsageError(f"{tower.name}: {error}") from None
         found = f"a tensor {shape}"
-    if shape is None or len(shape) != 2 or shape[0] != tokens:
+    if shape is None or (tokens is not None and (len(shape) != 2 or shape[0] != tokens)):
         raise UsageError(
-            f"{tower.name}: it returned {found} for {patches} patches instead of a tensor [{tokens}, width]; "
-            "say how to get that with `tokens` and `merge` in a vlbench.Tower"
+            f"{tower.name}: it returned {found} for {called_with} instead of a tensor"
+            f"{'' if tokens is None else f' [{tokens}, width]'}; say how to get that with `tokens` and `preprocessing` "
+            "in a vlbench.Tower"
         )

@@ -13,12 +13,13 @@ from vlbench.errors import UsageError
 from vlbench.implementations import build_tower
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.output import Parts
+from vlbench.implementations.preprocessing import Images
 from vlbench.implementations.stage import stage
 from vlbench.implementations.weights import SharedTensors, load_checkpoint, random_weights
 from vlbench.towers.models import find_model
 from vlbench.towers.resolve import resolve_tower
 from vlbench.towers.tower import Tower, mismatch
-from vlbench.trial.accuracy import Input, Judge, Judged, awkward_input, noise_input
+from vlbench.trial.accuracy import Input, Judge, Judged, awkward_input
 from vlbench.trial.churn import churn_inputs
 from vlbench.trial.counts import count, is_compiled
 from vlbench.trial.fitting import check_fits, check_tokens
@@ -47,7 +48,8 @@ class TowerBench:
         }
         assert isinstance(job.point, ScenarioPoint)
         with stage("preprocess"):
-            batch = build_batch(job.point, seed=job.seed, images=job.images)
+            fed = self.yardstick.fed
+            batch = build_batch(job.point, seed=job.seed, fed=fed, images=job.images)
         self.description = batch.description
         self.grids = batch.grids
         check_fits(self.yardstick, self.towers.values(), self.grids)
@@ -55,22 +57,18 @@ class TowerBench:
         # The golden run sees what the timed run sees: weights and pixels rounded to the timed dtype, then widened.
         same = self.dtype is torch.float32
         self.exact_weights = self.weights if same else _widened(self.weights)
-        patch_dim, merge = self.yardstick.patch_dim, self.yardstick.merge
-        pixels = batch.pixels
-        if patch_dim != pixels.shape[1]:
-            pixels = noise_input(batch.grids, patch_dim, torch.device("cpu"), job.seed).pixels
-            self.description += f"; patches of {patch_dim} values, filled with noise"
-        self.timed = Input(pixels.to(self.device, self.dtype), batch.grid_thw)
+        self.timed = Input(batch.pixels.to(self.device, self.dtype), batch.grid_thw)
         self.inputs = Inputs(
             [self.timed],
-            churn_inputs(batch.grids, patch_dim, self.dtype, self.device, job.seed, merge),
+            churn_inputs(batch.grids, fed, self.dtype, self.device, job.seed),
             novel=lambda number: self.timed.turned(number + 1),
         )
-        others = [awkward_input(patch_dim, self.device, job.seed, merge).to(self.dtype)]
+        others = [awkward_input(fed, self.device, job.seed).to(self.dtype)]
         for point in job.also_check:
-            more = build_batch(point, seed=job.seed)
+            more = build_batch(point, seed=job.seed, fed=fed)
             others.append(Input(more.pixels.to(self.device, self.dtype), more.grid_thw))
         golden, yardstick = self._references()
+        merge = None if isinstance(fed, Images) else fed.merge_size
         self.judge = Judge([self.timed, *others], self.dtype, golden, yardstick, merge)
 
     def check(self, variant: VariantJob) -> tuple[Checked, Subject | None]:

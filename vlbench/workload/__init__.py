@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from vlbench.workload.batch import Batch, build_batch, grids_only, items_of
     from vlbench.workload.library import Scenario, load_scenario, scenario_names
-    from vlbench.workload.resize import PatchSpec
     from vlbench.workload.scenario import ScenarioPoint
 
 _HOME = {
     "Batch": "batch",
-    "PatchSpec": "resize",
     "Scenario": "library",
     "ScenarioPoint": "scenario",
     "build_batch": "batch",
@@ -28,7 +26,6 @@ _HOME = {
 
 __all__ = [
     "Batch",
-    "PatchSpec",
     "Scenario",
     "ScenarioPoint",
     "build_batch",

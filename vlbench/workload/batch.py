@@ -1,4 +1,4 @@
-"""From a point of a scenario to what a vision tower is called with: pixel rows and their grids."""
+"""From a point of a scenario to what a vision tower is called with: pixel rows and their grids, or images."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vlbench.errors import UsageError
+from vlbench.implementations.preprocessing import Fed, Grid, Images, Preprocessing
 from vlbench.untrusted.limits import Limit
 from vlbench.workload.mix import draw_items
-from vlbench.workload.resize import Grid, PatchSpec, patch_grid
-from vlbench.workload.scenario import Item, ScenarioPoint, parse_pair
+from vlbench.workload.resize import patch_grid
+from vlbench.workload.scenario import PIXELS_PER_PATCH, Item, ScenarioPoint, parse_pair
 
 if TYPE_CHECKING:
     import torch
-
-QWEN2_VL = PatchSpec()
 
 
 @dataclass(frozen=True)
@@ -25,13 +24,13 @@ class Batch:
     """One call of a vision tower, on the host."""
 
     pixels: torch.Tensor
-    """[N, patch_dim] float32, the rows of all items one after the other."""
+    """float32: rows [N, patch_dim], those of all items one after the other, or images [B, 3, H, W]."""
     grid_thw: torch.Tensor
-    """[items, 3] int64: frames / temporal patch, patches down, patches across."""
+    """[items, 3] int64: frames / temporal patch, patches down, patches across; or [B, 3], each image 1, H, W."""
     grids: tuple[Grid, ...]
     """The same grids as plain numbers."""
     description: str
-    """Such as "12 photos, 1,464 patches, 366 tokens"."""
+    """Such as "12 photos, 1,464 patches, 366 tokens" or "12 photos, 12 images of 224x224 pixels"."""
 
 
 def items_of(point: ScenarioPoint, seed: int) -> tuple[Item, ...]:
@@ -40,68 +39,82 @@ def items_of(point: ScenarioPoint, seed: int) -> tuple[Item, ...]:
     return tuple(item.model_copy(update={"count": 1}) for item in items for _ in range(item.count))
 
 
-def grids_only(point: ScenarioPoint, seed: int, spec: PatchSpec = QWEN2_VL) -> tuple[Grid, ...]:
+def grids_only(point: ScenarioPoint, seed: int, fed: Fed) -> tuple[Grid, ...]:
     """The grids that `build_batch` would give, without opening a picture."""
-    spec = replace(spec, max_pixels=point.max_pixels)
-    grids = tuple(_grid(item, spec) for item in items_of(point, seed))
-    Limit.PATCHES.check(sum(t * h * w for t, h, w in grids), f"scenario {point.scenario!r}", "feed in less")
+    items = items_of(point, seed)
+    if isinstance(fed, Images):
+        grids: tuple[Grid, ...] = (fed.grid,) * sum(item.frames or 1 for item in items)
+    else:
+        limited = fed if point.limit == "hub" else replace(fed, max_pixels=point.max_pixels)
+        grids = tuple(_grid(item, limited) for item in items)
+    patches = sum(t * h * w for t, h, w in grids) // (PIXELS_PER_PATCH if isinstance(fed, Images) else 1)
+    Limit.PATCHES.check(patches, f"scenario {point.scenario!r}", "feed in less")
     return grids
 
 
-def build_batch(
-    point: ScenarioPoint, *, seed: int, images: Sequence[Path] | None = None, spec: PatchSpec = QWEN2_VL
-) -> Batch:
-    """Pictures of `point`, preprocessed. The same arguments give the same bits.
+def build_batch(point: ScenarioPoint, *, seed: int, fed: Fed, images: Sequence[Path] | None = None) -> Batch:
+    """Pictures of `point`, made into what a tower is fed. The same arguments give the same bits.
 
-    `images` replace the shipped photos and are taken in turn; they are cropped to the scenario's sizes, so
-    they change the contents and never the grids. The scenario's pixel limit takes the place of
-    `spec.max_pixels`. Raises `UsageError` for a picture that cannot be read and for `images` given to a
-    scenario that feeds noise.
+    For a tower of images every picture is one image, and every frame of a video; a grid of the scenario then says the
+    picture's shape alone. `images` replace the shipped photos and are taken in turn; they are cropped to the scenario's
+    sizes, so they change the contents and never the grids. Raises `UsageError` for a picture that cannot be read and
+    for `images` given to a scenario that feeds noise.
     """
     import torch
 
     items = items_of(point, seed)
-    grids = grids_only(point, seed, spec)
+    grids = grids_only(point, seed, fed)
     if point.source == "noise":
         if images is not None:
             raise UsageError(f"scenario {point.scenario!r} feeds noise and takes no pictures; set source = 'photos'")
-        patches = sum(t * h * w for t, h, w in grids)
-        pixels = torch.randn(patches, spec.patch_dim, generator=torch.Generator().manual_seed(seed))
+        pixels = torch.randn(fed.pixels_shape(grids), generator=torch.Generator().manual_seed(seed))
     else:
-        pixels = torch.cat(list(_pixel_rows(items, grids, images, seed, spec)))
-    return Batch(pixels, torch.tensor(grids, dtype=torch.int64), grids, _describe(point, items, grids, spec))
+        pixels = torch.cat(list(_pixels(items, grids, images, seed, fed)))
+    return Batch(pixels, torch.tensor(grids, dtype=torch.int64), grids, _describe(point, items, grids, fed))
 
 
-def _grid(item: Item, spec: PatchSpec) -> Grid:
+def _grid(item: Item, fed: Preprocessing) -> Grid:
     frames = item.frames or 1
     if item.grid is not None:
-        return (-(-frames // spec.temporal_patch_size), *parse_pair(item.grid))
+        return (-(-frames // fed.temporal_patch_size), *parse_pair(item.grid))
     assert item.size is not None  # the schema asks for one of the two
-    return patch_grid(frames, *parse_pair(item.size), spec)
+    return patch_grid(frames, *parse_pair(item.size), fed)
 
 
-def _pixel_rows(
-    items: Sequence[Item], grids: Sequence[Grid], images: Sequence[Path] | None, seed: int, spec: PatchSpec
+def _pixels(
+    items: Sequence[Item], grids: Sequence[Grid], images: Sequence[Path] | None, seed: int, fed: Fed
 ) -> Iterator[torch.Tensor]:
+    """Of each item its rows of patches, or its images."""
     import torch
 
     from vlbench.workload.photos import crop_frames, open_pictures, shipped_photos
-    from vlbench.workload.preprocess import rows
+    from vlbench.workload.preprocess import rows, whole
 
     paths = shipped_photos() if images is None else images
     if not paths:
         raise UsageError("no pictures were given; name at least one, or leave the option out for the shipped photos")
     pictures = open_pictures(paths)
-    for index, (item, grid) in enumerate(zip(items, grids, strict=True)):
-        _, down, across = grid
-        size = parse_pair(item.size) if item.size else (down * spec.patch_size, across * spec.patch_size)
-        frames = crop_frames(pictures, index, size, item.frames or 1, seed)
-        yield torch.from_numpy(rows(frames, grid, spec))
+    for index, item in enumerate(items):
+        frames = crop_frames(pictures, index, _size(item, fed), item.frames or 1, seed)
+        made = whole(frames, fed) if isinstance(fed, Images) else rows(frames, grids[index], fed)
+        yield torch.from_numpy(made)
 
 
-def _describe(point: ScenarioPoint, items: Sequence[Item], grids: Sequence[Grid], spec: PatchSpec) -> str:
+def _size(item: Item, fed: Fed) -> tuple[int, int]:
+    """Height and width of the picture, in pixels; the patches of a tower of images are taken to be Qwen2-VL's."""
+    if item.size is not None:
+        return parse_pair(item.size)
+    assert item.grid is not None  # the schema asks for one of the two
+    side = Preprocessing.patch_size if isinstance(fed, Images) else fed.patch_size
+    down, across = parse_pair(item.grid)
+    return down * side, across * side
+
+
+def _describe(point: ScenarioPoint, items: Sequence[Item], grids: Sequence[Grid], fed: Fed) -> str:
     still = "photo" if point.source == "photos" else "noise image"
     kinds = Counter(still if item.kind == "image" else "video" for item in items)
     parts = [f"{count} {kind}{'s' * (count > 1)}" for kind, count in kinds.items()]
+    if isinstance(fed, Images):
+        return ", ".join([*parts, f"{len(grids):,} {fed}"])
     patches = sum(t * h * w for t, h, w in grids)
-    return ", ".join([*parts, f"{patches:,} patches", f"{patches // spec.merge_size**2:,} tokens"])
+    return ", ".join([*parts, f"{patches:,} patches", f"{patches // fed.merge_size**2:,} tokens"])

@@ -8,16 +8,16 @@ import numpy as np
 import numpy.typing as npt
 from einops import rearrange
 
-from vlbench.workload.resize import PatchSpec
+from vlbench.implementations.preprocessing import Fed, Preprocessing
 
 FloatArray = npt.NDArray[np.float32]
 Number = TypeVar("Number", bound=np.generic)
 
 
-def normalise(frames: npt.NDArray[np.uint8], spec: PatchSpec) -> FloatArray:
+def normalise(frames: npt.NDArray[np.uint8], fed: Fed) -> FloatArray:
     """(frames / 255 - mean) / std as one affine step on the 8-bit values, for frames [T, H, W, 3]."""
-    mean = np.asarray(spec.mean, dtype=np.float32) * 255
-    std = np.asarray(spec.std, dtype=np.float32) * 255
+    mean = np.asarray(fed.mean, dtype=np.float32) * 255
+    std = np.asarray(fed.std, dtype=np.float32) * 255
     return (frames.astype(np.float32) - mean) / std
 
 
@@ -30,7 +30,7 @@ def pad_frames(frames: npt.NDArray[Number], temporal_patch_size: int) -> npt.NDA
     return np.concatenate([frames, np.repeat(frames[-1:], missing, axis=0)])
 
 
-def patchify(frames: npt.NDArray[Number], spec: PatchSpec) -> npt.NDArray[Number]:
+def patchify(frames: npt.NDArray[Number], fed: Preprocessing) -> npt.NDArray[Number]:
     """Rows [N, 3 * tp * P * P] of frames [T, H, W, 3]; T, H and W are multiples of tp, m * P and m * P.
 
     The m x m patches that merge into one token lie next to each other: rows run over (t, cell row, cell
@@ -40,9 +40,9 @@ def patchify(frames: npt.NDArray[Number], spec: PatchSpec) -> npt.NDArray[Number
     return rearrange(
         frames,
         "(t tp) (h mh ph) (w mw pw) c -> (t h w mh mw) (c tp ph pw)",
-        tp=spec.temporal_patch_size,
-        mh=spec.merge_size,
-        mw=spec.merge_size,
-        ph=spec.patch_size,
-        pw=spec.patch_size,
+        tp=fed.temporal_patch_size,
+        mh=fed.merge_size,
+        mw=fed.merge_size,
+        ph=fed.patch_size,
+        pw=fed.patch_size,
     )

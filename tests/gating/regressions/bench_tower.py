@@ -14,8 +14,9 @@ from vlbench.workload import build_batch, load_scenario
 
 def test_tower(benchmark: BenchmarkFixture) -> None:
     torch.set_num_threads(1)
-    tower = resolve_tower(tower_of(os.environ["BENCHED"])).build(torch.device("cpu"), torch.float32)
+    found = resolve_tower(tower_of(os.environ["BENCHED"]))
+    tower = found.build(torch.device("cpu"), torch.float32)
     (point, *_) = load_scenario("multi-image").points("cpu")
-    batch = build_batch(point, seed=0)
+    batch = build_batch(point, seed=0, fed=found.fed)
     with torch.inference_mode():
         benchmark(tower, batch.pixels, batch.grid_thw)
