@@ -184,3 +184,56 @@ class OtherCall(Toy):
     def forward(self, pixels: Tensor) -> Tensor:  # type: ignore[override]
         patches: Tensor = self.patch_embed(pixels)
         return patches
+
+
+class Images(nn.Module):
+    """A small ViT: images [B, 3, H, W] to tokens [B, H / 4 x W / 4, WIDTH]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch_embed = nn.Conv2d(3, WIDTH, 4, stride=4)
+        self.mlp = nn.Linear(WIDTH, WIDTH)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x: Tensor = self.patch_embed(images).flatten(2).transpose(1, 2)
+        scores = torch.softmax(x @ x.transpose(1, 2), dim=-1)
+        return x + self.mlp(scores @ x)
+
+
+class ImagesWrong(Images):
+    """Its last token of the first image is off."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        tokens = super().forward(images)
+        tokens[0, -1] += 100
+        return tokens
+
+
+class ImagesListed(Images):
+    def forward(self, images: Tensor) -> Any:
+        return list(super().forward(images))
+
+
+def images_of(device: torch.device, dtype: torch.dtype) -> nn.Module:
+    return Images().to(device, dtype)
+
+
+def images() -> vlbench.Tower:
+    return vlbench.Tower(images_of, preprocessing=vlbench.Images(8), stages={"mlp": "mlp"})
+
+
+def images_again() -> vlbench.Tower:
+    """Called by keyword."""
+    return vlbench.Tower(images_of, preprocessing=vlbench.Images(8), arguments=lambda pixels: {"images": pixels * 1.0})
+
+
+def images_large() -> vlbench.Tower:
+    return vlbench.Tower(images_of, preprocessing=vlbench.Images(16))
+
+
+def images_wrong() -> vlbench.Tower:
+    return vlbench.Tower(lambda device, dtype: ImagesWrong().to(device, dtype), preprocessing=vlbench.Images(8))
+
+
+def images_listed() -> vlbench.Tower:
+    return vlbench.Tower(lambda device, dtype: ImagesListed().to(device, dtype), preprocessing=vlbench.Images(8))
