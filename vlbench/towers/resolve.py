@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from vlbench.errors import UsageError
-from vlbench.implementations.config import MODELS, VisionConfig
+from vlbench.implementations.config import MODELS, ConfigError, VisionConfig
 from vlbench.implementations.peers import PEERS, PeerError
 from vlbench.towers.from_folder import comes_from, our_tower, placed, prefer
 from vlbench.towers.random_weights import SEED, drawn
@@ -104,7 +104,10 @@ def _ours(text: str) -> Tower:
         kind = "cuda" if device == "meta" else device  # what is only counted is counted for a GPU
         naive = flags in ([], ["baseline"])
         chosen = None if naive else flags_of("+".join(flags), config, kind)[0].names
-        return build_tower(config, chosen, weights, kind)
+        try:
+            return build_tower(config, chosen, weights, kind)
+        except ConfigError as error:
+            raise UsageError(f"tower {text!r}: {error}") from None
 
     if flags:
         from vlbench.implementations.optimized import PRESETS, FlagError, find_flag
