@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from vlbench.export.readme import filled, generated
+from vlbench.export.readme import PAGES, SCHEMAS, filled, generated
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("path", ["README.md", "CONTRIBUTING.md", "docs/results.schema.json"])
+@pytest.mark.parametrize("path", [*PAGES, *(f"docs/{name}.schema.json" for name in SCHEMAS)])
 def test_generated_files_are_up_to_date(path: str) -> None:
     assert (ROOT / path).read_text() == generated(ROOT)[ROOT / path], "run `make docs`"
 

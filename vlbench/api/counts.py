@@ -37,6 +37,8 @@ def count(
     answered for, such as "sm_90". Counting happens in a process of its own; weights are not needed. A tower that could
     not be counted is a row with its reason, and `exit_code` is then 6.
 
+    What is left out is [tool.vlbench]'s of the nearest pyproject.toml, else ours.
+
     Raises UsageError for what cannot be had as asked, and for a tower whose module ends the counting process.
     """
     job = count_job(tower, None if variant is None else several(variant), scenario, several(grid), gpu, dtype)

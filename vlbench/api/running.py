@@ -63,6 +63,8 @@ def run(
     and `timeout` are seconds. A trial is a process of its own. `out` keeps the results in a file as well. `progress`
     may be a function, which is told lines; `command` is how the results say they were made.
 
+    What is left out is [tool.vlbench]'s of the nearest pyproject.toml, else ours.
+
     Raises UsageError for what cannot be had as asked, and Interrupted, which has the results so far, on Ctrl-C.
     """
     made_by = command or called("run", locals(), run)

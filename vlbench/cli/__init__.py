@@ -25,7 +25,9 @@ app = typer.Typer(
     rich_markup_mode="markdown",  # "rich" would take the defaults in brackets for markup and swallow them
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
-    help="Which optimization of a vision tower helps, is it still right, and what did a change break.",
+    help="Which optimization of a vision tower helps, is it still right, and what did a change break.\n\n"
+    "`[tool.vlbench]` in a pyproject.toml, from the current folder upwards, says what is taken where an option is left "
+    "out: tower, scenario, gpu (`--as`) and baselines (the folder).",
 )
 app.command()(run)
 app.command()(verify)

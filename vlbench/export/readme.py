@@ -1,7 +1,7 @@
 """The generated documentation: `python -m vlbench.export.readme` brings it up to date.
 
 The tables of the README come from the registries, the floors of CONTRIBUTING.md from the import contract in
-pyproject.toml; docs/results.schema.json is the JSON Schema of a results file.
+pyproject.toml; docs/*.schema.json are the JSON Schemas of files that programs read.
 """
 
 from __future__ import annotations
@@ -13,8 +13,14 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from vlbench.export.formats import exporters
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
+from vlbench.judging import exit_codes
+from vlbench.judging.exit_codes import ExitCode
+from vlbench.judging.judged import Judged
+from vlbench.record.counted import CountReport
 from vlbench.record.schema import Results
 from vlbench.untrusted.limits import limit_table
 from vlbench.version import FOLDER
@@ -67,7 +73,15 @@ def floor_table() -> str:
     return "\n".join(rows)
 
 
+def exit_code_table() -> str:
+    """Every exit code as a Markdown table, from the page of its module."""
+    told = dict(re.findall(r"`(\w+)` \(\d\): (.*?)\.?$", exit_codes.__doc__ or "", flags=re.MULTILINE))
+    rows = [f"| {int(code)} | `{code.name}` | {told[code.name]} |" for code in ExitCode]
+    return "\n".join(["| code | name | what a script may conclude |", "|--:|---|---|", *rows])
+
+
 PARTS: dict[str, Callable[[], str]] = {
+    "exit_codes": exit_code_table,
     "flags": flag_table,
     "floors": floor_table,
     "limits": limit_table,
@@ -86,15 +100,18 @@ def filled(text: str) -> str:
     return re.sub(r"(<!-- generated: (\w+) -->).*?(<!-- end -->)", fill, text, flags=re.DOTALL)
 
 
-def json_schema() -> str:
-    """The JSON Schema of a results file."""
-    return json.dumps(Results.model_json_schema(), indent=1) + "\n"
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/limits.md", "docs/api.md")
+SCHEMAS: dict[str, type[BaseModel]] = {"results": Results, "count": CountReport, "judged": Judged}
+"""Files that programs read, by the name of their JSON Schema in docs/."""
 
 
 def generated(root: Path) -> dict[Path, str]:
     """Every generated file below `root` with the content it should have."""
-    pages = (root / "README.md", root / "CONTRIBUTING.md", root / "docs" / "limits.md")
-    return {page: filled(page.read_text()) for page in pages} | {root / "docs" / "results.schema.json": json_schema()}
+    pages = {root / page: filled((root / page).read_text()) for page in PAGES}
+    return pages | {
+        root / "docs" / f"{name}.schema.json": json.dumps(model.model_json_schema(), indent=1) + "\n"
+        for name, model in SCHEMAS.items()
+    }
 
 
 if __name__ == "__main__":

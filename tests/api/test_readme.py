@@ -1,0 +1,62 @@
+"""The section "Python" of the README runs as it stands, on a tiny tower."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.record.baselines import ACCEPTED
+from tests.record.records import FINGERPRINT
+from tests.trial.plans import ROOT, SCENARIO_FILE, python_path
+from vlbench.comparing.points import grid_point
+from vlbench.gating.save import count_all, save, wanted_cells
+
+README = (ROOT / "README.md").read_text()
+SECTION = README[README.index("\n## Python\n") : README.index("\n## Flags\n")]
+BLOCKS = re.findall(r"```python\n(.*?)```", SECTION, flags=re.DOTALL)
+TINY = {
+    '"multi-image"': '"small.toml"',
+    "trials=5, budget=300": "trials=1, budget=1, card=False, device='cpu'",
+    '"qwen2.5-vl-7b"': '"qwen2.5-vl-tiny"',
+    '"1x36x36"': '"1x4x6"',
+}
+"""What a test does in place of what a person would wait for."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "small.toml").write_text(SCENARIO_FILE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", python_path())
+    return tmp_path
+
+
+def run(block: str) -> str:
+    for large, tiny in TINY.items():
+        block = block.replace(large, tiny)
+    exec(compile(block, "README.md", "exec"), {})
+    return block
+
+
+def test_each_main_job_takes_ten_lines_at_most() -> None:
+    assert len(BLOCKS) == 3
+    assert max(block.count("\n") for block in BLOCKS) <= 10
+
+
+def test_the_main_job(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "small.toml" in run(BLOCKS[0])
+    assert (folder / "results.json").exists()
+
+
+def test_the_count(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(BLOCKS[1])
+    assert "device_operations" in capsys.readouterr().out
+
+
+def test_the_gate(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    counted = count_all(wanted_cells(["qwen2.5-vl-tiny"], (), [grid_point(((1, 4, 6),))], "sm_90", "bfloat16"))
+    save(folder / "results/baselines/towers.json", FINGERPRINT, ACCEPTED, counted=counted)
+    run(BLOCKS[2])
+    assert "verdict" in capsys.readouterr().out
