@@ -29,7 +29,16 @@ Order = dict[str, Any]
 
 ROOT = Path(__file__).parents[1]
 WORKERS = ("vlbench.trial.worker", "vlbench.counting.worker", "vlbench.revisions.worker")
-READ_LATER = {"PYTHONPATH", "TORCHINDUCTOR_CACHE_DIR", "COLUMNS", "NO_COLOR", "TERM", "HOME", "USERPROFILE"}
+READ_LATER = {
+    "PYTHONPATH",
+    "TORCHINDUCTOR_CACHE_DIR",
+    "COLUMNS",
+    "NO_COLOR",
+    "TERM",
+    "HOME",
+    "USERPROFILE",
+    "PY_COLORS",
+}
 """Variables that may differ from those that the waiting process has."""
 OF_OTHERS = ("PYTEST_", "GIT_", "_TORCHINDUCTOR_", "VLBENCH_CHILD_")
 """So may those of other programs, what torch tells itself, and what each child of ours is told."""
@@ -64,10 +73,12 @@ class WarmPopen(subprocess.Popen):  # type: ignore[type-arg]
 
 def order_of(args: list[Any], cwd: Any, env: Mapping[str, str]) -> Order | None:
     """What to run, for a start that a fork can stand for; None for any other."""
-    safe = args[1:2] == ["-P"]
-    python, option, module, *words = [*args[:1], *args[2 if safe else 1 :], None, None][: max(3, len(args) - safe)]
-    if (python, option) != (sys.executable, "-m") or module not in (*WORKERS, "vlbench"):
+    words = [*map(str, args)]
+    if safe := words[1:2] == ["-P"]:
+        del words[1]
+    if words[:2] != [sys.executable, "-m"] or not {*words[2:3]} & {*WORKERS, "vlbench"}:
         return None
+    module, *words = words[2:]
     differ = {name for name in {*env, *BEFORE} if env.get(name) != BEFORE.get(name)}
     if any(name not in READ_LATER and not name.startswith(OF_OTHERS) for name in differ):
         return None
@@ -77,7 +88,7 @@ def order_of(args: list[Any], cwd: Any, env: Mapping[str, str]) -> Order | None:
     found = [Path(each, "vlbench") for each in path]
     if not folder.is_dir() or any(each.exists() and each.resolve() != ROOT / "vlbench" for each in found):
         return None
-    return {"module": module, "words": [*map(str, words)], "folder": str(folder), "path": path, "env": dict(env)}
+    return {"module": module, "words": words, "folder": str(folder), "path": path, "env": dict(env)}
 
 
 class Waiting:

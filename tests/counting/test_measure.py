@@ -97,6 +97,7 @@ def test_warm_caches_compute_no_angle_and_upload_the_same_whatever_comes(device:
     assert forward.counts.total.implicit_uploads == 0
 
 
+@pytest.mark.slow
 def test_ten_counts_of_one_tower_are_one(device: CountingDevice) -> None:
     found = {count(device, TINY, SMALL).model_dump_json() for _ in range(10)}
     assert len(found) == 1

@@ -17,6 +17,8 @@ from vlbench.nsys.sidecar import VARIABLE, read_sidecar
 from vlbench.profiling.nvtx import DOMAIN
 from vlbench.record.files import read_results
 
+pytestmark = pytest.mark.slow
+
 COMMAND = ("run", "--scenario", "small.toml", "--device", "cpu", "--variant", "host-seqlens", "--budget", "1",
            "--no-card", "--out", "run.json")  # fmt: skip
 
@@ -99,7 +101,6 @@ def test_the_window_says_that_there_is_no_gpu_to_capture(seen: Range, folder: Pa
         assert (said.windows, said.no_cuda) == (0, True)
 
 
-@pytest.mark.slow
 def test_nvtx_disable_silences_the_measuring_process(tool: Path, folder: Path) -> None:
     seen = folder / "silent"
     env = {"PYTHONPATH": python_path(), "NVTX_INJECTION64_PATH": str(tool), "TOOL_OUT": str(seen), "NVTX_DISABLE": "1"}
@@ -115,7 +116,6 @@ def test_nvtx_disable_silences_the_measuring_process(tool: Path, folder: Path) -
     assert not seen.exists()  # the tool is not even loaded
 
 
-@pytest.mark.slow
 def test_the_cost_of_a_stage_is_measured_with_the_tool_that_is_there(tool: Path, folder: Path) -> None:
     command = ("profile", "--overhead", "--scenario", "small.toml", "--device", "cpu", "--forwards", "1", "--json")
     env = os.environ | {"PYTHONPATH": python_path(), "TOOL_OUT": str(folder / "cost")}

@@ -3,9 +3,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+# All that a run inside of this process imports is forgotten after it, and some libraries can be loaded only once.
+import numpy.fft  # noqa: F401
+import pandas  # noqa: F401
 import pytest
 
-# All that a run inside of this process imports is forgotten after it, and torch's libraries can be made only once.
 import tests.counting.toy_towers  # noqa: F401
 import vlbench.pytest_plugin.gate
 import vlbench.pytest_plugin.timing  # noqa: F401

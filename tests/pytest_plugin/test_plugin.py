@@ -83,6 +83,7 @@ def test_it_can_be_switched_off(pytester: pytest.Pytester, towers: Path, install
     assert not Path("imports.log").exists()
 
 
+@pytest.mark.slow
 def test_named_again_it_is_there_once(pytester: pytest.Pytester, installed: None) -> None:
     pytester.makepyfile("def test_it(vlbench_cell): pass")
     pytester.runpytest_subprocess("-p", "vlbench.pytest_plugin").assert_outcomes(passed=1, warnings=1)

@@ -52,7 +52,7 @@ def test_no_flag_is_left_out() -> None:
 
 @pytest.mark.parametrize(("config", "flag"), ALONE, ids=name_of)
 @given(batch=batches)
-@settings(max_examples=10)
+@settings(max_examples=5)
 def test_a_flag_alone(config: VisionConfig, flag: str, batch: Batch) -> None:
     check_exactness([flag], config, [batch])
 
