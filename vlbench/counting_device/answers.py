@@ -21,6 +21,8 @@ from vlbench.counting_device.scope import Scope
 from vlbench.counting_device.streams import Event, NoCapture, NoGraph, Stream, stream_context
 from vlbench.counting_device.where import asked_by_torch
 
+CUDA_VERSION = "13.0"
+"""What `torch.version.cuda` says where torch was built without CUDA: a value, so nobody can list who reads it."""
 _NVTX = ("rangePushA", "rangePop", "rangeStartA", "rangeEnd", "deviceRangeStart", "deviceRangeEnd", "markA")
 
 
@@ -60,7 +62,7 @@ def _replacements(scope: Scope) -> Iterator[tuple[ModuleType, str, Any]]:
     yield cuda, "is_initialized", _initialized(scope, cuda.is_initialized)
 
     # A function of its own for each name: torch's compiler, if imported in the scope, refuses shared ones.
-    for name in ("_lazy_init", "init", "set_device", "empty_cache", "reset_peak_memory_stats", "set_stream"):
+    for name in ("_lazy_init", "init", "set_device", "reset_peak_memory_stats", "set_stream"):
         yield cuda, name, lambda *args, **kwargs: None
     # Random numbers of the device come from the host's generator (`torch.random.fork_rng` asks for all of them).
     yield cuda, "get_rng_state", lambda device="cuda": torch.empty(0, dtype=torch.uint8, device="cpu")
@@ -76,6 +78,10 @@ def _replacements(scope: Scope) -> Iterator[tuple[ModuleType, str, Any]]:
         yield cuda, name, lambda device: 0
     for module in (cuda, accelerator):
         yield module, "synchronize", lambda device=None: scope.transfer("synchronize", "torch.cuda.synchronize")
+    # It gives memory back, for which the driver waits until all work is done.
+    yield cuda, "empty_cache", lambda: scope.transfer("synchronize", "torch.cuda.empty_cache")
+    if not torch.version.cuda:
+        yield torch.version, "cuda", CUDA_VERSION
     yield cuda, "CUDAGraph", NoGraph
     yield cuda, "graph", NoCapture
     if not hasattr(torch._C, "_nvtx"):  # a build without CUDA refuses ranges; on a GPU they ask nothing of it

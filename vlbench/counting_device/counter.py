@@ -6,7 +6,7 @@ from collections import Counter as Multiset
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from vlbench.record.counts import Counts, Key, Kind, Question, Tally
+from vlbench.record.counts import Assumption, Counts, Key, Kind, Question, Tally
 from vlbench.record.site import Event, Site, Where
 
 OUTSIDE = ""  # the name under which events outside of all stages are kept
@@ -31,6 +31,7 @@ class Counter:
         self._kinds: Multiset[tuple[str, str, int]] = Multiset()
         self._unknown: Multiset[str] = Multiset()
         self._causes: dict[tuple[Event, str, str, Where, str, bool, bool], list[int]] = {}
+        self._assumptions: Multiset[tuple[Where, str, bool, bool]] = Multiset()
         self._questions: Multiset[tuple[str, str, Where]] = Multiset()
 
     # Stages ------------------------------------------------------------------------------------------------------
@@ -103,6 +104,9 @@ class Counter:
     def unknown(self, name: str) -> None:
         self._unknown[name] += 1
 
+    def assume(self, where: Where, taken: str, *, certain: bool, branch: bool) -> None:
+        self._assumptions[where, taken, certain, branch] += 1
+
     def question(self, question: str, answer: str, where: Where) -> None:
         self._questions[question, answer, where] += 1
 
@@ -150,6 +154,10 @@ class Counter:
                     times,
                     size,
                 ) in self._causes.items()
+            ),
+            assumptions=tuple(
+                Assumption(where=where, taken=taken, certain=certain, branch=branch, times=times)
+                for (where, taken, certain, branch), times in self._assumptions.items()
             ),
             questions=questions(self._questions),
             unknown=dict(self._unknown),

@@ -71,6 +71,15 @@ class CountingDevice:
     def __exit__(self, *error: object) -> None:
         self._hooks.close()
 
+    @property
+    def branch(self) -> bool:
+        """Which way code goes that branches on floats where no ordinary input decides; listed as an assumption."""
+        return self._scope.branch
+
+    @branch.setter
+    def branch(self, way: bool) -> None:
+        self._scope.branch = way
+
     # Putting things on the device: not counted ---------------------------------------------------------------------
 
     def build(self, make: Callable[[], _Module]) -> _Module:

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vlbench.counting_device.evaluate import is_ghost, no_value
+from vlbench.counting_device.assumed import mask_positions
+from vlbench.counting_device.evaluate import is_ghost
 from vlbench.counting_device.facts import facts
 from vlbench.counting_device.interpret import Operation, carry_out, handles, run_on_device, to_device
 from vlbench.counting_device.operations import MASK_SYNC, MASKED_FILL_SYNC, SYNCS
@@ -65,6 +66,8 @@ def masked_fill(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: di
 def masked_select(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """x.masked_select(mask): where only the floats are ghosts, the mask still tells how many there will be."""
     source, mask = args
+    if isinstance(source, DeviceTensor):
+        scope.operation("aten::nonzero", (mask,))  # as indexing by the mask
     if not (is_ghost(scope, source) and isinstance(mask, DeviceTensor) and not is_ghost(scope, mask)):
         return carry_out(scope, func, args, kwargs)
     shape = torch.broadcast_shapes(source.shape, mask.shape)  # type: ignore[no-untyped-call]
@@ -103,7 +106,8 @@ def _on_device(scope: Scope, name: str, indices: Sequence[Index]) -> list[Index]
             placed.append(None)
         elif isinstance(item, DeviceTensor):
             placed.append(item)
-            if _is_mask(item):
+            if _is_mask(item):  # as `x[mask.nonzero()]` does
+                scope.operation("aten::nonzero", (item,))
                 for _ in range(MASK_SYNC.read_backs):
                     scope.transfer("read-back", name, MASK_SYNC.bytes)
         elif _is_mask(item):
@@ -130,7 +134,7 @@ def _sized(scope: Scope, indexed: DeviceTensor, indices: Sequence[Index]) -> lis
         if item is None or not _is_device_mask(item):
             sized.append(item)
         elif is_ghost(scope, item):
-            raise no_value("indexing by a mask", item)
+            sized.extend(mask_positions(scope, item))
         else:
             sized.extend(item.host.nonzero().unbind(1))  # type: ignore[attr-defined]
     return sized

@@ -25,6 +25,21 @@ class Sync:
     """Whether it also asks the device for work, beyond the copy."""
 
 
+def _draws_many_again(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """multinomial with replacement and several draws takes a kernel of its own, which checks nothing on the host."""
+    draws = args[1] if len(args) > 1 else kwargs["num_samples"]
+    return bool((args[2] if len(args) > 2 else kwargs.get("replacement", False)) and draws > 1)
+
+
+def _has_limits(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    low, high = args[2:4] if len(args) > 3 else (kwargs.get("min", 0), kwargs.get("max", 0))
+    return low != high or _is_empty(args, kwargs)
+
+
+def _is_unchecked(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    return bool(kwargs.get("unsafe")) or kwargs.get("lengths") is None
+
+
 def _is_empty(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     return not args[0].numel()
 
@@ -41,6 +56,9 @@ def _is_sized(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
 
 _UNIQUE = "aten/src/ATen/native/cuda/UniqueCub.cu, compute_unique: length.item() sizes the output"
 _NONZERO = "aten/src/ATen/native/cuda/Nonzero.cu: memcpy_and_sync of the count that sizes the output"
+
+_FILL = "aten/src/ATen/native/TensorAdvancedIndexing.cpp: index_fill_ with source.item()"
+_NORMAL = "aten/src/ATen/native/DistributionTemplates.h, CHECK_NORMAL_TENSOR_STD: std.min().ge(0).item(), twice"
 
 SYNCS: dict[str, Sync] = {
     "aten::_local_scalar_dense": Sync(
@@ -73,6 +91,34 @@ SYNCS: dict[str, Sync] = {
         1,
         1,
         "aten/src/ATen/native/BatchLinearAlgebra.cpp: info.any() decides whether to raise",
+    ),
+    "aten::allclose": Sync(1, 1, "aten/src/ATen/native/TensorCompare.cpp: isclose(...).all().item()"),
+    **{
+        f"aten::{name}.{kinds}": Sync(read_backs, 8, "aten/src/ATen/native/RangeFactories.cpp: item() of each tensor")
+        for name in ("linspace", "logspace")
+        for kinds, read_backs in (("Tensor_Tensor", 2), ("Tensor_Scalar", 1), ("Scalar_Tensor", 1))
+    },
+    "aten::index_fill.int_Tensor": Sync(1, 0, _FILL),
+    "aten::index_fill_.int_Tensor": Sync(1, 0, _FILL),
+    "aten::normal.Tensor_Tensor": Sync(2, 1, _NORMAL),
+    "aten::normal.float_Tensor": Sync(2, 1, _NORMAL),
+    "aten::multinomial": Sync(
+        2,
+        1,
+        "aten/src/ATen/native/Distributions.cpp: item() of whether all is finite and positive, and of an empty row",
+        unless=_draws_many_again,
+    ),
+    "aten::histc": Sync(
+        2,
+        0,
+        "aten/src/ATen/native/cuda/SummaryOps.cu: min().cpu() and max().cpu() where no limits are given",
+        _has_limits,
+    ),
+    "aten::segment_reduce": Sync(
+        2, 1, "aten/src/ATen/native/SegmentReduce.cpp: item() of two checks of the lengths", unless=_is_unchecked
+    ),
+    "aten::embedding_renorm_": Sync(
+        1, 8, "aten/src/ATen/native/cuda/Embedding.cu: the number of unique indices sizes the launch"
     ),
 }
 
@@ -119,8 +165,25 @@ Sources: aten/src/ATen/native/transformers/cuda/attention.cu; torch/nn/attention
 repository, flash_attn/flash_attn_interface.py, whose operators are thin Python around one kernel.
 """
 
-SEVERAL_IN_ONE = frozenset({"aten::_native_multi_head_attention", "aten::_transformer_encoder_layer_fwd"})
-"""nn.MultiheadAttention's fast path: one call hides products and attention whose number is not known here."""
+SEVERAL_IN_ONE = frozenset(
+    {
+        "aten::_native_multi_head_attention",
+        "aten::_transformer_encoder_layer_fwd",
+        "aten::cholesky",
+        "aten::cholesky_inverse",
+        "aten::cholesky_solve",
+        "aten::_linalg_eigh",
+        "aten::_linalg_svd",
+        "aten::_linalg_solve_ex",
+        "aten::linalg_eig",
+        "aten::linalg_inv_ex",
+        "aten::linalg_ldl_solve",
+        "aten::linalg_lstsq",
+        "aten::linalg_lu_solve",
+        "aten::linalg_pinv.atol_rtol_tensor",
+    }
+)
+"""nn.MultiheadAttention's fast path and the solvers: one call hides work and waits whose number is not known here."""
 
 MATRIX_PRODUCTS = frozenset(
     {"aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "aten::convolution", "aten::_scaled_mm"}

@@ -33,6 +33,8 @@ class Scope:
         self.not_measured_here: set[str] = set()
         """Sentences that hold for every count from now on."""
         self.questions: Multiset[tuple[str, str, Where]] = Multiset()
+        self.branch = True
+        """Which way code goes that asks of floats what no ordinary input decides."""
         self.lock = threading.RLock()  # operations are counted one at a time, whichever thread they come from
 
     def transfer(
@@ -57,6 +59,11 @@ class Scope:
         """Name something that cannot be counted: in this count, or, while building, in all that follow."""
         sentences = self.not_measured_here if self.counter is None else self.counter.not_measured
         sentences.add(sentence)
+
+    def assume(self, taken: str, *, certain: bool, branch: bool = False) -> None:
+        """List that a value was taken for one that ghost mode does not have; see `Assumption`."""
+        if self.counter is not None:
+            self.counter.assume(cause_line(), taken, certain=certain, branch=branch)
 
     def question(self, question: str, answer: object) -> None:
         asked = (question, str(answer), cause_line())

@@ -47,15 +47,21 @@ class Event:
 
     def __init__(self, enable_timing: bool = False, blocking: bool = False, **kwargs: Any) -> None:
         self.enable_timing = enable_timing
+        self._asked = False
 
     def record(self, stream: Any = None) -> None:
         """Marks a place in the stream: nothing the host waits for."""
+        self._asked = False
 
     def wait(self, stream: Any = None) -> None:
         """The device waits, not the host."""
 
     def query(self) -> bool:
-        return True
+        """Not yet, then yes: who asks until it is so has waited."""
+        if self._asked:
+            current().transfer("synchronize", "torch.cuda.Event.query")
+        self._asked = not self._asked
+        return not self._asked
 
     def synchronize(self) -> None:
         current().transfer("synchronize", "torch.cuda.Event.synchronize")

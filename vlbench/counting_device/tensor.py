@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, NoReturn
 
 import torch
@@ -13,6 +14,7 @@ from vlbench.counting_device.where import asked_by_torch
 
 CUDA = torch.device("cuda", 0)
 _DATA: Any = Tensor.data  # the descriptor
+_SUMMARISED, _EDGE = 1000, 3  # torch/_tensor_str.py: threshold and edgeitems
 
 
 class DeviceTensor(Tensor):
@@ -23,6 +25,8 @@ class DeviceTensor(Tensor):
 
     _host: Tensor
     block: Block
+    samples: tuple[Tensor, ...] | None = None
+    """Ghosts: values under assumptions about the floats that this follows from (`assumed`)."""
 
     @staticmethod
     def __new__(cls, host: Tensor, block: Block) -> DeviceTensor:
@@ -122,9 +126,21 @@ class DeviceTensor(Tensor):
         return memo.setdefault(id(self), copied)
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
-        """Printing a CUDA tensor copies it to the host, so this is counted as a read-back; values are left out."""
+        """Counts what printing a CUDA tensor reads back; values are left out.
+
+        Source: torch/_tensor_str.py, which formats element by element to find the width, then copies row by row.
+        """
         if is_open():
-            current().transfer("read-back", "print", self.numel() * self.element_size())
+            scope, size = current(), self.element_size()
+            shown = [min(n, 2 * _EDGE) if self.numel() > _SUMMARISED else n for n in self.shape]
+            for _ in range(prod(shown)):
+                scope.transfer("read-back", "print", size)
+            for _ in range(prod(shown[:-1])):
+                scope.transfer("read-back", "print", size * (shown[-1] if shown else 1))
+            if self.is_floating_point():
+                scope.not_measured(
+                    "printing floats: how many are read back to find the format follows from their values"
+                )
         return f"tensor(..., size={tuple(self.shape)}, dtype={self.dtype}, device='cuda:0')"
 
 

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from vlbench.counting_device.evaluate import is_ghost, no_value, shapes_of_floats
+from vlbench.counting_device.assumed import taken_copy
+from vlbench.counting_device.evaluate import is_ghost, shapes_of_floats
 from vlbench.counting_device.interpret import Operation, carry_out, handles, host_operation, to_device
 from vlbench.counting_device.scope import Scope
 from vlbench.counting_device.tensor import DeviceTensor
@@ -76,9 +77,9 @@ def to_copy(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[s
             return carry_out(scope, func, args, {key: value for key, value in kwargs.items() if key != "device"})
         return host_operation(scope, func, args, kwargs)
     non_blocking = bool(kwargs.get("non_blocking"))
-    if is_ghost(scope, source):
-        raise no_value("a copy to the host (aten::_to_copy)", source)
     behind = source.host if isinstance(source, DeviceTensor) else source
+    if is_ghost(scope, source):
+        behind = taken_copy(scope, "a copy to the host (aten::_to_copy)", source)
     if behind.device.type == "meta":
         raise NotImplementedError("Cannot copy out of meta tensor; no data!")
     result: Tensor = func(behind, **{**kwargs, "device": torch.device("cpu"), "pin_memory": False})
@@ -99,9 +100,9 @@ def copy(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[str,
     upload = isinstance(target, DeviceTensor)
     if isinstance(source, DeviceTensor) is upload:
         return carry_out(scope, func, args, kwargs) if upload else host_operation(scope, func, args, kwargs)
-    if is_ghost(scope, source):
-        raise no_value("a copy to the host (aten::copy_)", source)
     there, here = (target.host, source) if upload else (target, source.host)
+    if is_ghost(scope, source):
+        here = taken_copy(scope, "a copy to the host (aten::copy_)", source)
     _count(scope, "aten::copy_", here, there, upload=upload, non_blocking=non_blocking)
     if not is_ghost(scope, target):
         there.copy_(here)

@@ -46,6 +46,18 @@ class Kind(_Frozen):
     times: int
 
 
+class Assumption(_Frozen):
+    """A value that follows from floats, taken so that counting could go on; the wait for it is among the causes."""
+
+    where: Where
+    taken: str
+    certain: bool
+    """Any finite floats in range give it."""
+    branch: bool
+    """Code branches on it, and either way is as likely: the count is of the dearer one."""
+    times: int
+
+
 class Question(_Frozen):
     """What code asked about the GPU before it chose a path, and what it was told."""
 
@@ -84,6 +96,7 @@ class Counts(_Frozen):
     """The same operations by name, dtype and size."""
     causes: tuple[Site, ...]
     """By line and stage, without advice."""
+    assumptions: tuple[Assumption, ...] = ()
     questions: tuple[Question, ...]
     unknown: dict[str, int]
     """Operations without an entry or a declaration, by name: counted as one operation each, which may be wrong."""

@@ -1,0 +1,105 @@
+"""A wait for a value that follows from floats is counted with its line, and what was taken for the value is listed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from vlbench.counting_device import CountingDevice, GhostValueError, assumed
+from vlbench.record.counts import Counts
+
+
+def counted(call: Callable[[Tensor], object], *, branch: bool = True) -> tuple[object, Counts]:
+    with CountingDevice("ghost") as device, torch.inference_mode():
+        device.branch = branch
+        x = device.pixels((64, 1280), torch.float16)
+        with device.count() as counter:
+            result = call(x)
+    return result, counter.report
+
+
+@pytest.mark.parametrize(
+    ("ask", "taken"),
+    [
+        (lambda x: bool(torch.isfinite(x).all()), True),
+        (lambda x: bool(torch.isinf(x).any() | torch.isnan(x).any()), False),
+        (lambda x: bool((x.abs().amax() > 60_000).item()), False),
+        (lambda x: bool(torch.isfinite(x).sum() == x.numel()), True),
+        (lambda x: torch.equal(x, x.clone()), True),
+        (lambda x: torch.allclose(x, x), True),
+        (lambda x: bool(torch.isnan(x.view(8, -1)).any(dim=1).all()), False),
+    ],
+)
+def test_finite_floats_in_range_decide_what_they_can(ask: Callable[[Tensor], bool], taken: bool) -> None:
+    result, counts = counted(ask)
+    assert result is taken
+    (assumption,) = counts.assumptions
+    assert assumption.certain
+    assert not assumption.branch
+    assert "test_assumed.py" in assumption.where
+    assert (counts.total.read_backs, counts.total.host_syncs) == (1, 1)
+    (cause,) = counts.causes
+    assert cause.where == assumption.where
+
+
+@pytest.mark.parametrize("branch", [True, False])
+def test_a_branch_that_floats_do_not_decide_goes_as_it_is_told(branch: bool) -> None:
+    result, counts = counted(lambda x: bool(x.mean() > 0), branch=branch)
+    assert result is branch
+    (assumption,) = counts.assumptions
+    assert (assumption.taken, assumption.certain, assumption.branch) == (str(branch), False, True)
+
+
+@pytest.mark.parametrize(
+    "read", [lambda x: float(x[0, 0]), lambda x: x.tolist(), lambda x: x[:1].cpu(), lambda x: x.cpu()]
+)
+def test_floats_that_are_read_back_are_counted_and_listed(read: Callable[[Tensor], object]) -> None:
+    _, counts = counted(read)
+    assert counts.total.read_backs == 1
+    assert not counts.assumptions[0].certain
+
+
+def test_an_index_of_the_largest_is_anybody_s_guess() -> None:
+    _, counts = counted(lambda x: int(x.argmax()))
+    assert not counts.assumptions[0].certain
+
+
+def test_sizes_that_follow_from_floats_are_taken_and_listed() -> None:
+    result, counts = counted(lambda x: torch.isnan(x).nonzero())
+    assert result.shape == (0, 2)  # type: ignore[attr-defined]
+    assert counts.assumptions[0].certain
+    result, counts = counted(lambda x: (x > 0).nonzero())
+    assert not counts.assumptions[0].certain
+    assert counts.total.read_backs == 1
+
+
+def test_a_flag_that_is_gathered_in_place_is_followed() -> None:
+    def gather(x: Tensor) -> bool:
+        seen = torch.isnan(x).any()
+        seen |= torch.isinf(x).any()
+        return bool(seen)
+
+    result, counts = counted(gather)
+    assert result is False
+    assert counts.assumptions[0].certain
+
+
+def test_integers_that_floats_were_written_into_are_not_guessed() -> None:
+    with CountingDevice("ghost") as device:
+        known = device.upload(torch.tensor([1, 2, 3]))
+        known.copy_(device.upload(torch.ones(3)))
+        with pytest.raises(GhostValueError, match="count with mode='shadow'"):
+            known[1:].tolist()
+
+
+def test_following_samples_holds_no_memory_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    def flag(x: Tensor) -> Tensor:
+        return torch.isfinite(x + 1).all()
+
+    _, followed = counted(flag)
+    monkeypatch.setattr(assumed, "LARGEST", 0)
+    _, ignored = counted(flag)
+    assert followed == ignored
