@@ -92,11 +92,31 @@ def test_streams_and_events_order_without_waiting(device: CountingDevice) -> Non
             y.record_stream(side)
         done = side.record_event()
         torch.cuda.current_stream().wait_event(done)
-        assert done.query()
+        done.query()  # whoever asks once goes on with other work
     assert counter.report.total.host_syncs == 0
     assert counter.report.total.device_operations == 1
     with pytest.raises(UsageError, match="elapsed_time"):
         done.elapsed_time(done)
+
+
+def test_asking_an_event_until_it_is_done_is_a_wait(device: CountingDevice) -> None:
+    with device.count() as counter:
+        done = torch.cuda.Event()
+        for _ in range(3):
+            done.record()
+            while not done.query():
+                pass
+    assert counter.report.total.host_syncs == 3
+
+
+def test_emptying_the_cache_waits(device: CountingDevice) -> None:
+    with device.count() as counter:
+        torch.cuda.empty_cache()
+    assert counter.report.total.host_syncs == 1
+
+
+def test_torch_says_that_it_was_built_for_cuda(device: CountingDevice) -> None:
+    assert torch.version.cuda is not None
 
 
 def test_ranges_and_device_blocks_pass(device: CountingDevice) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vlbench.counting_device import CountingDevice, GhostValueError, assumed
 from vlbench.record.counts import Counts
@@ -103,3 +103,28 @@ def test_following_samples_holds_no_memory_of_the_device(monkeypatch: pytest.Mon
     monkeypatch.setattr(assumed, "LARGEST", 0)
     _, ignored = counted(flag)
     assert followed == ignored
+
+
+class ReadsWhileBuilt(nn.Module):
+    """Reads values in its constructor, as drop-path rates and initialisers do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rates = torch.linspace(0, 0.5, 3).tolist()
+        self.linear = nn.Linear(64, 64)
+        nn.init.trunc_normal_(self.linear.weight, std=0.02)
+        self.base = float((1 / 10_000 ** (torch.arange(0, 8, 2) / 8))[1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x) * self.base
+
+
+def test_what_a_constructor_reads_is_read_for_real_and_not_counted() -> None:
+    with CountingDevice("ghost") as device, torch.inference_mode():
+        module = device.build(ReadsWhileBuilt)
+        assert module.rates == [0, 0.25, 0.5]
+        assert module.base == pytest.approx(0.1)
+        with device.count() as counter:
+            module(device.pixels((4, 64), torch.float32))
+    assert counter.report.total.host_syncs == 0
+    assert counter.report.assumptions == ()

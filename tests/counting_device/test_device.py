@@ -162,13 +162,18 @@ def test_shadow_cannot_upload_what_has_no_values() -> None:
         device.upload(torch.empty(2, device="meta"))
 
 
-def test_printing_is_a_read_back_and_numpy_is_refused(device: CountingDevice) -> None:
+def test_printing_reads_back_each_element_and_each_row_and_numpy_is_refused(device: CountingDevice) -> None:
     x = device.upload(torch.tensor([3]))
     with device.count() as counter:
         assert "size=(1,)" in f"{x!r}"
-    assert counter.report.total == Tally(host_syncs=1, read_backs=1, read_back_bytes=8)
+    assert counter.report.total == Tally(host_syncs=2, read_backs=2, read_back_bytes=16)
+    for shape, read_backs in (((64,), 65), ((2, 3), 8), ((2000,), 7), ((), 2)):
+        x = device.upload(torch.zeros(shape, dtype=torch.int64))
+        with device.count() as counter:
+            str(x)
+        assert counter.report.total.read_backs == read_backs
     with pytest.raises(TypeError, match="can't convert cuda:0 device type tensor to numpy"):
-        x.numpy()
+        device.upload(torch.tensor([3])).numpy()
     assert device.questions == ()
 
 

@@ -90,9 +90,13 @@ class CountingDevice:
         """
         if self.mode == "shadow":
             return make().to(CUDA).eval()
-        with CUDA:
-            module = make()
-        return module.to(CUDA).eval()
+        self._scope.building = True
+        try:
+            with CUDA:
+                module = make()
+            return module.to(CUDA).eval()
+        finally:
+            self._scope.building = False
 
     def upload(self, tensor: Tensor) -> Tensor:
         """A copy of a host tensor on the device."""

@@ -20,6 +20,8 @@ from vlbench.counting_device.tensor import DeviceTensor
 from vlbench.counting_device.where import cause_line
 from vlbench.errors import UsageError
 
+SMALL = 2**12
+"""Elements of a float tensor that is made for real while a module is built."""
 META, CPU = torch.device("meta"), torch.device("cpu")
 
 
@@ -55,8 +57,8 @@ def evaluate(scope: Scope, func: OpOverload[..., Any], args: tuple[Any, ...], kw
         return _as_ghosts(func, args, kwargs)
     if facts(func).factory:
         shapes = _as_ghosts(func, args, kwargs)
-        if not _all_integers(shapes):
-            return shapes  # floats are never made for real: they may be as large as a model
+        if not _all_kept(scope, shapes):
+            return shapes  # floats are not made for real: they may be as large as a model
     return shapes_of_floats(scope, _computed(func, args, kwargs))
 
 
@@ -64,7 +66,7 @@ def shapes_of_floats(scope: Scope, result: Any) -> Any:
     """Floats as meta tensors, the rest as it is. A float view of known bytes keeps sharing their memory."""
 
     def one(tensor: Tensor) -> Tensor:
-        if _is_integer(tensor):
+        if _is_kept(scope, tensor):
             return tensor
         block = scope.memory.blocks.get(tensor.untyped_storage()._cdata)
         return to_meta(tensor) if block is None or tensor.device.type == "meta" else block.ghost_of(tensor)
@@ -191,7 +193,12 @@ def _is_integer(tensor: Tensor) -> bool:
     return not (tensor.is_floating_point() or tensor.is_complex())
 
 
-def _all_integers(result: Any) -> bool:
+def _is_kept(scope: Scope, tensor: Tensor) -> bool:
+    """Integers, and while a module is built small floats too: constructors read them (`linspace(...).tolist()`)."""
+    return _is_integer(tensor) or (scope.building and tensor.numel() <= SMALL)
+
+
+def _all_kept(scope: Scope, result: Any) -> bool:
     if isinstance(result, Tensor):
-        return _is_integer(result)
-    return all(_all_integers(item) for item in result) if isinstance(result, (list, tuple)) else True
+        return _is_kept(scope, result)
+    return all(_all_kept(scope, item) for item in result) if isinstance(result, (list, tuple)) else True

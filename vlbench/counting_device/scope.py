@@ -33,6 +33,7 @@ class Scope:
         self.not_measured_here: set[str] = set()
         """Sentences that hold for every count from now on."""
         self.questions: Multiset[tuple[str, str, Where]] = Multiset()
+        self.building = False
         self.branch = True
         """Which way code goes that asks of floats what no ordinary input decides."""
         self.lock = threading.RLock()  # operations are counted one at a time, whichever thread they come from
