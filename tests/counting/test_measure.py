@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from vlbench.counting.job import CountJob, Point
 from vlbench.counting.measure import count_tower
@@ -127,3 +128,33 @@ def test_a_process_that_does_not_end_is_ended() -> None:
     job = CountJob(towers=(TINY,), variants=None, points=(IMAGE,), profile="sm_90", dtype="bfloat16")
     with pytest.raises(UsageError, match="counting did not end within 0 s; count fewer towers or a smaller grid"):
         run_job(job, timeout=0.001)
+
+
+class Clamps(nn.Module):
+    """Waits in each of three layers to see whether anything overflowed; one branch on a sign costs an operation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(1176, 1176) for _ in range(3))
+
+    def forward(self, pixels: Tensor, grid_thw: Tensor) -> Tensor:
+        for layer in self.layers:
+            pixels = layer(pixels)
+            if not torch.isfinite(pixels).all():
+                pixels = pixels.clamp(-1, 1)
+        if pixels.mean() > 0:
+            return pixels[::4].clone()
+        return (pixels * 2)[::4].clone()
+
+
+def test_waits_on_floats_are_counted_and_the_dearer_branch_is_taken() -> None:
+    with CountingDevice("ghost", "sm_90") as device:
+        row, _ = count_tower(device, Row("clamps", f"{__name__}:Clamps"), SMALL, torch.bfloat16)
+    assert row.failed is None
+    assert row.warm is not None
+    counts = row.warm.counts
+    assert counts.total.host_syncs == 4
+    assert counts.operations["aten::mul.Tensor"] == 1 + 3  # isfinite is one comparison and a product
+    assert sum(each.times for each in counts.assumptions if each.certain) == 3
+    (either,) = (each for each in counts.assumptions if each.branch)
+    assert either.taken == "False"

@@ -39,7 +39,7 @@ def test_finite_floats_in_range_decide_what_they_can(ask: Callable[[Tensor], boo
     (assumption,) = counts.assumptions
     assert assumption.certain
     assert not assumption.branch
-    assert "test_assumed.py" in assumption.where
+    assert "test_assumed.py" in str(assumption.where)
     assert (counts.total.read_backs, counts.total.host_syncs) == (1, 1)
     (cause,) = counts.causes
     assert cause.where == assumption.where

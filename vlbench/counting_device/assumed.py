@@ -124,12 +124,12 @@ def _small(sample: Tensor) -> Tensor:
     return sample
 
 
-def mask_positions(scope: Scope, mask: DeviceTensor) -> list[Tensor]:
+def mask_positions(scope: Scope, mask: Tensor) -> list[Tensor]:
     """Where a ghost mask is taken to be true, one tensor of indices for each of its dimensions."""
-    if mask.samples is None:
+    if not isinstance(mask, DeviceTensor) or mask.samples is None:
         raise no_value("indexing by a mask", mask)
     same = all(torch.equal(each, mask.samples[0]) for each in mask.samples)
-    found = mask.samples[0].nonzero().unbind(1)  # type: ignore[no-untyped-call]
+    found = mask.samples[0].nonzero().unbind(1)
     scope.assume(f"a mask picks {found[0].numel():,} of {mask.numel():,}", certain=same)
     return list(found)
 
