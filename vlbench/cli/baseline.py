@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vlbench.cli.options import AsJson, DtypeName, Gpu, Grids
+from vlbench.cli.options import AsJson, DtypeName, Gpu, Grids, takes
 from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError
 from vlbench.export.sheet import Sheet
@@ -28,40 +29,46 @@ Scenarios = Annotated[
 ]
 
 
-@app.command()
-def save(
-    file: File,
-    reason: Reason,
+@dataclass(frozen=True)
+class SaveOptions:
+    """The options of `vlbench baseline save`."""
+
+    file: File
+    reason: Reason
     tower: Annotated[
         list[str] | None,
         typer.Option(
             help="package.module:factory (your code, which is run), qwen2.5-vl-7b, "
             "qwen2.5-vl-7b+FLAG or hf:qwen2.5-vl-7b; repeatable."
         ),
-    ] = None,
+    ] = None
     variant: Annotated[
         list[str] | None,
         typer.Option("--with", help="A variant of our model: flags and presets joined by +; repeatable. [presets]"),
-    ] = None,
-    scenario: Scenarios = None,
-    grid: Grids = None,
+    ] = None
+    scenario: Scenarios = None
+    grid: Grids = None
     capture: Annotated[
         list[Path] | None, typer.Option(help="A capture from a GPU: .nsys-rep, .sqlite or a torch trace; repeatable.")
-    ] = None,
+    ] = None
     results: Annotated[
         Path | None, typer.Option(help="Times: a file of `vlbench run --trials 5`, for this class of machine.")
-    ] = None,
+    ] = None
     ranges: Annotated[
         str | None, typer.Option("--range", help="Of the captures: ranges whose domain:name fits this expression.")
-    ] = None,
-    gpu: Gpu = None,
-    dtype: DtypeName = "bfloat16",
-    by: By = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Write over a file that is there; its history is lost.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
+    ] = None
+    gpu: Gpu = None
+    dtype: DtypeName = "bfloat16"
+    by: By = None
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there; its history is lost.")] = (
+        False
+    )
+    as_json: AsJson = False
+
+
+@app.command()
+@takes(SaveOptions)
+def save(options: SaveOptions) -> None:
     """Count towers and store it as a new baseline."""
     from rich.console import Console
 
@@ -76,28 +83,33 @@ def save(
     from vlbench.record.fingerprint import take_fingerprint
     from vlbench.towers.models import find_dtype
 
-    refuse_goal(file, force)
-    if not (tower or capture or results):
+    refuse_goal(options.file, options.force)
+    if not (options.tower or options.capture or options.results):
         raise UsageError("there is nothing to save; name what to count with --tower, or give --results or a --capture")
-    if not tower and (variant or grid or (scenario and not results)):
+    if not options.tower and (options.variant or options.grid or (options.scenario and not options.results)):
         raise UsageError("--with, --scenario and --grid say how a tower is counted; name one with --tower")
-    points = counted_points(scenario, grid) if tower else []
+    points = counted_points(options.scenario, options.grid) if options.tower else []
     wanted = wanted_cells(
-        tower or (), tuple(variant) if variant else None, points, gpu or defaults().gpu, find_dtype(dtype)
+        options.tower or (),
+        tuple(options.variant) if options.variant else None,
+        points,
+        options.gpu or defaults().gpu,
+        find_dtype(options.dtype),
     )
-    found = read_results(results) if results else None
-    timed = timed_cells(found, str(results), scenarios=scenario or ()) if found else ()
-    captured = tuple(captured_cell(path, ranges) for path in capture or ())
+    found = read_results(options.results) if options.results else None
+    timed = timed_cells(found, str(options.results), scenarios=options.scenario or ()) if found else ()
+    captured = tuple(captured_cell(path, options.ranges) for path in options.capture or ())
     here = found.fingerprint if found else take_fingerprint("cpu")
-    entry = acceptance("saved", reason, here.torch, by=by)
+    entry = acceptance("saved", options.reason, here.torch, by=options.by)
     with Console(stderr=True).status(f"counting {cells(len(wanted))}"):
         counted = count_all(wanted)
-    made = write(file, here, entry, counted=counted, timed=timed, captured=captured)
-    if as_json:
-        print_json(facts_of(file, made))
+    made = write(options.file, here, entry, counted=counted, timed=timed, captured=captured)
+    if options.as_json:
+        print_json(facts_of(options.file, made))
         return
     print(
-        f"{file}: {cells(len(made.cells))}, saved by {entry.by}; commit it, and run `vlbench gate` before every merge"
+        f"{options.file}: {cells(len(made.cells))}, saved by {entry.by}; commit it, and run `vlbench gate` before "
+        "every merge"
     )
 
 
@@ -192,6 +204,7 @@ def print_json(document: object) -> None:
 
 
 def as_json_text(document: object) -> str:
+    """One document, indented."""
     return json.dumps(document, indent=1, ensure_ascii=False)
 
 

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
+from vlbench.cli.options import takes
 from vlbench.cli.reporting import reports
 from vlbench.export.sheet import Sheet, compared
 
 
-@reports()
-def judge(
-    stray: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+@dataclass(frozen=True)
+class Options:
+    """The options of `vlbench judge`."""
+
+    stray: Annotated[list[str] | None, typer.Argument(hidden=True)] = None
     before: Annotated[
         list[str] | None,
         typer.Option(
             metavar="FILE", help="Result file, or quoted pattern, of one or more runs before. Repeat per file."
         ),
-    ] = None,
+    ] = None
     after: Annotated[
         list[str] | None,
         typer.Option(
             metavar="FILE", help="Result file, or quoted pattern, of one or more runs after. Repeat per file."
         ),
-    ] = None,
+    ] = None
     format_name: Annotated[
         str | None,
         typer.Option(
@@ -32,26 +36,30 @@ def judge(
             metavar="NAME",
             help="pytest-benchmark, hyperfine, sglang, vllm, aiperf, summary or samples; found out by default.",
         ),
-    ] = None,
+    ] = None
     metric: Annotated[
         list[str] | None,
         typer.Option(
             metavar="PATTERN", help="Judge only metrics whose name fits, such as 'median_*'. Repeat for more."
         ),
-    ] = None,
+    ] = None
     threshold: Annotated[
         str, typer.Option(metavar="SHARE", help="Change that must not go unseen, 5% or 0.05: unseen is inconclusive.")
-    ] = "5%",
+    ] = "5%"
     floor: Annotated[
         str, typer.Option(metavar="SHARE", help="Change that counts: the whole interval must lie beyond it.")
-    ] = "1%",
+    ] = "1%"
     confidence: Annotated[
         str, typer.Option(metavar="SHARE", help="Confidence of the interval; 99% calls one row in a hundred by chance.")
-    ] = "99%",
+    ] = "99%"
     allow_inconclusive: Annotated[
         bool, typer.Option("--allow-inconclusive", help="End with 0 although rows are inconclusive.")
-    ] = False,
-) -> Sheet:
+    ] = False
+
+
+@reports()
+@takes(Options)
+def judge(options: Options) -> Sheet:
     """Judge benchmark results before and after a change: improved, same, regressed or inconclusive, and why.
 
     Reads results of pytest-benchmark, hyperfine, vllm bench serve,
@@ -69,21 +77,22 @@ def judge(
     from vlbench.export.console import view
     from vlbench.export.judged_runs import as_json, runs_parts
 
-    if stray:
+    before, after = options.before, options.after
+    if options.stray:
         raise UsageError(
-            f"{stray[0]} belongs to no side; write --before or --after before each file, or quote a pattern"
+            f"{options.stray[0]} belongs to no side; write --before or --after before each file, or quote a pattern"
         )
     if not (before and after):
         raise UsageError(f"{'--after' if before else '--before'} names no file; give the results of both sides")
     found = judge(
         before,
         after,
-        reader=format_name,
-        metric=metric,
-        threshold=threshold,
-        floor=floor,
-        confidence=confidence,
-        allow_inconclusive=allow_inconclusive,
+        reader=options.format_name,
+        metric=options.metric,
+        threshold=options.threshold,
+        floor=options.floor,
+        confidence=options.confidence,
+        allow_inconclusive=options.allow_inconclusive,
     )
     judged, floors = found.record, found.floors
     assert floors is not None

@@ -47,12 +47,14 @@ def takes(options: type[T]) -> Callable[[Callable[[T], R]], Callable[..., R]]:
 
 
 def complete_scenarios(incomplete: str) -> list[str]:
+    """Shipped scenarios, for the shell's completion."""
     from vlbench.workload import scenario_names
 
     return [name for name in scenario_names() if name.startswith(incomplete)]
 
 
 def complete_models(incomplete: str) -> list[str]:
+    """Models, for the shell's completion."""
     from vlbench.implementations.config import MODELS
 
     return [name for name in MODELS if name.startswith(incomplete)]

@@ -25,6 +25,7 @@ from vlbench.export.sheet import Part, Sheet, Words, beside
 
 
 def complete_seams(incomplete: str) -> list[str]:
+    """Seams that can be measured alone, for the shell's completion."""
     from vlbench.workload.seams import seam_cases
 
     return [name for name in seam_cases() if name.startswith(incomplete)]

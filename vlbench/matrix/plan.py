@@ -41,6 +41,7 @@ class Plan:
 
     @property
     def yardstick(self) -> str:
+        """The name of the variant that all others are compared with."""
         return self.variants[0].name
 
     def group(self, trials: Sequence[Trial], lost: Sequence[str]) -> CellGroup:
