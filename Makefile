@@ -38,7 +38,7 @@ self-test: $(VENV)/.runs  ## false alarms and power on this machine, which shoul
 	$(BIN)/vlbench self-test --markdown docs/self-test.md
 
 docs: $(VENV)/.develops  ## the generated documentation
-	$(BIN)/python -m vlbench.export.readme
+	$(BIN)/python -m docs.generate
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from docs.generate import format_table
 from tests.export.groups import quick_look, voted
 from tests.export.judged_examples import one_of_everything
 from tests.record.records import results
@@ -16,7 +17,6 @@ from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError
 from vlbench.export import formats
 from vlbench.export.formats import exporters
-from vlbench.export.readme import format_table
 from vlbench.export.registry import EXPORTERS, text_of
 from vlbench.export.results import results_sheet
 from vlbench.export.sheet import Cell, Sheet, Table, Words, compared

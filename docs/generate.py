@@ -1,4 +1,4 @@
-"""The generated documentation: `python -m vlbench.export.readme` brings it up to date.
+"""The generated documentation: `python -m docs.generate` brings it up to date.
 
 The tables of the README come from the registries, the floors of CONTRIBUTING.md from the import contract in
 pyproject.toml; docs/*.schema.json are the JSON Schemas of files that programs read.
@@ -23,8 +23,9 @@ from vlbench.judging.judged import Judged
 from vlbench.record.counted import CountReport
 from vlbench.record.schema import Results
 from vlbench.untrusted.limits import limit_table
-from vlbench.version import FOLDER
 from vlbench.workload import load_scenario, scenario_names
+
+ROOT = Path(__file__).parents[1]
 
 
 def flag_table() -> str:
@@ -61,12 +62,16 @@ def format_table() -> str:
 
 def floor_table() -> str:
     """Every room of the package, the top floor first, with the first line of its docstring."""
-    contracts = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     floors = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
     rows = ["| floor | rooms | what they are for |", "|---|---|---|"]
     for number, floor in zip(range(len(floors), 0, -1), floors, strict=True):
         for room in floor.split(" | "):
-            sources = [path for path in (FOLDER / room / "__init__.py", FOLDER / f"{room}.py") if path.is_file()]
+            sources = [
+                path
+                for path in (ROOT / "vlbench" / room / "__init__.py", ROOT / "vlbench" / f"{room}.py")
+                if path.is_file()
+            ]
             for source in sources:  # none for a room that is yet to come
                 told = (ast.get_docstring(ast.parse(source.read_text())) or "").partition("\n")[0].rstrip(".")
                 rows.append(f"| {number} | `vlbench/{room}` | {told} |")
@@ -115,6 +120,6 @@ def generated(root: Path) -> dict[Path, str]:
 
 
 if __name__ == "__main__":
-    for path, content in generated(Path()).items():
+    for path, content in generated(ROOT).items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(content)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from vlbench.export.readme import PAGES, SCHEMAS, filled, generated
+from docs.generate import PAGES, SCHEMAS, filled, generated
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize("path", [*PAGES, *(f"docs/{name}.schema.json" for name in SCHEMAS)])
