@@ -19,9 +19,11 @@ types: $(VENV)/.develops
 	$(BIN)/mypy
 
 unit: $(VENV)/.develops
+	$(BIN)/python -m compileall -q vlbench implementations  # the tests' processes keep nothing that they compile
 	$(BIN)/pytest -n 2 --ignore tests/benchmarks
 
 test-slow: $(VENV)/.develops  ## what takes long and seldom tells; every process starts as users start it
+	$(BIN)/python -m compileall -q vlbench implementations
 	VLBENCH_TESTS_COLD=1 $(BIN)/pytest -n 2 -m slow --ignore tests/benchmarks
 
 timed: $(VENV)/.develops  ## verdicts on real times, end to end, on a machine that does nothing else
