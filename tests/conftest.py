@@ -25,10 +25,12 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
-    """Sums split over threads differ in their last bits, and several test processes share the cores."""
-    import torch
+    """Sums split over threads differ in their last bits, and several test processes share the cores.
 
-    torch.set_num_threads(1)
+    Who computes in this process has imported torch by now, at the top of a test module; others are spared it.
+    """
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session", autouse=True)
