@@ -11,7 +11,8 @@ from vlbench.errors import UsageError
 from vlbench.judging.judged import JudgedRow
 from vlbench.judging.unpaired import RunFloors, compare_runs
 from vlbench.judging.verdict import Verdict
-from vlbench.record.runs import Better, Metric, Run, collect
+from vlbench.record.directions import Better
+from vlbench.record.runs import Metric, Run, collect
 
 FLOORS = RunFloors()
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from vlbench.judging.unpaired import RunFloors, compare_runs, side
 from vlbench.judging.verdict import Verdict
-from vlbench.record.runs import Better, Metric
+from vlbench.record.directions import Better
+from vlbench.record.runs import Metric
 
 FLOORS = RunFloors()
 OPPOSITE = {Verdict.REGRESSED: Verdict.IMPROVED, Verdict.IMPROVED: Verdict.REGRESSED}

@@ -11,7 +11,8 @@ import pytest
 from vlbench.errors import UsageError
 from vlbench.readers import READERS, read
 from vlbench.readers.document import load
-from vlbench.record.runs import Better, Metric, Run
+from vlbench.record.directions import Better
+from vlbench.record.runs import Metric, Run
 
 PYTEST_BENCHMARK = {
     "machine_info": {"node": "ci-7", "cpu": {"brand_raw": "Imaginary 9000", "count": 8}},
@@ -169,7 +170,14 @@ def test_vllm(tmp_path: Path) -> None:
         "p99_ttft_ms": Metric("p99_ttft_ms", 210.0, "ms", Better.LOWER),
         "p99.9_e2el_ms": Metric("p99.9_e2el_ms", 950.0, "ms", Better.LOWER),
     }
-    assert run.conditions == {"num_prompts": "200", "request_rate": "inf", "burstiness": "1.0"}
+    assert run.conditions == {
+        "backend": "openai-chat",
+        "model_id": "some/model",
+        "num_prompts": "200",
+        "request_rate": "inf",
+        "burstiness": "1.0",
+    }
+    assert run.unread == ()
 
 
 def test_vllm_appends_runs_to_one_file_and_details_become_samples(tmp_path: Path) -> None:
@@ -186,10 +194,31 @@ def test_vllm_appends_runs_to_one_file_and_details_become_samples(tmp_path: Path
         {**VLLM, "completed": 188, "failed": 12},
         {key: value for key, value in {**VLLM, "completed": 188}.items() if key != "failed"},
         {**SGLANG, "errors": ["", "timed out"] * 12},
+        {**SGLANG, "num_prompts": 112},
+        {**VLLM, "failed": "12"},
+        {**VLLM, "failed": 12.0},
+        {**VLLM, "failed": None, "completed": 188},
     ],
 )
 def test_failed_requests_are_a_fault(tmp_path: Path, failing: dict[str, Any]) -> None:
     assert one(written(tmp_path, failing)).fault == "12 of its requests failed"
+
+
+def test_a_count_of_failures_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="failed is 'many', not a number"):
+        read(written(tmp_path, {**VLLM, "failed": "many"}))
+
+
+def test_an_older_key_is_read_and_an_unknown_one_is_named(tmp_path: Path) -> None:
+    older = {key: value for key, value in VLLM.items() if key != "request_goodput"}
+    run = one(written(tmp_path, {**older, "request_goodput:": 16.0, "warp_factor": 9}))
+    assert run.metrics["request_goodput"].value == 16.0
+    assert run.unread == ("warp_factor",)
+
+
+@pytest.mark.parametrize("key", ["backend", "model_id", "total_input_tokens", "random_output_len", "max_concurrency"])
+def test_what_was_asked_for_is_a_condition(tmp_path: Path, key: str) -> None:
+    assert one(written(tmp_path, {**VLLM, key: "other"})).conditions[key] == "other"
 
 
 def test_sglang_lines_are_runs_and_their_load_is_a_condition(tmp_path: Path) -> None:
@@ -258,14 +287,24 @@ def test_samples_are_of_one_run_unless_a_column_says_otherwise(tmp_path: Path) -
     run = one(written(tmp_path, "name,value,unit\nt,3,ms\nt,1,ms\nt,2,ms\nrate,5,req/s\n"))
     assert run.metrics["t"] == Metric("t", 2.0, "ms", Better.LOWER, (3.0, 1.0, 2.0))
     assert run.metrics["rate"].better is Better.HIGHER
-    runs = read(written(tmp_path, "run,name,value,better\n1,t,3,\n1,t,5,\n2,t,7,\n1,s,1,higher\n2,s,1,higher\n"))
+    runs = read(
+        written(tmp_path, "run,name,value,better\n1,t,3,lower\n1,t,5,lower\n2,t,7,lower\n1,s,1,higher\n2,s,1,higher\n")
+    )
     assert [each.metrics["t"].value for each in runs] == [4.0, 7.0]
     assert runs[0].metrics["s"].better is Better.HIGHER
 
 
 @pytest.mark.parametrize(("content", "name"), [("latency_ms\n1\n2\n6\n", "latency_ms"), ("1\n2\n\n6\n", "value")])
 def test_one_column_of_samples(tmp_path: Path, content: str, name: str) -> None:
-    assert one(written(tmp_path, content)).metrics == {name: Metric(name, 2.0, "", Better.LOWER, (1.0, 2.0, 6.0))}
+    (run,) = read(written(tmp_path, content), directions={name: Better.LOWER})
+    assert run.metrics == {name: Metric(name, 2.0, "", Better.LOWER, (1.0, 2.0, 6.0))}
+
+
+def test_a_direction_that_nobody_says_is_asked_for_and_taken(tmp_path: Path) -> None:
+    path = written(tmp_path, "name,value\nencode,1\nencode,3\n")
+    with pytest.raises(UsageError, match="say it with --higher-is-better 'encode' or --lower-is-better 'encode'"):
+        read(path)
+    assert read(path, directions={"encode": Better.HIGHER})[0].metrics["encode"].better is Better.HIGHER
 
 
 @pytest.mark.parametrize(
@@ -281,7 +320,7 @@ def test_one_column_of_samples(tmp_path: Path, content: str, name: str) -> None:
         ("name,value\n", "has a header and no samples"),
         ("name,value\na,fast\n", "line 2 is 'a,fast'; each line needs a number in the column value"),
         ("name,value\na,1,2\n", "line 2 is 'a,1,2'"),
-        ("name,value\na,nan\n", "'a' holds nan"),
+        ("name,value\na_ms,nan\n", "'a_ms' holds nan"),
         ("name,value,better\na,1,faster\n", "better is 'faster'; write lower or higher"),
         ("17.25 +- 0.72 ms\n", "line 1 is no mean and deviation of n runs"),
         ("17.25 +- 0 ms (n=3)\n", "row 1: 0.0 is no deviation between 3 runs"),
@@ -293,7 +332,7 @@ def test_one_column_of_samples(tmp_path: Path, content: str, name: str) -> None:
         ),
         ({"results": [{"command": "a", "median": "slow"}]}, "results.0.median: input should be a valid number"),
         ({**VLLM, "output_throughput": "fast"}, "output_throughput is 'fast', not a number"),
-        ({**VLLM, "output_throughput": float("nan")}, "'output_throughput' holds nan"),
+        ({**VLLM, "output_throughput": float("nan")}, "output_throughput is nan, not a number"),
         ({**AIPERF, "request_latency": {"avg": 1, "p50": "x"}}, "p50_request_latency is 'x', not a number"),
     ],
 )
@@ -314,8 +353,8 @@ def test_a_file_that_is_not_there_or_not_text_gets_one_sentence(tmp_path: Path) 
 
 
 def test_a_format_can_be_named(tmp_path: Path) -> None:
-    path = written(tmp_path, "a,1\na,2\n")
-    assert read(path, "samples")[0].metrics["a"].value == 1.5
+    path = written(tmp_path, "a_ms,1\na_ms,2\n")
+    assert read(path, "samples")[0].metrics["a_ms"].value == 1.5
     with pytest.raises(UsageError, match="there is no format 'csv'; formats are pytest-benchmark, "):
         read(path, "csv")
 

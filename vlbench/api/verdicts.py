@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from os import PathLike
 from pathlib import Path
@@ -26,6 +26,7 @@ from vlbench.gating.timed import here_for
 from vlbench.judging.unpaired import RunFloors
 from vlbench.judging.words import parse_share
 from vlbench.record.baseline import Baseline
+from vlbench.record.directions import Better
 from vlbench.record.baseline_files import find_baselines, proposal_path, read_baseline, write_baseline
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ def judge(
     *,
     reader: str | None = None,
     metric: Names = None,
+    higher_is_better: Names = None,
+    lower_is_better: Names = None,
     threshold: str = "5%",
     floor: str = "1%",
     confidence: str = "99%",
@@ -99,7 +102,8 @@ def judge(
     """Judge results of other benchmark tools before and after a change: a row per metric, with verdict and reason.
 
     Each side is files or patterns, three runs or more. `reader` names their format, which is found out by default;
-    `metric` are patterns of the metrics to judge. Shares are texts such as "5%" or "0.05": `floor` is the change that
+    `metric` are patterns of the metrics to judge; whether more is better follows from whole words of a metric's name and
+    unit, or is said by `higher_is_better` and `lower_is_better`. Shares are texts such as "5%" or "0.05": `floor` is the change that
     counts, `threshold` the one that must not go unseen, `confidence` that of the interval. Raises UsageError.
     """
     from vlbench.comparing.compared import compare_runs_of
@@ -116,9 +120,18 @@ def judge(
         reader=reader,
         metrics=several(metric),
         options=("--before", "--after"),
+        better=_directions(several(higher_is_better), several(lower_is_better)),
         allow_inconclusive=allow_inconclusive,
     )
     return Verdicts(judged, floors)
+
+
+def _directions(higher: Sequence[str], lower: Sequence[str]) -> dict[str, Better]:
+    if both := set(higher) & set(lower):
+        raise UsageError(
+            f"{min(both)!r} cannot be better both ways; give it to one of --higher-is-better, --lower-is-better"
+        )
+    return dict.fromkeys(higher, Better.HIGHER) | dict.fromkeys(lower, Better.LOWER)
 
 
 def _policy(times: str) -> Times:

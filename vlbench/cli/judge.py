@@ -43,6 +43,14 @@ class Options:
             metavar="PATTERN", help="Judge only metrics whose name fits, such as 'median_*'. Repeat for more."
         ),
     ] = None
+    higher: Annotated[
+        list[str] | None,
+        typer.Option("--higher-is-better", metavar="NAME", help="More of this metric is better. Repeat for more."),
+    ] = None
+    lower: Annotated[
+        list[str] | None,
+        typer.Option("--lower-is-better", metavar="NAME", help="Less of this metric is better. Repeat for more."),
+    ] = None
     threshold: Annotated[
         str, typer.Option(metavar="SHARE", help="Change that must not go unseen, 5% or 0.05: unseen is inconclusive.")
     ] = "5%"
@@ -68,6 +76,10 @@ def judge(options: Options) -> Sheet:
     The run is the evidence, not the samples in it: give three runs a side or
     more. A run is a file, a line of JSON lines, or a value of the CSV's column run.
 
+    Whether more or less is better follows from whole words of a metric's name and
+    unit (`tokens/s`, `ms/step`, `accuracy`), and each row says which it is. Where
+    they do not say, say it: --higher-is-better NAME, --lower-is-better NAME.
+
     Ends with 0 if every row is the same or better, 2 if a file or an option is
     wrong, 3 regressed, 4 inconclusive, 5 inaccurate (requests or commands failed),
     6 missing or not comparable; of several the first of 5, 6, 3, 4.
@@ -89,6 +101,8 @@ def judge(options: Options) -> Sheet:
         after,
         reader=options.format_name,
         metric=options.metric,
+        higher_is_better=options.higher,
+        lower_is_better=options.lower,
         threshold=options.threshold,
         floor=options.floor,
         confidence=options.confidence,

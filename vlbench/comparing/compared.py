@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from vlbench.comparing.captured import judge_captured, judge_captures
@@ -18,6 +18,7 @@ from vlbench.judging.unpaired import RunFloors
 from vlbench.judging.verdict import Floors, Verdict
 from vlbench.record.baseline import CapturedCell, CountedCell, TimedCell
 from vlbench.record.counted import CountReport
+from vlbench.record.directions import Better
 from vlbench.record.fingerprint import comparable
 
 CONDITIONS = {
@@ -77,22 +78,26 @@ def compare_runs_of(
     reader: str | None = None,
     metrics: Sequence[str] = (),
     options: tuple[str, str] = ("A", "B"),
+    better: Mapping[str, Better] | None = None,
     command: str = "judge",
     allow_inconclusive: bool = False,
 ) -> Judged:
     """Results of other benchmark tools, files or patterns a side: a row per metric, judged by `compare_runs`.
 
     `reader` names their format, which is found out by default; `metrics` are patterns of the names to judge; `options`
-    are what messages call the sides. Fewer than three runs a side are inconclusive, for nothing pairs them. Raises
-    UsageError.
+    are what messages call the sides; `better` says which way metrics are good where their words do not. Fewer than
+    three runs a side are inconclusive, for nothing pairs them. Raises UsageError.
     """
     floors = floors or RunFloors()
-    old, new = read_sides(before, after, reader, options)
+    old, new = read_sides(before, after, reader, options, better)
     return Judged(
         command=command,
         before=", ".join(before),
         after=", ".join(after),
         rows=tuple(run_rows(old, new, floors, metrics)),
+        notes=tuple(
+            f"{run.source}: not understood and left out: {', '.join(run.unread)}" for run in (*old, *new) if run.unread
+        ),
         allow_inconclusive=allow_inconclusive,
         false_alarms=1 - floors.confidence,
     )

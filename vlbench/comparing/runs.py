@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from glob import glob
 from hashlib import sha256
@@ -16,7 +16,8 @@ from vlbench.judging.unpaired import RunFloors, compare_runs, side
 from vlbench.judging.verdict import inaccurate, missing
 from vlbench.readers import read
 from vlbench.readers.document import FOREIGN
-from vlbench.record.runs import Better, Metric, Run
+from vlbench.record.directions import Better
+from vlbench.record.runs import Metric, Run
 from vlbench.untrusted.files import read_bytes
 
 Conditions = tuple[tuple[str, str], ...]
@@ -100,6 +101,7 @@ def read_sides(
     after: Sequence[str],
     name: str | None = None,
     options: tuple[str, str] = ("A", "B"),
+    better: Mapping[str, Better] | None = None,
 ) -> tuple[list[Run], list[Run]]:
     """The runs of both sides. Each entry is a file or a pattern such as `runs/a-*.json`; `options` name the sides.
 
@@ -113,7 +115,14 @@ def read_sides(
             if mark in seen:
                 raise UsageError(f"{path} has the same content as {seen[mark]}; give each run once")
             seen[mark] = path
-    return [run for path in old for run in read(path, name)], [run for path in new for run in read(path, name)]
+    found = [[run for path in paths for run in read(path, name, better)] for paths in (old, new)]
+    named = {metric for runs in found for run in runs for metric in run.metrics}
+    for metric in better or {}:
+        if metric not in named:
+            raise UsageError(
+                f"no metric is called {metric!r}, so nothing can be said of it; there are {', '.join(sorted(named))}"
+            )
+    return found[0], found[1]
 
 
 def _marks(path: Path) -> list[object]:

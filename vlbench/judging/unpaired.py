@@ -14,7 +14,8 @@ from statistics import NormalDist
 from vlbench.judging.verdict import Judgement, Margins, Verdict
 from vlbench.judging.vote import POWER
 from vlbench.judging.words import change, percent
-from vlbench.record.runs import Better, Metric
+from vlbench.record.directions import Better
+from vlbench.record.runs import Metric
 from vlbench.stats.paired import Estimate, median_ratio
 
 

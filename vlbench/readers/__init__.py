@@ -5,10 +5,14 @@ A new format is a file with a `READER` and a line in `READERS`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from vlbench.errors import UsageError
 from vlbench.readers import aiperf, hyperfine, pytest_benchmark, samples, sglang, summary, vllm
 from vlbench.readers.document import load
 from vlbench.readers.reader import Reader
+from vlbench.record.directions import Better
 from vlbench.record.runs import Run
 
 READERS: dict[str, Reader] = {
@@ -17,17 +21,23 @@ READERS: dict[str, Reader] = {
 }
 
 
-def read(path: str, name: str | None = None) -> list[Run]:
+def read(path: str, name: str | None = None, directions: Mapping[str, Better] | None = None) -> list[Run]:
     """The runs in the file at `path`, by the reader called `name` or else by the one that recognises the file.
 
+    `directions` says which way metrics are good, by name, whatever their words say.
     Raises `UsageError` with one sentence if the file cannot be read or no reader knows it.
     """
     if name is not None and name not in READERS:
         raise UsageError(f"there is no format {name!r}; formats are {', '.join(READERS)}")
-    document = load(path)
+    document = load(path, directions)
     for reader in [READERS[name]] if name else READERS.values():
         if reader.recognises(document):
-            return reader.read(document)
+            return [_told(run, document.directions) for run in reader.read(document)]
     if name:
         raise UsageError(f"{path} is not in the format {name}; leave the format out to have it found")
     raise UsageError(f"{path} is in no known format ({', '.join(READERS)}); write name,value lines instead")
+
+
+def _told(run: Run, directions: Mapping[str, Better]) -> Run:
+    told = {name: replace(metric, better=directions.get(name, metric.better)) for name, metric in run.metrics.items()}
+    return replace(run, metrics=told)

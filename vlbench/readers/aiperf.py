@@ -13,7 +13,8 @@ from typing import Any
 from vlbench.errors import UsageError
 from vlbench.readers.document import Document
 from vlbench.readers.reader import Reader
-from vlbench.record.runs import Better, Metric, Run, collect
+from vlbench.record.directions import Better
+from vlbench.record.runs import Metric, Run, collect
 
 Figures = dict[str, Any]
 """One metric: its `unit` and its statistics."""

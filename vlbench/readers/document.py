@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from vlbench.errors import UsageError
+from vlbench.record.directions import Better, better_of
 from vlbench.untrusted.files import Kind, check_json, first_fault, integer, read_text
 from vlbench.untrusted.limits import Limit
 
@@ -32,21 +34,33 @@ class Document:
     text: str
     objects: tuple[dict[str, Any], ...]
     """The object of a JSON file, or one per line; empty for any other file."""
+    directions: Mapping[str, Better] = field(default_factory=dict)
+    """Which way metrics are good, by name, as somebody said."""
+
+    def better(self, name: str, unit: str = "") -> Better:
+        """Which way a metric is good. Raises `UsageError` where neither its words nor anybody else says it."""
+        found = self.directions.get(name) or better_of(name, unit)
+        if found is None:
+            raise UsageError(
+                f"{self.source}: whether more or less is better does not follow from {f'{name} {unit}'.strip()!r}; "
+                f"say it with --higher-is-better {name!r} or --lower-is-better {name!r}, or in a column better"
+            )
+        return found
 
     def where(self, index: int) -> str:
         """The name of object `index` in messages."""
         return self.source if len(self.objects) == 1 else f"{self.source} result {index + 1}"
 
 
-def load(path: str) -> Document:
+def load(path: str, directions: Mapping[str, Better] | None = None) -> Document:
     """The file at `path`. Raises `UsageError` if it cannot be read, is empty, or is broken JSON."""
     text = read_text(Path(path), FOREIGN)
     if not text.strip():
         raise UsageError(f"{path} is empty; did the benchmark finish?")
     if text.lstrip().startswith("{"):
-        return Document(path, text, tuple(_objects(path, text)))
+        return Document(path, text, tuple(_objects(path, text)), directions or {})
     Limit.LINE.check(max(map(len, text.splitlines())), path, FOREIGN.remedy)
-    return Document(path, text, ())
+    return Document(path, text, (), directions or {})
 
 
 def _objects(path: str, text: str) -> list[dict[str, Any]]:

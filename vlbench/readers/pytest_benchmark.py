@@ -11,7 +11,8 @@ from pydantic import BaseModel, FailFast
 
 from vlbench.readers.document import Document, validated
 from vlbench.readers.reader import Reader
-from vlbench.record.runs import Better, Metric, Run, collect
+from vlbench.record.directions import Better
+from vlbench.record.runs import Metric, Run, collect
 
 
 class _Stats(BaseModel):

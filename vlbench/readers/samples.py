@@ -10,7 +10,8 @@ import csv
 from vlbench.errors import UsageError
 from vlbench.readers.document import Document
 from vlbench.readers.reader import Reader
-from vlbench.record.runs import Better, Run, collect, from_samples, guess_better
+from vlbench.record.directions import Better
+from vlbench.record.runs import Run, collect, from_samples
 
 COLUMNS = ("name", "value", "unit", "better", "run")
 Series = tuple[str, str, str]
@@ -40,15 +41,15 @@ def _read(document: Document) -> list[Run]:
         runs.setdefault(cells.get("run", ""), {}).setdefault(series, []).append(value)
     if not runs:
         raise UsageError(f"{document.source} has a header and no samples; did the benchmark finish?")
-    return [_run(document.source, label, series) for label, series in runs.items()]
+    return [_run(document, label, series) for label, series in runs.items()]
 
 
-def _run(source: str, label: str, series: dict[Series, list[float]]) -> Run:
-    metrics = []
+def _run(document: Document, label: str, series: dict[Series, list[float]]) -> Run:
+    source, metrics = document.source, []
     for (name, unit, better), values in series.items():
         if better and better not in tuple(Better):
             raise UsageError(f"{source}: better is {better!r}; write lower or higher")
-        metrics.append(from_samples(name, values, unit, Better(better) if better else guess_better(name, unit)))
+        metrics.append(from_samples(name, values, unit, Better(better) if better else document.better(name, unit)))
     return collect(f"{source} run {label}" if label else source, metrics)
 
 

@@ -6,55 +6,78 @@ them, and so is the duration, which is the throughput once more.
 
 from __future__ import annotations
 
+import math
 import re
+from dataclasses import replace
 from typing import Any
 
 from vlbench.errors import UsageError
-from vlbench.record.runs import Better, Metric, Run, collect
+from vlbench.record.directions import Better, words_of
+from vlbench.record.runs import Metric, Run, collect
 
 LATENCY = re.compile(r"(median|p\d+(\.\d+)?)_\w+_ms")
 THROUGHPUT = re.compile(r"(request|input|output|total|total_token|input_sequence)_(throughput|goodput)")
-WORKLOAD = (
-    "dataset_name",
-    "num_prompts",
-    "request_rate",
-    "burstiness",
-    "max_concurrency",
-    "random_input_len",
-    "random_output_len",
+WORKLOAD = words_of(
+    "backend endpoint_type model_id tokenizer_id model dataset_name dataset_path label num_prompts "
+    "request_rate burstiness max_concurrency random_input_len random_output_len random_range_ratio "
+    "sharegpt_output_len random_prefix_len total_input_tokens total_input total_input_text_tokens "
+    "total_input_vision_tokens total_output_tokens total_output total_output_tokens_retokenized "
+    "ramp_up_strategy ramp_up_start_rps ramp_up_end_rps goodput_config seed lora_name"
 )
+"""What was asked for: runs that differ in any of it measure different things."""
+IGNORED = words_of(
+    "date duration completed failed errors success input_lens output_lens ttfts tpots itls e2els "
+    "generated_texts start_times concurrency accept_length server_info max_output_tokens_per_s "
+    "max_concurrent_requests rtfx spec_decode tag"
+)
+"""What follows from other keys, lists each request, or says nothing of speed."""
+SPREAD = re.compile(r"(mean|std|max|min)_\w+_ms|max_\w*tokens_per_s")
+"""Means and spreads: one slow request moves them, and medians and percentiles are read."""
 
 
-def serving_run(source: str, result: dict[str, Any], failed: int) -> Run:
-    """The run that `result` describes. A figure of 0 had nothing to measure, such as gaps between single tokens."""
-    metrics = []
+def serving_run(source: str, result: dict[str, Any]) -> Run:
+    """The run that `result` describes. A figure of 0 had nothing to measure, such as gaps between single tokens.
+
+    Requests that were lost make it a run without figures; keys that nobody knows are named in `unread`.
+    """
+    result = {name.rstrip(":"): value for name, value in result.items()}  # vLLM once wrote `request_goodput:`
+    metrics, unread = [], []
     for name, value in result.items():
-        latency = bool(LATENCY.fullmatch(name))
-        if value is None or not (latency or THROUGHPUT.fullmatch(name)):
+        latency, rate = LATENCY.fullmatch(name), THROUGHPUT.fullmatch(name)
+        if value is None or name in WORKLOAD or name in IGNORED or SPREAD.fullmatch(name):
             continue
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise UsageError(f"{source}: {name} is {value!r:.40}, not a number; is the file whole and unchanged?")
-        if value == 0:
-            continue
-        if latency:
-            metrics.append(Metric(name, float(value), "ms", Better.LOWER, _samples(name, result)))
-        else:
-            unit = "requests/s" if name.startswith("request") else "tokens/s"
-            metrics.append(Metric(name, float(value), unit, Better.HIGHER))
-    conditions = {key: str(result[key]) for key in WORKLOAD if result.get(key) is not None}
-    return collect(source, metrics, conditions, f"{failed} of its requests failed" if failed else "")
+        if not (latency or rate):
+            unread.append(name)
+        elif figure := _number(source, name, value):
+            unit = "ms" if latency else "requests/s" if name.startswith("request") else "tokens/s"
+            better = Better.LOWER if latency else Better.HIGHER
+            metrics.append(Metric(name, figure, unit, better, _samples(name, result)))
+    conditions = {key: str(result[key]) for key in sorted(WORKLOAD) if result.get(key) is not None}
+    return replace(collect(source, metrics, conditions, _lost(source, result)), unread=tuple(unread))
 
 
-def count(result: dict[str, Any], name: str) -> int:
-    """A count that may be absent."""
-    value = result.get(name)
-    return value if isinstance(value, int) else 0
+def _lost(source: str, result: dict[str, Any]) -> str:
+    """How many requests gave no answer, by whichever key tells most of them; "" where none was lost."""
+    asked, done, failed = (
+        None if result.get(key) is None else _number(source, key, result[key])
+        for key in ("num_prompts", "completed", "failed")
+    )
+    errors = result.get("errors")
+    told = [0.0 if failed is None else failed, sum(map(bool, errors)) if isinstance(errors, list) else bool(errors)]
+    if asked is not None and done is not None:
+        told.append(asked - done)
+    return f"{max(told):.0f} of its requests failed" if max(told) > 0 else ""
 
 
-def errors(result: dict[str, Any]) -> int:
-    """Requests with an error, where the file kept one entry per request."""
-    entries = result.get("errors")
-    return sum(bool(entry) for entry in entries) if isinstance(entries, list) else 0
+def _number(source: str, name: str, value: object) -> float:
+    """The number that a key holds, which some versions write as text. Raises UsageError where it is none."""
+    try:
+        found = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
+    except ValueError:
+        found = math.nan
+    if not math.isfinite(found):
+        raise UsageError(f"{source}: {name} is {value!r:.40}, not a number; is the file whole and unchanged?")
+    return found
 
 
 def _samples(name: str, result: dict[str, Any]) -> tuple[float, ...]:

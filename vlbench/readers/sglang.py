@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from vlbench.readers.document import Document
 from vlbench.readers.reader import Reader
-from vlbench.readers.serving import errors, serving_run
+from vlbench.readers.serving import serving_run
 from vlbench.record.runs import Run
 
 
@@ -18,7 +18,7 @@ def _recognises(document: Document) -> bool:
 
 
 def _read(document: Document) -> list[Run]:
-    return [serving_run(document.where(i), each, errors(each)) for i, each in enumerate(document.objects)]
+    return [serving_run(document.where(i), each) for i, each in enumerate(document.objects)]
 
 
 READER = Reader("sglang", _recognises, _read)

@@ -12,7 +12,8 @@ import re
 from vlbench.errors import UsageError
 from vlbench.readers.document import Document
 from vlbench.readers.reader import Reader
-from vlbench.record.runs import Better, Metric, Run, collect, guess_better
+from vlbench.record.directions import Better
+from vlbench.record.runs import Metric, Run, collect
 
 NUMBER = r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?"
 LINE = re.compile(
@@ -28,7 +29,7 @@ def _recognises(document: Document) -> bool:
 
 def _read(document: Document) -> list[Run]:
     rows = list(csv.DictReader(document.text.splitlines())) if _is_table(document) else _lines(document)
-    return [collect(document.source, [_metric(document.source, number, row) for number, row in enumerate(rows, 1)])]
+    return [collect(document.source, [_metric(document, number, row) for number, row in enumerate(rows, 1)])]
 
 
 def _is_table(document: Document) -> bool:
@@ -50,11 +51,12 @@ def _lines(document: Document) -> list[dict[str, str]]:
     return rows
 
 
-def _metric(source: str, number: int, row: dict[str, str]) -> Metric:
+def _metric(document: Document, number: int, row: dict[str, str]) -> Metric:
+    source = document.source
     name, unit = row.get("name") or "value", row.get("unit") or ""
     try:
         mean, deviation, runs = float(row["mean"]), float(row["std"]), int(row["n"])
-        better = Better(row["better"]) if row.get("better") else guess_better(name, unit)
+        better = Better(row["better"]) if row.get("better") else None
     except (ValueError, TypeError):
         raise UsageError(
             f"{source} row {number}: mean and std are numbers, n a count, better lower or higher"
@@ -63,7 +65,9 @@ def _metric(source: str, number: int, row: dict[str, str]) -> Metric:
         raise UsageError(
             f"{source} row {number}: {deviation} is no deviation between {runs} runs; give both as measured"
         )
-    return Metric(name, mean, unit, better, runs=runs, deviation=deviation if runs > 1 else 0.0)
+    return Metric(
+        name, mean, unit, better or document.better(name, unit), runs=runs, deviation=deviation if runs > 1 else 0.0
+    )
 
 
 READER = Reader("summary", _recognises, _read)

@@ -5,11 +5,9 @@ https://docs.vllm.ai/en/latest/benchmarking/cli
 
 from __future__ import annotations
 
-from typing import Any
-
 from vlbench.readers.document import Document
 from vlbench.readers.reader import Reader
-from vlbench.readers.serving import count, errors, serving_run
+from vlbench.readers.serving import serving_run
 from vlbench.record.runs import Run
 
 
@@ -19,14 +17,7 @@ def _recognises(document: Document) -> bool:
 
 
 def _read(document: Document) -> list[Run]:
-    return [serving_run(document.where(i), each, _failed(each)) for i, each in enumerate(document.objects)]
-
-
-def _failed(result: dict[str, Any]) -> int:
-    """Older versions leave out how many failed; what was not completed did."""
-    if "failed" in result:
-        return count(result, "failed")
-    return max(count(result, "num_prompts") - count(result, "completed"), errors(result), 0)
+    return [serving_run(document.where(i), each) for i, each in enumerate(document.objects)]
 
 
 READER = Reader("vllm", _recognises, _read)

@@ -8,17 +8,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from enum import StrEnum
 from statistics import median
 
 from vlbench.errors import UsageError
-
-
-class Better(StrEnum):
-    """Which way is good."""
-
-    LOWER = "lower"
-    HIGHER = "higher"
+from vlbench.record.directions import Better
 
 
 @dataclass(frozen=True)
@@ -48,6 +41,8 @@ class Run:
     """The workload and the machine; runs that differ here measure different things."""
     fault: str = ""
     """Why its figures mean nothing, such as failed requests."""
+    unread: tuple[str, ...] = ()
+    """What the file says that nobody here understands."""
 
 
 def collect(source: str, metrics: list[Metric], conditions: dict[str, str] | None = None, fault: str = "") -> Run:
@@ -68,10 +63,3 @@ def collect(source: str, metrics: list[Metric], conditions: dict[str, str] | Non
 def from_samples(name: str, samples: list[float], unit: str, better: Better) -> Metric:
     """The metric of one run that kept its samples: their median."""
     return Metric(name, median(samples), unit, better, tuple(samples))
-
-
-def guess_better(name: str, unit: str = "") -> Better:
-    """Rates and throughputs are better higher, all else (times, sizes) better lower."""
-    words = f"{name} {unit}".lower().replace(" ", "_")
-    rate = any(sign in words for sign in ("throughput", "goodput", "/s", "per_sec", "qps", "rps", "fps"))
-    return Better.HIGHER if rate else Better.LOWER

@@ -1,0 +1,94 @@
+"""Which way a figure is good, by the words of its name and unit: a table of whole words, and no guess.
+
+`tokens/s` is a rate and good when it is high, `ms/token` is a time and good when it is low; a name that holds no word
+of the table, or words of both kinds, has no direction until somebody says it.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from itertools import pairwise
+
+
+def words_of(text: str) -> frozenset[str]:
+    """The words of a table, written with spaces between them."""
+    return frozenset(text.split())
+
+
+_TIMES = words_of("ns us µs ms s sec secs second seconds min minute minutes h hour hours")
+_COUNTS = words_of(
+    "image images frame frames token tokens tok toks req reqs request requests sample samples item items it "
+    "its iter iters iteration iterations step steps call calls query queries op ops video videos patch "
+    "patches"
+)
+"""What is got done: so many of them in a time are a rate."""
+_HARM = words_of(
+    "error errors failure failures fault faults miss misses wait waits sync syncs stall stalls drop drops "
+    "dropped retry retries timeout timeouts preemption preemptions"
+)
+_COSTS = words_of("joule joules watt watts dollar dollars usd gb gib")
+_LOWER = (
+    _TIMES
+    | _HARM
+    | words_of(
+        "latency time times duration elapsed delay ttft tpot itl e2el runtime walltime wall overhead loss "
+        "perplexity ppl wer cer b byte bytes kb mb gb tb kib mib gib memory rss vram footprint cost joule joules "
+        "launches allocations readbacks uploads copies"
+    )
+)
+_HIGHER = words_of(
+    "throughput tput goodput qps rps fps tps gflops tflops pflops mfu hfu iops bandwidth accuracy acc speedup "
+    "score f1 bleu rouge recall precision efficiency occupancy"
+)
+_ALSO_STATISTICS = words_of("min max b h")
+"""Of a unit they are minutes, bytes and hours; of a name they may be anything."""
+_PAIRS = {
+    **dict.fromkeys((("hit", "rate"), ("cache", "hit"), ("success", "rate"), ("acceptance", "rate")), "higher"),
+    **dict.fromkeys((("miss", "rate"), ("error", "rate"), ("failure", "rate"), ("drop", "rate")), "lower"),
+}
+
+
+class Better(StrEnum):
+    """Which way is good."""
+
+    LOWER = "lower"
+    HIGHER = "higher"
+
+
+def better_of(name: str, unit: str = "") -> Better | None:
+    """Which way the figure `name` in `unit` is good, as in `images_per_s`; None where its words do not say."""
+    named = [word for word in _words(name) if word not in _ALSO_STATISTICS]
+    found = {way for words in (named, _words(unit)) if (way := _rate(words) or _word(words)) is not None}
+    return found.pop() if len(found) == 1 else None
+
+
+def _words(text: str) -> list[str]:
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", " ", text.replace("/", " per "))
+    return re.findall(r"[^\W\d_]+\d*(?![^\W\d_])|[^\W\d_]+", apart.lower())
+
+
+def _rate(words: list[str]) -> Better | None:
+    """`X per Y`, or `X_s`: by whether work, harm or a cost is divided by a time, or a time by work."""
+    if "per" in words and 0 < (at := words.index("per")) < len(words) - 1:
+        above, below = words[at - 1], words[at + 1]
+        if above in _HARM:
+            return Better.LOWER
+        if below in _TIMES:
+            return None if above in _TIMES else Better.HIGHER
+        if above in _TIMES or above in _LOWER:
+            return Better.LOWER
+        return Better.HIGHER if below in _COSTS else None
+    if len(words) > 1 and words[-1] in ("s", "sec", "second") and words[-2] in _COUNTS:
+        return Better.HIGHER
+    return None
+
+
+def _word(words: list[str]) -> Better | None:
+    if "per" in words:
+        return None
+    for pair in pairwise(words):
+        if pair in _PAIRS:
+            return Better(_PAIRS[pair])
+    ways = {Better.LOWER for word in words if word in _LOWER} | {Better.HIGHER for word in words if word in _HIGHER}
+    return ways.pop() if len(ways) == 1 else None
