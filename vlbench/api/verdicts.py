@@ -26,8 +26,8 @@ from vlbench.gating.timed import here_for
 from vlbench.judging.unpaired import RunFloors
 from vlbench.judging.words import parse_share
 from vlbench.record.baseline import Baseline
-from vlbench.record.directions import Better
 from vlbench.record.baseline_files import find_baselines, proposal_path, read_baseline, write_baseline
+from vlbench.record.directions import Better
 
 if TYPE_CHECKING:
     from vlbench.api.measured import Measured
