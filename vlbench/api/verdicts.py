@@ -102,9 +102,10 @@ def judge(
     """Judge results of other benchmark tools before and after a change: a row per metric, with verdict and reason.
 
     Each side is files or patterns, three runs or more. `reader` names their format, which is found out by default;
-    `metric` are patterns of the metrics to judge; whether more is better follows from whole words of a metric's name and
-    unit, or is said by `higher_is_better` and `lower_is_better`. Shares are texts such as "5%" or "0.05": `floor` is the change that
-    counts, `threshold` the one that must not go unseen, `confidence` that of the interval. Raises UsageError.
+    `metric` are patterns of the metrics to judge. Whether more is better follows from whole words of a metric's name
+    and unit, or is said by `higher_is_better` and `lower_is_better`. Shares are texts such as "5%" or "0.05": `floor`
+    is the change that counts, `threshold` the one that must not go unseen, `confidence` that of the interval. Raises
+    UsageError.
     """
     from vlbench.comparing.compared import compare_runs_of
 
