@@ -16,7 +16,7 @@ import pytest
 from pydantic import Field, TypeAdapter
 
 from vlbench.errors import UsageError
-from vlbench.process.child import Child, ChildError
+from vlbench.process.child import Child, ChildError, portable_environment
 from vlbench.process.messages import Message, Refused
 
 ROOT = Path(__file__).parents[2]
@@ -178,3 +178,19 @@ def test_folders_of_its_own_are_gone_with_it(start: Start) -> None:
         assert isinstance(said, Said)
         assert Path(said.text).is_dir()
     assert not Path(said.text).parent.exists()
+
+
+def test_the_path_names_the_same_folders_from_anywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["lib", "/opt/lib", ""]))
+    path = portable_environment()["PYTHONPATH"]
+    assert path.split(os.pathsep) == [str(tmp_path / "lib"), "/opt/lib", str(tmp_path)]
+
+
+def test_without_a_path_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for empty in (True, False):
+        if empty:
+            monkeypatch.setenv("PYTHONPATH", "")
+        else:
+            monkeypatch.delenv("PYTHONPATH")
+        assert portable_environment() == dict(os.environ)

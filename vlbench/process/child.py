@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -15,9 +16,7 @@ from typing import Generic, Self, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from vlbench.errors import UsageError
-from vlbench.process import marker
-from vlbench.process.environment import portable_environment
-from vlbench.process.messages import Message, Refused
+from vlbench.process.messages import Message, Refused, create_marker, read_marker
 from vlbench.process.parent import MARKER
 
 Event = TypeVar("Event", bound=Message)
@@ -64,7 +63,7 @@ class Child(Generic[Event]):
         with ExitStack() as ends:
             own = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="vlbench-")))
             self._marker = own / "marker"
-            marker.create(self._marker)
+            create_marker(self._marker)
             self._complaints = ends.enter_context((own / "stderr").open("w+", errors="replace"))
             self._process = ends.enter_context(
                 subprocess.Popen(
@@ -125,7 +124,7 @@ class Child(Generic[Event]):
             raise self._ended()
 
     def _called(self) -> str | None:
-        return marker.read(self._marker) or self.name or None
+        return read_marker(self._marker) or self.name or None
 
     def _ended(self) -> ChildError:
         code = self._process.wait()
@@ -138,6 +137,14 @@ class Child(Generic[Event]):
     def _end_late(self) -> None:
         self._late = True
         self._process.kill()
+
+
+def portable_environment() -> dict[str, str]:
+    """This process's environment, with a PYTHONPATH that names the same folders from any folder."""
+    path = os.environ.get("PYTHONPATH")
+    if not path:
+        return dict(os.environ)
+    return os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, path.split(os.pathsep)))}
 
 
 def exit_reason(code: int, complaints: str) -> str:

@@ -16,8 +16,7 @@ from queue import SimpleQueue
 from typing import NoReturn, TypeVar
 
 from vlbench.errors import UsageError
-from vlbench.process.marker import Marker
-from vlbench.process.messages import Message, Refused
+from vlbench.process.messages import Marker, Message, Refused
 
 MARKER = "VLBENCH_CHILD_MARKER"
 """The variable in which a child finds its marker. Without it, somebody started the module by hand, with a file."""

@@ -20,7 +20,7 @@ import typer
 
 import vlbench.implementations
 from vlbench.judging.identical import tally
-from vlbench.process.environment import portable_environment
+from vlbench.process.child import portable_environment
 from vlbench.record.fingerprint import take_fingerprint
 from vlbench.revisions.evidence import PAIRS, FalseAlarms, Run
 from vlbench.revisions.request import Way
