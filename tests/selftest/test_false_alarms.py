@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,9 +10,12 @@ import torch
 
 from tests.revisions.repositories import git
 from vlbench.errors import UsageError
+from vlbench.judging.identical import Evidence
 from vlbench.revisions.request import Way, way_of
-from vlbench.selftest.ab_false_alarms import TOWERS, measure, scratch_repository
+from vlbench.selftest.false_alarms import TOWERS, ab, gate, scratch_repository
 from vlbench.towers.resolve import resolve_tower
+
+COUNTED = Path(__file__).parents[2] / "results/baselines/best-of-many.json"
 
 
 def test_both_ways_measure_one_tower(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,6 +35,15 @@ def test_both_ways_measure_one_tower(monkeypatch: pytest.MonkeyPatch) -> None:
         del sys.modules[name]
 
 
-def test_a_folder_that_is_not_there_is_found_out_first(tmp_path: Path) -> None:
+@pytest.mark.parametrize("measure", [ab, gate])
+def test_a_folder_that_is_not_there_is_found_out_first(measure: Callable[[Path], None], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"the folder .*nowhere does not exist"):
         measure(tmp_path / "nowhere/out.json")
+
+
+def test_what_each_run_said_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gate(tmp_path / "out.json", [COUNTED], runs=1)
+    found = Evidence.model_validate(json.loads((tmp_path / "out.json").read_text()))
+    assert [run.is_alarm for run in found.runs] == [False]
+    assert f"--baseline {COUNTED}" in found.command
+    assert "0 of 1 gate runs called different (at most 95.0 %)" in capsys.readouterr().out
