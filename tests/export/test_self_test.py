@@ -7,7 +7,7 @@ from tests.judging.self_tests import self_test_group
 from vlbench.export.self_test import markdown, self_test_sheet, sentences
 from vlbench.record.fingerprint import take_fingerprint
 from vlbench.record.schema import CellGroup, Results
-from vlbench.selftest.rule_table import scores
+from vlbench.selftest.other_rules import scores
 from vlbench.selftest.verdicts import report
 
 ROWS = {"copy 1": (0.0, 1.0), "copy 2": (0.0, 1.0), "+3% 1": (0.03, 1.03), "+5% 1": (0.05, 1.05)}

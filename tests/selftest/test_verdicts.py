@@ -6,7 +6,7 @@ from tests.judging.self_tests import self_test_group
 from vlbench.judging.evidence import interval, upper_bound
 from vlbench.judging.exit_codes import ExitCode
 from vlbench.judging.verdict import Verdict
-from vlbench.selftest.rule_table import OURS, scores
+from vlbench.selftest.other_rules import OURS, scores
 from vlbench.selftest.verdicts import report
 
 COPIES = {f"copy {number}": (0.0, 1.0) for number in range(4)}

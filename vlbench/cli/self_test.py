@@ -1,4 +1,4 @@
-"""`vlbench self-test`: how often this harness cries wolf here, and what it catches."""
+"""`vlbench self-test`: the false alarms of this harness here, and what it catches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vlbench.matrix.plan import Plan
     from vlbench.record.schema import Results
     from vlbench.selftest.copies import Design
-    from vlbench.selftest.rule_table import Score
+    from vlbench.selftest.other_rules import Score
     from vlbench.selftest.verdicts import Report
 
 
@@ -45,7 +45,7 @@ def self_test(
     slow-downs by 3 % are caught, else with 3; 5 or 6 where some could not be compared.
     """
     from vlbench.export.self_test import markdown, self_test_sheet
-    from vlbench.selftest.rule_table import scores
+    from vlbench.selftest.other_rules import scores
     from vlbench.selftest.verdicts import report
 
     if not out.parent.is_dir():

@@ -11,7 +11,7 @@ from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import change, percent
 from vlbench.record.schema import Results
-from vlbench.selftest.rule_table import Score
+from vlbench.selftest.other_rules import Score
 from vlbench.selftest.verdicts import DETECTED, GOAL_POWER, GOAL_SLOW_DOWN, Report, Tally
 
 SHOWN = {

@@ -1,4 +1,4 @@
-"""The rules of other tools, on the samples of a self-test, as their users meet them.
+"""The rules of other tools, on the samples of a self-test, as their users meet them: how often each is right.
 
 Each of these tools compares a run before with a run after: two processes. So `before` is the yardstick in one trial and
 `after` a variant in another. The tools differ in what a process yields: every call, or means over blocks of calls.
@@ -7,16 +7,20 @@ A rule returns 1 for slower, -1 for faster, 0 for neither. Each is written anew 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import mean, median, stdev
 from typing import TYPE_CHECKING
+
+from vlbench.record.schema import CellGroup, Row
+from vlbench.selftest.verdicts import first_vote, report
 
 if TYPE_CHECKING:
     from numpy import ndarray
 
 Times = Sequence[float]
+OURS = "vlbench, 4 of 5 paired trials beyond 1 %, confirmed"
 RESAMPLES = 2_000
 """criterion draws 100,000; a level of 5 % is told from 2,000, in minutes less."""
 
@@ -155,6 +159,55 @@ def decisions(rule: Rule, before: Sequence[Times], after: Sequence[Times]) -> li
         new = [after[(start + needed + step) % trials] for step in range(needed)]
         found.append(rule.decide(rule.given(old), rule.given(new)))
     return found
+
+
+@dataclass
+class Score:
+    """A rule's decisions by injected slow-down: how many of how many."""
+
+    rule: str
+    hits: dict[float, int] = field(default_factory=dict)
+    cases: dict[float, int] = field(default_factory=dict)
+
+    def add(self, slow_down: float, hit: bool) -> None:
+        """One more decision: an alarm for 0, else a slow-down caught."""
+        self.hits[slow_down] = self.hits.get(slow_down, 0) + hit
+        self.cases[slow_down] = self.cases.get(slow_down, 0) + 1
+
+    def rate(self, slow_down: float) -> float | None:
+        """False alarms for 0, else the share caught; None where nothing was compared."""
+        cases = self.cases.get(slow_down, 0)
+        return self.hits[slow_down] / cases if cases else None
+
+
+def scores(groups: Sequence[CellGroup]) -> list[Score]:
+    """Every rule of another tool, then ours, on the same samples.
+
+    Others see the trials of the first vote alone, in warm caches; ours is the verdict at the end.
+    """
+    found = []
+    for rule in RULES:
+        score = Score(rule.name)
+        for row, before, after in _rows(groups):
+            for decision in decisions(rule, before, after):
+                score.add(row.slow_down, decision > 0 if row.slow_down else decision != 0)
+        found.append(score)
+    whole = report(groups)
+    hits = {tally.slow_down: tally.hits for tally in whole.tallies}
+    return [*found, Score(OURS, hits, {tally.slow_down: tally.cases for tally in whole.tallies})]
+
+
+def _rows(groups: Sequence[CellGroup]) -> Iterator[tuple[Row, list[Times], list[Times]]]:
+    """Every row but the yardsticks, with the calls of its reference and its own, by trial."""
+    for group in groups:
+        for row in group.rows[1:]:
+            pairs = [
+                (reference.timings["warm"].seconds, variant.timings["warm"].seconds)
+                for trial in first_vote(group).trials
+                if (reference := trial.find(row.reference)) and (variant := trial.find(row.name))
+                if "warm" in reference.timings and "warm" in variant.timings
+            ]
+            yield row, [before for before, _ in pairs], [after for _, after in pairs]
 
 
 def _beyond(ratio: float, factor: float) -> int:

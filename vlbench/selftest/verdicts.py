@@ -1,4 +1,4 @@
-"""The harness judged by its own results: how often it cries wolf, and how often it catches what was injected."""
+"""The harness judged by its own results: its false alarms, and how often it catches what was injected."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GOAL_SLOW_DOWN = 0.03
 GOAL_POWER = 0.95
 """Of the goal's slow-downs, this share has to be caught: 57 of 60."""
 DETECTED = 0.8
-"""An effect can be seen where this share of it is caught: the usual power."""
+"""A slow-down is detectable where this share of it is caught: the usual power."""
 CALLED = (Verdict.IMPROVED, Verdict.REGRESSED)
 JUDGED = (*CALLED, Verdict.SAME, Verdict.INCONCLUSIVE)
 
@@ -30,7 +30,7 @@ class Tally:
     verdicts: Counter[Verdict] = field(default_factory=Counter)
     ratios: list[float] = field(default_factory=list)
     visible: list[float] = field(default_factory=list)
-    """What each row says it could have seen."""
+    """The smallest change that each row says it would have shown."""
 
     @property
     def cases(self) -> int:
@@ -45,6 +45,7 @@ class Tally:
 
     @property
     def rate(self) -> float:
+        """Hits as a share of the cases, of which there has to be one."""
         return self.hits / self.cases
 
     @property
@@ -71,6 +72,7 @@ class Report:
 
     @property
     def identical(self) -> Tally:
+        """That of identical programs."""
         return self.tallies[0]
 
     @property
@@ -85,17 +87,13 @@ class Report:
 
     @property
     def visible(self) -> float | None:
-        """The median of what rows of identical programs say they could have seen."""
+        """Median of the smallest change that rows of identical programs say they would have shown."""
         return median(self.identical.visible) if self.identical.visible else None
-
-    @property
-    def goal_tally(self) -> Tally | None:
-        return next((tally for tally in self.tallies if tally.slow_down == GOAL_SLOW_DOWN), None)
 
     @property
     def met(self) -> bool:
         """No false alarm, and enough of the goal's slow-downs caught; with nothing compared, nothing is met."""
-        goal = self.goal_tally
+        goal = next((tally for tally in self.tallies if tally.slow_down == GOAL_SLOW_DOWN), None)
         if not (self.identical.cases and goal and goal.cases):
             return False
         return self.identical.hits == 0 and goal.rate >= GOAL_POWER
@@ -111,7 +109,7 @@ def report(groups: Sequence[CellGroup], floors: Floors | None = None) -> Report:
     """Tallies of every row but the yardsticks, by what was injected."""
     floors = floors or Floors()
     tallies = {0.0: Tally(0.0)}
-    crying, first_alarms = 0, 0
+    groups_with_alarm, first_alarms = 0, 0
     for group in groups:
         alarms = 0
         first = summaries(first_vote(group), floors)
@@ -120,9 +118,9 @@ def report(groups: Sequence[CellGroup], floors: Floors | None = None) -> Report:
             if not each.row.slow_down:
                 alarms += each.judgement.verdict in CALLED
                 first_alarms += before.judgement.verdict in CALLED
-        crying += alarms > 0
+        groups_with_alarm += alarms > 0
     ordered = tuple(tallies[share] for share in sorted(tallies))
-    return Report(len(groups), ordered, crying, first_alarms)
+    return Report(len(groups), ordered, groups_with_alarm, first_alarms)
 
 
 def first_vote(group: CellGroup) -> CellGroup:
