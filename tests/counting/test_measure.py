@@ -153,7 +153,7 @@ def test_waits_on_floats_are_counted_and_the_dearer_branch_is_taken() -> None:
     assert row.failed is None
     assert row.warm is not None
     counts = row.warm.counts
-    assert counts.total.host_syncs == 4
+    assert counts.total.read_backs == 4
     assert counts.operations["aten::mul.Tensor"] == 1 + 3  # isfinite is one comparison and a product
     assert sum(each.times for each in counts.assumptions if each.certain) == 3
     (either,) = (each for each in counts.assumptions if each.branch)
