@@ -48,6 +48,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", [RUN, COUNT], ids=["run", "count"])
 def test_ctrl_c_ends_what_a_call_started_and_raises(script: str, tmp_path: Path) -> None:
     (tmp_path / "small.toml").write_text(SCENARIO_FILE)

@@ -50,6 +50,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_pull_request_with_a_hidden_wait_fails_and_the_line_is_named(repository: Path) -> None:
     source = repository / "my_tower.py"
     before = "        x = self.patch_embed(pixels)\n"

@@ -47,6 +47,7 @@ def seen(rows: list[JudgedRow], expected: Outcome) -> Outcome:
     )
 
 
+@pytest.mark.slow
 def test_counters_say_what_is_listed(copies: None) -> None:
     rows = judge_counters([UNTOUCHED, *(each.slug for each in LISTED)])
     assert {row.verdict for row in rows.pop(UNTOUCHED)} == {Verdict.SAME}
@@ -54,6 +55,7 @@ def test_counters_say_what_is_listed(copies: None) -> None:
     assert {name: seen(found, outcomes[name]) for name, found in rows.items()} == outcomes
 
 
+@pytest.mark.slow
 def test_accuracy_is_as_listed(copies: None) -> None:
     checked = check_accuracy([UNTOUCHED, *(each.slug for each in LISTED)], "float32")
     assert checked.pop(UNTOUCHED).passed
