@@ -42,14 +42,7 @@ _HOME = {
     "run_counted": "device",
 }
 
-__all__ = [
-    "PROFILES",
-    "CountingDevice",
-    "GhostValueError",
-    "Profile",
-    "declare",
-    "run_counted",
-]
+__all__ = ["PROFILES", "CountingDevice", "GhostValueError", "Profile", "declare", "run_counted"]
 
 
 def __getattr__(name: str) -> object:

@@ -88,9 +88,7 @@ SYNCS: dict[str, Sync] = {
         unless=_is_settled_by_shape,
     ),
     "aten::_linalg_check_errors": Sync(
-        1,
-        1,
-        "aten/src/ATen/native/BatchLinearAlgebra.cpp: info.any() decides whether to raise",
+        1, 1, "aten/src/ATen/native/BatchLinearAlgebra.cpp: info.any() decides whether to raise"
     ),
     "aten::allclose": Sync(1, 1, "aten/src/ATen/native/TensorCompare.cpp: isclose(...).all().item()"),
     **{

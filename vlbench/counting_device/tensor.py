@@ -31,12 +31,7 @@ class DeviceTensor(Tensor):
     @staticmethod
     def __new__(cls, host: Tensor, block: Block) -> DeviceTensor:
         self: DeviceTensor = Tensor._make_wrapper_subclass(
-            cls,
-            host.size(),
-            strides=host.stride(),
-            storage_offset=host.storage_offset(),
-            dtype=host.dtype,
-            device=CUDA,
+            cls, host.size(), strides=host.stride(), storage_offset=host.storage_offset(), dtype=host.dtype, device=CUDA
         )
         self._host = host
         self.block = block
@@ -51,11 +46,7 @@ class DeviceTensor(Tensor):
 
     def adopt(self, host: Tensor, block: Block) -> None:
         """Follow an operation that changed this tensor's shape in place (`t_`, `resize_`, a resized `out=`)."""
-        if (host.size(), host.stride(), host.storage_offset()) != (
-            self.size(),
-            self.stride(),
-            self.storage_offset(),
-        ):
+        if (host.size(), host.stride(), host.storage_offset()) != (self.size(), self.stride(), self.storage_offset()):
             self.data = DeviceTensor(host, block)
         self._host, self.block = host, block
 

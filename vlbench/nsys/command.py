@@ -49,16 +49,7 @@ def profile_command(nsys: str, output: Path, program: Sequence[str], help_text: 
 
 def export_command(nsys: str, report: Path, target: Path) -> list[str]:
     """`nsys export` to SQLite; `--lazy=false` writes empty tables too, so that absent means not traced."""
-    return [
-        nsys,
-        "export",
-        "--type=sqlite",
-        "--lazy=false",
-        "--force-overwrite=true",
-        "-o",
-        str(target),
-        str(report),
-    ]
+    return [nsys, "export", "--type=sqlite", "--lazy=false", "--force-overwrite=true", "-o", str(target), str(report)]
 
 
 def child_program(arguments: Sequence[str]) -> list[str]:

@@ -15,10 +15,7 @@ from vlbench.nsys.frames import Capture
 from vlbench.nsys.projection import project
 from vlbench.nsys.summary import counters, coverage, labels, per_range
 
-FACTS = {
-    "CUDA_GRAPH_TRACE_OPTIONS:MODE": "CUDA graph mode",
-    "CUDA_SKIP_SOME_API_CALLS": "skipping of CUDA calls",
-}
+FACTS = {"CUDA_GRAPH_TRACE_OPTIONS:MODE": "CUDA graph mode", "CUDA_SKIP_SOME_API_CALLS": "skipping of CUDA calls"}
 _TIMES = ("range_ns", "work_ns", "busy_ns")
 _UNATTRIBUTED = 0.01
 _COLUMNS = ["range", "counter", "a", "b", "change", "per_instance"]

@@ -72,10 +72,7 @@ def _nsys() -> list[Check]:
     if "--discard-environment" not in help_text:
         checks.append(
             Check(
-                "environment",
-                False,
-                "this nsys stores all environment variables in the report",
-                "keep reports private",
+                "environment", False, "this nsys stores all environment variables in the report", "keep reports private"
             )
         )
     return checks

@@ -112,10 +112,7 @@ def share(capture: Capture, forwards: Forwards) -> Share | None:
     busy = busy_before(capture, edges)
     encoder = table.sort_values("gpu_start")["busy_ns"].iloc[:-1].sum()
     return Share(
-        "from one forward's first kernel to the next one's",
-        len(edges) - 1,
-        int(encoder),
-        int(busy[-1] - busy[0]),
+        "from one forward's first kernel to the next one's", len(edges) - 1, int(encoder), int(busy[-1] - busy[0])
     )
 
 

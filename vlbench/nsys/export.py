@@ -160,14 +160,7 @@ def _ranges(
     has = tables.columns(connection, NVTX)
     if "eventType" not in has:
         return frame(RANGE_COLUMNS)
-    wanted = {
-        "start": 0,
-        "end": _ABSENT,
-        "eventType": 0,
-        "globalTid": 0,
-        "endGlobalTid": _ABSENT,
-        "domainId": 0,
-    }
+    wanted = {"start": 0, "end": _ABSENT, "eventType": 0, "globalTid": 0, "endGlobalTid": _ABSENT, "domainId": 0}
     where = f"WHERE eventType IN ({', '.join(map(str, _RANGE_EVENTS))})"
     raw = tables.integers(connection, NVTX, wanted, where)
     text = "COALESCE(" + ", ".join([name for name in ("text", "textId") if name in has] + ["''"]) + ", '')"

@@ -100,20 +100,7 @@ def _range_events(capture: Capture, zero: int) -> Iterator[Event]:
 def _gpu_events(capture: Capture, zero: int) -> Iterator[Event]:
     rows = {place: row for row, place in enumerate(_places(capture))}
     calls = list(_rows(capture.api, "start", "pid", "tid"))
-    columns = (
-        "start",
-        "end",
-        "device",
-        "pid",
-        "stream",
-        "kind",
-        "name",
-        "bytes",
-        "direction",
-        "src",
-        "dst",
-        "api",
-    )
+    columns = ("start", "end", "device", "pid", "stream", "kind", "name", "bytes", "direction", "src", "dst", "api")
     for number, op in enumerate(_rows(capture.gpu_ops, *columns)):
         start, end, device, process, stream, kind, name, size, direction, src, dst, call = op
         pid, tid = _GPU + device, rows[device, process, stream]

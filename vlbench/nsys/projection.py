@@ -22,12 +22,7 @@ Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 # Counters that are sums over API calls of one family: (column, family); each has a `<column>_ns` beside it.
-CALLS = {
-    "syncs": "sync",
-    "blocking_copies": "copy_blocking",
-    "allocs": "alloc",
-    "module_loads": "module_load",
-}
+CALLS = {"syncs": "sync", "blocking_copies": "copy_blocking", "allocs": "alloc", "module_loads": "module_load"}
 # Exact counts, whatever the machine's speed; `copies[..]` and `bytes[..]` per kind of copy come on top.
 COUNTS = (
     "launches",
@@ -106,12 +101,7 @@ def project(capture: Capture, ranges: pd.DataFrame | None = None) -> pd.DataFram
     hidden = hidden_syncs(capture)
     table["hidden_syncs"] = layout.calls_sum(hidden)
     table["hidden_syncs_ns"] = layout.calls_sum(np.where(hidden, duration, 0))
-    for column, kind in (
-        ("kernels", "kernel"),
-        ("memcpys", "memcpy"),
-        ("memsets", "memset"),
-        ("graphs", "graph"),
-    ):
+    for column, kind in (("kernels", "kernel"), ("memcpys", "memcpy"), ("memsets", "memset"), ("graphs", "graph")):
         table[column] = layout.ops_sum(_is(ops["kind"], kind))
     table |= _copies(ops, layout)
     table |= _times(ops, layout)
@@ -185,13 +175,7 @@ def lay_out(capture: Capture, ranges: pd.DataFrame) -> Layout:
         (np.concatenate([empty, *part]) for part in zip(*slices, strict=True)) if slices else (empty, empty, empty)
     )
     return Layout(
-        order,
-        by_place,
-        prefix(np.bincount(op_place[known], minlength=order.size)),
-        owner,
-        low,
-        high,
-        len(ranges),
+        order, by_place, prefix(np.bincount(op_place[known], minlength=order.size)), owner, low, high, len(ranges)
     )
 
 

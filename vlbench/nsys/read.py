@@ -59,11 +59,7 @@ def _exported(report: Path) -> Path:
             f"{report}: nsys is not installed here; where it was made, run `{command}` and send {target.name}"
         )
     done = subprocess.run(
-        export_command(str(nsys), report, target),
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
+        export_command(str(nsys), report, target), capture_output=True, text=True, errors="replace", check=False
     )
     if done.returncode or not target.is_file():
         said = (done.stderr or done.stdout).strip().splitlines()

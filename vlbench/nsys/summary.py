@@ -23,9 +23,7 @@ def labels(table: pd.DataFrame) -> pd.Series:
     width = len(names.categories) + 1
     shown = [f"{joint.categories[code // width]}:{names.categories[code % width]}" for code in unique.tolist()]
     return pd.Series(
-        pd.Categorical.from_codes(inverse, categories=pd.Index(shown, dtype=object)),
-        index=table.index,
-        name="range",
+        pd.Categorical.from_codes(inverse, categories=pd.Index(shown, dtype=object)), index=table.index, name="range"
     )
 
 

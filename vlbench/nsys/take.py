@@ -82,10 +82,7 @@ def take(arguments: Sequence[str], output: Path, options: Options) -> Taken:
     _check_tables(capture)
     notes = _check_iterations(capture, sidecar)
     if code:
-        notes = (
-            *notes,
-            f"nsys ended with {code} ({KILLED.get(code, 'unknown reason')}), yet the report is complete",
-        )
+        notes = (*notes, f"nsys ended with {code} ({KILLED.get(code, 'unknown reason')}), yet the report is complete")
     return Taken(report, sqlite, sidecar, capture, notes)
 
 
@@ -190,11 +187,7 @@ def _no_report(report: Path, before: object, sidecar: Sidecar, code: int, text: 
 def _export(nsys: Path, report: Path, sqlite: Path) -> None:
     sqlite.unlink(missing_ok=True)
     done = subprocess.run(
-        export_command(str(nsys), report, sqlite),
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
+        export_command(str(nsys), report, sqlite), capture_output=True, text=True, errors="replace", check=False
     )
     if done.returncode or not sqlite.is_file() or not sqlite.stat().st_size:
         raise CaptureError(
