@@ -9,8 +9,7 @@ import pytest
 
 import vlbench.nsys
 from vlbench.implementations.optimized import OPTIMIZATIONS
-from vlbench.nsys.advice import Advice
-from vlbench.nsys.rules import rules
+from vlbench.nsys.advice import Advice, rules
 
 from .server import MAIN, Server
 
@@ -136,7 +135,7 @@ def test_uploads(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: f"{rule.flag}-{rule.least}")
 def test_every_rule_is_well_formed(rule: object) -> None:
-    from vlbench.nsys.rules import Rule
+    from vlbench.nsys.advice import Rule
 
     assert isinstance(rule, Rule)
     assert rule.flag is None or rule.flag in OPTIMIZATIONS

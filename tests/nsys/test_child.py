@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vlbench.nsys.child import captured, watch, window
-from vlbench.nsys.sidecar import VARIABLE, read_sidecar, record
+from vlbench.nsys.child import VARIABLE, captured, read_sidecar, record, watch, window
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from vlbench.cli.nsys import app
 from vlbench.errors import UsageError
-from vlbench.nsys.text import duration, plain, size
+from vlbench.export.captured import duration, plain, size
 
 from .server import MAIN, Server
 from .synthetic import Database

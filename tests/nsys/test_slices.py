@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vlbench.nsys import slices
-from vlbench.nsys.lanes import lanes, parents
+from vlbench.nsys.slices import lanes, parents
 
 
 @settings(max_examples=60, deadline=None)

@@ -226,7 +226,7 @@ def test_every_failure_has_cause_remedy_and_code(stage: Stage, name: str) -> Non
 def test_the_exit_code_of_a_real_child_survives_nsys(stage: Stage, code: int) -> None:
     """The stand-in runs the program and, like nsys, ends with 0 whatever the program returned."""
     program = f"from vlbench.nsys.child import watch; raise SystemExit(watch(lambda: {code}))"
-    stage.monkeypatch.setattr("vlbench.nsys.take.child_program", lambda _: [sys.executable, "-c", program])
+    stage.monkeypatch.setattr("vlbench.nsys.command.child_program", lambda _: [sys.executable, "-c", program])
     stage.set({"runs": True, "events": []}, database())
     if code:
         with pytest.raises(CaptureError, match="exit code 42") as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.trial.plans import SCENARIO_FILE, job, python_path
-from vlbench.nsys.sidecar import VARIABLE, read_sidecar
+from vlbench.nsys.child import VARIABLE, read_sidecar
 from vlbench.profiling.nvtx import DOMAIN
 from vlbench.record.files import read_results
 

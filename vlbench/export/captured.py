@@ -11,7 +11,6 @@ import pandas as pd
 from vlbench.export.sheet import Cell, Column, Part, Sheet, Table, Words
 from vlbench.nsys.frames import Capture
 from vlbench.nsys.report import Report, number
-from vlbench.nsys.text import duration, plain, size
 
 MEDIANS = {
     "range": "range_ns",
@@ -23,6 +22,28 @@ MEDIANS = {
 _PER_PROCESS = re.compile(r"^(No|Not all) .* events (collected|might have been)|profiling might have not been started")
 _DIAGNOSTICS = 5
 _DIAGNOSTIC_LENGTH = 150
+
+
+def duration(nanoseconds: float) -> str:
+    """A time in three digits: `950 ns`, `12.3 us`, `1.16 s`."""
+    return "-" if pd.isna(nanoseconds) else _three_digits(nanoseconds, {"s": 1e9, "ms": 1e6, "us": 1e3}, "ns")
+
+
+def size(count: float) -> str:
+    """Bytes in three digits."""
+    return _three_digits(count, {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10}, "B")
+
+
+def _three_digits(value: float, units: Mapping[str, float], smallest: str) -> str:
+    for unit, one in units.items():
+        if abs(value) >= one:
+            return f"{value / one:.3g} {unit}" if abs(value) < 1000 * one else f"{value / one:.0f} {unit}"
+    return f"{value:.0f} {smallest}"
+
+
+def plain(value: float) -> str:
+    """A count; a median may be a half."""
+    return f"{value:.1f}" if value != int(value) else str(int(value))
 
 
 def report_sheet(report: Report, limit: int, json: Callable[[], str]) -> Sheet:

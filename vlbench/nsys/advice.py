@@ -9,10 +9,50 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from vlbench.implementations.optimized.advice import STREAM_SYNCS, InCapture
 from vlbench.nsys.encoder import Forwards
 from vlbench.nsys.frames import Capture, copy_kinds
 from vlbench.nsys.projection import Layout, lay_out
-from vlbench.nsys.rules import Rule, rules
+
+
+@dataclass(frozen=True)
+class Rule(InCapture):
+    """One line of advice. `why` says what would remove the pattern where no flag does."""
+
+    flag: str | None = None
+
+
+UNFLAGGED = (
+    Rule(
+        "stream synchronizations",
+        "about one read-back per layer, as when max_seqlen stays on the device; take it once from the host's lengths",
+        least=8,
+        most=199,
+        api=STREAM_SYNCS,
+    ),
+    Rule(
+        "uploads of 4 MiB or more",
+        "pixels sent as bytes, and normalized on the device, are a quarter of fp32",
+        copy=r"^HtoD",
+        least_bytes=4 << 20,
+    ),
+    Rule(
+        "kernel launches",
+        "the device waits for launches; a captured CUDA graph is one launch",
+        least=200,
+        api=r"^(cuda|cu)Launch",
+        idle_share=0.3,
+    ),
+)
+"""What no flag of ours removes."""
+
+
+def rules() -> tuple[Rule, ...]:
+    """What the flags say of themselves, in the order of the forward, then what no flag removes. Imports torch."""
+    from vlbench.implementations.optimized import OPTIMIZATIONS
+
+    seen = ((one.flag, each) for one in OPTIMIZATIONS.values() for each in one.advice)
+    return (*(Rule(**vars(each), flag=flag) for flag, each in seen if isinstance(each, InCapture)), *UNFLAGGED)
 
 
 @dataclass(frozen=True)
@@ -42,31 +82,17 @@ def advise(capture: Capture, forwards: Forwards) -> list[Advice]:
     """Every rule whose pattern at least half of the forwards show, in the order of the table."""
     layout = lay_out(capture, forwards.ranges)
     found = []
-    idle = _idle_share(forwards.projected)
+    span = int(forwards.projected["span_ns"].sum())
+    idle = float(forwards.projected["idle_ns"].sum()) / span if span else 0.0
     for rule in rules():
         if idle < rule.idle_share:
             continue
         counts = _count(capture, layout, rule)
         inside = counts[(counts >= rule.least) & (counts <= (rule.most if rule.most is not None else counts))]
         if inside.size and 2 * inside.size >= counts.size:
-            found.append(
-                Advice(
-                    rule.flag,
-                    rule.what,
-                    rule.why,
-                    inside.size,
-                    counts.size,
-                    int(inside.min()),
-                    int(inside.max()),
-                    idle if rule.idle_share else None,
-                )
-            )
+            evidence = (inside.size, counts.size, int(inside.min()), int(inside.max()))
+            found.append(Advice(rule.flag, rule.what, rule.why, *evidence, idle if rule.idle_share else None))
     return found
-
-
-def _idle_share(projected: pd.DataFrame) -> float:
-    span = int(projected["span_ns"].sum())
-    return float(projected["idle_ns"].sum()) / span if span else 0.0
 
 
 def _count(capture: Capture, layout: Layout, rule: Rule) -> npt.NDArray[np.int64]:

@@ -112,10 +112,7 @@ def _counts(old: pd.DataFrame, new: pd.DataFrame, tables: list[pd.DataFrame]) ->
     Means would differ between two windows of one program: the first iterations allocate and load.
     """
     named = dict.fromkeys([*counters(old), *counters(new)])
-    medians = [
-        table.groupby(labels(table), observed=True)[counters(table)].median().reindex(columns=list(named), fill_value=0)
-        for table in tables
-    ]
+    medians = [_medians(table, counters(table)).reindex(columns=list(named), fill_value=0) for table in tables]
     totals = [side.reindex(columns=list(named), fill_value=0) for side in (old, new)]
     even = (old["instances"] == new["instances"]).to_numpy()
     rows = []
@@ -128,14 +125,16 @@ def _counts(old: pd.DataFrame, new: pd.DataFrame, tables: list[pd.DataFrame]) ->
             a, b = float(left[place]), float(right[place])
             change = "appeared" if not a else "vanished" if not b else "up" if b > a else "down"
             rows.append((place, old.index[place], name, a, b, change, not even[place]))
-    rows.sort(key=lambda row: row[0])
-    return pd.DataFrame([row[1:] for row in rows], columns=_COLUMNS)
+    return pd.DataFrame([row[1:] for row in sorted(rows, key=lambda row: row[0])], columns=_COLUMNS)
+
+
+def _medians(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """By range, over its instances."""
+    return table.groupby(labels(table), observed=True)[columns].median()
 
 
 def _times(both: list[str], before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
-    medians = [
-        table.groupby(labels(table), observed=True)[list(_TIMES)].median().loc[both] for table in (before, after)
-    ]
+    medians = [_medians(table, list(_TIMES)).loc[both] for table in (before, after)]
     rows = [
         (label, time, float(a), float(b))
         for time in _TIMES

@@ -10,8 +10,8 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from vlbench.nsys.command import LOOKED, find_nsys, profile_help, version
 from vlbench.nsys.failures import Exit
-from vlbench.nsys.find import LOOKED, find_nsys, profile_help, version
 
 _NEEDED = ("--capture-range", "--capture-range-end", "--cuda-graph-trace", "--cpuctxsw")
 
@@ -33,14 +33,8 @@ class Check:
 
 def examine() -> list[Check]:
     """Every check, in the order in which a capture would meet them."""
-    return [
-        *_nsys(),
-        _device(),
-        _package("torch", "the program to capture runs on it"),
-        _nvtx(),
-        _scratch(),
-        _sampling(),
-    ]
+    torch = _package("torch", "the program to capture runs on it")
+    return [*_nsys(), _device(), torch, _nvtx(), _scratch(), _sampling()]
 
 
 def _nsys() -> list[Check]:
@@ -49,33 +43,17 @@ def _nsys() -> list[Check]:
         remedy = "install Nsight Systems or set VLBENCH_NSYS; the torch profiler needs neither"
         return [Check("nsys", False, f"not in {', '.join(LOOKED)}", remedy, Exit.NO_NSYS)]
     release = version(nsys)
-    checks = [
-        Check(
-            "nsys",
-            bool(release),
-            f"{nsys} {release}".strip(),
-            "" if release else "it does not run",
-            0 if release else Exit.NO_NSYS,
-        )
-    ]
+    runs = Check("nsys", True, f"{nsys} {release}")
+    if not release:
+        runs = Check("nsys", False, str(nsys), "it does not run", Exit.NO_NSYS)
     help_text = profile_help(nsys)
-    lacking = [option for option in _NEEDED if option not in help_text]
-    checks.append(
-        Check(
-            "nsys options",
-            not lacking,
-            f"lacks {', '.join(lacking)}" if lacking else "all needed ones",
-            "update to 2023.1 or newer" if lacking else "",
-            Exit.NO_REPORT if lacking else 0,
-        )
-    )
-    if "--discard-environment" not in help_text:
-        checks.append(
-            Check(
-                "environment", False, "this nsys stores all environment variables in the report", "keep reports private"
-            )
-        )
-    return checks
+    options = Check("nsys options", True, "all needed ones")
+    if lacking := ", ".join(option for option in _NEEDED if option not in help_text):
+        options = Check("nsys options", False, f"lacks {lacking}", "update to 2023.1 or newer", Exit.NO_REPORT)
+    if "--discard-environment" in help_text:
+        return [runs, options]
+    stored = "this nsys stores all environment variables in the report"
+    return [runs, options, Check("environment", False, stored, "keep reports private")]
 
 
 def _device() -> Check:
@@ -84,24 +62,14 @@ def _device() -> Check:
     if nodes:
         lines = driver.read_text(errors="replace").splitlines() if driver.is_file() else []
         return Check("GPU", True, f"{len(nodes)} device(s); {lines[0] if lines else 'driver version not told'}")
-    return Check(
-        "GPU",
-        False,
-        "no NVIDIA device is visible",
-        "capture on a GPU machine; reports can be read anywhere",
-        Exit.NO_REPORT,
-    )
+    remedy = "capture on a GPU machine; reports can be read anywhere"
+    return Check("GPU", False, "no NVIDIA device is visible", remedy, Exit.NO_REPORT)
 
 
 def _package(name: str, why: str) -> Check:
-    there = importlib.util.find_spec(name) is not None
-    return Check(
-        name,
-        there,
-        "installed" if there else "absent",
-        "" if there else f"pip install {name}: {why}",
-        0 if there else Exit.PROGRAM_FAILED,
-    )
+    if importlib.util.find_spec(name) is not None:
+        return Check(name, True, "installed")
+    return Check(name, False, "absent", f"pip install {name}: {why}", Exit.PROGRAM_FAILED)
 
 
 def _nvtx() -> Check:

@@ -14,24 +14,19 @@ import pandas as pd
 
 from vlbench.errors import UsageError
 from vlbench.nsys.frames import Capture
-from vlbench.nsys.lanes import parents
 from vlbench.nsys.projection import project
 from vlbench.nsys.sequence import forwards_by_sequence
-from vlbench.nsys.slices import prefix
-from vlbench.nsys.summary import labels
+from vlbench.nsys.slices import parents, prefix
+from vlbench.nsys.summary import given_pattern, labels
 
-# (who pushes it, regular expression for the whole `domain:name`), the surest first.
+_MODULES = r".*:(visual|[\w.]*\.(visual|vision_tower|vision_model|vision_encoder|vit))"
+_VISION = r"(?i).*:(vision|visual|vit)([ _.-]?(tower|encoder|transformer|model))?([ _.-]?forward)?"
+# (the source of the ranges, regular expression for the whole `domain:name`), the surest first.
 PATTERNS = (
     ("vlbench", r"vlbench:forward"),
-    (
-        "modules, as vLLM and SGLang push them",
-        r".*:(visual|[\w.]*\.(visual|vision_tower|vision_model|vision_encoder|vit))",
-    ),
+    ("modules, as vLLM and SGLang push them", _MODULES),
     ("TensorRT-LLM", r".*:\[Vision\] (?!pre|post).*"),
-    (
-        "a name that says vision",
-        r"(?i).*:(vision|visual|vit)([ _.-]?(tower|encoder|transformer|model))?([ _.-]?forward)?",
-    ),
+    ("a name that says vision", _VISION),
 )
 
 
@@ -68,17 +63,15 @@ def find_forwards(capture: Capture, pattern: str | None = None) -> Forwards | No
     label = labels(capture.ranges)
     known = [str(name) for name in label.cat.categories]
     if pattern is not None:
-        try:
-            matching = [name for name in known if re.search(pattern, name)]
-        except re.error as error:
-            raise UsageError(f"--range {pattern!r} is not a regular expression ({error})") from error
+        expression = given_pattern("--range", pattern)
+        matching = [name for name in known if expression.search(name)]
         if not matching:
             raise UsageError(f"{capture.path}: --range {pattern!r} matches no range; `vlbench nsys report` lists them")
         return _from_ranges(capture, label.isin(matching), f"ranges matching {pattern!r}")
-    for who, expression in PATTERNS:
-        matching = [name for name in known if re.fullmatch(expression, name)]
+    for source, wanted in PATTERNS:
+        matching = [name for name in known if re.fullmatch(wanted, name)]
         if matching:
-            return _from_ranges(capture, label.isin(matching), f"ranges of {who}: {', '.join(sorted(matching)[:3])}")
+            return _from_ranges(capture, label.isin(matching), f"ranges of {source}: {', '.join(sorted(matching)[:3])}")
     found = forwards_by_sequence(capture)
     if found is None:
         return None
@@ -87,15 +80,18 @@ def find_forwards(capture: Capture, pattern: str | None = None) -> Forwards | No
 
 
 def _from_ranges(capture: Capture, chosen: pd.Series, how: str) -> Forwards:
-    rows = capture.ranges[chosen]
-    above, _ = parents(pd.factorize(rows["tid"])[0], rows["start"].to_numpy(), rows["end"].to_numpy())
-    rows = rows[above < 0].sort_values("start", kind="stable")
+    rows = _outermost(capture.ranges[chosen])
     return Forwards(rows, project(capture, rows), how)
 
 
+def _outermost(ranges: pd.DataFrame) -> pd.DataFrame:
+    """Those inside no other of their thread, in the order of their start."""
+    above, _ = parents(pd.factorize(ranges["tid"])[0], ranges["start"].to_numpy(), ranges["end"].to_numpy())
+    return ranges[above < 0].sort_values("start", kind="stable")
+
+
 def share(capture: Capture, forwards: Forwards) -> Share | None:
-    """The encoder's share of GPU busy time; None where there is neither an enclosing range nor a second
-    forward.
+    """The encoder's share of GPU busy time; None where there is neither an enclosing range nor a second forward.
 
     A step is the outermost range around a forward where each forward has its own, else the time from one
     forward's first kernel to the next one's.
@@ -133,24 +129,16 @@ def busy_before(capture: Capture, moments: np.ndarray) -> np.ndarray:
 
 def _enclosing(capture: Capture, forwards: pd.DataFrame) -> pd.DataFrame | None:
     """The outermost range around each forward where all are there and all are different."""
-    others = (
-        capture.ranges.drop(index=forwards.index.intersection(capture.ranges.index))
-        if len(capture.ranges)
-        else capture.ranges
-    )
+    others = capture.ranges.drop(index=forwards.index.intersection(capture.ranges.index))
     others = others[~others["moved"] & ~others["open"] & others["tid"].isin(forwards["tid"])]
     if others.empty or forwards.empty:
         return None
-    above, _ = parents(pd.factorize(others["tid"])[0], others["start"].to_numpy(), others["end"].to_numpy())
-    outer = others[above < 0].sort_values("start", kind="stable")
-    threads = {
-        tid: (rows.index, rows["start"].to_numpy(), rows["end"].to_numpy()) for tid, rows in outer.groupby("tid")
-    }
+    threads = dict(iter(_outermost(others).groupby("tid")))
     chosen = []
     for tid, start, end in forwards[["tid", "start", "end"]].itertuples(index=False):
-        index, starts, ends = threads.get(tid, (None, np.empty(0), np.empty(0)))
-        place = int(np.searchsorted(starts, start, side="right")) - 1
-        if index is None or place < 0 or ends[place] < end:
+        outer = threads.get(tid, others.iloc[:0])
+        place = int(outer["start"].searchsorted(start, side="right")) - 1
+        if place < 0 or outer["end"].iloc[place] < end:
             return None
-        chosen.append(index[place])
+        chosen.append(outer.index[place])
     return capture.ranges.loc[chosen] if len(set(chosen)) == len(chosen) else None

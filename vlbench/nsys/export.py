@@ -10,14 +10,12 @@ import pandas as pd
 
 from vlbench.errors import UsageError
 from vlbench.nsys import tables
-from vlbench.nsys.frames import API_COLUMNS, GPU_COLUMNS, GPU_KINDS, RANGE_COLUMNS, Capture, category, frame
-from vlbench.nsys.join import match
+from vlbench.nsys.frames import API_COLUMNS, GPU_COLUMNS, GPU_KINDS, RANGE_COLUMNS, Capture, category, frame, match
 from vlbench.nsys.names import DIRECTIONS, FAMILIES, MEMORY_KINDS, NOT_RECORDED, api_name, family, range_name
 
-KERNEL, MEMCPY, MEMSET, GRAPH = (
-    f"CUPTI_ACTIVITY_KIND_{kind}" for kind in ("KERNEL", "MEMCPY", "MEMSET", "GRAPH_TRACE")
+RUNTIME, KERNEL, MEMCPY, MEMSET, GRAPH = (
+    f"CUPTI_ACTIVITY_KIND_{kind}" for kind in ("RUNTIME", "KERNEL", "MEMCPY", "MEMSET", "GRAPH_TRACE")
 )
-RUNTIME = "CUPTI_ACTIVITY_KIND_RUNTIME"
 NVTX = "NVTX_EVENTS"
 
 _RANGE_EVENTS = (59, 60, 70, 71)  # push/pop, start/end, and both as imported from nvtxt files
@@ -124,7 +122,6 @@ def _gpu_ops(
     ids = np.where(joined["demangledName"] >= 0, joined["demangledName"], joined["shortName"])
     codes, names = _named(ids[kind == 0], strings)
     codes = np.concatenate([codes, np.repeat(np.arange(1, 4) + len(names) - 1, sizes[1:])])
-    asks = ~api["family"].isin(["other", "event"]).to_numpy()
     return frame(
         GPU_COLUMNS,
         start=joined["start"],
@@ -140,7 +137,7 @@ def _gpu_ops(
         direction=_labels(joined["copyKind"], DIRECTIONS, copies),
         src=_labels(joined["srcKind"], _memory_kinds(connection), copies),
         dst=_labels(joined["dstKind"], _memory_kinds(connection), copies),
-        api=match(api["pid"].to_numpy(), api["corr"].to_numpy(), asks, pid, joined["correlationId"]),
+        api=match(api, pid, joined["correlationId"]),
     ), notes
 
 

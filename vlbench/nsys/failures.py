@@ -37,51 +37,41 @@ class Symptom:
     """Text in the output of nsys, or in the diagnostics of a report, that names the cause."""
 
     pattern: str
-    code: Exit
     cause: str
     remedy: str
+    code: Exit = Exit.NO_REPORT
 
 
 SYMPTOMS = (
     Symptom(
         r"perf.?event.?paranoid|AccessDenied|CPU sampling .*(denied|not (allowed|supported))",
-        Exit.NO_REPORT,
         "CPU sampling is not permitted here",
         "pass --sample=none --cpuctxsw=none to nsys (vlbench does) or lower kernel.perf_event_paranoid to 1",
     ),
     Symptom(
         r"ERR_NVGPUCTRPERM",
-        Exit.NO_REPORT,
         "GPU performance counters are reserved for administrators",
         "leave GPU metrics out, or have NVreg_RestrictProfilingToAdminUsers=0 set for the driver",
     ),
     Symptom(
         r"File exists|already exists.*overwrite",
-        Exit.NO_REPORT,
         "a report of that name exists and was not overwritten",
         "choose another --output, or pass --force-overwrite=true to nsys (vlbench does)",
     ),
-    Symptom(
-        r"No space left on device",
-        Exit.NO_REPORT,
-        "the disk is full",
-        "free space or choose another --output and TMPDIR",
-    ),
+    Symptom(r"No space left on device", "the disk is full", "free space or choose another --output and TMPDIR"),
     Symptom(
         r"unrecogni[sz]ed option|Illegal .*option|invalid value for option|usage: nsys",
-        Exit.NO_REPORT,
         "this nsys does not know an option of the command",
         "update nsys (2023.1 or newer), or run the command that `--print` shows without the option",
     ),
     Symptom(
         r"CUPTI_ERROR_MULTIPLE_SUBSCRIBERS|another (tool|profiler)|CUPTI.*already (in use|subscribed)",
-        Exit.INCOMPLETE,
         "another profiler holds CUPTI (torch profiler, DCGM, a debugger)",
         "stop it and capture again: only one tool can trace CUDA at a time",
+        Exit.INCOMPLETE,
     ),
     Symptom(
         r"libdw|importer.*fail|Failed to (import|convert|create .*nsys-rep)|ENOTSUPP|Operation not supported",
-        Exit.NO_REPORT,
         "nsys could not turn its raw data into a report (libdw missing, or a file system without locks)",
         "install libdw1, or set TMPDIR and --output to a local scratch folder",
     ),
@@ -95,7 +85,4 @@ KILLED = {
 
 def named(text: str) -> Symptom | None:
     """The first symptom that `text` shows."""
-    for symptom in SYMPTOMS:
-        if re.search(symptom.pattern, text, re.IGNORECASE):
-            return symptom
-    return None
+    return next((each for each in SYMPTOMS if re.search(each.pattern, text, re.IGNORECASE)), None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 RANGE_COLUMNS = {
@@ -48,6 +49,9 @@ GPU_COLUMNS = {
     "api": "int64",  # row in the API frame that asked for it, -1 where there is none
 }
 GPU_KINDS = ("kernel", "memcpy", "memset", "graph")
+_ID_BITS = 40  # CUPTI's correlation ids have 32
+
+Ints = npt.NDArray[np.int64]
 
 
 def frame(columns: dict[str, str], **values: object) -> pd.DataFrame:
@@ -81,6 +85,36 @@ def copy_kinds(gpu_ops: pd.DataFrame) -> pd.Categorical:
     every = np.full(len(gpu_ops), -1, dtype=np.int64)
     every[copies] = codes
     return category(every, [f"{direction} {src}>{dst}" for direction, src, dst in named])
+
+
+def match(api: pd.DataFrame, op_pid: Ints, op_corr: Ints) -> Ints:
+    """For each GPU operation the row of the API call that asked for it: same process, same correlation id; else -1.
+
+    Correlation ids start afresh in every process, so the id alone joins strangers. Where an id is recorded twice, a
+    call that asks for GPU work is taken before one that does not, and the first before later ones.
+    """
+    api_pid, api_corr = api["pid"].to_numpy(), api["corr"].to_numpy()
+    asks_for_work = ~api["family"].isin(["other", "event"]).to_numpy()
+    pids = np.unique(api_pid)
+    found = np.full(op_pid.size, -1, dtype=np.int64)
+    if not pids.size or not op_pid.size:
+        return found
+    usable = (api_corr >= 0) & (api_corr < 1 << _ID_BITS)
+    rows = np.flatnonzero(usable)
+    keys = ((np.searchsorted(pids, api_pid[rows]) << _ID_BITS) | api_corr[rows]) * 2 + ~asks_for_work[rows]
+    order = np.argsort(keys, kind="stable")
+    rows, keys = rows[order], keys[order] >> 1
+    first = np.ones(keys.size, dtype=bool)
+    first[1:] = keys[1:] != keys[:-1]
+    rows, keys = rows[first], keys[first]
+
+    code = np.minimum(np.searchsorted(pids, op_pid), pids.size - 1)
+    known = (pids[code] == op_pid) & (op_corr >= 0) & (op_corr < 1 << _ID_BITS)
+    wanted = (code[known] << _ID_BITS) | op_corr[known]
+    place = np.minimum(np.searchsorted(keys, wanted), max(keys.size - 1, 0))
+    if keys.size:
+        found[known] = np.where(keys[place] == wanted, rows[place], -1)
+    return found
 
 
 @dataclass

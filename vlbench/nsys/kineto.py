@@ -16,14 +16,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from vlbench.errors import UsageError
-from vlbench.nsys.frames import API_COLUMNS, GPU_COLUMNS, GPU_KINDS, RANGE_COLUMNS, Capture, category, frame
-from vlbench.nsys.join import match
+from vlbench.nsys.frames import API_COLUMNS, GPU_COLUMNS, GPU_KINDS, RANGE_COLUMNS, Capture, category, frame, match
 from vlbench.nsys.names import FAMILIES, NOT_RECORDED, api_name, family, range_name
 from vlbench.untrusted.files import Kind, parse_json, read_bytes, unpacked
 from vlbench.untrusted.limits import Limit
 
 _API = ("cuda_runtime", "cuda_driver")
-_RANGE = ("user_annotation",)
+_RANGE = "user_annotation"
 _GPU = {"kernel": "kernel", "gpu_memcpy": "memcpy", "gpu_memset": "memset"}
 _COPY = re.compile(r"Memcpy (\w+)(?: \((.+?) -> (.+?)\))?")
 
@@ -40,14 +39,13 @@ Ints = npt.NDArray[np.int64]
 def read_kineto(path: Path) -> Capture:
     """Read the trace at `path`, plain or gzipped. Raises UsageError where it is something else."""
     document = _parsed(path)
-    events = (
-        document if isinstance(document, list) else document.get("traceEvents") if isinstance(document, dict) else None
-    )
+    head = document if isinstance(document, dict) else {}
+    events = document if isinstance(document, list) else head.get("traceEvents")
     if not isinstance(events, list):
         raise UsageError(f"{path}: JSON without a traceEvents list, so not a trace of the torch profiler")
     complete = [event for event in events if isinstance(event, dict) and event.get("ph") == "X" and "ts" in event]
     by_category = {
-        name: [e for e in complete if str(e.get("cat", "")).lower() == name] for name in (*_API, *_RANGE, *_GPU)
+        name: [e for e in complete if str(e.get("cat", "")).lower() == name] for name in (*_API, _RANGE, *_GPU)
     }
     if not any(by_category.values()):
         raise UsageError(
@@ -57,13 +55,12 @@ def read_kineto(path: Path) -> Capture:
     try:
         api = _api([event for name in _API for event in by_category[name]])
         gpu_ops = _gpu_ops([(kind, event) for name, kind in _GPU.items() for event in by_category[name]], api)
-        ranges = _ranges([event for name in _RANGE for event in by_category[name]])
+        ranges = _ranges(by_category[_RANGE])
     except (TypeError, ValueError, OverflowError, AttributeError) as error:
         raise UsageError(
             f"{path}: an event of the trace has a time, id or argument of an unexpected form ({error})"
         ) from error
     processes = api["pid"].nunique()
-    head = document if isinstance(document, dict) else {}
     devices = head["deviceProperties"] if isinstance(head.get("deviceProperties"), list) else []
     return Capture(
         path=str(path),
@@ -73,9 +70,7 @@ def read_kineto(path: Path) -> Capture:
         gpu_ops=gpu_ops,
         gpus=tuple(str(each.get("name", "")) for each in devices if isinstance(each, dict)),
         missing=tuple(name for name, found in by_category.items() if not found and name != "cuda_driver"),
-        notes=(f"{processes} processes call CUDA and a GPU row names none: nothing is attributed",)
-        if processes > 1
-        else (),
+        notes=(f"{processes} processes call CUDA and a GPU row names none: nothing is attributed",) * (processes > 1),
     )
 
 
@@ -103,16 +98,13 @@ def _times(events: list[Event]) -> tuple[Ints, Ints]:
 
 def _thread(event: Event) -> int:
     """A number for (process, thread) made as nsys makes its globalTid."""
-    return (_process(event) << 32) | (int(str(event.get("tid", 0)) or 0) & 0xFFFFFFFF)
+    process = int(str(event.get("pid", 0))) & 0x3FFFFFFF
+    return (process << 32) | (int(str(event.get("tid", 0)) or 0) & 0xFFFFFFFF)
 
 
-def _process(event: Event) -> int:
-    return int(str(event.get("pid", 0))) & 0x3FFFFFFF
-
-
-def _argument(event: Event, name: str, absent: int) -> int:
-    value = (event.get("args") or {}).get(name, absent)
-    return int(float(str(value)))
+def _arguments(events: list[Event], name: str, absent: int) -> Ints:
+    values = ((event.get("args") or {}).get(name, absent) for event in events)
+    return np.array([int(float(str(value))) for value in values], dtype=np.int64)
 
 
 def _api(events: list[Event]) -> pd.DataFrame:
@@ -125,7 +117,7 @@ def _api(events: list[Event]) -> pd.DataFrame:
         end=end,
         tid=tid,
         pid=tid >> 32,
-        corr=np.array([_argument(event, "correlation", -1) for event in events], dtype=np.int64),
+        corr=_arguments(events, "correlation", -1),
         name=pd.Categorical(names),
         family=pd.Categorical([family(name) for name in names], categories=list(FAMILIES)),
     )
@@ -135,36 +127,31 @@ def _gpu_ops(events: list[tuple[str, Event]], api: pd.DataFrame) -> pd.DataFrame
     plain = [event for _, event in events]
     start, end = _times(plain)
     pids = np.unique(api["pid"].to_numpy())
-    pid = np.full(
-        len(plain), pids[0] if pids.size == 1 else -1, dtype=np.int64
-    )  # rows name a device, not their process
-    corr = np.array([_argument(event, "correlation", -1) for event in plain], dtype=np.int64)
+    # Rows name a device, not their process.
+    pid = np.full(len(plain), pids[0] if pids.size == 1 else -1, dtype=np.int64)
+    corr = _arguments(plain, "correlation", -1)
     copies = [_COPY.match(str(event.get("name", ""))[:200]) if kind == "memcpy" else None for kind, event in events]
     sides = [[(found[group] if found else None) for found in copies] for group in (1, 2, 3)]
-    known = [
-        [
-            (value.lower() if value else NOT_RECORDED) if found else None
-            for value, found in zip(side, copies, strict=True)
-        ]
+    src, dst = (
+        [(value or NOT_RECORDED).lower() if found else None for value, found in zip(side, copies, strict=True)]
         for side in sides[1:]
-    ]
-    asks = ~api["family"].isin(["other", "event"]).to_numpy()
+    )
     return frame(
         GPU_COLUMNS,
         start=start,
         end=end,
         pid=pid,
-        device=np.array([_argument(event, "device", -1) for event in plain], dtype=np.int64),
-        stream=np.array([_argument(event, "stream", -1) for event in plain], dtype=np.int64),
+        device=_arguments(plain, "device", -1),
+        stream=_arguments(plain, "stream", -1),
         corr=corr,
-        graph_node=np.array([_argument(event, "graph node id", 0) for event in plain], dtype=np.int64),
-        bytes=np.array([_argument(event, "bytes", 0) for event in plain], dtype=np.int64),
+        graph_node=_arguments(plain, "graph node id", 0),
+        bytes=_arguments(plain, "bytes", 0),
         kind=pd.Categorical([kind for kind, _ in events], categories=list(GPU_KINDS)),
         name=pd.Categorical([str(event.get("name", "")) if kind == "kernel" else kind for kind, event in events]),
         direction=pd.Categorical(sides[0]),
-        src=pd.Categorical(known[0]),
-        dst=pd.Categorical(known[1]),
-        api=match(api["pid"].to_numpy(), api["corr"].to_numpy(), asks, pid, corr),
+        src=pd.Categorical(src),
+        dst=pd.Categorical(dst),
+        api=match(api, pid, corr),
     )
 
 

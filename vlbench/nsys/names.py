@@ -31,34 +31,14 @@ _FAMILIES = [
 
 FAMILIES = (*dict.fromkeys(family for _, family in _FAMILIES), "other")
 
-MEMORY_KINDS = {
-    0: "pageable",
-    1: "pinned",
-    2: "device",
-    3: "array",
-    4: "managed",
-    5: "device static",
-    6: "managed static",
-    7: "unknown",
-}
+# Both are numbered from 0 on.
+MEMORY_KINDS = dict(
+    enumerate(("pageable", "pinned", "device", "array", "managed", "device static", "managed static", "unknown"))
+)
 NOT_RECORDED = "not recorded"
 
-DIRECTIONS = {
-    0: "unknown",
-    1: "HtoD",
-    2: "DtoH",
-    3: "HtoA",
-    4: "AtoH",
-    5: "AtoA",
-    6: "AtoD",
-    7: "DtoA",
-    8: "DtoD",
-    9: "HtoH",
-    10: "PtoP",
-    11: "managed HtoD",
-    12: "managed DtoH",
-    13: "managed DtoD",
-}
+_PLAIN = ("HtoD", "DtoH", "HtoA", "AtoH", "AtoA", "AtoD", "DtoA", "DtoD", "HtoH", "PtoP")
+DIRECTIONS = dict(enumerate(("unknown", *_PLAIN, "managed HtoD", "managed DtoH", "managed DtoD")))
 
 _ARGUMENTS = re.compile(r",\s*(?:seq|op_id|sizes|input_op_ids)\s*=.*$", re.DOTALL)
 _STEP = re.compile(r"^ProfilerStep#\d+$")
@@ -75,10 +55,7 @@ def api_name(recorded: str) -> str:
 
 def family(api: str) -> str:
     """The family of an API call, one of `FAMILIES`."""
-    for pattern, name in _FAMILIES:
-        if pattern.search(api):
-            return name
-    return "other"
+    return next((name for pattern, name in _FAMILIES if pattern.search(api)), "other")
 
 
 def range_name(text: str) -> str:

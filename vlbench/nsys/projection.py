@@ -15,28 +15,17 @@ import numpy.typing as npt
 import pandas as pd
 
 from vlbench.nsys.frames import Capture, copy_kinds
-from vlbench.nsys.lanes import by_group, lanes, parents
-from vlbench.nsys.slices import busy, minimum, prefix
+from vlbench.nsys.slices import busy, by_group, lanes, minimum, parents, prefix
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 # Counters that are sums over API calls of one family: (column, family); each has a `<column>_ns` beside it.
 CALLS = {"syncs": "sync", "blocking_copies": "copy_blocking", "allocs": "alloc", "module_loads": "module_load"}
+OPERATIONS = {"kernels": "kernel", "memcpys": "memcpy", "memsets": "memset", "graphs": "graph"}
+"""Counters of GPU operations of one kind: (column, kind)."""
 # Exact counts, whatever the machine's speed; `copies[..]` and `bytes[..]` per kind of copy come on top.
-COUNTS = (
-    "launches",
-    "graph_launches",
-    "kernels",
-    "memcpys",
-    "memsets",
-    "graphs",
-    "syncs",
-    "hidden_syncs",
-    "blocking_copies",
-    "allocs",
-    "module_loads",
-)
+COUNTS = ("launches", "graph_launches", *OPERATIONS, *CALLS, "hidden_syncs")
 
 
 @dataclass
@@ -69,8 +58,7 @@ class Layout:
 
 
 def project(capture: Capture, ranges: pd.DataFrame | None = None) -> pd.DataFrame:
-    """One row per range instance, in the order and with the index of `ranges` (by default all of the
-    capture's).
+    """One row per range instance, in the order and with the index of `ranges` (by default all of the capture's).
 
     Columns: `domain`, `name`, `start`, `range_ns` (0 for an open range), counts (`COUNTS`, `gpu_ops`,
     `api_calls`, `copies[HtoD pageable>device]`, `bytes[..]`), times in ns (`api_ns`, `<family>_ns`,
@@ -94,14 +82,11 @@ def project(capture: Capture, ranges: pd.DataFrame | None = None) -> pd.DataFram
         "launches": layout.calls_sum(_is(family, "launch")),
         "graph_launches": layout.calls_sum(_is(family, "graph_launch")),
     }
-    for column, name in CALLS.items():
-        mask = _is(family, name)
+    waits = {column: _is(family, name) for column, name in CALLS.items()}
+    for column, mask in (waits | {"hidden_syncs": hidden_syncs(capture)}).items():
         table[column] = layout.calls_sum(mask)
         table[f"{column}_ns"] = layout.calls_sum(np.where(mask, duration, 0))
-    hidden = hidden_syncs(capture)
-    table["hidden_syncs"] = layout.calls_sum(hidden)
-    table["hidden_syncs_ns"] = layout.calls_sum(np.where(hidden, duration, 0))
-    for column, kind in (("kernels", "kernel"), ("memcpys", "memcpy"), ("memsets", "memset"), ("graphs", "graph")):
+    for column, kind in OPERATIONS.items():
         table[column] = layout.ops_sum(_is(ops["kind"], kind))
     table |= _copies(ops, layout)
     table |= _times(ops, layout)
@@ -153,8 +138,9 @@ def lay_out(capture: Capture, ranges: pd.DataFrame) -> Layout:
     start, end = _array(api, "start"), _array(api, "end")
     from_, to = _array(ranges, "start"), _array(ranges, "end")
 
-    calls: list[Ints] = []
-    slices: list[tuple[Ints, Ints, Ints]] = []
+    empty = np.empty(0, dtype=np.int64)
+    calls: list[Ints] = [empty]
+    slices: list[tuple[Ints, Ints, Ints]] = [(empty, empty, empty)]
     place = 0
     for code, group in by_group(np.searchsorted(threads, tid[rows]), start[rows], end[rows]):
         mine = of_thread[code]
@@ -164,19 +150,15 @@ def lay_out(capture: Capture, ranges: pd.DataFrame) -> Layout:
             slices.append((mine, low, np.maximum(low, high)))
             calls.append(lane)
             place += lane.size
-    empty = np.empty(0, dtype=np.int64)
-    order = np.concatenate([empty, *calls])
+    order = np.concatenate(calls)
     position = np.full(len(api) + 1, -1, dtype=np.int64)
     position[order] = np.arange(order.size)
     op_place = position[_array(ops, "api")]
     known = np.flatnonzero(op_place >= 0)
     by_place = known[np.argsort(op_place[known], kind="stable")]
-    owner, low, high = (
-        (np.concatenate([empty, *part]) for part in zip(*slices, strict=True)) if slices else (empty, empty, empty)
-    )
-    return Layout(
-        order, by_place, prefix(np.bincount(op_place[known], minlength=order.size)), owner, low, high, len(ranges)
-    )
+    owner, low, high = (np.concatenate(part) for part in zip(*slices, strict=True))
+    first_op = prefix(np.bincount(op_place[known], minlength=order.size))
+    return Layout(order, by_place, first_op, owner, low, high, len(ranges))
 
 
 def _copies(ops: pd.DataFrame, layout: Layout) -> dict[str, object]:
@@ -199,8 +181,8 @@ def _times(ops: pd.DataFrame, layout: Layout) -> dict[str, object]:
     last = np.full(layout.ranges, -far, dtype=np.int64)
     np.minimum.at(first, layout.owner, minimum(start, low, high, empty=far))
     np.maximum.at(last, layout.owner, -minimum(-end, low, high, empty=far))
-    some = last > -far
-    first, last = np.where(some, first, 0), np.where(some, last, 0)
+    has_work = last > -far
+    first, last = np.where(has_work, first, 0), np.where(has_work, last, 0)
     covered = busy(start, end, layout.owner, low, high, layout.ranges)
     return {
         "gpu_ops": layout.per_range(high - low),

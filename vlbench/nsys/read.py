@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 from vlbench.errors import UsageError
@@ -46,8 +45,7 @@ def load(path: str | Path) -> Capture:
 
 
 def _exported(report: Path) -> Path:
-    from vlbench.nsys.command import export_command
-    from vlbench.nsys.find import find_nsys
+    from vlbench.nsys.command import export_command, export_report, find_nsys
 
     target = report.with_suffix(".sqlite")
     if target.is_file() and target.stat().st_size and target.stat().st_mtime >= report.stat().st_mtime:
@@ -58,9 +56,7 @@ def _exported(report: Path) -> Path:
         raise UsageError(
             f"{report}: nsys is not installed here; where it was made, run `{command}` and send {target.name}"
         )
-    done = subprocess.run(
-        export_command(str(nsys), report, target), capture_output=True, text=True, errors="replace", check=False
-    )
+    done = export_report(nsys, report, target)
     if done.returncode or not target.is_file():
         said = (done.stderr or done.stdout).strip().splitlines()
         why = said[-1] if said else "without a message"

@@ -36,22 +36,24 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """For `--json`: the same tables, times in ns, None where nothing was measured."""
-        forwards = None
+        encoder = None
         if self.forwards is not None:
-            forwards = {
+            encoder = {
                 "how": self.forwards.how,
                 "forwards": records(self.forwards.projected.drop(columns=["domain", "name"])),
                 "share": None if self.share is None else asdict(self.share) | {"of_busy": number(self.share.of_busy)},
                 "advice": [asdict(advice) | {"sentence": advice.sentence} for advice in self.advice],
             }
+        capture = self.capture
+        iterations = None if self.iterations is None else records(self.iterations.drop(columns=["domain", "name"]))
         return {
-            "file": self.capture.path,
-            "source": self.capture.source,
-            "version": self.capture.version,
-            "gpus": list(self.capture.gpus),
-            "missing": list(self.capture.missing),
-            "notes": list(self.capture.notes),
-            "diagnostics": [text for severity, text in self.capture.diagnostics if severity > 1],
+            "file": capture.path,
+            "source": capture.source,
+            "version": capture.version,
+            "gpus": list(capture.gpus),
+            "missing": list(capture.missing),
+            "notes": list(capture.notes),
+            "diagnostics": [text for severity, text in capture.diagnostics if severity > 1],
             "coverage": self.coverage,
             "ranges": records(self.ranges.reset_index(names="range")),
             "api": records(self.api),
@@ -59,11 +61,9 @@ class Report:
             "copies": records(self.copies),
             "syncs": records(self.syncs),
             "iteration": self.iteration,
-            "iterations": None
-            if self.iterations is None
-            else records(self.iterations.drop(columns=["domain", "name"])),
+            "iterations": iterations,
             "stability": None if self.stability is None else records(self.stability.reset_index(names="counter")),
-            "encoder": forwards,
+            "encoder": encoder,
         }
 
 

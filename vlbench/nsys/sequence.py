@@ -49,8 +49,8 @@ class Repeated:
 
 
 @dataclass(frozen=True)
-class _Run:
-    """A stretch [begin, end) of one stream's kernels."""
+class _Stretch:
+    """[begin, end) of one stream's kernels."""
 
     stream: Ints  # GPU rows in order
     products: npt.NDArray[np.bool_]  # which of them are matrix products
@@ -68,7 +68,7 @@ def repeated_blocks(capture: Capture) -> list[Repeated]:
     gemm = np.array([bool(_GEMM.search(name)) for name in names], dtype=bool)
     place = ops[["pid", "device", "stream"]].iloc[kernels]
     start = ops["start"].to_numpy()
-    found: dict[tuple[int, ...], list[_Run]] = {}
+    found: dict[tuple[int, ...], list[_Stretch]] = {}
     for rows in place.groupby(["pid", "device", "stream"], sort=False).indices.values():
         stream = kernels[rows]
         stream = stream[np.argsort(start[stream], kind="stable")]
@@ -76,14 +76,14 @@ def repeated_blocks(capture: Capture) -> list[Repeated]:
         products = gemm[codes]
         taken = np.zeros(codes.size, dtype=bool)
         for period in _periods(codes):
-            for begin, end in _runs(codes, period):
+            for begin, end in _stretches(codes, period):
                 block = codes[begin : begin + period]
                 if taken[begin:end].any() or products[begin : begin + period].sum() < _LEAST_GEMMS:
                     continue
                 taken[begin:end] = True
-                turn, key = _rotation(block)
+                first, key = _rotation(block)
                 found.setdefault(key, []).append(
-                    _Run(stream, products, begin, end, begin + turn, (end - begin) // period)
+                    _Stretch(stream, products, begin, end, begin + first, (end - begin) // period)
                 )
     kinds = [_joined(key, runs, names) for key, runs in found.items()]
     return sorted(kinds, key=lambda kind: -int(kind.repeats.sum()) * len(kind.block))
@@ -110,7 +110,7 @@ def forwards_by_sequence(capture: Capture) -> tuple[pd.DataFrame, str] | None:
         return None
     how = (
         f"found by pattern, not by a range: a block of {len(tower.block)} kernels repeated "
-        f"{_spread(tower.repeats[known])} times, in {first.size} stretches, taken for the encoder because it "
+        f"{_least_to_most(tower.repeats[known])} times, in {first.size} stretches, taken for the encoder because it "
         "writes no KV cache"
     )
     if len(towers) > 1:
@@ -145,7 +145,7 @@ def _periods(codes: Ints) -> list[int]:
     return sorted(int(period) for period in likely if period >= _LEAST_GEMMS and counts[period] >= _LEAST_REPEATS)
 
 
-def _runs(codes: Ints, period: int) -> list[tuple[int, int]]:
+def _stretches(codes: Ints, period: int) -> list[tuple[int, int]]:
     """Stretches [begin, end) that consist of at least the least number of repeats of one block."""
     equal = np.concatenate([[False], codes[period:] == codes[:-period], [False]])
     edges = np.flatnonzero(equal[1:] != equal[:-1])
@@ -166,7 +166,7 @@ def _rotation(block: Ints) -> tuple[int, tuple[int, ...]]:
     return best, tuple(doubled[best : best + size])
 
 
-def _joined(key: tuple[int, ...], runs: list[_Run], names: pd.Index) -> Repeated:
+def _joined(key: tuple[int, ...], runs: list[_Stretch], names: pd.Index) -> Repeated:
     """Join stretches with a layer of another kind between them, such as full attention among windows.
 
     It lies close and keeps the number of matrix products a whole multiple of the block's; the end of a
@@ -190,6 +190,6 @@ def _joined(key: tuple[int, ...], runs: list[_Run], names: pd.Index) -> Repeated
     )
 
 
-def _spread(values: Ints) -> str:
+def _least_to_most(values: Ints) -> str:
     least, most = int(values.min()), int(values.max())
     return str(least) if least == most else f"{least} to {most}"

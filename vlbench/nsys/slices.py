@@ -1,6 +1,12 @@
-"""Sums, extremes and unions over many slices of one array, without a loop over the slices."""
+"""Intervals in lanes, and sums, extremes and unions over many slices of one array, without a loop over the slices.
+
+In a lane both starts and ends rise, so that "inside a range" is one slice per lane. CUDA calls of a thread hardly ever
+nest, so a thread is nearly always a single lane. The lanes of nested intervals are their nesting levels.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -25,10 +31,10 @@ def minimum(values: Ints, low: Ints, high: Ints, empty: int) -> Ints:
     block).
     """
     result = np.full(low.size, empty, dtype=np.int64)
-    some = np.flatnonzero(high > low)
-    if not some.size:
+    filled = np.flatnonzero(high > low)
+    if not filled.size:
         return result
-    low, high = low[some], high[some]
+    low, high = low[filled], high[filled]
     first, last = -(-low // _BLOCK), high // _BLOCK  # whole blocks [first, last)
     whole = last > first
     head_end = np.where(whole, first * _BLOCK, high)
@@ -37,7 +43,7 @@ def minimum(values: Ints, low: Ints, high: Ints, empty: int) -> Ints:
     if whole.any():
         best[whole] = np.minimum(best[whole], _short_minimum(values, last[whole] * _BLOCK, high[whole]))
         best[whole] = np.minimum(best[whole], _block_minimum(values, first[whole], last[whole]))
-    result[some] = best
+    result[filled] = best
     return result
 
 
@@ -45,11 +51,11 @@ def _short_minimum(values: Ints, low: Ints, high: Ints) -> Ints:
     """As `minimum` by reading every element; the identity where the slice is empty."""
     identity = np.iinfo(np.int64).max
     result = np.full(low.size, identity, dtype=np.int64)
-    some = np.flatnonzero(high > low)
-    if some.size:
+    filled = np.flatnonzero(high > low)
+    if filled.size:
         padded = np.append(values, identity)  # a slice may end at the end of the array
-        bounds = np.column_stack([low[some], high[some]]).ravel()
-        result[some] = np.minimum.reduceat(padded, bounds)[::2]
+        bounds = np.column_stack([low[filled], high[filled]]).ravel()
+        result[filled] = np.minimum.reduceat(padded, bounds)[::2]
     return result
 
 
@@ -122,3 +128,47 @@ def _chunks(owner: Ints, size: Ints, max_owners: int) -> list[tuple[int, int]]:
         chunks.append((int(bounds[first]), int(bounds[stop])))
         first = stop
     return chunks
+
+
+def by_group(codes: npt.NDArray[np.integer], start: Ints, end: Ints) -> Iterator[tuple[int, Ints]]:
+    """The rows of each group, ordered by start and, where starts are equal, longest first."""
+    order = np.lexsort((-end, start))
+    order = order[np.argsort(codes[order], kind="stable")]
+    ordered = codes[order]
+    cuts = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
+    for rows in np.split(order, cuts) if order.size else []:
+        yield int(codes[rows[0]]), rows
+
+
+def lanes(rows: Ints, end: Ints) -> Iterator[Ints]:
+    """Peel lanes off `rows` (ordered by start): a lane is what ends no earlier than everything before it."""
+    while rows.size:
+        ends = end[rows]
+        outer = ends >= np.maximum.accumulate(ends)
+        yield rows[outer]
+        rows = rows[~outer]
+
+
+def parents(codes: npt.NDArray[np.integer], start: Ints, end: Ints) -> tuple[Ints, Ints]:
+    """For each interval, properly nested in its group: the innermost encloser (-1: none) and the depth."""
+    parent = np.full(start.size, -1, dtype=np.int64)
+    depth = np.zeros(start.size, dtype=np.int64)
+    for _, rows in by_group(codes, start, end):
+        above: Ints | None = None
+        for level, lane in enumerate(_levels(rows, end)):
+            depth[lane] = level
+            if above is not None:
+                parent[lane] = above[np.searchsorted(start[above], start[lane], side="right") - 1]
+            above = lane
+    return parent, depth
+
+
+def _levels(rows: Ints, end: Ints) -> Iterator[Ints]:
+    """As `lanes`, but what equals an earlier interval, or ends with it, lies a level below it."""
+    while rows.size:
+        ends = end[rows]
+        before = np.maximum.accumulate(ends)
+        outer = np.ones(rows.size, dtype=bool)
+        outer[1:] = ends[1:] > before[:-1]
+        yield rows[outer]
+        rows = rows[~outer]

@@ -28,8 +28,7 @@ def labels(table: pd.DataFrame) -> pd.Series:
 
 
 def per_range(capture: Capture, projected: pd.DataFrame | None = None) -> pd.DataFrame:
-    """One row per `domain:name` in order of first appearance: `instances` and every column of `project`,
-    summed.
+    """One row per `domain:name` in order of first appearance: `instances` and every column of `project`, summed.
 
     `depth` is the least depth seen, `first_launch_ns` the median. Spans of nested ranges overlap, so only
     counts and work add up between rows, and only through the `self_` columns.
@@ -50,6 +49,14 @@ def per_range(capture: Capture, projected: pd.DataFrame | None = None) -> pd.Dat
     return result
 
 
+def given_pattern(option: str, text: str) -> re.Pattern[str]:
+    """The regular expression that an option gives. Raises UsageError."""
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise UsageError(f"{option} {text!r} is not a regular expression ({error})") from error
+
+
 def counters(table: pd.DataFrame) -> list[str]:
     """The columns that are exact counts, the same on a fast and on a slow machine."""
     return [name for name in table.columns if name in COUNTS or name.startswith(("copies[", "bytes["))]
@@ -62,10 +69,8 @@ def per_iteration(capture: Capture, iteration: str = ITERATION) -> pd.DataFrame:
     """
     label = labels(capture.ranges)
     known = list(dict.fromkeys(label))
-    try:
-        matching = [name for name in known if re.fullmatch(iteration, name)]
-    except re.error as error:
-        raise UsageError(f"--iteration {iteration!r} is not a regular expression ({error})") from error
+    expression = given_pattern("--iteration", iteration)
+    matching = [name for name in known if expression.fullmatch(name)]
     if not matching:
         listed = ", ".join(known[:8]) or "none at all"
         raise UsageError(f"{capture.path}: no range is named {iteration!r}; ranges there are: {listed}")
@@ -74,8 +79,7 @@ def per_iteration(capture: Capture, iteration: str = ITERATION) -> pd.DataFrame:
 
 
 def stability(iterations: pd.DataFrame, skip: int = 1) -> pd.DataFrame:
-    """How constant each counter is over the iterations after the first `skip`: one row per counter that ever
-    counted.
+    """How constant each counter is over the iterations after the first `skip`: a row per counter that ever counted.
 
     Columns: `usual` (the most frequent value), `same` (iterations that have it), `of`, `least`, `most`, and
     `others`, a dict of iteration number -> value for those that differ.

@@ -54,28 +54,23 @@ def columns(connection: sqlite3.Connection, table: str) -> set[str]:
 def integers(
     connection: sqlite3.Connection, table: str, wanted: Mapping[str, int], where: str = ""
 ) -> dict[str, np.ndarray]:
-    """The wanted integer columns as int64 arrays in row order; the value given stands in for NULL and absent
-    columns.
+    """The wanted integer columns as int64 arrays in row order; the value given stands for NULL and absent columns.
 
     A column that holds something other than integers ends in the UsageError of `opened`.
     """
     present = [name for name in wanted if name in columns(connection, table)]
-    rows = 0
-    if present:
-        rows = connection.execute(f'SELECT COUNT(*) FROM "{table}" NOT INDEXED {where}').fetchone()[0]
-    result = {name: np.full(rows, default, dtype=np.int64) for name, default in wanted.items() if name not in present}
-    if present:
-        listed = ", ".join(f'COALESCE("{name}", {wanted[name]})' for name in present)
-        cursor = connection.execute(f'SELECT {listed} FROM "{table}" NOT INDEXED {where} ORDER BY rowid')
-        try:
-            flat = np.fromiter(itertools.chain.from_iterable(cursor), dtype=np.int64, count=rows * len(present))
-        except (TypeError, ValueError, OverflowError) as error:
-            listed = ", ".join(present)
-            raise _WrongTypeError(f"table {table} holds a value that is not an integer in one of {listed}") from error
-        grid = flat.reshape(rows, len(present))
-        for index, name in enumerate(present):
-            result[name] = np.ascontiguousarray(grid[:, index])
-    return result
+    if not present:
+        return {name: np.empty(0, dtype=np.int64) for name in wanted}
+    rows = connection.execute(f'SELECT COUNT(*) FROM "{table}" NOT INDEXED {where}').fetchone()[0]
+    chosen = ", ".join(f'COALESCE("{name}", {wanted[name]})' for name in present)
+    cursor = connection.execute(f'SELECT {chosen} FROM "{table}" NOT INDEXED {where} ORDER BY rowid')
+    try:
+        flat = np.fromiter(itertools.chain.from_iterable(cursor), dtype=np.int64, count=rows * len(present))
+    except (TypeError, ValueError, OverflowError) as error:
+        listed = ", ".join(present)
+        raise _WrongTypeError(f"table {table} holds a value that is not an integer in one of {listed}") from error
+    read = dict(zip(present, np.ascontiguousarray(flat.reshape(rows, len(present)).T), strict=True))
+    return {name: np.full(rows, default, dtype=np.int64) for name, default in wanted.items()} | read
 
 
 def pairs(connection: sqlite3.Connection, table: str, key: str, value: str) -> list[tuple[str, str]]:

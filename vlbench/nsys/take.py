@@ -9,12 +9,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from vlbench.nsys.command import Options, child_environment, child_program, export_command, profile_command
+from vlbench.nsys.child import Sidecar, read_sidecar
+from vlbench.nsys.command import LOOKED, Options, child_environment, export_report, find_nsys, profile_command
 from vlbench.nsys.failures import KILLED, CaptureError, Exit, named
-from vlbench.nsys.find import LOOKED, find_nsys, profile_help
 from vlbench.nsys.frames import Capture
-from vlbench.nsys.sidecar import Sidecar, read_sidecar
 from vlbench.nsys.summary import ITERATION, labels
 
 _SERIOUS = 2  # severity of a diagnostic from which on it is a warning or an error
@@ -31,8 +31,18 @@ class Taken:
     notes: tuple[str, ...]
 
 
-def located() -> Path:
-    """The nsys to use, or a CaptureError that says where was looked."""
+def shown(arguments: Sequence[str], output: Path, options: Options) -> str:
+    """The shell line of the capture, for `--print`; works without nsys too."""
+    command = profile_command(find_nsys(), output, arguments, options)
+    environment = child_environment(_beside(output, ".sidecar.jsonl"))
+    return " ".join([*(f"{name}={shlex.quote(value)}" for name, value in environment.items()), shlex.join(command)])
+
+
+def take(arguments: Sequence[str], output: Path, options: Options) -> Taken:
+    """Capture `python -m vlbench <arguments>` into `output` + .nsys-rep, .sqlite and .sidecar.jsonl, and check them.
+
+    Raises CaptureError with the cause, the remedy and the exit code.
+    """
     nsys = find_nsys()
     if nsys is None:
         raise CaptureError(
@@ -41,32 +51,11 @@ def located() -> Path:
             "install Nsight Systems, set VLBENCH_NSYS to its nsys, or use the torch profiler "
             "and read its trace with `vlbench nsys report`",
         )
-    return nsys
-
-
-def shown(arguments: Sequence[str], output: Path, options: Options) -> str:
-    """The shell line of the capture, for `--print`; works without nsys too."""
-    nsys = find_nsys()
-    help_text = profile_help(nsys) if nsys else "--discard-environment"
-    command = profile_command(str(nsys or "nsys"), output, child_program(arguments), help_text, options)
-    environment = [
-        f"{name}={shlex.quote(value)}" for name, value in child_environment(_beside(output, ".sidecar.jsonl")).items()
-    ]
-    return " ".join([*environment, shlex.join(command)])
-
-
-def take(arguments: Sequence[str], output: Path, options: Options) -> Taken:
-    """Capture `python -m vlbench <arguments>` into `output` + .nsys-rep, .sqlite and .sidecar.jsonl, and
-    check them.
-
-    Raises CaptureError with the cause, the remedy and the exit code.
-    """
-    nsys = located()
     output.parent.mkdir(parents=True, exist_ok=True)
     report, sqlite, sidecar_file = (_beside(output, end) for end in (".nsys-rep", ".sqlite", ".sidecar.jsonl"))
     sidecar_file.unlink(missing_ok=True)
     before = _stamp(report)
-    command = profile_command(str(nsys), output, child_program(arguments), profile_help(nsys), options)
+    command = profile_command(nsys, output, arguments, options)
     code, text = _run(command, child_environment(sidecar_file))
     sidecar = read_sidecar(sidecar_file)
 
@@ -97,19 +86,12 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 def _run(command: list[str], environment: dict[str, str]) -> tuple[int, str]:
     """Run, pass the output on to standard error; returns the exit code (128 + signal) and the output."""
     lines = []
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
     try:
-        process = subprocess.Popen(
-            command,
-            env=os.environ | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        )
+        process = subprocess.Popen(command, env=os.environ | environment, **pipes)
     except OSError as error:
-        raise CaptureError(
-            Exit.NO_NSYS, f"{command[0]} cannot be run ({error})", "set VLBENCH_NSYS to a working nsys"
-        ) from error
+        cause = f"{command[0]} cannot be run ({error})"
+        raise CaptureError(Exit.NO_NSYS, cause, "set VLBENCH_NSYS to a working nsys") from error
     with process:
         for line in process.stdout or ():
             sys.stderr.write(line)
@@ -119,82 +101,67 @@ def _run(command: list[str], environment: dict[str, str]) -> tuple[int, str]:
 
 
 def _check_program(code: int, sidecar: Sidecar, report: Path | None) -> None:
-    kept = f" The partial report is {report}." if report else ""
     if sidecar.code:
-        raise CaptureError(
-            Exit.PROGRAM_FAILED,
-            f"the program itself failed with exit code {sidecar.code}",
-            f"run it without nsys first and mend it.{kept}",
-        )
-    if sidecar.started and sidecar.code is None:
+        cause = f"the program itself failed with exit code {sidecar.code}"
+        remedy = "run it without nsys first and mend it"
+    elif sidecar.started and sidecar.code is None:
         why = KILLED.get(code, "it crashed or was killed")
-        raise CaptureError(
-            Exit.PROGRAM_FAILED,
-            f"the program started but never said that it ended (nsys ended with {code}: {why})",
-            f"look for a crash, a time limit or too little memory.{kept}",
-        )
+        cause = f"the program started but never said that it ended (nsys ended with {code}: {why})"
+        remedy = "look for a crash, a time limit or too little memory"
+    else:
+        return
+    kept = f" The partial report is {report}." if report else ""
+    raise CaptureError(Exit.PROGRAM_FAILED, cause, f"{remedy}.{kept}")
 
 
 def _no_report(report: Path, before: object, sidecar: Sidecar, code: int, text: str) -> CaptureError:
-    raw = report.with_suffix(".qdstrm")
     symptom = named(text)
-    tail = tuple(text.strip().splitlines()[-5:])
+    exit_code, cause, remedy = Exit.NO_REPORT, "", "read what nsys said above, and capture again"
+    raw = report.with_suffix(".qdstrm")
     if raw.is_file():
-        return CaptureError(
-            Exit.NO_REPORT,
+        cause = (
             f"only the raw data {raw} was written: nsys could not turn it into a report "
-            "(libdw missing, a home folder without file locks, or the importer was killed)",
+            "(libdw missing, a home folder without file locks, or the importer was killed)"
+        )
+        remedy = (
             "keep the file; install libdw1 or set TMPDIR and --output to a local scratch folder, "
-            f"or import it on another machine with `QdstrmImporter -i {raw.name}`",
-            tail,
+            f"or import it on another machine with `QdstrmImporter -i {raw.name}`"
         )
-    if symptom:
-        return CaptureError(symptom.code, symptom.cause, symptom.remedy, tail)
-    if report.is_file() and report.stat().st_size == 0:
-        cause = f"{report} is empty"
-        return CaptureError(Exit.NO_REPORT, cause, "look for a full disk or a killed nsys, and capture again", tail)
-    if report.is_file() and before is not None:
+    elif symptom:
+        exit_code, cause, remedy = symptom.code, symptom.cause, symptom.remedy
+    elif report.is_file() and report.stat().st_size == 0:
+        cause, remedy = f"{report} is empty", "look for a full disk or a killed nsys, and capture again"
+    elif report.is_file() and before is not None:
         cause = f"{report} is left from an earlier capture: this one wrote nothing"
-        return CaptureError(Exit.NO_REPORT, cause, "read what nsys said above, and capture again", tail)
-    if code in KILLED:
-        return CaptureError(
-            Exit.NO_REPORT,
-            f"nsys was killed before it wrote a report ({KILLED[code]})",
-            "give it more time and memory",
-            tail,
-        )
-    if sidecar.no_cuda:
+    elif code in KILLED:
+        cause = f"nsys was killed before it wrote a report ({KILLED[code]})"
+        remedy = "give it more time and memory"
+    elif sidecar.no_cuda:
         cause = "the capture range never opened: the program saw no CUDA device"
-        return CaptureError(
-            Exit.NO_REPORT, cause, "run on a GPU and with --device cuda (see `vlbench nsys doctor`)", tail
-        )
-    if sidecar.started and not sidecar.windows:
-        return CaptureError(
-            Exit.NO_REPORT,
-            "the capture range never opened: the program ended without reaching cudaProfilerStart",
-            "capture a command that measures, such as `run`, with at least one round",
-            tail,
-        )
-    return CaptureError(
-        Exit.NO_REPORT,
-        f"nsys ended with {code} and wrote no report"
-        + (", although the program opened the capture range (cudaProfilerStart)" if sidecar.windows else ""),
-        "read what nsys said above; a fork()ed worker is not traced: use spawn",
-        tail,
-    )
+        remedy = "run on a GPU and with --device cuda (see `vlbench nsys doctor`)"
+    elif sidecar.started and not sidecar.windows:
+        cause = "the capture range never opened: the program ended without reaching cudaProfilerStart"
+        remedy = "capture a command that measures, such as `run`, with at least one round"
+    else:
+        opened = ", although the program opened the capture range (cudaProfilerStart)" if sidecar.windows else ""
+        cause = f"nsys ended with {code} and wrote no report{opened}"
+        remedy = "read what nsys said above; a fork()ed worker is not traced: use spawn"
+    return CaptureError(exit_code, cause, remedy, _last_lines(text))
+
+
+def _last_lines(text: str) -> tuple[str, ...]:
+    return tuple(text.strip().splitlines()[-5:])
 
 
 def _export(nsys: Path, report: Path, sqlite: Path) -> None:
     sqlite.unlink(missing_ok=True)
-    done = subprocess.run(
-        export_command(str(nsys), report, sqlite), capture_output=True, text=True, errors="replace", check=False
-    )
+    done = export_report(nsys, report, sqlite)
     if done.returncode or not sqlite.is_file() or not sqlite.stat().st_size:
         raise CaptureError(
             Exit.INCOMPLETE,
             f"{report} was written but `nsys export` failed with {done.returncode}",
             "export it with the nsys that made it; the report is kept",
-            tuple((done.stdout + done.stderr).strip().splitlines()[-5:]),
+            _last_lines(done.stdout + done.stderr),
         )
 
 
