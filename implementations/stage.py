@@ -7,58 +7,38 @@ with `listen`. Without one, `stage` returns a shared object that does nothing (a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from types import TracebackType
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
 
 class Listener(Protocol):
     """Told of every stage, in order, on the thread that runs the forward."""
 
-    def enter(self, name: str) -> None: ...
+    def enter(self, name: str) -> None:
+        """A stage begins."""
 
-    def exit(self, name: str) -> None: ...
-
-
-class _Quiet:
-    __slots__ = ()
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
+    def exit(self, name: str) -> None:
+        """The stage that began last ends, also where it raised."""
 
 
-class _Heard:
-    __slots__ = ("_listeners", "_name")
-
-    def __init__(self, name: str, listeners: tuple[Listener, ...]) -> None:
-        self._name = name
-        self._listeners = listeners
-
-    def __enter__(self) -> None:
-        for listener in self._listeners:
-            listener.enter(self._name)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for listener in reversed(self._listeners):
-            listener.exit(self._name)
-
-
-_QUIET = _Quiet()
+_NOTHING = nullcontext()
 _listeners: tuple[Listener, ...] = ()
 
 
 def stage(name: str) -> AbstractContextManager[None]:
     """Mark the enclosed code as one stage of the forward."""
-    if not _listeners:
-        return _QUIET
-    return _Heard(name, _listeners)
+    return _told(name, _listeners) if _listeners else _NOTHING
+
+
+@contextmanager
+def _told(name: str, listeners: tuple[Listener, ...]) -> Iterator[None]:
+    for listener in listeners:
+        listener.enter(name)
+    try:
+        yield
+    finally:
+        for listener in reversed(listeners):
+            listener.exit(name)
 
 
 def listening() -> bool:

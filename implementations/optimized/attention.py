@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,16 +15,7 @@ from .seam import Exactness, FlagSet, Seam
 from .segments import Segments
 from .windows import permute_cells
 
-
-class Attend(Protocol):
-    wants_runs: bool
-    """Does it profit from equal segments standing side by side?"""
-
-    def __call__(self, q: Tensor, k: Tensor, v: Tensor, segments: Segments, layout: Layout) -> Tensor:
-        """softmax(q k^T / sqrt(head_dim)) v inside each segment; q, k, v and the result in the layout's shape."""
-
-
-attention: Seam[type[Attend]] = Seam("attention")
+attention: Seam[type[SegmentList]] = Seam("attention")
 
 
 @attention.naive
@@ -34,8 +23,10 @@ class SegmentList:
     """One SDPA call per segment, a list and a concatenation."""
 
     wants_runs = False
+    """Does it profit from equal segments standing side by side?"""
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, segments: Segments, layout: Layout) -> Tensor:
+        """softmax(q k^T / sqrt(head_dim)) v inside each segment; q, k, v and the result in the layout's shape."""
         bounds, outputs = segments.bounds, []
         for i in range(1, len(bounds)):
             start, stop = bounds[i - 1], bounds[i]
@@ -50,10 +41,8 @@ class SegmentList:
     exactness=Exactness.BIT_EXACT,
     source="an agent's patch to vLLM's Qwen2-VL, 2025",
 )
-class PreallocatedOutput:
+class PreallocatedOutput(SegmentList):
     """Two more syncs per segment than the list where bounds live on the device: the output is sliced by them, too."""
-
-    wants_runs = False
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, segments: Segments, layout: Layout) -> Tensor:
         bounds, out = segments.bounds, torch.empty_like(q)
@@ -80,7 +69,7 @@ class PreallocatedOutput:
         ),
     ),
 )
-class EqualSegmentsTogether:
+class EqualSegmentsTogether(SegmentList):
     """Windows of one size are a batch. A window is a x b cells with a, b in 1..4, so there are at most 9 sizes.
 
     Where equal windows do not stand side by side already (window-sort), q, k, v are gathered by size first.

@@ -48,5 +48,6 @@ class ByteCache(Generic[Key, Value]):
         return value
 
     def clear(self) -> None:
+        """Forget all values; hits and misses go on."""
         self._entries.clear()
         self.bytes = 0

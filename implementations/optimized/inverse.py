@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
-
 import torch
 from torch import Tensor
 
 from .seam import Exactness, Seam, with_windows
 
-
-class Inverse(Protocol):
-    """The permutation that undoes another, computed on the host before the upload or on the device after it."""
-
-    def on_host(self, index: Tensor) -> Tensor | None: ...
-
-    def on_device(self, index: Tensor) -> Tensor: ...
-
-
-inverse: Seam[Callable[[], Inverse]] = Seam("inverse permutation", default="host-inverse")
+inverse: Seam[type[ScatterOnDevice]] = Seam("inverse permutation", default="host-inverse")
 
 
 def scatter_inverse(index: Tensor) -> Tensor:
@@ -34,9 +22,11 @@ class ScatterOnDevice:
     """Empty, arange and scatter on the device."""
 
     def on_host(self, index: Tensor) -> Tensor | None:
+        """The permutation that undoes `index`, before the upload; None where it is computed after it."""
         return None
 
     def on_device(self, index: Tensor) -> Tensor:
+        """The permutation that undoes `index`, after the upload."""
         return scatter_inverse(index)
 
 
@@ -47,9 +37,8 @@ class ScatterOnDevice:
     source="transformers; TensorRT-LLM #11943",
     applies=(with_windows,),
 )
-class ArgsortOnDevice:
-    def on_host(self, index: Tensor) -> Tensor | None:
-        return None
+class ArgsortOnDevice(ScatterOnDevice):
+    """One sort on the device."""
 
     def on_device(self, index: Tensor) -> Tensor:
         return torch.argsort(index)
@@ -62,7 +51,9 @@ class ArgsortOnDevice:
     source="vLLM invert_permutation",
     applies=(with_windows,),
 )
-class ScatterOnHost:
+class ScatterOnHost(ScatterOnDevice):
+    """The scatter on the host, where the order is made."""
+
     def on_host(self, index: Tensor) -> Tensor | None:
         return scatter_inverse(index)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 import torch
 from einops import rearrange, repeat
@@ -11,58 +10,39 @@ from torch import Tensor
 
 from .seam import Exactness, Seam
 
-
-class Layout(Protocol):
-    """q, k and v as [1, N, heads, head_dim] or [N, heads, head_dim]."""
-
-    token_dim: int
-
-    def split(self, qkv: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Views of the fused projection [N, 3 * C]."""
-
-    def tile(self, half: Tensor) -> Tensor:
-        """cos or sin [N, head_dim / 2] as [N, 1, head_dim]: the same row for both halves of a head."""
-
-    def span(self, x: Tensor, start: int | Tensor, stop: int | Tensor) -> Tensor:
-        """The tokens of one segment."""
-
-    def heads_first(self, x: Tensor) -> Tensor:
-        """To [1, heads, tokens, head_dim], as SDPA wants it."""
-
-    def heads_last(self, x: Tensor) -> Tensor:
-        """Back from heads_first."""
-
-    def merge(self, x: Tensor) -> Tensor:
-        """To [N, C]."""
-
-
-layout: Seam[Callable[[], Layout]] = Seam("layout")
+layout: Seam[type[Layout]] = Seam("layout")
 
 
 @layout.naive
-class WithEinops:
-    """einops on every step, and a batch dimension of one that means nothing."""
+class Layout:
+    """q, k and v as [1, N, heads, head_dim]: einops on every step, and a batch dimension of one that means nothing."""
 
     token_dim = 1
 
     def split(self, qkv: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Views of the fused projection [N, 3 * C]."""
         parts = rearrange(qkv, "s (three h d) -> three s 1 h d", three=3, h=heads)
         q, k, v = (rearrange(part, "s b h d -> b s h d") for part in parts.unbind(0))
         return q, k, v
 
     def tile(self, half: Tensor) -> Tensor:
+        """cos or sin [N, head_dim / 2] as [N, 1, head_dim]: the same row for both halves of a head."""
         return repeat(half, "n d -> n 1 (2 d)")
 
     def span(self, x: Tensor, start: int | Tensor, stop: int | Tensor) -> Tensor:
+        """The tokens of one segment."""
         return x[:, start:stop]
 
     def heads_first(self, x: Tensor) -> Tensor:
+        """To [1, heads, tokens, head_dim], as SDPA wants it."""
         return rearrange(x, "b s h d -> b h s d")
 
     def heads_last(self, x: Tensor) -> Tensor:
+        """Back from heads_first."""
         return rearrange(x, "b h s d -> b s h d")
 
     def merge(self, x: Tensor) -> Tensor:
+        """To [N, C]."""
         return rearrange(x, "b s h d -> s b (h d)").contiguous().squeeze(1)
 
 
@@ -72,7 +52,9 @@ class WithEinops:
     exactness=Exactness.BIT_EXACT,
     source="transformers; TensorRT-LLM",
 )
-class WithViews:
+class WithViews(Layout):
+    """q, k and v as views [N, heads, head_dim]."""
+
     token_dim = 0
 
     def split(self, qkv: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -112,4 +94,5 @@ def contiguous(part: Tensor) -> Tensor:
     source="SGLang #35336",
 )
 def strided(part: Tensor) -> Tensor:
+    """q, k and v as they lie in the fused projection."""
     return part

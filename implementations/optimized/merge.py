@@ -56,6 +56,7 @@ def scatter_by_mask(embeddings: Tensor, prompt: Prompt, vision: Tensor) -> Tenso
     advice=(InCode("write at positions that the host knows, in place of a mask", "read-back", BY_MASK),),
 )
 def copy_to_indices(embeddings: Tensor, prompt: Prompt, vision: Tensor) -> Tensor:
+    """The places are found among the ids on the host."""
     send = pinned if embeddings.device.type == "cuda" else pageable  # a pageable copy to a GPU would be a sync again
     places = (prompt.on_host == prompt.placeholder).nonzero().squeeze(1)
     return embeddings.index_copy_(0, send(pin_always)(places, embeddings.device), vision)

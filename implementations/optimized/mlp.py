@@ -16,6 +16,7 @@ from .seam import Exactness, FlagSet, Seam, with_gated_mlp
 
 
 def quick_gelu(x: Tensor) -> Tensor:
+    """x sigmoid(1.702 x), a GELU of OpenAI's CLIP."""
     return x * torch.sigmoid(1.702 * x)
 
 

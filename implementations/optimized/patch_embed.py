@@ -48,6 +48,8 @@ def patch_projection(config: VisionConfig) -> nn.Conv3d:
 
 
 class PatchEmbed(nn.Module):
+    """Pixels [N, patch_dim] to hidden states [N, C]."""
+
     def __init__(self, config: VisionConfig, flags: FlagSet) -> None:
         super().__init__()
         self.proj = patch_projection(config)

@@ -50,11 +50,11 @@ class Planner(nn.Module):
         self.rope = rope_reuse.way(flags)(
             self.rows, position_ids.way(flags), rope_sharing.way(flags), config.spatial_merge_size, self.upload
         )
-        self.ship = shipment.way(flags)
+        self.send_all = shipment.way(flags)
         self.bounds = segment_bounds.way(flags)()
         self.cut = window_cut.way(flags)()
         self.arrangement = arrangement.way(flags)(config.merge_unit)
-        self.windows = window_reuse.way(flags)(config, self._item_windows)
+        self.windows = window_reuse.way(flags)(self._item_windows)
         self.inverse = inverse.way(flags)()
         self.wants_runs = attention.way(flags).wants_runs
 
@@ -67,7 +67,7 @@ class Planner(nn.Module):
         grids = self.grids(grid_thw, send)
         frames = grids.frame_bounds()
         if self.config.window_size is None:
-            sent = self.ship(self._frames_to_ship(frames, device), send)
+            sent = self.send_all(self._frames_to_send(frames, device), send)
             with stage("rope"):
                 rope = self.rope(grids, None, None)
             return VisionPlan(rope, self._frames(sent.get("frames", frames)), None, None, None)
@@ -81,8 +81,8 @@ class Planner(nn.Module):
             gather, bounds = None, order.bounds
             if self.wants_runs and (grouped := group_by_size(order, self.config.merge_unit)):
                 gather, bounds = grouped
-            host = self._metadata(order.index, bounds, gather) | self._frames_to_ship(frames, device)
-            sent = self.ship(host, send)
+            host = self._metadata(order.index, bounds, gather) | self._frames_to_send(frames, device)
+            sent = self.send_all(host, send)
             index = sent["index"]
             windows = Segments(
                 self.bounds.final(sent.get("windows", bounds), self.cut.tidy), sent.get("gather"), sent.get("scatter")
@@ -90,8 +90,8 @@ class Planner(nn.Module):
             back = sent["inverse"] if "inverse" in sent else self.inverse.on_device(index)
         with stage("rope"):
             rope = self.rope(grids, order, index)
-        torn = self.arrangement.tears_frames and frames.shape[0] > 2
-        whole = self._frames(sent.get("frames", frames), *((back, index) if torn else ()))
+        mixed = self.arrangement.mixes_frames and frames.shape[0] > 2
+        whole = self._frames(sent.get("frames", frames), *((back, index) if mixed else ()))
         return VisionPlan(rope, whole, windows, index, back)
 
     def caches(self) -> dict[str, ByteCache[Any, Any]]:
@@ -99,7 +99,7 @@ class Planner(nn.Module):
         found: dict[str, list[ByteCache[Any, Any]]] = {"rope": self.rope.caches(), "windows": self.windows.caches()}
         return {name: cache for name, caches in found.items() for cache in caches}
 
-    def _frames_to_ship(self, frames: Tensor, device: torch.device) -> dict[str, Tensor]:
+    def _frames_to_send(self, frames: Tensor, device: torch.device) -> dict[str, Tensor]:
         return {"frames": frames} if self.bounds.on_device and frames.device != device else {}
 
     def _metadata(self, index: Tensor, bounds: Tensor, gather: Tensor | None) -> dict[str, Tensor]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 import torch
 from einops import rearrange
@@ -37,9 +36,11 @@ class CosSin:
     sin: Tensor
 
     def cos_sin(self) -> CosSin:
+        """Itself."""
         return self
 
     def map(self, function: Callable[[Tensor], Tensor]) -> CosSin:
+        """The same after `function`, which moves rows."""
         return CosSin(function(self.cos), function(self.sin))
 
 
@@ -50,9 +51,11 @@ class Angles:
     rows: Tensor
 
     def cos_sin(self) -> CosSin:
+        """Their cos and sin."""
         return CosSin(self.rows.cos(), self.rows.sin())
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Angles:
+        """The same after `function`, which moves rows."""
         return Angles(function(self.rows))
 
 
@@ -90,6 +93,7 @@ def ids_on_host(grids: Iterable[Grid], merge: int, device: torch.device) -> Tens
     advice=(HOST_IDS,),
 )
 def ids_on_device(grids: Iterable[Grid], merge: int, device: torch.device) -> Tensor:
+    """On the device, where the table is."""
     return _ids(grids, merge, device)
 
 
@@ -114,6 +118,7 @@ class RopeRows(nn.Module):
         return self
 
     def forward(self, ids: Tensor, longest_side: Callable[[], int]) -> Rope:
+        """The rows for `ids` [N, 2], each below `longest_side`."""
         raise NotImplementedError
 
 
@@ -171,41 +176,35 @@ def in_every_layer(rope: Rope) -> Rope:
     ),
 )
 def once_per_forward(rope: Rope) -> Rope:
+    """cos and sin go to the layers."""
     return rope.cos_sin()
 
 
 # Whether a grid's rows are remembered.
 
 
-class RopeSource(Protocol):
-    """The rope of a batch, in the order of its hidden states."""
-
-    def __init__(
-        self, rows: RopeRows, ids: PositionIds, share: Callable[[Rope], Rope], merge: int, upload: Upload
-    ) -> None: ...
-
-    def __call__(self, grids: Grids, windows: WindowOrder | None, index: Tensor | None) -> Rope:
-        """`index` is the window order on the device, None where the model has no windows."""
-
-    def caches(self) -> list[ByteCache[Grid, CosSin]]: ...
-
-
-rope_reuse: Seam[type[RopeSource]] = Seam("rope reuse")
+rope_reuse: Seam[type[RopeEachTime]] = Seam("rope reuse")
 
 
 @rope_reuse.naive
+@dataclass
 class RopeEachTime:
-    def __init__(
-        self, rows: RopeRows, ids: PositionIds, share: Callable[[Rope], Rope], merge: int, upload: Upload
-    ) -> None:
-        self.rows, self.ids, self.share, self.merge = rows, ids, share, merge
+    """The rope of a batch, in the order of its hidden states, by what the other seams chose."""
+
+    rows: RopeRows
+    ids: PositionIds
+    share: Callable[[Rope], Rope]
+    merge: int
+    upload: Upload
 
     def __call__(self, grids: Grids, windows: WindowOrder | None, index: Tensor | None) -> Rope:
+        """`index` is the window order on the device, None where the model has no windows."""
         ids = self.ids(grids, self.merge, self.rows.inv_freq.device)
         rope = self.rows(ids, grids.longest_side)
         return self.share(rope if index is None else rope.map(lambda rows: permute_cells(rows, index)))
 
     def caches(self) -> list[ByteCache[Grid, CosSin]]:
+        """Where it remembers rows."""
         return []
 
 
@@ -219,20 +218,14 @@ class RopeEachTime:
         InCapture("cos and sin kernels", "the angles of a grid do not change", most=7, kernel=TRIGONOMETRY),
     ),
 )
-class CachedRope:
+@dataclass
+class CachedRope(RopeEachTime):
     """cos and sin by (t, h, w), in the item's window order, on the device: 320 bytes a patch for head_dim 80."""
 
-    def __init__(
-        self,
-        rows: RopeRows,
-        ids: PositionIds,
-        share: Callable[[Rope], Rope],
-        merge: int,
-        upload: Upload,
-        max_bytes: int = 64 << 20,
-    ) -> None:
-        self.rows, self.ids, self.merge, self.upload = rows, ids, merge, upload
-        self.cache: ByteCache[Grid, CosSin] = ByteCache(max_bytes, lambda entry: (entry.cos, entry.sin))
+    max_bytes: int = 64 << 20
+
+    def __post_init__(self) -> None:
+        self.cache: ByteCache[Grid, CosSin] = ByteCache(self.max_bytes, lambda entry: (entry.cos, entry.sin))
 
     def __call__(self, grids: Grids, windows: WindowOrder | None, index: Tensor | None) -> Rope:
         items = list(grids)

@@ -19,6 +19,7 @@ rotation: Seam[Rotate] = Seam("rope application")
 
 
 def rotate_half(x: Tensor) -> Tensor:
+    """A quarter turn of each pair: element d goes with d + head_dim / 2."""
     first, second = x.chunk(2, dim=-1)
     return torch.cat((-second, first), dim=-1)
 
@@ -33,6 +34,7 @@ def rotate(x: Tensor, rope: Rope, layout: Layout) -> Tensor:
 
 @rotation.naive
 def rotate_apart(qkv: Tensor, rope: Rope, layout: Layout, keep: Keep, heads: int) -> tuple[Tensor, Tensor, Tensor]:
+    """q, then k."""
     q, k, v = (keep(part) for part in layout.split(qkv, heads))
     q = rotate(q, rope, layout)  # what is not needed any more is given back before k is rotated
     k = rotate(k, rope, layout)
@@ -54,6 +56,7 @@ def rotate_apart(qkv: Tensor, rope: Rope, layout: Layout, keep: Keep, heads: int
     ),
 )
 def rotate_packed(qkv: Tensor, rope: Rope, layout: Layout, keep: Keep, heads: int) -> tuple[Tensor, Tensor, Tensor]:
+    """q and k as one tensor of twice the heads."""
     v = keep(layout.split(qkv, heads)[2])
     qk = qkv.view(qkv.shape[0], 3, heads, -1)[:, :2].flatten(1, 2)  # [N, 2 * heads, head_dim], a view
     q, k = rotate(qk, rope, layout).view(qkv.shape[0], 2, heads, -1).unbind(1)

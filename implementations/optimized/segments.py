@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import groupby, pairwise
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -47,15 +47,7 @@ class Segments:
         return runs
 
 
-class Bounds(Protocol):
-    on_device: bool
-    """Must the bounds go to the device?"""
-
-    def final(self, bounds: Tensor, tidy: Callable[[Tensor], Tensor]) -> Tensor | list[int]:
-        """The bounds as attention reads them; `tidy` drops empty segments from a device tensor."""
-
-
-segment_bounds: Seam[Callable[[], Bounds]] = Seam("segment bounds")
+segment_bounds: Seam[type[DeviceBounds]] = Seam("segment bounds")
 
 
 @segment_bounds.naive
@@ -63,8 +55,10 @@ class DeviceBounds:
     """On the device: every slice by a bound reads a scalar back, six syncs for q, k and v of one segment."""
 
     on_device = True
+    """Must the bounds go to the device?"""
 
     def final(self, bounds: Tensor, tidy: Callable[[Tensor], Tensor]) -> Tensor | list[int]:
+        """The bounds as attention reads them; `tidy` drops empty segments from a device tensor."""
         return tidy(bounds)
 
 
@@ -84,7 +78,7 @@ class DeviceBounds:
         ),
     ),
 )
-class HostBounds:
+class HostBounds(DeviceBounds):
     """On the host. Where the grid lives on the device, this reads the frames' bounds back once."""
 
     on_device = False

@@ -6,8 +6,9 @@ With no flag it does, operation for operation, what the yardstick does.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, assert_never
 
+import torch
 from torch import Tensor, nn
 
 from ..config import VisionConfig
@@ -15,14 +16,39 @@ from ..stage import stage
 from .attention import Attention
 from .cache import ByteCache
 from .mlp import build_mlp
-from .norm import build_norm
 from .patch_embed import PatchEmbed
 from .plan import Planner, VisionPlan
 from .seam import FlagSet
 from .windows import permute_cells
 
 
+class RMSNorm(nn.Module):
+    """x / rms(x) in fp32, cast back, times the weight (arXiv 1910.07467, in T5's order of casts)."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x32 = x.float()
+        x32 = x32 * torch.rsqrt(x32.pow(2).mean(-1, keepdim=True) + 1e-6)
+        return self.weight * x32.type_as(x)
+
+
+def build_norm(config: VisionConfig) -> nn.Module:
+    """The norm of hidden states [.., C]."""
+    match config.norm:
+        case "layer_norm":
+            return nn.LayerNorm(config.hidden_size, eps=1e-6)
+        case "rms_norm":
+            return RMSNorm(config.hidden_size)
+        case _:
+            assert_never(config.norm)
+
+
 class Block(nn.Module):
+    """Attention and MLP, each after a norm and added to the hidden states [N, C]."""
+
     def __init__(self, config: VisionConfig, flags: FlagSet, index: int) -> None:
         super().__init__()
         self.norm1 = build_norm(config)
@@ -42,6 +68,8 @@ class Block(nn.Module):
 
 
 class PatchMerger(nn.Module):
+    """Squares of patches, [N, C], to the tokens of the language model, [N / 4, out_hidden_size]."""
+
     def __init__(self, config: VisionConfig) -> None:
         super().__init__()
         self.merged_size = config.hidden_size * config.merge_unit

@@ -12,7 +12,7 @@ from .seam import Exactness, Seam, on_cuda
 
 Upload = Callable[[Tensor, torch.device], Tensor]
 Pin = Callable[[Tensor], Tensor]
-Ship = Callable[[dict[str, Tensor], Callable[[Tensor], Tensor]], dict[str, Tensor]]
+SendAll = Callable[[dict[str, Tensor], Callable[[Tensor], Tensor]], dict[str, Tensor]]
 
 pinning: Seam[Pin] = Seam("pinning")
 
@@ -32,6 +32,7 @@ def pin_always(tensor: Tensor) -> Tensor:
     requires=("pinned-h2d",),
 )
 def pin_if_needed(tensor: Tensor) -> Tensor:
+    """The tensor itself where it is pinned."""
     return tensor if tensor.is_pinned() else pin_always(tensor)
 
 
@@ -67,11 +68,12 @@ def pinned(pin: Pin) -> Upload:
     return copy
 
 
-shipment: Seam[Ship] = Seam("shipment")
+shipment: Seam[SendAll] = Seam("shipment")
 
 
 @shipment.naive
 def one_by_one(tensors: dict[str, Tensor], send: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
+    """A copy for each."""
     return {name: send(tensor) for name, tensor in tensors.items()}
 
 

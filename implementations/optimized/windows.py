@@ -9,14 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
-from ..config import VisionConfig
 from .advice import InCapture, InCode
 from .cache import ByteCache
 from .grids import Grid, Grids
@@ -72,15 +70,7 @@ def group_by_size(order: WindowOrder, merge_unit: int) -> tuple[Tensor, Tensor] 
 # How one item is cut into windows.
 
 
-class WindowCut(Protocol):
-    def cut(self, t: int, h: int, w: int, side: int) -> ItemWindows:
-        """Windows of `side` x `side` in t frames of h x w merged cells."""
-
-    def tidy(self, bounds: Tensor) -> Tensor:
-        """The bounds without empty windows."""
-
-
-window_cut: Seam[Callable[[], WindowCut]] = Seam("window cut")
+window_cut: Seam[type[WithEmptyWindows]] = Seam("window cut")
 
 
 @window_cut.naive
@@ -88,9 +78,11 @@ class WithEmptyWindows:
     """The pad is a whole window where a size is a multiple of the side already: a row or column of empty windows."""
 
     def cut(self, t: int, h: int, w: int, side: int) -> ItemWindows:
+        """Windows of `side` x `side` in t frames of h x w merged cells."""
         return _cut_padded(t, h, w, side, side - h % side, side - w % side)
 
     def tidy(self, bounds: Tensor) -> Tensor:
+        """The bounds without empty windows."""
         return torch.unique_consecutive(bounds)
 
 
@@ -113,7 +105,9 @@ class WithEmptyWindows:
         ),
     ),
 )
-class WithoutEmptyWindows:
+class WithoutEmptyWindows(WithEmptyWindows):
+    """No pad where a size is a multiple of the side already."""
+
     def cut(self, t: int, h: int, w: int, side: int) -> ItemWindows:
         return _cut_padded(t, h, w, side, -h % side, -w % side)
 
@@ -132,33 +126,25 @@ def _cut_padded(t: int, h: int, w: int, side: int, pad_h: int, pad_w: int) -> It
 # In which order the batch's windows stand.
 
 
-class Arrangement(Protocol):
-    tears_frames: bool
-    """Do cells of different frames mix? Then blocks that attend over whole frames must gather them first."""
-
-    def item(self, windows: ItemWindows) -> ItemWindows:
-        """One item's windows, arranged among themselves."""
-
-    def batch(self, items: Iterator[ItemWindows]) -> WindowOrder:
-        """The windows of all items."""
-
-
-arrangement: Seam[Callable[[int], Arrangement]] = Seam("window arrangement")
+arrangement: Seam[type[ItemByItem]] = Seam("window arrangement")
 
 
 @arrangement.naive
-class AsTheyCome:
+class ItemByItem:
     """Item by item, row by row."""
 
-    tears_frames = False
+    mixes_frames = False
+    """Do cells of different frames mix? Then blocks that attend over whole frames must gather them first."""
 
     def __init__(self, merge_unit: int) -> None:
         self.merge_unit = merge_unit
 
     def item(self, windows: ItemWindows) -> ItemWindows:
+        """One item's windows, arranged among themselves."""
         return windows
 
     def batch(self, items: Iterator[ItemWindows]) -> WindowOrder:
+        """The windows of all items."""
         index, sizes, orders, offset = [], [], [], 0
         for windows in items:
             index.append(windows.order + offset)
@@ -177,13 +163,10 @@ class AsTheyCome:
     source="vlbench",
     applies=(with_windows,),
 )
-class BySize:
+class BySize(ItemByItem):
     """Largest windows first, over the whole batch."""
 
-    tears_frames = True
-
-    def __init__(self, merge_unit: int) -> None:
-        self.merge_unit = merge_unit
+    mixes_frames = True
 
     def item(self, windows: ItemWindows) -> ItemWindows:
         size_of_cell = torch.repeat_interleave(windows.sizes, windows.sizes)
@@ -211,28 +194,21 @@ class BySize:
 # Whether an item's windows are remembered.
 
 
-class Windows(Protocol):
-    """The windows of every item of a batch."""
-
-    def __init__(self, config: VisionConfig, make: Callable[[Grid], ItemWindows]) -> None: ...
-
-    def __call__(self, grids: Grids) -> Iterator[ItemWindows]: ...
-
-    def caches(self) -> list[ByteCache[Grid, ItemWindows]]: ...
-
-
-window_reuse: Seam[type[Windows]] = Seam("window reuse")
+window_reuse: Seam[type[WindowsEachTime]] = Seam("window reuse")
 
 
 @window_reuse.naive
 class WindowsEachTime:
-    def __init__(self, config: VisionConfig, make: Callable[[Grid], ItemWindows]) -> None:
+    """The windows of every item of a batch."""
+
+    def __init__(self, make: Callable[[Grid], ItemWindows]) -> None:
         self.make = make
 
     def __call__(self, grids: Grids) -> Iterator[ItemWindows]:
         return map(self.make, grids)
 
     def caches(self) -> list[ByteCache[Grid, ItemWindows]]:
+        """Where it remembers windows."""
         return []
 
 
@@ -250,11 +226,11 @@ class WindowsEachTime:
         ),
     ),
 )
-class CachedWindows:
+class CachedWindows(WindowsEachTime):
     """Kept on the host by (t, h, w): one concatenated copy goes to the device, however many items hit."""
 
-    def __init__(self, config: VisionConfig, make: Callable[[Grid], ItemWindows], max_bytes: int = 16 << 20) -> None:
-        self.make = make
+    def __init__(self, make: Callable[[Grid], ItemWindows], max_bytes: int = 16 << 20) -> None:
+        super().__init__(make)
         self.cache: ByteCache[Grid, ItemWindows] = ByteCache(max_bytes, lambda item: (item.order, item.sizes))
 
     def __call__(self, grids: Grids) -> Iterator[ItemWindows]:

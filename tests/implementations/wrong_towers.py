@@ -13,7 +13,7 @@ from vlbench.implementations import build_tower
 from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.optimized import OptimizedVisionTower
 from vlbench.implementations.optimized.attention import Attention
-from vlbench.implementations.optimized.layout import WithEinops
+from vlbench.implementations.optimized.layout import Layout
 from vlbench.implementations.optimized.plan import VisionPlan
 from vlbench.implementations.optimized.rope import Angles, Rope
 from vlbench.implementations.optimized.segments import Segments
@@ -81,7 +81,7 @@ def _torn_frames(plan: VisionPlan, grid_thw: Tensor) -> VisionPlan:
     return replace(plan, frames=Segments([int(bound) for bound in plan.frames.bounds]))
 
 
-class _InterleavedCos(WithEinops):
+class _InterleavedCos(Layout):
     """Each cos twice in a row, as for pairs of neighbours, while the pairs are half a head apart."""
 
     def tile(self, half: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from tests.trial.plans import MODEL, job, plan
 from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.optimized import OPTIMIZATIONS, Exactness
-from vlbench.implementations.optimized.layout import WithEinops, layout
+from vlbench.implementations.optimized.layout import Layout, layout
 from vlbench.implementations.weights import CheckpointError, random_weights
 from vlbench.trial.job import Checked, Event, Finished, Job, Prepared, Round, Stages, Struck, VariantJob, job_of
 from vlbench.trial.worker import run_job
@@ -78,7 +78,7 @@ def flag(name: str, way: Callable[[], object]) -> Iterator[VariantJob]:
         del OPTIMIZATIONS[name], layout._flags[name]
 
 
-class OwnBuffer(WithEinops):
+class OwnBuffer(Layout):
     """Right, with memory of its own that every call writes anew, as a replayed graph does."""
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ def test_a_variant_that_writes_into_its_own_buffer_is_checked_and_counted() -> N
     assert [event.accuracy.passed for event in emitted if isinstance(event, Checked)] == [True, True]
 
 
-class FailsLate(WithEinops):
+class FailsLate(Layout):
     """Right in its checks, and out of memory once it is timed."""
 
     def __init__(self, calls: int) -> None:
@@ -124,7 +124,7 @@ def test_a_variant_that_fails_in_its_warm_up_is_the_last_that_was_named() -> Non
     assert marked_last(calls=CALLS_OF_A_CHECK + 1) == "fails-late"
 
 
-class Replays(WithEinops):
+class Replays(Layout):
     """Right as long as the same pixels come: a graph that is replayed on what it was captured with."""
 
     def __init__(self) -> None:

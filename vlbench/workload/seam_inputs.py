@@ -20,7 +20,7 @@ from vlbench.implementations.optimized.rope import AngleTableEachTime, ids_on_ho
 from vlbench.implementations.optimized.rotary import rotation
 from vlbench.implementations.optimized.segments import Segments, segment_bounds
 from vlbench.implementations.optimized.transfer import pin_always, pinned, pinning, shipment, upload
-from vlbench.implementations.optimized.windows import AsTheyCome, WithoutEmptyWindows, group_by_size, permute_cells
+from vlbench.implementations.optimized.windows import ItemByItem, WithoutEmptyWindows, group_by_size, permute_cells
 from vlbench.workload.seam_case import CONTENTS, SeamInputs, Setting, Way, seam_case
 
 PLACEHOLDER = 151_655
@@ -66,11 +66,11 @@ def transfer(size: int, setting: Setting) -> SeamInputs:
     """Six tensors of a plan, so many bytes in all, from pageable memory to the device."""
 
     def way(flags: frozenset[str], dtype: torch.dtype) -> Way:
-        send, ship = upload.way_of(flags)(pin_always), shipment.way_of(flags)
+        send, send_all = upload.way_of(flags)(pin_always), shipment.way_of(flags)
 
         def call(*tensors: Tensor) -> tuple[Tensor, ...]:
             named = {str(number): tensor for number, tensor in enumerate(tensors)}
-            return _in_order(ship(named, lambda tensor: send(tensor, setting.device)))
+            return _in_order(send_all(named, lambda tensor: send(tensor, setting.device)))
 
         return call
 
@@ -112,7 +112,7 @@ def windows_of_one_image(side: int, setting: Setting) -> SeamInputs:
     config = setting.config
     cells = side // config.spatial_merge_size
     cut = WithoutEmptyWindows().cut(1, cells, cells, config.window_cells)
-    order = AsTheyCome(config.merge_unit).batch(iter([cut]))
+    order = ItemByItem(config.merge_unit).batch(iter([cut]))
     shape = (1, side * side, config.num_heads, config.head_dim)
 
     def way(flags: frozenset[str], dtype: torch.dtype) -> Way:

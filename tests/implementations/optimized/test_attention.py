@@ -13,7 +13,7 @@ from tests.implementations.grids import Batch
 from tests.implementations.optimized.plans import tower_for
 from tests.implementations.towers import NARROW_2_5, run, yardstick
 from vlbench.implementations.optimized.attention import EqualSegmentsTogether, PreallocatedOutput, SegmentList
-from vlbench.implementations.optimized.layout import WithEinops, WithViews
+from vlbench.implementations.optimized.layout import Layout, WithViews
 from vlbench.implementations.optimized.segments import Segments
 
 DEEP = replace(NARROW_2_5, name="qwen2.5-vl-deep", depth=32, fullatt_block_indexes=(7, 15, 23, 31))
@@ -72,7 +72,7 @@ def test_every_way_attends_inside_segments_only(lengths: list[int], is_fake_batc
     """Against softmax(q k^T / sqrt(d)) v over all patches, with -inf between segments, in fp64."""
     heads, head_dim, patches = 2, 8, sum(lengths)
     shape = (1, patches, heads, head_dim) if is_fake_batch else (patches, heads, head_dim)
-    layout = WithEinops() if is_fake_batch else WithViews()
+    layout = Layout() if is_fake_batch else WithViews()
     generator = torch.Generator().manual_seed(patches)
     q, k, v = torch.randn(3, *shape, generator=generator, dtype=torch.float64)
     segment = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))

@@ -9,7 +9,7 @@ from tests.implementations.optimized.plans import new_tower, plan_of, tower_for
 from tests.implementations.towers import NARROW_2, NARROW_2_5
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.optimized.grids import HostGrids
-from vlbench.implementations.optimized.layout import WithEinops
+from vlbench.implementations.optimized.layout import Layout
 from vlbench.implementations.optimized.rope import Angles, CachedRope, CosSin, CosSinTable, ids_on_host, in_every_layer
 from vlbench.implementations.optimized.rotary import rotate
 from vlbench.implementations.optimized.transfer import pageable, pin_always
@@ -100,7 +100,7 @@ def test_a_rotation_keeps_lengths_and_depends_on_differences_of_positions_only()
     frequencies = PLAIN.planner.rows.inv_freq
 
     def turned(x: Tensor, row: float, column: float) -> Tensor:
-        return rotate(x, Angles(torch.cat((row * frequencies, column * frequencies)).unsqueeze(0)), WithEinops())
+        return rotate(x, Angles(torch.cat((row * frequencies, column * frequencies)).unsqueeze(0)), Layout())
 
     torch.testing.assert_close(turned(q, 7, 3).norm(dim=-1), q.norm(dim=-1))
     here = (turned(q, 7, 3) * turned(k, 5, 9)).sum(-1)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from vlbench.implementations.optimized import Exactness
-from vlbench.implementations.optimized.layout import WithEinops, layout
+from vlbench.implementations.optimized.layout import Layout, layout
 
 runpy.run_path(str(Path(__file__).parents[1] / "misbehaving" / "sitecustomize.py"))
 
@@ -26,7 +26,7 @@ def _cheats(flag: str):  # type: ignore[no-untyped-def]
     return layout.optimization(flag, removes="nothing", exactness=Exactness.BIT_EXACT, source="a test")
 
 
-class _OnceTimed(WithEinops):
+class _OnceTimed(Layout):
     """Right for the first forwards, `cheat` from then on. One class is one variant, so the class counts."""
 
     calls = 0

@@ -13,7 +13,7 @@ import time
 from torch import Tensor
 
 from vlbench.implementations.optimized import Exactness
-from vlbench.implementations.optimized.layout import WithEinops, layout
+from vlbench.implementations.optimized.layout import Layout, layout
 
 
 def _misbehaves(flag: str):  # type: ignore[no-untyped-def]
@@ -21,7 +21,7 @@ def _misbehaves(flag: str):  # type: ignore[no-untyped-def]
 
 
 @_misbehaves("wrong-cos")
-class WrongCos(WithEinops):
+class WrongCos(Layout):
     """Quick and wrong."""
 
     def tile(self, half: Tensor) -> Tensor:
@@ -29,40 +29,40 @@ class WrongCos(WithEinops):
 
 
 @_misbehaves("gives-nan")
-class GivesNan(WithEinops):
+class GivesNan(Layout):
     def merge(self, x: Tensor) -> Tensor:
         return super().merge(x) * float("nan")
 
 
 @_misbehaves("raises")
-class Raises(WithEinops):
+class Raises(Layout):
     def tile(self, half: Tensor) -> Tensor:
         raise RuntimeError("out of luck\nand more")
 
 
 @_misbehaves("aborts")
-class Aborts(WithEinops):
+class Aborts(Layout):
     def tile(self, half: Tensor) -> Tensor:
         os.write(2, b"neither \xff nor \xfe is UTF-8\n")
         os.abort()
 
 
 @_misbehaves("is-killed")
-class IsKilled(WithEinops):
+class IsKilled(Layout):
     def tile(self, half: Tensor) -> Tensor:
         os.kill(os.getpid(), signal.SIGKILL)
         return half
 
 
 @_misbehaves("hangs")
-class Hangs(WithEinops):
+class Hangs(Layout):
     def tile(self, half: Tensor) -> Tensor:
         time.sleep(3600)
         return half
 
 
 @_misbehaves("prints")
-class Prints(WithEinops):
+class Prints(Layout):
     """Right, but it talks, and what it says looks like an event."""
 
     def tile(self, half: Tensor) -> Tensor:
@@ -72,7 +72,7 @@ class Prints(WithEinops):
 
 
 @_misbehaves("is-killed-late")
-class IsKilledLate(WithEinops):
+class IsKilledLate(Layout):
     """Right in its checks; its process dies once it is timed."""
 
     calls = 0
