@@ -68,8 +68,7 @@ class Item(_Table):
         default=None, description="Height x width in pixels before preprocessing, such as '480x640'."
     )
     grid: Annotated[str, AfterValidator(_check_grid)] | None = Field(
-        default=None,
-        description="In place of size: patches down x patches across, such as '34x46'; no limit applies.",
+        default=None, description="In place of size: patches down x patches across, such as '34x46'; no limit applies."
     )
     count: int = Field(default=1, ge=1, le=Limit.ITEMS.most, description="How many of them, each cropped differently.")
     frames: int | None = Field(
@@ -103,8 +102,7 @@ class _Feed(_Table):
         default="photos", description="Real photographs, or normally distributed pixel values."
     )
     limit: Annotated[str | int, BeforeValidator(_check_limit)] = Field(
-        default="hub",
-        description="Most pixels per picture or frame: 'hub' = 12845056, '1M' = 1003520, or a number.",
+        default="hub", description="Most pixels per picture or frame: 'hub' = 12845056, '1M' = 1003520, or a number."
     )
     item: tuple[Item, ...] = Field(
         default=(), strict=False, description="The pictures and videos, one [[item]] table per kind."
