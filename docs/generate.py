@@ -23,7 +23,7 @@ from vlbench.judging.judged import Judged
 from vlbench.record.counted import CountReport
 from vlbench.record.schema import Results
 from vlbench.untrusted.limits import limit_table
-from vlbench.workload import load_scenario, scenario_names
+from vlbench.workload.library import load_scenario, scenario_names
 
 ROOT = Path(__file__).parents[1]
 

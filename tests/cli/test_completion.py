@@ -6,7 +6,7 @@ from vlbench.cli import options
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
 from vlbench.implementations.peers import PEERS
-from vlbench.workload import scenario_names
+from vlbench.workload.library import scenario_names
 
 # The package's attribute of this name is the command.
 explain = import_module("vlbench.cli.explain")

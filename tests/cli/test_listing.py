@@ -7,7 +7,7 @@ from tests.cli.conftest import Vlbench
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
 from vlbench.implementations.peers import PEERS
-from vlbench.workload import scenario_names
+from vlbench.workload.library import scenario_names
 
 NAMES = {
     "models": ("model", list(MODELS)),

@@ -9,7 +9,7 @@ import torch
 from tests.cli.conftest import Vlbench
 from vlbench.record.files import read_results
 from vlbench.record.schema import Results
-from vlbench.workload.seams import seam_cases
+from vlbench.workload.seam_inputs import CASES
 
 RUN = ("run", "--device", "cpu", "--no-card", "--seam", "inverse-permutation", "--budget", "2")
 
@@ -78,7 +78,7 @@ def test_behind_needs_a_gpu(vlbench: Vlbench) -> None:
 
 def test_seams_are_listed_and_completed(vlbench: Vlbench) -> None:
     rows = vlbench("list", "seams", "--json").json()
-    assert [row["seam"] for row in rows] == list(seam_cases())
+    assert [row["seam"] for row in rows] == list(CASES)
     assert next(row["flags"] for row in rows if row["seam"] == "merge") == [
         "merge-masked-scatter",
         "merge-host-indices",

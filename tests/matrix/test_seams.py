@@ -7,11 +7,11 @@ from vlbench.implementations.optimized import OPTIMIZATIONS, Exactness
 from vlbench.matrix.seams import NAIVE, seam_variants
 from vlbench.towers.variants import default_variants
 from vlbench.workload.seam_case import SeamCase
-from vlbench.workload.seams import seam_cases
+from vlbench.workload.seam_inputs import CASES
 
 CONFIG = MODELS["qwen2.5-vl-tiny"]
 
-cases = pytest.mark.parametrize("case", seam_cases().values(), ids=seam_cases())
+cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 devices = pytest.mark.parametrize("device", ["cpu", "cuda"])
 
 
@@ -27,7 +27,7 @@ def test_the_naive_way_is_the_yardstick_and_every_flag_is_a_row_or_left_out(case
 
 
 def test_a_flag_brings_what_it_needs_of_the_seams_that_are_measured() -> None:
-    variants, _ = seam_variants(seam_cases()["attention"].seams, CONFIG, "cpu")
+    variants, _ = seam_variants(CASES["attention"].seams, CONFIG, "cpu")
     batched = variants[-1]
     assert (batched.name, batched.flags) == (
         "host-seqlens+batched-windows",
@@ -38,19 +38,19 @@ def test_a_flag_brings_what_it_needs_of_the_seams_that_are_measured() -> None:
 
 def test_a_flag_does_not_bring_what_lies_in_other_seams() -> None:
     assert OPTIMIZATIONS["skip-repin"].requires == ("pinned-h2d",)
-    variants, _ = seam_variants(seam_cases()["pinning"].seams, CONFIG, "cuda")
+    variants, _ = seam_variants(CASES["pinning"].seams, CONFIG, "cuda")
     assert [variant.flags for variant in variants] == [None, ("skip-repin",)]
 
 
 def test_what_concerns_a_gpu_is_left_out_without_one() -> None:
-    variants, left_out = seam_variants(seam_cases()["transfer"].seams, CONFIG, "cpu")
+    variants, left_out = seam_variants(CASES["transfer"].seams, CONFIG, "cpu")
     assert [variant.name for variant in variants] == [NAIVE]
     assert left_out.keys() == {"pinned-h2d", "packed-h2d"}
 
 
 @devices
 def test_a_seam_after_the_tower_has_its_rows_alone_and_none_in_a_towers_matrix(device: str) -> None:
-    alone, left_out = seam_variants(seam_cases()["merge"].seams, CONFIG, device)
+    alone, left_out = seam_variants(CASES["merge"].seams, CONFIG, device)
     flags = {"merge-masked-scatter", "merge-host-indices"}
     assert {flag for variant in alone for flag in variant.flags or ()} == flags
     assert left_out == {}

@@ -11,8 +11,7 @@ from vlbench.matrix.plan import Plan
 from vlbench.towers.models import find_model
 from vlbench.towers.variants import Variant, parse_variant, unique
 from vlbench.trial.job import Job, job_of
-from vlbench.workload import ScenarioPoint
-from vlbench.workload.scenario import Item
+from vlbench.workload.scenario import Item, ScenarioPoint
 
 MODEL = "qwen2.5-vl-tiny"
 ROOT = Path(vlbench.__file__).parents[1]

@@ -22,14 +22,14 @@ from vlbench.matrix.seams import seam_variants
 from vlbench.trial.job import Checked, Event, Finished, Job, Prepared, Round, Stages, Struck, job_of
 from vlbench.trial.seam_bench import LONGEST, READING, SeamBench
 from vlbench.trial.worker import run_job
-from vlbench.workload.seam_point import SeamPoint
-from vlbench.workload.seams import seam_cases
+from vlbench.workload.scenario import SeamPoint
+from vlbench.workload.seam_inputs import CASES
 
 MODEL = "qwen2.5-vl-tiny"
 
 
 def job(seam: str, seconds: float = 0.0, **fields: Any) -> Job:
-    case = seam_cases()[seam]
+    case = CASES[seam]
     label, size = next(iter(case.sizes.items()))
     variants, _ = seam_variants(case.seams, MODELS[MODEL], "cpu")
     given = {"point": SeamPoint(seam=seam, size=size, label=label), "dtype": "float32", "device": "cpu"} | fields
@@ -44,7 +44,7 @@ def events(asked: Job) -> list[Event]:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("seam", [name for name, case in seam_cases().items() if not case.needs_gpu])
+@pytest.mark.parametrize("seam", [name for name, case in CASES.items() if not case.needs_gpu])
 def test_every_way_of_every_seam_is_checked_and_timed(seam: str, dtype: str) -> None:
     asked = job(seam, seconds=0.02, dtype=dtype)
     emitted = events(asked)

@@ -11,8 +11,7 @@ from vlbench.errors import UsageError
 from vlbench.process.child import ChildError
 from vlbench.trial.job import EVENTS, Checked, Finished, Job, Prepared
 from vlbench.trial.supervisor import run_trial
-from vlbench.workload import ScenarioPoint
-from vlbench.workload.scenario import Item
+from vlbench.workload.scenario import Item, ScenarioPoint
 
 pytestmark = pytest.mark.usefixtures("misbehaving")
 

@@ -19,8 +19,7 @@ from vlbench.implementations.optimized.layout import Layout, layout
 from vlbench.implementations.weights import CheckpointError, random_weights
 from vlbench.trial.job import Checked, Event, Finished, Job, Prepared, Round, Stages, Struck, VariantJob, job_of
 from vlbench.trial.worker import run_job
-from vlbench.workload import ScenarioPoint
-from vlbench.workload.scenario import Item
+from vlbench.workload.scenario import Item, ScenarioPoint
 
 
 def events(job: Job) -> list[Event]:

@@ -15,8 +15,8 @@ from vlbench.implementations.preprocessing import Preprocessing
 from vlbench.untrusted.checkpoints import check_checkpoint
 from vlbench.untrusted.files import integer, read_toml
 from vlbench.untrusted.limits import Limit, limit_table
-from vlbench.workload import grids_only, load_scenario
-from vlbench.workload.library import SCENARIO
+from vlbench.workload.batch import grids_only
+from vlbench.workload.library import SCENARIO, load_scenario
 from vlbench.workload.photos import open_picture, open_pictures
 
 HEAD = 'title = "t"\nstands_for = "s"\n'

@@ -28,7 +28,7 @@ from vlbench.record.files import read_results
 from vlbench.record.journal import Journal
 from vlbench.untrusted.checkpoints import check_checkpoint
 from vlbench.untrusted.limits import Limit
-from vlbench.workload import load_scenario
+from vlbench.workload.library import load_scenario
 from vlbench.workload.mix import read_distribution
 from vlbench.workload.photos import open_picture
 

@@ -8,8 +8,9 @@ from PIL import Image
 
 from vlbench.errors import UsageError
 from vlbench.implementations.preprocessing import Preprocessing
-from vlbench.workload import ScenarioPoint, build_batch, grids_only, load_scenario, scenario_names
-from vlbench.workload.scenario import Item
+from vlbench.workload.batch import build_batch, grids_only
+from vlbench.workload.library import load_scenario, scenario_names
+from vlbench.workload.scenario import Item, ScenarioPoint
 
 QWEN = Preprocessing()
 CPU_POINTS = [point for name in scenario_names() for point in load_scenario(name).points("cpu")]

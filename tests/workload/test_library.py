@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from vlbench.errors import UsageError
-from vlbench.workload import load_scenario, scenario_names
-from vlbench.workload.library import shipped_folder
+from vlbench.workload.library import load_scenario, scenario_names, shipped_folder
 from vlbench.workload.scenario import ScenarioPoint
 
 HEAD = 'title = "t"\nstands_for = "s"\n'
@@ -136,7 +135,8 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
 
 def test_listing_scenarios_and_their_grids_loads_no_heavy_module() -> None:
     program = (
-        "import sys; from vlbench.workload import grids_only, load_scenario, scenario_names\n"
+        "import sys; from vlbench.workload.batch import grids_only\n"
+        "from vlbench.workload.library import load_scenario, scenario_names\n"
         "from vlbench.implementations.preprocessing import Preprocessing\n"
         "[grids_only(p, 0, Preprocessing()) for name in scenario_names() for p in load_scenario(name).points('cuda')]\n"
         "heavy = {'torch', 'numpy', 'PIL', 'pandas', 'scipy', 'transformers', 'einops'} & set(sys.modules)\n"

@@ -12,15 +12,15 @@ from vlbench.implementations.config import MODELS
 from vlbench.implementations.optimized import OPTIMIZATIONS
 from vlbench.trial.accuracy import FP32_LIMITS, relative_error
 from vlbench.workload.seam_case import CONTENTS, SeamCase, SeamInputs, Setting
-from vlbench.workload.seams import find_seam_case, seam_cases
+from vlbench.workload.seam_inputs import CASES, find_seam_case
 
 CONFIG = MODELS["qwen2.5-vl-tiny"]
 CPU = torch.device("cpu")
-ON_CPU = {name: case for name, case in seam_cases().items() if not case.needs_gpu}
+ON_CPU = {name: case for name, case in CASES.items() if not case.needs_gpu}
 NAIVE: frozenset[str] = frozenset()
 FLAGS = [
     (name, flag)
-    for name, case in seam_cases().items()
+    for name, case in CASES.items()
     for seam in case.seams
     for flag in seam.flags
     if flag != "batched-windows"  # with what it needs, below
@@ -44,7 +44,7 @@ def outputs(inputs: SeamInputs, flags: frozenset[str]) -> list[list[Tensor]]:
 @pytest.mark.parametrize(("name", "flags"), FLAGS, ids=lambda value: value)
 @pytest.mark.parametrize("rung", [0, 1])
 def test_every_way_gives_what_the_naive_one_gives(name: str, flags: str, rung: int) -> None:
-    case = seam_cases()[name]
+    case = CASES[name]
     if {"pinned-h2d", "skip-repin"} & {flags} and not torch.cuda.is_available():
         pytest.skip("pinned memory needs a CUDA device")
     chosen = frozenset(flags.split("+"))
@@ -113,14 +113,14 @@ def test_three_quarters_of_the_prompt_are_vision() -> None:
 
 @pytest.mark.parametrize("name", ["transfer", "pinning"])
 def test_a_rung_of_copies_is_of_its_size(name: str) -> None:
-    case = seam_cases()["transfer"]
+    case = CASES["transfer"]
     for size in case.sizes.values():
         for arguments in made(case, size).arguments:
             assert 0.9 * size <= sum(part.nbytes for part in arguments) <= size
 
 
 def test_an_unknown_seam() -> None:
-    every = ", ".join(seam_cases())
+    every = ", ".join(CASES)
     with pytest.raises(UsageError, match=rf"^--seam: there is no seam 'rop' \(did you mean rope\?\); .* {every}$"):
         find_seam_case("rop")
     with pytest.raises(UsageError, match=r"^--seam: there is no seam 'zzz'; the seams are inverse-permutation, "):
@@ -128,7 +128,7 @@ def test_an_unknown_seam() -> None:
 
 
 def test_every_seam_says_what_one_call_does() -> None:
-    for case in seam_cases().values():
+    for case in CASES.values():
         assert case.title
         assert not case.title.endswith(".")
         assert list(case.sizes.values()) == sorted(set(case.sizes.values()))

@@ -23,8 +23,8 @@ from vlbench.record.files import read_results
 from vlbench.record.journal import Journal
 from vlbench.towers.models import WHY_TINY
 from vlbench.trial.session import Session
-from vlbench.workload import load_scenario
 from vlbench.workload.awkward import BATCHES, batch_point
+from vlbench.workload.library import load_scenario
 
 SCENARIO = "multi-image"
 

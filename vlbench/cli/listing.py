@@ -64,7 +64,7 @@ def _models() -> list[dict[str, Any]]:
 
 
 def _scenarios() -> list[dict[str, Any]]:
-    from vlbench.workload import load_scenario, scenario_names
+    from vlbench.workload.library import load_scenario, scenario_names
 
     scenarios = [load_scenario(name) for name in scenario_names()]
     return [{"scenario": each.name, "fed in": each.title, "stands for": each.stands_for} for each in scenarios]
@@ -99,7 +99,7 @@ def _presets() -> list[dict[str, Any]]:
 
 
 def _seams() -> list[dict[str, Any]]:
-    from vlbench.workload.seams import seam_cases
+    from vlbench.workload.seam_inputs import CASES
 
     return [
         {
@@ -108,7 +108,7 @@ def _seams() -> list[dict[str, Any]]:
             "sizes": list(case.sizes),
             "flags": [flag for seam in case.seams for flag in seam.flags],
         }
-        for case in seam_cases().values()
+        for case in CASES.values()
     ]
 
 

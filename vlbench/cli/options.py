@@ -48,7 +48,7 @@ def takes(options: type[T]) -> Callable[[Callable[[T], R]], Callable[..., R]]:
 
 def complete_scenarios(incomplete: str) -> list[str]:
     """Shipped scenarios, for the shell's completion."""
-    from vlbench.workload import scenario_names
+    from vlbench.workload.library import scenario_names
 
     return [name for name in scenario_names() if name.startswith(incomplete)]
 

@@ -26,9 +26,9 @@ from vlbench.export.sheet import Part, Sheet, Words, beside
 
 def complete_seams(incomplete: str) -> list[str]:
     """Seams that can be measured alone, for the shell's completion."""
-    from vlbench.workload.seams import seam_cases
+    from vlbench.workload.seam_inputs import CASES
 
-    return [name for name in seam_cases() if name.startswith(incomplete)]
+    return [name for name in CASES if name.startswith(incomplete)]
 
 
 @dataclass(frozen=True)

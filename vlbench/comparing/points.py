@@ -18,7 +18,7 @@ GRID = "grid"
 
 def points_of(scenario: str) -> list[Point]:
     """Every point at its full size; `scenario` is kept as it is written. Raises UsageError where there is none."""
-    from vlbench.workload import load_scenario
+    from vlbench.workload.library import load_scenario
 
     points = load_scenario(scenario).points("cuda")
     return [Point(scenario=scenario, label=point.label, feed=point) for point in points]

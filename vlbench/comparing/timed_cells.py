@@ -109,7 +109,7 @@ def states_of(group: CellGroup) -> list[State]:
 
 def _scenario(group: CellGroup, source: str, given: Sequence[str]) -> str:
     """What `--scenario` takes to feed the same again."""
-    from vlbench.workload import scenario_names
+    from vlbench.workload.library import scenario_names
 
     if group.scenario.startswith("seam "):
         raise UsageError(f"{source}: it holds a seam alone, and baselines hold towers; measure with --scenario")

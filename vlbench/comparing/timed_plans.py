@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from vlbench.matrix.plan import Plan
     from vlbench.record.schema import CellGroup, Row
     from vlbench.towers.variants import Variant
-    from vlbench.workload import ScenarioPoint
+    from vlbench.workload.scenario import ScenarioPoint
 
 _OTHER_GRIDS = "the scenario {} feeds other grids than those that were timed"
 WITHOUT_CHECKPOINT = ("random", "its own")
@@ -100,7 +100,8 @@ def _plan(cells: list[TimedCell], point: ScenarioPoint, variants: list[Variant])
 def _point(cell: TimedCell) -> ScenarioPoint:
     """The point of the scenario. Raises UsageError where it is gone or feeds other grids now."""
     from vlbench.towers.resolve import config_of
-    from vlbench.workload import grids_only, load_scenario
+    from vlbench.workload.batch import grids_only
+    from vlbench.workload.library import load_scenario
 
     points = load_scenario(cell.scenario).points(cell.device)
     point = next((each for each in points if each.label == cell.point), None)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from vlbench.counting.job import Point
 from vlbench.errors import UsageError
 from vlbench.record.counted import Grid
-from vlbench.workload import load_scenario
+from vlbench.workload.library import load_scenario
 
 
 def counted_points(scenario: str, grids: Sequence[str]) -> list[Point]:

@@ -15,8 +15,7 @@ from vlbench.untrusted.checkpoints import check_checkpoint
 if TYPE_CHECKING:
     from vlbench.matrix.targets import Target
     from vlbench.towers.variants import Variant
-    from vlbench.workload import ScenarioPoint
-    from vlbench.workload.seam_point import SeamPoint
+    from vlbench.workload.scenario import ScenarioPoint, SeamPoint
 
 
 @dataclass(frozen=True)

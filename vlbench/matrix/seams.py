@@ -13,8 +13,8 @@ from vlbench.implementations.optimized.seam import Seam
 from vlbench.matrix.plan import Fed
 from vlbench.matrix.targets import Target
 from vlbench.towers.variants import Variant
-from vlbench.workload.seam_point import SeamPoint
-from vlbench.workload.seams import find_seam_case
+from vlbench.workload.scenario import SeamPoint
+from vlbench.workload.seam_inputs import find_seam_case
 
 NAIVE = "naive"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from vlbench.errors import UsageError
 from vlbench.matrix.plan import Plan
 from vlbench.matrix.targets import Target
-from vlbench.workload import load_scenario
+from vlbench.workload.library import load_scenario
 
 
 def single_plan(

@@ -9,7 +9,7 @@ from vlbench.implementations.config import MODELS
 from vlbench.matrix.single import single_plan
 from vlbench.matrix.targets import model_target, tower_targets
 from vlbench.trial.job import Job, job_of
-from vlbench.workload import load_scenario
+from vlbench.workload.library import load_scenario
 
 THREADS = 1
 """Of torch on a CPU: one halves the noise."""

@@ -19,7 +19,7 @@ from vlbench.revisions.request import BASE, HEAD, Asked, Pair, Way, way_of
 from vlbench.towers.from_folder import Placed, claim_of
 from vlbench.towers.variants import Variant, yardstick
 from vlbench.trial.session import Session
-from vlbench.workload import load_scenario
+from vlbench.workload.library import load_scenario
 
 if TYPE_CHECKING:
     from vlbench.trial.session import Watch

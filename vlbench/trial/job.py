@@ -10,8 +10,7 @@ from pydantic import Field, TypeAdapter
 
 from vlbench.process.messages import Message, Refused
 from vlbench.record.schema import Accuracy, Counts, Device, Dtype, State
-from vlbench.workload.scenario import ScenarioPoint
-from vlbench.workload.seam_point import SeamPoint
+from vlbench.workload.scenario import ScenarioPoint, SeamPoint
 
 if TYPE_CHECKING:
     from vlbench.matrix.plan import Plan

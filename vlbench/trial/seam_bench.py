@@ -28,9 +28,9 @@ from vlbench.trial.clock import clock_for
 from vlbench.trial.counts import count
 from vlbench.trial.job import Checked, Job, VariantJob
 from vlbench.trial.subject import Inputs, Subject, slowed
+from vlbench.workload.scenario import SeamPoint
 from vlbench.workload.seam_case import CONTENTS, SeamInputs, Setting, Way
-from vlbench.workload.seam_point import SeamPoint
-from vlbench.workload.seams import find_seam_case
+from vlbench.workload.seam_inputs import find_seam_case
 
 READING = 1e-3
 LONGEST = 50e-3

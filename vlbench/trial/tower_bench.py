@@ -26,7 +26,8 @@ from vlbench.trial.fitting import check_fits, check_tokens
 from vlbench.trial.job import Checked, Job, VariantJob
 from vlbench.trial.subject import Cache, Inputs, Subject, slowed
 from vlbench.untrusted.checkpoints import check_checkpoint
-from vlbench.workload import ScenarioPoint, build_batch
+from vlbench.workload.batch import build_batch
+from vlbench.workload.scenario import ScenarioPoint
 
 
 class TowerBench:

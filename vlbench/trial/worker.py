@@ -28,7 +28,7 @@ from vlbench.trial.seam_bench import SeamBench
 from vlbench.trial.shares import stages_of
 from vlbench.trial.subject import Bench
 from vlbench.trial.tower_bench import TowerBench
-from vlbench.workload.seam_point import SeamPoint
+from vlbench.workload.scenario import SeamPoint
 
 MEMORY_SHARE = 0.9
 

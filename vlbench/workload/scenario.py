@@ -141,3 +141,20 @@ class CpuTable(_Feed):
     """The [cpu] table laid over what the file feeds in, so that a run on a CPU ends in seconds."""
 
     why: str = Field(min_length=1, description="One sentence that says why it is smaller on a CPU; it is printed.")
+
+
+class SeamPoint(BaseModel):
+    """One seam alone at one size, in place of a scenario's point. It travels to the measuring process as JSON."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seam: str
+    size: int
+    label: str
+    """Which rung of the ladder of sizes, such as "n=1296"."""
+    why_scaled: None = None
+
+    @property
+    def scenario(self) -> str:
+        """What stands in the place of a scenario's name."""
+        return f"seam {self.seam}"

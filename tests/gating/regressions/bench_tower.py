@@ -9,7 +9,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from tests.gating.regressions.copies import tower_of
 from vlbench.towers.resolve import resolve_tower
-from vlbench.workload import build_batch, load_scenario
+from vlbench.workload.batch import build_batch
+from vlbench.workload.library import load_scenario
 
 
 def test_tower(benchmark: BenchmarkFixture) -> None:
