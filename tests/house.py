@@ -17,7 +17,6 @@ SAYS_NOTHING = {
     *(tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER),
 }
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-Documented = ast.Module | ast.ClassDef | Function
 
 
 @dataclass(frozen=True)
@@ -78,9 +77,8 @@ def _code_lines(source: str, tree: ast.Module) -> int:
         if token.type not in SAYS_NOTHING:
             code.update(range(token.start[0], token.end[0] + 1))
     for node in ast.walk(tree):
-        if isinstance(node, Documented) and ast.get_docstring(node, clean=False) is not None:
-            docstring = node.body[0]
-            code.difference_update(range(docstring.lineno, (docstring.end_lineno or 0) + 1))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            code.difference_update(range(node.lineno, (node.end_lineno or 0) + 1))  # of a definition, or below a field
     return len(code)
 
 

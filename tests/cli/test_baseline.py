@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shutil import copy
 
 import pytest
 
@@ -11,6 +12,9 @@ from tests.cli.conftest import Vlbench
 from tests.cli.gated import FILE, LAYER, SYNC, commit, edit, git, head, keep_one_tower, make_repository, write_towers
 from tests.record.baselines import TIMED
 from vlbench.record.baseline_files import load_baseline, read_baseline, write_baseline
+
+SCHEMA_1 = Path(__file__).parents[1] / "record" / "schema_1" / "baseline.json"
+"""A sealed baseline of the earlier file format."""
 
 
 def age(torch: str) -> None:
@@ -155,3 +159,12 @@ def test_rebase_takes_what_another_torch_counts_and_nothing_else(vlbench: Vlbenc
     assert [each.what for each in made.accepted] == ["saved", "rebased"]
     assert made.accepted[-1].torch == made.fingerprint.torch
     assert made.counted[0].key.torch_version == made.fingerprint.torch.partition("+")[0]
+
+
+def test_the_command_brings_several_over(vlbench: Vlbench, folder: Path) -> None:
+    for name in ("tiny.json", "other.json"):
+        copy(SCHEMA_1, folder / name)
+    done = vlbench("baseline", "migrate", "tiny.json", "other.json")
+    assert done.code == 0
+    assert "tiny.json: 2 cells brought over" in done.out
+    assert vlbench("baseline", "migrate", "tiny.json").code == 2

@@ -117,7 +117,7 @@ CRASH = """class Crashing(Tower):
         (lambda: FILE.unlink(), 6, "no such file; write one with `vlbench baseline save"),
         (lambda: FILE.write_text("{"), 2, "not JSON"),
         (lambda: FILE.write_text("{}"), 2, "not a baseline"),
-        (lambda: edit(schema_version=7), 6, "schema_version is 7, this vlbench reads 1; save the baseline again"),
+        (lambda: edit(schema_version=7), 6, "schema_version is 7, this vlbench reads 2; save the baseline again"),
         (lambda: edit(budget=1.0), 6, "was edited by hand since it was accepted"),
         (lambda: edit(accepted=[]), 6, "nobody has accepted these figures yet"),
         (lambda: edit(counted=[]), 6, "has no cells, so nothing would be measured"),

@@ -21,7 +21,7 @@ def test_stages_have_times_and_counts_that_add_up(vlbench: Vlbench) -> None:
     found = vlbench(*SMALL, "--json", "--variant", "baseline").json()
     assert found["accuracy"]["passed"]
     stages = found["stages"]
-    for what in ("operations", "attention_calls"):
+    for what in ("aten_operations", "attention_calls"):
         assert sum(stage[what]["own"] for stage in stages.values()) == stages["forward"][what]["total"] > 0
     times = [stage["host_seconds"] for stage in stages.values()]
     assert all(0 < time["own"] <= time["total"] for time in times)
@@ -35,7 +35,9 @@ def test_the_counts_are_those_of_a_run(vlbench: Vlbench) -> None:
     run_job(job("exact"), events.append)
     (counts,) = [event.counts for event in events if isinstance(event, Checked) and event.variant == "exact"]
     forward = vlbench(*SMALL, "--variant", "exact", "--json").json()["stages"]["forward"]
-    found = Counts(operations=forward["operations"]["total"], attention_calls=forward["attention_calls"]["total"])
+    found = Counts(
+        aten_operations=forward["aten_operations"]["total"], attention_calls=forward["attention_calls"]["total"]
+    )
     assert found == counts
 
 

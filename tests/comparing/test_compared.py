@@ -72,7 +72,7 @@ def run(*ratios: float, seen: dict[str, Any] | None = None, **fields: Any) -> Re
 
 def test_times_by_their_trials_and_counts_exactly() -> None:
     before = run(*[0.8] * 5, seen={"stages": {"attention": 0.006, "mlp": 0.002}})
-    seen = {"stages": {"attention": 0.0068, "mlp": 0.002}, "counts": Counts(operations=290, attention_calls=17)}
+    seen = {"stages": {"attention": 0.0068, "mlp": 0.002}, "counts": Counts(aten_operations=290, attention_calls=17)}
     time, counters = compared(before, run(*[0.88] * 5, seen=seen))
     assert (time.measure, time.verdict, counters.measure, counters.verdict) == (
         *("time", Verdict.REGRESSED),
@@ -89,7 +89,7 @@ def test_times_by_their_trials_and_counts_exactly() -> None:
 
 def test_a_file_is_the_same_as_itself_and_fewer_operations_are_better() -> None:
     assert {row.verdict for row in compared(run(*[0.8] * 5), run(*[0.8] * 5))} == {Verdict.SAME}
-    fewer = run(*[0.8] * 5, seen={"counts": Counts(operations=1, attention_calls=1)})
+    fewer = run(*[0.8] * 5, seen={"counts": Counts(aten_operations=1, attention_calls=1)})
     assert [row.verdict for row in compared(run(*[0.8] * 5), fewer)] == [Verdict.SAME, Verdict.IMPROVED]
 
 

@@ -89,10 +89,10 @@ def test_a_rise_is_called_exactly_where_it_exceeds_its_band(one: CountedCell, na
 @given(CELLS, CELLS, st.randoms(use_true_random=False))
 def test_the_order_of_stages_and_lines_means_nothing(one: CountedCell, other: CountedCell, draw: random.Random) -> None:
     def shuffled(old: CountedForward) -> CountedForward:
-        stages, lines = list(old.stages.items()), list(old.lines)
+        stages, lines = list(old.stages.items()), list(old.sites)
         draw.shuffle(stages)
         draw.shuffle(lines)
-        return old.model_copy(update={"stages": dict(stages), "lines": tuple(lines)})
+        return old.model_copy(update={"stages": dict(stages), "sites": tuple(lines)})
 
     def mixed(each: CountedCell) -> CountedCell:
         return each.model_copy(update={"cold": shuffled(each.cold), "warm": shuffled(each.warm)})

@@ -38,10 +38,10 @@ def test_stages_hold_all_that_is_counted_with_blocks_added_up(tiny: CountedCell)
 
 
 def test_each_place_is_one_line_and_read_backs_add_up(tiny: CountedCell) -> None:
-    places = [(line.event, line.where) for line in tiny.warm.lines]
+    places = [(line.event, line.where) for line in tiny.warm.sites]
     assert len(places) == len(set(places))
-    assert sum(line.times for line in tiny.warm.lines if line.event == "read-back") == tiny.warm.counters["read_backs"]
-    assert all(str(line.where).startswith("vlbench/implementations/") for line in tiny.warm.lines)
+    assert sum(line.times for line in tiny.warm.sites if line.event == "read-back") == tiny.warm.counters["read_backs"]
+    assert all(str(line.where).startswith("vlbench/implementations/") for line in tiny.warm.sites)
 
 
 def test_pageable_uploads_are_those_that_are_not_pinned(rows: dict[str, CountedTower], tiny: CountedCell) -> None:
@@ -55,7 +55,7 @@ def test_advice_comes_with_the_place(rows: dict[str, CountedTower]) -> None:
     row = rows[f"{TOYS}:BoundsOnDevice"]
     found = counted_cell(row, POINT, "sm_90", "bfloat16")
     advice = advice_of(row)
-    assert advice.keys() <= {(line.event, line.where) for line in found.warm.lines}
+    assert advice.keys() <= {(line.event, line.where) for line in found.warm.sites}
     assert "keep lengths and bounds on the host (as host-seqlens does)" in advice.values()
 
 

@@ -25,7 +25,7 @@ def test_a_cell_holds_a_ratio_per_trial_and_all_that_makes_it_again() -> None:
     )
     assert cell.seconds == pytest.approx(0.9 * 0.0105)
     assert cell.counts is not None
-    assert cell.counts.operations == 300
+    assert cell.counts.aten_operations == 300
     assert (cell.floor, cell.threshold) == (0.01, 0.1)
 
 

@@ -21,7 +21,7 @@ def row(cell: TimedCell, group: CellGroup, planned: int = 5) -> JudgedRow:
 
 
 def test_a_regression_names_its_stage_and_shows_what_moved() -> None:
-    seen = {"stages": SLOW, "counts": Counts(operations=311, attention_calls=16)}
+    seen = {"stages": SLOW, "counts": Counts(aten_operations=311, attention_calls=16)}
     group = measured(*[0.88] * 5, more=trials(*[0.88] * 5, confirms=True), seen=seen)
     found = row(STORED, group)
     assert found.verdict is Verdict.REGRESSED
@@ -47,7 +47,7 @@ def test_an_improvement_names_the_stage_that_became_faster() -> None:
 
 
 def test_the_same_shows_counts_that_moved_and_no_stage() -> None:
-    seen = {"stages": SLOW, "counts": Counts(operations=300, attention_calls=17)}
+    seen = {"stages": SLOW, "counts": Counts(aten_operations=300, attention_calls=17)}
     found = row(STORED, measured(*[0.8] * 5, seen=seen))
     assert found.verdict is Verdict.SAME
     assert [move.name for move in found.moves] == ["attention_calls"]

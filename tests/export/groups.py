@@ -12,7 +12,7 @@ COMBINATION = "host-seqlens+window-sort+batched-windows"
 
 
 def one_trial(number: int = 0, **fields: Any) -> Trial:
-    few = Counts(operations=120, attention_calls=9)
+    few = Counts(aten_operations=120, attention_calls=9)
     shares = {"forward": 0.0001, "plan": 0.002, "patch_embed": 0.001, "attention": 0.004, "mlp": 0.003}
     return trial(
         number=number,

@@ -33,5 +33,5 @@ def stored(*ratios: float, stages: dict[str, float] | None = None, **fields: Any
     made = measured(*ratios) if ratios else measured(*[1.0] * 5)
     cell = cell_of(made, made.rows[1], "warm", made.scenario)
     assert cell is not None
-    counts = Counts(operations=300, attention_calls=16)
+    counts = Counts(aten_operations=300, attention_calls=16)
     return TimedCell.model_validate(cell.model_dump() | {"stages": stages or {}, "counts": counts} | fields)

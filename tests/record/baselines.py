@@ -46,7 +46,7 @@ def forward(*lines: tuple[Event, str, int], stages: dict[str, dict[str, int]] | 
     return CountedForward(
         counters=dict.fromkeys(COUNTERS, 0) | counters,
         stages=stages or {},
-        lines=tuple(Site(event=event, where=Where.parse(where), times=times) for event, where, times in lines),
+        sites=tuple(Site(event=event, where=Where.parse(where), times=times) for event, where, times in lines),
     )
 
 

@@ -50,14 +50,14 @@ def timed(name: str, factor: float, states: tuple[State, ...] = ("warm",), **fie
     timing = Timing(seconds=tuple(factor * one for one in YARDSTICK_SECONDS))
     given: dict[str, Any] = {
         "accuracy": RIGHT,
-        "counts": Counts(operations=300, attention_calls=16),
+        "counts": Counts(aten_operations=300, attention_calls=16),
         "timings": dict.fromkeys(states, timing),
     } | fields
     return VariantTrial(name=name, **given)
 
 
 def yardstick(**fields: Any) -> VariantTrial:
-    return timed("baseline", 1.0, counts=Counts(operations=317, attention_calls=16), **fields)
+    return timed("baseline", 1.0, counts=Counts(aten_operations=317, attention_calls=16), **fields)
 
 
 def failed(name: str) -> VariantTrial:

@@ -45,7 +45,7 @@ def test_a_formatter_breaks_nothing(file: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"schema_version": 2}, "schema_version is 2, this vlbench reads 1; save the baseline again"),
+        ({"schema_version": 3}, "schema_version is 3, this vlbench reads 2; save the baseline again"),
         ({"trials": 7}, "was edited by hand since it was accepted: `vlbench baseline accept"),
         ({"seal": ""}, "nobody has accepted these figures yet: `vlbench baseline accept"),
         ({"accepted": []}, "nobody has accepted these figures yet"),

@@ -13,7 +13,7 @@ def test_it_gives_a_row_per_variant_trial_and_round() -> None:
     table = samples_of(FULL)
     assert list(table.columns) == [
         *("scenario", "point", "model", "dtype", "device", "variant", "flags", "trial", "exactness", "passed"),
-        *("fp32_error", "timed_error", "operations", "attention_calls", "state", "round", "seconds", "ratio"),
+        *("fp32_error", "timed_error", "aten_operations", "attention_calls", "state", "round", "seconds", "ratio"),
     ]
     assert table.groupby(["variant", "trial"], sort=False).size().to_dict() == {
         (name, number): rows
@@ -38,7 +38,7 @@ def test_it_says_what_is_known_of_variants_without_times() -> None:
     rows = table[table["trial"] == 0].set_index("variant")
     assert not rows.loc["window-sort", "passed"]
     assert rows.loc["window-sort", "fp32_error"] == 0.31
-    assert rows[["seconds", "ratio", "round", "state", "passed", "operations"]].isna().loc["host-grid"].all()
+    assert rows[["seconds", "ratio", "round", "state", "passed", "aten_operations"]].isna().loc["host-grid"].all()
     assert rows["flags"].isna().loc["baseline"].all()
 
 

@@ -29,7 +29,7 @@ def test_the_text_and_its_parts(text: str, parts: tuple[str, str | None, int | N
 
 def test_a_baseline_keeps_what_it_always_did_under_the_same_seal() -> None:
     stored = baseline(cell(forward(("read-back", "a.py:7: n: int = x.item()  # b.py:8: y", 3))))
-    (line,) = stored.model_dump(mode="json")["counted"][0]["warm"]["lines"]
+    (line,) = stored.model_dump(mode="json")["counted"][0]["warm"]["sites"]
     assert line == KNOWN
     again = Baseline.model_validate_json(stored.model_dump_json())
     assert again == stored

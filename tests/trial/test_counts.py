@@ -35,7 +35,7 @@ square, bias = torch.ones(8, 8), torch.ones(8)
     ids=["one", "in place", "views", "allocation", "copy", "linear", "attention", "read-back"],
 )
 def test_what_is_counted(call: Callable[[], object], operations: int, attention_calls: int) -> None:
-    assert count(call) == Counts(operations=operations, attention_calls=attention_calls)
+    assert count(call) == Counts(aten_operations=operations, attention_calls=attention_calls)
 
 
 def tower_counts(flags: tuple[str, ...] | None, batch: Batch = MIXED) -> Counts:
@@ -62,7 +62,7 @@ def test_batched_windows_ask_for_fewer_attention_calls() -> None:
 
 
 def test_caches_ask_for_fewer_operations() -> None:
-    assert tower_counts(("rope-cache",)).operations < tower_counts(()).operations
+    assert tower_counts(("rope-cache",)).aten_operations < tower_counts(()).operations
 
 
 def test_counting_does_not_change_the_result() -> None:

@@ -106,6 +106,6 @@ def _measured_row(each: Summary) -> dict[str, Any]:
         "high": estimate.high if estimate else None,
         "verdict": str(each.judgement.verdict),
         "reason": each.judgement.reason,
-        "operations": counts.operations if counts else None,
+        "aten_operations": counts.aten_operations if counts else None,
         "attention_calls": counts.attention_calls if counts else None,
     }

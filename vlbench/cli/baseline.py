@@ -171,6 +171,22 @@ def rebase(file: File, reason: Reason, by: By = None, as_json: AsJson = False) -
     _told(file, made, as_json)
 
 
+@app.command()
+def migrate(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Baselines of an earlier vlbench.")],
+    as_json: AsJson = False,
+) -> None:
+    """Bring baselines of the earlier file format over: the same figures, accepted as they were."""
+    from vlbench.record.migration import migrate as bring_over
+
+    made = [(file, bring_over(file)) for file in files]
+    if as_json:
+        print_json([facts_of(file, baseline) for file, baseline in made])
+        return
+    for file, baseline in made:
+        print(f"{file}: {len(baseline.cells)} cells brought over; commit it")
+
+
 def _listed(path: Path) -> tuple[str, Baseline | None, str]:
     from vlbench.record.baseline_files import load_baseline, proposal_path, why_unfit
 

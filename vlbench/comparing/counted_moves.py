@@ -134,7 +134,7 @@ def _stage(before: CountedForward, after: CountedForward, counter: str, directio
 
 def _lines(forward: CountedForward) -> Multiset[_Line]:
     found: Multiset[_Line] = Multiset()
-    for line in forward.lines:
+    for line in forward.sites:
         found[_line(line.event, line.where)] += line.times
     return found
 
@@ -146,7 +146,7 @@ def _line(event: Event, where: Where) -> _Line:
 def _numbers(cell: CountedCell) -> dict[_Line, int]:
     """The first number of each line; of lines without a file there is none."""
     found: dict[_Line, int] = {}
-    for site in (*cell.cold.lines, *cell.warm.lines):
+    for site in (*cell.cold.sites, *cell.warm.sites):
         if number := site.where.line:
             key = _line(site.event, site.where)
             found[key] = min(number, found.get(key, number))

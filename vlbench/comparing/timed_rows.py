@@ -18,8 +18,6 @@ from vlbench.record.baseline import TimedCell
 from vlbench.record.schema import CellGroup, Counts, VariantTrial
 
 UNIT = "x the reference"
-ATEN = {"operations": "aten_operations"}
-"""What counters of a forward on the host are called beside those of the counting device, which mean other things."""
 CALLED = (Verdict.REGRESSED, Verdict.IMPROVED)
 
 
@@ -84,7 +82,7 @@ def counter_moves(before: Counts | None, after: Counts | None) -> Iterator[Move]
     for name in Counts.model_fields:
         old, new = getattr(before, name), getattr(after, name)
         if old != new:
-            yield Move(kind="counter", name=ATEN.get(name, name), before=old, after=new)
+            yield Move(kind="counter", name=name, before=old, after=new)
 
 
 def _why_missing(cell: TimedCell, group: CellGroup, floors: Floors) -> str:

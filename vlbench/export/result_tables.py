@@ -152,7 +152,7 @@ def _ms(each: Summary) -> Cell:
 
 
 def _counts(each: Summary) -> tuple[Cell, Cell]:
-    operations = each.counts.operations if each.counts else None
+    operations = each.counts.aten_operations if each.counts else None
     calls = each.counts.attention_calls if each.counts else None
     return Cell("-" if operations is None else str(operations), operations), Cell(
         "-" if calls is None else str(calls), calls

@@ -27,7 +27,7 @@ class Breakdown:
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """For `--json`: by stage, what was measured of it, seconds and exact counts."""
         tables = {"host_seconds": self.host, "gpu_seconds": self.gpu or {}}
-        tables |= {"operations": self.operations, "attention_calls": self.attention_calls}
+        tables |= {"aten_operations": self.operations, "attention_calls": self.attention_calls}
         return {
             name: {key: asdict(table[name]) if name in table else None for key, table in tables.items()}
             for name in self.host

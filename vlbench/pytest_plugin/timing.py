@@ -90,7 +90,7 @@ def _extra_info(cell: Cell, accuracy: Accuracy, counts: Counts | None) -> dict[s
         "cell": cell.name,
         "accuracy_error": accuracy.fp32_error,
         "accuracy_error_timed": accuracy.timed_error,
-        "operations": counts.operations if counts else None,
+        "aten_operations": counts.aten_operations if counts else None,
         "attention_calls": counts.attention_calls if counts else None,
         "torch": torch.__version__,
         "threads": THREADS,

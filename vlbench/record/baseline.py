@@ -19,7 +19,7 @@ from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.schema import Counts, Device, Dtype, State
 from vlbench.record.site import Site
 
-BASELINE_SCHEMA: Literal[1] = 1
+BASELINE_SCHEMA: Literal[2] = 2
 Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 
 
@@ -37,7 +37,7 @@ class CountedForward(_Part):
     operations: dict[str, int] = Field(
         default_factory=dict, description="Device operations by name; they explain a count that moved."
     )
-    lines: tuple[Site, ...] = Field(
+    sites: tuple[Site, ...] = Field(
         description="Lines that wait or copy, with how often; they explain a counter that moved, and are not gated on."
     )
 
@@ -153,7 +153,7 @@ class Baseline(_Part):
     """A baseline file."""
 
     kind: Literal["baseline"] = "baseline"
-    schema_version: Literal[1] = BASELINE_SCHEMA
+    schema_version: Literal[2] = BASELINE_SCHEMA
     name: str
     fingerprint: Fingerprint
     counted: tuple[CountedCell, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -46,9 +47,13 @@ def parse_baseline(text: str | bytes, name: str) -> Baseline:
         raise UsageError(f"{name}: not a baseline; give a file that `vlbench baseline save` wrote")
     version = content.get("schema_version")
     if version != BASELINE_SCHEMA:
-        raise IncomparableError(
-            f"{name}: schema_version is {version}, this vlbench reads {BASELINE_SCHEMA}; save the baseline again"
-        )
+        remedy = f"bring it over with `vlbench baseline migrate {name}`" if version == 1 else "save the baseline again"
+        raise IncomparableError(f"{name}: schema_version is {version}, this vlbench reads {BASELINE_SCHEMA}; {remedy}")
+    return baseline_of(content, name)
+
+
+def baseline_of(content: dict[str, Any], name: str) -> Baseline:
+    """The baseline that a JSON object of this schema holds. Raises IncomparableError."""
     try:
         return Baseline.model_validate(content)
     except ValidationError as error:

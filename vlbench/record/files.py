@@ -28,6 +28,10 @@ def write_whole(path: Path, text: str) -> None:
         draft.unlink(missing_ok=True)
 
 
+READ_TOO = 1
+"""The schema before this one: the fields that were renamed are read by either name."""
+
+
 def write_results(results: Results, path: Path) -> None:
     """Write the results file, whole or not at all."""
     write_whole(path, results.model_dump_json(indent=1) + "\n")
@@ -39,9 +43,9 @@ def read_results(path: Path) -> Results:
     version = content.get("schema_version") if isinstance(content, dict) else None
     if version is None:
         raise UsageError(f"{path}: has no schema_version; {RESULTS.remedy}")
-    if version != SCHEMA_VERSION:
+    if version not in (SCHEMA_VERSION, READ_TOO):
         raise UsageError(f"{path}: schema_version is {version}, this vlbench reads {SCHEMA_VERSION}; measure again")
     try:
-        return Results.model_validate(content)
+        return Results.model_validate(content | {"schema_version": SCHEMA_VERSION})
     except ValidationError as error:
         raise UsageError(f"{path}: {first_fault(error)}; the file was changed by hand, measure again") from None

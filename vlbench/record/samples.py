@@ -16,7 +16,7 @@ COLUMNS = {
     "passed": "boolean",
     "fp32_error": "float64",
     "timed_error": "float64",
-    "operations": "Int64",
+    "aten_operations": "Int64",
     "attention_calls": "Int64",
     "state": "object",
     "round": "Int64",
@@ -50,7 +50,7 @@ def samples_of(results: Results) -> pandas.DataFrame:
                     "passed": accuracy.passed if accuracy else None,
                     "fp32_error": accuracy.fp32_error if accuracy else None,
                     "timed_error": accuracy.timed_error if accuracy else None,
-                    "operations": counts.operations if counts else None,
+                    "aten_operations": counts.aten_operations if counts else None,
                     "attention_calls": counts.attention_calls if counts else None,
                 }
                 if not variant.timings:

@@ -9,12 +9,12 @@ from collections import Counter
 from datetime import datetime
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.machine_card import MachineCard
 
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal[2] = 2
 
 Device = Literal["cpu", "cuda"]
 Dtype = Literal["float32", "bfloat16", "float16"]
@@ -55,7 +55,10 @@ class Accuracy(Record):
 class Counts(Record):
     """What one warm forward asks of torch."""
 
-    operations: int = Field(description="aten operations that compute or copy; views and bare allocations not counted.")
+    aten_operations: int = Field(
+        validation_alias=AliasChoices("aten_operations", "operations"),  # schema 1 had the shorter name
+        description="aten operations that compute or copy; views and bare allocations not counted.",
+    )
     attention_calls: int = Field(description="Calls of scaled_dot_product_attention.")
 
 
@@ -205,7 +208,7 @@ class CellGroup(Record):
 class Results(Record):
     """A results file."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     created: datetime
     command: str
     fingerprint: Fingerprint

@@ -49,7 +49,7 @@ def count(call: Callable[[], object]) -> Counts:
     """Count one call, in the mode in which it is timed."""
     with torch.inference_mode(), _Counter() as counter:
         call()
-    return Counts(operations=counter.operations, attention_calls=counter.attention_calls)
+    return Counts(aten_operations=counter.operations, attention_calls=counter.attention_calls)
 
 
 def count_stages(
