@@ -147,9 +147,8 @@ class Clamps(nn.Module):
         return (pixels * 2)[::4].clone()
 
 
-def test_waits_on_floats_are_counted_and_the_dearer_branch_is_taken() -> None:
-    with CountingDevice("ghost", "sm_90") as device:
-        row, _ = count_tower(device, Row("clamps", f"{__name__}:Clamps"), SMALL, torch.bfloat16)
+def test_waits_on_floats_are_counted_and_the_dearer_branch_is_taken(device: CountingDevice) -> None:
+    row, _ = count_tower(device, Row("clamps", f"{__name__}:Clamps"), SMALL, torch.bfloat16)
     assert row.failed is None
     assert row.warm is not None
     counts = row.warm.counts

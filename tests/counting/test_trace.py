@@ -14,7 +14,7 @@ from torch.profiler import ProfilerActivity
 from vlbench.counting.calibrate import profiled
 from vlbench.counting.trace import FORWARD, Observed, observe
 from vlbench.counting_device import CountingDevice
-from vlbench.counting_device.kinds import size_class
+from vlbench.counting_device.counter import size_class
 
 TRACE = Path(__file__).parent / "forward_trace.json"
 COUNTED = {"aten::addmm", "aten::clone", "aten::cat", "aten::copy_"}

@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vlbench.counting_device import CountingDevice, run_counted
+from vlbench.counting_device import CountingDevice
+from vlbench.counting_device.scope import Mode
 from vlbench.errors import UsageError
-from vlbench.record.counts import Tally
+from vlbench.record.counts import Counts, Tally
 
 
 class Small(nn.Module):
@@ -30,9 +31,18 @@ def call(module: nn.Module, device: CountingDevice) -> Tensor:
     return result
 
 
-def test_run_counted() -> None:
-    make = lambda: Small().to(torch.bfloat16)  # noqa: E731
-    ghost, shadow = run_counted(make, call, warm_up=1), run_counted(make, call, mode="shadow", profile="sm_80")
+def counted(mode: Mode, profile: str) -> Counts:
+    """Of a second call."""
+    with CountingDevice(mode, profile) as device, torch.inference_mode():
+        module = device.build(lambda: Small().to(torch.bfloat16))
+        call(module, device)
+        with device.count() as counter:
+            call(module, device)
+    return counter.report
+
+
+def test_both_modes_count_alike() -> None:
+    ghost, shadow = counted("ghost", "sm_90"), counted("shadow", "sm_80")
     assert ghost.operations == {"aten::index.Tensor": 1, "aten::addmm": 1, "aten::silu": 1, "aten::max": 1}
     assert ghost.total == shadow.total
     assert (ghost.key.mode, ghost.key.profile, ghost.key.dtype) == ("ghost", "sm_90", "bfloat16")

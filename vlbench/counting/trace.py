@@ -14,7 +14,7 @@ from decimal import Decimal
 from math import prod
 from typing import Any
 
-from vlbench.counting_device.kinds import size_class
+from vlbench.counting_device.counter import size_class
 
 FORWARD = "vlbench.forward"
 """The annotation around the forward; what lies outside is the profiler's own."""

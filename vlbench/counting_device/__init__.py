@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vlbench.counting_device.declarations import declare
-    from vlbench.counting_device.device import CountingDevice, run_counted
+    from vlbench.counting_device.device import CountingDevice
     from vlbench.counting_device.evaluate import GhostValueError
     from vlbench.counting_device.profiles import PROFILES, Profile
 
@@ -39,10 +39,9 @@ _HOME = {
     "PROFILES": "profiles",
     "Profile": "profiles",
     "declare": "declarations",
-    "run_counted": "device",
 }
 
-__all__ = ["PROFILES", "CountingDevice", "GhostValueError", "Profile", "declare", "run_counted"]
+__all__ = ["PROFILES", "CountingDevice", "GhostValueError", "Profile", "declare"]
 
 
 def __getattr__(name: str) -> object:

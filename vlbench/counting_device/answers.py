@@ -59,8 +59,9 @@ def _replacements(scope: Scope) -> Iterator[tuple[ModuleType, str, Any]]:
     ]
     for module, name, answer in answers:
         yield module, name, listed(scope, f"{module.__name__}.{name}", answer)
-    yield cuda, "is_initialized", _initialized(scope, cuda.is_initialized)
-
+    # Torch itself must not believe it: it would go on to seed generators that a build without CUDA lacks.
+    name = "is_initialized"
+    yield cuda, name, listed(scope, f"torch.cuda.{name}", lambda: True, for_torch=cuda.is_initialized)
     # A function of its own for each name: torch's compiler, if imported in the scope, refuses shared ones.
     for name in ("_lazy_init", "init", "set_device", "reset_peak_memory_stats", "set_stream"):
         yield cuda, name, lambda *args, **kwargs: None
@@ -91,28 +92,19 @@ def _replacements(scope: Scope) -> Iterator[tuple[ModuleType, str, Any]]:
     yield from _eager(scope)
 
 
-def listed(scope: Scope, name: str, answer: Callable[..., Any]) -> Callable[..., Any]:
+def listed(
+    scope: Scope, name: str, answer: Callable[..., Any], for_torch: Callable[..., Any] | None = None
+) -> Callable[..., Any]:
     """`answer`, which also lists the question `name`() and what was said, unless torch or triton asks itself."""
 
     def answered(*args: Any, **kwargs: Any) -> Any:
+        if asked_by_torch(1):
+            return (for_torch or answer)(*args, **kwargs)
         given = answer(*args, **kwargs)
-        if not asked_by_torch(1):
-            scope.question(f"{name}()", given)
+        scope.question(f"{name}()", given)
         return given
 
     return answered
-
-
-def _initialized(scope: Scope, truth: Callable[[], bool]) -> Callable[[], bool]:
-    """Torch itself must not believe it: it would go on to seed generators that a build without CUDA lacks."""
-
-    def is_initialized() -> bool:
-        if asked_by_torch(1):
-            return truth()
-        scope.question("torch.cuda.is_initialized()", True)
-        return True
-
-    return is_initialized
 
 
 def _pinning(tensor: Callable[..., Tensor]) -> Callable[..., Tensor]:

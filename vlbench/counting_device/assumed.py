@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch._ops import OpOverload
 
-from vlbench.counting_device.evaluate import CPU, is_ghost, mapped, no_value, shapes_of_floats
+from vlbench.counting_device.evaluate import CPU, is_float, is_ghost, mapped, no_value, shapes_of_floats, tensors_in
 from vlbench.counting_device.facts import facts
 from vlbench.counting_device.scope import Scope
 from vlbench.counting_device.tensor import DeviceTensor
@@ -48,7 +48,7 @@ def follow(scope: Scope, func: OpOverload[..., Any], args: tuple[Any, ...], kwar
 
 
 def _may_be_asked_for(scope: Scope, value: Any) -> bool:
-    return is_ghost(scope, value) and value.numel() <= LARGEST and (value.numel() == 1 or not _is_float(value))
+    return is_ghost(scope, value) and value.numel() <= LARGEST and (value.numel() == 1 or not is_float(value))
 
 
 def taken(scope: Scope, func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -63,7 +63,7 @@ def taken(scope: Scope, func: OpOverload[..., Any], args: tuple[Any, ...], kwarg
         raise no_value(name, *args) from None
     first = found[0]
     if isinstance(first, (Tensor, tuple, list)):
-        sizes = [[tuple(each.shape) for each in _flat(sample)] for sample in found]
+        sizes = [[tuple(each.shape) for each in tensors_in((sample,), {})] for sample in found]
         scope.assume(f"{name} gives {sizes[0][0]}", certain=all(size == sizes[0] for size in sizes))
         return shapes_of_floats(scope, first)
     same = all(value == first for value in found)
@@ -110,7 +110,7 @@ def _sample(scope: Scope, tensor: Tensor, number: int) -> Tensor:
     assert isinstance(tensor, DeviceTensor)
     if tensor.samples is not None:
         return tensor.samples[number]
-    if tensor.block.writer or not _is_float(tensor):
+    if tensor.block.writer or not is_float(tensor):
         raise _UnknownError
     if number == len(FLOATS):
         return torch.linspace(-1, 1, tensor.shape[-1] if tensor.dim() else 1, dtype=tensor.dtype).expand(tensor.shape)
@@ -132,11 +132,3 @@ def mask_positions(scope: Scope, mask: Tensor) -> list[Tensor]:
     found = mask.samples[0].nonzero().unbind(1)
     scope.assume(f"a mask picks {found[0].numel():,} of {mask.numel():,}", certain=same)
     return list(found)
-
-
-def _is_float(tensor: Tensor) -> bool:
-    return tensor.is_floating_point() or tensor.is_complex()
-
-
-def _flat(result: Any) -> list[Tensor]:
-    return list(result) if isinstance(result, (list, tuple)) else [result]

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from vlbench.counting_device.evaluate import host_of, is_ghost, mapped
+from vlbench.counting_device.evaluate import host_of, is_ghost, mapped, tensors_in
 from vlbench.counting_device.facts import facts
 from vlbench.counting_device.interpret import (
     Operation,
@@ -24,7 +24,6 @@ from vlbench.counting_device.interpret import (
     in_pieces,
     interpret,
     require_one_device,
-    tensors_in,
     to_device,
 )
 from vlbench.counting_device.operations import ATTENTION

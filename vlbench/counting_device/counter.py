@@ -3,13 +3,53 @@
 from __future__ import annotations
 
 from collections import Counter as Multiset
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from torch import Tensor
 
 from vlbench.record.counts import Assumption, Counts, Key, Kind, Question, Tally
 from vlbench.record.site import Event, Site, Where
 
 OUTSIDE = ""  # the name under which events outside of all stages are kept
+
+
+STEP = 16
+"""Sizes are told apart by powers of this."""
+
+
+def size_class(elements: int) -> int:
+    """`elements` rounded up to a power of `STEP`; 0 for none."""
+    size = 1
+    while size < elements:
+        size *= STEP
+    return size if elements else 0
+
+
+def dtype_and_size(arguments: Iterable[Any]) -> tuple[str, int]:
+    """Dtype of the first tensor ("list" for a list of them, "none" without any), size class of the largest."""
+    dtype, largest = "", 0
+    for argument in arguments:
+        if isinstance(argument, Tensor):
+            dtype = dtype or str(argument.dtype).removeprefix("torch.")
+            largest = max(largest, argument.numel())
+        elif isinstance(argument, (list, tuple)) and any(isinstance(item, Tensor) for item in argument):
+            dtype = dtype or "list"
+            largest = max(largest, *(item.numel() for item in argument if isinstance(item, Tensor)))
+    return dtype or "none", size_class(largest)
+
+
+class _Cause(NamedTuple):
+    """What is told apart of a `Site`."""
+
+    event: Event
+    operation: str
+    stage: str
+    where: Where
+    expression: str
+    blocking: bool
+    pinned: bool
 
 
 class Counter:
@@ -30,23 +70,26 @@ class Counter:
         self._operations: Multiset[str] = Multiset()
         self._kinds: Multiset[tuple[str, str, int]] = Multiset()
         self._unknown: Multiset[str] = Multiset()
-        self._causes: dict[tuple[Event, str, str, Where, str, bool, bool], list[int]] = {}
+        self._causes: dict[_Cause, list[int]] = {}
         self._assumptions: Multiset[tuple[Where, str, bool, bool]] = Multiset()
         self._questions: Multiset[tuple[str, str, Where]] = Multiset()
 
     # Stages ------------------------------------------------------------------------------------------------------
 
     def enter(self, name: str) -> None:
+        """A stage begins: what happens from now on is put down to it."""
         self._open.append(name)
         self._tallies.setdefault(name, Multiset())
 
     def exit(self, name: str) -> None:
+        """It ends. Raises ValueError where another stage is the innermost one."""
         if not self._open or self._open[-1] != name:
             raise ValueError(f"stage {name!r} is left but the open stages are {self._open}")
         self._open.pop()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
+        """A stage, as long as the block runs."""
         self.enter(name)
         try:
             yield
@@ -93,27 +136,32 @@ class Counter:
             tally.update(uploads=1, upload_bytes=size, pinned_uploads=int(pinned))
         elif event == "implicit upload":
             tally.update(implicit_uploads=1, implicit_upload_bytes=size)
-        cause = self._causes.setdefault((event, operation, self._stage, where, expression, blocking, pinned), [0, 0])
-        cause[0] += 1
-        cause[1] += size
+        cause = _Cause(event, operation, self._stage, where, expression, blocking, pinned)
+        times_and_bytes = self._causes.setdefault(cause, [0, 0])
+        times_and_bytes[0] += 1
+        times_and_bytes[1] += size
 
     def allocation(self, size: int, live_bytes: int) -> None:
+        """`size` bytes of device memory, which make `live_bytes` in all."""
         self._tallies[self._stage].update(allocations=1, allocated_bytes=size)
         self.peak_live_bytes = max(self.peak_live_bytes, live_bytes)
 
     def unknown(self, name: str) -> None:
+        """An operation of which nobody said what it does."""
         self._unknown[name] += 1
 
     def assume(self, where: Where, taken: str, *, certain: bool, branch: bool) -> None:
         self._assumptions[where, taken, certain, branch] += 1
 
     def question(self, question: str, answer: str, where: Where) -> None:
+        """Code asked about the GPU."""
         self._questions[question, answer, where] += 1
 
     # The result --------------------------------------------------------------------------------------------------
 
     @property
     def report(self) -> Counts:
+        """All that was counted. Raises RuntimeError while the block runs."""
         if self._report is None:
             raise RuntimeError("the counts are ready when the count() block has ended")
         return self._report
@@ -139,21 +187,7 @@ class Counter:
                 for (operation, dtype, size), times in self._kinds.most_common()
             ),
             causes=tuple(
-                Site(
-                    event=event,
-                    operation=operation,
-                    stage=stage,
-                    where=where,
-                    expression=expression,
-                    blocking=blocking,
-                    pinned=pinned,
-                    times=times,
-                    bytes=size,
-                )
-                for (event, operation, stage, where, expression, blocking, pinned), (
-                    times,
-                    size,
-                ) in self._causes.items()
+                Site(**cause._asdict(), times=times, bytes=size) for cause, (times, size) in self._causes.items()
             ),
             assumptions=tuple(
                 Assumption(where=where, taken=taken, certain=certain, branch=branch, times=times)
@@ -165,8 +199,9 @@ class Counter:
         )
 
 
-def questions(asked: Multiset[tuple[str, str, Where]]) -> tuple[Question, ...]:
+def questions(listed: Multiset[tuple[str, str, Where]]) -> tuple[Question, ...]:
+    """Questions, answers and lines in the form in which they are kept."""
     return tuple(
         Question(question=question, answer=answer, where=where, times=times)
-        for (question, answer, where), times in asked.items()
+        for (question, answer, where), times in listed.items()
     )

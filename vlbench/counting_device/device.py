@@ -11,7 +11,7 @@ from unittest.mock import patch
 import torch
 from torch import Tensor, nn
 
-from vlbench.counting_device import indexing, opaque, transfers  # noqa: F401  # they register their operations
+from vlbench.counting_device import indexing, transfers  # noqa: F401  # they register their operations
 from vlbench.counting_device.answers import cuda_answers
 from vlbench.counting_device.attention import whole_on_cuda
 from vlbench.counting_device.counter import Counter, questions
@@ -23,7 +23,7 @@ from vlbench.counting_device.profiles import profile as find_profile
 from vlbench.counting_device.scope import Mode, Scope, install
 from vlbench.counting_device.tensor import CUDA, DeviceTensor
 from vlbench.errors import UsageError
-from vlbench.record.counts import Counts, Question
+from vlbench.record.counts import Question
 
 _Module = TypeVar("_Module", bound=nn.Module)
 
@@ -61,8 +61,13 @@ class CountingDevice:
             hooks.enter_context(cuda_answers(self._scope))
             hooks.enter_context(whole_on_cuda())
             hooks.enter_context(triton_launches(self._scope))
-            hooks.enter_context(_host_data_first())
-            hooks.enter_context(_modules_move_by_swapping())
+            # `torch.tensor(data, device="cuda")` builds on the host and then uploads, so that the upload is seen.
+            hooks.enter_context(_switched_on(torch._C._only_lift_cpu_tensors, torch._C._set_only_lift_cpu_tensors))
+            # `Module.to` swaps parameters with their device tensors: it would only copy the outside of a wrapper.
+            swaps = torch.__future__
+            hooks.enter_context(
+                _switched_on(swaps.get_swap_module_params_on_conversion, swaps.set_swap_module_params_on_conversion)
+            )
             hooks.enter_context(_also_in_new_threads())
             hooks.enter_context(counting())
             self._hooks = hooks.pop_all()
@@ -140,25 +145,14 @@ class CountingDevice:
 
 
 @contextmanager
-def _host_data_first() -> Iterator[None]:
-    """Make `torch.tensor(data, device="cuda")` build on the host and then upload, so that the upload is seen."""
-    before = torch._C._only_lift_cpu_tensors()
-    torch._C._set_only_lift_cpu_tensors(True)
+def _switched_on(read: Callable[[], bool], switch: Callable[[bool], None]) -> Iterator[None]:
+    """One of torch's own switches is on within this block."""
+    before = read()
+    switch(True)
     try:
         yield
     finally:
-        torch._C._set_only_lift_cpu_tensors(before)
-
-
-@contextmanager
-def _modules_move_by_swapping() -> Iterator[None]:
-    """Make `Module.to` swap parameters with their device tensors: it would only copy the outside of a wrapper."""
-    before = torch.__future__.get_swap_module_params_on_conversion()
-    torch.__future__.set_swap_module_params_on_conversion(True)
-    try:
-        yield
-    finally:
-        torch.__future__.set_swap_module_params_on_conversion(before)
+        switch(before)
 
 
 @contextmanager
@@ -171,21 +165,3 @@ def _also_in_new_threads() -> Iterator[None]:
 
     with patch.object(threading.Thread, "run", counted):
         yield
-
-
-def run_counted(
-    make: Callable[[], _Module],
-    call: Callable[[_Module, CountingDevice], object],
-    *,
-    mode: Mode = "ghost",
-    profile: str = "sm_90",
-    warm_up: int = 0,
-) -> Counts:
-    """Counts of one `call(module, device)` after `warm_up` uncounted ones, in inference mode."""
-    with CountingDevice(mode, profile) as device, torch.inference_mode():
-        module = device.build(make)
-        for _ in range(warm_up):
-            call(module, device)
-        with device.count() as counter:
-            call(module, device)
-    return counter.report

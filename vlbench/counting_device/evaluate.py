@@ -48,16 +48,21 @@ def is_ghost(scope: Scope, value: Any) -> bool:
     return scope.ghost and isinstance(value, DeviceTensor) and value.host.device.type == "meta"
 
 
+def any_ghost(scope: Scope, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a tensor among the arguments has no values."""
+    return any(is_ghost(scope, tensor) for tensor in tensors_in(args, kwargs))
+
+
 def evaluate(scope: Scope, func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The result of `func`, as host tensors. Operands written in place come back as the tensors behind them."""
     kwargs = {key: value for key, value in kwargs.items() if key != "pin_memory"}
     if not scope.ghost:
         return _computed(func, args, kwargs)
-    if _any(args, kwargs, lambda value: is_ghost(scope, value)):
+    if any_ghost(scope, args, kwargs):
         return _as_ghosts(func, args, kwargs)
     if facts(func).factory:
         shapes = _as_ghosts(func, args, kwargs)
-        if not _all_kept(scope, shapes):
+        if not all(_is_kept(scope, tensor) for tensor in tensors_in((shapes,), {})):
             return shapes  # floats are not made for real: they may be as large as a model
     return shapes_of_floats(scope, _computed(func, args, kwargs))
 
@@ -74,16 +79,13 @@ def shapes_of_floats(scope: Scope, result: Any) -> Any:
     return mapped(result, one)
 
 
-def shapes_only(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Device operands of an operation whose result is on the host, such as `torch.zeros_like(x, device="cpu")`."""
-    return mapped(args, host_of)  # type: ignore[no-any-return]
-
-
 def host_of(tensor: Tensor) -> Tensor:
+    """The host tensor behind a device tensor; any other as it is."""
     return tensor.host if isinstance(tensor, DeviceTensor) else tensor
 
 
 def to_meta(tensor: Tensor) -> Tensor:
+    """Its shape, strides and dtype alone."""
     if tensor.device.type == "meta":
         return tensor
     return torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device=META)
@@ -182,23 +184,22 @@ def mapped(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
     return value
 
 
-def _any(args: tuple[Any, ...], kwargs: dict[str, Any], test: Callable[[Any], bool]) -> bool:
-    return any(
-        _any(tuple(value), {}, test) if isinstance(value, (list, tuple)) else test(value)
-        for value in (*args, *kwargs.values())
-    )
+def tensors_in(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
+    """All tensors among the arguments; torch's schemas nest lists one deep."""
+    found = []
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, (list, tuple)):
+            found.extend(tensors_in(tuple(value), {}))
+    return found
 
 
-def _is_integer(tensor: Tensor) -> bool:
-    return not (tensor.is_floating_point() or tensor.is_complex())
+def is_float(tensor: Tensor) -> bool:
+    """Whether it holds real or complex floats."""
+    return tensor.is_floating_point() or tensor.is_complex()
 
 
 def _is_kept(scope: Scope, tensor: Tensor) -> bool:
     """Integers, and while a module is built small floats too: constructors read them (`linspace(...).tolist()`)."""
-    return _is_integer(tensor) or (scope.building and tensor.numel() <= SMALL)
-
-
-def _all_kept(scope: Scope, result: Any) -> bool:
-    if isinstance(result, Tensor):
-        return _is_kept(scope, result)
-    return all(_all_kept(scope, item) for item in result) if isinstance(result, (list, tuple)) else True
+    return not is_float(tensor) or (scope.building and tensor.numel() <= SMALL)

@@ -28,9 +28,8 @@ Handler = Callable[[Scope, Operation, tuple[Any, ...], dict[str, Any]], Any]
 
 _KEY = torch._C.DispatchKey
 
-OPAQUE = "opaque"
 HANDLERS: dict[str, Handler] = {}
-"""Operations that need more than the common path, by name; under `OPAQUE`, all those that are not torch's own."""
+"""Operations that need more than the common path, by name."""
 
 
 def handles(*names: str) -> Callable[[Handler], Handler]:
@@ -80,7 +79,7 @@ def _has_pieces(known: Facts, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
         return True  # declared or not: under no_grad torch itself takes it to pieces
     if declaration(known.name):
         return False
-    return known.body != _KEY.CUDA or on_device(known, tensors_in(args, kwargs), kwargs)
+    return known.body != _KEY.CUDA or on_device(known, evaluate.tensors_in(args, kwargs), kwargs)
 
 
 def in_pieces(func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -106,31 +105,59 @@ def in_pieces(func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 def carry_out(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The common path: check devices, evaluate on the host, count, wrap."""
     known = facts(func)
-    operands = tensors_in(args, kwargs)
+    operands = evaluate.tensors_in(args, kwargs)
     if not on_device(known, operands, kwargs):
         return host_operation(scope, func, args, kwargs)
     require_one_device(scope, known, operands, args, kwargs)
     if known.opaque:
-        return HANDLERS[OPAQUE](scope, func, args, kwargs)
+        return opaque(scope, func, args, kwargs)
     return run_on_device(scope, func, args, kwargs)
 
 
 def run_on_device(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Evaluate, count, wrap: for callers that have settled where the operands are."""
     known = facts(func)
-    if scope.ghost and known.needs_values and kwargs.get("output_size") is None and _has_ghost(scope, args):
+    if scope.ghost and known.needs_values and kwargs.get("output_size") is None and evaluate.any_ghost(scope, args, {}):
         result = assumed.taken(scope, func, args, kwargs)
     else:
         result = evaluate.evaluate(scope, func, args, kwargs)
     count(scope, known, result, args, kwargs)
-    made = wrap(scope, result, tensors_in(args, kwargs))
+    made = wrap(scope, result, evaluate.tensors_in(args, kwargs))
     if scope.ghost:
         assumed.follow(scope, func, args, kwargs, made)
     return made
 
 
-def _has_ghost(scope: Scope, args: tuple[Any, ...]) -> bool:
-    return any(evaluate.is_ghost(scope, operand) for operand in tensors_in(args, {}))
+def opaque(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A call of somebody's operator: computed by its CPU kernel, or shaped by the declared rule or its fake kernel.
+
+    Raises UsageError where there is none of them. Without a declaration and without a fake it is listed as unknown.
+    """
+    known = facts(func)
+    operands = evaluate.tensors_in(args, kwargs)
+    declared = declaration(known.name)
+    if scope.ghost and (not known.has_cpu_kernel or evaluate.any_ghost(scope, args, kwargs)):
+        result = evaluate.shapes_by_rule(scope, func, declared.shape_rule if declared else None, args, kwargs)
+    else:
+        result = evaluate.evaluate(scope, func, args, kwargs)
+    count_opaque(scope, known.name, operands, described=known.has_fake)
+    if declared and declared.attention and scope.counter is not None:
+        scope.counter.dtypes.add(str(operands[0].dtype).removeprefix("torch."))
+    return wrap(scope, result, operands)
+
+
+def count_opaque(scope: Scope, name: str, arguments: list[Any], *, described: bool) -> None:
+    """One operation and what its declaration adds; unless declared or `described`, the report names it as unknown."""
+    declared = declaration(name)
+    scope.operation(name, arguments, attention=bool(declared and declared.attention))
+    if declared is None:
+        if not described:
+            scope.unknown(name)
+        return
+    if declared.attention and scope.counter is not None:
+        scope.counter.attention_backends.add(declared.attention)
+    for _ in range(declared.read_backs):
+        scope.transfer("read-back", name)
 
 
 def on_device(known: Facts, operands: list[Tensor], kwargs: dict[str, Any]) -> bool:
@@ -146,7 +173,7 @@ def host_operation(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs:
     pin = kwargs.get("pin_memory")
     if pin:
         kwargs = {**kwargs, "pin_memory": False}
-    result = func(*evaluate.shapes_only(args), **kwargs)
+    result = func(*evaluate.mapped(args, evaluate.host_of), **kwargs)
     return scope.pinned.add(result) if pin else result
 
 
@@ -195,7 +222,7 @@ def count(scope: Scope, known: Facts, result: Any, args: tuple[Any, ...], kwargs
     sync = SYNCS.get(known.name)
     if sync and sync.unless and sync.unless(args, kwargs):
         sync = None
-    results = tensors_in((result,), {})
+    results = evaluate.tensors_in((result,), {})
     makes = any(tensor.untyped_storage()._cdata not in scope.memory.blocks for tensor in results)
     changes = bool(known.writes) and not known.view_in_place
     if (makes or changes or (sync and sync.device_operation)) and not known.allocation_only:
@@ -247,14 +274,3 @@ def to_device(scope: Scope, host: Tensor) -> DeviceTensor:
     if is_new and scope.counter is not None:
         scope.counter.allocation(block.bytes, scope.memory.live_bytes)
     return DeviceTensor(host, block)
-
-
-def tensors_in(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
-    """All tensors among the arguments; torch's schemas nest lists one deep."""
-    found = []
-    for value in (*args, *kwargs.values()):
-        if isinstance(value, Tensor):
-            found.append(value)
-        elif isinstance(value, (list, tuple)):
-            found.extend(tensors_in(tuple(value), {}))
-    return found

@@ -1,4 +1,6 @@
-"""Triton launches: one operation each. A kernel writes where it is told to, so only integers it writes are at stake.
+"""Triton: its launches, one operation each, and what its driver answers.
+
+A kernel writes where it is told to, so only integers that it writes are at stake.
 
 Its arguments are bound and its grid is worked out as Triton would, because both may read values back; then nothing is
 compiled, launched or tuned. An autotuned kernel takes its first configuration.
@@ -20,15 +22,15 @@ from unittest.mock import patch
 import torch
 from torch import Tensor
 
+from vlbench.counting_device.answers import listed
 from vlbench.counting_device.declarations import declaration
-from vlbench.counting_device.interpret import is_ours
-from vlbench.counting_device.opaque import count_opaque
+from vlbench.counting_device.interpret import count_opaque, is_ours
 from vlbench.counting_device.scope import Scope
-from vlbench.counting_device.tensor import DeviceTensor
-from vlbench.counting_device.triton_driver import triton_answers
+from vlbench.counting_device.tensor import CUDA, DeviceTensor
 from vlbench.counting_device.where import cause_line
 from vlbench.errors import UsageError
 
+_DRIVER = "triton.runtime.driver.active"
 _signature = cache(signature)
 
 
@@ -42,7 +44,7 @@ def triton_launches(scope: Scope) -> Iterator[None]:
     interpreted: Any = import_module("triton.runtime.interpreter").InterpretedFunction
     tuner: Any = import_module("triton.runtime.autotuner").Autotuner
     with ExitStack() as patches:
-        patches.enter_context(triton_answers(scope))
+        patches.enter_context(_driver_answers(scope))
         patches.enter_context(patch.object(compiled, "run", _counted(scope)))
         patches.enter_context(patch.object(interpreted, "run", _counted(scope, on_host=interpreted.run)))
         patches.enter_context(patch.object(tuner, "run", _untuned))
@@ -110,3 +112,40 @@ def _tensors(value: Any) -> list[Tensor]:
         return [tensor for item in value for tensor in _tensors(item)]
     held = getattr(value, "base", value)
     return [held] if isinstance(held, Tensor) else []
+
+
+@contextmanager
+def _driver_answers(scope: Scope) -> Iterator[None]:
+    """Within this block Triton's active driver is one that answers for the scope's profile and launches nothing."""
+    driver: Any = import_module("triton.runtime.driver").driver
+    with patch.dict(vars(driver)):  # which driver is active, and which was found to be the default one
+        driver.set_active(_driver(scope))
+        yield
+
+
+def _driver(scope: Scope) -> SimpleNamespace:
+    profile = scope.profile
+    target: Any = import_module("triton.backends.compiler").GPUTarget
+    properties = {
+        "max_shared_mem": profile.shared_memory_per_block_optin,
+        "max_num_regs": profile.regs_per_multiprocessor,
+        "multiprocessor_count": profile.multi_processor_count,
+        "warpSize": profile.warp_size,
+    }
+    answers: dict[str, Callable[..., object]] = {
+        "get_current_target": lambda: target("cuda", profile.major * 10 + profile.minor, profile.warp_size),
+        "get_device_capability": lambda device=None: profile.capability,
+        "get_current_device": lambda: 0,
+        "get_current_stream": lambda device=None: 0,
+        "get_active_torch_device": lambda: CUDA,
+    }
+    return SimpleNamespace(
+        **{name: listed(scope, f"{_DRIVER}.{name}", answer) for name, answer in answers.items()},
+        utils=SimpleNamespace(
+            get_device_properties=listed(
+                scope, f"{_DRIVER}.utils.get_device_properties", lambda device=0: dict(properties)
+            )
+        ),
+        set_current_device=lambda device: None,
+        get_device_interface=lambda: torch.cuda,
+    )

@@ -7,8 +7,7 @@ from collections import Counter as Multiset
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
-from vlbench.counting_device.counter import Counter
-from vlbench.counting_device.kinds import dtype_and_size
+from vlbench.counting_device.counter import Counter, dtype_and_size
 from vlbench.counting_device.memory import DeviceMemory, PinnedMemory
 from vlbench.counting_device.profiles import Profile
 from vlbench.counting_device.where import cause, cause_line
