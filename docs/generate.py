@@ -17,9 +17,11 @@ from pydantic import BaseModel
 
 from vlbench.export.formats import exporters
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
+from vlbench.implementations.peers import PEERS
 from vlbench.judging import exit_codes
 from vlbench.judging.exit_codes import ExitCode
 from vlbench.judging.judged import Judged
+from vlbench.readers import READERS
 from vlbench.record.counted import CountReport
 from vlbench.record.schema import Results
 from vlbench.untrusted.limits import limit_table
@@ -60,6 +62,20 @@ def format_table() -> str:
     return "\n".join(rows)
 
 
+def reader_table() -> str:
+    """Every format of result files that `judge` and `diff` read, as a Markdown table."""
+    rows = ["| `--format` | what it is |", "|---|---|"]
+    rows += [f"| `{reader.name}` | {reader.reads} |" for reader in READERS.values()]
+    return "\n".join(rows)
+
+
+def peer_table() -> str:
+    """Every tower of other projects, as a Markdown table."""
+    rows = ["| peer | what it is | needs |", "|---|---|---|"]
+    rows += [f"| `{peer.name}` | {peer.summary} | {peer.package} |" for peer in PEERS.values()]
+    return "\n".join(rows)
+
+
 def floor_table() -> str:
     """Every room of the package, the top floor first, with the first line of its docstring."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
@@ -91,7 +107,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "floors": floor_table,
     "limits": limit_table,
     "formats": format_table,
+    "peers": peer_table,
     "presets": preset_table,
+    "readers": reader_table,
     "scenarios": scenario_table,
 }
 

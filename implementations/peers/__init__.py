@@ -1,18 +1,26 @@
-"""Other projects' towers, with the weights of ours. A peer is one file that builds them and one entry here."""
+"""Other projects' towers, with the weights of ours: a file in this folder that decorates what builds one is found.
+
+Names are wanted without torch and without the package of a peer, so both are imported in its function.
+"""
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from torch import nn
 
     from ..config import VisionConfig
     from ..weights import SharedTensors
+
+Make = TypeVar("Make", bound=Callable[..., Any])
+"""Takes a config and weights to the tower on these very tensors, called like ours and ready for inference."""
 
 
 class PeerError(ValueError):
@@ -27,8 +35,8 @@ class Peer:
     summary: str
     package: str
     """What has to be installed; vlbench's own extra `peers` brings it."""
-    options: dict[str, str | bool]
-    """What its file is to build."""
+    make: Callable[..., nn.Module]
+    """Builds it, from a config and weights."""
 
     @property
     def version(self) -> str | None:
@@ -47,20 +55,22 @@ class Peer:
     def build(self, config: VisionConfig, weights: SharedTensors) -> nn.Module:
         """The tower on these very tensors, called like ours, ready for inference. Raises PeerError."""
         self.require()
-        # The file is called like the package, and imports it: only now.
-        make: Callable[..., nn.Module] = import_module(f".{self.package}", __name__).build
-        return make(config, weights, **self.options)
+        return self.make(config, weights)
 
 
-_ALL = (
-    Peer("hf-sdpa", "transformers' tower, its default attention (SDPA)", "transformers", {"attention": "sdpa"}),
-    Peer("hf-eager", "transformers' tower, attention written out", "transformers", {"attention": "eager"}),
-    Peer(
-        "hf-compile",
-        "transformers' tower with SDPA, each block through torch.compile",
-        "transformers",
-        {"attention": "sdpa", "compiled": True},
-    ),
-)
+PEERS: dict[str, Peer] = {}
+"""Every peer by its name."""
 
-PEERS: dict[str, Peer] = {peer.name: peer for peer in _ALL}
+
+def peer(name: str, summary: str, package: str, **options: str | bool) -> Callable[[Make], Make]:
+    """Make the function below, called with these options, the peer `name`, which needs `package` to be installed."""
+
+    def register(make: Make) -> Make:
+        PEERS[name] = Peer(name, summary, package, partial(make, **options))
+        return make
+
+    return register
+
+
+for _file in pkgutil.iter_modules(__path__, f"{__name__}."):
+    import_module(_file.name)

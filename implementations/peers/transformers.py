@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, assert_never
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any, assert_never
 
 from ..config import ConfigError, VisionConfig
-from ..weights import SharedTensors
-from . import PeerError
-from .adapted import AdaptedTower
+from . import PeerError, peer
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from ..weights import SharedTensors
 
 STAGES = {
     "patch_embed": "patch_embed",
@@ -30,11 +30,24 @@ COMPILED_STAGES = {"patch_embed": "patch_embed", "blocks.*": "block[{}].compiled
 """A hook inside a compiled block would break it into pieces."""
 
 
+@peer(
+    "hf-compile",
+    "transformers' tower with SDPA, each block through torch.compile",
+    "transformers",
+    attention="sdpa",
+    compiled=True,
+)
+@peer("hf-eager", "transformers' tower, attention written out", "transformers", attention="eager")
+@peer("hf-sdpa", "transformers' tower, its default attention (SDPA)", "transformers", attention="sdpa")
 def build(config: VisionConfig, weights: SharedTensors, attention: str, compiled: bool = False) -> nn.Module:
     """The tower with `attention` "sdpa" or "eager", its parameters `weights` themselves, without a copy.
 
     With `compiled`, each block goes through torch.compile by itself, which compiles one block and not its repetitions.
     """
+    import torch
+
+    from ..adapted import AdaptedTower
+
     device = next(iter(weights.values())).device
     tower = _uninitialised(config, attention)
     tower.load_state_dict(weights, assign=True)
@@ -56,6 +69,7 @@ def _tokens(returned: Any) -> Tensor:
 
 
 def _uninitialised(config: VisionConfig, attention: str) -> Any:
+    import torch
     from transformers.models.qwen2_5_vl.configuration_qwen2_5_vl import Qwen2_5_VLVisionConfig
     from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionTransformerPretrainedModel
     from transformers.models.qwen2_vl.configuration_qwen2_vl import Qwen2VLVisionConfig

@@ -28,5 +28,6 @@ def test_the_last_of_several_flags_is_completed() -> None:
 def test_models_scenarios_and_flags() -> None:
     assert options.complete_models("qwen2-vl") == [name for name in MODELS if name.startswith("qwen2-vl")]
     assert options.complete_scenarios("") == list(scenario_names())
+    assert options.complete_formats("v") == ["vllm"]
     assert options.complete_scenarios("multi") == ["multi-image"]
     assert explain._flags("rope-") == [name for name in OPTIMIZATIONS if name.startswith("rope-")]

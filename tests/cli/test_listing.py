@@ -7,6 +7,7 @@ from tests.cli.conftest import Vlbench
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
 from vlbench.implementations.peers import PEERS
+from vlbench.readers import READERS
 from vlbench.workload.library import scenario_names
 
 NAMES = {
@@ -15,6 +16,7 @@ NAMES = {
     "flags": ("flag", list(OPTIMIZATIONS)),
     "presets": ("preset", list(PRESETS)),
     "peers": ("peer", list(PEERS)),
+    "formats": ("format", list(READERS)),
 }
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.implementations.peers.test_module_stages import GRIDS, PIXELS
+from tests.implementations.test_module_stages import GRIDS, PIXELS
 from tests.implementations.towers import relative_error
 from tests.towers import toys
 from vlbench.errors import UsageError

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import vlbench
-from tests.implementations.peers.test_module_stages import GRIDS, PIXELS
+from tests.implementations.test_module_stages import GRIDS, PIXELS
 from tests.towers import toys
 from vlbench.errors import UsageError
 from vlbench.towers.tower import Tower, mismatch

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vlbench.cli.options import takes
+from vlbench.cli.options import complete_formats, takes
 from vlbench.cli.reporting import reports
 from vlbench.export.sheet import Sheet, compared
 
@@ -34,7 +34,8 @@ class Options:
         typer.Option(
             "--format",
             metavar="NAME",
-            help="pytest-benchmark, hyperfine, sglang, vllm, aiperf, summary or samples; found out by default.",
+            autocompletion=complete_formats,
+            help="What wrote the files; see `vlbench list formats`. [found out]",
         ),
     ] = None
     metric: Annotated[
@@ -70,8 +71,8 @@ class Options:
 def judge(options: Options) -> Sheet:
     """Judge benchmark results before and after a change: improved, same, regressed or inconclusive, and why.
 
-    Reads results of pytest-benchmark, hyperfine, vllm bench serve,
-    sglang bench_serving and aiperf, CSV samples, and "mean +- std of n runs".
+    Reads result files of other tools, CSV samples, and "mean +- std of n runs":
+    `vlbench list formats` names them all.
 
     The run is the evidence, not the samples in it: give three runs a side or
     more. A run is a file, a line of JSON lines, or a value of the CSV's column run.

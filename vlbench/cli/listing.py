@@ -19,31 +19,21 @@ class Thing(StrEnum):
     PRESETS = "presets"
     SEAMS = "seams"
     PEERS = "peers"
+    FORMATS = "formats"
 
 
 @reports(judges=False)
 def list_things(
     what: Annotated[Thing, typer.Argument(help="What to list.")],
 ) -> Sheet:
-    """List models, scenarios, flags, presets, seams that can be measured alone, or peers."""
-    rows = {
-        Thing.MODELS: _models,
-        Thing.SCENARIOS: _scenarios,
-        Thing.FLAGS: _flags,
-        Thing.PRESETS: _presets,
-        Thing.SEAMS: _seams,
-        Thing.PEERS: _peers,
-    }[what]()
+    """List models, scenarios, flags, presets, seams that can be measured alone, peers, or formats that judge reads."""
+    rows = ROWS[what]()
     columns = [Column(heading, left=True) for heading in rows[0]]
     told = [
         [", ".join(each) if isinstance(each, list) else Cell(str(each), each) for each in row.values()] for row in rows
     ]
     table = Table(str(what), columns, told)
     return Sheet(f"vlbench list {what}", [table], own={"json": lambda: json.dumps(rows, indent=1)})
-
-
-def _cell(value: Any) -> Cell:
-    return Cell(", ".join(value), " ".join(value)) if isinstance(value, list) else Cell(str(value), value)
 
 
 def _models() -> list[dict[str, Any]]:
@@ -74,12 +64,7 @@ def _flags() -> list[dict[str, Any]]:
     from vlbench.implementations.optimized import OPTIMIZATIONS
 
     return [
-        {
-            "flag": flag.flag,
-            "class": str(flag.exactness),
-            "removes": flag.removes,
-            "needs": list(flag.requires),
-        }
+        {"flag": flag.flag, "class": str(flag.exactness), "removes": flag.removes, "needs": list(flag.requires)}
         for flag in OPTIMIZATIONS.values()
     ]
 
@@ -124,3 +109,20 @@ def _peers() -> list[dict[str, Any]]:
         }
         for peer in PEERS.values()
     ]
+
+
+def _formats() -> list[dict[str, Any]]:
+    from vlbench.readers import READERS
+
+    return [{"format": reader.name, "what it is": reader.reads} for reader in READERS.values()]
+
+
+ROWS = {
+    Thing.MODELS: _models,
+    Thing.SCENARIOS: _scenarios,
+    Thing.FLAGS: _flags,
+    Thing.PRESETS: _presets,
+    Thing.SEAMS: _seams,
+    Thing.PEERS: _peers,
+    Thing.FORMATS: _formats,
+}

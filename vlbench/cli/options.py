@@ -60,6 +60,13 @@ def complete_models(incomplete: str) -> list[str]:
     return [name for name in MODELS if name.startswith(incomplete)]
 
 
+def complete_formats(incomplete: str) -> list[str]:
+    """Formats of result files, for the shell's completion."""
+    from vlbench.readers import READERS
+
+    return [name for name in READERS if name.startswith(incomplete)]
+
+
 def _variants(incomplete: str) -> list[str]:
     from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
     from vlbench.implementations.peers import PEERS

@@ -1,24 +1,23 @@
 """Readers of result files: one file per format, chosen by what a file holds.
 
-A new format is a file with a `READER` and a line in `READERS`.
+A file in this folder that has a `READER` is found.
 """
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib import import_module
 
 from vlbench.errors import UsageError
-from vlbench.readers import aiperf, hyperfine, pytest_benchmark, samples, sglang, summary, vllm
 from vlbench.readers.document import load
 from vlbench.readers.reader import Reader
 from vlbench.record.directions import Better
 from vlbench.record.runs import Run
 
-READERS: dict[str, Reader] = {
-    module.READER.name: module.READER
-    for module in (pytest_benchmark, hyperfine, sglang, vllm, aiperf, summary, samples)
-}
+_FILES = (import_module(each.name) for each in pkgutil.iter_modules(__path__, f"{__name__}."))
+READERS: dict[str, Reader] = {file.READER.name: file.READER for file in _FILES if hasattr(file, "READER")}
 
 
 def read(path: str, name: str | None = None, directions: Mapping[str, Better] | None = None) -> list[Run]:

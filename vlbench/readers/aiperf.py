@@ -102,4 +102,4 @@ def _number(source: str, name: str, value: object) -> float:
     return float(value)
 
 
-READER = Reader("aiperf", _recognises, _read)
+READER = Reader("aiperf", "aiperf's aggregate export, as JSON or CSV", _recognises, _read)

@@ -40,4 +40,4 @@ def _read(document: Document) -> list[Run]:
     return [collect(document.source, metrics, fault=f"{failed[0]!r} ended with an error" if failed else "")]
 
 
-READER = Reader("hyperfine", _recognises, _read)
+READER = Reader("hyperfine", "hyperfine --export-json", _recognises, _read)

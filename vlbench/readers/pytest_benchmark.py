@@ -43,4 +43,4 @@ def _read(document: Document) -> list[Run]:
     return [collect(document.source, metrics, {"cpu": str(brand)} if brand else {})]
 
 
-READER = Reader("pytest-benchmark", _recognises, _read)
+READER = Reader("pytest-benchmark", "pytest --benchmark-json, and what --benchmark-save kept", _recognises, _read)

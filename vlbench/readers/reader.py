@@ -14,6 +14,8 @@ class Reader:
     """One format."""
 
     name: str
+    reads: str
+    """Whose results, for a list of all formats."""
     recognises: Callable[[Document], bool]
     """Looks at a few telling fields; never raises."""
     read: Callable[[Document], list[Run]]

@@ -78,4 +78,4 @@ def _number(cell: str) -> float | None:
         return None
 
 
-READER = Reader("samples", _recognises, _read)
+READER = Reader("samples", "CSV of samples: name, value and, if wanted, unit, better and run", _recognises, _read)

@@ -21,4 +21,4 @@ def _read(document: Document) -> list[Run]:
     return [serving_run(document.where(i), each) for i, each in enumerate(document.objects)]
 
 
-READER = Reader("sglang", _recognises, _read)
+READER = Reader("sglang", "sglang.bench_serving --output-file", _recognises, _read)

@@ -70,4 +70,4 @@ def _metric(document: Document, number: int, row: dict[str, str]) -> Metric:
     )
 
 
-READER = Reader("summary", _recognises, _read)
+READER = Reader("summary", "mean +- std of n runs: in lines, or in a CSV with mean, std and n", _recognises, _read)

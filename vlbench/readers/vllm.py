@@ -20,4 +20,4 @@ def _read(document: Document) -> list[Run]:
     return [serving_run(document.where(i), each) for i, each in enumerate(document.objects)]
 
 
-READER = Reader("vllm", _recognises, _read)
+READER = Reader("vllm", "vllm bench serve --save-result or --append-result", _recognises, _read)

@@ -88,7 +88,7 @@ class Tower:
             arguments = lambda pixels, _: of_images(pixels)  # noqa: E731
         if arguments is None and self.tokens is None and self.stages is None:
             return module
-        from vlbench.implementations.peers.adapted import AdaptedTower
+        from vlbench.implementations.adapted import AdaptedTower
 
         try:
             return AdaptedTower(module, arguments, self.tokens, self.stages)

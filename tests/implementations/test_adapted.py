@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.implementations.peers.test_module_stages import GRIDS, PIXELS, hooks
+from tests.implementations.test_module_stages import GRIDS, PIXELS, hooks
 from tests.implementations.test_stage import Recorder
 from tests.towers.toys import STAGES, ByName, Toy
-from vlbench.implementations.peers.adapted import AdaptedTower
+from vlbench.implementations.adapted import AdaptedTower
 from vlbench.implementations.stage import listen
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..output import VisionOutput
-from ..stage import listening, stage
+from .output import VisionOutput
+from .stage import listening, stage
 
 Arguments = Callable[[Tensor, Tensor], tuple[Any, ...] | dict[str, Any]]
 """From pixels [N, patch_dim] on the device and grids [items, 3] on the host to the arguments of a call."""

@@ -6,7 +6,7 @@ from torch import nn
 
 from tests.implementations.test_stage import Recorder
 from tests.towers.toys import STAGES, Toy
-from vlbench.implementations.peers.adapted import marked, match_modules
+from vlbench.implementations.adapted import marked, match_modules
 from vlbench.implementations.stage import listen
 
 PIXELS, GRIDS = torch.randn(4, 1176), torch.tensor([(1, 2, 2)])
