@@ -17,11 +17,7 @@ ANSWERS: dict[Any, Any] = {
     "nvmlDeviceGetEnforcedPowerLimit": 700_000,
     "nvmlDeviceGetBoardPartNumber": "699-2G520-0200-000",
     "nvmlDeviceGetMigMode": [0, 0],
-    "nvmlDeviceGetPowerUsage": 412_500,
     "nvmlDeviceGetCurrentClocksEventReasons": 0x4,
-    ("nvmlDeviceGetClockInfo", pynvml.NVML_CLOCK_SM): 1785,
-    ("nvmlDeviceGetClockInfo", pynvml.NVML_CLOCK_MEM): 3201,
-    ("nvmlDeviceGetTemperature", pynvml.NVML_TEMPERATURE_GPU): 61,
 }
 """What a board answers, by function and further arguments."""
 

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 
+import pynvml
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.record.fake_nvml import ANSWERS, OTHER_UUID, UUID, FakeNvml
-from vlbench.record.nvml import find_board, visible_board
+from vlbench.record.nvml import HARMLESS, Board, find_board, throttle_check, visible_board
 
 
 def _install(monkeypatch: pytest.MonkeyPatch, nvml: FakeNvml | None) -> None:
@@ -70,3 +74,45 @@ def test_the_visible_board_is_the_one_that_cuda_names() -> None:
     assert board is not None
     assert str(torch.cuda.get_device_properties(0).uuid) in board.uuid
     assert board.ask("nvmlDeviceGetName") in torch.cuda.get_device_name(0)
+
+
+def _is_throttled(answers: dict[str, int], without: frozenset[str] = frozenset()) -> bool | None:
+    return Board(FakeNvml({f"GPU-{UUID}": answers}, without=without), answers, f"GPU-{UUID}").is_throttled()
+
+
+def test_the_harmless_bits_are_those_of_the_binding() -> None:
+    names = ("GpuIdle", "ApplicationsClocksSetting", "DisplayClockSetting")
+    assert sum(getattr(pynvml, f"nvmlClocksEventReason{name}") for name in names) == HARMLESS
+
+
+@given(st.integers(0, 2**64 - 1))
+def test_throttled_by_anything_that_comes_and_goes(bits: int) -> None:
+    assert _is_throttled({"nvmlDeviceGetCurrentClocksEventReasons": bits}) == bool(bits & ~HARMLESS)
+
+
+@pytest.mark.parametrize("without", [frozenset(), frozenset({"nvmlDeviceGetCurrentClocksEventReasons"})])
+def test_older_drivers_and_bindings_tell_reasons_by_their_old_name(without: frozenset[str]) -> None:
+    assert _is_throttled({"nvmlDeviceGetCurrentClocksThrottleReasons": 0x40}, without)
+    assert not _is_throttled({"nvmlDeviceGetCurrentClocksThrottleReasons": 0x1}, without)
+
+
+def test_a_board_that_tells_nothing_and_a_cpu_are_not_throttled() -> None:
+    assert _is_throttled({}) is None
+    assert not throttle_check("cpu")()
+
+
+def test_the_visible_gpu_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: SimpleNamespace(uuid=UUID))
+    _install(monkeypatch, FakeNvml({f"GPU-{UUID}": ANSWERS}))
+    assert throttle_check("cuda")()
+    _install(monkeypatch, FakeNvml({f"GPU-{UUID}": {}}))
+    assert not throttle_check("cuda")()
+    _install(monkeypatch, FakeNvml({}, starts=False))
+    assert not throttle_check("cuda")()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_real_gpu_tells() -> None:
+    board = visible_board()
+    assert board is not None
+    assert board.is_throttled() in (True, False)

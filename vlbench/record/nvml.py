@@ -6,8 +6,13 @@ that CUDA gives its device 0, never by index.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+HARMLESS = 0x001 | 0x002 | 0x100
+"""Bits of NVML's clocks event reasons: idle, application clocks, display clocks. There is nothing to do, or a clock was
+set, lower than it could be but the same in every round. The others, known by a name or not, come and go."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,16 @@ class Board:
             return function(self.handle, *about)
         except self.nvml.NVMLError:
             return None
+
+    def is_throttled(self) -> bool | None:
+        """Is the clock of the SMs held back by something that comes and goes? None where nobody can say.
+
+        NVML answers from the driver: neither the CUDA context nor its streams are touched.
+        """
+        bits = self.ask("nvmlDeviceGetCurrentClocksEventReasons")
+        if bits is None:  # the name of drivers before 535
+            bits = self.ask("nvmlDeviceGetCurrentClocksThrottleReasons")
+        return None if bits is None else bool(bits & ~HARMLESS)
 
     def driver(self) -> str | None:
         try:
@@ -72,3 +87,9 @@ def visible_board() -> Board | None:
     import torch
 
     return find_board(str(torch.cuda.get_device_properties(0).uuid))
+
+
+def throttle_check(device: str) -> Callable[[], bool]:
+    """Says, each time, whether the visible GPU is throttled as far as is known. On a CPU it never is."""
+    board = visible_board() if device == "cuda" else None
+    return lambda: bool(board and board.is_throttled())

@@ -18,11 +18,11 @@ from pathlib import Path
 import torch
 
 from vlbench.process.child import ChildError
+from vlbench.record.nvml import throttle_check
 from vlbench.revisions.messages import Order, Reading, Ready, Turn, Warm, output_of
 from vlbench.revisions.side import Side
 from vlbench.stats.paired import paired_ratio, precise_enough
 from vlbench.trial.accuracy import beyond
-from vlbench.trial.gpu_state import sampler_for
 from vlbench.trial.job import Checked, Event, Finished, Job, Prepared, Round, Stages, Struck
 from vlbench.trial.rounds import LOOK_EVERY, MIN_ROUNDS
 
@@ -71,7 +71,7 @@ def _rounds(
 ) -> Generator[Event, None, Struck | None]:
     """Rounds of one reading each, in an order drawn afresh; what HEAD was caught at, if it was."""
     draw = random.Random(job.seed * 1000 + job.trial)
-    sampler = sampler_for(job.device)
+    is_throttled = throttle_check(job.device)
     seconds: dict[str, list[float]] = {base.name: [], head.name: []}
     hidden: Counter[str] = Counter()
     end, number = time.monotonic() + job.seconds, 0
@@ -93,13 +93,12 @@ def _rounds(
         outputs = [torch.load(output_of(exchange, side.name), weights_only=True) for side in (head, base)]
         if wrong := beyond(allowed, *outputs):
             return _caught(head, head, f"{wrong[0]} of a timed round is not BASE's: replayed, late, or a stale cache")
-        state = sampler.sample()
         yield Round(
             number=number,
             state="warm",
             seconds={name: times[-1] for name, times in seconds.items()},
             host_seconds=host,
-            throttled=bool(state and state.is_throttled),
+            throttled=is_throttled(),
         )
         number += 1
     for side in (base, head):

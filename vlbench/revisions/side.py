@@ -9,7 +9,7 @@ from vlbench.process.messages import Message
 from vlbench.revisions.messages import SAID, Said
 from vlbench.towers.from_folder import placed
 from vlbench.trial.job import Job, VariantJob
-from vlbench.trial.supervisor import CACHE
+from vlbench.trial.session import INDUCTOR_CACHE
 
 One = TypeVar("One", bound=Message)
 Other = TypeVar("Other", bound=Message)
@@ -25,7 +25,7 @@ class Side(Child[Said]):
         at = placed(variant.tower)
         folder = at.folder if at else None
         super().__init__(
-            "vlbench.revisions.worker", SAID, timeout, folder=folder, own_folders=(CACHE,), name=variant.name
+            "vlbench.revisions.worker", SAID, timeout, folder=folder, own_folders=(INDUCTOR_CACHE,), name=variant.name
         )
 
     def expect(self, kind: type[One], other: type[Other] | None = None) -> One | Other:

@@ -79,7 +79,7 @@ def measure(
     """Trials of every plan, then as many again where HEAD was called changed; `budget` is in seconds of rounds."""
     from vlbench.record.journal import Journal
     from vlbench.revisions.lockstep import run_pair
-    from vlbench.trial.supervisor import run_trial
+    from vlbench.trial.session import run_trial
 
     run = run_trial if way is Way.ONE_PROCESS else partial(run_pair, repository=repository)
     session = Session(plans, Journal(None, ""), timeout=asked.timeout, watch=watch, run=run)

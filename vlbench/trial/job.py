@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
@@ -68,22 +68,9 @@ def job_of(plan: Plan, trial: int, seconds: float, names: Iterable[str] | None =
         for variant in plan.variants
         if variant.name in wanted
     )
-    return Job(
-        model=plan.model,
-        dtype=plan.dtype,
-        device=plan.device,
-        threads=plan.threads,
-        seed=plan.seed,
-        trial=trial,
-        weights=plan.weights,
-        point=plan.point,
-        also_check=plan.also_check,
-        images=plan.images,
-        variants=variants,
-        states=plan.states,
-        seconds=seconds,
-        stages=plan.stages,
-    )
+    # What a plan and a job have in common has one name.
+    shared: dict[str, Any] = {name: getattr(plan, name) for name in Job.model_fields.keys() & vars(plan).keys()}
+    return Job(**shared | {"trial": trial, "seconds": seconds, "variants": variants})
 
 
 class Prepared(Message):

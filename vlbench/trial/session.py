@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 
 from vlbench.errors import UsageError
 from vlbench.matrix.plan import Plan
-from vlbench.process.child import ChildError
+from vlbench.process.child import Child, ChildError
 from vlbench.record.journal import Journal
 from vlbench.record.schema import CellGroup, State, Timing, Trial, VariantTrial
-from vlbench.trial.job import Checked, Event, Job, Prepared, Round, Stages, Struck, job_of
-from vlbench.trial.supervisor import run_trial
+from vlbench.trial.job import EVENTS, Checked, Event, Finished, Job, Prepared, Round, Stages, Struck, job_of
 
+INDUCTOR_CACHE = "TORCHINDUCTOR_CACHE_DIR"
+"""What is compiled is compiled anew: a cache on disk would make the first call look cheap in every trial but one."""
 LONG_ROUND = 8
 """Variants in a round from which on the order of its readings is kept: neighbours tell more than the round does."""
 
@@ -33,6 +34,7 @@ class Progress:
     stages: dict[str, Stages] = field(default_factory=dict)
 
     def take(self, event: Event) -> None:
+        """Note what the trial said."""
         match event:
             case Prepared():
                 self.prepared = event
@@ -50,6 +52,16 @@ Watch = Callable[[Progress], None]
 Suspects = Callable[[int, CellGroup], list[str]]
 """By a plan's index and what its trials say: the variants that a vote over them calls changed."""
 Run = Callable[[Job, float], Iterator[Event]]
+
+
+def run_trial(job: Job, timeout: float) -> Iterator[Event]:
+    """The events of one trial in a process of its own, as they come; it is ended after `timeout` seconds.
+
+    Raises UsageError for a job that is refused, ChildError for a process that crashed, hung or ran out of memory.
+    """
+    with Child("vlbench.trial.worker", EVENTS, timeout, own_folders=(INDUCTOR_CACHE,)) as child:
+        child.tell(job)
+        yield from child.until(Finished)
 
 
 class Session:

@@ -9,6 +9,7 @@ import resource
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
+from statistics import median
 
 import torch
 
@@ -18,19 +19,21 @@ from vlbench.implementations.stage import listen
 from vlbench.implementations.weights import CheckpointError
 from vlbench.nsys.child import window
 from vlbench.process.parent import Parent, serve
+from vlbench.profiling.busy import gpu_busy_seconds
+from vlbench.profiling.clock import StageClock
 from vlbench.profiling.nvtx import NvtxListener, tool_attached
+from vlbench.record.nvml import throttle_check
 from vlbench.record.schema import State
 from vlbench.trial.clock import BehindClock, Clock, clock_for
-from vlbench.trial.gpu_state import sampler_for
-from vlbench.trial.job import Event, Finished, Job, Prepared, Struck
+from vlbench.trial.job import Event, Finished, Job, Prepared, Stages, Struck
 from vlbench.trial.rounds import Entrant, Rounds, warm_up, without_collector
 from vlbench.trial.seam_bench import SeamBench
-from vlbench.trial.shares import stages_of
 from vlbench.trial.subject import Bench
 from vlbench.trial.tower_bench import TowerBench
 from vlbench.workload.scenario import SeamPoint
 
 MEMORY_SHARE = 0.9
+STAGE_CALLS = 5
 
 Emit = Callable[[Event], None]
 Mark = Callable[[str], None]
@@ -73,14 +76,8 @@ def _measure(job: Job, bench: Bench, entrants: list[Entrant], mark: Mark, emit: 
     clocks: dict[State, Clock] = {state: clock_for(job.device) for state in job.states}
     if "behind" in clocks:
         clocks["behind"] = BehindClock()
-    sampler = sampler_for(job.device)
-
-    def is_throttled() -> bool:
-        state = sampler.sample()
-        return bool(state and state.is_throttled)
-
-    inputs = bench.inputs
-    rounds = Rounds(entrants, inputs, clocks, seed=job.seed * 1000 + job.trial, mark=mark, is_throttled=is_throttled)
+    inputs, seed = bench.inputs, job.seed * 1000 + job.trial
+    rounds = Rounds(entrants, inputs, clocks, seed=seed, mark=mark, is_throttled=throttle_check(job.device))
     with torch.inference_mode(), without_collector():
         for entrant in entrants:
             mark(entrant.name)
@@ -94,13 +91,30 @@ def _measure(job: Job, bench: Bench, entrants: list[Entrant], mark: Mark, emit: 
 
 
 def _share(job: Job, bench: Bench, entrants: list[Entrant], mark: Mark, emit: Emit) -> None:
-    """The stages' shares, from rounds of their own: the listener would show in the times."""
+    """The stages' shares, from calls of their own: the listener would show in the times."""
     inputs = bench.inputs
     entry = inputs.fresh(inputs.rotating[0])
     with torch.inference_mode(), without_collector():
         for entrant in entrants:
             mark(entrant.name)
             emit(stages_of(entrant.name, partial(entrant.subject.run, entry), job.device, inputs.calls))
+
+
+def stages_of(variant: str, run: Callable[[], object], device: str, calls: int = 1) -> Stages:
+    """Median seconds by stage over a few calls of `run`; on CUDA also the time that the GPU was busy.
+
+    `run` does its work `calls` times.
+    """
+    on_cuda = device == "cuda"
+    clocks = []
+    for _ in range(STAGE_CALLS):
+        clock = StageClock(torch.cuda.synchronize if on_cuda else lambda: None)
+        with listen(clock):
+            run()
+        clocks.append(clock.seconds)
+    seconds = {name: median(one[name] for one in clocks) for name in clocks[0]}
+    busy = gpu_busy_seconds(run) if on_cuda else None
+    return Stages(variant=variant, seconds=seconds, busy_seconds=busy and busy / calls)
 
 
 def _limit_memory() -> None:

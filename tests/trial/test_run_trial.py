@@ -10,7 +10,7 @@ from tests.warm_start import WarmPopen
 from vlbench.errors import UsageError
 from vlbench.process.child import ChildError
 from vlbench.trial.job import EVENTS, Checked, Finished, Job, Prepared
-from vlbench.trial.supervisor import run_trial
+from vlbench.trial.session import run_trial
 from vlbench.workload.scenario import Item, ScenarioPoint
 
 pytestmark = pytest.mark.usefixtures("misbehaving")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import time
 
 from vlbench.implementations.stage import listening, stage
-from vlbench.trial.shares import CALLS, stages_of
+from vlbench.trial.worker import STAGE_CALLS, stages_of
 
 
 def test_each_stage_has_its_median_over_calls_in_which_somebody_listens() -> None:
@@ -15,7 +15,7 @@ def test_each_stage_has_its_median_over_calls_in_which_somebody_listens() -> Non
             time.sleep(0.001 if len(calls) > 1 else 0.1)
 
     found = stages_of("best", run, "cpu")
-    assert calls == [True] * CALLS
+    assert calls == [True] * STAGE_CALLS
     assert found.variant == "best"
     assert set(found.seconds) == {"mlp"}
     assert 0.001 <= found.seconds["mlp"] < 0.1
