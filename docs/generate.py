@@ -21,6 +21,7 @@ from vlbench.implementations.peers import PEERS
 from vlbench.judging import exit_codes
 from vlbench.judging.exit_codes import ExitCode
 from vlbench.judging.judged import Judged
+from vlbench.nsys.advice import rules
 from vlbench.readers import READERS
 from vlbench.record.counted import CountReport
 from vlbench.record.schema import Results
@@ -76,6 +77,15 @@ def peer_table() -> str:
     return "\n".join(rows)
 
 
+def rule_table() -> str:
+    """By what the advice of `nsys report` goes, as a Markdown table."""
+    rows = ["| inside a forward | flag | what would remove it |", "|---|---|---|"]
+    for rule in rules():
+        least = f"{rule.least} or more" if rule.most is None else f"{rule.least} to {rule.most}"
+        rows.append(f"| {least} {rule.what} | {f'`{rule.flag}`' if rule.flag else ''} | {rule.why} |")
+    return "\n".join(rows)
+
+
 def floor_table() -> str:
     """Every room of the package, the top floor first, with the first line of its docstring."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
@@ -110,6 +120,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "peers": peer_table,
     "presets": preset_table,
     "readers": reader_table,
+    "rules": rule_table,
     "scenarios": scenario_table,
 }
 

@@ -1,6 +1,9 @@
-"""The optimized tower and its flags."""
+"""The optimized tower and its flags: a file in this folder that decorates a way of a seam is found."""
 
-# In the order of the forward, which is the order in which flags are listed.
+import pkgutil
+from importlib import import_module
+
+# In the order of the forward, which is the order in which flags are listed; those of other files follow.
 # isort: off
 from . import grids, windows, inverse, rope, transfer, segments  # noqa: F401
 from . import patch_embed, layout, rotary, attention, mlp, merge  # noqa: F401
@@ -9,6 +12,9 @@ from . import patch_embed, layout, rotary, attention, mlp, merge  # noqa: F401
 from .presets import PRESETS, preset_flags
 from .seam import OPTIMIZATIONS, Exactness, FlagError, FlagSet, Optimization, find_flag, with_requirements
 from .tower import OptimizedVisionTower
+
+for _file in pkgutil.iter_modules(__path__, f"{__name__}."):
+    import_module(_file.name)
 
 __all__ = [
     "OPTIMIZATIONS",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from vlbench.implementations.optimized.advice import STREAM_SYNCS, InCapture
+from vlbench.implementations.optimized.advice import InCapture
 from vlbench.nsys.encoder import Forwards
 from vlbench.nsys.frames import Capture, copy_kinds
 from vlbench.nsys.projection import Layout, lay_out
@@ -22,29 +24,8 @@ class Rule(InCapture):
     flag: str | None = None
 
 
-UNFLAGGED = (
-    Rule(
-        "stream synchronizations",
-        "about one read-back per layer, as when max_seqlen stays on the device; take it once from the host's lengths",
-        least=8,
-        most=199,
-        api=STREAM_SYNCS,
-    ),
-    Rule(
-        "uploads of 4 MiB or more",
-        "pixels sent as bytes, and normalized on the device, are a quarter of fp32",
-        copy=r"^HtoD",
-        least_bytes=4 << 20,
-    ),
-    Rule(
-        "kernel launches",
-        "the device waits for launches; a captured CUDA graph is one launch",
-        least=200,
-        api=r"^(cuda|cu)Launch",
-        idle_share=0.3,
-    ),
-)
-"""What no flag of ours removes."""
+FOLDER = Path(__file__).parent / "rules"
+"""A file for each rule that no flag of ours answers: its fields are those of `InCapture`."""
 
 
 def rules() -> tuple[Rule, ...]:
@@ -52,7 +33,8 @@ def rules() -> tuple[Rule, ...]:
     from vlbench.implementations.optimized import OPTIMIZATIONS
 
     seen = ((one.flag, each) for one in OPTIMIZATIONS.values() for each in one.advice)
-    return (*(Rule(**vars(each), flag=flag) for flag, each in seen if isinstance(each, InCapture)), *UNFLAGGED)
+    others = (Rule(**tomllib.loads(path.read_text(encoding="utf-8"))) for path in sorted(FOLDER.glob("*.toml")))
+    return (*(Rule(**vars(each), flag=flag) for flag, each in seen if isinstance(each, InCapture)), *others)
 
 
 @dataclass(frozen=True)
