@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.export.rendered import shown
-from vlbench.counting.calibrate import calibration, write_calibration
+from vlbench.counting.calibrate import calibration, warned_lines, write_calibration
 from vlbench.counting.kernels import find_calibration, kernel_lines, modelled
 from vlbench.counting.learn import Pair, learn
-from vlbench.counting.sync_warnings import warned_lines
 from vlbench.counting.trace import Observed, Work, observe
 from vlbench.counting_device.counter import Counter
 from vlbench.errors import UsageError

@@ -14,7 +14,7 @@ import torch
 import vlbench.nsys
 from tests.implementations.towers import NARROW_2_5, pixels_of, yardstick
 from vlbench.implementations.stage import listen
-from vlbench.profiling import ranges
+from vlbench.profiling import trace
 from vlbench.profiling.trace import record_trace
 
 BATCH = ((1, 4, 6),)
@@ -50,8 +50,8 @@ def stages() -> Counter[str]:
 def file(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A trace, by the quick ranges of torch and by those of a torch that has none."""
     if request.param == "record_function":
-        monkeypatch.setattr(ranges, "_FAST", None)
-    elif ranges._FAST is None:
+        monkeypatch.setattr(trace, "_FAST", None)
+    elif trace._FAST is None:
         pytest.skip("this torch has none")
     written = tmp_path / "trace.json.gz"
     record_trace(forward, FORWARDS, written, cuda=False)

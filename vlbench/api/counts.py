@@ -7,8 +7,7 @@ from collections.abc import Callable
 from vlbench.api.arguments import Names, Towers, several, tower_names
 from vlbench.api.defaults import defaults
 from vlbench.api.results import Counted
-from vlbench.counting.job import CountJob
-from vlbench.counting.points import counted_points
+from vlbench.counting.job import CountJob, counted_points
 from vlbench.counting.run import run_count
 from vlbench.errors import UsageError
 from vlbench.export.progress import watcher

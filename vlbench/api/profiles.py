@@ -95,8 +95,7 @@ def profile(
 
 def _stages(request: Request) -> Found:
     from vlbench.export.profiled import stage_table
-    from vlbench.profiling.breakdown import Breakdown, time_stages
-    from vlbench.profiling.clock import EventClock, StageClock
+    from vlbench.profiling.clock import Breakdown, EventClock, StageClock, time_stages
     from vlbench.profiling.tally import without_block
     from vlbench.trial.counts import count_stages
 

@@ -229,7 +229,7 @@ def counted_points(scenarios: list[str] | None, grids: list[str] | None) -> list
     from vlbench.api.counts import SCENARIO
     from vlbench.api.defaults import defaults
     from vlbench.comparing.points import grid_point, points_of
-    from vlbench.counting.points import parse_grid
+    from vlbench.counting.job import parse_grid
 
     if grids and scenarios:
         raise UsageError("--grid takes the place of --scenario; give one of them")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from vlbench.implementations.optimized import OPTIMIZATIONS
 from vlbench.implementations.optimized.advice import SCALAR, WHOLE, InCode
+from vlbench.record.counts import Counts
 from vlbench.record.site import Site
 
 DEVICE_OF = re.compile(r"\b(?:device\s*=\s*)?[\w.]+\.device\b")
@@ -54,3 +55,18 @@ PATTERNS = _patterns()
 def advise(cause: Site) -> Pattern | None:
     """The pattern of `cause`, which says what removes it; None where nothing is known that would."""
     return next((pattern for pattern in PATTERNS if pattern.fits(cause)), None)
+
+
+def sites_of(counts: Counts) -> tuple[Site, ...]:
+    """Every line that waits or copies, the most frequent first, with what removes it."""
+    found: dict[Site, list[Site]] = {}
+    for cause in counts.causes:
+        found.setdefault(cause.model_copy(update={"stage": "", "times": 0, "bytes": 0}), []).append(cause)
+    sites = (_site(place, causes) for place, causes in found.items())
+    return tuple(sorted(sites, key=lambda site: -site.times))
+
+
+def _site(place: Site, causes: list[Site]) -> Site:
+    total = {"times": sum(cause.times for cause in causes), "bytes": sum(cause.bytes for cause in causes)}
+    advice = advise(place)
+    return place.model_copy(update=total | ({"flags": advice.flags, "advice": advice.words} if advice else {}))

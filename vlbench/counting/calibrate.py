@@ -8,11 +8,15 @@ from __future__ import annotations
 import gc
 import json
 import re
+import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import warnings
+from collections import Counter as Multiset
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -23,9 +27,9 @@ from vlbench.counting.job import CountJob, Point
 from vlbench.counting.learn import Pair, check, largest_error, learn
 from vlbench.counting.measure import CUDA, count_tower
 from vlbench.counting.rows import Row, rows_of
-from vlbench.counting.sync_warnings import warned_lines
 from vlbench.counting.trace import FORWARD, observe
 from vlbench.counting_device import PROFILES, CountingDevice
+from vlbench.counting_device.where import cause_line
 from vlbench.errors import UsageError
 from vlbench.record.calibration import Calibration
 from vlbench.record.counts import Counts
@@ -33,13 +37,7 @@ from vlbench.record.site import Where
 from vlbench.towers.resolve import resolve_tower
 from vlbench.version import __version__
 
-
-@dataclass(frozen=True)
-class Seen:
-    """What a real forward left behind."""
-
-    events: list[dict[str, Any]]
-    warned: Mapping[Where, int]
+SYNC_WARNING = "synchronizing CUDA operation"
 
 
 def calibrate(job: CountJob) -> Calibration:
@@ -50,13 +48,13 @@ def calibrate(job: CountJob) -> Calibration:
     if capability not in PROFILES:
         raise UsageError(f"calibrate: there is no profile for {capability}; those known are {', '.join(PROFILES)}")
     dtype, rows = getattr(torch, job.dtype), rows_of(job)
-    seen = {(row, index): see(row, point, dtype) for row in rows for index, point in enumerate(job.points)}
+    profiles = [(row, point, *profile_warm(row, point, dtype)) for row in rows for point in job.points]
     pairs = []
     with CountingDevice("ghost", capability) as device:
-        for (row, index), real in seen.items():
-            counts = _counted(device, row, job.points[index], dtype)
+        for row, point, events, warned in profiles:
+            counts = _counted(device, row, point, dtype)
             names = {kind.operation for kind in counts.kinds}
-            pairs.append(Pair(row.name, job.dtype, counts, observe(real.events, names), real.warned))
+            pairs.append(Pair(row.name, job.dtype, counts, observe(events, names), warned))
     return calibration(pairs, torch.cuda.get_device_name(), capability, torch.__version__)
 
 
@@ -87,8 +85,8 @@ def write_calibration(found: Calibration, folder: Path) -> Path:
     return path
 
 
-def see(row: Row, point: Point, dtype: torch.dtype) -> Seen:
-    """A warm forward on the GPU: once for torch's warnings, once under the profiler."""
+def profile_warm(row: Row, point: Point, dtype: torch.dtype) -> tuple[list[dict[str, Any]], Mapping[Where, int]]:
+    """The profiler's events of a warm forward on the GPU, and the lines at which torch warned of a sync in another."""
     tower = resolve_tower(row.tower)
     grids = point.fed_to(tower.fed).grids
     with torch.inference_mode():
@@ -109,7 +107,34 @@ def see(row: Row, point: Point, dtype: torch.dtype) -> Seen:
     del module
     gc.collect()
     torch.cuda.empty_cache()
-    return Seen(events, warned)
+    return events, warned
+
+
+@contextmanager
+def warned_lines() -> Iterator[Multiset[Where]]:
+    """Lines at which torch warns of a sync inside the block; other warnings go where they went.
+
+    Torch warns while `torch.cuda.set_sync_debug_mode("warn")` holds.
+    """
+    lines: Multiset[Where] = Multiset()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        show = warnings.showwarning
+
+        def note(message: Warning | str, *rest: object, **more: object) -> None:
+            if SYNC_WARNING in str(message):
+                lines[cause_line(_outside_warnings(sys._getframe(1)))] += 1
+            else:
+                show(message, *rest, **more)  # type: ignore[arg-type]
+
+        warnings.showwarning = note
+        yield lines
+
+
+def _outside_warnings(frame: FrameType | None) -> FrameType | None:
+    while frame is not None and frame.f_code.co_filename.endswith("warnings.py"):
+        frame = frame.f_back
+    return frame
 
 
 def profiled(

@@ -1,16 +1,19 @@
-"""What a counting process is asked to do, and what it says while it does it. Both travel as JSON."""
+"""What a counting process is to do, and what it says while it does it. Both travel as JSON."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
+from vlbench.errors import UsageError
 from vlbench.implementations.preprocessing import Fed, Images
 from vlbench.process.messages import Message, Refused
 from vlbench.record.counted import CountedTower, Grid
 from vlbench.record.schema import Dtype
 from vlbench.workload.batch import grids_only
+from vlbench.workload.library import load_scenario
 from vlbench.workload.scenario import ScenarioPoint
 
 SEED = 0
@@ -35,6 +38,23 @@ class Point(Message):
             return self
         images, grids = isinstance(fed, Images), grids_only(self.feed, SEED, fed)
         return Point(scenario=self.scenario, label=self.label, grids=grids, images=images)
+
+
+def counted_points(scenario: str, grids: Sequence[str]) -> list[Point]:
+    """One call on `grids`, such as 1x36x36, or each point of `scenario`. Raises UsageError for what is none."""
+    if grids:
+        return [Point(scenario="grid", label="", grids=tuple(map(parse_grid, grids)))]
+    found = load_scenario(scenario)
+    return [Point(scenario=found.name, label=point.label, feed=point) for point in found.points("cuda")]
+
+
+def parse_grid(text: str) -> Grid:
+    """(frames, rows, columns) in patches. Raises UsageError."""
+    parts = text.split("x")
+    if len(parts) != 3 or not all(part.isascii() and part.isdigit() and int(part) for part in parts):
+        raise UsageError(f"--grid: {text!r} must be FRAMESxROWSxCOLUMNS in patches, such as 1x36x36")
+    t, h, w = map(int, parts)
+    return t, h, w
 
 
 class CountJob(Message):

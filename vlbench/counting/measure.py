@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from vlbench.counting.advice import sites_of
 from vlbench.counting.job import Point
 from vlbench.counting.rows import Row
-from vlbench.counting.sites import sites_of
 from vlbench.counting_device import CountingDevice
 from vlbench.counting_device.tensor import DeviceTensor
 from vlbench.counting_device.where import spelled

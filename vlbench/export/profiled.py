@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from vlbench.export.sheet import Cell, Column, Row, Table
-from vlbench.profiling.breakdown import Breakdown
+from vlbench.profiling.clock import Breakdown
 from vlbench.profiling.tally import Charge
 from vlbench.profiling.trace import Operator
 

@@ -21,17 +21,19 @@ class NvtxListener:
         self._attributes: dict[str, Any] = {}
 
     def enter(self, name: str) -> None:
+        """Open a range."""
         attributes = self._attributes.get(name)
         if attributes is None:
             attributes = self._attributes[name] = self._domain.get_event_attributes(message=name)
         self._domain.push_range(attributes)
 
     def exit(self, name: str) -> None:
+        """Close the innermost one."""
         self._domain.pop_range()
 
 
 def tool_attached() -> bool:
-    """Does a tool (Nsight Systems, say) receive ranges? Without one, nobody needs to listen.
+    """Does a tool (Nsight Systems, say) receive ranges? Without one, no listener is needed.
 
     NVTX_DISABLE is read here because the package heeds it in `annotate` but not in a domain's own methods.
     """

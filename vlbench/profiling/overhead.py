@@ -1,4 +1,4 @@
-"""What a stage costs: with nobody listening, and with each listener."""
+"""What a stage costs: without a listener, and with each of them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import torch
 from vlbench.implementations.stage import listen, stage
 from vlbench.profiling.clock import EventClock, StageClock
 from vlbench.profiling.nvtx import NvtxListener, tool_attached
-from vlbench.profiling.ranges import TorchRanges
 from vlbench.profiling.tally import Tally
+from vlbench.profiling.trace import TorchRanges
 
 STAGES = 2000
 REPEATS = 9
@@ -25,7 +25,7 @@ def settings(*, cuda: bool) -> dict[str, Setting]:
     """Every way in which a stage can be entered here, by name."""
     tool = "with its tool" if tool_attached() else "no tool attached"
     found: dict[str, Setting] = {
-        "nobody listens": nullcontext,
+        "no listener": nullcontext,
         f"NVTX, {tool}": lambda: listen(NvtxListener()),
         "host clock": lambda: listen(StageClock()),
         "operation counts": lambda: listen(Tally(lambda: (0, 0))),
@@ -71,27 +71,16 @@ def cost_of_a_stage(setting: Setting) -> float:
     return min(costs)
 
 
-class _Count:
-    def __init__(self) -> None:
-        self.stages = 0
-
-    def enter(self, name: str) -> None:
-        self.stages += 1
-
-    def exit(self, name: str) -> None:
-        pass
-
-
 def stages_in(call: Callable[[], object]) -> int:
     """How many stages one call passes through."""
-    counter = _Count()
-    with listen(counter):
+    tally = Tally(lambda: 0)
+    with listen(tally):
         call()
-    return counter.stages
+    return int(sum(charge.visits for charge in tally.charges(lambda start, end: end - start).values()))
 
 
 def typical_seconds(call: Callable[[], object], forwards: int) -> float:
-    """Median seconds of a call while nobody listens."""
+    """Median seconds of a call without a listener."""
     times = []
     for _ in range(forwards):
         start = time.perf_counter()

@@ -7,8 +7,9 @@ while stages run: entering or leaving one costs the reading and an append.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from statistics import median
 from typing import Generic, TypeVar
 
@@ -41,18 +42,20 @@ class Tally(Generic[Reading]):
         self._borders: list[tuple[str | None, Reading]] = []
 
     def enter(self, name: str) -> None:
+        """A stage begins."""
         self._borders.append((name, self._read()))
 
     def exit(self, name: str) -> None:
+        """The innermost stage ends."""
         self._borders.append((None, self._read()))
 
     def charges(
         self, between: Callable[[Reading, Reading], float], name_of: Callable[[str], str] = without_block
     ) -> dict[str, Charge]:
         """What each stage was charged, in order of first entry; `between` is what two readings differ by."""
-        visits: dict[str, int] = {}
-        own: dict[str, float] = {}
-        total: dict[str, float] = {}
+        visits: dict[str, int] = defaultdict(int)
+        own: dict[str, float] = defaultdict(float)
+        total: dict[str, float] = defaultdict(float)
         opened: list[tuple[str, Reading]] = []
         last: Reading | None = None
         for entered, reading in self._borders:
@@ -65,9 +68,7 @@ class Tally(Generic[Reading]):
                     total[name] += between(since, reading)
                 continue
             name = name_of(entered)
-            for table in (own, total):
-                table.setdefault(name, 0.0)
-            visits[name] = visits.get(name, 0) + 1
+            visits[name] += 1
             opened.append((name, reading))
         return {name: Charge(visits[name], own[name], total[name]) for name in visits}
 
@@ -78,8 +79,6 @@ def typical(runs: Iterable[Mapping[str, Charge]]) -> dict[str, Charge]:
     absent = Charge(0, 0.0, 0.0)
     result = {}
     for name in dict.fromkeys(name for run in runs for name in run):
-        found = [run.get(name, absent) for run in runs]
-        result[name] = Charge(
-            median(one.visits for one in found), median(one.own for one in found), median(one.total for one in found)
-        )
+        found = [astuple(run.get(name, absent)) for run in runs]
+        result[name] = Charge(*map(median, zip(*found, strict=True)))
     return result

@@ -19,9 +19,9 @@ from vlbench.implementations.stage import listen
 from vlbench.implementations.weights import CheckpointError
 from vlbench.nsys.child import window
 from vlbench.process.parent import Parent, serve
-from vlbench.profiling.busy import gpu_busy_seconds
 from vlbench.profiling.clock import StageClock
 from vlbench.profiling.nvtx import NvtxListener, tool_attached
+from vlbench.profiling.trace import gpu_busy_seconds
 from vlbench.record.nvml import throttle_check
 from vlbench.record.schema import State
 from vlbench.trial.clock import BehindClock, Clock, clock_for
