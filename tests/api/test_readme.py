@@ -10,8 +10,8 @@ import pytest
 from tests.record.baselines import ACCEPTED
 from tests.record.records import FINGERPRINT
 from tests.trial.plans import ROOT, SCENARIO_FILE, python_path
-from vlbench.comparing.points import grid_point
-from vlbench.gating.save import count_all, save, wanted_cells
+from vlbench.comparing.counted_cells import grid_point
+from vlbench.gating.save import count_all, count_requests, save
 
 README = (ROOT / "README.md").read_text()
 SECTION = README[README.index("\n## Python\n") : README.index("\n## Flags\n")]
@@ -56,7 +56,7 @@ def test_the_count(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_gate(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    counted = count_all(wanted_cells(["qwen2.5-vl-tiny"], (), [grid_point(((1, 4, 6),))], "sm_90", "bfloat16"))
+    counted = count_all(count_requests(["qwen2.5-vl-tiny"], (), [grid_point(((1, 4, 6),))], "sm_90", "bfloat16"))
     save(folder / "results/baselines/towers.json", FINGERPRINT, ACCEPTED, counted=counted)
     run(BLOCKS[2])
     assert "verdict" in capsys.readouterr().out

@@ -1,12 +1,27 @@
-"""From a count to the cells of a baseline, with a real tower that is counted in this process."""
+"""From a count to the cells of a baseline, with a real tower that is counted in this process.
+
+A scenario must feed in what it fed in when a cell was counted.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from vlbench.comparing.counted_cells import advice_of, counted_cell, why_incomplete
+from tests.record.baselines import cell
+from tests.trial.plans import SCENARIO_FILE
+from vlbench.comparing.counted_cells import (
+    advice_of,
+    counted_cell,
+    grid_point,
+    points_of,
+    why_gone,
+    why_incomplete,
+)
 from vlbench.counting.job import Counted, CountJob, Event, Point
 from vlbench.counting.worker import run_job
+from vlbench.implementations.preprocessing import Preprocessing
 from vlbench.record.baseline import CountedCell
 from vlbench.record.counted import CountedTower
 
@@ -76,3 +91,46 @@ def test_whoever_cannot_be_gated_on_has_a_reason_and_the_others_are_counted(
     assert words in reason
     assert "\n" not in reason
     assert why_incomplete(rows[TINY]) is None
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.toml").write_text(SCENARIO_FILE)
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_scenario_keeps_its_name_as_it_is_written() -> None:
+    (point,) = points_of("mine.toml")
+    assert (point.scenario, point.label, point.fed_to(Preprocessing()).grids) == (
+        "mine.toml",
+        "",
+        ((1, 4, 6), (1, 4, 6)),
+    )
+    (point,) = points_of("single-image")
+    assert point.fed_to(Preprocessing()).grids == ((1, 36, 36),)
+
+
+@pytest.mark.usefixtures("folder")
+def test_nothing_is_gone_as_long_as_it_is_the_same() -> None:
+    assert why_gone(cell(scenario="mine.toml", grids=((1, 4, 6), (1, 4, 6)))) is None
+    assert why_gone(cell(scenario="single-image", grids=((1, 36, 36),))) is None
+    given = grid_point(((1, 4, 6), (2, 8, 8)))
+    assert given.label == "1x4x6+2x8x8"
+    assert why_gone(cell(scenario=given.scenario, point=given.label, grids=given.grids)) is None
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("scenario", "point", "words"),
+    [
+        ("gone.toml", "", "gone.toml does not exist"),
+        ("single-imag", "", "there is no scenario 'single-imag'; did you mean 'single-image'?"),
+        ("mine.toml", "count=4", "scenario mine.toml has no point 'count=4' any more"),
+        ("mine.toml", "", "scenario mine.toml feeds 1x4x6, 1x4x6 now, and 1x8x8 when it was counted"),
+    ],
+)
+def test_what_is_gone_is_said(scenario: str, point: str, words: str) -> None:
+    reason = why_gone(cell(tower="qwen2.5-vl-tiny", scenario=scenario, point=point, grids=((1, 8, 8),)))
+    assert reason is not None
+    assert words in reason

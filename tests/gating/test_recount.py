@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.trial.plans import python_path
 from vlbench.counting.job import Point
-from vlbench.gating.recount import Wanted, _batches, recount
+from vlbench.gating.recount import CountRequest, _batches, recount
 
 SMALL, LARGE = (Point(scenario="grid", label=text, grids=((1, n, n),)) for text, n in (("1x4x4", 4), ("1x8x8", 8)))
 DEADLY = """
@@ -34,8 +34,8 @@ class Deadly(Sound):
 """
 
 
-def wanted(tower: str, point: Point, **fields: str) -> Wanted:
-    return Wanted(tower, point, fields.get("profile", "sm_90"), "bfloat16")
+def wanted(tower: str, point: Point, **fields: str) -> CountRequest:
+    return CountRequest(tower, point, fields.get("profile", "sm_90"), "bfloat16")
 
 
 CELLS = st.lists(
@@ -47,7 +47,7 @@ CELLS = st.lists(
 
 
 @given(CELLS)
-def test_every_cell_is_in_one_batch_and_each_batch_is_all_combinations(cells: list[Wanted]) -> None:
+def test_every_cell_is_in_one_batch_and_each_batch_is_all_combinations(cells: list[CountRequest]) -> None:
     batches = _batches(cells)
     assert sorted(map(repr, cells)) == sorted(repr(each) for batch in batches for each in batch)
     for batch in batches:

@@ -10,10 +10,11 @@ from tests.comparing.test_captured import program
 from tests.record.baselines import TIMED, baseline
 from vlbench.comparing.captured import captured_cell
 from vlbench.errors import UsageError
-from vlbench.gating.policy import Times
-from vlbench.gating.propose import propose
+from vlbench.gating import Times
+from vlbench.gating.acceptance import propose
 from vlbench.gating.report import report
-from vlbench.gating.run import Found, gate, read_captures
+from vlbench.gating.run import gate, read_captures
+from vlbench.gating.timed import GateResult
 from vlbench.judging.judged import Judged
 from vlbench.judging.verdict import Verdict
 from vlbench.record.baseline import Baseline
@@ -22,7 +23,7 @@ from vlbench.record.baseline_files import proposal_path, write_baseline
 FILE = Path("toy.json")
 
 
-def run(stored: Baseline, *captures: Path, times: Times = Times.AUTO) -> Found:
+def run(stored: Baseline, *captures: Path, times: Times = Times.AUTO) -> GateResult:
     captured = read_captures([stored], captures)
     return gate({FILE: stored}, [{}], captured, times)[FILE]
 
@@ -68,7 +69,7 @@ def test_more_launches_are_proposed_and_the_report_says_how_to_accept_them(store
     found = run(stored, taken(tmp_path, "server", launches=6), taken(tmp_path, "client"))
     assert [row.verdict for row in found.rows] == [Verdict.REGRESSED, Verdict.SAME]
     assert found.moved
-    made = propose(stored, found.again, stored.fingerprint)
+    made = propose(stored, found.cells, stored.fingerprint)
     assert [cell.ranges[0].counters["launches"] for cell in made.captured] == [6, 5]
     judged = report({FILE: stored}, {FILE: found}, {FILE: proposal_path(FILE)}, seconds=1.0)
     assert judged.exit_code == 3

@@ -14,7 +14,7 @@ import pytest
 from tests.gating.timed_toys import SCENARIO, SLOWER, TOWERS
 from tests.record.baselines import baseline, cell
 from tests.trial.plans import python_path
-from vlbench.gating.policy import Times
+from vlbench.gating import Times
 from vlbench.gating.timed import here_for, judge_timed
 from vlbench.judging.exit_codes import ExitCode, worst
 from vlbench.judging.judged import JudgedRow

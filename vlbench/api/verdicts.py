@@ -16,13 +16,13 @@ from vlbench.api.results import Counted, Stored, Verdicts
 from vlbench.errors import UsageError
 from vlbench.export.progress import watcher
 from vlbench.export.words import cells
-from vlbench.gating.counters import count_again
-from vlbench.gating.policy import Times
-from vlbench.gating.propose import propose
+from vlbench.gating import Times
+from vlbench.gating.acceptance import propose
+from vlbench.gating.recount import count_again
 from vlbench.gating.report import report
-from vlbench.gating.run import Found, read_captures
 from vlbench.gating.run import gate as judge_baselines
-from vlbench.gating.timed import here_for
+from vlbench.gating.run import read_captures
+from vlbench.gating.timed import GateResult, here_for
 from vlbench.judging.unpaired import RunFloors
 from vlbench.judging.words import parse_share
 from vlbench.record.baseline import Baseline
@@ -157,10 +157,10 @@ def _check_out(out: Path, baselines: list[Path]) -> None:
 
 
 def _write_proposals(
-    baselines: Mapping[Path, Baseline], found: Mapping[Path, Found], out: Path | None
+    baselines: Mapping[Path, Baseline], found: Mapping[Path, GateResult], out: Path | None
 ) -> dict[Path, Path]:
     """For each baseline of which figures moved, the file that would accept them."""
     written = {path: out or proposal_path(path) for path, each in found.items() if each.moved}
     for path, goal in written.items():
-        write_baseline(propose(baselines[path], found[path].again, here_for(baselines[path])), goal)
+        write_baseline(propose(baselines[path], found[path].cells, here_for(baselines[path])), goal)
     return written

@@ -76,8 +76,8 @@ def save(options: SaveOptions) -> None:
     from vlbench.comparing.captured import captured_cell
     from vlbench.comparing.timed_cells import timed_cells
     from vlbench.export.words import cells
-    from vlbench.gating.author import acceptance
-    from vlbench.gating.save import count_all, refuse_goal, wanted_cells
+    from vlbench.gating.acceptance import acceptance
+    from vlbench.gating.save import count_all, count_requests, refuse_goal
     from vlbench.gating.save import save as write
     from vlbench.record.files import read_results
     from vlbench.record.fingerprint import take_fingerprint
@@ -89,7 +89,7 @@ def save(options: SaveOptions) -> None:
     if not options.tower and (options.variant or options.grid or (options.scenario and not options.results)):
         raise UsageError("--with, --scenario and --grid say how a tower is counted; name one with --tower")
     points = counted_points(options.scenario, options.grid) if options.tower else []
-    wanted = wanted_cells(
+    wanted = count_requests(
         options.tower or (),
         tuple(options.variant) if options.variant else None,
         points,
@@ -152,7 +152,7 @@ def accept(
     as_json: AsJson = False,
 ) -> None:
     """Take what the gate proposed in place of FILE, or seal what was edited by hand in FILE."""
-    from vlbench.gating.propose import accept as take
+    from vlbench.gating.acceptance import accept as take
 
     _told(file, take(file, reason, proposal=proposal, by=by), as_json)
 
@@ -228,7 +228,7 @@ def counted_points(scenarios: list[str] | None, grids: list[str] | None) -> list
     """What towers are counted on, by the options. Raises UsageError."""
     from vlbench.api.counts import SCENARIO
     from vlbench.api.defaults import defaults
-    from vlbench.comparing.points import grid_point, points_of
+    from vlbench.comparing.counted_cells import grid_point, points_of
     from vlbench.counting.job import parse_grid
 
     if grids and scenarios:

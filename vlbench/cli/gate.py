@@ -10,7 +10,7 @@ import typer
 from vlbench.cli.gate_init import init
 from vlbench.cli.reporting import AllowInconclusive, reports
 from vlbench.export.sheet import Sheet, compared
-from vlbench.gating.policy import Times
+from vlbench.gating import Times
 
 app = typer.Typer(invoke_without_command=True)
 app.command()(init)

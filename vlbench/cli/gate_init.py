@@ -28,26 +28,26 @@ def init(
 
     from vlbench.api.defaults import defaults
     from vlbench.export.words import cells
-    from vlbench.gating.author import acceptance
-    from vlbench.gating.init import places_for, write_test, write_workflow
-    from vlbench.gating.save import count_all, refuse_goal, save, wanted_cells
+    from vlbench.gating.acceptance import acceptance
+    from vlbench.gating.init import TEST, WORKFLOW, baseline_for, refuse_existing, write_test, write_workflow
+    from vlbench.gating.save import count_all, count_requests, refuse_goal, save
     from vlbench.record.fingerprint import take_fingerprint
     from vlbench.towers.models import find_dtype
 
-    root, places = Path(), places_for(tower)
-    places.refuse_existing(root)
-    refuse_goal(places.baseline, force=False)
-    wanted = wanted_cells((tower,), None, counted_points(scenario, grid), gpu or defaults().gpu, find_dtype(dtype))
+    root, baseline = Path(), baseline_for(tower)
+    refuse_existing(root, baseline)
+    refuse_goal(baseline, force=False)
+    wanted = count_requests((tower,), None, counted_points(scenario, grid), gpu or defaults().gpu, find_dtype(dtype))
     here = take_fingerprint("cpu")
     entry = acceptance("saved", reason, here.torch, by=by)
     with Console(stderr=True).status(f"counting {cells(len(wanted))}"):
         counted = count_all(wanted)
-    made = save(places.baseline, here, entry, counted=counted)
-    write_test(root, places)
-    write_workflow(root, places, here.torch)
+    made = save(baseline, here, entry, counted=counted)
+    write_test(root, baseline)
+    write_workflow(root, baseline, here.torch)
     if as_json:
-        print_json({**facts_of(places.baseline, made), "test": str(places.test), "workflow": str(places.workflow)})
+        print_json({**facts_of(baseline, made), "test": str(TEST), "workflow": str(WORKFLOW)})
         return
-    print(f"{places.baseline}: {cells(len(made.cells))}, saved by {entry.by}")
-    print(f"{places.test}: the same as a test, for pytest")
-    print(f"{places.workflow}: the same for every pull request; look at what it installs, and commit all three")
+    print(f"{baseline}: {cells(len(made.cells))}, saved by {entry.by}")
+    print(f"{TEST}: the same as a test, for pytest")
+    print(f"{WORKFLOW}: the same for every pull request; look at what it installs, and commit all three")

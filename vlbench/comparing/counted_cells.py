@@ -1,19 +1,41 @@
-"""From the report of a count to the cells of a baseline."""
+"""The counted cells of a baseline: made from the report of a count, and what the scenario of one feeds in now."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter as Multiset
+from dataclasses import dataclass, field
 
-from vlbench.comparing.counted_moves import COUNTERS
+from vlbench.comparing.counted_moves import COUNTERS, Advice
 from vlbench.counting.job import Point
+from vlbench.errors import UsageError
 from vlbench.record.baseline import CountedCell, CountedForward
-from vlbench.record.counted import CountedTower, Forward
+from vlbench.record.counted import CountedTower, Forward, Grid
 from vlbench.record.counts import Tally
 from vlbench.record.schema import Dtype
 from vlbench.record.site import Event, Site, Where
+from vlbench.towers.resolve import config_of
 
 _INDEX = re.compile(r"\[\d+\]")
+GRID = "grid"
+"""In place of a scenario's name: the grids were given one by one, and are the point."""
+
+
+@dataclass(frozen=True)
+class CountResult:
+    """A counted cell, or the reason why there is none."""
+
+    cell: CountedCell | None = None
+    reason: str = ""
+    advice: Advice = field(default_factory=dict)
+    """What removes its lines, by event and place."""
+
+
+def count_result(row: CountedTower, point: Point, profile: str, dtype: Dtype) -> CountResult:
+    """What can be compared of a row that was counted on `point`."""
+    if reason := why_incomplete(row):
+        return CountResult(reason=reason)
+    return CountResult(counted_cell(row, point, profile, dtype), advice=advice_of(row))
 
 
 def counted_cell(row: CountedTower, point: Point, profile: str, dtype: Dtype) -> CountedCell:
@@ -80,3 +102,46 @@ def _counters(tally: Tally) -> dict[str, int]:
     """All but the peak, which no stage has for itself."""
     counted = tally.model_dump() | {"pageable_uploads": tally.uploads - tally.pinned_uploads}
     return {name: counted[name] for name in COUNTERS if name in counted}
+
+
+def points_of(scenario: str) -> list[Point]:
+    """Every point at its full size; `scenario` is kept as it is written. Raises UsageError where there is none."""
+    from vlbench.workload.library import load_scenario
+
+    points = load_scenario(scenario).points("cuda")
+    return [Point(scenario=scenario, label=point.label, feed=point) for point in points]
+
+
+def grid_point(grids: tuple[Grid, ...]) -> Point:
+    """One call on grids that belong to no scenario."""
+    return Point(scenario=GRID, label="+".join("x".join(map(str, grid)) for grid in grids), grids=grids)
+
+
+def point_of(cell: CountedCell) -> Point:
+    """What a cell is counted on: its grids, or what the scenario feeds now. Raises UsageError where that is gone."""
+    if cell.scenario == GRID:
+        return Point(scenario=GRID, label=cell.point, grids=cell.grids)
+    points = {point.label: point for point in points_of(cell.scenario)}
+    if cell.point not in points:
+        raise UsageError(f"scenario {cell.scenario} has no point {cell.point!r} any more")
+    return points[cell.point]
+
+
+def why_gone(cell: CountedCell) -> str | None:
+    """Why the scenario no longer feeds in what the cell was counted on, None where it does.
+
+    What anyone's tower is fed is known once it is counted: its code says so.
+    """
+    try:
+        point, config = point_of(cell), config_of(cell.tower)
+    except UsageError as error:
+        return str(error)
+    now = cell.grids if config is None else point.fed_to(config.preprocessing).grids
+    if now != cell.grids:
+        return f"scenario {cell.scenario} feeds {_in_words(now)} now, and {_in_words(cell.grids)} when it was counted"
+    return None
+
+
+def _in_words(grids: tuple[Grid, ...]) -> str:
+    shown = ", ".join("x".join(map(str, grid)) for grid in grids[:3])
+    return f"{len(grids)} grids ({shown}, ...)" if len(grids) > 3 else shown

@@ -10,9 +10,8 @@ from typing import cast
 from pydantic import ValidationError
 
 from vlbench.comparing.captured import captured_cell
-from vlbench.comparing.counted_cells import advice_of, counted_cell, why_incomplete
+from vlbench.comparing.counted_cells import GRID, advice_of, counted_cell, why_incomplete
 from vlbench.comparing.counted_moves import Advice
-from vlbench.comparing.points import GRID
 from vlbench.comparing.timed_cells import cell_of, states_of
 from vlbench.counting.job import Point
 from vlbench.errors import UsageError

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import re
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
@@ -15,38 +14,30 @@ TEST = Path("tests/test_vlbench.py")
 WORKFLOW = Path(".github/workflows/vlbench.yml")
 
 
-@dataclass(frozen=True)
-class Places:
-    """Where the three files go, below the repository's root."""
-
-    baseline: Path
-    test: Path = TEST
-    workflow: Path = WORKFLOW
-
-    def refuse_existing(self, root: Path) -> None:
-        """Raises UsageError where one of them is there already."""
-        for path in (self.baseline, self.test, self.workflow):
-            if (root / path).exists():
-                raise UsageError(f"{path}: it is there already; remove it, or use `vlbench baseline save` alone")
-
-
-def places_for(tower: str) -> Places:
+def baseline_for(tower: str) -> Path:
     """`my.towers:Vision` has its baseline in results/baselines/my-towers-vision.json."""
     slug = re.sub(r"[^a-z0-9.]+", "-", tower.lower().replace(":", "-")).strip("-").replace(".", "-")
-    return Places(FOLDER / f"{slug}.json")
+    return FOLDER / f"{slug}.json"
 
 
-def write_test(root: Path, places: Places) -> None:
+def refuse_existing(root: Path, baseline: Path) -> None:
+    """Raises UsageError where one of the three files is there already."""
+    for path in (baseline, TEST, WORKFLOW):
+        if (root / path).exists():
+            raise UsageError(f"{path}: it is there already; remove it, or use `vlbench baseline save` alone")
+
+
+def write_test(root: Path, baseline: Path) -> None:
     """The test that fails where a change adds a wait, a copy or an operation."""
-    _write(root / places.test, "test_vlbench.py.jinja", baseline=places.baseline.as_posix())
+    _write(root / TEST, "test_vlbench.py.jinja", baseline=baseline.as_posix())
 
 
-def write_workflow(root: Path, places: Places, torch_version: str) -> None:
+def write_workflow(root: Path, baseline: Path, torch_version: str) -> None:
     """The workflow that gates every pull request on a runner without a GPU."""
     _write(
-        root / places.workflow,
+        root / WORKFLOW,
         "vlbench.yml.jinja",
-        baseline=places.baseline.as_posix(),
+        baseline=baseline.as_posix(),
         python=".".join(platform.python_version_tuple()[:2]),
         torch=torch_version.partition("+")[0],
         installs=_installs(root),

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vlbench.comparing.points import why_gone
+from vlbench.comparing.counted_cells import why_gone
 from vlbench.errors import IncomparableError, UsageError
-from vlbench.gating.author import acceptance
+from vlbench.gating.acceptance import acceptance, propose, seal
 from vlbench.gating.changes import changes
-from vlbench.gating.propose import Again, propose
-from vlbench.gating.recount import Wanted
+from vlbench.gating.recount import CountRequest
 from vlbench.gating.save import count_all
 from vlbench.process.git import changed_python, last_commit_of
 from vlbench.record.baseline import Baseline
-from vlbench.record.baseline_files import read_baseline, write_baseline
+from vlbench.record.baseline_files import read_baseline
 from vlbench.record.fingerprint import Fingerprint
 
 
@@ -33,11 +32,9 @@ def rebase(path: Path, reason: str, here: Fingerprint, by: str | None = None) ->
     for cell in before.counted:
         if gone := why_gone(cell):
             raise IncomparableError(f"{path}: {cell.name}: {gone}; rebase where it does")
-    after = propose(before, Again(counted=count_all([Wanted.of(cell) for cell in before.counted])), here)
+    after = propose(before, count_all([CountRequest.of(cell) for cell in before.counted]), here)
     entry = acceptance("rebased", reason, here.torch, changes(before, after), by)
-    sealed = after.model_copy(update={"accepted": (*before.accepted, entry)}).sealed()
-    write_baseline(sealed, path)
-    return sealed
+    return seal(path, after, entry)
 
 
 def _refuse_other_code(path: Path, before: Baseline) -> None:

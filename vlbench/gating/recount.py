@@ -1,4 +1,4 @@
-"""Counts cells, each on its own account: a tower that cannot be counted does not cost the others theirs.
+"""Counts the cells of baselines again, each on its own account: a tower that cannot be counted costs no other its row.
 
 Cells of one file share a process as far as they are all combinations of some towers and some points, whatever else is
 gated in the same run: a tower that remembers something between calls then counts the same every time.
@@ -7,24 +7,23 @@ gated in the same run: a tower that remembers something between calls then count
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import Event
 
-from vlbench.comparing.counted_cells import advice_of, counted_cell, why_incomplete
-from vlbench.comparing.counted_moves import Advice
-from vlbench.comparing.points import point_of
+from vlbench.comparing.counted import judge_cells
+from vlbench.comparing.counted_cells import CountResult, count_result, point_of, why_gone
 from vlbench.counting.job import CountJob, Point
 from vlbench.counting.run import run_job
 from vlbench.errors import UsageError
-from vlbench.record.baseline import CountedCell
-from vlbench.record.counted import CountedTower
+from vlbench.judging.judged import JudgedRow
+from vlbench.record.baseline import Baseline, CountedCell
 from vlbench.record.schema import Dtype
 
 
 @dataclass(frozen=True)
-class Wanted:
+class CountRequest:
     """A cell to count."""
 
     tower: str
@@ -33,80 +32,98 @@ class Wanted:
     dtype: Dtype
 
     @classmethod
-    def of(cls, cell: CountedCell) -> Wanted:
+    def of(cls, cell: CountedCell) -> CountRequest:
         """Raises UsageError where the scenario has no such point any more."""
         return cls(cell.tower, point_of(cell), cell.profile, cell.dtype)
 
 
-@dataclass(frozen=True)
-class Recounted:
-    """A cell as it is now, or the reason why there is none."""
+def count_again(baselines: Iterable[Baseline]) -> list[dict[str, CountResult]]:
+    """The counted cells of each baseline, by name, all counted at once; one whose scenario is gone says so."""
+    results: list[dict[str, CountResult]] = []
+    requests: list[dict[str, CountRequest]] = []
+    for baseline in baselines:
+        gone = {cell.name: reason for cell in baseline.counted if (reason := why_gone(cell)) is not None}
+        results.append({name: CountResult(reason=reason) for name, reason in gone.items()})
+        requests.append({cell.name: CountRequest.of(cell) for cell in baseline.counted if cell.name not in gone})
+    counts = recount([each.values() for each in requests])
+    for result, requested, counted in zip(results, requests, counts, strict=True):
+        result.update({name: counted[request] for name, request in requested.items()})
+    return results
 
-    cell: CountedCell | None = None
-    reason: str = ""
-    advice: Advice = field(default_factory=dict)
-    """What removes its lines, by event and place."""
+
+def judge_counted(stored: Sequence[CountedCell], counted: Mapping[str, CountResult]) -> list[JudgedRow]:
+    """A row for each stored cell; `counted` has each by its name."""
+    return [_judge(cell, counted[cell.name]) for cell in stored]
 
 
-def recount(files: Sequence[Iterable[Wanted]]) -> list[dict[Wanted, Recounted]]:
+def _judge(cell: CountedCell, now: CountResult) -> JudgedRow:
+    if now.cell is None:
+        return JudgedRow.missing(cell.name, "counters", now.reason)
+    return judge_cells(cell, now.cell, now.advice)
+
+
+def other_torch(stored: Iterable[CountedCell], counted: Mapping[str, CountResult]) -> str | None:
+    """The torch of this run where a cell was stored with another one."""
+    for cell in stored:
+        now = counted[cell.name].cell
+        if now is not None and now.key.torch_version != cell.key.torch_version:
+            return now.key.torch_version
+    return None
+
+
+def recount(files: Sequence[Iterable[CountRequest]]) -> list[dict[CountRequest, CountResult]]:
     """The cells of each file. As many processes run at once as there are cores."""
-    found: list[dict[Wanted, Recounted]] = [{} for _ in files]
-    batches = [(into, batch) for into, cells in zip(found, files, strict=True) for batch in _batches(cells)]
+    results: list[dict[CountRequest, CountResult]] = [{} for _ in files]
+    batches = [(result, batch) for result, cells in zip(results, files, strict=True) for batch in _batches(cells)]
     stop = Event()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
             counts = pool.map(lambda each: _count(each[1], stop), batches)
-            for (into, _), counted in zip(batches, counts, strict=True):
-                into.update(counted)
+            for (result, _), counted in zip(batches, counts, strict=True):
+                result.update(counted)
         except BaseException:  # Ctrl-C among them, which has ended the processes as well: start no others
             stop.set()
             raise
-    return found
+    return results
 
 
-def _batches(cells: Iterable[Wanted]) -> list[list[Wanted]]:
+def _batches(cells: Iterable[CountRequest]) -> list[list[CountRequest]]:
     """The cells, put together to all combinations of towers and points, for a job each."""
-    points: dict[tuple[str, str, str], list[Wanted]] = {}
-    for wanted in cells:
-        points.setdefault((wanted.profile, wanted.dtype, wanted.tower), []).append(wanted)
-    batches: dict[tuple[str, str, tuple[Point, ...]], list[Wanted]] = {}
-    for (profile, dtype, _), same_tower in points.items():
+    towers: dict[tuple[str, str, str], list[CountRequest]] = {}
+    for request in cells:
+        towers.setdefault((request.profile, request.dtype, request.tower), []).append(request)
+    batches: dict[tuple[str, str, tuple[Point, ...]], list[CountRequest]] = {}
+    for (profile, dtype, _), same_tower in towers.items():
         batches.setdefault((profile, dtype, tuple(each.point for each in same_tower)), []).extend(same_tower)
     return list(batches.values())
 
 
-def _count(batch: Sequence[Wanted], stop: Event) -> dict[Wanted, Recounted]:
+def _count(batch: Sequence[CountRequest], stop: Event) -> dict[CountRequest, CountResult]:
     """A batch in one process; where a cell ends that, those after it in another one."""
-    found: dict[Wanted, Recounted] = {}
-    while not stop.is_set() and (waiting := [wanted for wanted in batch if wanted not in found]):
+    results: dict[CountRequest, CountResult] = {}
+    while not stop.is_set() and (waiting := [request for request in batch if request not in results]):
         for each in _batches(waiting):
-            found |= _run(each)
-    return found
+            results |= _run(each)
+    return results
 
 
-def _run(batch: Sequence[Wanted]) -> dict[Wanted, Recounted]:
+def _run(batch: Sequence[CountRequest]) -> dict[CountRequest, CountResult]:
     """What one process counted of a batch, with the cell that ended it, if one did."""
-    towers, points = (tuple(dict.fromkeys(values)) for values in ([w.tower for w in batch], [w.point for w in batch]))
-    first = batch[0]
-    job = CountJob(
-        towers=towers, variants=None, points=points, profile=first.profile, dtype=first.dtype, keep_going=True
-    )
+    towers = tuple(dict.fromkeys(each.tower for each in batch))
+    points = tuple(dict.fromkeys(each.point for each in batch))
+    profile, dtype = batch[0].profile, batch[0].dtype
+    job = CountJob(towers=towers, variants=None, points=points, profile=profile, dtype=dtype, keep_going=True)
     try:
         so_far = run_job(job)
     except UsageError as error:
-        return dict.fromkeys(batch, Recounted(reason=str(error)))
+        return dict.fromkeys(batch, CountResult(reason=str(error)))
     if not so_far.planned:
-        return dict.fromkeys(batch, Recounted(reason=f"the counting process did not start: {so_far.end}"))
-    found: dict[Wanted, Recounted] = {}
-    for wanted in sorted(batch, key=lambda each: (points.index(each.point), towers.index(each.tower))):
-        row = so_far.counted.get((points.index(wanted.point), wanted.tower))
+        return dict.fromkeys(batch, CountResult(reason=f"the counting process did not start: {so_far.end}"))
+    results: dict[CountRequest, CountResult] = {}
+    for request in sorted(batch, key=lambda each: (points.index(each.point), towers.index(each.tower))):
+        key = points.index(request.point), request.tower
+        row = so_far.counted.get(key)
         if row is None:  # the process ended here
-            return found | {wanted: Recounted(reason=so_far.end)}
-        found[wanted] = _recounted(wanted, row, so_far.fed.get((points.index(wanted.point), wanted.tower)))
-    return found
-
-
-def _recounted(wanted: Wanted, row: CountedTower, fed: Point | None) -> Recounted:
-    if reason := why_incomplete(row):
-        return Recounted(reason=reason)
-    return Recounted(counted_cell(row, fed or wanted.point, wanted.profile, wanted.dtype), advice=advice_of(row))
+            return results | {request: CountResult(reason=so_far.end)}
+        results[request] = count_result(row, so_far.fed.get(key, request.point), profile, dtype)
+    return results

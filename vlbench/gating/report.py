@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from vlbench.gating.run import Found
+from vlbench.gating.timed import GateResult
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.process.git import is_dirty, revision
@@ -24,7 +24,7 @@ REMEDIES = {
 
 def report(
     baselines: Mapping[Path, Baseline],
-    found: Mapping[Path, Found],
+    found: Mapping[Path, GateResult],
     written: Mapping[Path, Path],
     *,
     seconds: float,

@@ -3,53 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vlbench.comparing.counted_cells import CountResult
 from vlbench.errors import UsageError
-from vlbench.gating.counters import judge_counted, other_torch
-from vlbench.gating.policy import Times
-from vlbench.gating.propose import Again
-from vlbench.gating.recount import Recounted
-from vlbench.gating.timed import here_for, judge_timed
+from vlbench.gating import Times
+from vlbench.gating.changes import Cell
+from vlbench.gating.recount import judge_counted, other_torch
+from vlbench.gating.timed import GateResult, here_for, judge_timed
 from vlbench.judging.judged import JudgedRow
-from vlbench.judging.verdict import Verdict
-from vlbench.record.baseline import Baseline, CapturedCell, TimedCell
+from vlbench.record.baseline import Baseline, CapturedCell
 
 if TYPE_CHECKING:
     from vlbench.trial.session import Watch
 
 
-@dataclass(frozen=True)
-class Found:
-    """What a gate run found of one baseline."""
-
-    rows: tuple[JudgedRow, ...]
-    notes: tuple[str, ...]
-    again: Again
-
-    @property
-    def moved(self) -> bool:
-        """Is there anything to accept?"""
-        return any(row.verdict in (Verdict.REGRESSED, Verdict.IMPROVED) for row in self.rows)
-
-
 def gate(
     baselines: Mapping[Path, Baseline],
-    counted: Sequence[Mapping[str, Recounted]],
+    counted: Sequence[Mapping[str, CountResult]],
     captured: Mapping[str, CapturedCell] | None = None,
     times: Times = Times.AUTO,
     watch: Watch | None = None,
-) -> dict[Path, Found]:
+) -> dict[Path, GateResult]:
     """Judge every cell. Times are measured here, when nothing else runs.
 
     `counted` are the counts of `count_again`, `captured` the new captures of `read_captures`. A baseline of which
     nothing was judged has a row that says so: no gate passes by measuring nothing.
     """
     return {
-        path: _judge(path, baseline, again, captured or {}, times, watch)
-        for (path, baseline), again in zip(baselines.items(), counted, strict=True)
+        path: _judge(path, baseline, counts, captured or {}, times, watch)
+        for (path, baseline), counts in zip(baselines.items(), counted, strict=True)
     }
 
 
@@ -77,33 +61,30 @@ def read_captures(baselines: Iterable[Baseline], paths: Iterable[Path]) -> dict[
 def _judge(
     path: Path,
     baseline: Baseline,
-    counted: Mapping[str, Recounted],
+    counted: Mapping[str, CountResult],
     captured: Mapping[str, CapturedCell],
     times: Times,
     watch: Watch | None,
-) -> Found:
+) -> GateResult:
     rows = [*judge_counted(baseline.counted, counted), *_judge_captures(baseline, captured)]
+    cells: list[Cell] = [each.cell for each in counted.values() if each.cell is not None]
+    cells += [captured[cell.name] for cell in baseline.captured if cell.name in captured]
     notes: list[str] = []
     if torch := other_torch(baseline.counted, counted):
         notes.append(
             f'{path} was counted with another torch: `vlbench baseline rebase {path} --reason "..."` accepts what '
             f"torch {torch} changed, where the code is the same"
         )
-    timed: tuple[TimedCell, ...] = ()
     if baseline.timed:
         here = baseline.fingerprint if times is Times.NEVER else here_for(baseline)  # to ask the machine takes seconds
-        time_rows, time_notes, timed = judge_timed(baseline, here, times, watch)
-        rows += time_rows
-        notes += time_notes
+        timed = judge_timed(baseline, here, times, watch)
+        rows += timed.rows
+        notes += timed.notes
+        cells += timed.cells
     if not any(row.gates for row in rows):
         reason = "nothing in this file was judged; leave it out, or measure where it can be"
         rows.append(JudgedRow.missing(str(path), "time", reason))
-    again = Again(
-        counted=tuple(each.cell for each in counted.values() if each.cell is not None),
-        timed=timed,
-        captured=tuple(captured[cell.name] for cell in baseline.captured if cell.name in captured),
-    )
-    return Found(tuple(rows), tuple(notes), again)
+    return GateResult(rows, notes, cells)
 
 
 def _judge_captures(baseline: Baseline, captured: Mapping[str, CapturedCell]) -> Iterator[JudgedRow]:

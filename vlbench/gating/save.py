@@ -7,16 +7,17 @@ from pathlib import Path
 
 from vlbench.counting.job import CountJob, Point
 from vlbench.errors import IncomparableError, UsageError
-from vlbench.gating.recount import Wanted, recount
+from vlbench.gating.acceptance import seal
+from vlbench.gating.recount import CountRequest, recount
 from vlbench.record.baseline import Acceptance, Baseline, CapturedCell, CountedCell, TimedCell
-from vlbench.record.baseline_files import PROPOSED, write_baseline
+from vlbench.record.baseline_files import PROPOSED
 from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.schema import Dtype
 
 
-def wanted_cells(
+def count_requests(
     towers: Sequence[str], variants: tuple[str, ...] | None, points: Sequence[Point], profile: str, dtype: Dtype
-) -> list[Wanted]:
+) -> list[CountRequest]:
     """Every tower on every point; one of our models stands for its yardstick and its `variants`, or its presets.
 
     Raises UsageError for a tower of ours or a variant that does not exist. Nobody's factory is imported here.
@@ -32,14 +33,14 @@ def wanted_cells(
         if not is_foreign(text):
             check_tower(text)
     names = dict.fromkeys([*(row.tower for row in rows_of(job)), *others])
-    return [Wanted(name, point, profile, dtype) for name in names for point in points]
+    return [CountRequest(name, point, profile, dtype) for name in names for point in points]
 
 
-def count_all(wanted: Sequence[Wanted]) -> tuple[CountedCell, ...]:
+def count_all(requests: Sequence[CountRequest]) -> tuple[CountedCell, ...]:
     """Every cell counted. Raises IncomparableError, naming the first that cannot be: half a baseline guards nothing."""
-    (found,) = recount([wanted])
+    (found,) = recount([requests])
     cells = []
-    for each in wanted:
+    for each in requests:
         counted = found[each]
         if counted.cell is None:
             point = " ".join(filter(None, (each.point.scenario, each.point.label)))
@@ -78,11 +79,8 @@ def save(
 
     Raises UsageError for a file that cannot be written, or where there is nothing to write.
     """
-    made = Baseline(
-        name=path.stem, fingerprint=here, counted=counted, timed=timed, captured=captured, accepted=(entry,)
-    ).sealed()
+    made = Baseline(name=path.stem, fingerprint=here, counted=counted, timed=timed, captured=captured, accepted=())
     if not made.cells:
         raise UsageError(f"{path}: there is nothing to save; name what to count with --tower")
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_baseline(made, path)
-    return made
+    return seal(path, made, entry)

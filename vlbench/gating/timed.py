@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
-from vlbench.gating.policy import Times
+from vlbench.gating import Times
+from vlbench.gating.changes import Cell
 from vlbench.judging.judged import JudgedRow
 from vlbench.judging.verdict import Verdict
-from vlbench.record.baseline import Baseline, TimedCell
+from vlbench.record.baseline import Baseline
 from vlbench.record.fingerprint import Fingerprint, comparable, take_fingerprint
 
 if TYPE_CHECKING:
+    from vlbench.matrix.plan import Plan
     from vlbench.record.schema import CellGroup
-    from vlbench.trial.session import Watch
+    from vlbench.trial.session import Session, Watch
 
-Found = tuple[list[JudgedRow], list[str], tuple[TimedCell, ...]]
-"""Rows, what a reader has to know in one sentence each, and the cells that changed as they are now."""
+TIMEOUT = 900.0
+"""Seconds after which a trial is ended."""
+SHORTEST = 1e-3
+"""Seconds of rounds where times do not matter: the fewest rounds are run, and their outputs are checked."""
+
+
+class GateResult(NamedTuple):
+    """What a gate run says of one baseline."""
+
+    rows: Sequence[JudgedRow]
+    notes: Sequence[str]
+    """What a reader has to know, one sentence each."""
+    cells: Sequence[Cell] = ()
+    """Cells as they were measured this time; times only where they changed."""
+
+    @property
+    def moved(self) -> bool:
+        """Is there anything to accept?"""
+        return any(row.verdict in (Verdict.REGRESSED, Verdict.IMPROVED) for row in self.rows)
 
 
 def here_for(baseline: Baseline) -> Fingerprint:
@@ -27,7 +47,9 @@ def here_for(baseline: Baseline) -> Fingerprint:
     return take_fingerprint("cuda" if on_gpu else "cpu")
 
 
-def judge_timed(baseline: Baseline, here: Fingerprint, policy: Times = Times.AUTO, watch: Watch | None = None) -> Found:
+def judge_timed(
+    baseline: Baseline, here: Fingerprint, policy: Times = Times.AUTO, watch: Watch | None = None
+) -> GateResult:
     """The timed cells of `baseline` on this machine, `here`, as `here_for` gives it.
 
     Each cell has a time row or, where its output is wrong, an accuracy row in its place; where times have no say in the
@@ -36,40 +58,41 @@ def judge_timed(baseline: Baseline, here: Fingerprint, policy: Times = Times.AUT
     back: a proposal keeps their trials, lest every acceptance moves them a little. `watch` sees the trials go on.
     """
     if not baseline.timed:
-        return [], [], ()
+        return GateResult([], [])
     how_many = "1 timed cell" if len(baseline.timed) == 1 else f"{len(baseline.timed)} timed cells"
     if policy is Times.NEVER:
-        return [], [f"{baseline.name}: {how_many} left out, as --times never asks"], ()
+        return GateResult([], [f"{baseline.name}: {how_many} left out, as --times never asks"])
     differences = "; ".join(comparable(baseline.fingerprint, here))
     if not differences:
-        return _here(baseline, policy, watch)
+        return _measure(baseline, policy, watch)
     reason = f"timed on another class of machine, and times do not travel ({differences})"
     if policy is Times.REQUIRE:
-        return [JudgedRow.missing(cell.name, "time", reason) for cell in baseline.timed], [], ()
+        return GateResult([JudgedRow.missing(cell.name, "time", reason) for cell in baseline.timed], [])
     note = f"{baseline.name}: {how_many} not compared, for this is another class of machine ({differences})"
-    return list(_elsewhere(baseline, reason, watch)), [note], ()
+    return GateResult(list(_check_accuracy(baseline, reason, watch)), [note])
 
 
-def _here(baseline: Baseline, policy: Times, watch: Watch | None) -> Found:
+def _measure(baseline: Baseline, policy: Times, watch: Watch | None) -> GateResult:
     """The machine is of the baseline's class: everything is measured and judged."""
     from vlbench.comparing.timed_cells import cell_of
     from vlbench.comparing.timed_plans import rebuild, row_of, why_other
     from vlbench.comparing.timed_rows import CALLED, accuracy_row, floors_of, judgement_of, time_row
-    from vlbench.gating.rerun import measure_again
 
     gates = policy is not Times.ADVISORY
     floors = {cell.name: floors_of(cell, baseline.trials) for cell in baseline.timed}
     rebuilt = rebuild(baseline.timed)
-    rows = [JudgedRow.missing(name, "time", reason) for name, reason in rebuilt.gone.items()]
 
     def suspects(index: int, group: CellGroup) -> list[str]:
         cells = rebuilt.cells[index]
         called = [cell for cell in cells if judgement_of(cell, group, floors[cell.name]).verdict in CALLED]
         return list(dict.fromkeys(cell.variant for cell in called))
 
-    groups = measure_again(rebuilt.plans, baseline.trials, baseline.budget, suspects, watch)
-    notes, again = [], []
-    for cells, group in zip(rebuilt.cells, groups, strict=True):
+    session = _session(rebuilt.plans, watch)
+    session.vote(baseline.trials, baseline.budget, suspects)
+    rows = [JudgedRow.missing(name, "time", reason) for name, reason in rebuilt.gone.items()]
+    notes: list[str] = []
+    changed: list[Cell] = []
+    for cells, group in zip(rebuilt.cells, session.groups(), strict=True):
         notes += [f"{group.model} on {group.scenario}: lost {reason}" for reason in group.lost if group.trials]
         for cell in cells:
             if other := why_other(cell, group):
@@ -83,22 +106,23 @@ def _here(baseline: Baseline, policy: Times, watch: Watch | None) -> Found:
             rows += [time] if gates else [time, accuracy]
             now = cell_of(group, row_of(group, cell), cell.state, cell.scenario)
             if now and time.verdict in CALLED:
-                again.append(now.model_copy(update={"floor": cell.floor, "threshold": cell.threshold}))
-    return rows, notes, tuple(again)
+                changed.append(now.model_copy(update={"floor": cell.floor, "threshold": cell.threshold}))
+    return GateResult(rows, notes, tuple(changed))
 
 
-def _elsewhere(baseline: Baseline, reason: str, watch: Watch | None) -> Iterator[JudgedRow]:
+def _check_accuracy(baseline: Baseline, reason: str, watch: Watch | None) -> Iterator[JudgedRow]:
     """Another class of machine: accuracy alone can be judged, where there is the device to do so."""
     import torch
 
     from vlbench.comparing.timed_plans import rebuild, why_other
     from vlbench.comparing.timed_rows import accuracy_row
-    from vlbench.gating.rerun import check_again
 
     rebuilt = rebuild(baseline.timed)
     here = [index for index, plan in enumerate(rebuilt.plans) if plan.device == "cpu" or torch.cuda.is_available()]
-    groups = check_again([rebuilt.plans[index] for index in here], watch)
-    checked = {cell.name: group for index, group in zip(here, groups, strict=True) for cell in rebuilt.cells[index]}
+    session = _session([replace(rebuilt.plans[index], stages=False) for index in here], watch)
+    session.run(1, SHORTEST)
+    groups = zip(here, session.groups(), strict=True)
+    checked = {cell.name: group for index, group in groups for cell in rebuilt.cells[index]}
     for cell in baseline.timed:
         group = checked.get(cell.name)
         if gone := rebuilt.gone.get(cell.name) or (group and why_other(cell, group)):
@@ -110,3 +134,11 @@ def _elsewhere(baseline: Baseline, reason: str, watch: Watch | None) -> Iterator
             yield JudgedRow.missing(cell.name, "time", reason, gates=gates)
         if accuracy is not None:
             yield accuracy
+
+
+def _session(plans: Sequence[Plan], watch: Watch | None) -> Session:
+    """Trials of which no file is kept. A plan whose job is refused has no trials; the refusal is among its losses."""
+    from vlbench.record.journal import Journal
+    from vlbench.trial.session import Session
+
+    return Session(plans, Journal(None, ""), timeout=TIMEOUT, watch=watch or (lambda progress: None), keep_going=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vlbench.errors import UsageError
-from vlbench.gating.counters import count_again, judge_counted
+from vlbench.gating.recount import count_again, judge_counted
 from vlbench.judging.judged import JudgedRow, Move
 from vlbench.judging.verdict import Verdict
 from vlbench.pytest_plugin.marks import Mark

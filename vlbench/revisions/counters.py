@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from vlbench.comparing.counted import judge_cells
-from vlbench.comparing.counted_cells import advice_of, counted_cell, why_incomplete
-from vlbench.comparing.points import points_of
+from vlbench.comparing.counted_cells import advice_of, counted_cell, points_of, why_incomplete
 from vlbench.counting.job import CountJob, Point
 from vlbench.counting.run import run_job
 from vlbench.judging.judged import JudgedRow

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tests.gating.regressions.copies import UNTOUCHED, tower_of
 from vlbench.comparing.counted import judge_cells
 from vlbench.counting.job import Point
-from vlbench.gating.recount import Wanted, recount
+from vlbench.gating.recount import CountRequest, recount
 from vlbench.judging.judged import JudgedRow
 from vlbench.record.baseline import CountedCell, CountedForward
 from vlbench.record.site import Where
@@ -22,7 +22,8 @@ POINTS = (
 def judge_counters(names: Sequence[str]) -> dict[str, list[JudgedRow]]:
     """Rows of each copy, one for each point, from the current folder. All are counted in one process."""
     wanted = {
-        name: [Wanted(tower_of(name), point, "sm_90", "bfloat16") for point in POINTS] for name in [UNTOUCHED, *names]
+        name: [CountRequest(tower_of(name), point, "sm_90", "bfloat16") for point in POINTS]
+        for name in [UNTOUCHED, *names]
     }
     (found,) = recount([[each for cells in wanted.values() for each in cells]])
 

@@ -1,15 +1,17 @@
-"""The file that would make what a gate run found the new baseline, and how somebody accepts it."""
+"""How figures become the accepted ones: who takes them for right, what a gate run proposes, and what was edited."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import getpass
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from vlbench.errors import IncomparableError, UsageError
-from vlbench.gating.author import acceptance
-from vlbench.gating.changes import changes
-from vlbench.process.git import committed
-from vlbench.record.baseline import Baseline, CapturedCell, CountedCell, TimedCell
+from vlbench.gating.changes import Cell, changes
+from vlbench.process.git import committed, is_dirty, revision, user_name
+from vlbench.record.baseline import Acceptance, Baseline
 from vlbench.record.baseline_files import (
     load_baseline,
     parse_baseline,
@@ -20,39 +22,72 @@ from vlbench.record.baseline_files import (
 )
 from vlbench.record.fingerprint import Fingerprint, comparable
 
-
-@dataclass(frozen=True)
-class Again:
-    """Cells of a baseline as they were found this time; what could not be measured is not among them."""
-
-    counted: tuple[CountedCell, ...] = ()
-    timed: tuple[TimedCell, ...] = ()
-    captured: tuple[CapturedCell, ...] = ()
+THRESHOLDS = {"bands", "floor", "threshold"}
+"""Fields of a cell that people set: a proposal keeps them."""
 
 
-def propose(baseline: Baseline, again: Again, here: Fingerprint) -> Baseline:
+def acceptance(
+    what: Literal["saved", "accepted", "rebased"],
+    reason: str,
+    torch: str,
+    changes: Sequence[str] = (),
+    by: str | None = None,
+) -> Acceptance:
+    """The entry for now, of the checkout in the current folder. `by` is git's user, or the login, where it is None.
+
+    Raises UsageError for a reason or a name that says nothing.
+    """
+    if not reason.strip():
+        raise UsageError("--reason is empty; say why these figures are right")
+    if by is not None and not by.strip():
+        raise UsageError("--by is empty; name who accepts these figures, or leave it out")
+    return Acceptance(
+        what=what,
+        by=(by or user_name() or _login()).strip(),
+        reason=reason.strip(),
+        date=datetime.now(UTC).replace(microsecond=0),
+        revision=revision(),
+        dirty=is_dirty(),
+        torch=torch,
+        changes=tuple(changes),
+    )
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container without a passwd entry
+        raise UsageError("nobody knows who you are here; say so with --by") from None
+
+
+def seal(path: Path, baseline: Baseline, entry: Acceptance) -> Baseline:
+    """Write `baseline` to `path` with `entry` after the acceptances it has; returns what is there."""
+    sealed = baseline.model_copy(update={"accepted": (*baseline.accepted, entry)}).sealed()
+    write_baseline(sealed, path)
+    return sealed
+
+
+def propose(baseline: Baseline, measured: Iterable[Cell], here: Fingerprint) -> Baseline:
     """`baseline` with the figures of the cells that were measured again; nobody has accepted it yet.
 
     Cells that were not measured keep their figures, all keep their thresholds. The fingerprint becomes `here` unless
     times remain that were taken on another machine class.
     """
-    counted = {cell.name: cell for cell in again.counted}
-    timed = {cell.name: cell for cell in again.timed}
-    captured = {cell.name: cell for cell in again.captured}
-    stays = baseline.timed and timed.keys() != {cell.name for cell in baseline.timed}
+    now = {cell.name: cell for cell in measured}
+
+    def renewed(cells: Iterable[Cell]) -> tuple[Cell, ...]:
+        return tuple(
+            now.get(cell.name, cell).model_copy(update={name: value for name, value in cell if name in THRESHOLDS})
+            for cell in cells
+        )
+
+    times_stay = any(cell.name not in now for cell in baseline.timed)
     return baseline.model_copy(
         update={
-            "counted": tuple(
-                counted.get(cell.name, cell).model_copy(update={"bands": cell.bands}) for cell in baseline.counted
-            ),
-            "timed": tuple(
-                timed.get(cell.name, cell).model_copy(update={"floor": cell.floor, "threshold": cell.threshold})
-                for cell in baseline.timed
-            ),
-            "captured": tuple(
-                captured.get(cell.name, cell).model_copy(update={"bands": cell.bands}) for cell in baseline.captured
-            ),
-            "fingerprint": baseline.fingerprint if stays and comparable(baseline.fingerprint, here) else here,
+            "counted": renewed(baseline.counted),
+            "timed": renewed(baseline.timed),
+            "captured": renewed(baseline.captured),
+            "fingerprint": baseline.fingerprint if times_stay and comparable(baseline.fingerprint, here) else here,
             "seal": "",
         }
     )
@@ -75,8 +110,7 @@ def accept(path: Path, reason: str, *, proposal: Path | None = None, by: str | N
     if after.accepted != before.accepted or after.intact:
         raise IncomparableError(f"{given}: was not proposed for {path} as it is now; run `vlbench gate` again")
     entry = acceptance("accepted", reason, after.fingerprint.torch, changes(before, after), by)
-    sealed = after.model_copy(update={"accepted": (*before.accepted, entry)}).sealed()
-    write_baseline(sealed, path)
+    sealed = seal(path, after, entry)
     given.unlink()
     return sealed
 
@@ -91,9 +125,7 @@ def _accept_edits(path: Path, reason: str, by: str | None) -> Baseline:
     if not edited.cells:
         raise IncomparableError(f"{path}: {why}; save cells in it")
     entry = acceptance("accepted", reason, edited.fingerprint.torch, _edits(path, edited), by)
-    sealed = edited.model_copy(update={"accepted": (*edited.accepted, entry)}).sealed()
-    write_baseline(sealed, path)
-    return sealed
+    return seal(path, edited, entry)
 
 
 def _edits(path: Path, edited: Baseline) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import pytest
 from tests.record.baselines import TIMED, baseline, cell, forward
 from tests.record.records import FINGERPRINT
 from vlbench.errors import IncomparableError, UsageError
-from vlbench.gating.propose import Again, accept, propose
+from vlbench.gating.acceptance import accept, propose
 from vlbench.record.baseline import Baseline, CountedCell
 from vlbench.record.baseline_files import load_baseline, proposal_path, read_baseline, write_baseline
 
@@ -39,13 +39,13 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def proposed(file: Path, *cells: CountedCell) -> Path:
     path = proposal_path(file)
-    write_baseline(propose(read_baseline(file), Again(counted=cells), HERE), path)
+    write_baseline(propose(read_baseline(file), cells, HERE), path)
     return path
 
 
 def test_a_proposal_has_the_new_figures_the_old_thresholds_and_no_acceptance(file: Path) -> None:
     stored = read_baseline(file)
-    found = propose(stored, Again(counted=(BETTER,)), HERE)
+    found = propose(stored, [BETTER], HERE)
     assert found.counted == (BETTER.model_copy(update={"bands": {"host_syncs": 0.1}}), stored.counted[1])
     assert (found.fingerprint, found.accepted, found.seal) == (HERE, stored.accepted, "")
 
@@ -53,9 +53,9 @@ def test_a_proposal_has_the_new_figures_the_old_thresholds_and_no_acceptance(fil
 def test_times_of_another_machine_keep_its_fingerprint() -> None:
     stored = baseline(cell(), timed=(TIMED,))
     other = FINGERPRINT.model_copy(update={"cpu": "another CPU"})
-    assert propose(stored, Again(), other).fingerprint == FINGERPRINT
-    assert propose(stored, Again(timed=(TIMED,)), other).fingerprint == other
-    assert propose(stored, Again(), HERE).fingerprint == HERE
+    assert propose(stored, [], other).fingerprint == FINGERPRINT
+    assert propose(stored, [TIMED], other).fingerprint == other
+    assert propose(stored, [], HERE).fingerprint == HERE
 
 
 def test_accepting_puts_the_proposal_in_place_with_who_why_and_what(file: Path) -> None:
@@ -74,7 +74,7 @@ def test_accepting_puts_the_proposal_in_place_with_who_why_and_what(file: Path) 
 def test_a_proposal_for_other_figures_is_refused(file: Path) -> None:
     path = proposed(file, BETTER)
     accept(file, "once")
-    write_baseline(propose(baseline(BETTER), Again(), HERE), path)
+    write_baseline(propose(baseline(BETTER), [], HERE), path)
     with pytest.raises(IncomparableError, match=r"was not proposed for toy\.json as it is now; run `vlbench gate`"):
         accept(file, "twice")
 
