@@ -95,8 +95,8 @@ class VisionConfig:
     def require(self, whose: str, **computed: object) -> None:
         """Raises ConfigError for a field that is another than `computed`, which is all that `whose` code computes."""
         for field, value in computed.items():
-            if (asked := getattr(self, field)) != value:
-                raise ConfigError(f"{self.name}: {field} is {asked!r}, and {whose} has {value!r} alone; choose another")
+            if (own := getattr(self, field)) != value:
+                raise ConfigError(f"{self.name}: {field} is {own!r}, and {whose} has {value!r} alone; choose another")
 
     def require_family(self, whose: str) -> None:
         """Raises ConfigError unless the arithmetic is that of the family's released towers."""
@@ -120,6 +120,7 @@ class VisionConfig:
 
     @property
     def head_dim(self) -> int:
+        """Width of one attention head."""
         return self.hidden_size // self.num_heads
 
     @property

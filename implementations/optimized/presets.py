@@ -13,6 +13,8 @@ from .seam import OPTIMIZATIONS, Exactness, FlagError, find_flag
 
 @dataclass(frozen=True)
 class Preset:
+    """A set of flags under one name."""
+
     name: str
     summary: str
     flags: Callable[[str], Iterable[str]]
@@ -38,7 +40,7 @@ CLASSIC = ("rope-cache", "sdpa-prealloc", "argsort-inverse", "pinned-h2d")
 PRESETS: dict[str, Preset] = {
     preset.name: preset
     for preset in (
-        Preset("baseline", "the yardstick itself: the naive forward of early 2025", lambda device: ()),
+        Preset("baseline", "the reference tower itself: the naive forward of early 2025", lambda device: ()),
         Preset("classic", "rope caching, preallocated SDPA, argsort inverse, pinned copies", lambda device: CLASSIC),
         Preset("exact", "every bit-exact flag that applies", _every_exact),
         Preset("best", "what helps on this kind of device without changing results beyond rounding", _best),

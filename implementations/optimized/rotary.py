@@ -26,8 +26,8 @@ def rotate_half(x: Tensor) -> Tensor:
 
 def rotate(x: Tensor, rope: Rope, layout: Layout) -> Tensor:
     """Rotate x [..., N, heads, head_dim] in fp32."""
-    turn: CosSin = rope.cos_sin()
-    cos, sin = layout.tile(turn.cos), layout.tile(turn.sin)
+    half: CosSin = rope.cos_sin()
+    cos, sin = layout.tile(half.cos), layout.tile(half.sin)
     x32 = x.float()
     return (x32 * cos + rotate_half(x32) * sin).type_as(x)
 

@@ -81,12 +81,14 @@ class Seam(Generic[Way]):
 
     @property
     def naive_way(self) -> Way:
+        """What the yardstick does here. Raises FlagError where none is registered."""
         if self._naive is None:
             raise FlagError(f"seam {self.name!r} has no naive way")
         return self._naive
 
     @property
     def flags(self) -> tuple[str, ...]:
+        """The names of its flags."""
         return tuple(self._flags)
 
     def naive(self, way: Way) -> Way:
@@ -179,12 +181,15 @@ def with_requirements(names: Iterable[str]) -> frozenset[str]:
 
 
 def on_cuda(config: VisionConfig, device: str) -> str | None:
+    """For flags about copies to a GPU."""
     return None if device == "cuda" else f"it concerns copies to a GPU, and on a {device} there are none"
 
 
 def with_windows(config: VisionConfig, device: str) -> str | None:
+    """For flags about attention windows."""
     return None if config.window_size else f"{config.name} has no window attention"
 
 
 def with_gated_mlp(config: VisionConfig, device: str) -> str | None:
+    """For flags about the gated MLP."""
     return None if config.mlp == "gated" else f"{config.name} has no gated MLP"

@@ -8,8 +8,8 @@ from pathlib import Path
 from tests.cli.conftest import Vlbench
 from tests.trial.plans import MISBEHAVING, python_path
 from vlbench.implementations.preprocessing import Preprocessing
-from vlbench.workload.awkward import BATCHES, batch_point
 from vlbench.workload.batch import grids_only
+from vlbench.workload.library import BATCHES, batch_point
 
 
 def test_the_yardstick_passes(vlbench: Vlbench) -> None:

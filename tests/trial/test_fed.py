@@ -18,9 +18,8 @@ from vlbench.towers.tower import Tower
 from vlbench.trial.accuracy import awkward_input, worst_in_images
 from vlbench.trial.churn import churn_inputs
 from vlbench.trial.job import Checked, Job, Prepared, Round, VariantJob
-from vlbench.workload.awkward import BATCHES, batch_point
 from vlbench.workload.batch import build_batch, grids_only
-from vlbench.workload.library import load_scenario
+from vlbench.workload.library import BATCHES, batch_point, load_scenario
 from vlbench.workload.scenario import Item, ScenarioPoint
 
 TOYS = "tests.towers.toys"

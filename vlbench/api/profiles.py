@@ -17,7 +17,7 @@ from vlbench.matrix.single import single_plan
 from vlbench.matrix.targets import model_target
 from vlbench.trial.job import job_of
 from vlbench.trial.single import InaccurateError as InaccurateError
-from vlbench.trial.single import Solo, check_alone
+from vlbench.trial.single import WarmVariant, check_alone
 
 NO_GPU = Words("GPU: not measured.", "dim")
 
@@ -26,7 +26,7 @@ NO_GPU = Words("GPU: not measured.", "dim")
 class Request:
     """What is to be profiled, and how."""
 
-    solo: Solo
+    warm: WarmVariant
     forwards: int
     out: Path
     blocks: bool
@@ -83,13 +83,13 @@ def profile(
         weights=Path(weights) if weights else None,
     )
     try:
-        solo = check_alone(job_of(plan, 0, 0))
+        warm = check_alone(job_of(plan, 0, 0))
     except CheckpointError as error:
         raise UsageError(str(error)) from None
-    found = (_overhead if overhead else TOOLS[tool])(Request(solo, forwards, folder, blocks))
+    found = (_overhead if overhead else TOOLS[tool])(Request(warm, forwards, folder, blocks))
     about: dict[str, Any] = {"variant": variant, "model": plan.model, "dtype": plan.dtype, "device": plan.device}
-    about |= {"scenario": plan.point.scenario, "point": plan.point.label, "batch": solo.batch}
-    about |= {"accuracy": solo.accuracy.model_dump(mode="json"), "forwards": forwards}
+    about |= {"scenario": plan.point.scenario, "point": plan.point.label, "batch": warm.batch}
+    about |= {"accuracy": warm.accuracy.model_dump(mode="json"), "forwards": forwards}
     return Profiled(about | {"overhead" if overhead else tool: found.document}, found.parts)
 
 
@@ -100,10 +100,10 @@ def _stages(request: Request) -> Found:
     from vlbench.trial.counts import count_stages
 
     name_of = str if request.blocks else without_block
-    call, forwards = request.solo.forward, request.forwards
+    call, forwards = request.warm.forward, request.forwards
     operations, attention = count_stages(call, name_of)
     host = time_stages(call, forwards, StageClock, name_of)
-    gpu = time_stages(call, forwards, EventClock, name_of) if request.solo.on_cuda else None
+    gpu = time_stages(call, forwards, EventClock, name_of) if request.warm.on_cuda else None
     found = Breakdown(host, gpu, operations, attention)
     parts: list[Part] = [stage_table(found), *([NO_GPU] if gpu is None else [])]
     return Found(lambda limit: parts, found.to_dict())
@@ -112,7 +112,7 @@ def _stages(request: Request) -> Found:
 def _pyinstrument(request: Request) -> Found:
     from vlbench.profiling.host import profile_host, tree, tree_as_data, write_profile
 
-    session = profile_host(request.solo.forward, request.forwards)
+    session = profile_host(request.warm.forward, request.forwards)
     request.out.mkdir(parents=True, exist_ok=True)
     files = write_profile(session, request.out)
     page, flame = files
@@ -130,7 +130,7 @@ def _torch(request: Request) -> Found:
 
     request.out.mkdir(parents=True, exist_ok=True)
     file = request.out / "trace.json.gz"
-    operators = record_trace(request.solo.forward, request.forwards, file, cuda=request.solo.on_cuda)
+    operators = record_trace(request.warm.forward, request.forwards, file, cuda=request.warm.on_cuda)
     report = build(load(file), "^:forward$", ":iteration")
     found: dict[str, Any] = {"files": [str(file)], "operators": [asdict(one) for one in operators]}
     parts: list[Part] = []
@@ -157,9 +157,9 @@ def _overhead(request: Request) -> Found:
     from vlbench.export.profiled import overhead_table
     from vlbench.profiling.overhead import cost_of_a_stage, settings, stages_in, typical_seconds
 
-    costs = {name: cost_of_a_stage(setting) for name, setting in settings(cuda=request.solo.on_cuda).items()}
-    stages = stages_in(request.solo.forward)
-    seconds = typical_seconds(request.solo.forward, request.forwards)
+    costs = {name: cost_of_a_stage(setting) for name, setting in settings(cuda=request.warm.on_cuda).items()}
+    stages = stages_in(request.warm.forward)
+    seconds = typical_seconds(request.warm.forward, request.forwards)
     document = {"seconds_per_stage": costs, "stages": stages, "forward_seconds": seconds}
     return Found(lambda limit: [overhead_table(costs, stages, seconds)], document)
 

@@ -23,8 +23,7 @@ from vlbench.record.files import read_results
 from vlbench.record.journal import Journal
 from vlbench.towers.models import WHY_TINY
 from vlbench.trial.session import Session
-from vlbench.workload.awkward import BATCHES, batch_point
-from vlbench.workload.library import load_scenario
+from vlbench.workload.library import BATCHES, batch_point, load_scenario
 
 SCENARIO = "multi-image"
 

@@ -37,7 +37,8 @@ class Entry(Protocol):
     def grids(self) -> Sequence[Grid]:
         """Of the items whose tokens come out; empty where no tokens do."""
 
-    def to(self, dtype: torch.dtype) -> Self: ...
+    def to(self, dtype: torch.dtype) -> Self:
+        """The same with floating values of this dtype."""
 
     def output(self, way: Callable[..., Any]) -> Parts:
         """What `way` makes of it, by its parts. Raises OutputError."""
@@ -54,6 +55,7 @@ class Input:
     grid_thw: Tensor
 
     def to(self, dtype: torch.dtype) -> Input:
+        """The same with pixels of this dtype."""
         return Input(self.pixels.to(dtype), self.grid_thw)
 
     def turned(self, number: int) -> Input:
@@ -62,9 +64,11 @@ class Input:
 
     @property
     def grids(self) -> list[Grid]:
+        """As plain numbers."""
         return [(t, h, w) for t, h, w in self.grid_thw.tolist()]
 
     def output(self, way: Callable[..., Any]) -> Parts:
+        """The parts of what a tower makes of it. Raises OutputError."""
         return unpack(way(self.pixels, self.grid_thw))
 
 

@@ -50,19 +50,20 @@ def take_machine_card(device: Literal["cpu", "cuda"], seconds: float = 2.0) -> M
         torch.cuda.empty_cache()  # or the card's buffers would count among what is measured next
     size = GEMM_SIZE[device]
     gflop = 2 * size**3 * 1e-9
+    us = {name: seconds * 1e6 for name, seconds in took.items()}
     return MachineCard(
         device=device,
         torch_threads=torch.get_num_threads(),
         took_seconds=time.perf_counter() - begin,
-        launch_us=took["launch"] * 1e6,
-        sync_us=_us(took.get("sync")),
-        round_trip_us=_us(took.get("round trip")),
+        launch_us=us["launch"],
+        sync_us=us.get("sync"),
+        round_trip_us=us.get("round trip"),
         copies=tuple(
             CopyCost(
                 size_bytes=copied,
-                host_us=took[f"host {copied}"] * 1e6,
-                pageable_us=_us(took.get(f"pageable {copied}")),
-                pinned_us=_us(took.get(f"pinned {copied}")),
+                host_us=us[f"host {copied}"],
+                pageable_us=us.get(f"pageable {copied}"),
+                pinned_us=us.get(f"pinned {copied}"),
             )
             for copied in COPY_SIZES
         ),
@@ -173,10 +174,6 @@ def _clock_step() -> int:
     while (now := time.perf_counter_ns()) == start:
         pass
     return now - start
-
-
-def _us(seconds: float | None) -> float | None:
-    return None if seconds is None else seconds * 1e6
 
 
 @contextmanager

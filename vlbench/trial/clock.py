@@ -28,6 +28,7 @@ Clock = Callable[[Call], Reading]
 
 
 def wall_clock(call: Call) -> Reading:
+    """From the call to its return."""
     start = time.perf_counter_ns()
     output = call()
     return Reading(output, (time.perf_counter_ns() - start) * 1e-9)
@@ -79,4 +80,5 @@ class BehindClock:
 
 
 def clock_for(device: str) -> Clock:
+    """The clock of "cpu" or "cuda"."""
     return event_clock if device == "cuda" else wall_clock

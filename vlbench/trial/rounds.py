@@ -180,7 +180,7 @@ class Rounds:
         yardstick = outputs.get(self.entrants[0].name)
         if yardstick is None:
             self.mark(self.entrants[0].name)
-            raise RuntimeError(f"the yardstick failed in a timed round: {self.struck[self.entrants[0].name]}")
+            raise RuntimeError(f"the reference tower failed in a timed round: {self.struck[self.entrants[0].name]}")
         for entrant in self.entrants[1:]:
             output = outputs.get(entrant.name)
             if output is None:

@@ -46,6 +46,7 @@ class Arguments:
     """None: its output is no row of tokens."""
 
     def to(self, dtype: torch.dtype) -> Arguments:
+        """The same with floating values of this dtype."""
         return Arguments(tuple(x.to(dtype) if x.is_floating_point() else x for x in self.tensors))
 
     def __deepcopy__(self, memo: object) -> Arguments:
@@ -64,12 +65,12 @@ class Arguments:
 class Reading:
     """The calls of one reading: so many, with arguments that take turns."""
 
-    turns: tuple[Arguments, ...]
+    contents: tuple[Arguments, ...]
     calls: int
 
     def fresh(self) -> tuple[Arguments, ...]:
         """Arguments for each call, so that none finds what another one wrote or kept."""
-        return tuple(copy.deepcopy(each) for each in islice(cycle(self.turns), self.calls))
+        return tuple(copy.deepcopy(each) for each in islice(cycle(self.contents), self.calls))
 
 
 class SeamBench:
@@ -95,6 +96,7 @@ class SeamBench:
         """Calls of one reading."""
 
     def check(self, variant: VariantJob) -> tuple[Checked, Subject | None]:
+        """Its accuracy, and something to call many times in a row if it passed."""
         make = partial(self.made.way, frozenset(variant.flags or ()))
         accuracy = self.judge.check(variant.exactness, lambda: make(torch.float32), lambda: make(self.dtype))
         if not accuracy.passed:
@@ -106,7 +108,7 @@ class SeamBench:
         self.probed.append(median(later))
         self.calls = self._calls_of_a_reading()
         counts = count(partial(once.output, way))
-        subject = Subject(slowed(partial(_calls, way), variant.slow_down), (), counts, first)
+        subject = Subject(slowed(partial(_calls, way), variant.slow_down))
         return Checked(variant=variant.name, accuracy=accuracy, counts=counts, first_seconds=first), subject
 
     def _calls_of_a_reading(self) -> int:
@@ -117,10 +119,11 @@ class SeamBench:
     @property
     def inputs(self) -> Inputs:
         """Each input is all contents, beginning with another one."""
-        turns = (self.arguments[turn:] + self.arguments[:turn] for turn in range(CONTENTS))
-        return Inputs([Reading(turn, self.calls) for turn in turns], calls=self.calls, fresh=Reading.fresh)
+        orders = (self.arguments[first:] + self.arguments[:first] for first in range(CONTENTS))
+        return Inputs([Reading(order, self.calls) for order in orders], calls=self.calls, fresh=Reading.fresh)
 
     def allowed(self, exactness: str) -> dict[str, float]:
+        """Largest relative error of each part to the naive way's in one round; 0: equal bits."""
         return self.judge.allowed(exactness, timed=len(self.arguments))
 
 

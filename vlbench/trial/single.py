@@ -23,7 +23,7 @@ class InaccurateError(Exception):
 
 
 @dataclass(frozen=True)
-class Solo:
+class WarmVariant:
     """A variant that passed, warm for the batch that is fed in."""
 
     batch: str
@@ -39,7 +39,7 @@ class Solo:
             torch.cuda.synchronize()
 
 
-def check_alone(job: Job) -> Solo:
+def check_alone(job: Job) -> WarmVariant:
     """Build the job's last variant and check it against the yardstick. Raises InaccurateError when it is wrong."""
     settle(job.threads)
     bench, variant = TowerBench(job), job.variants[-1]
@@ -47,4 +47,4 @@ def check_alone(job: Job) -> Solo:
     if subject is None:
         raise InaccurateError(variant.name, checked.accuracy)
     run = partial(subject.run, bench.inputs.fresh(bench.inputs.rotating[0]))
-    return Solo(bench.description, checked.accuracy, job.device == "cuda", run)
+    return WarmVariant(bench.description, checked.accuracy, job.device == "cuda", run)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from vlbench.implementations.output import Parts
-from vlbench.record.schema import Counts
 from vlbench.trial.job import Checked, VariantJob
 
 
@@ -19,7 +18,8 @@ class Cache(Protocol):
     hits: int
     misses: int
 
-    def clear(self) -> None: ...
+    def clear(self) -> None:
+        """Forget all of it; hits and misses go on."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,6 @@ class Subject:
     run: Callable[[Any], Parts]
     """Takes one of the bench's inputs, and unpacks what comes out. Raises OutputError."""
     caches: Sequence[Cache] = ()
-    counts: Counts | None = None
-    first_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,8 @@ class Bench(Protocol):
     grids: tuple[tuple[int, int, int], ...]
 
     @property
-    def inputs(self) -> Inputs: ...
+    def inputs(self) -> Inputs:
+        """What is fed in."""
 
     def check(self, variant: VariantJob) -> tuple[Checked, Subject | None]:
         """A variant's accuracy; something to time if it passed."""

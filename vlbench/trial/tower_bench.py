@@ -73,6 +73,7 @@ class TowerBench:
         self.judge = Judge([self.timed, *others], self.dtype, golden, yardstick, merge)
 
     def check(self, variant: VariantJob) -> tuple[Checked, Subject | None]:
+        """Its accuracy, and the variant, warm for the batch, if it passed."""
         tower: nn.Module | None = None
         first_seconds = 0.0
 
@@ -96,11 +97,12 @@ class TowerBench:
         # Under the counter compiled code runs eager, and its counts would be those of something else.
         counts = None if is_compiled(tower) else count(partial(run, copy.deepcopy(self.timed)))
         caches: dict[str, Cache] = getattr(tower, "caches", dict)()
-        subject = Subject(run, tuple(caches.values()), counts, first_seconds)
+        subject = Subject(run, tuple(caches.values()))
         checked = Checked(variant=variant.name, accuracy=accuracy, counts=counts, first_seconds=first_seconds)
         return checked, subject
 
     def allowed(self, exactness: str) -> dict[str, float]:
+        """Largest relative error of each part to the yardstick's in one round; 0: equal bits."""
         return self.judge.allowed(exactness, timed=1)
 
     def _weights(self) -> SharedTensors:

@@ -1,4 +1,4 @@
-"""Finding scenarios, by the name of a shipped one or by the path of one's own, and reading them."""
+"""Finding scenarios: shipped ones by name, one's own by path, and the batches that accuracy is checked on."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from pydantic import ValidationError
 from vlbench.errors import UsageError
 from vlbench.untrusted.files import Kind, read_toml
 from vlbench.untrusted.limits import Limit
-from vlbench.workload.complaints import complaint
-from vlbench.workload.scenario import CpuTable, ScenarioFile, ScenarioPoint
+from vlbench.workload.scenario import CpuTable, Item, ScenarioFile, ScenarioPoint, complaint
 from vlbench.workload.sweep import Table, unroll
 
 SCENARIO = Kind(
@@ -25,6 +24,17 @@ SCENARIO = Kind(
     binary="{path} cannot be read as text ({why}); {remedy}",
     broken="{path} is not TOML ({why}); mend it",
 )
+BATCHES: dict[str, tuple[tuple[int, str], ...]] = {
+    "smallest": ((1, "2x2"),),
+    "one image": ((1, "36x36"),),
+    "aligned": ((1, "16x16"), (1, "8x24")),
+    "ragged": ((1, "10x6"), (1, "18x14"), (1, "34x46")),
+    "strips": ((1, "2x200"), (1, "120x2")),
+    "video": ((8, "12x20"),),
+    "mixed": ((1, "16x16"), (6, "6x10"), (1, "2x2"), (2, "18x18")),
+    "equal images": ((1, "12x12"), (1, "12x12"), (1, "12x12")),
+}
+"""Frames and patches of the items in each batch that is checked."""
 DeviceKind = Literal["cpu", "cuda"]
 FileTable = TypeVar("FileTable", ScenarioFile, CpuTable)
 
@@ -78,6 +88,12 @@ def load_scenario(name_or_path: str) -> Scenario:
         on_cpu = tuple(_point(path, label, feed, feed.why) for label, feed in smaller)
     head = main[0][1]
     return Scenario(path.stem, head.title, head.stands_for, path.resolve(), on_cuda, on_cpu)
+
+
+def batch_point(name: str) -> ScenarioPoint:
+    """One of BATCHES as something to feed in: noise, whose every patch differs."""
+    items = (Item(kind="video", grid=grid, frames=2 * t) if t > 1 else Item(grid=grid) for t, grid in BATCHES[name])
+    return ScenarioPoint(scenario="verify", label=name, source="noise", item=tuple(items))
 
 
 def _unknown(name: str) -> str:

@@ -18,9 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from vlbench.errors import UsageError
 from vlbench.untrusted.files import Kind, read_json
 from vlbench.untrusted.limits import Limit
-from vlbench.workload.complaints import complaint
 from vlbench.workload.resize import MAX_ASPECT
-from vlbench.workload.scenario import Item, Mix, parse_pair
+from vlbench.workload.scenario import Item, Mix, complaint, parse_pair
 
 USUAL_ASPECT = 4 / 3
 DISTRIBUTION = Kind(

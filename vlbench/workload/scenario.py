@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from vlbench.errors import UsageError
 from vlbench.untrusted.limits import Limit
 from vlbench.workload.resize import CLASS_MAX_PIXELS, HUB_MAX_PIXELS, check_aspect
+from vlbench.workload.sweep import dotted
 
 PIXEL_LIMITS = {"hub": HUB_MAX_PIXELS, "1M": CLASS_MAX_PIXELS}
 LARGEST_PICTURE = 178_956_970
@@ -158,3 +160,31 @@ class SeamPoint(BaseModel):
     def scenario(self) -> str:
         """What stands in the place of a scenario's name."""
         return f"seam {self.seam}"
+
+
+NESTED: dict[str | int, type[BaseModel]] = {"item": Item, "mix": Mix}
+HEADERS = {"item": "[[item]]", "mix": "[mix]"}
+
+
+def complaint(error: ValidationError, schema: type[BaseModel]) -> str:
+    """The first fault that `schema` found, as "field: what is wrong and what to do"."""
+    first = error.errors()[0]
+    where = first["loc"]
+    field = dotted(where)
+    if first["type"] == "value_error":
+        message = str(first["ctx"]["error"])
+        return f"{field}: {message}" if field else message
+    if not field:
+        return f"it has to hold a table with the fields {', '.join(schema.model_fields)}"
+    if field in HEADERS:
+        return f"{field} has to be a table; write it as {HEADERS[field]}"
+    fields = NESTED.get(where[0], schema).model_fields if len(where) > 1 else schema.model_fields
+    name = str(where[-1])
+    if first["type"] == "extra_forbidden":
+        close = get_close_matches(name, fields, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "remove it"
+        return f"{field} is not a field; {hint} (fields here are {', '.join(fields)})"
+    if first["type"] == "missing":
+        return f"{field} is missing; add it: {fields[name].description}"
+    about = fields.get(name) or schema.model_fields[str(where[0])]
+    return f"{field}: {first['msg'][0].lower()}{first['msg'][1:]}, not {first['input']!r}: {about.description}"

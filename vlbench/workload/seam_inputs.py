@@ -41,7 +41,7 @@ def inverse_permutation(cells: int, setting: Setting) -> SeamInputs:
     """The inverse of a square image's window order of n merged cells, on the device."""
     side = isqrt(cells)
     order = WithoutEmptyWindows().cut(1, side, side, setting.config.window_cells).order
-    hosts = [(order + turn * 7) % cells for turn in range(CONTENTS)]
+    hosts = [(order + number * 7) % cells for number in range(CONTENTS)]
 
     def way(flags: frozenset[str], dtype: torch.dtype) -> Way:
         chosen = inverse.way_of(flags)()
@@ -100,11 +100,11 @@ def rope(patches: int, setting: Setting) -> SeamInputs:
     """The rotation of q and k of n patches in one layer; cos and sin are there already."""
     config, side = setting.config, isqrt(patches)
     ids = ids_on_host([(1, side, side)], config.spatial_merge_size, torch.device("cpu"))
-    turn = AngleTableEachTime(config)(ids, lambda: side).cos_sin().map(lambda rows: rows.to(setting.device))
+    cos_sin = AngleTableEachTime(config)(ids, lambda: side).cos_sin().map(lambda rows: rows.to(setting.device))
 
     def way(flags: frozenset[str], dtype: torch.dtype) -> Way:
         rotate = rotation.way_of(flags)
-        return lambda qkv: rotate(qkv, turn, layout.naive_way(), qkv_copies.naive_way, config.num_heads)
+        return lambda qkv: rotate(qkv, cos_sin, layout.naive_way(), qkv_copies.naive_way, config.num_heads)
 
     return SeamInputs([(setting.noise(patches, 3 * config.hidden_size),) for _ in range(CONTENTS)], way)
 
@@ -166,7 +166,7 @@ def merge_into_prompt(tokens: int, setting: Setting) -> SeamInputs:
     for number in range(3):
         start = number * (tokens // 3)
         ids[start : start + image] = PLACEHOLDER
-    hosts = [ids.roll(turn * 11) for turn in range(CONTENTS)]
+    hosts = [ids.roll(number * 11) for number in range(CONTENTS)]
 
     def way(flags: frozenset[str], dtype: torch.dtype) -> Way:
         chosen = merge.way_of(flags)
