@@ -9,7 +9,7 @@ import pytest
 
 import vlbench.implementations as ours
 from tests.cli.conftest import Vlbench
-from tests.revisions.packages import FILE, ONE_MORE_SYNC, OTHER_OPERATOR, PACKAGE, changed
+from tests.revisions.packages import FILE, OLD_IMPLEMENTATIONS, ONE_MORE_SYNC, OTHER_OPERATOR, PACKAGE, changed
 from tests.revisions.repositories import commit, git, write
 from vlbench.record.files import read_results
 
@@ -72,6 +72,12 @@ def test_our_own_towers_share_a_process_and_a_wrong_one_is_caught(vlbench: Vlben
     assert "counters were left out, as --no-counters asks" in said
     assert "both revisions shared one process and its rounds" in said
     assert "INACCURATE: 1 inaccurate; exit code 5" in said
+
+
+def test_a_revision_from_before_towers_said_what_they_are_fed_is_refused(vlbench: Vlbench, folder: Path) -> None:
+    commit(folder, OLD_IMPLEMENTATIONS)
+    sentence = vlbench("ab", "main", ".").sentence
+    assert "main:implementations has no module preprocessing and no module output, so it does not say" in sentence
 
 
 @pytest.mark.parametrize(

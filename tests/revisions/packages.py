@@ -29,6 +29,11 @@ class Tower(nn.Module):
 def vision():
     return Tower()
 '''
+OLD_IMPLEMENTATIONS = {
+    **{f"implementations/{module}.py": "" for module in ("__init__", "weights", "stage", "optimized")},
+    "implementations/config.py": "MODELS = {'qwen2.5-vl-tiny': None}",
+}
+"""Ours, as far as anything looks, before they said what towers are fed and return."""
 OTHER_OPERATOR = ("lambda x: x * 2", "lambda x: x + x")
 """The same result by another operation."""
 ONE_MORE_SYNC = ("        x = self.embed(pixels)\n", "        x = self.embed(pixels)\n        grid_thw.sum().item()\n")

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import vlbench.implementations
+from tests.revisions.packages import OLD_IMPLEMENTATIONS
+from tests.revisions.repositories import write
 from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.stage import listen
@@ -255,3 +257,14 @@ def test_a_revision_that_lacks_what_is_needed_is_one_sentence(tmp_path: Path) ->
     (tmp_path / "implementations/stage.py").unlink()
     with pytest.raises(UsageError, match=r"cannot be loaded: ModuleNotFoundError: No module named .*stage"):
         resolve_tower(f"at:{tmp_path}:{MODEL}")
+
+
+def test_a_revision_from_before_towers_said_what_they_are_fed_is_one_sentence(tmp_path: Path) -> None:
+    write(tmp_path, OLD_IMPLEMENTATIONS)
+    with pytest.raises(UsageError) as caught:
+        resolve_tower(f"at:{tmp_path}:{MODEL}")
+    assert str(caught.value) == (
+        f"{tmp_path}/implementations has no module preprocessing and no module output, so it does not say what its "
+        "towers are fed and return: it is too old for this vlbench; name a later revision, or run the vlbench of "
+        "that one"
+    )

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 ROOTS = ("", "src", "python")
 """Where a folder keeps its packages, by custom."""
 OURS = "implementations"
+NEWER_MODULES = ("preprocessing", "output")
+"""They say what a tower is fed and what it returns. Revisions from before they were there do not compare."""
 _PLACED = re.compile(r"at:(?P<folder>.+?):(?P<tower>[\w.]+:[\w.]+|[^:/]+)")
 
 
@@ -97,8 +99,9 @@ def our_tower(at: Placed) -> Tower:
         chosen = _chosen(package, at, kind).names if flags else None
         # Tensors of its own class: what is joined of them is joined as this revision does it, and shared with no other.
         tower = package.build_tower(config, chosen, package.weights.SharedTensors(weights), kind)
-        own_output = getattr(getattr(package, "output", None), "VisionOutput", None)
-        return RelayedTower(tower, package.stage.listen, own_output)
+        return RelayedTower(
+            tower, package.stage.listen, importlib.import_module(f"{package.__name__}.output").VisionOutput
+        )
 
     def make(device: Any, dtype: Any) -> nn.Module:
         return load(drawn(MODELS[name], device, dtype))
@@ -117,6 +120,11 @@ def claim_of(at: Placed, device: str) -> str:
 def _understood(at: Placed) -> tuple[Any, str, list[str]]:
     """The implementations of a folder, and the model and the flags that the tower is made of."""
     package: Any = _implementations(at.folder)
+    if lacking := [part for part in NEWER_MODULES if importlib.util.find_spec(f"{package.__name__}.{part}") is None]:
+        raise UsageError(
+            f"{at.folder}/{OURS} has no module {' and no module '.join(lacking)}, so it does not say what its towers "
+            "are fed and return: it is too old for this vlbench; name a later revision, or run the vlbench of that one"
+        )
     name, *flags = at.tower.split("+")
     for models, whose in ((package.config.MODELS, "it"), (MODELS, "vlbench, whose yardstick judges it,")):
         if name not in models:
