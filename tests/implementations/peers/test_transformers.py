@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from functools import cache
 
 import pytest
 import torch
-from hypothesis import given, settings
-from torch import Tensor, nn
+from torch import Tensor
 
-from tests.implementations.grids import AWKWARD, MIXED, Batch, batches
+from tests.implementations.grids import MIXED, Batch
 from tests.implementations.test_stage import Recorder
 from tests.implementations.towers import NARROW, NARROW_2_5, expected, name_of, relative_error, run, weights_of
 from vlbench.implementations.config import MODELS, VisionConfig
@@ -22,39 +20,6 @@ from vlbench.implementations.weights import SharedTensors, parameter_shapes
 pytest.importorskip("transformers")
 
 families = pytest.mark.parametrize("config", NARROW, ids=name_of)
-eager_peers = pytest.mark.parametrize("name", ["hf-sdpa", "hf-eager"])
-
-
-@cache
-def peer(name: str, config: VisionConfig) -> nn.Module:
-    return PEERS[name].build(config, weights_of(config))
-
-
-@families
-@eager_peers
-@pytest.mark.parametrize("batch", AWKWARD, ids=str)
-def test_the_yardsticks_tokens_for_awkward_batches(name: str, config: VisionConfig, batch: Batch) -> None:
-    assert relative_error(run(peer(name, config), config, batch), expected(config, batch)) < 1e-5
-
-
-@families
-@eager_peers
-@given(batch=batches)
-@settings(max_examples=10)
-def test_the_yardsticks_tokens_for_any_batch(name: str, config: VisionConfig, batch: Batch) -> None:
-    assert relative_error(run(peer(name, config), config, batch), expected(config, batch)) < 1e-5
-
-
-@families
-@eager_peers
-def test_the_weights_are_the_yardsticks_own_tensors(name: str, config: VisionConfig) -> None:
-    weights = weights_of(config)
-    parameters = {key.removeprefix("module."): each for key, each in peer(name, config).named_parameters()}
-    assert {key: each.data_ptr() for key, each in parameters.items()} == {
-        key: each.data_ptr() for key, each in weights.items()
-    }
-    assert not any(each.requires_grad for each in parameters.values())
-    assert not peer(name, config).training
 
 
 @families
@@ -76,7 +41,7 @@ def test_every_model_can_be_built_without_memory(config: VisionConfig) -> None:
 def test_stages(config: VisionConfig) -> None:
     recorder = Recorder()
     with listen(recorder):
-        run(peer("hf-sdpa", config), config, MIXED)
+        run(PEERS["hf-sdpa"].build(config, weights_of(config)), config, MIXED)
     halves = [f"  block[{i}].{half}" for i in range(config.depth) for half in ("attention", "mlp") for _ in range(2)]
     assert recorder.lines == ["forward", "  patch_embed", *halves, "  merger"]
 
