@@ -133,7 +133,7 @@ def test_uploads(tmp_path: Path) -> None:
     assert found[PIXELS].least == 1
 
 
-@pytest.mark.parametrize("rule", rules(), ids=lambda rule: f"{rule.flag}-{rule.least}")
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: f"{rule.flag or rule.what}-{rule.least}")
 def test_every_rule_is_well_formed(rule: object) -> None:
     from vlbench.nsys.advice import Rule
 

@@ -1,0 +1,230 @@
+"""To add something is to write one file: the command line, the documentation and the lists of the tests find it.
+
+Each file of `FILES` is an example to begin with. They are written into a copy of the repository.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.nsys.server import MAIN, Server
+
+ROOT = Path(__file__).parents[1]
+COPIED = ("vlbench", "implementations", "scenarios", "results", "docs", "tests", "README.md", "pyproject.toml")
+
+FLAG = """
+from torch import Tensor, nn
+
+from .patch_embed import embedding
+from .seam import Exactness
+
+
+@embedding.optimization("new-flag", removes="nothing", exactness=Exactness.BIT_EXACT, source="this test")
+def embed(proj: nn.Conv3d, pixels: Tensor) -> Tensor:
+    return embedding.naive_way(proj, pixels)
+"""
+SCENARIO = """
+title = "Two tiny images"
+stands_for = "nothing but a quick test"
+source = "noise"
+
+[[item]]
+grid = "4x6"
+count = 2
+
+[cpu]
+why = "It is the same on a CPU."
+"""
+EXPORTER = """
+from vlbench.export.registry import exporter
+from vlbench.export.sheet import Sheet, records
+
+
+@exporter("new-exporter", "Write how many rows there are here.", comparison="their number", tables="the same")
+def count_rows(sheet: Sheet) -> str:
+    return str(len(records(sheet.tables)))
+"""
+READER = """
+from vlbench.readers.document import Document
+from vlbench.readers.reader import Reader
+from vlbench.record.directions import Better
+from vlbench.record.runs import Metric, Run, collect
+
+
+def recognises(document: Document) -> bool:
+    return document.text.startswith("took ")
+
+
+def read(document: Document) -> list[Run]:
+    return [collect(document.source, [Metric("took", float(document.text.split()[1]), "s", Better.LOWER)])]
+
+
+READER = Reader("new-reader", "what this test writes", recognises, read)
+"""
+RULE = """
+what = "new-rule kernels"
+why = "nothing removes them"
+kernel = '^new_rule_kernel'
+least = 3
+"""
+PEER = """
+from torch import nn
+
+from ..config import VisionConfig
+from ..weights import SharedTensors
+from . import peer
+
+
+@peer("new-peer", "a tower of this test", "torch")
+def build(config: VisionConfig, weights: SharedTensors) -> nn.Module:
+    from .. import build_tower
+
+    return build_tower(config, None, weights)
+"""
+FILES = {
+    "implementations/optimized/new_flag.py": FLAG,
+    "scenarios/new-scenario.toml": SCENARIO,
+    "vlbench/export/formats/new_exporter.py": EXPORTER,
+    "vlbench/readers/new_reader.py": READER,
+    "vlbench/nsys/rules/new-rule.toml": RULE,
+    "implementations/peers/new_peer.py": PEER,
+}
+
+COMMANDS = {
+    "list flags": "list flags",
+    "list scenarios": "list scenarios",
+    "list peers": "list peers",
+    "list formats": "list formats",
+    "help": "list --help",
+    "export": "list models --new-exporter rows.txt",
+    "judge": "judge --before before.txt --after after.txt --format new-reader",
+    "advice": "nsys report capture.sqlite",
+    "explain": "explain new-flag",
+}
+RUN = "run --scenario new-scenario --with new-flag --with new-peer --device cpu --budget 1 --no-card"
+LISTS = (
+    "tests/implementations/optimized/test_flags.py",
+    "tests/workload/test_library.py",
+    "tests/export/test_registry.py",
+    "tests/readers/test_readers.py",
+    "tests/nsys/test_advice.py",
+    "tests/implementations/peers/test_peers.py",
+)
+PROGRAM = """
+import io, json, sys
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from pathlib import Path
+
+import pytest
+
+import docs.generate
+from vlbench.cli import main
+
+commands, lists = json.loads(sys.argv[1])
+said = {"documentation": docs.generate.filled(Path("README.md").read_text())}
+for name, command in commands.items():
+    sys.argv = ["vlbench", *command.split()]
+    with io.StringIO() as out:
+        with redirect_stdout(out), redirect_stderr(out), suppress(SystemExit):
+            main()
+        said[name] = out.getvalue()
+with io.StringIO() as out:
+    with redirect_stdout(out):
+        pytest.main(["--collect-only", "-q", *lists])
+    said["tests"] = out.getvalue()
+print(json.dumps(said))
+"""
+"""All of it in one process, as most of the time of each would go into its start."""
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the repository that has these files, and no other line that is new."""
+    copy = tmp_path_factory.mktemp("repository")
+    for name in COPIED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, copy / name, symlinks=True)
+        else:
+            shutil.copy(ROOT / name, copy / name)
+    for name, text in FILES.items():
+        (copy / name).write_text(text)
+    return copy
+
+
+def output(copy: Path, *words: str) -> str:
+    """What Python writes to stdout, started in the copy with these words."""
+    env = os.environ | {"PYTHONPATH": str(copy), "COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
+    return subprocess.run(
+        [sys.executable, *words], cwd=copy, env=env, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
+
+
+@pytest.fixture(scope="module")
+def said(copy: Path) -> dict[str, str]:
+    """What the documentation, the commands and the tests of the copy say."""
+    (copy / "before.txt").write_text("took 1.0")
+    (copy / "after.txt").write_text("took 1.1")
+    server = Server()
+    for _ in range(2):
+        begin = server.now - 1
+        server.kernels(["new_rule_kernel"] * 3)
+        server.database.range(begin, server.now, "vision_encoder", MAIN)
+    server.database.save(copy / "capture.sqlite")
+    found: dict[str, str] = json.loads(output(copy, "-c", PROGRAM, json.dumps([COMMANDS, LISTS])).splitlines()[-1])
+    return found | {"exported": (copy / "rows.txt").read_text()}
+
+
+def test_a_flag(said: dict[str, str]) -> None:
+    assert "\nnew-flag " in said["list flags"]
+    assert "\n| `new-flag` | patch embedding | nothing | bit-exact |  | this test |\n" in said["documentation"]
+    assert "test_flags.py::test_a_flag_alone[qwen2-vl-narrow-new-flag]" in said["tests"]
+    assert "return embedding.naive_way(proj, pixels)" in said["explain"]
+
+
+def test_a_scenario(said: dict[str, str]) -> None:
+    assert "\nnew-scenario " in said["list scenarios"]
+    assert "\n| `new-scenario` | Two tiny images | nothing but a quick test |\n" in said["documentation"]
+    assert "why_it_is_smaller_on_a_cpu[new-scenario]" in said["tests"]
+
+
+def test_an_exporter(said: dict[str, str]) -> None:
+    assert "--new-exporter" in said["help"]
+    assert int(said["exported"]) > 1
+    assert "\n| `--new-exporter FILE` | their number | the same |\n" in said["documentation"]
+    assert "test_registry.py::test_every_format_holds_every_sheet" in said["tests"]
+    assert "-new-exporter]" in said["tests"]
+
+
+def test_a_reader(said: dict[str, str]) -> None:
+    assert "\nnew-reader " in said["list formats"]
+    assert "\ntook " in said["judge"]
+    assert "\n| `new-reader` | what this test writes |\n" in said["documentation"]
+    assert "test_readers.py::test_a_format_named_wrongly_gets_one_sentence[new-reader]" in said["tests"]
+
+
+def test_a_rule_of_nsys(said: dict[str, str]) -> None:
+    assert "3 new-rule kernels inside 2 of 2 forwards: nothing removes them" in said["advice"]
+    assert "\n| 3 or more new-rule kernels |  | nothing removes them |\n" in said["documentation"]
+    assert "test_advice.py::test_every_rule_is_well_formed[new-rule kernels-3]" in said["tests"]
+
+
+def test_a_peer(said: dict[str, str]) -> None:
+    assert "\nnew-peer " in said["list peers"]
+    assert "\n| `new-peer` | a tower of this test | torch |\n" in said["documentation"]
+    assert "test_peers.py::test_the_weights_are_the_yardsticks_own_tensors[new-peer-" in said["tests"]
+
+
+@pytest.mark.slow
+def test_all_that_can_be_measured_is_measured(copy: Path) -> None:
+    rows = output(copy, "-m", "vlbench", *RUN.split())
+    assert "\nnew-scenario: qwen2.5-vl-tiny, " in rows
+    assert re.search(r"^new-flag +bit-exact +0 ", rows, re.MULTILINE)
+    assert re.search(r"^new-peer +reassoc\. +0 ", rows, re.MULTILINE)
