@@ -10,10 +10,10 @@ from vlbench.export.judged_words import (
     fails,
     figures,
     move_in_words,
+    moves_shown,
     ordered,
     outcome,
     pair,
-    shown,
     tally,
 )
 from vlbench.judging.judged import Judged, Move
@@ -51,7 +51,7 @@ def test_false_rows_are_expected_of_times_that_were_judged_alone() -> None:
     times = tuple(timed(Verdict.SAME, f"cell {number}", 1.0) for number in range(1000))
     assert chance(one_of_everything(rows=times)).startswith("By chance alone, 0.3 of 1000 times would be called;")
     assert chance(one_of_everything(rows=times, false_alarms=0.01)).startswith("By chance alone, 10 of 1000")
-    assert chance(one_of_everything(rows=times, false_alarms=None)).startswith("'sees' is the smallest change")
+    assert chance(one_of_everything(rows=times, false_alarms=None)).startswith("'detectable' is the smallest change")
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_counts_that_differ_never_look_alike(before: int, after: int, unit: str)
 def test_figures_of_a_row() -> None:
     assert figures(counted(Verdict.REGRESSED)) == ""
     row = timed(Verdict.REGRESSED, TOWER, 1.09)
-    assert figures(row) == "12.3 ms -> 13.41 ms, +9.0 % [+7.9, +10.1] at 94 %, sees 2.1 %"
+    assert figures(row) == "12.3 ms -> 13.41 ms, +9.0 % [+7.9, +10.1] at 94 %, detectable 2.1 %"
     assert figures(timed(Verdict.SAME, TOWER, 1.0, low=None, visible=None)) == "12.3 ms -> 12.3 ms, +0.0 %"
 
 
@@ -96,5 +96,5 @@ def test_moves_in_words() -> None:
 
 def test_the_moves_that_are_not_shown_are_counted() -> None:
     row = counted(Verdict.REGRESSED, moves=[Move(kind="line", name=str(n), before=0, after=n) for n in range(30)])
-    assert (len(shown(row, "line")[0]), shown(row, "line")[1]) == (8, "and 22 lines more (--json)")
-    assert shown(row, "counter") == ([], "")
+    assert (len(moves_shown(row, "line")[0]), moves_shown(row, "line")[1]) == (8, "and 22 lines more (--json)")
+    assert moves_shown(row, "counter") == ([], "")

@@ -7,7 +7,7 @@ from tests.export.groups import COMBINATION, one_trial, quick_look, voted
 from tests.export.rendered import shown
 from tests.record.records import failed, group, results, timed, trial
 from vlbench.export.results import group_parts, results_parts
-from vlbench.export.words import broken
+from vlbench.export.sheet import broken
 from vlbench.record.schema import Row, State
 
 
@@ -66,7 +66,7 @@ def test_the_words_name_every_timed_variant_once() -> None:
         "  ", " "
     )
     assert "Slower: no-einops 0.83x." in text
-    assert "Not told apart from the yardstick: host-grid." in text
+    assert "Not distinguishable from the reference tower: host-grid." in text
 
 
 def test_a_group_without_trials_says_what_was_lost() -> None:

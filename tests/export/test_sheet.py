@@ -8,7 +8,7 @@ from tests.export.rendered import shown
 from tests.record.records import results
 from vlbench.export.formats.csv import csv_text
 from vlbench.export.formats.markdown import markdown_text
-from vlbench.export.results import checked, results_sheet
+from vlbench.export.results import judged_groups, results_sheet
 from vlbench.export.sheet import Cell, Column, Sheet, Table, Words, records
 from vlbench.judging.summary import summaries
 from vlbench.judging.verdict import Floors, Verdict
@@ -53,7 +53,7 @@ def test_a_run_as_csv_has_a_line_per_variant_of_each_group() -> None:
 
 
 def test_a_run_is_red_only_where_a_row_is_wrong_or_missing() -> None:
-    judged = checked("run", [voted()])
+    judged = judged_groups("run", [voted()])
     assert {row.verdict for row in judged.rows if row.gates} == {Verdict.SAME, Verdict.INACCURATE, Verdict.MISSING}
     assert Verdict.REGRESSED in {row.verdict for row in judged.rows if not row.gates}
     assert judged.exit_code == 5

@@ -1,11 +1,11 @@
-"""Shares as people write and read them."""
+"""Shares and times as people write and read them."""
 
 from __future__ import annotations
 
 import pytest
 
 from vlbench.errors import UsageError
-from vlbench.judging.words import change, parse_share, percent
+from vlbench.judging.words import change, milliseconds, parse_share, percent
 
 
 @pytest.mark.parametrize("text", ["2.5%", "0.025", " 2.5 % ", "2.50%"])
@@ -22,3 +22,11 @@ def test_what_is_no_share_is_refused_by_name(text: str) -> None:
 def test_changes_are_signed_and_nothing_is_minus_nothing() -> None:
     assert [change(ratio) for ratio in (1.025, 0.9, 0.99999)] == ["+2.5 %", "-10.0 %", "+0.0 %"]
     assert [percent(share) for share in (0.025, 12.3)] == ["2.5 %", "1230 %"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "-"), (1.23456, "1234.56"), (1e-3, "1.00"), (9.9e-4, "0.990"), (5.678e-6, "0.00568"), (1e-7, "0.000100")],
+)
+def test_milliseconds(seconds: float | None, text: str) -> None:
+    assert milliseconds(seconds) == text

@@ -15,7 +15,6 @@ from vlbench.api.defaults import defaults
 from vlbench.api.results import Counted, Stored, Verdicts
 from vlbench.errors import UsageError
 from vlbench.export.progress import watcher
-from vlbench.export.words import cells
 from vlbench.gating import Times
 from vlbench.gating.acceptance import propose
 from vlbench.gating.recount import count_again
@@ -24,7 +23,7 @@ from vlbench.gating.run import gate as judge_baselines
 from vlbench.gating.run import read_captures
 from vlbench.gating.timed import GateResult, here_for
 from vlbench.judging.unpaired import RunFloors
-from vlbench.judging.words import parse_share
+from vlbench.judging.words import cells, parse_share
 from vlbench.record.baseline import Baseline
 from vlbench.record.baseline_files import find_baselines, proposal_path, read_baseline, write_baseline
 from vlbench.record.directions import Better

@@ -75,10 +75,10 @@ def save(options: SaveOptions) -> None:
     from vlbench.api.defaults import defaults
     from vlbench.comparing.captured import captured_cell
     from vlbench.comparing.timed_cells import timed_cells
-    from vlbench.export.words import cells
     from vlbench.gating.acceptance import acceptance
     from vlbench.gating.save import count_all, count_requests, refuse_goal
     from vlbench.gating.save import save as write
+    from vlbench.judging.words import cells
     from vlbench.record.files import read_results
     from vlbench.record.fingerprint import take_fingerprint
     from vlbench.towers.models import find_dtype

@@ -27,7 +27,6 @@ def init(
     from rich.console import Console
 
     from vlbench.api.defaults import defaults
-    from vlbench.export.words import cells
     from vlbench.gating.acceptance import acceptance
     from vlbench.gating.init import TEST, WORKFLOW, baseline_for, refuse_existing, write_test, write_workflow
     from vlbench.gating.save import count_all, count_requests, refuse_goal, save

@@ -87,8 +87,7 @@ def judge(options: Options) -> Sheet:
     """
     from vlbench.api.verdicts import judge
     from vlbench.errors import UsageError
-    from vlbench.export.console import view
-    from vlbench.export.judged_runs import as_json, runs_parts
+    from vlbench.export.comparison import runs_json, runs_parts
 
     before, after = options.before, options.after
     if options.stray:
@@ -111,4 +110,4 @@ def judge(options: Options) -> Sheet:
     )
     judged, floors = found.record, found.floors
     assert floors is not None
-    return compared(judged, view=view(runs_parts(judged, floors)), json=lambda: as_json(judged, floors))
+    return compared(judged, view=list(runs_parts(judged, floors)), json=lambda: runs_json(judged, floors))

@@ -110,13 +110,10 @@ def diff(
     Ends with 0 where no count went up, 3 where one did, 6 where a range vanished or the captures do not compare. Times
     are shown and never judged: `vlbench ab` and `vlbench gate` judge them.
     """
-    from rich.console import Group
-
     from vlbench.comparing.captured import judge_difference
     from vlbench.export.captured_diff import difference_parts
-    from vlbench.export.console import view
+    from vlbench.export.comparison import last_line
     from vlbench.export.formats.json import document_of
-    from vlbench.export.judged_console import last_line
     from vlbench.nsys.compare import diff as compare
     from vlbench.nsys.read import load
     from vlbench.nsys.report import records
@@ -125,7 +122,7 @@ def diff(
     judged = judge_difference(found, str(before), str(after))
     return compared(
         judged,
-        view=Group(view(difference_parts(found, limit)), last_line(judged)),
+        view=[*difference_parts(found, limit), last_line(judged)],
         json=lambda: _json({**document_of(judged), "counters": records(found.counters), "times": records(found.times)}),
     )
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from statistics import median
 
-from vlbench.export.sheet import Cell, Column, Part, Row, Sheet, Table, Words
-from vlbench.export.words import broken, cells, milliseconds, readable_bytes
-from vlbench.judging.words import percent
+from vlbench.export.sheet import Cell, Column, Part, Row, Sheet, Table, Words, broken
+from vlbench.judging.words import cells, milliseconds, percent, readable_bytes
 from vlbench.record.baseline import Acceptance, Baseline, CapturedCell, CountedCell, TimedCell
 
 COUNTERS = (

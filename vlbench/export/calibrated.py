@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from vlbench.export.sheet import Cell, Column, Part, Sheet, Table, Words
-from vlbench.export.words import broken
+from vlbench.export.sheet import Cell, Column, Part, Sheet, Table, Words, broken
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.record.calibration import Calibration, Check

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from vlbench.export.judged_console import judged_view
+from vlbench.export.comparison import judged_parts
 from vlbench.export.sheet import Cell, Part, Sheet, Table, Words, shown, shown_rows
 
 NARROWEST = 12
@@ -19,9 +19,8 @@ NARROWEST = 12
 
 def view_of(sheet: Sheet) -> RenderableType:
     """All of it: a comparison by its verdicts, else the parts one below the other."""
-    if sheet.view is not None:
-        return sheet.view
-    return judged_view(sheet.judged) if sheet.judged is not None and not sheet.parts else view(sheet.parts)
+    verdicts = [sheet.judged] if sheet.judged is not None else []
+    return view(sheet.view or sheet.parts or verdicts)
 
 
 def view(parts: Iterable[Part]) -> RenderableType:
@@ -31,32 +30,38 @@ def view(parts: Iterable[Part]) -> RenderableType:
 
 def _part(part: Part) -> Iterator[RenderableType]:
     if isinstance(part, Words):
-        yield from _words(part)
+        yield _words(part)
     elif isinstance(part, Table):
         yield from _table(part)
     else:
-        yield judged_view(part)
+        yield view(judged_parts(part))
 
 
-def _words(words: Words) -> Iterator[RenderableType]:
+def _words(words: Words) -> RenderableType:
     if words.style == "ansi":
-        yield Text.from_ansi(words.text, no_wrap=True, overflow="ignore")
-        return
+        return Text.from_ansi(words.text, no_wrap=True, overflow="ignore")
     text = Text(words.text, style=words.style)
+    if words.styled:
+        before, _, after = words.text.partition(words.styled)
+        text = Text.assemble(before, (words.styled, words.style), after)
     if words.cut:
         text.no_wrap, text.overflow = True, "ellipsis"
-    yield Padding(text, (0, 0, 0, words.indent), expand=False) if words.indent else text
+    return _indented(text, words.indent)
 
 
 def _table(table: Table) -> Iterator[RenderableType]:
     if table.title:
         yield Text(table.title, style="dim")
     if table.lines is not None:
-        yield from (each for line in table.lines for each in _words(line))
+        yield from map(_words, table.lines)
     else:
         yield _Grid(table)
     if table.left_out:
         yield Text(table.left_out, style="dim")
+
+
+def _indented(part: RenderableType, columns: int) -> RenderableType:
+    return Padding(part, (0, 0, 0, columns), expand=False) if columns else part
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,8 @@ class _Grid:
     table: Table
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        grid = Grid(box=None, padding=(0, self.table.gap, 0, 0), header_style="bold")
+        headed = any(column.heading for column in self.table.heads)
+        grid = Grid(box=None, padding=(0, self.table.gap, 0, 0), header_style="bold", show_header=headed)
         widths = _widths(self.table)
         room = options.max_width - sum(widths[1:]) - self.table.gap * len(widths)
         for number, (column, width) in enumerate(zip(self.table.heads, widths, strict=True)):
@@ -79,7 +85,7 @@ class _Grid:
                 grid.add_column(column.heading, justify="right", no_wrap=True)
         for row in self.table.rows[: self.table.limit or None]:
             grid.add_row(*(Text(shown(cell), style=cell.style if isinstance(cell, Cell) else "") for cell in row))
-        yield grid
+        yield _indented(grid, self.table.indent)
 
 
 def _widths(table: Table) -> list[int]:

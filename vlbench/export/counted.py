@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter as Multiset
 from collections.abc import Iterable, Iterator
 
-from vlbench.export.sheet import Cell, Column, Part, Sheet, Table, Value, Words
-from vlbench.export.words import broken, readable_bytes
+from vlbench.export.sheet import Cell, Column, Part, Sheet, Table, Value, Words, broken
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
+from vlbench.judging.words import readable_bytes
 from vlbench.record.counted import CountedTower, CountGroup, CountReport, Forward
 from vlbench.record.site import Site
 

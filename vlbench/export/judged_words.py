@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from vlbench.export.words import readable_bytes
 from vlbench.judging.evidence import expected_false_rows
 from vlbench.judging.exit_codes import FAILURES, ExitCode
 from vlbench.judging.verdict import Verdict
-from vlbench.judging.words import change, duration, percent, signed
+from vlbench.judging.words import change, duration, percent, readable_bytes, signed
 from vlbench.untrusted.names import line
 
 if TYPE_CHECKING:
@@ -80,13 +79,13 @@ def false_rows(judged: Judged) -> float | None:
 
 
 def chance(judged: Judged) -> str:
-    """The sentence about that, and what `sees` means; "" where no vote was taken."""
+    """The sentence about that, and what `detectable` means; "" where no vote was taken."""
     if not (times := _voted(judged)):
         return ""
-    sees = "'sees' is the smallest change that a row would have shown."
+    detectable = "'detectable' is the smallest change that a row would have shown."
     if (called := false_rows(judged)) is None:
-        return sees
-    return f"By chance alone, {called:.2g} of {times} times would be called; {sees}"
+        return detectable
+    return f"By chance alone, {called:.2g} of {times} times would be called; {detectable}"
 
 
 def figures(row: JudgedRow) -> str:
@@ -97,7 +96,7 @@ def figures(row: JudgedRow) -> str:
     if row.ratio is not None:
         words.append(change_with_interval(row))
     if row.visible is not None:
-        words.append(f"sees {percent(row.visible)}")
+        words.append(f"detectable {percent(row.visible)}")
     return ", ".join(words)
 
 
@@ -124,7 +123,7 @@ def pair(before: float, after: float, unit: str) -> tuple[str, str]:
     return f"{_number(before)}{suffix}", f"{_number(after)}{suffix}"
 
 
-def shown(row: JudgedRow, *kinds: str) -> tuple[list[Move], str]:
+def moves_shown(row: JudgedRow, *kinds: str) -> tuple[list[Move], str]:
     """The moves of these kinds that are shown, and a sentence about the others, "" where there are none."""
     found: list[Move] = []
     left = []

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from vlbench.export.words import speedup_with_interval
+from vlbench.judging.words import speedup_with_interval
 from vlbench.stats.paired import paired_ratio
 from vlbench.untrusted.console import SafeConsole
 

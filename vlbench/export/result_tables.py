@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import groupby
-from typing import get_args
+from typing import Any, get_args
 
-from vlbench.export.sheet import Cell, Column, Row, Table, Value
-from vlbench.export.words import broken, milliseconds, speedup_with_interval
+from vlbench.export.sheet import Cell, Column, Columns, Table, Value, broken, figure, table_of
 from vlbench.judging.summary import Summary, summaries
 from vlbench.judging.verdict import Floors, Verdict
-from vlbench.judging.words import percent
+from vlbench.judging.words import milliseconds, percent, speedup_with_interval
 from vlbench.record.schema import CellGroup, Results, State
 
 EFFECTS = {"faster": "green", "slower": "red", "unclear": "dim"}
@@ -26,66 +26,48 @@ STAGES = {
 }
 """Column -> the stages that it adds up. A stage in none of them is a column of its own."""
 
-VARIANT = Column("variant", most=20)
-CLASS = Column("class", left=True, most=20)
-ERROR, MS = Column("error", "fp32_error"), Column("ms", "seconds")
-SPEEDUP = Column("speed-up [95 %]")
-COUNTS = (Column("aten\nops", "aten_operations"), Column("SDPA", "attention_calls"))
+FACTS = ("scenario", "point", "model", "dtype", "device", "threads", "weights")
 
 
 def facts(group: CellGroup) -> dict[str, Value]:
     """What holds of every row of a group."""
-    return {
-        "scenario": group.scenario,
-        "point": group.point,
-        "model": group.model,
-        "dtype": group.dtype,
-        "device": group.device,
-        "threads": group.threads,
-        "weights": group.weights,
-    }
+    return {fact: getattr(group, fact) for fact in FACTS}
 
 
 def times_table(group: CellGroup, found: Sequence[Summary]) -> Table:
     """A quick look: variant, exactness, error, median, speed-up with interval, counts."""
-    columns = (VARIANT, CLASS, ERROR, MS, SPEEDUP, *COUNTS)
-    rows = [(name(each), _class(each), _error(each), _ms(each), _speedup(each), *_counts(each)) for each in found]
-    return Table("variants", columns, rows, facts=facts(group), gap=1)
+    return _table(group, found, VARIANT | CLASS | ERROR | TIME | SPEEDUP | COUNTS, gap=1)
 
 
 def verdict_table(group: CellGroup, found: Sequence[Summary]) -> Table:
     """Several trials: the verdict, and the smallest change that would have been seen."""
-    columns = (VARIANT, ERROR, MS, SPEEDUP, Column("verdict", left=True), Column("sees", "visible"))
-    rows = [(name(each), _error(each), _ms(each), _speedup(each), _verdict(each), _sees(each)) for each in found]
-    return Table("variants", columns, rows, facts=facts(group), gap=1)
+    verdicts: Columns[Summary] = {
+        Column("verdict", left=True): _verdict,
+        Column("detect-\nable", "visible"): lambda each: figure(each.judgement.visible, percent),
+    }
+    return _table(group, found, VARIANT | ERROR | TIME | SPEEDUP | verdicts, gap=1)
 
 
 def cost_table(group: CellGroup, found: Sequence[Summary]) -> Table:
     """What does not depend on luck: exactness and counts; and what is paid once."""
-    columns = (
-        VARIANT, CLASS, *COUNTS, Column("first call ms", "first_seconds"), Column("pays back after", "pays_back_after"),
-    )  # fmt: skip
-    rows = []
-    for each in found:
-        first = None if each.first_seconds is None else Cell(f"{each.first_seconds * 1e3:.1f}", each.first_seconds)
-        calls = None if each.pays_back_after is None else Cell(f"{each.pays_back_after} calls", each.pays_back_after)
-        rows.append((name(each), _class(each), *_counts(each), first, calls))
-    return Table("variants", columns, rows, facts=facts(group), gap=1)
+    once: Columns[Summary] = {
+        Column("first call ms", "first_seconds"): lambda each: figure(each.first_seconds, _tenths),
+        Column("pays back after", "pays_back_after"): lambda each: figure(each.pays_back_after, "{} calls"),
+    }
+    return _table(group, found, VARIANT | CLASS | COUNTS | once, gap=1)
 
 
 def gpu_table(group: CellGroup, found: Sequence[Summary]) -> Iterator[Table]:
     """A call's span on a GPU, its busy part, the host's time to issue it, and the share of idleness, where measured."""
-    rows: list[Row] = []
-    for each in found:
-        idle = each.idle_share
-        note = "" if idle is None else "host-bound" if idle > MUCH_IDLE else "device-bound"
-        share = Cell("not measured" if idle is None else f"{idle:.0%}", idle)
-        times = [Cell(milliseconds(of), of) for of in (each.seconds, each.busy_seconds, each.host_seconds)]
-        rows.append((name(each), *times, share, note))
+    columns: Columns[Summary] = {
+        Column("span", "span_seconds"): lambda each: figure(each.seconds, milliseconds),
+        Column("busy", "busy_seconds"): lambda each: figure(each.busy_seconds, milliseconds),
+        Column("host", "host_seconds"): lambda each: figure(each.host_seconds, milliseconds),
+        Column("idle", "idle_share"): _idle,
+        Column("", "bound", left=True): _bound,
+    }
     if any(each.host_seconds for each in found):
-        names = {"span": "span_seconds", "busy": "busy_seconds", "host": "host_seconds", "idle": "idle_share"}
-        columns = [VARIANT, *(Column(heading, key) for heading, key in names.items()), Column("", "bound", left=True)]
-        yield Table("variants", columns, rows, "GPU: milliseconds of one call", facts(group))
+        yield _table(group, found, VARIANT | columns, title="GPU: milliseconds of one call")
 
 
 def state_table(group: CellGroup) -> Iterator[Table]:
@@ -93,24 +75,23 @@ def state_table(group: CellGroup) -> Iterator[Table]:
     measured = {state for trial in group.trials for variant in trial.variants for state in variant.timings}
     states: list[State] = [state for state in get_args(State) if state in measured]
     if len(states) > 1:
-        found = {state: summaries(group, Floors(), state) for state in states}
-        rows = [
-            (name(found[states[0]][number]), *(_in_state(state, found[state][number]) for state in states))
-            for number in range(len(group.rows))
-        ]
-        yield Table("variants", [VARIANT, *states], rows, "ms, speed-up and cache hits by state", facts(group))
+        found = [summaries(group, Floors(), state) for state in states]
+        rows = [(name(each[0]), *map(_in_state, states, each)) for each in zip(*found, strict=True)]
+        title = "ms, speed-up and cache hits by state"
+        yield Table("variants", [*VARIANT, *states], rows, title, facts(group))
 
 
 def stage_table(group: CellGroup, found: Sequence[Summary]) -> Iterator[Table]:
     """Share of each stage, self time, from extra rounds; none where none were run."""
-    timed = [(each, total) for each in found if (total := sum(each.stages.values()))]
+    timed = [each for each in found if any(each.stages.values())]
     if timed:
-        known = {stage for names in STAGES.values() for stage in names}
-        strangers = dict.fromkeys(stage for each, _ in timed for stage in each.stages if stage not in known)
-        stages = STAGES | {stage: (stage,) for stage in strangers}
-        rows = [(name(each), *(_share(each, names, total) for names in stages.values())) for each, total in timed]
-        columns = [VARIANT, *(Column(stage, f"share_{stage}") for stage in stages)]
-        yield Table("variants", columns, rows, "share of the forward, self time, %", facts(group))
+        known = {stage for stages in STAGES.values() for stage in stages}
+        others = dict.fromkeys(stage for each in timed for stage in each.stages if stage not in known)
+        shares: Columns[Summary] = {
+            Column(heading, f"share_{heading}"): partial(_share, stages)
+            for heading, stages in (STAGES | {stage: (stage,) for stage in others}).items()
+        }
+        yield _table(group, timed, VARIANT | shares, title="share of the forward, self time, %")
 
 
 def ladder_tables(results: Results) -> Iterator[Table]:
@@ -119,12 +100,10 @@ def ladder_tables(results: Results) -> Iterator[Table]:
         groups = list(sweep)
         if len(groups) > 1:
             first = groups[0]
-            what = f"ms of {first.rows[0].name}, speed-ups (in brackets: not told apart)"
+            what = f"ms of {first.rows[0].name}, speed-ups (in brackets: not distinguishable)"
             found = [summaries(group, Floors()) for group in groups]
-            rows = [
-                (broken(row.name), *(_rung(each[number]) for each in found)) for number, row in enumerate(first.rows)
-            ]
-            columns = [VARIANT, *(Column(group.point) for group in groups)]
+            rows = [(broken(each[0].row.name), *map(_rung, each)) for each in zip(*found, strict=True)]
+            columns = [*VARIANT, *(group.point for group in groups)]
             yield Table("", columns, rows, f"{first.scenario}, {first.dtype}: {what}")
 
 
@@ -135,60 +114,64 @@ def name(each: Summary) -> Cell:
 
 def class_of(each: Summary) -> str:
     """How exact a variant claims to be."""
-    return "yardstick" if each.row.is_yardstick else each.row.exactness
+    return "reference" if each.row.is_yardstick else each.row.exactness
 
 
-def _class(each: Summary) -> Cell:
-    found = class_of(each)
-    return Cell("reassoc." if found == "reassociated" else found, found)
+def error_text(error: float, digits: int = 0) -> str:
+    """A relative error: "0", or so many digits behind the point."""
+    return "0" if error == 0 else f"{error:.{digits}e}"
+
+
+def _table(group: CellGroup, found: Sequence[Summary], columns: Columns[Summary], **options: Any) -> Table:
+    return table_of("variants", found, columns, facts=facts(group), **options)
 
 
 def _all_but_the_point(group: CellGroup) -> tuple[str, ...]:
     return (group.scenario, group.model, group.dtype, group.device, *(row.name for row in group.rows))
 
 
-def _ms(each: Summary) -> Cell:
-    return Cell(milliseconds(each.seconds), each.seconds)
+def _tenths(seconds: float) -> str:
+    return f"{seconds * 1e3:.1f}"
 
 
-def _counts(each: Summary) -> tuple[Cell, Cell]:
-    operations = each.counts.aten_operations if each.counts else None
-    calls = each.counts.attention_calls if each.counts else None
-    return Cell("-" if operations is None else str(operations), operations), Cell(
-        "-" if calls is None else str(calls), calls
-    )
-
-
-def _speedup(each: Summary) -> Cell:
-    found = each.estimate
-    figures: Mapping[str, Value] = {
-        "speed_up": found.speedup if found else None,
-        "speed_up_low": 1 / found.high if found else None,
-        "speed_up_high": 1 / found.low if found else None,
-    }
-    if each.judgement.verdict is Verdict.INACCURATE:
-        return Cell("FAIL", figures, "bold red")
-    if found is None:
-        return Cell("1" if each.row.is_yardstick and each.seconds else "not measured", figures, "dim")
-    return Cell(speedup_with_interval(found), figures, EFFECTS[each.effect])
-
-
-def _verdict(each: Summary) -> Cell:
-    verdict = str(each.judgement.verdict)
-    shown = "yardstick" if each.row.is_yardstick else verdict
-    return Cell(shown, {"verdict": verdict, "reason": each.judgement.reason}, EFFECTS[each.effect])
-
-
-def _sees(each: Summary) -> Cell:
-    visible = each.judgement.visible
-    return Cell("-" if visible is None else percent(visible), visible)
+def _class(each: Summary) -> Cell:
+    exactness = class_of(each)
+    return Cell("reassoc." if exactness == "reassociated" else exactness, exactness)
 
 
 def _error(each: Summary) -> Cell:
     error = each.accuracy.fp32_error if each.accuracy else None
-    if error is None or each.row.is_yardstick:
-        return Cell("-", error)
-    return Cell("0" if error == 0 else f"{error:.0e}", error)
+    return Cell("-", error) if each.row.is_yardstick else figure(error, error_text)
+
+
+def _speedup(each: Summary) -> Cell:
+    estimate = each.estimate
+    figures: Mapping[str, Value] = {
+        "speed_up": estimate.speedup if estimate else None,
+        "speed_up_low": 1 / estimate.high if estimate else None,
+        "speed_up_high": 1 / estimate.low if estimate else None,
+    }
+    if each.judgement.verdict is Verdict.INACCURATE:
+        return Cell("FAIL", figures, "bold red")
+    if estimate is None:
+        return Cell("1" if each.row.is_yardstick and each.seconds else "not measured", figures, "dim")
+    return Cell(speedup_with_interval(estimate), figures, EFFECTS[each.effect])
+
+
+def _verdict(each: Summary) -> Cell:
+    verdict = str(each.judgement.verdict)
+    figures = {"verdict": verdict, "reason": each.judgement.reason}
+    return Cell("reference" if each.row.is_yardstick else verdict, figures, EFFECTS[each.effect])
+
+
+def _idle(each: Summary) -> Cell:
+    return Cell("not measured") if each.idle_share is None else figure(each.idle_share, "{:.0%}")
+
+
+def _bound(each: Summary) -> str:
+    if each.idle_share is None:
+        return ""
+    return "host-bound" if each.idle_share > MUCH_IDLE else "device-bound"
 
 
 def _in_state(state: State, each: Summary) -> Cell:
@@ -204,10 +187,11 @@ def _in_state(state: State, each: Summary) -> Cell:
     return Cell(f"{milliseconds(each.seconds)}{speedup}{hits}", figures)
 
 
-def _share(each: Summary, names: Sequence[str], total: float) -> Cell:
+def _share(stages: Sequence[str], each: Summary) -> Cell:
     """In per cent; a tower that marks none of these stages has their time elsewhere."""
-    marked = [each.stages[stage] for stage in names if stage in each.stages]
-    return Cell(f"{100 * sum(marked) / total:.0f}", sum(marked) / total) if marked else Cell("-")
+    marked = [each.stages[stage] for stage in stages if stage in each.stages]
+    share = sum(marked) / sum(each.stages.values()) if marked else None
+    return figure(share, lambda share: f"{100 * share:.0f}")
 
 
 def _rung(each: Summary) -> str:
@@ -217,3 +201,14 @@ def _rung(each: Summary) -> str:
         return milliseconds(each.seconds)
     speedup = f"{each.estimate.speedup:.2f}x"
     return f"({speedup})" if each.effect == "unclear" else speedup
+
+
+VARIANT: Columns[Summary] = {Column("variant", most=20): name}
+CLASS: Columns[Summary] = {Column("class", left=True, most=20): _class}
+ERROR: Columns[Summary] = {Column("error", "fp32_error"): _error}
+TIME: Columns[Summary] = {Column("ms", "seconds"): lambda each: figure(each.seconds, milliseconds)}
+SPEEDUP: Columns[Summary] = {Column("speed-up [95 %]"): _speedup}
+COUNTS: Columns[Summary] = {
+    Column("aten\nops", "aten_operations"): lambda each: figure(each.counts and each.counts.aten_operations, str),
+    Column("SDPA", "attention_calls"): lambda each: figure(each.counts and each.counts.attention_calls, str),
+}

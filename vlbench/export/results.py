@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from functools import partial
 
 from vlbench.export.machine_card import card_lines
 from vlbench.export.result_tables import (
     class_of,
     cost_table,
+    error_text,
     facts,
     gpu_table,
     ladder_tables,
@@ -18,7 +19,7 @@ from vlbench.export.result_tables import (
     times_table,
     verdict_table,
 )
-from vlbench.export.sheet import Cell, Column, Part, Sheet, Table, Words
+from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Words, checked, figure, table_of
 from vlbench.judging.evidence import expected_false_rows
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.summary import Summary, ranked, summaries
@@ -28,14 +29,9 @@ from vlbench.record.schema import CellGroup, Results
 
 def results_sheet(results: Results, before: Iterable[Part] = (), after: Iterable[Part] = ()) -> Sheet:
     """The machine, every cell group, and what to expect of so many rows, between what a command has to add."""
-    judged = checked("run", results.groups)
-    return Sheet(
-        results.command,
-        [Words(results.fingerprint.line, "dim"), *before, *results_parts(results), *after],
-        judged,
-        int(judged.exit_code),
-        own={"json": lambda: results.model_dump_json(indent=1)},
-    )
+    parts = [Words(results.fingerprint.line, "dim"), *before, *results_parts(results), *after]
+    judged = judged_groups("run", results.groups)
+    return checked(results.command, parts, judged, json=lambda: results.model_dump_json(indent=1))
 
 
 def results_parts(results: Results) -> Iterator[Part]:
@@ -105,7 +101,7 @@ def in_words(found: Sequence[Summary], voted: bool) -> str:
             same = each.judgement.verdict is Verdict.SAME
             speedup = "" if each.effect == "unclear" else f" {each.estimate.speedup:.2f}x"
             groups["same" if same else each.effect].append(f"{each.row.name}{speedup}")
-    unclear = "Inconclusive" if voted else "Not told apart from the yardstick"
+    unclear = "Inconclusive" if voted else "Not distinguishable from the reference tower"
     words = {"faster": "Faster", "slower": "Slower", "same": "Same", "unclear": unclear}
     lines = [f"{words[effect]}: {', '.join(names)}." for effect, names in groups.items() if names]
     if not voted and lines:
@@ -113,7 +109,7 @@ def in_words(found: Sequence[Summary], voted: bool) -> str:
     return "\n".join(lines)
 
 
-def checked(command: str, groups: Iterable[CellGroup]) -> Judged:
+def judged_groups(command: str, groups: Iterable[CellGroup]) -> Judged:
     """What passes and fails: a row's accuracy gates, its time only where it is missing. A run judges no change."""
     rows = []
     for group in groups:
@@ -135,30 +131,22 @@ def checked(command: str, groups: Iterable[CellGroup]) -> Judged:
 def verified_sheet(group: CellGroup, batches: Sequence[str], *, failures_only: bool, json: Callable[[], str]) -> Sheet:
     """One row per variant: its class, its largest error, what is allowed, and pass or FAIL."""
     found = summaries(group, Floors())
-    dtypes = ["float32"] if group.dtype == "float32" else ["float32", group.dtype]
-    pairs = ((Column(f"{dtype}\nerror", f"{dtype}_error"), Column("allowed", f"{dtype}_limit")) for dtype in dtypes)
-    columns = [
-        Column("variant", most=24),
-        Column("class", left=True),
-        *chain.from_iterable(pairs),
-        Column("", "passed", left=True),
-    ]
-    rows = [
-        (name(each), *_numbers(each, len(dtypes)), PASS if _passed(each) else FAIL)
-        for each in found
-        if not (failures_only and _passed(each))
-    ]
+    columns: Columns[Summary] = {
+        Column("variant", most=24): name,
+        Column("class", left=True): lambda each: class_of(each) if each.accuracy else "-",
+        Column("float32\nerror", "float32_error"): _error("fp32_error"),
+        Column("allowed", "float32_limit"): _error("fp32_limit"),
+    }
+    if (dtype := group.dtype) != "float32":
+        columns[Column(f"{dtype}\nerror", f"{dtype}_error")] = _error("timed_error")
+        columns[Column("allowed", f"{dtype}_limit")] = _error("timed_limit")
+    columns[Column("", "passed", left=True)] = lambda each: PASS if _passed(each) else FAIL
+    shown = [each for each in found if not (failures_only and _passed(each))]
     outcome = f"{sum(map(_passed, found))} of {len(found)} passed on {len(batches)} batches: {', '.join(batches)}."
     heading = f"{group.model}, {group.dtype}, {group.device}, {group.weights} weights"
-    table = Table("verified", columns, rows, facts=facts(group))
-    judged = checked("verify", [group])
-    return Sheet(
-        "vlbench verify",
-        [Words(heading, "bold"), table, *failures(found), Words(outcome)],
-        judged,
-        int(judged.exit_code),
-        own={"json": json},
-    )
+    table = table_of("verified", shown, columns, facts=facts(group))
+    parts: list[Part] = [Words(heading, "bold"), table, *failures(found), Words(outcome)]
+    return checked("vlbench verify", parts, judged_groups("verify", [group]), json=json)
 
 
 PASS, FAIL = Cell("pass", True, "green"), Cell("FAIL", False, "bold red")
@@ -168,20 +156,9 @@ def _passed(each: Summary) -> bool:
     return each.accuracy is not None and each.accuracy.passed
 
 
-def _numbers(each: Summary, dtypes: int) -> list[Cell]:
-    """Class, then error and limit for each dtype."""
-    accuracy = each.accuracy
-    if accuracy is None:
-        return [Cell("-")] * (1 + 2 * dtypes)
-    values = [accuracy.fp32_error, accuracy.fp32_limit, accuracy.timed_error, accuracy.timed_limit]
-    claim = "yardstick" if each.row.is_yardstick else accuracy.exactness
-    return [Cell(claim, claim), *(Cell(_number(value), value) for value in values[: 2 * dtypes])]
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return "0" if value == 0 else f"{value:.1e}"
+def _error(field: str) -> Callable[[Summary], Cell]:
+    """A cell with this figure of the accuracy check."""
+    return lambda each: figure(each.accuracy and getattr(each.accuracy, field), partial(error_text, digits=1))
 
 
 def _timed(cell: str, each: Summary, reference: Summary, *, gates: bool) -> JudgedRow:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from vlbench.judging.judged import Judged
+
+T = TypeVar("T")
+
+NAME_WIDTH = 20
+"""Characters that fit into the first column."""
 
 Value = str | int | float | bool | None
 """What a program reads: SI units, shares as fractions, None where nothing was measured."""
@@ -29,6 +32,8 @@ class Words:
     indent: int = 0
     cut: bool = False
     """One line, cut at the edge of the terminal rather than wrapped."""
+    styled: str = ""
+    """The piece of the text that has the style, where that is not all of it."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,12 @@ class Cell:
 
 Row = Sequence[Cell | Value]
 """Plain values are shown as they are."""
+
+
+def figure(value: Any, written: str | Callable[[Any], str], style: str = "") -> Cell:
+    """A figure as `written` has it, a format such as "{:.1f}" or a function; "-" where there is none."""
+    write = written.format if isinstance(written, str) else written
+    return Cell("-" if value is None else write(value), value, style)
 
 
 @dataclass(frozen=True)
@@ -81,6 +92,7 @@ class Table:
     facts: Mapping[str, Value] = field(default_factory=dict)
     """What holds of every row, such as its scenario; for programs, since people read it above the table."""
     gap: int = 2
+    indent: int = 0
     limit: int = 0
     """Rows that people are shown; 0: all. Programs get all."""
     lines: Sequence[Words] | None = None
@@ -98,6 +110,15 @@ class Table:
         return f"  ... {more} more (--limit 0 shows all)" if self.limit and more > 0 else ""
 
 
+Columns: TypeAlias = dict[Column | str, Callable[[T], Cell | Value]]
+"""What stands in each column of the row of an object."""
+
+
+def table_of(name: str, objects: Iterable[T], columns: Columns[T], **options: Any) -> Table:
+    """A table with a row for each object; `options` are those of `Table`."""
+    return Table(name, list(columns), [[write(each) for write in columns.values()] for each in objects], **options)
+
+
 Part: TypeAlias = "Words | Table | Judged"
 """A comparison among the parts is shown beside what was measured, and has no say in the exit code."""
 
@@ -113,8 +134,8 @@ class Sheet:
     exit_code: int = 0
     own: Mapping[str, Callable[[], str]] = field(default_factory=dict)
     """By the name of a format: its text, where that is not made from the parts or verdicts."""
-    view: RenderableType | None = None
-    """What a terminal shows, where that is not made from the parts or verdicts."""
+    view: Sequence[Part] = ()
+    """What a terminal shows in place of the parts or verdicts."""
     last: str = ""
     """A line for stderr, after all else."""
 
@@ -124,9 +145,14 @@ class Sheet:
         return [part for part in self.parts if isinstance(part, Table)]
 
 
-def compared(judged: Judged, *, view: RenderableType | None = None, **own: Callable[[], str]) -> Sheet:
+def compared(judged: Judged, *, view: Sequence[Part] = (), **own: Callable[[], str]) -> Sheet:
     """A comparison as a sheet."""
     return Sheet(f"vlbench {judged.command}", judged=judged, exit_code=int(judged.exit_code), view=view, own=own)
+
+
+def checked(title: str, parts: Sequence[Part], judged: Judged, **own: Callable[[], str]) -> Sheet:
+    """What was measured, and what passes and fails in it."""
+    return Sheet(title, parts, judged, int(judged.exit_code), own)
 
 
 def beside(judged: Judged) -> Iterator[Part]:
@@ -135,32 +161,25 @@ def beside(judged: Judged) -> Iterator[Part]:
     yield Words("That is the code of `vlbench diff`; a command that measures ends with its own.", "dim")
 
 
-def verdicts(sheet: Sheet) -> Judged:
-    """What a sheet that was judged holds; a command that judges nothing refuses before it gets here."""
-    assert sheet.judged is not None
-    return sheet.judged
-
-
-def shown(cell: Cell | Value) -> str:
+def shown(value: Cell | Value) -> str:
     """A cell as people read it."""
-    if isinstance(cell, Cell):
-        return cell.shown
-    if cell is None:
+    if isinstance(value, Cell):
+        return value.shown
+    if value is None:
         return "-"
-    if isinstance(cell, int) and not isinstance(cell, bool):
-        return f"{cell:,}"
-    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def broken(name: str) -> str:
+    """A long combination, or module and factory, over several lines, so that it stays in its column."""
+    return name if len(name) <= NAME_WIDTH else name.replace("+", "\n+").replace(":", ":\n").removeprefix("\n")
 
 
 def shown_rows(table: Table) -> list[list[str]]:
     """The rows that people are shown, as they read them."""
-    return [[shown(cell) for cell in row] for row in table.rows[: table.limit or None]]
-
-
-def values(column: Column, cell: Cell | Value) -> dict[str, Value]:
-    """A cell as programs read it, by name."""
-    value = cell.value if isinstance(cell, Cell) else cell
-    return dict(value) if isinstance(value, Mapping) else {column.key: value}
+    return [[shown(each) for each in row] for row in table.rows[: table.limit or None]]
 
 
 def records(tables: Iterable[Table]) -> list[dict[str, Value]]:
@@ -180,6 +199,9 @@ def records(tables: Iterable[Table]) -> list[dict[str, Value]]:
 
 
 def _figures(columns: Sequence[Column], row: Row) -> dict[str, Value]:
-    return {
-        name: value for column, cell in zip(columns, row, strict=True) for name, value in values(column, cell).items()
-    }
+    """A row as programs read it, by names."""
+    figures: dict[str, Value] = {}
+    for column, each in zip(columns, row, strict=True):
+        value = each.value if isinstance(each, Cell) else each
+        figures |= value if isinstance(value, Mapping) else {column.key: value}
+    return figures

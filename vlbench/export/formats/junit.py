@@ -19,7 +19,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from vlbench.export.judged_words import fails, figures, move_in_words, outcome
 from vlbench.export.registry import exporter
-from vlbench.export.sheet import Sheet, verdicts
+from vlbench.export.sheet import Sheet
 from vlbench.judging.exit_codes import FAILURES, ExitCode
 from vlbench.judging.verdict import Verdict
 from vlbench.untrusted.names import line, xml
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 )
 def junit_text(sheet: Sheet) -> str:
     """An XML document. Elements and attributes are those that all of the three readers know."""
-    judged = verdicts(sheet)
+    judged = sheet.judged
+    assert judged is not None  # a command that judges nothing refuses before it gets here
     name = f"vlbench {judged.command}"
     root = _element("testsuites", name=name, time=f"{judged.seconds:.3f}")
     rows = sorted(judged.rows, key=lambda row: row.measure)

@@ -18,11 +18,11 @@ from vlbench.export.judged_words import (
     figures,
     is_quiet,
     line_in_words,
+    moves_shown,
     ordered,
     outcome,
     pair,
     place,
-    shown,
     spelt,
     tally,
     took,
@@ -139,7 +139,7 @@ def _moved(row: JudgedRow) -> str:
     """What moved in one row, folded."""
     parts = [f"<details><summary>What moved in {markdown_code(row.cell)}, {row.measure}</summary>"]
     for kinds in GROUPS:
-        moves, more = shown(row, *kinds)
+        moves, more = moves_shown(row, *kinds)
         if kinds == ("line",):
             parts.append("\n".join(map(_line, moves)))
         elif moves:
@@ -174,7 +174,7 @@ def _same(rows: Sequence[JudgedRow]) -> str:
     return "\n".join(
         [
             f"\n<details><summary>{heading}</summary>\n",
-            "| cell | what | change % | sees |\n|---|---|--:|--:|",
+            "| cell | what | change % | detectable |\n|---|---|--:|--:|",
             *(
                 f"| {markdown_code(row.cell)} | {row.measure} | {change_with_interval(row)} | "
                 f"{'' if row.visible is None else percent(row.visible)} |"

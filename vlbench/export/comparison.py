@@ -1,0 +1,204 @@
+"""Comparisons as parts of a sheet: what fails first, each with its reason and what moved, the verdict last."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+
+from vlbench.export.judged_words import (
+    GROUPS,
+    chance,
+    change_with_interval,
+    fails,
+    false_rows,
+    figures,
+    is_quiet,
+    line_in_words,
+    moves_shown,
+    ordered,
+    outcome,
+    pair,
+    place,
+    spelt,
+    tally,
+    took,
+)
+from vlbench.export.sheet import Cell, Column, Columns, Part, Table, Words, figure, table_of
+from vlbench.judging.judged import Judged, JudgedRow, Move
+from vlbench.judging.unpaired import RunFloors
+from vlbench.judging.verdict import Verdict
+from vlbench.judging.words import duration, percent, signed
+from vlbench.untrusted.names import line
+
+FEW = 4
+"""Rows that are the same and are named one by one; of more, this many are named."""
+TABLE = 12
+"""Times that are the same and are shown with their figures."""
+RUNS_SCHEMA = "vlbench.judge/1"
+COLOURS = {
+    Verdict.IMPROVED: "green",
+    Verdict.SAME: "default",
+    Verdict.REGRESSED: "red",
+    Verdict.INCONCLUSIVE: "yellow",
+    Verdict.MISSING: "magenta",
+    Verdict.INACCURATE: "magenta",
+}
+
+
+def judged_parts(judged: Judged) -> Iterator[Part]:
+    """All of it. Ends with the verdict in words and the exit code."""
+    yield Words(f"vlbench {judged.command}: {judged.before} -> {judged.after}", "bold")
+    rows = ordered(judged)
+    for row in rows:
+        if not is_quiet(row):
+            yield from (Words(), *_row(row, judged))
+    for measure in dict.fromkeys(row.measure for row in rows if is_quiet(row)):
+        yield from (Words(), _quiet(measure, [row for row in rows if is_quiet(row) and row.measure == measure]))
+    yield Words()
+    yield from (Words(words) for words in (chance(judged), *(f"Note: {note}" for note in judged.notes)) if words)
+    if judged.remedy and judged.exit_code:
+        yield Words(f"What to do: {judged.remedy}")
+    if judged.written:
+        yield Words(f"The new figures, ready to be accepted, are in {judged.written}")
+    yield last_line(judged)
+
+
+def last_line(judged: Judged) -> Words:
+    """The verdict on the whole and the exit code."""
+    text = f"{outcome(judged).upper()}: {tally(judged)}; exit code {int(judged.exit_code)}{took(judged)}"
+    return Words(text, "bold red" if judged.exit_code else "bold green")
+
+
+def _row(row: JudgedRow, judged: Judged) -> Iterator[Part]:
+    verdict = str(row.verdict).upper()
+    silent = "" if row.gates else " (has no say)"
+    bold = "bold " if fails(row, judged) else ""
+    style = bold + (COLOURS[row.verdict] if row.gates else "dim")
+    yield Words(f"{verdict}{silent} {row.measure}: {line(row.cell)}", style, styled=verdict)
+    yield Words(line(row.reason, most=2000), indent=2)
+    if words := figures(row):
+        yield Words(words, indent=2)
+    for kinds in GROUPS:
+        moves, more = moves_shown(row, *kinds)
+        if kinds == ("line",):
+            for move in moves:
+                yield from _line(move)
+        elif moves:
+            yield _moves(moves)
+        if more:
+            yield Words(more, "dim", indent=4)
+
+
+def _moves(moves: Sequence[Move]) -> Table:
+    rows = []
+    for move in moves:
+        before, after = pair(move.before, move.after, move.unit)
+        rows.append((spelt(move), f"{before} ->", Cell(after, style=_style(move)), line(move.stage)))
+    return Table("", [Column("", most=32), "", "", Column("", left=True)], rows, indent=4)
+
+
+def _line(move: Move) -> Iterator[Words]:
+    what, source = line_in_words(move)
+    where = f"{place(move)} ".lstrip()
+    yield Words(where + what, _style(move), indent=4, styled=what)
+    yield Words(source, "dim", indent=6, cut=True)
+    if move.advice:
+        yield Words(f"-> {line(move.advice)}", "green", indent=6)
+
+
+def _quiet(measure: str, rows: Sequence[JudgedRow]) -> Part:
+    """What is the same: times with their figures, the rest in a line."""
+    if measure == "time" and len(rows) <= TABLE:
+        columns: Columns[JudgedRow] = {
+            "the same in time": lambda row: line(row.cell),
+            "change %": lambda row: change_with_interval(row).partition(" at ")[0] or "-",
+            "detectable": _detectable,
+        }
+        return table_of("", rows, columns)
+    names = [line(row.cell) for row in rows]
+    more = f" and {len(names) - FEW} more (--csv)" if len(names) > FEW else ""
+    cells = f"{len(names)} cells are" if len(names) > 1 else "1 cell is"
+    visible = [row.visible for row in rows if row.visible is not None]
+    would = f" (each would have shown {percent(max(visible))})" if len(visible) == len(rows) else ""
+    return Words(f"{cells} the same in {measure}{would}: {', '.join(names[:FEW])}{more}.")
+
+
+def _detectable(row: JudgedRow) -> Cell:
+    return figure(row.visible, percent)
+
+
+def _style(move: Move) -> str:
+    """Worse is red: of counters, lines, operations and seconds less is better."""
+    return COLOURS[Verdict.REGRESSED if move.after > move.before else Verdict.IMPROVED]
+
+
+def measured_change(row: JudgedRow) -> tuple[float, float, float] | None:
+    """After / before of the figure itself, with its interval: a rate that rises is above 1, though its cost fell."""
+    if row.ratio is None or row.low is None or row.high is None:
+        return None
+    return (row.ratio, row.low, row.high) if row.better == "less" else (1 / row.ratio, 1 / row.high, 1 / row.low)
+
+
+def runs_json(judged: Judged, floors: RunFloors) -> str:
+    """A judgement on runs of other tools as one JSON object."""
+    entries = []
+    for row in judged.rows:
+        change = measured_change(row)
+        entry: dict[str, object] = {"name": row.cell, "better": "lower" if row.better == "less" else "higher"}
+        entry |= row.model_dump(include={"unit", "before", "after", "confidence", "verdict", "reason", "visible"})
+        entry["change"] = None if change is None else dict(zip(("ratio", "low", "high"), change, strict=True))
+        entries.append(entry)
+    whole = {
+        "schema": RUNS_SCHEMA,
+        "floors": asdict(floors),
+        "rows": entries,
+        "expected_false_rows": false_rows(judged),
+        "exit_code": int(judged.exit_code),
+    }
+    return json.dumps(whole, indent=2, allow_nan=False)
+
+
+def runs_parts(judged: Judged, floors: RunFloors) -> Iterator[Part]:
+    """Verdicts on runs of other tools: the rows, the reason of each that is not the same, and what chance would do."""
+    columns: Columns[JudgedRow] = {
+        Column("metric", most=24): lambda row: row.cell,
+        "before": lambda row: _figure(row.before, row.unit),
+        "after": lambda row: _figure(row.after, row.unit),
+        "change %": _change,
+        "detect-\nable %": lambda row: _detectable(row).shown.removesuffix(" %"),
+        Column("verdict", left=True): lambda row: Cell(row.verdict, style=COLOURS[row.verdict]),
+    }
+    yield table_of("", judged.rows, columns, gap=1)
+    yield Words()
+    reasons: dict[tuple[Verdict, str], list[str]] = {}
+    for row in judged.rows:
+        if row.verdict is not Verdict.SAME:
+            reasons.setdefault((row.verdict, row.reason), []).append(row.cell)
+    for (verdict, reason), names in reasons.items():
+        yield Words(f"{verdict} {', '.join(names)}: {reason}", COLOURS[verdict])
+    if called := false_rows(judged):
+        sure = f"Change with its {100 * floors.confidence:g} % interval"
+        by_chance = f"By chance alone {called:.2g} of {len(judged.rows)} rows would be called."
+        yield Words(f"{sure}; 'detectable' is the smallest change these runs would show. {by_chance}", "dim")
+
+
+def _figure(value: float | None, unit: str) -> str:
+    """Four digits with a short unit; seconds as people read them, rates as "per second"."""
+    if value is None:
+        return "-"
+    if unit == "s":
+        return duration(value)
+    if unit in {"ms", "us", "ns"}:
+        return f"{value:.4g} {unit}"
+    return f"{value:.4g}{'/s' if unit.endswith(('/s', '/sec')) else ''}"
+
+
+def _change(row: JudgedRow) -> str:
+    change = measured_change(row)
+    if change is None:
+        return "-"
+    ratio, low, high = change
+    if low == high:
+        return signed(ratio)
+    return f"{signed(ratio)} [{signed(low)}, {signed(high)}]"
