@@ -15,7 +15,7 @@ from vlbench.counting.learn import Pair, learn
 from vlbench.counting.trace import Observed, Work, observe
 from vlbench.counting_device.counter import Counter
 from vlbench.errors import UsageError
-from vlbench.export.calibrated import calibrated_sheet
+from vlbench.export.counted import calibrated_sheet
 from vlbench.record.calibration import read_calibration
 from vlbench.record.counted import CountedTower, CountGroup, CountReport, Forward
 from vlbench.record.counts import Counts

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlbench.export.machine_card import card_lines
+from vlbench.export.results import card_lines
 from vlbench.record.machine_card import CopyCost, MachineCard
 
 US = st.floats(1e-3, 1e6)

@@ -35,7 +35,7 @@ def calibrate(
     from vlbench.api.counts import count_job
     from vlbench.counting.calibrate import calibrate as learn_from_gpu
     from vlbench.counting.calibrate import write_calibration
-    from vlbench.export.calibrated import calibrated_sheet
+    from vlbench.export.counted import calibrated_sheet
 
     job = count_job(tower, variant or None, scenario, grid or [], "", dtype)  # the profile is that of the GPU
     found = learn_from_gpu(job)

@@ -111,7 +111,7 @@ def diff(
     are shown and never judged: `vlbench ab` and `vlbench gate` judge them.
     """
     from vlbench.comparing.captured import judge_difference
-    from vlbench.export.captured_diff import difference_parts
+    from vlbench.export.captured import difference_parts
     from vlbench.export.comparison import last_line
     from vlbench.export.formats.json import document_of
     from vlbench.nsys.compare import diff as compare
@@ -149,7 +149,7 @@ def trace(
 @reports(judges=False)
 def doctor() -> Sheet:
     """Say what this machine lacks for a capture. The exit code is that of the first thing missing, else 0."""
-    from vlbench.export.captured_diff import checks_sheet
+    from vlbench.export.captured import checks_sheet
     from vlbench.nsys.doctor import examine
 
     checks = examine()

@@ -1,4 +1,4 @@
-"""A capture's report as a sheet: coverage, ranges, what blocks the host, copies, kernels, encoder, advice."""
+"""Captures as sheets: the report of one, what differs between two, and what `doctor` found."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 import pandas as pd
 
 from vlbench.export.sheet import Cell, Column, Part, Sheet, Table, Words
+from vlbench.nsys.compare import Difference
+from vlbench.nsys.doctor import Check
 from vlbench.nsys.frames import Capture
 from vlbench.nsys.report import Report, number
 
@@ -64,7 +66,7 @@ def report_parts(report: Report, limit: int) -> Iterator[Part]:
     yield from _warnings(capture)
 
 
-def table_of(
+def _frame_table(
     name: str, title: str, frame: pd.DataFrame, columns: Mapping[str, str], limit: int = 0, **made: Sequence[Cell]
 ) -> Table:
     """A table of a frame: its columns by their headings, written as their names and types want; some are `made`."""
@@ -98,36 +100,34 @@ def _coverage(report: Report) -> Iterator[Words]:
 
 
 def _ranges(report: Report, limit: int) -> Iterator[Table]:
-    found = report.ranges.sort_values("work_ns", ascending=False, kind="stable").reset_index(names="range")
-    if found.empty:
+    frame = report.ranges.sort_values("work_ns", ascending=False, kind="stable").reset_index(names="range")
+    if frame.empty:
         return
-    frame = found.assign(
-        range=found["range"].map(str),
-        kernels=found["kernels"] + found["graphs"],
-        launches=found["launches"] + found["graph_launches"],
-    )
+    frame["range"] = frame["range"].map(str)
+    frame["kernels"] += frame["graphs"]
+    frame["launches"] += frame["graph_launches"]
     columns = {"range": "range", "n": "instances", "kernels": "kernels"}
     columns |= {"work": "work_ns", "span": "span_ns", "busy": "busy_ns", "idle": "idle_ns"}
-    yield table_of("ranges", "Ranges on the GPU, summed over n", frame, columns, limit)
+    yield _frame_table("ranges", "Ranges on the GPU, summed over n", frame, columns, limit)
     columns = {"range": "range", "launches": "launches", "syncs": "syncs", "hidden": "hidden_syncs"}
     columns |= {"copies": "memcpys", "allocs": "allocs", "CUDA calls": "api_ns", "1st launch": "first_launch_ns"}
-    yield table_of("ranges", "The same on the host (1st launch: median after the start)", frame, columns, limit)
+    yield _frame_table("ranges", "The same on the host (1st launch: median after the start)", frame, columns, limit)
 
 
 def _activity(report: Report, limit: int) -> Iterator[Table]:
     if not report.syncs.empty:
         frame = report.syncs.assign(call=report.syncs["class"] + ": " + report.syncs["name"])
         columns = {"class: call": "call", "copy": "copy", "n": "count", "in the call": "ns", "stalled": "stalled"}
-        yield table_of("syncs", "What blocks the host", frame, columns, limit)
+        yield _frame_table("syncs", "What blocks the host", frame, columns, limit)
     if not report.copies.empty:
         ends = (f"{row['direction']} {row['src']}>{row['dst']}" for _, row in report.copies.iterrows())
         columns = {"kind": "kind", "n": "count", "bytes": "bytes", "on the GPU": "ns"}
-        yield table_of("copies", "Copies", report.copies.assign(kind=list(ends)), columns, limit)
+        yield _frame_table("copies", "Copies", report.copies.assign(kind=list(ends)), columns, limit)
     for title, kind, frame in (("CUDA calls", "call", report.api), ("Kernels", "kernel", report.kernels)):
         if not frame.empty:
             named = frame.rename(columns={"name": kind, "median": "median_ns", "most": "most_ns"})
             columns = {kind: kind, "n": "count", "total": "ns", "median": "median_ns", "most": "most_ns"}
-            yield table_of(f"{kind}s", title, named, columns, limit)
+            yield _frame_table(f"{kind}s", title, named, columns, limit)
 
 
 def _iterations(report: Report, limit: int) -> Iterator[Part]:
@@ -144,7 +144,7 @@ def _iterations(report: Report, limit: int) -> Iterator[Part]:
     columns = {"iteration": "iteration", "range": "range_ns", "launches": "launches", "syncs": "waits"}
     columns |= {"CUDA calls": "api_ns", "busy": "busy_ns", "idle": "idle_ns", "1st launch": "first_launch_ns"}
     title = "Each iteration (syncs: explicit+hidden)"
-    yield from (Words(), table_of("iterations", title, frame, columns, limit, iteration=numbers, waits=waits))
+    yield from (Words(), _frame_table("iterations", title, frame, columns, limit, iteration=numbers, waits=waits))
     yield from _stability(report)
 
 
@@ -157,14 +157,12 @@ def _stability(report: Report) -> Iterator[Part]:
         yield Words("Stability of the counters: not measured (fewer than three iterations)")
         return
     found = report.stability.reset_index(names="counter")
-    same = [
-        Cell(f"{same}/{of}", {"same": number(same), "of": number(of)})
-        for same, of in zip(found["same"], found["of"], strict=True)
-    ]
+    pairs = zip(found["same"], found["of"], strict=True)
+    same = [Cell(f"{same}/{of}", {"same": number(same), "of": number(of)}) for same, of in pairs]
     others = [_others([f"#{each}: {value}" for each, value in row.items()]) for row in found["others"]]
     columns = {"counter": "counter", "usual": "usual", "same": "same", "others": "others"}
     title = "Counters per iteration, without the first"
-    yield from (Words(), table_of("stability", title, found, columns, same=same, others=others))
+    yield from (Words(), _frame_table("stability", title, found, columns, same=same, others=others))
 
 
 def _others(listed: Sequence[str]) -> Cell:
@@ -204,3 +202,48 @@ def _warnings(capture: Capture) -> Iterator[Words]:
         yield Words(f"nsys: {text[:_DIAGNOSTIC_LENGTH]}{cut}", "yellow")
     if len(telling) > _DIAGNOSTICS:
         yield Words(f"  ... {len(telling) - _DIAGNOSTICS} more warnings of nsys (--json has all)", "dim")
+
+
+def difference_parts(found: Difference, limit: int) -> Iterator[Part]:
+    """What appeared, vanished and moved, and how long it took."""
+    yield from (Words(f"Not comparable: {obstacle}", "red") for obstacle in found.obstacles)
+    if found.obstacles:
+        return
+    yield from (Words(f"Note: {note}", "yellow") for note in found.notes)
+    for title, names in (("Appeared", found.appeared), ("Vanished", found.vanished)):
+        yield from (Words(f"{title}: {name}") for name in names[: limit or None])
+        if limit and len(names) > limit:
+            yield Words(f"  ... {len(names) - limit} more {title.lower()}", "dim")
+    if found.counters.empty:
+        yield Words("Counters: the same in every range of both")
+    else:
+        changes = zip(found.counters["change"], found.counters["per_instance"], strict=True)
+        change = [Cell(f"{change}{'*' * bool(each)}", change) for change, each in changes]
+        columns = {"range": "range", "counter": "counter", "a": "a", "b": "b", "change": "change"}
+        title = "Counters (* median per instance)"
+        yield from (Words(), _frame_table("counters", title, found.counters, columns, limit, change=change))
+    busy = found.times[found.times["time"] == "busy_ns"].sort_values("b", ascending=False, kind="stable")
+    if not busy.empty:
+        frame = busy.rename(columns={"a": "a_ns", "b": "b_ns"})
+        ratio = [_ratio(*pair) for pair in zip(busy["a"], busy["b"], strict=True)]
+        columns = {"range": "range", "a": "a_ns", "b": "b_ns", "b/a": "ratio"}
+        title = "GPU busy, median per instance (shown, never judged)"
+        yield from (Words(), _frame_table("busy", title, frame, columns, limit, ratio=ratio))
+
+
+def checks_sheet(checks: Sequence[Check], code: int, json: Callable[[], str]) -> Sheet:
+    """One line per check, with the remedy below what is wrong."""
+    lines = []
+    for check in checks:
+        mark = "ok  " if check.ok else "MISS" if check.code else "note"
+        lines.append(Words(f"{mark} {check.name}: {check.found}", "" if check.ok else "yellow"))
+        if check.remedy:
+            lines.append(Words(f"     -> {check.remedy}"))
+    columns = [Column(heading, left=True) for heading in ("check", "ok", "found", "remedy")]
+    rows = [(check.name, check.ok, check.found, check.remedy or None) for check in checks]
+    table = Table("checks", columns, rows, lines=lines)
+    return Sheet("vlbench nsys doctor", [table], exit_code=code, own={"json": json})
+
+
+def _ratio(before: float, after: float) -> Cell:
+    return Cell(f"{after / before - 1:+.1%}", number(after / before)) if before else Cell("-")

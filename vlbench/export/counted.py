@@ -4,46 +4,38 @@ from __future__ import annotations
 
 from collections import Counter as Multiset
 from collections.abc import Iterable, Iterator
+from operator import attrgetter
+from pathlib import Path
 
-from vlbench.export.sheet import Cell, Column, Part, Sheet, Table, Value, Words, broken
+from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Table, Value, Words, broken, checked, table_of
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import readable_bytes
+from vlbench.record.calibration import Calibration, Check
 from vlbench.record.counted import CountedTower, CountGroup, CountReport, Forward
 from vlbench.record.site import Site
 
-COLUMNS = (
-    Column("device\nops", "device_operations"),
-    Column("attn\ncalls", "attention_calls"),
-    Column("host\nsyncs", "host_syncs"),
-    Column("read-\nbacks", "read_backs"),
-    Column("uploads\n(bytes)", "uploads"),
-    Column("implicit\nuploads", "implicit_uploads"),
-    Column("peak\nMB", "peak_live_bytes"),
-)
+SITE_FIELDS = ("event", "times", "bytes", "pinned", "blocking", "operation", "advice")
+CHECKED = {"syncs": "host_syncs", "uploads": "uploads", "read-backs": "read_backs"}
+"""Of a calibration, by heading: the counters that are counted here and seen on the GPU."""
 
 
 def counted_sheet(report: CountReport, cold: bool, kernels: Iterable[str], *, where: bool = False) -> Sheet:
     """Every group's table, and what to know of it; `kernels` says how far operations stand for kernels."""
-    judged = counted_whole(report)
     parts: list[Part] = []
     for group in report.groups:
         parts += [Words(title(report, group), "bold"), Words(), count_table(report, group, cold), Words()]
     towers = [tower for group in report.groups for tower in group.towers]
-    parts += complaints(towers)
     which = "the first forward (caches are empty)" if cold else "the second forward (--cold shows the first)"
-    parts.append(Words(f"Counted: {which}. An upload without its own line in the code is implicit."))
-    parts += [Words(line) for line in kernels]
-    parts += from_outside(towers, cold)
-    parts += asked(towers)
     cost = f"No GPU was used: {report.seconds:.1f} s, {report.peak_host_bytes / 1e6:.0f} MB in all."
-    parts.append(Words(cost, "dim"))
-    for group in report.groups if where else ():
-        for tower in group.towers:
-            parts += [Words(), *_where(report, group, tower, cold)]
-    return Sheet(
-        "vlbench count", parts, judged, int(judged.exit_code), own={"json": lambda: report.model_dump_json(indent=1)}
-    )
+    parts += complaints(towers)
+    parts.append(Words(f"Counted: {which}. An upload without its own line in the code is implicit."))
+    parts += [*map(Words, kernels), *from_outside(towers, cold), *answered(towers), Words(cost, "dim")]
+    if where:
+        for group in report.groups:
+            for tower in group.towers:
+                parts += [Words(), *_where(report, group, tower, cold)]
+    return checked("vlbench count", parts, counted_whole(report), json=lambda: report.model_dump_json(indent=1))
 
 
 def counted_whole(report: CountReport) -> Judged:
@@ -78,13 +70,18 @@ def title(report: CountReport, group: CountGroup) -> str:
 
 def count_table(report: CountReport, group: CountGroup, cold: bool) -> Table:
     """A row per tower: operations, attention calls, syncs, copies, memory."""
-    rows: list[list[Cell | Value]] = []
-    for tower in group.towers:
-        forward = chosen(tower, cold)
-        mark = "" if tower.complete else " (!)"
-        figures = _cells(forward) if forward else [Cell("not counted", style="red"), *[""] * (len(COLUMNS) - 1)]
-        rows.append([Cell(f"{_short(tower.name)}{mark}", tower.name), *figures])
-    return Table("counts", [Column("variant", most=20), *COLUMNS], rows, facts=_facts(report, group), gap=1)
+    rows = [(_name(tower), *_figures(chosen(tower, cold))) for tower in group.towers]
+    columns = [
+        Column("variant", most=20),
+        Column("device\nops", "device_operations"),
+        Column("attn\ncalls", "attention_calls"),
+        Column("host\nsyncs", "host_syncs"),
+        Column("read-\nbacks", "read_backs"),
+        Column("uploads\n(bytes)", "uploads"),
+        Column("implicit\nuploads", "implicit_uploads"),
+        Column("peak\nMB", "peak_live_bytes"),
+    ]
+    return Table("counts", columns, rows, facts=_facts(report, group), gap=1)
 
 
 def chosen(tower: CountedTower, cold: bool) -> Forward | None:
@@ -112,43 +109,53 @@ def complaints(towers: Iterable[CountedTower]) -> Iterator[Words]:
 
 def from_outside(towers: Iterable[CountedTower], cold: bool) -> Iterator[Words]:
     """Operators that are not torch's own, with how often each was called."""
-    found: Multiset[str] = Multiset()
+    operators: Multiset[str] = Multiset()
     for tower in towers:
         if forward := chosen(tower, cold):
-            found.update({k: n for k, n in forward.counts.operations.items() if not k.startswith("aten::")})
-    if found:
-        listed = ", ".join(f"{name} ({times}x)" for name, times in found.most_common())
-        yield Words(f"From outside torch, one operation each: {listed}.", "dim")
+            operators.update(forward.counts.operations)
+    foreign = [(name, times) for name, times in operators.most_common() if not name.startswith("aten::")]
+    if foreign:
+        yield Words(f"From outside torch, one operation each: {_listed(foreign)}.", "dim")
 
 
-def asked(towers: Iterable[CountedTower]) -> Iterator[Words]:
+def answered(towers: Iterable[CountedTower]) -> Iterator[Words]:
     """What code asked about the GPU, and what it was told."""
-    found: Multiset[tuple[str, str]] = Multiset()
+    answers: Multiset[str] = Multiset()
     for tower in towers:
         for each in tower.questions:
-            found[each.question, each.answer] += each.times
-    if found:
-        listed = ", ".join(f"{question} -> {answer} ({times}x)" for (question, answer), times in found.most_common())
-        yield Words(f"Asked of the device, and answered: {listed}.", "dim")
+            answers[f"{each.question} -> {each.answer}"] += each.times
+    if answers:
+        yield Words(f"Asked of the device, and answered: {_listed(answers.most_common())}.", "dim")
+
+
+def _listed(times: Iterable[tuple[str, int]]) -> str:
+    return ", ".join(f"{name} ({count}x)" for name, count in times)
 
 
 def _facts(report: CountReport, group: CountGroup) -> dict[str, Value]:
     return {"scenario": group.scenario, "point": group.point, "dtype": report.dtype, "profile": report.profile}
 
 
-def _short(name: str) -> str:
+def _name(tower: CountedTower) -> Cell:
     """In its column: a factory without its package, which the lines below name whole."""
-    package, colon, factory = name.rpartition(":")
-    return broken(f"{package.rpartition('.')[2]}{colon}{factory}")
+    package, colon, factory = tower.name.rpartition(":")
+    mark = "" if tower.complete else " (!)"
+    return Cell(broken(f"{package.rpartition('.')[2]}{colon}{factory}") + mark, tower.name)
 
 
-def _cells(forward: Forward) -> list[Cell | Value]:
+def _figures(forward: Forward | None) -> list[Cell | Value]:
+    if forward is None:
+        return [Cell("not counted", style="red"), *[""] * 6]
     total, peak = forward.counts.total, forward.counts.peak_live_bytes
     uploads = f"{total.uploads:,} ({readable_bytes(total.upload_bytes)})" if total.uploads else "0"
     return [
-        *(total.device_operations, total.attention_calls, total.host_syncs, total.read_backs),
+        total.device_operations,
+        total.attention_calls,
+        total.host_syncs,
+        total.read_backs,
         Cell(uploads, {"uploads": total.uploads, "upload_bytes": total.upload_bytes}),
-        *(total.implicit_uploads, Cell(f"{peak / 1e6:,.0f}", peak)),
+        total.implicit_uploads,
+        Cell(f"{peak / 1e6:,.0f}", peak),
     ]
 
 
@@ -161,18 +168,19 @@ def _where(report: CountReport, group: CountGroup, tower: CountedTower, cold: bo
         yield Words(f"{tower.name}: no line waits or copies", "bold")
         return
     yield Words(f"{tower.name}: {len(forward.sites)} lines wait or copy", "bold")
-    columns = ["where", "event", "times", "bytes", "pinned", "blocking", "operation", "advice", "flags"]
-    rows = [
-        (
-            *(str(each.where), each.event, each.times, each.bytes, each.pinned, each.blocking),
-            *(each.operation, each.advice, " ".join(each.flags)),
-        )
-        for each in forward.sites
-    ]
+    columns: Columns[Site] = {
+        "where": lambda site: str(site.where),
+        **{field: attrgetter(field) for field in SITE_FIELDS},
+        "flags": lambda site: " ".join(site.flags),
+    }
+    facts = {**_facts(report, group), "variant": tower.name}
     lines = [line for site in forward.sites for line in _site(site)]
-    yield Table("lines", columns, rows, facts={**_facts(report, group), "variant": tower.name}, lines=lines)
-    if flags := _removable(forward.sites):
-        listed = ", ".join(f"{flag} {times:,}" for flag, times in flags.items())
+    yield table_of("lines", forward.sites, columns, facts=facts, lines=lines)
+    waits: Multiset[str] = Multiset()
+    for site in forward.sites:
+        waits.update(dict.fromkeys(site.flags, site.times))
+    if waits:
+        listed = ", ".join(f"{flag} {times:,}" for flag, times in waits.most_common())
         yield Words(f"Waits that flags of ours remove from towers like this: {listed}.")
 
 
@@ -195,10 +203,42 @@ def _flags(site: Site) -> str:
     return f": {' or '.join(site.flags)}, {site.times:,} wait{'s' * (site.times > 1)}" if site.flags else ""
 
 
-def _removable(sites: Iterable[Site]) -> dict[str, int]:
-    """How many waits each flag removes, the most first."""
-    found: dict[str, int] = {}
-    for site in sites:
-        for flag in site.flags:
-            found[flag] = found.get(flag, 0) + site.times
-    return dict(sorted(found.items(), key=lambda entry: -entry[1]))
+def calibrated_sheet(found: Calibration, path: Path) -> Sheet:
+    """Per tower: counted and seen, and the kernels that the others' table gives; below it, every disagreement."""
+    headings = [*(f"{counter}\ncounted/seen" for counter in CHECKED), "kernels\nmodel/seen"]
+    rows = [(Cell(broken(each.tower), each.tower), *_pairs(each)) for each in found.checks]
+    how = "each tower modelled from the others" if found.out_of_sample else "in sample, as there is one tower"
+    kinds = f"{len(found.entries)} kinds of operations"
+    parts: list[Part] = [
+        Words(f"{found.gpu}, torch {found.torch_version}, as {found.profile}", "bold"),
+        Table("calibration", [Column("tower", most=20), *headings], rows),
+        Words(f"{kinds}; largest error of modelled kernels {found.error:.1%} ({how})."),
+        *(Words(line, "red") for each in found.checks for line in _disagreements(each)),
+        Words(f"Calibration in {path}", "dim"),
+    ]
+    verdicts = tuple(map(_judged, found.checks))
+    judged = Judged(command="calibrate", before="counted", after=f"seen on {found.gpu}", rows=verdicts)
+    return checked("vlbench calibrate", parts, judged, json=lambda: found.model_dump_json(indent=1))
+
+
+def _judged(each: Check) -> JudgedRow:
+    """A count that the GPU does not have is missing from what it stands for."""
+    reason = "syncs and copies are the same" if each.exact else "; ".join(_disagreements(each)) or "figures differ"
+    verdict = Verdict.SAME if each.exact else Verdict.MISSING
+    return JudgedRow(cell=each.tower, measure="counters", verdict=verdict, reason=reason)
+
+
+def _pairs(each: Check) -> Iterator[Cell]:
+    for name in CHECKED.values():
+        counted, seen = each.counted[name], each.seen[name]
+        yield Cell(f"{counted:,}/{seen:,}", {f"{name}_counted": counted, f"{name}_seen": seen})
+    kernels = {"kernels_modelled": each.modelled_kernels, "kernels_seen": each.kernels}
+    yield Cell(f"{each.modelled_kernels:,.0f}/{each.kernels:,}", kernels)
+
+
+def _disagreements(each: Check) -> list[str]:
+    return [
+        *(f"{each.tower}: {line.where}: {line.counted} waits counted, {line.warned} warned of" for line in each.lines),
+        *(f"{each.tower}: {call}: {both[0]} calls counted, {both[1]} seen" for call, both in each.calls.items()),
+        *(f"{each.tower}: {n} kernels in {name}, which is not counted" for name, n in each.unattributed.items()),
+    ]
