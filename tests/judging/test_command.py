@@ -98,7 +98,7 @@ def test_the_table_fits_eighty_columns_and_loses_no_name(tmp_path: Path) -> None
             (tmp_path / f"{side}{number}.csv").write_text(f"name,value,unit\n{rows}")
     result = run("--before", str(tmp_path / "a*.csv"), "--after", str(tmp_path / "b*.csv"))
     assert max(len(line) for line in result.output.splitlines()) <= 80
-    table = result.output.split("\n\n")[0].splitlines()[1:]
+    table = result.output.split("\n\n")[0].splitlines()[2:]
     assert "".join(line[:25].split(" ")[0] for line in table if not line.startswith("short")) == name
     assert "101 ns" in result.output
 
