@@ -30,6 +30,7 @@ def init(
     from vlbench.gating.acceptance import acceptance
     from vlbench.gating.init import TEST, WORKFLOW, baseline_for, refuse_existing, write_test, write_workflow
     from vlbench.gating.save import count_all, count_requests, refuse_goal, save
+    from vlbench.judging.words import cells
     from vlbench.record.fingerprint import take_fingerprint
     from vlbench.towers.models import find_dtype
 

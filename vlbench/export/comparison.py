@@ -6,24 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
-from vlbench.export.judged_words import (
-    GROUPS,
-    chance,
-    change_with_interval,
-    fails,
-    false_rows,
-    figures,
-    is_quiet,
-    line_in_words,
-    moves_shown,
-    ordered,
-    outcome,
-    pair,
-    place,
-    spelt,
-    tally,
-    took,
-)
+from vlbench.export import wording
 from vlbench.export.sheet import Cell, Column, Columns, Part, Table, Words, figure, table_of
 from vlbench.judging.judged import Judged, JudgedRow, Move
 from vlbench.judging.unpaired import RunFloors
@@ -49,14 +32,16 @@ COLOURS = {
 def judged_parts(judged: Judged) -> Iterator[Part]:
     """All of it. Ends with the verdict in words and the exit code."""
     yield Words(f"vlbench {judged.command}: {judged.before} -> {judged.after}", "bold")
-    rows = ordered(judged)
+    rows = wording.ordered(judged)
     for row in rows:
-        if not is_quiet(row):
+        if not wording.is_quiet(row):
             yield from (Words(), *_row(row, judged))
-    for measure in dict.fromkeys(row.measure for row in rows if is_quiet(row)):
-        yield from (Words(), _quiet(measure, [row for row in rows if is_quiet(row) and row.measure == measure]))
+    for measure in dict.fromkeys(row.measure for row in rows if wording.is_quiet(row)):
+        yield from (Words(), _quiet(measure, [row for row in rows if wording.is_quiet(row) and row.measure == measure]))
     yield Words()
-    yield from (Words(words) for words in (chance(judged), *(f"Note: {note}" for note in judged.notes)) if words)
+    yield from (
+        Words(words) for words in (wording.chance(judged), *(f"Note: {note}" for note in judged.notes)) if words
+    )
     if judged.remedy and judged.exit_code:
         yield Words(f"What to do: {judged.remedy}")
     if judged.written:
@@ -66,21 +51,22 @@ def judged_parts(judged: Judged) -> Iterator[Part]:
 
 def last_line(judged: Judged) -> Words:
     """The verdict on the whole and the exit code."""
-    text = f"{outcome(judged).upper()}: {tally(judged)}; exit code {int(judged.exit_code)}{took(judged)}"
+    outcome = wording.outcome(judged).upper()
+    text = f"{outcome}: {wording.tally(judged)}; exit code {int(judged.exit_code)}{wording.took(judged)}"
     return Words(text, "bold red" if judged.exit_code else "bold green")
 
 
 def _row(row: JudgedRow, judged: Judged) -> Iterator[Part]:
     verdict = str(row.verdict).upper()
     silent = "" if row.gates else " (has no say)"
-    bold = "bold " if fails(row, judged) else ""
+    bold = "bold " if wording.fails(row, judged) else ""
     style = bold + (COLOURS[row.verdict] if row.gates else "dim")
     yield Words(f"{verdict}{silent} {row.measure}: {line(row.cell)}", style, styled=verdict)
     yield Words(line(row.reason, most=2000), indent=2)
-    if words := figures(row):
+    if words := wording.figures(row):
         yield Words(words, indent=2)
-    for kinds in GROUPS:
-        moves, more = moves_shown(row, *kinds)
+    for kinds in wording.GROUPS:
+        moves, more = wording.moves_shown(row, *kinds)
         if kinds == ("line",):
             for move in moves:
                 yield from _line(move)
@@ -93,14 +79,14 @@ def _row(row: JudgedRow, judged: Judged) -> Iterator[Part]:
 def _moves(moves: Sequence[Move]) -> Table:
     rows = []
     for move in moves:
-        before, after = pair(move.before, move.after, move.unit)
-        rows.append((spelt(move), f"{before} ->", Cell(after, style=_style(move)), line(move.stage)))
+        before, after = wording.pair(move.before, move.after, move.unit)
+        rows.append((wording.spelt(move), f"{before} ->", Cell(after, style=_style(move)), line(move.stage)))
     return Table("", [Column("", most=32), "", "", Column("", left=True)], rows, indent=4)
 
 
 def _line(move: Move) -> Iterator[Words]:
-    what, source = line_in_words(move)
-    where = f"{place(move)} ".lstrip()
+    what, source = wording.line_in_words(move)
+    where = f"{wording.place(move)} ".lstrip()
     yield Words(where + what, _style(move), indent=4, styled=what)
     yield Words(source, "dim", indent=6, cut=True)
     if move.advice:
@@ -112,7 +98,7 @@ def _quiet(measure: str, rows: Sequence[JudgedRow]) -> Part:
     if measure == "time" and len(rows) <= TABLE:
         columns: Columns[JudgedRow] = {
             "the same in time": lambda row: line(row.cell),
-            "change %": lambda row: change_with_interval(row).partition(" at ")[0] or "-",
+            "change %": lambda row: wording.change_with_interval(row).partition(" at ")[0] or "-",
             "detectable": _detectable,
         }
         return table_of("", rows, columns)
@@ -153,7 +139,7 @@ def runs_json(judged: Judged, floors: RunFloors) -> str:
         "schema": RUNS_SCHEMA,
         "floors": asdict(floors),
         "rows": entries,
-        "expected_false_rows": false_rows(judged),
+        "expected_false_rows": wording.false_rows(judged),
         "exit_code": int(judged.exit_code),
     }
     return json.dumps(whole, indent=2, allow_nan=False)
@@ -177,7 +163,7 @@ def runs_parts(judged: Judged, floors: RunFloors) -> Iterator[Part]:
             reasons.setdefault((row.verdict, row.reason), []).append(row.cell)
     for (verdict, reason), names in reasons.items():
         yield Words(f"{verdict} {', '.join(names)}: {reason}", COLOURS[verdict])
-    if called := false_rows(judged):
+    if called := wording.false_rows(judged):
         sure = f"Change with its {100 * floors.confidence:g} % interval"
         by_chance = f"By chance alone {called:.2g} of {len(judged.rows)} rows would be called."
         yield Words(f"{sure}; 'detectable' is the smallest change these runs would show. {by_chance}", "dim")

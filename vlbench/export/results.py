@@ -5,19 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
-from vlbench.export.result_tables import (
-    class_of,
-    cost_table,
-    error_text,
-    facts,
-    gpu_table,
-    ladder_tables,
-    name,
-    stage_table,
-    state_table,
-    times_table,
-    verdict_table,
-)
+from vlbench.export import result_tables as tables
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Words, checked, figure, table_of
 from vlbench.judging.evidence import expected_false_rows
 from vlbench.judging.judged import Judged, JudgedRow
@@ -41,7 +29,7 @@ def results_parts(results: Results) -> Iterator[Part]:
     for group in results.groups:
         yield Words()
         yield from group_parts(group)
-    for table in ladder_tables(results):
+    for table in tables.ladder_tables(results):
         yield from (Words(), table)
     rows = sum(len(group.rows) - 1 for group in results.groups)
     if any(_is_voted(group) for group in results.groups) and rows >= 100:
@@ -64,15 +52,20 @@ def group_parts(group: CellGroup) -> Iterator[Part]:
         yield Words(group.why_scaled, "dim")
     shown = found if _has_references(group) else ranked(found)
     yield Words()
-    yield verdict_table(group, shown) if voted else times_table(group, shown)
+    yield tables.verdict_table(group, shown) if voted else tables.times_table(group, shown)
     yield from failures(shown)
     yield from (Words(f"lost: {reason}", "red") for reason in group.lost)
     if words := in_words(shown, voted):
         yield from (Words(), Words(words))
     if any(row.name.startswith("without ") for row in group.rows):
         yield Words("A row without a flag is taken to the whole set: slower means that the flag helps.")
-    costs = [cost_table(group, shown)] if voted else []
-    for table in (*costs, *gpu_table(group, shown), *state_table(group), *stage_table(group, shown)):
+    costs = [tables.cost_table(group, shown)] if voted else []
+    for table in (
+        *costs,
+        *tables.gpu_table(group, shown),
+        *tables.state_table(group),
+        *tables.stage_table(group, shown),
+    ):
         yield from (Words(), table)
 
 
@@ -121,7 +114,7 @@ def judged_groups(command: str, groups: Iterable[CellGroup]) -> Judged:
             wrong = each.judgement.verdict in (Verdict.INACCURATE, Verdict.MISSING)
             right = each.accuracy is not None and each.accuracy.passed
             verdict = Verdict.SAME if right else each.judgement.verdict
-            reason = f"its accuracy check passed ({class_of(each)})" if right else each.judgement.reason
+            reason = f"its accuracy check passed ({tables.class_of(each)})" if right else each.judgement.reason
             rows.append(JudgedRow(cell=cell, measure="accuracy", verdict=verdict, reason=reason))
             if right and command == "run" and not each.row.is_yardstick:
                 rows.append(_timed(cell, each, found[each.row.reference], gates=wrong))
@@ -134,8 +127,8 @@ def verified_sheet(group: CellGroup, batches: Sequence[str], *, failures_only: b
     """One row per variant: its class, its largest error, what is allowed, and pass or FAIL."""
     found = summaries(group, Floors())
     columns: Columns[Summary] = {
-        Column("variant", most=24): name,
-        Column("class", left=True): lambda each: class_of(each) if each.accuracy else "-",
+        Column("variant", most=24): tables.name,
+        Column("class", left=True): lambda each: tables.class_of(each) if each.accuracy else "-",
         Column("float32\nerror", "float32_error"): _error("fp32_error"),
         Column("allowed", "float32_limit"): _error("fp32_limit"),
     }
@@ -146,7 +139,7 @@ def verified_sheet(group: CellGroup, batches: Sequence[str], *, failures_only: b
     shown = [each for each in found if not (failures_only and _passed(each))]
     outcome = f"{sum(map(_passed, found))} of {len(found)} passed on {len(batches)} batches: {', '.join(batches)}."
     heading = f"{group.model}, {group.dtype}, {group.device}, {group.weights} weights"
-    table = table_of("verified", shown, columns, facts=facts(group))
+    table = table_of("verified", shown, columns, facts=tables.facts(group))
     parts: list[Part] = [Words(heading, "bold"), table, *failures(found), Words(outcome)]
     return checked("vlbench verify", parts, judged_groups("verify", [group]), json=json)
 
@@ -160,7 +153,7 @@ def _passed(each: Summary) -> bool:
 
 def _error(field: str) -> Callable[[Summary], Cell]:
     """A cell with this figure of the accuracy check."""
-    return lambda each: figure(each.accuracy and getattr(each.accuracy, field), partial(error_text, digits=1))
+    return lambda each: figure(each.accuracy and getattr(each.accuracy, field), partial(tables.error_text, digits=1))
 
 
 def _timed(cell: str, each: Summary, reference: Summary, *, gates: bool) -> JudgedRow:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from vlbench.export.sheet import Cell, Part, Row, Sheet, Table, Words, shown_rows
+from vlbench.export.sheet import Cell, Part, Row, Sheet, Table, Words, checked, figure, shown_rows
 from vlbench.judging.evidence import upper_bound
 from vlbench.judging.exit_codes import FAILURES
 from vlbench.judging.judged import Judged, JudgedRow
@@ -14,7 +14,7 @@ from vlbench.record.schema import Results
 from vlbench.selftest.other_rules import Score
 from vlbench.selftest.verdicts import DETECTED, GOAL_POWER, GOAL_SLOW_DOWN, Report, Tally
 
-SHOWN = {
+CALLED = {
     "slower": Verdict.REGRESSED,
     "faster": Verdict.IMPROVED,
     "inconclusive": Verdict.INCONCLUSIVE,
@@ -27,12 +27,12 @@ def self_test_sheet(found: Report, scored: Sequence[Score], **own: Callable[[], 
     parts: list[Part] = [tally_table(found), Words(), *map(Words, sentences(found))]
     if scored:
         parts += [Words(), rule_table(scored)]
-    return Sheet("vlbench self-test", parts, _judged(found), int(found.exit_code), own)
+    return checked("vlbench self-test", parts, _judged(found), **own)
 
 
 def tally_table(found: Report) -> Table:
     """A row per injected slow-down: what was called, and how often."""
-    columns = ["injected", "rows", "measured", *SHOWN, "rate [95 %]"]
+    columns = ["injected", "rows", "measured", *CALLED, "rate [95 %]"]
     return Table("injected", columns, [_cells(tally) for tally in found.tallies], gap=1)
 
 
@@ -40,9 +40,7 @@ def rule_table(scored: Sequence[Score]) -> Table:
     """One row per rule: false alarms, then each slow-down caught."""
     shares = sorted({share for score in scored for share in score.cases})
     columns = ["rule", *("false alarms" if not share else f"+{100 * share:g} % caught" for share in shares)]
-    rows: list[Row] = [
-        (score.rule, *(Cell(_share(rate := score.rate(share)), rate) for share in shares)) for score in scored
-    ]
+    rows: list[Row] = [[score.rule, *(_caught(score.rate(share)) for share in shares)] for score in scored]
     return Table("rules", columns, rows, gap=1)
 
 
@@ -58,12 +56,13 @@ def sentences(found: Report) -> list[str]:
     same = found.identical
     if not same.cases:
         return ["Nothing was compared, so nothing is proven."]
-    some = found.groups_with_false_alarm
+    alarmed = found.groups_with_false_alarm
+    bound = percent(upper_bound(alarmed, found.groups))
     lines = [
         f"False alarms: {same.hits} of {same.cases} comparisons of identical programs, a rate {_under(same)}. "
         f"The first vote called {found.first_vote_false_alarms}; suspects are measured again before they are called.",
-        f"Copies in one group share its rounds and its yardstick, so they are not independent. By groups, which are: "
-        f"{some} of {found.groups} with a false alarm, a rate under {percent(upper_bound(some, found.groups))}.",
+        "Copies in one group share its rounds and its reference tower, so they are not independent. By groups, which "
+        f"are: {alarmed} of {found.groups} with a false alarm, a rate under {bound}.",
     ]
     caught = found.smallest_caught
     if caught is None:
@@ -84,66 +83,55 @@ def markdown(results: Results, found: Report, scored: Sequence[Score]) -> str:
     group = results.groups[0]
     trials = [trial for trial in group.trials if not trial.confirms]
     rounds = len(trials[0].variants[0].timings["warm"].seconds) if trials and trials[0].variants[0].timings else 0
-    return "\n".join(
-        [
-            "# Self-test",
-            "",
-            "vlbench measures itself: copies of the yardstick, which are identical programs, and copies that a busy"
-            " loop slows down by a known share, all through the path that any measurement takes.",
-            "",
-            f"`{results.command}` on {results.created:%Y-%m-%d}: {results.fingerprint.line}.",
-            f"{found.groups} groups of {len(trials)} trials, about {rounds} rounds each, {group.model}, {group.dtype},"
-            f" {group.threads} thread{'s' * (group.threads > 1)}; fed in: {trials[0].batch if trials else 'nothing'}.",
-            "",
-            *_markdown_table(tally_table(found)),
-            "",
-            "*measured* is the median ratio to the yardstick; *rate* is the share called (of identical programs) or"
-            " caught, with its Clopper-Pearson bounds at 95 %.",
-            "",
-            *(f"- {line}" for line in sentences(found)),
-            "",
-            "## The same samples under other rules",
-            "",
-            "The other tools compare a run before with a run after, so they are given the yardstick of one trial and"
-            " the variant of the next, which is another process; asv two and two. Each trial takes its turn, so these"
-            " shares rest on five comparisons a row. They see each call as a sample, except asv (10 means a process),"
-            " google/benchmark (9) and criterion (at most 100). pytest-benchmark fails on slower alone, so half of its"
-            " differences stay unseen. [The rules and their sources](../vlbench/selftest/other_rules.py).",
-            "",
-            *_markdown_table(rule_table(scored)),
-            "",
-        ]
-    )
+    paragraphs = [
+        "# Self-test",
+        "vlbench measures itself: copies of the reference tower, which are identical programs, and copies that a busy "
+        "loop slows down by a known share, all through the path that any measurement takes.",
+        f"`{results.command}` on {results.created:%Y-%m-%d}: {results.fingerprint.line}.\n"
+        f"{found.groups} groups of {len(trials)} trials, about {rounds} rounds each, {group.model}, {group.dtype}, "
+        f"{group.threads} thread{'s' * (group.threads > 1)}; fed in: {trials[0].batch if trials else 'nothing'}.",
+        _markdown_table(tally_table(found)),
+        "*measured* is the median ratio to the reference tower; *rate* is the share called (of identical programs) or "
+        "caught, with its Clopper-Pearson bounds at 95 %.",
+        "\n".join(f"- {sentence}" for sentence in sentences(found)),
+        "## The same samples under other rules",
+        "The other tools compare a run before with a run after, so they are given the reference tower of one trial and "
+        "the variant of the next, which is another process; asv two and two. Each trial takes its turn, so these "
+        "shares rest on five comparisons a row. They see each call as a sample, except asv (10 means a process), "
+        "google/benchmark (9) and criterion (at most 100). pytest-benchmark fails on slower alone, so half of its "
+        "differences stay unseen. [The rules and their sources](../vlbench/selftest/other_rules.py).",
+        _markdown_table(rule_table(scored)),
+    ]
+    return "\n\n".join(paragraphs) + "\n"
 
 
 def _cells(tally: Tally) -> Row:
-    injected = f"+{100 * tally.slow_down:g} %" if tally.slow_down else "nothing"
-    measured = "-" if tally.measured is None else change(tally.measured)
-    counts = [tally.verdicts[verdict] for verdict in SHOWN.values()]
-    low, high = tally.bounds if tally.cases else (None, None)
-    rate = {"rate": tally.rate if tally.cases else None, "rate_low": low, "rate_high": high}
-    what, seen = Cell(injected, tally.slow_down), Cell(measured, tally.measured)
-    return [what, tally.cases, seen, *counts, Cell(_rate(tally), rate)]
+    injected = Cell(f"+{100 * tally.slow_down:g} %" if tally.slow_down else "nothing", tally.slow_down)
+    counts = [tally.verdicts[verdict] for verdict in CALLED.values()]
+    return [injected, tally.cases, figure(tally.measured, change), *counts, _rate(tally)]
 
 
-def _rate(tally: Tally) -> str:
+def _rate(tally: Tally) -> Cell:
     if not tally.cases:
-        return "not measured"
-    if not tally.slow_down:
-        return f"{_share(tally.rate)} {_under(tally)}"
+        return Cell("not measured", dict.fromkeys(("rate", "rate_low", "rate_high")))
     low, high = tally.bounds
-    return f"{_share(tally.rate)} [{100 * low:.0f}, {100 * high:.0f}]"
+    bounds = f"[{100 * low:.0f}, {100 * high:.0f}]" if tally.slow_down else _under(tally)
+    return Cell(f"{_share(tally.rate)} {bounds}", {"rate": tally.rate, "rate_low": low, "rate_high": high})
 
 
 def _under(tally: Tally) -> str:
     return f"under {percent(tally.bounds[1])}"
 
 
-def _share(rate: float | None) -> str:
-    return "not measured" if rate is None else f"{100 * rate:.3g} %"
+def _caught(rate: float | None) -> Cell:
+    return Cell("not measured") if rate is None else figure(rate, _share)
 
 
-def _markdown_table(table: Table) -> list[str]:
+def _share(rate: float) -> str:
+    return f"{100 * rate:.3g} %"
+
+
+def _markdown_table(table: Table) -> str:
     headings = [column.one_line for column in table.heads]
-    lines = [headings, ["---", *("---:" for _ in headings[1:])], *shown_rows(table)]
-    return [f"| {' | '.join(line)} |" for line in lines]
+    rows = [headings, ["---", *("---:" for _ in headings[1:])], *shown_rows(table)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

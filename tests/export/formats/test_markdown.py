@@ -11,8 +11,8 @@ from syrupy.assertion import SnapshotAssertion
 
 from tests.export.judged_examples import ANYTHING, MOVES, all_the_same, anything, counted, one_of_everything
 from vlbench.export.formats.markdown import MARK, STEP_SUMMARY, markdown_text
-from vlbench.export.judged_words import is_quiet, ordered
 from vlbench.export.sheet import compared
+from vlbench.export.wording import is_quiet, ordered
 from vlbench.judging.judged import Judged
 from vlbench.judging.verdict import Verdict
 from vlbench.untrusted.names import line

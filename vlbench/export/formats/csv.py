@@ -11,30 +11,18 @@ from collections.abc import Iterable, Mapping
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from vlbench.export.judged_words import move_in_words
 from vlbench.export.registry import exporter
 from vlbench.export.sheet import Sheet, records
+from vlbench.export.wording import move_in_words
 from vlbench.untrusted.names import csv_row
 
 if TYPE_CHECKING:
     from vlbench.judging.judged import Judged
 
 COLUMNS = (
-    "cell",
-    "measure",
-    "verdict",
-    "reason",
-    "gates",
-    "before",
-    "after",
-    "unit",
-    "better",
-    "ratio",
-    "low",
-    "high",
-    "confidence",
-    "visible",
-)
+    "cell", "measure", "verdict", "reason", "gates", "before", "after", "unit", "better", "ratio", "low", "high",
+    "confidence", "visible",
+)  # fmt: skip
 """As in `JudgedRow`. Programs may rely on these names; new columns go to the end."""
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vlbench.export.judged_words import fails, line_in_words, ordered, outcome
 from vlbench.export.registry import Goal, exporter
 from vlbench.export.sheet import Sheet
+from vlbench.export.wording import fails, line_in_words, ordered, outcome
 from vlbench.judging.verdict import Verdict
 from vlbench.untrusted.names import github_message, github_property, line
 

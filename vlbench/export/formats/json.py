@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from vlbench.export.judged_words import false_rows
 from vlbench.export.registry import Goal, exporter
 from vlbench.export.sheet import Sheet, records
+from vlbench.export.wording import false_rows
 from vlbench.untrusted import names
 
 if TYPE_CHECKING:

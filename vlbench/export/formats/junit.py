@@ -17,9 +17,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from vlbench.export.judged_words import fails, figures, move_in_words, outcome
 from vlbench.export.registry import exporter
 from vlbench.export.sheet import Sheet
+from vlbench.export.wording import fails, figures, move_in_words, outcome
 from vlbench.judging.exit_codes import FAILURES, ExitCode
 from vlbench.judging.verdict import Verdict
 from vlbench.untrusted.names import line, xml

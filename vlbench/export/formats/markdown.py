@@ -10,23 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from vlbench.export.judged_words import (
-    GROUPS,
-    chance,
-    change_with_interval,
-    fails,
-    figures,
-    is_quiet,
-    line_in_words,
-    moves_shown,
-    ordered,
-    outcome,
-    pair,
-    place,
-    spelt,
-    tally,
-    took,
-)
+from vlbench.export import wording
 from vlbench.export.registry import exporter
 from vlbench.export.sheet import Part, Sheet, Table, Words, shown_rows
 from vlbench.judging.verdict import Verdict
@@ -90,8 +74,8 @@ def _line_of_code(text: str) -> str:
 
 
 def _judged(judged: Judged, limit: int) -> str:
-    rows = ordered(judged)
-    loud, quiet = ([row for row in rows if is_quiet(row) is wanted] for wanted in (False, True))
+    rows = wording.ordered(judged)
+    loud, quiet = ([row for row in rows if wording.is_quiet(row) is wanted] for wanted in (False, True))
     head = _head(judged)
     room = limit - _size(head) - _ROOM_FOR_CUTS
     if room < 0:
@@ -103,7 +87,9 @@ def _judged(judged: Judged, limit: int) -> str:
         kept, room = _fitting(table, room)
         parts += [*kept, _cut(len(table) - len(kept), "row")]
     sections = [
-        f"\n{_text(words)}\n" for words in (*(f"Note: {note}" for note in judged.notes), chance(judged)) if words
+        f"\n{_text(words)}\n"
+        for words in (*(f"Note: {note}" for note in judged.notes), wording.chance(judged))
+        if words
     ]
     sections += [_moved(row) for row in loud if row.moves]
     sections += [_same(quiet)] if quiet else []
@@ -115,10 +101,10 @@ def _head(judged: Judged) -> str:
     sign = _SIGNS[Verdict.SAME] if not judged.exit_code else _FAILS
     lines = [
         MARK,
-        f"### {sign} vlbench {_text(judged.command)}: {outcome(judged)}",
+        f"### {sign} vlbench {_text(judged.command)}: {wording.outcome(judged)}",
         "",
         f"{markdown_code(judged.before, SENTENCES)} \N{RIGHTWARDS ARROW} {markdown_code(judged.after, SENTENCES)}: "
-        f"{tally(judged)}; exit code {int(judged.exit_code)}{took(judged)}.",
+        f"{wording.tally(judged)}; exit code {int(judged.exit_code)}{wording.took(judged)}.",
     ]
     if judged.remedy and judged.exit_code:
         lines += ["", f"**What to do:** {_text(judged.remedy)}"]
@@ -129,17 +115,17 @@ def _head(judged: Judged) -> str:
 
 def _loud(row: JudgedRow, judged: Judged) -> str:
     """A line of the table of rows that have something to tell."""
-    sign = _SIGNS.get(row.verdict, _FAILS if fails(row, judged) else _WARNS)
+    sign = _SIGNS.get(row.verdict, _FAILS if wording.fails(row, judged) else _WARNS)
     silent = "" if row.gates else " (no say)"
-    why = "<br>".join(_text(words) for words in (row.reason, figures(row)) if words)
+    why = "<br>".join(_text(words) for words in (row.reason, wording.figures(row)) if words)
     return f"| {sign} {row.verdict}{silent} | {markdown_code(row.cell)} | {row.measure} | {why} |\n"
 
 
 def _moved(row: JudgedRow) -> str:
     """What moved in one row, folded."""
     parts = [f"<details><summary>What moved in {markdown_code(row.cell)}, {row.measure}</summary>"]
-    for kinds in GROUPS:
-        moves, more = moves_shown(row, *kinds)
+    for kinds in wording.GROUPS:
+        moves, more = wording.moves_shown(row, *kinds)
         if kinds == ("line",):
             parts.append("\n".join(map(_line, moves)))
         elif moves:
@@ -155,15 +141,15 @@ def _moves(moves: Sequence[Move]) -> str:
         ["| | before | after | stage |", "|---|--:|--:|---|"] if staged else ["| | before | after |", "|---|--:|--:|"]
     )
     for move in moves:
-        before, after = pair(move.before, move.after, move.unit)
+        before, after = wording.pair(move.before, move.after, move.unit)
         stage = f" {_text(move.stage)} |" if staged else ""
-        lines.append(f"| {_text(spelt(move))} | {before} | {after} |{stage}")
+        lines.append(f"| {_text(wording.spelt(move))} | {before} | {after} |{stage}")
     return "\n".join(lines)
 
 
 def _line(move: Move) -> str:
-    what, source = line_in_words(move)
-    where = f"{markdown_code(place(move))} " if move.file else ""
+    what, source = wording.line_in_words(move)
+    where = f"{markdown_code(wording.place(move))} " if move.file else ""
     advice = f"<br>{_text(move.advice)}" if move.advice else ""
     return f"- {where}{_text(what)}: {markdown_code(source)}{advice}"
 
@@ -176,7 +162,7 @@ def _same(rows: Sequence[JudgedRow]) -> str:
             f"\n<details><summary>{heading}</summary>\n",
             "| cell | what | change % | detectable |\n|---|---|--:|--:|",
             *(
-                f"| {markdown_code(row.cell)} | {row.measure} | {change_with_interval(row)} | "
+                f"| {markdown_code(row.cell)} | {row.measure} | {wording.change_with_interval(row)} | "
                 f"{'' if row.visible is None else percent(row.visible)} |"
                 for row in rows
             ),

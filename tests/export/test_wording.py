@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.export.judged_examples import ANYTHING, TOWER, all_the_same, anything, counted, one_of_everything, timed
-from vlbench.export.judged_words import (
+from vlbench.export.wording import (
     chance,
     fails,
     figures,
