@@ -24,39 +24,41 @@ Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class CountedForward(_Part):
     """Exact counts of one forward; in each, less is better."""
 
     counters: dict[str, int]
-    stages: dict[str, dict[str, int]] = Field(
-        description="By stage, blocks added up; counters that are zero are left out."
-    )
-    operations: dict[str, int] = Field(
-        default_factory=dict, description="Device operations by name; they explain a count that moved."
-    )
-    sites: tuple[Site, ...] = Field(
-        description="Lines that wait or copy, with how often; they explain a counter that moved, and are not gated on."
-    )
+    stages: dict[str, dict[str, int]]
+    """By stage, blocks added up; counters that are zero are left out."""
+    operations: dict[str, int] = Field(default_factory=dict)
+    """Device operations by name; they explain a count that moved."""
+    sites: tuple[Site, ...]
+    """Lines that wait or copy, with how often; they explain a counter that moved, and are not gated on."""
 
 
 class CountedCell(_Part):
     """A tower on a point of a scenario, counted in ghost mode."""
 
-    tower: str = Field(description="As `--tower` takes it.")
-    scenario: str = Field(description="As `--scenario` takes it; 'grid' where grids were given.")
+    tower: str
+    """As `--tower` takes it."""
+    scenario: str
+    """As `--scenario` takes it; 'grid' where grids were given."""
     point: str
     grids: tuple[Grid, ...]
-    profile: str = Field(description="The GPU that was answered for, such as sm_90.")
+    profile: str
+    """The GPU that was answered for, such as sm_90."""
     dtype: Dtype
-    key: Key = Field(description="What must be equal for counts to compare.")
-    cold: CountedForward = Field(description="The first forward.")
-    warm: CountedForward = Field(description="The second, on the same grids.")
-    bands: dict[str, Share] = Field(
-        default_factory=dict, description="Counter -> share by which it may differ; exact where it is not named."
-    )
+    key: Key
+    """What must be equal for counts to compare."""
+    cold: CountedForward
+    """The first forward."""
+    warm: CountedForward
+    """The second, on the same grids."""
+    bands: dict[str, Share] = Field(default_factory=dict)
+    """Counter -> share by which it may differ; exact where it is not named."""
 
     @property
     def name(self) -> str:
@@ -76,28 +78,36 @@ class StoredTrial(_Part):
 class TimedCell(_Part):
     """A variant timed against a reference in shared rounds."""
 
-    variant: str = Field(description="As `--variant` takes it, or `--tower` where the model is no model of ours.")
-    reference: str = Field(description="The row that its ratio is taken to.")
-    scenario: str = Field(description="As `--scenario` takes it.")
+    variant: str
+    """As `--variant` takes it, or `--tower` where the model is no model of ours."""
+    reference: str
+    """The row that its ratio is taken to."""
+    scenario: str
+    """As `--scenario` takes it."""
     point: str
     grids: tuple[Grid, ...]
-    model: str = Field(description="One of ours, or the first `--tower`, which is the reference then.")
+    model: str
+    """One of ours, or the first `--tower`, which is the reference then."""
     dtype: Dtype
     device: Device
     state: State
     seed: int
     threads: int
-    weights: str = Field(description="'random', 'its own', or the checkpoint folder.")
-    exactness: str = Field(description="The class that its accuracy is checked against.")
+    weights: str
+    """'random', 'its own', or the checkpoint folder."""
+    exactness: str
+    """The class that its accuracy is checked against."""
     trials: tuple[StoredTrial, ...] = Field(min_length=1)
-    seconds: float = Field(gt=0, description="Median time of a call.")
-    stages: dict[str, float] = Field(
-        default_factory=dict,
-        description="Self time by stage of a warm forward, blocks added up, as a share of the reference's forward.",
-    )
-    counts: Counts | None = Field(default=None, description="Of a warm forward; they explain a time that moved.")
-    floor: Share = Field(default=0.01, description="A change is called only beyond this.")
-    threshold: Share = Field(default=0.05, description="A run that could not have shown this much is inconclusive.")
+    seconds: float = Field(gt=0)
+    """Median time of a call."""
+    stages: dict[str, float] = Field(default_factory=dict)
+    """Self time by stage of a warm forward, blocks added up, as a share of the reference's forward."""
+    counts: Counts | None = None
+    """Of a warm forward; they explain a time that moved."""
+    floor: Share = 0.01
+    """A change is called only beyond this."""
+    threshold: Share = 0.05
+    """A run that could not have shown this much is inconclusive."""
 
     @model_validator(mode="after")
     def _sees_more_than_it_calls(self) -> Self:
@@ -114,24 +124,29 @@ class TimedCell(_Part):
 class CapturedRange(_Part):
     """A range of a capture, which the program went through several times."""
 
-    name: str = Field(description="`domain:name` of the range.")
-    instances: int = Field(description="How often it was seen, the first time left out.")
-    counters: dict[str, int] = Field(description="The value that nearly every instance has; zeros are left out.")
-    unsteady: tuple[str, ...] = Field(default=(), description="Counters that vary by instance: not gated on.")
+    name: str
+    """`domain:name` of the range."""
+    instances: int
+    """How often it was seen, the first time left out."""
+    counters: dict[str, int]
+    """The value that nearly every instance has; zeros are left out."""
+    unsteady: tuple[str, ...] = ()
+    """Counters that vary by instance: not gated on."""
 
 
 class CapturedCell(_Part):
     """What a GPU was asked to do, by an Nsight Systems capture or a trace of the torch profiler."""
 
     name: str
-    source: str = Field(description="'nsys' or 'kineto': they do not count the same calls.")
+    source: str
+    """'nsys' or 'kineto': they do not count the same calls."""
     version: str
     gpus: tuple[str, ...]
-    facts: dict[str, str] = Field(description="Settings of the capture that change what it counts.")
+    facts: dict[str, str]
+    """Settings of the capture that change what it counts."""
     ranges: tuple[CapturedRange, ...] = Field(min_length=1)
-    bands: dict[str, Share] = Field(
-        default_factory=dict, description="Counter -> share by which it may differ; exact where it is not named."
-    )
+    bands: dict[str, Share] = Field(default_factory=dict)
+    """Counter -> share by which it may differ; exact where it is not named."""
 
 
 class Acceptance(_Part):
@@ -141,12 +156,13 @@ class Acceptance(_Part):
     by: str
     reason: str = Field(min_length=1)
     date: datetime
-    revision: str | None = Field(
-        description="git revision of the folder that was measured in; None outside a checkout."
-    )
-    dirty: bool | None = Field(description="Did that checkout hold uncommitted changes of Python files?")
+    revision: str | None
+    """git revision of the folder that was measured in; None outside a checkout."""
+    dirty: bool | None
+    """Did that checkout hold uncommitted changes of Python files?"""
     torch: str
-    changes: tuple[str, ...] = Field(default=(), description="What this changed in the file, one line each.")
+    changes: tuple[str, ...] = ()
+    """What this changed in the file, one line each."""
 
 
 class Baseline(_Part):
@@ -159,12 +175,14 @@ class Baseline(_Part):
     counted: tuple[CountedCell, ...] = ()
     timed: tuple[TimedCell, ...] = ()
     captured: tuple[CapturedCell, ...] = ()
-    trials: int = Field(default=5, ge=4, description="Trials of a gate run over the timed cells.")
-    budget: float = Field(default=10.0, gt=0, description="Seconds of rounds in a gate run, over all timed cells.")
-    accepted: tuple[Acceptance, ...] = Field(
-        description="The last is in force; empty where nobody has accepted it yet."
-    )
-    seal: str = Field(default="", description="SHA-256 of all the rest.")
+    trials: int = Field(default=5, ge=4)
+    """Trials of a gate run over the timed cells."""
+    budget: float = Field(default=10.0, gt=0)
+    """Seconds of rounds in a gate run, over all timed cells."""
+    accepted: tuple[Acceptance, ...]
+    """The last is in force; empty where nobody has accepted it yet."""
+    seal: str = ""
+    """SHA-256 of all the rest."""
 
     @model_validator(mode="after")
     def _no_cell_twice(self) -> Self:

@@ -22,33 +22,50 @@ LIBRARIES = ("numpy", "einops", "safetensors", "transformers", "triton")
 class Fingerprint(BaseModel):
     """Where a result comes from. None: not measured, because it could not be read or does not exist here."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    vlbench: str = Field(description="Version of vlbench.")
-    revision: str | None = Field(description="git revision of vlbench's own source; None outside a checkout.")
-    dirty: bool | None = Field(description="Did that checkout hold uncommitted changes?")
-    python: str = Field(description="Version of Python.")
-    torch: str = Field(description="Version and build of torch.")
-    torch_threads: int | None = Field(
-        default=None, description="Threads of a torch operation where this was taken; a cell group holds its own."
-    )
-    libraries: dict[str, str] = Field(default_factory=dict, description="Versions of other installed libraries.")
-    os: str = Field(description="Operating system and kernel.")
-    hypervisor: str | None = Field(
-        default=None, description="Vendor of the hypervisor; 'none' where lscpu sees none, None without lscpu."
-    )
-    cpu: str = Field(description="CPU model.")
-    physical_cores: int | None = Field(default=None, description="Physical cores.")
-    cores: int = Field(description="Logical cores.")
-    memory_gb: float = Field(description="Main memory in GiB.")
-    gpu: str | None = Field(default=None, description="CUDA's name of the GPU, with the profile of a MIG slice.")
-    gpu_uuid: str | None = Field(default=None, description="NVML's UUID of the visible GPU or MIG slice.")
-    gpu_board: str | None = Field(default=None, description="Part number of the board.")
-    gpu_memory_gb: float | None = Field(default=None, description="Memory of the GPU in GiB.")
-    power_limit_w: float | None = Field(default=None, description="Power limit in force on the board, in watts.")
-    mig: bool | None = Field(default=None, description="Is the board split into MIG slices?")
-    driver: str | None = Field(default=None, description="Version of the NVIDIA driver.")
-    cuda: str | None = Field(default=None, description="CUDA version that torch was built with.")
+    vlbench: str
+    """Version of vlbench."""
+    revision: str | None
+    """git revision of vlbench's own source; None outside a checkout."""
+    dirty: bool | None
+    """Did that checkout hold uncommitted changes?"""
+    python: str
+    """Version of Python."""
+    torch: str
+    """Version and build of torch."""
+    torch_threads: int | None = None
+    """Threads of a torch operation where this was taken; a cell group holds its own."""
+    libraries: dict[str, str] = Field(default_factory=dict)
+    """Versions of other installed libraries."""
+    os: str
+    """Operating system and kernel."""
+    hypervisor: str | None = None
+    """Vendor of the hypervisor; 'none' where lscpu sees none, None without lscpu."""
+    cpu: str
+    """CPU model."""
+    physical_cores: int | None = None
+    """Physical cores."""
+    cores: int
+    """Logical cores."""
+    memory_gb: float
+    """Main memory in GiB."""
+    gpu: str | None = None
+    """CUDA's name of the GPU, with the profile of a MIG slice."""
+    gpu_uuid: str | None = None
+    """NVML's UUID of the visible GPU or MIG slice."""
+    gpu_board: str | None = None
+    """Part number of the board."""
+    gpu_memory_gb: float | None = None
+    """Memory of the GPU in GiB."""
+    power_limit_w: float | None = None
+    """Power limit in force on the board, in watts."""
+    mig: bool | None = None
+    """Is the board split into MIG slices?"""
+    driver: str | None = None
+    """Version of the NVIDIA driver."""
+    cuda: str | None = None
+    """CUDA version that torch was built with."""
 
     @property
     def line(self) -> str:

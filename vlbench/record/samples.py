@@ -29,8 +29,8 @@ COLUMNS = {
 def samples_of(results: Results) -> pandas.DataFrame:
     """Results as a tidy table: one row per group, variant, trial, state and round.
 
-    `ratio` is the time over the yardstick's in the same round: below 1 is faster. A variant without times has one row
-    per trial with `state`, `round` and `seconds` missing. Errors are relative L2, `seconds` are seconds.
+    `ratio` is the time over the reference tower's in the same round: below 1 is faster. A variant without times has one
+    row per trial with `state`, `round` and `seconds` missing. Errors are relative L2, `seconds` are seconds.
     """
     import pandas
 

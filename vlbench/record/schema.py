@@ -23,43 +23,55 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 class Record(BaseModel):
     """A part of a results file: frozen, and strict about unknown fields."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, ser_json_inf_nan="strings")
 
 
 class Token(Record):
     """One output token, by where it comes from."""
 
-    item: int = Field(description="Which image or video of the batch, from 0; of a tower of images, which image.")
-    frame: int = Field(description="Which temporal slice of it, from 0.")
-    row: int = Field(description="Row of the merged cell; 0 for a tower of images.")
-    column: int = Field(description="Column of the merged cell; of a tower of images, which token of the image.")
-    error: float = Field(description="L2 error of this token, relative to the root mean square of all tokens.")
+    item: int
+    """Which image or video of the batch, from 0; of a tower of images, which image."""
+    frame: int
+    """Which temporal slice of it, from 0."""
+    row: int
+    """Row of the merged cell; 0 for a tower of images."""
+    column: int
+    """Column of the merged cell; of a tower of images, which token of the image."""
+    error: float
+    """L2 error of this token, relative to the root mean square of all tokens."""
 
 
 class Accuracy(Record):
-    """How far a variant is from the yardstick, and whether that is allowed."""
+    """How far a variant is from the reference tower, and whether that is allowed."""
 
     passed: bool
-    exactness: str = Field(description="The class that the variant claims.")
-    fp32_error: float | None = Field(description="Relative L2 error in fp32; None where it could not run.")
-    fp32_limit: float = Field(description="What its class allows in fp32; 0 asks for equal bits.")
-    timed_error: float | None = Field(default=None, description="Relative L2 error in the timed dtype, if not fp32.")
-    timed_limit: float | None = Field(default=None, description="What is allowed there: 1.5 x the yardstick's own.")
-    part: str | None = Field(
-        default=None, description="Which part of the output is the furthest off, where it has several."
-    )
-    worst_token: Token | None = Field(default=None, description="The output token furthest off in fp32.")
-    reason: str | None = Field(default=None, description="Why it failed, in one sentence.")
+    exactness: str
+    """The class that the variant claims."""
+    fp32_error: float | None
+    """Relative L2 error in fp32; None where it could not run."""
+    fp32_limit: float
+    """What its class allows in fp32; 0 asks for equal bits."""
+    timed_error: float | None = None
+    """Relative L2 error in the timed dtype, if not fp32."""
+    timed_limit: float | None = None
+    """What is allowed there: 1.5 x the reference tower's own."""
+    part: str | None = None
+    """Which part of the output is the furthest off, where it has several."""
+    worst_token: Token | None = None
+    """The output token furthest off in fp32."""
+    reason: str | None = None
+    """Why it failed, in one sentence."""
 
 
 class Counts(Record):
     """What one warm forward asks of torch."""
 
-    aten_operations: int = Field(
-        validation_alias=AliasChoices("aten_operations", "operations"),  # schema 1 had the shorter name
-        description="aten operations that compute or copy; views and bare allocations not counted.",
+    aten_operations: int = Field(  # schema 1 had the shorter name
+        validation_alias=AliasChoices("aten_operations", "operations")
     )
-    attention_calls: int = Field(description="Calls of scaled_dot_product_attention.")
+    """aten operations that compute or copy; views and bare allocations not counted."""
+    attention_calls: int
+    """Calls of scaled_dot_product_attention."""
 
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -69,18 +81,14 @@ State = Literal["warm", "cold", "churn", "behind"]
 class Timing(Record):
     """One variant in one state of the caches, in the rounds of one trial."""
 
-    seconds: tuple[Seconds, ...] = Field(
-        min_length=1,
-        description="Time of one call, one entry per round. The yardstick is called several times in a round of many: "
-        "the median.",
-    )
-    calls: tuple[tuple[Seconds, ...], ...] = Field(
-        default=(), description="Where it was called several times: every call of each round, as they were made."
-    )
-    host_seconds: tuple[Seconds, ...] = Field(
-        default=(), description="CUDA: time until the call gave the host back, one entry per round."
-    )
-    hit_rate: float | None = Field(default=None, description="Share of cache look-ups that hit; None without caches.")
+    seconds: tuple[Seconds, ...] = Field(min_length=1)
+    """Time of one call, one entry per round; of the reference tower in a round of many the median of its calls."""
+    calls: tuple[tuple[Seconds, ...], ...] = ()
+    """Where it was called several times: every call of each round, as they were made."""
+    host_seconds: tuple[Seconds, ...] = ()
+    """CUDA: time until the call gave the host back, one entry per round."""
+    hit_rate: float | None = None
+    """Share of cache look-ups that hit; None without caches."""
 
     @model_validator(mode="after")
     def _calls_are_of_its_rounds(self) -> Self:
@@ -100,13 +108,15 @@ class VariantTrial(Record):
     name: str
     accuracy: Accuracy | None = None
     counts: Counts | None = None
-    stages: dict[str, float] = Field(
-        default_factory=dict, description="Median self time per stage in seconds, from extra rounds; blocks added up."
-    )
-    first_seconds: float | None = Field(default=None, description="Time of the very first call on the timed batch.")
-    busy_seconds: float | None = Field(default=None, description="CUDA: time the GPU was busy in one call (profiler).")
+    stages: dict[str, float] = Field(default_factory=dict)
+    """Median self time per stage in seconds, from extra rounds; blocks added up."""
+    first_seconds: float | None = None
+    """Time of the very first call on the timed batch."""
+    busy_seconds: float | None = None
+    """CUDA: time the GPU was busy in one call (profiler)."""
     timings: dict[State, Timing] = Field(default_factory=dict)
-    not_measured: str | None = Field(default=None, description="Why there are no times.")
+    not_measured: str | None = None
+    """Why there are no times."""
 
     @model_validator(mode="after")
     def _no_time_without_accuracy(self) -> Self:
@@ -121,17 +131,20 @@ class Trial(Record):
     """One process that ran rounds over a cell group."""
 
     number: int
-    confirms: bool = Field(default=False, description="Was it run again, over suspects alone, only to confirm?")
+    confirms: bool = False
+    """Was it run again, over suspects alone, only to confirm?"""
     seed: int
-    batch: str = Field(description="What was fed in, in words.")
-    grids: tuple[tuple[int, int, int], ...] = Field(description="Frames, rows and columns of every item, in patches.")
+    batch: str
+    """What was fed in, in words."""
+    grids: tuple[tuple[int, int, int], ...]
+    """Frames, rows and columns of every item, in patches."""
     variants: tuple[VariantTrial, ...]
-    order: dict[State, tuple[tuple[int, ...], ...]] = Field(
-        default_factory=dict,
-        description="For each round, which of the variants was called when, by their places in the list; those that "
-        "have no times are left out.",
-    )
-    throttled_rounds: tuple[int, ...] = Field(default=(), description="CUDA: rounds in which the clock was held back.")
+    order: dict[State, tuple[tuple[int, ...], ...]] = Field(default_factory=dict)
+    """For each round, which of the variants was called when, by their places in the list; those that have no times are
+    left out.
+    """
+    throttled_rounds: tuple[int, ...] = ()
+    """CUDA: rounds in which the clock was held back."""
 
     @model_validator(mode="after")
     def _rounds_are_shared(self) -> Self:
@@ -159,12 +172,17 @@ class Row(Record):
     """A variant of a cell group."""
 
     name: str
-    flags: tuple[str, ...] | None = Field(description="The flags that are on; None for the yardstick.")
+    flags: tuple[str, ...] | None
+    """The flags that are on; None for the reference tower."""
     exactness: str
-    reference: str = Field(default="baseline", description="The variant that its ratio is taken to.")
-    tower: str | None = Field(default=None, description="Whose tower it is, with its version; None for vlbench's own.")
-    left_out: dict[str, str] = Field(default_factory=dict, description="Flags that do not apply here, and why.")
-    slow_down: float = Field(default=0.0, description="Injected by the self-test: each call takes this share longer.")
+    reference: str = "baseline"
+    """The variant that its ratio is taken to."""
+    tower: str | None = None
+    """Whose tower it is, with its version; None for vlbench's own."""
+    left_out: dict[str, str] = Field(default_factory=dict)
+    """Flags that do not apply here, and why."""
+    slow_down: float = 0.0
+    """Injected by the self-test: each call takes this share longer."""
 
     @property
     def is_yardstick(self) -> bool:
@@ -176,23 +194,28 @@ class CellGroup(Record):
     """All variants of one scenario point, model, dtype and device, timed against each other in the same rounds."""
 
     scenario: str
-    point: str = Field(description="Which point of the scenario's sweep; empty without a sweep.")
+    point: str
+    """Which point of the scenario's sweep; empty without a sweep."""
     model: str
     dtype: Dtype
     device: Device
-    why_scaled: str | None = Field(default=None, description="Why the scenario is smaller here than on a GPU.")
-    weights: str = Field(description="'random', or the checkpoint folder.")
-    images: tuple[str, ...] = Field(default=(), description="Pictures that were fed in, in place of the shipped ones.")
+    why_scaled: str | None = None
+    """Why the scenario is smaller here than on a GPU."""
+    weights: str
+    """'random', or the checkpoint folder."""
+    images: tuple[str, ...] = ()
+    """Pictures that were fed in, in place of the shipped ones."""
     seed: int
     threads: int
     rows: tuple[Row, ...]
     trials: tuple[Trial, ...]
-    lost: tuple[str, ...] = Field(default=(), description="Trials that gave nothing, and why.")
+    lost: tuple[str, ...] = ()
+    """Trials that gave nothing, and why."""
 
     @model_validator(mode="after")
     def _yardstick_first(self) -> Self:
         if [row.is_yardstick for row in self.rows] != [True] + [False] * (len(self.rows) - 1):
-            raise ValueError("the first row of a group is the yardstick, and no other is")
+            raise ValueError("the first row of a group is the reference tower, and no other is")
         names = {row.name for row in self.rows}
         for trial in self.trials:
             if strangers := [variant.name for variant in trial.variants if variant.name not in names]:
@@ -212,6 +235,8 @@ class Results(Record):
     created: datetime
     command: str
     fingerprint: Fingerprint
-    machine: MachineCard | None = Field(default=None, description="Rates and costs of the machine; None if not asked.")
+    machine: MachineCard | None = None
+    """Rates and costs of the machine; None if not asked."""
     groups: tuple[CellGroup, ...]
-    complete: bool = Field(default=True, description="False where the run was interrupted.")
+    complete: bool = True
+    """False where the run was interrupted."""

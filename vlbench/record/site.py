@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, SerializerFunctionWrapHandler, model_serializer
 from pydantic_core import CoreSchema, core_schema
 
 Event = Literal["read-back", "upload", "implicit upload", "synchronize"]
@@ -50,21 +50,25 @@ class Where:
 class Site(BaseModel):
     """A line that makes the host wait or copies between host and device. What nobody kept has its default."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     event: Event
-    operation: str = Field(default="", description="Of torch, by its full name.")
-    stage: str = Field(default="", description="The innermost stage it happened in; '' outside of all, and of several.")
-    where: Where = Field(description="The innermost frame outside torch.")
-    expression: str = Field(
-        default="", description="The part of the source that did it, such as `lengths.tolist()`; '' where not known."
-    )
+    operation: str = ""
+    """Of torch, by its full name."""
+    stage: str = ""
+    """The innermost stage it happened in; '' outside of all, and of several."""
+    where: Where
+    """The innermost frame outside torch."""
+    expression: str = ""
+    """The part of the source that did it, such as `lengths.tolist()`; '' where not known."""
     blocking: bool = False
     pinned: bool = False
     times: int
     bytes: int = 0
-    flags: tuple[str, ...] = Field(default=(), description="Flags of ours that remove this pattern, each by itself.")
-    advice: str = Field(default="", description="What removes it, in words; '' where nothing is known that would.")
+    flags: tuple[str, ...] = ()
+    """Flags of ours that remove this pattern, each by itself."""
+    advice: str = ""
+    """What removes it, in words; '' where nothing is known that would."""
 
     @model_serializer(mode="wrap")
     def _what_is_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
