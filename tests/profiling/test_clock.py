@@ -65,7 +65,7 @@ def test_each_stage_gets_its_own_time_without_the_stages_inside_it(forest: list[
             now += 1000  # nobody's time
             run(node)
             self_time(node, wanted)
-    assert {name: seconds for name, seconds in clock.seconds.items() if seconds} == dict(+wanted)
+    assert {name: charge.own for name, charge in clock.times().items() if charge.own} == dict(+wanted)
 
 
 def test_every_border_is_synchronized() -> None:
@@ -85,4 +85,4 @@ def test_the_stage_table_has_a_column_for_every_stage_of_a_tower(
     with listen(clock), torch.inference_mode():
         tower(pixels_of(config, batch), torch.tensor(batch))
     known = {name for names in STAGES.values() for name in names}
-    assert {"forward", "plan", "patch_embed", "attention", "mlp", "merger"} <= clock.seconds.keys() <= known
+    assert {"forward", "plan", "patch_embed", "attention", "mlp", "merger"} <= clock.times().keys() <= known

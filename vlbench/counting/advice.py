@@ -31,6 +31,7 @@ class Pattern(InCode):
     """Flags of ours that remove it, each by itself; none where ours have nothing of the kind."""
 
     def fits(self, cause: Site) -> bool:
+        """Whether this cost shows at `cause`."""
         return (
             cause.blocking
             and cause.event == self.event

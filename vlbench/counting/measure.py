@@ -14,6 +14,7 @@ from vlbench.counting.advice import sites_of
 from vlbench.counting.job import Point
 from vlbench.counting.rows import Row
 from vlbench.counting_device import CountingDevice
+from vlbench.counting_device.counter import questions
 from vlbench.counting_device.tensor import DeviceTensor
 from vlbench.counting_device.where import spelled
 from vlbench.errors import UsageError
@@ -22,7 +23,6 @@ from vlbench.implementations.output import unpack
 from vlbench.implementations.stage import listen
 from vlbench.implementations.weights import SharedTensors, parameter_shapes
 from vlbench.record.counted import CountedTower, Forward
-from vlbench.record.counts import Question
 from vlbench.record.site import Where
 from vlbench.towers.resolve import resolve_tower
 from vlbench.towers.tower import Tower
@@ -38,7 +38,7 @@ def count_tower(device: CountingDevice, row: Row, point: Point, dtype: torch.dty
     Raises UsageError for a tower that cannot be had as asked.
     """
     gc.collect()  # a module is full of cycles, and a dead tower must not be taken for live memory
-    before = Multiset({_asked(each): each.times for each in device.questions})
+    before = _listed(device)
     with CUDA:  # what a factory makes, it makes on the device: weights have no values, and take no memory
         tower = resolve_tower(row.tower)
     point = point.fed_to(tower.fed)
@@ -55,14 +55,13 @@ def count_tower(device: CountingDevice, row: Row, point: Point, dtype: torch.dty
         failed = str(error)
     except Exception as error:  # whatever a tower raises
         failed = _in_one_line(error)
-    asked = Multiset({_asked(each): each.times for each in device.questions}) - before
     counted = CountedTower(
         name=row.name,
         tower=row.tower,
         source=row.source,
         cold=cold,
         warm=warm,
-        questions=tuple(Question(question=q, answer=a, where=w, times=n) for (q, a, w), n in asked.items()),
+        questions=questions(_listed(device) - before),
         left_out=row.left_out,
         failed=failed,
     )
@@ -104,8 +103,8 @@ def _forward(device: CountingDevice, module: nn.Module, tower: Tower, point: Poi
     return Forward(counts=counter.report, sites=sites_of(counter.report))
 
 
-def _asked(question: Question) -> tuple[str, str, Where]:
-    return question.question, question.answer, question.where
+def _listed(device: CountingDevice) -> Multiset[tuple[str, str, Where]]:
+    return Multiset({(each.question, each.answer, each.where): each.times for each in device.questions})
 
 
 def _in_one_line(error: Exception) -> str:

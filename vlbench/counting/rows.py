@@ -24,7 +24,7 @@ class Row:
 
 
 def rows_of(job: CountJob) -> list[Row]:
-    """One row per tower; one of our models stands for its yardstick and its variants. Raises UsageError."""
+    """One row per tower; one of our models stands for its reference tower and its variants. Raises UsageError."""
     if job.variants and not any(text in MODELS for text in job.towers):
         raise UsageError("--with names variants of our models, and no --tower is one of them; leave --with out")
     rows: dict[str, Row] = {}
@@ -44,7 +44,7 @@ def _of_model(model: str, variants: tuple[str, ...] | None, among_others: bool) 
     for text in chosen:
         variant = parse_variant(text, MODELS[model], "cuda")
         if variant.flags is None:
-            continue  # the yardstick, which is there already
+            continue  # the reference tower, which is there already
         tower = variant.tower or f"{model}+{text}"
         name = f"{model}+{text}" if among_others and not variant.tower else text
         rows.append(Row(name, tower, variant.source, variant.left_out))

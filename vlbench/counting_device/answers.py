@@ -1,7 +1,9 @@
 """What `torch.cuda` says inside the scope: the answers of a machine with one GPU of the chosen profile.
 
 Code asks before it chooses a path; every question of code outside torch is listed with its answer. Waiting for the
-device is counted, and what cannot be counted here (graphs, compiled code) is refused or named.
+device is counted, and what cannot be counted here (graphs, compiled code) is refused or named. Streams and events order
+nothing, but waiting for one is a host sync; they and graphs are classes, as in torch, because code names them in its
+type annotations.
 """
 
 from __future__ import annotations
@@ -10,16 +12,16 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 from unittest.mock import patch
 
 import torch
 from torch import Tensor
 from torch.utils._device import _device_constructors
 
-from vlbench.counting_device.scope import Scope
-from vlbench.counting_device.streams import Event, NoCapture, NoGraph, Stream, stream_context
+from vlbench.counting_device.scope import Scope, current
 from vlbench.counting_device.where import asked_by_torch
+from vlbench.errors import UsageError
 
 CUDA_VERSION = "13.0"
 """What `torch.version.cuda` says where torch was built without CUDA: a value, so nobody can list who reads it."""
@@ -140,3 +142,85 @@ def _eager(scope: Scope) -> Iterator[tuple[ModuleType, str, Any]]:
         return None
 
     yield dynamo, "_callback_from_stance", no_callback
+
+
+class Stream:
+    """Stands in for `torch.cuda.Stream`: one order of work, so other streams need no waiting."""
+
+    device_index, stream_id, cuda_stream = 0, 0, 0
+
+    def __init__(self, device: Any = None, priority: int = 0, **kwargs: Any) -> None:
+        self.priority = priority
+
+    def synchronize(self) -> None:
+        """The host waits."""
+        current().transfer("synchronize", "torch.cuda.Stream.synchronize")
+
+    def query(self) -> bool:
+        """All work is done: it is done at once."""
+        return True
+
+    def wait_stream(self, stream: Any) -> None:
+        """The device waits, not the host."""
+
+    def wait_event(self, event: Any) -> None:
+        """The device waits, not the host."""
+
+    def record_event(self, event: Any = None) -> Any:
+        """The event, or a new one."""
+        return event or Event()
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        return None
+
+
+class Event:
+    """Stands in for `torch.cuda.Event`."""
+
+    def __init__(self, enable_timing: bool = False, blocking: bool = False, **kwargs: Any) -> None:
+        self.enable_timing = enable_timing
+        self._was_queried = False
+
+    def record(self, stream: Any = None) -> None:
+        """Marks a place in the stream: nothing the host waits for."""
+        self._was_queried = False
+
+    def wait(self, stream: Any = None) -> None:
+        """The device waits, not the host."""
+
+    def query(self) -> bool:
+        """Not yet, then yes: code that queries until it is so has waited."""
+        if self._was_queried:
+            current().transfer("synchronize", "torch.cuda.Event.query")
+        self._was_queried = not self._was_queried
+        return not self._was_queried
+
+    def synchronize(self) -> None:
+        """The host waits."""
+        current().transfer("synchronize", "torch.cuda.Event.synchronize")
+
+    def elapsed_time(self, end: Any) -> NoReturn:
+        """Raises UsageError: nothing here takes time."""
+        raise UsageError("torch.cuda.Event.elapsed_time: the counting device counts and has no time; use a real GPU.")
+
+
+class NoGraph:
+    """Stands in for `torch.cuda.CUDAGraph`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise UsageError(
+            "CUDA graphs cannot be captured on the counting device; put the replay behind an operator of your own "
+            "(torch.library) and declare that operator."
+        )
+
+
+class NoCapture(NoGraph):
+    """Stands in for `torch.cuda.graph`."""
+
+
+def stream_context(stream: Any) -> Stream:
+    """`with torch.cuda.stream(s):`, where no stream means the current one."""
+    return stream if stream is not None else Stream()

@@ -151,6 +151,7 @@ class Counter:
         self._unknown[name] += 1
 
     def assume(self, where: Where, taken: str, *, certain: bool, branch: bool) -> None:
+        """A value was taken for one that is not known; see `Assumption`."""
         self._assumptions[where, taken, certain, branch] += 1
 
     def question(self, question: str, answer: str, where: Where) -> None:

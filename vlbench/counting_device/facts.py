@@ -14,6 +14,8 @@ from vlbench.counting_device.operations import ALLOCATIONS, BY_MASK, HOST_SCALAR
 
 @dataclass(frozen=True)
 class Facts:
+    """What holds for every call of one operation."""
+
     name: str
     """`namespace::name.overload`, without the overload where it is the default one."""
     opaque: bool
@@ -40,6 +42,7 @@ class Facts:
 
 @cache
 def facts(func: OpOverload[..., Any]) -> Facts:
+    """Of an operation, from its schema, its kernels and the table of operations."""
     name: str = func.name()  # type: ignore[no-untyped-call]
     opaque = name.partition("::")[0] not in ("aten", "prim", "prims")
     arguments = func._schema.arguments

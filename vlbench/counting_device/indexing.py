@@ -100,22 +100,22 @@ def _on_device(scope: Scope, name: str, indices: Sequence[Index]) -> list[Index]
 
     A host mask becomes positions in pinned memory, one upload without waiting (IndexingUtils.h, expandTensors).
     """
-    placed: list[Index] = []
+    on_device: list[Index] = []
     for item in indices:
         if item is None:
-            placed.append(None)
+            on_device.append(None)
         elif isinstance(item, DeviceTensor):
-            placed.append(item)
+            on_device.append(item)
             if _is_mask(item):  # as `x[mask.nonzero()]` does
                 scope.operation("aten::nonzero", (item,))
                 for _ in range(MASK_SYNC.read_backs):
                     scope.transfer("read-back", name, MASK_SYNC.bytes)
         elif _is_mask(item):
             positions = _uploaded(scope, name, scope.pinned.add(item.nonzero()), blocking=False)
-            placed.extend(to_device(scope, part) for part in positions.host.unbind(1))
+            on_device.extend(to_device(scope, part) for part in positions.host.unbind(1))
         else:
-            placed.append(_uploaded(scope, name, item))
-    return placed
+            on_device.append(_uploaded(scope, name, item))
+    return on_device
 
 
 def _uploaded(scope: Scope, name: str, host: Tensor, *, blocking: bool = True) -> DeviceTensor:

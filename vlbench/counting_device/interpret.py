@@ -33,6 +33,8 @@ HANDLERS: dict[str, Handler] = {}
 
 
 def handles(*names: str) -> Callable[[Handler], Handler]:
+    """The decorated function carries out the operations of these names."""
+
     def register(handler: Handler) -> Handler:
         HANDLERS.update(dict.fromkeys(names, handler))
         return handler
@@ -60,6 +62,7 @@ def counting() -> AbstractContextManager[object]:
 
 
 def interpret(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Carry out one operation: by its handler, by its pieces, or on the common path."""
     known = facts(func)
     handler = HANDLERS.get(known.name)
     if handler is not None:

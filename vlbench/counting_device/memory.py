@@ -74,6 +74,7 @@ class PinnedMemory:
         self._pinned: dict[int, Any] = {}
 
     def add(self, host: Tensor) -> Tensor:
+        """Remember that it is pinned, and return it."""
         storage = host.untyped_storage()
         # The weak reference keeps the address from being used again, so an expired entry cannot be mistaken.
         self._pinned = {key: ref for key, ref in self._pinned.items() if not ref.expired()}

@@ -27,6 +27,7 @@ class Profile:
 
     @property
     def capability(self) -> tuple[int, int]:
+        """Major and minor version."""
         return self.major, self.minor
 
 

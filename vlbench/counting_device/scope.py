@@ -40,6 +40,7 @@ class Scope:
     def transfer(
         self, event: Event, operation: str, size: int = 0, *, blocking: bool = True, pinned: bool = False
     ) -> None:
+        """Count a copy over the bus, or a wait, and the line that causes it."""
         if self.counter is not None:
             where, expression = cause()
             self.counter.transfer(
@@ -52,6 +53,7 @@ class Scope:
             self.counter.operation(name, *dtype_and_size(arguments), attention=attention)
 
     def unknown(self, name: str) -> None:
+        """Count a call of an operation of which nothing is known."""
         if self.counter is not None:
             self.counter.unknown(name)
 
@@ -66,10 +68,11 @@ class Scope:
             self.counter.assume(cause_line(), taken, certain=certain, branch=branch)
 
     def question(self, question: str, answer: object) -> None:
-        asked = (question, str(answer), cause_line())
-        self.questions[asked] += 1
+        """List a question about the GPU and its answer, with the line that wants to know."""
+        entry = (question, str(answer), cause_line())
+        self.questions[entry] += 1
         if self.counter is not None:
-            self.counter.question(*asked)
+            self.counter.question(*entry)
 
 
 _open: Scope | None = None
@@ -85,6 +88,7 @@ def current() -> Scope:
 
 
 def is_open() -> bool:
+    """Whether a counting device is open."""
     return _open is not None
 
 

@@ -107,6 +107,7 @@ def copy(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[str,
 
 @handles("aten::_pin_memory")
 def pin_memory(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """`.pin_memory()` of a host tensor: a copy that is remembered as pinned."""
     if isinstance(args[0], DeviceTensor):
         raise RuntimeError("cannot pin a CUDA tensor: only dense CPU tensors can be pinned")
     return scope.pinned.add(args[0].clone())
@@ -114,4 +115,5 @@ def pin_memory(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dic
 
 @handles("aten::is_pinned")
 def is_pinned(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """`.is_pinned()`: no device tensor ever is."""
     return not isinstance(args[0], DeviceTensor) and args[0] in scope.pinned

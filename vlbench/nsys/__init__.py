@@ -32,20 +32,14 @@ if TYPE_CHECKING:
     from vlbench.nsys.summary import stability as stability
 
 _HOME = {
+    **dict.fromkeys(("api_table", "kernel_table", "memcpy_table", "sync_table"), "activity"),
+    **dict.fromkeys(("coverage", "per_iteration", "per_range", "stability"), "summary"),
     "Capture": "frames",
     "advise": "advice",
-    "api_table": "activity",
-    "coverage": "summary",
     "diff": "compare",
     "find_forwards": "encoder",
-    "kernel_table": "activity",
     "load": "read",
-    "memcpy_table": "activity",
-    "per_iteration": "summary",
-    "per_range": "summary",
     "project": "projection",
-    "stability": "summary",
-    "sync_table": "activity",
     "write_trace": "perfetto",
 }
 

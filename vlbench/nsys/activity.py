@@ -23,12 +23,9 @@ _BLOCKING = {
 def _table(keys: Mapping[str, object], duration: np.ndarray, **sums: np.ndarray) -> pd.DataFrame:
     """Count, total and extremes of `duration` per combination of keys, the longest total first."""
     rows = pd.DataFrame({**keys, "ns": duration, **sums})
-    groups = rows.groupby(list(keys), observed=True, sort=True)
-    result = pd.DataFrame({"count": groups.size()})
-    for name, how in (("ns", "sum"), ("median", "median"), ("least", "min"), ("most", "max")):
-        result[name] = groups["ns"].agg(how)
-    for name in sums:
-        result[name] = groups[name].sum()
+    of_time = {"count": "size", "ns": "sum", "median": "median", "least": "min", "most": "max"}
+    columns = {name: ("ns", how) for name, how in of_time.items()} | {name: (name, "sum") for name in sums}
+    result = rows.groupby(list(keys), observed=True, sort=True).agg(**columns)
     return result.sort_values("ns", ascending=False, kind="stable").reset_index()
 
 

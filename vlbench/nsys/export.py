@@ -72,9 +72,9 @@ def _meta(connection: sqlite3.Connection) -> dict[str, str]:
     }
 
 
-def _named(ids: np.ndarray, strings: dict[int, str]) -> tuple[np.ndarray, list[str]]:
+def _named(ids: np.ndarray, known: dict[int, str], otherwise: str = "string") -> tuple[np.ndarray, list[str]]:
     codes, unique = pd.factorize(ids)
-    return codes, [strings.get(int(value), f"string {value}") for value in unique]
+    return codes, [known.get(int(value), f"{otherwise} {value}") for value in unique]
 
 
 def _api(connection: sqlite3.Connection, strings: dict[int, str]) -> pd.DataFrame:
@@ -147,8 +147,8 @@ def _memory_kinds(connection: sqlite3.Connection) -> dict[int, str]:
 
 
 def _labels(values: np.ndarray, labels: dict[int, str], where: np.ndarray) -> pd.Categorical:
-    codes, unique = pd.factorize(values)
-    return category(np.where(where, codes, -1), [labels.get(int(value), f"kind {value}") for value in unique])
+    codes, names = _named(values, labels, "kind")
+    return category(np.where(where, codes, -1), names)
 
 
 def _ranges(

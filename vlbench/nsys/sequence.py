@@ -102,8 +102,8 @@ def forwards_by_sequence(capture: Capture) -> tuple[pd.DataFrame, str] | None:
     tower = towers[0]
     api, ops = capture.api, capture.gpu_ops["api"].to_numpy()
     first, last = ops[tower.first], ops[tower.last]
-    known = (first >= 0) & (last >= 0)
     tid = api["tid"].to_numpy()
+    known = (first >= 0) & (last >= 0)
     known[known] = tid[first[known]] == tid[last[known]]
     first, last = first[known], last[known]
     if not first.size:
@@ -148,13 +148,10 @@ def _periods(codes: Ints) -> list[int]:
 def _stretches(codes: Ints, period: int) -> list[tuple[int, int]]:
     """Stretches [begin, end) that consist of at least the least number of repeats of one block."""
     equal = np.concatenate([[False], codes[period:] == codes[:-period], [False]])
-    edges = np.flatnonzero(equal[1:] != equal[:-1])
-    runs = []
-    for begin, stop in edges.reshape(-1, 2).tolist():
-        repeats = (stop - begin) // period + 1
-        if repeats >= _LEAST_REPEATS:
-            runs.append((begin, begin + repeats * period))
-    return runs
+    begin, stop = np.flatnonzero(equal[1:] != equal[:-1]).reshape(-1, 2).T
+    repeats = (stop - begin) // period + 1
+    found = np.column_stack([begin, begin + repeats * period])[repeats >= _LEAST_REPEATS]
+    return [(int(first), int(last)) for first, last in found]
 
 
 def _rotation(block: Ints) -> tuple[int, tuple[int, ...]]:
@@ -182,12 +179,8 @@ def _joined(key: tuple[int, ...], runs: list[_Stretch], names: pd.Index) -> Repe
             joined[-1] = replace(before, end=run.end, repeats=before.repeats + run.repeats)
         else:
             joined.append(run)
-    return Repeated(
-        tuple(str(names[code]) for code in key),
-        np.array([run.stream[run.begin] for run in joined], dtype=np.int64),
-        np.array([run.stream[run.end - 1] for run in joined], dtype=np.int64),
-        np.array([run.repeats for run in joined], dtype=np.int64),
-    )
+    rows = [(run.stream[run.begin], run.stream[run.end - 1], run.repeats) for run in joined]
+    return Repeated(tuple(str(names[code]) for code in key), *np.array(rows, dtype=np.int64).T)
 
 
 def _least_to_most(values: Ints) -> str:

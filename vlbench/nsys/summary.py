@@ -92,14 +92,8 @@ def stability(iterations: pd.DataFrame, skip: int = 1) -> pd.DataFrame:
             continue
         usual = int(values.mode().iloc[0])
         others = {int(str(number)): int(value) for number, value in values[values != usual].items()}
-        rows[name] = {
-            "usual": usual,
-            "same": len(values) - len(others),
-            "of": len(values),
-            "least": int(values.min()),
-            "most": int(values.max()),
-            "others": others,
-        }
+        same = len(values) - len(others)
+        rows[name] = (usual, same, len(values), int(values.min()), int(values.max()), others)
     return pd.DataFrame.from_dict(rows, orient="index", columns=["usual", "same", "of", "least", "most", "others"])
 
 

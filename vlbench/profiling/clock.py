@@ -29,11 +29,6 @@ class StageClock(Tally[float]):
 
         super().__init__(read)
 
-    @property
-    def seconds(self) -> dict[str, float]:
-        """Self time: each stage's own, without the stages inside it; blocks added up."""
-        return {name: charge.own for name, charge in self.times().items()}
-
     def times(self, name_of: Callable[[str], str] = without_block) -> dict[str, Charge]:
         """Visits, and own and total seconds, of every stage."""
         return self.charges(lambda start, end: end - start, name_of)

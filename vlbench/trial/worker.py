@@ -9,7 +9,6 @@ import resource
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
-from statistics import median
 
 import torch
 
@@ -19,7 +18,7 @@ from vlbench.implementations.stage import listen
 from vlbench.implementations.weights import CheckpointError
 from vlbench.nsys.child import window
 from vlbench.process.parent import Parent, serve
-from vlbench.profiling.clock import StageClock
+from vlbench.profiling.clock import StageClock, time_stages
 from vlbench.profiling.nvtx import NvtxListener, tool_attached
 from vlbench.profiling.trace import gpu_busy_seconds
 from vlbench.record.nvml import throttle_check
@@ -106,13 +105,8 @@ def stages_of(variant: str, run: Callable[[], object], device: str, calls: int =
     `run` does its work `calls` times.
     """
     on_cuda = device == "cuda"
-    clocks = []
-    for _ in range(STAGE_CALLS):
-        clock = StageClock(torch.cuda.synchronize if on_cuda else lambda: None)
-        with listen(clock):
-            run()
-        clocks.append(clock.seconds)
-    seconds = {name: median(one[name] for one in clocks) for name in clocks[0]}
+    charges = time_stages(run, STAGE_CALLS, lambda: StageClock(torch.cuda.synchronize if on_cuda else None))
+    seconds = {name: charge.own for name, charge in charges.items()}
     busy = gpu_busy_seconds(run) if on_cuda else None
     return Stages(variant=variant, seconds=seconds, busy_seconds=busy and busy / calls)
 
