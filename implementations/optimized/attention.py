@@ -102,6 +102,7 @@ class Attention(nn.Module):
         self.attend = attention.way(flags)()
 
     def forward(self, x: Tensor, segments: Segments, rope: Rope) -> Tensor:
+        """x [N, C] to [N, C]; `rope` and `segments` are of the same N patches."""
         q, k, v = self.rotate(self.qkv(x), rope, self.layout, self.keep, self.num_heads)
         if segments.gather is not None:
             q, k, v = (permute_cells(part.reshape(x.shape), segments.gather).view(v.shape) for part in (q, k, v))

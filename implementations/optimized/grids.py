@@ -24,7 +24,8 @@ class Grids(Protocol):
 
     def __iter__(self) -> Iterator[Grid]: ...
 
-    def longest_side(self) -> int: ...
+    def longest_side(self) -> int:
+        """Of all rows and columns, in patches."""
 
     def frame_bounds(self) -> Tensor:
         """Bounds of the frames in patches, int32, [0, ..., N]; on the device or on the host."""

@@ -43,6 +43,7 @@ class TwoLinearMLP(nn.Module):
         self.fc2 = nn.Linear(config.intermediate_size, config.hidden_size)
 
     def forward(self, x: Tensor) -> Tensor:
+        """x [N, C] to [N, C]."""
         return self.fc2(self.act(self.fc1(x)))
 
 
@@ -61,6 +62,7 @@ class GatedMLP(nn.Module):
         self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size)
 
     def forward(self, x: Tensor) -> Tensor:
+        """x [N, C] to [N, C]."""
         return self.down_proj(self.act(self.gate_proj(x)) * self.up_proj(x))
 
 
@@ -85,6 +87,7 @@ class FusedGatedMLP(GatedMLP):
         self.joined = (shared.joined(gate.weight, up.weight), shared.joined(gate.bias, up.bias))
 
     def forward(self, x: Tensor) -> Tensor:
+        """x [N, C] to [N, C]."""
         if self.joined is None:
             self.derive(SharedTensors())
         assert self.joined is not None

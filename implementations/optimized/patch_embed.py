@@ -56,4 +56,5 @@ class PatchEmbed(nn.Module):
         self.embed = embedding.way(flags)
 
     def forward(self, pixels: Tensor) -> Tensor:
+        """Pixels [N, patch_dim] to [N, C]."""
         return self.embed(self.proj, pixels)

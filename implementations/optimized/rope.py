@@ -130,6 +130,7 @@ class AngleTableEachTime(RopeRows):
     """A table of angles as long as the longest side, for every forward."""
 
     def forward(self, ids: Tensor, longest_side: Callable[[], int]) -> Rope:
+        """Angles, from a table that is made now."""
         positions = torch.arange(longest_side(), device=self.inv_freq.device).float()
         return Angles(torch.outer(positions, self.inv_freq)[ids].flatten(1))
 
@@ -152,6 +153,7 @@ class CosSinTable(RopeRows):
         self.sin: Tensor
 
     def forward(self, ids: Tensor, longest_side: Callable[[], int]) -> Rope:
+        """cos and sin, from the tables."""
         return CosSin(self.cos[ids].flatten(1), self.sin[ids].flatten(1))
 
 

@@ -30,6 +30,7 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(size))
 
     def forward(self, x: Tensor) -> Tensor:
+        """x [.., C] to the same shape."""
         x32 = x.float()
         x32 = x32 * torch.rsqrt(x32.pow(2).mean(-1, keepdim=True) + 1e-6)
         return self.weight * x32.type_as(x)
@@ -60,6 +61,7 @@ class Block(nn.Module):
         self.mlp_stage = f"block[{index}].mlp"
 
     def forward(self, x: Tensor, plan: VisionPlan) -> Tensor:
+        """x [N, C] to [N, C]."""
         segments = plan.frames if self.attends_fully or plan.windows is None else plan.windows
         with stage(self.attention_stage):
             x = x + self.attn(self.norm1(x), segments, plan.rope)
@@ -81,7 +83,8 @@ class PatchMerger(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.mlp(self.ln_q(x).view(-1, self.merged_size))  # [N / 4, out_hidden_size]
+        """x [N, C] to [N / 4, out_hidden_size]."""
+        return self.mlp(self.ln_q(x).view(-1, self.merged_size))
 
 
 class OptimizedVisionTower(nn.Module):

@@ -70,19 +70,15 @@ def _tokens(returned: Any) -> Tensor:
 
 def _uninitialised(config: VisionConfig, attention: str) -> Any:
     import torch
-    from transformers.models.qwen2_5_vl.configuration_qwen2_5_vl import Qwen2_5_VLVisionConfig
     from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionTransformerPretrainedModel
-    from transformers.models.qwen2_vl.configuration_qwen2_vl import Qwen2VLVisionConfig
     from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VisionTransformerPretrainedModel
 
     theirs = their_config(config)
     theirs._attn_implementation = attention
-    towers: dict[type, Any] = {
-        Qwen2VLVisionConfig: Qwen2VisionTransformerPretrainedModel,
-        Qwen2_5_VLVisionConfig: Qwen2_5_VisionTransformerPretrainedModel,
-    }
+    is_first = config.family == "qwen2_vl"  # `their_config` refuses all but the two
+    tower: Any = Qwen2VisionTransformerPretrainedModel if is_first else Qwen2_5_VisionTransformerPretrainedModel
     with torch.device("meta"):
-        return towers[type(theirs)](theirs)
+        return tower(theirs)
 
 
 def their_config(config: VisionConfig) -> Any:

@@ -318,7 +318,7 @@ def test_a_yardstick_that_fails_in_a_timed_round_ends_the_trial() -> None:
     def fails(entry: Tensor) -> Tensor:
         raise MemoryError
 
-    with pytest.raises(RuntimeError, match="the yardstick failed in a timed round: raised MemoryError"):
+    with pytest.raises(RuntimeError, match="the reference tower failed in a timed round: raised MemoryError"):
         Race(runs={"baseline": fails, "a": right}).run()
 
 

@@ -14,7 +14,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from statistics import median
 from typing import Any
@@ -71,31 +71,25 @@ def yardstick_calls(entrants: int) -> int:
     return 1 + 2 * round((math.sqrt(max(1, entrants - 1)) - 1) / 2)
 
 
+@dataclass
 class Rounds:
     """The rounds of one trial, in one or several states of the caches."""
 
-    def __init__(
-        self,
-        entrants: list[Entrant],
-        inputs: Inputs,
-        clocks: Mapping[State, Clock],
-        *,
-        seed: int,
-        mark: Callable[[str], None],
-        is_throttled: Callable[[], bool] = lambda: False,
-    ) -> None:
-        """The first entrant is the yardstick. `mark` is told who is called next, in case it never returns.
+    entrants: list[Entrant]
+    """The first is the yardstick."""
+    inputs: Inputs
+    clocks: Mapping[State, Clock]
+    _: KW_ONLY
+    seed: int
+    mark: Callable[[str], None]
+    """Told who is called next, in case it never returns."""
+    is_throttled: Callable[[], bool] = lambda: False
+    """Called after each round."""
+    count: Callable[[], None] = lambda: None
+    """Told of every timed call, which is the stage `iteration`."""
 
-        `is_throttled` is asked after each round.
-        """
-        self.entrants = entrants
-        self.inputs = inputs
-        self.clocks = clocks
-        self.draw = random.Random(seed)
-        self.mark = mark
-        self.is_throttled = is_throttled
-        self.count: Callable[[], None] = lambda: None
-        """Told of every timed call, which is the stage `iteration`."""
+    def __post_init__(self) -> None:
+        self.draw = random.Random(self.seed)
         self.struck: dict[str, str] = {}
         """Entrants that were caught, and at what."""
         self._hidden: Counter[str] = Counter()
