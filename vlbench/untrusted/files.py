@@ -24,12 +24,7 @@ from vlbench.untrusted.limits import MB, Limit
 
 _STRUCTURE = bytes(set(range(256)) - set(b'[]{}"'))
 _STEPS = [1 if each in b"[{" else -1 for each in range(256)]
-_SPECIAL = (
-    (stat.S_ISFIFO, "a pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-)
+_SPECIAL = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 MANY_FAULTS = 1_000
 _DEEP_KEY = re.compile(rf"""(?:\.\s*+(?>"[^"\n]*"|'[^'\n]*'|[\w-]+)\s*+){{{Limit.DEPTH.most}}}""")
 """A key such as a.b.c with too many parts, over which tomllib takes the square of its length."""
@@ -72,9 +67,8 @@ def size_of(path: Path, kind: Kind) -> int:
         raise UsageError(kind.say(kind.unreadable, path, getattr(error, "strerror", None) or error)) from None
     if stat.S_ISDIR(found.st_mode):
         raise UsageError(kind.say(kind.folder, path, "Is a directory"))
-    for is_kind, name in _SPECIAL:
-        if is_kind(found.st_mode):
-            raise UsageError(f"{path}: {name} and not a regular file; write what it holds to a file, and name that")
+    if special := _SPECIAL.get(stat.S_IFMT(found.st_mode)):
+        raise UsageError(f"{path}: {special} and not a regular file; write what it holds to a file, and name that")
     kind.size.check(found.st_size, str(path), kind.remedy.format(path=path))
     return found.st_size
 
