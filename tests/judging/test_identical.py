@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from vlbench.judging.identical import IdenticalRun, tally
+from vlbench.judging.identical import IdenticalRun, tally, upper_bound
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
 
@@ -37,3 +37,15 @@ def test_a_run_is_what_its_rows_say() -> None:
     found = IdenticalRun.of(Judged(command="gate", before="a", after="b", rows=rows, seconds=3.0))
     assert found.is_alarm
     assert found == IdenticalRun(verdicts=(SAME, CALLED, SAME), ratios=(0.9,), visible=(0.02,), seconds=3.0)
+
+
+def test_none_in_two_hundred_shows_under_one_and_a_half_per_cent() -> None:
+    assert upper_bound(0, 200) == pytest.approx(1 - 0.05 ** (1 / 200))
+    assert 0.0148 < upper_bound(0, 200) < 0.015
+    assert upper_bound(200, 200) == 1
+    assert upper_bound(1, 200) > upper_bound(0, 200)
+
+
+def test_more_events_than_cases_is_refused() -> None:
+    with pytest.raises(ValueError, match="k"):
+        upper_bound(3, 2)

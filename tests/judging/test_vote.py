@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from vlbench.errors import UsageError
 from vlbench.judging.verdict import Floors, Judgement, Verdict, inaccurate, missing
-from vlbench.judging.vote import confirm, visible_effect, vote
+from vlbench.judging.vote import confirm, expected_false_rows, visible_effect, vote
 from vlbench.stats.paired import Estimate, paired_ratio
 
 FLOORS = Floors()
@@ -210,3 +210,8 @@ def test_a_second_vote_may_only_confirm() -> None:
 def test_floors_that_make_no_sense_are_refused(wrong: dict[str, float], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         replace(FLOORS, **wrong)
+
+
+def test_a_big_matrix_expects_false_rows() -> None:
+    assert expected_false_rows(1000) == pytest.approx(0.3)
+    assert expected_false_rows(20, 0.05) == pytest.approx(1.0)

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from tests.judging.self_tests import self_test_group
-from vlbench.judging.evidence import interval, upper_bound
 from vlbench.judging.exit_codes import ExitCode
+from vlbench.judging.identical import interval, upper_bound
 from vlbench.judging.verdict import Verdict
 from vlbench.selftest.other_rules import OURS, scores
 from vlbench.selftest.verdicts import report

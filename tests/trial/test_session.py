@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.trial.plans import plan
-from vlbench.judging.ratios import trial_ratio
+from vlbench.judging.summary import trial_ratio
 from vlbench.process.child import ChildError
 from vlbench.record.journal import Journal
 from vlbench.record.schema import CellGroup, VariantTrial

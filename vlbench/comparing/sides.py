@@ -15,7 +15,7 @@ from vlbench.comparing.counted_moves import Advice
 from vlbench.comparing.timed_cells import cell_of, states_of
 from vlbench.counting.job import Point
 from vlbench.errors import UsageError
-from vlbench.judging.summary import worst_accuracy
+from vlbench.judging.summary import trials_of, why_inaccurate, why_untimed, worst_accuracy
 from vlbench.record.baseline import Baseline, CapturedCell, CountedCell, TimedCell
 from vlbench.record.baseline_files import load_baseline
 from vlbench.record.counted import CountReport, Grid
@@ -155,14 +155,11 @@ def _timed(group: CellGroup) -> Iterator[tuple[Key, TimedCell | Failed]]:
 
 
 def _failed(group: CellGroup, row: Row, state: State) -> Failed:
-    seen = [variant for trial in group.trials if (variant := trial.find(row.name))]
-    accuracy = worst_accuracy(seen)
     parts = (group.model, row.name, group.scenario, group.point, group.dtype, "" if state == "warm" else state)
     name = " ".join(filter(None, parts))
-    if accuracy is not None and not accuracy.passed:
-        return Failed(name, True, accuracy.reason or "it failed its accuracy check")
-    reasons = [variant.not_measured for variant in seen if variant.not_measured]
-    return Failed(name, False, [*reasons, *group.lost, "it was not measured"][0])
+    if wrong := why_inaccurate(worst_accuracy(trials_of(group, row.name))):
+        return Failed(name, True, wrong)
+    return Failed(name, False, why_untimed(group, row.name, "it was not measured"))
 
 
 def _timed_key(cell: TimedCell) -> Key:

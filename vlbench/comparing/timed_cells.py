@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
 from vlbench.errors import UsageError
 from vlbench.judging.stages import stage_shares
-from vlbench.judging.summary import estimates, worst_accuracy
+from vlbench.judging.summary import estimates, first_vote, trials_of, why_inaccurate, worst_accuracy
 from vlbench.judging.verdict import Floors
 from vlbench.record.baseline import StoredTrial, TimedCell
 from vlbench.record.schema import CellGroup, Results, Row, State
@@ -66,9 +66,9 @@ def cell_of(
     group: CellGroup, row: Row, state: State, scenario: str, *, floor: float = 0.01, threshold: float = 0.05
 ) -> TimedCell | None:
     """What the first vote's trials say of a row; None where it was not timed in that state."""
-    first = [trial for trial in group.trials if not trial.confirms]
-    seen = [variant for trial in first if (variant := trial.find(row.name))]
-    times = [median(variant.timings[state].seconds) for variant in seen if state in variant.timings]
+    first = first_vote(group)
+    variants = trials_of(first, row.name)
+    times = [median(variant.timings[state].seconds) for variant in variants if state in variant.timings]
     ratios = estimates(group, row, state)
     if not ratios:
         return None
@@ -77,7 +77,7 @@ def cell_of(
         reference=row.reference,
         scenario=scenario,
         point=group.point,
-        grids=first[0].grids,
+        grids=first.trials[0].grids,
         model=group.model,
         dtype=group.dtype,
         device=group.device,
@@ -88,8 +88,8 @@ def cell_of(
         exactness=row.exactness,
         trials=tuple(StoredTrial(**vars(each)) for each in ratios),
         seconds=median(times),
-        stages=stage_shares(first, row.name, row.reference) if state == "warm" else {},
-        counts=next((variant.counts for variant in seen if variant.counts), None),
+        stages=stage_shares(first.trials, row.name, row.reference) if state == "warm" else {},
+        counts=next((variant.counts for variant in variants if variant.counts), None),
         floor=floor,
         threshold=threshold,
     )
@@ -126,20 +126,12 @@ def _scenario(group: CellGroup, source: str, given: Sequence[str]) -> str:
 
 def _refuse(group: CellGroup, row: Row, source: str) -> None:
     """UsageError for a row without a right result, or that its name does not make again."""
-    seen = [variant for trial in group.trials if (variant := trial.find(row.name))]
-    accuracy = worst_accuracy(seen)
-    if accuracy is not None and not accuracy.passed:
-        raise UsageError(f"{source}: {row.name} is inaccurate ({accuracy.reason}); mend it or leave it out of the run")
-    for reason in _not_measured(group, row):
-        raise UsageError(f"{source}: {row.name} was not measured ({reason}); mend it or leave it out of the run")
+    if wrong := why_inaccurate(worst_accuracy(trials_of(group, row.name))):
+        raise UsageError(f"{source}: {row.name} is inaccurate ({wrong}); mend it or leave it out of the run")
+    for variant in trials_of(first_vote(group), row.name):
+        if reason := variant.not_measured:
+            raise UsageError(f"{source}: {row.name} was not measured ({reason}); mend it or leave it out of the run")
     if row.reference != group.rows[0].name or row.slow_down:
         raise UsageError(
             f"{source}: {row.name} is a step of an ablation or of a self-test; measure variants by name, with --variant"
         )
-
-
-def _not_measured(group: CellGroup, row: Row) -> Iterator[str]:
-    for trial in group.trials:
-        variant = trial.find(row.name)
-        if variant and variant.not_measured and not trial.confirms:
-            yield variant.not_measured

@@ -11,14 +11,13 @@ from vlbench.comparing.timed_plans import row_of
 from vlbench.judging.judged import JudgedRow, Move
 from vlbench.judging.stages import named, stage_moves
 from vlbench.judging.stored import vote_against
-from vlbench.judging.summary import estimates, worst_accuracy
+from vlbench.judging.summary import estimates, trials_of, why_inaccurate, worst_accuracy
 from vlbench.judging.verdict import Floors, Judgement, Verdict
 from vlbench.judging.vote import confirm
 from vlbench.record.baseline import TimedCell
-from vlbench.record.schema import CellGroup, Counts, VariantTrial
+from vlbench.record.schema import CellGroup, Counts
 
 UNIT = "x the reference"
-CALLED = (Verdict.REGRESSED, Verdict.IMPROVED)
 
 
 def floors_of(cell: TimedCell, trials: int) -> Floors:
@@ -65,10 +64,9 @@ def accuracy_row(cell: TimedCell, group: CellGroup) -> JudgedRow:
     """Is the output of the cell right, by the worst of its trials and of its reference's?"""
     verdict, reason = Verdict.MISSING, _why_unchecked(cell, group)
     for name in (cell.reference, cell.variant):
-        checked = worst_accuracy(_seen(group, name))
-        if checked is not None and not checked.passed:
+        if wrong := why_inaccurate(worst_accuracy(trials_of(group, name))):
             whose = "" if name == cell.variant else f"its reference {name}: "
-            verdict, reason = Verdict.INACCURATE, f"{whose}{checked.reason or 'it failed its accuracy check'}"
+            verdict, reason = Verdict.INACCURATE, f"{whose}{wrong}"
             break
     if not reason:
         verdict, reason = Verdict.SAME, f"its output is right, by what {cell.exactness} asks for"
@@ -92,19 +90,15 @@ def _why_missing(cell: TimedCell, group: CellGroup, floors: Floors) -> str:
     trials = len(estimates(group, row_of(group, cell), cell.state))
     if trials >= floors.k:
         return ""
-    untimed = [one.not_measured for one in _seen(group, cell.variant) if one.not_measured]
+    untimed = [one.not_measured for one in trials_of(group, cell.variant) if one.not_measured]
     few = f"{trials} of {floors.n} trials finished, and the vote needs {floors.k}"
     return "; ".join([few, *dict.fromkeys([*group.lost, *untimed])][:2])
 
 
 def _why_unchecked(cell: TimedCell, group: CellGroup) -> str:
     """The end of the process that called it, or of every process; "" where its output was looked at."""
-    seen = [one for name in (cell.reference, cell.variant) for one in _seen(group, name)]
+    seen = [one for name in (cell.reference, cell.variant) for one in trials_of(group, name)]
     ended = [one.not_measured for one in seen if one.accuracy is None and one.not_measured]
-    if ended or not _seen(group, cell.variant):
+    if ended or not trials_of(group, cell.variant):
         return [*ended, *group.lost, "no trial was run"][0]
     return ""
-
-
-def _seen(group: CellGroup, name: str) -> list[VariantTrial]:
-    return [found for trial in group.trials if (found := trial.find(name))]

@@ -7,10 +7,10 @@ from functools import partial
 
 from vlbench.export import result_tables as tables
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Words, checked, figure, table_of
-from vlbench.judging.evidence import expected_false_rows
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.summary import Summary, ranked, summaries
 from vlbench.judging.verdict import Floors, Verdict
+from vlbench.judging.vote import expected_false_rows
 from vlbench.record.machine_card import MachineCard
 from vlbench.record.schema import CellGroup, Results
 

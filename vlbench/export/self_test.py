@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from vlbench.export.sheet import Cell, Part, Row, Sheet, Table, Words, checked, figure, shown_rows
-from vlbench.judging.evidence import upper_bound
 from vlbench.judging.exit_codes import FAILURES
+from vlbench.judging.identical import upper_bound
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import change, percent

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from vlbench.judging.evidence import expected_false_rows
 from vlbench.judging.exit_codes import FAILURES, ExitCode
 from vlbench.judging.verdict import Verdict
+from vlbench.judging.vote import expected_false_rows
 from vlbench.judging.words import change, duration, percent, readable_bytes, signed
 from vlbench.untrusted.names import line
 

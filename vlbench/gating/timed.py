@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from vlbench.gating import Times
 from vlbench.gating.changes import Cell
 from vlbench.judging.judged import JudgedRow
-from vlbench.judging.verdict import Verdict
+from vlbench.judging.verdict import CALLED, Verdict
 from vlbench.record.baseline import Baseline
 from vlbench.record.fingerprint import Fingerprint, comparable, take_fingerprint
 
@@ -36,7 +36,7 @@ class GateResult(NamedTuple):
     @property
     def moved(self) -> bool:
         """Is there anything to accept?"""
-        return any(row.verdict in (Verdict.REGRESSED, Verdict.IMPROVED) for row in self.rows)
+        return any(row.verdict in CALLED for row in self.rows)
 
 
 def here_for(baseline: Baseline) -> Fingerprint:
@@ -76,7 +76,7 @@ def _measure(baseline: Baseline, policy: Times, watch: Watch | None) -> GateResu
     """The machine is of the baseline's class: everything is measured and judged."""
     from vlbench.comparing.timed_cells import cell_of
     from vlbench.comparing.timed_plans import rebuild, row_of, why_other
-    from vlbench.comparing.timed_rows import CALLED, accuracy_row, floors_of, judgement_of, time_row
+    from vlbench.comparing.timed_rows import accuracy_row, floors_of, judgement_of, time_row
 
     gates = policy is not Times.ADVISORY
     floors = {cell.name: floors_of(cell, baseline.trials) for cell in baseline.timed}

@@ -1,4 +1,4 @@
-"""Comparisons of a thing with itself: what each said, and how often that was an alarm."""
+"""Comparisons of a thing with itself: what each said, how often that was an alarm, and what such a count proves."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from vlbench.judging.evidence import upper_bound
 from vlbench.judging.judged import Judged
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import percent
@@ -70,3 +69,21 @@ def tally(runs: Sequence[IdenticalRun], what: str) -> str:
     called = f"{alarms} of {cases} {what} called different (at most {percent(upper_bound(alarms, cases))})"
     undecided = sum(Verdict.INCONCLUSIVE in run.verdicts for run in complete)
     return f"{called}, {undecided} undecided" if undecided else called
+
+
+def upper_bound(events: int, cases: int, *, confidence: float = 0.95) -> float:
+    """The rate that `events` in `cases` leaves possible: 0 in 200 shows under 1.5 %, not zero.
+
+    One-sided bound of Clopper and Pearson (Biometrika 26, 1934). Raises `ValueError` unless 0 <= events <= cases.
+    """
+    from scipy.stats import binomtest
+
+    return float(binomtest(events, cases, alternative="less").proportion_ci(confidence, method="exact").high)
+
+
+def interval(events: int, cases: int, *, confidence: float = 0.95) -> tuple[float, float]:
+    """The rates that `events` in `cases` leaves possible, from both sides (Clopper and Pearson, as above)."""
+    from scipy.stats import binomtest
+
+    found = binomtest(events, cases).proportion_ci(confidence, method="exact")
+    return float(found.low), float(found.high)

@@ -10,9 +10,9 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from vlbench.judging.evidence import VOTE_FALSE_ALARMS
 from vlbench.judging.exit_codes import ExitCode, worst
 from vlbench.judging.verdict import Judgement, Verdict
+from vlbench.judging.vote import VOTE_FALSE_ALARMS
 
 
 class _Part(BaseModel):

@@ -13,7 +13,7 @@ from dataclasses import replace
 from statistics import median
 from typing import Any
 
-from vlbench.judging.verdict import Floors, Judgement, Verdict, missing
+from vlbench.judging.verdict import CALLED, Floors, Judgement, Verdict, missing
 from vlbench.judging.vote import vote
 from vlbench.judging.words import percent
 from vlbench.stats.paired import Estimate, median_ratio
@@ -65,7 +65,7 @@ def vote_against(
 def _told(judged: Judgement, wide: float, whose: str, reach: float, floors: Floors) -> dict[str, Any]:
     """Verdict and reason, where the widened floor has to be told."""
     apart = percent(math.expm1(reach))
-    if judged.verdict in (Verdict.IMPROVED, Verdict.REGRESSED):
+    if judged.verdict in CALLED:
         why = f" (the floor is {percent(floors.relative)}, and the {whose} trials differ by {apart})"
         return {"reason": judged.reason + (why if reach > TOLD else "")}
     if judged.visible is None or wide < floors.threshold:

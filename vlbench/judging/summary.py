@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from statistics import median
 
-from vlbench.judging.ratios import trial_ratio
-from vlbench.judging.verdict import Floors, Judgement, Verdict, inaccurate, missing
+from vlbench.judging.verdict import CALLED, Floors, Judgement, Verdict, inaccurate, missing
 from vlbench.judging.vote import confirm, vote
-from vlbench.record.schema import Accuracy, CellGroup, Counts, Row, State, VariantTrial
-from vlbench.stats.paired import Estimate
+from vlbench.record.schema import Accuracy, CellGroup, Counts, Row, State, Trial, VariantTrial
+from vlbench.stats.neighbours import Effects, effects
+from vlbench.stats.paired import Estimate, paired_ratio
+
+Calls = tuple[tuple[float, ...], ...]
+"""Of one variant: its calls in each round."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Summary:
     @property
     def effect(self) -> str:
         """ "faster" or "slower" where that is the verdict, or in a quick look where the interval excludes 1."""
-        if self.judgement.verdict in (Verdict.IMPROVED, Verdict.REGRESSED):
+        if self.judgement.verdict in CALLED:
             return "faster" if self.judgement.verdict is Verdict.IMPROVED else "slower"
         one_trial = self.judgement.visible is None and self.estimate is not None
         if one_trial and self.estimate is not None and not self.estimate.low <= 1 <= self.estimate.high:
@@ -73,42 +77,52 @@ def suspects(group: CellGroup, floors: Floors) -> list[str]:
 
     Confirming trials have no say in it, so that a run which was interrupted among them goes on with the same rows.
     """
-    changed = (Verdict.IMPROVED, Verdict.REGRESSED)
-    first = group.model_copy(update={"trials": tuple(trial for trial in group.trials if not trial.confirms)})
-    return [each.row.name for each in summaries(first, floors) if each.judgement.verdict in changed]
+    return [each.row.name for each in summaries(first_vote(group), floors) if each.judgement.verdict in CALLED]
+
+
+def first_vote(group: CellGroup) -> CellGroup:
+    """The group before any suspect was measured again."""
+    return group.model_copy(update={"trials": tuple(trial for trial in group.trials if not trial.confirms)})
+
+
+def trials_of(group: CellGroup, name: str) -> list[VariantTrial]:
+    """What each trial says of a variant; those that did not have it are left out."""
+    return [variant for trial in group.trials if (variant := trial.find(name))]
+
+
+def why_untimed(group: CellGroup, name: str, otherwise: str) -> str:
+    """Why a variant has no times: how it ended, else how a trial was lost, else what is said `otherwise`."""
+    reasons = [variant.not_measured for variant in trials_of(group, name) if variant.not_measured]
+    return [*reasons, *group.lost, otherwise][0]
+
+
+def why_inaccurate(accuracy: Accuracy | None) -> str:
+    """What is wrong with an output; "" where nothing is, or nobody looked."""
+    return "" if accuracy is None or accuracy.passed else accuracy.reason or "it failed its accuracy check"
 
 
 def _summary(group: CellGroup, row: Row, floors: Floors, state: State) -> Summary:
-    seen = [variant for trial in group.trials if (variant := trial.find(row.name))]
-    accuracy = worst_accuracy(seen)
-    if not seen or accuracy is None or not accuracy.passed:
-        return Summary(row, _untimed(group, seen, accuracy), accuracy)
-    timings = [variant.timings[state] for variant in seen if state in variant.timings]
-    seconds = median(median(timing.seconds) for timing in timings) if timings else None
-    rates = [timing.hit_rate for timing in timings if timing.hit_rate is not None]
-    first = [variant.first_seconds for variant in seen if variant.first_seconds is not None]
-    host = [median(timing.host_seconds) for timing in timings if timing.host_seconds]
-    busy = [variant.busy_seconds for variant in seen if variant.busy_seconds is not None]
+    variants = trials_of(group, row.name)
+    accuracy = worst_accuracy(variants)
+    if wrong := why_inaccurate(accuracy):
+        return Summary(row, inaccurate(wrong), accuracy)
+    if accuracy is None:
+        return Summary(row, missing(why_untimed(group, row.name, "no trial was run")))
+    timings = [variant.timings[state] for variant in variants if state in variant.timings]
+    seconds, first = _seconds(group, row.name, state), _first_seconds(group, row.name)
     return Summary(
         row,
         _judge(group, row, floors, state),
         accuracy,
-        counts=next((variant.counts for variant in seen if variant.counts), None),
-        stages=next((variant.stages for variant in seen if variant.stages), {}),
+        counts=next((variant.counts for variant in variants if variant.counts), None),
+        stages=next((variant.stages for variant in variants if variant.stages), {}),
         seconds=seconds,
-        hit_rate=median(rates) if rates else None,
-        host_seconds=median(host) if host else None,
-        busy_seconds=median(busy) if busy else None,
-        first_seconds=median(first) if first else None,
-        pays_back_after=_pays_back(group, row, seconds, median(first) if first else None, state),
+        hit_rate=_median(timing.hit_rate for timing in timings),
+        host_seconds=_median(median(timing.host_seconds) for timing in timings if timing.host_seconds),
+        busy_seconds=_median(variant.busy_seconds for variant in variants),
+        first_seconds=first,
+        pays_back_after=_pays_back(group, seconds, first, state),
     )
-
-
-def _untimed(group: CellGroup, seen: Sequence[VariantTrial], accuracy: Accuracy | None) -> Judgement:
-    if accuracy is not None and not accuracy.passed:
-        return inaccurate(accuracy.reason or "it failed its accuracy check")
-    reasons = [variant.not_measured for variant in seen if variant.not_measured]
-    return missing([*reasons, *group.lost, "no trial was run"][0])
 
 
 def _judge(group: CellGroup, row: Row, floors: Floors, state: State) -> Judgement:
@@ -116,35 +130,39 @@ def _judge(group: CellGroup, row: Row, floors: Floors, state: State) -> Judgemen
         return Judgement(Verdict.SAME, "it is the yardstick")
     first, second = (estimates(group, row, state, confirms=confirms) for confirms in (False, True))
     if not first:
-        reasons = [seen.not_measured for trial in group.trials if (seen := trial.find(row.name)) and seen.not_measured]
-        return missing([*reasons, *group.lost, "no time was given to measure"][0])
+        return missing(why_untimed(group, row.name, "no time was given to measure"))
     judgement = vote(first, floors, yardstick_seconds=_seconds(group, group.rows[0].name, state))
     return confirm(judgement, vote(second, floors)) if second else judgement
 
 
 def estimates(group: CellGroup, row: Row, state: State, *, confirms: bool = False) -> list[Estimate]:
     """One ratio per trial of one of the votes, in which both the row and its reference were timed."""
-    asked = [trial for trial in group.trials if trial.confirms is confirms]
-    ratios = [trial_ratio(trial, row.name, row.reference, state) for trial in asked]
+    trials = [trial for trial in group.trials if trial.confirms is confirms]
+    ratios = [trial_ratio(trial, row.name, row.reference, state) for trial in trials]
     return [ratio for ratio in ratios if ratio]
 
 
+def _median(values: Iterable[float | None]) -> float | None:
+    """Of those that are known; None where none is."""
+    known = [value for value in values if value is not None]
+    return median(known) if known else None
+
+
 def _seconds(group: CellGroup, name: str, state: State) -> float | None:
-    medians = [
-        median(variant.timings[state].seconds)
-        for trial in group.trials
-        if (variant := trial.find(name)) and state in variant.timings
-    ]
-    return median(medians) if medians else None
+    variants = trials_of(group, name)
+    return _median(median(variant.timings[state].seconds) for variant in variants if state in variant.timings)
 
 
-def _pays_back(group: CellGroup, row: Row, seconds: float | None, first: float | None, state: State) -> int | None:
+def _first_seconds(group: CellGroup, name: str) -> float | None:
+    return _median(variant.first_seconds for variant in trials_of(group, name))
+
+
+def _pays_back(group: CellGroup, seconds: float | None, first: float | None, state: State) -> int | None:
     yardstick = group.rows[0].name
-    base = _seconds(group, yardstick, state)
-    firsts = [one.first_seconds for trial in group.trials if (one := trial.find(yardstick)) and one.first_seconds]
-    if seconds is None or first is None or base is None or not firsts or seconds >= base:
+    base, base_first = _seconds(group, yardstick, state), _first_seconds(group, yardstick)
+    if seconds is None or first is None or base is None or base_first is None or seconds >= base:
         return None
-    once = (first - seconds) - (median(firsts) - base)  # beyond what the yardstick's own first call costs
+    once = (first - seconds) - (base_first - base)  # beyond what the yardstick's own first call costs
     return math.ceil(once / (base - seconds)) if once > 0 else None
 
 
@@ -152,3 +170,33 @@ def worst_accuracy(seen: Sequence[VariantTrial]) -> Accuracy | None:
     """The check that failed, or else the one furthest off."""
     checks = [variant.accuracy for variant in seen if variant.accuracy]
     return max(checks, key=lambda check: (not check.passed, check.fp32_error or 0.0), default=None)
+
+
+def trial_ratio(trial: Trial, name: str, reference: str, state: State) -> Estimate | None:
+    """Time of `name` / time of `reference`; None where either has no times in that state.
+
+    By neighbours where the order of the readings was kept, else by rounds.
+    """
+    timed = {variant.name: variant.timings[state] for variant in trial.variants if state in variant.timings}
+    if name not in timed or reference not in timed:
+        return None
+    if state in trial.order and (fitted := _fitted(trial.order[state], _places(trial, state))):
+        names = list(timed)
+        return fitted.ratio(names.index(name), names.index(reference))
+    return paired_ratio(timed[name].seconds, timed[reference].seconds)
+
+
+def _places(trial: Trial, state: State) -> tuple[tuple[int, Calls], ...]:
+    """The variants that have times: where they are in the list, and their calls."""
+    timings = ((place, variant.timings.get(state)) for place, variant in enumerate(trial.variants))
+    return tuple((place, timing.every_call) for place, timing in timings if timing)
+
+
+@lru_cache(maxsize=256)  # every row of a group asks for the same
+def _fitted(order: tuple[tuple[int, ...], ...], calls: tuple[tuple[int, Calls], ...]) -> Effects | None:
+    numbers = {place: number for number, (place, _) in enumerate(calls)}
+    seconds = []
+    for number, places in enumerate(order):
+        left = {place: iter(own[number]) for place, own in calls}
+        seconds.append([next(left[place]) for place in places])
+    return effects([[numbers[place] for place in places] for places in order], seconds, len(calls))

@@ -22,6 +22,10 @@ class Verdict(StrEnum):
     INACCURATE = "inaccurate"
 
 
+CALLED = (Verdict.IMPROVED, Verdict.REGRESSED)
+"""Something changed."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Margins:
     """What counts as a change, and which change must not go unseen; both as shares, 0.01 is 1 %."""

@@ -13,11 +13,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import NormalDist, median
 
-from vlbench.judging.verdict import Floors, Judgement, Verdict, missing
+from vlbench.judging.verdict import CALLED, Floors, Judgement, Verdict, missing
 from vlbench.judging.words import change, percent
 from vlbench.stats.paired import Estimate, median_ratio
 
 POWER = 0.8  # the usual chance with which a "smallest visible" change is to be seen
+VOTE_FALSE_ALARMS = 3e-4
+"""Share of identical programs that a vote of 4 in 5 paired trials beyond 1 % calls different.
+
+Measured on a shared two-core machine, quiet and loaded; the self-test measures it on another.
+"""
 
 
 def vote(trials: Sequence[Estimate], floors: Floors, *, yardstick_seconds: float | None = None) -> Judgement:
@@ -73,13 +78,18 @@ def confirm(first: Judgement, second: Judgement) -> Judgement:
     A re-run may only confirm. A change stands when both votes call it in the same direction; it falls when the second
     finds none; anything else is inconclusive. A first vote that called nothing is not changed by a second.
     """
-    if first.verdict not in (Verdict.IMPROVED, Verdict.REGRESSED):
+    if first.verdict not in CALLED:
         return first
     if second.verdict is first.verdict:
         return replace(second, reason=f"{second.reason}; two votes agree")
     stands = second.verdict in (Verdict.SAME, Verdict.INACCURATE)
     reason = f"{first.verdict} in the first vote, not confirmed by the second: {second.reason}"
     return replace(second, verdict=second.verdict if stands else Verdict.INCONCLUSIVE, reason=reason)
+
+
+def expected_false_rows(rows: int, rate: float = VOTE_FALSE_ALARMS) -> float:
+    """How many of `rows` rows are called although nothing changed, at `rate` false alarms per row."""
+    return rows * rate
 
 
 def _beyond(ratio: float, gap: float, floors: Floors) -> int:

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vlbench.judging.evidence import VOTE_FALSE_ALARMS
 from vlbench.judging.exit_codes import ExitCode
 from vlbench.judging.judged import Judged, JudgedRow
+from vlbench.judging.vote import VOTE_FALSE_ALARMS
 from vlbench.matrix.plan import Plan
 from vlbench.record.schema import CellGroup
 from vlbench.revisions.checkouts import checked_out, repository

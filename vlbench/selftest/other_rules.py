@@ -13,8 +13,9 @@ from itertools import pairwise
 from statistics import mean, median, stdev
 from typing import TYPE_CHECKING
 
+from vlbench.judging.summary import first_vote
 from vlbench.record.schema import CellGroup, Row
-from vlbench.selftest.verdicts import first_vote, report
+from vlbench.selftest.verdicts import report
 
 if TYPE_CHECKING:
     from numpy import ndarray

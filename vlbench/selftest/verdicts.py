@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from vlbench.judging.evidence import interval, upper_bound
 from vlbench.judging.exit_codes import ExitCode, worst
-from vlbench.judging.summary import Summary, summaries
-from vlbench.judging.verdict import Floors, Verdict
+from vlbench.judging.identical import interval, upper_bound
+from vlbench.judging.summary import Summary, first_vote, summaries
+from vlbench.judging.verdict import CALLED, Floors, Verdict
 from vlbench.record.schema import CellGroup
 
 GOAL_SLOW_DOWN = 0.03
@@ -18,7 +18,6 @@ GOAL_POWER = 0.95
 """Of the goal's slow-downs, this share has to be caught: 57 of 60."""
 DETECTED = 0.8
 """A slow-down is detectable where this share of it is caught: the usual power."""
-CALLED = (Verdict.IMPROVED, Verdict.REGRESSED)
 JUDGED = (*CALLED, Verdict.SAME, Verdict.INCONCLUSIVE)
 
 
@@ -121,11 +120,6 @@ def report(groups: Sequence[CellGroup], floors: Floors | None = None) -> Report:
         groups_with_alarm += alarms > 0
     ordered = tuple(tallies[share] for share in sorted(tallies))
     return Report(len(groups), ordered, groups_with_alarm, first_alarms)
-
-
-def first_vote(group: CellGroup) -> CellGroup:
-    """The group before any suspect was measured again."""
-    return group.model_copy(update={"trials": tuple(trial for trial in group.trials if not trial.confirms)})
 
 
 def _add(tally: Tally, each: Summary) -> None:
