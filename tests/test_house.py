@@ -10,7 +10,7 @@ import pytest
 from tests.house import house, longest_function, main, read, undocumented
 
 LIMITS = {"code lines": 19_200, "files": 303, "longest file": 300, "longest function": 60, "without docstring": 203}
-NOT_YET = {"code lines": 20_942, "files": 332}
+NOT_YET = {"code lines": 20_039}
 """Limits that are not reached yet, and what holds until they are. These only shrink."""
 
 
