@@ -41,8 +41,8 @@ def self_test(
     """Compare identical programs, and catch injected slow-downs, through the path of any measurement.
 
     Takes about 18 minutes on a quiet CPU; measure alone on the machine, as you would measure anything.
-    Copies of the yardstick are the identical programs. Ends with 0 where none of them is called different and 95 % of
-    slow-downs by 3 % are caught, else with 3; 5 or 6 where some could not be compared.
+    Copies of the reference tower are the identical programs. Ends with 0 where none of them is called different and
+    95 % of slow-downs by 3 % are caught, else with 3; 5 or 6 where some could not be compared.
     """
     from vlbench.export.self_test import markdown, self_test_sheet
     from vlbench.selftest.other_rules import scores

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from statistics import median
 
-from vlbench.export.sheet import Cell, Column, Part, Row, Sheet, Table, Words, broken
+from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Table, Words, broken, figure, table_of
 from vlbench.judging.words import cells, milliseconds, percent, readable_bytes
 from vlbench.record.baseline import Acceptance, Baseline, CapturedCell, CountedCell, TimedCell
 
@@ -52,27 +53,25 @@ def list_sheet(files: Iterable[tuple[str, Baseline | None, str]], json: Callable
 
 def counted_table(counted: Iterable[CountedCell]) -> Table:
     """A row per tower and point: the second forward."""
-    rows: list[Row] = []
-    for cell in counted:
-        counters = cell.warm.counters
-        fed = Cell(
-            " ".join(filter(None, (cell.scenario, cell.point))), {"scenario": cell.scenario, "point": cell.point}
-        )
-        peak = Cell(readable_bytes(counters["peak_live_bytes"]), counters["peak_live_bytes"])
-        rows.append((Cell(broken(cell.tower), cell.tower), fed, *(counters[each.key] for each in COUNTERS), peak))
-    columns = [Column("tower", most=20), Column("fed in", left=True, most=16), *COUNTERS]
-    return Table("counted", [*columns, Column("peak\n", "peak_live_bytes")], rows, gap=1)
+    columns: Columns[CountedCell] = {
+        Column("tower", most=20): lambda cell: Cell(broken(cell.tower), cell.tower),
+        Column("fed in", left=True, most=16): _fed_in,
+        **{column: partial(_counter, column.key) for column in COUNTERS},
+        Column("peak\n", "peak_live_bytes"): lambda cell: figure(_counter("peak_live_bytes", cell), readable_bytes),
+    }
+    return table_of("counted", counted, columns, gap=1)
 
 
 def timed_table(timed: Iterable[TimedCell]) -> Table:
     """A row per timed cell: its ratio, over its trials."""
-    rows = []
-    for cell in timed:
-        ratio = median(trial.ratio for trial in cell.trials)
-        took = Cell(milliseconds(cell.seconds), cell.seconds)
-        rows.append((cell.name, cell.reference, Cell(f"{ratio:.3f}", ratio), len(cell.trials), took))
-    names = (Column("timed", most=30), Column("against", left=True, most=30))
-    return Table("timed", [*names, "ratio", "trials", Column("ms", "seconds")], rows)
+    columns: Columns[TimedCell] = {
+        Column("timed", most=30): lambda cell: cell.name,
+        Column("against", left=True, most=30): lambda cell: cell.reference,
+        "ratio": lambda cell: figure(median(trial.ratio for trial in cell.trials), "{:.3f}"),
+        "trials": lambda cell: len(cell.trials),
+        Column("ms", "seconds"): lambda cell: figure(cell.seconds, milliseconds),
+    }
+    return table_of("timed", timed, columns)
 
 
 def thresholds(baseline: Baseline) -> Iterator[str]:
@@ -84,6 +83,14 @@ def thresholds(baseline: Baseline) -> Iterator[str]:
     for timed in baseline.timed:
         floor, threshold = percent(timed.floor), percent(timed.threshold)
         yield f"{timed.name}: a change is called beyond {floor}, and must show from {threshold}"
+
+
+def _fed_in(cell: CountedCell) -> Cell:
+    return Cell(f"{cell.scenario} {cell.point}".strip(), {"scenario": cell.scenario, "point": cell.point})
+
+
+def _counter(name: str, cell: CountedCell) -> int:
+    return cell.warm.counters[name]
 
 
 def _captured(cell: CapturedCell) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from vlbench.export import wording
-from vlbench.export.sheet import Cell, Column, Columns, Part, Table, Words, figure, table_of
+from vlbench.export.sheet import Cell, Column, Columns, Part, Table, Words, table_of
 from vlbench.judging.judged import Judged, JudgedRow, Move
 from vlbench.judging.unpaired import RunFloors
 from vlbench.judging.verdict import Verdict
@@ -39,9 +39,8 @@ def judged_parts(judged: Judged) -> Iterator[Part]:
     for measure in dict.fromkeys(row.measure for row in rows if wording.is_quiet(row)):
         yield from (Words(), _quiet(measure, [row for row in rows if wording.is_quiet(row) and row.measure == measure]))
     yield Words()
-    yield from (
-        Words(words) for words in (wording.chance(judged), *(f"Note: {note}" for note in judged.notes)) if words
-    )
+    asides = (wording.chance(judged), *(f"Note: {note}" for note in judged.notes))
+    yield from (Words(aside) for aside in asides if aside)
     if judged.remedy and judged.exit_code:
         yield Words(f"What to do: {judged.remedy}")
     if judged.written:
@@ -80,7 +79,7 @@ def _moves(moves: Sequence[Move]) -> Table:
     rows = []
     for move in moves:
         before, after = wording.pair(move.before, move.after, move.unit)
-        rows.append((wording.spelt(move), f"{before} ->", Cell(after, style=_style(move)), line(move.stage)))
+        rows.append((wording.move_name(move), f"{before} ->", Cell(after, style=_style(move)), line(move.stage)))
     return Table("", [Column("", most=32), "", "", Column("", left=True)], rows, indent=4)
 
 
@@ -99,7 +98,7 @@ def _quiet(measure: str, rows: Sequence[JudgedRow]) -> Part:
         columns: Columns[JudgedRow] = {
             "the same in time": lambda row: line(row.cell),
             "change %": lambda row: wording.change_with_interval(row).partition(" at ")[0] or "-",
-            "detectable": _detectable,
+            "detectable": lambda row: wording.detectable(row) or "-",
         }
         return table_of("", rows, columns)
     names = [line(row.cell) for row in rows]
@@ -108,10 +107,6 @@ def _quiet(measure: str, rows: Sequence[JudgedRow]) -> Part:
     visible = [row.visible for row in rows if row.visible is not None]
     would = f" (each would have shown {percent(max(visible))})" if len(visible) == len(rows) else ""
     return Words(f"{cells} the same in {measure}{would}: {', '.join(names[:FEW])}{more}.")
-
-
-def _detectable(row: JudgedRow) -> Cell:
-    return figure(row.visible, percent)
 
 
 def _style(move: Move) -> str:
@@ -152,7 +147,7 @@ def runs_parts(judged: Judged, floors: RunFloors) -> Iterator[Part]:
         "before": lambda row: _figure(row.before, row.unit),
         "after": lambda row: _figure(row.after, row.unit),
         "change %": _change,
-        "detect-\nable %": lambda row: _detectable(row).shown.removesuffix(" %"),
+        "detect-\nable %": lambda row: wording.detectable(row).removesuffix(" %") or "-",
         Column("verdict", left=True): lambda row: Cell(row.verdict, style=COLOURS[row.verdict]),
     }
     yield table_of("", judged.rows, columns, gap=1)

@@ -157,22 +157,8 @@ def _error(field: str) -> Callable[[Summary], Cell]:
 
 
 def _timed(cell: str, each: Summary, reference: Summary, *, gates: bool) -> JudgedRow:
-    found = each.estimate
-    return JudgedRow(
-        cell=cell,
-        measure="time",
-        verdict=each.judgement.verdict,
-        reason=each.judgement.reason,
-        gates=gates,
-        before=reference.seconds if found else None,
-        after=each.seconds,
-        unit="s",
-        ratio=found and found.ratio,
-        low=found and found.low,
-        high=found and found.high,
-        confidence=found and found.confidence,
-        visible=each.judgement.visible,
-    )
+    before = reference.seconds if each.estimate else None
+    return JudgedRow.of(cell, each.judgement, gates=gates, before=before, after=each.seconds, unit="s")
 
 
 def _is_voted(group: CellGroup) -> bool:

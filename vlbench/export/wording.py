@@ -82,10 +82,10 @@ def chance(judged: Judged) -> str:
     """The sentence about that, and what `detectable` means; "" where no vote was taken."""
     if not (times := _voted(judged)):
         return ""
-    detectable = "'detectable' is the smallest change that a row would have shown."
+    meaning = "'detectable' is the smallest change that a row would have shown."
     if (called := false_rows(judged)) is None:
-        return detectable
-    return f"By chance alone, {called:.2g} of {times} times would be called; {detectable}"
+        return meaning
+    return f"By chance alone, {called:.2g} of {times} times would be called; {meaning}"
 
 
 def figures(row: JudgedRow) -> str:
@@ -96,8 +96,13 @@ def figures(row: JudgedRow) -> str:
     if row.ratio is not None:
         words.append(change_with_interval(row))
     if row.visible is not None:
-        words.append(f"detectable {percent(row.visible)}")
+        words.append(f"detectable {detectable(row)}")
     return ", ".join(words)
+
+
+def detectable(row: JudgedRow) -> str:
+    """The smallest change that a row would have shown, "" where that is not known."""
+    return "" if row.visible is None else percent(row.visible)
 
 
 def change_with_interval(row: JudgedRow) -> str:
@@ -140,7 +145,7 @@ def move_in_words(move: Move) -> str:
     where = f"{place(move)} " if move.file else ""
     stage = f" ({move.stage})" if move.stage else ""
     before, after = pair(move.before, move.after, move.unit)
-    return f"{where}{spelt(move)} {before} -> {after}{stage}"
+    return f"{where}{move_name(move)} {before} -> {after}{stage}"
 
 
 def line_in_words(move: Move) -> tuple[str, str]:
@@ -150,7 +155,7 @@ def line_in_words(move: Move) -> tuple[str, str]:
     return f"{line(event)} {before} -> {after}", line(source)
 
 
-def spelt(move: Move) -> str:
+def move_name(move: Move) -> str:
     """The name of what moved, as people write it, in one line."""
     return line(move.name.replace("_", " ") if move.kind == "counter" else move.name)
 

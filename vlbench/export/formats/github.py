@@ -64,7 +64,7 @@ def annotated(judged: Judged, locate: Locate) -> str:
     """A line for each annotation, at most ten of a level. A line of code that moved in many cells has one."""
     cells: dict[Annotation, list[str]] = {}
     for row in ordered(judged):
-        for annotation in _of(row, judged, locate):
+        for annotation in _annotations(row, judged, locate):
             cells.setdefault(annotation, []).append(line(row.cell))
     if not any(row.gates for row in judged.rows):
         cells[Annotation("error", f"vlbench {judged.command}: missing", outcome(judged))] = []
@@ -107,7 +107,7 @@ def locator() -> Locate:
     return locate
 
 
-def _of(row: JudgedRow, judged: Judged, locate: Locate) -> Iterator[Annotation]:
+def _annotations(row: JudgedRow, judged: Judged, locate: Locate) -> Iterator[Annotation]:
     """One for each line that got worse and is in the repository; else one for the row."""
     if row.verdict is Verdict.SAME:
         return
@@ -120,10 +120,10 @@ def _of(row: JudgedRow, judged: Judged, locate: Locate) -> Iterator[Annotation]:
         yield Annotation(level, title, line(row.reason, most=SENTENCES))
         return
     for file, move in found:
-        yield Annotation(level, title, _told(move), file, move.line)
+        yield Annotation(level, title, _message(move), file, move.line)
 
 
-def _told(move: Move) -> str:
+def _message(move: Move) -> str:
     advice = f"; {line(move.advice)}" if move.advice else ""
     return "{}: {}".format(*line_in_words(move)) + advice
 

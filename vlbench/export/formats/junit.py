@@ -42,7 +42,7 @@ def junit_text(sheet: Sheet) -> str:
     judged = sheet.judged
     assert judged is not None  # a command that judges nothing refuses before it gets here
     name = f"vlbench {judged.command}"
-    root = _element("testsuites", name=name, time=f"{judged.seconds:.3f}")
+    root = Element("testsuites", name=xml(name), time=f"{judged.seconds:.3f}")
     rows = sorted(judged.rows, key=lambda row: row.measure)
     for measure, group in groupby(rows, key=lambda row: row.measure):
         suite = _suite(root, f"{name}: {measure}", judged)
@@ -75,10 +75,9 @@ def _case(suite: Element, row: JudgedRow, judged: Judged) -> None:
     if fails(row, judged):
         kind = "error" if row.verdict is Verdict.MISSING else "failure"
         _add(case, kind, type=str(row.verdict), message=row.reason).text = xml(told)
-    elif row.verdict in FAILURES:
-        _add(case, "skipped").text = xml(f"{row.verdict}: {told}")
     else:
-        _add(case, "system-out").text = xml(f"{row.verdict}: {told}")
+        kind = "skipped" if row.verdict in FAILURES else "system-out"
+        _add(case, kind).text = xml(f"{row.verdict}: {told}")
 
 
 def _count(element: Element, names: Sequence[str], suites: Sequence[Element]) -> None:
@@ -87,10 +86,6 @@ def _count(element: Element, names: Sequence[str], suites: Sequence[Element]) ->
     element.set("tests", str(sum(len(suite.findall("testcase")) for suite in suites)))
     for name in names:
         element.set(name, str(sum(len(suite.findall(f"testcase/{tags[name]}")) for suite in suites)))
-
-
-def _element(tag: str, **attributes: str) -> Element:
-    return Element(tag, {name: xml(value) for name, value in attributes.items()})
 
 
 def _add(parent: Element, tag: str, **attributes: str) -> Element:

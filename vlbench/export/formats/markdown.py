@@ -7,14 +7,13 @@ table whole, and a source line mentions nobody. What does not fit is left out as
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from vlbench.export import wording
 from vlbench.export.registry import exporter
-from vlbench.export.sheet import Part, Sheet, Table, Words, shown_rows
+from vlbench.export.sheet import Column, Part, Sheet, Table, Words, shown_rows
 from vlbench.judging.verdict import Verdict
-from vlbench.judging.words import percent
 from vlbench.untrusted.names import markdown, markdown_code
 
 if TYPE_CHECKING:
@@ -60,11 +59,15 @@ def _part(part: Part) -> str:
     if not isinstance(part, Table):
         return _judged(part, COMMENT).removeprefix(MARK)
     title = f"\n{_text(part.title)}\n" if part.title else ""
-    sides = ["---", *("---" if column.left else "--:" for column in part.heads[1:])]
-    rows = [[column.one_line for column in part.heads], *shown_rows(part)]
-    first, *others = [f"| {' | '.join(map(_text, row))} |" for row in rows]
     more = f"\n{part.left_out}\n" if part.left_out else ""
-    return "\n".join([title, first, f"|{'|'.join(sides)}|", *others, more])
+    return "\n".join([title, _grid(part.heads, (map(_text, row) for row in shown_rows(part))), more])
+
+
+def _grid(heads: Sequence[Column], rows: Iterable[Iterable[str]]) -> str:
+    """A table of cells that are Markdown."""
+    names = "".join(f"| {_text(head.one_line)} ".replace("  ", " ") for head in heads)
+    sides = "|".join(["---", *("---" if head.left else "--:" for head in heads[1:])])
+    return "\n".join([f"{names}|", f"|{sides}|", *(f"| {' | '.join(row)} |" for row in rows)])
 
 
 def _line_of_code(text: str) -> str:
@@ -86,11 +89,8 @@ def _judged(judged: Judged, limit: int) -> str:
         table[0] = f"\n| | cell | what | why |\n|---|---|---|---|\n{table[0]}"
         kept, room = _fitting(table, room)
         parts += [*kept, _cut(len(table) - len(kept), "row")]
-    sections = [
-        f"\n{_text(words)}\n"
-        for words in (*(f"Note: {note}" for note in judged.notes), wording.chance(judged))
-        if words
-    ]
+    asides = (*(f"Note: {note}" for note in judged.notes), wording.chance(judged))
+    sections = [f"\n{_text(aside)}\n" for aside in asides if aside]
     sections += [_moved(row) for row in loud if row.moves]
     sections += [_same(quiet)] if quiet else []
     kept, room = _fitting(sections, room)
@@ -136,15 +136,13 @@ def _moved(row: JudgedRow) -> str:
 
 def _moves(moves: Sequence[Move]) -> str:
     """A table; with stages where any is known."""
-    staged = any(move.stage for move in moves)
-    lines = (
-        ["| | before | after | stage |", "|---|--:|--:|---|"] if staged else ["| | before | after |", "|---|--:|--:|"]
+    heads = [Column(""), Column("before"), Column("after"), Column("stage", left=True)]
+    shown = len(heads) if any(move.stage for move in moves) else len(heads) - 1
+    rows = (
+        (_text(wording.move_name(move)), *wording.pair(move.before, move.after, move.unit), _text(move.stage))
+        for move in moves
     )
-    for move in moves:
-        before, after = wording.pair(move.before, move.after, move.unit)
-        stage = f" {_text(move.stage)} |" if staged else ""
-        lines.append(f"| {_text(wording.spelt(move))} | {before} | {after} |{stage}")
-    return "\n".join(lines)
+    return _grid(heads[:shown], (row[:shown] for row in rows))
 
 
 def _line(move: Move) -> str:
@@ -157,18 +155,15 @@ def _line(move: Move) -> str:
 def _same(rows: Sequence[JudgedRow]) -> str:
     """The rows that are the same, folded."""
     heading = f"{len(rows)} {'rows are' if len(rows) > 1 else 'row is'} the same"
-    return "\n".join(
-        [
-            f"\n<details><summary>{heading}</summary>\n",
-            "| cell | what | change % | detectable |\n|---|---|--:|--:|",
-            *(
-                f"| {markdown_code(row.cell)} | {row.measure} | {wording.change_with_interval(row)} | "
-                f"{'' if row.visible is None else percent(row.visible)} |"
-                for row in rows
-            ),
-            "\n</details>\n",
-        ]
+    heads = [Column("cell"), Column("what", left=True), Column("change %"), Column("detectable")]
+    table = _grid(
+        heads,
+        (
+            (markdown_code(row.cell), row.measure, wording.change_with_interval(row), wording.detectable(row))
+            for row in rows
+        ),
     )
+    return f"\n<details><summary>{heading}</summary>\n\n{table}\n\n</details>\n"
 
 
 def _fitting(parts: Sequence[str], room: int) -> tuple[list[str], int]:
