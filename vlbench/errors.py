@@ -1,4 +1,4 @@
-"""The errors that are the user's to mend."""
+"""The errors that are the user's to mend, and those of others in words."""
 
 
 class UsageError(Exception):
@@ -15,3 +15,9 @@ class IncomparableError(UsageError):
     """What was to be compared is missing, was altered, or belongs to something else: nothing can be judged by it."""
 
     exit_code = 6
+
+
+def in_one_line(error: BaseException) -> str:
+    """Type and first line of what anyone's code raised, such as "ValueError: no such shape"."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"

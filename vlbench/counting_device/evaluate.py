@@ -18,7 +18,7 @@ from vlbench.counting_device.facts import Facts, facts
 from vlbench.counting_device.scope import Scope
 from vlbench.counting_device.tensor import DeviceTensor
 from vlbench.counting_device.where import cause_line
-from vlbench.errors import UsageError
+from vlbench.errors import UsageError, in_one_line
 
 SMALL = 2**12
 """Elements of a float tensor that is made for real while a module is built."""
@@ -143,18 +143,13 @@ def shapes_by_rule(
     except Exception as error:
         raise UsageError(
             f"{known.name} at {cause_line()}: its {'declared shape rule' if rule else 'fake kernel'} raised "
-            f"{in_words(error)}; mend it, or {declare_it(known.name)}."
+            f"{in_one_line(error)}; mend it, or {declare_it(known.name)}."
         ) from error
 
 
 def declare_it(name: str) -> str:
     """The remedy for an operator that cannot be looked into."""
     return f'say what it returns: declare("{name}", lambda ...: torch.empty_like(...))'
-
-
-def in_words(error: Exception) -> str:
-    """Type and first line of what somebody's code raised."""
-    return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0]}"
 
 
 def _on(

@@ -21,7 +21,7 @@ from vlbench.counting_device.operations import ATTENTION, MATRIX_PRODUCTS, SEVER
 from vlbench.counting_device.scope import Scope, current
 from vlbench.counting_device.tensor import CUDA, DeviceTensor
 from vlbench.counting_device.where import cause_line
-from vlbench.errors import UsageError
+from vlbench.errors import UsageError, in_one_line
 
 Operation = OpOverload[..., Any]
 Handler = Callable[[Scope, Operation, tuple[Any, ...], dict[str, Any]], Any]
@@ -100,7 +100,7 @@ def in_pieces(func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         if isinstance(error, UsageError) or not known.opaque:
             raise
         raise UsageError(
-            f"{known.name} at {cause_line()}: its body raised {evaluate.in_words(error)}; mend it, or "
+            f"{known.name} at {cause_line()}: its body raised {in_one_line(error)}; mend it, or "
             f"{evaluate.declare_it(known.name)}."
         ) from error
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from vlbench.errors import UsageError
+from vlbench.errors import UsageError, in_one_line
 from vlbench.implementations.config import MODELS
 from vlbench.towers.random_weights import drawn
 from vlbench.towers.tower import Tower
@@ -171,8 +171,7 @@ def _implementations(folder: Path) -> ModuleType:
     except Exception as error:  # whatever a module raises when it is imported
         for loaded in [each for each in sys.modules if each.partition(".")[0] == outer]:
             del sys.modules[loaded]
-        lines = str(error).strip().splitlines() or ["no message"]
-        raise UsageError(f"{source.parent} cannot be loaded: {type(error).__name__}: {lines[0]}") from None
+        raise UsageError(f"{source.parent} cannot be loaded: {in_one_line(error)}") from None
     return package
 
 

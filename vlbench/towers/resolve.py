@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from vlbench.errors import UsageError
+from vlbench.errors import UsageError, in_one_line
 from vlbench.implementations.config import MODELS, ConfigError, VisionConfig
 from vlbench.implementations.peers import PEERS, PeerError
 from vlbench.towers.from_folder import comes_from, our_tower, placed, prefer
@@ -80,7 +80,7 @@ def find_factory(text: str) -> Any:
     try:
         found: Any = importlib.import_module(name)
     except Exception as error:  # whatever a module raises when it is imported
-        raise UsageError(f"tower {text!r}: {name} cannot be imported: {_one_line(error)}") from None
+        raise UsageError(f"tower {text!r}: {name} cannot be imported: {in_one_line(error)}") from None
     if at and not comes_from(found, at.folder):
         raise UsageError(f"tower {text!r}: {name} is imported from {found.__file__} all the same; uninstall it there")
     for part in attribute.split("."):
@@ -166,7 +166,7 @@ def _called(factory: Callable[[], Any], text: str) -> Any:
             torch.manual_seed(SEED)
             made = factory()
     except Exception as error:  # whatever a factory raises
-        raise UsageError(f"tower {text!r}: the factory raised {_one_line(error)}") from None
+        raise UsageError(f"tower {text!r}: the factory raised {in_one_line(error)}") from None
     if not isinstance(made, torch.nn.Module | Tower):
         raise UsageError(
             f"tower {text!r}: the factory returned a {type(made).__name__}; return a torch.nn.Module or a vlbench.Tower"
@@ -193,8 +193,3 @@ def _model(name: str, text: str) -> VisionConfig:
         hint = f"did you mean {close[0]}?" if close else f"the models are {', '.join(MODELS)}"
         raise UsageError(f"tower {text!r}: there is no model {name!r}; {hint}; others are package.module:factory")
     return MODELS[name]
-
-
-def _one_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"

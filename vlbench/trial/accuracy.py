@@ -16,7 +16,7 @@ from typing import Any, Protocol, Self
 import torch
 from torch import Tensor
 
-from vlbench.errors import UsageError
+from vlbench.errors import UsageError, in_one_line
 from vlbench.implementations.output import TOKENS, OutputError, Parts, called, unpack
 from vlbench.implementations.preprocessing import Fed, Grid, Images
 from vlbench.record.schema import Accuracy, Token
@@ -267,5 +267,4 @@ def _name(dtype: torch.dtype) -> str:
 def _one_line(failure: Exception) -> str:
     if isinstance(failure, UsageError | OutputError):
         return str(failure)
-    lines = str(failure).strip().splitlines()
-    return f"raised {type(failure).__name__}: {lines[0] if lines else 'no message'}"
+    return f"raised {in_one_line(failure)}"

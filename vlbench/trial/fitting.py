@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from vlbench.errors import UsageError
+from vlbench.errors import UsageError, in_one_line
 from vlbench.implementations.output import TOKENS, OutputError, VisionOutput, unpack
 from vlbench.implementations.preprocessing import Grid, Images, as_fields, difference
 from vlbench.towers.tower import Tower
@@ -34,11 +34,9 @@ def check_tokens(tower: Tower, module: nn.Module, entry: Input) -> None:
         with torch.inference_mode():
             returned = module(entry.pixels, entry.grid_thw)
     except Exception as error:  # whatever it raises
-        lines = str(error).strip().splitlines()
         raise UsageError(
-            f"{tower.name}: called with {called_with} it raised {type(error).__name__}: "
-            f"{lines[0] if lines else 'no message'}; say how to call it with `arguments`, "
-            "and what it is fed with `preprocessing`, in a vlbench.Tower"
+            f"{tower.name}: called with {called_with} it raised {in_one_line(error)}; say how to call it with "
+            "`arguments`, and what it is fed with `preprocessing`, in a vlbench.Tower"
         ) from None
     tokens = None if isinstance(fed, Images) else len(entry.pixels) // fed.merge_size**2
     shape, found = None, f"a {type(returned).__name__}"

@@ -35,14 +35,16 @@ Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 class Distribution(BaseModel):
     """How many images a request has, how many tokens an image, and which grid a token count stands for."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    credit: str = Field(description="Where the figures come from, and under which licence.")
-    image_count: dict[Annotated[int, Field(ge=1)], Weight] = Field(description="Images in a request: weight.")
-    image_tokens: dict[Annotated[int, Field(ge=1, le=Limit.TOKENS.most)], Weight] = Field(
-        description="Tokens of an image: weight."
-    )
-    grids: dict[int, str] = Field(default={}, description='Grids that are known, such as "1240": "80x62".')
+    credit: str
+    """Where the figures come from, and under which licence."""
+    image_count: dict[Annotated[int, Field(ge=1)], Weight]
+    """Images in a request: weight."""
+    image_tokens: dict[Annotated[int, Field(ge=1, le=Limit.TOKENS.most)], Weight]
+    """Tokens of an image: weight."""
+    grids: dict[int, str] = {}
+    """Grids that are known, such as "1240": "80x62"."""
 
     @model_validator(mode="after")
     def _sound(self) -> Self:

@@ -59,23 +59,22 @@ def _check_limit(value: object) -> object:
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
 
 class Item(_Table):
     """One kind of picture or video that is fed in, `count` times."""
 
-    kind: Literal["image", "video"] = Field(default="image", description="A still image or a video.")
-    size: Annotated[str, AfterValidator(_check_size)] | None = Field(
-        default=None, description="Height x width in pixels before preprocessing, such as '480x640'."
-    )
-    grid: Annotated[str, AfterValidator(_check_grid)] | None = Field(
-        default=None, description="In place of size: patches down x patches across, such as '34x46'; no limit applies."
-    )
-    count: int = Field(default=1, ge=1, le=Limit.ITEMS.most, description="How many of them, each cropped differently.")
-    frames: int | None = Field(
-        default=None, ge=1, le=Limit.FRAMES.most, description="Frames of a video; an odd last one is repeated."
-    )
+    kind: Literal["image", "video"] = "image"
+    """A still image or a video."""
+    size: Annotated[str, AfterValidator(_check_size)] | None = None
+    """Height x width in pixels before preprocessing, such as '480x640'."""
+    grid: Annotated[str, AfterValidator(_check_grid)] | None = None
+    """In place of size: patches down x patches across, such as '34x46'; no limit applies."""
+    count: int = Field(default=1, ge=1, le=Limit.ITEMS.most)
+    """How many of them, each cropped differently."""
+    frames: int | None = Field(default=None, ge=1, le=Limit.FRAMES.most)
+    """Frames of a video; an odd last one is repeated."""
 
     @model_validator(mode="after")
     def _one_shape(self) -> Self:
@@ -91,25 +90,27 @@ class Item(_Table):
 class Mix(_Table):
     """Requests drawn from a measured distribution, as one encoder step of a serving stack would meet them."""
 
-    requests: int = Field(ge=1, le=Limit.REQUESTS.most, description="Requests that wait for this encoder step (K).")
-    token_budget: int = Field(ge=1, description="Vision tokens that one encoder step takes; the rest waits.")
-    distribution: str = Field(description="JSON file with the distribution, relative to the scenario file.")
-    scale: float = Field(default=1.0, gt=0, le=1, description="Factor on both sides of each picture that is drawn.")
+    requests: int = Field(ge=1, le=Limit.REQUESTS.most)
+    """Requests that wait for this encoder step (K)."""
+    token_budget: int = Field(ge=1)
+    """Vision tokens that one encoder step takes; the rest waits."""
+    distribution: str
+    """JSON file with the distribution, relative to the scenario file."""
+    scale: float = Field(default=1.0, gt=0, le=1)
+    """Factor on both sides of each picture that is drawn."""
 
 
 class _Feed(_Table):
     """What a scenario feeds in, once sweeps are unrolled."""
 
-    source: Literal["photos", "noise"] = Field(
-        default="photos", description="Real photographs, or normally distributed pixel values."
-    )
-    limit: Annotated[str | int, BeforeValidator(_check_limit)] = Field(
-        default="hub", description="Most pixels per picture or frame: 'hub' = 12845056, '1M' = 1003520, or a number."
-    )
-    item: tuple[Item, ...] = Field(
-        default=(), strict=False, description="The pictures and videos, one [[item]] table per kind."
-    )
-    mix: Mix | None = Field(default=None, description="In place of items: requests drawn from a distribution.")
+    source: Literal["photos", "noise"] = "photos"
+    """Real photographs, or normally distributed pixel values."""
+    limit: Annotated[str | int, BeforeValidator(_check_limit)] = "hub"
+    """Most pixels per picture or frame: 'hub' = 12845056, '1M' = 1003520, or a number."""
+    item: tuple[Item, ...] = Field(default=(), strict=False)
+    """The pictures and videos, one [[item]] table per kind."""
+    mix: Mix | None = None
+    """In place of items: requests drawn from a distribution."""
 
     @model_validator(mode="after")
     def _something_to_feed(self) -> Self:
@@ -127,22 +128,28 @@ class _Feed(_Table):
 class ScenarioPoint(_Feed):
     """One point of a scenario's sweep: everything `build_batch` needs. Survives a trip through JSON."""
 
-    scenario: str = Field(description="Name of the scenario.")
-    label: str = Field(default="", description="Which point of the sweep, such as 'count=4'; empty without a sweep.")
-    why_scaled: str | None = Field(default=None, description="On a CPU: why this is smaller than on a GPU.")
+    scenario: str
+    """Name of the scenario."""
+    label: str = ""
+    """Which point of the sweep, such as 'count=4'; empty without a sweep."""
+    why_scaled: str | None = None
+    """On a CPU: why this is smaller than on a GPU."""
 
 
 class ScenarioFile(_Feed):
     """A scenario file without its [cpu] table, once its sweeps are unrolled."""
 
-    title: str = Field(min_length=1, description="One line that says what is fed in.")
-    stands_for: str = Field(min_length=1, description="One line that says which use in production it stands for.")
+    title: str = Field(min_length=1)
+    """One line that says what is fed in."""
+    stands_for: str = Field(min_length=1)
+    """One line that says which use in production it stands for."""
 
 
 class CpuTable(_Feed):
     """The [cpu] table laid over what the file feeds in, so that a run on a CPU ends in seconds."""
 
-    why: str = Field(min_length=1, description="One sentence that says why it is smaller on a CPU; it is printed.")
+    why: str = Field(min_length=1)
+    """One sentence that says why it is smaller on a CPU; it is printed."""
 
 
 class SeamPoint(BaseModel):
