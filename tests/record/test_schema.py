@@ -50,7 +50,7 @@ def test_a_variant_without_times_says_why() -> None:
 def test_the_first_row_is_the_yardstick() -> None:
     other = Row(name="quick", flags=("quick",), exactness="ulp")
     for rows in [(), (other,), (other, Row(name="baseline", flags=None, exactness="bit-exact"))]:
-        with pytest.raises(ValidationError, match="the first row of a group is the yardstick"):
+        with pytest.raises(ValidationError, match="the first row of a group is the reference tower"):
             group(rows=rows)
 
 
