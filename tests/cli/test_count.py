@@ -68,7 +68,6 @@ def test_each_habit_is_found_with_its_line_its_count_and_its_flag(vlbench: Vlben
     [
         ("Unruly", "vlbench_toys::unruly"),
         ("Undeclared", "unknown operation vlbench_toys::counted_up, 1 times"),
-        ("ReadsFloats", "return x if x.sum() > 0 else -x needs a value that follows from floats"),
         ("compiled", "torch.compile: ran eagerly"),
     ],
 )
@@ -76,6 +75,12 @@ def test_what_cannot_be_counted_is_named_and_ends_with_6(vlbench: Vlbench, name:
     ended = vlbench("count", "--tower", f"{TOYS}:{name}", *SMALL)
     assert ended.code == 6
     assert words in " ".join(ended.out.split())
+
+
+def test_a_branch_on_floats_is_counted_with_its_line(vlbench: Vlbench) -> None:
+    ended = vlbench("count", "--tower", f"{TOYS}:ReadsFloats", *SMALL, "--where")
+    assert ended.code == 0
+    assert "return x if x.sum() > 0 else -x" in " ".join(ended.out.split())
 
 
 def test_operators_of_others_are_named(vlbench: Vlbench) -> None:

@@ -140,8 +140,8 @@ def count_here(grid: Grid) -> CountedCell:
 
 def with_a_wait_less(forward: CountedForward) -> CountedForward:
     counters = forward.counters | {each: forward.counters[each] - 1 for each in ("host_syncs", "read_backs")}
-    lines = (line.model_copy(update={"times": 6}) if line.times == 7 else line for line in forward.lines)
-    return forward.model_copy(update={"counters": counters, "lines": tuple(lines)})
+    lines = (line.model_copy(update={"times": 6}) if line.times == 7 else line for line in forward.sites)
+    return forward.model_copy(update={"counters": counters, "sites": tuple(lines)})
 
 
 def stored_baseline() -> str:
