@@ -136,10 +136,14 @@ def why_gone(cell: CountedCell) -> str | None:
         point, config = point_of(cell), config_of(cell.tower)
     except UsageError as error:
         return str(error)
-    now = cell.grids if config is None else point.fed_to(config.preprocessing).grids
-    if now != cell.grids:
-        return f"scenario {cell.scenario} feeds {_in_words(now)} now, and {_in_words(cell.grids)} when it was counted"
-    return None
+    return why_fed_otherwise(cell, cell.grids if config is None else point.fed_to(config.preprocessing).grids)
+
+
+def why_fed_otherwise(cell: CountedCell, now: tuple[Grid, ...]) -> str | None:
+    """Which grids the scenario feeds `now` in place of those of the cell, None where they are the same."""
+    if now == cell.grids:
+        return None
+    return f"scenario {cell.scenario} feeds {_in_words(now)} now, and {_in_words(cell.grids)} when it was counted"
 
 
 def _in_words(grids: tuple[Grid, ...]) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from threading import Event
 
 from vlbench.comparing.counted import judge_cells
-from vlbench.comparing.counted_cells import CountResult, count_result, point_of, why_gone
+from vlbench.comparing.counted_cells import CountResult, count_result, point_of, why_fed_otherwise, why_gone
 from vlbench.counting.job import CountJob, Point
 from vlbench.counting.run import run_job
 from vlbench.errors import UsageError
@@ -57,8 +57,9 @@ def judge_counted(stored: Sequence[CountedCell], counted: Mapping[str, CountResu
 
 
 def _judge(cell: CountedCell, now: CountResult) -> JudgedRow:
-    if now.cell is None:
-        return JudgedRow.missing(cell.name, "counters", now.reason)
+    reason = why_fed_otherwise(cell, now.cell.grids) if now.cell else now.reason
+    if now.cell is None or reason:
+        return JudgedRow.missing(cell.name, "counters", reason or "")
     return judge_cells(cell, now.cell, now.advice)
 
 
