@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vlbench.api.arguments import File
+from vlbench.api.arguments import File, path_of
 from vlbench.api.defaults import defaults
 from vlbench.api.results import Profiled
 from vlbench.api.running import SCENARIO
 from vlbench.errors import UsageError
 from vlbench.export.sheet import Part, Words
-from vlbench.matrix.single import single_plan
+from vlbench.matrix.plan import Settings, single_plan
 from vlbench.matrix.targets import model_target
 from vlbench.trial.job import job_of
 from vlbench.trial.single import InaccurateError as InaccurateError
@@ -74,14 +74,8 @@ def profile(
     if not folder.is_dir() and any(each.exists() and not each.is_dir() for each in (folder, *folder.parents)):
         raise UsageError(f"--out {folder}: a file is in the way; name a folder")
     target = model_target(model, device, dtype, [variant])
-    plan = single_plan(
-        scenario or defaults().scenario or SCENARIO,
-        point,
-        target,
-        seed=seed,
-        threads=threads,
-        weights=Path(weights) if weights else None,
-    )
+    settings = Settings(seed, threads, weights=path_of(weights))
+    plan = single_plan(scenario or defaults().scenario or SCENARIO, point, target, settings)
     try:
         warm = check_alone(job_of(plan, 0, 0))
     except CheckpointError as error:

@@ -15,8 +15,7 @@ from vlbench.comparing.compared import compare
 from vlbench.comparing.sides import Side, side_of
 from vlbench.errors import UsageError
 from vlbench.export.progress import watcher
-from vlbench.matrix.cells import CellFilter, parse_filter
-from vlbench.matrix.plan import Plan, Settings, plans_of
+from vlbench.matrix.plan import CellFilter, Plan, Settings, parse_filter, plans_of
 from vlbench.matrix.seams import fed_to_seams, refuse_beside_seams
 from vlbench.matrix.targets import Target, model_target, targets_of
 from vlbench.record.files import read_results

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
 from vlbench.errors import UsageError
-from vlbench.matrix.cells import CellFilter
 from vlbench.record.schema import CellGroup, Device, Dtype, Row, State, Trial
 from vlbench.untrusted.checkpoints import check_checkpoint
+from vlbench.workload.library import load_scenario
 
 if TYPE_CHECKING:
     from vlbench.matrix.targets import Target
     from vlbench.towers.variants import Variant
     from vlbench.workload.scenario import ScenarioPoint, SeamPoint
+
+COORDINATES = ("scenario", "point", "model", "dtype", "device", "variant")
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,32 @@ class Settings:
     images: tuple[Path, ...] | None = None
 
 
+@dataclass(frozen=True)
+class CellFilter:
+    """Patterns by coordinate; a cell passes when every coordinate that is named matches one of its patterns."""
+
+    patterns: Mapping[str, tuple[str, ...]]
+
+    def keeps(self, **coordinates: str) -> bool:
+        """Does a cell with these coordinates pass? Coordinates that are not given are not asked about."""
+        return all(
+            any(fnmatchcase(coordinates[name], pattern) for pattern in patterns)
+            for name, patterns in self.patterns.items()
+            if name in coordinates
+        )
+
+
+def parse_filter(texts: list[str]) -> CellFilter:
+    """The filter of options such as `model=qwen2.5-*` or `variant=rope-*,best`; several of one coordinate add up."""
+    patterns: dict[str, tuple[str, ...]] = {}
+    for text in texts:
+        name, equals, wanted = text.partition("=")
+        if not equals or name not in COORDINATES or not wanted:
+            raise UsageError(f"--filter: {text!r} must be COORDINATE=PATTERN with one of {', '.join(COORDINATES)}")
+        patterns[name] = (*patterns.get(name, ()), *wanted.split(","))
+    return CellFilter(patterns)
+
+
 Fed = tuple[str, "Iterable[ScenarioPoint | SeamPoint]", "Target"]
 """The name of what is fed in, its points, and to what."""
 
@@ -106,6 +135,18 @@ def plans_of(fed: Iterable[Fed], cells: CellFilter, settings: Settings) -> list[
     return plans
 
 
+def single_plan(scenario: str, point: str | None, target: Target, settings: Settings) -> Plan:
+    """The plan of one point, which may be left out where there is but one. Raises UsageError."""
+    points = {each.label: each for each in load_scenario(scenario).points(target.device)}
+    if point is None and len(points) > 1:
+        raise UsageError(f"--scenario {scenario} has the points {', '.join(points)}; choose one with --point")
+    if point is not None and point not in points:
+        raise UsageError(f"--point: {scenario} has no point {point!r}; it has {', '.join(map(repr, points))}")
+    chosen = next(iter(points.values())) if point is None else points[point]
+    (plan,) = plans_of([(scenario, [chosen], target)], CellFilter({}), settings)
+    return plan
+
+
 def states_of(names: Sequence[str], device: str) -> tuple[State, ...]:
     """The states by name, each once. Raises UsageError for one that is none, or that needs a GPU."""
     for name in names:
@@ -117,11 +158,7 @@ def states_of(names: Sequence[str], device: str) -> tuple[State, ...]:
 
 
 def _plans(
-    name: str,
-    points: Iterable[ScenarioPoint | SeamPoint],
-    target: Target,
-    cells: CellFilter,
-    settings: Settings,
+    name: str, points: Iterable[ScenarioPoint | SeamPoint], target: Target, cells: CellFilter, settings: Settings
 ) -> list[Plan]:
     model, dtype, device = target.model, target.dtype, target.device
     states = states_of(settings.states, device)

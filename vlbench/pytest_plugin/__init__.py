@@ -5,8 +5,10 @@ pytest loads this module wherever vlbench is installed, so importing it imports 
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,6 +33,18 @@ def pytest_plugin_registered(plugin: object, manager: pytest.PytestPluginManager
             manager.set_blocked(name)
 
 
+class Untimed:
+    """The fixture `vlbench_cell` where pytest-benchmark is not: a test that asks for it fails and says so."""
+
+    @pytest.fixture
+    def vlbench_cell(self) -> None:
+        """Time a tower under pytest-benchmark, which is not here."""
+        pytest.fail(
+            "vlbench_cell times with pytest-benchmark, which is missing or switched off; pip install pytest-benchmark",
+            pytrace=False,
+        )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
     plugins = config.pluginmanager
@@ -39,9 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
         plugins.register(timed, "vlbench-cell")
     else:
-        from vlbench.pytest_plugin import untimed
-
-        plugins.register(untimed, "vlbench-cell")
+        plugins.register(Untimed(), "vlbench-cell")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -77,6 +89,18 @@ def vlbench_counts(request: pytest.FixtureRequest) -> tuple[CountReport, ...]:
         return counts_of(request.node)
     except UsageError as error:
         pytest.fail(_cleaned(str(error)), pytrace=False)
+
+
+@contextmanager
+def at_root(config: pytest.Config) -> Iterator[None]:
+    """In the root of the tests, wherever pytest was started: where files and modules are looked for.
+
+    Processes that are started there import what this one can, by pytest's `pythonpath` too.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(map(os.path.abspath, filter(None, sys.path))))
+        patch.chdir(config.rootpath)
+        yield
 
 
 def _cleaned(complaint: str) -> str:

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from vlbench.api.arguments import argument_words
+from vlbench.api.counts import DTYPE, count_job, counted
+from vlbench.counting.job import CountJob
 from vlbench.errors import UsageError
-from vlbench.pytest_plugin import limits, stored
-from vlbench.pytest_plugin.counts import count
+from vlbench.pytest_plugin import at_root, limits, stored
 from vlbench.pytest_plugin.marks import Mark, marks_of
-from vlbench.pytest_plugin.places import at_root
 from vlbench.record.counted import CountReport
+
+_REPORTS = pytest.StashKey[dict[CountJob, CountReport]]()
 
 
 def gate(item: pytest.Item) -> str:
@@ -26,11 +29,24 @@ def counts_of(item: pytest.Item) -> tuple[CountReport, ...]:
     if not marks:
         raise UsageError(f"{item.nodeid}: vlbench_counts shows what a marker counts; add one with tower=...")
     with at_root(item.config):
-        return tuple(count(item.config, mark) for mark in marks)
+        return tuple(_count(item.config, mark) for mark in marks)
 
 
 def _complaints(config: pytest.Config, mark: Mark) -> Iterator[str]:
     if mark.tower and (mark.limits or not mark.baseline):
-        yield from limits.complaints(mark, count(config, mark))
+        yield from limits.complaints(mark, _count(config, mark))
     if mark.baseline:
         yield from stored.complaints(config, mark)
+
+
+def _count(config: pytest.Config, mark: Mark) -> CountReport:
+    """The count of a mark's tower, in a process of its own and once in a session. Raises UsageError."""
+    assert mark.tower is not None
+    reports = config.stash.setdefault(_REPORTS, {})
+    try:
+        job = count_job(mark.tower, [], mark.scenario, list(mark.grids), mark.profile, mark.dtype or DTYPE)
+        if job not in reports:
+            reports[job] = counted(job)
+    except UsageError as error:
+        raise UsageError(argument_words(str(error))) from None
+    return reports[job]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from vlbench.errors import UsageError
+from vlbench.pytest_plugin import at_root
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TimeCell:
-    """Checks a variant against the yardstick, then times its warm forward."""
+    """Checks a variant against the reference tower, then times its warm forward."""
 
     benchmark: BenchmarkFixture
     node: pytest.Item
@@ -34,18 +35,15 @@ class TimeCell:
         """Time `variant` on one thread, other contents in every round, for as long as pytest-benchmark's options ask.
 
         The arguments are those of `vlbench run`; `point` is one of the scenario's, where that has several. The test
-        fails, and nothing is timed, where the output is not the yardstick's.
+        fails, and nothing is timed, where the output is not the reference tower's.
         """
         from vlbench.api.arguments import argument_words
-        from vlbench.pytest_plugin.cell import Wish, find_cell
-        from vlbench.pytest_plugin.places import at_root
-        from vlbench.pytest_plugin.timing import time_cell
+        from vlbench.pytest_plugin.timing import find_cell, time_cell
 
-        wish = Wish(variant, model, scenario, point, dtype, device, seed)
         try:
             with at_root(self.node.config):
-                cell = find_cell(wish)
-                complaint = time_cell(cell, self.benchmark, self._option("max_time"), int(self._option("min_rounds")))
+                job = find_cell(variant, model, scenario, point, dtype, device, seed)
+                complaint = time_cell(job, self.benchmark, self._option("max_time"), int(self._option("min_rounds")))
         except UsageError as error:
             complaint = argument_words(str(error))
         if complaint:

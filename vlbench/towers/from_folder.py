@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlbench.errors import UsageError, in_one_line
 from vlbench.implementations.config import MODELS
-from vlbench.towers.random_weights import drawn
+from vlbench.towers.models import drawn
 from vlbench.towers.tower import Tower
 
 if TYPE_CHECKING:

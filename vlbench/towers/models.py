@@ -1,13 +1,18 @@
-"""Models, devices and dtypes by name, and which model a kind of device gets by default."""
+"""Models, devices and dtypes by name, which model a kind of device gets by default, and weights for it."""
 
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS, VisionConfig
 from vlbench.record.schema import Device, Dtype
+
+if TYPE_CHECKING:
+    import torch
+
+    from vlbench.implementations.weights import SharedTensors
 
 DTYPES = {
     "float32": "float32",
@@ -22,19 +27,20 @@ DEFAULTS: dict[Device, tuple[str, Dtype]] = {
     "cuda": ("qwen2.5-vl-7b", "bfloat16"),
 }
 """Model and dtype by kind of device. On a CPU a full tower's time is in its matrix products, which no flag changes."""
-
+SEED = 0
+"""Of weights, and before each call of a factory: whatever it draws, it draws again."""
 WHY_TINY = (
     "On a CPU the default model is tiny, because matrix products fill the time of a full one and hide what the flags "
     "save; CPU milliseconds do not rank flags for a GPU."
 )
 
 
-def find_model(name: str) -> VisionConfig:
+def find_model(name: str, named_by: str = "--model", others: str = "") -> VisionConfig:
     """The pinned configuration called `name`; UsageError with the closest name when there is none."""
     if name not in MODELS:
         close = get_close_matches(name, MODELS, n=1)
         hint = f"did you mean {close[0]}?" if close else f"the models are {', '.join(MODELS)}"
-        raise UsageError(f"--model: there is no model {name!r}; {hint}")
+        raise UsageError(f"{named_by}: there is no model {name!r}; {hint}{others}")
     return MODELS[name]
 
 
@@ -54,3 +60,16 @@ def find_device(name: str) -> Device:
     if name == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: torch sees no GPU here; leave the option out to measure on the CPU")
     return "cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu"
+
+
+def drawn(config: VisionConfig, device: torch.device, dtype: torch.dtype) -> SharedTensors:
+    """Random weights of one of our models; on `meta`, their shapes alone."""
+    import torch
+
+    from vlbench.implementations.weights import SharedTensors, parameter_shapes, random_weights
+
+    if device.type == "meta":
+        shapes = parameter_shapes(config)
+        return SharedTensors({key: torch.empty(shape, dtype=dtype, device=device) for key, shape in shapes.items()})
+    tensors = random_weights(config, SEED, dtype)
+    return SharedTensors({key: tensor.to(device) for key, tensor in tensors.items()})

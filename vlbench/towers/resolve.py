@@ -7,18 +7,21 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from vlbench.errors import UsageError, in_one_line
 from vlbench.implementations.config import MODELS, ConfigError, VisionConfig
 from vlbench.implementations.peers import PEERS, PeerError
 from vlbench.towers.from_folder import comes_from, our_tower, placed, prefer
-from vlbench.towers.random_weights import SEED, drawn
+from vlbench.towers.models import SEED, drawn, find_model
 from vlbench.towers.tower import Tower
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+    from vlbench.implementations.optimized import FlagSet
 
 ALIASES = {"hf": "hf-sdpa"}
 
@@ -92,13 +95,38 @@ def find_factory(text: str) -> Any:
     return found
 
 
+def flags_of(text: str, config: VisionConfig, device: str) -> tuple[FlagSet, dict[str, str]]:
+    """The flags that `text` names, and those of its presets that mean nothing here, with the reason.
+
+    Raises UsageError for what does not exist, conflicts, or means nothing for this model on this device.
+    """
+    from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS, FlagError, FlagSet, preset_flags
+
+    flags: set[str] = set()
+    left_out: dict[str, str] = {}
+    try:
+        for name in text.split("+"):
+            if name in PRESETS:
+                kept, out = preset_flags(name, config, device)
+                flags |= kept
+                left_out |= out
+            elif name in PEERS:
+                raise FlagError(f"{name} is another project's tower, which has none of our flags; name it alone")
+            else:
+                flags.add(name)
+        return FlagSet(frozenset(flags), config, device), left_out
+    except FlagError as error:
+        close = [] if name in OPTIMIZATIONS else get_close_matches(name, PRESETS, n=1)
+        hint = f"there is no flag or preset {name!r}; did you mean {close[0]}?" if close else str(error)
+        raise UsageError(f"variant {text!r}: {hint}") from None
+
+
 def _ours(text: str) -> Tower:
     name, *flags = text.split("+")
     config = _model(name, text)
 
     def load(weights: Any) -> nn.Module:
         from vlbench.implementations import build_tower
-        from vlbench.towers.flags import flags_of
 
         device = next(iter(weights.values())).device.type
         kind = "cuda" if device == "meta" else device  # what is only counted is counted for a GPU
@@ -186,10 +214,4 @@ def _cast(module: nn.Module, dtype: torch.dtype) -> nn.Module:
 
 
 def _model(name: str, text: str) -> VisionConfig:
-    if name not in MODELS:
-        from difflib import get_close_matches
-
-        close = get_close_matches(name, MODELS, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"the models are {', '.join(MODELS)}"
-        raise UsageError(f"tower {text!r}: there is no model {name!r}; {hint}; others are package.module:factory")
-    return MODELS[name]
+    return find_model(name, f"tower {text!r}", "; others are package.module:factory")

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field, replace
 from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS, Exactness, with_requirements
 from vlbench.implementations.peers import PEERS
-from vlbench.towers.flags import flags_of
-from vlbench.towers.resolve import check_tower
+from vlbench.towers.resolve import check_tower, flags_of
 
 YARDSTICK = "baseline"
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from vlbench.errors import UsageError
-from vlbench.matrix.cells import COORDINATES, parse_filter
+from vlbench.matrix.plan import COORDINATES, parse_filter
 
 
 def test_without_patterns_everything_passes() -> None:
