@@ -29,11 +29,14 @@ class Measured(Result):
     verdicts: Verdicts | None = None
     """It held against the earlier file that was named."""
 
-    def _title(self) -> str:
+    @property
+    def title(self) -> str:
+        """What it is, in one line."""
         state = "" if self.record.complete else ", interrupted"
         return f"{self.record.command}, {self.record.created:%Y-%m-%d %H:%M}{state}: {self.record.fingerprint.line}"
 
-    def _exit_code(self) -> ExitCode:
+    @property
+    def exit_code(self) -> ExitCode:
         """A run measures and does not gate: only inaccurate (5) and missing (6) rows are failures."""
         found = [each.judgement.verdict for group in self.record.groups for each in summaries(group, Floors())]
         failures = (Verdict.INACCURATE, Verdict.MISSING)
@@ -67,10 +70,14 @@ class Verified(Result):
     record: CellGroup
     batches: tuple[str, ...]
 
-    def _title(self) -> str:
+    @property
+    def title(self) -> str:
+        """What it is, in one line."""
         return f"{self.record.model}, {self.record.dtype}, {self.record.device}, on {len(self.batches)} batches"
 
-    def _exit_code(self) -> ExitCode:
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the command of the same name ends with."""
         passed = all(each.accuracy and each.accuracy.passed for each in self.record.trials[0].variants)
         return ExitCode.OK if passed else ExitCode.INACCURATE
 
@@ -93,19 +100,9 @@ def _states(group: CellGroup) -> list[State]:
 
 
 def _measured_row(each: Summary) -> dict[str, Any]:
-    accuracy, counts, estimate = each.accuracy, each.counts, each.estimate
-    return {
-        "variant": each.row.name,
-        "exactness": each.row.exactness,
-        "passed": accuracy.passed if accuracy else None,
-        "fp32_error": accuracy.fp32_error if accuracy else None,
-        "timed_error": accuracy.timed_error if accuracy else None,
-        "seconds": each.seconds,
-        "ratio": estimate.ratio if estimate else None,
-        "low": estimate.low if estimate else None,
-        "high": estimate.high if estimate else None,
-        "verdict": str(each.judgement.verdict),
-        "reason": each.judgement.reason,
-        "aten_operations": counts.aten_operations if counts else None,
-        "attention_calls": counts.attention_calls if counts else None,
-    }
+    accuracy = {name: getattr(each.accuracy, name, None) for name in ("passed", "fp32_error", "timed_error")}
+    change = {name: getattr(each.estimate, name, None) for name in ("ratio", "low", "high")}
+    counts = {name: getattr(each.counts, name, None) for name in ("aten_operations", "attention_calls")}
+    judged = {"verdict": str(each.judgement.verdict), "reason": each.judgement.reason}
+    row = {"variant": each.row.name, "exactness": each.row.exactness}
+    return row | accuracy | {"seconds": each.seconds} | change | judged | counts

@@ -16,7 +16,6 @@ from vlbench.matrix.plan import Plan
 from vlbench.record.files import write_results
 from vlbench.record.fingerprint import Fingerprint, take_fingerprint
 from vlbench.record.journal import Journal
-from vlbench.record.machine_card import MachineCard
 from vlbench.record.schema import Results
 from vlbench.trial.card import measured_card
 from vlbench.trial.job import job_of
@@ -56,7 +55,14 @@ def measure(
         kept = Journal(journal, name, resume=effort.resume)
         session = Session(plans, kept, timeout=effort.timeout, watch=watch)
         complete = _vote(session, effort)
-    results = _results(session, command, fingerprint, machine, complete)
+    results = Results(
+        created=datetime.now(UTC),
+        command=command,
+        fingerprint=fingerprint,
+        machine=machine,
+        groups=tuple(session.groups()),
+        complete=complete,
+    )
     if out:
         write_results(results, out)
     if complete:
@@ -91,16 +97,3 @@ def _name_of(plans: Sequence[Plan], effort: Effort, fingerprint: Fingerprint) ->
     """What a journal is the journal of: the same jobs, as often, as long, of the same software."""
     jobs = [job_of(plan, effort.trials, effort.budget).model_dump_json() for plan in plans]
     return sha256("\n".join([fingerprint.line, *jobs]).encode()).hexdigest()
-
-
-def _results(
-    session: Session, command: str, fingerprint: Fingerprint, machine: MachineCard | None, complete: bool
-) -> Results:
-    return Results(
-        created=datetime.now(UTC),
-        command=command,
-        fingerprint=fingerprint,
-        machine=machine,
-        groups=tuple(session.groups()),
-        complete=complete,
-    )

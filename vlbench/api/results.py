@@ -26,20 +26,13 @@ class Result(ABC):
     """A result: `.record` is all of it, typed; `.table()` has a row per variant or cell; a notebook shows that."""
 
     @property
+    @abstractmethod
     def title(self) -> str:
         """What it is, in one line."""
-        return self._title()
 
     @property
     def exit_code(self) -> ExitCode:
         """What the command of the same name ends with: 0 is good, docs/api.md has the others."""
-        return self._exit_code()
-
-    @abstractmethod
-    def _title(self) -> str:
-        """What it is, in one line."""
-
-    def _exit_code(self) -> ExitCode:
         return ExitCode.OK
 
     @abstractmethod
@@ -65,10 +58,14 @@ class Counted(Result):
 
     record: CountReport
 
-    def _title(self) -> str:
+    @property
+    def title(self) -> str:
+        """What it is, in one line."""
         return f"counted as {self.record.profile}, {self.record.dtype}, vlbench {self.record.vlbench}"
 
-    def _exit_code(self) -> ExitCode:
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the command of the same name ends with."""
         return ExitCode.OK if self.record.complete else ExitCode.MISSING
 
     def _rows(self) -> Rows:
@@ -91,10 +88,14 @@ class Verdicts(Result):
     floors: RunFloors | None = None
     """What runs of other tools were judged by."""
 
-    def _title(self) -> str:
+    @property
+    def title(self) -> str:
+        """What it is, in one line."""
         return f"{self.record.command}: {self.record.before} against {self.record.after}"
 
-    def _exit_code(self) -> ExitCode:
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the command of the same name ends with."""
         return self.record.exit_code
 
     def _rows(self) -> Rows:
@@ -107,7 +108,9 @@ class Stored(Result):
 
     record: Baseline
 
-    def _title(self) -> str:
+    @property
+    def title(self) -> str:
+        """What it is, in one line."""
         last = self.record.accepted[-1] if self.record.accepted else None
         return f"baseline {self.record.name}, {f'{last.what} by {last.by}' if last else 'accepted by nobody yet'}"
 
@@ -124,7 +127,9 @@ class Profiled(Result):
     parts: Callable[[int], Sequence[Part]]
     """What a terminal shows, with so many rows of the longer tables."""
 
-    def _title(self) -> str:
+    @property
+    def title(self) -> str:
+        """What it is, in one line."""
         what = self.record
         return f"{what['variant']} of {what['model']}, {what['dtype']}, {what['device']}: {what['batch']}"
 

@@ -8,16 +8,13 @@ import typer
 
 from vlbench.cli import baseline, gate, nsys
 from vlbench.cli.ab import ab
-from vlbench.cli.calibrate import calibrate
-from vlbench.cli.count import count
-from vlbench.cli.diff import diff
+from vlbench.cli.count import calibrate, count
 from vlbench.cli.explain import explain
-from vlbench.cli.judge import judge
+from vlbench.cli.judge import diff, judge
 from vlbench.cli.listing import list_things
 from vlbench.cli.profile import profile
-from vlbench.cli.run import run
+from vlbench.cli.run import run, show
 from vlbench.cli.self_test import self_test
-from vlbench.cli.show import show
 from vlbench.cli.verify import verify
 from vlbench.errors import UsageError
 

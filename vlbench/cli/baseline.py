@@ -70,14 +70,22 @@ class SaveOptions:
 @takes(SaveOptions)
 def save(options: SaveOptions) -> None:
     """Count towers and store it as a new baseline."""
+    made = saved(options)
+    if options.as_json:
+        print(as_json_text(facts_of(options.file, made)))
+    else:
+        print(f"{in_short(options.file, made)}; commit it, and run `vlbench gate` before every merge")
+
+
+def saved(options: SaveOptions) -> Baseline:
+    """The new baseline, which is written by then. Raises UsageError, IncomparableError for what cannot be counted."""
     from rich.console import Console
 
     from vlbench.api.defaults import defaults
     from vlbench.comparing.captured import captured_cell
     from vlbench.comparing.timed_cells import timed_cells
     from vlbench.gating.acceptance import acceptance
-    from vlbench.gating.save import count_all, count_requests, refuse_goal
-    from vlbench.gating.save import save as write
+    from vlbench.gating.save import count_all, count_requests, refuse_goal, save
     from vlbench.judging.words import cells
     from vlbench.record.files import read_results
     from vlbench.record.fingerprint import take_fingerprint
@@ -88,11 +96,10 @@ def save(options: SaveOptions) -> None:
         raise UsageError("there is nothing to save; name what to count with --tower, or give --results or a --capture")
     if not options.tower and (options.variant or options.grid or (options.scenario and not options.results)):
         raise UsageError("--with, --scenario and --grid say how a tower is counted; name one with --tower")
-    points = counted_points(options.scenario, options.grid) if options.tower else []
     wanted = count_requests(
         options.tower or (),
         tuple(options.variant) if options.variant else None,
-        points,
+        _points(options) if options.tower else [],
         options.gpu or defaults().gpu,
         find_dtype(options.dtype),
     )
@@ -103,14 +110,7 @@ def save(options: SaveOptions) -> None:
     entry = acceptance("saved", options.reason, here.torch, by=options.by)
     with Console(stderr=True).status(f"counting {cells(len(wanted))}"):
         counted = count_all(wanted)
-    made = write(options.file, here, entry, counted=counted, timed=timed, captured=captured)
-    if options.as_json:
-        print_json(facts_of(options.file, made))
-        return
-    print(
-        f"{options.file}: {cells(len(made.cells))}, saved by {entry.by}; commit it, and run `vlbench gate` before "
-        "every merge"
-    )
+    return save(options.file, here, entry, counted=counted, timed=timed, captured=captured)
 
 
 @app.command()
@@ -181,7 +181,7 @@ def migrate(
 
     made = [(file, bring_over(file)) for file in files]
     if as_json:
-        print_json([facts_of(file, baseline) for file, baseline in made])
+        print(as_json_text([facts_of(file, baseline) for file, baseline in made]))
         return
     for file, baseline in made:
         print(f"{file}: {len(baseline.cells)} cells brought over; commit it")
@@ -200,12 +200,19 @@ def _listed(path: Path) -> tuple[str, Baseline | None, str]:
 
 def _told(file: Path, made: Baseline, as_json: bool) -> None:
     if as_json:
-        print_json(facts_of(file, made))
+        print(as_json_text(facts_of(file, made)))
         return
     last = made.accepted[-1]
     for line in last.changes:
         print(line)
     print(f"{file}: {last.what} by {last.by}; commit it")
+
+
+def in_short(file: Path, made: Baseline) -> str:
+    """What a new baseline holds and whose it is, in one line."""
+    from vlbench.judging.words import cells
+
+    return f"{file}: {cells(len(made.cells))}, saved by {made.accepted[-1].by}"
 
 
 def facts_of(file: Path, baseline: Baseline | None) -> dict[str, object]:
@@ -214,26 +221,21 @@ def facts_of(file: Path, baseline: Baseline | None) -> dict[str, object]:
     return {"file": str(file), "cells": len(baseline.cells) if baseline else None, "accepted": last}
 
 
-def print_json(document: object) -> None:
-    """One document, indented."""
-    print(as_json_text(document))
-
-
 def as_json_text(document: object) -> str:
     """One document, indented."""
     return json.dumps(document, indent=1, ensure_ascii=False)
 
 
-def counted_points(scenarios: list[str] | None, grids: list[str] | None) -> list[Point]:
-    """What towers are counted on, by the options. Raises UsageError."""
+def _points(options: SaveOptions) -> list[Point]:
+    """What towers are counted on. Raises UsageError."""
     from vlbench.api.counts import SCENARIO
     from vlbench.api.defaults import defaults
     from vlbench.comparing.counted_cells import grid_point, points_of
     from vlbench.counting.job import parse_grid
 
-    if grids and scenarios:
+    if options.grid and options.scenario:
         raise UsageError("--grid takes the place of --scenario; give one of them")
-    if grids:
-        return [grid_point(tuple(map(parse_grid, grids)))]
-    names = scenarios or [defaults().scenario or SCENARIO]
+    if options.grid:
+        return [grid_point(tuple(map(parse_grid, options.grid)))]
+    names = options.scenario or [defaults().scenario or SCENARIO]
     return [point for name in dict.fromkeys(names) for point in points_of(name)]

@@ -1,13 +1,14 @@
-"""`vlbench count`: what a tower asks of a GPU, counted without one."""
+"""`vlbench count`: what a tower asks of a GPU, counted without one; `vlbench calibrate`: what that is on a GPU."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vlbench.cli.options import DtypeName, Gpu, Grids
+from vlbench.cli.options import DtypeName, Gpu, Grids, takes
 from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError
 from vlbench.export.sheet import Sheet, beside, compared
@@ -15,34 +16,52 @@ from vlbench.export.sheet import Sheet, beside, compared
 MODEL, SCENARIO = "qwen2.5-vl-7b", "single-image"
 
 
-@reports()
-def count(
+@dataclass(frozen=True)
+class Counted:
+    """What is counted, and on what."""
+
     tower: Annotated[
         list[str] | None,
         typer.Option(
             help=f"{MODEL}, hf:{MODEL}, {MODEL}+FLAG or package.module:factory (your code, which is run); "
             f"repeatable. [{MODEL}]"
         ),
-    ] = None,
+    ] = None
     variant: Annotated[
         list[str] | None,
         typer.Option("--with", help="A variant of our model: flags and presets joined by +; repeatable. [presets]"),
-    ] = None,
+    ] = None
     scenario: Annotated[
         str | None, typer.Option(help=f"A shipped scenario or a .toml file, at its full size. [{SCENARIO}]")
-    ] = None,
-    grid: Grids = None,
-    where: Annotated[
-        bool, typer.Option("--where", help="Each sync and copy with its line, and what removes it.")
-    ] = False,
+    ] = None
+    grid: Grids = None
+    dtype: DtypeName = "bfloat16"
+
+
+@dataclass(frozen=True)
+class CountOptions(Counted):
+    """The options of `vlbench count`."""
+
+    where: Annotated[bool, typer.Option("--where", help="Each sync and copy with its line, and what removes it.")] = (
+        False
+    )
     diff: Annotated[
-        tuple[str, str] | None,
-        typer.Option("--diff", metavar="A B", help="Two variants or towers, B against A."),
-    ] = None,
-    cold: Annotated[bool, typer.Option("--cold", help="Show the first forward, in place of the second.")] = False,
-    gpu: Gpu = None,
-    dtype: DtypeName = "bfloat16",
-) -> Sheet:
+        tuple[str, str] | None, typer.Option("--diff", metavar="A B", help="Two variants or towers, B against A.")
+    ] = None
+    cold: Annotated[bool, typer.Option("--cold", help="Show the first forward, in place of the second.")] = False
+    gpu: Gpu = None
+
+
+@dataclass(frozen=True)
+class CalibrateOptions(Counted):
+    """The options of `vlbench calibrate`."""
+
+    out: Annotated[Path, typer.Option(help="Folder for the calibration.")] = Path("results/calibration")
+
+
+@reports()
+@takes(CountOptions)
+def count(options: CountOptions) -> Sheet:
     """Count device operations, attention calls, host syncs and copies of a tower at full size, without a GPU.
 
     Counts are exact and the same on every machine with the same torch; weights are not needed.
@@ -53,26 +72,50 @@ def count(
     from vlbench.export.counted import counted_sheet
     from vlbench.export.formats.json import json_text
 
-    towers = _both(diff, tower, variant) if diff else tower
-    variants = () if diff else variant or None
-    report = count(towers, variant=variants, scenario=scenario, grid=grid, gpu=gpu, dtype=dtype).record
-    sheet = counted_sheet(report, cold, kernel_lines(report, cold), where=where)
-    if not diff:
+    both = _both(options.diff, options) if options.diff else None
+    report = count(
+        both or options.tower,
+        variant=() if both else options.variant or None,
+        scenario=options.scenario,
+        grid=options.grid,
+        gpu=options.gpu,
+        dtype=options.dtype,
+    ).record
+    sheet = counted_sheet(report, options.cold, kernel_lines(report, options.cold), where=options.where)
+    if not both:
         return sheet
     from vlbench.comparing.compared import compare_towers  # which loads torch
 
-    judged = compare_towers(report, *_both(diff, tower, variant))
+    judged = compare_towers(report, *both)
     own = {"json": lambda: json_text(compared(judged))}
     return replace(sheet, parts=[*sheet.parts, *beside(judged)], own=own)
 
 
-def _both(diff: tuple[str, str], towers: list[str] | None, variants: list[str] | None) -> tuple[str, str]:
+@reports()
+@takes(CalibrateOptions)
+def calibrate(options: CalibrateOptions) -> Sheet:
+    """Profile towers on this machine's GPU, count the same towers, and learn how many kernels an operation is.
+
+    Needs a GPU. Ends with 6 where syncs or copies were counted otherwise than the GPU has them.
+    """
+    from vlbench.api.counts import count_job
+    from vlbench.counting.calibrate import calibrate, write_calibration
+    from vlbench.export.counted import calibrated_sheet
+
+    its_own = ""  # the profile is that of the GPU
+    variants, grids = options.variant or None, options.grid or []
+    found = calibrate(count_job(options.tower, variants, options.scenario, grids, its_own, options.dtype))
+    return calibrated_sheet(found, write_calibration(found, options.out))
+
+
+def _both(diff: tuple[str, str], options: Counted) -> tuple[str, str]:
     """The two towers of --diff; a variant is one of the model that --tower names."""
     from vlbench.implementations.config import MODELS
 
-    if variants or len(towers or ()) > 1:
+    towers = options.tower or [MODEL]
+    if options.variant or len(towers) > 1:
         raise UsageError("--diff names what it compares; give it no --with, and one --tower at most")
-    model = towers[0] if towers else MODEL
+    (model,) = towers
     names = [model if text == "baseline" else text for text in diff]
     first, second = (text if ":" in text or text.partition("+")[0] in MODELS else f"{model}+{text}" for text in names)
     if first == second:

@@ -1,4 +1,7 @@
-"""`vlbench gate`: everything that the stored baselines hold, measured again."""
+"""`vlbench gate`: everything that the stored baselines hold, measured again.
+
+`vlbench gate init`: a baseline, a test and a workflow for somebody's repository.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,13 @@ from typing import Annotated
 
 import typer
 
-from vlbench.cli.gate_init import init
+from vlbench.cli.baseline import By, SaveOptions, Scenarios, as_json_text, facts_of, in_short, saved
+from vlbench.cli.options import AsJson, DtypeName, Gpu, Grids
 from vlbench.cli.reporting import AllowInconclusive, reports
 from vlbench.export.sheet import Sheet, compared
 from vlbench.gating import Times
 
 app = typer.Typer(invoke_without_command=True)
-app.command()(init)
 
 
 @app.callback()
@@ -49,3 +52,33 @@ def gate(
         return None
     found = gate(baseline, capture=capture, times=times, allow_inconclusive=allow_inconclusive, out=out)
     return compared(found.record)
+
+
+@app.command()
+def init(
+    tower: Annotated[
+        str, typer.Argument(help="package.module:factory, imported from the current folder: its code is run.")
+    ],
+    scenario: Scenarios = None,
+    grid: Grids = None,
+    gpu: Gpu = None,
+    dtype: DtypeName = "bfloat16",
+    reason: Annotated[str, typer.Option(help="Why these figures are right; kept in the file.")] = "The first baseline.",
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put the repository in the current folder under the gate: a baseline of TOWER, a test, and a workflow."""
+    from vlbench.api.defaults import defaults
+    from vlbench.gating.init import TEST, WORKFLOW, baseline_for, refuse_existing, write_test, write_workflow
+
+    root, file = Path(), baseline_for(tower, Path(defaults().baselines))
+    refuse_existing(root, file)
+    made = saved(SaveOptions(file, reason, [tower], scenario=scenario, grid=grid, gpu=gpu, dtype=dtype, by=by))
+    write_test(root, file)
+    write_workflow(root, file, made.fingerprint.torch)
+    if as_json:
+        print(as_json_text({**facts_of(file, made), "test": str(TEST), "workflow": str(WORKFLOW)}))
+        return
+    print(in_short(file, made))
+    print(f"{TEST}: the same as a test, for pytest")
+    print(f"{WORKFLOW}: the same for every pull request; look at what it installs, and commit all three")

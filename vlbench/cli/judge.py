@@ -1,4 +1,4 @@
-"""`vlbench judge`: a verdict on result files that people already have."""
+"""`vlbench diff` and `vlbench judge`: a verdict on two sides in files, ours or those of other tools."""
 
 from __future__ import annotations
 
@@ -8,13 +8,33 @@ from typing import Annotated
 import typer
 
 from vlbench.cli.options import complete_formats, takes
-from vlbench.cli.reporting import reports
+from vlbench.cli.reporting import AllowInconclusive, reports
 from vlbench.export.sheet import Sheet, compared
+
+
+@reports()
+def diff(
+    before: Annotated[str, typer.Argument(metavar="A", help="The file before.")],
+    after: Annotated[str, typer.Argument(metavar="B", help="The file after.")],
+    allow_inconclusive: AllowInconclusive = False,
+) -> Sheet:
+    """Judge what two files hold: results of `vlbench run`, baselines, counts of `vlbench count --json`, captures.
+
+    Counts are compared exactly. Times are compared by their trials, five a side, and only within a class of machine;
+    across machines and revisions use `vlbench ab`. Two results of another tool, such as pytest-benchmark, are judged as
+    `vlbench judge` does: quote a pattern such as 'old-*.json' for three runs a side or more.
+
+    Ends with 0 where all is the same or better, 3 where something got worse, 4 where a row could not have shown it, 5
+    where a result is wrong, 6 where something is missing or does not compare, 2 for a wrong command.
+    """
+    from vlbench.api.verdicts import compare
+
+    return compared(compare(before, after, allow_inconclusive=allow_inconclusive).record)
 
 
 @dataclass(frozen=True)
 class Options:
-    """The options of `vlbench judge`."""
+    """The options of `vlbench judge`; those of `vlbench.judge` have the same names."""
 
     stray: Annotated[list[str] | None, typer.Argument(hidden=True)] = None
     before: Annotated[
@@ -29,7 +49,7 @@ class Options:
             metavar="FILE", help="Result file, or quoted pattern, of one or more runs after. Repeat per file."
         ),
     ] = None
-    format_name: Annotated[
+    reader: Annotated[
         str | None,
         typer.Option(
             "--format",
@@ -44,13 +64,13 @@ class Options:
             metavar="PATTERN", help="Judge only metrics whose name fits, such as 'median_*'. Repeat for more."
         ),
     ] = None
-    higher: Annotated[
+    higher_is_better: Annotated[
         list[str] | None,
-        typer.Option("--higher-is-better", metavar="NAME", help="More of this metric is better. Repeat for more."),
+        typer.Option(metavar="NAME", help="More of this metric is better. Repeat for more."),
     ] = None
-    lower: Annotated[
+    lower_is_better: Annotated[
         list[str] | None,
-        typer.Option("--lower-is-better", metavar="NAME", help="Less of this metric is better. Repeat for more."),
+        typer.Option(metavar="NAME", help="Less of this metric is better. Repeat for more."),
     ] = None
     threshold: Annotated[
         str, typer.Option(metavar="SHARE", help="Change that must not go unseen, 5% or 0.05: unseen is inconclusive.")
@@ -61,9 +81,7 @@ class Options:
     confidence: Annotated[
         str, typer.Option(metavar="SHARE", help="Confidence of the interval; 99% calls one row in a hundred by chance.")
     ] = "99%"
-    allow_inconclusive: Annotated[
-        bool, typer.Option("--allow-inconclusive", help="End with 0 although rows are inconclusive.")
-    ] = False
+    allow_inconclusive: AllowInconclusive = False
 
 
 @reports()
@@ -89,25 +107,14 @@ def judge(options: Options) -> Sheet:
     from vlbench.errors import UsageError
     from vlbench.export.comparison import runs_json, runs_parts
 
-    before, after = options.before, options.after
-    if options.stray:
+    arguments = vars(options).copy()
+    if stray := arguments.pop("stray"):
         raise UsageError(
-            f"{options.stray[0]} belongs to no side; write --before or --after before each file, or quote a pattern"
+            f"{stray[0]} belongs to no side; write --before or --after before each file, or quote a pattern"
         )
-    if not (before and after):
-        raise UsageError(f"{'--after' if before else '--before'} names no file; give the results of both sides")
-    found = judge(
-        before,
-        after,
-        reader=options.format_name,
-        metric=options.metric,
-        higher_is_better=options.higher,
-        lower_is_better=options.lower,
-        threshold=options.threshold,
-        floor=options.floor,
-        confidence=options.confidence,
-        allow_inconclusive=options.allow_inconclusive,
-    )
+    if not (options.before and options.after):
+        raise UsageError(f"{'--after' if options.before else '--before'} names no file; give the results of both sides")
+    found = judge(**arguments)
     judged, floors = found.record, found.floors
     assert floors is not None
     return compared(judged, view=list(runs_parts(judged, floors)), json=lambda: runs_json(judged, floors))

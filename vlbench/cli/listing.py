@@ -13,6 +13,8 @@ from vlbench.export.sheet import Cell, Column, Sheet, Table
 
 
 class Thing(StrEnum):
+    """What can be listed."""
+
     MODELS = "models"
     SCENARIOS = "scenarios"
     FLAGS = "flags"
@@ -23,9 +25,7 @@ class Thing(StrEnum):
 
 
 @reports(judges=False)
-def list_things(
-    what: Annotated[Thing, typer.Argument(help="What to list.")],
-) -> Sheet:
+def list_things(what: Annotated[Thing, typer.Argument(help="What to list.")]) -> Sheet:
     """List models, scenarios, flags, presets, seams that can be measured alone, peers, or formats that judge reads."""
     rows = ROWS[what]()
     columns = [Column(heading, left=True) for heading in rows[0]]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import wraps
 from inspect import Parameter, Signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
+
+from vlbench.export.sheet import Sheet
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -18,7 +21,7 @@ T = TypeVar("T", bound="DataclassInstance")
 R = TypeVar("R")
 
 INTERRUPTED = 130
-"""The exit code after Ctrl-C, as shells give it."""
+"""The exit code after Ctrl-C."""
 
 
 def takes(options: type[T]) -> Callable[[Callable[[T], R]], Callable[..., R]]:
@@ -96,6 +99,7 @@ DtypeOption = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seeds weights, inputs and the order of rounds.")]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads. One halves the noise of paired rounds.")]
+Timeout = Annotated[float, typer.Option(min=1, help="Seconds after which one trial is ended.")]
 Weights = Annotated[
     Path | None,
     typer.Option(help="Folder of a Hugging Face checkpoint; only its vision tensors are read. [random weights]"),
@@ -107,3 +111,29 @@ Grids = Annotated[
 Gpu = Annotated[str | None, typer.Option("--as", help="The GPU to answer for: sm_75, 80, 86, 89, 90, 100. [sm_90]")]
 DtypeName = Annotated[str, typer.Option("--dtype", help="float32, bfloat16 or float16.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")]
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Options of a command that looks at one of our models."""
+
+    model: Model = None
+    weights: Weights = None
+    device: DeviceOption = "auto"
+    dtype: DtypeOption = None
+    seed: Seed = 0
+    threads: Threads = 1
+
+
+def command_line() -> str:
+    """What was typed, as results keep it."""
+    return " ".join(["vlbench", *sys.argv[1:]])
+
+
+def or_interrupted(sheet: Sheet, complete: bool, out: Path) -> Sheet:
+    """The sheet; where not all is complete, it says how to go on and ends with 130, as shells do after Ctrl-C."""
+    if complete:
+        return sheet
+    return replace(
+        sheet, exit_code=INTERRUPTED, last=f"interrupted: {out} holds what is done; --resume goes on from there"
+    )

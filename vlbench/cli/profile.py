@@ -4,63 +4,48 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vlbench.cli.options import DeviceOption, DtypeOption, Model, Seed, Threads, Weights
+from vlbench.cli.options import ModelOptions, takes
 from vlbench.cli.reporting import reports
 from vlbench.export.sheet import Sheet, Words
 from vlbench.judging.exit_codes import ExitCode
 
 
-@reports(judges=False)
-def profile(
+@dataclass(frozen=True)
+class Options(ModelOptions):
+    """The options of `vlbench profile`; those of `vlbench.profile` have the same names."""
+
     tool: Annotated[
-        str,
-        typer.Option(help="stages: time and counts by stage; pyinstrument: Python's calls; torch: a trace."),
-    ] = "stages",
-    overhead: Annotated[bool, typer.Option(help="In place of a tool: what marking a stage costs.")] = False,
-    scenario: Annotated[str | None, typer.Option(help="A shipped scenario or a .toml file. [multi-image]")] = None,
-    point: Annotated[str | None, typer.Option(help="Which point of a sweep, such as count=4.")] = None,
-    model: Model = None,
-    variant: Annotated[str, typer.Option(help="A flag, a preset, or several joined by +.")] = "best",
-    weights: Weights = None,
-    device: DeviceOption = "auto",
-    dtype: DtypeOption = None,
-    seed: Seed = 0,
-    threads: Threads = 1,
-    forwards: Annotated[int, typer.Option(min=1, help="Forwards to profile, after warm ones.")] = 20,
-    blocks: Annotated[bool, typer.Option(help="stages: show every block on its own.")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="torch: rows of the longer tables.")] = 15,
-    out: Annotated[Path, typer.Option(help="Folder for the files of pyinstrument and torch.")] = Path(
-        "vlbench-profile"
-    ),
-) -> Sheet:
+        str, typer.Option(help="stages: time and counts by stage; pyinstrument: Python's calls; torch: a trace.")
+    ] = "stages"
+    overhead: Annotated[bool, typer.Option(help="In place of a tool: what marking a stage costs.")] = False
+    scenario: Annotated[str | None, typer.Option(help="A shipped scenario or a .toml file. [multi-image]")] = None
+    point: Annotated[str | None, typer.Option(help="Which point of a sweep, such as count=4.")] = None
+    variant: Annotated[str, typer.Option(help="A flag, a preset, or several joined by +.")] = "best"
+    forwards: Annotated[int, typer.Option(min=1, help="Forwards to profile, after warm ones.")] = 20
+    blocks: Annotated[bool, typer.Option(help="stages: show every block on its own.")] = False
+    limit: Annotated[int, typer.Option(min=1, help="torch: rows of the longer tables.")] = 15
+    out: Annotated[Path, typer.Option(help="Folder for the files of pyinstrument and torch.")] = Path("vlbench-profile")
+
+
+@reports(judges=False)
+@takes(Options)
+def profile(options: Options) -> Sheet:
     """Say where the time of one variant goes: on the host, by operation, or by stage.
 
     Exit code 5 when the variant fails its accuracy check; it is not profiled then.
     """
     from vlbench.api.profiles import InaccurateError, profile
 
+    arguments = vars(options).copy()
+    limit = arguments.pop("limit")
     try:
-        found = profile(
-            tool,
-            overhead=overhead,
-            scenario=scenario,
-            point=point,
-            model=model,
-            variant=variant,
-            weights=weights,
-            device=device,
-            dtype=dtype,
-            seed=seed,
-            threads=threads,
-            forwards=forwards,
-            blocks=blocks,
-            out=out,
-        )
+        found = profile(**arguments)
     except InaccurateError as error:
         print(f"error: {error}", file=sys.stderr)
         raise typer.Exit(ExitCode.INACCURATE) from None

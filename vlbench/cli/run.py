@@ -1,8 +1,10 @@
-"""`vlbench run`: every variant on a scenario, checked, then timed against the reference tower in shared rounds."""
+"""`vlbench run`: every variant on a scenario, checked, then timed against the reference tower in shared rounds.
+
+`vlbench show`: the tables of its results again, in the terminal or in any other format.
+"""
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -10,14 +12,16 @@ from typing import Annotated
 import typer
 
 from vlbench.cli.options import (
-    INTERRUPTED,
     DeviceOption,
     Seed,
     Threads,
+    Timeout,
     Variants,
     Weights,
+    command_line,
     complete_models,
     complete_scenarios,
+    or_interrupted,
     takes,
 )
 from vlbench.cli.reporting import reports
@@ -91,7 +95,7 @@ class Options:
     threads: Threads = 1
     trials: Annotated[int, typer.Option(min=1, help="Processes: 1 is a quick look, 5 give a verdict.")] = 1
     budget: Annotated[float, typer.Option(min=1, help="Seconds of measuring, for the whole run.")] = 60
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds after which one trial is ended.")] = 900
+    timeout: Timeout = 900
     resume: Annotated[bool, typer.Option(help="Go on with the run that was interrupted.")] = False
     out: Annotated[Path | None, typer.Option(help="Results file. [vlbench-SCENARIO.json]")] = None
     against: Annotated[
@@ -114,7 +118,7 @@ def run(options: Options) -> Sheet:
     names = ["seam", *options.seam] if options.seam else scenarios_of(options.scenario)
     out = options.out or Path(f"vlbench-{'-'.join(Path(name).stem for name in names)}.json")
     try:
-        measured = run(**vars(options) | {"out": out, "command": " ".join(["vlbench", *sys.argv[1:]])})
+        measured = run(**vars(options) | {"out": out, "command": command_line()})
     except Interrupted as interruption:
         measured = interruption.results
     parts: list[Part] = [Words(note, "dim") for note in measured.notes]
@@ -122,7 +126,14 @@ def run(options: Options) -> Sheet:
         parts += beside(measured.verdicts.record)
     parts.append(Words(f"Results in {out}; in Python: vlbench.load({str(out)!r})", "dim"))
     sheet = results_sheet(measured.record, after=parts)
-    if measured.record.complete:
-        return sheet
-    last = f"interrupted: {out} holds what is done; --resume goes on from there"
-    return replace(sheet, exit_code=INTERRUPTED, last=last)
+    return or_interrupted(sheet, measured.record.complete, out)
+
+
+@reports()
+def show(results: Annotated[Path, typer.Argument(help="A file that `vlbench run --out` wrote.")]) -> Sheet:
+    """Show the tables of a results file."""
+    from vlbench.export.results import machine_parts, results_sheet
+    from vlbench.record.files import read_results
+
+    found = read_results(results)
+    return replace(results_sheet(found, after=machine_parts(found)), exit_code=0)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vlbench.cli.options import INTERRUPTED, Seed, Threads
+from vlbench.cli.options import Seed, Threads, Timeout, command_line, or_interrupted, takes
 from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError
 from vlbench.export.sheet import Sheet
@@ -23,21 +23,27 @@ if TYPE_CHECKING:
     from vlbench.selftest.verdicts import Report
 
 
-@reports()
-def self_test(
-    quick: Annotated[bool, typer.Option(help="Two groups and short trials: a look of three minutes.")] = False,
-    seed: Seed = 0,
-    threads: Threads = 1,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds after which one trial is ended.")] = 300,
-    resume: Annotated[bool, typer.Option(help="Go on with the self-test that was interrupted.")] = False,
-    out: Annotated[Path, typer.Option(help="Results file, with every sample.")] = Path("vlbench-self-test.json"),
-    again: Annotated[
+@dataclass(frozen=True)
+class Options:
+    """The options of `vlbench self-test`."""
+
+    quick: Annotated[bool, typer.Option(help="Two groups and short trials: a look of three minutes.")] = False
+    seed: Seed = 0
+    threads: Threads = 1
+    timeout: Timeout = 300
+    resume: Annotated[bool, typer.Option(help="Go on with the self-test that was interrupted.")] = False
+    out: Annotated[Path, typer.Option(help="Results file, with every sample.")] = Path("vlbench-self-test.json")
+    earlier: Annotated[
         Path | None, typer.Option("--from", help="Measure nothing: report on the results file of an earlier self-test.")
-    ] = None,
+    ] = None
     rules: Annotated[
         bool, typer.Option("--compare-rules", help="Also judge the samples by the rules of other tools.")
-    ] = False,
-) -> Sheet:
+    ] = False
+
+
+@reports()
+@takes(Options)
+def self_test(options: Options) -> Sheet:
     """Compare identical programs, and catch injected slow-downs, through the path of any measurement.
 
     Takes about 18 minutes on a quiet CPU; measure alone on the machine, as you would measure anything.
@@ -48,21 +54,18 @@ def self_test(
     from vlbench.selftest.other_rules import scores
     from vlbench.selftest.verdicts import report
 
-    if not out.parent.is_dir():
-        raise UsageError(f"{out}: the folder {out.parent} does not exist; make it or choose another")
-    results = _read(again) if again else _measure(quick, seed, threads, timeout, resume, out)
+    if not options.out.parent.is_dir():
+        raise UsageError(f"{options.out}: the folder {options.out.parent} does not exist; make it or choose another")
+    results = _read(options.earlier) if options.earlier else _measure(options)
     found = report(results.groups)
-    scored = scores(results.groups) if rules else []
+    scored = scores(results.groups) if options.rules else []
     sheet = self_test_sheet(
         found,
         scored,
         json=lambda: as_object(found, scored),
         markdown=lambda: markdown(results, found, scored or scores(results.groups)),
     )
-    if results.complete:
-        return sheet
-    last = f"interrupted: {out} holds what is done; --resume goes on from there"
-    return replace(sheet, exit_code=INTERRUPTED, last=last)
+    return or_interrupted(sheet, results.complete, options.out)
 
 
 def plans_of(design: Design, seed: int, threads: int) -> list[Plan]:
@@ -103,16 +106,16 @@ def as_object(found: Report, scored: list[Score]) -> str:
     return json.dumps(whole, indent=1)
 
 
-def _measure(quick: bool, seed: int, threads: int, timeout: float, resume: bool, out: Path) -> Results:
+def _measure(options: Options) -> Results:
     from vlbench.api.measuring import Effort, measure
     from vlbench.selftest.copies import FULL, QUICK
 
-    design = QUICK if quick else FULL
+    design = QUICK if options.quick else FULL
     # `measure` sets half of its budget aside for measuring suspects again.
     budget = 2 * design.groups * design.trials * design.seconds
-    effort = Effort(design.trials, budget, timeout, out, resume)
-    results = measure(plans_of(design, seed, threads), effort, " ".join(["vlbench", *sys.argv[1:]]))
-    print(f"{results.fingerprint.line}\nevery sample in {out}", file=sys.stderr)
+    effort = Effort(design.trials, budget, options.timeout, options.out, options.resume)
+    results = measure(plans_of(design, options.seed, options.threads), effort, command_line())
+    print(f"{results.fingerprint.line}\nevery sample in {options.out}", file=sys.stderr)
     return results
 
 

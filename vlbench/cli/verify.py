@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
-from vlbench.cli.options import DeviceOption, DtypeOption, Model, Seed, Threads, Variants, Weights
+from vlbench.cli.options import ModelOptions, Timeout, Variants, takes
 from vlbench.cli.reporting import reports
 from vlbench.export.sheet import Sheet
 
 
+@dataclass(frozen=True)
+class Options(ModelOptions):
+    """The options of `vlbench verify`; those of `vlbench.verify` have the same names."""
+
+    variant: Variants = None
+    timeout: Timeout = 900
+    quiet: Annotated[bool, typer.Option(help="Print failures only.")] = False
+
+
 @reports()
-def verify(
-    model: Model = None,
-    variant: Variants = None,
-    weights: Weights = None,
-    device: DeviceOption = "auto",
-    dtype: DtypeOption = None,
-    seed: Seed = 0,
-    threads: Threads = 1,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds after which the check is ended.")] = 900,
-    quiet: Annotated[bool, typer.Option(help="Print failures only.")] = False,
-) -> Sheet:
+@takes(Options)
+def verify(options: Options) -> Sheet:
     """Check the accuracy of every flag and preset over a set of awkward grids, without timing.
 
     Exit code 5 when one failed.
@@ -31,16 +32,9 @@ def verify(
     from vlbench.api.running import verify
     from vlbench.export.results import verified_sheet
 
-    found = verify(
-        model=model,
-        variant=variant,
-        weights=weights,
-        device=device,
-        dtype=dtype,
-        seed=seed,
-        threads=threads,
-        timeout=timeout,
-    )
+    arguments = vars(options).copy()
+    quiet = arguments.pop("quiet")
+    found = verify(**arguments)
     group = found.record
     return verified_sheet(
         group,

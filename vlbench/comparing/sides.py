@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -108,14 +108,26 @@ def side_of(source: Source) -> Side | None:
     if is_capture(source):
         cell = captured_cell(Path(source))
         return Side(path, f"{path} (captured by {cell.version})", captured={(cell.name,): cell})
-    content = _content(Path(source))
-    if content.get("kind") == "baseline":
-        return _baseline_side(path, load_baseline(Path(path)))
-    if {"groups", "fingerprint"} <= content.keys():
-        return _results_side(path, read_results(Path(path)))
-    if {"groups", "profile"} <= content.keys():
-        return report_side(path, _report(path, content))
+    match record_in(Path(path), _content(Path(path))):
+        case Baseline() as baseline:
+            return _baseline_side(path, baseline)
+        case Results() as results:
+            return _results_side(path, results)
+        case CountReport() as report:
+            return report_side(path, report)
     return None
+
+
+def record_in(path: Path, content: Mapping[str, object]) -> Results | Baseline | CountReport | None:
+    """What a file with this object in it holds of ours that can be compared, None where it is something else.
+
+    Raises UsageError where it is one of them and broken, or of another version.
+    """
+    if content.get("kind") == "baseline":
+        return load_baseline(path)
+    if {"groups", "fingerprint"} <= content.keys():
+        return read_results(path)
+    return _report(str(path), content) if {"groups", "profile"} <= content.keys() else None
 
 
 def _content(path: Path) -> dict[str, object]:
@@ -181,7 +193,7 @@ def _stem(scenario: str) -> str:
     return path.stem if path.suffix == ".toml" else scenario
 
 
-def _report(source: str, content: dict[str, object]) -> CountReport:
+def _report(source: str, content: Mapping[str, object]) -> CountReport:
     try:
         return CountReport.model_validate(content)
     except ValidationError as error:

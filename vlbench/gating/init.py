@@ -14,10 +14,10 @@ TEST = Path("tests/test_vlbench.py")
 WORKFLOW = Path(".github/workflows/vlbench.yml")
 
 
-def baseline_for(tower: str) -> Path:
-    """`my.towers:Vision` has its baseline in results/baselines/my-towers-vision.json."""
+def baseline_for(tower: str, folder: Path = FOLDER) -> Path:
+    """`my.towers:Vision` has its baseline in `folder`/my-towers-vision.json."""
     slug = re.sub(r"[^a-z0-9.]+", "-", tower.lower().replace(":", "-")).strip("-").replace(".", "-")
-    return FOLDER / f"{slug}.json"
+    return folder / f"{slug}.json"
 
 
 def refuse_existing(root: Path, baseline: Path) -> None:
