@@ -1,5 +1,16 @@
 """The errors that are the user's to mend, and those of others in words."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def check_choice(option: str, given: str, choices: Iterable[str]) -> None:
+    """Raises UsageError for what is none of the choices."""
+    known = list(choices)
+    if given not in known:
+        raise UsageError(f"{option}: {given!r} is not one of {', '.join(known)}; choose one of them")
+
 
 class UsageError(Exception):
     """Something the user gave is wrong.

@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.conftest import Vlbench
 from tests.trial.plans import python_path
-from vlbench.cli import spread
+from vlbench.cli import repeat_options
 
 HEAVY = ("torch", "pandas", "numpy", "scipy", "pydantic", "transformers", "PIL", "rich.console")
 
@@ -47,14 +47,14 @@ def test_help_names_every_command(vlbench: Vlbench) -> None:
 
 
 def test_options_that_take_several_values_take_all_that_follow() -> None:
-    assert spread(["run", "--images", "a", "b", "c", "--seed", "1", "x"]) == [
+    assert repeat_options(["run", "--images", "a", "b", "c", "--seed", "1", "x"]) == [
         *("run", "--images", "a", "--images", "b", "--images", "c", "--seed", "1", "x")
     ]
-    assert spread(["judge", "--before", "a", "--before", "b", "--after", "c", "d"]) == [
+    assert repeat_options(["judge", "--before", "a", "--before", "b", "--after", "c", "d"]) == [
         *("judge", "--before", "a", "--before", "b", "--after", "c", "--after", "d")
     ]
-    assert spread(["--images=a", "b"]) == ["--images=a", "b"]
-    assert spread([]) == []
+    assert repeat_options(["--images=a", "b"]) == ["--images=a", "b"]
+    assert repeat_options([]) == []
 
 
 def test_an_unknown_attribute_of_the_package_is_an_attribute_error() -> None:

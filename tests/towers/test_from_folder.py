@@ -20,7 +20,7 @@ from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.stage import listen
 from vlbench.implementations.weights import random_weights
-from vlbench.towers.from_folder import claim_of, placed
+from vlbench.towers.from_folder import claim_of, tower_in_folder
 from vlbench.towers.resolve import check_tower, find_factory, is_foreign, resolve_tower
 
 MODEL = "qwen2.5-vl-tiny"
@@ -117,7 +117,7 @@ def test_flags_and_presets_are_those_of_the_revision(copies: tuple[Path, Path]) 
     assert torch.equal(output(build(f"at:{other}:{MODEL}+classic")), output(build(f"at:{other}:{MODEL}+sdpa-buffer")))
     with pytest.raises(UsageError, match="there is no flag 'sdpa-buffer'"):
         resolve_tower(f"at:{one}:{MODEL}+sdpa-buffer")
-    found = placed(f"at:{one}:{MODEL}+strided-qkv+pinned-h2d")
+    found = tower_in_folder(f"at:{one}:{MODEL}+strided-qkv+pinned-h2d")
     assert found is not None
     with pytest.raises(UsageError, match="pinned-h2d cannot be used here"):
         claim_of(found, "cpu")
@@ -127,7 +127,7 @@ def test_flags_and_presets_are_those_of_the_revision(copies: tuple[Path, Path]) 
     ("flags", "claim"), [("", "bit-exact"), ("+strided-qkv", "bit-exact"), ("+best", "reassociated")]
 )
 def test_the_claim_is_that_of_the_flags(copies: tuple[Path, Path], flags: str, claim: str) -> None:
-    found = placed(f"at:{copies[0]}:{MODEL}{flags}")
+    found = tower_in_folder(f"at:{copies[0]}:{MODEL}{flags}")
     assert found is not None
     assert claim_of(found, "cpu") == claim
 
@@ -162,25 +162,25 @@ NAMES = st.from_regex(r"[a-z_]\w{0,5}", fullmatch=True)
 
 @given(FOLDERS, st.lists(NAMES, min_size=1, max_size=3).map(".".join), NAMES)
 def test_a_factory_elsewhere_survives_being_written_down(folder: str, module: str, name: str) -> None:
-    found = placed(f"at:/{folder}/end:{module}:{name}")
+    found = tower_in_folder(f"at:/{folder}/end:{module}:{name}")
     assert found is not None
     assert (found.folder, found.tower) == (Path(f"/{folder}/end").resolve(), f"{module}:{name}")
     assert found.is_foreign
-    assert placed(str(found)) == found
+    assert tower_in_folder(str(found)) == found
     assert is_foreign(str(found))
 
 
 @given(FOLDERS, st.sampled_from([MODEL, f"{MODEL}+best", f"{MODEL}+strided-qkv+classic"]))
 def test_our_tower_elsewhere_survives_being_written_down(folder: str, tower: str) -> None:
-    found = placed(f"at:/{folder}/end:{tower}")
+    found = tower_in_folder(f"at:/{folder}/end:{tower}")
     assert found is not None
     assert (found.folder, found.tower) == (Path(f"/{folder}/end").resolve(), tower)
     assert not is_foreign(str(found))
 
 
 def test_what_says_no_place_has_none() -> None:
-    assert placed("attic.towers:vision") is None
-    assert placed(MODEL) is None
+    assert tower_in_folder("attic.towers:vision") is None
+    assert tower_in_folder(MODEL) is None
 
 
 @pytest.fixture

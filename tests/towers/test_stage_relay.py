@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vlbench.implementations.output import OutputError, VisionOutput, unpack
-from vlbench.towers.stage_relay import RelayedTower
+from vlbench.towers.stage_relay import StageForwardingTower
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Gives(nn.Module):
 
 
 def relayed(output: Any, kind: type | None) -> Any:
-    return RelayedTower(Gives(output), lambda relay: nullcontext(), kind)(torch.ones(1), torch.ones(1))
+    return StageForwardingTower(Gives(output), lambda relay: nullcontext(), kind)(torch.ones(1), torch.ones(1))
 
 
 def test_the_output_of_another_revision_becomes_ours() -> None:

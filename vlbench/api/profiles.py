@@ -11,7 +11,7 @@ from vlbench.api.arguments import File, path_of
 from vlbench.api.defaults import defaults
 from vlbench.api.results import Profiled
 from vlbench.api.running import SCENARIO
-from vlbench.errors import UsageError
+from vlbench.errors import UsageError, check_choice
 from vlbench.export.sheet import Part, Words
 from vlbench.matrix.plan import Settings, single_plan
 from vlbench.matrix.targets import model_target
@@ -69,8 +69,7 @@ def profile(
     from vlbench.implementations.weights import CheckpointError
 
     folder = Path(out)
-    if tool not in TOOLS:
-        raise UsageError(f"--tool: {tool!r} is not one of {', '.join(TOOLS)}; choose one of them")
+    check_choice("--tool", tool, TOOLS)
     if not folder.is_dir() and any(each.exists() and not each.is_dir() for each in (folder, *folder.parents)):
         raise UsageError(f"--out {folder}: a file is in the way; name a folder")
     target = model_target(model, device, dtype, [variant])

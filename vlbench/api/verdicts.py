@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Union
 from vlbench.api.arguments import File, Names, path_of, paths, several
 from vlbench.api.defaults import defaults
 from vlbench.api.results import Counted, Stored, Verdicts
-from vlbench.errors import UsageError
+from vlbench.errors import UsageError, check_choice
 from vlbench.export.progress import watcher
 from vlbench.gating import Times
 from vlbench.gating.acceptance import propose
@@ -66,7 +66,8 @@ def gate(
     Raises UsageError for a wrong argument, IncomparableError for a baseline that cannot be gated on.
     """
     start = perf_counter()
-    policy = _policy(times)
+    check_choice("--times", times, Times)
+    policy = Times(times)
     files = list(dict.fromkeys(paths(baseline) or find_baselines(Path(defaults().baselines))))
     goal = path_of(out)
     if goal is not None:
@@ -132,12 +133,6 @@ def _directions(higher: Sequence[str], lower: Sequence[str]) -> dict[str, Better
             f"{min(both)!r} cannot be better both ways; give it to one of --higher-is-better, --lower-is-better"
         )
     return dict.fromkeys(higher, Better.HIGHER) | dict.fromkeys(lower, Better.LOWER)
-
-
-def _policy(times: str) -> Times:
-    if times not in list(Times):
-        raise UsageError(f"--times: {times!r} is not one of {', '.join(Times)}; choose one of them")
-    return Times(times)
 
 
 def _import_what_times_need() -> None:

@@ -52,7 +52,7 @@ SEVERAL = ("--images", "--before", "--after")
 """Options that take all that follows up to the next option, as a shell's `*.json` gives it."""
 
 
-def spread(arguments: list[str]) -> list[str]:
+def repeat_options(arguments: list[str]) -> list[str]:
     """`--images a b` as `--images a --images b`, which is what the parser below understands."""
     result, option, taken = [], "", 0
     for argument in arguments:
@@ -69,7 +69,7 @@ def spread(arguments: list[str]) -> list[str]:
 def main() -> None:
     """Run the command line; what the user has to mend ends with one sentence and exit code 2 or 6."""
     try:
-        app(spread(sys.argv[1:]))
+        app(repeat_options(sys.argv[1:]))
     except UsageError as error:
         from vlbench.untrusted.names import terminal
 

@@ -17,17 +17,17 @@ class Ablation(StrEnum):
     """How a flag set is taken apart."""
 
     ADD_ONE = "add-one"
-    """Each flag, with what it needs, against the yardstick."""
+    """Each flag, with what it needs, against the reference tower."""
     LEAVE_ONE_OUT = "leave-one-out"
     """The whole set without each flag and whatever needs it, against the whole set: above 1 means the flag helps."""
     CUMULATIVE = "cumulative"
     """One flag after the other, each against the set before it."""
     PAIRS = "pairs"
-    """Every two flags together, against the yardstick, beside each alone."""
+    """Every two flags together, against the reference tower, beside each alone."""
 
 
 def ablate(mode: Ablation, whole: Variant, config: VisionConfig, device: str) -> list[Variant]:
-    """The variants of this ablation, the yardstick first. Raises UsageError for a set too small to take apart."""
+    """The variants of this ablation, the reference tower first. Raises UsageError for a set too small to take apart."""
     flags = [flag for flag in OPTIMIZATIONS if flag in (whole.flags or ())]
     if len(flags) < 2:
         raise UsageError(f"--ablate {mode}: {whole.name!r} has {len(flags)} flags here; give a set of at least two")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
-from vlbench.errors import UsageError
+from vlbench.errors import UsageError, check_choice
 from vlbench.record.schema import CellGroup, Device, Dtype, Row, State, Trial
 from vlbench.untrusted.checkpoints import check_checkpoint
 from vlbench.workload.library import load_scenario
@@ -150,8 +150,7 @@ def single_plan(scenario: str, point: str | None, target: Target, settings: Sett
 def states_of(names: Sequence[str], device: str) -> tuple[State, ...]:
     """The states by name, each once. Raises UsageError for one that is none, or that needs a GPU."""
     for name in names:
-        if name not in get_args(State):
-            raise UsageError(f"--state: {name!r} is not one of {', '.join(get_args(State))}; choose one of them")
+        check_choice("--state", name, get_args(State))
     if "behind" in names and device != "cuda":
         raise UsageError("--state behind queues work on a GPU, and there is none here; leave it out")
     return cast("tuple[State, ...]", tuple(dict.fromkeys(names)))
@@ -162,27 +161,26 @@ def _plans(
 ) -> list[Plan]:
     model, dtype, device = target.model, target.dtype, target.device
     states = states_of(settings.states, device)
-    yardstick, *others = target.variants
+    first, *others = target.variants
     kept = [each for each in others if cells.keeps(variant=each.name)]
-    references = {each.reference for each in kept} - {yardstick.name}
+    references = {each.reference for each in kept} - {first.name}
     kept = [each for each in others if each in kept or each.name in references]
     if others and not kept:
         return []
-    first = Plan(
-        next(iter(points)),
-        model,
-        dtype,
-        device,
-        [yardstick, *kept],
-        settings.seed,
-        settings.threads,
-        states,
-        settings.weights,
-        settings.images,
-        own_weights=target.own_weights,
-    )
     return [
-        replace(first, point=point)
+        Plan(
+            point,
+            model,
+            dtype,
+            device,
+            [first, *kept],
+            settings.seed,
+            settings.threads,
+            states,
+            settings.weights,
+            settings.images,
+            own_weights=target.own_weights,
+        )
         for point in points
         if cells.keeps(scenario=name, point=point.label, model=model, dtype=dtype, device=device)
     ]

@@ -55,7 +55,7 @@ def fed_to_seams(names: Sequence[str], models: Sequence[Target], states: Sequenc
 def seam_variants(
     seams: Sequence[Seam[Any]], config: VisionConfig, device: str
 ) -> tuple[list[Variant], dict[str, str]]:
-    """The naive way as the yardstick and every flag of `seams`; and the flags left out, with reasons.
+    """The naive way as the reference and every flag of `seams`; and the flags left out, with reasons.
 
     A flag brings along what it needs of these seams; needs elsewhere are no part of what is measured.
     """

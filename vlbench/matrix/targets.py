@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from vlbench.errors import UsageError
+from vlbench.errors import UsageError, check_choice
 from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.optimized import Exactness
 from vlbench.matrix.ablation import Ablation, ablate
@@ -86,16 +86,15 @@ def tower_targets(
 def find_exactness(name: str | None) -> Exactness:
     """The class that a tower of anyone's claims, by default the last. Raises UsageError for one that is none."""
     classes = [each for each in Exactness if each is not Exactness.RESULT_CHANGING]
-    if name is not None and name not in classes:
-        raise UsageError(f"--exactness: {name!r} is not one of {', '.join(classes)}; choose one of them")
-    return Exactness(name or Exactness.REASSOCIATED)
+    chosen = Exactness.REASSOCIATED if name is None else name
+    check_choice("--exactness", chosen, classes)
+    return Exactness(chosen)
 
 
-def taken_apart(target: Target, mode: str) -> Target:
+def ablated(target: Target, mode: str) -> Target:
     """The one variant of `target`, or `best`, in place of its variants taken apart. Raises UsageError."""
     assert target.config is not None
-    if mode not in list(Ablation):
-        raise UsageError(f"--ablate: {mode!r} is not one of {', '.join(Ablation)}; choose one of them")
+    check_choice("--ablate", mode, Ablation)
     if target.chosen and len(target.variants) != 2:
         raise UsageError(f"--ablate takes one variant apart and {len(target.variants) - 1} were given; name one")
     whole = target.variants[1] if target.chosen else parse_variant("best", target.config, target.device)
@@ -116,7 +115,7 @@ def targets_of(
         if exactness:
             raise UsageError("--exactness is what the towers of --tower claim; leave it out: each flag has its own")
         found = [model_target(model, device, dtype, variants) for model in models or (None,) for dtype in dtypes]
-        return [taken_apart(target, ablation) for target in found] if ablation else found
+        return [ablated(target, ablation) for target in found] if ablation else found
     for name, value in {"model": models, "variant": variants, "ablate": ablation}.items():
         if value:
             raise UsageError(f"--{name} chooses among our own towers; leave it out, or name them all with --tower")

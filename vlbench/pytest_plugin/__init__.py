@@ -46,6 +46,7 @@ class Untimed:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker, and `vlbench_cell` as this machine can have it."""
     config.addinivalue_line("markers", MARKER)
     plugins = config.pluginmanager
     if plugins.has_plugin("benchmark") or plugins.has_plugin("pytest_benchmark.plugin"):

@@ -13,7 +13,7 @@ from vlbench.judging.judged import JudgedRow
 from vlbench.record.baseline import CountedCell
 from vlbench.record.counted import CountedTower
 from vlbench.revisions.request import BASE, HEAD, Asked, Pair
-from vlbench.towers.from_folder import Placed
+from vlbench.towers.from_folder import TowerInFolder
 
 
 def count(pair: Pair, asked: Asked, tower: str) -> list[JudgedRow]:
@@ -25,7 +25,7 @@ def count(pair: Pair, asked: Asked, tower: str) -> list[JudgedRow]:
     return [row_of(*pair, tower, asked) for pair in zip(base, head, strict=True)]
 
 
-def _counted(at: Placed, points: Sequence[Point], asked: Asked) -> list[tuple[CountedTower, Point]]:
+def _counted(at: TowerInFolder, points: Sequence[Point], asked: Asked) -> list[tuple[CountedTower, Point]]:
     """The tower on every point, and what it was fed there; one that could not be counted says why."""
     name = str(at)
     job = CountJob(

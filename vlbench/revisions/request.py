@@ -10,7 +10,7 @@ from enum import StrEnum
 from vlbench.errors import UsageError
 from vlbench.record.schema import Device, Dtype
 from vlbench.revisions.checkouts import Revision
-from vlbench.towers.from_folder import OURS, Placed, import_root
+from vlbench.towers.from_folder import OURS, TowerInFolder, import_root
 from vlbench.towers.resolve import ALIASES
 
 BASE, HEAD = "BASE", "HEAD"
@@ -55,7 +55,7 @@ class Pair:
     base: Revision
     head: Revision
 
-    def at(self, revision: Revision, tower: str) -> Placed:
+    def at(self, revision: Revision, tower: str) -> TowerInFolder:
         """The tower of this revision. Raises UsageError where its package is not there."""
         module = OURS if way_of(tower) is Way.ONE_PROCESS else tower.partition(":")[0]
         home = next((home for home in (revision.here, revision.folder) if import_root(home, module)), None)
@@ -64,7 +64,7 @@ class Pair:
                 f"{revision.words} has no package {module.partition('.')[0]!r} here, nor in src or python; name a "
                 "factory that both revisions have: --tower package.module:factory"
             )
-        return Placed(home, tower)
+        return TowerInFolder(home, tower)
 
     def plain(self, text: str) -> str:
         """`text` with the folders that are soon gone called by their revisions, as git does: `main:tower.py`."""

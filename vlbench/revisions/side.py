@@ -7,7 +7,7 @@ from typing import TypeVar
 from vlbench.process.child import Child, ChildError
 from vlbench.process.messages import Message
 from vlbench.revisions.messages import SAID, Said
-from vlbench.towers.from_folder import placed
+from vlbench.towers.from_folder import tower_in_folder
 from vlbench.trial.job import Job, VariantJob
 from vlbench.trial.session import INDUCTOR_CACHE
 
@@ -22,7 +22,7 @@ class Side(Child[Said]):
         """Starts the process, which is to measure `variant` of `job` and is ended after `timeout` seconds."""
         assert variant.tower is not None  # a revision's tower is named by its folder
         self.job = job.model_copy(update={"model": variant.tower, "variants": (variant,)})
-        at = placed(variant.tower)
+        at = tower_in_folder(variant.tower)
         folder = at.folder if at else None
         super().__init__(
             "vlbench.revisions.worker", SAID, timeout, folder=folder, own_folders=(INDUCTOR_CACHE,), name=variant.name

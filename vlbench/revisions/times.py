@@ -16,7 +16,7 @@ from vlbench.judging.verdict import Floors, Verdict
 from vlbench.matrix.plan import Plan
 from vlbench.record.schema import CellGroup
 from vlbench.revisions.request import BASE, HEAD, Asked, Pair, Way, way_of
-from vlbench.towers.from_folder import Placed, claim_of
+from vlbench.towers.from_folder import TowerInFolder, claim_of
 from vlbench.towers.variants import Variant, yardstick
 from vlbench.trial.session import Session
 from vlbench.workload.library import load_scenario
@@ -51,7 +51,7 @@ def plans_of(pair: Pair, asked: Asked, tower: str) -> list[Plan]:
     ]
 
 
-def _beside_the_yardstick(asked: Asked, base: Placed, head: Placed) -> list[Variant]:
+def _beside_the_yardstick(asked: Asked, base: TowerInFolder, head: TowerInFolder) -> list[Variant]:
     """Both are checked against the yardstick; HEAD's ratio is taken to BASE."""
     claims = [Exactness(claim_of(at, asked.device)) for at in (base, head)]
     return [
@@ -61,7 +61,7 @@ def _beside_the_yardstick(asked: Asked, base: Placed, head: Placed) -> list[Vari
     ]
 
 
-def _in_its_place(asked: Asked, base: Placed, head: Placed) -> list[Variant]:
+def _in_its_place(asked: Asked, base: TowerInFolder, head: TowerInFolder) -> list[Variant]:
     """BASE stands where the yardstick does: HEAD is checked against it."""
     return [
         Variant(BASE, None, tower=str(base), reference=BASE),

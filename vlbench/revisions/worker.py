@@ -15,7 +15,7 @@ from vlbench.implementations.weights import CheckpointError
 from vlbench.process.parent import Parent, serve
 from vlbench.revisions.bench import FollowingBench, LeadingBench
 from vlbench.revisions.messages import Order, Reading, Ready, Said, Turn, Warm, output_of
-from vlbench.towers.from_folder import placed
+from vlbench.towers.from_folder import tower_in_folder
 from vlbench.trial.accuracy import kept
 from vlbench.trial.clock import clock_for
 from vlbench.trial.job import Prepared, Struck
@@ -32,7 +32,7 @@ def follow(order: Order, turns: Iterable[Turn], say: Callable[[Said], None]) -> 
     say(Prepared(batch=bench.description, grids=tuple(bench.grids)))
     (variant,) = job.variants
     checked, subject = bench.check(variant)
-    at = placed(job.model)
+    at = tower_in_folder(job.model)
     if order.repository and at:
         refuse_strangers(order.repository, at.folder)
     say(checked)

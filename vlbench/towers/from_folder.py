@@ -11,7 +11,7 @@ import importlib
 import importlib.util
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -35,7 +35,7 @@ _PLACED = re.compile(r"at:(?P<folder>.+?):(?P<tower>[\w.]+:[\w.]+|[^:/]+)")
 
 
 @dataclass(frozen=True)
-class Placed:
+class TowerInFolder:
     """A tower and the folder that it is to come from."""
 
     folder: Path
@@ -51,13 +51,13 @@ class Placed:
         return ":" in self.tower
 
 
-def placed(text: str) -> Placed | None:
+def tower_in_folder(text: str) -> TowerInFolder | None:
     """What an `at:` names, None for a tower that says no place. Raises UsageError for a broken one."""
     if not text.startswith("at:"):
         return None
     if not (match := _PLACED.fullmatch(text)):
         raise UsageError(f"tower {text!r}: write it as at:FOLDER:TOWER, such as at:../before:qwen2.5-vl-tiny+best")
-    return Placed(Path(match["folder"]).resolve(), match["tower"])
+    return TowerInFolder(Path(match["folder"]).resolve(), match["tower"])
 
 
 def import_root(folder: Path, module: str) -> Path | None:
@@ -86,22 +86,21 @@ def comes_from(module: ModuleType, folder: Path) -> bool:
     return any(Path(place).resolve().is_relative_to(folder) for place in places)
 
 
-def our_tower(at: Placed) -> Tower:
+def our_tower(at: TowerInFolder) -> Tower:
     """A tower of the implementations in a folder, which takes the tensors of its model. Raises UsageError."""
     package, name, flags = _understood(at)
     config = package.config.MODELS[name]
 
     def load(weights: Mapping[str, Tensor]) -> nn.Module:
-        from vlbench.towers.stage_relay import RelayedTower
+        from vlbench.towers.stage_relay import StageForwardingTower
 
         device = next(iter(weights.values())).device.type
         kind = "cuda" if device == "meta" else device  # what is only counted is counted for a GPU
         chosen = _chosen(package, at, kind).names if flags else None
         # Tensors of its own class: what is joined of them is joined as this revision does it, and shared with no other.
         tower = package.build_tower(config, chosen, package.weights.SharedTensors(weights), kind)
-        return RelayedTower(
-            tower, package.stage.listen, importlib.import_module(f"{package.__name__}.output").VisionOutput
-        )
+        output = importlib.import_module(f"{package.__name__}.output").VisionOutput
+        return StageForwardingTower(tower, package.stage.listen, output)
 
     def make(device: Any, dtype: Any) -> nn.Module:
         return load(drawn(MODELS[name], device, dtype))
@@ -111,13 +110,13 @@ def our_tower(at: Placed) -> Tower:
     return Tower(make, load, name, stages=None, preprocessing=fed, source=str(at.folder), name=str(at))
 
 
-def claim_of(at: Placed, device: str) -> str:
+def claim_of(at: TowerInFolder, device: str) -> str:
     """The exactness class that our tower in a folder claims on a kind of device. Raises UsageError."""
     package, _, flags = _understood(at)
     return str(_chosen(package, at, device).exactness()) if flags else "bit-exact"
 
 
-def _understood(at: Placed) -> tuple[Any, str, list[str]]:
+def _understood(at: TowerInFolder) -> tuple[Any, str, list[str]]:
     """The implementations of a folder, and the model and the flags that the tower is made of."""
     package: Any = _implementations(at.folder)
     if lacking := [part for part in NEWER_MODULES if importlib.util.find_spec(f"{package.__name__}.{part}") is None]:
@@ -126,19 +125,24 @@ def _understood(at: Placed) -> tuple[Any, str, list[str]]:
             "are fed and return: it is too old for this vlbench; name a later revision, or run the vlbench of that one"
         )
     name, *flags = at.tower.split("+")
-    for models, whose in ((package.config.MODELS, "it"), (MODELS, "vlbench, whose yardstick judges it,")):
+    for models, whose in ((package.config.MODELS, "it"), (MODELS, "vlbench, whose reference tower judges it,")):
         if name not in models:
             raise UsageError(f"tower {str(at)!r}: {whose} has no model {name!r}; choose one of {', '.join(models)}")
-    try:
-        for flag in flags:
-            if flag not in package.optimized.PRESETS:
-                package.optimized.find_flag(flag)
-    except package.optimized.FlagError as error:
-        raise UsageError(f"tower {str(at)!r}: {error}") from None
+    check_flags(package.optimized, flags, str(at))
     return package, name, flags
 
 
-def _chosen(package: Any, at: Placed, device: str) -> Any:
+def check_flags(registry: Any, names: Iterable[str], tower: str) -> None:
+    """Raises UsageError for a name that is neither a flag nor a preset of `registry`, the package `optimized`."""
+    try:
+        for name in names:
+            if name not in registry.PRESETS:
+                registry.find_flag(name)
+    except registry.FlagError as error:
+        raise UsageError(f"tower {tower!r}: {error}") from None
+
+
+def _chosen(package: Any, at: TowerInFolder, device: str) -> Any:
     """The flags of a tower by the registry and the presets of its own revision."""
     own = package.optimized
     name, *parts = at.tower.split("+")

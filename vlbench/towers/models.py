@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, cast
 
-from vlbench.errors import UsageError
+from vlbench.errors import UsageError, check_choice
 from vlbench.implementations.config import MODELS, VisionConfig
 from vlbench.record.schema import Device, Dtype
 
@@ -55,8 +55,7 @@ def find_device(name: str) -> Device:
     """Raises UsageError for a device that is none or is not there."""
     import torch
 
-    if name not in ("auto", "cpu", "cuda"):
-        raise UsageError(f"--device: {name!r} is not one of auto, cpu, cuda; choose one of them")
+    check_choice("--device", name, ("auto", "cpu", "cuda"))
     if name == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: torch sees no GPU here; leave the option out to measure on the CPU")
     return "cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from vlbench.errors import UsageError, in_one_line
 from vlbench.implementations.config import MODELS, ConfigError, VisionConfig
 from vlbench.implementations.peers import PEERS, PeerError
-from vlbench.towers.from_folder import comes_from, our_tower, placed, prefer
+from vlbench.towers.from_folder import check_flags, comes_from, our_tower, prefer, tower_in_folder
 from vlbench.towers.models import SEED, drawn, find_model
 from vlbench.towers.tower import Tower
 
@@ -29,14 +29,14 @@ ALIASES = {"hf": "hf-sdpa"}
 def resolve_tower(text: str) -> Tower:
     """The tower that `text` names.
 
-    `qwen2.5-vl-7b` is the yardstick of that size, `qwen2.5-vl-7b+FLAG+...` our tower with flags or presets,
+    `qwen2.5-vl-7b` is the reference tower of that size, `qwen2.5-vl-7b+FLAG+...` our tower with flags or presets,
     `hf:qwen2.5-vl-7b` transformers' (also `hf-eager:` and `hf-compile:`), and `package.module:factory` whatever that
     function returns: a module, or a `vlbench.Tower`. `at:FOLDER:` before ours or a factory takes the code of that
     folder. A factory is called here. Raises UsageError.
     """
     if is_foreign(text):
         return _foreign(text)
-    if at := placed(text):
+    if at := tower_in_folder(text):
         return our_tower(at)
     head, colon, model = text.partition(":")
     return _peer(ALIASES.get(head, head), model, text) if colon else _ours(text)
@@ -44,7 +44,7 @@ def resolve_tower(text: str) -> Tower:
 
 def is_foreign(text: str) -> bool:
     """Does `text` name a factory, rather than a tower that vlbench builds itself?"""
-    if at := placed(text):
+    if at := tower_in_folder(text):
         return at.is_foreign
     head, colon, _ = text.partition(":")
     return bool(colon) and ALIASES.get(head, head) not in PEERS
@@ -52,7 +52,7 @@ def is_foreign(text: str) -> bool:
 
 def config_of(text: str) -> VisionConfig | None:
     """Of our model that `text` names; None for anyone's factory and for the code of another folder."""
-    if is_foreign(text) or placed(text):
+    if is_foreign(text) or tower_in_folder(text):
         return None
     return MODELS.get(text.rpartition(":")[2].partition("+")[0])
 
@@ -67,7 +67,7 @@ def check_tower(text: str) -> str | None:
 
 def find_factory(text: str) -> Any:
     """What `package.module:factory` names, imported with the current folder on the path. Raises UsageError."""
-    at = placed(text)
+    at = tower_in_folder(text)
     name, _, attribute = (at.tower if at else text).partition(":")
     if not name or not attribute:
         raise UsageError(f"tower {text!r}: write it as package.module:factory")
@@ -138,14 +138,9 @@ def _ours(text: str) -> Tower:
             raise UsageError(f"tower {text!r}: {error}") from None
 
     if flags:
-        from vlbench.implementations.optimized import PRESETS, FlagError, find_flag
+        from vlbench.implementations import optimized
 
-        try:
-            for flag in flags:
-                if flag not in PRESETS:
-                    find_flag(flag)
-        except FlagError as error:
-            raise UsageError(f"tower {text!r}: {error}") from None
+        check_flags(optimized, flags, text)
     return _of_model(config, load, text)
 
 
@@ -180,8 +175,8 @@ def _foreign(text: str) -> Tower:
         if waiting:  # what was made to see what the factory makes serves as the first
             return _cast(waiting.pop().to(device), dtype)
         with torch.device(device):
-            again = _called(factory, text)
-        return _cast(again.to(device), dtype)
+            another = _called(factory, text)
+        return _cast(another.to(device), dtype)
 
     return Tower(make, name=text, source=text)
 

@@ -22,7 +22,7 @@ class Variant:
 
     name: str
     flags: tuple[str, ...] | None
-    """Sorted; None for the yardstick, empty for a tower that is not ours."""
+    """Sorted; None for the reference tower, empty for a tower that is not ours."""
     exactness: Exactness = Exactness.BIT_EXACT
     left_out: dict[str, str] = field(default_factory=dict)
     """Flags of a preset that mean nothing here, with the reason."""
@@ -37,6 +37,7 @@ class Variant:
 
 
 def yardstick() -> Variant:
+    """The row of the reference tower."""
     return Variant(YARDSTICK, None)
 
 
@@ -63,7 +64,7 @@ def tower_variant(text: str, exactness: Exactness = Exactness.REASSOCIATED, name
 
 
 def first_tower(text: str) -> Variant:
-    """The row of the tower that others are compared with, in place of the yardstick. Raises UsageError."""
+    """The row of the tower that others are compared with, in place of our reference tower. Raises UsageError."""
     return replace(tower_variant(text, Exactness.BIT_EXACT), flags=None, reference=text)
 
 
@@ -82,7 +83,7 @@ def default_variants(config: VisionConfig, device: str) -> tuple[list[Variant], 
 
 
 def unique(variants: Iterable[Variant]) -> list[Variant]:
-    """The yardstick first, then the others, each once."""
+    """The reference tower first, then the others, each once."""
     named: dict[tuple[tuple[str, ...], str | None], Variant] = {}
     for variant in variants:
         if variant.flags is not None and variant.name not in {other.name for other in named.values()}:
