@@ -55,12 +55,7 @@ def counted(job: CountJob) -> CountReport:
 
 
 def count_job(
-    tower: Towers,
-    variants: list[str] | None,
-    scenario: str | None,
-    grids: list[str],
-    gpu: str | None,
-    dtype: str,
+    tower: Towers, variants: list[str] | None, scenario: str | None, grids: list[str], gpu: str | None, dtype: str
 ) -> CountJob:
     """What is to be counted; what is left out is [tool.vlbench]'s, else ours. Raises UsageError."""
     if grids and scenario:

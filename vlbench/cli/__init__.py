@@ -26,21 +26,13 @@ app = typer.Typer(
     "`[tool.vlbench]` in a pyproject.toml, from the current folder upwards, says what is taken where an option is left "
     "out: tower, scenario, gpu (`--as`) and baselines (the folder).",
 )
-app.command()(run)
-app.command()(verify)
-app.command()(show)
-app.command()(judge)
-app.command()(ab)
-app.command()(count)
-app.command()(diff)
-app.command()(calibrate)
-app.add_typer(gate.app, name="gate")
-app.add_typer(baseline.app, name="baseline")
-app.command()(profile)
+for command in (run, verify, show, judge, ab, count, diff, calibrate, profile):
+    app.command()(command)
 app.command("list")(list_things)
 app.command("self-test")(self_test)
 app.command()(explain)
-app.add_typer(nsys.app, name="nsys")
+for name, group in {"gate": gate.app, "baseline": baseline.app, "nsys": nsys.app}.items():
+    app.add_typer(group, name=name)
 
 
 @app.callback()

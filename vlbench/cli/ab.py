@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vlbench.cli.options import DeviceOption, DtypeOption, Gpu, Seed, Threads, Timeout, command_line, takes
+from vlbench.cli.options import DeviceOption, DtypeOption, Gpu, Seed, Texts, Threads, Timeout, command_line, takes
 from vlbench.cli.reporting import AllowInconclusive, reports
 from vlbench.errors import UsageError
 from vlbench.export.sheet import Sheet, compared
@@ -27,15 +27,15 @@ class Options:
     base: Annotated[str, typer.Argument(help="What to compare with: a commit, branch or tag, such as origin/main.")]
     head: Annotated[str, typer.Argument(help="What to judge: a revision, or . for the working tree as it is.")]
     tower: Annotated[
-        list[str] | None,
+        Texts,
         typer.Option(
             help="A tower of the repository: package.module:factory (your code, which is run) or, in vlbench's own, "
             "qwen2.5-vl-7b+FLAG; repeatable. [our default model with `best`]"
         ),
     ] = None
-    scenario: Annotated[
-        list[str] | None, typer.Option(help=f"A shipped scenario or a .toml file; repeatable. [{SCENARIO}]")
-    ] = None
+    scenario: Annotated[Texts, typer.Option(help=f"A shipped scenario or a .toml file; repeatable. [{SCENARIO}]")] = (
+        None
+    )
     exactness: Annotated[
         str | None,
         typer.Option(help="What HEAD of a factory has to keep to: bit-exact, ulp or reassociated. [the last]"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vlbench.cli.options import AsJson, DtypeName, Gpu, Grids, takes
+from vlbench.cli.options import AsJson, DtypeName, Gpu, Grids, Texts, With, takes
 from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError
 from vlbench.export.sheet import Sheet
@@ -24,7 +24,7 @@ File = Annotated[Path, typer.Argument(help="The baseline file.")]
 Reason = Annotated[str, typer.Option(help="Why these figures are right; kept in the file.")]
 By = Annotated[str | None, typer.Option(help="Who says so. [git's user.name]")]
 Scenarios = Annotated[
-    list[str] | None,
+    Texts,
     typer.Option("--scenario", help="A shipped scenario or a .toml file, at its full size; repeatable. [single-image]"),
 ]
 
@@ -36,16 +36,13 @@ class SaveOptions:
     file: File
     reason: Reason
     tower: Annotated[
-        list[str] | None,
+        Texts,
         typer.Option(
             help="package.module:factory (your code, which is run), qwen2.5-vl-7b, "
             "qwen2.5-vl-7b+FLAG or hf:qwen2.5-vl-7b; repeatable."
         ),
     ] = None
-    variant: Annotated[
-        list[str] | None,
-        typer.Option("--with", help="A variant of our model: flags and presets joined by +; repeatable. [presets]"),
-    ] = None
+    variant: With = None
     scenario: Scenarios = None
     grid: Grids = None
     capture: Annotated[

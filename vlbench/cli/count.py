@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vlbench.cli.options import DtypeName, Gpu, Grids, takes
+from vlbench.cli.options import DtypeName, Gpu, Grids, Texts, With, takes
 from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError
 from vlbench.export.sheet import Sheet, beside, compared
@@ -21,16 +21,13 @@ class Counted:
     """What is counted, and on what."""
 
     tower: Annotated[
-        list[str] | None,
+        Texts,
         typer.Option(
             help=f"{MODEL}, hf:{MODEL}, {MODEL}+FLAG or package.module:factory (your code, which is run); "
             f"repeatable. [{MODEL}]"
         ),
     ] = None
-    variant: Annotated[
-        list[str] | None,
-        typer.Option("--with", help="A variant of our model: flags and presets joined by +; repeatable. [presets]"),
-    ] = None
+    variant: With = None
     scenario: Annotated[
         str | None, typer.Option(help=f"A shipped scenario or a .toml file, at its full size. [{SCENARIO}]")
     ] = None

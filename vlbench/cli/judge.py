@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vlbench.cli.options import complete_formats, takes
+from vlbench.cli.options import Texts, complete_formats, takes
 from vlbench.cli.reporting import AllowInconclusive, reports
 from vlbench.export.sheet import Sheet, compared
 
@@ -36,15 +36,15 @@ def diff(
 class Options:
     """The options of `vlbench judge`; those of `vlbench.judge` have the same names."""
 
-    stray: Annotated[list[str] | None, typer.Argument(hidden=True)] = None
+    stray: Annotated[Texts, typer.Argument(hidden=True)] = None
     before: Annotated[
-        list[str] | None,
+        Texts,
         typer.Option(
             metavar="FILE", help="Result file, or quoted pattern, of one or more runs before. Repeat per file."
         ),
     ] = None
     after: Annotated[
-        list[str] | None,
+        Texts,
         typer.Option(
             metavar="FILE", help="Result file, or quoted pattern, of one or more runs after. Repeat per file."
         ),
@@ -59,18 +59,16 @@ class Options:
         ),
     ] = None
     metric: Annotated[
-        list[str] | None,
+        Texts,
         typer.Option(
             metavar="PATTERN", help="Judge only metrics whose name fits, such as 'median_*'. Repeat for more."
         ),
     ] = None
     higher_is_better: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="More of this metric is better. Repeat for more."),
+        Texts, typer.Option(metavar="NAME", help="More of this metric is better. Repeat for more.")
     ] = None
     lower_is_better: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Less of this metric is better. Repeat for more."),
+        Texts, typer.Option(metavar="NAME", help="Less of this metric is better. Repeat for more.")
     ] = None
     threshold: Annotated[
         str, typer.Option(metavar="SHARE", help="Change that must not go unseen, 5% or 0.05: unseen is inconclusive.")

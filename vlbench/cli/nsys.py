@@ -23,8 +23,7 @@ app = typer.Typer(
 
 Limit = Annotated[int, typer.Option(min=0, help="Rows per table; 0 for all.")]
 Range = Annotated[
-    str | None,
-    typer.Option("--range", help="Regular expression, searched in domain:name, for the encoder's forwards."),
+    str | None, typer.Option("--range", help="Regular expression, searched in domain:name, for the encoder's forwards.")
 ]
 Iteration = Annotated[
     str | None, typer.Option(help="Regular expression for the whole domain:name of the repeated range.")

@@ -17,6 +17,8 @@ from vlbench.export.sheet import Sheet
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+Texts = list[str] | None
+"""Of an option that can be given several times."""
 T = TypeVar("T", bound="DataclassInstance")
 R = TypeVar("R")
 
@@ -86,7 +88,7 @@ Model = Annotated[
     ),
 ]
 Variants = Annotated[
-    list[str] | None,
+    Texts,
     typer.Option(
         "--variant", "--with", "--preset", autocompletion=_variants,
         help="A flag, a preset, several joined by +, a peer such as hf-sdpa, or package.module:factory; repeatable, "
@@ -105,8 +107,10 @@ Weights = Annotated[
     typer.Option(help="Folder of a Hugging Face checkpoint; only its vision tensors are read. [random weights]"),
 ]
 Grids = Annotated[
-    list[str] | None,
-    typer.Option("--grid", metavar="TxHxW", help="Or a grid in patches, such as 1x36x36; repeatable."),
+    Texts, typer.Option("--grid", metavar="TxHxW", help="Or a grid in patches, such as 1x36x36; repeatable.")
+]
+With = Annotated[
+    Texts, typer.Option("--with", help="A variant of our model: flags and presets joined by +; repeatable. [presets]")
 ]
 Gpu = Annotated[str | None, typer.Option("--as", help="The GPU to answer for: sm_75, 80, 86, 89, 90, 100. [sm_90]")]
 DtypeName = Annotated[str, typer.Option("--dtype", help="float32, bfloat16 or float16.")]

@@ -14,6 +14,7 @@ import typer
 from vlbench.cli.options import (
     DeviceOption,
     Seed,
+    Texts,
     Threads,
     Timeout,
     Variants,
@@ -40,20 +41,20 @@ class Options:
     """The options of `vlbench run`; those of `vlbench.run` have the same names."""
 
     scenario: Annotated[
-        list[str] | None,
+        Texts,
         typer.Option(
             autocompletion=complete_scenarios,
             help="A shipped scenario (`vlbench list scenarios`) or a .toml file; repeatable. [multi-image]",
         ),
     ] = None
     model: Annotated[
-        list[str] | None,
+        Texts,
         typer.Option(
             autocompletion=complete_models, help="See `vlbench list models`; repeatable. [tiny on a CPU, 7B on CUDA]"
         ),
     ] = None
     seam: Annotated[
-        list[str] | None,
+        Texts,
         typer.Option(
             autocompletion=complete_seams,
             help="In place of a scenario: all ways of one seam alone, by size (`vlbench list seams`); repeatable.",
@@ -61,7 +62,7 @@ class Options:
     ] = None
     variant: Variants = None
     tower: Annotated[
-        list[str] | None,
+        Texts,
         typer.Option(
             help="Any tower, package.module:factory (your code, which is run), qwen2.5-vl-7b+FLAG or "
             "hf:qwen2.5-vl-7b; repeatable, each is a row "
@@ -81,15 +82,13 @@ class Options:
     weights: Weights = None
     device: DeviceOption = "auto"
     dtype: Annotated[
-        list[str] | None,
-        typer.Option(help="float32, bfloat16 or float16; repeatable. [float32 on a CPU, bfloat16 on CUDA]"),
+        Texts, typer.Option(help="float32, bfloat16 or float16; repeatable. [float32 on a CPU, bfloat16 on CUDA]")
     ] = None
     state: Annotated[
-        list[str] | None,
-        typer.Option(help="Caches warm, cold or churn, or behind queued work on CUDA; repeatable. [warm]"),
+        Texts, typer.Option(help="Caches warm, cold or churn, or behind queued work on CUDA; repeatable. [warm]")
     ] = None
     only: Annotated[
-        list[str] | None, typer.Option("--filter", help="Cells to keep: variant=rope-*, point=count=4; repeatable.")
+        Texts, typer.Option("--filter", help="Cells to keep: variant=rope-*, point=count=4; repeatable.")
     ] = None
     seed: Seed = 0
     threads: Threads = 1

@@ -82,14 +82,8 @@ def plans_of(design: Design, seed: int, threads: int) -> list[Plan]:
 def as_object(found: Report, scored: list[Score]) -> str:
     """The report as one JSON object."""
     tallies = [
-        {
-            "slow_down": tally.slow_down,
-            "cases": tally.cases,
-            "hits": tally.hits,
-            "bounds": tally.bounds if tally.cases else None,
-            "measured": tally.measured,
-            "verdicts": tally.verdicts,
-        }
+        {name: getattr(tally, name) for name in ("slow_down", "cases", "hits", "measured", "verdicts")}
+        | {"bounds": tally.bounds if tally.cases else None}
         for tally in found.tallies
     ]
     whole = {
