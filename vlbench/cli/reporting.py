@@ -91,7 +91,10 @@ def deliver(sheet: Sheet, goals: Mapping[str, Path | bool]) -> NoReturn:
     for each in whole:
         print(text_of(sheet, each))
     if not whole:
-        _show(sheet)
+        from vlbench.export.console import view_of
+        from vlbench.untrusted.console import SafeConsole
+
+        SafeConsole().print(view_of(sheet), crop=False)
     for each, goal in wanted:
         if isinstance(goal, Path):
             _write(f"--{each.name}", goal, text_of(sheet, each))
@@ -103,22 +106,12 @@ def deliver(sheet: Sheet, goals: Mapping[str, Path | bool]) -> NoReturn:
 
 
 def _parameter(each: Exporter, judges: bool) -> Parameter:
-    hidden = each.verdicts and not judges
-    if each.goal is Goal.FILE:
-        option = typer.Option(f"--{each.name}", metavar="FILE", help=each.help, hidden=hidden)
-        annotation, default = Annotated[Path | None, option], None
-    else:
-        annotation, default = Annotated[bool, typer.Option(f"--{each.name}", help=each.help, hidden=hidden)], False
-    return Parameter(
-        PREFIX + each.name.replace("-", "_"), Parameter.KEYWORD_ONLY, default=default, annotation=annotation
-    )
-
-
-def _show(sheet: Sheet) -> None:
-    from vlbench.export.console import view_of
-    from vlbench.untrusted.console import SafeConsole
-
-    SafeConsole().print(view_of(sheet), crop=False)
+    to_file = each.goal is Goal.FILE
+    metavar, hidden = "FILE" if to_file else None, each.verdicts and not judges
+    option = typer.Option(f"--{each.name}", metavar=metavar, help=each.help, hidden=hidden)
+    annotation = Annotated[Path | None if to_file else bool, option]  # type: ignore[valid-type]
+    name, default = PREFIX + each.name.replace("-", "_"), None if to_file else False
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
 def _summarise(sheet: Sheet, path: Path) -> None:

@@ -11,7 +11,7 @@ from vlbench.export.sheet import Cell, Column, Columns, Part, Table, Words, tabl
 from vlbench.judging.judged import Judged, JudgedRow, Move
 from vlbench.judging.unpaired import RunFloors
 from vlbench.judging.verdict import Verdict
-from vlbench.judging.words import duration, percent, signed
+from vlbench.judging.words import duration, percent
 from vlbench.untrusted.names import line
 
 FEW = 4
@@ -97,7 +97,7 @@ def _quiet(measure: str, rows: Sequence[JudgedRow]) -> Part:
     if measure == "time" and len(rows) <= TABLE:
         columns: Columns[JudgedRow] = {
             "the same in time": lambda row: line(row.cell),
-            "change %": lambda row: wording.change_with_interval(row).partition(" at ")[0] or "-",
+            "change %": _change,
             "detectable": lambda row: wording.detectable(row) or "-",
         }
         return table_of("", rows, columns)
@@ -109,23 +109,21 @@ def _quiet(measure: str, rows: Sequence[JudgedRow]) -> Part:
     return Words(f"{cells} the same in {measure}{would}: {', '.join(names[:FEW])}{more}.")
 
 
+def _change(row: JudgedRow) -> str:
+    """Without how sure that is, "-" where it is not known."""
+    return wording.change_with_interval(row).partition(" at ")[0] or "-"
+
+
 def _style(move: Move) -> str:
     """Worse is red: of counters, lines, operations and seconds less is better."""
     return COLOURS[Verdict.REGRESSED if move.after > move.before else Verdict.IMPROVED]
-
-
-def measured_change(row: JudgedRow) -> tuple[float, float, float] | None:
-    """After / before of the figure itself, with its interval: a rate that rises is above 1, though its cost fell."""
-    if row.ratio is None or row.low is None or row.high is None:
-        return None
-    return (row.ratio, row.low, row.high) if row.better == "less" else (1 / row.ratio, 1 / row.high, 1 / row.low)
 
 
 def runs_json(judged: Judged, floors: RunFloors) -> str:
     """A judgement on runs of other tools as one JSON object."""
     entries = []
     for row in judged.rows:
-        change = measured_change(row)
+        change = wording.measured_change(row)
         entry: dict[str, object] = {"name": row.cell, "better": "lower" if row.better == "less" else "higher"}
         entry |= row.model_dump(include={"unit", "before", "after", "confidence", "verdict", "reason", "visible"})
         entry["change"] = None if change is None else dict(zip(("ratio", "low", "high"), change, strict=True))
@@ -146,7 +144,7 @@ def runs_parts(judged: Judged, floors: RunFloors) -> Iterator[Part]:
         Column("metric", most=24): lambda row: row.cell,
         "before": lambda row: _figure(row.before, row.unit),
         "after": lambda row: _figure(row.after, row.unit),
-        "change %": _change,
+        "change %": lambda row: _change(row).replace(" %", "") if wording.measured_change(row) else "-",
         "detect-\nable %": lambda row: wording.detectable(row).removesuffix(" %") or "-",
         Column("verdict", left=True): lambda row: Cell(row.verdict, style=COLOURS[row.verdict]),
     }
@@ -173,13 +171,3 @@ def _figure(value: float | None, unit: str) -> str:
     if unit in {"ms", "us", "ns"}:
         return f"{value:.4g} {unit}"
     return f"{value:.4g}{'/s' if unit.endswith(('/s', '/sec')) else ''}"
-
-
-def _change(row: JudgedRow) -> str:
-    change = measured_change(row)
-    if change is None:
-        return "-"
-    ratio, low, high = change
-    if low == high:
-        return signed(ratio)
-    return f"{signed(ratio)} [{signed(low)}, {signed(high)}]"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
@@ -35,14 +34,14 @@ class Watcher:
     """Shows each step of a trial, and the current estimate of the fastest variant."""
 
     def __init__(self, out: Console | Callable[[str], None] | None) -> None:
-        """Into a terminal, or to a function that is told each line; to nobody in a pipe and where there is None."""
+        """Into a terminal, or to a function that is told each line; nowhere in a pipe, and with None."""
         console = out if isinstance(out, Console) else None
         self._live = Live(console=console or Console(quiet=True), refresh_per_second=4, transient=True)
         self._draws = console is not None and console.is_terminal
         self._tell = self._draw if self._draws else None if isinstance(out, Console) else out
         self._last = 0.0
         self._rounds_since: float | None = None
-        self._seen: list[Progress] = []
+        self._watched: Progress | None = None
 
     def __enter__(self) -> Self:
         if self._draws:
@@ -50,9 +49,7 @@ class Watcher:
         self.say("starting the measuring process")
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._draws:
             self._live.stop()
 
@@ -73,9 +70,8 @@ class Watcher:
     def _line(self, progress: Progress) -> str:
         total = len(progress.job.variants)
         where = f"{progress.plan.point.scenario} {progress.plan.point.label}".strip()
-        if len(self._seen) == 0 or self._seen[-1] is not progress:
-            self._seen[:] = [progress]
-            self._rounds_since = None
+        if self._watched is not progress:
+            self._watched, self._rounds_since = progress, None
         prefix = f"{where}, {progress.trial}: " if progress.trial else f"{where}: "
         if progress.stages:
             return f"{prefix}stages, {len(progress.stages)} of {total}"
@@ -90,10 +86,9 @@ class Watcher:
 def _leader(rounds: list[Round]) -> str:
     """The fastest variant so far, in the state that was measured first."""
     same = [one.seconds for one in rounds if one.state == rounds[0].state]
-    yardstick, *others = same[-1]
-    estimates = {
-        name: paired_ratio([times[name] for times in same], [times[yardstick] for times in same]) for name in others
-    }
+    reference, *others = same[-1]
+    against = [times[reference] for times in same]
+    estimates = {name: paired_ratio([times[name] for times in same], against) for name in others}
     if not estimates:
         return ""
     best = min(estimates, key=lambda name: estimates[name].ratio)

@@ -109,13 +109,21 @@ def change_with_interval(row: JudgedRow) -> str:
     """Such as "+8.9 % [+7.1, +10.2] at 94 %", of the figure and not of its cost; "" without a ratio."""
     if row.ratio is None:
         return ""
-    ratio, low, high = row.ratio, row.low, row.high
-    if row.better == "more":
-        ratio, low, high = 1 / ratio, high and 1 / high, low and 1 / low
-    if low is None or high is None or low == high:
+    measured = measured_change(row)
+    if measured is None:
+        return change(row.ratio if row.better == "less" else 1 / row.ratio)
+    ratio, low, high = measured
+    if low == high:
         return change(ratio)
     sure = "" if row.confidence is None else f" at {100 * row.confidence:.0f} %"
     return f"{change(ratio)} [{signed(low)}, {signed(high)}]{sure}"
+
+
+def measured_change(row: JudgedRow) -> tuple[float, float, float] | None:
+    """After / before of the figure itself, with its interval: a rate that rises is above 1, though its cost fell."""
+    if row.ratio is None or row.low is None or row.high is None:
+        return None
+    return (row.ratio, row.low, row.high) if row.better == "less" else (1 / row.ratio, 1 / row.high, 1 / row.low)
 
 
 def pair(before: float, after: float, unit: str) -> tuple[str, str]:
