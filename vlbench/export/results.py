@@ -59,13 +59,9 @@ def group_parts(group: CellGroup) -> Iterator[Part]:
         yield from (Words(), Words(words))
     if any(row.name.startswith("without ") for row in group.rows):
         yield Words("A row without a flag is taken to the whole set: slower means that the flag helps.")
-    costs = [tables.cost_table(group, shown)] if voted else []
-    for table in (
-        *costs,
-        *tables.gpu_table(group, shown),
-        *tables.state_table(group),
-        *tables.stage_table(group, shown),
-    ):
+    others = [tables.cost_table(group, shown)] if voted else []
+    others += [*tables.gpu_table(group, shown), *tables.state_table(group), *tables.stage_table(group, shown)]
+    for table in others:
         yield from (Words(), table)
 
 
@@ -89,16 +85,16 @@ def failures(found: Iterable[Summary]) -> Iterator[Words]:
 
 
 def in_words(found: Sequence[Summary], voted: bool) -> str:
-    """What helps, what hurts, and what cannot be told."""
-    groups: dict[str, list[str]] = {"faster": [], "slower": [], "same": [], "unclear": []}
+    """What helps, what hurts, and what is not distinguishable."""
+    unclear = "Inconclusive" if voted else "Not distinguishable from the reference tower"
+    names: dict[str, list[str]] = {"Faster": [], "Slower": [], "Same": [], unclear: []}
     for each in found:
         if each.estimate is not None:
-            same = each.judgement.verdict is Verdict.SAME
+            effect = unclear if each.effect == "unclear" else each.effect.capitalize()
             speedup = "" if each.effect == "unclear" else f" {each.estimate.speedup:.2f}x"
-            groups["same" if same else each.effect].append(f"{each.row.name}{speedup}")
-    unclear = "Inconclusive" if voted else "Not distinguishable from the reference tower"
-    words = {"faster": "Faster", "slower": "Slower", "same": "Same", "unclear": unclear}
-    lines = [f"{words[effect]}: {', '.join(names)}." for effect, names in groups.items() if names]
+            same = each.judgement.verdict is Verdict.SAME
+            names["Same" if same else effect].append(f"{each.row.name}{speedup}")
+    lines = [f"{effect}: {', '.join(listed)}." for effect, listed in names.items() if listed]
     if not voted and lines:
         lines.append("One process is a quick look; --trials 5 gives verdicts.")
     return "\n".join(lines)
@@ -112,15 +108,14 @@ def judged_groups(command: str, groups: Iterable[CellGroup]) -> Judged:
         for each in found.values():
             cell = f"{each.row.name} {title(group)}"
             wrong = each.judgement.verdict in (Verdict.INACCURATE, Verdict.MISSING)
-            right = each.accuracy is not None and each.accuracy.passed
+            right = _passed(each)
             verdict = Verdict.SAME if right else each.judgement.verdict
             reason = f"its accuracy check passed ({tables.class_of(each)})" if right else each.judgement.reason
             rows.append(JudgedRow(cell=cell, measure="accuracy", verdict=verdict, reason=reason))
             if right and command == "run" and not each.row.is_yardstick:
                 rows.append(_timed(cell, each, found[each.row.reference], gates=wrong))
-    return Judged(
-        command=command, before="the reference tower", after="its variants", rows=tuple(rows), false_alarms=None
-    )
+    sides = {"before": "the reference tower", "after": "its variants"}
+    return Judged(command=command, **sides, rows=tuple(rows), false_alarms=None)
 
 
 def verified_sheet(group: CellGroup, batches: Sequence[str], *, failures_only: bool, json: Callable[[], str]) -> Sheet:
