@@ -41,8 +41,8 @@ def _under_one_name(cell: CountedCell, name: str) -> CountedCell:
     def renamed(forward: CountedForward) -> CountedForward:
         lines = (
             each.model_copy(update={"where": Where.parse(str(each.where).removeprefix(f"{name}/"))})
-            for each in forward.lines
+            for each in forward.sites
         )
-        return forward.model_copy(update={"lines": tuple(lines)})
+        return forward.model_copy(update={"sites": tuple(lines)})
 
     return cell.model_copy(update={"cold": renamed(cell.cold), "warm": renamed(cell.warm)})
