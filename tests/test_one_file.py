@@ -53,8 +53,7 @@ def count_rows(sheet: Sheet) -> str:
     return str(len(records(sheet.tables)))
 """
 READER = """
-from vlbench.readers.document import Document
-from vlbench.readers.reader import Reader
+from vlbench.readers.document import Document, Reader
 from vlbench.record.directions import Better
 from vlbench.record.runs import Metric, Run, collect
 

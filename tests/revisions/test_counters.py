@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.trial.plans import ROOT
+from vlbench.comparing.counted_cells import CountResult, count_result
 from vlbench.counting.job import Point
 from vlbench.counting.measure import count_tower
 from vlbench.counting.rows import Row
@@ -15,11 +16,11 @@ from vlbench.counting_device import CountingDevice
 from vlbench.judging.verdict import Verdict
 from vlbench.record.counted import CountedTower
 from vlbench.revisions.counters import row_of
-from vlbench.revisions.request import Asked
+from vlbench.revisions.request import Request
 
 TOWER = "qwen2.5-vl-tiny+best"
 POINT = Point(scenario="small", label="count=2", grids=((1, 4, 6), (1, 4, 6)))
-ASKED = Asked(
+ASKED = Request(
     towers=(TOWER,),
     scenarios=("small",),
     device="cpu",
@@ -41,18 +42,22 @@ def counted(device: CountingDevice, tower: str) -> CountedTower:
     return count_tower(device, Row(tower, tower), POINT, torch.bfloat16)[0]
 
 
+def result(tower: CountedTower) -> CountResult:
+    return count_result(tower, POINT, "sm_90", "bfloat16")
+
+
 def test_counts_are_compared_exactly_under_the_name_that_both_have(device: CountingDevice) -> None:
     best, plain = counted(device, TOWER), counted(device, "qwen2.5-vl-tiny")
     cell = f"{TOWER} small count=2 bfloat16 sm_90"
     for head, verdict in ((best, Verdict.SAME), (plain, Verdict.REGRESSED)):
-        row = row_of((best, POINT), (head, POINT), TOWER, ASKED)
+        row = row_of(result(best), result(head), TOWER, POINT, ASKED)
         assert (row.cell, row.measure, row.verdict) == (cell, "counters", verdict)
 
 
 def test_our_own_are_counted_from_their_folder(device: CountingDevice) -> None:
     """Lines included, which are named alike from any folder."""
     here, there = counted(device, TOWER), counted(device, f"at:{ROOT}:{TOWER}")
-    row = row_of((here, POINT), (there, POINT), TOWER, ASKED)
+    row = row_of(result(here), result(there), TOWER, POINT, ASKED)
     assert row.verdict is Verdict.SAME
     assert here.cold is not None
     assert there.cold is not None
@@ -63,6 +68,6 @@ def test_our_own_are_counted_from_their_folder(device: CountingDevice) -> None:
 def test_a_side_that_cannot_be_counted_is_named(device: CountingDevice) -> None:
     good, bad = counted(device, TOWER), CountedTower(name="x", tower="x", failed="it raised")
     for base, head, name in ((bad, good, "BASE"), (good, bad, "HEAD")):
-        row = row_of((base, POINT), (head, POINT), TOWER, ASKED)
+        row = row_of(result(base), result(head), TOWER, POINT, ASKED)
         assert row.cell == f"{TOWER} small count=2 bfloat16 sm_90"
         assert (row.verdict, row.reason) == (Verdict.MISSING, f"{name} cannot be counted: it raised")

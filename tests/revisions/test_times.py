@@ -12,7 +12,7 @@ from vlbench.judging.judged import JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.record.schema import CellGroup, Row, Trial, VariantTrial
 from vlbench.revisions.checkouts import Revision
-from vlbench.revisions.request import BASE, HEAD, Asked, Pair
+from vlbench.revisions.request import BASE, HEAD, Pair, Request
 from vlbench.revisions.times import plans_of, rows_of
 from vlbench.trial.job import Checked, Event, Round, Stages, job_of
 from vlbench.trial.worker import run_job
@@ -117,7 +117,7 @@ def test_both_revisions_of_ours_are_in_the_rounds_of_one_process(tmp_path: Path)
     (tmp_path / "small.toml").write_text(SCENARIO_FILE)
     top = Path(vlbench.__file__).parents[1]
     revisions = [Revision(name, "0" * 40, "tree", top, "") for name in ("main", "HEAD")]
-    asked = Asked(
+    request = Request(
         towers=("qwen2.5-vl-tiny+best",),
         scenarios=(str(tmp_path / "small.toml"),),
         device="cpu",
@@ -127,7 +127,7 @@ def test_both_revisions_of_ours_are_in_the_rounds_of_one_process(tmp_path: Path)
         profile="sm_90",
         exactness="reassociated",
     )
-    (plan,) = plans_of(Pair(*revisions), asked, asked.towers[0])
+    (plan,) = plans_of(Pair(*revisions), request, request.towers[0])
     names = ["baseline", BASE, HEAD]
     assert [variant.name for variant in plan.variants] == names
     emitted: list[Event] = []

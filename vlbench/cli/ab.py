@@ -14,7 +14,7 @@ from vlbench.errors import UsageError
 from vlbench.export.sheet import Sheet, compared
 
 if TYPE_CHECKING:
-    from vlbench.revisions.request import Asked
+    from vlbench.revisions.request import Request
 
 SCENARIO = "multi-image"
 COUNTED = "bfloat16"
@@ -77,19 +77,19 @@ def ab(options: Options) -> Sheet:
     out, passes = options.out, options.allow_inconclusive
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         raise UsageError(f"--out {out}: give a file in a folder that exists")
-    asked = _asked(options)
+    request = _request(options)
     with Watcher(Console(stderr=True)) as watcher:
-        found = compare(options.base, options.head, asked, watcher, watcher.say, allow_inconclusive=passes)
+        found = compare(options.base, options.head, request, watcher, watcher.say, allow_inconclusive=passes)
     if out is not None:
-        here, now = take_fingerprint(asked.device), datetime.now(UTC)
+        here, now = take_fingerprint(request.device), datetime.now(UTC)
         write_results(Results(created=now, command=command_line(), fingerprint=here, groups=found.groups), out)
     return compared(found.judged)
 
 
-def _asked(options: Options) -> Asked:
+def _request(options: Options) -> Request:
     from vlbench.api.defaults import defaults
     from vlbench.matrix.targets import find_exactness
-    from vlbench.revisions.request import Asked, Way, way_of
+    from vlbench.revisions.request import Request, Way, way_of
     from vlbench.towers.models import DEFAULTS, find_device, find_dtype
 
     kind = find_device(options.device)
@@ -99,7 +99,7 @@ def _asked(options: Options) -> Asked:
     stated = find_exactness(options.exactness)
     if options.exactness is not None and all(way_of(each) is Way.ONE_PROCESS for each in towers):
         raise UsageError("--exactness is for a factory; leave it out, since each of our flags claims a class itself")
-    return Asked(
+    return Request(
         towers=towers,
         scenarios=tuple(dict.fromkeys(options.scenario or [usually.scenario or SCENARIO])),
         device=kind,

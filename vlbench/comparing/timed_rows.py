@@ -48,16 +48,16 @@ def changed_row(before: TimedCell, after: TimedCell, judgement: Judgement) -> Ju
     old = median(trial.ratio for trial in before.trials)
     forward = after.seconds / median(trial.ratio for trial in after.trials)
     stages = stage_moves(before.stages, after.stages, forward, before.floor, judgement.verdict)
-    culprit = named(stages, judgement.verdict)
-    return JudgedRow.of(
-        before.name,
-        judgement,
-        reason="; ".join(filter(None, [judgement.reason, culprit])),
-        before=old,
-        after=old * judgement.estimate.ratio if judgement.estimate else None,
-        unit=UNIT,
-        moves=stages,
-    )
+    new = old * judgement.estimate.ratio if judgement.estimate else None
+    return explained_row(before.name, judgement, stages, before=old, after=new, unit=UNIT)
+
+
+def explained_row(
+    cell: str, judgement: Judgement, stages: tuple[Move, ...], *, before: float, after: float | None, unit: str
+) -> JudgedRow:
+    """The row of a judgement about time, whose reason names the stage that moved most; both figures are in `unit`."""
+    reason = "; ".join(filter(None, [judgement.reason, named(stages, judgement.verdict)]))
+    return JudgedRow.of(cell, judgement, reason=reason, before=before, after=after, unit=unit, moves=stages)
 
 
 def accuracy_row(cell: TimedCell, group: CellGroup) -> JudgedRow:

@@ -11,8 +11,7 @@ from dataclasses import replace
 from importlib import import_module
 
 from vlbench.errors import UsageError
-from vlbench.readers.document import load
-from vlbench.readers.reader import Reader
+from vlbench.readers.document import Reader, load
 from vlbench.record.directions import Better
 from vlbench.record.runs import Run
 

@@ -11,8 +11,7 @@ import re
 from typing import Any
 
 from vlbench.errors import UsageError
-from vlbench.readers.document import Document
-from vlbench.readers.reader import Reader
+from vlbench.readers.document import Document, Reader, number_in
 from vlbench.record.directions import Better
 from vlbench.record.runs import Metric, Run, collect
 
@@ -78,17 +77,11 @@ def _table(document: Document) -> dict[str, Figures]:
             named = CSV_NAME.fullmatch(" ".join(row[0].split()))
             assert named is not None  # the pattern fits any text
             name = re.sub(r"\W+", "_", named["name"].lower())
-            figures = {stat: float(cell) for stat, cell in zip(columns, row[1:], strict=False) if _is_number(cell)}
-            entries[name] = {"unit": named["unit"] or "", **figures}
+            entries[name] = {"unit": named["unit"] or ""}
+            for statistic, cell in zip(columns, row[1:], strict=False):
+                if (figure := number_in(cell)) is not None:
+                    entries[name][statistic] = figure
     return entries
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def _entry(value: dict[str, Any], key: str) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""A result file as text and, where it is JSON or JSON lines, as its objects."""
+"""A result file as text and, where it is JSON or JSON lines, as its objects; and what a reader of it is."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from vlbench.errors import UsageError
 from vlbench.record.directions import Better, better_of
+from vlbench.record.runs import Run
 from vlbench.untrusted.files import Kind, check_json, first_fault, integer, read_text
 from vlbench.untrusted.limits import Limit
 
@@ -52,6 +53,19 @@ class Document:
         return self.source if len(self.objects) == 1 else f"{self.source} result {index + 1}"
 
 
+@dataclass(frozen=True)
+class Reader:
+    """One format."""
+
+    name: str
+    reads: str
+    """Whose results, for a list of all formats."""
+    recognises: Callable[[Document], bool]
+    """Looks at a few telling fields; never raises."""
+    read: Callable[[Document], list[Run]]
+    """Raises `UsageError` with one sentence naming the file and the field."""
+
+
 def load(path: str, directions: Mapping[str, Better] | None = None) -> Document:
     """The file at `path`. Raises `UsageError` if it cannot be read, is empty, or is broken JSON."""
     text = read_text(Path(path), FOREIGN)
@@ -78,6 +92,14 @@ def _objects(path: str, text: str) -> list[dict[str, Any]]:
             raise UsageError(f"{path} holds {value!r:.40} between JSON objects; name a result file")
         objects.append(value)
     return objects
+
+
+def number_in(cell: str) -> float | None:
+    """The number in a cell of a table; None for any other text."""
+    try:
+        return float(cell)
+    except ValueError:
+        return None
 
 
 def validated(model: type[Model], value: dict[str, Any], source: str) -> Model:

@@ -10,8 +10,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, FailFast
 
-from vlbench.readers.document import Document, validated
-from vlbench.readers.reader import Reader
+from vlbench.readers.document import Document, Reader, validated
 from vlbench.record.directions import Better
 from vlbench.record.runs import Metric, Run, collect
 

@@ -9,8 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, FailFast
 
-from vlbench.readers.document import Document, validated
-from vlbench.readers.reader import Reader
+from vlbench.readers.document import Document, Reader, validated
 from vlbench.record.directions import Better
 from vlbench.record.runs import Metric, Run, collect
 

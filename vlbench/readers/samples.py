@@ -8,8 +8,7 @@ from __future__ import annotations
 import csv
 
 from vlbench.errors import UsageError
-from vlbench.readers.document import Document
-from vlbench.readers.reader import Reader
+from vlbench.readers.document import Document, Reader, number_in
 from vlbench.record.directions import Better
 from vlbench.record.runs import Run, collect, from_samples
 
@@ -23,9 +22,9 @@ def _recognises(document: Document) -> bool:
         return False
     first, *rest = [row for _, row in _rows(document)]
     if len(first) == 1 and first != ["value"]:
-        return _number((rest or [first])[0][0]) is not None
+        return number_in((rest or [first])[0][0]) is not None
     named = "value" in first and set(first) <= set(COLUMNS)
-    return named or (len(first) == 2 and _number(first[1]) is not None)
+    return named or (len(first) == 2 and number_in(first[1]) is not None)
 
 
 def _read(document: Document) -> list[Run]:
@@ -33,7 +32,7 @@ def _read(document: Document) -> list[Run]:
     columns, rows, name = _columns(document)
     for number, row in rows:
         cells = dict(zip(columns, row, strict=False))
-        value = _number(cells.get("value", ""))
+        value = number_in(cells.get("value", ""))
         if value is None or len(row) != len(columns):
             wanted = f"a number in the column value, and {len(columns)} columns"
             raise UsageError(f"{document.source} line {number} is {','.join(row)!r:.40}; each line needs {wanted}")
@@ -58,9 +57,9 @@ def _columns(document: Document) -> tuple[tuple[str, ...], list[tuple[int, list[
     numbered = _rows(document)
     first = numbered[0][1]
     if len(first) == 1:
-        headed = _number(first[0]) is None
+        headed = number_in(first[0]) is None
         return ("value",), numbered[headed:], first[0] if headed else "value"
-    if len(first) == 2 and _number(first[1]) is not None:
+    if len(first) == 2 and number_in(first[1]) is not None:
         return ("name", "value"), numbered, "value"
     return tuple(first), numbered[1:], "value"
 
@@ -69,13 +68,6 @@ def _rows(document: Document) -> list[tuple[int, list[str]]]:
     """The lines that are not blank, with their numbers."""
     lines = enumerate(csv.reader(document.text.splitlines()), 1)
     return [(number, [cell.strip() for cell in row]) for number, row in lines if row]
-
-
-def _number(cell: str) -> float | None:
-    try:
-        return float(cell)
-    except ValueError:
-        return None
 
 
 READER = Reader("samples", "CSV of samples: name, value and, if wanted, unit, better and run", _recognises, _read)

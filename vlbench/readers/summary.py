@@ -10,8 +10,7 @@ import csv
 import re
 
 from vlbench.errors import UsageError
-from vlbench.readers.document import Document
-from vlbench.readers.reader import Reader
+from vlbench.readers.document import Document, Reader
 from vlbench.record.directions import Better
 from vlbench.record.runs import Metric, Run, collect
 

@@ -5,8 +5,7 @@ https://docs.vllm.ai/en/latest/benchmarking/cli
 
 from __future__ import annotations
 
-from vlbench.readers.document import Document
-from vlbench.readers.reader import Reader
+from vlbench.readers.document import Document, Reader
 from vlbench.readers.serving import serving_run
 from vlbench.record.runs import Run
 

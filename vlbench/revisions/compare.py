@@ -1,18 +1,25 @@
-"""BASE against HEAD: every tower counted, checked and timed, in the way that its package allows, as one report."""
+"""BASE against HEAD: every tower counted, checked and timed, in the way that its package allows, as one report.
+
+How often each way calls identical revisions different was measured before, is shipped as a file, and said every time.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.resources import files
+
+from pydantic import Field
 
 from vlbench.judging.exit_codes import ExitCode
+from vlbench.judging.identical import Evidence, IdenticalRun, tally
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.vote import VOTE_FALSE_ALARMS
 from vlbench.matrix.plan import Plan
-from vlbench.record.schema import CellGroup
+from vlbench.record.schema import CellGroup, Device
 from vlbench.revisions.checkouts import checked_out, repository
-from vlbench.revisions.request import Asked, Pair, Way, way_of
+from vlbench.revisions.request import Pair, Request, Way, way_of
 from vlbench.trial.session import Watch
 
 REMEDIES = {
@@ -21,6 +28,41 @@ REMEDIES = {
     ExitCode.REGRESSED: "mend what got worse, or say in the change why it is worth it",
     ExitCode.INCONCLUSIVE: "give it 5 trials, more --budget or a quieter machine, or let --allow-inconclusive pass it",
 }
+
+_WAYS = {
+    Way.ONE_PROCESS: "both revisions shared one process and its rounds",
+    Way.LOCK_STEP: "each revision ran in a process of its own, in lock-step",
+}
+_DEVICES = {"cpu": "a CPU", "cuda": "a GPU"}
+SHIPPED = "measured/false-alarms.json"
+PAIRS = "identical pairs"
+
+
+class Run(IdenticalRun):
+    """One comparison of a revision with itself."""
+
+    way: Way
+
+
+class FalseAlarms(Evidence):
+    """What is shipped."""
+
+    device: Device
+    runs: tuple[Run, ...] = Field(description="In both ways.")
+
+
+def shipped() -> FalseAlarms | None:
+    """What this vlbench was measured to do; None where it never was."""
+    file = files("vlbench.revisions").joinpath(SHIPPED)
+    return FalseAlarms.model_validate_json(file.read_text()) if file.is_file() else None
+
+
+def sentence(found: FalseAlarms | None, way: Way, device: Device) -> str:
+    """How far a call in this way is to be trusted."""
+    runs = [run for run in (found.runs if found else ()) if run.way is way and run.is_complete]
+    if found is None or found.device != device or not runs:
+        return f"{_WAYS[way]}; how often that calls identical revisions different is not measured on {_DEVICES[device]}"
+    return f"{_WAYS[way]}; {tally(runs, PAIRS)}, measured on {found.fingerprint.gpu or found.fingerprint.cpu}"
 
 
 @dataclass(frozen=True)
@@ -32,24 +74,30 @@ class Compared:
 
 
 def compare(
-    base: str, head: str, asked: Asked, watch: Watch, say: Callable[[str], None], *, allow_inconclusive: bool = False
+    base: str,
+    head: str,
+    request: Request,
+    watch: Watch,
+    say: Callable[[str], None],
+    *,
+    allow_inconclusive: bool = False,
 ) -> Compared:
     """Compare two revisions of the repository in the current folder. `say` is told what is being done.
 
     Raises UsageError for a revision, tower or scenario that there is not.
     """
     start = time.perf_counter()
-    ways = {tower: way_of(tower) for tower in asked.towers}
+    ways = {tower: way_of(tower) for tower in request.towers}
     with checked_out((base, head)) as (before, after):
         pair = Pair(before, after)
         with pair.naming():
-            rows, groups = _measure(pair, asked, ways, watch, say)
+            rows, groups = _measure(pair, request, ways, watch, say)
     judged = Judged(
         command="ab",
         before=before.words,
         after=after.words,
         rows=tuple(row.model_copy(update={"reason": pair.plain(row.reason)}) for row in rows),
-        notes=tuple(_notes(pair, asked, ways)),
+        notes=tuple(_notes(pair, request, ways)),
         allow_inconclusive=allow_inconclusive,
         false_alarms=None if Way.LOCK_STEP in ways.values() else VOTE_FALSE_ALARMS,
         seconds=time.perf_counter() - start,
@@ -59,24 +107,24 @@ def compare(
 
 
 def _measure(
-    pair: Pair, asked: Asked, ways: dict[str, Way], watch: Watch, say: Callable[[str], None]
+    pair: Pair, request: Request, ways: dict[str, Way], watch: Watch, say: Callable[[str], None]
 ) -> tuple[list[JudgedRow], tuple[CellGroup, ...]]:
     from vlbench.revisions.counters import count
     from vlbench.revisions.times import measure, plans_of, rows_of
 
     say("looking for the towers")
-    plans = {tower: plans_of(pair, asked, tower) for tower in ways}
+    plans = {tower: plans_of(pair, request, tower) for tower in ways}
     counted: dict[str, list[JudgedRow]] = {}
-    for tower in ways if asked.counters else ():
+    for tower in ways if request.counters else ():
         say(f"counting {tower}")
-        counted[tower] = count(pair, asked, tower)
+        counted[tower] = count(pair, request, tower)
     say("starting the first trial")
-    share = asked.budget / sum(map(len, plans.values()))
+    share = request.budget / sum(map(len, plans.values()))
     top = repository()
     rows: list[JudgedRow] = []
     groups: list[CellGroup] = []
     for tower, way in ways.items():
-        found = measure(plans[tower], way, asked, share * len(plans[tower]), top, watch)
+        found = measure(plans[tower], way, request, share * len(plans[tower]), top, watch)
         for plan, group in zip(plans[tower], found, strict=True):
             rows += rows_of(group, _cell(tower, plan))
         rows += counted.get(tower, [])
@@ -91,12 +139,10 @@ def _cell(tower: str, plan: Plan) -> str:
     return " ".join(filter(None, (tower, plan.point.scenario, plan.point.label, plan.dtype, plan.device)))
 
 
-def _notes(pair: Pair, asked: Asked, ways: dict[str, Way]) -> list[str]:
-    from vlbench.revisions.evidence import sentence, shipped
-
+def _notes(pair: Pair, request: Request, ways: dict[str, Way]) -> list[str]:
     found = shipped()
-    notes = [sentence(found, way, asked.device) for way in dict.fromkeys(ways.values())]
-    if not asked.counters:
+    notes = [sentence(found, way, request.device) for way in dict.fromkeys(ways.values())]
+    if not request.counters:
         notes.append("counters were left out, as --no-counters asks")
     if pair.base.tree == pair.head.tree:
         notes.append("BASE and HEAD are the same files: whatever differs is a false alarm")

@@ -14,17 +14,44 @@ from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
-from vlbench.process.child import ChildError
+from vlbench.process.child import Child, ChildError
+from vlbench.process.messages import Message
 from vlbench.record.nvml import throttle_check
-from vlbench.revisions.messages import Order, Reading, Ready, Turn, Warm, output_of
-from vlbench.revisions.side import Side
+from vlbench.revisions.messages import SAID, Order, Reading, Ready, Said, Turn, Warm, output_of
 from vlbench.stats.paired import paired_ratio, precise_enough
+from vlbench.towers.from_folder import tower_in_folder
 from vlbench.trial.accuracy import beyond
-from vlbench.trial.job import Checked, Event, Finished, Job, Prepared, Round, Stages, Struck
+from vlbench.trial.job import Checked, Event, Finished, Job, Prepared, Round, Stages, Struck, VariantJob
 from vlbench.trial.rounds import LOOK_EVERY, MIN_ROUNDS
+from vlbench.trial.session import INDUCTOR_CACHE
+
+One = TypeVar("One", bound=Message)
+Other = TypeVar("Other", bound=Message)
+
+
+class Side(Child[Said]):
+    """A process that works in the folder of its own revision."""
+
+    def __init__(self, variant: VariantJob, job: Job, timeout: float) -> None:
+        """Starts the process, which is to measure `variant` of `job` and is ended after `timeout` seconds."""
+        assert variant.tower is not None  # a revision's tower is named by its folder
+        self.job = job.model_copy(update={"model": variant.tower, "variants": (variant,)})
+        at = tower_in_folder(variant.tower)
+        folder = at.folder if at else None
+        super().__init__(
+            "vlbench.revisions.worker", SAID, timeout, folder=folder, own_folders=(INDUCTOR_CACHE,), name=variant.name
+        )
+
+    def expect(self, kind: type[One], other: type[Other] | None = None) -> One | Other:
+        """Wait for what is said next, of one of these kinds. Raises UsageError for a refusal, ChildError for an end."""
+        said = self.hear()
+        if isinstance(said, kind) or (other and isinstance(said, other)):
+            return said
+        raise ChildError(self.name, f"it said {said.event!r} out of turn")
 
 
 def run_pair(job: Job, timeout: float, repository: Path | None = None) -> Iterator[Event]:

@@ -26,7 +26,7 @@ class Way(StrEnum):
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """What to measure."""
 
     towers: tuple[str, ...]

@@ -8,14 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vlbench.comparing.timed_rows import explained_row
 from vlbench.implementations.optimized import Exactness
 from vlbench.judging.judged import JudgedRow
-from vlbench.judging.stages import named, stage_moves, stage_shares
+from vlbench.judging.stages import stage_moves, stage_shares
 from vlbench.judging.summary import Summary, summaries, suspects
 from vlbench.judging.verdict import Floors, Verdict
 from vlbench.matrix.plan import Plan
 from vlbench.record.schema import CellGroup
-from vlbench.revisions.request import BASE, HEAD, Asked, Pair, Way, way_of
+from vlbench.revisions.request import BASE, HEAD, Pair, Request, Way, way_of
 from vlbench.towers.from_folder import TowerInFolder, claim_of
 from vlbench.towers.variants import Variant, yardstick
 from vlbench.trial.session import Session
@@ -27,33 +28,33 @@ if TYPE_CHECKING:
 FLOORS = Floors()
 
 
-def plans_of(pair: Pair, asked: Asked, tower: str) -> list[Plan]:
+def plans_of(pair: Pair, request: Request, tower: str) -> list[Plan]:
     """One plan per point of the scenarios. Raises UsageError for a tower that a revision does not have."""
     base, head = (pair.at(revision, tower) for revision in (pair.base, pair.head))
     if way_of(tower) is Way.ONE_PROCESS:
-        model, variants, own_weights = tower.partition("+")[0], _beside_the_yardstick(asked, base, head), "random"
+        model, variants, own_weights = tower.partition("+")[0], _beside_the_yardstick(request, base, head), "random"
     else:
-        model, variants, own_weights = str(base), _in_its_place(asked, base, head), "its own"
+        model, variants, own_weights = str(base), _in_its_place(request, base, head), "its own"
     variants = [replace(each, source=_source(pair, each)) for each in variants]
     return [
         Plan(
             point,
             model,
-            asked.dtype,
-            asked.device,
+            request.dtype,
+            request.device,
             variants,
-            seed=asked.seed,
-            threads=asked.threads,
+            seed=request.seed,
+            threads=request.threads,
             own_weights=own_weights,
         )
-        for name in asked.scenarios
-        for point in load_scenario(name).points(asked.device)
+        for name in request.scenarios
+        for point in load_scenario(name).points(request.device)
     ]
 
 
-def _beside_the_yardstick(asked: Asked, base: TowerInFolder, head: TowerInFolder) -> list[Variant]:
+def _beside_the_yardstick(request: Request, base: TowerInFolder, head: TowerInFolder) -> list[Variant]:
     """Both are checked against the yardstick; HEAD's ratio is taken to BASE."""
-    claims = [Exactness(claim_of(at, asked.device)) for at in (base, head)]
+    claims = [Exactness(claim_of(at, request.device)) for at in (base, head)]
     return [
         yardstick(),
         Variant(BASE, (), claims[0], tower=str(base)),
@@ -61,11 +62,11 @@ def _beside_the_yardstick(asked: Asked, base: TowerInFolder, head: TowerInFolder
     ]
 
 
-def _in_its_place(asked: Asked, base: TowerInFolder, head: TowerInFolder) -> list[Variant]:
+def _in_its_place(request: Request, base: TowerInFolder, head: TowerInFolder) -> list[Variant]:
     """BASE stands where the yardstick does: HEAD is checked against it."""
     return [
         Variant(BASE, None, tower=str(base), reference=BASE),
-        Variant(HEAD, (), Exactness(asked.exactness), tower=str(head), reference=BASE),
+        Variant(HEAD, (), Exactness(request.exactness), tower=str(head), reference=BASE),
     ]
 
 
@@ -74,7 +75,7 @@ def _source(pair: Pair, variant: Variant) -> str | None:
 
 
 def measure(
-    plans: Sequence[Plan], way: Way, asked: Asked, budget: float, repository: Path, watch: Watch
+    plans: Sequence[Plan], way: Way, request: Request, budget: float, repository: Path, watch: Watch
 ) -> list[CellGroup]:
     """Trials of every plan, then as many again where HEAD was called changed; `budget` is in seconds of rounds."""
     from vlbench.record.journal import Journal
@@ -82,8 +83,8 @@ def measure(
     from vlbench.trial.session import run_trial
 
     run = run_trial if way is Way.ONE_PROCESS else partial(run_pair, repository=repository)
-    session = Session(plans, Journal(None, ""), timeout=asked.timeout, watch=watch, run=run)
-    session.vote(asked.trials, budget, _called if asked.trials >= FLOORS.k else None)
+    session = Session(plans, Journal(None, ""), timeout=request.timeout, watch=watch, run=run)
+    session.vote(request.trials, budget, _called if request.trials >= FLOORS.k else None)
     return session.groups()
 
 
@@ -127,12 +128,4 @@ def _time_row(group: CellGroup, base: Summary, head: Summary, cell: str) -> Judg
     assert base.seconds is not None  # HEAD was compared with it
     before, after = (stage_shares(group.trials, name, BASE) for name in (BASE, HEAD))
     moves = stage_moves(before, after, base.seconds, FLOORS.relative, judgement.verdict)
-    return JudgedRow.of(
-        cell,
-        judgement,
-        reason="; ".join(filter(None, [judgement.reason, named(moves, judgement.verdict)])),
-        before=base.seconds,
-        after=head.seconds,
-        unit="s",
-        moves=moves,
-    )
+    return explained_row(cell, judgement, moves, before=base.seconds, after=head.seconds, unit="s")

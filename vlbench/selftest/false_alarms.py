@@ -28,7 +28,7 @@ from vlbench.judging.judged import Judged
 from vlbench.process.child import portable_environment
 from vlbench.record.baseline_files import find_baselines
 from vlbench.record.fingerprint import take_fingerprint
-from vlbench.revisions.evidence import PAIRS, FalseAlarms, Run
+from vlbench.revisions.compare import PAIRS, FalseAlarms, Run
 from vlbench.revisions.request import Way
 
 VLBENCH = [sys.executable, "-P", "-m", "vlbench"]

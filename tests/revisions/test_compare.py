@@ -7,7 +7,7 @@ import pytest
 from tests.record.records import FINGERPRINT
 from vlbench.judging.verdict import Verdict
 from vlbench.record.schema import Device
-from vlbench.revisions.evidence import FalseAlarms, Run, sentence, shipped
+from vlbench.revisions.compare import FalseAlarms, Run, sentence, shipped
 from vlbench.revisions.request import Way
 
 SAME, CALLED = Verdict.SAME, Verdict.IMPROVED
