@@ -9,7 +9,7 @@ from tests.record.records import results
 from vlbench.export.formats.csv import csv_text
 from vlbench.export.formats.markdown import markdown_text
 from vlbench.export.results import judged_groups, results_sheet
-from vlbench.export.sheet import Cell, Column, Sheet, Table, Words, records
+from vlbench.export.sheet import Cell, Column, Columns, Sheet, Table, Words, figure, records, shown_rows, table_of
 from vlbench.judging.summary import summaries
 from vlbench.judging.verdict import Floors, Verdict
 
@@ -21,6 +21,25 @@ def test_tables_of_one_name_are_joined_by_their_first_column() -> None:
     assert records([TIMES, COSTS]) == [
         {"table": "t", "variant": "a", "seconds": 0.0012345678901234},
         {"table": "t", "variant": "b", "seconds": None, "first_seconds": 0.002},
+    ]
+
+
+def test_columns_say_how_a_row_is_filled_and_what_is_missing_is_not_zero() -> None:
+    columns: Columns[float | None] = {
+        Column("ms", "seconds"): lambda seconds: figure(seconds, lambda value: f"{value * 1e3:.1f}"),
+        "share": lambda seconds: figure(seconds, "{:.0%}"),
+    }
+    table = table_of("t", [0.25, None], columns)
+    assert shown_rows(table) == [["250.0", "25%"], ["-", "-"]]
+    assert records([table])[0] == {"table": "t", "seconds": 0.25, "share": 0.25}
+    assert records([table])[1] == {"table": "t", "seconds": None, "share": None}
+
+
+def test_a_piece_of_a_paragraph_has_a_style_of_its_own() -> None:
+    text = "REGRESSED time: a"
+    assert shown([Words(text, "bold red", styled="REGRESSED"), Words(text, indent=2)]).splitlines() == [
+        text,
+        f"  {text}",
     ]
 
 
