@@ -32,6 +32,8 @@ from vlbench.counting_device.tensor import DeviceTensor
 
 _aten = torch.ops.aten
 _HALF = (torch.float16, torch.bfloat16)
+_DEFAULTS = {"query": None, "key": None, "value": None, "attn_mask": None, "dropout_p": 0.0, "is_causal": False}
+"""The positional arguments of attention, in order."""
 _OPERATION = {backend: name for name, backend in ATTENTION.items() if "scaled_dot_product" in name}
 
 
@@ -77,8 +79,8 @@ def backend(
 @handles("aten::scaled_dot_product_attention")
 def attention(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """F.scaled_dot_product_attention on [batch, heads, tokens, head_dim]; the result has CUDA's memory layout."""
-    given = dict(zip(("query", "key", "value", "attn_mask", "dropout_p", "is_causal"), args, strict=False)) | kwargs
-    query, key, value, mask = given["query"], given["key"], given["value"], given.get("attn_mask")
+    given = _DEFAULTS | dict(zip(_DEFAULTS, args, strict=False)) | kwargs
+    query, key, value, mask = (given[name] for name in ("query", "key", "value", "attn_mask"))
     operands = tensors_in(args, kwargs)
     if not any(isinstance(tensor, DeviceTensor) for tensor in operands):
         return func(*args, **kwargs)
@@ -129,9 +131,7 @@ def _math(scope: Scope, given: dict[str, Any]) -> Any:
     """The math backend is matrix products and a softmax, on CUDA too: each of them counts."""
     if scope.counter is not None:
         scope.counter.attention_as_pieces()
-    names = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
-    defaults = {"attn_mask": None, "dropout_p": 0.0, "is_causal": False}
-    positional = [given.get(name, defaults.get(name)) for name in names]
+    positional = [given[name] for name in _DEFAULTS]
     with counting():
         return _aten._scaled_dot_product_attention_math(
             *positional, None, scale=given.get("scale"), enable_gqa=bool(given.get("enable_gqa", False))

@@ -52,6 +52,7 @@ class DeviceTensor(Tensor):
 
     @property
     def data(self) -> Tensor:
+        """The same memory, outside of autograd."""
         return self.detach()
 
     @data.setter
@@ -74,15 +75,18 @@ class DeviceTensor(Tensor):
 
     @property
     def is_cuda(self) -> bool:  # type: ignore[override]
+        """Yes; the question is listed, as the next two are."""
         _list("Tensor.is_cuda", True)
         return True
 
     @property
     def device(self) -> torch.device:  # type: ignore[override]
+        """`cuda:0`."""
         _list("Tensor.device", CUDA)
         return CUDA
 
     def get_device(self) -> int:
+        """The number of the device."""
         _list("Tensor.get_device()", 0)
         return 0
 
@@ -93,6 +97,7 @@ class DeviceTensor(Tensor):
         return self.cpu().tolist()
 
     def numpy(self, *, force: bool = False) -> Any:
+        """With `force`, of a copy on the host. Raises TypeError without it, as a CUDA tensor does."""
         return self.cpu().numpy() if force else self._refuse_numpy()
 
     def __array__(self, dtype: Any = None) -> Any:
@@ -105,6 +110,7 @@ class DeviceTensor(Tensor):
         )
 
     def data_ptr(self) -> int:
+        """A made-up address, different for different memory."""
         return self.block.address + int(self.storage_offset()) * self.element_size()
 
     def record_stream(self, stream: object) -> None:

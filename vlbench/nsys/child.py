@@ -1,5 +1,4 @@
-"""The side of a capture that runs inside the measured program. Imports nothing heavy; without a capture it
-does nothing.
+"""The side of a capture that runs inside the measured program. Imports nothing heavy; without a capture, does nothing.
 
 Contract:
 
@@ -64,14 +63,15 @@ def read_sidecar(path: Path) -> Sidecar:
             continue
         if isinstance(event, dict):
             events.append(event)
+    kinds = [event.get("event") for event in events]
     windows = [event for event in events if event.get("event") == "window"]
     codes = [int(event["code"]) for event in events if event.get("event") == "exited" and "code" in event]
     return Sidecar(
-        started=any(event.get("event") == "started" for event in events),
+        started="started" in kinds,
         code=codes[-1] if codes else None,
         windows=len(windows),
         iterations=sum(int(event.get("iterations", 0)) for event in windows),
-        no_cuda=any(event.get("event") == "no_cuda" for event in events),
+        no_cuda="no_cuda" in kinds,
     )
 
 
@@ -96,8 +96,7 @@ def watch(main: Callable[[], int | None]) -> int:
 
 @contextmanager
 def window() -> Iterator[Callable[[], None]]:
-    """Capture the enclosed code (cudaProfilerStart to cudaProfilerStop) and record how many iterations it
-    counted.
+    """Capture the enclosed code (cudaProfilerStart to cudaProfilerStop) and record how many iterations it counted.
 
     Outside a capture, and without a CUDA device, only the counting function is given.
     """
