@@ -12,9 +12,8 @@ from tests.comparing.test_captured import program
 from tests.gating.timings import NAME, measured, stored, trials
 from tests.record.baselines import baseline, cell, forward
 from tests.record.records import FINGERPRINT, died, failed, group, results, timed, trial
-from vlbench.comparing import compare
 from vlbench.comparing.captured import captured_cell, judge_captured
-from vlbench.comparing.compared import compare_towers
+from vlbench.comparing.compared import compare, compare_towers
 from vlbench.counting.job import Counted, CountJob, Event, Point
 from vlbench.counting.worker import run_job
 from vlbench.errors import IncomparableError, UsageError

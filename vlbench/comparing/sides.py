@@ -10,7 +10,7 @@ from typing import cast
 from pydantic import ValidationError
 
 from vlbench.comparing.captured import captured_cell
-from vlbench.comparing.counted_cells import GRID, advice_of, counted_cell, why_incomplete
+from vlbench.comparing.counted_cells import GRID, count_result
 from vlbench.comparing.counted_moves import Advice
 from vlbench.comparing.timed_cells import cell_of, states_of
 from vlbench.counting.job import Point
@@ -210,10 +210,10 @@ def report_side(source: str, report: CountReport, tower: str | None = None) -> S
                 continue
             name = "" if tower else row.tower
             key = _key(name, group.scenario, group.point, group.grids, dtype, report.profile)
-            if reason := why_incomplete(row):
+            result = count_result(row, point, report.profile, dtype)
+            if result.cell is None:
                 words = " ".join(filter(None, (row.tower, group.scenario, group.point, dtype, report.profile)))
-                side.counted[key] = Failed(words, False, reason)
+                side.counted[key] = Failed(words, False, result.reason)
             else:
-                side.counted[key] = counted_cell(row, point, report.profile, dtype)
-                side.advice[key] = advice_of(row)
+                side.counted[key], side.advice[key] = result.cell, result.advice
     return side

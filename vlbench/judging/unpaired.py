@@ -70,9 +70,7 @@ def compare_runs(before: Sequence[Metric], after: Sequence[Metric], floors: RunF
         return _too_few(old, new, shift, floors)
     error, freedom = _welch(old, new)
     half, visible = _reach(error, freedom, floors)
-    estimate = Estimate(
-        math.exp(shift), math.exp(shift - half), math.exp(shift + half), old.runs + new.runs, floors.confidence
-    )
+    estimate = _estimate(shift, half, old.runs + new.runs, floors.confidence)
     floor, threshold = math.log1p(floors.relative), math.log1p(floors.threshold)
     moved = f"{change(math.exp(sign * shift))}, and the whole interval lies beyond {percent(floors.relative)}"
     counts = f"{old.runs} runs against {new.runs}"
@@ -118,10 +116,12 @@ def _too_few(old: Side, new: Side, shift: float, floors: RunFloors) -> Judgement
     reason = f"{counts} cannot show how runs differ; give {floors.runs} a side or more"
     if confidence:
         reason += " (the interval covers the samples inside the files alone)"
-    estimate = Estimate(
-        math.exp(shift), math.exp(shift - half), math.exp(shift + half), old.runs + new.runs, confidence
-    )
-    return Judgement(Verdict.INCONCLUSIVE, reason, estimate)
+    return Judgement(Verdict.INCONCLUSIVE, reason, _estimate(shift, half, old.runs + new.runs, confidence))
+
+
+def _estimate(shift: float, half: float, runs: int, confidence: float) -> Estimate:
+    """Of a change and half its interval, both in logarithms."""
+    return Estimate(math.exp(shift), math.exp(shift - half), math.exp(shift + half), runs, confidence)
 
 
 def _standard_error(metric: Metric) -> float:
