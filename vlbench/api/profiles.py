@@ -33,7 +33,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Found:
+class ToolResult:
     """What a tool found."""
 
     parts: Callable[[int], Sequence[Part]]
@@ -86,7 +86,7 @@ def profile(
     return Profiled(about | {"overhead" if overhead else tool: found.document}, found.parts)
 
 
-def _stages(request: Request) -> Found:
+def _stages(request: Request) -> ToolResult:
     from vlbench.export.profiled import stage_table
     from vlbench.profiling.clock import Breakdown, EventClock, StageClock, time_stages
     from vlbench.profiling.tally import without_block
@@ -99,10 +99,10 @@ def _stages(request: Request) -> Found:
     gpu = time_stages(call, forwards, EventClock, name_of) if request.warm.on_cuda else None
     found = Breakdown(host, gpu, operations, attention)
     parts: list[Part] = [stage_table(found), *([NO_GPU] if gpu is None else [])]
-    return Found(lambda limit: parts, found.to_dict())
+    return ToolResult(lambda limit: parts, found.to_dict())
 
 
-def _pyinstrument(request: Request) -> Found:
+def _pyinstrument(request: Request) -> ToolResult:
     from vlbench.profiling.host import profile_host, tree, tree_as_data, write_profile
 
     session = profile_host(request.warm.forward, request.forwards)
@@ -111,10 +111,10 @@ def _pyinstrument(request: Request) -> Found:
     page, flame = files
     where = f"{page}: open it in a browser; {flame}: open it at https://www.speedscope.app"
     parts: list[Part] = [Words(tree(session, color=True), "ansi"), Words(where, "ansi")]
-    return Found(lambda limit: parts, {"files": list(map(str, files)), "profile": tree_as_data(session)})
+    return ToolResult(lambda limit: parts, {"files": list(map(str, files)), "profile": tree_as_data(session)})
 
 
-def _torch(request: Request) -> Found:
+def _torch(request: Request) -> ToolResult:
     from vlbench.export.captured import report_parts
     from vlbench.export.profiled import operator_table, range_table
     from vlbench.nsys.read import load
@@ -143,10 +143,10 @@ def _torch(request: Request) -> Found:
         first = list(report_parts(report, limit)) if on_gpu else parts
         return [*first, operator_table(operators, limit), Words(where, "ansi")]
 
-    return Found(shown, found)
+    return ToolResult(shown, found)
 
 
-def _overhead(request: Request) -> Found:
+def _overhead(request: Request) -> ToolResult:
     from vlbench.export.profiled import overhead_table
     from vlbench.profiling.overhead import cost_of_a_stage, settings, stages_in, typical_seconds
 
@@ -154,7 +154,7 @@ def _overhead(request: Request) -> Found:
     stages = stages_in(request.warm.forward)
     seconds = typical_seconds(request.warm.forward, request.forwards)
     document = {"seconds_per_stage": costs, "stages": stages, "forward_seconds": seconds}
-    return Found(lambda limit: [overhead_table(costs, stages, seconds)], document)
+    return ToolResult(lambda limit: [overhead_table(costs, stages, seconds)], document)
 
 
 TOOLS = {"stages": _stages, "pyinstrument": _pyinstrument, "torch": _torch}

@@ -52,7 +52,7 @@ def find_cell(
 def time_cell(job: Job, benchmark: BenchmarkFixture, seconds: float, least: int) -> str | None:
     """Time rounds for `seconds`, and `least` of them at least. Returns what is wrong with the variant, None if nothing.
 
-    What fails its accuracy check is not timed. Each round has contents and memory of its own, so that nobody gains by
+    What fails its accuracy check is not timed. Each round has contents and memory of its own, so that none gains by
     remembering, and the output of the last one is held against the reference tower's.
     """
     first, variant = job.variants[0], job.variants[-1]
