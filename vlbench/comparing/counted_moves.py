@@ -56,6 +56,7 @@ class Shift:
 
     @property
     def move(self) -> Move:
+        """The same as a row shows it."""
         return Move(
             kind="counter",
             name=self.counter + _mark(self.first),

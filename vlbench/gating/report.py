@@ -64,8 +64,8 @@ def _remedy(rows: tuple[JudgedRow, ...], written: Mapping[Path, Path], allow_inc
 
 def _accept(path: Path, written: Mapping[Path, Path]) -> str:
     goal = written.get(path)
-    elsewhere = "" if goal in (None, proposal_path(path)) else f" --from {goal}"
-    return f'`vlbench baseline accept {path}{elsewhere} --reason "..."`'
+    option = "" if goal in (None, proposal_path(path)) else f" --from {goal}"
+    return f'`vlbench baseline accept {path}{option} --reason "..."`'
 
 
 def _origin(baselines: Mapping[Path, Baseline]) -> str:

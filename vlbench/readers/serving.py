@@ -58,14 +58,14 @@ def serving_run(source: str, result: dict[str, Any]) -> Run:
 
 def _lost(source: str, result: dict[str, Any]) -> str:
     """How many requests gave no answer, by whichever key tells most of them; "" where none was lost."""
-    asked, done, failed = (
+    requested, done, failed = (
         None if result.get(key) is None else _number(source, key, result[key])
         for key in ("num_prompts", "completed", "failed")
     )
     errors = result.get("errors")
     told = [0.0 if failed is None else failed, sum(map(bool, errors)) if isinstance(errors, list) else bool(errors)]
-    if asked is not None and done is not None:
-        told.append(asked - done)
+    if requested is not None and done is not None:
+        told.append(requested - done)
     return f"{max(told):.0f} of its requests failed" if max(told) > 0 else ""
 
 

@@ -43,6 +43,7 @@ class Revision:
 
     @property
     def words(self) -> str:
+        """What a report calls it: `main (1a2b3c4d5)`, or the working tree with or without changes."""
         if self.name == WORKING_TREE:
             return f"the working tree (at {self.commit[:9]}, {'with' if self.changed else 'without'} changes)"
         return f"{self.name} ({self.commit[:9]})" if not self.commit.startswith(self.name) else self.commit[:9]
