@@ -80,7 +80,9 @@ def test_what_cannot_be_counted_is_named_and_ends_with_6(vlbench: Vlbench, name:
 def test_a_branch_on_floats_is_counted_with_its_line(vlbench: Vlbench) -> None:
     ended = vlbench("count", "--tower", f"{TOYS}:ReadsFloats", *SMALL, "--where")
     assert ended.code == 0
-    assert "return x if x.sum() > 0 else -x" in " ".join(ended.out.split())
+    told = " ".join(ended.out.split())
+    assert "return x if x.sum() > 0 else -x" in told
+    assert "waits for a value; taken as" in told
 
 
 def test_operators_of_others_are_named(vlbench: Vlbench) -> None:

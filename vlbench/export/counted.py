@@ -103,6 +103,9 @@ def complaints(towers: Iterable[CountedTower]) -> Iterator[Words]:
             )
         for sentence in counts.not_measured if counts else ():
             yield Words(f"{tower.name}: not measured: {sentence}", "red")
+        for each in counts.assumptions if counts else ():
+            why = "as for any finite floats in range" if each.certain else "which floats may decide otherwise"
+            yield Words(f"{tower.name}: {each.where.place} waits for a value; taken as {each.taken}, {why}", "yellow")
         if tower.left_out:
             yield Words(f"{tower.name}: without {', '.join(tower.left_out)}, which mean nothing here", "dim")
 
