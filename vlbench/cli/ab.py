@@ -24,35 +24,33 @@ COUNTED = "bfloat16"
 class Options:
     """The arguments and options of `vlbench ab`."""
 
-    base: Annotated[str, typer.Argument(help="What to compare with: a commit, branch or tag, such as origin/main.")]
-    head: Annotated[str, typer.Argument(help="What to judge: a revision, or . for the working tree as it is.")]
-    tower: Annotated[
-        Texts,
-        typer.Option(
-            help="A tower of the repository: package.module:factory (your code, which is run) or, in vlbench's own, "
-            "qwen2.5-vl-7b+FLAG; repeatable. [our default model with `best`]"
-        ),
-    ] = None
+    base: Annotated[str, typer.Argument()]
+    """What to compare with: a commit, branch or tag, such as origin/main."""
+    head: Annotated[str, typer.Argument()]
+    """What to judge: a revision, or . for the working tree as it is."""
+    tower: Texts = None
+    """A tower of the repository: package.module:factory (your code, which is run) or, in vlbench's own,
+    qwen2.5-vl-7b+FLAG; repeatable. [our default model with `best`]"""
     scenario: Annotated[Texts, typer.Option(help=f"A shipped scenario or a .toml file; repeatable. [{SCENARIO}]")] = (
         None
     )
-    exactness: Annotated[
-        str | None,
-        typer.Option(help="What HEAD of a factory has to keep to: bit-exact, ulp or reassociated. [the last]"),
-    ] = None
+    exactness: str | None = None
+    """What HEAD of a factory has to keep to: bit-exact, ulp or reassociated. [the last]"""
     device: DeviceOption = "auto"
     dtype: DtypeOption = None
-    counters: Annotated[bool, typer.Option(help="Count what each asks of a GPU, too.")] = True
+    counters: bool = True
+    """Count what each asks of a GPU, too."""
     gpu: Gpu = None
     seed: Seed = 0
     threads: Threads = 1
-    trials: Annotated[int, typer.Option(min=1, help="Processes, or pairs of them: 5 give a verdict.")] = 5
-    budget: Annotated[
-        float, typer.Option(min=1, help="Seconds of measuring, half of it to confirm what is called.")
-    ] = 60
+    trials: Annotated[int, typer.Option(min=1)] = 5
+    """Processes, or pairs of them: 5 give a verdict."""
+    budget: Annotated[float, typer.Option(min=1)] = 60
+    """Seconds of measuring, half of it to confirm what is called."""
     timeout: Timeout = 900
     allow_inconclusive: AllowInconclusive = False
-    out: Annotated[Path | None, typer.Option(help="Write every sample into this results file.")] = None
+    out: Path | None = None
+    """Write every sample into this results file."""
 
 
 @reports()

@@ -35,31 +35,23 @@ class SaveOptions:
 
     file: File
     reason: Reason
-    tower: Annotated[
-        Texts,
-        typer.Option(
-            help="package.module:factory (your code, which is run), qwen2.5-vl-7b, "
-            "qwen2.5-vl-7b+FLAG or hf:qwen2.5-vl-7b; repeatable."
-        ),
-    ] = None
+    tower: Texts = None
+    """package.module:factory (your code, which is run), qwen2.5-vl-7b, qwen2.5-vl-7b+FLAG or hf:qwen2.5-vl-7b;
+    repeatable."""
     variant: With = None
     scenario: Scenarios = None
     grid: Grids = None
-    capture: Annotated[
-        list[Path] | None, typer.Option(help="A capture from a GPU: .nsys-rep, .sqlite or a torch trace; repeatable.")
-    ] = None
-    results: Annotated[
-        Path | None, typer.Option(help="Times: a file of `vlbench run --trials 5`, for this class of machine.")
-    ] = None
-    ranges: Annotated[
-        str | None, typer.Option("--range", help="Of the captures: ranges whose domain:name fits this expression.")
-    ] = None
+    capture: list[Path] | None = None
+    """A capture from a GPU: .nsys-rep, .sqlite or a torch trace; repeatable."""
+    results: Path | None = None
+    """Times: a file of `vlbench run --trials 5`, for this class of machine."""
+    ranges: Annotated[str | None, typer.Option("--range")] = None
+    """Of the captures: ranges whose domain:name fits this expression."""
     gpu: Gpu = None
     dtype: DtypeName = "bfloat16"
     by: By = None
-    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there; its history is lost.")] = (
-        False
-    )
+    force: Annotated[bool, typer.Option("--force")] = False
+    """Write over a file that is there; its history is lost."""
     as_json: AsJson = False
 
 

@@ -39,13 +39,12 @@ class Counted:
 class CountOptions(Counted):
     """The options of `vlbench count`."""
 
-    where: Annotated[bool, typer.Option("--where", help="Each sync and copy with its line, and what removes it.")] = (
-        False
-    )
-    diff: Annotated[
-        tuple[str, str] | None, typer.Option("--diff", metavar="A B", help="Two variants or towers, B against A.")
-    ] = None
-    cold: Annotated[bool, typer.Option("--cold", help="Show the first forward, in place of the second.")] = False
+    where: Annotated[bool, typer.Option("--where")] = False
+    """Each sync and copy with its line, and what removes it."""
+    diff: Annotated[tuple[str, str] | None, typer.Option("--diff", metavar="A B")] = None
+    """Two variants or towers, B against A."""
+    cold: Annotated[bool, typer.Option("--cold")] = False
+    """Show the first forward, in place of the second."""
     gpu: Gpu = None
 
 
@@ -53,7 +52,8 @@ class CountOptions(Counted):
 class CalibrateOptions(Counted):
     """The options of `vlbench calibrate`."""
 
-    out: Annotated[Path, typer.Option(help="Folder for the calibration.")] = Path("results/calibration")
+    out: Path = Path("results/calibration")
+    """Folder for the calibration."""
 
 
 @reports()

@@ -37,48 +37,24 @@ class Options:
     """The options of `vlbench judge`; those of `vlbench.judge` have the same names."""
 
     stray: Annotated[Texts, typer.Argument(hidden=True)] = None
-    before: Annotated[
-        Texts,
-        typer.Option(
-            metavar="FILE", help="Result file, or quoted pattern, of one or more runs before. Repeat per file."
-        ),
-    ] = None
-    after: Annotated[
-        Texts,
-        typer.Option(
-            metavar="FILE", help="Result file, or quoted pattern, of one or more runs after. Repeat per file."
-        ),
-    ] = None
-    reader: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            metavar="NAME",
-            autocompletion=complete_formats,
-            help="What wrote the files; see `vlbench list formats`. [found out]",
-        ),
-    ] = None
-    metric: Annotated[
-        Texts,
-        typer.Option(
-            metavar="PATTERN", help="Judge only metrics whose name fits, such as 'median_*'. Repeat for more."
-        ),
-    ] = None
-    higher_is_better: Annotated[
-        Texts, typer.Option(metavar="NAME", help="More of this metric is better. Repeat for more.")
-    ] = None
-    lower_is_better: Annotated[
-        Texts, typer.Option(metavar="NAME", help="Less of this metric is better. Repeat for more.")
-    ] = None
-    threshold: Annotated[
-        str, typer.Option(metavar="SHARE", help="Change that must not go unseen, 5% or 0.05: unseen is inconclusive.")
-    ] = "5%"
-    floor: Annotated[
-        str, typer.Option(metavar="SHARE", help="Change that counts: the whole interval must lie beyond it.")
-    ] = "1%"
-    confidence: Annotated[
-        str, typer.Option(metavar="SHARE", help="Confidence of the interval; 99% calls one row in a hundred by chance.")
-    ] = "99%"
+    before: Annotated[Texts, typer.Option(metavar="FILE")] = None
+    """Result file, or quoted pattern, of one or more runs before. Repeat per file."""
+    after: Annotated[Texts, typer.Option(metavar="FILE")] = None
+    """Result file, or quoted pattern, of one or more runs after. Repeat per file."""
+    reader: Annotated[str | None, typer.Option("--format", metavar="NAME", autocompletion=complete_formats)] = None
+    """What wrote the files; see `vlbench list formats`. [found out]"""
+    metric: Annotated[Texts, typer.Option(metavar="PATTERN")] = None
+    """Judge only metrics whose name fits, such as 'median_*'. Repeat for more."""
+    higher_is_better: Annotated[Texts, typer.Option(metavar="NAME")] = None
+    """More of this metric is better. Repeat for more."""
+    lower_is_better: Annotated[Texts, typer.Option(metavar="NAME")] = None
+    """Less of this metric is better. Repeat for more."""
+    threshold: Annotated[str, typer.Option(metavar="SHARE")] = "5%"
+    """Change that must not go unseen, 5% or 0.05: unseen is inconclusive."""
+    floor: Annotated[str, typer.Option(metavar="SHARE")] = "1%"
+    """Change that counts: the whole interval must lie beyond it."""
+    confidence: Annotated[str, typer.Option(metavar="SHARE")] = "99%"
+    """Confidence of the interval; 99% calls one row in a hundred by chance."""
     allow_inconclusive: AllowInconclusive = False
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields, replace
-from functools import wraps
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
+from functools import cache, wraps
 from inspect import Parameter, Signature
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
 
@@ -27,8 +29,13 @@ INTERRUPTED = 130
 
 
 def takes(options: type[T]) -> Callable[[Callable[[T], R]], Callable[..., R]]:
-    """Make a command of a function of `options`: it gets an option for each of their fields, as Typer reads them."""
+    """Make a command of a function of `options`: it gets an option for each of their fields, as Typer reads them.
+
+    What stands below a field is its help.
+    """
     hints = get_type_hints(options, include_extras=True)
+    told = {name: text for owner in options.__mro__ if is_dataclass(owner) for name, text in _docstrings(owner).items()}
+    hints |= {name: _with_help(hints[name], text) for name, text in told.items()}
     parameters = [
         Parameter(
             field.name,
@@ -49,6 +56,30 @@ def takes(options: type[T]) -> Callable[[Callable[[T], R]], Callable[..., R]]:
         return call
 
     return command
+
+
+def _docstrings(options: type) -> dict[str, str]:
+    """What stands below the fields of a class, in one line each."""
+    body = _classes(sys.modules[options.__module__].__file__ or "")[options.__name__].body
+    found = {}
+    for field, below in pairwise(body):
+        match field, below:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                found[name] = " ".join(text.split())
+    return found
+
+
+@cache
+def _classes(file: str) -> dict[str, ast.ClassDef]:
+    return {each.name: each for each in ast.parse(Path(file).read_text()).body if isinstance(each, ast.ClassDef)}
+
+
+def _with_help(hint: Any, text: str) -> Any:
+    """A field's type with its help, as Typer takes it."""
+    kind, *settings = get_args(hint) if get_origin(hint) is Annotated else (hint,)
+    (setting,) = settings or [typer.Option()]
+    setting.help = text
+    return Annotated[kind, setting]
 
 
 def complete_scenarios(incomplete: str) -> list[str]:

@@ -20,17 +20,24 @@ from vlbench.judging.exit_codes import ExitCode
 class Options(ModelOptions):
     """The options of `vlbench profile`; those of `vlbench.profile` have the same names."""
 
-    tool: Annotated[
-        str, typer.Option(help="stages: time and counts by stage; pyinstrument: Python's calls; torch: a trace.")
-    ] = "stages"
-    overhead: Annotated[bool, typer.Option(help="In place of a tool: what marking a stage costs.")] = False
-    scenario: Annotated[str | None, typer.Option(help="A shipped scenario or a .toml file. [multi-image]")] = None
-    point: Annotated[str | None, typer.Option(help="Which point of a sweep, such as count=4.")] = None
-    variant: Annotated[str, typer.Option(help="A flag, a preset, or several joined by +.")] = "best"
-    forwards: Annotated[int, typer.Option(min=1, help="Forwards to profile, after warm ones.")] = 20
-    blocks: Annotated[bool, typer.Option(help="stages: show every block on its own.")] = False
-    limit: Annotated[int, typer.Option(min=1, help="torch: rows of the longer tables.")] = 15
-    out: Annotated[Path, typer.Option(help="Folder for the files of pyinstrument and torch.")] = Path("vlbench-profile")
+    tool: str = "stages"
+    """stages: time and counts by stage; pyinstrument: Python's calls; torch: a trace."""
+    overhead: bool = False
+    """In place of a tool: what marking a stage costs."""
+    scenario: str | None = None
+    """A shipped scenario or a .toml file. [multi-image]"""
+    point: str | None = None
+    """Which point of a sweep, such as count=4."""
+    variant: str = "best"
+    """A flag, a preset, or several joined by +."""
+    forwards: Annotated[int, typer.Option(min=1)] = 20
+    """Forwards to profile, after warm ones."""
+    blocks: bool = False
+    """stages: show every block on its own."""
+    limit: Annotated[int, typer.Option(min=1)] = 15
+    """torch: rows of the longer tables."""
+    out: Path = Path("vlbench-profile")
+    """Folder for the files of pyinstrument and torch."""
 
 
 @reports(judges=False)

@@ -40,67 +40,45 @@ def complete_seams(incomplete: str) -> list[str]:
 class Options:
     """The options of `vlbench run`; those of `vlbench.run` have the same names."""
 
-    scenario: Annotated[
-        Texts,
-        typer.Option(
-            autocompletion=complete_scenarios,
-            help="A shipped scenario (`vlbench list scenarios`) or a .toml file; repeatable. [multi-image]",
-        ),
-    ] = None
-    model: Annotated[
-        Texts,
-        typer.Option(
-            autocompletion=complete_models, help="See `vlbench list models`; repeatable. [tiny on a CPU, 7B on CUDA]"
-        ),
-    ] = None
-    seam: Annotated[
-        Texts,
-        typer.Option(
-            autocompletion=complete_seams,
-            help="In place of a scenario: all ways of one seam alone, by size (`vlbench list seams`); repeatable.",
-        ),
-    ] = None
+    scenario: Annotated[Texts, typer.Option(autocompletion=complete_scenarios)] = None
+    """A shipped scenario (`vlbench list scenarios`) or a .toml file; repeatable. [multi-image]"""
+    model: Annotated[Texts, typer.Option(autocompletion=complete_models)] = None
+    """See `vlbench list models`; repeatable. [tiny on a CPU, 7B on CUDA]"""
+    seam: Annotated[Texts, typer.Option(autocompletion=complete_seams)] = None
+    """In place of a scenario: all ways of one seam alone, by size (`vlbench list seams`); repeatable."""
     variant: Variants = None
-    tower: Annotated[
-        Texts,
-        typer.Option(
-            help="Any tower, package.module:factory (your code, which is run), qwen2.5-vl-7b+FLAG or "
-            "hf:qwen2.5-vl-7b; repeatable, each is a row "
-            "against the first."
-        ),
-    ] = None
-    exactness: Annotated[
-        str | None, typer.Option(help="With --tower, what the others claim: bit-exact, ulp or reassociated. [the last]")
-    ] = None
-    ablate: Annotated[
-        str | None,
-        typer.Option(help="Take the one variant apart: add-one, leave-one-out, cumulative or pairs. [of `best`]"),
-    ] = None
-    images: Annotated[
-        list[Path] | None, typer.Option(help="Your own pictures in place of the shipped photos: --images A B C.")
-    ] = None
+    tower: Texts = None
+    """Any tower, package.module:factory (your code, which is run), qwen2.5-vl-7b+FLAG or hf:qwen2.5-vl-7b; repeatable,
+    each is a row against the first."""
+    exactness: str | None = None
+    """With --tower, what the others claim: bit-exact, ulp or reassociated. [the last]"""
+    ablate: str | None = None
+    """Take the one variant apart: add-one, leave-one-out, cumulative or pairs. [of `best`]"""
+    images: list[Path] | None = None
+    """Your own pictures in place of the shipped photos: --images A B C."""
     weights: Weights = None
     device: DeviceOption = "auto"
-    dtype: Annotated[
-        Texts, typer.Option(help="float32, bfloat16 or float16; repeatable. [float32 on a CPU, bfloat16 on CUDA]")
-    ] = None
-    state: Annotated[
-        Texts, typer.Option(help="Caches warm, cold or churn, or behind queued work on CUDA; repeatable. [warm]")
-    ] = None
-    only: Annotated[
-        Texts, typer.Option("--filter", help="Cells to keep: variant=rope-*, point=count=4; repeatable.")
-    ] = None
+    dtype: Texts = None
+    """float32, bfloat16 or float16; repeatable. [float32 on a CPU, bfloat16 on CUDA]"""
+    state: Texts = None
+    """Caches warm, cold or churn, or behind queued work on CUDA; repeatable. [warm]"""
+    only: Annotated[Texts, typer.Option("--filter")] = None
+    """Cells to keep: variant=rope-*, point=count=4; repeatable."""
     seed: Seed = 0
     threads: Threads = 1
-    trials: Annotated[int, typer.Option(min=1, help="Processes: 1 is a quick look, 5 give a verdict.")] = 1
-    budget: Annotated[float, typer.Option(min=1, help="Seconds of measuring, for the whole run.")] = 60
+    trials: Annotated[int, typer.Option(min=1)] = 1
+    """Processes: 1 is a quick look, 5 give a verdict."""
+    budget: Annotated[float, typer.Option(min=1)] = 60
+    """Seconds of measuring, for the whole run."""
     timeout: Timeout = 900
-    resume: Annotated[bool, typer.Option(help="Go on with the run that was interrupted.")] = False
-    out: Annotated[Path | None, typer.Option(help="Results file. [vlbench-SCENARIO.json]")] = None
-    against: Annotated[
-        Path | None, typer.Option(help="An earlier results file, and what `vlbench diff` says of the two.")
-    ] = None
-    card: Annotated[bool, typer.Option(help="Measure the machine itself, too (2 s).")] = True
+    resume: bool = False
+    """Go on with the run that was interrupted."""
+    out: Path | None = None
+    """Results file. [vlbench-SCENARIO.json]"""
+    against: Path | None = None
+    """An earlier results file, and what `vlbench diff` says of the two."""
+    card: bool = True
+    """Measure the machine itself, too (2 s)."""
 
 
 @reports()

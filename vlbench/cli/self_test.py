@@ -27,18 +27,19 @@ if TYPE_CHECKING:
 class Options:
     """The options of `vlbench self-test`."""
 
-    quick: Annotated[bool, typer.Option(help="Two groups and short trials: a look of three minutes.")] = False
+    quick: bool = False
+    """Two groups and short trials: a look of three minutes."""
     seed: Seed = 0
     threads: Threads = 1
     timeout: Timeout = 300
-    resume: Annotated[bool, typer.Option(help="Go on with the self-test that was interrupted.")] = False
-    out: Annotated[Path, typer.Option(help="Results file, with every sample.")] = Path("vlbench-self-test.json")
-    earlier: Annotated[
-        Path | None, typer.Option("--from", help="Measure nothing: report on the results file of an earlier self-test.")
-    ] = None
-    rules: Annotated[
-        bool, typer.Option("--compare-rules", help="Also judge the samples by the rules of other tools.")
-    ] = False
+    resume: bool = False
+    """Go on with the self-test that was interrupted."""
+    out: Path = Path("vlbench-self-test.json")
+    """Results file, with every sample."""
+    earlier: Annotated[Path | None, typer.Option("--from")] = None
+    """Measure nothing: report on the results file of an earlier self-test."""
+    rules: Annotated[bool, typer.Option("--compare-rules")] = False
+    """Also judge the samples by the rules of other tools."""
 
 
 @reports()

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Annotated
-
-import typer
 
 from vlbench.cli.options import ModelOptions, Timeout, Variants, takes
 from vlbench.cli.reporting import reports
@@ -19,7 +16,8 @@ class Options(ModelOptions):
 
     variant: Variants = None
     timeout: Timeout = 900
-    quiet: Annotated[bool, typer.Option(help="Print failures only.")] = False
+    quiet: bool = False
+    """Print failures only."""
 
 
 @reports()
