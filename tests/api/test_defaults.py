@@ -39,10 +39,7 @@ def test_the_nearest_file_is_the_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (
-            "[tool.vlbench]\ngpus = 1\n",
-            "Extra inputs are not permitted; the keys are tower, scenario",
-        ),
+        ("[tool.vlbench]\ngpus = 1\n", "Extra inputs are not permitted; the keys are tower, scenario"),
         ("[tool.vlbench]\nscenario = 3\n", "[tool.vlbench] scenario: Input should be a valid string"),
         ("[tool]\nvlbench = 3\n", "[tool.vlbench]"),
         ("tool = 3\n", "[tool.vlbench]"),

@@ -28,17 +28,7 @@ def write_capture(path: Path, kernels: int) -> Path:
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("CREATE TABLE StringIds (id INTEGER PRIMARY KEY, value TEXT)")
-        named = [
-            "forward",
-            "block",
-            "attention",
-            "mlp",
-            "norm",
-            "rope",
-            "cudaLaunchKernel_v7000",
-            "gemm",
-            "softmax",
-        ]
+        named = ["forward", "block", "attention", "mlp", "norm", "rope", "cudaLaunchKernel_v7000", "gemm", "softmax"]
         connection.executemany("INSERT INTO StringIds VALUES (?, ?)", enumerate(named))
         connection.execute("CREATE TABLE CUPTI_ACTIVITY_KIND_RUNTIME (start, end, globalTid, correlationId, nameId)")
         connection.executemany("INSERT INTO CUPTI_ACTIVITY_KIND_RUNTIME VALUES (?, ?, ?, ?, ?)", _calls(kernels))
@@ -64,14 +54,7 @@ def _kernels(kernels: int) -> Iterator[tuple[int, ...]]:
     pid = TID & ~0xFFFFFF
     for index in range(kernels):
         start = index * 1000 + 5000
-        yield (
-            start,
-            start + (3000 if index % 48 == 0 else 900),
-            7 + (index % 48 == 0),
-            index,
-            pid,
-            7 + index % 2,
-        )
+        yield (start, start + (3000 if index % 48 == 0 else 900), 7 + (index % 48 == 0), index, pid, 7 + index % 2)
 
 
 def _ranges(kernels: int) -> Iterator[tuple[int, ...]]:

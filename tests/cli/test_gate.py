@@ -11,18 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Vlbench
-from tests.cli.gated import (
-    FILE,
-    LAYER,
-    SYNC,
-    TOWERS,
-    edit,
-    git,
-    head,
-    keep_one_tower,
-    make_repository,
-    write_towers,
-)
+from tests.cli.gated import FILE, LAYER, SYNC, TOWERS, edit, git, head, keep_one_tower, make_repository, write_towers
 from tests.record.baselines import TIMED
 from vlbench.record.baseline_files import proposal_path, read_baseline, write_baseline
 
@@ -73,12 +62,7 @@ def test_whatever_cannot_be_compared_has_its_own_sentence(vlbench: Vlbench, gate
     first = stored.counted[0]
     grids = {"scenario": "grid", "point": "1x4x6+1x4x6"}
     old = first.key.model_copy(update={"torch_version": "2.0.0"})
-    changed = (
-        {"scenario": "gone.toml"},
-        {"scenario": "single-image"},
-        {"point": "count=9"},
-        {**grids, "key": old},
-    )
+    changed = ({"scenario": "gone.toml"}, {"scenario": "single-image"}, {"point": "count=9"}, {**grids, "key": old})
     cells = [*stored.counted, *(first.model_copy(update=change) for change in changed)]
     write_baseline(stored.model_copy(update={"counted": tuple(cells)}).sealed(), gated)
     text = TOWERS.replace("Renamed", "Other").replace("class Crashing(Tower):\n    pass", CRASH)

@@ -19,8 +19,7 @@ def files(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("new", "options", "code"),
-    [("a", [], 0), ("slow", [], 3), ("few", [], 4), ("few", ["--allow-inconclusive"], 0)],
+    ("new", "options", "code"), [("a", [], 0), ("slow", [], 3), ("few", [], 4), ("few", ["--allow-inconclusive"], 0)]
 )
 def test_the_status_is_that_of_the_rows(vlbench: Vlbench, new: str, options: list[str], code: int) -> None:
     ended = vlbench("diff", "a.json", f"{new}.json", *options, "--json")

@@ -11,14 +11,7 @@ import pytest
 
 from tests.record.baselines import cell
 from tests.trial.plans import SCENARIO_FILE
-from vlbench.comparing.counted_cells import (
-    advice_of,
-    counted_cell,
-    grid_point,
-    points_of,
-    why_gone,
-    why_incomplete,
-)
+from vlbench.comparing.counted_cells import advice_of, counted_cell, grid_point, points_of, why_gone, why_incomplete
 from vlbench.counting.job import Counted, CountJob, Event, Point
 from vlbench.counting.worker import run_job
 from vlbench.implementations.preprocessing import Preprocessing

@@ -86,10 +86,7 @@ def test_too_few_trials_are_missing_with_what_was_lost() -> None:
 def test_a_variant_that_ends_its_process_is_missing_however_often_it_had_finished() -> None:
     group = measured(*[0.8] * 4, more=[trial(died(NAME), number=4)])
     for found in (row(STORED, group), accuracy_row(STORED, group)):
-        assert (found.verdict, found.reason) == (
-            Verdict.MISSING,
-            "its process was ended by SIGKILL (out of memory?)",
-        )
+        assert (found.verdict, found.reason) == (Verdict.MISSING, "its process was ended by SIGKILL (out of memory?)")
 
 
 def test_without_any_trial_the_reason_is_that_of_the_first_lost() -> None:

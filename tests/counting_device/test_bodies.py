@@ -82,8 +82,7 @@ def test_what_is_not_installed_is_named_with_the_remedy(bodies: SimpleNamespace)
     with CountingDevice("ghost") as device:
         q = device.pixels((4, 2), torch.bfloat16)
         with pytest.raises(
-            UsageError,
-            match=r"body raised ModuleNotFoundError: No module named 'flash_attn_of_nobody'; .*declare\(",
+            UsageError, match=r"body raised ModuleNotFoundError: No module named 'flash_attn_of_nobody'; .*declare\("
         ):
             bodies.missing(q)
         declare(f"{NAMESPACE}::missing", torch.empty_like)

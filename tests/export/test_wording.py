@@ -5,17 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.export.judged_examples import ANYTHING, TOWER, all_the_same, anything, counted, one_of_everything, timed
-from vlbench.export.wording import (
-    chance,
-    fails,
-    figures,
-    move_in_words,
-    moves_shown,
-    ordered,
-    outcome,
-    pair,
-    tally,
-)
+from vlbench.export.wording import chance, fails, figures, move_in_words, moves_shown, ordered, outcome, pair, tally
 from vlbench.judging.judged import Judged, Move
 from vlbench.judging.verdict import Verdict
 

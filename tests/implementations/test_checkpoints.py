@@ -25,11 +25,7 @@ from tests.implementations.towers import TINY, name_of, pixels_of, relative_erro
 from tests.implementations.transformers_towers import transformers_config
 from vlbench.implementations import build_tower
 from vlbench.implementations.config import MODELS, VisionConfig
-from vlbench.implementations.weights import (
-    CheckpointError,
-    load_checkpoint,
-    parameter_shapes,
-)
+from vlbench.implementations.weights import CheckpointError, load_checkpoint, parameter_shapes
 
 CONFIG = TINY[1]
 

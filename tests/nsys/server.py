@@ -15,15 +15,7 @@ LAYER = [
     "sm90_gemm_down",
 ]
 FULL_LAYER = [*LAYER[:2], "flash_fwd_full_kernel", *LAYER[3:]]
-LM_LAYER = [
-    "rms",
-    "gemm_a",
-    "reshape_and_cache_flash_kernel",
-    "paged_attention_v1",
-    "gemm_b",
-    "gemm_c",
-    "gemm_d",
-]
+LM_LAYER = ["rms", "gemm_a", "reshape_and_cache_flash_kernel", "paged_attention_v1", "gemm_b", "gemm_c", "gemm_d"]
 
 
 class Server:

@@ -96,15 +96,7 @@ class Database:
         )  # fmt: skip
 
     def kernel(
-        self,
-        start: int,
-        end: int,
-        name: str,
-        tid: int,
-        corr: int,
-        *,
-        stream: int = 7,
-        node: int | None = None,
+        self, start: int, end: int, name: str, tid: int, corr: int, *, stream: int = 7, node: int | None = None
     ) -> None:
         self.add(
             "CUPTI_ACTIVITY_KIND_KERNEL",
@@ -113,16 +105,7 @@ class Database:
         )  # fmt: skip
 
     def copy(
-        self,
-        start: int,
-        end: int,
-        tid: int,
-        corr: int,
-        *,
-        kind: int = 1,
-        src: int = 0,
-        dst: int = 2,
-        size: int = 64,
+        self, start: int, end: int, tid: int, corr: int, *, kind: int = 1, src: int = 0, dst: int = 2, size: int = 64
     ) -> None:
         self.add(
             "CUPTI_ACTIVITY_KIND_MEMCPY",

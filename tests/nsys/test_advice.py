@@ -86,21 +86,9 @@ ELEMENTWISE = "void at::native::vectorized_elementwise_kernel<4, at::native::{}(
 @pytest.mark.parametrize(
     ("kernel", "times", "flag"),
     [
-        (
-            ELEMENTWISE.format("cos_kernel_cuda"),
-            64,
-            "rope-shared",
-        ),
-        (
-            ELEMENTWISE.format("sin_kernel_cuda"),
-            1,
-            "rope-cache",
-        ),
-        (
-            ELEMENTWISE.format("neg_kernel_cuda"),
-            64,
-            "rope-packed",
-        ),
+        (ELEMENTWISE.format("cos_kernel_cuda"), 64, "rope-shared"),
+        (ELEMENTWISE.format("sin_kernel_cuda"), 1, "rope-cache"),
+        (ELEMENTWISE.format("neg_kernel_cuda"), 64, "rope-packed"),
         ("void cub::DeviceRadixSortOnesweepKernel<int>", 2, "window-cache"),
         ("void at::native::(anonymous namespace)::adjacent_difference", 1, "no-empty-windows"),
         ("fmha_cutlassF_bf16_aligned_64x128_rf_sm80", 704, "batched-windows"),

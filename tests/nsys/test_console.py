@@ -126,9 +126,7 @@ def test_diff_writes_what_every_judging_command_writes(server: Path, tmp_path: P
 def test_diff_finds_a_folder_that_is_not_there_first(server: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not exist"):
         runner.invoke(
-            app,
-            ["diff", str(server), str(server), "--csv", str(tmp_path / "no/a.csv")],
-            catch_exceptions=False,
+            app, ["diff", str(server), str(server), "--csv", str(tmp_path / "no/a.csv")], catch_exceptions=False
         )
 
 

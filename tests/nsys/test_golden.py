@@ -104,12 +104,7 @@ SMALL: dict[str, tuple[Database, dict[str, Any], dict[str, Any]]] = {
     "no kernels": (
         program(HERE),
         {"without": ["CUPTI_ACTIVITY_KIND_KERNEL"]},
-        {
-            "cuda_api": CALLS,
-            COPIES: [[1, 0, 2, 2, 128, 80]],
-            RANGES: {":step": [2, 2000, 0, 2, 80, 80]},
-            "gpu_ops": 2,
-        },
+        {"cuda_api": CALLS, COPIES: [[1, 0, 2, 2, 128, 80]], RANGES: {":step": [2, 2000, 0, 2, 80, 80]}, "gpu_ops": 2},
     ),
     "no calls": (
         program(HERE),

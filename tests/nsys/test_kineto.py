@@ -35,16 +35,7 @@ def gpu(cat: str, ts: object, dur: object, name: str, corr: int, **args: object)
 
 
 def annotation(ts: object, dur: object, name: str) -> Event:
-    return {
-        "ph": "X",
-        "cat": "user_annotation",
-        "name": name,
-        "pid": 7,
-        "tid": 7,
-        "ts": ts,
-        "dur": dur,
-        "args": {},
-    }
+    return {"ph": "X", "cat": "user_annotation", "name": name, "pid": 7, "tid": 7, "ts": ts, "dur": dur, "args": {}}
 
 
 def trace() -> Event:
@@ -76,12 +67,7 @@ def test_a_trace_reads_into_the_same_tables(tmp_path: Path, suffix: str, bare: b
     capture = vlbench.nsys.load(path)
     table = vlbench.nsys.per_range(capture)
     forward = table.loc[":forward"]
-    assert (forward["launches"], forward["kernels"], forward["syncs"], forward["hidden_syncs"]) == (
-        1,
-        1,
-        1,
-        1,
-    )
+    assert (forward["launches"], forward["kernels"], forward["syncs"], forward["hidden_syncs"]) == (1, 1, 1, 1)
     assert (forward["work_ns"], forward["range_ns"], forward["first_launch_ns"]) == (5125, 50250, 1000)
     assert (forward["copies[DtoH device>pageable]"], forward["bytes[DtoH device>pageable]"]) == (1, 8)
     assert table.loc[":ProfilerStep", ["instances", "memsets"]].to_list() == [1, 1]

@@ -59,10 +59,4 @@ def test_coverage_says_why(capture: Capture) -> None:
     seen = vlbench.nsys.coverage(capture)
     assert {
         name: seen[name] for name in ("gpu_ops", "in_ranges", "outside_ranges", "thread_without_ranges", "no_api_row")
-    } == {
-        "gpu_ops": 23,
-        "in_ranges": 20,
-        "outside_ranges": 1,
-        "thread_without_ranges": 1,
-        "no_api_row": 1,
-    }
+    } == {"gpu_ops": 23, "in_ranges": 20, "outside_ranges": 1, "thread_without_ranges": 1, "no_api_row": 1}

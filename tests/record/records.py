@@ -7,18 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from vlbench.record.fingerprint import Fingerprint
-from vlbench.record.schema import (
-    Accuracy,
-    CellGroup,
-    Counts,
-    Results,
-    Row,
-    State,
-    Timing,
-    Token,
-    Trial,
-    VariantTrial,
-)
+from vlbench.record.schema import Accuracy, CellGroup, Counts, Results, Row, State, Timing, Token, Trial, VariantTrial
 
 FINGERPRINT = Fingerprint(
     vlbench="0.1.0",

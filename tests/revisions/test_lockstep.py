@@ -29,14 +29,7 @@ def job(folder: Path, head: str) -> Job:
         for name, text in zip(("BASE", "HEAD"), texts, strict=True)
     )
     return Job(
-        model=texts[0],
-        dtype="float32",
-        device="cpu",
-        threads=1,
-        seed=0,
-        point=POINT,
-        variants=variants,
-        seconds=1.0,
+        model=texts[0], dtype="float32", device="cpu", threads=1, seed=0, point=POINT, variants=variants, seconds=1.0
     )
 
 

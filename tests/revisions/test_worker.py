@@ -20,12 +20,7 @@ from vlbench.revisions.worker import follow, refuse_strangers
 from vlbench.trial.job import Checked, Job, Prepared, Stages, Struck, VariantJob
 
 HERE = "tests.revisions.test_worker"
-TURNS = [
-    Turn(does="warm-up"),
-    Turn(does="reading", number=0),
-    Turn(does="reading", number=1),
-    Turn(does="stages"),
-]
+TURNS = [Turn(does="warm-up"), Turn(does="reading", number=0), Turn(does="reading", number=1), Turn(does="stages")]
 
 
 class Spoilt(toys.Toy):

@@ -88,9 +88,7 @@ def test_a_right_tower_passes_in_bf16_and_a_wrong_one_fails_there_as_well() -> N
     assert 0 < right.timed_error <= right.timed_limit
     # Right in fp32 and wrong where it is timed: a kernel of its own for bf16.
     wrong = in_bf16.check(
-        "bit-exact",
-        lambda: build_tower(QWEN2_5, flags, exact),
-        lambda: WRONG_TOWERS["no rope"](QWEN2_5, rounded),
+        "bit-exact", lambda: build_tower(QWEN2_5, flags, exact), lambda: WRONG_TOWERS["no rope"](QWEN2_5, rounded)
     )
     assert not wrong.passed
     assert wrong.reason

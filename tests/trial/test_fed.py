@@ -103,8 +103,7 @@ def test_a_tower_of_images_is_counted_beside_one_of_patches() -> None:
 
 
 @pytest.mark.parametrize(
-    ("output", "place"),
-    [((3, 5, 2), (1, 4)), ((3, 2), (1, 0)), ((3, 2, 2, 2), (1, 0)), ((6, 2), None), ((3,), None)],
+    ("output", "place"), [((3, 5, 2), (1, 4)), ((3, 2), (1, 0)), ((3, 2, 2, 2), (1, 0)), ((6, 2), None), ((3,), None)]
 )
 def test_what_is_off_is_found_by_image(output: tuple[int, ...], place: tuple[int, int] | None) -> None:
     wanted = torch.ones(output)

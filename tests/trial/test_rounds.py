@@ -259,9 +259,7 @@ def two(small: float) -> Callable[[Tensor], VisionOutput]:
 def test_a_large_part_does_not_hide_a_small_one() -> None:
     race = Race(runs={"baseline": two(1e-6), "a": two(1.1e-6), "b": two(1e-6)}, allowed=1e-3)
     _, struck = race.run()
-    assert struck == {
-        "a": "part 'small' of the output of a timed round is wrong: replayed, late, or a stale cache",
-    }
+    assert struck == {"a": "part 'small' of the output of a timed round is wrong: replayed, late, or a stale cache"}
 
 
 def test_each_part_is_poisoned() -> None:

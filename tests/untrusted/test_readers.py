@@ -201,8 +201,7 @@ def test_a_cut_gzip_file_is_damaged(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "head",
-    ['"deviceProperties": ["x"], ', '"deviceProperties": 7, ', '"deviceProperties": {"name": []}, ', ""],
+    "head", ['"deviceProperties": ["x"], ', '"deviceProperties": 7, ', '"deviceProperties": {"name": []}, ', ""]
 )
 @pytest.mark.parametrize("event", ['{"args": [1]}', '{"args": "x"}', '{"ts": null}', '{"dur": {}}'])
 def test_a_trace_with_fields_of_other_kinds(tmp_path: Path, head: str, event: str) -> None:

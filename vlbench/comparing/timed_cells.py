@@ -19,12 +19,7 @@ TRIALS = Floors().k
 
 
 def timed_cells(
-    results: Results,
-    source: str,
-    *,
-    scenarios: Sequence[str] = (),
-    floor: float = 0.01,
-    threshold: float = 0.05,
+    results: Results, source: str, *, scenarios: Sequence[str] = (), floor: float = 0.01, threshold: float = 0.05
 ) -> tuple[TimedCell, ...]:
     """A cell for each variant and state of `results`. `source` is the file, for messages.
 

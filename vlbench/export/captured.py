@@ -14,12 +14,7 @@ from vlbench.nsys.doctor import Check
 from vlbench.nsys.frames import Capture
 from vlbench.nsys.report import Report, number
 
-MEDIANS = {
-    "range": "range_ns",
-    "GPU busy": "busy_ns",
-    "GPU idle": "idle_ns",
-    "first launch after": "first_launch_ns",
-}
+MEDIANS = {"range": "range_ns", "GPU busy": "busy_ns", "GPU idle": "idle_ns", "first launch after": "first_launch_ns"}
 # Said of every process without such events, the launcher included: the tables' own counts tell more.
 _PER_PROCESS = re.compile(r"^(No|Not all) .* events (collected|might have been)|profiling might have not been started")
 _DIAGNOSTICS = 5
@@ -183,7 +178,7 @@ def _encoder(report: Report) -> Iterator[Words]:
     else:
         yield Words(
             f"share of the GPU's busy time: {part.of_busy:.1%} ({duration(part.encoder_busy_ns)} of "
-            f"{duration(part.step_busy_ns)} in {part.steps} steps; a step is {part.step})",
+            f"{duration(part.step_busy_ns)} in {part.steps} steps; a step is {part.step})"
         )
     yield from (Words(f"- {advice.sentence}") for advice in report.advice)
     if not report.advice:

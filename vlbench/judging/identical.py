@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from vlbench.judging.judged import Judged
 from vlbench.judging.verdict import Verdict
@@ -15,16 +15,20 @@ from vlbench.record.fingerprint import Fingerprint
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class IdenticalRun(_Part):
     """One comparison of a thing with itself."""
 
-    verdicts: tuple[Verdict, ...] = Field(description="Of its rows.")
-    ratios: tuple[float, ...] = Field(description="After / before, of each row with times.")
-    visible: tuple[float, ...] = Field(description="The smallest change, as a share, that each of them would show.")
-    seconds: float = Field(description="That it took.")
+    verdicts: tuple[Verdict, ...]
+    """Of its rows."""
+    ratios: tuple[float, ...]
+    """After / before, of each row with times."""
+    visible: tuple[float, ...]
+    """The smallest change, as a share, that each of them would show."""
+    seconds: float
+    """That it took."""
 
     @classmethod
     def of(cls, judged: Judged, **more: object) -> Self:
@@ -56,7 +60,8 @@ class Evidence(_Part):
     schema_version: Literal[1] = 1
     created: datetime
     fingerprint: Fingerprint
-    command: str = Field(description="What each run was.")
+    command: str
+    """What each run was."""
     runs: tuple[IdenticalRun, ...]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from vlbench.judging.exit_codes import ExitCode, worst
 from vlbench.judging.verdict import Judgement, Verdict
@@ -16,21 +16,29 @@ from vlbench.judging.vote import VOTE_FALSE_ALARMS
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, ser_json_inf_nan="strings")
 
 
 class Move(_Part):
     """One thing that is not what it was: a counter, a stage, or a line of code."""
 
     kind: Literal["counter", "operation", "line", "stage"]
-    name: str = Field(description="The counter, the operation, `event: source text` of the line, or the stage.")
-    before: float = Field(description="Zero where it was not there.")
-    after: float = Field(description="Zero where it is gone.")
-    unit: Literal["", "B", "s"] = Field(default="", description="Of both figures; counts have none.")
-    stage: str = Field(default="", description="Of a counter: the stage that moved most.")
-    file: str | None = Field(default=None, description="Of a line: its file, as seen from its import root.")
-    line: int | None = Field(default=None, description="Of a line: its number, now or, where it is gone, before.")
-    advice: str = Field(default="", description="What removes it, where that is known.")
+    name: str
+    """The counter, the operation, `event: source text` of the line, or the stage."""
+    before: float
+    """Zero where it was not there."""
+    after: float
+    """Zero where it is gone."""
+    unit: Literal["", "B", "s"] = ""
+    """Of both figures; counts have none."""
+    stage: str = ""
+    """Of a counter: the stage that moved most."""
+    file: str | None = None
+    """Of a line: its file, as seen from its import root."""
+    line: int | None = None
+    """Of a line: its number, now or, where it is gone, before."""
+    advice: str = ""
+    """What removes it, where that is known."""
 
 
 Measure = Literal["counters", "time", "accuracy"]
@@ -39,23 +47,30 @@ Measure = Literal["counters", "time", "accuracy"]
 class JudgedRow(_Part):
     """One cell in one respect. A row that is inaccurate or missing has no figures."""
 
-    cell: str = Field(description="What was measured, in words: tower, scenario, dtype, device.")
+    cell: str
+    """What was measured, in words: tower, scenario, dtype, device."""
     measure: Measure
     verdict: Verdict
-    reason: str = Field(description="One plain sentence.")
-    gates: bool = Field(default=True, description="False: shown, but without a say in the exit code.")
+    reason: str
+    """One plain sentence."""
+    gates: bool = True
+    """False: shown, but without a say in the exit code."""
     before: float | None = None
     after: float | None = None
-    unit: str = Field(default="", description="Of both figures: 's', 'x the yardstick', ''.")
-    better: Literal["less", "more"] = Field(default="less", description="Which of two figures is better.")
-    ratio: float | None = Field(
-        default=None, description="Cost after / before: above 1 is worse, also of rates, whose figure fell."
-    )
+    unit: str = ""
+    """Of both figures: 's', 'x the reference', ''."""
+    better: Literal["less", "more"] = "less"
+    """Which of two figures is better."""
+    ratio: float | None = None
+    """Cost after / before: above 1 is worse, also of rates, whose figure fell."""
     low: float | None = None
     high: float | None = None
-    confidence: float | None = Field(default=None, description="Of the interval from low to high.")
-    visible: float | None = Field(default=None, description="The smallest change, as a share, that would have shown.")
-    moves: tuple[Move, ...] = Field(default=(), description="What moved, the largest change first.")
+    confidence: float | None = None
+    """Of the interval from low to high."""
+    visible: float | None = None
+    """The smallest change, as a share, that would have shown."""
+    moves: tuple[Move, ...] = ()
+    """What moved, the largest change first."""
 
     @classmethod
     def of(cls, cell: str, judgement: Judgement, **more: Any) -> Self:
@@ -91,18 +106,21 @@ class Judged(_Part):
 
     schema_version: Literal[1] = 1
     command: str
-    before: str = Field(description="What it is compared with, in words.")
+    before: str
+    """What it is compared with, in words."""
     after: str
     rows: tuple[JudgedRow, ...]
-    notes: tuple[str, ...] = Field(default=(), description="What a reader has to know, one sentence each.")
-    written: str | None = Field(default=None, description="The file that would make this the new baseline.")
-    remedy: str | None = Field(default=None, description="What to do where the exit code is not 0, in one sentence.")
+    notes: tuple[str, ...] = ()
+    """What a reader has to know, one sentence each."""
+    written: str | None = None
+    """The file that would make this the new baseline."""
+    remedy: str | None = None
+    """What to do where the exit code is not 0, in one sentence."""
     allow_inconclusive: bool = False
-    false_alarms: float | None = Field(
-        default=VOTE_FALSE_ALARMS,
-        description="Of the rule that judged times: its chance to call a row that did not change; None: not measured.",
-    )
-    seconds: float = Field(default=0.0, description="That all of it took.")
+    false_alarms: float | None = VOTE_FALSE_ALARMS
+    """Of the rule that judged times: its chance to call a row that did not change; None: not measured."""
+    seconds: float = 0.0
+    """That all of it took."""
 
     @property
     def exit_code(self) -> ExitCode:

@@ -95,10 +95,7 @@ def _write(top: Path, commit: str, draft: Path, *, as_it_is: bool) -> str:
     if as_it_is:
         (draft / "objects").mkdir()
         real = Path(_git("rev-parse", "--git-path", "objects", at=top))
-        own |= {
-            "GIT_OBJECT_DIRECTORY": str(draft / "objects"),
-            "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(top / real),
-        }
+        own |= {"GIT_OBJECT_DIRECTORY": str(draft / "objects"), "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(top / real)}
         index = top / _git("rev-parse", "--git-path", "index", at=top)
         if index.exists():  # it says which files are as they were
             shutil.copy2(index, draft / "index")  # and its time, or git trusts files as old as the index that changed

@@ -146,8 +146,7 @@ def test_one_decorated_function_is_a_flag() -> None:
 
 
 @pytest.mark.parametrize(
-    ("way", "promise"),
-    [(shifted_by_rounding, Exactness.BIT_EXACT), (shifted_by_more, Exactness.REASSOCIATED)],
+    ("way", "promise"), [(shifted_by_rounding, Exactness.BIT_EXACT), (shifted_by_more, Exactness.REASSOCIATED)]
 )
 def test_a_flag_that_breaks_its_promise_is_caught(way: Embed, promise: Exactness) -> None:
     name = f"breaks-{promise}"
