@@ -46,7 +46,7 @@ class Outcome(_Part):
 
 
 class Expectation(Outcome):
-    """The same, foretold."""
+    """What is expected of it."""
 
     time_on_cpu: Literal["slower", "same"]
     why: str

@@ -1,4 +1,4 @@
-"""The page docs/regressions.md: who caught what, who cried wolf, and what was foretold wrongly."""
+"""The page docs/regressions.md: who caught what, whose alarms were false, and what was expected wrongly."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def page(seen: Sequence[Seen], command: str, machine: str, minutes: float) -> st
         "",
         *(_bullets(_missed(listed)) or ["Nothing."]),
         "",
-        "## What was foretold wrongly",
+        "## What was expected otherwise",
         "",
         "What each judge of the gate would say was written down before any of it was run"
         " (`tests/gating/regressions/listed`).",
@@ -150,13 +150,13 @@ def _surprises(seen: Sequence[Seen]) -> Iterator[str]:
         expected = each.regression.expected
         accuracy = "inaccurate" if each.verdict("accuracy") is Verdict.INACCURATE else "passed"
         said = {"counters": str(each.verdict("counters")), "accuracy": accuracy}
-        foretold = {"counters": str(expected.counters), "accuracy": str(expected.accuracy)}
+        wanted = {"counters": str(expected.counters), "accuracy": str(expected.accuracy)}
         if accuracy == "passed":
             said["time"] = {"regressed": "slower"}.get(each.verdict("time"), str(each.verdict("time")))
-            foretold["time"] = expected.time_on_cpu
-        for judge, word in foretold.items():
+            wanted["time"] = expected.time_on_cpu
+        for judge, word in wanted.items():
             if said[judge] != word:
-                yield f"{each.regression.title}: {judge} {said[judge]}, foretold {word}."
+                yield f"{each.regression.title}: {judge} {said[judge]}, expected {word}."
 
 
 def _bullets(lines: Iterator[str]) -> list[str]:

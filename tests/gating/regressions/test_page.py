@@ -71,8 +71,8 @@ def test_what_the_gate_does_not_object_to_is_listed_and_so_is_what_came_otherwis
     why = LISTED["frequencies_follow_dtype"].expected.why
     assert f"- {title}: the gate" not in text
     assert f"- {other}: the gate does not object, nor does pytest-benchmark. {why}" in text
-    assert f"- {title}: time slower, foretold same." in text
-    assert f"- {other}: counters improved, foretold same." in text
+    assert f"- {title}: time slower, expected same." in text
+    assert f"- {other}: counters improved, expected same." in text
 
 
 def test_false_alarms_are_counted_for_each_judge_and_doubt_is_none() -> None:
