@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def build_tower(
     config: VisionConfig, flags: Iterable[str] | None, weights: SharedTensors, device: str | None = None
 ) -> nn.Module:
-    """The yardstick (flags None) or the optimized tower with `flags`, sharing `weights`, ready for inference.
+    """The reference tower (flags None) or the optimized tower with `flags`, sharing `weights`, ready for inference.
 
     `device` is the kind of device that flags are judged by; by default, that of the weights.
     """

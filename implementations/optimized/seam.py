@@ -21,7 +21,7 @@ Applies = Callable[[VisionConfig, str], str | None]
 
 
 class Exactness(StrEnum):
-    """How close a flag's results are to the yardstick's, from strictest to loosest."""
+    """How close a flag's results are to the reference tower's, from strictest to loosest."""
 
     BIT_EXACT = "bit-exact"
     ULP = "ulp"
@@ -81,7 +81,7 @@ class Seam(Generic[Way]):
 
     @property
     def naive_way(self) -> Way:
-        """What the yardstick does here. Raises FlagError where none is registered."""
+        """What the reference tower does here. Raises FlagError where none is registered."""
         if self._naive is None:
             raise FlagError(f"seam {self.name!r} has no naive way")
         return self._naive
@@ -92,7 +92,7 @@ class Seam(Generic[Way]):
         return tuple(self._flags)
 
     def naive(self, way: Way) -> Way:
-        """Register what the yardstick does here."""
+        """Register what the reference tower does here."""
         self._naive = way
         return way
 

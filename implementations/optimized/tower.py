@@ -1,6 +1,6 @@
 """The optimized tower: one forward for all models, assembled from what the model asks for and the flags chose.
 
-With no flag it does, operation for operation, what the yardstick does.
+With no flag it does, operation for operation, what the reference tower does.
 """
 
 from __future__ import annotations

@@ -159,7 +159,7 @@ def _results_side(source: str, results: Results) -> Side:
 
 
 def _timed(group: CellGroup) -> Iterator[tuple[Key, TimedCell | Failed]]:
-    """Every variant in every state; the yardstick, which all are held against, has no cell."""
+    """Every variant in every state; the reference tower, which all are held against, has no cell."""
     for row in group.rows[1:]:
         for state in states_of(group) or ["warm"]:
             cell = cell_of(group, row, state, group.scenario)

@@ -18,7 +18,7 @@ from vlbench.record.schema import Dtype
 def count_requests(
     towers: Sequence[str], variants: tuple[str, ...] | None, points: Sequence[Point], profile: str, dtype: Dtype
 ) -> list[CountRequest]:
-    """Every tower on every point; one of our models stands for its yardstick and its `variants`, or its presets.
+    """Every tower on every point; one of our models stands for its reference tower and its `variants`, or its presets.
 
     Raises UsageError for a tower of ours or a variant that does not exist. Nobody's factory is imported here.
     """

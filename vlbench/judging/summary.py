@@ -48,7 +48,7 @@ class Summary:
 
     @property
     def estimate(self) -> Estimate | None:
-        """Time of the variant / time of its reference; None for the yardstick and for rows without times."""
+        """Time of the variant / time of its reference; None for the reference tower and for rows without times."""
         return self.judgement.estimate
 
     @property
@@ -63,12 +63,12 @@ class Summary:
 
 
 def summaries(group: CellGroup, floors: Floors, state: State = "warm") -> list[Summary]:
-    """The yardstick, then the other rows in their order."""
+    """The reference tower, then the other rows in their order."""
     return [_summary(group, row, floors, state) for row in group.rows]
 
 
 def ranked(found: Sequence[Summary]) -> list[Summary]:
-    """The yardstick, then the timed rows, fastest first, then those without times."""
+    """The reference tower, then the timed rows, fastest first, then those without times."""
     return [found[0], *sorted(found[1:], key=lambda each: each.estimate.ratio if each.estimate else math.inf)]
 
 
@@ -127,7 +127,7 @@ def _summary(group: CellGroup, row: Row, floors: Floors, state: State) -> Summar
 
 def _judge(group: CellGroup, row: Row, floors: Floors, state: State) -> Judgement:
     if row.is_yardstick:
-        return Judgement(Verdict.SAME, "it is the yardstick")
+        return Judgement(Verdict.SAME, "it is the reference tower")
     first, second = (estimates(group, row, state, confirms=confirms) for confirms in (False, True))
     if not first:
         return missing(why_untimed(group, row.name, "no time was given to measure"))
@@ -162,7 +162,7 @@ def _pays_back(group: CellGroup, seconds: float | None, first: float | None, sta
     base, base_first = _seconds(group, yardstick, state), _first_seconds(group, yardstick)
     if seconds is None or first is None or base is None or base_first is None or seconds >= base:
         return None
-    once = (first - seconds) - (base_first - base)  # beyond what the yardstick's own first call costs
+    once = (first - seconds) - (base_first - base)  # beyond what the reference tower's own first call costs
     return math.ceil(once / (base - seconds)) if once > 0 else None
 
 

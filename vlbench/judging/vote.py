@@ -28,9 +28,9 @@ Measured on a shared two-core machine, quiet and loaded; the self-test measures 
 def vote(trials: Sequence[Estimate], floors: Floors, *, yardstick_seconds: float | None = None) -> Judgement:
     """The verdict of several trials, each with its paired ratio.
 
-    `yardstick_seconds` is the yardstick's time for one call; the absolute floor needs it. Trials that crashed are left
-    out of `trials` and cannot vote. One trial gives an estimate and no verdict. Without enough votes the row is the
-    same only if a change of `floors.threshold` would have been seen and no majority leans to one side.
+    `yardstick_seconds` is the reference tower's time for one call; the absolute floor needs it. Trials that crashed are
+    left out of `trials` and cannot vote. One trial gives an estimate and no verdict. Without enough votes the row is
+    the same only if a change of `floors.threshold` would have been seen and no majority leans to one side.
     """
     if floors.absolute and yardstick_seconds is None:
         raise ValueError("the absolute floor needs yardstick_seconds")

@@ -20,7 +20,7 @@ class Way(StrEnum):
     """How two revisions share the time they are measured in."""
 
     ONE_PROCESS = "one process"
-    """Both are loaded under names of their own and share every round, beside the frozen yardstick."""
+    """Both are loaded under names of their own and share every round, beside the frozen reference tower."""
     LOCK_STEP = "lock-step"
     """A process each, both alive; a token says whose turn it is."""
 

@@ -53,7 +53,7 @@ def plans_of(pair: Pair, request: Request, tower: str) -> list[Plan]:
 
 
 def _beside_the_yardstick(request: Request, base: TowerInFolder, head: TowerInFolder) -> list[Variant]:
-    """Both are checked against the yardstick; HEAD's ratio is taken to BASE."""
+    """Both are checked against the reference tower; HEAD's ratio is taken to BASE."""
     claims = [Exactness(claim_of(at, request.device)) for at in (base, head)]
     return [
         yardstick(),
@@ -63,7 +63,7 @@ def _beside_the_yardstick(request: Request, base: TowerInFolder, head: TowerInFo
 
 
 def _in_its_place(request: Request, base: TowerInFolder, head: TowerInFolder) -> list[Variant]:
-    """BASE stands where the yardstick does: HEAD is checked against it."""
+    """BASE stands where the reference tower does: HEAD is checked against it."""
     return [
         Variant(BASE, None, tower=str(base), reference=BASE),
         Variant(HEAD, (), Exactness(request.exactness), tower=str(head), reference=BASE),
@@ -104,8 +104,8 @@ def rows_of(group: CellGroup, cell: str) -> list[JudgedRow]:
 
 
 def _accuracy_row(base: Summary, head: Summary, cell: str) -> JudgedRow:
-    """HEAD against the yardstick or, in lock-step, against BASE."""
-    judge = "BASE" if base.row.is_yardstick else "the yardstick"
+    """HEAD against the reference tower or, in lock-step, against BASE."""
+    judge = "BASE" if base.row.is_yardstick else "the reference tower"
     if head.accuracy is None:
         verdict, reason = Verdict.MISSING, head.judgement.reason
     elif not head.accuracy.passed:

@@ -1,4 +1,4 @@
-"""What the harness proves itself on: copies of the yardstick, and copies slowed down by a known share."""
+"""What the harness proves itself on: copies of the reference tower, and copies slowed down by a known share."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Design:
     """How many comparisons of each kind, and how long they take.
 
     Every group is a cell group of its own, with its own weights, inputs and processes. Its copies share the rounds and
-    the yardstick of its trials, so they are not independent of one another; groups are.
+    the reference tower of its trials, so they are not independent of one another; groups are.
     """
 
     groups: int
@@ -33,7 +33,7 @@ class Design:
 
     @property
     def variants(self) -> list[Variant]:
-        """The yardstick first, the copies, and those that are slowed down."""
+        """The reference tower first, the copies, and those that are slowed down."""
         copies = [Variant(f"copy {number + 1}", None) for number in range(self.copies)]
         slowed = [
             Variant(f"+{100 * share:g}% {number + 1}", None, slow_down=share)

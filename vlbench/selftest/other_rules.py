@@ -1,8 +1,9 @@
 """The rules of other tools, on the samples of a self-test, as their users meet them: how often each is right.
 
-Each of these tools compares a run before with a run after: two processes. So `before` is the yardstick in one trial and
-`after` a variant in another. The tools differ in what a process yields: every call, or means over blocks of calls.
-A rule returns 1 for slower, -1 for faster, 0 for neither. Each is written anew from what its source says it does.
+Each of these tools compares a run before with a run after: two processes. So `before` is the reference tower in one
+trial and `after` a variant in another. The tools differ in what a process yields: every call, or means over blocks of
+calls. A rule returns 1 for slower, -1 for faster, 0 for neither. Each is written anew from what its source says it
+does.
 """
 
 from __future__ import annotations
@@ -148,8 +149,8 @@ def blocks(times: Times, count: int | None) -> list[float]:
 def decisions(rule: Rule, before: Sequence[Times], after: Sequence[Times]) -> list[int]:
     """What `rule` says of a row, once for every way to begin: before from some trials, after from those that follow.
 
-    `before` and `after` hold the calls of the yardstick and of the variant, one entry per trial. Trials are taken in a
-    circle. There is nothing to say with fewer trials than both sides need.
+    `before` and `after` hold the calls of the reference tower and of the variant, one entry per trial. Trials are taken
+    in a circle. There is nothing to say with fewer trials than both sides need.
     """
     trials, needed = len(before), rule.processes
     if trials < 2 * needed:
@@ -199,7 +200,7 @@ def scores(groups: Sequence[CellGroup]) -> list[Score]:
 
 
 def _rows(groups: Sequence[CellGroup]) -> Iterator[tuple[Row, list[Times], list[Times]]]:
-    """Every row but the yardsticks, with the calls of its reference and its own, by trial."""
+    """Every row but the reference towers, with the calls of its reference and its own, by trial."""
     for group in groups:
         for row in group.rows[1:]:
             pairs = [

@@ -105,7 +105,7 @@ class Report:
 
 
 def report(groups: Sequence[CellGroup], floors: Floors | None = None) -> Report:
-    """Tallies of every row but the yardsticks, by what was injected."""
+    """Tallies of every row but the reference towers, by what was injected."""
     floors = floors or Floors()
     tallies = {0.0: Tally(0.0)}
     groups_with_alarm, first_alarms = 0, 0

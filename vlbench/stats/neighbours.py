@@ -1,10 +1,10 @@
 """A trial's readings, each compared with the one before it, become ratios with intervals.
 
-In a round of many variants the yardstick's calls lie far from most others, and a shared machine changes its pace in
-between: on one, a reading differed from the yardstick of its round by 10 %, from the reading before it by 6 %. So here
-each reading is compared with its neighbour, whichever variant that is, and the variants' times are those that fit all
-of these comparisons best. What a variant leaves behind for whoever comes next (cold caches, freed pages) is fitted as
-well, as in a crossover trial, so that nobody gains by slowing down its neighbours.
+In a round of many variants the reference tower's calls lie far from most others, and a shared machine changes its pace
+in between: on one, a reading differed from the reference tower of its round by 10 %, from the reading before it by 6 %.
+So here each reading is compared with its neighbour, whichever variant that is, and the variants' times are those that
+fit all of these comparisons best. What a variant leaves behind for whoever comes next (cold caches, freed pages) is
+fitted as well, as in a crossover trial, so that nobody gains by slowing down its neighbours.
 
 Measured on copies of one program: a trial's ratio spreads by 1.0 % in place of 1.7 % among 51 copies, by 0.9 in place
 of 1.4 % among 26, by 0.6 in place of 0.7 % among 12; among three there is nothing to gain.

@@ -1,7 +1,7 @@
 """One trial's rounds become one paired ratio with an interval.
 
-The convention, here and everywhere: ratio = time of the variant / time of the yardstick, so that a ratio above 1 is
-slower; the speed-up shown to people is 1 / ratio.
+The convention, here and everywhere: ratio = time of the variant / time of the reference tower, so that a ratio above 1
+is slower; the speed-up shown to people is 1 / ratio.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Estimate:
     """A ratio and the interval that covers it."""
 
     ratio: float
-    """Time of the variant / time of the yardstick: above 1 is slower."""
+    """Time of the variant / time of the reference tower: above 1 is slower."""
     low: float
     high: float
     rounds: int
@@ -30,7 +30,7 @@ class Estimate:
 
     @property
     def speedup(self) -> float:
-        """How many times faster than the yardstick: 1 / ratio."""
+        """How many times faster than the reference tower: 1 / ratio."""
         return 1 / self.ratio
 
     @property
@@ -47,13 +47,13 @@ class Estimate:
 
 
 def paired_ratio(variant: Sequence[float], yardstick: Sequence[float], *, confidence: float = 0.95) -> Estimate:
-    """The ratio of a variant to the yardstick from the rounds of one trial.
+    """The ratio of a variant to the reference tower from the rounds of one trial.
 
     `variant` and `yardstick` hold seconds, one entry per round; entry i of both comes from round i, so that whatever
     slowed that round slowed both. Raises `ValueError` on different lengths and on times not finite and positive.
     """
     if len(variant) != len(yardstick):
-        raise ValueError(f"{len(variant)} rounds of the variant do not pair with {len(yardstick)} of the yardstick")
+        raise ValueError(f"{len(variant)} rounds of the variant do not pair with {len(yardstick)} of the reference")
     for time in (*variant, *yardstick):
         if not (math.isfinite(time) and time > 0):
             raise ValueError(f"a time of {time} seconds cannot be judged; times are finite and positive")

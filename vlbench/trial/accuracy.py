@@ -1,4 +1,4 @@
-"""Is a variant right? Twice: in fp32 by its class, then in the timed dtype by the yardstick's own error there.
+"""Is a variant right? Twice: in fp32 by its class, then in the timed dtype by the reference tower's own error there.
 
 Only the fp32 check can see a small structural mistake (bf16 angles); only the second sees what the timed kernels do.
 Both run on the timed batch and on a small batch of awkward grids (a video, empty and ragged windows, a strip), each
@@ -86,12 +86,12 @@ Judged = Callable[..., Any]
 
 
 class Judge:
-    """Compares towers, or ways of a seam, with the yardstick's fp32 outputs, each part of an output by itself."""
+    """Compares towers, or ways of a seam, with the reference tower's fp32 outputs, each part of an output by itself."""
 
     def __init__(
         self, inputs: Sequence[Entry], dtype: torch.dtype, golden: Judged, yardstick: Judged, merge: int | None = 2
     ) -> None:
-        """`inputs` are in the timed dtype; `golden` is the yardstick in fp32, `yardstick` the one in `dtype`.
+        """`inputs` are in the timed dtype; `golden` is the reference tower in fp32, `yardstick` the one in `dtype`.
 
         `merge` is the side of the square of patches that is one token, None for a tower of images.
         """

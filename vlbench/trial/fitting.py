@@ -15,7 +15,7 @@ from vlbench.trial.accuracy import Input
 
 
 def check_fits(yardstick: Tower, others: Iterable[Tower], grids: Sequence[Grid]) -> None:
-    """Raises UsageError for grids that the yardstick cannot take, or another tower that takes something else."""
+    """Raises UsageError for grids that the reference tower cannot take, or another tower that takes something else."""
     if reason := yardstick.fed.misfit(grids):
         raise UsageError(f"{yardstick.name}: {reason}")
     for other in others:

@@ -29,10 +29,10 @@ class VariantJob(Message):
 
 
 class Job(Message):
-    """One trial: all variants of a cell group, the yardstick first, in one process."""
+    """One trial: all variants of a cell group, the reference tower first, in one process."""
 
     model: str
-    """One of our models, or any tower that `resolve_tower` knows: the yardstick."""
+    """One of our models, or any tower that `resolve_tower` knows: the reference tower."""
     dtype: Dtype
     device: Device
     threads: int

@@ -1,7 +1,7 @@
-"""Rounds: every variant once, in an order drawn afresh, with the yardstick among them.
+"""Rounds: every variant once, in an order drawn afresh, with the reference tower among them.
 
 Times of one round, or next to each other in it, are compared: whatever slows the machine for a while slows both.
-Outputs of timed calls are compared with the yardstick's of the same round and then poisoned, and each round has
+Outputs of timed calls are compared with the reference tower's of the same round and then poisoned, and each round has
 contents of its own, so that nothing can be replayed.
 """
 
@@ -45,7 +45,7 @@ class Entrant:
     name: str
     subject: Subject
     allowed: Mapping[str, float]
-    """By part: largest relative error to the yardstick's output of the same round; 0 asks for equal bits."""
+    """By part: largest relative error to the reference tower's output of the same round; 0 asks for equal bits."""
 
 
 def warm_up(subject: Subject, entry: Any, clock: Clock) -> None:
@@ -61,9 +61,9 @@ def warm_up(subject: Subject, entry: Any, clock: Clock) -> None:
 
 
 def yardstick_calls(entrants: int) -> int:
-    """How often the yardstick is called in a round of so many: an odd number near the root of the others.
+    """How often the reference tower is called in a round of so many: an odd number near the root of the others.
 
-    All ratios of a round share its yardstick. Called once, its noise is half of everyone's; the median of several
+    All ratios of a round share its reference tower. Called once, its noise is half of everyone's; the median of several
     calls, spread over the round, takes most of it away (measured with 49 entrants: a trial's ratio spreads by 1.31 %
     with one call, by 1.01 % with seven). With m calls, a ratio varies as 1 + 1/m, and a round lasts for as many calls
     as there are others, and m: the product of both is least at the root.
@@ -76,7 +76,7 @@ class Rounds:
     """The rounds of one trial, in one or several states of the caches."""
 
     entrants: list[Entrant]
-    """The first is the yardstick."""
+    """The first is the reference tower."""
     inputs: Inputs
     clocks: Mapping[State, Clock]
     _: KW_ONLY
@@ -170,7 +170,7 @@ class Rounds:
         return self.inputs.rotating[number % len(self.inputs.rotating)]
 
     def _compare(self, outputs: dict[str, Parts]) -> None:
-        """Strike whoever's timed output is not the yardstick's."""
+        """Strike whoever's timed output is not the reference tower's."""
         yardstick = outputs.get(self.entrants[0].name)
         if yardstick is None:
             self.mark(self.entrants[0].name)

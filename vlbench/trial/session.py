@@ -102,7 +102,7 @@ class Session:
                 self._trial(index, number, seconds, [variant.name for variant in plan.variants], label, confirms=False)
 
     def confirm(self, suspects: dict[int, list[str]], trials: int, seconds: float) -> None:
-        """The same over each plan's yardstick, its suspects and what their ratio is taken to.
+        """The same over each plan's reference tower, its suspects and what their ratio is taken to.
 
         There are about twice as many rounds as in a trial over all, in less time where suspects are few: the first vote
         asks whether anything changed, the second has to be sure.

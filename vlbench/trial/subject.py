@@ -62,7 +62,8 @@ class Bench(Protocol):
         """A variant's accuracy; something to time if it passed."""
 
     def allowed(self, exactness: str) -> Mapping[str, float]:
-        """Largest relative error of each part of a timed output to the yardstick's in the same round; 0: equal bits."""
+        """Largest relative error of each part of a timed output to the reference tower's in the same round; 0: equal
+        bits."""
 
 
 def slowed(run: Callable[[Any], Parts], share: float) -> Callable[[Any], Parts]:

@@ -1,4 +1,4 @@
-"""The bench of a whole tower: its weights, its inputs, and every variant of it checked against the yardstick."""
+"""The bench of a whole tower: its weights, its inputs, and every variant of it checked against the reference tower."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from vlbench.workload.scenario import ScenarioPoint
 class TowerBench:
     """All variants of one model on one batch, sharing one set of weights.
 
-    The yardstick is the frozen baseline where the model is one of ours, else the tower that the model names: then its
-    module's own weights are shared with every other whose state dict has the same keys and shapes.
+    The reference tower is the frozen baseline where the model is one of ours, else the tower that the model names: then
+    its module's own weights are shared with every other whose state dict has the same keys and shapes.
     """
 
     def __init__(self, job: Job) -> None:
@@ -102,11 +102,12 @@ class TowerBench:
         return checked, subject
 
     def allowed(self, exactness: str) -> dict[str, float]:
-        """Largest relative error of each part to the yardstick's in one round; 0: equal bits."""
+        """Largest relative error of each part to the reference tower's in one round; 0: equal bits."""
         return self.judge.allowed(exactness, timed=1)
 
     def _weights(self) -> SharedTensors:
-        """What all share: drawn or from the checkpoint where the yardstick computes a model of ours, else its own."""
+        """What all share: drawn or from the checkpoint where the reference tower computes a model of ours, else its
+        own."""
         job, tower = self.job, self.yardstick
         if tower.model is None:
             if job.weights:
@@ -125,7 +126,7 @@ class TowerBench:
         return SharedTensors({key: tensor.to(self.device) for key, tensor in made.items()})
 
     def _references(self) -> tuple[Judged, Judged]:
-        """What is judged by: the yardstick in fp32, and in the timed dtype."""
+        """What is judged by: the reference tower in fp32, and in the timed dtype."""
         golden = self._build(self.yardstick, self.exact_weights, torch.float32)
         if self.job.model not in MODELS:
             check_tokens(self.yardstick, golden, self.timed.to(torch.float32))
@@ -138,7 +139,8 @@ class TowerBench:
         return build_tower(find_model(self.job.model), variant.flags, weights)
 
     def _build(self, tower: Tower, weights: SharedTensors, dtype: torch.dtype) -> nn.Module:
-        """The tower with these weights; where the yardstick is none of our models, with its own if they do not fit."""
+        """The tower with these weights; where the reference tower is none of our models, with its own if they do not
+        fit."""
         if self.yardstick.model or tower.load:
             return tower.build(self.device, dtype, weights)
         module = tower.module(self.device, dtype)

@@ -41,7 +41,7 @@ Mark = Callable[[str], None]
 def settle(threads: int) -> None:
     """Set torch up as every measurement wants it."""
     torch.set_num_threads(threads)
-    # Golden runs are fp32, and TF32 would reach the yardstick's Conv3d.
+    # Golden runs are fp32, and TF32 would reach the reference tower's Conv3d.
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
 
