@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from vlbench.judging.identical import IdenticalRun, tally, upper_bound
-from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
 
 SAME, CALLED, BLIND, GONE = Verdict.SAME, Verdict.IMPROVED, Verdict.INCONCLUSIVE, Verdict.MISSING
@@ -26,17 +25,6 @@ def run(*verdicts: Verdict) -> IdenticalRun:
 )
 def test_alarms_are_counted_among_runs_that_could_raise_one(runs: list[IdenticalRun], words: str) -> None:
     assert tally(runs, "identical pairs") == words
-
-
-def test_a_run_is_what_its_rows_say() -> None:
-    rows = (
-        JudgedRow(cell="a", measure="accuracy", verdict=SAME, reason="right"),
-        JudgedRow(cell="a", measure="time", verdict=CALLED, reason="faster", ratio=0.9, visible=0.02),
-        JudgedRow(cell="b", measure="counters", verdict=SAME, reason="as before"),
-    )
-    found = IdenticalRun.of(Judged(command="gate", before="a", after="b", rows=rows, seconds=3.0))
-    assert found.is_alarm
-    assert found == IdenticalRun(verdicts=(SAME, CALLED, SAME), ratios=(0.9,), visible=(0.02,), seconds=3.0)
 
 
 def test_none_in_two_hundred_shows_under_one_and_a_half_per_cent() -> None:

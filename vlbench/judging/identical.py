@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal, Self
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from vlbench.judging.judged import Judged
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import percent
 from vlbench.record.fingerprint import Fingerprint
@@ -29,19 +28,6 @@ class IdenticalRun(_Part):
     """The smallest change, as a share, that each of them would show."""
     seconds: float
     """That it took."""
-
-    @classmethod
-    def of(cls, judged: Judged, **more: object) -> Self:
-        """What `judged` says; `more` is what else this kind of run keeps."""
-        return cls.model_validate(
-            {
-                "verdicts": tuple(row.verdict for row in judged.rows),
-                "ratios": tuple(row.ratio for row in judged.rows if row.measure == "time" and row.ratio is not None),
-                "visible": tuple(row.visible for row in judged.rows if row.visible is not None),
-                "seconds": judged.seconds,
-                **more,
-            }
-        )
 
     @property
     def is_complete(self) -> bool:

@@ -1,1 +1,1 @@
-"""Is the harness honest? Identical programs, known slow-downs, the rules of other tools, and the counts of alarms."""
+"""Is the harness honest? Identical programs, known slow-downs, and the rules of other tools."""

@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from results.false_alarms import TOWERS, ab, gate, said_by, scratch_repository
 from tests.revisions.repositories import git
 from vlbench.errors import UsageError
-from vlbench.judging.identical import Evidence
+from vlbench.judging.identical import Evidence, IdenticalRun
+from vlbench.judging.judged import Judged, JudgedRow
+from vlbench.judging.verdict import Verdict
 from vlbench.revisions.request import Way, way_of
-from vlbench.selftest.false_alarms import TOWERS, ab, gate, scratch_repository
 from vlbench.towers.resolve import resolve_tower
 
+SAME, CALLED = Verdict.SAME, Verdict.IMPROVED
 COUNTED = Path(__file__).parents[2] / "results/baselines/best-of-many.json"
 
 
@@ -39,6 +42,17 @@ def test_both_ways_measure_one_tower(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_folder_that_is_not_there_is_found_out_first(measure: Callable[[Path], None], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"the folder .*nowhere does not exist"):
         measure(tmp_path / "nowhere/out.json")
+
+
+def test_a_run_is_what_its_rows_say() -> None:
+    rows = (
+        JudgedRow(cell="a", measure="accuracy", verdict=SAME, reason="right"),
+        JudgedRow(cell="a", measure="time", verdict=CALLED, reason="faster", ratio=0.9, visible=0.02),
+        JudgedRow(cell="b", measure="counters", verdict=SAME, reason="as before"),
+    )
+    found = IdenticalRun.model_validate(said_by(Judged(command="gate", before="a", after="b", rows=rows, seconds=3.0)))
+    assert found.is_alarm
+    assert found == IdenticalRun(verdicts=(SAME, CALLED, SAME), ratios=(0.9,), visible=(0.02,), seconds=3.0)
 
 
 def test_what_each_run_said_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

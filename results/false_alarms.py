@@ -1,6 +1,6 @@
 """How often a command that judges is wrong where nothing changed, as its users would meet it.
 
-`python -m vlbench.selftest.false_alarms gate` gates code that did not change; `... ab` compares a revision with itself.
+`python -m results.false_alarms gate` gates code that did not change; `... ab` compares a revision with itself.
 Both run the real command, again and again. Measure alone.
 """
 
@@ -63,7 +63,7 @@ def gate(
     with tempfile.TemporaryDirectory() as folder:  # where a false alarm writes its proposals
         copies = [part for path in paths for part in ("--baseline", copy(path, folder))]
         command = [*VLBENCH, "gate", "--times", "require", "--json", *copies]
-        measured = (IdenticalRun.of(_judged_by(command)) for _ in range(runs))
+        measured = (IdenticalRun.model_validate(said_by(_judged_by(command))) for _ in range(runs))
         shown = f"vlbench gate --times require --baseline {' --baseline '.join(map(str, paths))}"
         found = _kept(measured, out, Evidence, command=shown)
     print(f"{tally(found, 'gate runs')}; the median took {median(run.seconds for run in found):.1f} s")
@@ -112,7 +112,17 @@ def _compared(folder: Path, way: Way, options: list[str]) -> Run:
     """One comparison of the scratch repository with itself."""
     print(way, end=", ", flush=True)
     command = [*VLBENCH, "ab", "HEAD", "HEAD", "--tower", TOWERS[way], "--json", *options]
-    return Run.of(_judged_by(command, folder, portable_environment()), way=way)
+    return Run.model_validate({"way": way, **said_by(_judged_by(command, folder, portable_environment()))})
+
+
+def said_by(judged: Judged) -> dict[str, object]:
+    """The fields of an `IdenticalRun`."""
+    return {
+        "verdicts": tuple(row.verdict for row in judged.rows),
+        "ratios": tuple(row.ratio for row in judged.rows if row.measure == "time" and row.ratio is not None),
+        "visible": tuple(row.visible for row in judged.rows if row.visible is not None),
+        "seconds": judged.seconds,
+    }
 
 
 def _judged_by(command: Sequence[str], folder: Path | None = None, env: Mapping[str, str] | None = None) -> Judged:
