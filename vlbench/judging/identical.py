@@ -6,18 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import percent
+from vlbench.record.base import Record
 from vlbench.record.fingerprint import Fingerprint
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class IdenticalRun(_Part):
+class IdenticalRun(Record):
     """One comparison of a thing with itself."""
 
     verdicts: tuple[Verdict, ...]
@@ -40,7 +35,7 @@ class IdenticalRun(_Part):
         return not {Verdict.SAME, Verdict.INCONCLUSIVE, Verdict.MISSING}.issuperset(self.verdicts)
 
 
-class Evidence(_Part):
+class Evidence(Record):
     """Many such runs, as they are kept in a file."""
 
     schema_version: Literal[1] = 1

@@ -8,18 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
-
 from vlbench.judging.exit_codes import ExitCode, worst
 from vlbench.judging.verdict import Judgement, Verdict
 from vlbench.judging.vote import VOTE_FALSE_ALARMS
+from vlbench.record.base import Record
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, ser_json_inf_nan="strings")
-
-
-class Move(_Part):
+class Move(Record):
     """One thing that is not what it was: a counter, a stage, or a line of code."""
 
     kind: Literal["counter", "operation", "line", "stage"]
@@ -44,7 +39,7 @@ class Move(_Part):
 Measure = Literal["counters", "time", "accuracy"]
 
 
-class JudgedRow(_Part):
+class JudgedRow(Record):
     """One cell in one respect. A row that is inaccurate or missing has no figures."""
 
     cell: str
@@ -101,7 +96,7 @@ class JudgedRow(_Part):
         return cls(cell=cell, measure="counters", verdict=verdict, reason=told if moves else same, moves=tuple(moves))
 
 
-class Judged(_Part):
+class Judged(Record):
     """One comparison as a whole."""
 
     schema_version: Literal[1] = 1

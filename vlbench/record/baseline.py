@@ -11,8 +11,9 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from vlbench.record.base import Record
 from vlbench.record.counted import Grid
 from vlbench.record.counts import Key
 from vlbench.record.fingerprint import Fingerprint
@@ -23,11 +24,7 @@ BASELINE_SCHEMA: Literal[2] = 2
 Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class CountedForward(_Part):
+class CountedForward(Record):
     """Exact counts of one forward; in each, less is better."""
 
     counters: dict[str, int]
@@ -39,7 +36,7 @@ class CountedForward(_Part):
     """Lines that wait or copy, with how often; they explain a counter that moved, and are not gated on."""
 
 
-class CountedCell(_Part):
+class CountedCell(Record):
     """A tower on a point of a scenario, counted in ghost mode."""
 
     tower: str
@@ -65,7 +62,7 @@ class CountedCell(_Part):
         return " ".join(filter(None, (self.tower, self.scenario, self.point, self.dtype, self.profile)))
 
 
-class StoredTrial(_Part):
+class StoredTrial(Record):
     """What one trial said: a paired ratio to the reference, with the interval of its rounds."""
 
     ratio: float = Field(gt=0, allow_inf_nan=False)
@@ -75,7 +72,7 @@ class StoredTrial(_Part):
     confidence: float
 
 
-class TimedCell(_Part):
+class TimedCell(Record):
     """A variant timed against a reference in shared rounds."""
 
     variant: str
@@ -121,7 +118,7 @@ class TimedCell(_Part):
         return " ".join(filter(None, (self.model, self.variant, self.scenario, self.point, self.dtype, state)))
 
 
-class CapturedRange(_Part):
+class CapturedRange(Record):
     """A range of a capture, which the program went through several times."""
 
     name: str
@@ -134,7 +131,7 @@ class CapturedRange(_Part):
     """Counters that vary by instance: not gated on."""
 
 
-class CapturedCell(_Part):
+class CapturedCell(Record):
     """What a GPU was asked to do, by an Nsight Systems capture or a trace of the torch profiler."""
 
     name: str
@@ -149,7 +146,7 @@ class CapturedCell(_Part):
     """Counter -> share by which it may differ; exact where it is not named."""
 
 
-class Acceptance(_Part):
+class Acceptance(Record):
     """Who took these figures for right, and why."""
 
     what: Literal["saved", "accepted", "rebased"]
@@ -165,7 +162,7 @@ class Acceptance(_Part):
     """What this changed in the file, one line each."""
 
 
-class Baseline(_Part):
+class Baseline(Record):
     """A baseline file."""
 
     kind: Literal["baseline"] = "baseline"

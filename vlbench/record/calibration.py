@@ -6,20 +6,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from vlbench.errors import UsageError
+from vlbench.record.base import Record
 from vlbench.record.site import Where
 from vlbench.untrusted.files import Kind, first_fault, read_json
 
 CALIBRATION = Kind("write it anew with `vlbench calibrate`", broken="{path}: not a calibration ({why}); {remedy}")
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Entry(_Frozen):
+class Entry(Record):
     """One row of the operation table: what a call of this kind was on the GPU."""
 
     operation: str
@@ -36,7 +33,7 @@ class Entry(_Frozen):
     memsets: float
 
 
-class Disagreement(_Frozen):
+class Disagreement(Record):
     """A line whose waits were counted otherwise than torch reports them."""
 
     where: Where
@@ -44,7 +41,7 @@ class Disagreement(_Frozen):
     warned: int
 
 
-class Check(_Frozen):
+class Check(Record):
     """One tower: what was counted, and what the profiler saw of the same forward."""
 
     tower: str
@@ -69,7 +66,7 @@ class Check(_Frozen):
         return self.counted == self.seen and not self.lines
 
 
-class Calibration(_Frozen):
+class Calibration(Record):
     """What `vlbench calibrate` writes."""
 
     schema_version: Literal[1] = 1

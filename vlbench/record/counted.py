@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
+from vlbench.record.base import Record
 from vlbench.record.counts import Counts, Question
 from vlbench.record.site import Site
 
@@ -11,11 +12,7 @@ Grid = tuple[int, int, int]
 """Frames (after temporal patching), rows and columns, in patches; of an image that is fed whole 1, height, width."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Forward(_Frozen):
+class Forward(Record):
     """The counts of one forward."""
 
     counts: Counts
@@ -23,7 +20,7 @@ class Forward(_Frozen):
     """By line, over all stages, with what removes them."""
 
 
-class CountedTower(_Frozen):
+class CountedTower(Record):
     """One row: a tower on one set of grids. Without a forward there is a reason in `failed`."""
 
     name: str
@@ -37,7 +34,7 @@ class CountedTower(_Frozen):
     """The second, on the same grids: whatever the tower remembers, it has."""
     questions: tuple[Question, ...] = ()
     """All that was asked about the GPU while the tower was built and called."""
-    left_out: dict[str, str] = {}
+    left_out: dict[str, str] = Field(default_factory=dict)
     """Flags of a preset that mean nothing here, with the reason."""
     failed: str | None = None
 
@@ -47,7 +44,7 @@ class CountedTower(_Frozen):
         return self.failed is None and all(each is not None and each.counts.complete for each in (self.cold, self.warm))
 
 
-class CountGroup(_Frozen):
+class CountGroup(Record):
     """All towers on one set of grids."""
 
     scenario: str
@@ -58,7 +55,7 @@ class CountGroup(_Frozen):
     towers: tuple[CountedTower, ...]
 
 
-class CountReport(_Frozen):
+class CountReport(Record):
     """One run of `vlbench count`."""
 
     schema_version: int = 1

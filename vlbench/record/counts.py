@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
+from vlbench.record.base import Record
 from vlbench.record.site import Site, Where
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Tally(_Frozen):
+class Tally(Record):
     """Counts over a forward or over one of its stages. Bytes of copies are those that cross the bus."""
 
     device_operations: int = 0
@@ -34,7 +29,7 @@ class Tally(_Frozen):
     allocated_bytes: int = 0
 
 
-class Kind(_Frozen):
+class Kind(Record):
     """Device operations that a GPU may be taken to carry out alike."""
 
     operation: str
@@ -46,7 +41,7 @@ class Kind(_Frozen):
     times: int
 
 
-class Assumption(_Frozen):
+class Assumption(Record):
     """A value that follows from floats, taken so that counting could go on; the wait for it is among the causes."""
 
     where: Where
@@ -58,7 +53,7 @@ class Assumption(_Frozen):
     times: int
 
 
-class Question(_Frozen):
+class Question(Record):
     """What code asked about the GPU before it chose a path, and what it was told."""
 
     question: str
@@ -67,7 +62,7 @@ class Question(_Frozen):
     times: int
 
 
-class Key(_Frozen):
+class Key(Record):
     """Counts compare only where all of this is equal."""
 
     mode: Literal["shadow", "ghost"]
@@ -80,7 +75,7 @@ class Key(_Frozen):
     """Without the part after "+", such as "cu130": builds for CPU and for CUDA count alike."""
 
 
-class Counts(_Frozen):
+class Counts(Record):
     """All that one `count()` block asked of the device. `model_dump(mode="json")` gives plain JSON."""
 
     key: Key

@@ -9,9 +9,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from vlbench.process.git import git
+from vlbench.record.base import Record
 from vlbench.record.nvml import visible_board
 from vlbench.version import FOLDER, __version__
 
@@ -19,10 +20,8 @@ LIBRARIES = ("numpy", "einops", "safetensors", "transformers", "triton")
 """Besides torch: what runs inside a measured forward, or makes its inputs."""
 
 
-class Fingerprint(BaseModel):
+class Fingerprint(Record):
     """Where a result comes from. None: not measured, because it could not be read or does not exist here."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     vlbench: str
     """Version of vlbench."""

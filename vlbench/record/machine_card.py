@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from vlbench.record.base import Record
 
 
-class CopyCost(BaseModel):
+class CopyCost(Record):
     """Time to copy one buffer that is warm in the caches, until it has arrived."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     size_bytes: int = Field(gt=0)
     """Size of the buffer in bytes."""
@@ -25,10 +25,8 @@ class CopyCost(BaseModel):
     """CUDA: from pinned memory, in microseconds."""
 
 
-class MachineCard(BaseModel):
+class MachineCard(Record):
     """Medians of repeats. None: not measured, because there is no such thing on this device."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     device: Literal["cpu", "cuda"]
     torch_threads: int = Field(gt=0)

@@ -9,8 +9,9 @@ from collections import Counter
 from datetime import datetime
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
+from vlbench.record.base import Record
 from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.machine_card import MachineCard
 
@@ -18,12 +19,6 @@ SCHEMA_VERSION: Literal[2] = 2
 
 Device = Literal["cpu", "cuda"]
 Dtype = Literal["float32", "bfloat16", "float16"]
-
-
-class Record(BaseModel):
-    """A part of a results file: frozen, and strict about unknown fields."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, ser_json_inf_nan="strings")
 
 
 class Token(Record):

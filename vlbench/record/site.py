@@ -6,8 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, SerializerFunctionWrapHandler, model_serializer
+from pydantic import GetCoreSchemaHandler, SerializerFunctionWrapHandler, model_serializer
 from pydantic_core import CoreSchema, core_schema
+
+from vlbench.record.base import Record
 
 Event = Literal["read-back", "upload", "implicit upload", "synchronize"]
 _TEXT = re.compile(r"(.*?):(\d+): (.*)", re.DOTALL)
@@ -47,10 +49,8 @@ class Where:
         )
 
 
-class Site(BaseModel):
+class Site(Record):
     """A line that makes the host wait or copies between host and device. What nobody kept has its default."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     event: Event
     operation: str = ""

@@ -13,9 +13,10 @@ from pathlib import Path
 from random import Random
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from vlbench.errors import UsageError
+from vlbench.record.base import Record
 from vlbench.untrusted.files import Kind, read_json
 from vlbench.untrusted.limits import Limit
 from vlbench.workload.resize import MAX_ASPECT
@@ -32,10 +33,8 @@ DISTRIBUTION = Kind(
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class Distribution(BaseModel):
+class Distribution(Record):
     """How many images a request has, how many tokens an image, and which grid a token count stands for."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     credit: str
     """Where the figures come from, and under which licence."""
@@ -43,7 +42,7 @@ class Distribution(BaseModel):
     """Images in a request: weight."""
     image_tokens: dict[Annotated[int, Field(ge=1, le=Limit.TOKENS.most)], Weight]
     """Tokens of an image: weight."""
-    grids: dict[int, str] = {}
+    grids: dict[int, str] = Field(default_factory=dict)
     """Grids that are known, such as "1240": "80x62"."""
 
     @model_validator(mode="after")

@@ -6,9 +6,10 @@ import re
 from difflib import get_close_matches
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 from vlbench.errors import UsageError
+from vlbench.record.base import Record
 from vlbench.untrusted.limits import Limit
 from vlbench.workload.resize import CLASS_MAX_PIXELS, HUB_MAX_PIXELS, check_aspect
 from vlbench.workload.sweep import dotted
@@ -58,11 +59,7 @@ def _check_limit(value: object) -> object:
     return value
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
-
-
-class Item(_Table):
+class Item(Record, strict=True):
     """One kind of picture or video that is fed in, `count` times."""
 
     kind: Literal["image", "video"] = "image"
@@ -87,7 +84,7 @@ class Item(_Table):
         return self
 
 
-class Mix(_Table):
+class Mix(Record, strict=True):
     """Requests drawn from a measured distribution, as one encoder step of a serving stack would meet them."""
 
     requests: int = Field(ge=1, le=Limit.REQUESTS.most)
@@ -100,7 +97,7 @@ class Mix(_Table):
     """Factor on both sides of each picture that is drawn."""
 
 
-class _Feed(_Table):
+class _Feed(Record, strict=True):
     """What a scenario feeds in, once sweeps are unrolled."""
 
     source: Literal["photos", "noise"] = "photos"
@@ -152,10 +149,8 @@ class CpuTable(_Feed):
     """One sentence that says why it is smaller on a CPU; it is printed."""
 
 
-class SeamPoint(BaseModel):
+class SeamPoint(Record):
     """One seam alone at one size, in place of a scenario's point. It travels to the measuring process as JSON."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     seam: str
     size: int
