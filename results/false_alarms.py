@@ -22,7 +22,7 @@ from typing import Annotated, TypeVar
 import typer
 
 import vlbench.implementations
-from vlbench.errors import UsageError
+from vlbench.errors import UsageError, check_folder_of
 from vlbench.judging.identical import Evidence, IdenticalRun, tally
 from vlbench.judging.judged import Judged
 from vlbench.process.child import portable_environment
@@ -58,7 +58,7 @@ def gate(
     runs: Annotated[int, typer.Option(min=1, help="Of the gate, one after the other.")] = 40,
 ) -> None:
     """Gate code that did not change."""
-    _check_folder_of(out)
+    check_folder_of(out, f"--out {out}")
     paths = baseline or find_baselines()
     with tempfile.TemporaryDirectory() as folder:  # where a false alarm writes its proposals
         copies = [part for path in paths for part in ("--baseline", copy(path, folder))]
@@ -82,7 +82,7 @@ def ab(
 
     The revision is a copy of our implementations: our tower in one process, and the same behind a factory in lock-step.
     """
-    _check_folder_of(out)
+    check_folder_of(out, f"--out {out}")
     ways = list(dict.fromkeys(way or Way))
     fed = str(Path(scenario).resolve()) if Path(scenario).is_file() else scenario
     options = ["--scenario", fed, "--device", "cpu", "--trials", str(trials), "--budget", str(budget)]
@@ -144,12 +144,6 @@ def _kept(measured: Iterable[Identical], out: Path, kind: type[Evidence], **fiel
         evidence = {"created": datetime.now(UTC), "fingerprint": fingerprint, "runs": tuple(found), **fields}
         out.write_text(kind.model_validate(evidence).model_dump_json(indent=1) + "\n")
     return found
-
-
-def _check_folder_of(out: Path) -> None:
-    """Raises UsageError where `--out` could not be written, before anything is measured."""
-    if not out.parent.is_dir():
-        raise UsageError(f"--out {out}: the folder {out.parent} does not exist; make it or choose another")
 
 
 if __name__ == "__main__":

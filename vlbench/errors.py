@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 
 def check_choice(option: str, given: str, choices: Iterable[str]) -> None:
@@ -10,6 +11,12 @@ def check_choice(option: str, given: str, choices: Iterable[str]) -> None:
     known = list(choices)
     if given not in known:
         raise UsageError(f"{option}: {given!r} is not one of {', '.join(known)}; choose one of them")
+
+
+def check_folder_of(path: Path, named: str) -> None:
+    """Raises UsageError, which begins with `named`, where the folder of a file to be written is not there."""
+    if not path.parent.is_dir():
+        raise UsageError(f"{named}: the folder {path.parent} does not exist; make it or choose another")
 
 
 class UsageError(Exception):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
-from vlbench.errors import UsageError
+from vlbench.errors import UsageError, check_folder_of
 from vlbench.export.progress import watcher
 from vlbench.judging.summary import suspects
 from vlbench.judging.verdict import Floors
@@ -78,8 +78,7 @@ def _check_out(out: Path | None, resume: bool) -> None:
         return
     if out.is_dir():
         raise UsageError(f"--out {out}: a folder; give a file, such as {out / 'results.json'}")
-    if not out.parent.is_dir():
-        raise UsageError(f"--out {out}: the folder {out.parent} does not exist; make it or choose another")
+    check_folder_of(out, f"--out {out}")
 
 
 def _vote(session: Session, effort: Effort) -> bool:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vlbench.cli.options import DeviceOption, DtypeOption, Gpu, Seed, Texts, Threads, Timeout, command_line, takes
-from vlbench.cli.reporting import AllowInconclusive, reports
+from vlbench.cli.options import (
+    AllowInconclusive,
+    CommandOptions,
+    DeviceName,
+    Gpu,
+    Seed,
+    Texts,
+    Threads,
+    Timeout,
+    UsualDtype,
+    command_line,
+)
+from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError
 from vlbench.export.sheet import Sheet, compared
 
@@ -20,8 +30,7 @@ SCENARIO = "multi-image"
 COUNTED = "bfloat16"
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(CommandOptions):
     """The arguments and options of `vlbench ab`."""
 
     base: Annotated[str, typer.Argument()]
@@ -31,13 +40,12 @@ class Options:
     tower: Texts = None
     """A tower of the repository: package.module:factory (your code, which is run) or, in vlbench's own,
     qwen2.5-vl-7b+FLAG; repeatable. [our default model with `best`]"""
-    scenario: Annotated[Texts, typer.Option(help=f"A shipped scenario or a .toml file; repeatable. [{SCENARIO}]")] = (
-        None
-    )
+    scenario: Texts = None
+    """A shipped scenario or a .toml file; repeatable. [multi-image]"""
     exactness: str | None = None
     """What HEAD of a factory has to keep to: bit-exact, ulp or reassociated. [the last]"""
-    device: DeviceOption = "auto"
-    dtype: DtypeOption = None
+    device: DeviceName = "auto"
+    dtype: UsualDtype = None
     counters: bool = True
     """Count what each asks of a GPU, too."""
     gpu: Gpu = None
@@ -54,7 +62,6 @@ class Options:
 
 
 @reports()
-@takes(Options)
 def ab(options: Options) -> Sheet:
     """Compare two revisions of the repository here: result first, then time in shared rounds, and exact counters.
 

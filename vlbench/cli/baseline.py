@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vlbench.cli.options import AsJson, DtypeName, Gpu, Grids, Texts, With, takes
+from vlbench.cli.options import By, CommandOptions, DtypeName, Gpu, Grids, Reason, Scenarios, Texts, With
 from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError
-from vlbench.export.sheet import Sheet
+from vlbench.export.sheet import Sheet, Words
 
 if TYPE_CHECKING:
     from vlbench.counting.job import Point
@@ -20,21 +20,23 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Save, show and accept what `vlbench gate` holds a change against.")
 
-File = Annotated[Path, typer.Argument(help="The baseline file.")]
-Reason = Annotated[str, typer.Option(help="Why these figures are right; kept in the file.")]
-By = Annotated[str | None, typer.Option(help="Who says so. [git's user.name]")]
-Scenarios = Annotated[
-    Texts,
-    typer.Option("--scenario", help="A shipped scenario or a .toml file, at its full size; repeatable. [single-image]"),
-]
+
+class FileOptions(CommandOptions):
+    """The argument of `vlbench baseline show`, and the first of others."""
+
+    file: Annotated[Path, typer.Argument()]
+    """The baseline file."""
 
 
-@dataclass(frozen=True)
-class SaveOptions:
+class ReasonedOptions(FileOptions):
+    """What each command takes that writes a baseline."""
+
+    reason: Reason
+
+
+class SaveOptions(ReasonedOptions):
     """The options of `vlbench baseline save`."""
 
-    file: File
-    reason: Reason
     tower: Texts = None
     """package.module:factory (your code, which is run), qwen2.5-vl-7b, qwen2.5-vl-7b+FLAG or hf:qwen2.5-vl-7b;
     repeatable."""
@@ -52,18 +54,15 @@ class SaveOptions:
     by: By = None
     force: Annotated[bool, typer.Option("--force")] = False
     """Write over a file that is there; its history is lost."""
-    as_json: AsJson = False
 
 
 @app.command()
-@takes(SaveOptions)
-def save(options: SaveOptions) -> None:
+@reports(judges=False, formats=["json"])
+def save(options: SaveOptions) -> Sheet:
     """Count towers and store it as a new baseline."""
     made = saved(options)
-    if options.as_json:
-        print(as_json_text(facts_of(options.file, made)))
-    else:
-        print(f"{in_short(options.file, made)}; commit it, and run `vlbench gate` before every merge")
+    told = f"{in_short(options.file, made)}; commit it, and run `vlbench gate` before every merge"
+    return told_sheet([told], facts_of(options.file, made))
 
 
 def saved(options: SaveOptions) -> Baseline:
@@ -104,12 +103,12 @@ def saved(options: SaveOptions) -> Baseline:
 
 @app.command()
 @reports(judges=False)
-def show(file: File) -> Sheet:
+def show(options: FileOptions) -> Sheet:
     """Show what a baseline holds, and who accepted it."""
     from vlbench.export.baseline import baseline_sheet
     from vlbench.record.baseline_files import load_baseline, why_unfit
 
-    found = load_baseline(file)
+    found = load_baseline(options.file)
     unfit = why_unfit(found)
     return baseline_sheet(found, unfit, lambda: as_json_text({"unfit": unfit, **found.model_dump(mode="json")}))
 
@@ -129,25 +128,32 @@ def list_files(
     return list_sheet(listed.values(), lambda: as_json_text(facts))
 
 
+class AcceptOptions(ReasonedOptions):
+    """The options of `vlbench baseline accept`."""
+
+    proposal: Annotated[Path | None, typer.Option("--from")] = None
+    """The file that `vlbench gate --out` wrote. [beside it, .proposed.json]"""
+    by: By = None
+
+
 @app.command()
-def accept(
-    file: File,
-    reason: Reason,
-    proposal: Annotated[
-        Path | None,
-        typer.Option("--from", help="The file that `vlbench gate --out` wrote. [beside it, .proposed.json]"),
-    ] = None,
-    by: By = None,
-    as_json: AsJson = False,
-) -> None:
+@reports(judges=False, formats=["json"])
+def accept(options: AcceptOptions) -> Sheet:
     """Take what the gate proposed in place of FILE, or seal what was edited by hand in FILE."""
     from vlbench.gating.acceptance import accept as take
 
-    _told(file, take(file, reason, proposal=proposal, by=by), as_json)
+    return _accepted(options.file, take(options.file, options.reason, proposal=options.proposal, by=options.by))
+
+
+class RebaseOptions(ReasonedOptions):
+    """The options of `vlbench baseline rebase`."""
+
+    by: By = None
 
 
 @app.command()
-def rebase(file: File, reason: Reason, by: By = None, as_json: AsJson = False) -> None:
+@reports(judges=False, formats=["json"])
+def rebase(options: RebaseOptions) -> Sheet:
     """Count again with another torch, where no Python file has changed, and store what torch alone changed."""
     from rich.console import Console
 
@@ -156,24 +162,21 @@ def rebase(file: File, reason: Reason, by: By = None, as_json: AsJson = False) -
 
     here = take_fingerprint("cpu")
     with Console(stderr=True).status(f"counting with torch {here.torch}"):
-        made = count_with_other_torch(file, reason, here, by)
-    _told(file, made, as_json)
+        made = count_with_other_torch(options.file, options.reason, here, options.by)
+    return _accepted(options.file, made)
 
 
 @app.command()
+@reports(judges=False, formats=["json"])
 def migrate(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Baselines of an earlier vlbench.")],
-    as_json: AsJson = False,
-) -> None:
+) -> Sheet:
     """Bring baselines of the earlier file format over: the same figures, accepted as they were."""
     from vlbench.record.migration import migrate as bring_over
 
     made = [(file, bring_over(file)) for file in files]
-    if as_json:
-        print(as_json_text([facts_of(file, baseline) for file, baseline in made]))
-        return
-    for file, baseline in made:
-        print(f"{file}: {len(baseline.cells)} cells brought over; commit it")
+    told = [f"{file}: {len(baseline.cells)} cells brought over; commit it" for file, baseline in made]
+    return told_sheet(told, [facts_of(file, baseline) for file, baseline in made])
 
 
 def _listed(path: Path) -> tuple[str, Baseline | None, str]:
@@ -187,14 +190,14 @@ def _listed(path: Path) -> tuple[str, Baseline | None, str]:
     return path.name, found, (why_unfit(found) or "in force") + waiting
 
 
-def _told(file: Path, made: Baseline, as_json: bool) -> None:
-    if as_json:
-        print(as_json_text(facts_of(file, made)))
-        return
+def _accepted(file: Path, made: Baseline) -> Sheet:
     last = made.accepted[-1]
-    for line in last.changes:
-        print(line)
-    print(f"{file}: {last.what} by {last.by}; commit it")
+    return told_sheet([*last.changes, f"{file}: {last.what} by {last.by}; commit it"], facts_of(file, made))
+
+
+def told_sheet(lines: Sequence[str], facts: object) -> Sheet:
+    """What was done, in lines for people and as facts for programs."""
+    return Sheet("vlbench baseline", [Words(line, "ansi") for line in lines], own={"json": lambda: as_json_text(facts)})
 
 
 def in_short(file: Path, made: Baseline) -> str:

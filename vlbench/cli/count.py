@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vlbench.cli.options import DtypeName, Gpu, Grids, Texts, With, takes
+from vlbench.cli.options import CommandOptions, DtypeName, Gpu, Grids, Texts, With
 from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError
 from vlbench.export.sheet import Sheet, beside, compared
 
-MODEL, SCENARIO = "qwen2.5-vl-7b", "single-image"
 
-
-@dataclass(frozen=True)
-class Counted:
+class Counted(CommandOptions):
     """What is counted, and on what."""
 
-    tower: Annotated[
-        Texts,
-        typer.Option(
-            help=f"{MODEL}, hf:{MODEL}, {MODEL}+FLAG or package.module:factory (your code, which is run); "
-            f"repeatable. [{MODEL}]"
-        ),
-    ] = None
+    tower: Texts = None
+    """qwen2.5-vl-7b, hf:qwen2.5-vl-7b, qwen2.5-vl-7b+FLAG or package.module:factory (your code, which is run);
+    repeatable. [qwen2.5-vl-7b]"""
     variant: With = None
-    scenario: Annotated[
-        str | None, typer.Option(help=f"A shipped scenario or a .toml file, at its full size. [{SCENARIO}]")
-    ] = None
+    scenario: str | None = None
+    """A shipped scenario or a .toml file, at its full size. [single-image]"""
     grid: Grids = None
     dtype: DtypeName = "bfloat16"
 
 
-@dataclass(frozen=True)
 class CountOptions(Counted):
     """The options of `vlbench count`."""
 
@@ -48,7 +39,6 @@ class CountOptions(Counted):
     gpu: Gpu = None
 
 
-@dataclass(frozen=True)
 class CalibrateOptions(Counted):
     """The options of `vlbench calibrate`."""
 
@@ -57,7 +47,6 @@ class CalibrateOptions(Counted):
 
 
 @reports()
-@takes(CountOptions)
 def count(options: CountOptions) -> Sheet:
     """Count device operations, attention calls, host syncs and copies of a tower at full size, without a GPU.
 
@@ -89,7 +78,6 @@ def count(options: CountOptions) -> Sheet:
 
 
 @reports()
-@takes(CalibrateOptions)
 def calibrate(options: CalibrateOptions) -> Sheet:
     """Profile towers on this machine's GPU, count the same towers, and learn how many kernels an operation is.
 
@@ -107,6 +95,7 @@ def calibrate(options: CalibrateOptions) -> Sheet:
 
 def _both(diff: tuple[str, str], options: Counted) -> tuple[str, str]:
     """The two towers of --diff; a variant is one of the model that --tower names."""
+    from vlbench.api.counts import MODEL
     from vlbench.implementations.config import MODELS
 
     towers = options.tower or [MODEL]

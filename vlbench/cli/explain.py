@@ -11,22 +11,19 @@ from typing import Annotated, Any
 
 import typer
 
-from vlbench.cli.options import AsJson
+from vlbench.cli.options import completion
 from vlbench.errors import UsageError
 
 SIDE_BY_SIDE = 150
 """Columns from which two pieces of code stand beside each other rather than one below the other."""
 
 
-def _flags(incomplete: str) -> list[str]:
-    from vlbench.implementations.optimized import OPTIMIZATIONS
-
-    return [name for name in OPTIMIZATIONS if name.startswith(incomplete)]
+_flags = completion("vlbench.implementations.optimized:OPTIMIZATIONS")
 
 
 def explain(
     flag: Annotated[str, typer.Argument(autocompletion=_flags, help="A flag; see `vlbench list flags`.")],
-    as_json: AsJson = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")] = False,
 ) -> None:
     """Explain a flag: what it removes, how exact it is, its source, and its code beside the naive twin's."""
     from vlbench.implementations.optimized import FlagError, find_flag

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
-from vlbench.cli.options import Texts, complete_formats, takes
-from vlbench.cli.reporting import AllowInconclusive, reports
+from vlbench.cli.options import AllowInconclusive, CommandOptions, Texts, complete_formats
+from vlbench.cli.reporting import reports
 from vlbench.export.sheet import Sheet, compared
 
 
+class DiffOptions(CommandOptions):
+    """The arguments and options of `vlbench diff`."""
+
+    before: Annotated[str, typer.Argument(metavar="A")]
+    """The file before."""
+    after: Annotated[str, typer.Argument(metavar="B")]
+    """The file after."""
+    allow_inconclusive: AllowInconclusive = False
+
+
 @reports()
-def diff(
-    before: Annotated[str, typer.Argument(metavar="A", help="The file before.")],
-    after: Annotated[str, typer.Argument(metavar="B", help="The file after.")],
-    allow_inconclusive: AllowInconclusive = False,
-) -> Sheet:
+def diff(options: DiffOptions) -> Sheet:
     """Judge what two files hold: results of `vlbench run`, baselines, counts of `vlbench count --json`, captures.
 
     Counts are compared exactly. Times are compared by their trials, five a side, and only within a class of machine;
@@ -29,11 +34,10 @@ def diff(
     """
     from vlbench.api.verdicts import compare
 
-    return compared(compare(before, after, allow_inconclusive=allow_inconclusive).record)
+    return compared(compare(**vars(options)).record)
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(CommandOptions):
     """The options of `vlbench judge`; those of `vlbench.judge` have the same names."""
 
     stray: Annotated[Texts, typer.Argument(hidden=True)] = None
@@ -59,7 +63,6 @@ class Options:
 
 
 @reports()
-@takes(Options)
 def judge(options: Options) -> Sheet:
     """Judge benchmark results before and after a change: improved, same, regressed or inconclusive, and why.
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from enum import StrEnum
+from pkgutil import resolve_name
 from typing import Annotated, Any
 
 import typer
@@ -27,7 +29,9 @@ class Thing(StrEnum):
 @reports(judges=False)
 def list_things(what: Annotated[Thing, typer.Argument(help="What to list.")]) -> Sheet:
     """List models, scenarios, flags, presets, seams that can be measured alone, peers, or formats that judge reads."""
-    rows = ROWS[what]()
+    where, row = ROWS[what]
+    things = resolve_name(where)
+    rows = [row(each) for each in (things() if callable(things) else things.values())]
     columns = [Column(heading, left=True) for heading in rows[0]]
     told = [
         [", ".join(each) if isinstance(each, list) else Cell(str(each), each) for each in row.values()] for row in rows
@@ -36,11 +40,17 @@ def list_things(what: Annotated[Thing, typer.Argument(help="What to list.")]) ->
     return Sheet(f"vlbench list {what}", [table], own={"json": lambda: json.dumps(rows, indent=1)})
 
 
-def _models() -> list[dict[str, Any]]:
-    from vlbench.implementations.config import MODELS
+def _scenario_row(name: str) -> dict[str, Any]:
+    from vlbench.workload.library import load_scenario
 
-    return [
-        {
+    scenario = load_scenario(name)
+    return {"scenario": name, "fed in": scenario.title, "stands for": scenario.stands_for}
+
+
+ROWS: dict[Thing, tuple[str, Callable[[Any], dict[str, Any]]]] = {
+    Thing.MODELS: (
+        "vlbench.implementations.config:MODELS",
+        lambda config: {
             "model": config.name,
             "depth": config.depth,
             "width": config.hidden_size,
@@ -48,81 +58,39 @@ def _models() -> list[dict[str, Any]]:
             "mlp": config.intermediate_size,
             "out": config.out_hidden_size,
             "attention": "112 px windows" if config.window_size else "whole frames",
-        }
-        for config in MODELS.values()
-    ]
-
-
-def _scenarios() -> list[dict[str, Any]]:
-    from vlbench.workload.library import load_scenario, scenario_names
-
-    scenarios = [load_scenario(name) for name in scenario_names()]
-    return [{"scenario": each.name, "fed in": each.title, "stands for": each.stands_for} for each in scenarios]
-
-
-def _flags() -> list[dict[str, Any]]:
-    from vlbench.implementations.optimized import OPTIMIZATIONS
-
-    return [
-        {"flag": flag.flag, "class": str(flag.exactness), "removes": flag.removes, "needs": list(flag.requires)}
-        for flag in OPTIMIZATIONS.values()
-    ]
-
-
-def _presets() -> list[dict[str, Any]]:
-    from vlbench.implementations.optimized import PRESETS
-
-    return [
-        {
-            "preset": preset.name,
-            "for": preset.summary,
-            "flags on a CPU": list(preset.flags("cpu")),
-            "flags on CUDA": list(preset.flags("cuda")),
-        }
-        for preset in PRESETS.values()
-    ]
-
-
-def _seams() -> list[dict[str, Any]]:
-    from vlbench.workload.seam_inputs import CASES
-
-    return [
-        {
-            "seam": case.name,
-            "one call": case.title,
-            "sizes": list(case.sizes),
-            "flags": [flag for seam in case.seams for flag in seam.flags],
-        }
-        for case in CASES.values()
-    ]
-
-
-def _peers() -> list[dict[str, Any]]:
-    from vlbench.implementations.peers import PEERS
-
-    return [
-        {
-            "peer": peer.name,
-            "what it is": peer.summary,
-            "needs": peer.package,
-            "installed": peer.version or "no: pip install 'vlbench[peers]'",
-        }
-        for peer in PEERS.values()
-    ]
-
-
-def _formats() -> list[dict[str, Any]]:
-    from vlbench.readers import READERS
-
-    return [{"format": reader.name, "what it is": reader.reads} for reader in READERS.values()]
-
-
-ROWS = {
-    Thing.MODELS: _models,
-    Thing.SCENARIOS: _scenarios,
-    Thing.FLAGS: _flags,
-    Thing.PRESETS: _presets,
-    Thing.SEAMS: _seams,
-    Thing.PEERS: _peers,
-    Thing.FORMATS: _formats,
+        },
+    ),
+    Thing.SCENARIOS: ("vlbench.workload.library:scenario_names", _scenario_row),
+    Thing.FLAGS: (
+        "vlbench.implementations.optimized:OPTIMIZATIONS",
+        lambda flag: {
+            "flag": flag.flag,
+            "class": str(flag.exactness),
+            "removes": flag.removes,
+            "needs": list(flag.requires),
+        },
+    ),
+    Thing.PRESETS: (
+        "vlbench.implementations.optimized:PRESETS",
+        lambda preset: (
+            {"preset": preset.name, "for": preset.summary}
+            | {"flags on a CPU": list(preset.flags("cpu")), "flags on CUDA": list(preset.flags("cuda"))}
+        ),
+    ),
+    Thing.SEAMS: (
+        "vlbench.workload.seam_inputs:CASES",
+        lambda case: (
+            {"seam": case.name, "one call": case.title, "sizes": list(case.sizes)}
+            | {"flags": [flag for seam in case.seams for flag in seam.flags]}
+        ),
+    ),
+    Thing.PEERS: (
+        "vlbench.implementations.peers:PEERS",
+        lambda peer: (
+            {"peer": peer.name, "what it is": peer.summary, "needs": peer.package}
+            | {"installed": peer.version or "no: pip install 'vlbench[peers]'"}
+        ),
+    ),
+    Thing.FORMATS: ("vlbench.readers:READERS", lambda reader: {"format": reader.name, "what it is": reader.reads}),
 }
+"""Where the things of each kind lie, and what is told of each."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vlbench.cli.options import CommandOptions
 from vlbench.cli.reporting import reports
 from vlbench.export.sheet import Sheet, Words, compared
 
@@ -21,53 +22,61 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Limit = Annotated[int, typer.Option(min=0, help="Rows per table; 0 for all.")]
-Range = Annotated[
-    str | None, typer.Option("--range", help="Regular expression, searched in domain:name, for the encoder's forwards.")
-]
-Iteration = Annotated[
-    str | None, typer.Option(help="Regular expression for the whole domain:name of the repeated range.")
-]
+Capture = Annotated[Path, typer.Argument()]
+Limit = Annotated[int, typer.Option(min=0)]
+"""Rows per table; 0 for all."""
+Range = Annotated[str | None, typer.Option("--range")]
+"""Regular expression, searched in domain:name, for the encoder's forwards."""
+Output = typer.Option("--output", "-o")
 
 
 def _json(document: Any) -> str:
     return json.dumps(document, indent=2, default=str)
 
 
+class ReportOptions(CommandOptions):
+    """The options of `vlbench nsys report`."""
+
+    file: Capture
+    """An .sqlite or .nsys-rep capture, or a torch profiler trace."""
+    range_: Range = None
+    iteration: str | None = None
+    """Regular expression for the whole domain:name of the repeated range."""
+    limit: Limit = 15
+
+
 @app.command()
 @reports(judges=False)
-def report(
-    file: Annotated[Path, typer.Argument(help="An .sqlite or .nsys-rep capture, or a torch profiler trace.")],
-    range_: Range = None,
-    iteration: Iteration = None,
-    limit: Limit = 15,
-) -> Sheet:
+def report(options: ReportOptions) -> Sheet:
     """Say where a capture's time and launches go, per range, and what blocks the host."""
     from vlbench.export.captured import report_sheet
     from vlbench.nsys.read import load
     from vlbench.nsys.report import build
 
-    found = build(load(file), range_, iteration)
-    return report_sheet(found, limit, lambda: _json(found.to_dict()))
+    found = build(load(options.file), options.range_, options.iteration)
+    return report_sheet(found, options.limit, lambda: _json(found.to_dict()))
+
+
+class CaptureOptions(CommandOptions):
+    """The options of `vlbench nsys capture`."""
+
+    arguments: Annotated[list[str], typer.Argument()]
+    """After `--`: the vlbench command to capture, such as `run ...`."""
+    output: Annotated[Path, Output] = Path("vlbench-capture")
+    """Where to write, without a suffix."""
+    trace: str = "cuda,nvtx"
+    """What nsys traces; cuda-sw,nvtx avoids the hardware trace."""
+    graph: str = "node"
+    """node: the kernels inside CUDA graphs; graph: one row per replay."""
+    show: Annotated[bool, typer.Option("--print")] = False
+    """Only print the command."""
+    range_: Range = None
+    limit: Limit = 15
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
 @reports(judges=False)
-def capture(
-    arguments: Annotated[
-        list[str], typer.Argument(help="After `--`: the vlbench command to capture, such as `run ...`.")
-    ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write, without a suffix.")] = Path(
-        "vlbench-capture"
-    ),
-    trace: Annotated[str, typer.Option(help="What nsys traces; cuda-sw,nvtx avoids the hardware trace.")] = "cuda,nvtx",
-    graph: Annotated[
-        str, typer.Option(help="node: the kernels inside CUDA graphs; graph: one row per replay.")
-    ] = "node",
-    show: Annotated[bool, typer.Option("--print", help="Only print the command.")] = False,
-    range_: Range = None,
-    limit: Limit = 15,
-) -> Sheet:
+def capture(options: CaptureOptions) -> Sheet:
     """Run a vlbench command under nsys, check the report, and print its tables.
 
     Exit codes: 10 nsys missing, 11 no report, 12 report empty or incomplete, 13 the program failed.
@@ -77,33 +86,39 @@ def capture(
     from vlbench.nsys.failures import CaptureError
     from vlbench.nsys.take import shown, take
 
-    if graph not in ("node", "graph"):
-        raise UsageError(f"--graph {graph!r} is not known; take node or graph")
-    options = Options(trace=trace, graph=graph)
-    if show:
-        line = shown(arguments, output, options)
+    if options.graph not in ("node", "graph"):
+        raise UsageError(f"--graph {options.graph!r} is not known; take node or graph")
+    traced = Options(trace=options.trace, graph=options.graph)
+    if options.show:
+        line = shown(options.arguments, options.output, traced)
         return Sheet("vlbench nsys capture", [Words(line, "ansi")], own={"json": lambda: _json({"command": line})})
     try:
-        taken = take(arguments, output, options)
+        taken = take(options.arguments, options.output, traced)
     except CaptureError as failure:
         return _failure(failure)
 
     from vlbench.export.captured import report_sheet
     from vlbench.nsys.report import build
 
-    found = build(taken.capture, range_)
+    found = build(taken.capture, options.range_)
     facts = {"report": str(taken.report), "sidecar": vars(taken.sidecar), "capture_notes": list(taken.notes)}
-    sheet = report_sheet(found, limit, lambda: _json(found.to_dict() | facts))
+    sheet = report_sheet(found, options.limit, lambda: _json(found.to_dict() | facts))
     return replace(sheet, last="\n".join(f"Note: {note}" for note in taken.notes))
+
+
+class DiffOptions(CommandOptions):
+    """The options of `vlbench nsys diff`."""
+
+    before: Capture
+    """The capture to compare with."""
+    after: Capture
+    """The capture to judge."""
+    limit: Limit = 20
 
 
 @app.command()
 @reports()
-def diff(
-    before: Annotated[Path, typer.Argument(help="The capture to compare with.")],
-    after: Annotated[Path, typer.Argument(help="The capture to judge.")],
-    limit: Limit = 20,
-) -> Sheet:
+def diff(options: DiffOptions) -> Sheet:
     """Compare two captures by range and counter: what appeared, vanished, moved.
 
     Ends with 0 where no count went up, 3 where one did, 6 where a range vanished or the captures do not compare. Times
@@ -117,30 +132,36 @@ def diff(
     from vlbench.nsys.read import load
     from vlbench.nsys.report import records
 
-    found = compare(load(before), load(after))
-    judged = judge_difference(found, str(before), str(after))
+    found = compare(load(options.before), load(options.after))
+    judged = judge_difference(found, str(options.before), str(options.after))
     return compared(
         judged,
-        view=[*difference_parts(found, limit), last_line(judged)],
+        view=[*difference_parts(found, options.limit), last_line(judged)],
         json=lambda: _json({**document_of(judged), "counters": records(found.counters), "times": records(found.times)}),
     )
 
 
+class TraceOptions(CommandOptions):
+    """The options of `vlbench nsys trace`."""
+
+    file: Capture
+    """The capture to convert."""
+    output: Annotated[Path, Output]
+    """A .json or .json.gz file."""
+
+
 @app.command()
 @reports(judges=False)
-def trace(
-    file: Annotated[Path, typer.Argument(help="The capture to convert.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="A .json or .json.gz file.")],
-) -> Sheet:
+def trace(options: TraceOptions) -> Sheet:
     """Write a Chrome trace for Perfetto: ranges, calls and GPU rows on one timeline."""
     from vlbench.nsys.perfetto import write_trace
     from vlbench.nsys.read import load
 
-    events = write_trace(load(file), output)
+    events = write_trace(load(options.file), options.output)
     return Sheet(
         "vlbench nsys trace",
-        [Words(f"{output}: {events} events; open it at https://ui.perfetto.dev", "ansi")],
-        own={"json": lambda: _json({"output": str(output), "events": events})},
+        [Words(f"{options.output}: {events} events; open it at https://ui.perfetto.dev", "ansi")],
+        own={"json": lambda: _json({"output": str(options.output), "events": events})},
     )
 
 

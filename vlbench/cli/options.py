@@ -5,102 +5,95 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
-from functools import cache, wraps
-from inspect import Parameter, Signature
+from copy import copy
+from dataclasses import MISSING, dataclass, fields, replace
+from functools import cache
+from inspect import Parameter, get_annotations
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from pkgutil import resolve_name
+from typing import Annotated, Any, dataclass_transform, get_args, get_origin, get_type_hints
 
 import typer
 
 from vlbench.export.sheet import Sheet
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-Texts = list[str] | None
-"""Of an option that can be given several times."""
-T = TypeVar("T", bound="DataclassInstance")
-R = TypeVar("R")
-
+Texts = list[str] | None  # of an option that can be given several times
 INTERRUPTED = 130
 """The exit code after Ctrl-C."""
 
 
-def takes(options: type[T]) -> Callable[[Callable[[T], R]], Callable[..., R]]:
-    """Make a command of a function of `options`: it gets an option for each of their fields, as Typer reads them.
+@dataclass_transform(frozen_default=True)
+@dataclass(frozen=True)
+class CommandOptions:
+    """The arguments and options of a command, one a field: a frozen dataclass, as each of its subclasses is.
 
-    What stands below a field is its help.
+    What stands below a field is its help, or else what stands below the alias that is its type.
     """
-    hints = get_type_hints(options, include_extras=True)
-    told = {name: text for owner in options.__mro__ if is_dataclass(owner) for name, text in _docstrings(owner).items()}
-    hints |= {name: _with_help(hints[name], text) for name, text in told.items()}
-    parameters = [
+
+    def __init_subclass__(cls) -> None:
+        """Makes a dataclass of the subclass."""
+        dataclass(frozen=True)(cls)
+
+
+def parameters_of(options: type[CommandOptions]) -> list[Parameter]:
+    """What a function would have in place of the fields, as Typer reads it."""
+    hints, told = get_type_hints(options, include_extras=True), dict[str, str]()
+    for owner in reversed(options.__mro__[:-1]):
+        tree = _module(owner.__module__)
+        aliases = _below(_module(__name__)) | _below(tree)
+        (body,) = (each for each in tree.body if isinstance(each, ast.ClassDef) and each.name == owner.__name__)
+        told |= {name: aliases[kind] for name, kind in get_annotations(owner).items() if kind in aliases} | _below(body)
+    return [
         Parameter(
             field.name,
             Parameter.KEYWORD_ONLY,
             default=Parameter.empty if field.default is MISSING else field.default,
-            annotation=hints[field.name],
+            annotation=_with_help(hints[field.name], told.get(field.name)),
         )
         for field in fields(options)
     ]
 
-    def command(function: Callable[[T], R]) -> Callable[..., R]:
-        @wraps(function)
-        def call(**given: Any) -> R:
-            return function(options(**given))
 
-        call.__annotations__ = hints
-        call.__dict__["__signature__"] = Signature(parameters)
-        return call
-
-    return command
+@cache
+def _module(name: str) -> ast.Module:
+    return ast.parse(Path(sys.modules[name].__file__ or "").read_text(encoding="utf-8"))
 
 
-def _docstrings(options: type) -> dict[str, str]:
-    """What stands below the fields of a class, in one line each."""
-    body = _classes(sys.modules[options.__module__].__file__ or "")[options.__name__].body
+def _below(block: ast.Module | ast.ClassDef) -> dict[str, str]:
+    """What stands below the names in a module or a class, in one line each."""
     found = {}
-    for field, below in pairwise(body):
-        match field, below:
-            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+    for statement, below in pairwise(block.body):
+        match statement, below:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]),
+                ast.Expr(value=ast.Constant(value=str(text))),
+            ):
                 found[name] = " ".join(text.split())
     return found
 
 
-@cache
-def _classes(file: str) -> dict[str, ast.ClassDef]:
-    return {each.name: each for each in ast.parse(Path(file).read_text()).body if isinstance(each, ast.ClassDef)}
-
-
-def _with_help(hint: Any, text: str) -> Any:
+def _with_help(hint: Any, text: str | None) -> Any:
     """A field's type with its help, as Typer takes it."""
     kind, *settings = get_args(hint) if get_origin(hint) is Annotated else (hint,)
-    (setting,) = settings or [typer.Option()]
+    setting = copy(settings[0]) if settings else typer.Option()
     setting.help = text
     return Annotated[kind, setting]
 
 
-def complete_scenarios(incomplete: str) -> list[str]:
-    """Shipped scenarios, for the shell's completion."""
-    from vlbench.workload.library import scenario_names
+def completion(names: str) -> Callable[[str], list[str]]:
+    """The shell's completion by the names of things, or a function that gives them, which lie at "module:NAME"."""
 
-    return [name for name in scenario_names() if name.startswith(incomplete)]
+    def complete(incomplete: str) -> list[str]:
+        found = resolve_name(names)  # which may import torch, so it is done no earlier
+        return [name for name in (found() if callable(found) else found) if name.startswith(incomplete)]
 
-
-def complete_models(incomplete: str) -> list[str]:
-    """Models, for the shell's completion."""
-    from vlbench.implementations.config import MODELS
-
-    return [name for name in MODELS if name.startswith(incomplete)]
+    return complete
 
 
-def complete_formats(incomplete: str) -> list[str]:
-    """Formats of result files, for the shell's completion."""
-    from vlbench.readers import READERS
-
-    return [name for name in READERS if name.startswith(incomplete)]
+complete_scenarios = completion("vlbench.workload.library:scenario_names")
+complete_models = completion("vlbench.implementations.config:MODELS")
+complete_formats = completion("vlbench.readers:READERS")
 
 
 def _variants(incomplete: str) -> list[str]:
@@ -112,50 +105,48 @@ def _variants(incomplete: str) -> list[str]:
     return [f"{done}{plus}{name}" for name in (*PRESETS, *OPTIMIZATIONS, *alone) if name.startswith(last)]
 
 
-Model = Annotated[
-    str | None,
-    typer.Option(
-        autocompletion=complete_models, help="Model size; see `vlbench list models`. [tiny on a CPU, 7B on CUDA]"
-    ),
-]
-Variants = Annotated[
-    Texts,
-    typer.Option(
-        "--variant", "--with", "--preset", autocompletion=_variants,
-        help="A flag, a preset, several joined by +, a peer such as hf-sdpa, or package.module:factory; repeatable, "
-        "each is a row. [every flag and preset]",
-    ),
-]  # fmt: skip
-DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda, or auto: CUDA where there is one.")]
-DtypeOption = Annotated[
-    str | None, typer.Option("--dtype", help="float32, bfloat16 or float16. [float32 on a CPU, bfloat16 on CUDA]")
-]
-Seed = Annotated[int, typer.Option(min=0, help="Seeds weights, inputs and the order of rounds.")]
-Threads = Annotated[int, typer.Option(min=1, help="CPU threads. One halves the noise of paired rounds.")]
-Timeout = Annotated[float, typer.Option(min=1, help="Seconds after which one trial is ended.")]
-Weights = Annotated[
-    Path | None,
-    typer.Option(help="Folder of a Hugging Face checkpoint; only its vision tensors are read. [random weights]"),
-]
-Grids = Annotated[
-    Texts, typer.Option("--grid", metavar="TxHxW", help="Or a grid in patches, such as 1x36x36; repeatable.")
-]
-With = Annotated[
-    Texts, typer.Option("--with", help="A variant of our model: flags and presets joined by +; repeatable. [presets]")
-]
-Gpu = Annotated[str | None, typer.Option("--as", help="The GPU to answer for: sm_75, 80, 86, 89, 90, 100. [sm_90]")]
-DtypeName = Annotated[str, typer.Option("--dtype", help="float32, bfloat16 or float16.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")]
+Model = Annotated[str | None, typer.Option(autocompletion=complete_models)]
+"""Model size; see `vlbench list models`. [tiny on a CPU, 7B on CUDA]"""
+Variants = Annotated[Texts, typer.Option("--variant", "--with", "--preset", autocompletion=_variants)]
+"""A flag, a preset, several joined by +, a peer such as hf-sdpa, or package.module:factory; repeatable, each is a row.
+[every flag and preset]"""
+DeviceName = str
+"""cpu, cuda, or auto: CUDA where there is one."""
+UsualDtype = str | None
+"""float32, bfloat16 or float16. [float32 on a CPU, bfloat16 on CUDA]"""
+Seed = Annotated[int, typer.Option(min=0)]
+"""Seeds weights, inputs and the order of rounds."""
+Threads = Annotated[int, typer.Option(min=1)]
+"""CPU threads. One halves the noise of paired rounds."""
+Timeout = Annotated[float, typer.Option(min=1)]
+"""Seconds after which one trial is ended."""
+Weights = Path | None
+"""Folder of a Hugging Face checkpoint; only its vision tensors are read. [random weights]"""
+Scenarios = Texts
+"""A shipped scenario or a .toml file, at its full size; repeatable. [single-image]"""
+Grids = Annotated[Texts, typer.Option(metavar="TxHxW")]
+"""Or a grid in patches, such as 1x36x36; repeatable."""
+With = Annotated[Texts, typer.Option("--with")]
+"""A variant of our model: flags and presets joined by +; repeatable. [presets]"""
+Gpu = Annotated[str | None, typer.Option("--as")]
+"""The GPU to answer for: sm_75, 80, 86, 89, 90, 100. [sm_90]"""
+DtypeName = str
+"""float32, bfloat16 or float16."""
+AllowInconclusive = Annotated[bool, typer.Option("--allow-inconclusive")]
+"""Rows that could not have shown a change pass."""
+Reason = str
+"""Why these figures are right; kept in the file."""
+By = str | None
+"""Who says so. [git's user.name]"""
 
 
-@dataclass(frozen=True)
-class ModelOptions:
+class ModelOptions(CommandOptions):
     """Options of a command that looks at one of our models."""
 
     model: Model = None
     weights: Weights = None
-    device: DeviceOption = "auto"
-    dtype: DtypeOption = None
+    device: DeviceName = "auto"
+    dtype: UsualDtype = None
     seed: Seed = 0
     threads: Threads = 1
 

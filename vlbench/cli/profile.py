@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vlbench.cli.options import ModelOptions, takes
+from vlbench.cli.options import ModelOptions
 from vlbench.cli.reporting import reports
 from vlbench.export.sheet import Sheet, Words
 from vlbench.judging.exit_codes import ExitCode
 
 
-@dataclass(frozen=True)
 class Options(ModelOptions):
     """The options of `vlbench profile`; those of `vlbench.profile` have the same names."""
 
@@ -41,7 +39,6 @@ class Options(ModelOptions):
 
 
 @reports(judges=False)
-@takes(Options)
 def profile(options: Options) -> Sheet:
     """Say where the time of one variant goes: on the host, by operation, or by stage.
 

@@ -8,48 +8,53 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import wraps
-from inspect import Parameter, signature
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from vlbench.errors import UsageError
+from vlbench.cli.options import CommandOptions, parameters_of
+from vlbench.errors import UsageError, check_folder_of
 from vlbench.export.formats import exporters
 from vlbench.export.registry import Exporter, Goal, text_of
 from vlbench.export.sheet import Sheet
 from vlbench.untrusted.names import terminal
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
+Command = Callable[..., Sheet | None]
 PREFIX = "export_"
 """Of the parameters that are added, so that a command may have one of the same name."""
 
-AllowInconclusive = Annotated[
-    bool, typer.Option("--allow-inconclusive", help="Rows that could not have shown a change pass.")
-]
 
-
-def reports(*, judges: bool = True) -> Callable[[Callable[..., Sheet | None]], Callable[..., None]]:
+def reports(*, judges: bool = True, formats: Collection[str] = ()) -> Callable[[Command], Callable[..., None]]:
     """A command with the option of every format: what it returns is printed and written, and ends with its exit code.
 
-    A command that judges nothing refuses formats that tell verdicts alone. One that returns None has said all.
+    A parameter `options` stands for the fields of its type. With `formats` there are no other formats. A command that
+    judges nothing refuses formats that tell verdicts alone. One that returns None has said all.
     """
 
-    def decorate(command: Callable[..., Sheet | None]) -> Callable[..., None]:
-        own = signature(command, eval_str=True)
-        added = {each.name: _parameter(each, judges) for each in exporters().values()}
+    def decorate(command: Command) -> Callable[..., None]:
+        own = dict(signature(command, eval_str=True).parameters)
+        options = own.pop("options").annotation if "options" in own else CommandOptions
+        taken = parameters_of(options)
+        known = [each for each in exporters().values() if not formats or each.name in formats]
+        added = {each.name: _parameter(each, judges) for each in known}
 
         @wraps(command)
         def report(**given: Any) -> None:
             goals = {name: goal for name, option in added.items() if (goal := given.pop(option.name, None))}
             check_goals(goals, judges=judges)
+            if taken:
+                given["options"] = options(**{each.name: given.pop(each.name) for each in taken})
             if (sheet := command(**given)) is not None:
                 deliver(sheet, goals)
 
-        parameters = [*(each.replace(kind=Parameter.KEYWORD_ONLY) for each in own.parameters.values()), *added.values()]
-        report.__signature__ = own.replace(parameters=parameters, return_annotation=None)  # type: ignore[attr-defined]
+        first = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in own.values()]
+        parameters = [*first, *taken, *added.values()]
+        report.__signature__ = Signature(parameters, return_annotation=None)  # type: ignore[attr-defined]
         report.__annotations__ = {each.name: each.annotation for each in parameters}
         return report
 
@@ -126,8 +131,7 @@ def _summarise(sheet: Sheet, path: Path) -> None:
 def _check(option: str, path: Path) -> None:
     if path.is_dir():
         raise UsageError(f"{option} {path}: a folder; give a file")
-    if not path.parent.is_dir():
-        raise UsageError(f"{option} {path}: the folder {path.parent} does not exist; make it or choose another")
+    check_folder_of(path, f"{option} {path}")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise UsageError(f"{option} {path}: may not be written; change its permissions or choose another")
 

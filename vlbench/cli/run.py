@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from vlbench.cli.options import (
-    DeviceOption,
+    CommandOptions,
+    DeviceName,
     Seed,
     Texts,
     Threads,
@@ -22,22 +23,16 @@ from vlbench.cli.options import (
     command_line,
     complete_models,
     complete_scenarios,
+    completion,
     or_interrupted,
-    takes,
 )
 from vlbench.cli.reporting import reports
 from vlbench.export.sheet import Part, Sheet, Words, beside
 
-
-def complete_seams(incomplete: str) -> list[str]:
-    """Seams that can be measured alone, for the shell's completion."""
-    from vlbench.workload.seam_inputs import CASES
-
-    return [name for name in CASES if name.startswith(incomplete)]
+complete_seams = completion("vlbench.workload.seam_inputs:CASES")
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(CommandOptions):
     """The options of `vlbench run`; those of `vlbench.run` have the same names."""
 
     scenario: Annotated[Texts, typer.Option(autocompletion=complete_scenarios)] = None
@@ -57,7 +52,7 @@ class Options:
     images: list[Path] | None = None
     """Your own pictures in place of the shipped photos: --images A B C."""
     weights: Weights = None
-    device: DeviceOption = "auto"
+    device: DeviceName = "auto"
     dtype: Texts = None
     """float32, bfloat16 or float16; repeatable. [float32 on a CPU, bfloat16 on CUDA]"""
     state: Texts = None
@@ -82,7 +77,6 @@ class Options:
 
 
 @reports()
-@takes(Options)
 def run(options: Options) -> Sheet:
     """Time variants of a vision tower against the frozen reference tower, accuracy first.
 

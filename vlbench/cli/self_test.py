@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vlbench.cli.options import Seed, Threads, Timeout, command_line, or_interrupted, takes
+from vlbench.cli.options import CommandOptions, Seed, Threads, Timeout, command_line, or_interrupted
 from vlbench.cli.reporting import reports
-from vlbench.errors import UsageError
+from vlbench.errors import UsageError, check_folder_of
 from vlbench.export.sheet import Sheet
 
 if TYPE_CHECKING:
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from vlbench.selftest.verdicts import Report
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(CommandOptions):
     """The options of `vlbench self-test`."""
 
     quick: bool = False
@@ -43,7 +42,6 @@ class Options:
 
 
 @reports()
-@takes(Options)
 def self_test(options: Options) -> Sheet:
     """Compare identical programs, and catch injected slow-downs, through the path of any measurement.
 
@@ -55,8 +53,7 @@ def self_test(options: Options) -> Sheet:
     from vlbench.selftest.other_rules import scores
     from vlbench.selftest.verdicts import report
 
-    if not options.out.parent.is_dir():
-        raise UsageError(f"{options.out}: the folder {options.out.parent} does not exist; make it or choose another")
+    check_folder_of(options.out, str(options.out))
     results = _read(options.earlier) if options.earlier else _measure(options)
     found = report(results.groups)
     scored = scores(results.groups) if options.rules else []
@@ -87,18 +84,10 @@ def as_object(found: Report, scored: list[Score]) -> str:
         | {"bounds": tally.bounds if tally.cases else None}
         for tally in found.tallies
     ]
-    whole = {
-        "groups": found.groups,
-        "groups_with_false_alarm": found.groups_with_false_alarm,
-        "first_vote_false_alarms": found.first_vote_false_alarms,
-        "smallest_caught": found.smallest_caught,
-        "visible": found.visible,
-        "tallies": tallies,
-        "rules": [asdict(score) for score in scored],
-        "met": found.met,
-        "exit_code": int(found.exit_code),
-    }
-    return json.dumps(whole, indent=1)
+    first = ("groups", "groups_with_false_alarm", "first_vote_false_alarms", "smallest_caught", "visible")
+    whole = {name: getattr(found, name) for name in first}
+    whole |= {"tallies": tallies, "rules": [asdict(score) for score in scored], "met": found.met}
+    return json.dumps(whole | {"exit_code": int(found.exit_code)}, indent=1)
 
 
 def _measure(options: Options) -> Results:

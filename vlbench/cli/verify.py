@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
-from vlbench.cli.options import ModelOptions, Timeout, Variants, takes
+from vlbench.cli.options import ModelOptions, Timeout, Variants
 from vlbench.cli.reporting import reports
 from vlbench.export.sheet import Sheet
 
 
-@dataclass(frozen=True)
 class Options(ModelOptions):
     """The options of `vlbench verify`; those of `vlbench.verify` have the same names."""
 
@@ -21,7 +19,6 @@ class Options(ModelOptions):
 
 
 @reports()
-@takes(Options)
 def verify(options: Options) -> Sheet:
     """Check the accuracy of every flag and preset over a set of awkward grids, without timing.
 
