@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from vlbench.api.results import Result, Rows, Verdicts
 from vlbench.judging.exit_codes import ExitCode, worst
 from vlbench.judging.summary import Summary, summaries
 from vlbench.judging.verdict import Floors, Verdict
 from vlbench.record.samples import samples_of
-from vlbench.record.schema import CellGroup, Results, State
+from vlbench.record.schema import CellGroup, Results
 
 if TYPE_CHECKING:
     import pandas
@@ -50,7 +50,7 @@ class Measured(Result):
         return [
             _group_facts(group) | {"state": state} | _measured_row(each)
             for group in self.record.groups
-            for state in _states(group)
+            for state in group.states or ["warm"]  # so that each variant has a row
             for each in summaries(group, Floors(), state)
         ]
 
@@ -91,12 +91,6 @@ class Verified(Result):
 
 def _group_facts(group: CellGroup) -> dict[str, Any]:
     return dict(zip(("scenario", "point", "model", "dtype", "device"), group.key, strict=True))
-
-
-def _states(group: CellGroup) -> list[State]:
-    """Those that were timed; warm where none was, so that each variant has a row."""
-    timed = {state for trial in group.trials for variant in trial.variants for state in variant.timings}
-    return [state for state in get_args(State) if state in timed] or ["warm"]
 
 
 def _measured_row(each: Summary) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from vlbench.comparing.captured import captured_cell
 from vlbench.comparing.counted_cells import GRID, count_result
 from vlbench.comparing.counted_moves import Advice
-from vlbench.comparing.timed_cells import cell_of, states_of
+from vlbench.comparing.timed_cells import cell_of
 from vlbench.counting.job import Point
 from vlbench.errors import UsageError
 from vlbench.judging.summary import trials_of, why_inaccurate, why_untimed, worst_accuracy
@@ -161,7 +161,7 @@ def _results_side(source: str, results: Results) -> Side:
 def _timed(group: CellGroup) -> Iterator[tuple[Key, TimedCell | Failed]]:
     """Every variant in every state; the reference tower, which all are held against, has no cell."""
     for row in group.rows[1:]:
-        for state in states_of(group) or ["warm"]:
+        for state in group.states or ["warm"]:
             cell = cell_of(group, row, state, group.scenario)
             yield (*group.key, row.name, state), cell or _failed(group, row, state)
 

@@ -43,7 +43,7 @@ def timed_cells(
             )
         for row in group.rows[1:]:
             _refuse(group, row, source)
-            for state in states_of(group):
+            for state in group.states:
                 found = cell_of(group, row, state, scenario, floor=floor, threshold=threshold)
                 if found is None or len(found.trials) < TRIALS:
                     count = len(found.trials) if found else 0
@@ -93,13 +93,6 @@ def cell_of(
 def stored_trials(cell: TimedCell) -> list[Estimate]:
     """The trials of a cell as the vote takes them."""
     return [Estimate(**trial.model_dump()) for trial in cell.trials]
-
-
-def states_of(group: CellGroup) -> list[State]:
-    """The states of the caches that anything of the group was timed in."""
-    return list(
-        dict.fromkeys(state for trial in group.trials for variant in trial.variants for state in variant.timings)
-    )
 
 
 def _scenario(group: CellGroup, source: str, given: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
-from typing import Any, get_args
+from typing import Any
 
 from vlbench.export.sheet import Cell, Column, Columns, Table, Value, broken, figure, table_of
 from vlbench.judging.summary import Summary, summaries
@@ -72,9 +72,7 @@ def gpu_table(group: CellGroup, found: Sequence[Summary]) -> Iterator[Table]:
 
 def state_table(group: CellGroup) -> Iterator[Table]:
     """Milliseconds, speed-up and hit rate in each state of the caches; none where only one was measured."""
-    measured = {state for trial in group.trials for variant in trial.variants for state in variant.timings}
-    states: list[State] = [state for state in get_args(State) if state in measured]
-    if len(states) > 1:
+    if len(states := group.states) > 1:
         found = [summaries(group, Floors(), state) for state in states]
         rows = [(name(each[0]), *map(_in_state, states, each)) for each in zip(*found, strict=True)]
         title = "ms, speed-up and cache hits by state"

@@ -222,6 +222,12 @@ class CellGroup(Record):
         """What must agree for two groups to be about the same thing."""
         return (self.scenario, self.point, self.model, self.dtype, self.device)
 
+    @property
+    def states(self) -> list[State]:
+        """The states of the caches that anything of it was timed in."""
+        timed = {state for trial in self.trials for variant in trial.variants for state in variant.timings}
+        return [state for state in get_args(State) if state in timed]
+
 
 class Results(Record):
     """A results file."""
