@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from vlbench.errors import UsageError
-from vlbench.readers.document import Document, Reader, number_in
+from vlbench.readers.document import Document, Reader, finite, number_in
 from vlbench.record.directions import Better
 from vlbench.record.runs import Metric, Run, collect
 
@@ -45,17 +45,17 @@ def _metrics(source: str, name: str, figures: Figures) -> list[Metric]:
     unit = str(figures.get("unit", ""))
     if THROUGHPUT.fullmatch(name):
         middle = figures["avg"] if figures.get("p50") is None else figures["p50"]
-        return [Metric(name, _number(source, name, middle), unit, Better.HIGHER)]
+        return [Metric(name, finite(source, name, middle), unit, Better.HIGHER)]
     if not LATENCY.fullmatch(name):
         return []
     kept = {f"{stat}_{name}": figures[stat] for stat in ("p50", "p99") if figures.get(stat) is not None}
-    return [Metric(label, _number(source, label, value), unit, Better.LOWER) for label, value in kept.items()]
+    return [Metric(label, finite(source, label, value), unit, Better.LOWER) for label, value in kept.items()]
 
 
 def _fault(source: str, entries: dict[str, Any]) -> str:
     if entries.get("was_cancelled"):
         return "it was cancelled"
-    failed = _number(source, "error_request_count", _entry(entries, "error_request_count").get("avg", 0))
+    failed = finite(source, "error_request_count", _entry(entries, "error_request_count").get("avg", 0))
     summary = entries.get("error_summary") or []
     failed = max(failed, sum(each.get("count", 0) for each in summary if isinstance(each, dict)))
     return f"{failed:.0f} of its requests failed" if failed else ""
@@ -87,12 +87,6 @@ def _table(document: Document) -> dict[str, Figures]:
 def _entry(value: dict[str, Any], key: str) -> dict[str, Any]:
     entry = value.get(key)
     return entry if isinstance(entry, dict) else {}
-
-
-def _number(source: str, name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise UsageError(f"{source}: {name} is {value!r:.40}, not a number; is the file whole and unchanged?")
-    return float(value)
 
 
 READER = Reader("aiperf", "aiperf's aggregate export, as JSON or CSV", _recognises, _read)

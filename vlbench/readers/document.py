@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -100,6 +101,17 @@ def number_in(cell: str) -> float | None:
         return float(cell)
     except ValueError:
         return None
+
+
+def finite(source: str, name: str, value: object) -> float:
+    """The number that a key holds, which some versions write as text. Raises UsageError where it is none."""
+    try:
+        found = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
+    except ValueError:
+        found = math.nan
+    if not math.isfinite(found):
+        raise UsageError(f"{source}: {name} is {value!r:.40}, not a number; is the file whole and unchanged?")
+    return found
 
 
 def validated(model: type[Model], value: dict[str, Any], source: str) -> Model:

@@ -1,4 +1,4 @@
-"""What the load generators of vLLM and SGLang have in common: the same way of naming their figures.
+"""What the load generators of vLLM and SGLang have in common: an object is one run, and names its figures alike.
 
 Throughputs and, of each latency, the median and the percentiles are read. Means are left out, as one slow request moves
 them, and so is the duration, which is the throughput once more.
@@ -6,12 +6,11 @@ them, and so is the duration, which is the throughput once more.
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import replace
 from typing import Any
 
-from vlbench.errors import UsageError
+from vlbench.readers.document import Document, Reader, finite
 from vlbench.record.directions import Better, words_of
 from vlbench.record.runs import Metric, Run, collect
 
@@ -35,6 +34,18 @@ SPREAD = re.compile(r"(mean|std|max|min)_\w+_ms|max_\w*tokens_per_s")
 """Means and spreads: one slow request moves them, and medians and percentiles are read."""
 
 
+def serving_reader(name: str, reads: str, telling: set[str]) -> Reader:
+    """The reader of files in which every object has the `telling` keys, and is one run."""
+
+    def recognises(document: Document) -> bool:
+        return bool(document.objects) and all(telling <= each.keys() for each in document.objects)
+
+    def read(document: Document) -> list[Run]:
+        return [serving_run(document.where(i), each) for i, each in enumerate(document.objects)]
+
+    return Reader(name, reads, recognises, read)
+
+
 def serving_run(source: str, result: dict[str, Any]) -> Run:
     """The run that `result` describes. A figure of 0 had nothing to measure, such as gaps between single tokens.
 
@@ -48,7 +59,7 @@ def serving_run(source: str, result: dict[str, Any]) -> Run:
             continue
         if not (latency or rate):
             unread.append(name)
-        elif figure := _number(source, name, value):
+        elif figure := finite(source, name, value):
             unit = "ms" if latency else "requests/s" if name.startswith("request") else "tokens/s"
             better = Better.LOWER if latency else Better.HIGHER
             metrics.append(Metric(name, figure, unit, better, _samples(name, result)))
@@ -59,7 +70,7 @@ def serving_run(source: str, result: dict[str, Any]) -> Run:
 def _lost(source: str, result: dict[str, Any]) -> str:
     """How many requests gave no answer, by whichever key tells most of them; "" where none was lost."""
     requested, done, failed = (
-        None if result.get(key) is None else _number(source, key, result[key])
+        None if result.get(key) is None else finite(source, key, result[key])
         for key in ("num_prompts", "completed", "failed")
     )
     errors = result.get("errors")
@@ -67,17 +78,6 @@ def _lost(source: str, result: dict[str, Any]) -> str:
     if requested is not None and done is not None:
         told.append(requested - done)
     return f"{max(told):.0f} of its requests failed" if max(told) > 0 else ""
-
-
-def _number(source: str, name: str, value: object) -> float:
-    """The number that a key holds, which some versions write as text. Raises UsageError where it is none."""
-    try:
-        found = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
-    except ValueError:
-        found = math.nan
-    if not math.isfinite(found):
-        raise UsageError(f"{source}: {name} is {value!r:.40}, not a number; is the file whole and unchanged?")
-    return found
 
 
 def _samples(name: str, result: dict[str, Any]) -> tuple[float, ...]:
