@@ -6,9 +6,9 @@ with `listen`. Without one, `stage` returns a shared object that does nothing (a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Listener(Protocol):
@@ -19,6 +19,24 @@ class Listener(Protocol):
 
     def exit(self, name: str) -> None:
         """The stage that began last ends, also where it raised."""
+
+
+class Ranges:
+    """A listener that holds what `opened` returns open during every stage."""
+
+    def __init__(self, opened: Callable[[str], AbstractContextManager[Any]]) -> None:
+        self._opened = opened
+        self._open: list[AbstractContextManager[Any]] = []
+
+    def enter(self, name: str) -> None:
+        """Open one."""
+        opened = self._opened(name)
+        opened.__enter__()
+        self._open.append(opened)
+
+    def exit(self, name: str) -> None:
+        """Close the innermost one."""
+        self._open.pop().__exit__(None, None, None)
 
 
 _NOTHING = nullcontext()

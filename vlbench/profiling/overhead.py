@@ -9,11 +9,11 @@ from statistics import median
 
 import torch
 
-from vlbench.implementations.stage import listen, stage
+from vlbench.implementations.stage import Ranges, listen, stage
 from vlbench.profiling.clock import EventClock, StageClock
 from vlbench.profiling.nvtx import NvtxListener, tool_attached
 from vlbench.profiling.tally import Tally
-from vlbench.profiling.trace import TorchRanges
+from vlbench.profiling.trace import torch_range
 
 STAGES = 2000
 REPEATS = 9
@@ -38,7 +38,7 @@ def settings(*, cuda: bool) -> dict[str, Setting]:
 
 @contextmanager
 def _profiled() -> Iterator[None]:
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]), listen(TorchRanges()):
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]), listen(Ranges(torch_range)):
         yield
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from vlbench.implementations.stage import listen, stage
+from vlbench.implementations.stage import Ranges, listen, stage
 
 _FAST = getattr(torch._C._profiler, "_RecordFunctionFast", None)
 
@@ -26,23 +26,6 @@ def torch_range(name: str) -> AbstractContextManager[Any]:
         return torch.profiler.record_function(name)
     made: AbstractContextManager[Any] = _FAST(name, keyword_values={"scope": "user_scope"})
     return made
-
-
-class TorchRanges:
-    """Opens a range of the torch profiler for every stage."""
-
-    def __init__(self) -> None:
-        self._open: list[AbstractContextManager[Any]] = []
-
-    def enter(self, name: str) -> None:
-        """Open a range."""
-        opened = torch_range(name)
-        opened.__enter__()
-        self._open.append(opened)
-
-    def exit(self, name: str) -> None:
-        """Close the innermost one."""
-        self._open.pop().__exit__(None, None, None)
 
 
 @dataclass(frozen=True)
@@ -61,7 +44,7 @@ def record_trace(call: Callable[[], object], forwards: int, file: Path, *, cuda:
     Returns what ran on the host, the longest own time first. Times are those of a profiled run: longer than usual.
     """
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
-    with profile(activities=activities, record_shapes=True) as profiler, listen(TorchRanges()):
+    with profile(activities=activities, record_shapes=True) as profiler, listen(Ranges(torch_range)):
         for _ in range(forwards):
             with stage("iteration"):
                 call()

@@ -9,39 +9,16 @@ from typing import Any
 from torch import Tensor, nn
 
 from vlbench.implementations.output import VisionOutput
-from vlbench.implementations.stage import listening, stage
+from vlbench.implementations.stage import Listener, Ranges, listening, stage
 
-
-class StageForwarder:
-    """A listener that marks whatever it hears as a stage of ours."""
-
-    def __init__(self) -> None:
-        self._open: list[AbstractContextManager[None]] = []
-
-    def enter(self, name: str) -> None:
-        """A stage of theirs begins."""
-        mark = stage(name)
-        mark.__enter__()
-        self._open.append(mark)
-
-    def exit(self, name: str) -> None:
-        """The stage that began last ends."""
-        self._open.pop().__exit__(None, None, None)
-
-
-Listen = Callable[[StageForwarder], AbstractContextManager[None]]
+Listen = Callable[[Listener], AbstractContextManager[None]]
 """What adds a listener to the tower's own stages for as long as the context lasts."""
 
 
 class StageForwardingTower(nn.Module):
     """Calls `tower`; listens to it with `listen` only while anyone listens to us, so that marks cost nothing else."""
 
-    def __init__(
-        self,
-        tower: nn.Module,
-        listen: Callable[[StageForwarder], AbstractContextManager[None]],
-        output: type[Any] | None,
-    ) -> None:
+    def __init__(self, tower: nn.Module, listen: Listen, output: type[Any] | None) -> None:
         """`output` is the tower's own VisionOutput, None where its revision had none."""
         super().__init__()
         self.tower = tower
@@ -57,7 +34,7 @@ class StageForwardingTower(nn.Module):
 
     def forward(self, pixels: Tensor, grid_thw: Tensor) -> Tensor | VisionOutput:
         """Pixels [N, patch_dim] and grids [items, 3] of (frames, rows, columns) to tokens [N / merge**2, width]."""
-        with self.listen(StageForwarder()) if listening() else nullcontext():
+        with self.listen(Ranges(stage)) if listening() else nullcontext():
             returned: Any = self.tower(pixels, grid_thw)
         is_theirs = type(returned) is self.output
         output: Tensor | VisionOutput = VisionOutput(returned.tokens, returned.parts) if is_theirs else returned
