@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from vlbench.export.sheet import Cell, Column, Part, Sheet, Table, Words
+from vlbench.judging.words import three_digits
 from vlbench.nsys.compare import Difference
 from vlbench.nsys.doctor import Check
 from vlbench.nsys.frames import Capture
@@ -23,19 +24,12 @@ _DIAGNOSTIC_LENGTH = 150
 
 def duration(nanoseconds: float) -> str:
     """A time in three digits: `950 ns`, `12.3 us`, `1.16 s`."""
-    return "-" if pd.isna(nanoseconds) else _three_digits(nanoseconds, {"s": 1e9, "ms": 1e6, "us": 1e3}, "ns")
+    return "-" if pd.isna(nanoseconds) else three_digits(nanoseconds, {"s": 1e9, "ms": 1e6, "us": 1e3}, "ns")
 
 
 def size(count: float) -> str:
     """Bytes in three digits."""
-    return _three_digits(count, {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10}, "B")
-
-
-def _three_digits(value: float, units: Mapping[str, float], smallest: str) -> str:
-    for unit, one in units.items():
-        if abs(value) >= one:
-            return f"{value / one:.3g} {unit}" if abs(value) < 1000 * one else f"{value / one:.0f} {unit}"
-    return f"{value:.0f} {smallest}"
+    return three_digits(count, {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10}, "B")
 
 
 def plain(value: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from vlbench.errors import UsageError
 from vlbench.stats.paired import Estimate
@@ -59,11 +60,16 @@ def speedup_with_interval(estimate: Estimate) -> str:
 
 def readable_bytes(count: float) -> str:
     """Such as "20.7 kB": three digits, decimal units."""
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} GB"
+    return three_digits(count, {"GB": 1e9, "MB": 1e6, "kB": 1e3}, "B")
+
+
+def three_digits(value: float, units: Mapping[str, float], smallest: str) -> str:
+    """`value` in the first of `units`, the largest first, of which it is one or more; else whole, in the `smallest`."""
+    for unit, one in units.items():
+        count = value / one
+        if abs(count) >= 1:
+            return f"{count:.3g} {unit}" if abs(count) < 999.5 else f"{count:.0f} {unit}"
+    return f"{value:.0f} {smallest}"
 
 
 def cells(count: int) -> str:
