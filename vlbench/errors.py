@@ -35,7 +35,7 @@ class IncomparableError(UsageError):
     exit_code = 6
 
 
-def in_one_line(error: BaseException) -> str:
-    """Type and first line of what anyone's code raised, such as "ValueError: no such shape"."""
+def in_one_line(error: BaseException, at: str = "") -> str:
+    """Type and first line of what anyone's code raised, such as "ValueError: no such shape", and where, if told."""
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
+    return f"{type(error).__name__}{at}: {lines[0] if lines else 'no message'}"

@@ -17,7 +17,7 @@ from vlbench.counting_device import CountingDevice
 from vlbench.counting_device.counter import questions
 from vlbench.counting_device.tensor import DeviceTensor
 from vlbench.counting_device.where import spelled
-from vlbench.errors import UsageError
+from vlbench.errors import UsageError, in_one_line
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.output import unpack
 from vlbench.implementations.stage import listen
@@ -54,7 +54,7 @@ def count_tower(device: CountingDevice, row: Row, point: Point, dtype: torch.dty
     except UsageError as error:  # of the counting device: it names what it cannot know, and the line
         failed = str(error)
     except Exception as error:  # whatever a tower raises
-        failed = _in_one_line(error)
+        failed = _with_place(error)
     counted = CountedTower(
         name=row.name,
         tower=row.tower,
@@ -107,14 +107,13 @@ def _listed(device: CountingDevice) -> Multiset[tuple[str, str, Where]]:
     return Multiset({(each.question, each.answer, each.where): each.times for each in device.questions})
 
 
-def _in_one_line(error: Exception) -> str:
+def _with_place(error: Exception) -> str:
     at = ""
     for frame, number in traceback.walk_tb(error.__traceback__):
         file = frame.f_code.co_filename
         if not file.startswith((_OURS, _TORCH)):
             at = f" at {spelled(file, str(frame.f_globals.get('__name__', '')))}:{number}"
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}{at}: {lines[0] if lines else 'no message'}"
+    return in_one_line(error, at)
 
 
 _TORCH = str(Path(torch.__file__).parent)

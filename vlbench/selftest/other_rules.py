@@ -48,11 +48,7 @@ def rank_test_and_factor(before: Times, after: Times) -> int:
 
     asv, asv/commands/compare.py (_is_result_better, factor 1.1) and asv/statistics.py (is_different).
     """
-    from scipy.stats import mannwhitneyu
-
-    if mannwhitneyu(before, after, alternative="two-sided").pvalue >= 0.002:
-        return 0
-    return _beyond(median(after) / median(before), 1.1)
+    return _ranked(before, after, level=0.002, factor=1.1)
 
 
 def rank_test(before: Times, after: Times) -> int:
@@ -60,11 +56,7 @@ def rank_test(before: Times, after: Times) -> int:
 
     google/benchmark, tools/gbench/report.py (calc_utest, utest_alpha=0.05).
     """
-    from scipy.stats import mannwhitneyu
-
-    if mannwhitneyu(before, after, alternative="two-sided").pvalue >= 0.05:
-        return 0
-    return _beyond(median(after) / median(before), 1.0)
+    return _ranked(before, after, level=0.05, factor=1.0)
 
 
 def bootstrap_and_threshold(before: Times, after: Times) -> int:
@@ -210,6 +202,14 @@ def _rows(groups: Sequence[CellGroup]) -> Iterator[tuple[Row, list[Times], list[
                 if "warm" in reference.timings and "warm" in variant.timings
             ]
             yield row, [before for before, _ in pairs], [after for _, after in pairs]
+
+
+def _ranked(before: Times, after: Times, *, level: float, factor: float) -> int:
+    from scipy.stats import mannwhitneyu
+
+    if mannwhitneyu(before, after, alternative="two-sided").pvalue >= level:
+        return 0
+    return _beyond(median(after) / median(before), factor)
 
 
 def _beyond(ratio: float, factor: float) -> int:

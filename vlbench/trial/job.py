@@ -57,18 +57,9 @@ class Job(Message):
 def job_of(plan: Plan, trial: int, seconds: float, names: Iterable[str] | None = None) -> Job:
     """Trial number `trial` of a plan, with `seconds` of rounds, over those called `names`, by default all."""
     wanted = {variant.name for variant in plan.variants} if names is None else set(names)
-    variants = tuple(
-        VariantJob(
-            name=variant.name,
-            flags=variant.flags,
-            exactness=str(variant.exactness),
-            tower=variant.tower,
-            slow_down=variant.slow_down,
-        )
-        for variant in plan.variants
-        if variant.name in wanted
-    )
-    # What a plan and a job have in common has one name.
+    # What a plan and a job have in common has one name, and so has what their variants have in common.
+    chosen = [variant for variant in plan.variants if variant.name in wanted]
+    variants = tuple(VariantJob.model_validate(variant, from_attributes=True) for variant in chosen)
     shared: dict[str, Any] = {name: getattr(plan, name) for name in Job.model_fields.keys() & vars(plan).keys()}
     return Job(**shared | {"trial": trial, "seconds": seconds, "variants": variants})
 
