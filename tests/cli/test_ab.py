@@ -68,7 +68,7 @@ def test_our_own_towers_share_a_process_and_a_wrong_one_is_caught(vlbench: Vlben
     said = " ".join(ended.out.split())
     assert "the working tree (at " in said
     assert "INACCURATE accuracy: qwen2.5-vl-tiny+best small float32 cpu" in said
-    assert "held against the yardstick: error" in said
+    assert "held against the reference tower: error" in said
     assert "counters were left out, as --no-counters asks" in said
     assert "both revisions shared one process and its rounds" in said
     assert "INACCURATE: 1 inaccurate; exit code 5" in said

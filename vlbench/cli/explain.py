@@ -16,8 +16,6 @@ from vlbench.errors import UsageError
 
 SIDE_BY_SIDE = 150
 """Columns from which two pieces of code stand beside each other rather than one below the other."""
-
-
 _flags = completion("vlbench.implementations.optimized:OPTIMIZATIONS")
 
 
