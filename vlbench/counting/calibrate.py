@@ -33,6 +33,7 @@ from vlbench.counting_device.where import cause_line
 from vlbench.errors import UsageError
 from vlbench.record.calibration import Calibration
 from vlbench.record.counts import Counts
+from vlbench.record.files import write_whole
 from vlbench.record.site import Where
 from vlbench.towers.resolve import resolve_tower
 from vlbench.version import __version__
@@ -79,9 +80,7 @@ def write_calibration(found: Calibration, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     gpu = re.sub(r"[^a-z0-9]+", "-", found.gpu.lower()).strip("-")
     path = folder / f"{gpu}-torch{found.torch_version.partition('+')[0]}.json"
-    draft = path.with_name(f".{path.name}")
-    draft.write_text(found.model_dump_json(indent=1) + "\n")
-    draft.replace(path)
+    write_whole(path, found.model_dump_json(indent=1) + "\n")
     return path
 
 
