@@ -13,7 +13,7 @@ from vlbench.record.baseline import CountedCell, CountedForward
 from vlbench.record.counted import CountedTower, Forward, Grid
 from vlbench.record.counts import Tally
 from vlbench.record.schema import Dtype
-from vlbench.record.site import Event, Site, Where
+from vlbench.record.site import Event, Site, Where, times_by_line
 from vlbench.towers.resolve import config_of
 
 _INDEX = re.compile(r"\[\d+\]")
@@ -62,9 +62,7 @@ def counted_forward(forward: Forward) -> CountedForward:
     for name, tally in counts.stages.items():
         found = {counter: value for counter, value in _counters(tally).items() if value}
         stages.setdefault(_INDEX.sub("", name), Multiset()).update(found)
-    times: Multiset[tuple[Event, Where]] = Multiset()
-    for site in forward.sites:
-        times[site.event, site.where] += site.times
+    times = times_by_line(forward.sites)
     return CountedForward(
         counters=_counters(counts.total) | {"peak_live_bytes": counts.peak_live_bytes},
         stages={name: dict(found) for name, found in stages.items() if found},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter as Multiset
 from collections.abc import Iterable, Iterator, Mapping
 
 from vlbench.comparing.counted_cells import advice_of, counted_forward, why_incomplete
@@ -11,7 +10,7 @@ from vlbench.export.counted import chosen, title
 from vlbench.pytest_plugin.marks import Mark
 from vlbench.record.baseline import CountedForward
 from vlbench.record.counted import CountReport
-from vlbench.record.site import Event, Site, Where
+from vlbench.record.site import Site, times_by_line
 
 MOST_STAGES = 3
 """Stages that are shown where a counter has no lines."""
@@ -52,11 +51,7 @@ def _makes(site: Site, counter: str) -> bool:
 
 
 def _lines(sites: Iterable[Site], advice: Advice) -> Iterator[str]:
-    """Each line once, whichever parts of it do the same."""
-    times: Multiset[tuple[Event, Where]] = Multiset()
-    for site in sites:
-        times[site.event, site.where] += site.times
-    for (event, where), number in times.most_common():
+    for (event, where), number in times_by_line(sites).most_common():
         words = advice.get((event, where))
         yield f"  {where}"
         yield f"      {number:,}x {event}" + (f"; {words}" if words else "")

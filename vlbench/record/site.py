@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -75,3 +77,11 @@ class Site(Record):
         """Without the fields that a baseline does not keep."""
         found: dict[str, Any] = handler(self)
         return found if self.operation else {name: found[name] for name in ("event", "where", "times")}
+
+
+def times_by_line(sites: Iterable[Site]) -> Counter[tuple[Event, Where]]:
+    """How often each line waits or copies, by its event, whichever parts of it do."""
+    found: Counter[tuple[Event, Where]] = Counter()
+    for site in sites:
+        found[site.event, site.where] += site.times
+    return found
