@@ -39,7 +39,7 @@ def trials_of(base: VariantTrial, head: VariantTrial, count: int = 5, **fields: 
 
 
 def both(factor: float, count: int = 5, **fields: Any) -> list[Trial]:
-    """BASE takes 0.8 of the yardstick's time, HEAD `factor` of BASE's."""
+    """BASE takes 0.8 of the reference tower's time, HEAD `factor` of BASE's."""
     stages = {"attention": 0.004, "mlp": 0.004}
     slower = {"attention": 0.004 + 0.008 * (factor - 1), "mlp": 0.004}
     return trials_of(timed("BASE", 0.8, stages=stages), timed("HEAD", 0.8 * factor, stages=slower), count, **fields)
@@ -70,7 +70,7 @@ def test_a_wrong_head_has_no_time() -> None:
     rows = judged(*trials_of(timed("BASE", 1.0), head))
     assert set(rows) == {"accuracy"}
     assert rows["accuracy"].verdict is Verdict.INACCURATE
-    assert rows["accuracy"].reason == "held against the yardstick: not bit-exact in fp32: error 0.31"
+    assert rows["accuracy"].reason == "held against the reference tower: not bit-exact in fp32: error 0.31"
 
 
 def test_a_head_that_is_right_where_base_was_wrong_is_better_and_has_no_ratio() -> None:
