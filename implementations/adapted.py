@@ -3,8 +3,6 @@
 Such a module names no stages: hooks do, driven by a map from module names to stage names.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager

@@ -4,8 +4,6 @@ The class defaults of transformers' configs are not the values of the released c
 defaults to a width of 3584), so no size here is taken from a default.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints

@@ -1,7 +1,5 @@
 """What a vision tower returns: its tokens alone, or with further tensors by name."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """What a vision tower is fed: rows of patches with their grids, or whole images. Plain arithmetic; imports no torch."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 

@@ -4,8 +4,6 @@ The forward names its stages here and knows nothing of NVTX, clocks or counters:
 with `listen`. Without one, `stage` returns a shared object that does nothing (about 0.1 microseconds a stage).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol

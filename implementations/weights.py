@@ -3,8 +3,6 @@
 A state dict is made, cast and moved once and shared by every tower: `adopt` hands its tensors over without a copy.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping

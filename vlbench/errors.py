@@ -1,7 +1,5 @@
 """The errors that are the user's to mend, and those of others in words."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The version and the folder of the package, apart from the package itself, so that the lowest floor can name them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 __version__ = "0.1.0"

@@ -3,8 +3,6 @@
 Frozen. A stored speed-up is a ratio to these files, so a change here moves every result: do not tidy, do not speed up.
 """
 
-from __future__ import annotations
-
 from typing import assert_never
 
 from torch import nn

@@ -6,8 +6,6 @@ a device table, windows rebuilt for every forward with empty ones among them, co
 and again for k, attention one segment at a time with bounds that live on the device.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from einops import rearrange, repeat

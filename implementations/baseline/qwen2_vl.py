@@ -5,8 +5,6 @@ into a device table, cos and sin computed in every layer for q and again for k, 
 bounds that live on the device.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from einops import rearrange, repeat

@@ -1,7 +1,5 @@
 """By what a cost shows that a flag takes away: plain data beside the flag, for whoever counts and reads captures."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 SCALAR = frozenset({"aten::_local_scalar_dense"})

@@ -1,7 +1,5 @@
 """A cache that a tower owns: bounded by bytes, least recently used out first, hits and misses counted."""
 
-from __future__ import annotations
-
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from typing import Generic, TypeVar

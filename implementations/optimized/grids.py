@@ -1,7 +1,5 @@
 """Where the grid lives: read back from the device scalar by scalar, or kept on the host."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from itertools import accumulate
 from typing import Protocol

@@ -1,7 +1,5 @@
 """Vision tokens into the prompt: after the tower, each image placeholder's embedding gives way to a vision token."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """From pixels to hidden states: a convolution whose kernel is the whole input, or the product that it equals."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """The plan: all that follows from the grids, made once per forward and consumed by every block."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

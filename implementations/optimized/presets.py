@@ -1,7 +1,5 @@
 """Named flag sets. Flags that mean nothing for a model or device are left out, and named."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

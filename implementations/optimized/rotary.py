@@ -1,7 +1,5 @@
 """How q and k are rotated: apart, or as one tensor of twice the heads."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

@@ -1,7 +1,5 @@
 """From host to device: how one tensor is copied, how several are, and when memory is pinned."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

@@ -16,10 +16,20 @@ from vlbench.workload.scenario import Item, ScenarioPoint
 pytestmark = pytest.mark.usefixtures("misbehaving")
 
 
+BEFORE: set[int] = set()
+"""Processes that other tests have started."""
+
+
+@pytest.fixture(autouse=True)
+def _before() -> None:
+    BEFORE.clear()
+    BEFORE.update(child.pid for child in psutil.Process().children(recursive=True))
+
+
 def workers() -> list[psutil.Process]:
-    """Measuring processes that this one has started and that still live."""
-    children = psutil.Process().children(recursive=True)
-    return [child for child in children if not (WarmPopen.waiting and WarmPopen.waiting.process.pid == child.pid)]
+    """Measuring processes that this test has started and that still live."""
+    own = {WarmPopen.waiting.process.pid} if WarmPopen.waiting else set()
+    return [child for child in psutil.Process().children(recursive=True) if child.pid not in BEFORE | own]
 
 
 def test_whoever_stops_listening_ends_the_process() -> None:

@@ -1,7 +1,5 @@
 """What arguments may be: one or several of a thing, paths or texts, towers by name or as objects."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps

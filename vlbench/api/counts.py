@@ -1,7 +1,5 @@
 """`vlbench.count`: what towers ask of a GPU, counted without one."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from vlbench.api.arguments import Names, Towers, several, tower_names

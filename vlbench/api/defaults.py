@@ -1,7 +1,5 @@
 """`[tool.vlbench]` of the user's pyproject.toml: what is taken where an argument is left out."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError

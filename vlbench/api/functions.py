@@ -1,7 +1,5 @@
 """The functions of `vlbench`, with messages in the words of Python; the command line calls those beneath."""
 
-from __future__ import annotations
-
 from vlbench.api import counts, profiles, reading, running, verdicts
 from vlbench.api.arguments import in_python
 

@@ -1,7 +1,5 @@
 """Plans become trials, trials become records; an interruption keeps what is done."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """`vlbench.profile`: where the time of one variant goes, in this process, once it passed its accuracy check."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`vlbench.load`: any file of ours, by what it holds."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from pydantic import ValidationError

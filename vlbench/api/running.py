@@ -1,7 +1,5 @@
 """`vlbench.run` and `vlbench.verify`: towers measured, or only checked."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The command line: one small file per command. Nothing here imports torch before a command needs it."""
 
-from __future__ import annotations
-
 import sys
 
 import typer

@@ -1,7 +1,5 @@
 """`vlbench count`: what a tower asks of a GPU, counted without one; `vlbench calibrate`: what that is on a GPU."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """`vlbench explain`: what a flag removes, how exact it is, its source, and its code beside the naive twin's."""
 
-from __future__ import annotations
-
 import ast
 import inspect
 import json

@@ -3,8 +3,6 @@
 `vlbench gate init`: a baseline, a test and a workflow for somebody's repository.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

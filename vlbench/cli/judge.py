@@ -1,7 +1,5 @@
 """`vlbench diff` and `vlbench judge`: a verdict on two sides in files, ours or those of other tools."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """`vlbench list`: what there is to choose from."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """Options that several commands share, and how a command takes many of them as one object."""
 
-from __future__ import annotations
-
 import ast
 import sys
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """`vlbench profile`: where the time of one variant goes, once it passed its accuracy check."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

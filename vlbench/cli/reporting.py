@@ -4,8 +4,6 @@ What cannot be written is refused before the command starts. The tables are prin
 if a disk is full.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Callable, Collection, Mapping

@@ -3,8 +3,6 @@
 `vlbench show`: the tables of its results again, in the terminal or in any other format.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """`vlbench verify`: is every flag right, alone and in presets, over a set of grids?"""
 
-from __future__ import annotations
-
 import json
 
 from vlbench.cli.options import ModelOptions, Timeout, Variants

@@ -1,7 +1,5 @@
 """Two sides beside each other: every row that both hold, judged by one rule, and every other, with why it is not."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 

@@ -5,8 +5,6 @@ by fewer operations; the row shows both. Stages, lines and operations explain a 
 so that code may move about freely.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 
 from vlbench.comparing.counted_moves import COUNTERS, Advice, Shift, line_moves, operation_moves, shifts

@@ -1,7 +1,5 @@
 """The counted cells of a baseline: made from the report of a count, and what the scenario of one feeds in now."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter as Multiset
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """What moved between two counts of one tower: counters with their stages, lines and operations."""
 
-from __future__ import annotations
-
 from collections import Counter as Multiset
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Runs of other benchmark tools: two sets of them become rows; what cannot be compared is a row that says why."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase

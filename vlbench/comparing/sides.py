@@ -1,7 +1,5 @@
 """One side of a comparison: what it holds of times and of counts, whatever it is."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """From the results of a run to what a baseline stores of times."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median

@@ -1,7 +1,5 @@
 """A stored cell beside the group that measured it again: its row about time, and its row about accuracy."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from statistics import median

@@ -4,8 +4,6 @@ Flags say so of themselves; the pattern with the lowest rank counts, and where n
 are about waits: what is sent without waiting costs a launch, and no flag of ours takes that away.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

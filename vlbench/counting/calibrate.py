@@ -3,8 +3,6 @@
 Both happen in one process, so that they see the same torch, the same code and the same choices.
 """
 
-from __future__ import annotations
-
 import gc
 import json
 import re

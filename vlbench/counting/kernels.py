@@ -1,7 +1,5 @@
 """From operations to kernels: the table that a calibration learned, and what it says of a count."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files

@@ -1,7 +1,5 @@
 """Learns the operation table from forwards that were both counted and profiled, and checks the counts by them."""
 
-from __future__ import annotations
-
 from collections import Counter as Multiset
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence

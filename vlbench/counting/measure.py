@@ -1,7 +1,5 @@
 """Counts one tower on one call: the first forward, and the second."""
 
-from __future__ import annotations
-
 import gc
 import traceback
 from collections import Counter as Multiset

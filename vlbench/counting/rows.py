@@ -1,7 +1,5 @@
 """Which towers a job counts: those it names, and of our models their variants."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from vlbench.counting.job import CountJob

@@ -1,7 +1,5 @@
 """Runs a counting job in a process of its own and puts together what it says."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path

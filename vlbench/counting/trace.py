@@ -4,8 +4,6 @@ A kernel carries the external id of the operation that launched it. Operations n
 `aten::addmm`. A kernel belongs to the outermost operation that the counting device counts, so that both count alike.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter as Multiset
 from collections.abc import Collection, Iterable

@@ -1,7 +1,5 @@
 """The counting process: reads one job from stdin, counts, and says so line by line on stdout."""
 
-from __future__ import annotations
-
 import gc
 import resource
 import sys

@@ -6,8 +6,6 @@ row. Where all samples agree, as they do about NaN, infinity and overflow, that 
 they differ, no branch is the ordinary one. Either way what was taken is listed with the counts.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -4,8 +4,6 @@ Both are composite, and on a build without CUDA they would fall apart into matri
 CUDA would choose follows from dtype, shape, mask and profile (aten/src/ATen/native/transformers/cuda/sdp_utils.cpp).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any

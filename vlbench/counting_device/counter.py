@@ -1,7 +1,5 @@
 """Counts while a forward runs: one event after another, each put down to the stage that is open."""
 
-from __future__ import annotations
-
 from collections import Counter as Multiset
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """What users say of kernels that cannot be looked into, by name."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

@@ -5,8 +5,6 @@ floats are meta tensors. An operation on known values only is computed; one with
 to torch's meta kernels. Integers that come out of such an operation are ghosts too, and so are integers it writes to.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

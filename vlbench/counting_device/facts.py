@@ -1,7 +1,5 @@
 """What torch's own schema says about an operation, looked up once."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cache
 from typing import Any

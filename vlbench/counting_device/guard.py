@@ -9,8 +9,6 @@ keeps the driver out of the way, so counting needs none.
 The table is `c10::impl::device_guard_impl_registry`, an exported array of pointers indexed by `c10::DeviceType`.
 """
 
-from __future__ import annotations
-
 import ctypes
 import sys
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Indexing on the device: masks are counted on the host, host indices are uploaded, and no code says so."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -3,8 +3,6 @@
 Torch's dispatcher calls `interpret` for every operation in the scope, on device tensors and on host tensors.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any

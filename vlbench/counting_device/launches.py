@@ -6,8 +6,6 @@ Its arguments are bound and its grid is worked out as Triton would, because both
 compiled, launched or tuned. An autotuned kernel takes its first configuration.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache

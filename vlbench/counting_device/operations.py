@@ -4,8 +4,6 @@ Paths in the sources are those of the pytorch repository. An operation that is n
 operation if it makes or changes device memory, and as none if it only looks at memory that is there (a view).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """The GPUs the counting device can claim to be: what CUDA would answer about each of them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from vlbench.errors import UsageError

@@ -1,7 +1,5 @@
 """What the open counting device knows: its mode and profile, its memory, and the counter that listens, if one does."""
 
-from __future__ import annotations
-
 import threading
 from collections import Counter as Multiset
 from collections.abc import Callable, Iterable

@@ -6,8 +6,6 @@ device if not. `non_blocking` only helps pinned memory: CUDA stages pageable mem
 API, "API synchronization behavior").
 """
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import torch

@@ -1,7 +1,5 @@
 """Where in the code under test something happened: the innermost line outside torch, triton and this package."""
 
-from __future__ import annotations
-
 import linecache
 import os
 import sys

@@ -1,7 +1,5 @@
 """A stored baseline as a sheet."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from statistics import median

@@ -1,7 +1,5 @@
 """Captures as sheets: the report of one, what differs between two, and what `doctor` found."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Comparisons as parts of a sheet: what fails first, each with its reason and what moved, the verdict last."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict

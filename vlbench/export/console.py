@@ -1,7 +1,5 @@
 """A sheet on a terminal of 80 columns."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 

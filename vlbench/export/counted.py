@@ -1,7 +1,5 @@
 """Counts as a sheet: what a tower asks of a GPU, and each line that waits or copies, with the flag that removes it."""
 
-from __future__ import annotations
-
 from collections import Counter as Multiset
 from collections.abc import Iterable, Iterator
 from operator import attrgetter

@@ -1,7 +1,5 @@
 """What profilers found, as tables."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 
 from vlbench.export.sheet import Cell, Column, Columns, Table, figure, table_of

@@ -1,7 +1,5 @@
 """The formats that results can be had in: each is one file in `vlbench/export/formats/` that decorates one function."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum

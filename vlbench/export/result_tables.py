@@ -1,7 +1,5 @@
 """The tables of one cell group: times, verdicts, costs, and what extra rounds found."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby

@@ -1,7 +1,5 @@
 """Results of a run, or of a check of accuracy, as a sheet."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 

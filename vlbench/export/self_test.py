@@ -1,7 +1,5 @@
 """A self-test as a sheet, and as a page of the documentation."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 from vlbench.export.sheet import Cell, Part, Row, Sheet, Table, Words, checked, figure, shown_rows

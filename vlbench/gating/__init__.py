@@ -1,7 +1,5 @@
 """The gate: what was accepted, measured again. Imports nothing heavy, as the command line asks before anything else."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 

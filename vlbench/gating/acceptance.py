@@ -1,7 +1,5 @@
 """How figures become the accepted ones: who takes them for right, what a gate run proposes, and what was edited."""
 
-from __future__ import annotations
-
 import getpass
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime

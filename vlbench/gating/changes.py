@@ -1,7 +1,5 @@
 """What differs between two versions of a baseline, in lines that a reviewer reads."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from statistics import median
 

@@ -1,7 +1,5 @@
 """Puts somebody's repository under the gate: a baseline of its tower, a test, and a workflow."""
 
-from __future__ import annotations
-
 import platform
 import re
 from importlib.resources import files

@@ -1,7 +1,5 @@
 """Another torch counts otherwise without any change of the code: that difference is accepted apart from all others."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from vlbench.comparing.counted_cells import why_gone

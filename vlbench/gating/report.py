@@ -1,7 +1,5 @@
 """A gate run as one report: what was held against what, what moved, and what to do about it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A first baseline: which cells it holds, and where it may be written."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -11,8 +11,6 @@ When several apply, the first of this list is returned, for what stands above ma
 7. `OK` (0): every row was measured and is the same or better.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from enum import IntEnum
 

@@ -1,7 +1,5 @@
 """Comparisons of a thing with itself: what each said, how often that was an alarm, and what such a count proves."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal

@@ -3,8 +3,6 @@
 `gate`, `diff` and `ab` make it, the files of `vlbench.export` write it down.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, Literal, Self
 

@@ -5,8 +5,6 @@ So they say only how a forward divides; how long it is comes from the paired rou
 vote called and are never judged.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from statistics import median
 

@@ -5,8 +5,6 @@ every new trial, in the first vote and in the one that confirms, so no majority 
 widened by how far trials reach from their median.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """A cell group as rows to show: each variant's times, its speed-up with an interval, and the verdict on it."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ All is done in logarithms, so that a change and its inverse are judged alike. Th
 before, and for a rate before / after, so that above 1 is worse either way.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

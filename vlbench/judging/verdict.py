@@ -1,7 +1,5 @@
 """What can be said of one row, and what evidence must exceed before it is said."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from enum import StrEnum

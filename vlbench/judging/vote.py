@@ -6,8 +6,6 @@ five processes calls a third of all identical programs different, while a vote o
 unanimity.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Shares, times, sizes and counts as people write and read them."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 

@@ -1,7 +1,5 @@
 """Ablations: what each flag of a set is worth, alone, at the margin, in sequence and in pairs."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum

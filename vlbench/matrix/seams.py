@@ -1,7 +1,5 @@
 """A seam that is measured alone: its ladder of sizes, and as rows its naive way and then each of its flags."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """Targets: a model, or anyone's towers, in a dtype on a device, and the variants of it to look at."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 

@@ -1,7 +1,5 @@
 """Tables of a whole capture: CUDA calls, kernels, copies by kind, and what blocks the host."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Advice from counts: which patterns the encoder's forwards show, how often, in how many of them, and the remedy."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from dataclasses import dataclass

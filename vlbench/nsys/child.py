@@ -18,8 +18,6 @@ the program appends events to one file beside the report, the sidecar:
     {"event": "exited", "pid": 1, "time": .., "code": 0}
 """
 
-from __future__ import annotations
-
 import json
 import os
 import time

@@ -1,7 +1,5 @@
 """The nsys command: where it is, what it can do, its command lines for a capture, and why each option is there."""
 
-from __future__ import annotations
-
 import glob
 import os
 import shutil

@@ -3,8 +3,6 @@
 Counts decide: they are the same on a quiet and on a busy machine. Times are shown and never decide.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What this machine lacks for a capture, found out without taking one."""
 
-from __future__ import annotations
-
 import fcntl
 import glob
 import importlib.util

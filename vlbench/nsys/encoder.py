@@ -4,8 +4,6 @@ A capture of a server rarely has our ranges. Known ranges of serving stacks are 
 repeating kernel sequence; how the forwards were found is always said.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

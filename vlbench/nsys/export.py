@@ -1,7 +1,5 @@
 """Read an SQLite export of Nsight Systems, any schema from 2022 to 2026.4, into the frames of a `Capture`."""
 
-from __future__ import annotations
-
 import sqlite3
 from pathlib import Path
 

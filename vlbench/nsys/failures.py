@@ -3,8 +3,6 @@
 nsys exits with 0 when it wrote no report, an empty one or raw data only, so its exit code is never trusted.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from enum import IntEnum

@@ -4,8 +4,6 @@ All times are integer nanoseconds on one clock. A process is nsys' `globalPid`, 
 a torch profiler trace: numbers made the same way).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import numpy as np

@@ -5,8 +5,6 @@ fraction on top of a 16-digit epoch, which a double cannot hold: they are parsed
 nanoseconds.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

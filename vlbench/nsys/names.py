@@ -4,8 +4,6 @@ Synchronizations are told by API name because `syncType` changed its meaning fiv
 and memory kinds use Nsight Systems' own numbers (0 is pageable), which are not CUPTI's (1 is pageable).
 """
 
-from __future__ import annotations
-
 import re
 
 _VERSION = re.compile(r"_v\d{4,5}$")

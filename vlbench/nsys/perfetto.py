@@ -4,8 +4,6 @@ Push/pop ranges and API calls share their thread's row, start/end ranges become 
 overlap), each GPU stream is a row of its device, and an arrow leads from each launch to what it started.
 """
 
-from __future__ import annotations
-
 import gzip
 import json
 from collections.abc import Iterator

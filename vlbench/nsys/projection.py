@@ -6,8 +6,6 @@ times are kept apart: work (sum of durations), span (first start to last end, NV
 (length of the union).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Load a capture, told by its content: nsys report, SQLite export, or torch profiler trace."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from vlbench.errors import UsageError

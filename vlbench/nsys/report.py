@@ -1,7 +1,5 @@
 """All that `vlbench nsys report` says about a capture, as data: `console` prints it, `to_dict` is JSON."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import asdict, dataclass
 from typing import Any

@@ -6,8 +6,6 @@ sequence equals itself one period earlier. A layer is told from an inner loop (o
 by its matrix products: it has at least four (qkv, projection, two or three of the MLP).
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, replace
 

@@ -4,8 +4,6 @@ In a lane both starts and ends rise, so that "inside a range" is one slice per l
 nest, so a thread is nearly always a single lane. The lanes of nested intervals are their nesting levels.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,7 +11,6 @@ import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
 
-_BLOCK = 64
 _PAIRS = 4_000_000  # (slice, operation) pairs handled at once by `busy`: about 300 MB
 
 
@@ -25,49 +22,12 @@ def prefix(weights: npt.NDArray[np.generic]) -> Ints:
 
 
 def minimum(values: Ints, low: Ints, high: Ints, empty: int) -> Ints:
-    """The least of values[low:high] for each slice; `empty` where the slice is empty.
-
-    Whole blocks are answered by a sparse table over block minima, the ragged ends are read: O(n + slices *
-    block).
-    """
+    """The least of values[low:high] for each slice; `empty` where the slice is empty."""
     result = np.full(low.size, empty, dtype=np.int64)
     filled = np.flatnonzero(high > low)
-    if not filled.size:
-        return result
-    low, high = low[filled], high[filled]
-    first, last = -(-low // _BLOCK), high // _BLOCK  # whole blocks [first, last)
-    whole = last > first
-    head_end = np.where(whole, first * _BLOCK, high)
-    best = np.minimum(values[low], values[high - 1])
-    best = np.minimum(best, _short_minimum(values, low, head_end))
-    if whole.any():
-        best[whole] = np.minimum(best[whole], _short_minimum(values, last[whole] * _BLOCK, high[whole]))
-        best[whole] = np.minimum(best[whole], _block_minimum(values, first[whole], last[whole]))
-    result[filled] = best
-    return result
-
-
-def _short_minimum(values: Ints, low: Ints, high: Ints) -> Ints:
-    """As `minimum` by reading every element; the identity where the slice is empty."""
-    identity = np.iinfo(np.int64).max
-    result = np.full(low.size, identity, dtype=np.int64)
-    filled = np.flatnonzero(high > low)
     if filled.size:
-        padded = np.append(values, identity)  # a slice may end at the end of the array
-        bounds = np.column_stack([low[filled], high[filled]]).ravel()
-        result[filled] = np.minimum.reduceat(padded, bounds)[::2]
-    return result
-
-
-def _block_minimum(values: Ints, first: Ints, last: Ints) -> Ints:
-    level = np.minimum.reduceat(values, np.arange(0, values.size, _BLOCK))
-    width = np.frexp((last - first).astype(np.float64))[1] - 1  # floor(log2(blocks))
-    result = np.empty(first.size, dtype=np.int64)
-    for power in range(int(width.max()) + 1):
-        here = np.flatnonzero(width == power)
-        result[here] = np.minimum(level[first[here]], level[last[here] - (1 << power)])
-        if level.size > 1 << power:
-            level = np.minimum(level[: -(1 << power)], level[1 << power :])
+        padded = np.append(values, np.iinfo(np.int64).max)  # a slice may end at the end of the array
+        result[filled] = np.minimum.reduceat(padded, np.column_stack([low[filled], high[filled]]).ravel())[::2]
     return result
 
 

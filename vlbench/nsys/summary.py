@@ -1,7 +1,5 @@
 """Sum the projection up: per range, per iteration, stability of the counts, what was not attributed."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

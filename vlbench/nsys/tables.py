@@ -3,8 +3,6 @@
 Columns come and go between releases, so every query names only columns that the table really has.
 """
 
-from __future__ import annotations
-
 import itertools
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """Take a capture: run nsys, then believe neither its exit code nor its report before both were checked."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import subprocess

@@ -1,7 +1,5 @@
 """A process that works for this one: started, spoken to, watched, and never left behind."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """What git says of the folder that is measured in."""
 
-from __future__ import annotations
-
 import subprocess
 from pathlib import Path
 

@@ -4,8 +4,6 @@ The marker says what is being called right now. It is a mapped file, so that wri
 system call, and it is there even when the process is gone or hangs.
 """
 
-from __future__ import annotations
-
 import mmap
 from pathlib import Path
 from typing import Literal

@@ -3,8 +3,6 @@
 One JSON object is a line, and nothing else comes between.
 """
 
-from __future__ import annotations
-
 import ctypes
 import os
 import signal

@@ -1,7 +1,5 @@
 """Where the host's time goes, by pyinstrument: it samples the Python stack instead of hooking into calls."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A listener that marks the stages as NVTX ranges in the domain `vlbench`, with attributes made once per name."""
 
-from __future__ import annotations
-
 import os
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What a stage costs: without a listener, and with each of them."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext

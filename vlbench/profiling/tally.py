@@ -4,8 +4,6 @@ A reading is whatever only grows: a time, a recorded CUDA event, a number of ope
 while stages run: entering or leaving one costs the reading and an append.
 """
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping

@@ -4,8 +4,6 @@ A range by `record_function` costs microseconds, whether anyone profiles or not;
 uses costs less than one. With `record_shapes` on, its scope makes it an annotation in the trace like the former.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What a marked test is held to: the limits of its markers, and the baselines that they name."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

@@ -1,7 +1,5 @@
 """Counts against the limits of a marker, and the report of a test that fails on them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 
 from vlbench.comparing.counted_cells import advice_of, counted_forward, why_incomplete

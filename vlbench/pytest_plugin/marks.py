@@ -1,7 +1,5 @@
 """What `@pytest.mark.vlbench` may say. Nothing is counted here, so a wrong marker is known when tests are collected."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches

@@ -1,7 +1,5 @@
 """The cells of a baseline file, counted again and judged: once in a session, whoever asks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 A file in this folder that has a `READER` is found.
 """
 
-from __future__ import annotations
-
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import replace

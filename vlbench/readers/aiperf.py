@@ -4,8 +4,6 @@ Read are throughputs and, of each latency, the median and p99; lengths and count
 those of the JSON keys in both, so that either kind compares with the other. https://github.com/ai-dynamo/aiperf
 """
 
-from __future__ import annotations
-
 import csv
 import re
 from typing import Any

@@ -1,7 +1,5 @@
 """A result file as text and, where it is JSON or JSON lines, as its objects; and what a reader of it is."""
 
-from __future__ import annotations
-
 import json
 import math
 import re

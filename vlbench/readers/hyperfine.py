@@ -4,8 +4,6 @@ Its times are of processes of their own, but they follow one another within seco
 did then, so that they are the samples of one run. https://github.com/sharkdp/hyperfine
 """
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import BaseModel, FailFast

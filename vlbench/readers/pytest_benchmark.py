@@ -3,8 +3,6 @@
 https://pytest-benchmark.readthedocs.io
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 from pydantic import BaseModel, FailFast

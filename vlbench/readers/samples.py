@@ -3,8 +3,6 @@
 One file is one run, unless a column `run` says which run each sample is of. One or two columns need no header.
 """
 
-from __future__ import annotations
-
 import csv
 
 from vlbench.errors import UsageError

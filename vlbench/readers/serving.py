@@ -4,8 +4,6 @@ Throughputs and, of each latency, the median and the percentiles are read. Means
 them, and so is the duration, which is the throughput once more.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 from typing import Any

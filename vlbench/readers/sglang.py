@@ -4,8 +4,6 @@ Lines that were measured under another load (request rate, concurrency, lengths)
 https://docs.sglang.io/developer_guide/bench_serving.html
 """
 
-from __future__ import annotations
-
 from vlbench.readers.serving import serving_reader
 
 TELLING = {"median_e2e_latency_ms", "output_throughput", "completed"}

@@ -4,8 +4,6 @@ Either lines such as `throughput: 17.25 +- 0.72 requests/s (n=3)` or `17.25 ± 0
 columns name, mean, std, n and, if wanted, unit and better. The deviation is between runs, and n counts runs.
 """
 
-from __future__ import annotations
-
 import csv
 import re
 

@@ -3,8 +3,6 @@
 https://docs.vllm.ai/en/latest/benchmarking/cli
 """
 
-from __future__ import annotations
-
 from vlbench.readers.serving import serving_reader
 
 TELLING = {"request_throughput", "total_token_throughput", "model_id"}

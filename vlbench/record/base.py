@@ -1,7 +1,5 @@
 """What every kept record is: frozen, strict about unknown fields, and described by the docstrings of its fields."""
 
-from __future__ import annotations
-
 from pydantic import BaseModel, ConfigDict
 
 

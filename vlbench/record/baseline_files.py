@@ -1,7 +1,5 @@
 """Baseline files: read with one sentence for whatever is wrong, written whole or not at all."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

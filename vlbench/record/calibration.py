@@ -1,7 +1,5 @@
 """What a real GPU taught about counts: how many kernels an operation is, and whether syncs and copies agree."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from pathlib import Path
 from typing import Literal

@@ -1,7 +1,5 @@
 """What a count of towers says: written by `vlbench count --json`, read by whoever gates on it."""
 
-from __future__ import annotations
-
 from pydantic import Field
 
 from vlbench.record.base import Record

@@ -1,7 +1,5 @@
 """What was counted: frozen, typed, and the same on every machine that runs the same code on the same torch."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from vlbench.record.base import Record

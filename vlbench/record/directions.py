@@ -4,8 +4,6 @@
 of the table, or words of both kinds, has no direction until somebody says it.
 """
 
-from __future__ import annotations
-
 import re
 from enum import StrEnum
 from itertools import pairwise

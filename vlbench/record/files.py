@@ -1,7 +1,5 @@
 """Results files: written whole or not at all; read with one sentence for whatever is wrong."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

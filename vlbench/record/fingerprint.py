@@ -1,7 +1,5 @@
 """The machine and the software that a result comes from, and whether times of two results may be compared."""
 
-from __future__ import annotations
-
 import os
 import platform
 import subprocess

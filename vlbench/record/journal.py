@@ -4,8 +4,6 @@ One JSON object a line. The first says which plan it belongs to; each other hold
 variant that ended its process.
 """
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

@@ -3,8 +3,6 @@
 It explains why the same flag pays on one machine and not on another, and shows a slow day of a machine as such.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

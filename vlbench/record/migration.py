@@ -4,8 +4,6 @@ Schema 2 calls the operations of a forward on the host `aten_operations`, since 
 device are others, and the lines of a counted forward `sites`.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from hashlib import sha256

@@ -4,8 +4,6 @@ NVML numbers all boards of a machine and has never heard of CUDA_VISIBLE_DEVICES
 that CUDA gives its device 0, never by index.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

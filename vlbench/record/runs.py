@@ -4,8 +4,6 @@ The run, one process or one load test, is the unit of evidence. Samples inside a
 run knew its own value, not what the next run would give.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, field
 from statistics import median

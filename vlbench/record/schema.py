@@ -3,8 +3,6 @@
 Raw samples are kept, per trial; everything that is shown is worked out from them.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from datetime import datetime
 from typing import Annotated, Literal, Self, get_args

@@ -1,7 +1,5 @@
 """Something that happened at a line of code, from the device that saw it to the row of a gate that names it."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterable

@@ -3,8 +3,6 @@
 Both sides make their inputs themselves, from one seed; the weights and BASE's outputs travel in a file.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

@@ -5,8 +5,6 @@ as they are, and a process that is killed leaves nothing in them, as a git workt
 an archive leaves out what is marked export-ignore. What git ignores, such as compiled extensions, is not there.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal

@@ -3,8 +3,6 @@
 How often each way calls identical revisions different was measured before, is shipped as a file, and said every time.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Both revisions counted on a device that is not there, each in a process of its own, and compared exactly."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 

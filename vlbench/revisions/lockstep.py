@@ -5,8 +5,6 @@ classes by name. Whatever slows the machine for a while still slows both sides o
 itself, such as where its memory lies, does not cancel out, so one pair says less than one trial.
 """
 
-from __future__ import annotations
-
 import random
 import tempfile
 import time

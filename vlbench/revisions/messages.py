@@ -1,7 +1,5 @@
 """What the two processes of a lock-step pair are told, and what they say. All of it travels as JSON, a line each."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Literal
 

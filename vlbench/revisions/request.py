@@ -1,7 +1,5 @@
 """What is compared of two revisions, and in which of two ways."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """One side of a lock-step pair, `python -m vlbench.revisions.worker`: it builds its tower and works with the token."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial

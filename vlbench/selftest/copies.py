@@ -1,7 +1,5 @@
 """What the harness proves itself on: copies of the reference tower, and copies slowed down by a known share."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

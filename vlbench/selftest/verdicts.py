@@ -1,7 +1,5 @@
 """The harness judged by its own results: its false alarms, and how often it catches what was injected."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ The convention, here and everywhere: ratio = time of the variant / time of the r
 is slower; the speed-up shown to people is 1 / ratio.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

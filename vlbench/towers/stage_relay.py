@@ -1,7 +1,5 @@
 """A tower that marks its stages with a `stage` module of its own, heard by whoever listens to ours."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any

@@ -3,8 +3,6 @@
 Imports torch through the flag registry.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 

@@ -1,7 +1,5 @@
 """The machine card is measured here: each figure the median of repeats within its share of the time."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

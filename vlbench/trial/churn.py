@@ -1,7 +1,5 @@
 """Grids that change from call to call, as they do in a server: for the churn state of the caches."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Sequence
 

@@ -1,7 +1,5 @@
 """How one call is timed: by the wall clock on a CPU, by events on a GPU."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Exact counts of what one forward asks of torch: the same on every run, unlike any time."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """Do towers fit what they are fed, and each other? One sentence where not."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 import torch

@@ -5,8 +5,6 @@ Outputs of timed calls are compared with the reference tower's of the same round
 contents of its own, so that nothing can be replayed.
 """
 
-from __future__ import annotations
-
 import gc
 import math
 import random

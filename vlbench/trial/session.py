@@ -1,7 +1,5 @@
 """From cell groups to records: trials in processes of their own, each finished one kept at once."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """One variant in this process, for profilers: it is handed out only after it passed its accuracy check."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial

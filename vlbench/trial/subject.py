@@ -1,7 +1,5 @@
 """A variant as the rounds see it: something to call, caches to empty and count, and nothing else."""
 
-from __future__ import annotations
-
 import copy
 import time
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """The bench of a whole tower: its weights, its inputs, and every variant of it checked against the reference tower."""
 
-from __future__ import annotations
-
 import copy
 import time
 from functools import partial

@@ -3,8 +3,6 @@
 Order: weights and inputs, then every variant's accuracy, then rounds over those that passed, then the stages' shares.
 """
 
-from __future__ import annotations
-
 import resource
 from collections.abc import Callable
 from contextlib import ExitStack

@@ -1,7 +1,5 @@
 """A checkpoint's folder, looked over before anything reads it: regular files of sane sizes, all inside of it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from vlbench.errors import UsageError

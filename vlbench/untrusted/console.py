@@ -1,7 +1,5 @@
 """A terminal that shows what it is given and obeys none of it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import Any
 

@@ -4,8 +4,6 @@ Only regular files are opened, for a pipe or a device may never end; links are f
 and unpacked bytes are bounded by `Limit`.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import stat

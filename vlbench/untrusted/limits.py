@@ -1,7 +1,5 @@
 """How large what a person hands in may be: the one table, from which docs/limits.md is made."""
 
-from __future__ import annotations
-
 from enum import Enum
 
 from vlbench.errors import UsageError

@@ -4,8 +4,6 @@ A name can hold whatever its author liked: escape sequences that paint over a te
 a formula that a spreadsheet runs, markup. `SafeConsole` does for tables what `terminal` does for a string.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 

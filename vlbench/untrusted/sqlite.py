@@ -1,7 +1,5 @@
 """An SQLite file that a person hands in: read as it lies there, its tables alone, in bounded time."""
 
-from __future__ import annotations
-
 import re
 import sqlite3
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Finding scenarios: shipped ones by name, one's own by path, and the batches that accuracy is checked on."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.resources import files

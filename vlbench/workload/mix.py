@@ -4,8 +4,6 @@ The shipped distribution is derived from ServeGen (Alibaba Cloud, Qwen-VL reques
 2505.09999).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from itertools import accumulate

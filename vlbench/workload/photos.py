@@ -1,7 +1,5 @@
 """Pictures to feed in: the shipped photos or the user's own, cropped differently for every item."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Preprocessing as transformers does it: pictures in, and out rows of patches with a grid, or whole images."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import TypeVar
 

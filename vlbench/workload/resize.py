@@ -3,8 +3,6 @@
 Plain arithmetic, so that grids can be known without touching a pixel.
 """
 
-from __future__ import annotations
-
 import math
 
 from vlbench.errors import UsageError

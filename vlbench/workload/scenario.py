@@ -1,7 +1,5 @@
 """What a scenario file may say: one pydantic model per table, scalars only, as sweeps are unrolled before."""
 
-from __future__ import annotations
-
 import re
 from difflib import get_close_matches
 from typing import Annotated, Literal, Self

@@ -1,7 +1,5 @@
 """How a seam is measured alone: its ladder of sizes, what is fed in, and how one of its ways is called."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -3,8 +3,6 @@
 Shapes are those of the model at hand: its heads, its width, the windows and cells of square images.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from difflib import get_close_matches
 from math import isqrt

@@ -1,7 +1,5 @@
 """Sweeps: a list in place of a scalar is one point per value; several lists are their cartesian product."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterator
 from itertools import product

@@ -1,7 +1,5 @@
 """One file per format: whatever stands here is an option of every command that shows a table."""
 
-from __future__ import annotations
-
 import pkgutil
 from importlib import import_module
 

@@ -1,7 +1,5 @@
 """SVG: a picture of what a terminal of 80 columns shows."""
 
-from __future__ import annotations
-
 from io import StringIO
 
 from vlbench.export.registry import exporter
