@@ -109,6 +109,22 @@ def test_asking_an_event_until_it_is_done_is_a_wait(device: CountingDevice) -> N
     assert counter.report.total.host_syncs == 3
 
 
+def test_an_event_that_was_waited_for_is_done_and_stays_so(device: CountingDevice) -> None:
+    done, never = torch.cuda.Event(), torch.cuda.Event()
+    events = [torch.cuda.Event() for _ in range(12)]
+    with device.count() as counter:
+        assert never.query()
+        done.record()
+        torch.cuda.synchronize()
+        assert done.query()
+        assert done.query()
+        for each in events:
+            each.record()
+        while not all(each.query() for each in events):
+            pass
+    assert counter.report.total.host_syncs == 2
+
+
 def test_emptying_the_cache_waits(device: CountingDevice) -> None:
     with device.count() as counter:
         torch.cuda.empty_cache()

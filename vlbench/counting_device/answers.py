@@ -182,17 +182,20 @@ class Event:
 
     def __init__(self, enable_timing: bool = False, blocking: bool = False, **kwargs: Any) -> None:
         self.enable_timing = enable_timing
+        self._recorded: int | None = None
         self._was_queried = False
 
     def record(self, stream: Any = None) -> None:
         """Marks a place in the stream: nothing the host waits for."""
-        self._was_queried = False
+        self._recorded, self._was_queried = current().waits, False
 
     def wait(self, stream: Any = None) -> None:
         """The device waits, not the host."""
 
     def query(self) -> bool:
-        """Not yet, then yes: code that queries until it is so has waited."""
+        """Not yet, then yes: code that queries until it is so has waited. Whatever waits ends all that was recorded."""
+        if self._recorded != current().waits:
+            return True
         if self._was_queried:
             current().transfer("synchronize", "torch.cuda.Event.query")
         self._was_queried = not self._was_queried

@@ -2,8 +2,8 @@
 
 `if torch.isfinite(x).all()` waits for the device whatever x holds, so the wait is counted with its line, and a value is
 needed only to go on. It comes from samples: in some every float is the same number, in the last they rise along each
-row. Where all samples agree, as they do about NaN, infinity and overflow, that is the branch of ordinary input. Where
-they differ, no branch is the ordinary one. Either way what was taken is listed with the counts.
+row. A question of NaN, infinity or overflow has the answer of ordinary input. Any other has none, for samples know
+nothing of scales, nor how tensors belong together. Either way what was taken is listed with the counts.
 """
 
 from typing import Any
@@ -26,6 +26,12 @@ MOST_COPIED = 2**28
 """Elements of a copy to the host that is filled in."""
 
 
+OVERFLOW = 3e4
+"""Beyond this a comparison asks for overflow: the largest float16 is 65,504."""
+COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
+OF_FINITENESS = ("isnan", "isinf", "isfinite", "isposinf", "isneginf")
+
+
 class _UnknownError(Exception):
     """A value among the operands follows from something that samples do not tell."""
 
@@ -40,9 +46,22 @@ def follow(scope: Scope, func: OpOverload[..., Any], args: tuple[Any, ...], kwar
         found = _over_samples(scope, func, args, kwargs)
     except Exception:  # whatever an operation cannot do with samples: nobody knows what it gives, and nobody may ask
         found = []
+    certain = _is_certain(scope, func, args)
     for place in wanted:
+        results[place].certain = certain
         of_each = [sample[place] if isinstance(made, (list, tuple)) else sample for sample in found]
         results[place].samples = tuple(map(_small, of_each)) or None
+
+
+def _is_certain(scope: Scope, func: OpOverload[..., Any], args: tuple[Any, ...]) -> bool:
+    """Do all finite floats in range answer alike: a question of NaN, infinity or overflow, or what follows from one?"""
+    name = facts(func).name.removeprefix("aten::").partition(".")[0].rstrip("_")
+    if name in OF_FINITENESS:
+        return True
+    if name in COMPARISONS and (args[0] is args[1] or (isinstance(args[1], int | float) and abs(args[1]) >= OVERFLOW)):
+        return True
+    ghosts = (each for each in tensors_in(args, {}) if isinstance(each, DeviceTensor) and is_ghost(scope, each))
+    return all(each.certain for each in ghosts)
 
 
 def _may_be_asked_for(scope: Scope, value: Any) -> bool:
@@ -62,11 +81,13 @@ def taken(scope: Scope, func: OpOverload[..., Any], args: tuple[Any, ...], kwarg
     first = found[0]
     if isinstance(first, (Tensor, tuple, list)):
         sizes = [[tuple(each.shape) for each in tensors_in((sample,), {})] for sample in found]
-        scope.assume(f"{name} gives {sizes[0][0]}", certain=all(size == sizes[0] for size in sizes))
+        scope.assume(
+            f"{name} gives {sizes[0][0]}", certain=sizes.count(sizes[0]) == SAMPLES and _is_certain(scope, func, args)
+        )
         return shapes_of_floats(scope, first)
-    same = all(value == first for value in found)
-    value = scope.branch if isinstance(first, bool) and not same else first
-    scope.assume(str(value), certain=same, branch=isinstance(value, bool) and not same)
+    certain = all(value == first for value in found) and _is_certain(scope, func, args)
+    value = scope.branch if isinstance(first, bool) and not certain else first
+    scope.assume(str(value), certain=certain, branch=isinstance(value, bool) and not certain)
     return value
 
 
@@ -81,9 +102,10 @@ def taken_copy(scope: Scope, operation: str, source: Tensor) -> Tensor:
         values = _sample(scope, source, 0)
     except _UnknownError:
         raise no_value(operation, source) from None
-    same = source.samples is not None and all(torch.equal(values, each) for each in source.samples)
-    scope.assume(f"{FLOATS[0]} in {operation}" if source.samples is None else operation, certain=same)
-    return values.clone()
+    scope.assume(f"{FLOATS[0]} in {operation}" if source.samples is None else operation, certain=source.certain)
+    if 0 in source.stride():
+        return values.clone()
+    return torch.empty_strided(source.shape, source.stride(), dtype=source.dtype).copy_(values)
 
 
 def _over_samples(scope: Scope, func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
@@ -126,7 +148,7 @@ def mask_positions(scope: Scope, mask: Tensor) -> list[Tensor]:
     """Where a ghost mask is taken to be true, one tensor of indices for each of its dimensions."""
     if not isinstance(mask, DeviceTensor) or mask.samples is None:
         raise no_value("indexing by a mask", mask)
-    same = all(torch.equal(each, mask.samples[0]) for each in mask.samples)
+    same = mask.certain and all(torch.equal(each, mask.samples[0]) for each in mask.samples)
     found = mask.samples[0].nonzero().unbind(1)
     scope.assume(f"a mask picks {found[0].numel():,} of {mask.numel():,}", certain=same)
     return list(found)

@@ -21,7 +21,7 @@ class Block:
     `writer` names the kernel that may have written them or what they follow from, if nobody said what it writes.
     """
 
-    __slots__ = ("__weakref__", "_ghost", "address", "bytes", "known", "memory", "writer")
+    __slots__ = ("__weakref__", "_ghost", "_storage", "address", "bytes", "known", "memory", "writer")
 
     def __init__(self, memory: DeviceMemory, size: int, address: int) -> None:
         self.memory = memory
@@ -34,6 +34,7 @@ class Block:
     def ghost_of(self, host: Tensor) -> Tensor:
         """`host`, a view of this storage whose values no longer mean anything, as a meta tensor; views still share."""
         if self._ghost is None:
+            self._storage = host.untyped_storage()  # or another tensor gets its place, and is taken for this one
             self._ghost = torch.empty(host.untyped_storage().nbytes(), dtype=torch.uint8, device="meta")
             self.memory.blocks[self._ghost.untyped_storage()._cdata] = self
         shadow = torch.empty(0, dtype=host.dtype, device="meta")

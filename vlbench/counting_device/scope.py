@@ -31,6 +31,8 @@ class Scope:
         """Sentences that hold for every count from now on."""
         self.questions: Multiset[tuple[str, str, Where]] = Multiset()
         self.building = False
+        self.waits = 0
+        """How often the host has waited for all that was asked of the device."""
         self.branch = True
         """Which way code goes that asks of floats what no ordinary input decides."""
         self.lock = threading.RLock()  # operations are counted one at a time, whichever thread they come from
@@ -39,6 +41,7 @@ class Scope:
         self, event: Event, operation: str, size: int = 0, *, blocking: bool = True, pinned: bool = False
     ) -> None:
         """Count a copy over the bus, or a wait, and the line that causes it."""
+        self.waits += event == "synchronize"
         if self.counter is not None:
             where, expression = cause()
             self.counter.transfer(

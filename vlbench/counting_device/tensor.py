@@ -27,6 +27,8 @@ class DeviceTensor(Tensor):
     block: Block
     samples: tuple[Tensor, ...] | None = None
     """Ghosts: values under assumptions about the floats that this follows from (`assumed`)."""
+    certain: bool = False
+    """Ghosts: any finite floats in range give these values."""
 
     @staticmethod
     def __new__(cls, host: Tensor, block: Block) -> DeviceTensor:
@@ -108,6 +110,10 @@ class DeviceTensor(Tensor):
             "can't convert cuda:0 device type tensor to numpy. "
             "Use Tensor.cpu() to copy the tensor to host memory first."
         )
+
+    def __format__(self, spec: str) -> str:
+        """A single value is read back, as of any CUDA tensor."""
+        return format(self.item(), spec) if self.dim() == 0 else object.__format__(self, spec)
 
     def data_ptr(self) -> int:
         """A made-up address, different for different memory."""

@@ -110,6 +110,8 @@ class Judge:
         limit = FP32_LIMITS[exactness]
         try:
             outputs = [_run(tower, entry) for tower in (in_fp32(),) for _ in range(2) for entry in self.exact_inputs]
+            for number, output in enumerate(outputs):
+                check_dtypes(output, self._wanted(number))
             part, error, worst = self._furthest(outputs)
             reason = self._complaint(outputs, error, limit)
             timed_error, timed_limit = None, None
@@ -202,9 +204,17 @@ def errors(output: Parts, wanted: Parts) -> dict[str, float]:
     return {part: relative_error(output[part], tensor) for part, tensor in wanted.items()}
 
 
+def check_dtypes(output: Parts, wanted: Parts) -> None:
+    """Raises OutputError for a part of another dtype: what comes after a tower would compute otherwise."""
+    for part, tensor in wanted.items():
+        if part in output and (dtype := output[part].dtype) != tensor.dtype:
+            raise OutputError(f"is of {_name(dtype)} instead of {_name(tensor.dtype)}", called(part, wanted))
+
+
 def beyond(allowed: Mapping[str, float], output: Parts, wanted: Parts) -> tuple[str, float] | None:
     """What of a timed output is further off than it may be, in words, and how far; None where nothing is."""
     try:
+        check_dtypes(output, wanted)
         found = errors(output, wanted)
     except OutputError as error:
         return error.subject, math.inf
@@ -217,7 +227,8 @@ def beyond(allowed: Mapping[str, float], output: Parts, wanted: Parts) -> tuple[
 
 def relative_error(output: Tensor, wanted: Tensor) -> float:
     """|output - wanted| / |wanted|, in fp64, of two of one shape. Whole numbers are right or infinitely wrong."""
-    if output.dtype == wanted.dtype and torch.equal(output, wanted):
+    common = torch.promote_types(output.dtype, wanted.dtype)
+    if torch.equal(output.to(common), wanted.to(common)):
         return 0.0
     if not wanted.is_floating_point():
         return 0.0 if bool((output == wanted).all()) else math.inf
