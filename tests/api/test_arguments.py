@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import vlbench
 from tests.towers import toys
 from vlbench.api.arguments import argument_words, called, paths, several, tower_names
 from vlbench.errors import UsageError
@@ -43,3 +45,29 @@ def test_a_call_is_told_without_what_is_usual() -> None:
     def f(a: int | None = None, *, b: int = 1, progress: bool = True) -> None: ...
 
     assert called("f", {"a": "x", "b": 1, "progress": False, "local": 3}, f) == "vlbench.f(a='x')"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: vlbench.run(budget="x"),
+        lambda: vlbench.run(trials=0),
+        lambda: vlbench.run(trials=1.5),
+        lambda: vlbench.run(budget=float("nan")),
+        lambda: vlbench.run(budget=float("inf")),
+        lambda: vlbench.run(timeout=-1),
+        lambda: vlbench.run(threads=0),
+        lambda: vlbench.run(seed=2**70),
+        lambda: vlbench.run(seed=True),
+        lambda: vlbench.run(state=3),
+        lambda: vlbench.run(dtype=[3]),
+        lambda: vlbench.verify(threads=-1),
+        lambda: vlbench.profile(forwards=0),
+        lambda: vlbench.compare(3, None),
+        lambda: vlbench.judge(3, "b"),
+    ],
+)
+def test_an_argument_of_the_wrong_kind_gets_one_sentence(call: Callable[[], object]) -> None:
+    with pytest.raises(vlbench.UsageError) as caught:
+        call()
+    assert "\n" not in str(caught.value)

@@ -27,6 +27,33 @@ def test_less_is_better(name: str) -> None:
     assert better_of(name) is Better.LOWER
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "failed_requests_per_s", "dropped_frames_per_second", "cost_per_hour", "cache_evictions_per_second",
+        "tokens_wasted_per_s", "usd_per_hour", "rejected_req/s", "context_switches_per_sec", "failed_requests",
+    ],
+)  # fmt: skip
+def test_harm_and_cost_are_no_rate_of_work(name: str) -> None:
+    assert better_of(name) is Better.LOWER
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "bytes_saved",
+        "time_saved",
+        "latency_improvement",
+        "available_memory_mb",
+        "loss_scale",
+        "slo_ttft_ms",
+        "start_time",
+    ],
+)
+def test_what_turns_a_word_around_or_makes_a_setting_of_it_is_asked_for(name: str) -> None:
+    assert better_of(name) is None
+
+
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_nobody_knows(name: str) -> None:
     assert better_of(name) is None
@@ -42,6 +69,7 @@ def test_nobody_knows(name: str) -> None:
         ("latency", "tokens/s", None),
         ("throughput", "ms", None),
         ("wall", "min", Better.LOWER),
+        ("failed_requests", "req/s", Better.LOWER),
     ],
 )
 def test_the_unit_speaks_too(name: str, unit: str, better: Better | None) -> None:

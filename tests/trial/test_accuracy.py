@@ -480,3 +480,28 @@ def test_the_judge_names_the_token_of_the_input_that_is_furthest_off(number: int
 
 def test_a_right_tower_has_no_worst_token() -> None:
     assert check(right).worst_token is None
+
+
+def test_a_part_of_zeros_is_right_where_it_is_zeros() -> None:
+    def parts(pixels: Tensor, grid_thw: Tensor) -> VisionOutput:
+        return VisionOutput(pixels[::4], {"zeros": pixels.new_zeros(7, 3), "none": pixels.new_zeros(0, 3)})
+
+    judge = Judge([Input(torch.randn(8, 4).bfloat16(), torch.tensor([[1, 2, 4]]))], torch.bfloat16, parts, parts)
+    assert judge.check("bit-exact", lambda: parts, lambda: parts).passed
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.complex64])
+def test_another_dtype_is_wrong_however_near_its_values_are(dtype: torch.dtype) -> None:
+    judge = Judge([Input(torch.randn(8, 4), torch.tensor([[1, 2, 4]]))], torch.float32, quarter, quarter)
+    found = judge.check("reassociated", lambda: as_dtype(dtype), lambda: as_dtype(dtype))
+    assert not found.passed
+    assert found.reason is not None
+    assert f"is of {dtype} instead of torch.float32".replace("torch.", "") in found.reason
+
+
+def quarter(pixels: Tensor, grid_thw: Tensor) -> Tensor:
+    return pixels[::4]
+
+
+def as_dtype(dtype: torch.dtype) -> Callable[[Tensor, Tensor], Tensor]:
+    return lambda pixels, grid_thw: pixels[::4].to(dtype)

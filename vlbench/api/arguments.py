@@ -1,7 +1,7 @@
 """What arguments may be: one or several of a thing, paths or texts, towers by name or as objects."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from inspect import signature
 from os import PathLike
@@ -20,9 +20,39 @@ TowerLike = str | Tower | Callable[..., Any]
 Towers = TowerLike | Sequence[TowerLike] | None
 
 
-def several(given: Names) -> list[str]:
+NUMBERS: dict[str, tuple[type, float, float]] = {
+    "seed": (int, 0, 2**63 - 1),
+    "threads": (int, 1, 4096),
+    "trials": (int, 1, 1000),
+    "forwards": (int, 1, 10**6),
+    "budget": (float, 0.001, 10**7),
+    "timeout": (float, 0.001, 10**7),
+}
+"""Kind, least and most of arguments that are numbers, whichever function takes them."""
+TEXTS = frozenset(
+    {"scenario", "model", "variant", "seam", "dtype", "state", "only", "grid", "metric", "before", "after"}
+)
+"""Arguments that are a text or several."""
+
+
+def several(given: Names | PathLike[str]) -> list[str]:
     """The texts, of which there may be one or none."""
-    return [given] if isinstance(given, str) else list(given or ())
+    return [str(given)] if isinstance(given, str | PathLike) else [str(each) for each in given or ()]
+
+
+def check(arguments: Mapping[str, object]) -> None:
+    """Raises UsageError for a number out of its range, and for what is neither a text nor several."""
+    for name, value in arguments.items():
+        if name in NUMBERS:
+            kind, least, most = NUMBERS[name]
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            if not (whole or (kind is float and isinstance(value, float))) or not least <= value <= most:  # type: ignore[operator]
+                words = "whole number" if kind is int else "number"
+                raise UsageError(f"{name}: {value!r:.60} is not a {words} from {least:g} to {most:g}; give one")
+        elif name in TEXTS and value is not None and not hasattr(value, "record"):
+            given = [value] if isinstance(value, str | PathLike) else value
+            if not (isinstance(given, Sequence) and all(isinstance(each, str | PathLike) for each in given)):
+                raise UsageError(f"{name}: {value!r:.60} is neither a text nor a list of texts; give one of them")
 
 
 def paths(given: File | Iterable[File] | None) -> list[Path]:
@@ -68,6 +98,7 @@ def in_python(function: Callable[P, R]) -> Callable[P, R]:
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
+            check(signature(function).bind(*args, **kwargs).arguments)
             return function(*args, **kwargs)
         except UsageError as error:
             error.args = (argument_words(str(error)),)

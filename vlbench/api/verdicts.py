@@ -110,9 +110,9 @@ def judge(
     from vlbench.comparing.compared import compare_runs_of
 
     floors = RunFloors(
-        relative=parse_share(floor, "--floor"),
-        threshold=parse_share(threshold, "--threshold"),
-        confidence=parse_share(confidence, "--confidence"),
+        relative=parse_share(str(floor), "--floor"),
+        threshold=parse_share(str(threshold), "--threshold"),
+        confidence=parse_share(str(confidence), "--confidence"),
     )
     judged = compare_runs_of(
         several(before),

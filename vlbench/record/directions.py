@@ -26,6 +26,16 @@ _HARM = words_of(
     "dropped retry retries timeout timeouts preemption preemptions"
 )
 _COSTS = words_of("joule joules watt watts dollar dollars usd gb gib")
+_NO_WORK = _HARM | words_of(
+    "failed rejected aborted cancelled canceled skipped lost wasted evictions evicted switches migrations leaked "
+    "leaks growth swapped cost price usd dollar dollars joule joules allocations"
+)
+"""Done so often in a time, it is no rate of work."""
+_SAYS_NOTHING = words_of(
+    "saved saving savings improvement reduction free available uptime mtbf between scale limit slo deadline timestamp "
+    "start end interval bits arrival target"
+)
+"""Turns what other words say around, or makes a setting of a measurement: then nobody guesses."""
 _LOWER = (
     _TIMES
     | _HARM
@@ -57,6 +67,10 @@ class Better(StrEnum):
 def better_of(name: str, unit: str = "") -> Better | None:
     """Which way the figure `name` in `unit` is good, as in `images_per_s`; None where its words do not say."""
     named = [word for word in _words(name) if word not in _ALSO_STATISTICS]
+    if not _SAYS_NOTHING.isdisjoint(named):
+        return None
+    if "per" not in named and not _NO_WORK.isdisjoint(named):
+        return Better.LOWER
     found = {way for words in (named, _words(unit)) if (way := _rate(words) or _word(words)) is not None}
     return found.pop() if len(found) == 1 else None
 
@@ -70,7 +84,7 @@ def _rate(words: list[str]) -> Better | None:
     """`X per Y`, or `X_s`: by whether work, harm or a cost is divided by a time, or a time by work."""
     if "per" in words and 0 < (at := words.index("per")) < len(words) - 1:
         above, below = words[at - 1], words[at + 1]
-        if above in _HARM:
+        if not _NO_WORK.isdisjoint(words[:at]):
             return Better.LOWER
         if below in _TIMES:
             return None if above in _TIMES else Better.HIGHER
