@@ -12,6 +12,7 @@ import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -139,11 +140,25 @@ SCHEMAS: dict[str, type[BaseModel]] = {"results": Results, "count": CountReport,
 """Files that programs read, by the name of their JSON Schema in docs/."""
 
 
+def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """The JSON Schema of a file; a comparison is printed with what follows from it."""
+    schema = model.model_json_schema()
+    if model is Judged:
+        schema["properties"] |= {
+            "expected_false_rows": {
+                "anyOf": [{"type": "number"}, {"type": "null"}],
+                "description": "How many rows are expected to be called by chance; null where that is not known.",
+            },
+            "exit_code": {"type": "integer", "description": "What the command ends with."},
+        }
+    return schema
+
+
 def generated(root: Path) -> dict[Path, str]:
     """Every generated file below `root` with the content it should have."""
     pages = {root / page: filled((root / page).read_text()) for page in PAGES}
     return pages | {
-        root / "docs" / f"{name}.schema.json": json.dumps(model.model_json_schema(), indent=1) + "\n"
+        root / "docs" / f"{name}.schema.json": json.dumps(schema_of(model), indent=1) + "\n"
         for name, model in SCHEMAS.items()
     }
 

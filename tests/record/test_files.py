@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -97,3 +99,23 @@ def test_changed_by_hand(tmp_path: Path) -> None:
 def test_a_path_below_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     refusal(tmp_path / "file" / "a.json")
+
+
+def test_a_link_stays_one_and_what_it_names_is_written(tmp_path: Path) -> None:
+    goal, link = tmp_path / "a.json", tmp_path / "link.json"
+    link.symlink_to(goal)
+    write_results(FULL, link)
+    assert link.is_symlink()
+    assert read_results(goal) == FULL
+
+
+def test_what_is_no_regular_file_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: seen.append(pipe.read_text()))
+    seen: list[str] = []
+    reader.start()
+    write_results(FULL, pipe)
+    reader.join(timeout=10)
+    assert pipe.is_fifo()
+    assert json.loads(seen[0])["schema_version"] == 2

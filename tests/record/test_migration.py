@@ -33,7 +33,9 @@ def test_a_sealed_baseline_is_brought_over_with_every_figure_and_who_accepted_it
     before = json.loads(file.read_text())
     with pytest.raises(IncomparableError, match=r"bring it over with `vlbench baseline migrate .*tiny\.json`"):
         read_baseline(file)
-    made = migrate(file)
+    made, was_needed = migrate(file)
+    assert was_needed
+    assert migrate(file) == (made, False)
     after = json.loads(file.read_text())
     assert read_baseline(file) == made
     assert after["accepted"] == before["accepted"]
@@ -55,7 +57,7 @@ def test_one_that_was_edited_by_hand_is_not_brought_over(file: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "error", "message"),
     [
-        ({"schema_version": 2}, UsageError, "schema_version is 2, and 1 is what can be brought over"),
+        ({"schema_version": 3}, UsageError, "schema_version is 3, and 1 is what can be brought over"),
         ({"schema_version": None}, UsageError, "schema_version is None"),
         ({"kind": "results"}, UsageError, "not a baseline"),
         ({"counted": 7}, IncomparableError, "counted: "),

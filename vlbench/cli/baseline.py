@@ -174,9 +174,13 @@ def migrate(
     """Bring baselines of the earlier file format over: the same figures, accepted as they were."""
     from vlbench.record.migration import migrate as bring_over
 
-    made = [(file, bring_over(file)) for file in files]
-    told = [f"{file}: {len(baseline.cells)} cells brought over; commit it" for file, baseline in made]
-    return told_sheet(told, [facts_of(file, baseline) for file, baseline in made])
+    told, facts = [], []
+    for file in files:
+        baseline, is_new = bring_over(file)
+        cells = f"{len(baseline.cells)} cell{'s' * (len(baseline.cells) != 1)}"
+        told.append(f"{file}: {cells} brought over; commit it" if is_new else f"{file}: has today's format already")
+        facts.append(facts_of(file, baseline))
+    return told_sheet(told, facts)
 
 
 def _listed(path: Path) -> tuple[str, Baseline | None, str]:

@@ -82,6 +82,11 @@ def pytest_runtest_call(item: pytest.Item) -> None:
 
 
 @pytest.fixture
+def vlbench_gate() -> None:
+    """For a test that its marker judges: without this plugin the test cannot run, and so cannot pass unjudged."""
+
+
+@pytest.fixture
 def vlbench_counts(request: pytest.FixtureRequest) -> tuple[CountReport, ...]:
     """What the test's markers counted, that of the nearest first: each a `vlbench.record.counted.CountReport`."""
     from vlbench.pytest_plugin.gate import counts_of

@@ -17,7 +17,14 @@ RESULTS = Kind(
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write beside the goal and rename, so that an interruption never leaves half a file."""
+    """Write beside the goal and rename, so that an interruption never leaves half a file.
+
+    A link stays a link to what is written, and what is no regular file (a device, a pipe) is written to as it is.
+    """
+    path = path.resolve() if path.is_symlink() else path
+    if path.exists() and not path.is_file():
+        path.write_text(text)
+        return
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         draft.write_text(text)

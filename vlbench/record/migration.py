@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from vlbench.errors import IncomparableError, UsageError
-from vlbench.record.baseline import Baseline
+from vlbench.record.baseline import BASELINE_SCHEMA, Baseline
 from vlbench.record.baseline_files import BASELINE, baseline_of, write_baseline
 from vlbench.untrusted.files import read_json
 
 Table = dict[str, Any]
 
 
-def migrate(path: Path) -> Baseline:
-    """Bring the baseline in `path` over to this schema, where it lies; returns it, sealed and accepted as before.
+def migrate(path: Path) -> tuple[Baseline, bool]:
+    """Bring the baseline in `path` over to this schema, where it lies: sealed and accepted as before; was it needed?
 
     Raises UsageError for what is no baseline of the schema before this one, and IncomparableError for one that was
     edited since it was accepted: nobody has accepted those figures.
@@ -28,6 +28,8 @@ def migrate(path: Path) -> Baseline:
     if not isinstance(content, dict) or content.get("kind") != "baseline":
         raise UsageError(f"{path}: not a baseline; give a file that `vlbench baseline save` wrote")
     version = content.get("schema_version")
+    if version == BASELINE_SCHEMA:
+        return baseline_of(content, str(path)), False
     if version != 1:
         raise UsageError(f"{path}: schema_version is {version}, and 1 is what can be brought over; leave it as it is")
     seal = content.get("seal")
@@ -42,7 +44,7 @@ def migrate(path: Path) -> Baseline:
         )
     migrated = found.sealed()
     write_baseline(migrated, path)
-    return migrated
+    return migrated, True
 
 
 def _seal_before(baseline: Baseline) -> str:
