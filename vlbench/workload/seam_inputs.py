@@ -14,13 +14,13 @@ from vlbench.errors import UsageError
 from vlbench.implementations.optimized.attention import attention
 from vlbench.implementations.optimized.inverse import inverse
 from vlbench.implementations.optimized.layout import layout, qkv_copies
-from vlbench.implementations.optimized.merge import Prompt, merge
 from vlbench.implementations.optimized.patch_embed import embedding, patch_projection
 from vlbench.implementations.optimized.rope import AngleTableEachTime, ids_on_host
 from vlbench.implementations.optimized.rotary import rotation
 from vlbench.implementations.optimized.segments import Segments, segment_bounds
 from vlbench.implementations.optimized.transfer import pin_always, pinned, pinning, shipment, upload
 from vlbench.implementations.optimized.windows import ItemByItem, WithoutEmptyWindows, group_by_size, permute_cells
+from vlbench.implementations.prompt.merge import Prompt, merge
 from vlbench.workload.seam_case import CASES as CASES
 from vlbench.workload.seam_case import CONTENTS, SeamCase, SeamInputs, Setting, Way, seam_case
 

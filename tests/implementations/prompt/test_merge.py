@@ -15,7 +15,7 @@ from vlbench.implementations.optimized import (
     OptimizedVisionTower,
     preset_flags,
 )
-from vlbench.implementations.optimized.merge import Merge, Prompt, assign_by_mask, copy_to_indices, merge
+from vlbench.implementations.prompt.merge import Merge, Prompt, assign_by_mask, copy_to_indices, merge
 
 PLACEHOLDER, WIDTH = 7, 3
 CONFIG = MODELS["qwen2.5-vl-tiny"]

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from .advice import BY_MASK, InCode
-from .seam import Exactness, Seam
-from .transfer import pageable, pin_always, pinned
+from ..optimized.advice import BY_MASK, InCode
+from ..optimized.seam import Exactness, Seam
+from ..optimized.transfer import pageable, pin_always, pinned
 
 
 @dataclass(frozen=True, slots=True)
