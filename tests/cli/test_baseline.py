@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from shutil import copy
@@ -71,6 +72,16 @@ def test_save_needs_a_reason_and_a_tower_that_can_be_counted(vlbench: Vlbench, f
     assert ended.code == 6
     assert "towers:Towr on grid 1x4x4 cannot be counted: tower 'towers:Towr': towers has no 'Towr'" in ended.err
     assert not Path("x.json").exists()
+
+
+def test_a_counter_that_a_file_does_not_hold_is_shown_as_none(vlbench: Vlbench, gated: Path) -> None:
+    stored = json.loads(gated.read_text())
+    del stored["counted"][0]["warm"]["counters"]["uploads"]
+    gated.write_text(json.dumps(stored))
+    ended = vlbench("baseline", "show", gated, "--csv", "shown.csv")
+    assert ended.code == 0, ended
+    rows = csv.DictReader(Path("shown.csv").read_text().splitlines())
+    assert [row["uploads"] for row in rows][:2] == ["", "1"]
 
 
 def test_show_says_what_is_held_who_took_it_and_whether_it_is_in_force(vlbench: Vlbench, gated: Path) -> None:

@@ -80,7 +80,19 @@ def test_a_counter_that_varies_is_not_gated(tmp_path: Path) -> None:
     unsteady = cell(tmp_path, "a", last=1)
     (forward,) = unsteady.ranges
     assert "launches" in forward.unsteady
-    assert judge_captured(cell(tmp_path, "b", launches=4), unsteady).verdict is Verdict.SAME
+    assert judge_captured(unsteady, cell(tmp_path, "b", launches=4)).verdict is Verdict.SAME
+
+
+def test_a_counter_that_the_new_capture_does_not_know_is_missing(tmp_path: Path) -> None:
+    stored = cell(tmp_path, "a", launches=4)
+    row = judge_captured(stored, cell(tmp_path, "b", last=1))
+    assert row.verdict is Verdict.MISSING
+    assert row.reason.endswith("of :forward was 4 and now varies, so nothing is known of it")
+    (forward,) = stored.ranges
+    newer = forward.model_copy(update={"counters": forward.counters | {"frobs": 1}})
+    row = judge_captured(stored.model_copy(update={"ranges": (newer,)}), stored)
+    assert row.verdict is Verdict.MISSING
+    assert row.reason == "the counter frobs of :forward is not known to this vlbench, so it was not counted"
 
 
 def test_a_range_that_is_gone_is_missing(tmp_path: Path) -> None:

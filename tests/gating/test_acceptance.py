@@ -125,6 +125,11 @@ def test_there_must_be_something_to_accept_and_a_reason(file: Path) -> None:
         accept(file, "  ")
     with pytest.raises(UsageError, match="--by is empty"):
         accept(file, "because", by="")
+    for odd in ("a\nb", "\x1b[31mred", "\x00", "\u200b"):
+        with pytest.raises(UsageError, match=r"--reason .* holds control or invisible characters"):
+            accept(file, odd)
+        with pytest.raises(UsageError, match=r"--by .* holds control or invisible characters"):
+            accept(file, "because", by=odd)
 
 
 def test_cells_that_come_and_go_are_listed(file: Path) -> None:

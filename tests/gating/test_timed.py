@@ -15,7 +15,7 @@ from tests.gating.timed_toys import SCENARIO, SLOWER, TOWERS
 from tests.record.baselines import baseline, cell
 from tests.trial.plans import python_path
 from vlbench.gating import Times
-from vlbench.gating.timed import here_for, judge_timed
+from vlbench.gating.timed import GateResult, here_for, judge_timed, without_praise
 from vlbench.judging.exit_codes import ExitCode, worst
 from vlbench.judging.judged import JudgedRow
 from vlbench.judging.verdict import Verdict
@@ -168,6 +168,16 @@ def test_times_that_are_not_measured_are_said(folder: Path, policy: Times, rows:
     assert (len(found), len(notes), again) == (rows, 1 - rows, ())
     assert all(row.verdict is Verdict.MISSING and row.gates for row in found)
     assert all("1 timed cell left out" in note for note in notes)
+
+
+def test_a_time_without_a_say_is_never_better() -> None:
+    better = JudgedRow(cell="c", measure="time", verdict=Verdict.IMPROVED, reason="faster", gates=False)
+    row = without_praise(better)
+    assert (row.verdict, row.gates) == (Verdict.INCONCLUSIVE, False)
+    assert row.reason == "times have no say here, so nothing is called better; faster"
+    for other in (better.model_copy(update={"gates": True}), better.model_copy(update={"verdict": Verdict.REGRESSED})):
+        assert without_praise(other) == other
+    assert not GateResult([better, better.model_copy(update={"verdict": Verdict.REGRESSED})], []).moved
 
 
 def test_a_baseline_without_times_has_no_rows() -> None:

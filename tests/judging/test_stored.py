@@ -111,7 +111,9 @@ def test_one_trial_a_side_is_a_quick_look_with_the_rounds_intervals() -> None:
         assert judged.visible is None
         assert judged.estimate is not None
         assert judged.estimate.ratio == pytest.approx(1.1)
-    assert vote_against(old, new, FLOORS).reason == "1 of 4 trials were stored that a verdict needs; store 5"
+    assert vote_against(old, new, FLOORS).reason == (
+        "1 trial is stored, and a verdict needs 4; store 5 (`vlbench run --trials 5`)"
+    )
     quick = vote_against(old, new, FLOORS).estimate
     assert quick is not None
     assert (quick.low, quick.confidence) == (pytest.approx(1.1 * math.exp(-2 * 0.0196)), pytest.approx(0.90))

@@ -25,6 +25,8 @@ STEADY = 0.9
 """The share of instances that must agree on a counter before it is gated on."""
 FEWEST = 2
 """Instances of a range, after the first, that are evidence."""
+DATA = ("copies[", "bytes[")
+"""How counters of copied data begin, each of which has a name that the capture gives."""
 NOT_ALIKE = "they do not compare: "
 
 
@@ -75,6 +77,9 @@ def judge_captured(stored: CapturedCell, new: CapturedCell) -> JudgedRow:
         more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
         reason = f"the range {gone[0]}{more} is not in the new capture, or not often enough"
         return JudgedRow.missing(cell, "counters", reason)
+    for each in stored.ranges:
+        if lacking := _lacking(each, ranges[each.name]):
+            return JudgedRow.missing(cell, "counters", lacking)
     moves = [move for each in stored.ranges for move in _moves(each, ranges[each.name], stored.bands)]
     compared = sum(len(each.counters) for each in stored.ranges)
     same = f"{compared} counters of {len(stored.ranges)} ranges are what they were"
@@ -117,6 +122,18 @@ def _range(name: str, instances: pd.DataFrame, names: list[str]) -> CapturedRang
         elif value := int(str(counts.index[0])):
             usual[counter] = value
     return CapturedRange(name=name, instances=len(kept), counters=usual, unsteady=tuple(unsteady))
+
+
+def _lacking(before: CapturedRange, after: CapturedRange) -> str | None:
+    """Which counter of `before` is not known of `after`, None where all are. A counter that is not listed is zero."""
+    from vlbench.nsys.projection import COUNTS
+
+    for name in before.counters:
+        if name not in COUNTS and not name.startswith(DATA):
+            return f"the counter {name} of {before.name} is not known to this vlbench, so it was not counted"
+        if name in after.unsteady:
+            return f"{name} of {before.name} was {before.counters[name]:,} and now varies, so nothing is known of it"
+    return None
 
 
 def _moves(before: CapturedRange, after: CapturedRange, bands: Mapping[str, float]) -> list[Move]:

@@ -87,8 +87,9 @@ def _fed_in(cell: CountedCell) -> Cell:
     return Cell(f"{cell.scenario} {cell.point}".strip(), {"scenario": cell.scenario, "point": cell.point})
 
 
-def _counter(name: str, cell: CountedCell) -> int:
-    return cell.warm.counters[name]
+def _counter(name: str, cell: CountedCell) -> int | None:
+    """None where the file is older than the counter."""
+    return cell.warm.counters.get(name)
 
 
 def _captured(cell: CapturedCell) -> str:

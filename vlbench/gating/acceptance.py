@@ -35,20 +35,25 @@ def acceptance(
 
     Raises UsageError for a reason or a name that says nothing.
     """
-    if not reason.strip():
-        raise UsageError("--reason is empty; say why these figures are right")
-    if by is not None and not by.strip():
-        raise UsageError("--by is empty; name who accepts these figures, or leave it out")
     return Acceptance(
         what=what,
-        by=(by or user_name() or _login()).strip(),
-        reason=reason.strip(),
+        by=_said("--by", by if by is not None else user_name() or _login(), "name who accepts these figures"),
+        reason=_said("--reason", reason, "say why these figures are right"),
         date=datetime.now(UTC).replace(microsecond=0),
         revision=revision(),
         dirty=is_dirty(),
         torch=torch,
         changes=tuple(changes),
     )
+
+
+def _said(option: str, text: str, remedy: str) -> str:
+    """The text without blanks around it. Raises UsageError where nobody could read it."""
+    if not (said := text.strip()):
+        raise UsageError(f"{option} is empty; {remedy}")
+    if not said.isprintable():
+        raise UsageError(f"{option} {said!r:.60} holds control or invisible characters; {remedy} in one line")
+    return said
 
 
 def _login() -> str:

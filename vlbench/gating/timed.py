@@ -36,7 +36,7 @@ class GateResult(NamedTuple):
     @property
     def moved(self) -> bool:
         """Is there anything to accept?"""
-        return any(row.verdict in CALLED for row in self.rows)
+        return any(row.gates and row.verdict in CALLED for row in self.rows)
 
 
 def here_for(baseline: Baseline) -> Fingerprint:
@@ -103,11 +103,19 @@ def _measure(baseline: Baseline, policy: Times, watch: Watch | None) -> GateResu
                 rows.append(accuracy)
                 continue
             time = time_row(cell, group, floors[cell.name], gates=gates)
-            rows += [time] if gates else [time, accuracy]
+            rows += [time] if gates else [without_praise(time), accuracy]
             now = cell_of(group, row_of(group, cell), cell.state, cell.scenario)
-            if now and time.verdict in CALLED:
+            if now and gates and time.verdict in CALLED:
                 changed.append(now.model_copy(update={"floor": cell.floor, "threshold": cell.threshold}))
     return GateResult(rows, notes, tuple(changed))
+
+
+def without_praise(row: JudgedRow) -> JudgedRow:
+    """A time that has no say is never called better, for nobody would hold the next change to it."""
+    if row.gates or row.verdict is not Verdict.IMPROVED:
+        return row
+    reason = f"times have no say here, so nothing is called better; {row.reason}"
+    return row.model_copy(update={"verdict": Verdict.INCONCLUSIVE, "reason": reason})
 
 
 def _check_accuracy(baseline: Baseline, reason: str, watch: Watch | None) -> Iterator[JudgedRow]:

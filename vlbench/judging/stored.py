@@ -46,7 +46,8 @@ def vote_against(
         max(0.0, before.confidence + after.confidence - 1),  # Bonferroni
     )
     if len(stored) < (needed := floors.votes_needed(len(stored))):
-        few = f"{len(stored)} of {needed} trials were stored that a verdict needs; store {floors.n}"
+        held = "1 trial is" if len(stored) == 1 else f"{len(stored)} trials are"
+        few = f"{held} stored, and a verdict needs {needed}; store {floors.n} (`vlbench run --trials {floors.n}`)"
         return Judgement(Verdict.INCONCLUSIVE, few, estimate)
     shifted = [_over(trial, before.ratio) for trial in trials]
     reaches = {"stored": _reach(stored, floors), "new": _reach(shifted, floors)}

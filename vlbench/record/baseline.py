@@ -21,6 +21,8 @@ from vlbench.record.schema import Counts, Device, Dtype, State
 from vlbench.record.site import Site
 
 BASELINE_SCHEMA: Literal[2] = 2
+VISIBLE = r"[^\s\x00-\x1f\x7f]"
+"""What a name or a reason holds at least one of."""
 Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 
 
@@ -150,8 +152,8 @@ class Acceptance(Record):
     """Who took these figures for right, and why."""
 
     what: Literal["saved", "accepted", "rebased"]
-    by: str
-    reason: str = Field(min_length=1)
+    by: str = Field(pattern=VISIBLE)
+    reason: str = Field(pattern=VISIBLE)
     date: datetime
     revision: str | None
     """git revision of the folder that was measured in; None outside a checkout."""
