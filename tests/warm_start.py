@@ -28,6 +28,7 @@ from typing import Any, NoReturn
 Order = dict[str, Any]
 
 ROOT = Path(__file__).parents[1]
+START = "vlbench.process.start"
 WORKERS = ("vlbench.trial.worker", "vlbench.counting.worker", "vlbench.revisions.worker")
 READ_LATER = {
     "PYTHONPATH",
@@ -76,7 +77,7 @@ def order_of(args: list[Any], cwd: Any, env: Mapping[str, str]) -> Order | None:
     words = [*map(str, args)]
     if safe := words[1:2] == ["-P"]:
         del words[1]
-    if words[:2] != [sys.executable, "-m"] or not {*words[2:3]} & {*WORKERS, "vlbench"}:
+    if words[:2] != [sys.executable, "-m"] or not {*words[2:4]} & {*WORKERS, "vlbench"}:
         return None
     module, *words = words[2:]
     differ = {name for name in {*env, *BEFORE} if env.get(name) != BEFORE.get(name)}
@@ -179,8 +180,8 @@ def _become(order: Order) -> None:
             sys.modules.pop("sitecustomize", None)
             importlib.import_module("sitecustomize")
             break
-    if order["module"] in WORKERS:
-        del sys.modules[order["module"]]
+    if order["module"] == START:
+        del sys.modules[order["words"][0]]
     else:
         WarmPopen.is_warm, subprocess.Popen = True, WarmPopen  # type: ignore[misc]
 

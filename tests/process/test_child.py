@@ -120,6 +120,45 @@ def test_a_child_that_hangs_is_ended(start: Start) -> None:
     assert (error.called, error.reason, error.late) == ("HEAD", "no end after 0 s", True)
 
 
+def test_a_call_that_does_not_end_is_to_blame_and_many_short_ones_are_not(start: Start) -> None:
+    does = "for _ in range(6): time.sleep(0.15); parent.mark('short')\nparent.mark('endless'); time.sleep(60)"
+    error = ending_of(start(does, call_limit=0.5))
+    assert (error.called, error.reason, error.late) == ("endless", "one call did not end within 0 s", False)
+
+
+def test_it_ends_by_itself_when_its_time_is_over_though_it_hangs_in_c(start: Start) -> None:
+    does = "parent.end_at(time.monotonic() + 0.2)\nimport ctypes; ctypes.PyDLL(None).sleep(60)  # which keeps the GIL"
+    error = ending_of(start(does))
+    assert (error.called, error.late) == ("a task", True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_to_all_of_a_group_are_the_parents_to_act_on(start: Start, number: int) -> None:
+    with start("parent.say(Said(text=str(os.getpid())))") as child:
+        child.tell(Ask(text=""))
+        said = child.hear()
+        assert isinstance(said, Said)
+        os.kill(int(said.text), number)
+        child.tell(Ask(text=""))
+        assert child.hear() == said
+
+
+def test_it_ends_with_its_parent_while_it_is_still_importing(start: Start, tmp_path: Path) -> None:
+    start("").__exit__()
+    slow = f"import os, time\nopen({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)\n"
+    (tmp_path / "scripts/a_child.py").write_text(slow)
+    parent = "from tests.process.test_child import *\nwith Child('a_child', EVENTS, 60) as child: child.hear()"
+    with subprocess.Popen([sys.executable, "-c", parent]) as process:
+        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+            time.sleep(0.01)
+        process.kill()
+    child = int((tmp_path / "pid").read_text())
+    deadline = time.monotonic() + 4
+    while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline, "it lives on"
+        time.sleep(0.01)
+
+
 def test_whoever_stops_listening_ends_it(start: Start) -> None:
     with start("parent.say(Said(text=str(os.getpid())))\ntime.sleep(60)") as child:
         child.tell(Ask(text=""))
@@ -140,7 +179,7 @@ def test_it_ends_with_its_parent_however_that_ends(start: Start, tmp_path: Path,
     start("parent.say(Said(text=str(os.getpid())))\ntime.sleep(60)").__exit__()
     if not told:
         script = tmp_path / "scripts/a_child.py"
-        script.write_text("import vlbench.process.parent as ours\nours.PR_SET_PDEATHSIG = 0\n" + script.read_text())
+        script.write_text("import ctypes\nctypes.CDLL(None).prctl(1, 0, 0, 0, 0)\n" + script.read_text())
     parent = (
         "from tests.process.test_child import *\n"
         "with Child('a_child', EVENTS, 60) as child:\n"

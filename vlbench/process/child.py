@@ -1,11 +1,13 @@
 """A process that works for this one: started, spoken to, watched, and never left behind."""
 
+import math
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -16,6 +18,10 @@ from pydantic import TypeAdapter, ValidationError
 from vlbench.errors import UsageError
 from vlbench.process.messages import Message, Refused, create_marker, read_marker
 from vlbench.process.parent import MARKER
+from vlbench.process.start import PARENT
+
+LOOK = 0.25
+"""Seconds between two looks at what is being called."""
 
 Event = TypeVar("Event", bound=Message)
 
@@ -30,7 +36,7 @@ class ChildError(RuntimeError):
         self.reason = reason
         """One sentence."""
         self.late = late
-        """Was it ended because its time was over?"""
+        """Did its time end, rather than any call of it fail?"""
 
 
 class Child(Generic[Event]):
@@ -47,17 +53,22 @@ class Child(Generic[Event]):
         events: TypeAdapter[Event],
         timeout: float,
         *,
+        call_limit: float = math.inf,
         folder: Path | None = None,
         own_folders: Sequence[str] = (),
         name: str = "",
     ) -> None:
         """Start it, in `folder` or here; it is ended after `timeout` seconds.
 
+        It is also ended `call_limit` seconds after it marked something and nothing since: that call is to blame.
         `events` reads what it says. Each variable of `own_folders` names a folder that is its own. `name` is what an
         error says it was calling before it marks anything.
         """
-        self.name, self._events, self._timeout = name, events, timeout
-        self._late = False
+        self.name, self._events = name, events
+        self._timeout, self._call_limit = timeout, call_limit
+        self._over = threading.Event()
+        self._why = ""
+        """Why it was ended from here."""
         with ExitStack() as ends:
             own = Path(ends.enter_context(tempfile.TemporaryDirectory(prefix="vlbench-")))
             self._marker = own / "marker"
@@ -65,21 +76,21 @@ class Child(Generic[Event]):
             self._complaints = ends.enter_context((own / "stderr").open("w+", errors="replace"))
             self._process = ends.enter_context(
                 subprocess.Popen(
-                    [sys.executable, "-P", "-m", module],
+                    [sys.executable, "-P", "-m", "vlbench.process.start", module],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=self._complaints,
                     cwd=folder,
                     env=portable_environment()
-                    | {MARKER: str(self._marker)}
+                    | {MARKER: str(self._marker), PARENT: str(os.getpid())}
                     | {variable: str(own / variable) for variable in own_folders},
                 )
             )
             ends.callback(self._process.kill)
-            deadline = threading.Timer(timeout, self._end_late)
-            deadline.daemon = True
-            deadline.start()
-            ends.callback(deadline.cancel)
+            watching = threading.Thread(target=self._watch, args=(time.monotonic() + timeout,), daemon=True)
+            watching.start()
+            ends.callback(watching.join)
+            ends.callback(self._over.set)
             self._ends = ends.pop_all()
 
     def __enter__(self) -> Self:
@@ -122,18 +133,31 @@ class Child(Generic[Event]):
             raise self._ended()
 
     def _called(self) -> str | None:
-        return read_marker(self._marker) or self.name or None
+        marked = read_marker(self._marker)
+        return (marked.name if marked else self.name) or None
 
     def _ended(self) -> ChildError:
         code = self._process.wait()
         self._complaints.seek(0)
-        reason = exit_reason(code, self._complaints.read())
-        if self._late:
-            reason = f"no end after {self._timeout:.0f} s"
-        return ChildError(self._called(), reason, late=self._late)
+        reason = self._why or exit_reason(code, self._complaints.read())
+        if late := code == -signal.SIGALRM or self._why == self._too_long:
+            reason = self._too_long
+        return ChildError(self._called(), reason, late=late)
 
-    def _end_late(self) -> None:
-        self._late = True
+    @property
+    def _too_long(self) -> str:
+        return f"no end after {self._timeout:.0f} s"
+
+    def _watch(self, until: float) -> None:
+        """End it where its time is over, or that of one call."""
+        while (left := until - time.monotonic()) > 0:
+            marked = read_marker(self._marker) if math.isfinite(self._call_limit) else None
+            if marked and time.monotonic() - marked.since > self._call_limit:
+                self._why = f"one call did not end within {self._call_limit:.0f} s"
+                break
+            if self._over.wait(min(left, LOOK if math.isfinite(self._call_limit) else left)):
+                return
+        self._why = self._why or self._too_long
         self._process.kill()
 
 

@@ -1,16 +1,19 @@
 """What passes between a process of ours and its parent: messages, a line of JSON each, and a marker.
 
-The marker says what is being called right now. It is a mapped file, so that writing it costs a copy in memory and no
-system call, and it is there even when the process is gone or hangs.
+The marker says what is being called right now, and since when. It is a mapped file, so that writing it costs a copy in
+memory and no system call, and it is there even when the process is gone or hangs.
 """
 
 import mmap
+import struct
+import time
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
 MARKER_SIZE = 4096
+SINCE = struct.Struct("d")
 
 
 class Message(BaseModel):
@@ -34,7 +37,7 @@ class Marker:
             self._map = mmap.mmap(file.fileno(), MARKER_SIZE)
 
     def __call__(self, name: str) -> None:
-        self._map[:MARKER_SIZE] = name.encode()[:MARKER_SIZE].ljust(MARKER_SIZE, b"\0")
+        self._map[:MARKER_SIZE] = (SINCE.pack(time.monotonic()) + name.encode())[:MARKER_SIZE].ljust(MARKER_SIZE, b"\0")
 
 
 def create_marker(path: Path) -> None:
@@ -42,6 +45,16 @@ def create_marker(path: Path) -> None:
     path.write_bytes(b"\0" * MARKER_SIZE)
 
 
-def read_marker(path: Path) -> str | None:
-    """The name that was marked last, None before the first."""
-    return path.read_bytes().rstrip(b"\0").decode(errors="ignore") or None
+class Marked(NamedTuple):
+    """What a process marked last."""
+
+    since: float
+    """When, by `time.monotonic()`, which is one clock for all processes of a machine."""
+    name: str
+
+
+def read_marker(path: Path) -> Marked | None:
+    """What was marked last, None before the first."""
+    content = path.read_bytes()
+    (since,) = SINCE.unpack(content[: SINCE.size])
+    return Marked(since, content[SINCE.size :].rstrip(b"\0").decode(errors="ignore")) if since else None

@@ -3,11 +3,12 @@
 One JSON object is a line, and nothing else comes between.
 """
 
-import ctypes
+import math
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import SimpleQueue
@@ -18,7 +19,6 @@ from vlbench.process.messages import Marker, Message, Refused
 
 MARKER = "VLBENCH_CHILD_MARKER"
 """The variable in which a child finds its marker. Without it, somebody started the module by hand, with a file."""
-PR_SET_PDEATHSIG = 1
 
 Kind = TypeVar("Kind", bound=Message)
 
@@ -34,8 +34,6 @@ class Parent:
         """Say what is being called: readable from outside whatever becomes of this process."""
         self._lines: SimpleQueue[bytes] = SimpleQueue()
         self._ends_with_parent = path is not None
-        if path and sys.platform == "linux":
-            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
@@ -46,6 +44,15 @@ class Parent:
         if self._ends_with_parent:
             os.kill(os.getpid(), signal.SIGKILL)
         self._lines.put(b"")
+
+    def end_at(self, until: float) -> None:
+        """End this process at `until`, by `time.monotonic()`, even if it hangs in code that is not Python's.
+
+        The system's own alarm does that, by its usual action. It is for whom no parent ends in time.
+        """
+        if math.isfinite(until):
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.setitimer(signal.ITIMER_REAL, max(1e-3, until - time.monotonic()))
 
     def hear(self, kind: type[Kind]) -> Iterator[Kind]:
         """What the parent says, each time it says something, until it stops."""
