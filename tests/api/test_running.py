@@ -62,7 +62,7 @@ def test_verify_gives_a_row_per_variant(folder: Path) -> None:
     table = found.table().set_index("variant")
     assert table.loc["host-grid", "passed"]
     assert table.loc["host-grid", "fp32_error"] == 0
-    assert "8 batches" in found.title
+    assert "11 batches" in found.title
 
 
 def test_profile_gives_a_row_per_stage(folder: Path) -> None:

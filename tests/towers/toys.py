@@ -80,7 +80,7 @@ class LateDeep(Deep):
 
     def deep(self, pixels: Tensor) -> Tensor:
         self.calls += 1
-        return super().deep(pixels) * (1.01 if self.calls > 8 else 1.0)
+        return super().deep(pixels) * (1.01 if self.calls > 12 else 1.0)
 
 
 class Fused(Toy):

@@ -16,7 +16,7 @@ from vlbench.implementations import build_tower
 from vlbench.implementations.output import VisionOutput
 from vlbench.implementations.weights import random_weights
 from vlbench.record.schema import Accuracy, Token
-from vlbench.trial.accuracy import Grid, Input, Judge, awkward_input, worst_token
+from vlbench.trial.accuracy import Grid, Input, Judge, awkward_inputs, worst_token
 
 # Real towers, right and wrong.
 
@@ -28,7 +28,7 @@ def inputs(dtype: torch.dtype) -> list[Input]:
     """A neat image, and the awkward batch that every trial adds."""
     pixels = torch.randn(256, QWEN2_5.patch_dim, generator=torch.Generator().manual_seed(1))
     neat = Input(pixels, torch.tensor(NEAT))
-    return [entry.to(dtype) for entry in (neat, awkward_input(QWEN2_5.preprocessing, torch.device("cpu"), 0))]
+    return [entry.to(dtype) for entry in (neat, *awkward_inputs(QWEN2_5.preprocessing, torch.device("cpu"), 0))]
 
 
 @cache

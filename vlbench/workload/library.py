@@ -31,6 +31,9 @@ BATCHES: dict[str, tuple[tuple[int, str], ...]] = {
     "video": ((8, "12x20"),),
     "mixed": ((1, "16x16"), (6, "6x10"), (1, "2x2"), (2, "18x18")),
     "equal images": ((1, "12x12"), (1, "12x12"), (1, "12x12")),
+    "other frames": ((3, "12x12"), (1, "12x12")),
+    "other order": ((1, "12x12"), (3, "12x12")),
+    "other sides": ((8, "20x12"), (1, "6x10"), (1, "10x6")),
 }
 """Frames and patches of the items in each batch that is checked."""
 DeviceKind = Literal["cpu", "cuda"]

@@ -1,0 +1,77 @@
+"""The towers of a job: one set of weights, and every variant built on it. What is judged by is not here."""
+
+import torch
+from torch import nn
+
+from vlbench.errors import UsageError
+from vlbench.implementations import build_tower
+from vlbench.implementations.weights import SharedTensors, load_checkpoint, random_weights
+from vlbench.towers.models import find_model
+from vlbench.towers.resolve import resolve_tower
+from vlbench.towers.tower import Tower, mismatch
+from vlbench.trial.job import Job, VariantJob
+from vlbench.untrusted.checkpoints import check_checkpoint
+
+
+class TowerSet:
+    """All variants of one model, sharing one set of weights.
+
+    The reference tower is the frozen baseline where the model is one of ours, else the tower that the model names: then
+    its module's own weights are shared with every other whose state dict has the same keys and shapes.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.dtype: torch.dtype = getattr(torch, job.dtype)
+        self.device = torch.device(job.device)
+        self.yardstick = resolve_tower(job.model)
+        self.towers = {
+            each.name: self.yardstick if each.tower == job.model else resolve_tower(each.tower)
+            for each in job.variants
+            if each.tower
+        }
+        self.weights = self._weights()
+        # The golden run sees what the timed run sees: weights and pixels rounded to the timed dtype, then widened.
+        same = self.dtype is torch.float32
+        self.exact_weights = self.weights if same else _widened(self.weights)
+
+    def variant(self, variant: VariantJob, *, exact: bool) -> nn.Module:
+        """A variant in fp32 where it is to be `exact`, else in the timed dtype."""
+        weights, dtype = (self.exact_weights, torch.float32) if exact else (self.weights, self.dtype)
+        if variant.name in self.towers:
+            return self._build(self.towers[variant.name], weights, dtype)
+        return build_tower(find_model(self.job.model), variant.flags, weights)
+
+    def _weights(self) -> SharedTensors:
+        """What all share: drawn or from the checkpoint where the reference tower computes a model of ours, else its
+        own."""
+        job, tower = self.job, self.yardstick
+        if tower.model is None:
+            if job.weights:
+                raise UsageError(f"--weights: {tower.name} is none of our models and brings its own; leave it out")
+            return SharedTensors(tower.module(self.device, self.dtype).state_dict())
+        config = find_model(tower.model)
+        if job.weights:
+            check_checkpoint(job.weights)
+        made = (
+            load_checkpoint(job.weights, config, self.dtype)
+            if job.weights
+            else random_weights(config, job.seed, self.dtype)
+        )
+        if self.device.type == "cpu":
+            return made
+        return SharedTensors({key: tensor.to(self.device) for key, tensor in made.items()})
+
+    def _build(self, tower: Tower, weights: SharedTensors, dtype: torch.dtype) -> nn.Module:
+        """The tower with these weights; where the reference tower is none of our models, with its own if they do not
+        fit."""
+        if self.yardstick.model or tower.load:
+            return tower.build(self.device, dtype, weights)
+        module = tower.module(self.device, dtype)
+        if mismatch(module, weights) is None:
+            module.load_state_dict(weights, assign=True)
+        return tower.adapted(module)
+
+
+def _widened(weights: SharedTensors) -> SharedTensors:
+    return SharedTensors({key: each.float() if each.is_floating_point() else each for key, each in weights.items()})
