@@ -20,7 +20,7 @@ from tests.record.records import (
     trial,
     yardstick,
 )
-from vlbench.record.schema import Accuracy, CellGroup, Results, Row, Timing, Token, VariantTrial
+from vlbench.record.schema import Accuracy, CellGroup, Results, Row, Timing, Token, Trial, VariantTrial
 
 QUICK = Timing(seconds=(0.01,))
 
@@ -142,6 +142,25 @@ def test_an_order_holds_each_call_once(order: tuple[tuple[int, ...], ...]) -> No
     assert trial(timed("quick", 0.5), died("dead"), order={"warm": ((1, 0),) * 6}).order
     with pytest.raises(ValidationError, match="does not hold each of their calls once"):
         trial(timed("quick", 0.5), died("dead"), order={"warm": order})
+
+
+REFERENCE = {"warm": Timing(seconds=(0.2, 0.2), calls=((0.1, 0.2, 0.3), (0.3, 0.2, 0.1)))}
+OTHER = {"warm": Timing(seconds=(0.1, 0.1))}
+
+
+def with_order(*order: tuple[int, ...]) -> Trial:
+    return trial(variants=(yardstick(timings=REFERENCE), timed("quick", 1, timings=OTHER)), order={"warm": order})
+
+
+def test_instances_of_the_reference_have_places_of_their_own_in_the_order() -> None:
+    assert with_order((0, 3, 1, 2), (3, 2, 1, 0)).instances("warm") == (0, 2, 3)
+    assert with_order((0, 0, 1, 0), (0, 0, 1, 0)).instances("warm") == (0,)  # one that was called three times
+
+
+@pytest.mark.parametrize("second", [(0, 3, 1), (0, 3, 3, 1), (0, 1, 2), (0, 0, 2, 1), (0, 1, 2, 4), (0, 1, 2, 3, 4)])
+def test_every_instance_is_called_once_a_round(second: tuple[int, ...]) -> None:
+    with pytest.raises(ValidationError, match="does not hold each of their calls once"):
+        with_order((0, 3, 1, 2), second)
 
 
 def test_calls_are_of_the_rounds_of_their_times() -> None:

@@ -48,14 +48,14 @@ def by_rounds(order: list[list[int]], seconds: list[list[float]], place: int) ->
 def test_without_noise_the_times_are_found(logs: list[float], again: int, seed: int) -> None:
     found = fitted(effects(*readings(logs, rounds=12, drift=0, noise=0, again=again, seed=seed), len(logs)))
     for place, log in enumerate(logs):
-        assert math.log(found.ratio(place, 0).ratio) == pytest.approx(log - logs[0], abs=1e-6)
+        assert math.log(found.ratio([place], [0]).ratio) == pytest.approx(log - logs[0], abs=1e-6)
 
 
 def test_a_pace_that_wanders_is_seen_through_where_rounds_are_long() -> None:
     logs = [0.0] * 30
     order, seconds = readings(logs, drift=0.04, noise=0.01)
     found = fitted(effects(order, seconds, len(logs)))
-    spread = np.std([math.log(found.ratio(place, 0).ratio) for place in range(1, 30)])
+    spread = np.std([math.log(found.ratio([place], [0]).ratio) for place in range(1, 30)])
     assert spread < 0.5 * np.std([by_rounds(order, seconds, place) for place in range(1, 30)])
 
 
@@ -65,7 +65,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
     for seed in range(60):
         found = fitted(effects(*readings(logs, rounds=20, seed=seed), len(logs)))
         for place in range(1, len(logs)):
-            ratio = found.ratio(place, 0)
+            ratio = found.ratio([place], [0])
             covered.append(math.log(ratio.low) <= logs[place] <= math.log(ratio.high))
     assert 0.92 <= np.mean(covered) <= 0.98
 
@@ -73,10 +73,10 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
 def test_interrupts_move_little() -> None:
     logs = [0.0, 0.03] + [0.0] * 8
     order, seconds = readings(logs, drift=0.01, noise=0.005)
-    before = fitted(effects(order, seconds, 10)).ratio(1, 0).ratio
+    before = fitted(effects(order, seconds, 10)).ratio([1], [0]).ratio
     for number in range(0, 40, 8):
         seconds[number][order[number].index(1)] *= 10
-    assert fitted(effects(order, seconds, 10)).ratio(1, 0).ratio == pytest.approx(before, abs=0.005)
+    assert fitted(effects(order, seconds, 10)).ratio([1], [0]).ratio == pytest.approx(before, abs=0.005)
 
 
 def test_who_slows_down_whoever_comes_next_gains_nothing_by_it() -> None:
@@ -85,15 +85,23 @@ def test_who_slows_down_whoever_comes_next_gains_nothing_by_it() -> None:
         if (after := one.index(3) + 1) < len(one):
             times[after] *= 1.3
     found = fitted(effects(order, seconds, 10))
-    assert found.ratio(3, 0).ratio == pytest.approx(1.0, abs=0.005)
+    assert found.ratio([3], [0]).ratio == pytest.approx(1.0, abs=0.005)
 
 
 def test_any_two_can_be_compared_and_turned_round() -> None:
     found = fitted(effects(*readings([0.0, 0.2, 0.3, 0.1, 0.0]), 5))
-    one, other = found.ratio(1, 2), found.ratio(2, 1)
+    one, other = found.ratio([1], [2]), found.ratio([2], [1])
     assert one.ratio == pytest.approx(1 / other.ratio)
     assert (one.low, one.high) == pytest.approx((1 / other.high, 1 / other.low))
     assert one.rounds == 40
+
+
+def test_several_are_taken_together_by_the_mean_of_their_logarithms() -> None:
+    found = fitted(effects(*readings([0.0, 0.2, 0.4, 0.1], drift=0.01, noise=0.01), 4))
+    one = found.ratio([3], [0, 1, 2])
+    assert math.log(one.ratio) == pytest.approx(found.logs[3] - np.mean(found.logs[:3]))
+    weights = np.array([-1 / 3, -1 / 3, -1 / 3, 1])
+    assert one.standard_error == pytest.approx(math.sqrt(weights @ found.covariance @ weights), rel=0.05)
 
 
 def test_who_was_never_a_neighbour_cannot_be_placed() -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import gc
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
@@ -21,10 +21,10 @@ from vlbench.trial.rounds import (
     WARM_UP_CALLS,
     Entrant,
     Rounds,
+    instances_for,
     poison,
     warm_up,
     without_collector,
-    yardstick_calls,
 )
 from vlbench.trial.subject import Cache, Inputs, Subject
 
@@ -50,6 +50,8 @@ class Race:
     hidden: tuple[str, ...] = ()
     states: tuple[State, ...] = ("warm",)
     seed: int = 0
+    instances: tuple[str, ...] = ()
+    """Which of the runs are further instances of the first."""
     churning: Callable[[int], Tensor] | None = None
     called: list[tuple[str, Tensor]] = field(default_factory=list)
     marked: list[str] = field(default_factory=list)
@@ -72,8 +74,10 @@ class Race:
             return Subject(run, (self.caches[name],) if name in self.caches else ())
 
         entrants = [Entrant(name, subject(name), defaultdict(lambda: self.allowed)) for name in self.runs]
-        clocks = dict.fromkeys(self.states, self.clock)
-        return Rounds(entrants, Inputs(INPUTS, self.churning), clocks, seed=self.seed, mark=self.marked.append)
+        same = [each for each in entrants if each.name in self.instances]
+        clocks, inputs = dict.fromkeys(self.states, self.clock), Inputs(INPUTS, self.churning)
+        others = [each for each in entrants if each not in same]
+        return Rounds(others, inputs, clocks, instances=same, seed=self.seed, mark=self.marked.append)
 
     def run(self, seconds: float = 0.0) -> tuple[list[Round], dict[str, str]]:
         rounds = self.made()
@@ -137,17 +141,33 @@ def test_every_call_gets_the_input_in_memory_of_its_own() -> None:
     )
 
 
-def test_the_yardstick_is_called_more_often_where_many_share_a_round_and_its_median_counts() -> None:
-    names = ["baseline", *(f"v{number}" for number in range(9))]
-    times = {name: [1.0] for name in names} | {"baseline": [2.0, 5.0, 3.0] * MIN_ROUNDS}
-    race = Race(runs=dict.fromkeys(names, right), seconds=times)
-    rounds, _ = race.run()
-    called = Counter(name for name, _ in race.called[: len(names) + 2])
-    assert called == Counter({**dict.fromkeys(names, 1), "baseline": 3})
-    assert [one.seconds["baseline"] for one in rounds] == [3.0] * MIN_ROUNDS
-    assert [one.calls for one in rounds] == [{"baseline": (2.0, 5.0, 3.0)}] * MIN_ROUNDS
+INSTANCES = ("baseline#2", "baseline#3")
+
+
+def test_instances_of_the_reference_are_called_once_a_round_as_their_rivals_are_and_their_median_counts() -> None:
+    times = {name: [1.0] for name in NAMES} | {"baseline": [2.0], "baseline#2": [5.0], "baseline#3": [3.0]}
+    race = Race(runs=dict.fromkeys((*NAMES, *INSTANCES), right), instances=INSTANCES, seconds=times)
+    rounds, struck = race.run()
+    assert struck == {}
+    assert [sorted(order) for order in race.orders()] == [sorted((*NAMES, *INSTANCES))] * MIN_ROUNDS
+    assert len(set(race.orders())) > 1
+    assert [one.seconds for one in rounds] == [{"baseline": 3.0, "a": 1.0, "b": 1.0, "c": 1.0}] * MIN_ROUNDS
+    assert [one.instances for one in rounds] == [{"baseline": 2.0, "baseline#2": 5.0, "baseline#3": 3.0}] * MIN_ROUNDS
     assert [name for one in rounds for name in one.order] == [name for name, _ in race.called]
-    assert [yardstick_calls(entrants) for entrants in (1, 2, 5, 6, 16, 26, 51)] == [1, 1, 1, 3, 3, 5, 7]
+    assert set(race.marked) == set(NAMES)  # what ends the process in an instance ended it in the reference tower
+
+
+@pytest.mark.parametrize("output", [torch.zeros(3), (torch.ones(3), torch.ones(3))])
+def test_an_instance_with_another_output_ends_the_trial(output: Any) -> None:
+    runs: dict[str, Any] = {**dict.fromkeys(NAMES, right), "baseline#2": lambda entry: output}
+    race = Race(runs=runs, instances=("baseline#2",))
+    with pytest.raises(RuntimeError, match=r"the reference tower failed in a timed round: .*output"):
+        race.run()
+    assert race.marked[-1] == "baseline"
+
+
+def test_how_many_instances_share_a_round() -> None:
+    assert [instances_for(variants) for variants in (1, 2, 5, 17, 26, 51)] == [1, 3, 3, 5, 5, 7]
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1e-9, 1.0])

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 import pytest
 
 from tests.trial.plans import plan
-from vlbench.judging.summary import trial_ratio
+from vlbench.judging.ratios import instance_ratios, trial_ratio
 from vlbench.process.child import ChildError
 from vlbench.record.journal import Journal
 from vlbench.record.schema import CellGroup, VariantTrial
@@ -191,8 +193,9 @@ def test_half_of_the_time_is_kept_for_confirming(
     assert sum(job.seconds for job in asked) <= 60.0
 
 
-def test_the_order_of_long_rounds_is_kept() -> None:
-    many = replace(plan(), variants=[*plan().variants, *(Variant(f"copy {number}", None) for number in range(7))])
+@pytest.mark.parametrize("copies", [1, 7])
+def test_the_order_of_the_readings_is_kept_with_every_instance_of_the_reference(copies: int) -> None:
+    many = replace(plan(), variants=[*plan().variants, *(Variant(f"copy {number}", None) for number in range(copies))])
 
     def run(job: Job, timeout: float) -> Iterator[Event]:
         emitted: list[Event] = []
@@ -204,10 +207,14 @@ def test_the_order_of_long_rounds_is_kept() -> None:
     ((trial,),) = [group.trials for group in session.groups()]
     assert trial.order.keys() == {"warm", "cold"}
     for places in trial.order["warm"]:
-        assert sorted(places) == [0, 0, 0, *range(1, 8)]
-    ratio = trial_ratio(trial, "copy 3", "baseline", "warm")
+        assert sorted(places) == [*range(copies + 3)]
+    assert trial.instances("warm") == (0, copies + 1, copies + 2)
+    timing = trial.variants[0].timings["warm"]
+    assert [median(calls) for calls in timing.calls] == [*timing.seconds]
+    ratio = trial_ratio(trial, "copy 0", "baseline", "warm")
     assert ratio is not None
     assert ratio.rounds == len(trial.order["warm"])
+    assert 0.9 < math.prod(each.ratio for each in instance_ratios(trial, "warm")) < 1.1
 
 
 def test_a_group_names_the_pictures_that_were_fed_in() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from tests.towers import toys
 from tests.trial.plans import POINT, job
@@ -11,6 +12,7 @@ from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS
 from vlbench.towers.variants import Variant, parse_variant, tower_variant
 from vlbench.trial.job import Checked, Job, Prepared, Round, Stages, Struck, VariantJob
+from vlbench.trial.tower_bench import TowerBench
 from vlbench.workload.scenario import Item
 
 TOYS = "tests.towers.toys"
@@ -147,3 +149,18 @@ def test_another_model_is_refused() -> None:
 def test_toys_are_named_after_their_factories() -> None:
     assert tower_variant(f"{TOYS}:staged").source == f"{TOYS}:staged"
     assert tower_variant(f"{TOYS}:A_TOWER").source == toys.A_TOWER.source
+
+
+def test_a_further_instance_is_a_tower_of_its_own_on_the_same_weights() -> None:
+    bench = TowerBench(job())
+    (variant,) = bench.job.variants
+    checked, subject = bench.check(variant)
+    assert checked.accuracy.passed
+    assert subject is not None
+    towers = [each.run.args[0] for each in (subject, bench.another(variant))]  # type: ignore[attr-defined]
+    assert towers[0] is not towers[1]
+    one, other = (dict(tower.named_parameters()) for tower in towers)
+    assert one.keys() == other.keys()
+    assert all(one[name].data_ptr() == other[name].data_ptr() for name in one)
+    ours, theirs = subject.run(bench.timed), bench.another(variant).run(bench.timed)
+    assert all(torch.equal(ours[part], theirs[part]) for part in ours)

@@ -5,10 +5,12 @@ from functools import partial
 
 from vlbench.export import result_tables as tables
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Words, checked, figure, table_of
+from vlbench.judging.instances import widest
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.summary import Summary, ranked, summaries
 from vlbench.judging.verdict import Floors, Verdict
 from vlbench.judging.vote import expected_false_rows
+from vlbench.judging.words import change
 from vlbench.record.machine_card import MachineCard
 from vlbench.record.schema import CellGroup, Results
 
@@ -52,6 +54,7 @@ def group_parts(group: CellGroup) -> Iterator[Part]:
     yield Words()
     yield tables.verdict_table(group, shown) if voted else tables.times_table(group, shown)
     yield from failures(shown)
+    yield from own_difference(group)
     yield from (Words(f"lost: {reason}", "red") for reason in group.lost)
     if words := in_words(shown, voted):
         yield from (Words(), Words(words))
@@ -71,6 +74,15 @@ def title(group: CellGroup) -> str:
     trials = sum(not trial.confirms for trial in group.trials)
     several = f", {trials} trials" if trials > 1 else ""
     return f"{group.scenario}{point}: {group.model}, {group.dtype}, {where}, {group.weights} weights{several}"
+
+
+def own_difference(group: CellGroup) -> Iterator[Words]:
+    """How far the reference tower's own instances are apart, where it had several: the run's own A/A."""
+    trials = [trial for trial in group.trials if not trial.confirms]
+    if (ratio := widest(trials, "warm")) is not None:
+        count = len(trials[0].instances("warm"))
+        how = f"{count} instances of {group.rows[0].name}, the same program, differ by up to {change(ratio)}"
+        yield Words(f"A/A of this run: {how} from each other.", "dim")
 
 
 def failures(found: Iterable[Summary]) -> Iterator[Words]:

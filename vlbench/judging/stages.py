@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from statistics import median
 
 from vlbench.judging.judged import Move
-from vlbench.judging.summary import trial_ratio
+from vlbench.judging.ratios import trial_ratio
 from vlbench.judging.verdict import Verdict
 from vlbench.record.schema import Trial
 

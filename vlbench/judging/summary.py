@@ -2,18 +2,15 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
 from statistics import median
 
+from vlbench.judging.instances import odd_instance
+from vlbench.judging.ratios import trial_ratio
 from vlbench.judging.verdict import CALLED, Floors, Judgement, Verdict, inaccurate, missing
 from vlbench.judging.vote import confirm, vote
-from vlbench.record.schema import Accuracy, CellGroup, Counts, Row, State, Trial, VariantTrial
-from vlbench.stats.neighbours import Effects, effects
-from vlbench.stats.paired import Estimate, paired_ratio
-
-Calls = tuple[tuple[float, ...], ...]
-"""Of one variant: its calls in each round."""
+from vlbench.record.schema import Accuracy, CellGroup, Counts, Row, State, VariantTrial
+from vlbench.stats.paired import Estimate
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,9 @@ class Summary:
 
 def summaries(group: CellGroup, floors: Floors, state: State = "warm") -> list[Summary]:
     """The reference tower, then the other rows in their order."""
-    return [_summary(group, row, floors, state) for row in group.rows]
+    votes = [[trial for trial in group.trials if trial.confirms is confirms] for confirms in (False, True)]
+    odd = " and ".join(filter(None, (odd_instance(trials, floors, state) for trials in votes)))
+    return [_summary(group, row, floors, state, odd) for row in group.rows]
 
 
 def ranked(found: Sequence[Summary]) -> list[Summary]:
@@ -99,7 +98,7 @@ def why_inaccurate(accuracy: Accuracy | None) -> str:
     return "" if accuracy is None or accuracy.passed else accuracy.reason or "it failed its accuracy check"
 
 
-def _summary(group: CellGroup, row: Row, floors: Floors, state: State) -> Summary:
+def _summary(group: CellGroup, row: Row, floors: Floors, state: State, odd: str) -> Summary:
     variants = trials_of(group, row.name)
     accuracy = worst_accuracy(variants)
     if wrong := why_inaccurate(accuracy):
@@ -110,7 +109,7 @@ def _summary(group: CellGroup, row: Row, floors: Floors, state: State) -> Summar
     seconds, first = _seconds(group, row.name, state), _first_seconds(group, row.name)
     return Summary(
         row,
-        _judge(group, row, floors, state),
+        _judge(group, row, floors, state, odd),
         accuracy,
         counts=next((variant.counts for variant in variants if variant.counts), None),
         stages=next((variant.stages for variant in variants if variant.stages), {}),
@@ -123,14 +122,16 @@ def _summary(group: CellGroup, row: Row, floors: Floors, state: State) -> Summar
     )
 
 
-def _judge(group: CellGroup, row: Row, floors: Floors, state: State) -> Judgement:
+def _judge(group: CellGroup, row: Row, floors: Floors, state: State, odd: str) -> Judgement:
+    """`odd` says what is wrong with the reference tower's own instances."""
     if row.is_yardstick:
         return Judgement(Verdict.SAME, "it is the reference tower")
     first, second = (estimates(group, row, state, confirms=confirms) for confirms in (False, True))
     if not first:
         return missing(why_untimed(group, row.name, "no time was given to measure"))
     judgement = vote(first, floors, yardstick_seconds=_seconds(group, group.rows[0].name, state))
-    return confirm(judgement, vote(second, floors)) if second else judgement
+    judgement = confirm(judgement, vote(second, floors)) if second else judgement
+    return replace(judgement, verdict=Verdict.INCONCLUSIVE, reason=odd) if odd else judgement
 
 
 def estimates(group: CellGroup, row: Row, state: State, *, confirms: bool = False) -> list[Estimate]:
@@ -168,33 +169,3 @@ def worst_accuracy(seen: Sequence[VariantTrial]) -> Accuracy | None:
     """The check that failed, or else the one furthest off."""
     checks = [variant.accuracy for variant in seen if variant.accuracy]
     return max(checks, key=lambda check: (not check.passed, check.fp32_error or 0.0), default=None)
-
-
-def trial_ratio(trial: Trial, name: str, reference: str, state: State) -> Estimate | None:
-    """Time of `name` / time of `reference`; None where either has no times in that state.
-
-    By neighbours where the order of the readings was kept, else by rounds.
-    """
-    timed = {variant.name: variant.timings[state] for variant in trial.variants if state in variant.timings}
-    if name not in timed or reference not in timed:
-        return None
-    if state in trial.order and (fitted := _fitted(trial.order[state], _places(trial, state))):
-        names = list(timed)
-        return fitted.ratio(names.index(name), names.index(reference))
-    return paired_ratio(timed[name].seconds, timed[reference].seconds)
-
-
-def _places(trial: Trial, state: State) -> tuple[tuple[int, Calls], ...]:
-    """The variants that have times: where they are in the list, and their calls."""
-    timings = ((place, variant.timings.get(state)) for place, variant in enumerate(trial.variants))
-    return tuple((place, timing.every_call) for place, timing in timings if timing)
-
-
-@lru_cache(maxsize=256)  # every row of a group asks for the same
-def _fitted(order: tuple[tuple[int, ...], ...], calls: tuple[tuple[int, Calls], ...]) -> Effects | None:
-    numbers = {place: number for number, (place, _) in enumerate(calls)}
-    seconds = []
-    for number, places in enumerate(order):
-        left = {place: iter(own[number]) for place, own in calls}
-        seconds.append([next(left[place]) for place in places])
-    return effects([[numbers[place] for place in places] for places in order], seconds, len(calls))

@@ -75,9 +75,11 @@ class Timing(Record):
     """One variant in one state of the caches, in the rounds of one trial."""
 
     seconds: tuple[Seconds, ...] = Field(min_length=1)
-    """Time of one call, one entry per round; of the reference tower in a round of many the median of its calls."""
+    """Time of one call, one entry per round; of the reference tower the median over its instances."""
     calls: tuple[tuple[Seconds, ...], ...] = ()
-    """Where it was called several times: every call of each round, as they were made."""
+    """Of the reference tower: each instance's call of each round. In older files one instance was called several times,
+    and these are its calls as they were made.
+    """
     host_seconds: tuple[Seconds, ...] = ()
     """CUDA: time until the call gave the host back, one entry per round."""
     hit_rate: float | None = None
@@ -134,7 +136,7 @@ class Trial(Record):
     variants: tuple[VariantTrial, ...]
     order: dict[State, tuple[tuple[int, ...], ...]] = Field(default_factory=dict)
     """For each round, which of the variants was called when, by their places in the list; those that have no times are
-    left out.
+    left out. Places beyond the list are the second instance of the reference tower, its third, and so on.
     """
     throttled_rounds: tuple[int, ...] = ()
     """CUDA: rounds in which the clock was held back."""
@@ -153,9 +155,16 @@ class Trial(Record):
             timings = {place: variant.timings.get(state) for place, variant in enumerate(self.variants)}
             calls = {place: timing.every_call for place, timing in timings.items() if timing}
             made = [dict(zip(calls, map(len, one), strict=True)) for one in zip(*calls.values(), strict=True)]
+            if len(instances := self.instances(state)) > 1:
+                made = [one | dict.fromkeys(instances, 1) for one in made if one.get(0) == len(instances)]
             if [Counter(places) for places in order] != made:
                 raise ValueError(f"the order of the {state} readings does not hold each of their calls once")
         return self
+
+    def instances(self, state: State) -> tuple[int, ...]:
+        """Places in `order` that are the reference tower; one where it had no instances beside it."""
+        last = max((place for places in self.order.get(state, ()) for place in places), default=0)
+        return (0, *range(len(self.variants), last + 1))
 
     def find(self, name: str) -> VariantTrial | None:
         return next((variant for variant in self.variants if variant.name == name), None)

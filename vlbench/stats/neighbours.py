@@ -40,12 +40,12 @@ class Effects:
     """[variants, variants]"""
     rounds: int
 
-    def ratio(self, variant: int, reference: int, *, confidence: float = 0.95) -> Estimate:
-        """Time of `variant` / time of `reference`, both by their number."""
-        log = float(self.logs[variant] - self.logs[reference])
+    def ratio(self, ours: Sequence[int], theirs: Sequence[int], *, confidence: float = 0.95) -> Estimate:
+        """Time of `ours` / time of `theirs`, by their numbers; of several, the mean of the logarithms."""
         contrast = np.zeros(len(self.logs))
-        contrast[variant] += 1
-        contrast[reference] -= 1
+        for numbers, sign in ((ours, 1), (theirs, -1)):
+            np.add.at(contrast, list(numbers), sign / len(numbers))
+        log = float(contrast @ self.logs)
         error = math.sqrt(max(0.0, float(contrast @ self.covariance @ contrast)))
         margin = float(student.ppf((1 + confidence) / 2, max(1, self.rounds - 1))) * error
         return Estimate(math.exp(log), math.exp(log - margin), math.exp(log + margin), self.rounds, confidence)

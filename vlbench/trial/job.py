@@ -91,8 +91,8 @@ class Round(Message):
     seconds: dict[str, float]
     order: tuple[str, ...] = ()
     """Who was called, in that order."""
-    calls: dict[str, tuple[float, ...]] = Field(default_factory=dict)
-    """Of variants that were called several times: each call's seconds, of which `seconds` has the median."""
+    instances: dict[str, float] = Field(default_factory=dict)
+    """Of the reference tower where it has several instances: each one's seconds, of which `seconds` has the median."""
     host_seconds: dict[str, float] = Field(default_factory=dict)
     looked_up: dict[str, tuple[int, int]] = Field(default_factory=dict)
     """Hits and misses of a variant's caches in this round."""

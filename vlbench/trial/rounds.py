@@ -1,4 +1,4 @@
-"""Rounds: every variant once, in an order drawn afresh, with the reference tower among them.
+"""Rounds: every variant once, in an order drawn afresh, with several instances of the reference tower among them.
 
 Times of one round, or next to each other in it, are compared: whatever slows the machine for a while slows both.
 Outputs of timed calls are compared with the reference tower's of the same round and then poisoned, and each round has
@@ -9,8 +9,8 @@ import gc
 import math
 import random
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
@@ -58,15 +58,16 @@ def warm_up(subject: Subject, entry: Any, clock: Clock) -> None:
             return
 
 
-def yardstick_calls(entrants: int) -> int:
-    """How often the reference tower is called in a round of so many: an odd number near the root of the others.
+def instances_for(variants: int) -> int:
+    """How many instances of the reference tower share a round of so many variants: odd, near the root of the others.
 
-    All ratios of a round share its reference tower. Called once, its noise is half of everyone's; the median of several
-    calls, spread over the round, takes most of it away (measured with 49 entrants: a trial's ratio spreads by 1.31 %
-    with one call, by 1.01 % with seven). With m calls, a ratio varies as 1 + 1/m, and a round lasts for as many calls
-    as there are others, and m: the product of both is least at the root.
+    All ratios of a round share its reference. With m instances a ratio varies as 1 + 1/m, and a round lasts for as many
+    calls as there are others, and m: the product of both is least at the root. Each is a tower of its own that shares
+    the weights and is called once a round, as its rivals are: one tower called seven times is warmer than they, and was
+    1 % faster than its own copies where a forward takes 2 ms. Three are the fewest of which one can be told to be odd;
+    of identical programs 2 of 186 were called with three, 1 of 162 with seven, 7 of 198 with one (first votes).
     """
-    return 1 + 2 * round((math.sqrt(max(1, entrants - 1)) - 1) / 2)
+    return max(3, 1 + 2 * round((math.sqrt(variants - 1) - 1) / 2)) if variants > 1 else 1
 
 
 @dataclass
@@ -78,6 +79,8 @@ class Rounds:
     inputs: Inputs
     clocks: Mapping[State, Clock]
     _: KW_ONLY
+    instances: Sequence[Entrant] = ()
+    """Further instances of the reference tower, each called once a round as its rivals are."""
     seed: int
     mark: Callable[[str], None]
     """Told who is called next, in case it never returns."""
@@ -107,11 +110,10 @@ class Rounds:
 
     def _round(self, number: int, state: State, clock: Clock) -> Round:
         entry = self._entry(number, state)
-        order = [entrant for entrant in self.entrants if entrant.name not in self.struck]
-        order += [self.entrants[0]] * (yardstick_calls(len(order)) - 1)
+        order = [each for each in (*self.entrants, *self.instances) if each.name not in self.struck]
         self.draw.shuffle(order)
-        seconds: dict[str, list[float]] = defaultdict(list)
-        host: dict[str, list[float]] = defaultdict(list)
+        seconds: dict[str, float] = {}
+        host: dict[str, float] = {}
         looked_up, outputs, called = {}, {}, []
         for entrant in order:
             caches = entrant.subject.caches
@@ -119,7 +121,7 @@ class Rounds:
                 for cache in caches:
                     cache.clear()
             before = [(cache.hits, cache.misses) for cache in caches]
-            self.mark(entrant.name)
+            self.mark(self.entrants[0].name if entrant in self.instances else entrant.name)
             own = self.inputs.fresh(entry)
             self.count()
             try:
@@ -136,9 +138,9 @@ class Rounds:
             self._hidden[entrant.name] += reading.hidden
             self._calls[entrant.name] += 1
             called.append(entrant.name)
-            seconds[entrant.name].append(reading.seconds / self.inputs.calls)
+            seconds[entrant.name] = reading.seconds / self.inputs.calls
             if reading.host_seconds is not None:
-                host[entrant.name].append(reading.host_seconds / self.inputs.calls)
+                host[entrant.name] = reading.host_seconds / self.inputs.calls
             if caches:
                 hits = [cache.hits - old for cache, (old, _) in zip(caches, before, strict=True)]
                 misses = [cache.misses - old for cache, (_, old) in zip(caches, before, strict=True)]
@@ -146,7 +148,10 @@ class Rounds:
                 if state == "cold" and any(hit and not miss for hit, miss in zip(hits, misses, strict=True)):
                     self._strike(entrant, "a cache of it was warm although it had just been emptied")
         self._compare(outputs)
-        times = {entrant.name: median(seconds[entrant.name]) for entrant in self.entrants if entrant.name in seconds}
+        first, *others = self.entrants
+        same = {each.name: seconds[each.name] for each in (first, *self.instances) if each.name in seconds}
+        times = {first.name: median(same.values())}
+        times |= {each.name: seconds[each.name] for each in others if each.name in seconds}
         for name, value in times.items():
             self._seconds.setdefault((state, name), []).append(value)
         return Round(
@@ -154,8 +159,8 @@ class Rounds:
             state=state,
             seconds=times,
             order=tuple(called),
-            calls={name: tuple(times) for name, times in seconds.items() if len(times) > 1},
-            host_seconds={name: median(times) for name, times in host.items()},
+            instances=same if len(same) > 1 else {},
+            host_seconds=host,
             looked_up=looked_up,
             throttled=self.is_throttled(),
         )
@@ -168,17 +173,23 @@ class Rounds:
         return self.inputs.rotating[number % len(self.inputs.rotating)]
 
     def _compare(self, outputs: dict[str, Parts]) -> None:
-        """Strike whoever's timed output is not the reference tower's."""
-        yardstick = outputs.get(self.entrants[0].name)
-        if yardstick is None:
-            self.mark(self.entrants[0].name)
-            raise RuntimeError(f"the reference tower failed in a timed round: {self.struck[self.entrants[0].name]}")
-        for entrant in self.entrants[1:]:
+        """Strike whoever's timed output is not the reference tower's, which may not be struck itself."""
+        first = self.entrants[0].name
+        self._check_reference()
+        for entrant in (*self.entrants[1:], *self.instances):
             output = outputs.get(entrant.name)
             if output is None:
                 continue
-            if wrong := beyond(entrant.allowed, output, yardstick):
+            if wrong := beyond(entrant.allowed, output, outputs[first]):
                 self._strike(entrant, f"{wrong[0]} of a timed round is wrong: replayed, late, or a stale cache")
+        self._check_reference()
+
+    def _check_reference(self) -> None:
+        """RuntimeError where the reference tower, or another instance of it, was caught."""
+        for each in (self.entrants[0], *self.instances):
+            if reason := self.struck.get(each.name):
+                self.mark(self.entrants[0].name)
+                raise RuntimeError(f"the reference tower failed in a timed round: {reason}")
 
     def _strike(self, entrant: Entrant, reason: str) -> None:
         self.struck[entrant.name] = reason

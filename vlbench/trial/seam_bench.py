@@ -111,6 +111,13 @@ class SeamBench:
         subject = Subject(slowed(partial(_calls, way), variant.slow_down))
         return Checked(variant=variant.name, accuracy=accuracy, counts=counts, first_seconds=first), subject
 
+    def another(self, variant: VariantJob) -> Subject:
+        """A further instance of a way that passed, called once."""
+        way = self.made.way(frozenset(variant.flags or ()), self.dtype)
+        with torch.inference_mode():
+            copy.deepcopy(self.arguments[0]).output(way)
+        return Subject(slowed(partial(_calls, way), variant.slow_down))
+
     def _calls_of_a_reading(self) -> int:
         if "behind" in self.job.states:
             return 1  # the queue drains once, for whoever waits first

@@ -13,8 +13,6 @@ from vlbench.trial.job import EVENTS, Checked, Event, Finished, Job, Prepared, R
 
 INDUCTOR_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 """What is compiled is compiled anew: a cache on disk would make the first call look cheap in every trial but one."""
-LONG_ROUND = 8
-"""Variants in a round from which on the order of its readings is kept: neighbours tell more than the round does."""
 
 
 @dataclass
@@ -179,12 +177,14 @@ def _record(progress: Progress, number: int, missing: list[str], died: dict[str,
 
 
 def _order(progress: Progress, variants: Sequence[VariantTrial]) -> dict[State, tuple[tuple[int, ...], ...]]:
-    """Who was called when, of those that have times, in states where rounds are long enough for it to matter."""
+    """Who was called when, of those that have times; further instances of the first come after all variants."""
     found: dict[State, tuple[tuple[int, ...], ...]] = {}
     for state in progress.job.states:
         places = {variant.name: place for place, variant in enumerate(variants) if state in variant.timings}
         rounds = [one.order for one in progress.rounds if one.state == state]
-        if len(places) >= LONG_ROUND and all(rounds):
+        instances = [name for one in progress.rounds[:1] for name in one.instances if name not in places]
+        places |= {name: len(variants) + number for number, name in enumerate(instances)}
+        if len(places) > 1 and all(rounds) and variants[0].timings:
             found[state] = tuple(tuple(places[name] for name in order if name in places) for order in rounds)
     return found
 
@@ -217,7 +217,7 @@ def _timings(progress: Progress, name: str) -> dict[State, Timing]:
         hits, total = sum(hits for hits, _ in looked_up), sum(map(sum, looked_up))
         timings[state] = Timing(
             seconds=tuple(one.seconds[name] for one in rounds),
-            calls=tuple(one.calls[name] for one in rounds if name in one.calls),
+            calls=tuple(tuple(one.instances.values()) for one in rounds if name in one.instances),
             host_seconds=tuple(one.host_seconds[name] for one in rounds if name in one.host_seconds),
             hit_rate=hits / total if total else None,
         )

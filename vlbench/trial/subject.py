@@ -59,6 +59,9 @@ class Bench(Protocol):
     def check(self, variant: VariantJob) -> tuple[Checked, Subject | None]:
         """A variant's accuracy; something to time if it passed."""
 
+    def another(self, variant: VariantJob) -> Subject:
+        """A further instance of a variant that passed: built anew, with the same weights, and called once."""
+
     def allowed(self, exactness: str) -> Mapping[str, float]:
         """Largest relative error of each part of a timed output to the reference tower's in the same round; 0: equal
         bits."""

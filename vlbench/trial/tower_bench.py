@@ -77,6 +77,15 @@ class TowerBench(TowerSet):
         checked = Checked(variant=variant.name, accuracy=accuracy, counts=counts, first_seconds=first_seconds)
         return checked, subject
 
+    def another(self, variant: VariantJob) -> Subject:
+        """A further instance of a variant that passed: a tower of its own on the same weights, called once."""
+        tower = self._variant(variant, self.weights, self.dtype)
+        run = slowed(partial(_run, tower), variant.slow_down)
+        with torch.inference_mode():
+            run(copy.deepcopy(self.timed))
+        caches: dict[str, Cache] = getattr(tower, "caches", dict)()
+        return Subject(run, tuple(caches.values()))
+
     def allowed(self, exactness: str) -> dict[str, float]:
         """Largest relative error of each part to the reference tower's in one round; 0: equal bits."""
         return self.judge.allowed(exactness, timed=1)

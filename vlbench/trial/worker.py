@@ -23,7 +23,7 @@ from vlbench.record.nvml import throttle_check
 from vlbench.record.schema import State
 from vlbench.trial.clock import BehindClock, Clock, clock_for
 from vlbench.trial.job import Event, Finished, Job, Prepared, Stages, Struck
-from vlbench.trial.rounds import Entrant, Rounds, warm_up, without_collector
+from vlbench.trial.rounds import Entrant, Rounds, instances_for, warm_up, without_collector
 from vlbench.trial.seam_bench import SeamBench
 from vlbench.trial.subject import Bench
 from vlbench.trial.tower_bench import TowerBench
@@ -74,10 +74,13 @@ def _measure(job: Job, bench: Bench, entrants: list[Entrant], mark: Mark, emit: 
     if "behind" in clocks:
         clocks["behind"] = BehindClock()
     inputs, seed = bench.inputs, job.seed * 1000 + job.trial
-    rounds = Rounds(entrants, inputs, clocks, seed=seed, mark=mark, is_throttled=throttle_check(job.device))
+    instances = _instances(job, bench, entrants, mark)
+    rounds = Rounds(
+        entrants, inputs, clocks, instances=instances, seed=seed, mark=mark, is_throttled=throttle_check(job.device)
+    )
     with torch.inference_mode(), without_collector():
-        for entrant in entrants:
-            mark(entrant.name)
+        for entrant in (*entrants, *instances):
+            mark(entrants[0].name if entrant in instances else entrant.name)
             warm_up(entrant.subject, inputs.fresh(inputs.rotating[0]), clock_for(job.device))
         with window() as rounds.count:  # what a capture by nsys holds
             for one in rounds.run(job.seconds):
@@ -85,6 +88,16 @@ def _measure(job: Job, bench: Bench, entrants: list[Entrant], mark: Mark, emit: 
     for name, reason in rounds.struck.items():
         emit(Struck(variant=name, reason=reason))
     return set(rounds.struck)
+
+
+def _instances(job: Job, bench: Bench, entrants: list[Entrant], mark: Mark) -> list[Entrant]:
+    """Further instances of the reference tower, as many as a round of all these asks for."""
+    first = entrants[0]
+    mark(first.name)
+    return [
+        Entrant(f"{first.name}#{number + 1}", bench.another(job.variants[0]), first.allowed)
+        for number in range(1, instances_for(len(entrants)))
+    ]
 
 
 def _share(job: Job, bench: Bench, entrants: list[Entrant], mark: Mark, emit: Emit) -> None:

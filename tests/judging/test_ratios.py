@@ -6,7 +6,7 @@ import random
 import pytest
 
 from tests.record.records import RIGHT, YARDSTICK_SECONDS, failed, timed, trial
-from vlbench.judging.summary import trial_ratio
+from vlbench.judging.ratios import trial_ratio
 from vlbench.record.schema import Timing, Trial, VariantTrial
 from vlbench.stats.paired import paired_ratio
 

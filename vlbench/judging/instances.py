@@ -1,0 +1,39 @@
+"""A run's own A/A: the reference tower's instances are identical programs, and may not be told apart.
+
+Each is called once a round, as its rivals are. How much they differ is what this run, on this machine, cannot tell from
+a change; where the rule would call one of them different from the others, it would call anything.
+"""
+
+from collections.abc import Sequence
+from statistics import median
+
+from vlbench.judging.ratios import instance_ratios
+from vlbench.judging.verdict import CALLED, Floors
+from vlbench.judging.vote import vote
+from vlbench.judging.words import change
+from vlbench.record.schema import State, Trial
+from vlbench.stats.paired import Estimate
+
+
+def instances_of(trials: Sequence[Trial], state: State) -> list[list[Estimate]]:
+    """By instance: its time over that of the others, in each trial. Empty where the reference tower had but one."""
+    found = [ratios for trial in trials if (ratios := instance_ratios(trial, state))]
+    return [list(one) for one in zip(*found, strict=False)]
+
+
+def odd_instance(trials: Sequence[Trial], floors: Floors, state: State) -> str:
+    """Why `trials` prove nothing, in a sentence; "" where no instance of the reference tower stands out."""
+    for estimates in instances_of(trials, state):
+        judged = vote(estimates, floors)
+        if judged.verdict in CALLED and judged.estimate is not None:
+            return (
+                f"this run proves nothing: one instance of the reference tower differs from the others, which are the "
+                f"same program, by {change(judged.estimate.ratio)}"
+            )
+    return ""
+
+
+def widest(trials: Sequence[Trial], state: State) -> float | None:
+    """The ratio, median over trials, of the instance that is furthest from the others; None where there was but one."""
+    ratios = [median(each.ratio for each in estimates) for estimates in instances_of(trials, state)]
+    return max(ratios, key=lambda ratio: max(ratio, 1 / ratio), default=None)
