@@ -67,24 +67,15 @@ class TowerBench(TowerSet):
         accuracy = self.judge.check(variant.exactness, in_fp32, timed)
         if not accuracy.passed or tower is None:
             return Checked(variant=variant.name, accuracy=accuracy), None
-        run = slowed(partial(_run, tower), variant.slow_down)
-        with torch.inference_mode():
-            run(copy.deepcopy(self.timed))  # so that caches are warm for this very batch
+        subject = self._warm(tower, variant)
         # Under the counter compiled code runs eager, and its counts would be those of something else.
-        counts = None if is_compiled(tower) else count(partial(run, copy.deepcopy(self.timed)))
-        caches: dict[str, Cache] = getattr(tower, "caches", dict)()
-        subject = Subject(run, tuple(caches.values()))
+        counts = None if is_compiled(tower) else count(partial(subject.run, copy.deepcopy(self.timed)))
         checked = Checked(variant=variant.name, accuracy=accuracy, counts=counts, first_seconds=first_seconds)
         return checked, subject
 
     def another(self, variant: VariantJob) -> Subject:
         """A further instance of a variant that passed: a tower of its own on the same weights, called once."""
-        tower = self._variant(variant, self.weights, self.dtype)
-        run = slowed(partial(_run, tower), variant.slow_down)
-        with torch.inference_mode():
-            run(copy.deepcopy(self.timed))
-        caches: dict[str, Cache] = getattr(tower, "caches", dict)()
-        return Subject(run, tuple(caches.values()))
+        return self._warm(self.variant(variant, exact=False), variant)
 
     def allowed(self, exactness: str) -> dict[str, float]:
         """Largest relative error of each part to the reference tower's in one round; 0: equal bits."""
@@ -97,6 +88,14 @@ class TowerBench(TowerSet):
             check_tokens(self.yardstick, golden, self.timed.to(torch.float32))
         same = self.dtype is torch.float32
         return golden, golden if same else self._build(self.yardstick, self.weights, self.dtype)
+
+    def _warm(self, tower: nn.Module, variant: VariantJob) -> Subject:
+        """The tower to be timed, with caches warm for the timed batch."""
+        run = slowed(partial(_run, tower), variant.slow_down)
+        with torch.inference_mode():
+            run(copy.deepcopy(self.timed))
+        caches: dict[str, Cache] = getattr(tower, "caches", dict)()
+        return Subject(run, tuple(caches.values()))
 
     def _first_call(self, tower: nn.Module) -> float:
         own = copy.deepcopy(self.timed)
