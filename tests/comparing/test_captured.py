@@ -95,6 +95,44 @@ def test_a_counter_that_the_new_capture_does_not_know_is_missing(tmp_path: Path)
     assert row.reason == "the counter frobs of :forward is not known to this vlbench, so it was not counted"
 
 
+def layers(folder: Path, name: str, forwards: int, *, syncs: int = 0, full: int = 4) -> Path:
+    """Forwards of 32 attention layers, of which `full` launch twice and wait `syncs` times."""
+    database, now = Database(), 0
+    for layer in range(32 * forwards):
+        is_full = layer % (32 // full) == 32 // full - 1
+        database.range(now, now + 900, "attention", MAIN)
+        for launch in range(1 + is_full):
+            database.launch(now + 10 + 20 * launch, MAIN, 10 * layer + launch)
+        for sync in range(syncs * is_full):
+            database.call(
+                now + 400 + 20 * sync, now + 410 + 20 * sync, "cudaStreamSynchronize", MAIN, 10 * layer + 5 + sync
+            )
+        now += 1000
+    return database.save(folder / f"{name}.sqlite")
+
+
+@pytest.mark.parametrize("full", [2, 4, 8])
+def test_what_few_layers_do_counts_too(tmp_path: Path, full: int) -> None:
+    """One layer in 16, in 8, in 4: neither the median nor nine in ten instances see it."""
+    before, longer = (captured_cell(layers(tmp_path, f"b{number}", number, full=full)) for number in (3, 4))
+    assert judge_captured(before, longer).verdict is Verdict.SAME
+    assert judge_captured(longer, before).verdict is Verdict.SAME
+    row = judge_captured(before, captured_cell(layers(tmp_path, "after", 4, full=full, syncs=1)))
+    assert row.verdict is Verdict.REGRESSED
+    assert "syncs in :attention rose from 0 to 0." in row.reason
+
+
+def test_a_capture_of_unknown_calls_or_with_lost_rows_is_no_evidence(tmp_path: Path) -> None:
+    database = Database()
+    database.call(5, 6, "hipStreamFooBar", MAIN, 1)
+    with pytest.raises(UsageError, match="no table knows its API calls hipStreamFooBar"):
+        captured_cell(database.save(tmp_path / "unknown.sqlite"))
+    database = Database()
+    database.add("DIAGNOSTIC_EVENT", severity=1, text="Number of CUDA events collected: \t2,000.")
+    with pytest.raises(UsageError, match="nsys collected 2000 CUDA events and 0 are in the file"):
+        captured_cell(database.save(tmp_path / "cut.sqlite"))
+
+
 def test_a_range_that_is_gone_is_missing(tmp_path: Path) -> None:
     before = cell(tmp_path, "a")
     renamed = before.ranges[0].model_copy(update={"name": ":encode"})

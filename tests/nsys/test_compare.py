@@ -60,13 +60,13 @@ def test_one_launch_more_is_a_regression_and_one_less_is_not(tmp_path: Path) -> 
 
 
 def test_longer_windows_of_one_program_are_the_same(tmp_path: Path) -> None:
-    """Only the first forward allocates: totals and means differ, medians per instance do not."""
+    """Only the first forward allocates: totals and means differ, those of the first four do not."""
     found = vlbench.nsys.diff(program(tmp_path, "a", forwards=4), program(tmp_path, "b", forwards=9))
     assert exit_code(found) == ExitCode.OK
     assert found.counters.empty
     worse = vlbench.nsys.diff(program(tmp_path, "c", forwards=4), program(tmp_path, "d", forwards=9, launches=6))
     assert exit_code(worse) == ExitCode.REGRESSED
-    assert worse.counters["per_instance"].all()
+    assert set(worse.counters["over"]) == {"first 4"}
 
 
 def test_a_vanished_range_is_missing_and_an_appeared_one_is_not(tmp_path: Path) -> None:
@@ -110,3 +110,37 @@ def test_lost_calls_are_noted(tmp_path: Path) -> None:
     database.kernel(50, 60, "orphan", MAIN, 99)
     cut = vlbench.nsys.load(database.save(tmp_path / "cut.sqlite"))
     assert "1 of 2 GPU operations have no API call" in vlbench.nsys.diff(cut, cut).notes[0]
+    judged = judge_difference(vlbench.nsys.diff(cut, cut), "a", "b")
+    assert judged.exit_code == ExitCode.MISSING
+    assert "1 of 2 GPU operations have no API call" in judged.rows[0].reason
+
+
+def layers(folder: Path, name: str, forwards: int, *, wait: int = 0, from_forward: int = 0) -> Capture:
+    """Forwards of 28 windowed and 4 full attention layers; from one on, the full ones wait `wait` times."""
+    database, now = Database(), 0
+    for layer in range(32 * forwards):
+        database.range(now, now + 900, "attention", MAIN)
+        database.launch(now + 10, MAIN, 10 * layer)
+        for call in range(wait * (layer % 8 == 7 and layer >= 32 * from_forward)):
+            database.call(
+                now + 400 + 20 * call, now + 410 + 20 * call, "cudaStreamSynchronize", MAIN, 10 * layer + 5 + call
+            )
+        now += 1000
+    return vlbench.nsys.load(database.save(folder / f"{name}.sqlite"))
+
+
+def test_what_few_layers_do_counts_too(tmp_path: Path) -> None:
+    """Sixteen new waits in 4 of 32 layers, which no median of instances sees, whichever capture is the longer."""
+    short, long = layers(tmp_path, "a", 3), layers(tmp_path, "b", 4)
+    assert exit_code(vlbench.nsys.diff(short, long)) == ExitCode.OK
+    assert exit_code(vlbench.nsys.diff(long, short)) == ExitCode.OK
+    worse = vlbench.nsys.diff(short, layers(tmp_path, "c", 4, wait=1))
+    assert exit_code(worse) == ExitCode.REGRESSED
+    assert worse.counters.set_index("counter").loc["syncs", ["a", "b", "over"]].to_list() == [0, 12, "first 96"]
+    assert exit_code(vlbench.nsys.diff(long, layers(tmp_path, "d", 3, wait=1))) == ExitCode.REGRESSED
+    late = vlbench.nsys.diff(short, layers(tmp_path, "e", 6, wait=1, from_forward=4))
+    assert exit_code(late) == ExitCode.REGRESSED
+    assert late.counters.set_index("counter").loc["syncs", ["a", "b", "over"]].to_list() == [0, 8, "after 96"]
+    mixed, longer = layers(tmp_path, "f", 3, wait=1), layers(tmp_path, "g", 5, wait=1)
+    assert exit_code(vlbench.nsys.diff(mixed, longer)) == ExitCode.OK
+    assert exit_code(vlbench.nsys.diff(mixed, layers(tmp_path, "h", 5, wait=2))) == ExitCode.REGRESSED

@@ -104,6 +104,34 @@ def test_nothing_is_claimed_where_nothing_repeats(tmp_path: Path) -> None:
     assert vlbench.nsys.find_forwards(vlbench.nsys.load(Database().save(tmp_path / "empty.sqlite"))) is None
 
 
+def test_no_attention_no_encoder(tmp_path: Path) -> None:
+    """A plain MLP of equal layers, called often, whatever its range is named; with attention in a layer it is one."""
+    block = [
+        "sgemm_tn",
+        "relu_kernel",
+        "sgemm_tn",
+        "layer_norm_kernel",
+        "sgemm_nt",
+        "dropout_kernel",
+        "sgemm_nt",
+        "add",
+    ]
+    server, attending = Server(), Server()
+    for made, layer in ((server, block), (attending, ["softmax_warp_forward", *block])):
+        for _ in range(4):
+            begin = made.now - 1
+            made.kernels([*["embedding_bag_kernel", "gather_kernel"] * 12, *layer * 8, "bce_loss_kernel"])
+            made.database.range(begin, made.now, "visual forward", MAIN)
+            made.now += 500
+    assert vlbench.nsys.find_forwards(loaded(server, tmp_path)) is None
+    named = vlbench.nsys.find_forwards(vlbench.nsys.load(attending.database.save(tmp_path / "named.sqlite")))
+    assert named is not None
+    attending.database.rows["NVTX_EVENTS"].clear()
+    found = vlbench.nsys.find_forwards(vlbench.nsys.load(attending.database.save(tmp_path / "attending.sqlite")))
+    assert found is not None
+    assert len(found.ranges) == 4
+
+
 def test_share_between_forwards(tmp_path: Path) -> None:
     server = Server()
     for _ in range(3):

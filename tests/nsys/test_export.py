@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def test_missing_memory_kinds_are_not_recorded(tmp_path: Path) -> None:
     capture = vlbench.nsys.load(small().save(tmp_path / "a.sqlite", drop=drop))
     row = vlbench.nsys.memcpy_table(capture).iloc[0]
     assert (row["direction"], row["src"], row["dst"]) == ("HtoD", "not recorded", "not recorded")
-    assert vlbench.nsys.per_range(capture).loc[":forward", "hidden_syncs"] == 0
+    assert math.isnan(vlbench.nsys.per_range(capture).loc[":forward", "hidden_syncs"])  # nobody can say
 
 
 def test_operations_without_process_are_not_guessed_among_two(tmp_path: Path) -> None:

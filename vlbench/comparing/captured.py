@@ -1,8 +1,9 @@
 """A capture from a GPU as evidence: what each range asked of it, held against an accepted capture.
 
 A program's counts are the same in every forward, on a quiet and on a busy machine (692 launches in each of 15 forwards
-that took 27 to 350 ms); its first pass through a range loads modules and fills pools, and is left out. A counter that
-varies over the rest proves nothing and is not gated.
+that took 27 to 350 ms); its first pass through a range loads modules and fills pools, and is left out. Where instances
+differ throughout, as 4 full layers among 28 windowed ones do, their mean is gated. A counter that varies otherwise over
+the rest proves nothing and is not gated; one that was steady and varies now is missing.
 """
 
 from __future__ import annotations
@@ -33,11 +34,16 @@ NOT_ALIKE = "they do not compare: "
 def captured_cell(path: Path, pattern: str | None = None) -> CapturedCell:
     """The cell of a capture, of the ranges whose `domain:name` holds `pattern`. Raises UsageError."""
     from vlbench.nsys.compare import facts
+    from vlbench.nsys.measured import losses, unknown_calls
     from vlbench.nsys.projection import project
     from vlbench.nsys.read import load
     from vlbench.nsys.summary import counters, labels
 
     capture = load(path)
+    if lost := losses(capture) or [f"no table knows its API calls {', '.join(unknown_calls(capture)[:5])}"] * bool(
+        unknown_calls(capture)
+    ):
+        raise UsageError(f"{path}: {lost[0]}, so its counts are no evidence; capture again")
     table = project(capture)
     wanted = _compiled(pattern)
     found = [
@@ -102,7 +108,8 @@ def judge_difference(found: Difference, before: str, after: str, command: str = 
     if found.obstacles:
         rows = [JudgedRow.missing("the captures", "counters", f"{NOT_ALIKE}{'; '.join(found.obstacles)}")]
         return Judged(command=command, before=before, after=after, rows=tuple(rows))
-    rows = [JudgedRow.missing(name, "counters", "the range is not in the new capture") for name in found.vanished]
+    rows = [JudgedRow.missing("the captures", "counters", each) for each in found.uncounted]
+    rows += [JudgedRow.missing(name, "counters", "the range is not in the new capture") for name in found.vanished]
     moves: dict[str, list[Move]] = {name: [] for name in found.compared}
     for row in found.counters.to_dict("records"):
         moves[row["range"]].append(_move(row["counter"], row["a"], row["b"]))
@@ -114,14 +121,20 @@ def judge_difference(found: Difference, before: str, after: str, command: str = 
 def _range(name: str, instances: pd.DataFrame, names: list[str]) -> CapturedRange:
     kept = instances.sort_values("start", kind="stable").iloc[1:]
     usual: dict[str, int] = {}
+    mixed: dict[str, tuple[float, int]] = {}
     unsteady = []
     for counter in names:
-        counts = kept[counter].value_counts()
-        if counts.iloc[0] < STEADY * len(kept):
+        values = kept[counter]
+        value = int(values.mode().iloc[0])
+        others = (values != value).to_numpy()
+        halves = [half.sum() for half in (others[: len(kept) // 2], others[(len(kept) + 1) // 2 :])]
+        if min(halves) and max(halves) - min(halves) <= 1:
+            mixed[counter] = (float(values.mean()), int(values.max()))
+        elif others.mean() > 1 - STEADY:
             unsteady.append(counter)
-        elif value := int(str(counts.index[0])):
+        elif value:
             usual[counter] = value
-    return CapturedRange(name=name, instances=len(kept), counters=usual, unsteady=tuple(unsteady))
+    return CapturedRange(name=name, instances=len(kept), counters=usual, mixed=mixed, unsteady=tuple(unsteady))
 
 
 def _lacking(before: CapturedRange, after: CapturedRange) -> str | None:
@@ -131,17 +144,22 @@ def _lacking(before: CapturedRange, after: CapturedRange) -> str | None:
     for name in before.counters:
         if name not in COUNTS and not name.startswith(DATA):
             return f"the counter {name} of {before.name} is not known to this vlbench, so it was not counted"
-        if name in after.unsteady:
-            return f"{name} of {before.name} was {before.counters[name]:,} and now varies, so nothing is known of it"
+    for name in after.unsteady:
+        if name not in before.unsteady:
+            was = before.mixed.get(name, (before.counters.get(name, 0), 0))[0]
+            return f"{name} of {before.name} was {was:,g} and now varies, so nothing is known of it"
     return None
 
 
 def _moves(before: CapturedRange, after: CapturedRange, bands: Mapping[str, float]) -> list[Move]:
-    unsteady = {*before.unsteady, *after.unsteady}
     found = []
-    for name in dict.fromkeys((*before.counters, *after.counters)):
-        old, new = before.counters.get(name, 0), after.counters.get(name, 0)
-        if name not in unsteady and abs(new - old) > bands.get(name, 0.0) * old:
+    for name in dict.fromkeys((*before.counters, *after.counters, *before.mixed, *after.mixed)):
+        (old, most), (new, also) = (
+            (side.mixed.get(name) or (side.counters.get(name, 0), 0)) for side in (before, after)
+        )
+        # A capture that is cut within a forward has a layer more or less than its share.
+        slack = max(most, also) / min(before.instances, after.instances) if name in before.mixed else 0
+        if name not in before.unsteady and abs(new - old) > max(bands.get(name, 0.0) * old, slack):
             found.append(_move(name, old, new, before.name))
     return found
 

@@ -11,6 +11,7 @@ from vlbench.judging.words import three_digits
 from vlbench.nsys.compare import Difference
 from vlbench.nsys.doctor import Check
 from vlbench.nsys.frames import Capture
+from vlbench.nsys.measured import losses_or_doubt, unmeasured
 from vlbench.nsys.report import Report, number
 
 MEDIANS = {"range": "range_ns", "GPU busy": "busy_ns", "GPU idle": "idle_ns", "first launch after": "first_launch_ns"}
@@ -26,13 +27,13 @@ def duration(nanoseconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes in three digits."""
-    return three_digits(count, {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10}, "B")
+    """Bytes in three digits; a dash where they were not told."""
+    return "-" if pd.isna(count) else three_digits(count, {"GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10}, "B")
 
 
 def plain(value: float) -> str:
-    """A count; a median may be a half."""
-    return f"{value:.1f}" if value != int(value) else str(int(value))
+    """A count; a mean has a fraction, and what was not measured a dash."""
+    return "-" if pd.isna(value) else f"{value:.1f}" if value != int(value) else str(int(value))
 
 
 def report_sheet(report: Report, limit: int, json: Callable[[], str]) -> Sheet:
@@ -178,7 +179,12 @@ def _encoder(report: Report) -> Iterator[Words]:
 
 
 def _warnings(capture: Capture) -> Iterator[Words]:
-    yield from (Words(f"Note: {note}", "yellow") for note in capture.notes)
+    yield from (Words(f"Note: {note}", "yellow") for note in (*capture.notes, *losses_or_doubt(capture)))
+    by_reason: dict[str, list[str]] = {}
+    for name, why in unmeasured(capture).items():
+        by_reason.setdefault(why, []).append(name)
+    for why, names in by_reason.items():
+        yield Words(f"Not measured: {', '.join(names)} ({why})", "yellow")
     if capture.missing:
         names = [name.removeprefix("CUPTI_ACTIVITY_KIND_").lower() for name in capture.missing]
         yield Words(f"Not recorded in this capture: {', '.join(names)}", "dim")
@@ -204,17 +210,17 @@ def difference_parts(found: Difference, limit: int) -> Iterator[Part]:
     if found.counters.empty:
         yield Words("Counters: the same in every range of both")
     else:
-        changes = zip(found.counters["change"], found.counters["per_instance"], strict=True)
-        change = [Cell(f"{change}{'*' * bool(each)}", change) for change, each in changes]
-        columns = {"range": "range", "counter": "counter", "a": "a", "b": "b", "change": "change"}
-        title = "Counters (* median per instance)"
-        yield from (Words(), _frame_table("counters", title, found.counters, columns, limit, change=change))
+        columns = {"range": "range", "counter": "counter", "a": "a", "b": "b", "change": "change", "over": "over"}
+        title = "Counters, in all over the instances named last"
+        yield from (Words(), _frame_table("counters", title, found.counters, columns, limit))
     busy = found.times[found.times["time"] == "busy_ns"].sort_values("b", ascending=False, kind="stable")
     if not busy.empty:
-        frame = busy.rename(columns={"a": "a_ns", "b": "b_ns"})
+        medians = {"a_median": "a_median_ns", "b_median": "b_median_ns"}
+        frame = busy.rename(columns={"a": "a_ns", "b": "b_ns", **medians})
         ratio = [_ratio(*pair) for pair in zip(busy["a"], busy["b"], strict=True)]
         columns = {"range": "range", "a": "a_ns", "b": "b_ns", "b/a": "ratio"}
-        title = "GPU busy, median per instance (shown, never judged)"
+        columns |= {"median a": "a_median_ns", "median b": "b_median_ns"}
+        title = "GPU busy, mean per instance (shown, never judged)"
         yield from (Words(), _frame_table("busy", title, frame, columns, limit, ratio=ratio))
 
 

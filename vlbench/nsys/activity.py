@@ -1,6 +1,7 @@
 """Tables of a whole capture: CUDA calls, kernels, copies by kind, and what blocks the host."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,8 @@ def _table(keys: Mapping[str, object], duration: np.ndarray, **sums: np.ndarray)
     """Count, total and extremes of `duration` per combination of keys, the longest total first."""
     rows = pd.DataFrame({**keys, "ns": duration, **sums})
     of_time = {"count": "size", "ns": "sum", "median": "median", "least": "min", "most": "max"}
-    columns = {name: ("ns", how) for name, how in of_time.items()} | {name: (name, "sum") for name in sums}
+    columns: dict[str, Any] = {name: ("ns", how) for name, how in of_time.items()}
+    columns |= {name: (name, lambda values: values.sum(skipna=False)) for name in sums}
     result = rows.groupby(list(keys), observed=True, sort=True).agg(**columns)
     return result.sort_values("ns", ascending=False, kind="stable").reset_index()
 
@@ -40,10 +42,12 @@ def kernel_table(capture: Capture) -> pd.DataFrame:
 
 
 def memcpy_table(capture: Capture) -> pd.DataFrame:
-    """Copies, bytes and GPU time per direction and pair of memory kinds."""
+    """Copies, bytes (NaN where a copy does not say) and GPU time per direction and pair of memory kinds."""
     copies = capture.memcpy
+    size = copies["bytes"].to_numpy()
+    size = np.where(size < 0, np.nan, size) if (size < 0).any() else size
     keys: dict[str, object] = {name: copies[name] for name in ("direction", "src", "dst")}
-    return _table(keys, (copies["end"] - copies["start"]).to_numpy(), bytes=copies["bytes"].to_numpy())
+    return _table(keys, (copies["end"] - copies["start"]).to_numpy(), bytes=size)
 
 
 def sync_table(capture: Capture) -> pd.DataFrame:

@@ -1,6 +1,11 @@
 """Compare two captures range by range and counter by counter.
 
 Counts decide: they are the same on a quiet and on a busy machine. Times are shown and never decide.
+
+The instances of a range are rarely alike: of 32 attention layers 28 have windows, and the first forward allocates. No
+figure of one instance stands for them, so totals are compared. Where one capture holds more instances, it is those of
+the first so many in both, which hold the same layers and the same start; the rest of the longer one is held against
+what the shorter one's instances would add up to.
 """
 
 from collections.abc import Mapping
@@ -10,14 +15,14 @@ import numpy as np
 import pandas as pd
 
 from vlbench.nsys.frames import Capture
+from vlbench.nsys.measured import losses, unknown_calls, unmeasured
 from vlbench.nsys.projection import project
-from vlbench.nsys.summary import counters, coverage, labels, per_range
+from vlbench.nsys.summary import counters, labels, per_range
 
 FACTS = {"CUDA_GRAPH_TRACE_OPTIONS:MODE": "CUDA graph mode", "CUDA_SKIP_SOME_API_CALLS": "skipping of CUDA calls"}
 _TIMES = ("range_ns", "work_ns", "busy_ns")
-_UNATTRIBUTED = 0.01
-_COLUMNS = ["range", "counter", "a", "b", "change", "per_instance"]
-_TIME_COLUMNS = ["range", "time", "a", "b"]
+_COLUMNS = ["range", "counter", "a", "b", "change", "over"]
+_TIME_COLUMNS = ["range", "time", "a", "b", "a_median", "b_median"]
 
 
 @dataclass(frozen=True)
@@ -25,9 +30,10 @@ class Difference:
     """What differs. `obstacles` not empty: the captures do not compare and the other fields are empty.
 
     `compared`, `appeared`, `vanished`: ranges in both, in the second alone, in the first alone.
-    `counters`: columns range, counter, a, b, change (appeared, vanished, up, down); `a` and `b` are totals
-    where both captures have as many instances, else medians per instance (`per_instance`).
-    `times`: medians per instance in ns.
+    `counters`: columns range, counter, a, b, change (appeared, vanished, up, down), over; `a` and `b` are totals over
+    the instances that `over` names: "all 96", "first 96" or "after 96" (then `a` or `b` is what would be expected).
+    `times`: means and medians per instance in ns.
+    `uncounted`: why a counter could not be compared, or may have missed something, a sentence each.
     """
 
     obstacles: tuple[str, ...]
@@ -37,6 +43,7 @@ class Difference:
     vanished: tuple[str, ...]
     counters: pd.DataFrame
     times: pd.DataFrame
+    uncounted: tuple[str, ...] = ()
 
 
 def diff(before: Capture, after: Capture) -> Difference:
@@ -52,8 +59,9 @@ def diff(before: Capture, after: Capture) -> Difference:
         compared=tuple(both),
         appeared=tuple(name for name in new.index if name not in old.index),
         vanished=tuple(name for name in old.index if name not in new.index),
-        counters=_counts(old.loc[both], new.loc[both], projected),
+        counters=_counts(both, *projected),
         times=_times(both, *projected),
+        uncounted=(*losses(before), *losses(after), *_uncounted(before, after)),
     )
 
 
@@ -97,46 +105,67 @@ def _notes(before: Capture, after: Capture) -> tuple[str, ...]:
     notes = []
     if before.version != after.version:
         notes.append(f"made by {before.version} and {after.version}")
-    for capture in (before, after):
-        seen = coverage(capture)
-        if seen["no_api_row"] > _UNATTRIBUTED * max(seen["gpu_ops"], 1):
-            notes.append(f"{capture.path}: {seen['no_api_row']} of {seen['gpu_ops']} GPU operations have no API call")
+    notes += [f"{capture.path}: {each}" for capture in (before, after) for each in losses(capture)]
+    lacking, also = unmeasured(before), unmeasured(after)
+    notes += [f"{name} not measured in either: {why}" for name, why in lacking.items() if name in also]
     return tuple(notes)
 
 
-def _counts(old: pd.DataFrame, new: pd.DataFrame, tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """Compare totals where a range has as many instances in both, else medians per instance.
+def _uncounted(before: Capture, after: Capture) -> list[str]:
+    """Counters that one of the two has and the other has not, and calls that may be anything."""
+    strange = list(dict.fromkeys([*unknown_calls(before), *unknown_calls(after)]))
+    found = [f"API calls are not counted that no table knows: {', '.join(strange[:5])}"] if strange else []
+    lacking, also = unmeasured(before), unmeasured(after)
+    for which, these, others in (("first", lacking, also), ("second", also, lacking)):
+        found += [f"{name} not measured in the {which}: {these[name]}" for name in these if name not in others]
+    return found
 
-    Means would differ between two windows of one program: the first iterations allocate and load.
-    """
-    named = dict.fromkeys([*counters(old), *counters(new)])
-    medians = [_medians(table, counters(table)).reindex(columns=list(named), fill_value=0) for table in tables]
-    totals = [side.reindex(columns=list(named), fill_value=0) for side in (old, new)]
-    even = (old["instances"] == new["instances"]).to_numpy()
+
+def _counts(both: list[str], before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    """Every counter that differs, range by range."""
+    named = list(dict.fromkeys([*counters(before), *counters(after)]))
+    named = [name for name in named if not any(name in side and side[name].isna().any() for side in (before, after))]
+    sides = [_instances(table, named) for table in (before, after)]
     rows = []
-    for name in named:
-        left, right = (
-            np.where(even, total[name].to_numpy(), median[name].loc[list(total.index)].to_numpy())
-            for total, median in zip(totals, medians, strict=True)
-        )
-        for place in np.flatnonzero(left != right).tolist():
-            a, b = float(left[place]), float(right[place])
-            change = "appeared" if not a else "vanished" if not b else "up" if b > a else "down"
-            rows.append((place, old.index[place], name, a, b, change, not even[place]))
-    return pd.DataFrame([row[1:] for row in sorted(rows, key=lambda row: row[0])], columns=_COLUMNS)
+    for label in both:
+        old, new = (side[label] for side in sides)
+        for place, name in enumerate(named):
+            if differs := _difference(old[:, place], new[:, place]):
+                a, b, over = differs
+                change = "appeared" if not a else "vanished" if not b else "up" if b > a else "down"
+                rows.append((label, name, a, b, change, over))
+    return pd.DataFrame(rows, columns=_COLUMNS)
 
 
-def _medians(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """By range, over its instances."""
-    return table.groupby(labels(table), observed=True)[columns].median()
+def _instances(table: pd.DataFrame, columns: list[str]) -> dict[str, np.ndarray]:
+    """By range, the counters of its instances in the order of their start: [instances, counters]."""
+    ordered = table.sort_values("start", kind="stable").reindex(columns=["domain", "name", *columns], fill_value=0)
+    groups = ordered[columns].groupby(labels(ordered), observed=True, sort=False)
+    return {str(label): rows.to_numpy(dtype=float) for label, rows in groups}
+
+
+def _difference(old: np.ndarray, new: np.ndarray) -> tuple[float, float, str] | None:
+    """Totals that differ, and over which instances; None where nothing does."""
+    common = min(old.size, new.size)
+    a, b = float(old[:common].sum()), float(new[:common].sum())
+    if a != b:
+        return a, b, f"{'all' if old.size == new.size else 'first'} {common}"
+    longer, shorter = (new, old) if new.size > old.size else (old, new)
+    rest, expected = float(longer[common:].sum()), float(shorter.mean()) * (longer.size - common)
+    # Less is what an allocation at the start leaves behind; by up to one instance's worth more, where a forward is cut.
+    if rest <= expected + shorter.max():
+        return None
+    return (expected, rest, f"after {common}") if longer is new else (rest, expected, f"after {common}")
 
 
 def _times(both: list[str], before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
-    medians = [_medians(table, list(_TIMES)).loc[both] for table in (before, after)]
+    columns = [time for time in _TIMES if not any(table[time].isna().any() for table in (before, after))]
+    groups = [table[columns].groupby(labels(table), observed=True) for table in (before, after)]
+    found = [getattr(group, how)().loc[both] for how in ("mean", "median") for group in groups]
     rows = [
-        (label, time, float(a), float(b))
-        for time in _TIMES
-        for label, a, b in zip(both, *(table[time].to_numpy() for table in medians), strict=True)
-        if a or b
+        (label, time, *(float(table[time].loc[label]) for table in found))
+        for time in columns
+        for label in both
+        if any(table[time].loc[label] for table in found)
     ]
     return pd.DataFrame(rows, columns=_TIME_COLUMNS)

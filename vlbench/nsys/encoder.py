@@ -1,7 +1,8 @@
 """Find the forwards of the vision encoder in a capture, and the encoder's share of each step.
 
 A capture of a server rarely has our ranges. Known ranges of serving stacks are tried in order, then the
-repeating kernel sequence; how the forwards were found is always said.
+repeating kernel sequence; how the forwards were found is always said. Where only a name or a pattern says so, there has
+to be attention in it, too.
 """
 
 import re
@@ -12,19 +13,20 @@ import pandas as pd
 
 from vlbench.errors import UsageError
 from vlbench.nsys.frames import Capture
-from vlbench.nsys.projection import project
-from vlbench.nsys.sequence import forwards_by_sequence
+from vlbench.nsys.projection import lay_out, project
+from vlbench.nsys.sequence import ATTENTION, forwards_by_sequence
 from vlbench.nsys.slices import parents, prefix
 from vlbench.nsys.summary import given_pattern, labels
 
 _MODULES = r".*:(visual|[\w.]*\.(visual|vision_tower|vision_model|vision_encoder|vit))"
 _VISION = r"(?i).*:(vision|visual|vit)([ _.-]?(tower|encoder|transformer|model))?([ _.-]?forward)?"
+GUESSED = "a name that says vision"
 # (the source of the ranges, regular expression for the whole `domain:name`), the surest first.
 PATTERNS = (
     ("vlbench", r"vlbench:forward"),
     ("modules, as vLLM and SGLang push them", _MODULES),
     ("TensorRT-LLM", r".*:\[Vision\] (?!pre|post).*"),
-    ("a name that says vision", _VISION),
+    (GUESSED, _VISION),
 )
 
 
@@ -68,6 +70,8 @@ def find_forwards(capture: Capture, pattern: str | None = None) -> Forwards | No
         return _from_ranges(capture, label.isin(matching), f"ranges matching {pattern!r}")
     for source, wanted in PATTERNS:
         matching = [name for name in known if re.fullmatch(wanted, name)]
+        if matching and source is GUESSED and not _attends(capture, label.isin(matching)):
+            continue
         if matching:
             return _from_ranges(capture, label.isin(matching), f"ranges of {source}: {', '.join(sorted(matching)[:3])}")
     found = forwards_by_sequence(capture)
@@ -80,6 +84,16 @@ def find_forwards(capture: Capture, pattern: str | None = None) -> Forwards | No
 def _from_ranges(capture: Capture, chosen: pd.Series, how: str) -> Forwards:
     rows = _outermost(capture.ranges[chosen])
     return Forwards(rows, project(capture, rows), how)
+
+
+def _attends(capture: Capture, chosen: pd.Series) -> bool:
+    """Do the ranges hold a kernel of attention, or none by name, as where CUDA graphs ran?"""
+    ops = capture.gpu_ops
+    names = ops["name"].cat
+    attends = np.array([bool(ATTENTION.search(str(name))) for name in names.categories] + [False], dtype=bool)
+    layout = lay_out(capture, capture.ranges[chosen])
+    kernels = layout.ops_sum((ops["kind"] == "kernel").to_numpy())
+    return not kernels.any() or bool(layout.ops_sum(attends[names.codes.to_numpy()]).any())
 
 
 def _outermost(ranges: pd.DataFrame) -> pd.DataFrame:

@@ -55,6 +55,7 @@ def read_export(path: Path) -> Capture:
             ),
             missing=tuple(name for name in (RUNTIME, KERNEL, MEMCPY, MEMSET, GRAPH, NVTX) if name not in present),
             notes=tuple(notes),
+            other_events=tables.rows(connection, NVTX) - len(ranges),
             thread_names={
                 tid: strings.get(name, "")
                 for tid, name in tables.numbered(connection, "ThreadNames", "globalTid", "nameId")
@@ -98,7 +99,7 @@ def _api(connection: sqlite3.Connection, strings: dict[int, str]) -> pd.DataFram
 def _gpu_ops(
     connection: sqlite3.Connection, strings: dict[int, str], api: pd.DataFrame
 ) -> tuple[pd.DataFrame, list[str]]:
-    extra = {"bytes": 0, "copyKind": 0, "srcKind": -1, "dstKind": -1, "demangledName": -1, "shortName": -1}
+    extra = {"bytes": -1, "copyKind": 0, "srcKind": -1, "dstKind": -1, "demangledName": -1, "shortName": -1}
     raw = [tables.integers(connection, table, _TIMES | _PLACE | extra) for table in (KERNEL, MEMCPY, MEMSET, GRAPH)]
     sizes = [part["start"].size for part in raw]
     joined = {name: np.concatenate([part[name] for part in raw]) for name in raw[0]}

@@ -38,7 +38,7 @@ GPU_COLUMNS = {
     "stream": "int64",
     "corr": "int64",
     "graph_node": "int64",  # 0: not part of a CUDA graph
-    "bytes": "int64",  # copies and memsets
+    "bytes": "int64",  # copies and memsets; -1 where the capture does not say
     "kind": "category",  # kernel, memcpy, memset, graph
     "name": "category",  # kernels; for the others their kind
     "direction": "category",  # copies: names.DIRECTIONS
@@ -130,6 +130,7 @@ class Capture:
     missing: tuple[str, ...] = ()  # tables that the export does not have
     notes: tuple[str, ...] = ()  # what could not be read as usual, in sentences
     thread_names: dict[int, str] = field(default_factory=dict)
+    other_events: int = 0  # NVTX rows that are no ranges
 
     @property
     def memcpy(self) -> pd.DataFrame:

@@ -51,8 +51,9 @@ def read_kineto(path: Path) -> Capture:
             "profile with activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]"
         )
     try:
-        api = _api([event for name in _API for event in by_category[name]])
-        gpu_ops = _gpu_ops([(kind, event) for name, kind in _GPU.items() for event in by_category[name]], api)
+        calls = [event for name in _API for event in by_category[name]]
+        api, asked = _api(calls), _arguments(calls, "size", -1)
+        gpu_ops = _gpu_ops([(kind, event) for name, kind in _GPU.items() for event in by_category[name]], api, asked)
         ranges = _ranges(by_category[_RANGE])
     except (TypeError, ValueError, OverflowError, AttributeError) as error:
         raise UsageError(
@@ -121,13 +122,15 @@ def _api(events: list[Event]) -> pd.DataFrame:
     )
 
 
-def _gpu_ops(events: list[tuple[str, Event]], api: pd.DataFrame) -> pd.DataFrame:
+def _gpu_ops(events: list[tuple[str, Event]], api: pd.DataFrame, sizes_asked: Ints) -> pd.DataFrame:
+    """`sizes_asked`: bytes by API row, as ROCm writes them in place of those of the copy; -1 where there are none."""
     plain = [event for _, event in events]
     start, end = _times(plain)
     pids = np.unique(api["pid"].to_numpy())
     # Rows name a device, not their process.
     pid = np.full(len(plain), pids[0] if pids.size == 1 else -1, dtype=np.int64)
     corr = _arguments(plain, "correlation", -1)
+    owner, size = match(api, pid, corr), _arguments(plain, "bytes", -1)
     copies = [_COPY.match(str(event.get("name", ""))[:200]) if kind == "memcpy" else None for kind, event in events]
     sides = [[(found[group] if found else None) for found in copies] for group in (1, 2, 3)]
     src, dst = (
@@ -143,13 +146,13 @@ def _gpu_ops(events: list[tuple[str, Event]], api: pd.DataFrame) -> pd.DataFrame
         stream=_arguments(plain, "stream", -1),
         corr=corr,
         graph_node=_arguments(plain, "graph node id", 0),
-        bytes=_arguments(plain, "bytes", 0),
+        bytes=np.where((size < 0) & (owner >= 0), np.append(sizes_asked, -1)[owner], size),
         kind=pd.Categorical([kind for kind, _ in events], categories=list(GPU_KINDS)),
         name=pd.Categorical([str(event.get("name", "")) if kind == "kernel" else kind for kind, event in events]),
         direction=pd.Categorical(sides[0]),
         src=pd.Categorical(src),
         dst=pd.Categorical(dst),
-        api=match(api, pid, corr),
+        api=owner,
     )
 
 

@@ -8,24 +8,37 @@ import re
 
 _VERSION = re.compile(r"_v\d{4,5}$")
 
-# First match wins. `wait` and `event` do not block the host.
+# First match wins. `wait` and `event` do not block the host; hip is ROCm's own API, whose stream-ordered copies
+# block where they are called `WithStream`.
 _FAMILIES = [
     (re.compile(pattern), family)
     for pattern, family in (
-        (r"^(cuda|cu)GraphLaunch", "graph_launch"),
-        (r"^(cuda|cu)Launch", "launch"),
-        (r"^cuda(Device|Stream|Event|Thread)Synchronize|^cu(Ctx|Stream|Event)Synchronize", "sync"),
-        (r"^(cuda|cu)StreamWaitEvent", "wait"),
-        (r"^(cuda|cu)Event", "event"),
-        (r"^(cuda|cu)Memcpy\w*Async", "copy_async"),
-        (r"^(cuda|cu)Memcpy", "copy_blocking"),
-        (r"^(cuda|cu)Memset", "memset"),
-        (r"^cuda(Malloc|Free)(From\w+)?Async|^cuMem(Alloc|Free)(From\w+)?Async", "pool"),
-        (r"^cuda(Malloc|Free|HostAlloc|HostRegister|HostUnregister)", "alloc"),
-        (r"^cuMem(Alloc|Free|HostAlloc|HostRegister|HostUnregister|Create|Map|Unmap|Release)", "alloc"),
-        (r"^cuModuleLoad|^(cuda|cu)LibraryLoad", "module_load"),
+        (r"^(cuda|cu|hip)GraphLaunch", "graph_launch"),
+        (r"^(cuda|cu)Launch(?!HostFunc)|^hip(Ext|Hcc)?(Module)?Launch(?!HostFunc)", "launch"),
+        (r"^(cuda|hip)(Device|Stream|Event|Thread|Ctx)Synchronize|^cu(Ctx|Stream|Event)Synchronize", "sync"),
+        (r"^(cuda|cu|hip)(StreamWait|WaitExternal)", "wait"),
+        (r"^(cuda|cu|hip)Event", "event"),
+        (r"^(cuda|cu|hip)Memcpy\w*Async", "copy_async"),
+        (r"^(cuda|cu|hip)(Drv)?Memcpy", "copy_blocking"),
+        (r"^(cuda|cu|hip)Memset", "memset"),
+        (r"^(cuda|hip)(Malloc|Free)(From\w+)?Async|^cuMem(Alloc|Free)(From\w+)?Async", "pool"),
+        (r"^(cuda|hip)(Ext)?(Malloc|Free|Host(Alloc|Malloc|Free|Register|Unregister))", "alloc"),
+        (r"^(cu|hip)Mem(Alloc|Free|Host(Alloc|Register|Unregister)|Create|Map|Unmap|Release)", "alloc"),
+        (r"^(cu|hip)ModuleLoad|^(cuda|cu|hip)LibraryLoad", "module_load"),
     )
 ]
+# Calls that no counter is about: they ask, set, make and unmake.
+_UNCOUNTED = re.compile(
+    r"^(?:__)?(?:cuda|cu|hip)(?:Graph|Get|Set|Peek|Choose|Create|Destroy|Init|Profiler|Occupancy|Pointer|Func|Kernel|Link"
+    r"|Module|Library|Array|Mipmapped|Tex|Surf|Bind|Unbind|Tensor|Ipc|Import|Export|UserObject|Multicast|GreenCtx|Logs"
+    r"|LaunchHostFunc|SignalExternal|Driver|Runtime|Register|Unregister|CtxResetPersisting|DevResource|KernelName|ApiName"
+    r"|Stream(?:Create|Destroy|Get|Set|Query|IsCapturing|BeginCapture|EndCapture|UpdateCapture|AddCallback|AttachMem"
+    r"|CopyAttributes|WriteValue|BatchMemOp)"
+    r"|Device(?:Get|Set|Reset|CanAccess|Enable|Disable|PrimaryCtx|Total|Compute|Register|Unregister)"
+    r"|Ctx(?:Get|Set|Push|Pop|Create|Destroy|Attach|Detach|Enable|Disable|Record|FromGreen)|Thread(?:Get|Set|Exchange|Exit)"
+    r"|Mem(?:Pool|Get|Set|Advise|Prefetch|Address|Export|Import|Retain|Range|Discard|PtrGet)|HostGet"
+    r"|GetProcAddress|PushCallConfiguration|PopCallConfiguration)"
+)
 
 FAMILIES = (*dict.fromkeys(family for _, family in _FAMILIES), "other")
 
@@ -54,6 +67,11 @@ def api_name(recorded: str) -> str:
 def family(api: str) -> str:
     """The family of an API call, one of `FAMILIES`."""
     return next((name for pattern, name in _FAMILIES if pattern.search(api)), "other")
+
+
+def is_known(api: str) -> bool:
+    """Does a table say what the call does? Of one that none knows, nobody can say that it is no launch and no wait."""
+    return family(api) != "other" or bool(_UNCOUNTED.match(api))
 
 
 def range_name(text: str) -> str:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from vlbench.nsys.frames import Capture, copy_kinds
+from vlbench.nsys.measured import unmeasured
 from vlbench.nsys.slices import busy, by_group, lanes, minimum, parents, prefix
 
 Ints = npt.NDArray[np.int64]
@@ -63,7 +64,7 @@ def project(capture: Capture, ranges: pd.DataFrame | None = None) -> pd.DataFram
     `copy_ns[..]`, `work_ns`, `span_ns`, `busy_ns`, `idle_ns` = span - busy), `gpu_start` and `gpu_end` (0
     without GPU work), `first_launch_ns` from the range's start to its first launch (NaN without one),
     `depth`, and `self_launches`, `self_kernels`, `self_work_ns`: without the nested ranges of the same domain
-    (NaN for start/end ranges, which need not nest).
+    (NaN for start/end ranges, which need not nest). What `measured.unmeasured` names is NaN.
     """
     ranges = capture.ranges if ranges is None else ranges
     api, ops = capture.api, capture.gpu_ops
@@ -90,6 +91,10 @@ def project(capture: Capture, ranges: pd.DataFrame | None = None) -> pd.DataFram
     table |= _times(ops, layout)
     table["first_launch_ns"] = _first_launch(api, ranges, layout)
     table |= _self(ranges, table)
+    for column in unmeasured(capture):
+        table |= {
+            name: np.full(len(ranges), np.nan) for name in (column, f"{column}_ns", f"self_{column}") if name in table
+        }
     return pd.DataFrame(table, index=ranges.index)
 
 
@@ -166,7 +171,9 @@ def _copies(ops: pd.DataFrame, layout: Layout) -> dict[str, object]:
     for code, label in enumerate(kinds.categories):
         mask = kinds.codes == code
         table[f"copies[{label}]"] = layout.ops_sum(mask)
-        table[f"bytes[{label}]"] = layout.ops_sum(np.where(mask, _array(ops, "bytes"), 0))
+        size = np.where(mask, _array(ops, "bytes"), 0)
+        told = (size >= 0).all()
+        table[f"bytes[{label}]"] = layout.ops_sum(size) if told else np.full(layout.ranges, np.nan)
         table[f"copy_ns[{label}]"] = layout.ops_sum(np.where(mask, duration, 0))
     return table
 

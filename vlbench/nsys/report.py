@@ -10,6 +10,7 @@ from vlbench.nsys.activity import api_table, kernel_table, memcpy_table, sync_ta
 from vlbench.nsys.advice import Advice, advise
 from vlbench.nsys.encoder import Forwards, Share, find_forwards, share
 from vlbench.nsys.frames import Capture
+from vlbench.nsys.measured import losses_or_doubt, unmeasured
 from vlbench.nsys.projection import project
 from vlbench.nsys.summary import ITERATION, coverage, labels, per_iteration, per_range, stability
 
@@ -50,7 +51,8 @@ class Report:
             "version": capture.version,
             "gpus": list(capture.gpus),
             "missing": list(capture.missing),
-            "notes": list(capture.notes),
+            "notes": [*capture.notes, *losses_or_doubt(capture)],
+            "not_measured": unmeasured(capture),
             "diagnostics": [text for severity, text in capture.diagnostics if severity > 1],
             "coverage": self.coverage,
             "ranges": records(self.ranges.reset_index(names="range")),

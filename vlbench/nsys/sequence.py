@@ -3,7 +3,8 @@ layer.
 
 A candidate period is a frequent distance between equal triples of kernels; a run is a stretch in which the
 sequence equals itself one period earlier. A layer is told from an inner loop (one attention call per window)
-by its matrix products: it has at least four (qkv, projection, two or three of the MLP).
+by its matrix products: it has at least four (qkv, projection, two or three of the MLP). A block without an attention
+kernel, as of a plain MLP, is no transformer's.
 """
 
 import re
@@ -22,6 +23,8 @@ _KV_CACHE = re.compile(
     r"reshape_and_cache|concat_and_cache|paged|kv_?cache|append.*kv|store_(kv|cache)|set_(mla_)?kv|kv_?buffer|BatchDecode|masked_multihead",
     re.IGNORECASE,
 )
+ATTENTION = re.compile(r"flash|fmha|attention|attn|softmax|sdpa|\bmha|\bexp_kernel", re.IGNORECASE)
+"""Kernels of attention: fused, or the softmax between two products."""
 _LONGEST_BLOCK = 4096
 _LEAST_REPEATS = 6
 _LEAST_GEMMS = 4
@@ -44,6 +47,11 @@ class Repeated:
     def writes_kv_cache(self) -> bool:
         """A language model's layers store keys and values; an encoder's do not."""
         return any(_KV_CACHE.search(name) for name in self.block)
+
+    @property
+    def attends(self) -> bool:
+        """Is there attention in it?"""
+        return any(ATTENTION.search(name) for name in self.block)
 
 
 @dataclass(frozen=True)
@@ -90,11 +98,13 @@ def repeated_blocks(capture: Capture) -> list[Repeated]:
 def forwards_by_sequence(capture: Capture) -> tuple[pd.DataFrame, str] | None:
     """Encoder forwards as range rows, with a sentence on how they were found; None where nothing repeats.
 
-    Kinds of blocks that write a KV cache are left out. Each forward spans, on the launching thread, the API
-    calls of its first to its last repeated kernel, so patch embedding and merger are not in it.
+    Kinds of blocks that write a KV cache or hold no attention are left out. Each forward spans, on the launching
+    thread, the API calls of its first to its last repeated kernel, so patch embedding and merger are not in it.
     """
     kinds = repeated_blocks(capture)
-    towers = [kind for kind in kinds if not kind.writes_kv_cache and kind.repeats.size >= _LEAST_STRETCHES]
+    towers = [
+        kind for kind in kinds if kind.attends and not kind.writes_kv_cache and kind.repeats.size >= _LEAST_STRETCHES
+    ]
     if not towers:
         return None
     tower = towers[0]
@@ -109,7 +119,7 @@ def forwards_by_sequence(capture: Capture) -> tuple[pd.DataFrame, str] | None:
     how = (
         f"found by pattern, not by a range: a block of {len(tower.block)} kernels repeated "
         f"{_least_to_most(tower.repeats[known])} times, in {first.size} stretches, taken for the encoder because it "
-        "writes no KV cache"
+        "attends and writes no KV cache"
     )
     if len(towers) > 1:
         how += f"; not certain, {len(towers) - 1} more repeating blocks write none: name the range with --range"

@@ -36,7 +36,8 @@ def per_range(capture: Capture, projected: pd.DataFrame | None = None) -> pd.Dat
         labels(table), observed=True
     )
     result = groups.sum()
-    for column in [name for name in result.columns if name.startswith("self_")]:
+    some = table.isna().any()
+    for column in [name for name in result.columns if some[name]]:
         result[column] = groups[column].sum(min_count=1)
     result["depth"] = groups["depth"].min()
     result["first_launch_ns"] = groups["first_launch_ns"].median()
@@ -56,8 +57,9 @@ def given_pattern(option: str, text: str) -> re.Pattern[str]:
 
 
 def counters(table: pd.DataFrame) -> list[str]:
-    """The columns that are exact counts, the same on a fast and on a slow machine."""
-    return [name for name in table.columns if name in COUNTS or name.startswith(("copies[", "bytes["))]
+    """The columns that are exact counts, the same on a fast and on a slow machine; not those not measured."""
+    exact = [name for name in table.columns if name in COUNTS or name.startswith(("copies[", "bytes["))]
+    return [name for name in exact if not table[name].isna().any()]
 
 
 def per_iteration(capture: Capture, iteration: str = ITERATION) -> pd.DataFrame:

@@ -49,6 +49,12 @@ def columns(connection: sqlite3.Connection, table: str) -> set[str]:
     return {row[1] for row in connection.execute(f'PRAGMA table_info("{table}")')}
 
 
+def rows(connection: sqlite3.Connection, table: str) -> int:
+    """How many rows a table has; none where it is absent."""
+    there = table in names(connection)
+    return int(connection.execute(f'SELECT COUNT(*) FROM "{table}"').fetchone()[0]) if there else 0
+
+
 def integers(
     connection: sqlite3.Connection, table: str, wanted: Mapping[str, int], where: str = ""
 ) -> dict[str, np.ndarray]:

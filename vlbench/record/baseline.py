@@ -129,8 +129,10 @@ class CapturedRange(Record):
     """How often it was seen, the first time left out."""
     counters: dict[str, int]
     """The value that nearly every instance has; zeros are left out."""
+    mixed: dict[str, tuple[float, int]] = Field(default_factory=dict)
+    """Mean and largest value of counters of which some instances differ throughout, as full layers among windowed."""
     unsteady: tuple[str, ...] = ()
-    """Counters that vary by instance: not gated on."""
+    """Counters that vary by instance without such a pattern: not gated on."""
 
 
 class CapturedCell(Record):

@@ -1,0 +1,102 @@
+"""What a capture cannot say is named, and is no zero."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import vlbench.nsys
+from vlbench.comparing.captured import judge_difference
+from vlbench.judging.exit_codes import ExitCode
+from vlbench.nsys.frames import Capture
+from vlbench.nsys.measured import losses, losses_or_doubt, unknown_calls, unmeasured
+
+from .synthetic import Database, thread
+from .test_kineto import Event, annotation, api, gpu
+
+MAIN = thread(100, 1)
+
+
+def rocm(folder: Path, name: str, *, syncs: int = 0, strange: str = "", sizes: bool = True) -> Capture:
+    """A forward on ROCm: no bytes on the copies' rows, sizes on the calls', `syncs` waits."""
+    events: list[Event] = [annotation(0, 900, "vision_tower")]
+    names = ["hipLaunchKernel"] * 10 + ["hipExtModuleLaunchKernel"] + ["hipMemcpyWithStream"] * 4
+    for corr, called in enumerate(names):
+        call = api(10 + 20 * corr, 5, called, corr)
+        is_copy = "Memcpy" in called
+        call["args"] |= {"size": "2560", "kind": "1"} if is_copy and sizes else {}
+        kind, of = ("gpu_memcpy", "Memcpy HtoD (Host -> Device)") if is_copy else ("kernel", "flash")
+        events += [call, gpu(kind, 16 + 20 * corr, 3, of, corr)]
+    events += [api(500 + 20 * each, 5, "hipStreamSynchronize", 100 + each) for each in range(syncs)]
+    events += [api(800, 5, strange, 200)] if strange else []
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps({"deviceProperties": [{"name": "AMD Instinct MI300X"}], "traceEvents": events}))
+    return vlbench.nsys.load(path)
+
+
+def test_hip_calls_count(tmp_path: Path) -> None:
+    row = vlbench.nsys.per_range(rocm(tmp_path, "a", syncs=3)).loc[":vision_tower"]
+    counted = ("launches", "syncs", "blocking_copies", "bytes[HtoD host>device]")
+    assert [row[name] for name in counted] == [11, 3, 4, 4 * 2560]
+    found = vlbench.nsys.diff(rocm(tmp_path, "b"), rocm(tmp_path, "c", syncs=3))
+    assert judge_difference(found, "b", "c").exit_code == ExitCode.REGRESSED
+
+
+def test_sizes_that_nobody_tells_are_no_zero(tmp_path: Path) -> None:
+    capture = rocm(tmp_path, "a", sizes=False)
+    assert "bytes" in unmeasured(capture)
+    assert pd.isna(vlbench.nsys.memcpy_table(capture)["bytes"].item())
+    assert pd.isna(vlbench.nsys.per_range(capture).loc[":vision_tower", "bytes[HtoD host>device]"])
+
+
+@pytest.mark.parametrize("name", ["hipStreamFooBar", "cudaStreamSynchroniseAll", "INVALID", "string 7"])
+def test_a_call_that_no_table_knows_makes_the_counters_not_measured(tmp_path: Path, name: str) -> None:
+    strange = rocm(tmp_path, "a", strange=name)
+    assert unknown_calls(strange) == [name]
+    assert name in unmeasured(strange)["syncs"]
+    assert pd.isna(vlbench.nsys.per_range(strange).loc[":vision_tower", "launches"])
+    judged = judge_difference(vlbench.nsys.diff(strange, strange), "a", "a")
+    assert judged.exit_code == ExitCode.MISSING
+    assert name in judged.rows[0].reason
+
+
+def whole() -> Database:
+    made = Database()
+    made.range(0, 1000, "forward", MAIN)
+    for corr in range(20):
+        made.launch(10 + 20 * corr, MAIN, corr)
+    return made
+
+
+def test_rows_are_held_against_what_the_profiler_says_it_collected(tmp_path: Path) -> None:
+    made = whole()
+    for what, count in (("CUDA", 40), ("NVTX", 1)):
+        made.add("DIAGNOSTIC_EVENT", severity=1, text=f"Number of {what} events collected: \t{count}.")
+    capture = vlbench.nsys.load(made.save(tmp_path / "whole.sqlite"))
+    assert losses_or_doubt(capture) == []
+    del made.rows["CUPTI_ACTIVITY_KIND_KERNEL"][10:], made.rows["NVTX_EVENTS"][:]
+    cut = losses(vlbench.nsys.load(made.save(tmp_path / "cut.sqlite")))
+    assert cut[0] == "nsys collected 40 CUDA events and 30 are in the file"
+    assert cut[1] == "nsys collected 1 NVTX events and 0 are in the file"
+    assert cut[2] == "10 of 20 launches have no GPU operation"
+
+
+@pytest.mark.parametrize(("table", "left"), [("KERNEL", 10), ("RUNTIME", 10), ("KERNEL", 19)])
+def test_lost_rows_lower_the_verdict(tmp_path: Path, table: str, left: int) -> None:
+    before, made = vlbench.nsys.load(whole().save(tmp_path / "before.sqlite")), whole()
+    assert "not checked" in losses_or_doubt(before)[0]
+    del made.rows[f"CUPTI_ACTIVITY_KIND_{table}"][left:]
+    cut = vlbench.nsys.load(made.save(tmp_path / "cut.sqlite"))
+    assert f"{20 - left} of 20" in losses(cut)[0]
+    assert judge_difference(vlbench.nsys.diff(before, cut), "before", "cut").exit_code == ExitCode.MISSING
+
+
+def test_real_captures_are_whole_but_for_the_one_that_was_cut(public_captures: Path) -> None:
+    found = {
+        path.stem: losses(vlbench.nsys.load(path)) for path in sorted((public_captures / "captures").glob("*.sqlite"))
+    }
+    assert [name for name, lost in found.items() if lost] == ["pinned_copies_cut"]
+    assert "2276 of 4368 GPU operations have no API call" in found["pinned_copies_cut"][0]
