@@ -25,7 +25,7 @@ def _table(keys: Mapping[str, object], duration: np.ndarray, **sums: np.ndarray)
     of_time = {"count": "size", "ns": "sum", "median": "median", "least": "min", "most": "max"}
     columns: dict[str, Any] = {name: ("ns", how) for name, how in of_time.items()}
     columns |= {name: (name, lambda values: values.sum(skipna=False)) for name in sums}
-    result = rows.groupby(list(keys), observed=True, sort=True).agg(**columns)
+    result: pd.DataFrame = rows.groupby(list(keys), observed=True, sort=True).agg(**columns)
     return result.sort_values("ns", ascending=False, kind="stable").reset_index()
 
 
