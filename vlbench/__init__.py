@@ -13,6 +13,7 @@ from vlbench.version import __version__
 if TYPE_CHECKING:
     from vlbench.api.functions import compare, count, gate, judge, load, profile, run, verify
     from vlbench.api.measured import Interrupted
+    from vlbench.counting_device.allowed import allow_sync
     from vlbench.errors import IncomparableError, UsageError
     from vlbench.implementations.output import VisionOutput
     from vlbench.implementations.preprocessing import Images, Preprocessing
@@ -27,6 +28,7 @@ __all__ = [
     "UsageError",
     "VisionOutput",
     "__version__",
+    "allow_sync",
     "compare",
     "count",
     "gate",
@@ -39,6 +41,7 @@ __all__ = [
 
 _HOME = {
     **dict.fromkeys(("compare", "count", "gate", "judge", "load", "profile", "run", "verify"), "api.functions"),
+    "allow_sync": "counting_device.allowed",
     "Images": "implementations.preprocessing",
     "IncomparableError": "errors",
     "Interrupted": "api.measured",

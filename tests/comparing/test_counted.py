@@ -14,7 +14,7 @@ from vlbench.comparing.counted import judge_cells
 from vlbench.comparing.counted_moves import COUNTERS
 from vlbench.judging.verdict import Verdict
 from vlbench.record.baseline import CountedCell, CountedForward
-from vlbench.record.site import Where
+from vlbench.record.site import Site, Where
 
 REGRESSED, IMPROVED, SAME, MISSING = Verdict.REGRESSED, Verdict.IMPROVED, Verdict.SAME, Verdict.MISSING
 
@@ -182,3 +182,73 @@ def test_counts_that_do_not_compare_are_missing(other: CountedCell, words: str) 
     assert row.verdict is MISSING
     assert words in row.reason
     assert row.moves == ()
+
+
+def helped(*calls: tuple[str, int], allowed: str = "") -> CountedForward:
+    """One helper that reads back, by its callers."""
+    return CountedForward(
+        counters=dict.fromkeys(COUNTERS, 0) | {"allowed_syncs" if allowed else "host_syncs": sum(n for _, n in calls)},
+        stages={},
+        sites=tuple(
+            Site(
+                event="read-back",
+                where=Where.parse("help.py:2: return t.tolist()"),
+                callers=(Where.parse(caller),) if caller else (),
+                allowed=allowed,
+                times=times,
+            )
+            for caller, times in calls
+        ),
+    )
+
+
+ONCE = ("tower.py:8: first = lengths(cu)", 1)
+LOOP = ("tower.py:11: each = lengths(cu)", 32)
+
+
+def test_a_call_of_a_shared_helper_is_named_by_the_callers_line() -> None:
+    row = judge_cells(cell(helped(ONCE)), cell(helped(ONCE, LOOP)))
+    assert row.reason == "host syncs rose from 1 to 33, at tower.py:11"
+    (line,) = (move for move in row.moves if move.kind == "line")
+    assert line.name == "read-back: each = lengths(cu), through help.py:2: return t.tolist()"
+    assert (line.before, line.after, line.file, line.line) == (0, 32, "tower.py", 11)
+
+
+def test_callers_that_move_stay_the_same_lines() -> None:
+    moved = ("tower.py:40: first = lengths(cu)", 1)
+    row = judge_cells(cell(helped(ONCE, LOOP)), cell(helped(moved, ("tower.py:50: each = lengths(cu)", 33))))
+    assert [(move.before, move.after, move.line) for move in row.moves if move.kind == "line"] == [(32, 33, 50)]
+
+
+def test_a_file_without_callers_is_told_by_the_helpers_line() -> None:
+    row = judge_cells(cell(helped(("", 1))), cell(helped(ONCE, LOOP)))
+    assert [(move.name, move.before, move.after) for move in row.moves if move.kind == "line"] == [
+        ("read-back: return t.tolist()", 1, 33)
+    ]
+
+
+def test_an_added_mark_has_to_be_accepted() -> None:
+    row = judge_cells(cell(helped(ONCE)), cell(helped(ONCE, allowed="it is meant")))
+    assert row.verdict is REGRESSED
+    assert row.reason == "allowed syncs rose from 0 to 1, at help.py:2; host syncs fell from 1 to 0"
+    assert {move.name for move in row.moves if move.kind == "line"} == {
+        "allowed read-back (it is meant): return t.tolist()",
+        "read-back: return t.tolist()",
+    }
+
+
+def older(one: CountedForward) -> CountedForward:
+    return one.model_copy(update={"counters": {k: n for k, n in one.counters.items() if k != "allowed_syncs"}})
+
+
+def test_a_file_older_than_the_marks_counts_allowed_waits_as_it_did() -> None:
+    before = cell(older(helped(ONCE)))
+    row = judge_cells(before, cell(helped(ONCE, allowed="it is meant")))
+    assert row.verdict is SAME
+    assert row.reason.endswith("new and not judged: allowed syncs 1")
+    assert judge_cells(before, cell(helped(ONCE, LOOP, allowed="it is meant"))).verdict is REGRESSED
+
+
+def test_a_counter_that_the_run_lacks_is_missing() -> None:
+    row = judge_cells(cell(helped(ONCE)), cell(older(helped(ONCE))))
+    assert (row.verdict, row.reason) == (MISSING, "the counter allowed_syncs is known to one side alone")

@@ -14,6 +14,7 @@ from vlbench.counting.kernels import find_calibration, kernel_lines, modelled
 from vlbench.counting.learn import Pair, learn
 from vlbench.counting.trace import Observed, Work, observe
 from vlbench.counting_device.counter import Counter
+from vlbench.counting_device.where import Cause
 from vlbench.errors import UsageError
 from vlbench.export.counted import calibrated_sheet
 from vlbench.record.calibration import read_calibration
@@ -28,9 +29,9 @@ SIZE = 16**6
 def counts(*, syncs: int = 2, products: int = 2) -> Counts:
     """What the counting device would make of the forward in the trace."""
     counter = Counter(0)
-    counter.transfer("upload", "aten::_to_copy", Where.parse("tower.py:3: grid.to(device)"), 24)
+    counter.transfer("upload", "aten::_to_copy", Cause(Where.parse("tower.py:3: grid.to(device)")), 24)
     for _ in range(syncs - 1):
-        counter.transfer("read-back", "aten::_local_scalar_dense", Where.parse("tower.py:9: n.item()"), 8)
+        counter.transfer("read-back", "aten::_local_scalar_dense", Cause(Where.parse("tower.py:9: n.item()")), 8)
     for _ in range(products):
         counter.operation("aten::addmm", "bfloat16", SIZE)
     counter.operation("aten::clone", "bfloat16", 16**5)

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from vlbench.counting_device import CountingDevice
 from vlbench.counting_device.counter import Counter
+from vlbench.counting_device.where import Cause
 from vlbench.record.counts import Counts, Tally
 from vlbench.record.site import Where
 
@@ -37,7 +38,7 @@ def test_stages_operations_and_causes_add_up_to_the_total(events: list[tuple[str
         elif kind == "allocation":
             counter.allocation(int(rest[0]), 0)
         else:
-            counter.transfer(kind, "copy", WHERE, 4, blocking=bool(rest[0]))  # type: ignore[arg-type]
+            counter.transfer(kind, "copy", Cause(WHERE), 4, blocking=bool(rest[0]))  # type: ignore[arg-type]
     counter.close("ghost", "sm_90", "2.13")
     report = counter.report
     for field in Tally.model_fields:

@@ -139,3 +139,58 @@ def test_calls_that_need_no_value_do_not_sync(device: CountingDevice, call: obje
     with device.count() as counter:
         call(x)  # type: ignore[operator]
     assert counter.report.total.host_syncs == 0
+
+
+def lengths(x: torch.Tensor) -> list[int]:
+    return x.tolist()
+
+
+def bounds(x: torch.Tensor) -> list[int]:
+    return lengths(x)
+
+
+class Layers(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> None:
+        bounds(x)
+        for _ in range(3):
+            bounds(x)
+        [n.item() for n in x]
+
+
+def test_callers_are_kept_as_far_as_the_first_forward() -> None:
+    causes = counts(lambda x, cu: Layers()(cu), "ghost").causes
+    assert [(site.times, [each.source for each in (site.where, *site.callers)]) for site in causes] == [
+        (1, ["return x.tolist()", "return lengths(x)", "bounds(x)"]),
+        (3, ["return x.tolist()", "return lengths(x)", "bounds(x)"]),
+        (3, ["[n.item() for n in x]"]),
+    ]
+    once, in_the_loop = causes[0].callers[-1].line, causes[1].callers[-1].line
+    assert once is not None
+    assert in_the_loop == once + 2
+
+
+def condition(x: torch.Tensor, cu: torch.Tensor) -> None:
+    if (cu > 3).any():
+        cu.add_(1)
+
+
+def loop(x: torch.Tensor, cu: torch.Tensor) -> None:
+    while cu.sum() < 3:
+        cu.add_(1)
+
+
+def claim(x: torch.Tensor, cu: torch.Tensor) -> None:
+    assert (cu >= 0).all(), "a length is negative"
+
+
+def choice(x: torch.Tensor, cu: torch.Tensor) -> None:
+    _ = x if cu.any() else cu
+
+
+@pytest.mark.parametrize(
+    ("code", "expression"),
+    [(condition, "(cu > 3).any()"), (loop, "cu.sum() < 3"), (claim, "(cu >= 0).all()"), (choice, "cu.any()")],
+)
+def test_the_expression_is_what_waits_and_not_the_statement_around_it(code: object, expression: str) -> None:
+    (cause,) = counts(code, "ghost").causes
+    assert cause.expression == expression

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vlbench.record.baseline import Baseline
-from vlbench.record.site import Site, Where
+from vlbench.record.site import Site, Where, outside_of_helpers
 
 from .baselines import baseline, cell, forward
 
@@ -40,3 +40,18 @@ def test_a_site_of_the_device_keeps_all_that_it_knows() -> None:
     site = Site.model_validate(KNOWN | {"operation": "aten::max", "blocking": True, "bytes": 8})
     assert Site.model_validate_json(site.model_dump_json()) == site
     assert site.model_dump(mode="json")["pinned"] is False
+
+
+def chain(*places: str) -> tuple[str, ...]:
+    return places
+
+
+def test_the_line_that_is_named_lies_outside_of_shared_helpers() -> None:
+    alone, once, loop = chain("x.item()", "f"), chain("t.tolist()", "lengths(t)", "a"), chain("t.tolist()", "loop")
+    assert outside_of_helpers([alone, once]) == {alone: "x.item()", once: "t.tolist()"}
+    assert outside_of_helpers([alone, once, loop]) == {alone: "x.item()", once: "lengths(t)", loop: "loop"}
+
+
+def test_a_helper_of_a_helper_is_left_as_well() -> None:
+    a, b = chain("t.tolist()", "lengths(t)", "a"), chain("t.tolist()", "lengths(t)", "b")
+    assert outside_of_helpers([a, b]) == {a: "a", b: "b"}

@@ -15,6 +15,9 @@ from vlbench.record.baseline import CountedCell
 BACKENDS = {"flash": 0, "efficient": 1, "math": 2}
 PRECISIONS = {"bfloat16": 0, "float16": 0, "float32": 1, "float64": 2}
 """Both from cheap to dear: equal counts cost more where the rank is higher."""
+NEWER = frozenset({"allowed_syncs"})
+"""Counters that are newer than the first files."""
+FIRST = COUNTERS.keys() - NEWER
 NONE = ["none"]
 """There was no such operation."""
 
@@ -39,7 +42,9 @@ def judge_cells(before: CountedCell, after: CountedCell, advice: Advice | None =
     elif falls or cheaper:
         verdict, sentence = Verdict.IMPROVED, "; ".join([*_went("fell", falls), *cheaper, "nothing rose"])
     else:
-        verdict, sentence = Verdict.SAME, _unmoved(found)
+        verdict, sentence = Verdict.SAME, _unmoved(found, len(before.warm.counters))
+    if new := newer(before, after):
+        sentence += f"; new and not judged: {', '.join(f'{_name(each)} {after.warm.counters[each]:,}' for each in new)}"
     moves = (*(each.move for each in found), *lines, *(operation_moves(before, after) if found else ()))
     return JudgedRow(cell=before.name, measure="counters", verdict=verdict, reason=sentence, moves=moves)
 
@@ -52,10 +57,16 @@ def why_not(before: CountedCell, after: CountedCell) -> str | None:
         a, b = getattr(before.key, field), getattr(after.key, field)
         if a != b:
             return f"it was counted with {words} {a}, and this is {words} {b}: such counts do not compare"
-    for forward in (before.cold, before.warm, after.cold, after.warm):
-        if odd := forward.counters.keys() ^ COUNTERS.keys():
+    for old, new in ((before.cold, after.cold), (before.warm, after.warm)):
+        odd = (old.counters.keys() - new.counters.keys()) | (new.counters.keys() - COUNTERS.keys())
+        if odd := odd | (FIRST - old.counters.keys()):
             return f"the counter {min(odd)} is known to one side alone"
     return None
+
+
+def newer(before: CountedCell, after: CountedCell) -> list[str]:
+    """Counters that were not there when `before` was counted: shown, and not judged."""
+    return [name for name in COUNTERS if name not in before.warm.counters and name in after.warm.counters]
 
 
 def _ways(before: CountedCell, after: CountedCell, direction: int) -> Iterator[str]:
@@ -83,7 +94,11 @@ def _went(verb: str, moved: Sequence[Shift], lines: Sequence[Move] = ()) -> Iter
 
 
 def _words(shift: Shift) -> str:
-    return shift.counter.replace("_", " ") + (" of the first forward" if shift.first else "")
+    return _name(shift.counter) + (" of the first forward" if shift.first else "")
+
+
+def _name(counter: str) -> str:
+    return counter.replace("_", " ")
 
 
 def _place(shift: Shift, lines: Sequence[Move]) -> str:
@@ -94,8 +109,8 @@ def _place(shift: Shift, lines: Sequence[Move]) -> str:
     return (f" in {shift.stage}" if shift.stage else "") + (f", at {line.file}:{line.line}" if line else "")
 
 
-def _unmoved(within: Sequence[Shift]) -> str:
+def _unmoved(within: Sequence[Shift], judged: int) -> str:
     if not within:
-        return f"all {len(COUNTERS)} counters of both forwards are equal"
+        return f"all {judged} counters of both forwards are equal"
     listed = ", ".join(f"{_words(each)} {each.before:,} -> {each.after:,}" for each in within)
     return f"what moved stayed within its band: {listed}"

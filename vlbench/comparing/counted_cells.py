@@ -65,7 +65,10 @@ def counted_forward(forward: Forward) -> CountedForward:
         counters=_counters(counts.total) | {"peak_live_bytes": counts.peak_live_bytes},
         stages={name: dict(found) for name, found in stages.items() if found},
         operations=counts.operations,
-        sites=tuple(Site(event=event, where=where, times=n) for (event, where), n in times.items()),
+        sites=tuple(
+            Site(event=event, where=chain[0], callers=chain[1:], allowed=allowed, times=n)
+            for (event, allowed, chain), n in times.items()
+        ),
     )
 
 

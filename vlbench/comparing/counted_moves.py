@@ -1,36 +1,43 @@
 """What moved between two counts of one tower: counters with their stages, lines and operations."""
 
 from collections import Counter as Multiset
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from vlbench.judging.judged import Move
 from vlbench.record.baseline import CountedCell, CountedForward
-from vlbench.record.site import Event, Where
+from vlbench.record.site import Event, Site, Where, outside_of_helpers
 
 Advice = Mapping[tuple[Event, Where], str]
 """What removes a line, by its event."""
 
-COUNTERS: dict[str, tuple[Event, ...]] = {
+_READ_BACKS = ("read-back", "allowed read-back")
+_UPLOADS = ("upload", "allowed upload")
+_IMPLICIT = ("implicit upload", "allowed implicit upload")
+
+COUNTERS: dict[str, tuple[str, ...]] = {
     "host_syncs": ("read-back", "upload", "implicit upload", "synchronize"),
-    "read_backs": ("read-back",),
-    "pageable_uploads": ("upload",),
-    "implicit_uploads": ("implicit upload",),
-    "uploads": ("upload",),
+    "allowed_syncs": ("allowed ",),
+    "read_backs": _READ_BACKS,
+    "pageable_uploads": _UPLOADS,
+    "implicit_uploads": _IMPLICIT,
+    "uploads": _UPLOADS,
     "attention_calls": (),
     "device_operations": (),
-    "read_back_bytes": ("read-back",),
-    "upload_bytes": ("upload",),
-    "implicit_upload_bytes": ("implicit upload",),
+    "read_back_bytes": _READ_BACKS,
+    "upload_bytes": _UPLOADS,
+    "implicit_upload_bytes": _IMPLICIT,
     "peak_live_bytes": (),
     "allocations": (),
     "allocated_bytes": (),
 }
-"""What is judged, the most important first, with the events of the lines that explain it. In each, less is better."""
+"""What is judged, the most important first, and how the names of lines begin that explain it. Less is better."""
 
-_Line = tuple[Event, str | None, str]
-"""A line is known by its event, file and source, and not by its number: an edit above it moves it."""
+_Place = tuple[str | None, str]
+"""A line is known by its file and source, and not by its number: an edit above it moves it."""
+_Line = tuple[str, str, _Place, _Place]
+"""Kind of event, why it is allowed, the line that is named, and the line in a helper that does it: often the same."""
 _K = TypeVar("_K", bound=Hashable)
 
 
@@ -68,7 +75,8 @@ class Shift:
 def shifts(before: CountedCell, after: CountedCell) -> list[Shift]:
     """Every counter that differs, the most important first; then those that differ otherwise in the first forward."""
     found = []
-    for counter, a, b, first in _differing(before, after, lambda forward: forward.counters):
+    listed = before.warm.counters.keys()  # a counter newer than the file is not judged
+    for counter, a, b, first in _differing(before, after, lambda each: _counters(each, listed)):
         old, new = (before.cold, after.cold) if first else (before.warm, after.warm)
         found.append(Shift(counter, a, b, first, _stage(old, new, counter, 1 if b > a else -1)))
     order = list(COUNTERS)
@@ -78,19 +86,22 @@ def shifts(before: CountedCell, after: CountedCell) -> list[Shift]:
 def line_moves(before: CountedCell, after: CountedCell, advice: Advice) -> list[Move]:
     """Lines that appeared, vanished or run more or less often, the largest change first."""
     numbers = _numbers(before) | _numbers(after)
-    words = {_line(event, where): text for (event, where), text in advice.items()}
+    named = _named(before, after)
+    words: dict[tuple[str, _Place], str] = {(event, _place(where)): text for (event, where), text in advice.items()}
     moves = []
-    for key, a, b, first in _differing(before, after, _lines):
-        event, file, source = key
+    for key, a, b, first in _differing(before, after, lambda forward: _lines(forward, named)):
+        kind, allowed, (file, source), inner = key
+        reason = f" ({allowed})" if allowed else ""
+        through = "" if inner == (file, source) else f", through {inner[0]}:{numbers.get(inner)}: {inner[1]}"
         moves.append(
             Move(
                 kind="line",
-                name=f"{event}{_mark(first)}: {source}",
+                name=f"{kind}{_mark(first)}{reason}: {source}{through}",
                 before=a,
                 after=b,
                 file=file,
-                line=numbers.get(key),
-                advice=words.get(key, "") if b > a else "",
+                line=numbers.get((file, source)),
+                advice=words.get((kind, inner), "") if b > a else "",
             )
         )
     return sorted(moves, key=_by_size)
@@ -101,6 +112,14 @@ def operation_moves(before: CountedCell, after: CountedCell) -> list[Move]:
     found = _differing(before, after, lambda forward: forward.operations)
     moves = [Move(kind="operation", name=name + _mark(first), before=a, after=b) for name, a, b, first in found]
     return sorted(moves, key=_by_size)
+
+
+def _counters(forward: CountedForward, listed: Collection[str]) -> dict[str, int]:
+    """Those that are `listed`. Who knew no allowed waits took them for any other: an added mark must not hide one."""
+    found = {name: value for name, value in forward.counters.items() if name in listed}
+    if "allowed_syncs" not in listed:
+        found["host_syncs"] += forward.counters.get("allowed_syncs", 0)
+    return found
 
 
 def _differing(
@@ -131,24 +150,39 @@ def _stage(before: CountedForward, after: CountedForward, counter: str, directio
     return found if found and gain(found) > 0 else ""
 
 
-def _lines(forward: CountedForward) -> Multiset[_Line]:
+def _lines(forward: CountedForward, named: Mapping[tuple[_Place, ...], _Place]) -> Multiset[_Line]:
     found: Multiset[_Line] = Multiset()
-    for line in forward.sites:
-        found[_line(line.event, line.where)] += line.times
+    for site in forward.sites:
+        chain = _chain(site)
+        found[site.kind, site.allowed, named.get(chain, chain[0]), chain[0]] += site.times
     return found
 
 
-def _line(event: Event, where: Where) -> _Line:
-    return event, where.file, where.source
+def _named(*cells: CountedCell) -> dict[tuple[_Place, ...], _Place]:
+    """By line and callers, the line that is named: the nearest outside of helpers that either side shares.
+
+    Where one side did not keep the callers of a line, both sides are told by that line.
+    """
+    chains = {_chain(site) for cell in cells for site in (*cell.cold.sites, *cell.warm.sites)}
+    alone = {chain[0] for chain in chains if len(chain) == 1}
+    return outside_of_helpers(chain for chain in chains if chain[0] not in alone)
 
 
-def _numbers(cell: CountedCell) -> dict[_Line, int]:
+def _chain(site: Site) -> tuple[_Place, ...]:
+    return tuple(map(_place, (site.where, *site.callers)))
+
+
+def _place(where: Where) -> _Place:
+    return where.file, where.source
+
+
+def _numbers(cell: CountedCell) -> dict[_Place, int]:
     """The first number of each line; of lines without a file there is none."""
-    found: dict[_Line, int] = {}
+    found: dict[_Place, int] = {}
     for site in (*cell.cold.sites, *cell.warm.sites):
-        if number := site.where.line:
-            key = _line(site.event, site.where)
-            found[key] = min(number, found.get(key, number))
+        for where in (site.where, *site.callers):
+            if where.line:
+                found[_place(where)] = min(where.line, found.get(_place(where), where.line))
     return found
 
 

@@ -29,6 +29,7 @@ from vlbench.counting.trace import FORWARD, observe
 from vlbench.counting_device import PROFILES, CountingDevice
 from vlbench.counting_device.where import cause_line
 from vlbench.errors import UsageError
+from vlbench.implementations.adapted import handed_over
 from vlbench.record.calibration import Calibration
 from vlbench.record.counts import Counts
 from vlbench.record.files import write_whole
@@ -89,7 +90,7 @@ def profile_warm(row: Row, point: Point, dtype: torch.dtype) -> tuple[list[dict[
     with torch.inference_mode():
         module = tower.build(CUDA, dtype)
         pixels = torch.randn(tower.fed.pixels_shape(grids), device=CUDA, dtype=dtype)
-        grid_thw = torch.tensor(grids, dtype=torch.int64)
+        grid_thw = handed_over(module, pixels, torch.tensor(grids, dtype=torch.int64))
         for _ in range(2):
             module(pixels, grid_thw)
         torch.cuda.synchronize()

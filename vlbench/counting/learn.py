@@ -79,7 +79,7 @@ def largest_error(checks: Iterable[Check]) -> float:
 def _counters(pair: Pair) -> tuple[dict[str, int], dict[str, int]]:
     total = pair.counts.total
     counted = {
-        "host_syncs": total.host_syncs,
+        "host_syncs": total.host_syncs + total.allowed_syncs,
         "uploads": total.uploads + total.implicit_uploads,  # the profiler cannot tell them apart
         "upload_bytes": total.upload_bytes + total.implicit_upload_bytes,
         "read_backs": total.read_backs,

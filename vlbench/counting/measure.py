@@ -16,6 +16,7 @@ from vlbench.counting_device.counter import questions
 from vlbench.counting_device.tensor import DeviceTensor
 from vlbench.counting_device.where import spelled
 from vlbench.errors import UsageError, in_one_line
+from vlbench.implementations.adapted import handed_over
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.output import unpack
 from vlbench.implementations.stage import listen
@@ -90,12 +91,12 @@ def _two_forwards(
 
 def _cost(forward: Forward) -> tuple[int, int]:
     total = forward.counts.total
-    return total.host_syncs, total.device_operations
+    return total.host_syncs + total.allowed_syncs, total.device_operations
 
 
 def _forward(device: CountingDevice, module: nn.Module, tower: Tower, point: Point, dtype: torch.dtype) -> Forward:
     pixels = device.pixels(tower.fed.pixels_shape(point.grids), dtype)
-    grid_thw = torch.tensor(point.grids, dtype=torch.int64)
+    grid_thw = handed_over(module, pixels, torch.tensor(point.grids, dtype=torch.int64))
     with device.count() as counter, listen(counter):
         unpack(module(pixels, grid_thw), DeviceTensor)
     return Forward(counts=counter.report, sites=sites_of(counter.report))

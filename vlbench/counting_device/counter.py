@@ -1,14 +1,19 @@
 """Counts while a forward runs: one event after another, each put down to the stage that is open."""
 
+from __future__ import annotations
+
 from collections import Counter as Multiset
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import Tensor
 
 from vlbench.record.counts import Assumption, Counts, Key, Kind, Question, Tally
 from vlbench.record.site import Event, Site, Where
+
+if TYPE_CHECKING:
+    from vlbench.counting_device.where import Cause
 
 OUTSIDE = ""  # the name under which events outside of all stages are kept
 
@@ -48,6 +53,8 @@ class _Cause(NamedTuple):
     expression: str
     blocking: bool
     pinned: bool
+    allowed: str
+    callers: tuple[Where, ...]
 
 
 class Counter:
@@ -114,27 +121,22 @@ class Counter:
         self._tallies[self._stage]["attention_calls"] += 1
 
     def transfer(
-        self,
-        event: Event,
-        operation: str,
-        where: Where,
-        size: int,
-        *,
-        expression: str = "",
-        blocking: bool = True,
-        pinned: bool = False,
+        self, event: Event, operation: str, place: Cause, size: int, *, blocking: bool = True, pinned: bool = False
     ) -> None:
         """One copy over the bus, or one wait (`synchronize`, no bytes), and the place that caused it."""
         tally = self._tallies[self._stage]
+        allowed = place.allowed if blocking else ""
         if blocking:
-            tally["host_syncs"] += 1
+            tally["allowed_syncs" if allowed else "host_syncs"] += 1
         if event == "read-back":
             tally.update(read_backs=1, read_back_bytes=size)
         elif event == "upload":
             tally.update(uploads=1, upload_bytes=size, pinned_uploads=int(pinned))
         elif event == "implicit upload":
             tally.update(implicit_uploads=1, implicit_upload_bytes=size)
-        cause = _Cause(event, operation, self._stage, where, expression, blocking, pinned)
+        cause = _Cause(
+            event, operation, self._stage, place.where, place.expression, blocking, pinned, allowed, place.callers
+        )
         times_and_bytes = self._causes.setdefault(cause, [0, 0])
         times_and_bytes[0] += 1
         times_and_bytes[1] += size

@@ -43,10 +43,7 @@ class Scope:
         """Count a copy over the bus, or a wait, and the line that causes it."""
         self.waits += event == "synchronize"
         if self.counter is not None:
-            where, expression = cause()
-            self.counter.transfer(
-                event, operation, where, size, expression=expression, blocking=blocking, pinned=pinned
-            )
+            self.counter.transfer(event, operation, cause(), size, blocking=blocking, pinned=pinned)
 
     def operation(self, name: str, arguments: Iterable[Any] = (), *, attention: bool = False) -> None:
         """Count one device operation that was called with `arguments`."""

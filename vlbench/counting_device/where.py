@@ -1,16 +1,20 @@
 """Where in the code under test something happened: the innermost line outside torch, triton and this package."""
 
+import ast
 import linecache
 import os
 import sys
+from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import PurePath
 from types import CodeType, FrameType
+from typing import NamedTuple
 
 import torch
 
+from vlbench.counting_device.allowed import allowed_by_comment, allowed_here
 from vlbench.record.site import Where
 
 
@@ -25,31 +29,61 @@ _NOT_THE_USERS = (
     _folder(torch.__file__),
     *([_folder(_TRITON.origin)] if _TRITON and _TRITON.origin else []),
 )
+_COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
+_COUNTING = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "counting") + os.sep
+MOST_CALLERS = 3
+"""Lines outside of a helper that are kept with a wait in it."""
 
 
-_NOWHERE = Where("(no Python line)"), ""
+class Cause(NamedTuple):
+    """A line that is the user's."""
+
+    where: Where
+    expression: str = ""
+    """The part of the source that was being evaluated, such as `q[:, start:end]`; "" where Python does not know."""
+    comment: str = ""
+    """The reason by which a comment on the line allows a wait."""
+    callers: tuple[Where, ...] = ()
+    """The lines that called the function, from the inside outwards as far as the first module's `forward`."""
+
+    @property
+    def allowed(self) -> str:
+        """Why a wait is meant here; "" where nobody says so."""
+        return allowed_here() or self.comment
 
 
-def cause(frame: FrameType | None = None) -> tuple[Where, str]:
-    """The innermost line that is the user's, from `frame` outwards, by default from the caller, and its expression.
+_NOWHERE = Cause(Where("(no Python line)"))
 
-    The expression is the part of the source that was being evaluated, such as `q[:, start:end]`; "" where Python does
-    not know.
-    """
-    frame = frame or sys._getframe(1)
-    while frame is not None:
-        file = frame.f_code.co_filename
-        if not file.startswith(_NOT_THE_USERS):
-            # Code of two files may compare equal, so the file is part of the key.
-            name = spelled(file, str(frame.f_globals.get("__name__", "")))
-            return _place(frame.f_code, file, name, frame.f_lineno, frame.f_lasti)
-        frame = frame.f_back
-    return _NOWHERE
+
+def cause() -> Cause:
+    """The innermost line that is the user's, from the caller outwards, and the lines that called its function."""
+    lines = _users(sys._getframe(1))
+    first = inner = next(lines, None)
+    if first is None or inner is None:
+        return _NOWHERE
+    callers: list[Where] = []
+    while inner.f_code.co_name != "forward" and len(callers) < MOST_CALLERS:
+        outer = next(lines, None)
+        if outer is None or outer.f_code.co_filename.startswith(_COUNTING):
+            break
+        if inner.f_code.co_name not in _COMPREHENSIONS:
+            callers.append(_line(outer).where)
+        inner = outer
+    return _line(first)._replace(callers=tuple(callers))
 
 
 def cause_line(frame: FrameType | None = None) -> Where:
-    """That line alone."""
-    return cause(frame or sys._getframe(1))[0]
+    """That line alone, from `frame` outwards, by default from the caller."""
+    found = next(_users(frame or sys._getframe(1)), None)
+    return _NOWHERE.where if found is None else _line(found).where
+
+
+def _users(frame: FrameType | None) -> Iterator[FrameType]:
+    """The frames of the user's code, from `frame` outwards."""
+    while frame is not None:
+        if not frame.f_code.co_filename.startswith(_NOT_THE_USERS):
+            yield frame
+        frame = frame.f_back
 
 
 def asked_by_torch(depth: int) -> bool:
@@ -57,22 +91,49 @@ def asked_by_torch(depth: int) -> bool:
     return sys._getframe(depth + 1).f_code.co_filename.startswith(_NOT_THE_USERS)
 
 
+def _line(frame: FrameType) -> Cause:
+    file = frame.f_code.co_filename
+    name = spelled(file, str(frame.f_globals.get("__name__", "")))
+    # Code of two files may compare equal, so the file is part of the key.
+    return _place(frame.f_code, file, name, frame.f_lineno, frame.f_lasti)
+
+
 @cache
-def _place(code: CodeType, file: str, name: str, number: int, instruction: int) -> tuple[Where, str]:
-    source = linecache.getline(file, number).strip()
-    return Where(source, name, number), _expression(code, file, instruction)
+def _place(code: CodeType, file: str, name: str, number: int, instruction: int) -> Cause:
+    line = linecache.getline(file, number).strip()
+    where = Where(line, name, number)
+    return Cause(where, _expression(code, file, instruction), allowed_by_comment(line, where.place))
 
 
 def _expression(code: CodeType, file: str, instruction: int) -> str:
     first, last, start, stop = next(islice(code.co_positions(), instruction // 2, None))
     if first is None or last is None or start is None or stop is None:
         return ""
+    first, last, start, stop = _conditions(file).get((first, last, start, stop), (first, last, start, stop))
     lines = [line.encode() for line in linecache.getlines(file)[first - 1 : last]]  # columns count bytes
     if not lines:
         return ""
     lines[-1] = lines[-1][:stop]
     lines[0] = lines[0][start:]
     return " ".join(b" ".join(lines).decode(errors="replace").split())
+
+
+_Span = tuple[int, int, int, int]
+
+
+@cache
+def _conditions(file: str) -> dict[_Span, _Span]:
+    """Where the condition of each `if`, `while` and `assert` is, by where the statement is: Python 3.11 jumps there."""
+    try:
+        tree = ast.parse("".join(linecache.getlines(file)))
+    except (SyntaxError, ValueError):  # no Python that this one reads; what is shown is then the statement
+        return {}
+    statements = [node for node in ast.walk(tree) if isinstance(node, ast.If | ast.While | ast.Assert | ast.IfExp)]
+    return {_span(node): _span(node.test) for node in statements}
+
+
+def _span(node: ast.stmt | ast.expr) -> _Span:
+    return node.lineno, node.end_lineno or node.lineno, node.col_offset, node.end_col_offset or 0
 
 
 @cache

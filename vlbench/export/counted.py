@@ -11,9 +11,9 @@ from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import readable_bytes
 from vlbench.record.calibration import Calibration, Check
 from vlbench.record.counted import CountedTower, CountGroup, CountReport, Forward
-from vlbench.record.site import Site
+from vlbench.record.site import Site, Where, outside_of_helpers
 
-SITE_FIELDS = ("event", "times", "bytes", "pinned", "blocking", "operation", "advice")
+SITE_FIELDS = ("event", "times", "bytes", "pinned", "blocking", "allowed", "operation", "advice")
 CHECKED = {"syncs": "host_syncs", "uploads": "uploads", "read-backs": "read_backs"}
 """Of a calibration, by heading: the counters that are counted here and seen on the GPU."""
 
@@ -104,6 +104,8 @@ def complaints(towers: Iterable[CountedTower]) -> Iterator[Words]:
         for each in counts.assumptions if counts else ():
             why = "as for any finite floats in range" if each.certain else "which floats may decide otherwise"
             yield Words(f"{tower.name}: {each.where.place} waits for a value; taken as {each.taken}, {why}", "yellow")
+        if counts and counts.total.allowed_syncs:
+            yield Words(f"{tower.name}: {counts.total.allowed_syncs:,} more waits are allowed by marks in its code")
         if tower.left_out:
             yield Words(f"{tower.name}: without {', '.join(tower.left_out)}, which mean nothing here", "dim")
 
@@ -171,11 +173,13 @@ def _where(report: CountReport, group: CountGroup, tower: CountedTower, cold: bo
     yield Words(f"{tower.name}: {len(forward.sites)} lines wait or copy", "bold")
     columns: Columns[Site] = {
         "where": lambda site: str(site.where),
+        "called_from": lambda site: " <- ".join(map(str, site.callers)),
         **{field: attrgetter(field) for field in SITE_FIELDS},
         "flags": lambda site: " ".join(site.flags),
     }
     facts = {**_facts(report, group), "variant": tower.name}
-    lines = [line for site in forward.sites for line in _site(site)]
+    chains = outside_of_helpers((site.where, *site.callers) for site in forward.sites)
+    lines = [line for site in forward.sites for line in _site(site, chains[site.where, *site.callers])]
     yield table_of("lines", forward.sites, columns, facts=facts, lines=lines)
     waits: Multiset[str] = Multiset()
     for site in forward.sites:
@@ -185,10 +189,15 @@ def _where(report: CountReport, group: CountGroup, tower: CountedTower, cold: bo
         yield Words(f"Waits that flags of ours remove from towers like this: {listed}.")
 
 
-def _site(site: Site) -> Iterator[Words]:
+def _site(site: Site, named: Where) -> Iterator[Words]:
+    """`named` is the nearest line outside of shared helpers."""
     yield Words(f"{site.times:>6,}x {_what(site)}", cut=True)
-    yield Words(f"{site.where.place} ({site.operation})".strip(), "dim", indent=8)
-    yield Words(site.where.source, indent=8, cut=True)
+    yield Words(f"{named.place} ({site.operation})".strip(), "dim", indent=8)
+    yield Words(named.source, indent=8, cut=True)
+    if named != site.where:
+        yield Words(f"through {site.where}", "dim", indent=8, cut=True)
+    if site.allowed:
+        yield Words(f"allowed: {site.allowed}", "dim", indent=8)
     if site.advice:
         yield Words(f"-> {site.advice}{_flags(site)}", "green", indent=8)
 

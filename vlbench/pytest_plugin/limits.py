@@ -8,7 +8,7 @@ from vlbench.export.counted import chosen, title
 from vlbench.pytest_plugin.marks import Mark
 from vlbench.record.baseline import CountedForward
 from vlbench.record.counted import CountReport
-from vlbench.record.site import Site, times_by_line
+from vlbench.record.site import Site, outside_of_helpers, times_by_line
 
 MOST_STAGES = 3
 """Stages that are shown where a counter has no lines."""
@@ -43,16 +43,20 @@ def _excess(above: list[str], counted: CountedForward, limits: Mapping[str, int]
 
 def _makes(site: Site, counter: str) -> bool:
     """Does this line count there?"""
-    if counter == "host_syncs":
-        return site.blocking
+    if counter in ("host_syncs", "allowed_syncs"):
+        return site.blocking and bool(site.allowed) is (counter == "allowed_syncs")
     return site.event in COUNTERS[counter] and not (counter == "pageable_uploads" and site.pinned)
 
 
 def _lines(sites: Iterable[Site], advice: Advice) -> Iterator[str]:
-    for (event, where), number in times_by_line(sites).most_common():
-        words = advice.get((event, where))
-        yield f"  {where}"
-        yield f"      {number:,}x {event}" + (f"; {words}" if words else "")
+    times = times_by_line(sites)
+    named = outside_of_helpers(chain for _, _, chain in times)
+    for (event, allowed, chain), number in times.most_common():
+        words = advice.get((event, chain[0]))
+        through = "" if named[chain] == chain[0] else f", through {chain[0]}"
+        why = f", allowed: {allowed}" if allowed else ""
+        yield f"  {named[chain]}"
+        yield f"      {number:,}x {event}{why}{through}" + (f"; {words}" if words else "")
 
 
 def _stages(counter: str, counted: CountedForward) -> Iterator[str]:

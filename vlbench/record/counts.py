@@ -14,6 +14,8 @@ class Tally(Record):
     attention_calls: int = 0
     host_syncs: int = 0
     """How often the host waits for the device: read-backs, blocking copies and explicit synchronisation."""
+    allowed_syncs: int = 0
+    """Waits that the code says it means (`vlbench.allow_sync`); they are not among the `host_syncs`."""
     read_backs: int = 0
     read_back_bytes: int = 0
     uploads: int = 0

@@ -1,16 +1,19 @@
 """Something that happened at a line of code, from the device that saw it to the row of a gate that names it."""
 
+from __future__ import annotations
+
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from pydantic import GetCoreSchemaHandler, SerializerFunctionWrapHandler, model_serializer
 from pydantic_core import CoreSchema, core_schema
 
 from vlbench.record.base import Record
 
+_Place = TypeVar("_Place", bound=Hashable)
 Event = Literal["read-back", "upload", "implicit upload", "synchronize"]
 _TEXT = re.compile(r"(.*?):(\d+): (.*)", re.DOTALL)
 
@@ -62,6 +65,10 @@ class Site(Record):
     expression: str = ""
     """The part of the source that did it, such as `lengths.tolist()`; '' where not known."""
     blocking: bool = False
+    allowed: str = ""
+    """Why the code says that this wait is meant; '' where it does not."""
+    callers: tuple[Where, ...] = ()
+    """The lines that called the function of `where`, outwards as far as the first module's `forward`."""
     pinned: bool = False
     times: int
     bytes: int = 0
@@ -74,12 +81,48 @@ class Site(Record):
     def _what_is_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Without the fields that a baseline does not keep."""
         found: dict[str, Any] = handler(self)
-        return found if self.operation else {name: found[name] for name in ("event", "where", "times")}
+        kept = ["event", "where", "times", *(name for name in ("allowed", "callers") if found.get(name))]
+        return found if self.operation else {name: found[name] for name in kept}
+
+    @property
+    def line(self) -> Line:
+        """What tells lines apart that wait or copy."""
+        return self.event, self.allowed, (self.where, *self.callers)
+
+    @property
+    def kind(self) -> str:
+        """The event, and whether it is a wait that is meant."""
+        return f"allowed {self.event}" if self.allowed else self.event
 
 
-def times_by_line(sites: Iterable[Site]) -> Counter[tuple[Event, Where]]:
-    """How often each line waits or copies, by its event, whichever parts of it do."""
-    found: Counter[tuple[Event, Where]] = Counter()
+Line = tuple[Event, str, tuple[Where, ...]]
+"""Event, why it is allowed, and the line with its callers."""
+
+
+def times_by_line(sites: Iterable[Site]) -> Counter[Line]:
+    """How often each line waits or copies, by its event and callers, whichever parts of it do."""
+    found: Counter[Line] = Counter()
     for site in sites:
-        found[site.event, site.where] += site.times
+        found[site.line] += site.times
     return found
+
+
+def outside_of_helpers(chains: Iterable[tuple[_Place, ...]]) -> dict[tuple[_Place, ...], _Place]:
+    """The nearest line outside of shared helpers for each line with its callers.
+
+    A line that was reached from two or more calling lines is in a shared helper; then the caller counts, or the
+    caller's, where that is in a shared helper itself.
+    """
+    known = set(chains)
+    above: dict[tuple[_Place, ...], set[_Place]] = {}
+    for chain in known:
+        for end in range(1, len(chain)):
+            above.setdefault(chain[:end], set()).add(chain[end])
+
+    def named(chain: tuple[_Place, ...]) -> _Place:
+        shared = [len(above.get(chain[:end], ())) > 1 for end in range(1, len(chain) + 1)]
+        if True not in shared:
+            return chain[0]
+        return chain[shared.index(False, shared.index(True))]
+
+    return {chain: named(chain) for chain in known}
