@@ -1,12 +1,14 @@
 """`[tool.vlbench]` of the user's pyproject.toml: what is taken where an argument is left out."""
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from vlbench.errors import UsageError
+from vlbench.process.git import text_at
 from vlbench.record.baseline_files import FOLDER
-from vlbench.untrusted.files import Kind, first_fault, read_toml
+from vlbench.untrusted.files import Kind, first_fault, parse_toml, read_toml
 
 FILE = "pyproject.toml"
 PROJECT = Kind("mend it, since vlbench looks for [tool.vlbench] in it", broken="{path}: not TOML ({why}); {remedy}")
@@ -27,16 +29,26 @@ class Defaults(BaseModel):
     """The folder of baseline files, seen from where pyproject.toml lies."""
 
 
-def defaults(start: Path | None = None) -> Defaults:
+def defaults(start: Path | None = None, commit: str | None = None) -> Defaults:
     """Those of the nearest pyproject.toml from `start`, by default the current folder, upwards.
 
-    Raises UsageError, naming file and key, for a key that there is not and for a value that is no text.
+    Those of a `commit` are what it was then. Raises UsageError, naming file and key, for a key that there is not and
+    for a value that is no text.
     """
     here = (start or Path()).resolve()
-    path = next((folder / FILE for folder in (here, *here.parents) if (folder / FILE).is_file()), None)
-    if path is None:
-        return Defaults()
-    tool = read_toml(path, PROJECT).get("tool", {})
+    found = ((folder / FILE, _table(folder / FILE, commit)) for folder in (here, *here.parents))
+    return next((_defaults(path, table, here) for path, table in found if table is not None), Defaults())
+
+
+def _table(path: Path, commit: str | None) -> dict[str, Any] | None:
+    if commit is None:
+        return read_toml(path, PROJECT) if path.is_file() else None
+    text = text_at(commit, path)
+    return None if text is None else parse_toml(text, path, PROJECT)
+
+
+def _defaults(path: Path, table: dict[str, Any], here: Path) -> Defaults:
+    tool = table.get("tool", {})
     try:
         found = Defaults.model_validate(tool.get("vlbench", {}) if isinstance(tool, dict) else tool)
     except ValidationError as error:

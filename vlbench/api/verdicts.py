@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from os import PathLike
 from pathlib import Path
@@ -13,19 +14,20 @@ from typing import TYPE_CHECKING, Union
 from vlbench.api.arguments import File, Names, path_of, paths, several
 from vlbench.api.defaults import defaults
 from vlbench.api.results import Counted, Stored, Verdicts
-from vlbench.errors import UsageError, check_choice
+from vlbench.errors import IncomparableError, UsageError, check_choice
 from vlbench.export.progress import watcher
 from vlbench.gating import Times
 from vlbench.gating.acceptance import propose
+from vlbench.gating.base import base_of
 from vlbench.gating.recount import count_again
-from vlbench.gating.report import report
+from vlbench.gating.report import report, unjudged
+from vlbench.gating.required import Required, by_base, by_manifest
 from vlbench.gating.run import gate as judge_baselines
 from vlbench.gating.run import read_captures
 from vlbench.gating.timed import GateResult, here_for
 from vlbench.judging.unpaired import RunFloors
 from vlbench.judging.words import cells, parse_share
-from vlbench.record.baseline import Baseline
-from vlbench.record.baseline_files import find_baselines, proposal_path, read_baseline, write_baseline
+from vlbench.record.baseline_files import proposal_path, write_baseline
 from vlbench.record.directions import Better
 
 if TYPE_CHECKING:
@@ -51,6 +53,10 @@ def compare(before: Side, after: Side, *, allow_inconclusive: bool = False) -> V
 def gate(
     baseline: File | Iterable[File] | None = None,
     *,
+    base: str | None = None,
+    first: bool = False,
+    no_accept: bool = False,
+    report_only: bool = False,
     capture: File | Iterable[File] | None = None,
     times: str = Times.AUTO,
     allow_inconclusive: bool = False,
@@ -58,6 +64,10 @@ def gate(
     progress: bool | Callable[[str], None] = True,
 ) -> Verdicts:
     """Measure again what the baseline files hold, by default all of results/baselines, and judge what moved.
+
+    With `base`, a branch or another revision, what must be judged and by how much it may differ is what its merge base
+    with HEAD holds. What a change accepted itself is then its first row, and fails where `no_accept` says so; `first`
+    is for the change that brings the first baseline. `report_only` ends with 0 whatever was found.
 
     `capture` are new captures for stored ones of the same name. `times` is "auto" (judged on the class of machine that
     they are from), "require", "advisory" or "never". Where figures moved, a proposal is written beside the baseline, or
@@ -68,11 +78,16 @@ def gate(
     start = perf_counter()
     check_choice("--times", times, Times)
     policy = Times(times)
-    files = list(dict.fromkeys(paths(baseline) or find_baselines(Path(defaults().baselines))))
+    try:
+        required = _required(paths(baseline), base, first, not no_accept)
+    except IncomparableError as error:
+        if not report_only:
+            raise
+        return Verdicts(unjudged(str(error)))
+    baselines = {path: each for path, each in required.baselines.items() if each.cells}
     goal = path_of(out)
     if goal is not None:
-        _check_out(goal, files)
-    baselines = {path: read_baseline(path) for path in files}
+        _check_out(goal, list(required.baselines))
     captured = read_captures(baselines.values(), paths(capture))
     timed = policy is not Times.NEVER and any(each.timed for each in baselines.values())
     if timed:
@@ -80,10 +95,27 @@ def gate(
     with watcher(progress) as watch:
         watch.say(f"counting {cells(sum(len(each.counted) for each in baselines.values()))}")
         counted = count_again(baselines.values())
-        found = judge_baselines(baselines, counted, captured, policy, watch)
-    written = _write_proposals(baselines, found, goal)
-    seconds = perf_counter() - start
-    return Verdicts(report(baselines, found, written, seconds=seconds, allow_inconclusive=allow_inconclusive))
+        found = required.settle(judge_baselines(baselines, counted, captured, policy, watch))
+    written = _write_proposals(required, found, goal)
+    judged = report(required, found, written, allow_inconclusive=allow_inconclusive, enforced=not report_only)
+    return Verdicts(judged.model_copy(update={"seconds": perf_counter() - start}))
+
+
+def _required(files: list[Path], name: str | None, first: bool, accepts: bool) -> Required:
+    """What must be judged. Raises UsageError, IncomparableError."""
+    here = defaults()
+    if name is None:
+        if first or not accepts:
+            raise UsageError("--first and --no-accept belong to --base; say which revision is the base")
+        return by_manifest(files, Path(here.baselines))
+    found = base_of(name)
+    there = defaults(commit=found.commit)
+    folders = Path(there.baselines), Path(here.baselines)
+    required = by_base(found, files, folders, first=first, accepts=accepts)
+    if here != there:
+        note = f"[tool.vlbench] is not what it is in {found.words}, whose folder of baselines ({folders[0]}) is judged"
+        required = replace(required, notes=(*required.notes, note))
+    return required
 
 
 def judge(
@@ -150,11 +182,11 @@ def _check_out(out: Path, baselines: list[Path]) -> None:
         raise UsageError(f"--out {out}: give a file in a folder that is there")
 
 
-def _write_proposals(
-    baselines: Mapping[Path, Baseline], found: Mapping[Path, GateResult], out: Path | None
-) -> dict[Path, Path]:
+def _write_proposals(required: Required, found: Mapping[Path, GateResult], out: Path | None) -> dict[Path, Path]:
     """For each baseline of which figures moved, the file that would accept them."""
-    written = {path: out or proposal_path(path) for path, each in found.items() if each.moved}
-    for path, goal in written.items():
-        write_baseline(propose(baselines[path], found[path].cells, here_for(baselines[path])), goal)
+    written = {}
+    for path, each in found.items():
+        if each.moved and (stored := required.proposable(path)) is not None:
+            written[path] = out or proposal_path(path)
+            write_baseline(propose(stored, each.cells, here_for(stored)), written[path])
     return written

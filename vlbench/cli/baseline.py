@@ -98,7 +98,7 @@ def saved(options: SaveOptions) -> Baseline:
     entry = acceptance("saved", options.reason, here.torch, by=options.by)
     with Console(stderr=True).status(f"counting {cells(len(wanted))}"):
         counted = count_all(wanted)
-    return save(options.file, here, entry, counted=counted, timed=timed, captured=captured)
+    return save(options.file, here, entry, counted=counted, timed=timed, captured=captured, force=options.force)
 
 
 @app.command()
@@ -143,6 +143,29 @@ def accept(options: AcceptOptions) -> Sheet:
     from vlbench.gating.acceptance import accept as take
 
     return _accepted(options.file, take(options.file, options.reason, proposal=options.proposal, by=options.by))
+
+
+class RemoveOptions(ReasonedOptions):
+    """The options of `vlbench baseline remove`."""
+
+    by: By = None
+
+
+@app.command()
+@reports(judges=False, formats=["json"])
+def remove(options: RemoveOptions) -> Sheet:
+    """Delete a baseline, or strike one that is gone; the manifest keeps who did it and why."""
+    from datetime import UTC, datetime
+
+    from vlbench.gating.acceptance import named, said
+    from vlbench.gating.manifest import NAME, Removal
+    from vlbench.gating.manifest import remove as strike
+
+    reason = said("--reason", options.reason, "say why it is no longer judged")
+    removal = Removal(file=options.file.name, by=named(options.by), reason=reason, date=datetime.now(UTC))
+    strike(options.file, removal)
+    told = f"{options.file}: removed by {removal.by}; commit that and {options.file.parent / NAME}"
+    return told_sheet([told], removal.model_dump(mode="json"))
 
 
 class RebaseOptions(ReasonedOptions):

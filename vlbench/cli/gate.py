@@ -22,6 +22,15 @@ class Options(CommandOptions):
 
     baseline: list[Path] | None = None
     """A baseline file; repeatable. [every one in results/baselines]"""
+    base: str | None = None
+    """A branch or another revision: what must be judged, and by how much it may differ, is what its merge base with
+    HEAD holds. [the manifest beside the baselines]"""
+    first: Annotated[bool, typer.Option("--first")] = False
+    """With --base, for the pull request that brings the first baseline."""
+    no_accept: Annotated[bool, typer.Option("--no-accept")] = False
+    """With --base: fail what the change itself accepted."""
+    report_only: Annotated[bool, typer.Option("--report-only")] = False
+    """End with 0, whatever was found."""
     capture: list[Path] | None = None
     """A new capture, for the stored one of the same name; repeatable."""
     times: Times = Times.AUTO

@@ -18,6 +18,7 @@ TABLE = 12
 """Times that are the same and are shown with their figures."""
 RUNS_SCHEMA = "vlbench.judge/1"
 COLOURS = {
+    Verdict.ACCEPTED: "yellow",
     Verdict.IMPROVED: "green",
     Verdict.SAME: "default",
     Verdict.REGRESSED: "red",
@@ -29,6 +30,8 @@ COLOURS = {
 
 def judged_parts(judged: Judged) -> Iterator[Part]:
     """All of it. Ends with the verdict in words and the exit code."""
+    if first := wording.unenforced(judged):
+        yield Words(first, "bold yellow")
     yield Words(f"vlbench {judged.command}: {judged.before} -> {judged.after}", "bold")
     rows = wording.ordered(judged)
     for row in rows:
@@ -39,7 +42,7 @@ def judged_parts(judged: Judged) -> Iterator[Part]:
     yield Words()
     asides = (wording.chance(judged), *(f"Note: {note}" for note in judged.notes))
     yield from (Words(aside) for aside in asides if aside)
-    if judged.remedy and judged.exit_code:
+    if judged.remedy and judged.finding:
         yield Words(f"What to do: {judged.remedy}")
     if judged.written:
         yield Words(f"The new figures, ready to be accepted, are in {judged.written}")

@@ -14,8 +14,8 @@ from vlbench.untrusted.names import line
 if TYPE_CHECKING:
     from vlbench.judging.judged import Judged, JudgedRow, Move
 
-ORDER = (*FAILURES, Verdict.IMPROVED, Verdict.SAME)
-"""Of rows: what fails first, by the precedence of exit codes."""
+ORDER = (Verdict.ACCEPTED, *FAILURES, Verdict.IMPROVED, Verdict.SAME)
+"""Of rows: what somebody let pass, then what fails, by the precedence of exit codes."""
 
 OUTCOMES = {
     ExitCode.OK: "passed",
@@ -36,7 +36,14 @@ def outcome(judged: Judged) -> str:
         return "nothing was compared"
     if not any(row.gates for row in judged.rows):
         return "nothing was compared that may gate"
-    return OUTCOMES[judged.exit_code]
+    return OUTCOMES[judged.finding] + ("" if judged.enforced else ", not enforced")
+
+
+def unenforced(judged: Judged) -> str:
+    """The first sentence of a report that fails nothing; "" of any other."""
+    if judged.enforced:
+        return ""
+    return f"Report only: nothing is enforced. Enforced, this would end with exit code {int(judged.finding)}."
 
 
 def tally(judged: Judged) -> str:
@@ -57,14 +64,19 @@ def took(judged: Judged) -> str:
 def fails(row: JudgedRow, judged: Judged) -> bool:
     """Does this row keep the exit code from being 0?"""
     allowed = judged.allow_inconclusive and row.verdict is Verdict.INCONCLUSIVE
-    return row.gates and row.verdict in FAILURES and not allowed
+    return judged.enforced and row.gates and row.verdict in FAILURES and not allowed
 
 
 def ordered(judged: Judged) -> list[JudgedRow]:
-    """What fails first, then failures without a say, then what is better, then what is the same."""
+    """What was accepted, then what fails, failures without a say, what is better, and what is the same."""
     return sorted(
         judged.rows,
-        key=lambda row: (row.verdict in (Verdict.IMPROVED, Verdict.SAME), not fails(row, judged), _rank(row)),
+        key=lambda row: (
+            row.verdict is not Verdict.ACCEPTED,
+            row.verdict in (Verdict.IMPROVED, Verdict.SAME),
+            not fails(row, judged),
+            _rank(row),
+        ),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.gating.changes import Cell, changes
+from vlbench.gating.manifest import NAME, enlist, lists, locked
 from vlbench.process.git import committed, is_dirty, revision, user_name
 from vlbench.record.baseline import Acceptance, Baseline
 from vlbench.record.baseline_files import (
@@ -37,8 +38,8 @@ def acceptance(
     """
     return Acceptance(
         what=what,
-        by=_said("--by", by if by is not None else user_name() or _login(), "name who accepts these figures"),
-        reason=_said("--reason", reason, "say why these figures are right"),
+        by=named(by),
+        reason=said("--reason", reason, "say why these figures are right"),
         date=datetime.now(UTC).replace(microsecond=0),
         revision=revision(),
         dirty=is_dirty(),
@@ -47,13 +48,19 @@ def acceptance(
     )
 
 
-def _said(option: str, text: str, remedy: str) -> str:
+def named(by: str | None) -> str:
+    """`by`, else git's user, else the login. Raises UsageError for a name that says nothing."""
+    return said("--by", by if by is not None else user_name() or _login(), "name who says so")
+
+
+def said(option: str, text: str, remedy: str) -> str:
     """The text without blanks around it. Raises UsageError where nobody could read it."""
-    if not (said := text.strip()):
+    text = text.strip()
+    if not text:
         raise UsageError(f"{option} is empty; {remedy}")
-    if not said.isprintable():
-        raise UsageError(f"{option} {said!r:.60} holds control or invisible characters; {remedy} in one line")
-    return said
+    if not text.isprintable():
+        raise UsageError(f"{option} {text!r:.60} holds control or invisible characters; {remedy} in one line")
+    return text
 
 
 def _login() -> str:
@@ -63,10 +70,20 @@ def _login() -> str:
         raise UsageError("nobody knows who you are here; say so with --by") from None
 
 
-def seal(path: Path, baseline: Baseline, entry: Acceptance) -> Baseline:
-    """Write `baseline` to `path` with `entry` after the acceptances it has; returns what is there."""
+def seal(
+    path: Path, baseline: Baseline, entry: Acceptance, before: Baseline | None = None, *, new: bool = False
+) -> Baseline:
+    """Write `baseline` to `path` with `entry` after the acceptances it has, list it, and return what is there.
+
+    `before` is what it takes the place of; it takes nothing's where it is `new`. Raises IncomparableError where `path`
+    holds something else by now.
+    """
     sealed = baseline.model_copy(update={"accepted": (*baseline.accepted, entry)}).sealed()
-    write_baseline(sealed, path)
+    with locked(path.parent):
+        if (new and path.exists()) or (before is not None and load_baseline(path) != before):
+            raise IncomparableError(f"{path}: was changed while this went on; look at it, and do this again")
+        write_baseline(sealed, path)
+        enlist(path, sealed)
     return sealed
 
 
@@ -113,22 +130,23 @@ def accept(path: Path, reason: str, *, proposal: Path | None = None, by: str | N
     if after.accepted != before.accepted or after.intact:
         raise IncomparableError(f"{given}: was not proposed for {path} as it is now; run `vlbench gate` again")
     entry = acceptance("accepted", reason, after.fingerprint.torch, changes(before, after), by)
-    sealed = seal(path, after, entry)
-    given.unlink()
+    sealed = seal(path, after, entry, before)
+    given.unlink(missing_ok=True)
     return sealed
 
 
 def _accept_edits(path: Path, reason: str, by: str | None) -> Baseline:
     edited = load_baseline(path)
-    if not (why := why_unfit(edited)):
+    why = why_unfit(edited)
+    if not why and lists(path, edited):
         raise UsageError(
             f"{path}: nothing to accept: it is as it was accepted, and there is no {proposal_path(path).name} beside "
             "it; `vlbench gate` proposes figures that moved"
         )
     if not edited.cells:
         raise IncomparableError(f"{path}: {why}; save cells in it")
-    entry = acceptance("accepted", reason, edited.fingerprint.torch, _edits(path, edited), by)
-    return seal(path, edited, entry)
+    what = _edits(path, edited) if why else (f"listed in {NAME}",)
+    return seal(path, edited, acceptance("accepted", reason, edited.fingerprint.torch, what, by), edited)
 
 
 def _edits(path: Path, edited: Baseline) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ def rebase(path: Path, reason: str, here: Fingerprint, by: str | None = None) ->
             raise IncomparableError(f"{path}: {cell.name}: {gone}; rebase where it does")
     after = propose(before, count_all([CountRequest.of(cell) for cell in before.counted]), here)
     entry = acceptance("rebased", reason, here.torch, changes(before, after), by)
-    return seal(path, after, entry)
+    return seal(path, after, entry, before)
 
 
 def _refuse_other_code(path: Path, before: Baseline) -> None:

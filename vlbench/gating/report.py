@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from vlbench.gating.required import Required
 from vlbench.gating.timed import GateResult
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.process.git import is_dirty, revision
-from vlbench.record.baseline import Baseline
 from vlbench.record.baseline_files import proposal_path
 
 REMEDIES = {
     Verdict.INACCURATE: "mend the result; a time of a wrong one means nothing",
-    Verdict.MISSING: "bring back what is missing, or save the baseline again without it",
+    Verdict.MISSING: "bring back what is missing, or say that it is meant to go (`vlbench baseline remove`)",
     Verdict.REGRESSED: "mend what rose; {accept}",
     Verdict.INCONCLUSIVE: "run it again on a quieter machine, or let --allow-inconclusive pass it",
 }
@@ -21,16 +21,16 @@ REMEDIES = {
 
 
 def report(
-    baselines: Mapping[Path, Baseline],
+    required: Required,
     found: Mapping[Path, GateResult],
     written: Mapping[Path, Path],
     *,
-    seconds: float,
     allow_inconclusive: bool = False,
+    enforced: bool = True,
 ) -> Judged:
     """The report; `written` has, by baseline, the file that would accept what was found."""
     rows = tuple(row for each in found.values() for row in each.rows)
-    notes = [note for each in found.values() for note in each.notes]
+    notes = [*required.notes, *(note for each in found.values() for note in each.notes)]
     for path, each in found.items():
         verdicts = {row.verdict for row in each.rows}
         if Verdict.IMPROVED in verdicts and Verdict.REGRESSED not in verdicts:
@@ -40,15 +40,21 @@ def report(
             notes.append(f"{stale} is from an earlier run, and this one found nothing to accept: remove it")
     return Judged(
         command="gate",
-        before=_origin(baselines),
+        before=_origin(required),
         after=_here(),
         rows=rows,
         notes=tuple(notes),
         written=", ".join(map(str, written.values())) or None,
         remedy=_remedy(rows, written, allow_inconclusive),
         allow_inconclusive=allow_inconclusive,
-        seconds=seconds,
+        enforced=enforced,
     )
+
+
+def unjudged(reason: str) -> Judged:
+    """The report of a run that enforces nothing and could judge nothing."""
+    row = JudgedRow.missing("what must be judged", "counters", reason)
+    return Judged(command="gate", before="nothing", after=_here(), rows=(row,), enforced=False)
 
 
 def _remedy(rows: tuple[JudgedRow, ...], written: Mapping[Path, Path], allow_inconclusive: bool) -> str | None:
@@ -66,12 +72,13 @@ def _accept(path: Path, written: Mapping[Path, Path]) -> str:
     return f'`vlbench baseline accept {path}{option} --reason "..."`'
 
 
-def _origin(baselines: Mapping[Path, Baseline]) -> str:
-    if len(baselines) > 1:
-        return f"{len(baselines)} baselines ({', '.join(map(str, baselines))})"
-    ((path, baseline),) = baselines.items()
+def _origin(required: Required) -> str:
+    where = f" of {required.base.words}" if required.base else ""
+    if len(required.baselines) > 1:
+        return f"{len(required.baselines)} baselines{where} ({', '.join(map(str, required.baselines))})"
+    ((path, baseline),) = required.baselines.items()
     last = baseline.accepted[-1]
-    return f"{path}, {last.what} on {last.date:%Y-%m-%d} by {last.by}: {last.reason.rstrip('.')}"
+    return f"{path}{where}, {last.what} on {last.date:%Y-%m-%d} by {last.by}: {last.reason.rstrip('.')}"
 
 
 def _here() -> str:

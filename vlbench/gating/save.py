@@ -72,8 +72,11 @@ def save(
     counted: tuple[CountedCell, ...] = (),
     timed: tuple[TimedCell, ...] = (),
     captured: tuple[CapturedCell, ...] = (),
+    force: bool = True,
 ) -> Baseline:
     """Write a first baseline, into a folder that is made where it is not there; returns it.
+
+    Without `force` nothing is overwritten, also not what came to be there meanwhile.
 
     Raises UsageError for a file that cannot be written, or where there is nothing to write.
     """
@@ -81,4 +84,4 @@ def save(
     if not made.cells:
         raise UsageError(f"{path}: there is nothing to save; name what to count with --tower")
     path.parent.mkdir(parents=True, exist_ok=True)
-    return seal(path, made, entry)
+    return seal(path, made, entry, new=not force)

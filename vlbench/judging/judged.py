@@ -114,8 +114,15 @@ class Judged(Record):
     """Of the rule that judged times: its chance to call a row that did not change; None: not measured."""
     seconds: float = 0.0
     """That all of it took."""
+    enforced: bool = True
+    """False: this is a report alone, which ends with 0 whatever it found."""
 
     @property
     def exit_code(self) -> ExitCode:
+        """What the command ends with."""
+        return self.finding if self.enforced else ExitCode.OK
+
+    @property
+    def finding(self) -> ExitCode:
         """By the precedence of `vlbench.judging.exit_codes`, over the rows that gate; `MISSING` without any."""
         return worst((row.verdict for row in self.rows if row.gates), allow_inconclusive=self.allow_inconclusive)

@@ -10,8 +10,10 @@ from vlbench.stats.paired import Estimate
 
 
 class Verdict(StrEnum):
-    """The six states of a row."""
+    """The seven states of a row."""
 
+    ACCEPTED = "accepted"
+    """It changed, and somebody took the new figures for right."""
     IMPROVED = "improved"
     SAME = "same"
     REGRESSED = "regressed"

@@ -1,5 +1,6 @@
 """What git says of the folder that is measured in."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -48,6 +49,36 @@ def last_commit_of(path: Path) -> str | None:
     if git("-C", str(folder), "status", "--porcelain", "--", name) != "":
         return None
     return git("-C", str(folder), "log", "-1", "--format=%H", "--", name) or None
+
+
+def commit_of(name: str) -> str | None:
+    """The commit that a branch, a tag or another name stands for; None where git does not know it."""
+    return git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+
+
+def merge_base(commit: str) -> str | None:
+    """The best common ancestor of a commit and what is checked out; None where git knows none."""
+    return git("merge-base", commit, "HEAD")
+
+
+def is_shallow() -> bool:
+    """Was the history cut when this was cloned?"""
+    return git("rev-parse", "--is-shallow-repository") == "true"
+
+
+def text_at(commit: str, path: Path) -> str | None:
+    """The text of a file at a commit; None where it was not there, or was no regular file."""
+    seen = os.path.relpath(path)
+    entry = git("ls-tree", commit, "--", seen)
+    if not entry or not entry.startswith("100"):
+        return None
+    return git("show", f"{commit}:{seen if seen.startswith('..') else f'./{seen}'}")
+
+
+def files_at(commit: str, folder: Path) -> list[Path]:
+    """What a folder held at a commit, as `folder` is written."""
+    listed = git("ls-tree", "-z", "--name-only", commit, "--", f"{os.path.relpath(folder)}/")
+    return [folder / Path(name).name for name in (listed or "").split("\0") if name]
 
 
 def user_name() -> str | None:

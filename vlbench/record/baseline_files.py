@@ -77,10 +77,15 @@ def write_baseline(baseline: Baseline, path: Path) -> None:
         raise UsageError(f"{path}: cannot be written ({error.strerror}); choose another file") from None
 
 
-def find_baselines(folder: Path = FOLDER) -> list[Path]:
-    """The baseline files in `folder`, without proposals, sorted. Raises IncomparableError where there are none."""
-    found = sorted(path for path in folder.glob("*.json") if not path.name.endswith(PROPOSED))
-    if not found:
+def is_baseline(name: str) -> bool:
+    """Is it the name of a baseline file, and not of a proposal?"""
+    return name.endswith(".json") and not name.endswith(PROPOSED)
+
+
+def find_baselines(folder: Path = FOLDER, *, empty: bool = False) -> list[Path]:
+    """The baseline files in `folder`, without proposals, sorted. Raises IncomparableError for none, unless `empty`."""
+    found = sorted(path for path in folder.glob("*.json") if is_baseline(path.name))
+    if not found and not empty:
         raise IncomparableError(
             f'{folder}: holds no baseline; write one with `vlbench baseline save {folder}/NAME.json --reason "..."`'
         )

@@ -125,7 +125,11 @@ def integer(digits: str) -> int:
 
 def read_toml(path: Path, kind: Kind) -> dict[str, Any]:
     """A TOML document. Raises `UsageError`, `NotThisFormatError` where it is none."""
-    text = read_text(path, kind)
+    return parse_toml(read_text(path, kind), path, kind)
+
+
+def parse_toml(text: str, path: Path, kind: Kind) -> dict[str, Any]:
+    """A TOML document that has been read; `path` is for messages. Raises like `read_toml`."""
     Limit.DEPTH.check((Limit.DEPTH.most + 1) * bool(_DEEP_KEY.search(text)), str(path), kind.remedy)
     try:
         table = tomllib.loads(text)

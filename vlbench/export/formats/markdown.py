@@ -28,7 +28,11 @@ STEP_SUMMARY = 1024 * 1024
 SENTENCES = 500
 """Characters of a reason, note or remedy that are shown."""
 
-_SIGNS = {Verdict.IMPROVED: "\N{PARTY POPPER}", Verdict.SAME: "\N{WHITE HEAVY CHECK MARK}"}
+_SIGNS = {
+    Verdict.ACCEPTED: "\N{MEMO}",
+    Verdict.IMPROVED: "\N{PARTY POPPER}",
+    Verdict.SAME: "\N{WHITE HEAVY CHECK MARK}",
+}
 _FAILS, _WARNS = "\N{CROSS MARK}", "\N{WARNING SIGN}\N{VARIATION SELECTOR-16}"
 _ROOM_FOR_CUTS = 300
 
@@ -98,15 +102,16 @@ def _judged(judged: Judged, limit: int) -> str:
 
 
 def _head(judged: Judged) -> str:
-    sign = _SIGNS[Verdict.SAME] if not judged.exit_code else _FAILS
+    sign = _SIGNS[Verdict.SAME] if not judged.finding else _FAILS
     lines = [
         MARK,
+        *(f"**{first}**\n" for first in [wording.unenforced(judged)] if first),
         f"### {sign} vlbench {_text(judged.command)}: {wording.outcome(judged)}",
         "",
         f"{markdown_code(judged.before, SENTENCES)} \N{RIGHTWARDS ARROW} {markdown_code(judged.after, SENTENCES)}: "
         f"{wording.tally(judged)}; exit code {int(judged.exit_code)}{wording.took(judged)}.",
     ]
-    if judged.remedy and judged.exit_code:
+    if judged.remedy and judged.finding:
         lines += ["", f"**What to do:** {_text(judged.remedy)}"]
     if judged.written:
         lines += ["", f"The new figures, ready to be accepted, are in {markdown_code(judged.written)}."]

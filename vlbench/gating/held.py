@@ -1,0 +1,200 @@
+"""A baseline of the merge base beside the same file of the change: what is judged, and what the change may accept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlbench.gating.acceptance import THRESHOLDS
+from vlbench.gating.changes import Cell, changes
+from vlbench.gating.timed import GateResult
+from vlbench.judging.judged import JudgedRow
+from vlbench.judging.verdict import CALLED, Floors, Verdict
+from vlbench.record.baseline import Acceptance, Baseline, CapturedCell, CountedCell, TimedCell
+
+KINDS = ("counted", "timed", "captured")
+SETTINGS = ("name", "trials", "budget")
+Mark = tuple[str | None, str, str]
+"""File, source and reason of a wait that is allowed."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """One file."""
+
+    path: Path
+    before: Baseline | None
+    """Of the merge base; None where the change brings the file."""
+    head: Baseline | None
+    """Of the change; None where it took the file away."""
+    base: str
+    """The merge base in words."""
+    accepts: bool = True
+    """May the change accept figures?"""
+
+    @property
+    def judged(self) -> Baseline:
+        """What is measured: the cells of the merge base that are still there, and those that the change adds."""
+        if self.before is None or self.head is None:
+            assert (self.before or self.head) is not None
+            none = self.before.model_copy(update=dict.fromkeys(KINDS, ())) if self.before else None
+            return none or self.head  # type: ignore[return-value]  # one of them is there
+        kept = self._cells(self.head).keys()
+        old = self._cells(self.before)
+        cells = {
+            kind: (
+                *(cell for cell in getattr(self.before, kind) if cell.name in kept),
+                *(cell for cell in getattr(self.head, kind) if cell.name not in old),
+            )
+            for kind in KINDS
+        }
+        return self.before.model_copy(update=cells)
+
+    @property
+    def accepted(self) -> tuple[Acceptance, ...]:
+        """What the change accepted; nothing, where it rewrote what was accepted before."""
+        if self.head is None or self.before is None or self._rewritten:
+            return ()
+        return self.head.accepted[len(self.before.accepted) :]
+
+    def settle(self, found: GateResult) -> GateResult:
+        """The rows of what was measured, with what the change accepted, took away, widened and allowed."""
+        now = {cell.name: cell for cell in found.cells}
+        rows = [*self._gone(), *self._settings(), *(self._settled(row, now) for row in found.rows)]
+        return GateResult(rows, found.notes, found.cells)
+
+    @property
+    def _rewritten(self) -> bool:
+        assert self.head is not None
+        assert self.before is not None
+        return self.head.accepted[: len(self.before.accepted)] != self.before.accepted
+
+    @staticmethod
+    def _cells(baseline: Baseline | None) -> dict[str, Cell]:
+        return {cell.name: cell for cell in baseline.cells} if baseline else {}
+
+    def _gone(self) -> Iterator[JudgedRow]:
+        kept = self._cells(self.head)
+        for name, cell in self._cells(self.before).items():
+            if name not in kept:
+                what = "does not hold it" if self.head else "is gone: was it renamed, moved or deleted?"
+                reason = f"{self.base} holds it, and {self.path} {what}; bring it back"
+                yield JudgedRow.missing(name, "time" if isinstance(cell, TimedCell) else "counters", reason)
+
+    def _settings(self) -> Iterator[JudgedRow]:
+        """The thresholds that the change moved, which do not count yet, and a history that it rewrote."""
+        if self.before is None or self.head is None:
+            return
+        if self._rewritten:
+            reason = f"its acceptances are not those of {self.base} and more: take that back, and accept again"
+            yield JudgedRow.missing(str(self.path), "counters", reason)
+        head = self._cells(self.head)
+        moved = self.before.model_copy(
+            update={name: getattr(self.head, name) for name in SETTINGS}
+            | {
+                kind: tuple(_with_thresholds_of(cell, head.get(cell.name, cell)) for cell in getattr(self.before, kind))
+                for kind in KINDS
+            }
+        )
+        if told := "; ".join(changes(self.before, moved)):
+            row = JudgedRow.missing(str(self.path), "counters", f"{told}; judged by the thresholds of {self.base}")
+            yield self._taken(row) if self.accepted and self.accepts else self._refused(row)
+
+    def _settled(self, row: JudgedRow, now: Mapping[str, Cell]) -> JudgedRow:
+        found = next((cell for cell in self.judged.cells if _names(row.cell, cell)), None)
+        if found is None or row.measure == "accuracy" or row.verdict is Verdict.INACCURATE:
+            return row
+        measured, before, head = (
+            each.get(found.name) for each in (now, self._cells(self.before), self._cells(self.head))
+        )
+        if head is None:
+            return row
+        if before is None:
+            return self._added(row, head, measured)
+        if measured is not None and (added := _marks(measured) - _marks(before)):
+            row = _allowing(row, added)
+        if _alike(before, head):
+            return row
+        if measured is None and row.verdict in (Verdict.MISSING, Verdict.INCONCLUSIVE):
+            return row if row.gates else self._unseen(row)
+        if _alike(head, measured or before):
+            changed = row.verdict in (*CALLED, Verdict.MISSING)
+            return self._taken(row) if changed and self.accepted and self.accepts else self._refused(row)
+        reason = f"{self.path} holds figures that were not measured; take them back and run this again"
+        if row.verdict in (Verdict.SAME, Verdict.IMPROVED):
+            return row.model_copy(update={"verdict": Verdict.MISSING, "reason": f"{reason} ({row.reason})"})
+        return row.model_copy(update={"reason": f"{row.reason}; {reason}"})
+
+    def _unseen(self, row: JudgedRow) -> JudgedRow:
+        """Times that the change accepted on another class of machine than this one."""
+        reason = f"{self.path} holds other times, which were not measured here; {row.reason}"
+        row = row.model_copy(update={"reason": reason, "gates": True})
+        return self._taken(row) if self.accepted and self.accepts else self._refused(row)
+
+    def _added(self, row: JudgedRow, head: Cell, measured: Cell | None) -> JudgedRow:
+        """A cell that the merge base does not know must hold what was measured."""
+        if row.verdict in (Verdict.SAME, Verdict.IMPROVED) and not _alike(head, measured or head):
+            reason = f"{self.path} holds figures that were not measured; save or accept it again ({row.reason})"
+            return row.model_copy(update={"verdict": Verdict.MISSING, "reason": reason})
+        return row.model_copy(update={"reason": f"new, {self.base} does not hold it; {row.reason}"})
+
+    def _taken(self, row: JudgedRow) -> JudgedRow:
+        who = "; ".join(f"{each.what} by {each.by} on {each.date:%Y-%m-%d}: {each.reason}" for each in self.accepted)
+        return row.model_copy(update={"verdict": Verdict.ACCEPTED, "reason": f"{who}; {row.reason}"})
+
+    def _refused(self, row: JudgedRow) -> JudgedRow:
+        if row.verdict in (Verdict.SAME, Verdict.IMPROVED):
+            return row
+        why = "accepted by the change, which --no-accept does not count" if self.accepted else "accepted by nobody"
+        return row.model_copy(update={"reason": f"{row.reason}; {why}"})
+
+
+def _with_thresholds_of(cell: Cell, other: Cell) -> Cell:
+    return cell.model_copy(update={name: value for name, value in other if name in THRESHOLDS})
+
+
+def _names(row: str, cell: Cell) -> bool:
+    """Is the row that of the cell?"""
+    title = f"capture {cell.name}"
+    return row in (cell.name, title) or (isinstance(cell, CapturedCell) and row.startswith(f"{title}, "))
+
+
+def _alike(one: Cell, other: Cell) -> bool:
+    """Are the figures the same: exact counts, and times by their vote?"""
+    if isinstance(one, CountedCell) and isinstance(other, CountedCell):
+        pairs = ((one.cold, other.cold), (one.warm, other.warm))
+        known = all(b.counters.get(name) == value for a, b in pairs for name, value in a.counters.items())
+        return known and (one.key, one.grids, _marks(one)) == (other.key, other.grids, _marks(other))
+    if isinstance(one, CapturedCell) and isinstance(other, CapturedCell):
+        from vlbench.comparing.captured import judge_captured
+
+        return judge_captured(one.model_copy(update={"bands": {}}), other).verdict is Verdict.SAME
+    if isinstance(one, TimedCell) and isinstance(other, TimedCell):
+        from vlbench.comparing.timed_cells import stored_trials
+        from vlbench.judging.stored import vote_against
+
+        floors = Floors(relative=one.floor, threshold=one.threshold)
+        voted = vote_against(stored_trials(one), stored_trials(other), floors).verdict
+        return one.trials == other.trials or voted is Verdict.SAME
+    return False
+
+
+def _marks(cell: Cell) -> set[Mark]:
+    """The waits that the code allows."""
+    if not isinstance(cell, CountedCell):
+        return set()
+    sites = (*cell.cold.sites, *cell.warm.sites)
+    return {
+        (site.where.file, site.where.source, allowed) for site in sites if (allowed := getattr(site, "allowed", ""))
+    }
+
+
+def _allowing(row: JudgedRow, added: set[Mark]) -> JudgedRow:
+    """The row of a cell whose code allows waits that the merge base did not."""
+    if row.verdict not in (Verdict.SAME, Verdict.IMPROVED):
+        return row
+    file, source, reason = sorted(added, key=str)[0]
+    more = f" and {len(added) - 1} more" if len(added) > 1 else ""
+    told = f"a wait is allowed that was not: {file or 'somewhere'}: {source} ({reason}){more}; {row.reason}"
+    return row.model_copy(update={"verdict": Verdict.REGRESSED, "reason": told})
