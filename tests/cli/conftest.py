@@ -13,6 +13,8 @@ import pytest
 from tests.cli.gated import FILE, TOWER_NAMES, commit, make_repository
 from tests.trial.plans import SCENARIO_FILE, python_path
 from vlbench.cli import main
+from vlbench.gating.manifest import enlist
+from vlbench.record.baseline_files import read_baseline
 
 
 @dataclass(frozen=True)
@@ -82,5 +84,6 @@ def gated(vlbench: Vlbench, folder: Path, stored: Path) -> Path:
         shutil.copy(FILE, stored)
     FILE.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(stored, FILE)
+    enlist(FILE, read_baseline(FILE))
     commit()
     return FILE

@@ -6,6 +6,8 @@ import json
 import subprocess
 from pathlib import Path
 
+from vlbench.gating.manifest import enlist
+from vlbench.record.baseline import Baseline
 from vlbench.record.baseline_files import read_baseline, write_baseline
 
 TOWERS = """
@@ -79,10 +81,16 @@ def write_towers(old: str = "", new: str = "") -> int:
     return next(number for number, line in enumerate(text.splitlines(), 1) if line.endswith("# LAYER"))
 
 
+def store(baseline: Baseline, path: Path = FILE) -> None:
+    """As `vlbench baseline` writes it."""
+    write_baseline(baseline.sealed(), path)
+    enlist(path, baseline)
+
+
 def keep_one_tower() -> None:
     """A baseline of one tower is gated sooner."""
     stored = read_baseline(FILE)
-    write_baseline(stored.model_copy(update={"counted": stored.counted[:1]}).sealed(), FILE)
+    store(stored.model_copy(update={"counted": stored.counted[:1]}))
     commit()
 
 

@@ -11,9 +11,21 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Vlbench
-from tests.cli.gated import FILE, LAYER, SYNC, TOWERS, edit, git, head, keep_one_tower, make_repository, write_towers
+from tests.cli.gated import (
+    FILE,
+    LAYER,
+    SYNC,
+    TOWERS,
+    edit,
+    git,
+    head,
+    keep_one_tower,
+    make_repository,
+    store,
+    write_towers,
+)
 from tests.record.baselines import TIMED
-from vlbench.record.baseline_files import proposal_path, read_baseline, write_baseline
+from vlbench.record.baseline_files import proposal_path, read_baseline
 
 
 def test_a_sync_in_each_layer_fails_with_its_line_and_without_it_is_an_improvement(
@@ -54,7 +66,7 @@ def test_the_same_code_passes_without_loading_torch(gated: Path, folder: Path) -
     done = subprocess.run([sys.executable, "-c", program, "gate"], capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")
     assert "1 cell is the same in counters" in " ".join(done.stdout.split())
-    assert sorted(path.name for path in gated.parent.iterdir()) == ["toy.json"]
+    assert sorted(path.name for path in gated.parent.iterdir()) == ["baselines.manifest", "toy.json"]
 
 
 def test_whatever_cannot_be_compared_has_its_own_sentence(vlbench: Vlbench, gated: Path) -> None:
@@ -64,7 +76,7 @@ def test_whatever_cannot_be_compared_has_its_own_sentence(vlbench: Vlbench, gate
     old = first.key.model_copy(update={"torch_version": "2.0.0"})
     changed = ({"scenario": "gone.toml"}, {"scenario": "single-image"}, {"point": "count=9"}, {**grids, "key": old})
     cells = [*stored.counted, *(first.model_copy(update=change) for change in changed)]
-    write_baseline(stored.model_copy(update={"counted": tuple(cells)}).sealed(), gated)
+    store(stored.model_copy(update={"counted": tuple(cells)}))
     text = TOWERS.replace("Renamed", "Other").replace("class Crashing(Tower):\n    pass", CRASH)
     Path("towers.py").write_text(text)
     ended = vlbench("gate", "--json")
@@ -126,7 +138,7 @@ def test_without_any_baseline_nothing_passes(vlbench: Vlbench) -> None:
 
 def test_a_file_of_which_nothing_is_judged_does_not_pass(vlbench: Vlbench, gated: Path) -> None:
     stored = read_baseline(gated)
-    write_baseline(stored.model_copy(update={"counted": (), "timed": (TIMED,)}).sealed(), gated)
+    store(stored.model_copy(update={"counted": (), "timed": (TIMED,)}))
     ended = vlbench("gate", "--times", "never")
     assert ended.code == 6
     assert "nothing in this file was judged" in " ".join(ended.out.split())
@@ -154,6 +166,7 @@ def test_a_repository_is_put_under_the_gate(vlbench: Vlbench, folder: Path) -> N
     assert made.accepted[0].by == "Grace"
     assert git("ls-files", "--others", "--exclude-standard").splitlines() == [
         ".github/workflows/vlbench.yml",
+        "results/baselines/baselines.manifest",
         "results/baselines/towers-tower.json",
         "tests/test_vlbench.py",
     ]

@@ -5,7 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.export.judged_examples import ANYTHING, TOWER, all_the_same, anything, counted, one_of_everything, timed
-from vlbench.export.wording import chance, fails, figures, move_in_words, moves_shown, ordered, outcome, pair, tally
+from vlbench.export.wording import (
+    chance,
+    fails,
+    figures,
+    move_in_words,
+    moves_shown,
+    ordered,
+    outcome,
+    pair,
+    tally,
+    unenforced,
+)
 from vlbench.judging.judged import Judged, Move
 from vlbench.judging.verdict import Verdict
 
@@ -14,11 +25,21 @@ from vlbench.judging.verdict import Verdict
 @given(ANYTHING)
 def test_rows_that_fail_make_the_exit_code_and_come_first(judged: Judged) -> None:
     failing = any(fails(row, judged) for row in judged.rows)
-    assert bool(judged.exit_code) is (failing or not any(row.gates for row in judged.rows))
+    nothing = not any(row.gates for row in judged.rows)
+    assert bool(judged.exit_code) is (judged.enforced and (failing or nothing))
     rows = ordered(judged)
     assert sorted(map(id, rows)) == sorted(map(id, judged.rows))
-    order = [fails(row, judged) for row in rows]
+    order = [(row.verdict is Verdict.ACCEPTED, fails(row, judged)) for row in rows]
     assert order == sorted(order, reverse=True)
+
+
+def test_what_is_not_enforced_says_so_first_and_ends_with_0() -> None:
+    judged = one_of_everything(enforced=False)
+    first = "Report only: nothing is enforced. Enforced, this would end with exit code 5."
+    assert (judged.exit_code, judged.finding, unenforced(judged)) == (0, 5, first)
+    assert outcome(judged) == "inaccurate, not enforced"
+    assert not any(fails(row, judged) for row in judged.rows)
+    assert unenforced(one_of_everything()) == ""
 
 
 def test_nothing_compared_is_said_to_be_nothing() -> None:

@@ -118,6 +118,7 @@ def test_an_edit_and_a_proposal_are_not_taken_together(file: Path) -> None:
 
 
 def test_there_must_be_something_to_accept_and_a_reason(file: Path) -> None:
+    assert accept(file, "from now on it must be judged").accepted[-1].changes == ("listed in baselines.manifest",)
     with pytest.raises(UsageError, match="nothing to accept: it is as it was accepted"):
         accept(file, "because")
     edit(file, trials=7)

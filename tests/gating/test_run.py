@@ -13,6 +13,7 @@ from vlbench.errors import UsageError
 from vlbench.gating import Times
 from vlbench.gating.acceptance import propose
 from vlbench.gating.report import report
+from vlbench.gating.required import Required
 from vlbench.gating.run import gate, read_captures
 from vlbench.gating.timed import GateResult
 from vlbench.judging.judged import Judged
@@ -71,7 +72,7 @@ def test_more_launches_are_proposed_and_the_report_says_how_to_accept_them(store
     assert found.moved
     made = propose(stored, found.cells, stored.fingerprint)
     assert [cell.ranges[0].counters["launches"] for cell in made.captured] == [6, 5]
-    judged = report({FILE: stored}, {FILE: found}, {FILE: proposal_path(FILE)}, seconds=1.0)
+    judged = report(Required({FILE: stored}, {}), {FILE: found}, {FILE: proposal_path(FILE)})
     assert judged.exit_code == 3
     assert judged.before == "toy.json, saved on 2025-11-03 by somebody: it is right"
     assert 'mend what rose; or, if that is meant, `vlbench baseline accept toy.json --reason "..."`' in said(judged)
@@ -80,7 +81,7 @@ def test_more_launches_are_proposed_and_the_report_says_how_to_accept_them(store
 def test_fewer_launches_pass_and_ask_to_be_accepted(stored: Baseline, tmp_path: Path) -> None:
     found = run(stored, taken(tmp_path, "server", launches=4), taken(tmp_path, "client"))
     elsewhere = {FILE: Path("new.json")}
-    judged = report({FILE: stored}, {FILE: found}, elsewhere, seconds=1.0)
+    judged = report(Required({FILE: stored}, {}), {FILE: found}, elsewhere)
     assert (judged.exit_code, judged.written, judged.remedy) == (0, "new.json", None)
     assert 'accept toy.json --from new.json --reason "..."` keeps it from being lost unseen' in said(judged)
 
@@ -89,7 +90,7 @@ def test_a_proposal_of_an_earlier_run_is_not_left_without_a_word(stored: Baselin
     file = tmp_path / "toy.json"
     write_baseline(stored, proposal_path(file))
     found = run(stored, taken(tmp_path, "server"), taken(tmp_path, "client"))
-    judged = report({file: stored}, {file: found}, {}, seconds=1.0)
+    judged = report(Required({file: stored}, {}), {file: found}, {})
     assert "toy.proposed.json is from an earlier run, and this one found nothing to accept: remove it" in said(judged)
 
 

@@ -78,7 +78,7 @@ class Held:
         kept = self._cells(self.head)
         for name, cell in self._cells(self.before).items():
             if name not in kept:
-                what = "does not hold it" if self.head else "is gone: was it renamed, moved or deleted?"
+                what = "does not hold it" if self.head else "is gone (renamed, moved or deleted?)"
                 reason = f"{self.base} holds it, and {self.path} {what}; bring it back"
                 yield JudgedRow.missing(name, "time" if isinstance(cell, TimedCell) else "counters", reason)
 

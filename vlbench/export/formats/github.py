@@ -67,7 +67,9 @@ def annotated(judged: Judged, locate: Locate) -> str:
         for annotation in _annotations(row, judged, locate):
             cells.setdefault(annotation, []).append(line(row.cell))
     if not any(row.gates for row in judged.rows):
-        cells[Annotation("error", f"vlbench {judged.command}: missing", outcome(judged))] = []
+        cells[
+            Annotation("error" if judged.enforced else "warning", f"vlbench {judged.command}: missing", outcome(judged))
+        ] = []
     said = []
     for level in dict.fromkeys(annotation.level for annotation in cells):
         here = [annotation for annotation in cells if annotation.level == level]

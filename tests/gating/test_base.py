@@ -1,0 +1,146 @@
+"""The merge base, in small repositories of git."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.gated import git
+from tests.record.baselines import baseline, cell, forward
+from vlbench.api.defaults import defaults
+from vlbench.errors import IncomparableError
+from vlbench.gating.base import base_of, baselines_at
+from vlbench.gating.required import by_base
+from vlbench.record.baseline_files import write_baseline
+
+FOLDER = Path("kept")
+FILE = FOLDER / "toy.json"
+STORED = baseline(cell(forward(host_syncs=1)))
+
+
+def commit(message: str = "more") -> None:
+    git("add", "--all")
+    git("commit", "--quiet", "--allow-empty", "-m", message)
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """main: no baseline, then one; the branch `change` is checked out."""
+    monkeypatch.chdir(tmp_path)
+    git("init", "--quiet", "--initial-branch", "main")
+    git("config", "user.name", "Ada")
+    git("config", "user.email", "ada@example.org")
+    commit("nothing")
+    git("tag", "nothing")
+    FOLDER.mkdir()
+    write_baseline(STORED, FILE)
+    (tmp_path / "pyproject.toml").write_text('[tool.vlbench]\nbaselines = "kept"\n')
+    commit("a baseline")
+    git("checkout", "--quiet", "-b", "change")
+    return tmp_path
+
+
+def test_the_baselines_are_those_of_the_merge_base_wherever_they_went(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FILE.rename("toy.json")
+    Path("pyproject.toml").unlink()
+    commit()
+    git("checkout", "--quiet", "main")
+    write_baseline(baseline(cell(forward(host_syncs=9))), FILE)
+    commit("main goes on")
+    git("checkout", "--quiet", "change")
+    base = base_of("main")
+    assert base.words == f"the merge base with main ({git('rev-parse', 'main~1')[:9]})"
+    assert baselines_at(base, [], FOLDER, first=False) == {FILE: STORED}
+    assert baselines_at(base, [FILE], FOLDER, first=True) == {FILE: STORED}
+    assert (defaults(commit=base.commit).baselines, defaults().baselines) == ("kept", "results/baselines")
+    inner = repository / "inner"
+    inner.mkdir()
+    monkeypatch.chdir(inner)
+    there = defaults(commit=base.commit)
+    assert there.baselines == str(repository / "kept")
+    assert list(baselines_at(base, [], Path(there.baselines), first=False).values()) == [STORED]
+
+
+def test_without_a_baseline_there_the_first_one_has_to_be_said(repository: Path) -> None:
+    base = base_of("nothing")
+    with pytest.raises(IncomparableError, match="`vlbench gate --base nothing --first`") as caught:
+        baselines_at(base, [], FOLDER, first=False)
+    assert "does not have a baseline in kept, so nothing says what must hold" in str(caught.value)
+    assert baselines_at(base, [], FOLDER, first=True) == {}
+    with pytest.raises(IncomparableError, match=r"does not have other\.json"):
+        baselines_at(base_of("main"), [Path("other.json")], FOLDER, first=False)
+
+
+def test_a_branch_from_before_the_baseline_is_not_the_first(repository: Path) -> None:
+    git("checkout", "--quiet", "-b", "old", "nothing")
+    with pytest.raises(IncomparableError, match="is from before it; `git rebase main`"):
+        baselines_at(base_of("main"), [], FOLDER, first=True)
+
+
+@pytest.mark.parametrize("text", ["{", "{}", STORED.model_copy(update={"seal": ""}).model_dump_json()])
+def test_a_baseline_that_is_unfit_there_gates_nothing(repository: Path, text: str) -> None:
+    FILE.write_text(text)
+    commit()
+    with pytest.raises(IncomparableError, match=r"kept/toy\.json of the merge base with change .*; --first leaves it"):
+        baselines_at(base_of("change"), [], FOLDER, first=False)
+    assert baselines_at(base_of("change"), [], FOLDER, first=True) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("upstream/main", "knows no such commit, branch or tag; `git fetch upstream main` brings a branch"),
+        ("mian", "knows no such commit, branch or tag; `git fetch origin mian:mian` brings a branch"),
+        ("--output=x", "knows no such commit"),
+    ],
+)
+def test_a_revision_that_git_does_not_know(repository: Path, name: str, words: str) -> None:
+    with pytest.raises(IncomparableError) as caught:
+        base_of(name)
+    assert words in str(caught.value)
+
+
+def test_a_history_that_is_cut_says_how_to_get_the_rest(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit("on the branch")
+    clone = repository / "clone"
+    url = repository.as_uri()
+    subprocess.run(["git", "clone", "--quiet", "--depth", "1", "--branch", "change", url, clone], check=True)
+    monkeypatch.chdir(clone)
+    with pytest.raises(IncomparableError, match="`git fetch --unshallow origin`, or fetch-depth: 0"):
+        base_of("origin/main")
+    git("fetch", "--quiet", "--depth", "1", "origin", "main:refs/remotes/origin/main")
+    with pytest.raises(
+        IncomparableError, match="no merge base with HEAD, for the history here is cut: `git fetch --uns"
+    ):
+        base_of("origin/main")
+    git("fetch", "--quiet", "--unshallow", "origin")
+    assert base_of("origin/main").commit == git("rev-parse", "origin/main")
+
+
+def test_histories_that_have_nothing_in_common_and_no_history(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git("checkout", "--quiet", "--orphan", "other")
+    commit()
+    with pytest.raises(IncomparableError, match="they share no history"):
+        base_of("main")
+    (repository / "empty").mkdir()
+    monkeypatch.chdir(repository / "empty")
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(repository))
+    with pytest.raises(IncomparableError, match="there is no commit here; run this inside of the repository"):
+        base_of("main")
+
+
+def test_what_the_change_adds_is_judged_beside_it(repository: Path) -> None:
+    new = baseline(cell(forward(), tower="toy:new"))
+    write_baseline(new, FOLDER / "new.json")
+    required = by_base(base_of("main"), [], (FOLDER, FOLDER))
+    assert required.baselines == {FILE: STORED, FOLDER / "new.json": new}
+    FILE.unlink()
+    required = by_base(base_of("main"), [], (FOLDER, FOLDER))
+    assert [len(each.cells) for each in required.baselines.values()] == [0, 1]
+    assert [row.verdict for row in required.settle({})[FILE].rows] == ["missing"]

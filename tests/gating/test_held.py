@@ -1,0 +1,146 @@
+"""What a change may do to a baseline of the merge base, on cells made by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.record.baselines import ACCEPTED, KEY, TIMED, baseline, cell, forward
+from vlbench.comparing.counted import judge_cells
+from vlbench.gating.held import Held
+from vlbench.gating.timed import GateResult
+from vlbench.judging.judged import JudgedRow
+from vlbench.judging.verdict import Verdict
+from vlbench.record.baseline import Acceptance, Baseline, CountedCell
+
+FILE = Path("toy.json")
+ENTRY = ACCEPTED.model_copy(update={"what": "accepted", "by": "Ada", "reason": "lengths may differ"})
+FEW, MANY = cell(forward(host_syncs=1)), cell(forward(host_syncs=4))
+BEFORE = baseline(FEW)
+
+
+def head(*cells: CountedCell, entries: tuple[Acceptance, ...] = (ACCEPTED, ENTRY), **fields: Any) -> Baseline:
+    return baseline(*cells, accepted=entries, **fields)
+
+
+def settled(
+    before: Baseline | None, after: Baseline | None, *now: CountedCell, accepts: bool = True
+) -> list[JudgedRow]:
+    held = Held(FILE, before, after, "the merge base with main (0123456)", accepts)
+    measured = {each.name: each for each in now}
+    rows = [judge_cells(each, measured[each.name]) for each in held.judged.counted]
+    return list(held.settle(GateResult(rows, [], now)).rows)
+
+
+def test_what_was_accepted_with_exactly_the_new_figures_passes_with_who_and_why() -> None:
+    (row,) = settled(BEFORE, head(MANY), MANY)
+    assert row.verdict is Verdict.ACCEPTED
+    assert row.reason == "accepted by Ada on 2025-11-03: lengths may differ; host syncs rose from 1 to 4"
+    assert [(move.name, move.before, move.after) for move in row.moves] == [("host_syncs", 1, 4)]
+    (better,) = settled(baseline(MANY), head(FEW), FEW)
+    assert better.verdict is Verdict.ACCEPTED
+    assert better.reason.endswith("host syncs fell from 4 to 1; nothing rose")
+
+
+def test_nobody_accepts_where_nobody_may() -> None:
+    (row,) = settled(BEFORE, head(MANY), MANY, accepts=False)
+    assert row.verdict is Verdict.REGRESSED
+    assert row.reason.endswith("accepted by the change, which --no-accept does not count")
+
+
+@pytest.mark.parametrize(
+    ("now", "verdict"), [(MANY, Verdict.REGRESSED), (FEW, Verdict.MISSING), (cell(forward()), Verdict.MISSING)]
+)
+def test_figures_that_were_not_measured_accept_nothing(now: CountedCell, verdict: Verdict) -> None:
+    """Neither for this change nor as room for the next one."""
+    (row,) = settled(BEFORE, head(cell(forward(host_syncs=9))), now)
+    assert row.verdict is verdict
+    assert "toy.json holds figures that were not measured; take them back and run this again" in row.reason
+
+
+def test_what_was_not_accepted_is_judged_by_the_merge_base() -> None:
+    assert settled(BEFORE, BEFORE, MANY)[0].verdict is Verdict.REGRESSED
+    assert settled(BEFORE, BEFORE, FEW)[0].verdict is Verdict.SAME
+
+
+def test_the_first_forward_and_the_key_are_figures_too() -> None:
+    cold = cell(forward(host_syncs=1), forward(host_syncs=2))
+    assert (
+        settled(BEFORE, head(MANY), cell(forward(host_syncs=4), forward(host_syncs=5)))[0].verdict is Verdict.REGRESSED
+    )
+    assert settled(BEFORE, head(cold), cold)[0].verdict is Verdict.ACCEPTED
+    newer = FEW.model_copy(update={"key": KEY.model_copy(update={"torch_version": "2.14.0"})})
+    assert settled(BEFORE, BEFORE, newer)[0].verdict is Verdict.MISSING
+    rebased = ENTRY.model_copy(update={"what": "rebased", "reason": "a newer torch"})
+    (row,) = settled(BEFORE, head(newer, entries=(ACCEPTED, rebased)), newer)
+    assert row.verdict is Verdict.ACCEPTED
+    assert row.reason.startswith("rebased by Ada on 2025-11-03: a newer torch; it was counted with torch 2.13.0")
+
+
+def test_a_band_that_the_change_widens_does_not_count_and_is_shown() -> None:
+    wide = FEW.model_copy(update={"bands": {"host_syncs": 0.9}})
+    now = cell(forward(host_syncs=2))
+    settings, row = settled(BEFORE, head(wide), now)
+    assert (settings.verdict, row.verdict) == (Verdict.ACCEPTED, Verdict.REGRESSED)
+    assert f"{FEW.name}: band of host_syncs none -> 90.0 %; judged by the thresholds of the merge" in settings.reason
+    settings, row = settled(BEFORE, head(wide), FEW, accepts=False)
+    assert (settings.verdict, row.verdict) == (Verdict.MISSING, Verdict.SAME)
+    (settings, _) = settled(BEFORE, head(FEW, trials=9), FEW)
+    assert "trials 5 -> 9" in settings.reason
+
+
+def test_a_band_of_the_merge_base_counts() -> None:
+    before = baseline(cell(forward(allocations=100), bands={"allocations": 0.1}))
+    assert settled(before, before, cell(forward(allocations=105)))[0].verdict is Verdict.SAME
+
+
+def test_cells_and_files_that_are_gone_are_missing() -> None:
+    other = cell(tower="toy:Other")
+    gone, row = settled(baseline(FEW, other), head(FEW), FEW)
+    assert (gone.cell, gone.verdict, row.verdict) == (other.name, Verdict.MISSING, Verdict.SAME)
+    assert gone.reason == "the merge base with main (0123456) holds it, and toy.json does not hold it; bring it back"
+    (gone,) = settled(BEFORE, None)
+    assert gone.verdict is Verdict.MISSING
+    assert "toy.json is gone (renamed, moved or deleted?); bring it back" in gone.reason
+
+
+def test_a_new_cell_must_hold_what_was_measured() -> None:
+    new = cell(forward(host_syncs=9), tower="toy:New", bands={"host_syncs": 0.5})
+    fewer = new.model_copy(update={"cold": forward(host_syncs=8), "warm": forward(host_syncs=8)})
+    assert [row.verdict for row in settled(BEFORE, head(FEW, new), FEW, new)] == [Verdict.SAME] * 2
+    for each in (settled(BEFORE, head(FEW, new), FEW, fewer), settled(None, head(new), fewer)):
+        assert each[-1].verdict is Verdict.MISSING
+        assert "save or accept it again" in each[-1].reason
+
+
+def test_a_history_that_was_rewritten_accepts_nothing() -> None:
+    rewritten, row = settled(BEFORE, head(MANY, entries=(ENTRY,)), MANY)
+    assert (rewritten.verdict, row.verdict) == (Verdict.MISSING, Verdict.REGRESSED)
+    assert "its acceptances are not those of the merge base" in rewritten.reason
+    assert row.reason.endswith("accepted by nobody")
+
+
+def test_a_wrong_result_is_never_accepted() -> None:
+    held = Held(FILE, BEFORE, head(MANY), "the merge base")
+    wrong = JudgedRow(cell=MANY.name, measure="accuracy", verdict=Verdict.INACCURATE, reason="zeros")
+    assert held.settle(GateResult([wrong], [], [MANY])).rows == [wrong]
+
+
+def test_times_of_another_machine_are_accepted_in_sight() -> None:
+    times = TIMED.model_copy(
+        update={
+            "trials": tuple(each.model_copy(update={"ratio": 0.7, "low": 0.69, "high": 0.71}) for each in TIMED.trials)
+        }
+    )
+    before, after = baseline(FEW, timed=(TIMED,)), head(FEW, timed=(times,))
+    elsewhere = JudgedRow.missing(TIMED.name, "time", "timed on another class of machine", gates=False)
+    (row,) = Held(FILE, before, after, "base").settle(GateResult([elsewhere], [], [])).rows
+    assert (row.verdict, row.gates) == (Verdict.ACCEPTED, True)
+    assert "toy.json holds other times, which were not measured here" in row.reason
+    (row,) = Held(FILE, before, after, "base", accepts=False).settle(GateResult([elsewhere], [], [])).rows
+    assert (row.verdict, row.gates) == (Verdict.MISSING, True)
+    same = JudgedRow(cell=TIMED.name, measure="time", verdict=Verdict.SAME, reason="the same")
+    (row,) = Held(FILE, before, after, "base").settle(GateResult([same], [], [])).rows
+    assert row.verdict is Verdict.MISSING
