@@ -1,7 +1,8 @@
 """The generated documentation: `python -m docs.generate` brings it up to date.
 
 The tables of the README come from the registries, the floors of CONTRIBUTING.md from the import contract in
-pyproject.toml; docs/*.schema.json are the JSON Schemas of files that programs read.
+pyproject.toml, docs/traps.md from the traps that the tests run; docs/*.schema.json are the JSON Schemas of files that
+programs read.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from tests.traps.page import page as trap_page
+from tests.traps.traps import load as load_traps
 from vlbench.export.formats import exporters
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
 from vlbench.implementations.peers import PEERS
@@ -157,6 +160,7 @@ def schema_of(model: type[BaseModel]) -> dict[str, Any]:
 def generated(root: Path) -> dict[Path, str]:
     """Every generated file below `root` with the content it should have."""
     pages = {root / page: filled((root / page).read_text()) for page in PAGES}
+    pages[root / "docs/traps.md"] = trap_page(load_traps())
     return pages | {
         root / "docs" / f"{name}.schema.json": json.dumps(schema_of(model), indent=1) + "\n"
         for name, model in SCHEMAS.items()

@@ -1,0 +1,218 @@
+"""Edits of the toy tower. Each is code for a place in it, see `tests.traps.toy`."""
+
+from __future__ import annotations
+
+from tests.traps.traps import KILLED, tower_edit
+
+# What makes the host wait, or copy.
+
+tower_edit("`.tolist()` in every layer", 3, "read-back 0 -> 3", quick=True, layer="grid_thw.to(x.device).tolist()")
+tower_edit(
+    "`.item()` in a loop",
+    3,
+    "host syncs rose from 0 to 8",
+    forward="for _ in range(4):\n    grid_thw.to(pixels.device, non_blocking=True).sum().item()",
+)
+tower_edit(
+    "A branch on `isfinite` in every layer",
+    3,
+    "isfinite",
+    layer="if not torch.isfinite(x).all():\n    x = x.clamp(-1, 1)",
+)
+tower_edit("A branch on a float of the picture", 3, "x.sum() > 0", layer="if x.sum() > 0:\n    x = x + 0")
+tower_edit(
+    "One tensor uploaded again in a loop",
+    3,
+    "upload 0 -> 4",
+    forward="for _ in range(4):\n    torch.arange(9).to(pixels.device)",
+)
+tower_edit(
+    "A copy from pageable memory", 3, "pageable uploads", forward="torch.ones(64).to(pixels.device, non_blocking=True)"
+)
+tower_edit("`torch.cuda.synchronize()`", 3, "host syncs rose from 0 to 1", end="torch.cuda.synchronize()")
+tower_edit(
+    "A loop that waits for `event.query()`",
+    3,
+    "synchronize 0 -> 1",
+    end="done = torch.cuda.Event()\ndone.record()\nwhile not done.query():\n    pass",
+)
+tower_edit(
+    "A wait inside of aten: `torch.linspace(0, t, 5)`",
+    3,
+    "linspace",
+    layer="torch.linspace(0, x.float().mean(), 5)",
+    pending="3",
+)
+tower_edit("A wait inside of aten: `x[mask]`", 3, "read-back 0 -> 1", end="tokens[tokens[:, 0] > 0]")
+tower_edit(
+    "A wait in a helper that several share",
+    3,
+    "tower.py",
+    top="def length_of(grid, device):\n    return int(grid.to(device).prod(1).sum())",
+    layer="length_of(grid_thw, x.device)",
+)
+tower_edit(
+    "A wait in another thread",
+    3,
+    "host syncs rose",
+    forward="""
+import threading
+
+waiting = threading.Thread(target=lambda: pixels.sum().item())
+waiting.start()
+waiting.join()
+""",
+)
+tower_edit(
+    "A wait outside of `inference_mode` alone",
+    3,
+    "host syncs",
+    forward="if not torch.is_inference_mode_enabled():\n    pixels.sum().item()",
+    pending="0",
+)
+tower_edit(
+    "A wait where gradients are on alone",
+    3,
+    "host syncs",
+    forward="if torch.is_grad_enabled():\n    pixels.sum().item()",
+    pending="0",
+)
+tower_edit(
+    "A wait from the third call on",
+    3,
+    "host syncs",
+    make="self.calls = 0",
+    forward="self.calls += 1\nif self.calls > 2:\n    pixels.sum().item()",
+    pending="0",
+)
+tower_edit(
+    "A wait for more than two items",
+    3,
+    "host syncs",
+    forward="if len(grid_thw) > 2:\n    pixels.sum().item()",
+    pending="0",
+)
+tower_edit(
+    "A wait for a single item", 3, "host syncs", forward="if len(grid_thw) == 1:\n    pixels.sum().item()", pending="0"
+)
+tower_edit(
+    "A wait where `CI` is set",
+    3,
+    "host syncs",
+    top="import os",
+    forward='if os.environ.get("CI"):\n    pixels.sum().item()',
+    env={"CI": None},
+    pending="0",
+)
+tower_edit(
+    "A wait where `CI` is not set",
+    3,
+    "host syncs",
+    top="import os",
+    forward='if not os.environ.get("CI"):\n    pixels.sum().item()',
+    env={"CI": "true"},
+    pending="0",
+)
+tower_edit(
+    "A wait where `type(x) is torch.Tensor`",
+    0,
+    forward="if type(pixels) is torch.Tensor:\n    pixels.sum().item()",
+    cannot="tensors of the counting device are of a class of their own, and Python gives a class no say in `type(x)`",
+)
+tower_edit("An operation more in every layer", 3, "device operations rose", layer="x = x * 1")
+tower_edit(
+    "A wait under an allow-mark that nobody has accepted",
+    3,
+    "allow",
+    layer='with vlbench.allow_sync("it is right"):\n    x.sum().item()',
+    pending="6",
+)
+
+# What is wrong, and may even be cheaper.
+
+tower_edit("Returns zeros", 5, "inaccurate", forward="return pixels.new_zeros(len(pixels) // 4, WIDTH)", pending="0")
+tower_edit("Returns a constant", 5, "inaccurate", end="tokens = tokens[:1].expand_as(tokens).contiguous()", pending="3")
+tower_edit(
+    "Returns its last output, by shape",
+    5,
+    "inaccurate",
+    make="self.last = {}",
+    forward="if pixels.shape in self.last:\n    return self.last[pixels.shape].clone()",
+    end="self.last[pixels.shape] = tokens",
+    pending="0",
+)
+tower_edit(
+    "Drops its last frame",
+    5,
+    "inaccurate",
+    layer="x = torch.cat([x[: -lengths[-1]], torch.zeros_like(x[-lengths[-1] :])])",
+    pending="3",
+)
+tower_edit("Leaves a layer out", 5, "inaccurate", forward="self.layers = self.layers[:2]", pending="0")
+tower_edit("Wrong order of the tokens", 5, "inaccurate", end="tokens = tokens.flip(0)", pending="3")
+tower_edit(
+    "A cache whose key forgets the frames",
+    5,
+    "inaccurate",
+    key="key = t > 1 or 1, h, w, device, dtype\nt = self.known.setdefault((h, w), t)\ngrid = (grid[0], h, w)",
+    pending="0",
+)
+tower_edit("A cache whose key forgets the dtype", 5, "", key="key = t, h, w, device", pending="0")
+tower_edit(
+    "A cache whose key forgets which side is which",
+    5,
+    "inaccurate",
+    key="key = t, *sorted((h, w)), device, dtype",
+    pending="0",
+)
+tower_edit("A cache without a bound", 3, "cache", bound="while False:", pending="0")
+tower_edit("Returns NaN", 5, "inaccurate", end="tokens = tokens * float('nan')", pending="3")
+tower_edit("Overflows", 5, "inaccurate", end="tokens = tokens * 1e38 * 1e38", pending="3")
+tower_edit("Rounds to half the digits", 5, "inaccurate", end="tokens = tokens.half().to(tokens.dtype)", pending="3")
+tower_edit(
+    "Copies a finished output that lies about in its process",
+    5,
+    "inaccurate",
+    top="import gc",
+    forward="""
+for each in gc.get_objects():
+    if isinstance(each, torch.Tensor) and each.shape == (len(pixels) // 4, WIDTH):
+        return each.clone()
+return pixels.new_zeros(len(pixels) // 4, WIDTH)
+""",
+    pending="0",
+)
+
+# What ends the process, or speaks for it.
+
+tower_edit("Wraps the forward in `torch.compile`", 6, "compile", make="self.forward = torch.compile(self.forward)")
+tower_edit("Raises an exception", 6, "no luck", forward='raise RuntimeError("no luck today")')
+tower_edit("Raises `SystemExit`", 6, "", forward="raise SystemExit(0)")
+tower_edit("`os._exit(0)`", 6, "", quick=True, top="import os", forward="os._exit(0)")
+tower_edit("`os._exit(0)` when it is imported", 6, "", top="import os\n\nos._exit(0)")
+tower_edit(
+    "Prints an event that says all is well",
+    6,
+    "",
+    top="import os",
+    forward="""
+print('{"event": "finished", "seconds": 0, "peak_host_bytes": 0}', flush=True)
+os.write(1, b'{"event": "finished", "seconds": 0, "peak_host_bytes": 0}\\n')
+os._exit(0)
+""",
+)
+tower_edit(
+    "Kills the command that measures it",
+    KILLED,
+    "",
+    top="import os\nimport signal",
+    forward="os.kill(os.getppid(), signal.SIGKILL)",
+)
+tower_edit(
+    "Replaces `sys.exit` and `os._exit` in its process",
+    3,
+    "host syncs rose",
+    top="import os\nimport sys\n\nsys.exit = os._exit = lambda code=0: None",
+    layer="grid_thw.to(x.device).tolist()",
+)
+tower_edit("Is renamed", 6, "tower", factory="pass\n\n\ndef renamed():")
