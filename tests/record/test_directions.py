@@ -14,7 +14,24 @@ LOWER = [
     "ms/step", "s/sample", "p99_ttft_ms", "errors/s", "miss_rate", "us_per_token", "bytes/token", "host_syncs",
     "time_to_first_token", "peak_memory", "loss", "max_latency", "s/it",
 ]  # fmt: skip
-UNKNOWN = ["value", "encode", "images", "accuracy_time_ms", "tokens_per_request", "rate", "flops"]
+UNKNOWN = [
+    "tokens per",
+    "per token",
+    "latency per",
+    "requests per request",
+    "ms per s",
+    "s per s",
+    "launches_per_s",
+    "copies/second",
+    "rate_s",
+    "value",
+    "encode",
+    "images",
+    "accuracy_time_ms",
+    "tokens_per_request",
+    "rate",
+    "flops",
+]
 
 
 @pytest.mark.parametrize("name", HIGHER)
@@ -70,6 +87,15 @@ def test_nobody_knows(name: str) -> None:
         ("throughput", "ms", None),
         ("wall", "min", Better.LOWER),
         ("failed_requests", "req/s", Better.LOWER),
+        ("encode", "ms per s", None),
+        ("encode", "s/s", None),
+        ("time", "per s", None),
+        ("latency", "s per", None),
+        ("throughput", "per", None),
+        ("encode", "1/s", None),
+        ("req", "/ms", None),
+        ("frames", "/s", None),
+        ("throughput", "%", Better.HIGHER),
     ],
 )
 def test_the_unit_speaks_too(name: str, unit: str, better: Better | None) -> None:

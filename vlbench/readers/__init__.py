@@ -29,6 +29,11 @@ def read(path: str, name: str | None = None, directions: Mapping[str, Better] | 
     for reader in [READERS[name]] if name else READERS.values():
         if reader.recognises(document):
             return [_told(run, document.directions) for run in reader.read(document)]
+    near = {each.name: each.lacking(document) for each in ([READERS[name]] if name else READERS.values())}
+    least = min(map(len, filter(None, near.values())), default=0)
+    told = " or ".join(f"{each}, but lacks {', '.join(keys)}" for each, keys in near.items() if 0 < len(keys) == least)
+    if told:
+        raise UsageError(f"{path} is nearly in the format {told}; is the file whole?")
     if name:
         raise UsageError(f"{path} is not in the format {name}; leave the format out to have it found")
     raise UsageError(f"{path} is in no known format ({', '.join(READERS)}); write name,value lines instead")

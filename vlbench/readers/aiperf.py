@@ -6,18 +6,28 @@ those of the JSON keys in both, so that either kind compares with the other. htt
 
 import csv
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from vlbench.errors import UsageError
-from vlbench.readers.document import Document, Reader, finite, number_in
-from vlbench.record.directions import Better
+from vlbench.readers.document import Document, Reader, check_finite, count, finite, number_in
+from vlbench.record.directions import Better, words_of
 from vlbench.record.runs import Metric, Run, collect
 
 Figures = dict[str, Any]
 """One metric: its `unit` and its statistics."""
 LATENCY = re.compile(r"\w*(latency|time_to_\w+_token|time_to_first_\w+)")
 THROUGHPUT = re.compile(r"\w*(throughput\w*|goodput)")
-LOAD = ("concurrency", "request_rate", "request_rate_mode")
+IGNORED = re.compile(
+    r"was_cancelled|error_\w+|input_config|\w*_(count|duration|length|version|id|time)|start_time|end_time|telemetry\w*"
+    r"|total_\w+|\w*(gpu|power|energy|memory|utilization|cache|metrics)\w*|\w+_ratio|records|summary|effective_\w+"
+)
+"""Lengths and counts of what was answered, and what says nothing of speed."""
+NO_LOAD = words_of(
+    "artifact_directory cli_command benchmark_id url urls api_key start_time verbose ui profile_export_file"
+)
+"""Of what was asked for, what is different in every run of the same thing."""
 CSV_NAME = re.compile(r"(?P<name>.*?)\s*(\((?P<unit>[^()]*)\))?")
 
 
@@ -30,13 +40,30 @@ def _recognises(document: Document) -> bool:
 def _read(document: Document) -> list[Run]:
     entries = document.objects[0] if document.objects else _table(document)
     metrics: list[Metric] = []
+    unread: list[str] = []
     for name, figures in entries.items():
         if isinstance(figures, dict) and "avg" in figures:
-            metrics += _metrics(document.source, name, figures)
-    config = _entry(entries, "input_config")
-    load = _entry(config, "loadgen")
-    conditions = {key: str(load[key]) for key in LOAD if load.get(key) is not None}
-    return [collect(document.source, metrics, conditions, _fault(document.source, entries))]
+            check_finite(f"{document.source}: {name}", figures)
+            metrics += (found := _metrics(document.source, name, figures))
+            unread += [name] * (not found and not IGNORED.fullmatch(name))
+            unread += [f"{name} without p50"] * bool(LATENCY.fullmatch(name) and figures.get("p50") is None)
+        elif figures is not None and not IGNORED.fullmatch(name):
+            unread.append(name)
+    conditions = dict(_asked(_entry(entries, "input_config")))
+    if (length := _entry(entries, "input_sequence_length").get("avg")) is not None:
+        conditions["input_sequence_length"] = f"{finite(document.source, 'input_sequence_length', length):.2g}"
+    run = collect(document.source, metrics, conditions, _fault(document.source, entries))
+    return [replace(run, unread=tuple(unread))]
+
+
+def _asked(config: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    """What was asked for, by the names of the settings; those of the load generator are plain."""
+    for key, value in config.items():
+        name = f"{path}{key}".removeprefix("loadgen.")
+        if isinstance(value, dict):
+            yield from _asked(value, f"{path}{key}.")
+        elif value is not None and key not in NO_LOAD:
+            yield name, str(value)
 
 
 def _metrics(source: str, name: str, figures: Figures) -> list[Metric]:
@@ -51,12 +78,37 @@ def _metrics(source: str, name: str, figures: Figures) -> list[Metric]:
 
 
 def _fault(source: str, entries: dict[str, Any]) -> str:
-    if entries.get("was_cancelled"):
+    cancelled = entries.get("was_cancelled")
+    if cancelled not in (None, True, False):
+        raise UsageError(
+            f"{source}: was_cancelled is {cancelled!r:.40}, neither true nor false; is the file unchanged?"
+        )
+    if cancelled:
         return "it was cancelled"
-    failed = finite(source, "error_request_count", _entry(entries, "error_request_count").get("avg", 0))
+    answered = _count_of(source, entries, "request_count")
+    asked = _entry(_entry(entries, "input_config"), "loadgen").get("request_count")
+    short = 0 if answered is None or asked is None else count(source, "request_count", asked) - answered
+    failed = max(_count_of(source, entries, "error_request_count") or 0, short, _summed(source, entries))
+    return f"{failed} of its requests failed" if failed else ""
+
+
+def _count_of(source: str, entries: dict[str, Any], name: str) -> int | None:
+    """A count, alone or as the average of an entry; None where it is not told."""
+    value = entries.get(name)
+    value = value.get("avg") if isinstance(value, dict) else value
+    return None if value is None else count(source, name, value)
+
+
+def _summed(source: str, entries: dict[str, Any]) -> int:
+    """The errors that `error_summary` lists: entries with a `count`, or counts by kind."""
     summary = entries.get("error_summary") or []
-    failed = max(failed, sum(each.get("count", 0) for each in summary if isinstance(each, dict)))
-    return f"{failed:.0f} of its requests failed" if failed else ""
+    if isinstance(summary, dict):
+        summary = [summary] if "count" in summary else [{"count": each} for each in summary.values()]
+    if not isinstance(summary, list) or not all(isinstance(each, dict) and "count" in each for each in summary):
+        raise UsageError(
+            f"{source}: error_summary is {summary!r:.60}, not errors with their count; is the file unchanged?"
+        )
+    return sum(count(source, "error_summary", each["count"]) for each in summary)
 
 
 def _table(document: Document) -> dict[str, Figures]:
@@ -79,6 +131,10 @@ def _table(document: Document) -> dict[str, Figures]:
             for statistic, cell in zip(columns, row[1:], strict=False):
                 if (figure := number_in(cell)) is not None:
                     entries[name][statistic] = figure
+                elif cell.strip() not in ("", "N/A"):
+                    raise UsageError(
+                        f"{document.source}: {statistic} of {name} is {cell!r:.40}, not a number; run it again"
+                    )
     return entries
 
 
@@ -87,4 +143,6 @@ def _entry(value: dict[str, Any], key: str) -> dict[str, Any]:
     return entry if isinstance(entry, dict) else {}
 
 
-READER = Reader("aiperf", "aiperf's aggregate export, as JSON or CSV", _recognises, _read)
+READER = Reader(
+    "aiperf", "aiperf's aggregate export, as JSON or CSV", _recognises, _read, frozenset({"request_throughput"})
+)

@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from statistics import median
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from vlbench.errors import UsageError
 from vlbench.record.directions import Better, better_of
@@ -24,6 +25,8 @@ FOREIGN = Kind(
 )
 _BLANK = re.compile(r"\s*")
 Model = TypeVar("Model", bound=BaseModel)
+Seconds = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+"""A measured time, of which a text, a truth value, zero, NaN and infinity are none."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,15 @@ class Reader:
     """Looks at a few telling fields; never raises."""
     read: Callable[[Document], list[Run]]
     """Raises `UsageError` with one sentence naming the file and the field."""
+    telling: frozenset[str] = frozenset()
+    """The keys that every object of such a file has, where keys tell it."""
+
+    def lacking(self, document: Document) -> list[str]:
+        """The telling keys that an object of the document has not, if it has others of them."""
+        for each in document.objects:
+            if self.telling & each.keys() and (lacking := self.telling - each.keys()):
+                return sorted(lacking)
+        return []
 
 
 def load(path: str, directions: Mapping[str, Better] | None = None) -> Document:
@@ -110,6 +122,35 @@ def finite(source: str, name: str, value: object) -> float:
     if not math.isfinite(found):
         raise UsageError(f"{source}: {name} is {value!r:.40}, not a number; is the file whole and unchanged?")
     return found
+
+
+def count(source: str, name: str, value: object) -> int:
+    """The count that a key holds, perhaps as text or with a fraction of zero. Raises UsageError where it is none."""
+    found = finite(source, name, value)
+    if found < 0 or found != int(found):
+        raise UsageError(f"{source}: {name} is {value!r:.40}, not a count; is the file whole and unchanged?")
+    return int(found)
+
+
+def check_finite(source: str, result: Mapping[str, Any], but: frozenset[str] = frozenset()) -> None:
+    """Raises UsageError for NaN and infinity in any figure of an object or in a list of them; `but` may be infinite."""
+    for name, value in result.items():
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, float) and not math.isfinite(each) and (name not in but or math.isnan(each)):
+                raise UsageError(f"{source}: {name} is {value!r:.40}, not a number; run it again")
+
+
+def unread_keys(values: Mapping[str, Any], known: frozenset[str]) -> tuple[str, ...]:
+    """Keys that nobody here understands."""
+    return tuple(name for name in values if name not in known)
+
+
+def check_median(source: str, name: str, told: float, samples: tuple[float, ...]) -> None:
+    """Raises UsageError where the median that a file tells is not that of the samples beside it."""
+    if samples and not math.isclose(told, found := median(samples), rel_tol=1e-3):
+        raise UsageError(
+            f"{source}: {name!r} has a median of {told:g} and its samples one of {found:g}; was it edited?"
+        )
 
 
 def validated(model: type[Model], value: dict[str, Any], source: str) -> Model:

@@ -4,21 +4,26 @@ Its times are of processes of their own, but they follow one another within seco
 did then, so that they are the samples of one run. https://github.com/sharkdp/hyperfine
 """
 
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import BaseModel, FailFast
 
-from vlbench.readers.document import Document, Reader, validated
-from vlbench.record.directions import Better
+from vlbench.errors import UsageError
+from vlbench.readers.document import Document, Reader, Seconds, check_median, unread_keys, validated
+from vlbench.record.directions import Better, words_of
 from vlbench.record.runs import Metric, Run, collect
+
+KNOWN = words_of("command mean stddev median user system min max times exit_codes memory_usage_byte parameters")
 
 
 class _Result(BaseModel):
     command: str
-    median: float
-    times: Annotated[tuple[float, ...], FailFast()] = ()
+    median: Seconds
+    times: Annotated[tuple[Seconds, ...], FailFast()] = ()
     """Seconds."""
-    exit_codes: Annotated[list[int | None], FailFast()] = []
+    exit_codes: Annotated[list[int | None] | None, FailFast()] = None
+    """One a time; old versions wrote none."""
 
 
 class _File(BaseModel):
@@ -33,8 +38,16 @@ def _recognises(document: Document) -> bool:
 def _read(document: Document) -> list[Run]:
     file = validated(_File, document.objects[0], document.source)
     metrics = [Metric(each.command, each.median, "s", Better.LOWER, each.times) for each in file.results]
-    failed = [each.command for each in file.results if any(code != 0 for code in each.exit_codes)]
-    return [collect(document.source, metrics, fault=f"{failed[0]!r} ended with an error" if failed else "")]
+    for each in file.results:
+        check_median(document.source, each.command, each.median, each.times)
+        if each.exit_codes is not None and len(each.exit_codes) != len(each.times):
+            counts = f"{len(each.exit_codes)} exit codes for {len(each.times)} times"
+            raise UsageError(f"{document.source}: {each.command!r:.60} has {counts}; is the file whole and unchanged?")
+    failed = [each.command for each in file.results if any(code != 0 for code in each.exit_codes or ())]
+    run = collect(document.source, metrics, fault=f"{failed[0]!r} ended with an error" if failed else "")
+    strange = [name for each in document.objects[0]["results"] for name in unread_keys(each, KNOWN)]
+    silent = ["no exit codes, so failures would not show"] * any(each.exit_codes is None for each in file.results)
+    return [replace(run, unread=(*dict.fromkeys(strange), *silent))]
 
 
 READER = Reader("hyperfine", "hyperfine --export-json", _recognises, _read)

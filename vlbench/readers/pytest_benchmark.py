@@ -3,18 +3,22 @@
 https://pytest-benchmark.readthedocs.io
 """
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import BaseModel, FailFast
 
-from vlbench.readers.document import Document, Reader, validated
-from vlbench.record.directions import Better
+from vlbench.readers.document import Document, Reader, Seconds, check_median, unread_keys, validated
+from vlbench.record.directions import Better, words_of
 from vlbench.record.runs import Metric, Run, collect
+
+KNOWN = words_of("group name fullname params param extra_info options stats")
+OF_FILE = words_of("machine_info commit_info benchmarks datetime version")
 
 
 class _Stats(BaseModel):
-    median: float
-    data: Annotated[tuple[float, ...], FailFast()] = ()
+    median: Seconds
+    data: Annotated[tuple[Seconds, ...], FailFast()] = ()
     """Kept with --benchmark-save-data alone; seconds."""
 
 
@@ -35,9 +39,15 @@ def _recognises(document: Document) -> bool:
 def _read(document: Document) -> list[Run]:
     file = validated(_File, document.objects[0], document.source)
     metrics = [Metric(each.fullname, each.stats.median, "s", Better.LOWER, each.stats.data) for each in file.benchmarks]
+    for each in file.benchmarks:
+        check_median(document.source, each.fullname, each.stats.median, each.stats.data)
     cpu = file.machine_info.get("cpu") or {}
     brand = cpu.get("brand_raw") if isinstance(cpu, dict) else None
-    return [collect(document.source, metrics, {"cpu": str(brand)} if brand else {})]
+    strange = [name for each in document.objects[0]["benchmarks"] for name in unread_keys(each, KNOWN)]
+    strange += unread_keys(document.objects[0], OF_FILE)
+    run = collect(document.source, metrics, {"cpu": str(brand)} if brand else {})
+    return [replace(run, unread=tuple(dict.fromkeys(strange)))]
 
 
-READER = Reader("pytest-benchmark", "pytest --benchmark-json, and what --benchmark-save kept", _recognises, _read)
+READS = "pytest --benchmark-json, and what --benchmark-save kept"
+READER = Reader("pytest-benchmark", READS, _recognises, _read, frozenset({"benchmarks", "machine_info"}))

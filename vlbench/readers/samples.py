@@ -21,8 +21,7 @@ def _recognises(document: Document) -> bool:
     first, *rest = [row for _, row in _rows(document)]
     if len(first) == 1 and first != ["value"]:
         return number_in((rest or [first])[0][0]) is not None
-    named = "value" in first and set(first) <= set(COLUMNS)
-    return named or (len(first) == 2 and number_in(first[1]) is not None)
+    return "value" in first or (len(first) == 2 and number_in(first[1]) is not None)
 
 
 def _read(document: Document) -> list[Run]:
@@ -59,6 +58,10 @@ def _columns(document: Document) -> tuple[tuple[str, ...], list[tuple[int, list[
         return ("value",), numbered[headed:], first[0] if headed else "value"
     if len(first) == 2 and number_in(first[1]) is not None:
         return ("name", "value"), numbered, "value"
+    for column in first:
+        if column not in COLUMNS or first.count(column) > 1:
+            told = "there twice" if column in COLUMNS else f"none of {', '.join(COLUMNS)}"
+            raise UsageError(f"{document.source}: the column {column!r:.40} is {told}; leave it out")
     return tuple(first), numbered[1:], "value"
 
 

@@ -6,9 +6,11 @@ them, and so is the duration, which is the throughput once more.
 
 import re
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
-from vlbench.readers.document import Document, Reader, finite
+from vlbench.errors import UsageError
+from vlbench.readers.document import Document, Reader, check_finite, count, finite
 from vlbench.record.directions import Better, words_of
 from vlbench.record.runs import Metric, Run, collect
 
@@ -22,6 +24,8 @@ WORKLOAD = words_of(
     "ramp_up_strategy ramp_up_start_rps ramp_up_end_rps goodput_config seed lora_name"
 )
 """What was asked for: runs that differ in any of it measure different things."""
+UNBOUNDED = words_of("request_rate max_concurrency ramp_up_start_rps ramp_up_end_rps")
+"""Where infinity is a setting."""
 IGNORED = words_of(
     "date duration completed failed errors success input_lens output_lens ttfts tpots itls e2els "
     "generated_texts start_times concurrency accept_length server_info max_output_tokens_per_s "
@@ -41,15 +45,16 @@ def serving_reader(name: str, reads: str, telling: set[str]) -> Reader:
     def read(document: Document) -> list[Run]:
         return [serving_run(document.where(i), each) for i, each in enumerate(document.objects)]
 
-    return Reader(name, reads, recognises, read)
+    return Reader(name, reads, recognises, read, frozenset(telling))
 
 
 def serving_run(source: str, result: dict[str, Any]) -> Run:
-    """The run that `result` describes. A figure of 0 had nothing to measure, such as gaps between single tokens.
+    """The run that `result` describes. A latency of 0 had nothing to measure, such as gaps between single tokens.
 
     Requests that were lost make it a run without figures; keys that nobody knows are named in `unread`.
     """
     result = {name.rstrip(":"): value for name, value in result.items()}  # vLLM once wrote `request_goodput:`
+    check_finite(source, result, UNBOUNDED)
     metrics, unread = [], []
     for name, value in result.items():
         latency, rate = LATENCY.fullmatch(name), THROUGHPUT.fullmatch(name)
@@ -57,30 +62,39 @@ def serving_run(source: str, result: dict[str, Any]) -> Run:
             continue
         if not (latency or rate):
             unread.append(name)
-        elif figure := finite(source, name, value):
+        elif (figure := finite(source, name, value)) or rate:
             unit = "ms" if latency else "requests/s" if name.startswith("request") else "tokens/s"
             better = Better.LOWER if latency else Better.HIGHER
-            metrics.append(Metric(name, figure, unit, better, _samples(name, result)))
+            metrics.append(Metric(name, figure, unit, better, _samples(source, name, result)))
     conditions = {key: str(result[key]) for key in sorted(WORKLOAD) if result.get(key) is not None}
+    if lengths := result.get("input_lens"):
+        conditions["input_lens"] = sha256(str(lengths).encode()).hexdigest()[:8]
     return replace(collect(source, metrics, conditions, _lost(source, result)), unread=tuple(unread))
 
 
 def _lost(source: str, result: dict[str, Any]) -> str:
     """How many requests gave no answer, by whichever key tells most of them; "" where none was lost."""
     requested, done, failed = (
-        None if result.get(key) is None else finite(source, key, result[key])
+        None if result.get(key) is None else count(source, key, result[key])
         for key in ("num_prompts", "completed", "failed")
     )
-    errors = result.get("errors")
-    told = [0.0 if failed is None else failed, sum(map(bool, errors)) if isinstance(errors, list) else bool(errors)]
-    if requested is not None and done is not None:
-        told.append(requested - done)
-    return f"{max(told):.0f} of its requests failed" if max(told) > 0 else ""
+    errors = result.get("errors") or []
+    if not isinstance(errors, list):
+        raise UsageError(f"{source}: errors is {errors!r:.40}, not a list of what each request answered; run it again")
+    if done is None and (failed is None or "completed" in result):
+        raise UsageError(f"{source}: completed is not told, so requests may have been lost; run it again")
+    if requested is not None and done is not None and done > requested:
+        raise UsageError(f"{source}: completed is {done} of num_prompts {requested}; was the file edited?")
+    lost = max(failed or 0, sum(map(bool, errors)), 0 if None in (requested, done) else requested - done)  # type: ignore[operator]
+    return f"{lost} of its requests failed" if lost else ""
 
 
-def _samples(name: str, result: dict[str, Any]) -> tuple[float, ...]:
+def _samples(source: str, name: str, result: dict[str, Any]) -> tuple[float, ...]:
     """Milliseconds to the first token of each request, which detailed files keep in seconds; 0 where it failed."""
     times = result.get("ttfts")
     if name != "median_ttft_ms" or not isinstance(times, list):
         return ()
-    return tuple(1000 * time for time in times if isinstance(time, int | float) and time > 0)
+    for time in times:
+        if isinstance(time, bool) or not isinstance(time, int | float) or time < 0:
+            raise UsageError(f"{source}: ttfts holds {time!r:.40}, which is no time; run it again")
+    return tuple(1000 * time for time in times if time)

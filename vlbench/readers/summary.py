@@ -17,6 +17,7 @@ LINE = re.compile(
     rf"(?:(?P<name>\S.*?)\s*[:=]\s*)?(?P<mean>{NUMBER})\s*(?:±|\+/?-)\s*(?P<std>{NUMBER})\s*(?P<unit>[^\s\d(,]\S*?)?"
     r"[\s,(]+(?:n\s*=\s*(?P<n>\d+)|(?:of|over)\s+(?P<runs>\d+)\s+runs?)\)?\.?"
 )
+MOST_RUNS = 1_000_000
 COLUMNS = {"name", "mean", "std", "n", "unit", "better"}
 
 
@@ -58,7 +59,7 @@ def _metric(document: Document, number: int, row: dict[str, str]) -> Metric:
         raise UsageError(
             f"{source} row {number}: mean and std are numbers, n a count, better lower or higher"
         ) from None
-    if runs < 1 or deviation < 0 or (runs > 1 and deviation == 0):
+    if not 1 <= runs <= MOST_RUNS or deviation < 0 or (runs > 1 and deviation == 0):
         raise UsageError(
             f"{source} row {number}: {deviation} is no deviation between {runs} runs; give both as measured"
         )

@@ -36,14 +36,17 @@ _SAYS_NOTHING = words_of(
     "start end interval bits arrival target"
 )
 """Turns what other words say around, or makes a setting of a measurement: then nobody guesses."""
+_ASKED = words_of("launches readbacks uploads copies")
+"""Of a GPU: fewer are better, but of so many in a second nobody can say."""
 _LOWER = (
     _TIMES
     | _HARM
     | words_of(
         "latency time times duration elapsed delay ttft tpot itl e2el runtime walltime wall overhead loss "
         "perplexity ppl wer cer b byte bytes kb mb gb tb kib mib gib memory rss vram footprint cost joule joules "
-        "launches allocations readbacks uploads copies"
+        "allocations"
     )
+    | _ASKED
 )
 _HIGHER = words_of(
     "throughput tput goodput qps rps fps tps gflops tflops pflops mfu hfu iops bandwidth accuracy acc speedup "
@@ -66,12 +69,13 @@ class Better(StrEnum):
 
 def better_of(name: str, unit: str = "") -> Better | None:
     """Which way the figure `name` in `unit` is good, as in `images_per_s`; None where its words do not say."""
-    named = [word for word in _words(name) if word not in _ALSO_STATISTICS]
-    if not _SAYS_NOTHING.isdisjoint(named):
+    both = [_words(name), _words(unit)]
+    named = [word for word in both[0] if word not in _ALSO_STATISTICS]
+    if not _SAYS_NOTHING.isdisjoint(named) or any("per" in words[:1] + words[-1:] for words in both):
         return None
     if "per" not in named and not _NO_WORK.isdisjoint(named):
         return Better.LOWER
-    found = {way for words in (named, _words(unit)) if (way := _rate(words) or _word(words)) is not None}
+    found = {way for words in (named, both[1]) if (way := _rate(words) or _word(words)) is not None}
     return found.pop() if len(found) == 1 else None
 
 
@@ -87,7 +91,7 @@ def _rate(words: list[str]) -> Better | None:
         if not _NO_WORK.isdisjoint(words[:at]):
             return Better.LOWER
         if below in _TIMES:
-            return None if above in _TIMES else Better.HIGHER
+            return None if above in _TIMES or above in _ASKED else Better.HIGHER
         if above in _TIMES or above in _LOWER:
             return Better.LOWER
         return Better.HIGHER if below in _COSTS else None
@@ -102,5 +106,7 @@ def _word(words: list[str]) -> Better | None:
     for pair in pairwise(words):
         if pair in _PAIRS:
             return Better(_PAIRS[pair])
+    if "rate" in words:
+        return None
     ways = {Better.LOWER for word in words if word in _LOWER} | {Better.HIGHER for word in words if word in _HIGHER}
     return ways.pop() if len(ways) == 1 else None

@@ -1,0 +1,136 @@
+"""Results that are cut, edited or not understood: each is refused or named, by file and field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vlbench.errors import UsageError
+from vlbench.readers import read
+
+from .test_readers import AIPERF, AIPERF_CSV, HYPERFINE, PYTEST_BENCHMARK, SGLANG, VLLM, one, written
+
+NAN = float("nan")
+TIMED: dict[str, Any] = HYPERFINE["results"][0]  # type: ignore[index]
+
+
+def without(result: dict[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: value for key, value in result.items() if key not in keys}
+
+
+def timed(**changes: object) -> dict[str, Any]:
+    return {"results": [{**TIMED, **changes}]}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({**VLLM, "completed": None}, "completed is not told, so requests may have been lost"),
+        (without(VLLM, "completed", "failed"), "completed is not told"),
+        ({**VLLM, "failed": -5}, "failed is -5, not a count"),
+        ({**VLLM, "failed": 0.5}, "failed is 0.5, not a count"),
+        ({**VLLM, "completed": 300}, "completed is 300 of num_prompts 200"),
+        ({**VLLM, "errors": {"a": 3}}, "errors is .* not a list"),
+        ({**VLLM, "request_rate": NAN}, "request_rate is nan"),
+        ({**VLLM, "mean_ttft_ms": NAN}, "mean_ttft_ms is nan"),
+        ({**VLLM, "ttfts": [0.1, NAN]}, r"ttfts is \[0.1, nan\]"),
+        ({**VLLM, "ttfts": [0.1, "soon"]}, "ttfts holds 'soon'"),
+        (without(VLLM, "model_id"), "is nearly in the format .*vllm, but lacks model_id; is the file whole"),
+        (without(SGLANG, "completed"), "is nearly in the format sglang, but lacks completed"),
+        ({**AIPERF, "error_summary": [{"code": 500}]}, "error_summary is .* not errors with their count"),
+        ({**AIPERF, "error_summary": [{"count": -3}]}, "error_summary is -3, not a count"),
+        ({**AIPERF, "error_request_count": {"avg": "many"}}, "error_request_count is 'many'"),
+        ({**AIPERF, "was_cancelled": "false"}, "was_cancelled is 'false', neither true nor false"),
+        ({**AIPERF, "output_sequence_length": {"avg": NAN}}, "output_sequence_length: avg is nan"),
+        (AIPERF_CSV.replace("Count,0", "Count,many"), "avg of error_request_count is 'many'"),
+        (AIPERF_CSV.replace("580.00", "nan"), "request_latency: p50 is nan"),
+        (timed(exit_codes=[]), "'./old' has 0 exit codes for 3 times"),
+        (timed(exit_codes=[0]), "'./old' has 1 exit codes for 3 times"),
+        (timed(median="1.0"), "results.0.median: input should be a valid number"),
+        (timed(median=-1.0), "results.0.median: input should be greater than 0"),
+        (timed(median=NAN), "results.0.median: input should be a finite number"),
+        (timed(times=[1.0, NAN, 1.0]), "results.0.times.1: input should be a finite number"),
+        (timed(median=0.1), "'./old' has a median of 0.1 and its samples one of 1"),
+        (
+            {**PYTEST_BENCHMARK, "benchmarks": [{"fullname": "a", "stats": {"median": True}}]},
+            "benchmarks.0.stats.median: input should be a valid number",
+        ),
+        (without(PYTEST_BENCHMARK, "machine_info"), "is nearly in the format pytest-benchmark, but lacks machine_info"),
+        ("name,value,host\na_ms,1,x\n", "the column 'host' is none of name, value, unit, better, run"),
+        ("a: 17 +- 0.72 ms (n=99999999999)\n", "no deviation between 99999999999 runs"),
+    ],
+)
+def test_what_is_cut_or_edited_is_refused(tmp_path: Path, content: object, message: str) -> None:
+    path = written(tmp_path, content, "wrong.file")
+    with pytest.raises(UsageError, match=message) as caught:
+        read(path)
+    assert "wrong.file" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ({**AIPERF, "error_request_count": 7}, "7 of its requests failed"),
+        ({**AIPERF, "error_summary": {"500": 3, "timeout": 1}}, "4 of its requests failed"),
+        ({**AIPERF, "error_summary": {"error_details": {"code": 500}, "count": 3}}, "3 of its requests failed"),
+        ({**AIPERF, "input_config": {"loadgen": {"request_count": 250}}}, "50 of its requests failed"),
+        ({**VLLM, "failed": "150"}, "150 of its requests failed"),
+        (timed(exit_codes=[0, None, 0]), "'./old' ended with an error"),
+    ],
+)
+def test_lost_work_is_a_fault(tmp_path: Path, content: object, fault: str) -> None:
+    assert one(written(tmp_path, content)).fault == fault
+
+
+@pytest.mark.parametrize(
+    ("content", "unread"),
+    [
+        ({**SGLANG, "warp_factor": 9}, "warp_factor"),
+        ({**AIPERF, "warp": {"unit": "x", "avg": 3.0}}, "warp"),
+        ({**AIPERF, "request_latency": {"avg": 1.0, "p99": 2.0}}, "request_latency without p50"),
+        (timed(zap=1), "zap"),
+        ({"results": [without(TIMED, "exit_codes")]}, "no exit codes, so failures would not show"),
+        ({**PYTEST_BENCHMARK, "warp": 9}, "warp"),
+    ],
+)
+def test_what_is_not_understood_is_named(tmp_path: Path, content: object, unread: str) -> None:
+    assert one(written(tmp_path, content)).unread == (unread,)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("loadgen", "concurrency"), 8),
+        (("loadgen", "request_rate"), 4.0),
+        (("endpoint", "model_names"), ["other"]),
+        (("endpoint", "type"), "chat"),
+        (("input", "prompt", "input_tokens", "mean"), 550),
+    ],
+)
+def test_all_that_aiperf_was_asked_for_is_a_condition(tmp_path: Path, path: tuple[str, ...], value: object) -> None:
+    config: Any = value
+    for name in reversed(path):
+        config = {name: config}
+    run = one(written(tmp_path, {**AIPERF, "input_config": config}))
+    assert run.conditions == {".".join(path).removeprefix("loadgen."): str(value)}
+
+
+def test_where_a_run_was_written_is_no_condition(tmp_path: Path) -> None:
+    config = {
+        "output": {"artifact_directory": "runs/7"},
+        "cli_command": "aiperf profile",
+        "loadgen": {"concurrency": 1},
+    }
+    assert one(written(tmp_path, {**AIPERF, "input_config": config})).conditions == {"concurrency": "1"}
+
+
+def test_lengths_of_prompts_are_a_condition(tmp_path: Path) -> None:
+    runs = [one(written(tmp_path, {**VLLM, "input_lens": lengths})) for lengths in ([10, 20], [20, 10], [10, 20])]
+    assert runs[0].conditions == runs[2].conditions != runs[1].conditions
+
+
+def test_a_throughput_of_zero_is_kept(tmp_path: Path) -> None:
+    """A gap between single tokens has nothing to measure; a server without any answer has."""
+    assert one(written(tmp_path, {**VLLM, "request_throughput": 0})).metrics["request_throughput"].value == 0
