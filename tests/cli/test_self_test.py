@@ -17,7 +17,7 @@ from vlbench.record.journal import Journal
 from vlbench.record.schema import CellGroup, Results
 from vlbench.selftest.copies import Design
 from vlbench.selftest.verdicts import report
-from vlbench.trial.session import Session
+from vlbench.trial.session import Limits, Session
 
 ROWS = {"copy 1": (0.0, 1.0), "+3% 1": (0.03, 1.03)}
 
@@ -75,7 +75,7 @@ def test_an_injected_slow_down_is_measured_and_copies_are_rows_like_any_other(
     """One real process; what a vote makes of five is known from made-up ones."""
     monkeypatch.setenv("PYTHONPATH", python_path())
     design = Design(groups=1, copies=2, slowed={1.0: 1}, seconds=0.5, trials=1)
-    session = Session(plans_of(design, 0, 1), Journal(tmp_path / "journal", ""), timeout=600)
+    session = Session(plans_of(design, 0, 1), Journal(tmp_path / "journal", ""), limits=Limits(600))
     session.run(design.trials, design.seconds)
     (group,) = session.groups()
     assert [(row.name, row.is_yardstick, row.slow_down) for row in group.rows] == [

@@ -24,7 +24,7 @@ from vlbench.record.journal import Journal
 from vlbench.record.schema import Results, State, Trial
 from vlbench.trial.clock import Reading, event_clock, wall_clock
 from vlbench.trial.rounds import MIN_ROUNDS, Entrant, Rounds
-from vlbench.trial.session import Session
+from vlbench.trial.session import Limits, Session
 from vlbench.trial.subject import Cache, Inputs, Subject
 from vlbench.trial.tower_bench import TowerBench
 
@@ -155,7 +155,7 @@ def test_slow_rounds_cannot_be_dropped() -> None:
 
 # From the shell to the exit status.
 
-RUN = ("run", "--device", "cpu", "--no-card", "--scenario", "small.toml", "--budget", "1", "--out", "a.json")
+RUN = ("run", "--device", "cpu", "--no-card", "--scenario", "small.toml", "--budget", "8", "--out", "a.json")
 
 
 @pytest.fixture
@@ -209,18 +209,18 @@ def test_a_variant_that_is_missing_has_an_exit_status_of_its_own(folder: Path) -
     assert "aborts: its process was ended by SIGABRT" in out
 
 
-def test_a_variant_that_hangs_costs_its_row_and_the_time_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variant_that_hangs_costs_its_row_and_half_of_the_time_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", python_path(CHEATS))
     start = time.monotonic()
-    Session([plan("host-grid")], Journal(None, ""), timeout=600).run(1, 0)
-    enough = 2 * (time.monotonic() - start) + 2  # the machine may be busy
+    Session([plan("host-grid")], Journal(None, ""), limits=Limits(600)).run(1, 0)
+    enough = 4 * (time.monotonic() - start) + 4  # the machine may be busy
 
-    session = Session([plan("hangs", "host-grid")], Journal(None, ""), timeout=enough)
+    session = Session([plan("hangs", "host-grid")], Journal(None, ""), limits=Limits(enough))
     session.run(1, 0.1)
     ((trial,),) = (group.trials for group in session.groups())
     hangs, innocent = trial.find("hangs"), trial.find("host-grid")
     assert hangs
-    assert hangs.not_measured == f"no end after {enough:.0f} s"
+    assert hangs.not_measured == f"one call did not end within {enough / 2:.0f} s"
     assert innocent
     assert innocent.timings
 

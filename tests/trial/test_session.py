@@ -16,7 +16,7 @@ from vlbench.record.schema import CellGroup, VariantTrial
 from vlbench.towers.variants import Variant
 from vlbench.trial.job import Event, Job
 from vlbench.trial.rounds import MIN_ROUNDS
-from vlbench.trial.session import Progress, Session
+from vlbench.trial.session import Limits, Progress, Session
 from vlbench.trial.worker import run_job
 
 pytestmark = pytest.mark.usefixtures("misbehaving")
@@ -42,7 +42,7 @@ def measured(misbehaving: object, watched: list[tuple[int, int]], journal: Path)
     def watch(progress: Progress) -> None:
         watched.append((len(progress.checked), len(progress.rounds)))
 
-    session = Session([plan(*ASKED, states=("warm", "cold"))], Journal(journal, ""), timeout=600, watch=watch)
+    session = Session([plan(*ASKED, states=("warm", "cold"))], Journal(journal, ""), limits=Limits(600), watch=watch)
     session.run(1, 0.1)
     (group,) = session.groups()
     return group
@@ -119,7 +119,7 @@ def test_the_journal_gives_it_all_back_without_a_process(
     measured: CellGroup, journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("subprocess.Popen", None)
-    resumed = Session([plan(*ASKED, states=("warm", "cold"))], Journal(journal, "", resume=True), timeout=600)
+    resumed = Session([plan(*ASKED, states=("warm", "cold"))], Journal(journal, "", resume=True), limits=Limits(600))
     resumed.run(1, 0.1)
     assert resumed.groups() == [measured]
     assert resumed.died[0].keys() == {"is-killed", "is-killed-late"}
@@ -128,7 +128,7 @@ def test_the_journal_gives_it_all_back_without_a_process(
 def test_a_yardstick_that_dies_costs_the_trial() -> None:
     hopeless = plan("is-killed")
     hopeless = replace(hopeless, variants=[replace(hopeless.variants[1], flags=("is-killed",))])
-    session = Session([hopeless], Journal(None, ""), timeout=600)
+    session = Session([hopeless], Journal(None, ""), limits=Limits(600))
     session.run(1, 0)
     assert [session.journal.trials(0), session.journal.lost(0)] == [
         [],
@@ -137,7 +137,7 @@ def test_a_yardstick_that_dies_costs_the_trial() -> None:
 
 
 def test_a_refused_plan_is_lost_once_where_others_are_to_go_on(tmp_path: Path) -> None:
-    session = Session([plan("host-grid", weights=tmp_path)], Journal(None, ""), timeout=600, keep_going=True)
+    session = Session([plan("host-grid", weights=tmp_path)], Journal(None, ""), limits=Limits(600), keep_going=True)
     session.run(2, 0)
     (group,) = session.groups()
     assert group.trials == ()
@@ -155,7 +155,7 @@ def test_a_session_runs_trials_as_it_is_told() -> None:
         run_job(job, emitted.append)
         yield from emitted
 
-    session = Session([plan("host-grid")], Journal(None, ""), timeout=7.0, run=run)
+    session = Session([plan("host-grid")], Journal(None, ""), limits=Limits(7.0), run=run)
     session.run(2, 0.01)
     (group,) = session.groups()
     assert asked == [(0, 7.0), (1, 7.0)]
@@ -186,7 +186,7 @@ def test_half_of_the_time_is_kept_for_confirming(
     def suspects(index: int, group: CellGroup) -> list[str]:
         return [copy.name for copy in copies[: suspected or 0]] if index == 0 else []
 
-    session = Session([many, many], Journal(None, ""), timeout=60, run=run)
+    session = Session([many, many], Journal(None, ""), limits=Limits(60), run=run)
     session.vote(3, 60.0, None if suspected is None else suspects)
     assert [job.seconds for job in asked] == [seconds] * 6 + confirming
     assert {len(job.variants) for job in asked[6:]} == ({1 + suspected} if suspected else set())
@@ -202,7 +202,7 @@ def test_the_order_of_the_readings_is_kept_with_every_instance_of_the_reference(
         run_job(job, emitted.append)
         yield from emitted
 
-    session = Session([replace(many, states=("warm", "cold"))], Journal(None, ""), timeout=60, run=run)
+    session = Session([replace(many, states=("warm", "cold"))], Journal(None, ""), limits=Limits(60), run=run)
     session.run(1, 0.01)
     ((trial,),) = [group.trials for group in session.groups()]
     assert trial.order.keys() == {"warm", "cold"}

@@ -17,7 +17,19 @@ from vlbench.implementations.config import MODELS
 from vlbench.implementations.optimized import OPTIMIZATIONS, Exactness
 from vlbench.implementations.optimized.layout import Layout, layout
 from vlbench.implementations.weights import CheckpointError, random_weights
-from vlbench.trial.job import Checked, Event, Finished, Job, Prepared, Round, Stages, Struck, VariantJob, job_of
+from vlbench.trial.job import (
+    Checked,
+    Estimated,
+    Event,
+    Finished,
+    Job,
+    Prepared,
+    Round,
+    Stages,
+    Struck,
+    VariantJob,
+    job_of,
+)
 from vlbench.trial.worker import run_job
 from vlbench.workload.scenario import Item, ScenarioPoint
 
@@ -31,7 +43,7 @@ def events(job: Job) -> list[Event]:
 def test_the_events_of_a_job_come_in_order() -> None:
     emitted = events(job("host-grid", seconds=0.05))
     kinds = list(dict.fromkeys(type(event) for event in emitted))
-    assert kinds == [Prepared, Checked, Round, Stages, Finished]
+    assert kinds == [Prepared, Checked, Estimated, Round, Stages, Finished]
     names = [event.variant for event in emitted if isinstance(event, Checked)]
     assert names == ["baseline", "host-grid"]
     assert all(list(event.seconds) == names for event in emitted if isinstance(event, Round))
@@ -39,7 +51,7 @@ def test_the_events_of_a_job_come_in_order() -> None:
 
 def test_without_time_there_are_no_rounds() -> None:
     kinds = {type(event) for event in events(job())}
-    assert kinds == {Prepared, Checked, Finished}
+    assert kinds == {Prepared, Checked, Estimated, Finished}
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])

@@ -1,10 +1,13 @@
 """Plans become trials, trials become records; an interruption keeps what is done."""
 
+import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 from vlbench.errors import UsageError, check_folder_of
 from vlbench.export.progress import watcher
@@ -17,7 +20,7 @@ from vlbench.record.journal import Journal
 from vlbench.record.schema import Results
 from vlbench.trial.card import measured_card
 from vlbench.trial.job import job_of
-from vlbench.trial.session import Session
+from vlbench.trial.session import Limits, Session, end_of
 
 
 @dataclass(frozen=True)
@@ -26,24 +29,39 @@ class Effort:
 
     trials: int = 1
     budget: float = 60.0
-    """Seconds of rounds over all plans and trials; half of it is for confirming where there are trials to vote."""
+    """Seconds for all of it: the machine's card, checks, rounds and stages of every trial, and confirming."""
     timeout: float = 900.0
-    """Seconds after which one trial is ended."""
+    """Seconds after which one trial ends with what it has."""
     out: Path | None = None
     """A results file, with a journal beside it while it goes on."""
     resume: bool = False
     card: bool = True
     """Is the machine itself measured, too?"""
+    rounds: float | None = None
+    """In place of the budget: seconds of rounds alone, half of them for confirming where there are trials to vote."""
+
+    def limits(self, start: float) -> Limits:
+        """What bounds trials of a run that began at `start`, by `time.monotonic()`."""
+        until = end_of(start, self.budget) if self.rounds is None else math.inf
+        remedy = "; `--resume` measures it" if self.out else ""
+        return Limits(self.timeout, until, f"--budget {self.budget:g}s", remedy)
+
+
+class Outcome(NamedTuple):
+    """What a run gave, and whether a signal ended it."""
+
+    results: Results
+    interrupted: bool
 
 
 def measure(
     plans: Sequence[Plan], effort: Effort, command: str, progress: bool | Callable[[str], None] = True
-) -> Results:
-    """Run the trials, then once more over the suspects, and keep the results; incomplete where that was interrupted.
+) -> Outcome:
+    """Run the trials, then once more over the suspects, and keep the results; incomplete where time was lacking.
 
     Raises UsageError where they could not be written, before anything is measured.
     """
-    out = effort.out
+    start, out = time.monotonic(), effort.out
     _check_out(out, effort.resume)
     fingerprint = take_fingerprint(plans[0].device)
     machine = measured_card(plans[0].device) if effort.card else None
@@ -51,8 +69,9 @@ def measure(
     name = _name_of(plans, effort, fingerprint)
     with watcher(progress) as watch:
         kept = Journal(journal, name, resume=effort.resume)
-        session = Session(plans, kept, timeout=effort.timeout, watch=watch)
-        complete = _vote(session, effort)
+        session = Session(plans, kept, limits=effort.limits(start), watch=watch)
+        interrupted = not _vote(session, effort)
+    complete = session.is_complete and not interrupted
     results = Results(
         created=datetime.now(UTC),
         command=command,
@@ -65,7 +84,7 @@ def measure(
         write_results(results, out)
     if complete:
         kept.remove()
-    return results
+    return Outcome(results, interrupted)
 
 
 def _check_out(out: Path | None, resume: bool) -> None:
@@ -80,17 +99,18 @@ def _check_out(out: Path | None, resume: bool) -> None:
 
 
 def _vote(session: Session, effort: Effort) -> bool:
-    """Was it all done?"""
+    """Was it not interrupted?"""
     floors = Floors()
     votes = effort.trials >= floors.k
     try:
-        session.vote(effort.trials, effort.budget, (lambda index, group: suspects(group, floors)) if votes else None)
+        seconds = effort.budget if effort.rounds is None else effort.rounds
+        session.vote(effort.trials, seconds, (lambda index, group: suspects(group, floors)) if votes else None)
     except KeyboardInterrupt:
         return False
     return True
 
 
 def _name_of(plans: Sequence[Plan], effort: Effort, fingerprint: Fingerprint) -> str:
-    """What a journal is the journal of: the same jobs, as often, as long, of the same software."""
-    jobs = [job_of(plan, effort.trials, effort.budget).model_dump_json() for plan in plans]
+    """What a journal is the journal of: the same jobs, as often, of the same software, in however many goes."""
+    jobs = [job_of(plan, effort.trials, effort.rounds or 0.0).model_dump_json() for plan in plans]
     return sha256("\n".join([fingerprint.line, *jobs]).encode()).hexdigest()

@@ -19,7 +19,7 @@ from vlbench.matrix.targets import Target, model_target, targets_of
 from vlbench.record.files import read_results
 from vlbench.record.journal import Journal
 from vlbench.towers.models import WHY_TINY
-from vlbench.trial.session import Session
+from vlbench.trial.session import Limits, Session
 from vlbench.workload.library import BATCHES, batch_point, load_scenario
 
 SCENARIO = "multi-image"
@@ -78,10 +78,10 @@ def run(
     plans = plans_of(fed, parse_filter(several(only)), settings)
     earlier = _earlier(Path(against), plans) if against else None
     effort = Effort(trials, budget, timeout, path_of(out), resume, card)
-    results = measure(plans, effort, made_by, progress)
+    results, interrupted = measure(plans, effort, made_by, progress)
     verdicts = Verdicts(compare(earlier, effort.out or results)) if earlier else None
     measured = Measured(results, effort.out, _notes([target for _, _, target in fed]), verdicts)
-    if not results.complete:
+    if interrupted:
         raise Interrupted(measured)
     return measured
 
@@ -107,7 +107,9 @@ def verify(
     first, *others = (batch_point(name) for name in BATCHES)
     (plan,) = plans_of([("verify", [first], target)], CellFilter({}), Settings(seed, threads, weights=path_of(weights)))
     with watcher(progress) as watch:
-        session = Session([replace(plan, also_check=tuple(others))], Journal(None, ""), timeout=timeout, watch=watch)
+        session = Session(
+            [replace(plan, also_check=tuple(others))], Journal(None, ""), limits=Limits(timeout), watch=watch
+        )
         session.run(trials=1, seconds=0)
     (group,) = session.groups()
     if not group.trials:

@@ -154,9 +154,9 @@ def command_line() -> str:
     return " ".join(["vlbench", *sys.argv[1:]])
 
 
-def or_interrupted(sheet: Sheet, complete: bool, out: Path) -> Sheet:
-    """The sheet; where not all is complete, it says how to go on and ends with 130, as shells do after Ctrl-C."""
-    if complete:
+def or_interrupted(sheet: Sheet, interrupted: bool, out: Path) -> Sheet:
+    """The sheet; where a signal ended the run, it says how to go on and ends with 130, as shells do after Ctrl-C."""
+    if not interrupted:
         return sheet
     return replace(
         sheet, exit_code=INTERRUPTED, last=f"interrupted: {out} holds what is done; --resume goes on from there"

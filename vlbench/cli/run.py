@@ -86,16 +86,19 @@ def run(options: Options) -> Sheet:
 
     names = ["seam", *options.seam] if options.seam else scenarios_of(options.scenario)
     out = options.out or Path(f"vlbench-{'-'.join(Path(name).stem for name in names)}.json")
+    interrupted = False
     try:
         measured = run(**vars(options) | {"out": out, "command": command_line()})
     except Interrupted as interruption:
-        measured = interruption.results
+        measured, interrupted = interruption.results, True
     parts: list[Part] = [Words(note, "dim") for note in measured.notes]
     if measured.verdicts:
         parts += beside(measured.verdicts.record)
     parts.append(Words(f"Results in {out}; in Python: vlbench.load({str(out)!r})", "dim"))
     sheet = results_sheet(measured.record, after=parts)
-    return or_interrupted(sheet, measured.record.complete, out)
+    if not measured.record.complete and not interrupted:
+        sheet = replace(sheet, last=f"{out} has what there was time for; --resume measures the rest")
+    return or_interrupted(sheet, interrupted, out)
 
 
 @reports()

@@ -54,7 +54,7 @@ def self_test(options: Options) -> Sheet:
     from vlbench.selftest.verdicts import report
 
     check_folder_of(options.out, str(options.out))
-    results = _read(options.earlier) if options.earlier else _measure(options)
+    results, interrupted = (_read(options.earlier), False) if options.earlier else _measure(options)
     found = report(results.groups)
     scored = scores(results.groups) if options.rules else []
     sheet = self_test_sheet(
@@ -63,7 +63,7 @@ def self_test(options: Options) -> Sheet:
         json=lambda: as_object(found, scored),
         markdown=lambda: markdown(results, found, scored or scores(results.groups)),
     )
-    return or_interrupted(sheet, results.complete, options.out)
+    return or_interrupted(sheet, interrupted, options.out)
 
 
 def plans_of(design: Design, seed: int, threads: int) -> list[Plan]:
@@ -90,17 +90,17 @@ def as_object(found: Report, scored: list[Score]) -> str:
     return json.dumps(whole | {"exit_code": int(found.exit_code)}, indent=1)
 
 
-def _measure(options: Options) -> Results:
+def _measure(options: Options) -> tuple[Results, bool]:
     from vlbench.api.measuring import Effort, measure
     from vlbench.selftest.copies import FULL, QUICK
 
     design = QUICK if options.quick else FULL
-    # `measure` sets half of its budget aside for measuring suspects again.
-    budget = 2 * design.groups * design.trials * design.seconds
-    effort = Effort(design.trials, budget, options.timeout, options.out, options.resume)
-    results = measure(plans_of(design, options.seed, options.threads), effort, command_line())
+    # Half of it is set aside for measuring suspects again.
+    rounds = 2 * design.groups * design.trials * design.seconds
+    effort = Effort(design.trials, timeout=options.timeout, out=options.out, resume=options.resume, rounds=rounds)
+    results, interrupted = measure(plans_of(design, options.seed, options.threads), effort, command_line())
     print(f"{results.fingerprint.line}\nevery sample in {options.out}", file=sys.stderr)
-    return results
+    return results, interrupted
 
 
 def _read(path: Path) -> Results:

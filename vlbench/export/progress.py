@@ -1,4 +1,4 @@
-"""What a run shows while it goes on: one line that changes, on a terminal; nothing in a pipe; or whatever is told."""
+"""What a run shows as it goes on: a line that changes on a terminal, in a pipe the estimate alone, or what is told."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ class Watcher:
 
     def __init__(self, out: Console | Callable[[str], None] | None) -> None:
         """Into a terminal, or to a function that is told each line; nowhere in a pipe, and with None."""
+        self._out = out
         console = out if isinstance(out, Console) else None
         self._live = Live(console=console or Console(quiet=True), refresh_per_second=4, transient=True)
         self._draws = console is not None and console.is_terminal
@@ -42,6 +43,7 @@ class Watcher:
         self._last = 0.0
         self._rounds_since: float | None = None
         self._watched: Progress | None = None
+        self._estimated: Progress | None = None
 
     def __enter__(self) -> Self:
         if self._draws:
@@ -55,6 +57,9 @@ class Watcher:
 
     def __call__(self, progress: Progress) -> None:
         """Look at the progress, at most four times a second: the watcher shares the machine with what it watches."""
+        if progress.told and progress is not self._estimated:
+            self._estimated = progress
+            self._announce(f"{_where(progress)}: {progress.told}")
         if self._tell and time.monotonic() - self._last > 0.25:
             self._last = time.monotonic()
             self._tell(self._line(progress))
@@ -64,12 +69,19 @@ class Watcher:
         if self._tell:
             self._tell(words)
 
+    def _announce(self, words: str) -> None:
+        """Say what stays to be read, in a pipe too."""
+        if isinstance(self._out, Console):
+            self._out.print(words, style="dim", soft_wrap=True)
+        else:
+            self.say(words)
+
     def _draw(self, words: str) -> None:
         self._live.update(Text(words))
 
     def _line(self, progress: Progress) -> str:
         total = len(progress.job.variants)
-        where = f"{progress.plan.point.scenario} {progress.plan.point.label}".strip()
+        where = _where(progress)
         if self._watched is not progress:
             self._watched, self._rounds_since = progress, None
         prefix = f"{where}, {progress.trial}: " if progress.trial else f"{where}: "
@@ -81,6 +93,10 @@ class Watcher:
             self._rounds_since = time.monotonic()
         left = max(0.0, progress.job.seconds - (time.monotonic() - self._rounds_since))
         return f"{prefix}round {progress.rounds[-1].number + 1}, {left:.0f} s left{_leader(progress.rounds)}"
+
+
+def _where(progress: Progress) -> str:
+    return f"{progress.plan.point.scenario} {progress.plan.point.label}".strip()
 
 
 def _leader(rounds: list[Round]) -> str:

@@ -89,7 +89,8 @@ def trials_of(group: CellGroup, name: str) -> list[VariantTrial]:
 
 def why_untimed(group: CellGroup, name: str, otherwise: str) -> str:
     """Why a variant has no times: how it ended, else how a trial was lost, else what is said `otherwise`."""
-    reasons = [variant.not_measured for variant in trials_of(group, name) if variant.not_measured]
+    last = sorted(trials_of(group, name), key=lambda each: each.left)  # another trial may have made that good
+    reasons = [variant.not_measured for variant in last if variant.not_measured]
     return [*reasons, *group.lost, otherwise][0]
 
 

@@ -40,7 +40,11 @@ class Journal:
             self._header = {"journal": FORMAT, "plan": plan}
 
     def has(self, group: int, number: int) -> bool:
-        return any(index == group and trial.number == number for index, trial in self._trials)
+        return self.find(group, number) is not None
+
+    def find(self, group: int, number: int) -> Trial | None:
+        """The group's trial of this number, None where there is none."""
+        return next((trial for index, trial in self._trials if index == group and trial.number == number), None)
 
     def trials(self, group: int) -> list[Trial]:
         return [trial for index, trial in self._trials if index == group]

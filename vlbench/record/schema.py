@@ -112,6 +112,8 @@ class VariantTrial(Record):
     timings: dict[State, Timing] = Field(default_factory=dict)
     not_measured: str | None = None
     """Why there are no times."""
+    left: bool = False
+    """True where only time was lacking: a run that goes on measures it."""
 
     @model_validator(mode="after")
     def _no_time_without_accuracy(self) -> Self:
@@ -247,4 +249,4 @@ class Results(Record):
     """Rates and costs of the machine; None if not asked."""
     groups: tuple[CellGroup, ...]
     complete: bool = True
-    """False where the run was interrupted."""
+    """False where the run was interrupted, or had no time for all of it."""

@@ -18,7 +18,7 @@ from vlbench.matrix.plan import Plan
 from vlbench.record.schema import CellGroup, Device
 from vlbench.revisions.checkouts import checked_out, repository
 from vlbench.revisions.request import Pair, Request, Way, way_of
-from vlbench.trial.session import Watch
+from vlbench.trial.session import Watch, end_of
 
 REMEDIES = {
     ExitCode.INACCURATE: "mend the result of HEAD; a time of a wrong one means nothing",
@@ -84,12 +84,12 @@ def compare(
 
     Raises UsageError for a revision, tower or scenario that there is not.
     """
-    start = time.perf_counter()
+    start = time.monotonic()
     ways = {tower: way_of(tower) for tower in request.towers}
     with checked_out((base, head)) as (before, after):
         pair = Pair(before, after)
         with pair.naming():
-            rows, groups = _measure(pair, request, ways, watch, say)
+            rows, groups = _measure(pair, request, ways, end_of(start, request.budget), watch, say)
     judged = Judged(
         command="ab",
         before=before.words,
@@ -98,14 +98,14 @@ def compare(
         notes=tuple(_notes(pair, request, ways)),
         allow_inconclusive=allow_inconclusive,
         false_alarms=None if Way.LOCK_STEP in ways.values() else VOTE_FALSE_ALARMS,
-        seconds=time.perf_counter() - start,
+        seconds=time.monotonic() - start,
     )
     remedy = REMEDIES.get(judged.exit_code)
     return Compared(judged.model_copy(update={"remedy": remedy}), groups)
 
 
 def _measure(
-    pair: Pair, request: Request, ways: dict[str, Way], watch: Watch, say: Callable[[str], None]
+    pair: Pair, request: Request, ways: dict[str, Way], until: float, watch: Watch, say: Callable[[str], None]
 ) -> tuple[list[JudgedRow], tuple[CellGroup, ...]]:
     from vlbench.revisions.counters import count
     from vlbench.revisions.times import measure, plans_of, rows_of
@@ -117,12 +117,14 @@ def _measure(
         say(f"counting {tower}")
         counted[tower] = count(pair, request, tower)
     say("starting the first trial")
-    share = request.budget / sum(map(len, plans.values()))
+    remaining = sum(map(len, plans.values()))
     top = repository()
     rows: list[JudgedRow] = []
     groups: list[CellGroup] = []
     for tower, way in ways.items():
-        found = measure(plans[tower], way, request, share * len(plans[tower]), top, watch)
+        begin, mine = time.monotonic(), len(plans[tower])
+        found = measure(plans[tower], way, request, begin + (until - begin) * mine / remaining, top, watch)
+        remaining -= mine
         for plan, group in zip(plans[tower], found, strict=True):
             rows += rows_of(group, _cell(tower, plan))
         rows += counted.get(tower, [])

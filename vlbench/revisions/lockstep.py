@@ -99,12 +99,14 @@ def _rounds(
     is_throttled = throttle_check(job.device)
     seconds: dict[str, list[float]] = {base.name: [], head.name: []}
     hidden: Counter[str] = Counter()
-    end, number = time.monotonic() + job.seconds, 0
+    end, number, took = min(time.monotonic() + job.seconds, job.by), 0, 0.0
 
     def precise() -> bool:
         return precise_enough(paired_ratio(seconds[head.name], seconds[base.name]))
 
     while number < MIN_ROUNDS or (time.monotonic() < end and not (number % LOOK_EVERY == 0 and precise())):
+        if (start := time.monotonic()) + took >= job.until:
+            break  # what it has has to do
         host: dict[str, float] = {}
         for side in draw.sample((base, head), 2):
             side.tell(Turn(does="reading", number=number))
@@ -125,7 +127,7 @@ def _rounds(
             host_seconds=host,
             throttled=is_throttled(),
         )
-        number += 1
+        number, took = number + 1, time.monotonic() - start
     for side in (base, head):
         if 2 * hidden[side.name] > number:
             return _caught(side, head, "much more time passes than its stream shows: it works elsewhere, or later")

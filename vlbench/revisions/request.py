@@ -42,7 +42,7 @@ class Request:
     threads: int = 1
     trials: int = 5
     budget: float = 60.0
-    """Seconds of rounds, over all that is timed; half of it is set aside for confirming."""
+    """Seconds for all of it; half of what counting leaves is set aside for confirming."""
     timeout: float = 900.0
 
 

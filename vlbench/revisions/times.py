@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -75,16 +76,17 @@ def _source(pair: Pair, variant: Variant) -> str | None:
 
 
 def measure(
-    plans: Sequence[Plan], way: Way, request: Request, budget: float, repository: Path, watch: Watch
+    plans: Sequence[Plan], way: Way, request: Request, until: float, repository: Path, watch: Watch
 ) -> list[CellGroup]:
-    """Trials of every plan, then as many again where HEAD was called changed; `budget` is in seconds of rounds."""
+    """Trials of every plan, then as many again where HEAD was called changed, until then by `time.monotonic()`."""
     from vlbench.record.journal import Journal
     from vlbench.revisions.lockstep import run_pair
-    from vlbench.trial.session import run_trial
+    from vlbench.trial.session import Limits, run_trial
 
     run = run_trial if way is Way.ONE_PROCESS else partial(run_pair, repository=repository)
-    session = Session(plans, Journal(None, ""), timeout=request.timeout, watch=watch, run=run)
-    session.vote(request.trials, budget, _called if request.trials >= FLOORS.k else None)
+    limits = Limits(request.timeout, until, f"--budget {request.budget:g}s", "; give it more")
+    session = Session(plans, Journal(None, ""), limits=limits, watch=watch, run=run)
+    session.vote(request.trials, until - time.monotonic(), _called if request.trials >= FLOORS.k else None)
     return session.groups()
 
 

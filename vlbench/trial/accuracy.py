@@ -107,6 +107,8 @@ class Judge:
         self.dtype = dtype
         self.merge = merge
         self.inputs = inputs
+        self.beat: Callable[[], None] = lambda: None
+        """Called before each call of what is judged."""
         self.exact_inputs = [entry.to(torch.float32) for entry in inputs]
         self.golden = [_run(golden, entry) for entry in self.exact_inputs]
         self.limits = [
@@ -119,7 +121,7 @@ class Judge:
         limit = FP32_LIMITS[exactness]
         try:
             exact = in_fp32()
-            outputs = [_run(exact, entry) for _ in range(2) for entry in self.exact_inputs]
+            outputs = [self._call(exact, entry) for _ in range(2) for entry in self.exact_inputs]
             for number, output in enumerate(outputs):
                 check_dtypes(output, self._wanted(number))
             part, error, worst = self._furthest(outputs)
@@ -128,7 +130,7 @@ class Judge:
             if reason is None and self.dtype is not torch.float32:
                 timed_part, timed_error, timed_limit = self._timed(timed())
                 # A cache whose key forgets the dtype has the other one's values by now.
-                again = [_run(exact, entry) for entry in self.exact_inputs]
+                again = [self._call(exact, entry) for entry in self.exact_inputs]
                 part, error, worst = self._furthest([*outputs, *again])
                 reason = self._complaint([*outputs, *again], error, limit)
                 if reason is None and not timed_error <= timed_limit:
@@ -185,6 +187,10 @@ class Judge:
             return None if equal else f"not bit-exact in fp32: error {error:.2g}"
         return None if error <= limit else f"error {error:.2g} in fp32 is above {limit:.0e}"
 
+    def _call(self, tower: Judged, entry: Entry) -> Parts:
+        self.beat()
+        return _run(tower, entry)
+
     def _wanted(self, number: int) -> Parts:
         """What the output of this number should be: a variant is given all inputs, and then all again."""
         return self.golden[number % len(self.golden)]
@@ -195,7 +201,7 @@ class Judge:
             (part, error, limits[part])
             for _ in range(2)
             for entry, wanted, limits in zip(self.inputs, self.golden, self.limits, strict=True)
-            for part, error in errors(_run(tower, entry), wanted).items()
+            for part, error in errors(self._call(tower, entry), wanted).items()
         ]
         return max(found, key=lambda one: _share(*one[1:]))
 

@@ -24,6 +24,10 @@ class Reading(NamedTuple):
 
 Clock = Callable[[Call], Reading]
 
+SYNCHRONIZE: dict[str, Callable[[], None]] = {"cpu": lambda: None, "cuda": torch.cuda.synchronize}
+"""Waits for a device, and raises what went wrong on it since. A device that was lost, to an illegal access for one,
+raises from then on whoever asks."""
+
 
 def wall_clock(call: Call) -> Reading:
     """From the call to its return."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,6 +15,11 @@ from vlbench.workload.scenario import ScenarioPoint, SeamPoint
 
 if TYPE_CHECKING:
     from vlbench.matrix.plan import Plan
+
+MIN_ROUNDS = 6
+"""The fewest that give an interval of 95 % for a median."""
+LAST_CALL = 2.0
+"""Seconds that a call may go on when the time of its trial is over."""
 
 
 class VariantJob(Message):
@@ -52,6 +58,10 @@ class Job(Message):
     """Time for rounds; 0 to check accuracy alone."""
     stages: bool = True
     """Also run the extra rounds that tell the stages' shares?"""
+    by: float = math.inf
+    """When it should be over, by `time.monotonic()`: rows that would not end by then are left out."""
+    until: float = math.inf
+    """When it ends with what it has: no call begins after it."""
 
 
 def job_of(plan: Plan, trial: int, seconds: float, names: Iterable[str] | None = None) -> Job:
@@ -80,6 +90,16 @@ class Checked(Message):
     accuracy: Accuracy
     counts: Counts | None = None
     first_seconds: float | None = None
+
+
+class Estimated(Message):
+    """The reference tower was checked, which tells about how long the rest takes."""
+
+    event: Literal["estimated"] = "estimated"
+    seconds: float
+    """For all rows, to the end of the trial."""
+    fitting: int
+    """Rows that fit into its time, the reference tower among them."""
 
 
 class Round(Message):
@@ -122,5 +142,5 @@ class Finished(Message):
     event: Literal["finished"] = "finished"
 
 
-Event = Prepared | Checked | Round | Struck | Stages | Refused | Finished
+Event = Prepared | Checked | Estimated | Round | Struck | Stages | Refused | Finished
 EVENTS: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])

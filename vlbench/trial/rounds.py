@@ -25,13 +25,12 @@ from vlbench.record.schema import State
 from vlbench.stats.paired import paired_ratio, precise_enough
 from vlbench.trial.accuracy import beyond, kept
 from vlbench.trial.clock import Clock
+from vlbench.trial.job import MIN_ROUNDS as MIN_ROUNDS
 from vlbench.trial.job import Round
 from vlbench.trial.subject import Inputs, Subject
 
 WARM_UP_CALLS = 20
 SETTLED = 0.05
-MIN_ROUNDS = 6
-"""The fewest that give an interval of 95 % for a median."""
 LOOK_EVERY = 16
 """Rounds between two looks at whether the intervals are narrow enough."""
 
@@ -88,6 +87,8 @@ class Rounds:
     """Called after each round."""
     count: Callable[[], None] = lambda: None
     """Told of every timed call, which is the stage `iteration`."""
+    synchronize: Callable[[], None] = lambda: None
+    """Waits for the device after an exception; raises where the device is lost to all that come after."""
 
     def __post_init__(self) -> None:
         self.draw = random.Random(self.seed)
@@ -97,13 +98,20 @@ class Rounds:
         self._calls: Counter[str] = Counter()
         self._seconds: dict[tuple[State, str], list[float]] = {}
 
-    def run(self, seconds: float, now: Callable[[], float] = time.monotonic) -> Iterator[Round]:
-        """Rounds for `seconds` but at least MIN_ROUNDS, or until every interval is narrow enough."""
-        end, number = now() + seconds, 0
+    def run(
+        self, seconds: float, now: Callable[[], float] = time.monotonic, until: float = math.inf
+    ) -> Iterator[Round]:
+        """Rounds for `seconds` but at least MIN_ROUNDS, or until every interval is narrow enough.
+
+        By `until` it is over all the same: no round begins that would take longer than there is left.
+        """
+        end, number, took = now() + seconds, 0, 0.0
         while number < MIN_ROUNDS or (now() < end and not (number % LOOK_EVERY == 0 and self._precise())):
+            if (start := now()) + took >= until:
+                break
             for state, clock in self.clocks.items():
                 yield self._round(number, state, clock)
-            number += 1
+            number, took = number + 1, now() - start
         for entrant in self.entrants:
             if 2 * self._hidden[entrant.name] > self._calls[entrant.name]:
                 self._strike(entrant, "much more time passes than its stream shows: it works elsewhere, or later")
@@ -131,6 +139,7 @@ class Rounds:
                 self._strike(entrant, failure.timed)
                 continue
             except Exception as failure:
+                self.synchronize()
                 self._strike(entrant, f"raised {type(failure).__name__} in a timed round")
                 continue
             outputs[entrant.name] = kept(reading.output)  # at once: what is written later does not count

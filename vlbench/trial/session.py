@@ -1,47 +1,28 @@
 """From cell groups to records: trials in processes of their own, each finished one kept at once."""
 
+import math
+import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from vlbench.errors import UsageError
 from vlbench.matrix.plan import Plan
 from vlbench.process.child import Child, ChildError
 from vlbench.record.journal import Journal
-from vlbench.record.schema import CellGroup, State, Timing, Trial, VariantTrial
-from vlbench.trial.job import EVENTS, Checked, Event, Finished, Job, Prepared, Round, Stages, Struck, job_of
+from vlbench.record.schema import CellGroup, Trial
+from vlbench.trial.job import EVENTS, LAST_CALL, Estimated, Event, Finished, Job, job_of
+from vlbench.trial.progress import Progress as Progress
+from vlbench.trial.progress import record
 
 INDUCTOR_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 """What is compiled is compiled anew: a cache on disk would make the first call look cheap in every trial but one."""
-
-
-@dataclass
-class Progress:
-    """What the running trial has shown so far."""
-
-    plan: Plan
-    job: Job
-    trial: str
-    """Which one it is, in words; empty where there is only one."""
-    prepared: Prepared | None = None
-    checked: dict[str, Checked] = field(default_factory=dict)
-    rounds: list[Round] = field(default_factory=list)
-    struck: dict[str, str] = field(default_factory=dict)
-    stages: dict[str, Stages] = field(default_factory=dict)
-
-    def take(self, event: Event) -> None:
-        """Note what the trial said."""
-        match event:
-            case Prepared():
-                self.prepared = event
-            case Checked():
-                self.checked[event.variant] = event
-            case Round():
-                self.rounds.append(event)
-            case Struck():
-                self.struck[event.variant] = event.reason
-            case Stages():
-                self.stages[event.variant] = event
+CALL_SHARE = 0.5
+"""Of a trial's time: a call that takes longer than that is taken for one that never ends."""
+WRITING = 1.0
+"""Seconds of a budget in which results are judged and written."""
+WORTH_SAYING = 5.0
+"""Seconds from which on the estimate of a run is told."""
 
 
 Watch = Callable[[Progress], None]
@@ -53,11 +34,58 @@ Run = Callable[[Job, float], Iterator[Event]]
 def run_trial(job: Job, timeout: float) -> Iterator[Event]:
     """The events of one trial in a process of its own, as they come; it is ended after `timeout` seconds.
 
+    So it is where one call takes half of that: whoever is called then never ends, or is far too slow.
     Raises UsageError for a job that is refused, ChildError for a process that crashed, hung or ran out of memory.
     """
-    with Child("vlbench.trial.worker", EVENTS, timeout, own_folders=(INDUCTOR_CACHE,)) as child:
+    limit = timeout * CALL_SHARE
+    with Child("vlbench.trial.worker", EVENTS, timeout, call_limit=limit, own_folders=(INDUCTOR_CACHE,)) as child:
         child.tell(job)
         yield from child.until(Finished)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A trial as it is wanted."""
+
+    index: int
+    number: int
+    seconds: float
+    names: list[str]
+    label: str
+    remaining: int
+    """Trials that share the time that is left, this one among them."""
+    confirms: bool = False
+
+    @property
+    def called(self) -> str:
+        return f"trial {self.number + 1}"
+
+
+def end_of(start: float, budget: float) -> float:
+    """When measuring that began at `start` has to be over, so that results are written within the budget."""
+    return start + budget - min(WRITING, budget / 10)
+
+
+@dataclass
+class Limits:
+    """How long all may take, and one trial of it."""
+
+    timeout: float
+    """Seconds of one trial, at the end of which what it has is kept."""
+    until: float = math.inf
+    """When all has to be over, by `time.monotonic()`."""
+    budget: str = ""
+    """What sets that end, in words."""
+    remedy: str = ""
+    """What measures the rest."""
+
+    def named(self, allowed: float) -> str:
+        """What gave a trial so many seconds."""
+        return self.budget if allowed < self.timeout else f"--timeout {self.timeout:g}s"
+
+    def why(self, allowed: float) -> str:
+        """Why something was left when a trial had so many seconds."""
+        return f"no time left within {self.named(allowed)}{self.remedy}"
 
 
 class Session:
@@ -68,18 +96,18 @@ class Session:
         plans: Sequence[Plan],
         journal: Journal,
         *,
-        timeout: float,
+        limits: Limits,
         watch: Watch = lambda progress: None,
         run: Run = run_trial,
         keep_going: bool = False,
     ) -> None:
-        """`run` runs one trial within `timeout` seconds.
+        """`run` runs one trial within so many seconds.
 
         With `keep_going`, a plan whose job is refused is recorded as lost and the others go on.
         """
         self.plans = plans
         self.journal = journal
-        self.timeout = timeout
+        self.limits = limits
         self.watch = watch
         self._run = run
         self.keep_going = keep_going
@@ -89,13 +117,24 @@ class Session:
         """By plan: variants that ended their process, and how. They are not tried again."""
         for number, variant, reason in journal.died:
             self.died[number][variant] = reason
+        self.is_complete = True
+        """Was there time for all of it?"""
+        self._trials = 1
+        self._end = limits.until
+        """When the vote that is going on has to be over."""
+        self._needs: dict[int, float] = {}
+        """By plan: the seconds of a trial with the fewest rounds."""
+        self._unrun: dict[int, list[str]] = defaultdict(list)
+        self._in_flight: dict[int, list[Trial]] = {}
 
     def run(self, trials: int, seconds: float) -> None:
-        """`trials` trials of `seconds` of rounds over every plan in turn, but for those in the journal."""
-        for number in range(trials):
-            for index, plan in enumerate(self.plans):
-                label = f"trial {number + 1} of {trials}" if trials > 1 else ""
-                self._trial(index, number, seconds, [variant.name for variant in plan.variants], label, confirms=False)
+        """`trials` trials of `seconds` of rounds over every plan in turn, but for what the journal has of them."""
+        self._trials = trials
+        todo = [(number, index) for number in range(trials) for index in range(len(self.plans))]
+        for done, (number, index) in enumerate(todo):
+            label = f"trial {number + 1} of {trials}" if trials > 1 else ""
+            names = [variant.name for variant in self.plans[index].variants]
+            self._trial(Asked(index, number, seconds, names, label, len(todo) - done))
 
     def confirm(self, suspects: dict[int, list[str]], trials: int, seconds: float) -> None:
         """The same over each plan's reference tower, its suspects and what their ratio is taken to.
@@ -103,14 +142,15 @@ class Session:
         There are about twice as many rounds as in a trial over all, in less time where suspects are few: the first vote
         asks whether anything changed, the second has to be sure.
         """
-        for number in range(trials, 2 * trials):
-            for index, names in suspects.items():
-                label = f"confirming, trial {number - trials + 1} of {trials}"
-                plan = self.plans[index]
-                references = [variant.reference for variant in plan.variants if variant.name in names]
-                wanted = list(dict.fromkeys([plan.yardstick, *references, *names]))
-                share = min(1.0, 2 * len(wanted) / len(plan.variants))
-                self._trial(index, number, seconds * share, wanted, label, confirms=True)
+        self._trials = trials
+        todo = [(number, index) for number in range(trials, 2 * trials) for index in suspects]
+        for done, (number, index) in enumerate(todo):
+            label = f"confirming, trial {number - trials + 1} of {trials}"
+            plan = self.plans[index]
+            wanted = _with_references(plan, suspects[index])
+            share = min(1.0, 2 * len(wanted) / len(plan.variants))
+            asked = Asked(index, number, seconds * share, wanted, label, len(todo) - done, confirms=True)
+            self._trial(asked)
 
     def vote(self, trials: int, budget: float, suspects: Suspects | None) -> None:
         """Trials over every plan, then as many again over the `suspects`, for which half of the time is set aside.
@@ -119,106 +159,119 @@ class Session:
         vote: then nothing is confirmed, and all of the time is theirs.
         """
         seconds = budget / max(1, len(self.plans)) / trials / (2 if suspects else 1)
+        if suspects:
+            now = time.monotonic()
+            self._end = now + (self.limits.until - now) / 2
         self.run(trials, seconds)
+        self._end = self.limits.until
         if suspects:
             found = {index: suspects(index, group) for index, group in enumerate(self.groups())}
             self.confirm({index: names for index, names in found.items() if names}, trials, seconds)
 
     def groups(self) -> list[CellGroup]:
-        """What there is so far, plans without any finished trial included."""
+        """What there is so far, plans without any finished trial included; of an interrupted one what came."""
         return [
-            plan.group(self.journal.trials(index), self.journal.lost(index)) for index, plan in enumerate(self.plans)
+            plan.group(
+                [*self.journal.trials(index), *self._in_flight.get(index, ())],
+                [*self.journal.lost(index), *self._unrun[index]],
+            )
+            for index, plan in enumerate(self.plans)
         ]
 
-    def _trial(self, index: int, number: int, seconds: float, names: list[str], label: str, *, confirms: bool) -> None:
-        if self.journal.has(index, number) or index in self.refused:
+    def _left(self, one: Trial, trials: Iterable[Trial]) -> list[str]:
+        """Rows that this trial, and those that went on with it, had no time for."""
+        same = [trial for trial in trials if (trial.number - one.number) % (2 * self._trials) == 0]
+        done = {each.name for trial in same for each in trial.variants if not each.left}
+        return [each.name for each in one.variants if each.name not in done]
+
+    def _trial(self, asked: Asked) -> None:
+        """One trial, in as many processes as it takes, or the rest of it."""
+        index, number, names = asked.index, asked.number, asked.names
+        if index in self.refused:
             return
         plan, died = self.plans[index], self.died[index]
+        if first := self.journal.find(index, number):
+            left = self._left(first, self.journal.trials(index))
+            if not left:
+                return
+            names = _with_references(plan, left)
+            while self.journal.find(index, number):
+                number += 2 * self._trials
         while True:
             alive = [name for name in names if name not in died]
-            progress = Progress(plan, job_of(plan, number, seconds, alive), label)
+            start = time.monotonic()
+            allowed = min(self.limits.timeout, self._end - start)
+            if allowed <= self._needs.get(index, 0.0) * len(alive) / len(plan.variants):
+                self._unrun[index].append(f"{asked.called}: {self.limits.why(allowed)}")
+                self.is_complete = False
+                return
+            share = start + (self._end - start) / asked.remaining
+            job = job_of(plan, number, asked.seconds, alive)
+            job = job.model_copy(update=_times(start, allowed, share))
+            progress = Progress(plan, job, asked.label)
             try:
-                for event in self._run(progress.job, self.timeout):
-                    progress.take(event)
-                    self.watch(progress)
+                self._follow(progress, index, start, allowed, asked)
             except ChildError as error:
-                if error.called is None or error.called == plan.yardstick or error.called not in alive:
-                    self.journal.add_lost(index, number, f"trial {number + 1}: {error.reason}")
-                    return
-                died[error.called] = error.reason
-                self.journal.add_died(index, error.called, error.reason)
-                continue
+                if not error.late:
+                    if error.called is None or error.called == plan.yardstick or error.called not in alive:
+                        self.journal.add_lost(index, asked.number, f"{asked.called}: {error.reason}")
+                        return
+                    died[error.called] = error.reason
+                    self.journal.add_died(index, error.called, error.reason)
+                    if not progress.has_rounds:
+                        continue
+            except KeyboardInterrupt:
+                if progress.is_worth_keeping:
+                    why = f"interrupted{self.limits.remedy}"
+                    self._in_flight[index] = [record(progress, number, names, died, asked.confirms, why)]
+                raise
             except UsageError as error:
                 if not self.keep_going:
                     raise
                 self.refused.add(index)
-                self.journal.add_lost(index, number, str(error))
+                self.journal.add_lost(index, asked.number, str(error))
                 return
-            self.journal.add_trial(
-                index, _record(progress, number, [name for name in names if name in died], died, confirms)
-            )
+            self._keep(progress, number, names, asked, allowed)
             return
 
+    def _follow(self, progress: Progress, index: int, start: float, allowed: float, asked: Asked) -> None:
+        """Run the trial and note what it says."""
+        for event in self._run(progress.job, allowed):
+            progress.take(event)
+            if isinstance(event, Estimated) and index not in self._needs:
+                progress.told = self._words(event, len(progress.job.variants), allowed)
+            if progress.has_rounds:
+                self._needs.setdefault(index, time.monotonic() - start)
+            self.watch(progress)
 
-def _record(progress: Progress, number: int, missing: list[str], died: dict[str, str], confirms: bool) -> Trial:
-    assert progress.prepared is not None  # every trial that ends well has said so
-    variants = [_variant(progress, variant.name) for variant in progress.job.variants]
-    variants += [VariantTrial(name=name, not_measured=died[name]) for name in missing]
-    return Trial(
-        number=number,
-        confirms=confirms,
-        seed=progress.job.seed,
-        batch=progress.prepared.batch,
-        grids=progress.prepared.grids,
-        variants=tuple(variants),
-        order=_order(progress, variants),
-        throttled_rounds=tuple(one.number for one in progress.rounds if one.throttled),
-    )
+    def _keep(self, progress: Progress, number: int, names: list[str], asked: Asked, allowed: float) -> None:
+        """Put what came into the journal."""
+        why = self.limits.why(allowed)
+        if not progress.is_worth_keeping:
+            self._unrun[asked.index].append(f"{asked.called}: {why}")
+            self.is_complete = False
+            return
+        trial = record(progress, number, names, self.died[asked.index], asked.confirms, why)
+        self.is_complete = self.is_complete and not any(each.left for each in trial.variants)
+        self.journal.add_trial(asked.index, trial)
 
-
-def _order(progress: Progress, variants: Sequence[VariantTrial]) -> dict[State, tuple[tuple[int, ...], ...]]:
-    """Who was called when, of those that have times; further instances of the first come after all variants."""
-    found: dict[State, tuple[tuple[int, ...], ...]] = {}
-    for state in progress.job.states:
-        places = {variant.name: place for place, variant in enumerate(variants) if state in variant.timings}
-        rounds = [one.order for one in progress.rounds if one.state == state]
-        instances = [name for one in progress.rounds[:1] for name in one.instances if name not in places]
-        places |= {name: len(variants) + number for number, name in enumerate(instances)}
-        if len(places) > 1 and all(rounds) and variants[0].timings:
-            found[state] = tuple(tuple(places[name] for name in order if name in places) for order in rounds)
-    return found
-
-
-def _variant(progress: Progress, name: str) -> VariantTrial:
-    checked, stages = progress.checked[name], progress.stages.get(name)
-    accuracy = checked.accuracy
-    if name in progress.struck:
-        accuracy = accuracy.model_copy(update={"passed": False, "reason": progress.struck[name]})
-    timings = _timings(progress, name) if accuracy.passed else {}
-    return VariantTrial(
-        name=name,
-        accuracy=accuracy,
-        counts=checked.counts,
-        stages=stages.seconds if stages else {},
-        busy_seconds=stages.busy_seconds if stages else None,
-        first_seconds=checked.first_seconds,
-        timings=timings,
-        not_measured=None if timings else accuracy.reason or "no time was given to measure",
-    )
+    def _words(self, estimate: Estimated, rows: int, allowed: float) -> str:
+        """The estimate of all trials of a plan; "" where it is not worth a line."""
+        whole, left = estimate.seconds * self._trials, rows - estimate.fitting
+        if whole < WORTH_SAYING and not left:
+            return ""
+        said = f"about {whole:.0f} s for {rows} rows" + (f" in {self._trials} trials" if self._trials > 1 else "")
+        goes_on = " for --resume" if "--resume" in self.limits.remedy else ""
+        return f"{said}; the last {left} cannot fit in {self.limits.named(allowed)}: left{goes_on}" if left else said
 
 
-def _timings(progress: Progress, name: str) -> dict[State, Timing]:
-    timings: dict[State, Timing] = {}
-    for state in progress.job.states:
-        rounds = [one for one in progress.rounds if one.state == state and name in one.seconds]
-        if not rounds:
-            continue
-        looked_up = [one.looked_up[name] for one in rounds if name in one.looked_up]
-        hits, total = sum(hits for hits, _ in looked_up), sum(map(sum, looked_up))
-        timings[state] = Timing(
-            seconds=tuple(one.seconds[name] for one in rounds),
-            calls=tuple(tuple(one.instances.values()) for one in rounds if name in one.instances),
-            host_seconds=tuple(one.host_seconds[name] for one in rounds if name in one.host_seconds),
-            hit_rate=hits / total if total else None,
-        )
-    return timings
+def _times(start: float, allowed: float, share: float) -> dict[str, float]:
+    """When a job is to be over: a little before its process is ended from here."""
+    until = start + allowed - min(LAST_CALL, allowed / 10)
+    return {"until": until, "by": min(until, share)}
+
+
+def _with_references(plan: Plan, names: Sequence[str]) -> list[str]:
+    """These rows, what their ratio is taken to, and the reference tower."""
+    references = [variant.reference for variant in plan.variants if variant.name in names]
+    return list(dict.fromkeys([plan.yardstick, *references, *names]))

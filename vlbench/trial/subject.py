@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from vlbench.implementations.output import Parts
+from vlbench.trial.accuracy import Judge
 from vlbench.trial.job import Checked, VariantJob
 
 
@@ -55,6 +56,10 @@ class Bench(Protocol):
     @property
     def inputs(self) -> Inputs:
         """What is fed in."""
+
+    @property
+    def judge(self) -> Judge:
+        """Holds outputs against the reference tower's."""
 
     def check(self, variant: VariantJob) -> tuple[Checked, Subject | None]:
         """A variant's accuracy; something to time if it passed."""

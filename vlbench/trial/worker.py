@@ -21,8 +21,9 @@ from vlbench.profiling.nvtx import NvtxListener, tool_attached
 from vlbench.profiling.trace import gpu_busy_seconds
 from vlbench.record.nvml import throttle_check
 from vlbench.record.schema import State
-from vlbench.trial.clock import BehindClock, Clock, clock_for
-from vlbench.trial.job import Event, Finished, Job, Prepared, Stages, Struck
+from vlbench.trial.clock import SYNCHRONIZE, BehindClock, Clock, clock_for
+from vlbench.trial.job import LAST_CALL, Event, Finished, Job, Prepared, Stages, Struck
+from vlbench.trial.pace import STAGE_CALLS, Pace
 from vlbench.trial.rounds import Entrant, Rounds, instances_for, warm_up, without_collector
 from vlbench.trial.seam_bench import SeamBench
 from vlbench.trial.subject import Bench
@@ -30,7 +31,6 @@ from vlbench.trial.tower_bench import TowerBench
 from vlbench.workload.scenario import SeamPoint
 
 MEMORY_SHARE = 0.9
-STAGE_CALLS = 5
 
 Emit = Callable[[Event], None]
 Mark = Callable[[str], None]
@@ -49,26 +49,41 @@ def run_job(job: Job, emit: Emit, mark: Mark = lambda name: None) -> None:
 
     Raises UsageError, CheckpointError or FlagError when it cannot be done as asked."""
     settle(job.threads)
+    pace = Pace(job)
     with ExitStack() as listeners:
         if tool_attached():
             listeners.enter_context(listen(NvtxListener()))
         bench: Bench = SeamBench(job) if isinstance(job.point, SeamPoint) else TowerBench(job)
         emit(Prepared(batch=bench.description, grids=tuple(bench.grids)))
-        entrants = []
-        for variant in job.variants:
-            mark(variant.name)
-            checked, subject = bench.check(variant)
-            emit(checked)
-            if subject is not None:
-                entrants.append(Entrant(variant.name, subject, bench.allowed(variant.exactness)))
+        entrants = _check(job, bench, pace, mark, emit)
         if job.seconds and entrants and entrants[0].name == job.variants[0].name:
-            struck = _measure(job, bench, entrants, mark, emit)
+            struck = _measure(job, bench, pace, entrants, mark, emit)
             if job.stages:
-                _share(job, bench, [entrant for entrant in entrants if entrant.name not in struck], mark, emit)
+                _share(job, bench, pace, [entrant for entrant in entrants if entrant.name not in struck], mark, emit)
     emit(Finished())
 
 
-def _measure(job: Job, bench: Bench, entrants: list[Entrant], mark: Mark, emit: Emit) -> set[str]:
+def _check(job: Job, bench: Bench, pace: Pace, mark: Mark, emit: Emit) -> list[Entrant]:
+    """The accuracy of every row that fits into the time; those to time."""
+    started, entrants = pace.now(), []
+    for variant in job.variants:
+        if variant is not job.variants[0] and not pace.fits_another():
+            break
+        bench.judge.beat = partial(mark, variant.name)
+        mark(variant.name)
+        begun = pace.now()
+        checked, subject = bench.check(variant)
+        SYNCHRONIZE[job.device]()  # where it lost the device it is the last that was marked
+        emit(checked)
+        pace.note(checked, pace.now() - begun)
+        if variant is job.variants[0]:
+            emit(pace.estimate(started))
+        if subject is not None:
+            entrants.append(Entrant(variant.name, subject, bench.allowed(variant.exactness)))
+    return entrants
+
+
+def _measure(job: Job, bench: Bench, pace: Pace, entrants: list[Entrant], mark: Mark, emit: Emit) -> set[str]:
     """The timed rounds; who was struck in them."""
     clocks: dict[State, Clock] = {state: clock_for(job.device) for state in job.states}
     if "behind" in clocks:
@@ -78,12 +93,14 @@ def _measure(job: Job, bench: Bench, entrants: list[Entrant], mark: Mark, emit: 
     rounds = Rounds(
         entrants, inputs, clocks, instances=instances, seed=seed, mark=mark, is_throttled=throttle_check(job.device)
     )
+    rounds.synchronize = SYNCHRONIZE[job.device]
     with torch.inference_mode(), without_collector():
         for entrant in (*entrants, *instances):
             mark(entrants[0].name if entrant in instances else entrant.name)
-            warm_up(entrant.subject, inputs.fresh(inputs.rotating[0]), clock_for(job.device))
+            if not pace.is_over:
+                warm_up(entrant.subject, inputs.fresh(inputs.rotating[0]), clock_for(job.device))
         with window() as rounds.count:  # what a capture by nsys holds
-            for one in rounds.run(job.seconds):
+            for one in rounds.run(pace.left_for_rounds(entrant.name for entrant in entrants), until=job.until):
                 emit(one)
     for name, reason in rounds.struck.items():
         emit(Struck(variant=name, reason=reason))
@@ -100,12 +117,14 @@ def _instances(job: Job, bench: Bench, entrants: list[Entrant], mark: Mark) -> l
     ]
 
 
-def _share(job: Job, bench: Bench, entrants: list[Entrant], mark: Mark, emit: Emit) -> None:
+def _share(job: Job, bench: Bench, pace: Pace, entrants: list[Entrant], mark: Mark, emit: Emit) -> None:
     """The stages' shares, from calls of their own: the listener would show in the times."""
     inputs = bench.inputs
     entry = inputs.fresh(inputs.rotating[0])
     with torch.inference_mode(), without_collector():
         for entrant in entrants:
+            if not pace.fits_stages(entrant.name):
+                continue
             mark(entrant.name)
             emit(stages_of(entrant.name, partial(entrant.subject.run, entry), job.device, inputs.calls))
 
@@ -132,6 +151,7 @@ def _limit_memory() -> None:
 
 def _work(parent: Parent) -> None:
     job = next(parent.hear(Job))
+    parent.end_at(job.until + LAST_CALL)
     if job.device == "cpu":
         _limit_memory()
     run_job(job, parent.say, parent.mark)

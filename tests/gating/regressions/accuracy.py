@@ -9,7 +9,7 @@ from vlbench.matrix.plan import Plan
 from vlbench.record.journal import Journal
 from vlbench.record.schema import Accuracy, Dtype
 from vlbench.towers.variants import tower_variant, yardstick
-from vlbench.trial.session import Session
+from vlbench.trial.session import Limits, Session
 from vlbench.workload.scenario import Item, ScenarioPoint
 
 POINT = ScenarioPoint(scenario="regressions", source="noise", item=(Item(grid="4x6"),))
@@ -19,7 +19,7 @@ POINT = ScenarioPoint(scenario="regressions", source="noise", item=(Item(grid="4
 def check_accuracy(names: Sequence[str], dtype: Dtype) -> dict[str, Accuracy]:
     """The accuracy of each copy, in fp32 and then in `dtype`, from the current folder. All share one process."""
     variants = [yardstick(), *(tower_variant(tower_of(name), name=name) for name in names)]
-    session = Session([Plan(POINT, "qwen2.5-vl-tiny", dtype, "cpu", variants)], Journal(None, ""), timeout=600)
+    session = Session([Plan(POINT, "qwen2.5-vl-tiny", dtype, "cpu", variants)], Journal(None, ""), limits=Limits(600))
     session.run(trials=1, seconds=0)
     (group,) = session.groups()
     assert group.trials, group.lost

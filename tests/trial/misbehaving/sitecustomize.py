@@ -61,6 +61,27 @@ class Hangs(Layout):
         return half
 
 
+@_misbehaves("is-slow")
+class IsSlow(Layout):
+    def tile(self, half: Tensor) -> Tensor:
+        time.sleep(0.4)
+        return super().tile(half)
+
+
+@_misbehaves("loses-the-device")
+class LosesTheDevice(Layout):
+    """Its error comes late, when somebody waits for the device, and again for all who wait after that."""
+
+    def tile(self, half: Tensor) -> Tensor:
+        from vlbench.trial.clock import SYNCHRONIZE
+
+        def lost() -> None:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+        SYNCHRONIZE["cpu"] = lost
+        return super().tile(half)
+
+
 @_misbehaves("prints")
 class Prints(Layout):
     """Right, but it talks, and what it says looks like an event."""

@@ -1,0 +1,211 @@
+"""Trials end within their time and keep what came: the real measuring process, and runners of a test's own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.trial.plans import plan
+from vlbench.process.child import ChildError
+from vlbench.record.journal import Journal
+from vlbench.record.schema import VariantTrial
+from vlbench.trial.job import MIN_ROUNDS, Event, Job, job_of
+from vlbench.trial.session import Limits, Progress, Run, Session, end_of, run_trial
+from vlbench.trial.worker import run_job
+
+NAMES = ("host-grid", "exact", "classic", "best")
+ROWS = ("baseline", *NAMES)
+RESUME = "; `--resume` measures it"
+
+
+def rows(session: Session, trial: int = 0) -> dict[str, VariantTrial]:
+    (group,) = session.groups()
+    return {each.name: each for each in group.trials[trial].variants}
+
+
+@cache
+def emitted_by(*names: str) -> list[Event]:
+    """What a trial over these rows said, in this process."""
+    emitted: list[Event] = []
+    run_job(job_of(plan(*NAMES), 0, 0.02, names), emitted.append)
+    return emitted
+
+
+def whole(job: Job, timeout: float) -> Iterator[Event]:
+    """A trial that had all the time it needed."""
+    yield from emitted_by(*(variant.name for variant in job.variants))
+
+
+def cut_after(count: int, kind: str) -> tuple[Run, list[Job]]:
+    """A runner whose time ends after so many events of a kind, and the jobs that it was given."""
+    jobs: list[Job] = []
+
+    def run(job: Job, timeout: float) -> Iterator[Event]:
+        jobs.append(job)
+        seen = 0
+        for event in whole(job, timeout):
+            yield event
+            seen += event.event == kind
+            if seen == count:
+                raise ChildError("exact", "no end", late=True)
+
+    return run, jobs
+
+
+def never(job: Job, timeout: float) -> Iterator[Event]:
+    raise ChildError("host-grid", "no end", late=True)
+    yield
+
+
+def test_a_runner_that_always_runs_out_of_time_is_started_once_a_trial_and_nobody_is_blamed() -> None:
+    session = Session([plan(*NAMES)], Journal(None, ""), limits=Limits(14.0), run=never)
+    session.run(3, 1.0)
+    (group,) = session.groups()
+    assert group.trials == ()
+    assert group.lost == tuple(f"trial {number}: no time left within --timeout 14s" for number in (1, 2, 3))
+    assert (session.is_complete, session.died[0]) == (False, {})
+
+
+def test_checks_without_rounds_are_kept_and_the_rest_is_left() -> None:
+    run, jobs = cut_after(3, "checked")
+    session = Session([plan(*NAMES)], Journal(None, ""), limits=Limits(50.0), run=run)
+    session.run(1, 0.05)
+    found = rows(session)
+    assert len(jobs) == 1
+    assert [name for name, each in found.items() if each.accuracy] == ["baseline", "host-grid", "exact"]
+    assert all(each.left for each in found.values())
+    assert {each.not_measured for each in found.values()} == {"no time left within --timeout 50s"}
+
+
+def test_rounds_of_a_trial_that_was_cut_are_kept() -> None:
+    run, _ = cut_after(MIN_ROUNDS, "round")
+    session = Session([plan(*NAMES)], Journal(None, ""), limits=Limits(50.0), run=run)
+    session.run(1, 0.05)
+    assert {len(each.timings["warm"].seconds) for each in rows(session).values()} == {MIN_ROUNDS}
+    assert session.is_complete
+
+
+def test_what_dies_in_the_rounds_costs_its_own_row_and_no_restart_once_there_are_enough() -> None:
+    starts: list[Job] = []
+
+    def run(job: Job, timeout: float) -> Iterator[Event]:
+        starts.append(job)
+        emitted = list(whole(job, timeout))
+        rounds = [each for each in emitted if each.event == "round"]
+        yield from [each for each in emitted if each.event in ("prepared", "checked")]
+        yield from rounds[:MIN_ROUNDS]
+        raise ChildError("exact", "it was ended by SIGSEGV")
+
+    session = Session([plan(*NAMES)], Journal(None, ""), limits=Limits(50.0), run=run)
+    session.run(1, 0.05)
+    found = rows(session)
+    assert len(starts) == 1
+    assert (found["exact"].not_measured, found["exact"].timings) == ("it was ended by SIGSEGV", {})
+    assert [name for name, each in found.items() if each.timings] == ["baseline", "host-grid", "classic", "best"]
+
+
+@pytest.fixture
+def going_on(tmp_path: Path) -> Callable[..., Session]:
+    """Sessions that go on from one another, each with what it is to run."""
+    journal = tmp_path / "journal"
+
+    def session(run: Run, trials: int = 1) -> Session:
+        kept = Journal(journal, "", resume=journal.exists())
+        limits = Limits(900, time.monotonic() + 60, "--budget 60s", RESUME)
+        made = Session([plan(*NAMES)], kept, limits=limits, run=run)
+        made.run(trials, 0.02)
+        return made
+
+    return session
+
+
+def first_two(job: Job, timeout: float) -> Iterator[Event]:
+    """As if there had been time for two rows."""
+    yield from whole(job.model_copy(update={"variants": job.variants[:2]}), timeout)
+
+
+def test_a_run_that_goes_on_measures_what_was_left_beside_the_reference(going_on: Callable[..., Session]) -> None:
+    first = going_on(first_two, trials=2)
+    assert not first.is_complete
+    why = f"no time left within --budget 60s{RESUME}"
+    assert [each.not_measured for each in rows(first).values()] == [None, None, why, why, why]
+
+    second = going_on(whole, trials=2)
+    assert second.is_complete
+    (group,) = second.groups()
+    assert [trial.number for trial in group.trials] == [0, 1, 4, 5]
+    for number in (2, 3):
+        found = rows(second, number)
+        assert list(found) == ["baseline", "exact", "classic", "best"]
+        assert all(each.timings for each in found.values())
+
+    third = going_on(never, trials=2)  # nothing is left to run
+    assert third.is_complete
+    assert third.groups() == [group]
+
+
+def test_trials_for_which_there_is_no_time_are_named_and_measured_later(going_on: Callable[..., Session]) -> None:
+    spent: list[int] = []
+
+    def once(job: Job, timeout: float) -> Iterator[Event]:
+        spent.append(job.trial)
+        yield from whole(job, timeout) if len(spent) == 1 else never(job, timeout)
+
+    first = going_on(once, trials=2)
+    (group,) = first.groups()
+    assert group.lost == (f"trial 2: no time left within --budget 60s{RESUME}",)
+    (group,) = going_on(whole, trials=2).groups()
+    assert (len(group.trials), group.lost) == (2, ())
+
+
+def test_the_estimate_is_told_before_the_rounds() -> None:
+    told: list[str] = []
+
+    def watch(progress: Progress) -> None:
+        if progress.told and not progress.rounds:
+            told.append(progress.told)
+
+    def short(job: Job, timeout: float) -> Iterator[Event]:
+        run_job(job.model_copy(update={"by": 0.0}), (emitted := list[Event]()).append)
+        yield from emitted
+
+    limits = Limits(900, time.monotonic() + 60, "--budget 30s", RESUME)
+    session = Session([plan(*NAMES)], Journal(None, ""), limits=limits, run=short, watch=watch)
+    session.run(1, 0.02)
+    assert told[0].endswith("s for 5 rows; the last 4 cannot fit in --budget 30s: left for --resume")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("misbehaving")
+def test_a_slow_tower_is_not_a_dead_one_and_the_trial_ends_in_its_time() -> None:
+    """In its real process: each call of the second row takes 0.4 s, and nothing of it is anybody's fault."""
+    start = time.monotonic()
+    limits = Limits(900, start + 9, "--budget 9s", RESUME)
+    session = Session([plan("host-grid", "is-slow", "exact")], Journal(None, ""), limits=limits, run=run_trial)
+    session.run(1, 60)
+    assert time.monotonic() - start < 9.5
+    assert session.died[0] == {}
+    found = rows(session)
+    assert found["baseline"].timings or found["baseline"].left
+    assert {each.not_measured for each in found.values() if each.left} <= {f"no time left within --budget 9s{RESUME}"}
+
+
+@pytest.mark.usefixtures("misbehaving")
+def test_an_error_that_sticks_to_the_device_names_its_row_and_the_rest_goes_on_in_a_new_process() -> None:
+    """The third row loses the device, as an illegal access of a kernel does: whoever asks it from then on, raises."""
+    session = Session([plan("host-grid", "loses-the-device", "exact")], Journal(None, ""), limits=Limits(600))
+    session.run(1, 0.05)
+    found = rows(session)
+    assert list(session.died[0]) == ["loses-the-device"]
+    assert "an illegal memory access was encountered" in str(found["loses-the-device"].not_measured)
+    assert [name for name, each in found.items() if each.timings] == ["baseline", "host-grid", "exact"]
+
+
+def test_a_budget_leaves_time_to_write() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vlbench.trial.session.WRITING", 1.0)
+        assert (end_of(100.0, 60.0), end_of(100.0, 1.0)) == (159.0, 100.9)

@@ -1,0 +1,80 @@
+"""What fits into the time of a trial, by a clock of the test's own."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.trial.plans import job
+from vlbench.record.schema import Accuracy
+from vlbench.trial.job import Checked, Job
+from vlbench.trial.pace import Pace
+
+PASSED = Accuracy(passed=True, exactness="ulp", fp32_error=0.0, fp32_limit=0.0)
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.at = 0.0
+
+    def __call__(self) -> float:
+        return self.at
+
+
+def checked_in(asked: Job, share: float, *checks: float, call: float = 0.1) -> Pace:
+    """The pace after checks of so many seconds, in a trial that should be over by `share`, and has to be by 100."""
+    clock = Clock()
+    pace = Pace(asked.model_copy(update={"by": share, "until": 100.0}), now=clock)
+    for variant, seconds in zip(asked.variants, checks, strict=False):
+        clock.at += seconds
+        pace.note(Checked(variant=variant.name, accuracy=PASSED, first_seconds=call), seconds)
+    return pace
+
+
+FOUR = job("host-grid", "exact", "best", seconds=1.0)
+
+
+@pytest.mark.parametrize(
+    ("share", "fitting"),
+    [
+        (25.0, 4),
+        # Four checks of 1 s, twelve calls of 0.1 s of each row and of two instances more: 4 + 6 x 1.2 x 1.25 = 13 s.
+        (13.1, 4),
+        (12.9, 3),
+        (5.0, 1),
+    ],
+)
+def test_the_estimate_counts_checks_warm_up_and_the_fewest_rounds(share: float, fitting: int) -> None:
+    estimate = checked_in(FOUR, share, 1.0).estimate(0.0)
+    assert (estimate.seconds, estimate.fitting) == (pytest.approx(13.0), fitting)
+
+
+def test_rows_are_taken_in_order_while_the_next_one_fits_and_the_second_as_long_as_there_is_time() -> None:
+    assert checked_in(FOUR, 1.5, 1.0).fits_another()  # there is nothing to compare with else
+    assert not checked_in(FOUR, 9.0, 1.0, 1.0).fits_another()
+    assert checked_in(FOUR, 13.0, 1.0, 1.0).fits_another()
+
+
+def test_what_only_the_reference_tower_pays_is_not_expected_of_others() -> None:
+    assert checked_in(FOUR, 30.0, 15.0, 1.0).fits_another()
+
+
+def test_a_slow_row_leaves_less_for_those_after_it_whatever_its_own_time() -> None:
+    """Nobody is left out for what it took: only what comes after it can be."""
+    quick, slow = checked_in(FOUR, 14.0, 1.0, 1.0), checked_in(FOUR, 14.0, 1.0, 6.0, call=1.0)
+    assert (quick.fits_another(), slow.fits_another()) == (True, False)
+
+
+def test_without_rounds_checks_alone_are_counted() -> None:
+    assert checked_in(job("host-grid", "exact", "best"), 4.5, 1.0).estimate(0.0).fitting == 4
+
+
+def test_stages_are_kept_time_for_and_left_out_where_there_is_none() -> None:
+    pace = checked_in(FOUR, 14.0, 1.0, 1.0)
+    names = [variant.name for variant in FOUR.variants[:2]]
+    assert pace.left_for_rounds(names) == 1.0  # all that was asked for
+    busy = checked_in(FOUR, 3.0, 1.0, 1.0)
+    assert busy.left_for_rounds(names) == pytest.approx(1.0 - 2 * 6 * 0.1 * 1.25)
+    late = checked_in(FOUR, 3.0, 99.0, 0.5)
+    assert (late.fits_stages(names[0]), late.is_over) == (False, False)

@@ -1,0 +1,82 @@
+"""What fits into the time of a trial: estimated from its first calls, and asked again before each step.
+
+Rows are taken in their order for as long as the next one fits, whatever their own times are: none is left out for how
+fast it turned out to be.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from statistics import mean
+
+from vlbench.trial.job import MIN_ROUNDS, Checked, Estimated, Job
+from vlbench.trial.rounds import instances_for
+
+WARM_UPS = 6
+"""The fewest calls of a warm-up."""
+STAGE_CALLS = 5
+"""Calls whose stages are timed."""
+CALLS_OF_A_CHECK = 5
+"""A check holds at least so many calls of the timed batch: two in fp32, the first timed, a warm and a counted one."""
+BESIDE = 1.25
+"""Copying inputs and comparing outputs come on top of the calls themselves."""
+
+
+@dataclass
+class Pace:
+    """The time of one trial, and what its rows were seen to need."""
+
+    job: Job
+    now: Callable[[], float] = time.monotonic
+    _checks: list[float] = field(default_factory=list)
+    _calls: dict[str, float] = field(default_factory=dict)
+
+    def note(self, checked: Checked, seconds: float) -> None:
+        """A row was checked, which took so many seconds."""
+        first = checked.first_seconds if checked.first_seconds is not None else seconds
+        self._checks.append(seconds)
+        self._calls[checked.variant] = min(first, seconds / CALLS_OF_A_CHECK)
+
+    @property
+    def is_over(self) -> bool:
+        """Has the trial to end with what it has?"""
+        return self.now() >= self.job.until
+
+    def fits_another(self) -> bool:
+        """Is there time for one more row, to its end? The first one beside the reference tower may take all of it."""
+        end = self.job.until if len(self._checks) == 1 else self.job.by
+        return self.now() + self._needed(1) <= end
+
+    def estimate(self, started: float) -> Estimated:
+        """What all rows need from `started`, which is when this trial was, and how many of them fit."""
+        others = len(self.job.variants) - len(self._checks)
+        ends = [self.now() + self._needed(more) for more in range(others + 1)]
+        fitting = sum(end <= self.job.by for end in ends[1:])
+        return Estimated(seconds=ends[-1] - started, fitting=len(self._checks) + fitting)
+
+    def left_for_rounds(self, rows: Iterable[str]) -> float:
+        """Seconds of rounds, so that the stages of these rows still fit."""
+        stages = sum(map(self._stages, rows)) if self.job.stages else 0.0
+        return min(self.job.seconds, self.job.by - stages - self.now())
+
+    def fits_stages(self, row: str) -> bool:
+        """Is there time for the calls that tell a row's stages?"""
+        return self.now() + self._stages(row) <= self.job.until
+
+    def _stages(self, row: str) -> float:
+        return self._calls[row] * (STAGE_CALLS + 1) * BESIDE
+
+    def _needed(self, more: int) -> float:
+        """Seconds for this many rows more, and then for the fewest rounds and all that goes with them."""
+        checks = more * _typical(self._checks)
+        if not self.job.seconds:
+            return checks
+        calls = list(self._calls.values())
+        first, rows = calls[0], len(calls) + more
+        each = WARM_UPS + MIN_ROUNDS * len(self.job.states)  # stages are told where there is time for them
+        return checks + (sum(calls) + more * _typical(calls) + (instances_for(rows) - 1) * first) * each * BESIDE
+
+
+def _typical(seconds: Sequence[float]) -> float:
+    """Of a row to come: the reference tower, which comes first, is slower than most."""
+    return mean(seconds[1:] or seconds)
