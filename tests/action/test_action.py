@@ -36,6 +36,8 @@ def run(script: str, folder: Path, **settings: str) -> subprocess.CompletedProce
         "BASELINE": "",
         "ALLOW_INCONCLUSIVE": "false",
         "AB": "",
+        "FIRST": "false",
+        "REPORT_ONLY": "false",
         "BASE_REF": "main",
     }
     (folder / "temp").mkdir(exist_ok=True)
@@ -53,7 +55,9 @@ def test_the_gate_gets_what_the_inputs_say_and_its_status_is_kept(tmp_path: Path
     run("judge.sh", tmp_path, BASELINE="one.json\ntwo words.json\n", TIMES="never", ALLOW_INCONCLUSIVE="true")
     (gate,) = calls(tmp_path, "vlbench")
     assert gate[:4] == ["gate", "--times", "never", "--github"]
-    assert gate[-5:] == ["--baseline", "one.json", "--baseline", "two words.json", "--allow-inconclusive"]
+    assert gate[8:] == [
+        "--baseline", "one.json", "--baseline", "two words.json", "--allow-inconclusive", "--base", "origin/main",
+    ]  # fmt: skip
     assert outputs(tmp_path) == {"exit-code": "3", "reports": str(tmp_path / "temp" / "vlbench")}
 
 
@@ -63,7 +67,7 @@ def test_the_merge_base_is_timed_against_the_head_and_the_first_failure_counts(
 ) -> None:
     stand_in(tmp_path, "vlbench", f'[ "$1" = gate ] && exit {gate}; exit {ab}')
     stand_in(tmp_path, "git", "echo 0123abc")
-    run("judge.sh", tmp_path, AB="--tower 'my towers:vision' --scenario video")
+    run("judge.sh", tmp_path, AB="--tower 'my towers:vision'\n--scenario video")
     assert calls(tmp_path, "git") == [["merge-base", "origin/main", "HEAD"]]
     assert calls(tmp_path, "vlbench")[1][:7] == [
         "ab", "0123abc", "HEAD", "--tower", "my towers:vision", "--scenario", "video",
@@ -81,8 +85,34 @@ def test_without_a_merge_base_nothing_passes(tmp_path: Path) -> None:
 
 def test_outside_of_a_pull_request_only_the_gate_runs(tmp_path: Path) -> None:
     stand_in(tmp_path, "vlbench", "exit 0")
-    run("judge.sh", tmp_path, AB="--scenario video", BASE_REF="")
-    assert [call[0] for call in calls(tmp_path, "vlbench")] == ["gate"]
+    run("judge.sh", tmp_path, AB="--scenario video", BASE_REF="", FIRST="true")
+    (gate,) = calls(tmp_path, "vlbench")
+    assert gate[0] == "gate"
+    assert not {"--base", "--first"} & {*gate}
+
+
+def test_the_first_baseline_and_a_report_alone_have_to_be_said(tmp_path: Path) -> None:
+    stand_in(tmp_path, "vlbench", '[ "$1" = gate ] && exit 0; exit 3')
+    stand_in(tmp_path, "git", "echo 0123abc")
+    run("judge.sh", tmp_path, FIRST="true", REPORT_ONLY="true", AB="--scenario video")
+    assert calls(tmp_path, "vlbench")[0][-4:] == ["--report-only", "--base", "origin/main", "--first"]
+    assert outputs(tmp_path)["exit-code"] == "0"
+
+
+@pytest.mark.parametrize("text", ["$(touch hacked)", "`touch hacked`", "x; touch hacked", "x) ; touch hacked #"])
+def test_nothing_of_the_inputs_is_run(tmp_path: Path, text: str) -> None:
+    stand_in(tmp_path, "vlbench", "exit 0")
+    stand_in(tmp_path, "git", "echo 0123abc")
+    run("judge.sh", tmp_path, AB=f"--tower {text}", BASELINE=text, BASE_REF=text, TIMES=text)
+    assert not (tmp_path / "hacked").exists()
+    assert calls(tmp_path, "vlbench")[1][3 : 4 + len(text.split())] == ["--tower", *text.split()]
+
+
+def test_a_quote_that_is_not_closed_is_an_error(tmp_path: Path) -> None:
+    stand_in(tmp_path, "vlbench", "exit 0")
+    stand_in(tmp_path, "git", "echo 0123abc")
+    assert "a quote in the input ab is not closed" in run("judge.sh", tmp_path, AB="--tower 'x").stdout
+    assert outputs(tmp_path)["exit-code"] == "2"
 
 
 @pytest.mark.parametrize(("known", "method"), [("", "POST"), ("42", "PATCH")])
@@ -91,9 +121,23 @@ def test_there_is_one_comment_and_it_is_updated(tmp_path: Path, known: str, meth
     (tmp_path / "1-gate.md").write_text("the gate\n")
     (tmp_path / "2-ab.md").write_text("the revisions\n")
     run("comment.sh", tmp_path, REPORTS=str(tmp_path), REPOSITORY="us/towers", NUMBER="7")
-    assert calls(tmp_path, "gh")[1][1:3] == ["--method", method]
+    assert calls(tmp_path, "gh")[2][1:3] == ["--method", method]
     body = (tmp_path / "temp" / "vlbench-comment.md").read_text()
     assert body == "<!-- vlbench -->\nthe gate\nthe revisions\n"
+
+
+@pytest.mark.parametrize(("token", "author"), [("exit 1", "github-actions[bot]"), ("echo ada; exit 0", "ada")])
+def test_a_comment_of_somebody_else_is_left_alone(tmp_path: Path, token: str, author: str) -> None:
+    stand_in(tmp_path, "gh", f'if [ "$2" = user ]; then {token}; fi')
+    (tmp_path / "1-gate.md").write_text("the gate\n")
+    run("comment.sh", tmp_path, REPORTS=str(tmp_path), REPOSITORY="us/towers", NUMBER="7")
+    assert f'select(.user.login == "{author}" and ' in (tmp_path / "gh.calls").read_text()
+
+
+def test_a_pull_request_from_a_fork_has_no_comment_and_needs_no_token() -> None:
+    judge, comment, _ = yaml.safe_load((ACTION / "action.yml").read_text())["runs"]["steps"]
+    assert "github.event.pull_request.head.repo.full_name == github.repository" in comment["if"]
+    assert not any("token" in value for value in judge["env"].values())
 
 
 def test_a_comment_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:

@@ -28,14 +28,17 @@ def test_nothing_that_is_there_is_overwritten(tmp_path: Path) -> None:
 def test_the_workflow_installs_what_the_tower_needs(tmp_path: Path, file: str | None, installs: str) -> None:
     if file:
         (tmp_path / file).touch()
-    baseline = baseline_for("toy:Tower")
-    write_workflow(tmp_path, baseline, "2.13.0+cpu")
-    steps = yaml.safe_load((tmp_path / WORKFLOW).read_text())["jobs"]["gate"]["steps"]
+    write_workflow(tmp_path, "2.13.0+cpu")
+    workflow = yaml.safe_load((tmp_path / WORKFLOW).read_text())
+    assert workflow["permissions"] == {"contents": "read"}
+    steps = workflow["jobs"]["gate"]["steps"]
+    assert steps[0]["with"]["fetch-depth"] == 0
     commands = [step["run"] for step in steps if "run" in step]
     assert commands == [
         'pip install "torch==2.13.0" --index-url https://download.pytorch.org/whl/cpu',
         f"pip install vlbench{installs}",
-        "vlbench gate --baseline results/baselines/toy-tower.json --github",
+        'git cat-file -e "origin/$GITHUB_BASE_REF:.github/workflows/vlbench.yml" 2> /dev/null || first=--first\n'
+        'vlbench gate --base "origin/$GITHUB_BASE_REF" ${first:-} --github\n',
     ]
 
 

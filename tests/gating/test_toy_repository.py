@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -48,6 +49,45 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
         done = run(line.removeprefix("$ "), folder)
         assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
     return folder
+
+
+def workflow(folder: Path, base: str) -> subprocess.CompletedProcess[str]:
+    """What the runner does last of the workflow that `gate init` wrote, on a pull request to `base`."""
+    steps = yaml.safe_load((folder / ".github/workflows/vlbench.yml").read_text())["jobs"]["gate"]["steps"]
+    called = f'vlbench() {{ "{sys.executable}" -m vlbench "$@"; }}\n'
+    environment = ENVIRONMENT | {"GITHUB_BASE_REF": base}
+    command = ["bash", "-e", "-c", called + steps[-1]["run"]]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.slow
+def test_the_workflow_judges_a_pull_request_in_a_fresh_clone_by_what_its_base_holds(
+    repository: Path, tmp_path: Path
+) -> None:
+    clone = tmp_path / "clone"
+    run("git branch before", repository)
+    run(f"git clone --quiet {shlex.quote(str(repository))} {shlex.quote(str(clone))}", tmp_path)
+    run("git checkout --quiet --orphan empty", clone)
+    run("git rm --quiet -r --cached .github results", clone)
+    run("git commit --quiet --message before", clone)
+    run("git update-ref refs/remotes/origin/before empty", clone)
+    run("git add --all", clone)
+    run("git commit --quiet --message first", clone)
+    first = workflow(clone, "before")
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "this is the first" in " ".join(first.stdout.split())
+    run("git checkout --quiet -B change origin/HEAD", clone)
+    source = clone / "my_tower.py"
+    before = "        x = self.patch_embed(pixels)\n"
+    source.write_text(source.read_text().replace(before, before + blocks(GATE, "python")[0], 1))
+    main = run("git rev-parse --abbrev-ref origin/HEAD", clone).stdout.strip().removeprefix("origin/")
+    run("git commit --quiet --all --message wait", clone)
+    assert workflow(clone, main).returncode == 3
+    run("git rm --quiet -r results", clone)
+    run("git commit --quiet --all --message hide", clone)
+    hidden = workflow(clone, main)
+    assert hidden.returncode == 6, hidden.stdout + hidden.stderr
+    assert "renamed, moved or deleted?" in hidden.stdout
 
 
 @pytest.mark.slow

@@ -80,7 +80,7 @@ def init(options: InitOptions) -> Sheet:
     refuse_existing(root, file)
     made = saved(SaveOptions(file=file, **vars(options) | {"tower": [options.tower]}))
     write_test(root, file)
-    write_workflow(root, file, made.fingerprint.torch)
+    write_workflow(root, made.fingerprint.torch)
     told = [
         in_short(file, made),
         f"{TEST}: the same as a test, for pytest",

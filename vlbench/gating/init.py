@@ -30,12 +30,12 @@ def write_test(root: Path, baseline: Path) -> None:
     _write(root / TEST, "test_vlbench.py.jinja", baseline=baseline.as_posix())
 
 
-def write_workflow(root: Path, baseline: Path, torch_version: str) -> None:
+def write_workflow(root: Path, torch_version: str) -> None:
     """The workflow that gates every pull request on a runner without a GPU."""
     _write(
         root / WORKFLOW,
         "vlbench.yml.jinja",
-        baseline=baseline.as_posix(),
+        workflow=WORKFLOW.as_posix(),
         python=".".join(platform.python_version_tuple()[:2]),
         torch=torch_version.partition("+")[0],
         installs=_installs(root),
