@@ -30,7 +30,10 @@ def one_trial(number: int = 0, **fields: Any) -> Trial:
 
 
 def quick_look() -> CellGroup:
-    return group(one_trial(), why_scaled="Two tiny photos, because this is a test.")
+    first, wanted = one_trial(), ("baseline", COMBINATION, "no-einops", PRESET)
+    again = tuple(each for each in first.variants if each.name in wanted)
+    second = first.model_copy(update={"number": 1, "confirms": True, "variants": again})
+    return group(first, second, why_scaled="Two tiny photos, because this is a test.")
 
 
 def voted() -> CellGroup:

@@ -15,7 +15,7 @@ def test_suspects_are_the_same_however_many_of_the_confirming_trials_are_there(k
     whole = self_test_group(rows, confirmed={"+3% 1": 1.0, "-3%": 0.97})
     assert [trial.confirms for trial in whole.trials] == [False] * 5 + [True] * 5
     cut = whole.model_copy(update={"trials": whole.trials[:kept]})
-    assert suspects(cut, Floors()) == (["+3% 1", "-3%"] if kept >= 4 else [])
+    assert suspects(cut, Floors()) == (["+3% 1", "-3%"] if kept == 1 or kept >= 4 else [])  # of one, by the quick look
 
 
 def called(name: str, seconds: float, first: float | None) -> VariantTrial:

@@ -91,12 +91,14 @@ def test_by_default_every_flag_is_a_row_or_left_out_with_a_reason(config: Vision
     variants, left_out = default_variants(config, device)
     names = [variant.name for variant in variants]
     last = {name.rpartition("+")[2] for name in names}
-    assert {*last, *left_out} == OPTIMIZATIONS.keys() | PRESETS.keys() - {"baseline"}
+    assert {*last, *left_out} == OPTIMIZATIONS.keys() | PRESETS.keys() - {"baseline"} | {"no-flags"}
     assert not last & left_out.keys()
     assert all(left_out.values())
     assert len(set(names)) == len(names)
     for variant in variants:
         FlagSet(frozenset(variant.flags or ()), config, device)
+        alone = variant.name not in ("no-flags", *PRESETS)
+        assert variant.reference == ("no-flags" if alone else "baseline")
 
 
 def test_a_default_row_has_the_name_that_asks_for_it() -> None:

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from vlbench.errors import UsageError, check_folder_of
 from vlbench.export.progress import watcher
+from vlbench.judging.quick import family_confidence
 from vlbench.judging.summary import suspects
 from vlbench.judging.verdict import Floors
 from vlbench.matrix.plan import Plan
@@ -61,6 +62,8 @@ def measure(
 
     Raises UsageError where they could not be written, before anything is measured.
     """
+    if effort.trials == 1:  # a quick look, which is right of all rows together
+        plans = [replace(plan, confidence=family_confidence(len(plan.variants) - 1)) for plan in plans]
     start, out = time.monotonic(), effort.out
     _check_out(out, effort.resume)
     fingerprint = take_fingerprint(plans[0].device)
@@ -99,9 +102,9 @@ def _check_out(out: Path | None, resume: bool) -> None:
 
 
 def _vote(session: Session, effort: Effort) -> bool:
-    """Was it not interrupted?"""
+    """Was it all done? What stands out is measured again where the trials can vote, and after a quick look."""
     floors = Floors()
-    votes = effort.trials >= floors.k
+    votes = effort.trials >= floors.k or effort.trials == 1
     try:
         seconds = effort.budget if effort.rounds is None else effort.rounds
         session.vote(effort.trials, seconds, (lambda index, group: suspects(group, floors)) if votes else None)

@@ -9,7 +9,7 @@ from vlbench.judging.stages import stage_shares
 from vlbench.judging.summary import estimates, first_vote, trials_of, why_inaccurate, worst_accuracy
 from vlbench.judging.verdict import Floors
 from vlbench.record.baseline import StoredTrial, TimedCell
-from vlbench.record.schema import CellGroup, Results, Row, State
+from vlbench.record.schema import NO_FLAGS, CellGroup, Results, Row, State
 from vlbench.stats.paired import Estimate
 
 TRIALS = Floors().k
@@ -117,7 +117,7 @@ def _refuse(group: CellGroup, row: Row, source: str) -> None:
     for variant in trials_of(first_vote(group), row.name):
         if reason := variant.not_measured:
             raise UsageError(f"{source}: {row.name} was not measured ({reason}); mend it or leave it out of the run")
-    if row.reference != group.rows[0].name or row.slow_down:
+    if row.reference not in (group.rows[0].name, NO_FLAGS) or row.slow_down:
         raise UsageError(
             f"{source}: {row.name} is a step of an ablation or of a self-test; measure variants by name, with --variant"
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vlbench.errors import UsageError
 from vlbench.record.baseline import TimedCell
+from vlbench.record.schema import NO_FLAGS
 
 if TYPE_CHECKING:
     from vlbench.matrix.plan import Plan
@@ -44,7 +45,7 @@ def rebuild(cells: Iterable[TimedCell]) -> Rebuilt:
         except UsageError as error:
             rebuilt.gone.update((cell.name, str(error)) for cell in group)
             continue
-        variants: dict[str, Variant] = {}
+        variants = _references(group)
         for cell in group:
             try:
                 variants.setdefault(cell.variant, _variant(cell))
@@ -73,7 +74,7 @@ def why_other(cell: TimedCell, group: CellGroup) -> str | None:
 def _shared(cell: TimedCell) -> tuple[object, ...]:
     """What cells have in common that share their rounds."""
     return (
-        *(cell.scenario, cell.point, cell.grids, cell.model, cell.reference),
+        *(cell.scenario, cell.point, cell.grids, cell.model, cell.reference == cell.model),
         *(cell.dtype, cell.device, cell.seed, cell.threads, cell.weights),
     )
 
@@ -127,6 +128,13 @@ def _yardstick(cell: TimedCell) -> Variant:
     return yardstick()
 
 
+def _references(group: Iterable[TimedCell]) -> dict[str, Variant]:
+    """What cells are held against beside the reference tower, by name."""
+    from vlbench.towers.variants import no_flags
+
+    return {NO_FLAGS: no_flags()} if any(cell.reference == NO_FLAGS for cell in group) else {}
+
+
 def _variant(cell: TimedCell) -> Variant:
     """The row of the cell, in the class of accuracy that was accepted. Raises UsageError where it does not exist."""
     from vlbench.implementations.optimized import Exactness
@@ -136,4 +144,5 @@ def _variant(cell: TimedCell) -> Variant:
     exactness = Exactness(cell.exactness)
     if cell.reference == cell.model:
         return replace(tower_variant(cell.variant, exactness), reference=cell.reference)
-    return replace(parse_variant(cell.variant, find_model(cell.model), cell.device), exactness=exactness)
+    made = parse_variant(cell.variant, find_model(cell.model), cell.device)
+    return replace(made, exactness=exactness, reference=cell.reference)

@@ -34,7 +34,7 @@ def facts(group: CellGroup) -> dict[str, Value]:
 
 def times_table(group: CellGroup, found: Sequence[Summary]) -> Table:
     """A quick look: variant, exactness, error, median, speed-up with interval, counts."""
-    return _table(group, found, VARIANT | CLASS | ERROR | TIME | SPEEDUP | COUNTS, gap=1)
+    return _table(group, found, VARIANT | CLASS | ERROR | TIME | SPEEDUP | _against(found) | COUNTS, gap=1)
 
 
 def verdict_table(group: CellGroup, found: Sequence[Summary]) -> Table:
@@ -43,7 +43,7 @@ def verdict_table(group: CellGroup, found: Sequence[Summary]) -> Table:
         Column("verdict", left=True): _verdict,
         Column("detect-\nable", "visible"): lambda each: figure(each.judgement.visible, percent),
     }
-    return _table(group, found, VARIANT | ERROR | TIME | SPEEDUP | verdicts, gap=1)
+    return _table(group, found, VARIANT | ERROR | TIME | SPEEDUP | _against(found) | verdicts, gap=1)
 
 
 def cost_table(group: CellGroup, found: Sequence[Summary]) -> Table:
@@ -120,6 +120,17 @@ def error_text(error: float, digits: int = 0) -> str:
 
 def _table(group: CellGroup, found: Sequence[Summary], columns: Columns[Summary], **options: Any) -> Table:
     return table_of("variants", found, columns, facts=facts(group), **options)
+
+
+def _against(found: Sequence[Summary]) -> Columns[Summary]:
+    """Which row each ratio is taken to, where that is not the same for all."""
+    if len({each.row.reference for each in found}) == 1:
+        return {}
+    return {Column("than", "reference", left=True, most=20): _reference}
+
+
+def _reference(each: Summary) -> Cell:
+    return Cell("" if each.row.is_yardstick else broken(each.row.reference), each.row.reference)
 
 
 def _all_but_the_point(group: CellGroup) -> tuple[str, ...]:

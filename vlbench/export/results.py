@@ -12,7 +12,7 @@ from vlbench.judging.verdict import Floors, Verdict
 from vlbench.judging.vote import expected_false_rows
 from vlbench.judging.words import change
 from vlbench.record.machine_card import MachineCard
-from vlbench.record.schema import CellGroup, Results
+from vlbench.record.schema import NO_FLAGS, CellGroup, Results
 
 NOT_MEASURED = "not measured"
 
@@ -50,7 +50,7 @@ def group_parts(group: CellGroup) -> Iterator[Part]:
         yield Words(f"fed in: {group.trials[0].batch}", "dim")
     if group.why_scaled:
         yield Words(group.why_scaled, "dim")
-    shown = found if _has_references(group) else ranked(found)
+    shown = found if _is_in_steps(group) else ranked(found)
     yield Words()
     yield tables.verdict_table(group, shown) if voted else tables.times_table(group, shown)
     yield from failures(shown)
@@ -58,6 +58,10 @@ def group_parts(group: CellGroup) -> Iterator[Part]:
     yield from (Words(f"lost: {reason}", "red") for reason in group.lost)
     if words := in_words(shown, voted):
         yield from (Words(), Words(words))
+    if any(row.reference == NO_FLAGS for row in group.rows):
+        yield Words(
+            f"Single flags are held against {NO_FLAGS}, the optimized tower without any: having a choice costs."
+        )
     if any(row.name.startswith("without ") for row in group.rows):
         yield Words("A row without a flag is taken to the whole set: slower means that the flag helps.")
     others = [tables.cost_table(group, shown)] if voted else []
@@ -95,8 +99,8 @@ def failures(found: Iterable[Summary]) -> Iterator[Words]:
 
 
 def in_words(found: Sequence[Summary], voted: bool) -> str:
-    """What helps, what hurts, and what is not distinguishable."""
-    unclear = "Inconclusive" if voted else "Not distinguishable from the reference tower"
+    """What helps, what hurts, and what is not distinguishable; of a quick look only what two processes say."""
+    unclear = "Inconclusive" if voted else "Not distinguishable"
     names: dict[str, list[str]] = {"Faster": [], "Slower": [], "Same": [], unclear: []}
     for each in found:
         if each.estimate is not None:
@@ -106,7 +110,12 @@ def in_words(found: Sequence[Summary], voted: bool) -> str:
             names["Same" if same else effect].append(f"{each.row.name}{speedup}")
     lines = [f"{effect}: {', '.join(listed)}." for effect, listed in names.items() if listed]
     if not voted and lines:
-        lines.append("One process is a quick look; --trials 5 gives verdicts.")
+        rows = sum(map(len, names.values()))
+        together = f"Intervals hold for all {rows} rows together. " if rows > 1 else ""
+        lines.append(
+            f"This is a quick look: a row is called where two processes show it beyond 1 %. {together}"
+            "--trials 5 gives verdicts."
+        )
     return "\n".join(lines)
 
 
@@ -167,12 +176,12 @@ def _timed(cell: str, each: Summary, reference: Summary, *, gates: bool) -> Judg
 
 
 def _is_voted(group: CellGroup) -> bool:
-    return len(group.trials) > 1
+    return sum(not trial.confirms for trial in group.trials) > 1
 
 
-def _has_references(group: CellGroup) -> bool:
+def _is_in_steps(group: CellGroup) -> bool:
     """Is it an ablation in which rows are taken to one another? Then their order says something."""
-    return any(row.reference != group.rows[0].name for row in group.rows)
+    return any(row.reference not in (group.rows[0].name, NO_FLAGS) for row in group.rows)
 
 
 def _where(each: Summary) -> str:

@@ -14,6 +14,10 @@ from vlbench.judging.words import change
 from vlbench.record.schema import State, Trial
 from vlbench.stats.paired import Estimate
 
+PROVES_NOTHING = (
+    "this run proves nothing: an instance of the reference tower differs from the others, which are the same program"
+)
+
 
 def instances_of(trials: Sequence[Trial], state: State) -> list[list[Estimate]]:
     """By instance: its time over that of the others, in each trial. Empty where the reference tower had but one."""
@@ -22,14 +26,11 @@ def instances_of(trials: Sequence[Trial], state: State) -> list[list[Estimate]]:
 
 
 def odd_instance(trials: Sequence[Trial], floors: Floors, state: State) -> str:
-    """Why `trials` prove nothing, in a sentence; "" where no instance of the reference tower stands out."""
+    """Why a vote of `trials` proves nothing, in a sentence; "" where no instance of the reference tower stands out."""
     for estimates in instances_of(trials, state):
         judged = vote(estimates, floors)
         if judged.verdict in CALLED and judged.estimate is not None:
-            return (
-                f"this run proves nothing: one instance of the reference tower differs from the others, which are the "
-                f"same program, by {change(judged.estimate.ratio)}"
-            )
+            return f"{PROVES_NOTHING}, by {change(judged.estimate.ratio)}"
     return ""
 
 

@@ -12,7 +12,7 @@ Calls = tuple[tuple[float, ...], ...]
 """Of one variant: its calls in each round."""
 
 
-def trial_ratio(trial: Trial, name: str, reference: str, state: State) -> Estimate | None:
+def trial_ratio(trial: Trial, name: str, reference: str, state: State, *, confidence: float = 0.95) -> Estimate | None:
     """Time of `name` / time of `reference`; None where either has no times in that state.
 
     By neighbours where the order of the readings was kept, else by rounds. Of the reference tower's instances it is the
@@ -24,11 +24,11 @@ def trial_ratio(trial: Trial, name: str, reference: str, state: State) -> Estima
     if fitted := _effects(trial, state):
         names = [variant.name for variant in trial.variants]
         places = [trial.instances(state) if not (at := names.index(who)) else (at,) for who in (name, reference)]
-        return fitted.ratio(*places)
-    return paired_ratio(timed[name].seconds, timed[reference].seconds)
+        return fitted.ratio(*places, confidence)
+    return paired_ratio(timed[name].seconds, timed[reference].seconds, confidence=confidence)
 
 
-def instance_ratios(trial: Trial, state: State) -> list[Estimate]:
+def instance_ratios(trial: Trial, state: State, *, confidence: float = 0.95) -> list[Estimate]:
     """Time of each of the reference tower's instances / that of the others; empty where it had but one.
 
     They are identical programs, so that whatever differs among them is what this trial cannot tell from a change.
@@ -36,7 +36,7 @@ def instance_ratios(trial: Trial, state: State) -> list[Estimate]:
     places, fitted = trial.instances(state), _effects(trial, state)
     if len(places) < 2 or fitted is None:
         return []
-    return [fitted.ratio([place], [other for other in places if other != place]) for place in places]
+    return [fitted.ratio([place], [other for other in places if other != place], confidence) for place in places]
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,9 @@ class _Placed:
     found: Effects
     numbers: dict[int, int]
 
-    def ratio(self, ours: Sequence[int], theirs: Sequence[int]) -> Estimate:
-        return self.found.ratio(*([self.numbers[place] for place in places] for places in (ours, theirs)))
+    def ratio(self, ours: Sequence[int], theirs: Sequence[int], confidence: float) -> Estimate:
+        sides = ([self.numbers[place] for place in places] for places in (ours, theirs))
+        return self.found.ratio(*sides, confidence=confidence)
 
 
 def _effects(trial: Trial, state: State) -> _Placed | None:

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
-from vlbench.judging.instances import odd_instance
-from vlbench.judging.ratios import trial_ratio
+from vlbench.judging.instances import PROVES_NOTHING, odd_instance
+from vlbench.judging.quick import family_confidence, floor_of, quick_look, stands_out
+from vlbench.judging.ratios import instance_ratios, trial_ratio
 from vlbench.judging.verdict import CALLED, Floors, Judgement, Verdict, inaccurate, missing
 from vlbench.judging.vote import confirm, vote
 from vlbench.record.schema import Accuracy, CellGroup, Counts, Row, State, VariantTrial
@@ -19,6 +20,8 @@ class Summary:
 
     row: Row
     judgement: Judgement
+    is_quick: bool = False
+    """Does it rest on one trial, and on another where it stood out?"""
     accuracy: Accuracy | None = None
     """The worst of its trials."""
     counts: Counts | None = None
@@ -48,25 +51,41 @@ class Summary:
 
     @property
     def effect(self) -> str:
-        """ "faster" or "slower" where that is the verdict, or in a quick look where the interval excludes 1."""
+        """ "faster" or "slower" where that is the verdict, or in a quick look what two processes say."""
         if self.judgement.verdict in CALLED:
             return "faster" if self.judgement.verdict is Verdict.IMPROVED else "slower"
-        one_trial = self.judgement.visible is None and self.estimate is not None
-        if one_trial and self.estimate is not None and not self.estimate.low <= 1 <= self.estimate.high:
-            return "faster" if self.estimate.high < 1 else "slower"
+        if self.is_quick and max(self.judgement.slower, self.judgement.faster) == 2:
+            return "faster" if self.judgement.faster else "slower"
         return "unclear"
+
+    @property
+    def is_suspect(self) -> bool:
+        """Does it stand out, so that it is measured again before anything is said?"""
+        stands_out = self.is_quick and self.judgement.slower + self.judgement.faster > 0
+        return stands_out or self.judgement.verdict in CALLED
 
 
 def summaries(group: CellGroup, floors: Floors, state: State = "warm") -> list[Summary]:
     """The reference tower, then the other rows in their order."""
     votes = [[trial for trial in group.trials if trial.confirms is confirms] for confirms in (False, True)]
     odd = " and ".join(filter(None, (odd_instance(trials, floors, state) for trials in votes)))
-    return [_summary(group, row, floors, state, odd) for row in group.rows]
+    quick = len(votes[0]) == 1
+    return [
+        _summary(
+            group, row, _look(group, row, floors, state) if quick else _judge(group, row, floors, state, odd), state
+        )
+        for row in group.rows
+    ]
 
 
 def ranked(found: Sequence[Summary]) -> list[Summary]:
-    """The reference tower, then the timed rows, fastest first, then those without times."""
-    return [found[0], *sorted(found[1:], key=lambda each: each.estimate.ratio if each.estimate else math.inf)]
+    """The reference tower, then the rows taken to it, fastest first, then those taken to another; the untimed last."""
+    first = found[0].row.name
+
+    def place(each: Summary) -> tuple[bool, bool, float]:
+        return each.estimate is None, each.row.reference != first, each.estimate.ratio if each.estimate else 0.0
+
+    return [found[0], *sorted(found[1:], key=place)]
 
 
 def suspects(group: CellGroup, floors: Floors) -> list[str]:
@@ -74,7 +93,7 @@ def suspects(group: CellGroup, floors: Floors) -> list[str]:
 
     Confirming trials have no say in it, so that a run which was interrupted among them goes on with the same rows.
     """
-    return [each.row.name for each in summaries(first_vote(group), floors) if each.judgement.verdict in CALLED]
+    return [each.row.name for each in summaries(first_vote(group), floors) if each.is_suspect]
 
 
 def first_vote(group: CellGroup) -> CellGroup:
@@ -99,18 +118,19 @@ def why_inaccurate(accuracy: Accuracy | None) -> str:
     return "" if accuracy is None or accuracy.passed else accuracy.reason or "it failed its accuracy check"
 
 
-def _summary(group: CellGroup, row: Row, floors: Floors, state: State, odd: str) -> Summary:
+def _summary(group: CellGroup, row: Row, judgement: Judgement, state: State) -> Summary:
     variants = trials_of(group, row.name)
     accuracy = worst_accuracy(variants)
     if wrong := why_inaccurate(accuracy):
-        return Summary(row, inaccurate(wrong), accuracy)
+        return Summary(row, inaccurate(wrong), accuracy=accuracy)
     if accuracy is None:
         return Summary(row, missing(why_untimed(group, row.name, "no trial was run")))
     timings = [variant.timings[state] for variant in variants if state in variant.timings]
     seconds, first = _seconds(group, row.name, state), _first_seconds(group, row.name)
     return Summary(
         row,
-        _judge(group, row, floors, state, odd),
+        judgement,
+        sum(not trial.confirms for trial in group.trials) == 1,
         accuracy,
         counts=next((variant.counts for variant in variants if variant.counts), None),
         stages=next((variant.stages for variant in variants if variant.stages), {}),
@@ -133,6 +153,27 @@ def _judge(group: CellGroup, row: Row, floors: Floors, state: State, odd: str) -
     judgement = vote(first, floors, yardstick_seconds=_seconds(group, group.rows[0].name, state))
     judgement = confirm(judgement, vote(second, floors)) if second else judgement
     return replace(judgement, verdict=Verdict.INCONCLUSIVE, reason=odd) if odd else judgement
+
+
+def _look(group: CellGroup, row: Row, floors: Floors, state: State) -> Judgement:
+    """Of one trial, and of another where the row stood out in it."""
+    if row.is_yardstick:
+        return Judgement(Verdict.SAME, "it is the reference tower")
+    sure = family_confidence(len(group.rows) - 1)
+    looks: list[tuple[Estimate | None, float]] = []
+    odd: list[list[int]] = []
+    for trial in sorted(group.trials, key=lambda trial: trial.confirms):
+        instances = instance_ratios(trial, state, confidence=sure)
+        odd.append([stands_out(each, floors.relative) for each in instances])
+        floor = floor_of(floors, max((each.ratio for each in instances), key=lambda r: max(r, 1 / r), default=None))
+        looks.append((trial_ratio(trial, row.name, row.reference, state, confidence=sure), floor))
+    first, floor = looks[0]
+    if first is None:
+        return missing(why_untimed(group, row.name, "no time was given to measure"))
+    judgement = quick_look(first, floor, *(looks[1] if len(looks) > 1 else (None, floor)))
+    if len(odd) > 1 and any(one == other != 0 for one, other in zip(*odd[:2], strict=False)):
+        return replace(judgement, reason=PROVES_NOTHING, slower=0, faster=0)
+    return judgement
 
 
 def estimates(group: CellGroup, row: Row, state: State, *, confirms: bool = False) -> list[Estimate]:

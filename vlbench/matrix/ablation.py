@@ -8,20 +8,20 @@ from itertools import combinations
 from vlbench.errors import UsageError
 from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.optimized import OPTIMIZATIONS, FlagError, FlagSet, with_requirements
-from vlbench.towers.variants import YARDSTICK, Variant, yardstick
+from vlbench.towers.variants import NO_FLAGS, Variant, no_flags, yardstick
 
 
 class Ablation(StrEnum):
     """How a flag set is taken apart."""
 
     ADD_ONE = "add-one"
-    """Each flag, with what it needs, against the reference tower."""
+    """Each flag, with what it needs, against the tower without flags."""
     LEAVE_ONE_OUT = "leave-one-out"
     """The whole set without each flag and whatever needs it, against the whole set: above 1 means the flag helps."""
     CUMULATIVE = "cumulative"
     """One flag after the other, each against the set before it."""
     PAIRS = "pairs"
-    """Every two flags together, against the reference tower, beside each alone."""
+    """Every two flags together, against the tower without flags, beside each alone."""
 
 
 def ablate(mode: Ablation, whole: Variant, config: VisionConfig, device: str) -> list[Variant]:
@@ -35,7 +35,9 @@ def ablate(mode: Ablation, whole: Variant, config: VisionConfig, device: str) ->
         Ablation.CUMULATIVE: _cumulative,
         Ablation.PAIRS: _pairs,
     }[mode]
-    return [yardstick(), *make(flags, whole, config, device)]
+    made = make(flags, whole, config, device)
+    bare = [no_flags()] if any(each.reference == NO_FLAGS for each in made) else []
+    return [yardstick(), *bare, *made]
 
 
 def _add_one(flags: Sequence[str], whole: Variant, config: VisionConfig, device: str) -> list[Variant]:
@@ -58,7 +60,7 @@ def _cumulative(flags: Sequence[str], whole: Variant, config: VisionConfig, devi
         so_far |= with_requirements([flag])
         if found and found[-1].flags == tuple(sorted(so_far)):
             continue  # it came with an earlier flag that needs it
-        found.append(_variant(f"+{flag}", so_far, config, device, reference=found[-1].name if found else YARDSTICK))
+        found.append(_variant(f"+{flag}", so_far, config, device, reference=found[-1].name if found else NO_FLAGS))
     return found
 
 
@@ -70,9 +72,7 @@ def _pairs(flags: Sequence[str], whole: Variant, config: VisionConfig, device: s
     return list(found.values())
 
 
-def _variant(
-    name: str, flags: frozenset[str], config: VisionConfig, device: str, reference: str = YARDSTICK
-) -> Variant:
+def _variant(name: str, flags: frozenset[str], config: VisionConfig, device: str, reference: str = NO_FLAGS) -> Variant:
     try:
         chosen = FlagSet(flags, config, device)
     except FlagError as error:

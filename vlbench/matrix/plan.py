@@ -40,6 +40,8 @@ class Plan:
     """Where weights come from without `weights`."""
     stages: bool = True
     """Are the stages' shares wanted?"""
+    confidence: float = 0.95
+    """Of the intervals that rounds go on for, until they are narrow."""
 
     @property
     def yardstick(self) -> str:

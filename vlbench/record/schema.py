@@ -172,6 +172,10 @@ class Trial(Record):
         return next((variant for variant in self.variants if variant.name == name), None)
 
 
+NO_FLAGS = "no-flags"
+"""The row of the optimized tower without any flag, which single flags are held against."""
+
+
 class Row(Record):
     """A variant of a cell group."""
 

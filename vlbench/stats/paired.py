@@ -101,6 +101,11 @@ def _rank(count: int, confidence: float) -> tuple[int, float]:
     return outside, max(0.0, 1 - 2 * below / all_ways)
 
 
+def fewest_rounds(confidence: float) -> int:
+    """The fewest rounds that give an interval of this confidence for a median: 6 for 95 %, 10 for 99.8 %."""
+    return math.ceil(math.log2(2 / (1 - confidence)) - 1e-9)
+
+
 def precise_enough(estimate: Estimate, *, half_width: float = 0.005, confidence: float = 0.95) -> bool:
     """Whether a trial may stop: the interval is narrow enough, and worth the confidence asked for.
 

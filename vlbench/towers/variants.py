@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS, Exactness, with_requirements
 from vlbench.implementations.peers import PEERS
+from vlbench.record.schema import NO_FLAGS
 from vlbench.towers.resolve import check_tower, flags_of
 
 YARDSTICK = "baseline"
@@ -39,6 +40,12 @@ def yardstick() -> Variant:
     return Variant(YARDSTICK, None)
 
 
+def no_flags() -> Variant:
+    """The row of the optimized tower without any flag: what a single flag is held against, which pays for having a
+    choice as this one does."""
+    return Variant(NO_FLAGS, ())
+
+
 def parse_variant(text: str, config: VisionConfig, device: str) -> Variant:
     """The variant that `text` names: flags and presets joined by `+`, or one tower that is not ours.
 
@@ -47,6 +54,8 @@ def parse_variant(text: str, config: VisionConfig, device: str) -> Variant:
     """
     if text == YARDSTICK:
         return yardstick()
+    if text == NO_FLAGS:
+        return no_flags()
     if text in PEERS:
         return tower_variant(f"{text}:{config.name}", name=text)
     if ":" in text:
@@ -67,15 +76,19 @@ def first_tower(text: str) -> Variant:
 
 
 def default_variants(config: VisionConfig, device: str) -> tuple[list[Variant], dict[str, str]]:
-    """Every flag that applies, with what it needs, and every preset; and the flags left out, with reasons."""
-    variants, left_out = [], {}
+    """No flags, every flag that applies, with what it needs, and every preset; and the flags left out, with reasons.
+
+    A flag's ratio is to the tower without flags, a preset's to the reference tower.
+    """
+    variants, left_out = [no_flags()], {}
     for flag, optimization in OPTIMIZATIONS.items():
         reason = optimization.inapplicable(config, device)
         if reason is not None:
             left_out[flag] = reason
             continue
         needed = with_requirements([flag]) - {flag}
-        variants.append(parse_variant("+".join([*sorted(needed), flag]), config, device))
+        alone = parse_variant("+".join([*sorted(needed), flag]), config, device)
+        variants.append(replace(alone, reference=NO_FLAGS))
     variants += [parse_variant(preset, config, device) for preset in PRESETS if preset != YARDSTICK]
     return variants, left_out
 

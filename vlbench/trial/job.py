@@ -56,6 +56,8 @@ class Job(Message):
     states: tuple[State, ...] = ("warm",)
     seconds: float
     """Time for rounds; 0 to check accuracy alone."""
+    confidence: float = 0.95
+    """Of the intervals that rounds go on for, until they are narrow."""
     stages: bool = True
     """Also run the extra rounds that tell the stages' shares?"""
     by: float = math.inf

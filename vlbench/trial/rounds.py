@@ -22,7 +22,7 @@ import torch
 from vlbench.implementations.output import OutputError, Parts
 from vlbench.implementations.stage import stage
 from vlbench.record.schema import State
-from vlbench.stats.paired import paired_ratio, precise_enough
+from vlbench.stats.paired import fewest_rounds, paired_ratio, precise_enough
 from vlbench.trial.accuracy import beyond, kept
 from vlbench.trial.clock import Clock
 from vlbench.trial.job import MIN_ROUNDS as MIN_ROUNDS
@@ -80,6 +80,8 @@ class Rounds:
     _: KW_ONLY
     instances: Sequence[Entrant] = ()
     """Further instances of the reference tower, each called once a round as its rivals are."""
+    confidence: float = 0.95
+    """Of the intervals: the more rows share one, the surer each must be."""
     seed: int
     mark: Callable[[str], None]
     """Told who is called next, in case it never returns."""
@@ -101,12 +103,12 @@ class Rounds:
     def run(
         self, seconds: float, now: Callable[[], float] = time.monotonic, until: float = math.inf
     ) -> Iterator[Round]:
-        """Rounds for `seconds` but at least MIN_ROUNDS, or until every interval is narrow enough.
+        """Rounds for `seconds` but at least as many as give the intervals, or until each of them is narrow enough.
 
         By `until` it is over all the same: no round begins that would take longer than there is left.
         """
-        end, number, took = now() + seconds, 0, 0.0
-        while number < MIN_ROUNDS or (now() < end and not (number % LOOK_EVERY == 0 and self._precise())):
+        end, number, took, fewest = now() + seconds, 0, 0.0, fewest_rounds(self.confidence)
+        while number < fewest or (now() < end and not (number % LOOK_EVERY == 0 and self._precise())):
             if (start := now()) + took >= until:
                 break
             for state, clock in self.clocks.items():
@@ -207,9 +209,12 @@ class Rounds:
         first = self.entrants[0].name
         for (state, name), times in self._seconds.items():
             base = self._seconds[state, first]
-            if name != first and name not in self.struck and not precise_enough(paired_ratio(times, base)):
+            if name != first and name not in self.struck and not self._is_narrow(times, base):
                 return False
         return True
+
+    def _is_narrow(self, times: Sequence[float], base: Sequence[float]) -> bool:
+        return precise_enough(paired_ratio(times, base, confidence=self.confidence), confidence=self.confidence)
 
 
 def poison(output: Parts) -> None:

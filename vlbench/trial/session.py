@@ -23,6 +23,8 @@ WRITING = 1.0
 """Seconds of a budget in which results are judged and written."""
 WORTH_SAYING = 5.0
 """Seconds from which on the estimate of a run is told."""
+CONFIRMING = 0.5
+"""Share of the time that is kept for measuring again what stands out; where nothing does, it is not spent."""
 
 
 Watch = Callable[[Progress], None]
@@ -153,15 +155,15 @@ class Session:
             self._trial(asked)
 
     def vote(self, trials: int, budget: float, suspects: Suspects | None) -> None:
-        """Trials over every plan, then as many again over the `suspects`, for which half of the time is set aside.
+        """Trials over every plan, then as many again over the `suspects`, for which CONFIRMING of the time is kept.
 
-        `budget` is in seconds of rounds, over all plans and trials. `suspects` is None where the trials are too few to
-        vote: then nothing is confirmed, and all of the time is theirs.
+        `budget` is in seconds of rounds, over all plans and trials. `suspects` is None where nothing can be confirmed,
+        for several trials are too few to vote: then all of the time is theirs.
         """
-        seconds = budget / max(1, len(self.plans)) / trials / (2 if suspects else 1)
+        seconds = budget / max(1, len(self.plans)) / trials * (1 - CONFIRMING if suspects else 1)
         if suspects:
             now = time.monotonic()
-            self._end = now + (self.limits.until - now) / 2
+            self._end = now + (self.limits.until - now) * (1 - CONFIRMING)
         self.run(trials, seconds)
         self._end = self.limits.until
         if suspects:

@@ -91,7 +91,14 @@ def _measure(job: Job, bench: Bench, pace: Pace, entrants: list[Entrant], mark: 
     inputs, seed = bench.inputs, job.seed * 1000 + job.trial
     instances = _instances(job, bench, entrants, mark)
     rounds = Rounds(
-        entrants, inputs, clocks, instances=instances, seed=seed, mark=mark, is_throttled=throttle_check(job.device)
+        entrants,
+        inputs,
+        clocks,
+        instances=instances,
+        confidence=job.confidence,
+        seed=seed,
+        mark=mark,
+        is_throttled=throttle_check(job.device),
     )
     rounds.synchronize = SYNCHRONIZE[job.device]
     with torch.inference_mode(), without_collector():
