@@ -24,7 +24,7 @@ def trial_ratio(trial: Trial, name: str, reference: str, state: State, *, confid
     if fitted := _effects(trial, state):
         names = [variant.name for variant in trial.variants]
         places = [trial.instances(state) if not (at := names.index(who)) else (at,) for who in (name, reference)]
-        return fitted.ratio(*places, confidence)
+        return fitted.ratio(places[0], places[1], confidence)
     return paired_ratio(timed[name].seconds, timed[reference].seconds, confidence=confidence)
 
 

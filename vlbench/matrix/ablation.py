@@ -8,7 +8,8 @@ from itertools import combinations
 from vlbench.errors import UsageError
 from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.optimized import OPTIMIZATIONS, FlagError, FlagSet, with_requirements
-from vlbench.towers.variants import NO_FLAGS, Variant, no_flags, yardstick
+from vlbench.record.schema import NO_FLAGS
+from vlbench.towers.variants import Variant, no_flags, yardstick
 
 
 class Ablation(StrEnum):
