@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import mean
 
-from vlbench.trial.job import MIN_ROUNDS, Checked, Estimated, Job
+from vlbench.stats.paired import fewest_rounds
+from vlbench.trial.job import Checked, Estimated, Job
 from vlbench.trial.rounds import instances_for
 
 WARM_UPS = 6
@@ -73,7 +74,9 @@ class Pace:
             return checks
         calls = list(self._calls.values())
         first, rows = calls[0], len(calls) + more
-        each = WARM_UPS + MIN_ROUNDS * len(self.job.states)  # stages are told where there is time for them
+        each = WARM_UPS + fewest_rounds(self.job.confidence) * len(
+            self.job.states
+        )  # stages are told where there is time for them
         return checks + (sum(calls) + more * _typical(calls) + (instances_for(rows) - 1) * first) * each * BESIDE
 
 
