@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from tests.record.baselines import KEY, cell, forward
 from vlbench.comparing.counted import judge_cells
 from vlbench.comparing.counted_moves import COUNTERS
+from vlbench.export.wording import asides
+from vlbench.judging.judged import Judged
 from vlbench.judging.verdict import Verdict
 from vlbench.record.baseline import CountedCell, CountedForward
 from vlbench.record.site import Site, Where
@@ -246,6 +248,9 @@ def test_a_file_older_than_the_marks_counts_allowed_waits_as_it_did() -> None:
     row = judge_cells(before, cell(helped(ONCE, allowed="it is meant")))
     assert row.verdict is SAME
     assert row.reason.endswith("new and not judged: allowed syncs 1")
+    assert row.new == ("allowed_syncs",)
+    judged = Judged(command="gate", before="a", after="b", rows=(row, row))
+    assert asides(judged) == ["New counters, which were not judged: allowed syncs (in 2 cells)"]
     assert judge_cells(before, cell(helped(ONCE, LOOP, allowed="it is meant"))).verdict is REGRESSED
 
 

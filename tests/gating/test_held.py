@@ -13,7 +13,8 @@ from vlbench.gating.held import Held
 from vlbench.gating.timed import GateResult
 from vlbench.judging.judged import JudgedRow
 from vlbench.judging.verdict import Verdict
-from vlbench.record.baseline import Acceptance, Baseline, CountedCell
+from vlbench.record.baseline import Acceptance, Baseline, CountedCell, CountedForward
+from vlbench.record.site import Site, Where
 
 FILE = Path("toy.json")
 ENTRY = ACCEPTED.model_copy(update={"what": "accepted", "by": "Ada", "reason": "lengths may differ"})
@@ -144,3 +145,29 @@ def test_times_of_another_machine_are_accepted_in_sight() -> None:
     same = JudgedRow(cell=TIMED.name, measure="time", verdict=Verdict.SAME, reason="the same")
     (row,) = Held(FILE, before, after, "base").settle(GateResult([same], [], [])).rows
     assert row.verdict is Verdict.MISSING
+
+
+def waiting(line: str, allowed: str) -> CountedForward:
+    site = Site(event="read-back", where=Where.parse(line), allowed=allowed, times=1)
+    counters = {"read_backs": 1, "allowed_syncs" if allowed else "host_syncs": 1}
+    return forward(**counters).model_copy(update={"sites": (site,)})  # type: ignore[no-any-return]
+
+
+def test_a_wait_that_is_allowed_has_to_be_accepted_also_in_the_place_of_another() -> None:
+    here, there = cell(waiting("a.py:3: x.item()", "meant")), cell(waiting("b.py:9: y.item()", "meant, too"))
+    (row,) = settled(baseline(here), baseline(here), there)
+    assert row.verdict is Verdict.REGRESSED
+    assert row.reason.startswith("a wait is allowed that was not: b.py: y.item() (meant, too); ")
+    assert settled(baseline(here), head(there), there)[0].verdict is Verdict.ACCEPTED
+    assert settled(baseline(here), head(here), there)[0].verdict is Verdict.REGRESSED
+    moved = cell(waiting("a.py:30: x.item()", "meant"))
+    assert settled(baseline(here), baseline(here), moved)[0].verdict is Verdict.SAME
+    assert settled(baseline(here), baseline(here), cell(forward()))[0].verdict is Verdict.IMPROVED
+
+
+def test_a_file_older_than_the_marks_has_none() -> None:
+    plain = waiting("a.py:3: x.item()", "")
+    old = plain.model_copy(update={"counters": {k: n for k, n in plain.counters.items() if k != "allowed_syncs"}})
+    marked = cell(waiting("a.py:3: x.item()", "meant"))
+    assert settled(baseline(cell(old)), baseline(cell(old)), marked)[0].verdict is Verdict.REGRESSED
+    assert settled(baseline(cell(old)), head(marked), marked)[0].verdict is Verdict.ACCEPTED

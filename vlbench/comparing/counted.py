@@ -43,10 +43,13 @@ def judge_cells(before: CountedCell, after: CountedCell, advice: Advice | None =
         verdict, sentence = Verdict.IMPROVED, "; ".join([*_went("fell", falls), *cheaper, "nothing rose"])
     else:
         verdict, sentence = Verdict.SAME, _unmoved(found, len(before.warm.counters))
-    if new := newer(before, after):
+    new = newer(before, after)
+    if new:
         sentence += f"; new and not judged: {', '.join(f'{_name(each)} {after.warm.counters[each]:,}' for each in new)}"
     moves = (*(each.move for each in found), *lines, *(operation_moves(before, after) if found else ()))
-    return JudgedRow(cell=before.name, measure="counters", verdict=verdict, reason=sentence, moves=moves)
+    return JudgedRow(
+        cell=before.name, measure="counters", verdict=verdict, reason=sentence, moves=moves, new=tuple(new)
+    )
 
 
 def why_not(before: CountedCell, after: CountedCell) -> str | None:

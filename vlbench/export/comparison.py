@@ -40,7 +40,7 @@ def judged_parts(judged: Judged) -> Iterator[Part]:
     for measure in dict.fromkeys(row.measure for row in rows if wording.is_quiet(row)):
         yield from (Words(), _quiet(measure, [row for row in rows if wording.is_quiet(row) and row.measure == measure]))
     yield Words()
-    asides = (wording.chance(judged), *(f"Note: {note}" for note in judged.notes))
+    asides = (wording.chance(judged), *wording.asides(judged))
     yield from (Words(aside) for aside in asides if aside)
     if judged.remedy and judged.finding:
         yield Words(f"What to do: {judged.remedy}")

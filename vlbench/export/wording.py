@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vlbench.judging.exit_codes import FAILURES, ExitCode
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.vote import expected_false_rows
-from vlbench.judging.words import change, duration, percent, readable_bytes, signed
+from vlbench.judging.words import cells, change, duration, percent, readable_bytes, signed
 from vlbench.untrusted.names import line
 
 if TYPE_CHECKING:
@@ -98,6 +98,14 @@ def chance(judged: Judged) -> str:
     if (called := false_rows(judged)) is None:
         return meaning
     return f"By chance alone, {called:.2g} of {times} times would be called; {meaning}"
+
+
+def asides(judged: Judged) -> list[str]:
+    """What is said below the rows: notes, and counters that nothing was held against."""
+    counted = Counter(name for row in judged.rows for name in row.new)
+    named = ", ".join(f"{line(name.replace('_', ' '))} (in {cells(count)})" for name, count in counted.items())
+    unknown = [f"New counters, which were not judged: {named}"] if named else []
+    return [*(f"Note: {note}" for note in judged.notes), *unknown]
 
 
 def figures(row: JudgedRow) -> str:

@@ -64,6 +64,8 @@ class JudgedRow(Record):
     """The smallest change, as a share, that would have shown."""
     moves: tuple[Move, ...] = ()
     """What moved, the largest change first."""
+    new: tuple[str, ...] = ()
+    """Counters that were not known before: shown, and not judged."""
 
     @classmethod
     def of(cls, cell: str, judgement: Judgement, **more: Any) -> Self:

@@ -93,7 +93,7 @@ def _judged(judged: Judged, limit: int) -> str:
         table[0] = f"\n| | cell | what | why |\n|---|---|---|---|\n{table[0]}"
         kept, room = _fitting(table, room)
         parts += [*kept, _cut(len(table) - len(kept), "row")]
-    asides = (*(f"Note: {note}" for note in judged.notes), wording.chance(judged))
+    asides = (*wording.asides(judged), wording.chance(judged))
     sections = [f"\n{_text(aside)}\n" for aside in asides if aside]
     sections += [_moved(row) for row in loud if row.moves]
     sections += [_same(quiet)] if quiet else []
