@@ -17,6 +17,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from results.false_alarms import gate_sentence
 from tests.traps.page import page as trap_page
 from tests.traps.traps import load as load_traps
 from vlbench.export.formats import exporters
@@ -115,10 +116,16 @@ def exit_code_table() -> str:
     return "\n".join(["| code | name | what a script may conclude |", "|--:|---|---|", *rows])
 
 
+def gate_runs() -> str:
+    """What the stored gate runs over code that did not change ended with."""
+    return gate_sentence(ROOT / "results/gate/false-alarms.json")
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "exit_codes": exit_code_table,
     "flags": flag_table,
     "floors": floor_table,
+    "gate_runs": gate_runs,
     "limits": limit_table,
     "formats": format_table,
     "peers": peer_table,
@@ -138,7 +145,7 @@ def filled(text: str) -> str:
     return re.sub(r"(<!-- generated: (\w+) -->).*?(<!-- end -->)", fill, text, flags=re.DOTALL)
 
 
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/limits.md", "docs/api.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/gate.md", "docs/limits.md", "docs/api.md")
 SCHEMAS: dict[str, type[BaseModel]] = {"results": Results, "count": CountReport, "judged": Judged}
 """Files that programs read, by the name of their JSON Schema in docs/."""
 

@@ -12,26 +12,31 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from shutil import copy, copytree, ignore_patterns
-from statistics import median
+from statistics import mean, median
 from typing import Annotated, TypeVar
 
 import typer
 
 import vlbench.implementations
 from vlbench.errors import UsageError, check_folder_of
+from vlbench.judging.exit_codes import ExitCode, worst
 from vlbench.judging.identical import Evidence, IdenticalRun, tally
 from vlbench.judging.judged import Judged
+from vlbench.judging.words import percent
 from vlbench.process.child import portable_environment
-from vlbench.record.baseline_files import find_baselines
+from vlbench.record.baseline_files import FOLDER, find_baselines
 from vlbench.record.fingerprint import take_fingerprint
 from vlbench.revisions.compare import PAIRS, FalseAlarms, Run
 from vlbench.revisions.request import Way
 
 VLBENCH = [sys.executable, "-P", "-m", "vlbench"]
+A_RUN = 30
+"""Seconds."""
+TIMES = FOLDER / "times"
 MODEL = "qwen2.5-vl-tiny"
 TOWERS = {Way.ONE_PROCESS: f"{MODEL}+best", Way.LOCK_STEP: "factory:best"}
 FACTORY = f'''"""The tower of the other way, as anyone's package would have it."""
@@ -51,22 +56,115 @@ Identical = TypeVar("Identical", bound=IdenticalRun)
 app = typer.Typer(add_completion=False, help="How often is a command wrong that judges what did not change?")
 
 
+class GateRun(IdenticalRun):
+    """One gate run over code that did not change."""
+
+    busy: bool = False
+    """Did another process keep a core busy meanwhile?"""
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What it ended with."""
+        return worst(self.verdicts)
+
+
+class GateRuns(Evidence):
+    """Many of them, as they are kept in a file."""
+
+    runs: tuple[GateRun, ...]
+
+
 @app.command()
 def gate(
     out: Annotated[Path, typer.Option(help="Where to write what each run said; results/gate/false-alarms.json here.")],
-    baseline: Annotated[list[Path] | None, typer.Option(help="Repeatable. [every one in results/baselines]")] = None,
-    runs: Annotated[int, typer.Option(min=1, help="Of the gate, one after the other.")] = 40,
+    baseline: Annotated[list[Path] | None, typer.Option(help="Repeatable. [those in results/baselines/times]")] = None,
+    runs: Annotated[int, typer.Option(min=1, help="Of the gate, every other one beside a busy process.")] = 40,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the runs that --out holds.")] = False,
 ) -> None:
-    """Gate code that did not change."""
+    """Gate code that did not change, half of the time beside a process that keeps a core busy.
+
+    Ends with 1 where that is an alarm: a 3, 5 or 6, or more than one 4 in twenty runs.
+    """
     check_folder_of(out, f"--out {out}")
-    paths = baseline or find_baselines()
+    paths = baseline or find_baselines(TIMES)
+    shown = f"vlbench gate --times require --baseline {' --baseline '.join(map(str, paths))}"
+    before = kept_before(out, shown) if resume else []
     with tempfile.TemporaryDirectory() as folder:  # where a false alarm writes its proposals
         copies = [part for path in paths for part in ("--baseline", copy(path, folder))]
         command = [*VLBENCH, "gate", "--times", "require", "--json", *copies]
-        measured = (IdenticalRun.model_validate(said_by(_judged_by(command))) for _ in range(runs))
-        shown = f"vlbench gate --times require --baseline {' --baseline '.join(map(str, paths))}"
-        found = _kept(measured, out, Evidence, command=shown)
-    print(f"{tally(found, 'gate runs')}; the median took {median(run.seconds for run in found):.1f} s")
+        print(f"{runs - len(before)} gate runs at about {A_RUN} s each, known better after the first", flush=True)
+        measured = (gated(command, busy=number % 2 == 1) for number in range(len(before), runs))
+        found = _kept(measured, out, GateRuns, before, runs, command=shown)
+    print(f"{in_words(found)}; the median took {median(run.seconds for run in found):.1f} s")
+    if fault := why_alarming(found):
+        print(f"FAILED: {fault}")
+        raise typer.Exit(1)
+
+
+def gated(command: Sequence[str], *, busy: bool) -> GateRun:
+    """One run; `busy` has a process beside it that keeps a core busy."""
+    with neighbour() if busy else nullcontext():
+        return GateRun.model_validate({"busy": busy, **said_by(_judged_by(command))})
+
+
+@contextmanager
+def neighbour() -> Iterator[None]:
+    """A process that keeps a core busy."""
+    burns = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        burns.kill()
+        burns.wait()
+
+
+def kept_before(out: Path, command: str) -> list[GateRun]:
+    """The runs of an earlier start. Raises UsageError for a file that is not there or holds others."""
+    if not out.is_file():
+        raise UsageError(f"--resume: {out} is not there; leave --resume out")
+    found = GateRuns.model_validate_json(out.read_text())
+    if found.command != command:
+        raise UsageError(
+            f"--resume: {out} holds runs of `{found.command}`; repeat its --baseline or leave --resume out"
+        )
+    return list(found.runs)
+
+
+def why_alarming(runs: Sequence[GateRun]) -> str:
+    """What should not have come of code that did not change; "" where nothing did."""
+    codes = Counter(run.exit_code for run in runs)
+    undecided, allowed = codes.pop(ExitCode.INCONCLUSIVE, 0), max(1, len(runs) // 20)
+    del codes[ExitCode.OK]
+    faults = [f"{count} ended with {int(code)}" for code, count in sorted(codes.items())]
+    return ", ".join(faults + [f"{undecided} ended with 4, at most {allowed} may"] * (undecided > allowed))
+
+
+def gate_sentence(kept: Path) -> str:
+    """What a file of gate runs proves, for the page of the gate."""
+    found = GateRuns.model_validate_json(kept.read_text())
+    seconds, visible = [run.seconds for run in found.runs], [share for run in found.runs for share in run.visible]
+    return "\n".join(
+        (
+            f"`{found.command}`, {len(found.runs)} times over code that did not change, on {found.fingerprint.cpu} with"
+            f" {found.fingerprint.cores} cores",
+            f"([every verdict](../results/gate/{kept.name})):",
+            f"{in_words(found.runs)}.",
+            f"In all, {tally(found.runs, 'gate runs')}.",
+            f"A run took {median(seconds):.0f} s (median; at most {max(seconds):.0f} s) and would have shown a change"
+            f" of {percent(median(visible))} (median; at worst {percent(max(visible))}).",
+        )
+    )
+
+
+def in_words(runs: Sequence[GateRun]) -> str:
+    """How many runs ended with what, those beside a busy process apart."""
+    parts = []
+    for busy, where in ((False, "by themselves"), (True, "beside a process that keeps a core busy")):
+        codes = Counter(int(run.exit_code) for run in runs if run.busy is busy)
+        if codes:
+            ends = ", ".join(f"{count} ended with {code}" for code, count in sorted(codes.items()))
+            parts.append(f"of {codes.total()} gate runs {where} {ends}")
+    return "; ".join(parts)
 
 
 @app.command()
@@ -134,16 +232,29 @@ def _judged_by(command: Sequence[str], folder: Path | None = None, env: Mapping[
     return Judged.model_validate({name: whole[name] for name in Judged.model_fields})
 
 
-def _kept(measured: Iterable[Identical], out: Path, kind: type[Evidence], **fields: str) -> list[Identical]:
-    """All that was measured, written to `out` after each run, since the next may be interrupted."""
-    fingerprint, found = take_fingerprint("cpu"), list[Identical]()
+def _kept(
+    measured: Iterable[Identical],
+    out: Path,
+    kind: type[Evidence],
+    before: Sequence[Identical] = (),
+    runs: int | None = None,
+    **fields: str,
+) -> list[Identical]:
+    """All that was measured after what was `before`, written to `out` after each run: the next may be interrupted."""
+    fingerprint, found = take_fingerprint("cpu"), list(before)
     for run in measured:
         found.append(run)
         verdicts = ", ".join(f"{count} {verdict}" for verdict, count in Counter(run.verdicts).items())
-        print(f"run {len(found)}: {verdicts}, after {run.seconds:.1f} s", flush=True)
+        print(f"run {len(found)}: {verdicts}, after {run.seconds:.1f} s{_still(found, runs)}", flush=True)
         evidence = {"created": datetime.now(UTC), "fingerprint": fingerprint, "runs": tuple(found), **fields}
         out.write_text(kind.model_validate(evidence).model_dump_json(indent=1) + "\n")
     return found
+
+
+def _still(found: Sequence[IdenticalRun], runs: int | None) -> str:
+    """How long those to come will take, by those that were."""
+    seconds = (runs - len(found)) * mean(run.seconds for run in found) if runs else 0
+    return f"; {runs} in all, about {seconds / 60:.0f} minutes more" if seconds else ""
 
 
 if __name__ == "__main__":

@@ -8,10 +8,22 @@ from pathlib import Path
 import pytest
 import torch
 
-from results.false_alarms import TOWERS, ab, gate, said_by, scratch_repository
+from results.false_alarms import (
+    TOWERS,
+    GateRun,
+    GateRuns,
+    ab,
+    gate,
+    gate_sentence,
+    in_words,
+    kept_before,
+    said_by,
+    scratch_repository,
+    why_alarming,
+)
 from tests.revisions.repositories import git
 from vlbench.errors import UsageError
-from vlbench.judging.identical import Evidence, IdenticalRun
+from vlbench.judging.identical import IdenticalRun
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.revisions.request import Way, way_of
@@ -55,9 +67,40 @@ def test_a_run_is_what_its_rows_say() -> None:
     assert found == IdenticalRun(verdicts=(SAME, CALLED, SAME), ratios=(0.9,), visible=(0.02,), seconds=3.0)
 
 
-def test_what_each_run_said_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    gate(tmp_path / "out.json", [COUNTED], runs=1)
-    found = Evidence.model_validate(json.loads((tmp_path / "out.json").read_text()))
-    assert [run.is_alarm for run in found.runs] == [False]
+def test_what_each_run_said_is_kept_and_gone_on_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out.json"
+    gate(out, [COUNTED], runs=1)
+    gate(out, [COUNTED], runs=2, resume=True)
+    found = GateRuns.model_validate_json(out.read_text())
+    assert [(run.busy, run.is_alarm) for run in found.runs] == [(False, False), (True, False)]
     assert f"--baseline {COUNTED}" in found.command
-    assert "0 of 1 gate runs called different (at most 95.0 %)" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "of 1 gate runs by themselves 1 ended with 0; of 1 gate runs beside a process that keeps a core busy" in said
+    assert "run 2: " in said
+    with pytest.raises(UsageError, match="repeat its --baseline"):
+        kept_before(out, "vlbench gate")
+    with pytest.raises(UsageError, match="is not there"):
+        kept_before(tmp_path / "other.json", "")
+
+
+def test_an_alarm_fails_and_so_does_a_second_doubt(tmp_path: Path) -> None:
+    def runs(*verdicts: Verdict, busy: bool = False) -> list[GateRun]:
+        return [
+            GateRun(verdicts=(SAME, each), ratios=(1.0,), visible=(0.04,), seconds=9, busy=busy) for each in verdicts
+        ]
+
+    quiet, doubt = runs(*[SAME] * 20), Verdict.INCONCLUSIVE
+    assert why_alarming(quiet) == ""
+    assert why_alarming([*quiet[1:], *runs(doubt)]) == ""
+    assert why_alarming([*quiet[2:], *runs(doubt, doubt)]) == "2 ended with 4, at most 1 may"
+    assert why_alarming([*quiet * 2, *runs(doubt, doubt)]) == ""
+    alarms = runs(Verdict.REGRESSED, Verdict.MISSING, Verdict.INACCURATE, Verdict.REGRESSED, busy=True)
+    assert why_alarming([*quiet, *alarms]) == "2 ended with 3, 1 ended with 5, 1 ended with 6"
+    both = "of 20 gate runs by themselves 20 ended with 0; of 4 gate runs beside a process that keeps a core busy "
+    assert in_words([*quiet, *alarms]) == f"{both}2 ended with 3, 1 ended with 5, 1 ended with 6"
+    assert gate_sentence(Path(__file__).parents[2] / "results/gate/false-alarms.json").startswith("`vlbench gate")
+
+
+def test_a_file_of_before_there_were_neighbours_can_be_read() -> None:
+    found = GateRuns.model_validate(json.loads((COUNTED.parents[1] / "gate/false-alarms.json").read_text()))
+    assert len(found.runs) == 40
