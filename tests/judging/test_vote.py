@@ -71,13 +71,10 @@ def test_a_change_of_the_visible_size_is_caught_four_times_in_five() -> None:
 
 
 def test_the_visible_effect_follows_from_the_trials_that_decide() -> None:
-    from scipy.stats import binom, t
-
     group = trials(0.70, 0.99, 1.0, 1.01, 1.02)  # the vote can outvote 0.70 and 1.02
     distance = math.log1p(visible_effect(group, FLOORS)) - math.log1p(FLOORS.relative)
     spread = math.log(1.01 / 0.99) / (2 * 0.497)  # of five normal values, the second lies 0.497 deviations below
-    chance = float(t.cdf(distance / spread, 2))  # three trials measure the spread
-    assert binom.sf(3, 5, chance) == pytest.approx(0.8, abs=0.005)
+    assert distance == pytest.approx(1.27 * spread, rel=0.01)  # see how often that is called, below
 
 
 def test_a_noisy_machine_is_blind_and_says_so_instead_of_same() -> None:
@@ -145,6 +142,43 @@ def test_every_verdict_has_a_sentence_and_shows_what_it_could_see() -> None:
         assert judged.visible is not None
         assert judged.estimate is not None
     assert vote(trials(*[1.05] * 5), FLOORS).reason == "5 of 5 trials are slower by more than 1.0 %, median +5.0 %"
+
+
+@pytest.mark.parametrize("count", [4, 5, 7, 10])
+def test_the_change_that_a_vote_prints_is_called_four_times_in_five(count: int) -> None:
+    """The size that one vote prints, made real in another."""
+    draw, floors = np.random.default_rng(count), Floors(threshold=0.9)
+    logs = draw.normal(0, 0.02, (2, 1000, count))
+    caught = 0
+    for first, second in zip(*logs, strict=True):
+        seen = vote([trial(math.exp(each), 1e-6) for each in first], floors).visible
+        assert seen is not None
+        caught += vote([trial(math.exp(each) * (1 + seen)) for each in second], floors).verdict is Verdict.REGRESSED
+    assert 0.76 <= caught / 1000 <= 0.86
+
+
+@pytest.mark.parametrize("ratios", [(0.886, 1.0, 1.01, 1.02, 1.038), (0.7, 0.8, 1.0, 1.2, 1.3), (0.8, 1.0, 1.0, 1.2)])
+def test_an_interval_never_contradicts_what_is_detectable(ratios: tuple[float, ...]) -> None:
+    judged = vote(trials(*ratios), FLOORS)
+    assert judged.estimate is not None
+    assert judged.visible is not None
+    assert judged.estimate.half_width <= judged.visible + 1e-12
+
+
+def test_a_trial_that_is_outvoted_has_no_say_in_the_interval_either() -> None:
+    judged = vote(trials(0.886, 0.995, 1.0, 1.005, 1.038), FLOORS)
+    assert judged.verdict is Verdict.SAME
+    assert judged.estimate is not None
+    assert (judged.estimate.low, judged.estimate.high) == (pytest.approx(0.995), pytest.approx(1.005))
+    assert judged.estimate.confidence == pytest.approx(0.625)
+
+
+@pytest.mark.parametrize(("slower", "verdict"), [(2, Verdict.SAME), (3, Verdict.INCONCLUSIVE)])
+@pytest.mark.parametrize("ratio", [1.02, 1 / 1.02])
+def test_two_trials_of_four_are_no_leaning_and_three_are(slower: int, verdict: Verdict, ratio: float) -> None:
+    judged = vote(trials(*[ratio] * slower, *[1.0] * (4 - slower)), FLOORS)
+    assert judged.verdict is verdict
+    assert ("a verdict needs 4" in judged.reason) is (slower == 3)
 
 
 several = st.lists(st.floats(0.5, 2.0), min_size=2, max_size=9)

@@ -88,6 +88,26 @@ def test_who_slows_down_whoever_comes_next_gains_nothing_by_it() -> None:
     assert found.ratio([3], [0]).ratio == pytest.approx(1.0, abs=0.005)
 
 
+def test_as_many_comparisons_as_unknowns_say_nothing_and_one_more_does() -> None:
+    """Two variants have two unknowns: a ratio, and what they leave behind."""
+    order, seconds = readings([0.0, 0.3], rounds=1, drift=0.0, noise=0.01, again=6)
+    for readings_made, known in ((4, False), (5, True)):  # which compare two times, and three times
+        assert (effects([order[0][:readings_made]], [seconds[0][:readings_made]], 2) is not None) is known
+
+
+def test_the_interval_is_students_with_one_degree_of_freedom_less_than_rounds() -> None:
+    found = Effects(np.array([0.0, 0.1]), np.diag([0.0, 0.01**2]), rounds=3)
+    assert math.log(found.ratio([1], [0]).high) == pytest.approx(0.1 + 4.302653 * 0.01)
+
+
+def test_the_usual_deviation_is_1_4826_times_the_median_one() -> None:
+    """What interrupts move depends on where comparisons are clipped: the answer to one table of readings."""
+    order, seconds = readings([0.0, 0.03, 0.0, 0.1], drift=0.01, noise=0.02)
+    for number in range(0, 40, 5):
+        seconds[number][order[number].index(1)] *= 1.5
+    assert fitted(effects(order, seconds, 4)).logs[1] == pytest.approx(0.0512629, abs=1e-6)
+
+
 def test_any_two_can_be_compared_and_turned_round() -> None:
     found = fitted(effects(*readings([0.0, 0.2, 0.3, 0.1, 0.0]), 5))
     one, other = found.ratio([1], [2]), found.ratio([2], [1])

@@ -12,9 +12,9 @@ from statistics import median
 from typing import Any
 
 from vlbench.judging.verdict import CALLED, Floors, Judgement, Verdict, missing
-from vlbench.judging.vote import vote
+from vlbench.judging.vote import outvoted, together, vote
 from vlbench.judging.words import percent
-from vlbench.stats.paired import Estimate, median_ratio
+from vlbench.stats.paired import Estimate
 
 TOLD = 0.0005
 """By how much trials must differ before that is mentioned."""
@@ -37,14 +37,7 @@ def vote_against(
         return missing("the baseline holds no trial of it")
     if not trials:
         return missing("no trial finished")
-    before, after = _together(stored), _together(trials)
-    estimate = Estimate(
-        after.ratio / before.ratio,
-        after.low / before.high,
-        after.high / before.low,
-        after.rounds,
-        max(0.0, before.confidence + after.confidence - 1),  # Bonferroni
-    )
+    before, estimate = together(stored), _change(stored, trials, 0)
     if len(stored) < (needed := floors.votes_needed(len(stored))):
         held = "1 trial is" if len(stored) == 1 else f"{len(stored)} trials are"
         few = f"{held} stored, and a verdict needs {needed}; store {floors.n} (`vlbench run --trials {floors.n}`)"
@@ -58,7 +51,30 @@ def vote_against(
         replace(floors, relative=wide, threshold=max(floors.threshold, math.nextafter(wide, math.inf))),
         yardstick_seconds=None if yardstick_seconds is None else yardstick_seconds * before.ratio,
     )
-    return replace(judged, **_told(judged, wide, whose, reaches[whose], floors), estimate=estimate)
+    judged = replace(judged, **_told(judged, wide, whose, reaches[whose], floors), estimate=estimate)
+    if judged.visible is None or estimate.half_width <= judged.visible:
+        return judged
+    if judged.verdict in CALLED:
+        return replace(judged, visible=estimate.half_width)
+    inner = _change(stored, trials, outvoted(len(trials), floors.votes_needed(len(trials))))
+    seen = max(judged.visible, inner.half_width)
+    judged = replace(judged, estimate=inner, visible=seen)
+    if judged.verdict is not Verdict.SAME or seen <= floors.threshold:
+        return judged
+    blind = f"the two show changes from {percent(seen)} on, and the threshold is {percent(floors.threshold)}"
+    return replace(judged, verdict=Verdict.INCONCLUSIVE, reason=blind)
+
+
+def _change(stored: Sequence[Estimate], trials: Sequence[Estimate], left_out: int) -> Estimate:
+    """New / stored, between the ends that lie furthest apart; of each side so many trials at each end are left out."""
+    before, after = (together(side, min(left_out, max(0, (len(side) - 2) // 2))) for side in (stored, trials))
+    return Estimate(
+        after.ratio / before.ratio,
+        after.low / before.high,
+        after.high / before.low,
+        after.rounds,
+        max(0.0, before.confidence + after.confidence - 1),  # Bonferroni
+    )
 
 
 def _told(judged: Judgement, wide: float, whose: str, reach: float, floors: Floors) -> dict[str, Any]:
@@ -86,10 +102,6 @@ def _reach(trials: Sequence[Estimate], floors: Floors) -> float:
     centre = median(logs)
     distances = sorted(abs(each - centre) for each in logs)
     return distances[min(len(logs), floors.votes_needed(len(logs))) - 1]
-
-
-def _together(trials: Sequence[Estimate]) -> Estimate:
-    return trials[0] if len(trials) == 1 else median_ratio([each.ratio for each in trials])
 
 
 def _over(trial: Estimate, ratio: float) -> Estimate:

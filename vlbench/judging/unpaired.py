@@ -7,6 +7,7 @@ before, and for a rate before / after, so that above 1 is worse either way.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 
 from vlbench.judging.verdict import Judgement, Margins, Verdict
@@ -100,8 +101,28 @@ def _reach(error: float, freedom: float, floors: RunFloors) -> tuple[float, floa
     from scipy.stats import t
 
     half = error * float(t.ppf((1 + floors.confidence) / 2, freedom))
-    seen = math.log1p(floors.relative) + half + error * float(t.ppf(POWER, freedom))
+    seen = math.log1p(floors.relative) + max(half, error * _shown(round(freedom, 1), floors.confidence))
     return min(half, 300.0), math.expm1(min(seen, 300.0))  # a float holds exp(600), not exp(1000)
+
+
+@lru_cache(maxsize=256)
+def _shown(freedom: float, confidence: float) -> float:
+    """The change beyond the floor that is called in four cases of five, in standard errors.
+
+    Both errors are estimates, that of the runs which name the change and that of the runs which are to show it: with
+    few runs that makes much of the difference. The mean over both is a sum over their quantiles (chi squared).
+    """
+    import numpy as np
+    from scipy.optimize import brentq
+    from scipy.stats import chi2, norm, t
+
+    quantile = float(t.ppf((1 + confidence) / 2, freedom))
+    errors = np.sqrt(chi2.ppf((np.arange(60) + 0.5) / 60, freedom) / freedom)
+
+    def missed(factor: float) -> float:
+        return POWER - float(norm.cdf(factor * errors[:, None] - quantile * errors).mean())
+
+    return float(brentq(missed, quantile, 1e3 * quantile, rtol=1e-4))
 
 
 def _too_few(old: Side, new: Side, shift: float, floors: RunFloors) -> Judgement:

@@ -9,6 +9,7 @@ unanimity.
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from statistics import NormalDist, median
 
 from vlbench.judging.verdict import CALLED, Floors, Judgement, Verdict, missing
@@ -40,11 +41,15 @@ def vote(trials: Sequence[Estimate], floors: Floors, *, yardstick_seconds: float
     gaps = [0.0 if yardstick_seconds is None else (trial.ratio - 1) * yardstick_seconds for trial in trials]
     beyond = [_beyond(trial.ratio, gap, floors) for trial, gap in zip(trials, gaps, strict=True)]
     slower, faster = beyond.count(1), beyond.count(-1)
-    estimate = median_ratio([trial.ratio for trial in trials])
     if count < needed:
+        estimate = median_ratio([trial.ratio for trial in trials])
         few = f"only {count} of {floors.n} trials finished and the vote needs {needed}"
         return Judgement(Verdict.INCONCLUSIVE, few, estimate, slower=slower, faster=faster)
     seen = visible_effect(trials, floors, yardstick_seconds=yardstick_seconds)
+    estimate = together(trials)
+    if estimate.half_width > seen:  # by trials that the vote outvotes: they have no say in the interval either
+        estimate = together(trials, outvoted(count, needed))
+        seen = max(seen, estimate.half_width)
     verdict, reason = _decide(slower, faster, count, needed, seen, estimate, floors)
     return Judgement(verdict, reason, estimate, seen, slower, faster)
 
@@ -52,22 +57,18 @@ def vote(trials: Sequence[Estimate], floors: Floors, *, yardstick_seconds: float
 def visible_effect(trials: Sequence[Estimate], floors: Floors, *, yardstick_seconds: float | None = None) -> float:
     """The smallest change, as a share, that a vote as noisy as this one calls in four cases out of five.
 
-    Each trial votes with the chance that its noise leaves it beyond the floor. The share of trials that must do so
-    for the vote to be carried with 80 % is a beta quantile (the binomial tail turned round); Student's t turns it into
-    a distance from the floor, in units of the spread between trials. The spread leaves out, at each end, the trials
-    that the vote can outvote, and is never taken to be smaller than what the rounds within a trial allow: trials that
-    agree better than that agree by luck. Needs at least as many trials as votes.
+    Each trial votes with the chance that its noise leaves it beyond the floor, and so many of them must. How far from
+    the floor a change must lie for that, in units of the spread between trials, is worked out for normal trials. The
+    spread leaves out, at each end, the trials that the vote can outvote, and is never taken to be smaller than what the
+    rounds within a trial allow: trials that agree better than that agree by luck. Needs at least as many trials as
+    votes.
     """
-    from scipy.stats import beta, t
-
     count, needed = len(trials), floors.votes_needed(len(trials))
-    kept = count - 2 * _outvoted(count, needed)
-    share = float(beta.ppf(POWER, needed, count - needed + 1))
     spread = max(_spread(trials, needed), median(trial.standard_error for trial in trials))
     floor = math.log1p(floors.relative)
     if floors.absolute and yardstick_seconds is not None:
         floor = max(floor, math.log1p(floors.absolute / yardstick_seconds))
-    return math.expm1(min(floor + spread * float(t.ppf(share, kept - 1)), 700.0))  # beyond 700 a float overflows
+    return math.expm1(min(floor + spread * _distance(count, needed), 700.0))  # beyond 700 a float overflows
 
 
 def confirm(first: Judgement, second: Judgement) -> Judgement:
@@ -114,19 +115,46 @@ def _decide(
     return Verdict.SAME, f"{counts}; a change of {percent(seen)} would have shown"
 
 
-def _outvoted(count: int, needed: int) -> int:
+def outvoted(count: int, needed: int) -> int:
     """Trials at one end that cannot turn the vote, as far as two remain to measure a spread with."""
     return min(count - needed, (count - 2) // 2)
 
 
-def _spread(trials: Sequence[Estimate], needed: int) -> float:
-    """Standard deviation of the log ratios, from the distance of two order statistics.
+def together(trials: Sequence[Estimate], left_out: int = 0) -> Estimate:
+    """The median of the trials with its interval of 95 %, or the one that leaves out so many trials at each end."""
+    count = len(trials)
+    if count == 1:
+        return trials[0]
+    covers = 1 - 2 * sum(math.comb(count, outside) for outside in range(left_out + 1)) / 2**count
+    return median_ratio([trial.ratio for trial in trials], confidence=covers - 1e-9 if left_out else 0.95)
 
-    Blom's scores (Statistical Estimates and Transformed Beta-Variables, 1958) say how far apart they lie in a normal
-    sample of this size.
+
+@lru_cache(maxsize=64)
+def _distance(count: int, needed: int) -> float:
+    """How far beyond the floor a change must lie, in measured spreads, for the vote to be carried in four of five.
+
+    The spread that names the change is an estimate, and of few trials: so it is drawn again and again, always alike.
     """
+    import numpy as np
+    from scipy.optimize import brentq
+    from scipy.stats import binom, norm
+
+    draws = np.sort(np.random.default_rng(0).normal(size=(4000, count)))
+    cut = outvoted(count, needed)
+    spreads = (draws[:, count - 1 - cut] - draws[:, cut]) * _per_distance(count, cut)
+    return float(brentq(lambda far: POWER - binom.sf(needed - 1, count, norm.cdf(far * spreads)).mean(), 0.0, 1e3))
+
+
+def _per_distance(count: int, cut: int) -> float:
+    """The standard deviation over the distance of two order statistics, `cut` from either end of a normal sample.
+
+    By Blom's scores (Statistical Estimates and Transformed Beta-Variables, 1958).
+    """
+    return -0.5 / NormalDist().inv_cdf((cut + 1 - 0.375) / (count + 0.25))
+
+
+def _spread(trials: Sequence[Estimate], needed: int) -> float:
+    """Standard deviation of the log ratios, from the distance of two order statistics."""
     logs = sorted(math.log(trial.ratio) for trial in trials)
-    count = len(logs)
-    cut = _outvoted(count, needed)
-    score = -NormalDist().inv_cdf((cut + 1 - 0.375) / (count + 0.25))
-    return (logs[count - 1 - cut] - logs[cut]) / (2 * score)
+    cut = outvoted(len(logs), needed)
+    return (logs[len(logs) - 1 - cut] - logs[cut]) * _per_distance(len(logs), cut)
