@@ -35,7 +35,7 @@ def test_rows_that_fail_make_the_exit_code_and_come_first(judged: Judged) -> Non
 
 def test_what_is_not_enforced_says_so_first_and_ends_with_0() -> None:
     judged = one_of_everything(enforced=False)
-    first = "Report only: nothing is enforced. Enforced, this would end with exit code 5."
+    first = "Nothing is enforced, for this is a report only: enforced, it would end with exit code 5."
     assert (judged.exit_code, judged.finding, unenforced(judged)) == (0, 5, first)
     assert outcome(judged) == "inaccurate, not enforced"
     assert not any(fails(row, judged) for row in judged.rows)

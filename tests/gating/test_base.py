@@ -10,7 +10,7 @@ import pytest
 from tests.cli.gated import git
 from tests.record.baselines import baseline, cell, forward
 from vlbench.api.defaults import defaults
-from vlbench.errors import IncomparableError
+from vlbench.errors import IncomparableError, UsageError
 from vlbench.gating.base import base_of, baselines_at
 from vlbench.gating.required import by_base
 from vlbench.record.baseline_files import write_baseline
@@ -99,9 +99,9 @@ def test_a_baseline_that_is_unfit_there_gates_nothing(repository: Path, text: st
     ],
 )
 def test_a_revision_that_git_does_not_know(repository: Path, name: str, words: str) -> None:
-    with pytest.raises(IncomparableError) as caught:
+    with pytest.raises(UsageError) as caught:
         base_of(name)
-    assert words in str(caught.value)
+    assert (caught.value.exit_code, words in str(caught.value)) == (2, True)
 
 
 def test_a_history_that_is_cut_says_how_to_get_the_rest(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +140,11 @@ def test_what_the_change_adds_is_judged_beside_it(repository: Path) -> None:
     write_baseline(new, FOLDER / "new.json")
     required = by_base(base_of("main"), [], (FOLDER, FOLDER))
     assert required.baselines == {FILE: STORED, FOLDER / "new.json": new}
+    write_baseline(STORED.model_copy(update={"trials": 9}), FILE)
+    required = by_base(base_of("main"), [], (FOLDER, FOLDER))
+    (row,) = required.settle({})[FILE].rows
+    assert row.reason.startswith("kept/toy.json: was edited by hand since it was accepted")
     FILE.unlink()
     required = by_base(base_of("main"), [], (FOLDER, FOLDER))
-    assert [len(each.cells) for each in required.baselines.values()] == [0, 1]
+    assert [len(each.cells) for each in required.baselines.values()] == [1, 1]
     assert [row.verdict for row in required.settle({})[FILE].rows] == ["missing"]

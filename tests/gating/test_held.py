@@ -99,11 +99,12 @@ def test_a_band_of_the_merge_base_counts() -> None:
 
 def test_cells_and_files_that_are_gone_are_missing() -> None:
     other = cell(tower="toy:Other")
-    gone, row = settled(baseline(FEW, other), head(FEW), FEW)
-    assert (gone.cell, gone.verdict, row.verdict) == (other.name, Verdict.MISSING, Verdict.SAME)
+    gone, *rows = settled(baseline(FEW, other), head(FEW), FEW, other)
+    assert (gone.cell, gone.verdict) == (other.name, Verdict.MISSING)
+    assert [row.verdict for row in rows] == [Verdict.SAME] * 2
     assert gone.reason == "the merge base with main (0123456) holds it, and toy.json does not hold it; bring it back"
-    (gone,) = settled(BEFORE, None)
-    assert gone.verdict is Verdict.MISSING
+    gone, row = settled(BEFORE, None, MANY)
+    assert (gone.verdict, row.verdict) == (Verdict.MISSING, Verdict.REGRESSED)
     assert "toy.json is gone (renamed, moved or deleted?); bring it back" in gone.reason
 
 
@@ -117,10 +118,12 @@ def test_a_new_cell_must_hold_what_was_measured() -> None:
 
 
 def test_a_history_that_was_rewritten_accepts_nothing() -> None:
-    rewritten, row = settled(BEFORE, head(MANY, entries=(ENTRY,)), MANY)
-    assert (rewritten.verdict, row.verdict) == (Verdict.MISSING, Verdict.REGRESSED)
-    assert "its acceptances are not those of the merge base" in rewritten.reason
+    (row,) = settled(BEFORE, head(MANY, entries=(ENTRY,)), MANY)
+    assert row.verdict is Verdict.REGRESSED
     assert row.reason.endswith("accepted by nobody")
+    _, rewritten = settled(BEFORE, head(FEW, entries=(ENTRY,)), FEW)
+    assert rewritten.verdict is Verdict.MISSING
+    assert "its acceptances are not those of the merge base" in rewritten.reason
 
 
 def test_a_wrong_result_is_never_accepted() -> None:

@@ -43,7 +43,8 @@ def unenforced(judged: Judged) -> str:
     """The first sentence of a report that fails nothing; "" of any other."""
     if judged.enforced:
         return ""
-    return f"Report only: nothing is enforced. Enforced, this would end with exit code {int(judged.finding)}."
+    code = int(judged.finding)
+    return f"Nothing is enforced, for this is a report only: enforced, it would end with exit code {code}."
 
 
 def tally(judged: Judged) -> str:

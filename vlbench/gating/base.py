@@ -29,15 +29,21 @@ class Base:
 
 
 def base_of(name: str) -> Base:
-    """The merge base of `name` and HEAD. Raises IncomparableError, with the command to run, where git knows none."""
+    """The merge base of `name` and HEAD.
+
+    Raises IncomparableError, with the command to run, where git knows none, and UsageError for a name that it does not
+    know although it has the whole history.
+    """
     if revision() is None:
         raise IncomparableError(f"--base {name}: there is no commit here; run this inside of the repository")
     tip, remote, branch = commit_of(name), *name.rpartition("/")[::2]
     deepen = f"`git fetch --unshallow {remote or 'origin'}`, or fetch-depth: 0 of actions/checkout, brings the rest"
     if tip is None:
+        unknown = f"--base {name}: git knows no such commit, branch or tag"
+        if is_shallow():
+            raise IncomparableError(f"{unknown}, for the history here is cut: {deepen}")
         fetch = f"`git fetch {remote} {branch}`" if remote else f"`git fetch origin {name}:{name}`"
-        cut = f"; the history here is cut: {deepen}" if is_shallow() else f"; {fetch} brings a branch"
-        raise IncomparableError(f"--base {name}: git knows no such commit, branch or tag{cut}")
+        raise UsageError(f"{unknown}; {fetch} brings a branch")
     commit = merge_base(tip)
     if commit is None:
         why = f"for the history here is cut: {deepen}" if is_shallow() else "for they share no history; name another"

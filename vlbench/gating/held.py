@@ -9,6 +9,7 @@ from pathlib import Path
 from vlbench.gating.acceptance import THRESHOLDS
 from vlbench.gating.changes import Cell, changes
 from vlbench.gating.timed import GateResult
+from vlbench.judging.exit_codes import FAILURES
 from vlbench.judging.judged import JudgedRow
 from vlbench.judging.verdict import CALLED, Floors, Verdict
 from vlbench.record.baseline import Acceptance, Baseline, CapturedCell, CountedCell, TimedCell
@@ -32,24 +33,25 @@ class Held:
     """The merge base in words."""
     accepts: bool = True
     """May the change accept figures?"""
+    fault: str = ""
+    """Why there is no `head`, where the file is there."""
 
     @property
     def judged(self) -> Baseline:
-        """What is measured: the cells of the merge base that are still there, and those that the change adds."""
+        """What is measured: the cells of the merge base, and those that the change adds."""
         if self.before is None or self.head is None:
-            assert (self.before or self.head) is not None
-            none = self.before.model_copy(update=dict.fromkeys(KINDS, ())) if self.before else None
-            return none or self.head  # type: ignore[return-value]  # one of them is there
-        kept = self._cells(self.head).keys()
+            (only,) = (each for each in (self.before, self.head) if each is not None)
+            return only
         old = self._cells(self.before)
-        cells = {
-            kind: (
-                *(cell for cell in getattr(self.before, kind) if cell.name in kept),
-                *(cell for cell in getattr(self.head, kind) if cell.name not in old),
-            )
-            for kind in KINDS
-        }
-        return self.before.model_copy(update=cells)
+        return self.before.model_copy(
+            update={
+                kind: (
+                    *getattr(self.before, kind),
+                    *(each for each in getattr(self.head, kind) if each.name not in old),
+                )
+                for kind in KINDS
+            }
+        )
 
     @property
     def accepted(self) -> tuple[Acceptance, ...]:
@@ -62,12 +64,15 @@ class Held:
         """The rows of what was measured, with what the change accepted, took away, widened and allowed."""
         now = {cell.name: cell for cell in found.cells}
         rows = [*self._gone(), *self._settings(), *(self._settled(row, now) for row in found.rows)]
+        if self._rewritten and not any(row.verdict in FAILURES for row in rows):
+            reason = f"its acceptances are not those of {self.base} and more: take that back, and accept again"
+            rows.append(JudgedRow.missing(str(self.path), "counters", reason))
         return GateResult(rows, found.notes, found.cells)
 
     @property
     def _rewritten(self) -> bool:
-        assert self.head is not None
-        assert self.before is not None
+        if self.head is None or self.before is None:
+            return False
         return self.head.accepted[: len(self.before.accepted)] != self.before.accepted
 
     @staticmethod
@@ -79,16 +84,13 @@ class Held:
         for name, cell in self._cells(self.before).items():
             if name not in kept:
                 what = "does not hold it" if self.head else "is gone (renamed, moved or deleted?)"
-                reason = f"{self.base} holds it, and {self.path} {what}; bring it back"
+                reason = self.fault or f"{self.base} holds it, and {self.path} {what}; bring it back"
                 yield JudgedRow.missing(name, "time" if isinstance(cell, TimedCell) else "counters", reason)
 
     def _settings(self) -> Iterator[JudgedRow]:
-        """The thresholds that the change moved, which do not count yet, and a history that it rewrote."""
+        """The thresholds that the change moved, which do not count yet."""
         if self.before is None or self.head is None:
             return
-        if self._rewritten:
-            reason = f"its acceptances are not those of {self.base} and more: take that back, and accept again"
-            yield JudgedRow.missing(str(self.path), "counters", reason)
         head = self._cells(self.head)
         moved = self.before.model_copy(
             update={name: getattr(self.head, name) for name in SETTINGS}

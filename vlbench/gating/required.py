@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from vlbench.errors import IncomparableError
 from vlbench.gating.base import Base, baselines_at
 from vlbench.gating.held import Held
 from vlbench.gating.manifest import lost_cells, to_judge
@@ -62,10 +63,15 @@ def by_base(
         own = by_manifest(given, folders[1])
         note = f"{base.words} has no baseline: this is the first, and judged by its own figures"
         return Required(own.baselines, own.rows, (*own.notes, note))
-    head = {path: read_baseline(path) for path in given or find_baselines(folders[1], empty=True) if path.exists()}
-    head |= {path: read_baseline(path) for path in before if path not in head and path.exists()}
-    held = {
-        path: Held(path, before.get(path), head.get(path), base.words, accepts)
-        for path in dict.fromkeys((*before, *head))
-    }
+    held = {}
+    for path in dict.fromkeys((*before, *(given or find_baselines(folders[1], empty=True)))):
+        head, fault = None, ""
+        try:
+            head = read_baseline(path) if path.exists() else None
+        except IncomparableError as error:
+            if path not in before:
+                raise
+            fault = str(error)
+        if path in before or head is not None:
+            held[path] = Held(path, before.get(path), head, base.words, accepts, fault)
     return Required({path: each.judged for path, each in held.items()}, {}, (), held, base)
