@@ -125,7 +125,7 @@ ROW = st.builds(
     ratio=RATIO,
     low=RATIO,
     high=RATIO,
-    confidence=FIGURE,
+    confidence=st.none() | st.floats(0, 1),
     visible=FIGURE,
     moves=st.lists(MOVED, max_size=3).map(tuple),
 )

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from tests.trial.plans import job, plan
 from vlbench.export.progress import Watcher
-from vlbench.record.schema import Accuracy
+from vlbench.record.exactness import Accuracy
 from vlbench.trial.job import Checked, Event, Prepared, Round, Stages
 from vlbench.trial.session import Progress
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from vlbench.export.result_tables import ladder_tables
+from vlbench.record.exactness import Accuracy
 from vlbench.record.fingerprint import take_fingerprint
-from vlbench.record.schema import Accuracy, CellGroup, Results, Row, Timing, Trial, VariantTrial
+from vlbench.record.schema import CellGroup, Results, Row, Timing, Trial, VariantTrial
 
 RIGHT = Accuracy(passed=True, exactness="bit-exact", fp32_error=0.0, fp32_limit=0.0)
 WRONG = Accuracy(passed=False, exactness="bit-exact", fp32_error=0.5, fp32_limit=0.0, reason="not bit-exact")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 from tests.export.rendered import shown
 from tests.judging.self_tests import self_test_group
@@ -36,14 +37,12 @@ def test_the_sentences_say_what_is_proven_and_what_is_not() -> None:
 
 
 def test_the_page_says_where_it_comes_from() -> None:
-    groups = [self_test_group(ROWS)]
-    results = Results.model_validate(
-        {
-            "created": "2026-01-02T03:04:05Z",
-            "command": "vlbench self-test",
-            "fingerprint": take_fingerprint("cpu"),
-            "groups": groups,
-        }
+    groups = (self_test_group(ROWS),)
+    results = Results(
+        created=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        command="vlbench self-test",
+        fingerprint=take_fingerprint("cpu"),
+        groups=groups,
     )
     page = markdown(results, report(groups), scores(groups))
     assert "`vlbench self-test` on 2026-01-02: " in page

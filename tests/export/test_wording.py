@@ -106,6 +106,7 @@ def test_moves_in_words() -> None:
 
 
 def test_the_moves_that_are_not_shown_are_counted() -> None:
-    row = counted(Verdict.REGRESSED, moves=[Move(kind="line", name=str(n), before=0, after=n) for n in range(30)])
+    lines = tuple(Move(kind="line", name=str(n), before=0, after=n) for n in range(30))
+    row = counted(Verdict.REGRESSED, moves=lines)
     assert (len(moves_shown(row, "line")[0]), moves_shown(row, "line")[1]) == (8, "and 22 lines more (--json)")
     assert moves_shown(row, "counter") == ([], "")

@@ -29,7 +29,7 @@ BASE = f"{MODULE}:base"
 
 def toy(name: str, **fields: Any) -> TimedCell:
     """A cell of two copies of one program: its ratio is known to be 1, and where it waits is known, too."""
-    trials = [StoredTrial(ratio=1.0, low=0.995, high=1.005, rounds=30, confidence=0.95)] * 4
+    trials = (StoredTrial(ratio=1.0, low=0.995, high=1.005, rounds=30, confidence=0.95),) * 4
     given: dict[str, Any] = {
         "variant": f"{MODULE}:{name}",
         "reference": BASE,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 
-from vlbench.record.schema import Accuracy, CellGroup, Row, Timing, Trial, VariantTrial
+from vlbench.record.exactness import Accuracy
+from vlbench.record.schema import CellGroup, Row, Timing, Trial, VariantTrial
 
 RIGHT = Accuracy(passed=True, exactness="bit-exact", fp32_error=0.0, fp32_limit=0.0)
 

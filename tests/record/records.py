@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from vlbench.record.exactness import FP32_LIMITS, Accuracy, Token
 from vlbench.record.fingerprint import Fingerprint
-from vlbench.record.schema import Accuracy, CellGroup, Counts, Results, Row, State, Timing, Token, Trial, VariantTrial
+from vlbench.record.schema import CellGroup, Counts, Results, Row, State, Timing, Trial, VariantTrial
 
 FINGERPRINT = Fingerprint(
     vlbench="0.1.0",
@@ -65,7 +66,15 @@ def trial(*others: VariantTrial, number: int = 0, **fields: Any) -> Trial:
         "grids": ((1, 4, 6), (1, 4, 6)),
         "variants": (yardstick(), *others),
     } | fields
-    return Trial(number=number, **given)
+    return told_apart(Trial(number=number, **given))
+
+
+def told_apart(made: Trial, seed: int | None = None, where: int = 0) -> Trial:
+    """The same with an id that follows from its content and place, and with its checksum."""
+    seed = made.seed if seed is None else seed
+    blank = made.model_copy(update={"id": "", "seed": seed}).with_checksum()
+    own = f"job:{seed}:{made.number}:{blank.checksum[:16]}{where}"
+    return blank.model_copy(update={"id": own}).with_checksum()
 
 
 def group(*trials: Trial, left_out: Mapping[str, str] | None = None, **fields: Any) -> CellGroup:
@@ -86,9 +95,21 @@ def group(*trials: Trial, left_out: Mapping[str, str] | None = None, **fields: A
         "seed": 0,
         "threads": 1,
         "rows": tuple(rows),
-        "trials": trials,
     } | fields
-    return CellGroup(**given)
+    claims = {row.name: row.exactness for row in given["rows"]}
+    made = tuple(told_apart(as_claimed(each, claims), given["seed"]) for each in trials)
+    return CellGroup(**{"trials": made} | given)
+
+
+def as_claimed(made: Trial, claims: Mapping[str, str]) -> Trial:
+    """The same with every variant checked by what its row claims."""
+    variants = []
+    for each in made.variants:
+        if each.accuracy and each.name in claims and each.accuracy.exactness != claims[each.name]:
+            claim = {"exactness": claims[each.name], "fp32_limit": FP32_LIMITS[claims[each.name]]}
+            each = each.model_copy(update={"accuracy": each.accuracy.model_copy(update=claim)})
+        variants.append(each)
+    return made.model_copy(update={"variants": tuple(variants)})
 
 
 def results(*groups: CellGroup, **fields: Any) -> Results:
@@ -96,6 +117,9 @@ def results(*groups: CellGroup, **fields: Any) -> Results:
         "created": datetime(2025, 11, 21, 9, 30, tzinfo=UTC),
         "command": "vlbench run",
         "fingerprint": FINGERPRINT,
-        "groups": groups,
+        "groups": tuple(
+            each.model_copy(update={"trials": tuple(told_apart(one, where=place) for one in each.trials)})
+            for place, each in enumerate(groups)
+        ),
     } | fields
-    return Results(**given)
+    return Results(**given).with_checksum()

@@ -118,4 +118,4 @@ def test_what_is_no_regular_file_is_written_to_and_not_replaced(tmp_path: Path) 
     write_results(FULL, pipe)
     reader.join(timeout=10)
     assert pipe.is_fifo()
-    assert json.loads(seen[0])["schema_version"] == 2
+    assert json.loads(seen[0])["schema_version"] == 3

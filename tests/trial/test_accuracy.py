@@ -15,7 +15,7 @@ from tests.implementations.wrong_towers import WRONG_TOWERS
 from vlbench.implementations import build_tower
 from vlbench.implementations.output import VisionOutput
 from vlbench.implementations.weights import random_weights
-from vlbench.record.schema import Accuracy, Token
+from vlbench.record.exactness import Accuracy, Token
 from vlbench.trial.accuracy import Grid, Input, Judge, awkward_inputs, worst_token
 
 # Real towers, right and wrong.

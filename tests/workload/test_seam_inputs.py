@@ -10,7 +10,8 @@ from torch.nn.functional import scaled_dot_product_attention
 from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.optimized import OPTIMIZATIONS
-from vlbench.trial.accuracy import FP32_LIMITS, relative_error
+from vlbench.record.exactness import FP32_LIMITS
+from vlbench.trial.accuracy import relative_error
 from vlbench.workload.seam_case import CONTENTS, SeamCase, SeamInputs, Setting
 from vlbench.workload.seam_inputs import CASES, find_seam_case
 

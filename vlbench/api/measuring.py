@@ -82,7 +82,7 @@ def measure(
         machine=machine,
         groups=tuple(session.groups()),
         complete=complete,
-    )
+    ).with_checksum()
     if out:
         write_results(results, out)
     if complete:

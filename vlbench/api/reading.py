@@ -10,6 +10,7 @@ from vlbench.api.results import Counted, Stored, Verdicts
 from vlbench.comparing.sides import record_in
 from vlbench.errors import UsageError
 from vlbench.judging.judged import Judged
+from vlbench.record.base import record_of
 from vlbench.record.baseline import Baseline
 from vlbench.record.counted import CountReport
 from vlbench.record.schema import Results
@@ -39,6 +40,6 @@ def load(path: File) -> Measured | Counted | Stored | Verdicts:
         raise UsageError(f"{file}: holds no results, baseline, count or verdicts of vlbench; give a file that it wrote")
     derived = ("exit_code", "expected_false_rows")
     try:
-        return Verdicts(Judged.model_validate({key: value for key, value in facts.items() if key not in derived}))
+        return Verdicts(record_of(Judged, {key: value for key, value in facts.items() if key not in derived}))
     except ValidationError as error:
         raise UsageError(f"{file}: {first_fault(error)}; the file was changed by hand, write it again") from None

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from vlbench.comparing.counted_moves import COUNTERS, Advice
 from vlbench.counting.job import Point
 from vlbench.errors import UsageError
+from vlbench.record.base import Grid
 from vlbench.record.baseline import CountedCell, CountedForward
-from vlbench.record.counted import CountedTower, Forward, Grid
+from vlbench.record.counted import CountedTower, Forward
 from vlbench.record.counts import Tally
 from vlbench.record.schema import Dtype
 from vlbench.record.site import Event, Site, Where, times_by_line

@@ -14,15 +14,17 @@ from vlbench.comparing.timed_cells import cell_of
 from vlbench.counting.job import Point
 from vlbench.errors import UsageError
 from vlbench.judging.summary import trials_of, why_inaccurate, why_untimed, worst_accuracy
+from vlbench.record.base import Grid, record_of
 from vlbench.record.baseline import Baseline, CapturedCell, CountedCell, TimedCell
 from vlbench.record.baseline_files import load_baseline
-from vlbench.record.counted import CountReport, Grid
+from vlbench.record.counted import CountReport
 from vlbench.record.files import read_results
 from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.schema import CellGroup, Dtype, Results, Row, State
 from vlbench.untrusted.files import Kind, NotThisFormatError, first_fault, read_json
 from vlbench.untrusted.limits import Limit
 
+COUNTS = Kind("count again with `vlbench count --json`", ours=True)
 OURS = Kind("give results, a baseline or a count", values=Limit.FOREIGN_VALUES)
 CAPTURES = (".sqlite", ".nsys-rep", ".qdrep", ".qdstrm", ".gz")
 """Suffixes of captures."""
@@ -125,7 +127,7 @@ def record_in(path: Path, content: Mapping[str, object]) -> Results | Baseline |
         return load_baseline(path)
     if {"groups", "fingerprint"} <= content.keys():
         return read_results(path)
-    return _report(str(path), content) if {"groups", "profile"} <= content.keys() else None
+    return read_report(path) if {"groups", "profile"} <= content.keys() else None
 
 
 def _content(path: Path) -> dict[str, object]:
@@ -191,11 +193,12 @@ def _stem(scenario: str) -> str:
     return path.stem if path.suffix == ".toml" else scenario
 
 
-def _report(source: str, content: Mapping[str, object]) -> CountReport:
+def read_report(path: Path) -> CountReport:
+    """The report of counts in `path`. Raises UsageError."""
     try:
-        return CountReport.model_validate(content)
+        return record_of(CountReport, read_json(path, COUNTS))
     except ValidationError as error:
-        raise UsageError(f"{source}: {first_fault(error)}; count again with `vlbench count --json`") from None
+        raise UsageError(f"{path}: {first_fault(error)}; {COUNTS.remedy}") from None
 
 
 def report_side(source: str, report: CountReport, tower: str | None = None) -> Side:

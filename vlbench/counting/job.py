@@ -10,7 +10,8 @@ from pydantic import Field, TypeAdapter
 from vlbench.errors import UsageError
 from vlbench.implementations.preprocessing import Fed, Images
 from vlbench.process.messages import Message, Refused
-from vlbench.record.counted import CountedTower, Grid
+from vlbench.record.base import Grid
+from vlbench.record.counted import CountedTower
 from vlbench.record.schema import Dtype
 from vlbench.workload.batch import grids_only
 from vlbench.workload.library import load_scenario

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter as Multiset
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from torch import Tensor
 
@@ -167,7 +167,7 @@ class Counter:
             raise RuntimeError("the counts are ready when the count() block has ended")
         return self._report
 
-    def close(self, mode: str, profile: str, torch_version: str) -> None:
+    def close(self, mode: Literal["shadow", "ghost"], profile: str, torch_version: str) -> None:
         """Freeze what was counted. Multisets keep the order of first appearance, so equal runs give equal reports."""
         total: Multiset[str] = sum(self._tallies.values(), Multiset())
         self._report = Counts(

@@ -133,8 +133,8 @@ def judged_groups(command: str, groups: Iterable[CellGroup]) -> Judged:
             rows.append(JudgedRow(cell=cell, measure="accuracy", verdict=verdict, reason=reason))
             if right and command == "run" and not each.row.is_yardstick:
                 rows.append(_timed(cell, each, found[each.row.reference], gates=wrong))
-    sides = {"before": "the reference tower", "after": "its variants"}
-    return Judged(command=command, **sides, rows=tuple(rows), false_alarms=None)
+    before, after = "the reference tower", "its variants"
+    return Judged(command=command, before=before, after=after, rows=tuple(rows), false_alarms=None)
 
 
 def verified_sheet(group: CellGroup, batches: Sequence[str], *, failures_only: bool, json: Callable[[], str]) -> Sheet:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import percent
-from vlbench.record.base import Record
+from vlbench.record.base import Amount, Record, Unbounded
 from vlbench.record.fingerprint import Fingerprint
 
 
@@ -15,11 +15,11 @@ class IdenticalRun(Record):
 
     verdicts: tuple[Verdict, ...]
     """Of its rows."""
-    ratios: tuple[float, ...]
+    ratios: tuple[Amount, ...]
     """After / before, of each row with times."""
-    visible: tuple[float, ...]
+    visible: tuple[Unbounded, ...]
     """The smallest change, as a share, that each of them would show."""
-    seconds: float
+    seconds: Amount
     """That it took."""
 
     @property

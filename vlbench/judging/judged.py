@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from vlbench.judging.exit_codes import ExitCode, worst
 from vlbench.judging.verdict import Judgement, Verdict
 from vlbench.judging.vote import VOTE_FALSE_ALARMS
-from vlbench.record.base import Record
+from vlbench.record.base import Record, Unbounded
 
 
 class Move(Record):
@@ -18,9 +18,9 @@ class Move(Record):
     kind: Literal["counter", "operation", "line", "stage"]
     name: str
     """The counter, the operation, `event: source text` of the line, or the stage."""
-    before: float
+    before: Unbounded
     """Zero where it was not there."""
-    after: float
+    after: Unbounded
     """Zero where it is gone."""
     unit: Literal["", "B", "s"] = ""
     """Of both figures; counts have none."""
@@ -48,19 +48,19 @@ class JudgedRow(Record):
     """One plain sentence."""
     gates: bool = True
     """False: shown, but without a say in the exit code."""
-    before: float | None = None
-    after: float | None = None
+    before: Unbounded | None = None
+    after: Unbounded | None = None
     unit: str = ""
     """Of both figures: 's', 'x the reference', ''."""
     better: Literal["less", "more"] = "less"
     """Which of two figures is better."""
-    ratio: float | None = None
+    ratio: Unbounded | None = None
     """Cost after / before: above 1 is worse, also of rates, whose figure fell."""
-    low: float | None = None
-    high: float | None = None
+    low: Unbounded | None = None
+    high: Unbounded | None = None
     confidence: float | None = None
     """Of the interval from low to high."""
-    visible: float | None = None
+    visible: Unbounded | None = None
     """The smallest change, as a share, that would have shown."""
     moves: tuple[Move, ...] = ()
     """What moved, the largest change first."""

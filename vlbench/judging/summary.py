@@ -10,7 +10,8 @@ from vlbench.judging.quick import family_confidence, floor_of, quick_look, stand
 from vlbench.judging.ratios import instance_ratios, trial_ratio
 from vlbench.judging.verdict import CALLED, Floors, Judgement, Verdict, inaccurate, missing
 from vlbench.judging.vote import confirm, vote
-from vlbench.record.schema import Accuracy, CellGroup, Counts, Row, State, VariantTrial
+from vlbench.record.exactness import Accuracy
+from vlbench.record.schema import CellGroup, Counts, Row, State, VariantTrial
 from vlbench.stats.paired import Estimate
 
 

@@ -48,8 +48,8 @@ class Plan:
         """The name of the variant that all others are compared with."""
         return self.variants[0].name
 
-    def group(self, trials: Sequence[Trial], lost: Sequence[str]) -> CellGroup:
-        """The record of this group from its trials."""
+    def group(self, trials: Sequence[Trial], lost: Sequence[str], planned: int | None = None) -> CellGroup:
+        """The record of this group from its trials, of which so many were planned."""
         return CellGroup(
             scenario=self.point.scenario,
             point=self.point.label,
@@ -75,6 +75,7 @@ class Plan:
             ),
             trials=tuple(trials),
             lost=tuple(lost),
+            planned=planned,
         )
 
 

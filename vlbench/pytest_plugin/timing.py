@@ -15,7 +15,8 @@ from vlbench.implementations.config import MODELS
 from vlbench.implementations.output import Parts
 from vlbench.matrix.plan import Settings, single_plan
 from vlbench.matrix.targets import model_target, tower_targets
-from vlbench.record.schema import Accuracy, Counts
+from vlbench.record.exactness import Accuracy
+from vlbench.record.schema import Counts
 from vlbench.trial.accuracy import beyond
 from vlbench.trial.clock import clock_for
 from vlbench.trial.job import Job, job_of

@@ -1,9 +1,83 @@
-"""What every kept record is: frozen, strict about unknown fields, and described by the docstrings of its fields."""
+"""What every kept record is: frozen, strict about fields and types, and described by the docstrings of its fields.
 
-from pydantic import BaseModel, ConfigDict
+A number is a finite number: no text, no truth value, no NaN. Where a figure may be infinite, its type says so.
+"""
+
+import json
+from hashlib import sha256
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+_IN_JSON = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
+"""What JSON has no numbers for is written as these texts."""
+
+
+def _from_text(value: Any) -> Any:
+    return _IN_JSON.get(value, value) if isinstance(value, str) else value
+
+
+def _not_negative(value: float) -> float:
+    if value < 0:
+        raise ValueError("must not be negative")
+    return value
+
+
+Unbounded = Annotated[float, Field(allow_inf_nan=True), BeforeValidator(_from_text)]
+"""Also infinite, or NaN."""
+Error = Annotated[Unbounded, AfterValidator(_not_negative)]
+"""How far off something is: infinite or NaN where nothing was right."""
+Amount = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
+Grid = tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
+"""Frames (after temporal patching), rows and columns, in patches; of an image that is fed whole 1, height, width."""
 
 
 class Record(BaseModel):
-    """A part of what is kept: frozen, and strict about unknown fields."""
+    """A part of what is kept."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, ser_json_inf_nan="strings")
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        ser_json_inf_nan="strings",
+    )
+
+
+R = TypeVar("R", bound=Record)
+
+
+def record_of(kind: type[R], content: object) -> R:
+    """The record that a JSON document holds. Raises pydantic's ValidationError."""
+    return kind.model_validate_json(json.dumps(content))
+
+
+def digest_of(record: Record, without: str) -> str:
+    """SHA-256 of the content of a record, but for the field `without`, where the digest itself is kept.
+
+    It is over the content and not over the text: keys are sorted, and what has its default value is left out, so that
+    neither a formatter nor a later vlbench with one more optional field breaks it.
+    """
+    content = record.model_dump(mode="json", exclude={without}, exclude_defaults=True)
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+class Checksummed(Record):
+    """A record with a checksum over the rest of it.
+
+    It finds what was damaged, copied or edited without care. It is no signature: who computes it anew can lie.
+    """
+
+    checksum: str = ""
+    """SHA-256 of all the rest; empty where none was made."""
+
+    def with_checksum(self) -> Self:
+        """The same with the checksum that belongs to it."""
+        return self.model_copy(update={"checksum": digest_of(self, "checksum")})
+
+    @property
+    def intact(self) -> bool:
+        """Is it as it was when its checksum was made?"""
+        return self.checksum == digest_of(self, "checksum")

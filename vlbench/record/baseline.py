@@ -6,15 +6,12 @@ whoever changes a figure or a threshold by hand has to accept the change, with a
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
-from hashlib import sha256
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from vlbench.record.base import Record
-from vlbench.record.counted import Grid
+from vlbench.record.base import Amount, Count, Grid, Record, digest_of
 from vlbench.record.counts import Key
 from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.schema import Counts, Device, Dtype, State
@@ -23,16 +20,17 @@ from vlbench.record.site import Site
 BASELINE_SCHEMA: Literal[2] = 2
 VISIBLE = r"[^\s\x00-\x1f\x7f]"
 """What a name or a reason holds at least one of."""
-Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
 
 
 class CountedForward(Record):
     """Exact counts of one forward; in each, less is better."""
 
-    counters: dict[str, int]
-    stages: dict[str, dict[str, int]]
+    counters: dict[str, Count]
+    stages: dict[str, dict[str, Count]]
     """By stage, blocks added up; counters that are zero are left out."""
-    operations: dict[str, int] = Field(default_factory=dict)
+    operations: dict[str, Count] = Field(default_factory=dict)
     """Device operations by name; they explain a count that moved."""
     sites: tuple[Site, ...]
     """Lines that wait or copy, with how often; they explain a counter that moved, and are not gated on."""
@@ -67,11 +65,17 @@ class CountedCell(Record):
 class StoredTrial(Record):
     """What one trial said: a paired ratio to the reference, with the interval of its rounds."""
 
-    ratio: float = Field(gt=0, allow_inf_nan=False)
-    low: float = Field(gt=0, allow_inf_nan=False)
-    high: float = Field(gt=0, allow_inf_nan=False)
+    ratio: Positive
+    low: Positive
+    high: Positive
     rounds: int = Field(ge=1)
-    confidence: float
+    confidence: float = Field(ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _inside_its_interval(self) -> Self:
+        if not self.low <= self.ratio <= self.high:
+            raise ValueError(f"the ratio {self.ratio:g} lies outside of its interval, {self.low:g} to {self.high:g}")
+        return self
 
 
 class TimedCell(Record):
@@ -91,15 +95,15 @@ class TimedCell(Record):
     device: Device
     state: State
     seed: int
-    threads: int
+    threads: Count
     weights: str
     """'random', 'its own', or the checkpoint folder."""
     exactness: str
     """The class that its accuracy is checked against."""
     trials: tuple[StoredTrial, ...] = Field(min_length=1)
-    seconds: float = Field(gt=0)
+    seconds: Positive
     """Median time of a call."""
-    stages: dict[str, float] = Field(default_factory=dict)
+    stages: dict[str, Amount] = Field(default_factory=dict)
     """Self time by stage of a warm forward, blocks added up, as a share of the reference's forward."""
     counts: Counts | None = None
     """Of a warm forward; they explain a time that moved."""
@@ -125,9 +129,9 @@ class CapturedRange(Record):
 
     name: str
     """`domain:name` of the range."""
-    instances: int
+    instances: Count
     """How often it was seen, the first time left out."""
-    counters: dict[str, int]
+    counters: dict[str, Count]
     """The value that nearly every instance has; zeros are left out."""
     mixed: dict[str, tuple[float, int]] = Field(default_factory=dict)
     """Mean and largest value of counters of which some instances differ throughout, as full layers among windowed."""
@@ -203,13 +207,8 @@ class Baseline(Record):
 
     @property
     def digest(self) -> str:
-        """What the seal must be.
-
-        It is over the content and not over the text: keys are sorted, and what has its default value is left out, so
-        that neither a formatter nor a later vlbench with one more optional field breaks it.
-        """
-        content = self.model_dump(mode="json", exclude={"seal"}, exclude_defaults=True)
-        return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        """What the seal must be."""
+        return digest_of(self, "seal")
 
     @property
     def intact(self) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from vlbench.errors import IncomparableError, UsageError
+from vlbench.record.base import record_of
 from vlbench.record.baseline import BASELINE_SCHEMA, Baseline
 from vlbench.record.files import write_whole
 from vlbench.untrusted.files import Kind, first_fault, parse_json, read_bytes
@@ -15,6 +16,7 @@ BASELINE = Kind(
     absent='{path}: no such file; write one with `vlbench baseline save {path} --reason "..."`',
     folder="{path}: a folder; {remedy} in it",
     missing=IncomparableError,
+    ours=True,
 )
 FOLDER = Path("results/baselines")
 """Where baselines lie, seen from the folder that is measured in."""
@@ -53,7 +55,7 @@ def parse_baseline(text: str | bytes, name: str) -> Baseline:
 def baseline_of(content: dict[str, Any], name: str) -> Baseline:
     """The baseline that a JSON object of this schema holds. Raises IncomparableError."""
     try:
-        return Baseline.model_validate(content)
+        return record_of(Baseline, content)
     except ValidationError as error:
         raise IncomparableError(f"{name}: {first_fault(error)}; the file was changed by hand, take that back") from None
 

@@ -7,11 +7,13 @@ from typing import Literal
 from pydantic import ValidationError
 
 from vlbench.errors import UsageError
-from vlbench.record.base import Record
+from vlbench.record.base import Amount, Count, Error, Record, record_of
 from vlbench.record.site import Where
 from vlbench.untrusted.files import Kind, first_fault, read_json
 
-CALIBRATION = Kind("write it anew with `vlbench calibrate`", broken="{path}: not a calibration ({why}); {remedy}")
+CALIBRATION = Kind(
+    "write it anew with `vlbench calibrate`", broken="{path}: not a calibration ({why}); {remedy}", ours=True
+)
 
 
 class Entry(Record):
@@ -19,24 +21,24 @@ class Entry(Record):
 
     operation: str
     dtype: str
-    size: int
-    calls: int
+    size: Count
+    calls: Count
     """How many were seen."""
-    kernels: float
+    kernels: Amount
     """Mean per call; `least` and `most` are the extremes."""
-    least: int
-    most: int
-    memcpys: float
+    least: Count
+    most: Count
+    memcpys: Amount
     """From device to device; those over the bus are counted by themselves."""
-    memsets: float
+    memsets: Amount
 
 
 class Disagreement(Record):
     """A line whose waits were counted otherwise than torch reports them."""
 
     where: Where
-    counted: int
-    warned: int
+    counted: Count
+    warned: Count
 
 
 class Check(Record):
@@ -44,18 +46,18 @@ class Check(Record):
 
     tower: str
     dtype: str
-    counted: dict[str, int]
+    counted: dict[str, Count]
     """Counters by name; `seen` has the same names."""
-    seen: dict[str, int]
+    seen: dict[str, Count]
     lines: tuple[Disagreement, ...]
     """Where `torch.cuda.set_sync_debug_mode` disagrees."""
-    calls: dict[str, tuple[int, int]]
+    calls: dict[str, tuple[Count, Count]]
     """Operations counted and seen, where the two differ."""
-    unattributed: dict[str, int]
+    unattributed: dict[str, Count]
     """Kernels of operations that are not counted, by operation."""
-    kernels: int
+    kernels: Count
     """That the profiler saw."""
-    modelled_kernels: float
+    modelled_kernels: Amount
     """From a table that was learned from the other towers; from all, where there is only one."""
 
     @property
@@ -75,7 +77,7 @@ class Calibration(Record):
     torch_version: str
     entries: tuple[Entry, ...]
     checks: tuple[Check, ...]
-    error: float
+    error: Error
     """Largest relative error of modelled kernels over the towers."""
     out_of_sample: bool
     """Was each tower modelled from the others alone?"""
@@ -84,6 +86,6 @@ class Calibration(Record):
 def read_calibration(path: Path) -> Calibration:
     """The calibration in `path`. Raises UsageError where it is something else."""
     try:
-        return Calibration.model_validate(read_json(path, CALIBRATION))
+        return record_of(Calibration, read_json(path, CALIBRATION))
     except ValidationError as error:
         raise UsageError(CALIBRATION.say(CALIBRATION.broken, path, first_fault(error))) from None

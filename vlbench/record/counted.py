@@ -1,13 +1,12 @@
 """What a count of towers says: written by `vlbench count --json`, read by whoever gates on it."""
 
+from typing import Literal
+
 from pydantic import Field
 
-from vlbench.record.base import Record
+from vlbench.record.base import Amount, Count, Grid, Record
 from vlbench.record.counts import Counts, Question
 from vlbench.record.site import Site
-
-Grid = tuple[int, int, int]
-"""Frames (after temporal patching), rows and columns, in patches; of an image that is fed whole 1, height, width."""
 
 
 class Forward(Record):
@@ -56,14 +55,14 @@ class CountGroup(Record):
 class CountReport(Record):
     """One run of `vlbench count`."""
 
-    schema_version: int = 1
+    schema_version: Literal[1] = 1
     vlbench: str
     profile: str
     dtype: str
     groups: tuple[CountGroup, ...]
-    seconds: float
+    seconds: Amount
     """That the counting process took once torch was there: importing towers, building and counting them."""
-    peak_host_bytes: int
+    peak_host_bytes: Count
     """Most memory that process held, all in all."""
 
     @property

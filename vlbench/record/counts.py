@@ -2,31 +2,31 @@
 
 from typing import Literal
 
-from vlbench.record.base import Record
+from vlbench.record.base import Count, Record
 from vlbench.record.site import Site, Where
 
 
 class Tally(Record):
     """Counts over a forward or over one of its stages. Bytes of copies are those that cross the bus."""
 
-    device_operations: int = 0
+    device_operations: Count = 0
     """Operations that ask the GPU for work, as a model: an operation may be several kernels, or one memcpy."""
-    attention_calls: int = 0
-    host_syncs: int = 0
+    attention_calls: Count = 0
+    host_syncs: Count = 0
     """How often the host waits for the device: read-backs, blocking copies and explicit synchronisation."""
-    allowed_syncs: int = 0
+    allowed_syncs: Count = 0
     """Waits that the code says it means (`vlbench.allow_sync`); they are not among the `host_syncs`."""
-    read_backs: int = 0
-    read_back_bytes: int = 0
-    uploads: int = 0
-    upload_bytes: int = 0
-    pinned_uploads: int = 0
+    read_backs: Count = 0
+    read_back_bytes: Count = 0
+    uploads: Count = 0
+    upload_bytes: Count = 0
+    pinned_uploads: Count = 0
     """How many of the uploads start from pinned memory."""
-    implicit_uploads: int = 0
+    implicit_uploads: Count = 0
     """Uploads that nobody wrote down, such as a host index into a device tensor."""
-    implicit_upload_bytes: int = 0
-    allocations: int = 0
-    allocated_bytes: int = 0
+    implicit_upload_bytes: Count = 0
+    allocations: Count = 0
+    allocated_bytes: Count = 0
 
 
 class Kind(Record):
@@ -36,9 +36,9 @@ class Kind(Record):
     """Without its overload, as a profiler names it."""
     dtype: str
     """Of the first tensor among its arguments; "list" where that is a list of tensors, "none" where there is none."""
-    size: int
+    size: Count
     """Elements of its largest tensor argument, rounded up to a power of 16."""
-    times: int
+    times: Count
 
 
 class Assumption(Record):
@@ -50,7 +50,7 @@ class Assumption(Record):
     """Any finite floats in range give it."""
     branch: bool
     """Code branches on it, and either way is as likely: the count is of the dearer one."""
-    times: int
+    times: Count
 
 
 class Question(Record):
@@ -59,7 +59,7 @@ class Question(Record):
     question: str
     answer: str
     where: Where
-    times: int
+    times: Count
 
 
 class Key(Record):
@@ -82,10 +82,10 @@ class Counts(Record):
     total: Tally
     stages: dict[str, Tally]
     """By innermost stage, "" for what lies outside of all stages; they add up to `total`."""
-    live_bytes_before: int
-    peak_live_bytes: int
+    live_bytes_before: Count
+    peak_live_bytes: Count
     """Most bytes alive at once, weights and inputs included; what kernels allocate inside themselves is not."""
-    operations: dict[str, int]
+    operations: dict[str, Count]
     """Device operations by name; they add up to `total.device_operations`."""
     kinds: tuple[Kind, ...]
     """The same operations by name, dtype and size."""
@@ -93,7 +93,7 @@ class Counts(Record):
     """By line and stage, without advice."""
     assumptions: tuple[Assumption, ...] = ()
     questions: tuple[Question, ...]
-    unknown: dict[str, int]
+    unknown: dict[str, Count]
     """Operations without an entry or a declaration, by name: counted as one operation each, which may be wrong."""
     not_measured: tuple[str, ...]
     """What ran but cannot be counted here, one sentence each."""

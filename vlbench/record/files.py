@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from vlbench.errors import UsageError
+from vlbench.record.base import record_of
 from vlbench.record.schema import SCHEMA_VERSION, Results
 from vlbench.untrusted.files import Kind, first_fault, read_json
 
@@ -13,6 +14,7 @@ RESULTS = Kind(
     "give a file that `vlbench run --out` wrote",
     absent="{path}: no such file; write one with `vlbench run --out {path}`",
     binary="{path}: not JSON; {remedy}",
+    ours=True,
 )
 
 
@@ -33,24 +35,33 @@ def write_whole(path: Path, text: str) -> None:
         draft.unlink(missing_ok=True)
 
 
-READ_TOO = 1
-"""The schema before this one: the fields that were renamed are read by either name."""
+READ_TOO = (1, 2)
+"""Schemas before this one, which had no checksums: the fields that were renamed are read by either name."""
 
 
 def write_results(results: Results, path: Path) -> None:
-    """Write the results file, whole or not at all."""
-    write_whole(path, results.model_dump_json(indent=1) + "\n")
+    """Write the results file with its checksum, whole or not at all."""
+    write_whole(path, results.with_checksum().model_dump_json(indent=1) + "\n")
 
 
 def read_results(path: Path) -> Results:
-    """The results in `path`. Raises UsageError when it is missing, not a results file, or of another schema."""
+    """The results in `path`; those of an older schema have no checksum, and `unsealed` says so.
+
+    Raises UsageError when it is missing, not a results file, of another schema, contradicts itself, or its checksums do
+    not fit.
+    """
     content = read_json(path, RESULTS)
     version = content.get("schema_version") if isinstance(content, dict) else None
     if version is None:
         raise UsageError(f"{path}: has no schema_version; {RESULTS.remedy}")
-    if version not in (SCHEMA_VERSION, READ_TOO):
+    if type(version) is not int or version not in (SCHEMA_VERSION, *READ_TOO):
         raise UsageError(f"{path}: schema_version is {version}, this vlbench reads {SCHEMA_VERSION}; measure again")
     try:
-        return Results.model_validate(content | {"schema_version": SCHEMA_VERSION})
+        found = record_of(Results, content | {"schema_version": SCHEMA_VERSION})
     except ValidationError as error:
         raise UsageError(f"{path}: {first_fault(error)}; the file was changed by hand, measure again") from None
+    if version == SCHEMA_VERSION and found.unsealed:
+        raise UsageError(f"{path}: checksum: {found.unsealed}; take the change back, or measure again")
+    if version != SCHEMA_VERSION and found.checksum:
+        raise UsageError(f"{path}: checksum: schema {version} has none; the file was changed by hand, measure again")
+    return found

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from vlbench.process.git import git
-from vlbench.record.base import Record
+from vlbench.record.base import Amount, Count, Record
 from vlbench.record.nvml import visible_board
 from vlbench.version import FOLDER, __version__
 
@@ -31,7 +31,7 @@ class Fingerprint(Record):
     """Version of Python."""
     torch: str
     """Version and build of torch."""
-    torch_threads: int | None = None
+    torch_threads: Count | None = None
     """Threads of a torch operation where this was taken; a cell group holds its own."""
     libraries: dict[str, str] = Field(default_factory=dict)
     """Versions of other installed libraries."""
@@ -41,11 +41,11 @@ class Fingerprint(Record):
     """Vendor of the hypervisor; 'none' where lscpu sees none, None without lscpu."""
     cpu: str
     """CPU model."""
-    physical_cores: int | None = None
+    physical_cores: Count | None = None
     """Physical cores."""
-    cores: int
+    cores: Count
     """Logical cores."""
-    memory_gb: float
+    memory_gb: Amount
     """Main memory in GiB."""
     gpu: str | None = None
     """CUDA's name of the GPU, with the profile of a MIG slice."""
@@ -53,9 +53,9 @@ class Fingerprint(Record):
     """NVML's UUID of the visible GPU or MIG slice."""
     gpu_board: str | None = None
     """Part number of the board."""
-    gpu_memory_gb: float | None = None
+    gpu_memory_gb: Amount | None = None
     """Memory of the GPU in GiB."""
-    power_limit_w: float | None = None
+    power_limit_w: Amount | None = None
     """Power limit in force on the board, in watts."""
     mig: bool | None = None
     """Is the board split into MIG slices?"""

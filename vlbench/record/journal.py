@@ -1,26 +1,43 @@
 """The journal: an append-only file with every finished trial, so that whatever ends a run costs the trial in flight.
 
 One JSON object a line. The first says which plan it belongs to; each other holds a trial, one that was lost, or a
-variant that ended its process.
+variant that ended its process. Each ends with a digest of itself and of the digest before it, so that a line that was
+edited, copied, left out or brought from another journal does not fit where it stands.
 """
 
 import json
 import os
+import secrets
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from vlbench.errors import UsageError
+from vlbench.record.base import Count, Record, record_of
 from vlbench.record.schema import Trial
 from vlbench.untrusted.files import Kind, parse_json, read_text
 
-FORMAT = 1
+FORMAT = 2
+CHAIN = "chain"
 JOURNAL = Kind(
     "leave --resume out to start anew",
     absent="--resume: there is no interrupted run ({path} does not exist); leave it out",
     binary="--resume: {path} is not a journal; {remedy}",
+    ours=True,
 )
+
+
+class _Entry(Record):
+    """One line after the first."""
+
+    group: Count
+    trial: Trial | None = None
+    number: Count | None = None
+    lost: str | None = None
+    variant: str | None = None
+    died: str | None = None
 
 
 class Journal:
@@ -32,12 +49,14 @@ class Journal:
         self._trials: list[tuple[int, Trial]] = []
         self._lost: list[tuple[int, int, str]] = []
         self.died: list[tuple[int, str, str]] = []
+        self._chain = ""
+        """The digest of the last line."""
         self._header: dict[str, Any] | None = None
         """Written before the first entry: a run that is refused leaves no file."""
         if path is not None and resume:
             self._read(path, plan)
         elif path is not None:
-            self._header = {"journal": FORMAT, "plan": plan}
+            self._header = {"journal": FORMAT, "plan": plan, "id": secrets.token_hex(8)}
 
     def has(self, group: int, number: int) -> bool:
         return self.find(group, number) is not None
@@ -79,7 +98,9 @@ class Journal:
                 self.path.replace(self.path.with_name(f"{self.path.name}.old"))
             lines, self._header = [self._header, line], None
         with self.path.open("a") as file:
-            file.writelines(json.dumps(each) + "\n" for each in lines)
+            for each in lines:
+                self._chain = _link(self._chain, each)
+                file.write(json.dumps(each | {CHAIN: self._chain}) + "\n")
             file.flush()
             os.fsync(file.fileno())
 
@@ -91,26 +112,47 @@ class Journal:
         header = _parse(first)
         if not header or header.get("journal") != FORMAT or header.get("plan") != plan:
             raise UsageError(f"--resume: {path} belongs to another run; repeat its options or leave --resume out")
+        self._follow(path, 1, header)
         for number, line in enumerate(lines, start=2):
             entry = _parse(line)
             if entry is None and number == len(lines) + 1:
                 break  # cut off by what ended the run
             try:
-                self._take(entry or {})
-            except (KeyError, TypeError, ValidationError):
+                found = record_of(_Entry, {name: value for name, value in (entry or {}).items() if name != CHAIN})
+                self._take(found)
+            except (ValueError, ValidationError):
                 raise UsageError(
                     f"--resume: {path}, line {number} is damaged; leave --resume out to start anew"
                 ) from None
+            self._follow(path, number, entry or {})
         whole = "\n".join([first, *(line for line in lines if _parse(line) is not None)]) + "\n"
         path.write_text(whole)
 
-    def _take(self, entry: dict[str, Any]) -> None:
-        if "trial" in entry:
-            self._trials.append((entry["group"], Trial.model_validate(entry["trial"])))
-        elif "lost" in entry:
-            self._lost.append((entry["group"], entry["number"], entry["lost"]))
-        else:
-            self.died.append((entry["group"], entry["variant"], entry["died"]))
+    def _follow(self, path: Path, number: int, entry: dict[str, Any]) -> None:
+        """Go on from a line. Raises UsageError where it does not belong behind the one before."""
+        own = {name: value for name, value in entry.items() if name != CHAIN}
+        self._chain = _link(self._chain, own)
+        if entry.get(CHAIN) != self._chain:
+            raise UsageError(
+                f"--resume: {path}, line {number} does not belong there: it or one before it was edited, copied, left "
+                "out or brought from another run; leave --resume out to start anew"
+            )
+
+    def _take(self, entry: _Entry) -> None:
+        match entry:
+            case _Entry(trial=Trial() as trial, number=None, lost=None, variant=None, died=None):
+                self._trials.append((entry.group, trial))
+            case _Entry(trial=None, number=int(number), lost=str(reason), variant=None, died=None):
+                self._lost.append((entry.group, number, reason))
+            case _Entry(trial=None, number=None, lost=None, variant=str(variant), died=str(reason)):
+                self.died.append((entry.group, variant, reason))
+            case _:
+                raise ValueError("holds nothing, or too much")
+
+
+def _link(before: str, line: dict[str, Any]) -> str:
+    """What a line ends with: a digest of its content and of what the line before it ends with."""
+    return sha256((before + json.dumps(line, sort_keys=True)).encode()).hexdigest()
 
 
 def _parse(line: str) -> dict[str, Any] | None:

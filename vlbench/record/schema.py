@@ -3,71 +3,42 @@
 Raw samples are kept, per trial; everything that is shown is worked out from them.
 """
 
+import math
 from collections import Counter
 from datetime import datetime
+from statistics import median
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AliasChoices, Field, model_validator
 
-from vlbench.record.base import Record
+from vlbench.record.base import Amount, Checksummed, Count, Grid, Record
+from vlbench.record.exactness import Accuracy
 from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.machine_card import MachineCard
 
-SCHEMA_VERSION: Literal[2] = 2
+SCHEMA_VERSION: Literal[3] = 3
 
 Device = Literal["cpu", "cuda"]
 Dtype = Literal["float32", "bfloat16", "float16"]
 
 
-class Token(Record):
-    """One output token, by where it comes from."""
-
-    item: int
-    """Which image or video of the batch, from 0; of a tower of images, which image."""
-    frame: int
-    """Which temporal slice of it, from 0."""
-    row: int
-    """Row of the merged cell; 0 for a tower of images."""
-    column: int
-    """Column of the merged cell; of a tower of images, which token of the image."""
-    error: float
-    """L2 error of this token, relative to the root mean square of all tokens."""
-
-
-class Accuracy(Record):
-    """How far a variant is from the reference tower, and whether that is allowed."""
-
-    passed: bool
-    exactness: str
-    """The class that the variant claims."""
-    fp32_error: float | None
-    """Relative L2 error in fp32; None where it could not run."""
-    fp32_limit: float
-    """What its class allows in fp32; 0 asks for equal bits."""
-    timed_error: float | None = None
-    """Relative L2 error in the timed dtype, if not fp32."""
-    timed_limit: float | None = None
-    """What is allowed there: 1.5 x the reference tower's own."""
-    part: str | None = None
-    """Which part of the output is the furthest off, where it has several."""
-    worst_token: Token | None = None
-    """The output token furthest off in fp32."""
-    reason: str | None = None
-    """Why it failed, in one sentence."""
-
-
 class Counts(Record):
     """What one warm forward asks of torch."""
 
-    aten_operations: int = Field(  # schema 1 had the shorter name
+    aten_operations: Count = Field(  # schema 1 had the shorter name
         validation_alias=AliasChoices("aten_operations", "operations")
     )
     """aten operations that compute or copy; views and bare allocations not counted."""
-    attention_calls: int
+    attention_calls: Count
     """Calls of scaled_dot_product_attention."""
 
 
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+def share_of(hits: int, misses: int) -> float | None:
+    """The hit rate of so many look-ups; None without any."""
+    return hits / (hits + misses) if hits + misses else None
+
+
+Seconds = Annotated[float, Field(gt=0)]
 State = Literal["warm", "cold", "churn", "behind"]
 
 
@@ -82,13 +53,22 @@ class Timing(Record):
     """
     host_seconds: tuple[Seconds, ...] = ()
     """CUDA: time until the call gave the host back, one entry per round."""
-    hit_rate: float | None = None
-    """Share of cache look-ups that hit; None without caches."""
+    look_ups: tuple[Count, Count] | None = None
+    """Hits and misses of its caches; None without caches, and in files before schema 3."""
+    hit_rate: float | None = Field(default=None, ge=0, le=1)
+    """Share of the look-ups that hit."""
 
     @model_validator(mode="after")
-    def _calls_are_of_its_rounds(self) -> Self:
+    def _agrees_with_its_samples(self) -> Self:
         if len(self.calls) not in (0, len(self.seconds)):
             raise ValueError("the calls are of another number of rounds than the times")
+        for shown, calls in zip(self.seconds, self.calls, strict=False):
+            if not calls or not math.isclose(shown, median(calls), rel_tol=1e-9):
+                raise ValueError(f"seconds holds {shown:g}, which is not the median of the calls of its round")
+        if len(self.host_seconds) not in (0, len(self.seconds)):
+            raise ValueError("host_seconds are of another number of rounds than the times")
+        if self.look_ups and self.hit_rate != share_of(*self.look_ups):
+            raise ValueError(f"hit_rate is {self.hit_rate}, and the look-ups give {share_of(*self.look_ups)}")
         return self
 
     @property
@@ -103,11 +83,11 @@ class VariantTrial(Record):
     name: str
     accuracy: Accuracy | None = None
     counts: Counts | None = None
-    stages: dict[str, float] = Field(default_factory=dict)
+    stages: dict[str, Amount] = Field(default_factory=dict)
     """Median self time per stage in seconds, from extra rounds; blocks added up."""
-    first_seconds: float | None = None
+    first_seconds: Amount | None = None
     """Time of the very first call on the timed batch."""
-    busy_seconds: float | None = None
+    busy_seconds: Amount | None = None
     """CUDA: time the GPU was busy in one call (profiler)."""
     timings: dict[State, Timing] = Field(default_factory=dict)
     not_measured: str | None = None
@@ -124,24 +104,42 @@ class VariantTrial(Record):
         return self
 
 
-class Trial(Record):
+class Trial(Checksummed):
     """One process that ran rounds over a cell group."""
 
-    number: int
+    id: str = ""
+    """What no other trial has: a digest of its job, its seed, its number and a random part, joined by ":".
+
+    Files before schema 3 lack it.
+    """
+    number: Count
     confirms: bool = False
     """Was it run again, over suspects alone, only to confirm?"""
     seed: int
     batch: str
     """What was fed in, in words."""
-    grids: tuple[tuple[int, int, int], ...]
+    fed: str = ""
+    """SHA-256 of the pixels and their grids; '' for a seam, whose inputs its seed draws."""
+    weights: str = ""
+    """SHA-256 over a sample of every tensor of the reference tower; '' for a seam."""
+    grids: tuple[Grid, ...]
     """Frames, rows and columns of every item, in patches."""
     variants: tuple[VariantTrial, ...]
     order: dict[State, tuple[tuple[int, ...], ...]] = Field(default_factory=dict)
     """For each round, which of the variants was called when, by their places in the list; those that have no times are
     left out. Places beyond the list are the second instance of the reference tower, its third, and so on.
     """
-    throttled_rounds: tuple[int, ...] = ()
+    throttled_rounds: tuple[Count, ...] = ()
     """CUDA: rounds in which the clock was held back."""
+
+    @model_validator(mode="after")
+    def _is_what_its_id_says(self) -> Self:
+        if self.id and self.id.split(":")[1:3] != [str(self.seed), str(self.number)]:
+            raise ValueError(f"the id {self.id} is of another seed or number than {self.seed} and {self.number}")
+        names = [variant.name for variant in self.variants]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"trial {self.number} holds {twice[0]!r} twice")
+        return self
 
     @model_validator(mode="after")
     def _rounds_are_shared(self) -> Self:
@@ -189,7 +187,7 @@ class Row(Record):
     """Whose tower it is, with its version; None for vlbench's own."""
     left_out: dict[str, str] = Field(default_factory=dict)
     """Flags that do not apply here, and why."""
-    slow_down: float = 0.0
+    slow_down: Amount = 0.0
     """Injected by the self-test: each call takes this share longer."""
 
     @property
@@ -214,11 +212,13 @@ class CellGroup(Record):
     images: tuple[str, ...] = ()
     """Pictures that were fed in, in place of the shipped ones."""
     seed: int
-    threads: int
+    threads: Count
     rows: tuple[Row, ...]
     trials: tuple[Trial, ...]
     lost: tuple[str, ...] = ()
     """Trials that gave nothing, and why."""
+    planned: Count | None = None
+    """Trials that the run was to make, those that confirm among them. Files before schema 3 lack it."""
 
     @model_validator(mode="after")
     def _yardstick_first(self) -> Self:
@@ -228,6 +228,44 @@ class CellGroup(Record):
         for trial in self.trials:
             if strangers := [variant.name for variant in trial.variants if variant.name not in names]:
                 raise ValueError(f"trial {trial.number} measured {strangers[0]!r}, which is no row of the group")
+        return self
+
+    @model_validator(mode="after")
+    def _rows_once(self) -> Self:
+        names = [row.name for row in self.rows]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"the row {twice[0]!r} is there twice")
+        if strangers := {row.reference for row in self.rows} - {*names}:
+            raise ValueError(f"the reference {min(strangers)!r} is no row of the group")
+        return self
+
+    @model_validator(mode="after")
+    def _trials_of_one_job(self) -> Self:
+        numbers = [trial.number for trial in self.trials]
+        if twice := [number for number in numbers if numbers.count(number) > 1]:
+            raise ValueError(f"trial {twice[0]} is there twice")
+        for trial in self.trials:
+            if trial.seed != self.seed:
+                raise ValueError(f"trial {trial.number} is of seed {trial.seed}, and the group of {self.seed}")
+            for name in ("batch", "fed", "weights", "grids"):
+                if getattr(trial, name) != getattr(self.trials[0], name):
+                    raise ValueError(f"{name} of trial {trial.number} is not that of trial {numbers[0]}")
+        return self
+
+    @model_validator(mode="after")
+    def _checked_as_its_rows_claim(self) -> Self:
+        claims = {row.name: row.exactness for row in self.rows}
+        for trial in self.trials:
+            for variant in trial.variants:
+                check, place = variant.accuracy, f"{variant.name!r} of trial {trial.number}"
+                if check and check.exactness != claims[variant.name]:
+                    raise ValueError(
+                        f"{place} was checked as {check.exactness}, and its row says {claims[variant.name]}"
+                    )
+                if check and check.passed and (check.timed_error is None) != (self.dtype == "float32"):
+                    raise ValueError(
+                        f"{place} passed, and its error in {self.dtype} does not belong there, or is missing"
+                    )
         return self
 
     @property
@@ -242,10 +280,10 @@ class CellGroup(Record):
         return [state for state in get_args(State) if state in timed]
 
 
-class Results(Record):
+class Results(Checksummed):
     """A results file."""
 
-    schema_version: Literal[2] = SCHEMA_VERSION
+    schema_version: Literal[3] = SCHEMA_VERSION
     created: datetime
     command: str
     fingerprint: Fingerprint
@@ -254,3 +292,24 @@ class Results(Record):
     groups: tuple[CellGroup, ...]
     complete: bool = True
     """False where the run was interrupted, or had no time for all of it."""
+
+    @model_validator(mode="after")
+    def _each_trial_once_and_all_where_it_says_so(self) -> Self:
+        ids = [trial.id for group in self.groups for trial in group.trials if trial.id]
+        if twice := [one for one, times in Counter(ids).items() if times > 1]:
+            raise ValueError(f"the trial {twice[0]} is there twice")
+        for group in self.groups if self.complete else ():
+            if (made := len(group.trials) + len(group.lost)) < (group.planned or 0):
+                raise ValueError(f"complete is true, and {group.scenario} has {made} of {group.planned} trials")
+        return self
+
+    @property
+    def unsealed(self) -> str:
+        """Why its figures cannot be told from edited ones, in words; "" where its checksums hold."""
+        trials = [trial for group in self.groups for trial in group.trials]
+        if not self.checksum or not all(trial.id and trial.checksum for trial in trials):
+            return "it has no checksum"
+        broken = next((f"trial {trial.number}" for trial in trials if not trial.intact), None)
+        if broken is None and self.intact:
+            return ""
+        return f"its checksum does not fit: {broken or 'it'} was edited or damaged"

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import GetCoreSchemaHandler, SerializerFunctionWrapHandler, model_serializer
 from pydantic_core import CoreSchema, core_schema
 
-from vlbench.record.base import Record
+from vlbench.record.base import Count, Record
 
 _Place = TypeVar("_Place", bound=Hashable)
 Event = Literal["read-back", "upload", "implicit upload", "synchronize"]
@@ -70,8 +70,8 @@ class Site(Record):
     callers: tuple[Where, ...] = ()
     """The lines that called the function of `where`, outwards as far as the first module's `forward`."""
     pinned: bool = False
-    times: int
-    bytes: int = 0
+    times: Count
+    bytes: Count = 0
     flags: tuple[str, ...] = ()
     """Flags of ours that remove this pattern, each by itself."""
     advice: str = ""

@@ -27,7 +27,8 @@ def follow(order: Order, turns: Iterable[Turn], say: Callable[[Said], None]) -> 
     job = order.job
     settle(job.threads)
     bench = (LeadingBench if order.leads else FollowingBench)(job, order.exchange)
-    say(Prepared(batch=bench.description, grids=tuple(bench.grids)))
+    digests = {"fed": bench.fed, "weights": bench.weights_digest}
+    say(Prepared(batch=bench.description, grids=tuple(bench.grids), **digests))
     (variant,) = job.variants
     checked, subject = bench.check(variant)
     at = tower_in_folder(job.model)

@@ -20,10 +20,8 @@ from torch import Tensor
 from vlbench.errors import UsageError, in_one_line
 from vlbench.implementations.output import TOKENS, OutputError, Parts, called, unpack
 from vlbench.implementations.preprocessing import Fed, Grid, Images
-from vlbench.record.schema import Accuracy, Token
+from vlbench.record.exactness import FP32_LIMITS, OWN_ERROR_FACTOR, Accuracy, Token, within
 
-FP32_LIMITS = {"bit-exact": 0.0, "ulp": 1e-5, "reassociated": 1e-5, "result-changing": float("inf")}
-OWN_ERROR_FACTOR = 1.5
 AWKWARD_GRIDS = (
     ((3, 6, 10), (1, 16, 16), (1, 2, 14), (2, 10, 6)),
     ((2, 6, 10), (1, 10, 6), (1, 14, 2)),
@@ -111,10 +109,7 @@ class Judge:
         """Called before each call of what is judged."""
         self.exact_inputs = [entry.to(torch.float32) for entry in inputs]
         self.golden = [_run(golden, entry) for entry in self.exact_inputs]
-        self.limits = [
-            {part: OWN_ERROR_FACTOR * error for part, error in errors(_run(yardstick, entry), wanted).items()}
-            for entry, wanted in zip(inputs, self.golden, strict=True)
-        ]
+        self.own = [errors(_run(yardstick, entry), wanted) for entry, wanted in zip(inputs, self.golden, strict=True)]
 
     def check(self, exactness: str, in_fp32: Callable[[], Judged], timed: Callable[[], Judged]) -> Accuracy:
         """The verdict on one variant, built by `in_fp32` and `timed` (the same tower where fp32 is timed)."""
@@ -126,14 +121,15 @@ class Judge:
                 check_dtypes(output, self._wanted(number))
             part, error, worst = self._furthest(outputs)
             reason = self._complaint(outputs, error, limit)
-            timed_error, timed_limit = None, None
+            timed_error, timed_limit, own = None, None, None
             if reason is None and self.dtype is not torch.float32:
-                timed_part, timed_error, timed_limit = self._timed(timed())
+                timed_part, timed_error, own = self._timed(timed())
+                timed_limit = OWN_ERROR_FACTOR * own
                 # A cache whose key forgets the dtype has the other one's values by now.
                 again = [self._call(exact, entry) for entry in self.exact_inputs]
                 part, error, worst = self._furthest([*outputs, *again])
                 reason = self._complaint([*outputs, *again], error, limit)
-                if reason is None and not timed_error <= timed_limit:
+                if reason is None and not (within(timed_error, timed_limit) and math.isfinite(own)):
                     part = timed_part
                     reason = f"error {timed_error:.2g} in {_name(self.dtype)} is above {timed_limit:.2g}"
         except Exception as failure:  # whatever a variant raises is its result, not ours
@@ -150,6 +146,7 @@ class Judge:
             fp32_limit=limit,
             timed_error=timed_error,
             timed_limit=timed_limit,
+            own_error=own,
             part=part if is_one_of_several else None,
             worst_token=worst,
             reason=reason,
@@ -162,7 +159,8 @@ class Judge:
         """
         if self.dtype is torch.float32:
             return dict.fromkeys(self.golden[0], FP32_LIMITS[exactness])
-        return {part: 2 * max(limits[part] for limits in self.limits[:timed]) for part in self.golden[0]}
+        most = {part: max(own[part] for own in self.own[:timed]) for part in self.golden[0]}
+        return {part: 2 * OWN_ERROR_FACTOR * own for part, own in most.items()}
 
     def _furthest(self, outputs: Sequence[Parts]) -> tuple[str, float, Token | None]:
         """The part with the largest error of all outputs, that error, and the worst token where it is of the tokens."""
@@ -185,7 +183,7 @@ class Judge:
             pairs = ((output, self._wanted(number)) for number, output in enumerate(outputs))
             equal = all(torch.equal(output[part], wanted[part]) for output, wanted in pairs for part in wanted)
             return None if equal else f"not bit-exact in fp32: error {error:.2g}"
-        return None if error <= limit else f"error {error:.2g} in fp32 is above {limit:.0e}"
+        return None if within(error, limit) else f"error {error:.2g} in fp32 is above {limit:.0e}"
 
     def _call(self, tower: Judged, entry: Entry) -> Parts:
         self.beat()
@@ -196,14 +194,15 @@ class Judge:
         return self.golden[number % len(self.golden)]
 
     def _timed(self, tower: Judged) -> tuple[str, float, float]:
-        """Part, error and limit in the timed dtype, where it comes nearest to its limit, or is furthest beyond."""
+        """Part, error and the reference's own in the timed dtype, where it comes nearest to its limit, or is furthest
+        beyond."""
         found = [
-            (part, error, limits[part])
+            (part, error, own[part])
             for _ in range(2)
-            for entry, wanted, limits in zip(self.inputs, self.golden, self.limits, strict=True)
+            for entry, wanted, own in zip(self.inputs, self.golden, self.own, strict=True)
             for part, error in errors(self._call(tower, entry), wanted).items()
         ]
-        return max(found, key=lambda one: _share(*one[1:]))
+        return max(found, key=lambda one: _share(one[1], OWN_ERROR_FACTOR * one[2]))
 
 
 def _share(error: float, limit: float) -> float:

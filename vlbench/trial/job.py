@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from vlbench.process.messages import Message, Refused
-from vlbench.record.schema import Accuracy, Counts, Device, Dtype, State
+from vlbench.record.exactness import Accuracy
+from vlbench.record.schema import Counts, Device, Dtype, State
 from vlbench.workload.scenario import ScenarioPoint, SeamPoint
 
 if TYPE_CHECKING:
@@ -82,6 +83,9 @@ class Prepared(Message):
     event: Literal["prepared"] = "prepared"
     batch: str
     grids: tuple[tuple[int, int, int], ...]
+    fed: str = ""
+    weights: str = ""
+    """Digests, as `record.schema.Trial` has them."""
 
 
 class Checked(Message):

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from vlbench.matrix.plan import Plan
-from vlbench.record.schema import State, Timing, Trial, VariantTrial
+from vlbench.record.schema import State, Timing, Trial, VariantTrial, share_of
+from vlbench.trial.identity import new_id
 from vlbench.trial.job import MIN_ROUNDS, Checked, Estimated, Event, Job, Prepared, Round, Stages, Struck
 
 
@@ -68,15 +69,18 @@ def record(
     variants += [VariantTrial(name=name, not_measured=died[name]) for name in names if name in died]
     variants.sort(key=lambda each: each.left)
     return Trial(
+        id=new_id(progress.job),
         number=number,
         confirms=confirms,
         seed=progress.job.seed,
         batch=progress.prepared.batch,
+        fed=progress.prepared.fed,
+        weights=progress.prepared.weights,
         grids=progress.prepared.grids,
         variants=tuple(variants),
         order=_order(progress, variants),
         throttled_rounds=tuple(one.number for one in progress.rounds if one.throttled),
-    )
+    ).with_checksum()
 
 
 def _order(progress: Progress, variants: Sequence[VariantTrial]) -> dict[State, tuple[tuple[int, ...], ...]]:
@@ -105,7 +109,7 @@ def _variant(progress: Progress, name: str, why: str) -> VariantTrial:
         name=name,
         accuracy=accuracy,
         counts=checked.counts,
-        stages=stages.seconds if stages else {},
+        stages={stage: max(0.0, own) for stage, own in stages.seconds.items()} if stages else {},  # rounding below 0
         busy_seconds=stages.busy_seconds if stages else None,
         first_seconds=checked.first_seconds,
         timings=timings,
@@ -121,11 +125,12 @@ def _timings(progress: Progress, name: str) -> dict[State, Timing]:
         if not rounds:
             continue
         looked_up = [one.looked_up[name] for one in rounds if name in one.looked_up]
-        hits, total = sum(hits for hits, _ in looked_up), sum(map(sum, looked_up))
+        look_ups = (sum(hits for hits, _ in looked_up), sum(misses for _, misses in looked_up))
         timings[state] = Timing(
             seconds=tuple(one.seconds[name] for one in rounds),
             calls=tuple(tuple(one.instances.values()) for one in rounds if name in one.instances),
             host_seconds=tuple(one.host_seconds[name] for one in rounds if name in one.host_seconds),
-            hit_rate=hits / total if total else None,
+            look_ups=look_ups if looked_up else None,
+            hit_rate=share_of(*look_ups),
         )
     return timings

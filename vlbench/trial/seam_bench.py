@@ -77,6 +77,8 @@ class SeamBench:
     """All ways of one seam at one size."""
 
     grids: tuple[tuple[int, int, int], ...] = ()
+    fed = weights_digest = ""
+    """Both are drawn from the seed."""
 
     def __init__(self, job: Job) -> None:
         assert isinstance(job.point, SeamPoint)

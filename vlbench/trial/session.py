@@ -113,6 +113,8 @@ class Session:
         self.watch = watch
         self._run = run
         self.keep_going = keep_going
+        self._planned: dict[int, int] = {}
+        """Trials by plan; where suspects may have to be confirmed, twice as many until they are known."""
         self.refused: set[int] = set()
         """Plans that were refused; they are not tried again."""
         self.died: dict[int, dict[str, str]] = defaultdict(dict)
@@ -161,6 +163,7 @@ class Session:
         for several trials are too few to vote: then all of the time is theirs.
         """
         seconds = budget / max(1, len(self.plans)) / trials * (1 - CONFIRMING if suspects else 1)
+        self._planned = dict.fromkeys(range(len(self.plans)), 2 * trials if suspects else trials)
         if suspects:
             now = time.monotonic()
             self._end = now + (self.limits.until - now) * (1 - CONFIRMING)
@@ -168,6 +171,7 @@ class Session:
         self._end = self.limits.until
         if suspects:
             found = {index: suspects(index, group) for index, group in enumerate(self.groups())}
+            self._planned = {index: 2 * trials if names else trials for index, names in found.items()}
             self.confirm({index: names for index, names in found.items() if names}, trials, seconds)
 
     def groups(self) -> list[CellGroup]:
@@ -176,6 +180,7 @@ class Session:
             plan.group(
                 [*self.journal.trials(index), *self._in_flight.get(index, ())],
                 [*self.journal.lost(index), *self._unrun[index]],
+                self._planned.get(index),
             )
             for index, plan in enumerate(self.plans)
         ]
@@ -231,6 +236,7 @@ class Session:
                 if not self.keep_going:
                     raise
                 self.refused.add(index)
+                self._planned.pop(index, None)
                 self.journal.add_lost(index, asked.number, str(error))
                 return
             self._keep(progress, number, names, asked, allowed)

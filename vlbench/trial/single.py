@@ -6,7 +6,7 @@ from functools import partial
 
 import torch
 
-from vlbench.record.schema import Accuracy
+from vlbench.record.exactness import Accuracy
 from vlbench.trial.job import Job
 from vlbench.trial.tower_bench import TowerBench
 from vlbench.trial.worker import settle

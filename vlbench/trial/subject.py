@@ -52,6 +52,9 @@ class Bench(Protocol):
 
     description: str
     grids: tuple[tuple[int, int, int], ...]
+    fed: str
+    weights_digest: str
+    """Digests of what is fed in, and of the reference's weights."""
 
     @property
     def inputs(self) -> Inputs:

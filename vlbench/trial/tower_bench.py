@@ -15,6 +15,7 @@ from vlbench.trial.accuracy import Input, Judge, Judged, awkward_inputs
 from vlbench.trial.churn import churn_inputs
 from vlbench.trial.counts import count, is_compiled
 from vlbench.trial.fitting import check_fits, check_tokens
+from vlbench.trial.identity import digest_of_inputs, digest_of_weights
 from vlbench.trial.job import Checked, Job, VariantJob
 from vlbench.trial.subject import Cache, Inputs, Subject, slowed
 from vlbench.trial.tower_set import TowerSet
@@ -33,6 +34,7 @@ class TowerBench(TowerSet):
             batch = build_batch(job.point, seed=job.seed, fed=fed, images=job.images)
         self.description = batch.description
         self.grids = batch.grids
+        self.fed, self.weights_digest = digest_of_inputs(batch.pixels, batch.grids), digest_of_weights(self.weights)
         check_fits(self.yardstick, self.towers.values(), self.grids)
         self.timed = Input(batch.pixels.to(self.device, self.dtype), batch.grid_thw)
         self.inputs = Inputs(

@@ -49,6 +49,8 @@ class Kind:
     broken: str = "{path}: not JSON ({why}); {remedy}"
     missing: type[UsageError] = UsageError
     """What is raised for a file that is not there."""
+    ours: bool = False
+    """Written by vlbench: no key is there twice, and no number is NaN or infinite."""
 
     def say(self, sentence: str, path: object, why: object = "") -> str:
         """One of the sentences, about `path`."""
@@ -98,6 +100,8 @@ def parse_json(data: bytes | str, name: str, kind: Kind, errors: str = "strict",
     """
     text = _text(data, name, kind, errors) if isinstance(data, bytes) else data
     check_json(data if isinstance(data, bytes) else data.encode(errors="replace"), name, kind)
+    if kind.ours:
+        options = {"object_pairs_hook": _each_key_once, "parse_constant": _no_constant} | options
     try:
         return json.loads(text, **{"parse_int": integer} | options)
     except json.JSONDecodeError as error:
@@ -121,6 +125,19 @@ def integer(digits: str) -> int:
     """An integer of JSON. Raises `UsageError` for one that no counter reaches."""
     Limit.DIGITS.check(len(digits.lstrip("-")), f"the integer {digits[:12]}...", "write what was measured")
     return int(digits)
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UsageError(f"the key {twice[: Limit.LINE.most]!r} is there twice; the file was changed by hand")
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise UsageError(f"{name} is no number of JSON; the file was changed by hand")
 
 
 def read_toml(path: Path, kind: Kind) -> dict[str, Any]:

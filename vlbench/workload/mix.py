@@ -31,7 +31,7 @@ DISTRIBUTION = Kind(
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class Distribution(Record):
+class Distribution(Record, strict=False):
     """How many images a request has, how many tokens an image, and which grid a token count stands for."""
 
     credit: str

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from tests.gating.regressions.copies import tower_of
 from vlbench.matrix.plan import Plan
+from vlbench.record.exactness import Accuracy
 from vlbench.record.journal import Journal
-from vlbench.record.schema import Accuracy, Dtype
+from vlbench.record.schema import Dtype
 from vlbench.towers.variants import tower_variant, yardstick
 from vlbench.trial.session import Limits, Session
 from vlbench.workload.scenario import Item, ScenarioPoint

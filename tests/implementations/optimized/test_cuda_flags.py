@@ -21,7 +21,7 @@ from vlbench.implementations.optimized import (
 )
 from vlbench.implementations.weights import SharedTensors, random_weights
 from vlbench.record.counts import Counts
-from vlbench.trial.accuracy import FP32_LIMITS
+from vlbench.record.exactness import FP32_LIMITS
 
 MODEL = "qwen2.5-vl-tiny"
 CONFIG = MODELS[MODEL]

@@ -1,0 +1,39 @@
+"""What a trial is told by: an id that no other has, and digests of what was fed in and of the weights."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vlbench.implementations.preprocessing import Grid
+    from vlbench.trial.job import Job
+
+SAMPLE = 4096
+"""Values of a tensor that its digest looks at, spread evenly: all of them would take seconds at 7B."""
+
+
+def new_id(job: Job) -> str:
+    """A digest of the job, its seed, its number, and what nobody else drew."""
+    digest = sha256(job.model_dump_json().encode()).hexdigest()[:16]
+    return f"{digest}:{job.seed}:{job.trial}:{secrets.token_hex(8)}"
+
+
+def digest_of_inputs(pixels: Tensor, grids: tuple[Grid, ...]) -> str:
+    """Of every bit that is fed in; pixels of any shape, on the host."""
+    return sha256(repr(grids).encode() + pixels.numpy().tobytes()).hexdigest()
+
+
+def digest_of_weights(weights: Mapping[str, Tensor]) -> str:
+    """Of the names, shapes and dtypes of all tensors, and of SAMPLE values of each."""
+    found = sha256()
+    for name in sorted(weights):
+        tensor = weights[name].detach().flatten()
+        chosen = tensor[:: max(1, tensor.numel() // SAMPLE)].cpu()
+        found.update(f"{name} {tuple(weights[name].shape)} {tensor.dtype}".encode())
+        found.update(chosen.double().numpy().tobytes())
+    return found.hexdigest()
