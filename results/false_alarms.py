@@ -28,6 +28,7 @@ from vlbench.judging.identical import Evidence, IdenticalRun, tally
 from vlbench.judging.judged import Judged
 from vlbench.judging.words import percent
 from vlbench.process.child import portable_environment
+from vlbench.record.base import record_of
 from vlbench.record.baseline_files import FOLDER, find_baselines
 from vlbench.record.fingerprint import take_fingerprint
 from vlbench.revisions.compare import PAIRS, FalseAlarms, Run
@@ -229,7 +230,7 @@ def _judged_by(command: Sequence[str], folder: Path | None = None, env: Mapping[
     if not done.stdout:
         raise RuntimeError(f"{' '.join(command)} ended with {done.returncode} and no report")
     whole = json.loads(done.stdout)
-    return Judged.model_validate({name: whole[name] for name in Judged.model_fields})
+    return record_of(Judged, {name: whole[name] for name in Judged.model_fields})
 
 
 def _kept(

@@ -36,7 +36,8 @@ def test_the_counts_are_those_of_a_run(vlbench: Vlbench) -> None:
     (counts,) = [event.counts for event in events if isinstance(event, Checked) and event.variant == "exact"]
     forward = vlbench(*SMALL, "--variant", "exact", "--json").json()["stages"]["forward"]
     found = Counts(
-        aten_operations=forward["aten_operations"]["total"], attention_calls=forward["attention_calls"]["total"]
+        aten_operations=int(forward["aten_operations"]["total"]),
+        attention_calls=int(forward["attention_calls"]["total"]),
     )
     assert found == counts
 

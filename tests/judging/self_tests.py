@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 
+from tests.record.records import told_apart
 from vlbench.record.exactness import Accuracy
 from vlbench.record.schema import CellGroup, Row, Timing, Trial, VariantTrial
 
@@ -31,7 +32,7 @@ def self_test_group(
 
     def trial(number: int, ratios: Mapping[str, float], confirms: bool) -> Trial:
         variants = tuple(measured(name, ratio) for name, ratio in {"baseline": 1.0, **ratios}.items())
-        return Trial(number=number, confirms=confirms, seed=0, batch="b", grids=(), variants=variants)
+        return told_apart(Trial(number=number, confirms=confirms, seed=0, batch="b", grids=(), variants=variants))
 
     first = {name: ratio for name, (_, ratio) in rows.items()}
     ran = [trial(number, first, False) for number in range(trials)]

@@ -61,7 +61,7 @@ def read_results(path: Path) -> Results:
     except ValidationError as error:
         raise UsageError(f"{path}: {first_fault(error)}; the file was changed by hand, measure again") from None
     if version == SCHEMA_VERSION and found.unsealed:
-        raise UsageError(f"{path}: checksum: {found.unsealed}; take the change back, or measure again")
+        raise UsageError(f"{path}: {found.unsealed}; take the change back, or measure again")
     if version != SCHEMA_VERSION and found.checksum:
-        raise UsageError(f"{path}: checksum: schema {version} has none; the file was changed by hand, measure again")
+        raise UsageError(f"{path}: schema {version} has no checksum; the file was changed by hand, measure again")
     return found
