@@ -4,6 +4,8 @@ A number is a finite number: no text, no truth value, no NaN. Where a figure may
 """
 
 import json
+from collections import Counter
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Annotated, Any, Self, TypeVar
 
@@ -44,6 +46,11 @@ class Record(BaseModel):
         use_attribute_docstrings=True,
         ser_json_inf_nan="strings",
     )
+
+
+def twice_in(names: Iterable[object]) -> list[object]:
+    """What is there more than once."""
+    return [name for name, times in Counter(names).items() if times > 1]
 
 
 R = TypeVar("R", bound=Record)

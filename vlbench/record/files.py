@@ -44,8 +44,19 @@ def write_results(results: Results, path: Path) -> None:
     write_whole(path, results.with_checksum().model_dump_json(indent=1) + "\n")
 
 
+def why_unsealed(results: Results) -> str:
+    """Why its figures cannot be told from edited ones, in words; "" where its checksums hold."""
+    trials = [trial for group in results.groups for trial in group.trials]
+    if not results.checksum or not all(trial.id and trial.checksum for trial in trials):
+        return "it has no checksum"
+    broken = next((f"trial {trial.number}" for trial in trials if not trial.intact), None)
+    if broken is None and results.intact:
+        return ""
+    return f"its checksum does not fit: {broken or 'it'} was edited or damaged"
+
+
 def read_results(path: Path) -> Results:
-    """The results in `path`; those of an older schema have no checksum, and `unsealed` says so.
+    """The results in `path`; those of an older schema have no checksum, and `why_unsealed` says so.
 
     Raises UsageError when it is missing, not a results file, of another schema, contradicts itself, or its checksums do
     not fit.
@@ -60,8 +71,8 @@ def read_results(path: Path) -> Results:
         found = record_of(Results, content | {"schema_version": SCHEMA_VERSION})
     except ValidationError as error:
         raise UsageError(f"{path}: {first_fault(error)}; the file was changed by hand, measure again") from None
-    if version == SCHEMA_VERSION and found.unsealed:
-        raise UsageError(f"{path}: {found.unsealed}; take the change back, or measure again")
+    if version == SCHEMA_VERSION and (reason := why_unsealed(found)):
+        raise UsageError(f"{path}: {reason}; take the change back, or measure again")
     if version != SCHEMA_VERSION and found.checksum:
         raise UsageError(f"{path}: schema {version} has no checksum; the file was changed by hand, measure again")
     return found

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AliasChoices, Field, model_validator
 
-from vlbench.record.base import Amount, Checksummed, Count, Grid, Record
+from vlbench.record.base import Amount, Checksummed, Count, Grid, Record, twice_in
 from vlbench.record.exactness import Accuracy
 from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.machine_card import MachineCard
@@ -137,7 +137,7 @@ class Trial(Checksummed):
         if self.id and self.id.split(":")[1:3] != [str(self.seed), str(self.number)]:
             raise ValueError(f"the id {self.id} is of another seed or number than {self.seed} and {self.number}")
         names = [variant.name for variant in self.variants]
-        if twice := [name for name in names if names.count(name) > 1]:
+        if twice := twice_in(names):
             raise ValueError(f"trial {self.number} holds {twice[0]!r} twice")
         return self
 
@@ -233,7 +233,7 @@ class CellGroup(Record):
     @model_validator(mode="after")
     def _rows_once(self) -> Self:
         names = [row.name for row in self.rows]
-        if twice := [name for name in names if names.count(name) > 1]:
+        if twice := twice_in(names):
             raise ValueError(f"the row {twice[0]!r} is there twice")
         if strangers := {row.reference for row in self.rows} - {*names}:
             raise ValueError(f"the reference {min(strangers)!r} is no row of the group")
@@ -242,7 +242,7 @@ class CellGroup(Record):
     @model_validator(mode="after")
     def _trials_of_one_job(self) -> Self:
         numbers = [trial.number for trial in self.trials]
-        if twice := [number for number in numbers if numbers.count(number) > 1]:
+        if twice := twice_in(numbers):
             raise ValueError(f"trial {twice[0]} is there twice")
         for trial in self.trials:
             if trial.seed != self.seed:
@@ -296,20 +296,9 @@ class Results(Checksummed):
     @model_validator(mode="after")
     def _each_trial_once_and_all_where_it_says_so(self) -> Self:
         ids = [trial.id for group in self.groups for trial in group.trials if trial.id]
-        if twice := [one for one, times in Counter(ids).items() if times > 1]:
+        if twice := twice_in(ids):
             raise ValueError(f"the trial {twice[0]} is there twice")
         for group in self.groups if self.complete else ():
             if (made := len(group.trials) + len(group.lost)) < (group.planned or 0):
                 raise ValueError(f"complete is true, and {group.scenario} has {made} of {group.planned} trials")
         return self
-
-    @property
-    def unsealed(self) -> str:
-        """Why its figures cannot be told from edited ones, in words; "" where its checksums hold."""
-        trials = [trial for group in self.groups for trial in group.trials]
-        if not self.checksum or not all(trial.id and trial.checksum for trial in trials):
-            return "it has no checksum"
-        broken = next((f"trial {trial.number}" for trial in trials if not trial.intact), None)
-        if broken is None and self.intact:
-            return ""
-        return f"its checksum does not fit: {broken or 'it'} was edited or damaged"
