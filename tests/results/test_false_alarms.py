@@ -101,5 +101,5 @@ def test_an_alarm_fails_and_so_does_a_second_doubt(tmp_path: Path) -> None:
 
 
 def test_a_file_of_before_there_were_neighbours_can_be_read() -> None:
-    found = GateRuns.model_validate(json.loads((COUNTED.parents[1] / "gate/false-alarms.json").read_text()))
+    found = GateRuns.model_validate_json((COUNTED.parents[1] / "gate/false-alarms.json").read_text())
     assert len(found.runs) == 40

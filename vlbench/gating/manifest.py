@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.judging.judged import JudgedRow
-from vlbench.record.base import Record
+from vlbench.record.base import Record, record_of
 from vlbench.record.baseline import VISIBLE, Baseline
 from vlbench.record.baseline_files import BASELINE, find_baselines
 from vlbench.record.files import write_whole
@@ -52,7 +52,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     if not path.exists():
         return None
     try:
-        return Manifest.model_validate(read_json(path, BASELINE))
+        return record_of(Manifest, read_json(path, BASELINE))
     except ValidationError as error:
         fault = first_fault(error)
     except UsageError as error:

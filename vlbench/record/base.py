@@ -53,6 +53,11 @@ def twice_in(names: Iterable[object]) -> list[object]:
     return [name for name, times in Counter(names).items() if times > 1]
 
 
+def share_of(hits: int, misses: int) -> float | None:
+    """The hit rate of so many look-ups; None without any."""
+    return hits / (hits + misses) if hits + misses else None
+
+
 R = TypeVar("R", bound=Record)
 
 

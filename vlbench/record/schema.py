@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AliasChoices, Field, model_validator
 
-from vlbench.record.base import Amount, Checksummed, Count, Grid, Record, twice_in
+from vlbench.record.base import Amount, Checksummed, Count, Grid, Record, share_of, twice_in
 from vlbench.record.exactness import Accuracy
 from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.machine_card import MachineCard
@@ -31,11 +31,6 @@ class Counts(Record):
     """aten operations that compute or copy; views and bare allocations not counted."""
     attention_calls: Count
     """Calls of scaled_dot_product_attention."""
-
-
-def share_of(hits: int, misses: int) -> float | None:
-    """The hit rate of so many look-ups; None without any."""
-    return hits / (hits + misses) if hits + misses else None
 
 
 Seconds = Annotated[float, Field(gt=0)]

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from vlbench.matrix.plan import Plan
-from vlbench.record.schema import State, Timing, Trial, VariantTrial, share_of
+from vlbench.record.base import share_of
+from vlbench.record.schema import State, Timing, Trial, VariantTrial
 from vlbench.trial.identity import new_id
 from vlbench.trial.job import MIN_ROUNDS, Checked, Estimated, Event, Job, Prepared, Round, Stages, Struck
 
