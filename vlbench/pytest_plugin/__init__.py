@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from vlbench.errors import UsageError
+from vlbench.pytest_plugin.judged import STRICT, Judging
 
 if TYPE_CHECKING:
     from vlbench.record.counted import CountReport
@@ -45,10 +46,18 @@ class Untimed:
         )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--vlbench-strict`, and the same in pytest's settings."""
+    words = "fail a session in which a test with a vlbench marker was not judged, also where it was deselected"
+    parser.getgroup("vlbench").addoption("--vlbench-strict", dest=STRICT, action="store_true", help=words)
+    parser.addini(STRICT, words, type="bool", default=False)
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker, and `vlbench_cell` as this machine can have it."""
+    """Declare the marker, follow the tests that have it, and have `vlbench_cell` as this machine can."""
     config.addinivalue_line("markers", MARKER)
     plugins = config.pluginmanager
+    plugins.register(Judging(config), "vlbench-judging")
     if plugins.has_plugin("benchmark") or plugins.has_plugin("pytest_benchmark.plugin"):
         from vlbench.pytest_plugin import timed
 

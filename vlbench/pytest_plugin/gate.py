@@ -9,6 +9,7 @@ from vlbench.api.counts import DTYPE, count_job, counted
 from vlbench.counting.job import CountJob
 from vlbench.errors import UsageError
 from vlbench.pytest_plugin import at_root, limits, stored
+from vlbench.pytest_plugin.judged import JUDGED
 from vlbench.pytest_plugin.marks import Mark, marks_of
 from vlbench.record.counted import CountReport
 
@@ -18,7 +19,9 @@ _REPORTS = pytest.StashKey[dict[CountJob, CountReport]]()
 def gate(item: pytest.Item) -> str:
     """Why the test fails, a paragraph for each cell that makes it; "" where none does. Raises UsageError."""
     with at_root(item.config):
-        return "\n\n".join(complaint for mark in marks_of(item) for complaint in _complaints(item.config, mark))
+        found = "\n\n".join(complaint for mark in marks_of(item) for complaint in _complaints(item.config, mark))
+    item.stash[JUDGED] = True
+    return found
 
 
 def counts_of(item: pytest.Item) -> tuple[CountReport, ...]:
