@@ -29,7 +29,14 @@ Order = dict[str, Any]
 
 ROOT = Path(__file__).parents[1]
 START = "vlbench.process.start"
-WORKERS = ("vlbench.trial.worker", "vlbench.counting.worker", "vlbench.revisions.worker")
+WORKERS = (
+    "vlbench.trial.worker",
+    "vlbench.trial.checker",
+    "vlbench.trial.judged",
+    "vlbench.trial.own_check",
+    "vlbench.counting.worker",
+    "vlbench.revisions.worker",
+)
 READ_LATER = {
     "PYTHONPATH",
     "TORCHINDUCTOR_CACHE_DIR",

@@ -14,6 +14,7 @@ from vlbench.counting.job import Point
 from vlbench.counting.measure import count_tower
 from vlbench.counting.rows import Row
 from vlbench.counting_device import CountingDevice
+from vlbench.gating.save import store_outputs
 from vlbench.record.baseline import Acceptance, Baseline, CountedCell, CountedForward
 from vlbench.record.counted import Grid
 from vlbench.record.fingerprint import Fingerprint
@@ -152,7 +153,9 @@ def stored_baseline() -> str:
     here = Fingerprint(
         vlbench="0", revision=None, dirty=None, python="3", torch="any", os="any", cpu="any", cores=1, memory_gb=1.0
     )
-    baseline = Baseline(name="stored", fingerprint=here, counted=(equal, better), accepted=(acceptance,))
+    outputs, _ = store_outputs([TOY], None)
+    counted = (equal, better)
+    baseline = Baseline(name="stored", fingerprint=here, counted=counted, outputs=outputs, accepted=(acceptance,))
     return baseline.sealed().model_dump_json(indent=1)
 
 

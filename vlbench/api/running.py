@@ -19,6 +19,7 @@ from vlbench.matrix.targets import Target, model_target, targets_of
 from vlbench.record.files import read_results
 from vlbench.record.journal import Journal
 from vlbench.towers.models import WHY_TINY
+from vlbench.trial.checker import run_checks
 from vlbench.trial.session import Limits, Session
 from vlbench.workload.library import BATCHES, batch_point, load_scenario
 
@@ -107,9 +108,8 @@ def verify(
     first, *others = (batch_point(name) for name in BATCHES)
     (plan,) = plans_of([("verify", [first], target)], CellFilter({}), Settings(seed, threads, weights=path_of(weights)))
     with watcher(progress) as watch:
-        session = Session(
-            [replace(plan, also_check=tuple(others))], Journal(None, ""), limits=Limits(timeout), watch=watch
-        )
+        checked = replace(plan, also_check=tuple(others))
+        session = Session([checked], Journal(None, ""), limits=Limits(timeout), watch=watch, run=run_checks)
         session.run(trials=1, seconds=0)
     (group,) = session.groups()
     if not group.trials:

@@ -18,8 +18,8 @@ from vlbench.errors import IncomparableError, UsageError, check_choice
 from vlbench.export.progress import watcher
 from vlbench.gating import Times
 from vlbench.gating.acceptance import propose
+from vlbench.gating.accuracy import count_and_check
 from vlbench.gating.base import base_of
-from vlbench.gating.recount import count_again
 from vlbench.gating.report import report, unjudged
 from vlbench.gating.required import Required, by_base, by_manifest
 from vlbench.gating.run import gate as judge_baselines
@@ -93,9 +93,9 @@ def gate(
     if timed:
         Thread(target=_import_what_times_need).start()  # three seconds, in which other processes count
     with watcher(progress) as watch:
-        watch.say(f"counting {cells(sum(len(each.counted) for each in baselines.values()))}")
-        counted = count_again(baselines.values())
-        found = required.settle(judge_baselines(baselines, counted, captured, policy, watch))
+        watch.say(f"checking and counting {cells(sum(len(each.counted) for each in baselines.values()))}")
+        counted, checked = count_and_check(list(baselines.values()))
+        found = required.settle(judge_baselines(baselines, counted, captured, policy, watch, checked))
     written = _write_proposals(required, found, goal)
     judged = report(required, found, written, allow_inconclusive=allow_inconclusive, enforced=not report_only)
     return Verdicts(judged.model_copy(update={"seconds": perf_counter() - start}))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vlbench.cli.options import By, CommandOptions, DtypeName, Gpu, Grids, Reason, Scenarios, Texts, With
+from vlbench.cli.options import By, CommandOptions, DtypeName, Gpu, Grids, Reason, Scenarios, Texts, Unchecked, With
 from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError
 from vlbench.export.sheet import Sheet, Words
@@ -51,6 +51,7 @@ class SaveOptions(ReasonedOptions):
     """Of the captures: ranges whose domain:name fits this expression."""
     gpu: Gpu = None
     dtype: DtypeName = "bfloat16"
+    unchecked: Unchecked = None
     by: By = None
     force: Annotated[bool, typer.Option("--force")] = False
     """Write over a file that is there; its history is lost."""
@@ -73,7 +74,7 @@ def saved(options: SaveOptions) -> Baseline:
     from vlbench.comparing.captured import captured_cell
     from vlbench.comparing.timed_cells import timed_cells
     from vlbench.gating.acceptance import acceptance
-    from vlbench.gating.save import count_all, count_requests, refuse_goal, save
+    from vlbench.gating.save import count_all, count_requests, refuse_goal, save, store_outputs
     from vlbench.judging.words import cells
     from vlbench.record.files import read_results
     from vlbench.record.fingerprint import take_fingerprint
@@ -98,7 +99,18 @@ def saved(options: SaveOptions) -> Baseline:
     entry = acceptance("saved", options.reason, here.torch, by=options.by)
     with Console(stderr=True).status(f"counting {cells(len(wanted))}"):
         counted = count_all(wanted)
-    return save(options.file, here, entry, counted=counted, timed=timed, captured=captured, force=options.force)
+        outputs, unchecked = store_outputs([each.tower for each in counted], options.unchecked)
+    return save(
+        options.file,
+        here,
+        entry,
+        counted=counted,
+        timed=timed,
+        captured=captured,
+        outputs=outputs,
+        unchecked=unchecked,
+        force=options.force,
+    )
 
 
 @app.command()
@@ -166,6 +178,28 @@ def remove(options: RemoveOptions) -> Sheet:
     strike(options.file, removal)
     told = f"{options.file}: removed by {removal.by}; commit that and {options.file.parent / NAME}"
     return told_sheet([told], removal.model_dump(mode="json"))
+
+
+class CompleteOptions(ReasonedOptions):
+    """The options of `vlbench baseline complete`."""
+
+    outputs: Annotated[bool, typer.Option("--outputs")] = False
+    """Also take the outputs of today in place of those that are stored."""
+    unchecked: Unchecked = None
+    by: By = None
+
+
+@app.command()
+@reports(judges=False, formats=["json"])
+def complete(options: CompleteOptions) -> Sheet:
+    """Add what an earlier vlbench did not store in FILE; no figure changes."""
+    from rich.console import Console
+
+    from vlbench.gating.complete import complete as add
+
+    with Console(stderr=True).status(f"running what {options.file} holds"):
+        made = add(**vars(options))
+    return _accepted(options.file, made)
 
 
 class RebaseOptions(ReasonedOptions):

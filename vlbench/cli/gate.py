@@ -9,7 +9,17 @@ from typing import Annotated
 import typer
 
 from vlbench.cli.baseline import SaveOptions, facts_of, in_short, saved, told_sheet
-from vlbench.cli.options import AllowInconclusive, By, CommandOptions, DtypeName, Gpu, Grids, Reason, Scenarios
+from vlbench.cli.options import (
+    AllowInconclusive,
+    By,
+    CommandOptions,
+    DtypeName,
+    Gpu,
+    Grids,
+    Reason,
+    Scenarios,
+    Unchecked,
+)
 from vlbench.cli.reporting import reports
 from vlbench.export.sheet import Sheet, compared
 from vlbench.gating import Times
@@ -66,6 +76,7 @@ class InitOptions(CommandOptions):
     gpu: Gpu = None
     dtype: DtypeName = "bfloat16"
     reason: Reason = "The first baseline."
+    unchecked: Unchecked = None
     by: By = None
 
 

@@ -134,6 +134,8 @@ AllowInconclusive = Annotated[bool, typer.Option("--allow-inconclusive")]
 """Rows that could not have shown a change pass."""
 Reason = str
 """Why these figures are right; kept in the file."""
+Unchecked = str | None
+"""Why the result of a tower that cannot run on a CPU is not checked: its counters are then never called improved."""
 By = str | None
 """Who says so. [git's user.name]"""
 

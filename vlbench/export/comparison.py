@@ -20,6 +20,7 @@ RUNS_SCHEMA = "vlbench.judge/1"
 COLOURS = {
     Verdict.ACCEPTED: "yellow",
     Verdict.IMPROVED: "green",
+    Verdict.FEWER: "yellow",
     Verdict.SAME: "default",
     Verdict.REGRESSED: "red",
     Verdict.INCONCLUSIVE: "yellow",

@@ -14,8 +14,9 @@ from vlbench.untrusted.names import line
 if TYPE_CHECKING:
     from vlbench.judging.judged import Judged, JudgedRow, Move
 
-ORDER = (Verdict.ACCEPTED, *FAILURES, Verdict.IMPROVED, Verdict.SAME)
+ORDER = (Verdict.ACCEPTED, *FAILURES, Verdict.IMPROVED, Verdict.FEWER, Verdict.SAME)
 """Of rows: what somebody let pass, then what fails, by the precedence of exit codes."""
+GOOD = (Verdict.IMPROVED, Verdict.FEWER, Verdict.SAME)
 
 OUTCOMES = {
     ExitCode.OK: "passed",
@@ -72,12 +73,7 @@ def ordered(judged: Judged) -> list[JudgedRow]:
     """What was accepted, then what fails, failures without a say, what is better, and what is the same."""
     return sorted(
         judged.rows,
-        key=lambda row: (
-            row.verdict is not Verdict.ACCEPTED,
-            row.verdict in (Verdict.IMPROVED, Verdict.SAME),
-            not fails(row, judged),
-            _rank(row),
-        ),
+        key=lambda row: (row.verdict is not Verdict.ACCEPTED, row.verdict in GOOD, not fails(row, judged), _rank(row)),
     )
 
 

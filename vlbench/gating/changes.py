@@ -32,6 +32,13 @@ def _settings(before: Baseline, after: Baseline) -> Iterator[str]:
     for name in sorted(here.keys() | there.keys()):
         if here.get(name) != there.get(name):
             yield f"{name} {here.get(name, 'none')} -> {there.get(name, 'none')}"
+    old, new = ({each.tower: each for each in side.outputs} for side in (before, after))
+    for tower in dict.fromkeys((*old, *new)):
+        if old.get(tower) != new.get(tower):
+            yield f"outputs of {tower}: {'removed' if tower not in new else 'changed' if tower in old else 'added'}"
+    for tower in sorted(before.unchecked.keys() | after.unchecked.keys()):
+        if before.unchecked.get(tower) != after.unchecked.get(tower):
+            yield f"{tower} unchecked: {after.unchecked.get(tower, 'no more')}"
     if after.accepted[: len(before.accepted)] != before.accepted:
         yield "the history of acceptances, which was rewritten"
 

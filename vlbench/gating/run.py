@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from vlbench.comparing.counted_cells import CountResult
 from vlbench.errors import UsageError
 from vlbench.gating import Times
+from vlbench.gating.accuracy import Outcomes, checked_rows, unchecked_notes, wrong_towers
 from vlbench.gating.changes import Cell
 from vlbench.gating.recount import judge_counted, other_torch
 from vlbench.gating.timed import GateResult, here_for, judge_timed
@@ -25,15 +26,18 @@ def gate(
     captured: Mapping[str, CapturedCell] | None = None,
     times: Times = Times.AUTO,
     watch: Watch | None = None,
+    checked: Sequence[Outcomes] = (),
 ) -> dict[Path, GateResult]:
     """Judge every cell. Times are measured here, when nothing else runs.
 
-    `counted` are the counts of `count_again`, `captured` the new captures of `read_captures`. A baseline of which
-    nothing was judged has a row that says so: no gate passes by measuring nothing.
+    `counted` and `checked` are those of `count_and_check`, `captured` the captures of `read_captures`. A baseline of
+    which nothing was judged has a row that says so: no gate passes by measuring nothing.
     """
     return {
-        path: _judge(path, baseline, counts, captured or {}, times, watch)
-        for (path, baseline), counts in zip(baselines.items(), counted, strict=True)
+        path: _judge(path, baseline, counts, outcomes, captured or {}, times, watch)
+        for (path, baseline), counts, outcomes in zip(
+            baselines.items(), counted, checked or [{} for _ in counted], strict=True
+        )
     }
 
 
@@ -62,14 +66,17 @@ def _judge(
     path: Path,
     baseline: Baseline,
     counted: Mapping[str, CountResult],
+    outcomes: Outcomes,
     captured: Mapping[str, CapturedCell],
     times: Times,
     watch: Watch | None,
 ) -> GateResult:
-    rows = [*judge_counted(baseline.counted, counted), *_judge_captures(baseline, captured)]
-    cells: list[Cell] = [each.cell for each in counted.values() if each.cell is not None]
+    rows = checked_rows(baseline, judge_counted(baseline.counted, counted), outcomes)
+    rows += _judge_captures(baseline, captured)
+    wrong = wrong_towers(outcomes)
+    cells: list[Cell] = [each.cell for each in counted.values() if each.cell and each.cell.tower not in wrong]
     cells += [captured[cell.name] for cell in baseline.captured if cell.name in captured]
-    notes: list[str] = []
+    notes = unchecked_notes(baseline)
     if torch := other_torch(baseline.counted, counted):
         notes.append(
             f'{path} was counted with another torch: `vlbench baseline rebase {path} --reason "..."` accepts what '

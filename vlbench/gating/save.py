@@ -1,15 +1,17 @@
 """A first baseline: which cells it holds, and where it may be written."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from vlbench.counting.job import CountJob, Point
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.gating.acceptance import seal
+from vlbench.gating.accuracy import outputs_of
 from vlbench.gating.recount import CountRequest, recount
 from vlbench.record.baseline import Acceptance, Baseline, CapturedCell, CountedCell, TimedCell
 from vlbench.record.baseline_files import PROPOSED
 from vlbench.record.fingerprint import Fingerprint
+from vlbench.record.outputs import StoredOutputs
 from vlbench.record.schema import Dtype
 
 
@@ -49,6 +51,23 @@ def count_all(requests: Sequence[CountRequest]) -> tuple[CountedCell, ...]:
     return tuple(cells)
 
 
+def store_outputs(towers: Iterable[str], why: str | None) -> tuple[tuple[StoredOutputs, ...], dict[str, str]]:
+    """The outputs that towers will be checked against, and those that `why` leaves unchecked.
+
+    Raises IncomparableError for a tower that cannot be checked, where `why` is None.
+    """
+    outcomes = outputs_of(towers)
+    failed = {tower: outcome.reason for tower, outcome in outcomes.items() if outcome.outputs is None}
+    if failed and why is None:
+        tower, reason = next(iter(failed.items()))
+        raise IncomparableError(
+            f"{tower}: its result cannot be checked here: {reason}; mend that, or count it unchecked with "
+            '--unchecked "REASON"'
+        )
+    stored = tuple(outcome.outputs for outcome in outcomes.values() if outcome.outputs is not None)
+    return stored, dict.fromkeys(failed, why or "")
+
+
 def refuse_goal(path: Path, force: bool) -> None:
     """Raises UsageError for a file that a first baseline may not be written to. To be asked before measuring."""
     if path.suffix != ".json" or path.name.endswith(PROPOSED):
@@ -72,6 +91,8 @@ def save(
     counted: tuple[CountedCell, ...] = (),
     timed: tuple[TimedCell, ...] = (),
     captured: tuple[CapturedCell, ...] = (),
+    outputs: tuple[StoredOutputs, ...] = (),
+    unchecked: Mapping[str, str] | None = None,
     force: bool = True,
 ) -> Baseline:
     """Write a first baseline, into a folder that is made where it is not there; returns it.
@@ -80,7 +101,16 @@ def save(
 
     Raises UsageError for a file that cannot be written, or where there is nothing to write.
     """
-    made = Baseline(name=path.stem, fingerprint=here, counted=counted, timed=timed, captured=captured, accepted=())
+    made = Baseline(
+        name=path.stem,
+        fingerprint=here,
+        counted=counted,
+        timed=timed,
+        captured=captured,
+        outputs=outputs,
+        unchecked=dict(unchecked or {}),
+        accepted=(),
+    )
     if not made.cells:
         raise UsageError(f"{path}: there is nothing to save; name what to count with --tower")
     path.parent.mkdir(parents=True, exist_ok=True)

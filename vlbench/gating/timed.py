@@ -36,7 +36,7 @@ class GateResult(NamedTuple):
     @property
     def moved(self) -> bool:
         """Is there anything to accept?"""
-        return any(row.gates and (row.verdict in CALLED or row.new) for row in self.rows)
+        return any(row.gates and (row.verdict in (*CALLED, Verdict.FEWER) or row.new) for row in self.rows)
 
 
 def here_for(baseline: Baseline) -> Fingerprint:

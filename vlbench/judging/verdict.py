@@ -10,11 +10,13 @@ from vlbench.stats.paired import Estimate
 
 
 class Verdict(StrEnum):
-    """The seven states of a row."""
+    """The eight states of a row."""
 
     ACCEPTED = "accepted"
     """It changed, and somebody took the new figures for right."""
     IMPROVED = "improved"
+    FEWER = "fewer"
+    """A counter fell, and nobody knows whether the result is right."""
     SAME = "same"
     REGRESSED = "regressed"
     INCONCLUSIVE = "inconclusive"

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from vlbench.errors import UsageError
-from vlbench.gating.recount import count_again, judge_counted
+from vlbench.gating.accuracy import count_and_check, rows_of_cell
+from vlbench.gating.recount import judge_counted
 from vlbench.judging.judged import JudgedRow, Move
 from vlbench.judging.verdict import Verdict
 from vlbench.pytest_plugin.marks import Mark
@@ -34,7 +35,7 @@ def complaints(config: pytest.Config, mark: Mark) -> Iterator[str]:
         held = "; ".join(cell.name for cell, _ in judged[mark.baseline]) or "none"
         raise UsageError(f"{mark.baseline}: no counted cell is what the marker names (it has {held}); name one of them")
     for row in rows:
-        if row.verdict not in (Verdict.SAME, Verdict.IMPROVED):
+        if row.verdict not in (Verdict.SAME, Verdict.IMPROVED, Verdict.FEWER):
             meant = [MEANT.format(mark.baseline)] if row.verdict is Verdict.REGRESSED else []
             yield "\n".join([f"{row.reason}: {row.cell} against {mark.baseline}", *_why(row.moves), *meant])
 
@@ -42,8 +43,9 @@ def complaints(config: pytest.Config, mark: Mark) -> Iterator[str]:
 def _judge(path: Path) -> list[tuple[CountedCell, JudgedRow]]:
     """All cells together, as `vlbench gate` counts them: a tower that remembers something then counts the same."""
     baseline = read_baseline(path)
-    (counted,) = count_again([baseline])
-    return list(zip(baseline.counted, judge_counted(baseline.counted, counted), strict=True))
+    (counted,), (outcomes,) = count_and_check([baseline])
+    judged = zip(baseline.counted, judge_counted(baseline.counted, counted), strict=True)
+    return [(cell, row) for cell, counters in judged for row in rows_of_cell(cell, counters, outcomes)]
 
 
 def _fits(mark: Mark, cell: CountedCell) -> bool:

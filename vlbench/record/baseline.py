@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from vlbench.record.base import Amount, Count, Grid, Record, digest_of
 from vlbench.record.counts import Key
 from vlbench.record.fingerprint import Fingerprint
+from vlbench.record.outputs import StoredOutputs
 from vlbench.record.schema import Counts, Device, Dtype, State
 from vlbench.record.site import Site
 
@@ -180,6 +181,10 @@ class Baseline(Record):
     counted: tuple[CountedCell, ...] = ()
     timed: tuple[TimedCell, ...] = ()
     captured: tuple[CapturedCell, ...] = ()
+    outputs: tuple[StoredOutputs, ...] = ()
+    """Of counted towers that no reference tower computes, and of reference towers: what they are checked against."""
+    unchecked: dict[str, str] = Field(default_factory=dict)
+    """Counted towers whose result is not checked, with the reason: their counters are never called improved."""
     trials: int = Field(default=5, ge=4)
     """Trials of a gate run over the timed cells."""
     budget: float = Field(default=10.0, gt=0)

@@ -114,7 +114,7 @@ def _annotations(row: JudgedRow, judged: Judged, locate: Locate) -> Iterator[Ann
     if row.verdict is Verdict.SAME:
         return
     worse = "error" if fails(row, judged) else "warning"
-    level = "notice" if row.verdict is Verdict.IMPROVED else worse
+    level = "notice" if row.verdict in (Verdict.IMPROVED, Verdict.FEWER) else worse
     title = f"vlbench {judged.command}: {row.verdict}"
     lines = [move for move in row.moves if move.kind == "line" and move.after > move.before]
     found = [(file, move) for move in lines if move.file and (file := locate(move.file))]

@@ -1,0 +1,209 @@
+"""Whether the counted towers of baselines are still right: asked before a word is said of their counters.
+
+Ours run at the smallest size of their family against the reference tower. Anyone's run at their own width against the
+sketches that the baseline keeps of their outputs, and so does the reference tower itself. All of it on a CPU, in
+processes that never hold what they are compared with.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from vlbench.comparing.counted_cells import CountResult
+from vlbench.errors import UsageError
+from vlbench.gating.recount import count_again
+from vlbench.implementations.config import MODELS
+from vlbench.judging.judged import JudgedRow
+from vlbench.judging.verdict import Verdict
+from vlbench.record.baseline import Baseline, CountedCell
+from vlbench.record.outputs import StoredOutputs
+from vlbench.towers.resolve import config_of
+
+if TYPE_CHECKING:
+    from vlbench.towers.variants import Variant
+    from vlbench.trial.job import Checked
+    from vlbench.trial.own_check import Outcome
+
+TIMEOUT = 600.0
+BATCH = "equal images"
+"""Beside the awkward batches that every check has."""
+
+Outcomes = Mapping[str, "Outcome"]
+"""By tower."""
+
+
+def count_and_check(
+    baselines: Sequence[Baseline], base: str | None = None
+) -> tuple[list[dict[str, CountResult]], list[Outcomes]]:
+    """The counted cells of each baseline by name, and what became of each of its towers."""
+    with ThreadPoolExecutor(1) as pool:
+        checked = pool.submit(check_towers, baselines, base)
+        return count_again(baselines), checked.result()
+
+
+def check_towers(baselines: Sequence[Baseline], base: str | None = None) -> list[Outcomes]:
+    """Every counted tower of each baseline but those that it leaves unchecked, each once.
+
+    `base` is a folder with another revision, which hands its weights over where those of a tower changed.
+    """
+    wanted = [_wanted(each) for each in baselines]
+    towers = dict.fromkeys(tower for each in wanted for tower in each)
+    ours = [tower for tower in towers if config_of(tower) is not None and tower not in MODELS]
+    own = {(tower, stored) for each in wanted for tower, stored in each.items() if tower not in ours}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        against_reference = [pool.submit(_check_ours, model, group) for model, group in _by_model(ours).items()]
+        against_stored: dict[tuple[str, StoredOutputs | None], Future[Outcome]] = {
+            key: pool.submit(_check_own, *key, base) for key in own
+        }
+        found = {tower: outcome for each in against_reference for tower, outcome in each.result().items()}
+        stored = {key: each.result() for key, each in against_stored.items()}
+    return [
+        {tower: found[tower] if tower in found else stored[tower, outputs] for tower, outputs in each.items()}
+        for each in wanted
+    ]
+
+
+def outputs_of(towers: Iterable[str]) -> dict[str, Outcome]:
+    """The outputs of towers that have to be stored, by tower."""
+    wanted = [tower for tower in dict.fromkeys(towers) if config_of(tower) is None or tower in MODELS]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(
+            zip(wanted, pool.map(lambda tower: _check_own(tower, None, None, saving=True), wanted), strict=True)
+        )
+
+
+def checked_rows(baseline: Baseline, counters: Sequence[JudgedRow], outcomes: Outcomes) -> list[JudgedRow]:
+    """Accuracy first; no counter of a wrong tower, and no praise of one that was not checked.
+
+    `counters` are the rows of its counted cells, in order.
+    """
+    rows = [_accuracy_row(tower, outcome) for tower, outcome in outcomes.items()]
+    pairs = zip(baseline.counted, counters, strict=True)
+    return rows + [each for cell, row in pairs for each in _weighed(row, outcomes.get(cell.tower))]
+
+
+def rows_of_cell(cell: CountedCell, row: JudgedRow, outcomes: Outcomes) -> list[JudgedRow]:
+    """The same of one cell whose counters have this row."""
+    outcome = outcomes.get(cell.tower)
+    return [*([_accuracy_row(cell.tower, outcome)] if outcome else []), *_weighed(row, outcome)]
+
+
+def wrong_towers(outcomes: Outcomes) -> set[str]:
+    """Those whose figures nobody may accept."""
+    return {tower for tower, outcome in outcomes.items() if outcome.kind == "wrong"}
+
+
+def unchecked_notes(baseline: Baseline) -> list[str]:
+    """That towers are not checked, and why."""
+    return [
+        f"{baseline.name}: the result of {tower} is not checked: {why}" for tower, why in baseline.unchecked.items()
+    ]
+
+
+def _wanted(baseline: Baseline) -> dict[str, StoredOutputs | None]:
+    stored = {each.tower: each for each in baseline.outputs}
+    towers = dict.fromkeys(cell.tower for cell in baseline.counted)
+    return {tower: stored.get(tower) for tower in towers if tower not in baseline.unchecked}
+
+
+def _accuracy_row(tower: str, outcome: Outcome) -> JudgedRow:
+    verdict = {"right": Verdict.SAME, "wrong": Verdict.INACCURATE, "unknown": Verdict.MISSING}[outcome.kind]
+    return JudgedRow(cell=f"{tower} on a CPU", measure="accuracy", verdict=verdict, reason=outcome.reason)
+
+
+def _weighed(row: JudgedRow, outcome: Outcome | None) -> list[JudgedRow]:
+    if outcome and outcome.kind == "wrong":
+        return []
+    if row.verdict is not Verdict.IMPROVED or (outcome and outcome.kind == "right"):
+        return [row]
+    reason = f"{row.reason}; fewer, and not better, since nobody knows whether the result is right"
+    return [row.model_copy(update={"verdict": Verdict.FEWER, "reason": reason})]
+
+
+def narrow(tower: str) -> str:
+    """The smallest model of the family that a tower of ours is of."""
+    config = config_of(tower)
+    assert config is not None
+    return next(name for name, each in MODELS.items() if each.family == config.family and name.endswith("-tiny"))
+
+
+def _by_model(towers: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for tower in towers:
+        found.setdefault(narrow(tower), []).append(tower)
+    return found
+
+
+def _check_ours(model: str, towers: Sequence[str]) -> dict[str, Outcome]:
+    from vlbench.process.child import ChildError
+    from vlbench.trial.checker import run_checks
+    from vlbench.trial.job import Checked, Job, VariantJob
+    from vlbench.trial.own_check import Outcome
+    from vlbench.workload.library import batch_point
+
+    found: dict[str, Outcome] = {}
+    variants: dict[str, Variant] = {}
+    for tower in towers:
+        try:
+            variants[tower] = _variant(tower, model)
+        except UsageError as error:
+            found[tower] = Outcome(kind="unknown", reason=f"it cannot run on a CPU: {error}")
+    reference = VariantJob(name="baseline", flags=None, exactness="bit-exact")
+    jobs = [VariantJob.model_validate(each, from_attributes=True) for each in variants.values()]
+    job = Job(
+        model=model,
+        dtype="bfloat16",
+        device="cpu",
+        threads=1,
+        seed=0,
+        point=batch_point(BATCH),
+        variants=(reference, *jobs),
+        seconds=0,
+    )
+    try:
+        for event in run_checks(job, TIMEOUT) if jobs else ():
+            if isinstance(event, Checked) and event.variant in variants:
+                found[event.variant] = _outcome(event, variants[event.variant], model)
+    except (UsageError, ChildError) as error:
+        missing = Outcome(kind="unknown", reason=f"its check did not end: {error}")
+        found |= dict.fromkeys(variants.keys() - found.keys(), missing)
+    return found
+
+
+def _variant(tower: str, model: str) -> Variant:
+    from vlbench.towers.variants import parse_variant, tower_variant
+
+    head, colon, _ = tower.partition(":")
+    if colon:
+        return tower_variant(f"{head}:{model}", name=tower)
+    return replace(parse_variant(tower.partition("+")[2], MODELS[model], "cpu"), name=tower)
+
+
+def _outcome(checked: Checked, variant: Variant, model: str) -> Outcome:
+    from vlbench.trial.own_check import Outcome
+
+    accuracy = checked.accuracy
+    if not accuracy.passed:
+        return Outcome(kind="wrong", reason=f"as {model}: {accuracy.reason}")
+    without = f"; without {', '.join(variant.left_out)}, which no CPU has" if variant.left_out else ""
+    told = f"as {model}: error {accuracy.fp32_error:.2g} in fp32, at most {accuracy.fp32_limit:.0e}{without}"
+    return Outcome(kind="right", reason=told)
+
+
+def _check_own(tower: str, stored: StoredOutputs | None, base: str | None, *, saving: bool = False) -> Outcome:
+    from vlbench.trial.own_check import Outcome, OwnCheck, check_own
+
+    if stored is None and not saving:
+        reason = "the baseline holds none of its outputs; store them with `vlbench baseline complete`"
+        return Outcome(kind="unknown", reason=reason)
+    name = narrow(tower) if tower in MODELS else tower
+    at = f"at:{base}:{tower}" if base and tower not in MODELS else None
+    check = OwnCheck(tower=name, stored=stored, base=at, threads=os.cpu_count() or 1, timeout=TIMEOUT)
+    outcome = check_own(check, TIMEOUT)
+    if outcome.outputs is not None:
+        outcome = outcome.model_copy(update={"outputs": outcome.outputs.model_copy(update={"tower": tower})})
+    return outcome

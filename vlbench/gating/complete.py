@@ -1,0 +1,36 @@
+"""Adds to a baseline what an earlier vlbench did not store; no figure changes."""
+
+from pathlib import Path
+
+from vlbench.errors import UsageError
+from vlbench.gating.acceptance import acceptance, seal
+from vlbench.gating.changes import changes
+from vlbench.gating.save import store_outputs
+from vlbench.record.baseline import Baseline
+from vlbench.record.baseline_files import read_baseline
+
+
+def complete(
+    file: Path, reason: str, *, outputs: bool = False, unchecked: str | None = None, by: str | None = None
+) -> Baseline:
+    """Run the towers of `file` and add what it lacks; with `outputs`, put today's in place of those it has.
+
+    Raises UsageError where it lacks nothing, IncomparableError where a tower cannot be run.
+    """
+    before = read_baseline(file)
+    after = _completed(before, again=outputs, unchecked=unchecked)
+    if not (told := changes(before, after)):
+        raise UsageError(f"{file}: lacks nothing; there is nothing to complete")
+    entry = acceptance("accepted", reason, before.fingerprint.torch, told, by)
+    return seal(file, after, entry, before)
+
+
+def _completed(before: Baseline, *, again: bool, unchecked: str | None) -> Baseline:
+    towers = dict.fromkeys(cell.tower for cell in before.counted)
+    kept = {} if again else {each.tower: each for each in before.outputs}
+    lacking = [tower for tower in towers if tower not in kept and tower not in before.unchecked]
+    made, skipped = store_outputs(lacking, unchecked)
+    stored = kept | {each.tower: each for each in made}
+    return before.model_copy(
+        update={"outputs": tuple(stored.values()), "unchecked": {**before.unchecked, **skipped}, "seal": ""}
+    )

@@ -1,0 +1,167 @@
+"""The judged process: it builds towers, calls them as it is told, and leaves what they return in a file.
+
+It never holds what that is compared with: whoever asks has it, in another process, so there is nothing to copy.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from vlbench.errors import UsageError, in_one_line
+from vlbench.implementations.optimized import FlagError
+from vlbench.implementations.output import OutputError, unpack
+from vlbench.implementations.preprocessing import as_fields
+from vlbench.implementations.weights import CheckpointError
+from vlbench.process.messages import Message
+from vlbench.process.parent import Parent, serve
+from vlbench.towers.models import SEED
+from vlbench.towers.resolve import resolve_tower
+from vlbench.towers.tower import Tower, mismatch
+from vlbench.trial.job import Job
+from vlbench.trial.sketch import sketch_weights
+from vlbench.trial.tower_set import TowerSet
+from vlbench.trial.worker import settle
+
+
+class Start(Message):
+    """The first line: what the process is for."""
+
+    job: Job | None = None
+    """Variants of this job are built, on its weights."""
+    tower: str = ""
+    """Else this one, with weights of its own or with those in `handed`."""
+    handed: Path | None = None
+    leave: Path | None = None
+    """Where to leave its weights for another process."""
+    threads: int
+    exchange: Path
+    """The file in which inputs come, and outputs go."""
+
+
+class Ask(Message):
+    """Build a tower, call one that was built, or cast one."""
+
+    does: Literal["build", "call", "cast"]
+    variant: str = ""
+    exact: bool = True
+    """Of a variant: in fp32?"""
+    tower: int = 0
+    """Which was built, in that order."""
+    dtype: str = ""
+    no_grad: bool = False
+    """Is it called in no_grad, and not in inference mode?"""
+    ci: bool = False
+    """Is the variable CI set?"""
+
+
+class Answer(Message):
+    """How that went."""
+
+    event: Literal["answer"] = "answer"
+    failed: str = ""
+    """What it raised, in one sentence."""
+    fed: dict[str, Any] | None = None
+    """Of a tower with weights of its own: what it is fed."""
+    names: str = ""
+    """Of its weights: a digest of names and shapes."""
+    weights: str = ""
+    """A sketch of their values."""
+
+
+class Judged:
+    """What the process has built so far."""
+
+    def __init__(self, start: Start) -> None:
+        """Raises UsageError, CheckpointError or FlagError for towers that cannot be had."""
+        self.start = start
+        self.built: dict[int, nn.Module] = {}
+        self.number = 0
+        self.of = ""
+        self.set = TowerSet(start.job) if start.job else None
+
+    def answer(self, ask: Ask) -> Answer:
+        """Do what is asked; what a tower raises is in the answer."""
+        try:
+            if ask.does == "build":
+                return self._build(ask)
+            tower = self.built[ask.tower]
+            if ask.does == "cast":
+                tower.to(getattr(torch, ask.dtype))
+                return Answer()
+            pixels, grid_thw = torch.load(self.start.exchange, weights_only=True)
+            with _environment(ask.ci), torch.no_grad() if ask.no_grad else torch.inference_mode():
+                parts = unpack(tower(pixels, grid_thw))
+            torch.save({name: part.clone() for name, part in parts.items()}, self.start.exchange)
+        except Exception as failure:  # whatever a tower raises is its result, not ours
+            plain = isinstance(failure, UsageError | OutputError)
+            return Answer(failed=str(failure) if plain else f"raised {in_one_line(failure)}")
+        return Answer()
+
+    def _build(self, ask: Ask) -> Answer:
+        if ask.variant != self.of:
+            self.built.clear()
+        self.of, self.number = ask.variant, self.number + 1
+        if self.set is None:
+            return self._build_own()
+        (variant,) = (each for each in self.set.job.variants if each.name == ask.variant)
+        self.built[self.number] = self.set.variant(variant, exact=ask.exact)
+        return Answer()
+
+    def _build_own(self) -> Answer:
+        tower = resolve_tower(self.start.tower)
+        with torch.random.fork_rng():
+            torch.manual_seed(SEED)
+            module = _with_weights(tower, self.start.handed)
+        weights = {key: each for key, each in module.state_dict().items() if isinstance(each, torch.Tensor)}
+        if self.start.leave:
+            torch.save(weights, self.start.leave)
+        self.built[self.number] = tower.adapted(module)
+        names, values = sketch_weights(weights)
+        return Answer(fed=as_fields(tower.fed), names=names, weights=values)
+
+
+def _with_weights(tower: Tower, handed: Path | None) -> nn.Module:
+    """The module in fp32 on the CPU, with the weights in this file where there is one. Raises UsageError."""
+    device = torch.device("cpu")
+    if handed is None:
+        return tower.module(device, torch.float32)
+    given = torch.load(handed, weights_only=True, mmap=True)
+    if tower.load:
+        return tower.module(device, torch.float32, given)
+    module = tower.module(device, torch.float32)
+    if reason := mismatch(module, given):
+        raise UsageError(f"it cannot take BASE's weights: {reason}")
+    module.load_state_dict(given)
+    return module
+
+
+@contextmanager
+def _environment(ci: bool) -> Iterator[None]:
+    """CI is set inside, or is not."""
+    if ci:
+        os.environ["CI"] = "true"
+    try:
+        yield
+    finally:
+        os.environ.pop("CI", None)
+
+
+def _work(parent: Parent) -> None:
+    os.environ.pop("CI", None)  # before anyone's module is imported
+    start = next(parent.hear(Start))
+    settle(start.threads)
+    judged = Judged(start)
+    parent.say(Answer())
+    for ask in parent.hear(Ask):
+        parent.say(judged.answer(ask))
+
+
+if __name__ == "__main__":
+    serve(_work, (UsageError, CheckpointError, FlagError))

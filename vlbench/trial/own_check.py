@@ -1,0 +1,184 @@
+"""Checks anyone's tower against its stored outputs: `python -m vlbench.trial.own_check`.
+
+The tower runs in the judged process; this one has what was stored, and compares.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from itertools import starmap
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field, TypeAdapter
+
+from vlbench.errors import UsageError
+from vlbench.implementations.output import unpack
+from vlbench.implementations.preprocessing import Fed, Images, Preprocessing
+from vlbench.process.child import Child, ChildError
+from vlbench.process.messages import Message, Refused
+from vlbench.process.parent import Parent, serve
+from vlbench.record.outputs import StoredCall, StoredOutputs, StoredPart
+from vlbench.trial.judged import Answer, Start
+from vlbench.trial.remote import Remote
+from vlbench.trial.sketch import LIMITS, difference, is_empty, same_weights, sketch
+from vlbench.trial.small_calls import REPEATED, small_calls
+
+
+class OwnCheck(Message):
+    """What to check."""
+
+    tower: str
+    stored: StoredOutputs | None = None
+    """None: there is nothing to compare with, and the outputs are wanted."""
+    base: str | None = None
+    """The same tower of another revision, `at:FOLDER:TOWER`: where weights differ, its are handed over, and its outputs
+    are compared with."""
+    threads: int
+    timeout: float = 600
+
+
+class Outcome(Message):
+    """What came of it."""
+
+    event: Literal["outcome"] = "outcome"
+    kind: Literal["right", "wrong", "unknown"]
+    reason: str
+    """One sentence."""
+    outputs: StoredOutputs | None = None
+
+
+SAID: TypeAdapter[Outcome | Refused] = TypeAdapter(Annotated[Outcome | Refused, Field(discriminator="event")])
+
+
+def check_own(check: OwnCheck, timeout: float, folder: Path | None = None) -> Outcome:
+    """Do it in a process of its own, which starts in `folder` or here."""
+    try:
+        with Child("vlbench.trial.own_check", SAID, timeout, folder=folder) as child:
+            child.tell(check)
+            outcome = child.hear()
+    except (ChildError, UsageError) as error:
+        return Outcome(kind="unknown", reason=getattr(error, "reason", None) or str(error))
+    assert isinstance(outcome, Outcome)  # a refusal is raised
+    return outcome
+
+
+def outcome_of(check: OwnCheck) -> Outcome:
+    """Run the tower and compare."""
+    stored = check.stored
+    made = _outputs(check.tower, check)
+    if isinstance(made, Outcome) or stored is None:
+        return made if isinstance(made, Outcome) else _fit_to_store(made)
+    if made.names == stored.names and same_weights(stored.weights, made.weights):
+        return _compared(stored, made)
+    if check.base is None:
+        return Outcome(
+            kind="unknown",
+            reason="its weights are not those that its outputs were stored with, so the outputs do not compare; "
+            "`--base REF` hands the weights of REF over",
+        )
+    with TemporaryDirectory(prefix="vlbench-") as folder:
+        weights = Path(folder) / "weights"
+        before = _outputs(check.base, check, leave=weights)
+        if isinstance(before, Outcome):
+            return Outcome(kind="unknown", reason=f"its weights differ, and BASE cannot be run: {before.reason}")
+        after = _outputs(check.tower, check, handed=weights)
+        return after if isinstance(after, Outcome) else _compared(before, after)
+
+
+def _outputs(
+    tower: str, check: OwnCheck, *, leave: Path | None = None, handed: Path | None = None
+) -> StoredOutputs | Outcome:
+    """What the tower returns, or why there is nothing."""
+    weights: dict[str, Any] = {"leave": leave, "handed": handed}
+    calls: list[StoredCall] = []
+    with ExitStack() as ends:
+        remote = ends.enter_context(
+            Remote(lambda file: Start(tower=tower, threads=check.threads, exchange=file, **weights), check.timeout)
+        )
+        try:
+            built, answer = remote.build()
+        except UsageError as error:
+            return Outcome(kind="unknown", reason=f"it cannot be built on a CPU: {error}")
+        dtype = "float32"
+        for call in small_calls(_fed(answer)):
+            try:
+                if call.dtype != dtype:
+                    built.to(call.dtype)
+                    dtype = call.dtype
+                parts = unpack(built(call.entry.pixels, call.entry.grid_thw))
+            except UsageError as error:
+                if remote.ended:
+                    return Outcome(kind="unknown", reason=f"on {call.name}: {error}")
+                calls.append(StoredCall(name=call.name, raised=str(error)))
+                continue
+            calls.append(StoredCall(name=call.name, parts=tuple(starmap(_stored, parts.items()))))
+    return StoredOutputs(tower=check.tower, names=answer.names, weights=answer.weights, calls=tuple(calls))
+
+
+def _fed(answer: Answer) -> Fed:
+    fields = dict(answer.fed or {})
+    return Images(**fields) if fields.pop("input") == "images" else Preprocessing(**fields)
+
+
+def _stored(name: str, part: torch.Tensor) -> StoredPart:
+    form = f"{str(part.dtype).removeprefix('torch.')} {list(part.shape)}"
+    return StoredPart(name=name, form=form, sketch=sketch(part))
+
+
+def _fit_to_store(made: StoredOutputs) -> Outcome:
+    """Outputs that would guard something. A call that it cannot take is left out."""
+    if not any(call.parts for call in made.calls):
+        return Outcome(kind="unknown", reason=f"on {made.calls[0].name}: {made.calls[0].raised}")
+    for call in made.calls:
+        for part in call.parts:
+            if is_empty(part.sketch):
+                reason = f"on {call.name} its {part.name} are zeros or not finite, which guards nothing"
+                return Outcome(kind="unknown", reason=reason)
+    first, again = (
+        made.calls[number] for number in REPEATED["images" if "images" in made.calls[0].name else "patches"]
+    )
+    if first.parts and (off := _off(first, again)):
+        return Outcome(kind="unknown", reason=f"called twice with the same it does not return the same: {off[1]}")
+    return Outcome(kind="right", reason="stored", outputs=made)
+
+
+def _compared(stored: StoredOutputs, now: StoredOutputs) -> Outcome:
+    if [call.name for call in stored.calls] != [call.name for call in now.calls]:
+        reason = "its outputs were stored on other calls; store them again with `vlbench baseline complete --outputs`"
+        return Outcome(kind="unknown", reason=reason)
+    found = [off for before, after in zip(stored.calls, now.calls, strict=True) if (off := _off(before, after))]
+    if found:
+        return Outcome(kind="wrong", reason=max(found)[1], outputs=now)
+    compared = sum(bool(call.parts) for call in stored.calls)
+    return Outcome(kind="right", reason=f"its outputs on {compared} small calls are those that were accepted")
+
+
+def _off(before: StoredCall, after: StoredCall) -> tuple[float, str] | None:
+    """How far two outputs are apart and in which words, None where that is rounding."""
+    if not before.parts:
+        return None
+    if not after.parts:
+        return float("inf"), f"on {after.name}: {after.raised}"
+    names, now = ([part.name for part in each.parts] for each in (before, after))
+    if names != now:
+        return float("inf"), f"on {after.name} it returns the parts {', '.join(now)}"
+    worst, limit = None, LIMITS[after.name.rpartition(" ")[2]]
+    for old, new in zip(before.parts, after.parts, strict=True):
+        if new.form != old.form:
+            return float("inf"), f"on {after.name} its {new.name} are {new.form}, not {old.form}"
+        error, row = difference(old.sketch, new.sketch)
+        if not error <= limit and (worst is None or error > worst[0]):
+            words = f"on {after.name} row {row} of its {new.name} is off by {error:.2g}, at most {limit:.0e}"
+            worst = error, words
+    return worst
+
+
+def _work(parent: Parent) -> None:
+    parent.say(outcome_of(next(parent.hear(OwnCheck))))
+
+
+if __name__ == "__main__":
+    serve(_work)

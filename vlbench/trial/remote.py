@@ -1,0 +1,103 @@
+"""Towers in the judged process, called from the one that has what they are compared with."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Self
+
+import torch
+from pydantic import Field, TypeAdapter
+from torch import Tensor
+
+from vlbench.errors import UsageError
+from vlbench.implementations.output import VisionOutput, held, packed
+from vlbench.process.child import Child, ChildError
+from vlbench.process.messages import Refused
+from vlbench.trial.judged import Answer, Ask, Start
+
+SAID: TypeAdapter[Answer | Refused] = TypeAdapter(Annotated[Answer | Refused, Field(discriminator="event")])
+MODES = ((False, False), (True, False), (False, True), (True, True))
+"""How calls take turns: no_grad or inference mode, CI set or not."""
+
+
+class Remote:
+    """A judged process. Use it as a context: it ends there. After an end of its own it is started again."""
+
+    def __init__(self, start: Callable[[Path], Start], timeout: float) -> None:
+        """`start` says what it is for, given the file through which inputs and outputs go."""
+        self._folder = tempfile.TemporaryDirectory(prefix="vlbench-")
+        self.exchange = Path(self._folder.name) / "exchange"
+        self._start, self._timeout = start(self.exchange), timeout
+        self._child: Child[Answer | Refused] | None = None
+        self._is_ready = False
+        self.ended = ""
+        """How the process ended, if it did so by itself."""
+
+    def __enter__(self) -> Self:
+        self._begin()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+        self._folder.cleanup()
+
+    def build(self, variant: str = "", *, exact: bool = True) -> tuple[RemoteTower, Answer]:
+        """Build a tower there. Raises UsageError for one that cannot be built, or a process that ended."""
+        if self._child is None:
+            self._begin()
+        answer = self.ask(Ask(does="build", variant=variant, exact=exact))
+        self._built += 1
+        return RemoteTower(self, self._built), answer
+
+    def ask(self, ask: Ask) -> Answer:
+        """Raises UsageError for what a tower raised, and for a process that refuses or has ended."""
+        try:
+            if self._child is None:
+                raise UsageError(self.ended)
+            if not self._is_ready:
+                self._child.hear()
+                self._is_ready = True
+            self._child.tell(ask)
+            answer = self._child.hear()
+        except ChildError as error:
+            self.ended = error.reason
+            self._end()
+            raise UsageError(error.reason) from None
+        assert isinstance(answer, Answer)  # a refusal is raised
+        if answer.failed:
+            raise UsageError(answer.failed)
+        return answer
+
+    def _begin(self) -> None:
+        self._child = Child("vlbench.trial.judged", SAID, self._timeout)
+        self._child.tell(self._start)
+        self._is_ready, self._built, self.ended = False, 0, ""
+
+    def _end(self) -> None:
+        if self._child is not None:
+            self._child.__exit__()
+        self._child = None
+
+
+class RemoteTower:
+    """A tower in the judged process, called like any other."""
+
+    def __init__(self, remote: Remote, number: int) -> None:
+        self._remote, self._number = remote, number
+        self._calls = 0
+
+    def __call__(self, pixels: Tensor, grid_thw: Tensor) -> VisionOutput:
+        """Its output there, read back. Raises UsageError as `Remote.ask` does."""
+        no_grad, ci = MODES[self._calls % len(MODES)]
+        self._calls += 1
+        torch.save((pixels, grid_thw), self._remote.exchange)
+        self._remote.ask(Ask(does="call", tower=self._number, no_grad=no_grad, ci=ci))
+        parts = torch.load(self._remote.exchange, weights_only=True, map_location=pixels.device)
+        self._remote.exchange.unlink()
+        return packed(held(parts))
+
+    def to(self, dtype: str) -> None:
+        """Cast it there. Raises UsageError."""
+        self._remote.ask(Ask(does="cast", tower=self._number, dtype=dtype))
