@@ -163,3 +163,32 @@ def test_what_a_constructor_reads_is_read_for_real_and_not_counted() -> None:
             module(device.pixels((4, 64), torch.float32))
     assert counter.report.total.host_syncs == 0
     assert counter.report.assumptions == ()
+
+
+def test_a_question_of_finiteness_is_answered_at_the_size_of_a_video(device: CountingDevice) -> None:
+    x = device.pixels((16_000, 3_420), torch.bfloat16)
+    with device.count() as counter:
+        for _ in range(8):
+            if not (torch.isfinite(x) & (x.abs() < 6e4)).all():
+                raise AssertionError
+    report = counter.report
+    assert report.total.host_syncs == 8
+    assert all(each.certain for each in report.assumptions)
+
+
+def test_a_loop_that_floats_end_is_named() -> None:
+    def halve(x: Tensor) -> None:
+        while (x > 1).any():
+            x = x * 0.5
+
+    with pytest.raises(GhostValueError, match=r"floats decide how often this loop runs"):
+        counted(halve)
+
+
+def test_constructors_that_draw_until_it_fits_end(device: CountingDevice) -> None:
+    layer = device.build(lambda: torch.nn.Linear(3_000, 3_000, bias=False))
+    with device.building():
+        weight = torch.nn.init.trunc_normal_(torch.empty(3_000, 3_000))
+        steps = [rate.item() for rate in torch.linspace(0, 0.1, 3)]
+    assert (layer.weight.shape, weight.shape) == ((3_000, 3_000), (3_000, 3_000))
+    assert steps == pytest.approx([0, 0.05, 0.1])

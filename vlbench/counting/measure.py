@@ -38,7 +38,7 @@ def count_tower(device: CountingDevice, row: Row, point: Point, dtype: torch.dty
     """
     gc.collect()  # a module is full of cycles, and a dead tower must not be taken for live memory
     before = _listed(device)
-    with CUDA:  # what a factory makes, it makes on the device: weights have no values, and take no memory
+    with device.building():  # what a factory makes: weights have no values, and take no memory
         tower = resolve_tower(row.tower)
     point = point.fed_to(tower.fed)
     if reason := tower.fed.misfit(point.grids):

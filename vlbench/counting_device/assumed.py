@@ -6,22 +6,36 @@ row. A question of NaN, infinity or overflow has the answer of ordinary input. A
 nothing of scales, nor how tensors belong together. Either way what was taken is listed with the counts.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch._ops import OpOverload
 
-from vlbench.counting_device.evaluate import CPU, is_float, is_ghost, mapped, no_value, shapes_of_floats, tensors_in
+from vlbench.counting_device.evaluate import (
+    CPU,
+    SMALL,
+    GhostValueError,
+    is_float,
+    is_ghost,
+    mapped,
+    no_value,
+    shapes_of_floats,
+    tensors_in,
+)
 from vlbench.counting_device.facts import facts
 from vlbench.counting_device.scope import Scope
 from vlbench.counting_device.tensor import DeviceTensor
+from vlbench.counting_device.where import cause_line
 
 FLOATS = (0.5, -0.75, 1.5, -2.0)
 """What every float is taken as in all samples but the last: either sign, within and beyond 1, far from overflow."""
 SAMPLES = len(FLOATS) + 1
-LARGEST = 2**22
+LARGEST = 2**28
 """Elements of a mask or of integers whose samples are followed."""
+MOST_ASKED = 1000
+"""Times that one line may ask which way to go in a forward."""
 MOST_COPIED = 2**28
 """Elements of a copy to the host that is filled in."""
 
@@ -65,7 +79,8 @@ def _is_certain(scope: Scope, func: OpOverload[..., Any], args: tuple[Any, ...])
 
 
 def _may_be_asked_for(scope: Scope, value: Any) -> bool:
-    return is_ghost(scope, value) and value.numel() <= LARGEST and (value.numel() == 1 or not is_float(value))
+    largest = SMALL if scope.counter is None else LARGEST  # who fills weights looks at masks as large as they are
+    return is_ghost(scope, value) and value.numel() <= largest and (value.numel() == 1 or not is_float(value))
 
 
 def taken(scope: Scope, func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -77,7 +92,9 @@ def taken(scope: Scope, func: OpOverload[..., Any], args: tuple[Any, ...], kwarg
     try:
         found = _over_samples(scope, func, args, kwargs)
     except Exception:
-        raise no_value(name, *args) from None
+        if not _is_either(args):
+            raise no_value(name, *args) from None
+        found = [True, False]
     first = found[0]
     if isinstance(first, (Tensor, tuple, list)):
         sizes = [[tuple(each.shape) for each in tensors_in((sample,), {})] for sample in found]
@@ -86,9 +103,31 @@ def taken(scope: Scope, func: OpOverload[..., Any], args: tuple[Any, ...], kwarg
         )
         return shapes_of_floats(scope, first)
     certain = all(value == first for value in found) and _is_certain(scope, func, args)
-    value = scope.branch if isinstance(first, bool) and not certain else first
+    value = _way(scope, name) if isinstance(first, bool) and not certain else first
     scope.assume(str(value), certain=certain, branch=isinstance(value, bool) and not certain)
     return value
+
+
+def _is_either(args: tuple[Any, ...]) -> bool:
+    """Is it one truth value, of which no kernel may have said what it is?"""
+    asked = args[0]
+    return isinstance(asked, DeviceTensor) and asked.dtype == torch.bool and not asked.block.writer
+
+
+def _way(scope: Scope, operation: str) -> bool:
+    """Which way code goes. While it only builds it goes one way and then the other, so that every loop ends.
+
+    Raises GhostValueError where floats decide how often a loop runs.
+    """
+    if scope.counter is None:
+        scope.undecided += 1
+        return scope.undecided % 2 == 0
+    if scope.counter.asked(place := cause_line()) > MOST_ASKED:
+        raise GhostValueError(
+            f"{operation} at {place} was asked for more than {MOST_ASKED:,} times: floats decide how often this loop "
+            "runs, so it cannot be counted without their values; bound the loop by a number of the host"
+        )
+    return scope.branch
 
 
 def taken_copy(scope: Scope, operation: str, source: Tensor) -> Tensor:
@@ -112,16 +151,42 @@ def _over_samples(scope: Scope, func: OpOverload[..., Any], args: tuple[Any, ...
     """What `func` gives for each sample of its operands."""
     if kwargs.get("device") is not None:
         kwargs = {**kwargs, "device": CPU}
-    copies = bool(facts(func).writes)
+    name, copies = facts(func).name, bool(facts(func).writes)
 
     def of(number: int) -> Any:
         def one(tensor: Tensor) -> Tensor:
             value = _sample(scope, tensor, number)
             return value.clone() if copies else value
 
-        return func(*mapped(args, one), **mapped(kwargs, one))
+        given, named = mapped(args, one), mapped(kwargs, one)
+        if name in ("aten::all", "aten::any", "aten::max", "aten::min"):
+            return func(*mapped(given, _each_once), **named)
+        if copies or torch.Tag.pointwise not in func.tags:
+            return func(*given, **named)
+        return _elementwise(func, given, named)
 
     return [of(number) for number in range(SAMPLES)]
+
+
+def _elementwise(func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The same where values repeat along dimensions, at the cost of one of each: samples are as large as pictures."""
+    operands = tensors_in(args, kwargs)
+    shape = torch.broadcast_shapes(*(each.shape for each in operands))  # type: ignore[no-untyped-call]
+    differing = [any(each.expand(shape).stride(dim) for each in operands) for dim in range(len(shape))]
+
+    def one(tensor: Tensor) -> Tensor:
+        return _each_once(tensor.expand(shape), differing)
+
+    made = func(*mapped(args, one), **mapped(kwargs, one))
+    return made.expand(shape) if isinstance(made, Tensor) else made
+
+
+def _each_once(tensor: Tensor, differing: Sequence[bool] | None = None) -> Tensor:
+    """One of each along dimensions in which values repeat, other than those that are `differing`."""
+    for dim, size in enumerate(tensor.shape):
+        if not (differing[dim] if differing else tensor.stride(dim)) and size > 1:
+            tensor = tensor.narrow(dim, 0, 1)
+    return tensor
 
 
 def _sample(scope: Scope, tensor: Tensor, number: int) -> Tensor:
@@ -139,8 +204,9 @@ def _sample(scope: Scope, tensor: Tensor, number: int) -> Tensor:
 
 def _small(sample: Tensor) -> Tensor:
     """The same values in one element where they are all equal."""
-    if sample.numel() > 1 and bool((sample == sample.flatten()[0]).all()):
-        return sample.flatten()[0].clone().expand(sample.shape)
+    distinct = _each_once(sample)
+    if sample.numel() > 1 and bool((distinct == distinct.flatten()[0]).all()):
+        return distinct.flatten()[0].clone().expand(sample.shape)
     return sample
 
 

@@ -78,6 +78,7 @@ class Counter:
         self._causes: dict[_Cause, list[int]] = {}
         self._assumptions: Multiset[tuple[Where, str, bool, bool]] = Multiset()
         self._questions: Multiset[tuple[str, str, Where]] = Multiset()
+        self._undecided: Multiset[Where] = Multiset()
 
     # Stages ------------------------------------------------------------------------------------------------------
 
@@ -153,6 +154,11 @@ class Counter:
     def assume(self, where: Where, taken: str, *, certain: bool, branch: bool) -> None:
         """A value was taken for one that is not known; see `Assumption`."""
         self._assumptions[where, taken, certain, branch] += 1
+
+    def asked(self, where: Where) -> int:
+        """How often `where` has asked which way to go."""
+        self._undecided[where] += 1
+        return self._undecided[where]
 
     def question(self, question: str, answer: str, where: Where) -> None:
         """Code asked about the GPU."""

@@ -95,11 +95,16 @@ class CountingDevice:
         """
         if self.mode == "shadow":
             return make().to(CUDA).eval()
+        with self.building():
+            return make().to(CUDA).eval()
+
+    @contextmanager
+    def building(self) -> Iterator[None]:
+        """Ghost mode: what the block makes, it makes on the device, and small floats have values there."""
         self._scope.building = True
         try:
             with CUDA:
-                module = make()
-            return module.to(CUDA).eval()
+                yield
         finally:
             self._scope.building = False
 

@@ -33,6 +33,8 @@ class Scope:
         self.building = False
         self.waits = 0
         """How often the host has waited for all that was asked of the device."""
+        self.undecided = 0
+        """How often code outside of counting asked floats what no ordinary input decides."""
         self.branch = True
         """Which way code goes that asks of floats what no ordinary input decides."""
         self.lock = threading.RLock()  # operations are counted one at a time, whichever thread they come from

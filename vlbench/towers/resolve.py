@@ -15,6 +15,7 @@ from vlbench.implementations.config import MODELS, ConfigError, VisionConfig
 from vlbench.implementations.peers import PEERS, PeerError
 from vlbench.towers.from_folder import check_flags, comes_from, our_tower, prefer, tower_in_folder
 from vlbench.towers.models import SEED, drawn, find_model
+from vlbench.towers.of_images import images_of, takes_images, tokens_of
 from vlbench.towers.tower import Tower
 
 if TYPE_CHECKING:
@@ -178,6 +179,8 @@ def _foreign(text: str) -> Tower:
             another = _called(factory, text)
         return _cast(another.to(device), dtype)
 
+    if takes_images(made):
+        return Tower(make, tokens=tokens_of, preprocessing=images_of(made, text), name=text, source=text)
     return Tower(make, name=text, source=text)
 
 
