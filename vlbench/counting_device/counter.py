@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter as Multiset
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from types import CodeType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from torch import Tensor
@@ -64,6 +65,8 @@ class Counter:
     """
 
     def __init__(self, live_bytes: int) -> None:
+        self.opened_in: CodeType | None = None
+        """The code that counts, whose lines call nothing."""
         self.live_bytes_before = live_bytes
         self.peak_live_bytes = live_bytes
         self.dtypes: set[str] = set()

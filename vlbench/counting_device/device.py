@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -136,6 +137,7 @@ class CountingDevice:
         if self._scope.counter is not None:
             raise UsageError("count() is running already on this counting device; end that block first.")
         counter = self._scope.counter = Counter(self._scope.memory.live_bytes)
+        counter.opened_in = sys._getframe(2).f_code
         counter.not_measured |= self._scope.not_measured_here
         try:
             yield counter

@@ -45,7 +45,9 @@ class Scope:
         """Count a copy over the bus, or a wait, and the line that causes it."""
         self.waits += event == "synchronize"
         if self.counter is not None:
-            self.counter.transfer(event, operation, cause(), size, blocking=blocking, pinned=pinned)
+            self.counter.transfer(
+                event, operation, cause(self.counter.opened_in), size, blocking=blocking, pinned=pinned
+            )
 
     def operation(self, name: str, arguments: Iterable[Any] = (), *, attention: bool = False) -> None:
         """Count one device operation that was called with `arguments`."""

@@ -30,7 +30,6 @@ _NOT_THE_USERS = (
     *([_folder(_TRITON.origin)] if _TRITON and _TRITON.origin else []),
 )
 _COMPREHENSIONS = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
-_COUNTING = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "counting") + os.sep
 MOST_CALLERS = 3
 """Lines outside of a helper that are kept with a wait in it."""
 
@@ -55,8 +54,8 @@ class Cause(NamedTuple):
 _NOWHERE = Cause(Where("(no Python line)"))
 
 
-def cause() -> Cause:
-    """The innermost line that is the user's, from the caller outwards, and the lines that called its function."""
+def cause(counts: CodeType | None = None) -> Cause:
+    """The innermost line that is the user's, from the caller outwards, and who called its function inside `counts`."""
     lines = _users(sys._getframe(1))
     first = inner = next(lines, None)
     if first is None or inner is None:
@@ -64,7 +63,7 @@ def cause() -> Cause:
     callers: list[Where] = []
     while inner.f_code.co_name != "forward" and len(callers) < MOST_CALLERS:
         outer = next(lines, None)
-        if outer is None or outer.f_code.co_filename.startswith(_COUNTING):
+        if outer is None or outer.f_code is counts:
             break
         if inner.f_code.co_name not in _COMPREHENSIONS:
             callers.append(_line(outer).where)
