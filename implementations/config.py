@@ -32,6 +32,8 @@ FAMILIES: Mapping[Family, Mapping[str, Any]] = {
 """The arithmetic of each family's released towers."""
 
 _QWEN2_VL = Preprocessing()
+LARGEST = 1_000_000
+"""Of a tower's sizes: far above any."""
 
 
 class ConfigError(ValueError):
@@ -82,6 +84,7 @@ class VisionConfig:
             choices = get_args(kind) if get_origin(kind) is Literal else ()
             if choices and (value := getattr(self, field)) not in choices:
                 raise ConfigError(f"{self.name}: {field} is {value!r}; choose one of {', '.join(choices)}")
+        self._check_numbers()
         if (self.position_embedding == "rope_and_learned") != (self.position_table > 0):
             raise ConfigError(
                 f"{self.name}: position_table is {self.position_table} where position_embedding is "
@@ -89,6 +92,27 @@ class VisionConfig:
             )
         if strange := [block for block in self.deepstack_blocks if block not in range(self.depth)]:
             raise ConfigError(f"{self.name}: deepstack_blocks has {strange[0]}; choose from 0 to {self.depth - 1}")
+
+    def _check_numbers(self) -> None:
+        counts = ("depth", "hidden_size", "num_heads", "intermediate_size", "out_hidden_size", "in_channels")
+        for field in (*counts, *(["window_size"] if self.window_size is not None else []), "position_table"):
+            value, least = getattr(self, field), 0 if field == "position_table" else 1
+            if type(value) is not int or not least <= value <= LARGEST:
+                raise ConfigError(f"{self.name}: {field} is {value!r:.40}; give a whole number from {least} to {LARGEST:,}")
+        for field in ("fullatt_block_indexes", "deepstack_blocks"):
+            blocks = getattr(self, field)
+            if not isinstance(blocks, tuple) or not all(type(block) is int for block in blocks):
+                raise ConfigError(f"{self.name}: {field} is {blocks!r:.60}; give a tuple of block numbers")
+        if self.hidden_size % self.num_heads or self.head_dim % 4:
+            raise ConfigError(
+                f"{self.name}: hidden_size is {self.hidden_size} with num_heads {self.num_heads}; each head needs the "
+                "same whole number of channels, a multiple of 4"
+            )
+        if self.window_size is not None and self.window_size % (side := self.patch_size * self.spatial_merge_size):
+            raise ConfigError(f"{self.name}: window_size is {self.window_size}; give a multiple of {side}, a merged patch")
+        strange = [block for block in self.fullatt_block_indexes if block not in range(self.depth)]
+        if strange and self.window_size is not None:
+            raise ConfigError(f"{self.name}: fullatt_block_indexes has {strange[0]}; choose from 0 to {self.depth - 1}")
 
     def require(self, whose: str, **computed: object) -> None:
         """Raises ConfigError for a field that is another than `computed`, which is all that `whose` code computes."""

@@ -1,5 +1,6 @@
 """What a vision tower is fed: rows of patches with their grids, or whole images. Plain arithmetic; imports no torch."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -8,6 +9,7 @@ Grid = tuple[int, int, int]
 height and width in pixels."""
 Colour = tuple[float, float, float]
 
+LARGEST = 2**31 - 1
 HUB_MAX_PIXELS = 16384 * 28 * 28
 """`max_pixels` of the preprocessor files beside the released Qwen2-VL and Qwen2.5-VL checkpoints: 12,845,056."""
 
@@ -35,7 +37,7 @@ class Preprocessing:
     """Standard deviation of red, green and blue in 0..1 (OpenAI CLIP)."""
 
     def __post_init__(self) -> None:
-        for field in ("patch_size", "temporal_patch_size", "merge_size", "min_pixels"):
+        for field in ("patch_size", "temporal_patch_size", "merge_size", "min_pixels", "max_pixels"):
             _require_size(field, getattr(self, field))
         if self.max_pixels < max(self.min_pixels, self.factor**2):
             raise ValueError(f"max_pixels is {self.max_pixels}; give as many as min_pixels and one token have, or more")
@@ -83,7 +85,8 @@ class Images:
     """Standard deviation of red, green and blue in 0..1 (SigLIP)."""
 
     def __post_init__(self) -> None:
-        for side in self.sides:
+        sides = self.size if isinstance(self.size, tuple) and len(self.size) == 2 else (self.size,)
+        for side in sides:
             _require_size("size", side)
         _require_colours(self.mean, self.std)
 
@@ -127,10 +130,12 @@ def difference(mine: dict[str, object], theirs: dict[str, object]) -> tuple[str,
 
 
 def _require_size(field: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{field} is {value!r}; give a whole number above zero")
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= LARGEST:
+        raise ValueError(f"{field} is {value!r:.60}; give a whole number above zero, {LARGEST:,} at most")
 
 
 def _require_colours(mean: Colour, std: Colour) -> None:
-    if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
-        raise ValueError(f"mean is {mean} and std {std}; give three numbers each, those of std above zero")
+    for colours, least in ((mean, -math.inf), (std, 0.0)):
+        good = isinstance(colours, Sequence) and len(colours) == 3
+        if not good or not all(isinstance(each, int | float) and least < each < math.inf for each in colours):
+            raise ValueError(f"mean is {mean} and std {std}; give three numbers each, those of std above zero")

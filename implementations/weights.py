@@ -5,6 +5,7 @@ A state dict is made, cast and moved once and shared by every tower: `adopt` han
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,12 +13,23 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from .checkpoint_config import CheckpointError as CheckpointError
+from .checkpoint_config import difference
 from .config import VisionConfig
 
 PREFIXES = ("model.visual.", "visual.")
 """Where checkpoints keep the vision tower: newer and older Hugging Face layouts."""
 TOWER_PARTS = ("patch_embed.", "blocks.", "merger.")
 """How keys begin where the tower was saved alone."""
+
+FLOATS = ("F64", "F32", "F16", "BF16")
+"""Dtypes of safetensors whose numbers are the weights."""
+QUANTISED_KEY = re.compile(
+    r"(weight_scale(_inv)?|input_scale|scales?|absmax|quant_map|quant_state\.\S+|qweight|qzeros|g_idx|SCB|weight_packed"
+    r"|weight_zero_point|weight_shape)$"
+)
+"""What FP8, NF4, GPTQ, AWQ and their like keep beside or in place of a weight."""
+NOT_QUANTISED = "quantised towers are not supported: give the checkpoint in bfloat16"
 
 OUTLIER_CHANNELS = 4
 OUTLIER_SCALE = 8.0
@@ -42,10 +54,6 @@ class SharedTensors(dict[str, Tensor]):
         if key not in self._joined:
             self._joined[key] = (parts, torch.cat([part.detach() for part in parts]))
         return self._joined[key][1]
-
-
-class CheckpointError(ValueError):
-    """A checkpoint folder cannot serve as this tower's weights; the message says why and what to do."""
 
 
 def parameter_shapes(config: VisionConfig) -> dict[str, torch.Size]:
@@ -88,10 +96,15 @@ def load_checkpoint(folder: Path, config: VisionConfig, dtype: torch.dtype = tor
     """The vision tensors of a Hugging Face checkpoint folder (safetensors, one file or shards with an index).
 
     Only the vision tensors are read. Raises CheckpointError when the folder has none, lacks some, holds another
-    model's, or a file is damaged.
+    model's by its tensors or its config.json, holds one twice, quantised or not finite, or a file is damaged.
     """
+    if differs := difference(folder, config):
+        raise CheckpointError(f"{differs}; choose the model it holds, or leave --model out")
     shapes = parameter_shapes(config)
-    homes = _find_tensors(folder)
+    homes = find_tensors(folder)
+    for key, (file, full_key) in homes.items():
+        if QUANTISED_KEY.search(key) and key not in shapes:
+            raise CheckpointError(f"{file}: {full_key!r} is of a quantised tower; {NOT_QUANTISED}")
     missing = sorted(shapes.keys() - homes.keys())
     if missing:
         found = f"has {len(homes)} vision tensors but not" if homes else "has no vision tensors; expected"
@@ -113,14 +126,37 @@ def load_checkpoint(folder: Path, config: VisionConfig, dtype: torch.dtype = tor
                     continue
                 if full_key not in tensors.keys():  # noqa: SIM118 (a file handle, not a dict)
                     raise CheckpointError(f"{file}: lacks {full_key!r}, which the index promises; download it again")
-                shape = torch.Size(tensors.get_slice(full_key).get_shape())
+                slice_ = tensors.get_slice(full_key)
+                _check_dtype(file, full_key, slice_.get_dtype())
+                shape = torch.Size(slice_.get_shape())
                 if shape != shapes[key]:
                     raise CheckpointError(
                         f"{file}: {full_key!r} has shape {list(shape)} but {config.name} needs {list(shapes[key])}; "
                         "choose the model that the checkpoint holds"
                     )
-                weights[key] = tensors.get_tensor(full_key).to(dtype)
+                weights[key] = _finite(file, full_key, tensors.get_tensor(full_key), dtype)
+    if not any(tensor.any() for tensor in weights.values()):
+        raise CheckpointError(f"{folder}: every weight is zero, so every tower returns zeros; give trained weights")
     return weights
+
+
+def _check_dtype(file: Path, key: str, dtype: str) -> None:
+    """Raises CheckpointError for a tensor whose values are not what its numbers say, or that are none of a network."""
+    if dtype not in FLOATS:
+        whole = dtype in ("BOOL", "I16", "I32", "I64", "U16", "U32", "U64")
+        told = "which no weight is; download it again" if whole else f"as of a quantised tower; {NOT_QUANTISED}"
+        raise CheckpointError(f"{file}: {key!r} is of {dtype}, {told}")
+
+
+def _finite(file: Path, key: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """The tensor in `dtype`. Raises CheckpointError where a value is NaN or infinite, or becomes it."""
+    if not torch.isfinite(tensor).all():
+        raise CheckpointError(f"{file}: {key!r} holds NaN or infinity; download it again")
+    cast = tensor.to(dtype)
+    if not torch.isfinite(cast).all():
+        name, largest = str(dtype).removeprefix("torch."), float(tensor.abs().max())
+        raise CheckpointError(f"{file}: {key!r} holds {largest:.3g}, which {name} cannot; choose another --dtype")
+    return cast
 
 
 def adopt(tower: nn.Module, weights: SharedTensors) -> nn.Module:
@@ -137,27 +173,30 @@ def adopt(tower: nn.Module, weights: SharedTensors) -> nn.Module:
     return tower.requires_grad_(False).eval()
 
 
-def _find_tensors(folder: Path) -> dict[str, tuple[Path, str]]:
+def find_tensors(folder: Path) -> dict[str, tuple[Path, str]]:
     """Key without prefix -> (file, key in the file), for the vision tensors alone."""
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: not a folder; give the folder that holds the checkpoint's .safetensors files")
     index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        where = {key: folder / name for key, name in _weight_map(index).items()}
-    else:
-        where = {}
-        for file in sorted(folder.glob("*.safetensors")):
-            with _open(file) as tensors:
-                where.update(dict.fromkeys(tensors.keys(), file))
-        if not where:
-            raise CheckpointError(f"{folder}: no .safetensors file here; convert the checkpoint with save_pretrained")
-    found = {
-        key.removeprefix(prefix): (file, key)
-        for key, file in where.items()
-        for prefix in PREFIXES
-        if key.startswith(prefix)
-    }
-    return found or {key: (file, key) for key, file in where.items() if key.startswith(TOWER_PARTS)}
+    where = [(key, folder / name) for key, name in _weight_map(index).items()] if index.is_file() else []
+    indexed = {file for _, file in where}
+    for file in sorted(set(folder.glob("*.safetensors")) - indexed):
+        with _open(file) as tensors:
+            where += [(key, file) for key in tensors.keys()]  # noqa: SIM118 (a file handle, not a dict)
+    if not where:
+        raise CheckpointError(f"{folder}: no .safetensors file here; convert the checkpoint with save_pretrained")
+    found: dict[str, tuple[Path, str]] = {}
+    own = [key for key, _ in where if key.startswith(PREFIXES)]
+    for key, file in where:
+        prefix = next((each for each in PREFIXES if key.startswith(each)), "")
+        if not key.startswith(tuple(PREFIXES) if own else TOWER_PARTS):
+            continue
+        if (plain := key.removeprefix(prefix)) in found:
+            other, also = found[plain]
+            twice = f"{also!r} in {other.name} and {key!r} in {file.name}" if (other, also) != (file, key) else repr(key)
+            raise CheckpointError(f"{folder}: {plain!r} is there twice, as {twice}; remove the one that is old")
+        found[plain] = (file, key)
+    return found
 
 
 def _weight_map(index: Path) -> dict[str, str]:
@@ -169,6 +208,8 @@ def _weight_map(index: Path) -> dict[str, str]:
     entries = content.get("weight_map") if isinstance(content, dict) else None
     if not isinstance(entries, dict) or not all(isinstance(name, str) for name in entries.values()):
         raise CheckpointError(f"{index}: not a safetensors index with a 'weight_map'; download it again")
+    if outside := [name for name in entries.values() if Path(name).name != name]:
+        raise CheckpointError(f"{index}: {outside[0]!r:.80} is no file of the folder itself; download it again")
     return entries
 
 

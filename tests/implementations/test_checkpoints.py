@@ -24,6 +24,7 @@ from tests.implementations.grids import MIXED
 from tests.implementations.towers import TINY, name_of, pixels_of, relative_error, run
 from tests.implementations.transformers_towers import transformers_config
 from vlbench.implementations import build_tower
+from vlbench.implementations.checkpoint_config import difference, read_config
 from vlbench.implementations.config import MODELS, VisionConfig
 from vlbench.implementations.weights import CheckpointError, load_checkpoint, parameter_shapes
 
@@ -230,6 +231,155 @@ def test_another_models_checkpoint(whole: Path, other: str) -> None:
     message = refusal(whole, MODELS[other])
     assert other in message
     assert "choose the model it holds" in message
+
+
+def edited(folder: Path, **vision: object) -> Path:
+    """The folder, with other values in its config.json."""
+    path = folder / "config.json"
+    content = json.loads(path.read_text())
+    content["vision_config"] |= vision
+    path.write_text(json.dumps(content))
+    return folder
+
+
+def retensored(folder: Path, **tensors: torch.Tensor | None) -> Path:
+    """The folder, with other tensors in its one file: dots written as __, None to leave one out."""
+    file = folder / "model.safetensors"
+    changed = {name.replace("__", "."): tensor for name, tensor in tensors.items()}
+    save_file({key: each for key, each in (load_file(file) | changed).items() if each is not None}, file)
+    return folder
+
+
+NORM = "visual__blocks__1__norm1__weight"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("fullatt_block_indexes", [1, 3], "fullatt_block_indexes is (1, 3) and that of qwen2.5-vl-tiny (3,)"),
+        ("num_heads", 4, "num_heads is 4 and that of qwen2.5-vl-tiny 2"),
+        ("window_size", 56, "window_size is 56 and that of qwen2.5-vl-tiny 112"),
+        ("hidden_act", "gelu_pytorch_tanh", "activation is 'gelu_tanh' and that of qwen2.5-vl-tiny 'silu'"),
+        ("hidden_act", "relu", "hidden_act is 'relu'; supported are silu"),
+        ("num_heads", 3, "hidden_size is 160 with num_heads 3"),
+        ("depth", -1, "depth is -1; give a whole number"),
+        ("depth", "4", "depth is '4'; give a whole number"),
+        ("patch_size", 2.5, "patch_size is 2.5; give a whole number"),
+        ("fullatt_block_indexes", 3, "'int' object is not iterable"),
+        ("fullatt_block_indexes", [9], "fullatt_block_indexes has 9; choose from 0 to 3"),
+    ],
+)
+def test_what_only_the_config_says_is_read(whole: Path, field: str, value: object, told: str) -> None:
+    message = refusal(edited(whole, **{field: value}))
+    assert message.startswith("/config.json: ")
+    assert told in message
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"vision_config": 3}', '{"model_type": "llava"}'])
+def test_a_config_that_is_none_or_anothers(whole: Path, content: str) -> None:
+    (whole / "config.json").write_text(content)
+    assert refusal(whole).startswith("/config.json: ")
+
+
+@pytest.mark.parametrize(
+    "vision", [{"num_heads": 4}, {"window_size": 56}, {"fullatt_block_indexes": [1, 2]}, {"out_hidden_size": 256}]
+)
+def test_a_changed_tower_runs_as_its_config_says(whole: Path, vision: dict[str, Any]) -> None:
+    """Against transformers on the same tensors; as the released tower it would be off by 0.08 to 0.48."""
+    model = Qwen2_5_VLForConditionalGeneration.from_pretrained(edited(whole, **vision)).eval()
+    config = read_config(whole)
+    assert config is not None
+    assert (config == CONFIG) == (vision == {"out_hidden_size": 256})
+    check_loads(whole, config, model.model.visual)
+
+
+def test_another_width_of_the_language_model_is_no_other_model(whole: Path) -> None:
+    narrow = {f"visual__merger__mlp__2__{part}": torch.zeros(64, *more) for part, *more in (("weight", 640), ("bias",))}
+    edited(retensored(whole, **narrow), out_hidden_size=64)
+    config = read_config(whole)
+    assert config is not None
+    assert (config.out_hidden_size, difference(whole, CONFIG)) == (64, None)
+    assert load_checkpoint(whole, config)["merger.mlp.2.bias"].shape == (64,)
+
+
+def test_released_configs_that_leave_out_what_is_usual(tmp_path: Path) -> None:
+    vision: dict[str, Any] = {"hidden_size": 1280, "in_chans": 3, "model_type": "qwen2_5_vl", "tokens_per_second": 2}
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen2_5_vl", "vision_config": vision}))
+    assert read_config(tmp_path) == MODELS["qwen2.5-vl-7b"]
+    vision = {"embed_dim": 1280, "hidden_size": 1536, "in_chans": 3, "mlp_ratio": 4, "num_heads": 16}
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen2_vl", "vision_config": vision}))
+    assert read_config(tmp_path) == MODELS["qwen2-vl-2b"]
+
+
+def test_a_file_beside_the_shards(shards: Path, saved: Path) -> None:
+    shutil.copy(saved / CONFIG.name / "whole" / "model.safetensors", shards)
+    message = refusal(shards)
+    assert "is there twice, as 'visual." in message
+    assert "in model.safetensors; remove the one that is old" in message
+
+
+def test_two_files_with_one_key(whole: Path) -> None:
+    shutil.copy(whole / "model.safetensors", whole / "a-copy.safetensors")
+    assert "in a-copy.safetensors and " in refusal(whole)
+
+
+def test_two_prefixes_with_one_key(whole: Path) -> None:
+    tensors = load_file(whole / "model.safetensors")
+    key = "visual.merger.ln_q.weight"
+    save_file(tensors | {f"model.{key}": tensors[key].clone()}, whole / "model.safetensors")
+    message = refusal(whole)
+    assert f"{key!r} in model.safetensors" in message
+    assert "'model.visual.merger.ln_q.weight' in model.safetensors" in message
+
+
+@pytest.mark.parametrize("name", ["../other/model.safetensors", "/etc/passwd", "a/b.safetensors"])
+def test_an_index_that_leaves_the_folder(shards: Path, name: str) -> None:
+    where = weight_map(shards)
+    (shards / INDEX).write_text(json.dumps({"weight_map": where | {next(filter(is_vision, where)): name}}))
+    assert f"{name!r} is no file of the folder itself" in refusal(shards)
+
+
+@pytest.mark.parametrize("name", ["weight_scale", "weight_scale_inv", "weight.absmax", "qweight", "g_idx", "SCB"])
+def test_a_quantised_tower_by_its_keys(whole: Path, name: str) -> None:
+    key = f"visual.blocks.0.attn.qkv.{name}"
+    save_file(load_file(whole / "model.safetensors") | {key: torch.ones(2)}, whole / "model.safetensors")
+    assert f"{key!r} is of a quantised tower; quantised towers are not supported" in refusal(whole)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "told"),
+    [
+        (torch.int8, "is of I8, as of a quantised tower; quantised towers are not supported"),
+        (torch.uint8, "is of U8, as of a quantised tower"),
+        (torch.float8_e4m3fn, "is of F8_E4M3, as of a quantised tower"),
+        (torch.bool, "is of BOOL, which no weight is"),
+        (torch.int64, "is of I64, which no weight is"),
+    ],
+)
+def test_a_tensor_that_is_no_weight(whole: Path, dtype: torch.dtype, told: str) -> None:
+    assert told in refusal(retensored(whole, **{NORM: torch.ones(160).to(dtype)}))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_value_that_is_none(whole: Path, value: float) -> None:
+    bad = torch.ones(160)
+    bad[7] = value
+    assert "'visual.blocks.1.norm1.weight' holds NaN or infinity" in refusal(retensored(whole, **{NORM: bad}))
+
+
+def test_a_value_that_the_dtype_cannot_hold(whole: Path) -> None:
+    retensored(whole, **{NORM: torch.full((160,), 1e5)})
+    with pytest.raises(
+        CheckpointError, match=r"norm1.weight' holds 1e\+05, which float16 cannot; choose another --dtype"
+    ):
+        load_checkpoint(whole, CONFIG, torch.float16)
+    assert load_checkpoint(whole, CONFIG, torch.bfloat16)
+
+
+def test_weights_that_are_all_zero(whole: Path) -> None:
+    file = whole / "model.safetensors"
+    save_file({key: torch.zeros_like(each) for key, each in load_file(file).items()}, file)
+    assert "every weight is zero" in refusal(whole)
 
 
 def test_another_shape(whole: Path) -> None:

@@ -70,7 +70,7 @@ def profile(
     check_choice("--tool", tool, TOOLS)
     if not folder.is_dir() and any(each.exists() and not each.is_dir() for each in (folder, *folder.parents)):
         raise UsageError(f"--out {folder}: a file is in the way; name a folder")
-    target = model_target(model, device, dtype, [variant])
+    target = model_target(model, device, dtype, [variant], path_of(weights))
     settings = Settings(seed, threads, weights=path_of(weights))
     plan = single_plan(scenario or defaults().scenario or SCENARIO, point, target, settings)
     try:

@@ -74,7 +74,8 @@ def run(
     else:
         scenarios = [load_scenario(name) for name in scenarios_of(scenario)]
         towers = tower_names(tower or (None if model or variant or ablate else defaults().tower))
-        targets = targets_of(several(model), towers, several(variant), ablate, exactness, device, dtypes)
+        checkpoint = settings.weights
+        targets = targets_of(several(model), towers, several(variant), ablate, exactness, device, dtypes, checkpoint)
         fed = [(one.name, one.points(target.device), target) for one in scenarios for target in targets]
     plans = plans_of(fed, parse_filter(several(only)), settings)
     earlier = _earlier(Path(against), plans) if against else None
@@ -104,7 +105,7 @@ def verify(
     Nothing is timed. The arguments are the options of `vlbench verify --help`, one or a list; `timeout` is in seconds.
     Raises UsageError for what cannot be had as asked, and where the checking process gave nothing.
     """
-    target = model_target(model, device, dtype, several(variant))
+    target = model_target(model, device, dtype, several(variant), path_of(weights))
     first, *others = (batch_point(name) for name in BATCHES)
     (plan,) = plans_of([("verify", [first], target)], CellFilter({}), Settings(seed, threads, weights=path_of(weights)))
     with watcher(progress) as watch:

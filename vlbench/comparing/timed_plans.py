@@ -41,7 +41,7 @@ def rebuild(cells: Iterable[TimedCell]) -> Rebuilt:
     rebuilt = Rebuilt([], [], {})
     for group in groups.values():
         try:
-            point, yardstick = _point(group[0]), _yardstick(group[0])
+            yardstick, point = _yardstick(group[0]), _point(group[0])
         except UsageError as error:
             rebuilt.gone.update((cell.name, str(error)) for cell in group)
             continue
@@ -117,11 +117,13 @@ def _point(cell: TimedCell) -> ScenarioPoint:
 
 def _yardstick(cell: TimedCell) -> Variant:
     """What ratios are taken to. Raises UsageError where it cannot be had here."""
-    from vlbench.towers.models import find_model
+    from vlbench.towers.models import checkpoint_model, find_model
     from vlbench.towers.variants import first_tower, yardstick
 
     if cell.weights not in WITHOUT_CHECKPOINT and not Path(cell.weights).is_dir():
         raise UsageError(f"its checkpoint {cell.weights} is not here")
+    if cell.weights not in WITHOUT_CHECKPOINT:
+        checkpoint_model(Path(cell.weights), None)
     if cell.reference == cell.model:
         return first_tower(cell.model)
     find_model(cell.model)

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from vlbench.errors import UsageError, check_choice
 from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.optimized import Exactness
 from vlbench.matrix.ablation import Ablation, ablate
 from vlbench.record.schema import Device, Dtype
-from vlbench.towers.models import DEFAULTS, find_device, find_dtype, find_model
+from vlbench.towers.models import DEFAULTS, checkpoint_model, find_device, find_dtype, find_model
 from vlbench.towers.resolve import is_foreign
 from vlbench.towers.variants import Variant, default_variants, first_tower, parse_variant, tower_variant, unique
 
@@ -40,14 +41,16 @@ class Target:
         return found | {variant.name: list(variant.left_out) for variant in self.variants if variant.left_out}
 
 
-def model_target(model: str | None, device: str, dtype: str | None, variants: Sequence[str]) -> Target:
-    """One of our models with `variants`, by default with every flag and preset.
+def model_target(
+    model: str | None, device: str, dtype: str | None, variants: Sequence[str], weights: Path | None = None
+) -> Target:
+    """One of our models with `variants`, by default with every flag and preset; that of a checkpoint with `weights`.
 
     Raises UsageError for a model, device, dtype or variant that does not exist or cannot be had.
     """
     kind = find_device(device)
     default_model, default_dtype = DEFAULTS[kind]
-    config = find_model(model or default_model)
+    config = (checkpoint_model(weights, model) if weights else None) or find_model(model or default_model)
     chosen_dtype = find_dtype(dtype or default_dtype)
     rows, left_out = default_variants(config, kind)
     if variants:
@@ -59,7 +62,7 @@ def model_target(model: str | None, device: str, dtype: str | None, variants: Se
         unique(rows),
         config,
         left_out,
-        default_model=model is None,
+        default_model=model is None and weights is None,
         chosen=bool(variants),
     )
 
@@ -107,12 +110,15 @@ def targets_of(
     exactness: str | None,
     device: str,
     dtypes: Sequence[str | None],
+    weights: Path | None = None,
 ) -> list[Target]:
     """All that is chosen: models with variants of theirs, or towers of anyone's. Raises UsageError."""
     if not towers:
         if exactness:
             raise UsageError("--exactness is what the towers of --tower claim; leave it out: each flag has its own")
-        found = [model_target(model, device, dtype, variants) for model in models or (None,) for dtype in dtypes]
+        found = [
+            model_target(model, device, dtype, variants, weights) for model in models or (None,) for dtype in dtypes
+        ]
         return [ablated(target, ablation) for target in found] if ablation else found
     for name, value in {"model": models, "variant": variants, "ablate": ablation}.items():
         if value:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from vlbench.errors import UsageError, check_choice
@@ -42,6 +43,26 @@ def find_model(name: str, named_by: str = "--model", others: str = "") -> Vision
         hint = f"did you mean {close[0]}?" if close else f"the models are {', '.join(MODELS)}"
         raise UsageError(f"{named_by}: there is no model {name!r}; {hint}{others}")
     return MODELS[name]
+
+
+def checkpoint_model(folder: Path, named: str | None) -> VisionConfig | None:
+    """The tower that a checkpoint's own config.json describes, from then on among our models; None without the file.
+
+    `named` only checks it: all but the width of the language model has to be as that model's. Raises UsageError.
+    """
+    from vlbench.implementations.checkpoint_config import CheckpointError, difference, read_config
+
+    try:
+        found = read_config(folder)
+        if found and named and named != found.name and (differs := difference(folder, find_model(named))):
+            raise UsageError(f"--model: {differs}; leave it out to take the checkpoint's own")
+    except CheckpointError as error:
+        raise UsageError(f"--weights: {error}") from None
+    if found:
+        MODELS.setdefault(found.name, found)
+        if MODELS[found.name] != found:
+            raise UsageError(f"--weights {folder}: another model is called {found.name} here; rename the folder")
+    return found
 
 
 def find_dtype(name: str) -> Dtype:

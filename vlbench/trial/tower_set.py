@@ -6,7 +6,7 @@ from torch import nn
 from vlbench.errors import UsageError
 from vlbench.implementations import build_tower
 from vlbench.implementations.weights import SharedTensors, load_checkpoint, random_weights
-from vlbench.towers.models import find_model
+from vlbench.towers.models import checkpoint_model, find_model
 from vlbench.towers.resolve import resolve_tower
 from vlbench.towers.tower import Tower, mismatch
 from vlbench.trial.job import Job, VariantJob
@@ -24,6 +24,9 @@ class TowerSet:
         self.job = job
         self.dtype: torch.dtype = getattr(torch, job.dtype)
         self.device = torch.device(job.device)
+        if job.weights:
+            check_checkpoint(job.weights)
+            checkpoint_model(job.weights, None)  # may be what the job's model is
         self.yardstick = resolve_tower(job.model)
         self.towers = {
             each.name: self.yardstick if each.tower == job.model else resolve_tower(each.tower)
@@ -51,8 +54,6 @@ class TowerSet:
                 raise UsageError(f"--weights: {tower.name} is none of our models and brings its own; leave it out")
             return SharedTensors(tower.module(self.device, self.dtype).state_dict())
         config = find_model(tower.model)
-        if job.weights:
-            check_checkpoint(job.weights)
         made = (
             load_checkpoint(job.weights, config, self.dtype)
             if job.weights
