@@ -16,7 +16,8 @@ from vlbench.implementations import build_tower
 from vlbench.implementations.output import VisionOutput
 from vlbench.implementations.weights import random_weights
 from vlbench.record.exactness import Accuracy, Token
-from vlbench.trial.accuracy import Grid, Input, Judge, awkward_inputs, worst_token
+from vlbench.trial.accuracy import Grid, Input, Judge, awkward_inputs
+from vlbench.trial.worst import worst_token
 
 # Real towers, right and wrong.
 

@@ -15,9 +15,10 @@ from vlbench.counting.job import CountJob, Point
 from vlbench.counting.run import run_count
 from vlbench.errors import UsageError
 from vlbench.towers.tower import Tower
-from vlbench.trial.accuracy import awkward_inputs, worst_in_images
+from vlbench.trial.accuracy import awkward_inputs
 from vlbench.trial.churn import churn_inputs
 from vlbench.trial.job import Checked, Job, Prepared, Round, VariantJob
+from vlbench.trial.worst import worst_in_images
 from vlbench.workload.batch import build_batch, grids_only
 from vlbench.workload.library import BATCHES, batch_point, load_scenario
 from vlbench.workload.scenario import Item, ScenarioPoint

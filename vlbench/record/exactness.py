@@ -52,7 +52,7 @@ class Accuracy(Record):
     part: str | None = None
     """Which part of the output is the furthest off, where it has several."""
     worst_token: Token | None = None
-    """The output token furthest off in fp32."""
+    """The output token furthest off: in the dtype in which it failed, else in fp32."""
     reason: str | None = None
     """Why it failed, in one sentence."""
 

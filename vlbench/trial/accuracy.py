@@ -21,6 +21,8 @@ from vlbench.errors import UsageError, in_one_line
 from vlbench.implementations.output import TOKENS, OutputError, Parts, called, unpack
 from vlbench.implementations.preprocessing import Fed, Grid, Images
 from vlbench.record.exactness import FP32_LIMITS, OWN_ERROR_FACTOR, Accuracy, Token, within
+from vlbench.trial.finite import first_not_finite, is_finite
+from vlbench.trial.worst import worst_in_images, worst_token
 
 AWKWARD_GRIDS = (
     ((3, 6, 10), (1, 16, 16), (1, 2, 14), (2, 10, 6)),
@@ -109,11 +111,22 @@ class Judge:
         """Called before each call of what is judged."""
         self.exact_inputs = [entry.to(torch.float32) for entry in inputs]
         self.golden = [_run(golden, entry) for entry in self.exact_inputs]
-        self.own = [errors(_run(yardstick, entry), wanted) for entry, wanted in zip(inputs, self.golden, strict=True)]
+        timed = [_run(yardstick, entry) for entry in inputs]
+        self.own = [errors(output, wanted) for output, wanted in zip(timed, self.golden, strict=True)]
+        self.broken: tuple[str, Token | None] | None = None
+        """Why nothing can be compared with the reference tower, and its worst token; None where it can."""
+        of_golden = (golden, self.exact_inputs, self.golden, torch.float32)
+        for tower, entries, outputs, its_dtype in (of_golden, (yardstick, inputs, timed, dtype)):
+            number = next((each for each, output in enumerate(outputs) if not is_finite(output)), None)
+            if number is not None and not self.broken:
+                self.broken = self._why_broken(tower, entries[number], outputs[number], number, its_dtype)
 
     def check(self, exactness: str, in_fp32: Callable[[], Judged], timed: Callable[[], Judged]) -> Accuracy:
         """The verdict on one variant, built by `in_fp32` and `timed` (the same tower where fp32 is timed)."""
         limit = FP32_LIMITS[exactness]
+        failed: dict[str, Any] = {"passed": False, "exactness": exactness, "fp32_error": None, "fp32_limit": limit}
+        if self.broken:
+            return Accuracy(**failed, reason=self.broken[0], worst_token=self.broken[1])
         try:
             exact = in_fp32()
             outputs = [self._call(exact, entry) for _ in range(2) for entry in self.exact_inputs]
@@ -123,19 +136,17 @@ class Judge:
             reason = self._complaint(outputs, error, limit)
             timed_error, timed_limit, own = None, None, None
             if reason is None and self.dtype is not torch.float32:
-                timed_part, timed_error, own = self._timed(timed())
+                timed_part, timed_error, own, timed_worst = self._timed(timed())
                 timed_limit = OWN_ERROR_FACTOR * own
                 # A cache whose key forgets the dtype has the other one's values by now.
                 again = [self._call(exact, entry) for entry in self.exact_inputs]
                 part, error, worst = self._furthest([*outputs, *again])
                 reason = self._complaint([*outputs, *again], error, limit)
                 if reason is None and not (within(timed_error, timed_limit) and math.isfinite(own)):
-                    part = timed_part
+                    part, worst = timed_part, timed_worst
                     reason = f"error {timed_error:.2g} in {_name(self.dtype)} is above {timed_limit:.2g}"
         except Exception as failure:  # whatever a variant raises is its result, not ours
-            return Accuracy(
-                passed=False, exactness=exactness, fp32_error=None, fp32_limit=limit, reason=_one_line(failure)
-            )
+            return Accuracy(**failed, reason=_one_line(failure))
         is_one_of_several = len(self.golden[0]) > 1
         if reason and is_one_of_several:
             reason = f"{called(part, self.golden[0])}: {reason}"
@@ -170,13 +181,25 @@ class Judge:
             for part, error in errors(output, self._wanted(number)).items()
         ]
         error, part, number = max(found, key=lambda one: (one[0] != one[0], one[0]))  # NaN is the furthest
+        return part, error, self._worst(part, error, outputs[number], number)
+
+    def _worst(self, part: str, error: float, output: Parts, number: int) -> Token | None:
+        """The token furthest off in an output, None for a part that is not of the tokens."""
         grids = self.exact_inputs[number % len(self.golden)].grids
         if part != TOKENS or not grids or error == 0:
-            return part, error, None
-        output, wanted = outputs[number][part], self._wanted(number)[part]
+            return None
         if self.merge is None:
-            return part, error, worst_in_images(output, wanted, len(grids))
-        return part, error, worst_token(output, wanted, grids, self.merge)
+            return worst_in_images(output[part], self._wanted(number)[part], len(grids))
+        return worst_token(output[part], self._wanted(number)[part], grids, self.merge)
+
+    def _why_broken(
+        self, tower: Judged, entry: Entry, output: Parts, number: int, dtype: torch.dtype
+    ) -> tuple[str, Token | None]:
+        part = next(name for name in output if not is_finite({name: output[name]}))
+        stage = first_not_finite(lambda: _run(tower, entry))
+        where = f", first in {stage}" if stage else ""
+        reason = f"the reference tower itself is not finite in {_name(dtype)}{where}; choose another dtype or weights"
+        return reason, self._worst(part, math.nan, output, number)
 
     def _complaint(self, outputs: Sequence[Parts], error: float, limit: float) -> str | None:
         if limit == 0:
@@ -193,16 +216,17 @@ class Judge:
         """What the output of this number should be: a variant is given all inputs, and then all again."""
         return self.golden[number % len(self.golden)]
 
-    def _timed(self, tower: Judged) -> tuple[str, float, float]:
-        """Part, error and the reference's own in the timed dtype, where it comes nearest to its limit, or is furthest
-        beyond."""
+    def _timed(self, tower: Judged) -> tuple[str, float, float, Token | None]:
+        """Part, error, the reference's own and the worst token in the timed dtype, where it comes nearest to its limit,
+        or is furthest beyond."""
+        outputs = [self._call(tower, entry) for _ in range(2) for entry in self.inputs]
         found = [
-            (part, error, own[part])
-            for _ in range(2)
-            for entry, wanted, own in zip(self.inputs, self.golden, self.own, strict=True)
-            for part, error in errors(self._call(tower, entry), wanted).items()
+            (part, error, self.own[number % len(self.own)][part], number)
+            for number, output in enumerate(outputs)
+            for part, error in errors(output, self._wanted(number)).items()
         ]
-        return max(found, key=lambda one: _share(one[1], OWN_ERROR_FACTOR * one[2]))
+        part, error, own, number = max(found, key=lambda one: _share(one[1], OWN_ERROR_FACTOR * one[2]))
+        return part, error, own, self._worst(part, error, outputs[number], number)
 
 
 def _share(error: float, limit: float) -> float:
@@ -253,30 +277,6 @@ def relative_error(output: Tensor, wanted: Tensor) -> float:
         return 0.0 if bool((output == wanted).all()) else math.inf
     wanted64 = wanted.double()
     return float((output.double() - wanted64).norm() / wanted64.norm())
-
-
-def worst_token(output: Tensor, wanted: Tensor, grids: Sequence[Grid], merge: int = 2) -> Token:
-    """The token [N / 4, width] with the largest error, and where in the batch it is."""
-    errors = (output.double() - wanted.double()).norm(dim=1)
-    scale = wanted.double().norm(dim=1).square().mean().sqrt()
-    index = int(errors.nan_to_num(torch.inf).argmax())
-    error, place = float(errors[index] / scale), index
-    for item, (t, h, w) in enumerate(grids):
-        rows, columns = h // merge, w // merge
-        if place < t * rows * columns:
-            frame, cell = divmod(place, rows * columns)
-            return Token(item=item, frame=frame, row=cell // columns, column=cell % columns, error=error)
-        place -= t * rows * columns
-    raise ValueError("more tokens than the grids have")
-
-
-def worst_in_images(output: Tensor, wanted: Tensor, images: int) -> Token | None:
-    """The token with the largest error of [images, tokens, width], else the image; None for what is not by images."""
-    if output.ndim < 2 or len(output) != images:
-        return None
-    tokens = output.shape[1] if output.ndim == 3 else 1
-    grids = [(1, 1, tokens)] * images
-    return worst_token(output.reshape(images * tokens, -1), wanted.reshape(images * tokens, -1), grids, merge=1)
 
 
 def _run(tower: Judged, entry: Entry) -> Parts:
