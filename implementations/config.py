@@ -98,7 +98,9 @@ class VisionConfig:
         for field in (*counts, *(["window_size"] if self.window_size is not None else []), "position_table"):
             value, least = getattr(self, field), 0 if field == "position_table" else 1
             if type(value) is not int or not least <= value <= LARGEST:
-                raise ConfigError(f"{self.name}: {field} is {value!r:.40}; give a whole number from {least} to {LARGEST:,}")
+                raise ConfigError(
+                    f"{self.name}: {field} is {value!r:.40}; give a whole number from {least} to {LARGEST:,}"
+                )
         for field in ("fullatt_block_indexes", "deepstack_blocks"):
             blocks = getattr(self, field)
             if not isinstance(blocks, tuple) or not all(type(block) is int for block in blocks):
@@ -109,7 +111,9 @@ class VisionConfig:
                 "same whole number of channels, a multiple of 4"
             )
         if self.window_size is not None and self.window_size % (side := self.patch_size * self.spatial_merge_size):
-            raise ConfigError(f"{self.name}: window_size is {self.window_size}; give a multiple of {side}, a merged patch")
+            raise ConfigError(
+                f"{self.name}: window_size is {self.window_size}; give a multiple of {side}, a merged patch"
+            )
         strange = [block for block in self.fullatt_block_indexes if block not in range(self.depth)]
         if strange and self.window_size is not None:
             raise ConfigError(f"{self.name}: fullatt_block_indexes has {strange[0]}; choose from 0 to {self.depth - 1}")

@@ -193,7 +193,7 @@ def find_tensors(folder: Path) -> dict[str, tuple[Path, str]]:
             continue
         if (plain := key.removeprefix(prefix)) in found:
             other, also = found[plain]
-            twice = f"{also!r} in {other.name} and {key!r} in {file.name}" if (other, also) != (file, key) else repr(key)
+            twice = f"{also!r} in {other.name} and {key!r} in {file.name}"
             raise CheckpointError(f"{folder}: {plain!r} is there twice, as {twice}; remove the one that is old")
         found[plain] = (file, key)
     return found
