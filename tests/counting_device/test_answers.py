@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -155,18 +157,42 @@ def test_compiled_code_is_named_as_not_measured(device: CountingDevice) -> None:
     def double(x: Tensor) -> Tensor:
         return x * 2
 
-    for call in (lambda: torch.compile(AsksFirst())(x), lambda: double(x)):
+    module, method = torch.compile(AsksFirst()), torch.compile(AsksFirst().forward)
+    for call, name in (
+        (lambda: module(x), "AsksFirst"),
+        (lambda: method(x), "AsksFirst.forward"),
+        (lambda: double(x), "double"),
+    ):
         with device.count() as counter:
             call()
         assert not counter.report.complete
-        assert "torch.compile" in counter.report.not_measured[0]
+        assert re.match(rf"torch.compile: \S*\b{re.escape(name)} ran eagerly", counter.report.not_measured[0])
+
+
+def test_code_that_is_compiled_and_not_run_spoils_no_count(device: CountingDevice) -> None:
+    x = device.upload(torch.ones(2))
+    double, module = torch.compile(lambda x: x * 2), torch.compile(AsksFirst())
+    double(x)  # while it builds
+    with device.count() as counter:
+        x.add(1)
+    assert counter.report.complete
+    assert isinstance(module, torch.nn.Module)
+
+
+def test_a_compiled_module_has_all_that_the_module_has(device: CountingDevice) -> None:
+    module = torch.compile(torch.nn.Linear(2, 3))
+    assert (module.out_features, sorted(module.state_dict())) == (3, ["_orig_mod.bias", "_orig_mod.weight"])
+    assert module.to("cuda").weight.device.type == "cuda"
 
 
 def test_what_was_compiled_before_is_named_too() -> None:
-    double = torch.compile(lambda x: x * 2, backend="eager")
+    def double(x: Tensor) -> Tensor:
+        return x * 2
+
+    double = torch.compile(double, backend="eager")
     with CountingDevice("shadow") as device, device.count() as counter:
         double(device.upload(torch.ones(2)))
-    assert "torch.compile" in counter.report.not_measured[0]
+    assert "double ran eagerly" in counter.report.not_measured[0]
     assert counter.report.total.device_operations == 1
 
 

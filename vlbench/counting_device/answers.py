@@ -11,15 +11,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import wraps
 from types import ModuleType, SimpleNamespace
 from typing import Any, NoReturn
 from unittest.mock import patch
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._device import _device_constructors
 
-from vlbench.counting_device.scope import Scope, current
+from vlbench.counting_device.scope import Scope, current, is_open
 from vlbench.counting_device.where import asked_by_torch
 from vlbench.errors import UsageError
 
@@ -120,14 +121,12 @@ def _pinning(tensor: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 def _eager(scope: Scope) -> Iterator[tuple[ModuleType, str, Any]]:
-    """Compiled code runs eagerly, and the report says that its kernels are not measured."""
-    sentence = "torch.compile: ran eagerly, so the kernels that compiling would fuse are counted one by one"
+    """Compiled code runs eagerly, and the count in which it runs says that its kernels are not measured."""
 
     def compile(model: Any = None, **kwargs: Any) -> Any:
         if model is None:
             return lambda later: compile(later, **kwargs)
-        scope.not_measured(sentence)
-        return model
+        return _CompiledModule(model) if isinstance(model, nn.Module) else _compiled(model)
 
     yield torch, "compile", compile
     dynamo = sys.modules.get("torch._dynamo.eval_frame")
@@ -138,10 +137,49 @@ def _eager(scope: Scope) -> Iterator[tuple[ModuleType, str, Any]]:
     def no_callback(callback: Any, *args: Any) -> Any:
         if not callable(callback):  # torch._dynamo.disable and the like
             return choose(callback, *args)
-        scope.not_measured(sentence)  # a function compiled before the scope was opened
+        compiled = sys._getframe(1).f_locals.get("fn")  # what was compiled before the scope was opened
+        _ran_eagerly(compiled)
         return None
 
     yield dynamo, "_callback_from_stance", no_callback
+
+
+def _ran_eagerly(compiled: Any) -> None:
+    """Name what runs compiled, in the count that it runs in; building runs nothing that is counted."""
+    if is_open() and current().counter is not None:
+        bound = type(getattr(compiled, "__self__", None))
+        name = getattr(compiled, "__qualname__", type(compiled).__name__)
+        name = f"{bound.__name__}.{compiled.__name__}" if issubclass(bound, nn.Module) else name
+        current().not_measured(
+            f"torch.compile: {name} ran eagerly, so the kernels that compiling would fuse are counted one by one"
+        )
+
+
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    def ran(*args: Any, **kwargs: Any) -> Any:
+        _ran_eagerly(function)
+        return function(*args, **kwargs)
+
+    return ran
+
+
+class _CompiledModule(nn.Module):
+    """What `torch.compile(module)` returns: the module under another name, with all that it has."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self._orig_mod = module
+        self.training = module.training
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """That of the module."""
+        _ran_eagerly(self._orig_mod)
+        return self._orig_mod(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        own = self.__dict__["_modules"]
+        return own[name] if name in own else getattr(own["_orig_mod"], name)
 
 
 class Stream:
