@@ -43,7 +43,7 @@ def events(job: Job) -> list[Event]:
 def test_the_events_of_a_job_come_in_order() -> None:
     emitted = events(job("host-grid", seconds=0.05))
     kinds = list(dict.fromkeys(type(event) for event in emitted))
-    assert kinds == [Prepared, Checked, Estimated, Round, Stages, Finished]
+    assert kinds == [Prepared, Checked, Estimated, Round, Loaded, Stages, Finished]
     names = [event.variant for event in emitted if isinstance(event, Checked)]
     assert names == ["baseline", "host-grid"]
     assert all(list(event.seconds) == names for event in emitted if isinstance(event, Round))

@@ -5,6 +5,7 @@ from functools import partial
 
 from vlbench.export import result_tables as tables
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Words, checked, figure, table_of
+from vlbench.judging.busy import busy, throttled
 from vlbench.judging.instances import widest
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.summary import Summary, ranked, summaries
@@ -81,12 +82,14 @@ def title(group: CellGroup) -> str:
 
 
 def own_difference(group: CellGroup) -> Iterator[Words]:
-    """How far the reference tower's own instances are apart, where it had several: the run's own A/A."""
+    """How far the reference tower's own instances are apart, the run's own A/A; and what tells of a busy machine."""
     trials = [trial for trial in group.trials if not trial.confirms]
     if (ratio := widest(trials, "warm")) is not None:
         count = len(trials[0].instances("warm"))
         how = f"{count} instances of {group.rows[0].name}, the same program, differ by up to {change(ratio)}"
         yield Words(f"A/A of this run: {how} from each other.", "dim")
+    for warning in filter(None, (busy(group), throttled(group))):
+        yield Words(warning, "yellow")
 
 
 def failures(found: Iterable[Summary]) -> Iterator[Words]:

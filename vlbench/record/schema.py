@@ -99,6 +99,18 @@ class VariantTrial(Record):
         return self
 
 
+class Load(Record):
+    """How busy the machine was while the rounds of a trial were timed. None: this system does not tell."""
+
+    cores: int = Field(gt=0)
+    load: float | None = Field(ge=0)
+    """The load average of a minute, in which our own threads are."""
+    stolen: float | None = Field(ge=0, le=1)
+    """Share of the time that the hypervisor gave to others."""
+    switches: float = Field(ge=0)
+    """A second: how often the measuring process was taken off its core."""
+
+
 class Trial(Checksummed):
     """One process that ran rounds over a cell group."""
 
@@ -126,6 +138,8 @@ class Trial(Checksummed):
     """
     throttled_rounds: tuple[Count, ...] = ()
     """CUDA: rounds in which the clock was held back."""
+    load: Load | None = None
+    """None in older files, and where nothing was timed."""
 
     @model_validator(mode="after")
     def _is_what_its_id_says(self) -> Self:

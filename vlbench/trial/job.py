@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter
 
 from vlbench.process.messages import Message, Refused
 from vlbench.record.exactness import Accuracy
-from vlbench.record.schema import Counts, Device, Dtype, State
+from vlbench.record.schema import Counts, Device, Dtype, Load, State
 from vlbench.workload.scenario import ScenarioPoint, SeamPoint
 
 if TYPE_CHECKING:
@@ -125,6 +125,13 @@ class Round(Message):
     throttled: bool = False
 
 
+class Loaded(Message):
+    """How busy the machine was while the rounds went on."""
+
+    event: Literal["loaded"] = "loaded"
+    load: Load
+
+
 class Struck(Message):
     """A variant was caught in the timed rounds; its times are void."""
 
@@ -148,5 +155,5 @@ class Finished(Message):
     event: Literal["finished"] = "finished"
 
 
-Event = Prepared | Checked | Estimated | Round | Struck | Stages | Refused | Finished
+Event = Prepared | Checked | Estimated | Round | Loaded | Struck | Stages | Refused | Finished
 EVENTS: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from vlbench.matrix.plan import Plan
 from vlbench.record.base import share_of
-from vlbench.record.schema import State, Timing, Trial, VariantTrial
+from vlbench.record.schema import Load, State, Timing, Trial, VariantTrial
 from vlbench.trial.identity import new_id
-from vlbench.trial.job import MIN_ROUNDS, Checked, Estimated, Event, Job, Prepared, Round, Stages, Struck
+from vlbench.trial.job import MIN_ROUNDS, Checked, Estimated, Event, Job, Loaded, Prepared, Round, Stages, Struck
 
 
 @dataclass
@@ -26,6 +26,7 @@ class Progress:
     struck: dict[str, str] = field(default_factory=dict)
     stages: dict[str, Stages] = field(default_factory=dict)
     estimate: Estimated | None = None
+    load: Load | None = None
     told: str = ""
     """The estimate in words, where it is to be told."""
 
@@ -59,6 +60,8 @@ class Progress:
                 self.stages[event.variant] = event
             case Estimated():
                 self.estimate = event
+            case Loaded():
+                self.load = event.load
 
 
 def record(
@@ -81,6 +84,7 @@ def record(
         variants=tuple(variants),
         order=_order(progress, variants),
         throttled_rounds=tuple(one.number for one in progress.rounds if one.throttled),
+        load=progress.load,
     ).with_checksum()
 
 

@@ -25,6 +25,8 @@ WORTH_SAYING = 5.0
 """Seconds from which on the estimate of a run is told."""
 CONFIRMING = 0.5
 """Share of the time that is kept for measuring again what stands out; where nothing does, it is not spent."""
+QUICKLY_CONFIRMING = 0.3
+"""The same of a quick look, whose second process has few rows."""
 
 
 Watch = Callable[[Progress], None]
@@ -157,16 +159,17 @@ class Session:
             self._trial(asked)
 
     def vote(self, trials: int, budget: float, suspects: Suspects | None) -> None:
-        """Trials over every plan, then as many again over the `suspects`, for which CONFIRMING of the time is kept.
+        """Trials over every plan, then as many again over the `suspects`, for which a share of the time is kept.
 
         `budget` is in seconds of rounds, over all plans and trials. `suspects` is None where nothing can be confirmed,
         for several trials are too few to vote: then all of the time is theirs.
         """
-        seconds = budget / max(1, len(self.plans)) / trials * (1 - CONFIRMING if suspects else 1)
+        kept = CONFIRMING if trials > 1 else QUICKLY_CONFIRMING
+        seconds = budget / max(1, len(self.plans)) / trials * (1 - kept if suspects else 1)
         self._planned = dict.fromkeys(range(len(self.plans)), 2 * trials if suspects else trials)
         if suspects:
             now = time.monotonic()
-            self._end = now + (self.limits.until - now) * (1 - CONFIRMING)
+            self._end = now + (self.limits.until - now) * (1 - kept)
         self.run(trials, seconds)
         self._end = self.limits.until
         if suspects:

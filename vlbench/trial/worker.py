@@ -22,7 +22,8 @@ from vlbench.profiling.trace import gpu_busy_seconds
 from vlbench.record.nvml import throttle_check
 from vlbench.record.schema import State
 from vlbench.trial.clock import SYNCHRONIZE, BehindClock, Clock, clock_for
-from vlbench.trial.job import LAST_CALL, Event, Finished, Job, Prepared, Stages, Struck
+from vlbench.trial.job import LAST_CALL, Event, Finished, Job, Loaded, Prepared, Stages, Struck
+from vlbench.trial.load import LoadMeter
 from vlbench.trial.pace import STAGE_CALLS, Pace
 from vlbench.trial.rounds import Entrant, Rounds, instances_for, warm_up, without_collector
 from vlbench.trial.seam_bench import SeamBench
@@ -107,9 +108,11 @@ def _measure(job: Job, bench: Bench, pace: Pace, entrants: list[Entrant], mark: 
             mark(entrants[0].name if entrant in instances else entrant.name)
             if not pace.is_over:
                 warm_up(entrant.subject, inputs.fresh(inputs.rotating[0]), clock_for(job.device))
+        meter = LoadMeter()
         with window() as rounds.count:  # what a capture by nsys holds
             for one in rounds.run(pace.left_for_rounds(entrant.name for entrant in entrants), until=job.until):
                 emit(one)
+    emit(Loaded(load=meter.read()))
     for name, reason in rounds.struck.items():
         emit(Struck(variant=name, reason=reason))
     return set(rounds.struck)
