@@ -23,6 +23,7 @@ from vlbench.trial.job import (
     Event,
     Finished,
     Job,
+    Loaded,
     Prepared,
     Round,
     Stages,

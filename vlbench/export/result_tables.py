@@ -10,17 +10,20 @@ from vlbench.judging.summary import Summary, summaries
 from vlbench.judging.verdict import Floors, Verdict
 from vlbench.judging.words import milliseconds, percent, speedup_with_interval
 from vlbench.record.schema import CellGroup, Results, State
+from vlbench.stats.paired import median_interval
 
 EFFECTS = {"faster": "green", "slower": "red", "unclear": "dim"}
 MUCH_IDLE = 0.10
 """Above this share of idleness a span says more of the host than of the GPU."""
+REST = "forward"
+"""What no stage marks."""
 STAGES = {
     "plan": ("plan", "window_order", "rope", "restore_order"),
     "patches": ("patch_embed",),
     "attention": ("attention",),
     "mlp": ("mlp",),
     "merger": ("merger",),
-    "rest": ("forward",),
+    "rest": (REST,),
 }
 """Column -> the stages that it adds up. A stage in none of them is a column of its own."""
 
@@ -78,16 +81,18 @@ def state_table(group: CellGroup) -> Iterator[Table]:
 
 
 def stage_table(group: CellGroup, found: Sequence[Summary]) -> Iterator[Table]:
-    """Share of each stage, self time, from extra rounds; none where none were run."""
-    timed = [each for each in found if any(each.stages.values())]
+    """Share of each stage, self time, from extra rounds, with what they leave open; none where no stage is marked."""
+    timed = [
+        each for each in found if any(share for one in each.stages for stage, share in one.items() if stage != REST)
+    ]
     if timed:
         known = {stage for stages in STAGES.values() for stage in stages}
-        others = dict.fromkeys(stage for each in timed for stage in each.stages if stage not in known)
+        others = dict.fromkeys(stage for each in timed for one in each.stages for stage in one if stage not in known)
         shares: Columns[Summary] = {
-            Column(heading, f"share_{heading}"): partial(_share, stages)
+            Column(heading): partial(_share, heading, stages)
             for heading, stages in (STAGES | {stage: (stage,) for stage in others}).items()
         }
-        yield _table(group, timed, VARIANT | shares, title="share of the forward, self time, %")
+        yield _table(group, timed, VARIANT | shares, title="share of the forward, self time, % ± over rounds")
 
 
 def ladder_tables(results: Results) -> Iterator[Table]:
@@ -194,11 +199,16 @@ def _in_state(state: State, each: Summary) -> Cell:
     return Cell(f"{milliseconds(each.seconds)}{speedup}{hits}", figures)
 
 
-def _share(stages: Sequence[str], each: Summary) -> Cell:
+def _share(heading: str, stages: Sequence[str], each: Summary) -> Cell:
     """In per cent; a tower that marks none of these stages has their time elsewhere."""
-    marked = [each.stages[stage] for stage in stages if stage in each.stages]
-    share = sum(marked) / sum(each.stages.values()) if marked else None
-    return figure(share, lambda share: f"{100 * share:.0f}")
+    shares = [sum(one.get(stage, 0.0) for stage in stages) for one in each.stages if one.keys() & set(stages)]
+    names = [f"share_{heading}{end}" for end in ("", "_low", "_high")]
+    if not shares:
+        return Cell("-", dict.fromkeys(names))
+    middle, low, high, _ = median_interval(shares)
+    reach = max(high - middle, middle - low)
+    open_by = f" ±{100 * reach:.0f}" if len(shares) > 1 else ""
+    return Cell(f"{100 * middle:.0f}{open_by}", dict(zip(names, (middle, low, high), strict=True)))
 
 
 def _rung(each: Summary) -> str:

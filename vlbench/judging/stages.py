@@ -1,8 +1,8 @@
 """Where a forward's time went, and which stage is why it takes longer or shorter than before.
 
-Stages are timed in a few rounds of their own, one variant after the other, and a machine may be slower for one of them.
-So they say only how a forward divides; how long it is comes from the paired rounds. Stages explain a change that the
-vote called and are never judged.
+Stages are timed in a few rounds of their own, all variants in turn, in which somebody listens. So they say only how a
+forward divides; how long it is comes from the paired rounds. Stages explain a change that the vote called and are never
+judged.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from statistics import median
 from vlbench.judging.judged import Move
 from vlbench.judging.ratios import trial_ratio
 from vlbench.judging.verdict import Verdict
-from vlbench.record.schema import Trial
+from vlbench.record.schema import Trial, VariantTrial
 
 SIGN = {Verdict.REGRESSED: 1, Verdict.IMPROVED: -1}
 
@@ -25,10 +25,20 @@ def stage_shares(trials: Iterable[Trial], name: str, reference: str) -> dict[str
     found: list[dict[str, float]] = []
     for trial in trials:
         ours, ratio = trial.find(name), trial_ratio(trial, name, reference, "warm")
-        if ours and ratio and (whole := sum(ours.stages.values())):
-            found.append({stage: ratio.ratio * seconds / whole for stage, seconds in ours.stages.items()})
+        if ours and ratio and (whole := sum(ours.stage_seconds.values())):
+            found.append({stage: ratio.ratio * seconds / whole for stage, seconds in ours.stage_seconds.items()})
     stages = dict.fromkeys(stage for each in found for stage in each)
     return {stage: median(each.get(stage, 0.0) for each in found) for stage in stages}
+
+
+def shares_by_round(variants: Iterable[VariantTrial]) -> list[dict[str, float]]:
+    """Of each round that told the stages of a variant, each one's share of that forward."""
+    rounds = [
+        dict(zip(variant.stages, times, strict=True))
+        for variant in variants
+        for times in zip(*variant.stages.values(), strict=True)
+    ]
+    return [{stage: one[stage] / sum(one.values()) for stage in one} for one in rounds if sum(one.values())]
 
 
 def stage_moves(

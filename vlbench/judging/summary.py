@@ -8,6 +8,7 @@ from statistics import median
 from vlbench.judging.instances import PROVES_NOTHING, odd_instance
 from vlbench.judging.quick import family_confidence, floor_of, quick_look, stands_out
 from vlbench.judging.ratios import instance_ratios, trial_ratio
+from vlbench.judging.stages import shares_by_round
 from vlbench.judging.verdict import CALLED, Floors, Judgement, Verdict, inaccurate, missing
 from vlbench.judging.vote import confirm, vote
 from vlbench.record.exactness import Accuracy
@@ -26,7 +27,8 @@ class Summary:
     accuracy: Accuracy | None = None
     """The worst of its trials."""
     counts: Counts | None = None
-    stages: dict[str, float] = field(default_factory=dict)
+    stages: list[dict[str, float]] = field(default_factory=list)
+    """Their shares of the forward, in each round that told them."""
     seconds: float | None = None
     """Median over trials of the median over rounds."""
     hit_rate: float | None = None
@@ -134,7 +136,7 @@ def _summary(group: CellGroup, row: Row, judgement: Judgement, state: State) -> 
         sum(not trial.confirms for trial in group.trials) == 1,
         accuracy,
         counts=next((variant.counts for variant in variants if variant.counts), None),
-        stages=next((variant.stages for variant in variants if variant.stages), {}),
+        stages=shares_by_round(variants),
         seconds=seconds,
         hit_rate=_median(timing.hit_rate for timing in timings),
         host_seconds=_median(median(timing.host_seconds) for timing in timings if timing.host_seconds),

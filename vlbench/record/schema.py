@@ -9,7 +9,7 @@ from datetime import datetime
 from statistics import median
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
 from vlbench.record.base import Amount, Checksummed, Count, Grid, Record, share_of, twice_in
 from vlbench.record.exactness import Accuracy
@@ -72,14 +72,23 @@ class Timing(Record):
         return self.calls or tuple((seconds,) for seconds in self.seconds)
 
 
+def _as_several(value: object) -> object:
+    return (value,) if isinstance(value, int | float) else value
+
+
+StageTimes = Annotated[tuple[Amount, ...], BeforeValidator(_as_several)]
+
+
 class VariantTrial(Record):
     """What one trial found of one variant."""
 
     name: str
     accuracy: Accuracy | None = None
     counts: Counts | None = None
-    stages: dict[str, Amount] = Field(default_factory=dict)
-    """Median self time per stage in seconds, from extra rounds; blocks added up."""
+    stages: dict[str, StageTimes] = Field(default_factory=dict)
+    """Self time per stage in seconds, blocks added up: an entry for each of some extra rounds that all variants share.
+    Older files have the median alone.
+    """
     first_seconds: Amount | None = None
     """Time of the very first call on the timed batch."""
     busy_seconds: Amount | None = None
@@ -89,6 +98,11 @@ class VariantTrial(Record):
     """Why there are no times."""
     left: bool = False
     """True where only time was lacking: a run that goes on measures it."""
+
+    @property
+    def stage_seconds(self) -> dict[str, float]:
+        """The median of each stage."""
+        return {name: median(times) for name, times in self.stages.items()}
 
     @model_validator(mode="after")
     def _no_time_without_accuracy(self) -> Self:

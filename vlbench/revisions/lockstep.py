@@ -24,6 +24,7 @@ from vlbench.stats.paired import paired_ratio, precise_enough
 from vlbench.towers.from_folder import tower_in_folder
 from vlbench.trial.accuracy import beyond
 from vlbench.trial.job import Checked, Event, Finished, Job, Prepared, Round, Stages, Struck, VariantJob
+from vlbench.trial.pace import STAGE_CALLS
 from vlbench.trial.rounds import LOOK_EVERY, MIN_ROUNDS
 from vlbench.trial.session import INDUCTOR_CACHE
 
@@ -86,9 +87,11 @@ def _measure(job: Job, base: Side, head: Side, allowed: Mapping[str, float], exc
     if struck is not None:
         yield struck
         return
-    for side in (base, head) if job.stages else ():
-        side.tell(Turn(does="stages"))
-        yield side.expect(Stages)
+    draw = random.Random(job.seed)
+    for number in range(STAGE_CALLS if job.stages else 0):
+        for side in draw.sample((base, head), 2):
+            side.tell(Turn(does="stages", number=number))
+            yield side.expect(Stages)
 
 
 def _rounds(

@@ -64,7 +64,8 @@ class Side:
                 warm_up(self.subject, self.fresh(self.novel(0)), self.clock)
                 return Warm()
             case "stages":
-                return stages_of(self.name, partial(self.subject.run, self.fresh(self.novel(0))), self.device)
+                run = partial(self.subject.run, self.fresh(self.novel(0)))
+                return stages_of(self.name, run, self.device, busy=turn.number == 0)
             case "reading":
                 return self._read(turn.number)
 

@@ -74,16 +74,15 @@ def median_ratio(ratios: Sequence[float], *, confidence: float = 0.95) -> Estima
     """
     if not ratios:
         raise ValueError("no rounds: a ratio needs at least one")
-    logs = sorted(math.log(ratio) for ratio in ratios)
-    count = len(logs)
+    middle, low, high, coverage = median_interval([math.log(ratio) for ratio in ratios], confidence=confidence)
+    return Estimate(math.exp(middle), math.exp(low), math.exp(high), len(ratios), coverage)
+
+
+def median_interval(values: Sequence[float], *, confidence: float = 0.95) -> tuple[float, float, float, float]:
+    """The median of one value or more, both ends of its interval, and what that covers; see `median_ratio`."""
+    ordered, count = sorted(values), len(values)
     rank, coverage = _rank(count, confidence)
-    return Estimate(
-        ratio=math.exp(median(logs)),
-        low=math.exp(logs[rank]),
-        high=math.exp(logs[count - 1 - rank]),
-        rounds=count,
-        confidence=coverage,
-    )
+    return median(ordered), ordered[rank], ordered[count - 1 - rank], coverage
 
 
 @lru_cache(maxsize=1024)

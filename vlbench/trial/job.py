@@ -141,7 +141,7 @@ class Struck(Message):
 
 
 class Stages(Message):
-    """Median self time of a variant's stages, in seconds."""
+    """Self time of a variant's stages in one of the rounds that tell them, in seconds."""
 
     event: Literal["stages"] = "stages"
     variant: str

@@ -24,7 +24,7 @@ class Progress:
     checked: dict[str, Checked] = field(default_factory=dict)
     rounds: list[Round] = field(default_factory=list)
     struck: dict[str, str] = field(default_factory=dict)
-    stages: dict[str, Stages] = field(default_factory=dict)
+    stages: dict[str, list[Stages]] = field(default_factory=dict)
     estimate: Estimated | None = None
     load: Load | None = None
     told: str = ""
@@ -57,7 +57,7 @@ class Progress:
             case Struck():
                 self.struck[event.variant] = event.reason
             case Stages():
-                self.stages[event.variant] = event
+                self.stages.setdefault(event.variant, []).append(event)
             case Estimated():
                 self.estimate = event
             case Loaded():
@@ -104,7 +104,7 @@ def _order(progress: Progress, variants: Sequence[VariantTrial]) -> dict[State, 
 def _variant(progress: Progress, name: str, why: str) -> VariantTrial:
     if name not in progress.checked:
         return VariantTrial(name=name, not_measured=why, left=True)
-    checked, stages = progress.checked[name], progress.stages.get(name)
+    checked, stages = progress.checked[name], progress.stages.get(name, [])
     accuracy = checked.accuracy
     if name in progress.struck:
         accuracy = accuracy.model_copy(update={"passed": False, "reason": progress.struck[name]})
@@ -114,8 +114,11 @@ def _variant(progress: Progress, name: str, why: str) -> VariantTrial:
         name=name,
         accuracy=accuracy,
         counts=checked.counts,
-        stages={stage: max(0.0, own) for stage, own in stages.seconds.items()} if stages else {},  # rounding below 0
-        busy_seconds=stages.busy_seconds if stages else None,
+        stages={
+            stage: tuple(max(0.0, one.seconds.get(stage, 0.0)) for one in stages)  # rounding below 0
+            for stage in dict.fromkeys(stage for one in stages for stage in one.seconds)
+        },
+        busy_seconds=next((one.busy_seconds for one in stages if one.busy_seconds), None),
         first_seconds=checked.first_seconds,
         timings=timings,
         not_measured=None if timings else accuracy.reason or (why if left else "no time was given to measure"),

@@ -3,6 +3,7 @@
 Order: weights and inputs, then every variant's accuracy, then rounds over those that passed, then the stages' shares.
 """
 
+import random
 import resource
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -129,27 +130,29 @@ def _instances(job: Job, bench: Bench, entrants: list[Entrant], mark: Mark) -> l
 
 
 def _share(job: Job, bench: Bench, pace: Pace, entrants: list[Entrant], mark: Mark, emit: Emit) -> None:
-    """The stages' shares, from calls of their own: the listener would show in the times."""
+    """The stages' shares, from rounds of their own, all variants in turn: the listener would show in the times."""
     inputs = bench.inputs
-    entry = inputs.fresh(inputs.rotating[0])
+    entry, draw = inputs.fresh(inputs.rotating[0]), random.Random(job.seed)
     with torch.inference_mode(), without_collector():
-        for entrant in entrants:
-            if not pace.fits_stages(entrant.name):
-                continue
-            mark(entrant.name)
-            emit(stages_of(entrant.name, partial(entrant.subject.run, entry), job.device, inputs.calls))
+        for number in range(STAGE_CALLS):
+            for entrant in draw.sample(entrants, len(entrants)):
+                if not pace.fits_stages(entrant.name):
+                    continue
+                mark(entrant.name)
+                run = partial(entrant.subject.run, entry)
+                emit(stages_of(entrant.name, run, job.device, inputs.calls, busy=number == 0))
 
 
-def stages_of(variant: str, run: Callable[[], object], device: str, calls: int = 1) -> Stages:
-    """Median seconds by stage over a few calls of `run`; on CUDA also the time that the GPU was busy.
+def stages_of(variant: str, run: Callable[[], object], device: str, calls: int = 1, *, busy: bool = False) -> Stages:
+    """Seconds by stage of one call of `run`; with `busy`, on CUDA also the time that the GPU was busy.
 
     `run` does its work `calls` times.
     """
     on_cuda = device == "cuda"
-    charges = time_stages(run, STAGE_CALLS, lambda: StageClock(torch.cuda.synchronize if on_cuda else None))
+    charges = time_stages(run, 1, lambda: StageClock(torch.cuda.synchronize if on_cuda else None))
     seconds = {name: charge.own for name, charge in charges.items()}
-    busy = gpu_busy_seconds(run) if on_cuda else None
-    return Stages(variant=variant, seconds=seconds, busy_seconds=busy and busy / calls)
+    busy_seconds = gpu_busy_seconds(run) if on_cuda and busy else None
+    return Stages(variant=variant, seconds=seconds, busy_seconds=busy_seconds and busy_seconds / calls)
 
 
 def _limit_memory() -> None:
