@@ -12,7 +12,7 @@ from vlbench.judging.verdict import Floors
 
 def test_shares_have_an_interval_over_the_rounds_of_all_trials() -> None:
     rounds = {"forward": (0.5, 0.5, 0.5), "mlp": (0.5, 0.4, 0.6)}
-    made = group(trial(variants=(yardstick(stages=rounds),)), trial(variants=(yardstick(stages=rounds),)))
+    made = group(*(trial(variants=(yardstick(stages=rounds),), number=number) for number in range(2)))
     (table,) = stage_table(made, summaries(made, Floors()))
     assert shown([table]).splitlines()[-1].split() == ["baseline", "-", "-", "-", "50", "±6", "-", "50", "±6"]
     (record,) = records([table])

@@ -22,7 +22,9 @@ QUIET = Load(cores=2, load=1.2, stolen=0.001, switches=3.0)
     ],
 )
 def test_each_sign_of_a_busy_machine_is_named(seen: dict[str, float | None], sign: str) -> None:
-    made = group(trial(timed("a", 1.0), load=QUIET), trial(timed("a", 1.0), load=QUIET.model_copy(update=seen)))
+    made = group(
+        trial(timed("a", 1.0), load=QUIET), trial(timed("a", 1.0), number=1, load=QUIET.model_copy(update=seen))
+    )
     assert sign in busy(made)
     assert bool(sign) is bool(busy(made))
     assert (sign in shown(group_parts(made)).replace("\n", " ")) is True
@@ -43,7 +45,7 @@ def test_the_clock_is_held_against_itself(slow: float, sign: str) -> None:
 
 
 def test_rounds_in_which_the_clock_was_held_back_are_shown() -> None:
-    made = group(trial(timed("a", 1.0), throttled_rounds=(1, 4)), trial(timed("a", 1.0)), device="cuda")
+    made = group(trial(timed("a", 1.0), throttled_rounds=(1, 4)), trial(timed("a", 1.0), number=1), device="cuda")
     assert throttled(made) == "the GPU's clock was held back in 2 of 12 rounds"
     assert throttled(made) in shown(group_parts(made))
     assert throttled(group(trial())) == ""

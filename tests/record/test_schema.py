@@ -157,3 +157,13 @@ def test_calls_are_of_the_rounds_of_their_times() -> None:
     assert QUICK.every_call == ((0.01,),)
     with pytest.raises(ValidationError, match="another number of rounds"):
         Timing(seconds=(0.1, 0.1), calls=((0.1,),))
+
+
+def test_stages_are_read_by_round_and_of_older_files_as_one_round() -> None:
+    made = trial(timed("a", 1.0, stages={"mlp": (0.1, 0.3), "rest": (0.2, 0.2)}))
+    assert Trial.model_validate_json(made.model_dump_json()) == made
+    assert made.variants[1].stage_seconds == {"mlp": pytest.approx(0.2), "rest": 0.2}
+    older = made.model_dump_json().replace("[0.1,0.3]", "0.1").replace("[0.2,0.2]", "0.2")
+    assert Trial.model_validate_json(older).variants[1].stages == {"mlp": (0.1,), "rest": (0.2,)}
+    with pytest.raises(ValidationError):
+        timed("a", 1.0, stages={"mlp": "0.1"})

@@ -73,7 +73,8 @@ class Timing(Record):
 
 
 def _as_several(value: object) -> object:
-    return (value,) if isinstance(value, int | float) else value
+    """A number of an older file as one of several; what JSON has as a list is the tuple it stands for."""
+    return tuple(value) if isinstance(value, list) else (value,) if isinstance(value, int | float) else value
 
 
 StageTimes = Annotated[tuple[Amount, ...], BeforeValidator(_as_several)]
