@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -17,7 +18,9 @@ from vlbench.record.journal import Journal
 from vlbench.record.schema import CellGroup, Results
 from vlbench.selftest.copies import Design
 from vlbench.selftest.verdicts import report
+from vlbench.trial.job import Event, Round, Struck, job_of
 from vlbench.trial.session import Limits, Session
+from vlbench.trial.worker import run_job
 
 ROWS = {"copy 1": (0.0, 1.0), "+3% 1": (0.03, 1.03)}
 
@@ -67,6 +70,17 @@ def test_other_results_are_refused(vlbench: Vlbench, folder: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_refused_before_measuring(vlbench: Vlbench) -> None:
     assert vlbench("self-test", "--out", "nowhere/a.json").sentence.startswith("nowhere/a.json: the folder nowhere")
+
+
+@pytest.mark.parametrize("kind", ["ab", "seam"])
+def test_every_shape_can_be_measured(kind: Literal["ab", "seam"]) -> None:
+    design = Design(groups=1, copies=1, slowed={1.0: 1}, seconds=0.05, trials=1, kind=kind)
+    (plan,) = plans_of(design, 0, 1)
+    emitted: list[Event] = []
+    run_job(job_of(plan, 0, design.seconds), emitted.append)
+    last = [event for event in emitted if isinstance(event, Round)][-1]
+    assert list(last.seconds) == [variant.name for variant in design.variants]
+    assert not any(isinstance(event, Struck) for event in emitted)
 
 
 def test_an_injected_slow_down_is_measured_and_copies_are_rows_like_any_other(

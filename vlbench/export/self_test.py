@@ -20,9 +20,10 @@ CALLED = {
 }
 
 
-def self_test_sheet(found: Report, scored: Sequence[Score], **own: Callable[[], str]) -> Sheet:
-    """The table and what it proves; `own` are the formats that have a text of their own."""
-    parts: list[Part] = [tally_table(found), Words(), *map(Words, sentences(found))]
+def self_test_sheet(found: Report, scored: Sequence[Score], where: str = "", **own: Callable[[], str]) -> Sheet:
+    """The table and what it proves on the machine `where`; `own` are the formats that have a text of their own."""
+    parts: list[Part] = [Words(f"measured on {where}", "dim")] if where else []
+    parts += [tally_table(found), Words(), *map(Words, sentences(found))]
     if scored:
         parts += [Words(), rule_table(scored)]
     return checked("vlbench self-test", parts, _judged(found), **own)
@@ -61,6 +62,12 @@ def sentences(found: Report) -> list[str]:
         f"The first vote called {found.first_vote_false_alarms}; suspects are measured again before they are called.",
         "Copies in one group share its rounds and its reference tower, so they are not independent. By groups, which "
         f"are: {alarmed} of {found.groups} with a false alarm, a rate under {bound}.",
+    ]
+    lines += [
+        f"{shape}: {called} of {same_programs} identical programs called, {seen} of {slower} at "
+        f"+{percent(GOAL_SLOW_DOWN)} caught."
+        for shape, (called, same_programs, seen, slower) in found.shapes.items()
+        if len(found.shapes) > 1
     ]
     caught = found.smallest_caught
     if caught is None:

@@ -2,19 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from vlbench.towers.variants import Variant, yardstick
-from vlbench.workload.scenario import Item, ScenarioPoint
+from vlbench.workload.scenario import Item, ScenarioPoint, SeamPoint
+from vlbench.workload.seam_inputs import find_seam_case
 
 SCENARIO = "self-test"
-MODEL = "qwen2-vl-tiny"
-GRID = "2x2"
-"""One token: 3 to 6 ms a forward, all of it overhead, so that many rounds fit and noise is at its worst."""
+MODEL, SEAMS_MODEL = "qwen2-vl-tiny", "qwen2.5-vl-tiny"
+SHORT, LONG = "2x2", "10x10"
+"""One token: 2 to 6 ms a forward, all of it overhead, so that noise is at its worst; and 20 ms and more."""
+SEAM = "inverse-permutation"
 
 
 @dataclass(frozen=True)
 class Design:
-    """How many comparisons of each kind, and how long they take.
+    """How many comparisons of each kind, in which shape of a run, and how long they take.
 
     Every group is a cell group of its own, with its own weights, inputs and processes. Its copies share the rounds and
     the reference tower of its trials, so they are not independent of one another; groups are.
@@ -28,29 +31,59 @@ class Design:
     seconds: float
     """Of rounds per trial."""
     trials: int = 5
+    grid: str = SHORT
+    kind: Literal["towers", "ab", "seam"] = "towers"
+    """Rows beside the reference tower; rows held against BASE, which is one, as `ab` does; or ways of a seam alone."""
+
+    @property
+    def model(self) -> str:
+        """What is copied; the seam is one of windows, which the first has not."""
+        return SEAMS_MODEL if self.kind == "seam" else MODEL
+
+    @property
+    def shape(self) -> str:
+        """Such as "2x2, 51 rows"."""
+        what = {"towers": self.grid, "ab": f"ab {self.grid}", "seam": SEAM}[self.kind]
+        return f"{what}, {len(self.variants)} rows"
 
     @property
     def variants(self) -> list[Variant]:
-        """The reference tower first, the copies, and those that are slowed down."""
-        copies = [Variant(f"copy {number + 1}", None) for number in range(self.copies)]
+        """The reference first, the copies, and those that are slowed down."""
+        base = Variant("BASE", None)
+        first = {
+            "towers": [yardstick()],
+            "ab": [yardstick(), base],
+            "seam": [Variant("naive", None, reference="naive")],
+        }
+        known = first[self.kind]
+        reference = known[-1].name
+        copies = [Variant(f"copy {number + 1}", None, reference=reference) for number in range(self.copies)]
         slowed = [
-            Variant(f"+{100 * share:g}% {number + 1}", None, slow_down=share)
+            Variant(f"+{100 * share:g}% {number + 1}", None, reference=reference, slow_down=share)
             for share, count in self.slowed.items()
             for number in range(count)
         ]
-        return [yardstick(), *copies, *slowed]
+        return [*known, *copies, *slowed]
 
     @property
-    def points(self) -> list[ScenarioPoint]:
+    def points(self) -> list[ScenarioPoint | SeamPoint]:
         """One per group, alike but for the label."""
-        item = Item(grid=GRID)
-        return [
-            ScenarioPoint(scenario=SCENARIO, label=f"group={number + 1}", source="noise", item=(item,))
-            for number in range(self.groups)
-        ]
+        labels = [f"{self.shape}, group={number + 1}" for number in range(self.groups)]
+        if self.kind == "seam":
+            size = min(find_seam_case(SEAM).sizes.values())
+            return [SeamPoint(seam=SEAM, size=size, label=label) for label in labels]
+        item = Item(grid=self.grid)
+        return [ScenarioPoint(scenario=SCENARIO, label=label, source="noise", item=(item,)) for label in labels]
 
 
-FULL = Design(groups=6, copies=34, slowed={0.01: 2, 0.02: 2, 0.03: 10, 0.05: 2}, seconds=12.0)
-"""204 comparisons of identical programs and 60 of +3 %; 60 s of rounds per group before suspects are measured again."""
-QUICK = Design(groups=2, copies=10, slowed={0.03: 4, 0.05: 2}, seconds=4.0)
+FULL = (
+    Design(groups=2, copies=38, slowed={0.03: 10, 0.05: 2}, seconds=8.0),
+    Design(groups=1, copies=17, slowed={0.03: 7}, seconds=8.0),
+    Design(groups=2, copies=18, slowed={0.03: 6}, seconds=8.0, grid=LONG),
+    Design(groups=1, copies=1, slowed={0.03: 1}, seconds=8.0, kind="ab"),
+    Design(groups=2, copies=35, slowed={0.03: 10}, seconds=8.0, kind="seam"),
+)
+"""More than 200 comparisons of identical programs and 60 of +3 %, in the shapes that are used; all have the same
+seconds and trials. 15 minutes on two quiet cores."""
+QUICK = (Design(groups=2, copies=10, slowed={0.03: 4, 0.05: 2}, seconds=4.0),)
 """A look of three minutes; 20 comparisons of identical programs bound little."""

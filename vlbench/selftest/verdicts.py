@@ -64,6 +64,8 @@ class Report:
     tallies: tuple[Tally, ...]
     """By slow-down, identical programs first."""
     groups_with_false_alarm: int
+    shapes: dict[str, tuple[int, int, int, int]]
+    """By what was run: identical programs called, and all of them; slow-downs of the goal caught, and all of them."""
     first_vote_false_alarms: int
     """Identical programs that the first vote called; measuring suspects again dismisses some."""
 
@@ -107,6 +109,7 @@ def report(groups: Sequence[CellGroup], floors: Floors | None = None) -> Report:
     floors = floors or Floors()
     tallies = {0.0: Tally(0.0)}
     groups_with_alarm, first_alarms = 0, 0
+    shapes: dict[str, tuple[int, int, int, int]] = {}
     for group in groups:
         alarms = 0
         first = summaries(first_vote(group), floors)
@@ -116,8 +119,18 @@ def report(groups: Sequence[CellGroup], floors: Floors | None = None) -> Report:
                 alarms += each.judgement.verdict in CALLED
                 first_alarms += before.judgement.verdict in CALLED
         groups_with_alarm += alarms > 0
+        shape = group.point.partition(", group=")[0]
+        counted = _by_shape(summaries(group, floors)[1:])
+        shapes[shape] = tuple(map(sum, zip(shapes.get(shape, (0, 0, 0, 0)), counted, strict=True)))  # type: ignore[assignment]
     ordered = tuple(tallies[share] for share in sorted(tallies))
-    return Report(len(groups), ordered, groups_with_alarm, first_alarms)
+    return Report(len(groups), ordered, groups_with_alarm, shapes, first_alarms)
+
+
+def _by_shape(rows: Sequence[Summary]) -> tuple[int, int, int, int]:
+    judged = [each for each in rows if each.judgement.verdict in JUDGED]
+    same = [each.judgement.verdict in CALLED for each in judged if not each.row.slow_down]
+    slower = [each.judgement.verdict is Verdict.REGRESSED for each in judged if each.row.slow_down == GOAL_SLOW_DOWN]
+    return sum(same), len(same), sum(slower), len(slower)
 
 
 def _add(tally: Tally, each: Summary) -> None:
