@@ -15,7 +15,7 @@ from vlbench.pytest_plugin.marks import ALIASES, ARGUMENTS, Mark, marks_of
 TOWER = 'tower="a:b"'
 WRONG = {
     f"{TOWER}, max_sync=0": "there is no argument max_sync; did you mean max_syncs?",
-    f"{TOWER}, zzz=0": "there is no argument zzz; there are tower, scenario, baseline, dtype, *, max_allocated_bytes",
+    f"{TOWER}, zzz=0": "there is no argument zzz; there are tower, scenario, *, max_allocated_bytes",
     '"a:b", max_syncs=0': "'a:b' has no name; write tower='a:b'",
     "max_syncs=0": 'it names no tower; add tower="package.module:factory", or a baseline',
     TOWER: "it sets no limit; add max_syncs=0 or another, a baseline, or ask for vlbench_counts",

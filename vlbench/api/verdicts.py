@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Union
 
 from vlbench.api.arguments import File, Names, path_of, paths, several
 from vlbench.api.defaults import defaults
+from vlbench.api.markers import marker_rows
 from vlbench.api.results import Counted, Stored, Verdicts
 from vlbench.errors import IncomparableError, UsageError, check_choice
 from vlbench.export.progress import watcher
@@ -112,6 +113,8 @@ def _required(files: list[Path], name: str | None, first: bool, accepts: bool) -
     there = defaults(commit=found.commit)
     folders = Path(there.baselines), Path(here.baselines)
     required = by_base(found, files, folders, first=first, accepts=accepts)
+    if marked := marker_rows(found, there, accepts=accepts):
+        required = replace(required, rows={**required.rows, Path("markers"): marked})
     if here != there:
         note = f"[tool.vlbench] is not what it is in {found.words}, whose folder of baselines ({folders[0]}) is judged"
         required = replace(required, notes=(*required.notes, note))

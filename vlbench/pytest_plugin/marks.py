@@ -14,7 +14,7 @@ from vlbench.towers.models import DTYPES
 
 LIMIT = "max_"
 ALIASES = {"syncs": "host_syncs", "operations": "device_operations"}
-TEXTS = ("tower", "scenario", "baseline")
+TEXTS = ("tower", "scenario", "baseline", "accepted")
 NAMED = {"dtype": tuple(DTYPES), "as_": tuple(PROFILES)}
 ARGUMENTS = (*TEXTS, *NAMED, "grid", "cold", *(LIMIT + name for name in (*ALIASES, *COUNTERS)))
 
@@ -33,6 +33,8 @@ class Mark:
     limits: Mapping[str, int]
     """The largest count that is allowed, by counter."""
     baseline: str | None
+    accepted: str | None
+    """Who says why its limits are above those of the merge base: for `vlbench gate --base`."""
 
 
 def marks_of(item: pytest.Item) -> list[Mark]:
@@ -116,6 +118,7 @@ def _mark(arguments: Mapping[str, Any], item: pytest.Item) -> Mark:
         cold=arguments.get("cold", False),
         limits=limits,
         baseline=arguments.get("baseline"),
+        accepted=arguments.get("accepted"),
     )
 
 
