@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from vlbench.comparing.absolute import absolute_times
 from vlbench.comparing.captured import judge_captured, judge_captures
 from vlbench.comparing.counted import judge_cells
 from vlbench.comparing.runs import read_sides, run_rows
@@ -49,6 +50,7 @@ def compare(before: Source, after: Source, *, command: str = "diff", allow_incon
             before=old.words,
             after=new.words,
             rows=tuple(_rows(old, new)),
+            notes=tuple(absolute_times(old, new)),
             allow_inconclusive=allow_inconclusive,
         )
     if old or new:
