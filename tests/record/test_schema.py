@@ -165,5 +165,6 @@ def test_stages_are_read_by_round_and_of_older_files_as_one_round() -> None:
     assert made.variants[1].stage_seconds == {"mlp": pytest.approx(0.2), "rest": 0.2}
     older = made.model_dump_json().replace("[0.1,0.3]", "0.1").replace("[0.2,0.2]", "0.2")
     assert Trial.model_validate_json(older).variants[1].stages == {"mlp": (0.1,), "rest": (0.2,)}
-    with pytest.raises(ValidationError):
-        timed("a", 1.0, stages={"mlp": "0.1"})
+    for wrong in ("0.1", {"mlp": "0.1"}, {"mlp": (0.1, 0.2), "rest": (0.1,)}, {"mlp": (-0.1,)}):
+        with pytest.raises(ValidationError):
+            timed("a", 1.0, stages=wrong)

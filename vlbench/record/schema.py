@@ -3,18 +3,21 @@
 Raw samples are kept, per trial; everything that is shown is worked out from them.
 """
 
-import math
 from collections import Counter
 from datetime import datetime
 from statistics import median
-from typing import Annotated, Literal, Self, get_args
+from typing import Literal, Self, get_args
 
-from pydantic import AliasChoices, BeforeValidator, Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
-from vlbench.record.base import Amount, Checksummed, Count, Grid, Record, share_of, twice_in
+from vlbench.record.base import Amount, Checksummed, Count, Grid, Record, twice_in
 from vlbench.record.exactness import Accuracy
 from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.machine_card import MachineCard
+from vlbench.record.timing import Load as Load
+from vlbench.record.timing import StageTimes
+from vlbench.record.timing import State as State
+from vlbench.record.timing import Timing as Timing
 
 SCHEMA_VERSION: Literal[3] = 3
 
@@ -31,53 +34,6 @@ class Counts(Record):
     """aten operations that compute or copy; views and bare allocations not counted."""
     attention_calls: Count
     """Calls of scaled_dot_product_attention."""
-
-
-Seconds = Annotated[float, Field(gt=0)]
-State = Literal["warm", "cold", "churn", "behind"]
-
-
-class Timing(Record):
-    """One variant in one state of the caches, in the rounds of one trial."""
-
-    seconds: tuple[Seconds, ...] = Field(min_length=1)
-    """Time of one call, one entry per round; of the reference tower the median over its instances."""
-    calls: tuple[tuple[Seconds, ...], ...] = ()
-    """Of the reference tower: each instance's call of each round. In older files one instance was called several times,
-    and these are its calls as they were made.
-    """
-    host_seconds: tuple[Seconds, ...] = ()
-    """CUDA: time until the call gave the host back, one entry per round."""
-    look_ups: tuple[Count, Count] | None = None
-    """Hits and misses of its caches; None without caches, and in files before schema 3."""
-    hit_rate: float | None = Field(default=None, ge=0, le=1)
-    """Share of the look-ups that hit."""
-
-    @model_validator(mode="after")
-    def _agrees_with_its_samples(self) -> Self:
-        if len(self.calls) not in (0, len(self.seconds)):
-            raise ValueError("the calls are of another number of rounds than the times")
-        for shown, calls in zip(self.seconds, self.calls, strict=False):
-            if not calls or not math.isclose(shown, median(calls), rel_tol=1e-9):
-                raise ValueError(f"seconds holds {shown:g}, which is not the median of the calls of its round")
-        if len(self.host_seconds) not in (0, len(self.seconds)):
-            raise ValueError("host_seconds are of another number of rounds than the times")
-        if self.look_ups and self.hit_rate != share_of(*self.look_ups):
-            raise ValueError(f"hit_rate is {self.hit_rate}, and the look-ups give {share_of(*self.look_ups)}")
-        return self
-
-    @property
-    def every_call(self) -> tuple[tuple[Seconds, ...], ...]:
-        """The calls of each round."""
-        return self.calls or tuple((seconds,) for seconds in self.seconds)
-
-
-def _as_several(value: object) -> object:
-    """A number of an older file as one of several; what JSON has as a list is the tuple it stands for."""
-    return tuple(value) if isinstance(value, list) else (value,) if isinstance(value, int | float) else value
-
-
-StageTimes = Annotated[tuple[Amount, ...], BeforeValidator(_as_several)]
 
 
 class VariantTrial(Record):
@@ -109,21 +65,11 @@ class VariantTrial(Record):
     def _no_time_without_accuracy(self) -> Self:
         if self.timings and not (self.accuracy and self.accuracy.passed):
             raise ValueError(f"{self.name!r} has times but no passed accuracy check")
+        if len({len(times) for times in self.stages.values()}) > 1:
+            raise ValueError(f"the stages of {self.name!r} are of different numbers of rounds")
         if not self.timings and self.not_measured is None:
             raise ValueError(f"{self.name!r} has neither times nor a reason why not")
         return self
-
-
-class Load(Record):
-    """How busy the machine was while the rounds of a trial were timed. None: this system does not tell."""
-
-    cores: int = Field(gt=0)
-    load: float | None = Field(ge=0)
-    """The load average of a minute, in which our own threads are."""
-    stolen: float | None = Field(ge=0, le=1)
-    """Share of the time that the hypervisor gave to others."""
-    switches: float = Field(ge=0)
-    """A second: how often the measuring process was taken off its core."""
 
 
 class Trial(Checksummed):
