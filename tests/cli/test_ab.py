@@ -90,7 +90,10 @@ def test_a_revision_from_before_towers_said_what_they_are_fed_is_refused(vlbench
         (("HEAD~1", "HEAD", "--exactness", "nearly"), "--exactness: 'nearly' is not one of bit-exact, ulp"),
         (("HEAD~1", "HEAD", "--exactness", "ulp"), "--exactness is for a factory; leave it out"),
         (("HEAD~1", "HEAD", "--tower", "towers:vision", "--scenario", "nowhere.toml"), "nowhere.toml"),
-        (("HEAD~1", "HEAD", "--out", "nowhere/results.json"), "--out nowhere/results.json: give a file in a folder"),
+        (
+            ("HEAD~1", "HEAD", "--out", "nowhere/results.json"),
+            "--out nowhere/results.json: the folder nowhere does not",
+        ),
         (("HEAD~1", "HEAD", "--csv", "nowhere/rows.csv"), "--csv nowhere/rows.csv"),
     ],
 )

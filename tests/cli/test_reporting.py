@@ -32,8 +32,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def delivered(capfd: pytest.CaptureFixture[str]) -> Delivered:
-    def call(judged: Judged, **options: Any) -> tuple[int, str, str]:
-        check_goals(options)
+    def call(judged: Judged, *, force: bool = False, **options: Any) -> tuple[int, str, str]:
+        check_goals(options, force=force)
         with pytest.raises(typer.Exit) as end:
             deliver(compared(judged), options)
         return end.value.exit_code, *capfd.readouterr()
@@ -52,7 +52,9 @@ def test_the_exit_code_is_that_of_the_rows(delivered: Delivered) -> None:
 def test_every_file_is_written(delivered: Delivered, here: Path) -> None:
     files = {name: here / f"report.{name}" for name in ("csv", "markdown", "junit")}
     files["csv"].write_text("an older, longer report\n" * 1000)
-    code, out, _ = delivered(one_of_everything(), **files)
+    with pytest.raises(UsageError, match="there is a file already; --force replaces it"):
+        delivered(one_of_everything(), **files)
+    code, out, _ = delivered(one_of_everything(), force=True, **files)
     assert code == 5
     assert out.splitlines()[-1].endswith("exit code 5, after 12.3 s")
     assert len(pd.read_csv(files["csv"])) == 16

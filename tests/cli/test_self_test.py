@@ -69,7 +69,9 @@ def test_other_results_are_refused(vlbench: Vlbench, folder: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_refused_before_measuring(vlbench: Vlbench) -> None:
-    assert vlbench("self-test", "--out", "nowhere/a.json").sentence.startswith("nowhere/a.json: the folder nowhere")
+    assert vlbench("self-test", "--out", "nowhere/a.json").sentence.startswith(
+        "--out nowhere/a.json: the folder nowhere"
+    )
 
 
 @pytest.mark.parametrize("kind", ["ab", "seam"])

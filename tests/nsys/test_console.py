@@ -142,7 +142,10 @@ def test_trace(server: Path, tmp_path: Path) -> None:
     done = runner.invoke(app, ["trace", str(server), "-o", str(target)])
     assert done.exit_code == 0
     assert target.stat().st_size > 100
-    assert json.loads(runner.invoke(app, ["trace", str(server), "-o", str(target), "--json"]).stdout)["events"] > 100
+    assert (
+        json.loads(runner.invoke(app, ["trace", str(server), "-o", str(target), "--json", "--force"]).stdout)["events"]
+        > 100
+    )
 
 
 def test_doctor_without_nsys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -245,7 +245,7 @@ def test_nsys_missing(stage: Stage) -> None:
 
 def test_the_command_line_prints_tables_or_the_remedy(stage: Stage) -> None:
     runner = CliRunner(env={"COLUMNS": "80"})
-    arguments = ["capture", "-o", str(stage.output), "--", "run", "--scenario", "tiny"]
+    arguments = ["capture", "--force", "-o", str(stage.output), "--", "run", "--scenario", "tiny"]
     stage.set({}, database())
     done = runner.invoke(app, arguments)
     assert done.exit_code == 0

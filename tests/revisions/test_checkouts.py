@@ -107,12 +107,14 @@ def test_the_folders_are_gone_however_it_ends(repository: Path, end: type[BaseEx
     assert not any(folder.parent.parent.exists() for folder in folders)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, -signal.SIGINT), (signal.SIGTERM, 128 + signal.SIGTERM)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_the_folders_are_gone_after_a_signal(repository: Path, number: int, code: int) -> None:
     program = (  # a test that runs in the background has SIGINT ignored, and its children inherit that
         "import signal, time; from vlbench.revisions.checkouts import checked_out\n"
+        "from vlbench.process.signals import ending_in_order\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "with checked_out(['HEAD', '.']) as (base, head): print(base.folder, flush=True); time.sleep(60)"
+        "with ending_in_order(), checked_out(['HEAD', '.']) as (base, head):\n"
+        "    print(base.folder, flush=True); time.sleep(60)"
     )
     env = os.environ | {"PYTHONPATH": python_path()}
     with subprocess.Popen(

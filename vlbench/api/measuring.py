@@ -3,18 +3,20 @@
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from vlbench.errors import UsageError, check_folder_of
+from vlbench.errors import UsageError
 from vlbench.export.progress import watcher
 from vlbench.judging.quick import family_confidence
 from vlbench.judging.summary import suspects
 from vlbench.judging.verdict import Floors
 from vlbench.matrix.plan import Plan
+from vlbench.record.destinations import reserved
 from vlbench.record.files import write_results
 from vlbench.record.fingerprint import Fingerprint, take_fingerprint
 from vlbench.record.journal import Journal
@@ -36,6 +38,8 @@ class Effort:
     out: Path | None = None
     """A results file, with a journal beside it while it goes on."""
     resume: bool = False
+    force: bool = False
+    """May `out` replace a file that is there?"""
     card: bool = True
     """Is the machine itself measured, too?"""
     rounds: float | None = None
@@ -65,15 +69,31 @@ def measure(
     if effort.trials == 1:  # a quick look, which is right of all rows together
         plans = [replace(plan, confidence=family_confidence(len(plan.variants) - 1)) for plan in plans]
     start, out = time.monotonic(), effort.out
-    _check_out(out, effort.resume)
-    fingerprint = take_fingerprint(plans[0].device)
-    machine = measured_card(plans[0].device) if effort.card else None
-    journal = out.with_suffix(".journal.jsonl") if out else None
-    name = _name_of(plans, effort, fingerprint)
+    if out is None and effort.resume:
+        raise UsageError("--resume goes on from the journal beside --out; name that file")
+    with ExitStack() as stack:
+        journal = stack.enter_context(reserved(out, resume=effort.resume, force=effort.force)) if out else None
+        return _measure(plans, effort, journal, start, command, progress)
+
+
+def _measure(
+    plans: Sequence[Plan],
+    effort: Effort,
+    journal: Path | None,
+    start: float,
+    command: str,
+    progress: bool | Callable[[str], None],
+) -> Outcome:
+    fingerprint, machine = take_fingerprint(plans[0].device), None
+    kept = Journal(journal, _name_of(plans, effort, fingerprint), resume=effort.resume)
+    interrupted = False
     with watcher(progress) as watch:
-        kept = Journal(journal, name, resume=effort.resume)
         session = Session(plans, kept, limits=effort.limits(start), watch=watch)
-        interrupted = not _vote(session, effort)
+        try:
+            machine = measured_card(plans[0].device) if effort.card else None
+            _vote(session, effort)
+        except KeyboardInterrupt:
+            interrupted = True
     complete = session.is_complete and not interrupted
     results = Results(
         created=datetime.now(UTC),
@@ -83,34 +103,19 @@ def measure(
         groups=tuple(session.groups()),
         complete=complete,
     ).with_checksum()
-    if out:
-        write_results(results, out)
+    if effort.out:
+        write_results(results, effort.out)
     if complete:
         kept.remove()
     return Outcome(results, interrupted)
 
 
-def _check_out(out: Path | None, resume: bool) -> None:
-    """Raises UsageError where results could not be written to `out`."""
-    if out is None:
-        if resume:
-            raise UsageError("--resume goes on from the journal beside --out; name that file")
-        return
-    if out.is_dir():
-        raise UsageError(f"--out {out}: a folder; give a file, such as {out / 'results.json'}")
-    check_folder_of(out, f"--out {out}")
-
-
-def _vote(session: Session, effort: Effort) -> bool:
-    """Was it all done? What stands out is measured again where the trials can vote, and after a quick look."""
+def _vote(session: Session, effort: Effort) -> None:
+    """All of it; what stands out is measured again where the trials can vote, and after a quick look."""
     floors = Floors()
     votes = effort.trials >= floors.k or effort.trials == 1
-    try:
-        seconds = effort.budget if effort.rounds is None else effort.rounds
-        session.vote(effort.trials, seconds, (lambda index, group: suspects(group, floors)) if votes else None)
-    except KeyboardInterrupt:
-        return False
-    return True
+    seconds = effort.budget if effort.rounds is None else effort.rounds
+    session.vote(effort.trials, seconds, (lambda index, group: suspects(group, floors)) if votes else None)
 
 
 def _name_of(plans: Sequence[Plan], effort: Effort, fingerprint: Fingerprint) -> str:

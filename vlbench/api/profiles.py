@@ -13,6 +13,7 @@ from vlbench.errors import UsageError, check_choice
 from vlbench.export.sheet import Part, Words
 from vlbench.matrix.plan import Settings, single_plan
 from vlbench.matrix.targets import model_target
+from vlbench.record.destinations import check_output, free_output
 from vlbench.trial.job import job_of
 from vlbench.trial.single import InaccurateError as InaccurateError
 from vlbench.trial.single import WarmVariant, check_alone
@@ -54,22 +55,26 @@ def profile(
     forwards: int = 20,
     blocks: bool = False,
     overhead: bool = False,
-    out: File = "vlbench-profile",
+    out: File | None = None,
+    force: bool = False,
 ) -> Profiled:
     """Say where the time of `variant` goes, over `forwards` warm forwards in this process, after its accuracy check.
 
     `tool` is "stages" (time and counts by stage; with `blocks` each block on its own), "pyinstrument" (Python's calls),
     "torch" (a trace with operations and ranges); with `overhead` it is what marking a stage costs. Files go to the
-    folder `out`. `point` is one of the scenario's, where that has several.
+    folder `out`, by default a new one, and replace none without `force`. `point` is one of the scenario's, where that
+    has several.
 
     Raises InaccurateError, and profiles nothing, where the variant is wrong; UsageError for what cannot be had.
     """
     from vlbench.implementations.weights import CheckpointError
 
-    folder = Path(out)
     check_choice("--tool", tool, TOOLS)
+    folder = Path(out) if out else free_output("vlbench-profile", "")
     if not folder.is_dir() and any(each.exists() and not each.is_dir() for each in (folder, *folder.parents)):
         raise UsageError(f"--out {folder}: a file is in the way; name a folder")
+    for name in FILES.get(tool, ()) if folder.is_dir() and not overhead else ():
+        check_output(folder / name, "--out", force=force)
     target = model_target(model, device, dtype, [variant], path_of(weights))
     settings = Settings(seed, threads, weights=path_of(weights))
     plan = single_plan(scenario or defaults().scenario or SCENARIO, point, target, settings)
@@ -155,4 +160,6 @@ def _overhead(request: Request) -> ToolResult:
     return ToolResult(lambda limit: [overhead_table(costs, stages, seconds)], document)
 
 
+FILES = {"pyinstrument": ("host.html", "host.speedscope.json"), "torch": ("trace.json.gz",)}
+"""What the tools write into the folder."""
 TOOLS = {"stages": _stages, "pyinstrument": _pyinstrument, "torch": _torch}

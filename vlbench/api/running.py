@@ -49,6 +49,7 @@ def run(
     card: bool = True,
     out: File | None = None,
     resume: bool = False,
+    force: bool = False,
     against: File | None = None,
     progress: bool | Callable[[str], None] = True,
     command: str | None = None,
@@ -57,8 +58,9 @@ def run(
 
     Measured is each `scenario` x `model` x `dtype` in every `variant`; or each `tower` against the first; or each
     `seam` alone. The arguments are the options of `vlbench run --help`, one or a list; `only` is `--filter`. `budget`
-    and `timeout` are seconds. A trial is a process of its own. `out` keeps the results in a file as well. `progress`
-    may be a function, which is told lines; `command` is how the results say they were made.
+    and `timeout` are seconds. A trial is a process of its own. `out` keeps the results in a file as well, which must
+    not be there yet, unless with `force`. `progress` may be a function, which is told lines; `command` is how the
+    results say they were made.
 
     What is left out is [tool.vlbench]'s of the nearest pyproject.toml, else ours.
 
@@ -79,7 +81,9 @@ def run(
         fed = [(one.name, one.points(target.device), target) for one in scenarios for target in targets]
     plans = plans_of(fed, parse_filter(several(only)), settings)
     earlier = _earlier(Path(against), plans) if against else None
-    effort = Effort(trials, budget, timeout, path_of(out), resume, card)
+    effort = Effort(trials, budget, timeout, path_of(out), resume, force, card)
+    if effort.out and against and effort.out.resolve() == Path(against).resolve():
+        raise UsageError(f"--out {out}: it is what --against holds the results against; choose another name")
     results, interrupted = measure(plans, effort, made_by, progress)
     verdicts = Verdicts(compare(earlier, effort.out or results)) if earlier else None
     measured = Measured(results, effort.out, _notes([target for _, _, target in fed]), verdicts)
@@ -124,7 +128,7 @@ def scenarios_of(given: Names) -> list[str]:
 
 
 def _earlier(path: Path, plans: Sequence[Plan]) -> Side | None:
-    """The earlier results, read now, since this run may replace them. UsageError where nothing of them is planned."""
+    """The earlier results, read before anything is measured. UsageError where nothing of them is planned."""
     earlier = read_results(path)
     planned = {(plan.point.scenario, plan.point.label, plan.model, plan.dtype, plan.device) for plan in plans}
     if not planned & {group.key for group in earlier.groups}:

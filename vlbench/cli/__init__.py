@@ -15,6 +15,7 @@ from vlbench.cli.run import run, show
 from vlbench.cli.self_test import self_test
 from vlbench.cli.verify import verify
 from vlbench.errors import UsageError
+from vlbench.process.signals import ending_in_order
 
 app = typer.Typer(
     rich_markup_mode="markdown",  # "rich" would take the defaults in brackets for markup and swallow them
@@ -57,11 +58,15 @@ def repeat_options(arguments: list[str]) -> list[str]:
 
 
 def main() -> None:
-    """Run the command line; what the user has to mend ends with one sentence and exit code 2 or 6."""
-    try:
-        app(repeat_options(sys.argv[1:]))
-    except UsageError as error:
-        from vlbench.untrusted.names import terminal
+    """Run the command line; what the user has to mend ends with one sentence and exit code 2 or 6.
 
-        print(f"error: {terminal(str(error))}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    Ctrl-C, SIGTERM and SIGHUP end it in order, with 130, 143 and 129.
+    """
+    with ending_in_order():
+        try:
+            app(repeat_options(sys.argv[1:]))
+        except UsageError as error:
+            from vlbench.untrusted.names import terminal
+
+            print(f"error: {terminal(str(error))}", file=sys.stderr)
+            sys.exit(error.exit_code)

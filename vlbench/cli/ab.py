@@ -11,6 +11,7 @@ from vlbench.cli.options import (
     AllowInconclusive,
     CommandOptions,
     DeviceName,
+    Force,
     Gpu,
     Seed,
     Texts,
@@ -54,11 +55,12 @@ class Options(CommandOptions):
     trials: Annotated[int, typer.Option(min=1)] = 5
     """Processes, or pairs of them: 5 give a verdict."""
     budget: Annotated[float, typer.Option(min=1)] = 60
-    """Seconds of measuring, half of it to confirm what is called."""
+    """Seconds for all of it; half of what counting leaves is to confirm what is called."""
     timeout: Timeout = 900
     allow_inconclusive: AllowInconclusive = False
     out: Path | None = None
     """Write every sample into this results file."""
+    force: Force = False
 
 
 @reports()
@@ -69,25 +71,28 @@ def ab(options: Options) -> Sheet:
     lock-step. Ends with 0 where HEAD is the same or better, 3 where it is worse, 4 where a row could not have shown it,
     5 where its result is wrong, 6 where something could not be measured, 2 for a wrong command.
     """
+    from contextlib import ExitStack
     from datetime import UTC, datetime
 
     from rich.console import Console
 
     from vlbench.export.progress import Watcher
+    from vlbench.record.destinations import reserved
     from vlbench.record.files import write_results
     from vlbench.record.fingerprint import take_fingerprint
     from vlbench.record.schema import Results
     from vlbench.revisions.compare import compare
 
     out, passes = options.out, options.allow_inconclusive
-    if out is not None and (out.is_dir() or not out.parent.is_dir()):
-        raise UsageError(f"--out {out}: give a file in a folder that exists")
     request = _request(options)
-    with Watcher(Console(stderr=True)) as watcher:
+    with ExitStack() as stack:
+        if out is not None:
+            stack.enter_context(reserved(out, force=options.force))
+        watcher = stack.enter_context(Watcher(Console(stderr=True)))
         found = compare(options.base, options.head, request, watcher, watcher.say, allow_inconclusive=passes)
-    if out is not None:
-        here, now = take_fingerprint(request.device), datetime.now(UTC)
-        write_results(Results(created=now, command=command_line(), fingerprint=here, groups=found.groups), out)
+        if out is not None:
+            here, now = take_fingerprint(request.device), datetime.now(UTC)
+            write_results(Results(created=now, command=command_line(), fingerprint=here, groups=found.groups), out)
     return compared(found.judged)
 
 

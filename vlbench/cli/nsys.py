@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vlbench.cli.options import CommandOptions
+from vlbench.cli.options import CommandOptions, Force
 from vlbench.cli.reporting import reports
 from vlbench.export.sheet import Sheet, Words, compared
 
@@ -62,8 +62,9 @@ class CaptureOptions(CommandOptions):
 
     arguments: Annotated[list[str], typer.Argument()]
     """After `--`: the vlbench command to capture, such as `run ...`."""
-    output: Annotated[Path, Output] = Path("vlbench-capture")
-    """Where to write, without a suffix."""
+    output: Annotated[Path | None, Output] = None
+    """Where to write, without a suffix. [vlbench-capture, or -2, -3 ... where that is there]"""
+    force: Force = False
     trace: str = "cuda,nvtx"
     """What nsys traces; cuda-sw,nvtx avoids the hardware trace."""
     graph: str = "node"
@@ -85,15 +86,19 @@ def capture(options: CaptureOptions) -> Sheet:
     from vlbench.nsys.command import Options
     from vlbench.nsys.failures import CaptureError
     from vlbench.nsys.take import shown, take
+    from vlbench.record.destinations import check_output, free_output
 
     if options.graph not in ("node", "graph"):
         raise UsageError(f"--graph {options.graph!r} is not known; take node or graph")
     traced = Options(trace=options.trace, graph=options.graph)
+    output = options.output or free_output("vlbench-capture", ".nsys-rep").with_suffix("")
     if options.show:
-        line = shown(options.arguments, options.output, traced)
+        line = shown(options.arguments, output, traced)
         return Sheet("vlbench nsys capture", [Words(line, "ansi")], own={"json": lambda: _json({"command": line})})
+    if output.parent.is_dir():
+        check_output(output.with_name(f"{output.name}.nsys-rep"), "--output", force=options.force)
     try:
-        taken = take(options.arguments, options.output, traced)
+        taken = take(options.arguments, output, traced)
     except CaptureError as failure:
         return _failure(failure)
 
@@ -148,6 +153,7 @@ class TraceOptions(CommandOptions):
     """The capture to convert."""
     output: Annotated[Path, Output]
     """A .json or .json.gz file."""
+    force: Force = False
 
 
 @app.command()
@@ -156,7 +162,9 @@ def trace(options: TraceOptions) -> Sheet:
     """Write a Chrome trace for Perfetto: ranges, calls and GPU rows on one timeline."""
     from vlbench.nsys.perfetto import write_trace
     from vlbench.nsys.read import load
+    from vlbench.record.destinations import check_output
 
+    check_output(options.output, "--output", force=options.force)
     events = write_trace(load(options.file), options.output)
     return Sheet(
         "vlbench nsys trace",

@@ -117,7 +117,9 @@ Seed = Annotated[int, typer.Option(min=0)]
 Threads = Annotated[int, typer.Option(min=1)]
 """CPU threads. One halves the noise of paired rounds."""
 Timeout = Annotated[float, typer.Option(min=1)]
-"""Seconds after which one trial is ended."""
+"""Seconds after which one trial ends with what it has; a row of which one call takes half of that is given up."""
+Force = Annotated[bool, typer.Option("--force")]
+"""Files that are written may replace what is there."""
 Weights = Path | None
 """Folder of a Hugging Face checkpoint; only its vision tensors are read. [random weights]"""
 Scenarios = Texts

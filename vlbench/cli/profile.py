@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vlbench.cli.options import ModelOptions
+from vlbench.cli.options import Force, ModelOptions
 from vlbench.cli.reporting import reports
 from vlbench.export.sheet import Sheet, Words
 from vlbench.judging.exit_codes import ExitCode
@@ -32,8 +32,9 @@ class Options(ModelOptions):
     """stages: show every block on its own."""
     limit: Annotated[int, typer.Option(min=1)] = 15
     """torch: rows of the longer tables."""
-    out: Path = Path("vlbench-profile")
-    """Folder for the files of pyinstrument and torch."""
+    out: Path | None = None
+    """Folder for the files of pyinstrument and torch. [vlbench-profile, or -2, -3 ... where that is there]"""
+    force: Force = False
 
 
 @reports(judges=False)

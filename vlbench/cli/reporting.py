@@ -15,10 +15,11 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from vlbench.cli.options import CommandOptions, parameters_of
-from vlbench.errors import UsageError, check_folder_of
+from vlbench.errors import UsageError
 from vlbench.export.formats import exporters
 from vlbench.export.registry import Exporter, Goal, text_of
 from vlbench.export.sheet import Sheet
+from vlbench.record.destinations import check_output
 from vlbench.untrusted.names import terminal
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -40,18 +41,21 @@ def reports(*, judges: bool = True, formats: Collection[str] = ()) -> Callable[[
         taken = parameters_of(options)
         known = [each for each in exporters().values() if not formats or each.name in formats]
         added = {each.name: _parameter(each, judges) for each in known}
+        to_files = any(each.goal is Goal.FILE for each in known)
+        forced = _force() if to_files and "force" not in {each.name for each in taken} else None
 
         @wraps(command)
         def report(**given: Any) -> None:
             goals = {name: goal for name, option in added.items() if (goal := given.pop(option.name, None))}
-            check_goals(goals, judges=judges)
+            force = given.pop(forced.name) if forced else given.get("force", False)
+            check_goals(goals, judges=judges, force=force)
             if taken:
                 given["options"] = options(**{each.name: given.pop(each.name) for each in taken})
             if (sheet := command(**given)) is not None:
                 deliver(sheet, goals)
 
         first = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in own.values()]
-        parameters = [*first, *taken, *added.values()]
+        parameters = [*first, *taken, *added.values(), *filter(None, [forced])]
         report.__signature__ = Signature(parameters, return_annotation=None)  # type: ignore[attr-defined]
         report.__annotations__ = {each.name: each.annotation for each in parameters}
         return report
@@ -59,7 +63,7 @@ def reports(*, judges: bool = True, formats: Collection[str] = ()) -> Callable[[
     return decorate
 
 
-def check_goals(goals: Mapping[str, Path | bool], *, judges: bool = True) -> None:
+def check_goals(goals: Mapping[str, Path | bool], *, judges: bool = True, force: bool = False) -> None:
     """Raise `UsageError` where what was asked for could not be written, or holds nothing, before anything is measured.
 
     `goals` has the file of each format by its name, and True for one that is printed.
@@ -73,11 +77,11 @@ def check_goals(goals: Mapping[str, Path | bool], *, judges: bool = True) -> Non
             raise UsageError(f"--{name} tells verdicts, and this command judges nothing; take {others}")
     files = {f"--{name}": goal for name, goal in goals.items() if isinstance(goal, Path)}
     for option, path in files.items():
-        _check(option, path)
+        check_output(path, option, force=force)
         if twin := next((other for other in files if other != option and _same(files[other], path)), None):
             raise UsageError(f"{option} and {twin} both name {path}; give each a file of its own")
     if "github" in goals and (summary := os.environ.get(SUMMARY)):
-        _check(f"--github: {SUMMARY}", Path(summary))
+        check_output(Path(summary), f"--github: {SUMMARY}", force=True)
 
 
 def deliver(sheet: Sheet, goals: Mapping[str, Path | bool]) -> NoReturn:
@@ -117,6 +121,11 @@ def _parameter(each: Exporter, judges: bool) -> Parameter:
     return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
+def _force() -> Parameter:
+    annotation = Annotated[bool, typer.Option("--force", help="Files that are written may replace what is there.")]
+    return Parameter(PREFIX + "force", Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
+
+
 def _summarise(sheet: Sheet, path: Path) -> None:
     """Append to the summary of the step as much as still fits; a step may judge more than once."""
     from vlbench.export.formats import markdown
@@ -124,14 +133,6 @@ def _summarise(sheet: Sheet, path: Path) -> None:
     there = path.stat().st_size if path.exists() else 0
     if text := markdown.markdown_text(sheet, markdown.STEP_SUMMARY - there - 1):
         _write(f"--github: {SUMMARY}", path, f"{text}\n", append=True)
-
-
-def _check(option: str, path: Path) -> None:
-    if path.is_dir():
-        raise UsageError(f"{option} {path}: a folder; give a file")
-    check_folder_of(path, f"{option} {path}")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise UsageError(f"{option} {path}: may not be written; change its permissions or choose another")
 
 
 def _same(one: Path, other: Path) -> bool:

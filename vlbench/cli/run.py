@@ -12,6 +12,7 @@ import typer
 from vlbench.cli.options import (
     CommandOptions,
     DeviceName,
+    Force,
     Seed,
     Texts,
     Threads,
@@ -62,12 +63,13 @@ class Options(CommandOptions):
     trials: Annotated[int, typer.Option(min=1)] = 1
     """Processes: 1 is a quick look, 5 give a verdict."""
     budget: Annotated[float, typer.Option(min=1)] = 60
-    """Seconds of measuring, for the whole run."""
+    """Seconds for the whole run: checks, rounds, stages and confirming; to start Python comes on top."""
     timeout: Timeout = 900
     resume: bool = False
-    """Go on with the run that was interrupted."""
+    """Go on with the run that was interrupted, or had no time for all."""
     out: Path | None = None
-    """Results file. [vlbench-SCENARIO.json]"""
+    """Results file. [vlbench-SCENARIO.json, or -2, -3 ... where that is there]"""
+    force: Force = False
     against: Path | None = None
     """An earlier results file, and what `vlbench diff` says of the two."""
     card: bool = True
@@ -83,9 +85,11 @@ def run(options: Options) -> Sheet:
     from vlbench.api.measured import Interrupted
     from vlbench.api.running import run, scenarios_of
     from vlbench.export.results import results_sheet
+    from vlbench.record.destinations import free_output
 
     names = ["seam", *options.seam] if options.seam else scenarios_of(options.scenario)
-    out = options.out or Path(f"vlbench-{'-'.join(Path(name).stem for name in names)}.json")
+    stem = f"vlbench-{'-'.join(Path(name).stem for name in names)}"
+    out = options.out or free_output(stem, resume=options.resume)
     interrupted = False
     try:
         measured = run(**vars(options) | {"out": out, "command": command_line()})

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vlbench.cli.options import CommandOptions, Seed, Threads, Timeout, command_line, or_interrupted
+from vlbench.cli.options import CommandOptions, Force, Seed, Threads, Timeout, command_line, or_interrupted
 from vlbench.cli.reporting import reports
-from vlbench.errors import UsageError, check_folder_of
+from vlbench.errors import UsageError
 from vlbench.export.sheet import Sheet
 
 if TYPE_CHECKING:
@@ -33,8 +33,9 @@ class Options(CommandOptions):
     timeout: Timeout = 300
     resume: bool = False
     """Go on with the self-test that was interrupted."""
-    out: Path = Path("vlbench-self-test.json")
-    """Results file, with every sample."""
+    out: Path | None = None
+    """Results file, with every sample. [vlbench-self-test.json, or -2, -3 ... where that is there]"""
+    force: Force = False
     earlier: Annotated[Path | None, typer.Option("--from")] = None
     """Measure nothing: report on the results file of an earlier self-test."""
     rules: Annotated[bool, typer.Option("--compare-rules")] = False
@@ -50,11 +51,12 @@ def self_test(options: Options) -> Sheet:
     95 % of slow-downs by 3 % are caught, else with 3; 5 or 6 where some could not be compared.
     """
     from vlbench.export.self_test import markdown, self_test_sheet
+    from vlbench.record.destinations import free_output
     from vlbench.selftest.other_rules import scores
     from vlbench.selftest.verdicts import report
 
-    check_folder_of(options.out, str(options.out))
-    results, interrupted = (_read(options.earlier), False) if options.earlier else _measure(options)
+    out = options.out or free_output("vlbench-self-test", resume=options.resume)
+    results, interrupted = (_read(options.earlier), False) if options.earlier else _measure(options, out)
     found = report(results.groups)
     scored = scores(results.groups) if options.rules else []
     sheet = self_test_sheet(
@@ -64,7 +66,7 @@ def self_test(options: Options) -> Sheet:
         json=lambda: as_object(found, scored),
         markdown=lambda: markdown(results, found, scored or scores(results.groups)),
     )
-    return or_interrupted(sheet, interrupted, options.out)
+    return or_interrupted(sheet, interrupted, out)
 
 
 def plans_of(design: Design, seed: int, threads: int) -> list[Plan]:
@@ -90,7 +92,7 @@ def as_object(found: Report, scored: list[Score]) -> str:
     return json.dumps(whole | {"exit_code": int(found.exit_code)}, indent=1)
 
 
-def _measure(options: Options) -> tuple[Results, bool]:
+def _measure(options: Options, out: Path) -> tuple[Results, bool]:
     from vlbench.api.measuring import Effort, measure
     from vlbench.selftest.copies import FULL, QUICK
 
@@ -101,9 +103,12 @@ def _measure(options: Options) -> tuple[Results, bool]:
         first += design.groups
     # Half of it is set aside for measuring suspects again.
     rounds = 2 * len(plans) * design.trials * design.seconds
-    effort = Effort(design.trials, timeout=options.timeout, out=options.out, resume=options.resume, rounds=rounds)
+    effort = Effort(
+        design.trials, timeout=options.timeout, out=out, resume=options.resume, force=options.force, rounds=rounds
+    )
     results, interrupted = measure(plans, effort, command_line())
-    print(f"{results.fingerprint.line}\nevery sample in {options.out}", file=sys.stderr)
+    print(f"{results.fingerprint.line}
+every sample in {out}", file=sys.stderr)
     return results, interrupted
 
 

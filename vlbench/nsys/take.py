@@ -2,9 +2,11 @@
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ from vlbench.nsys.failures import KILLED, CaptureError, Exit, named
 from vlbench.nsys.frames import Capture
 from vlbench.nsys.summary import ITERATION, labels
 
+MOMENT = 3.0
+"""Seconds that nsys has to end in."""
 _SERIOUS = 2  # severity of a diagnostic from which on it is a warning or an error
 
 
@@ -54,7 +58,12 @@ def take(arguments: Sequence[str], output: Path, options: Options) -> Taken:
     sidecar_file.unlink(missing_ok=True)
     before = _stamp(report)
     command = profile_command(nsys, output, arguments, options)
-    code, text = _run(command, child_environment(sidecar_file))
+    try:
+        code, text = _run(command, child_environment(sidecar_file))
+    except KeyboardInterrupt:
+        for left in (sidecar_file, output.with_name(f"{output.name}.qdstrm")):
+            left.unlink(missing_ok=True)
+        raise
     sidecar = read_sidecar(sidecar_file)
 
     fresh = report.is_file() and report.stat().st_size > 0 and _stamp(report) != before
@@ -86,16 +95,28 @@ def _run(command: list[str], environment: dict[str, str]) -> tuple[int, str]:
     lines = []
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
     try:
-        process = subprocess.Popen(command, env=os.environ | environment, **pipes)
+        process = subprocess.Popen(command, env=os.environ | environment, start_new_session=True, **pipes)
     except OSError as error:
         cause = f"{command[0]} cannot be run ({error})"
         raise CaptureError(Exit.NO_NSYS, cause, "set VLBENCH_NSYS to a working nsys") from error
     with process:
-        for line in process.stdout or ():
-            sys.stderr.write(line)
-            lines.append(line)
+        try:
+            for line in process.stdout or ():
+                sys.stderr.write(line)
+                lines.append(line)
+        except BaseException:  # nsys and what it started end with us, and have a moment to put things away
+            _end_group(process)
+            raise
     code = process.returncode
     return (128 - code if code < 0 else code), "".join(lines)
+
+
+def _end_group(process: subprocess.Popen[str]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=MOMENT)
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _check_program(code: int, sidecar: Sidecar, report: Path | None) -> None:

@@ -155,6 +155,15 @@ def _link(before: str, line: dict[str, Any]) -> str:
     return sha256((before + json.dumps(line, sort_keys=True)).encode()).hexdigest()
 
 
+def is_journal(path: Path) -> bool:
+    """Does a file begin as a journal of ours does, or hold nothing yet?"""
+    try:
+        lines = read_text(path, JOURNAL).splitlines()
+    except UsageError:
+        return False
+    return not lines or "journal" in (_parse(lines[0]) or {})
+
+
 def _parse(line: str) -> dict[str, Any] | None:
     try:
         entry = parse_json(line, "a line", JOURNAL)

@@ -7,9 +7,7 @@ an archive leaves out what is marked export-ignore. What git ignores, such as co
 
 import os
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -61,7 +59,7 @@ def checked_out(names: Sequence[str]) -> Iterator[list[Revision]]:
     top = Path(_git("rev-parse", "--show-toplevel"))
     prefix = _git("rev-parse", "--show-prefix")
     commits = [_commit("HEAD" if name == WORKING_TREE else name, top) for name in names]
-    with _ended_in_order(), tempfile.TemporaryDirectory(prefix="vlbench-ab-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="vlbench-ab-") as scratch:
         found = []
         for number, (name, commit) in enumerate(zip(names, commits, strict=True)):
             draft = Path(scratch).resolve() / str(number)
@@ -123,17 +121,3 @@ def _git(*arguments: str, at: Path | None = None, own: Mapping[str, str] | None 
             f"git {arguments[0]} in {at or Path.cwd()}: {said}; run this inside the repository to compare revisions of"
         )
     return done.stdout.removesuffix("\n")
-
-
-@contextmanager
-def _ended_in_order() -> Iterator[None]:
-    """Inside, SIGTERM ends the program as Ctrl-C does, so that what is to be removed is removed."""
-
-    def leave(number: int, _: object) -> None:
-        sys.exit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

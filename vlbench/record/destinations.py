@@ -1,0 +1,122 @@
+"""Where results go: checked before anything is measured, held while it is, and never replaced without a word.
+
+One rule for every file that a command writes: what is there stays, unless `--force` says otherwise. Where no file is
+named, the first free one of a series is taken. An empty file, a device and a pipe can be written to as they are.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
+
+from vlbench.errors import UsageError, check_folder_of
+
+PROBE = bytes(2**16)
+"""Written and removed, to see that there is room for anything."""
+LONGEST = 32
+"""Bytes that the names of files beside an output are longer than its own, at most."""
+
+
+def check_output(path: Path, option: str, *, force: bool = False) -> None:
+    """Raises UsageError, which begins with `option`, where `path` cannot be written, or is there and may not be
+    replaced.
+
+    Writes and removes a small file beside it.
+    """
+    named = f"{option} {path}".strip()
+    if path.is_dir():
+        raise UsageError(f"{named}: a folder; give a file, such as {path / 'results.json'}")
+    check_folder_of(path, named)
+    goal = path.resolve()
+    check_folder_of(goal, named)
+    if goal.exists() and not os.access(goal, os.W_OK):
+        raise UsageError(f"{named}: may not be written; change its permissions or choose another")
+    if goal.exists() and not goal.is_file():
+        return
+    if goal.exists() and goal.stat().st_size and not force:
+        raise UsageError(f"{named}: there is a file already; --force replaces it, or choose another name")
+    if len(os.fsencode(goal.name)) + LONGEST > os.pathconf(goal.parent, "PC_NAME_MAX"):
+        raise UsageError(
+            f"{named}: the name is too long for the files that are written beside it; choose a shorter one"
+        )
+    draft = goal.with_name(f".{goal.name}.{os.getpid()}")
+    try:
+        with draft.open("wb") as file:
+            file.write(PROBE)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise UsageError(f"{named}: cannot be written ({error.strerror}); choose another") from None
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def reserved(path: Path, option: str = "--out", *, resume: bool = False, force: bool = False) -> Iterator[Path | None]:
+    """Hold `path` until the end of the context; gives the journal beside it, None for what is no regular file.
+
+    Raises UsageError where `check_output` does, where another run holds it, and for a journal that is not to go on.
+    """
+    named = f"{option} {path}"
+    check_output(path, option, force=force or resume)
+    goal = path.resolve()
+    if goal.exists() and not goal.is_file():
+        if resume:
+            raise UsageError(f"{named}: --resume goes on from the journal beside a file, and this is none")
+        yield None
+        return
+    from vlbench.record.journal import is_journal  # which loads more than `vlbench --help` wants
+
+    journal = journal_of(goal)
+    with _locked(goal, named):
+        if journal.exists() and not resume:
+            if not is_journal(journal):
+                raise UsageError(f"{named}: {journal} is in the way, and is no journal of vlbench; choose another name")
+            if not force:
+                raise UsageError(
+                    f"{named}: {journal.name} holds an interrupted run; --resume goes on with it, --force starts anew"
+                )
+        yield journal
+
+
+def journal_of(path: Path) -> Path:
+    """Where the journal of an output lies."""
+    return path.with_suffix(".journal.jsonl")
+
+
+def free_output(stem: str, suffix: str = ".json", *, resume: bool = False) -> Path:
+    """The first of STEM, STEM-2, STEM-3 ... that is not there; with `resume` the last that has a journal."""
+    going_on = first = Path(f"{stem}{suffix}")
+    for number in count(2):
+        begun = bool(suffix) and journal_of(first).exists()
+        if not begun and not first.exists():
+            break
+        going_on = first if begun else going_on
+        first = Path(f"{stem}-{number}{suffix}")
+    return going_on if resume else first
+
+
+@contextmanager
+def _locked(goal: Path, named: str) -> Iterator[None]:
+    """Hold a lock file beside the goal, which the system lets go of however this process ends."""
+    lock = goal.with_name(f".{goal.name}.lock")
+    while True:
+        held = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(held)
+            raise UsageError(f"{named}: another run is writing it; wait for its end or choose another name") from None
+        except OSError:
+            pass  # a file system without locks
+        if os.fstat(held).st_nlink:
+            break
+        os.close(held)  # who had it removed it in between
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+        os.close(held)
