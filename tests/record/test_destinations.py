@@ -43,8 +43,8 @@ def test_what_is_there_stays_unless_it_is_said_otherwise(here: Path) -> None:
     [
         ("nowhere/a.json", "the folder nowhere does not exist; make it or choose another"),
         (".", "a folder; give a file, such as results.json"),
-        ("n" * 245, "the name is too long for the files that are written beside it; choose a shorter one"),
-        ("n" * 400, "the name is too long for the files that are written beside it; choose a shorter one"),
+        ("n" * 245, "a name too long for the files that are written beside it; choose a shorter one"),
+        ("n" * 400, "a name too long for the files that are written beside it; choose a shorter one"),
         ("dangling", "the folder "),
     ],
 )
@@ -52,7 +52,7 @@ def test_what_cannot_be_written_is_refused_in_one_sentence(here: Path, path: str
     Path("dangling").symlink_to("nowhere/else")
     before = sorted(here.iterdir())
     said = refusal(path)
-    assert said.startswith(f"--out {path}: ")
+    assert said.startswith("--out: " if len(path) > 200 else f"--out {path}: ")
     assert reason in said
     assert sorted(here.iterdir()) == before
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from vlbench.gating.recount import count_again
 from vlbench.implementations.config import MODELS
 from vlbench.judging.judged import JudgedRow
 from vlbench.judging.verdict import Verdict
+from vlbench.process.child import waiting_threads
 from vlbench.record.baseline import Baseline, CountedCell
 from vlbench.record.outputs import StoredOutputs
 from vlbench.towers.resolve import config_of
@@ -40,7 +41,7 @@ def count_and_check(
     baselines: Sequence[Baseline], base: str | None = None
 ) -> tuple[list[dict[str, CountResult]], list[Outcomes]]:
     """The counted cells of each baseline by name, and what became of each of its towers."""
-    with ThreadPoolExecutor(1) as pool:
+    with waiting_threads(1) as pool:
         checked = pool.submit(check_towers, baselines, base)
         return count_again(baselines), checked.result()
 
@@ -54,7 +55,7 @@ def check_towers(baselines: Sequence[Baseline], base: str | None = None) -> list
     towers = dict.fromkeys(tower for each in wanted for tower in each)
     ours = [tower for tower in towers if config_of(tower) is not None and tower not in MODELS]
     own = {(tower, stored) for each in wanted for tower, stored in each.items() if tower not in ours}
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with waiting_threads(os.cpu_count()) as pool:
         against_reference = [pool.submit(_check_ours, model, group) for model, group in _by_model(ours).items()]
         against_stored: dict[tuple[str, StoredOutputs | None], Future[Outcome]] = {
             key: pool.submit(_check_own, *key, base) for key in own
@@ -70,7 +71,7 @@ def check_towers(baselines: Sequence[Baseline], base: str | None = None) -> list
 def outputs_of(towers: Iterable[str]) -> dict[str, Outcome]:
     """The outputs of towers that have to be stored, by tower."""
     wanted = [tower for tower in dict.fromkeys(towers) if config_of(tower) is None or tower in MODELS]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with waiting_threads(os.cpu_count()) as pool:
         return dict(
             zip(wanted, pool.map(lambda tower: _check_own(tower, None, None, saving=True), wanted), strict=True)
         )

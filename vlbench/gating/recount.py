@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
 
@@ -18,6 +17,7 @@ from vlbench.counting.job import CountJob, Point
 from vlbench.counting.run import run_job
 from vlbench.errors import UsageError
 from vlbench.judging.judged import JudgedRow
+from vlbench.process.child import waiting_threads
 from vlbench.record.baseline import Baseline, CountedCell
 from vlbench.record.schema import Dtype
 
@@ -77,12 +77,12 @@ def recount(files: Sequence[Iterable[CountRequest]]) -> list[dict[CountRequest, 
     results: list[dict[CountRequest, CountResult]] = [{} for _ in files]
     batches = [(result, batch) for result, cells in zip(results, files, strict=True) for batch in _batches(cells)]
     stop = Event()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with waiting_threads(os.cpu_count()) as pool:
         try:
             counts = pool.map(lambda each: _count(each[1], stop), batches)
             for (result, _), counted in zip(batches, counts, strict=True):
                 result.update(counted)
-        except BaseException:  # Ctrl-C among them, which has ended the processes as well: start no others
+        except BaseException:  # Ctrl-C among them: start no other process
             stop.set()
             raise
     return results

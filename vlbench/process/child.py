@@ -9,7 +9,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Generic, Self, TypeVar
 
@@ -87,6 +88,8 @@ class Child(Generic[Event]):
                 )
             )
             ends.callback(self._process.kill)
+            _LIVING.add(self._process)
+            ends.callback(_LIVING.discard, self._process)
             watching = threading.Thread(target=self._watch, args=(time.monotonic() + timeout,), daemon=True)
             watching.start()
             ends.callback(watching.join)
@@ -159,6 +162,26 @@ class Child(Generic[Event]):
                 return
         self._why = self._why or self._too_long
         self._process.kill()
+
+
+_LIVING: set[subprocess.Popen[bytes]] = set()
+
+
+@contextmanager
+def waiting_threads(most: int | None) -> Iterator[ThreadPoolExecutor]:
+    """Threads that wait for processes of ours; where the context ends early, by Ctrl-C for one, these end as well."""
+    pool = ThreadPoolExecutor(most)
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        over = threading.Event()
+        threading.Thread(target=lambda: (pool.shutdown(), over.set())).start()
+        while not over.wait(LOOK / 10):
+            for process in list(_LIVING):  # and those that were about to be started
+                process.kill()
+        raise
+    pool.shutdown()
 
 
 def portable_environment() -> dict[str, str]:

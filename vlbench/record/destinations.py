@@ -15,6 +15,8 @@ from vlbench.errors import UsageError, check_folder_of
 
 PROBE = bytes(2**16)
 """Written and removed, to see that there is room for anything."""
+NAME_MAX = 255
+"""Bytes that the name of a file may have, on the usual file systems."""
 LONGEST = 32
 """Bytes that the names of files beside an output are longer than its own, at most."""
 
@@ -26,6 +28,8 @@ def check_output(path: Path, option: str, *, force: bool = False) -> None:
     Writes and removes a small file beside it.
     """
     named = f"{option} {path}".strip()
+    if len(os.fsencode(path.name)) + LONGEST > NAME_MAX:
+        raise UsageError(f"{option}: a name too long for the files that are written beside it; choose a shorter one")
     if path.is_dir():
         raise UsageError(f"{named}: a folder; give a file, such as {path / 'results.json'}")
     check_folder_of(path, named)
@@ -37,10 +41,6 @@ def check_output(path: Path, option: str, *, force: bool = False) -> None:
         return
     if goal.exists() and goal.stat().st_size and not force:
         raise UsageError(f"{named}: there is a file already; --force replaces it, or choose another name")
-    if len(os.fsencode(goal.name)) + LONGEST > os.pathconf(goal.parent, "PC_NAME_MAX"):
-        raise UsageError(
-            f"{named}: the name is too long for the files that are written beside it; choose a shorter one"
-        )
     draft = goal.with_name(f".{goal.name}.{os.getpid()}")
     try:
         with draft.open("wb") as file:

@@ -1,13 +1,13 @@
 """Both revisions counted on a device that is not there, each in a process of its own, and compared exactly."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from vlbench.comparing.counted import judge_cells
 from vlbench.comparing.counted_cells import CountResult, count_result, points_of
 from vlbench.counting.job import CountJob, Point
 from vlbench.counting.run import run_job
 from vlbench.judging.judged import JudgedRow
+from vlbench.process.child import waiting_threads
 from vlbench.revisions.request import BASE, HEAD, Pair, Request
 from vlbench.towers.from_folder import TowerInFolder
 
@@ -16,7 +16,7 @@ def count(pair: Pair, request: Request, tower: str) -> list[JudgedRow]:
     """A row per point, at its full size. Raises UsageError for a tower or scenario that there is not."""
     points = [point for name in request.scenarios for point in points_of(name)]
     towers = [pair.at(revision, tower) for revision in (pair.base, pair.head)]
-    with ThreadPoolExecutor(2) as pool:
+    with waiting_threads(2) as pool:
         base, head = pool.map(lambda at: _counted(at, points, request), towers)
     return [
         row_of(before, after, tower, point, request) for before, after, point in zip(base, head, points, strict=True)
