@@ -156,7 +156,7 @@ def test_slow_rounds_cannot_be_dropped() -> None:
 
 # From the shell to the exit status.
 
-RUN = ("run", "--device", "cpu", "--no-card", "--scenario", "small.toml", "--budget", "8", "--out", "a.json")
+RUN = ("run", "--device", "cpu", "--no-card", "--scenario", "small.toml", "--budget", "1", "--out", "a.json")
 
 
 @pytest.fixture
