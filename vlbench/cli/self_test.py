@@ -107,8 +107,7 @@ def _measure(options: Options, out: Path) -> tuple[Results, bool]:
         design.trials, timeout=options.timeout, out=out, resume=options.resume, force=options.force, rounds=rounds
     )
     results, interrupted = measure(plans, effort, command_line())
-    print(f"{results.fingerprint.line}
-every sample in {out}", file=sys.stderr)
+    print(f"{results.fingerprint.line}\nevery sample in {out}", file=sys.stderr)
     return results, interrupted
 
 
