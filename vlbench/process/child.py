@@ -175,11 +175,12 @@ def waiting_threads(most: int | None) -> Iterator[ThreadPoolExecutor]:
         yield pool
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
-        over = threading.Event()
-        threading.Thread(target=lambda: (pool.shutdown(), over.set())).start()
-        while not over.wait(LOOK / 10):
+        ending = threading.Thread(target=pool.shutdown)
+        ending.start()
+        while ending.is_alive():
             for process in list(_LIVING):  # and those that were about to be started
                 process.kill()
+            ending.join(LOOK / 10)
         raise
     pool.shutdown()
 
