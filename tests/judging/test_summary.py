@@ -4,9 +4,9 @@ import pytest
 
 from tests.judging.self_tests import self_test_group
 from tests.record.records import group, timed, trial
-from vlbench.judging.summary import summaries, suspects
-from vlbench.judging.verdict import Floors
-from vlbench.record.schema import Timing, VariantTrial
+from vlbench.judging.summary import Summary, summaries, suspects
+from vlbench.judging.verdict import Floors, missing
+from vlbench.record.schema import Row, Timing, VariantTrial
 
 
 @pytest.mark.parametrize("kept", range(11))
@@ -39,3 +39,15 @@ def test_a_slow_first_call_pays_back_after_so_many_others(
     """The yardstick takes 10 ms, and 40 ms in its own first call."""
     asked = group(trial(variants=(called("baseline", 0.010, 0.040), called("cached", seconds, first))))
     assert summaries(asked, Floors())[1].pays_back_after == calls
+
+
+@pytest.mark.parametrize(
+    ("seconds", "busy", "idle"),
+    [(0.010, 0.0085, 0.15), (0.010, 0.010, 0.0), (0.010, 0.011, 0.0), (None, 0.01, None), (0.01, None, None)],
+)
+def test_the_idle_share_is_what_the_gpu_was_not_busy_of_the_span(
+    seconds: float | None, busy: float | None, idle: float | None
+) -> None:
+    row = Row(name="a", flags=(), exactness="bit-exact")
+    found = Summary(row, missing("not judged here"), seconds=seconds, busy_seconds=busy)
+    assert found.idle_share == (None if idle is None else pytest.approx(idle))
