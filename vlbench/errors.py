@@ -1,5 +1,7 @@
 """The errors that are the user's to mend, and those of others in words."""
 
+import errno
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,10 +23,27 @@ class UsageError(Exception):
     """Something the user gave is wrong.
 
     The message is one sentence that names the file or option, the field, and the remedy. The command line prints it
-    without a traceback and exits with `exit_code`.
+    without a traceback and exits with `exit_code`. What it quotes is cut where it is long.
     """
 
     exit_code = 2
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(_cut(_LONG_WORD.sub(lambda found: _cut(found[0], 300), message), 3000))
+
+
+_LONG_WORD = re.compile(r"\S{301,}")
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most // 2]} ... {text[-most // 2 :]}"
+
+
+def name_too_long(error: OSError) -> UsageError | None:
+    """The sentence for a name that no file system takes, wherever a path was made of it; None for any other error."""
+    if error.errno != errno.ENAMETOOLONG:
+        return None
+    return UsageError(f"{error.filename}: longer than a file's name may be; give another")
 
 
 class IncomparableError(UsageError):

@@ -114,6 +114,7 @@ def test_a_module_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.Monk
         (f"{TOYS}:Toyy", f"{TOYS} has no 'Toyy'; name a function in it"),
         (f"{TOYS}:A_NUMBER", "A_NUMBER is a int; name a function that makes a tower"),
         (f"{TOYS}:raises", "the factory raised RuntimeError: no checkpoint here"),
+        (f"{TOYS}:ends", "the factory raised SystemExit: no GPU here"),
         (f"{TOYS}:needs_an_argument", "the factory raised TypeError: "),
         (f"{TOYS}:nothing", "the factory returned a NoneType; return a torch.nn.Module or a vlbench.Tower"),
     ],

@@ -74,3 +74,29 @@ def test_why_weights_do_not_fit() -> None:
     assert mismatch(toys.Toy(merge=4), weights) == "its 'merger.weight' is [16, 256], that of the weights [16, 64]"
     with pytest.raises(UsageError, match=r"is not among the weights .*; give `load` in its vlbench\.Tower"):
         Tower(lambda device, dtype: toys.Fused()).build(CPU, torch.float32, weights)
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"make": 3}, "vlbench.Tower: make is 3, which cannot be called; give a function"),
+        ({"load": "weights"}, "vlbench.Tower: load is 'weights', which cannot be called"),
+        ({"tokens": 1.5}, "vlbench.Tower: tokens is 1.5"),
+        ({"model": "nope"}, "vlbench.Tower: there is no model 'nope'; choose one of qwen2-vl-2b"),
+        ({"model": "x" * 5000}, "vlbench.Tower: there is no model 'xxx"),
+        ({"preprocessing": 384}, "vlbench.Tower: preprocessing is 384; give a vlbench.Preprocessing"),
+    ],
+)
+def test_a_field_that_cannot_be_used_is_refused_at_construction(fields: dict[str, object], told: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Tower(**{"make": toys.images_of, **fields})  # type: ignore[arg-type]
+    assert str(caught.value).startswith(told)
+    assert len(str(caught.value)) < 600
+
+
+def test_a_make_that_ends_the_process_is_refused() -> None:
+    def make(device: object, dtype: object) -> None:
+        raise SystemExit(3)
+
+    with pytest.raises(UsageError, match="building it ended with SystemExit: 3; return a module"):
+        Tower(make).build(CPU, torch.float32)  # type: ignore[arg-type]

@@ -95,7 +95,6 @@ def test_other_cells_are_churned_in_whole_cells() -> None:
     ("names", "words"),
     [
         (("raises",), "the factory raised RuntimeError: no checkpoint here"),
-        (("Toy", "nothing"), "the factory returned a NoneType"),
         (("NoTensor",), f"{TOYS}:NoTensor: it returned a tuple for 48 patches instead of a tensor [12, width]"),
         (("PerPatch",), "it returned a tensor [48, 16] for 48 patches instead of a tensor [12, width]"),
         (("OtherCall",), "called with 48 patches it raised TypeError: "),
@@ -164,3 +163,15 @@ def test_a_further_instance_is_a_tower_of_its_own_on_the_same_weights() -> None:
     assert all(one[name].data_ptr() == other[name].data_ptr() for name in one)
     ours, theirs = subject.run(bench.timed), bench.another(variant).run(bench.timed)
     assert all(torch.equal(ours[part], theirs[part]) for part in ours)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("nothing", "the factory returned a NoneType"), ("ends", "the factory raised SystemExit: no GPU here")],
+)
+def test_a_rival_that_cannot_be_made_costs_its_own_row_alone(name: str, words: str) -> None:
+    checked = {each.variant: each for each in events(towers("Toy", name, "Toy")) if isinstance(each, Checked)}
+    lost = [each.accuracy for each in checked.values() if not each.accuracy.passed]
+    assert len(lost) == 1
+    assert words in (lost[0].reason or "")
+    assert any(each.accuracy.passed for each in checked.values())

@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from vlbench.errors import UsageError
+from vlbench.errors import UsageError, name_too_long
 from vlbench.towers.tower import Tower
 
 P = ParamSpec("P")
@@ -40,16 +40,21 @@ def several(given: Names | PathLike[str]) -> list[str]:
     return [str(given)] if isinstance(given, str | PathLike) else [str(each) for each in given or ()]
 
 
+def check_numbers(arguments: Mapping[str, object], dashes: str = "") -> None:
+    """Raises UsageError for a number out of its range; `dashes` stand before its name."""
+    for name in arguments.keys() & NUMBERS.keys():
+        (kind, least, most), value = NUMBERS[name], arguments[name]
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if not (whole or (kind is float and isinstance(value, float))) or not least <= value <= most:  # type: ignore[operator]
+            words = "whole number" if kind is int else "number"
+            raise UsageError(f"{dashes}{name}: {value!r:.60} is not a {words} from {least:g} to {most:g}; give one")
+
+
 def check(arguments: Mapping[str, object]) -> None:
     """Raises UsageError for a number out of its range, and for what is neither a text nor several."""
+    check_numbers(arguments)
     for name, value in arguments.items():
-        if name in NUMBERS:
-            kind, least, most = NUMBERS[name]
-            whole = isinstance(value, int) and not isinstance(value, bool)
-            if not (whole or (kind is float and isinstance(value, float))) or not least <= value <= most:  # type: ignore[operator]
-                words = "whole number" if kind is int else "number"
-                raise UsageError(f"{name}: {value!r:.60} is not a {words} from {least:g} to {most:g}; give one")
-        elif name in TEXTS and value is not None and not hasattr(value, "record"):
+        if name in TEXTS and value is not None and not hasattr(value, "record"):
             given = [value] if isinstance(value, str | PathLike) else value
             if not (isinstance(given, Sequence) and all(isinstance(each, str | PathLike) for each in given)):
                 raise UsageError(f"{name}: {value!r:.60} is neither a text nor a list of texts; give one of them")
@@ -102,6 +107,10 @@ def in_python(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
         except UsageError as error:
             error.args = (argument_words(str(error)),)
+            raise
+        except OSError as error:
+            if told := name_too_long(error):
+                raise told from None
             raise
 
     return call

@@ -1,6 +1,7 @@
 """The command line: one small file per command. Nothing here imports torch before a command needs it."""
 
 import sys
+from typing import NoReturn
 
 import typer
 
@@ -14,7 +15,7 @@ from vlbench.cli.profile import profile
 from vlbench.cli.run import run, show
 from vlbench.cli.self_test import self_test
 from vlbench.cli.verify import verify
-from vlbench.errors import UsageError
+from vlbench.errors import UsageError, name_too_long
 from vlbench.process.signals import ending_in_order
 
 app = typer.Typer(
@@ -66,7 +67,15 @@ def main() -> None:
         try:
             app(repeat_options(sys.argv[1:]))
         except UsageError as error:
-            from vlbench.untrusted.names import terminal
+            _end(error)
+        except OSError as error:
+            if not (told := name_too_long(error)):
+                raise
+            _end(told)
 
-            print(f"error: {terminal(str(error))}", file=sys.stderr)
-            sys.exit(error.exit_code)
+
+def _end(error: UsageError) -> NoReturn:
+    from vlbench.untrusted.names import terminal
+
+    print(f"error: {terminal(str(error))}", file=sys.stderr)
+    sys.exit(error.exit_code)

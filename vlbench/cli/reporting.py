@@ -14,6 +14,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from vlbench.api.arguments import check_numbers
 from vlbench.cli.options import CommandOptions, parameters_of
 from vlbench.errors import UsageError
 from vlbench.export.formats import exporters
@@ -50,7 +51,9 @@ def reports(*, judges: bool = True, formats: Collection[str] = ()) -> Callable[[
             force = given.pop(forced.name) if forced else given.get("force", False)
             check_goals(goals, judges=judges, force=force)
             if taken:
-                given["options"] = options(**{each.name: given.pop(each.name) for each in taken})
+                found = options(**{each.name: given.pop(each.name) for each in taken})
+                check_numbers({name: value for name, value in vars(found).items() if value is not None}, "--")
+                given["options"] = found
             if (sheet := command(**given)) is not None:
                 deliver(sheet, goals)
 

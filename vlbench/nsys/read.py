@@ -20,13 +20,15 @@ def load(path: str | Path) -> Capture:
     anything else.
     """
     path = Path(path)
-    size_of(path, CAPTURE)
+    size = size_of(path, CAPTURE)
     if path.suffix == ".qdstrm":
         raise UsageError(
             f"{path}: raw data, not a report; run the `QdstrmImporter -i {path.name}` that comes with nsys"
         )
-    with path.open("rb") as file:
-        head = file.read(64)
+    head = b""
+    if size:  # what the kernel makes up has none, and may never end
+        with path.open("rb") as file:
+            head = file.read(64)
     if not head:
         raise UsageError(f"{path}: the file is empty; capture again")
     if head.startswith(_SQLITE):

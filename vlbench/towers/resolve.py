@@ -83,7 +83,7 @@ def find_factory(text: str) -> Any:
         prefer(at.folder, name)
     try:
         found: Any = importlib.import_module(name)
-    except Exception as error:  # whatever a module raises when it is imported
+    except (Exception, SystemExit) as error:  # whatever a module raises when it is imported
         raise UsageError(f"tower {text!r}: {name} cannot be imported: {in_one_line(error)}") from None
     if at and not comes_from(found, at.folder):
         raise UsageError(f"tower {text!r}: {name} is imported from {found.__file__} all the same; uninstall it there")
@@ -191,7 +191,9 @@ def _called(factory: Callable[[], Any], text: str) -> Any:
         with torch.random.fork_rng():
             torch.manual_seed(SEED)
             made = factory()
-    except Exception as error:  # whatever a factory raises
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a factory raises, SystemExit among it
         raise UsageError(f"tower {text!r}: the factory raised {in_one_line(error)}") from None
     if not isinstance(made, torch.nn.Module | Tower):
         raise UsageError(

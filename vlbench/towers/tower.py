@@ -7,7 +7,7 @@ from dataclasses import InitVar, dataclass, field
 from math import isqrt
 from typing import TYPE_CHECKING, Any
 
-from vlbench.errors import UsageError
+from vlbench.errors import UsageError, in_one_line
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.preprocessing import Fed, Images, Preprocessing
 
@@ -56,6 +56,15 @@ class Tower:
     def __post_init__(self, patch_dim: int | None, merge: int | None) -> None:
         if patch_dim is not None or merge is not None:
             raise UsageError(_written_now(patch_dim, merge))
+        for part, needed in {"make": True, "load": False, "arguments": False, "tokens": False}.items():
+            given = getattr(self, part)
+            if not callable(given) and (needed or given is not None):
+                raise UsageError(f"vlbench.Tower: {part} is {given!r:.60}, which cannot be called; give a function")
+        if self.model is not None and self.model not in MODELS:
+            raise UsageError(f"vlbench.Tower: there is no model {self.model!r:.60}; choose one of {', '.join(MODELS)}")
+        if self.preprocessing is not None and not isinstance(self.preprocessing, Preprocessing | Images):
+            told = f"preprocessing is {self.preprocessing!r:.60}"
+            raise UsageError(f"vlbench.Tower: {told}; give a vlbench.Preprocessing or vlbench.Images")
 
     @property
     def fed(self) -> Fed:
@@ -71,7 +80,10 @@ class Tower:
         from torch import nn
 
         load = self.load
-        module = self.make(device, dtype) if weights is None or load is None else load(weights)
+        try:
+            module = self.make(device, dtype) if weights is None or load is None else load(weights)
+        except SystemExit as error:
+            raise UsageError(f"{self.name}: building it ended with {in_one_line(error)}; return a module") from None
         if not isinstance(module, nn.Module):
             raise UsageError(f"{self.name}: it made a {type(module).__name__}, not a torch.nn.Module; return a module")
         if weights is not None and load is None:

@@ -145,7 +145,7 @@ class Judge:
                 if reason is None and not (within(timed_error, timed_limit) and math.isfinite(own)):
                     part, worst = timed_part, timed_worst
                     reason = f"error {timed_error:.2g} in {_name(self.dtype)} is above {timed_limit:.2g}"
-        except Exception as failure:  # whatever a variant raises is its result, not ours
+        except (Exception, SystemExit) as failure:  # whatever a variant raises is its result, not ours
             return Accuracy(**failed, reason=_one_line(failure))
         is_one_of_several = len(self.golden[0]) > 1
         if reason and is_one_of_several:
@@ -294,7 +294,7 @@ def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def _one_line(failure: Exception) -> str:
+def _one_line(failure: BaseException) -> str:
     if isinstance(failure, UsageError | OutputError):
         return str(failure)
     return f"raised {in_one_line(failure)}"

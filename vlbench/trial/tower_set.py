@@ -28,11 +28,16 @@ class TowerSet:
             check_checkpoint(job.weights)
             checkpoint_model(job.weights, None)  # may be what the job's model is
         self.yardstick = resolve_tower(job.model)
-        self.towers = {
-            each.name: self.yardstick if each.tower == job.model else resolve_tower(each.tower)
-            for each in job.variants
-            if each.tower
-        }
+        self.towers: dict[str, Tower] = {}
+        self.gone: dict[str, UsageError] = {}
+        """Why a variant's tower cannot be had, which is its own row's failure alone."""
+        for each in job.variants:
+            if each.tower:
+                try:
+                    found = self.yardstick if each.tower == job.model else resolve_tower(each.tower)
+                    self.towers[each.name] = found
+                except UsageError as error:
+                    self.gone[each.name] = error
         self.weights = self._weights()
         # The golden run sees what the timed run sees: weights and pixels rounded to the timed dtype, then widened.
         same = self.dtype is torch.float32
@@ -41,6 +46,8 @@ class TowerSet:
     def variant(self, variant: VariantJob, *, exact: bool) -> nn.Module:
         """A variant in fp32 where it is to be `exact`, else in the timed dtype."""
         weights, dtype = (self.exact_weights, torch.float32) if exact else (self.weights, self.dtype)
+        if variant.name in self.gone:
+            raise self.gone[variant.name]
         if variant.name in self.towers:
             return self._build(self.towers[variant.name], weights, dtype)
         return build_tower(find_model(self.job.model), variant.flags, weights)
