@@ -15,7 +15,7 @@ from vlbench.judging.verdict import CALLED, Floors, Verdict
 from vlbench.record.baseline import Acceptance, Baseline, CapturedCell, CountedCell, TimedCell
 
 KINDS = ("counted", "timed", "captured")
-SETTINGS = ("name", "trials", "budget")
+SETTINGS = ("name", "trials", "budget", "unchecked", "outputs")
 Mark = tuple[str | None, str, str]
 """File, source and reason of a wait that is allowed."""
 
@@ -43,8 +43,16 @@ class Held:
             (only,) = (each for each in (self.before, self.head) if each is not None)
             return only
         old = self._cells(self.before)
+        known = {each.tower for each in self.before.outputs} | self.before.unchecked.keys()
         return self.before.model_copy(
             update={
+                "outputs": (*self.before.outputs, *(each for each in self.head.outputs if each.tower not in known)),
+                "unchecked": {
+                    **{tower: why for tower, why in self.head.unchecked.items() if tower not in known},
+                    **self.before.unchecked,
+                },
+            }
+            | {
                 kind: (
                     *getattr(self.before, kind),
                     *(each for each in getattr(self.head, kind) if each.name not in old),
