@@ -233,8 +233,11 @@ def count(scope: Scope, known: Facts, result: Any, args: tuple[Any, ...], kwargs
         if known.name in ATTENTION or known.name in MATRIX_PRODUCTS:
             counter.dtypes.update(str(t.dtype).removeprefix("torch.") for t in results if t.is_floating_point())
     if sync:
-        for _ in range(sync.read_backs):
-            scope.transfer("read-back", known.name, sync.bytes or args[0].element_size())
+        operands = evaluate.tensors_in(args, {})
+        for number in range(sync.read_backs):
+            size = sync.sizes[number] if sync.sizes else sync.bytes
+            operand = operands[min(number, len(operands) - 1)]
+            scope.transfer("read-back", known.name, size or operand.element_size())
     if known.undescribed or known.name in SEVERAL_IN_ONE:
         counter.unknown(known.name)
 

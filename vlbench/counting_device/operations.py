@@ -15,10 +15,12 @@ class Sync:
 
     read_backs: int
     bytes: int
-    """Bytes of each copy; 0 stands for one element of the first operand."""
+    """Bytes of each copy; 0 stands for one element of the operand that is read, of the last one if there are fewer."""
     source: str
     unless: Callable[[tuple[Any, ...], dict[str, Any]], bool] | None = None
     """True for calls that need no value on the host."""
+    sizes: tuple[int, ...] = ()
+    """Bytes of each copy, where they differ."""
     device_operation: bool = True
     """Whether it also asks the device for work, beyond the copy."""
 
@@ -70,6 +72,7 @@ SYNCS: dict[str, Sync] = {
         8,
         "aten/src/ATen/native/Repeat.h, repeat_interleave_common: cumsum[-1].item() and (repeats >= 0).all().item()",
         unless=_is_sized,
+        sizes=(8, 1),
     ),
     "aten::unique_consecutive": Sync(1, 8, _UNIQUE, _is_empty),
     "aten::_unique": Sync(1, 8, _UNIQUE, _is_empty),
@@ -77,7 +80,7 @@ SYNCS: dict[str, Sync] = {
     "aten::unique_dim": Sync(1, 8, _UNIQUE),
     "aten::unique_dim_consecutive": Sync(1, 8, _UNIQUE),
     "aten::bincount": Sync(
-        2, 8, "aten/src/ATen/native/cuda/SummaryOps.cu: min().cpu() and max().item() of the input", _is_empty
+        2, 0, "aten/src/ATen/native/cuda/SummaryOps.cu: min().cpu() and max().item() of the input", _is_empty
     ),
     "aten::equal": Sync(
         1,
@@ -90,7 +93,7 @@ SYNCS: dict[str, Sync] = {
     ),
     "aten::allclose": Sync(1, 1, "aten/src/ATen/native/TensorCompare.cpp: isclose(...).all().item()"),
     **{
-        f"aten::{name}.{kinds}": Sync(read_backs, 8, "aten/src/ATen/native/RangeFactories.cpp: item() of each tensor")
+        f"aten::{name}.{kinds}": Sync(read_backs, 0, "aten/src/ATen/native/RangeFactories.cpp: item() of each tensor")
         for name in ("linspace", "logspace")
         for kinds, read_backs in (("Tensor_Tensor", 2), ("Tensor_Scalar", 1), ("Scalar_Tensor", 1))
     },
