@@ -94,7 +94,7 @@ def _replacements(scope: Scope) -> Iterator[tuple[ModuleType, str, Any]]:
     _device_constructors()  # torch remembers its factories by identity: let it see them before one is replaced
     yield torch, "tensor", _pinning(_reading(torch.tensor))
     yield torch, "as_tensor", _reading(torch.as_tensor)
-    yield torch, "from_dlpack", _shared(torch.from_dlpack)
+    yield torch, "from_dlpack", _shared(torch.utils.dlpack.from_dlpack)
     yield from _eager(scope)
 
 
