@@ -12,7 +12,8 @@ BY_MASK = INDEXING | {"aten::masked_select", "aten::masked_scatter", "aten::mask
 _BOUND = r"[^\[\],:]*[A-Za-z_][^\[\],:]*"
 SLICE = rf"\[[^\[\]]*(?:{_BOUND}:|:\s*{_BOUND})[^\[\]]*\]|\bnarrow\("
 """A slice of which at least one bound has a name, so may be a tensor."""
-LENGTHS = r"seq|len|cu_|bound|segment|split|chunk"
+LENGTHS = r"(?<![a-z])(?:seq|seqlens?|lens?|lengths?|cu|bounds?|segments?|splits?|chunks?)(?![a-z(])"
+"""Whole words, so that a call of `len` or `split` is none."""
 GRID = r"grid|thw|\b(?:t|h|w)\b|height|width|frames"
 POSITIONS = r"pos|rope|rot|freq|cos|sin\b|angle|ids\b"
 

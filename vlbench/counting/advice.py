@@ -15,6 +15,8 @@ from vlbench.record.site import Site
 DEVICE_OF = re.compile(r"\b(?:device\s*=\s*)?[\w.]+\.device\b")
 """Where a tensor goes says nothing of what it is."""
 LONGEST = r"max_?seq|max_?len|longest|(?:seq|len|cu_)\w*(?:\[[^\]]*\]|[\s\-()])*\.(?:a?max)\("
+SENDS_FASTER = frozenset({"pinned-h2d"})
+"""Flags that make a copy cheaper, and leave it where it is."""
 UNFLAGGED = (
     InCode("take the longest sequence from the host's lengths, once", "read-back", SCALAR | WHOLE, LONGEST, 1),
 )
@@ -56,6 +58,21 @@ def advise(cause: Site) -> Pattern | None:
     return next((pattern for pattern in PATTERNS if pattern.fits(cause)), None)
 
 
+def repeated(cause: Site) -> str:
+    """What removes copies that repeat each other, or checks in a loop, whatever they are called; "" where none do."""
+    if not cause.blocking or cause.times < 2:
+        return ""
+    truth = cause.event == "read-back" and cause.operation in SCALAR and cause.bytes == cause.times
+    if truth:
+        return "leave the check out, or gather the answers on the device and ask once: each answer waits for the queue"
+    whole = {"tensor": "the same tensor", "values": "the same values"}.get(cause.same)
+    if cause.event == "read-back":
+        if cause.same == "elements":
+            return "read the tensor back once with .tolist(): its elements come one by one"
+        return f"read it back once, before the loop: {whole} {cause.times:,} times" if whole else ""
+    return f"send it once, before the loop: {whole} {cause.times:,} times" if whole else ""
+
+
 def sites_of(counts: Counts) -> tuple[Site, ...]:
     """Every line that waits or copies, the most frequent first, with what removes it."""
     found: dict[Site, list[Site]] = {}
@@ -67,5 +84,14 @@ def sites_of(counts: Counts) -> tuple[Site, ...]:
 
 def _site(place: Site, causes: list[Site]) -> Site:
     total = {"times": sum(cause.times for cause in causes), "bytes": sum(cause.bytes for cause in causes)}
-    advice = advise(place)
-    return place.model_copy(update=total | ({"flags": advice.flags, "advice": advice.words} if advice else {}))
+    site = place.model_copy(update=total)
+    advice, again = advise(place), repeated(site)
+    if again and (advice is None or not _treats_the_cause(site, advice)):
+        kept = tuple(flag for flag in (advice.flags if advice else ()) if flag not in SENDS_FASTER)
+        return site.model_copy(update={"flags": kept, "advice": again})
+    return site.model_copy(update={"flags": advice.flags, "advice": advice.words}) if advice else site
+
+
+def _treats_the_cause(site: Site, advice: Pattern) -> bool:
+    """Does it do without what repeats, rather than make each time cheaper? Values that the host has need no copy."""
+    return site.event == "read-back" and site.same != "elements"

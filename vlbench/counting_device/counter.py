@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import CodeType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from torch import Tensor
+from torch import Tensor, UntypedStorage
 
 from vlbench.record.counts import Assumption, Counts, Key, Kind, Question, Tally
 from vlbench.record.site import Event, Site, Where
@@ -58,6 +58,33 @@ class _Cause(NamedTuple):
     callers: tuple[Where, ...]
 
 
+class Source(NamedTuple):
+    """What was copied."""
+
+    memory: UntypedStorage
+    """Kept, or another tensor gets its place and is taken for this one."""
+    place: tuple[int, ...]
+    """Where it begins in there, and its shape."""
+    values: int | None
+    """The same for equal values; None where they are not known."""
+    one: bool
+    """Is it a single element?"""
+
+
+def _in_common(sources: list[Source | None]) -> Literal["", "tensor", "values", "elements"]:
+    """What several copies of one line have in common."""
+    known = [source for source in sources if source is not None]
+    if len(known) < 2 or len(known) < len(sources):
+        return ""
+    memories = {source.memory._cdata for source in known}
+    if len(memories) == 1 and len({source.place for source in known}) == 1:
+        return "tensor"
+    if all(source.one for source in known) and len(memories) < len(known):
+        return "elements"
+    values = {source.values for source in known}
+    return "values" if len(values) == 1 and None not in values else ""
+
+
 class Counter:
     """Collects events between `device.count()` and its end; `report` is the frozen result.
 
@@ -79,6 +106,7 @@ class Counter:
         self._kinds: Multiset[tuple[str, str, int]] = Multiset()
         self._unknown: Multiset[str] = Multiset()
         self._causes: dict[_Cause, list[int]] = {}
+        self._sources: dict[_Cause, list[Source | None]] = {}
         self._assumptions: Multiset[tuple[Where, str, bool, bool]] = Multiset()
         self._questions: Multiset[tuple[str, str, Where]] = Multiset()
         self._undecided: Multiset[Where] = Multiset()
@@ -125,7 +153,15 @@ class Counter:
         self._tallies[self._stage]["attention_calls"] += 1
 
     def transfer(
-        self, event: Event, operation: str, place: Cause, size: int, *, blocking: bool = True, pinned: bool = False
+        self,
+        event: Event,
+        operation: str,
+        place: Cause,
+        size: int,
+        *,
+        blocking: bool = True,
+        pinned: bool = False,
+        source: Source | None = None,
     ) -> None:
         """One copy over the bus, or one wait (`synchronize`, no bytes), and the place that caused it."""
         tally = self._tallies[self._stage]
@@ -141,6 +177,7 @@ class Counter:
         cause = _Cause(
             event, operation, self._stage, place.where, place.expression, blocking, pinned, allowed, place.callers
         )
+        self._sources.setdefault(cause._replace(stage=""), []).append(source)
         times_and_bytes = self._causes.setdefault(cause, [0, 0])
         times_and_bytes[0] += 1
         times_and_bytes[1] += size
@@ -197,7 +234,10 @@ class Counter:
                 for (operation, dtype, size), times in self._kinds.most_common()
             ),
             causes=tuple(
-                Site(**cause._asdict(), times=times, bytes=size) for cause, (times, size) in self._causes.items()
+                Site(
+                    **cause._asdict(), times=times, bytes=size, same=_in_common(self._sources[cause._replace(stage="")])
+                )
+                for cause, (times, size) in self._causes.items()
             ),
             assumptions=tuple(
                 Assumption(where=where, taken=taken, certain=certain, branch=branch, times=times)

@@ -119,7 +119,7 @@ def _on_device(scope: Scope, name: str, indices: Sequence[Index]) -> list[Index]
 def _uploaded(scope: Scope, name: str, host: Tensor, *, blocking: bool = True) -> DeviceTensor:
     if host.numel():
         size = host.numel() * host.element_size()
-        scope.transfer("implicit upload", name, size, blocking=blocking, pinned=host in scope.pinned)
+        scope.transfer("implicit upload", name, size, blocking=blocking, pinned=host in scope.pinned, source=host)
     return to_device(scope, host.clone())
 
 

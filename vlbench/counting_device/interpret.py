@@ -237,7 +237,8 @@ def count(scope: Scope, known: Facts, result: Any, args: tuple[Any, ...], kwargs
         for number in range(sync.read_backs):
             size = sync.sizes[number] if sync.sizes else sync.bytes
             operand = operands[min(number, len(operands) - 1)]
-            scope.transfer("read-back", known.name, size or operand.element_size())
+            read = evaluate.host_of(operand) if known.name == "aten::_local_scalar_dense" else None
+            scope.transfer("read-back", known.name, size or operand.element_size(), source=read)
     if known.undescribed or known.name in SEVERAL_IN_ONE:
         counter.unknown(known.name)
 

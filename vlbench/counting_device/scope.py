@@ -5,7 +5,10 @@ from collections import Counter as Multiset
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
-from vlbench.counting_device.counter import Counter, dtype_and_size
+import torch
+from torch import Tensor
+
+from vlbench.counting_device.counter import Counter, Source, dtype_and_size
 from vlbench.counting_device.memory import DeviceMemory, PinnedMemory
 from vlbench.counting_device.profiles import Profile
 from vlbench.counting_device.where import cause, cause_line
@@ -40,14 +43,20 @@ class Scope:
         self.lock = threading.RLock()  # operations are counted one at a time, whichever thread they come from
 
     def transfer(
-        self, event: Event, operation: str, size: int = 0, *, blocking: bool = True, pinned: bool = False
+        self,
+        event: Event,
+        operation: str,
+        size: int = 0,
+        *,
+        blocking: bool = True,
+        pinned: bool = False,
+        source: Tensor | None = None,
     ) -> None:
-        """Count a copy over the bus, or a wait, and the line that causes it."""
+        """Count a copy over the bus, or a wait, and the line that causes it. `source` is the host tensor behind it."""
         self.waits += event == "synchronize"
         if self.counter is not None:
-            self.counter.transfer(
-                event, operation, cause(self.counter.opened_in), size, blocking=blocking, pinned=pinned
-            )
+            place, copied = cause(self.counter.opened_in), None if source is None else _source(source)
+            self.counter.transfer(event, operation, place, size, blocking=blocking, pinned=pinned, source=copied)
 
     def operation(self, name: str, arguments: Iterable[Any] = (), *, attention: bool = False) -> None:
         """Count one device operation that was called with `arguments`."""
@@ -77,6 +86,18 @@ class Scope:
             self.counter.question(*entry)
 
 
+def _source(host: Tensor) -> Source:
+    """What tells copies of `host` apart."""
+    whole = not (host.is_floating_point() or host.is_complex() or host.dtype == torch.bool)
+    known = whole and host.device.type == "cpu" and host.numel() * host.element_size() <= MOST_COMPARED
+    content = host.contiguous().flatten().view(torch.uint8).numpy().tobytes() if known else b""
+    values = hash((host.dtype, host.shape, content)) if known else None
+    place = (host.storage_offset(), *host.shape)
+    return Source(host.untyped_storage(), place, values, host.numel() == 1)
+
+
+MOST_COMPARED = 2**16
+"""Bytes of a copy that are compared with those of others."""
 _open: Scope | None = None
 
 

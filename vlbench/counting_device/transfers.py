@@ -55,7 +55,12 @@ def _count(scope: Scope, name: str, source: Tensor, target: Tensor, *, upload: b
         scope.operation("aten::copy_", (target, source))
     pinned = plan.straight and (source if upload else target) in scope.pinned
     scope.transfer(
-        "upload" if upload else "read-back", name, plan.bytes, blocking=not (non_blocking and pinned), pinned=pinned
+        "upload" if upload else "read-back",
+        name,
+        plan.bytes,
+        blocking=not (non_blocking and pinned),
+        pinned=pinned,
+        source=source,
     )
 
 

@@ -70,6 +70,8 @@ class Site(Record):
     callers: tuple[Where, ...] = ()
     """The lines that called the function of `where`, outwards as far as the first module's `forward`."""
     pinned: bool = False
+    same: Literal["", "tensor", "values", "elements"] = ""
+    """What its copies, over all stages, have in common: one tensor, equal values, or that tensors went by element."""
     times: Count
     bytes: Count = 0
     flags: tuple[str, ...] = ()
