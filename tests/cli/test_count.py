@@ -68,7 +68,7 @@ def test_each_habit_is_found_with_its_line_its_count_and_its_flag(vlbench: Vlben
     [
         ("Unruly", "vlbench_toys::unruly"),
         ("Undeclared", "unknown operation vlbench_toys::counted_up, 1 times"),
-        ("compiled", "torch.compile: ran eagerly"),
+        ("compiled", "ran eagerly, so the kernels that compiling would fuse"),
     ],
 )
 def test_what_cannot_be_counted_is_named_and_ends_with_6(vlbench: Vlbench, name: str, words: str) -> None:
