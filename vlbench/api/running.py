@@ -58,9 +58,8 @@ def run(
 
     Measured is each `scenario` x `model` x `dtype` in every `variant`; or each `tower` against the first; or each
     `seam` alone. The arguments are the options of `vlbench run --help`, one or a list; `only` is `--filter`. `budget`
-    and `timeout` are seconds. A trial is a process of its own. `out` keeps the results in a file as well, which must
-    not be there yet, unless with `force`. `progress` may be a function, which is told lines; `command` is how the
-    results say they were made.
+    and `timeout` are seconds. `out` keeps the results in a file as well, a new one unless with `force`. `progress` may
+    be a function, which is told lines; `command` is how the results say they were made.
 
     What is left out is [tool.vlbench]'s of the nearest pyproject.toml, else ours.
 
@@ -80,10 +79,8 @@ def run(
         targets = targets_of(several(model), towers, several(variant), ablate, exactness, device, dtypes, checkpoint)
         fed = [(one.name, one.points(target.device), target) for one in scenarios for target in targets]
     plans = plans_of(fed, parse_filter(several(only)), settings)
-    earlier = _earlier(Path(against), plans) if against else None
+    earlier = _earlier(Path(against), plans, path_of(out)) if against else None
     effort = Effort(trials, budget, timeout, path_of(out), resume, force, card)
-    if effort.out and against and effort.out.resolve() == Path(against).resolve():
-        raise UsageError(f"--out {out}: it is what --against holds the results against; choose another name")
     results, interrupted = measure(plans, effort, made_by, progress)
     verdicts = Verdicts(compare(earlier, effort.out or results)) if earlier else None
     measured = Measured(results, effort.out, _notes([target for _, _, target in fed]), verdicts)
@@ -127,8 +124,10 @@ def scenarios_of(given: Names) -> list[str]:
     return several(given) or [defaults().scenario or SCENARIO]
 
 
-def _earlier(path: Path, plans: Sequence[Plan]) -> Side | None:
+def _earlier(path: Path, plans: Sequence[Plan], out: Path | None) -> Side | None:
     """The earlier results, read before anything is measured. UsageError where nothing of them is planned."""
+    if out and out.resolve() == path.resolve():
+        raise UsageError(f"--out {out}: it is what --against holds the results against; choose another name")
     earlier = read_results(path)
     planned = {(plan.point.scenario, plan.point.label, plan.model, plan.dtype, plan.device) for plan in plans}
     if not planned & {group.key for group in earlier.groups}:
