@@ -53,3 +53,15 @@ def test_aspect_ratio_of_200_is_the_last_that_is_accepted() -> None:
     assert smart_resize(10, 2000, 28, 3136, HUB_MAX_PIXELS) == (28, 812)
     with pytest.raises(UsageError, match=r"10x2001 has an aspect ratio of 200\.1, above the 200"):
         smart_resize(10, 2001, 28, 3136, HUB_MAX_PIXELS)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "least", "most", "resized"),
+    [
+        (45, 70, 3136, HUB_MAX_PIXELS, (56, 56)),  # just as many as the least: not enlarged, which would give 56x84
+        (28, 5000, 784, 784 * 20, (28, 1316)),  # shrunk by its area alone, it would have no height
+    ],
+)
+def test_the_edges_of_the_area(height: int, width: int, least: int, most: int, resized: tuple[int, int]) -> None:
+    assert smart_resize(height, width, 28, least, most) == resized
+    assert oracle.smart_resize(height, width, 28, least, most) == resized
