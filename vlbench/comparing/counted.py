@@ -8,6 +8,7 @@ so that code may move about freely.
 from collections.abc import Iterator, Mapping, Sequence
 
 from vlbench.comparing.counted_moves import COUNTERS, Advice, Shift, line_moves, operation_moves, shifts
+from vlbench.comparing.further import with_further
 from vlbench.judging.judged import JudgedRow, Move
 from vlbench.judging.verdict import Verdict
 from vlbench.record.baseline import CountedCell
@@ -47,9 +48,8 @@ def judge_cells(before: CountedCell, after: CountedCell, advice: Advice | None =
     if new:
         sentence += f"; new and not judged: {', '.join(f'{_name(each)} {after.warm.counters[each]:,}' for each in new)}"
     moves = (*(each.move for each in found), *lines, *(operation_moves(before, after) if found else ()))
-    return JudgedRow(
-        cell=before.name, measure="counters", verdict=verdict, reason=sentence, moves=moves, new=tuple(new)
-    )
+    row = JudgedRow(cell=before.name, measure="counters", verdict=verdict, reason=sentence, moves=moves, new=tuple(new))
+    return with_further(row, before.further, after.further)
 
 
 def why_not(before: CountedCell, after: CountedCell) -> str | None:

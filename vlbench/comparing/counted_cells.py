@@ -51,6 +51,7 @@ def counted_cell(row: CountedTower, point: Point, profile: str, dtype: Dtype) ->
         key=row.warm.counts.key,
         cold=counted_forward(row.cold),
         warm=counted_forward(row.warm),
+        further=row.further,
     )
 
 

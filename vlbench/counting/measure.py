@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from vlbench.counting.advice import sites_of
+from vlbench.counting.further import count_further, smallest
 from vlbench.counting.job import Point
 from vlbench.counting.rows import Row
 from vlbench.counting_device import CountingDevice
@@ -21,7 +22,7 @@ from vlbench.implementations.config import MODELS
 from vlbench.implementations.output import unpack
 from vlbench.implementations.stage import listen
 from vlbench.implementations.weights import SharedTensors, parameter_shapes
-from vlbench.record.counted import CountedTower, Forward
+from vlbench.record.counted import CountedTower, Forward, Further
 from vlbench.record.site import Where
 from vlbench.towers.resolve import resolve_tower
 from vlbench.towers.tower import Tower
@@ -65,6 +66,18 @@ def count_tower(device: CountingDevice, row: Row, point: Point, dtype: torch.dty
         failed=failed,
     )
     return counted, point
+
+
+def further_of(device: CountingDevice, tower: str, dtype: torch.dtype) -> Further:
+    """The counts of further calls of a tower that could be counted."""
+    gc.collect()
+    device.branch = True
+    try:
+        with CUDA:
+            found = resolve_tower(smallest(tower))
+        return count_further(device, found, lambda each: build_ghost(device, each, dtype), dtype)
+    except Exception as error:  # whatever a tower raises when it is built again
+        return Further(calls={}, failed={"every call": _with_place(error)})
 
 
 def build_ghost(device: CountingDevice, tower: Tower, dtype: torch.dtype) -> nn.Module:

@@ -9,12 +9,12 @@ from collections.abc import Callable
 import torch
 
 from vlbench.counting.job import Counted, CountJob, Event, Finished, Planned, Point
-from vlbench.counting.measure import count_tower
+from vlbench.counting.measure import count_tower, further_of
 from vlbench.counting.rows import Row, rows_of
 from vlbench.counting_device import CountingDevice
 from vlbench.errors import UsageError
 from vlbench.process.parent import Parent, serve
-from vlbench.record.counted import CountedTower
+from vlbench.record.counted import CountedTower, Further
 
 
 def run_job(job: CountJob, emit: Callable[[Event], None]) -> None:
@@ -25,9 +25,14 @@ def run_job(job: CountJob, emit: Callable[[Event], None]) -> None:
     with CountingDevice("ghost", job.profile) as device:  # modules are imported inside, so that they see a GPU
         rows = [Row(text, text) for text in job.towers] if job.keep_going else rows_of(job)
         emit(Planned(rows=tuple(row.name for row in rows)))
+        further: dict[str, Further] = {}
         for index, point in enumerate(job.points):
             for row in rows:
                 counted, fed = _counted(device, row, point, job)
+                if counted.failed is None:
+                    if row.tower not in further:
+                        further[row.tower] = further_of(device, row.tower, getattr(torch, job.dtype))
+                    counted = counted.model_copy(update={"further": further[row.tower]})
                 emit(Counted(point=index, row=counted, fed=fed))
     emit(Finished(seconds=time.perf_counter() - start, peak_host_bytes=peak_host_bytes()))
 

@@ -106,6 +106,8 @@ def complaints(towers: Iterable[CountedTower]) -> Iterator[Words]:
             yield Words(f"{tower.name}: {each.where.place} waits for a value; taken as {each.taken}, {why}", "yellow")
         if counts and counts.total.allowed_syncs:
             yield Words(f"{tower.name}: {counts.total.allowed_syncs:,} more waits are allowed by marks in its code")
+        if tower.further and (odd := ", ".join(tower.further.uneven)):
+            yield Words(f"{tower.name}: calls that are alike do not count alike: the second and {odd}", "yellow")
         if tower.left_out:
             yield Words(f"{tower.name}: without {', '.join(tower.left_out)}, which mean nothing here", "dim")
 

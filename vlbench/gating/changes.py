@@ -81,6 +81,10 @@ def _counted(cell: CountedCell) -> Iterator[tuple[str, str]]:
     yield from _bands(cell.bands)
     yield from ((name, str(value)) for name, value in cell.key)
     yield "grids", str(cell.grids)
+    if cell.further is not None:
+        yield "bytes kept", f"{cell.further.kept_bytes:,}"
+        for call, counts in cell.further.calls.items():
+            yield from ((f"{name} in {call}", f"{value:,}") for name, value in counts.items())
 
 
 def _bands(bands: Mapping[str, float]) -> Iterator[tuple[str, str]]:

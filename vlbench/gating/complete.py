@@ -5,7 +5,8 @@ from pathlib import Path
 from vlbench.errors import UsageError
 from vlbench.gating.acceptance import acceptance, seal
 from vlbench.gating.changes import changes
-from vlbench.gating.save import store_outputs
+from vlbench.gating.recount import CountRequest
+from vlbench.gating.save import count_all, store_outputs
 from vlbench.record.baseline import Baseline
 from vlbench.record.baseline_files import read_baseline
 
@@ -30,7 +31,15 @@ def _completed(before: Baseline, *, again: bool, unchecked: str | None) -> Basel
     kept = {} if again else {each.tower: each for each in before.outputs}
     lacking = [tower for tower in towers if tower not in kept and tower not in before.unchecked]
     made, skipped = store_outputs(lacking, unchecked)
+    without = [cell for cell in before.counted if cell.further is None]
+    counted = {cell.name: cell.further for cell in count_all([CountRequest.of(cell) for cell in without])}
+    cells = tuple(cell.model_copy(update={"further": counted.get(cell.name, cell.further)}) for cell in before.counted)
     stored = kept | {each.tower: each for each in made}
     return before.model_copy(
-        update={"outputs": tuple(stored.values()), "unchecked": {**before.unchecked, **skipped}, "seal": ""}
+        update={
+            "counted": cells,
+            "outputs": tuple(stored.values()),
+            "unchecked": {**before.unchecked, **skipped},
+            "seal": "",
+        }
     )

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from vlbench.record.base import Amount, Count, Grid, Record, digest_of
+from vlbench.record.counted import Further
 from vlbench.record.counts import Key
 from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.outputs import StoredOutputs
@@ -57,6 +58,8 @@ class CountedCell(Record):
     """The second, on the same grids."""
     bands: dict[str, Share] = Field(default_factory=dict)
     """Counter -> share by which it may differ; exact where it is not named."""
+    further: Further | None = None
+    """Of further calls; None where an earlier vlbench counted."""
 
     @property
     def name(self) -> str:

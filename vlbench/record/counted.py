@@ -17,6 +17,19 @@ class Forward(Record):
     """By line, over all stages, with what removes them."""
 
 
+class Further(Record):
+    """Counts of further calls, on small grids."""
+
+    calls: dict[str, dict[str, int]]
+    """By call: counters by name."""
+    uneven: tuple[str, ...] = ()
+    """Calls that are like the second one and do not count as it does."""
+    kept_bytes: int = 0
+    """Device memory that stays alive after calls on several new grids, beyond the weights."""
+    failed: dict[str, str] = Field(default_factory=dict)
+    """Calls that raised, and what."""
+
+
 class CountedTower(Record):
     """One row: a tower on one set of grids. Without a forward there is a reason in `failed`."""
 
@@ -33,6 +46,8 @@ class CountedTower(Record):
     """All that was asked about the GPU while the tower was built and called."""
     left_out: dict[str, str] = Field(default_factory=dict)
     """Flags of a preset that mean nothing here, with the reason."""
+    further: Further | None = None
+    """Of further calls; None where the first two failed."""
     failed: str | None = None
 
     @property
