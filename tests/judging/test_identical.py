@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from vlbench.judging.identical import IdenticalRun, tally, upper_bound
+from vlbench.judging.identical import IdenticalRun, interval, tally, upper_bound
 from vlbench.judging.verdict import Verdict
 
 SAME, CALLED, BLIND, GONE = Verdict.SAME, Verdict.IMPROVED, Verdict.INCONCLUSIVE, Verdict.MISSING
@@ -32,6 +32,15 @@ def test_none_in_two_hundred_shows_under_one_and_a_half_per_cent() -> None:
     assert 0.0148 < upper_bound(0, 200) < 0.015
     assert upper_bound(200, 200) == 1
     assert upper_bound(1, 200) > upper_bound(0, 200)
+
+
+def test_an_interval_leaves_out_the_same_share_on_both_sides() -> None:
+    low, high = interval(0, 200)
+    assert low == 0
+    assert high == pytest.approx(1 - 0.025 ** (1 / 200))
+    assert interval(200, 200) == (pytest.approx(1 - high), 1)
+    low, high = interval(0, 200, confidence=0.8)
+    assert high == pytest.approx(1 - 0.1 ** (1 / 200))
 
 
 def test_more_events_than_cases_is_refused() -> None:

@@ -68,7 +68,7 @@ def seam_case(name: str, *seams: Seam[Any], sizes: dict[str, int], needs_gpu: bo
     """Register the function that makes a seam's inputs; the first line of its docstring says what one call does."""
 
     def register(make: Make) -> Make:
-        title = (make.__doc__ or "").strip().splitlines()[0].removesuffix(".")
+        title = (make.__doc__ or name).strip().splitlines()[0].removesuffix(".")  # -OO leaves docstrings out
         CASES[name] = SeamCase(name, title, seams, sizes, make, needs_gpu)
         return make
 

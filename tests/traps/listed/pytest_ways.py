@@ -11,7 +11,6 @@ Done = CompletedProcess[str]
 TEST, LIMITS = "tests/test_vlbench.py", "tests/test_limits.py"
 BASE = "vlbench gate --base main"
 FIXTURE = "import pytest\n\n\n@pytest.fixture\ndef vlbench_gate():\n    pass\n"
-TO_COME = "--base does not exist yet"
 
 
 def pytest_run(copy: Copy, options: str = "", *, files: str = TEST, **env: str) -> Done:
@@ -110,11 +109,11 @@ EXIT_0 = """
 def pytest_sessionfinish(session):
     session.exitstatus = 0
 """
-conftest("A skip in an autouse fixture", SKIP, pending="0")
-conftest("An xfail that a conftest adds to every test", XFAIL, pending="0")
-conftest("A conftest that replaces the plugin's `gate`", REPLACED, pending="0")
-conftest("A conftest that takes the marked tests out", TAKEN_OUT, pending="0")
-conftest("A conftest that takes the markers off", UNMARKED, pending="0")
+conftest("A skip in an autouse fixture", SKIP)
+conftest("An xfail that a conftest adds to every test", XFAIL)
+conftest("A conftest that replaces the plugin's `gate`", REPLACED)
+conftest("A conftest that takes the marked tests out", TAKEN_OUT)
+conftest("A conftest that takes the markers off", UNMARKED)
 conftest(
     "A conftest that reports every test as passed",
     PASSED,
@@ -137,25 +136,25 @@ def judged_at_base(copy: Copy, options: str = "") -> Done:
     return copy.run(f"{BASE}{options}")
 
 
-@trap("pytest", "Any of these in a pull request", 3, "host syncs rose", command=BASE, pending=TO_COME)
+@trap("pytest", "Any of these in a pull request", 3, "host syncs rose", command=BASE)
 def _(copy: Copy) -> Done:
     copy.write("tests/conftest.py", "collect_ignore_glob = ['*']\n")
     return judged_at_base(copy)
 
 
-@trap("pytest", "The limit in a marker is raised", 3, "max_syncs", command=BASE, pending=TO_COME)
+@trap("pytest", "The limit in a marker is raised", 3, "max_syncs", command=BASE, pending="3, for its counters alone")
 def _(copy: Copy) -> Done:
     copy.replace(LIMITS, "max_syncs=0", "max_syncs=99")
     return judged_at_base(copy)
 
 
-@trap("pytest", "A marker is removed", 3, "max_syncs", command=BASE, pending=TO_COME)
+@trap("pytest", "A marker is removed", 3, "max_syncs", command=BASE, pending="3, for its counters alone")
 def _(copy: Copy) -> Done:
     copy.replace(LIMITS, '@pytest.mark.vlbench(tower="tower:tower", grid=["1x4x4", "4x4x6"], max_syncs=0)\n', "")
     return judged_at_base(copy)
 
 
-@trap("pytest", "The tests are deleted", 3, "host syncs rose", command=BASE, pending=TO_COME)
+@trap("pytest", "The tests are deleted", 3, "host syncs rose", command=BASE)
 def _(copy: Copy) -> Done:
     copy.run(f"git rm --quiet {TEST} {LIMITS}")
     return judged_at_base(copy)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tests.traps.traps import KILLED, tower_edit
+from subprocess import CompletedProcess
+
+from tests.traps.toy import SCENARIO
+from tests.traps.traps import KILLED, Copy, tower_edit, trap
 
 # What makes the host wait, or copy.
 
@@ -29,12 +32,23 @@ tower_edit(
 tower_edit(
     "A copy from pageable memory", 3, "pageable uploads", forward="torch.ones(64).to(pixels.device, non_blocking=True)"
 )
-tower_edit("`torch.cuda.synchronize()`", 3, "host syncs rose from 0 to 1", end="torch.cuda.synchronize()")
+tower_edit(
+    "`torch.cuda.synchronize()`",
+    3,
+    "host syncs rose from 0 to 1",
+    end="if tokens.is_cuda:\n    torch.cuda.synchronize()",
+)
+tower_edit(
+    "Something that no CPU can run, so that nobody can check it",
+    6,
+    "host syncs rose from 0 to 1",
+    end="torch.cuda.synchronize()",
+)
 tower_edit(
     "A loop that waits for `event.query()`",
     3,
     "synchronize 0 -> 1",
-    end="done = torch.cuda.Event()\ndone.record()\nwhile not done.query():\n    pass",
+    end="if tokens.is_cuda:\n    at = torch.cuda.Event()\n    at.record()\n    while not at.query():\n        pass",
 )
 tower_edit(
     "A wait inside of aten: `torch.linspace(0, t, 5)`",
@@ -125,13 +139,12 @@ tower_edit(
     3,
     "allow",
     layer='with vlbench.allow_sync("it is right"):\n    x.sum().item()',
-    pending="6",
 )
 
 # What is wrong, and may even be cheaper.
 
-tower_edit("Returns zeros", 5, "inaccurate", forward="return pixels.new_zeros(len(pixels) // 4, WIDTH)", pending="0")
-tower_edit("Returns a constant", 5, "inaccurate", end="tokens = tokens[:1].expand_as(tokens).contiguous()", pending="3")
+tower_edit("Returns zeros", 5, "inaccurate", forward="return pixels.new_zeros(len(pixels) // 4, WIDTH)")
+tower_edit("Returns a constant", 5, "inaccurate", end="tokens = tokens[:1].expand_as(tokens).contiguous()")
 tower_edit(
     "Returns its last output, by shape",
     5,
@@ -139,36 +152,29 @@ tower_edit(
     make="self.last = {}",
     forward="if pixels.shape in self.last:\n    return self.last[pixels.shape].clone()",
     end="self.last[pixels.shape] = tokens",
-    pending="0",
 )
 tower_edit(
     "Drops its last frame",
     5,
     "inaccurate",
     layer="x = torch.cat([x[: -lengths[-1]], torch.zeros_like(x[-lengths[-1] :])])",
-    pending="3",
 )
-tower_edit("Leaves a layer out", 5, "inaccurate", forward="self.layers = self.layers[:2]", pending="0")
-tower_edit("Wrong order of the tokens", 5, "inaccurate", end="tokens = tokens.flip(0)", pending="3")
+tower_edit("Leaves a layer out", 5, "inaccurate", forward="self.layers = self.layers[:2]")
+tower_edit("Wrong order of the tokens", 5, "inaccurate", end="tokens = tokens.flip(0)")
 tower_edit(
     "A cache whose key forgets the frames",
     5,
     "inaccurate",
     key="key = t > 1 or 1, h, w, device, dtype\nt = self.known.setdefault((h, w), t)\ngrid = (grid[0], h, w)",
-    pending="0",
 )
-tower_edit("A cache whose key forgets the dtype", 5, "", key="key = t, h, w, device", pending="0")
+tower_edit("A cache whose key forgets the dtype", 5, "", key="key = t, h, w, device")
 tower_edit(
-    "A cache whose key forgets which side is which",
-    5,
-    "inaccurate",
-    key="key = t, *sorted((h, w)), device, dtype",
-    pending="0",
+    "A cache whose key forgets which side is which", 5, "inaccurate", key="key = t, *sorted((h, w)), device, dtype"
 )
 tower_edit("A cache without a bound", 3, "cache", bound="while False:", pending="0")
-tower_edit("Returns NaN", 5, "inaccurate", end="tokens = tokens * float('nan')", pending="3")
-tower_edit("Overflows", 5, "inaccurate", end="tokens = tokens * 1e38 * 1e38", pending="3")
-tower_edit("Rounds to half the digits", 5, "inaccurate", end="tokens = tokens.half().to(tokens.dtype)", pending="3")
+tower_edit("Returns NaN", 5, "inaccurate", end="tokens = tokens * float('nan')")
+tower_edit("Overflows", 5, "inaccurate", end="tokens = tokens * 1e38 * 1e38")
+tower_edit("Rounds to half the digits", 5, "inaccurate", end="tokens = tokens.half().to(tokens.dtype)")
 tower_edit(
     "Copies a finished output that lies about in its process",
     5,
@@ -180,13 +186,12 @@ for each in gc.get_objects():
         return each.clone()
 return pixels.new_zeros(len(pixels) // 4, WIDTH)
 """,
-    pending="0",
 )
 
 # What ends the process, or speaks for it.
 
 tower_edit("Wraps the forward in `torch.compile`", 6, "compile", make="self.forward = torch.compile(self.forward)")
-tower_edit("Raises an exception", 6, "no luck", forward='raise RuntimeError("no luck today")')
+tower_edit("Raises an exception", 6, "no luck", pending="5", forward='raise RuntimeError("no luck today")')
 tower_edit("Raises `SystemExit`", 6, "", forward="raise SystemExit(0)")
 tower_edit("`os._exit(0)`", 6, "", quick=True, top="import os", forward="os._exit(0)")
 tower_edit("`os._exit(0)` when it is imported", 6, "", top="import os\n\nos._exit(0)")
@@ -216,3 +221,109 @@ tower_edit(
     layer="grid_thw.to(x.device).tolist()",
 )
 tower_edit("Is renamed", 6, "tower", factory="pass\n\n\ndef renamed():")
+
+tower_edit(
+    "Replaces vlbench's counter from inside",
+    0,
+    top="""
+import sys
+
+if counting := sys.modules.get("vlbench.counting_device.counter"):
+    counting.Counter.transfer = lambda *_, **__: None
+""",
+    layer="grid_thw.to(x.device).tolist()",
+    cannot="the tower runs in the process that counts it; a stranger's patch belongs in front of a person first",
+)
+
+
+# What it does while it is timed, beside the tower that it is held against.
+
+RUN = "vlbench run --scenario small.toml --tower tower:tower --tower second:tower --budget 15 --no-card --device cpu"
+
+
+def beside(title: str, exit: int, says: str, code: str, **fields: str) -> None:
+    """Lists a forward of `second.py`, which may call the right one; see `tests.traps.toy`."""
+
+    @trap("tower", title, exit, says, command="vlbench run", **fields)
+    def _(copy: Copy) -> CompletedProcess[str]:
+        copy.write("small.toml", SCENARIO)
+        body = "\n".join(f"        {line}" for line in code.strip().splitlines())
+        copy.write("second.py", SECOND.replace("        # FORWARD", body))
+        return copy.run(RUN)
+
+
+SECOND = """
+import gc
+import time
+
+import torch
+
+import tower as first
+import vlbench
+
+
+class Second(first.Vision):
+    def forward(self, pixels, grid_thw):
+        # FORWARD
+        return super().forward(pixels, grid_thw)
+
+
+def tower():
+    return vlbench.Tower(
+        lambda device, dtype: Second().to(device, dtype), arguments=lambda pixels, grid_thw: (pixels, grid_thw)
+    )
+"""
+
+beside("Nothing: it is the same tower", 0, "second:tower", "pass")
+beside(
+    "Copies the reference's output from `gc.get_objects()`",
+    5,
+    "second:tower",
+    """
+for each in gc.get_objects():
+    if isinstance(each, torch.Tensor) and each.shape == (len(pixels) // 4, first.WIDTH) and each.any():
+        return each.clone()
+""",
+)
+beside(
+    "Returns its last output where it is timed, by shape",
+    5,
+    "second:tower",
+    """
+known = self.__dict__.setdefault("last", {})
+if len(pixels) not in known:
+    known[len(pixels)] = super().forward(pixels, grid_thw)
+return known[len(pixels)].clone()
+""",
+)
+beside("Writes into its input", 5, "second:tower", "pixels.zero_()")
+beside(
+    "Returns a tensor subclass",
+    5,
+    "second:tower",
+    """
+class Later(torch.Tensor):
+    pass
+
+
+return super().forward(pixels, grid_thw).as_subclass(Later)
+""",
+)
+beside("Ends its process", 6, "second:tower", "import os\n\nos._exit(0)")
+beside(
+    "Raises in the tenth call",
+    6,
+    "second:tower",
+    """
+self.calls = getattr(self, "calls", 0) + 1
+if self.calls == 10:
+    raise RuntimeError("not now")
+""",
+)
+beside(
+    "Replaces `time.perf_counter` by a clock that stands still",
+    0,
+    "second:tower",
+    "time.perf_counter = time.perf_counter_ns = lambda: 0",
+    cannot="the tower runs in the process that times it; whatever it replaces there, a copy in C or none, is its own",
+)
