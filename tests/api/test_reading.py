@@ -57,7 +57,7 @@ def test_a_report_of_counts_and_verdicts(tmp_path: Path) -> None:
     towers = (CountedTower(name="toy", tower="a:b", failed="it raised"),)
     groups = (CountGroup(scenario="grid", point="", grids=((1, 4, 6),), towers=towers),)
     report = CountReport(vlbench="0", profile="sm_90", dtype="bfloat16", groups=groups, seconds=1.0, peak_host_bytes=1)
-    (tmp_path / "count.json").write_text(report.model_dump_json())
+    (tmp_path / "count.json").write_text(report.with_checksum().model_dump_json())
     counted = vlbench.load(tmp_path / "count.json")
     assert isinstance(counted, Counted)
     assert list(counted.table()["failed"]) == ["it raised", "it raised"]

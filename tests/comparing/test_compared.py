@@ -61,7 +61,7 @@ def compared(old: Results | Baseline | CountReport, new: Results | Baseline | Co
             case Baseline():
                 write_baseline(side, Path(name))
             case CountReport():
-                Path(name).write_text(side.model_dump_json())
+                Path(name).write_text(side.with_checksum().model_dump_json())
     return list(compare("old.json", "new.json").rows)
 
 

@@ -62,6 +62,36 @@ def test_damage_in_the_middle_is_named_by_its_line(interrupted: Path, damage: st
         Journal(interrupted, "a plan", resume=True)
 
 
+@pytest.mark.parametrize(
+    ("lines", "at"),
+    [((0, 1, 1, 2, 3, 4), 3), ((0, 2, 3, 4), 2), ((0, 1, 3, 2, 4), 3), ((0, 1, 2, 3, 4, 4), 6), ((0, 1, 2, 4), 4)],
+    ids=["copied", "left out", "swapped", "the last copied", "one before the last left out"],
+)
+def test_a_line_where_it_does_not_belong_is_named(interrupted: Path, lines: tuple[int, ...], at: int) -> None:
+    written = interrupted.read_text().splitlines()
+    interrupted.write_text("\n".join(written[each] for each in lines) + "\n")
+    with pytest.raises(UsageError, match=rf"--resume: .*, line {at} does not belong there: .*leave --resume out"):
+        Journal(interrupted, "a plan", resume=True)
+
+
+@pytest.mark.parametrize("line", [2, 3, 5])
+def test_an_edited_line_is_named(interrupted: Path, line: int) -> None:
+    lines = interrupted.read_text().splitlines()
+    lines[line - 1] = lines[line - 1].replace('"number": 0', '"number": 7').replace("0.01,", "0.001,")
+    interrupted.write_text("\n".join(lines) + "\n")
+    with pytest.raises(UsageError, match=rf"line {line} (does not belong there|is damaged)"):
+        Journal(interrupted, "a plan", resume=True)
+
+
+def test_a_line_of_another_run_of_the_same_plan_is_named(interrupted: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.jsonl"
+    Journal(other, "a plan").add_trial(0, trial(number=1))
+    first = interrupted.read_text().splitlines()[0]
+    interrupted.write_text(f"{first}\n{other.read_text().splitlines()[1]}\n")
+    with pytest.raises(UsageError, match="line 2 does not belong there"):
+        Journal(interrupted, "a plan", resume=True)
+
+
 def test_nothing_to_resume(path: Path) -> None:
     with pytest.raises(UsageError, match="there is no interrupted run"):
         Journal(path, "a plan", resume=True)

@@ -8,7 +8,7 @@ from vlbench.comparing.captured import judge_captured, judge_captures
 from vlbench.comparing.counted import judge_cells
 from vlbench.comparing.runs import read_sides, run_rows
 from vlbench.comparing.sides import Cell, Failed, Key, Side, Source, is_capture, report_side, side_of
-from vlbench.comparing.timed_cells import stored_trials
+from vlbench.comparing.timed_cells import difference, stored_trials
 from vlbench.comparing.timed_rows import changed_row, counter_moves
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.judging.judged import Judged, JudgedRow, Measure
@@ -19,15 +19,6 @@ from vlbench.record.baseline import CapturedCell, CountedCell, TimedCell
 from vlbench.record.counted import CountReport
 from vlbench.record.directions import Better
 from vlbench.record.fingerprint import comparable
-
-CONDITIONS = {
-    "grids": "fed other grids",
-    "reference": "timed against another reference",
-    "weights": "run with other weights",
-    "seed": "drawn from another seed",
-    "threads": "run with another number of threads",
-}
-"""Fields of a timed cell that must agree, and what to say where one does not."""
 
 
 def compare(before: Source, after: Source, *, command: str = "diff", allow_inconclusive: bool = False) -> Judged:
@@ -45,12 +36,16 @@ def compare(before: Source, after: Source, *, command: str = "diff", allow_incon
         return judge_captures(str(before), str(after), command=command)
     old, new = side_of(before), side_of(after)
     if old and new:
+        unsealed = [side for side in (old, new) if side.unsealed]
         return Judged(
             command=command,
             before=old.words,
             after=new.words,
             rows=tuple(_rows(old, new)),
-            notes=tuple(absolute_times(old, new)),
+            notes=(
+                *(f"{side.source}: {side.unsealed}; its times are shown, and have no say" for side in unsealed),
+                *absolute_times(old, new),
+            ),
             allow_inconclusive=allow_inconclusive,
         )
     if old or new:
@@ -114,7 +109,9 @@ def _rows(old: Side, new: Side) -> Iterator[JudgedRow]:
         )
     for kind in kinds:
         for key in dict.fromkeys((*getattr(old, kind), *getattr(new, kind))):
-            yield from _pair(old, new, key, kind)
+            for row in _pair(old, new, key, kind):
+                sealed = kind != "timed" or not (old.unsealed or new.unsealed)
+                yield row if sealed else row.model_copy(update={"gates": False})
 
 
 def _pair(old: Side, new: Side, key: Key, kind: str) -> Iterator[JudgedRow]:
@@ -130,10 +127,9 @@ def _pair(old: Side, new: Side, key: Key, kind: str) -> Iterator[JudgedRow]:
 
 
 def _timed(old: Side, new: Side, a: TimedCell, b: TimedCell) -> Iterator[JudgedRow]:
-    for name, words in CONDITIONS.items():
-        if (here := getattr(a, name)) != (there := getattr(b, name)):
-            yield JudgedRow.missing(a.name, "time", f"the two were {words}: {_words(here)} and {_words(there)}")
-            return
+    if reason := difference(a, b):
+        yield JudgedRow.missing(a.name, "time", reason)
+        return
     assert old.fingerprint
     assert new.fingerprint
     if machines := comparable(old.fingerprint, new.fingerprint):
@@ -170,7 +166,3 @@ def _one_sided(old: Side, new: Side, a: Cell | None, b: Cell | None, measure: Me
             return JudgedRow.missing(there.name, measure, f"{side.source}: {cell.reason}")
     lacking = new if b is None else old
     return JudgedRow.missing(there.name, measure, f"{lacking.source} does not have it; was it renamed, or left out?")
-
-
-def _words(value: object) -> str:
-    return f"{len(value)} items" if isinstance(value, tuple) else str(value)

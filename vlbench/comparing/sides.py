@@ -14,11 +14,11 @@ from vlbench.comparing.timed_cells import cell_of
 from vlbench.counting.job import Point
 from vlbench.errors import UsageError
 from vlbench.judging.summary import trials_of, why_inaccurate, why_untimed, worst_accuracy
-from vlbench.record.base import Grid, record_of
+from vlbench.record.base import Grid, record_of, twice_in
 from vlbench.record.baseline import Baseline, CapturedCell, CountedCell, TimedCell
 from vlbench.record.baseline_files import load_baseline
 from vlbench.record.counted import CountReport
-from vlbench.record.files import read_results
+from vlbench.record.files import read_results, why_unsealed
 from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.schema import CellGroup, Dtype, Results, Row, State
 from vlbench.untrusted.files import Kind, NotThisFormatError, first_fault, read_json
@@ -58,6 +58,8 @@ class Side:
     timed: dict[Key, TimedCell | Failed] = field(default_factory=dict)
     counted: dict[Key, CountedCell | Failed] = field(default_factory=dict)
     captured: dict[Key, CapturedCell] = field(default_factory=dict)
+    unsealed: str = ""
+    """Of results: why their figures cannot be told from edited ones; they have no say then."""
     advice: dict[Key, Advice] = field(default_factory=dict)
     """What removes the lines of what was counted, where that is known."""
 
@@ -154,8 +156,11 @@ def _baseline_side(source: str, found: Baseline) -> Side:
 
 
 def _results_side(source: str, results: Results) -> Side:
-    timed = {key: cell for group in results.groups for key, cell in _timed(group)}
-    return Side(source, f"{source} (measured on {results.created:%Y-%m-%d})", results.fingerprint, timed)
+    cells = [pair for group in results.groups for pair in _timed(group)]
+    if twice := twice_in(key for key, _ in cells):
+        raise UsageError(f"{source}: {' '.join(filter(None, map(str, twice[0])))} is there twice; keep one")
+    words, reason = f"{source} (measured on {results.created:%Y-%m-%d})", why_unsealed(results)
+    return Side(source, words, results.fingerprint, dict(cells), unsealed=reason)
 
 
 def _timed(group: CellGroup) -> Iterator[tuple[Key, TimedCell | Failed]]:
@@ -196,9 +201,13 @@ def _stem(scenario: str) -> str:
 def read_report(path: Path) -> CountReport:
     """The report of counts in `path`. Raises UsageError."""
     try:
-        return record_of(CountReport, read_json(path, COUNTS))
+        found = record_of(CountReport, read_json(path, COUNTS))
     except ValidationError as error:
         raise UsageError(f"{path}: {first_fault(error)}; {COUNTS.remedy}") from None
+    if not found.intact:
+        reason = "its checksum does not fit: it was edited or damaged" if found.checksum else "it has no checksum"
+        raise UsageError(f"{path}: {reason}; {COUNTS.remedy}")
+    return found
 
 
 def report_side(source: str, report: CountReport, tower: str | None = None) -> Side:

@@ -6,12 +6,27 @@ from statistics import median
 
 from vlbench.errors import UsageError
 from vlbench.judging.stages import stage_shares
-from vlbench.judging.summary import estimates, first_vote, trials_of, why_inaccurate, worst_accuracy
+from vlbench.judging.summary import first_vote, ratios_by_id, trials_of, why_inaccurate, worst_accuracy
 from vlbench.judging.verdict import Floors
 from vlbench.record.baseline import StoredTrial, TimedCell
+from vlbench.record.files import why_unsealed
 from vlbench.record.schema import NO_FLAGS, CellGroup, Results, Row, State
 from vlbench.stats.paired import Estimate
 
+CONDITIONS = {
+    "grids": "fed other grids",
+    "fed": "fed other pictures (digests)",
+    "reference": "timed against another reference",
+    "weights": "run with other weights",
+    "weights_digest": "run with other weights (digests)",
+    "flags": "run with other flags under one name",
+    "package": "built by other packages",
+    "exactness": "checked by another class of exactness",
+    "seed": "drawn from another seed",
+    "threads": "run with another number of threads",
+}
+"""Fields of a timed cell that must agree, and what to say where one does not."""
+_LATER, _UNKNOWN = ("fed", "weights_digest", "flags", "package"), ("", None)
 TRIALS = Floors().k
 """The fewest that a vote can be held against."""
 
@@ -25,6 +40,8 @@ def timed_cells(
     as given. Trials that were run to confirm a suspect are left out, for they were chosen by what the others said.
     Raises UsageError for a row that cannot be gated on: half a baseline guards nothing.
     """
+    if reason := why_unsealed(results):
+        raise UsageError(f"{source}: {reason}, and nobody gates on figures that could be edited; measure again")
     if not results.complete:
         raise UsageError(f"{source}: the run was interrupted; go on with `vlbench run --resume`")
     cells = []
@@ -62,7 +79,7 @@ def cell_of(
     first = first_vote(group)
     variants = trials_of(first, row.name)
     times = [median(variant.timings[state].seconds) for variant in variants if state in variant.timings]
-    ratios = estimates(group, row, state)
+    ratios = ratios_by_id(group, row, state)
     if not ratios:
         return None
     return TimedCell(
@@ -79,7 +96,11 @@ def cell_of(
         threads=group.threads,
         weights=group.weights,
         exactness=row.exactness,
-        trials=tuple(StoredTrial(**vars(each)) for each in ratios),
+        flags=row.flags,
+        package=row.tower or "",
+        fed=first.trials[0].fed,
+        weights_digest=first.trials[0].weights,
+        trials=tuple(StoredTrial(id=one, **vars(each)) for one, each in ratios),
         seconds=median(times),
         stages=stage_shares(first.trials, row.name, row.reference) if state == "warm" else {},
         counts=next((variant.counts for variant in variants if variant.counts), None),
@@ -90,7 +111,26 @@ def cell_of(
 
 def stored_trials(cell: TimedCell) -> list[Estimate]:
     """The trials of a cell as the vote takes them."""
-    return [Estimate(**trial.model_dump()) for trial in cell.trials]
+    return [Estimate(**trial.model_dump(exclude={"id"})) for trial in cell.trials]
+
+
+def difference(before: TimedCell, after: TimedCell) -> str | None:
+    """What two cells of one name do not have in common, in words; what only one of them knows is not held against it.
+
+    Files before schema 3 know no digests and no flags.
+    """
+    for name, words in CONDITIONS.items():
+        here, there = getattr(before, name), getattr(after, name)
+        if here != there and not (name in _LATER and (here in _UNKNOWN or there in _UNKNOWN)):
+            return f"the two were {words}: {_words(here)} and {_words(there)}"
+    return None
+
+
+def _words(value: object) -> str:
+    """A condition, in short."""
+    if isinstance(value, tuple):
+        return f"{len(value)} items" if value and not isinstance(value[0], str) else "+".join(value) or "none"
+    return f"{value:.12}" if isinstance(value, str) and len(value) == 64 else str(value)
 
 
 def _scenario(group: CellGroup, source: str, given: Sequence[str]) -> str:

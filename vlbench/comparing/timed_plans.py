@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vlbench.comparing.timed_cells import cell_of, difference
 from vlbench.errors import UsageError
 from vlbench.record.baseline import TimedCell
 from vlbench.record.schema import NO_FLAGS
@@ -67,8 +68,11 @@ def why_other(cell: TimedCell, group: CellGroup) -> str | None:
 
     What anyone's tower is fed is known once its code has run.
     """
-    same = all(trial.grids == cell.grids for trial in group.trials)
-    return None if same else _OTHER_GRIDS.format(cell.scenario)
+    if not all(trial.grids == cell.grids for trial in group.trials):
+        return _OTHER_GRIDS.format(cell.scenario)
+    now = cell_of(group, row_of(group, cell), cell.state, cell.scenario)
+    reason = difference(cell, now) if now else None
+    return reason and f"{reason}; save the baseline again where that is meant"
 
 
 def _shared(cell: TimedCell) -> tuple[object, ...]:

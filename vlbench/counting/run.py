@@ -72,7 +72,7 @@ def run_count(job: CountJob, timeout: float = 900) -> CountReport:
         groups=tuple(group for index, point in enumerate(job.points) for group in _groups(so_far, index, point)),
         seconds=so_far.finished.seconds if so_far.finished else 0,
         peak_host_bytes=so_far.finished.peak_host_bytes if so_far.finished else 0,
-    )
+    ).with_checksum()
 
 
 def _groups(so_far: SoFar, index: int, point: Point) -> Iterator[CountGroup]:

@@ -12,6 +12,7 @@ from vlbench.judging.summary import Summary, ranked, summaries
 from vlbench.judging.verdict import Floors, Verdict
 from vlbench.judging.vote import expected_false_rows
 from vlbench.judging.words import change
+from vlbench.record.files import why_unsealed
 from vlbench.record.machine_card import MachineCard
 from vlbench.record.schema import NO_FLAGS, CellGroup, Results
 
@@ -21,6 +22,8 @@ NOT_MEASURED = "not measured"
 def results_sheet(results: Results, before: Iterable[Part] = (), after: Iterable[Part] = ()) -> Sheet:
     """The machine, every cell group, and what to expect of so many rows, between what a command has to add."""
     parts = [Words(results.fingerprint.line, "dim"), *before, *results_parts(results), *after]
+    if reason := why_unsealed(results):
+        parts.insert(1, Words(f"{reason}: nothing shows whether a figure was edited", "red"))
     judged = judged_groups("run", results.groups)
     return checked(results.command, parts, judged, json=lambda: results.model_dump_json(indent=1))
 

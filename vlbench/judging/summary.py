@@ -181,9 +181,14 @@ def _look(group: CellGroup, row: Row, floors: Floors, state: State) -> Judgement
 
 def estimates(group: CellGroup, row: Row, state: State, *, confirms: bool = False) -> list[Estimate]:
     """One ratio per trial of one of the votes, in which both the row and its reference were timed."""
+    return [ratio for _, ratio in ratios_by_id(group, row, state, confirms=confirms)]
+
+
+def ratios_by_id(group: CellGroup, row: Row, state: State, *, confirms: bool = False) -> list[tuple[str, Estimate]]:
+    """The same with the id of each trial."""
     trials = [trial for trial in group.trials if trial.confirms is confirms]
-    ratios = [trial_ratio(trial, row.name, row.reference, state) for trial in trials]
-    return [ratio for ratio in ratios if ratio]
+    ratios = [(trial.id, trial_ratio(trial, row.name, row.reference, state)) for trial in trials]
+    return [(one, ratio) for one, ratio in ratios if ratio]
 
 
 def _median(values: Iterable[float | None]) -> float | None:

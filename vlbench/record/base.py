@@ -48,7 +48,10 @@ class Record(BaseModel):
     )
 
 
-def twice_in(names: Iterable[object]) -> list[object]:
+N = TypeVar("N")
+
+
+def twice_in(names: Iterable[N]) -> list[N]:
     """What is there more than once."""
     return [name for name, times in Counter(names).items() if times > 1]
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from vlbench.record.base import Amount, Count, Grid, Record, digest_of
+from vlbench.record.base import Amount, Count, Grid, Record, digest_of, twice_in
 from vlbench.record.counted import Further
 from vlbench.record.counts import Key
 from vlbench.record.fingerprint import Fingerprint
@@ -69,6 +69,9 @@ class CountedCell(Record):
 class StoredTrial(Record):
     """What one trial said: a paired ratio to the reference, with the interval of its rounds."""
 
+    id: str = ""
+    """The trial's; '' of those that were stored before trials had one."""
+
     ratio: Positive
     low: Positive
     high: Positive
@@ -104,6 +107,13 @@ class TimedCell(Record):
     """'random', 'its own', or the checkpoint folder."""
     exactness: str
     """The class that its accuracy is checked against."""
+    flags: tuple[str, ...] | None = None
+    """The flags that its name stood for; None where it was stored before they were kept."""
+    package: str = ""
+    """Whose tower it is, with its version; '' for our own."""
+    fed: str = ""
+    """Digest of the pixels and grids; '' where it was stored before there was one, as `weights_digest` is."""
+    weights_digest: str = ""
     trials: tuple[StoredTrial, ...] = Field(min_length=1)
     seconds: Positive
     """Median time of a call."""
@@ -120,6 +130,8 @@ class TimedCell(Record):
     def _sees_more_than_it_calls(self) -> Self:
         if self.threshold <= self.floor:
             raise ValueError(f"the threshold ({self.threshold}) must lie above the floor ({self.floor})")
+        if twice := twice_in(trial.id for trial in self.trials if trial.id):
+            raise ValueError(f"the trial {twice[0]} is there twice")
         return self
 
     @property

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from vlbench.record.base import Amount, Count, Grid, Record
+from vlbench.record.base import Amount, Checksummed, Count, Grid, Record
 from vlbench.record.counts import Counts, Question
 from vlbench.record.site import Site
 
@@ -67,7 +67,7 @@ class CountGroup(Record):
     towers: tuple[CountedTower, ...]
 
 
-class CountReport(Record):
+class CountReport(Checksummed):
     """One run of `vlbench count`."""
 
     schema_version: Literal[1] = 1

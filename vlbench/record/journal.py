@@ -106,7 +106,8 @@ class Journal:
 
     def _read(self, path: Path, plan: str) -> None:
         try:
-            first, *lines = read_text(path, JOURNAL).splitlines()
+            text = read_text(path, JOURNAL)
+            first, *lines = text.splitlines()
         except ValueError:  # it is empty
             raise UsageError(JOURNAL.say(JOURNAL.binary, path)) from None
         header = _parse(first)
@@ -115,8 +116,9 @@ class Journal:
         self._follow(path, 1, header)
         for number, line in enumerate(lines, start=2):
             entry = _parse(line)
-            if entry is None and number == len(lines) + 1:
-                break  # cut off by what ended the run
+            if entry is None and number == len(lines) + 1 and not text.endswith("\n"):
+                lines.pop()  # cut off by what ended the run
+                break
             try:
                 found = record_of(_Entry, {name: value for name, value in (entry or {}).items() if name != CHAIN})
                 self._take(found)
@@ -125,7 +127,7 @@ class Journal:
                     f"--resume: {path}, line {number} is damaged; leave --resume out to start anew"
                 ) from None
             self._follow(path, number, entry or {})
-        whole = "\n".join([first, *(line for line in lines if _parse(line) is not None)]) + "\n"
+        whole = "\n".join([first, *lines]) + "\n"
         path.write_text(whole)
 
     def _follow(self, path: Path, number: int, entry: dict[str, Any]) -> None:
