@@ -14,12 +14,13 @@ from tests.record.baselines import baseline, cell, forward
 from tests.record.records import FINGERPRINT, died, failed, group, results, timed, trial
 from vlbench.comparing.captured import captured_cell, judge_captured
 from vlbench.comparing.compared import compare, compare_towers
+from vlbench.comparing.timed_cells import timed_cells
 from vlbench.counting.job import Counted, CountJob, Event, Point
 from vlbench.counting.worker import run_job
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.judging.exit_codes import ExitCode
 from vlbench.judging.judged import JudgedRow
-from vlbench.judging.verdict import Verdict
+from vlbench.judging.verdict import CALLED, Verdict
 from vlbench.record.baseline import Baseline
 from vlbench.record.baseline_files import write_baseline
 from vlbench.record.counted import CountedTower, CountGroup, CountReport
@@ -144,6 +145,67 @@ def test_a_count_beside_itself_and_beside_a_baseline_of_it(report: CountReport) 
 def test_what_was_not_run_alike_is_missing(field: str, other: object, words: str) -> None:
     (row,) = compared(run(*[0.8] * 5), run(*[0.8] * 5, **{field: other}))
     assert (row.verdict, row.reason) == (Verdict.MISSING, words)
+
+
+@pytest.mark.parametrize(
+    ("trials", "rows", "words"),
+    [
+        ({"fed": "a" * 64}, {}, "the two were fed other pictures (digests): bbbbbbbbbbbb and aaaaaaaaaaaa"),
+        ({"weights": "a" * 64}, {}, "the two were run with other weights (digests): bbbbbbbbbbbb and aaaaaaaaaaaa"),
+        ({}, {"flags": ("rope-cache",)}, "the two were run with other flags under one name: host-grid and rope-cache"),
+        ({}, {"tower": "timm 2"}, "the two were built by other packages: timm 1 and timm 2"),
+        ({}, {"exactness": "ulp"}, "the two were checked by another class of exactness: bit-exact and ulp"),
+    ],
+)
+def test_what_a_name_stands_for_has_to_be_the_same(trials: dict[str, Any], rows: dict[str, Any], words: str) -> None:
+    def made(seen: dict[str, Any], row: dict[str, Any]) -> Results:
+        own = [
+            trial(timed(NAME, 0.8), number=number, **{"fed": "b" * 64, "weights": "b" * 64} | seen)
+            for number in range(5)
+        ]
+        usual = group(*own).rows
+        return results(group(*own, rows=(usual[0], usual[1].model_copy(update={"tower": "timm 1"} | row))))
+
+    (row,) = compared(made({}, {}), made(trials, rows))
+    assert (row.verdict, row.reason) == (Verdict.MISSING, words)
+    assert [row.verdict for row in compared(made({}, {}), made({}, {}))] == [Verdict.SAME] * 2
+
+
+def test_figures_without_a_checksum_are_shown_and_have_no_say() -> None:
+    old, new = run(*[0.8] * 5).model_copy(update={"checksum": ""}), run(*[0.9] * 5)
+    for sides in ((old, new), (new, old)):
+        found = compare(*sides)
+        assert [row.gates for row in found.rows] == [False, False]
+        assert found.rows[0].verdict in CALLED
+        assert found.notes == ("the results: it has no checksum; its times are shown, and have no say",)
+        assert found.exit_code == ExitCode.MISSING
+    with pytest.raises(UsageError, match=r"run\.json: it has no checksum, and nobody gates on figures"):
+        timed_cells(old, "run.json")
+
+
+def test_an_edited_object_has_no_say_either() -> None:
+    found = compare(run(*[0.8] * 5), run(*[0.8] * 5).model_copy(update={"command": "another"}))
+    assert found.notes[0].startswith("the results: its checksum does not fit: it was edited or damaged")
+    assert found.exit_code == ExitCode.MISSING
+
+
+def test_a_group_that_is_there_twice_is_refused() -> None:
+    one = measured(*[0.8] * 5)
+    with pytest.raises(
+        UsageError, match=r"the results: multi-image qwen2\.5-vl-tiny float32 cpu host-grid warm is there"
+    ):
+        compare(results(one, one), run(*[0.8] * 5))
+
+
+def test_an_edited_count_is_refused(tmp_path: Path) -> None:
+    report = counts().with_checksum().model_dump_json()
+    for text, told in (
+        (report.replace('"seconds":1.0', '"seconds":2.0'), "its checksum does not fit"),
+        (counts().model_dump_json(), "it has no checksum"),
+    ):
+        (tmp_path / "count.json").write_text(text)
+        with pytest.raises(UsageError, match=f"{told}.*; count again"):
+            compare(tmp_path / "count.json", tmp_path / "count.json")
 
 
 def test_other_grids_and_another_reference_are_missing() -> None:
