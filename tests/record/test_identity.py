@@ -130,7 +130,7 @@ def test_a_key_twice_and_nan_are_no_json_of_ours(made: Results, tmp_path: Path) 
     path.write_text(text.replace('"complete":true', '"complete":false,"complete":true'))
     with pytest.raises(UsageError, match="the key 'complete' is there twice"):
         read_results(path)
-    path.write_text(text.replace('"attention":0.004', '"attention":NaN'))
+    path.write_text(text.replace('"memory_gb":16.0', '"memory_gb":NaN'))
     with pytest.raises(UsageError, match="NaN is no number of JSON"):
         read_results(path)
 
