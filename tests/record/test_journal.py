@@ -145,3 +145,10 @@ def test_without_a_path_nothing_is_written(tmp_path: Path, monkeypatch: pytest.M
     journal.remove()
     assert journal.trials(0) == [trial()]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_finished_nothing_can_go_on_as_well(path: Path) -> None:
+    Journal(path, "a plan").begin()
+    journal = Journal(path, "a plan", resume=True)
+    journal.add_trial(0, trial())
+    assert Journal(path, "a plan", resume=True).trials(0) == [trial()]

@@ -107,6 +107,8 @@ def _measure(
         write_results(results, effort.out)
     if complete:
         kept.remove()
+    else:
+        kept.begin()
     return Outcome(results, interrupted)
 
 

@@ -62,7 +62,6 @@ def run(
     be a function, which is told lines; `command` is how the results say they were made.
 
     What is left out is [tool.vlbench]'s of the nearest pyproject.toml, else ours.
-
     Raises UsageError for what cannot be had as asked, and Interrupted, which has the results so far, on Ctrl-C.
     """
     made_by = command or called("run", locals(), run)

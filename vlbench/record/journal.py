@@ -89,14 +89,18 @@ class Journal:
         if self.path is not None:
             self.path.unlink(missing_ok=True)
 
-    def _write(self, line: dict[str, Any]) -> None:
+    def begin(self) -> None:
+        """Be there to go on from, though there is nothing in it yet."""
+        if self._header is not None:
+            self._write()
+
+    def _write(self, *lines: dict[str, Any]) -> None:
         if self.path is None:
             return
-        lines = [line]
         if self._header is not None:
             if self.path.exists():
                 self.path.replace(self.path.with_name(f"{self.path.name}.old"))
-            lines, self._header = [self._header, line], None
+            lines, self._header = (self._header, *lines), None
         with self.path.open("a") as file:
             for each in lines:
                 self._chain = _link(self._chain, each)
