@@ -69,11 +69,13 @@ edited("An error that is NaN", REFUSED, "", lambda group: variant(group)["accura
 edited("Negative counts", REFUSED, "", lambda group: variant(group)["counts"].update(aten_operations=-1))
 edited("A time of NaN", REFUSED, "", lambda group: variant(group)["timings"]["warm"]["seconds"].__setitem__(0, "NaN"))
 edited("True in the place of a number", REFUSED, "", lambda group: group["trials"][0].update(number=True))
-edited("Another picture under one name", 6, "", lambda group: group["trials"][0].update(grids=[[1, 2, 2]]))
-edited("Other flags under one name", 6, "", lambda group: group["rows"][1].update(flags=["host-grid"]))
+edited(
+    "Another picture under one name", REFUSED, "checksum", lambda group: group["trials"][0].update(grids=[[1, 2, 2]])
+)
+edited("Other flags under one name", REFUSED, "checksum", lambda group: group["rows"][1].update(flags=["host-grid"]))
 
 
-@trap("file", "`complete: false`", 6, "interrupted", command=DIFF)
+@trap("file", "`complete: false`", REFUSED, "checksum", command=DIFF)
 def _(copy: Copy) -> Done:
     with_results(copy)
     copy.edit_json("b.json", lambda content: content.update(complete=False))

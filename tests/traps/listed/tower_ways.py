@@ -42,6 +42,7 @@ tower_edit(
     "Something that no CPU can run, so that nobody can check it",
     6,
     "host syncs rose from 0 to 1",
+    pending="5",
     end="torch.cuda.synchronize()",
 )
 tower_edit(
