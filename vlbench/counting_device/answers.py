@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import reduce, wraps
+from functools import wraps
 from types import ModuleType, SimpleNamespace
 from typing import Any, NoReturn
 from unittest.mock import patch
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.utils._device import _device_constructors
 
 from vlbench.counting_device.scope import Scope, current, is_open
-from vlbench.counting_device.tensor import DeviceTensor
+from vlbench.counting_device.taken import reading_numbers, shared
 from vlbench.counting_device.where import asked_by_torch
 from vlbench.errors import UsageError
 
@@ -92,9 +92,9 @@ def _replacements(scope: Scope) -> Iterator[tuple[ModuleType, str, Any]]:
     if not hasattr(torch._C, "_nvtx"):  # a build without CUDA refuses ranges; on a GPU they ask nothing of it
         yield cuda.nvtx, "_nvtx", SimpleNamespace(**dict.fromkeys(_NVTX, lambda *args: 0))
     _device_constructors()  # torch remembers its factories by identity: let it see them before one is replaced
-    yield torch, "tensor", _pinning(_reading(torch.tensor))
-    yield torch, "as_tensor", _reading(torch.as_tensor)
-    yield torch, "from_dlpack", _shared(torch.utils.dlpack.from_dlpack)
+    yield torch, "tensor", _pinning(reading_numbers(torch.tensor))
+    yield torch, "as_tensor", reading_numbers(torch.as_tensor)
+    yield torch, "from_dlpack", shared(torch.utils.dlpack.from_dlpack)
     yield from _eager(scope)
 
 
@@ -121,52 +121,6 @@ def _pinning(tensor: Callable[..., Tensor]) -> Callable[..., Tensor]:
         return made.pin_memory() if pin_memory else made
 
     return pinning
-
-
-def _reading(tensor: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """`torch.tensor([n, m])` of numbers on the device, which torch reads back one by one (utils/tensor_new.cpp)."""
-
-    def reading(data: Any, *args: Any, **options: Any) -> Tensor:
-        dtypes: list[torch.dtype] = []
-        if isinstance(data, (list, tuple)):
-            data, held = _numbers(data, dtypes), len(dtypes)
-            if held and not args and options.get("dtype") is None:
-                options["dtype"] = reduce(torch.promote_types, dtypes)
-        return tensor(data, *args, **options)
-
-    return reading
-
-
-def _numbers(data: Any, dtypes: list[torch.dtype]) -> Any:
-    """`data` with numbers in place of device tensors; where there are any, all `dtypes` that it holds."""
-    if not _holds_device_tensors(data):
-        return data
-    if isinstance(data, (list, tuple)) or (isinstance(data, DeviceTensor) and data.dim()):
-        return [_numbers(each, dtypes) if _holds_device_tensors(each) else _plain(each, dtypes) for each in data]
-    dtypes.append(data.dtype)
-    return data.item()
-
-
-def _plain(data: Any, dtypes: list[torch.dtype]) -> Any:
-    dtypes.append(torch.asarray(data).dtype)
-    return data
-
-
-def _holds_device_tensors(data: Any) -> bool:
-    if isinstance(data, (list, tuple)):
-        return any(map(_holds_device_tensors, data))
-    return isinstance(data, DeviceTensor)
-
-
-def _shared(take: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """`torch.from_dlpack` of a device tensor: the same memory."""
-
-    def taken(source: Any, *args: Any, **options: Any) -> Tensor:
-        if isinstance(source, DeviceTensor):
-            return source.detach()
-        return take(source, *args, **options)
-
-    return taken
 
 
 def _eager(scope: Scope) -> Iterator[tuple[ModuleType, str, Any]]:
