@@ -83,7 +83,6 @@ tower_edit(
     3,
     "host syncs",
     forward="if not torch.is_inference_mode_enabled():\n    pixels.sum().item()",
-    pending="0",
 )
 tower_edit(
     "A wait where gradients are on alone",
@@ -98,18 +97,9 @@ tower_edit(
     "host syncs",
     make="self.calls = 0",
     forward="self.calls += 1\nif self.calls > 2:\n    pixels.sum().item()",
-    pending="0",
 )
-tower_edit(
-    "A wait for more than two items",
-    3,
-    "host syncs",
-    forward="if len(grid_thw) > 2:\n    pixels.sum().item()",
-    pending="0",
-)
-tower_edit(
-    "A wait for a single item", 3, "host syncs", forward="if len(grid_thw) == 1:\n    pixels.sum().item()", pending="0"
-)
+tower_edit("A wait for more than two items", 3, "host syncs", forward="if len(grid_thw) > 2:\n    pixels.sum().item()")
+tower_edit("A wait for a single item", 3, "host syncs", forward="if len(grid_thw) == 1:\n    pixels.sum().item()")
 tower_edit(
     "A wait where `CI` is set",
     3,
