@@ -76,5 +76,5 @@ def test_stages_are_kept_time_for_and_left_out_where_there_is_none() -> None:
     assert pace.left_for_rounds(names) == 1.0  # all that was asked for
     busy = checked_in(FOUR, 3.0, 1.0, 1.0)
     assert busy.left_for_rounds(names) == pytest.approx(1.0 - 2 * 6 * 0.1 * 1.25)
-    late = checked_in(FOUR, 3.0, 99.0, 0.5)
+    late = checked_in(FOUR, 3.0, 99.0, 0.9)  # less than one more call is left
     assert (late.fits_stages(names[0]), late.is_over) == (False, False)

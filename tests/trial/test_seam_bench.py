@@ -19,7 +19,7 @@ from vlbench.implementations.optimized.rotary import rotate, rotation
 from vlbench.implementations.optimized.seam import Seam
 from vlbench.matrix.plan import Plan
 from vlbench.matrix.seams import seam_variants
-from vlbench.trial.job import Checked, Event, Finished, Job, Prepared, Round, Stages, Struck, job_of
+from vlbench.trial.job import Checked, Estimated, Event, Finished, Job, Loaded, Prepared, Round, Stages, Struck, job_of
 from vlbench.trial.seam_bench import LONGEST, READING, SeamBench
 from vlbench.trial.worker import run_job
 from vlbench.workload.scenario import SeamPoint
@@ -48,7 +48,7 @@ def events(asked: Job) -> list[Event]:
 def test_every_way_of_every_seam_is_checked_and_timed(seam: str, dtype: str) -> None:
     asked = job(seam, seconds=0.02, dtype=dtype)
     emitted = events(asked)
-    assert list(dict.fromkeys(map(type, emitted))) == [Prepared, Checked, Round, Stages, Finished]
+    assert list(dict.fromkeys(map(type, emitted))) == [Prepared, Checked, Estimated, Round, Loaded, Stages, Finished]
     checks = [event for event in emitted if isinstance(event, Checked)]
     assert [check.variant for check in checks] == [variant.name for variant in asked.variants]
     assert all(check.accuracy.passed for check in checks), checks
