@@ -48,6 +48,20 @@ def test_a_comment_allows_its_line() -> None:
     assert [site.allowed for site in report.causes] == ["the kernel wants Python numbers", ""]
 
 
+def helper(x: torch.Tensor) -> list[int]:
+    return x.tolist()
+
+
+def test_a_comment_allows_nothing_that_a_called_function_waits_for_and_a_block_does() -> None:
+    def code(x: torch.Tensor) -> None:
+        helper(x)  # vlbench: allow-sync the kernel wants Python numbers
+        with vlbench.allow_sync("the kernel wants Python numbers"):
+            helper(x)
+
+    report = counted(code)
+    assert (report.total.allowed_syncs, report.total.host_syncs) == (1, 1)
+
+
 def test_what_does_not_wait_needs_no_permission() -> None:
     def code(x: torch.Tensor) -> None:
         with vlbench.allow_sync("of no use"):

@@ -3,10 +3,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-# All that a run inside of this process imports is forgotten after it, and some libraries can be loaded only once.
-import numpy.fft  # noqa: F401
-import pandas  # noqa: F401
 import pytest
+from _pytest import pytester as inside
 
 import tests.counting.toy_towers  # noqa: F401
 import vlbench.pytest_plugin.gate
@@ -38,7 +36,21 @@ class Dies(Waits):
         os.abort()
 """
 
+ONCE = ("numpy", "pandas", "torch")
+"""Libraries whose parts can be loaded only once in a process: their C++ knows them from then on."""
+
 Run = Callable[..., pytest.RunResult]
+
+
+@pytest.fixture(autouse=True)
+def kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a run inside of this process imports is forgotten after it, but for `ONCE`."""
+
+    class Snapshot(inside.SysModulesSnapshot):
+        def __init__(self, preserve: Callable[[str], bool] = lambda _: False) -> None:
+            super().__init__(lambda name: name.partition(".")[0] in ONCE or preserve(name))
+
+    monkeypatch.setattr(inside, "SysModulesSnapshot", Snapshot)
 
 
 @pytest.fixture

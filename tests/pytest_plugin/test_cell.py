@@ -36,7 +36,7 @@ class Negates(torch.nn.Module):
 
 def negates(right_for):
     load = lambda weights: Negates(RIGHT.load(weights), right_for)
-    return Tower(make=None, load=load, model=RIGHT.model, stages=None)
+    return Tower(make=RIGHT.make, load=load, model=RIGHT.model, stages=None)
 
 wrong = negates(0)
 wrong_in_time = negates(28)  # called 7 times to be checked, 7 to 21 times to be warm, and then 20 times or more
