@@ -39,10 +39,13 @@ def test_the_nearest_file_is_the_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[tool.vlbench]\ngpus = 1\n", "Extra inputs are not permitted; the keys are tower, scenario"),
-        ("[tool.vlbench]\nscenario = 3\n", "[tool.vlbench] scenario: Input should be a valid string"),
-        ("[tool]\nvlbench = 3\n", "[tool.vlbench]"),
-        ("tool = 3\n", "[tool.vlbench]"),
+        (
+            "[tool.vlbench]\ngpus = 1\n",
+            "[tool.vlbench] has no key 'gpus'; the keys are tower, scenario, gpu, baselines",
+        ),
+        ("[tool.vlbench]\nscenario = 3\n", "[tool.vlbench] scenario is 3 and no text; write it in quotes"),
+        ("[tool]\nvlbench = 3\n", "[tool.vlbench] is 3 and no table; write tower, scenario, gpu, baselines below it"),
+        ("tool = 3\n", "[tool.vlbench] is 3 and no table"),
         ("[tool.vlbench\n", "not TOML"),
     ],
 )

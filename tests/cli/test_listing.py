@@ -52,3 +52,10 @@ def test_anything_else_is_refused(vlbench: Vlbench) -> None:
     assert ended.code == 2
     assert "models" in ended.err
     assert "Traceback" not in ended.err
+
+
+def test_what_cannot_be_listed_is_said_in_one_sentence(vlbench: Vlbench) -> None:
+    assert vlbench("list", "nothing").sentence == (
+        "what to list: 'nothing' is not one of models, scenarios, flags, presets, seams, peers, formats; "
+        "choose one of them"
+    )

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from vlbench.errors import UsageError
 from vlbench.process.git import text_at
 from vlbench.record.baseline_files import FOLDER
-from vlbench.untrusted.files import Kind, first_fault, parse_toml, read_toml
+from vlbench.untrusted.files import Kind, parse_toml, read_toml
 
 FILE = "pyproject.toml"
 PROJECT = Kind("mend it, since vlbench looks for [tool.vlbench] in it", broken="{path}: not TOML ({why}); {remedy}")
@@ -27,6 +27,9 @@ class Defaults(BaseModel):
     """The GPU that counting answers for, as `gpu=` and `--as` take it."""
     baselines: str = str(FOLDER)
     """The folder of baseline files, seen from where pyproject.toml lies."""
+
+
+_KEYS = ", ".join(Defaults.model_fields)
 
 
 def defaults(start: Path | None = None, commit: str | None = None) -> Defaults:
@@ -49,12 +52,15 @@ def _table(path: Path, commit: str | None) -> dict[str, Any] | None:
 
 def _defaults(path: Path, table: dict[str, Any], here: Path) -> Defaults:
     tool = table.get("tool", {})
-    try:
-        found = Defaults.model_validate(tool.get("vlbench", {}) if isinstance(tool, dict) else tool)
-    except ValidationError as error:
-        unknown = error.errors()[0]["type"] == "extra_forbidden"
-        hint = f"; the keys are {', '.join(Defaults.model_fields)}" if unknown else ""
-        raise UsageError(f"{path}: [tool.vlbench] {first_fault(error)}{hint}") from None
+    keys = tool.get("vlbench", {}) if isinstance(tool, dict) else tool
+    if not isinstance(keys, dict):
+        raise UsageError(f"{path}: [tool.vlbench] is {keys!r:.40} and no table; write {_KEYS} below it, each a text")
+    for key, value in keys.items():
+        if key not in Defaults.model_fields:
+            raise UsageError(f"{path}: [tool.vlbench] has no key {key!r}; the keys are {_KEYS}")
+        if not isinstance(value, str):
+            raise UsageError(f"{path}: [tool.vlbench] {key} is {value!r:.40} and no text; write it in quotes")
+    found = Defaults.model_validate(keys)
     folder = path.parent / found.baselines
     inside = folder.relative_to(here) if folder.is_relative_to(here) else folder
     return found.model_copy(update={"baselines": str(inside)})

@@ -2,31 +2,32 @@
 
 import json
 from collections.abc import Callable
-from enum import StrEnum
 from pkgutil import resolve_name
 from typing import Annotated, Any
 
 import typer
 
 from vlbench.cli.reporting import reports
+from vlbench.errors import check_choice
 from vlbench.export.sheet import Cell, Column, Sheet, Table
 
 
-class Thing(StrEnum):
-    """What can be listed."""
+def _complete(incomplete: str) -> list[str]:
+    return [name for name in ROWS if name.startswith(incomplete)]
 
-    MODELS = "models"
-    SCENARIOS = "scenarios"
-    FLAGS = "flags"
-    PRESETS = "presets"
-    SEAMS = "seams"
-    PEERS = "peers"
-    FORMATS = "formats"
+
+What = Annotated[
+    str,
+    typer.Argument(
+        metavar="WHAT", help="models, scenarios, flags, presets, seams, peers or formats.", autocompletion=_complete
+    ),
+]
 
 
 @reports(judges=False)
-def list_things(what: Annotated[Thing, typer.Argument(help="What to list.")]) -> Sheet:
+def list_things(what: What) -> Sheet:
     """List models, scenarios, flags, presets, seams that can be measured alone, peers, or formats that judge reads."""
+    check_choice("what to list", what, ROWS)
     where, row = ROWS[what]
     things = resolve_name(where)
     rows = [row(each) for each in (things() if callable(things) else things.values())]
@@ -34,7 +35,7 @@ def list_things(what: Annotated[Thing, typer.Argument(help="What to list.")]) ->
     told = [
         [", ".join(each) if isinstance(each, list) else Cell(str(each), each) for each in row.values()] for row in rows
     ]
-    table = Table(str(what), columns, told)
+    table = Table(what, columns, told)
     return Sheet(f"vlbench list {what}", [table], own={"json": lambda: json.dumps(rows, indent=1)})
 
 
@@ -45,8 +46,8 @@ def _scenario_row(name: str) -> dict[str, Any]:
     return {"scenario": name, "fed in": scenario.title, "stands for": scenario.stands_for}
 
 
-ROWS: dict[Thing, tuple[str, Callable[[Any], dict[str, Any]]]] = {
-    Thing.MODELS: (
+ROWS: dict[str, tuple[str, Callable[[Any], dict[str, Any]]]] = {
+    "models": (
         "vlbench.implementations.config:MODELS",
         lambda config: {
             "model": config.name,
@@ -58,8 +59,8 @@ ROWS: dict[Thing, tuple[str, Callable[[Any], dict[str, Any]]]] = {
             "attention": "112 px windows" if config.window_size else "whole frames",
         },
     ),
-    Thing.SCENARIOS: ("vlbench.workload.library:scenario_names", _scenario_row),
-    Thing.FLAGS: (
+    "scenarios": ("vlbench.workload.library:scenario_names", _scenario_row),
+    "flags": (
         "vlbench.implementations.optimized:OPTIMIZATIONS",
         lambda flag: {
             "flag": flag.flag,
@@ -68,27 +69,27 @@ ROWS: dict[Thing, tuple[str, Callable[[Any], dict[str, Any]]]] = {
             "needs": list(flag.requires),
         },
     ),
-    Thing.PRESETS: (
+    "presets": (
         "vlbench.implementations.optimized:PRESETS",
         lambda preset: (
             {"preset": preset.name, "for": preset.summary}
             | {"flags on a CPU": list(preset.flags("cpu")), "flags on CUDA": list(preset.flags("cuda"))}
         ),
     ),
-    Thing.SEAMS: (
+    "seams": (
         "vlbench.workload.seam_inputs:CASES",
         lambda case: (
             {"seam": case.name, "one call": case.title, "sizes": list(case.sizes)}
             | {"flags": [flag for seam in case.seams for flag in seam.flags]}
         ),
     ),
-    Thing.PEERS: (
+    "peers": (
         "vlbench.implementations.peers:PEERS",
         lambda peer: (
             {"peer": peer.name, "what it is": peer.summary, "needs": peer.package}
             | {"installed": peer.version or "no: pip install 'vlbench[peers]'"}
         ),
     ),
-    Thing.FORMATS: ("vlbench.readers:READERS", lambda reader: {"format": reader.name, "what it is": reader.reads}),
+    "formats": ("vlbench.readers:READERS", lambda reader: {"format": reader.name, "what it is": reader.reads}),
 }
 """Where the things of each kind lie, and what is told of each."""

@@ -20,7 +20,7 @@ from vlbench.errors import UsageError
 from vlbench.export.formats import exporters
 from vlbench.export.registry import Exporter, Goal, text_of
 from vlbench.export.sheet import Sheet
-from vlbench.record.destinations import check_output
+from vlbench.record.destinations import check_output, open_output
 from vlbench.untrusted.names import terminal
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -145,7 +145,7 @@ def _same(one: Path, other: Path) -> bool:
 
 def _write(option: str, path: Path, text: str, *, append: bool = False) -> None:
     try:
-        with path.open("a" if append else "w", encoding="utf-8", newline="") as file:
+        with open_output(path, f"{option} {path}", append=append) as file:
             file.write(text)
     except OSError as error:
         raise UsageError(

@@ -87,8 +87,11 @@ def is_capture(source: Source) -> bool:
     """Is it the path of a capture? A torch profiler trace is told by its content, the others by their suffix."""
     if not isinstance(source, str | Path) or not (path := Path(source)).is_file():
         return False
-    with path.open("rb") as file:
-        return path.suffix in CAPTURES or b'"traceEvents"' in file.read(HEAD)
+    try:
+        with path.open("rb") as file:
+            return path.suffix in CAPTURES or b'"traceEvents"' in file.read(HEAD)
+    except OSError as error:
+        raise UsageError(OURS.say(OURS.unreadable, path, error.strerror)) from None
 
 
 def side_of(source: Source) -> Side | None:

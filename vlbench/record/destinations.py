@@ -8,8 +8,10 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from errno import ENXIO
 from itertools import count
 from pathlib import Path
+from typing import TextIO
 
 from vlbench.errors import UsageError, check_folder_of
 
@@ -19,6 +21,9 @@ NAME_MAX = 255
 """Bytes that the name of a file may have, on the usual file systems."""
 LONGEST = 32
 """Bytes that the names of files beside an output are longer than its own, at most."""
+
+_HELD: dict[Path, int] = {}
+"""Pipes that were found to have a reader, held open until they are written: a reader ends when the last writer does."""
 
 
 def check_output(path: Path, option: str, *, force: bool = False) -> None:
@@ -37,6 +42,8 @@ def check_output(path: Path, option: str, *, force: bool = False) -> None:
     check_folder_of(goal, named)
     if goal.exists() and not os.access(goal, os.W_OK):
         raise UsageError(f"{named}: may not be written; change its permissions or choose another")
+    if goal.is_fifo() and goal not in _HELD:
+        _HELD[goal] = _pipe(goal, named)
     if goal.exists() and not goal.is_file():
         return
     if goal.exists() and goal.stat().st_size and not force:
@@ -52,6 +59,25 @@ def check_output(path: Path, option: str, *, force: bool = False) -> None:
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+def open_output(path: Path, named: str, *, append: bool = False) -> TextIO:
+    """Opens what is written as a whole or in addition, in UTF-8. Raises UsageError for a pipe that nobody reads."""
+    goal = path.resolve()
+    if not goal.is_fifo():
+        return path.open("a" if append else "w", encoding="utf-8", newline="")
+    held = _HELD.pop(goal, None) or _pipe(goal, named)
+    os.set_blocking(held, True)
+    return open(held, "w", encoding="utf-8", newline="")
+
+
+def _pipe(goal: Path, named: str) -> int:
+    """A pipe to write to, if anybody reads it: to open it otherwise waits without end."""
+    try:
+        return os.open(goal, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError as error:
+        why = "nobody reads it" if error.errno == ENXIO else error.strerror
+        raise UsageError(f"{named}: a pipe, and {why}; start its reader first, or name a file") from None
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from vlbench.errors import UsageError
 from vlbench.record.base import record_of
+from vlbench.record.destinations import open_output
 from vlbench.record.schema import SCHEMA_VERSION, Results
 from vlbench.untrusted.files import Kind, first_fault, read_json
 
@@ -25,7 +26,8 @@ def write_whole(path: Path, text: str) -> None:
     """
     path = path.resolve() if path.is_symlink() else path
     if path.exists() and not path.is_file():
-        path.write_text(text)
+        with open_output(path, str(path)) as file:
+            file.write(text)
         return
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
