@@ -1,7 +1,8 @@
 """Further calls of a tower, on small grids: what two forwards on one grid cannot show.
 
-One grid several times, in inference mode and in no_grad, with the variable CI set and not, also when the tower is
-built; several items in a call; grids that were never seen. One of our models stands in its smallest size for all.
+One grid several times, in inference mode, in no_grad and with gradients on, with the variable CI set and not, also when
+the tower is built; several items in a call; grids that were never seen. One of our models stands in its smallest size
+for all.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import gc
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 from torch import nn
@@ -33,6 +34,7 @@ _SEVERAL: tuple[Grid, ...] = ((1, 1, 2), (2, 1, 2), (1, 2, 1))
 _OURS = re.compile(r"(?<![\w.-])(" + "|".join(map(re.escape, sorted(MODELS, key=len, reverse=True))) + r")(?=\+|$)")
 
 Build = Callable[[Tower], nn.Module]
+Mode = Callable[[], AbstractContextManager[object]]
 
 
 def smallest(text: str) -> str:
@@ -51,12 +53,13 @@ def count_further(device: CountingDevice, tower: Tower, build: Build, dtype: tor
     module = build(tower)
     start = made.live_bytes()
     made.call("first call", module, _ONE)
-    alike = ["second call", "third call", "fourth call", "no_grad", "CI turned"]
+    alike = ["second call", "third call", "fourth call", "no_grad", "gradients on", "CI turned"]
     for name in alike[:3]:
         made.call(name, module, _ONE)
-    made.call(alike[3], module, _ONE, no_grad=True)
+    made.call(alike[3], module, _ONE, torch.no_grad)
+    made.call(alike[4], module, _ONE, torch.enable_grad)
     with _ci_turned():
-        made.call(alike[4], module, _ONE)
+        made.call(alike[5], module, _ONE)
     made.call("several items", module, _SEVERAL)
     made.call("the same items again", module, _SEVERAL)
     with _ci_turned():
@@ -78,11 +81,11 @@ class _Calls:
         self.calls: dict[str, dict[str, int]] = {}
         self.failed: dict[str, str] = {}
 
-    def call(self, name: str, module: nn.Module, cells: tuple[Grid, ...], *, no_grad: bool = False) -> None:
+    def call(self, name: str, module: nn.Module, cells: tuple[Grid, ...], mode: Mode = torch.inference_mode) -> None:
         """Count one call under this name; nothing is kept of one without."""
         grids = _grids(self.fed, cells)
         try:
-            with torch.no_grad() if no_grad else torch.inference_mode():
+            with mode():
                 pixels = self.device.pixels(self.fed.pixels_shape(grids), self.dtype)
                 grid_thw = handed_over(module, pixels, torch.tensor(grids, dtype=torch.int64))
                 with self.device.count() as counter:

@@ -140,7 +140,9 @@ def _fit_to_store(made: StoredOutputs) -> Outcome:
     first, again = (
         made.calls[number] for number in REPEATED["images" if "images" in made.calls[0].name else "patches"]
     )
-    if first.parts and (off := _off(first, again)):
+    if first.parts and not again.parts:
+        return Outcome(kind="unknown", reason=f"called again with the same it {again.raised}")
+    if off := _off(first, again):
         return Outcome(kind="unknown", reason=f"called twice with the same it does not return the same: {off[1]}")
     return Outcome(kind="right", reason="stored", outputs=made)
 
@@ -149,19 +151,20 @@ def _compared(stored: StoredOutputs, now: StoredOutputs) -> Outcome:
     if [call.name for call in stored.calls] != [call.name for call in now.calls]:
         reason = "its outputs were stored on other calls; store them again with `vlbench baseline complete --outputs`"
         return Outcome(kind="unknown", reason=reason)
-    found = [off for before, after in zip(stored.calls, now.calls, strict=True) if (off := _off(before, after))]
-    if found:
+    pairs = list(zip(stored.calls, now.calls, strict=True))
+    if found := [off for before, after in pairs if (off := _off(before, after))]:
         return Outcome(kind="wrong", reason=max(found)[1], outputs=now)
+    for before, after in pairs:
+        if before.parts and not after.parts:
+            return Outcome(kind="unknown", reason=f"on {after.name}: {after.raised}")
     compared = sum(bool(call.parts) for call in stored.calls)
     return Outcome(kind="right", reason=f"its outputs on {compared} small calls are those that were accepted")
 
 
 def _off(before: StoredCall, after: StoredCall) -> tuple[float, str] | None:
-    """How far two outputs are apart and in which words, None where that is rounding."""
-    if not before.parts:
+    """How far two outputs are apart and in which words, None where that is rounding or one of them is not there."""
+    if not before.parts or not after.parts:
         return None
-    if not after.parts:
-        return float("inf"), f"on {after.name}: {after.raised}"
     names, now = ([part.name for part in each.parts] for each in (before, after))
     if names != now:
         return float("inf"), f"on {after.name} it returns the parts {', '.join(now)}"
