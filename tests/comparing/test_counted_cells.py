@@ -71,7 +71,7 @@ def test_advice_comes_with_the_place(rows: dict[str, CountedTower]) -> None:
     ("tower", "words"),
     [
         (f"{TOYS}:Undeclared", "unknown operation vlbench_toys::counted_up; say what it is with"),
-        (f"{TOYS}:compiled", "torch.compile: ran eagerly"),
+        (f"{TOYS}:compiled", "torch.compile: Linear._call_impl ran eagerly, so the kernels"),
         (f"{TOYS}:broken", "the factory raised OSError: no weights here"),
         ("no:thing", "no cannot be imported"),
     ],

@@ -6,9 +6,11 @@ from typing import Literal
 
 import pytest
 
+from tests.gating.timings import stored
 from tests.judging.looks import one_trial
 from tests.record.records import group
-from vlbench.judging.instances import odd_instance, widest
+from vlbench.comparing.timed_rows import judgement_of
+from vlbench.judging.instances import odd_instance, told_of, widest
 from vlbench.judging.summary import summaries
 from vlbench.judging.verdict import Floors, Verdict
 from vlbench.record.schema import CellGroup
@@ -46,3 +48,19 @@ def test_how_far_the_instances_are_apart(ratio: float) -> None:
     assert widest(trials, "cold") is None
     bare = [each.model_copy(update={"order": {}}) for each in trials]
     assert widest(bare, "warm") is None
+
+
+@pytest.mark.parametrize("odd", [1.03, 1.0])
+def test_times_held_against_stored_ones_prove_nothing_either(odd: float) -> None:
+    found = group(*(one_trial({"a": 0.8}, odd, number=number) for number in range(5)))
+    judged = judgement_of(stored(*[0.8] * 5, variant="a"), found, FLOORS)
+    assert (judged.verdict, judged.reason.startswith("this run proves nothing")) == (
+        (Verdict.SAME, False) if odd == 1.0 else (Verdict.INCONCLUSIVE, True)
+    )
+
+
+def test_a_run_tells_of_its_own_instances() -> None:
+    told, *_ = told_of(voted(1.03, 1.0))
+    assert told == (
+        "A/A of this run: 3 instances of baseline, the same program, differ by up to +2.7 % from each other."
+    )

@@ -54,8 +54,8 @@ class Options(CommandOptions):
     threads: Threads = 1
     trials: Annotated[int, typer.Option(min=1)] = 5
     """Processes, or pairs of them: 5 give a verdict."""
-    budget: Annotated[float, typer.Option(min=1)] = 60
-    """Seconds for all of it; half of what counting leaves is to confirm what is called."""
+    budget: Annotated[float, typer.Option(min=1)] = 240
+    """Seconds for all of it, at most; half of what counting leaves is to confirm what is called."""
     timeout: Timeout = 900
     allow_inconclusive: AllowInconclusive = False
     out: Path | None = None

@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from statistics import median
 
 from vlbench.comparing.timed_cells import cell_of, stored_trials
 from vlbench.comparing.timed_plans import row_of
+from vlbench.judging.instances import odd_instance
 from vlbench.judging.judged import JudgedRow, Move
 from vlbench.judging.stages import named, stage_moves
 from vlbench.judging.stored import vote_against
@@ -29,7 +31,11 @@ def judgement_of(cell: TimedCell, group: CellGroup, floors: Floors) -> Judgement
     row, stored = row_of(group, cell), stored_trials(cell)
     first = vote_against(stored, estimates(group, row, cell.state), floors)
     second = estimates(group, row, cell.state, confirms=True)
-    return confirm(first, vote_against(stored, second, floors)) if second else first
+    judged = confirm(first, vote_against(stored, second, floors)) if second else first
+    votes = ([trial for trial in group.trials if trial.confirms is confirms] for confirms in (False, True))
+    if odd := next(filter(None, (odd_instance(trials, Floors(), cell.state) for trials in votes)), ""):
+        return replace(judged, verdict=Verdict.INCONCLUSIVE, reason=odd)
+    return judged
 
 
 def time_row(cell: TimedCell, group: CellGroup, floors: Floors, *, gates: bool = True) -> JudgedRow:

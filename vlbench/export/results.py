@@ -5,13 +5,11 @@ from functools import partial
 
 from vlbench.export import result_tables as tables
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Words, checked, figure, table_of
-from vlbench.judging.busy import busy, throttled
-from vlbench.judging.instances import widest
+from vlbench.judging.instances import told_of
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.summary import Summary, ranked, summaries
 from vlbench.judging.verdict import Floors, Verdict
 from vlbench.judging.vote import expected_false_rows
-from vlbench.judging.words import change
 from vlbench.record.files import why_unsealed
 from vlbench.record.machine_card import MachineCard
 from vlbench.record.schema import NO_FLAGS, CellGroup, Results
@@ -86,13 +84,8 @@ def title(group: CellGroup) -> str:
 
 def own_difference(group: CellGroup) -> Iterator[Words]:
     """How far the reference tower's own instances are apart, the run's own A/A; and what tells of a busy machine."""
-    trials = [trial for trial in group.trials if not trial.confirms]
-    if (ratio := widest(trials, "warm")) is not None:
-        count = len(trials[0].instances("warm"))
-        how = f"{count} instances of {group.rows[0].name}, the same program, differ by up to {change(ratio)}"
-        yield Words(f"A/A of this run: {how} from each other.", "dim")
-    for warning in filter(None, (busy(group), throttled(group))):
-        yield Words(warning, "yellow")
+    for told in told_of(group):
+        yield Words(told, "dim" if told.startswith("A/A") else "yellow")
 
 
 def failures(found: Iterable[Summary]) -> Iterator[Words]:

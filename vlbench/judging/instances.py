@@ -7,11 +7,12 @@ a change; where the rule would call one of them different from the others, it wo
 from collections.abc import Sequence
 from statistics import median
 
+from vlbench.judging.busy import busy, throttled
 from vlbench.judging.ratios import instance_ratios
 from vlbench.judging.verdict import CALLED, Floors
 from vlbench.judging.vote import vote
 from vlbench.judging.words import change
-from vlbench.record.schema import State, Trial
+from vlbench.record.schema import CellGroup, State, Trial
 from vlbench.stats.paired import Estimate
 
 PROVES_NOTHING = (
@@ -38,3 +39,14 @@ def widest(trials: Sequence[Trial], state: State) -> float | None:
     """The ratio, median over trials, of the instance that is furthest from the others; None where there was but one."""
     ratios = [median(each.ratio for each in estimates) for estimates in instances_of(trials, state)]
     return max(ratios, key=lambda ratio: max(ratio, 1 / ratio), default=None)
+
+
+def told_of(group: CellGroup) -> list[str]:
+    """What a reader has to know of a run: how far its own instances are apart, and what tells of a busy machine."""
+    trials = [trial for trial in group.trials if not trial.confirms]
+    said = [busy(group), throttled(group)]
+    if (ratio := widest(trials, "warm")) is not None:
+        count = len(trials[0].instances("warm"))
+        how = f"{count} instances of {group.rows[0].name}, the same program, differ by up to {change(ratio)}"
+        said.insert(0, f"A/A of this run: {how} from each other.")
+    return [each for each in said if each]

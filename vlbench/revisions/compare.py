@@ -12,6 +12,7 @@ from pydantic import Field
 
 from vlbench.judging.exit_codes import ExitCode
 from vlbench.judging.identical import Evidence, IdenticalRun, tally
+from vlbench.judging.instances import told_of
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.vote import VOTE_FALSE_ALARMS
 from vlbench.matrix.plan import Plan
@@ -89,13 +90,13 @@ def compare(
     with checked_out((base, head)) as (before, after):
         pair = Pair(before, after)
         with pair.naming():
-            rows, groups = _measure(pair, request, ways, end_of(start, request.budget), watch, say)
+            rows, groups, said = _measure(pair, request, ways, end_of(start, request.budget), watch, say)
     judged = Judged(
         command="ab",
         before=before.words,
         after=after.words,
         rows=tuple(row.model_copy(update={"reason": pair.plain(row.reason)}) for row in rows),
-        notes=tuple(_notes(pair, request, ways)),
+        notes=(*_notes(pair, request, ways), *dict.fromkeys(said)),
         allow_inconclusive=allow_inconclusive,
         false_alarms=None if Way.LOCK_STEP in ways.values() else VOTE_FALSE_ALARMS,
         seconds=time.monotonic() - start,
@@ -106,8 +107,9 @@ def compare(
 
 def _measure(
     pair: Pair, request: Request, ways: dict[str, Way], until: float, watch: Watch, say: Callable[[str], None]
-) -> tuple[list[JudgedRow], tuple[CellGroup, ...]]:
+) -> tuple[list[JudgedRow], tuple[CellGroup, ...], list[str]]:
     from vlbench.revisions.counters import count
+    from vlbench.revisions.pairs import with_price
     from vlbench.revisions.times import measure, plans_of, rows_of
 
     say("looking for the towers")
@@ -121,18 +123,22 @@ def _measure(
     top = repository()
     rows: list[JudgedRow] = []
     groups: list[CellGroup] = []
+    said: list[str] = []
     for tower, way in ways.items():
         begin, mine = time.monotonic(), len(plans[tower])
         found = measure(plans[tower], way, request, begin + (until - begin) * mine / remaining, top, watch)
         remaining -= mine
+        spent = time.monotonic() - begin
         for plan, group in zip(plans[tower], found, strict=True):
-            rows += rows_of(group, _cell(tower, plan))
+            judged = rows_of(group, _cell(tower, plan))
+            rows += [with_price(row, spent) for row in judged] if way is Way.LOCK_STEP else judged
+            said += told_of(group)
         rows += counted.get(tower, [])
         groups += (
             group.model_copy(update={"model": pair.plain(group.model), "lost": tuple(map(pair.plain, group.lost))})
             for group in found
         )
-    return rows, tuple(groups)
+    return rows, tuple(groups), said
 
 
 def _cell(tower: str, plan: Plan) -> str:

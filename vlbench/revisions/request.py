@@ -41,7 +41,7 @@ class Request:
     seed: int = 0
     threads: int = 1
     trials: int = 5
-    budget: float = 60.0
+    budget: float = 240.0
     """Seconds for all of it; half of what counting leaves is set aside for confirming."""
     timeout: float = 900.0
 

@@ -17,6 +17,7 @@ from vlbench.judging.summary import Summary, summaries, suspects
 from vlbench.judging.verdict import Floors, Verdict
 from vlbench.matrix.plan import Plan
 from vlbench.record.schema import CellGroup
+from vlbench.revisions.pairs import Pairs, confirmed
 from vlbench.revisions.request import BASE, HEAD, Pair, Request, Way, way_of
 from vlbench.towers.from_folder import TowerInFolder, claim_of
 from vlbench.towers.variants import Variant, yardstick
@@ -78,13 +79,20 @@ def _source(pair: Pair, variant: Variant) -> str | None:
 def measure(
     plans: Sequence[Plan], way: Way, request: Request, until: float, repository: Path, watch: Watch
 ) -> list[CellGroup]:
-    """Trials of every plan, then as many again where HEAD was called changed, until then by `time.monotonic()`."""
+    """Trials of every plan, then as many again where HEAD was called changed, until then by `time.monotonic()`.
+
+    In lock-step there are pairs until they show the threshold, or until it is over.
+    """
     from vlbench.record.journal import Journal
     from vlbench.revisions.lockstep import run_pair
     from vlbench.trial.session import Limits, run_trial
 
     run = run_trial if way is Way.ONE_PROCESS else partial(run_pair, repository=repository)
     limits = Limits(request.timeout, until, f"--budget {request.budget:g}s", "; give it more")
+    if way is Way.LOCK_STEP and request.trials >= FLOORS.k:
+        pairs = Pairs(plans, Journal(None, ""), limits=limits, watch=watch, run=run)
+        pairs.vote_in_sets(request.trials)
+        return pairs.groups()
     session = Session(plans, Journal(None, ""), limits=limits, watch=watch, run=run)
     session.vote(request.trials, until - time.monotonic(), _called if request.trials >= FLOORS.k else None)
     return session.groups()
@@ -123,6 +131,8 @@ def _accuracy_row(base: Summary, head: Summary, cell: str) -> JudgedRow:
 
 def _time_row(group: CellGroup, base: Summary, head: Summary, cell: str) -> JudgedRow:
     judgement = head.judgement
+    if base.row.is_yardstick and judgement.verdict not in (Verdict.MISSING, Verdict.INACCURATE):
+        judgement = confirmed(group)
     if judgement.verdict is Verdict.MISSING:
         wrong = base.accuracy is not None and not base.accuracy.passed
         reason = "BASE is wrong, so its time means nothing to compare with" if wrong else judgement.reason
