@@ -7,10 +7,11 @@ named, the first free one of a series is taken. An empty file, a device and a pi
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from errno import ENXIO
 from itertools import count
 from pathlib import Path
+from time import monotonic, sleep
 from typing import TextIO
 
 from vlbench.errors import UsageError, check_folder_of
@@ -22,6 +23,8 @@ NAME_MAX = 255
 LONGEST = 32
 """Bytes that the names of files beside an output are longer than its own, at most."""
 
+START_OF_A_READER = 0.5
+"""Seconds in which a reader that is started at the same time opens its pipe."""
 _HELD: dict[Path, int] = {}
 """Pipes that were found to have a reader, held open until they are written: a reader ends when the last writer does."""
 
@@ -73,8 +76,12 @@ def open_output(path: Path, named: str, *, append: bool = False) -> TextIO:
 
 def _pipe(goal: Path, named: str) -> int:
     """A pipe to write to, if anybody reads it: to open it otherwise waits without end."""
+    until = monotonic() + START_OF_A_READER
     try:
-        return os.open(goal, os.O_WRONLY | os.O_NONBLOCK)
+        while True:
+            with suppress(OSError) if monotonic() < until else nullcontext():
+                return os.open(goal, os.O_WRONLY | os.O_NONBLOCK)
+            sleep(0.02)
     except OSError as error:
         why = "nobody reads it" if error.errno == ENXIO else error.strerror
         raise UsageError(f"{named}: a pipe, and {why}; start its reader first, or name a file") from None
