@@ -10,9 +10,13 @@ import pytest
 
 import vlbench.nsys
 from vlbench.comparing.captured import judge_difference
+from vlbench.export.captured import report_parts
+from vlbench.export.sheet import Words
 from vlbench.judging.exit_codes import ExitCode
+from vlbench.nsys.advice import is_of_rocm
 from vlbench.nsys.frames import Capture
 from vlbench.nsys.measured import losses, losses_or_doubt, unknown_calls, unmeasured
+from vlbench.nsys.report import build
 
 from .synthetic import Database, thread
 from .test_kineto import Event, annotation, api, gpu
@@ -100,3 +104,11 @@ def test_real_captures_are_whole_but_for_the_one_that_was_cut(public_captures: P
     }
     assert [name for name, lost in found.items() if lost] == ["pinned_copies_cut"]
     assert "2276 of 4368 GPU operations have no API call" in found["pinned_copies_cut"][0]
+
+
+def test_the_advice_says_that_it_does_not_know_rocm(tmp_path: Path) -> None:
+    def said(capture: Capture) -> str:
+        return " ".join(part.text for part in report_parts(build(capture), 0) if isinstance(part, Words))
+
+    assert "The advice table knows CUDA's names alone" in said(rocm(tmp_path, "a", syncs=12))
+    assert is_of_rocm(rocm(tmp_path, "b"))

@@ -53,8 +53,9 @@ def test_what_unpacks_to_more_than_its_size_allows_is_refused() -> None:
         unpacked(gzip.compress(b"a" * 3 * MB), "a.gz", 2 * MB)
 
 
-def test_a_key_twice_is_refused_in_files_of_ours_alone() -> None:
-    assert parse_json('{"a": 1, "a": 2}', "a.json", ANY) == {"a": 2}
+def test_a_key_twice_is_refused_in_any_file_and_what_is_no_number_in_ours() -> None:
+    with pytest.raises(UsageError, match=r"^a\.json: the key 'a' is there twice"):
+        parse_json('{"a": 1, "a": 2}', "a.json", ANY)
     with pytest.raises(UsageError, match=r"^a\.json: the key 'a' is there twice"):
         parse_json('{"b": {"a": 1, "a": 1}}', "a.json", OURS)
     with pytest.raises(UsageError, match=r"^a\.json: -Infinity is no number of JSON"):

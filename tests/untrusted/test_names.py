@@ -12,6 +12,8 @@ import pytest
 from rich.table import Table
 from rich.text import Text
 
+from vlbench.export.formats.svg import svg_text
+from vlbench.export.sheet import Sheet, Words
 from vlbench.untrusted import names
 from vlbench.untrusted.console import SafeConsole
 
@@ -95,3 +97,16 @@ def test_a_console_obeys_nothing_and_keeps_its_own_colours() -> None:
     assert "\n::error" not in shown
     assert "[bold]name" in shown
     fromstring(console.export_svg(title=names.line(EVIL)))
+
+
+@pytest.mark.parametrize("address", ["https://evil.com/x", "www.evil.com", "HTTP://evil.com", "mailto:ada"])
+def test_no_address_becomes_a_link(address: str) -> None:
+    for written in (names.markdown(address), names.markdown_code(address), names.markdown(f"`{address}`")):
+        assert address not in written
+        assert address in written.replace("\u200b", "")
+
+
+def test_a_picture_holds_nothing_that_turns_its_text_round() -> None:
+    hostile = "a\u202eb\u2066c\x07d\u200e\x1b[31m"
+    picture = svg_text(Sheet(hostile, [Words(hostile)]))
+    assert all(each.isprintable() or each == "\n" for each in picture)

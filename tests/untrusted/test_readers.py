@@ -287,3 +287,13 @@ def sqlite_kind() -> Any:
     from vlbench.nsys.tables import EXPORT
 
     return EXPORT
+
+
+TWICE = '{"weight_map": {"a": "x.safetensors", "a": "y.safetensors"}, "request_throughput": 1, "groups": []}'
+
+
+@pytest.mark.parametrize("name", [each for each in JSON if each != "trace"])
+def test_a_key_that_is_there_twice(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "twice.json"
+    path.write_text(TWICE)
+    assert "the key 'a' is there twice" in refusal(JSON[name], path)

@@ -13,6 +13,7 @@ from vlbench.judging.judged import Judged
 from vlbench.record.base import record_of
 from vlbench.record.baseline import Baseline
 from vlbench.record.counted import CountReport
+from vlbench.record.printed import check_not_printed
 from vlbench.record.schema import Results
 from vlbench.untrusted.files import Kind, first_fault, read_json
 
@@ -29,6 +30,8 @@ def load(path: File) -> Measured | Counted | Stored | Verdicts:
     file = Path(path)
     content = read_json(file, OURS)
     facts = content if isinstance(content, dict) else {}
+    if "unfit" in facts:
+        check_not_printed(file, facts)
     match record_in(file, facts):
         case Baseline() as baseline:
             return Stored(baseline)
@@ -37,6 +40,7 @@ def load(path: File) -> Measured | Counted | Stored | Verdicts:
         case CountReport() as report:
             return Counted(report)
     if not {"command", "rows"} <= facts.keys():
+        check_not_printed(file, content)
         raise UsageError(f"{file}: holds no results, baseline, count or verdicts of vlbench; give a file that it wrote")
     derived = ("exit_code", "expected_false_rows")
     try:

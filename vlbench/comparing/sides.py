@@ -20,6 +20,7 @@ from vlbench.record.baseline_files import load_baseline
 from vlbench.record.counted import CountReport
 from vlbench.record.files import read_results, why_unsealed
 from vlbench.record.fingerprint import Fingerprint
+from vlbench.record.printed import check_not_printed
 from vlbench.record.schema import CellGroup, Dtype, Results, Row, State
 from vlbench.untrusted.files import Kind, NotThisFormatError, first_fault, read_json
 from vlbench.untrusted.limits import Limit
@@ -113,13 +114,15 @@ def side_of(source: Source) -> Side | None:
     if is_capture(source):
         cell = captured_cell(Path(source))
         return Side(path, f"{path} (captured by {cell.version})", captured={(cell.name,): cell})
-    match record_in(Path(path), _content(Path(path))):
+    content = _content(Path(path))
+    match record_in(Path(path), content):
         case Baseline() as baseline:
             return _baseline_side(path, baseline)
         case Results() as results:
             return _results_side(path, results)
         case CountReport() as report:
             return report_side(path, report)
+    check_not_printed(path, content)
     return None
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from vlbench.export.sheet import Cell, Column, Part, Sheet, Table, Words
 from vlbench.judging.words import three_digits
+from vlbench.nsys.advice import is_of_rocm
 from vlbench.nsys.compare import Difference
 from vlbench.nsys.doctor import Check
 from vlbench.nsys.frames import Capture
@@ -174,7 +175,9 @@ def _encoder(report: Report) -> Iterator[Words]:
             f"{duration(part.step_busy_ns)} in {part.steps} steps; a step is {part.step})"
         )
     yield from (Words(f"- {advice.sentence}") for advice in report.advice)
-    if not report.advice:
+    if is_of_rocm(report.capture):
+        yield Words("The advice table knows CUDA's names alone: of this capture of ROCm it says little or nothing.")
+    elif not report.advice:
         yield Words("No pattern of the advice table was counted in its forwards.")
 
 

@@ -58,6 +58,11 @@ class Advice:
         return f"{count} {self.what} {where}{idle}: {remedy}"
 
 
+def is_of_rocm(capture: Capture) -> bool:
+    """Are there calls of ROCm's own API, whose names no rule knows?"""
+    return any(str(name).startswith("hip") for name in capture.api["name"].unique())
+
+
 def advise(capture: Capture, forwards: Forwards) -> list[Advice]:
     """Every rule whose pattern at least half of the forwards show, in the order of the table."""
     layout = lay_out(capture, forwards.ranges)

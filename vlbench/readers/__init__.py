@@ -11,6 +11,7 @@ from importlib import import_module
 from vlbench.errors import UsageError
 from vlbench.readers.document import Reader, load
 from vlbench.record.directions import Better
+from vlbench.record.printed import check_not_printed
 from vlbench.record.runs import Run
 
 _FILES = (import_module(each.name) for each in pkgutil.iter_modules(__path__, f"{__name__}."))
@@ -26,6 +27,7 @@ def read(path: str, name: str | None = None, directions: Mapping[str, Better] | 
     if name is not None and name not in READERS:
         raise UsageError(f"there is no format {name!r}; formats are {', '.join(READERS)}")
     document = load(path, directions)
+    check_not_printed(path, document.objects[0] if len(document.objects) == 1 else None)
     for reader in [READERS[name]] if name else READERS.values():
         if reader.recognises(document):
             return [_told(run, document.directions) for run in reader.read(document)]

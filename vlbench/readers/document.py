@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, ValidationError
 from vlbench.errors import UsageError
 from vlbench.record.directions import Better, better_of
 from vlbench.record.runs import Run
-from vlbench.untrusted.files import Kind, check_json, first_fault, integer, read_text
+from vlbench.untrusted.files import Kind, check_json, each_key_once, first_fault, integer, read_text
 from vlbench.untrusted.limits import Limit
 
 FOREIGN = Kind(
@@ -91,7 +91,7 @@ def load(path: str, directions: Mapping[str, Better] | None = None) -> Document:
 def _objects(path: str, text: str) -> list[dict[str, Any]]:
     """Objects one after another, whether on one line each or over many."""
     check_json(text.encode(), path, FOREIGN)
-    decoder, objects, at = json.JSONDecoder(parse_int=integer), [], 0
+    decoder, objects, at = json.JSONDecoder(parse_int=integer, object_pairs_hook=each_key_once), [], 0
     while (at := _BLANK.match(text, at).end()) < len(text):  # type: ignore[union-attr]  # it fits anywhere
         try:
             value, at = decoder.raw_decode(text, at)

@@ -9,6 +9,7 @@ from vlbench.errors import IncomparableError, UsageError
 from vlbench.record.base import record_of
 from vlbench.record.baseline import BASELINE_SCHEMA, Baseline
 from vlbench.record.files import write_whole
+from vlbench.record.printed import check_not_printed
 from vlbench.untrusted.files import Kind, first_fault, parse_json, read_bytes
 
 BASELINE = Kind(
@@ -43,7 +44,8 @@ def load_baseline(path: Path) -> Baseline:
 def parse_baseline(text: str | bytes, name: str) -> Baseline:
     """The baseline in a JSON text; `name` is for messages. Raises as `load_baseline` does."""
     content = parse_json(text, name, BASELINE)
-    if not isinstance(content, dict) or content.get("kind") != "baseline":
+    if not isinstance(content, dict) or content.get("kind") != "baseline" or "unfit" in content:
+        check_not_printed(name, content)
         raise UsageError(f"{name}: not a baseline; give a file that `vlbench baseline save` wrote")
     version = content.get("schema_version")
     if version != BASELINE_SCHEMA:

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from vlbench.errors import UsageError
 from vlbench.record.base import record_of
 from vlbench.record.destinations import open_output
+from vlbench.record.printed import check_not_printed
 from vlbench.record.schema import SCHEMA_VERSION, Results
 from vlbench.untrusted.files import Kind, first_fault, read_json
 
@@ -64,6 +65,8 @@ def read_results(path: Path) -> Results:
     not fit.
     """
     content = read_json(path, RESULTS)
+    if not (isinstance(content, dict) and {"groups", "fingerprint"} <= content.keys()):
+        check_not_printed(path, content)
     version = content.get("schema_version") if isinstance(content, dict) else None
     if version is None:
         raise UsageError(f"{path}: has no schema_version; {RESULTS.remedy}")

@@ -100,8 +100,10 @@ def parse_json(data: bytes | str, name: str, kind: Kind, errors: str = "strict",
     """
     text = _text(data, name, kind, errors) if isinstance(data, bytes) else data
     check_json(data if isinstance(data, bytes) else data.encode(errors="replace"), name, kind)
+    if kind.values is not Limit.CAPTURE_VALUES:  # whose names are free, and whose millions of objects are slow
+        options = {"object_pairs_hook": each_key_once} | options
     if kind.ours:
-        options = {"object_pairs_hook": _each_key_once, "parse_constant": _no_constant} | options
+        options = {"parse_constant": _no_constant} | options
     try:
         return json.loads(text, **{"parse_int": integer} | options)
     except json.JSONDecodeError as error:
@@ -127,12 +129,13 @@ def integer(digits: str) -> int:
     return int(digits)
 
 
-def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these pairs, for `json`. Raises `UsageError` for a key that is repeated: readers differ by it."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise UsageError(f"the key {twice[: Limit.LINE.most]!r} is there twice; the file was changed by hand")
+        raise UsageError(f"the key {twice[: Limit.LINE.most]!r} is there twice; was the file changed by hand?")
     return found
 
 

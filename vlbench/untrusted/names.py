@@ -20,6 +20,9 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 """What no XML 1.0 document may hold, escaped or not."""
 _MARKUP = str.maketrans({each: f"&#{ord(each)};" for each in "\\`*_[]<>&|~$"})
 _REFERENCE = re.compile(r"@(?=\w)|#(?=\d)")
+_APART = "\\g<0>\u200b"
+_LINK = re.compile(r":(?=//)|\bwww(?=\.)|\bmailto(?=:)", re.IGNORECASE)
+"""How addresses begin that GitHub makes links of, in code as well."""
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
@@ -55,19 +58,19 @@ def csv_row(row: Mapping[str, object]) -> dict[str, object]:
 def markdown(text: str, most: int = LONGEST) -> str:
     """As it is, without markup, but with what stands between two backticks as code.
 
-    A space of no width keeps `@name` and `#12` from being references.
+    A space of no width keeps `@name` and `#12` from being references, and addresses from being links.
     """
     parts = line(text, most).split("`")
     parts[1:-1:2] = [markdown_code(part, most) for part in parts[1:-1:2]]
     if len(parts) % 2 == 0:  # the last backtick has no other
         parts[-2:] = [f"{parts[-2]}`{parts[-1]}"]
-    parts[::2] = [_REFERENCE.sub("\\g<0>\u200b", part).translate(_MARKUP) for part in parts[::2]]
+    parts[::2] = [_LINK.sub(_APART, _REFERENCE.sub(_APART, part)).translate(_MARKUP) for part in parts[::2]]
     return "".join(parts)
 
 
 def markdown_code(text: str, most: int = LONGEST) -> str:
     """As code, with every sign that could be markup as an HTML entity."""
-    return f"<code>{line(text, most).translate(_MARKUP)}</code>"
+    return f"<code>{_LINK.sub(_APART, line(text, most)).translate(_MARKUP)}</code>"
 
 
 def github_message(text: str) -> str:

@@ -16,8 +16,8 @@ def svg_text(sheet: Sheet) -> str:
     """With the command above it."""
     from vlbench.export.console import view_of
     from vlbench.untrusted.console import SafeConsole
-    from vlbench.untrusted.names import xml
+    from vlbench.untrusted.names import line, xml
 
     console = SafeConsole(width=80, record=True, file=StringIO())
     console.print(view_of(sheet))
-    return xml(console.export_svg(title=f"$ {sheet.title}"))
+    return xml(console.export_svg(title=f"$ {line(sheet.title)}"))
