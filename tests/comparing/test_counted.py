@@ -257,3 +257,38 @@ def test_a_file_older_than_the_marks_counts_allowed_waits_as_it_did() -> None:
 def test_a_counter_that_the_run_lacks_is_missing() -> None:
     row = judge_cells(cell(helped(ONCE)), cell(older(helped(ONCE))))
     assert (row.verdict, row.reason) == (MISSING, "the counter allowed_syncs is known to one side alone")
+
+
+def asking(first: int, second: int, **counters: int) -> CountedCell:
+    """A cell that asks for cos that often in its two forwards."""
+    cold, warm = (
+        forward(device_operations=n, **counters).model_copy(update={"operations": {"aten::cos": n}})
+        for n in (first, second)
+    )
+    return cell(warm=warm, cold=cold)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (asking(1, 0), asking(1, 1), "only the first forward made it"),
+        (asking(1, 0), asking(4, 4), "if layers or items make the same"),
+        (asking(0, 0), asking(1, 1), "if it follows from grids alone"),
+        (asking(4, 4), asking(1, 0), ""),
+        (asking(0, 0), asking(1, 0), ""),
+        (asking(0, 0), asking(4, 4, attention_calls=2), ""),
+    ],
+)
+def test_operations_that_rise_have_advice_by_when_and_how_often(
+    before: CountedCell, after: CountedCell, words: str
+) -> None:
+    moves = judge_cells(before, after).moves
+    advice = [move.advice for move in moves if move.kind == "operation"]
+    assert advice[0].startswith(words)
+    assert any(advice) is bool(words)
+
+
+def test_more_attention_calls_are_advised_by_the_counter() -> None:
+    moves = judge_cells(asking(0, 0), asking(4, 4, attention_calls=2)).moves
+    (advice,) = (move.advice for move in moves if move.advice)
+    assert advice.startswith("drop empty segments")

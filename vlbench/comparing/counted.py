@@ -47,7 +47,9 @@ def judge_cells(before: CountedCell, after: CountedCell, advice: Advice | None =
     new = newer(before, after)
     if new:
         sentence += f"; new and not judged: {', '.join(f'{_name(each)} {after.warm.counters[each]:,}' for each in new)}"
-    moves = (*(each.move for each in found), *lines, *(operation_moves(before, after) if found else ()))
+    explained = any(each.adds_attention for each in found) or any(each.advice for each in lines)
+    operations = operation_moves(before, after, advise=not explained) if found else ()
+    moves = (*(each.move for each in found), *lines, *operations)
     row = JudgedRow(cell=before.name, measure="counters", verdict=verdict, reason=sentence, moves=moves, new=tuple(new))
     return with_further(row, before.further, after.further)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from vlbench.comparing.operation_advice import ATTENTION, operation_advice
 from vlbench.judging.judged import Move
 from vlbench.record.baseline import CountedCell, CountedForward
 from vlbench.record.site import Event, Site, Where, outside_of_helpers
@@ -69,7 +70,13 @@ class Shift:
             after=self.after,
             unit="B" if self.counter.endswith("bytes") else "",
             stage=self.stage,
+            advice=ATTENTION if self.adds_attention else "",
         )
+
+    @property
+    def adds_attention(self) -> bool:
+        """Whether there are more attention calls."""
+        return self.counter == "attention_calls" and self.after > self.before
 
 
 def shifts(before: CountedCell, after: CountedCell) -> list[Shift]:
@@ -107,10 +114,15 @@ def line_moves(before: CountedCell, after: CountedCell, advice: Advice) -> list[
     return sorted(moves, key=_by_size)
 
 
-def operation_moves(before: CountedCell, after: CountedCell) -> list[Move]:
-    """Device operations that are asked for more or less often, the largest change first."""
-    found = _differing(before, after, lambda forward: forward.operations)
-    moves = [Move(kind="operation", name=name + _mark(first), before=a, after=b) for name, a, b, first in found]
+def operation_moves(before: CountedCell, after: CountedCell, *, advise: bool = False) -> list[Move]:
+    """Device operations that are asked for more or less often, the largest change first.
+
+    With advice if `advise`: where no wait and no attention call explains them.
+    """
+    moves = []
+    for name, a, b, first in _differing(before, after, lambda forward: forward.operations):
+        advice = "" if first or not advise else operation_advice(before, after, name)
+        moves.append(Move(kind="operation", name=name + _mark(first), before=a, after=b, advice=advice))
     return sorted(moves, key=_by_size)
 
 

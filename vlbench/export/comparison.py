@@ -73,6 +73,8 @@ def _row(row: JudgedRow, judged: Judged) -> Iterator[Part]:
                 yield from _line(move)
         elif moves:
             yield _moves(moves)
+            for advice, of in _advised(moves).items():
+                yield Words(f"-> {line(f'{advice} ({of})')}", "green", indent=6)
         if more:
             yield Words(more, "dim", indent=4)
 
@@ -83,6 +85,15 @@ def _moves(moves: Sequence[Move]) -> Table:
         before, after = wording.pair(move.before, move.after, move.unit)
         rows.append((wording.move_name(move), f"{before} ->", Cell(after, style=_style(move)), line(move.stage)))
     return Table("", [Column("", most=32), "", "", Column("", left=True)], rows, indent=4)
+
+
+def _advised(moves: Sequence[Move]) -> dict[str, str]:
+    """What removes counters or operations, with the names of those that it removes."""
+    found: dict[str, list[str]] = {}
+    for move in moves:
+        if move.advice:
+            found.setdefault(move.advice, []).append(wording.move_name(move))
+    return {advice: ", ".join(names) for advice, names in found.items()}
 
 
 def _line(move: Move) -> Iterator[Words]:

@@ -10,7 +10,7 @@ from vlbench.counting.job import Point
 from vlbench.gating.recount import CountRequest, recount
 from vlbench.judging.judged import JudgedRow
 from vlbench.record.baseline import CountedCell, CountedForward
-from vlbench.record.site import Where
+from vlbench.record.site import Event, Where
 
 POINTS = (
     Point(scenario="grid", label="one image", grids=((1, 36, 36),)),
@@ -32,7 +32,17 @@ def judge_counters(names: Sequence[str]) -> dict[str, list[JudgedRow]]:
         assert counted.cell is not None, f"{name}: {counted.reason}"
         return _under_one_name(counted.cell, name)
 
-    return {name: [judge_cells(cell(UNTOUCHED, i), cell(name, i)) for i in range(len(POINTS))] for name in names}
+    def advice(name: str, index: int) -> dict[tuple[Event, Where], str]:
+        return {(e, _renamed(where, name)): words for (e, where), words in found[wanted[name][index]].advice.items()}
+
+    return {
+        name: [judge_cells(cell(UNTOUCHED, i), cell(name, i), advice(name, i)) for i in range(len(POINTS))]
+        for name in names
+    }
+
+
+def _renamed(where: Where, name: str) -> Where:
+    return Where.parse(str(where).removeprefix(f"{name}/"))
 
 
 def _under_one_name(cell: CountedCell, name: str) -> CountedCell:
@@ -40,7 +50,12 @@ def _under_one_name(cell: CountedCell, name: str) -> CountedCell:
 
     def renamed(forward: CountedForward) -> CountedForward:
         lines = (
-            each.model_copy(update={"where": Where.parse(str(each.where).removeprefix(f"{name}/"))})
+            each.model_copy(
+                update={
+                    "where": _renamed(each.where, name),
+                    "callers": tuple(_renamed(caller, name) for caller in each.callers),
+                }
+            )
             for each in forward.sites
         )
         return forward.model_copy(update={"sites": tuple(lines)})

@@ -59,6 +59,7 @@ class Regression(_Part):
     slug: str
     title: str
     stands_for: str
+    advice: tuple[str, ...] = Field(default=(), description="What is advised, each behind the kind of what moved.")
     runs_on_cpu: bool = Field(default=True, description="False: it changes the way of a flag that CUDA alone has.")
     expected: Expectation
     found: Outcome | None = Field(default=None, description="Where it came otherwise.")
