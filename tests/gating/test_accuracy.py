@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import vlbench
 from tests.gating.honest import TOWER
 from tests.trial.plans import python_path
 from vlbench.cli.baseline import SaveOptions, saved
+from vlbench.gating.complete import complete
 from vlbench.judging.judged import JudgedRow
 
 FORWARD = "        return self.tokens(pixels, grid_thw)\n"
@@ -119,3 +121,28 @@ def test_who_computes_something_else_does_not_pass(folder: None, name: str) -> N
 def test_another_order_of_additions_is_right(folder: None) -> None:
     _, rows = edited(*REASSOCIATED)
     assert [row.verdict for row in rows if row.measure == "accuracy"] == ["same"]
+
+
+def base_gate() -> tuple[int, dict[str, str]]:
+    found = vlbench.gate("mine.json", base="HEAD", progress=False)
+    return int(found.exit_code), {row.measure: row.verdict for row in found.record.rows}
+
+
+@pytest.mark.slow
+def test_the_merge_base_hands_its_weights_over_and_other_outputs_are_accepted(folder: None) -> None:
+    for command in ("init -q", "add .", "-c user.name=A -c user.email=a@example.org commit -qm first"):
+        subprocess.run(["git", *command.split()], check=True)
+    made = "        self.proj = nn.Linear(1176, 16)\n"
+    drawn_later = TOWER.replace(made, "        torch.randn(1)\n" + made)
+    Path("mine.py").write_text(drawn_later)
+    assert int(vlbench.gate("mine.json", progress=False).exit_code) == 6  # the weights differ
+    assert base_gate() == (0, {"accuracy": "same", "counters": "same"})
+    Path("mine.py").write_text(drawn_later.replace(FORWARD, FORWARD.replace("grid_thw)", "grid_thw) * 2")))
+    assert base_gate()[0] == 5
+    Path("mine.py").write_text(TOWER.replace("place / 7", "place / 8"))
+    assert base_gate()[0] == 5
+    complete(Path("mine.json"), "Another angle is meant.", outputs=True, by="Ada")
+    code, verdicts = base_gate()
+    assert (code, verdicts) == (0, {"counters": "same", "accuracy": "same"})
+    Path("mine.py").write_text(TOWER.replace("place / 7", "place / 9"))
+    assert base_gate()[0] == 5

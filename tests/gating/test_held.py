@@ -14,6 +14,8 @@ from vlbench.gating.timed import GateResult
 from vlbench.judging.judged import JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.record.baseline import Acceptance, Baseline, CountedCell, CountedForward
+from vlbench.record.counted import Further
+from vlbench.record.outputs import StoredCall, StoredOutputs
 from vlbench.record.site import Site, Where
 
 FILE = Path("toy.json")
@@ -174,3 +176,39 @@ def test_a_file_older_than_the_marks_has_none() -> None:
     marked = cell(waiting("a.py:3: x.item()", "meant"))
     assert settled(baseline(cell(old)), baseline(cell(old)), marked)[0].verdict is Verdict.REGRESSED
     assert settled(baseline(cell(old)), head(marked), marked)[0].verdict is Verdict.ACCEPTED
+
+
+def further(kept: int, **calls: int) -> CountedCell:
+    return cell(further=Further(calls={name: {"host_syncs": each} for name, each in calls.items()}, kept_bytes=kept))
+
+
+def test_further_calls_are_figures_too() -> None:
+    old, new = further(64, first=0), further(64, first=2)
+    assert settled(baseline(old), head(new), new)[0].verdict is Verdict.ACCEPTED
+    assert settled(baseline(old), baseline(old), new)[0].verdict is Verdict.REGRESSED
+    for claimed in (further(999, first=0), further(64, first=9), cell(), further(64)):
+        (row,) = settled(baseline(old), head(claimed), old)
+        assert row.verdict is Verdict.MISSING
+        assert "holds figures that were not measured" in row.reason
+    assert settled(baseline(cell()), head(old), old)[0].verdict is Verdict.SAME  # they were added
+
+
+def outputs(raised: str) -> tuple[StoredOutputs, ...]:
+    return (StoredOutputs(tower="toy:Tower", names="", weights="", calls=(StoredCall(name="small", raised=raised),)),)
+
+
+def test_outputs_are_those_of_the_merge_base_until_the_change_accepts_others() -> None:
+    before = baseline(FEW, outputs=outputs("old"))
+    entry = ENTRY.model_copy(update={"changes": ("outputs of toy:Tower: changed",)})
+    after = head(FEW, entries=(ACCEPTED, entry), outputs=outputs("new"))
+    held = Held(FILE, before, after, "the merge base")
+    assert held.judged.outputs == outputs("new")
+    settings, row = settled(before, after, FEW)
+    assert (settings.verdict, row.verdict) == (Verdict.ACCEPTED, Verdict.SAME)
+    assert "outputs of toy:Tower: changed" in settings.reason
+    about_others = head(FEW, outputs=outputs("new"))
+    nobody = head(FEW, entries=(ACCEPTED,), outputs=outputs("new"))
+    rewritten = head(FEW, entries=(entry,), outputs=outputs("new"))
+    for other in (about_others, nobody, rewritten):
+        assert Held(FILE, before, other, "the merge base").judged.outputs == outputs("old")
+    assert Held(FILE, before, after, "the merge base", accepts=False).judged.outputs == outputs("old")

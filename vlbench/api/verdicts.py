@@ -15,12 +15,13 @@ from vlbench.api.arguments import File, Names, path_of, paths, several
 from vlbench.api.defaults import defaults
 from vlbench.api.markers import marker_rows
 from vlbench.api.results import Counted, Stored, Verdicts
+from vlbench.comparing.counted_cells import CountResult
 from vlbench.errors import IncomparableError, UsageError, check_choice
 from vlbench.export.progress import watcher
 from vlbench.gating import Times
 from vlbench.gating.acceptance import propose
-from vlbench.gating.accuracy import count_and_check
-from vlbench.gating.base import base_of
+from vlbench.gating.accuracy import Outcomes, count_and_check
+from vlbench.gating.base import Base, base_of
 from vlbench.gating.report import report, unjudged
 from vlbench.gating.required import Required, by_base, by_manifest
 from vlbench.gating.run import gate as judge_baselines
@@ -28,8 +29,10 @@ from vlbench.gating.run import read_captures
 from vlbench.gating.timed import GateResult, here_for
 from vlbench.judging.unpaired import RunFloors
 from vlbench.judging.words import cells, parse_share
+from vlbench.record.baseline import Baseline
 from vlbench.record.baseline_files import proposal_path, write_baseline
 from vlbench.record.directions import Better
+from vlbench.revisions.checkouts import checked_out
 
 if TYPE_CHECKING:
     from vlbench.api.measured import Measured
@@ -95,11 +98,21 @@ def gate(
         Thread(target=_import_what_times_need).start()  # three seconds, in which other processes count
     with watcher(progress) as watch:
         watch.say(f"checking and counting {cells(sum(len(each.counted) for each in baselines.values()))}")
-        counted, checked = count_and_check(list(baselines.values()))
+        counted, checked = _counted_and_checked(list(baselines.values()), required.base)
         found = required.settle(judge_baselines(baselines, counted, captured, policy, watch, checked))
     written = _write_proposals(required, found, goal)
     judged = report(required, found, written, allow_inconclusive=allow_inconclusive, enforced=not report_only)
     return Verdicts(judged.model_copy(update={"seconds": perf_counter() - start}))
+
+
+def _counted_and_checked(
+    baselines: list[Baseline], base: Base | None
+) -> tuple[list[dict[str, CountResult]], list[Outcomes]]:
+    """What `count_and_check` finds; with a base, towers whose weights changed are handed those of its files."""
+    if base is None or not any(each.outputs for each in baselines):
+        return count_and_check(baselines)
+    with checked_out([base.commit]) as (there,):
+        return count_and_check(baselines, str(there.here))
 
 
 def _required(files: list[Path], name: str | None, first: bool, accepts: bool) -> Required:

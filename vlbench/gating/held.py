@@ -13,6 +13,8 @@ from vlbench.judging.exit_codes import FAILURES
 from vlbench.judging.judged import JudgedRow
 from vlbench.judging.verdict import CALLED, Floors, Verdict
 from vlbench.record.baseline import Acceptance, Baseline, CapturedCell, CountedCell, TimedCell
+from vlbench.record.counted import Further
+from vlbench.record.outputs import StoredOutputs
 
 KINDS = ("counted", "timed", "captured")
 SETTINGS = ("name", "trials", "budget", "unchecked", "outputs")
@@ -46,7 +48,10 @@ class Held:
         known = {each.tower for each in self.before.outputs} | self.before.unchecked.keys()
         return self.before.model_copy(
             update={
-                "outputs": (*self.before.outputs, *(each for each in self.head.outputs if each.tower not in known)),
+                "outputs": (
+                    *(self._accepted_outputs().get(each.tower, each) for each in self.before.outputs),
+                    *(each for each in self.head.outputs if each.tower not in known),
+                ),
                 "unchecked": {
                     **{tower: why for tower, why in self.head.unchecked.items() if tower not in known},
                     **self.before.unchecked,
@@ -67,6 +72,13 @@ class Held:
         if self.head is None or self.before is None or self._rewritten:
             return ()
         return self.head.accepted[len(self.before.accepted) :]
+
+    def _accepted_outputs(self) -> dict[str, StoredOutputs]:
+        """Outputs by tower that the change stored anew and accepted: what it computes has to be just these."""
+        if self.head is None or not self.accepts:
+            return {}
+        told = {line for entry in self.accepted for line in entry.changes}
+        return {each.tower: each for each in self.head.outputs if f"outputs of {each.tower}: changed" in told}
 
     def settle(self, found: GateResult) -> GateResult:
         """The rows of what was measured, with what the change accepted, took away, widened and allowed."""
@@ -128,7 +140,7 @@ class Held:
             return row
         if measured is None and row.verdict in (Verdict.MISSING, Verdict.INCONCLUSIVE):
             return row if row.gates else self._unseen(row)
-        if _alike(head, measured or before):
+        if _alike(head, measured or before) and not _lost_further(before, head):
             changed = row.verdict in (*CALLED, Verdict.MISSING)
             return self._taken(row) if changed and self.accepted and self.accepts else self._refused(row)
         reason = f"{self.path} holds figures that were not measured; take them back and run this again"
@@ -175,6 +187,7 @@ def _alike(one: Cell, other: Cell) -> bool:
     if isinstance(one, CountedCell) and isinstance(other, CountedCell):
         pairs = ((one.cold, other.cold), (one.warm, other.warm))
         known = all(b.counters.get(name) == value for a, b in pairs for name, value in a.counters.items())
+        known = known and _further_alike(one.further, other.further)
         return known and (one.key, one.grids, _marks(one)) == (other.key, other.grids, _marks(other))
     if isinstance(one, CapturedCell) and isinstance(other, CapturedCell):
         from vlbench.comparing.captured import judge_captured
@@ -188,6 +201,20 @@ def _alike(one: Cell, other: Cell) -> bool:
         voted = vote_against(stored_trials(one), stored_trials(other), floors).verdict
         return one.trials == other.trials or voted is Verdict.SAME
     return False
+
+
+def _further_alike(one: Further | None, other: Further | None) -> bool:
+    """Does `other` count in further calls what `one` does?"""
+    if one is None:
+        return True
+    return other is not None and other.kept_bytes == one.kept_bytes and one.calls.items() <= other.calls.items()
+
+
+def _lost_further(before: Cell, head: Cell) -> bool:
+    """Did the change take counts of further calls away?"""
+    if not isinstance(before, CountedCell) or not isinstance(head, CountedCell) or before.further is None:
+        return False
+    return head.further is None or not before.further.calls.keys() <= head.further.calls.keys()
 
 
 def _marks(cell: Cell) -> set[Mark]:
