@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import copy
+import io
+import pickle
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -192,3 +196,20 @@ def test_random_input_follows_the_seed() -> None:
         first, same, other = (device.download(device.pixels((4,), torch.float32, seed=seed)) for seed in (0, 0, 1))
     assert torch.equal(first, same)
     assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("pickles", [pickle.dumps, lambda x: torch.save(x, io.BytesIO())])
+def test_pickling_is_refused_with_its_line_and_what_to_do(pickles: Callable[[Tensor], object]) -> None:
+    with (
+        CountingDevice("ghost") as device,
+        pytest.raises(UsageError, match=r"test_device\.py:\d+.* pickles.*x\.cpu\(\)"),
+    ):
+        pickles(device.upload(torch.arange(3)))
+
+
+def test_a_copy_shares_memory_and_a_deep_copy_has_its_own() -> None:
+    with CountingDevice("ghost") as device:
+        x = device.upload(torch.arange(3))
+        shared, own = copy.copy(x), copy.deepcopy(x)
+        x.add_(1)
+        assert (shared.tolist(), own.tolist()) == ([1, 2, 3], [0, 1, 2])

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from vlbench.counting_device.memory import Block
 from vlbench.counting_device.scope import current, is_open
-from vlbench.counting_device.where import asked_by_torch
+from vlbench.counting_device.where import asked_by_torch, cause_line
+from vlbench.errors import UsageError
 
 CUDA = torch.device("cuda", 0)
 _DATA: Any = Tensor.data  # the descriptor
@@ -121,6 +122,15 @@ class DeviceTensor(Tensor):
 
     def record_stream(self, stream: object) -> None:
         """Tells CUDA's allocator of another stream: nothing the host waits for."""
+
+    def __copy__(self) -> Tensor:
+        return nn.Parameter(self.detach(), self.requires_grad) if isinstance(self, nn.Parameter) else self.detach()
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise UsageError(
+            f"{cause_line()} pickles a tensor of the counting device, which has no memory of its own; pickle a copy on "
+            "the host, x.cpu(), or leave it out of the forward."
+        )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         copied = self.detach().clone()
