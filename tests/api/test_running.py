@@ -40,6 +40,19 @@ def test_a_run_gives_typed_results_a_table_and_a_file(folder: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["a.json", "pyproject.toml", "small.toml"]
 
 
+@pytest.mark.slow
+def test_a_run_held_against_results_says_of_times_what_diff_says_of_both_files(folder: Path) -> None:
+    """Of one process each: no verdict, and nothing that sounds like one."""
+    chosen = {"variant": ["host-grid", "exact"], "device": "cpu", "budget": 2, "card": False, "progress": False}
+    vlbench.run(**chosen, out="a.json")  # type: ignore[arg-type]
+    verdicts = vlbench.run(**chosen, out="b.json", against="a.json").verdicts  # type: ignore[arg-type]
+    assert verdicts is not None
+    assert verdicts.record.rows == vlbench.compare("a.json", "b.json").record.rows
+    times = [row for row in verdicts.record.rows if row.measure == "time"]
+    assert [row.verdict for row in times] == ["inconclusive", "inconclusive"]
+    assert all("a verdict needs" in row.reason for row in times)
+
+
 def test_nothing_is_written_where_no_file_is_named(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     before = sorted(folder.iterdir())
     found = vlbench.run(seam="merge", only="point=n=256", device="cpu", budget=1, card=False)

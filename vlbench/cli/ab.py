@@ -53,7 +53,7 @@ class Options(CommandOptions):
     seed: Seed = 0
     threads: Threads = 1
     trials: Annotated[int, typer.Option(min=1)] = 5
-    """Processes, or pairs of them: 5 give a verdict."""
+    """Processes: 5 give a verdict. In lock-step pairs of them, so many at a time."""
     budget: Annotated[float, typer.Option(min=1)] = 240
     """Seconds for all of it, at most; half of what counting leaves is to confirm what is called."""
     timeout: Timeout = 900
@@ -68,8 +68,9 @@ def ab(options: Options) -> Sheet:
     """Compare two revisions of the repository here: result first, then time in shared rounds, and exact counters.
 
     vlbench's own towers are loaded into one process under two names; any other package gets a process per revision, in
-    lock-step. Ends with 0 where HEAD is the same or better, 3 where it is worse, 4 where a row could not have shown it,
-    5 where its result is wrong, 6 where something could not be measured, 2 for a wrong command.
+    lock-step, and pairs of them go on until they show a change of 5 %. Ends with 0 where HEAD is the same or better, 3
+    where it is worse, 4 where a row could not have shown it, 5 where its result is wrong, 6 where something could not
+    be measured, 2 for a wrong command.
     """
     from contextlib import ExitStack
     from datetime import UTC, datetime
