@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Vlbench
 from tests.gating.timings import measured
+from tests.readers.test_readers import VLLM
 from tests.record.records import results
 from vlbench.record.files import write_results
 
@@ -46,3 +48,15 @@ def test_a_goal_that_cannot_be_written_is_told_first(vlbench: Vlbench) -> None:
     assert vlbench("diff", "a.json", "a.json", "--csv", "no/such/rows.csv").sentence.startswith(
         "--csv no/such/rows.csv"
     )
+
+
+@pytest.mark.parametrize(("change", "code"), [({"failed": 3, "completed": 197}, 5), ({"request_rate": 7.0}, 6)])
+def test_lost_requests_are_inaccurate_and_other_conditions_do_not_compare(
+    vlbench: Vlbench, folder: Path, change: dict[str, object], code: int
+) -> None:
+    for run in range(3):
+        for side, more in {"a": {}, "b": change}.items():
+            content = {**VLLM, "request_throughput": 10.0 + run / 100 + len(more) / 1000, **more}
+            (folder / f"{side}{run}.json").write_text(json.dumps(content))
+    ended = vlbench("judge", "--before", "a[0-9].json", "--after", "b[0-9].json", "--json")
+    assert (ended.code, ended.json()["exit_code"]) == (code, code)

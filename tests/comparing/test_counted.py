@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.record.baselines import KEY, cell, forward
 from vlbench.comparing.counted import judge_cells
-from vlbench.comparing.counted_moves import COUNTERS
+from vlbench.comparing.counted_moves import COUNTERS, Shift
 from vlbench.export.wording import asides
 from vlbench.judging.judged import Judged
 from vlbench.judging.verdict import Verdict
@@ -292,3 +292,8 @@ def test_more_attention_calls_are_advised_by_the_counter() -> None:
     moves = judge_cells(asking(0, 0), asking(4, 4, attention_calls=2)).moves
     (advice,) = (move.advice for move in moves if move.advice)
     assert advice.startswith("drop empty segments")
+
+
+@pytest.mark.parametrize(("after", "direction"), [(125, 0), (126, 1), (75, 0), (74, -1)])
+def test_a_change_of_exactly_the_band_is_inside_it(after: int, direction: int) -> None:
+    assert Shift("host_syncs", 100, after, first=False, stage="").direction(0.25) == direction

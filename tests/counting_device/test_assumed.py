@@ -192,3 +192,15 @@ def test_constructors_that_draw_until_it_fits_end(device: CountingDevice) -> Non
         steps = [rate.item() for rate in torch.linspace(0, 0.1, 3)]
     assert (layer.weight.shape, weight.shape) == ((3_000, 3_000), (3_000, 3_000))
     assert steps == pytest.approx([0, 0.05, 0.1])
+
+
+def test_a_mask_that_is_written_in_place_leaves_what_it_was_made_from_alone() -> None:
+    def ask(x: Tensor) -> tuple[bool, bool]:
+        finite = torch.isfinite(x[:, :8].sum(dim=1))
+        kept = finite.clone()
+        finite.logical_not_()
+        return bool(finite.any()), bool(kept.all())
+
+    result, counts = counted(ask)
+    assert result == (False, True)
+    assert all(each.certain for each in counts.assumptions)

@@ -89,6 +89,9 @@ def test_lost_work_is_a_fault(tmp_path: Path, content: object, fault: str) -> No
     [
         ({**SGLANG, "warp_factor": 9}, "warp_factor"),
         ({**AIPERF, "warp": {"unit": "x", "avg": 3.0}}, "warp"),
+        ({**AIPERF, "gpu_power": {"unit": "W", "avg": 3.0}}, "gpu_power"),
+        ({**AIPERF, "total_wait": {"unit": "ms", "avg": 3.0}}, "total_wait"),
+        ({**AIPERF, "hit_ratio": 0.5}, "hit_ratio"),
         ({**AIPERF, "request_latency": {"avg": 1.0, "p99": 2.0}}, "request_latency without p50"),
         (timed(zap=1), "zap"),
         ({"results": [without(TIMED, "exit_codes")]}, "no exit codes, so failures would not show"),

@@ -20,8 +20,9 @@ Figures = dict[str, Any]
 LATENCY = re.compile(r"\w*(latency|time_to_\w+_token|time_to_first_\w+)")
 THROUGHPUT = re.compile(r"\w*(throughput\w*|goodput)")
 IGNORED = re.compile(
-    r"was_cancelled|error_\w+|input_config|\w*_(count|duration|length|version|id|time)|start_time|end_time|telemetry\w*"
-    r"|total_\w+|\w*(gpu|power|energy|memory|utilization|cache|metrics)\w*|\w+_ratio|records|summary|effective_\w+"
+    r"was_cancelled|error_summary|(good_|error_)?request_count|input_config|(total_)?(input|output|reasoning)_\w+_length"
+    r"|(total_)?(input|output|reasoning)_tokens?(_count)?|benchmark_(duration|id)|\w+_version|start_time|end_time"
+    r"|telemetry_data|(min|max)_\w+_timestamp"
 )
 """Lengths and counts of what was answered, and what says nothing of speed."""
 NO_LOAD = words_of(
