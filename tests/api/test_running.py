@@ -6,6 +6,8 @@ import pytest
 
 import vlbench
 from tests.trial.plans import SCENARIO_FILE, python_path
+from vlbench.api.running import _notes
+from vlbench.matrix.targets import model_target
 from vlbench.record.files import read_results
 
 
@@ -84,3 +86,11 @@ def test_profile_gives_a_row_per_stage(folder: Path) -> None:
     assert table["aten_operations"].sum() > 100
     assert (table["own_seconds"] > 0).all()
     assert "2 images" in found._repr_html_() or "images" in found.title
+
+
+def test_a_checkpoint_without_its_config_is_told_to_be_unchecked(tmp_path: Path) -> None:
+    target = model_target("qwen2.5-vl-tiny", "cpu", None, ["host-grid"])
+    (note,) = _notes([target], tmp_path)
+    assert note.startswith(f"{tmp_path} has no config.json: whether its heads, windows and patches are those of qwen")
+    (tmp_path / "config.json").write_text("{}")
+    assert _notes([target], tmp_path) == ()

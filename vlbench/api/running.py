@@ -82,7 +82,7 @@ def run(
     effort = Effort(trials, budget, timeout, path_of(out), resume, force, card)
     results, interrupted = measure(plans, effort, made_by, progress)
     verdicts = Verdicts(compare(earlier, effort.out or results)) if earlier else None
-    measured = Measured(results, effort.out, _notes([target for _, _, target in fed]), verdicts)
+    measured = Measured(results, effort.out, _notes([target for _, _, target in fed], settings.weights), verdicts)
     if interrupted:
         raise Interrupted(measured)
     return measured
@@ -135,7 +135,7 @@ def _earlier(path: Path, plans: Sequence[Plan], out: Path | None) -> Side | None
     return side_of(path)
 
 
-def _notes(targets: Sequence[Target]) -> tuple[str, ...]:
+def _notes(targets: Sequence[Target], weights: Path | None = None) -> tuple[str, ...]:
     """What a reader of the results has to know, one sentence each."""
     tiny = [WHY_TINY] if targets[0].default_model and targets[0].device == "cpu" else []
     left_out = [
@@ -143,4 +143,9 @@ def _notes(targets: Sequence[Target]) -> tuple[str, ...]:
         for target in targets
         for owner, flags in target.all_left_out.items()
     ]
+    if weights and not (weights / "config.json").is_file():
+        left_out.append(
+            f"{weights} has no config.json: whether its heads, windows and patches are those of {targets[0].model} is "
+            "not checked; put the checkpoint's own beside its weights."
+        )
     return tuple(dict.fromkeys([*tiny, *left_out]))
