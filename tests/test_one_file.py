@@ -174,7 +174,7 @@ def said(copy: Path) -> dict[str, str]:
     server = Server()
     for _ in range(2):
         begin = server.now - 1
-        server.kernels(["new_rule_kernel"] * 3)
+        server.kernels([*["new_rule_kernel"] * 3, "flash_fwd_kernel"])
         server.database.range(begin, server.now, "vision_encoder", MAIN)
     server.database.save(copy / "capture.sqlite")
     found: dict[str, str] = json.loads(output(copy, "-c", PROGRAM, json.dumps([COMMANDS, LISTS])).splitlines()[-1])

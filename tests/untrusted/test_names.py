@@ -74,6 +74,9 @@ def test_a_spreadsheet_runs_nothing(value: object, cell: object) -> None:
 
 
 def test_markdown_has_no_markup_and_no_references() -> None:
+    for begin in ("- a", "+ a", "1. a", "12) a", "# a", "---", "-", "==="):
+        assert names.markdown(begin) == f"&#{ord(begin[0])};{begin[1:]}"
+    assert [names.markdown(text) for text in ("-7.3 %", "+1", "1.5 ms")] == ["-7.3 %", "+1", "1.5 ms"]
     assert names.markdown("a|b <i> @me #1 `x*y`") == ("a&#124;b &#60;i&#62; @\u200bme #\u200b1 <code>x&#42;y</code>")
 
 

@@ -40,9 +40,10 @@ def captured_cell(path: Path, pattern: str | None = None) -> CapturedCell:
     from vlbench.nsys.summary import counters, labels
 
     capture = load(path)
-    if lost := losses(capture) or [f"no table knows its API calls {', '.join(unknown_calls(capture)[:5])}"] * bool(
-        unknown_calls(capture)
-    ):
+    lost, strange = losses(capture), unknown_calls(capture)
+    if strange:
+        lost = [*lost, f"no table knows its API calls {', '.join(strange[:5])}"]
+    if lost:
         raise UsageError(f"{path}: {lost[0]}, so its counts are no evidence; capture again")
     table = project(capture)
     wanted = _compiled(pattern)

@@ -1,7 +1,7 @@
 """The manifest: beside baselines, a list of those that must be judged and of their cells.
 
-A file that was renamed, moved or deleted is then missed. `vlbench baseline save`, `accept`, `rebase` and `remove` write
-it, nothing else does.
+A file that was renamed, moved or deleted is then missed. Every command that seals a baseline writes it, and `vlbench
+baseline remove`.
 """
 
 from __future__ import annotations

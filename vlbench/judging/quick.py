@@ -14,7 +14,7 @@ from vlbench.stats.paired import Estimate
 
 FAMILY = 0.05
 """Chance that any interval of a group misses, where nothing changed."""
-POWER = 0.84
+POWER_QUANTILE = 0.84
 """Standard errors beyond a limit at which four cases in five are beyond it."""
 
 
@@ -42,7 +42,7 @@ def quick_look(first: Estimate, floor: float, second: Estimate | None, second_fl
     """
     way = stands_out(first, floor)
     step = math.log(first.high / first.low) / 2
-    seen = math.expm1(math.log1p(floor) + step + POWER * first.standard_error)
+    seen = math.expm1(math.log1p(floor) + step + POWER_QUANTILE * first.standard_error)
     found = Judgement(Verdict.INCONCLUSIVE, "", first, min(seen, math.exp(300)), int(way > 0), int(way < 0))
     if not way:
         return replace(found, reason=f"not distinguishable in one process, which shows changes from {percent(seen)} on")

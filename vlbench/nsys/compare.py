@@ -61,7 +61,7 @@ def diff(before: Capture, after: Capture) -> Difference:
         vanished=tuple(name for name in old.index if name not in new.index),
         counters=_counts(both, *projected),
         times=_times(both, *projected),
-        uncounted=(*losses(before), *losses(after), *_uncounted(before, after)),
+        uncounted=tuple(_uncounted(before, after)),
     )
 
 
@@ -105,16 +105,16 @@ def _notes(before: Capture, after: Capture) -> tuple[str, ...]:
     notes = []
     if before.version != after.version:
         notes.append(f"made by {before.version} and {after.version}")
-    notes += [f"{capture.path}: {each}" for capture in (before, after) for each in losses(capture)]
     lacking, also = unmeasured(before), unmeasured(after)
     notes += [f"{name} not measured in either: {why}" for name, why in lacking.items() if name in also]
     return tuple(notes)
 
 
 def _uncounted(before: Capture, after: Capture) -> list[str]:
-    """Counters that one of the two has and the other has not, and calls that may be anything."""
+    """What was lost, counters that one of the two has and the other has not, and calls that may be anything."""
+    found = [f"{capture.path}: {each}" for capture in (before, after) for each in losses(capture)]
     strange = list(dict.fromkeys([*unknown_calls(before), *unknown_calls(after)]))
-    found = [f"API calls are not counted that no table knows: {', '.join(strange[:5])}"] if strange else []
+    found += [f"API calls are not counted that no table knows: {', '.join(strange[:5])}"] if strange else []
     lacking, also = unmeasured(before), unmeasured(after)
     for which, these, others in (("first", lacking, also), ("second", also, lacking)):
         found += [f"{name} not measured in the {which}: {these[name]}" for name in these if name not in others]

@@ -43,9 +43,9 @@ class ChildError(RuntimeError):
 class Child(Generic[Event]):
     """`python -P -m MODULE`, which ends in `vlbench.process.parent.serve`. Use it as a context: it ends there.
 
-    It also ends when this process does, however that happens; on Linux with the thread that started it, so start it in
-    the one that waits for it. `-P` keeps modules of the current folder from taking
-    the place of installed ones.
+    It also ends when this process does, however that happens; on Linux already when the thread ends that started it,
+    so start it in the thread that waits for it. `-P` keeps modules of the current folder from taking the place of
+    installed ones.
     """
 
     def __init__(

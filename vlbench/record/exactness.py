@@ -46,7 +46,7 @@ class Accuracy(Record):
     timed_error: Error | None = None
     """Relative L2 error in the timed dtype, if not fp32."""
     timed_limit: Error | None = None
-    """What is allowed there: 1.5 x the reference tower's own."""
+    """What is allowed there: OWN_ERROR_FACTOR x the reference tower's own."""
     own_error: Error | None = None
     """The reference tower's own error there, of the same part on the same input. Files before schema 3 lack it."""
     part: str | None = None

@@ -23,6 +23,8 @@ _REFERENCE = re.compile(r"@(?=\w)|#(?=\d)")
 _APART = "\\g<0>\u200b"
 _LINK = re.compile(r":(?=//)|\bwww(?=\.)|\bmailto(?=:)", re.IGNORECASE)
 """How addresses begin that GitHub makes links of, in code as well."""
+_BLOCK = re.compile(r"^(?:[-+=#](?=[-=# ]|$)|\d(?=\d{0,8}[.)](?: |$)))")
+"""What makes a list, a heading or a rule of a line that begins with it."""
 _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
@@ -65,7 +67,7 @@ def markdown(text: str, most: int = LONGEST) -> str:
     if len(parts) % 2 == 0:  # the last backtick has no other
         parts[-2:] = [f"{parts[-2]}`{parts[-1]}"]
     parts[::2] = [_LINK.sub(_APART, _REFERENCE.sub(_APART, part)).translate(_MARKUP) for part in parts[::2]]
-    return "".join(parts)
+    return _BLOCK.sub(lambda found: f"&#{ord(found[0])};", "".join(parts))
 
 
 def markdown_code(text: str, most: int = LONGEST) -> str:
