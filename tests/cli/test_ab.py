@@ -39,7 +39,7 @@ def test_a_package_in_lock_step_gives_rows_of_all_three_kinds(
         "counters": "regressed",
     }
     assert rows["counters"]["cell"] == "towers:vision small.toml bfloat16 sm_90"
-    assert "host syncs rose from 1 to 2" in rows["counters"]["reason"]
+    assert "host syncs rose from 0 to 1 in forward" in rows["counters"]["reason"]
     line = next(move for move in rows["counters"]["moves"] if move["kind"] == "line")
     assert (line["file"], line["after"]) == ("towers/__init__.py", 1)
     assert rows["time"]["before"] > 0

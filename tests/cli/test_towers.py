@@ -45,7 +45,7 @@ def test_towers_against_the_first(vlbench: Vlbench, folder: Path) -> None:
         (f"{TOYS}:Again", (), "bit-exact", "mine:staged"),
         (f"{TOYS}:Wrong", (), "bit-exact", "mine:staged"),
     ]
-    (trial,) = group.trials
+    trial = group.trials[0]  # stages cost a toy time, so that a second one may confirm what stood out
     assert [bool(variant.timings) for variant in trial.variants] == [True, True, False]
     assert trial.variants[0].stages.keys() == {"forward", "patch_embed", "mlp", "merger"}
     shown = " ".join(ended.out.split())

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import replace
 
 import pytest
 
-from tests.record.records import RIGHT
+from tests.record.records import RIGHT, results
 from tests.trial.plans import plan
 from vlbench.judging.judged import JudgedRow
 from vlbench.judging.verdict import Verdict
+from vlbench.process.child import ChildError
 from vlbench.record.journal import Journal
 from vlbench.record.schema import CellGroup
-from vlbench.revisions.pairs import Pairs, confirmed, with_price
+from vlbench.revisions.pairs import confirmed, go_on_in_sets, with_price
 from vlbench.revisions.request import BASE, HEAD
 from vlbench.towers.variants import Variant
 from vlbench.trial.job import Checked, Event, Finished, Job, Prepared, Round
-from vlbench.trial.session import Limits
+from vlbench.trial.session import Limits, Session
 
 
 class Clock:
@@ -30,11 +31,15 @@ class Clock:
         monkeypatch.setattr("time.monotonic", lambda: self.now)
 
 
-def measured(monkeypatch: pytest.MonkeyPatch, change: float, spread: float, budget: float) -> tuple[CellGroup, float]:
-    """What pairs say whose ratios spread so much, and the seconds they took."""
+def measured(
+    monkeypatch: pytest.MonkeyPatch, change: float, spread: float, budget: float, loses: Container[int] = ()
+) -> tuple[CellGroup, float]:
+    """What pairs say whose ratios spread so much, and the seconds they took; `loses` are the pairs that crash."""
     clock, draw = Clock(monkeypatch), random.Random(0)
 
     def run(job: Job, timeout: float) -> Iterator[Event]:
+        if job.trial in loses:
+            raise ChildError(BASE, "it was ended by SIGSEGV")
         yield Prepared(batch="a batch", grids=((1, 4, 6),))
         for each in job.variants:
             yield Checked(variant=each.name, accuracy=RIGHT)
@@ -46,9 +51,12 @@ def measured(monkeypatch: pytest.MonkeyPatch, change: float, spread: float, budg
 
     base = plan()
     names = [Variant(BASE, None, tower="a:b", reference=BASE), Variant(HEAD, (), tower="a:b", reference=BASE)]
-    pairs = Pairs([replace(base, variants=names)], Journal(None, ""), limits=Limits(900, clock.now + budget), run=run)
-    pairs.vote_in_sets(5)
-    (group,) = pairs.groups()
+    session = Session(
+        [replace(base, variants=names)], Journal(None, ""), limits=Limits(900, clock.now + budget), run=run
+    )
+    go_on_in_sets(session, 5)
+    (group,) = session.groups()
+    assert results(group, complete=session.is_complete).groups[0].planned == group.planned
     assert len({trial.number for trial in group.trials}) == len(group.trials)
     return group, clock.now - 1000.0
 
@@ -72,6 +80,16 @@ def test_a_change_is_confirmed_by_as_many_pairs(monkeypatch: pytest.MonkeyPatch)
     assert judged.reason.endswith("two votes agree")
     assert [trial.confirms for trial in group.trials] == [False] * 10 + [True] * 10
     assert took == 80
+
+
+@pytest.mark.parametrize(("lost", "verdict"), [((4,), "same"), (range(9), "missing"), (range(99), "missing")])
+def test_pairs_that_are_lost_are_told_and_no_others_take_their_numbers(
+    monkeypatch: pytest.MonkeyPatch, lost: Container[int], verdict: str
+) -> None:
+    group, _ = measured(monkeypatch, 0.0, 0.005, 240, lost)
+    assert confirmed(group).verdict == verdict
+    assert group.lost[0] == f"trial {5 if verdict == 'same' else 1}: it was ended by SIGSEGV"
+    assert group.planned == len(group.trials) + len(group.lost)
 
 
 def test_what_is_called_in_the_last_of_the_time_is_not_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:

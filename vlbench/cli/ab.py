@@ -93,7 +93,9 @@ def ab(options: Options) -> Sheet:
         found = compare(options.base, options.head, request, watcher, watcher.say, allow_inconclusive=passes)
         if out is not None:
             here, now = take_fingerprint(request.device), datetime.now(UTC)
-            write_results(Results(created=now, command=command_line(), fingerprint=here, groups=found.groups), out)
+            command, groups, complete = command_line(), found.groups, found.complete
+            kept = Results(created=now, command=command, fingerprint=here, groups=groups, complete=complete)
+            write_results(kept, out)
     return compared(found.judged)
 
 

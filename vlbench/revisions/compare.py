@@ -70,6 +70,8 @@ class Compared:
 
     judged: Judged
     groups: tuple[CellGroup, ...]
+    complete: bool
+    """Was there time for every trial?"""
 
 
 def compare(
@@ -90,7 +92,7 @@ def compare(
     with checked_out((base, head)) as (before, after):
         pair = Pair(before, after)
         with pair.naming():
-            rows, groups, said = _measure(pair, request, ways, end_of(start, request.budget), watch, say)
+            rows, groups, said, complete = _measure(pair, request, ways, end_of(start, request.budget), watch, say)
     judged = Judged(
         command="ab",
         before=before.words,
@@ -102,12 +104,12 @@ def compare(
         seconds=time.monotonic() - start,
     )
     remedy = REMEDIES.get(judged.exit_code)
-    return Compared(judged.model_copy(update={"remedy": remedy}), groups)
+    return Compared(judged.model_copy(update={"remedy": remedy}), groups, complete)
 
 
 def _measure(
     pair: Pair, request: Request, ways: dict[str, Way], until: float, watch: Watch, say: Callable[[str], None]
-) -> tuple[list[JudgedRow], tuple[CellGroup, ...], list[str]]:
+) -> tuple[list[JudgedRow], tuple[CellGroup, ...], list[str], bool]:
     from vlbench.revisions.counters import count
     from vlbench.revisions.pairs import with_price
     from vlbench.revisions.times import measure, plans_of, rows_of
@@ -124,10 +126,12 @@ def _measure(
     rows: list[JudgedRow] = []
     groups: list[CellGroup] = []
     said: list[str] = []
+    complete = True
     for tower, way in ways.items():
         begin, mine = time.monotonic(), len(plans[tower])
-        found = measure(plans[tower], way, request, begin + (until - begin) * mine / remaining, top, watch)
-        remaining -= mine
+        share = begin + (until - begin) * mine / remaining
+        found, was_complete = measure(plans[tower], way, request, share, top, watch)
+        complete, remaining = complete and was_complete, remaining - mine
         spent = time.monotonic() - begin
         for plan, group in zip(plans[tower], found, strict=True):
             judged = rows_of(group, _cell(tower, plan))
@@ -138,7 +142,7 @@ def _measure(
             group.model_copy(update={"model": pair.plain(group.model), "lost": tuple(map(pair.plain, group.lost))})
             for group in found
         )
-    return rows, tuple(groups), said
+    return rows, tuple(groups), said, complete
 
 
 def _cell(tower: str, plan: Plan) -> str:

@@ -27,41 +27,37 @@ WANTED = (0.05, 0.03, 0.02)
 """Changes that people ask for: of those the next one that a run does not show is told the price of."""
 
 
-class Pairs(Session):
-    """A session whose plans have BASE and HEAD alone."""
+def go_on_in_sets(session: Session, step: int) -> None:
+    """Pairs of every plan, `step` at a time, until they show the threshold; then as many again where one is called.
 
-    def vote_in_sets(self, step: int) -> None:
-        """Pairs of every plan, `step` at a time, until they show the threshold; then as many again where one is called.
+    The plans have BASE and HEAD alone. Half of the time is kept for confirming. Where nothing is called it goes to
+    pairs that do not show the threshold yet, and what is called only then is not confirmed, so that it does not stand.
+    """
+    now, plans = time.monotonic(), range(len(session.plans))
+    end = now + (session.limits.until - now) * (1 - CONFIRMING)
+    seconds = (end - now) / max(1, len(plans)) / step / STEPS * ROUNDS
+    session.planned = dict.fromkeys(plans, 0)
+    left = _go_on(session, plans, step, seconds, end)
+    called = [at for at, group in enumerate(session.groups()) if judgement_of(group).verdict in CALLED]
+    for index in called:
+        done = session.planned[index]
+        session.planned[index] = 2 * done
+        session.confirm({index: [HEAD]}, done, seconds)
+    _go_on(session, [index for index in left if index not in called], step, seconds, session.limits.until)
 
-        Half of the time is kept for that. Where nothing is called it goes to pairs that do not show the threshold yet,
-        and what is called only then is not confirmed, so that it does not stand.
-        """
-        now = time.monotonic()
-        self._end = now + (self.limits.until - now) * (1 - CONFIRMING)
-        seconds = (self._end - now) / max(1, len(self.plans)) / step / STEPS * ROUNDS
-        self._planned = dict.fromkeys(range(len(self.plans)), 2 * step)
-        left = self._go_on(range(len(self.plans)), 0, step, seconds)
-        groups = self.groups()
-        self._end = self.limits.until
-        called = [number for number, group in enumerate(groups) if judgement_of(group).verdict in CALLED]
-        for number in called:
-            self.confirm({number: [HEAD]}, _numbers(groups[number]), seconds)
-        further = max(map(_numbers, groups), default=0)
-        self._go_on([number for number in left if number not in called], further, step, seconds)
 
-    def _go_on(self, plans: Iterable[int], number: int, step: int, seconds: float) -> list[int]:
-        """Further pairs, from `number` on, for as long as there is time for a step; the plans that need more still."""
-        left, took = list(plans), 0.0
-        while left and (number == 0 or time.monotonic() + took <= self._end):
-            start = time.monotonic()
-            todo = [(number + pair, index) for pair in range(step) for index in left]
-            for done, (pair, index) in enumerate(todo):
-                names = [variant.name for variant in self.plans[index].variants]
-                self._trial(Asked(index, pair, seconds, names, f"pair {pair + 1}", len(todo) - done))
-            number, took = number + step, time.monotonic() - start
-            groups = self.groups()
-            left = [index for index in left if (found := _ratios(groups[index])) and not shows(found, FLOORS)]
-        return left
+def _go_on(session: Session, plans: Iterable[int], step: int, seconds: float, end: float) -> list[int]:
+    """Further pairs for as long as there is time for a step, which the first has; the plans that need more still."""
+    left, took = list(plans), 0.0
+    while left and (not session.planned[left[0]] or time.monotonic() + took <= end):
+        start = time.monotonic()
+        numbers = [(session.planned[index] + pair, index) for pair in range(step) for index in left]
+        session.planned |= {index: session.planned[index] + step for index in left}
+        session.trials_of((Asked(index, pair, seconds, f"pair {pair + 1}") for pair, index in numbers), end)
+        took = time.monotonic() - start
+        groups = session.groups()
+        left = [index for index in left if (found := _ratios(groups[index])) and not shows(found, FLOORS)]
+    return left
 
 
 def judgement_of(group: CellGroup) -> Judgement:
@@ -90,11 +86,6 @@ def with_price(row: JudgedRow, seconds: float) -> JudgedRow:
     about = f"{needed:.0f} s" if needed < 100 else f"{needed / 60:.0f} min" if needed < 6000 else "hours"
     told = f"undecided: changes below {percent(row.visible)} cannot be seen in {seconds:.0f} s"
     return row.model_copy(update={"reason": f"{told}; about {about} would show {percent(wanted)}; {row.reason}"})
-
-
-def _numbers(group: CellGroup) -> int:
-    """How many numbers of pairs were given out."""
-    return 1 + max((trial.number for trial in group.trials), default=-1)
 
 
 def _ratios(group: CellGroup, *, confirms: bool = False) -> list[Estimate]:

@@ -17,7 +17,7 @@ from vlbench.judging.summary import Summary, summaries, suspects
 from vlbench.judging.verdict import Floors, Verdict
 from vlbench.matrix.plan import Plan
 from vlbench.record.schema import CellGroup
-from vlbench.revisions.pairs import Pairs, confirmed
+from vlbench.revisions.pairs import confirmed, go_on_in_sets
 from vlbench.revisions.request import BASE, HEAD, Pair, Request, Way, way_of
 from vlbench.towers.from_folder import TowerInFolder, claim_of
 from vlbench.towers.variants import Variant, yardstick
@@ -78,10 +78,11 @@ def _source(pair: Pair, variant: Variant) -> str | None:
 
 def measure(
     plans: Sequence[Plan], way: Way, request: Request, until: float, repository: Path, watch: Watch
-) -> list[CellGroup]:
+) -> tuple[list[CellGroup], bool]:
     """Trials of every plan, then as many again where HEAD was called changed, until then by `time.monotonic()`.
 
-    In lock-step there are pairs until they show the threshold, or until it is over.
+    Also says whether there was time for all of it. In lock-step there are pairs until they show the threshold, or until
+    it is over.
     """
     from vlbench.record.journal import Journal
     from vlbench.revisions.lockstep import run_pair
@@ -89,13 +90,12 @@ def measure(
 
     run = run_trial if way is Way.ONE_PROCESS else partial(run_pair, repository=repository)
     limits = Limits(request.timeout, until, f"--budget {request.budget:g}s", "; give it more")
-    if way is Way.LOCK_STEP and request.trials >= FLOORS.k:
-        pairs = Pairs(plans, Journal(None, ""), limits=limits, watch=watch, run=run)
-        pairs.vote_in_sets(request.trials)
-        return pairs.groups()
     session = Session(plans, Journal(None, ""), limits=limits, watch=watch, run=run)
-    session.vote(request.trials, until - time.monotonic(), _called if request.trials >= FLOORS.k else None)
-    return session.groups()
+    if way is Way.LOCK_STEP and request.trials >= FLOORS.k:
+        go_on_in_sets(session, request.trials)
+    else:
+        session.vote(request.trials, until - time.monotonic(), _called if request.trials >= FLOORS.k else None)
+    return session.groups(), session.is_complete
 
 
 def _called(index: int, group: CellGroup) -> list[str]:

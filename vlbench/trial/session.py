@@ -5,6 +5,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from vlbench.errors import UsageError
 from vlbench.matrix.plan import Plan
@@ -52,12 +53,13 @@ class Asked:
     """A trial as it is wanted."""
 
     index: int
+    """Of its plan."""
     number: int
     seconds: float
-    names: list[str]
+    """Of rounds."""
     label: str
-    remaining: int
-    """Trials that share the time that is left, this one among them."""
+    names: Sequence[str] = ()
+    """Of the variants; all where it names none."""
     confirms: bool = False
 
     @property
@@ -115,7 +117,7 @@ class Session:
         self.watch = watch
         self._run = run
         self.keep_going = keep_going
-        self._planned: dict[int, int] = {}
+        self.planned: dict[int, int] = {}
         """Trials by plan; where suspects may have to be confirmed, twice as many until they are known."""
         self.refused: set[int] = set()
         """Plans that were refused; they are not tried again."""
@@ -136,11 +138,11 @@ class Session:
     def run(self, trials: int, seconds: float) -> None:
         """`trials` trials of `seconds` of rounds over every plan in turn, but for what the journal has of them."""
         self._trials = trials
-        todo = [(number, index) for number in range(trials) for index in range(len(self.plans))]
-        for done, (number, index) in enumerate(todo):
-            label = f"trial {number + 1} of {trials}" if trials > 1 else ""
-            names = [variant.name for variant in self.plans[index].variants]
-            self._trial(Asked(index, number, seconds, names, label, len(todo) - done))
+        self.trials_of(
+            Asked(index, number, seconds, f"trial {number + 1} of {trials}" if trials > 1 else "")
+            for number in range(trials)
+            for index in range(len(self.plans))
+        )
 
     def confirm(self, suspects: dict[int, list[str]], trials: int, seconds: float) -> None:
         """The same over each plan's reference tower, its suspects and what their ratio is taken to.
@@ -148,15 +150,22 @@ class Session:
         There are about twice as many rounds as in a trial over all, in less time where suspects are few: the first vote
         asks whether anything changed, the second has to be sure.
         """
-        self._trials = trials
-        todo = [(number, index) for number in range(trials, 2 * trials) for index in suspects]
-        for done, (number, index) in enumerate(todo):
-            label = f"confirming, trial {number - trials + 1} of {trials}"
+        self._trials, self._end = trials, self.limits.until
+        asked = []
+        for number, (index, names) in product(range(trials, 2 * trials), suspects.items()):
             plan = self.plans[index]
-            wanted = _with_references(plan, suspects[index])
+            wanted = _with_references(plan, names)
             share = min(1.0, 2 * len(wanted) / len(plan.variants))
-            asked = Asked(index, number, seconds * share, wanted, label, len(todo) - done, confirms=True)
-            self._trial(asked)
+            label = f"confirming, trial {number - trials + 1} of {trials}"
+            asked.append(Asked(index, number, seconds * share, label, wanted, confirms=True))
+        self.trials_of(asked)
+
+    def trials_of(self, asked: Iterable[Asked], until: float | None = None) -> None:
+        """These trials, which share the time to `until`, by default to the end of the vote that is going on."""
+        self._end = self._end if until is None else until
+        todo = list(asked)
+        for done, each in enumerate(todo):
+            self._trial(each, len(todo) - done)
 
     def vote(self, trials: int, budget: float, suspects: Suspects | None) -> None:
         """Trials over every plan, then as many again over the `suspects`, for which a share of the time is kept.
@@ -166,15 +175,14 @@ class Session:
         """
         kept = CONFIRMING if trials > 1 else QUICKLY_CONFIRMING
         seconds = budget / max(1, len(self.plans)) / trials * (1 - kept if suspects else 1)
-        self._planned = dict.fromkeys(range(len(self.plans)), 2 * trials if suspects else trials)
+        self.planned = dict.fromkeys(range(len(self.plans)), 2 * trials if suspects else trials)
         if suspects:
             now = time.monotonic()
             self._end = now + (self.limits.until - now) * (1 - kept)
         self.run(trials, seconds)
-        self._end = self.limits.until
         if suspects:
             found = {index: suspects(index, group) for index, group in enumerate(self.groups())}
-            self._planned = {index: 2 * trials if names else trials for index, names in found.items()}
+            self.planned = {index: 2 * trials if names else trials for index, names in found.items()}
             self.confirm({index: names for index, names in found.items() if names}, trials, seconds)
 
     def groups(self) -> list[CellGroup]:
@@ -183,7 +191,7 @@ class Session:
             plan.group(
                 [*self.journal.trials(index), *self._in_flight.get(index, ())],
                 [*self.journal.lost(index), *self._unrun[index]],
-                self._planned.get(index),
+                self.planned.get(index),
             )
             for index, plan in enumerate(self.plans)
         ]
@@ -194,12 +202,13 @@ class Session:
         done = {each.name for trial in same for each in trial.variants if not each.left}
         return [each.name for each in one.variants if each.name not in done]
 
-    def _trial(self, asked: Asked) -> None:
-        """One trial, in as many processes as it takes, or the rest of it."""
-        index, number, names = asked.index, asked.number, asked.names
+    def _trial(self, asked: Asked, remaining: int) -> None:
+        """One of so many trials, in as many processes as it takes, or the rest of it."""
+        index, number = asked.index, asked.number
         if index in self.refused:
             return
         plan, died = self.plans[index], self.died[index]
+        names = list(asked.names or (variant.name for variant in plan.variants))
         if first := self.journal.find(index, number):
             left = self._left(first, self.journal.trials(index))
             if not left:
@@ -215,7 +224,7 @@ class Session:
                 self._unrun[index].append(f"{asked.called}: {self.limits.why(allowed)}")
                 self.is_complete = False
                 return
-            share = start + (self._end - start) / asked.remaining
+            share = start + (self._end - start) / remaining
             job = job_of(plan, number, asked.seconds, alive)
             job = job.model_copy(update=_times(start, allowed, share))
             progress = Progress(plan, job, asked.label)
@@ -239,7 +248,7 @@ class Session:
                 if not self.keep_going:
                     raise
                 self.refused.add(index)
-                self._planned.pop(index, None)
+                self.planned.pop(index, None)
                 self.journal.add_lost(index, asked.number, str(error))
                 return
             self._keep(progress, number, names, asked, allowed)

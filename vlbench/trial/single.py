@@ -38,8 +38,7 @@ class WarmVariant:
 
 
 def check_alone(job: Job) -> WarmVariant:
-    """Build the job's last variant and check it against the reference tower. Raises InaccurateError when it is wrong.
-    Build the job's last variant and check it against the reference tower. Raises InaccurateError when it is wrong."""
+    """Build the job's last variant and check it against the reference tower. Raises InaccurateError if it is wrong."""
     settle(job.threads)
     bench, variant = TowerBench(job), job.variants[-1]
     checked, subject = bench.check(variant)
