@@ -10,6 +10,8 @@ height and width in pixels."""
 Colour = tuple[float, float, float]
 
 LARGEST = 2**31 - 1
+SEVERAL: tuple[Grid, ...] = ((1, 1, 2), (2, 1, 2), (1, 2, 1))
+"""A call of several small items: frames, and rows and columns in merged cells."""
 HUB_MAX_PIXELS = 16384 * 28 * 28
 """`max_pixels` of the preprocessor files beside the released Qwen2-VL and Qwen2.5-VL checkpoints: 12,845,056."""
 
@@ -52,6 +54,10 @@ class Preprocessing:
     def patch_dim(self) -> int:
         """Values in one row of the pixels: channels x frames x rows x columns."""
         return 3 * self.temporal_patch_size * self.patch_size**2
+
+    def grids_of(self, cells: Sequence[Grid]) -> tuple[Grid, ...]:
+        """Grids of so many merged cells."""
+        return tuple((t, h * self.merge_size, w * self.merge_size) for t, h, w in cells)
 
     def pixels_shape(self, grids: Sequence[Grid]) -> tuple[int, ...]:
         """[N, patch_dim], the patches of all grids one after the other."""
@@ -99,6 +105,10 @@ class Images:
     def grid(self) -> Grid:
         """Of each image: 1, height, width."""
         return (1, *self.sides)
+
+    def grids_of(self, cells: Sequence[Grid]) -> tuple[Grid, ...]:
+        """An image for each."""
+        return (self.grid,) * len(cells)
 
     def pixels_shape(self, grids: Sequence[Grid]) -> tuple[int, ...]:
         """[B, 3, H, W], an image for each grid."""

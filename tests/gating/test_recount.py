@@ -13,7 +13,7 @@ from tests.trial.plans import python_path
 from vlbench.counting.job import Point
 from vlbench.gating.recount import CountRequest, _batches, recount
 
-SMALL, LARGE = (Point(scenario="grid", label=text, grids=((1, n, n),)) for text, n in (("1x4x4", 4), ("1x8x8", 8)))
+SMALL, LARGE = (Point(scenario="grid", label=text, grids=((1, n, n),)) for text, n in (("1x2x2", 2), ("1x8x8", 8)))
 DEADLY = """
 import os
 from torch import nn
@@ -28,7 +28,7 @@ class Sound(nn.Module):
 
 class Deadly(Sound):
     def forward(self, pixels, grid_thw):
-        if len(pixels) == 16:
+        if len(pixels) == 4:  # as many as no further call has
             os.abort()
         return super().forward(pixels, grid_thw)
 """

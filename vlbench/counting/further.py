@@ -10,8 +10,9 @@ from __future__ import annotations
 import gc
 import os
 import re
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -22,29 +23,48 @@ from vlbench.errors import UsageError, in_one_line
 from vlbench.implementations.adapted import handed_over
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.output import unpack
-from vlbench.implementations.preprocessing import Fed, Grid, Images
+from vlbench.implementations.preprocessing import SEVERAL, Grid
+from vlbench.process.ci import ci
 from vlbench.record.counted import Further
+from vlbench.towers.models import smallest_of
 from vlbench.towers.tower import Tower
 
 COUNTERS = ("host_syncs", "uploads", "attention_calls", "device_operations")
-NEW_GRIDS = 8
-"""After which the bytes that are still alive are looked at."""
-_ONE: tuple[Grid, ...] = ((1, 2, 2),)
-_SEVERAL: tuple[Grid, ...] = ((1, 1, 2), (2, 1, 2), (1, 2, 1))
 _OURS = re.compile(r"(?<![\w.-])(" + "|".join(map(re.escape, sorted(MODELS, key=len, reverse=True))) + r")(?=\+|$)")
 
 Build = Callable[[Tower], nn.Module]
-Mode = Callable[[], AbstractContextManager[object]]
+
+
+class _Call(NamedTuple):
+    name: str = ""
+    """"" where its counts are not kept."""
+    cells: tuple[Grid, ...] = ((1, 2, 2),)
+    mode: Callable[[], AbstractContextManager[object]] = torch.inference_mode
+    turns_ci: bool = False
+    alike: bool = False
+    """Has it to count what the second call does?"""
+
+
+CALLS = (
+    _Call("first call"),
+    _Call("second call", alike=True),
+    _Call("third call", alike=True),
+    _Call("fourth call", alike=True),
+    _Call("no_grad", mode=torch.no_grad, alike=True),
+    _Call("gradients on", mode=torch.enable_grad, alike=True),
+    _Call("CI turned", turns_ci=True, alike=True),
+    _Call("several items", SEVERAL),
+    _Call("the same items again", SEVERAL),
+)
+CALLS_WHEN_BUILT_AGAIN = (_Call(turns_ci=True), _Call("built with CI turned", turns_ci=True, alike=True))
+NEW_GRIDS = tuple(_Call(cells=((1, rows, columns),)) for columns in (3, 4) for rows in (3, 4, 5, 6))
+"""After which the bytes that are still alive are looked at."""
 
 
 def smallest(text: str) -> str:
     """The tower that stands for one of ours: the same at the smallest size of its family."""
 
-    def of_family(match: re.Match[str]) -> str:
-        family = MODELS[match[1]].family
-        return next(name for name, each in MODELS.items() if each.family == family and name.endswith("-tiny"))
-
-    return _OURS.sub(of_family, text)
+    return _OURS.sub(lambda found: smallest_of(MODELS[found[1]].family), text)
 
 
 def count_further(device: CountingDevice, tower: Tower, build: Build, dtype: torch.dtype) -> Further:
@@ -52,26 +72,18 @@ def count_further(device: CountingDevice, tower: Tower, build: Build, dtype: tor
     made = _Calls(device, tower, dtype)
     module = build(tower)
     start = made.live_bytes()
-    made.call("first call", module, _ONE)
-    alike = ["second call", "third call", "fourth call", "no_grad", "gradients on", "CI turned"]
-    for name in alike[:3]:
-        made.call(name, module, _ONE)
-    made.call(alike[3], module, _ONE, torch.no_grad)
-    made.call(alike[4], module, _ONE, torch.enable_grad)
-    with _ci_turned():
-        made.call(alike[5], module, _ONE)
-    made.call("several items", module, _SEVERAL)
-    made.call("the same items again", module, _SEVERAL)
-    with _ci_turned():
+    for call in CALLS:
+        made.call(call, module)
+    with ci("CI" not in os.environ):
         other = build(tower)
-        made.call("", other, _ONE)
-        made.call("built with CI turned", other, _ONE)
+    for call in CALLS_WHEN_BUILT_AGAIN:
+        made.call(call, other)
     del other
-    for number in range(NEW_GRIDS):
-        made.call("", module, ((1, 3 + number % 4, 3 + number // 4),))
-    calls = made.calls
-    wanted = calls.get(alike[0])
-    odd = [name for name in (*alike[1:], "built with CI turned") if wanted and calls.get(name, wanted) != wanted]
+    for call in NEW_GRIDS:
+        made.call(call, module)
+    calls, (second, *alike) = made.calls, [each.name for each in (*CALLS, *CALLS_WHEN_BUILT_AGAIN) if each.alike]
+    wanted = calls.get(second)
+    odd = [name for name in alike if wanted and calls.get(name, wanted) != wanted]
     return Further(calls=calls, uneven=tuple(odd), kept_bytes=made.live_bytes() - start, failed=made.failed)
 
 
@@ -81,11 +93,11 @@ class _Calls:
         self.calls: dict[str, dict[str, int]] = {}
         self.failed: dict[str, str] = {}
 
-    def call(self, name: str, module: nn.Module, cells: tuple[Grid, ...], mode: Mode = torch.inference_mode) -> None:
-        """Count one call under this name; nothing is kept of one without."""
-        grids = _grids(self.fed, cells)
+    def call(self, call: _Call, module: nn.Module) -> None:
+        """Count one call under its name; nothing is kept of one without."""
+        grids, name = self.fed.grids_of(call.cells), call.name
         try:
-            with mode():
+            with call.mode(), ci(("CI" in os.environ) is not call.turns_ci):
                 pixels = self.device.pixels(self.fed.pixels_shape(grids), self.dtype)
                 grid_thw = handed_over(module, pixels, torch.tensor(grids, dtype=torch.int64))
                 with self.device.count() as counter:
@@ -103,23 +115,3 @@ class _Calls:
         with self.device.count() as counter:
             pass
         return counter.report.live_bytes_before
-
-
-def _grids(fed: Fed, cells: tuple[Grid, ...]) -> tuple[Grid, ...]:
-    if isinstance(fed, Images):
-        return (fed.grid,) * len(cells)
-    return tuple((t, h * fed.merge_size, w * fed.merge_size) for t, h, w in cells)
-
-
-@contextmanager
-def _ci_turned() -> Iterator[None]:
-    """CI is set inside where it was not, and else it is not."""
-    before = os.environ.pop("CI", None)
-    if before is None:
-        os.environ["CI"] = "true"
-    try:
-        yield
-    finally:
-        os.environ.pop("CI", None)
-        if before is not None:
-            os.environ["CI"] = before

@@ -22,6 +22,7 @@ from vlbench.judging.verdict import Verdict
 from vlbench.process.child import waiting_threads
 from vlbench.record.baseline import Baseline, CountedCell
 from vlbench.record.outputs import StoredOutputs
+from vlbench.towers.models import smallest_of
 from vlbench.towers.resolve import config_of
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def narrow(tower: str) -> str:
     """The smallest model of the family that a tower of ours is of."""
     config = config_of(tower)
     assert config is not None
-    return next(name for name, each in MODELS.items() if each.family == config.family and name.endswith("-tiny"))
+    return smallest_of(config.family)
 
 
 def _by_model(towers: Iterable[str]) -> dict[str, list[str]]:
@@ -188,6 +189,8 @@ def _outcome(checked: Checked, variant: Variant, model: str) -> Outcome:
     from vlbench.trial.own_check import Outcome
 
     accuracy = checked.accuracy
+    if checked.raised:
+        return Outcome(kind="unknown", reason=f"as {model} it gives no result: {accuracy.reason}")
     if not accuracy.passed:
         return Outcome(kind="wrong", reason=f"as {model}: {accuracy.reason}")
     without = f"; without {', '.join(variant.left_out)}, which no CPU has" if variant.left_out else ""

@@ -21,9 +21,9 @@ from vlbench.trial.accuracy import beyond
 from vlbench.trial.clock import clock_for
 from vlbench.trial.job import Job, job_of
 from vlbench.trial.rounds import warm_up
+from vlbench.trial.settle import settle
 from vlbench.trial.subject import Inputs, Subject
 from vlbench.trial.tower_bench import TowerBench
-from vlbench.trial.worker import settle
 from vlbench.workload.library import load_scenario
 
 if TYPE_CHECKING:

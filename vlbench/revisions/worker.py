@@ -18,8 +18,9 @@ from vlbench.trial.accuracy import kept
 from vlbench.trial.clock import clock_for
 from vlbench.trial.job import Prepared, Struck
 from vlbench.trial.rounds import poison, warm_up, without_collector
+from vlbench.trial.settle import settle
 from vlbench.trial.subject import Inputs, Subject
-from vlbench.trial.worker import settle, stages_of
+from vlbench.trial.worker import stages_of
 
 
 def follow(order: Order, turns: Iterable[Turn], say: Callable[[Said], None]) -> None:

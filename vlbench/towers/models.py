@@ -45,6 +45,11 @@ def find_model(name: str, named_by: str = "--model", others: str = "") -> Vision
     return MODELS[name]
 
 
+def smallest_of(family: str) -> str:
+    """The smallest of the models of a family."""
+    return next(name for name, each in MODELS.items() if each.family == family and name.endswith("-tiny"))
+
+
 def checkpoint_model(folder: Path, named: str | None) -> VisionConfig | None:
     """The tower that a checkpoint's own config.json describes, from then on among our models; None without the file.
 

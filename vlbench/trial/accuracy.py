@@ -17,19 +17,18 @@ from typing import Any, Protocol, Self
 import torch
 from torch import Tensor
 
-from vlbench.errors import UsageError, in_one_line
-from vlbench.implementations.output import TOKENS, OutputError, Parts, called, unpack
-from vlbench.implementations.preprocessing import Fed, Grid, Images
+from vlbench.implementations.output import TOKENS, OutputError, Parts, called, raised_words, unpack
+from vlbench.implementations.preprocessing import SEVERAL, Fed, Grid, Images
 from vlbench.record.exactness import FP32_LIMITS, OWN_ERROR_FACTOR, Accuracy, Token, within
 from vlbench.trial.finite import first_not_finite, is_finite
 from vlbench.trial.worst import worst_in_images, worst_token
 
-AWKWARD_GRIDS = (
-    ((3, 6, 10), (1, 16, 16), (1, 2, 14), (2, 10, 6)),
-    ((2, 6, 10), (1, 10, 6), (1, 14, 2)),
-    ((1, 14, 2), (2, 6, 10), (1, 10, 6)),
+AWKWARD_CELLS = (
+    ((3, 3, 5), (1, 8, 8), (1, 1, 7), (2, 5, 3)),
+    ((2, 3, 5), (1, 5, 3), (1, 7, 1)),
+    ((1, 7, 1), (2, 3, 5), (1, 5, 3)),
 )
-AWKWARD_IMAGES = (3, 2)
+"""Batches: frames, and rows and columns in merged cells."""
 
 STRIDE = 7919
 """Between the contents of two rounds. A prime, so that they come back only after as many rounds as there are values."""
@@ -80,14 +79,10 @@ class Input:
 def awkward_inputs(fed: Fed, device: torch.device, seed: int) -> list[Input]:
     """Noise on grids that catch mistakes which one neat image does not, or on several images."""
     draw = torch.Generator().manual_seed(seed)
-    batches: list[tuple[Grid, ...]]
-    if isinstance(fed, Images):
-        batches = [(fed.grid,) * images for images in AWKWARD_IMAGES]
-    else:
-        side = fed.merge_size
-        batches = [tuple((t, h * side // 2, w * side // 2) for t, h, w in grids) for grids in AWKWARD_GRIDS]
+    batches = (SEVERAL, SEVERAL[:2]) if isinstance(fed, Images) else AWKWARD_CELLS
     return [
-        Input(torch.randn(fed.pixels_shape(grids), generator=draw).to(device), torch.tensor(grids)) for grids in batches
+        Input(torch.randn(fed.pixels_shape(grids), generator=draw).to(device), torch.tensor(grids))
+        for grids in map(fed.grids_of, batches)
     ]
 
 
@@ -146,7 +141,7 @@ class Judge:
                     part, worst = timed_part, timed_worst
                     reason = f"error {timed_error:.2g} in {_name(self.dtype)} is above {timed_limit:.2g}"
         except (Exception, SystemExit) as failure:  # whatever a variant raises is its result, not ours
-            return Accuracy(**failed, reason=_one_line(failure))
+            return Accuracy(**failed, reason=raised_words(failure))
         is_one_of_several = len(self.golden[0]) > 1
         if reason and is_one_of_several:
             reason = f"{called(part, self.golden[0])}: {reason}"
@@ -274,7 +269,7 @@ def relative_error(output: Tensor, wanted: Tensor) -> float:
     if torch.equal(output.to(common), wanted.to(common)):
         return 0.0
     if not wanted.is_floating_point():
-        return 0.0 if bool((output == wanted).all()) else math.inf
+        return math.inf
     wanted64 = wanted.double()
     return float((output.double() - wanted64).norm() / wanted64.norm())
 
@@ -292,9 +287,3 @@ def kept(output: Parts) -> Parts:
 
 def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
-
-
-def _one_line(failure: BaseException) -> str:
-    if isinstance(failure, UsageError | OutputError):
-        return str(failure)
-    return f"raised {in_one_line(failure)}"

@@ -19,9 +19,9 @@ from vlbench.process.parent import Parent, serve
 from vlbench.trial.job import EVENTS, Checked, Event, Finished, Job, Prepared, VariantJob
 from vlbench.trial.judged import Start
 from vlbench.trial.remote import Remote
+from vlbench.trial.settle import settle
 from vlbench.trial.subject import Subject
 from vlbench.trial.tower_bench import TowerBench
-from vlbench.trial.worker import settle
 
 LONG = 24 * 3600.0
 """Whoever started this process ends it sooner."""
@@ -39,7 +39,8 @@ class CheckBench(TowerBench):
         is_reference = variant is self.job.variants[0]
         build = partial(super().variant if is_reference else self._there, variant)
         made = self.judge.check(variant.exactness, partial(build, exact=True), partial(build, exact=False))
-        return Checked(variant=variant.name, accuracy=made), None
+        raised = not made.passed and made.reason == self._remote.failed
+        return Checked(variant=variant.name, accuracy=made, raised=raised), None
 
     def _there(self, variant: VariantJob, *, exact: bool) -> nn.Module:
         return cast("nn.Module", self._remote.build(variant.name, exact=exact)[0])

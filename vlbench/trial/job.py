@@ -96,6 +96,8 @@ class Checked(Message):
     accuracy: Accuracy
     counts: Counts | None = None
     first_seconds: float | None = None
+    raised: bool = False
+    """Did its process give no result, so that nothing is known of it? Of a check alone."""
 
 
 class Estimated(Message):

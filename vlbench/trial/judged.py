@@ -6,28 +6,28 @@ It never holds what that is compared with: whoever asks has it, in another proce
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from pydantic import Field
 from torch import nn
 
-from vlbench.errors import UsageError, in_one_line
+from vlbench.errors import UsageError
 from vlbench.implementations.optimized import FlagError
-from vlbench.implementations.output import OutputError, unpack
+from vlbench.implementations.output import raised_words, unpack
 from vlbench.implementations.preprocessing import as_fields
 from vlbench.implementations.weights import CheckpointError
+from vlbench.process.ci import ci
 from vlbench.process.messages import Message
 from vlbench.process.parent import Parent, serve
 from vlbench.towers.models import SEED
 from vlbench.towers.resolve import resolve_tower
 from vlbench.towers.tower import Tower, mismatch
 from vlbench.trial.job import Job
+from vlbench.trial.settle import settle
 from vlbench.trial.sketch import sketch_weights
 from vlbench.trial.tower_set import TowerSet
-from vlbench.trial.worker import settle
 
 
 class Start(Message):
@@ -45,20 +45,40 @@ class Start(Message):
     """The file in which inputs come, and outputs go."""
 
 
-class Ask(Message):
-    """Build a tower, call one that was built, or cast one."""
+class Build(Message):
+    """Build a tower; those of another variant go."""
 
-    does: Literal["build", "call", "cast"]
-    variant: str = ""
-    exact: bool = True
+    does: Literal["build"] = "build"
+    variant: str
+    """"" for the one tower there is."""
+    exact: bool
     """Of a variant: in fp32?"""
-    tower: int = 0
-    """Which was built, in that order."""
-    dtype: str = ""
-    no_grad: bool = False
-    """Is it called in no_grad, and not in inference mode?"""
-    ci: bool = False
+
+
+class Call(Message):
+    """Call a tower on what is in the exchange."""
+
+    does: Literal["call"] = "call"
+    tower: int
+    """Which was built, from 1 in that order."""
+    no_grad: bool
+    """In no_grad, and not in inference mode?"""
+    ci: bool
     """Is the variable CI set?"""
+
+
+class Cast(Message):
+    """Cast a tower."""
+
+    does: Literal["cast"] = "cast"
+    tower: int
+    dtype: str
+
+
+class Ask(Message):
+    """A line after the first."""
+
+    to: Build | Call | Cast = Field(discriminator="does")
 
 
 class Answer(Message):
@@ -89,22 +109,21 @@ class Judged:
     def answer(self, ask: Ask) -> Answer:
         """Do what is asked; what a tower raises is in the answer."""
         try:
-            if ask.does == "build":
-                return self._build(ask)
-            tower = self.built[ask.tower]
-            if ask.does == "cast":
-                tower.to(getattr(torch, ask.dtype))
+            if isinstance(ask.to, Build):
+                return self._build(ask.to)
+            tower = self.built[ask.to.tower]
+            if isinstance(ask.to, Cast):
+                tower.to(getattr(torch, ask.to.dtype))
                 return Answer()
             pixels, grid_thw = torch.load(self.start.exchange, weights_only=True)
-            with _environment(ask.ci), torch.no_grad() if ask.no_grad else torch.inference_mode():
+            with ci(ask.to.ci), torch.no_grad() if ask.to.no_grad else torch.inference_mode():
                 parts = unpack(tower(pixels, grid_thw))
             torch.save({name: part.clone() for name, part in parts.items()}, self.start.exchange)
         except Exception as failure:  # whatever a tower raises is its result, not ours
-            plain = isinstance(failure, UsageError | OutputError)
-            return Answer(failed=str(failure) if plain else f"raised {in_one_line(failure)}")
+            return Answer(failed=raised_words(failure))
         return Answer()
 
-    def _build(self, ask: Ask) -> Answer:
+    def _build(self, ask: Build) -> Answer:
         if ask.variant != self.of:
             self.built.clear()
         self.of, self.number = ask.variant, self.number + 1
@@ -140,17 +159,6 @@ def _with_weights(tower: Tower, handed: Path | None) -> nn.Module:
         raise UsageError(f"it cannot take BASE's weights: {reason}")
     module.load_state_dict(given)
     return module
-
-
-@contextmanager
-def _environment(ci: bool) -> Iterator[None]:
-    """CI is set inside, or is not."""
-    if ci:
-        os.environ["CI"] = "true"
-    try:
-        yield
-    finally:
-        os.environ.pop("CI", None)
 
 
 def _work(parent: Parent) -> None:

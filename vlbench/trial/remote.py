@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from itertools import cycle, product
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -15,11 +16,9 @@ from vlbench.errors import UsageError
 from vlbench.implementations.output import VisionOutput, held, packed
 from vlbench.process.child import Child, ChildError
 from vlbench.process.messages import Refused
-from vlbench.trial.judged import Answer, Ask, Start
+from vlbench.trial.judged import Answer, Ask, Build, Call, Cast, Start
 
 SAID: TypeAdapter[Answer | Refused] = TypeAdapter(Annotated[Answer | Refused, Field(discriminator="event")])
-MODES = ((False, False), (True, False), (False, True), (True, True))
-"""How calls take turns: no_grad or inference mode, CI set or not."""
 
 
 class Remote:
@@ -34,6 +33,8 @@ class Remote:
         self._is_ready = False
         self.ended = ""
         """How the process ended, if it did so by itself."""
+        self.failed = ""
+        """What the last call that gave no output ended with."""
 
     def __enter__(self) -> Self:
         self._begin()
@@ -47,11 +48,11 @@ class Remote:
         """Build a tower there. Raises UsageError for one that cannot be built, or a process that ended."""
         if self._child is None:
             self._begin()
-        answer = self.ask(Ask(does="build", variant=variant, exact=exact))
+        answer = self.ask(Build(variant=variant, exact=exact))
         self._built += 1
         return RemoteTower(self, self._built), answer
 
-    def ask(self, ask: Ask) -> Answer:
+    def ask(self, what: Build | Call | Cast) -> Answer:
         """Raises UsageError for what a tower raised, and for a process that refuses or has ended."""
         try:
             if self._child is None:
@@ -59,14 +60,15 @@ class Remote:
             if not self._is_ready:
                 self._child.hear()
                 self._is_ready = True
-            self._child.tell(ask)
+            self._child.tell(Ask(to=what))
             answer = self._child.hear()
         except ChildError as error:
-            self.ended = error.reason
+            self.ended = self.failed = error.reason
             self._end()
             raise UsageError(error.reason) from None
         assert isinstance(answer, Answer)  # a refusal is raised
         if answer.failed:
+            self.failed = answer.failed
             raise UsageError(answer.failed)
         return answer
 
@@ -86,18 +88,18 @@ class RemoteTower:
 
     def __init__(self, remote: Remote, number: int) -> None:
         self._remote, self._number = remote, number
-        self._calls = 0
+        self._modes = cycle(product((False, True), repeat=2))
+        """How calls take turns: CI set or not, no_grad or inference mode."""
 
     def __call__(self, pixels: Tensor, grid_thw: Tensor) -> VisionOutput:
         """Its output there, read back. Raises UsageError as `Remote.ask` does."""
-        no_grad, ci = MODES[self._calls % len(MODES)]
-        self._calls += 1
+        ci, no_grad = next(self._modes)
         torch.save((pixels, grid_thw), self._remote.exchange)
-        self._remote.ask(Ask(does="call", tower=self._number, no_grad=no_grad, ci=ci))
+        self._remote.ask(Call(tower=self._number, no_grad=no_grad, ci=ci))
         parts = torch.load(self._remote.exchange, weights_only=True, map_location=pixels.device)
         self._remote.exchange.unlink()
         return packed(held(parts))
 
     def to(self, dtype: str) -> None:
         """Cast it there. Raises UsageError."""
-        self._remote.ask(Ask(does="cast", tower=self._number, dtype=dtype))
+        self._remote.ask(Cast(tower=self._number, dtype=dtype))

@@ -8,8 +8,8 @@ import torch
 
 from vlbench.record.exactness import Accuracy
 from vlbench.trial.job import Job
+from vlbench.trial.settle import settle
 from vlbench.trial.tower_bench import TowerBench
-from vlbench.trial.worker import settle
 
 
 class InaccurateError(Exception):

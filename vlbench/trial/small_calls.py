@@ -7,27 +7,33 @@ from dataclasses import dataclass
 
 import torch
 
-from vlbench.implementations.preprocessing import Fed, Grid, Images
+from vlbench.implementations.preprocessing import SEVERAL, Fed, Grid, Images
 from vlbench.trial.accuracy import Input
 
-_FIRST: tuple[Grid, ...] = ((1, 1, 2), (2, 1, 2), (1, 2, 1))
 _NEW: tuple[Grid, ...] = ((3, 1, 2), (1, 1, 2))
 CELLS: tuple[tuple[tuple[Grid, ...], int, str], ...] = (
-    (_FIRST, 0, "float32"),
-    (_FIRST[::-1], 1, "float32"),
-    (_FIRST, 2, "float32"),
+    (SEVERAL, 0, "float32"),
+    (SEVERAL[::-1], 1, "float32"),
+    (SEVERAL, 2, "float32"),
     (((1, 5, 5),), 0, "float32"),
     (((1, 1, 4),), 0, "float32"),
     (((2, 1, 2),), 1, "float32"),
-    (_FIRST, 0, "float32"),
-    (_FIRST, 0, "bfloat16"),
+    (SEVERAL, 0, "float32"),
+    (SEVERAL, 0, "bfloat16"),
     (_NEW, 0, "bfloat16"),
     (_NEW, 0, "float32"),
-    (_FIRST[::-1], 1, "float32"),
+    (SEVERAL[::-1], 1, "float32"),
 )
 """Grids in merged cells, which contents, and in which dtype, one call after the other on one tower."""
-IMAGES = ((2, 0, "float32"), (1, 0, "float32"), (2, 1, "float32"), (2, 0, "float32"), (1, 0, "bfloat16"))
-"""How many images, which contents, and in which dtype. The last call in fp32 repeats the first."""
+_TWO = SEVERAL[:2]
+IMAGES: tuple[tuple[tuple[Grid, ...], int, str], ...] = (
+    (_TWO, 0, "float32"),
+    (_TWO[:1], 0, "float32"),
+    (_TWO, 1, "float32"),
+    (_TWO, 0, "float32"),
+    (_TWO[:1], 0, "bfloat16"),
+)
+"""The same of a tower of images, one for each grid. The last call in fp32 repeats the first."""
 REPEATED = {"patches": (0, 6), "images": (0, 3)}
 """Two calls that are the same in all but the number of calls before."""
 
@@ -43,17 +49,9 @@ class SmallCall:
 
 def small_calls(fed: Fed) -> Iterator[SmallCall]:
     """All of them, in order; pixels are drawn from fixed seeds."""
-    for grids, contents, dtype in _fed(fed):
+    for cells, contents, dtype in IMAGES if isinstance(fed, Images) else CELLS:
+        grids = fed.grids_of(cells)
         draw = torch.Generator().manual_seed(contents)
         pixels = torch.randn(fed.pixels_shape(grids), generator=draw).to(getattr(torch, dtype))
         words = f"{len(grids)} images" if isinstance(fed, Images) else "+".join("x".join(map(str, g)) for g in grids)
         yield SmallCall(f"{words} {dtype}", dtype, Input(pixels, torch.tensor(grids)))
-
-
-def _fed(fed: Fed) -> Iterator[tuple[tuple[Grid, ...], int, str]]:
-    if isinstance(fed, Images):
-        yield from (((fed.grid,) * number, contents, dtype) for number, contents, dtype in IMAGES)
-    else:
-        side = fed.merge_size
-        for cells, contents, dtype in CELLS:
-            yield tuple((t, h * side, w * side) for t, h, w in cells), contents, dtype

@@ -28,6 +28,7 @@ from vlbench.trial.load import LoadMeter
 from vlbench.trial.pace import STAGE_CALLS, Pace
 from vlbench.trial.rounds import Entrant, Rounds, instances_for, warm_up, without_collector
 from vlbench.trial.seam_bench import SeamBench
+from vlbench.trial.settle import settle
 from vlbench.trial.subject import Bench
 from vlbench.trial.tower_bench import TowerBench
 from vlbench.workload.scenario import SeamPoint
@@ -36,14 +37,6 @@ MEMORY_SHARE = 0.9
 
 Emit = Callable[[Event], None]
 Mark = Callable[[str], None]
-
-
-def settle(threads: int) -> None:
-    """Set torch up as every measurement wants it."""
-    torch.set_num_threads(threads)
-    # Golden runs are fp32, and TF32 would reach the reference tower's Conv3d.
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
 
 
 def run_job(job: Job, emit: Emit, mark: Mark = lambda name: None) -> None:
