@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from vlbench.errors import UsageError, in_one_line
-
 TOKENS = "tokens"
 
 Parts = dict[str, Tensor]
@@ -35,11 +33,6 @@ class OutputError(ValueError):
     def timed(self) -> str:
         """The sentence about a timed round."""
         return f"{self.subject} of a timed round {self.problem}"
-
-
-def raised_words(failure: BaseException) -> str:
-    """What calling or reading a tower ended with, in one sentence."""
-    return str(failure) if isinstance(failure, UsageError | OutputError) else f"raised {in_one_line(failure)}"
 
 
 REMEDY = "; return a tensor or a vlbench.VisionOutput, or make one in `tokens` of a vlbench.Tower"

@@ -17,7 +17,8 @@ from typing import Any, Protocol, Self
 import torch
 from torch import Tensor
 
-from vlbench.implementations.output import TOKENS, OutputError, Parts, called, raised_words, unpack
+from vlbench.errors import UsageError, in_one_line
+from vlbench.implementations.output import TOKENS, OutputError, Parts, called, unpack
 from vlbench.implementations.preprocessing import SEVERAL, Fed, Grid, Images
 from vlbench.record.exactness import FP32_LIMITS, OWN_ERROR_FACTOR, Accuracy, Token, within
 from vlbench.trial.finite import first_not_finite, is_finite
@@ -287,3 +288,8 @@ def kept(output: Parts) -> Parts:
 
 def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
+
+
+def raised_words(failure: BaseException) -> str:
+    """What calling or reading a tower ended with, in one sentence."""
+    return str(failure) if isinstance(failure, UsageError | OutputError) else f"raised {in_one_line(failure)}"

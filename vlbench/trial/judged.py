@@ -15,7 +15,7 @@ from torch import nn
 
 from vlbench.errors import UsageError
 from vlbench.implementations.optimized import FlagError
-from vlbench.implementations.output import raised_words, unpack
+from vlbench.implementations.output import unpack
 from vlbench.implementations.preprocessing import as_fields
 from vlbench.implementations.weights import CheckpointError
 from vlbench.process.ci import ci
@@ -24,6 +24,7 @@ from vlbench.process.parent import Parent, serve
 from vlbench.towers.models import SEED
 from vlbench.towers.resolve import resolve_tower
 from vlbench.towers.tower import Tower, mismatch
+from vlbench.trial.accuracy import raised_words
 from vlbench.trial.job import Job
 from vlbench.trial.settle import settle
 from vlbench.trial.sketch import sketch_weights
