@@ -33,6 +33,11 @@ _DEFAULTS: Mapping[Family, Mapping[str, Any]] = {
     },
 }
 """Released configs leave out what is the same in every size."""
+_WIDTHS: Mapping[Family, tuple[str, str]] = {
+    "qwen2_vl": ("embed_dim", "hidden_size"),
+    "qwen2_5_vl": ("hidden_size", LANGUAGE),
+}
+"""What a family calls the tower's own width, and the language model's."""
 _OF_ALL = {"depth": 32, "num_heads": 16, "patch_size": 14, "temporal_patch_size": 2, "spatial_merge_size": 2}
 
 
@@ -79,13 +84,12 @@ def difference(folder: Path, config: VisionConfig) -> str | None:
 
 
 def _config(name: str, family: Family, told: Mapping[str, Any]) -> VisionConfig:
-    old = family == "qwen2_vl"
-    width = told["embed_dim" if old else "hidden_size"]
+    width, language = (told[name] for name in _WIDTHS[family])
     activation = told["hidden_act"]
     if activation not in _ACTIVATIONS:
         raise ConfigError(f"{name}: hidden_act is {activation!r:.40}; supported are {', '.join(_ACTIVATIONS)}")
-    windows = {} if old else {"window_size": told["window_size"]}
-    if not old:
+    windows = {"window_size": told["window_size"]} if "window_size" in _DEFAULTS[family] else {}
+    if windows:
         windows["fullatt_block_indexes"] = tuple(told["fullatt_block_indexes"])
     sizes = {"patch_size": told["patch_size"], "merge_size": told["spatial_merge_size"]}
     return VisionConfig(
@@ -94,8 +98,10 @@ def _config(name: str, family: Family, told: Mapping[str, Any]) -> VisionConfig:
         depth=told["depth"],
         hidden_size=width,
         num_heads=told["num_heads"],
-        intermediate_size=int(width * told["mlp_ratio"]) if old else told["intermediate_size"],
-        out_hidden_size=told["hidden_size" if old else LANGUAGE],
+        intermediate_size=int(width * told["mlp_ratio"])
+        if "mlp_ratio" in _DEFAULTS[family]
+        else told["intermediate_size"],
+        out_hidden_size=language,
         in_channels=told.get("in_channels", told.get("in_chans", 3)),
         preprocessing=Preprocessing(**sizes, temporal_patch_size=told["temporal_patch_size"]),
         **windows,

@@ -150,8 +150,12 @@ def test_what_was_not_run_alike_is_missing(field: str, other: object, words: str
 @pytest.mark.parametrize(
     ("trials", "rows", "words"),
     [
-        ({"fed": "a" * 64}, {}, "the two were fed other pictures (digests): bbbbbbbbbbbb and aaaaaaaaaaaa"),
-        ({"weights": "a" * 64}, {}, "the two were run with other weights (digests): bbbbbbbbbbbb and aaaaaaaaaaaa"),
+        ({"fed_digest": "a" * 64}, {}, "the two were fed other pictures (digests): bbbbbbbbbbbb and aaaaaaaaaaaa"),
+        (
+            {"weights_digest": "a" * 64},
+            {},
+            "the two were run with other weights (digests): bbbbbbbbbbbb and aaaaaaaaaaaa",
+        ),
         ({}, {"flags": ("rope-cache",)}, "the two were run with other flags under one name: host-grid and rope-cache"),
         ({}, {"tower": "timm 2"}, "the two were built by other packages: timm 1 and timm 2"),
         ({}, {"exactness": "ulp"}, "the two were checked by another class of exactness: bit-exact and ulp"),
@@ -160,7 +164,7 @@ def test_what_was_not_run_alike_is_missing(field: str, other: object, words: str
 def test_what_a_name_stands_for_has_to_be_the_same(trials: dict[str, Any], rows: dict[str, Any], words: str) -> None:
     def made(seen: dict[str, Any], row: dict[str, Any]) -> Results:
         own = [
-            trial(timed(NAME, 0.8), number=number, **{"fed": "b" * 64, "weights": "b" * 64} | seen)
+            trial(timed(NAME, 0.8), number=number, **{"fed_digest": "b" * 64, "weights_digest": "b" * 64} | seen)
             for number in range(5)
         ]
         usual = group(*own).rows

@@ -88,8 +88,11 @@ EDITS: dict[str, tuple[Edit, str]] = {
     "a negative stage": (lambda it: variant(it)["stages"].update(attention=-0.1), "attention"),
     "another hit rate": (lambda it: variant(it)["timings"]["warm"].update(hit_rate=0.9), "the look-ups give 0.75"),
     "another seed": (lambda it: it["groups"][0].update(seed=1), "of seed 0, and the group of 1"),
-    "other pictures": (lambda it: in_trial(it, 1).update(fed="ab"), "fed of trial 1 is not that of trial 0"),
-    "other weights": (lambda it: in_trial(it, 1).update(weights="ab"), "weights of trial 1"),
+    "other pictures": (
+        lambda it: in_trial(it, 1).update(fed_digest="ab"),
+        "fed_digest of trial 1 is not that of trial 0",
+    ),
+    "other weights": (lambda it: in_trial(it, 1).update(weights_digest="ab"), "weights_digest of trial 1"),
     "fewer trials": (lambda it: it["groups"][0]["trials"].pop(), "has 4 of 5 trials"),
     "a variant twice": (
         lambda it: in_trial(it)["variants"].append(in_trial(it)["variants"][1]),

@@ -7,7 +7,6 @@ those of the JSON keys in both, so that either kind compares with the other. htt
 import csv
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from vlbench.errors import UsageError
@@ -53,8 +52,7 @@ def _read(document: Document) -> list[Run]:
     conditions = dict(_asked(_entry(entries, "input_config")))
     if (length := _entry(entries, "input_sequence_length").get("avg")) is not None:
         conditions["input_sequence_length"] = f"{finite(document.source, 'input_sequence_length', length):.2g}"
-    run = collect(document.source, metrics, conditions, _fault(document.source, entries))
-    return [replace(run, unread=tuple(unread))]
+    return [collect(document.source, metrics, conditions, _fault(document.source, entries), unread)]
 
 
 def _asked(config: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:

@@ -4,7 +4,6 @@ Its times are of processes of their own, but they follow one another within seco
 did then, so that they are the samples of one run. https://github.com/sharkdp/hyperfine
 """
 
-from dataclasses import replace
 from typing import Annotated
 
 from pydantic import BaseModel, FailFast
@@ -44,10 +43,10 @@ def _read(document: Document) -> list[Run]:
             counts = f"{len(each.exit_codes)} exit codes for {len(each.times)} times"
             raise UsageError(f"{document.source}: {each.command!r:.60} has {counts}; is the file whole and unchanged?")
     failed = [each.command for each in file.results if any(code != 0 for code in each.exit_codes or ())]
-    run = collect(document.source, metrics, fault=f"{failed[0]!r} ended with an error" if failed else "")
+    fault = f"{failed[0]!r} ended with an error" if failed else ""
     strange = [name for each in document.objects[0]["results"] for name in unread_keys(each, KNOWN)]
     silent = ["no exit codes, so failures would not show"] * any(each.exit_codes is None for each in file.results)
-    return [replace(run, unread=(*dict.fromkeys(strange), *silent))]
+    return [collect(document.source, metrics, fault=fault, unread=[*strange, *silent])]
 
 
 READER = Reader("hyperfine", "hyperfine --export-json", _recognises, _read)

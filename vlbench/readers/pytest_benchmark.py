@@ -3,7 +3,6 @@
 https://pytest-benchmark.readthedocs.io
 """
 
-from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import BaseModel, FailFast
@@ -45,8 +44,7 @@ def _read(document: Document) -> list[Run]:
     brand = cpu.get("brand_raw") if isinstance(cpu, dict) else None
     strange = [name for each in document.objects[0]["benchmarks"] for name in unread_keys(each, KNOWN)]
     strange += unread_keys(document.objects[0], OF_FILE)
-    run = collect(document.source, metrics, {"cpu": str(brand)} if brand else {})
-    return [replace(run, unread=tuple(dict.fromkeys(strange)))]
+    return [collect(document.source, metrics, {"cpu": str(brand)} if brand else {}, unread=strange)]
 
 
 READS = "pytest --benchmark-json, and what --benchmark-save kept"

@@ -5,7 +5,6 @@ them, and so is the duration, which is the throughput once more.
 """
 
 import re
-from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -69,7 +68,7 @@ def serving_run(source: str, result: dict[str, Any]) -> Run:
     conditions = {key: str(result[key]) for key in sorted(WORKLOAD) if result.get(key) is not None}
     if lengths := result.get("input_lens"):
         conditions["input_lens"] = sha256(str(lengths).encode()).hexdigest()[:8]
-    return replace(collect(source, metrics, conditions, _lost(source, result)), unread=tuple(unread))
+    return collect(source, metrics, conditions, _lost(source, result), unread)
 
 
 def _lost(source: str, result: dict[str, Any]) -> str:

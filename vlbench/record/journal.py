@@ -73,14 +73,17 @@ class Journal:
         return [reason for index, number, reason in self._lost if index == group and not self.has(group, number)]
 
     def add_trial(self, group: int, trial: Trial) -> None:
+        """Keep a finished trial of the plan's group."""
         self._trials.append((group, trial))
         self._write({"group": group, "trial": trial.model_dump(mode="json")})
 
     def add_lost(self, group: int, number: int, reason: str) -> None:
+        """Keep that a trial gave nothing, and why."""
         self._lost.append((group, number, reason))
         self._write({"group": group, "number": number, "lost": reason})
 
     def add_died(self, group: int, variant: str, reason: str) -> None:
+        """Keep that a variant ended its process, and how."""
         self.died.append((group, variant, reason))
         self._write({"group": group, "variant": variant, "died": reason})
 

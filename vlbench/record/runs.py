@@ -5,6 +5,7 @@ run knew its own value, not what the next run would give.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -43,7 +44,13 @@ class Run:
     """What the file says that nobody here understands."""
 
 
-def collect(source: str, metrics: list[Metric], conditions: dict[str, str] | None = None, fault: str = "") -> Run:
+def collect(
+    source: str,
+    metrics: list[Metric],
+    conditions: dict[str, str] | None = None,
+    fault: str = "",
+    unread: Iterable[str] = (),
+) -> Run:
     """A run of `metrics`, checked. Raises `UsageError` on a repeated name and on a figure that is no number."""
     named: dict[str, Metric] = {}
     for metric in metrics:
@@ -55,7 +62,7 @@ def collect(source: str, metrics: list[Metric], conditions: dict[str, str] | Non
         named[metric.name] = metric
     if not named:
         raise UsageError(f"{source}: no metric in it; it may come from a run that measured nothing")
-    return Run(source, named, conditions or {}, fault)
+    return Run(source, named, conditions or {}, fault, unread=tuple(dict.fromkeys(unread)))
 
 
 def from_samples(name: str, samples: list[float], unit: str, better: Better) -> Metric:

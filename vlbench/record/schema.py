@@ -81,14 +81,15 @@ class Trial(Checksummed):
     Files before schema 3 lack it.
     """
     number: Count
+    """No other trial of its group has the same."""
     confirms: bool = False
     """Was it run again, over suspects alone, only to confirm?"""
     seed: int
     batch: str
     """What was fed in, in words."""
-    fed: str = ""
+    fed_digest: str = ""
     """SHA-256 of the pixels and their grids; '' for a seam, whose inputs its seed draws."""
-    weights: str = ""
+    weights_digest: str = ""
     """SHA-256 over a sample of every tensor of the reference tower; '' for a seam."""
     grids: tuple[Grid, ...]
     """Frames, rows and columns of every item, in patches."""
@@ -217,7 +218,7 @@ class CellGroup(Record):
         for trial in self.trials:
             if trial.seed != self.seed:
                 raise ValueError(f"trial {trial.number} is of seed {trial.seed}, and the group of {self.seed}")
-            for name in ("batch", "fed", "weights", "grids"):
+            for name in ("batch", "fed_digest", "weights_digest", "grids"):
                 if getattr(trial, name) != getattr(self.trials[0], name):
                     raise ValueError(f"{name} of trial {trial.number} is not that of trial {numbers[0]}")
         return self

@@ -28,7 +28,7 @@ def follow(order: Order, turns: Iterable[Turn], say: Callable[[Said], None]) -> 
     job = order.job
     settle(job.threads)
     bench = (LeadingBench if order.leads else FollowingBench)(job, order.exchange)
-    digests = {"fed": bench.fed, "weights": bench.weights_digest}
+    digests = {"fed_digest": bench.fed, "weights_digest": bench.weights_digest}
     say(Prepared(batch=bench.description, grids=tuple(bench.grids), **digests))
     (variant,) = job.variants
     checked, subject = bench.check(variant)

@@ -83,9 +83,9 @@ class Prepared(Message):
     event: Literal["prepared"] = "prepared"
     batch: str
     grids: tuple[tuple[int, int, int], ...]
-    fed: str = ""
-    weights: str = ""
-    """Digests, as `record.schema.Trial` has them."""
+    fed_digest: str = ""
+    weights_digest: str = ""
+    """As `record.schema.Trial` has them."""
 
 
 class Checked(Message):

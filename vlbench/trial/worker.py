@@ -49,7 +49,7 @@ def run_job(job: Job, emit: Emit, mark: Mark = lambda name: None) -> None:
         if tool_attached():
             listeners.enter_context(listen(NvtxListener()))
         bench: Bench = SeamBench(job) if isinstance(job.point, SeamPoint) else TowerBench(job)
-        digests = {"fed": bench.fed, "weights": bench.weights_digest}
+        digests = {"fed_digest": bench.fed, "weights_digest": bench.weights_digest}
         emit(Prepared(batch=bench.description, grids=tuple(bench.grids), **digests))
         entrants = _check(job, bench, pace, mark, emit)
         if job.seconds and entrants and entrants[0].name == job.variants[0].name:
