@@ -11,6 +11,7 @@ from vlbench.comparing.counted_moves import COUNTERS, Advice, Shift, line_moves,
 from vlbench.comparing.further import with_further
 from vlbench.judging.judged import JudgedRow, Move
 from vlbench.judging.verdict import Verdict
+from vlbench.judging.words import counter_name
 from vlbench.record.baseline import CountedCell
 
 BACKENDS = {"flash": 0, "efficient": 1, "math": 2}
@@ -46,7 +47,9 @@ def judge_cells(before: CountedCell, after: CountedCell, advice: Advice | None =
         verdict, sentence = Verdict.SAME, _unmoved(found, len(before.warm.counters))
     new = newer(before, after)
     if new:
-        sentence += f"; new and not judged: {', '.join(f'{_name(each)} {after.warm.counters[each]:,}' for each in new)}"
+        sentence += (
+            f"; new and not judged: {', '.join(f'{counter_name(each)} {after.warm.counters[each]:,}' for each in new)}"
+        )
     explained = any(each.adds_attention for each in found) or any(each.advice for each in lines)
     operations = operation_moves(before, after, advise=not explained) if found else ()
     moves = (*(each.move for each in found), *lines, *operations)
@@ -99,11 +102,7 @@ def _went(verb: str, moved: Sequence[Shift], lines: Sequence[Move] = ()) -> Iter
 
 
 def _words(shift: Shift) -> str:
-    return _name(shift.counter) + (" of the first forward" if shift.first else "")
-
-
-def _name(counter: str) -> str:
-    return counter.replace("_", " ")
+    return counter_name(shift.counter) + (" of the first forward" if shift.first else "")
 
 
 def _place(shift: Shift, lines: Sequence[Move]) -> str:

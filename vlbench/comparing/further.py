@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from vlbench.judging.judged import JudgedRow, Move
 from vlbench.judging.verdict import Verdict
+from vlbench.judging.words import counter_name
 from vlbench.record.counted import Further
 
 
@@ -47,5 +48,5 @@ def _moves(before: Further, after: Further) -> Iterator[Move]:
     for call, counts in before.calls.items():
         for counter, old in counts.items():
             if (new := after.calls[call].get(counter, old)) != old:
-                name = f"{counter.replace('_', ' ')} ({call}, small grid)"
+                name = f"{counter_name(counter)} ({call}, small grid)"
                 yield Move(kind="counter", name=name, before=old, after=new)

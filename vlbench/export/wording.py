@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vlbench.judging.exit_codes import FAILURES, ExitCode
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.vote import expected_false_rows
-from vlbench.judging.words import cells, change, duration, percent, readable_bytes, signed
+from vlbench.judging.words import cells, change, counter_name, duration, percent, readable_bytes, signed
 from vlbench.untrusted.names import line
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def line_in_words(move: Move) -> tuple[str, str]:
 
 def move_name(move: Move) -> str:
     """The name of what moved, as people write it, in one line."""
-    return line(move.name.replace("_", " ") if move.kind == "counter" else move.name)
+    return line(counter_name(move.name) if move.kind == "counter" else move.name)
 
 
 def place(move: Move) -> str:

@@ -18,8 +18,6 @@ from vlbench.record.outputs import StoredOutputs
 
 KINDS = ("counted", "timed", "captured")
 SETTINGS = ("name", "trials", "budget", "unchecked", "outputs")
-Mark = tuple[str | None, str, str]
-"""File, source and reason of a wait that is allowed."""
 
 
 @dataclass(frozen=True)
@@ -217,17 +215,15 @@ def _lost_further(before: Cell, head: Cell) -> bool:
     return head.further is None or not before.further.calls.keys() <= head.further.calls.keys()
 
 
-def _marks(cell: Cell) -> set[Mark]:
-    """The waits that the code allows."""
+def _marks(cell: Cell) -> set[tuple[str | None, str, str]]:
+    """The waits that the code allows: file, source and reason of each."""
     if not isinstance(cell, CountedCell):
         return set()
     sites = (*cell.cold.sites, *cell.warm.sites)
-    return {
-        (site.where.file, site.where.source, allowed) for site in sites if (allowed := getattr(site, "allowed", ""))
-    }
+    return {(site.where.file, site.where.source, site.allowed) for site in sites if site.allowed}
 
 
-def _allowing(row: JudgedRow, added: set[Mark]) -> JudgedRow:
+def _allowing(row: JudgedRow, added: set[tuple[str | None, str, str]]) -> JudgedRow:
     """The row of a cell whose code allows waits that the merge base did not."""
     if row.verdict not in (Verdict.SAME, Verdict.IMPROVED):
         return row

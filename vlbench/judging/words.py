@@ -70,6 +70,11 @@ def three_digits(value: float, units: Mapping[str, float], smallest: str) -> str
     return f"{value:.0f} {smallest}"
 
 
+def counter_name(counter: str) -> str:
+    """A counter as people write it: host_syncs is "host syncs"."""
+    return counter.replace("_", " ")
+
+
 def cells(count: int) -> str:
     """ "1 cell", "3 cells"."""
     return f"{count} cell{'s' * (count != 1)}"

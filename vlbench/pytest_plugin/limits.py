@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from vlbench.comparing.counted_cells import advice_of, counted_forward, why_incomplete
 from vlbench.comparing.counted_moves import COUNTERS, Advice
 from vlbench.export.counted import chosen, title
+from vlbench.judging.words import counter_name
 from vlbench.pytest_plugin.marks import Mark
 from vlbench.record.baseline import CountedForward
 from vlbench.record.counted import CountReport
@@ -38,7 +39,7 @@ def complaints(mark: Mark, report: CountReport) -> Iterator[str]:
 
 
 def _excess(above: list[str], counted: CountedForward, limits: Mapping[str, int]) -> str:
-    return "; ".join(f"{_words(name)} {counted.counters[name]:,}, at most {limits[name]:,}" for name in above)
+    return "; ".join(f"{counter_name(name)} {counted.counters[name]:,}, at most {limits[name]:,}" for name in above)
 
 
 def _makes(site: Site, counter: str) -> bool:
@@ -63,8 +64,4 @@ def _stages(counter: str, counted: CountedForward) -> Iterator[str]:
     """Where most of a counter comes from that no line is known for; the peak comes from nowhere alone."""
     found = sorted(((tally.get(counter, 0), stage) for stage, tally in counted.stages.items()), reverse=True)
     if most := [f"{stage or 'outside of all stages'} {count:,}" for count, stage in found[:MOST_STAGES] if count]:
-        yield f"  {_words(counter)}: {', '.join(most)}"
-
-
-def _words(counter: str) -> str:
-    return counter.replace("_", " ")
+        yield f"  {counter_name(counter)}: {', '.join(most)}"
