@@ -10,10 +10,9 @@ from xml.etree.ElementTree import parse
 import pandas as pd
 
 from tests.cli.conftest import Vlbench
-from tests.trial.plans import MISBEHAVING, python_path
+from tests.trial.plans import MIN_ROUNDS, MISBEHAVING, python_path
 from vlbench.record.files import read_results
 from vlbench.record.schema import Results
-from vlbench.trial.rounds import MIN_ROUNDS
 
 SMALL = ("run", "--device", "cpu", "--scenario", "small.toml", "--budget", "1")
 

@@ -13,6 +13,9 @@ from vlbench.towers.variants import Variant, parse_variant, unique
 from vlbench.trial.job import Job, job_of
 from vlbench.workload.scenario import Item, ScenarioPoint
 
+MIN_ROUNDS = 6
+"""The fewest that give an interval of 95 %, as plans here ask for."""
+
 MODEL = "qwen2.5-vl-tiny"
 ROOT = Path(vlbench.__file__).parents[1]
 MISBEHAVING = Path(__file__).parent / "misbehaving"

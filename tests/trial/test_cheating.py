@@ -17,14 +17,14 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from tests.trial.plans import SCENARIO_FILE, job, plan, python_path
+from tests.trial.plans import MIN_ROUNDS, SCENARIO_FILE, job, plan, python_path
 from vlbench.implementations.output import unpack
 from vlbench.record.base import record_of
 from vlbench.record.files import read_results
 from vlbench.record.journal import Journal
 from vlbench.record.schema import Results, State, Trial
 from vlbench.trial.clock import Reading, event_clock, wall_clock
-from vlbench.trial.rounds import MIN_ROUNDS, Entrant, Rounds
+from vlbench.trial.rounds import Entrant, Rounds
 from vlbench.trial.session import Limits, Session
 from vlbench.trial.subject import Cache, Inputs, Subject
 from vlbench.trial.tower_bench import TowerBench

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from torch import Tensor
 
+from tests.trial.plans import MIN_ROUNDS
 from tests.trial.test_rounds import NAMES, Race
 from vlbench.implementations.stage import listen
 from vlbench.profiling.tally import Tally
-from vlbench.trial.rounds import MIN_ROUNDS
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.trial.plans import plan
+from tests.trial.plans import MIN_ROUNDS, plan
 from vlbench.process.child import ChildError
 from vlbench.record.journal import Journal
 from vlbench.record.schema import VariantTrial
-from vlbench.trial.job import MIN_ROUNDS, Event, Job, job_of
+from vlbench.trial.job import Event, Job, Round, job_of
 from vlbench.trial.session import Limits, Progress, Run, Session, end_of, run_trial
 from vlbench.trial.worker import run_job
 
@@ -106,6 +106,15 @@ def test_what_dies_in_the_rounds_costs_its_own_row_and_no_restart_once_there_are
     assert len(starts) == 1
     assert (found["exact"].not_measured, found["exact"].timings) == ("it was ended by SIGSEGV", {})
     assert [name for name, each in found.items() if each.timings] == ["baseline", "host-grid", "classic", "best"]
+
+
+def test_as_many_rounds_are_enough_as_the_intervals_of_the_job_need() -> None:
+    job = job_of(plan(), 0, 1.0).model_copy(update={"confidence": 0.998})
+    progress = Progress(plan(), job, "")
+    for number in range(10):
+        assert not progress.has_rounds
+        progress.take(Round(number=number, state="warm", seconds={"baseline": 1.0}))
+    assert progress.has_rounds
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.trial.plans import MIN_ROUNDS
 from vlbench.implementations.output import Parts, VisionOutput, unpack
 from vlbench.record.schema import State
 from vlbench.trial.clock import Call, Reading
 from vlbench.trial.job import Round
 from vlbench.trial.rounds import (
     LOOK_EVERY,
-    MIN_ROUNDS,
     WARM_UP_CALLS,
     Entrant,
     Rounds,

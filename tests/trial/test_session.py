@@ -8,14 +8,13 @@ from statistics import median
 
 import pytest
 
-from tests.trial.plans import plan
+from tests.trial.plans import MIN_ROUNDS, plan
 from vlbench.judging.ratios import instance_ratios, trial_ratio
 from vlbench.process.child import ChildError
 from vlbench.record.journal import Journal
 from vlbench.record.schema import CellGroup, VariantTrial
 from vlbench.towers.variants import Variant
 from vlbench.trial.job import Event, Job
-from vlbench.trial.rounds import MIN_ROUNDS
 from vlbench.trial.session import Limits, Progress, Session
 from vlbench.trial.worker import run_job
 

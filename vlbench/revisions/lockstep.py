@@ -20,12 +20,12 @@ from vlbench.process.child import Child, ChildError
 from vlbench.process.messages import Message
 from vlbench.record.nvml import throttle_check
 from vlbench.revisions.messages import SAID, Order, Reading, Ready, Said, Turn, Warm, output_of
-from vlbench.stats.paired import paired_ratio, precise_enough
+from vlbench.stats.paired import fewest_rounds, paired_ratio, precise_enough
 from vlbench.towers.from_folder import tower_in_folder
 from vlbench.trial.accuracy import beyond
 from vlbench.trial.job import Checked, Event, Finished, Job, Prepared, Round, Stages, Struck, VariantJob
 from vlbench.trial.pace import STAGE_CALLS
-from vlbench.trial.rounds import LOOK_EVERY, MIN_ROUNDS
+from vlbench.trial.rounds import LOOK_EVERY
 from vlbench.trial.session import INDUCTOR_CACHE
 
 One = TypeVar("One", bound=Message)
@@ -103,11 +103,12 @@ def _rounds(
     seconds: dict[str, list[float]] = {base.name: [], head.name: []}
     hidden: Counter[str] = Counter()
     end, number, took = min(time.monotonic() + job.seconds, job.by), 0, 0.0
+    fewest = fewest_rounds(job.confidence)
 
     def precise() -> bool:
         return precise_enough(paired_ratio(seconds[head.name], seconds[base.name]))
 
-    while number < MIN_ROUNDS or (time.monotonic() < end and not (number % LOOK_EVERY == 0 and precise())):
+    while number < fewest or (time.monotonic() < end and not (number % LOOK_EVERY == 0 and precise())):
         if (start := time.monotonic()) + took >= job.until:
             break  # what it has has to do
         host: dict[str, float] = {}

@@ -17,8 +17,6 @@ from vlbench.workload.scenario import ScenarioPoint, SeamPoint
 if TYPE_CHECKING:
     from vlbench.matrix.plan import Plan
 
-MIN_ROUNDS = 6
-"""The fewest that give an interval of 95 % for a median."""
 LAST_CALL = 2.0
 """Seconds that a call may go on when the time of its trial is over."""
 

@@ -74,9 +74,8 @@ class Pace:
             return checks
         calls = list(self._calls.values())
         first, rows = calls[0], len(calls) + more
-        each = WARM_UPS + fewest_rounds(self.job.confidence) * len(
-            self.job.states
-        )  # stages are told where there is time for them
+        # stages are told where there is time for them
+        each = WARM_UPS + fewest_rounds(self.job.confidence) * len(self.job.states)
         return checks + (sum(calls) + more * _typical(calls) + (instances_for(rows) - 1) * first) * each * BESIDE
 
 

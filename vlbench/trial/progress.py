@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from vlbench.matrix.plan import Plan
 from vlbench.record.base import share_of
 from vlbench.record.schema import Load, State, Timing, Trial, VariantTrial
+from vlbench.stats.paired import fewest_rounds
 from vlbench.trial.identity import new_id
-from vlbench.trial.job import MIN_ROUNDS, Checked, Estimated, Event, Job, Loaded, Prepared, Round, Stages, Struck
+from vlbench.trial.job import Checked, Estimated, Event, Job, Loaded, Prepared, Round, Stages, Struck
 
 
 @dataclass
@@ -43,7 +44,7 @@ class Progress:
     @property
     def has_rounds(self) -> bool:
         """Are there enough of them to end with?"""
-        return len(self.rounds) >= MIN_ROUNDS * len(self.job.states)
+        return len(self.rounds) >= fewest_rounds(self.job.confidence) * len(self.job.states)
 
     def take(self, event: Event) -> None:
         """Note what the trial said."""

@@ -25,7 +25,6 @@ from vlbench.record.schema import State
 from vlbench.stats.paired import fewest_rounds, paired_ratio, precise_enough
 from vlbench.trial.accuracy import beyond, kept
 from vlbench.trial.clock import Clock
-from vlbench.trial.job import MIN_ROUNDS as MIN_ROUNDS
 from vlbench.trial.job import Round
 from vlbench.trial.subject import Inputs, Subject
 
