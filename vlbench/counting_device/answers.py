@@ -160,11 +160,11 @@ def _ran_eagerly(compiled: Any) -> None:
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
-    def ran(*args: Any, **kwargs: Any) -> Any:
+    def eager(*args: Any, **kwargs: Any) -> Any:
         _ran_eagerly(function)
         return function(*args, **kwargs)
 
-    return ran
+    return eager
 
 
 class _CompiledModule(nn.Module):

@@ -40,7 +40,7 @@ def instance_ratios(trial: Trial, state: State, *, confidence: float = 0.95) -> 
 
 
 @dataclass(frozen=True)
-class _Placed:
+class _EffectsByPlace:
     """The effects of a trial, asked for by the places of its order."""
 
     found: Effects
@@ -51,13 +51,13 @@ class _Placed:
         return self.found.ratio(*sides, confidence=confidence)
 
 
-def _effects(trial: Trial, state: State) -> _Placed | None:
+def _effects(trial: Trial, state: State) -> _EffectsByPlace | None:
     """None where the order was not kept, or the rounds are too few."""
     if state not in trial.order:
         return None
     calls = tuple(_calls_by_place(trial, state))
     found = _fitted(trial.order[state], calls)
-    return _Placed(found, {place: number for number, (place, _) in enumerate(calls)}) if found else None
+    return _EffectsByPlace(found, {place: number for number, (place, _) in enumerate(calls)}) if found else None
 
 
 def _calls_by_place(trial: Trial, state: State) -> Iterator[tuple[int, Calls]]:
