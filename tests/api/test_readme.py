@@ -11,7 +11,7 @@ from tests.record.baselines import ACCEPTED
 from tests.record.records import FINGERPRINT
 from tests.trial.plans import ROOT, SCENARIO_FILE, python_path
 from vlbench.comparing.counted_cells import grid_point
-from vlbench.gating.save import count_all, count_requests, save
+from vlbench.gating.save import count_all, count_requests, save, store_outputs
 
 README = (ROOT / "README.md").read_text()
 SECTION = README[README.index("\n## Python\n") : README.index("\n## Flags\n")]
@@ -57,6 +57,7 @@ def test_the_count(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_gate(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     counted = count_all(count_requests(["qwen2.5-vl-tiny"], (), [grid_point(((1, 4, 6),))], "sm_90", "bfloat16"))
-    save(folder / "results/baselines/towers.json", FINGERPRINT, ACCEPTED, counted=counted)
+    outputs, _ = store_outputs(["qwen2.5-vl-tiny"], None)
+    save(folder / "results/baselines/towers.json", FINGERPRINT, ACCEPTED, counted=counted, outputs=outputs)
     run(BLOCKS[2])
     assert "verdict" in capsys.readouterr().out

@@ -153,7 +153,12 @@ def test_a_file_of_which_nothing_is_judged_does_not_pass(vlbench: Vlbench, gated
 
 def test_wrong_options_are_found_before_anything_is_measured(vlbench: Vlbench, gated: Path) -> None:
     assert "that is the baseline itself" in vlbench("gate", "--out", gated).sentence
-    assert "give a file in a folder that is there" in vlbench("gate", "--out", "nowhere/x.json").sentence
+    assert (
+        "--out nowhere/x.json: the folder nowhere does not exist" in vlbench("gate", "--out", "nowhere/x.json").sentence
+    )
+    taken = Path("taken.json")
+    taken.write_text("mine")
+    assert "--out taken.json: there is a file already" in vlbench("gate", "--out", taken).sentence
     shutil.copy(gated, gated.with_name("other.json"))
     assert "--out x.json: one file cannot stand for 2 baselines" in vlbench("gate", "--out", "x.json").sentence
     assert (

@@ -31,6 +31,7 @@ from vlbench.judging.unpaired import RunFloors
 from vlbench.judging.words import cells, parse_share
 from vlbench.record.baseline import Baseline
 from vlbench.record.baseline_files import proposal_path, write_baseline
+from vlbench.record.destinations import check_output
 from vlbench.record.directions import Better
 from vlbench.revisions.checkouts import checked_out
 
@@ -65,6 +66,7 @@ def gate(
     times: str = Times.AUTO,
     allow_inconclusive: bool = False,
     out: File | None = None,
+    force: bool = False,
     progress: bool | Callable[[str], None] = True,
 ) -> Verdicts:
     """Measure again what the baseline files hold, by default all of results/baselines, and judge what moved.
@@ -75,7 +77,8 @@ def gate(
 
     `capture` are new captures for stored ones of the same name. `times` is "auto" (judged on the class of machine that
     they are from), "require", "advisory" or "never". Where figures moved, a proposal is written beside the baseline, or
-    to `out`. A gate fails where `exit_code` is not 0: 3 regressed, 4 inconclusive, 5 inaccurate, 6 missing.
+    to `out`, which `force` lets replace what is there. A gate fails where `exit_code` is not 0:
+    3 regressed, 4 inconclusive, 5 inaccurate, 6 missing.
 
     Raises UsageError for a wrong argument, IncomparableError for a baseline that cannot be gated on.
     """
@@ -91,7 +94,7 @@ def gate(
     baselines = {path: each for path, each in required.baselines.items() if each.cells}
     goal = path_of(out)
     if goal is not None:
-        _check_out(goal, list(required.baselines))
+        _check_out(goal, list(required.baselines), force)
     captured = read_captures(baselines.values(), paths(capture))
     timed = policy is not Times.NEVER and any(each.timed for each in baselines.values())
     if timed:
@@ -188,14 +191,13 @@ def _import_what_times_need() -> None:
         import_module(name)
 
 
-def _check_out(out: Path, baselines: list[Path]) -> None:
+def _check_out(out: Path, baselines: list[Path], force: bool) -> None:
     """Raises UsageError where `out` cannot be the proposal for the one baseline."""
     if len(baselines) > 1:
         raise UsageError(f"--out {out}: one file cannot stand for {len(baselines)} baselines; name one with --baseline")
     if out.resolve() == baselines[0].resolve():
         raise UsageError(f"--out {out}: that is the baseline itself, which changes when somebody accepts; name another")
-    if out.is_dir() or not out.parent.is_dir():
-        raise UsageError(f"--out {out}: give a file in a folder that is there")
+    check_output(out, "--out", force=force)
 
 
 def _write_proposals(required: Required, found: Mapping[Path, GateResult], out: Path | None) -> dict[Path, Path]:

@@ -32,6 +32,7 @@ class ReasonedOptions(FileOptions):
     """What each command takes that writes a baseline."""
 
     reason: Reason
+    by: By = None
 
 
 class SaveOptions(ReasonedOptions):
@@ -52,7 +53,6 @@ class SaveOptions(ReasonedOptions):
     gpu: Gpu = None
     dtype: DtypeName = "bfloat16"
     unchecked: Unchecked = None
-    by: By = None
     force: Annotated[bool, typer.Option("--force")] = False
     """Write over a file that is there; its history is lost."""
 
@@ -145,7 +145,6 @@ class AcceptOptions(ReasonedOptions):
 
     proposal: Annotated[Path | None, typer.Option("--from")] = None
     """The file that `vlbench gate --out` wrote. [beside it, .proposed.json]"""
-    by: By = None
 
 
 @app.command()
@@ -157,15 +156,9 @@ def accept(options: AcceptOptions) -> Sheet:
     return _accepted(options.file, take(options.file, options.reason, proposal=options.proposal, by=options.by))
 
 
-class RemoveOptions(ReasonedOptions):
-    """The options of `vlbench baseline remove`."""
-
-    by: By = None
-
-
 @app.command()
 @reports(judges=False, formats=["json"])
-def remove(options: RemoveOptions) -> Sheet:
+def remove(options: ReasonedOptions) -> Sheet:
     """Delete a baseline, or strike one that is gone; the manifest keeps who did it and why."""
     from datetime import UTC, datetime
 
@@ -186,7 +179,6 @@ class CompleteOptions(ReasonedOptions):
     outputs: Annotated[bool, typer.Option("--outputs")] = False
     """Also take the outputs of today in place of those that are stored."""
     unchecked: Unchecked = None
-    by: By = None
 
 
 @app.command()
@@ -202,15 +194,9 @@ def complete(options: CompleteOptions) -> Sheet:
     return _accepted(options.file, made)
 
 
-class RebaseOptions(ReasonedOptions):
-    """The options of `vlbench baseline rebase`."""
-
-    by: By = None
-
-
 @app.command()
 @reports(judges=False, formats=["json"])
-def rebase(options: RebaseOptions) -> Sheet:
+def rebase(options: ReasonedOptions) -> Sheet:
     """Count again with another torch, where no Python file has changed, and store what torch alone changed."""
     from rich.console import Console
 
@@ -229,13 +215,14 @@ def migrate(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Baselines of an earlier vlbench.")],
 ) -> Sheet:
     """Bring baselines of the earlier file format over: the same figures, accepted as they were."""
+    from vlbench.judging.words import cells
     from vlbench.record.migration import migrate as bring_over
 
     told, facts = [], []
     for file in files:
         baseline, is_new = bring_over(file)
-        cells = f"{len(baseline.cells)} cell{'s' * (len(baseline.cells) != 1)}"
-        told.append(f"{file}: {cells} brought over; commit it" if is_new else f"{file}: has today's format already")
+        moved = f"{cells(len(baseline.cells))} brought over; commit it"
+        told.append(f"{file}: " + (moved if is_new else "has today's format already"))
         facts.append(facts_of(file, baseline))
     return told_sheet(told, facts)
 

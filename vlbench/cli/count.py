@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from vlbench.cli.options import CommandOptions, DtypeName, Gpu, Grids, Texts, With
+from vlbench.cli.options import CommandOptions, DtypeName, Force, Gpu, Grids, Texts, With
 from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError
 from vlbench.export.sheet import Sheet, beside, compared
@@ -42,6 +42,7 @@ class CalibrateOptions(Counted):
 
     out: Path = Path("results/calibration")
     """Folder for the calibration."""
+    force: Force = False
 
 
 @reports()
@@ -87,7 +88,8 @@ def calibrate(options: CalibrateOptions) -> Sheet:
 
     its_own = ""  # the profile is that of the GPU
     variants, grids = options.variant or None, options.grid or []
-    found = calibrate(count_job(options.tower, variants, options.scenario, grids, its_own, options.dtype))
+    job = count_job(options.tower, variants, options.scenario, grids, its_own, options.dtype)
+    found = calibrate(job, options.out, force=options.force)
     return calibrated_sheet(found, write_calibration(found, options.out))
 
 

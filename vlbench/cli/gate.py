@@ -14,6 +14,7 @@ from vlbench.cli.options import (
     By,
     CommandOptions,
     DtypeName,
+    Force,
     Gpu,
     Grids,
     Reason,
@@ -49,6 +50,7 @@ class Options(CommandOptions):
     allow_inconclusive: AllowInconclusive = False
     out: Path | None = None
     """Where to write the new file, if figures moved. [beside it, .proposed.json]"""
+    force: Force = False
 
 
 @app.callback()

@@ -48,7 +48,7 @@ def reports(*, judges: bool = True, formats: Collection[str] = ()) -> Callable[[
         @wraps(command)
         def report(**given: Any) -> None:
             goals = {name: goal for name, option in added.items() if (goal := given.pop(option.name, None))}
-            force = given.pop(forced.name) if forced else given.get("force", False)
+            force = given.pop(forced.name, False) if forced else given.get("force", False)
             check_goals(goals, judges=judges, force=force)
             if taken:
                 found = options(**{each.name: given.pop(each.name) for each in taken})

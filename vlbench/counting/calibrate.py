@@ -32,6 +32,7 @@ from vlbench.errors import UsageError
 from vlbench.implementations.adapted import handed_over
 from vlbench.record.calibration import Calibration
 from vlbench.record.counts import Counts
+from vlbench.record.destinations import check_output
 from vlbench.record.files import write_whole
 from vlbench.record.site import Where
 from vlbench.towers.resolve import resolve_tower
@@ -40,13 +41,18 @@ from vlbench.version import __version__
 SYNC_WARNING = "synchronizing CUDA operation"
 
 
-def calibrate(job: CountJob) -> Calibration:
-    """Profile and count every tower of `job` on this GPU. Raises UsageError where there is none."""
+def calibrate(job: CountJob, folder: Path, *, force: bool = False) -> Calibration:
+    """Profile and count every tower of `job` on this GPU. Raises UsageError where there is none.
+
+    Also for a file in `folder`, which is made, that cannot be written, or is there and may not be replaced.
+    """
     if not torch.cuda.is_available():
         raise UsageError("calibrate: torch sees no GPU here; run it on a machine with the GPU that it is to learn from")
     capability = "sm_{}{}".format(*torch.cuda.get_device_capability())
     if capability not in PROFILES:
         raise UsageError(f"calibrate: there is no profile for {capability}; those known are {', '.join(PROFILES)}")
+    folder.mkdir(parents=True, exist_ok=True)
+    check_output(_goal(folder, torch.cuda.get_device_name(), torch.__version__), "--out", force=force)
     dtype, rows = getattr(torch, job.dtype), rows_of(job)
     profiles = [(row, point, *profile_warm(row, point, dtype)) for row in rows for point in job.points]
     pairs = []
@@ -77,10 +83,14 @@ def calibration(pairs: Sequence[Pair], gpu: str, profile_name: str, torch_versio
 def write_calibration(found: Calibration, folder: Path) -> Path:
     """Write `<gpu>-torch<version>.json` into `folder`, which is made; returns its path."""
     folder.mkdir(parents=True, exist_ok=True)
-    gpu = re.sub(r"[^a-z0-9]+", "-", found.gpu.lower()).strip("-")
-    path = folder / f"{gpu}-torch{found.torch_version.partition('+')[0]}.json"
+    path = _goal(folder, found.gpu, found.torch_version)
     write_whole(path, found.model_dump_json(indent=1) + "\n")
     return path
+
+
+def _goal(folder: Path, gpu: str, torch_version: str) -> Path:
+    slug = re.sub(r"[^a-z0-9]+", "-", gpu.lower()).strip("-")
+    return folder / f"{slug}-torch{torch_version.partition('+')[0]}.json"
 
 
 def profile_warm(row: Row, point: Point, dtype: torch.dtype) -> tuple[list[dict[str, Any]], Mapping[Where, int]]:

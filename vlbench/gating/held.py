@@ -119,7 +119,7 @@ class Held:
         )
         if told := "; ".join(changes(self.before, moved)):
             row = JudgedRow.missing(str(self.path), "counters", f"{told}; judged by the thresholds of {self.base}")
-            yield self._taken(row) if self.accepted and self.accepts else self._refused(row)
+            yield self._decided(row)
 
     def _settled(self, row: JudgedRow, now: Mapping[str, Cell]) -> JudgedRow:
         found = next((cell for cell in self.judged.cells if _names(row.cell, cell)), None)
@@ -140,7 +140,7 @@ class Held:
             return row if row.gates else self._unseen(row)
         if _alike(head, measured or before) and not _lost_further(before, head):
             changed = row.verdict in (*CALLED, Verdict.MISSING)
-            return self._taken(row) if changed and self.accepted and self.accepts else self._refused(row)
+            return self._decided(row) if changed else self._refused(row)
         reason = f"{self.path} holds figures that were not measured; take them back and run this again"
         if row.verdict in (Verdict.SAME, Verdict.IMPROVED):
             return row.model_copy(update={"verdict": Verdict.MISSING, "reason": f"{reason} ({row.reason})"})
@@ -150,7 +150,7 @@ class Held:
         """Times that the change accepted on another class of machine than this one."""
         reason = f"{self.path} holds other times, which were not measured here; {row.reason}"
         row = row.model_copy(update={"reason": reason, "gates": True})
-        return self._taken(row) if self.accepted and self.accepts else self._refused(row)
+        return self._decided(row)
 
     def _added(self, row: JudgedRow, head: Cell, measured: Cell | None) -> JudgedRow:
         """A cell that the merge base does not know must hold what was measured."""
@@ -159,7 +159,10 @@ class Held:
             return row.model_copy(update={"verdict": Verdict.MISSING, "reason": reason})
         return row.model_copy(update={"reason": f"new, {self.base} does not hold it; {row.reason}"})
 
-    def _taken(self, row: JudgedRow) -> JudgedRow:
+    def _decided(self, row: JudgedRow) -> JudgedRow:
+        """Accepted, where the change did that and may."""
+        if not (self.accepted and self.accepts):
+            return self._refused(row)
         who = "; ".join(f"{each.what} by {each.by} on {each.date:%Y-%m-%d}: {each.reason}" for each in self.accepted)
         return row.model_copy(update={"verdict": Verdict.ACCEPTED, "reason": f"{who}; {row.reason}"})
 

@@ -10,6 +10,7 @@ from vlbench.gating.accuracy import outputs_of
 from vlbench.gating.recount import CountRequest, recount
 from vlbench.record.baseline import Acceptance, Baseline, CapturedCell, CountedCell, TimedCell
 from vlbench.record.baseline_files import PROPOSED
+from vlbench.record.destinations import check_output
 from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.outputs import StoredOutputs
 from vlbench.record.schema import Dtype
@@ -74,13 +75,13 @@ def refuse_goal(path: Path, force: bool) -> None:
         raise UsageError(
             f"{path}: a baseline is a .json file, and {PROPOSED} stands for proposals; choose another name"
         )
-    if path.is_dir():
-        raise UsageError(f"{path}: a folder; give a file, such as {path / 'towers.json'}")
-    if path.exists() and not force:
+    if path.exists() and not path.is_dir() and not force:
         raise UsageError(
             f"{path}: it is there already; `vlbench gate` proposes and `vlbench baseline accept` takes new figures, "
             "--force writes over it and loses its history"
         )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    check_output(path, "FILE", force=True)
 
 
 def save(
@@ -113,5 +114,4 @@ def save(
     )
     if not made.cells:
         raise UsageError(f"{path}: there is nothing to save; name what to count with --tower")
-    path.parent.mkdir(parents=True, exist_ok=True)
     return seal(path, made, entry, new=not force)
