@@ -80,5 +80,10 @@ def test_the_gate_has_a_row_for_it(vlbench: Vlbench, marked: Path) -> None:
     ended: Ended = vlbench("gate", "--base", "main")
     assert ended.code == 6, ended
     assert "max_syncs=0 was raised to 9" in " ".join(ended.out.split())
+    write_towers(LAYER, SYNC)
+    ended = vlbench("gate", "--base", "main")
+    assert ended.code == 3, ended
+    assert "host syncs 3, where the merge base allows max_syncs=0" in " ".join(ended.out.split())
+    write_towers()
     git("checkout", "--quiet", str(marked))
     assert vlbench("gate", "--base", "main").code == 0

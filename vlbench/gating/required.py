@@ -39,8 +39,8 @@ class Required:
         return settled
 
     def proposable(self, path: Path) -> Baseline | None:
-        """What a proposal for the file starts from: the file of the change. None where the change has none."""
-        return self.held[path].head if path in self.held else self.baselines[path]
+        """What a proposal for the file starts from: the file of the change. None where it has none, as for markers."""
+        return self.held[path].head if path in self.held else self.baselines.get(path)
 
 
 def by_manifest(given: Sequence[Path], folder: Path) -> Required:
