@@ -37,7 +37,8 @@ def with_further(row: JudgedRow, before: Further | None, after: Further | None) 
         told = [f"{fell[0].name} fell from {fell[0].before:,.0f} to {fell[0].after:,.0f}"]
     if not told:
         return row
-    reason = "; ".join([*told, row.reason])
+    parts = [row.reason, *told] if row.verdict is Verdict.REGRESSED else [*told, row.reason]
+    reason = "; ".join(parts)
     return row.model_copy(update={"verdict": verdict, "reason": reason, "moves": (*row.moves, *moves)})
 
 

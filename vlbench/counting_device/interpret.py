@@ -108,6 +108,9 @@ def carry_out(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict
     known = facts(func)
     operands = evaluate.tensors_in(args, kwargs)
     if not on_device(known, operands, kwargs):
+        if known.name in SYNCS:  # a factory on the host reads the device's tensors: `linspace(0, t)`
+            with counting():
+                args = evaluate.mapped(args, _read)
         return host_operation(scope, func, args, kwargs)
     require_one_device(scope, known, operands, args, kwargs)
     if known.opaque:
@@ -176,6 +179,10 @@ def host_operation(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs:
         kwargs = {**kwargs, "pin_memory": False}
     result = func(*evaluate.mapped(args, evaluate.host_of), **kwargs)
     return scope.pinned.add(result) if pin else result
+
+
+def _read(tensor: Tensor) -> Tensor:
+    return torch.tensor(tensor.item(), dtype=tensor.dtype) if isinstance(tensor, DeviceTensor) else tensor
 
 
 def require_one_device(

@@ -114,4 +114,5 @@ def save(
     )
     if not made.cells:
         raise UsageError(f"{path}: there is nothing to save; name what to count with --tower")
+    path.parent.mkdir(parents=True, exist_ok=True)
     return seal(path, made, entry, new=not force)

@@ -142,13 +142,13 @@ def _(copy: Copy) -> Done:
     return judged_at_base(copy)
 
 
-@trap("pytest", "The limit in a marker is raised", 3, "max_syncs", command=BASE, pending="3, for its counters alone")
+@trap("pytest", "The limit in a marker is raised", 3, "max_syncs", command=BASE)
 def _(copy: Copy) -> Done:
     copy.replace(LIMITS, "max_syncs=0", "max_syncs=99")
     return judged_at_base(copy)
 
 
-@trap("pytest", "A marker is removed", 3, "max_syncs", command=BASE, pending="3, for its counters alone")
+@trap("pytest", "A marker is removed", 3, "max_syncs", command=BASE)
 def _(copy: Copy) -> Done:
     copy.replace(LIMITS, '@pytest.mark.vlbench(tower="tower:tower", grid=["1x4x4", "4x4x6"], max_syncs=0)\n', "")
     return judged_at_base(copy)

@@ -51,11 +51,7 @@ tower_edit(
     end="if tokens.is_cuda:\n    at = torch.cuda.Event()\n    at.record()\n    while not at.query():\n        pass",
 )
 tower_edit(
-    "A wait inside of aten: `torch.linspace(0, t, 5)`",
-    3,
-    "linspace",
-    layer="torch.linspace(0, x.float().mean(), 5)",
-    pending="3",
+    "A wait inside of aten: `torch.linspace(0, t, 5)`", 3, "linspace", layer="torch.linspace(0, x.float().mean(), 5)"
 )
 tower_edit("A wait inside of aten: `x[mask]`", 3, "read-back 0 -> 1", end="tokens[tokens[:, 0] > 0]")
 tower_edit(
