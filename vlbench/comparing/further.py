@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 from vlbench.judging.judged import JudgedRow, Move
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import counter_name
 from vlbench.record.counted import Further
+
+Change = tuple[str, int, int]
+"""A counter, before and after."""
+_KEPT = "bytes kept after calls on new grids"
 
 
 def with_further(row: JudgedRow, before: Further | None, after: Further | None) -> JudgedRow:
@@ -23,11 +27,15 @@ def with_further(row: JudgedRow, before: Further | None, after: Further | None) 
     if lost := next((name for name in before.calls if name not in after.calls), None):
         reason = after.failed.get(lost, "it was not counted")
         return JudgedRow.missing(row.cell, "counters", f"{lost} on a small grid: {reason}")
-    moves = list(_moves(before, after))
-    rose = [move for move in moves if move.after > move.before]
+    found, total = in_calls(before, after), len(before.calls)
+    said = {(move.name, move.before, move.after) for move in row.moves if _told(row, move)}
+    moves = [_move(each, calls, total) for each, calls in found.items() if each not in said]
     odd = [name for name in after.uneven if name not in before.uneven]
     told = [f"calls that are alike do not count alike: {', '.join(odd)}"] if odd else []
-    told += [f"{move.name} rose from {move.before:,.0f} to {move.after:,.0f}" for move in rose[:1]]
+    told += [f"{move.name} rose from {move.before:,.0f} to {move.after:,.0f}" for move in moves if _rose(move)][:1]
+    same = [calls for each, calls in found.items() if each in said]
+    if same and row.verdict is Verdict.REGRESSED:
+        told.insert(0, f"the same in {words(max(same, key=len), total)}")
     fell = [move for move in moves if move.after < move.before]
     verdict = row.verdict
     if told:
@@ -37,17 +45,41 @@ def with_further(row: JudgedRow, before: Further | None, after: Further | None) 
         told = [f"{fell[0].name} fell from {fell[0].before:,.0f} to {fell[0].after:,.0f}"]
     if not told:
         return row
-    parts = [row.reason, *told] if row.verdict is Verdict.REGRESSED else [*told, row.reason]
-    reason = "; ".join(parts)
+    first = row.verdict is Verdict.REGRESSED  # what the cell itself says comes before what small calls say
+    reason = "; ".join([row.reason, *told] if first else [*told, row.reason])
     return row.model_copy(update={"verdict": verdict, "reason": reason, "moves": (*row.moves, *moves)})
 
 
-def _moves(before: Further, after: Further) -> Iterator[Move]:
+def in_calls(before: Further, after: Further) -> dict[Change, list[str]]:
+    """The calls in which a counter changed in one way, by counter, before and after. What is new is left out."""
+    found: dict[Change, list[str]] = {}
     if before.kept_bytes != after.kept_bytes:
-        name = "bytes kept after calls on new grids"
-        yield Move(kind="counter", name=name, before=before.kept_bytes, after=after.kept_bytes, unit="B")
+        found[_KEPT, before.kept_bytes, after.kept_bytes] = []
     for call, counts in before.calls.items():
         for counter, old in counts.items():
-            if (new := after.calls[call].get(counter, old)) != old:
-                name = f"{counter_name(counter)} ({call}, small grid)"
-                yield Move(kind="counter", name=name, before=old, after=new)
+            if (new := after.calls.get(call, {}).get(counter, old)) != old:
+                found.setdefault((counter, old, new), []).append(call)
+    return found
+
+
+def words(calls: Sequence[str], total: int) -> str:
+    """Such as "all 11 small calls"; a few are named."""
+    if len(calls) == total > 1:
+        return f"all {total} small calls"
+    return f"{', '.join(calls)}, small grid" if len(calls) < 4 else f"{len(calls)} of {total} small calls"
+
+
+def _move(change: Change, calls: Sequence[str], total: int) -> Move:
+    name, before, after = change
+    if name == _KEPT:
+        return Move(kind="counter", name=name, before=before, after=after, unit="B")
+    return Move(kind="counter", name=f"{counter_name(name)} ({words(calls, total)})", before=before, after=after)
+
+
+def _told(row: JudgedRow, move: Move) -> bool:
+    """Does the verdict on the cell say as much already? A rise within its band is no part of it."""
+    return row.verdict is Verdict.REGRESSED or (row.verdict is Verdict.IMPROVED and not _rose(move))
+
+
+def _rose(move: Move) -> bool:
+    return move.after > move.before

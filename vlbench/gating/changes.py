@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from statistics import median
 
+from vlbench.comparing.further import in_calls, words
 from vlbench.judging.words import percent
 from vlbench.record.baseline import Baseline, CapturedCell, CountedCell, TimedCell
 
@@ -61,6 +62,24 @@ def _figures(before: Cell, after: Cell) -> Iterator[str]:
         second = found.get(key.removesuffix(FIRST)) if key.endswith(FIRST) else None
         if a != b and second != (a, b):  # a tower that remembers nothing does the same in both forwards
             yield f"{key} {a} -> {b}"
+    if isinstance(before, CountedCell) and isinstance(after, CountedCell):
+        yield from _further(before, after)
+
+
+def _further(before: CountedCell, after: CountedCell) -> Iterator[str]:
+    """What changed in further calls; what changed as it did in the second forward is said in a word."""
+    if before.further is None or after.further is None:
+        if before.further is not after.further:
+            yield f"further calls {'removed' if after.further is None else 'added'}"
+        return
+    here, there = before.further.calls, after.further.calls
+    for verb, names in (("removed", here.keys() - there.keys()), ("added", there.keys() - here.keys())):
+        if names:
+            yield f"{verb} {', '.join(sorted(names))}"
+    for (name, a, b), calls in in_calls(before.further, after.further).items():
+        same = (before.warm.counters.get(name), after.warm.counters.get(name)) == (a, b)
+        where = f" in {words(calls, len(here))}" if calls else ""
+        yield f"{name} the same{where}" if same else f"{name}{where} {a:,} -> {b:,}"
 
 
 def _flat(cell: Cell) -> Iterator[tuple[str, str]]:
@@ -81,10 +100,6 @@ def _counted(cell: CountedCell) -> Iterator[tuple[str, str]]:
     yield from _bands(cell.bands)
     yield from ((name, str(value)) for name, value in cell.key)
     yield "grids", str(cell.grids)
-    if cell.further is not None:
-        yield "bytes kept", f"{cell.further.kept_bytes:,}"
-        for call, counts in cell.further.calls.items():
-            yield from ((f"{name} in {call}", f"{value:,}") for name, value in counts.items())
 
 
 def _bands(bands: Mapping[str, float]) -> Iterator[tuple[str, str]]:
