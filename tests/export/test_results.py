@@ -7,7 +7,7 @@ from tests.export.groups import COMBINATION, one_trial, quick_look, voted
 from tests.export.rendered import shown
 from tests.record.records import failed, group, results, timed, trial
 from vlbench.export.results import group_parts, results_parts
-from vlbench.export.sheet import broken
+from vlbench.export.sheet import Table, broken, records
 from vlbench.record.schema import Row, State
 
 
@@ -87,3 +87,20 @@ def test_a_big_matrix_says_how_many_rows_chance_calls() -> None:
 def test_a_module_and_its_factory_stand_on_two_lines() -> None:
     assert broken("package.module:a_factory") == "package.module:\na_factory"
     assert broken("mine:tower") == "mine:tower"
+
+
+def test_the_level_of_an_interval_is_what_the_trials_give_and_stands_in_the_row_where_they_are_not_alike() -> None:
+    made = [trial(timed("host-grid", 1.0), timed("best", 0.5), number=number) for number in range(5)]
+    few = group(*made[:3])
+    assert "speed-up [75 %]" in shown(group_parts(few))
+    assert {row["confidence"] for row in records(part for part in group_parts(few) if isinstance(part, Table))} == {
+        None,
+        0.75,
+    }
+    assert "speed-up [94 %]" in shown(group_parts(group(*made)))
+    lost = [trial(timed("host-grid", 1.0), number=number) for number in (3, 4)]
+    mixed = shown(group_parts(group(*made[:3], *lost))).splitlines()
+    assert any("speed-up, interval level" in line for line in mixed)
+    levels = {line.split()[0]: line for line in mixed if " %" in line}
+    assert "94 %" in levels["host-grid"]
+    assert "75 %" in levels["best"]

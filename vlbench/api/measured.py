@@ -95,7 +95,7 @@ def _group_facts(group: CellGroup) -> dict[str, Any]:
 
 def _measured_row(each: Summary) -> dict[str, Any]:
     accuracy = {name: getattr(each.accuracy, name, None) for name in ("passed", "fp32_error", "timed_error")}
-    change = {name: getattr(each.estimate, name, None) for name in ("ratio", "low", "high")}
+    change = {name: getattr(each.estimate, name, None) for name in ("ratio", "low", "high", "confidence")}
     counts = {name: getattr(each.counts, name, None) for name in ("aten_operations", "attention_calls")}
     judged = {"verdict": str(each.judgement.verdict), "reason": each.judgement.reason}
     row = {"variant": each.row.name, "exactness": each.row.exactness}

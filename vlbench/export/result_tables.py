@@ -6,7 +6,8 @@ from itertools import groupby
 from typing import Any
 
 from vlbench.export.sheet import Cell, Column, Columns, Table, Value, broken, figure, table_of
-from vlbench.judging.summary import Summary, summaries
+from vlbench.judging.quick import FAMILY
+from vlbench.judging.summary import Summary, hold_together, summaries
 from vlbench.judging.verdict import Floors, Verdict
 from vlbench.judging.words import milliseconds, percent, speedup_with_interval
 from vlbench.record.schema import CellGroup, Results, State
@@ -37,7 +38,9 @@ def facts(group: CellGroup) -> dict[str, Value]:
 
 def times_table(group: CellGroup, found: Sequence[Summary]) -> Table:
     """A quick look: variant, exactness, error, median, speed-up with interval, counts."""
-    return _table(group, found, VARIANT | CLASS | ERROR | TIME | SPEEDUP | _against(found) | COUNTS, gap=1)
+    return _table(
+        group, found, VARIANT | CLASS | ERROR | TIME | _speedups(group, found) | _against(found) | COUNTS, gap=1
+    )
 
 
 def verdict_table(group: CellGroup, found: Sequence[Summary]) -> Table:
@@ -46,7 +49,7 @@ def verdict_table(group: CellGroup, found: Sequence[Summary]) -> Table:
         Column("verdict", left=True): _verdict,
         Column("detect-\nable", "visible"): lambda each: figure(each.judgement.visible, percent),
     }
-    return _table(group, found, VARIANT | ERROR | TIME | SPEEDUP | _against(found) | verdicts, gap=1)
+    return _table(group, found, VARIANT | ERROR | TIME | _speedups(group, found) | _against(found) | verdicts, gap=1)
 
 
 def cost_table(group: CellGroup, found: Sequence[Summary]) -> Table:
@@ -127,6 +130,26 @@ def _table(group: CellGroup, found: Sequence[Summary], columns: Columns[Summary]
     return table_of("variants", found, columns, facts=facts(group), **options)
 
 
+def _speedups(group: CellGroup, found: Sequence[Summary]) -> Columns[Summary]:
+    """The speed-ups under the level of their intervals, which stands beside each where it is not that of all.
+
+    Few trials cannot give 95 %: of five it is 94 %, of three 75 %.
+    """
+    levels = {_level(each.estimate.confidence) for each in found if each.estimate}
+    if hold_together(group, found):
+        levels = {_level(1 - FAMILY)}
+    if len(levels) < 2:
+        return {Column(f"speed-up [{levels.pop()}]" if levels else "speed-up"): _speedup}
+    level: Columns[Summary] = {
+        Column("level"): lambda each: Cell(_level(each.estimate.confidence) if each.estimate else "", {})
+    }
+    return {Column("speed-up, interval"): _speedup} | level
+
+
+def _level(confidence: float) -> str:
+    return f"{100 * confidence:.0f} %"
+
+
 def _against(found: Sequence[Summary]) -> Columns[Summary]:
     """Which row each ratio is taken to, where that is not the same for all."""
     if len({each.row.reference for each in found}) == 1:
@@ -162,6 +185,7 @@ def _speedup(each: Summary) -> Cell:
         "speed_up": estimate.speedup if estimate else None,
         "speed_up_low": 1 / estimate.high if estimate else None,
         "speed_up_high": 1 / estimate.low if estimate else None,
+        "confidence": estimate.confidence if estimate else None,
     }
     if each.judgement.verdict is Verdict.INACCURATE:
         return Cell("FAIL", figures, "bold red")
@@ -224,7 +248,6 @@ VARIANT: Columns[Summary] = {Column("variant", most=20): name}
 CLASS: Columns[Summary] = {Column("class", left=True, most=20): _class}
 ERROR: Columns[Summary] = {Column("error", "fp32_error"): _error}
 TIME: Columns[Summary] = {Column("ms", "seconds"): lambda each: figure(each.seconds, milliseconds)}
-SPEEDUP: Columns[Summary] = {Column("speed-up [95 %]"): _speedup}
 COUNTS: Columns[Summary] = {
     Column("aten\nops", "aten_operations"): lambda each: figure(each.counts and each.counts.aten_operations, str),
     Column("SDPA", "attention_calls"): lambda each: figure(each.counts and each.counts.attention_calls, str),

@@ -7,7 +7,7 @@ from vlbench.export import result_tables as tables
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Words, checked, figure, table_of
 from vlbench.judging.instances import told_of
 from vlbench.judging.judged import Judged, JudgedRow
-from vlbench.judging.summary import Summary, ranked, summaries
+from vlbench.judging.summary import Summary, hold_together, ranked, summaries
 from vlbench.judging.verdict import Floors, Verdict
 from vlbench.judging.vote import expected_false_rows
 from vlbench.record.files import why_unsealed
@@ -58,7 +58,7 @@ def group_parts(group: CellGroup) -> Iterator[Part]:
     yield from failures(shown)
     yield from own_difference(group)
     yield from (Words(f"lost: {reason}", "red") for reason in group.lost)
-    if words := in_words(shown, voted):
+    if words := in_words(shown, voted, together=hold_together(group, shown)):
         yield from (Words(), Words(words))
     if any(row.reference == NO_FLAGS for row in group.rows):
         yield Words(
@@ -97,7 +97,7 @@ def failures(found: Iterable[Summary]) -> Iterator[Words]:
             yield Words(f"{each.row.name}: {each.judgement.reason}", "red")
 
 
-def in_words(found: Sequence[Summary], voted: bool) -> str:
+def in_words(found: Sequence[Summary], voted: bool, *, together: bool) -> str:
     """What helps, what hurts, and what is not distinguishable; of a quick look only what two processes say."""
     unclear = "Inconclusive" if voted else "Not distinguishable"
     names: dict[str, list[str]] = {"Faster": [], "Slower": [], "Same": [], unclear: []}
@@ -110,9 +110,9 @@ def in_words(found: Sequence[Summary], voted: bool) -> str:
     lines = [f"{effect}: {', '.join(listed)}." for effect, listed in names.items() if listed]
     if not voted and lines:
         rows = sum(map(len, names.values()))
-        together = f"Intervals hold for all {rows} rows together. " if rows > 1 else ""
+        hold = f"Intervals hold for all {rows} rows together. " if rows > 1 and together else ""
         lines.append(
-            f"This is a quick look: a row is called where two processes show it beyond 1 %. {together}"
+            f"This is a quick look: a row is called where two processes show it beyond 1 %. {hold}"
             "--trials 5 gives verdicts."
         )
     return "\n".join(lines)

@@ -91,6 +91,12 @@ def ranked(found: Sequence[Summary]) -> list[Summary]:
     return [found[0], *sorted(found[1:], key=place)]
 
 
+def hold_together(group: CellGroup, found: Sequence[Summary]) -> bool:
+    """Is this a quick look whose intervals hold for all rows of the group at once, in 95 % of cases?"""
+    needed = family_confidence(len(group.rows) - 1) - 1e-9
+    return all(each.is_quick and each.estimate.confidence >= needed for each in found if each.estimate)
+
+
 def suspects(group: CellGroup, floors: Floors) -> list[str]:
     """Rows that the first vote calls changed: they are measured once more before it is said.
 
