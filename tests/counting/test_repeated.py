@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vlbench.counting.advice import sites_of
 from vlbench.counting_device import CountingDevice
+from vlbench.counting_device.allowed import allow_sync
 
 Code = Callable[[Tensor, Tensor], None]
 
@@ -81,6 +82,16 @@ def counted_by_python(x: Tensor, i: Tensor) -> None:
 def test_a_call_of_len_names_no_lengths() -> None:
     (site,) = sites(counted_by_python)
     assert site.advice == ""
+
+
+@pytest.mark.parametrize("code", [finite_in_every_layer, one_upload, different])
+def test_what_is_allowed_has_neither_advice_nor_flags(code: Code) -> None:
+    def allowed(x: Tensor, i: Tensor) -> None:
+        with allow_sync("meant"):
+            code(x, i)
+
+    (site,) = sites(allowed)
+    assert (site.allowed, site.advice, site.flags) == ("meant", "", ())
 
 
 def sites(code: Code):  # type: ignore[no-untyped-def]

@@ -85,6 +85,8 @@ def sites_of(counts: Counts) -> tuple[Site, ...]:
 def _site(place: Site, causes: list[Site]) -> Site:
     total = {"times": sum(cause.times for cause in causes), "bytes": sum(cause.bytes for cause in causes)}
     site = place.model_copy(update=total)
+    if site.allowed:
+        return site  # it is meant to stay
     advice, again = advise(place), repeated(site)
     if again and (advice is None or not _treats_the_cause(site, advice)):
         kept = tuple(flag for flag in (advice.flags if advice else ()) if flag not in SENDS_FASTER)
