@@ -136,6 +136,17 @@ def test_a_rise_names_its_stage_its_line_and_what_removes_it() -> None:
     assert (line.name, line.advice) == ("read-back: n = int(lengths[i])", "keep lengths on the host")
 
 
+def test_a_rise_of_several_lines_names_them_with_their_shares() -> None:
+    def counted(*lines: tuple[str, int]) -> str:
+        sites = [("read-back", f"{where}: x.item()  # {where}", times) for where, times in lines]
+        return judge_cells(cell(), cell(forward(*sites, host_syncs=sum(times for _, times in lines)))).reason
+
+    assert counted(("a.py:35", 3), ("a.py:14", 6)) == "host syncs rose from 0 to 9, at a.py:14 (6) and :35 (3)"
+    assert counted(("a.py:1", 9), ("b.py:2", 8), ("b.py:3", 7), ("c.py:4", 6), ("c.py:5", 1)) == (
+        "host syncs rose from 0 to 31, at a.py:1 (9), b.py:2 (8), :3 (7) and 2 more lines"
+    )
+
+
 def test_an_edit_above_a_line_does_not_show() -> None:
     before = cell(forward(("read-back", "a.py:3: x.item()", 4), host_syncs=4))
     after = cell(forward(("read-back", "a.py:8: x.item()", 4), host_syncs=5))

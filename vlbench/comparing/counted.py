@@ -5,9 +5,10 @@ by fewer operations; the row shows both. Stages, lines and operations explain a 
 so that code may move about freely.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from vlbench.comparing.counted_moves import COUNTERS, Advice, Shift, line_moves, operation_moves, shifts
+from vlbench.comparing.counted_moves import COUNTERS, Advice, Shift, is_first, line_moves, operation_moves, shifts
 from vlbench.comparing.further import with_further
 from vlbench.judging.judged import JudgedRow, Move
 from vlbench.judging.verdict import Verdict
@@ -20,6 +21,8 @@ PRECISIONS = {"bfloat16": 0, "float16": 0, "float32": 1, "float64": 2}
 NEWER = frozenset({"allowed_syncs"})
 """Counters that are newer than the first files."""
 FIRST = COUNTERS.keys() - NEWER
+SHOWN = 3
+"""Lines that a reason names; the rows have them all."""
 NONE = ["none"]
 """There was no such operation."""
 
@@ -106,11 +109,22 @@ def _words(shift: Shift) -> str:
 
 
 def _place(shift: Shift, lines: Sequence[Move]) -> str:
-    """The stage, and the first of the lines that can be why."""
+    """The stage, and the lines that can be why, with the share of each where there are several."""
     events = COUNTERS[shift.counter]
-    rising = (move for move in lines if move.after > move.before and move.name.startswith(events) and move.file)
-    line = next(rising, None)
-    return (f" in {shift.stage}" if shift.stage else "") + (f", at {line.file}:{line.line}" if line else "")
+    rising = [move for move in lines if move.after > move.before and move.name.startswith(events) and move.file]
+    same = [move for move in rising if is_first(move) is shift.first] or rising
+    places: Counter[tuple[str | None, int | None]] = Counter()
+    for move in same:
+        places[move.file, move.line] += int(move.after - move.before)
+    words, last = [], None
+    for (file, line), times in places.most_common(SHOWN):
+        share = f" ({times:,})" if len(places) > 1 and not shift.counter.endswith("bytes") else ""
+        words.append(f"{'' if file == last else file}:{line}{share}")
+        last = file
+    if more := len(places) - len(words):
+        words.append(f"{more} more line{'s' * (more > 1)}")
+    at = " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
+    return (f" in {shift.stage}" if shift.stage else "") + (f", at {at}" if at else "")
 
 
 def _unmoved(within: Sequence[Shift], judged: int) -> str:

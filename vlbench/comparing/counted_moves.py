@@ -202,5 +202,10 @@ def _mark(first: bool) -> str:
     return " (first forward)" if first else ""
 
 
+def is_first(move: Move) -> bool:
+    """Is it of the first forward alone?"""
+    return _mark(True) in move.name.split(":", 1)[0]
+
+
 def _by_size(move: Move) -> float:
     return -abs(move.after - move.before)
