@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.pytest_plugin.conftest import Run
 from vlbench.comparing.counted_moves import COUNTERS
-from vlbench.pytest_plugin.marks import ALIASES, ARGUMENTS, Mark, marks_of
+from vlbench.gating.marks import ALIASES, ARGUMENTS, Mark, marks_of
 
 TOWER = 'tower="a:b"'
 WRONG = {

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 
 from vlbench.api.arguments import Names, Towers, several, tower_names
-from vlbench.api.defaults import defaults
+from vlbench.api.defaults import Defaults, defaults
 from vlbench.api.results import Counted
 from vlbench.counting.job import CountJob, counted_points
 from vlbench.counting.run import run_count
 from vlbench.errors import UsageError
 from vlbench.export.progress import watcher
+from vlbench.gating.marks import Mark
 from vlbench.record.counted import CountReport
 from vlbench.towers.models import find_dtype
 
@@ -50,6 +51,12 @@ def counted(job: CountJob) -> CountReport:
         return run_count(job)
     except RuntimeError as error:  # a tower's module can do that
         raise UsageError(f"tower {' and '.join(map(repr, job.towers))}: {error}") from None
+
+
+def mark_job(mark: Mark, usual: Defaults) -> CountJob:
+    """What a marker has counted; what it leaves out is `usual`, else ours. Raises UsageError."""
+    scenario = None if mark.grids else mark.scenario or usual.scenario or SCENARIO
+    return count_job(mark.tower, [], scenario, list(mark.grids), mark.profile or usual.gpu, mark.dtype or DTYPE)
 
 
 def count_job(

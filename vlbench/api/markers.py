@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from vlbench.api.counts import DTYPE, SCENARIO, count_job, counted
+from vlbench.api.counts import counted, mark_job
 from vlbench.api.defaults import Defaults
 from vlbench.comparing.counted_cells import counted_forward, why_incomplete
 from vlbench.errors import UsageError
 from vlbench.gating.base import Base
+from vlbench.gating.listing import marks_in
+from vlbench.gating.marks import Mark, argument
 from vlbench.judging.judged import JudgedRow
 from vlbench.judging.verdict import Verdict
-from vlbench.process.child import portable_environment
+from vlbench.process.child import waiting_threads
 from vlbench.process.git import git
 from vlbench.record.counted import CountedTower
 from vlbench.revisions.checkouts import checked_out
 
 TEXT = "mark.vlbench"
 """What a test file holds that has markers."""
-LONGEST = 600
-"""Seconds that a collection may take."""
-Cell = tuple[Any, ...]
 
 
 @dataclass
@@ -48,7 +41,7 @@ def marker_rows(base: Base, usual: Defaults, *, accepts: bool) -> list[JudgedRow
     """
     if not (files := _files(base.commit)):
         return []
-    with checked_out([base.commit]) as (there,), ThreadPoolExecutor(2) as pool:
+    with checked_out([base.commit]) as (there,), waiting_threads(2) as pool:
         try:
             before, after = pool.map(_limits, (there.here, Path.cwd()), (files, _files()))
         except UsageError as error:
@@ -64,60 +57,31 @@ def _files(commit: str | None = None) -> list[str]:
     return [name for name in names if Path(name).name != "conftest.py"]
 
 
-def _limits(folder: Path, files: Sequence[str]) -> dict[Cell, Limits]:
-    """The limits that tests in a folder set, by the cell that they limit. Raises UsageError."""
-    found: dict[Cell, Limits] = {}
-    if not files:
-        return found
-    for test, marks in _listed(folder, files).items():
+def _limits(folder: Path, files: Sequence[str]) -> dict[Mark, Limits]:
+    """The limits that tests in a folder set, by the cell that they limit: a mark without limits. Raises UsageError."""
+    found: dict[Mark, Limits] = {}
+    for test, marks in marks_in(folder, files).items() if files else ():
         for mark in marks:
-            if mark["tower"] and mark["limits"]:
-                key = tuple(mark[name] for name in ("tower", "scenario", "dtype", "profile", "cold"))
-                limits = found.setdefault((*key, tuple(mark["grids"])), Limits(test))
-                limits.accepted = limits.accepted or mark["accepted"] or ""
-                for name, most in mark["limits"].items():
+            if mark.tower and mark.limits:
+                cell = replace(mark, limits={}, baseline=None, accepted=None)
+                limits = found.setdefault(cell, Limits(test))
+                limits.accepted = limits.accepted or mark.accepted or ""
+                for name, most in mark.limits.items():
                     limits.most[name] = min(most, limits.most.get(name, most))
     return found
 
 
-def _listed(folder: Path, files: Sequence[str]) -> dict[str, Any]:
-    plugins = ("-p", "vlbench.pytest_plugin", "-p", "vlbench.pytest_plugin.listing", "-p", "no:cacheprovider")
-    with tempfile.TemporaryDirectory() as scratch:
-        out = Path(scratch) / "markers.json"
-        command = [sys.executable, "-P", "-m", "pytest", "--collect-only", "-q", *plugins, "--rootdir", "."]
-        try:
-            done = subprocess.run(
-                [*command, "-o", "addopts=", "--", *files],
-                cwd=folder,
-                env=portable_environment() | {"VLBENCH_MARKERS": str(out), "PYTHONDONTWRITEBYTECODE": "1"},
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=LONGEST,
-            )
-        except subprocess.TimeoutExpired:
-            raise UsageError(f"the markers in {files[0]} cannot be read: pytest took over {LONGEST} s") from None
-        if done.returncode not in (0, 5) or not out.exists():
-            said = next((text for text in (done.stdout + done.stderr).splitlines() if text.startswith("E  ")), "")
-            why = said.removeprefix("E").strip() or f"pytest ended with {done.returncode}"
-            raise UsageError(f"the markers in {', '.join(files[:3])} cannot be read: {why}")
-        found: dict[str, Any] = json.loads(out.read_text())
-        return found
-
-
-def _judged(cell: Cell, limits: Limits, now: Limits | None, usual: Defaults, accepts: bool) -> Iterator[JudgedRow]:
-    tower, scenario, dtype, profile, cold, grids = cell
-    named = f"{limits.test}: {tower}"
+def _judged(cell: Mark, limits: Limits, now: Limits | None, usual: Defaults, accepts: bool) -> Iterator[JudgedRow]:
+    named = f"{limits.test}: {cell.tower}"
     try:
-        scenario = None if grids else scenario or usual.scenario or SCENARIO
-        report = counted(count_job(tower, [], scenario, list(grids), profile or usual.gpu, dtype or DTYPE))
+        report = counted(mark_job(cell, usual))
     except UsageError as error:
         yield JudgedRow.missing(named, "counters", str(error))
         return
     for group in report.groups:
         for row in group.towers:
-            fed = "+".join(grids) or f"{group.scenario} {group.point}".strip()
-            yield _row(f"{named} {fed}", row, cold, limits, now, accepts)
+            fed = "+".join(cell.grids) or f"{group.scenario} {group.point}".strip()
+            yield _row(f"{named} {fed}", row, cell.cold, limits, now, accepts)
 
 
 def _row(name: str, tower: CountedTower, cold: bool, limits: Limits, now: Limits | None, accepts: bool) -> JudgedRow:
@@ -128,7 +92,7 @@ def _row(name: str, tower: CountedTower, cold: bool, limits: Limits, now: Limits
     counters, here = counted_forward(forward).counters, now.most if now else {}
     above = {each: counters[each] for each, most in limits.most.items() if counters[each] > most}
     told = "; ".join(
-        f"{each.replace('_', ' ')} {value:,}, where the merge base allows {_argument(each)}={limits.most[each]}"
+        f"{each.replace('_', ' ')} {value:,}, where the merge base allows {argument(each)}={limits.most[each]}"
         for each, value in above.items()
     )
     exact = all(here.get(each) == value for each, value in above.items())
@@ -139,13 +103,8 @@ def _row(name: str, tower: CountedTower, cold: bool, limits: Limits, now: Limits
         return JudgedRow(cell=name, measure="counters", verdict=Verdict.REGRESSED, reason=told)
     if loose := [each for each, most in limits.most.items() if here.get(each, most + 1) > most]:
         told = "; ".join(
-            f"{_argument(each)}={limits.most[each]} was {f'raised to {here[each]}' if each in here else 'removed'}"
+            f"{argument(each)}={limits.most[each]} was {f'raised to {here[each]}' if each in here else 'removed'}"
             for each in loose
         )
         return JudgedRow.missing(name, "counters", f"{told}, and nothing that was counted asks for that; bring it back")
     return JudgedRow(cell=name, measure="counters", verdict=Verdict.SAME, reason="within the limits of its marker")
-
-
-def _argument(counter: str) -> str:
-    """As a marker usually spells it."""
-    return {"host_syncs": "max_syncs", "device_operations": "max_operations"}.get(counter, f"max_{counter}")

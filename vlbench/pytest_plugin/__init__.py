@@ -128,7 +128,7 @@ def _cleaned(complaint: str) -> str:
 def _nonsense(node: pytest.Item | pytest.Collector) -> str | None:
     if not isinstance(node, pytest.Item) or not node.get_closest_marker("vlbench"):
         return None
-    from vlbench.pytest_plugin.marks import marks_of
+    from vlbench.gating.marks import marks_of
 
     try:
         marks_of(node)

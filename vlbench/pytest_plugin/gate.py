@@ -5,12 +5,13 @@ from collections.abc import Iterator
 import pytest
 
 from vlbench.api.arguments import argument_words
-from vlbench.api.counts import DTYPE, count_job, counted
+from vlbench.api.counts import counted, mark_job
+from vlbench.api.defaults import defaults
 from vlbench.counting.job import CountJob
 from vlbench.errors import UsageError
+from vlbench.gating.marks import Mark, marks_of
 from vlbench.pytest_plugin import at_root, limits, stored
 from vlbench.pytest_plugin.judged import JUDGED
-from vlbench.pytest_plugin.marks import Mark, marks_of
 from vlbench.record.counted import CountReport
 
 _REPORTS = pytest.StashKey[dict[CountJob, CountReport]]()
@@ -42,10 +43,9 @@ def _complaints(config: pytest.Config, mark: Mark) -> Iterator[str]:
 
 def _count(config: pytest.Config, mark: Mark) -> CountReport:
     """The count of a mark's tower, in a process of its own and once in a session. Raises UsageError."""
-    assert mark.tower is not None
     reports = config.stash.setdefault(_REPORTS, {})
     try:
-        job = count_job(mark.tower, [], mark.scenario, list(mark.grids), mark.profile, mark.dtype or DTYPE)
+        job = mark_job(mark, defaults())
         if job not in reports:
             reports[job] = counted(job)
     except UsageError as error:

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from vlbench.comparing.counted_cells import advice_of, counted_forward, why_incomplete
 from vlbench.comparing.counted_moves import COUNTERS, Advice
 from vlbench.export.counted import chosen, title
+from vlbench.gating.marks import Mark
 from vlbench.judging.words import counter_name
-from vlbench.pytest_plugin.marks import Mark
 from vlbench.record.baseline import CountedForward
 from vlbench.record.counted import CountReport
 from vlbench.record.site import Site, outside_of_helpers, times_by_line

@@ -7,10 +7,10 @@ import pytest
 
 from vlbench.errors import UsageError
 from vlbench.gating.accuracy import count_and_check, rows_of_cell
+from vlbench.gating.marks import Mark
 from vlbench.gating.recount import judge_counted
 from vlbench.judging.judged import JudgedRow, Move
 from vlbench.judging.verdict import Verdict
-from vlbench.pytest_plugin.marks import Mark
 from vlbench.record.baseline import CountedCell
 from vlbench.record.baseline_files import read_baseline
 from vlbench.towers.models import find_dtype

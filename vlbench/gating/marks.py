@@ -1,16 +1,19 @@
 """What `@pytest.mark.vlbench` may say. Nothing is counted here, so a wrong marker is known when tests are collected."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import Any
+from __future__ import annotations
 
-import pytest
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
 
 from vlbench.comparing.counted_moves import COUNTERS
 from vlbench.counting_device.profiles import PROFILES
 from vlbench.errors import UsageError
 from vlbench.towers.models import DTYPES
+
+if TYPE_CHECKING:
+    import pytest
 
 LIMIT = "max_"
 ALIASES = {"syncs": "host_syncs", "operations": "device_operations"}
@@ -30,11 +33,16 @@ class Mark:
     profile: str | None
     cold: bool
     """Do the limits hold the first forward, and not the second?"""
-    limits: Mapping[str, int]
+    limits: Mapping[str, int] = field(hash=False)
     """The largest count that is allowed, by counter."""
     baseline: str | None
     accepted: str | None
     """Who says why its limits are above those of the merge base: for `vlbench gate --base`."""
+
+
+def argument(counter: str) -> str:
+    """How a marker usually spells the limit of a counter."""
+    return LIMIT + next((short for short, whole in ALIASES.items() if whole == counter), counter)
 
 
 def marks_of(item: pytest.Item) -> list[Mark]:
