@@ -19,6 +19,14 @@ def check_folder_of(path: Path, named: str) -> None:
         raise UsageError(f"{named}: the folder {path.parent} does not exist; make it or choose another")
 
 
+def resolved(path: Path, named: str) -> Path:
+    """Where `path` leads. Raises UsageError, which begins with `named`, where its links lead in a circle."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        raise UsageError(f"{named}: its links lead in a circle; choose another") from None
+
+
 class UsageError(Exception):
     """Something the user gave is wrong.
 

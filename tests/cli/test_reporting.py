@@ -18,6 +18,7 @@ from vlbench.cli.reporting import check_goals, deliver, reports
 from vlbench.errors import UsageError
 from vlbench.export.sheet import Sheet, compared
 from vlbench.judging.judged import Judged
+from vlbench.record.destinations import forget_claims, reserved
 
 Delivered = Callable[..., tuple[int, str, str]]
 
@@ -104,14 +105,26 @@ def test_the_summary_of_a_step_is_added_to_and_stays_within_its_limit(
     [
         ({"csv": Path("nowhere/a.csv")}, "--csv nowhere/a.csv: the folder nowhere does not exist; make it or choose"),
         ({"markdown": Path()}, "--markdown .: a folder; give a file"),
+        ({"csv": Path("loop")}, "--csv loop: its links lead in a circle; choose another"),
         ({"csv": Path("a"), "junit": Path("./a")}, "--csv and --junit both name a; give each a file of its own"),
     ],
 )
 def test_what_cannot_be_written_is_one_sentence_beforehand(options: dict[str, Path], sentence: str) -> None:
+    Path("loop").symlink_to("loop")
     with pytest.raises(UsageError) as error:
         check_goals(options)
     assert str(error.value).startswith(sentence)
-    assert not list(Path().iterdir())
+    assert [str(path) for path in Path().iterdir()] == ["loop"]
+
+
+@pytest.mark.parametrize("csv", ["s.json", "link", "s.journal.jsonl"])
+def test_a_report_is_no_file_that_the_results_need(csv: str) -> None:
+    Path("link").symlink_to("s.json")
+    check_goals({"csv": Path(csv)})
+    with pytest.raises(UsageError, match=rf"^--csv and .*--out both name {csv}; give each"), reserved(Path("s.json")):
+        pass
+    check_goals({"csv": Path("/dev/null"), "markdown": Path("/dev/null")})
+    forget_claims()
 
 
 def test_a_summary_that_cannot_be_written_is_said_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from vlbench.api.measuring import Effort, measure
 from vlbench.api.results import Verdicts
 from vlbench.comparing.compared import compare
 from vlbench.comparing.sides import Side, side_of
-from vlbench.errors import UsageError
+from vlbench.errors import UsageError, resolved
 from vlbench.export.progress import watcher
 from vlbench.matrix.plan import CellFilter, Plan, Settings, parse_filter, plans_of
 from vlbench.matrix.seams import fed_to_seams, refuse_beside_seams
@@ -125,7 +125,7 @@ def scenarios_of(given: Names) -> list[str]:
 
 def _earlier(path: Path, plans: Sequence[Plan], out: Path | None) -> Side | None:
     """The earlier results, read before anything is measured. UsageError where nothing of them is planned."""
-    if out and out.resolve() == path.resolve():
+    if out and resolved(out, f"--out {out}") == resolved(path, str(path)):
         raise UsageError(f"--out {out}: it is what --against holds the results against; choose another name")
     earlier = read_results(path)
     planned = {(plan.point.scenario, plan.point.label, plan.model, plan.dtype, plan.device) for plan in plans}

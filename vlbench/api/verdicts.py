@@ -16,7 +16,7 @@ from vlbench.api.defaults import defaults
 from vlbench.api.markers import marker_rows
 from vlbench.api.results import Counted, Stored, Verdicts
 from vlbench.comparing.counted_cells import CountResult
-from vlbench.errors import IncomparableError, UsageError, check_choice
+from vlbench.errors import IncomparableError, UsageError, check_choice, resolved
 from vlbench.export.progress import watcher
 from vlbench.gating import Times
 from vlbench.gating.acceptance import propose
@@ -195,7 +195,7 @@ def _check_out(out: Path, baselines: list[Path], force: bool) -> None:
     """Raises UsageError where `out` cannot be the proposal for the one baseline."""
     if len(baselines) > 1:
         raise UsageError(f"--out {out}: one file cannot stand for {len(baselines)} baselines; name one with --baseline")
-    if out.resolve() == baselines[0].resolve():
+    if resolved(out, f"--out {out}") == resolved(baselines[0], str(baselines[0])):
         raise UsageError(f"--out {out}: that is the baseline itself, which changes when somebody accepts; name another")
     check_output(out, "--out", force=force)
 

@@ -20,7 +20,7 @@ from vlbench.errors import UsageError
 from vlbench.export.formats import exporters
 from vlbench.export.registry import Exporter, Goal, text_of
 from vlbench.export.sheet import Sheet
-from vlbench.record.destinations import check_output, open_output
+from vlbench.record.destinations import check_output, forget_claims, open_output
 from vlbench.untrusted.names import terminal
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -54,8 +54,11 @@ def reports(*, judges: bool = True, formats: Collection[str] = ()) -> Callable[[
                 found = options(**{each.name: given.pop(each.name) for each in taken})
                 check_numbers({name: value for name, value in vars(found).items() if value is not None}, "--")
                 given["options"] = found
-            if (sheet := command(**given)) is not None:
-                deliver(sheet, goals)
+            try:
+                if (sheet := command(**given)) is not None:
+                    deliver(sheet, goals)
+            finally:
+                forget_claims()
 
         first = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in own.values()]
         parameters = [*first, *taken, *added.values(), *filter(None, [forced])]
@@ -71,6 +74,7 @@ def check_goals(goals: Mapping[str, Path | bool], *, judges: bool = True, force:
 
     `goals` has the file of each format by its name, and True for one that is printed.
     """
+    forget_claims()
     known = exporters()
     for name in goals:
         if known[name].verdicts and not judges:
@@ -81,8 +85,6 @@ def check_goals(goals: Mapping[str, Path | bool], *, judges: bool = True, force:
     files = {f"--{name}": goal for name, goal in goals.items() if isinstance(goal, Path)}
     for option, path in files.items():
         check_output(path, option, force=force)
-        if twin := next((other for other in files if other != option and _same(files[other], path)), None):
-            raise UsageError(f"{option} and {twin} both name {path}; give each a file of its own")
     if "github" in goals and (summary := os.environ.get(SUMMARY)):
         check_output(Path(summary), f"--github: {SUMMARY}", force=True)
 
@@ -136,11 +138,6 @@ def _summarise(sheet: Sheet, path: Path) -> None:
     there = path.stat().st_size if path.exists() else 0
     if text := markdown.markdown_text(sheet, markdown.STEP_SUMMARY - there - 1):
         _write(f"--github: {SUMMARY}", path, f"{text}\n", append=True)
-
-
-def _same(one: Path, other: Path) -> bool:
-    """Are the two one file, and not a terminal or /dev/null?"""
-    return one.resolve() == other.resolve() and (one.is_file() or not one.exists())
 
 
 def _write(option: str, path: Path, text: str, *, append: bool = False) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TextIO
 
-from vlbench.errors import UsageError, check_folder_of
+from vlbench.errors import UsageError, check_folder_of, resolved
 
 PROBE = bytes(2**16)
 """Written and removed, to see that there is room for anything."""
@@ -27,6 +27,23 @@ START_OF_A_READER = 0.5
 """Seconds in which a reader that is started at the same time opens its pipe."""
 _HELD: dict[Path, int] = {}
 """Pipes that were found to have a reader, held open until they are written: a reader ends when the last writer does."""
+_CLAIMED: dict[Path, tuple[str, Path]] = {}
+"""What the running command writes, resolved: the option that names it, and as it does."""
+
+
+def forget_claims() -> None:
+    """A command begins, or ends."""
+    _CLAIMED.clear()
+
+
+def claim(path: Path, option: str) -> Path:
+    """Resolve what `option` of the running command writes. Raises UsageError where another option writes it, too."""
+    goal = resolved(path, f"{option} {path}".strip())
+    other, named = _CLAIMED.get(goal, (option, path))
+    if other != option and (goal.is_file() or not goal.exists()):  # no terminal, and not /dev/null
+        raise UsageError(f"{other} and {option} both name {named}; give each a file of its own")
+    _CLAIMED[goal] = (option, path)
+    return goal
 
 
 def check_output(path: Path, option: str, *, force: bool = False) -> None:
@@ -41,7 +58,7 @@ def check_output(path: Path, option: str, *, force: bool = False) -> None:
     if path.is_dir():
         raise UsageError(f"{named}: a folder; give a file, such as {path / 'results.json'}")
     check_folder_of(path, named)
-    goal = path.resolve()
+    goal = claim(path, option)
     check_folder_of(goal, named)
     if goal.exists() and not os.access(goal, os.W_OK):
         raise UsageError(f"{named}: may not be written; change its permissions or choose another")
@@ -66,7 +83,7 @@ def check_output(path: Path, option: str, *, force: bool = False) -> None:
 
 def open_output(path: Path, named: str, *, append: bool = False) -> TextIO:
     """Opens what is written as a whole or in addition, in UTF-8. Raises UsageError for a pipe that nobody reads."""
-    goal = path.resolve()
+    goal = resolved(path, named)
     if not goal.is_fifo():
         return path.open("a" if append else "w", encoding="utf-8", newline="")
     held = _HELD.pop(goal, None) or _pipe(goal, named)
@@ -95,7 +112,7 @@ def reserved(path: Path, option: str = "--out", *, resume: bool = False, force: 
     """
     named = f"{option} {path}"
     check_output(path, option, force=force or resume)
-    goal = path.resolve()
+    goal = resolved(path, named)
     if goal.exists() and not goal.is_file():
         if resume:
             raise UsageError(f"{named}: --resume goes on from the journal beside a file, and this is none")
@@ -103,7 +120,7 @@ def reserved(path: Path, option: str = "--out", *, resume: bool = False, force: 
         return
     from vlbench.record.journal import is_journal  # which loads more than `vlbench --help` wants
 
-    journal = journal_of(goal)
+    journal = claim(journal_of(goal), f"the journal of {option}")
     with _locked(goal, named):
         if journal.exists() and not resume:
             if not is_journal(journal):

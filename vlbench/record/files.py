@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from vlbench.errors import UsageError
+from vlbench.errors import UsageError, resolved
 from vlbench.record.base import record_of
 from vlbench.record.destinations import open_output
 from vlbench.record.printed import check_not_printed
@@ -25,7 +25,7 @@ def write_whole(path: Path, text: str) -> None:
 
     A link stays a link to what is written, and what is no regular file (a device, a pipe) is written to as it is.
     """
-    path = path.resolve() if path.is_symlink() else path
+    path = resolved(path, str(path)) if path.is_symlink() else path
     if path.exists() and not path.is_file():
         with open_output(path, str(path)) as file:
             file.write(text)

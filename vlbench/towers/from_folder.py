@@ -18,7 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from vlbench.errors import UsageError, in_one_line
+from vlbench.errors import UsageError, in_one_line, resolved
 from vlbench.implementations.config import MODELS
 from vlbench.towers.models import drawn
 from vlbench.towers.tower import Tower
@@ -57,7 +57,7 @@ def tower_in_folder(text: str) -> TowerInFolder | None:
         return None
     if not (match := _PLACED.fullmatch(text)):
         raise UsageError(f"tower {text!r}: write it as at:FOLDER:TOWER, such as at:../before:qwen2.5-vl-tiny+best")
-    return TowerInFolder(Path(match["folder"]).resolve(), match["tower"])
+    return TowerInFolder(resolved(Path(match["folder"]), match["folder"]), match["tower"])
 
 
 def import_root(folder: Path, module: str) -> Path | None:
