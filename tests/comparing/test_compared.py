@@ -120,6 +120,23 @@ def test_two_baselines_by_counts_and_times_and_nobody_need_have_accepted_them() 
     ]
 
 
+def test_counts_that_one_side_lacks_are_missing() -> None:
+    here, there = run(*[0.8] * 5), run(*[0.8] * 5, seen={"counts": None})
+    for old, new, lacking in ((here, there, "new.json"), (there, here, "old.json")):
+        time, counters = compared(old, new)
+        assert (time.verdict, counters.measure, counters.verdict) == (Verdict.SAME, "counters", Verdict.MISSING)
+        assert counters.reason == f"{lacking} does not have what a warm forward asks for; measure it again"
+    assert [row.verdict for row in compared(there, there)] == [Verdict.SAME]
+
+
+def test_a_kind_of_cells_that_one_baseline_lacks_is_missing() -> None:
+    both, counted = baseline(cell(), timed=(stored(*[0.8] * 5),)), baseline(cell())
+    for old, new, lacking in ((both, counted, "new.json"), (counted, both, "old.json")):
+        same, missing = compared(old, new)
+        assert (same.verdict, missing.measure, missing.verdict) == (Verdict.SAME, "time", Verdict.MISSING)
+        assert missing.reason.startswith(f"{lacking} does not have it")
+
+
 def test_a_count_beside_itself_and_beside_a_baseline_of_it(report: CountReport) -> None:
     counted, broken = compared(report, report)
     assert (counted.cell, counted.verdict) == (f"{TOYS}:BoundsOnDevice grid bfloat16 sm_90", Verdict.SAME)

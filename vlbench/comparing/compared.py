@@ -7,7 +7,7 @@ from vlbench.comparing.absolute import absolute_times
 from vlbench.comparing.captured import judge_captured, judge_captures
 from vlbench.comparing.counted import judge_cells
 from vlbench.comparing.runs import read_sides, run_rows
-from vlbench.comparing.sides import Cell, Failed, Key, Side, Source, is_capture, report_side, side_of
+from vlbench.comparing.sides import KINDS, Cell, Failed, Key, Side, Source, is_capture, report_side, side_of
 from vlbench.comparing.timed_cells import difference, stored_trials
 from vlbench.comparing.timed_rows import changed_row, counter_moves
 from vlbench.errors import IncomparableError, UsageError
@@ -99,8 +99,8 @@ def compare_runs_of(
 
 
 def _rows(old: Side, new: Side) -> Iterator[JudgedRow]:
-    """The rows of every kind of cell that both files hold any of."""
-    kinds = [kind for kind in ("counted", "captured", "timed") if getattr(old, kind) and getattr(new, kind)]
+    """The rows of every kind of cell that either file holds any of, and the other could."""
+    kinds = [kind for kind in KINDS if kind in old.kinds and kind in new.kinds]
     common = [kind for kind in kinds if getattr(old, kind).keys() & getattr(new, kind).keys()]
     if not common:
         raise IncomparableError(
@@ -145,6 +145,9 @@ def _timed(old: Side, new: Side, a: TimedCell, b: TimedCell) -> Iterator[JudgedR
         else:
             reason = f"counted with torch {' and '.join(torches)}: such counts do not compare"
             yield JudgedRow.missing(a.name, "counters", reason)
+    elif a.counts or b.counts:
+        reason = f"{(old if b.counts else new).source} does not have what a warm forward asks for; measure it again"
+        yield JudgedRow.missing(a.name, "counters", reason)
 
 
 def _operations(a: TimedCell, b: TimedCell) -> JudgedRow:

@@ -31,6 +31,8 @@ CAPTURES = (".sqlite", ".nsys-rep", ".qdrep", ".qdstrm", ".gz")
 """Suffixes of captures."""
 HEAD = 1 << 16
 """Bytes of a JSON file in which a torch profiler trace says what it is."""
+KINDS = ("counted", "captured", "timed")
+"""Of cells, in the order in which they are shown."""
 Key = tuple[str, ...]
 """What two cells must share to be about the same thing."""
 
@@ -61,6 +63,8 @@ class Side:
     captured: dict[Key, CapturedCell] = field(default_factory=dict)
     unsealed: str = ""
     """Of results: why their figures cannot be told from edited ones; they have no say then."""
+    kinds: tuple[str, ...] = KINDS
+    """Of cells that such a file can hold."""
     advice: dict[Key, Advice] = field(default_factory=dict)
     """What removes the lines of what was counted, where that is known."""
 
@@ -113,7 +117,7 @@ def side_of(source: Source) -> Side | None:
     path = str(source)
     if is_capture(source):
         cell = captured_cell(Path(source))
-        return Side(path, f"{path} (captured by {cell.version})", captured={(cell.name,): cell})
+        return Side(path, f"{path} (captured by {cell.version})", captured={(cell.name,): cell}, kinds=("captured",))
     content = _content(Path(path))
     match record_in(Path(path), content):
         case Baseline() as baseline:
@@ -166,7 +170,7 @@ def _results_side(source: str, results: Results) -> Side:
     if twice := twice_in(key for key, _ in cells):
         raise UsageError(f"{source}: {' '.join(filter(None, map(str, twice[0])))} is there twice; keep one")
     words, reason = f"{source} (measured on {results.created:%Y-%m-%d})", why_unsealed(results)
-    return Side(source, words, results.fingerprint, dict(cells), unsealed=reason)
+    return Side(source, words, results.fingerprint, dict(cells), unsealed=reason, kinds=("timed",))
 
 
 def _timed(group: CellGroup) -> Iterator[tuple[Key, TimedCell | Failed]]:
@@ -218,7 +222,10 @@ def read_report(path: Path) -> CountReport:
 
 def report_side(source: str, report: CountReport, tower: str | None = None) -> Side:
     """What a report counted or, of `tower` alone, under no name, so that another may stand beside it."""
-    dtype, side = cast("Dtype", report.dtype), Side(source, f"{source} (counted for {report.profile})")
+    dtype, side = (
+        cast("Dtype", report.dtype),
+        Side(source, f"{source} (counted for {report.profile})", kinds=("counted",)),
+    )
     for group in report.groups:
         point = Point(scenario=group.scenario, label=group.point, grids=group.grids)
         for row in group.towers:
