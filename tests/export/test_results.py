@@ -6,8 +6,10 @@ from syrupy.assertion import SnapshotAssertion
 from tests.export.groups import COMBINATION, one_trial, quick_look, voted
 from tests.export.rendered import shown
 from tests.record.records import failed, group, results, timed, trial
-from vlbench.export.results import group_parts, results_parts
+from vlbench.api.measured import Measured
+from vlbench.export.results import group_parts, judged_groups, results_parts, results_sheet
 from vlbench.export.sheet import Table, broken, records
+from vlbench.judging.verdict import Verdict
 from vlbench.record.schema import Row, State
 
 
@@ -72,6 +74,15 @@ def test_the_words_name_every_timed_variant_once() -> None:
 def test_a_group_without_trials_says_what_was_lost() -> None:
     nothing = group(rows=(Row(name="baseline", flags=None, exactness="bit-exact"),), lost=("trial 1: killed",))
     assert "lost: trial 1: killed" in shown(group_parts(nothing))
+
+
+def test_a_lost_trial_is_missing_though_every_row_was_timed() -> None:
+    made = [trial(timed("host-grid", 1.0), number=number) for number in range(3)]
+    short = results(group(*made, lost=("trial 4: no time left within --budget 30s",)))
+    (lost,) = (row for row in judged_groups("run", short.groups).rows if row.verdict is Verdict.MISSING)
+    assert lost.reason == "lost: trial 4: no time left within --budget 30s"
+    assert results_sheet(short).exit_code == Measured(short).exit_code == 6
+    assert results_sheet(results(group(*made))).exit_code == Measured(results(group(*made))).exit_code == 0
 
 
 def test_names_with_brackets_are_shown_as_they_are() -> None:

@@ -101,6 +101,13 @@ def test_by_default_every_flag_is_a_row_or_left_out_with_a_reason(config: Vision
         assert variant.reference == ("no-flags" if alone else "baseline")
 
 
+@pytest.mark.parametrize("config", [QWEN2, QWEN2_5], ids=name_of)
+def test_what_a_short_budget_has_time_for_begins_with_best_and_the_presets(config: VisionConfig) -> None:
+    names = [variant.name for variant in unique(default_variants(config, "cpu")[0])]
+    assert names[:5] == ["baseline", "no-flags", "best", "classic", "exact"]
+    assert {each.rpartition("+")[2] for each in names[5:]} <= OPTIMIZATIONS.keys()
+
+
 def test_a_default_row_has_the_name_that_asks_for_it() -> None:
     variants, left_out = default_variants(QWEN2_5, "cpu")
     assert "pinned-h2d" in left_out

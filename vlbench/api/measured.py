@@ -37,8 +37,9 @@ class Measured(Result):
 
     @property
     def exit_code(self) -> ExitCode:
-        """A run measures and does not gate: only inaccurate (5) and missing (6) rows are failures."""
+        """A run measures and does not gate: only inaccurate (5) and missing (6) rows and trials are failures."""
         found = [each.judgement.verdict for group in self.record.groups for each in summaries(group, Floors())]
+        found += [Verdict.MISSING for group in self.record.groups for _ in group.lost]
         failures = (Verdict.INACCURATE, Verdict.MISSING)
         return worst([verdict if verdict in failures else Verdict.SAME for verdict in found])
 

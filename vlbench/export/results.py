@@ -132,6 +132,7 @@ def judged_groups(command: str, groups: Iterable[CellGroup]) -> Judged:
             rows.append(JudgedRow(cell=cell, measure="accuracy", verdict=verdict, reason=reason))
             if right and command == "run" and not each.row.is_yardstick:
                 rows.append(_timed(cell, each, found[each.row.reference], gates=wrong))
+        rows += [JudgedRow.missing(f"all rows {title(group)}", "time", f"lost: {reason}") for reason in group.lost]
     before, after = "the reference tower", "its variants"
     return Judged(command=command, before=before, after=after, rows=tuple(rows), false_alarms=None)
 
