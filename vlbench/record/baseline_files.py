@@ -14,7 +14,7 @@ from vlbench.untrusted.files import Kind, first_fault, parse_json, read_bytes
 
 BASELINE = Kind(
     "give a baseline file",
-    absent='{path}: no such file; write one with `vlbench baseline save {path} --reason "..."`',
+    absent='{path}: no such file; write one with `vlbench baseline save {path} --tower module:Name --reason "..."`',
     folder="{path}: a folder; {remedy} in it",
     missing=IncomparableError,
     ours=True,
