@@ -16,10 +16,11 @@ from vlbench.gating.report import report
 from vlbench.gating.required import Required
 from vlbench.gating.run import gate, read_captures
 from vlbench.gating.timed import GateResult
-from vlbench.judging.judged import Judged
+from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.record.baseline import Baseline
 from vlbench.record.baseline_files import proposal_path, write_baseline
+from vlbench.record.outputs import StoredCall, StoredOutputs
 
 FILE = Path("toy.json")
 
@@ -76,6 +77,21 @@ def test_more_launches_are_proposed_and_the_report_says_how_to_accept_them(store
     assert judged.exit_code == 3
     assert judged.before == "toy.json, saved on 2025-11-03 by somebody: it is right"
     assert 'mend what rose; or, if that is meant, `vlbench baseline accept toy.json --reason "..."`' in said(judged)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_result_that_is_meant_can_be_stored_where_results_are(stored: Baseline, kept: bool) -> None:
+    row = JudgedRow(cell="toy:Tower on a CPU", measure="accuracy", verdict=Verdict.INACCURATE, reason="it differs")
+    outputs = (
+        StoredOutputs(tower="toy:Tower", names="", weights="", calls=(StoredCall(name="small", raised="no"),))
+        if kept
+        else None
+    )
+    held = stored.model_copy(update={"outputs": (outputs,) if outputs else ()})
+    told = said(report(Required({FILE: held}, {}), {FILE: GateResult([row], [])}, {}))
+    way = 'if it is meant to change, `vlbench baseline complete toy.json --outputs --reason "..."` stores it, and '
+    assert "mend the result" in told
+    assert (way in told) is kept
 
 
 def test_fewer_launches_pass_and_ask_to_be_accepted(stored: Baseline, tmp_path: Path) -> None:

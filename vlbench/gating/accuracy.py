@@ -114,7 +114,12 @@ def _wanted(baseline: Baseline) -> dict[str, StoredOutputs | None]:
 
 def _accuracy_row(tower: str, outcome: Outcome) -> JudgedRow:
     verdict = {"right": Verdict.SAME, "wrong": Verdict.INACCURATE, "unknown": Verdict.MISSING}[outcome.kind]
-    return JudgedRow(cell=f"{tower} on a CPU", measure="accuracy", verdict=verdict, reason=outcome.reason)
+    return JudgedRow(cell=tower_title(tower), measure="accuracy", verdict=verdict, reason=outcome.reason)
+
+
+def tower_title(tower: str) -> str:
+    """The cell of the row on its accuracy."""
+    return f"{tower} on a CPU"
 
 
 def _weighed(row: JudgedRow, outcome: Outcome | None) -> list[JudgedRow]:

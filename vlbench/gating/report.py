@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from vlbench.gating.accuracy import tower_title
 from vlbench.gating.required import Required
 from vlbench.gating.timed import GateResult
 from vlbench.judging.judged import Judged, JudgedRow
@@ -12,7 +13,7 @@ from vlbench.process.git import is_dirty, revision
 from vlbench.record.baseline_files import proposal_path
 
 REMEDIES = {
-    Verdict.INACCURATE: "mend the result; a time of a wrong one means nothing",
+    Verdict.INACCURATE: "mend the result; a time of a wrong one means nothing{complete}",
     Verdict.MISSING: "bring back what is missing, or say that it is meant to go (`vlbench baseline remove`)",
     Verdict.REGRESSED: "mend what rose; {accept}",
     Verdict.INCONCLUSIVE: "run it again on a quieter machine, or let --allow-inconclusive pass it",
@@ -45,7 +46,7 @@ def report(
         rows=rows,
         notes=tuple(notes),
         written=", ".join(map(str, written.values())) or None,
-        remedy=_remedy(rows, written, allow_inconclusive),
+        remedy=_remedy(required, found, written, allow_inconclusive),
         allow_inconclusive=allow_inconclusive,
         enforced=enforced,
     )
@@ -57,13 +58,27 @@ def unjudged(reason: str) -> Judged:
     return Judged(command="gate", before="nothing", after=_here(), rows=(row,), enforced=False)
 
 
-def _remedy(rows: tuple[JudgedRow, ...], written: Mapping[Path, Path], allow_inconclusive: bool) -> str | None:
-    verdicts = {row.verdict for row in rows if row.gates}
+def _remedy(
+    required: Required, found: Mapping[Path, GateResult], written: Mapping[Path, Path], allow_inconclusive: bool
+) -> str | None:
+    verdicts = {row.verdict for each in found.values() for row in each.rows if row.gates}
     if allow_inconclusive:
         verdicts.discard(Verdict.INCONCLUSIVE)
     accepts = " and ".join(_accept(path, written) for path in written)
-    words = next((words for verdict, words in REMEDIES.items() if verdict in verdicts), None)
-    return words.format(accept=f"or, if that is meant, {accepts}") if words else None
+    words = next((words for verdict, words in REMEDIES.items() if verdict in verdicts), "")
+    return words.format(accept=f"or, if that is meant, {accepts}", complete=_complete(required, found)) or None
+
+
+def _complete(required: Required, found: Mapping[Path, GateResult]) -> str:
+    """How to store results that are meant: of towers that are held against stored ones alone."""
+    commands = []
+    for path, each in found.items():
+        baseline = required.proposable(path)
+        stored = {tower_title(outputs.tower) for outputs in baseline.outputs} if baseline else set()
+        if any(row.verdict is Verdict.INACCURATE and row.cell in stored for row in each.rows):
+            commands.append(f'`vlbench baseline complete {path} --outputs --reason "..."`')
+    how = " and ".join(commands)
+    return f"; if it is meant to change, {how} stores it, and counters are judged after that" if how else ""
 
 
 def _accept(path: Path, written: Mapping[Path, Path]) -> str:
