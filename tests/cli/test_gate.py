@@ -173,6 +173,7 @@ def test_a_repository_is_put_under_the_gate(vlbench: Vlbench, folder: Path) -> N
     make_repository(folder)
     ended = vlbench("gate", "init", "towers:Tower", "--grid", "1x4x6", "--by", "Grace")
     assert ended.code == 0, ended
+    assert "results/baselines/baselines.manifest: what must be judged; commit all four" in " ".join(ended.out.split())
     made = read_baseline(Path("results/baselines/towers-tower.json"))
     assert [cell.name for cell in made.counted] == ["towers:Tower grid 1x4x6 bfloat16 sm_90"]
     assert made.accepted[0].by == "Grace"

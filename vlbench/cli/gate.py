@@ -88,6 +88,7 @@ def init(options: InitOptions) -> Sheet:
     """Put the repository in the current folder under the gate: a baseline of TOWER, a test, and a workflow."""
     from vlbench.api.defaults import defaults
     from vlbench.gating.init import TEST, WORKFLOW, baseline_for, refuse_existing, write_test, write_workflow
+    from vlbench.gating.manifest import NAME
 
     root, file = Path(), baseline_for(options.tower, Path(defaults().baselines))
     refuse_existing(root, file)
@@ -97,6 +98,7 @@ def init(options: InitOptions) -> Sheet:
     told = [
         in_short(file, made),
         f"{TEST}: the same as a test, for pytest",
-        f"{WORKFLOW}: the same for every pull request; look at what it installs, and commit all three",
+        f"{WORKFLOW}: the same for every pull request; look at what it installs",
+        f"{file.parent / NAME}: what must be judged; commit all four, for without this one the gate judges nothing",
     ]
     return told_sheet(told, {**facts_of(file, made), "test": str(TEST), "workflow": str(WORKFLOW)})
