@@ -8,6 +8,7 @@ from statistics import median
 from xml.etree.ElementTree import parse
 
 import pandas as pd
+import pytest
 
 from tests.cli.conftest import Vlbench
 from tests.trial.plans import MIN_ROUNDS, MISBEHAVING, python_path
@@ -41,6 +42,12 @@ def test_a_wrong_variant_fails_and_has_no_time(folder: Path) -> None:
     assert failed
     assert failed.accuracy
     assert failed.accuracy.worst_token
+
+
+@pytest.mark.slow
+def test_what_keeps_nothing_is_not_said_to_hold_results(vlbench: Vlbench, folder: Path) -> None:
+    ended = vlbench(*SMALL, "--no-card", "--with", "exact", "--out", "/dev/null")
+    assert (ended.code, "vlbench.load" in ended.out, "--resume" in ended.out) == (0, False, False)
 
 
 def test_a_run_as_json_its_file_and_what_came_before(vlbench: Vlbench, folder: Path) -> None:

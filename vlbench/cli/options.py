@@ -162,6 +162,6 @@ def or_interrupted(sheet: Sheet, interrupted: bool, out: Path) -> Sheet:
     """The sheet; where a signal ended the run, it says how to go on and ends with 130, as shells do after Ctrl-C."""
     if not interrupted:
         return sheet
-    return replace(
-        sheet, exit_code=INTERRUPTED, last=f"interrupted: {out} holds what is done; --resume goes on from there"
-    )
+    kept = not out.exists() or out.is_file()
+    last = f"{out} holds what is done; --resume goes on from there" if kept else f"{out} is no file to go on from"
+    return replace(sheet, exit_code=INTERRUPTED, last=f"interrupted: {last}")

@@ -98,9 +98,10 @@ def run(options: Options) -> Sheet:
     parts: list[Part] = [Words(note, "dim") for note in measured.notes]
     if measured.verdicts:
         parts += beside(measured.verdicts.record)
-    parts.append(Words(f"Results in {out}; in Python: vlbench.load({str(out)!r})", "dim"))
+    if kept := out.is_file():  # a pipe or a device keeps nothing that could be read or gone on with
+        parts.append(Words(f"Results in {out}; in Python: vlbench.load({str(out)!r})", "dim"))
     sheet = results_sheet(measured.record, after=parts)
-    if not measured.record.complete and not interrupted:
+    if kept and not measured.record.complete and not interrupted:
         sheet = replace(sheet, last=f"{out} has what there was time for; --resume measures the rest")
     return or_interrupted(sheet, interrupted, out)
 
