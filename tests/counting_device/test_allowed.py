@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -110,6 +111,45 @@ def another_word(x: torch.Tensor) -> None:
 def test_a_comment_that_says_too_little_is_refused_with_its_place(code: object, words: str) -> None:
     with pytest.raises(UsageError, match=rf"test_allowed.py:\d+: .*{words}"):
         counted(code)
+
+
+def in_a_string(x: torch.Tensor) -> tuple[int, str]:
+    return int(x[0]), "# vlbench: allow-sync text"
+
+
+def misspelt_in_a_string(x: torch.Tensor) -> tuple[int, str]:
+    return int(x[0]), "# vlbench: allow_sync text"
+
+
+@pytest.mark.parametrize("code", [in_a_string, misspelt_in_a_string])
+def test_a_mark_within_a_string_is_no_comment(code: object) -> None:
+    total = counted(code).total
+    assert (total.allowed_syncs, total.host_syncs) == (0, 1)
+
+
+def of_several_lines(x: torch.Tensor) -> int:
+    return int(  # vlbench: allow-sync the length is needed
+        x[0]
+    )
+
+
+def test_a_comment_in_the_middle_of_an_expression_allows_its_line() -> None:
+    total = counted(of_several_lines).total
+    assert (total.allowed_syncs, total.host_syncs) == (1, 0)
+
+
+def test_a_block_around_a_yield_holds_until_it_is_left_and_for_who_iterates() -> None:
+    def rows(x: torch.Tensor) -> Iterator[torch.Tensor]:
+        with vlbench.allow_sync("meant"):
+            yield x
+
+    def code(x: torch.Tensor) -> None:
+        for each in rows(x):
+            each.tolist()
+        x.tolist()
+
+    total = counted(code).total
+    assert (total.allowed_syncs, total.host_syncs) == (1, 1)
 
 
 def test_outside_of_counting_it_costs_no_torch() -> None:

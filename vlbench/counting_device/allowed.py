@@ -15,6 +15,7 @@ COMMENT = "allow-sync"
 class allow_sync:  # noqa: N801  # it is used like a function
     """`with vlbench.allow_sync("reason"):` allows the waits inside, in this thread: `allowed_syncs`, not `host_syncs`.
 
+    It holds until the block is left: where a generator yields inside of it, also for whoever iterates over that.
     Where nothing is counted it does nothing. Raises UsageError without a reason.
     """
 
@@ -36,12 +37,12 @@ def allowed_here() -> str:
     return _reason.get()
 
 
-def allowed_by_comment(line: str, place: str) -> str:
-    """The reason in `# vlbench: allow-sync REASON`, if the source `line` has one; "" where it has none.
+def allowed_by_comment(comment: str, place: str) -> str:
+    """The reason in `# vlbench: allow-sync REASON`, if the `comment` of a line is one; "" where it is none.
 
     Raises UsageError, which names the `place`, for a mark that says something else or gives no reason.
     """
-    found = _MARK.search(line)
+    found = _MARK.search(comment)
     if found is None:
         return ""
     word, reason = found[1], " ".join(found[2].split())

@@ -4,6 +4,7 @@ import ast
 import linecache
 import os
 import sys
+import tokenize
 from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
@@ -101,7 +102,21 @@ def _line(frame: FrameType) -> Cause:
 def _place(code: CodeType, file: str, name: str, number: int, instruction: int) -> Cause:
     line = linecache.getline(file, number).strip()
     where = Where(line, name, number)
-    return Cause(where, _expression(code, file, instruction), allowed_by_comment(line, where.place))
+    comment = _comments(file).get(number, "")
+    return Cause(where, _expression(code, file, instruction), allowed_by_comment(comment, where.place))
+
+
+@cache
+def _comments(file: str) -> dict[int, str]:
+    """The comment of each line that has one. What looks like a comment within a string is none."""
+    found: dict[int, str] = {}
+    try:
+        for each in tokenize.generate_tokens(iter(linecache.getlines(file)).__next__):
+            if each.type == tokenize.COMMENT:
+                found[each.start[0]] = each.string
+    except (tokenize.TokenError, SyntaxError):  # no Python from here on
+        pass
+    return found
 
 
 def _expression(code: CodeType, file: str, instruction: int) -> str:
