@@ -55,7 +55,9 @@ def test_the_same_shows_counts_that_moved_and_no_stage() -> None:
 
 def test_a_suspect_that_is_not_confirmed_is_the_same() -> None:
     group = measured(*[0.88] * 5, more=trials(*[0.8] * 5, confirms=True))
-    assert judgement_of(STORED, measured(*[0.88] * 5), floors_of(STORED, 5)).verdict is Verdict.REGRESSED
+    alone, floors = measured(*[0.88] * 5), floors_of(STORED, 5)
+    assert judgement_of(STORED, alone, floors, first=True).verdict is Verdict.REGRESSED
+    assert judgement_of(STORED, alone, floors).verdict is Verdict.INCONCLUSIVE
     found = row(STORED, group)
     assert found.verdict is Verdict.SAME
     assert "not confirmed by the second" in found.reason

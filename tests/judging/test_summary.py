@@ -5,7 +5,7 @@ import pytest
 from tests.judging.self_tests import self_test_group
 from tests.record.records import group, timed, trial
 from vlbench.judging.summary import Summary, summaries, suspects
-from vlbench.judging.verdict import Floors, missing
+from vlbench.judging.verdict import Floors, Verdict, missing
 from vlbench.record.schema import Row, Timing, VariantTrial
 
 
@@ -16,6 +16,16 @@ def test_suspects_are_the_same_however_many_of_the_confirming_trials_are_there(k
     assert [trial.confirms for trial in whole.trials] == [False] * 5 + [True] * 5
     cut = whole.model_copy(update={"trials": whole.trials[:kept]})
     assert suspects(cut, Floors()) == (["+3% 1", "-3%"] if kept == 1 or kept >= 4 else [])  # of one, by the quick look
+
+
+def test_a_change_that_no_second_vote_confirms_does_not_stand() -> None:
+    whole = self_test_group({"+3%": (0.03, 1.03)}, confirmed={"+3%": 1.03})
+    alone = whole.model_copy(update={"trials": whole.trials[:5]})
+    assert summaries(whole, Floors())[1].judgement.verdict is Verdict.REGRESSED
+    judged = summaries(alone, Floors())[1].judgement
+    assert judged.verdict is Verdict.INCONCLUSIVE
+    assert judged.reason.endswith("not confirmed: there was no time left")
+    assert summaries(alone, Floors(), first=True)[1].judgement.verdict is Verdict.REGRESSED
 
 
 def called(name: str, seconds: float, first: float | None) -> VariantTrial:

@@ -92,12 +92,19 @@ def test_pairs_that_are_lost_are_told_and_no_others_take_their_numbers(
     assert group.planned == len(group.trials) + len(group.lost)
 
 
-def test_what_is_called_in_the_last_of_the_time_is_not_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+CRASHED = "confirming, trial 1 of 5: it was ended by SIGSEGV"
+
+
+@pytest.mark.parametrize("pairs", [5, 10])
+@pytest.mark.parametrize(("lost", "why"), [((), "there was no time left"), ((CRASHED,), CRASHED)])
+def test_what_is_called_and_never_measured_again_does_not_stand(
+    monkeypatch: pytest.MonkeyPatch, pairs: int, lost: tuple[str, ...], why: str
+) -> None:
     group, _ = measured(monkeypatch, 0.08, 0.01, 240)
-    first = group.model_copy(update={"trials": group.trials[:10]})
-    judged = confirmed(first)
+    judged = confirmed(group.model_copy(update={"trials": group.trials[:pairs], "lost": lost}))
     assert judged.verdict is Verdict.INCONCLUSIVE
-    assert judged.reason.endswith("there was no time left to confirm it")
+    assert judged.slower == 5
+    assert judged.reason.endswith(f"; not confirmed: {why}")
 
 
 def test_the_time_is_used_up_and_not_more_and_its_price_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

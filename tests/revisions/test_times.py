@@ -49,7 +49,8 @@ def both(factor: float, count: int = 5, **fields: Any) -> list[Trial]:
     ("factor", "verdict"), [(1.0, Verdict.SAME), (1.1, Verdict.REGRESSED), (0.9, Verdict.IMPROVED)]
 )
 def test_head_is_held_against_base_and_not_against_the_yardstick(factor: float, verdict: Verdict) -> None:
-    rows = judged(*both(factor))
+    again = [each.model_copy(update={"number": 5 + each.number}) for each in both(factor, confirms=True)]
+    rows = judged(*both(factor), *again)
     assert rows["accuracy"].verdict is Verdict.SAME
     time = rows["time"]
     assert time.verdict is verdict
@@ -99,7 +100,8 @@ def test_one_trial_is_a_quick_look() -> None:
 
 def test_in_lock_step_head_is_held_against_base() -> None:
     pairs = [
-        trial(number=number, variants=(timed("BASE", 1.0), timed("HEAD", 1.1, accuracy=CLOSE))) for number in range(5)
+        trial(number=at, confirms=at > 4, variants=(timed("BASE", 1.0), timed("HEAD", 1.1, accuracy=CLOSE)))
+        for at in range(10)
     ]
     rows = judged(*pairs, rows=IN_LOCK_STEP)
     assert rows["accuracy"].reason == "held against BASE: right, by what reassociated asks for"

@@ -13,7 +13,7 @@ from vlbench.judging.stages import named, stage_moves
 from vlbench.judging.stored import vote_against
 from vlbench.judging.summary import estimates, trials_of, why_inaccurate, worst_accuracy
 from vlbench.judging.verdict import Floors, Judgement, Verdict
-from vlbench.judging.vote import confirm
+from vlbench.judging.vote import confirm, unconfirmed
 from vlbench.record.baseline import TimedCell
 from vlbench.record.schema import CellGroup, Counts
 
@@ -26,12 +26,15 @@ def floors_of(cell: TimedCell, trials: int) -> Floors:
     return Floors(relative=cell.floor, threshold=cell.threshold, k=math.ceil(trials * usual.k / usual.n), n=trials)
 
 
-def judgement_of(cell: TimedCell, group: CellGroup, floors: Floors) -> Judgement:
-    """The vote against the stored trials and, where suspects were measured once more, the second one."""
+def judgement_of(cell: TimedCell, group: CellGroup, floors: Floors, *, first: bool = False) -> Judgement:
+    """The vote against the stored trials, and the second one over suspects unless the `first` alone is asked for."""
     row, stored = row_of(group, cell), stored_trials(cell)
-    first = vote_against(stored, estimates(group, row, cell.state), floors)
-    second = estimates(group, row, cell.state, confirms=True)
-    judged = confirm(first, vote_against(stored, second, floors)) if second else first
+    judged = vote_against(stored, estimates(group, row, cell.state), floors)
+    again = estimates(group, row, cell.state, confirms=True)
+    if again:
+        judged = confirm(judged, vote_against(stored, again, floors))
+    elif not first:
+        judged = unconfirmed(judged, group.lost)
     votes = ([trial for trial in group.trials if trial.confirms is confirms] for confirms in (False, True))
     if odd := next(filter(None, (odd_instance(trials, Floors(), cell.state) for trials in votes)), ""):
         return replace(judged, verdict=Verdict.INCONCLUSIVE, reason=odd)

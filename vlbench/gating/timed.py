@@ -84,7 +84,7 @@ def _measure(baseline: Baseline, policy: Times, watch: Watch | None) -> GateResu
 
     def suspects(index: int, group: CellGroup) -> list[str]:
         cells = rebuilt.cells[index]
-        called = [cell for cell in cells if judgement_of(cell, group, floors[cell.name]).verdict in CALLED]
+        called = [cell for cell in cells if judgement_of(cell, group, floors[cell.name], first=True).verdict in CALLED]
         return list(dict.fromkeys(cell.variant for cell in called))
 
     session = _session(rebuilt.plans, watch)

@@ -10,7 +10,7 @@ from vlbench.judging.quick import family_confidence, floor_of, quick_look, stand
 from vlbench.judging.ratios import instance_ratios, trial_ratio
 from vlbench.judging.stages import shares_by_round
 from vlbench.judging.verdict import CALLED, Floors, Judgement, Verdict, inaccurate, missing
-from vlbench.judging.vote import confirm, vote
+from vlbench.judging.vote import confirm, unconfirmed, vote
 from vlbench.record.exactness import Accuracy
 from vlbench.record.schema import CellGroup, Counts, Row, State, VariantTrial
 from vlbench.stats.paired import Estimate
@@ -68,14 +68,21 @@ class Summary:
         return stands_out or self.judgement.verdict in CALLED
 
 
-def summaries(group: CellGroup, floors: Floors, state: State = "warm") -> list[Summary]:
-    """The reference tower, then the other rows in their order."""
+def summaries(group: CellGroup, floors: Floors, state: State = "warm", *, first: bool = False) -> list[Summary]:
+    """The reference tower, then the other rows in their order.
+
+    A change that no second vote was there to confirm does not stand, unless it is the `first` vote that is asked for.
+    """
+    group = first_vote(group) if first else group
     votes = [[trial for trial in group.trials if trial.confirms is confirms] for confirms in (False, True)]
     odd = " and ".join(filter(None, (odd_instance(trials, floors, state) for trials in votes)))
     quick = len(votes[0]) == 1
     return [
         _summary(
-            group, row, _look(group, row, floors, state) if quick else _judge(group, row, floors, state, odd), state
+            group,
+            row,
+            _look(group, row, floors, state) if quick else _judge(group, row, floors, state, odd, first=first),
+            state,
         )
         for row in group.rows
     ]
@@ -102,7 +109,7 @@ def suspects(group: CellGroup, floors: Floors) -> list[str]:
 
     Confirming trials have no say in it, so that a run which was interrupted among them goes on with the same rows.
     """
-    return [each.row.name for each in summaries(first_vote(group), floors) if each.is_suspect]
+    return [each.row.name for each in summaries(group, floors, first=True) if each.is_suspect]
 
 
 def first_vote(group: CellGroup) -> CellGroup:
@@ -152,15 +159,18 @@ def _summary(group: CellGroup, row: Row, judgement: Judgement, state: State) -> 
     )
 
 
-def _judge(group: CellGroup, row: Row, floors: Floors, state: State, odd: str) -> Judgement:
+def _judge(group: CellGroup, row: Row, floors: Floors, state: State, odd: str, *, first: bool) -> Judgement:
     """`odd` says what is wrong with the reference tower's own instances."""
     if row.is_yardstick:
         return Judgement(Verdict.SAME, "it is the reference tower")
-    first, second = (estimates(group, row, state, confirms=confirms) for confirms in (False, True))
-    if not first:
+    votes, again = (estimates(group, row, state, confirms=confirms) for confirms in (False, True))
+    if not votes:
         return missing(why_untimed(group, row.name, "no time was given to measure"))
-    judgement = vote(first, floors, yardstick_seconds=_seconds(group, group.rows[0].name, state))
-    judgement = confirm(judgement, vote(second, floors)) if second else judgement
+    judgement = vote(votes, floors, yardstick_seconds=_seconds(group, group.rows[0].name, state))
+    if again:
+        judgement = confirm(judgement, vote(again, floors))
+    elif not first:
+        judgement = unconfirmed(judgement, group.lost)
     return replace(judgement, verdict=Verdict.INCONCLUSIVE, reason=odd) if odd else judgement
 
 

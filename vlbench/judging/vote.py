@@ -86,6 +86,14 @@ def confirm(first: Judgement, second: Judgement) -> Judgement:
     return replace(second, verdict=second.verdict if stands else Verdict.INCONCLUSIVE, reason=reason)
 
 
+def unconfirmed(first: Judgement, lost: Sequence[str]) -> Judgement:
+    """No verdict, where no trial that was to confirm a change finished; `lost` says how trials ended."""
+    if first.verdict not in CALLED:
+        return first
+    why = next((each for each in lost if each.startswith("confirming")), "there was no time left")
+    return replace(first, verdict=Verdict.INCONCLUSIVE, reason=f"{first.reason}; not confirmed: {why}")
+
+
 def expected_false_rows(rows: int, rate: float = VOTE_FALSE_ALARMS) -> float:
     """How many of `rows` rows are called although nothing changed, at `rate` false alarms per row."""
     return rows * rate

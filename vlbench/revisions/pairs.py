@@ -11,7 +11,7 @@ from vlbench.judging.judged import JudgedRow
 from vlbench.judging.sets import shows, times_more, vote_in_sets
 from vlbench.judging.summary import estimates
 from vlbench.judging.verdict import CALLED, Floors, Judgement, Verdict
-from vlbench.judging.vote import confirm
+from vlbench.judging.vote import confirm, unconfirmed
 from vlbench.judging.words import percent
 from vlbench.record.schema import CellGroup
 from vlbench.revisions.request import HEAD
@@ -68,13 +68,9 @@ def judgement_of(group: CellGroup) -> Judgement:
 
 
 def confirmed(group: CellGroup) -> Judgement:
-    """The same at the end of all: what is called in several sets, and was not measured again, does not stand."""
+    """The same at the end of all: what is called and was not measured again does not stand."""
     judged = judgement_of(group)
-    unconfirmed = judged.verdict in CALLED and not _ratios(group, confirms=True)
-    if not unconfirmed or len(_ratios(group)) < 2 * FLOORS.n:
-        return judged
-    reason = f"{judged.reason}; there was no time left to confirm it"
-    return Judgement(Verdict.INCONCLUSIVE, reason, judged.estimate, judged.visible, judged.slower, judged.faster)
+    return judged if _ratios(group, confirms=True) else unconfirmed(judged, group.lost)
 
 
 def with_price(row: JudgedRow, seconds: float) -> JudgedRow:

@@ -7,7 +7,7 @@ from statistics import median
 
 from vlbench.judging.exit_codes import ExitCode, worst
 from vlbench.judging.identical import interval, upper_bound
-from vlbench.judging.summary import Summary, first_vote, summaries
+from vlbench.judging.summary import Summary, summaries
 from vlbench.judging.verdict import CALLED, Floors, Verdict
 from vlbench.record.schema import CellGroup
 
@@ -112,7 +112,7 @@ def report(groups: Sequence[CellGroup], floors: Floors | None = None) -> Report:
     shapes: dict[str, tuple[int, int, int, int]] = {}
     for group in groups:
         alarms = 0
-        first = summaries(first_vote(group), floors)
+        first = summaries(group, floors, first=True)
         for each, before in zip(summaries(group, floors)[1:], first[1:], strict=True):
             _add(tallies.setdefault(each.row.slow_down, Tally(each.row.slow_down)), each)
             if not each.row.slow_down:
