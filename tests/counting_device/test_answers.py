@@ -75,6 +75,9 @@ def test_all_is_as_before_afterwards() -> None:
         lambda: torch.accelerator.synchronize(),
         lambda: torch.cuda.current_stream().synchronize(),
         lambda: torch.cuda.Event().synchronize(),
+        lambda: torch.accelerator.current_stream().synchronize(),
+        lambda: torch.Stream(device="cuda").synchronize(),
+        lambda: torch.Event(device="cuda").synchronize(),
     ],
 )
 def test_waiting_is_a_sync(device: CountingDevice, wait: object) -> None:
@@ -109,6 +112,23 @@ def test_asking_an_event_until_it_is_done_is_a_wait(device: CountingDevice) -> N
             while not done.query():
                 pass
     assert counter.report.total.host_syncs == 3
+
+
+def test_asking_a_stream_until_it_is_done_is_a_wait(device: CountingDevice) -> None:
+    x = device.upload(torch.ones(2))
+    stream = torch.cuda.current_stream()
+    with device.count() as counter:
+        x = x + 1
+        while not stream.query():
+            pass
+        assert stream.query()
+        for _ in range(3):  # whoever asks once goes on with other work
+            x = x + 1
+            assert not stream.query()
+        torch.cuda.synchronize()
+        assert stream.query()
+    assert counter.report.total.host_syncs == 2
+    assert [cause.operation for cause in counter.report.causes][0] == "torch.cuda.Stream.query"
 
 
 def test_an_event_that_was_waited_for_is_done_and_stays_so(device: CountingDevice) -> None:

@@ -75,8 +75,10 @@ def _replacements(scope: Scope) -> Iterator[tuple[ModuleType, str, Any]]:
     stream = Stream()
     for name in ("current_stream", "default_stream"):
         yield cuda, name, lambda device=None: stream
-    yield cuda, "Stream", Stream
-    yield cuda, "Event", Event
+    yield accelerator, "current_stream", lambda device=None: stream
+    for module in (cuda, torch):
+        yield module, "Stream", Stream
+        yield module, "Event", Event
     yield cuda, "stream", stream_context
 
     for name in ("_exchange_device", "_maybe_exchange_device"):  # `with torch.cuda.device(0)`
@@ -186,20 +188,28 @@ class _CompiledModule(nn.Module):
 
 
 class Stream:
-    """Stands in for `torch.cuda.Stream`: one order of work, so other streams need no waiting."""
+    """Stands in for `torch.cuda.Stream` and `torch.Stream`: one order of work, so other streams need no waiting."""
 
     device_index, stream_id, cuda_stream = 0, 0, 0
 
     def __init__(self, device: Any = None, priority: int = 0, **kwargs: Any) -> None:
         self.priority = priority
+        self._queried_at: int | None = None
 
     def synchronize(self) -> None:
         """The host waits."""
         current().transfer("synchronize", "torch.cuda.Stream.synchronize")
 
     def query(self) -> bool:
-        """All work is done: it is done at once."""
-        return True
+        """Not yet, then yes, unless all was waited for: code that queries until it is so has waited."""
+        scope = current()
+        if scope.asked == scope.done:
+            return True
+        if self._queried_at == scope.asked:
+            scope.transfer("synchronize", "torch.cuda.Stream.query")
+            return True
+        self._queried_at = scope.asked
+        return False
 
     def wait_stream(self, stream: Any) -> None:
         """The device waits, not the host."""
@@ -219,7 +229,7 @@ class Stream:
 
 
 class Event:
-    """Stands in for `torch.cuda.Event`."""
+    """Stands in for `torch.cuda.Event` and `torch.Event`."""
 
     def __init__(self, enable_timing: bool = False, blocking: bool = False, **kwargs: Any) -> None:
         self.enable_timing = enable_timing

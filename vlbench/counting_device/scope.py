@@ -36,6 +36,8 @@ class Scope:
         self.building = False
         self.waits = 0
         """How often the host has waited for all that was asked of the device."""
+        self.asked = self.done = 0
+        """How much was asked of the device, and how much of it the host has waited for."""
         self.undecided = 0
         """How often code outside of counting asked floats what no ordinary input decides."""
         self.branch = True
@@ -54,12 +56,17 @@ class Scope:
     ) -> None:
         """Count a copy over the bus, or a wait, and the line that causes it. `source` is the host tensor behind it."""
         self.waits += event == "synchronize"
+        if blocking:
+            self.done = self.asked
+        else:
+            self.asked += 1
         if self.counter is not None:
             place, copied = cause(self.counter.opened_in), None if source is None else _source(source)
             self.counter.transfer(event, operation, place, size, blocking=blocking, pinned=pinned, source=copied)
 
     def operation(self, name: str, arguments: Iterable[Any] = (), *, attention: bool = False) -> None:
         """Count one device operation that was called with `arguments`."""
+        self.asked += 1
         if self.counter is not None:
             self.counter.operation(name, *dtype_and_size(arguments), attention=attention)
 
