@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from tests.record.baselines import TIMED, baseline, cell, forward
 from tests.record.records import FINGERPRINT
 from vlbench.errors import IncomparableError, UsageError
-from vlbench.gating.acceptance import accept, propose
+from vlbench.gating.acceptance import accept, acceptance, propose
+from vlbench.gating.manifest import Removal
 from vlbench.record.baseline import Baseline, CountedCell
 from vlbench.record.baseline_files import load_baseline, proposal_path, read_baseline, write_baseline
 
@@ -140,3 +143,13 @@ def test_cells_that_come_and_go_are_listed(file: Path) -> None:
         "toy:Other single-image bfloat16 sm_90: removed",
         "toy:Third single-image bfloat16 sm_90: added",
     )
+
+
+@pytest.mark.parametrize("text", ["\u2800", "\u3164", "\u115f", "\uffa0", "\u200b", "...", "\u0301"])
+def test_nobody_says_what_cannot_be_read(text: str) -> None:
+    for reason, by in ((text, "me"), ("why", text)):
+        with pytest.raises(UsageError, match=r"^--(reason|by) .* holds (no letter and no digit|control or invisible)"):
+            acceptance("saved", reason, "2", by=by)
+        with pytest.raises(ValidationError, match="holds no letter and no digit"):
+            Removal(file="a.json", by=by, reason=reason, date=datetime.now(UTC))
+    assert acceptance("saved", "원인 3", "2", by="李").by == "李"

@@ -10,7 +10,7 @@ from vlbench.errors import IncomparableError, UsageError
 from vlbench.gating.changes import Cell, changes
 from vlbench.gating.manifest import NAME, enlist, lists, locked
 from vlbench.process.git import committed, is_dirty, revision, user_name
-from vlbench.record.baseline import Acceptance, Baseline
+from vlbench.record.baseline import Acceptance, Baseline, readable
 from vlbench.record.baseline_files import (
     load_baseline,
     parse_baseline,
@@ -60,6 +60,8 @@ def said(option: str, text: str, remedy: str) -> str:
         raise UsageError(f"{option} is empty; {remedy}")
     if not text.isprintable():
         raise UsageError(f"{option} {text!r:.60} holds control or invisible characters; {remedy} in one line")
+    if not readable(text):
+        raise UsageError(f"{option} {text!r:.60} holds no letter and no digit; {remedy} in words")
     return text
 
 

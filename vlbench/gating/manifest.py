@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.judging.judged import JudgedRow
 from vlbench.record.base import Record, record_of
-from vlbench.record.baseline import VISIBLE, Baseline
+from vlbench.record.baseline import Baseline, Said
 from vlbench.record.baseline_files import BASELINE, find_baselines
 from vlbench.record.files import write_whole
 from vlbench.untrusted.files import first_fault, read_json
@@ -31,8 +31,8 @@ class Removal(Record):
     """A baseline that somebody took out, and why."""
 
     file: str
-    by: str = Field(pattern=VISIBLE)
-    reason: str = Field(pattern=VISIBLE)
+    by: Said
+    reason: Said
     date: datetime
 
 

@@ -6,10 +6,11 @@ whoever changes a figure or a threshold by hand has to accept the change, with a
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from vlbench.record.base import Amount, Count, Grid, Record, digest_of, twice_in
 from vlbench.record.counted import Further
@@ -20,8 +21,23 @@ from vlbench.record.schema import Counts, Device, Dtype, State
 from vlbench.record.site import Site
 
 BASELINE_SCHEMA: Literal[2] = 2
-VISIBLE = r"[^\s\x00-\x1f\x7f]"
-"""What a name or a reason holds at least one of."""
+FILLERS = "\u115f\u1160\u3164\uffa0"
+"""Letters that are shown as nothing."""
+
+
+def readable(text: str) -> bool:
+    """Does a name or a reason hold a letter or a digit that can be seen?"""
+    return any(unicodedata.category(sign)[0] in "LN" and sign not in FILLERS for sign in text)
+
+
+def _readable(text: str) -> str:
+    if not readable(text):
+        raise ValueError("holds no letter and no digit; say it in words")
+    return text
+
+
+Said = Annotated[str, AfterValidator(_readable)]
+"""A name or a reason that somebody can read."""
 Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 
@@ -174,8 +190,8 @@ class Acceptance(Record):
     """Who took these figures for right, and why."""
 
     what: Literal["saved", "accepted", "rebased"]
-    by: str = Field(pattern=VISIBLE)
-    reason: str = Field(pattern=VISIBLE)
+    by: Said
+    reason: Said
     date: datetime
     revision: str | None
     """git revision of the folder that was measured in; None outside a checkout."""
