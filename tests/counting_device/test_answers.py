@@ -128,7 +128,7 @@ def test_asking_a_stream_until_it_is_done_is_a_wait(device: CountingDevice) -> N
         torch.cuda.synchronize()
         assert stream.query()
     assert counter.report.total.host_syncs == 2
-    assert [cause.operation for cause in counter.report.causes][0] == "torch.cuda.Stream.query"
+    assert counter.report.causes[0].operation == "torch.cuda.Stream.query"
 
 
 def test_an_event_that_was_waited_for_is_done_and_stays_so(device: CountingDevice) -> None:
