@@ -5,11 +5,13 @@ from syrupy.assertion import SnapshotAssertion
 
 from tests.export.groups import COMBINATION, one_trial, quick_look, voted
 from tests.export.rendered import shown
+from tests.judging import looks
 from tests.record.records import failed, group, results, timed, trial
 from vlbench.api.measured import Measured
 from vlbench.export.results import group_parts, judged_groups, results_parts, results_sheet
 from vlbench.export.sheet import Table, broken, records
-from vlbench.judging.verdict import Verdict
+from vlbench.judging.summary import summaries
+from vlbench.judging.verdict import Floors, Verdict
 from vlbench.record.schema import Row, State
 
 
@@ -74,6 +76,24 @@ def test_the_words_name_every_timed_variant_once() -> None:
 def test_a_group_without_trials_says_what_was_lost() -> None:
     nothing = group(rows=(Row(name="baseline", flags=None, exactness="bit-exact"),), lost=("trial 1: killed",))
     assert "lost: trial 1: killed" in shown(group_parts(nothing))
+
+
+def test_one_trial_in_two_pieces_is_a_quick_look_of_all_its_rows() -> None:
+    slow = {"b": 1.2} | {f"row-{number}": 1.0 for number in range(6)}
+    first, rest = looks.one_trial({"a": 0.8}), looks.one_trial(slow, number=2)
+    again = looks.one_trial({"a": 0.8}, number=1, confirms=True), looks.one_trial({"b": 1.2}, number=3, confirms=True)
+    whole = group(first, rest, *again, planned=2)
+    found = {each.row.name: each for each in summaries(whole, Floors())}
+    assert (found["a"].effect, found["b"].effect, found["row-1"].effect) == ("faster", "slower", "unclear")
+    levels = {each.estimate.confidence for each in found.values() if each.estimate}
+    assert levels == {1 - 0.05 / 8}
+    text = " ".join(shown(group_parts(whole)).split())
+    assert "This is a quick look" in text
+    assert "Intervals hold for all 8 rows together." in text
+    assert "One trial in 2 pieces, in which baseline took 4.0" in text
+    assert "2 trials" not in text
+    assert "verdict " not in text
+    assert "2 trials" in shown(group_parts(whole.model_copy(update={"planned": 3})))
 
 
 def test_a_lost_trial_is_missing_though_every_row_was_timed() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.trial.plans import MIN_ROUNDS, plan
+from vlbench.judging.summary import is_quick_look
 from vlbench.process.child import ChildError
 from vlbench.record.journal import Journal
 from vlbench.record.schema import VariantTrial
@@ -218,3 +219,17 @@ def test_a_budget_leaves_time_to_write() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("vlbench.trial.session.WRITING", 1.0)
         assert (end_of(100.0, 60.0), end_of(100.0, 1.0)) == (159.0, 100.9)
+
+
+def test_what_stands_out_in_a_later_piece_is_measured_again_too(tmp_path: Path) -> None:
+    """A quick look that goes on: what stood out in the first piece was confirmed there."""
+    journal = tmp_path / "journal"
+    for run, suspects, numbers in ((first_two, ["host-grid"], [0, 1]), (whole, ["host-grid", "best"], [0, 1, 2, 3])):
+        kept = Journal(journal, "", resume=journal.exists())
+        session = Session([plan(*NAMES)], kept, limits=Limits(900, time.monotonic() + 60, "--budget 60s"), run=run)
+        session.vote(1, 0.04, lambda index, group, names=suspects: names)  # type: ignore[misc]
+        (group,) = session.groups()
+        assert [trial.number for trial in group.trials] == numbers
+    assert [each.name for each in group.trials[-1].variants] == ["baseline", "best"]
+    assert group.trials[-1].confirms
+    assert is_quick_look(group)

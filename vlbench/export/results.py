@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from statistics import median
 
 from vlbench.export import result_tables as tables
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Words, checked, figure, table_of
 from vlbench.judging.instances import told_of
 from vlbench.judging.judged import Judged, JudgedRow
-from vlbench.judging.summary import Summary, hold_together, ranked, summaries
+from vlbench.judging.summary import Summary, hold_together, is_quick_look, ranked, summaries
 from vlbench.judging.verdict import Floors, Verdict
 from vlbench.judging.vote import expected_false_rows
+from vlbench.judging.words import milliseconds
 from vlbench.record.files import why_unsealed
 from vlbench.record.machine_card import MachineCard
 from vlbench.record.schema import NO_FLAGS, CellGroup, Results
@@ -55,6 +57,7 @@ def group_parts(group: CellGroup) -> Iterator[Part]:
     shown = found if _is_in_steps(group) else ranked(found)
     yield Words()
     yield tables.verdict_table(group, shown) if voted else tables.times_table(group, shown)
+    yield from pieces(group)
     yield from failures(shown)
     yield from own_difference(group)
     yield from (Words(f"lost: {reason}", "red") for reason in group.lost)
@@ -78,8 +81,22 @@ def title(group: CellGroup) -> str:
     where = f"{group.device}, {threads}" if group.device == "cpu" else group.device
     point = f" [{group.point}]" if group.point else ""
     trials = sum(not trial.confirms for trial in group.trials)
-    several = f", {trials} trials" if trials > 1 else ""
+    several = f", {trials} trials" if _is_voted(group) else ""
     return f"{group.scenario}{point}: {group.model}, {group.dtype}, {where}, {group.weights} weights{several}"
+
+
+def pieces(group: CellGroup) -> Iterator[Words]:
+    """What the reference tower took in each piece of a quick look, where it went on at another time."""
+    firsts = [trial for trial in group.trials if not trial.confirms]
+    timings = [trial.variants[0].timings.get("warm") for trial in firsts if trial.variants]
+    took = [milliseconds(median(timing.seconds)) for timing in timings if timing]
+    if is_quick_look(group) and len(took) > 1:
+        name = group.rows[0].name
+        yield Words(
+            f"One trial in {len(took)} pieces, in which {name} took {', '.join(took)} ms: speed-ups are to {name} of "
+            "the same piece, and ms of different pieces do not compare.",
+            "dim",
+        )
 
 
 def own_difference(group: CellGroup) -> Iterator[Words]:
@@ -176,7 +193,7 @@ def _timed(cell: str, each: Summary, reference: Summary, *, gates: bool) -> Judg
 
 
 def _is_voted(group: CellGroup) -> bool:
-    return sum(not trial.confirms for trial in group.trials) > 1
+    return not is_quick_look(group) and sum(not trial.confirms for trial in group.trials) > 1
 
 
 def _is_in_steps(group: CellGroup) -> bool:

@@ -76,7 +76,7 @@ def summaries(group: CellGroup, floors: Floors, state: State = "warm", *, first:
     group = first_vote(group) if first else group
     votes = [[trial for trial in group.trials if trial.confirms is confirms] for confirms in (False, True)]
     odd = " and ".join(filter(None, (odd_instance(trials, floors, state) for trials in votes)))
-    quick = len(votes[0]) == 1
+    quick = is_quick_look(group)
     return [
         _summary(
             group,
@@ -96,6 +96,15 @@ def ranked(found: Sequence[Summary]) -> list[Summary]:
         return each.estimate is None, each.row.reference != first, each.estimate.ratio if each.estimate else 0.0
 
     return [found[0], *sorted(found[1:], key=place)]
+
+
+def is_quick_look(group: CellGroup) -> bool:
+    """Was one trial asked for? It may be in pieces: what there was no time for is measured when a run goes on.
+
+    Pieces of one trial have even numbers, and those that confirm it odd ones.
+    """
+    firsts = [trial.number for trial in group.trials if not trial.confirms]
+    return len(firsts) == 1 or bool(firsts and group.planned in (1, 2) and not any(number % 2 for number in firsts))
 
 
 def hold_together(group: CellGroup, found: Sequence[Summary]) -> bool:
@@ -146,7 +155,7 @@ def _summary(group: CellGroup, row: Row, judgement: Judgement, state: State) -> 
     return Summary(
         row,
         judgement,
-        sum(not trial.confirms for trial in group.trials) == 1,
+        is_quick_look(group),
         accuracy,
         counts=next((variant.counts for variant in variants if variant.counts), None),
         stages=shares_by_round(variants),
@@ -179,16 +188,21 @@ def _look(group: CellGroup, row: Row, floors: Floors, state: State) -> Judgement
     if row.is_yardstick:
         return Judgement(Verdict.SAME, "it is the reference tower")
     sure = family_confidence(len(group.rows) - 1)
-    looks: list[tuple[Estimate | None, float]] = []
+    looks: list[tuple[Estimate, float]] = []
     odd: list[list[int]] = []
-    for trial in sorted(group.trials, key=lambda trial: trial.confirms):
+    for confirms in (False, True):
+        pieces = [trial for trial in group.trials if trial.confirms is confirms]
+        ratios = ((each, trial_ratio(each, row.name, row.reference, state, confidence=sure)) for each in pieces)
+        trial, ratio = next(((each, ratio) for each, ratio in ratios if ratio), (None, None))
+        if trial is None or ratio is None:
+            continue
         instances = instance_ratios(trial, state, confidence=sure)
         odd.append([stands_out(each, floors.relative) for each in instances])
         floor = floor_of(floors, max((each.ratio for each in instances), key=lambda r: max(r, 1 / r), default=None))
-        looks.append((trial_ratio(trial, row.name, row.reference, state, confidence=sure), floor))
-    first, floor = looks[0]
-    if first is None:
+        looks.append((ratio, floor))
+    if not looks:
         return missing(why_untimed(group, row.name, "no time was given to measure"))
+    first, floor = looks[0]
     judgement = quick_look(first, floor, *(looks[1] if len(looks) > 1 else (None, floor)))
     if len(odd) > 1 and any(one == other != 0 for one, other in zip(*odd[:2], strict=False)):
         return replace(judgement, reason=PROVES_NOTHING, slower=0, faster=0)

@@ -196,11 +196,11 @@ class Session:
             for index, plan in enumerate(self.plans)
         ]
 
-    def _left(self, one: Trial, trials: Iterable[Trial]) -> list[str]:
-        """Rows that this trial, and those that went on with it, had no time for."""
+    def _left(self, names: Sequence[str], one: Trial, trials: Iterable[Trial]) -> list[str]:
+        """Those of these rows that this trial, and those that went on with it, had no time for, or did not ask for."""
         same = [trial for trial in trials if (trial.number - one.number) % (2 * self._trials) == 0]
         done = {each.name for trial in same for each in trial.variants if not each.left}
-        return [each.name for each in one.variants if each.name not in done]
+        return [name for name in names if name not in done]
 
     def _trial(self, asked: Asked, remaining: int) -> None:
         """One of so many trials, in as many processes as it takes, or the rest of it."""
@@ -210,7 +210,7 @@ class Session:
         plan, died = self.plans[index], self.died[index]
         names = list(asked.names or (variant.name for variant in plan.variants))
         if first := self.journal.find(index, number):
-            left = self._left(first, self.journal.trials(index))
+            left = self._left(names, first, self.journal.trials(index))
             if not left:
                 return
             names = _with_references(plan, left)
