@@ -6,9 +6,9 @@ from syrupy.assertion import SnapshotAssertion
 from tests.export.groups import COMBINATION, one_trial, quick_look, voted
 from tests.export.rendered import shown
 from tests.judging import looks
-from tests.record.records import failed, group, results, timed, trial
+from tests.record.records import died, failed, group, results, timed, trial
 from vlbench.api.measured import Measured
-from vlbench.export.results import group_parts, judged_groups, results_parts, results_sheet
+from vlbench.export.results import failures, group_parts, judged_groups, results_parts, results_sheet
 from vlbench.export.sheet import Table, broken, records
 from vlbench.judging.summary import summaries
 from vlbench.judging.verdict import Floors, Verdict
@@ -54,6 +54,11 @@ def test_a_variant_that_died_was_not_measured() -> None:
     in_table, complaint = lines_of("rope-cache")
     assert in_table.split()[2:] == ["-", "-", "not", "measured", "-", "-"]
     assert complaint == "rope-cache: its process was ended by SIGKILL (out of memory?)"
+
+
+def test_what_is_left_out_for_one_reason_is_told_in_one_line() -> None:
+    (line,) = (each.text for each in failures(summaries(group(trial(died("rope-cache"), died("best"))), Floors())))
+    assert line.startswith("rope-cache, best: its process was ended by SIGKILL")
 
 
 @pytest.mark.parametrize(

@@ -106,12 +106,14 @@ def own_difference(group: CellGroup) -> Iterator[Words]:
 
 
 def failures(found: Iterable[Summary]) -> Iterator[Words]:
-    """A line for each variant without times: what is wrong, and where it is worst."""
+    """A line for each variant that is wrong, with where it is worst, and one for all without times for one reason."""
+    untimed: dict[str, list[str]] = {}
     for each in found:
         if each.judgement.verdict is Verdict.INACCURATE:
             yield Words(f"{each.row.name}: FAIL: {each.judgement.reason}{_where(each)}", "red")
         elif each.accuracy is None:
-            yield Words(f"{each.row.name}: {each.judgement.reason}", "red")
+            untimed.setdefault(each.judgement.reason, []).append(each.row.name)
+    yield from (Words(f"{', '.join(names)}: {reason}", "red") for reason, names in untimed.items())
 
 
 def in_words(found: Sequence[Summary], voted: bool, *, together: bool) -> str:
