@@ -11,6 +11,9 @@ JUDGED = pytest.StashKey[bool]()
 """Of a test that the gate has looked at."""
 STRICT = "vlbench_strict"
 DESELECTED, NOT_RUN = "deselected", "not run"
+_SELECT = ("-k", "-m", "--deselect", "--lf", "--last-failed", "--sw", "--stepwise")
+_IDLE = ("--co", "--collect-only", "--setup-only", "--setup-plan")
+"""Options that take tests out, and that run none: whoever types them knows, whoever finds them in a file may not."""
 _OUTPUT = "vlbench_marked"
 
 
@@ -81,14 +84,28 @@ class Judging:
 
     @property
     def unjudged(self) -> dict[str, str]:
-        """By test, why. There is none in a session that runs no test."""
-        idle = any(self.config.getoption(name, False) for name in ("collectonly", "setuponly", "setupplan"))
+        """By test, why. There is none in a session that was asked on its command line to run no test."""
+        idle = not self._by_file(_IDLE) and any(
+            self.config.getoption(name, False) for name in ("collectonly", "setuponly", "setupplan")
+        )
         return {} if idle else {name: why for name, why in self.why.items() if why}
 
     @property
     def failing(self) -> set[str]:
         """All of them where the session is strict; else those that neither the command line nor the test asked for."""
         strict = self.config.getoption(STRICT) or self.config.getini(STRICT)
+        asked = not self._by_file(_SELECT)
         return {
-            name for name, why in self.unjudged.items() if strict or not (why == DESELECTED or name in self.declared)
+            name
+            for name, why in self.unjudged.items()
+            if strict or not (why == DESELECTED and asked or name in self.declared)
         }
+
+    def _by_file(self, options: tuple[str, ...]) -> bool:
+        """Is one of the options in the settings, and none on the command line?"""
+        typed, kept = self.config.invocation_params.args, self.config.getini("addopts")
+        here, there = (
+            any(str(each).split("=")[0] in options or str(each)[:2] in options for each in given)
+            for given in (typed, kept)
+        )
+        return there and not here
