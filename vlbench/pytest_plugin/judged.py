@@ -98,7 +98,7 @@ class Judging:
         return {
             name
             for name, why in self.unjudged.items()
-            if strict or not (why == DESELECTED and asked or name in self.declared)
+            if strict or not ((why == DESELECTED and asked) or name in self.declared)
         }
 
     def _by_file(self, options: tuple[str, ...]) -> bool:
