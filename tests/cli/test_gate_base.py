@@ -44,6 +44,19 @@ def test_what_a_change_accepts_is_its_first_row_and_no_accept_fails_it(vlbench: 
     assert "REGRESSED, NOT ENFORCED: 1 regressed, 1 same; exit code 0" in first
 
 
+@pytest.mark.slow
+def test_a_removal_with_a_reason_is_accepted_and_no_accept_fails_it(vlbench: Vlbench, branch: Path) -> None:
+    assert vlbench("baseline", "remove", branch, "--reason", "that tower is gone", "--by", "Grace").code == 0
+    ended = vlbench("gate", "--base", "main")
+    shown = " ".join(ended.out.split())
+    assert (ended.code, "ACCEPTED counters: towers:Tower small.toml bfloat16 sm_90 removed by Grace" in shown) == (
+        0,
+        True,
+    )
+    ended = vlbench("gate", "--base", "main", "--no-accept")
+    assert (ended.code, "which --no-accept does not count" in " ".join(ended.out.split())) == (6, True)
+
+
 def test_no_way_to_move_the_baseline_passes(vlbench: Vlbench, branch: Path) -> None:
     stored = FILE.read_text()
     manifest = FILE.with_name(NAME).read_text()

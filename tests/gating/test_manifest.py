@@ -11,7 +11,7 @@ import pytest
 from tests.record.baselines import ACCEPTED, baseline, cell
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.gating.acceptance import seal
-from vlbench.gating.manifest import NAME, Removal, lists, locked, read_manifest, remove, to_judge
+from vlbench.gating.manifest import NAME, Removal, lists, locked, new_removal, read_manifest, remove, to_judge
 from vlbench.gating.required import by_manifest
 from vlbench.judging.verdict import Verdict
 from vlbench.record.baseline_files import proposal_path, read_baseline, write_baseline
@@ -133,3 +133,18 @@ def test_what_changed_meanwhile_is_not_written_over(folder: Path) -> None:
         seal(folder / "a.json", stored, ACCEPTED, stored)
     with pytest.raises(IncomparableError, match="was changed while this went on"):
         seal(folder / "a.json", stored, ACCEPTED, new=True)
+
+
+def test_a_removal_counts_where_it_is_new_and_what_was_there_before_is_kept(folder: Path) -> None:
+    path, manifest = folder / "b.json", folder / NAME
+    before = manifest.read_text()
+    assert new_removal(path, before) is None  # it is listed
+    remove(path, REMOVAL)
+    assert new_removal(path, before) == new_removal(path, None) == REMOVAL
+    assert new_removal(path, manifest.read_text()) is None  # an old one
+    assert new_removal(path, "{") is None
+    assert new_removal(folder / "c.json", before) is None
+    old = read_manifest(folder)
+    assert old is not None
+    other = old.model_copy(update={"removed": (REMOVAL.model_copy(update={"by": "nobody"}),)})
+    assert new_removal(path, other.model_dump_json()) is None  # the history was rewritten

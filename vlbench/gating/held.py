@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vlbench.gating.acceptance import THRESHOLDS
 from vlbench.gating.changes import Cell, changes
+from vlbench.gating.manifest import Removal
 from vlbench.gating.timed import GateResult
 from vlbench.judging.exit_codes import FAILURES
 from vlbench.judging.judged import JudgedRow
@@ -35,6 +36,8 @@ class Held:
     """May the change accept figures?"""
     fault: str = ""
     """Why there is no `head`, where the file is there."""
+    removal: Removal | None = None
+    """Who took the file away, where the change says so."""
 
     @property
     def judged(self) -> Baseline:
@@ -81,6 +84,8 @@ class Held:
     def settle(self, found: GateResult) -> GateResult:
         """The rows of what was measured, with what the change accepted, took away, widened and allowed."""
         now = {cell.name: cell for cell in found.cells}
+        if self.removal and self.accepts and self.head is None and not self.fault:
+            return GateResult(list(self._gone()), found.notes)  # what is no longer held has nothing else to show
         rows = [*self._gone(), *self._settings(), *(self._settled(row, now) for row in found.rows)]
         if self._rewritten and not any(row.verdict in FAILURES for row in rows):
             reason = f"its acceptances are not those of {self.base} and more: take that back, and accept again"
@@ -103,7 +108,14 @@ class Held:
             if name not in kept:
                 what = "does not hold it" if self.head else "is gone (renamed, moved or deleted?)"
                 reason = self.fault or f"{self.base} holds it, and {self.path} {what}; bring it back"
-                yield JudgedRow.missing(name, "time" if isinstance(cell, TimedCell) else "counters", reason)
+                row = JudgedRow.missing(name, "time" if isinstance(cell, TimedCell) else "counters", reason)
+                yield self._removed(row, self.removal) if self.removal and not (self.head or self.fault) else row
+
+    def _removed(self, row: JudgedRow, removal: Removal) -> JudgedRow:
+        told = f"removed by {removal.by} on {removal.date:%Y-%m-%d}: {removal.reason}"
+        if self.accepts:
+            return row.model_copy(update={"verdict": Verdict.ACCEPTED, "reason": f"{told}; {self.base} holds it"})
+        return row.model_copy(update={"reason": f"{told}, which --no-accept does not count; {self.base} holds it"})
 
     def _settings(self) -> Iterator[JudgedRow]:
         """The thresholds that the change moved, which do not count yet."""

@@ -21,7 +21,7 @@ from vlbench.record.base import Record, record_of
 from vlbench.record.baseline import Baseline, Said
 from vlbench.record.baseline_files import BASELINE, find_baselines
 from vlbench.record.files import write_whole
-from vlbench.untrusted.files import first_fault, read_json
+from vlbench.untrusted.files import first_fault, parse_json, read_json
 
 NAME = "baselines.manifest"
 """Not .json, lest it be taken for a baseline."""
@@ -58,6 +58,22 @@ def read_manifest(folder: Path) -> Manifest | None:
     except UsageError as error:
         fault = str(error)
     raise IncomparableError(f"{path}: {fault}; take back what was changed by hand (`git checkout {path}`)")
+
+
+def new_removal(path: Path, before: str | None) -> Removal | None:
+    """Who took `path` out, where its manifest says so and the manifest `before`, a text, does not.
+
+    None too where the removals that were there before are no longer as they were.
+    """
+    found = read_manifest(path.parent)
+    if found is None or path.name in found.baselines:
+        return None
+    try:
+        old = record_of(Manifest, parse_json(before, NAME, BASELINE)).removed if before is not None else ()
+    except (ValidationError, UsageError):
+        return None
+    new = found.removed[len(old) :] if found.removed[: len(old)] == old else ()
+    return next((each for each in reversed(new) if each.file == path.name), None)
 
 
 def lists(path: Path, baseline: Baseline) -> bool:

@@ -9,9 +9,10 @@ from pathlib import Path
 from vlbench.errors import IncomparableError
 from vlbench.gating.base import Base, baselines_at
 from vlbench.gating.held import Held
-from vlbench.gating.manifest import lost_cells, to_judge
+from vlbench.gating.manifest import NAME, lost_cells, new_removal, to_judge
 from vlbench.gating.timed import GateResult
 from vlbench.judging.judged import JudgedRow
+from vlbench.process.git import text_at
 from vlbench.record.baseline import Baseline
 from vlbench.record.baseline_files import find_baselines, read_baseline
 
@@ -73,5 +74,7 @@ def by_base(
                 raise
             fault = str(error)
         if path in before or head is not None:
-            held[path] = Held(path, before.get(path), head, base.words, accepts, fault)
+            gone = head is None and not fault
+            removal = new_removal(path, text_at(base.commit, path.parent / NAME)) if gone else None
+            held[path] = Held(path, before.get(path), head, base.words, accepts, fault, removal)
     return Required({path: each.judged for path, each in held.items()}, {}, (), held, base)
