@@ -50,11 +50,21 @@ def test_a_summary_is_judged_like_the_runs_it_sums_up() -> None:
 def test_the_interval_is_the_welch_interval_of_scipy() -> None:
     from scipy.stats import ttest_ind
 
-    before, after = [1.00, 1.02, 0.99, 1.01], [1.04, 1.09, 1.01]
+    before, after = [1.00, 1.02, 0.99, 1.01], [1.04, 1.09, 1.01, 1.05]
     judged = compare_runs(runs(*before), runs(*after), FLOORS).estimate
     expected = ttest_ind(np.log(after), np.log(before), equal_var=False).confidence_interval(0.99)
     assert judged is not None
     assert (math.log(judged.low), math.log(judged.high)) == (pytest.approx(expected.low), pytest.approx(expected.high))
+
+
+def test_of_unequal_sides_the_interval_has_the_freedom_of_the_smaller_one() -> None:
+    from scipy.stats import t
+
+    before, after = [1.00, 1.02, 0.99, 1.01], [1.04, 1.09, 1.01]
+    judged = compare_runs(runs(*before), runs(*after), FLOORS).estimate
+    error = math.sqrt(np.var(np.log(before), ddof=1) / 4 + np.var(np.log(after), ddof=1) / 3)
+    assert judged is not None
+    assert math.log(judged.high / judged.low) == pytest.approx(2 * error * float(t.ppf(0.995, 2)))
 
 
 @pytest.mark.parametrize("count", [3, 5, 8])
@@ -90,6 +100,17 @@ def test_of_few_runs_too_the_printed_change_is_caught_four_times_in_five_and_the
         assert printed.visible > printed.estimate.half_width
     assert 0.77 <= caught / 1500 <= 0.83
     assert 0.98 <= covered / 1500 <= 1.0
+
+
+@pytest.mark.parametrize("sizes", [(3, 10), (4, 10), (10, 4)])
+def test_of_unequal_sides_the_printed_change_is_caught_at_least_four_times_in_five(sizes: tuple[int, int]) -> None:
+    draw, caught = np.random.default_rng(1), 0
+    for _ in range(800):
+        a, b, c, d = (np.exp(draw.normal(0, 0.02, sizes[at % 2])) for at in range(4))
+        printed = compare_runs(runs(*a), runs(*b), FLOORS).visible
+        assert printed is not None
+        caught += compare_runs(runs(*c), runs(*(d * (1 + printed))), FLOORS).verdict is Verdict.REGRESSED
+    assert 0.80 <= caught / 800 <= 0.92
 
 
 def test_tight_runs_are_the_same() -> None:

@@ -88,11 +88,17 @@ def compare_runs(before: Sequence[Metric], after: Sequence[Metric], floors: RunF
 
 
 def _welch(old: Side, new: Side) -> tuple[float, float]:
-    """Standard error of the difference and its degrees of freedom (Welch, Biometrika 34, 1947; Satterthwaite)."""
+    """Standard error of the difference and its degrees of freedom (Welch, Biometrika 34, 1947; Satterthwaite).
+
+    Of sides with unequal numbers of runs it is the freedom of the smaller one: how the error divides among such sides
+    is a guess from few runs, and by Welch's own freedom the interval covers less than it says.
+    """
     parts = [(each.variance / each.runs, each.runs - 1) for each in (old, new)]
     squared = sum(part for part, _ in parts)
     if squared == 0:  # figures that never vary, such as counts: any difference is exact
         return 0.0, 1.0
+    if old.runs != new.runs:
+        return math.sqrt(squared), min(old.runs, new.runs) - 1.0
     return math.sqrt(squared), squared**2 / sum(part**2 / freedom for part, freedom in parts)
 
 
