@@ -100,7 +100,9 @@ def test_what_the_test_itself_says_is_shown_and_fails_where_that_is_strict(
     assert run("--vlbench-strict").ret == pytest.ExitCode.TESTS_FAILED
 
 
-@pytest.mark.parametrize("options", ["-k other", "-kother", "--deselect=test_it.py::test_marked", "--co", "-m other"])
+@pytest.mark.parametrize(
+    "options", ["-k other", "-kother", "--deselect=test_it.py::test_marked", "--co", "-m 'not vlbench'"]
+)
 def test_what_the_settings_leave_out_fails(pytester: pytest.Pytester, run: Run, options: str) -> None:
     pytester.makepyfile(test_it=MARKED)
     pytester.makeini(f"[pytest]\naddopts = --color=no {options}\n")
