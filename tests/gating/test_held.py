@@ -197,6 +197,24 @@ def outputs(raised: str) -> tuple[StoredOutputs, ...]:
     return (StoredOutputs(tower="toy:Tower", names="", weights="", calls=(StoredCall(name="small", raised=raised),)),)
 
 
+def test_a_wait_that_is_allowed_in_a_further_call_alone_has_to_be_accepted() -> None:
+    site = Site(event="read-back", where=Where.parse("a.py:3: x.item()"), allowed="meant", times=1)
+
+    def allowing(sites: tuple[Site, ...], **counts: int) -> CountedCell:
+        return cell(further=Further(calls={"several items": {"host_syncs": 0, **counts}}, allowed=sites))
+
+    new = allowing((site,), allowed_syncs=1)
+    for old in (allowing((), allowed_syncs=0), allowing(())):  # an earlier vlbench did not count them there
+        (row,) = settled(baseline(old), baseline(old), new)
+        assert row.verdict is Verdict.REGRESSED
+        assert "a.py" in row.reason or "allowed" in row.reason
+        assert settled(baseline(old), head(new), new)[0].verdict is Verdict.ACCEPTED
+        assert settled(baseline(old), baseline(old), old)[0].verdict is Verdict.SAME
+    counted = allowing((), allowed_syncs=0)
+    assert settled(baseline(counted), head(allowing(())), counted)[0].verdict is Verdict.MISSING
+    assert settled(baseline(allowing(())), baseline(allowing(())), counted)[0].verdict is Verdict.SAME
+
+
 def test_outputs_are_those_of_the_merge_base_until_the_change_accepts_others() -> None:
     before = baseline(FEW, outputs=outputs("old"))
     entry = ENTRY.model_copy(update={"changes": ("outputs of toy:Tower: changed",)})

@@ -26,10 +26,12 @@ from vlbench.implementations.output import unpack
 from vlbench.implementations.preprocessing import SEVERAL, Grid
 from vlbench.process.ci import ci
 from vlbench.record.counted import Further
+from vlbench.record.site import Site
 from vlbench.towers.models import smallest_of
 from vlbench.towers.tower import Tower
 
-COUNTERS = ("host_syncs", "uploads", "attention_calls", "device_operations")
+COUNTERS = ("host_syncs", "allowed_syncs", "uploads", "attention_calls", "device_operations")
+ONCE = {"stage": "", "times": 1, "bytes": 0}
 _OURS = re.compile(r"(?<![\w.-])(" + "|".join(map(re.escape, sorted(MODELS, key=len, reverse=True))) + r")(?=\+|$)")
 
 Build = Callable[[Tower], nn.Module]
@@ -84,7 +86,8 @@ def count_further(device: CountingDevice, tower: Tower, build: Build, dtype: tor
     calls, (second, *alike) = made.calls, [each.name for each in (*CALLS, *CALLS_WHEN_BUILT_AGAIN) if each.alike]
     wanted = calls.get(second)
     odd = [name for name in alike if wanted and calls.get(name, wanted) != wanted]
-    return Further(calls=calls, uneven=tuple(odd), kept_bytes=made.live_bytes() - start, failed=made.failed)
+    kept = made.live_bytes() - start
+    return Further(calls=calls, uneven=tuple(odd), kept_bytes=kept, failed=made.failed, allowed=tuple(made.allowed))
 
 
 class _Calls:
@@ -92,6 +95,7 @@ class _Calls:
         self.device, self.fed, self.dtype = device, tower.fed, dtype
         self.calls: dict[str, dict[str, int]] = {}
         self.failed: dict[str, str] = {}
+        self.allowed: dict[Site, None] = {}
 
     def call(self, call: _Call, module: nn.Module) -> None:
         """Count one call under its name; nothing is kept of one without."""
@@ -108,6 +112,8 @@ class _Calls:
             return
         if name:
             self.calls[name] = {each: getattr(counter.report.total, each) for each in COUNTERS}
+            lines = (cause.model_copy(update=ONCE) for cause in counter.report.causes if cause.allowed)
+            self.allowed.update(dict.fromkeys(lines))
 
     def live_bytes(self) -> int:
         """On the device, right now."""

@@ -220,21 +220,26 @@ def _further_alike(one: Further | None, other: Further | None) -> bool:
     """Does `other` count in further calls what `one` does?"""
     if one is None:
         return True
-    return other is not None and other.kept_bytes == one.kept_bytes and one.calls.items() <= other.calls.items()
+    if other is None or other.kept_bytes != one.kept_bytes:
+        return False
+    return all(counts.items() <= other.calls.get(call, {}).items() for call, counts in one.calls.items())
 
 
 def _lost_further(before: Cell, head: Cell) -> bool:
     """Did the change take counts of further calls away?"""
     if not isinstance(before, CountedCell) or not isinstance(head, CountedCell) or before.further is None:
         return False
-    return head.further is None or not before.further.calls.keys() <= head.further.calls.keys()
+    kept = head.further.calls if head.further else {}
+    return any(
+        call not in kept or not counts.keys() <= kept[call].keys() for call, counts in before.further.calls.items()
+    )
 
 
 def _marks(cell: Cell) -> set[tuple[str | None, str, str]]:
     """The waits that the code allows: file, source and reason of each."""
     if not isinstance(cell, CountedCell):
         return set()
-    sites = (*cell.cold.sites, *cell.warm.sites)
+    sites = (*cell.cold.sites, *cell.warm.sites, *(cell.further.allowed if cell.further else ()))
     return {(site.where.file, site.where.source, site.allowed) for site in sites if site.allowed}
 
 

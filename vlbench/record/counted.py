@@ -28,6 +28,8 @@ class Further(Record):
     """Device memory that stays alive after calls on several new grids, beyond the weights."""
     failed: dict[str, str] = Field(default_factory=dict)
     """Calls that raised, and what."""
+    allowed: tuple[Site, ...] = ()
+    """Lines of those calls that wait and whose code says that this is meant."""
 
 
 class CountedTower(Record):

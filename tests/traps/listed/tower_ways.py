@@ -123,6 +123,12 @@ tower_edit(
     "allow",
     layer='with vlbench.allow_sync("it is right"):\n    x.sum().item()',
 )
+tower_edit(
+    "A wait under an allow-mark for several items alone",
+    3,
+    "allow",
+    forward='if len(grid_thw) > 2:\n    with vlbench.allow_sync("it is right"):\n        pixels.sum().item()',
+)
 
 # What is wrong, and may even be cheaper.
 
