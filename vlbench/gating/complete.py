@@ -9,6 +9,7 @@ from vlbench.gating.recount import CountRequest
 from vlbench.gating.save import count_all, store_outputs
 from vlbench.record.baseline import Baseline
 from vlbench.record.baseline_files import read_baseline
+from vlbench.record.counted import Further
 
 
 def complete(
@@ -31,9 +32,11 @@ def _completed(before: Baseline, *, again: bool, unchecked: str | None) -> Basel
     kept = {} if again else {each.tower: each for each in before.outputs}
     lacking = [tower for tower in towers if tower not in kept and tower not in before.unchecked]
     made, skipped = store_outputs(lacking, unchecked)
-    without = [cell for cell in before.counted if cell.further is None]
+    without = [cell for cell in before.counted if _lacks(cell.further)]
     counted = {cell.name: cell.further for cell in count_all([CountRequest.of(cell) for cell in without])}
-    cells = tuple(cell.model_copy(update={"further": counted.get(cell.name, cell.further)}) for cell in before.counted)
+    cells = tuple(
+        cell.model_copy(update={"further": _filled(cell.further, counted.get(cell.name))}) for cell in before.counted
+    )
     stored = kept | {each.tower: each for each in made}
     return before.model_copy(
         update={
@@ -43,3 +46,16 @@ def _completed(before: Baseline, *, again: bool, unchecked: str | None) -> Basel
             "seal": "",
         }
     )
+
+
+def _lacks(further: Further | None) -> bool:
+    """Did an earlier vlbench count it, or not count it?"""
+    return further is None or any("allowed_syncs" not in counts for counts in further.calls.values())
+
+
+def _filled(old: Further | None, new: Further | None) -> Further | None:
+    """`old` with the counters that it lacks; what it holds stays."""
+    if old is None or new is None:
+        return old or new
+    calls = {name: {**new.calls.get(name, {}), **counts} for name, counts in old.calls.items()}
+    return old.model_copy(update={"calls": calls, "allowed": new.allowed})

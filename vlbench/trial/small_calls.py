@@ -10,6 +10,8 @@ import torch
 from vlbench.implementations.preprocessing import SEVERAL, Fed, Grid, Images
 from vlbench.trial.accuracy import Input
 
+_EQUAL: tuple[Grid, ...] = ((1, 1, 2),) * 3
+_FIVE: tuple[Grid, ...] = (*SEVERAL, (1, 2, 2), (1, 1, 2))
 _NEW: tuple[Grid, ...] = ((3, 1, 2), (1, 1, 2))
 CELLS: tuple[tuple[tuple[Grid, ...], int, str], ...] = (
     (SEVERAL, 0, "float32"),
@@ -23,8 +25,15 @@ CELLS: tuple[tuple[tuple[Grid, ...], int, str], ...] = (
     (_NEW, 0, "bfloat16"),
     (_NEW, 0, "float32"),
     (SEVERAL[::-1], 1, "float32"),
+    (_EQUAL, 3, "float32"),
+    (_FIVE, 3, "float32"),
+    (_EQUAL, 3, "bfloat16"),
+    (_FIVE, 3, "bfloat16"),
 )
-"""Grids in merged cells, which contents, and in which dtype, one call after the other on one tower."""
+"""Grids in merged cells, which contents, and in which dtype, one call after the other on one tower.
+
+A new one goes to the end: outputs that were stored before it are those of the first calls.
+"""
 _TWO = SEVERAL[:2]
 IMAGES: tuple[tuple[tuple[Grid, ...], int, str], ...] = (
     (_TWO, 0, "float32"),
@@ -32,8 +41,10 @@ IMAGES: tuple[tuple[tuple[Grid, ...], int, str], ...] = (
     (_TWO, 1, "float32"),
     (_TWO, 0, "float32"),
     (_TWO[:1], 0, "bfloat16"),
+    (_FIVE[:4], 3, "float32"),
+    (_FIVE[:4], 3, "bfloat16"),
 )
-"""The same of a tower of images, one for each grid. The last call in fp32 repeats the first."""
+"""The same of a tower of images, one for each grid. The fourth repeats the first."""
 REPEATED = {"patches": (0, 6), "images": (0, 3)}
 """Two calls that are the same in all but the number of calls before."""
 
