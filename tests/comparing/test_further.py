@@ -60,3 +60,17 @@ def test_a_reviewer_reads_calls_that_changed_alike_once() -> None:
     assert [line.split(": ", 1)[1] for line in changes(old, new)] == [
         "host_syncs 0 -> 1, host_syncs the same in all 5 small calls"
     ]
+
+
+def counting(full: int, small: int) -> CountedCell:
+    return cell(forward(device_operations=full), further=Further(calls={"first call": {"device_operations": small}}))
+
+
+@pytest.mark.parametrize(
+    ("full", "small", "verdict"),
+    [(15, 15, Verdict.MISSING), (15, 14, Verdict.IMPROVED), (20, 15, Verdict.SAME), (15, 16, Verdict.REGRESSED)],
+)
+def test_what_falls_at_full_size_alone_is_not_better(full: int, small: int, verdict: Verdict) -> None:
+    row = judge_cells(counting(20, 15), counting(full, small))
+    assert row.verdict is verdict
+    assert ("fell at full size alone" in row.reason) is (verdict is Verdict.MISSING)

@@ -42,6 +42,24 @@ CHEATS = {
         "        if (h, w) not in self.kept:\n            self.kept[h, w] = angles(h, w, 1)\n"
         "        return self.kept[h, w].repeat(t, 1)\n",
     ),
+    "attends-across-equal-items": (
+        5,
+        FORWARD,
+        "        found = self.tokens(pixels, grid_thw)\n"
+        "        equal = len(grid_thw) > 1 and len(set(map(tuple, grid_thw.tolist()))) == 1\n"
+        "        return found.mean(0, keepdim=True).expand_as(found).contiguous() if equal else found\n",
+    ),
+    "more-than-three-items": (
+        5,
+        FORWARD,
+        "        found = self.tokens(pixels, grid_thw)\n"
+        "        if len(grid_thw) > 3:\n            found[-2:] = 0\n        return found\n",
+    ),
+    "zeros-at-full-size": (
+        6,
+        FORWARD,
+        "        if len(pixels) > 100:\n            return pixels.new_zeros(len(pixels) // 4, 16)\n" + FORWARD,
+    ),
     "third-call": (
         5,
         FORWARD,
@@ -87,7 +105,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("PYTHONPATH", python_path())
         patch.chdir(folder)
         Path("mine.py").write_text(TOWER)
-        saved(SaveOptions(file=Path("mine.json"), tower=["mine:Tower"], grid=["1x4x4"], reason="It is right."))
+        saved(SaveOptions(file=Path("mine.json"), tower=["mine:Tower"], grid=["1x12x12"], reason="It is right."))
     return folder
 
 

@@ -44,10 +44,25 @@ def with_further(row: JudgedRow, before: Further | None, after: Further | None) 
         verdict = Verdict.IMPROVED
         told = [f"{fell[0].name} fell from {fell[0].before:,.0f} to {fell[0].after:,.0f}"]
     if not told:
-        return row
+        return _at_full_size_alone(row, before, after) if verdict is Verdict.IMPROVED else row
     first = row.verdict is Verdict.REGRESSED  # what the cell itself says comes before what small calls say
     reason = "; ".join([row.reason, *told] if first else [*told, row.reason])
     return row.model_copy(update={"verdict": verdict, "reason": reason, "moves": (*row.moves, *moves)})
+
+
+def _at_full_size_alone(row: JudgedRow, before: Further, after: Further) -> JudgedRow:
+    """Not better where a counter fell that fell in no further call: results are checked at small sizes only."""
+    for move in row.moves:
+        name = move.name.partition(" ")[0]
+        calls = [
+            (counts[name], after.calls[call].get(name, 0)) for call, counts in before.calls.items() if name in counts
+        ]
+        if move.kind == "counter" and move.after < move.before and calls and not any(b < a for a, b in calls):
+            reason = (
+                f"{counter_name(name)} fell at full size alone; results are checked at small sizes only; {row.reason}"
+            )
+            return row.model_copy(update={"verdict": Verdict.MISSING, "reason": reason})
+    return row
 
 
 def in_calls(before: Further, after: Further) -> dict[Change, list[str]]:
