@@ -70,8 +70,10 @@ def test_a_run_as_json_its_file_and_what_came_before(vlbench: Vlbench, folder: P
     files = [part for name in ("csv", "junit", "markdown", "svg") for part in (f"--{name}", f"a.{name}")]
     assert vlbench("show", "vlbench-small.json", *files).code == 0
     table = pd.read_csv(folder / "a.csv").set_index("variant")
+    taken = [each for trial in group.trials for each in trial.variants]  # a row that stands out is measured twice
     assert table["seconds"].to_dict() == {
-        each.name: median(each.timings["warm"].seconds) for each in group.trials[0].variants
+        row.name: median(median(each.timings["warm"].seconds) for each in taken if each.name == row.name)
+        for row in group.rows
     }
     assert parse(folder / "a.junit").getroot().attrib["failures"] == "0"
     assert "| variant |" in (folder / "a.markdown").read_text()
@@ -80,7 +82,7 @@ def test_a_run_as_json_its_file_and_what_came_before(vlbench: Vlbench, folder: P
     again = (*SMALL, "--no-card", "--with", "exact", "--seed", "1")
     ended = vlbench(*again, "--against", "vlbench-small.json", "--out", "b.json")
     assert ended.code == 0
-    assert ended.err == ""
+    assert all(line.startswith("small: about ") for line in ended.err.splitlines())  # the estimate of a slow machine
     assert max(map(len, ended.out.splitlines())) <= 80
     now, before = ended.out.split("\nvlbench diff: ")
     assert any(line.startswith("exact ") and "bit-exact" in line for line in now.splitlines())

@@ -34,9 +34,9 @@ def test_a_seam_from_the_options_to_the_tables_and_the_file(vlbench: Vlbench, fo
             ("argsort-inverse", ("argsort-inverse",), "naive"),
             ("host-inverse", ("host-inverse",), "naive"),
         ]
-        (trial,) = group.trials
-        assert all(variant.timings["warm"].seconds for variant in trial.variants)
-        assert all(max(variant.timings["warm"].seconds) < 0.1 for variant in trial.variants)
+        first = group.trials[0]  # others measure again what stood out
+        assert all(variant.timings["warm"].seconds for variant in first.variants)
+        assert all(max(variant.timings["warm"].seconds) < 0.1 for variant in first.variants)
 
 
 def test_several_seams_another_dtype_and_json(vlbench: Vlbench, folder: Path) -> None:

@@ -160,6 +160,7 @@ def stored_baseline() -> str:
 
 
 def test_baselines(pytester: pytest.Pytester, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))  # the toys are not installed
     stored = stored_baseline()
     Path("stored.json").write_text(stored)
     Path("edited.json").write_text(stored.replace('"host_syncs": 7', '"host_syncs": 8'))
