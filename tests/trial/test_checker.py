@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.trial.plans import job
-from vlbench.trial.checker import run_checks
+from vlbench.trial.checks import run_checks
 from vlbench.trial.job import Checked
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from vlbench.record.outputs import StoredCall, StoredOutputs, StoredPart
-from vlbench.trial.own_check import Outcome, _compared
+from vlbench.trial.checks import Outcome
+from vlbench.trial.own_check import _compared
 from vlbench.trial.sketch import sketch
 
 

@@ -19,7 +19,7 @@ from vlbench.matrix.targets import Target, model_target, targets_of
 from vlbench.record.files import read_results
 from vlbench.record.journal import Journal
 from vlbench.towers.models import WHY_TINY
-from vlbench.trial.checker import run_checks
+from vlbench.trial.checks import run_checks
 from vlbench.trial.session import Limits, Session
 from vlbench.workload.library import BATCHES, batch_point, load_scenario
 

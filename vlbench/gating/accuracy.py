@@ -24,17 +24,17 @@ from vlbench.record.baseline import Baseline, CountedCell
 from vlbench.record.outputs import StoredOutputs
 from vlbench.towers.models import smallest_of
 from vlbench.towers.resolve import config_of
+from vlbench.trial.checks import Outcome, OwnCheck, check_own, run_checks
 
 if TYPE_CHECKING:
     from vlbench.towers.variants import Variant
     from vlbench.trial.job import Checked
-    from vlbench.trial.own_check import Outcome
 
 TIMEOUT = 600.0
 BATCH = "equal images"
 """Beside the awkward batches that every check has."""
 
-Outcomes = Mapping[str, "Outcome"]
+Outcomes = Mapping[str, Outcome]
 """By tower."""
 
 
@@ -147,9 +147,7 @@ def _by_model(towers: Iterable[str]) -> dict[str, list[str]]:
 
 def _check_ours(model: str, towers: Sequence[str]) -> dict[str, Outcome]:
     from vlbench.process.child import ChildError
-    from vlbench.trial.checker import run_checks
     from vlbench.trial.job import Checked, Job, VariantJob
-    from vlbench.trial.own_check import Outcome
     from vlbench.workload.library import batch_point
 
     found: dict[str, Outcome] = {}
@@ -191,8 +189,6 @@ def _variant(tower: str, model: str) -> Variant:
 
 
 def _outcome(checked: Checked, variant: Variant, model: str) -> Outcome:
-    from vlbench.trial.own_check import Outcome
-
     accuracy = checked.accuracy
     if checked.raised:
         return Outcome(kind="unknown", reason=f"as {model} it gives no result: {accuracy.reason}")
@@ -204,8 +200,6 @@ def _outcome(checked: Checked, variant: Variant, model: str) -> Outcome:
 
 
 def _check_own(tower: str, stored: StoredOutputs | None, base: str | None, *, saving: bool = False) -> Outcome:
-    from vlbench.trial.own_check import Outcome, OwnCheck, check_own
-
     if stored is None and not saving:
         reason = "the baseline holds none of its outputs; store them with `vlbench baseline complete`"
         return Outcome(kind="unknown", reason=reason)

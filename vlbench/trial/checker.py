@@ -5,7 +5,7 @@ The reference tower runs here, the variants in the judged process, which therefo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import cast
 
@@ -14,9 +14,8 @@ from torch import nn
 from vlbench.errors import UsageError
 from vlbench.implementations.optimized import FlagError
 from vlbench.implementations.weights import CheckpointError
-from vlbench.process.child import Child
 from vlbench.process.parent import Parent, serve
-from vlbench.trial.job import EVENTS, Checked, Event, Finished, Job, Prepared, VariantJob
+from vlbench.trial.job import Checked, Event, Finished, Job, Prepared, VariantJob
 from vlbench.trial.judged import Start
 from vlbench.trial.remote import Remote
 from vlbench.trial.settle import settle
@@ -56,13 +55,6 @@ def run_job(job: Job, emit: Callable[[Event], None], mark: Callable[[str], None]
             mark(variant.name)
             emit(bench.check(variant)[0])
     emit(Finished())
-
-
-def run_checks(job: Job, timeout: float) -> Iterator[Event]:
-    """The events of a job in a process of its own, as those of a trial. Raises UsageError and ChildError."""
-    with Child("vlbench.trial.checker", EVENTS, timeout) as child:
-        child.tell(job)
-        yield from child.until(Finished)
 
 
 def _work(parent: Parent) -> None:

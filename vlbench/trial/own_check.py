@@ -9,60 +9,20 @@ from contextlib import ExitStack
 from itertools import starmap
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import torch
-from pydantic import Field, TypeAdapter
 
 from vlbench.errors import UsageError
 from vlbench.implementations.output import unpack
 from vlbench.implementations.preprocessing import Fed, Images, Preprocessing
-from vlbench.process.child import Child, ChildError
-from vlbench.process.messages import Message, Refused
 from vlbench.process.parent import Parent, serve
 from vlbench.record.outputs import StoredCall, StoredOutputs, StoredPart
+from vlbench.trial.checks import Outcome, OwnCheck
 from vlbench.trial.judged import Answer, Start
 from vlbench.trial.remote import Remote
 from vlbench.trial.sketch import LIMITS, difference, is_empty, same_weights, sketch
 from vlbench.trial.small_calls import REPEATED, small_calls
-
-
-class OwnCheck(Message):
-    """What to check."""
-
-    tower: str
-    stored: StoredOutputs | None = None
-    """None: there is nothing to compare with, and the outputs are wanted."""
-    base: str | None = None
-    """The same tower of another revision, `at:FOLDER:TOWER`: where weights differ, its are handed over, and its outputs
-    are compared with."""
-    threads: int
-    timeout: float = 600
-
-
-class Outcome(Message):
-    """What came of it."""
-
-    event: Literal["outcome"] = "outcome"
-    kind: Literal["right", "wrong", "unknown"]
-    reason: str
-    """One sentence."""
-    outputs: StoredOutputs | None = None
-
-
-SAID: TypeAdapter[Outcome | Refused] = TypeAdapter(Annotated[Outcome | Refused, Field(discriminator="event")])
-
-
-def check_own(check: OwnCheck, timeout: float, folder: Path | None = None) -> Outcome:
-    """Do it in a process of its own, which starts in `folder` or here."""
-    try:
-        with Child("vlbench.trial.own_check", SAID, timeout, folder=folder) as child:
-            child.tell(check)
-            outcome = child.hear()
-    except (ChildError, UsageError) as error:
-        return Outcome(kind="unknown", reason=getattr(error, "reason", None) or str(error))
-    assert isinstance(outcome, Outcome)  # a refusal is raised
-    return outcome
 
 
 def outcome_of(check: OwnCheck) -> Outcome:
@@ -119,7 +79,9 @@ def _outputs(
 
 
 def _fed(answer: Answer) -> Fed:
-    fields = dict(answer.fed or {})
+    fields: dict[str, Any] = {  # JSON makes lists of tuples
+        name: tuple(value) if isinstance(value, list) else value for name, value in (answer.fed or {}).items()
+    }
     return Images(**fields) if fields.pop("input") == "images" else Preprocessing(**fields)
 
 

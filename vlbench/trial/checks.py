@@ -1,0 +1,58 @@
+"""Checks in processes of their own, as whoever starts them sees them: torch is imported there alone."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from vlbench.errors import UsageError
+from vlbench.process.child import Child, ChildError
+from vlbench.process.messages import Message, Refused
+from vlbench.record.outputs import StoredOutputs
+from vlbench.trial.job import EVENTS, Event, Finished, Job
+
+
+class OwnCheck(Message):
+    """What to check."""
+
+    tower: str
+    stored: StoredOutputs | None = None
+    """None: there is nothing to compare with, and the outputs are wanted."""
+    base: str | None = None
+    """The same tower of another revision, `at:FOLDER:TOWER`: where weights differ, its are handed over, and its outputs
+    are compared with."""
+    threads: int
+    timeout: float = 600
+
+
+class Outcome(Message):
+    """What came of it."""
+
+    event: Literal["outcome"] = "outcome"
+    kind: Literal["right", "wrong", "unknown"]
+    reason: str
+    """One sentence."""
+    outputs: StoredOutputs | None = None
+
+
+SAID: TypeAdapter[Outcome | Refused] = TypeAdapter(Annotated[Outcome | Refused, Field(discriminator="event")])
+
+
+def check_own(check: OwnCheck, timeout: float, folder: Path | None = None) -> Outcome:
+    """Do it in a process of its own, which starts in `folder` or here."""
+    try:
+        with Child("vlbench.trial.own_check", SAID, timeout, folder=folder) as child:
+            child.tell(check)
+            outcome = child.hear()
+    except (ChildError, UsageError) as error:
+        return Outcome(kind="unknown", reason=getattr(error, "reason", None) or str(error))
+    assert isinstance(outcome, Outcome)  # a refusal is raised
+    return outcome
+
+
+def run_checks(job: Job, timeout: float) -> Iterator[Event]:
+    """The events of a job in a process of its own, as those of a trial. Raises UsageError and ChildError."""
+    with Child("vlbench.trial.checker", EVENTS, timeout) as child:
+        child.tell(job)
+        yield from child.until(Finished)
