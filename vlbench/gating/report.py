@@ -64,7 +64,7 @@ def _remedy(
     verdicts = {row.verdict for each in found.values() for row in each.rows if row.gates}
     if allow_inconclusive:
         verdicts.discard(Verdict.INCONCLUSIVE)
-    accepts = " and ".join(_accept(path, written) for path in written)
+    accepts = " and ".join(_accept(path, written) for path in written) or 'say so in the marker: `accepted="who: why"`'
     words = next((words for verdict, words in REMEDIES.items() if verdict in verdicts), "")
     return words.format(accept=f"or, if that is meant, {accepts}", complete=_complete(required, found)) or None
 
