@@ -165,7 +165,7 @@ class Copy:
         """The same while it runs."""
         words = shlex.split(command)
         words[:1] = PROGRAMS.get(words[0], words[:1])
-        variables = {name: value for name, value in (environment() | (env or {})).items() if value is not None}
+        variables = {name: value for name, value in {**environment(), **(env or {})}.items() if value is not None}
         return subprocess.Popen(
             words, cwd=self.folder, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
