@@ -35,7 +35,7 @@ def judgement_of(cell: TimedCell, group: CellGroup, floors: Floors, *, first: bo
         judged = confirm(judged, vote_against(stored, again, floors))
     elif not first:
         judged = unconfirmed(judged, group.lost)
-    votes = ([trial for trial in group.trials if trial.confirms is confirms] for confirms in (False, True))
+    votes = (group.vote(confirms=confirms) for confirms in (False, True))
     if odd := next(filter(None, (odd_instance(trials, Floors(), cell.state) for trials in votes)), ""):
         return replace(judged, verdict=Verdict.INCONCLUSIVE, reason=odd)
     return judged

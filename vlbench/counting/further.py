@@ -65,7 +65,6 @@ NEW_GRIDS = tuple(_Call(cells=((1, rows, columns),)) for columns in (3, 4) for r
 
 def smallest(text: str) -> str:
     """The tower that stands for one of ours: the same at the smallest size of its family."""
-
     return _OURS.sub(lambda found: smallest_of(MODELS[found[1]].family), text)
 
 

@@ -80,15 +80,13 @@ def title(group: CellGroup) -> str:
     threads = f"{group.threads} thread{'s' * (group.threads > 1)}"
     where = f"{group.device}, {threads}" if group.device == "cpu" else group.device
     point = f" [{group.point}]" if group.point else ""
-    trials = sum(not trial.confirms for trial in group.trials)
-    several = f", {trials} trials" if _is_voted(group) else ""
+    several = f", {len(group.vote())} trials" if _is_voted(group) else ""
     return f"{group.scenario}{point}: {group.model}, {group.dtype}, {where}, {group.weights} weights{several}"
 
 
 def pieces(group: CellGroup) -> Iterator[Words]:
     """What the reference tower took in each piece of a quick look, where it went on at another time."""
-    firsts = [trial for trial in group.trials if not trial.confirms]
-    timings = [trial.variants[0].timings.get("warm") for trial in firsts if trial.variants]
+    timings = [trial.variants[0].timings.get("warm") for trial in group.vote() if trial.variants]
     took = [milliseconds(median(timing.seconds)) for timing in timings if timing]
     if is_quick_look(group) and len(took) > 1:
         name = group.rows[0].name
@@ -195,7 +193,7 @@ def _timed(cell: str, each: Summary, reference: Summary, *, gates: bool) -> Judg
 
 
 def _is_voted(group: CellGroup) -> bool:
-    return not is_quick_look(group) and sum(not trial.confirms for trial in group.trials) > 1
+    return not is_quick_look(group) and len(group.vote()) > 1
 
 
 def _is_in_steps(group: CellGroup) -> bool:

@@ -86,7 +86,7 @@ def sentences(found: Report) -> list[str]:
 def markdown(results: Results, found: Report, scored: Sequence[Score]) -> str:
     """The page docs/self-test.md."""
     group = results.groups[0]
-    trials = [trial for trial in group.trials if not trial.confirms]
+    trials = group.vote()
     rounds = len(trials[0].variants[0].timings["warm"].seconds) if trials and trials[0].variants[0].timings else 0
     paragraphs = [
         "# Self-test",

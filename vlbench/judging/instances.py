@@ -4,7 +4,7 @@ Each is called once a round, as its rivals are. How much they differ is what thi
 a change; where the rule would call one of them different from the others, it would call anything.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import median
 
 from vlbench.judging.busy import busy, throttled
@@ -37,13 +37,17 @@ def odd_instance(trials: Sequence[Trial], floors: Floors, state: State) -> str:
 
 def widest(trials: Sequence[Trial], state: State) -> float | None:
     """The ratio, median over trials, of the instance that is furthest from the others; None where there was but one."""
-    ratios = [median(each.ratio for each in estimates) for estimates in instances_of(trials, state)]
+    return furthest(median(each.ratio for each in estimates) for estimates in instances_of(trials, state))
+
+
+def furthest(ratios: Iterable[float]) -> float | None:
+    """The ratio that is furthest from 1, either way; None where there is none."""
     return max(ratios, key=lambda ratio: max(ratio, 1 / ratio), default=None)
 
 
 def told_of(group: CellGroup) -> list[str]:
     """What a reader has to know of a run: how far its own instances are apart, and what tells of a busy machine."""
-    trials = [trial for trial in group.trials if not trial.confirms]
+    trials = group.vote()
     said = [busy(group), throttled(group)]
     if (ratio := widest(trials, "warm")) is not None:
         count = len(trials[0].instances("warm"))

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
-from vlbench.judging.instances import PROVES_NOTHING, odd_instance
+from vlbench.judging.instances import PROVES_NOTHING, furthest, odd_instance
 from vlbench.judging.quick import family_confidence, floor_of, quick_look, stands_out
 from vlbench.judging.ratios import instance_ratios, trial_ratio
 from vlbench.judging.stages import shares_by_round
@@ -74,7 +74,7 @@ def summaries(group: CellGroup, floors: Floors, state: State = "warm", *, first:
     A change that no second vote was there to confirm does not stand, unless it is the `first` vote that is asked for.
     """
     group = first_vote(group) if first else group
-    votes = [[trial for trial in group.trials if trial.confirms is confirms] for confirms in (False, True)]
+    votes = (group.vote(confirms=confirms) for confirms in (False, True))
     odd = " and ".join(filter(None, (odd_instance(trials, floors, state) for trials in votes)))
     quick = is_quick_look(group)
     return [
@@ -103,7 +103,7 @@ def is_quick_look(group: CellGroup) -> bool:
 
     Pieces of one trial have even numbers, and those that confirm it odd ones.
     """
-    firsts = [trial.number for trial in group.trials if not trial.confirms]
+    firsts = [trial.number for trial in group.vote()]
     return len(firsts) == 1 or bool(firsts and group.planned in (1, 2) and not any(number % 2 for number in firsts))
 
 
@@ -123,7 +123,7 @@ def suspects(group: CellGroup, floors: Floors) -> list[str]:
 
 def first_vote(group: CellGroup) -> CellGroup:
     """The group before any suspect was measured again."""
-    return group.model_copy(update={"trials": tuple(trial for trial in group.trials if not trial.confirms)})
+    return group.model_copy(update={"trials": tuple(group.vote())})
 
 
 def trials_of(group: CellGroup, name: str) -> list[VariantTrial]:
@@ -191,14 +191,14 @@ def _look(group: CellGroup, row: Row, floors: Floors, state: State) -> Judgement
     looks: list[tuple[Estimate, float]] = []
     odd: list[list[int]] = []
     for confirms in (False, True):
-        pieces = [trial for trial in group.trials if trial.confirms is confirms]
+        pieces = group.vote(confirms=confirms)
         ratios = ((each, trial_ratio(each, row.name, row.reference, state, confidence=sure)) for each in pieces)
         trial, ratio = next(((each, ratio) for each, ratio in ratios if ratio), (None, None))
         if trial is None or ratio is None:
             continue
         instances = instance_ratios(trial, state, confidence=sure)
         odd.append([stands_out(each, floors.relative) for each in instances])
-        floor = floor_of(floors, max((each.ratio for each in instances), key=lambda r: max(r, 1 / r), default=None))
+        floor = floor_of(floors, furthest(each.ratio for each in instances))
         looks.append((ratio, floor))
     if not looks:
         return missing(why_untimed(group, row.name, "no time was given to measure"))
@@ -216,7 +216,7 @@ def estimates(group: CellGroup, row: Row, state: State, *, confirms: bool = Fals
 
 def ratios_by_id(group: CellGroup, row: Row, state: State, *, confirms: bool = False) -> list[tuple[str, Estimate]]:
     """The same with the id of each trial."""
-    trials = [trial for trial in group.trials if trial.confirms is confirms]
+    trials = group.vote(confirms=confirms)
     ratios = [(trial.id, trial_ratio(trial, row.name, row.reference, state)) for trial in trials]
     return [(one, ratio) for one, ratio in ratios if ratio]
 

@@ -244,6 +244,10 @@ class CellGroup(Record):
         """What must agree for two groups to be about the same thing."""
         return (self.scenario, self.point, self.model, self.dtype, self.device)
 
+    def vote(self, *, confirms: bool = False) -> list[Trial]:
+        """The trials of the first vote, or those that measured its suspects again."""
+        return [trial for trial in self.trials if trial.confirms is confirms]
+
     @property
     def states(self) -> list[State]:
         """The states of the caches that anything of it was timed in."""
