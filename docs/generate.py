@@ -1,6 +1,6 @@
 """The generated documentation: `python -m docs.generate` brings it up to date.
 
-The tables of the README come from the registries, the floors of CONTRIBUTING.md from the import contract in
+The tables of the pages come from the registries, the floors of CONTRIBUTING.md from the import contract in
 pyproject.toml, docs/traps.md from the traps that the tests run; docs/*.schema.json are the JSON Schemas of files that
 programs read.
 """
@@ -145,7 +145,12 @@ def filled(text: str) -> str:
     return re.sub(r"(<!-- generated: (\w+) -->).*?(<!-- end -->)", fill, text, flags=re.DOTALL)
 
 
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/gate.md", "docs/limits.md", "docs/api.md")
+PAGES = tuple(
+    str(path.relative_to(ROOT))
+    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
+    if "<!-- generated: " in path.read_text()
+)
+"""The pages of which a part is generated."""
 SCHEMAS: dict[str, type[BaseModel]] = {"results": Results, "count": CountReport, "judged": Judged}
 """Files that programs read, by the name of their JSON Schema in docs/."""
 

@@ -18,7 +18,7 @@ import pytest
 from tests.nsys.server import MAIN, Server
 
 ROOT = Path(__file__).parents[1]
-COPIED = ("vlbench", "implementations", "scenarios", "results", "docs", "tests", "README.md", "pyproject.toml")
+COPIED = ("vlbench", "implementations", "scenarios", "results", "docs", "tests", "README.md", "CONTRIBUTING.md", "pyproject.toml")
 
 FLAG = """
 from torch import Tensor, nn
@@ -128,7 +128,7 @@ import docs.generate
 from vlbench.cli import main
 
 commands, lists = json.loads(sys.argv[1])
-said = {"documentation": docs.generate.filled(Path("README.md").read_text())}
+said = {"documentation": "".join(docs.generate.filled(Path(page).read_text()) for page in docs.generate.PAGES)}
 for name, command in commands.items():
     sys.argv = ["vlbench", *command.split()]
     with io.StringIO() as out:

@@ -14,7 +14,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-GATE = README[README.index("## Gate a repository") :]
+GATE = README[README.index("## Fail the change that adds a wait") :]
 ENVIRONMENT = {
     **os.environ,
     "PYTHONPATH": str(ROOT),
@@ -78,7 +78,7 @@ def test_the_workflow_judges_a_pull_request_in_a_fresh_clone_by_what_its_base_ho
     assert "this is the first" in " ".join(first.stdout.split())
     run("git checkout --quiet -B change origin/HEAD", clone)
     source = clone / "my_tower.py"
-    before = "        x = self.patch_embed(pixels)\n"
+    before = "        return self.merger("
     source.write_text(source.read_text().replace(before, before + blocks(GATE, "python")[0], 1))
     main = run("git rev-parse --abbrev-ref origin/HEAD", clone).stdout.strip().removeprefix("origin/")
     run("git commit --quiet --all --message wait", clone)
@@ -93,7 +93,7 @@ def test_the_workflow_judges_a_pull_request_in_a_fresh_clone_by_what_its_base_ho
 @pytest.mark.slow
 def test_the_pull_request_with_a_hidden_wait_fails_and_the_line_is_named(repository: Path) -> None:
     source = repository / "my_tower.py"
-    before = "        x = self.patch_embed(pixels)\n"
+    before = "        return self.merger("
     added = blocks(GATE, "python")[0]
     source.write_text(source.read_text().replace(before, before + added, 1))
     number = source.read_text().splitlines().index(added.splitlines()[0]) + 1

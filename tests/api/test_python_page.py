@@ -1,4 +1,4 @@
-"""The section "Python" of the README runs as it stands, on a tiny tower."""
+"""docs/python.md runs as it stands, on a tiny tower."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from tests.trial.plans import ROOT, SCENARIO_FILE, python_path
 from vlbench.comparing.counted_cells import grid_point
 from vlbench.gating.save import count_all, count_requests, save, store_outputs
 
-README = (ROOT / "README.md").read_text()
-SECTION = README[README.index("\n## Python\n") : README.index("\n## Flags\n")]
-BLOCKS = re.findall(r"```python\n(.*?)```", SECTION, flags=re.DOTALL)
+PAGE = (ROOT / "docs/python.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
 TINY = {
     '"multi-image"': '"small.toml"',
     "trials=5, budget=300": "trials=1, budget=1, card=False, device='cpu'",
@@ -36,7 +35,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(block: str) -> str:
     for large, tiny in TINY.items():
         block = block.replace(large, tiny)
-    exec(compile(block, "README.md", "exec"), {})
+    exec(compile(block, "docs/python.md", "exec"), {})
     return block
 
 

@@ -1,0 +1,100 @@
+"""Every command of README.md and docs/*.md runs, a page at a time and in its order; pages.toml says what is otherwise."""
+
+from __future__ import annotations
+
+import glob
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Ended, Vlbench
+from tests.cli.gated import commit, make_repository
+from tests.cli.pages import OTHERWISE, PAGES, ROOT, Command, blocks, commands
+from tests.gating.timings import measured
+from tests.implementations.test_checkpoints import full_model
+from tests.nsys.server import Server
+from tests.nsys.test_take import Stage, database
+from tests.readers.test_readers import VLLM
+from tests.record.records import results
+from vlbench.implementations.config import MODELS
+from vlbench.record.files import write_results
+
+TOWERS = "from my_tower import Tower as frozen, Tower as vision\n"
+VARIES = re.compile(r"\d+(\.\d+)? s\b|, \d+ MB in all")
+
+
+@pytest.fixture
+def supplied(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with what pages speak of: the tower of the README, pictures, results, captures, a checkpoint."""
+    make_repository(folder)
+    (folder / "towers.py").write_text(TOWERS)
+    for name in ("photo.jpg", "scan.png"):
+        shutil.copy(ROOT / "scenarios/photos/coffee.jpg", folder / name)
+    for name, ratio in {"before": 0.8, "after": 0.8, "slow": 0.88}.items():
+        write_results(results(measured(*[ratio] * 5)), folder / f"{name}.json")
+    for side, rate in {"main": 17.0, "branch": 15.8}.items():
+        (folder / side).mkdir()
+        for number in range(3):
+            served = VLLM | {"request_throughput": rate + number / 100}
+            (folder / side / f"{number}.json").write_text(json.dumps(served))
+    server = Server()
+    server.encoder(name="vision_encoder", syncs=True)
+    server.database.save(folder / "capture.sqlite")
+    Stage(folder, monkeypatch).set({}, database())
+    return folder
+
+
+def write_files(page: str) -> None:
+    """Those that the README and the page show."""
+    for block in [*blocks("README.md"), *blocks(page)]:
+        if block.file:
+            Path(block.file).write_text(block.text)
+    commit()
+
+
+def run(text: str, vlbench: Vlbench) -> Ended:
+    """A command as a shell would run it; ours in this process."""
+    quoted = {word for word in shlex.split(text) if f"'{word}'" in text}
+    found = [[word] if word in quoted else sorted(glob.glob(word)) or [word] for word in shlex.split(text)]
+    program, *words = [word for each in found for word in each]
+    if program == "vlbench":
+        return vlbench(*words)
+    started = {"pytest": [sys.executable, "-m", "pytest", "-p", "vlbench.pytest_plugin"]}.get(program, [program])
+    done = subprocess.run([*started, *words], capture_output=True, text=True)
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def lines(text: str) -> list[str]:
+    """Without what differs from run to run, and without what a page leaves out."""
+    stripped = (VARIES.sub("", line).strip() for line in text.splitlines())
+    return [line for line in stripped if line not in ("", "...")]
+
+
+def expected(command: Command) -> list[int]:
+    """The exit codes that it may end with."""
+    said = re.search(r"exit code (\d+)", "\n".join(command.shown))
+    return OTHERWISE.get(command.text, {}).get("ends", [int(said[1]) if said else 0])
+
+
+RUN = {page: [each for each in commands(page) if not {"by", "not_run"} & OTHERWISE.get(each.text, {}).keys()] for page in PAGES}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in PAGES if RUN[page]])
+def test_the_commands_of_a_page(page: str, vlbench: Vlbench, supplied: Path) -> None:
+    write_files(page)
+    if any("checkpoint" in OTHERWISE.get(each.text, {}).get("run", "") for each in RUN[page]):
+        full_model(MODELS["qwen2.5-vl-tiny"]).save_pretrained(supplied / "checkpoint")
+    for command in RUN[page]:
+        how = OTHERWISE.get(command.text, {})
+        ended = run(how.get("run", command.text), vlbench)
+        assert ended.code in expected(command), (command, ended)
+        if "run" not in how and "times" not in how:
+            printed = lines(ended.out + ended.err)
+            assert [line for line in lines("\n".join(command.shown)) if line not in printed] == [], (command, ended)
