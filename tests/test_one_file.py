@@ -18,7 +18,17 @@ import pytest
 from tests.nsys.server import MAIN, Server
 
 ROOT = Path(__file__).parents[1]
-COPIED = ("vlbench", "implementations", "scenarios", "results", "docs", "tests", "README.md", "CONTRIBUTING.md", "pyproject.toml")
+COPIED = (
+    "vlbench",
+    "implementations",
+    "scenarios",
+    "results",
+    "docs",
+    "tests",
+    "README.md",
+    "CONTRIBUTING.md",
+    "pyproject.toml",
+)
 
 FLAG = """
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""docs/python.md runs as it stands, on a tiny tower."""
+"""docs/python.md runs as it stands, on a tiny tower; so does the Python of the README."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.pages import blocks
 from tests.record.baselines import ACCEPTED
 from tests.record.records import FINGERPRINT
 from tests.trial.plans import ROOT, SCENARIO_FILE, python_path
@@ -37,6 +38,20 @@ def run(block: str) -> str:
         block = block.replace(large, tiny)
     exec(compile(block, "docs/python.md", "exec"), {})
     return block
+
+
+@pytest.mark.slow
+def test_the_readme(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for block in blocks("README.md"):
+        if block.file:
+            Path(block.file).write_text(block.text)
+    (block,) = (each.text for each in blocks("README.md") if each.text.startswith("import vlbench"))
+    assert block.count("\n") <= 10
+    counted = count_all(count_requests(["my_tower:Tower"], (), [grid_point(((1, 4, 6),))], "sm_90", "bfloat16"))
+    outputs, _ = store_outputs(["my_tower:Tower"], None)
+    save(folder / "results/baselines/my-tower-tower.json", FINGERPRINT, ACCEPTED, counted=counted, outputs=outputs)
+    run(block)
+    assert "device_operations" in capsys.readouterr().out
 
 
 def test_each_main_job_takes_ten_lines_at_most() -> None:

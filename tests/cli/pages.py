@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 PAGES = tuple(str(path.relative_to(ROOT)) for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))))
 PROGRAMS = ("vlbench", "python", "pytest", "make", "git", "pip", "mkdir", "cd")
-OTHERWISE: dict[str, dict[str, Any]] = tomllib.loads(Path(__file__).with_name("pages.toml").read_text())
-"""Commands that are not run as they are printed, by what is printed."""
+LISTED: dict[str, dict[str, Any]] = tomllib.loads(Path(__file__).with_name("pages.toml").read_text())
+"""Every command, and what is otherwise where it is run."""
+VARIES = re.compile(r"\d+(\.\d+)? s\b|, \d+ MB in all")
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def commands(page: str) -> Iterator[Command]:
         lines = list(enumerate(block.text.splitlines(), block.line + 1))
         if block.language == "console" or any(line.startswith("$ ") for _, line in lines):
             starts = [at for at, (_, line) in enumerate(lines) if line.startswith("$ ")]
-            for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+            for start, end in zip(starts, [*starts, len(lines)][1:], strict=True):
                 shown = tuple(line for _, line in lines[start + 1 : end])
                 yield Command(page, lines[start][0], lines[start][1].removeprefix("$ "), shown)
         elif not block.language:
@@ -83,3 +84,9 @@ def links(page: str) -> Iterator[tuple[str, str]]:
         if not re.match(r"[a-z]+:", target):
             path, _, anchor = target.partition("#")
             yield path, anchor
+
+
+def not_printed(shown: Iterable[str], printed: str) -> list[str]:
+    """The lines that a page shows and a command did not print, but for what differs from run to run."""
+    lines = {VARIES.sub("", line).strip() for line in printed.splitlines()}
+    return [line for line in (VARIES.sub("", each).strip() for each in shown) if line not in {"", "...", *lines}]

@@ -1,4 +1,4 @@
-"""Every command of README.md and docs/*.md runs, a page at a time and in its order; pages.toml says what is otherwise."""
+"""Every command of README.md and docs/*.md runs, a page at a time and in its order, as pages.toml says."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from tests.cli.conftest import Ended, Vlbench
 from tests.cli.gated import commit, make_repository
-from tests.cli.pages import OTHERWISE, PAGES, ROOT, Command, blocks, commands
+from tests.cli.pages import LISTED, PAGES, ROOT, Command, blocks, commands, not_printed
 from tests.gating.timings import measured
 from tests.implementations.test_checkpoints import full_model
 from tests.nsys.server import Server
@@ -26,7 +26,6 @@ from vlbench.implementations.config import MODELS
 from vlbench.record.files import write_results
 
 TOWERS = "from my_tower import Tower as frozen, Tower as vision\n"
-VARIES = re.compile(r"\d+(\.\d+)? s\b|, \d+ MB in all")
 
 
 @pytest.fixture
@@ -70,31 +69,27 @@ def run(text: str, vlbench: Vlbench) -> Ended:
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
-def lines(text: str) -> list[str]:
-    """Without what differs from run to run, and without what a page leaves out."""
-    stripped = (VARIES.sub("", line).strip() for line in text.splitlines())
-    return [line for line in stripped if line not in ("", "...")]
-
-
 def expected(command: Command) -> list[int]:
     """The exit codes that it may end with."""
     said = re.search(r"exit code (\d+)", "\n".join(command.shown))
-    return OTHERWISE.get(command.text, {}).get("ends", [int(said[1]) if said else 0])
+    return LISTED.get(command.text, {}).get("ends", [int(said[1]) if said else 0])
 
 
-RUN = {page: [each for each in commands(page) if not {"by", "not_run"} & OTHERWISE.get(each.text, {}).keys()] for page in PAGES}
+RUN = {
+    page: [each for each in commands(page) if not {"by", "not_run"} & LISTED.get(each.text, {}).keys()]
+    for page in PAGES
+}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if RUN[page]])
 def test_the_commands_of_a_page(page: str, vlbench: Vlbench, supplied: Path) -> None:
     write_files(page)
-    if any("checkpoint" in OTHERWISE.get(each.text, {}).get("run", "") for each in RUN[page]):
+    if any("checkpoint" in LISTED.get(each.text, {}).get("run", "") for each in RUN[page]):
         full_model(MODELS["qwen2.5-vl-tiny"]).save_pretrained(supplied / "checkpoint")
     for command in RUN[page]:
-        how = OTHERWISE.get(command.text, {})
+        how = LISTED.get(command.text, {})
         ended = run(how.get("run", command.text), vlbench)
         assert ended.code in expected(command), (command, ended)
         if "run" not in how and "times" not in how:
-            printed = lines(ended.out + ended.err)
-            assert [line for line in lines("\n".join(command.shown)) if line not in printed] == [], (command, ended)
+            assert not_printed(command.shown, ended.out + ended.err) == [], (command, ended)

@@ -1,20 +1,24 @@
-"""README.md and docs/*.md: what they name is there, and links lead somewhere. test_page_commands.py runs their commands."""
+"""README.md and docs/*.md: what they name is there, links lead somewhere, and each command is run or listed."""
 
 from __future__ import annotations
 
+import json
+import re
 import shlex
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer
+from typer.core import TyperGroup
 
-from tests.cli.pages import OTHERWISE, PAGES, ROOT, anchors, commands, links, mentions
+from tests.cli.pages import LISTED, PAGES, ROOT, anchors, commands, links, mentions
 from vlbench.cli import app
 
 LONGEST = 200
 """Lines of the README."""
+PROGRAM = typer.main.get_command(app)
 
 
 def unknown(command: str) -> str:
@@ -25,20 +29,20 @@ def unknown(command: str) -> str:
         case ["python", "-m", module, *_]:
             return "" if find_spec(module) else module
         case ["vlbench", *words]:
-            return _unknown_to(typer.main.get_command(app), words)
+            return _unknown_to(PROGRAM, words)
     return ""
 
 
-def _unknown_to(node: click.Command, words: list[str]) -> str:
+def _unknown_to(node: Any, words: list[str]) -> str:
     known = {"--help", *(name for each in node.params for name in (*each.opts, *each.secondary_opts))}
     for number, word in enumerate(words):
         if word in ("--", "COMMAND"):  # what follows is another program's
             return ""
-        if isinstance(node, click.Group) and (inner := node.commands.get(word)):
+        if isinstance(node, TyperGroup) and (inner := node.commands.get(word)):
             return _unknown_to(inner, words[number + 1 :])
         if word.startswith("-") and word not in known:
             return word
-        if isinstance(node, click.Group) and not word.startswith("-") and not node.invoke_without_command:
+        if isinstance(node, TyperGroup) and not word.startswith("-") and not node.invoke_without_command:
             return word
     return ""
 
@@ -49,10 +53,11 @@ def test_what_a_page_names_is_there(page: str) -> None:
     assert {command: what for command in named if (what := unknown(command))} == {}
 
 
-def test_nothing_is_listed_that_no_page_prints() -> None:
+def test_every_command_is_run_or_listed_with_its_reason() -> None:
+    """pages.toml says how; test_page_commands.py does it."""
     printed = {each.text for page in PAGES for each in commands(page)}
-    assert OTHERWISE.keys() - printed == set()
-    assert [how["by"] for how in OTHERWISE.values() if "by" in how and not (ROOT / how["by"]).is_file()] == []
+    assert printed == LISTED.keys()
+    assert [how["by"] for how in LISTED.values() if "by" in how and not (ROOT / how["by"]).is_file()] == []
 
 
 @pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md", "CHANGELOG.md"])
@@ -70,3 +75,18 @@ def test_every_page_is_in_the_index() -> None:
 
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= LONGEST
+
+
+def test_what_the_readme_says_of_classic_is_what_the_table_has() -> None:
+    """test_page_commands.py holds the table of docs/counting.md to what `vlbench count` prints."""
+    (command,) = (each for each in commands("docs/counting.md") if each.text == "vlbench count")
+    rows = {line.split()[0]: line.split()[1::2][:2] for line in command.shown if line[:1].isalpha()}
+    claimed = re.search(
+        r"([\d,]+) operations and ([\d,]+) waits, where the reference tower asks for ([\d,]+) and ([\d,]+)",
+        " ".join((ROOT / "README.md").read_text().split()),
+    )
+    assert claimed is not None
+    assert [*claimed.groups()] == [*rows["classic"], *rows["baseline"]]
+    stored = json.loads((ROOT / "results/baselines/qwen2.5-vl-7b.json").read_text())["counted"]
+    (counters,) = (cell["warm"]["counters"] for cell in stored if cell["tower"] == "qwen2.5-vl-7b")
+    assert rows["baseline"] == [f"{counters[name]:,}" for name in ("device_operations", "host_syncs")]

@@ -172,7 +172,8 @@ def _where(report: CountReport, group: CountGroup, tower: CountedTower, cold: bo
     if not forward.sites:
         yield Words(f"{tower.name}: no line waits or copies", "bold")
         return
-    yield Words(f"{tower.name}: {len(forward.sites)} lines wait or copy", "bold")
+    many = len(forward.sites)
+    yield Words(f"{tower.name}: {'1 line waits or copies' if many == 1 else f'{many} lines wait or copy'}", "bold")
     columns: Columns[Site] = {
         "where": lambda site: str(site.where),
         "called_from": lambda site: " <- ".join(map(str, site.callers)),
