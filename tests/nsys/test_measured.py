@@ -98,11 +98,31 @@ def test_lost_rows_lower_the_verdict(tmp_path: Path, table: str, left: int) -> N
     assert judge_difference(vlbench.nsys.diff(before, cut), "before", "cut").exit_code == ExitCode.MISSING
 
 
-def test_real_captures_are_whole_but_for_the_one_that_was_cut(public_captures: Path) -> None:
+def test_launches_that_had_not_run_at_the_end_are_no_fewer_kernels(tmp_path: Path) -> None:
+    """One of 200 launches is few enough to be lost anywhere, but at the end it is what the capture was cut at."""
+    made = Database()
+    made.range(0, 10_000, "forward", MAIN)
+    for corr in range(200):
+        made.launch(10 + 20 * corr, MAIN, corr)
+    before = vlbench.nsys.load(made.save(tmp_path / "before.sqlite"))
+    lost = made.rows["CUPTI_ACTIVITY_KIND_KERNEL"].pop(100)
+    assert losses(vlbench.nsys.load(made.save(tmp_path / "amid.sqlite"))) == []
+    made.rows["CUPTI_ACTIVITY_KIND_KERNEL"].insert(100, lost)
+    made.rows["CUPTI_ACTIVITY_KIND_KERNEL"].pop()
+    cut = vlbench.nsys.load(made.save(tmp_path / "cut.sqlite"))
+    assert losses(cut) == ["the last 1 launches have no GPU operation: it ended before they ran"]
+    judged = judge_difference(vlbench.nsys.diff(before, cut), "before", "cut")
+    assert judged.exit_code == ExitCode.MISSING
+    assert "ended before they ran" in judged.rows[0].reason
+
+
+def test_real_captures_are_whole_but_for_those_that_were_cut(public_captures: Path) -> None:
     found = {
         path.stem: losses(vlbench.nsys.load(path)) for path in sorted((public_captures / "captures").glob("*.sqlite"))
     }
-    assert [name for name, lost in found.items() if lost] == ["pinned_copies_cut"]
+    pair = ["two_processes_after", "two_processes_before"]
+    assert [name for name, lost in found.items() if lost] == ["pinned_copies_cut", *pair]
+    assert found[pair[1]] == ["the last 20 launches have no GPU operation: it ended before they ran"]
     assert "2276 of 4368 GPU operations have no API call" in found["pinned_copies_cut"][0]
 
 

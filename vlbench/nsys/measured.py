@@ -61,13 +61,22 @@ def losses(capture: Capture) -> list[str]:
     asking = api.index[api["family"].isin(["launch", "graph_launch"])]
     if api["name"].astype(str).str.contains("BeginCapture").any():
         asking = asking[:0]  # what is launched into a CUDA graph does not run
+    ran = asking.isin(pd.unique(ops))
     for rows, lacking, words in (
         (len(ops), int((ops < 0).sum()), "GPU operations have no API call"),
-        (len(asking), int((~asking.isin(pd.unique(ops))).sum()), "launches have no GPU operation"),
+        (len(asking), int((~ran).sum()), "launches have no GPU operation"),
     ):
         if lacking > _LOST * rows and len(api) and len(ops):
             found.append(f"{lacking} of {rows} {words}")
+    if not found and (cut := _cut(api.loc[asking[ran]], api.loc[asking[~ran]])):
+        found.append(f"the last {cut} launches have no GPU operation: it ended before they ran")
     return found
+
+
+def _cut(ran: pd.DataFrame, waiting: pd.DataFrame) -> int:
+    """How many launches waited when the capture ended: those of a process after the last of it that ran."""
+    last = ran.groupby("pid")["start"].max()
+    return int((waiting["start"] > waiting["pid"].map(last).fillna(-1)).sum())
 
 
 def told_events(capture: Capture) -> dict[str, int]:
