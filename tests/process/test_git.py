@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from vlbench.process.git import changed_python, committed, git, is_dirty, last_commit_of, revision, user_name
+from vlbench.errors import UsageError
+from vlbench.process.git import changed_python, committed, git, is_dirty, last_commit_of, revision, text_at, user_name
+from vlbench.revisions.checkouts import checked_out
+from vlbench.untrusted.limits import Limit
 
 
 @pytest.fixture
@@ -63,3 +66,54 @@ def test_outside_a_checkout_nothing_is_known(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert revision() is is_dirty() is changed_python("HEAD") is None
     assert committed(tmp_path / "x.json") is last_commit_of(tmp_path / "x.json") is None
+
+
+HOSTILE = {
+    "core.fsmonitor": "touch ran; false",
+    "core.hooksPath": "hooks",
+    "core.pager": "touch ran",
+    "diff.external": "touch ran",
+    "diff.stray.textconv": "touch ran; cat",
+    "gpg.program": "./signed",
+    "log.showSignature": "true",
+    "alias.show": "!touch ran",
+    "color.ui": "always",
+    "color.grep": "always",
+    "diff.relative": "true",
+}
+
+
+def test_nothing_that_a_repository_configures_is_run(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = revision()
+    assert first is not None
+    (repository / "hooks").mkdir()
+    for name in ("hooks/post-index-change", "hooks/post-checkout", "hooks/pre-commit", "signed"):
+        (repository / name).write_text("#!/bin/sh\ntouch ran\n")
+        (repository / name).chmod(0o755)
+    (repository / ".gitattributes").write_text("* diff=stray\n")
+    for name, value in HOSTILE.items():
+        git("config", name, value)
+    (repository / "package" / "towers.py").write_text("a = 2\n")
+    kept = repository / "kept.json"
+    assert changed_python(first) == ["package/towers.py"]
+    assert (is_dirty(), last_commit_of(kept), committed(kept), text_at(first, kept)) == (True, first, "{}", "{}")
+    assert git("grep", "-l", "-F", "-e", "a = 1", first) == f"{first}:package/towers.py"
+    monkeypatch.chdir(repository / "package")
+    with checked_out([first, "."]) as sides:
+        assert [(side.folder / "package" / "towers.py").read_text() for side in sides] == ["a = 1\n", "a = 2\n"]
+    assert not (repository / "ran").exists()
+
+
+def test_variables_of_a_hook_lead_to_no_other_repository(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = revision()
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"):
+        monkeypatch.setenv(name, str(repository / "elsewhere"))
+    assert (revision(), is_dirty(), committed(repository / "kept.json")) == (first, False, "{}")
+
+
+def test_a_file_of_a_commit_that_is_too_large_is_not_read(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = revision()
+    assert first is not None
+    monkeypatch.setattr(Limit.DOCUMENT, "_value_", (1, "bytes of anything"))
+    with pytest.raises(UsageError, match=r"kept\.json at .* is above the limit of 1 bytes"):
+        text_at(first, repository / "kept.json")

@@ -1,20 +1,59 @@
-"""What git says of the folder that is measured in."""
+"""What git says of the folder that is measured in. Nothing that a repository's configuration names is run for it."""
 
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+
+from vlbench.untrusted.limits import Limit
 
 PYTHON = ":(top)*.py"
 """Every Python file of the checkout, from whichever of its folders git is asked."""
 
 
+_QUIET = {
+    "color.grep": "false",
+    "core.fsmonitor": "false",
+    "core.hooksPath": os.devnull,
+    "core.quotePath": "false",
+    "core.sparseCheckout": "false",
+    "diff.relative": "false",
+    "grep.fullName": "false",
+    "log.showSignature": "false",
+    "submodule.recurse": "false",
+}
+"""Settings that start a program, or that change what is said; a repository that somebody hands over may have any."""
+_PLACES = frozenset(
+    f"GIT_{each}"
+    for each in ["DIR", "WORK_TREE", "INDEX_FILE", "OBJECT_DIRECTORY", "COMMON_DIR", "PREFIX", "NAMESPACE"]
+)
+"""Variables that lead git to another repository than the current folder's; inside of a hook they are set."""
+
+
+def run_git(*arguments: str, own: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `git ARGUMENTS` on the current folder's repository, with `own` variables added. Raises OSError without git.
+
+    No hook, no monitor of files, no signature check is run, and nothing is fetched.
+    """
+    settings = [part for name, value in _QUIET.items() for part in ("-c", f"{name}={value}")]
+    kept = {name: value for name, value in os.environ.items() if name not in _PLACES}
+    return subprocess.run(
+        ["git", "--no-pager", *settings, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="surrogateescape",
+        env=kept | {"GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0"} | (own or {}),
+    )
+
+
 def git(*arguments: str) -> str | None:
     """What `git ARGUMENTS` prints here, without the last newline; None where it fails or there is no git."""
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
-    except (OSError, UnicodeDecodeError, subprocess.CalledProcessError):
+        done = run_git(*arguments)
+    except OSError:
         return None
-    return done.stdout.rstrip("\n")
+    return None if done.returncode else done.stdout.rstrip("\n")
 
 
 def revision() -> str | None:
@@ -67,11 +106,15 @@ def is_shallow() -> bool:
 
 
 def text_at(commit: str, path: Path) -> str | None:
-    """The text of a file at a commit; None where it was not there, or was no regular file."""
+    """The text of a file at a commit; None where it was not there, or was no regular file.
+
+    Raises UsageError for one that is too large for what is read there.
+    """
     seen = os.path.relpath(path)
-    entry = git("ls-tree", commit, "--", seen)
+    entry = git("ls-tree", "--long", commit, "--", seen)
     if not entry or not entry.startswith("100"):
         return None
+    Limit.DOCUMENT.check(int(entry.split()[3]), f"{path} at {commit}", "make it smaller there")
     return git("show", f"{commit}:{seen if seen.startswith('..') else f'./{seen}'}")
 
 

@@ -7,7 +7,6 @@ an archive leaves out what is marked export-ignore. What git ignores, such as co
 
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlbench.errors import UsageError
+from vlbench.process.git import run_git
 
 WORKING_TREE = "."
-_QUIET = ("-c", "core.hooksPath=/dev/null", "-c", "core.sparseCheckout=false", "-c", "core.fsmonitor=false")
 
 
 @dataclass(frozen=True)
@@ -106,13 +105,7 @@ def _git(*arguments: str, at: Path | None = None, own: Mapping[str, str] | None 
     """What git prints, without the last newline. Raises UsageError with what it says where it fails."""
     place = [] if at is None else ["-C", str(at)]
     try:
-        done = subprocess.run(
-            ["git", *place, *_QUIET, *arguments],
-            capture_output=True,
-            text=True,
-            errors="surrogateescape",
-            env=os.environ | (own or {}),
-        )
+        done = run_git(*place, *arguments, own=own)
     except FileNotFoundError:
         raise UsageError("there is no git here; two revisions can only be compared with it, so install it") from None
     if done.returncode:
