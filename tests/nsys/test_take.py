@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from vlbench.cli.nsys import app
-from vlbench.nsys.command import Options
+from vlbench.nsys.command import KEEPS, Options
 from vlbench.nsys.failures import CaptureError, Exit
 from vlbench.nsys.take import Taken, take
 
@@ -119,7 +119,7 @@ def test_success(stage: Stage) -> None:
     assert len(taken.capture.gpu_ops) == 3
     seen = json.loads(record.read_text())
     assert seen["registered_only"] == "0"
-    assert seen["argv"][-6:] == [sys.executable, "-m", "vlbench", "run", "--scenario", "tiny"]
+    assert seen["argv"][-7:] == [sys.executable, "-P", "-m", "vlbench", "run", "--scenario", "tiny"]
     for option in (
         "--sample=none",
         "--capture-range-end=stop",
@@ -129,11 +129,18 @@ def test_success(stage: Stage) -> None:
         assert option in seen["argv"]
 
 
-def test_an_old_nsys_is_not_given_an_option_it_lacks(stage: Stage) -> None:
+def test_an_old_nsys_that_keeps_the_environment_is_named_before_and_after(
+    stage: Stage, capfd: pytest.CaptureFixture[str]
+) -> None:
     record = stage.folder / "record.json"
     stage.set({"record": str(record), "help": ""}, database())
-    stage.take()
+    assert stage.take().notes == (KEEPS,)
     assert "--discard-environment=true" not in json.loads(record.read_text())["argv"]
+    assert capfd.readouterr().err.startswith(f"warning: {KEEPS}\n")
+    stage.set({"help": "", "events": [FINE[0], {"event": "exited", "code": 42}]}, None)
+    with pytest.raises(CaptureError):
+        stage.take()
+    assert KEEPS in capfd.readouterr().err
 
 
 SIGTERM, SIGKILL = 15, 9

@@ -21,6 +21,9 @@ _INSTALLED = (
     "/usr/local/cuda*/nsight-systems*/bin/nsys",
 )
 LOOKED = (f"${VARIABLE}", "$PATH", *_INSTALLED)
+DISCARD = "--discard-environment"
+KEEPS = "this nsys stores all environment variables in the report, secrets too: keep it private, or update nsys"
+"""What is said where an nsys does not know that option."""
 
 
 def find_nsys() -> Path | None:
@@ -90,8 +93,8 @@ def profile_command(nsys: Path | None, output: Path, arguments: Sequence[str], o
         "--export=none",
         "--wait=all",
     ]
-    if nsys is None or "--discard-environment" in profile_help(nsys):
-        command.append("--discard-environment=true")
+    if nsys is None or DISCARD in profile_help(nsys):
+        command.append(f"{DISCARD}=true")
     return [*command, "-o", str(output), *child_program(arguments)]
 
 
@@ -107,8 +110,8 @@ def export_report(nsys: Path, report: Path, target: Path) -> subprocess.Complete
 
 
 def child_program(arguments: Sequence[str]) -> list[str]:
-    """The captured program: this Python's `python -m vlbench <arguments>`."""
-    return [sys.executable, "-m", "vlbench", *arguments]
+    """The captured program: this Python's `python -P -m vlbench <arguments>`, without modules of the current folder."""
+    return [sys.executable, "-P", "-m", "vlbench", *arguments]
 
 
 def child_environment(sidecar: Path) -> dict[str, str]:

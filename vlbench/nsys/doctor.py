@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from vlbench.nsys.command import LOOKED, find_nsys, profile_help, version
+from vlbench.nsys.command import DISCARD, KEEPS, LOOKED, find_nsys, profile_help, version
 from vlbench.nsys.failures import Exit
 
 _NEEDED = ("--capture-range", "--capture-range-end", "--cuda-graph-trace", "--cpuctxsw")
@@ -48,10 +48,10 @@ def _nsys() -> list[Check]:
     options = Check("nsys options", True, "all needed ones")
     if lacking := ", ".join(option for option in _NEEDED if option not in help_text):
         options = Check("nsys options", False, f"lacks {lacking}", "update to 2023.1 or newer", Exit.NO_REPORT)
-    if "--discard-environment" in help_text:
+    if DISCARD in help_text:
         return [runs, options]
-    stored = "this nsys stores all environment variables in the report"
-    return [runs, options, Check("environment", False, stored, "keep reports private")]
+    stored, _, remedy = KEEPS.partition(": ")
+    return [runs, options, Check("environment", False, stored, remedy)]
 
 
 def _device() -> Check:

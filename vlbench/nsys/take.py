@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from vlbench.nsys.child import Sidecar, read_sidecar
-from vlbench.nsys.command import LOOKED, Options, child_environment, export_report, find_nsys, profile_command
+from vlbench.nsys.command import (
+    DISCARD,
+    KEEPS,
+    LOOKED,
+    Options,
+    child_environment,
+    export_report,
+    find_nsys,
+    profile_command,
+)
 from vlbench.nsys.failures import KILLED, CaptureError, Exit, named
 from vlbench.nsys.frames import Capture
 from vlbench.nsys.summary import ITERATION, labels
@@ -58,6 +67,9 @@ def take(arguments: Sequence[str], output: Path, options: Options) -> Taken:
     sidecar_file.unlink(missing_ok=True)
     before = _stamp(report)
     command = profile_command(nsys, output, arguments, options)
+    kept = () if f"{DISCARD}=true" in command else (KEEPS,)
+    for each in kept:
+        print(f"warning: {each}", file=sys.stderr)
     try:
         code, text = _run(command, child_environment(sidecar_file))
     except KeyboardInterrupt:
@@ -76,7 +88,7 @@ def take(arguments: Sequence[str], output: Path, options: Options) -> Taken:
 
     capture = load(sqlite)
     _check_tables(capture)
-    notes = _check_iterations(capture, sidecar)
+    notes = (*kept, *_check_iterations(capture, sidecar))
     if code:
         notes = (*notes, f"nsys ended with {code} ({KILLED.get(code, 'unknown reason')}), yet the report is complete")
     return Taken(report, sqlite, sidecar, capture, notes)
