@@ -34,6 +34,8 @@ FAMILIES: Mapping[Family, Mapping[str, Any]] = {
 _QWEN2_VL = Preprocessing()
 LARGEST = 1_000_000
 """Of a tower's sizes: far above any."""
+DEEPEST = 1_000
+"""Blocks of a tower: each is an object, even where it holds no numbers yet."""
 
 
 class ConfigError(ValueError):
@@ -97,9 +99,10 @@ class VisionConfig:
         counts = ("depth", "hidden_size", "num_heads", "intermediate_size", "out_hidden_size", "in_channels")
         for field in (*counts, *(["window_size"] if self.window_size is not None else []), "position_table"):
             value, least = getattr(self, field), 0 if field == "position_table" else 1
-            if type(value) is not int or not least <= value <= LARGEST:
+            most = DEEPEST if field == "depth" else LARGEST
+            if type(value) is not int or not least <= value <= most:
                 raise ConfigError(
-                    f"{self.name}: {field} is {value!r:.40}; give a whole number from {least} to {LARGEST:,}"
+                    f"{self.name}: {field} is {value!r:.40}; give a whole number from {least} to {most:,}"
                 )
         for field in ("fullatt_block_indexes", "deepstack_blocks"):
             blocks = getattr(self, field)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,15 +125,43 @@ def test_a_picture_of_too_many_pixels_is_not_decoded(tmp_path: Path) -> None:
 
 
 def test_pictures_of_too_many_pixels_together_are_not_decoded(tmp_path: Path) -> None:
-    path = picture(tmp_path / "large.png", 7_000)
+    path = tmp_path / "large.png"
+    Image.frombytes("1", (7_000, 7_000), random.Random(0).randbytes(7_000 * 875)).save(path, compress_level=0)
     with pytest.raises(UsageError, match=r"large\.png with the pictures before it is above the limit of 200,000,000"):
         open_pictures([path] * 5)
+
+
+def test_a_picture_holds_no_more_pixels_than_its_bytes_explain(tmp_path: Path) -> None:
+    path = picture(tmp_path / "plain.png", 7_000)
+    for opened in (lambda: open_picture(path), lambda: open_pictures([picture(tmp_path / "plain.png", 3_999)] * 4)):
+        with pytest.raises(UsageError, match=r"plain\.png.* is above the limit of 100 pixels for each byte"):
+            opened()
+    assert open_picture(picture(tmp_path / "ordinary.png", 3_999)).size == (3_999, 3_999)
+
+
+def test_a_jpeg_of_many_scans_is_not_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "scans.jpg"
+    Image.new("L", (64, 64)).save(path, progressive=True)
+    whole = path.read_bytes()
+    assert open_picture(path).size == (64, 64)
+    at = whole.rindex(b"\xff\xda")  # the last of its scans, again and again
+    path.write_bytes(whole[:at] + whole[at:-2] * 1_000 + whole[-2:])
+    with pytest.raises(UsageError, match=r"scans\.jpg is above the limit of 100 scans of a JPEG"):
+        open_picture(path)
+
+
+@pytest.mark.parametrize("kind", ["ICO", "ICNS", "PPM", "TGA", "PDF"])
+def test_a_picture_of_another_format_is_none(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"a.{kind.lower()}"
+    Image.new("RGB", (32, 32)).save(path, kind)
+    with pytest.raises(UsageError, match="not a picture that can be read"):
+        open_picture(path)
 
 
 def test_a_picture_that_is_a_program_is_none(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nquit\n%%EOF\n")
-    with pytest.raises(UsageError, match="not a picture that Pillow can read"):
+    with pytest.raises(UsageError, match="not a picture that can be read"):
         open_picture(path)
 
 

@@ -10,11 +10,13 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from vlbench.api.defaults import defaults
 from vlbench.cli import main
 from vlbench.comparing.runs import read_sides
 from vlbench.comparing.sides import side_of
@@ -26,7 +28,9 @@ from vlbench.record.baseline_files import load_baseline
 from vlbench.record.calibration import read_calibration
 from vlbench.record.files import read_results
 from vlbench.record.journal import Journal
+from vlbench.towers.models import checkpoint_model
 from vlbench.untrusted.checkpoints import check_checkpoint
+from vlbench.untrusted.console import SafeConsole
 from vlbench.untrusted.limits import Limit
 from vlbench.workload.library import load_scenario
 from vlbench.workload.mix import read_distribution
@@ -243,13 +247,15 @@ ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELEC
     [
         [f"CREATE VIEW CUPTI_ACTIVITY_KIND_KERNEL AS {ENDLESS}"],
         [f"CREATE VIEW other AS {ENDLESS}"],
+        ["CREATE TABLE CUPTI_ACTIVITY_KIND_KERNEL (start, end AS (length(zeroblob(100000000))))"],
+        ["CREATE TABLE other (a, b GENERATED ALWAYS AS (printf('%.*c', 100000000, 'x')) VIRTUAL)"],
         ["CREATE TRIGGER t AFTER INSERT ON StringIds BEGIN DELETE FROM StringIds; END"],
         [
             "PRAGMA writable_schema = ON",
             f"INSERT INTO sqlite_master VALUES ('table', 'n', 'n', 0, 'CREATE VIEW n AS {ENDLESS}')",
         ],
     ],
-    ids=["view", "other view", "trigger", "view that says it is a table"],
+    ids=["view", "other view", "computed column", "other computed column", "trigger", "view that says it is a table"],
 )
 def test_sqlite_runs_nothing_that_its_author_wrote(tmp_path: Path, statements: list[str]) -> None:
     sentence = refusal(load, database(tmp_path / "a.sqlite", *statements))
@@ -279,8 +285,43 @@ def test_sqlite_takes_no_more_steps_than_its_size_explains(tmp_path: Path, monke
 
     path = database(tmp_path / "a.sqlite")
     monkeypatch.setattr(sqlite, "_STEPS_OF_ANY", 2)
-    with pytest.raises(UsageError, match="more steps than its size explains"), sqlite.opened(path, sqlite_kind()) as it:
+    with (
+        pytest.raises(UsageError, match="more steps or time than its size explains"),
+        sqlite.opened(path, sqlite_kind()) as it,
+    ):
         it.execute(f"SELECT max(start) FROM ({ENDLESS})").fetchone()
+
+
+LONG = {"_STEPS_OF_ANY": 10**12, "_SECONDS_OF_ANY": 0.2}
+
+
+@pytest.mark.parametrize("budget", [{"_STEPS_OF_ANY": 10**5}, LONG], ids=["steps", "time"])
+def test_pages_of_sqlite_that_lead_to_one_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, budget: dict[str, float]
+) -> None:
+    """Of a tree of pages every branch is led to one below: a few pages hold more rows than anyone can count."""
+    from vlbench.untrusted import sqlite
+
+    path = tmp_path / "a.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA page_size = 512")
+        connection.execute("CREATE TABLE StringIds (id INTEGER, value TEXT)")
+        connection.executemany("INSERT INTO StringIds VALUES (?, '')", [(each,) for each in range(12_000)])
+    connection.close()
+    data = bytearray(path.read_bytes())
+    pages = [at for at in range(512, len(data), 512) if data[at] == 5]  # 5: of branches
+    leaf = next(at for at in range(512, len(data), 512) if data[at] == 13) // 512 + 1
+    root, *others = sorted(pages)
+    chain = [root, *others[:5]]
+    for at, below in zip(chain, [*(each // 512 + 1 for each in chain[1:]), leaf], strict=True):
+        for cell in range(int.from_bytes(data[at + 3 : at + 5])):
+            place = at + int.from_bytes(data[at + 12 + 2 * cell : at + 14 + 2 * cell])
+            data[place : place + 4] = below.to_bytes(4)
+        data[at + 8 : at + 12] = below.to_bytes(4)
+    path.write_bytes(data)
+    for name, value in budget.items():
+        monkeypatch.setattr(sqlite, name, value)
+    assert "more steps or time than its size explains" in refusal(load, path)
 
 
 def sqlite_kind() -> Any:
@@ -297,3 +338,49 @@ def test_a_key_that_is_there_twice(tmp_path: Path, name: str) -> None:
     path = tmp_path / "twice.json"
     path.write_text(TWICE)
     assert "the key 'a' is there twice" in refusal(JSON[name], path)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors.index.json", "model.safetensors"])
+def test_a_checkpoint_of_pipes_and_links_to_nowhere(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).symlink_to("gone")
+    with pytest.raises(UsageError, match=rf"{name}: no such file"):
+        checkpoint_model(tmp_path, None)
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UsageError, match=rf"{name}: a pipe and not a regular file"):
+        checkpoint_model(tmp_path, None)
+
+
+@pytest.mark.parametrize("field", ["depth", "num_heads", "hidden_size", "window_size"])
+def test_a_checkpoint_that_claims_a_tower_without_end(tmp_path: Path, field: str) -> None:
+    config = {"model_type": "qwen2_5_vl", "vision_config": {field: 10**9, "fullatt_block_indexes": []}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UsageError, match=rf"config\.json: .*{field} is 1000000000"):
+        checkpoint_model(tmp_path, None)
+
+
+def test_a_tower_of_a_million_blocks_is_not_built(tmp_path: Path) -> None:
+    config = {"model_type": "qwen2_5_vl", "vision_config": {"depth": 1_000_000, "fullatt_block_indexes": [7]}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UsageError, match="depth is 1000000; give a whole number from 1 to 1,000"):
+        checkpoint_model(tmp_path, None)
+
+
+def test_a_project_file_that_is_none_is_not_passed_over(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pyproject.toml")
+    with pytest.raises(UsageError, match="a pipe and not a regular file"):
+        defaults(tmp_path)
+
+
+def test_more_samples_than_anyone_takes(tmp_path: Path) -> None:
+    path = tmp_path / "samples.csv"
+    path.write_text("1\n" * (Limit.VALUES.most + 1))
+    assert "is above the limit of 1,000,000 values" in refusal(lambda each: read(str(each)), path)
+
+
+def test_a_name_of_a_file_is_no_markup_while_it_is_worked_on() -> None:
+    out = StringIO()
+    with SafeConsole(file=out, force_terminal=True).status("running [/x] [red]\x1b]0;a\x07"):
+        pass
+    assert "[/x] [red]" in out.getvalue()
+    assert "\x1b]0" not in out.getvalue()

@@ -63,7 +63,7 @@ def test_files_that_are_no_picture_are_answered_with_one_sentence(tmp_path: Path
     cases = {
         tmp_path / "absent.png": "does not exist; give the path of a picture",
         tmp_path: "is a folder; name the pictures in it",
-        text: "is not a picture that Pillow can read; save it as JPEG or PNG",
+        text: "is not a picture that can be read .*; save it as JPEG or PNG",
         cut: "cannot be decoded .*; save it anew as JPEG or PNG",
         deep: "has more than 8 bits a channel .*; save it as an 8-bit picture",
     }

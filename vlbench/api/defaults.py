@@ -1,5 +1,6 @@
 """`[tool.vlbench]` of the user's pyproject.toml: what is taken where an argument is left out."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def defaults(start: Path | None = None, commit: str | None = None) -> Defaults:
 
 def _table(path: Path, commit: str | None) -> dict[str, Any] | None:
     if commit is None:
-        return read_toml(path, PROJECT) if path.is_file() else None
+        return read_toml(path, PROJECT) if os.path.lexists(path) else None
     text = text_at(commit, path)
     return None if text is None else parse_toml(text, path, PROJECT)
 

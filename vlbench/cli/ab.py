@@ -75,21 +75,20 @@ def ab(options: Options) -> Sheet:
     from contextlib import ExitStack
     from datetime import UTC, datetime
 
-    from rich.console import Console
-
     from vlbench.export.progress import Watcher
     from vlbench.record.destinations import reserved
     from vlbench.record.files import write_results
     from vlbench.record.fingerprint import take_fingerprint
     from vlbench.record.schema import Results
     from vlbench.revisions.compare import compare
+    from vlbench.untrusted.console import SafeConsole
 
     out, passes = options.out, options.allow_inconclusive
     request = _request(options)
     with ExitStack() as stack:
         if out is not None:
             stack.enter_context(reserved(out, force=options.force))
-        watcher = stack.enter_context(Watcher(Console(stderr=True)))
+        watcher = stack.enter_context(Watcher(SafeConsole(stderr=True)))
         found = compare(options.base, options.head, request, watcher, watcher.say, allow_inconclusive=passes)
         if out is not None:
             here, now = take_fingerprint(request.device), datetime.now(UTC)

@@ -68,8 +68,6 @@ def save(options: SaveOptions) -> Sheet:
 
 def saved(options: SaveOptions) -> Baseline:
     """The new baseline, which is written by then. Raises UsageError, IncomparableError for what cannot be counted."""
-    from rich.console import Console
-
     from vlbench.api.defaults import defaults
     from vlbench.comparing.captured import captured_cell
     from vlbench.comparing.timed_cells import timed_cells
@@ -79,6 +77,7 @@ def saved(options: SaveOptions) -> Baseline:
     from vlbench.record.files import read_results
     from vlbench.record.fingerprint import take_fingerprint
     from vlbench.towers.models import find_dtype
+    from vlbench.untrusted.console import SafeConsole
 
     refuse_goal(options.file, options.force)
     if not (options.tower or options.capture or options.results):
@@ -97,7 +96,7 @@ def saved(options: SaveOptions) -> Baseline:
     captured = tuple(captured_cell(path, options.ranges) for path in options.capture or ())
     here = found.fingerprint if found else take_fingerprint("cpu")
     entry = acceptance("saved", options.reason, here.torch, by=options.by)
-    with Console(stderr=True).status(f"counting {cells(len(wanted))}"):
+    with SafeConsole(stderr=True).status(f"counting {cells(len(wanted))}"):
         counted = count_all(wanted)
         outputs, unchecked = store_outputs([each.tower for each in counted], options.unchecked)
     return save(
@@ -185,11 +184,10 @@ class CompleteOptions(ReasonedOptions):
 @reports(judges=False, formats=["json"])
 def complete(options: CompleteOptions) -> Sheet:
     """Add what an earlier vlbench did not store in FILE; no figure changes."""
-    from rich.console import Console
-
     from vlbench.gating.complete import complete as add
+    from vlbench.untrusted.console import SafeConsole
 
-    with Console(stderr=True).status(f"running what {options.file} holds"):
+    with SafeConsole(stderr=True).status(f"running what {options.file} holds"):
         made = add(**vars(options))
     return _accepted(options.file, made)
 
@@ -198,13 +196,12 @@ def complete(options: CompleteOptions) -> Sheet:
 @reports(judges=False, formats=["json"])
 def rebase(options: ReasonedOptions) -> Sheet:
     """Count again with another torch, where no Python file has changed, and store what torch alone changed."""
-    from rich.console import Console
-
     from vlbench.gating.rebase import rebase as count_with_other_torch
     from vlbench.record.fingerprint import take_fingerprint
+    from vlbench.untrusted.console import SafeConsole
 
     here = take_fingerprint("cpu")
-    with Console(stderr=True).status(f"counting with torch {here.torch}"):
+    with SafeConsole(stderr=True).status(f"counting with torch {here.torch}"):
         made = count_with_other_torch(options.file, options.reason, here, options.by)
     return _accepted(options.file, made)
 

@@ -11,6 +11,7 @@ from vlbench.cli.options import Force, ModelOptions
 from vlbench.cli.reporting import reports
 from vlbench.export.sheet import Sheet, Words
 from vlbench.judging.exit_codes import ExitCode
+from vlbench.untrusted.names import terminal
 
 
 class Options(ModelOptions):
@@ -50,7 +51,7 @@ def profile(options: Options) -> Sheet:
     try:
         found = profile(**arguments)
     except InaccurateError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {terminal(str(error))}", file=sys.stderr)
         raise typer.Exit(ExitCode.INACCURATE) from None
     parts = [Words(found.title, "bold"), *found.parts(limit)]
     return Sheet("vlbench profile", parts, own={"json": lambda: json.dumps(found.record, indent=1)})

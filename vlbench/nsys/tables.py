@@ -52,7 +52,7 @@ def columns(connection: sqlite3.Connection, table: str) -> set[str]:
 def rows(connection: sqlite3.Connection, table: str) -> int:
     """How many rows a table has; none where it is absent."""
     there = table in names(connection)
-    return int(connection.execute(f'SELECT COUNT(*) FROM "{table}"').fetchone()[0]) if there else 0
+    return int(connection.execute(f'SELECT TOTAL(1) FROM "{table}"').fetchone()[0]) if there else 0
 
 
 def integers(
@@ -65,14 +65,14 @@ def integers(
     present = [name for name in wanted if name in columns(connection, table)]
     if not present:
         return {name: np.empty(0, dtype=np.int64) for name in wanted}
-    rows = connection.execute(f'SELECT COUNT(*) FROM "{table}" NOT INDEXED {where}').fetchone()[0]
     chosen = ", ".join(f'COALESCE("{name}", {wanted[name]})' for name in present)
     cursor = connection.execute(f'SELECT {chosen} FROM "{table}" NOT INDEXED {where} ORDER BY rowid')
     try:
-        flat = np.fromiter(itertools.chain.from_iterable(cursor), dtype=np.int64, count=rows * len(present))
+        flat = np.fromiter(itertools.chain.from_iterable(cursor), dtype=np.int64)
     except (TypeError, ValueError, OverflowError) as error:
         listed = ", ".join(present)
         raise _WrongTypeError(f"table {table} holds a value that is not an integer in one of {listed}") from error
+    rows = flat.size // len(present)
     read = dict(zip(present, np.ascontiguousarray(flat.reshape(rows, len(present)).T), strict=True))
     return {name: np.full(rows, default, dtype=np.int64) for name, default in wanted.items()} | read
 

@@ -84,6 +84,7 @@ def load(path: str, directions: Mapping[str, Better] | None = None) -> Document:
         raise UsageError(f"{path} is empty; did the benchmark finish?")
     if text.lstrip().startswith("{"):
         return Document(path, text, tuple(_objects(path, text)), directions or {})
+    Limit.VALUES.check(text.count("\n") + text.count(","), path, FOREIGN.remedy)
     Limit.LINE.check(max(map(len, text.splitlines())), path, FOREIGN.remedy)
     return Document(path, text, (), directions or {})
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from vlbench.errors import UsageError, check_choice
 from vlbench.implementations.config import MODELS, VisionConfig
 from vlbench.record.schema import Device, Dtype
+from vlbench.untrusted.checkpoints import check_checkpoint
 
 if TYPE_CHECKING:
     import torch
@@ -57,6 +58,7 @@ def checkpoint_model(folder: Path, named: str | None) -> VisionConfig | None:
     """
     from vlbench.implementations.checkpoint_config import CheckpointError, difference, read_config
 
+    check_checkpoint(folder)
     try:
         found = read_config(folder)
         if found and named and named != found.name and (differs := difference(folder, find_model(named))):

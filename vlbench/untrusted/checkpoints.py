@@ -1,5 +1,6 @@
 """A checkpoint's folder, looked over before anything reads it: regular files of sane sizes, all inside of it."""
 
+import os
 from pathlib import Path
 
 from vlbench.errors import UsageError
@@ -17,7 +18,7 @@ def check_checkpoint(folder: Path) -> None:
     What it holds, and whether it is the model's, `load_checkpoint` says.
     """
     for document in (folder / "config.json", folder / "model.safetensors.index.json"):
-        if document.exists():
+        if os.path.lexists(document):  # also a link that leads nowhere
             content = read_json(document, DOCUMENT)
             shards = content.get("weight_map") if isinstance(content, dict) else None
             for name in set(shards.values()) if isinstance(shards, dict) else ():

@@ -5,6 +5,8 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.segment import Segment
+from rich.status import Status
+from rich.text import Text
 
 from vlbench.untrusted.names import terminal
 
@@ -23,6 +25,10 @@ class SafeConsole(Console):
     def render(self, renderable: RenderableType, options: Any = None) -> Iterable[Segment]:
         """As Rich renders it, cleaned."""
         return _cleaned(super().render(renderable, options))
+
+    def status(self, status: RenderableType, **options: Any) -> Status:
+        """As Rich shows it, but of a text no part is markup."""
+        return super().status(Text(status) if isinstance(status, str) else status, **options)
 
 
 def _cleaned(segments: Iterable[Segment]) -> Iterator[Segment]:

@@ -9,7 +9,7 @@ from warnings import catch_warnings
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vlbench.errors import UsageError
-from vlbench.untrusted.files import Kind, size_of
+from vlbench.untrusted.files import Kind, read_bytes, size_of
 from vlbench.untrusted.limits import Limit
 from vlbench.workload.library import shipped_folder
 
@@ -19,6 +19,12 @@ PICTURE = Kind(
     absent="{path} does not exist; give the path of a picture",
     folder="{path} is a folder; name the pictures in it, such as {path}/*.jpg",
 )
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO", "AVIF")
+"""Of pictures that are opened, where Pillow was built with them. Others may be programs, as PostScript is, or hold
+pictures that are larger than their header says, as icons do."""
+PLAIN = 16_000_000
+"""Pixels that any file may hold, so that a plain picture of an ordinary size can be small."""
+_SCAN = b"\xff\xda"
 Box = tuple[float, float, float, float]
 
 
@@ -30,7 +36,7 @@ def shipped_photos() -> list[Path]:
 def open_picture(path: Path) -> Image.Image:
     """The picture at `path` as RGB, turned upright as its EXIF orientation says, transparency laid on white.
 
-    Takes every format that Pillow reads; of an animation, the first frame. Raises `UsageError`.
+    Takes `FORMATS`; of an animation, the first frame. Raises `UsageError`.
     """
     with _opened(path) as file:
         picture = ImageOps.exif_transpose(file)
@@ -44,11 +50,13 @@ def open_picture(path: Path) -> Image.Image:
 
 def check_pictures(paths: Iterable[Path]) -> None:
     """Raise `UsageError` for one that is none, and for too many pixels, without decoding any."""
-    pixels = 0
+    pixels = size = 0
     for path in paths:
         with _opened(path) as file:
             pixels += file.width * file.height
+        size += size_of(path, PICTURE)
         Limit.ALL_PIXELS.check(pixels, f"{path} with the pictures before it", "give fewer or smaller ones")
+        _check_density(pixels, size, f"{path} with the pictures before it")
 
 
 def open_pictures(paths: Sequence[Path]) -> list[Image.Image]:
@@ -60,19 +68,31 @@ def open_pictures(paths: Sequence[Path]) -> list[Image.Image]:
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """A picture whose header is read and sound; what goes wrong while it is decoded is told as `UsageError`."""
-    size_of(path, PICTURE)
+    size = size_of(path, PICTURE)
+    Image.init()
+    formats = [each for each in FORMATS if each in Image.OPEN]
     try:
-        with catch_warnings(action="ignore", category=Image.DecompressionBombWarning), Image.open(path) as file:
-            Limit.PIXELS.check(file.width * file.height, str(path), "make it smaller")
-            if file.format == "EPS":  # a program, which Pillow has Ghostscript run
-                raise UnidentifiedImageError
+        with (
+            catch_warnings(action="ignore", category=Image.DecompressionBombWarning),
+            Image.open(path, formats=formats) as file,
+        ):
+            Limit.PIXELS.check(file.width * file.height, str(path), PICTURE.remedy)
+            _check_density(file.width * file.height, size, str(path))
+            if file.format in ("JPEG", "MPO"):
+                Limit.SCANS.check(read_bytes(path, PICTURE).count(_SCAN), str(path), "save it anew")
             yield file
     except UsageError:
         raise
     except UnidentifiedImageError:
-        raise UsageError(f"{path} is not a picture that Pillow can read; save it as JPEG or PNG") from None
+        known = ", ".join(formats)
+        raise UsageError(f"{path} is not a picture that can be read ({known}); save it as JPEG or PNG") from None
     except Exception as error:  # a damaged file makes Pillow's plugins raise almost anything
         raise UsageError(f"{path} cannot be decoded ({error}); save it anew as JPEG or PNG") from None
+
+
+def _check_density(pixels: int, size: int, name: str) -> None:
+    """Refuse pixels that so few bytes do not explain: they would be unpacked to memory all the same."""
+    Limit.PIXELS_PER_BYTE.check((pixels - PLAIN) // max(1, size), name, PICTURE.remedy)
 
 
 def crop_frames(
