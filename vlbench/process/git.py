@@ -43,7 +43,7 @@ def run_git(*arguments: str, own: Mapping[str, str] | None = None) -> subprocess
         capture_output=True,
         text=True,
         errors="surrogateescape",
-        env=kept | {"GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0"} | (own or {}),
+        env=kept | {"GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0"} | dict(own or {}),
     )
 
 
