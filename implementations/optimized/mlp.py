@@ -74,31 +74,46 @@ class GatedMLP(nn.Module):
     applies=(with_gated_mlp,),
 )
 class FusedGatedMLP(GatedMLP):
-    """The joined weights follow from the loaded ones: joined at the first use, dropped when those change."""
+    """The loaded weights are the halves of the joined ones, so that both see what is written into either in place."""
 
     def __init__(self, config: VisionConfig) -> None:
         super().__init__(config)
         self.joined: tuple[Tensor, Tensor] | None = None
-        self.register_load_state_dict_post_hook(lambda module, _: module._forget())  # type: ignore[no-untyped-call]
 
     def derive(self, shared: SharedTensors) -> None:
         """Take the joined weights from `shared`, so that towers with the same weights have them once."""
         gate, up = self.gate_proj, self.up_proj
-        self.joined = (shared.joined(gate.weight, up.weight), shared.joined(gate.bias, up.bias))
+        with torch.inference_mode(False), torch.no_grad():
+            self.joined = (shared.joined(gate.weight, up.weight), shared.joined(gate.bias, up.bias))
+            for part, whole in zip(self._parts(), self.joined, strict=True):
+                for loaded, half in zip(part, whole.chunk(2), strict=True):
+                    loaded.data = half
 
     def forward(self, x: Tensor) -> Tensor:
         """x [N, C] to [N, C]."""
-        if self.joined is None:
+        if not self._is_current():
             self.derive(SharedTensors())
         assert self.joined is not None
         gate, up = F.linear(x, *self.joined).chunk(2, dim=-1)
         return self.down_proj(self.act(gate) * up)
 
-    def _forget(self) -> None:
-        self.joined = None
+    def _parts(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """The loaded weights and biases, of gate and up."""
+        gate, up = self.gate_proj, self.up_proj
+        return (gate.weight, up.weight), (gate.bias, up.bias)
+
+    def _is_current(self) -> bool:
+        """Do the loaded weights lie in the joined ones? Not before the first use, nor once others took their place."""
+        if self.joined is None:
+            return False
+        starts = (whole.data_ptr() for whole in self.joined)  # 0 of tensors without memory
+        return all(
+            not start or (gate.data_ptr(), up.data_ptr()) == (start, start + gate.nbytes)
+            for start, (gate, up) in zip(starts, self._parts(), strict=True)
+        )
 
     def _apply(self, fn: Any, recurse: bool = True) -> FusedGatedMLP:
-        self._forget()
+        self.joined = None
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self
 

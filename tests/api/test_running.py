@@ -3,10 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import vlbench
 from tests.trial.plans import SCENARIO_FILE, python_path
-from vlbench.api.running import _notes
+from vlbench.api.running import _fed_in, _notes
 from vlbench.matrix.targets import model_target
 from vlbench.record.files import read_results
 
@@ -37,6 +38,7 @@ def test_a_run_gives_typed_results_a_table_and_a_file(folder: Path) -> None:
     assert table["passed"].all()
     assert (table["seconds"] > 0).all()
     assert list(table["ratio"].notna()) == [False, True, True]
+    assert list(table["speed_up"] * table["ratio"])[1:] == pytest.approx([1, 1])
     assert any("accuracy" in line for line in told)
     assert any("pinned-h2d" in note for note in found.notes)
     assert sorted(path.name for path in folder.iterdir()) == ["a.json", "pyproject.toml", "small.toml"]
@@ -61,7 +63,9 @@ def test_nothing_is_written_where_no_file_is_named(folder: Path, capfd: pytest.C
     assert found.record.groups[0].rows[0].name == "naive"
     assert found.path is None
     assert sorted(folder.iterdir()) == before
-    assert capfd.readouterr() == ("", "")
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert all(line.endswith(" s so far)") for line in err.splitlines())  # of a run over a second
 
 
 def test_towers_by_name_and_as_objects_in_a_script_are_refused(folder: Path) -> None:
@@ -94,3 +98,19 @@ def test_a_checkpoint_without_its_config_is_told_to_be_unchecked(tmp_path: Path)
     assert note.startswith(f"{tmp_path} has no config.json: whether its heads, windows and patches are those of qwen")
     (tmp_path / "config.json").write_text("{}")
     assert _notes([target], tmp_path) == ()
+
+
+def test_pictures_take_the_place_of_a_scenario_unless_its_sizes_are_wanted(folder: Path) -> None:
+    Image.new("RGB", (84, 56)).save("a.png")
+    made = _fed_in(None, [Path("a.png")], False)
+    assert list(made) == ["images"]
+    (point,) = made["images"]("cpu")
+    assert (point.item[0].size, point.why_scaled) == ("56x84", None)
+    assert list(_fed_in(None, [Path("a.png")], True)) == ["small"]
+    for given, words in (
+        ({"images": "a.png", "scenario": "video"}, "leave one of them out, or add scenario"),
+        ({"scenario_sizes": True}, "is about images; name them, or leave it out"),
+        ({"images": "none.png"}, "none.png does not exist"),
+    ):
+        with pytest.raises(vlbench.UsageError, match=words):
+            vlbench.run(device="cpu", **given)  # type: ignore[arg-type]

@@ -1,33 +1,124 @@
 from __future__ import annotations
 
+import ast
+import subprocess
+import sys
+import time
 from importlib import import_module
+from pathlib import Path
+from typing import Any, get_args
 
-from vlbench.cli import options
+import pytest
+import typer
+
+from tests.cli.test_main import reported
+from vlbench.cli import app, completion
+from vlbench.counting_device.profiles import PROFILES
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
 from vlbench.implementations.peers import PEERS
+from vlbench.matrix.ablation import Ablation
+from vlbench.readers import READERS
+from vlbench.record.exactness import FP32_LIMITS
+from vlbench.record.schema import Dtype, State
 from vlbench.workload.library import scenario_names
+from vlbench.workload.seam_inputs import CASES
 
 # The package's attribute of this name is the command.
 explain = import_module("vlbench.cli.explain")
+REGISTRIES: dict[str, Any] = {
+    "flags": OPTIMIZATIONS,
+    "presets": PRESETS,
+    "peers": PEERS,
+    "models": MODELS,
+    "scenarios": scenario_names(),
+    "seams": CASES,
+    "formats": READERS,
+    "states": get_args(State),
+    "dtypes": get_args(Dtype),
+    "ablations": Ablation,
+    "classes": FP32_LIMITS.keys() - {"result-changing"},
+    "gpus": PROFILES,
+}
 
 
-def test_variants_complete_to_flags_presets_and_peers() -> None:
-    assert set(options._variants("")) == {*OPTIMIZATIONS, *PRESETS, *PEERS}
-    assert options._variants("hf-s") == ["hf-sdpa"]
-    assert options._variants("best+hf-") == []
-    assert options._variants("rope-c") == ["rope-cache"]
-    assert options._variants("zzz") == []
+@pytest.mark.parametrize("kind", [*completion.SOURCES, "models"])
+def test_the_names_in_the_source_are_those_of_the_registries(kind: str) -> None:
+    """A test of its own may have registered others by now."""
+    ours = completion.names(kind)
+    assert len(ours) == len(set(ours))
+    assert set(ours) == {str(name) for name in REGISTRIES[kind] if not str(name).startswith("test-")}
+
+
+OFFERED = [
+    (("run", "--state", "c"), ["cold", "churn"]),
+    (("run", "--ablate", "p"), ["pairs"]),
+    (("count", "--as", "sm_8"), ["sm_80", "sm_86", "sm_89"]),
+    (("run", "--tower", "hf:qwen2-vl-7"), ["hf:qwen2-vl-72b", "hf:qwen2-vl-7b"]),
+    (("run", "--with", "host-grid+rope-c"), ["host-grid+rope-cache"]),
+    (("verify", "--variant", "hf-s"), ["hf-sdpa"]),
+    (("run", "--scenario", "multi"), ["multi-image"]),
+    (("run", "--model", "qwen2-vl-7"), ["qwen2-vl-7b", "qwen2-vl-72b"]),
+    (("explain", "chur"), ["churn"]),
+    (("diff", "my_r"), ["my_results.json"]),
+    (("run", "--dtype", "b"), ["bfloat16"]),
+    (("list", "fl"), ["flags"]),
+    (("profile", "--tool", "py"), ["pyinstrument"]),
+    (("judge", "--format", "hyper"), ["hyperfine"]),
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_results.json").write_text("{}")
+    (tmp_path / "my_tower.py").write_text("class Tower: ...\ndef make(): ...\nlimit = 3\nraise SystemExit")
+    return tmp_path
+
+
+@pytest.mark.parametrize(("words", "offered"), OFFERED, ids=lambda value: " ".join(value))
+def test_values_are_completed(folder: Path, words: tuple[str, ...], offered: list[str]) -> None:
+    *before, incomplete = words
+    command, context = typer.main.get_command(app), None
+    while before and before[0] in getattr(command, "commands", {}):
+        command = command.commands[before.pop(0)]  # type: ignore[attr-defined]
+    context = command.make_context("x", [], resilient_parsing=True)
+    options = {name: each for each in command.params for name in each.opts}
+    chosen = options[before[-1]] if before else command.params[0]
+    found = [each.value for each in chosen.shell_complete(context, incomplete)]
+    assert sorted(found) == sorted(offered)
+
+
+def test_towers_of_the_current_folder_are_completed_without_their_code_being_run(folder: Path) -> None:
+    assert completion.towers("my_t") == ["my_tower:"]
+    assert completion.towers("my_tower:") == ["my_tower:Tower", "my_tower:make", "my_tower:limit"]
+    assert completion.towers("my_tower:m") == ["my_tower:make"]
+    assert completion.towers("other:m") == []
+    assert completion.towers("qwen2.5-vl-7b+rope-c") == ["qwen2.5-vl-7b+rope-cache"]
+    assert {"qwen2.5-vl-7b", "hf:qwen2.5-vl-7b"} <= set(completion.towers(""))
 
 
 def test_the_last_of_several_flags_is_completed() -> None:
-    assert options._variants("host-grid+rope-c") == ["host-grid+rope-cache"]
-    assert set(options._variants("classic+")) == {f"classic+{name}" for name in (*OPTIMIZATIONS, *PRESETS)}
+    assert set(completion.variants("")) >= {*PRESETS, *PEERS, "rope-cache"}
+    assert completion.variants("best+hf-") == []
+    assert completion.variants("zzz") == []
 
 
-def test_models_scenarios_and_flags() -> None:
-    assert options.complete_models("qwen2-vl") == [name for name in MODELS if name.startswith("qwen2-vl")]
-    assert options.complete_scenarios("") == list(scenario_names())
-    assert options.complete_formats("v") == ["vllm"]
-    assert options.complete_scenarios("multi") == ["multi-image"]
-    assert explain._flags("rope-") == [name for name in OPTIMIZATIONS if name.startswith("rope-")]
+def test_the_shell_gets_an_answer_without_anything_heavy(folder: Path) -> None:
+    """As bash asks: by the environment. In this process nothing heavy may be loaded but what draws."""
+    asked = {"_VLBENCH_COMPLETE": "complete_bash", "COMP_WORDS": "vlbench run --with rope-", "COMP_CWORD": "3"}
+    program = f"import os, sys; os.environ.update({asked!r}); sys.argv = ['vlbench']\n"
+    *offered, loaded = reported(program + "from vlbench.cli import main; main()")
+    assert "rope-cache" in offered
+    assert set(ast.literal_eval(loaded)) <= {"rich.console", "pydantic"}
+
+
+@pytest.mark.timed
+@pytest.mark.parametrize("asked", [["--help"], ["list", "models"]])
+def test_help_is_quick(asked: list[str]) -> None:
+    def seconds() -> float:
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "vlbench", *asked], capture_output=True, check=True)
+        return time.perf_counter() - start
+
+    assert min(seconds() for _ in range(5)) < 0.4

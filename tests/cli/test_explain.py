@@ -2,11 +2,17 @@ from __future__ import annotations
 
 import ast
 import textwrap
+from importlib import import_module
 
 import pytest
 
 from tests.cli.conftest import Vlbench
+from vlbench.cli.completion import names
 from vlbench.implementations.optimized import OPTIMIZATIONS
+from vlbench.record.counts import Tally
+
+words = import_module("vlbench.cli.explain").words
+KINDS = {"models": "model", "scenarios": "scenario", "presets": "preset", "seams": "seam", "peers": "peer"}
 
 
 @pytest.mark.parametrize("flag", OPTIMIZATIONS)
@@ -45,3 +51,33 @@ def test_on_a_wide_terminal_they_stand_side_by_side(vlbench: Vlbench, monkeypatc
 
 def test_an_unknown_flag_is_refused(vlbench: Vlbench) -> None:
     assert vlbench("explain", "rope-cahce").sentence == "there is no flag 'rope-cahce'; did you mean rope-cache?"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whatever_is_listed_is_explained(vlbench: Vlbench, kind: str) -> None:
+    (listed, *_) = vlbench("list", kind, "--json").json()
+    found = vlbench("explain", listed[KINDS[kind]], "--json").json()
+    assert found.items() >= listed.items()
+
+
+def test_every_counter_is_explained() -> None:
+    assert Tally.model_fields.keys() <= words().keys()
+
+
+@pytest.mark.parametrize(
+    "word", ["yardstick", "reference", "seam", "churn", "peer", "card", "point", "sees", "foretold", "host_syncs"]
+)
+def test_words_are_explained_in_80_columns(vlbench: Vlbench, word: str) -> None:
+    ended = vlbench("explain", word)
+    assert ended.code == 0
+    assert words()[word].split()[0] in ended.out
+    assert max(map(len, ended.out.splitlines())) <= 80
+
+
+def test_no_word_hides_a_flag() -> None:
+    assert not set(names("flags")) & words().keys()
+
+
+def test_what_nothing_is_called_is_refused(vlbench: Vlbench) -> None:
+    assert vlbench("explain", "churm").sentence == "nothing is called 'churm'; did you mean churn?"
+    assert vlbench("explain", "xyzzy").sentence.startswith("nothing is called 'xyzzy'; `vlbench list` has")

@@ -59,3 +59,7 @@ def test_what_cannot_be_listed_is_said_in_one_sentence(vlbench: Vlbench) -> None
         "what to list: 'nothing' is not one of models, scenarios, flags, presets, seams, peers, formats; "
         "choose one of them"
     )
+
+
+def test_nothing_to_list_is_one_sentence(vlbench: Vlbench) -> None:
+    assert vlbench("list").sentence == ("list: name one of models, scenarios, flags, presets, seams, peers, formats")

@@ -15,6 +15,11 @@ HEAVY = ("torch", "pandas", "numpy", "scipy", "pydantic", "transformers", "PIL",
 
 def loaded_by(program: str) -> set[str]:
     """Which heavy modules a fresh process has loaded after `program`."""
+    return set(eval(reported(program)[-1]))
+
+
+def reported(program: str) -> list[str]:
+    """The lines that a fresh process prints; the last is the list of heavy modules that it has loaded."""
     report = f"import atexit, sys; atexit.register(lambda: print([m for m in {HEAVY!r} if m in sys.modules]))\n"
     done = subprocess.run(
         [sys.executable, "-c", report + program],
@@ -23,7 +28,7 @@ def loaded_by(program: str) -> set[str]:
         text=True,
         check=True,
     )
-    return set(eval(done.stdout.splitlines()[-1]))
+    return done.stdout.splitlines()
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

@@ -42,6 +42,13 @@ def test_the_counts_are_those_of_a_run(vlbench: Vlbench) -> None:
     assert found == counts
 
 
+def test_a_tower_is_profiled_beside_the_reference_tower_of_its_model(vlbench: Vlbench) -> None:
+    found = vlbench(*SMALL, "--tower", "qwen2.5-vl-tiny+exact", "--json").json()
+    assert found["variant"] == "qwen2.5-vl-tiny+exact"
+    assert found["accuracy"]["passed"]
+    assert "--tower" in vlbench(*SMALL, "--tower", "a:b", "--variant", "exact").sentence
+
+
 def test_blocks_are_shown_on_request(vlbench: Vlbench) -> None:
     out = vlbench(*SMALL, "--blocks").out
     assert all(f"block[{block}].{part} " in out for block in range(4) for part in ("attention", "mlp"))

@@ -117,6 +117,13 @@ def test_what_cannot_be_written_is_one_sentence_beforehand(options: dict[str, Pa
     assert [str(path) for path in Path().iterdir()] == ["loop"]
 
 
+def test_a_table_of_the_run_that_is_gone_on_with_wants_force(here: Path) -> None:
+    (here / "a.csv").write_text("x")
+    with pytest.raises(UsageError, match=r"there is a file already; .* with --force --resume goes on all the same$"):
+        check_goals({"csv": Path("a.csv")}, resume=True)
+    check_goals({"csv": Path("a.csv")}, resume=True, force=True)
+
+
 @pytest.mark.parametrize("csv", ["s.json", "link", "s.journal.jsonl"])
 def test_a_report_is_no_file_that_the_results_need(csv: str) -> None:
     Path("link").symlink_to("s.json")

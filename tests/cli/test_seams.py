@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 import torch
 
 from tests.cli.conftest import Vlbench
+from vlbench.cli.completion import named
 from vlbench.record.files import read_results
 from vlbench.record.schema import Results
 from vlbench.workload.seam_inputs import CASES
@@ -85,4 +85,4 @@ def test_seams_are_listed_and_completed(vlbench: Vlbench) -> None:
     ]
     assert max(map(len, vlbench("list", "seams").out.splitlines())) <= 80
     assert "…" not in vlbench("list", "seams").out
-    assert import_module("vlbench.cli.run").complete_seams("in") == ["inverse-permutation"]
+    assert named("seams")("in") == ["inverse-permutation"]

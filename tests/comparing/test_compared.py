@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+import vlbench
 from tests.comparing.test_captured import program
 from tests.gating.timings import NAME, measured, stored, trials
 from tests.record.baselines import baseline, cell, forward
 from tests.record.records import FINGERPRINT, died, failed, group, results, timed, trial
+from vlbench.api import results as api
 from vlbench.comparing.captured import captured_cell, judge_captured
 from vlbench.comparing.compared import compare, compare_towers
 from vlbench.comparing.timed_cells import timed_cells
@@ -361,3 +363,11 @@ def test_two_towers_of_one_count_are_held_against_each_other(report: CountReport
     (row,) = compare_towers(report, good, broken).rows
     assert row.verdict is Verdict.MISSING
     assert row.reason.startswith(f"{broken}: ")
+
+
+def test_counts_of_one_tower_each_are_held_against_each_other(report: CountReport) -> None:
+    """As `vlbench.compare` is given them, whatever the towers are called."""
+    (first, *_) = report.groups[0].towers
+    before, after = (api.Counted(counts(first.model_copy(update={"name": name, "tower": name}))) for name in "ab")
+    found = vlbench.compare(before, after).record
+    assert (found.before, found.after, [row.verdict for row in found.rows]) == ("a", "b", [Verdict.SAME])

@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from tests.trial.plans import job, plan
+from vlbench.export import progress as module
 from vlbench.export.progress import Watcher
 from vlbench.record.exactness import Accuracy
 from vlbench.trial.job import Checked, Event, Prepared, Round, Stages
@@ -38,8 +39,55 @@ def shown(*, terminal: bool, trial: str = "") -> str:
     return out.getvalue()
 
 
-def test_in_a_pipe_nothing_is_shown() -> None:
+def test_in_a_pipe_a_short_command_shows_nothing() -> None:
     assert shown(terminal=False) == ""
+
+
+def piped(monkeypatch: pytest.MonkeyPatch, first: float, then: float, lasts: float) -> list[str]:
+    """The lines of a command that takes so many seconds, in a pipe."""
+    monkeypatch.setattr(module, "FIRST", first)
+    monkeypatch.setattr(module, "NEXT", then)
+    out = StringIO()
+    with Watcher(Console(file=out, width=40)) as watcher:
+        watcher.say("counting module:Tower[x], which is a long name")
+        time.sleep(lasts)
+    said = out.getvalue()
+    time.sleep(2 * then)
+    assert out.getvalue() == said  # nothing after its end
+    return said.splitlines()
+
+
+def test_in_a_pipe_a_long_command_says_what_it_does_in_whole_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = piped(monkeypatch, 0.02, 0.05, 0.2)
+    assert 2 <= len(lines) <= 4  # the first at once, the others at a bounded rate
+    assert set(lines) == {"counting module:Tower[x], which is a long name (0 s so far)"}
+
+
+def test_in_a_pipe_the_lines_become_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SHARE", 10.0)  # so that a test shows it
+    assert len(piped(monkeypatch, 0.05, 0.01, 0.3)) == 1
+
+
+def test_steps_tell_how_long_all_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, lines = [0.0], []
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    with Watcher(lines.append) as watcher:
+        watcher.say("counting a:b")
+        for done in (1, 2):
+            now[0] += 2
+            watcher.steps(done, 5)
+    assert lines[1:] == [
+        "counting a:b",
+        "counting a:b: about 10 s",
+        "counting a:b: 1 of 5, about 8 s left",
+        "counting a:b: 2 of 5, about 6 s left",
+    ]
+
+
+def test_nothing_is_said_where_nobody_asked() -> None:
+    with Watcher(None) as watcher:
+        watcher.say("x")
+        watcher.announce("y")
 
 
 def test_on_a_terminal_each_step_is_shown_with_the_fastest_so_far() -> None:

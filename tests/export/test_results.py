@@ -8,7 +8,7 @@ from tests.export.rendered import shown
 from tests.judging import looks
 from tests.record.records import died, failed, group, results, timed, trial
 from vlbench.api.measured import Measured
-from vlbench.export.results import failures, group_parts, judged_groups, results_parts, results_sheet
+from vlbench.export.results import failures, group_parts, judged_groups, results_parts, results_sheet, title
 from vlbench.export.sheet import Table, broken, records
 from vlbench.judging.summary import summaries
 from vlbench.judging.verdict import Floors, Verdict
@@ -140,3 +140,11 @@ def test_the_level_of_an_interval_is_what_the_trials_give_and_stands_in_the_row_
     levels = {line.split()[0]: line for line in mixed if " %" in line}
     assert "94 %" in levels["host-grid"]
     assert "75 %" in levels["best"]
+
+
+def test_pieces_of_a_trial_are_one_trial() -> None:
+    made = voted()
+    piece = one_trial(10)  # the first of five, gone on with
+    whole = made.model_copy(update={"trials": (*made.trials, piece), "planned": 10})
+    assert title(made).endswith("5 trials")
+    assert title(whole).endswith("5 trials")

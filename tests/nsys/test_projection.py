@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from pathlib import Path
 
@@ -74,7 +75,8 @@ def test_an_open_range_projects_to_the_last_timestamp(tmp_path: Path) -> None:
     database.range(0, None, "open", MAIN)
     database.launch(10, MAIN, corr=1)
     row = by_name(vlbench.nsys.load(database.save(tmp_path / "a.sqlite"))).loc["open"]
-    assert (row["range_ns"], row["kernels"]) == (0, 1)
+    assert math.isnan(row["range_ns"])  # nobody knows how long it took
+    assert row["kernels"] == 1
 
 
 def test_a_graph_replay_is_one_launch_and_many_kernels(tmp_path: Path) -> None:

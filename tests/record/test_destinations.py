@@ -120,3 +120,15 @@ def test_default_names_are_the_first_that_are_free(here: Path) -> None:
     assert free_output("vlbench-y", resume=True) == Path("vlbench-y.json")
     Path("vlbench-profile").mkdir()
     assert free_output("vlbench-profile", "") == Path("vlbench-profile-2")
+
+
+@pytest.mark.parametrize(("name", "option"), [("a.csv", "csv"), ("a.md", "markdown"), ("a.XML", "junit")])
+def test_results_are_json_whatever_their_name_says(here: Path, name: str, option: str) -> None:
+    assert refusal(name) == f"--out {name}: results are JSON; name a .json file, and take --{option} for tables"
+    assert list(here.iterdir()) == []
+
+
+def test_resume_names_the_run_that_was_interrupted(here: Path) -> None:
+    assert refusal("b.json", resume=True).endswith("b.journal.jsonl does not exist); leave it out")
+    Path("a.journal.jsonl").write_text(OURS)
+    assert refusal("b.json", resume=True).endswith("does not exist); --out a.json has one that was interrupted")

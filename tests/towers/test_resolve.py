@@ -91,6 +91,16 @@ def test_a_factory_or_a_name_may_give_a_tower(name: str) -> None:
     assert (tower.name, tower.source) == (f"{TOYS}:{name}", "toys 1.0")
 
 
+def test_a_module_of_the_project_from_a_folder_inside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As [tool.vlbench] names it, which is found upwards."""
+    (tmp_path / "pyproject.toml").write_text("")
+    (tmp_path / "tower_of_the_project.py").write_text(f"from {TOYS} import Toy")
+    (tmp_path / "inside").mkdir()
+    monkeypatch.chdir(tmp_path / "inside")
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    assert built("tower_of_the_project:Toy")(PIXELS, GRIDS).shape[0] > 0
+
+
 def test_a_module_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "towers_of_this_folder.py").write_text("from tests.towers.toys import Toy\n")
     monkeypatch.chdir(tmp_path)

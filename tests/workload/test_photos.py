@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from vlbench.errors import UsageError
-from vlbench.workload.photos import crop_frames, open_picture, shipped_photos
+from vlbench.implementations.preprocessing import Preprocessing
+from vlbench.workload.batch import build_batch
+from vlbench.workload.photos import crop_frames, open_picture, own_sizes, shipped_photos
+from vlbench.workload.preprocess import rows
 
 SIDES = st.integers(1, 300)
 
@@ -102,3 +105,26 @@ def test_the_frames_of_a_video_pan_over_one_picture() -> None:
     frames = [pixels(frame).astype(int) for frame in crop_frames(photos, 0, (56, 84), 8, 0)]
     steps = [np.abs(after - before).mean() for before, after in pairwise(frames)]
     assert all(0 < step < np.abs(frames[-1] - frames[0]).mean() for step in steps)
+
+
+def test_pictures_of_ones_own_are_fed_whole_and_at_their_own_sizes(tmp_path: Path) -> None:
+    wide, turned = tmp_path / "wide.png", tmp_path / "turned.jpg"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (112, 280, 3), dtype=np.uint8)).save(wide)
+    picture = Image.new("RGB", (168, 84), "red")
+    exif = picture.getexif()
+    exif[0x0112] = 6
+    picture.save(turned, exif=exif)
+    found = own_sizes([wide, turned, wide])
+    assert [item.size for item in found.item] == ["112x280", "168x84", "112x280"]
+    for seed in (0, 1):
+        batch = build_batch(found, seed=seed, fed=Preprocessing(), images=[wide, turned, wide])
+        assert batch.grids == ((1, 8, 20), (1, 12, 6), (1, 8, 20))
+        whole = rows([open_picture(wide)], (1, 8, 20), Preprocessing())
+        assert np.array_equal(batch.pixels[:160].numpy(), whole)
+        assert np.array_equal(batch.pixels[-160:].numpy(), whole)
+
+
+def test_a_picture_that_is_too_narrow_is_named(tmp_path: Path) -> None:
+    Image.new("RGB", (1000, 4)).save(tmp_path / "line.png")
+    with pytest.raises(UsageError, match=r"line\.png: 4x1000 has an aspect ratio of 250\.0"):
+        own_sizes([tmp_path / "line.png"])

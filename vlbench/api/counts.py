@@ -6,7 +6,7 @@ from vlbench.api.arguments import Names, Towers, several, tower_names
 from vlbench.api.defaults import Defaults, defaults
 from vlbench.api.results import Counted
 from vlbench.counting.job import CountJob, counted_points
-from vlbench.counting.run import run_count
+from vlbench.counting.run import Steps, run_count
 from vlbench.errors import UsageError
 from vlbench.export.progress import watcher
 from vlbench.gating.marks import Mark
@@ -42,13 +42,13 @@ def count(
     job = count_job(tower, None if variant is None else several(variant), scenario, several(grid), gpu, dtype)
     with watcher(progress) as watch:
         watch.say(f"counting {', '.join(job.towers)}")
-        return Counted(counted(job))
+        return Counted(counted(job, watch.steps))
 
 
-def counted(job: CountJob) -> CountReport:
+def counted(job: CountJob, steps: Steps = lambda done, of: None) -> CountReport:
     """The report. Raises UsageError for a job that is refused, and where the process ended before it began to count."""
     try:
-        return run_count(job)
+        return run_count(job, steps=steps)
     except RuntimeError as error:  # a tower's module can do that
         raise UsageError(f"tower {' and '.join(map(repr, job.towers))}: {error}") from None
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlbench.api.results import Result, Rows, Verdicts
+from vlbench.export.result_tables import speed_up_of
 from vlbench.judging.exit_codes import ExitCode, worst
 from vlbench.judging.summary import Summary, summaries
 from vlbench.judging.verdict import Floors, Verdict
@@ -97,6 +98,7 @@ def _group_facts(group: CellGroup) -> dict[str, Any]:
 def _measured_row(each: Summary) -> dict[str, Any]:
     accuracy = {name: getattr(each.accuracy, name, None) for name in ("passed", "fp32_error", "timed_error")}
     change = {name: getattr(each.estimate, name, None) for name in ("ratio", "low", "high", "confidence")}
+    change |= speed_up_of(each.estimate)  # by the names of --csv
     counts = {name: getattr(each.counts, name, None) for name in ("aten_operations", "attention_calls")}
     judged = {"verdict": str(each.judgement.verdict), "reason": each.judgement.reason}
     row = {"variant": each.row.name, "exactness": each.row.exactness}

@@ -3,16 +3,18 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
-from vlbench.api.arguments import File, path_of
+from vlbench.api.arguments import File, TowerLike, path_of, tower_names
 from vlbench.api.defaults import defaults
 from vlbench.api.results import Profiled
 from vlbench.api.running import SCENARIO
 from vlbench.errors import UsageError, check_choice
+from vlbench.export.progress import WORTH_SAYING, Watcher, watcher
 from vlbench.export.sheet import Part, Words
 from vlbench.matrix.plan import Settings, single_plan
-from vlbench.matrix.targets import model_target
+from vlbench.matrix.targets import Target, beside_reference, model_target, tower_targets
 from vlbench.record.destinations import check_output, free_output
 from vlbench.trial.job import job_of
 from vlbench.trial.single import InaccurateError as InaccurateError
@@ -47,6 +49,7 @@ def profile(
     point: str | None = None,
     model: str | None = None,
     variant: str = "best",
+    tower: TowerLike | None = None,
     weights: File | None = None,
     device: str = "auto",
     dtype: str | None = None,
@@ -57,8 +60,11 @@ def profile(
     overhead: bool = False,
     out: File | None = None,
     force: bool = False,
+    progress: bool | Callable[[str], None] = True,
 ) -> Profiled:
     """Say where the time of `variant` goes, over `forwards` warm forwards in this process, after its accuracy check.
+
+    Or that of `tower`, which is held against the reference tower of its model, where that is known.
 
     `tool` is "stages" (time and counts by stage; with `blocks` each block on its own), "pyinstrument" (Python's calls),
     "torch" (a trace with operations and ranges); with `overhead` it is what marking a stage costs. Files go to the
@@ -75,18 +81,45 @@ def profile(
         raise UsageError(f"--out {folder}: a file is in the way; name a folder")
     for name in FILES.get(tool, ()) if folder.is_dir() and not overhead else ():
         check_output(folder / name, "--out", force=force)
-    target = model_target(model, device, dtype, [variant], path_of(weights))
+    target = _target(model, variant, tower_names(tower), device, dtype, path_of(weights))
     settings = Settings(seed, threads, weights=path_of(weights))
     plan = single_plan(scenario or defaults().scenario or SCENARIO, point, target, settings)
     try:
-        warm = check_alone(job_of(plan, 0, 0))
+        with watcher(progress) as watch:
+            watch.say(f"checking {plan.variants[-1].name} on {plan.point.scenario} before it is profiled")
+            warm = check_alone(job_of(plan, 0, 0))
+            _estimate(warm, forwards, watch)
     except CheckpointError as error:
         raise UsageError(str(error)) from None
     found = (_overhead if overhead else TOOLS[tool])(Request(warm, forwards, folder, blocks))
-    about: dict[str, Any] = {"variant": variant, "model": plan.model, "dtype": plan.dtype, "device": plan.device}
+    about: dict[str, Any] = {
+        "variant": plan.variants[-1].name,
+        "model": plan.model,
+        "dtype": plan.dtype,
+        "device": plan.device,
+    }
     about |= {"scenario": plan.point.scenario, "point": plan.point.label, "batch": warm.batch}
     about |= {"accuracy": warm.accuracy.model_dump(mode="json"), "forwards": forwards}
     return Profiled(about | {"overhead" if overhead else tool: found.document}, found.parts)
+
+
+def _target(
+    model: str | None, variant: str, towers: list[str], device: str, dtype: str | None, weights: Path | None
+) -> Target:
+    """One of our models with the variant, or a tower with what it is held against. Raises UsageError."""
+    if not towers:
+        return model_target(model, device, dtype, [variant], weights)
+    if model or variant != "best":
+        raise UsageError("--model and --variant choose among our own towers; leave them out beside --tower")
+    return tower_targets(beside_reference(towers), device, [dtype], None)[0]
+
+
+def _estimate(warm: WarmVariant, forwards: int, watch: Watcher) -> None:
+    """Say how long the forwards to come take, where that is worth saying."""
+    start = perf_counter()
+    warm.forward()
+    if (seconds := forwards * (perf_counter() - start)) >= WORTH_SAYING:
+        watch.announce(f"{forwards} forwards: about {seconds:.0f} s, and longer where a tool looks at each call")
 
 
 def _stages(request: Request) -> ToolResult:

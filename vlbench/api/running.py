@@ -15,13 +15,16 @@ from vlbench.errors import UsageError, resolved
 from vlbench.export.progress import watcher
 from vlbench.matrix.plan import CellFilter, Plan, Settings, parse_filter, plans_of
 from vlbench.matrix.seams import fed_to_seams, refuse_beside_seams
-from vlbench.matrix.targets import Target, model_target, targets_of
+from vlbench.matrix.targets import Target, beside_reference, model_target, targets_of
 from vlbench.record.files import read_results
 from vlbench.record.journal import Journal
+from vlbench.record.schema import Device
 from vlbench.towers.models import WHY_TINY
 from vlbench.trial.checks import run_checks
 from vlbench.trial.session import Limits, Session
 from vlbench.workload.library import BATCHES, batch_point, load_scenario
+from vlbench.workload.photos import own_sizes
+from vlbench.workload.scenario import ScenarioPoint
 
 SCENARIO = "multi-image"
 
@@ -36,6 +39,7 @@ def run(
     ablate: str | None = None,
     seam: Names = None,
     images: File | Iterable[File] | None = None,
+    scenario_sizes: bool = False,
     weights: File | None = None,
     device: str = "auto",
     dtype: Names = None,
@@ -57,9 +61,10 @@ def run(
     """Check variants of a vision tower against the reference tower, then time those that are right in shared rounds.
 
     Measured is each `scenario` x `model` x `dtype` in every `variant`; or each `tower` against the first; or each
-    `seam` alone. The arguments are the options of `vlbench run --help`, one or a list; `only` is `--filter`. `budget`
-    and `timeout` are seconds. `out` keeps the results in a file as well, a new one unless with `force`. `progress` may
-    be a function, which is told lines; `command` is how the results say they were made.
+    `seam` alone. `images` are pictures of yours in place of a scenario, each at its own size, or with `scenario_sizes`
+    cropped to the scenario's. The arguments are the options of `vlbench run --help`, one or a list; `only` is
+    `--filter`. `budget` and `timeout` are seconds. `out` keeps the results in a file as well, a new one unless with
+    `force`. `progress` may be a function, which is told lines; `command` is how the results say they were made.
 
     What is left out is [tool.vlbench]'s of the nearest pyproject.toml, else ours.
     Raises UsageError for what cannot be had as asked, and Interrupted, which has the results so far, on Ctrl-C.
@@ -72,11 +77,11 @@ def run(
         refuse_beside_seams(**whole, images=images, weights=weights)
         fed = fed_to_seams(several(seam), [model_target(None, device, each, ()) for each in dtypes], states)
     else:
-        scenarios = [load_scenario(name) for name in scenarios_of(scenario)]
+        points = _fed_in(scenario, settings.images, scenario_sizes)
         towers = tower_names(tower or (None if model or variant or ablate else defaults().tower))
         checkpoint = settings.weights
         targets = targets_of(several(model), towers, several(variant), ablate, exactness, device, dtypes, checkpoint)
-        fed = [(one.name, one.points(target.device), target) for one in scenarios for target in targets]
+        fed = [(name, made(target.device), target) for name, made in points.items() for target in targets]
     plans = plans_of(fed, parse_filter(several(only)), settings)
     earlier = _earlier(Path(against), plans, path_of(out)) if against else None
     effort = Effort(trials, budget, timeout, path_of(out), resume, force, card)
@@ -92,6 +97,8 @@ def verify(
     *,
     model: str | None = None,
     variant: Names = None,
+    tower: Towers = None,
+    exactness: str | None = None,
     weights: File | None = None,
     device: str = "auto",
     dtype: str | None = None,
@@ -102,12 +109,19 @@ def verify(
 ) -> Verified:
     """Check the accuracy of `variant`, by default of every flag and preset, over batches of awkward grids.
 
-    Nothing is timed. The arguments are the options of `vlbench verify --help`, one or a list; `timeout` is in seconds.
-    Raises UsageError for what cannot be had as asked, and where the checking process gave nothing.
+    Or of each `tower` against the first; one alone is held against the reference tower of its model. Nothing is timed.
+    The arguments are the options of `vlbench verify --help`, one or a list; `timeout` is in seconds. Raises UsageError
+    for what cannot be had as asked, and where the checking process gave nothing.
     """
-    target = model_target(model, device, dtype, several(variant), path_of(weights))
+    towers = beside_reference(tower_names(tower))
+    if len(towers) == 1:
+        told = f"--tower {towers[0]}: nothing is known to hold it against; name a reference before it"
+        raise UsageError(f"{told}, or give `model` in its vlbench.Tower")
+    models = [] if model is None else [model]
+    checkpoint = path_of(weights)
+    (target,) = targets_of(models, towers, several(variant), None, exactness, device, [dtype], checkpoint)
     first, *others = (batch_point(name) for name in BATCHES)
-    (plan,) = plans_of([("verify", [first], target)], CellFilter({}), Settings(seed, threads, weights=path_of(weights)))
+    (plan,) = plans_of([("verify", [first], target)], CellFilter({}), Settings(seed, threads, weights=checkpoint))
     with watcher(progress) as watch:
         checked = replace(plan, also_check=tuple(others))
         session = Session([checked], Journal(None, ""), limits=Limits(timeout), watch=watch, run=run_checks)
@@ -115,7 +129,22 @@ def verify(
     (group,) = session.groups()
     if not group.trials:
         raise UsageError(f"nothing was checked: {group.lost[0]}; try a smaller --model")
-    return Verified(group, tuple(BATCHES))
+    return Verified(group.model_copy(update={"point": f"{len(BATCHES)} batches"}), tuple(BATCHES))
+
+
+def _fed_in(
+    scenario: Names, images: Sequence[Path] | None, scenario_sizes: bool
+) -> dict[str, Callable[[Device], list[ScenarioPoint]]]:
+    """By name what is fed in on a kind of device: scenarios, or the user's pictures as they are. Raises UsageError."""
+    if scenario_sizes and not images:
+        raise UsageError("--scenario-sizes is about --images; name them, or leave it out")
+    if not images or scenario_sizes:
+        return {one.name: one.points for one in map(load_scenario, scenarios_of(scenario))}
+    if scenario:
+        told = "--images feeds your pictures at their own sizes, in place of a --scenario"
+        raise UsageError(f"{told}; leave one of them out, or add --scenario-sizes to crop them to its sizes")
+    point = own_sizes(images)
+    return {point.scenario: lambda device: [point]}
 
 
 def scenarios_of(given: Names) -> list[str]:

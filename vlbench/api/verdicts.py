@@ -48,9 +48,20 @@ def compare(before: Side, after: Side, *, allow_inconclusive: bool = False) -> V
     Counts are compared exactly; times by a vote of their trials, five a side, and only within a class of machine. A
     pattern such as "old-*.json" may stand for several runs of another tool. Raises UsageError for a file that cannot be
     read, and IncomparableError where the two have nothing in common.
+
+    Counts of one tower each are held against each other whatever the towers are called.
     """
     from vlbench.comparing.compared import compare as compare_sides  # it imports scipy, which counts do not need
+    from vlbench.comparing.compared import compare_towers
 
+    if isinstance(before, Counted) and isinstance(after, Counted):
+        names = [list(each.record.names) for each in (before, after)]
+        if [len(each) for each in names] == [1, 1] and names[0] != names[1]:
+            (old_name,), (new_name,) = names
+            made = compare_towers(
+                before.record, old_name, new_name, after.record, allow_inconclusive=allow_inconclusive
+            )
+            return Verdicts(made)
     old, new = (Path(each) if isinstance(each, PathLike | str) else each.record for each in (before, after))
     return Verdicts(compare_sides(old, new, allow_inconclusive=allow_inconclusive))
 

@@ -1,7 +1,7 @@
 """The command line: one small file per command. Nothing here imports torch before a command needs it."""
 
 import sys
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -17,14 +17,17 @@ from vlbench.cli.self_test import self_test
 from vlbench.cli.verify import verify
 from vlbench.errors import UsageError, name_too_long
 from vlbench.process.signals import ending_in_order
+from vlbench.version import __version__
 
 app = typer.Typer(
     rich_markup_mode="markdown",  # "rich" would take the defaults in brackets for markup and swallow them
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_show_locals=False,
     help="Which optimization of a vision tower helps, is it still right, and what did a change break.\n\n"
     "`[tool.vlbench]` in a pyproject.toml, from the current folder upwards, says what is taken where an option is left "
-    "out: tower, scenario, gpu (`--as`) and baselines (the folder).",
+    "out: tower, scenario, gpu (`--as`) and baselines (the folder).\n\n"
+    "- `vlbench count --tower my_tower:make --where`\n- `vlbench run --with best`\n- `vlbench explain churn`",
 )
 for command in (run, verify, show, judge, ab, count, diff, calibrate, profile):
     app.command()(command)
@@ -35,8 +38,18 @@ for name, group in {"gate": gate.app, "baseline": baseline.app, "nsys": nsys.app
     app.add_typer(group, name=name)
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"vlbench {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _root() -> None:
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version and end.")
+    ] = False,
+) -> None:
     pass
 
 

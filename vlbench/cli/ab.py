@@ -9,14 +9,16 @@ import typer
 
 from vlbench.cli.options import (
     AllowInconclusive,
+    Classes,
     CommandOptions,
     DeviceName,
     Force,
     Gpu,
+    Scenarios,
     Seed,
-    Texts,
     Threads,
     Timeout,
+    Towers,
     UsualDtype,
     command_line,
 )
@@ -38,12 +40,12 @@ class Options(CommandOptions):
     """What to compare with: a commit, branch or tag, such as origin/main."""
     head: Annotated[str, typer.Argument()]
     """What to judge: a revision, or . for the working tree as it is."""
-    tower: Texts = None
+    tower: Towers = None
     """A tower of the repository: package.module:factory (your code, which is run) or, in vlbench's own,
     qwen2.5-vl-7b+FLAG; repeatable. [our default model with `best`]"""
-    scenario: Texts = None
+    scenario: Scenarios = None
     """A shipped scenario or a .toml file; repeatable. [multi-image]"""
-    exactness: str | None = None
+    exactness: Classes = None
     """What HEAD of a factory has to keep to: bit-exact, ulp or reassociated. [the last]"""
     device: DeviceName = "auto"
     dtype: UsualDtype = None
@@ -71,25 +73,30 @@ def ab(options: Options) -> Sheet:
     lock-step, and pairs of them go on until they show a change of 5 %. Ends with 0 where HEAD is the same or better, 3
     where it is worse, 4 where a row could not have shown it, 5 where its result is wrong, 6 where something could not
     be measured, 2 for a wrong command.
+
+    - `vlbench ab main .`
+    - `vlbench ab origin/main HEAD --tower my_package.vision:make --markdown comment.md`
     """
     from contextlib import ExitStack
     from datetime import UTC, datetime
 
-    from vlbench.export.progress import Watcher
-    from vlbench.record.destinations import reserved
+    from vlbench.export.progress import watcher
+    from vlbench.record.destinations import check_results_file, reserved
+
+    if options.out is not None:
+        check_results_file(options.out, force=options.force)  # before torch is imported
     from vlbench.record.files import write_results
     from vlbench.record.fingerprint import take_fingerprint
     from vlbench.record.schema import Results
     from vlbench.revisions.compare import compare
-    from vlbench.untrusted.console import SafeConsole
 
     out, passes = options.out, options.allow_inconclusive
     request = _request(options)
     with ExitStack() as stack:
         if out is not None:
             stack.enter_context(reserved(out, force=options.force))
-        watcher = stack.enter_context(Watcher(SafeConsole(stderr=True)))
-        found = compare(options.base, options.head, request, watcher, watcher.say, allow_inconclusive=passes)
+        watch = stack.enter_context(watcher(True))
+        found = compare(options.base, options.head, request, watch, watch.say, allow_inconclusive=passes)
         if out is not None:
             here, now = take_fingerprint(request.device), datetime.now(UTC)
             command, groups, complete = command_line(), found.groups, found.complete

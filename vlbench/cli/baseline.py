@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vlbench.cli.options import By, CommandOptions, DtypeName, Gpu, Grids, Reason, Scenarios, Texts, Unchecked, With
+from vlbench.cli.options import By, CommandOptions, DtypeName, Gpu, Grids, Reason, Scenarios, Towers, Unchecked, With
 from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError
 from vlbench.export.sheet import Sheet, Words
@@ -38,9 +38,7 @@ class ReasonedOptions(FileOptions):
 class SaveOptions(ReasonedOptions):
     """The options of `vlbench baseline save`."""
 
-    tower: Texts = None
-    """package.module:factory (your code, which is run), qwen2.5-vl-7b, qwen2.5-vl-7b+FLAG or hf:qwen2.5-vl-7b;
-    repeatable."""
+    tower: Towers = None
     variant: With = None
     scenario: Scenarios = None
     grid: Grids = None
@@ -60,7 +58,10 @@ class SaveOptions(ReasonedOptions):
 @app.command()
 @reports(judges=False, formats=["json"])
 def save(options: SaveOptions) -> Sheet:
-    """Count towers and store it as a new baseline."""
+    """Count towers and store it as a new baseline.
+
+    - `vlbench baseline save results/baselines/mine.json --tower my_tower:make --reason "the first"`
+    """
     made = saved(options)
     told = f"{in_short(options.file, made)}; commit it, and run `vlbench gate` before every merge"
     return told_sheet([told], facts_of(options.file, made))
@@ -71,13 +72,13 @@ def saved(options: SaveOptions) -> Baseline:
     from vlbench.api.defaults import defaults
     from vlbench.comparing.captured import captured_cell
     from vlbench.comparing.timed_cells import timed_cells
+    from vlbench.export.progress import watcher
     from vlbench.gating.acceptance import acceptance
     from vlbench.gating.save import count_all, count_requests, refuse_goal, save, store_outputs
     from vlbench.judging.words import cells
     from vlbench.record.files import read_results
     from vlbench.record.fingerprint import take_fingerprint
     from vlbench.towers.models import find_dtype
-    from vlbench.untrusted.console import SafeConsole
 
     refuse_goal(options.file, options.force)
     if not (options.tower or options.capture or options.results):
@@ -96,7 +97,8 @@ def saved(options: SaveOptions) -> Baseline:
     captured = tuple(captured_cell(path, options.ranges) for path in options.capture or ())
     here = found.fingerprint if found else take_fingerprint("cpu")
     entry = acceptance("saved", options.reason, here.torch, by=options.by)
-    with SafeConsole(stderr=True).status(f"counting {cells(len(wanted))}"):
+    with watcher(True) as watch:
+        watch.say(f"counting {cells(len(wanted))}, and checking their towers")
         counted = count_all(wanted)
         outputs, unchecked = store_outputs([each.tower for each in counted], options.unchecked)
     return save(
@@ -115,7 +117,10 @@ def saved(options: SaveOptions) -> Baseline:
 @app.command()
 @reports(judges=False)
 def show(options: FileOptions) -> Sheet:
-    """Show what a baseline holds, and who accepted it."""
+    """Show what a baseline holds, and who accepted it.
+
+    - `vlbench baseline show results/baselines/mine.json`
+    """
     from vlbench.export.baseline import baseline_sheet
     from vlbench.record.baseline_files import load_baseline, why_unfit
 
@@ -129,7 +134,10 @@ def show(options: FileOptions) -> Sheet:
 def list_files(
     folder: Annotated[Path | None, typer.Argument(help="Where they lie. [results/baselines]")] = None,
 ) -> Sheet:
-    """List the baselines of a folder, with their state."""
+    """List the baselines of a folder, with their state.
+
+    - `vlbench baseline list`
+    """
     from vlbench.api.defaults import defaults
     from vlbench.export.baseline import list_sheet
     from vlbench.record.baseline_files import find_baselines
@@ -149,7 +157,10 @@ class AcceptOptions(ReasonedOptions):
 @app.command()
 @reports(judges=False, formats=["json"])
 def accept(options: AcceptOptions) -> Sheet:
-    """Take what the gate proposed in place of FILE, or seal what was edited by hand in FILE."""
+    """Take what the gate proposed in place of FILE, or seal what was edited by hand in FILE.
+
+    - `vlbench baseline accept results/baselines/mine.json --reason "one wait fewer"`
+    """
     from vlbench.gating.acceptance import accept as take
 
     return _accepted(options.file, take(options.file, options.reason, proposal=options.proposal, by=options.by))
@@ -158,7 +169,10 @@ def accept(options: AcceptOptions) -> Sheet:
 @app.command()
 @reports(judges=False, formats=["json"])
 def remove(options: ReasonedOptions) -> Sheet:
-    """Delete a baseline, or strike one that is gone; the manifest keeps who did it and why."""
+    """Delete a baseline, or strike one that is gone; the manifest keeps who did it and why.
+
+    - `vlbench baseline remove results/baselines/mine.json --reason "the tower is gone"`
+    """
     from datetime import UTC, datetime
 
     from vlbench.gating.acceptance import named, said
@@ -183,11 +197,15 @@ class CompleteOptions(ReasonedOptions):
 @app.command()
 @reports(judges=False, formats=["json"])
 def complete(options: CompleteOptions) -> Sheet:
-    """Add what an earlier vlbench did not store in FILE; no figure changes."""
-    from vlbench.gating.complete import complete as add
-    from vlbench.untrusted.console import SafeConsole
+    """Add what an earlier vlbench did not store in FILE; no figure changes.
 
-    with SafeConsole(stderr=True).status(f"running what {options.file} holds"):
+    - `vlbench baseline complete results/baselines/mine.json --reason "outputs, too"`
+    """
+    from vlbench.export.progress import watcher
+    from vlbench.gating.complete import complete as add
+
+    with watcher(True) as watch:
+        watch.say(f"running what {options.file} holds")
         made = add(**vars(options))
     return _accepted(options.file, made)
 
@@ -195,13 +213,17 @@ def complete(options: CompleteOptions) -> Sheet:
 @app.command()
 @reports(judges=False, formats=["json"])
 def rebase(options: ReasonedOptions) -> Sheet:
-    """Count again with another torch, where no Python file has changed, and store what torch alone changed."""
+    """Count again with another torch, where no Python file has changed, and store what torch alone changed.
+
+    - `vlbench baseline rebase results/baselines/mine.json --reason "torch 2.12"`
+    """
+    from vlbench.export.progress import watcher
     from vlbench.gating.rebase import rebase as count_with_other_torch
     from vlbench.record.fingerprint import take_fingerprint
-    from vlbench.untrusted.console import SafeConsole
 
     here = take_fingerprint("cpu")
-    with SafeConsole(stderr=True).status(f"counting with torch {here.torch}"):
+    with watcher(True) as watch:
+        watch.say(f"counting with torch {here.torch}")
         made = count_with_other_torch(options.file, options.reason, here, options.by)
     return _accepted(options.file, made)
 
@@ -211,7 +233,10 @@ def rebase(options: ReasonedOptions) -> Sheet:
 def migrate(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Baselines of an earlier vlbench.")],
 ) -> Sheet:
-    """Bring baselines of the earlier file format over: the same figures, accepted as they were."""
+    """Bring baselines of the earlier file format over: the same figures, accepted as they were.
+
+    - `vlbench baseline migrate results/baselines/mine.json`
+    """
     from vlbench.judging.words import cells
     from vlbench.record.migration import migrate as bring_over
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from vlbench.cli.options import CommandOptions, DtypeName, Force, Gpu, Grids, Texts, With
+from vlbench.cli.options import CommandOptions, DtypeName, Force, Gpu, Grids, Scenario, Towers, With
 from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError
 from vlbench.export.sheet import Sheet, beside, compared
@@ -15,12 +15,11 @@ from vlbench.export.sheet import Sheet, beside, compared
 class Counted(CommandOptions):
     """What is counted, and on what."""
 
-    tower: Texts = None
+    tower: Towers = None
     """qwen2.5-vl-7b, hf:qwen2.5-vl-7b, qwen2.5-vl-7b+FLAG or package.module:factory (your code, which is run);
     repeatable. [qwen2.5-vl-7b]"""
     variant: With = None
-    scenario: str | None = None
-    """A shipped scenario or a .toml file, at its full size. [single-image]"""
+    scenario: Scenario = None
     grid: Grids = None
     dtype: DtypeName = "bfloat16"
 
@@ -51,6 +50,9 @@ def count(options: CountOptions) -> Sheet:
 
     Counts are exact and the same on every machine with the same torch; weights are not needed.
     Ends with 0, with 2 if an option is wrong, with 6 if something in a tower cannot be counted.
+
+    - `vlbench count --tower my_tower:make --where`
+    - `vlbench count --diff baseline best --scenario video`
     """
     from vlbench.api.counts import count
     from vlbench.counting.kernels import kernel_lines
@@ -81,15 +83,20 @@ def calibrate(options: CalibrateOptions) -> Sheet:
     """Profile towers on this machine's GPU, count the same towers, and learn how many kernels an operation is.
 
     Needs a GPU. Ends with 6 where syncs or copies were counted otherwise than the GPU has them.
+
+    - `vlbench calibrate --tower qwen2.5-vl-7b --out results/calibration`
     """
     from vlbench.api.counts import count_job
     from vlbench.counting.calibrate import calibrate, write_calibration
     from vlbench.export.counted import calibrated_sheet
+    from vlbench.export.progress import watcher
 
     its_own = ""  # the profile is that of the GPU
     variants, grids = options.variant or None, options.grid or []
     job = count_job(options.tower, variants, options.scenario, grids, its_own, options.dtype)
-    found = calibrate(job, options.out, force=options.force)
+    with watcher(True) as watch:
+        watch.say(f"profiling, then counting {', '.join(job.towers)}")
+        found = calibrate(job, options.out, force=options.force)
     return calibrated_sheet(found, write_calibration(found, options.out))
 
 

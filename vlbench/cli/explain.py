@@ -1,33 +1,89 @@
-"""`vlbench explain`: what a flag removes, how exact it is, its source, and its code beside the naive twin's."""
+"""`vlbench explain`: of a flag what it removes and its code beside the naive twin's, of all else what it is."""
+
+from __future__ import annotations
 
 import ast
 import inspect
 import json
 import textwrap
+import tomllib
 from collections.abc import Callable
-from typing import Annotated, Any
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vlbench.cli.options import completion
+from vlbench.cli.completion import names, one_of
+from vlbench.cli.listing import ROWS, rows_of
 from vlbench.errors import UsageError
+from vlbench.version import FOLDER
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 SIDE_BY_SIDE = 150
 """Columns from which two pieces of code stand beside each other rather than one below the other."""
-_flags = completion("vlbench.implementations.optimized:OPTIMIZATIONS")
+OTHERS = [kind for kind in ROWS if kind != "flags"]
+
+
+def words() -> dict[str, str]:
+    """What words mean here, counters among them; several may mean the same."""
+    text = (FOLDER / "cli" / "words.toml").read_text(encoding="utf-8")
+    return {name: meaning for named, meaning in tomllib.loads(text).items() for name in named.split(", ")}
+
+
+def complete(incomplete: str) -> list[str]:
+    """Everything that has an explanation."""
+    known = (name for kind in ROWS for name in names(kind))
+    return one_of(*dict.fromkeys([*known, *words()]))(incomplete)
 
 
 def explain(
-    flag: Annotated[str, typer.Argument(autocompletion=_flags, help="A flag; see `vlbench list flags`.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            autocompletion=complete,
+            help="A flag, preset, seam, model, scenario, peer or format (see `vlbench list`), a counter, or another "
+            "word that tables and messages use.",
+        ),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")] = False,
 ) -> None:
-    """Explain a flag: what it removes, how exact it is, its source, and its code beside the naive twin's."""
+    """Explain a flag with its code beside the naive twin's, or what a preset, model, counter or word is.
+
+    - `vlbench explain batched-windows`
+    - `vlbench explain best`
+    - `vlbench explain churn`
+    """
+    if name in names("flags") or not (known := meanings(name)):
+        _explain_flag(name, as_json)
+    elif as_json:
+        print(json.dumps(known, indent=1))
+    else:
+        _show_facts(known)
+
+
+def meanings(name: str) -> dict[str, Any]:
+    """What is known of whatever has this name and is no flag: its row in `vlbench list`, and what the word means."""
+    found: dict[str, Any] = {"word": name, "means": words()[name]} if name in words() else {}
+    for kind in OTHERS:
+        if name in names(kind):
+            found |= next((row for row in rows_of(kind) if next(iter(row.values())) == name), {})
+    return found
+
+
+def _explain_flag(flag: str, as_json: bool) -> None:
     from vlbench.implementations.optimized import FlagError, find_flag
 
     try:
         found = find_flag(flag)
     except FlagError as error:
-        raise UsageError(str(error)) from None
+        everything = [each for kind in ROWS for each in names(kind)] + list(words())
+        near = get_close_matches(flag, everything, n=1)
+        hint = f"did you mean {near[0]}?" if near else "`vlbench list` has flags, models and others by name"
+        raise UsageError(
+            str(error) if "did you mean" in str(error) else f"nothing is called {flag!r}; {hint}"
+        ) from None
     naive, optimized = source_of(found.seam.naive_way), source_of(found.way)
     facts = {
         "flag": found.flag,
@@ -51,19 +107,27 @@ def source_of(way: Callable[..., Any]) -> str:
     return "\n".join(text.splitlines()[start - 1 :])
 
 
-def _show(facts: dict[str, Any], naive: str, optimized: str) -> None:
+def _show_facts(facts: dict[str, Any]) -> Console:
     from rich.console import Console
-    from rich.panel import Panel
-    from rich.syntax import Syntax
     from rich.table import Table
+    from rich.text import Text
 
     console = Console(highlight=False)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, value in facts.items():
-        text = ", ".join(value) if isinstance(value, list) else value
+        text = ", ".join(value) if isinstance(value, list) else str(value)
         if text:
-            table.add_row(f"[bold]{name}[/bold]", text)
+            table.add_row(Text(name, style="bold"), Text(text))
     console.print(table)
+    return console
+
+
+def _show(facts: dict[str, Any], naive: str, optimized: str) -> None:
+    from rich.panel import Panel
+    from rich.syntax import Syntax
+    from rich.table import Table
+
+    console = _show_facts(facts)
     panels = [
         Panel(Syntax(code, "python", word_wrap=True, background_color="default"), title=title, title_align="left")
         for title, code in (("naive", naive), (facts["flag"], optimized))

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from vlbench.cli.baseline import SaveOptions, facts_of, in_short, saved, told_sheet
+from vlbench.cli.completion import towers
 from vlbench.cli.options import (
     AllowInconclusive,
     By,
@@ -60,6 +61,9 @@ def gate(context: typer.Context, options: Options) -> Sheet | None:
 
     Ends with 0 where all is the same or better, 3 where something got worse, 4 where a row could not have shown it, 5
     where a result is wrong, 6 where something is missing or does not compare, 2 for a wrong command.
+
+    - `vlbench gate`
+    - `vlbench gate --base origin/main --markdown comment.md`
     """
     from vlbench.api.verdicts import gate
 
@@ -71,7 +75,7 @@ def gate(context: typer.Context, options: Options) -> Sheet | None:
 class InitOptions(CommandOptions):
     """The options of `vlbench gate init`."""
 
-    tower: Annotated[str, typer.Argument()]
+    tower: Annotated[str, typer.Argument(autocompletion=towers)]
     """package.module:factory, imported from the current folder: its code is run."""
     scenario: Scenarios = None
     grid: Grids = None
@@ -85,7 +89,10 @@ class InitOptions(CommandOptions):
 @app.command()
 @reports(judges=False, formats=["json"])
 def init(options: InitOptions) -> Sheet:
-    """Put the repository in the current folder under the gate: a baseline of TOWER, a test, and a workflow."""
+    """Put the repository in the current folder under the gate: a baseline of TOWER, a test, and a workflow.
+
+    - `vlbench gate init my_package.vision:make`
+    """
     from vlbench.api.defaults import defaults
     from vlbench.gating.init import TEST, WORKFLOW, baseline_for, refuse_existing, write_test, write_workflow
     from vlbench.gating.manifest import NAME

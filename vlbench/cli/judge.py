@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from vlbench.cli.options import AllowInconclusive, CommandOptions, Texts, complete_formats
+from vlbench.cli.completion import files, named
+from vlbench.cli.options import AllowInconclusive, CommandOptions, Texts
 from vlbench.cli.reporting import reports
 from vlbench.export.sheet import Sheet, compared
 
@@ -12,9 +13,9 @@ from vlbench.export.sheet import Sheet, compared
 class DiffOptions(CommandOptions):
     """The arguments and options of `vlbench diff`."""
 
-    before: Annotated[str, typer.Argument(metavar="A")]
+    before: Annotated[str, typer.Argument(metavar="A", autocompletion=files())]
     """The file before."""
-    after: Annotated[str, typer.Argument(metavar="B")]
+    after: Annotated[str, typer.Argument(metavar="B", autocompletion=files())]
     """The file after."""
     allow_inconclusive: AllowInconclusive = False
 
@@ -29,6 +30,9 @@ def diff(options: DiffOptions) -> Sheet:
 
     Ends with 0 where all is the same or better, 3 where something got worse, 4 where a row could not have shown it, 5
     where a result is wrong, 6 where something is missing or does not compare, 2 for a wrong command.
+
+    - `vlbench diff before.json after.json`
+    - `vlbench diff 'old-*.json' 'new-*.json' --junit verdicts.xml`
     """
     from vlbench.api.verdicts import compare
 
@@ -39,11 +43,11 @@ class Options(CommandOptions):
     """The options of `vlbench judge`; those of `vlbench.judge` have the same names."""
 
     stray: Annotated[Texts, typer.Argument(hidden=True)] = None
-    before: Annotated[Texts, typer.Option(metavar="FILE")] = None
+    before: Annotated[Texts, typer.Option(metavar="FILE", autocompletion=files())] = None
     """Result file, or quoted pattern, of one or more runs before. Repeat per file."""
-    after: Annotated[Texts, typer.Option(metavar="FILE")] = None
+    after: Annotated[Texts, typer.Option(metavar="FILE", autocompletion=files())] = None
     """Result file, or quoted pattern, of one or more runs after. Repeat per file."""
-    reader: Annotated[str | None, typer.Option("--format", metavar="NAME", autocompletion=complete_formats)] = None
+    reader: Annotated[str | None, typer.Option("--format", metavar="NAME", autocompletion=named("formats"))] = None
     """What wrote the files; see `vlbench list formats`. [found out]"""
     metric: Annotated[Texts, typer.Option(metavar="PATTERN")] = None
     """Judge only metrics whose name fits, such as 'median_*'. Repeat for more."""
@@ -77,6 +81,9 @@ def judge(options: Options) -> Sheet:
     Ends with 0 if every row is the same or better, 2 if a file or an option is
     wrong, 3 regressed, 4 inconclusive, 5 inaccurate (requests or commands failed),
     6 missing or not comparable; of several the first of 5, 6, 3, 4.
+
+    - `vlbench judge --before old-*.json --after new-*.json`
+    - `vlbench judge --before a.csv --after b.csv --metric 'median_*' --threshold 3%`
     """
     from vlbench.api.verdicts import judge
     from vlbench.errors import UsageError

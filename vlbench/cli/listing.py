@@ -7,17 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
+from vlbench.cli.completion import one_of
 from vlbench.cli.reporting import reports
-from vlbench.errors import check_choice
+from vlbench.errors import UsageError, check_choice
 from vlbench.export.sheet import Cell, Column, Sheet, Table
 
 
 def _complete(incomplete: str) -> list[str]:
-    return [name for name in ROWS if name.startswith(incomplete)]
+    return one_of(*ROWS)(incomplete)
 
 
 What = Annotated[
-    str,
+    str | None,
     typer.Argument(
         metavar="WHAT", help="models, scenarios, flags, presets, seams, peers or formats.", autocompletion=_complete
     ),
@@ -25,18 +26,28 @@ What = Annotated[
 
 
 @reports(judges=False)
-def list_things(what: What) -> Sheet:
-    """List models, scenarios, flags, presets, seams that can be measured alone, peers, or formats that judge reads."""
+def list_things(what: What = None) -> Sheet:
+    """List models, scenarios, flags, presets, seams that can be measured alone, peers, or formats that judge reads.
+
+    - `vlbench list flags`
+    """
+    if what is None:
+        raise UsageError(f"list: name one of {', '.join(ROWS)}")
     check_choice("what to list", what, ROWS)
-    where, row = ROWS[what]
-    things = resolve_name(where)
-    rows = [row(each) for each in (things() if callable(things) else things.values())]
+    rows = rows_of(what)
     columns = [Column(heading, left=True) for heading in rows[0]]
     told = [
         [", ".join(each) if isinstance(each, list) else Cell(str(each), each) for each in row.values()] for row in rows
     ]
     table = Table(what, columns, told)
     return Sheet(f"vlbench list {what}", [table], own={"json": lambda: json.dumps(rows, indent=1)})
+
+
+def rows_of(kind: str) -> list[dict[str, Any]]:
+    """A row for each thing of this kind, its name first."""
+    where, row = ROWS[kind]
+    things = resolve_name(where)
+    return [row(each) for each in (things() if callable(things) else things.values())]
 
 
 def _scenario_row(name: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vlbench.cli.completion import one_of
 from vlbench.cli.options import CommandOptions, Force
 from vlbench.cli.reporting import reports
 from vlbench.export.sheet import Sheet, Words, compared
@@ -48,7 +49,10 @@ class ReportOptions(CommandOptions):
 @app.command()
 @reports(judges=False)
 def report(options: ReportOptions) -> Sheet:
-    """Say where a capture's time and launches go, per range, and what blocks the host."""
+    """Say where a capture's time and launches go, per range, and what blocks the host.
+
+    - `vlbench nsys report capture.nsys-rep --limit 5`
+    """
     from vlbench.export.captured import report_sheet
     from vlbench.nsys.read import load
     from vlbench.nsys.report import build
@@ -67,7 +71,7 @@ class CaptureOptions(CommandOptions):
     force: Force = False
     trace: str = "cuda,nvtx"
     """What nsys traces; cuda-sw,nvtx avoids the hardware trace."""
-    graph: str = "node"
+    graph: Annotated[str, typer.Option(autocompletion=one_of("node", "graph"))] = "node"
     """node: the kernels inside CUDA graphs; graph: one row per replay."""
     show: Annotated[bool, typer.Option("--print")] = False
     """Only print the command."""
@@ -81,6 +85,8 @@ def capture(options: CaptureOptions) -> Sheet:
     """Run a vlbench command under nsys, check the report, and print its tables.
 
     Exit codes: 10 nsys missing, 11 no report, 12 report empty or incomplete, 13 the program failed.
+
+    - `vlbench nsys capture -- run --scenario single-image --with best`
     """
     from vlbench.errors import UsageError
     from vlbench.nsys.command import Options
@@ -128,6 +134,8 @@ def diff(options: DiffOptions) -> Sheet:
 
     Ends with 0 where no count went up, 3 where one did, 6 where a range vanished or the captures do not compare. Times
     are shown and never judged: `vlbench ab` and `vlbench gate` judge them.
+
+    - `vlbench nsys diff before.nsys-rep after.nsys-rep`
     """
     from vlbench.comparing.captured import judge_difference
     from vlbench.export.captured import difference_parts
@@ -159,7 +167,10 @@ class TraceOptions(CommandOptions):
 @app.command()
 @reports(judges=False)
 def trace(options: TraceOptions) -> Sheet:
-    """Write a Chrome trace for Perfetto: ranges, calls and GPU rows on one timeline."""
+    """Write a Chrome trace for Perfetto: ranges, calls and GPU rows on one timeline.
+
+    - `vlbench nsys trace capture.nsys-rep -o trace.json.gz`
+    """
     from vlbench.nsys.perfetto import write_trace
     from vlbench.nsys.read import load
     from vlbench.record.destinations import check_output
@@ -176,7 +187,10 @@ def trace(options: TraceOptions) -> Sheet:
 @app.command()
 @reports(judges=False)
 def doctor() -> Sheet:
-    """Say what this machine lacks for a capture. The exit code is that of the first thing missing, else 0."""
+    """Say what this machine lacks for a capture. The exit code is that of the first thing missing, else 0.
+
+    - `vlbench nsys doctor`
+    """
     from vlbench.export.captured import checks_sheet
     from vlbench.nsys.doctor import examine
 

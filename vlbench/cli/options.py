@@ -2,23 +2,36 @@
 
 import ast
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from copy import copy
 from dataclasses import MISSING, dataclass, fields, replace
 from functools import cache
-from inspect import Parameter, get_annotations
+from inspect import Parameter
 from itertools import pairwise
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Annotated, Any, dataclass_transform, get_args, get_origin, get_type_hints
 
 import typer
+from typer.models import OptionInfo
 
+from vlbench.cli.completion import files, named, one_of, towers, variants
 from vlbench.export.sheet import Sheet
 
 Texts = list[str] | None  # of an option that can be given several times
 INTERRUPTED = 130
 """The exit code after Ctrl-C."""
+PANELS = {
+    "What is measured": "scenario model seam variant tower exactness ablate images scenario_sizes weights grid point "
+    "only dtype state gpu baseline capture results ranges times range_ iteration before after reader metric",
+    "How it is measured": "device seed threads trials budget timeout card counters forwards tool overhead quick "
+    "earlier trace graph",
+    "What passes": "allow_inconclusive base first no_accept report_only threshold floor confidence higher_is_better "
+    "lower_is_better unchecked reason by proposal outputs rules",
+    "What is shown and written": "out output resume force against diff where cold blocks limit quiet show",
+}
+"""Options by the box of the help that they stand in."""
+PANEL = {name: panel for panel, names in PANELS.items() for name in names.split()}
+WRITTEN = "What is shown and written"
 
 
 @dataclass_transform(frozen_default=True)
@@ -41,13 +54,13 @@ def parameters_of(options: type[CommandOptions]) -> list[Parameter]:
         tree = _module(owner.__module__)
         aliases = _below(_module(__name__)) | _below(tree)
         (body,) = (each for each in tree.body if isinstance(each, ast.ClassDef) and each.name == owner.__name__)
-        told |= {name: aliases[kind] for name, kind in get_annotations(owner).items() if kind in aliases} | _below(body)
+        told |= {name: aliases[kind] for name, kind in _kinds(body) if kind in aliases} | _below(body)
     return [
         Parameter(
             field.name,
             Parameter.KEYWORD_ONLY,
             default=Parameter.empty if field.default is MISSING else field.default,
-            annotation=_with_help(hints[field.name], told.get(field.name)),
+            annotation=_with_help(hints[field.name], told.get(field.name), PANEL.get(field.name)),
         )
         for field in fields(options)
     ]
@@ -71,46 +84,34 @@ def _below(block: ast.Module | ast.ClassDef) -> dict[str, str]:
     return found
 
 
-def _with_help(hint: Any, text: str | None) -> Any:
-    """A field's type with its help, as Typer takes it."""
+def _kinds(body: ast.ClassDef) -> Iterator[tuple[str, str]]:
+    """The fields of a class whose type is a name, with that name."""
+    for statement in body.body:
+        match statement:
+            case ast.AnnAssign(target=ast.Name(id=name), annotation=ast.Name(id=kind)):
+                yield name, kind
+
+
+def _with_help(hint: Any, text: str | None, panel: str | None) -> Any:
+    """A field's type with its help and the box that it stands in, as Typer takes it."""
     kind, *settings = get_args(hint) if get_origin(hint) is Annotated else (hint,)
     setting = copy(settings[0]) if settings else typer.Option()
     setting.help = text
+    if isinstance(setting, OptionInfo):
+        setting.rich_help_panel = panel
     return Annotated[kind, setting]
 
 
-def completion(names: str) -> Callable[[str], list[str]]:
-    """The shell's completion by the names of things, or a function that gives them, which lie at "module:NAME"."""
-
-    def complete(incomplete: str) -> list[str]:
-        found = resolve_name(names)  # which may import torch, so it is done no earlier
-        return [name for name in (found() if callable(found) else found) if name.startswith(incomplete)]
-
-    return complete
-
-
-complete_scenarios = completion("vlbench.workload.library:scenario_names")
-complete_models = completion("vlbench.implementations.config:MODELS")
-complete_formats = completion("vlbench.readers:READERS")
-
-
-def _variants(incomplete: str) -> list[str]:
-    from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
-    from vlbench.implementations.peers import PEERS
-
-    done, plus, last = incomplete.rpartition("+")
-    alone = () if plus else PEERS
-    return [f"{done}{plus}{name}" for name in (*PRESETS, *OPTIMIZATIONS, *alone) if name.startswith(last)]
-
-
-Model = Annotated[str | None, typer.Option(autocompletion=complete_models)]
+Model = Annotated[str | None, typer.Option(autocompletion=named("models"))]
 """Model size; see `vlbench list models`. [tiny on a CPU, 7B on CUDA]"""
-Variants = Annotated[Texts, typer.Option("--variant", "--with", "--preset", autocompletion=_variants)]
+Variants = Annotated[Texts, typer.Option("--variant", "--with", "--preset", autocompletion=variants)]
 """A flag, a preset, several joined by +, a peer such as hf-sdpa, or package.module:factory; repeatable, each is a row.
 [every flag and preset]"""
-DeviceName = str
+Variant = Annotated[str, typer.Option(autocompletion=variants)]
+"""A flag, a preset, or several joined by +."""
+DeviceName = Annotated[str, typer.Option(autocompletion=one_of("auto", "cpu", "cuda"))]
 """cpu, cuda, or auto: CUDA where there is one."""
-UsualDtype = str | None
+UsualDtype = Annotated[str | None, typer.Option(autocompletion=named("dtypes"))]
 """float32, bfloat16 or float16. [float32 on a CPU, bfloat16 on CUDA]"""
 Seed = Annotated[int, typer.Option(min=0)]
 """Seeds weights, inputs and the order of rounds."""
@@ -122,15 +123,24 @@ Force = Annotated[bool, typer.Option("--force")]
 """Files that are written may replace what is there."""
 Weights = Path | None
 """Folder of a Hugging Face checkpoint; only its vision tensors are read. [random weights]"""
-Scenarios = Texts
+Scenarios = Annotated[Texts, typer.Option(autocompletion=named("scenarios", files(".toml")))]
 """A shipped scenario or a .toml file, at its full size; repeatable. [single-image]"""
+Scenario = Annotated[str | None, typer.Option(autocompletion=named("scenarios", files(".toml")))]
+"""A shipped scenario (`vlbench list scenarios`) or a .toml file, at its full size. [single-image]"""
+Towers = Annotated[Texts, typer.Option(autocompletion=towers)]
+"""package.module:factory (your code, which is run), qwen2.5-vl-7b, qwen2.5-vl-7b+FLAG or hf:qwen2.5-vl-7b;
+repeatable."""
+Tower = Annotated[str | None, typer.Option(autocompletion=towers)]
+"""Any tower in place of a model with --variant: package.module:factory (your code, which is run), qwen2.5-vl-7b+FLAG
+or hf:qwen2.5-vl-7b."""
+Classes = Annotated[str | None, typer.Option(autocompletion=named("classes"))]
 Grids = Annotated[Texts, typer.Option(metavar="TxHxW")]
 """Or a grid in patches, such as 1x36x36; repeatable."""
-With = Annotated[Texts, typer.Option("--with")]
+With = Annotated[Texts, typer.Option("--with", autocompletion=variants)]
 """A variant of our model: flags and presets joined by +; repeatable. [presets]"""
-Gpu = Annotated[str | None, typer.Option("--as")]
+Gpu = Annotated[str | None, typer.Option("--as", autocompletion=named("gpus"))]
 """The GPU to answer for: sm_75, 80, 86, 89, 90, 100. [sm_90]"""
-DtypeName = str
+DtypeName = Annotated[str, typer.Option(autocompletion=named("dtypes"))]
 """float32, bfloat16 or float16."""
 AllowInconclusive = Annotated[bool, typer.Option("--allow-inconclusive")]
 """Rows that could not have shown a change pass."""

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from vlbench.cli.options import Force, ModelOptions
+from vlbench.cli.completion import one_of
+from vlbench.cli.options import Force, ModelOptions, Scenario, Tower, Variant
 from vlbench.cli.reporting import reports
 from vlbench.export.sheet import Sheet, Words
 from vlbench.judging.exit_codes import ExitCode
@@ -17,16 +18,16 @@ from vlbench.untrusted.names import terminal
 class Options(ModelOptions):
     """The options of `vlbench profile`; those of `vlbench.profile` have the same names."""
 
-    tool: str = "stages"
+    tool: Annotated[str, typer.Option(autocompletion=one_of("stages", "pyinstrument", "torch"))] = "stages"
     """stages: time and counts by stage; pyinstrument: Python's calls; torch: a trace."""
     overhead: bool = False
     """In place of a tool: what marking a stage costs."""
-    scenario: str | None = None
+    scenario: Scenario = None
     """A shipped scenario or a .toml file. [multi-image]"""
     point: str | None = None
     """Which point of a sweep, such as count=4."""
-    variant: str = "best"
-    """A flag, a preset, or several joined by +."""
+    variant: Variant = "best"
+    tower: Tower = None
     forwards: Annotated[int, typer.Option(min=1)] = 20
     """Forwards to profile, after warm ones."""
     blocks: bool = False
@@ -43,6 +44,9 @@ def profile(options: Options) -> Sheet:
     """Say where the time of one variant goes: on the host, by operation, or by stage.
 
     Exit code 5 when the variant fails its accuracy check; it is not profiled then.
+
+    - `vlbench profile --scenario single-image --variant best`
+    - `vlbench profile --tool torch --tower my_tower:make --out trace`
     """
     from vlbench.api.profiles import InaccurateError, profile
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from vlbench.api.arguments import check_numbers
-from vlbench.cli.options import CommandOptions, parameters_of
+from vlbench.cli.options import WRITTEN, CommandOptions, parameters_of
 from vlbench.errors import UsageError
 from vlbench.export.formats import exporters
 from vlbench.export.registry import Exporter, Goal, text_of
@@ -49,7 +49,7 @@ def reports(*, judges: bool = True, formats: Collection[str] = ()) -> Callable[[
         def report(**given: Any) -> None:
             goals = {name: goal for name, option in added.items() if (goal := given.pop(option.name, None))}
             force = given.pop(forced.name, False) if forced else given.get("force", False)
-            check_goals(goals, judges=judges, force=force)
+            check_goals(goals, judges=judges, force=force, resume=given.get("resume", False))
             if taken:
                 found = options(**{each.name: given.pop(each.name) for each in taken})
                 check_numbers({name: value for name, value in vars(found).items() if value is not None}, "--")
@@ -69,7 +69,9 @@ def reports(*, judges: bool = True, formats: Collection[str] = ()) -> Callable[[
     return decorate
 
 
-def check_goals(goals: Mapping[str, Path | bool], *, judges: bool = True, force: bool = False) -> None:
+def check_goals(
+    goals: Mapping[str, Path | bool], *, judges: bool = True, force: bool = False, resume: bool = False
+) -> None:
     """Raise `UsageError` where what was asked for could not be written, or holds nothing, before anything is measured.
 
     `goals` has the file of each format by its name, and True for one that is printed.
@@ -84,7 +86,12 @@ def check_goals(goals: Mapping[str, Path | bool], *, judges: bool = True, force:
             raise UsageError(f"--{name} tells verdicts, and this command judges nothing; take {others}")
     files = {f"--{name}": goal for name, goal in goals.items() if isinstance(goal, Path)}
     for option, path in files.items():
-        check_output(path, option, force=force)
+        try:
+            check_output(path, option, force=force)
+        except UsageError as error:
+            if resume and path.is_file():  # written by the part of the run that is gone on with
+                raise UsageError(f"{error}; with --force --resume goes on all the same") from None
+            raise
     if "github" in goals and (summary := os.environ.get(SUMMARY)):
         check_output(Path(summary), f"--github: {SUMMARY}", force=True)
 
@@ -120,14 +127,15 @@ def deliver(sheet: Sheet, goals: Mapping[str, Path | bool]) -> NoReturn:
 def _parameter(each: Exporter, judges: bool) -> Parameter:
     to_file = each.goal is Goal.FILE
     metavar, hidden = "FILE" if to_file else None, each.verdicts and not judges
-    option = typer.Option(f"--{each.name}", metavar=metavar, help=each.help, hidden=hidden)
+    option = typer.Option(f"--{each.name}", metavar=metavar, help=each.help, hidden=hidden, rich_help_panel=WRITTEN)
     annotation = Annotated[Path | None if to_file else bool, option]  # type: ignore[valid-type]
     name, default = PREFIX + each.name.replace("-", "_"), None if to_file else False
     return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
 def _force() -> Parameter:
-    annotation = Annotated[bool, typer.Option("--force", help="Files that are written may replace what is there.")]
+    told = "Files that are written may replace what is there."
+    annotation = Annotated[bool, typer.Option("--force", help=told, rich_help_panel=WRITTEN)]
     return Parameter(PREFIX + "force", Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
 
 

@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 
+from vlbench.cli.completion import files, named, one_of
 from vlbench.cli.options import (
+    Classes,
     CommandOptions,
     DeviceName,
     Force,
@@ -17,46 +19,46 @@ from vlbench.cli.options import (
     Texts,
     Threads,
     Timeout,
+    Towers,
     Variants,
     Weights,
     command_line,
-    complete_models,
-    complete_scenarios,
-    completion,
     or_interrupted,
 )
 from vlbench.cli.reporting import reports
 from vlbench.export.sheet import Part, Sheet, Words, beside
 
-complete_seams = completion("vlbench.workload.seam_inputs:CASES")
+coordinates = one_of("scenario=", "point=", "model=", "dtype=", "device=", "variant=")
 
 
 class Options(CommandOptions):
     """The options of `vlbench run`; those of `vlbench.run` have the same names."""
 
-    scenario: Annotated[Texts, typer.Option(autocompletion=complete_scenarios)] = None
+    scenario: Annotated[Texts, typer.Option(autocompletion=named("scenarios", files(".toml")))] = None
     """A shipped scenario (`vlbench list scenarios`) or a .toml file; repeatable. [multi-image]"""
-    model: Annotated[Texts, typer.Option(autocompletion=complete_models)] = None
+    model: Annotated[Texts, typer.Option(autocompletion=named("models"))] = None
     """See `vlbench list models`; repeatable. [tiny on a CPU, 7B on CUDA]"""
-    seam: Annotated[Texts, typer.Option(autocompletion=complete_seams)] = None
+    seam: Annotated[Texts, typer.Option(autocompletion=named("seams"))] = None
     """In place of a scenario: all ways of one seam alone, by size (`vlbench list seams`); repeatable."""
     variant: Variants = None
-    tower: Texts = None
+    tower: Towers = None
     """Any tower, package.module:factory (your code, which is run), qwen2.5-vl-7b+FLAG or hf:qwen2.5-vl-7b; repeatable,
     each is a row against the first."""
-    exactness: str | None = None
+    exactness: Classes = None
     """With --tower, what the others claim: bit-exact, ulp or reassociated. [the last]"""
-    ablate: str | None = None
+    ablate: Annotated[str | None, typer.Option(autocompletion=named("ablations"))] = None
     """Take the one variant apart: add-one, leave-one-out, cumulative or pairs. [of `best`]"""
     images: list[Path] | None = None
-    """Your own pictures in place of the shipped photos: --images A B C."""
+    """Your own pictures, in one call, each at its own size: --images A B C."""
+    scenario_sizes: Annotated[bool, typer.Option("--scenario-sizes")] = False
+    """With --images: cropped to the sizes of --scenario, in place of the shipped photos."""
     weights: Weights = None
     device: DeviceName = "auto"
-    dtype: Texts = None
+    dtype: Annotated[Texts, typer.Option(autocompletion=named("dtypes"))] = None
     """float32, bfloat16 or float16; repeatable. [float32 on a CPU, bfloat16 on CUDA]"""
-    state: Texts = None
+    state: Annotated[Texts, typer.Option(autocompletion=named("states"))] = None
     """Caches warm, cold or churn, or behind queued work on CUDA; repeatable. [warm]"""
-    only: Annotated[Texts, typer.Option("--filter")] = None
+    only: Annotated[Texts, typer.Option("--filter", autocompletion=coordinates)] = None
     """Cells to keep: variant=rope-*, point=count=4; repeatable."""
     seed: Seed = 0
     threads: Threads = 1
@@ -81,13 +83,22 @@ def run(options: Options) -> Sheet:
     """Time variants of a vision tower against the frozen reference tower, accuracy first.
 
     Exit code 5 when a variant is inaccurate, 6 when one could not be measured.
+
+    - `vlbench run`
+    - `vlbench run --scenario video --model qwen2.5-vl-7b --with best --trials 5`
+    - `vlbench run --tower hf:qwen2.5-vl-7b --tower my_tower:make --csv rows.csv`
+    - `vlbench run --images a.jpg b.jpg --with best`
     """
+    from vlbench.record.destinations import check_results_file, free_output
+
+    if options.out:
+        check_results_file(options.out, resume=options.resume, force=options.force)  # before torch is imported
     from vlbench.api.measured import Interrupted
     from vlbench.api.running import run, scenarios_of
     from vlbench.export.results import results_sheet
-    from vlbench.record.destinations import free_output
 
-    names = ["seam", *options.seam] if options.seam else scenarios_of(options.scenario)
+    own = ["images"] if options.images and not options.scenario_sizes else scenarios_of(options.scenario)
+    names = ["seam", *options.seam] if options.seam else own
     stem = f"vlbench-{'-'.join(Path(name).stem for name in names)}"
     out = options.out or free_output(stem, resume=options.resume)
     interrupted = False
@@ -108,7 +119,10 @@ def run(options: Options) -> Sheet:
 
 @reports()
 def show(results: Annotated[Path, typer.Argument(help="A file that `vlbench run --out` wrote.")]) -> Sheet:
-    """Show the tables of a results file."""
+    """Show the tables of a results file, or write them in another format.
+
+    - `vlbench show vlbench-multi-image.json --csv rows.csv --markdown rows.md`
+    """
     from vlbench.export.results import machine_parts, results_sheet
     from vlbench.record.files import read_results
 

@@ -49,9 +49,15 @@ def self_test(options: Options) -> Sheet:
     Takes about 15 minutes on two quiet cores; measure alone on the machine, as you would measure anything.
     Copies of the reference tower are the identical programs. Ends with 0 where none of them is called different and
     95 % of slow-downs by 3 % are caught, else with 3; 5 or 6 where some could not be compared.
+
+    - `vlbench self-test --quick`
+    - `vlbench self-test --from vlbench-self-test.json --compare-rules`
     """
+    from vlbench.record.destinations import check_results_file, free_output
+
+    if options.out and not options.earlier:
+        check_results_file(options.out, resume=options.resume, force=options.force)  # before torch is imported
     from vlbench.export.self_test import markdown, self_test_sheet
-    from vlbench.record.destinations import free_output
     from vlbench.selftest.other_rules import scores
     from vlbench.selftest.verdicts import report
 

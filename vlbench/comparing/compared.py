@@ -59,10 +59,18 @@ def compare(before: Source, after: Source, *, command: str = "diff", allow_incon
     return compare_runs_of([str(before)], [str(after)], command=command, allow_inconclusive=allow_inconclusive)
 
 
-def compare_towers(report: CountReport, before: str, after: str) -> Judged:
-    """Two towers of one count, point by point."""
-    sides = [report_side(name, report, name) for name in (before, after)]
-    return Judged(command="count --diff", before=before, after=after, rows=tuple(_rows(*sides)))
+def compare_towers(
+    report: CountReport, before: str, after: str, other: CountReport | None = None, *, allow_inconclusive: bool = False
+) -> Judged:
+    """Two towers of one count, or `after` of another one, point by point."""
+    sides = report_side(before, report, before), report_side(after, other or report, after)
+    return Judged(
+        command="count --diff",
+        before=before,
+        after=after,
+        rows=tuple(_rows(*sides)),
+        allow_inconclusive=allow_inconclusive,
+    )
 
 
 def compare_runs_of(

@@ -1,6 +1,6 @@
 """Runs a counting job in a process of its own and puts together what it says."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,7 +32,13 @@ class SoFar:
         return self.counted.get((point, name)) or CountedTower(name=name, tower=name, failed=self.end)
 
 
-def run_job(job: CountJob, timeout: float = 900, folder: Path | None = None) -> SoFar:
+Steps = Callable[[int, int], None]
+"""Is told how many rows are done, and of how many."""
+
+
+def run_job(
+    job: CountJob, timeout: float = 900, folder: Path | None = None, steps: Steps = lambda done, of: None
+) -> SoFar:
     """Count `job` in a process of its own, for `timeout` seconds at most. Raises UsageError for a refused job.
 
     The process starts in `folder`, or here.
@@ -49,6 +55,7 @@ def run_job(job: CountJob, timeout: float = 900, folder: Path | None = None) -> 
                         so_far.counted[point, row.name] = row
                         if fed is not None:
                             so_far.fed[point, row.name] = fed
+                        steps(len(so_far.counted), len(so_far.planned) * len(job.points))
                     case Finished():
                         so_far.finished = event
     except ChildError as end:
@@ -60,9 +67,9 @@ def run_job(job: CountJob, timeout: float = 900, folder: Path | None = None) -> 
     return so_far
 
 
-def run_count(job: CountJob, timeout: float = 900) -> CountReport:
+def run_count(job: CountJob, timeout: float = 900, steps: Steps = lambda done, of: None) -> CountReport:
     """The report of `job`; a row during which the process ended says so. Raises UsageError for a refused job."""
-    so_far = run_job(job, timeout)
+    so_far = run_job(job, timeout, steps=steps)
     if not so_far.planned:
         raise RuntimeError(f"the counting process said nothing: {so_far.end}")
     return CountReport(

@@ -9,6 +9,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from vlbench.export.comparison import judged_parts
+from vlbench.export.cutting import told_apart
 from vlbench.export.sheet import Cell, Part, Sheet, Table, Words, shown, shown_rows
 
 NARROWEST = 12
@@ -73,15 +74,18 @@ class _Grid:
         grid = Grid(box=None, padding=(0, self.table.gap, 0, 0), header_style="bold", show_header=headed)
         widths = _widths(self.table)
         room = options.max_width - sum(widths[1:]) - self.table.gap * len(widths)
+        rows = [list(row) for row in self.table.rows[: self.table.limit or None]]
         for number, (column, width) in enumerate(zip(self.table.heads, widths, strict=True)):
             if column.cut:
                 kept = max(NARROWEST, min(room, width))
                 grid.add_column(column.heading, width=kept, no_wrap=True, overflow="ellipsis")
+                for row, text in zip(rows, told_apart([shown(row[number]) for row in rows], kept), strict=True):
+                    row[number] = text
             elif column.left or not number:
                 grid.add_column(column.heading, max_width=column.most, overflow="fold")
             else:
                 grid.add_column(column.heading, justify="right", no_wrap=True)
-        for row in self.table.rows[: self.table.limit or None]:
+        for row in rows:
             grid.add_row(*(Text(shown(cell), style=cell.style if isinstance(cell, Cell) else "") for cell in row))
         yield _indented(grid, self.table.indent)
 

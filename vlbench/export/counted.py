@@ -5,7 +5,20 @@ from collections.abc import Iterable, Iterator
 from operator import attrgetter
 from pathlib import Path
 
-from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Table, Value, Words, broken, checked, table_of
+from vlbench.export.sheet import (
+    Cell,
+    Column,
+    Columns,
+    Part,
+    Sheet,
+    Table,
+    Value,
+    Words,
+    broken,
+    checked,
+    shown,
+    table_of,
+)
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import readable_bytes
@@ -149,11 +162,12 @@ def _name(tower: CountedTower) -> Cell:
 
 
 def _figures(forward: Forward | None) -> list[Cell | Value]:
+    """The counters; of a forward that was not counted whole they are at least that, and no figures for programs."""
     if forward is None:
         return [Cell("not counted", style="red"), *[""] * 6]
     total, peak = forward.counts.total, forward.counts.peak_live_bytes
     uploads = f"{total.uploads:,} ({readable_bytes(total.upload_bytes)})" if total.uploads else "0"
-    return [
+    cells: list[Cell | Value] = [
         total.device_operations,
         total.attention_calls,
         total.host_syncs,
@@ -162,6 +176,7 @@ def _figures(forward: Forward | None) -> list[Cell | Value]:
         total.implicit_uploads,
         Cell(f"{peak / 1e6:,.0f}", peak),
     ]
+    return cells if forward.counts.complete else [Cell(f"\N{GREATER-THAN OR EQUAL TO}{shown(each)}") for each in cells]
 
 
 def _where(report: CountReport, group: CountGroup, tower: CountedTower, cold: bool) -> Iterator[Part]:

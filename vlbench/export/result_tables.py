@@ -11,7 +11,7 @@ from vlbench.judging.summary import Summary, hold_together, summaries
 from vlbench.judging.verdict import Floors, Verdict
 from vlbench.judging.words import milliseconds, percent, speedup_with_interval
 from vlbench.record.schema import CellGroup, Results, State
-from vlbench.stats.paired import median_interval
+from vlbench.stats.paired import Estimate, median_interval
 
 EFFECTS = {"faster": "green", "slower": "red", "unclear": "dim"}
 MUCH_IDLE = 0.10
@@ -126,6 +126,12 @@ def error_text(error: float, digits: int = 0) -> str:
     return "0" if error == 0 else f"{error:.{digits}e}"
 
 
+def speed_up_of(estimate: Estimate | None) -> dict[str, Value]:
+    """The reference's time over that of the row, and its interval: the inverse of `ratio`; None without one."""
+    found = estimate and (estimate.speedup, 1 / estimate.high, 1 / estimate.low)
+    return dict(zip(("speed_up", "speed_up_low", "speed_up_high"), found or (None, None, None), strict=True))
+
+
 def _table(group: CellGroup, found: Sequence[Summary], columns: Columns[Summary], **options: Any) -> Table:
     return table_of("variants", found, columns, facts=facts(group), **options)
 
@@ -181,12 +187,7 @@ def _error(each: Summary) -> Cell:
 
 def _speedup(each: Summary) -> Cell:
     estimate = each.estimate
-    figures: Mapping[str, Value] = {
-        "speed_up": estimate.speedup if estimate else None,
-        "speed_up_low": 1 / estimate.high if estimate else None,
-        "speed_up_high": 1 / estimate.low if estimate else None,
-        "confidence": estimate.confidence if estimate else None,
-    }
+    figures = speed_up_of(estimate) | {"confidence": estimate.confidence if estimate else None}
     if each.judgement.verdict is Verdict.INACCURATE:
         return Cell("FAIL", figures, "bold red")
     if estimate is None:
@@ -245,7 +246,7 @@ def _rung(each: Summary) -> str:
 
 
 VARIANT: Columns[Summary] = {Column("variant", most=20): name}
-CLASS: Columns[Summary] = {Column("class", left=True, most=20): _class}
+CLASS: Columns[Summary] = {Column("class", "exactness", left=True, most=20): _class}
 ERROR: Columns[Summary] = {Column("error", "fp32_error"): _error}
 TIME: Columns[Summary] = {Column("ms", "seconds"): lambda each: figure(each.seconds, milliseconds)}
 COUNTS: Columns[Summary] = {

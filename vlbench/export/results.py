@@ -80,8 +80,14 @@ def title(group: CellGroup) -> str:
     threads = f"{group.threads} thread{'s' * (group.threads > 1)}"
     where = f"{group.device}, {threads}" if group.device == "cpu" else group.device
     point = f" [{group.point}]" if group.point else ""
-    several = f", {len(group.vote())} trials" if _is_voted(group) else ""
+    several = f", {_trials(group)} trials" if _is_voted(group) else ""
     return f"{group.scenario}{point}: {group.model}, {group.dtype}, {where}, {group.weights} weights{several}"
+
+
+def _trials(group: CellGroup) -> int:
+    """How many were made: a piece that went on later has its trial's number and a multiple of all that were planned."""
+    numbers = [trial.number for trial in group.vote()]
+    return len({number % group.planned for number in numbers} if group.planned else numbers)
 
 
 def pieces(group: CellGroup) -> Iterator[Words]:
@@ -159,13 +165,13 @@ def verified_sheet(group: CellGroup, batches: Sequence[str], *, failures_only: b
     found = summaries(group, Floors())
     columns: Columns[Summary] = {
         Column("variant", most=24): tables.name,
-        Column("class", left=True): lambda each: tables.class_of(each) if each.accuracy else "-",
-        Column("float32\nerror", "float32_error"): _error("fp32_error"),
-        Column("allowed", "float32_limit"): _error("fp32_limit"),
+        Column("class", "exactness", left=True): lambda each: tables.class_of(each) if each.accuracy else "-",
+        Column("float32\nerror", "fp32_error"): _error("fp32_error"),
+        Column("allowed", "fp32_limit"): _error("fp32_limit"),
     }
     if (dtype := group.dtype) != "float32":
-        columns[Column(f"{dtype}\nerror", f"{dtype}_error")] = _error("timed_error")
-        columns[Column("allowed", f"{dtype}_limit")] = _error("timed_limit")
+        columns[Column(f"{dtype}\nerror", "timed_error")] = _error("timed_error")
+        columns[Column("allowed", "timed_limit")] = _error("timed_limit")
     columns[Column("", "passed", left=True)] = lambda each: PASS if _passed(each) else FAIL
     shown = [each for each in found if not (failures_only and _passed(each))]
     outcome = f"{sum(map(_passed, found))} of {len(found)} passed on {len(batches)} batches: {', '.join(batches)}."

@@ -50,7 +50,7 @@ def told_of(group: CellGroup) -> list[str]:
     trials = group.vote()
     said = [busy(group), throttled(group)]
     if (ratio := widest(trials, "warm")) is not None:
-        count = len(trials[0].instances("warm"))
+        count = max(len(trial.instances("warm")) for trial in trials)
         how = f"{count} instances of {group.rows[0].name}, the same program, differ by up to {change(ratio)}"
         said.insert(0, f"A/A of this run: {how} from each other.")
     return [each for each in said if each]

@@ -10,7 +10,8 @@ from vlbench.implementations.optimized import Exactness
 from vlbench.matrix.ablation import Ablation, ablate
 from vlbench.record.schema import Device, Dtype
 from vlbench.towers.models import DEFAULTS, checkpoint_model, find_device, find_dtype, find_model
-from vlbench.towers.resolve import is_foreign
+from vlbench.towers.resolve import config_of, find_factory, is_foreign
+from vlbench.towers.tower import Tower
 from vlbench.towers.variants import Variant, default_variants, first_tower, parse_variant, tower_variant, unique
 
 
@@ -82,6 +83,16 @@ def tower_targets(
     rows = [first_tower(first), *(replace(tower_variant(text, stated), reference=first) for text in others)]
     own = "its own" if is_foreign(first) else "random"
     return [Target(first, kind, find_dtype(each or DEFAULTS[kind][1]), rows, own_weights=own) for each in dtypes]
+
+
+def beside_reference(towers: Sequence[str]) -> list[str]:
+    """These towers; one alone, where its model is known, after the reference tower of that model."""
+    if len(towers) != 1:
+        return list(towers)
+    (text,) = towers
+    config, found = config_of(text), find_factory(text) if is_foreign(text) else None
+    model = config.name if config else found.model if isinstance(found, Tower) else None
+    return [model, text] if model and model != text else [text]
 
 
 def find_exactness(name: str | None) -> Exactness:

@@ -59,7 +59,7 @@ class Layout:
 def project(capture: Capture, ranges: pd.DataFrame | None = None) -> pd.DataFrame:
     """One row per range instance, in the order and with the index of `ranges` (by default all of the capture's).
 
-    Columns: `domain`, `name`, `start`, `range_ns` (0 for an open range), counts (`COUNTS`, `gpu_ops`,
+    Columns: `domain`, `name`, `start`, `range_ns` (NaN for an open range), counts (`COUNTS`, `gpu_ops`,
     `api_calls`, `copies[HtoD pageable>device]`, `bytes[..]`), times in ns (`api_ns`, `<family>_ns`,
     `copy_ns[..]`, `work_ns`, `span_ns`, `busy_ns`, `idle_ns` = span - busy), `gpu_start` and `gpu_end` (0
     without GPU work), `first_launch_ns` from the range's start to its first launch (NaN without one),
@@ -75,7 +75,7 @@ def project(capture: Capture, ranges: pd.DataFrame | None = None) -> pd.DataFram
         "domain": ranges["domain"].array,
         "name": ranges["name"].array,
         "start": _array(ranges, "start"),
-        "range_ns": np.where(ranges["open"], 0, _array(ranges, "end") - _array(ranges, "start")),
+        "range_ns": _lengths(ranges),
         "api_calls": layout.calls_sum(np.ones(len(api), dtype=np.int8)),
         "api_ns": layout.calls_sum(duration),
         "launches": layout.calls_sum(_is(family, "launch")),
@@ -121,6 +121,12 @@ def inside_some_range(capture: Capture) -> Mask:
 
 def _array(table: pd.DataFrame, column: str) -> Ints:
     return table[column].to_numpy(dtype=np.int64)
+
+
+def _lengths(ranges: pd.DataFrame) -> npt.NDArray[np.generic]:
+    """How long they took; of one that never ended nobody knows."""
+    took = _array(ranges, "end") - _array(ranges, "start")
+    return np.where(ranges["open"], np.nan, took) if ranges["open"].any() else took
 
 
 def _is(column: pd.Series, value: str) -> Mask:

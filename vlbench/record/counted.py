@@ -83,6 +83,11 @@ class CountReport(Checksummed):
     """Most memory that process held, all in all."""
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What its towers are called, each once."""
+        return tuple(dict.fromkeys(tower.name for group in self.groups for tower in group.towers))
+
+    @property
     def complete(self) -> bool:
         """Is there anything, and all of it complete?"""
         towers = [tower for group in self.groups for tower in group.towers]

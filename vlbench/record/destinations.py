@@ -23,6 +23,7 @@ NAME_MAX = 255
 LONGEST = 32
 """Bytes that the names of files beside an output are longer than its own, at most."""
 
+JOURNAL = ".journal.jsonl"
 START_OF_A_READER = 0.5
 """Seconds in which a reader that is started at the same time opens its pipe."""
 _HELD: dict[Path, int] = {}
@@ -81,6 +82,31 @@ def check_output(path: Path, option: str, *, force: bool = False) -> None:
             draft.unlink(missing_ok=True)
 
 
+OTHERWISE = {".csv": "csv", ".md": "markdown", ".xml": "junit", ".svg": "svg"}
+"""Names that stand for another format than results have, with the option that writes it."""
+
+
+def check_results_file(path: Path, option: str = "--out", *, resume: bool = False, force: bool = False) -> None:
+    """Raises UsageError as `check_output` does, for a name that says another format, and for nothing to resume.
+
+    Asked before anything heavy is imported.
+    """
+    if other := OTHERWISE.get(path.suffix.lower()):
+        raise UsageError(f"{option} {path}: results are JSON; name a .json file, and take --{other} for tables")
+    check_output(path, option, force=force or resume)
+    if resume and (path.is_file() or not path.exists()):
+        _check_journal(journal_of(resolved(path, option)))
+
+
+def _check_journal(journal: Path) -> None:
+    """Raises UsageError where there is no run to go on with, and names one that there is beside it."""
+    if not journal.exists():
+        waiting = sorted(journal.parent.glob(f"*{JOURNAL}"))
+        named = waiting[0].name.removesuffix(JOURNAL) if waiting else ""
+        hint = f"--out {named}.json has one that was interrupted" if waiting else "leave it out"
+        raise UsageError(f"--resume: there is no interrupted run ({journal.name} does not exist); {hint}")
+
+
 def open_output(path: Path, named: str, *, append: bool = False) -> TextIO:
     """Opens what is written as a whole or in addition, in UTF-8. Raises UsageError for a pipe that nobody reads."""
     goal = resolved(path, named)
@@ -111,7 +137,7 @@ def reserved(path: Path, option: str = "--out", *, resume: bool = False, force: 
     Raises UsageError where `check_output` does, where another run holds it, and for a journal that is not to go on.
     """
     named = f"{option} {path}"
-    check_output(path, option, force=force or resume)
+    check_results_file(path, option, force=force or resume)
     goal = resolved(path, named)
     if goal.exists() and not goal.is_file():
         if resume:
@@ -122,6 +148,8 @@ def reserved(path: Path, option: str = "--out", *, resume: bool = False, force: 
 
     journal = claim(journal_of(goal), f"the journal of {option}")
     with _locked(goal, named):
+        if resume:
+            _check_journal(journal)
         if journal.exists() and not resume:
             if not is_journal(journal):
                 raise UsageError(f"{named}: {journal} is in the way, and is no journal of vlbench; choose another name")
@@ -134,7 +162,7 @@ def reserved(path: Path, option: str = "--out", *, resume: bool = False, force: 
 
 def journal_of(path: Path) -> Path:
     """Where the journal of an output lies."""
-    return path.with_suffix(".journal.jsonl")
+    return path.with_suffix(JOURNAL)
 
 
 def free_output(stem: str, suffix: str = ".json", *, resume: bool = False) -> Path:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlbench.errors import UsageError, in_one_line
@@ -77,8 +77,11 @@ def find_factory(text: str) -> Any:
             f"tower {text!r}: it is defined in a notebook cell or a script, which measuring processes cannot import; "
             f"write it into a module beside it, such as my_tower.py, and name my_tower:{attribute}"
         )
-    if "" not in sys.path and os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # last: a stray typing_extensions.py there must not stand in for the installed one
+    here = Path.cwd()
+    project = next((str(each) for each in here.parents if (each / "pyproject.toml").is_file()), str(here))
+    for folder in (str(here), project):  # [tool.vlbench] may name a tower of the project, from wherever in it
+        if folder not in sys.path and not (folder == str(here) and "" in sys.path):
+            sys.path.append(folder)  # last: a stray typing_extensions.py there must not stand in for the installed one
     if at:
         prefer(at.folder, name)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,8 +58,8 @@ def build_batch(point: ScenarioPoint, *, seed: int, fed: Fed, images: Sequence[P
 
     For a tower of images every picture is one image, and every frame of a video; a grid of the scenario then says the
     picture's shape alone. `images` replace the shipped photos and are taken in turn; they are cropped to the scenario's
-    sizes, so they change the contents and never the grids. Raises `UsageError` for a picture that cannot be read and
-    for `images` given to a scenario that feeds noise.
+    sizes, so they change the contents and never the grids, unless the point takes them whole. Raises `UsageError` for a
+    picture that cannot be read and for `images` given to a scenario that feeds noise.
     """
     import torch
 
@@ -69,7 +70,7 @@ def build_batch(point: ScenarioPoint, *, seed: int, fed: Fed, images: Sequence[P
             raise UsageError(f"scenario {point.scenario!r} feeds noise and takes no pictures; set source = 'photos'")
         pixels = torch.randn(fed.pixels_shape(grids), generator=torch.Generator().manual_seed(seed))
     else:
-        pixels = torch.cat(list(_pixels(items, grids, images, seed, fed)))
+        pixels = torch.cat(list(_pixels(items, grids, images, seed, fed, whole=point.whole)))
     return Batch(pixels, torch.tensor(grids, dtype=torch.int64), grids, _describe(point, items, grids, fed))
 
 
@@ -82,21 +83,22 @@ def _grid(item: Item, fed: Preprocessing) -> Grid:
 
 
 def _pixels(
-    items: Sequence[Item], grids: Sequence[Grid], images: Sequence[Path] | None, seed: int, fed: Fed
+    items: Sequence[Item], grids: Sequence[Grid], images: Sequence[Path] | None, seed: int, fed: Fed, *, whole: bool
 ) -> Iterator[torch.Tensor]:
     """Of each item its rows of patches, or its images."""
     import torch
 
     from vlbench.workload.photos import crop_frames, open_pictures, shipped_photos
-    from vlbench.workload.preprocess import rows, whole
+    from vlbench.workload.preprocess import rows, whole_images
 
     paths = shipped_photos() if images is None else images
     if not paths:
         raise UsageError("no pictures were given; name at least one, or leave the option out for the shipped photos")
     pictures = open_pictures(paths)
     for index, item in enumerate(items):
-        frames = crop_frames(pictures, index, _size(item, fed), item.frames or 1, seed)
-        made = whole(frames, fed) if isinstance(fed, Images) else rows(frames, grids[index], fed)
+        cropped = partial(crop_frames, pictures, index, _size(item, fed), item.frames or 1, seed)
+        frames = [pictures[index]] if whole else cropped()
+        made = whole_images(frames, fed) if isinstance(fed, Images) else rows(frames, grids[index], fed)
         yield torch.from_numpy(made)
 
 

@@ -12,6 +12,8 @@ from vlbench.errors import UsageError
 from vlbench.untrusted.files import Kind, read_bytes, size_of
 from vlbench.untrusted.limits import Limit
 from vlbench.workload.library import shipped_folder
+from vlbench.workload.resize import check_aspect
+from vlbench.workload.scenario import Item, ScenarioPoint
 
 PICTURE = Kind(
     "make it smaller",
@@ -25,6 +27,8 @@ pictures that are larger than their header says, as icons do."""
 PLAIN = 16_000_000
 """Pixels that any file may hold, so that a plain picture of an ordinary size can be small."""
 _SCAN = b"\xff\xda"
+ORIENTATION, LYING = 0x0112, (5, 6, 7, 8)
+"""EXIF's tag, and its values that turn a picture by a quarter."""
 Box = tuple[float, float, float, float]
 
 
@@ -57,6 +61,21 @@ def check_pictures(paths: Iterable[Path]) -> None:
         size += size_of(path, PICTURE)
         Limit.ALL_PIXELS.check(pixels, f"{path} with the pictures before it", "give fewer or smaller ones")
         _check_density(pixels, size, f"{path} with the pictures before it")
+
+
+def own_sizes(paths: Iterable[Path]) -> ScenarioPoint:
+    """What feeds these pictures in one call, each whole and at its own size. Raises `UsageError`."""
+    items = []
+    for path in paths:
+        with _opened(path) as file:
+            turned = file.getexif().get(ORIENTATION) in LYING
+            height, width = (file.width, file.height) if turned else (file.height, file.width)
+        try:
+            check_aspect(height, width)
+        except UsageError as error:
+            raise UsageError(f"{path}: {error}") from None
+        items.append(Item(size=f"{height}x{width}"))
+    return ScenarioPoint(scenario="images", item=tuple(items), whole=True)
 
 
 def open_pictures(paths: Sequence[Path]) -> list[Image.Image]:

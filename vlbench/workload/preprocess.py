@@ -26,7 +26,7 @@ def rows(frames: Sequence[Image.Image], grid: Grid, fed: Preprocessing) -> Float
     return patchify(pad_frames(normalise(resized, fed), fed.temporal_patch_size), fed)
 
 
-def whole(frames: Sequence[Image.Image], fed: Images) -> FloatArray:
+def whole_images(frames: Sequence[Image.Image], fed: Images) -> FloatArray:
     """Images [frames, 3, H, W] float32 of RGB `frames`, each by itself: Pillow's bicubic resize, normalisation."""
     height, width = fed.sides
     resized = np.stack([np.asarray(frame.resize((width, height), Image.Resampling.BICUBIC)) for frame in frames])

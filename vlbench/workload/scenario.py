@@ -129,6 +129,8 @@ class ScenarioPoint(_Feed):
     """Which point of the sweep, such as 'count=4'; empty without a sweep."""
     why_scaled: str | None = None
     """On a CPU: why this is smaller than on a GPU."""
+    whole: bool = False
+    """Is each item one of the user's pictures, in order and not cropped?"""
 
 
 class ScenarioFile(_Feed):

@@ -1,0 +1,100 @@
+"""What the shell completes: names as the source says them, files, and towers, without importing what they name."""
+
+import ast
+import re
+from collections.abc import Callable, Iterable
+from glob import escape, glob
+from pathlib import Path
+
+from vlbench.version import FOLDER
+
+Complete = Callable[[str], list[str]]
+"""From what is typed so far to what it may become."""
+ENUM = r'^    [A-Z_]+ = "([a-z-]+)"'
+SOURCES = {
+    "flags": ("implementations/optimized/*.py implementations/prompt/*.py", r'^@\w+\.optimization\(\s*"([^"]+)"'),
+    "presets": ("implementations/optimized/presets.py", r'^ +Preset\(\s*"([^"]+)"'),
+    "peers": ("implementations/peers/*.py", r'^@peer\(\s*"([^"]+)"'),
+    "scenarios": ("scenarios/*.toml", ""),
+    "seams": ("workload/seam_inputs.py", r'^@seam_case\(\s*"([^"]+)"'),
+    "formats": ("readers/*.py", r'^READER = \w+\(\s*"([^"]+)"'),
+    "states": ("record/timing.py", r"^State = Literal\[(.*)\]"),
+    "dtypes": ("record/schema.py", r"^Dtype = Literal\[(.*)\]"),
+    "ablations": ("matrix/ablation.py", ENUM),
+    "classes": ("record/exactness.py", r"^FP32_LIMITS = \{(.*), .result-changing"),
+    "gpus": ("counting_device/profiles.py", r'^    "(sm_\d+)"'),
+}
+"""Where in the package the names of a kind stand, and in which form; without one, they are those of files."""
+
+
+def names(kind: str) -> list[str]:
+    """All names of a kind, each once."""
+    if kind == "models":
+        from vlbench.implementations.config import MODELS
+
+        return list(MODELS)
+    where, form = SOURCES[kind]
+    paths = [path for pattern in where.split() for path in sorted(FOLDER.glob(pattern))]
+    if not form:
+        return [path.stem for path in paths]
+    found = (each for path in paths for each in re.findall(form, path.read_text(encoding="utf-8"), re.MULTILINE))
+    return list(dict.fromkeys(name for each in found for name in re.findall(r'"([^"]+)"', each) or [each]))
+
+
+def one_of(*choices: str) -> Complete:
+    """Completes to what is known beforehand."""
+    return lambda incomplete: [each for each in choices if each.startswith(incomplete)]
+
+
+def named(kind: str, others: Complete | None = None) -> Complete:
+    """Completes to the names of a kind, and to what `others` give."""
+    return lambda incomplete: [*one_of(*names(kind))(incomplete), *(others(incomplete) if others else ())]
+
+
+def files(*suffixes: str) -> Complete:
+    """Completes to files, those of some suffixes alone where any is given, and to folders on the way to them."""
+
+    def complete(incomplete: str) -> list[str]:
+        found = map(Path, sorted(glob(f"{escape(incomplete)}*")))
+        return [f"{each}/" if each.is_dir() else str(each) for each in found if each.is_dir() or _fits(each, suffixes)]
+
+    return complete
+
+
+def variants(incomplete: str) -> list[str]:
+    """Flags and presets joined by +, or a peer."""
+    done, plus, last = incomplete.rpartition("+")
+    kinds = ("presets", "flags") if plus else ("presets", "flags", "peers")
+    return [f"{done}{plus}{name}" for kind in kinds for name in names(kind) if name.startswith(last)]
+
+
+def towers(incomplete: str) -> list[str]:
+    """Models, those with flags, those of transformers, and what modules from the current folder on define."""
+    head, colon, attribute = incomplete.partition(":")
+    if colon and head != "hf":
+        path = Path(*head.split(".")).with_suffix(".py")
+        return [f"{head}:{name}" for name in _defined(path) if name.startswith(attribute)]
+    model, plus, _ = incomplete.partition("+")
+    if plus:
+        return [f"{model}+{each}" for each in variants(incomplete.removeprefix(f"{model}+")) if "hf-" not in each]
+    ours = [f"{start}{name}" for start in ("", "hf:") for name in names("models")]
+    inside = files(".py")(incomplete.replace(".", "/"))
+    modules = (each.removesuffix(".py").replace("/", ".") + ":" * each.endswith(".py") for each in inside)
+    return [*one_of(*ours)(incomplete), *modules]
+
+
+def _defined(path: Path) -> Iterable[str]:
+    """Functions, classes and other names at the top of a module that is there."""
+    try:
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+    except (OSError, ValueError, SyntaxError):
+        return
+    for each in body:
+        if isinstance(each, ast.FunctionDef | ast.ClassDef):
+            yield each.name
+        elif isinstance(each, ast.Assign):
+            yield from (target.id for target in each.targets if isinstance(target, ast.Name))
+
+
+def _fits(path: Path, suffixes: tuple[str, ...]) -> bool:
+    return not suffixes or path.suffix in suffixes
