@@ -61,10 +61,10 @@ def run(
     """Check variants of a vision tower against the reference tower, then time those that are right in shared rounds.
 
     Measured is each `scenario` x `model` x `dtype` in every `variant`; or each `tower` against the first; or each
-    `seam` alone. `images` are pictures of yours in place of a scenario, each at its own size, or with `scenario_sizes`
-    cropped to the scenario's. The arguments are the options of `vlbench run --help`, one or a list; `only` is
-    `--filter`. `budget` and `timeout` are seconds. `out` keeps the results in a file as well, a new one unless with
-    `force`. `progress` may be a function, which is told lines; `command` is how the results say they were made.
+    `seam` alone. `images` are pictures of yours, at their own sizes or (`scenario_sizes`) cropped to the scenario's.
+    The arguments are the options of `vlbench run --help`, one or a list; `only` is `--filter`. `budget` and `timeout`
+    are seconds. `out` keeps the results in a file as well, a new one unless with `force`. `progress` may be a function
+    of a line; results say that they were made by `command`.
 
     What is left out is [tool.vlbench]'s of the nearest pyproject.toml, else ours.
     Raises UsageError for what cannot be had as asked, and Interrupted, which has the results so far, on Ctrl-C.
@@ -79,8 +79,8 @@ def run(
     else:
         points = _fed_in(scenario, settings.images, scenario_sizes)
         towers = tower_names(tower or (None if model or variant or ablate else defaults().tower))
-        checkpoint = settings.weights
-        targets = targets_of(several(model), towers, several(variant), ablate, exactness, device, dtypes, checkpoint)
+        named = several(model), towers, several(variant)
+        targets = targets_of(*named, ablate, exactness, device, dtypes, settings.weights)
         fed = [(name, made(target.device), target) for name, made in points.items() for target in targets]
     plans = plans_of(fed, parse_filter(several(only)), settings)
     earlier = _earlier(Path(against), plans, path_of(out)) if against else None

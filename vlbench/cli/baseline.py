@@ -72,7 +72,7 @@ def saved(options: SaveOptions) -> Baseline:
     from vlbench.api.defaults import defaults
     from vlbench.comparing.captured import captured_cell
     from vlbench.comparing.timed_cells import timed_cells
-    from vlbench.export.progress import watcher
+    from vlbench.export.progress import doing
     from vlbench.gating.acceptance import acceptance
     from vlbench.gating.save import count_all, count_requests, refuse_goal, save, store_outputs
     from vlbench.judging.words import cells
@@ -97,8 +97,7 @@ def saved(options: SaveOptions) -> Baseline:
     captured = tuple(captured_cell(path, options.ranges) for path in options.capture or ())
     here = found.fingerprint if found else take_fingerprint("cpu")
     entry = acceptance("saved", options.reason, here.torch, by=options.by)
-    with watcher(True) as watch:
-        watch.say(f"counting {cells(len(wanted))}, and checking their towers")
+    with doing(f"counting {cells(len(wanted))}, and checking their towers"):
         counted = count_all(wanted)
         outputs, unchecked = store_outputs([each.tower for each in counted], options.unchecked)
     return save(
@@ -201,11 +200,10 @@ def complete(options: CompleteOptions) -> Sheet:
 
     - `vlbench baseline complete results/baselines/mine.json --reason "outputs, too"`
     """
-    from vlbench.export.progress import watcher
+    from vlbench.export.progress import doing
     from vlbench.gating.complete import complete as add
 
-    with watcher(True) as watch:
-        watch.say(f"running what {options.file} holds")
+    with doing(f"running what {options.file} holds"):
         made = add(**vars(options))
     return _accepted(options.file, made)
 
@@ -217,13 +215,12 @@ def rebase(options: ReasonedOptions) -> Sheet:
 
     - `vlbench baseline rebase results/baselines/mine.json --reason "torch 2.12"`
     """
-    from vlbench.export.progress import watcher
+    from vlbench.export.progress import doing
     from vlbench.gating.rebase import rebase as count_with_other_torch
     from vlbench.record.fingerprint import take_fingerprint
 
     here = take_fingerprint("cpu")
-    with watcher(True) as watch:
-        watch.say(f"counting with torch {here.torch}")
+    with doing(f"counting with torch {here.torch}"):
         made = count_with_other_torch(options.file, options.reason, here, options.by)
     return _accepted(options.file, made)
 

@@ -89,13 +89,12 @@ def calibrate(options: CalibrateOptions) -> Sheet:
     from vlbench.api.counts import count_job
     from vlbench.counting.calibrate import calibrate, write_calibration
     from vlbench.export.counted import calibrated_sheet
-    from vlbench.export.progress import watcher
+    from vlbench.export.progress import doing
 
     its_own = ""  # the profile is that of the GPU
     variants, grids = options.variant or None, options.grid or []
     job = count_job(options.tower, variants, options.scenario, grids, its_own, options.dtype)
-    with watcher(True) as watch:
-        watch.say(f"profiling, then counting {', '.join(job.towers)}")
+    with doing(f"profiling, then counting {', '.join(job.towers)}"):
         found = calibrate(job, options.out, force=options.force)
     return calibrated_sheet(found, write_calibration(found, options.out))
 

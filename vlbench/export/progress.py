@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Self
 
@@ -35,6 +36,14 @@ def watcher(progress: bool | Callable[[str], None]) -> Watcher:
     if progress and console.is_jupyter:
         return Watcher(lambda line: print(f"\r{line:<100}", end="", flush=True, file=sys.stderr))
     return Watcher(console if progress else None)
+
+
+@contextmanager
+def doing(words: str) -> Iterator[None]:
+    """Show what goes on inside of the block."""
+    with watcher(True) as watch:
+        watch.say(words)
+        yield
 
 
 class Watcher:
