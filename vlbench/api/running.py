@@ -13,18 +13,16 @@ from vlbench.comparing.compared import compare
 from vlbench.comparing.sides import Side, side_of
 from vlbench.errors import UsageError, resolved
 from vlbench.export.progress import watcher
-from vlbench.matrix.plan import CellFilter, Plan, Settings, parse_filter, plans_of
+from vlbench.matrix.plan import CellFilter, Fed, Plan, Settings, parse_filter, plans_of
 from vlbench.matrix.seams import fed_to_seams, refuse_beside_seams
 from vlbench.matrix.targets import Target, beside_reference, model_target, targets_of
 from vlbench.record.files import read_results
 from vlbench.record.journal import Journal
-from vlbench.record.schema import Device
 from vlbench.towers.models import WHY_TINY
 from vlbench.trial.checks import run_checks
 from vlbench.trial.session import Limits, Session
 from vlbench.workload.library import BATCHES, batch_point, load_scenario
 from vlbench.workload.photos import own_sizes
-from vlbench.workload.scenario import ScenarioPoint
 
 SCENARIO = "multi-image"
 
@@ -62,12 +60,11 @@ def run(
 
     Measured is each `scenario` x `model` x `dtype` in every `variant`; or each `tower` against the first; or each
     `seam` alone. `images` are pictures of yours, at their own sizes or (`scenario_sizes`) cropped to the scenario's.
-    The arguments are the options of `vlbench run --help`, one or a list; `only` is `--filter`. `budget` and `timeout`
-    are seconds. `out` keeps the results in a file as well, a new one unless with `force`. `progress` may be a function
-    of a line; results say that they were made by `command`.
-
-    What is left out is [tool.vlbench]'s of the nearest pyproject.toml, else ours.
-    Raises UsageError for what cannot be had as asked, and Interrupted, which has the results so far, on Ctrl-C.
+    Arguments are options of `vlbench run --help`, one or a list; `only` is `--filter`. `budget` and `timeout` are
+    seconds. `out` keeps the results in a file as well, a new one unless with `force`. `progress` may be a function of a
+    line; results say that they were made by `command`. What is left out is [tool.vlbench]'s of the nearest
+    pyproject.toml, else ours. Raises UsageError for what cannot be had as asked, and Interrupted, which has the results
+    so far, on Ctrl-C.
     """
     made_by = command or called("run", locals(), run)
     states, dtypes = several(state) or ["warm"], several(dtype) or (None,)
@@ -77,11 +74,10 @@ def run(
         refuse_beside_seams(**whole, images=images, weights=weights)
         fed = fed_to_seams(several(seam), [model_target(None, device, each, ()) for each in dtypes], states)
     else:
-        points = _fed_in(scenario, settings.images, scenario_sizes)
-        towers = tower_names(tower or (None if model or variant or ablate else defaults().tower))
-        named = several(model), towers, several(variant)
-        targets = targets_of(*named, ablate, exactness, device, dtypes, settings.weights)
-        fed = [(name, made(target.device), target) for name, made in points.items() for target in targets]
+        ours = tower_names(tower or (None if model or variant or ablate else defaults().tower))
+        named = several(model), ours, several(variant)
+        found = targets_of(*named, ablate, exactness, device, dtypes, settings.weights)
+        fed = _fed_to(found, scenario, settings.images, scenario_sizes)
     plans = plans_of(fed, parse_filter(several(only)), settings)
     earlier = _earlier(Path(against), plans, path_of(out)) if against else None
     effort = Effort(trials, budget, timeout, path_of(out), resume, force, card)
@@ -132,19 +128,18 @@ def verify(
     return Verified(group.model_copy(update={"point": f"{len(BATCHES)} batches"}), tuple(BATCHES))
 
 
-def _fed_in(
-    scenario: Names, images: Sequence[Path] | None, scenario_sizes: bool
-) -> dict[str, Callable[[Device], list[ScenarioPoint]]]:
-    """By name what is fed in on a kind of device: scenarios, or the user's pictures as they are. Raises UsageError."""
-    if scenario_sizes and not images:
+def _fed_to(targets: Sequence[Target], scenario: Names, images: Sequence[Path] | None, cropped: bool) -> list[Fed]:
+    """What is fed in to each target: scenarios, or the user's pictures as they are. Raises UsageError."""
+    if cropped and not images:
         raise UsageError("--scenario-sizes is about --images; name them, or leave it out")
-    if not images or scenario_sizes:
-        return {one.name: one.points for one in map(load_scenario, scenarios_of(scenario))}
+    if not images or cropped:
+        scenarios = [load_scenario(name) for name in scenarios_of(scenario)]
+        return [(one.name, one.points(target.device), target) for one in scenarios for target in targets]
     if scenario:
         told = "--images feeds your pictures at their own sizes, in place of a --scenario"
         raise UsageError(f"{told}; leave one of them out, or add --scenario-sizes to crop them to its sizes")
     point = own_sizes(images)
-    return {point.scenario: lambda device: [point]}
+    return [(point.scenario, [point], target) for target in targets]
 
 
 def scenarios_of(given: Names) -> list[str]:
