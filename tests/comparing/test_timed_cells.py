@@ -58,7 +58,10 @@ def test_a_scenario_of_ones_own_is_stored_by_its_path() -> None:
 def _step() -> CellGroup:
     made = measured(*FIVE)
     rows = (*made.rows, Row(name="+rope", flags=("rope",), exactness="bit-exact", reference=NAME))
-    more = [each.model_copy(update={"variants": (*each.variants, timed("+rope", 0.8))}) for each in made.trials]
+    more = [
+        trial(number=each.number, variants=(*each.variants, timed("+rope", 0.8 + 0.01 * each.number)))
+        for each in made.trials
+    ]
     return made.model_copy(update={"rows": rows, "trials": tuple(more)})
 
 

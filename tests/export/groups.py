@@ -32,7 +32,7 @@ def one_trial(number: int = 0, **fields: Any) -> Trial:
 def quick_look() -> CellGroup:
     first, wanted = one_trial(), ("baseline", COMBINATION, "no-einops", PRESET)
     again = tuple(each for each in first.variants if each.name in wanted)
-    second = first.model_copy(update={"number": 1, "confirms": True, "variants": again})
+    second = trial(number=1, confirms=True, variants=again)
     return group(first, second, why_scaled="Two tiny photos, because this is a test.")
 
 

@@ -11,10 +11,11 @@ import pytest
 from tests.record.baselines import ACCEPTED, baseline, cell
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.gating.acceptance import seal
-from vlbench.gating.manifest import NAME, Removal, lists, locked, new_removal, read_manifest, remove, to_judge
+from vlbench.gating.manifest import NAME, Removal, lists, new_removal, read_manifest, remove, to_judge
 from vlbench.gating.required import by_manifest
 from vlbench.judging.verdict import Verdict
 from vlbench.record.baseline_files import proposal_path, read_baseline, write_baseline
+from vlbench.record.locks import locked
 
 REMOVAL = Removal(file="b.json", by="Ada", reason="that tower is gone", date=datetime(2026, 1, 1, tzinfo=UTC))
 

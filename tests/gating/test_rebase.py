@@ -56,10 +56,12 @@ def test_the_accepted_revision_counts_where_it_was_clean_and_is_known() -> None:
     assert f"towers.py changed since {first[:9]}" in refusal()
 
 
-@pytest.mark.parametrize("gone", [True, False])
-def test_otherwise_it_is_the_commit_that_the_file_came_with(gone: bool) -> None:
+@pytest.mark.parametrize("at", ["gone", "dirty", "left behind by a rebase"])
+def test_otherwise_it_is_the_commit_that_the_file_came_with(at: str) -> None:
     """A proposal is usually accepted before the change that it is about is committed."""
-    accepted_at("0" * 40 if gone else revision(), dirty=not gone)
+    accepted_at("0" * 40 if at == "gone" else revision(), dirty=at == "dirty")
+    if at.startswith("left"):
+        git("commit", "--quiet", "--amend", "-m", "another")
     kept = commit("towers.py", "a = 2")
     commit("towers.py", "a = 3")
     assert f"towers.py changed since {kept[:9]}" in refusal()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from typing import Any
 
-from tests.record.records import told_apart
+from tests.record.records import in_order, told_apart
 from vlbench.record.exactness import Accuracy
 from vlbench.record.schema import CellGroup, Row, Timing, Trial, VariantTrial
 
@@ -35,7 +36,8 @@ def self_test_group(
 
     def trial(number: int, ratios: Mapping[str, float], confirms: bool) -> Trial:
         variants = tuple(measured(name, ratio) for name, ratio in {"baseline": 1.0, **ratios}.items())
-        return told_apart(Trial(number=number, confirms=confirms, seed=0, batch="b", grids=(), variants=variants))
+        fields: dict[str, Any] = {"seed": 0, "batch": "b", "grids": (), "order": in_order(variants)}
+        return told_apart(Trial(number=number, confirms=confirms, variants=variants, **fields))
 
     first = {name: ratio for name, (_, ratio) in rows.items()}
     ran = [trial(number, first, False) for number in range(trials)]

@@ -130,6 +130,7 @@ def test_it_ends_by_itself_when_its_time_is_over_though_it_hangs_in_c(start: Sta
     does = "parent.end_at(time.monotonic() + 0.2)\nimport ctypes; ctypes.PyDLL(None).sleep(60)  # which keeps the GIL"
     error = ending_of(start(does))
     assert (error.called, error.late) == ("a task", True)
+    assert 0.1 < error.seconds < 20
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -56,9 +56,19 @@ def copied_and_numbered(content: dict[str, Any]) -> None:
     content["groups"][0]["trials"] = [in_trial(content) | {"number": number} for number in range(5)]
 
 
+def copied_under_new_ids(content: dict[str, Any]) -> None:
+    renewed = [{"number": number, "id": f"job:0:{number}:{number}"} for number in range(5)]
+    content["groups"][0]["trials"] = [in_trial(content) | each for each in renewed]
+
+
 EDITS: dict[str, tuple[Edit, str]] = {
     "one trial five times": (copied, "trial 0 is there twice"),
     "and numbered": (copied_and_numbered, "is of another seed or number"),
+    "and given ids": (copied_under_new_ids, "two trials hold the same times of 'baseline': one is a copy"),
+    "a trial of another job": (lambda it: in_trial(it, 1).update(id="other:0:1:x"), "job of trial 1 is not that of"),
+    "no digest of what was fed in": (lambda it: in_trial(it).update(fed_digest=""), "say by digests what it was fed"),
+    "no digest of the weights": (lambda it: in_trial(it).update(weights_digest=""), "and with which weights"),
+    "no order": (lambda it: in_trial(it).update(order={}), "in which order its warm readings were taken"),
     "a group twice": (lambda it: it["groups"].append(it["groups"][0]), "is there twice"),
     "a faster round": (lambda it: variant(it)["timings"]["warm"]["seconds"].__setitem__(0, 0.001), "edited or damaged"),
     "another command": (lambda it: it.update(command="vlbench run --quick"), "it was edited or damaged"),

@@ -77,7 +77,7 @@ def test_a_line_where_it_does_not_belong_is_named(interrupted: Path, lines: tupl
 @pytest.mark.parametrize("line", [2, 3, 5])
 def test_an_edited_line_is_named(interrupted: Path, line: int) -> None:
     lines = interrupted.read_text().splitlines()
-    lines[line - 1] = lines[line - 1].replace('"number": 0', '"number": 7').replace("0.01,", "0.001,")
+    lines[line - 1] = lines[line - 1].replace('"number": 0', '"number": 7').replace("[0.01", "[0.001")
     interrupted.write_text("\n".join(lines) + "\n")
     with pytest.raises(UsageError, match=rf"line {line} (does not belong there|is damaged)"):
         Journal(interrupted, "a plan", resume=True)
@@ -152,3 +152,18 @@ def test_a_run_that_finished_nothing_can_go_on_as_well(path: Path) -> None:
     journal = Journal(path, "a plan", resume=True)
     journal.add_trial(0, trial())
     assert Journal(path, "a plan", resume=True).trials(0) == [trial()]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("--seed: 0", "--seed: 1", "belongs to another run: its --seed was 0, not 1; repeat"),
+        ("--with: " + "a" * 99, "--with: " + "b" * 99, "belongs to another run: its --with was another; repeat"),
+        ("--seed: 0\n--dtype: a", "--seed: 0", "belongs to another run; repeat"),
+    ],
+)
+def test_an_option_that_is_another_one_is_named(tmp_path: Path, before: str, after: str, told: str) -> None:
+    path = tmp_path / "a.journal.jsonl"
+    Journal(path, f"--trials: 5\n{before}").begin()
+    with pytest.raises(UsageError, match=told):
+        Journal(path, f"--trials: 5\n{after}", resume=True)

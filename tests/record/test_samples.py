@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.record.records import YARDSTICK_SECONDS, group, results, timed, trial
 from tests.record.test_files import FULL
 from vlbench.record.samples import samples_of
@@ -28,7 +30,7 @@ def test_it_takes_the_ratio_to_the_yardstick_of_the_same_round() -> None:
     for (name, number), part in rows.groupby(["variant", "trial"]):
         factor = 1.0 if name == "baseline" else (0.5, 0.25)[number]
         assert list(part["round"]) == [*range(ROUNDS)]
-        assert list(part["seconds"]) == [factor * one for one in YARDSTICK_SECONDS]
+        assert list(part["seconds"]) == pytest.approx([factor * one for one in YARDSTICK_SECONDS], rel=1e-11)
         assert list(part["ratio"]) == [factor] * ROUNDS
         assert set(part["state"]) == {"warm"}
 

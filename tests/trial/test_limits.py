@@ -20,6 +20,7 @@ from vlbench.trial.worker import run_job
 
 NAMES = ("host-grid", "exact", "classic", "best")
 ROWS = ("baseline", *NAMES)
+TIMES = ("seconds", "instances")
 RESUME = "; `--resume` measures it"
 
 
@@ -38,7 +39,12 @@ def emitted_by(*names: str) -> list[Event]:
 
 def whole(job: Job, timeout: float) -> Iterator[Event]:
     """A trial that had all the time it needed."""
-    yield from emitted_by(*(variant.name for variant in job.variants))
+    off = 1 + 1e-12 * job.trial  # no two trials have the same times
+    for event in emitted_by(*(variant.name for variant in job.variants)):
+        if isinstance(event, Round):
+            own = {name: {key: off * each for key, each in getattr(event, name).items()} for name in TIMES}
+            event = event.model_copy(update=own)
+        yield event
 
 
 def cut_after(count: int, kind: str) -> tuple[Run, list[Job]]:
@@ -69,6 +75,21 @@ def test_a_runner_that_always_runs_out_of_time_is_started_once_a_trial_and_nobod
     assert group.trials == ()
     assert group.lost == tuple(f"trial {number}: no time left within --timeout 14s" for number in (1, 2, 3))
     assert (session.is_complete, session.died[0]) == (False, {})
+
+
+@pytest.mark.parametrize("events", [1, 4])  # the reference tower is not checked, and is
+def test_a_call_that_had_taken_long_when_the_time_was_over_is_named(events: int) -> None:
+    def run(job: Job, timeout: float) -> Iterator[Event]:
+        yield from list(whole(job, timeout))[:events]
+        raise ChildError("exact", "no end", late=True, seconds=7.4)
+
+    session = Session([plan(*NAMES)], Journal(None, ""), limits=Limits(50.0), run=run)
+    session.run(1, 0.05)
+    (group,) = session.groups()
+    told = [str(each.not_measured) for each in rows(session).values()] if group.trials else group.lost
+    assert {each.removeprefix("trial 1: ") for each in told} == {
+        "no time left within --timeout 50s; the call of exact that was under way had taken 7 s"
+    }
 
 
 def test_checks_without_rounds_are_kept_and_the_rest_is_left() -> None:

@@ -1,12 +1,12 @@
 """Plans become trials, trials become records; an interruption keeps what is done."""
 
+import json
 import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -120,7 +120,14 @@ def _vote(session: Session, effort: Effort) -> None:
     session.vote(effort.trials, seconds, (lambda index, group: suspects(group, floors)) if votes else None)
 
 
+OPTIONS = {"point": "--scenario", "variants": "--with", "states": "--state"}
+"""What sets a part of a job, where that has another name."""
+
+
 def _name_of(plans: Sequence[Plan], effort: Effort, fingerprint: Fingerprint) -> str:
-    """What a journal is the journal of: the same jobs, as often, of the same software, in however many goes."""
-    jobs = [job_of(plan, effort.trials, effort.rounds or 0.0).model_dump_json() for plan in plans]
-    return sha256("\n".join([fingerprint.line, *jobs]).encode()).hexdigest()
+    """What a journal is the journal of, a line each: the software, how often, and all that jobs are given."""
+    lines = [f"software: {fingerprint.line}", f"--trials: {effort.trials}", f"rounds: {effort.rounds}"]
+    for plan in plans:
+        given = job_of(plan, 0, 0.0).model_dump(mode="json")
+        lines += [f"{OPTIONS.get(name, f'--{name}')}: {json.dumps(value)}" for name, value in given.items()]
+    return "\n".join(lines)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.gating.changes import Cell, changes
-from vlbench.gating.manifest import NAME, enlist, lists, locked
+from vlbench.gating.manifest import NAME, enlist, lists
 from vlbench.process.git import committed, is_dirty, revision, user_name
 from vlbench.record.baseline import Acceptance, Baseline, readable
 from vlbench.record.baseline_files import (
@@ -20,6 +20,7 @@ from vlbench.record.baseline_files import (
     write_baseline,
 )
 from vlbench.record.fingerprint import Fingerprint, comparable
+from vlbench.record.locks import locked
 
 THRESHOLDS = {"bands", "floor", "threshold"}
 """Fields of a cell that people set: a proposal keeps them."""

@@ -6,9 +6,7 @@ baseline remove`.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -21,6 +19,7 @@ from vlbench.record.base import Record, record_of
 from vlbench.record.baseline import Baseline, Said
 from vlbench.record.baseline_files import BASELINE, find_baselines
 from vlbench.record.files import write_whole
+from vlbench.record.locks import locked
 from vlbench.untrusted.files import first_fault, parse_json, read_json
 
 NAME = "baselines.manifest"
@@ -139,22 +138,6 @@ def lost_cells(path: Path, baseline: Baseline) -> list[JudgedRow]:
     listed = manifest.baselines.get(path.name, ()) if manifest else ()
     reason = f"{path} does not hold it, and {path.parent / NAME} lists it; bring it back"
     return [JudgedRow.missing(cell, "counters", reason) for cell in listed if cell not in held]
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Inside, no other vlbench changes the baselines of a folder: it waits for its turn."""
-    try:
-        import fcntl
-    except ImportError:  # not on this system, where files are still written whole
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _gone(path: Path) -> str:

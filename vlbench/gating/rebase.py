@@ -8,7 +8,7 @@ from vlbench.gating.acceptance import acceptance, propose, seal
 from vlbench.gating.changes import changes
 from vlbench.gating.recount import CountRequest
 from vlbench.gating.save import count_all
-from vlbench.process.git import changed_python, last_commit_of
+from vlbench.process.git import changed_python, is_in_history, last_commit_of
 from vlbench.record.baseline import Baseline
 from vlbench.record.baseline_files import read_baseline
 from vlbench.record.fingerprint import Fingerprint
@@ -54,6 +54,6 @@ def _refuse_other_code(path: Path, before: Baseline) -> None:
 def _revision_of(path: Path, before: Baseline) -> str | None:
     """Where the code is what was accepted: the revision of the last entry, or the commit that the file came with."""
     last = before.accepted[-1]
-    if last.revision and not last.dirty and changed_python(last.revision) is not None:
+    if last.revision and not last.dirty and is_in_history(last.revision):
         return last.revision
     return last_commit_of(path)

@@ -30,7 +30,7 @@ Event = TypeVar("Event", bound=Message)
 class ChildError(RuntimeError):
     """A process ended before its work did."""
 
-    def __init__(self, called: str | None, reason: str, *, late: bool = False) -> None:
+    def __init__(self, called: str | None, reason: str, *, late: bool = False, seconds: float = 0.0) -> None:
         super().__init__(reason)
         self.called = called
         """What it was calling, by its marker."""
@@ -38,6 +38,8 @@ class ChildError(RuntimeError):
         """One sentence."""
         self.late = late
         """Did its time end, rather than any call of it fail?"""
+        self.seconds = seconds
+        """How long that call had gone on, where its time ended."""
 
 
 class Child(Generic[Event]):
@@ -143,9 +145,11 @@ class Child(Generic[Event]):
         code = self._process.wait()
         self._complaints.seek(0)
         reason = self._why or exit_reason(code, self._complaints.read())
+        marked = read_marker(self._marker)
         if late := code == -signal.SIGALRM or self._why == self._too_long:
             reason = self._too_long
-        return ChildError(self._called(), reason, late=late)
+        seconds = time.monotonic() - marked.since if marked and late else 0.0
+        return ChildError(self._called(), reason, late=late, seconds=seconds)
 
     @property
     def _too_long(self) -> str:

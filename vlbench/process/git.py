@@ -100,6 +100,11 @@ def merge_base(commit: str) -> str | None:
     return git("merge-base", commit, "HEAD")
 
 
+def is_in_history(commit: str) -> bool:
+    """Is a commit the one that is checked out, or did that come from it? A rebase leaves others behind."""
+    return git("merge-base", "--is-ancestor", commit, "HEAD") is not None
+
+
 def is_shallow() -> bool:
     """Was the history cut when this was cloned?"""
     return git("rev-parse", "--is-shallow-repository") == "true"

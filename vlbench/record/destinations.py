@@ -4,7 +4,6 @@ One rule for every file that a command writes: what is there stays, unless `--fo
 named, the first free one of a series is taken. An empty file, a device and a pipe can be written to as they are.
 """
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -15,6 +14,7 @@ from time import monotonic, sleep
 from typing import TextIO
 
 from vlbench.errors import UsageError, check_folder_of, resolved
+from vlbench.record.locks import lock
 
 PROBE = bytes(2**16)
 """Written and removed, to see that there is room for anything."""
@@ -180,21 +180,17 @@ def free_output(stem: str, suffix: str = ".json", *, resume: bool = False) -> Pa
 @contextmanager
 def _locked(goal: Path, named: str) -> Iterator[None]:
     """Hold a lock file beside the goal, which the system lets go of however this process ends."""
-    lock = goal.with_name(f".{goal.name}.lock")
+    path = goal.with_name(f".{goal.name}.lock")
     while True:
-        held = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        held = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        if not lock(held, wait=False):
             os.close(held)
-            raise UsageError(f"{named}: another run is writing it; wait for its end or choose another name") from None
-        except OSError:
-            pass  # a file system without locks
+            raise UsageError(f"{named}: another run is writing it; wait for its end or choose another name")
         if os.fstat(held).st_nlink:
             break
         os.close(held)  # who had it removed it in between
     try:
         yield
     finally:
-        lock.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
         os.close(held)

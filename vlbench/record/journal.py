@@ -21,6 +21,8 @@ from vlbench.untrusted.files import Kind, parse_json, read_text
 
 FORMAT = 2
 CHAIN = "chain"
+SHORT = 120
+"""Characters of two values that are shown beside each other."""
 JOURNAL = Kind(
     "leave --resume out to start anew",
     absent="--resume: there is no interrupted run ({path} does not exist); leave it out",
@@ -44,7 +46,10 @@ class Journal:
     """The finished trials of a run, by the index of their plan."""
 
     def __init__(self, path: Path | None, plan: str, *, resume: bool = False) -> None:
-        """`plan` names what is measured; a journal of another plan is refused. Without a path nothing is written."""
+        """`plan` says what is measured, a line each as `NAME: VALUE`; a journal of another plan is refused.
+
+        Without a path nothing is written.
+        """
         self.path = path
         self._trials: list[tuple[int, Trial]] = []
         self._lost: list[tuple[int, int, str]] = []
@@ -119,7 +124,10 @@ class Journal:
             raise UsageError(JOURNAL.say(JOURNAL.binary, path)) from None
         header = _parse(first)
         if not header or header.get("journal") != FORMAT or header.get("plan") != plan:
-            raise UsageError(f"--resume: {path} belongs to another run; repeat its options or leave --resume out")
+            other = _changed(str((header or {}).get("plan")), plan)
+            raise UsageError(
+                f"--resume: {path} belongs to another run{other}; repeat its options or leave --resume out"
+            )
         self._follow(path, 1, header)
         for number, line in enumerate(lines, start=2):
             entry = _parse(line)
@@ -162,6 +170,15 @@ class Journal:
 def _link(before: str, line: dict[str, Any]) -> str:
     """What a line ends with: a digest of its content and of what the line before it ends with."""
     return sha256((before + json.dumps(line, sort_keys=True)).encode()).hexdigest()
+
+
+def _changed(before: str, now: str) -> str:
+    """Which line of a plan is another one now, in words."""
+    pairs = zip(before.splitlines(), now.splitlines(), strict=False)
+    for (name, _, old), (other, _, new) in ((a.partition(": "), b.partition(": ")) for a, b in pairs):
+        if name == other and old != new:
+            return f": its {name} was {f'{old}, not {new}' if len(old + new) < SHORT else 'another'}"
+    return ""
 
 
 def is_journal(path: Path) -> bool:

@@ -21,6 +21,9 @@ from vlbench.record.timing import Timing as Timing
 
 SCHEMA_VERSION: Literal[3] = 3
 
+TELLING = 3
+"""Rounds whose times, in nanoseconds, two trials of one program do not share by chance."""
+
 Device = Literal["cpu", "cuda"]
 Dtype = Literal["float32", "bfloat16", "float16"]
 
@@ -76,7 +79,7 @@ class Trial(Checksummed):
     """One process that ran rounds over a cell group."""
 
     id: str = ""
-    """What no other trial has: a digest of its job, its seed, its number and a random part, joined by ":".
+    """What no other trial has: a digest of its group's job, its seed, its number and a random part, joined by ":".
 
     Files before schema 3 lack it.
     """
@@ -107,6 +110,8 @@ class Trial(Checksummed):
     def _is_what_its_id_says(self) -> Self:
         if self.id and self.id.split(":")[1:3] != [str(self.seed), str(self.number)]:
             raise ValueError(f"the id {self.id} is of another seed or number than {self.seed} and {self.number}")
+        if self.id and self.grids and not (self.fed_digest and self.weights_digest):  # a seam has no grids
+            raise ValueError(f"trial {self.number} does not say by digests what it was fed, and with which weights")
         names = [variant.name for variant in self.variants]
         if twice := twice_in(names):
             raise ValueError(f"trial {self.number} holds {twice[0]!r} twice")
@@ -130,12 +135,30 @@ class Trial(Checksummed):
                 made = [one | dict.fromkeys(instances, 1) for one in made if one.get(0) == len(instances)]
             if [Counter(places) for places in order] != made:
                 raise ValueError(f"the order of the {state} readings does not hold each of their calls once")
+        for state in get_args(State) if self.id else ():
+            if state not in self.order and sum(state in variant.timings for variant in self.variants) > 1:
+                raise ValueError(f"trial {self.number} does not say in which order its {state} readings were taken")
         return self
+
+    @property
+    def job(self) -> str:
+        """The digest of what all trials of its group have in common; "" before schema 3."""
+        return self.id.partition(":")[0]
 
     def instances(self, state: State) -> tuple[int, ...]:
         """Places in `order` that are the reference tower; one where it had no instances beside it."""
         last = max((place for places in self.order.get(state, ()) for place in places), default=0)
         return (0, *range(len(self.variants), last + 1))
+
+    @property
+    def samples(self) -> list[tuple[str, State, tuple[float, ...]]]:
+        """Variant, state and times of all that it timed in rounds enough for two trials never to agree by chance."""
+        return [
+            (variant.name, state, timing.seconds)
+            for variant in self.variants
+            for state, timing in variant.timings.items()
+            if len(timing.seconds) >= TELLING
+        ]
 
     def find(self, name: str) -> VariantTrial | None:
         return next((variant for variant in self.variants if variant.name == name), None)
@@ -215,10 +238,12 @@ class CellGroup(Record):
         numbers = [trial.number for trial in self.trials]
         if twice := twice_in(numbers):
             raise ValueError(f"trial {twice[0]} is there twice")
+        if copies := twice_in(sample for trial in self.trials for sample in trial.samples):
+            raise ValueError(f"two trials hold the same times of {copies[0][0]!r}: one is a copy")
         for trial in self.trials:
             if trial.seed != self.seed:
                 raise ValueError(f"trial {trial.number} is of seed {trial.seed}, and the group of {self.seed}")
-            for name in ("batch", "fed_digest", "weights_digest", "grids"):
+            for name in ("batch", "fed_digest", "weights_digest", "grids", "job"):
                 if getattr(trial, name) != getattr(self.trials[0], name):
                     raise ValueError(f"{name} of trial {trial.number} is not that of trial {numbers[0]}")
         return self

@@ -20,12 +20,11 @@ from vlbench.process.child import Child, ChildError
 from vlbench.process.messages import Message
 from vlbench.record.nvml import throttle_check
 from vlbench.revisions.messages import SAID, Order, Reading, Ready, Said, Turn, Warm, output_of
-from vlbench.stats.paired import fewest_rounds, paired_ratio, precise_enough
 from vlbench.towers.from_folder import tower_in_folder
 from vlbench.trial.accuracy import beyond
 from vlbench.trial.job import Checked, Event, Finished, Job, Prepared, Round, Stages, Struck, VariantJob
 from vlbench.trial.pace import STAGE_CALLS
-from vlbench.trial.rounds import LOOK_EVERY
+from vlbench.trial.rounds import HIDDEN, is_narrow, round_numbers
 from vlbench.trial.session import INDUCTOR_CACHE
 
 One = TypeVar("One", bound=Message)
@@ -102,17 +101,15 @@ def _rounds(
     is_throttled = throttle_check(job.device)
     seconds: dict[str, list[float]] = {base.name: [], head.name: []}
     hidden: Counter[str] = Counter()
-    end, number, took = min(time.monotonic() + job.seconds, job.by), 0, 0.0
-    fewest = fewest_rounds(job.confidence)
 
     def precise() -> bool:
-        return precise_enough(paired_ratio(seconds[head.name], seconds[base.name]))
+        return is_narrow(seconds[head.name], seconds[base.name], job.confidence)
 
-    while number < fewest or (time.monotonic() < end and not (number % LOOK_EVERY == 0 and precise())):
-        if (start := time.monotonic()) + took >= job.until:
-            break  # what it has has to do
+    left = min(job.seconds, job.by - time.monotonic())
+    for number in round_numbers(left, job.until, precise, confidence=job.confidence):
         host: dict[str, float] = {}
-        for side in draw.sample((base, head), 2):
+        order = draw.sample((base, head), 2)
+        for side in order:
             side.tell(Turn(does="reading", number=number))
             reading = side.expect(Reading, Struck)
             if isinstance(reading, Struck):
@@ -128,13 +125,13 @@ def _rounds(
             number=number,
             state="warm",
             seconds={name: times[-1] for name, times in seconds.items()},
+            order=tuple(side.name for side in order),
             host_seconds=host,
             throttled=is_throttled(),
         )
-        number, took = number + 1, time.monotonic() - start
     for side in (base, head):
-        if 2 * hidden[side.name] > number:
-            return _caught(side, head, "much more time passes than its stream shows: it works elsewhere, or later")
+        if 2 * hidden[side.name] > len(seconds[side.name]):
+            return _caught(side, head, HIDDEN)
     return None
 
 

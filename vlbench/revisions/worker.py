@@ -16,10 +16,10 @@ from vlbench.revisions.messages import Order, Reading, Ready, Said, Turn, Warm, 
 from vlbench.towers.from_folder import tower_in_folder
 from vlbench.trial.accuracy import kept
 from vlbench.trial.clock import clock_for
-from vlbench.trial.job import Prepared, Struck
-from vlbench.trial.rounds import poison, warm_up, without_collector
+from vlbench.trial.job import Struck
+from vlbench.trial.rounds import poison, raised_in_round, warm_up, without_collector
 from vlbench.trial.settle import settle
-from vlbench.trial.subject import Inputs, Subject
+from vlbench.trial.subject import Inputs, Subject, prepared
 from vlbench.trial.worker import stages_of
 
 
@@ -28,8 +28,7 @@ def follow(order: Order, turns: Iterable[Turn], say: Callable[[Said], None]) -> 
     job = order.job
     settle(job.threads)
     bench = (LeadingBench if order.leads else FollowingBench)(job, order.exchange)
-    digests = {"fed_digest": bench.fed, "weights_digest": bench.weights_digest}
-    say(Prepared(batch=bench.description, grids=tuple(bench.grids), **digests))
+    say(prepared(bench))
     (variant,) = job.variants
     checked, subject = bench.check(variant)
     at = tower_in_folder(job.model)
@@ -81,7 +80,7 @@ class Side:
         except OutputError as failure:
             return Struck(variant=self.name, reason=failure.timed)
         except Exception as failure:  # whatever a tower raises is its result, not ours
-            return Struck(variant=self.name, reason=f"raised {type(failure).__name__} in a timed round")
+            return Struck(variant=self.name, reason=raised_in_round(failure))
         output = kept(reading.output)  # at once: what is written later does not count
         poison(reading.output)
         torch.save({part: tensor.cpu() for part, tensor in output.items()}, self.output)

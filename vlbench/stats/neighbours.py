@@ -57,10 +57,10 @@ def effects(order: Sequence[Sequence[int]], seconds: Sequence[Sequence[float]], 
     `order` has, for each round, the number of the variant of each reading as they were taken, `seconds` the readings.
     Huber's estimator by reweighting (Annals of Mathematical Statistics 35, 1964), so that an interrupt moves little,
     with a covariance that takes rounds to be independent and nothing else (Liang and Zeger, Biometrika 73, 1986). None
-    where there are too few rounds to place every variant.
+    where there are too few rounds to place every variant, or their orders are too much alike.
     """
     compared, gaps, rounds = _comparisons(order, seconds, variants)
-    if len(gaps) <= compared.shape[1]:
+    if len(gaps) <= compared.shape[1] or np.linalg.matrix_rank(compared.T @ compared) < compared.shape[1]:
         return None
     try:
         found = np.linalg.solve(compared.T @ compared, compared.T @ gaps)

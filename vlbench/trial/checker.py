@@ -15,11 +15,11 @@ from vlbench.errors import UsageError
 from vlbench.implementations.optimized import FlagError
 from vlbench.implementations.weights import CheckpointError
 from vlbench.process.parent import Parent, serve
-from vlbench.trial.job import Checked, Event, Finished, Job, Prepared, VariantJob
+from vlbench.trial.job import Checked, Event, Finished, Job, VariantJob
 from vlbench.trial.judged import Start
 from vlbench.trial.remote import Remote
 from vlbench.trial.settle import settle
-from vlbench.trial.subject import Subject
+from vlbench.trial.subject import Subject, prepared
 from vlbench.trial.tower_bench import TowerBench
 
 LONG = 24 * 3600.0
@@ -50,7 +50,7 @@ def run_job(job: Job, emit: Callable[[Event], None], mark: Callable[[str], None]
     settle(job.threads)
     with Remote(lambda exchange: Start(job=job, threads=job.threads, exchange=exchange), LONG) as remote:
         bench = CheckBench(job, remote)
-        emit(Prepared(batch=bench.description, grids=tuple(bench.grids)))
+        emit(prepared(bench))
         for variant in job.variants:
             mark(variant.name)
             emit(bench.check(variant)[0])

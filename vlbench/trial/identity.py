@@ -7,20 +7,25 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from vlbench.trial.job import job_of
+
 if TYPE_CHECKING:
     from torch import Tensor
 
     from vlbench.implementations.preprocessing import Grid
-    from vlbench.trial.job import Job
+    from vlbench.matrix.plan import Plan
 
 SAMPLE = 4096
 """Values of a tensor that its digest looks at, spread evenly: all of them would take seconds at 7B."""
 
 
-def new_id(job: Job) -> str:
-    """A digest of the job, its seed, its number, and what nobody else drew."""
-    digest = sha256(job.model_dump_json().encode()).hexdigest()[:16]
-    return f"{digest}:{job.seed}:{job.trial}:{secrets.token_hex(8)}"
+def new_id(plan: Plan, number: int) -> str:
+    """A digest of what all trials of the plan have in common, its seed, the trial's number, and what nobody else drew.
+
+    What differs between them is left out: the number, the time, and that some measure a few variants alone.
+    """
+    digest = sha256(job_of(plan, 0, 0.0).model_dump_json().encode()).hexdigest()[:16]
+    return f"{digest}:{plan.seed}:{number}:{secrets.token_hex(8)}"
 
 
 def digest_of_inputs(pixels: Tensor, grids: tuple[Grid, ...]) -> str:

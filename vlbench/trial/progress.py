@@ -28,6 +28,8 @@ class Progress:
     stages: dict[str, list[Stages]] = field(default_factory=dict)
     estimate: Estimated | None = None
     load: Load | None = None
+    cut: str = ""
+    """What was going on when the time was over, where that had taken long."""
     told: str = ""
     """The estimate in words, where it is to be told."""
 
@@ -70,11 +72,12 @@ def record(
 ) -> Trial:
     """What came, with those last that died, and that were left for want of time."""
     assert progress.prepared is not None  # the reference tower was checked
+    why = "; ".join(filter(None, (why, progress.cut)))
     variants = [_variant(progress, name, why) for name in names if name not in died]
     variants += [VariantTrial(name=name, not_measured=died[name]) for name in names if name in died]
     variants.sort(key=lambda each: each.left)
     return Trial(
-        id=new_id(progress.job),
+        id=new_id(progress.plan, number),
         number=number,
         confirms=confirms,
         seed=progress.job.seed,

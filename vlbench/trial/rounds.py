@@ -32,6 +32,8 @@ WARM_UP_CALLS = 20
 SETTLED = 0.05
 LOOK_EVERY = 16
 """Rounds between two looks at whether the intervals are narrow enough."""
+HIDDEN = "much more time passes than its stream shows: it works elsewhere, or later"
+"""What is struck that hides its work in most of its calls."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,36 @@ def instances_for(variants: int) -> int:
     return max(3, 1 + 2 * round((math.sqrt(variants - 1) - 1) / 2)) if variants > 1 else 1
 
 
+def round_numbers(
+    seconds: float,
+    until: float,
+    precise: Callable[[], bool],
+    *,
+    confidence: float,
+    now: Callable[[], float] = time.monotonic,
+) -> Iterator[int]:
+    """The numbers of rounds to run: for `seconds`, or until they are `precise`, but as many as an interval takes.
+
+    By `until` it is over all the same: no round begins that would take longer than there is left.
+    """
+    end, number, took, fewest = now() + seconds, 0, 0.0, fewest_rounds(confidence)
+    while number < fewest or (now() < end and not (number % LOOK_EVERY == 0 and precise())):
+        if (start := now()) + took >= until:
+            return
+        yield number
+        number, took = number + 1, now() - start
+
+
+def is_narrow(times: Sequence[float], base: Sequence[float], confidence: float) -> bool:
+    """Do further rounds add nothing to the ratio of these times, both in seconds by round?"""
+    return precise_enough(paired_ratio(times, base, confidence=confidence), confidence=confidence)
+
+
+def raised_in_round(failure: Exception) -> str:
+    """What a tower that raised is struck for."""
+    return f"raised {type(failure).__name__} in a timed round"
+
+
 @dataclass
 class Rounds:
     """The rounds of one trial, in one or several states of the caches."""
@@ -102,20 +134,13 @@ class Rounds:
     def run(
         self, seconds: float, now: Callable[[], float] = time.monotonic, until: float = math.inf
     ) -> Iterator[Round]:
-        """Rounds for `seconds` but at least as many as give the intervals, or until each of them is narrow enough.
-
-        By `until` it is over all the same: no round begins that would take longer than there is left.
-        """
-        end, number, took, fewest = now() + seconds, 0, 0.0, fewest_rounds(self.confidence)
-        while number < fewest or (now() < end and not (number % LOOK_EVERY == 0 and self._precise())):
-            if (start := now()) + took >= until:
-                break
+        """Rounds for as long as `round_numbers` says, until each interval is narrow enough."""
+        for number in round_numbers(seconds, until, self._precise, confidence=self.confidence, now=now):
             for state, clock in self.clocks.items():
                 yield self._round(number, state, clock)
-            number, took = number + 1, now() - start
         for entrant in self.entrants:
             if 2 * self._hidden[entrant.name] > self._calls[entrant.name]:
-                self._strike(entrant, "much more time passes than its stream shows: it works elsewhere, or later")
+                self._strike(entrant, HIDDEN)
 
     def _round(self, number: int, state: State, clock: Clock) -> Round:
         entry = self._entry(number, state)
@@ -141,7 +166,7 @@ class Rounds:
                 continue
             except Exception as failure:
                 self.synchronize()
-                self._strike(entrant, f"raised {type(failure).__name__} in a timed round")
+                self._strike(entrant, raised_in_round(failure))
                 continue
             outputs[entrant.name] = kept(reading.output)  # at once: what is written later does not count
             poison(reading.output)
@@ -208,12 +233,9 @@ class Rounds:
         first = self.entrants[0].name
         for (state, name), times in self._seconds.items():
             base = self._seconds[state, first]
-            if name != first and name not in self.struck and not self._is_narrow(times, base):
+            if name != first and name not in self.struck and not is_narrow(times, base, self.confidence):
                 return False
         return True
-
-    def _is_narrow(self, times: Sequence[float], base: Sequence[float]) -> bool:
-        return precise_enough(paired_ratio(times, base, confidence=self.confidence), confidence=self.confidence)
 
 
 def poison(output: Parts) -> None:

@@ -231,6 +231,8 @@ class Session:
             try:
                 self._follow(progress, index, start, allowed, asked)
             except ChildError as error:
+                if error.called and error.seconds > LAST_CALL:
+                    progress.cut = f"the call of {error.called} that was under way had taken {error.seconds:.0f} s"
                 if not error.late:
                     if error.called is None or error.called == plan.yardstick or error.called not in alive:
                         self.journal.add_lost(index, asked.number, f"{asked.called}: {error.reason}")
@@ -268,7 +270,7 @@ class Session:
         """Put what came into the journal."""
         why = self.limits.why(allowed)
         if not progress.is_worth_keeping:
-            self._unrun[asked.index].append(f"{asked.called}: {why}")
+            self._unrun[asked.index].append("; ".join(filter(None, (f"{asked.called}: {why}", progress.cut))))
             self.is_complete = False
             return
         trial = record(progress, number, names, self.died[asked.index], asked.confirms, why)

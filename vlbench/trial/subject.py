@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from vlbench.implementations.output import Parts
 from vlbench.trial.accuracy import Judge
-from vlbench.trial.job import Checked, VariantJob
+from vlbench.trial.job import Checked, Prepared, VariantJob
 
 
 class Cache(Protocol):
@@ -73,6 +73,12 @@ class Bench(Protocol):
     def allowed(self, exactness: str) -> Mapping[str, float]:
         """Largest relative error of each part of a timed output to the reference tower's in the same round; 0: equal
         bits."""
+
+
+def prepared(bench: Bench) -> Prepared:
+    """What is said of a bench that is built."""
+    digests = {"fed_digest": bench.fed, "weights_digest": bench.weights_digest}
+    return Prepared(batch=bench.description, grids=tuple(bench.grids), **digests)
 
 
 def slowed(run: Callable[[Any], Parts], share: float) -> Callable[[Any], Parts]:

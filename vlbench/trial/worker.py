@@ -23,13 +23,13 @@ from vlbench.profiling.trace import gpu_busy_seconds
 from vlbench.record.nvml import throttle_check
 from vlbench.record.schema import State
 from vlbench.trial.clock import SYNCHRONIZE, BehindClock, Clock, clock_for
-from vlbench.trial.job import LAST_CALL, Event, Finished, Job, Loaded, Prepared, Stages, Struck
+from vlbench.trial.job import LAST_CALL, Event, Finished, Job, Loaded, Stages, Struck
 from vlbench.trial.load import LoadMeter
 from vlbench.trial.pace import STAGE_CALLS, Pace
 from vlbench.trial.rounds import Entrant, Rounds, instances_for, warm_up, without_collector
 from vlbench.trial.seam_bench import SeamBench
 from vlbench.trial.settle import settle
-from vlbench.trial.subject import Bench
+from vlbench.trial.subject import Bench, prepared
 from vlbench.trial.tower_bench import TowerBench
 from vlbench.workload.scenario import SeamPoint
 
@@ -49,8 +49,7 @@ def run_job(job: Job, emit: Emit, mark: Mark = lambda name: None) -> None:
         if tool_attached():
             listeners.enter_context(listen(NvtxListener()))
         bench: Bench = SeamBench(job) if isinstance(job.point, SeamPoint) else TowerBench(job)
-        digests = {"fed_digest": bench.fed, "weights_digest": bench.weights_digest}
-        emit(Prepared(batch=bench.description, grids=tuple(bench.grids), **digests))
+        emit(prepared(bench))
         entrants = _check(job, bench, pace, mark, emit)
         if job.seconds and entrants and entrants[0].name == job.variants[0].name:
             struck = _measure(job, bench, pace, entrants, mark, emit)
