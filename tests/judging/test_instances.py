@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import pytest
 
 from tests.gating.timings import stored
 from tests.judging.looks import one_trial
 from tests.record.records import group
 from vlbench.comparing.timed_rows import judgement_of
-from vlbench.judging.instances import odd_instance, told_of, widest
-from vlbench.judging.summary import summaries
+from vlbench.judging.instances import told_of, widest
+from vlbench.judging.summary import summaries, suspects
 from vlbench.judging.verdict import Floors, Verdict
 from vlbench.record.schema import CellGroup
 
@@ -24,21 +22,26 @@ def voted(odd: float, again: float) -> CellGroup:
     return group(*first, *(one_trial({"a": 1.05}, again, number=number, confirms=True) for number in range(5, 10)))
 
 
-@pytest.mark.parametrize("when", ["first", "second"])
-def test_a_run_in_which_an_instance_of_the_reference_stands_out_proves_nothing(
-    when: Literal["first", "second"],
-) -> None:
-    found = voted(*((1.03, 1.0) if when == "first" else (1.0, 1.03)))
-    judged = summaries(found, FLOORS)[1].judgement
+def test_a_run_in_which_an_instance_of_the_reference_stands_out_proves_nothing() -> None:
+    judged = summaries(voted(1.03, 1.03), FLOORS)[1].judgement
     assert judged.verdict is Verdict.INCONCLUSIVE
     assert judged.reason.startswith("this run proves nothing: an instance of the reference tower differs")
     assert judged.estimate is not None
 
 
-def test_instances_that_agree_let_the_verdict_stand() -> None:
-    found = voted(1.0, 1.0)
-    assert summaries(found, FLOORS)[1].judgement.verdict is Verdict.REGRESSED
-    assert odd_instance(found.trials[:5], FLOORS, "warm") == ""
+@pytest.mark.parametrize(("first", "again"), [(1.0, 1.0), (1.03, 1.0), (1.0, 1.03)])
+def test_what_one_vote_alone_says_of_instances_lets_the_verdict_stand(first: float, again: float) -> None:
+    """As it does with any other row: a call that is not confirmed is none."""
+    assert summaries(voted(first, again), FLOORS)[1].judgement.verdict is Verdict.REGRESSED
+
+
+def test_an_instance_that_stands_out_is_measured_again() -> None:
+    first = [one_trial({"a": 1.01}, 1.03, number=number) for number in range(5)]
+    assert suspects(group(*first), FLOORS) == ["baseline"]
+    assert summaries(group(*first), FLOORS)[1].judgement.reason.startswith("this run proves nothing")
+    again = [one_trial({}, 1.0, number=number, confirms=True) for number in range(5, 10)]
+    assert summaries(group(*first, *again), FLOORS)[1].judgement.verdict is Verdict.SAME
+    assert suspects(group(*(one_trial({"a": 1.05}, 1.03, number=number) for number in range(5))), FLOORS) == ["a"]
 
 
 @pytest.mark.parametrize("ratio", [1.02, 0.97, 1.01])

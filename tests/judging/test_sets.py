@@ -56,6 +56,17 @@ def test_a_change_of_the_threshold_is_called(spread: float) -> None:
     assert not found[Verdict.IMPROVED]
 
 
+@pytest.mark.parametrize(("count", "spread"), [(10, 0.03), (20, 0.03), (40, 0.05)])
+def test_the_change_that_sets_print_is_called_and_confirmed_four_times_in_five(count: int, spread: float) -> None:
+    draw, caught = random.Random(count), 0
+    for _ in range(300):
+        seen = vote_in_sets([drawn(draw, 0.0, spread) for _ in range(count)], FLOORS).visible
+        assert seen is not None
+        votes = [[drawn(draw, seen, spread) for _ in range(count)] for _ in range(2)]
+        caught += confirm(*(vote_in_sets(each, FLOORS) for each in votes)).verdict is Verdict.REGRESSED
+    assert 0.75 <= caught / 300 <= 0.95
+
+
 def test_when_to_stop_does_not_depend_on_what_trials_say() -> None:
     draw = random.Random(2)
     stops = set()

@@ -7,7 +7,7 @@ from statistics import median
 
 from vlbench.comparing.timed_cells import cell_of, stored_trials
 from vlbench.comparing.timed_plans import row_of
-from vlbench.judging.instances import odd_instance
+from vlbench.judging.instances import proves_nothing
 from vlbench.judging.judged import JudgedRow, Move
 from vlbench.judging.stages import named, stage_moves
 from vlbench.judging.stored import vote_against
@@ -35,8 +35,7 @@ def judgement_of(cell: TimedCell, group: CellGroup, floors: Floors, *, first: bo
         judged = confirm(judged, vote_against(stored, again, floors))
     elif not first:
         judged = unconfirmed(judged, group.lost)
-    votes = (group.vote(confirms=confirms) for confirms in (False, True))
-    if odd := next(filter(None, (odd_instance(trials, Floors(), cell.state) for trials in votes)), ""):
+    if odd := "" if first else proves_nothing(group, Floors(), cell.state):
         return replace(judged, verdict=Verdict.INCONCLUSIVE, reason=odd)
     return judged
 

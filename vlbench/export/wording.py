@@ -91,7 +91,7 @@ def chance(judged: Judged) -> str:
     """The sentence about that, and what `detectable` means; "" where no vote was taken."""
     if not (times := _voted(judged)):
         return ""
-    meaning = "'detectable' is the smallest change that a row would have shown."
+    meaning = "'detectable' is the smallest change that a row would have called in four cases of five."
     if (called := false_rows(judged)) is None:
         return meaning
     return f"By chance alone, {called:.2g} of {times} times would be called; {meaning}"

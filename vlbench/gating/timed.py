@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from vlbench.gating import Times
 from vlbench.gating.changes import Cell
 from vlbench.judging.judged import JudgedRow
-from vlbench.judging.verdict import CALLED, Verdict
+from vlbench.judging.verdict import CALLED, Floors, Verdict
 from vlbench.record.baseline import Baseline
 from vlbench.record.fingerprint import Fingerprint, comparable, take_fingerprint
 
@@ -77,6 +77,7 @@ def _measure(baseline: Baseline, policy: Times, watch: Watch | None) -> GateResu
     from vlbench.comparing.timed_cells import cell_of
     from vlbench.comparing.timed_plans import rebuild, row_of, why_other
     from vlbench.comparing.timed_rows import accuracy_row, floors_of, judgement_of, time_row
+    from vlbench.judging.instances import suspect_reference
 
     gates = policy is not Times.ADVISORY
     floors = {cell.name: floors_of(cell, baseline.trials) for cell in baseline.timed}
@@ -85,7 +86,8 @@ def _measure(baseline: Baseline, policy: Times, watch: Watch | None) -> GateResu
     def suspects(index: int, group: CellGroup) -> list[str]:
         cells = rebuilt.cells[index]
         called = [cell for cell in cells if judgement_of(cell, group, floors[cell.name], first=True).verdict in CALLED]
-        return list(dict.fromkeys(cell.variant for cell in called))
+        found = list(dict.fromkeys(cell.variant for cell in called))
+        return found or suspect_reference(group, Floors(), "warm")
 
     session = _session(rebuilt.plans, watch)
     session.vote(baseline.trials, baseline.budget, suspects)

@@ -1,7 +1,8 @@
 """A run's own A/A: the reference tower's instances are identical programs, and may not be told apart.
 
 Each is called once a round, as its rivals are. How much they differ is what this run, on this machine, cannot tell from
-a change; where the rule would call one of them different from the others, it would call anything.
+a change; where the rule would call one of them different from the others, it would call anything. The rule is that of
+their rivals, a vote and another that confirms it: of seven instances one vote calls too many.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,8 +27,20 @@ def instances_of(trials: Sequence[Trial], state: State) -> list[list[Estimate]]:
     return [list(one) for one in zip(*found, strict=False)]
 
 
+def proves_nothing(group: CellGroup, floors: Floors, state: State) -> str:
+    """Why a group proves nothing, in a sentence; "" where not each of its votes finds an instance that stands out."""
+    votes = filter(None, (group.vote(confirms=confirms) for confirms in (False, True)))
+    found = [odd_instance(trials, floors, state) for trials in votes]
+    return found[-1] if all(found) and found else ""
+
+
+def suspect_reference(group: CellGroup, floors: Floors, state: State) -> list[str]:
+    """The reference tower's name where the first vote finds that one of its instances stands out."""
+    return [group.rows[0].name] if odd_instance(group.vote(), floors, state) else []
+
+
 def odd_instance(trials: Sequence[Trial], floors: Floors, state: State) -> str:
-    """Why a vote of `trials` proves nothing, in a sentence; "" where no instance of the reference tower stands out."""
+    """The instance of the reference tower that stands out in a vote of `trials`, in a sentence; "" where none does."""
     for estimates in instances_of(trials, state):
         judged = vote(estimates, floors)
         if judged.verdict in CALLED and judged.estimate is not None:

@@ -61,7 +61,7 @@ class JudgedRow(Record):
     confidence: float | None = None
     """Of the interval from low to high."""
     visible: Unbounded | None = None
-    """The smallest change, as a share, that would have shown."""
+    """The smallest change, as a share, that would have been called, where need be twice, in four cases out of five."""
     moves: tuple[Move, ...] = ()
     """What moved, the largest change first."""
     new: tuple[str, ...] = ()

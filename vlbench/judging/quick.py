@@ -7,15 +7,17 @@ what identical programs, the reference tower's own instances, differ by in the s
 
 import math
 from dataclasses import replace
+from statistics import NormalDist
 
 from vlbench.judging.verdict import Floors, Judgement, Verdict
+from vlbench.judging.vote import OF_EACH_VOTE
 from vlbench.judging.words import change, percent
 from vlbench.stats.paired import Estimate
 
 FAMILY = 0.05
 """Chance that any interval of a group misses, where nothing changed."""
-POWER_QUANTILE = 0.84
-"""Standard errors beyond a limit at which four cases in five are beyond it."""
+POWER_QUANTILE = NormalDist().inv_cdf(OF_EACH_VOTE)
+"""Standard errors beyond a limit at which two processes are both beyond it in four cases of five."""
 
 
 def family_confidence(rows: int) -> float:

@@ -12,15 +12,17 @@ wanted: identical programs are called in 1 of 2,000 comparisons and 95 of 100 ar
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from statistics import median
+from statistics import NormalDist, median
 
 from vlbench.judging.verdict import CALLED, Floors, Judgement, Verdict
-from vlbench.judging.vote import visible_effect, vote
+from vlbench.judging.vote import OF_EACH_VOTE, visible_effect, vote
 from vlbench.judging.words import change, percent
 from vlbench.stats.paired import Estimate, median_ratio
 
 INTERVAL = 1.96
 """Standard errors at either side of an interval of 95 %."""
+CLEAR = 1 + NormalDist().inv_cdf(OF_EACH_VOTE) / INTERVAL
+"""Half widths between a change and none, for the interval to leave out "none" with the chance of one vote of two."""
 OF_A_MEDIAN = math.pi / 2
 """The variance of a median of many over that of their mean, of normal values."""
 
@@ -42,7 +44,7 @@ def vote_in_sets(trials: Sequence[Estimate], floors: Floors) -> Judgement:
         verdict, reason = Verdict.SAME, f"{all_of_it}, which is within {percent(floors.threshold)}"
     else:
         verdict, reason = Verdict.INCONCLUSIVE, f"{all_of_it}, and the threshold is {percent(floors.threshold)}"
-    seen = max(judged.visible or 0.0, whole.half_width)
+    seen = max(judged.visible or 0.0, whole.half_width * CLEAR)
     return replace(judged, verdict=verdict, reason=reason, estimate=whole, visible=seen)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
-from vlbench.judging.instances import PROVES_NOTHING, furthest, odd_instance
+from vlbench.judging.instances import PROVES_NOTHING, furthest, proves_nothing, suspect_reference
 from vlbench.judging.quick import family_confidence, floor_of, quick_look, stands_out
 from vlbench.judging.ratios import instance_ratios, trial_ratio
 from vlbench.judging.stages import shares_by_round
@@ -74,8 +74,7 @@ def summaries(group: CellGroup, floors: Floors, state: State = "warm", *, first:
     A change that no second vote was there to confirm does not stand, unless it is the `first` vote that is asked for.
     """
     group = first_vote(group) if first else group
-    votes = (group.vote(confirms=confirms) for confirms in (False, True))
-    odd = " and ".join(filter(None, (odd_instance(trials, floors, state) for trials in votes)))
+    odd = "" if first else proves_nothing(group, floors, state)
     quick = is_quick_look(group)
     return [
         _summary(
@@ -116,9 +115,11 @@ def hold_together(group: CellGroup, found: Sequence[Summary]) -> bool:
 def suspects(group: CellGroup, floors: Floors) -> list[str]:
     """Rows that the first vote calls changed: they are measured once more before it is said.
 
-    Confirming trials have no say in it, so that a run which was interrupted among them goes on with the same rows.
+    So is the reference tower alone, where nothing but one of its own instances stands out. Confirming trials have no
+    say in it, so that a run which was interrupted among them goes on with the same rows.
     """
-    return [each.row.name for each in summaries(group, floors, first=True) if each.is_suspect]
+    found = [each.row.name for each in summaries(group, floors, first=True) if each.is_suspect]
+    return found or suspect_reference(group, floors, "warm")
 
 
 def first_vote(group: CellGroup) -> CellGroup:

@@ -78,7 +78,7 @@ class Judgement:
     estimate: Estimate | None = None
     """Ratio with its interval, over trials or over runs; absent where nothing could be compared."""
     visible: float | None = None
-    """The smallest change, as a share, that this run would have called in four cases out of five."""
+    """The smallest change, as a share, that would have been called, where need be twice, in four cases out of five."""
     slower: int = 0
     """Trials that voted slower."""
     faster: int = 0

@@ -17,6 +17,8 @@ from vlbench.judging.words import change, percent
 from vlbench.stats.paired import Estimate, median_ratio
 
 POWER = 0.8  # the usual chance with which a "smallest visible" change is to be seen
+OF_EACH_VOTE = math.sqrt(POWER)
+"""The chance that each of two votes must have where both have to call a change."""
 VOTE_FALSE_ALARMS = 3e-4
 """Share of identical programs that a vote of 4 in 5 paired trials beyond 1 % calls different.
 
@@ -29,7 +31,8 @@ def vote(trials: Sequence[Estimate], floors: Floors, *, yardstick_seconds: float
 
     `yardstick_seconds` is the reference tower's time for one call; the absolute floor needs it. Trials that crashed are
     left out of `trials` and cannot vote. One trial gives an estimate and no verdict. Without enough votes the row is
-    the same only if a change of `floors.threshold` would have been seen and no majority leans to one side.
+    the same only if no majority leans to one side and this vote would have called a change of `floors.threshold` in
+    four cases out of five. What it prints as visible is larger, for a change that is called must be confirmed as well.
     """
     if floors.absolute and yardstick_seconds is None:
         raise ValueError("the absolute floor needs yardstick_seconds")
@@ -45,17 +48,22 @@ def vote(trials: Sequence[Estimate], floors: Floors, *, yardstick_seconds: float
         estimate = median_ratio([trial.ratio for trial in trials])
         few = f"only {count} of {floors.n} trials finished and the vote needs {needed}"
         return Judgement(Verdict.INCONCLUSIVE, few, estimate, slower=slower, faster=faster)
-    seen = visible_effect(trials, floors, yardstick_seconds=yardstick_seconds)
+    missed, seen = (
+        visible_effect(trials, floors, yardstick_seconds=yardstick_seconds, power=power)
+        for power in (POWER, OF_EACH_VOTE)
+    )
     estimate = together(trials)
-    if estimate.half_width > seen:  # by trials that the vote outvotes: they have no say in the interval either
+    if estimate.half_width > missed:  # by trials that the vote outvotes: they have no say in the interval either
         estimate = together(trials, outvoted(count, needed))
-        seen = max(seen, estimate.half_width)
-    verdict, reason = _decide(slower, faster, count, needed, seen, estimate, floors)
+        missed, seen = max(missed, estimate.half_width), max(seen, estimate.half_width)
+    verdict, reason = _decide(slower, faster, count, needed, missed <= floors.threshold, seen, estimate, floors)
     return Judgement(verdict, reason, estimate, seen, slower, faster)
 
 
-def visible_effect(trials: Sequence[Estimate], floors: Floors, *, yardstick_seconds: float | None = None) -> float:
-    """The smallest change, as a share, that a vote as noisy as this one calls in four cases out of five.
+def visible_effect(
+    trials: Sequence[Estimate], floors: Floors, *, yardstick_seconds: float | None = None, power: float = POWER
+) -> float:
+    """The smallest change, as a share, that a vote as noisy as this one calls with the chance `power`.
 
     Each trial votes with the chance that its noise leaves it beyond the floor, and so many of them must. How far from
     the floor a change must lie for that, in units of the spread between trials, is worked out for normal trials. The
@@ -68,7 +76,7 @@ def visible_effect(trials: Sequence[Estimate], floors: Floors, *, yardstick_seco
     floor = math.log1p(floors.relative)
     if floors.absolute and yardstick_seconds is not None:
         floor = max(floor, math.log1p(floors.absolute / yardstick_seconds))
-    return math.expm1(min(floor + spread * _distance(count, needed), 700.0))  # beyond 700 a float overflows
+    return math.expm1(min(floor + spread * _distance(count, needed, power), 700.0))  # beyond 700 a float overflows
 
 
 def confirm(first: Judgement, second: Judgement) -> Judgement:
@@ -107,7 +115,7 @@ def _beyond(ratio: float, gap: float, floors: Floors) -> int:
 
 
 def _decide(
-    slower: int, faster: int, count: int, needed: int, seen: float, estimate: Estimate, floors: Floors
+    slower: int, faster: int, count: int, needed: int, is_sharp: bool, seen: float, estimate: Estimate, floors: Floors
 ) -> tuple[Verdict, str]:
     middle = f"median {change(estimate.ratio)}"
     for votes, verdict, word in ((slower, Verdict.REGRESSED, "slower"), (faster, Verdict.IMPROVED, "faster")):
@@ -116,11 +124,11 @@ def _decide(
             return verdict, leaning
         if 2 * votes > count:
             return Verdict.INCONCLUSIVE, f"{leaning}; a verdict needs {needed}"
-    if seen > floors.threshold:
+    if not is_sharp:
         blind = f"this run shows changes from {percent(seen)} on, and the threshold is {percent(floors.threshold)}"
         return Verdict.INCONCLUSIVE, blind
     counts = f"{slower} of {count} trials are slower and {faster} faster"
-    return Verdict.SAME, f"{counts}; a change of {percent(seen)} would have shown"
+    return Verdict.SAME, f"{counts}; a change of {percent(floors.threshold)} would have shown"
 
 
 def outvoted(count: int, needed: int) -> int:
@@ -138,8 +146,8 @@ def together(trials: Sequence[Estimate], left_out: int = 0) -> Estimate:
 
 
 @lru_cache(maxsize=64)
-def _distance(count: int, needed: int) -> float:
-    """How far beyond the floor a change must lie, in measured spreads, for the vote to be carried in four of five.
+def _distance(count: int, needed: int, power: float) -> float:
+    """How far beyond the floor a change must lie, in measured spreads, for the vote to be carried with that chance.
 
     The spread that names the change is an estimate, and of few trials: so it is drawn again and again, always alike.
     """
@@ -150,7 +158,7 @@ def _distance(count: int, needed: int) -> float:
     draws = np.sort(np.random.default_rng(0).normal(size=(4000, count)))
     cut = outvoted(count, needed)
     spreads = (draws[:, count - 1 - cut] - draws[:, cut]) * _per_distance(count, cut)
-    return float(brentq(lambda far: POWER - binom.sf(needed - 1, count, norm.cdf(far * spreads)).mean(), 0.0, 1e3))
+    return float(brentq(lambda far: power - binom.sf(needed - 1, count, norm.cdf(far * spreads)).mean(), 0.0, 1e3))
 
 
 def _per_distance(count: int, cut: int) -> float:
