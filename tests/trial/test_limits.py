@@ -254,11 +254,3 @@ def test_what_stands_out_in_a_later_piece_is_measured_again_too(tmp_path: Path) 
     assert [each.name for each in group.trials[-1].variants] == ["baseline", "best"]
     assert group.trials[-1].confirms
     assert is_quick_look(group)
-
-
-def test_the_reference_tower_alone_can_be_measured_again() -> None:
-    session = Session([plan("host-grid")], Journal(None, ""), limits=Limits(600))
-    session.vote(1, 0.04, lambda index, group: ["baseline"])
-    (group,) = session.groups()
-    _, again = group.trials
-    assert ([each.name for each in again.variants], len(again.instances("warm"))) == (["baseline"], 3)

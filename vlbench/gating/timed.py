@@ -77,7 +77,7 @@ def _measure(baseline: Baseline, policy: Times, watch: Watch | None) -> GateResu
     from vlbench.comparing.timed_cells import cell_of
     from vlbench.comparing.timed_plans import rebuild, row_of, why_other
     from vlbench.comparing.timed_rows import accuracy_row, floors_of, judgement_of, time_row
-    from vlbench.judging.instances import suspect_reference
+    from vlbench.judging.instances import beside_odd
 
     gates = policy is not Times.ADVISORY
     floors = {cell.name: floors_of(cell, baseline.trials) for cell in baseline.timed}
@@ -87,7 +87,7 @@ def _measure(baseline: Baseline, policy: Times, watch: Watch | None) -> GateResu
         cells = rebuilt.cells[index]
         called = [cell for cell in cells if judgement_of(cell, group, floors[cell.name], first=True).verdict in CALLED]
         found = list(dict.fromkeys(cell.variant for cell in called))
-        return found or suspect_reference(group, Floors(), "warm")
+        return found or beside_odd(group, Floors(), "warm")
 
     session = _session(rebuilt.plans, watch)
     session.vote(baseline.trials, baseline.budget, suspects)

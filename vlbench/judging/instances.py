@@ -29,14 +29,14 @@ def instances_of(trials: Sequence[Trial], state: State) -> list[list[Estimate]]:
 
 def proves_nothing(group: CellGroup, floors: Floors, state: State) -> str:
     """Why a group proves nothing, in a sentence; "" where not each of its votes finds an instance that stands out."""
-    votes = filter(None, (group.vote(confirms=confirms) for confirms in (False, True)))
-    found = [odd_instance(trials, floors, state) for trials in votes]
+    votes = (group.vote(confirms=confirms) for confirms in (False, True))
+    found = [odd_instance(trials, floors, state) for trials in votes if instances_of(trials, state)]
     return found[-1] if all(found) and found else ""
 
 
-def suspect_reference(group: CellGroup, floors: Floors, state: State) -> list[str]:
-    """The reference tower's name where the first vote finds that one of its instances stands out."""
-    return [group.rows[0].name] if odd_instance(group.vote(), floors, state) else []
+def beside_odd(group: CellGroup, floors: Floors, state: State) -> list[str]:
+    """A row to measure again, with the instances, where one of them stands out in the first vote; else none."""
+    return [row.name for row in group.rows[1:2] if odd_instance(group.vote(), floors, state)]
 
 
 def odd_instance(trials: Sequence[Trial], floors: Floors, state: State) -> str:

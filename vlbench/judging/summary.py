@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
-from vlbench.judging.instances import PROVES_NOTHING, furthest, proves_nothing, suspect_reference
+from vlbench.judging.instances import PROVES_NOTHING, beside_odd, furthest, proves_nothing
 from vlbench.judging.quick import family_confidence, floor_of, quick_look, stands_out
 from vlbench.judging.ratios import instance_ratios, trial_ratio
 from vlbench.judging.stages import shares_by_round
@@ -115,11 +115,11 @@ def hold_together(group: CellGroup, found: Sequence[Summary]) -> bool:
 def suspects(group: CellGroup, floors: Floors) -> list[str]:
     """Rows that the first vote calls changed: they are measured once more before it is said.
 
-    So is the reference tower alone, where nothing but one of its own instances stands out. Confirming trials have no
+    So is a row where nothing stands out but an instance of the reference tower. Confirming trials have no
     say in it, so that a run which was interrupted among them goes on with the same rows.
     """
     found = [each.row.name for each in summaries(group, floors, first=True) if each.is_suspect]
-    return found or suspect_reference(group, floors, "warm")
+    return found or beside_odd(group, floors, "warm")
 
 
 def first_vote(group: CellGroup) -> CellGroup:
