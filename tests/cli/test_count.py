@@ -67,7 +67,9 @@ def test_each_habit_is_found_with_its_line_its_count_and_its_flag(vlbench: Vlben
     ("name", "words"),
     [
         ("Unruly", "vlbench_toys::unruly"),
-        ("Undeclared", "unknown operation vlbench_toys::counted_up, 1 times"),
+        ("Undeclared", "unknown operation vlbench_toys::counted_up, 1x"),
+        ("Solves", "unknown operation aten::linalg_qr, 1x"),
+        ("Solves", " not measured not measured not measured"),
         ("compiled", "ran eagerly, so the kernels that compiling would fuse"),
     ],
 )
@@ -78,11 +80,13 @@ def test_what_cannot_be_counted_is_named_and_ends_with_6(vlbench: Vlbench, name:
 
 
 def test_a_branch_on_floats_is_counted_with_its_line(vlbench: Vlbench) -> None:
-    ended = vlbench("count", "--tower", f"{TOYS}:ReadsFloats", *SMALL, "--where")
+    reads, same = f"{TOYS}:ReadsFloats", f"{TOYS}:ReadsTheSame"
+    ended = vlbench("count", "--tower", reads, "--tower", same, *SMALL, "--where")
     assert ended.code == 0
     told = " ".join(ended.out.split())
     assert "return x if x.sum() > 0 else -x" in told
-    assert "waits for a value; taken as" in told
+    assert f"{reads}, {same}: " in told
+    assert told.count("waits for a value; taken as") == 1
 
 
 def test_operators_of_others_are_named(vlbench: Vlbench) -> None:

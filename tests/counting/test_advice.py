@@ -96,7 +96,7 @@ def test_what_no_flag_of_ours_removes_has_words_alone(expression: str) -> None:
     [
         ("read-back", "aten::_local_scalar_dense", "x.sum().item()"),
         ("read-back", "aten::equal", "torch.equal(a, b)"),
-        ("synchronize", "torch.cuda.synchronize", "torch.cuda.synchronize()"),
+        ("read-back", "aten::histc", "torch.histc(x, 8)"),
     ],
 )
 def test_no_advice_where_nothing_is_known(event: str, operation: str, expression: str) -> None:

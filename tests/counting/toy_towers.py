@@ -105,6 +105,16 @@ class ReadsFloats(Toy):
         return x if x.sum() > 0 else -x
 
 
+class ReadsTheSame(ReadsFloats):
+    """Says the same of the same line."""
+
+
+class Solves(Toy):
+    def habit(self, x: Tensor, grid_thw: Tensor) -> Tensor:
+        torch.linalg.qr(x.float())
+        return x
+
+
 class Raises(Toy):
     def habit(self, x: Tensor, grid_thw: Tensor) -> Tensor:
         raise RuntimeError("no luck today")

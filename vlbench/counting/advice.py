@@ -17,8 +17,12 @@ DEVICE_OF = re.compile(r"\b(?:device\s*=\s*)?[\w.]+\.device\b")
 LONGEST = r"max_?seq|max_?len|longest|(?:seq|len|cu_)\w*(?:\[[^\]]*\]|[\s\-()])*\.(?:a?max)\("
 SENDS_FASTER = frozenset({"pinned-h2d"})
 """Flags that make a copy cheaper, and leave it where it is."""
+ELEMENT = 8
+"""Bytes of the largest number."""
 UNFLAGGED = (
     InCode("take the longest sequence from the host's lengths, once", "read-back", SCALAR | WHOLE, LONGEST, 1),
+    InCode("leave it out: freed memory is used again without it", "synchronize", frozenset({"torch.cuda.empty_cache"})),
+    InCode("leave it out: a stream works in order, and another one waits by wait_event", "synchronize", rank=1),
 )
 """What no flag of ours removes."""
 
@@ -58,14 +62,21 @@ def advise(cause: Site) -> Pattern | None:
     return next((pattern for pattern in PATTERNS if pattern.fits(cause)), None)
 
 
-def repeated(cause: Site) -> str:
-    """What removes copies that repeat each other, or checks in a loop, whatever they are called; "" where none do."""
-    if not cause.blocking or cause.times < 2:
+def plain(cause: Site) -> str:
+    """What removes checks, single numbers and copies that repeat each other, whatever they are called, or ""."""
+    if not cause.blocking:
         return ""
-    truth = cause.event == "read-back" and cause.operation in SCALAR and cause.bytes == cause.times
-    if truth:
-        return "leave the check out, or gather the answers on the device and ask once: each answer waits for the queue"
+    if cause.event == "read-back" and cause.operation in SCALAR and cause.bytes == cause.times:
+        once = "let the device choose, as torch.where does: the answer waits for the queue"
+        many = "gather the answers on the device and ask once: each answer waits for the queue"
+        return f"leave the check out, or {many if cause.times > 1 else once}"
     whole = {"tensor": "the same tensor", "values": "the same values"}.get(cause.same)
+    if cause.event == "upload" and cause.bytes <= ELEMENT * cause.times and not whole:
+        if cause.operation == "aten::copy_":
+            return "write a slice of one, [n : n + 1] = value: that is filled on the device, an element is copied to it"
+        return "make it on the device, torch.full((), value, device=...): that sends nothing"
+    if cause.times < 2:
+        return ""
     if cause.event == "read-back":
         if cause.same == "elements":
             return "read the tensor back once with .tolist(): its elements come one by one"
@@ -87,7 +98,7 @@ def _site(place: Site, causes: list[Site]) -> Site:
     site = place.model_copy(update=total)
     if site.allowed:
         return site  # it is meant to stay
-    advice, again = advise(place), repeated(site)
+    advice, again = advise(place), plain(site)
     if again and (advice is None or not _treats_the_cause(site, advice)):
         kept = tuple(flag for flag in (advice.flags if advice else ()) if flag not in SENDS_FASTER)
         return site.model_copy(update={"flags": kept, "advice": again})

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.utils._device import _device_constructors
 
 from vlbench.counting_device.scope import Scope, current, is_open
-from vlbench.counting_device.taken import reading_numbers, shared
+from vlbench.counting_device.taken import reading_numbers, shared, tolist
 from vlbench.counting_device.where import asked_by_torch
 from vlbench.errors import UsageError
 
@@ -40,7 +40,7 @@ def cuda_answers(scope: Scope) -> Iterator[None]:
         yield
 
 
-def _replacements(scope: Scope) -> Iterator[tuple[ModuleType, str, Any]]:
+def _replacements(scope: Scope) -> Iterator[tuple[object, str, Any]]:
     cuda, accelerator = torch.cuda, torch.accelerator
     memory, profile = scope.memory, scope.profile
     answers: list[tuple[ModuleType, str, Callable[..., Any]]] = [
@@ -93,11 +93,25 @@ def _replacements(scope: Scope) -> Iterator[tuple[ModuleType, str, Any]]:
     yield cuda, "graph", NoCapture
     if not hasattr(torch._C, "_nvtx"):  # a build without CUDA refuses ranges; on a GPU they ask nothing of it
         yield cuda.nvtx, "_nvtx", SimpleNamespace(**dict.fromkeys(_NVTX, lambda *args: 0))
+    yield from _outside_the_dispatcher()
+    yield from _eager(scope)
+
+
+def _outside_the_dispatcher() -> Iterator[tuple[object, str, Any]]:
     _device_constructors()  # torch remembers its factories by identity: let it see them before one is replaced
     yield torch, "tensor", _pinning(reading_numbers(torch.tensor))
     yield torch, "as_tensor", reading_numbers(torch.as_tensor)
     yield torch, "from_dlpack", shared(torch.utils.dlpack.from_dlpack)
-    yield from _eager(scope)
+    yield torch, "cond", lambda pred, true_fn, false_fn, operands=(): (true_fn if pred else false_fn)(*operands)
+    yield torch, "while_loop", while_loop
+    yield torch.Tensor, "tolist", tolist
+
+
+def while_loop(cond_fn: Callable[..., Any], body_fn: Callable[..., Any], carried_inputs: Any) -> Any:
+    """`torch.while_loop` as torch runs it eagerly: each condition is read back."""
+    while cond_fn(*carried_inputs):
+        carried_inputs = body_fn(*carried_inputs)
+    return carried_inputs
 
 
 def listed(

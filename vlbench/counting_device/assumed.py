@@ -197,9 +197,9 @@ def _sample(scope: Scope, tensor: Tensor, number: int) -> Tensor:
         return tensor.samples[number]
     if tensor.block.writer or not is_float(tensor):
         raise _UnknownError
-    if number == len(FLOATS):
-        return torch.linspace(-1, 1, tensor.shape[-1] if tensor.dim() else 1, dtype=tensor.dtype).expand(tensor.shape)
-    return torch.full((), FLOATS[number], dtype=tensor.dtype).expand(tensor.shape)
+    if number == len(FLOATS) and tensor.dim():
+        return torch.linspace(-1, 1, tensor.shape[-1], dtype=tensor.dtype).expand(tensor.shape)
+    return torch.full((), (*FLOATS, -1.0)[number], dtype=tensor.dtype).expand(tensor.shape)
 
 
 def _small(sample: Tensor) -> Tensor:

@@ -36,8 +36,8 @@ def no_value(operation: str, *operands: Any) -> GhostValueError:
             f'declare("{writer}", writes=(...)).'
         )
     return GhostValueError(
-        f"{place} needs a value that follows from floats, and ghost mode has only their shapes; count with "
-        "mode='shadow' (a narrow model) or keep that value on the host."
+        f"{place} needs a value that follows from floats that are not there while counting (written into integers, or "
+        "too many to follow); keep that value on the host, or let it be a comparison, of which either answer is counted"
     )
 
 
@@ -63,6 +63,15 @@ def evaluate(scope: Scope, func: OpOverload[..., Any], args: tuple[Any, ...], kw
         if not all(_is_kept(scope, tensor) for tensor in tensors_in((shapes,), {})):
             return shapes  # floats are not made for real: they may be as large as a model
     return shapes_of_floats(scope, _computed(func, args, kwargs))
+
+
+def require_dense(known: Facts, result: Any) -> None:
+    """Raises UsageError for a result that has no plain memory."""
+    if any(each.layout is not torch.strided for each in tensors_in((result,), {})):
+        raise UsageError(
+            f"{known.name} at {cause_line()} makes a tensor that is not dense, and only dense ones are counted; keep "
+            "it dense, or put what needs it behind an operator of your own (torch.library) and declare that"
+        )
 
 
 def shapes_of_floats(scope: Scope, result: Any) -> Any:
@@ -117,7 +126,8 @@ def _as_ghosts(func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: dict[s
         return _on(META, func, args, kwargs, to_meta)
     except NotImplementedError as error:
         raise UsageError(
-            f"{known.name} at {cause_line()} has no shape rule in torch {torch.__version__}; use mode='shadow'."
+            f"{known.name} at {cause_line()} has no shape rule in torch {torch.__version__}, so it cannot be counted; "
+            "put it behind an operator of your own (torch.library), and declare what that returns"
         ) from error
 
 

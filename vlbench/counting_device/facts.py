@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch._ops import OpOverload
 
-from vlbench.counting_device.operations import ALLOCATIONS, BY_MASK, HOST_SCALARS, SYNCS
+from vlbench.counting_device.operations import ALLOCATIONS, BY_MASK, HOST_SCALARS, SYNCS, is_several
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Facts:
     needs_values: bool
     """What it returns, or how large that is, depends on values."""
     undescribed: bool
-    """It needs values, so it syncs, and the table does not say how often."""
+    """How often it syncs is not known: it needs values, and the table does not say so, or it is several in one."""
 
 
 @cache
@@ -64,7 +64,7 @@ def facts(func: OpOverload[..., Any]) -> Facts:
         host_scalars=torch.Tag.pointwise in func.tags or name in HOST_SCALARS,
         allocation_only=name in ALLOCATIONS,
         needs_values=needs_values,
-        undescribed=needs_values and name not in SYNCS,
+        undescribed=(needs_values and name not in SYNCS) or is_several(name),
     )
 
 

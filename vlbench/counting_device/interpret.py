@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from vlbench.counting_device import assumed, evaluate
 from vlbench.counting_device.declarations import declaration
 from vlbench.counting_device.facts import Facts, facts
-from vlbench.counting_device.operations import ATTENTION, MATRIX_PRODUCTS, SEVERAL_IN_ONE, SYNCS
+from vlbench.counting_device.operations import ATTENTION, MATRIX_PRODUCTS, SYNCS
 from vlbench.counting_device.scope import Scope, current
 from vlbench.counting_device.tensor import CUDA, DeviceTensor
 from vlbench.counting_device.where import cause_line
@@ -125,6 +125,7 @@ def run_on_device(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: 
         result = assumed.taken(scope, func, args, kwargs)
     else:
         result = evaluate.evaluate(scope, func, args, kwargs)
+    evaluate.require_dense(known, result)
     count(scope, known, result, args, kwargs)
     made = wrap(scope, result, evaluate.tensors_in(args, kwargs))
     if scope.ghost:
@@ -246,8 +247,17 @@ def count(scope: Scope, known: Facts, result: Any, args: tuple[Any, ...], kwargs
             operand = operands[min(number, len(operands) - 1)]
             read = evaluate.host_of(operand) if known.name == "aten::_local_scalar_dense" else None
             scope.transfer("read-back", known.name, size or operand.element_size(), source=read)
-    if known.undescribed or known.name in SEVERAL_IN_ONE:
-        counter.unknown(known.name)
+    if known.undescribed:
+        _undescribed(scope, known.name)
+
+
+def _undescribed(scope: Scope, name: str) -> None:
+    """What somebody declared of an operation of torch's that no table describes, or that it is unknown."""
+    declared = declaration(name)
+    if declared is None:
+        scope.unknown(name)
+    for _ in range(declared.read_backs if declared else 0):
+        scope.transfer("read-back", name)
 
 
 def wrap(scope: Scope, result: Any, operands: list[Tensor]) -> Any:

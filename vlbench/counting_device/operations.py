@@ -4,6 +4,7 @@ Paths in the sources are those of the pytorch repository. An operation that is n
 operation if it makes or changes device memory, and as none if it only looks at memory that is there (a view).
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -164,25 +165,17 @@ Sources: aten/src/ATen/native/transformers/cuda/attention.cu; torch/nn/attention
 repository, flash_attn/flash_attn_interface.py, whose operators are thin Python around one kernel.
 """
 
-SEVERAL_IN_ONE = frozenset(
-    {
-        "aten::_native_multi_head_attention",
-        "aten::_transformer_encoder_layer_fwd",
-        "aten::cholesky",
-        "aten::cholesky_inverse",
-        "aten::cholesky_solve",
-        "aten::_linalg_eigh",
-        "aten::_linalg_svd",
-        "aten::_linalg_solve_ex",
-        "aten::linalg_eig",
-        "aten::linalg_inv_ex",
-        "aten::linalg_ldl_solve",
-        "aten::linalg_lstsq",
-        "aten::linalg_lu_solve",
-        "aten::linalg_pinv.atol_rtol_tensor",
-    }
+_SEVERAL = re.compile(
+    r"aten::(_?linalg_(?!vector_norm|cross|check_errors)|_?cholesky|_?lobpcg|geqrf|ormqr|lu_unpack|triangular_solve"
+    r"|_native_multi_head_attention|_transformer_encoder_layer_fwd)"
 )
-"""nn.MultiheadAttention's fast path and the solvers: one call hides work and waits whose number is not known here."""
+
+
+def is_several(name: str) -> bool:
+    """Is it one of the solvers, or nn.MultiheadAttention's fast path? One call hides work and waits, nobody knows how
+    many: they differ by size, and by the libraries of the build."""
+    return _SEVERAL.match(name) is not None
+
 
 MATRIX_PRODUCTS = frozenset(
     {"aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "aten::convolution", "aten::_scaled_mm"}

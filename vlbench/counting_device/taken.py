@@ -45,6 +45,14 @@ def _holds_device_tensors(data: Any) -> bool:
     return isinstance(data, DeviceTensor)
 
 
+_TOLIST = Tensor.tolist
+
+
+def tolist(tensor: Tensor) -> Any:
+    """`torch.Tensor.tolist(x)`, which torch refuses for subclasses."""
+    return DeviceTensor.tolist(tensor) if isinstance(tensor, DeviceTensor) else _TOLIST(tensor)
+
+
 def shared(take: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """`torch.from_dlpack` of a device tensor: the same memory."""
 

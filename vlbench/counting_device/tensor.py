@@ -116,6 +116,12 @@ class DeviceTensor(Tensor):
         """A single value is read back, as of any CUDA tensor."""
         return format(self.item(), spec) if self.dim() == 0 else object.__format__(self, spec)
 
+    def untyped_storage(self) -> Any:
+        """Its address and its bytes; what is in there is read through the tensor alone."""
+        return _Storage(self.block)
+
+    storage = untyped_storage
+
     def data_ptr(self) -> int:
         """A made-up address, different for different memory."""
         return self.block.address + int(self.storage_offset()) * self.element_size()
@@ -155,6 +161,34 @@ class DeviceTensor(Tensor):
                     "printing floats: how many are read back to find the format follows from their values"
                 )
         return f"tensor(..., size={tuple(self.shape)}, dtype={self.dtype}, device='cuda:0')"
+
+
+class _Storage:
+    """Stands in for the storage of a CUDA tensor: which it is, how large it is, and nothing of what it holds."""
+
+    device, is_cuda = CUDA, True
+
+    def __init__(self, block: Block) -> None:
+        self._block = block
+
+    def data_ptr(self) -> int:
+        """As of a tensor that begins there."""
+        return self._block.address
+
+    def nbytes(self) -> int:
+        """Bytes."""
+        return self._block.bytes
+
+    size = __len__ = nbytes
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise UsageError(
+            f"{cause_line()} reads the storage of a tensor on the device ({name}), and only tensors are counted; read "
+            "the tensor, x.cpu() or x.tolist()"
+        )
+
+    def __getitem__(self, place: object) -> NoReturn:
+        self.__getattr__("its elements")
 
 
 def _list(question: str, answer: object) -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter as Multiset
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def counted_whole(report: CountReport) -> Judged:
 
 
 def _incomplete(tower: CountedTower) -> str:
-    said = [each.text.removeprefix(f"{tower.name}: ") for each in complaints([tower]) if each.style == "red"]
+    said = [each.text for each in _complaints(tower) if each.style == "red"]
     return "; ".join(said) or "one of its two forwards was not counted whole"
 
 
@@ -101,28 +102,37 @@ def chosen(tower: CountedTower, cold: bool) -> Forward | None:
 
 
 def complaints(towers: Iterable[CountedTower]) -> Iterator[Words]:
-    """What was not counted, or cannot be trusted, by name."""
+    """What was not counted, or cannot be trusted, by name: what holds for several towers once."""
+    names: dict[Words, dict[str, None]] = {}
     for tower in towers:
-        if tower.failed:
-            yield Words(f"{tower.name}: not counted: {tower.failed}", "red")
-        counts = tower.warm.counts if tower.warm else None
-        for name, times in (counts.unknown if counts else {}).items():
-            yield Words(
-                f"{tower.name}: unknown operation {name}, {times} times, taken for one device operation each; say what "
-                f'it is with vlbench.counting_device.declare("{name}")',
-                "red",
-            )
-        for sentence in counts.not_measured if counts else ():
-            yield Words(f"{tower.name}: not measured: {sentence}", "red")
-        for each in counts.assumptions if counts else ():
-            why = "as for any finite floats in range" if each.certain else "which floats may decide otherwise"
-            yield Words(f"{tower.name}: {each.where.place} waits for a value; taken as {each.taken}, {why}", "yellow")
-        if counts and counts.total.allowed_syncs:
-            yield Words(f"{tower.name}: {counts.total.allowed_syncs:,} more waits are allowed by marks in its code")
-        if tower.further and (odd := ", ".join(tower.further.uneven)):
-            yield Words(f"{tower.name}: calls that are alike do not count alike: the second and {odd}", "yellow")
-        if tower.left_out:
-            yield Words(f"{tower.name}: without {', '.join(tower.left_out)}, which mean nothing here", "dim")
+        for words in _complaints(tower):
+            names.setdefault(words, {})[tower.name] = None
+    for words, of in names.items():
+        yield replace(words, text=f"{', '.join(of)}: {words.text}")
+
+
+def _complaints(tower: CountedTower) -> Iterator[Words]:
+    if tower.failed:
+        yield Words(f"not counted: {tower.failed}", "red")
+    counts = tower.warm.counts if tower.warm else None
+    for name, times in (counts.unknown if counts else {}).items():
+        yield Words(
+            f"unknown operation {name}, {times:,}x, taken for one device operation without a wait each; say what it is "
+            f'with vlbench.counting_device.declare("{name}", read_backs=...)',
+            "red",
+        )
+    for sentence in counts.not_measured if counts else ():
+        yield Words(f"not measured: {sentence}", "red")
+    for each in counts.assumptions if counts else ():
+        why = "as for any finite floats in range" if each.certain else "which floats may decide otherwise"
+        often = f", {each.times:,}x" if each.times > 1 else ""
+        yield Words(f"{each.where.place} waits for a value{often}; taken as {each.taken}, {why}", "yellow")
+    if counts and counts.total.allowed_syncs:
+        yield Words(f"{counts.total.allowed_syncs:,} more waits are allowed by marks in its code")
+    if tower.further and (odd := ", ".join(tower.further.uneven)):
+        yield Words(f"calls that are alike do not count alike: the second and {odd}", "yellow")
+    if tower.left_out:
+        yield Words(f"without {', '.join(tower.left_out)}, which mean nothing here", "dim")
 
 
 def from_outside(towers: Iterable[CountedTower], cold: bool) -> Iterator[Words]:
@@ -176,7 +186,12 @@ def _figures(forward: Forward | None) -> list[Cell | Value]:
         total.implicit_uploads,
         Cell(f"{peak / 1e6:,.0f}", peak),
     ]
-    return cells if forward.counts.complete else [Cell(f"\N{GREATER-THAN OR EQUAL TO}{shown(each)}") for each in cells]
+    return cells if forward.counts.complete else [_at_least(each) for each in cells]
+
+
+def _at_least(count: Cell | Value) -> Cell:
+    """A count to which something adds that is not known."""
+    return Cell(f"\N{GREATER-THAN OR EQUAL TO}{shown(count)}" if count else "not measured")
 
 
 def _where(report: CountReport, group: CountGroup, tower: CountedTower, cold: bool) -> Iterator[Part]:

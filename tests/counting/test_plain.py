@@ -48,9 +48,41 @@ def finite_in_every_layer(x: Tensor, i: Tensor) -> None:
             raise FloatingPointError(layer)
 
 
+def one_check(x: Tensor, i: Tensor) -> None:
+    if torch.isnan(x).any():
+        raise FloatingPointError
+
+
+def a_number(x: Tensor, i: Tensor) -> None:
+    torch.tensor(0.5, device="cuda")
+
+
+def numbers(x: Tensor, i: Tensor) -> None:
+    for n in range(3):
+        torch.tensor([n], device="cuda")
+
+
+def an_element(x: Tensor, i: Tensor) -> None:
+    i[0] = 7
+
+
+def waits(x: Tensor, i: Tensor) -> None:
+    torch.cuda.current_stream().synchronize()
+
+
+def gives_memory_back(x: Tensor, i: Tensor) -> None:
+    torch.cuda.empty_cache()
+
+
 @pytest.mark.parametrize(
     ("code", "words"),
     [
+        (one_check, "leave the check out, or let the device choose, as torch.where does"),
+        (a_number, "make it on the device, torch.full((), value, device=...)"),
+        (numbers, "make it on the device, torch.full((), value, device=...)"),
+        (an_element, "write a slice of one, [n : n + 1] = value"),
+        (waits, "leave it out: a stream works in order"),
+        (gives_memory_back, "leave it out: freed memory is used again without it"),
         (one_upload, "send it once, before the loop: the same tensor 64 times"),
         (made_again, "send it once, before the loop: the same values 8 times"),
         (host_index, "send it once, before the loop: the same tensor 4 times"),
