@@ -79,8 +79,8 @@ def test_steps_tell_how_long_all_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lines[1:] == [
         "counting a:b",
         "counting a:b: about 10 s",
-        "counting a:b: 1 of 5, about 8 s left",
-        "counting a:b: 2 of 5, about 6 s left",
+        "counting a:b: 1 of 5, in all about 10 s",
+        "counting a:b: 2 of 5, in all about 10 s",
     ]
 
 

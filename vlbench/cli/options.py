@@ -51,8 +51,8 @@ def parameters_of(options: type[CommandOptions]) -> list[Parameter]:
     """What a function would have in place of the fields, as Typer reads it."""
     hints, told = get_type_hints(options, include_extras=True), dict[str, str]()
     for owner in reversed(options.__mro__[:-1]):
+        aliases = _aliases(__name__) | _aliases(owner.__module__)
         tree = _module(owner.__module__)
-        aliases = _below(_module(__name__)) | _below(tree)
         (body,) = (each for each in tree.body if isinstance(each, ast.ClassDef) and each.name == owner.__name__)
         told |= {name: aliases[kind] for name, kind in _kinds(body) if kind in aliases} | _below(body)
     return [
@@ -69,6 +69,12 @@ def parameters_of(options: type[CommandOptions]) -> list[Parameter]:
 @cache
 def _module(name: str) -> ast.Module:
     return ast.parse(Path(sys.modules[name].__file__ or "").read_text(encoding="utf-8"))
+
+
+@cache
+def _aliases(name: str) -> dict[str, str]:
+    """What stands below the names of a module."""
+    return _below(_module(name))
 
 
 def _below(block: ast.Module | ast.ClassDef) -> dict[str, str]:

@@ -107,10 +107,10 @@ class Watcher:
 
     def steps(self, done: int, of: int) -> None:
         """So many equal steps of what was said last are done; the first says how long all will take."""
-        took = time.monotonic() - self._began
-        if done == 1 and took * of >= WORTH_SAYING:
-            self.announce(f"{self._task}: about {took * of:.0f} s")
-        self._show(f"{self._task}: {done} of {of}, about {took / done * (of - done):.0f} s left")
+        whole = (time.monotonic() - self._began) / done * of
+        if done == 1 < of and whole >= WORTH_SAYING:
+            self.announce(f"{self._task}: about {whole:.0f} s")
+        self._show(f"{self._task}: {done} of {of}, in all about {whole:.0f} s")
 
     def _report(self, console: Console) -> None:
         """Lines for a pipe, fewer and fewer as time goes on."""

@@ -16,7 +16,7 @@ _COMMAND = re.compile(
     re.IGNORECASE,
 )
 """How the commands begin that runners of CI obey wherever they meet them in the output."""
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 """What no XML 1.0 document may hold, escaped or not."""
 _MARKUP = str.maketrans({each: f"&#{ord(each)};" for each in "\\`*_[]<>&|~$"})
 _REFERENCE = re.compile(r"@(?=\w)|#(?=\d)")
