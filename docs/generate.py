@@ -20,6 +20,7 @@ from pydantic import BaseModel
 from results.false_alarms import gate_sentence
 from tests.traps.page import page as trap_page
 from tests.traps.traps import load as load_traps
+from vlbench.cli.explain import meanings_by_names
 from vlbench.export.formats import exporters
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
 from vlbench.implementations.peers import PEERS
@@ -116,6 +117,12 @@ def exit_code_table() -> str:
     return "\n".join(["| code | name | what a script may conclude |", "|--:|---|---|", *rows])
 
 
+def word_table() -> str:
+    """What words mean here, as a Markdown table; under each of their names they are explained on the command line."""
+    rows = [f"| {names} | {meaning} |" for names, meaning in meanings_by_names().items()]
+    return "\n".join(["| word | what it means here |", "|---|---|", *rows])
+
+
 def gate_runs() -> str:
     """What the stored gate runs over code that did not change ended with."""
     return gate_sentence(ROOT / "results/gate/false-alarms.json")
@@ -133,6 +140,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "readers": reader_table,
     "rules": rule_table,
     "scenarios": scenario_table,
+    "words": word_table,
 }
 
 

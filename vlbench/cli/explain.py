@@ -26,10 +26,15 @@ SIDE_BY_SIDE = 150
 OTHERS = [kind for kind in ROWS if kind != "flags"]
 
 
-def words() -> dict[str, str]:
-    """What words mean here, counters among them; several may mean the same."""
+def meanings_by_names() -> dict[str, str]:
+    """What words mean here, counters among them, by the names that mean it, joined by commas."""
     text = (FOLDER / "cli" / "words.toml").read_text(encoding="utf-8")
-    return {name: meaning for named, meaning in tomllib.loads(text).items() for name in named.split(", ")}
+    return {str(names): str(meaning) for names, meaning in tomllib.loads(text).items()}
+
+
+def words() -> dict[str, str]:
+    """The same by each name."""
+    return {name: meaning for named, meaning in meanings_by_names().items() for name in named.split(", ")}
 
 
 def complete(incomplete: str) -> list[str]:
