@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: bench test lint types unit test-slow timed gate benchmarks self-test docs clean
+.PHONY: bench test lint types unit test-slow timed gate benchmarks self-test docs refresh clean
 
 bench: $(VENV)/.runs  ## virtual environment, install, the main job
 	$(BIN)/vlbench run --scenario multi-image
@@ -41,6 +41,9 @@ self-test: $(VENV)/.runs  ## false alarms and power on this machine, which shoul
 
 docs: $(VENV)/.develops  ## the generated documentation
 	$(BIN)/python -m docs.generate
+
+refresh: $(VENV)/.develops  ## every stored result, baseline and figure afresh: three hours on a machine that does nothing else
+	$(BIN)/python -m results.refresh
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -26,6 +26,7 @@ from vlbench.errors import UsageError, check_folder_of
 from vlbench.judging.exit_codes import ExitCode, worst
 from vlbench.judging.identical import Evidence, IdenticalRun, tally
 from vlbench.judging.judged import Judged
+from vlbench.judging.verdict import Floors
 from vlbench.judging.words import percent
 from vlbench.process.child import portable_environment
 from vlbench.record.base import record_of
@@ -144,6 +145,8 @@ def gate_sentence(kept: Path) -> str:
     """What a file of gate runs proves, for the page of the gate."""
     found = GateRuns.model_validate_json(kept.read_text())
     seconds, visible = [run.seconds for run in found.runs], [share for run in found.runs for share in run.visible]
+    usual = Floors().threshold
+    blind = [run for run in found.runs if any(share > usual for share in run.visible)]
     return "\n".join(
         (
             f"`{found.command}`, {len(found.runs)} times over code that did not change, on {found.fingerprint.cpu} with"
@@ -153,6 +156,7 @@ def gate_sentence(kept: Path) -> str:
             f"In all, {tally(found.runs, 'gate runs')}.",
             f"A run took {median(seconds):.0f} s (median; at most {max(seconds):.0f} s) and would have shown a change"
             f" of {percent(median(visible))} (median; at worst {percent(max(visible))}).",
+            f"Under the usual threshold of {percent(usual)}, {len(blind)} of them would have been inconclusive.",
         )
     )
 

@@ -1,4 +1,4 @@
-"""The yardstick: the naive forwards of early 2025, one plain file per model, without flags.
+"""The reference towers: the naive ways of early 2025 put together, slower than any one stack; one plain file a model.
 
 Frozen. A stored speed-up is a ratio to these files, so a change here moves every result: do not tidy, do not speed up.
 """

@@ -1,7 +1,7 @@
-"""The Qwen2.5-VL vision tower as serving stacks ran it in early 2025. Frozen: this is what speed-ups are ratios to.
+"""Qwen2.5-VL: a composite of the naive ways of early 2025, slower than any one stack. Frozen: speed-ups are to it.
 
 It differs from Qwen2-VL in its window attention (112 pixels square, 4x4 merged cells), RMSNorm and gated MLP. It is
-slow on purpose, in the ways that code was slow then: grid sizes read back from the device one by one, a CPU index into
+slow on purpose, in ways that code had then: grid sizes read back from the device one by one, a CPU index into
 a device table, windows rebuilt for every forward with empty ones among them, cos and sin computed in every layer for q
 and again for k, attention one segment at a time with bounds that live on the device.
 """

@@ -1,6 +1,6 @@
-"""The Qwen2-VL vision tower as serving stacks ran it in early 2025. Frozen: this is what speed-ups are ratios to.
+"""Qwen2-VL: a composite of the naive ways of early 2025, slower than any one stack. Frozen: speed-ups are to it.
 
-It is slow on purpose, in the ways that code was slow then: grid sizes read back from the device one by one, a CPU index
+It is slow on purpose, in ways that code had then: grid sizes read back from the device one by one, a CPU index
 into a device table, cos and sin computed in every layer for q and again for k, attention one segment at a time with
 bounds that live on the device.
 """

@@ -53,7 +53,7 @@ class DeviceGrids:
 
 @grids.optimization(
     "host-grid",
-    removes="the upload of the grid and a read-back (a host sync) for every size looked at",
+    removes="a read-back (a host sync) for every size looked at; bounds of frames are sent in place of the grid",
     exactness=Exactness.BIT_EXACT,
     source="vLLM keep_on_cpu (#24334, after #14684); TensorRT-LLM takes a list",
     advice=(

@@ -32,7 +32,7 @@ class ScatterOnDevice:
 
 @inverse.optimization(
     "argsort-inverse",
-    removes="two of the three operations of the scatter (one sort instead; on a GPU several kernels above small sizes)",
+    removes="one of the two operations of the scatter: one sort, which is several kernels on a GPU above small sizes",
     exactness=Exactness.BIT_EXACT,
     source="transformers; TensorRT-LLM #11943",
     applies=(with_windows,),
@@ -46,7 +46,7 @@ class ArgsortOnDevice(ScatterOnDevice):
 
 @inverse.optimization(
     "host-inverse",
-    removes="every device operation of the inverse, for one more row in the upload",
+    removes="both operations of the inverse, for one more upload: a wait, unless it is packed or pinned",
     exactness=Exactness.BIT_EXACT,
     source="vLLM invert_permutation",
     applies=(with_windows,),

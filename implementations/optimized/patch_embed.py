@@ -22,7 +22,7 @@ def convolve(proj: nn.Conv3d, pixels: Tensor) -> Tensor:
 
 @embedding.optimization(
     "patch-matmul",
-    removes="Conv3d, which some releases run 10 to 1000 times slower than the product it equals (pytorch #174051)",
+    removes="Conv3d, which torch 2.9 alone runs 10 to 1000 times slower than the product it equals (pytorch #174051)",
     exactness=Exactness.REASSOCIATED,
     source="vLLM Conv3dLayer; SGLang; transformers #45041",
     advice=(

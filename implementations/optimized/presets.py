@@ -4,8 +4,9 @@ import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import Any
 
-from ..config import VisionConfig
+from ..config import MODELS, VisionConfig
 from .seam import OPTIMIZATIONS, Exactness, FlagError, find_flag
 
 
@@ -18,6 +19,11 @@ class Preset:
     flags: Callable[[str], Iterable[str]]
     """The flags for a kind of device, before those that do not apply are left out."""
 
+    def usual(self, device: str) -> list[str]:
+        """Its flags that mean something on this kind of device, for a model that has every part."""
+        model = MODELS["qwen2.5-vl-7b"]
+        return [flag for flag in self.flags(device) if find_flag(flag).inapplicable(model, device) is None]
+
 
 def _every_exact(device: str) -> Iterable[str]:
     """Every bit-exact flag; where two of one seam exclude each other, the one that the seam prefers."""
@@ -28,20 +34,26 @@ def _every_exact(device: str) -> Iterable[str]:
             yield seam.default if seam.default in exact else exact[0]
 
 
-def _best(device: str) -> Iterable[str]:
+def best_on(device: str) -> dict[str, Any]:
+    """What best.toml says of a kind of device."""
     table = tomllib.loads((files(__package__) / "best.toml").read_text())
-    return [str(flag) for flag in table.get(device, table["cuda"])["flags"]]
+    return dict(table.get(device, table["cuda"]))
 
 
 CLASSIC = ("rope-cache", "sdpa-prealloc", "argsort-inverse", "pinned-h2d")
+REFERENCE = "the reference tower: a composite of the naive ways of early 2025, slower than any one stack"
+BEST = (
+    "what was chosen for a kind of device, where other shapes may want other flags: on a CPU "
+    f"{best_on('cpu')['measured']}; on CUDA {best_on('cuda')['measured']}"
+)
 
 PRESETS: dict[str, Preset] = {
     preset.name: preset
     for preset in (
-        Preset("baseline", "the reference tower itself: the naive forward of early 2025", lambda device: ()),
+        Preset("baseline", REFERENCE, lambda device: ()),
         Preset("classic", "rope caching, preallocated SDPA, argsort inverse, pinned copies", lambda device: CLASSIC),
         Preset("exact", "every bit-exact flag that applies", _every_exact),
-        Preset("best", "what helps on this kind of device without changing results beyond rounding", _best),
+        Preset("best", BEST, lambda device: best_on(device)["flags"]),
     )
 }
 

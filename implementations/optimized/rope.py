@@ -86,9 +86,9 @@ def ids_on_host(grids: Iterable[Grid], merge: int, device: torch.device) -> Tens
 
 @position_ids.optimization(
     "device-pos-ids",
-    removes="the hidden blocking copy when host indices meet a device table, for some small launches",
+    removes="the hidden blocking copy when host indices meet a device table, for six small launches an image",
     exactness=Exactness.BIT_EXACT,
-    source="vLLM Qwen2-VL and Qwen2.5-VL; TensorRT-LLM #11943",
+    source="transformers; an agent's patch to vLLM's Qwen2-VL, 2025",
     applies=(on_cuda,),
     advice=(HOST_IDS,),
 )
@@ -137,9 +137,9 @@ class AngleTableEachTime(RopeRows):
 
 @rope_rows.optimization(
     "rope-table",
-    removes="the building of the angle table and all trigonometry in the forward",
+    removes="the building of the angle table and all trigonometry in the forward, for a second look-up by the same ids",
     exactness=Exactness.ULP,
-    source="vLLM #28798; TensorRT-LLM #11943",
+    source="vLLM #28798; TensorRT-LLM #11943; SGLang #15205",
 )
 class CosSinTable(RopeRows):
     """cos and sin of every position, made once: 0.7 MB each for head_dim 80."""
@@ -172,7 +172,7 @@ def in_every_layer(rope: Rope) -> Rope:
     "rope-shared",
     removes="four trigonometric kernels in every layer: cos and sin are computed once per forward",
     exactness=Exactness.BIT_EXACT,
-    source="SGLang #15205; transformers' position_embeddings",
+    source="transformers' position_embeddings; an agent's patch to vLLM's Qwen2-VL, 2025",
     advice=(
         InCapture("cos and sin kernels", "cos and sin are computed again in the layers", least=8, kernel=TRIGONOMETRY),
     ),

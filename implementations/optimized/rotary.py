@@ -41,7 +41,7 @@ def rotate_apart(qkv: Tensor, rope: Rope, layout: Layout, keep: Keep, heads: int
 
 @rotation.optimization(
     "rope-packed",
-    removes="half of the rotation's operations: q and k are rotated in one call, without a copy to bring them together",
+    removes="half of the rotation's operations and the copies of q and k: both turn in one call, at a higher peak",
     exactness=Exactness.BIT_EXACT,
     source="vLLM #24511; the zero-copy form of #51537",
     advice=(

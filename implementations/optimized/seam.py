@@ -50,6 +50,8 @@ class Optimization:
     """Where it comes from: systems, pull requests."""
     applies: tuple[Applies, ...]
     requires: tuple[str, ...]
+    beside: tuple[str, ...] = ()
+    """Flags without which it changes nothing; it is counted beside them."""
     advice: tuple[InCode | InCapture, ...] = ()
     """By what that cost shows, in a count or a capture of anyone's forward."""
 
@@ -105,6 +107,7 @@ class Seam(Generic[Way]):
         source: str,
         applies: Iterable[Applies] = (),
         requires: Iterable[str] = (),
+        beside: Iterable[str] = (),
         advice: Iterable[InCode | InCapture] = (),
     ) -> Callable[[Way], Way]:
         """Register another way under `flag`."""
@@ -113,7 +116,16 @@ class Seam(Generic[Way]):
             if flag in OPTIMIZATIONS:
                 raise FlagError(f"the flag {flag!r} is registered twice")
             OPTIMIZATIONS[flag] = Optimization(
-                flag, self, way, removes, exactness, source, tuple(applies), tuple(requires), tuple(advice)
+                flag,
+                self,
+                way,
+                removes,
+                exactness,
+                source,
+                tuple(applies),
+                tuple(requires),
+                tuple(beside),
+                tuple(advice),
             )
             self._flags[flag] = way
             return way

@@ -23,7 +23,7 @@ def pin_always(tensor: Tensor) -> Tensor:
 
 @pinning.optimization(
     "skip-repin",
-    removes="the host copy of a tensor that is pinned already",
+    removes="the host copy of a tensor that is pinned already: in this tower none is, so it shows in its seam alone",
     exactness=Exactness.BIT_EXACT,
     source="TensorRT-LLM #11943",
     applies=(on_cuda,),
@@ -45,7 +45,7 @@ def pageable(pin: Pin) -> Upload:
 
 @upload.optimization(
     "pinned-h2d",
-    removes="the wait of the host for every copy to the device",
+    removes="the wait of the host for each copy that the plan sends; the largest, of the position ids, stays",
     exactness=Exactness.BIT_EXACT,
     source="vLLM async_tensor_h2d; TensorRT-LLM #11943",
     applies=(on_cuda,),
@@ -77,7 +77,7 @@ def one_by_one(tensors: dict[str, Tensor], send: Callable[[Tensor], Tensor]) -> 
 
 @shipment.optimization(
     "packed-h2d",
-    removes="all copies of plan metadata to the device but one",
+    removes="all copies of the window order and the bounds but one; the grid, where it is sent, goes by itself",
     exactness=Exactness.BIT_EXACT,
     source="vLLM mrope_vit_setup",
     applies=(on_cuda,),

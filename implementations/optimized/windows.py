@@ -162,6 +162,7 @@ class ItemByItem:
     exactness=Exactness.REASSOCIATED,
     source="vlbench",
     applies=(with_windows,),
+    beside=("batched-windows",),
 )
 class BySize(ItemByItem):
     """Largest windows first, over the whole batch."""

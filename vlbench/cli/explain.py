@@ -78,6 +78,7 @@ def meanings(name: str) -> dict[str, Any]:
 
 
 def _explain_flag(flag: str, as_json: bool) -> None:
+    from vlbench.export.flags import COUNTED_ON, moves_in_words
     from vlbench.implementations.optimized import FlagError, find_flag
 
     try:
@@ -95,6 +96,7 @@ def _explain_flag(flag: str, as_json: bool) -> None:
         "seam": found.seam.name,
         "removes": found.removes,
         "class": str(found.exactness),
+        "counted": f"{moves_in_words(found.flag)} ({COUNTED_ON})",
         "source": found.source,
         "needs": list(found.requires),
         "excludes": [other for other in found.seam.flags if other != found.flag],

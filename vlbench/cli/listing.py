@@ -24,6 +24,9 @@ What = Annotated[
     ),
 ]
 
+IN_JSON_ALONE = {"requires"}
+"""What a flag needs is among the words of what it is counted beside."""
+
 
 @reports(judges=False)
 def list_things(what: What = None) -> Sheet:
@@ -35,9 +38,11 @@ def list_things(what: What = None) -> Sheet:
         raise UsageError(f"list: name one of {', '.join(ROWS)}")
     check_choice("what to list", what, ROWS)
     rows = rows_of(what)
-    columns = [Column(heading, left=True) for heading in rows[0]]
+    headings = [heading for heading in rows[0] if heading not in IN_JSON_ALONE]
+    columns = [Column(heading, left=True) for heading in headings]
     told = [
-        [", ".join(each) if isinstance(each, list) else Cell(str(each), each) for each in row.values()] for row in rows
+        [", ".join(each) if isinstance(each, list) else Cell(str(each), each) for each in map(row.get, headings)]
+        for row in rows
     ]
     table = Table(what, columns, told)
     return Sheet(f"vlbench list {what}", [table], own={"json": lambda: json.dumps(rows, indent=1)})
@@ -57,6 +62,13 @@ def _scenario_row(name: str) -> dict[str, Any]:
     return {"scenario": name, "fed in": scenario.title, "stands for": scenario.stands_for}
 
 
+def _flag_row(flag: Any) -> dict[str, Any]:
+    from vlbench.export.flags import moves_in_words
+
+    row = {"flag": flag.flag, "class": str(flag.exactness), "removes": flag.removes}
+    return row | {"counted at 7B": moves_in_words(flag.flag), "requires": list(flag.requires)}
+
+
 ROWS: dict[str, tuple[str, Callable[[Any], dict[str, Any]]]] = {
     "models": (
         "vlbench.implementations.config:MODELS",
@@ -71,20 +83,12 @@ ROWS: dict[str, tuple[str, Callable[[Any], dict[str, Any]]]] = {
         },
     ),
     "scenarios": ("vlbench.workload.library:scenario_names", _scenario_row),
-    "flags": (
-        "vlbench.implementations.optimized:OPTIMIZATIONS",
-        lambda flag: {
-            "flag": flag.flag,
-            "class": str(flag.exactness),
-            "removes": flag.removes,
-            "needs": list(flag.requires),
-        },
-    ),
+    "flags": ("vlbench.implementations.optimized:OPTIMIZATIONS", _flag_row),
     "presets": (
         "vlbench.implementations.optimized:PRESETS",
         lambda preset: (
             {"preset": preset.name, "for": preset.summary}
-            | {"flags on a CPU": list(preset.flags("cpu")), "flags on CUDA": list(preset.flags("cuda"))}
+            | {"flags on a CPU": preset.usual("cpu"), "flags on CUDA": preset.usual("cuda")}
         ),
     ),
     "seams": (

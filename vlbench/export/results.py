@@ -1,5 +1,6 @@
 """Results of a run, or of a check of accuracy, as a sheet."""
 
+import tomllib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from statistics import median
@@ -15,6 +16,7 @@ from vlbench.judging.words import milliseconds
 from vlbench.record.files import why_unsealed
 from vlbench.record.machine_card import MachineCard
 from vlbench.record.schema import NO_FLAGS, CellGroup, Results
+from vlbench.version import FOLDER
 
 NOT_MEASURED = "not measured"
 
@@ -67,6 +69,9 @@ def group_parts(group: CellGroup) -> Iterator[Part]:
         yield Words(
             f"Single flags are held against {NO_FLAGS}, the optimized tower without any: having a choice costs."
         )
+    if any(row.name == "best" for row in group.rows):
+        best = tomllib.loads((FOLDER / "implementations/optimized/best.toml").read_text(encoding="utf-8"))
+        yield Words(f"best was {best[group.device]['measured']}; other shapes may want other flags (--ablate).", "dim")
     if any(row.name.startswith("without ") for row in group.rows):
         yield Words("A row without a flag is taken to the whole set: slower means that the flag helps.")
     others = [tables.cost_table(group, shown)] if voted else []

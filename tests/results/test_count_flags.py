@@ -1,0 +1,181 @@
+"""What flags are said to remove is what was counted, and what was counted is what is counted today."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from results.count_flags import MODEL, PROFILE, SCENARIOS, count_at, count_deep, grids_of, moved_by, named_towers
+from vlbench.counting_device import CountingDevice
+from vlbench.export.flags import HOST_TIME, moves_in_words
+from vlbench.implementations.optimized import OPTIMIZATIONS
+from vlbench.record.flag_counts import FlagCounts, stored_counts
+
+ROOT = Path(__file__).parents[2]
+SEGMENTS, ITEMS, SEAM = {"single-image": 704, "multi-image": 7016}, {"single-image": 1, "multi-image": 4}, "seam merge"
+LAYERS = MODEL.depth
+Claim = Callable[[Counter[str], str], bool]
+"""Whether moves on a scenario are as the words say."""
+
+CLAIMS: dict[str, dict[str, Claim]] = {
+    "host-grid": {
+        "a read-back (a host sync) for every size looked at": lambda m, on: (
+            # (frames, rows, columns) for the ids and for the windows, the longest side, and two for the frames' bounds
+            m["read_backs"] == m["host_syncs"] == -(2 * 3 * ITEMS[on] + 3)
+        ),
+        "bounds of frames are sent in place of the grid": lambda m, on: m["uploads"] == 0,
+    },
+    "no-empty-windows": {
+        "the `unique_consecutive` (a host sync on CUDA)": lambda m, on: (
+            m["aten::unique_consecutive"] == m["host_syncs"] == m["device_operations"] == -1
+        )
+    },
+    "window-sort": {
+        "the gather of q, k, v in window layers": lambda m, on: (
+            # the multi-image batch has mixed frames, which full layers gather in its place: 4 calls in each of 4
+            m["device_operations"] == {"single-image": -4 * 28, "multi-image": -4 * 28 + 4 * 4}[on]
+        )
+    },
+    "window-cache": {"the rebuilding of a grid's window order": lambda m, on: not m},
+    "argsort-inverse": {
+        "one of the two operations of the scatter": lambda m, on: m["device_operations"] == -1,
+        "one sort": lambda m, on: m["aten::argsort"] + m["aten::sort"] == 1,
+    },
+    "host-inverse": {
+        "both operations of the inverse": lambda m, on: m["device_operations"] == -2,
+        "for one more upload: a wait": lambda m, on: m["uploads"] == m["host_syncs"] == 1,
+    },
+    "skip-repin": {"in this tower none is": lambda m, on: not m},
+    "pinned-h2d": {
+        "each copy that the plan sends": lambda m, on: m["host_syncs"] == -3 and m["pinned_uploads"] == 3,
+        "the largest, of the position ids, stays": lambda m, on: m["implicit_uploads"] == 0,
+    },
+    "packed-h2d": {
+        "all copies of the window order and the bounds but one": lambda m, on: m["uploads"] == m["host_syncs"] == -1
+    },
+    "device-pos-ids": {
+        "the hidden blocking copy": lambda m, on: m["implicit_uploads"] == m["host_syncs"] == -1,
+        "six small launches an image": lambda m, on: m["device_operations"] == 6 * ITEMS[on] + 1,
+    },
+    "rope-table": {
+        "the building of the angle table and all trigonometry": lambda m, on: (
+            m["aten::cos"] == m["aten::sin"] == -2 * LAYERS and m["aten::mul"] + m["aten::outer"] <= 0
+        ),
+        "a second look-up by the same ids": lambda m, on: m["implicit_uploads"] == 1,
+    },
+    "rope-shared": {
+        "cos and sin are computed once per forward": lambda m, on: m["aten::cos"] == m["aten::sin"] == 1 - 2 * LAYERS,
+        "four trigonometric kernels in every layer": lambda m, on: m["device_operations"] == 2 - 4 * LAYERS,
+    },
+    "rope-cache": {
+        "trigonometry": lambda m, on: m["aten::cos"] == m["aten::sin"] == -2 * LAYERS,
+        "index uploads": lambda m, on: m["implicit_uploads"] == -1,
+    },
+    "host-seqlens": {"six host syncs per attention segment": lambda m, on: m["read_backs"] == -6 * SEGMENTS[on]},
+    "patch-matmul": {"Conv3d": lambda m, on: m["aten::convolution"] == -1 and m["aten::mm"] == 1 and len(m) == 2},
+    "no-einops": {"Python time": lambda m, on: not {name for name in m if "::" not in name}},
+    "strided-qkv": {
+        "three copies of the size of the hidden states in every layer": lambda m, on: (
+            m["device_operations"] == m["aten::clone"] == -3 * LAYERS
+        )
+    },
+    "rope-packed": {
+        "half of the rotation's operations and the copies of q and k": lambda m, on: (
+            m["device_operations"] == -LAYERS * (11 + 2) and m["aten::neg"] == -LAYERS
+        ),
+        "at a higher peak": lambda m, on: m["peak_live_bytes"] > 0,
+    },
+    "sdpa-prealloc": {
+        "the concatenation of segment outputs, for a slice copy each": lambda m, on: (
+            m["aten::cat"] == -LAYERS and m["device_operations"] == SEGMENTS[on] - LAYERS
+        ),
+        "two waits where bounds are on the device": lambda m, on: m["host_syncs"] == 2 * SEGMENTS[on],
+    },
+    "batched-windows": {
+        "at most 9 a layer instead of one per window": lambda m, on: (
+            m["attention_calls"] + SEGMENTS[on] <= 9 * 28 + 4 * ITEMS[on]
+        )
+    },
+    "fused-gate-up": {
+        "one of three products per MLP": lambda m, on: m["device_operations"] == m["aten::addmm"] == -LAYERS,
+        "a second copy of both": lambda m, on: (
+            m["live_bytes"] == 2 * 2 * LAYERS * MODEL.intermediate_size * (MODEL.hidden_size + 1)
+        ),
+    },
+    "merge-masked-scatter": {"the host sync of a boolean mask": lambda m, on: m["host_syncs"] == -1},
+    "merge-host-indices": {
+        "the host sync of a boolean mask": lambda m, on: m["host_syncs"] == -1,
+        "sent over": lambda m, on: m["uploads"] == m["pinned_uploads"] == 1,
+    },
+}
+"""What the text of a flag says, word by word, and how that shows in the counters."""
+
+
+@pytest.mark.parametrize("flag", OPTIMIZATIONS)
+def test_what_a_flag_is_said_to_remove_was_counted(flag: str) -> None:
+    moves = stored_counts().flags[flag].moves
+    assert list(moves) == (list(SCENARIOS) if OPTIMIZATIONS[flag].seam.in_tower else [SEAM])
+    for words, holds in CLAIMS[flag].items():
+        assert words in OPTIMIZATIONS[flag].removes
+        for scenario, moved in moves.items():
+            assert holds(Counter(moved), scenario), f"{words}: {scenario}: {moved}"
+
+
+def test_words_of_moves() -> None:
+    assert moves_in_words("host-inverse") == "operations -2, waits +1, uploads +1"
+    assert moves_in_words("device-pos-ids") == "operations +7 / +25, waits -1, implicit uploads -1"
+    assert moves_in_words("window-cache") == HOST_TIME
+    assert moves_in_words("fused-gate-up") == "operations -32, kept +561 MB, peak +561 MB"
+    assert moves_in_words("window-sort").startswith("beside batched-windows and host-seqlens: operations -112 / -96")
+    assert moves_in_words("patch-matmul").startswith("no counter, one operation for another: convolution -1")
+    assert moves_in_words("nobody-knows") == "not counted yet"
+
+
+@pytest.mark.parametrize("name", ["qwen2.5-vl-7b", "best-of-many"])
+def test_the_gate_counts_the_same_at_full_depth(name: str) -> None:
+    """The baselines hold counts of all 32 blocks, made by another way."""
+    cells = json.loads((ROOT / f"results/baselines/{name}.json").read_text())["counted"]
+    for cell in cells:
+        tower = stored_counts().towers["best" if "+" in cell["tower"] else "baseline"][cell["scenario"]]
+        counters = cell["warm"]["counters"]
+        assert {each: tower[each] for each in counters if each != "pageable_uploads"} == {
+            each: count for each, count in counters.items() if each != "pageable_uploads"
+        }
+
+
+@pytest.fixture(scope="module")
+def device() -> Iterator[CountingDevice]:
+    with CountingDevice("ghost", PROFILE) as opened:
+        yield opened
+    count_deep.cache_clear()
+
+
+def same(found: FlagCounts, flag: str) -> bool:
+    stored = stored_counts().flags[flag]
+    return found.beside == stored.beside and all(moved == stored.moves[on] for on, moved in found.moves.items())
+
+
+def test_a_seam_outside_of_the_tower_is_counted_as_it_is_stored(device: CountingDevice) -> None:
+    if stored_counts().torch_version != torch.__version__.partition("+")[0]:
+        pytest.skip("counts are of another torch")
+    for flag in ("merge-masked-scatter", "merge-host-indices"):
+        assert same(moved_by(OPTIMIZATIONS[flag], device), flag)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flag", [flag for flag, known in OPTIMIZATIONS.items() if known.seam.in_tower])
+def test_every_flag_is_counted_as_it_is_stored(device: CountingDevice, flag: str) -> None:
+    assert same(moved_by(OPTIMIZATIONS[flag], device, SCENARIOS[:1]), flag)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["no-flags", "classic", "best"])
+def test_towers_of_one_and_two_blocks_tell_what_all_ask_for(device: CountingDevice, name: str) -> None:
+    flags, grids = dict(named_towers())[name], grids_of("single-image")
+    full = count_at(MODEL, flags, grids, device)
+    assert count_deep(flags, grids, device) == full == stored_counts().towers[name]["single-image"]

@@ -1,0 +1,53 @@
+"""What a flag changes in the counters, in words."""
+
+from collections.abc import Iterator
+
+from vlbench.judging.words import readable_bytes
+from vlbench.record.flag_counts import FlagCounts, stored_counts
+
+COUNTED_ON = "second forward of qwen2.5-vl-7b, bfloat16, as sm_90: single-image, / multi-image where it differs"
+SHOWN = {
+    "device_operations": "operations",
+    "attention_calls": "attention calls",
+    "host_syncs": "waits",
+    "uploads": "uploads",
+    "pinned_uploads": "pinned",
+    "implicit_uploads": "implicit uploads",
+    "allocated_bytes": "allocated",
+    "live_bytes": "kept",
+    "peak_live_bytes": "peak",
+}
+"""Counters in the order in which they are told. Those left out move with one of these."""
+LEAST_BYTES = 1_000_000
+"""Fewer are left out of the words; the file has them."""
+HOST_TIME = "host time only"
+
+
+def moves_in_words(flag: str) -> str:
+    """Such as "waits -4,225 / -42,097": of one image and of several, one figure where both are the same.
+
+    Raises UsageError where the shipped counts are damaged.
+    """
+    found = stored_counts().flags.get(flag)
+    if found is None:
+        return "not counted yet"
+    beside = f"beside {' and '.join(found.beside)}: " if found.beside else ""
+    if told := ", ".join(_told(found)):
+        return beside + told
+    moved = next(iter(found.moves.values()))
+    if kinds := [f"{name.removeprefix('aten::')} {much:+}" for name, much in moved.items() if "::" in name]:
+        return f"{beside}no counter, one operation for another: {', '.join(kinds)}"
+    return beside + (f"memory alone, under {readable_bytes(LEAST_BYTES)}" if moved else HOST_TIME)
+
+
+def _told(found: FlagCounts) -> Iterator[str]:
+    for counter, name in SHOWN.items():
+        figures = [moves.get(counter, 0) for moves in found.moves.values()]
+        in_bytes = counter.endswith("bytes")
+        if max(map(abs, figures)) >= (LEAST_BYTES if in_bytes else 1):
+            told = [_signed_bytes(each) if in_bytes else f"{each:+,}" for each in figures]
+            yield f"{name} {' / '.join(dict.fromkeys(told))}"
+
+
+def _signed_bytes(count: int) -> str:
+    return f"{'-' if count < 0 else '+'}{readable_bytes(abs(count))}"

@@ -1,0 +1,53 @@
+"""What each flag changes in the counters of a forward; counted and stored by `python -m results.count_flags`."""
+
+from functools import cache
+from typing import Literal
+
+from pydantic import ValidationError
+
+from vlbench.errors import UsageError
+from vlbench.record.base import Checksummed, Count, Record, record_of
+from vlbench.untrusted.files import Kind, first_fault, read_json
+from vlbench.version import FOLDER
+
+PATH = FOLDER / "flags" / "counts.json"
+STORED = Kind("write it anew with `python -m results.count_flags`", ours=True)
+
+Totals = dict[str, Count]
+"""Of one forward by name: the counters of `Tally`, `live_bytes` before it, `peak_live_bytes`, and device operations."""
+
+
+class FlagCounts(Record):
+    """One flag, against the same tower without it."""
+
+    beside: tuple[str, ...] = ()
+    """Flags that are on in both towers, because it needs them or changes nothing without them."""
+    moves: dict[str, dict[str, int]]
+    """By how much `Totals` move, those that do, by scenario; of a flag outside of the tower by its seam."""
+
+
+class StoredCounts(Checksummed):
+    """All flags of one model, in the second forward on each scenario."""
+
+    schema_version: Literal[1] = 1
+    vlbench: str
+    model: str
+    dtype: str
+    profile: str
+    torch_version: str
+    """Without the part after "+": builds for CPU and for CUDA count alike."""
+    towers: dict[str, dict[str, Totals]]
+    """The reference tower, the tower without flags, and the presets, by scenario."""
+    flags: dict[str, FlagCounts]
+
+
+@cache
+def stored_counts() -> StoredCounts:
+    """The shipped file. Raises UsageError where it is not there, or was edited or damaged."""
+    try:
+        found = record_of(StoredCounts, read_json(PATH, STORED))
+    except ValidationError as error:
+        raise UsageError(f"{PATH}: {first_fault(error)}; {STORED.remedy}") from None
+    if not found.intact:
+        raise UsageError(f"{PATH}: its checksum does not fit, it was edited or damaged; {STORED.remedy}")
+    return found
