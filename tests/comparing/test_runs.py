@@ -120,7 +120,7 @@ def test_a_rate_that_fell_costs_more() -> None:
     judgement = compare_runs([run.metrics["rate"] for run in old], [run.metrics["rate"] for run in new], FLOORS)
     estimate = judgement.estimate
     assert estimate is not None
-    assert (row.verdict, row.reason, row.better) == (Verdict.REGRESSED, judgement.reason, "more")
+    assert (row.verdict, row.reason, row.better) == (Verdict.REGRESSED, judgement.reason, "higher")
     assert (row.before, row.after, row.unit) == (pytest.approx(100), pytest.approx(80), "req/s")
     assert (row.ratio, row.low, row.high) == (estimate.ratio, estimate.low, estimate.high)
     assert row.ratio is not None

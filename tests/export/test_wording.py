@@ -94,7 +94,7 @@ def test_figures_of_a_row() -> None:
 
 
 def test_a_rate_that_fell_is_shown_to_have_fallen() -> None:
-    row = timed(Verdict.REGRESSED, TOWER, 1.25, before=100, after=80, unit="req/s", better="more", visible=None)
+    row = timed(Verdict.REGRESSED, TOWER, 1.25, before=100, after=80, unit="req/s", better="higher", visible=None)
     assert figures(row) == "100 req/s -> 80 req/s, -20.0 % [-20.8, -19.2] at 94 %"
 
 
@@ -110,3 +110,8 @@ def test_the_moves_that_are_not_shown_are_counted() -> None:
     row = counted(Verdict.REGRESSED, moves=lines)
     assert (len(moves_shown(row, "line")[0]), moves_shown(row, "line")[1]) == (8, "and 22 lines more (--json)")
     assert moves_shown(row, "counter") == ([], "")
+
+
+def test_one_pair_of_words_says_which_way_is_good_and_that_of_earlier_files_is_read() -> None:
+    rows = [timed(Verdict.SAME, TOWER, 1.0, better=told) for told in ("lower", "higher", "less", "more")]
+    assert [row.better for row in rows] == ["lower", "higher", "lower", "higher"]

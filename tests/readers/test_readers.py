@@ -278,7 +278,7 @@ def test_summary_lines(tmp_path: Path, line: str, metric: tuple[str, float, str,
 
 
 def test_summary_table(tmp_path: Path) -> None:
-    run = one(written(tmp_path, "name,mean,std,n,unit,better\nscore,5,0.1,3,points,higher\nt,2,0.1,4,ms,\n"))
+    run = one(written(tmp_path, "name,mean,std,n,unit,better\nscore,5,0.1,3,points,more\nt,2,0.1,4,ms,\n"))
     assert run.metrics["score"] == Metric("score", 5.0, "points", Better.HIGHER, runs=3, deviation=0.1)
     assert run.metrics["t"].better is Better.LOWER
 
@@ -288,7 +288,7 @@ def test_samples_are_of_one_run_unless_a_column_says_otherwise(tmp_path: Path) -
     assert run.metrics["t"] == Metric("t", 2.0, "ms", Better.LOWER, (3.0, 1.0, 2.0))
     assert run.metrics["rate"].better is Better.HIGHER
     runs = read(
-        written(tmp_path, "run,name,value,better\n1,t,3,lower\n1,t,5,lower\n2,t,7,lower\n1,s,1,higher\n2,s,1,higher\n")
+        written(tmp_path, "run,name,value,better\n1,t,3,lower\n1,t,5,lower\n2,t,7,less\n1,s,1,higher\n2,s,1,more\n")
     )
     assert [each.metrics["t"].value for each in runs] == [4.0, 7.0]
     assert runs[0].metrics["s"].better is Better.HIGHER

@@ -137,7 +137,7 @@ def runs_json(judged: Judged, floors: RunFloors) -> str:
     entries = []
     for row in judged.rows:
         change = wording.measured_change(row)
-        entry: dict[str, object] = {"name": row.cell, "better": "lower" if row.better == "less" else "higher"}
+        entry: dict[str, object] = {"name": row.cell, "better": row.better}
         entry |= row.model_dump(include={"unit", "before", "after", "confidence", "verdict", "reason", "visible"})
         entry["change"] = None if change is None else dict(zip(("ratio", "low", "high"), change, strict=True))
         entries.append(entry)

@@ -128,7 +128,7 @@ def change_with_interval(row: JudgedRow) -> str:
         return ""
     measured = measured_change(row)
     if measured is None:
-        return change(row.ratio if row.better == "less" else 1 / row.ratio)
+        return change(row.ratio if row.better == "lower" else 1 / row.ratio)
     ratio, low, high = measured
     if low == high:
         return change(ratio)
@@ -140,7 +140,7 @@ def measured_change(row: JudgedRow) -> tuple[float, float, float] | None:
     """After / before of the figure itself, with its interval: a rate that rises is above 1, though its cost fell."""
     if row.ratio is None or row.low is None or row.high is None:
         return None
-    return (row.ratio, row.low, row.high) if row.better == "less" else (1 / row.ratio, 1 / row.high, 1 / row.low)
+    return (row.ratio, row.low, row.high) if row.better == "lower" else (1 / row.ratio, 1 / row.high, 1 / row.low)
 
 
 def pair(before: float, after: float, unit: str) -> tuple[str, str]:

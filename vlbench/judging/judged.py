@@ -4,12 +4,15 @@
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator
 
 from vlbench.judging.exit_codes import ExitCode, worst
 from vlbench.judging.verdict import Judgement, Verdict
 from vlbench.judging.vote import VOTE_FALSE_ALARMS
 from vlbench.record.base import Record, Unbounded
+from vlbench.record.directions import EARLIER
 
 
 class Move(Record):
@@ -52,7 +55,7 @@ class JudgedRow(Record):
     after: Unbounded | None = None
     unit: str = ""
     """Of both figures: 's', 'x the reference', ''."""
-    better: Literal["less", "more"] = "less"
+    better: Annotated[Literal["lower", "higher"], BeforeValidator(lambda told: str(EARLIER.get(told, told)))] = "lower"
     """Which of two figures is better."""
     ratio: Unbounded | None = None
     """Cost after / before: above 1 is worse, also of rates, whose figure fell."""

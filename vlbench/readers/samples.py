@@ -7,7 +7,7 @@ import csv
 
 from vlbench.errors import UsageError
 from vlbench.readers.document import Document, Reader, number_in
-from vlbench.record.directions import Better
+from vlbench.record.directions import EARLIER, Better
 from vlbench.record.runs import Run, collect, from_samples
 
 COLUMNS = ("name", "value", "unit", "better", "run")
@@ -43,6 +43,7 @@ def _read(document: Document) -> list[Run]:
 def _run(document: Document, label: str, series: dict[Series, list[float]]) -> Run:
     source, metrics = document.source, []
     for (name, unit, better), values in series.items():
+        better = EARLIER.get(better, better)
         if better and better not in tuple(Better):
             raise UsageError(f"{source}: better is {better!r}; write lower or higher")
         metrics.append(from_samples(name, values, unit, Better(better) if better else document.better(name, unit)))

@@ -66,6 +66,14 @@ class Better(StrEnum):
     LOWER = "lower"
     HIGHER = "higher"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "Better | None":
+        return EARLIER.get(str(value))
+
+
+EARLIER = {"less": Better.LOWER, "more": Better.HIGHER}
+"""What earlier files say, and people may."""
+
 
 def better_of(name: str, unit: str = "") -> Better | None:
     """Which way the figure `name` in `unit` is good, as in `images_per_s`; None where its words do not say."""
