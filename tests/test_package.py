@@ -18,6 +18,16 @@ ROOT = Path(vlbench.__file__).parents[1]
 SOURCE = ("pyproject.toml", "README.md", "LICENSE", "vlbench", "implementations", "scenarios", "results")
 
 
+def copy_source(folder: Path) -> Path:
+    """What is needed to build vlbench, in `folder`."""
+    for name in SOURCE:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from a copy, so that the checkout stays as it is."""
@@ -25,12 +35,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.importorskip(needed)
     if not (ROOT / "pyproject.toml").is_file():
         pytest.skip("needs a checkout")
-    copy, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    for name in SOURCE:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, copy / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(ROOT / name, copy / name)
+    copy, out = copy_source(tmp_path_factory.mktemp("source")), tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(copy)]
     subprocess.run(build, check=True, capture_output=True)
     (made,) = out.glob("*.whl")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Vlbench
-from tests.cli.gated import FILE, LAYER, SYNC, git, keep_one_tower, write_towers
+from tests.cli.gated import FILE, LAYER, SYNC, commit, git, keep_one_tower, store, write_towers
 from vlbench.gating.manifest import NAME
 from vlbench.record.baseline_files import proposal_path, read_baseline
 
@@ -45,16 +45,27 @@ def test_what_a_change_accepts_is_its_first_row_and_no_accept_fails_it(vlbench: 
 
 
 @pytest.mark.slow
-def test_a_removal_with_a_reason_is_accepted_and_no_accept_fails_it(vlbench: Vlbench, branch: Path) -> None:
-    assert vlbench("baseline", "remove", branch, "--reason", "that tower is gone", "--by", "Grace").code == 0
+def test_a_removal_with_a_reason_is_accepted_unless_nothing_is_left_to_judge(vlbench: Vlbench, branch: Path) -> None:
+    write_towers()
+    git("checkout", "--quiet", "main")
+    other = branch.with_name("other.json")
+    store(read_baseline(branch), other)
+    commit()
+    git("checkout", "--quiet", "-B", "change")
+
+    def remove(path: Path) -> None:
+        assert vlbench("baseline", "remove", path, "--reason", "that tower is gone", "--by", "Grace").code == 0
+
+    remove(branch)
     ended = vlbench("gate", "--base", "main")
-    shown = " ".join(ended.out.split())
-    assert (ended.code, "ACCEPTED counters: towers:Tower small.toml bfloat16 sm_90 removed by Grace" in shown) == (
-        0,
-        True,
-    )
+    told = "ACCEPTED counters: towers:Tower small.toml bfloat16 sm_90 removed by Grace"
+    assert (ended.code, told in " ".join(ended.out.split())) == (0, True)
     ended = vlbench("gate", "--base", "main", "--no-accept")
     assert (ended.code, "which --no-accept does not count" in " ".join(ended.out.split())) == (6, True)
+    remove(other)
+    ended = vlbench("gate", "--base", "main")
+    shown = " ".join(ended.out.split())
+    assert (ended.code, "nothing was judged, for it takes the last baseline away" in shown) == (6, True)
 
 
 def test_no_way_to_move_the_baseline_passes(vlbench: Vlbench, branch: Path) -> None:

@@ -1,12 +1,27 @@
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.cli.gated import git
 from vlbench.errors import UsageError
-from vlbench.gating.init import TEST, WORKFLOW, baseline_for, refuse_existing, write_test, write_workflow
+from vlbench.gating.init import Place, baseline_for
+from vlbench.gating.installs import Installs
+
+INSTALLED = Installs(("vlbench @ git+https://example.org/vlbench.git@0123abc", "--editable", "."))
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """A folder of a larger repository, and the current one."""
+    folder = tmp_path / "services" / "vision"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    git("init", "--quiet", str(tmp_path))
+    return Place.here()
 
 
 def test_a_baseline_is_named_after_its_tower() -> None:
@@ -14,37 +29,84 @@ def test_a_baseline_is_named_after_its_tower() -> None:
     assert baseline_for("qwen2.5-vl-7b+best") == Path("results/baselines/qwen2-5-vl-7b-best.json")
 
 
-def test_nothing_that_is_there_is_overwritten(tmp_path: Path) -> None:
-    baseline = baseline_for("toy:Tower")
-    refuse_existing(tmp_path, baseline)
-    write_test(tmp_path, baseline)
-    with pytest.raises(UsageError, match=r"tests/test_vlbench\.py: it is there already"):
-        refuse_existing(tmp_path, baseline)
-
-
-@pytest.mark.parametrize(
-    ("file", "installs"), [(None, ""), ("pyproject.toml", " -e ."), ("requirements.txt", " -r requirements.txt")]
-)
-def test_the_workflow_installs_what_the_tower_needs(tmp_path: Path, file: str | None, installs: str) -> None:
-    if file:
-        (tmp_path / file).touch()
-    write_workflow(tmp_path, "2.13.0+cpu")
-    workflow = yaml.safe_load((tmp_path / WORKFLOW).read_text())
+@pytest.mark.parametrize("inside", [True, False])
+def test_the_workflow_lies_where_github_looks_and_works_where_the_package_is(
+    place: Place, tmp_path: Path, inside: bool
+) -> None:
+    place = place if inside else Place(tmp_path, tmp_path)
+    assert place.write_workflow("2.13.0+cpu", INSTALLED)
+    (path,) = (tmp_path / ".github" / "workflows").iterdir()
+    assert path.name == ("vlbench-services-vision.yml" if inside else "vlbench.yml")
+    workflow = yaml.safe_load(path.read_text())
     assert workflow["permissions"] == {"contents": "read"}
+    assert workflow.get("defaults") == ({"run": {"working-directory": "services/vision"}} if inside else None)
     steps = workflow["jobs"]["gate"]["steps"]
     assert steps[0]["with"]["fetch-depth"] == 0
-    commands = [step["run"] for step in steps if "run" in step]
-    assert commands == [
-        'pip install "torch==2.13.0" --index-url https://download.pytorch.org/whl/cpu',
-        f"pip install vlbench{installs}",
-        'git cat-file -e "origin/$GITHUB_BASE_REF:.github/workflows/vlbench.yml" 2> /dev/null || first=--first\n'
+    assert [step["run"] for step in steps if "run" in step] == [
+        'pip install "torch==2.13.0" --extra-index-url https://download.pytorch.org/whl/cpu',
+        "pip install \"torch==2.13.0\" 'vlbench @ git+https://example.org/vlbench.git@0123abc' --editable .\n",
+        f'git cat-file -e "origin/$GITHUB_BASE_REF:.github/workflows/{path.name}" 2> /dev/null || first=--first\n'
         'vlbench gate --base "origin/$GITHUB_BASE_REF" ${first:-} --github\n',
     ]
+    assert "A runner does not have" not in path.read_text()
 
 
-def test_the_test_is_python_that_names_the_baseline(tmp_path: Path) -> None:
-    baseline = baseline_for("toy:Tower")
-    write_test(tmp_path, baseline)
-    text = (tmp_path / TEST).read_text()
+def test_a_name_with_odd_characters_is_one_name_in_the_workflow(tmp_path: Path) -> None:
+    folder = tmp_path / 'a: "b" #c'
+    installed = Installs(("./it's here",), only_here="/somewhere")
+    place = Place(folder, tmp_path)
+    place.write_workflow("2.13.0", installed)
+    text = (tmp_path / place.workflow).read_text()
+    workflow = yaml.safe_load(text)
+    assert workflow["defaults"]["run"]["working-directory"] == 'a: "b" #c'
+    (command,) = (step["run"] for step in workflow["jobs"]["gate"]["steps"] if "here" in step.get("run", ""))
+    assert shlex.split(command)[-1] == "./it's here"
+    assert "# A runner does not have /somewhere: name a place that it can reach." in text
+
+
+def test_another_tower_is_added_and_nothing_of_the_first_is_lost(place: Place) -> None:
+    first, second = baseline_for("towers:One"), baseline_for("towers:Two")
+    place.refuse(first, "2.13.0+cpu")
+    place.write_test(first)
+    assert place.write_workflow("2.13.0+cpu", INSTALLED)
+    written = (place.top / place.workflow).read_text()
+    place.refuse(second, "2.13.0+cpu")
+    place.write_test(second)
+    assert not place.write_workflow("2.13.0+cpu", Installs(("something else",)))
+    assert (place.top / place.workflow).read_text() == written
+    text = (place.folder / place.test).read_text()
+    assert place.test.name == "test_vlbench_services_vision.py", "two of one name are one module to pytest"
     compile(text, "test_vlbench.py", "exec")
-    assert '@pytest.mark.vlbench(baseline="results/baselines/toy-tower.json")' in text
+    for baseline in (first, second):
+        assert text.count(f'@pytest.mark.vlbench(baseline="{baseline}")\ndef test_towers_') == 1
+    assert (text.count("import pytest"), text.count("(vlbench_gate)")) == (1, 2)
+
+
+def test_what_is_somebody_elses_is_not_overwritten(place: Place) -> None:
+    baseline = baseline_for("toy:Tower")
+    for path, words in ((place.folder / place.test, "rename it"), (place.top / place.workflow, "rename it")):
+        path.parent.mkdir(parents=True)
+        path.write_text("jobs: {}\n")
+        with pytest.raises(UsageError, match=rf"{path.name}: it is there already, and not from .*{words}"):
+            place.refuse(baseline, "2.13.0")
+        path.unlink()
+    place.write_workflow("2.12.1", INSTALLED)
+    with pytest.raises(UsageError, match=r"it installs torch 2\.12\.1, and this is 2\.13\.0"):
+        place.refuse(baseline, "2.13.0+cpu")
+    (place.folder / baseline).parent.mkdir(parents=True)
+    (place.folder / baseline).touch()
+    with pytest.raises(UsageError, match=r"toy-tower\.json: it is there already"):
+        place.refuse(baseline, "2.12.1")
+
+
+def test_what_git_ignores_is_named(place: Place) -> None:
+    (place.top / ".gitignore").write_text("results/\n")
+    baseline = baseline_for("toy:Tower")
+    assert place.ignored(baseline, place.test, place.seen(place.workflow)) == [str(baseline)]
+    assert place.seen(place.workflow) == Path("../../.github/workflows/vlbench-services-vision.yml")
+
+
+def test_a_folder_without_a_repository_is_its_own_top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert Place.here() == Place(tmp_path.resolve(), tmp_path.resolve())

@@ -55,7 +55,7 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def towers(pytester: pytest.Pytester) -> Path:
-    """A project with a module `towers`, whose `Waits` waits four times: for three read-backs, and for the grid's copy.
+    """A project with a module `towers`, whose `Waits` waits for three read-backs.
 
     Every process that imports it leaves a line in `imports.log`.
     """

@@ -24,11 +24,11 @@ def test_unrelated():
 MARKED = """
 import pytest
 
-@pytest.mark.vlbench(tower="towers:Waits", grid="1x4x6", max_syncs=4)
+@pytest.mark.vlbench(tower="towers:Waits", grid="1x4x6", max_syncs=3)
 def test_within():
     pass
 
-@pytest.mark.vlbench(tower="towers:Waits", grid="1x4x6", max_syncs=3)
+@pytest.mark.vlbench(tower="towers:Waits", grid="1x4x6", max_syncs=2)
 def test_above():
     pass
 """
@@ -62,14 +62,14 @@ def test_a_worker_of_xdist_counts_a_job_once(pytester: pytest.Pytester, towers: 
     pytester.makepyfile(MARKED)
     result = pytester.runpytest_subprocess("-n", "1", "--strict-markers")
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["host syncs 4, at most 3: towers:Waits on grid*", "  towers.py:*: grid_thw.tolist()"])
+    result.stdout.fnmatch_lines(["host syncs 3, at most 2: towers:Waits on grid*", "  towers.py:*: grid_thw.tolist()"])
     assert Path("imports.log").read_text().splitlines() == ["imported"]
 
 
 @pytest.mark.slow
 def test_nonsense_is_a_sentence_under_xdist(pytester: pytest.Pytester, installed: None) -> None:
     pytest.importorskip("xdist")
-    pytester.makepyfile(MARKED.replace("max_syncs=3", "max_sync=3"))
+    pytester.makepyfile(MARKED.replace("max_syncs=2", "max_sync=2"))
     result = pytester.runpytest_subprocess("-n", "1")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.assert_outcomes(errors=1)

@@ -1,8 +1,8 @@
-"""Limits in the markers of tests, as the merge base has them: a change that raises or removes one is judged by it."""
+"""The markers of tests as the merge base has them: a change is judged by those that it raises, removes or hides."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,17 +11,19 @@ from vlbench.api.defaults import Defaults
 from vlbench.comparing.counted_cells import counted_forward, why_incomplete
 from vlbench.errors import UsageError
 from vlbench.gating.base import Base
-from vlbench.gating.listing import marks_in
+from vlbench.gating.listing import Listed, Tests, marks_in
+from vlbench.gating.manifest import NAME, new_removal
 from vlbench.gating.marks import Mark, argument
 from vlbench.judging.judged import JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.process.child import waiting_threads
-from vlbench.process.git import git
+from vlbench.process.git import git, text_at
 from vlbench.record.counted import CountedTower
 from vlbench.revisions.checkouts import checked_out
 
-TEXT = "mark.vlbench"
-"""What a test file holds that has markers."""
+TEXT = "mark.*vlbench"
+"""What a file holds that marks tests, its own or those of others."""
+HIDDEN = "pytest by itself no longer collects such a test (testpaths, an ignore, a conftest?); bring it back"
 
 
 @dataclass
@@ -35,36 +37,69 @@ class Limits:
 
 
 def marker_rows(base: Base, usual: Defaults, *, accepts: bool) -> list[JudgedRow]:
-    """A row for each cell that a marker of the merge base limits; what it leaves out is `usual`.
+    """A row for each cell that a marker of the merge base limits, and for each marked test that pytest lost.
 
-    None where no test file there has a marker.
+    What a marker leaves out is `usual`. None where no Python file there speaks of a marker.
     """
     if not (files := _files(base.commit)):
         return []
     with checked_out([base.commit]) as (there,), waiting_threads(2) as pool:
         try:
-            before, after = pool.map(_limits, (there.here, Path.cwd()), (files, _files()))
+            before, after = pool.map(marks_in, (there.here, Path.cwd()), (files, _files()))
         except UsageError as error:
             return [JudgedRow.missing(f"markers of {base.words}", "counters", str(error))]
-    return [row for cell, limits in before.items() for row in _judged(cell, limits, after.get(cell), usual, accepts)]
+    limits, all_now, found_now = _limits(before.tests), _limits(after.tests), _limits(after.found)
+    known = _limits(before.found)
+    rows = list(_lost(base, before, after))
+    for cell, each in limits.items():
+        rows += _judged(cell, each, (found_now if cell in known else all_now).get(cell), usual, accepts)
+    return rows
 
 
 def _files(commit: str | None = None) -> list[str]:
-    """Test files with markers at a commit, or in the working tree; as seen from the current folder."""
+    """Python files that speak of markers, at a commit or in the working tree; as seen from the current folder."""
     options = ["-e", TEXT, commit] if commit else ["--untracked", "-e", TEXT]
-    found = git("grep", "-l", "-F", *options, "--", "*.py") or ""
-    names = (name.removeprefix(f"{commit}:") for name in found.splitlines())
-    return [name for name in names if Path(name).name != "conftest.py"]
+    found = git("grep", "-l", *options, "--", "*.py") or ""
+    return [name.removeprefix(f"{commit}:") for name in found.splitlines()]
 
 
-def _limits(folder: Path, files: Sequence[str]) -> dict[Mark, Limits]:
-    """The limits that tests in a folder set, by the cell that they limit: a mark without limits. Raises UsageError."""
+def _lost(base: Base, before: Listed, after: Listed) -> Iterator[JudgedRow]:
+    """Marks that pytest found at the merge base, and finds on no test now; and settings that hide whether it does.
+
+    Of a limit that is nowhere any more the row of its cell says so, and of a baseline that somebody took out its own.
+    """
+    why = f" ({after.fault})" if after.fault else ""
+    if after.without_added and not before.without_added:
+        reason = f"pytest does not take the options that the change adds to its settings{why}; mend addopts"
+        yield JudgedRow.missing("markers of tests", "counters", reason)
+    found, anywhere = (
+        {_unlimited(mark) for marks in each.values() for mark in marks} for each in (after.found, after.tests)
+    )
+    lost = {_unlimited(mark): (test, mark) for test, marks in before.found.items() for mark in marks}
+    for mark, (test, said) in lost.items():
+        told = (said.limits and mark not in anywhere) or _was_removed(base, test, mark)
+        if mark not in found and not told:
+            yield JudgedRow.missing(f"{test}: {mark.baseline or mark.tower}", "counters", HIDDEN + why)
+
+
+def _was_removed(base: Base, test: str, mark: Mark) -> bool:
+    """Did the change take the baseline of a test out, with a reason?"""
+    named = [folder / mark.baseline for folder in Path(test.partition("::")[0]).parents] if mark.baseline else []
+    return any(new_removal(path, text_at(base.commit, path.parent / NAME)) for path in named if not path.exists())
+
+
+def _unlimited(mark: Mark) -> Mark:
+    """What a mark judges, whatever it allows."""
+    return replace(mark, limits={}, accepted=None)
+
+
+def _limits(tests: Tests) -> dict[Mark, Limits]:
+    """The limits that tests set, by the cell that they limit: a mark without limits."""
     found: dict[Mark, Limits] = {}
-    for test, marks in marks_in(folder, files).items() if files else ():
+    for test, marks in tests.items():
         for mark in marks:
             if mark.tower and mark.limits:
-                cell = replace(mark, limits={}, baseline=None, accepted=None)
-                limits = found.setdefault(cell, Limits(test))
+                limits = found.setdefault(replace(_unlimited(mark), baseline=None), Limits(test))
                 limits.accepted = limits.accepted or mark.accepted or ""
                 for name, most in mark.limits.items():
                     limits.most[name] = min(most, limits.most.get(name, most))

@@ -143,7 +143,8 @@ def _required(files: list[Path], name: str | None, first: bool, accepts: bool) -
     if marked := marker_rows(found, there, accepts=accepts):
         required = replace(required, rows={**required.rows, Path("markers"): marked})
     if here != there:
-        note = f"[tool.vlbench] is not what it is in {found.words}, whose folder of baselines ({folders[0]}) is judged"
+        changed = [name for name in vars(there) if getattr(here, name) != getattr(there, name)]
+        note = f"[tool.vlbench] {', '.join(changed)}: judged by what {found.words} says, not by what the change does"
         required = replace(required, notes=(*required.notes, note))
     return required
 

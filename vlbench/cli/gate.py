@@ -3,6 +3,7 @@
 `vlbench gate init`: a baseline, a test and a workflow for somebody's repository.
 """
 
+from os.path import relpath
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,7 @@ from vlbench.export.sheet import Sheet, compared
 from vlbench.gating import Times
 
 app = typer.Typer(invoke_without_command=True)
+WRITTEN = "the same for every pull request; look at what it installs"
 
 
 class Options(CommandOptions):
@@ -93,19 +95,32 @@ def init(options: InitOptions) -> Sheet:
 
     - `vlbench gate init my_package.vision:make`
     """
-    from vlbench.api.defaults import defaults
-    from vlbench.gating.init import TEST, WORKFLOW, baseline_for, refuse_existing, write_test, write_workflow
-    from vlbench.gating.manifest import NAME
+    from importlib.metadata import version
 
-    root, file = Path(), baseline_for(options.tower, Path(defaults().baselines))
-    refuse_existing(root, file)
+    from vlbench.api.defaults import defaults
+    from vlbench.gating.init import Place, baseline_for
+    from vlbench.gating.installs import installs
+    from vlbench.gating.manifest import NAME
+    from vlbench.towers.resolve import is_foreign
+
+    place, file = Place.here(), baseline_for(options.tower, Path(relpath(defaults().baselines)))
+    place.refuse(file, version("torch"))
+    peers = ":" in options.tower and not is_foreign(options.tower)
+    installed = installs(place.folder, place.top, "[peers]" if peers else "")
     made = saved(SaveOptions(file=file, **vars(options) | {"tower": [options.tower]}))
-    write_test(root, file)
-    write_workflow(root, made.fingerprint.torch)
+    place.write_test(file)
+    new, workflow = place.write_workflow(made.fingerprint.torch, installed), place.seen(place.workflow)
+    manifest = file.parent / NAME
     told = [
         in_short(file, made),
-        f"{TEST}: the same as a test, for pytest",
-        f"{WORKFLOW}: the same for every pull request; look at what it installs",
-        f"{file.parent / NAME}: what must be judged; commit all four, for without this one the gate judges nothing",
+        f"{place.test}: the same as a test, for pytest",
+        f"{workflow}: " + (WRITTEN if new else "was there, and gates this one from now on, too"),
+        f"{manifest}: what must be judged; commit all four, for without this one the gate judges nothing",
     ]
-    return told_sheet(told, {**facts_of(file, made), "test": str(TEST), "workflow": str(WORKFLOW)})
+    if new and installed.only_here:
+        told.append(
+            f"{workflow} installs {installed.only_here}, which no other machine has; name what a runner reaches"
+        )
+    if ignored := place.ignored(file, manifest, place.test, workflow):
+        told.append(f"git ignores {', '.join(ignored)}: add them with `git add --force`, or nobody else has them")
+    return told_sheet(told, {**facts_of(file, made), "test": str(place.test), "workflow": str(workflow)})

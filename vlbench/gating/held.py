@@ -81,10 +81,15 @@ class Held:
         told = {line for entry in self.accepted for line in entry.changes}
         return {each.tower: each for each in self.head.outputs if f"outputs of {each.tower}: changed" in told}
 
+    @property
+    def is_removed(self) -> bool:
+        """Did the change take the file away, and say who and why?"""
+        return self.removal is not None and self.head is None and not self.fault
+
     def settle(self, found: GateResult) -> GateResult:
         """The rows of what was measured, with what the change accepted, took away, widened and allowed."""
         now = {cell.name: cell for cell in found.cells}
-        if self.removal and self.accepts and self.head is None and not self.fault:
+        if self.is_removed and self.accepts:
             return GateResult(list(self._gone()), found.notes)  # what is no longer held has nothing else to show
         rows = [*self._gone(), *self._settings(), *(self._settled(row, now) for row in found.rows)]
         if self._rewritten and not any(row.verdict in FAILURES for row in rows):
@@ -109,7 +114,7 @@ class Held:
                 what = "does not hold it" if self.head else "is gone (renamed, moved or deleted?)"
                 reason = self.fault or f"{self.base} holds it, and {self.path} {what}; bring it back"
                 row = JudgedRow.missing(name, "time" if isinstance(cell, TimedCell) else "counters", reason)
-                yield self._removed(row, self.removal) if self.removal and not (self.head or self.fault) else row
+                yield self._removed(row, self.removal) if self.removal and self.is_removed else row
 
     def _removed(self, row: JudgedRow, removal: Removal) -> JudgedRow:
         told = f"removed by {removal.by} on {removal.date:%Y-%m-%d}: {removal.reason}"

@@ -1,15 +1,21 @@
 """Puts somebody's repository under the gate: a baseline of its tower, a test, and a workflow."""
 
+from __future__ import annotations
+
+import os
 import platform
 import re
+import shlex
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from vlbench.errors import UsageError
+from vlbench.gating.installs import Installs
+from vlbench.process.git import git
 from vlbench.record.baseline_files import FOLDER
 
-TEST = Path("tests/test_vlbench.py")
-WORKFLOW = Path(".github/workflows/vlbench.yml")
+WORKFLOWS = Path(".github/workflows")
 
 
 def baseline_for(tower: str, folder: Path = FOLDER) -> Path:
@@ -18,38 +24,102 @@ def baseline_for(tower: str, folder: Path = FOLDER) -> Path:
     return folder / f"{slug}.json"
 
 
-def refuse_existing(root: Path, baseline: Path) -> None:
-    """Raises UsageError where one of the three files is there already."""
-    for path in (baseline, TEST, WORKFLOW):
-        if (root / path).exists():
-            raise UsageError(f"{path}: it is there already; remove it, or use `vlbench baseline save` alone")
+@dataclass(frozen=True)
+class Place:
+    """A folder of a repository that is put under the gate, with the files that are written for it."""
+
+    folder: Path
+    """Resolved."""
+    top: Path
+    """Of the repository, resolved; the folder itself where there is none."""
+
+    @classmethod
+    def here(cls) -> Place:
+        """The current folder."""
+        top = git("rev-parse", "--show-toplevel")
+        return cls(Path().resolve(), Path(top or "").resolve())
+
+    @property
+    def inside(self) -> str:
+        """The folder as seen from the top; "" for the top itself."""
+        return "" if self.folder == self.top else self.folder.relative_to(self.top).as_posix()
+
+    @property
+    def test(self) -> Path:
+        """Seen from the folder. Its name is one of its own: pytest takes two files of one name for one module."""
+        return Path(f"tests/test_vlbench{_suffix(self.inside, '_')}.py")
+
+    @property
+    def workflow(self) -> Path:
+        """Seen from the top, where GitHub reads workflows."""
+        return WORKFLOWS / f"vlbench{_suffix(self.inside, '-')}.yml"
+
+    def refuse(self, baseline: Path, torch: str) -> None:
+        """Raises UsageError where the baseline is there already, or another file that is not one of ours to add to."""
+        if (self.folder / baseline).exists():
+            raise UsageError(f"{baseline}: it is there already; remove it, or use `vlbench baseline save` alone")
+        test, workflow = (_text(each) for each in (self.folder / self.test, self.top / self.workflow))
+        if test is not None and not ("(vlbench_gate)" in test and "import pytest" in test):
+            raise UsageError(f"{self.test}: it is there already, and not from `vlbench gate init`; rename it")
+        if workflow is None:
+            return
+        if "vlbench gate --base" not in workflow:
+            raise UsageError(f"{self.workflow}: it is there already, and not from `vlbench gate init`; rename it")
+        other = re.search(r"torch==([\w.]+)", workflow)
+        if other and other[1] != _release(torch):
+            raise UsageError(
+                f"{self.workflow}: it installs torch {other[1]}, and this is {_release(torch)}, and counts compare "
+                "under one release: install that one here, or raise it there and with `vlbench baseline rebase`"
+            )
+
+    def write_test(self, baseline: Path) -> None:
+        """A test that fails where a change adds a wait, a copy or an operation; beside those of other towers."""
+        path = self.folder / self.test
+        text = _rendered("test_vlbench.py.jinja", baseline=baseline.as_posix(), name=re.sub(r"\W", "_", baseline.stem))
+        before = _text(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text if before is None else f"{before.rstrip()}\n\n\n{text[text.index('@pytest') :]}")
+
+    def write_workflow(self, torch: str, installed: Installs) -> bool:
+        """The workflow that gates every pull request on a runner without a GPU; False where it is there already."""
+        path = self.top / self.workflow
+        if path.exists():
+            return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = _rendered(
+            "vlbench.yml.jinja",
+            workflow=self.workflow.as_posix(),
+            inside=self.inside,
+            python=".".join(platform.python_version_tuple()[:2]),
+            torch=_release(torch),
+            installs=shlex.join(installed.arguments),
+            only_here=installed.only_here,
+        )
+        path.write_text(text)
+        return True
+
+    def ignored(self, *paths: Path) -> list[str]:
+        """Those of `paths`, seen from the folder, that git ignores: nobody who clones the repository has them."""
+        return (git("-C", str(self.folder), "check-ignore", *map(str, paths)) or "").splitlines()
+
+    def seen(self, path: Path) -> Path:
+        """A path below the top, as seen from the folder."""
+        return Path(os.path.relpath(self.top / path, self.folder))
 
 
-def write_test(root: Path, baseline: Path) -> None:
-    """The test that fails where a change adds a wait, a copy or an operation."""
-    _write(root / TEST, "test_vlbench.py.jinja", baseline=baseline.as_posix())
+def _suffix(inside: str, dash: str) -> str:
+    return re.sub(r"\W+", dash, f"/{inside}").rstrip(dash) if inside else ""
 
 
-def write_workflow(root: Path, torch_version: str) -> None:
-    """The workflow that gates every pull request on a runner without a GPU."""
-    _write(
-        root / WORKFLOW,
-        "vlbench.yml.jinja",
-        workflow=WORKFLOW.as_posix(),
-        python=".".join(platform.python_version_tuple()[:2]),
-        torch=torch_version.partition("+")[0],
-        installs=_installs(root),
-    )
+def _release(torch: str) -> str:
+    return torch.partition("+")[0]
 
 
-def _installs(root: Path) -> list[str]:
-    """What pip has to install so that the tower can be imported."""
-    if (root / "pyproject.toml").exists() or (root / "setup.py").exists():
-        return ["-e ."]
-    return ["-r requirements.txt"] if (root / "requirements.txt").exists() else []
+def _text(path: Path) -> str | None:
+    return path.read_text(errors="replace") if path.exists() else None
 
 
-def _write(path: Path, template: str, **values: object) -> None:
+def _rendered(template: str, **values: object) -> str:
     from jinja2 import Environment, StrictUndefined
 
     # Workflows are full of ${{ }}, so ours are other brackets.
@@ -60,8 +130,8 @@ def _write(path: Path, template: str, **values: object) -> None:
         variable_end_string=">>",
         undefined=StrictUndefined,
         keep_trailing_newline=True,
+        trim_blocks=True,
         autoescape=False,
     )
     text = (files("vlbench") / "gating" / "templates" / template).read_text()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(environment.from_string(text).render(values))
+    return environment.from_string(text).render(values)

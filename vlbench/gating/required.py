@@ -16,6 +16,11 @@ from vlbench.process.git import text_at
 from vlbench.record.baseline import Baseline
 from vlbench.record.baseline_files import find_baselines, read_baseline
 
+NOTHING = (
+    "nothing was judged, for it takes the last baseline away; where that is meant, take `vlbench gate` out of the "
+    "workflow as well"
+)
+
 
 @dataclass(frozen=True)
 class Required:
@@ -37,6 +42,8 @@ class Required:
             result = found.get(path, GateResult([], []))
             result = self.held[path].settle(result) if path in self.held else result
             settled[path] = result._replace(rows=[*self.rows.get(path, ()), *result.rows])
+        if not (settled.keys() - {path for path, each in self.held.items() if each.is_removed}):
+            settled[Path("nothing")] = GateResult([JudgedRow.missing("the change", "counters", NOTHING)], [])
         return settled
 
     def proposable(self, path: Path) -> Baseline | None:

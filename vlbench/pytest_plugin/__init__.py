@@ -17,8 +17,11 @@ from vlbench.errors import UsageError
 from vlbench.pytest_plugin.judged import STRICT, Judging
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from vlbench.record.counted import CountReport
 
+BASE = "vlbench_base"
 MARKER = (
     'vlbench(tower=..., scenario=... or grid="1x36x36", dtype="bfloat16", as_="sm_90", cold=False, max_syncs=..., '
     "max_operations=..., max_COUNTER=..., baseline=..., accepted=...): count what the tower asks of a GPU, without "
@@ -47,10 +50,12 @@ class Untimed:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--vlbench-strict`, and the same in pytest's settings."""
+    """`--vlbench-strict`, and the same in pytest's settings; `--vlbench-base`."""
     words = "fail a session in which a test with a vlbench marker was not judged, also where it was deselected"
     parser.getgroup("vlbench").addoption("--vlbench-strict", dest=STRICT, action="store_true", help=words)
     parser.addini(STRICT, words, type="bool", default=False)
+    base = "judge marked tests by what the merge base of REF and HEAD has, as `vlbench gate --base REF` does"
+    parser.getgroup("vlbench").addoption("--vlbench-base", dest=BASE, metavar="REF", help=base)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -58,6 +63,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
     plugins = config.pluginmanager
     plugins.register(Judging(config), "vlbench-judging")
+    if config.getoption(BASE):
+        from vlbench.pytest_plugin.base import AgainstBase
+
+        plugins.register(AgainstBase(config), "vlbench-base")
     if plugins.has_plugin("benchmark") or plugins.has_plugin("pytest_benchmark.plugin"):
         from vlbench.pytest_plugin import timed
 
@@ -107,14 +116,14 @@ def vlbench_counts(request: pytest.FixtureRequest) -> tuple[CountReport, ...]:
 
 
 @contextmanager
-def at_root(config: pytest.Config) -> Iterator[None]:
-    """In the root of the tests, wherever pytest was started: where files and modules are looked for.
+def at_root(config: pytest.Config, folder: Path | None = None) -> Iterator[None]:
+    """In the root of the tests, or in `folder`, wherever pytest was started: where files and modules are looked for.
 
     Processes that are started there import what this one can, by pytest's `pythonpath` too.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join(map(os.path.abspath, filter(None, sys.path))))
-        patch.chdir(config.rootpath)
+        patch.chdir(folder or config.rootpath)
         yield
 
 

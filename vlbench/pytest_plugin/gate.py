@@ -19,8 +19,7 @@ _REPORTS = pytest.StashKey[dict[CountJob, CountReport]]()
 
 def gate(item: pytest.Item) -> str:
     """Why the test fails, a paragraph for each cell that makes it; "" where none does. Raises UsageError."""
-    with at_root(item.config):
-        found = "\n\n".join(complaint for mark in marks_of(item) for complaint in _complaints(item.config, mark))
+    found = "\n\n".join(complaint for mark in marks_of(item) for complaint in _complaints(item, mark))
     item.stash[JUDGED] = True
     return found
 
@@ -34,11 +33,13 @@ def counts_of(item: pytest.Item) -> tuple[CountReport, ...]:
         return tuple(_count(item.config, mark) for mark in marks)
 
 
-def _complaints(config: pytest.Config, mark: Mark) -> Iterator[str]:
+def _complaints(item: pytest.Item, mark: Mark) -> Iterator[str]:
     if mark.tower and (mark.limits or not mark.baseline):
-        yield from limits.complaints(mark, _count(config, mark))
+        with at_root(item.config):
+            yield from limits.complaints(mark, _count(item.config, mark))
     if mark.baseline:
-        yield from stored.complaints(config, mark)
+        with at_root(item.config, stored.folder_of(item, mark.baseline)):
+            yield from stored.complaints(item, mark)
 
 
 def _count(config: pytest.Config, mark: Mark) -> CountReport:

@@ -104,6 +104,13 @@ def _(copy: Copy) -> Done:
     return gated(copy, BASE)
 
 
+@trap("baseline", "The only one taken out, with a reason", 6, "nothing was judged", command=BASE)
+def _(copy: Copy) -> Done:
+    copy.done(f'vlbench baseline remove {BASELINE} --reason "Gone."')
+    copy.run("git rm --quiet -r tests")
+    return gated(copy, BASE)
+
+
 @trap("baseline", "A cell removed", 6, "edited by hand")
 def _(copy: Copy) -> Done:
     with_another(copy, "--tower tower:tower --tower tower:again")

@@ -5,11 +5,13 @@ from __future__ import annotations
 from subprocess import CompletedProcess
 from typing import Any
 
-from tests.traps.traps import Copy, trap
+from tests.traps.traps import BASELINE, Copy, trap
+from vlbench.record.baseline_files import load_baseline, write_baseline
 
 Done = CompletedProcess[str]
 TEST, LIMITS = "tests/test_vlbench.py", "tests/test_limits.py"
-BASE = "vlbench gate --base main"
+BASE, ASK = "vlbench gate --base main", "pytest --vlbench-base main"
+HIDDEN = "pytest by itself no longer collects such a test"
 FIXTURE = "import pytest\n\n\n@pytest.fixture\ndef vlbench_gate():\n    pass\n"
 
 
@@ -136,9 +138,16 @@ def judged_at_base(copy: Copy, options: str = "") -> Done:
     return copy.run(f"{BASE}{options}")
 
 
-@trap("pytest", "Any of these in a pull request", 3, "host syncs rose", command=BASE)
+@trap("pytest", "A conftest that has their files ignored", 6, HIDDEN, command=BASE)
 def _(copy: Copy) -> Done:
     copy.write("tests/conftest.py", "collect_ignore_glob = ['*']\n")
+    return judged_at_base(copy)
+
+
+@trap("pytest", "`testpaths` that lead elsewhere", 6, HIDDEN, command=BASE)
+def _(copy: Copy) -> Done:
+    copy.write("more/test_more.py", "def test_more():\n    pass\n")
+    copy.write("pytest.ini", "[pytest]\ntestpaths = more\n")
     return judged_at_base(copy)
 
 
@@ -154,7 +163,32 @@ def _(copy: Copy) -> Done:
     return judged_at_base(copy)
 
 
-@trap("pytest", "The tests are deleted", 3, "host syncs rose", command=BASE)
+@trap(
+    "pytest", "The limit in a marker is raised, where pytest itself asks the merge base", 1, "max_syncs=0", command=ASK
+)
+def _(copy: Copy) -> Done:
+    copy.replace(LIMITS, "max_syncs=0", "max_syncs=99")
+    copy.commit()
+    return copy.run(f"{ASK} -p no:cacheprovider {LIMITS}")
+
+
+@trap(
+    "pytest",
+    "New figures under a seal that fits, where pytest itself asks the merge base",
+    1,
+    "accepted by",
+    command=ASK,
+)
+def _(copy: Copy) -> Done:
+    copy.regress()
+    copy.run("vlbench gate")
+    path = (copy.folder / BASELINE.with_suffix(".proposed.json")).rename(copy.folder / BASELINE)
+    write_baseline(load_baseline(path).sealed(), path)
+    copy.commit()
+    return copy.run(f"{ASK} -p no:cacheprovider {TEST}")
+
+
+@trap("pytest", "The tests are deleted", 6, HIDDEN, command=BASE)
 def _(copy: Copy) -> Done:
     copy.run(f"git rm --quiet {TEST} {LIMITS}")
     return judged_at_base(copy)
