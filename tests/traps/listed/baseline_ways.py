@@ -104,7 +104,7 @@ def _(copy: Copy) -> Done:
     return gated(copy, BASE)
 
 
-@trap("baseline", "The only one taken out, with a reason", 6, "nothing was judged", command=BASE)
+@trap("baseline", "The only one taken out with a reason, and its tests with it", 3, "max_syncs=0", command=BASE)
 def _(copy: Copy) -> Done:
     copy.done(f'vlbench baseline remove {BASELINE} --reason "Gone."')
     copy.run("git rm --quiet -r tests")

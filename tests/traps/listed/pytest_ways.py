@@ -163,26 +163,17 @@ def _(copy: Copy) -> Done:
     return judged_at_base(copy)
 
 
-@trap(
-    "pytest", "The limit in a marker is raised, where pytest itself asks the merge base", 1, "max_syncs=0", command=ASK
-)
+@trap("pytest", "The limit in a marker is raised, where pytest itself asks", 1, "max_syncs=0", command=ASK)
 def _(copy: Copy) -> Done:
     copy.replace(LIMITS, "max_syncs=0", "max_syncs=99")
     copy.commit()
     return copy.run(f"{ASK} -p no:cacheprovider {LIMITS}")
 
 
-@trap(
-    "pytest",
-    "New figures under a seal that fits, where pytest itself asks the merge base",
-    1,
-    "accepted by",
-    command=ASK,
-)
+@trap("pytest", "A figure edited under a seal that fits, where pytest itself asks", 1, "not measured", command=ASK)
 def _(copy: Copy) -> Done:
-    copy.regress()
-    copy.run("vlbench gate")
-    path = (copy.folder / BASELINE.with_suffix(".proposed.json")).rename(copy.folder / BASELINE)
+    path = copy.folder / BASELINE
+    copy.edit_json(BASELINE, lambda content: content["counted"][0]["warm"]["counters"].update(host_syncs=6))
     write_baseline(load_baseline(path).sealed(), path)
     copy.commit()
     return copy.run(f"{ASK} -p no:cacheprovider {TEST}")
