@@ -30,7 +30,8 @@ def test_three_noisy_runs_a_side_cannot_tell_and_say_what_they_could() -> None:
     judged = compare_runs(summary(17.25, 0.72, 3), summary(18.01, 0.94, 3), FLOORS)
     assert judged.verdict is Verdict.INCONCLUSIVE
     assert judged.visible == pytest.approx(0.365, abs=0.01)
-    assert judged.reason == "3 runs against 3 with this spread show changes from 36.5 % on, and the threshold is 5.0 %"
+    shown = "3 runs against 3 with this spread show changes from 36.5 % on, and the threshold is 5.0 %"
+    assert judged.reason == f"{shown}; about 56 runs a side would do"
     assert judged.estimate is not None
     assert judged.estimate.ratio == pytest.approx(17.25 / 18.01)  # of cost: the rate rose, so cost fell
 
@@ -127,7 +128,7 @@ def test_an_interval_that_reaches_beyond_the_threshold_is_not_the_same() -> None
     floors = RunFloors(threshold=0.07)
     judged = compare_runs(runs(*[1.00, 1.01, 0.99, 1.0] * 2), runs(*[1.075, 1.045, 1.0, 1.04] * 2), floors)
     assert judged.verdict is Verdict.INCONCLUSIVE
-    assert judged.reason == "no change is shown, but the interval reaches beyond 7.0 %; run more"
+    assert judged.reason == "no change is shown, but the interval reaches beyond 7.0 %; about 13 runs a side would do"
 
 
 def test_too_few_runs_show_the_estimate_of_the_files_and_no_verdict() -> None:
@@ -199,3 +200,26 @@ def test_same_is_said_only_where_the_threshold_would_have_shown(one: list[float]
         assert judged.estimate is not None
         assert judged.visible <= FLOORS.threshold
         assert 1 / 1.05 <= judged.estimate.low <= judged.estimate.high <= 1.05
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.04, 0.2])
+def test_the_promised_number_of_runs_is_enough_four_times_in_five(shift: float) -> None:
+    """Of sides whose spread is known: two values a side, one deviation from the mean."""
+    spread = 0.06
+    before = [Metric("t", 1.0, "s", Better.LOWER, runs=3, deviation=spread)]
+    after = [Metric("t", math.exp(shift), "s", Better.LOWER, runs=3, deviation=spread * math.exp(shift))]
+    promised = int(compare_runs(before, after, FLOORS).reason.split("about ")[1].split()[0])
+    draws = np.exp(np.random.default_rng(1).normal(0, spread, size=(300, 2, promised)))
+    decided = [
+        compare_runs(runs(*a), runs(*(b * math.exp(shift))), FLOORS).verdict is not Verdict.INCONCLUSIVE
+        for a, b in draws
+    ]
+    assert sum(decided) / 300 >= 0.7
+    few = np.exp(np.random.default_rng(2).normal(0, spread, size=(300, 2, max(3, promised // 2))))
+    called = [compare_runs(runs(*a), runs(*(b * math.exp(shift))), FLOORS).verdict for a, b in few]
+    assert called.count(Verdict.INCONCLUSIVE) / 300 > 0.3
+
+
+def test_where_no_number_of_runs_would_do_that_is_said() -> None:
+    judged = compare_runs(runs(0.5, 1.0, 2.0), runs(0.5, 1.0, 2.0), FLOORS)
+    assert judged.reason.endswith("even 1,024 runs a side would not do")

@@ -17,6 +17,9 @@ from vlbench.record.directions import Better
 from vlbench.record.runs import Metric
 from vlbench.stats.paired import Estimate, median_ratio
 
+MOST_RUNS = 1024
+"""Nobody is told to run more often."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunFloors(Margins):
@@ -80,9 +83,11 @@ def compare_runs(before: Sequence[Metric], after: Sequence[Metric], floors: RunF
     limit = f"the threshold is {percent(floors.threshold)}"
     if visible > floors.threshold:
         reason = f"{counts} with this spread show changes from {percent(visible)} on, and {limit}"
+        reason += f"; {_enough(old, new, shift, floors)}"
         return Judgement(Verdict.INCONCLUSIVE, reason, estimate, visible)
     if abs(shift) + half > threshold:
-        reason = f"no change is shown, but the interval reaches beyond {percent(floors.threshold)}; run more"
+        reason = f"no change is shown, but the interval reaches beyond {percent(floors.threshold)}"
+        reason += f"; {_enough(old, new, shift, floors)}"
         return Judgement(Verdict.INCONCLUSIVE, reason, estimate, visible)
     return Judgement(Verdict.SAME, f"{counts}: a change of {percent(visible)} would have shown", estimate, visible)
 
@@ -104,14 +109,20 @@ def _welch(old: Side, new: Side) -> tuple[float, float]:
 
 def _reach(error: float, freedom: float, floors: RunFloors) -> tuple[float, float]:
     """Half the interval in logarithms, and the smallest change, as a share, called in four cases out of five."""
-    from scipy.stats import t
-
-    half = error * float(t.ppf((1 + floors.confidence) / 2, freedom))
+    half = error * _quantile(freedom, floors.confidence)
     seen = math.log1p(floors.relative) + max(half, error * _shown(round(freedom, 1), floors.confidence))
     return min(half, 300.0), math.expm1(min(seen, 300.0))  # a float holds exp(600), not exp(1000)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=4096)
+def _quantile(freedom: float, confidence: float) -> float:
+    """Of Student's t, both sides."""
+    from scipy.stats import t
+
+    return float(t.ppf((1 + confidence) / 2, freedom))
+
+
+@lru_cache(maxsize=4096)
 def _shown(freedom: float, confidence: float) -> float:
     """The change beyond the floor that is called in four cases of five, in standard errors.
 
@@ -120,15 +131,37 @@ def _shown(freedom: float, confidence: float) -> float:
     """
     import numpy as np
     from scipy.optimize import brentq
-    from scipy.stats import chi2, norm, t
+    from scipy.stats import chi2, norm
 
-    quantile = float(t.ppf((1 + confidence) / 2, freedom))
+    quantile = _quantile(freedom, confidence)
     errors = np.sqrt(chi2.ppf((np.arange(60) + 0.5) / 60, freedom) / freedom)
 
     def missed(factor: float) -> float:
         return POWER - float(norm.cdf(factor * errors[:, None] - quantile * errors).mean())
 
     return float(brentq(missed, quantile, 1e3 * quantile, rtol=1e-4))
+
+
+def _enough(old: Side, new: Side, shift: float, floors: RunFloors) -> str:
+    """How many runs a side would end in a verdict, if they went on like these: on the same, or on this change."""
+    variances, size = (old.variance, new.variance), abs(shift)
+
+    def decides(runs: int) -> bool:
+        freedom = round(sum(variances) ** 2 * (runs - 1) / sum(each**2 for each in variances))
+        luck = 1 + 0.6 / math.sqrt(freedom)  # four estimates of the spread in five are below so much of it
+        half, visible = _reach(luck * math.sqrt(sum(variances) / runs), float(freedom), floors)
+        same = visible <= floors.threshold and size + half <= math.log1p(floors.threshold)
+        return same or visible <= math.expm1(size)
+
+    few, many = 1, 2
+    while many < MOST_RUNS and not decides(many):
+        few, many = many, 2 * many
+    if many >= MOST_RUNS:
+        return f"even {MOST_RUNS:,} runs a side would not do"
+    while many - few > 1:
+        middle = (few + many) // 2
+        few, many = (few, middle) if decides(middle) else (middle, many)
+    return f"about {many} runs a side would do"
 
 
 def _too_few(old: Side, new: Side, shift: float, floors: RunFloors) -> Judgement:
