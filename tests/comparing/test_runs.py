@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from vlbench.comparing.runs import run_rows
+from vlbench.comparing.runs import read_sides, run_rows
 from vlbench.errors import UsageError
 from vlbench.judging.judged import JudgedRow
 from vlbench.judging.unpaired import RunFloors, compare_runs
@@ -131,3 +132,63 @@ def test_a_row_without_figures_has_none() -> None:
     found = only(run_rows(rates(100), three("t"), FLOORS)[:1])
     assert (found.cell, found.verdict) == ("rate", Verdict.MISSING)
     assert (found.before, found.ratio, found.visible) == (None, None, None)
+
+
+def test_a_time_is_called_a_time_and_any_other_figure_a_metric() -> None:
+    assert only(run_rows(three("a"), three("b"), FLOORS)).measure == "time"
+    assert only(run_rows(rates(1, 1.01, 1.02), rates(1, 1.01, 1.03), FLOORS)).measure == "metric"
+
+
+def strange(runs: list[Run], *names: str) -> list[Run]:
+    return [replace(each, unread=names) for each in runs]
+
+
+def test_what_was_not_understood_is_a_row_that_keeps_the_verdict_open() -> None:
+    same, row = run_rows(three("a"), strange(three("b"), "warp", "zap"), FLOORS)
+    assert (same.verdict, row.verdict, row.cell) == (Verdict.SAME, Verdict.INCONCLUSIVE, "not understood")
+    assert row.reason == "b0 holds what nobody here knows: warp, zap; name what to judge with --metric"
+
+
+def test_who_names_metrics_hears_only_of_what_they_fit() -> None:
+    after = strange(three("b"), "warp")
+    assert [row.cell for row in run_rows(three("a"), after, FLOORS, ["t"])] == ["t"]
+    assert [row.cell for row in run_rows(three("a"), after, FLOORS, ["t", "w*"])] == ["t", "not understood"]
+
+
+def answering(name: str, completed: float | None = None, tokens: float | None = None, **conditions: str) -> list[Run]:
+    told = {"completed": completed, "total_output_tokens": tokens}
+    answered = {key: value for key, value in told.items() if value is not None}
+    return [replace(each, answered=answered) for each in three(name, **conditions)]
+
+
+def test_fewer_completed_requests_under_the_same_load_were_lost() -> None:
+    before = answering("a", completed=505, total_input_tokens="9")
+    row = only(run_rows(before, answering("b", completed=480, total_input_tokens="8"), FLOORS))
+    assert row.verdict is Verdict.INACCURATE
+    assert row.reason.startswith("480 requests were completed in one run and 505 in another, of the same load")
+    row = only(run_rows(before, answering("b", completed=480, rate="8"), FLOORS))
+    assert row.verdict is Verdict.MISSING
+
+
+def test_sampling_may_move_the_tokens_that_came_back_a_little() -> None:
+    before = answering("a", tokens=42_727)
+    assert only(run_rows(before, answering("b", tokens=42_764), FLOORS)).verdict is Verdict.SAME
+    row = only(run_rows(before, answering("b", tokens=30_000), FLOORS))
+    assert row.verdict is Verdict.MISSING
+    assert row.reason == "not the same work: total_output_tokens is 42,727 before and 30,000 after"
+    row = only(run_rows(before, answering("b"), FLOORS))
+    assert row.reason == "not the same work: total_output_tokens is 42,727 before and not given after"
+
+
+def test_other_questions_do_not_compare() -> None:
+    old, new = ([collect("a", [Metric("acc", 0.5, "share", Better.HIGHER, questions=each)])] for each in (885, 900))
+    row = only(run_rows(old, new, FLOORS))
+    assert (row.verdict, row.reason) == (Verdict.MISSING, "other questions: 885 and 900 were asked")
+
+
+def test_a_run_in_two_files_is_one_run(tmp_path: Path) -> None:
+    table = "name,value,unit\n" + "".join(f"t{each},{each + 0.5},ms\n" for each in range(6))
+    for name, text in {"a": table, "b": table + "\n"}.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError, match=r"b has the same figures as .*a; give each run once"):
+        read_sides([str(tmp_path / "a")], [str(tmp_path / "b")])

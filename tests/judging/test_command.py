@@ -188,3 +188,53 @@ def test_reports_are_written(tmp_path: Path) -> None:
     assert "metric" in result.output
     sentence = usage(*options(tmp_path, TIGHT, TIGHT), "--csv", "nowhere/a.csv")
     assert sentence.startswith("--csv nowhere/a.csv: the folder nowhere does not exist")
+
+
+def test_totals_of_three_runs_are_inconclusive_and_say_how_many_would_do(tmp_path: Path) -> None:
+    for side, totals in {"a": (9154, 9396, 10242), "b": (12450, 12097, 11949)}.items():
+        for number, total in enumerate(totals):
+            (tmp_path / f"{side}{number}.csv").write_text(f"name,value,unit\ntotal,{total},tokens/s\n")
+    result = run("--before", str(tmp_path / "a*"), "--after", str(tmp_path / "b*"))
+    assert result.exit_code == 4
+    words = " ".join(result.output.split())
+    assert "total 9586/s 1.216e+04/s +26.9 [-1.9, +64.1]" in words
+    assert "about 5 runs a side would do" in words
+
+
+def test_printed_tables_are_read_as_pasted(tmp_path: Path) -> None:
+    from tests.readers.samples import PRINTED
+
+    pasted = "\n".join(f"> {line}" for table in PRINTED for line in ("```", *table.splitlines(), "```"))
+    (tmp_path / "before.md").write_text(pasted)
+    slower = PRINTED[0].replace("12450.07", "9154.00"), PRINTED[1].replace("12096.72", "9,396.00")
+    (tmp_path / "after.md").write_text("\n".join([*slower, PRINTED[2].replace("11949.28", "10242.00")]))
+    sides = ("--before", str(tmp_path / "before.md"), "--after", str(tmp_path / "after.md"))
+    found = run(*sides, "--metric", "total_throughput", "--json")
+    assert (found.exit_code, json.loads(found.output)["rows"][0]["before"]) == (4, pytest.approx(12163.5, abs=0.1))
+    lossy = [table.replace("requests:                     505", "requests: 480") for table in PRINTED]
+    (tmp_path / "after.md").write_text("\n".join(lossy))
+    found = run(*sides)
+    assert found.exit_code == 5
+    assert "480 requests were completed in one run and 505 in another" in " ".join(found.output.split())
+
+
+def test_accuracies_of_900_questions_are_told_apart_by_4_6_points(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("{'Overall': {'acc': 0.519, 'num': 900}}\n")
+    (tmp_path / "b.txt").write_text("{'Overall': {'acc': 0.516, 'num': 900}}\n")
+    result = run("--before", str(tmp_path / "a.txt"), "--after", str(tmp_path / "b.txt"))
+    assert result.exit_code == 4
+    assert "not distinguishable: -0.3 points, +-4.6 (95%) of 900 answers" in " ".join(result.output.split())
+
+
+def test_an_unknown_key_is_named_and_no_pass(tmp_path: Path) -> None:
+    from tests.readers.test_readers import VLLM
+
+    for number in range(3):
+        content = {**VLLM, "request_throughput": 17.25 + number / 1000}
+        (tmp_path / f"a{number}.json").write_text(json.dumps(content | {"date": "1"}))
+        (tmp_path / f"b{number}.json").write_text(json.dumps(content | {"date": "2", "warp_factor": 9}))
+    sides = ("--before", str(tmp_path / "a*"), "--after", str(tmp_path / "b*"), "--metric", "request_t*")
+    assert run(*sides).exit_code == 0
+    result = run(*sides, "--metric", "warp*")
+    assert result.exit_code == 4
+    assert "warp_factor; name what to judge with --metric" in " ".join(result.output.split())

@@ -98,9 +98,6 @@ def compare_runs_of(
         before=", ".join(before),
         after=", ".join(after),
         rows=tuple(run_rows(old, new, floors, metrics)),
-        notes=tuple(
-            f"{run.source}: not understood and left out: {', '.join(run.unread)}" for run in (*old, *new) if run.unread
-        ),
         allow_inconclusive=allow_inconclusive,
         false_alarms=1 - floors.confidence,
     )

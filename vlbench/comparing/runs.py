@@ -1,7 +1,7 @@
 """Runs of other benchmark tools: two sets of them become rows; what cannot be compared is a row that says why."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from glob import glob
 from hashlib import sha256
@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from vlbench.errors import UsageError
-from vlbench.judging.judged import JudgedRow
+from vlbench.judging.judged import JudgedRow, Measure
+from vlbench.judging.shares import compare_shares
 from vlbench.judging.unpaired import RunFloors, compare_runs, side
-from vlbench.judging.verdict import inaccurate, missing
+from vlbench.judging.verdict import Verdict, inaccurate, missing
 from vlbench.readers import read
 from vlbench.readers.document import FOREIGN
 from vlbench.record.directions import Better
@@ -19,6 +20,13 @@ from vlbench.record.runs import Metric, Run
 from vlbench.untrusted.files import read_bytes
 
 Conditions = tuple[tuple[str, str], ...]
+SAME_WORK = 0.02
+"""How far apart runs of equal work may answer, as a share: sampling ends some answers earlier."""
+MOST_NAMES = 12
+TELLING_FIGURES = 6
+"""Figures with a fraction that make a run known."""
+TIMES = ("s", "ms", "us", "ns", "sec", "seconds")
+"""Units of what is called a time; any other figure is called a metric."""
 
 
 def run_rows(
@@ -29,23 +37,78 @@ def run_rows(
     `metrics` are name patterns; without them every metric is judged. Raises `UsageError` if a pattern fits nothing.
     """
     names = {name for run in (*before, *after) for name in run.metrics}
+    unread = {name for run in (*before, *after) for name in run.unread}
     for pattern in metrics:
-        if not any(fnmatchcase(name, pattern) for name in names):
+        if not any(fnmatchcase(name, pattern) for name in names | unread):
             raise UsageError(f"no metric fits {pattern!r}; there are {', '.join(sorted(names))}")
     old, new = _by_conditions(before), _by_conditions(after)
+    rows = list(_not_understood((*before, *after), metrics))
+    if lost := _lost(before, after):
+        return [JudgedRow.of("all metrics", inaccurate(lost), measure="accuracy"), *rows]
     if len(old) == len(new) == 1 and old.keys() != new.keys():
         difference = _difference(next(iter(old)), next(iter(new)))
-        return [JudgedRow.missing("all metrics", "time", f"another workload or machine: {difference}")]
-    rows: list[JudgedRow] = []
+        return [JudgedRow.missing("all metrics", "metric", f"another workload or machine: {difference}"), *rows]
+    judged: list[JudgedRow] = []
     for conditions in {**old, **new}:
         label = " ".join(f"{key}={value}" for key, value in conditions) if len({**old, **new}) > 1 else ""
-        rows += _rows(label, old.get(conditions, []), new.get(conditions, []), floors, metrics)
-    return rows
+        judged += _rows(label, old.get(conditions, []), new.get(conditions, []), floors, metrics)
+    return [*judged, *rows]
+
+
+def _not_understood(runs: Sequence[Run], metrics: Sequence[str]) -> Iterator[JudgedRow]:
+    """The row of what no reader knows. Who names `metrics` is told of what they fit alone."""
+    unread: dict[str, str] = {}
+    for run in runs:
+        for name in run.unread:
+            if not metrics or any(fnmatchcase(name, pattern) for pattern in metrics):
+                unread.setdefault(name, run.source)
+    if unread:
+        names, source = list(unread), next(iter(unread.values()))
+        shown = ", ".join(names[:MOST_NAMES]) + (f" and {len(names) - MOST_NAMES} more" if names[MOST_NAMES:] else "")
+        reason = f"{source} holds what nobody here knows: {shown}; name what to judge with --metric"
+        yield JudgedRow(cell="not understood", measure="metric", verdict=Verdict.INCONCLUSIVE, reason=reason)
+
+
+def _lost(before: Sequence[Run], after: Sequence[Run]) -> str:
+    """That a side completed fewer requests under the same settings, where no file tells how many were sent."""
+    for run in (*before, *after):
+        sides = [
+            {b.answered.get("completed") for b in side if _settings(b) == _settings(run)} for side in (before, after)
+        ]
+        if all(sides) and sides[0] != sides[1] and None not in (every := sides[0] | sides[1]):
+            least, most = (f"{each:.0f}" for each in (min(every, key=float), max(every, key=float)))  # type: ignore[arg-type]
+            return (
+                f"{least} requests were completed in one run and {most} in another, of the same load: were they lost?"
+            )
+    return ""
+
+
+def _settings(run: Run) -> Conditions:
+    return tuple(sorted((key, value) for key, value in run.conditions.items() if not key.startswith("total_")))
+
+
+def _other_work(old: Sequence[Run], new: Sequence[Run]) -> str:
+    """What came back in amounts that no chance makes, so that the runs did different work."""
+    for key in dict.fromkeys(key for run in (*old, *new) for key in run.answered):
+        found = [{run.answered.get(key) for run in side} for side in (old, new)]
+        amounts = [each for each in found[0] | found[1] if each is not None]
+        apart = max(amounts) > (1 + SAME_WORK) * min(amounts) or None in found[0] | found[1]
+        if apart:
+            told = [
+                " or ".join("not given" if each is None else f"{each:,.0f}" for each in sorted(side, key=str))
+                for side in found
+            ]
+            return f"{key} is {told[0]} before and {told[1]} after"
+    return ""
 
 
 def _rows(label: str, old: list[Run], new: list[Run], floors: RunFloors, patterns: Sequence[str]) -> list[JudgedRow]:
     if not (old and new):
-        return [JudgedRow.missing(label, "time", f"only the runs {'after' if new else 'before'} have these conditions")]
+        return [
+            JudgedRow.missing(label, "metric", f"only the runs {'after' if new else 'before'} have these conditions")
+        ]
+    if difference := _other_work(old, new):
+        return [JudgedRow.missing(label or "all metrics", "metric", f"not the same work: {difference}")]
     names = {name: None for run in (*old, *new) for name in run.metrics}
     wanted = [name for name in names if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)]
     return [_row(f"{label} {name}".strip(), name, old, new, floors) for name in wanted]
@@ -55,23 +118,31 @@ def _row(title: str, name: str, old: list[Run], new: list[Run], floors: RunFloor
     absent = [run.source for run in (*old, *new) if name not in run.metrics]
     if absent:
         more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
-        return JudgedRow.missing(title, "time", f"{absent[0]}{more} does not have it; was it renamed?")
+        return JudgedRow.missing(title, "metric", f"{absent[0]}{more} does not have it; was it renamed?")
     before, after = [run.metrics[name] for run in old], [run.metrics[name] for run in new]
     first, every = before[0], [*before, *after]
+    measure: Measure = "time" if first.unit in TIMES else "metric"
     for metric in every:
         if (metric.unit, metric.better) != (first.unit, first.better):
             ways = (
                 f"{first.unit or 'no unit'} ({first.better} is better) and {metric.unit or 'no unit'} ({metric.better})"
             )
-            return JudgedRow.missing(title, "time", f"the units do not match: {ways}")
-    shown: dict[str, Any] = {"unit": first.unit, "better": "more" if first.better is Better.HIGHER else "less"}
+            return JudgedRow.missing(title, measure, f"the units do not match: {ways}")
+    if len(asked := {metric.questions for metric in every}) > 1:
+        reason = f"other questions: {' and '.join(f'{each:,}' for each in sorted(asked))} were asked"
+        return JudgedRow.missing(title, measure, reason)
+    shown: dict[str, Any] = {"measure": measure} | {
+        "unit": first.unit,
+        "better": "more" if first.better is Better.HIGHER else "less",
+    }
     if any(metric.value <= 0 for metric in every):
         reason = "a figure is zero or negative, so there is no ratio; was it measured?"
         return JudgedRow.of(title, missing(reason), **shown)
     faults = [f"{run.source}: {run.fault}" for run in (*old, *new) if run.fault]
     if faults:  # a run that dropped work has no figures to show
-        return JudgedRow.of(title, inaccurate(faults[0]), measure="accuracy", **shown)
-    judgement = compare_runs(before, after, floors)
+        return JudgedRow.of(title, inaccurate(faults[0]), **shown | {"measure": "accuracy"})
+    judged = compare_shares if all(metric.answers for metric in every) else compare_runs
+    judgement = judged(before, after, floors)
     return JudgedRow.of(title, judgement, before=_centre(before), after=_centre(after), **shown)
 
 
@@ -114,6 +185,7 @@ def read_sides(
                 raise UsageError(f"{path} has the same content as {seen[mark]}; give each run once")
             seen[mark] = path
     found = [[run for path in paths for run in read(path, name, better)] for paths in (old, new)]
+    _check_no_copies([*found[0], *found[1]])
     named = {metric for runs in found for run in runs for metric in run.metrics}
     for metric in better or {}:
         if metric not in named:
@@ -121,6 +193,21 @@ def read_sides(
                 f"no metric is called {metric!r}, so nothing can be said of it; there are {', '.join(sorted(named))}"
             )
     return found[0], found[1]
+
+
+def _check_no_copies(runs: Sequence[Run]) -> None:
+    """Raise `UsageError` for a run that is another once more: so many measured figures never repeat by chance.
+
+    Counts do, and the scores of a model that is asked the same again.
+    """
+    seen: dict[str, str] = {}
+    for run in runs:
+        figures = sorted((each.name, each.value) for each in run.metrics.values() if not each.answers)
+        if sum(value != int(value) for _, value in figures) >= TELLING_FIGURES:
+            content = (figures, sorted(run.conditions.items()), sorted(run.answered.items()), run.fault)
+            first = seen.setdefault(repr(content), run.source)
+            if first != run.source:
+                raise UsageError(f"{run.source} has the same figures as {first}; give each run once")
 
 
 def _marks(path: Path) -> list[object]:

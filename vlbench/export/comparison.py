@@ -107,9 +107,9 @@ def _line(move: Move) -> Iterator[Words]:
 
 def _quiet(measure: str, rows: Sequence[JudgedRow]) -> Part:
     """What is the same: times with their figures, the rest in a line."""
-    if measure == "time" and len(rows) <= TABLE:
+    if measure in ("time", "metric") and len(rows) <= TABLE:
         columns: Columns[JudgedRow] = {
-            "the same in time": lambda row: line(row.cell),
+            "the same" if measure == "metric" else "the same in time": lambda row: line(row.cell),
             "change %": _change,
             "detectable": lambda row: wording.detectable(row) or "-",
         }
@@ -119,7 +119,8 @@ def _quiet(measure: str, rows: Sequence[JudgedRow]) -> Part:
     cells = f"{len(names)} cells are" if len(names) > 1 else "1 cell is"
     visible = [row.visible for row in rows if row.visible is not None]
     would = f" (each would have shown {percent(max(visible))})" if len(visible) == len(rows) else ""
-    return Words(f"{cells} the same in {measure}{would}: {', '.join(names[:FEW])}{more}.")
+    inside = "" if measure == "metric" else f" in {measure}"
+    return Words(f"{cells} the same{inside}{would}: {', '.join(names[:FEW])}{more}.")
 
 
 def _change(row: JudgedRow) -> str:

@@ -94,7 +94,8 @@ def chance(judged: Judged) -> str:
     meaning = "'detectable' is the smallest change that a row would have called in four cases of five."
     if (called := false_rows(judged)) is None:
         return meaning
-    return f"By chance alone, {called:.2g} of {times} times would be called; {meaning}"
+    what = "figures" if any(row.measure == "metric" for row in judged.rows) else "times"
+    return f"By chance alone, {called:.2g} of {times} {what} would be called; {meaning}"
 
 
 def asides(judged: Judged) -> list[str]:
@@ -197,7 +198,7 @@ def _rank(row: JudgedRow) -> int:
 
 
 def _voted(judged: Judged) -> int:
-    return sum(row.measure == "time" and row.visible is not None for row in judged.rows)
+    return sum(row.measure in ("time", "metric") and row.visible is not None for row in judged.rows)
 
 
 def _number(value: float) -> str:

@@ -28,9 +28,12 @@ def read(path: str, name: str | None = None, directions: Mapping[str, Better] | 
         raise UsageError(f"there is no format {name!r}; formats are {', '.join(READERS)}")
     document = load(path, directions)
     check_not_printed(path, document.objects[0] if len(document.objects) == 1 else None)
-    for reader in [READERS[name]] if name else READERS.values():
-        if reader.recognises(document):
-            return [_told(run, document.directions) for run in reader.read(document)]
+    claims = [reader for reader in ([READERS[name]] if name else READERS.values()) if reader.recognises(document)]
+    if len(claims) > 1:
+        names = " and of ".join(reader.name for reader in claims)
+        raise UsageError(f"{path} has the marks of {names}; say which it is with --format, or give them apart")
+    if claims:
+        return [_told(run, document.directions) for run in claims[0].read(document)]
     near = {each.name: each.lacking(document) for each in ([READERS[name]] if name else READERS.values())}
     least = min(map(len, filter(None, near.values())), default=0)
     told = " or ".join(f"{each}, but lacks {', '.join(keys)}" for each, keys in near.items() if 0 < len(keys) == least)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from vlbench.errors import UsageError
-from vlbench.readers.document import Document, Reader, check_finite, count, finite, number_in
+from vlbench.readers.document import Document, Reader, check_finite, count, failures, finite, number_in
 from vlbench.record.directions import Better, words_of
 from vlbench.record.runs import Metric, Run, collect
 
@@ -87,8 +87,7 @@ def _fault(source: str, entries: dict[str, Any]) -> str:
     answered = _count_of(source, entries, "request_count")
     asked = _entry(_entry(entries, "input_config"), "loadgen").get("request_count")
     short = 0 if answered is None or asked is None else count(source, "request_count", asked) - answered
-    failed = max(_count_of(source, entries, "error_request_count") or 0, short, _summed(source, entries))
-    return f"{failed} of its requests failed" if failed else ""
+    return failures(max(_count_of(source, entries, "error_request_count") or 0, short, _summed(source, entries)))
 
 
 def _count_of(source: str, entries: dict[str, Any], name: str) -> int | None:

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from vlbench.errors import UsageError
 from vlbench.record.directions import Better, better_of
-from vlbench.record.runs import Run
+from vlbench.record.runs import Metric, Run
 from vlbench.untrusted.files import Kind, check_json, each_key_once, first_fault, integer, read_text
 from vlbench.untrusted.limits import Limit
 
@@ -24,6 +24,8 @@ FOREIGN = Kind(
     binary="{path} is not text; {remedy}",
 )
 _BLANK = re.compile(r"\s*")
+_JSON = re.compile(r"\s*(?:window\.BENCHMARK_DATA\s*=\s*)?(?P<begin>\{(?!\s*')|\[\s*\{(?!\s*'))")
+"""How JSON with objects begins, also as a script; `{'` is what Python prints of a dict."""
 Model = TypeVar("Model", bound=BaseModel)
 Seconds = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 """A measured time, of which a text, a truth value, zero, NaN and infinity are none."""
@@ -36,7 +38,7 @@ class Document:
     source: str
     text: str
     objects: tuple[dict[str, Any], ...]
-    """The object of a JSON file, or one per line; empty for any other file."""
+    """The object of a JSON file, or one per line or of a list; empty for any other file."""
     directions: Mapping[str, Better] = field(default_factory=dict)
     """Which way metrics are good, by name, as somebody said."""
 
@@ -82,7 +84,7 @@ def load(path: str, directions: Mapping[str, Better] | None = None) -> Document:
     text = read_text(Path(path), FOREIGN)
     if not text.strip():
         raise UsageError(f"{path} is empty; did the benchmark finish?")
-    if text.lstrip().startswith("{"):
+    if _JSON.match(text):
         return Document(path, text, tuple(_objects(path, text)), directions or {})
     Limit.VALUES.check(text.count("\n") + text.count(","), path, FOREIGN.remedy)
     Limit.LINE.check(max(map(len, text.splitlines())), path, FOREIGN.remedy)
@@ -90,9 +92,11 @@ def load(path: str, directions: Mapping[str, Better] | None = None) -> Document:
 
 
 def _objects(path: str, text: str) -> list[dict[str, Any]]:
-    """Objects one after another, whether on one line each or over many."""
+    """Objects one after another, whether on one line each or over many, or in lists."""
     check_json(text.encode(), path, FOREIGN)
-    decoder, objects, at = json.JSONDecoder(parse_int=integer, object_pairs_hook=each_key_once), [], 0
+    decoder, objects = json.JSONDecoder(parse_int=integer, object_pairs_hook=each_key_once), []
+    at = _JSON.match(text).start("begin")  # type: ignore[union-attr]  # it was asked before
+    text = text.rstrip().removesuffix(";")
     while (at := _BLANK.match(text, at).end()) < len(text):  # type: ignore[union-attr]  # it fits anywhere
         try:
             value, at = decoder.raw_decode(text, at)
@@ -100,9 +104,10 @@ def _objects(path: str, text: str) -> list[dict[str, Any]]:
             raise UsageError(f"{path} is broken JSON at line {error.lineno} ({error.msg}); was it cut off?") from None
         except UsageError as error:
             raise UsageError(f"{path}: {error}") from None
-        if not isinstance(value, dict):
-            raise UsageError(f"{path} holds {value!r:.40} between JSON objects; name a result file")
-        objects.append(value)
+        for each in value if isinstance(value, list) else [value]:
+            if not isinstance(each, dict):
+                raise UsageError(f"{path} holds {each!r:.40} between JSON objects; name a result file")
+            objects.append(each)
     return objects
 
 
@@ -144,6 +149,19 @@ def check_finite(source: str, result: Mapping[str, Any], but: frozenset[str] = f
 def unread_keys(values: Mapping[str, Any], known: frozenset[str]) -> tuple[str, ...]:
     """Keys that nobody here understands."""
     return tuple(name for name in values if name not in known)
+
+
+def timed(source: str, timings: Iterable[tuple[str, float, tuple[float, ...]]]) -> list[Metric]:
+    """Times in seconds by name, median and samples. Raises UsageError where a median is not that of its samples."""
+    metrics = [Metric(name, middle, "s", Better.LOWER, samples) for name, middle, samples in timings]
+    for metric in metrics:
+        check_median(source, metric.name, metric.value, metric.samples)
+    return metrics
+
+
+def failures(lost: int, of: str = "requests") -> str:
+    """The fault of a run that lost so many; "" where it lost none."""
+    return f"{lost} of its {of} failed" if lost else ""
 
 
 def check_median(source: str, name: str, told: float, samples: tuple[float, ...]) -> None:

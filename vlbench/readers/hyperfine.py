@@ -9,9 +9,9 @@ from typing import Annotated
 from pydantic import BaseModel, FailFast
 
 from vlbench.errors import UsageError
-from vlbench.readers.document import Document, Reader, Seconds, check_median, unread_keys, validated
-from vlbench.record.directions import Better, words_of
-from vlbench.record.runs import Metric, Run, collect
+from vlbench.readers.document import Document, Reader, Seconds, timed, unread_keys, validated
+from vlbench.record.directions import words_of
+from vlbench.record.runs import Run, collect
 
 KNOWN = words_of("command mean stddev median user system min max times exit_codes memory_usage_byte parameters")
 
@@ -36,9 +36,8 @@ def _recognises(document: Document) -> bool:
 
 def _read(document: Document) -> list[Run]:
     file = validated(_File, document.objects[0], document.source)
-    metrics = [Metric(each.command, each.median, "s", Better.LOWER, each.times) for each in file.results]
+    metrics = timed(document.source, ((each.command, each.median, each.times) for each in file.results))
     for each in file.results:
-        check_median(document.source, each.command, each.median, each.times)
         if each.exit_codes is not None and len(each.exit_codes) != len(each.times):
             counts = f"{len(each.exit_codes)} exit codes for {len(each.times)} times"
             raise UsageError(f"{document.source}: {each.command!r:.60} has {counts}; is the file whole and unchanged?")

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, FailFast
 
-from vlbench.readers.document import Document, Reader, Seconds, check_median, unread_keys, validated
-from vlbench.record.directions import Better, words_of
-from vlbench.record.runs import Metric, Run, collect
+from vlbench.readers.document import Document, Reader, Seconds, timed, unread_keys, validated
+from vlbench.record.directions import words_of
+from vlbench.record.runs import Run, collect
 
 KNOWN = words_of("group name fullname params param extra_info options stats")
 OF_FILE = words_of("machine_info commit_info benchmarks datetime version")
@@ -37,9 +37,7 @@ def _recognises(document: Document) -> bool:
 
 def _read(document: Document) -> list[Run]:
     file = validated(_File, document.objects[0], document.source)
-    metrics = [Metric(each.fullname, each.stats.median, "s", Better.LOWER, each.stats.data) for each in file.benchmarks]
-    for each in file.benchmarks:
-        check_median(document.source, each.fullname, each.stats.median, each.stats.data)
+    metrics = timed(document.source, ((each.fullname, each.stats.median, each.stats.data) for each in file.benchmarks))
     cpu = file.machine_info.get("cpu") or {}
     brand = cpu.get("brand_raw") if isinstance(cpu, dict) else None
     strange = [name for each in document.objects[0]["benchmarks"] for name in unread_keys(each, KNOWN)]

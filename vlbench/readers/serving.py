@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from vlbench.errors import UsageError
-from vlbench.readers.document import Document, Reader, check_finite, count, finite
+from vlbench.readers.document import Document, Reader, check_finite, count, failures, finite
 from vlbench.record.directions import Better, words_of
 from vlbench.record.runs import Metric, Run, collect
 
@@ -19,20 +19,24 @@ WORKLOAD = words_of(
     "backend endpoint_type model_id tokenizer_id model dataset_name dataset_path label num_prompts "
     "request_rate burstiness max_concurrency random_input_len random_output_len random_range_ratio "
     "sharegpt_output_len random_prefix_len total_input_tokens total_input total_input_text_tokens "
-    "total_input_vision_tokens total_output_tokens total_output total_output_tokens_retokenized "
+    "total_input_vision_tokens total_input_sequences "
     "ramp_up_strategy ramp_up_start_rps ramp_up_end_rps goodput_config seed lora_name"
 )
 """What was asked for: runs that differ in any of it measure different things."""
+ANSWERED = words_of("total_output_tokens total_output total_output_tokens_retokenized")
+"""What came back. Sampling moves it by a few tokens."""
 UNBOUNDED = words_of("request_rate max_concurrency ramp_up_start_rps ramp_up_end_rps")
 """Where infinity is a setting."""
 IGNORED = words_of(
     "date duration completed failed errors success input_lens output_lens ttfts tpots itls e2els "
-    "generated_texts start_times concurrency accept_length server_info max_output_tokens_per_s "
-    "max_concurrent_requests rtfx spec_decode tag"
+    "generated_texts start_times queue_times latencies concurrency accept_length server_info max_output_tokens_per_s "
+    "max_concurrent_requests rtfx spec_decode tag rps_change_events drafts draft_tokens accepted_tokens"
 )
 """What follows from other keys, lists each request, or says nothing of speed."""
-SPREAD = re.compile(r"(mean|std|max|min)_\w+_ms|max_\w*tokens_per_s")
-"""Means and spreads: one slow request moves them, and medians and percentiles are read."""
+SPREAD = re.compile(
+    r"(mean|std|max|min)_\w+_ms|max_\w*tokens_per_s|spec_decode_\w+|acceptance_(rate|length)|position_\d+"
+)
+"""Means and spreads: one slow request moves them, and medians and percentiles are read. Then drafts, seen in those."""
 
 
 def serving_reader(name: str, reads: str, telling: set[str]) -> Reader:
@@ -57,7 +61,7 @@ def serving_run(source: str, result: dict[str, Any]) -> Run:
     metrics, unread = [], []
     for name, value in result.items():
         latency, rate = LATENCY.fullmatch(name), THROUGHPUT.fullmatch(name)
-        if value is None or name in WORKLOAD or name in IGNORED or SPREAD.fullmatch(name):
+        if value is None or name in WORKLOAD | ANSWERED | IGNORED or SPREAD.fullmatch(name):
             continue
         if not (latency or rate):
             unread.append(name)
@@ -68,10 +72,13 @@ def serving_run(source: str, result: dict[str, Any]) -> Run:
     conditions = {key: str(result[key]) for key in sorted(WORKLOAD) if result.get(key) is not None}
     if lengths := result.get("input_lens"):
         conditions["input_lens"] = sha256(str(lengths).encode()).hexdigest()[:8]
-    return collect(source, metrics, conditions, _lost(source, result), unread)
+    answered = {key: finite(source, key, result[key]) for key in sorted(ANSWERED) if result.get(key) is not None}
+    if result.get("num_prompts") is None and result.get("completed") is not None:
+        answered["completed"] = count(source, "completed", result["completed"])
+    return collect(source, metrics, conditions, lost_requests(source, result), unread, answered)
 
 
-def _lost(source: str, result: dict[str, Any]) -> str:
+def lost_requests(source: str, result: dict[str, Any]) -> str:
     """How many requests gave no answer, by whichever key tells most of them; "" where none was lost."""
     requested, done, failed = (
         None if result.get(key) is None else count(source, key, result[key])
@@ -85,7 +92,7 @@ def _lost(source: str, result: dict[str, Any]) -> str:
     if requested is not None and done is not None and done > requested:
         raise UsageError(f"{source}: completed is {done} of num_prompts {requested}; was the file edited?")
     lost = max(failed or 0, sum(map(bool, errors)), 0 if None in (requested, done) else requested - done)  # type: ignore[operator]
-    return f"{lost} of its requests failed" if lost else ""
+    return failures(lost)
 
 
 def _samples(source: str, name: str, result: dict[str, Any]) -> tuple[float, ...]:

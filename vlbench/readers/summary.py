@@ -9,6 +9,7 @@ import re
 
 from vlbench.errors import UsageError
 from vlbench.readers.document import Document, Reader
+from vlbench.readers.pasted import cells, pasted_lines
 from vlbench.record.directions import Better
 from vlbench.record.runs import Metric, Run, collect
 
@@ -22,7 +23,10 @@ COLUMNS = {"name", "mean", "std", "n", "unit", "better"}
 
 
 def _recognises(document: Document) -> bool:
-    return not document.objects and (_is_table(document) or any(sign in document.text for sign in ("±", "+-", "+/-")))
+    if document.objects or _is_table(document):
+        return not document.objects
+    lines = pasted_lines(document.text)
+    return any(sign in line and not cells(line) for line in lines for sign in ("±", "+-", "+/-"))
 
 
 def _read(document: Document) -> list[Run]:

@@ -27,6 +27,17 @@ class Metric:
     runs: int = 1
     deviation: float = 0.0
     """Of a summary, the standard deviation between its runs."""
+    questions: int = 0
+    """Of a share of right answers: how many were asked for."""
+    error: float = 0.0
+    """Of a score: the standard error that its tool gives, which stands in for the number of questions."""
+
+    @property
+    def answers(self) -> float:
+        """Of a share: how many answers it rests on, or a standard error is worth; 0 of any other figure."""
+        if not 0 < self.value < 1:
+            return self.questions
+        return self.questions or (self.value * (1 - self.value) / self.error**2 if self.error else 0)
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,8 @@ class Run:
     metrics: dict[str, Metric]
     conditions: dict[str, str] = field(default_factory=dict)
     """The workload and the machine; runs that differ here measure different things."""
+    answered: dict[str, float] = field(default_factory=dict)
+    """What came back, by name: that of equal work is much the same in every run."""
     fault: str = ""
     """Why its figures mean nothing, such as failed requests."""
     unread: tuple[str, ...] = ()
@@ -50,6 +63,7 @@ def collect(
     conditions: dict[str, str] | None = None,
     fault: str = "",
     unread: Iterable[str] = (),
+    answered: dict[str, float] | None = None,
 ) -> Run:
     """A run of `metrics`, checked. Raises `UsageError` on a repeated name and on a figure that is no number."""
     named: dict[str, Metric] = {}
@@ -62,7 +76,7 @@ def collect(
         named[metric.name] = metric
     if not named:
         raise UsageError(f"{source}: no metric in it; it may come from a run that measured nothing")
-    return Run(source, named, conditions or {}, fault, unread=tuple(dict.fromkeys(unread)))
+    return Run(source, named, conditions or {}, answered or {}, fault, tuple(dict.fromkeys(unread)))
 
 
 def from_samples(name: str, samples: list[float], unit: str, better: Better) -> Metric:

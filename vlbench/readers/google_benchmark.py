@@ -1,0 +1,77 @@
+"""google-benchmark's JSON (`--benchmark_out`, `--benchmark_format=json`): one file is one run, each benchmark a metric.
+
+Real times are read, in seconds. Repetitions follow one another in one process, so that they are samples of one run;
+of a file with aggregates alone, the median is read. https://github.com/google/benchmark/blob/main/docs/user_guide.md
+"""
+
+from statistics import median
+from typing import Annotated, Any
+
+from pydantic import BaseModel, FailFast
+
+from vlbench.errors import UsageError
+from vlbench.readers.document import Document, Reader, Seconds, failures, timed, unread_keys, validated
+from vlbench.record.directions import words_of
+from vlbench.record.runs import Run, collect
+
+SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}
+KNOWN = words_of(
+    "name family_index per_family_instance_index run_name run_type repetitions repetition_index threads iterations "
+    "real_time cpu_time time_unit aggregate_name aggregate_unit error_occurred error_message label bytes_per_second "
+    "items_per_second cpu_coefficient real_coefficient big_o rms skipped skip_message"
+)
+OF_MACHINE = words_of("num_cpus library_build_type")
+OF_FILE = OF_MACHINE | words_of(
+    "date host_name executable mhz_per_cpu cpu_scaling_enabled aslr_enabled caches load_avg library_version "
+    "json_schema_version"
+)
+
+
+class _Benchmark(BaseModel):
+    name: str
+    run_name: str = ""
+    run_type: str = "iteration"
+    aggregate_name: str = ""
+    real_time: Seconds | None = None
+    time_unit: str = "ns"
+    error_occurred: bool = False
+    skipped: bool = False
+
+
+class _File(BaseModel):
+    benchmarks: Annotated[list[_Benchmark], FailFast()]
+    context: dict[str, Any]
+
+
+def _recognises(document: Document) -> bool:
+    return len(document.objects) == 1 and {"benchmarks", "context"} <= document.objects[0].keys()
+
+
+def _read(document: Document) -> list[Run]:
+    whole, source = document.objects[0], document.source
+    file = validated(_File, whole, source)
+    times: dict[str, list[float]] = {}
+    aggregated: dict[str, float] = {}
+    for each in file.benchmarks:
+        if each.real_time is None or each.error_occurred or each.skipped:
+            continue
+        if each.time_unit not in SECONDS:
+            raise UsageError(
+                f"{source}: time_unit of {each.name!r:.60} is {each.time_unit!r:.20}; write ns, us, ms or s"
+            )
+        seconds, name = each.real_time * SECONDS[each.time_unit], each.run_name or each.name
+        if each.run_type == "iteration":
+            times.setdefault(name, []).append(seconds)
+        elif each.aggregate_name == "median":
+            aggregated[name] = seconds
+    told = aggregated | {name: median(samples) for name, samples in times.items()}
+    metrics = timed(source, ((name, middle, tuple(times.get(name, ()))) for name, middle in told.items()))
+    unread = [name for each in whole["benchmarks"] for name in unread_keys(each, KNOWN)]
+    unread += [*unread_keys(whole, words_of("context benchmarks")), *unread_keys(file.context, OF_FILE)]
+    unread += [f"{each.name}, which was skipped" for each in file.benchmarks if each.skipped]
+    asked = {key: str(file.context[key]) for key in sorted(OF_MACHINE & file.context.keys())}
+    fault = failures(sum(each.error_occurred for each in file.benchmarks), "benchmarks")
+    return [collect(source, metrics, asked, fault, unread)]
+
+
+READER = Reader("google-benchmark", "google-benchmark's --benchmark_out, as JSON", _recognises, _read)

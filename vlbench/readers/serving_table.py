@@ -1,0 +1,100 @@
+"""What `vllm bench serve` and `sglang.bench_serving` print, as pasted into a pull request: each table is one run.
+
+Its lines are the keys of the result files under other names, of all years since 2023. Neither tool prints how many
+requests it sent; that is taken from the command or the arguments above a table, where they were pasted too.
+https://github.com/vllm-project/vllm/blob/main/vllm/benchmarks/serve.py
+https://github.com/sgl-project/sglang/blob/main/python/sglang/bench_serving.py
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from vlbench.errors import UsageError
+from vlbench.readers.document import Document, Reader
+from vlbench.readers.pasted import pasted_lines, pasted_number
+from vlbench.readers.serving import serving_run
+from vlbench.record.runs import Run
+
+TITLE = re.compile(r"=+ ?Serving Benchmark Result ?=+", re.IGNORECASE)
+RULE = re.compile(r"[=-]{3,}.*|Per-position acceptance.*")
+LINE = re.compile(r"(?P<label>[^:]+): ?(?P<value>.*)")
+SENT = re.compile(r"num[-_]prompts?[ =:]+(\d+)\b")
+KEYS = {
+    "successful_requests": "completed",
+    "failed_requests": "failed",
+    "benchmark_duration_s": "duration",
+    "traffic_request_rate": "request_rate",
+    "request_rate_configured_rps": "request_rate",
+    "max_request_concurrency": "max_concurrency",
+    "maximum_request_concurrency": "max_concurrency",
+    "total_generated_tokens": "total_output_tokens",
+    "total_generated_tokens_retokenized": "total_output_tokens_retokenized",
+    "request_throughput_req_s": "request_throughput",
+    "request_goodput_req_s": "request_goodput",
+    "input_throughput_inputs_s": "input_sequence_throughput",
+    "input_token_throughput_tok_s": "input_throughput",
+    "output_token_throughput_tok_s": "output_throughput",
+    "total_token_throughput_tok_s": "total_token_throughput",
+    "peak_output_token_throughput_tok_s": "max_output_tokens_per_s",
+    "peak_concurrent_requests": "max_concurrent_requests",
+    "rtfx_inverse_real_time_factor": "rtfx",
+}
+"""Labels whose key is not made of the same words."""
+
+
+def _recognises(document: Document) -> bool:
+    return not document.objects and any(map(TITLE.fullmatch, pasted_lines(document.text)))
+
+
+def _read(document: Document) -> list[Run]:
+    tables = list(_tables(document))
+    for number, table in enumerate(tables, 1):
+        if table in tables[: number - 1]:
+            raise UsageError(f"{document.source}: table {number} is a copy of another; give each run once")
+    names = [f" table {number}" if len(tables) > 1 else "" for number in range(1, len(tables) + 1)]
+    return [serving_run(document.source + name, table) for name, table in zip(names, tables, strict=True)]
+
+
+def _tables(document: Document) -> Iterator[dict[str, Any]]:
+    sent: int | None = None
+    table: dict[str, Any] | None = None
+    for line in [*pasted_lines(document.text), ""]:
+        if TITLE.fullmatch(line):
+            if table:
+                yield _finished(table, sent)
+            table = {}
+        elif table is None:
+            sent = max(map(int, SENT.findall(line)), default=sent)
+        elif table and (not line or re.fullmatch("=+", line)):
+            yield _finished(table, sent)
+            sent, table = None, None
+        elif line and not RULE.fullmatch(line):
+            _add(document.source, table, line)
+
+
+def _add(source: str, table: dict[str, Any], line: str) -> None:
+    found = LINE.fullmatch(line)
+    if found is None:
+        raise UsageError(f"{source}: the table holds {line!r:.60}, no name and value; paste it as it was printed")
+    words = re.sub(r"(?<!\d)\.|[^\w.]+", "_", found["label"].lower()).strip("_")
+    key = KEYS.get(words := re.sub("_+", "_", words), words)
+    if key in table:
+        raise UsageError(f"{source}: {found['label']!r:.60} is there twice in one table; paste it as it was printed")
+    number = pasted_number(found["value"])
+    table[key] = number if number is not None else None if found["value"] in ("not set", "None") else found["value"]
+
+
+def _finished(table: dict[str, Any], sent: int | None) -> dict[str, Any]:
+    """With SGLang's name of the total, which has a backend, and how many requests were sent, where that can be."""
+    if "backend" in table and "total_token_throughput" in table:
+        table["total_throughput"] = table.pop("total_token_throughput")
+    completed = table.get("completed")
+    if sent is not None and isinstance(completed, float) and completed <= sent:
+        table["num_prompts"] = sent
+    return table
+
+
+READER = Reader(
+    "serving-table", "tables that vllm bench serve and sglang.bench_serving print, as pasted", _recognises, _read
+)

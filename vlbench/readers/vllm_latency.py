@@ -1,0 +1,57 @@
+"""`vllm bench latency --output-json`, or what it prints: one file is one run, each block of pasted lines another.
+
+Its times are of one process, one after another, so that they are samples of one run. The file does not say what was
+asked for. https://github.com/vllm-project/vllm/blob/main/vllm/benchmarks/latency.py
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import BaseModel, FailFast
+
+from vlbench.readers.document import Document, Reader, Seconds, finite, timed, unread_keys, validated
+from vlbench.readers.pasted import pasted_lines
+from vlbench.record.directions import words_of
+from vlbench.record.runs import Run, collect
+
+KNOWN = words_of("avg_latency std_latency latencies percentiles")
+FIRST = re.compile(r"Avg latency: (\S+) seconds")
+LINE = re.compile(r"(\d+)% percentile latency: (\S+) seconds")
+READ = {"50": "median_latency", "90": "p90_latency", "99": "p99_latency"}
+"""Of the percentiles; the others lie between them."""
+
+
+class _File(BaseModel):
+    latencies: Annotated[tuple[Seconds, ...], FailFast()]
+    percentiles: dict[str, Seconds]
+
+
+def _recognises(document: Document) -> bool:
+    if document.objects:
+        return len(document.objects) == 1 and READER.telling <= document.objects[0].keys()
+    return any(map(FIRST.fullmatch, pasted_lines(document.text)))
+
+
+def _read(document: Document) -> list[Run]:
+    if document.objects:
+        file = validated(_File, document.objects[0], document.source)
+        return [_run(document.source, file.percentiles, file.latencies, unread_keys(document.objects[0], KNOWN))]
+    blocks: list[dict[str, float]] = []
+    for line in pasted_lines(document.text):
+        if FIRST.fullmatch(line):
+            blocks.append({})
+        elif (found := LINE.fullmatch(line)) and blocks:
+            blocks[-1][found[1]] = finite(document.source, f"{found[1]}% percentile latency", found[2])
+    return [_run(f"{document.source} block {i}" if blocks[1:] else document.source, b) for i, b in enumerate(blocks, 1)]
+
+
+def _run(
+    source: str, percentiles: Mapping[str, float], samples: tuple[float, ...] = (), unread: tuple[str, ...] = ()
+) -> Run:
+    told = ((READ[key], percentiles[key], samples if key == "50" else ()) for key in READ if key in percentiles)
+    return collect(source, timed(source, told), unread=unread)
+
+
+READS = "vllm bench latency --output-json, or what it prints"
+READER = Reader("vllm-latency", READS, _recognises, _read, frozenset({"avg_latency", "latencies", "percentiles"}))

@@ -1,0 +1,99 @@
+"""`vllm bench mm-processor --output-json`, or what it prints: the stages before the language model, the encoder's too.
+
+Of each stage and of whole requests, the median and the percentiles are read, in milliseconds; a stage of 0 was not
+entered. https://github.com/vllm-project/vllm/blob/main/vllm/benchmarks/mm_processor.py
+"""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from vlbench.errors import UsageError
+from vlbench.readers.document import Document, Reader, finite, unread_keys, validated
+from vlbench.readers.pasted import pasted_lines
+from vlbench.readers.serving import lost_requests
+from vlbench.record.directions import Better, words_of
+from vlbench.record.runs import Metric, Run, collect
+
+KNOWN = words_of(
+    "completed failed mean_e2el_ms median_e2el_ms std_e2el_ms percentiles_e2el_ms mm_processor_stats encoder_summary "
+    "config timestamp"
+)
+STATISTIC = re.compile(r"median|p\d+(\.\d+)?")
+IGNORED = words_of("mean std")
+HEADER = re.compile(r"Stage( (Mean|Median|Std|P[\d.]+))+")
+REQUESTS = re.compile(r"(Mean|Median|Std|P[\d.]+) \S+")
+Figure = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+Stages = dict[str, dict[str, float]]
+"""By stage and statistic."""
+
+
+class _File(BaseModel):
+    mm_processor_stats: dict[str, dict[str, Figure]]
+    median_e2el_ms: Figure
+    percentiles_e2el_ms: list[tuple[Figure, Figure]]
+    config: dict[str, Any] = {}
+
+
+def _recognises(document: Document) -> bool:
+    if document.objects:
+        return all(READER.telling <= each.keys() for each in document.objects)
+    return any(map(HEADER.fullmatch, pasted_lines(document.text)))
+
+
+def _read(document: Document) -> list[Run]:
+    if not document.objects:
+        metrics, unread = _metrics(_pasted(document))
+        return [collect(document.source, metrics, unread=unread)]
+    runs = []
+    for index, each in enumerate(document.objects):
+        file = validated(_File, each, source := document.where(index))
+        whole = {"median": file.median_e2el_ms} | {f"p{at:g}": value for at, value in file.percentiles_e2el_ms}
+        metrics, unread = _metrics({**file.mm_processor_stats, "e2el": whole})
+        asked = {key: str(value) for key, value in file.config.items() if value is not None}
+        fault = lost_requests(source, {**each, "num_prompts": asked.get("num_prompts")})
+        runs.append(collect(source, metrics, asked, fault, [*unread, *unread_keys(each, KNOWN)]))
+    return runs
+
+
+def _metrics(stages: Stages) -> tuple[list[Metric], list[str]]:
+    """What is judged, and what is not understood."""
+    metrics, unread = [], []
+    for stage, statistics in stages.items():
+        unit = "calls" if stage == "num_encoder_calls" else "ms"
+        for name, value in statistics.items():
+            if STATISTIC.fullmatch(name):
+                metrics += [Metric(f"{name.removesuffix('.0')}_{stage}", value, unit, Better.LOWER)] * (value > 0)
+            elif name not in IGNORED:
+                unread.append(f"{name} of {stage}")
+    if not any(statistics.get("median") for stage, statistics in stages.items() if stage != "e2el"):
+        unread.append("the stages, of which none was timed")
+    return metrics, unread
+
+
+def _pasted(document: Document) -> Stages:
+    """The two tables, whose rows are stages, and statistics of whole requests."""
+    stages: Stages = {}
+    columns: list[str] = []
+    for line in pasted_lines(document.text):
+        first, *figures = line.split() or [""]
+        if HEADER.fullmatch(line):
+            if columns:
+                raise UsageError(f"{document.source} holds two tables of stages; give each run a file of its own")
+            columns = [column.lower() for column in figures]
+        elif columns and REQUESTS.fullmatch(line):
+            value = finite(document.source, f"{first} of requests", figures[0])
+            stages.setdefault("e2el", {})[first.lower().removesuffix(".0")] = value
+        elif columns and len(figures) == len(columns) and "e2el" not in stages and re.fullmatch(r"\w+", first):
+            told = (
+                finite(document.source, f"{name} of {first}", each) for name, each in zip(columns, figures, strict=True)
+            )
+            stages[first] = dict(zip(columns, told, strict=True))
+    return stages
+
+
+READS = "vllm bench mm-processor --output-json, or what it prints"
+READER = Reader(
+    "vllm-mm-processor", READS, _recognises, _read, frozenset({"mm_processor_stats", "percentiles_e2el_ms"})
+)

@@ -1,0 +1,65 @@
+"""`vllm bench throughput --output-json`, or what it prints: one file is one run, each pasted block another.
+
+https://github.com/vllm-project/vllm/blob/main/vllm/benchmarks/throughput.py
+"""
+
+import re
+from typing import Any
+
+from vlbench.readers.document import Document, Reader, finite, unread_keys
+from vlbench.readers.pasted import pasted_lines, pasted_number
+from vlbench.record.directions import Better, words_of
+from vlbench.record.runs import Metric, Run, collect
+
+RATES = {"requests_per_second": "requests/s", "tokens_per_second": "tokens/s", "output_tokens_per_second": "tokens/s"}
+ASKED = words_of("num_requests total_prompt_tokens")
+ANSWERED = words_of("total_num_tokens total_output_tokens")
+KNOWN = ASKED | ANSWERED | RATES.keys() | {"elapsed_time"}
+TOTALS = {"prompt": "total_prompt_tokens", "output": "total_output_tokens"}
+BLIND = re.compile(r".*(image tokens (are )?not|because image tokens).*")
+"""The warning that rates of tokens leave the pictures out."""
+LINE = re.compile(
+    r"Throughput: (?P<requests>\S+) requests/s, (?P<tokens>\S+) (total )?tokens/s(, (?P<output>\S+) output tokens/s)?"
+)
+TOTAL = re.compile(r"Total num (?P<of>prompt|output) tokens: (?P<count>\S+)")
+
+
+def _recognises(document: Document) -> bool:
+    if document.objects:
+        return all(READER.telling <= each.keys() for each in document.objects)
+    return any(map(LINE.fullmatch, pasted_lines(document.text)))
+
+
+def _read(document: Document) -> list[Run]:
+    if document.objects:
+        return [_run(document.where(i), each) for i, each in enumerate(document.objects)]
+    blocks: list[dict[str, Any]] = []
+    blind = False
+    for line in pasted_lines(document.text):
+        blind = blind or bool(BLIND.fullmatch(line))
+        if rates := LINE.fullmatch(line):
+            figures = (rates["requests"], rates["tokens"], rates["output"])
+            blocks.append(dict(zip(RATES, map(_plain, figures), strict=True)))
+            if blind:
+                blocks[-1]["the tokens of images, which were not counted"] = True
+        elif (total := TOTAL.fullmatch(line)) and blocks:
+            blocks[-1][TOTALS[total["of"]]] = _plain(total["count"])
+    return [_run(f"{document.source} block {i}" if blocks[1:] else document.source, b) for i, b in enumerate(blocks, 1)]
+
+
+def _plain(text: str | None) -> float | str | None:
+    return text if text is None or (number := pasted_number(text)) is None else number
+
+
+def _run(source: str, result: dict[str, Any]) -> Run:
+    told = {key: finite(source, key, value) for key, value in result.items() if key in KNOWN and value is not None}
+    metrics = [Metric(name, told[name], unit, Better.HIGHER) for name, unit in RATES.items() if name in told]
+    asked = {key: f"{told[key]:g}" for key in sorted(ASKED & told.keys())}
+    answered = {key: told[key] for key in sorted(ANSWERED & told.keys())}
+    return collect(source, metrics, asked, unread=unread_keys(result, KNOWN), answered=answered)
+
+
+TELLING = frozenset({"elapsed_time", "requests_per_second", "tokens_per_second"})
+READER = Reader(
+    "vllm-throughput", "vllm bench throughput --output-json, or what it prints", _recognises, _read, TELLING
+)
