@@ -68,11 +68,13 @@ class Options(CommandOptions):
 def judge(options: Options) -> Sheet:
     """Judge benchmark results before and after a change: improved, same, regressed or inconclusive, and why.
 
-    Reads result files of other tools, CSV samples, and "mean +- std of n runs":
+    Reads result files of other tools, what they print as pasted from a pull
+    request, accuracies, CSV samples, and "mean +- std of n runs":
     `vlbench list formats` names them all.
 
     The run is the evidence, not the samples in it: give three runs a side or
-    more. A run is a file, a line of JSON lines, or a value of the CSV's column run.
+    more. A run is a file, a line of JSON lines, a pasted table, or a value of the
+    CSV's column run. Of an accuracy, the answers are the evidence.
 
     Whether more or less is better follows from whole words of a metric's name and
     unit (`tokens/s`, `ms/step`, `accuracy`), and each row says which it is. Where
