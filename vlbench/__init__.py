@@ -54,6 +54,8 @@ _HOME = {
 
 def __getattr__(name: str) -> object:
     # Imported on first use, so that `import vlbench` and `vlbench --help` stay quick.
+    if name == "nsys":  # a room of its own, which is public
+        return import_module("vlbench.nsys")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

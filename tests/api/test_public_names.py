@@ -15,6 +15,7 @@ CALLS = """
 import re, vlbench
 
 def calls():
+    assert callable(vlbench.nsys.load)
     wrong = [
         lambda: vlbench.run("no-such"), lambda: vlbench.count(dtype="int8"), lambda: vlbench.verify(model="no-such"),
         lambda: vlbench.compare("none.json", "none.json"), lambda: vlbench.gate("none.json"),

@@ -6,7 +6,7 @@ from syrupy.assertion import SnapshotAssertion
 from tests.cli.conftest import Vlbench
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
-from vlbench.implementations.peers import PEERS
+from vlbench.implementations.peers import PEERS, Peer
 from vlbench.readers import READERS
 from vlbench.workload.library import scenario_names
 
@@ -45,6 +45,12 @@ def test_models(vlbench: Vlbench, snapshot: SnapshotAssertion) -> None:
 def test_what_a_preset_leaves_out_by_device_is_not_hidden(vlbench: Vlbench) -> None:
     classic = next(row for row in vlbench("list", "presets", "--json").json() if row["preset"] == "classic")
     assert "pinned-h2d" in classic["flags on CUDA"]
+
+
+def test_a_peer_that_is_not_installed_says_what_brings_it(vlbench: Vlbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its brackets, which a terminal could take for markup."""
+    monkeypatch.setattr(Peer, "version", None)
+    assert vlbench("list", "peers").out.count("'vlbench[peers]'") == len(PEERS)
 
 
 def test_anything_else_is_refused(vlbench: Vlbench) -> None:

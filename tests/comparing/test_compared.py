@@ -177,6 +177,7 @@ def test_what_was_not_run_alike_is_missing(field: str, other: object, words: str
         ),
         ({}, {"flags": ("rope-cache",)}, "the two were run with other flags under one name: host-grid and rope-cache"),
         ({}, {"tower": "timm 2"}, "the two were built by other packages: timm 1 and timm 2"),
+        ({}, {"slow_down": 0.05}, "the two were slowed down by another share on purpose: 0.0 and 0.05"),
         ({}, {"exactness": "ulp"}, "the two were checked by another class of exactness: bit-exact and ulp"),
     ],
 )

@@ -115,3 +115,10 @@ def test_the_moves_that_are_not_shown_are_counted() -> None:
 def test_one_pair_of_words_says_which_way_is_good_and_that_of_earlier_files_is_read() -> None:
     rows = [timed(Verdict.SAME, TOWER, 1.0, better=told) for told in ("lower", "higher", "less", "more")]
     assert [row.better for row in rows] == ["lower", "higher", "lower", "higher"]
+
+
+def test_medians_that_lie_the_other_way_round_than_the_ratio_say_so() -> None:
+    row = timed(Verdict.REGRESSED, TOWER, 1.01, before=2.0, after=1.99)
+    assert "of calls side by side, where the medians of all calls lie the other way round" in figures(row)
+    assert "side by side" not in figures(row.model_copy(update={"after": 2.02}))
+    assert "side by side" not in figures(row.model_copy(update={"unit": "x the reference"}))

@@ -24,6 +24,7 @@ CONDITIONS = {
     "exactness": "checked by another class of exactness",
     "seed": "drawn from another seed",
     "threads": "run with another number of threads",
+    "slow_down": "slowed down by another share on purpose",
 }
 """Fields of a timed cell that must agree, and what to say where one does not."""
 _LATER, _UNKNOWN = ("fed", "weights_digest", "flags", "package"), ("", None)
@@ -100,6 +101,7 @@ def cell_of(
         package=row.tower or "",
         fed=first.trials[0].fed_digest,
         weights_digest=first.trials[0].weights_digest,
+        slow_down=row.slow_down,
         trials=tuple(StoredTrial(id=one, **vars(each)) for one, each in ratios),
         seconds=median(times),
         stages=stage_shares(first.trials, row.name, row.reference) if state == "warm" else {},

@@ -25,6 +25,7 @@ OUTCOMES = {
     ExitCode.REGRESSED: "regressed",
     ExitCode.INCONCLUSIVE: "inconclusive",
 }
+OTHERWISE = " of calls side by side, where the medians of all calls lie the other way round"
 MOST = {"counter": 20, "stage": 8, "operation": 6, "line": 8}
 """Moves of a kind that are shown of a row; JSON and CSV have all."""
 GROUPS = (("counter", "stage"), ("line",), ("operation",))
@@ -112,10 +113,17 @@ def figures(row: JudgedRow) -> str:
     if row.before is not None and row.after is not None:
         words.append("{} -> {}".format(*pair(row.before, row.after, row.unit)))
     if row.ratio is not None:
-        words.append(change_with_interval(row))
+        words.append(change_with_interval(row) + (OTHERWISE if _medians_differ(row) else ""))
     if row.visible is not None:
         words.append(f"detectable {detectable(row)}")
     return ", ".join(words)
+
+
+def _medians_differ(row: JudgedRow) -> bool:
+    """Do the two times lie the other way round than their ratio, which is that of neighbouring calls?"""
+    if row.unit != "s" or row.before is None or row.after is None or row.ratio is None:
+        return False
+    return (row.after - row.before) * (row.ratio - 1) < 0
 
 
 def detectable(row: JudgedRow) -> str:

@@ -130,6 +130,8 @@ class TimedCell(Record):
     fed: str = ""
     """Digest of the pixels and grids; '' where it was stored before there was one, as `weights_digest` is."""
     weights_digest: str = ""
+    slow_down: Amount = 0.0
+    """The share that each call was slowed by on purpose, as in a self-test; of a stored cell 0."""
     trials: tuple[StoredTrial, ...] = Field(min_length=1)
     seconds: Positive
     """Median time of a call."""
