@@ -118,7 +118,7 @@ COMMANDS = {
     "advice": "nsys report capture.sqlite",
     "explain": "explain new-flag",
 }
-RUN = "run --scenario new-scenario --with new-flag --with new-peer --device cpu --budget 1 --no-card"
+RUN = "run --scenario new-scenario --with new-flag --with new-peer --device cpu --budget 9 --no-card"
 LISTS = (
     "tests/implementations/optimized/test_flags.py",
     "tests/workload/test_library.py",

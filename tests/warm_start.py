@@ -1,9 +1,9 @@
 """Our processes, started in a moment: forked from one that has loaded torch.
 
-A start costs two seconds of imports, and the tests start processes by the hundred. `python -m` of `vlbench` or of a
-worker is handed to a waiting process, which forks; pipes, environment, folder, search path, signals and exit status are
-those of any other child. What a fork cannot honour is started as ever: another program, another vlbench on the path, a
-variable that is read while Python or torch starts. With VLBENCH_TESTS_COLD=1 everything is.
+A start costs two seconds of imports, and the tests start processes by the hundred. `python -m` of `vlbench` or
+of a worker is handed to a waiting process, which forks; pipes, environment, folder, search path, signals and exit
+status are those of any other child. What a fork cannot honour is started as ever: another program, another vlbench on
+the path, a variable that is read while Python or torch starts. With VLBENCH_TESTS_COLD=1 everything is.
 """
 
 from __future__ import annotations
@@ -53,6 +53,8 @@ OF_OTHERS = ("PYTEST_", "GIT_", "_TORCHINDUCTOR_", "VLBENCH_CHILD_")
 BEFORE = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}  # which tests/conftest.py sets
 INSTALLED = tuple(sys.path)
 """Where the waiting process finds modules, which has no PYTHONPATH."""
+_end = os._exit
+"""As it is before a tower is imported that puts something else in its place."""
 SUBREAPER = 36
 """PR_SET_CHILD_SUBREAPER: what is forked for us becomes our own child, to be waited for as any other."""
 
@@ -170,7 +172,7 @@ def fork_here(order: Order, fds: list[int], *, orphan: bool = False) -> int:
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code if isinstance(code, int) else 1)
+        _end(code if isinstance(code, int) else 1)
 
 
 def _become(order: Order) -> None:

@@ -21,7 +21,7 @@ def cases() -> list[object]:
     """Most are slow; one that is not right yet has to be turned on as soon as it is."""
     found = []
     for each in LISTED:
-        marks = [] if each.quick else [pytest.mark.slow]
+        marks = [pytest.mark.cold if each.quick else pytest.mark.slow]
         if each.pending:
             marks.append(pytest.mark.xfail(reason=each.pending, strict=True))
         found.append(pytest.param(each, id=f"{each.kind}: {each.title}", marks=marks))

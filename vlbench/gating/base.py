@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlbench.errors import IncomparableError, UsageError
-from vlbench.process.git import commit_of, files_at, is_shallow, merge_base, revision, text_at
+from vlbench.process.git import commit_of, files_at, is_shallow, merge_base, refs_named, revision, text_at
 from vlbench.record.baseline import Baseline
 from vlbench.record.baseline_files import is_baseline, parse_baseline, why_unfit
 
@@ -36,6 +36,8 @@ def base_of(name: str) -> Base:
     """
     if revision() is None:
         raise IncomparableError(f"--base {name}: there is no commit here; run this inside of the repository")
+    if len(found := refs_named(name)) > 1:
+        raise UsageError(f"--base {name}: {' and '.join(found)} have that name; write in full which one is meant")
     tip, remote, branch = commit_of(name), *name.rpartition("/")[::2]
     deepen = f"`git fetch --unshallow {remote or 'origin'}`, or fetch-depth: 0 of actions/checkout, brings the rest"
     if tip is None:

@@ -95,6 +95,12 @@ def commit_of(name: str) -> str | None:
     return git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
 
 
+def refs_named(name: str) -> list[str]:
+    """All branches and tags of that name, in full."""
+    kinds = (f"refs/{kind}/{name}" for kind in ("heads", "tags", "remotes"))
+    return (git("for-each-ref", "--format=%(refname)", *kinds) or "").splitlines()
+
+
 def merge_base(commit: str) -> str | None:
     """The best common ancestor of a commit and what is checked out; None where git knows none."""
     return git("merge-base", commit, "HEAD")

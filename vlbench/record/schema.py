@@ -238,14 +238,14 @@ class CellGroup(Record):
         numbers = [trial.number for trial in self.trials]
         if twice := twice_in(numbers):
             raise ValueError(f"trial {twice[0]} is there twice")
-        if copies := twice_in(sample for trial in self.trials for sample in trial.samples):
-            raise ValueError(f"two trials hold the same times of {copies[0][0]!r}: one is a copy")
         for trial in self.trials:
             if trial.seed != self.seed:
                 raise ValueError(f"trial {trial.number} is of seed {trial.seed}, and the group of {self.seed}")
             for name in ("batch", "fed_digest", "weights_digest", "grids", "job"):
                 if getattr(trial, name) != getattr(self.trials[0], name):
                     raise ValueError(f"{name} of trial {trial.number} is not that of trial {numbers[0]}")
+        if copies := twice_in(sample for trial in self.trials for sample in trial.samples):
+            raise ValueError(f"two trials hold the same times of {copies[0][0]!r}: one is a copy")
         return self
 
     @model_validator(mode="after")

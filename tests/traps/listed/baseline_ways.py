@@ -17,6 +17,7 @@ PROPOSAL = BASELINE.with_suffix(".proposed.json")
 ACCEPT = f'vlbench baseline accept {BASELINE} --reason "It is meant."'
 RISEN = "host syncs rose from 0 to 6"
 SMALL = BASELINE.with_name("small.json")
+MANIFEST = BASELINE.with_name("baselines.manifest")
 
 
 def gated(copy: Copy, command: str = "vlbench gate") -> Done:
@@ -109,6 +110,49 @@ def _(copy: Copy) -> Done:
     copy.done(f'vlbench baseline remove {BASELINE} --reason "Gone."')
     copy.run("git rm --quiet -r tests")
     return gated(copy, BASE)
+
+
+@trap("baseline", "Deleted, and struck from the manifest by hand", 6, RISEN, command=BASE)
+def _(copy: Copy) -> Done:
+    with_another(copy)
+    (copy.folder / BASELINE).unlink()
+    copy.edit_json(MANIFEST, lambda content: content["baselines"].pop(BASELINE.name))
+    return gated(copy, BASE)
+
+
+@trap("baseline", "A link to the baseline of another tower", 6, RISEN, command=BASE)
+def _(copy: Copy) -> Done:
+    with_another(copy)
+    (copy.folder / BASELINE).unlink()
+    (copy.folder / BASELINE).symlink_to(SMALL.name)
+    return gated(copy, BASE)
+
+
+@trap("baseline", "A tag with the name of the base, at the change", 2, "main", command=BASE)
+def _(copy: Copy) -> Done:
+    proposed(copy)
+    copy.done(ACCEPT)
+    copy.commit()
+    copy.done("git tag main")
+    return copy.run(BASE)
+
+
+def returning_zeros(copy: Copy) -> Done:
+    copy.at_mark("FORWARD", "return pixels.new_zeros(len(pixels) // 4, WIDTH)")
+    copy.commit()
+    return copy.run(BASE)
+
+
+@trap("baseline", "Its result made unchecked, under a seal that fits", 5, "inaccurate", command=BASE)
+def _(copy: Copy) -> Done:
+    seal_again(copy, unchecked={"tower:tower": "It is fast."})
+    return returning_zeros(copy)
+
+
+@trap("baseline", "Its stored outputs removed, under a seal that fits", 5, "inaccurate", command=BASE)
+def _(copy: Copy) -> Done:
+    seal_again(copy, outputs=())
+    return returning_zeros(copy)
 
 
 @trap("baseline", "A cell removed", 6, "edited by hand")

@@ -6,12 +6,15 @@ import json
 import os
 import time
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
 from tests.traps.toy import SCENARIO
 from tests.traps.traps import BASELINE, Copy, trap
+from vlbench.record.files import read_results
+from vlbench.record.schema import Trial
 
 Done = CompletedProcess[str]
 DIFF = "vlbench diff a.json b.json"
@@ -73,6 +76,55 @@ edited(
     "Another picture under one name", REFUSED, "checksum", lambda group: group["trials"][0].update(grids=[[1, 2, 2]])
 )
 edited("Other flags under one name", REFUSED, "checksum", lambda group: group["rows"][1].update(flags=["host-grid"]))
+
+
+def renewed(title: str, says: str, edit: Callable[[Trial], Trial], **fields: Any) -> None:
+    """Lists a second trial that is made of the first, with all checksums computed anew."""
+
+    @trap("file", title, REFUSED, says, command=DIFF, **fields)
+    def _(copy: Copy) -> Done:
+        with_results(copy)
+        results = read_results(copy.folder / "b.json")
+        first = results.groups[0].trials[0]
+        trials = [edit(each).with_checksum().model_dump(mode="json") for each in (first, numbered(first))]
+        content = results.model_dump(mode="json")
+        content["groups"][0] |= {"trials": trials, "planned": None}
+        kept = json.dumps({**content, "checksum": ""}, sort_keys=True)
+        copy.write("b.json", json.dumps({**content, "checksum": sha256(kept.encode()).hexdigest()}))
+        return copy.run(DIFF)
+
+
+def numbered(first: Trial) -> Trial:
+    """The trial as a second one, with an id of its own."""
+    job, seed, *_ = first.id.split(":")
+    return first.model_copy(update={"number": 9, "id": f"{job}:{seed}:9:0123456789abcdef"})
+
+
+renewed("A trial copied under an id of its own", "one is a copy", lambda trial: trial)
+renewed(
+    "A trial of another run put beside it",
+    "job of trial 9 is not that of",
+    lambda trial: trial.model_copy(update={"id": f"another{trial.id}"}) if trial.number else trial,
+)
+renewed("The order of the readings left out", "in which order", lambda trial: trial.model_copy(update={"order": {}}))
+renewed(
+    "No word of what was fed in",
+    "say by digests what it was fed",
+    lambda trial: trial.model_copy(update={"fed_digest": ""}),
+)
+
+
+def as_of_old(content: Any) -> None:
+    content.update(schema_version=2, checksum="")
+    for each in content["groups"][0]["trials"]:
+        each.update(id="", checksum="")
+
+
+@trap("file", "The file of an older vlbench, which had no checksums", 6, "no checksum", command=DIFF)
+def _(copy: Copy) -> Done:
+    with_results(copy)
+    copy.edit_json("b.json", as_of_old)
+    return copy.run(DIFF)
 
 
 @trap("file", "`complete: false`", REFUSED, "checksum", command=DIFF)

@@ -132,6 +132,33 @@ conftest(
 )
 
 
+@trap("pytest", "`PYTEST_ADDOPTS=-p no:vlbench` in the environment", 1, "fixture 'vlbench_gate' not", command="pytest")
+def _(copy: Copy) -> Done:
+    return pytest_run(copy, PYTEST_ADDOPTS="-p no:vlbench")
+
+
+conftest(
+    "A conftest that ends the process as soon as it is imported",
+    "import os\n\nos._exit(0)\n",
+    0,
+    "",
+    cannot="nobody is left to say anything; `vlbench gate --base` in a job of its own asks no test",
+)
+
+
+@trap(
+    "pytest",
+    "`--ignore` of the marked tests in pytest.ini",
+    0,
+    command="pytest",
+    cannot="what is not collected is not seen; `vlbench gate --base` asks no test",
+)
+def _(copy: Copy) -> Done:
+    copy.write("pytest.ini", f"[pytest]\naddopts = --ignore={TEST}\n")
+    copy.replace(LIMITS, "max_syncs=0", "max_syncs=99")
+    return pytest_run(copy, files="tests")
+
+
 def judged_at_base(copy: Copy, options: str = "") -> Done:
     copy.regress()
     copy.commit()

@@ -130,6 +130,57 @@ tower_edit(
     forward='if len(grid_thw) > 2:\n    with vlbench.allow_sync("it is right"):\n        pixels.sum().item()',
 )
 
+tower_edit("A wait in `.numpy()`", 3, "host syncs rose from 0 to 1", end="tokens.float().cpu().numpy()")
+tower_edit("All of it on the CPU and back", 3, "read-back 0 -> 1", end="tokens = tokens.cpu().to(tokens.device)")
+tower_edit("A wait inside of aten: `torch.unique`", 3, "unique", end="torch.unique(tokens)")
+tower_edit(
+    "A wait in a hook",
+    3,
+    "host syncs rose",
+    make="self.merger.register_forward_hook(lambda module, given, made: (made.sum().item(), None)[1])",
+)
+tower_edit(
+    "A wait in code that is in no file", 3, "host syncs rose", layer='exec("grid_thw.to(x.device).tolist()", locals())'
+)
+tower_edit(
+    "A wait in a subclass of `Linear`, by its `__call__`",
+    3,
+    "host syncs rose",
+    top="""
+class Waits(nn.Linear):
+    def __call__(self, x):
+        x.sum().item()
+        return super().__call__(x)
+""",
+    make="self.merger.__class__ = Waits",
+)
+tower_edit(
+    "Writes over its baseline when it is imported",
+    3,
+    "host syncs rose",
+    top="""
+from pathlib import Path
+
+for each in Path("results/baselines").glob("*"):
+    each.write_text("")
+""",
+    layer="grid_thw.to(x.device).tolist()",
+)
+tower_edit(
+    "Waits for the host: `time.sleep` in every layer",
+    0,
+    top="import time",
+    layer="time.sleep(0.001)",
+    cannot="counts hold what a GPU is asked for, and no time; a baseline with times, and `vlbench ab`, do",
+)
+tower_edit(
+    "Counts otherwise where vlbench is imported",
+    0,
+    top="import sys",
+    layer='if "vlbench.counting_device" not in sys.modules:\n    x.sum().item()',
+    cannot="a tower can see who asks; what it does then is in the patch, for a person to read",
+)
+
 # What is wrong, and may even be cheaper.
 
 tower_edit("Returns zeros", 5, "inaccurate", forward="return pixels.new_zeros(len(pixels) // 4, WIDTH)")
@@ -177,6 +228,19 @@ return pixels.new_zeros(len(pixels) // 4, WIDTH)
 """,
 )
 
+tower_edit(
+    "A wrong result beyond a size that no check reaches",
+    0,
+    end="if len(pixels) > 2000:\n    tokens = tokens * 2",
+    cannot="results are checked at small sizes; counters that fall beyond them alone are not called better",
+)
+tower_edit(
+    "A wrong result in float16 alone",
+    0,
+    end="if pixels.dtype is torch.float16:\n    tokens = tokens * 2",
+    cannot="results are checked in fp32 and in the dtype of the cell",
+)
+
 # What ends the process, or speaks for it.
 
 tower_edit("Wraps the forward in `torch.compile`", 6, "compile", make="self.forward = torch.compile(self.forward)")
@@ -213,7 +277,8 @@ tower_edit("Is renamed", 6, "tower", factory="pass\n\n\ndef renamed():")
 
 tower_edit(
     "Replaces vlbench's counter from inside",
-    0,
+    3,
+    "",
     top="""
 import sys
 
@@ -221,7 +286,6 @@ if counting := sys.modules.get("vlbench.counting_device.counter"):
     counting.Counter.transfer = lambda *_, **__: None
 """,
     layer="grid_thw.to(x.device).tolist()",
-    cannot="the tower runs in the process that counts it; a stranger's patch belongs in front of a person first",
 )
 
 
@@ -311,8 +375,7 @@ if self.calls == 10:
 )
 beside(
     "Replaces `time.perf_counter` by a clock that stands still",
-    0,
+    6,
     "second:tower",
     "time.perf_counter = time.perf_counter_ns = lambda: 0",
-    cannot="the tower runs in the process that times it; whatever it replaces there, a copy in C or none, is its own",
 )
