@@ -12,17 +12,21 @@ import json
 import re
 import tomllib
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
+from rich.console import Console
 
 from results.false_alarms import gate_sentence
 from tests.traps.page import page as trap_page
 from tests.traps.traps import load as load_traps
 from vlbench.cli.explain import meanings_by_names
+from vlbench.export.console import view
 from vlbench.export.flags import COUNTED_ON, moves_in_words
 from vlbench.export.formats import exporters
+from vlbench.export.result_tables import ladder_tables
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
 from vlbench.implementations.peers import PEERS
 from vlbench.judging import exit_codes
@@ -31,6 +35,7 @@ from vlbench.judging.judged import Judged
 from vlbench.nsys.advice import rules
 from vlbench.readers import READERS
 from vlbench.record.counted import CountReport
+from vlbench.record.files import read_results
 from vlbench.record.flag_counts import stored_counts
 from vlbench.record.schema import Results
 from vlbench.untrusted.limits import limit_table
@@ -48,6 +53,17 @@ def flag_table() -> str:
         cells = (f"`{flag.flag}`", flag.seam.name, flag.removes, counted, str(flag.exactness), needs, flag.source)
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join([f"*Counted*: the difference to the optimized tower without the flag; {COUNTED_ON}.", "", *rows])
+
+
+def flag_number() -> str:
+    """How many flags there are."""
+    inside = [flag for flag in OPTIMIZATIONS.values() if flag.seam.in_tower]
+    ours = [f"`{flag.flag}`" for flag in inside if flag.source.startswith("vlbench")]
+    after = len(OPTIMIZATIONS) - len(inside)
+    return (
+        f"It has {len(inside)} flags, {len(ours)} of them of our own ({' and '.join(ours)}); {after} more are for\n"
+        "what comes after the tower. What else serving stacks do is not here yet."
+    )
 
 
 def preset_table() -> str:
@@ -144,9 +160,21 @@ def classic_counts() -> str:
     )
 
 
+def seam_ladder() -> str:
+    """The stored measurement of a seam alone, as its command shows it, and where it comes from."""
+    found = read_results(ROOT / "results/inverse-permutation-cpu.json")
+    (first, *_), out = found.groups, StringIO()
+    Console(file=out, width=80).print(view(ladder_tables(found)))
+    lines = [line.rstrip() for line in out.getvalue().splitlines()]
+    command = "$ vlbench run --seam inverse-permutation --trials 5 --budget 150"
+    where = f"({found.fingerprint.cpu}, {first.threads} thread, torch {found.fingerprint.torch}.)"
+    return "\n".join(["```", command, "...", *lines, "```", "", where])
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "classic": classic_counts,
     "exit_codes": exit_code_table,
+    "flag_number": flag_number,
     "flags": flag_table,
     "floors": floor_table,
     "gate_runs": gate_runs,
@@ -157,6 +185,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "readers": reader_table,
     "rules": rule_table,
     "scenarios": scenario_table,
+    "seam": seam_ladder,
     "words": word_table,
 }
 

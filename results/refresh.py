@@ -98,6 +98,13 @@ STEPS = (
         ("results/multi-image-cpu.json", "docs/multi-image.svg"),
     ),
     Step(
+        "seam",
+        3,
+        "vlbench run --seam inverse-permutation --trials 5 --budget 150 --force"
+        " --out results/inverse-permutation-cpu.json",
+        ("results/inverse-permutation-cpu.json",),
+    ),
+    Step(
         "self-test",
         25,
         "vlbench self-test --compare-rules --out vlbench-refresh-self-test.json --markdown docs/self-test.md --force",

@@ -13,7 +13,7 @@ import torch
 from results.count_flags import MODEL, PROFILE, SCENARIOS, count_at, count_deep, grids_of, moved_by, named_towers
 from vlbench.counting_device import CountingDevice
 from vlbench.export.flags import HOST_TIME, moves_in_words
-from vlbench.implementations.optimized import OPTIMIZATIONS
+from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
 from vlbench.record.flag_counts import FlagCounts, stored_counts
 
 ROOT = Path(__file__).parents[2]
@@ -134,6 +134,20 @@ def test_words_of_moves() -> None:
     assert moves_in_words("window-sort").startswith("beside batched-windows and host-seqlens: operations -112 / -96")
     assert moves_in_words("patch-matmul").startswith("no counter, one operation for another: convolution -1")
     assert moves_in_words("nobody-knows") == "not counted yet"
+
+
+def test_classic_asks_for_more_than_no_flags() -> None:
+    assert "together more operations and waits than without" in PRESETS["classic"].summary
+    for scenario in SCENARIOS:
+        classic, without = (stored_counts().towers[name][scenario] for name in ("classic", "no-flags"))
+        assert classic["device_operations"] > without["device_operations"]
+        assert classic["host_syncs"] > without["host_syncs"]
+
+
+def test_no_flags_asks_for_what_the_reference_tower_does() -> None:
+    for scenario in SCENARIOS:
+        without, reference = (stored_counts().towers[name][scenario] for name in ("no-flags", "baseline"))
+        assert {name for name in without if without[name] != reference[name]} <= {"peak_live_bytes"}
 
 
 @pytest.mark.parametrize("name", ["qwen2.5-vl-7b", "best-of-many"])
