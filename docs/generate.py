@@ -160,9 +160,12 @@ def classic_counts() -> str:
     )
 
 
-def seam_ladder() -> str:
-    """The stored measurement of a seam alone, as its command shows it, and where it comes from."""
-    found = read_results(ROOT / "results/inverse-permutation-cpu.json")
+def seam_ladder() -> str | None:
+    """The stored measurement of a seam alone, as its command shows it, and where it comes from; None without one."""
+    path = ROOT / "results/inverse-permutation-cpu.json"
+    if not path.is_file():
+        return None
+    found = read_results(path)
     (first, *_), out = found.groups, StringIO()
     Console(file=out, width=80).print(view(ladder_tables(found)))
     lines = [line.rstrip() for line in out.getvalue().splitlines()]
@@ -171,7 +174,7 @@ def seam_ladder() -> str:
     return "\n".join(["```", command, "...", *lines, "```", "", where])
 
 
-PARTS: dict[str, Callable[[], str]] = {
+PARTS: dict[str, Callable[[], str | None]] = {
     "classic": classic_counts,
     "exit_codes": exit_code_table,
     "flag_number": flag_number,
@@ -191,10 +194,14 @@ PARTS: dict[str, Callable[[], str]] = {
 
 
 def filled(text: str) -> str:
-    """`text` with whatever stands between `<!-- generated: NAME -->` and `<!-- end -->` made anew."""
+    """`text` with whatever stands between `<!-- generated: NAME -->` and `<!-- end -->` made anew.
+
+    What nobody has stored stays as it is.
+    """
 
     def fill(match: re.Match[str]) -> str:
-        return f"{match[1]}\n{PARTS[match[2]]()}\n{match[3]}"
+        made = PARTS[match[2]]()
+        return match[0] if made is None else f"{match[1]}\n{made}\n{match[3]}"
 
     return re.sub(r"(<!-- generated: (\w+) -->).*?(<!-- end -->)", fill, text, flags=re.DOTALL)
 

@@ -68,7 +68,7 @@ class GatedMLP(nn.Module):
 
 @gated_mlp.optimization(
     "fused-gate-up",
-    removes="one of three products per MLP: gate and up become one, with weights joined once (a second copy of both)",
+    removes="one of three products per MLP: gate and up become one, of weights joined once and not kept twice",
     exactness=Exactness.REASSOCIATED,
     source="vLLM, SGLang and TensorRT-LLM merged gate_up_proj",
     applies=(with_gated_mlp,),
