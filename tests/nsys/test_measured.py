@@ -10,6 +10,7 @@ import pytest
 
 import vlbench.nsys
 from vlbench.comparing.captured import judge_difference
+from vlbench.errors import UsageError
 from vlbench.export.captured import report_parts
 from vlbench.export.sheet import Words
 from vlbench.judging.exit_codes import ExitCode
@@ -114,6 +115,25 @@ def test_launches_that_had_not_run_at_the_end_are_no_fewer_kernels(tmp_path: Pat
     judged = judge_difference(vlbench.nsys.diff(before, cut), "before", "cut")
     assert judged.exit_code == ExitCode.MISSING
     assert "ended before they ran" in judged.rows[0].reason
+
+
+@pytest.mark.parametrize(("end", "said"), [(-1, "1 ranges end before they begin"), (2**63 - 1, "a time that no clock")])
+def test_a_range_that_ends_before_it_begins_holds_nothing(tmp_path: Path, end: int, said: str) -> None:
+    made = whole()
+    made.range(2000, end, "forward", MAIN)
+    path = made.save(tmp_path / "a.sqlite")
+    if end < 0:
+        assert losses(vlbench.nsys.load(path)) == [said]
+    else:
+        with pytest.raises(UsageError, match=said):
+            vlbench.nsys.load(path)
+
+
+def test_a_size_that_is_no_whole_number_is_not_cut_down_to_one(tmp_path: Path) -> None:
+    made = whole()
+    made.copy(500, 510, MAIN, 30, size=0.5)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"MEMCPY holds a value that is not an integer in one of .*bytes"):
+        vlbench.nsys.load(made.save(tmp_path / "a.sqlite"))
 
 
 def test_real_captures_are_whole_but_for_those_that_were_cut(public_captures: Path) -> None:

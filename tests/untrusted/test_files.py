@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
+import time
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,18 @@ def test_what_unpacks_to_more_than_its_size_allows_is_refused() -> None:
         unpacked(own + gzip.compress(b"a" * Limit.UNPACKED.most * MB), "a.gz", Limit.UNPACKED.most * len(own))
     with pytest.raises(UsageError, match=f"unpacks to more than {2 * MB:,} bytes"):
         unpacked(gzip.compress(b"a" * 3 * MB), "a.gz", 2 * MB)
+
+
+def test_a_gzip_file_of_many_small_parts_is_read_at_once() -> None:
+    part = gzip.compress(b"ab", mtime=0)
+    begun = time.process_time()
+    assert unpacked((part + b"\0\0") * 40_000, "a.gz", 10 * MB) == b"ab" * 40_000
+    assert time.process_time() - begun < 3
+    for cut in (part[:-1], part + part[:5]):
+        with pytest.raises(UsageError, match=r"a\.gz: the gzip file is damaged \(it ends too early\)"):
+            unpacked(cut, "a.gz", MB)
+    with pytest.raises(UsageError, match=r"a\.gz: the gzip file is damaged"):
+        unpacked(part + b"more", "a.gz", MB)
 
 
 def test_a_key_twice_is_refused_in_any_file_and_what_is_no_number_in_ours() -> None:

@@ -21,6 +21,7 @@ _NESTED_EVENTS = (59, 70)
 _DOMAIN_EVENT = 75
 _ABSENT = -(2**62)  # stands for NULL in a time or id column
 _THREAD_BITS = 0xFFFFFF
+_DOMAIN_BITS = 40
 _TIMES = {"start": 0, "end": _ABSENT}
 _PLACE = {"deviceId": -1, "streamId": -1, "correlationId": -1, "globalPid": _ABSENT, "graphNodeId": 0}
 
@@ -194,8 +195,10 @@ def _domains(
         (row[0] & ~_THREAD_BITS, row[1]): tables.text(row[2] or strings.get(row[3], ""), NVTX)
         for row in (connection.execute(f"SELECT {listed} FROM {NVTX} WHERE {numbers}") if "globalTid" in has else ())
     }
+    if domain.size and not 0 <= domain.min() <= domain.max() < 1 << _DOMAIN_BITS:
+        raise tables.WrongTypeError(f"table {NVTX} holds a domain that no range has")
     process, processes = pd.factorize(pid)
-    codes, unique = pd.factorize((process.astype(np.int64) << 40) | domain)
+    codes, unique = pd.factorize((process.astype(np.int64) << _DOMAIN_BITS) | domain)
     # A domain whose creation was not recorded is shown as nsys shows it: without a name.
-    keys = [(int(processes[value >> 40]), value & ((1 << 40) - 1)) for value in unique.tolist()]
+    keys = [(int(processes[value >> _DOMAIN_BITS]), value & ((1 << _DOMAIN_BITS) - 1)) for value in unique.tolist()]
     return category(codes, [named.get(key, "") for key in keys])

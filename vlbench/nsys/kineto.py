@@ -6,6 +6,7 @@ nanoseconds.
 """
 
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,9 @@ def read_kineto(path: Path) -> Capture:
     events = document if isinstance(document, list) else head.get("traceEvents")
     if not isinstance(events, list):
         raise UsageError(f"{path}: JSON without a traceEvents list, so not a trace of the torch profiler")
-    complete = [event for event in events if isinstance(event, dict) and event.get("ph") == "X" and "ts" in event]
+    if cut := sum(map(_is_cut, events)):
+        raise UsageError(f"{path}: {cut} events lack their category, time, length or thread; {TRACE.remedy}")
+    complete = [event for event in events if event.get("ph") == "X" and "ts" in event]
     by_category = {
         name: [e for e in complete if str(e.get("cat", "")).lower() == name] for name in (*_API, _RANGE, *_GPU)
     }
@@ -73,6 +76,25 @@ def read_kineto(path: Path) -> Capture:
     )
 
 
+def _is_cut(event: object) -> bool:
+    """Is it no event, or of those that are counted and lacks what says what and where it is?"""
+    if not isinstance(event, dict):
+        return True
+    kind = event.get("cat")
+    if not isinstance(kind, str):
+        return kind is not None or event.get("ph") == "X"
+    if (kind := kind.lower()) in (*_API, _RANGE):
+        return event.get("ph") != "X" or not {"ts", "dur", "name", "pid", "tid"} <= event.keys()
+    if kind in _GPU:
+        return event.get("ph") != "X" or not {"ts", "name"} <= event.keys()
+    return event.get("ph") == "X" and _known_call(str(event.get("name")))
+
+
+@lru_cache(4096)
+def _known_call(name: str) -> bool:
+    return family(api_name(name)) != "other"
+
+
 def _parsed(path: Path) -> Any:
     raw = read_bytes(path, TRACE)
     if raw.startswith(b"\x1f\x8b"):
@@ -98,7 +120,7 @@ def _times(events: list[Event]) -> tuple[Ints, Ints]:
 def _thread(event: Event) -> int:
     """A number for (process, thread) made as nsys makes its globalTid."""
     process = int(str(event.get("pid", 0))) & 0x3FFFFFFF
-    return (process << 32) | (int(str(event.get("tid", 0)) or 0) & 0xFFFFFFFF)
+    return (process << 32) | (int(str(event.get("tid", 0))) & 0xFFFFFFFF)
 
 
 def _arguments(events: list[Event], name: str, absent: int) -> Ints:

@@ -57,6 +57,8 @@ def losses(capture: Capture) -> list[str]:
         here = sum(map(len, tables)) + (capture.other_events if what == "NVTX" else 0)
         if here < told:
             found.append(f"nsys collected {told} {what} events and {here} are in the file")
+    if wrong := int((capture.ranges["end"] < capture.ranges["start"]).sum()):
+        found.append(f"{wrong} ranges end before they begin")
     ops, api = capture.gpu_ops["api"], capture.api
     asking = api.index[api["family"].isin(["launch", "graph_launch"])]
     if api["name"].astype(str).str.contains("BeginCapture").any():

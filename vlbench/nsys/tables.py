@@ -4,6 +4,7 @@ Columns come and go between releases, so every query names only columns that the
 """
 
 import itertools
+import operator
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,7 +26,12 @@ EXPORT = Kind(
 )
 
 
-class _WrongTypeError(Exception):
+_TIMES = ("start", "end")
+_LATEST = 1 << 62
+"""Nanoseconds, 146 years: of larger ones no difference can be taken."""
+
+
+class WrongTypeError(Exception):
     """A column holds something else than it is for."""
 
 
@@ -35,7 +41,7 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         with sqlite.opened(path, EXPORT) as connection:
             yield connection
-    except _WrongTypeError as error:
+    except WrongTypeError as error:
         raise UsageError(f"{path}: {error}; {EXPORT.remedy}") from None
 
 
@@ -68,12 +74,15 @@ def integers(
     chosen = ", ".join(f'COALESCE("{name}", {wanted[name]})' for name in present)
     cursor = connection.execute(f'SELECT {chosen} FROM "{table}" NOT INDEXED {where} ORDER BY rowid')
     try:
-        flat = np.fromiter(itertools.chain.from_iterable(cursor), dtype=np.int64)
+        flat = np.fromiter(map(operator.index, itertools.chain.from_iterable(cursor)), dtype=np.int64)
     except (TypeError, ValueError, OverflowError) as error:
         listed = ", ".join(present)
-        raise _WrongTypeError(f"table {table} holds a value that is not an integer in one of {listed}") from error
+        raise WrongTypeError(f"table {table} holds a value that is not an integer in one of {listed}") from error
     rows = flat.size // len(present)
     read = dict(zip(present, np.ascontiguousarray(flat.reshape(rows, len(present)).T), strict=True))
+    for times in (read[name] for name in _TIMES if name in read):
+        if (times > _LATEST).any() or (times < -_LATEST).any():
+            raise WrongTypeError(f"table {table} holds a time that no clock shows")
     return {name: np.full(rows, default, dtype=np.int64) for name, default in wanted.items()} | read
 
 
@@ -85,7 +94,7 @@ def pairs(connection: sqlite3.Connection, table: str, key: str, value: str) -> l
 def text(value: object, table: str) -> str:
     """What a column of text holds, as text; a number is written out. A blob ends in the UsageError of `opened`."""
     if isinstance(value, bytes):
-        raise _WrongTypeError(f"table {table} holds bytes where a text belongs")
+        raise WrongTypeError(f"table {table} holds bytes where a text belongs")
     return str(value)
 
 

@@ -46,7 +46,8 @@ def _read(document: Document) -> list[Run]:
             check_finite(f"{document.source}: {name}", figures)
             metrics += (found := _metrics(document.source, name, figures))
             unread += [name] * (not found and not IGNORED.fullmatch(name))
-            unread += [f"{name} without p50"] * bool(LATENCY.fullmatch(name) and figures.get("p50") is None)
+            spread = LATENCY.fullmatch(name) or figures.keys() - {"unit", "avg"}
+            unread += [f"{name} without p50"] * bool(spread and figures.get("p50") is None)
         elif figures is not None and not IGNORED.fullmatch(name):
             unread.append(name)
     conditions = dict(_asked(_entry(entries, "input_config")))

@@ -21,8 +21,8 @@ def check_checkpoint(folder: Path) -> None:
         if os.path.lexists(document):  # also a link that leads nowhere
             content = read_json(document, DOCUMENT)
             shards = content.get("weight_map") if isinstance(content, dict) else None
-            for name in set(shards.values()) if isinstance(shards, dict) else ():
-                if isinstance(name, str) and Path(name).name != name:
+            for name in shards.values() if isinstance(shards, dict) else ():
+                if isinstance(name, str) and os.path.basename(name) != name:
                     raise UsageError(f"{document}: {name!r:.80} is no file of the folder itself; {DOCUMENT.remedy}")
     for file in sorted(folder.glob("*.safetensors")):
         size_of(file, Kind(DOCUMENT.remedy, Limit.WEIGHTS))

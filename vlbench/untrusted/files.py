@@ -24,6 +24,9 @@ _STRUCTURE = bytes(set(range(256)) - set(b'[]{}"'))
 _STEPS = [1 if each in b"[{" else -1 for each in range(256)]
 _SPECIAL = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 MANY_FAULTS = 1_000
+_PIECE = 1 << 14
+"""Bytes of a gzip file that are unpacked at once, so that no piece of it is copied again for each that follows."""
+_PADDING = re.compile(rb"\0*+")
 _DEEP_KEY = re.compile(rf"""(?:\.\s*+(?>"[^"\n]*"|'[^'\n]*'|[\w-]+)\s*+){{{Limit.DEPTH.most}}}""")
 """A key such as a.b.c with too many parts, over which tomllib takes the square of its length."""
 
@@ -166,21 +169,22 @@ def parse_toml(text: str, path: Path, kind: Kind) -> dict[str, Any]:
 def unpacked(data: bytes, name: str, most: int) -> bytes:
     """The content of a gzip file. Raises `UsageError` where it is damaged, or far larger than it looks."""
     most = min(most, max(4 * MB, Limit.UNPACKED.most * len(data)))
-    parts, left = [], most
+    parts, left, at, stream = [], most, 0, zlib.decompressobj(wbits=31)
     try:
-        while data:
-            stream = zlib.decompressobj(wbits=31)
-            part = stream.decompress(data, left + 1)
-            parts.append(part)
-            left -= len(part)
+        while at < len(data):
+            stream = zlib.decompressobj(wbits=31) if stream.eof else stream  # a file may hold several
+            piece = data[at : at + _PIECE]
+            parts.append(stream.decompress(piece, left + 1))
+            left -= len(parts[-1])
             if left < 0:
                 raise UsageError(
                     f"{name}: the gzip file unpacks to more than {most:,} bytes, which no trace of its size does; "
                     "unpack it yourself if you trust it (docs/limits.md has all limits)"
                 )
-            if not stream.eof:
-                raise zlib.error("it ends too early")
-            data = stream.unused_data.lstrip(b"\0")
+            at += len(piece) - len(stream.unused_data)
+            at = _PADDING.match(data, at).end() if stream.eof else at  # type: ignore[union-attr]  # it fits anywhere
+        if not stream.eof:
+            raise zlib.error("it ends too early")
     except zlib.error as error:
         raise UsageError(f"{name}: the gzip file is damaged ({error})") from None
     return b"".join(parts)

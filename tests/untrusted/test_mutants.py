@@ -1,0 +1,266 @@
+"""Mutants of what others write: each is refused in one sentence, or read without another figure coming of it."""
+
+from __future__ import annotations
+
+import json
+import random
+import sqlite3
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from tests.nsys.synthetic import Database, thread
+from tests.nsys.test_kineto import trace
+from tests.readers import test_readers as foreign
+from tests.record.test_mutants import of_bytes, places
+from vlbench.api.defaults import defaults
+from vlbench.comparing.captured import judge_difference
+from vlbench.errors import UsageError
+from vlbench.gating.manifest import NAME, read_manifest
+from vlbench.implementations.checkpoint_config import CheckpointError, read_config
+from vlbench.implementations.weights import find_tensors
+from vlbench.nsys import diff, load
+from vlbench.nsys.frames import Capture
+from vlbench.readers import read
+from vlbench.record.calibration import read_calibration
+from vlbench.untrusted.checkpoints import check_checkpoint
+from vlbench.workload.library import load_scenario, shipped_folder
+from vlbench.workload.mix import read_distribution
+from vlbench.workload.photos import open_picture
+
+MUTANTS = 300
+SECONDS = 5.0
+MAIN = thread(100, 1)
+NO_FIGURES: tuple[Any, ...] = (
+    None,
+    True,
+    "",
+    "x",
+    "NaN",
+    [],
+    {},
+    [[]],
+    float("nan"),
+    float("inf"),
+    "\ud800",
+    "\x1b[2J",
+)
+PER_USER = "output_token_throughput_per_user"
+Figures = Mapping[str, object]
+
+
+def of_document(data: bytes, draw: random.Random) -> bytes:
+    """One value of a JSON document dropped, wrapped, renamed, there twice, or no figure any more; no figure is new."""
+    document = json.loads(data)
+    *above, key = draw.choice([path for path in places(document) if path])
+    holder = document
+    for step in above:
+        holder = holder[step]
+    value = holder[key]
+    match draw.randrange(5):
+        case 0:
+            del holder[key]
+        case 1:
+            holder[key] = draw.choice(([value], {"value": value}, str(value)))
+        case 2 if isinstance(holder, dict):
+            holder[f"{key}2"] = holder.pop(key)
+        case 3 if isinstance(value, list) and value:
+            holder[key] = [*value, draw.choice(value)]
+        case _:
+            holder[key] = draw.choice(NO_FIGURES)
+    return json.dumps(document).encode()
+
+
+def of_lines(data: bytes, draw: random.Random) -> bytes:
+    """A line of a text gone or there twice, or one of its cells no figure any more."""
+    lines = data.decode().split("\n")
+    at = draw.randrange(len(lines))
+    match draw.randrange(3):
+        case 0:
+            del lines[at]
+        case 1:
+            lines.insert(at, lines[at])
+        case _:
+            cells = lines[at].split(",")
+            cells[draw.randrange(len(cells))] = draw.choice(("", "x", "NaN", "inf", "1,", '"', "=1+1", "\x1b[2J"))
+            lines[at] = ",".join(cells)
+    return "\n".join(lines).encode()
+
+
+def of_database(data: bytes, draw: random.Random) -> bytes:
+    """A row of a capture gone, or one of its cells no figure any more."""
+    connection = sqlite3.connect(":memory:")
+    connection.deserialize(data)
+    tables = ("RUNTIME", "KERNEL", "MEMCPY")
+    table = draw.choice(("NVTX_EVENTS", "StringIds", *(f"CUPTI_ACTIVITY_KIND_{each}" for each in tables)))
+    (rows,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+    row = draw.randint(1, rows)
+    if draw.random() < 0.2:
+        connection.execute(f"DELETE FROM {table} WHERE rowid = {row}")
+    else:
+        column = draw.choice([each[1] for each in connection.execute(f"PRAGMA table_info({table})")])
+        value = draw.choice((None, "x", b"\0", 0.5, 2**63 - 1, -(2**63)))
+        connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = {row}", (value,))
+    connection.commit()
+    return connection.serialize()
+
+
+def runs(path: Path) -> Figures:
+    """The figures of each run of another tool; None where none is judged, of a faulty run, or it is named as unread."""
+    return {
+        f"{number} {name}": None if run.fault or f"{name} without p50" in run.unread else (metric.value, metric.better)
+        for number, run in enumerate(read(str(path)))
+        for name, metric in run.metrics.items()
+    }
+
+
+def against(whole: Capture, path: Path) -> Figures:
+    """What is judged of a capture against the whole one; nothing where the verdict says that it is not the same."""
+    judged = judge_difference(diff(whole, load(path)), "whole", "mutant")
+    return {} if judged.exit_code else {row.cell: row.moves for row in judged.rows}
+
+
+def checkpoint(path: Path) -> Figures:
+    try:
+        check_checkpoint(path.parent)
+        read_config(path.parent) if path.name == "config.json" else find_tensors(path.parent)
+    except CheckpointError as error:
+        raise UsageError(str(error)) from None
+    return {}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A sound file, and how it is read."""
+
+    name: str
+    data: bytes
+    reader: Callable[[Path], object]
+    by_structure: Callable[[bytes, random.Random], bytes] = of_document
+
+
+def as_json(document: object) -> bytes:
+    return json.dumps(document).encode()
+
+
+def capture(folder: Path) -> bytes:
+    made = Database()
+    for each in range(3):
+        made.range(each * 1000, each * 1000 + 900, "forward", MAIN)
+        for corr in range(each * 10, each * 10 + 4):
+            made.launch(each * 1000 + 10 + corr, MAIN, corr)
+        made.call(each * 1000 + 500, each * 1000 + 510, "cudaMemcpyAsync", MAIN, each * 10 + 8)
+        made.copy(each * 1000 + 505, each * 1000 + 508, MAIN, each * 10 + 8)
+        made.call(each * 1000 + 600, each * 1000 + 610, "cudaStreamSynchronize", MAIN, each * 10 + 9)
+    for what, count in (("CUDA", 33), ("NVTX", 3)):
+        made.add("DIAGNOSTIC_EVENT", severity=1, text=f"Number of {what} events collected: {count}.")
+    return made.save(folder / "made.sqlite").read_bytes()
+
+
+def picture(folder: Path, suffix: str) -> bytes:
+    path = folder / f"made{suffix}"
+    noise = Image.frombytes("RGB", (40, 30), random.Random(0).randbytes(3600))
+    noise.save(path, **({"save_all": True, "append_images": [noise]} if suffix in (".gif", ".tiff") else {}))
+    return path.read_bytes()
+
+
+def sources(folder: Path) -> dict[str, Source]:
+    save_file({f"visual.blocks.0.{each}": torch.zeros(2) for each in "ab"}, folder / "made.safetensors")
+    config = {"model_type": "qwen2_5_vl", "vision_config": {"depth": 2, "num_heads": 4, "fullatt_block_indexes": [1]}}
+    index = {"weight_map": {"visual.blocks.0.a": "a.safetensors", "visual.blocks.0.b": "b.safetensors"}}
+    samples, summary = (
+        "name,value,unit\nlatency,1.5,ms\nlatency,1.75,ms\n",
+        "throughput: 17.25 +- 0.72 requests/s (n=3)\n",
+    )
+    mix = json.loads(next(shipped_folder().rglob("*.json")).read_text())
+    shipped = {path.stem: path.read_bytes() for path in shipped_folder().glob("*.toml")}
+    entry = {"file": "a.json", "by": "Ada", "reason": "b", "date": "2025-01-01T00:00:00Z"}
+    manifest = {"kind": "manifest", "schema_version": 1, "baselines": {"a.json": ["cell"]}, "removed": [entry]}
+    project = b'[project]\nname = "a"\n[tool.vlbench]\ntower = "a:B"\ngpu = "sm_90"\n'
+    kernels = {"kernels": 1.5, "least": 1, "most": 2, "memcpys": 0.0, "memsets": 0.0}
+    calibration = {"created": "2025-01-01T00:00:00Z", "vlbench": "1", "gpu": "g", "profile": "sm_90"}
+    calibration |= {"torch_version": "2.9.0", "checks": [], "error": 0.0, "out_of_sample": False, "schema_version": 1}
+    calibration["entries"] = [{"operation": "aten::mm", "dtype": "float32", "size": 1, "calls": 2} | kernels]
+    made = capture(folder)
+    (folder / "made.json").write_bytes(as_json(trace()))
+    return {
+        **{
+            name: Source(f"{name}.json", as_json(document), runs)
+            for name, document in {
+                "pytest-benchmark": foreign.PYTEST_BENCHMARK,
+                "hyperfine": foreign.HYPERFINE,
+                "vllm": foreign.VLLM | {"failed": 50, "completed": 150},
+                "vllm whole": foreign.VLLM,
+                "sglang": foreign.SGLANG,
+                "aiperf": foreign.AIPERF | {PER_USER: foreign.AIPERF[PER_USER] | {"std": 9.0}},
+            }.items()
+        },
+        "aiperf csv": Source("a.csv", foreign.AIPERF_CSV.encode(), runs, of_lines),
+        "samples": Source("a.csv", samples.encode(), runs, of_bytes),
+        "summary": Source("a.txt", summary.encode(), runs, of_bytes),
+        "capture": Source("a.sqlite", made, partial(against, load(folder / "made.sqlite")), of_database),
+        "trace": Source("a.json", as_json(trace()), partial(against, load(folder / "made.json"))),
+        "scenario": Source("own.toml", shipped["multi-image"], lambda path: load_scenario(str(path)), of_lines),
+        "distribution": Source("a.json", as_json(mix), lambda path: read_distribution(str(path))),
+        "calibration": Source("a.json", as_json(calibration), read_calibration),
+        "manifest": Source(NAME, as_json(manifest), lambda path: read_manifest(path.parent)),
+        "project": Source("pyproject.toml", project, lambda path: defaults(path.parent), of_lines),
+        "config": Source("config.json", as_json(config), checkpoint),
+        "index": Source("model.safetensors.index.json", as_json(index), checkpoint),
+        "weights": Source("a.safetensors", (folder / "made.safetensors").read_bytes(), checkpoint, of_bytes),
+        **{
+            suffix: Source(f"a{suffix}", picture(folder, suffix), open_picture, of_bytes)
+            for suffix in (".jpg", ".png", ".gif", ".webp", ".tiff", ".bmp")
+        },
+    }
+
+
+def outcome(source: Source, path: Path, data: bytes) -> Figures | None:
+    """The figures that are read; None where it is refused, which has to be in one sentence and at once."""
+    path.write_bytes(data)
+    begun = time.process_time()
+    try:
+        found = source.reader(path)
+    except UsageError as refusal:
+        assert "\n" not in str(refusal)  # noqa: PT017
+        return None
+    finally:
+        assert time.process_time() - begun < SECONDS
+    return found if isinstance(found, dict) else {}
+
+
+@pytest.mark.slow
+def test_no_mutant_is_read_as_something_else(tmp_path: Path) -> None:
+    wrong = []
+    for name, source in sources(tmp_path).items():
+        folder = tmp_path / name
+        folder.mkdir()
+        path = folder / source.name
+        before = outcome(source, path, source.data)
+        assert before is not None, name
+        for seed in range(MUTANTS):
+            draw = random.Random(f"{name}/{seed}")
+            mutate = of_bytes if seed % 2 else source.by_structure
+            data = mutate(source.data, draw)
+            try:
+                after = outcome(source, path, data)
+            except Exception as error:
+                wrong.append(f"{name} {seed}: {type(error).__name__}: {error}"[:300])
+                continue
+            kept = (
+                {} if after is None or mutate is of_bytes else {each: after[each] for each in before if each in after}
+            )
+            wrong += [
+                f"{name} {seed}: {each} was {before[each]} and is {value}"
+                for each, value in kept.items()
+                if value is not None and value != before[each]
+            ]
+    assert not wrong, "\n".join(wrong)
