@@ -83,3 +83,9 @@ def test_identical_models_are_called_no_more_often_than_promised() -> None:
     right = np.random.default_rng(3).binomial(900, 0.52, size=(1000, 2)) / 900
     called = [compare_shares(share(a, 900), share(b, 900), FLOORS).verdict for a, b in right.tolist()]
     assert 1000 - called.count(Verdict.INCONCLUSIVE) <= 10 + 3 * 10**0.5
+
+
+def test_a_few_questions_that_all_were_right_do_not_show_that_nothing_changed() -> None:
+    judged = compare_shares(share(1.0, 20), share(1.0, 20), FLOORS)
+    assert judged.verdict is Verdict.INCONCLUSIVE
+    assert int(judged.reason.split("about ")[1].split()[0].replace(",", "")) > 20

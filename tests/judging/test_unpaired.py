@@ -223,3 +223,9 @@ def test_the_promised_number_of_runs_is_enough_four_times_in_five(shift: float) 
 def test_where_no_number_of_runs_would_do_that_is_said() -> None:
     judged = compare_runs(runs(0.5, 1.0, 2.0), runs(0.5, 1.0, 2.0), FLOORS)
     assert judged.reason.endswith("even 1,024 runs a side would not do")
+
+
+def test_figures_that_are_worlds_apart_overflow_nothing() -> None:
+    estimate = compare_runs(runs(1e-320), runs(1e300), FLOORS).estimate
+    assert estimate is not None
+    assert math.isfinite(estimate.ratio)

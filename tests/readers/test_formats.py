@@ -314,6 +314,7 @@ def test_lm_eval_tells_questions_or_a_standard_error(tmp_path: Path) -> None:
         ({**ASV, "results": {"time_x": [[3.0], [["1", "2"]]]}}, "'time_x' has other counts of parameters"),
         ({**ASV, "results": {"time_x": [[3.0], [["1"] * 1000] * 6]}}, "'time_x' has other counts of parameters"),
         ({**ASV, "results": {"time_x": [["fast"], []]}}, "time_x is 'fast', not a number"),
+        ({**ASV, "result_columns": [["result"], 1]}, "'towers.Forward.time_forward' has more values than"),
         ({**ASV, "results": [1]}, "results and params are no objects"),
         ([{**DUMPED[0], "value": NAN}], "encode_latency_ms is nan, not a number"),
         ([{**DUMPED[0], "metric_name": "x"}], "say it with --higher-is-better 'x'"),

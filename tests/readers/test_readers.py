@@ -294,6 +294,11 @@ def test_samples_are_of_one_run_unless_a_column_says_otherwise(tmp_path: Path) -
     assert runs[0].metrics["s"].better is Better.HIGHER
 
 
+def test_a_quoted_number_may_have_commas_between_thousands(tmp_path: Path) -> None:
+    run = one(written(tmp_path, 'name,value,unit\ntotal,"12,450",tokens/s\n'))
+    assert run.metrics["total"].value == 12_450
+
+
 @pytest.mark.parametrize(("content", "name"), [("latency_ms\n1\n2\n6\n", "latency_ms"), ("1\n2\n\n6\n", "value")])
 def test_one_column_of_samples(tmp_path: Path, content: str, name: str) -> None:
     (run,) = read(written(tmp_path, content), directions={name: Better.LOWER})

@@ -58,6 +58,8 @@ def timed(**changes: object) -> dict[str, Any]:
             "benchmarks.0.stats.median: input should be a valid number",
         ),
         (without(PYTEST_BENCHMARK, "machine_info"), "is nearly in the format pytest-benchmark, but lacks machine_info"),
+        ("9,154\n9,396\n10,242\n", "line 1 is '9,154', two numbers or one with a comma"),
+        ('name,value\na_ms,"1,23"\n', "line 2 is 'a_ms,1,23'; each line needs a number"),
         ("name,value,host\na_ms,1,x\n", "the column 'host' is none of name, value, unit, better, run"),
         ("a: 17 +- 0.72 ms (n=99999999999)\n", "no deviation between 99999999999 runs"),
     ],

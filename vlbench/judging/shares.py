@@ -42,7 +42,8 @@ def compare_shares(before: Sequence[Metric], after: Sequence[Metric], floors: Ru
     if visible <= floors.threshold and max(-low, high) <= floors.threshold * old:
         return Judgement(Verdict.SAME, f"{points} {of}: {percent(visible)} would have shown", estimate, visible)
     wanted = max(floors.threshold * old, abs(new - old)) - floor
-    enough = math.ceil((_variance(old) + _variance(new)) * (reach / wanted) ** 2)
+    likely = [fmean(wilson(*each, floors.confidence)) for each in ((old, asked), (new, answered))]
+    enough = math.ceil(sum(map(_variance, likely)) * (reach / wanted) ** 2)
     words = "not distinguishable" if low <= 0 <= high else f"not shown to exceed {percent(floors.relative)}"
     reason = f"{words}: {points} {of}; about {enough:,} answers a side would do"
     return Judgement(Verdict.INCONCLUSIVE, reason, estimate, visible)

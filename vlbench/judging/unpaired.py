@@ -178,8 +178,9 @@ def _too_few(old: Side, new: Side, shift: float, floors: RunFloors) -> Judgement
 
 
 def _estimate(shift: float, half: float, runs: int, confidence: float) -> Estimate:
-    """Of a change and half its interval, both in logarithms."""
-    return Estimate(math.exp(shift), math.exp(shift - half), math.exp(shift + half), runs, confidence)
+    """Of a change and half its interval, both in logarithms; a float holds no more than exp(709)."""
+    ratio, low, high = (math.exp(max(-700.0, min(each, 700.0))) for each in (shift, shift - half, shift + half))
+    return Estimate(ratio, low, high, runs, confidence)
 
 
 def _standard_error(metric: Metric) -> float:

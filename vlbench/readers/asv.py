@@ -65,7 +65,7 @@ def _columns(source: str, name: str, row: object, whole: dict[str, Any]) -> dict
     if not isinstance(row, list):  # of version 1, or of one that failed
         return {"result": row}
     columns = whole.get("result_columns")
-    if not isinstance(columns, list) or len(row) > len(columns):
+    if not isinstance(columns, list) or not all(isinstance(each, str) for each in columns) or len(row) > len(columns):
         raise UsageError(f"{source}: {name!r:.60} has more values than result_columns has names; is the file whole?")
     return dict(zip(columns, row, strict=False))
 

@@ -7,6 +7,7 @@ import csv
 
 from vlbench.errors import UsageError
 from vlbench.readers.document import Document, Reader, number_in
+from vlbench.readers.pasted import pasted_number
 from vlbench.record.directions import EARLIER, Better
 from vlbench.record.runs import Run, collect, from_samples
 
@@ -29,7 +30,7 @@ def _read(document: Document) -> list[Run]:
     columns, rows, name = _columns(document)
     for number, row in rows:
         cells = dict(zip(columns, row, strict=False))
-        value = number_in(cells.get("value", ""))
+        value = pasted_number(cells.get("value", ""))
         if value is None or len(row) != len(columns):
             wanted = f"a number in the column value, and {len(columns)} columns"
             raise UsageError(f"{document.source} line {number} is {','.join(row)!r:.40}; each line needs {wanted}")
@@ -58,6 +59,11 @@ def _columns(document: Document) -> tuple[tuple[str, ...], list[tuple[int, list[
         headed = number_in(first[0]) is None
         return ("value",), numbered[headed:], first[0] if headed else "value"
     if len(first) == 2 and number_in(first[1]) is not None:
+        if number_in(first[0]) is not None:
+            told = "write name,value, or a number without a comma"
+            raise UsageError(
+                f"{document.source} line 1 is {','.join(first)!r:.40}, two numbers or one with a comma; {told}"
+            )
         return ("name", "value"), numbered, "value"
     for column in first:
         if column not in COLUMNS or first.count(column) > 1:
