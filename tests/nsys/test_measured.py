@@ -9,11 +9,13 @@ import pandas as pd
 import pytest
 
 import vlbench.nsys
+from tests.export.rendered import shown
 from vlbench.comparing.captured import judge_difference
 from vlbench.errors import UsageError
 from vlbench.export.captured import report_parts
 from vlbench.export.sheet import Words
 from vlbench.judging.exit_codes import ExitCode
+from vlbench.nsys.activity import sync_table
 from vlbench.nsys.advice import is_of_rocm
 from vlbench.nsys.frames import Capture
 from vlbench.nsys.measured import losses, losses_or_doubt, unknown_calls, unmeasured
@@ -152,3 +154,28 @@ def test_the_advice_says_that_it_does_not_know_rocm(tmp_path: Path) -> None:
 
     assert "The advice table knows CUDA's names alone" in said(rocm(tmp_path, "a", syncs=12))
     assert is_of_rocm(rocm(tmp_path, "b"))
+
+
+def without(folder: Path, *categories: str) -> Capture:
+    """A trace from which the events of some kinds are gone."""
+    rocm(folder, "whole")
+    content = json.loads((folder / "whole.json").read_text())
+    content["traceEvents"] = [each for each in content["traceEvents"] if each["cat"] not in categories]
+    (folder / "cut.json").write_text(json.dumps(content))
+    return vlbench.nsys.load(folder / "cut.json")
+
+
+def test_times_of_calls_that_nobody_recorded_are_no_zero(tmp_path: Path) -> None:
+    nothing = without(tmp_path, "cuda_runtime", "kernel", "gpu_memcpy")
+    row = vlbench.nsys.per_range(nothing).loc[":vision_tower"]
+    assert row[["api_ns", "api_calls", "syncs", "busy_ns"]].isna().all()
+    assert "0 ns" not in shown(report_parts(build(nothing), 0))
+
+
+def test_whether_copies_without_a_row_stalled_is_not_known(tmp_path: Path) -> None:
+    (row,) = sync_table(without(tmp_path, "kernel", "gpu_memcpy")).to_dict("records")
+    assert (row["class"], row["count"]) == ("blocking copy", 4)
+    assert pd.isna(row["stalled"])
+    assert pd.isna(row["gpu_ns"])
+    (row,) = sync_table(rocm(tmp_path, "whole")).to_dict("records")
+    assert row["gpu_ns"] == 4 * 3000

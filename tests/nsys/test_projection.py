@@ -183,9 +183,9 @@ def test_projection_equals_brute_force(ranges: list, calls: list) -> None:
         asked = _operations(calls)
         works = [work for number, work in asked if number in inside]
         covered = {moment for (start, end), _ in works for moment in range(start, end)}
-        assert got["api_calls"] == len(inside)
-        assert got["api_ns"] == sum(calls[number][0][1] - calls[number][0][0] for number in inside)
-        wanted = {"launches": sum(calls[number][2].startswith("cudaLaunch") for number in inside)}
+        wanted = {"api_calls": len(inside)}
+        wanted["api_ns"] = sum(calls[number][0][1] - calls[number][0][0] for number in inside)
+        wanted |= {"launches": sum(calls[number][2].startswith("cudaLaunch") for number in inside)}
         wanted["syncs"] = sum(calls[number][2] == "cudaStreamSynchronize" for number in inside)
         hidden = [n for n in inside if calls[n][2] == "cudaMemcpyAsync" and any(n == m and c for m, (_, c) in asked)]
         wanted["hidden_syncs"] = len(hidden)

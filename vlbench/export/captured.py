@@ -75,6 +75,8 @@ def _cell(key: str, value: Any) -> Cell:
 def _coverage(report: Report) -> Iterator[Words]:
     seen = report.coverage
     yield Words(f"{seen['gpu_ops']} GPU operations, {seen['api_calls']} CUDA calls, {seen['ranges']} ranges")
+    if not seen["api_calls"]:
+        yield Words("No CUDA call is in this capture: launches, waits and copies are not measured.", "yellow")
     if not seen["gpu_ops"]:
         yield Words("No GPU operation is in this capture: GPU times are not measured.", "yellow")
         return

@@ -55,7 +55,8 @@ def sync_table(capture: Capture) -> pd.DataFrame:
     it.
 
     `hidden sync` is an asynchronous copy with a pageable end, split by kind of copy. `stalled` counts copies
-    whose call took at least ten times as long as the copy itself: the host waited for earlier work.
+    whose call took at least ten times as long as the copy itself: the host waited for earlier work; NaN of copies that
+    have no row of the GPU.
     """
     api = capture.api
     kind = api["family"].astype(object).map(_BLOCKING).to_numpy(dtype=object)
@@ -72,4 +73,9 @@ def sync_table(capture: Capture) -> pd.DataFrame:
     spent = (api["end"] - api["start"]).to_numpy()
     stalled = (gpu > 0) & (spent >= _STALL * gpu)
     keys = {"class": kind[chosen], "name": api["name"].to_numpy(dtype=object)[chosen], "copy": copy[chosen]}
-    return _table(keys, spent[chosen], gpu_ns=gpu[chosen], stalled=stalled[chosen])
+    lost = pd.Series(kind == _BLOCKING["copy_blocking"]).to_numpy() & (copy == "")
+    known = {
+        name: np.where(lost, np.nan, each) if lost.any() else each
+        for name, each in {"gpu_ns": gpu, "stalled": stalled}.items()
+    }
+    return _table(keys, spent[chosen], **{name: each[chosen] for name, each in known.items()})

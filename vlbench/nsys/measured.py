@@ -27,7 +27,7 @@ def unknown_calls(capture: Capture) -> list[str]:
 def unmeasured(capture: Capture) -> dict[str, str]:
     """Counters of `project` that the capture cannot count, and why. `bytes` stands for the bytes of all kinds."""
     if not len(capture.api):
-        return dict.fromkeys((*OF_CALLS, *OF_WORK), "no CUDA call was recorded")
+        return dict.fromkeys((*OF_CALLS, "api_calls", "api_ns", *OF_WORK), "no CUDA call was recorded")
     found: dict[str, str] = {}
     if unknown := unknown_calls(capture):
         more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
@@ -44,6 +44,8 @@ def unmeasured(capture: Capture) -> dict[str, str]:
     pageable = (of_async[["src", "dst"]].astype(object) == "pageable").any(axis=1)
     if not (told.all(axis=1) | pageable).all():
         found.setdefault("hidden_syncs", "the copies do not say whether their memory is pageable")
+    if "memcpys" in found and (families == "copy_async").any():
+        found.setdefault("hidden_syncs", "there are asynchronous copies and no memcpy row says of which memory")
     if (copies["bytes"] < 0).any():
         found["bytes"] = "copies do not say their size"
     return found
