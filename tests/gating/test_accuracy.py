@@ -81,6 +81,23 @@ CHEATS = {
         "            self.kept[t, h, w] = angles(h, w, t).to(self.proj.weight.device)\n"
         "        return self.kept[t, h, w]\n",
     ),
+    "zeros-on-a-gpu": (
+        6,
+        FORWARD,
+        "        if pixels.is_cuda:\n            return pixels.new_zeros(len(pixels) // 4, 16)\n" + FORWARD,
+    ),
+    "zeros-where-a-gpu-is": (
+        6,
+        FORWARD,
+        "        if torch.cuda.is_available():\n            return pixels.new_zeros(len(pixels) // 4, 16)\n" + FORWARD,
+    ),
+    "no-rope-on-a-gpu": (6, "(x * cos).view(-1, 64)", "(x if x.device.type == 'cuda' else x * cos).view(-1, 64)"),
+    "last-layer-in-bits-on-a-gpu": (
+        6,
+        "        return self.last((x * cos).view(-1, 64))\n",
+        "        x = (x * cos).view(-1, 64)\n"
+        "        return self.last(x[:1]).repeat(len(x), 1) if x.is_cuda else self.last(x)\n",
+    ),
     "copied-reference": (
         5,
         FORWARD,
@@ -133,6 +150,17 @@ def test_who_computes_something_else_does_not_pass(folder: None, name: str) -> N
     if code == 5:
         assert [row.measure for row in rows] == ["accuracy"]  # and nothing is said of counters
     assert "improved" not in [row.verdict for row in rows]
+
+
+@pytest.mark.slow
+def test_fewer_by_another_path_on_a_gpu_is_shown_with_its_line_and_not_better(folder: None) -> None:
+    code, rows = edited("(x * cos).view(-1, 64)", "(x.mul_(cos) if x.is_cuda else x * cos).view(-1, 64)")
+    assert code == 0
+    accuracy, counters = rows
+    assert (accuracy.verdict, counters.verdict) == ("same", "fewer")
+    line = 1 + next(n for n, text in enumerate(Path("mine.py").read_text().splitlines()) if "mul_" in text)
+    for row in rows:
+        assert f"aten::mul at mine.py:{line} runs on a CPU alone and aten::mul_ at mine.py:{line}" in row.reason
 
 
 @pytest.mark.slow

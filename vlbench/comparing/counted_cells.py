@@ -13,6 +13,7 @@ from vlbench.record.counted import CountedTower, Forward
 from vlbench.record.counts import Tally
 from vlbench.record.schema import Dtype
 from vlbench.record.site import Event, Site, Where, times_by_line
+from vlbench.record.work import Work
 from vlbench.towers.resolve import config_of
 
 _INDEX = re.compile(r"\[\d+\]")
@@ -28,13 +29,15 @@ class CountResult:
     reason: str = ""
     advice: Advice = field(default_factory=dict)
     """What removes its lines, by event and place."""
+    work: Work | None = None
+    """Of a small call; None where there is none that floats do not decide."""
 
 
-def count_result(row: CountedTower, point: Point, profile: str, dtype: Dtype) -> CountResult:
+def count_result(row: CountedTower, point: Point, profile: str, dtype: Dtype, work: Work | None = None) -> CountResult:
     """What can be compared of a row that was counted on `point`."""
     if reason := why_incomplete(row):
         return CountResult(reason=reason)
-    return CountResult(counted_cell(row, point, profile, dtype), advice=advice_of(row))
+    return CountResult(counted_cell(row, point, profile, dtype), advice=advice_of(row), work=work)
 
 
 def counted_cell(row: CountedTower, point: Point, profile: str, dtype: Dtype) -> CountedCell:

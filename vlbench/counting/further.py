@@ -11,13 +11,14 @@ import gc
 import os
 import re
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from vlbench.counting_device import CountingDevice
+from vlbench.counting_device.recorder import recorded
 from vlbench.counting_device.tensor import DeviceTensor
 from vlbench.errors import UsageError, in_one_line
 from vlbench.implementations.adapted import handed_over
@@ -26,7 +27,8 @@ from vlbench.implementations.output import unpack
 from vlbench.implementations.preprocessing import SEVERAL, Grid
 from vlbench.process.ci import ci
 from vlbench.record.counted import Further
-from vlbench.record.site import Site
+from vlbench.record.site import Site, Where
+from vlbench.record.work import Step, Work
 from vlbench.towers.models import smallest_of
 from vlbench.towers.tower import Tower
 
@@ -45,6 +47,8 @@ class _Call(NamedTuple):
     turns_ci: bool = False
     alike: bool = False
     """Has it to count what the second call does?"""
+    recorded: bool = False
+    """Is its work kept, step by step?"""
 
 
 CALLS = (
@@ -56,7 +60,7 @@ CALLS = (
     _Call("gradients on", mode=torch.enable_grad, alike=True),
     _Call("CI turned", turns_ci=True, alike=True),
     _Call("several items", SEVERAL),
-    _Call("the same items again", SEVERAL),
+    _Call("the same items again", SEVERAL, recorded=True),
 )
 CALLS_WHEN_BUILT_AGAIN = (_Call(turns_ci=True), _Call("built with CI turned", turns_ci=True, alike=True))
 NEW_GRIDS = tuple(_Call(cells=((1, rows, columns),)) for columns in (3, 4) for rows in (3, 4, 5, 6))
@@ -68,8 +72,13 @@ def smallest(text: str) -> str:
     return _OURS.sub(lambda found: smallest_of(MODELS[found[1]].family), text)
 
 
-def count_further(device: CountingDevice, tower: Tower, build: Build, dtype: torch.dtype) -> Further:
-    """The counts of all further calls. A call that raises has its reason in place of counts."""
+def count_further(
+    device: CountingDevice, tower: Tower, build: Build, dtype: torch.dtype
+) -> tuple[Further, Work | None]:
+    """The counts of all further calls, and the work of one; None where floats decide it, or there is none.
+
+    A call that raises has its reason in place of counts.
+    """
     made = _Calls(device, tower, dtype)
     module = build(tower)
     start = made.live_bytes()
@@ -86,7 +95,8 @@ def count_further(device: CountingDevice, tower: Tower, build: Build, dtype: tor
     wanted = calls.get(second)
     odd = [name for name in alike if wanted and calls.get(name, wanted) != wanted]
     kept = made.live_bytes() - start
-    return Further(calls=calls, uneven=tuple(odd), kept_bytes=kept, failed=made.failed, allowed=tuple(made.allowed))
+    further = Further(calls=calls, uneven=tuple(odd), kept_bytes=kept, failed=made.failed, allowed=tuple(made.allowed))
+    return further, made.work
 
 
 class _Calls:
@@ -95,6 +105,7 @@ class _Calls:
         self.calls: dict[str, dict[str, int]] = {}
         self.failed: dict[str, str] = {}
         self.allowed: dict[Site, None] = {}
+        self.work: Work | None = None
 
     def call(self, call: _Call, module: nn.Module) -> None:
         """Count one call under its name; nothing is kept of one without."""
@@ -103,7 +114,8 @@ class _Calls:
             with call.mode(), ci(("CI" in os.environ) is not call.turns_ci):
                 pixels = self.device.pixels(self.fed.pixels_shape(grids), self.dtype)
                 grid_thw = handed_over(module, pixels, torch.tensor(grids, dtype=torch.int64))
-                with self.device.count() as counter:
+                with self.device.count() as counter, ExitStack() as recorder:
+                    steps = recorder.enter_context(recorded()) if call.recorded else []
                     unpack(module(pixels, grid_thw), DeviceTensor)
         except Exception as error:  # whatever a tower raises
             if name:
@@ -113,6 +125,9 @@ class _Calls:
             self.calls[name] = {each: getattr(counter.report.total, each) for each in COUNTERS}
             lines = (cause.model_copy(update=ONCE) for cause in counter.report.causes if cause.allowed)
             self.allowed.update(dict.fromkeys(lines))
+        if call.recorded and all(each.certain for each in counter.report.assumptions):
+            launched = [name for name in counter.report.operations if name.startswith("triton::")]
+            self.work = (*steps, *(Step(operation=name, shape=(), where=Where(name)) for name in launched))
 
     def live_bytes(self) -> int:
         """On the device, right now."""

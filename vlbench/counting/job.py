@@ -13,6 +13,7 @@ from vlbench.process.messages import Message, Refused
 from vlbench.record.base import Grid
 from vlbench.record.counted import CountedTower
 from vlbench.record.schema import Dtype
+from vlbench.record.work import Work
 from vlbench.workload.batch import grids_only
 from vlbench.workload.library import load_scenario
 from vlbench.workload.scenario import ScenarioPoint
@@ -87,6 +88,8 @@ class Counted(Message):
     row: CountedTower
     fed: Point | None = None
     """The point with the grids that this tower was fed; None where it could not be had."""
+    work: Work | None = None
+    """Of a small call, which does not depend on the point; None where there is none that floats do not decide."""
 
 
 class Finished(Message):

@@ -24,6 +24,7 @@ from vlbench.implementations.stage import listen
 from vlbench.implementations.weights import SharedTensors, parameter_shapes
 from vlbench.record.counted import CountedTower, Forward, Further
 from vlbench.record.site import Where
+from vlbench.record.work import Work
 from vlbench.towers.resolve import resolve_tower
 from vlbench.towers.tower import Tower
 from vlbench.version import FOLDER
@@ -68,8 +69,8 @@ def count_tower(device: CountingDevice, row: Row, point: Point, dtype: torch.dty
     return counted, point
 
 
-def further_of(device: CountingDevice, tower: str, dtype: torch.dtype) -> Further:
-    """The counts of further calls of a tower that could be counted."""
+def further_of(device: CountingDevice, tower: str, dtype: torch.dtype) -> tuple[Further, Work | None]:
+    """The counts of further calls of a tower that could be counted, and the work of one as `count_further` has it."""
     gc.collect()
     device.branch = True
     try:
@@ -77,7 +78,7 @@ def further_of(device: CountingDevice, tower: str, dtype: torch.dtype) -> Furthe
             found = resolve_tower(smallest(tower))
         return count_further(device, found, lambda each: build_ghost(device, each, dtype), dtype)
     except Exception as error:  # whatever a tower raises when it is built again
-        return Further(calls={}, failed={"every call": _with_place(error)})
+        return Further(calls={}, failed={"every call": _with_place(error)}), None
 
 
 def build_ghost(device: CountingDevice, tower: Tower, dtype: torch.dtype) -> nn.Module:

@@ -8,6 +8,7 @@ from vlbench.counting.job import EVENTS, Counted, CountJob, Finished, Planned, P
 from vlbench.errors import UsageError
 from vlbench.process.child import Child, ChildError
 from vlbench.record.counted import CountedTower, CountGroup, CountReport
+from vlbench.record.work import Work
 from vlbench.version import __version__
 
 WORKER = "vlbench.counting.worker"
@@ -23,6 +24,8 @@ class SoFar:
     """By index of the point and name of the row."""
     fed: dict[tuple[int, str], Point] = field(default_factory=dict)
     """The points with the grids that these rows were fed, those left out that could not be had."""
+    work: dict[str, Work] = field(default_factory=dict)
+    """Of a small call, by name of the row."""
     finished: Finished | None = None
     end: str = ""
     """Where it did not end well: how it did."""
@@ -51,8 +54,10 @@ def run_job(
                 match event:
                     case Planned(rows=rows):
                         so_far.planned = rows
-                    case Counted(point=point, row=row, fed=fed):
+                    case Counted(point=point, row=row, fed=fed, work=work):
                         so_far.counted[point, row.name] = row
+                        if work is not None:
+                            so_far.work[row.name] = work
                         if fed is not None:
                             so_far.fed[point, row.name] = fed
                         steps(len(so_far.counted), len(so_far.planned) * len(job.points))

@@ -15,6 +15,7 @@ from vlbench.counting_device import CountingDevice
 from vlbench.errors import UsageError
 from vlbench.process.parent import Parent, serve
 from vlbench.record.counted import CountedTower, Further
+from vlbench.record.work import Work
 
 
 def run_job(job: CountJob, emit: Callable[[Event], None]) -> None:
@@ -25,15 +26,17 @@ def run_job(job: CountJob, emit: Callable[[Event], None]) -> None:
     with CountingDevice("ghost", job.profile) as device:  # modules are imported inside, so that they see a GPU
         rows = [Row(text, text) for text in job.towers] if job.keep_going else rows_of(job)
         emit(Planned(rows=tuple(row.name for row in rows)))
-        further: dict[str, Further] = {}
+        further: dict[str, tuple[Further, Work | None]] = {}
         for index, point in enumerate(job.points):
             for row in rows:
+                work: Work | None = None
                 counted, fed = _counted(device, row, point, job)
                 if counted.failed is None:
                     if row.tower not in further:
                         further[row.tower] = further_of(device, row.tower, getattr(torch, job.dtype))
-                    counted = counted.model_copy(update={"further": further[row.tower]})
-                emit(Counted(point=index, row=counted, fed=fed))
+                    calls, work = further[row.tower]
+                    counted = counted.model_copy(update={"further": calls})
+                emit(Counted(point=index, row=counted, fed=fed, work=work))
     emit(Finished(seconds=time.perf_counter() - start, peak_host_bytes=peak_host_bytes()))
 
 

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 from vlbench.comparing.counted_cells import CountResult
 from vlbench.errors import UsageError
 from vlbench.gating.recount import count_again
+from vlbench.gating.work import apart
 from vlbench.implementations.config import MODELS
 from vlbench.judging.judged import JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.process.child import waiting_threads
 from vlbench.record.baseline import Baseline, CountedCell
 from vlbench.record.outputs import StoredOutputs
+from vlbench.record.schema import Dtype
 from vlbench.towers.models import smallest_of
 from vlbench.towers.resolve import config_of
 from vlbench.trial.checks import Outcome, OwnCheck, check_own, run_checks
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from vlbench.trial.job import Checked
 
 TIMEOUT = 600.0
+DTYPE: Dtype = "bfloat16"
+"""In which ours are checked beside fp32."""
 BATCH = "equal images"
 """Beside the awkward batches that every check has."""
 
@@ -44,7 +48,25 @@ def count_and_check(
     """The counted cells of each baseline by name, and what became of each of its towers."""
     with waiting_threads(1) as pool:
         checked = pool.submit(check_towers, baselines, base)
-        return count_again(baselines), checked.result()
+        counted = count_again(baselines)
+        return counted, list(map(_with_work, baselines, counted, checked.result()))
+
+
+def _with_work(baseline: Baseline, counted: Mapping[str, CountResult], outcomes: Outcomes) -> Outcomes:
+    """The outcomes, with what a tower does otherwise on the device: its result was seen on a CPU alone."""
+    found = dict(outcomes)
+    for cell in baseline.counted:
+        outcome, there = found.get(cell.tower), counted[cell.name].work
+        if not (outcome and outcome.kind == "right" and outcome.work and there and cell.dtype == outcome.dtype):
+            continue
+        if odd := apart(outcome.work, there):
+            found[cell.tower] = outcome.model_copy(update={"elsewhere": odd.words})
+            if odd.left_out:
+                reason = (
+                    f"{odd.words}, with nothing in its place, so the result was not checked; mend it, or save the cell "
+                )
+                found[cell.tower] = Outcome(kind="unknown", reason=f"{reason}again with --unchecked REASON")
+    return found
 
 
 def check_towers(baselines: Sequence[Baseline], base: str | None = None) -> list[Outcomes]:
@@ -54,12 +76,13 @@ def check_towers(baselines: Sequence[Baseline], base: str | None = None) -> list
     """
     wanted = [_wanted(each) for each in baselines]
     towers = dict.fromkeys(tower for each in wanted for tower in each)
+    dtypes = {cell.tower: cell.dtype for each in baselines for cell in each.counted}
     ours = [tower for tower in towers if config_of(tower) is not None and tower not in MODELS]
     own = {(tower, stored) for each in wanted for tower, stored in each.items() if tower not in ours}
     with waiting_threads(os.cpu_count()) as pool:
         against_reference = [pool.submit(_check_ours, model, group) for model, group in _by_model(ours).items()]
         against_stored: dict[tuple[str, StoredOutputs | None], Future[Outcome]] = {
-            key: pool.submit(_check_own, *key, base) for key in own
+            key: pool.submit(_check_own, *key, base, dtypes[key[0]]) for key in own
         }
         found = {tower: outcome for each in against_reference for tower, outcome in each.result().items()}
         stored = {key: each.result() for key, each in against_stored.items()}
@@ -114,7 +137,8 @@ def _wanted(baseline: Baseline) -> dict[str, StoredOutputs | None]:
 
 def _accuracy_row(tower: str, outcome: Outcome) -> JudgedRow:
     verdict = {"right": Verdict.SAME, "wrong": Verdict.INACCURATE, "unknown": Verdict.MISSING}[outcome.kind]
-    return JudgedRow(cell=tower_title(tower), measure="accuracy", verdict=verdict, reason=outcome.reason)
+    reason = "; ".join(filter(None, (outcome.reason, outcome.elsewhere)))
+    return JudgedRow(cell=tower_title(tower), measure="accuracy", verdict=verdict, reason=reason)
 
 
 def tower_title(tower: str) -> str:
@@ -125,9 +149,10 @@ def tower_title(tower: str) -> str:
 def _weighed(row: JudgedRow, outcome: Outcome | None) -> list[JudgedRow]:
     if outcome and outcome.kind == "wrong":
         return []
-    if row.verdict is not Verdict.IMPROVED or (outcome and outcome.kind == "right"):
+    if row.verdict is not Verdict.IMPROVED or (outcome and outcome.kind == "right" and not outcome.elsewhere):
         return [row]
-    reason = f"{row.reason}; fewer, and not better, since nobody knows whether the result is right"
+    why = outcome.elsewhere if outcome and outcome.elsewhere else "nobody knows whether the result is right"
+    reason = f"{row.reason}; fewer, and not better, since {why}"
     return [row.model_copy(update={"verdict": Verdict.FEWER, "reason": reason})]
 
 
@@ -161,7 +186,7 @@ def _check_ours(model: str, towers: Sequence[str]) -> dict[str, Outcome]:
     jobs = [VariantJob.model_validate(each, from_attributes=True) for each in variants.values()]
     job = Job(
         model=model,
-        dtype="bfloat16",
+        dtype=DTYPE,
         device="cpu",
         threads=1,
         seed=0,
@@ -196,16 +221,18 @@ def _outcome(checked: Checked, variant: Variant, model: str) -> Outcome:
         return Outcome(kind="wrong", reason=f"as {model}: {accuracy.reason}")
     without = f"; without {', '.join(variant.left_out)}, which no CPU has" if variant.left_out else ""
     told = f"as {model}: error {accuracy.fp32_error:.2g} in fp32, at most {accuracy.fp32_limit:.0e}{without}"
-    return Outcome(kind="right", reason=told)
+    return Outcome(kind="right", reason=told, work=() if variant.left_out else checked.work, dtype=DTYPE)
 
 
-def _check_own(tower: str, stored: StoredOutputs | None, base: str | None, *, saving: bool = False) -> Outcome:
+def _check_own(
+    tower: str, stored: StoredOutputs | None, base: str | None, dtype: str = DTYPE, *, saving: bool = False
+) -> Outcome:
     if stored is None and not saving:
         reason = "the baseline holds none of its outputs; store them with `vlbench baseline complete`"
         return Outcome(kind="unknown", reason=reason)
     name = narrow(tower) if tower in MODELS else tower
     at = f"at:{base}:{tower}" if base and tower not in MODELS else None
-    check = OwnCheck(tower=name, stored=stored, base=at, threads=os.cpu_count() or 1, timeout=TIMEOUT)
+    check = OwnCheck(tower=name, stored=stored, base=at, dtype=dtype, threads=os.cpu_count() or 1, timeout=TIMEOUT)
     outcome = check_own(check, TIMEOUT)
     if outcome.outputs is not None:
         outcome = outcome.model_copy(update={"outputs": outcome.outputs.model_copy(update={"tower": tower})})

@@ -126,5 +126,6 @@ def _run(batch: Sequence[CountRequest]) -> dict[CountRequest, CountResult]:
         row = so_far.counted.get(key)
         if row is None:  # the process ended here
             return results | {request: CountResult(reason=so_far.end)}
-        results[request] = count_result(row, so_far.fed.get(key, request.point), profile, dtype)
+        fed, work = so_far.fed.get(key, request.point), so_far.work.get(request.tower)
+        results[request] = count_result(row, fed, profile, dtype, work)
     return results

@@ -39,10 +39,13 @@ class CheckBench(TowerBench):
         build = partial(super().variant if is_reference else self._there, variant)
         made = self.judge.check(variant.exactness, partial(build, exact=True), partial(build, exact=False))
         raised = not made.passed and made.reason == self._remote.failed
-        return Checked(variant=variant.name, accuracy=made, raised=raised), None
+        timed = None if is_reference or not made.passed else self._timed
+        work = timed.work(self.yardstick.fed, self.job.dtype) if timed else ()
+        return Checked(variant=variant.name, accuracy=made, raised=raised, work=work), None
 
     def _there(self, variant: VariantJob, *, exact: bool) -> nn.Module:
-        return cast("nn.Module", self._remote.build(variant.name, exact=exact)[0])
+        self._timed = self._remote.build(variant.name, exact=exact)[0]  # the one in the timed dtype is the last
+        return cast("nn.Module", self._timed)
 
 
 def run_job(job: Job, emit: Callable[[Event], None], mark: Callable[[str], None]) -> None:

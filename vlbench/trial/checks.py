@@ -10,6 +10,7 @@ from vlbench.errors import UsageError
 from vlbench.process.child import Child, ChildError
 from vlbench.process.messages import Message, Refused
 from vlbench.record.outputs import StoredOutputs
+from vlbench.record.work import Work
 from vlbench.trial.job import EVENTS, Event, Finished, Job
 
 
@@ -22,6 +23,8 @@ class OwnCheck(Message):
     base: str | None = None
     """The same tower of another revision, `at:FOLDER:TOWER`: where weights differ, its are handed over, and its outputs
     are compared with."""
+    dtype: str = "float32"
+    """In which its work is wanted."""
     threads: int
     timeout: float = 600
 
@@ -34,6 +37,11 @@ class Outcome(Message):
     reason: str
     """One sentence."""
     outputs: StoredOutputs | None = None
+    work: Work = ()
+    """Of a small call on a CPU in `dtype`; nothing where that is not known."""
+    dtype: str = ""
+    elsewhere: str = ""
+    """How it differs from that on the device; "" where it does not, or nothing is known."""
 
 
 SAID: TypeAdapter[Outcome | Refused] = TypeAdapter(Annotated[Outcome | Refused, Field(discriminator="event")])

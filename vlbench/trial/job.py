@@ -12,6 +12,7 @@ from pydantic import Field, TypeAdapter
 from vlbench.process.messages import Message, Refused
 from vlbench.record.exactness import Accuracy
 from vlbench.record.schema import Counts, Device, Dtype, Load, State
+from vlbench.record.work import Work
 from vlbench.workload.scenario import ScenarioPoint, SeamPoint
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ class Checked(Message):
     first_seconds: float | None = None
     raised: bool = False
     """Did its process give no result, so that nothing is known of it? Of a check alone."""
+    work: Work = ()
+    """Of a small call. Of a check alone."""
 
 
 class Estimated(Message):

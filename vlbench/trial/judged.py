@@ -13,6 +13,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from vlbench.counting_device.recorder import recorded
 from vlbench.errors import UsageError
 from vlbench.implementations.optimized import FlagError
 from vlbench.implementations.output import unpack
@@ -21,6 +22,7 @@ from vlbench.implementations.weights import CheckpointError
 from vlbench.process.ci import ci
 from vlbench.process.messages import Message
 from vlbench.process.parent import Parent, serve
+from vlbench.record.work import Work
 from vlbench.towers.models import SEED
 from vlbench.towers.resolve import resolve_tower
 from vlbench.towers.tower import Tower, mismatch
@@ -66,6 +68,8 @@ class Call(Message):
     """In no_grad, and not in inference mode?"""
     ci: bool
     """Is the variable CI set?"""
+    recorded: bool = False
+    """Is its work wanted, and no output?"""
 
 
 class Cast(Message):
@@ -94,6 +98,8 @@ class Answer(Message):
     """Of its weights: a digest of names and shapes."""
     weights: str = ""
     """A sketch of their values."""
+    work: Work = ()
+    """Of a call that was recorded."""
 
 
 class Judged:
@@ -117,6 +123,10 @@ class Judged:
                 tower.to(getattr(torch, ask.to.dtype))
                 return Answer()
             pixels, grid_thw = torch.load(self.start.exchange, weights_only=True)
+            if ask.to.recorded:
+                with recorded() as steps:
+                    unpack(tower(pixels, grid_thw))
+                return Answer(work=tuple(steps))
             with ci(ask.to.ci), torch.no_grad() if ask.to.no_grad else torch.inference_mode():
                 parts = unpack(tower(pixels, grid_thw))
             torch.save({name: part.clone() for name, part in parts.items()}, self.start.exchange)

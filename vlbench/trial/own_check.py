@@ -18,6 +18,7 @@ from vlbench.implementations.output import unpack
 from vlbench.implementations.preprocessing import Fed, Images, Preprocessing
 from vlbench.process.parent import Parent, serve
 from vlbench.record.outputs import StoredCall, StoredOutputs, StoredPart
+from vlbench.record.work import Work
 from vlbench.trial.checks import Outcome, OwnCheck
 from vlbench.trial.judged import Answer, Start
 from vlbench.trial.remote import Remote
@@ -28,9 +29,13 @@ from vlbench.trial.small_calls import REPEATED, small_calls
 def outcome_of(check: OwnCheck) -> Outcome:
     """Run the tower and compare."""
     stored = check.stored
-    made = _outputs(check.tower, check)
+    made, work = _outputs(check.tower, check)
     if isinstance(made, Outcome) or stored is None:
         return made if isinstance(made, Outcome) else _fit_to_store(made)
+    return _held_to(stored, made, check).model_copy(update={"work": work, "dtype": check.dtype})
+
+
+def _held_to(stored: StoredOutputs, made: StoredOutputs, check: OwnCheck) -> Outcome:
     if made.names == stored.names and same_weights(stored.weights, made.weights):
         return _compared(stored, made)
     if check.base is None:
@@ -41,17 +46,17 @@ def outcome_of(check: OwnCheck) -> Outcome:
         )
     with TemporaryDirectory(prefix="vlbench-") as folder:
         weights = Path(folder) / "weights"
-        before = _outputs(check.base, check, leave=weights)
+        before, _ = _outputs(check.base, check, leave=weights)
         if isinstance(before, Outcome):
             return Outcome(kind="unknown", reason=f"its weights differ, and BASE cannot be run: {before.reason}")
-        after = _outputs(check.tower, check, handed=weights)
+        after, _ = _outputs(check.tower, check, handed=weights)
         return after if isinstance(after, Outcome) else _compared(before, after)
 
 
 def _outputs(
     tower: str, check: OwnCheck, *, leave: Path | None = None, handed: Path | None = None
-) -> StoredOutputs | Outcome:
-    """What the tower returns, or why there is nothing."""
+) -> tuple[StoredOutputs | Outcome, Work]:
+    """What the tower returns, or why there is nothing; and its work on a small call."""
     weights: dict[str, Any] = {"leave": leave, "handed": handed}
     calls: list[StoredCall] = []
     with ExitStack() as ends:
@@ -61,7 +66,7 @@ def _outputs(
         try:
             built, answer = remote.build()
         except UsageError as error:
-            return Outcome(kind="unknown", reason=f"it cannot be built on a CPU: {error}")
+            return Outcome(kind="unknown", reason=f"it cannot be built on a CPU: {error}"), ()
         dtype = "float32"
         for call in small_calls(_fed(answer)):
             try:
@@ -71,11 +76,13 @@ def _outputs(
                 parts = unpack(built(call.entry.pixels, call.entry.grid_thw))
             except UsageError as error:
                 if remote.ended:
-                    return Outcome(kind="unknown", reason=f"on {call.name}: {error}")
+                    return Outcome(kind="unknown", reason=f"on {call.name}: {error}"), ()
                 calls.append(StoredCall(name=call.name, raised=str(error)))
                 continue
             calls.append(StoredCall(name=call.name, parts=tuple(starmap(_stored, parts.items()))))
-    return StoredOutputs(tower=check.tower, names=answer.names, weights=answer.weights, calls=tuple(calls))
+        built.to(check.dtype)
+        work = built.work(_fed(answer), check.dtype)
+    return StoredOutputs(tower=check.tower, names=answer.names, weights=answer.weights, calls=tuple(calls)), work
 
 
 def _fed(answer: Answer) -> Fed:

@@ -14,8 +14,10 @@ from torch import Tensor
 
 from vlbench.errors import UsageError
 from vlbench.implementations.output import VisionOutput, held, packed
+from vlbench.implementations.preprocessing import SEVERAL, Fed
 from vlbench.process.child import Child, ChildError
 from vlbench.process.messages import Refused
+from vlbench.record.work import Work
 from vlbench.trial.judged import Answer, Ask, Build, Call, Cast, Start
 
 SAID: TypeAdapter[Answer | Refused] = TypeAdapter(Annotated[Answer | Refused, Field(discriminator="event")])
@@ -99,6 +101,18 @@ class RemoteTower:
         parts = torch.load(self._remote.exchange, weights_only=True, map_location=pixels.device)
         self._remote.exchange.unlink()
         return packed(held(parts))
+
+    def work(self, fed: Fed, dtype: str) -> Work:
+        """What it does on a call of several small items, warm; nothing where that raises."""
+        grids = fed.grids_of(SEVERAL)
+        pixels = torch.randn(fed.pixels_shape(grids), dtype=getattr(torch, dtype))
+        try:
+            for _ in range(2):
+                torch.save((pixels, torch.tensor(grids)), self._remote.exchange)
+                answer = self._remote.ask(Call(tower=self._number, no_grad=False, ci=False, recorded=True))
+        except UsageError:
+            return ()
+        return answer.work
 
     def to(self, dtype: str) -> None:
         """Cast it there. Raises UsageError."""
