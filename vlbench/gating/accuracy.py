@@ -221,7 +221,20 @@ def _outcome(checked: Checked, variant: Variant, model: str) -> Outcome:
         return Outcome(kind="wrong", reason=f"as {model}: {accuracy.reason}")
     without = f"; without {', '.join(variant.left_out)}, which no CPU has" if variant.left_out else ""
     told = f"as {model}: error {accuracy.fp32_error:.2g} in fp32, at most {accuracy.fp32_limit:.0e}{without}"
-    return Outcome(kind="right", reason=told, work=() if variant.left_out else checked.work, dtype=DTYPE)
+    work = checked.work if _is_alike_on_a_gpu(variant, model) else ()
+    return Outcome(kind="right", reason=told, work=work, dtype=DTYPE)
+
+
+def _is_alike_on_a_gpu(variant: Variant, model: str) -> bool:
+    """Does the name stand for the same flags there? A preset may have others, and some no CPU has."""
+    from vlbench.towers.variants import parse_variant
+
+    if variant.tower or variant.left_out:
+        return not variant.left_out
+    try:
+        return parse_variant(variant.name.partition("+")[2], MODELS[model], "cuda").flags == variant.flags
+    except UsageError:
+        return False
 
 
 def _check_own(
