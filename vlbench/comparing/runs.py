@@ -131,10 +131,7 @@ def _row(title: str, name: str, old: list[Run], new: list[Run], floors: RunFloor
     if len(asked := {metric.questions for metric in every}) > 1:
         reason = f"other questions: {' and '.join(f'{each:,}' for each in sorted(asked))} were asked"
         return JudgedRow.missing(title, measure, reason)
-    shown: dict[str, Any] = {"measure": measure} | {
-        "unit": first.unit,
-        "better": "more" if first.better is Better.HIGHER else "less",
-    }
+    shown: dict[str, Any] = {"measure": measure, "unit": first.unit, "better": first.better}
     if any(metric.value <= 0 for metric in every):
         reason = "a figure is zero or negative, so there is no ratio; was it measured?"
         return JudgedRow.of(title, missing(reason), **shown)

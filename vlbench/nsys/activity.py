@@ -73,9 +73,6 @@ def sync_table(capture: Capture) -> pd.DataFrame:
     spent = (api["end"] - api["start"]).to_numpy()
     stalled = (gpu > 0) & (spent >= _STALL * gpu)
     keys = {"class": kind[chosen], "name": api["name"].to_numpy(dtype=object)[chosen], "copy": copy[chosen]}
-    lost = pd.Series(kind == _BLOCKING["copy_blocking"]).to_numpy() & (copy == "")
-    known = {
-        name: np.where(lost, np.nan, each) if lost.any() else each
-        for name, each in {"gpu_ns": gpu, "stalled": stalled}.items()
-    }
-    return _table(keys, spent[chosen], **{name: each[chosen] for name, each in known.items()})
+    lost = (kind == _BLOCKING["copy_blocking"]) & (copy == "")
+    gpu_ns, stalls = (np.where(lost, np.nan, each) if lost.any() else each for each in (gpu, stalled))
+    return _table(keys, spent[chosen], gpu_ns=gpu_ns[chosen], stalled=stalls[chosen])
