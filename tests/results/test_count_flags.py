@@ -142,6 +142,17 @@ def test_classic_asks_for_more_than_no_flags() -> None:
         assert classic["host_syncs"] > without["host_syncs"]
 
 
+def test_figures_in_words_are_those_that_were_counted() -> None:
+    reference, best = (stored_counts().towers[name]["single-image"] for name in ("baseline", "best"))
+    page = " ".join((ROOT / "docs/flags.md").read_text().split())
+    assert f"needs {best['attention_calls']} calls in place of {reference['attention_calls']}" in page
+    comment = " ".join((ROOT / "implementations/optimized/best.toml").read_text().replace("#", " ").split())
+    assert "no host sync and one upload a forward" in comment
+    assert (best["host_syncs"], best["uploads"], best["implicit_uploads"]) == (0, 1, 0)
+    against = (f"{reference[name]:,}" for name in ("host_syncs", "uploads", "attention_calls"))
+    assert f"{best['attention_calls']} attention calls, against {' and '.join(against)} of the reference" in comment
+
+
 def test_no_flags_asks_for_what_the_reference_tower_does() -> None:
     for scenario in SCENARIOS:
         without, reference = (stored_counts().towers[name][scenario] for name in ("no-flags", "baseline"))
