@@ -50,6 +50,16 @@ def test_what_keeps_nothing_is_not_said_to_hold_results(vlbench: Vlbench, folder
     assert (ended.code, "vlbench.load" in ended.out, "--resume" in ended.out) == (0, False, False)
 
 
+@pytest.mark.slow
+def test_a_timeout_keeps_what_came_and_strikes_nobody(vlbench: Vlbench, folder: Path) -> None:
+    ended = vlbench("run", "--device", "cpu", "--scenario", "multi-image", "--timeout", "14", "--no-card")
+    (group,) = read_results(folder / "vlbench-multi-image.json").groups
+    found = group.trials[0].variants
+    assert found[0].timings
+    assert {each.left for each in found if not each.timings} <= {True}  # nobody is struck
+    assert ended.code == (6 if any(each.left for trial in group.trials for each in trial.variants) else 0)
+
+
 def test_a_run_as_json_its_file_and_what_came_before(vlbench: Vlbench, folder: Path) -> None:
     """Two runs: the first in JSON, the second as tables, compared with the first."""
     ended = vlbench(*SMALL, "--with", "rope-cache", "--with", "exact", "--json")

@@ -149,3 +149,9 @@ def test_a_removal_counts_where_it_is_new_and_what_was_there_before_is_kept(fold
     assert old is not None
     other = old.model_copy(update={"removed": (REMOVAL.model_copy(update={"by": "nobody"}),)})
     assert new_removal(path, other.model_dump_json()) is None  # the history was rewritten
+
+
+def test_without_a_manifest_nothing_is_listed_and_a_named_file_needs_none(folder: Path) -> None:
+    (folder / NAME).unlink()
+    assert not lists(folder / "a.json", baseline())
+    assert to_judge([folder / "a.json"], folder) == ([folder / "a.json"], [], [])

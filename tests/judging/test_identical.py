@@ -1,8 +1,12 @@
 from __future__ import annotations
 
-import pytest
+from datetime import UTC, datetime
 
-from vlbench.judging.identical import IdenticalRun, interval, tally, upper_bound
+import pytest
+from pydantic import ValidationError
+
+from tests.record.records import FINGERPRINT
+from vlbench.judging.identical import Evidence, IdenticalRun, interval, tally, upper_bound
 from vlbench.judging.verdict import Verdict
 
 SAME, CALLED, BLIND, GONE = Verdict.SAME, Verdict.IMPROVED, Verdict.INCONCLUSIVE, Verdict.MISSING
@@ -41,6 +45,13 @@ def test_an_interval_leaves_out_the_same_share_on_both_sides() -> None:
     assert interval(200, 200) == (pytest.approx(1 - high), 1)
     low, high = interval(0, 200, confidence=0.8)
     assert high == pytest.approx(1 - 0.1 ** (1 / 200))
+
+
+def test_evidence_of_another_schema_is_refused() -> None:
+    fields = {"created": datetime.now(UTC), "fingerprint": FINGERPRINT, "command": "vlbench ab", "runs": ()}
+    assert Evidence(**fields).schema_version == 1
+    with pytest.raises(ValidationError, match="schema_version"):
+        Evidence(**fields, schema_version=2)
 
 
 def test_more_events_than_cases_is_refused() -> None:

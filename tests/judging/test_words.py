@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vlbench.errors import UsageError
-from vlbench.judging.words import change, milliseconds, parse_share, percent
+from vlbench.judging.words import change, duration, milliseconds, parse_share, percent, readable_bytes
 
 
 @pytest.mark.parametrize("text", ["2.5%", "0.025", " 2.5 % ", "2.50%"])
@@ -30,3 +30,24 @@ def test_changes_are_signed_and_nothing_is_minus_nothing() -> None:
 )
 def test_milliseconds(seconds: float | None, text: str) -> None:
     assert milliseconds(seconds) == text
+
+
+def test_the_ends_of_what_is_a_share() -> None:
+    assert [parse_share(text, "") for text in ("0", "0%", "99.9%")] == [0, 0, pytest.approx(0.999)]
+    assert [percent(share) for share in (9.999, 10)] == ["999.9 %", "1000 %"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (1.0, "1 s"), (0.9999, "999.9 ms"), (1e-3, "1 ms"), (1e-6, "1 us"), (5e-10, "0.5 ns")],
+)
+def test_a_duration_has_the_largest_unit_of_which_it_is_one(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (999_400, "999 kB"), (999_600, "1000 kB"), (-2e6, "-2 MB")],
+)
+def test_bytes_have_three_digits_and_never_an_exponent(count: float, text: str) -> None:
+    assert readable_bytes(count) == text
