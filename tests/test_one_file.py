@@ -118,7 +118,7 @@ COMMANDS = {
     "advice": "nsys report capture.sqlite",
     "explain": "explain new-flag",
 }
-RUN = "run --scenario new-scenario --with new-flag --with new-peer --device cpu --budget 9 --no-card"
+RUN = "run --scenario new-scenario --with new-flag --with new-peer --device cpu --budget 25 --no-card"
 LISTS = (
     "tests/implementations/optimized/test_flags.py",
     "tests/workload/test_library.py",
@@ -171,9 +171,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def output(copy: Path, *words: str) -> str:
     """What Python writes to stdout, started in the copy with these words."""
     env = os.environ | {"PYTHONPATH": str(copy), "COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
-    return subprocess.run(
-        [sys.executable, *words], cwd=copy, env=env, stdout=subprocess.PIPE, text=True, check=True
-    ).stdout
+    done = subprocess.run([sys.executable, *words], cwd=copy, env=env, stdout=subprocess.PIPE, text=True)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
 
 
 @pytest.fixture(scope="module")
