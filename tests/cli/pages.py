@@ -14,7 +14,7 @@ PAGES = tuple(str(path.relative_to(ROOT)) for path in (ROOT / "README.md", *sort
 PROGRAMS = ("vlbench", "python", "pytest", "make", "git", "pip", "mkdir", "cd")
 LISTED: dict[str, dict[str, Any]] = tomllib.loads(Path(__file__).with_name("pages.toml").read_text())
 """Every command, and what is otherwise where it is run."""
-VARIES = re.compile(r"\d+(\.\d+)? s\b|, \d+ MB in all")
+VARIES = re.compile(r"\d+(\.\d+)? ?s\b|, \d+ MB in all")
 
 
 @dataclass(frozen=True)
