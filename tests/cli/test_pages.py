@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typer.core import TyperGroup
 
 from tests.cli.pages import LISTED, PAGES, ROOT, anchors, commands, links, mentions
 from vlbench.cli import app
+from vlbench.export.formats import exporters
 
 LONGEST = 200
 """Lines of the README."""
@@ -91,3 +93,22 @@ def test_what_the_readme_says_of_classic_is_what_the_table_has() -> None:
     stored = json.loads((ROOT / "results/baselines/qwen2.5-vl-7b.json").read_text())["counted"]
     (counters,) = (cell["warm"]["counters"] for cell in stored if cell["tower"] == "qwen2.5-vl-7b")
     assert rows["baseline"] == [f"{counters[name]:,}" for name in ("device_operations", "host_syncs")]
+
+
+def options_by_command(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, set[str]]]:
+    """Every command with the names of its options."""
+    if inside := getattr(command, "commands", None):
+        for name, each in inside.items():
+            yield from options_by_command(each, (*path, name))
+    else:
+        yield " ".join(path), {option for each in command.params for option in each.opts}
+
+
+def test_what_pages_say_of_formats_holds_for_every_command() -> None:
+    known = dict(options_by_command(PROGRAM))
+    formats = {exporter.option.split()[0] for exporter in exporters().values()}
+    assert "Every command takes `--json`" in (ROOT / "docs/commands.md").read_text()
+    assert [name for name, options in known.items() if "--json" not in options] == []
+    alone = {name for name, options in known.items() if not formats <= options}
+    writes = {f"baseline {name}" for name in ("save", "accept", "remove", "complete", "rebase", "migrate")}
+    assert alone == {"explain", "gate init"} | writes
