@@ -10,6 +10,8 @@ from vlbench.counting.measure import count_tower
 from vlbench.counting.rows import Row
 from vlbench.counting_device import CountingDevice
 from vlbench.towers.tower import Tower
+from vlbench.trial.accuracy import Input
+from vlbench.trial.tower_bench import handed
 
 
 class Sums(torch.nn.Module):
@@ -29,3 +31,13 @@ def test_only_the_towers_own_copy_of_the_grid_is_counted(name: str, uploads: int
     assert row.warm is not None
     total = row.warm.counts.total
     assert (total.uploads, total.host_syncs, total.device_operations) == (uploads, uploads, 2)
+
+
+@pytest.mark.parametrize(("tower", "uploads"), [(PLAIN, 0), (SENDS, 1)])
+def test_a_timed_call_pays_for_the_towers_own_copy_alone(tower: Tower, uploads: int) -> None:
+    with CountingDevice("shadow") as device, torch.inference_mode():
+        module = device.build(lambda: tower.build(torch.device("cpu"), torch.float32))
+        entry = handed(module, Input(device.pixels((24, 8), torch.float32), torch.tensor([[1, 4, 6]])))
+        with device.count() as counter:
+            entry.output(lambda *call: module(*call).host)
+    assert counter.report.total.uploads == uploads

@@ -92,7 +92,7 @@ def _timed(
     def set_up() -> tuple[tuple[Any, ...], dict[str, Any]]:
         nonlocal entry
         entry = next(entries)
-        own = inputs.fresh(entry)
+        own = subject.prepare(inputs.fresh(entry))
         synchronize()
         return (own,), {}
 
@@ -107,7 +107,7 @@ def _timed(
 
 def _settled_seconds(subject: Subject, inputs: Inputs, device: str) -> float:
     """What a call takes once it has warmed up."""
-    clock, own = clock_for(device), inputs.fresh(inputs.rotating[0])
+    clock, own = clock_for(device), subject.prepare(inputs.fresh(inputs.rotating[0]))
     warm_up(subject, own, clock)
     return clock(partial(subject.run, own)).seconds
 

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -52,7 +53,7 @@ class Side:
         assert inputs.novel is not None  # a tower's inputs are
         self.name = name
         self.subject = subject
-        self.novel, self.fresh = inputs.novel, inputs.fresh
+        self.novel, self.inputs = inputs.novel, inputs
         self.device = device
         self.clock = clock_for(device)
         self.output = output
@@ -68,6 +69,10 @@ class Side:
                 return stages_of(self.name, run, self.device, busy=turn.number == 0)
             case "reading":
                 return self._read(turn.number)
+
+    def fresh(self, entry: Any) -> Any:
+        """An input of its own, where the tower takes it."""
+        return self.subject.prepare(self.inputs.fresh(entry))
 
     def _read(self, number: int) -> Said:
         """One call untimed, since the other side had the machine and its caches until now; then one timed.

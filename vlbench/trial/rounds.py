@@ -156,7 +156,7 @@ class Rounds:
                     cache.clear()
             before = [(cache.hits, cache.misses) for cache in caches]
             self.mark(self.entrants[0].name if entrant in self.instances else entrant.name)
-            own = self.inputs.fresh(entry)
+            own = entrant.subject.prepare(self.inputs.fresh(entry))
             self.count()
             try:
                 with stage("iteration"):  # around the clock, so that marking it is in no time

@@ -44,5 +44,5 @@ def check_alone(job: Job) -> WarmVariant:
     checked, subject = bench.check(variant)
     if subject is None:
         raise InaccurateError(variant.name, checked.accuracy)
-    run = partial(subject.run, bench.inputs.fresh(bench.inputs.rotating[0]))
+    run = partial(subject.run, subject.prepare(bench.inputs.fresh(bench.inputs.rotating[0])))
     return WarmVariant(bench.description, checked.accuracy, job.device == "cuda", run)

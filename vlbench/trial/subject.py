@@ -28,6 +28,8 @@ class Subject:
     run: Callable[[Any], Parts]
     """Takes one of the bench's inputs, and unpacks what comes out. Raises OutputError."""
     caches: Sequence[Cache] = ()
+    prepare: Callable[[Any], Any] = lambda entry: entry
+    """What is done with an input before a call, outside of its time: grids go where the tower takes them."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from functools import partial
 import torch
 from torch import nn
 
+from vlbench.implementations.adapted import handed_over
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.output import Parts
 from vlbench.implementations.preprocessing import Images
@@ -97,7 +98,7 @@ class TowerBench(TowerSet):
         with torch.inference_mode():
             run(copy.deepcopy(self.timed))
         caches: dict[str, Cache] = getattr(tower, "caches", dict)()
-        return Subject(run, tuple(caches.values()))
+        return Subject(run, tuple(caches.values()), partial(handed, tower))
 
     def _first_call(self, tower: nn.Module) -> float:
         own = copy.deepcopy(self.timed)
@@ -107,6 +108,11 @@ class TowerBench(TowerSet):
         if self.device.type == "cuda":
             torch.cuda.synchronize()
         return time.perf_counter() - start
+
+
+def handed(tower: nn.Module, entry: Input) -> Input:
+    """The input with its grids on the device where the tower would only send them there."""
+    return Input(entry.pixels, handed_over(tower, entry.pixels, entry.grid_thw))
 
 
 def _run(tower: nn.Module, entry: Input) -> Parts:

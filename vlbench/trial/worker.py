@@ -100,7 +100,8 @@ def _measure(job: Job, bench: Bench, pace: Pace, entrants: list[Entrant], mark: 
         for entrant in (*entrants, *instances):
             mark(entrants[0].name if entrant in instances else entrant.name)
             if not pace.is_over:
-                warm_up(entrant.subject, inputs.fresh(inputs.rotating[0]), clock_for(job.device))
+                entry = entrant.subject.prepare(inputs.fresh(inputs.rotating[0]))
+                warm_up(entrant.subject, entry, clock_for(job.device))
         meter = LoadMeter()
         with window() as rounds.count:  # what a capture by nsys holds
             for one in rounds.run(pace.left_for_rounds(entrant.name for entrant in entrants), until=job.until):
@@ -131,7 +132,7 @@ def _share(job: Job, bench: Bench, pace: Pace, entrants: list[Entrant], mark: Ma
                 if not pace.fits_stages(entrant.name):
                     continue
                 mark(entrant.name)
-                run = partial(entrant.subject.run, entry)
+                run = partial(entrant.subject.run, entrant.subject.prepare(entry))
                 emit(stages_of(entrant.name, run, job.device, inputs.calls, busy=number == 0))
 
 
