@@ -23,6 +23,7 @@ from vlbench.record.files import write_whole
 ROOT = Path(__file__).parents[1]
 STATE = ROOT / ".vlbench-refresh.json"
 """What is done, and in how many seconds; ignored by git, and removed at the end."""
+AUTHORS = "The vlbench authors"
 COUNTED = "results/baselines"
 TINY = "results/baselines/times/qwen2.5-vl-tiny.json"
 ICON = "results/baselines/times/icon.toml"
@@ -36,7 +37,7 @@ class Step:
     minutes: float
     """About, on two cores."""
     command: str
-    """Words after `python -m`; {reason} is put in as one word."""
+    """Words after `python -m`; {reason} and {by} are put in as one word each."""
     writes: tuple[str, ...]
     """Relative to the repository."""
     resumes: str = ""
@@ -61,21 +62,21 @@ STEPS = (
         "counts of qwen2-vl",
         1,
         f"vlbench baseline save {COUNTED}/qwen2-vl-7b.json --tower qwen2-vl-7b --tower qwen2-vl-7b+best"
-        " --scenario single-image --as sm_90 --reason {reason} --force",
+        " --scenario single-image --as sm_90 --reason {reason} --by {by} --force",
         (f"{COUNTED}/qwen2-vl-7b.json",),
     ),
     Step(
         "counts of qwen2.5-vl",
         1,
         f"vlbench baseline save {COUNTED}/qwen2.5-vl-7b.json --tower qwen2.5-vl-7b --tower qwen2.5-vl-7b+best"
-        " --scenario single-image --as sm_90 --reason {reason} --force",
+        " --scenario single-image --as sm_90 --reason {reason} --by {by} --force",
         (f"{COUNTED}/qwen2.5-vl-7b.json",),
     ),
     Step(
         "counts of many images",
         1,
         f"vlbench baseline save {COUNTED}/best-of-many.json --tower qwen2.5-vl-7b+best"
-        " --scenario multi-image --as sm_90 --reason {reason} --force",
+        " --scenario multi-image --as sm_90 --reason {reason} --by {by} --force",
         (f"{COUNTED}/best-of-many.json",),
     ),
     Step(
@@ -88,7 +89,7 @@ STEPS = (
         "baseline of an icon",
         1,
         f"vlbench baseline save {TINY} --results vlbench-refresh-icon.json --tower qwen2.5-vl-tiny+best"
-        f" --scenario {ICON} --as sm_90 --reason {{reason}} --force",
+        f" --scenario {ICON} --as sm_90 --reason {{reason}} --by {{by}} --force",
         (TINY,),
     ),
     Step(
@@ -171,7 +172,8 @@ def run_steps(steps: Sequence[Step], reason: str, state: Path) -> Done:
 
 def words_of(step: Step, reason: str, *, resume: bool = False) -> list[str]:
     """The command of a step."""
-    words = [reason if word == "{reason}" else word for word in step.command.split()]
+    given = {"{reason}": reason, "{by}": AUTHORS}
+    words = [given.get(word, word) for word in step.command.split()]
     if resume:
         words = [*(word for word in words if word != "--force"), "--resume"]
     return [sys.executable, "-m", *words]

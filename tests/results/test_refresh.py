@@ -55,7 +55,10 @@ def test_every_option_of_a_command_is_there(step: Step) -> None:
 
 def test_the_reason_is_one_word_of_the_command() -> None:
     step = next(step for step in STEPS if "{reason}" in step.command)
-    assert "Two words." in words_of(step, "Two words.")
+    words = words_of(step, "Two words.")
+    assert words[words.index("--reason") + 1] == "Two words."
+    assert words[words.index("--by") + 1] == "The vlbench authors"
+    assert not [word for word in words if "{" in word]
     assert "--force" not in words_of(step, "x", resume=True)
 
 
