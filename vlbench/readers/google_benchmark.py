@@ -4,6 +4,7 @@ Real times are read, in seconds. Repetitions follow one another in one process, 
 of a file with aggregates alone, the median is read. https://github.com/google/benchmark/blob/main/docs/user_guide.md
 """
 
+from collections import Counter
 from statistics import median
 from typing import Annotated, Any
 
@@ -34,6 +35,7 @@ class _Benchmark(BaseModel):
     aggregate_name: str = ""
     real_time: Seconds | None = None
     time_unit: str = "ns"
+    repetitions: int | None = None
     error_occurred: bool = False
     skipped: bool = False
 
@@ -50,6 +52,7 @@ def _recognises(document: Document) -> bool:
 def _read(document: Document) -> list[Run]:
     whole, source = document.objects[0], document.source
     file = validated(_File, whole, source)
+    _check_repetitions(source, file.benchmarks)
     times: dict[str, list[float]] = {}
     aggregated: dict[str, float] = {}
     for each in file.benchmarks:
@@ -72,6 +75,18 @@ def _read(document: Document) -> list[Run]:
     asked = {key: str(file.context[key]) for key in sorted(OF_MACHINE & file.context.keys())}
     fault = failures(sum(each.error_occurred for each in file.benchmarks), "benchmarks")
     return [collect(source, metrics, asked, fault, unread)]
+
+
+def _check_repetitions(source: str, benchmarks: list[_Benchmark]) -> None:
+    """Raises UsageError where a repetition is not there, or has no time: the others have another median."""
+    ended = {each.run_name or each.name for each in benchmarks if each.error_occurred or each.skipped}
+    measured = [each for each in benchmarks if each.run_type == "iteration"]
+    there = Counter(each.run_name or each.name for each in measured)
+    for each in measured:
+        name = each.run_name or each.name
+        whole = each.real_time is not None and each.repetitions in (None, there[name])
+        if not whole and name not in ended:
+            raise UsageError(f"{source}: {name!r:.60} lacks a repetition or its real_time; is the file whole?")
 
 
 READER = Reader("google-benchmark", "google-benchmark's --benchmark_out, as JSON", _recognises, _read)

@@ -64,6 +64,8 @@ def _saved(document: Document, whole: dict[str, Any]) -> Run:
                 unread += [name] * (value not in (None, "", " ", []))
                 continue
             up = ways.get(metric) if isinstance(ways, dict) else None
+            if not isinstance(up, bool | None):
+                raise UsageError(f"{source}: higher_is_better of {name!r:.60} is {up!r:.20}; write true or false")
             better = None if up is None else Better.HIGHER if up else Better.LOWER
             error = scores.get(f"{metric}_stderr,{kind}")
             questions = 0 if asked is None else count(source, f"the samples of {task}", asked)
