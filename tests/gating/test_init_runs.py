@@ -149,7 +149,8 @@ def test_from_git_or_in_place_in_a_repository_of_its_own(source: Path, tmp_path:
     user.run("pip install -r requirements.txt", top)
     user.run("git init -q -b main . && git add --all && git commit -q -m before && git checkout -q -b first", top)
     said = user.run(INIT.format("Tower"), top)
-    assert f"{source}, which no other machine has; name what a runner reaches" in said
+    assert f"vlbench.yml installs {'git+file://' * how.startswith('git')}{source}" in said
+    assert ", which no other machine has; name what a runner reaches" in said
     user.run("git add --all && git commit -q -m first", top)
     user.run(f"git clone -q {top} {clone}", tmp_path)
     assert "this is the first" in workflow(runner, clone)

@@ -17,18 +17,18 @@ FOLDER = TOP / "services" / "vision"
 GIT = {"vcs": "git", "requested_revision": "main", "commit_id": "0123abc"}
 RECORDS: list[tuple[dict[str, Any] | None, tuple[str, ...], str]] = [
     (None, (f"vlbench=={__version__}",), ""),
-    ({"url": "https://h/v.git", "vcs_info": GIT}, ("vlbench @ git+https://h/v.git@0123abc",), ""),
+    ({"url": "https://h/v.git", "vcs_info": GIT}, ("git+https://h/v.git@0123abc",), ""),
     (
         {"url": "https://h/v.git", "vcs_info": GIT, "subdirectory": "py"},
-        ("vlbench @ git+https://h/v.git@0123abc#subdirectory=py",),
+        ("git+https://h/v.git@0123abc#subdirectory=py",),
         "",
     ),
     (
         {"url": "file:///home/me/v", "vcs_info": GIT},
-        ("vlbench @ git+file:///home/me/v@0123abc",),
+        ("git+file:///home/me/v@0123abc",),
         "git+file:///home/me/v@0123abc",
     ),
-    ({"url": "https://h/v-1-py3-none-any.whl", "archive_info": {}}, ("vlbench @ https://h/v-1-py3-none-any.whl",), ""),
+    ({"url": "https://h/v-1-py3-none-any.whl", "archive_info": {}}, ("https://h/v-1-py3-none-any.whl",), ""),
     ({"url": "file:///home/my%20own/v.whl", "archive_info": {}}, ("/home/my own/v.whl",), "/home/my own/v.whl"),
     ({"url": "file:///repo/wheels/v.whl", "archive_info": {}}, ("../../wheels/v.whl",), ""),
     ({"url": "file:///home/me/v", "dir_info": {}}, ("/home/me/v",), "/home/me/v"),
@@ -47,6 +47,8 @@ def test_vlbench_comes_from_where_it_was_installed_here(
 def test_what_a_peer_needs_comes_with_it() -> None:
     wheel = {"url": "file:///repo/v.whl", "archive_info": {}}
     assert of_record(wheel, FOLDER, TOP, "[peers]").arguments == ("../../v.whl[peers]",)
+    git = {"url": "https://h/v.git", "vcs_info": GIT}
+    assert of_record(git, FOLDER, TOP, "[peers]").arguments == ("vlbench[peers] @ git+https://h/v.git@0123abc",)
     assert of_record(None, FOLDER, TOP, "[peers]").arguments == (f"vlbench[peers]=={__version__}",)
 
 

@@ -46,11 +46,12 @@ def of_record(record: Mapping[str, Any] | None, folder: Path, top: Path, extra: 
     if record is None:
         return Installs((f"vlbench{extra}=={__version__}",))
     url, at = record["url"], f"#subdirectory={record['subdirectory']}" if record.get("subdirectory") else ""
+    named = f"vlbench{extra} @ " if extra else ""  # pip takes no name before git+file:
     if vcs := record.get("vcs_info"):
         source = f"{vcs['vcs']}+{url}@{vcs['commit_id']}{at}"
-        return Installs((f"vlbench{extra} @ {source}",), source if url.startswith("file:") else "")
+        return Installs((named + source,), source if url.startswith("file:") else "")
     if not url.startswith("file:"):
-        return Installs((f"vlbench{extra} @ {url}{at}",))
+        return Installs((f"{named}{url}{at}",))
     path = Path(unquote(urlsplit(url).path)) / record.get("subdirectory", "")
     inside = path.is_relative_to(top)
     source = (_seen(path, folder) if inside else str(path)) + extra
