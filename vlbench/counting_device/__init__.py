@@ -12,13 +12,14 @@ meta kernels, except for attention.
 Somebody's operator is what its body asks for where that is Python (`custom_op`, `triton_op`); else it is one operation,
 with the shapes of its fake kernel. `declare` says otherwise. A Triton kernel is one operation.
 
-What it cannot see, and says so: an operator without a fake kernel, or a Triton kernel, that nobody declared
-(`unknown`), compiled code (`not_measured`), CUDA graphs (refused), a Triton kernel in shadow mode (refused). A value
-that follows from floats in ghost mode is taken and listed (`assumed`), or refused where nothing tells it
-(GhostValueError). And in silence: an operator of C++ that waits for the device, where nobody declared it; questions
-asked through functions imported before the device was opened (`from torch.cuda import is_available`), or of host
-tensors; who reads `torch.version.cuda`; memory that was pinned before the device was opened, which counts as
-pageable.
+What it cannot see, and says so: an operator without a fake kernel, a Triton kernel, or one of torch's solvers, that
+nobody declared (`unknown`), compiled code (`not_measured`), CUDA graphs (refused), a Triton kernel in shadow mode
+(refused). A value that follows from floats in ghost mode is taken and listed (`assumed`), or refused where nothing
+tells it (GhostValueError).
+
+And in silence: an operator of C++ that waits for the device, where nobody declared it; questions asked through
+functions imported before the device was opened (`from torch.cuda import is_available`), or of host tensors; who reads
+`torch.version.cuda`; memory that was pinned before the device was opened, which counts as pageable.
 
 What it counted is `vlbench.record.counts.Counts`. Names are imported on first use, so that reading does not load torch.
 """
