@@ -1,7 +1,5 @@
 """The markers of tests as the merge base has them: a change is judged by those that it raises, removes or hides."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Further calls of two counts, and how they change the verdict on a cell."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from vlbench.judging.judged import JudgedRow, Move

@@ -5,8 +5,6 @@ the tower is built; several items in a call; grids that were never seen. One of 
 for all.
 """
 
-from __future__ import annotations
-
 import gc
 import os
 import re

@@ -1,7 +1,5 @@
 """Waits that are meant: who writes the code says so, with a reason, and they are counted apart. Imports no torch."""
 
-from __future__ import annotations
-
 import re
 from contextvars import ContextVar, Token
 

@@ -4,8 +4,6 @@ Each is recorded whole, as Python calls it, so that what torch makes of it on ei
 copies, reads and plain memory are left out, as they follow from where tensors are.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """What must be judged is that of the merge base: the baselines that it holds, whatever a change made of them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

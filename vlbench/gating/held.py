@@ -1,7 +1,5 @@
 """A baseline of the merge base beside the same file of the change: what is judged, and what the change may accept."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a workflow installs: vlbench from where it was installed here, and what the tower's repository needs."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -4,8 +4,6 @@ A file that was renamed, moved or deleted is then missed. Every command that sea
 baseline remove`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path

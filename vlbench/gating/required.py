@@ -1,7 +1,5 @@
 """What a gate run must judge: by the manifest of the working tree, or by the merge base."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Does a tower do on a GPU what it does on a CPU, where its results are checked?"""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable
 from math import prod

@@ -1,7 +1,5 @@
 """`--vlbench-base`: marked tests are held to what the merge base has, as `vlbench gate --base` holds a change."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Which marked tests were judged, and which were not: said at the end of a session, whoever kept them from it."""
 
-from __future__ import annotations
-
 from collections.abc import Generator
 from typing import Any
 

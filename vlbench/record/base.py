@@ -56,6 +56,12 @@ def twice_in(names: Iterable[N]) -> list[N]:
     return [name for name, times in Counter(names).items() if times > 1]
 
 
+def check_once(what: str, names: Iterable[object]) -> None:
+    """Raises ValueError for the first name that is there more than once; `what` says of what it is the name."""
+    for name in twice_in(names):
+        raise ValueError(f"the {what} {name!r} is there twice")
+
+
 def share_of(hits: int, misses: int) -> float | None:
     """The hit rate of so many look-ups; None without any."""
     return hits / (hits + misses) if hits + misses else None

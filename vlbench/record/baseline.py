@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from vlbench.record.base import Amount, Count, Grid, Record, digest_of, twice_in
+from vlbench.record.base import Amount, Count, Grid, Record, check_once, digest_of
 from vlbench.record.counted import Further
 from vlbench.record.counts import Key
 from vlbench.record.fingerprint import Fingerprint
@@ -148,8 +148,7 @@ class TimedCell(Record):
     def _sees_more_than_it_calls(self) -> Self:
         if self.threshold <= self.floor:
             raise ValueError(f"the threshold ({self.threshold}) must lie above the floor ({self.floor})")
-        if twice := twice_in(trial.id for trial in self.trials if trial.id):
-            raise ValueError(f"the trial {twice[0]} is there twice")
+        check_once("trial", (trial.id for trial in self.trials if trial.id))
         return self
 
     @property
@@ -229,9 +228,7 @@ class Baseline(Record):
 
     @model_validator(mode="after")
     def _no_cell_twice(self) -> Self:
-        names = [cell.name for cell in self.cells]
-        if twice := {name for name in names if names.count(name) > 1}:
-            raise ValueError(f"the cell {min(twice)!r} is there twice")
+        check_once("cell", (cell.name for cell in self.cells))
         return self
 
     @property

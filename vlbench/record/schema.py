@@ -10,7 +10,7 @@ from typing import Literal, Self, get_args
 
 from pydantic import AliasChoices, Field, model_validator
 
-from vlbench.record.base import Amount, Checksummed, Count, Grid, Record, twice_in
+from vlbench.record.base import Amount, Checksummed, Count, Grid, Record, check_once, twice_in
 from vlbench.record.exactness import Accuracy
 from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.machine_card import MachineCard
@@ -112,8 +112,7 @@ class Trial(Checksummed):
             raise ValueError(f"the id {self.id} is of another seed or number than {self.seed} and {self.number}")
         if self.id and self.grids and not (self.fed_digest and self.weights_digest):  # a seam has no grids
             raise ValueError(f"trial {self.number} does not say by digests what it was fed, and with which weights")
-        names = [variant.name for variant in self.variants]
-        if twice := twice_in(names):
+        if twice := twice_in(variant.name for variant in self.variants):
             raise ValueError(f"trial {self.number} holds {twice[0]!r} twice")
         return self
 
@@ -226,24 +225,20 @@ class CellGroup(Record):
 
     @model_validator(mode="after")
     def _rows_once(self) -> Self:
-        names = [row.name for row in self.rows]
-        if twice := twice_in(names):
-            raise ValueError(f"the row {twice[0]!r} is there twice")
-        if strangers := {row.reference for row in self.rows} - {*names}:
+        check_once("row", (row.name for row in self.rows))
+        if strangers := {row.reference for row in self.rows} - {row.name for row in self.rows}:
             raise ValueError(f"the reference {min(strangers)!r} is no row of the group")
         return self
 
     @model_validator(mode="after")
     def _trials_of_one_job(self) -> Self:
-        numbers = [trial.number for trial in self.trials]
-        if twice := twice_in(numbers):
-            raise ValueError(f"trial {twice[0]} is there twice")
+        check_once("trial", (trial.number for trial in self.trials))
         for trial in self.trials:
             if trial.seed != self.seed:
                 raise ValueError(f"trial {trial.number} is of seed {trial.seed}, and the group of {self.seed}")
             for name in ("batch", "fed_digest", "weights_digest", "grids", "job"):
                 if getattr(trial, name) != getattr(self.trials[0], name):
-                    raise ValueError(f"{name} of trial {trial.number} is not that of trial {numbers[0]}")
+                    raise ValueError(f"{name} of trial {trial.number} is not that of trial {self.trials[0].number}")
         if copies := twice_in(sample for trial in self.trials for sample in trial.samples):
             raise ValueError(f"two trials hold the same times of {copies[0][0]!r}: one is a copy")
         return self
@@ -295,9 +290,7 @@ class Results(Checksummed):
 
     @model_validator(mode="after")
     def _each_trial_once_and_all_where_it_says_so(self) -> Self:
-        ids = [trial.id for group in self.groups for trial in group.trials if trial.id]
-        if twice := twice_in(ids):
-            raise ValueError(f"the trial {twice[0]} is there twice")
+        check_once("trial", (trial.id for group in self.groups for trial in group.trials if trial.id))
         for group in self.groups if self.complete else ():
             if (made := len(group.trials) + len(group.lost)) < (group.planned or 0):
                 raise ValueError(f"complete is true, and {group.scenario} has {made} of {group.planned} trials")

@@ -3,8 +3,6 @@
 The reference tower runs here, the variants in the judged process, which therefore has nothing to copy.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from typing import cast

@@ -1,7 +1,5 @@
 """Where a forward stops being finite: the first stage whose result holds NaN or infinity."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

@@ -3,8 +3,6 @@
 It never holds what that is compared with: whoever asks has it, in another process, so there is nothing to copy.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any, Literal

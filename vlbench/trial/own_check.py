@@ -3,8 +3,6 @@
 The tower runs in the judged process; this one has what was stored, and compares.
 """
 
-from __future__ import annotations
-
 from contextlib import ExitStack
 from itertools import starmap
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What a trial has shown so far, and the record that becomes of it, however it ended."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 

@@ -6,8 +6,6 @@ projection is off by what the token is off by, times a normal number: an error o
 unseen once in 300,000 times.
 """
 
-from __future__ import annotations
-
 import math
 from base64 import b64decode, b64encode
 from collections.abc import Mapping

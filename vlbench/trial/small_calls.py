@@ -1,7 +1,5 @@
 """The small calls on which anyone's tower is checked: at most 100 patches each, whatever a cache's key may forget."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 
