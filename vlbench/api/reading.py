@@ -2,20 +2,18 @@
 
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from vlbench.api.arguments import File
 from vlbench.api.measured import Measured
 from vlbench.api.results import Counted, Stored, Verdicts
 from vlbench.comparing.sides import record_in
 from vlbench.errors import UsageError
 from vlbench.judging.judged import Judged
-from vlbench.record.base import record_of
+from vlbench.record.base import fitting
 from vlbench.record.baseline import Baseline
 from vlbench.record.counted import CountReport
 from vlbench.record.printed import check_not_printed
 from vlbench.record.schema import Results
-from vlbench.untrusted.files import Kind, first_fault, read_json
+from vlbench.untrusted.files import Kind, read_json
 
 OURS = Kind("give a file that vlbench wrote")
 
@@ -43,7 +41,5 @@ def load(path: File) -> Measured | Counted | Stored | Verdicts:
         check_not_printed(file, content)
         raise UsageError(f"{file}: holds no results, baseline, count or verdicts of vlbench; give a file that it wrote")
     derived = ("exit_code", "expected_false_rows")
-    try:
-        return Verdicts(record_of(Judged, {key: value for key, value in facts.items() if key not in derived}))
-    except ValidationError as error:
-        raise UsageError(f"{file}: {first_fault(error)}; the file was changed by hand, write it again") from None
+    kept = {key: value for key, value in facts.items() if key not in derived}
+    return Verdicts(fitting(Judged, kept, file, "the file was changed by hand, write it again"))

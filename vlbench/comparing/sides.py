@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from pydantic import ValidationError
-
 from vlbench.comparing.captured import captured_cell
 from vlbench.comparing.counted_cells import GRID, count_result
 from vlbench.comparing.counted_moves import Advice
@@ -14,7 +12,7 @@ from vlbench.comparing.timed_cells import cell_of
 from vlbench.counting.job import Point
 from vlbench.errors import UsageError
 from vlbench.judging.summary import trials_of, why_inaccurate, why_untimed, worst_accuracy
-from vlbench.record.base import Grid, record_of, twice_in
+from vlbench.record.base import Grid, fitting, twice_in
 from vlbench.record.baseline import Baseline, CapturedCell, CountedCell, TimedCell
 from vlbench.record.baseline_files import load_baseline
 from vlbench.record.counted import CountReport
@@ -22,7 +20,7 @@ from vlbench.record.files import read_results, why_unsealed
 from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.printed import check_not_printed
 from vlbench.record.schema import CellGroup, Dtype, Results, Row, State
-from vlbench.untrusted.files import Kind, NotThisFormatError, first_fault, read_json
+from vlbench.untrusted.files import Kind, NotThisFormatError, read_json
 from vlbench.untrusted.limits import Limit
 
 COUNTS = Kind("count again with `vlbench count --json`", ours=True)
@@ -210,10 +208,7 @@ def _stem(scenario: str) -> str:
 
 def read_report(path: Path) -> CountReport:
     """The report of counts in `path`. Raises UsageError."""
-    try:
-        found = record_of(CountReport, read_json(path, COUNTS))
-    except ValidationError as error:
-        raise UsageError(f"{path}: {first_fault(error)}; {COUNTS.remedy}") from None
+    found = fitting(CountReport, read_json(path, COUNTS), path, COUNTS.remedy)
     if not found.intact:
         reason = "its checksum does not fit: it was edited or damaged" if found.checksum else "it has no checksum"
         raise UsageError(f"{path}: {reason}; {COUNTS.remedy}")

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from vlbench.errors import UsageError
-from vlbench.readers.document import Document, Reader, check_finite, count, failures, finite, number_in
+from vlbench.readers.document import Document, Reader, check_finite, count, failures, finite
+from vlbench.readers.pasted import number_in
 from vlbench.record.directions import Better, words_of
 from vlbench.record.runs import Metric, Run, collect
 

@@ -10,7 +10,7 @@ from itertools import product
 from typing import Any
 
 from vlbench.errors import UsageError
-from vlbench.readers.document import Document, Reader, check_median, failures, finite, unread_keys
+from vlbench.readers.document import Document, Reader, check_median, failures, finite, objects_with, unread_keys
 from vlbench.record.directions import Better, words_of
 from vlbench.record.runs import Metric, Run, collect
 
@@ -23,10 +23,6 @@ COLUMNS = words_of("result params version started_at duration samples profile st
 }
 OF_MACHINE = words_of("machine cpu python arch os")
 UNITS = {"time": "s", "timeraw": "s", "mem": "bytes", "peakmem": "bytes"}
-
-
-def _recognises(document: Document) -> bool:
-    return len(document.objects) == 1 and READER.telling <= document.objects[0].keys()
 
 
 def _read(document: Document) -> list[Run]:
@@ -91,4 +87,5 @@ def _cases(source: str, name: str, columns: dict[str, Any]) -> Iterator[tuple[st
 
 
 TELLING = frozenset({"commit_hash", "results", "params", "requirements"})
-READER = Reader("asv", "airspeed velocity's results of one commit", _recognises, _read, TELLING)
+READS = "airspeed velocity's results of one commit"
+READER = Reader("asv", READS, objects_with(TELLING, several=False), _read, TELLING)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 from vlbench.errors import UsageError
+from vlbench.readers.pasted import pasted_lines
 from vlbench.record.directions import Better, better_of
 from vlbench.record.runs import Metric, Run
 from vlbench.untrusted.files import Kind, check_json, each_key_once, first_fault, integer, read_text
@@ -79,6 +80,20 @@ class Reader:
         return []
 
 
+def objects_with(
+    keys: Iterable[str], printed: re.Pattern[str] | None = None, *, several: bool = True
+) -> Callable[[Document], bool]:
+    """Recognises JSON whose objects, of which there may be `several`, all have these keys; also a text that a tool
+    prints, as pasted, by any line of it that is `printed`."""
+
+    def recognises(document: Document) -> bool:
+        if not document.objects:
+            return printed is not None and any(map(printed.fullmatch, pasted_lines(document.text)))
+        return (several or len(document.objects) == 1) and all({*keys} <= each.keys() for each in document.objects)
+
+    return recognises
+
+
 def load(path: str, directions: Mapping[str, Better] | None = None) -> Document:
     """The file at `path`. Raises `UsageError` if it cannot be read, is empty, or is broken JSON."""
     text = read_text(Path(path), FOREIGN)
@@ -109,14 +124,6 @@ def _objects(path: str, text: str) -> list[dict[str, Any]]:
                 raise UsageError(f"{path} holds {each!r:.40} between JSON objects; name a result file")
             objects.append(each)
     return objects
-
-
-def number_in(cell: str) -> float | None:
-    """The number in a cell of a table; None for any other text."""
-    try:
-        return float(cell)
-    except ValueError:
-        return None
 
 
 def finite(source: str, name: str, value: object) -> float:

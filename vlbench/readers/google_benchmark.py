@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, FailFast
 
 from vlbench.errors import UsageError
-from vlbench.readers.document import Document, Reader, Seconds, failures, timed, unread_keys, validated
+from vlbench.readers.document import Document, Reader, Seconds, failures, objects_with, timed, unread_keys, validated
 from vlbench.record.directions import words_of
 from vlbench.record.runs import Run, collect
 
@@ -43,10 +43,6 @@ class _Benchmark(BaseModel):
 class _File(BaseModel):
     benchmarks: Annotated[list[_Benchmark], FailFast()]
     context: dict[str, Any]
-
-
-def _recognises(document: Document) -> bool:
-    return len(document.objects) == 1 and {"benchmarks", "context"} <= document.objects[0].keys()
 
 
 def _read(document: Document) -> list[Run]:
@@ -89,4 +85,5 @@ def _check_repetitions(source: str, benchmarks: list[_Benchmark]) -> None:
             raise UsageError(f"{source}: {name!r:.60} lacks a repetition or its real_time; is the file whole?")
 
 
-READER = Reader("google-benchmark", "google-benchmark's --benchmark_out, as JSON", _recognises, _read)
+READS = "google-benchmark's --benchmark_out, as JSON"
+READER = Reader("google-benchmark", READS, objects_with(("benchmarks", "context"), several=False), _read)

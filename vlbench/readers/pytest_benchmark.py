@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, FailFast
 
-from vlbench.readers.document import Document, Reader, Seconds, timed, unread_keys, validated
+from vlbench.readers.document import Document, Reader, Seconds, objects_with, timed, unread_keys, validated
 from vlbench.record.directions import words_of
 from vlbench.record.runs import Run, collect
 
@@ -31,10 +31,6 @@ class _File(BaseModel):
     machine_info: dict[str, Any]
 
 
-def _recognises(document: Document) -> bool:
-    return len(document.objects) == 1 and {"benchmarks", "machine_info"} <= document.objects[0].keys()
-
-
 def _read(document: Document) -> list[Run]:
     file = validated(_File, document.objects[0], document.source)
     metrics = timed(document.source, ((each.fullname, each.stats.median, each.stats.data) for each in file.benchmarks))
@@ -46,4 +42,5 @@ def _read(document: Document) -> list[Run]:
 
 
 READS = "pytest --benchmark-json, and what --benchmark-save kept"
-READER = Reader("pytest-benchmark", READS, _recognises, _read, frozenset({"benchmarks", "machine_info"}))
+TELLING = frozenset({"benchmarks", "machine_info"})
+READER = Reader("pytest-benchmark", READS, objects_with(TELLING, several=False), _read, TELLING)

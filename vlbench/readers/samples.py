@@ -6,8 +6,8 @@ One file is one run, unless a column `run` says which run each sample is of. One
 import csv
 
 from vlbench.errors import UsageError
-from vlbench.readers.document import Document, Reader, number_in
-from vlbench.readers.pasted import pasted_number
+from vlbench.readers.document import Document, Reader
+from vlbench.readers.pasted import number_in, pasted_number
 from vlbench.record.directions import EARLIER, Better
 from vlbench.record.runs import Run, collect, from_samples
 

@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from vlbench.errors import UsageError
-from vlbench.readers.document import Document, Reader, check_finite, count, failures, finite
+from vlbench.readers.document import Document, Reader, check_finite, count, failures, finite, objects_with
 from vlbench.record.directions import Better, words_of
 from vlbench.record.runs import Metric, Run, collect
 
@@ -42,13 +42,10 @@ SPREAD = re.compile(
 def serving_reader(name: str, reads: str, telling: set[str]) -> Reader:
     """The reader of files in which every object has the `telling` keys, and is one run."""
 
-    def recognises(document: Document) -> bool:
-        return bool(document.objects) and all(telling <= each.keys() for each in document.objects)
-
     def read(document: Document) -> list[Run]:
         return [serving_run(document.where(i), each) for i, each in enumerate(document.objects)]
 
-    return Reader(name, reads, recognises, read, frozenset(telling))
+    return Reader(name, reads, objects_with(telling), read, frozenset(telling))
 
 
 def serving_run(source: str, result: dict[str, Any]) -> Run:

@@ -7,15 +7,11 @@ https://github.com/sgl-project/sglang/blob/main/python/sglang/test/test_utils.py
 import json
 from typing import Any
 
-from vlbench.readers.document import Document, Reader, finite, unread_keys
+from vlbench.readers.document import Document, Reader, finite, objects_with, unread_keys
 from vlbench.record.directions import words_of
 from vlbench.record.runs import Metric, Run, collect
 
 KNOWN = words_of("filename test_case metric_name value ts labels")
-
-
-def _recognises(document: Document) -> bool:
-    return bool(document.objects) and all(READER.telling <= each.keys() for each in document.objects)
 
 
 def _read(document: Document) -> list[Run]:
@@ -35,6 +31,5 @@ def _label(entry: dict[str, Any]) -> str:
 
 
 TELLING = frozenset({"filename", "test_case", "metric_name"})
-READER = Reader(
-    "sglang-metrics", "what sglang's tests write with dump_metric, as JSON lines", _recognises, _read, TELLING
-)
+READS = "what sglang's tests write with dump_metric, as JSON lines"
+READER = Reader("sglang-metrics", READS, objects_with(TELLING), _read, TELLING)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, FailFast
 
-from vlbench.readers.document import Document, Reader, Seconds, finite, timed, unread_keys, validated
+from vlbench.readers.document import Document, Reader, Seconds, finite, objects_with, timed, unread_keys, validated
 from vlbench.readers.pasted import pasted_lines
 from vlbench.record.directions import words_of
 from vlbench.record.runs import Run, collect
@@ -25,12 +25,6 @@ READ = {"50": "median_latency", "90": "p90_latency", "99": "p99_latency"}
 class _File(BaseModel):
     latencies: Annotated[tuple[Seconds, ...], FailFast()]
     percentiles: dict[str, Seconds]
-
-
-def _recognises(document: Document) -> bool:
-    if document.objects:
-        return len(document.objects) == 1 and READER.telling <= document.objects[0].keys()
-    return any(map(FIRST.fullmatch, pasted_lines(document.text)))
 
 
 def _read(document: Document) -> list[Run]:
@@ -54,4 +48,5 @@ def _run(
 
 
 READS = "vllm bench latency --output-json, or what it prints"
-READER = Reader("vllm-latency", READS, _recognises, _read, frozenset({"avg_latency", "latencies", "percentiles"}))
+TELLING = frozenset({"avg_latency", "latencies", "percentiles"})
+READER = Reader("vllm-latency", READS, objects_with(TELLING, FIRST, several=False), _read, TELLING)

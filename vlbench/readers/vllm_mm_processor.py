@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from vlbench.errors import UsageError
-from vlbench.readers.document import Document, Reader, finite, unread_keys, validated
+from vlbench.readers.document import Document, Reader, finite, objects_with, unread_keys, validated
 from vlbench.readers.pasted import pasted_lines
 from vlbench.readers.serving import lost_requests
 from vlbench.record.directions import Better, words_of
@@ -34,12 +34,6 @@ class _File(BaseModel):
     median_e2el_ms: Figure
     percentiles_e2el_ms: list[tuple[Figure, Figure]]
     config: dict[str, Any] = {}
-
-
-def _recognises(document: Document) -> bool:
-    if document.objects:
-        return all(READER.telling <= each.keys() for each in document.objects)
-    return any(map(HEADER.fullmatch, pasted_lines(document.text)))
 
 
 def _read(document: Document) -> list[Run]:
@@ -94,6 +88,5 @@ def _pasted(document: Document) -> Stages:
 
 
 READS = "vllm bench mm-processor --output-json, or what it prints"
-READER = Reader(
-    "vllm-mm-processor", READS, _recognises, _read, frozenset({"mm_processor_stats", "percentiles_e2el_ms"})
-)
+TELLING = frozenset({"mm_processor_stats", "percentiles_e2el_ms"})
+READER = Reader("vllm-mm-processor", READS, objects_with(TELLING, HEADER), _read, TELLING)

@@ -6,7 +6,7 @@ https://github.com/vllm-project/vllm/blob/main/vllm/benchmarks/throughput.py
 import re
 from typing import Any
 
-from vlbench.readers.document import Document, Reader, finite, unread_keys
+from vlbench.readers.document import Document, Reader, finite, objects_with, unread_keys
 from vlbench.readers.pasted import pasted_lines, pasted_number
 from vlbench.record.directions import Better, words_of
 from vlbench.record.runs import Metric, Run, collect
@@ -22,12 +22,6 @@ LINE = re.compile(
     r"Throughput: (?P<requests>\S+) requests/s, (?P<tokens>\S+) (total )?tokens/s(, (?P<output>\S+) output tokens/s)?"
 )
 TOTAL = re.compile(r"Total num (?P<of>prompt|output) tokens: (?P<count>\S+)")
-
-
-def _recognises(document: Document) -> bool:
-    if document.objects:
-        return all(READER.telling <= each.keys() for each in document.objects)
-    return any(map(LINE.fullmatch, pasted_lines(document.text)))
 
 
 def _read(document: Document) -> list[Run]:
@@ -60,6 +54,5 @@ def _run(source: str, result: dict[str, Any]) -> Run:
 
 
 TELLING = frozenset({"elapsed_time", "requests_per_second", "tokens_per_second"})
-READER = Reader(
-    "vllm-throughput", "vllm bench throughput --output-json, or what it prints", _recognises, _read, TELLING
-)
+READS = "vllm bench throughput --output-json, or what it prints"
+READER = Reader("vllm-throughput", READS, objects_with(TELLING, LINE), _read, TELLING)

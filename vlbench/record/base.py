@@ -9,7 +9,10 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from vlbench.errors import UsageError
+from vlbench.untrusted.files import first_fault
 
 _IN_JSON = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 """What JSON has no numbers for is written as these texts."""
@@ -73,6 +76,14 @@ R = TypeVar("R", bound=Record)
 def record_of(kind: type[R], content: object) -> R:
     """The record that a JSON document holds. Raises pydantic's ValidationError."""
     return kind.model_validate_json(json.dumps(content))
+
+
+def fitting(kind: type[R], content: object, named: object, remedy: str, error: type[UsageError] = UsageError) -> R:
+    """The same, of a file. Raises `error`, which names the file, the first field that does not fit, and the remedy."""
+    try:
+        return record_of(kind, content)
+    except ValidationError as failure:
+        raise error(f"{named}: {first_fault(failure)}; {remedy}") from None
 
 
 def digest_of(record: Record, without: str) -> str:

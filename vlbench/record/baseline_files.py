@@ -3,14 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from vlbench.errors import IncomparableError, UsageError
-from vlbench.record.base import record_of
+from vlbench.record.base import fitting
 from vlbench.record.baseline import BASELINE_SCHEMA, Baseline
 from vlbench.record.files import write_whole
 from vlbench.record.printed import check_not_printed
-from vlbench.untrusted.files import Kind, first_fault, parse_json, read_bytes
+from vlbench.untrusted.files import Kind, parse_json, read_bytes
 
 BASELINE = Kind(
     "give a baseline file",
@@ -56,10 +54,7 @@ def parse_baseline(text: str | bytes, name: str) -> Baseline:
 
 def baseline_of(content: dict[str, Any], name: str) -> Baseline:
     """The baseline that a JSON object of this schema holds. Raises IncomparableError."""
-    try:
-        return record_of(Baseline, content)
-    except ValidationError as error:
-        raise IncomparableError(f"{name}: {first_fault(error)}; the file was changed by hand, take that back") from None
+    return fitting(Baseline, content, name, "the file was changed by hand, take that back", IncomparableError)
 
 
 def why_unfit(baseline: Baseline) -> str | None:

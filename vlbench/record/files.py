@@ -3,14 +3,12 @@
 import os
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from vlbench.errors import UsageError, resolved
-from vlbench.record.base import record_of
+from vlbench.record.base import fitting
 from vlbench.record.destinations import open_output
 from vlbench.record.printed import check_not_printed
 from vlbench.record.schema import SCHEMA_VERSION, Results
-from vlbench.untrusted.files import Kind, first_fault, read_json
+from vlbench.untrusted.files import Kind, read_json
 
 RESULTS = Kind(
     "give a file that `vlbench run --out` wrote",
@@ -72,12 +70,10 @@ def read_results(path: Path) -> Results:
         raise UsageError(f"{path}: has no schema_version; {RESULTS.remedy}")
     if type(version) is not int or version not in (SCHEMA_VERSION, *READ_TOO):
         raise UsageError(f"{path}: schema_version is {version}, this vlbench reads {SCHEMA_VERSION}; measure again")
-    try:
-        found = record_of(Results, content | {"schema_version": SCHEMA_VERSION})
-    except ValidationError as error:
-        raise UsageError(f"{path}: {first_fault(error)}; the file was changed by hand, measure again") from None
+    edited = "the file was changed by hand, measure again"
+    found = fitting(Results, content | {"schema_version": SCHEMA_VERSION}, path, edited)
     if version == SCHEMA_VERSION and (reason := why_unsealed(found)):
         raise UsageError(f"{path}: {reason}; take the change back, or measure again")
     if version != SCHEMA_VERSION and found.checksum:
-        raise UsageError(f"{path}: schema {version} has no checksum; the file was changed by hand, measure again")
+        raise UsageError(f"{path}: schema {version} has no checksum; {edited}")
     return found

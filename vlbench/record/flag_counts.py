@@ -3,11 +3,9 @@
 from functools import cache
 from typing import Literal
 
-from pydantic import ValidationError
-
 from vlbench.errors import UsageError
-from vlbench.record.base import Checksummed, Count, Record, record_of
-from vlbench.untrusted.files import Kind, first_fault, read_json
+from vlbench.record.base import Checksummed, Count, Record, fitting
+from vlbench.untrusted.files import Kind, read_json
 from vlbench.version import FOLDER
 
 PATH = FOLDER / "flags" / "counts.json"
@@ -44,10 +42,7 @@ class StoredCounts(Checksummed):
 @cache
 def stored_counts() -> StoredCounts:
     """The shipped file. Raises UsageError where it is not there, or was edited or damaged."""
-    try:
-        found = record_of(StoredCounts, read_json(PATH, STORED))
-    except ValidationError as error:
-        raise UsageError(f"{PATH}: {first_fault(error)}; {STORED.remedy}") from None
+    found = fitting(StoredCounts, read_json(PATH, STORED), PATH, STORED.remedy)
     if not found.intact:
         raise UsageError(f"{PATH}: its checksum does not fit, it was edited or damaged; {STORED.remedy}")
     return found
