@@ -49,7 +49,7 @@ class Peer:
     def require(self) -> str:
         """Package and version; PeerError where it is not installed."""
         if self.version is None:
-            raise PeerError(f"{self.name} needs {self.package}, which is not installed; pip install 'vlbench[peers]'")
+            raise PeerError(f"{self.name} needs {self.package}, which is not installed; pip install {self.package}")
         return f"{self.package} {self.version}"
 
     def build(self, config: VisionConfig, weights: SharedTensors) -> nn.Module:

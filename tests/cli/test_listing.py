@@ -48,9 +48,10 @@ def test_what_a_preset_leaves_out_by_device_is_not_hidden(vlbench: Vlbench) -> N
 
 
 def test_a_peer_that_is_not_installed_says_what_brings_it(vlbench: Vlbench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With its brackets, which a terminal could take for markup."""
+    """By its own name: no index has a `vlbench[peers]`."""
     monkeypatch.setattr(Peer, "version", None)
-    assert vlbench("list", "peers").out.count("'vlbench[peers]'") == len(PEERS)
+    said = {row["installed"] for row in vlbench("list", "peers", "--json").json()}
+    assert said == {"no: pip install transformers"}
 
 
 def test_anything_else_is_refused(vlbench: Vlbench) -> None:

@@ -102,7 +102,7 @@ ROWS: dict[str, tuple[str, Callable[[Any], dict[str, Any]]]] = {
         "vlbench.implementations.peers:PEERS",
         lambda peer: (
             {"peer": peer.name, "what it is": peer.summary, "needs": peer.package}
-            | {"installed": peer.version or "no: pip install 'vlbench[peers]'"}
+            | {"installed": peer.version or f"no: pip install {peer.package}"}
         ),
     ),
     "formats": ("vlbench.readers:READERS", lambda reader: {"format": reader.name, "what it is": reader.reads}),
