@@ -7,21 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vlbench.cli.options import (
-    AllowInconclusive,
-    Classes,
-    CommandOptions,
-    DeviceName,
-    Force,
-    Gpu,
-    Scenarios,
-    Seed,
-    Threads,
-    Timeout,
-    Towers,
-    UsualDtype,
-    command_line,
-)
+from vlbench.cli import options as shared
 from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError
 from vlbench.export.sheet import Sheet, compared
@@ -33,36 +19,36 @@ SCENARIO = "multi-image"
 COUNTED = "bfloat16"
 
 
-class Options(CommandOptions):
+class Options(shared.CommandOptions):
     """The arguments and options of `vlbench ab`."""
 
     base: Annotated[str, typer.Argument()]
     """What to compare with: a commit, branch or tag, such as origin/main."""
     head: Annotated[str, typer.Argument()]
     """What to judge: a revision, or . for the working tree as it is."""
-    tower: Towers = None
+    tower: shared.Towers = None
     """A tower of the repository: package.module:factory (your code, which is run) or, in vlbench's own,
     qwen2.5-vl-7b+FLAG; repeatable. [our default model with `best`]"""
-    scenario: Scenarios = None
+    scenario: shared.Scenarios = None
     """A shipped scenario or a .toml file; repeatable. [multi-image]"""
-    exactness: Classes = None
+    exactness: shared.Classes = None
     """What HEAD of a factory has to keep to: bit-exact, ulp or reassociated. [the last]"""
-    device: DeviceName = "auto"
-    dtype: UsualDtype = None
+    device: shared.DeviceName = "auto"
+    dtype: shared.UsualDtype = None
     counters: bool = True
     """Count what each asks of a GPU, too."""
-    gpu: Gpu = None
-    seed: Seed = 0
-    threads: Threads = 1
+    gpu: shared.Gpu = None
+    seed: shared.Seed = 0
+    threads: shared.Threads = 1
     trials: Annotated[int, typer.Option(min=1)] = 5
     """Processes: 5 give a verdict. In lock-step pairs of them, so many at a time."""
     budget: Annotated[float, typer.Option(min=1)] = 240
     """Seconds for all of it, at most; half of what counting leaves is to confirm what is called."""
-    timeout: Timeout = 900
-    allow_inconclusive: AllowInconclusive = False
+    timeout: shared.Timeout = 900
+    allow_inconclusive: shared.AllowInconclusive = False
     out: Path | None = None
     """Write every sample into this results file."""
-    force: Force = False
+    force: shared.Force = False
 
 
 @reports()
@@ -99,7 +85,7 @@ def ab(options: Options) -> Sheet:
         found = compare(options.base, options.head, request, watch, watch.say, allow_inconclusive=passes)
         if out is not None:
             here, now = take_fingerprint(request.device), datetime.now(UTC)
-            command, groups, complete = command_line(), found.groups, found.complete
+            command, groups, complete = shared.command_line(), found.groups, found.complete
             kept = Results(created=now, command=command, fingerprint=here, groups=groups, complete=complete)
             write_results(kept, out)
     return compared(found.judged)

@@ -9,20 +9,9 @@ from typing import Annotated
 
 import typer
 
+from vlbench.cli import options as shared
 from vlbench.cli.baseline import SaveOptions, facts_of, in_short, saved, told_sheet
 from vlbench.cli.completion import towers
-from vlbench.cli.options import (
-    AllowInconclusive,
-    By,
-    CommandOptions,
-    DtypeName,
-    Force,
-    Gpu,
-    Grids,
-    Reason,
-    Scenarios,
-    Unchecked,
-)
 from vlbench.cli.reporting import reports
 from vlbench.export.sheet import Sheet, compared
 from vlbench.gating import Times
@@ -31,7 +20,7 @@ app = typer.Typer(invoke_without_command=True)
 WRITTEN = "the same for every pull request; look at what it installs"
 
 
-class Options(CommandOptions):
+class Options(shared.CommandOptions):
     """The options of `vlbench gate`; those of `vlbench.gate` have the same names."""
 
     baseline: list[Path] | None = None
@@ -50,10 +39,10 @@ class Options(CommandOptions):
     times: Times = Times.AUTO
     """Stored times: auto judges them on the class of machine that they are from, require fails on another, advisory
     only shows them, never leaves them out."""
-    allow_inconclusive: AllowInconclusive = False
+    allow_inconclusive: shared.AllowInconclusive = False
     out: Path | None = None
     """Where to write the new file, if figures moved. [beside it, .proposed.json]"""
-    force: Force = False
+    force: shared.Force = False
 
 
 @app.callback()
@@ -74,18 +63,18 @@ def gate(context: typer.Context, options: Options) -> Sheet | None:
     return compared(gate(**vars(options)).record)
 
 
-class InitOptions(CommandOptions):
+class InitOptions(shared.CommandOptions):
     """The options of `vlbench gate init`."""
 
     tower: Annotated[str, typer.Argument(autocompletion=towers)]
     """package.module:factory, imported from the current folder: its code is run."""
-    scenario: Scenarios = None
-    grid: Grids = None
-    gpu: Gpu = None
-    dtype: DtypeName = "bfloat16"
-    reason: Reason = "The first baseline."
-    unchecked: Unchecked = None
-    by: By = None
+    scenario: shared.Scenarios = None
+    grid: shared.Grids = None
+    gpu: shared.Gpu = None
+    dtype: shared.DtypeName = "bfloat16"
+    reason: shared.Reason = "The first baseline."
+    unchecked: shared.Unchecked = None
+    by: shared.By = None
 
 
 @app.command()

@@ -94,7 +94,7 @@ def _kinds(body: ast.ClassDef) -> Iterator[tuple[str, str]]:
     """The fields of a class whose type is a name, with that name."""
     for statement in body.body:
         match statement:
-            case ast.AnnAssign(target=ast.Name(id=name), annotation=ast.Name(id=kind)):
+            case ast.AnnAssign(target=ast.Name(id=name), annotation=ast.Name(id=kind) | ast.Attribute(attr=kind)):
                 yield name, kind
 
 

@@ -9,42 +9,28 @@ from typing import Annotated
 
 import typer
 
+from vlbench.cli import options as shared
 from vlbench.cli.completion import files, named, one_of
-from vlbench.cli.options import (
-    Classes,
-    CommandOptions,
-    DeviceName,
-    Force,
-    Seed,
-    Texts,
-    Threads,
-    Timeout,
-    Towers,
-    Variants,
-    Weights,
-    command_line,
-    or_interrupted,
-)
 from vlbench.cli.reporting import reports
 from vlbench.export.sheet import Part, Sheet, Words, beside
 
 coordinates = one_of("scenario=", "point=", "model=", "dtype=", "device=", "variant=")
 
 
-class Options(CommandOptions):
+class Options(shared.CommandOptions):
     """The options of `vlbench run`; those of `vlbench.run` have the same names."""
 
-    scenario: Annotated[Texts, typer.Option(autocompletion=named("scenarios", files(".toml")))] = None
+    scenario: Annotated[shared.Texts, typer.Option(autocompletion=named("scenarios", files(".toml")))] = None
     """A shipped scenario (`vlbench list scenarios`) or a .toml file; repeatable. [multi-image]"""
-    model: Annotated[Texts, typer.Option(autocompletion=named("models"))] = None
+    model: Annotated[shared.Texts, typer.Option(autocompletion=named("models"))] = None
     """See `vlbench list models`; repeatable. [tiny on a CPU, 7B on CUDA]"""
-    seam: Annotated[Texts, typer.Option(autocompletion=named("seams"))] = None
+    seam: Annotated[shared.Texts, typer.Option(autocompletion=named("seams"))] = None
     """In place of a scenario: all ways of one seam alone, by size (`vlbench list seams`); repeatable."""
-    variant: Variants = None
-    tower: Towers = None
+    variant: shared.Variants = None
+    tower: shared.Towers = None
     """Any tower, package.module:factory (your code, which is run), qwen2.5-vl-7b+FLAG or hf:qwen2.5-vl-7b; repeatable,
     each is a row against the first."""
-    exactness: Classes = None
+    exactness: shared.Classes = None
     """With --tower, what the others claim: bit-exact, ulp or reassociated. [the last]"""
     ablate: Annotated[str | None, typer.Option(autocompletion=named("ablations"))] = None
     """Take the one variant apart: add-one, leave-one-out, cumulative or pairs. [of `best`]"""
@@ -52,26 +38,26 @@ class Options(CommandOptions):
     """Your own pictures, in one call, each at its own size: --images A B C."""
     scenario_sizes: Annotated[bool, typer.Option("--scenario-sizes")] = False
     """With --images: cropped to the sizes of --scenario, in place of the shipped photos."""
-    weights: Weights = None
-    device: DeviceName = "auto"
-    dtype: Annotated[Texts, typer.Option(autocompletion=named("dtypes"))] = None
+    weights: shared.Weights = None
+    device: shared.DeviceName = "auto"
+    dtype: Annotated[shared.Texts, typer.Option(autocompletion=named("dtypes"))] = None
     """float32, bfloat16 or float16; repeatable. [float32 on a CPU, bfloat16 on CUDA]"""
-    state: Annotated[Texts, typer.Option(autocompletion=named("states"))] = None
+    state: Annotated[shared.Texts, typer.Option(autocompletion=named("states"))] = None
     """Caches warm, cold or churn, or behind queued work on CUDA; repeatable. [warm]"""
-    only: Annotated[Texts, typer.Option("--filter", autocompletion=coordinates)] = None
+    only: Annotated[shared.Texts, typer.Option("--filter", autocompletion=coordinates)] = None
     """Cells to keep: variant=rope-*, point=count=4; repeatable."""
-    seed: Seed = 0
-    threads: Threads = 1
+    seed: shared.Seed = 0
+    threads: shared.Threads = 1
     trials: Annotated[int, typer.Option(min=1)] = 1
     """Processes: 1 is a quick look, 5 give a verdict."""
     budget: Annotated[float, typer.Option(min=1)] = 60
     """Seconds for the whole run: checks, rounds, stages and confirming; to start Python comes on top."""
-    timeout: Timeout = 900
+    timeout: shared.Timeout = 900
     resume: bool = False
     """Go on with the run that was interrupted, or had no time for all."""
     out: Path | None = None
     """Results file. [vlbench-SCENARIO.json, or -2, -3 ... where that is there]"""
-    force: Force = False
+    force: shared.Force = False
     against: Path | None = None
     """An earlier results file, and what `vlbench diff` says of the two."""
     card: bool = True
@@ -103,7 +89,7 @@ def run(options: Options) -> Sheet:
     out = options.out or free_output(stem, resume=options.resume)
     interrupted = False
     try:
-        measured = run(**vars(options) | {"out": out, "command": command_line()})
+        measured = run(**vars(options) | {"out": out, "command": shared.command_line()})
     except Interrupted as interruption:
         measured, interrupted = interruption.results, True
     parts: list[Part] = [Words(note, "dim") for note in measured.notes]
@@ -114,7 +100,7 @@ def run(options: Options) -> Sheet:
     sheet = results_sheet(measured.record, after=parts)
     if kept and not measured.record.complete and not interrupted:
         sheet = replace(sheet, last=f"{out} has what there was time for; --resume measures the rest")
-    return or_interrupted(sheet, interrupted, out)
+    return shared.or_interrupted(sheet, interrupted, out)
 
 
 @reports()

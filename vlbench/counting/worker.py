@@ -13,7 +13,7 @@ from vlbench.counting.measure import count_tower, further_of
 from vlbench.counting.rows import Row, rows_of
 from vlbench.counting_device import CountingDevice
 from vlbench.errors import UsageError
-from vlbench.process.parent import Parent, serve
+from vlbench.process.parent import serve
 from vlbench.record.counted import CountedTower, Further
 from vlbench.record.work import Work
 
@@ -55,9 +55,5 @@ def peak_host_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _work(parent: Parent) -> None:
-    run_job(next(parent.hear(CountJob)), parent.say)
-
-
 if __name__ == "__main__":
-    serve(_work)
+    serve(lambda parent: run_job(next(parent.hear(CountJob)), parent.say))

@@ -15,8 +15,7 @@ from vlbench.errors import IncomparableError, UsageError
 from vlbench.judging.judged import JudgedRow
 from vlbench.record.base import Record, record_of
 from vlbench.record.baseline import Baseline, Said
-from vlbench.record.baseline_files import BASELINE, find_baselines
-from vlbench.record.files import write_whole
+from vlbench.record.baseline_files import BASELINE, find_baselines, write_baseline
 from vlbench.record.locks import locked
 from vlbench.untrusted.files import first_fault, parse_json, read_json
 
@@ -146,7 +145,4 @@ def _gone(path: Path) -> str:
 
 
 def _write(folder: Path, manifest: Manifest) -> None:
-    try:
-        write_whole(folder / NAME, manifest.model_dump_json(indent=1) + "\n")
-    except OSError as error:
-        raise UsageError(f"{folder / NAME}: cannot be written ({error.strerror}); choose another folder") from None
+    write_baseline(manifest, folder / NAME, "folder")

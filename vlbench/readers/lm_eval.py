@@ -75,17 +75,15 @@ def _saved(document: Document, whole: dict[str, Any]) -> Run:
 
 
 def _printed(document: Document) -> Run:
-    found: dict[str, Metric] = {}
+    found: dict[Metric, None] = {}  # the same again says no more
     unread: list[str] = []
     for name, row in _rows(document):
         value, error = pasted_number(row["Value"]), pasted_number(row.get("Stderr") or "")
         if value is None:
             unread.append(f"{name}, which is {row['Value']!r:.20}")
             continue
-        metric = _metric(document, name, finite(document.source, name, value), ARROWS.get(row["way"]), 0, error)
-        if found.setdefault(name, metric) != metric:
-            raise UsageError(f"{document.source}: {name!r:.60} is there twice; give each run a file of its own")
-    return collect(document.source, list(found.values()), unread=unread)
+        found[_metric(document, name, finite(document.source, name, value), ARROWS.get(row["way"]), 0, error)] = None
+    return collect(document.source, list(found), unread=unread)
 
 
 def _rows(document: Document) -> Iterator[tuple[str, dict[str, str]]]:

@@ -35,12 +35,8 @@ def _recognises(document: Document) -> bool:
 
 
 def _read(document: Document) -> list[Run]:
-    found: dict[str, Metric] = {}
-    for name, share, questions in _shares(document):
-        metric = _metric(document.source, name, share, questions)
-        if found.setdefault(name, metric) != metric:
-            raise UsageError(f"{document.source}: {name!r:.60} is there twice; give each run a file of its own")
-    return [collect(document.source, list(found.values()))]
+    told = dict.fromkeys(_metric(document.source, *each) for each in _shares(document))  # the same again says no more
+    return [collect(document.source, list(told))]
 
 
 def _shares(document: Document) -> Iterator[Share]:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from vlbench.errors import IncomparableError, UsageError
-from vlbench.record.base import fitting
+from vlbench.record.base import Record, fitting
 from vlbench.record.baseline import BASELINE_SCHEMA, Baseline
 from vlbench.record.files import write_whole
 from vlbench.record.printed import check_not_printed
@@ -68,12 +68,13 @@ def why_unfit(baseline: Baseline) -> str | None:
     return None
 
 
-def write_baseline(baseline: Baseline, path: Path) -> None:
-    """Write `path`, whole or not at all. Raises UsageError where that cannot be done."""
+def write_baseline(baseline: Record, path: Path, other: str = "file") -> None:
+    """Write `path`, whole or not at all, also of what lies beside baselines. Raises UsageError where that cannot be
+    done, and says to choose another `other`."""
     try:
         write_whole(path, baseline.model_dump_json(indent=1) + "\n")
     except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror}); choose another file") from None
+        raise UsageError(f"{path}: cannot be written ({error.strerror}); choose another {other}") from None
 
 
 def is_baseline(name: str) -> bool:

@@ -37,7 +37,8 @@ def plans_of(pair: Pair, request: Request, tower: str) -> list[Plan]:
         model, variants, own_weights = tower.partition("+")[0], _beside_the_yardstick(request, base, head), "random"
     else:
         model, variants, own_weights = str(base), _in_its_place(request, base, head), "its own"
-    variants = [replace(each, source=_source(pair, each)) for each in variants]
+    sources = {BASE: pair.base.words, HEAD: pair.head.words}
+    variants = [replace(each, source=sources.get(each.name)) for each in variants]
     return [
         Plan(
             point,
@@ -70,10 +71,6 @@ def _in_its_place(request: Request, base: TowerInFolder, head: TowerInFolder) ->
         Variant(BASE, None, tower=str(base), reference=BASE),
         Variant(HEAD, (), Exactness(request.exactness), tower=str(head), reference=BASE),
     ]
-
-
-def _source(pair: Pair, variant: Variant) -> str | None:
-    return {BASE: pair.base.words, HEAD: pair.head.words}.get(variant.name)
 
 
 def measure(

@@ -11,7 +11,7 @@ import torch
 from vlbench.errors import UsageError
 from vlbench.implementations.output import OutputError
 from vlbench.implementations.weights import CheckpointError
-from vlbench.process.parent import Parent, serve
+from vlbench.process.parent import serve
 from vlbench.revisions.bench import FollowingBench, LeadingBench
 from vlbench.revisions.messages import Order, Reading, Ready, Said, Turn, Warm, output_of
 from vlbench.towers.from_folder import tower_in_folder
@@ -110,9 +110,5 @@ def refuse_strangers(repository: Path, revision: Path) -> None:
             )
 
 
-def _work(parent: Parent) -> None:
-    follow(next(parent.hear(Order)), parent.hear(Turn), parent.say)
-
-
 if __name__ == "__main__":
-    serve(_work, (UsageError, CheckpointError))
+    serve(lambda parent: follow(next(parent.hear(Order)), parent.hear(Turn), parent.say), (UsageError, CheckpointError))

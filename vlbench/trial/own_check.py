@@ -14,7 +14,7 @@ import torch
 from vlbench.errors import UsageError
 from vlbench.implementations.output import unpack
 from vlbench.implementations.preprocessing import Fed, Images, Preprocessing
-from vlbench.process.parent import Parent, serve
+from vlbench.process.parent import serve
 from vlbench.record.outputs import StoredCall, StoredOutputs, StoredPart
 from vlbench.record.work import Work
 from vlbench.trial.checks import Outcome, OwnCheck
@@ -151,9 +151,5 @@ def _off(before: StoredCall, after: StoredCall) -> tuple[float, str] | None:
     return worst
 
 
-def _work(parent: Parent) -> None:
-    parent.say(outcome_of(next(parent.hear(OwnCheck))))
-
-
 if __name__ == "__main__":
-    serve(_work)
+    serve(lambda parent: parent.say(outcome_of(next(parent.hear(OwnCheck)))))
