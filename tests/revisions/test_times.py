@@ -35,7 +35,9 @@ def judged(*trials: Trial, rows: tuple[Row, ...] = IN_ONE_PROCESS, **fields: Any
 
 
 def trials_of(base: VariantTrial, head: VariantTrial, count: int = 5, **fields: Any) -> list[Trial]:
-    return [trial(number=number, variants=(yardstick(), base, head), **fields) for number in range(count)]
+    """The first vote, or a second one, whose trials have numbers and times of their own."""
+    first = count if fields.get("confirms") else 0
+    return [trial(number=first + number, variants=(yardstick(), base, head), **fields) for number in range(count)]
 
 
 def both(factor: float, count: int = 5, **fields: Any) -> list[Trial]:
@@ -49,8 +51,7 @@ def both(factor: float, count: int = 5, **fields: Any) -> list[Trial]:
     ("factor", "verdict"), [(1.0, Verdict.SAME), (1.1, Verdict.REGRESSED), (0.9, Verdict.IMPROVED)]
 )
 def test_head_is_held_against_base_and_not_against_the_yardstick(factor: float, verdict: Verdict) -> None:
-    again = [each.model_copy(update={"number": 5 + each.number}) for each in both(factor, confirms=True)]
-    rows = judged(*both(factor), *again)
+    rows = judged(*both(factor), *both(factor, confirms=True))
     assert rows["accuracy"].verdict is Verdict.SAME
     time = rows["time"]
     assert time.verdict is verdict
@@ -60,10 +61,8 @@ def test_head_is_held_against_base_and_not_against_the_yardstick(factor: float, 
 
 
 def test_a_change_stands_only_if_the_second_vote_confirms_it() -> None:
-    again = [each.model_copy(update={"number": 5 + each.number}) for each in both(1.0, confirms=True)]
-    assert judged(*both(1.1), *again)["time"].verdict is Verdict.SAME
-    again = [each.model_copy(update={"number": 5 + each.number}) for each in both(1.1, confirms=True)]
-    assert judged(*both(1.1), *again)["time"].verdict is Verdict.REGRESSED
+    assert judged(*both(1.1), *both(1.0, confirms=True))["time"].verdict is Verdict.SAME
+    assert judged(*both(1.1), *both(1.1, confirms=True))["time"].verdict is Verdict.REGRESSED
 
 
 def test_a_wrong_head_has_no_time() -> None:
