@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from vlbench.counting_device import CountingDevice
 from vlbench.counting_device.recorder import recorded
 from vlbench.gating.work import Apart, apart
-from vlbench.record.work import Work
+from vlbench.record.site import Where
+from vlbench.record.work import Step, Work
 
 
 class Tower(nn.Module):
@@ -99,3 +100,11 @@ def test_another_path_is_no_work_left_out(tower: type[Tower], there: str) -> Non
     assert found is not None
     assert not found.left_out
     assert f"{there} at tests/gating/test_work.py:" in found.words
+
+
+@pytest.mark.parametrize(("times", "left_out"), [(2, False), (3, True)])
+def test_more_than_half_of_the_products_gone_is_work_left_out(times: int, left_out: bool) -> None:
+    cpu, there = (Step(operation=f"aten::{name}", shape=(4, 4), where=Where("tower.py:1")) for name in ("mm", "bmm"))
+    found = apart((cpu,) * times, (there,))
+    assert found is not None
+    assert found.left_out is left_out

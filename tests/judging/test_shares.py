@@ -89,3 +89,24 @@ def test_a_few_questions_that_all_were_right_do_not_show_that_nothing_changed() 
     judged = compare_shares(share(1.0, 20), share(1.0, 20), FLOORS)
     assert judged.verdict is Verdict.INCONCLUSIVE
     assert int(judged.reason.split("about ")[1].split()[0].replace(",", "")) > 20
+
+
+def test_the_detectable_change_is_called_in_four_cases_of_five() -> None:
+    draw = np.random.default_rng(0)
+    visible = compare_shares(share(0.5, 900), share(0.5, 900), FLOORS).visible
+    assert visible is not None
+    sides = zip(draw.binomial(900, 0.5, 1000), draw.binomial(900, 0.5 * (1 - visible), 1000), strict=True)
+    judged = [compare_shares(share(old / 900, 900), share(new / 900, 900), FLOORS).verdict for old, new in sides]
+    assert judged.count(Verdict.REGRESSED) / 1000 == pytest.approx(0.8, abs=0.04)
+
+
+def test_a_change_within_the_floor_is_the_same_however_sure_it_is() -> None:
+    for after in (0.499, 0.501):
+        assert compare_shares(share(0.5, 10**7), share(after, 10**7), FLOORS).verdict is Verdict.SAME
+
+
+def test_an_interval_that_reaches_beyond_the_threshold_is_not_the_same() -> None:
+    judged = compare_shares(share(0.5, 15_000), share(0.482, 15_000), FLOORS)
+    assert judged.verdict is Verdict.INCONCLUSIVE
+    assert judged.visible is not None
+    assert judged.visible < FLOORS.threshold
