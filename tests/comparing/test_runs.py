@@ -173,6 +173,8 @@ def test_fewer_completed_requests_under_the_same_load_were_lost() -> None:
 def test_sampling_may_move_the_tokens_that_came_back_a_little() -> None:
     before = answering("a", tokens=42_727)
     assert only(run_rows(before, answering("b", tokens=42_764), FLOORS)).verdict is Verdict.SAME
+    assert only(run_rows(before, answering("b", tokens=43_581), FLOORS)).verdict is Verdict.SAME
+    assert only(run_rows(before, answering("b", tokens=43_582), FLOORS)).verdict is Verdict.MISSING
     row = only(run_rows(before, answering("b", tokens=30_000), FLOORS))
     assert row.verdict is Verdict.MISSING
     assert row.reason == "not the same work: total_output_tokens is 42,727 before and 30,000 after"

@@ -25,6 +25,12 @@ def test_kernels_that_differ_in_the_middle_are_told_apart() -> None:
     assert all(name in text for name, text in zip(("Fill", "Add", "Mul", "gemm"), found, strict=False))
 
 
+def test_two_letters_before_the_difference_are_shown_with_it() -> None:
+    first, second = told_apart(["a" * 40 + "mn" + end + "b" * 40 for end in "xy"], 20)
+    assert "\N{HORIZONTAL ELLIPSIS}mnx" in first
+    assert "\N{HORIZONTAL ELLIPSIS}mny" in second
+
+
 def test_the_same_name_is_shown_alike() -> None:
     long = KERNELS[0]
     assert len(set(told_apart([long, long], 20))) == 1

@@ -10,7 +10,7 @@ import pytest
 
 from vlbench.errors import UsageError
 from vlbench.readers import READERS, read
-from vlbench.readers.document import load
+from vlbench.readers.document import Document, load
 from vlbench.record.directions import Better
 from vlbench.record.runs import Metric, Run
 
@@ -62,6 +62,21 @@ def test_exactly_one_reader_recognises_a_sample_and_understands_all_of_it(tmp_pa
     assert [reader.name for reader in READERS.values() if reader.recognises(document)] == [name.split()[0]]
     assert [each.unread for each in read(path)] == [()]
     assert read(path, name.split()[0])
+
+
+@pytest.mark.parametrize("name", ["asv", "pytest-benchmark", "vllm-latency"])
+def test_two_objects_are_no_file_of_a_tool_that_writes_one(name: str) -> None:
+    found = dict.fromkeys(READERS[name].telling)
+    assert READERS[name].recognises(Document("a.json", "", (found,)))
+    assert not READERS[name].recognises(Document("a.json", "", (found, found)))
+
+
+def test_a_skipped_benchmark_has_no_time_though_it_tells_one(tmp_path: Path) -> None:
+    entry = {"name": "encode", "real_time": 5.0}
+    content = {"context": {}, "benchmarks": [entry, entry | {"name": "decode", "skipped": True}]}
+    run = one(written(tmp_path, content))
+    assert list(run.metrics) == ["encode"]
+    assert run.unread == ("decode, which was skipped",)
 
 
 def test_a_file_with_the_marks_of_two_formats_is_refused_and_both_are_named(tmp_path: Path) -> None:
