@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from statistics import median
 
 from vlbench.comparing.timed_cells import cell_of, stored_trials
@@ -13,7 +12,7 @@ from vlbench.judging.stages import named, stage_moves
 from vlbench.judging.stored import vote_against
 from vlbench.judging.summary import estimates, trials_of, why_inaccurate, worst_accuracy
 from vlbench.judging.verdict import Floors, Judgement, Verdict
-from vlbench.judging.vote import confirm, unconfirmed
+from vlbench.judging.vote import settled
 from vlbench.record.baseline import TimedCell
 from vlbench.record.schema import CellGroup, Counts
 
@@ -29,15 +28,12 @@ def floors_of(cell: TimedCell, trials: int) -> Floors:
 def judgement_of(cell: TimedCell, group: CellGroup, floors: Floors, *, first: bool = False) -> Judgement:
     """The vote against the stored trials, and the second one over suspects unless the `first` alone is asked for."""
     row, stored = row_of(group, cell), stored_trials(cell)
-    judged = vote_against(stored, estimates(group, row, cell.state), floors)
-    again = estimates(group, row, cell.state, confirms=True)
-    if again:
-        judged = confirm(judged, vote_against(stored, again, floors))
-    elif not first:
-        judged = unconfirmed(judged, group.lost)
-    if odd := "" if first else proves_nothing(group, Floors(), cell.state):
-        return replace(judged, verdict=Verdict.INCONCLUSIVE, reason=odd)
-    return judged
+    votes, again = (estimates(group, row, cell.state, confirms=confirms) for confirms in (False, True))
+    judged = vote_against(stored, votes, floors)
+    if first:
+        return judged
+    second = vote_against(stored, again, floors) if again else None
+    return settled(judged, second, group.lost, proves_nothing(group, Floors(), cell.state))
 
 
 def time_row(cell: TimedCell, group: CellGroup, floors: Floors, *, gates: bool = True) -> JudgedRow:

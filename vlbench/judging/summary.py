@@ -10,7 +10,7 @@ from vlbench.judging.quick import family_confidence, floor_of, quick_look, stand
 from vlbench.judging.ratios import instance_ratios, trial_ratio
 from vlbench.judging.stages import shares_by_round
 from vlbench.judging.verdict import CALLED, Floors, Judgement, Verdict, inaccurate, missing
-from vlbench.judging.vote import confirm, unconfirmed, vote
+from vlbench.judging.vote import settled, vote
 from vlbench.record.exactness import Accuracy
 from vlbench.record.schema import CellGroup, Counts, Row, State, VariantTrial
 from vlbench.stats.paired import Estimate
@@ -177,11 +177,7 @@ def _judge(group: CellGroup, row: Row, floors: Floors, state: State, odd: str, *
     if not votes:
         return missing(why_untimed(group, row.name, "no time was given to measure"))
     judgement = vote(votes, floors, yardstick_seconds=_seconds(group, group.rows[0].name, state))
-    if again:
-        judgement = confirm(judgement, vote(again, floors))
-    elif not first:
-        judgement = unconfirmed(judgement, group.lost)
-    return replace(judgement, verdict=Verdict.INCONCLUSIVE, reason=odd) if odd else judgement
+    return judgement if first else settled(judgement, vote(again, floors) if again else None, group.lost, odd)
 
 
 def _look(group: CellGroup, row: Row, floors: Floors, state: State) -> Judgement:

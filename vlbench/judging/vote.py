@@ -102,6 +102,15 @@ def unconfirmed(first: Judgement, lost: Sequence[str]) -> Judgement:
     return replace(first, verdict=Verdict.INCONCLUSIVE, reason=f"{first.reason}; not confirmed: {why}")
 
 
+def settled(first: Judgement, second: Judgement | None, lost: Sequence[str], odd: str) -> Judgement:
+    """The verdict after both votes, or where no trial of the second one finished; `odd` is why the run proves nothing.
+
+    `lost` says how trials ended.
+    """
+    judged = confirm(first, second) if second else unconfirmed(first, lost)
+    return replace(judged, verdict=Verdict.INCONCLUSIVE, reason=odd) if odd else judged
+
+
 def expected_false_rows(rows: int, rate: float = VOTE_FALSE_ALARMS) -> float:
     """How many of `rows` rows are called although nothing changed, at `rate` false alarms per row."""
     return rows * rate

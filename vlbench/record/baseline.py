@@ -238,14 +238,9 @@ class Baseline(Record):
 
     def sealed(self) -> Baseline:
         """The same with the seal that belongs to it."""
-        return self.model_copy(update={"seal": self.digest})
-
-    @property
-    def digest(self) -> str:
-        """What the seal must be."""
-        return digest_of(self, "seal")
+        return self.model_copy(update={"seal": digest_of(self, "seal")})
 
     @property
     def intact(self) -> bool:
         """Is it as it was when it was sealed?"""
-        return self.seal == self.digest
+        return self.seal == digest_of(self, "seal")
