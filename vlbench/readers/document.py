@@ -83,8 +83,10 @@ class Reader:
 def objects_with(
     keys: Iterable[str], printed: re.Pattern[str] | None = None, *, several: bool = True
 ) -> Callable[[Document], bool]:
-    """Recognises JSON whose objects, of which there may be `several`, all have these keys; also a text that a tool
-    prints, as pasted, by any line of it that is `printed`."""
+    """What recognises JSON whose objects, of which there may be `several`, all have these keys.
+
+    Also a text that a tool prints, as it is pasted, by any of its lines that `printed` fits.
+    """
 
     def recognises(document: Document) -> bool:
         if not document.objects:
