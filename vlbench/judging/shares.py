@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from statistics import NormalDist, fmean
 
-from vlbench.judging.unpaired import RunFloors
+from vlbench.judging.unpaired import LUCK, RunFloors, would_do
 from vlbench.judging.verdict import Judgement, Verdict
 from vlbench.judging.vote import POWER
 from vlbench.judging.words import percent
@@ -19,6 +19,9 @@ from vlbench.stats.paired import Estimate
 
 USUAL = 0.95
 """The confidence at which people give the margin of an accuracy; verdicts are of the confidence that was asked for."""
+TOLD = NormalDist().inv_cdf(POWER)
+"""Standard errors beyond a limit at which four cases in five are beyond it."""
+MOST_ANSWERS = 10**9
 
 
 def compare_shares(before: Sequence[Metric], after: Sequence[Metric], floors: RunFloors) -> Judgement:
@@ -28,9 +31,7 @@ def compare_shares(before: Sequence[Metric], after: Sequence[Metric], floors: Ru
     usual = difference(old, asked, new, answered, USUAL)
     points = f"{100 * (new - old):+.1f} points, +-{50 * (usual[1] - usual[0]):.1f} ({USUAL:.0%})"
     of = f"of {asked:.0f} answers" if round(asked) == round(answered) else f"of {asked:.0f} and {answered:.0f} answers"
-    error = math.sqrt(_variance(old) / asked + _variance(new) / answered)
-    reach = NormalDist().inv_cdf((1 + floors.confidence) / 2) + NormalDist().inv_cdf(POWER)
-    visible = floors.relative + max(reach * error, (high - low) / 2) / old
+    visible = _detectable(old, asked, answered, floors)
     estimate = _estimate(old, new, low, high, before[0].better, len(before) + len(after), floors.confidence)
     floor = floors.relative * old
     if before[0].better is Better.LOWER:
@@ -41,12 +42,48 @@ def compare_shares(before: Sequence[Metric], after: Sequence[Metric], floors: Ru
         return Judgement(Verdict.IMPROVED, f"better: {points} {of}", estimate, visible)
     if visible <= floors.threshold and max(-low, high) <= floors.threshold * old:
         return Judgement(Verdict.SAME, f"{points} {of}: {percent(visible)} would have shown", estimate, visible)
-    wanted = max(floors.threshold * old, abs(new - old)) - floor
-    likely = [fmean(wilson(*each, floors.confidence)) for each in ((old, asked), (new, answered))]
-    enough = math.ceil(sum(map(_variance, likely)) * (reach / wanted) ** 2)
     words = "not distinguishable" if low <= 0 <= high else f"not shown to exceed {percent(floors.relative)}"
-    reason = f"{words}: {points} {of}; about {enough:,} answers a side would do"
-    return Judgement(Verdict.INCONCLUSIVE, reason, estimate, visible)
+    likely, _ = wilson(
+        old, asked, POWER
+    )  # of a smaller share the threshold is a smaller part, which takes more answers
+    needed = would_do(
+        lambda answers, size: _decides(likely, size, answers, floors),
+        min(abs(new - old), old if old > 0.5 else 1 - old),
+        not low <= 0 <= high,
+        math.ceil(min(asked, answered)),
+        MOST_ANSWERS,
+        "answers",
+    )
+    return Judgement(Verdict.INCONCLUSIVE, f"{words}: {points} {of}; {needed}", estimate, visible)
+
+
+def _decides(share: float, size: float, answers: int, floors: RunFloors) -> bool:
+    """Would so many answers a side end in a verdict, in most cases, where the other share is off by `size`?"""
+    visible = _detectable(share, answers, answers, floors)
+    low, high = difference(share, answers, share, answers, floors.confidence)
+    same = size + (high - low) / 2 + LUCK * _error(share, answers, share, answers) <= floors.threshold * share
+    return (visible <= floors.threshold and same) or visible * share <= size
+
+
+def _detectable(share: float, asked: float, answered: float, floors: RunFloors) -> float:
+    """The smallest change, as a share of the share, that is called in four cases of five.
+
+    It is one towards a half, where luck is largest. A change that is larger than can be is not called at all.
+    """
+    from scipy.optimize import brentq
+
+    way = -1 if share > 0.5 else 1
+    most = share if way < 0 else 1 - share
+
+    def missing(size: float) -> float:
+        """How much the interval lacks to leave the floor out, with luck against it."""
+        other = share + way * size
+        low, high = difference(share, asked, other, answered, floors.confidence)
+        nearest = low if way > 0 else -high
+        return floors.relative * share + TOLD * _error(share, asked, other, answered) - nearest
+
+    lacking = missing(most)
+    return (float(brentq(missing, 0.0, most)) if lacking < 0 else most + lacking) / share
 
 
 def difference(old: float, asked: float, new: float, answered: float, confidence: float) -> tuple[float, float]:
@@ -72,6 +109,10 @@ def _side(metrics: Sequence[Metric]) -> tuple[float, float]:
 
 def _variance(share: float) -> float:
     return share * (1 - share)
+
+
+def _error(old: float, asked: float, new: float, answered: float) -> float:
+    return math.sqrt(_variance(old) / asked + _variance(new) / answered)
 
 
 def _estimate(

@@ -5,7 +5,7 @@ before, and for a rate before / after, so that above 1 is worse either way.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
@@ -19,6 +19,8 @@ from vlbench.stats.paired import Estimate, median_ratio
 
 MOST_RUNS = 1024
 """Nobody is told to run more often."""
+LUCK = NormalDist().inv_cdf((1 + POWER) / 2)
+"""Standard errors within which the difference of equals stays in four cases out of five."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,11 +85,11 @@ def compare_runs(before: Sequence[Metric], after: Sequence[Metric], floors: RunF
     limit = f"the threshold is {percent(floors.threshold)}"
     if visible > floors.threshold:
         reason = f"{counts} with this spread show changes from {percent(visible)} on, and {limit}"
-        reason += f"; {_enough(old, new, shift, floors)}"
+        reason += f"; {_enough(old, new, shift, half, floors)}"
         return Judgement(Verdict.INCONCLUSIVE, reason, estimate, visible)
     if abs(shift) + half > threshold:
         reason = f"no change is shown, but the interval reaches beyond {percent(floors.threshold)}"
-        reason += f"; {_enough(old, new, shift, floors)}"
+        reason += f"; {_enough(old, new, shift, half, floors)}"
         return Judgement(Verdict.INCONCLUSIVE, reason, estimate, visible)
     return Judgement(Verdict.SAME, f"{counts}: a change of {percent(visible)} would have shown", estimate, visible)
 
@@ -142,26 +144,47 @@ def _shown(freedom: float, confidence: float) -> float:
     return float(brentq(missed, quantile, 1e3 * quantile, rtol=1e-4))
 
 
-def _enough(old: Side, new: Side, shift: float, floors: RunFloors) -> str:
-    """How many runs a side would end in a verdict, if they went on like these: on the same, or on this change."""
-    variances, size = (old.variance, new.variance), abs(shift)
+def _enough(old: Side, new: Side, shift: float, half: float, floors: RunFloors) -> str:
+    """How many runs a side would end in a verdict, if they went on like these."""
+    variances = old.variance, new.variance
 
-    def decides(runs: int) -> bool:
+    def decides(runs: int, size: float) -> bool:
         freedom = round(sum(variances) ** 2 * (runs - 1) / sum(each**2 for each in variances))
         luck = 1 + 0.6 / math.sqrt(freedom)  # four estimates of the spread in five are below so much of it
-        half, visible = _reach(luck * math.sqrt(sum(variances) / runs), float(freedom), floors)
-        same = visible <= floors.threshold and size + half <= math.log1p(floors.threshold)
+        error = luck * math.sqrt(sum(variances) / runs)
+        half, visible = _reach(error, float(freedom), floors)
+        same = visible <= floors.threshold and size + half + LUCK * error <= math.log1p(floors.threshold)
         return same or visible <= math.expm1(size)
 
-    few, many = 1, 2
-    while many < MOST_RUNS and not decides(many):
+    return would_do(decides, shift, abs(shift) > half, min(old.runs, new.runs), MOST_RUNS, "runs")
+
+
+def would_do(
+    decides: Callable[[int, float], bool], size: float, is_clear: bool, given: int, most: int, what: str
+) -> str:
+    """How many of `what` a side would end in a verdict; more than were `given`, and at most `most`.
+
+    `decides` says whether so many do, if the two differ by so much. A difference that is not `is_clear` of none may be
+    luck, so that the number is the one that would show a change of the threshold, or that there is none.
+    """
+    sure = _fewest(lambda count: decides(count, abs(size) if is_clear else 0.0), given, most)
+    hoped = _fewest(lambda count: decides(count, abs(size)), given, most)
+    if sure is None:
+        return f"even {most:,} {what} a side would not do"
+    more = f", {hoped:,} if the difference is as large as it looks" if hoped and hoped < sure else ""
+    return f"about {sure:,} {what} a side would do{more}"
+
+
+def _fewest(decides: Callable[[int], bool], given: int, most: int) -> int | None:
+    few, many = given, given + 1
+    while not decides(many):
         few, many = many, 2 * many
-    if many >= MOST_RUNS:
-        return f"even {MOST_RUNS:,} runs a side would not do"
+        if many > most:
+            return None
     while many - few > 1:
         middle = (few + many) // 2
         few, many = (few, middle) if decides(middle) else (middle, many)
-    return f"about {many} runs a side would do"
+    return many
 
 
 def _too_few(old: Side, new: Side, shift: float, floors: RunFloors) -> Judgement:
