@@ -128,7 +128,7 @@ def test_an_interval_that_reaches_beyond_the_threshold_is_not_the_same() -> None
     floors = RunFloors(threshold=0.07)
     judged = compare_runs(runs(*[1.00, 1.01, 0.99, 1.0] * 2), runs(*[1.075, 1.045, 1.0, 1.04] * 2), floors)
     assert judged.verdict is Verdict.INCONCLUSIVE
-    assert judged.reason == "no change is shown, but the interval reaches beyond 7.0 %; about 13 runs a side would do"
+    assert judged.reason == "no change is shown, but the interval reaches beyond 7.0 %; about 19 runs a side would do"
 
 
 def test_too_few_runs_show_the_estimate_of_the_files_and_no_verdict() -> None:

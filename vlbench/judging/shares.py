@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from statistics import NormalDist, fmean
 
-from vlbench.judging.unpaired import LUCK, RunFloors, would_do
+from vlbench.judging.unpaired import LUCK, USUAL, RunFloors, would_do
 from vlbench.judging.verdict import Judgement, Verdict
 from vlbench.judging.vote import POWER
 from vlbench.judging.words import percent
@@ -17,8 +17,6 @@ from vlbench.record.directions import Better
 from vlbench.record.runs import Metric
 from vlbench.stats.paired import Estimate
 
-USUAL = 0.95
-"""The confidence at which people give the margin of an accuracy; verdicts are of the confidence that was asked for."""
 TOLD = NormalDist().inv_cdf(POWER)
 """Standard errors beyond a limit at which four cases in five are beyond it."""
 MOST_ANSWERS = 10**9
@@ -49,7 +47,7 @@ def compare_shares(before: Sequence[Metric], after: Sequence[Metric], floors: Ru
     needed = would_do(
         lambda answers, size: _decides(likely, size, answers, floors),
         min(abs(new - old), old if old > 0.5 else 1 - old),
-        not low <= 0 <= high,
+        not usual[0] <= 0 <= usual[1],
         math.ceil(min(asked, answered)),
         MOST_ANSWERS,
         "answers",

@@ -19,6 +19,8 @@ from vlbench.stats.paired import Estimate, median_ratio
 
 MOST_RUNS = 1024
 """Nobody is told to run more often."""
+USUAL = 0.95
+"""The confidence at which people give the margin of a figure; verdicts are of the confidence that was asked for."""
 LUCK = NormalDist().inv_cdf((1 + POWER) / 2)
 """Standard errors within which the difference of equals stays in four cases out of five."""
 
@@ -85,11 +87,11 @@ def compare_runs(before: Sequence[Metric], after: Sequence[Metric], floors: RunF
     limit = f"the threshold is {percent(floors.threshold)}"
     if visible > floors.threshold:
         reason = f"{counts} with this spread show changes from {percent(visible)} on, and {limit}"
-        reason += f"; {_enough(old, new, shift, half, floors)}"
+        reason += f"; {_enough(old, new, shift, floors)}"
         return Judgement(Verdict.INCONCLUSIVE, reason, estimate, visible)
     if abs(shift) + half > threshold:
         reason = f"no change is shown, but the interval reaches beyond {percent(floors.threshold)}"
-        reason += f"; {_enough(old, new, shift, half, floors)}"
+        reason += f"; {_enough(old, new, shift, floors)}"
         return Judgement(Verdict.INCONCLUSIVE, reason, estimate, visible)
     return Judgement(Verdict.SAME, f"{counts}: a change of {percent(visible)} would have shown", estimate, visible)
 
@@ -144,7 +146,7 @@ def _shown(freedom: float, confidence: float) -> float:
     return float(brentq(missed, quantile, 1e3 * quantile, rtol=1e-4))
 
 
-def _enough(old: Side, new: Side, shift: float, half: float, floors: RunFloors) -> str:
+def _enough(old: Side, new: Side, shift: float, floors: RunFloors) -> str:
     """How many runs a side would end in a verdict, if they went on like these."""
     variances = old.variance, new.variance
 
@@ -156,7 +158,9 @@ def _enough(old: Side, new: Side, shift: float, half: float, floors: RunFloors) 
         same = visible <= floors.threshold and size + half + LUCK * error <= math.log1p(floors.threshold)
         return same or visible <= math.expm1(size)
 
-    return would_do(decides, shift, abs(shift) > half, min(old.runs, new.runs), MOST_RUNS, "runs")
+    error, freedom = _welch(old, new)
+    is_clear = abs(shift) > error * _quantile(freedom, USUAL)
+    return would_do(decides, shift, is_clear, min(old.runs, new.runs), MOST_RUNS, "runs")
 
 
 def would_do(
@@ -165,14 +169,14 @@ def would_do(
     """How many of `what` a side would end in a verdict; more than were `given`, and at most `most`.
 
     `decides` says whether so many do, if the two differ by so much. A difference that is not `is_clear` of none may be
-    luck, so that the number is the one that would show a change of the threshold, or that there is none.
+    luck, so that as many are named as would do without any, too.
     """
-    sure = _fewest(lambda count: decides(count, abs(size) if is_clear else 0.0), given, most)
-    hoped = _fewest(lambda count: decides(count, abs(size)), given, most)
-    if sure is None:
+    if_real = _fewest(lambda count: decides(count, abs(size)), given, most)
+    if_luck = if_real if is_clear else _fewest(lambda count: decides(count, 0.0), given, most)
+    if if_real is None or if_luck is None:
         return f"even {most:,} {what} a side would not do"
-    more = f", {hoped:,} if the difference is as large as it looks" if hoped and hoped < sure else ""
-    return f"about {sure:,} {what} a side would do{more}"
+    more = f", {if_real:,} if the difference is as large as it looks" if if_real < if_luck else ""
+    return f"about {max(if_real, if_luck):,} {what} a side would do{more}"
 
 
 def _fewest(decides: Callable[[int], bool], given: int, most: int) -> int | None:
