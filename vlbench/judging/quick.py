@@ -44,10 +44,13 @@ def quick_look(first: Estimate, floor: float, second: Estimate | None, second_fl
     """
     way = stands_out(first, floor)
     step = math.log(first.high / first.low) / 2
-    seen = math.expm1(math.log1p(floor) + step + POWER_QUANTILE * first.standard_error)
+    luck = math.hypot(first.standard_error, step / math.sqrt(first.rounds))  # widths of intervals differ by luck, too
+    seen = math.expm1(math.log1p(floor) + step + POWER_QUANTILE * luck)
     found = Judgement(Verdict.INCONCLUSIVE, "", first, min(seen, math.exp(300)), int(way > 0), int(way < 0))
     if not way:
-        return replace(found, reason=f"not distinguishable in one process, which shows changes from {percent(seen)} on")
+        return replace(
+            found, reason=f"not distinguishable in one process, whose own spread shows changes from {percent(seen)} on"
+        )
     word = "slower" if way > 0 else "faster"
     if second is None:
         return replace(found, reason=f"{word} in one process ({change(first.ratio)}), not measured in a second one")

@@ -1,4 +1,8 @@
-"""Grids that change from call to call, as they do in a server: for the churn state of the caches."""
+"""Grids that change from call to call, as they do in a server: for the churn state of the caches.
+
+Each item keeps its grid in half of the calls; else each side moves by up to `JITTER` merged cells. A tower of images
+keeps their number in half of the calls; else it moves by up to `JITTER`.
+"""
 
 import random
 from collections.abc import Callable, Sequence
@@ -10,16 +14,12 @@ from vlbench.trial.accuracy import Input
 
 KEPT = 0.5
 JITTER = 3
-CHURN = (
-    f"each item keeps its grid in {KEPT:.0%} of calls, else each side moves by up to {JITTER} merged cells; a tower of "
-    f"images keeps their number in {KEPT:.0%} of calls, else it moves by up to {JITTER}"
-)
 
 
 def churn_inputs(
     grids: Sequence[Grid], fed: Fed, dtype: torch.dtype, device: torch.device, seed: int
 ) -> Callable[[int], Input]:
-    """The input of any round: noise on grids drawn from CHURN. The same round gives the same input."""
+    """The input of any round: noise on grids that are drawn for it. The same round gives the same input."""
     if isinstance(fed, Images):
         largest = [fed.grid] * (len(grids) + JITTER)
     else:
