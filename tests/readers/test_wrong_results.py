@@ -136,6 +136,14 @@ def test_lengths_of_prompts_are_a_condition(tmp_path: Path) -> None:
     assert runs[0].conditions == runs[2].conditions != runs[1].conditions
 
 
+def test_means_are_named_as_left_out(tmp_path: Path) -> None:
+    means = {"mean_ttft_ms": 90.0, "mean_e2el_ms": None, "std_ttft_ms": 1.0}
+    told = {name: value for name, value in VLLM.items() if not name.startswith("mean")}
+    run = one(written(tmp_path, {**told, **means}))
+    assert run.left_out == ("mean_ttft_ms",)
+    assert not run.metrics.keys() & means.keys()
+
+
 def test_a_throughput_of_zero_is_kept(tmp_path: Path) -> None:
     """A gap between single tokens has nothing to measure; a server without any answer has."""
     assert one(written(tmp_path, {**VLLM, "request_throughput": 0})).metrics["request_throughput"].value == 0

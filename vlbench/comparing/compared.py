@@ -6,7 +6,7 @@ from pathlib import Path
 from vlbench.comparing.absolute import absolute_times
 from vlbench.comparing.captured import judge_captured, judge_captures
 from vlbench.comparing.counted import judge_cells
-from vlbench.comparing.runs import read_sides, run_rows
+from vlbench.comparing.runs import left_out, read_sides, run_rows
 from vlbench.comparing.sides import KINDS, Cell, Failed, Key, Side, Source, is_capture, report_side, side_of
 from vlbench.comparing.timed_cells import difference, stored_trials
 from vlbench.comparing.timed_rows import changed_row, counter_moves
@@ -98,6 +98,7 @@ def compare_runs_of(
         before=", ".join(before),
         after=", ".join(after),
         rows=tuple(run_rows(old, new, floors, metrics)),
+        notes=tuple(left_out((*old, *new))),
         allow_inconclusive=allow_inconclusive,
         false_alarms=1 - floors.confidence,
     )

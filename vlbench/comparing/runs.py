@@ -1,7 +1,7 @@
 """Runs of other benchmark tools: two sets of them become rows; what cannot be compared is a row that says why."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from glob import glob
 from hashlib import sha256
@@ -40,7 +40,8 @@ def run_rows(
     unread = {name for run in (*before, *after) for name in run.unread}
     for pattern in metrics:
         if not any(fnmatchcase(name, pattern) for name in names | unread):
-            raise UsageError(f"no metric fits {pattern!r}; there are {', '.join(sorted(names))}")
+            aside = "".join(f"; {each}" for each in left_out((*before, *after)))
+            raise UsageError(f"no metric fits {pattern!r}; there are {', '.join(sorted(names))}{aside}")
     old, new = _by_conditions(before), _by_conditions(after)
     rows = list(_not_understood((*before, *after), metrics))
     if lost := _lost(before, after):
@@ -53,6 +54,12 @@ def run_rows(
         label = " ".join(f"{key}={value}" for key, value in conditions) if len({**old, **new}) > 1 else ""
         judged += _rows(label, old.get(conditions, []), new.get(conditions, []), floors, metrics)
     return [*judged, *rows]
+
+
+def left_out(runs: Iterable[Run]) -> Iterator[str]:
+    """A line of what is known and not judged, where there is any."""
+    if names := list(dict.fromkeys(name for run in runs for name in run.left_out)):
+        yield f"left out: {', '.join(names[:MOST_NAMES])} (one slow request moves a mean)"
 
 
 def _not_understood(runs: Sequence[Run], metrics: Sequence[str]) -> Iterator[JudgedRow]:
@@ -204,7 +211,7 @@ def _check_no_copies(runs: Sequence[Run]) -> None:
             content = (figures, sorted(run.conditions.items()), sorted(run.answered.items()), run.fault)
             first = seen.setdefault(repr(content), run.source)
             if first != run.source:
-                raise UsageError(f"{run.source} has the same figures as {first}; give each run once")
+                raise UsageError(f"{run.source} has the same figures as {first} in all that is judged; give each run once")
 
 
 def _marks(path: Path) -> list[object]:

@@ -147,6 +147,7 @@ def runs_json(judged: Judged, floors: RunFloors) -> str:
         "floors": asdict(floors),
         "rows": entries,
         "expected_false_rows": wording.false_rows(judged),
+        "notes": judged.notes,
         "exit_code": int(judged.exit_code),
     }
     return json.dumps(whole, indent=2, allow_nan=False)
@@ -174,6 +175,7 @@ def runs_parts(judged: Judged, floors: RunFloors) -> Iterator[Part]:
         sure = f"Change with its {100 * floors.confidence:g} % interval"
         by_chance = f"By chance alone {called:.2g} of {len(judged.rows)} rows would be called."
         yield Words(f"{sure}; 'detectable' is the smallest change these runs would show. {by_chance}", "dim")
+    yield from (Words(aside, "dim") for aside in wording.asides(judged))
 
 
 def _figure(value: float | None, unit: str) -> str:

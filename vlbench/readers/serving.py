@@ -1,10 +1,11 @@
 """What the load generators of vLLM and SGLang have in common: an object is one run, and names its figures alike.
 
-Throughputs and, of each latency, the median and the percentiles are read. Means are left out, as one slow request moves
-them, and so is the duration, which is the throughput once more.
+Throughputs and, of each latency, the median and the percentiles are read. Means are left out and named, as one slow
+request moves them; the duration is left out, as it is the throughput once more.
 """
 
 import re
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -37,6 +38,7 @@ SPREAD = re.compile(
     r"(mean|std|max|min)_\w+_ms|max_\w*tokens_per_s|spec_decode_\w+|acceptance_(rate|length)|position_\d+"
 )
 """Means and spreads: one slow request moves them, and medians and percentiles are read. Then drafts, seen in those."""
+MEAN = re.compile(r"mean_\w+_ms")
 
 
 def serving_reader(name: str, reads: str, telling: set[str]) -> Reader:
@@ -72,7 +74,8 @@ def serving_run(source: str, result: dict[str, Any]) -> Run:
     answered = {key: finite(source, key, result[key]) for key in sorted(ANSWERED) if result.get(key) is not None}
     if result.get("num_prompts") is None and result.get("completed") is not None:
         answered["completed"] = count(source, "completed", result["completed"])
-    return collect(source, metrics, conditions, lost_requests(source, result), unread, answered)
+    run = collect(source, metrics, conditions, lost_requests(source, result), unread, answered)
+    return replace(run, left_out=tuple(name for name in result if MEAN.fullmatch(name) and result[name] is not None))
 
 
 def lost_requests(source: str, result: dict[str, Any]) -> str:

@@ -55,6 +55,8 @@ class Run:
     """Why its figures mean nothing, such as failed requests."""
     unread: tuple[str, ...] = ()
     """What the file says that nobody here understands."""
+    left_out: tuple[str, ...] = ()
+    """Figures that are known and not judged, since one slow request moves them."""
 
 
 def collect(
