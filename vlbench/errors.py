@@ -54,6 +54,13 @@ def name_too_long(error: OSError) -> UsageError | None:
     return UsageError(f"{error.filename}: longer than a file's name may be; give another")
 
 
+def nowhere_to_print(error: OSError) -> UsageError | None:
+    """The sentence for a standard output that takes no more, as a full disk does; None for any other error."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO) or error.filename is not None:
+        return None
+    return UsageError(f"what is printed cannot be written ({error.strerror}); free some space, or print elsewhere")
+
+
 class IncomparableError(UsageError):
     """What was to be compared is missing, was altered, or belongs to something else: nothing can be judged by it."""
 

@@ -79,3 +79,13 @@ def test_a_pipe_that_is_checked_before_it_is_written_keeps_its_reader(tmp_path: 
     assert os.read(reader, 100) == b"all of it"
     assert os.read(reader, 100) == b""
     os.close(reader)
+
+
+@pytest.mark.parametrize("arguments", [["list", "formats"], ["--version"], ["list", "seams", "--json"]], ids=" ".join)
+def test_an_output_that_takes_nothing_more(
+    vlbench: Vlbench, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        said = vlbench(*arguments).sentence
+    assert said.startswith("what is printed cannot be written (No space left on device)")

@@ -1,5 +1,6 @@
 """The command line: one small file per command. Nothing here imports torch before a command needs it."""
 
+import os
 import sys
 from typing import Annotated, NoReturn
 
@@ -15,7 +16,7 @@ from vlbench.cli.profile import profile
 from vlbench.cli.run import run, show
 from vlbench.cli.self_test import self_test
 from vlbench.cli.verify import verify
-from vlbench.errors import UsageError, name_too_long
+from vlbench.errors import UsageError, name_too_long, nowhere_to_print
 from vlbench.process.signals import ending_in_order
 from vlbench.version import __version__
 
@@ -78,13 +79,28 @@ def main() -> None:
     """
     with ending_in_order():
         try:
-            app(repeat_options(sys.argv[1:]))
+            try:
+                app(repeat_options(sys.argv[1:]))
+            finally:
+                if sys.stdout:  # closed from the start it is None
+                    sys.stdout.flush()  # here, where it can be told that nothing takes it
         except UsageError as error:
             _end(error)
         except OSError as error:
-            if not (told := name_too_long(error)):
+            if told := name_too_long(error):
+                _end(told)
+            if isinstance(error, BrokenPipeError):  # whoever read it has what they wanted
+                _give_up_printing()
+                sys.exit(1)
+            if not (told := nowhere_to_print(error)):
                 raise
+            _give_up_printing()
             _end(told)
+
+
+def _give_up_printing() -> None:
+    """What is still to be printed goes nowhere, so that Python does not try it once more as it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _end(error: UsageError) -> NoReturn:

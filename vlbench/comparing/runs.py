@@ -211,7 +211,9 @@ def _check_no_copies(runs: Sequence[Run]) -> None:
             content = (figures, sorted(run.conditions.items()), sorted(run.answered.items()), run.fault)
             first = seen.setdefault(repr(content), run.source)
             if first != run.source:
-                raise UsageError(f"{run.source} has the same figures as {first} in all that is judged; give each run once")
+                raise UsageError(
+                    f"{run.source} has the same figures as {first} in all that is judged; give each run once"
+                )
 
 
 def _marks(path: Path) -> list[object]:
