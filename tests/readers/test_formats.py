@@ -101,6 +101,18 @@ WAYS = {
     "tabs": lambda text: text.replace("   ", "\t"),
     "indented": lambda text: "".join(f"    {line}\n" for line in text.splitlines()),
 }
+WAYS_OF_A_SERVING_TABLE = {
+    "a blank line before a row": lambda text: text.replace("P99 ", "\nP99 "),
+    "double-spaced": lambda text: text.replace("\n", "\n\n"),
+    "a row that begins like a rule": lambda text: text.replace("P99 ", "---P99 "),
+}
+
+
+@pytest.mark.parametrize("way", WAYS_OF_A_SERVING_TABLE)
+@pytest.mark.parametrize("name", ["serving-table", "serving-table vllm"])
+def test_no_row_of_a_serving_table_is_dropped(tmp_path: Path, name: str, way: str) -> None:
+    pasted = one(written(tmp_path, WAYS_OF_A_SERVING_TABLE[way](SAMPLES[name]), "sample.txt"))
+    assert pasted == sample(tmp_path, name)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -151,7 +163,22 @@ def test_several_tables_are_several_runs_and_a_copy_is_refused(tmp_path: Path) -
             PRINTED[0].replace("Benchmark duration", "Failed requests:  5\nBenchmark duration"),
             "5 of its requests failed",
         ),
-        (f"python3 -m sglang.bench_serving --num-prompts 1000\n{PRINTED[0]}", "495 of its requests failed"),
+        *(
+            (f"{told}\n{PRINTED[0]}", "495 of its requests failed")
+            for told in (
+                "python3 -m sglang.bench_serving --num-prompts 1000",
+                "vllm bench serve --num-prompts '1000' --seed 7",
+                "vllm bench serve --num-prompts 1,000 --seed 7",
+                "vllm bench serve --num-prompts 1k",
+                'before: {"num_prompts": 1000, "seed": 7}',
+                "Total requests: 1000",
+            )
+        ),
+        (
+            PRINTED[0].replace("Benchmark duration", "Total requests: 1,000\nBenchmark duration"),
+            "495 of its requests failed",
+        ),
+        (PRINTED[0].replace("P99 ITL", "\nFailed requests: 5\nP99 ITL"), "5 of its requests failed"),
     ],
 )
 def test_lost_requests_are_seen_in_a_table(tmp_path: Path, table: str, fault: str) -> None:
@@ -169,6 +196,9 @@ def test_lost_requests_are_seen_in_a_table(tmp_path: Path, table: str, fault: st
         ("Successful requests:                     505\n", "", "completed is not told"),
         ("P99 ITL (ms)", "P95 ITL (ms)", "'P95 ITL .ms.' is there twice in one table"),
         ("P99 ITL (ms):", "P99 ITL (ms) ", "holds 'P99 ITL .ms. 43.38', no name and value"),
+        ("P99 ITL (ms):", "---P99 ITL (ms) ", "holds '---P99 ITL .ms. 43.38', no name and value"),
+        ("P99 ITL (ms)", "=====\nP99 ITL (ms)", "'P99 ITL .ms.: 43.38' is outside of the table"),
+        ("P99 ITL (ms)", "=====\n\nFailed requests: 5\nP99 ITL (ms)", "'Failed requests: 5' is outside of the table"),
     ],
 )
 def test_a_table_that_is_damaged_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
