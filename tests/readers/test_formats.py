@@ -347,6 +347,8 @@ def test_lm_eval_tells_questions_or_a_standard_error(tmp_path: Path) -> None:
         ({**LATENCY, "percentiles": {"50": 9.0}}, "'median_latency' has a median of 9 and its samples one of 1.2"),
         ({**LATENCY, "latencies": [1.0, True]}, "latencies.1: input should be a valid number"),
         (LATENCY_PRINTED.replace("1.5062954947334948", "nan"), "99% percentile latency is 'nan'"),
+        ({**THROUGHPUT, "requests_per_second": 68.3}, "requests_per_second is 68.3, but num_requests is 500 in"),
+        ({**THROUGHPUT, "tokens_per_second": 17000}, "tokens_per_second is 17000, but total_num_tokens is 255900 in"),
         ({**THROUGHPUT, "requests_per_second": "fast"}, "requests_per_second is 'fast', not a number"),
         (THROUGHPUT_PRINTED.replace("34.14", "fast"), "requests_per_second is 'fast', not a number"),
         ({**GOOGLE, "benchmarks": [{"name": "a", "real_time": 1.0, "time_unit": "h"}]}, "time_unit of 'a' is 'h'"),

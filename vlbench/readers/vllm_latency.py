@@ -11,13 +11,14 @@ from typing import Annotated
 from pydantic import BaseModel, FailFast
 
 from vlbench.readers.document import Document, Reader, Seconds, finite, objects_with, timed, unread_keys, validated
-from vlbench.readers.pasted import pasted_lines
+from vlbench.readers.pasted import Block, pasted_blocks, put
 from vlbench.record.directions import words_of
 from vlbench.record.runs import Run, collect
 
 KNOWN = words_of("avg_latency std_latency latencies percentiles")
 FIRST = re.compile(r"Avg latency: (\S+) seconds")
 LINE = re.compile(r"(\d+)% percentile latency: (\S+) seconds")
+KNOWN_LINE = re.compile(f"{FIRST.pattern}|{LINE.pattern}")
 READ = {"50": "median_latency", "90": "p90_latency", "99": "p99_latency"}
 """Of the percentiles; the others lie between them."""
 
@@ -31,20 +32,25 @@ def _read(document: Document) -> list[Run]:
     if document.objects:
         file = validated(_File, document.objects[0], document.source)
         return [_run(document.source, file.percentiles, file.latencies, unread_keys(document.objects[0], KNOWN))]
-    blocks: list[dict[str, float]] = []
-    for line in pasted_lines(document.text):
-        if FIRST.fullmatch(line):
-            blocks.append({})
-        elif (found := LINE.fullmatch(line)) and blocks:
-            blocks[-1][found[1]] = finite(document.source, f"{found[1]}% percentile latency", found[2])
-    return [_run(f"{document.source} block {i}" if blocks[1:] else document.source, b) for i, b in enumerate(blocks, 1)]
+    return [_pasted(block) for block in pasted_blocks(document.source, document.text, FIRST)]
+
+
+def _pasted(block: Block) -> Run:
+    told: dict[str, float] = {}
+    for found in filter(None, map(LINE.fullmatch, block.lines)):
+        put(block.source, told, found[1], finite(block.source, f"{found[1]}% percentile latency", found[2]))
+    return _run(block.source, told, unread=tuple(block.left(KNOWN_LINE)), asked=block.asked)
 
 
 def _run(
-    source: str, percentiles: Mapping[str, float], samples: tuple[float, ...] = (), unread: tuple[str, ...] = ()
+    source: str,
+    percentiles: Mapping[str, float],
+    samples: tuple[float, ...] = (),
+    unread: tuple[str, ...] = (),
+    asked: dict[str, str] | None = None,
 ) -> Run:
     told = ((READ[key], percentiles[key], samples if key == "50" else ()) for key in READ if key in percentiles)
-    return collect(source, timed(source, told), unread=unread)
+    return collect(source, timed(source, told), asked, unread=unread)
 
 
 READS = "vllm bench latency --output-json, or what it prints"

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from vlbench.errors import UsageError
 from vlbench.readers.document import Document, Reader, finite, objects_with, unread_keys, validated
-from vlbench.readers.pasted import pasted_lines
+from vlbench.readers.pasted import pasted_blocks, put
 from vlbench.readers.serving import lost_requests
 from vlbench.record.directions import Better, words_of
 from vlbench.record.runs import Metric, Run, collect
@@ -24,6 +24,9 @@ STATISTIC = re.compile(r"median|p\d+(\.\d+)?")
 IGNORED = words_of("mean std")
 HEADER = re.compile(r"Stage( (Mean|Median|Std|P[\d.]+))+")
 REQUESTS = re.compile(r"(Mean|Median|Std|P[\d.]+) \S+")
+CALLS = re.compile(r"Summary: (\d+) total encoder calls across (\d+) requests\.?")
+TITLES = r"End-to-End Latency \(ms\):|Metric Value \(ms\)"
+KNOWN_LINE = re.compile(f"{HEADER.pattern}|{REQUESTS.pattern}|{CALLS.pattern}|{TITLES}")
 Figure = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 Stages = dict[str, dict[str, float]]
 """By stage and statistic."""
@@ -34,12 +37,12 @@ class _File(BaseModel):
     median_e2el_ms: Figure
     percentiles_e2el_ms: list[tuple[Figure, Figure]]
     config: dict[str, Any] = {}
+    encoder_summary: dict[str, int] = {}
 
 
 def _read(document: Document) -> list[Run]:
     if not document.objects:
-        metrics, unread = _metrics(_pasted(document))
-        return [collect(document.source, metrics, unread=unread)]
+        return [_pasted(document)]
     runs = []
     for index, each in enumerate(document.objects):
         file = validated(_File, each, source := document.where(index))
@@ -47,7 +50,8 @@ def _read(document: Document) -> list[Run]:
         metrics, unread = _metrics({**file.mm_processor_stats, "e2el": whole})
         asked = {key: str(value) for key, value in file.config.items() if value is not None}
         fault = lost_requests(source, {**each, "num_prompts": asked.get("num_prompts")})
-        runs.append(collect(source, metrics, asked, fault, [*unread, *unread_keys(each, KNOWN)]))
+        unread += unread_keys(each, KNOWN)
+        runs.append(collect(source, metrics, asked, fault, unread, {**file.encoder_summary}))
     return runs
 
 
@@ -66,25 +70,31 @@ def _metrics(stages: Stages) -> tuple[list[Metric], list[str]]:
     return metrics, unread
 
 
-def _pasted(document: Document) -> Stages:
-    """The two tables, whose rows are stages, and statistics of whole requests."""
+def _pasted(document: Document) -> Run:
+    """The run of the two tables, whose rows are stages, and statistics of whole requests."""
+    source, blocks = document.source, pasted_blocks(document.source, document.text, HEADER)
+    if len(blocks) > 1:
+        raise UsageError(f"{source} holds two tables of stages; give each run a file of its own")
+    (block,) = blocks
+    columns = [column.lower() for column in block.lines[0].split()[1:]]
     stages: Stages = {}
-    columns: list[str] = []
-    for line in pasted_lines(document.text):
+    answered: dict[str, float] = {}
+    rows: list[str] = []
+    for line in block.lines[1:]:
         first, *figures = line.split() or [""]
-        if HEADER.fullmatch(line):
-            if columns:
-                raise UsageError(f"{document.source} holds two tables of stages; give each run a file of its own")
-            columns = [column.lower() for column in figures]
-        elif columns and REQUESTS.fullmatch(line):
-            value = finite(document.source, f"{first} of requests", figures[0])
-            stages.setdefault("e2el", {})[first.lower().removesuffix(".0")] = value
-        elif columns and len(figures) == len(columns) and "e2el" not in stages and re.fullmatch(r"\w+", first):
-            told = (
-                finite(document.source, f"{name} of {first}", each) for name, each in zip(columns, figures, strict=True)
-            )
-            stages[first] = dict(zip(columns, told, strict=True))
-    return stages
+        if REQUESTS.fullmatch(line):
+            value = finite(source, f"{first} of requests", figures[0])
+            put(source, stages.setdefault("e2el", {}), first.lower().removesuffix(".0"), value)
+        elif calls := CALLS.fullmatch(line):
+            put(source, answered, "total_encoder_calls", float(calls[1]))
+            answered["num_requests_with_encoder_calls"] = float(calls[2])
+        elif len(figures) == len(columns) and "e2el" not in stages and re.fullmatch(r"\w+", first):
+            told = [finite(source, f"{name} of {first}", each) for name, each in zip(columns, figures, strict=True)]
+            put(source, stages, first, dict(zip(columns, told, strict=True)))
+            rows.append(line)
+    metrics, unread = _metrics(stages)
+    left = block.left(re.compile("|".join([KNOWN_LINE.pattern, *map(re.escape, rows)])))
+    return collect(source, metrics, block.asked, unread=[*unread, *left], answered=answered)
 
 
 READS = "vllm bench mm-processor --output-json, or what it prints"

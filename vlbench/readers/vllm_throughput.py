@@ -3,11 +3,14 @@
 https://github.com/vllm-project/vllm/blob/main/vllm/benchmarks/throughput.py
 """
 
+import math
 import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from vlbench.errors import UsageError
 from vlbench.readers.document import Document, Reader, finite, objects_with, unread_keys
-from vlbench.readers.pasted import pasted_lines, pasted_number
+from vlbench.readers.pasted import Block, pasted_blocks, pasted_lines, pasted_number, put
 from vlbench.record.directions import Better, words_of
 from vlbench.record.runs import Metric, Run, collect
 
@@ -22,35 +25,50 @@ LINE = re.compile(
     r"Throughput: (?P<requests>\S+) requests/s, (?P<tokens>\S+) (total )?tokens/s(, (?P<output>\S+) output tokens/s)?"
 )
 TOTAL = re.compile(r"Total num (?P<of>prompt|output) tokens: (?P<count>\S+)")
+KNOWN_LINE = re.compile(f"{LINE.pattern}|{TOTAL.pattern}|{BLIND.pattern}")
+SAME_RATE = 0.01
+"""How far a rate may lie from the work over the time, as a share: both are printed rounded."""
 
 
 def _read(document: Document) -> list[Run]:
     if document.objects:
         return [_run(document.where(i), each) for i, each in enumerate(document.objects)]
-    blocks: list[dict[str, Any]] = []
-    blind = False
-    for line in pasted_lines(document.text):
-        blind = blind or bool(BLIND.fullmatch(line))
-        if rates := LINE.fullmatch(line):
-            figures = (rates["requests"], rates["tokens"], rates["output"])
-            blocks.append(dict(zip(RATES, map(_plain, figures), strict=True)))
-            if blind:
-                blocks[-1]["the tokens of images, which were not counted"] = True
-        elif (total := TOTAL.fullmatch(line)) and blocks:
-            blocks[-1][TOTALS[total["of"]]] = _plain(total["count"])
-    return [_run(f"{document.source} block {i}" if blocks[1:] else document.source, b) for i, b in enumerate(blocks, 1)]
+    unread = ["the tokens of images, which were not counted"] * any(map(BLIND.fullmatch, pasted_lines(document.text)))
+    return [_pasted(block, unread) for block in pasted_blocks(document.source, document.text, LINE)]
+
+
+def _pasted(block: Block, unread: list[str]) -> Run:
+    rates = LINE.fullmatch(block.lines[0])
+    assert rates is not None  # or no block would begin with it
+    told: dict[str, Any] = dict(zip(RATES, map(_plain, rates.group("requests", "tokens", "output")), strict=True))
+    for total in filter(None, map(TOTAL.fullmatch, block.lines)):
+        put(block.source, told, TOTALS[total["of"]], _plain(total["count"]))
+    return _run(block.source, told, [*unread, *block.left(KNOWN_LINE)], block.asked)
 
 
 def _plain(text: str | None) -> float | str | None:
     return text if text is None or (number := pasted_number(text)) is None else number
 
 
-def _run(source: str, result: dict[str, Any]) -> Run:
+def _run(
+    source: str, result: dict[str, Any], unread: Iterable[str] = (), above: Mapping[str, str] | None = None
+) -> Run:
     told = {key: finite(source, key, value) for key, value in result.items() if key in KNOWN and value is not None}
     metrics = [Metric(name, told[name], unit, Better.HIGHER) for name, unit in RATES.items() if name in told]
-    asked = {key: f"{told[key]:g}" for key in sorted(ASKED & told.keys())}
+    _check_rates(source, told)
+    asked = {**(above or {}), **{key: f"{told[key]:g}" for key in sorted(ASKED & told.keys())}}
     answered = {key: told[key] for key in sorted(ANSWERED & told.keys())}
-    return collect(source, metrics, asked, unread=unread_keys(result, KNOWN), answered=answered)
+    return collect(source, metrics, asked, unread=[*unread, *unread_keys(result, KNOWN)], answered=answered)
+
+
+def _check_rates(source: str, told: Mapping[str, float]) -> None:
+    """Raises UsageError where a rate is not the work over the time that the file tells beside it."""
+    for rate, work in {"requests_per_second": "num_requests", "tokens_per_second": "total_num_tokens"}.items():
+        if not {rate, work, "elapsed_time"} <= told.keys():
+            continue
+        if not math.isclose(told[rate] * (seconds := told["elapsed_time"]), told[work], rel_tol=SAME_RATE):
+            other = f"{work} is {told[work]:g} in an elapsed_time of {seconds:g}"
+            raise UsageError(f"{source}: {rate} is {told[rate]:g}, but {other}; was it edited?")
 
 
 TELLING = frozenset({"elapsed_time", "requests_per_second", "tokens_per_second"})
