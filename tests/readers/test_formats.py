@@ -284,6 +284,45 @@ def test_github_action_benchmark_takes_the_newest_commit_and_its_tools_direction
     )
 
 
+def by_tool(tool: str, name: str, unit: str) -> dict[str, Any]:
+    entry = {"commit": {"id": "aaa"}, "date": 1, "tool": tool, "benches": [{"name": name, "value": 9.5, "unit": unit}]}
+    return HISTORY | {"entries": {"Towers": [entry]}}
+
+
+@pytest.mark.parametrize(
+    ("tool", "name", "unit", "better"),
+    [
+        ("go", "BenchmarkX - MB/s", "MB/s", Better.HIGHER),
+        ("go", "BenchmarkThroughput", "ns/op", Better.LOWER),
+        ("go", "BenchmarkX - allocs/op", "allocs/op", Better.LOWER),
+        ("go", "BenchmarkX - B/op", "B/op", Better.LOWER),
+        ("jmh", "x", "ops/s", Better.HIGHER),
+        ("cargo", "x", "ns/iter", Better.LOWER),
+        ("catch2", "x", "", Better.LOWER),
+        ("pytest", "x", "iter/sec", Better.HIGHER),
+        ("customSmallerIsBetter", "x", "MB/s", Better.LOWER),
+    ],
+)
+def test_a_unit_says_the_direction_where_its_tool_writes_both(
+    tmp_path: Path, tool: str, name: str, unit: str, better: Better
+) -> None:
+    assert one(written(tmp_path, by_tool(tool, name, unit))).metrics[name].better is better
+
+
+@pytest.mark.parametrize(
+    ("tool", "unit", "message"),
+    [
+        ("cargo", "MB/s", "'x' says two things: of the tool cargo, lower is better, and of the unit 'MB/s' higher"),
+        ("pytest", "ms", "'x' says two things: of the tool pytest, higher is better, and of the unit 'ms' lower"),
+        ("go", "frobs", "say it with --higher-is-better 'x'"),
+    ],
+)
+def test_a_unit_that_contradicts_its_tool_or_says_nothing_is_refused(
+    tmp_path: Path, tool: str, unit: str, message: str
+) -> None:
+    assert message in refused(tmp_path, by_tool(tool, "x", unit))
+
+
 def test_asv(tmp_path: Path) -> None:
     run = sample(tmp_path, "asv")
     assert run.metrics == {

@@ -9,10 +9,12 @@ from vlbench.record.directions import Better, better_of
 HIGHER = [
     "images_per_s", "tokens_s", "tput", "it_s", "mfu", "GFLOPS", "accuracy", "speedup", "hit_rate", "min_throughput",
     "requestThroughput", "tokens per second", "tokens/joule", "qps", "MB/s", "decode (tok/s)", "Output tok/s/gpu",
+    "GFLOP/s", "img/s", "images processed per second", "pixels/s", "batches/s", "queries_completed_per_s",
 ]  # fmt: skip
 LOWER = [
     "ms/step", "s/sample", "p99_ttft_ms", "errors/s", "miss_rate", "us_per_token", "bytes/token", "host_syncs",
-    "time_to_first_token", "peak_memory", "loss", "max_latency", "s/it",
+    "time_to_first_token", "peak_memory", "loss", "max_latency", "s/it", "allocs/op",
+    "time_to_recovery_s", "slow_path_ms", "batch_s",
 ]  # fmt: skip
 UNKNOWN = [
     "tokens per",
@@ -71,6 +73,22 @@ def test_what_turns_a_word_around_or_makes_a_setting_of_it_is_asked_for(name: st
     assert better_of(name) is None
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "crashes_per_hour", "breaks/s", "recompiles/s", "throttles_per_s", "oom_kills_per_hour", "collisions/s",
+        "nans/s", "cold_starts_per_s", "interrupts/s", "rollbacks per hour", "5xx_per_s", "429_responses/s",
+        "deadlocks/s", "cuda_oom/h", "restarts/h", "violations/min", "collections/s", "graph_breaks/s",
+        "frames_behind_per_s", "5xx_requests_per_s",
+        "time_per_hour", "crashes/joule", "tokens_discarded_per_s", "padding_tokens/s", "recomputed_tokens_per_s",
+        "duplicate_images_per_s", "time_to_failure_s", "time_to_first_error_s", "time to crash (s)",
+        "memory_headroom_gb", "headroom_gb", "time_left_s", "overlap_time", "compile_cache_time_hidden_ms",
+    ],
+)  # fmt: skip
+def test_a_rate_of_an_unknown_noun_and_what_is_left_are_asked_for(name: str) -> None:
+    assert better_of(name) is None
+
+
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_nobody_knows(name: str) -> None:
     assert better_of(name) is None
@@ -96,6 +114,10 @@ def test_nobody_knows(name: str) -> None:
         ("req", "/ms", None),
         ("frames", "/s", None),
         ("throughput", "%", Better.HIGHER),
+        ("graph_breaks", "breaks/s", None),
+        ("link", "Gbit/s", Better.HIGHER),
+        ("discarded", "tokens/s", None),
+        ("encode", "padding tokens/s", None),
     ],
 )
 def test_the_unit_speaks_too(name: str, unit: str, better: Better | None) -> None:

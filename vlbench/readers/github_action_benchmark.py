@@ -1,7 +1,7 @@
 """github-action-benchmark: its `data.js` or external JSON, or the list that its `custom...` tools take.
 
-Of a history, the entries of the newest commit of each suite are the runs, and their tool says which way is good; in a
-list, names and units do. https://github.com/benchmark-action/github-action-benchmark
+Of a history, the entries of the newest commit of each suite are the runs, and their tool says which way is good
+where it can; elsewhere units and names do. https://github.com/benchmark-action/github-action-benchmark
 """
 
 from typing import Annotated, Any
@@ -10,15 +10,18 @@ from pydantic import BaseModel, FailFast, Field
 
 from vlbench.errors import UsageError
 from vlbench.readers.document import Document, Reader, unread_keys, validated
-from vlbench.record.directions import Better, words_of
+from vlbench.record.directions import Better, better_of, words_of
 from vlbench.record.runs import Metric, Run, collect
 
 KNOWN = words_of("name value unit range extra")
 OF_FILE = words_of("lastUpdate repoUrl entries")
 OF_ENTRY = words_of("commit date tool benches")
-MORE = words_of("benchmarkjs pytest customBiggerIsBetter")
-LESS = words_of("cargo go googlecpp catch2 julia benchmarkdotnet benchmarkluau customSmallerIsBetter")
-"""The tools by which way is good; jmh, which can time and count, says it in its units."""
+SAID = {"customBiggerIsBetter": Better.HIGHER, "customSmallerIsBetter": Better.LOWER}
+"""The tools by which a person says which way is good."""
+TOOLS = dict.fromkeys(words_of("benchmarkjs pytest"), Better.HIGHER) | dict.fromkeys(
+    words_of("cargo googlecpp catch2 julia benchmarkdotnet benchmarkluau"), Better.LOWER
+)
+"""The tools that only count or only time. go and jmh do both, and say it in their units."""
 
 
 class _Bench(BaseModel):
@@ -66,8 +69,17 @@ def _read(document: Document) -> list[Run]:
 
 
 def _metrics(document: Document, benches: list[_Bench], tool: str) -> list[Metric]:
-    way = Better.HIGHER if tool in MORE else Better.LOWER if tool in LESS else None
-    return [Metric(b.name, b.value, b.unit, way or document.better(b.name, b.unit)) for b in benches]
+    return [Metric(b.name, b.value, b.unit, _better(document, b, tool)) for b in benches]
+
+
+def _better(document: Document, bench: _Bench, tool: str) -> Better:
+    if tool in SAID:
+        return SAID[tool]
+    of_unit, of_tool = better_of("", bench.unit), TOOLS.get(tool)
+    if of_tool and of_unit and of_tool is not of_unit and bench.name not in document.directions:
+        told = f"of the tool {tool}, {of_tool} is better, and of the unit {bench.unit!r:.40} {of_unit}"
+        raise UsageError(f"{document.source}: {bench.name!r:.60} says two things: {told}; name the tool that wrote it")
+    return of_tool or of_unit or document.better(bench.name, bench.unit)
 
 
 READS = "github-action-benchmark's data.js or external JSON, or its list of name, unit and value"

@@ -21,6 +21,31 @@ _COUNTS = words_of(
     "patches"
 )
 """What is got done: so many of them in a time are a rate."""
+_DATA = words_of(
+    "b byte bytes kb mb gb tb kib mib gib bit bits kbit kbits mbit mbits gbit gbits flop flops gflop gflops tflop "
+    "tflops pflop pflops"
+)
+_WORK = (
+    _COUNTS
+    | _DATA
+    | words_of(
+        "img imgs pic pics picture pictures batch batches prompt prompts document documents doc docs page pages "
+        "sequence sequences seq seqs clip clips example examples instance instances epoch epochs word words char "
+        "chars character characters row rows record records inference inferences prediction predictions encodes "
+        "decodes forwards run runs job jobs task tasks message messages packet packets transaction transactions "
+        "tile tiles crop crops pixel pixels question questions answer answers generation generations embedding "
+        "embeddings vector vectors completion completions round rounds"
+    )
+)
+"""Of which more in a time are better. Of any other noun, such as crashes, nobody can say."""
+_DONE = words_of("processed completed generated served encoded decoded finished done")
+"""Between what is counted and the time."""
+_UNDONE = words_of(
+    "discarded padding padded pad recomputed duplicate duplicated corrupt corrupted truncated invalid bad slow stale "
+    "throttled blocked queued pending waiting unfinished incomplete expired excess redundant repeated unused masked "
+    "ignored reverted xx"
+)
+"""Makes of what is counted no work."""
 _HARM = words_of(
     "error errors failure failures fault faults miss misses wait waits sync syncs stall stalls drop drops "
     "dropped retry retries timeout timeouts preemption preemptions"
@@ -28,12 +53,13 @@ _HARM = words_of(
 _COSTS = words_of("joule joules watt watts dollar dollars usd gb gib")
 _NO_WORK = _HARM | words_of(
     "failed rejected aborted cancelled canceled skipped lost wasted evictions evicted switches migrations leaked "
-    "leaks growth swapped cost price usd dollar dollars joule joules allocations"
+    "leaks growth swapped cost price usd dollar dollars joule joules allocations allocs"
 )
 """Done so often in a time, it is no rate of work."""
 _SAYS_NOTHING = words_of(
     "saved saving savings improvement reduction free available uptime mtbf between scale limit slo deadline timestamp "
-    "start end interval bits arrival target"
+    "start end interval bits arrival target headroom left remaining spare unused hidden overlap overlapped freed "
+    "reclaimed lifetime ttl"
 )
 """Turns what other words say around, or makes a setting of a measurement: then nobody guesses."""
 _ASKED = words_of("launches readbacks uploads copies")
@@ -44,7 +70,7 @@ _LOWER = (
     | words_of(
         "latency time times duration elapsed delay ttft tpot itl e2el runtime walltime wall overhead loss "
         "perplexity ppl wer cer b byte bytes kb mb gb tb kib mib gib memory rss vram footprint cost joule joules "
-        "allocations"
+        "allocations allocs"
     )
     | _ASKED
 )
@@ -52,6 +78,8 @@ _HIGHER = words_of(
     "throughput tput goodput qps rps fps tps gflops tflops pflops mfu hfu iops bandwidth accuracy acc speedup "
     "score f1 bleu rouge recall precision efficiency occupancy"
 )
+_ENDS = _HARM | words_of("crash crashes oom exhaustion death deadlock")
+"""A time until one of these is good when it is long."""
 _ALSO_STATISTICS = words_of("min max b h")
 """Of a unit they are minutes, bytes and hours; of a name they may be anything."""
 _PAIRS = {
@@ -81,9 +109,13 @@ def better_of(name: str, unit: str = "") -> Better | None:
     named = [word for word in both[0] if word not in _ALSO_STATISTICS]
     if not _SAYS_NOTHING.isdisjoint(named) or any("per" in words[:1] + words[-1:] for words in both):
         return None
+    if "to" in named and not _ENDS.isdisjoint(named[named.index("to") :]):
+        return None
     if "per" not in named and not _NO_WORK.isdisjoint(named):
         return Better.LOWER
     found = {way for words in (named, both[1]) if (way := _rate(words) or _word(words)) is not None}
+    if Better.HIGHER in found and not _UNDONE.isdisjoint(named + both[1]):
+        return None
     return found.pop() if len(found) == 1 else None
 
 
@@ -96,13 +128,13 @@ def _rate(words: list[str]) -> Better | None:
     """`X per Y`, or `X_s`: by whether work, harm or a cost is divided by a time, or a time by work."""
     if "per" in words and 0 < (at := words.index("per")) < len(words) - 1:
         above, below = words[at - 1], words[at + 1]
+        if above in _DONE and at > 1:
+            above = words[at - 2]
         if not _NO_WORK.isdisjoint(words[:at]):
             return Better.LOWER
-        if below in _TIMES:
-            return None if above in _TIMES or above in _ASKED else Better.HIGHER
-        if above in _TIMES or above in _LOWER:
+        if below not in _TIMES and (above in _TIMES or above in _LOWER):
             return Better.LOWER
-        return Better.HIGHER if below in _COSTS else None
+        return Better.HIGHER if below in _TIMES | _COSTS and above in _WORK | _HIGHER else None
     if len(words) > 1 and words[-1] in ("s", "sec", "second") and words[-2] in _COUNTS:
         return Better.HIGHER
     return None
