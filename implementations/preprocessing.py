@@ -12,6 +12,7 @@ Colour = tuple[float, float, float]
 LARGEST = 2**31 - 1
 SEVERAL: tuple[Grid, ...] = ((1, 1, 2), (2, 1, 2), (1, 2, 1))
 """A call of several small items: frames, and rows and columns in merged cells."""
+FIVE: tuple[Grid, ...] = (*SEVERAL, (1, 2, 2), (1, 1, 2))
 HUB_MAX_PIXELS = 16384 * 28 * 28
 """`max_pixels` of the preprocessor files beside the released Qwen2-VL and Qwen2.5-VL checkpoints: 12,845,056."""
 

@@ -173,6 +173,7 @@ def test_a_repository_is_put_under_the_gate(vlbench: Vlbench, folder: Path) -> N
     make_repository(folder)
     ended = vlbench("gate", "init", "towers:Tower", "--grid", "1x4x6", "--by", "Grace")
     assert ended.code == 0, ended
+    assert "no repository" not in ended.out
     assert "results/baselines/baselines.manifest: what must be judged; commit all four" in " ".join(ended.out.split())
     made = read_baseline(Path("results/baselines/towers-tower.json"))
     assert [cell.name for cell in made.counted] == ["towers:Tower grid 1x4x6 bfloat16 sm_90"]
@@ -191,3 +192,12 @@ def test_a_first_baseline_goes_to_the_folder_of_the_project(vlbench: Vlbench, fo
     Path("kept").mkdir()
     Path("kept/towers-tower.json").touch()
     assert vlbench("gate", "init", "towers:Tower").sentence.startswith("kept/towers-tower.json: it is there already")
+
+
+@pytest.mark.slow
+def test_a_folder_outside_of_a_repository_is_told_that_nothing_is_gated_yet(vlbench: Vlbench, folder: Path) -> None:
+    ended = vlbench("gate", "init", "towers:Tower", "--grid", "1x4x6")
+    assert ended.code == 0, ended
+    assert "no repository here, or no git: `git init` before you commit, or nothing is gated" in " ".join(
+        ended.out.split()
+    )

@@ -50,6 +50,25 @@ def test_answers_follow_the_profile(name: str) -> None:
         assert len(device.questions) == 11
 
 
+def test_the_runtime_below_torch_is_counted(device: CountingDevice) -> None:
+    cudart = torch.cuda.cudart()
+    with device.count() as counter:
+        torch.cuda.check_error(cudart.cudaProfilerStart())
+        assert cudart.cudaGetErrorString(cudart.cudaError.success) == "no error"
+        free, total = cudart.cudaMemGetInfo(0)
+        assert 0 < free <= total
+        cudart.cudaDeviceSynchronize()
+        cudart.cudaStreamSynchronize(0)
+        torch._C._cuda_synchronize()
+    assert counter.report.total.host_syncs == 3
+    assert {cause.operation for cause in counter.report.causes if cause.event == "synchronize"} == {
+        "torch.cuda.cudart().cudaDeviceSynchronize",
+        "torch.cuda.cudart().cudaStreamSynchronize",
+        "torch._C._cuda_synchronize",
+    }
+    assert not hasattr(cudart, "__wrapped__")
+
+
 def test_torch_asking_itself_is_not_listed(device: CountingDevice) -> None:
     with torch.autocast("cuda", dtype=torch.bfloat16):
         torch.manual_seed(0)
@@ -57,7 +76,15 @@ def test_torch_asking_itself_is_not_listed(device: CountingDevice) -> None:
 
 
 def test_all_is_as_before_afterwards() -> None:
-    names = ("is_available", "get_device_capability", "_lazy_init", "synchronize", "Stream", "is_initialized")
+    names = (
+        "_cudart",
+        "is_available",
+        "get_device_capability",
+        "_lazy_init",
+        "synchronize",
+        "Stream",
+        "is_initialized",
+    )
     before = [getattr(torch.cuda, name) for name in names] + [torch.compile, torch.tensor]
     with pytest.raises(ZeroDivisionError), CountingDevice("ghost"):
         raise ZeroDivisionError

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 
@@ -64,6 +65,24 @@ def test_a_name_with_odd_characters_is_one_name_in_the_workflow(tmp_path: Path) 
     assert "# A runner does not have /somewhere: name a place that it can reach." in text
 
 
+def test_no_two_folders_share_a_workflow_or_a_test(tmp_path: Path) -> None:
+    """The second one would never be gated."""
+    names = ["", "a/b", "a-b", "a_b", "a b", "a/b-", "a--b", "a/-b", "-", "_", "é", "e\u0301"]
+    places = [Place(tmp_path / each, tmp_path) for each in names]
+    assert len({each.workflow for each in places}) == len({each.test for each in places}) == len(names)
+    assert places[1].workflow.name == "vlbench-a-b.yml"
+    assert places[1].test.name == "test_vlbench_a_b.py"
+    for place in places:
+        assert place.write_workflow("2.13.0", INSTALLED)
+        assert re.fullmatch(r"test_\w+\.py", place.test.name), "a module that pytest can import"
+
+
+def test_a_folder_that_github_would_read_as_an_expression_is_refused(tmp_path: Path) -> None:
+    place = Place(tmp_path / "a ${{ github.token }}", tmp_path)
+    with pytest.raises(UsageError, match=r"a \$\{\{ github.token \}\}: GitHub reads \$\{\{ .*rename the folder"):
+        place.refuse(baseline_for("toy:Tower"), "2.13.0")
+
+
 def test_another_tower_is_added_and_nothing_of_the_first_is_lost(place: Place) -> None:
     first, second = baseline_for("towers:One"), baseline_for("towers:Two")
     place.refuse(first, "2.13.0+cpu")
@@ -109,4 +128,4 @@ def test_what_git_ignores_is_named(place: Place) -> None:
 def test_a_folder_without_a_repository_is_its_own_top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert Place.here() == Place(tmp_path.resolve(), tmp_path.resolve())
+    assert Place.here() == Place(tmp_path.resolve(), tmp_path.resolve(), in_git=False)

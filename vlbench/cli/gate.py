@@ -110,6 +110,8 @@ def init(options: InitOptions) -> Sheet:
         told.append(
             f"{workflow} installs {installed.only_here}, which no other machine has; name what a runner reaches"
         )
+    if not place.in_git:
+        told.append("no repository here, or no git: `git init` before you commit, or nothing is gated")
     if ignored := place.ignored(file, manifest, place.test, workflow):
         told.append(f"git ignores {', '.join(ignored)}: add them with `git add --force`, or nobody else has them")
     return told_sheet(told, {**facts_of(file, made), "test": str(place.test), "workflow": str(workflow)})

@@ -22,9 +22,9 @@ from vlbench.errors import UsageError, in_one_line
 from vlbench.implementations.adapted import handed_over
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.output import unpack
-from vlbench.implementations.preprocessing import SEVERAL, Grid
+from vlbench.implementations.preprocessing import FIVE, SEVERAL, Grid
 from vlbench.process.ci import ci
-from vlbench.record.counted import Further
+from vlbench.record.counted import NEWEST_CALL, Further
 from vlbench.record.site import Site, Where
 from vlbench.record.work import Step, Work
 from vlbench.towers.models import smallest_of
@@ -63,6 +63,8 @@ CALLS = (
 CALLS_WHEN_BUILT_AGAIN = (_Call(turns_ci=True), _Call("built with CI turned", turns_ci=True, alike=True))
 NEW_GRIDS = tuple(_Call(cells=((1, rows, columns),)) for columns in (3, 4) for rows in (3, 4, 5, 6))
 """After which the bytes that are still alive are looked at."""
+AT_LAST = _Call(NEWEST_CALL, FIVE)
+"""After that, so that the bytes stay those that baselines of an earlier vlbench hold."""
 
 
 def smallest(text: str) -> str:
@@ -93,6 +95,7 @@ def count_further(
     wanted = calls.get(second)
     odd = [name for name in alike if wanted and calls.get(name, wanted) != wanted]
     kept = made.live_bytes() - start
+    made.call(AT_LAST, module)
     further = Further(calls=calls, uneven=tuple(odd), kept_bytes=kept, failed=made.failed, allowed=tuple(made.allowed))
     return further, made.work
 

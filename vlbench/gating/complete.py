@@ -9,7 +9,7 @@ from vlbench.gating.recount import CountRequest
 from vlbench.gating.save import count_all, store_outputs
 from vlbench.record.baseline import Baseline
 from vlbench.record.baseline_files import read_baseline
-from vlbench.record.counted import Further
+from vlbench.record.counted import NEWEST_CALL, Further
 
 
 def complete(
@@ -50,12 +50,16 @@ def _completed(before: Baseline, *, again: bool, unchecked: str | None) -> Basel
 
 def _lacks(further: Further | None) -> bool:
     """Did an earlier vlbench count it, or not count it?"""
-    return further is None or any("allowed_syncs" not in counts for counts in further.calls.values())
+    if further is None or NEWEST_CALL not in {**further.calls, **further.failed}:
+        return True
+    return any("allowed_syncs" not in counts for counts in further.calls.values())
 
 
 def _filled(old: Further | None, new: Further | None) -> Further | None:
-    """`old` with the counters that it lacks; what it holds stays."""
+    """`old` with the calls and the counters that it lacks; what it holds stays."""
     if old is None or new is None:
         return old or new
-    calls = {name: {**new.calls.get(name, {}), **counts} for name, counts in old.calls.items()}
-    return old.model_copy(update={"calls": calls, "allowed": new.allowed})
+    added = {name: counts for name, counts in new.calls.items() if name not in old.failed}
+    calls = {name: {**counts, **old.calls.get(name, {})} for name, counts in {**old.calls, **added}.items()}
+    failed = {name: why for name, why in new.failed.items() if name not in calls} | old.failed
+    return old.model_copy(update={"calls": calls, "failed": failed, "allowed": new.allowed})

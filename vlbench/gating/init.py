@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import re
@@ -32,12 +33,14 @@ class Place:
     """Resolved."""
     top: Path
     """Of the repository, resolved; the folder itself where there is none."""
+    in_git: bool = True
+    """Is there a repository?"""
 
     @classmethod
     def here(cls) -> Place:
         """The current folder."""
         top = git("rev-parse", "--show-toplevel")
-        return cls(Path().resolve(), Path(top or "").resolve())
+        return cls(Path().resolve(), Path(top or "").resolve(), in_git=bool(top))
 
     @property
     def inside(self) -> str:
@@ -55,7 +58,12 @@ class Place:
         return WORKFLOWS / f"vlbench{_suffix(self.inside, '-')}.yml"
 
     def refuse(self, baseline: Path, torch: str) -> None:
-        """Raises UsageError where the baseline is there already, or another file that is not one of ours to add to."""
+        """Raises UsageError where the baseline is there already, or another file that is not one of ours to add to.
+
+        Neither does it take a folder that GitHub would read as an expression.
+        """
+        if "${{" in self.inside:
+            raise UsageError(f"{self.inside}: GitHub reads ${{{{ in a workflow as an expression; rename the folder")
         if (self.folder / baseline).exists():
             raise UsageError(f"{baseline}: it is there already; remove it, or use `vlbench baseline save` alone")
         test, workflow = (_text(each) for each in (self.folder / self.test, self.top / self.workflow))
@@ -108,7 +116,11 @@ class Place:
 
 
 def _suffix(inside: str, dash: str) -> str:
-    return re.sub(r"\W+", dash, f"/{inside}").rstrip(dash) if inside else ""
+    """One of its own for each folder: where a dash may stand for more than a "/", a digest tells them apart."""
+    name = re.sub(r"\W+", dash, f"/{inside}").rstrip(dash) if inside else ""
+    if name.replace(dash, "/").lstrip("/") == inside and dash not in inside:
+        return name
+    return f"{name}{dash}{hashlib.sha256(inside.encode(errors='surrogateescape')).hexdigest()[:8]}"
 
 
 def _release(torch: str) -> str:

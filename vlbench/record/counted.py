@@ -17,6 +17,10 @@ class Forward(Record):
     """By line, over all stages, with what removes them."""
 
 
+NEWEST_CALL = "five items"
+"""The further call that was added last: a baseline of an earlier vlbench does not hold it."""
+
+
 class Further(Record):
     """Counts of further calls, on small grids."""
 

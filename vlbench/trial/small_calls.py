@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 import torch
 
-from vlbench.implementations.preprocessing import SEVERAL, Fed, Grid, Images
+from vlbench.implementations.preprocessing import FIVE, SEVERAL, Fed, Grid, Images
 from vlbench.trial.accuracy import Input
 
 _EQUAL: tuple[Grid, ...] = ((1, 1, 2),) * 3
-_FIVE: tuple[Grid, ...] = (*SEVERAL, (1, 2, 2), (1, 1, 2))
 _NEW: tuple[Grid, ...] = ((3, 1, 2), (1, 1, 2))
 CELLS: tuple[tuple[tuple[Grid, ...], int, str], ...] = (
     (SEVERAL, 0, "float32"),
@@ -24,9 +23,9 @@ CELLS: tuple[tuple[tuple[Grid, ...], int, str], ...] = (
     (_NEW, 0, "float32"),
     (SEVERAL[::-1], 1, "float32"),
     (_EQUAL, 3, "float32"),
-    (_FIVE, 3, "float32"),
+    (FIVE, 3, "float32"),
     (_EQUAL, 3, "bfloat16"),
-    (_FIVE, 3, "bfloat16"),
+    (FIVE, 3, "bfloat16"),
 )
 """Grids in merged cells, which contents, and in which dtype, one call after the other on one tower.
 
@@ -39,8 +38,8 @@ IMAGES: tuple[tuple[tuple[Grid, ...], int, str], ...] = (
     (_TWO, 1, "float32"),
     (_TWO, 0, "float32"),
     (_TWO[:1], 0, "bfloat16"),
-    (_FIVE[:4], 3, "float32"),
-    (_FIVE[:4], 3, "bfloat16"),
+    (FIVE[:4], 3, "float32"),
+    (FIVE[:4], 3, "bfloat16"),
 )
 """The same of a tower of images, one for each grid. The fourth repeats the first."""
 REPEATED = {"patches": (0, 6), "images": (0, 3)}
