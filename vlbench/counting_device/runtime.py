@@ -8,6 +8,7 @@ import torch
 
 from vlbench.counting_device.scope import Scope
 
+_SUCCESS = 0
 _WAITS_FOR_NOTHING = (
     "cudaProfilerStart",
     "cudaProfilerStop",
@@ -21,14 +22,14 @@ _WAITS_FOR_NOTHING = (
 class Runtime:
     """Stands in for the module `torch.cuda.cudart()`: each function of it that nobody here knows counts as a wait."""
 
-    cudaError = SimpleNamespace(success=0)  # noqa: N815  # the runtime's own names
+    cudaError = SimpleNamespace(success=_SUCCESS)  # noqa: N815  # the runtime's own names
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
 
     def cudaGetErrorString(self, error: int) -> str:  # noqa: N802
         """In words; there is none but success."""
-        return "no error" if error == 0 else "unrecognized error code"
+        return "no error" if error == _SUCCESS else "unrecognized error code"
 
     def cudaMemGetInfo(self, device: int) -> tuple[int, int]:  # noqa: N802
         """Bytes that are free, and all."""
@@ -42,7 +43,7 @@ class Runtime:
         def call(*args: Any) -> int:
             if name not in _WAITS_FOR_NOTHING:
                 self._scope.transfer("synchronize", f"torch.cuda.cudart().{name}")
-            return self.cudaError.success
+            return _SUCCESS
 
         return call
 
