@@ -6,16 +6,25 @@ SCALAR = frozenset({"aten::_local_scalar_dense"})
 """`.item()`, `int()`, `bool()`, and a tensor where Python wants a number."""
 WHOLE = frozenset({"aten::_to_copy", "aten::copy_"})
 """`.tolist()`, `.cpu()`, `.to(device)`."""
-INDEXING = frozenset({"aten::index.Tensor", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_"})
-BY_MASK = INDEXING | {"aten::masked_select", "aten::masked_scatter", "aten::masked_scatter_", "aten::nonzero"}
+_WRITING = frozenset({"aten::index_put", "aten::index_put_", "aten::_index_put_impl_"})
+INDEXING = _WRITING | {"aten::index.Tensor"}
+WRITE_BY_MASK = _WRITING | {"aten::masked_scatter", "aten::masked_scatter_"}
+READ_BY_MASK = frozenset({"aten::index.Tensor", "aten::masked_select"})
+REPEATS = frozenset({"aten::repeat_interleave.Tensor"})
 
 _BOUND = r"[^\[\],:]*[A-Za-z_][^\[\],:]*"
-SLICE = rf"\[[^\[\]]*(?:{_BOUND}:|:\s*{_BOUND})[^\[\]]*\]|\bnarrow\("
-"""A slice of which at least one bound has a name, so may be a tensor."""
+SLICE = rf"(?:\[[^\[\]]*(?:{_BOUND}:|:\s*{_BOUND})[^\[\]]*\]|\bnarrow\((?:[^()]|\([^()]*\))*\))$"
+"""A slice of which at least one bound has a name, so may be a tensor, and nothing that reads what it gives."""
 LENGTHS = r"(?<![a-z])(?:seq|seqlens?|lens?|lengths?|cu|bounds?|segments?|splits?|chunks?)(?![a-z(])"
 """Whole words, so that a call of `len` or `split` is none."""
-GRID = r"grid|thw|\b(?:t|h|w)\b|height|width|frames"
-POSITIONS = r"pos|rope|rot|freq|cos|sin\b|angle|ids\b"
+GRID = (
+    r"(?<![a-z])(?:(?:thw|hw)s?(?![a-z])|(?:grids?|grid_(?:sizes?|[thw])|heights?|widths?|frames)(?![a-z_]))"
+    r"|(?<!\.)\b[thw]\b(?!\()"
+)
+"""Whole names, so that `grid_features` is none."""
+UPLOADED_GRID = rf"^(?:\w+\.(?:(?:as_)?tensor|from_numpy)\(\s*[\[(]*)?(?:\w+\.)*\w*?(?:{GRID})"
+"""Itself, alone or within a call of `torch.tensor`: what is made from it is made on the device as well."""
+POSITIONS = r"(?<![a-z])(?:[hwt]?pos|positions?|rope|rot|rotary|freqs?|cos|sin|angles?)(?![a-z(])"
 
 STREAM_SYNCS = r"^cudaStreamSynchronize|^cuStreamSynchronize"
 TRIGONOMETRY = r"\b(cos|sin)_kernel"
@@ -33,6 +42,8 @@ class InCode:
     """Torch operations that it shows in; None for any."""
     expression: str = ""
     """A regular expression that the expression must hold, in any case of letters."""
+    floats: bool = True
+    """Whether floats show it, too: a grid, a length or an index is never one."""
     rank: int = 0
     """Of several that fit a line, the lowest is the advice: what is sure comes before what is likely."""
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .advice import GRID, SCALAR, STREAM_SYNCS, WHOLE, InCapture, InCode
+from .advice import GRID, REPEATS, SCALAR, STREAM_SYNCS, UPLOADED_GRID, WHOLE, InCapture, InCode
 from .seam import Exactness, Seam
 
 Grid = tuple[int, int, int]
@@ -57,11 +57,9 @@ class DeviceGrids:
     exactness=Exactness.BIT_EXACT,
     source="vLLM keep_on_cpu (#24334, after #14684); TensorRT-LLM takes a list",
     advice=(
-        InCode(
-            "keep the grid on the host, and repeat it there", "read-back", frozenset({"aten::repeat_interleave.Tensor"})
-        ),
-        InCode("keep the grid on the host", "read-back", SCALAR | WHOLE, GRID, 3),
-        InCode("keep the grid on the host", "upload", None, GRID),
+        InCode("keep the grid on the host, and repeat it there", "read-back", REPEATS, GRID),
+        InCode("keep the grid on the host", "read-back", SCALAR | WHOLE, GRID, False, 3),
+        InCode("keep the grid on the host", "upload", None, UPLOADED_GRID, False),
         InCapture(
             "stream synchronizations", "a few values are read back; keep the grid on the host", most=7, api=STREAM_SYNCS
         ),

@@ -25,7 +25,7 @@ from .windows import WindowOrder, permute_cells
 THETA = 10000.0
 LONGEST_SIDE = 8192
 """Rows of the cos and sin tables. The most extreme image that preprocessing allows is about 3,600 patches long."""
-HOST_IDS = InCode("make the ids on the device, or remember the rows", "implicit upload", INDEXING, POSITIONS)
+HOST_IDS = InCode("make the ids on the device, or remember the rows", "implicit upload", INDEXING, POSITIONS, False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,8 +68,8 @@ class DeviceBounds:
     exactness=Exactness.BIT_EXACT,
     source="vLLM #55882; TensorRT-LLM #11943; transformers #39870, #47703",
     advice=(
-        InCode("slice by bounds that are Python integers", "read-back", SCALAR, SLICE),
-        InCode("keep lengths and bounds on the host", "read-back", SCALAR | WHOLE, LENGTHS, 2),
+        InCode("slice by bounds that are Python integers", "read-back", SCALAR, SLICE, False),
+        InCode("keep lengths and bounds on the host", "read-back", SCALAR | WHOLE, LENGTHS, False, 2),
         InCapture(
             "stream synchronizations",
             "several read-backs per attention segment, as when slices are bounded by device scalars",

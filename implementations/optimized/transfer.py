@@ -50,7 +50,7 @@ def pageable(pin: Pin) -> Upload:
     source="vLLM async_tensor_h2d; TensorRT-LLM #11943",
     applies=(on_cuda,),
     advice=(
-        InCode("send the index beforehand, through pinned memory", "implicit upload", INDEXING, rank=1),
+        InCode("send the index beforehand, through pinned memory", "implicit upload", INDEXING, floats=False, rank=1),
         InCode("upload from pinned memory, with non_blocking=True", "upload", rank=1),
         InCapture("pageable uploads", "each is staged by the driver and may block the host", copy=r"^HtoD pageable"),
     ),

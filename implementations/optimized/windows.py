@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
-from .advice import InCapture, InCode
+from .advice import LENGTHS, InCapture, InCode
 from .cache import ByteCache
 from .grids import Grid, Grids
 from .seam import Exactness, Seam, with_windows
@@ -97,6 +97,7 @@ class WithEmptyWindows:
             "drop empty windows where they are made, on the host",
             "read-back",
             frozenset({"aten::unique_consecutive", "aten::_unique2", "aten::unique_dim_consecutive"}),
+            rf"consecutive|window|{LENGTHS}",
         ),
         InCapture(
             "unique_consecutive kernels",

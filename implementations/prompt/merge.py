@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..optimized.advice import BY_MASK, InCode
+from ..optimized.advice import WRITE_BY_MASK, InCode
 from ..optimized.seam import Exactness, Seam
 from ..optimized.transfer import pageable, pin_always, pinned
 
@@ -51,7 +51,7 @@ def scatter_by_mask(embeddings: Tensor, prompt: Prompt, vision: Tensor) -> Tenso
     removes="the host sync of a boolean mask: the places are found on the host, which has the ids, and sent over",
     exactness=Exactness.BIT_EXACT,
     source="TensorRT-LLM #14384, #18636",
-    advice=(InCode("write at positions that the host knows, in place of a mask", "read-back", BY_MASK),),
+    advice=(InCode("write at positions that the host knows, in place of a mask", "read-back", WRITE_BY_MASK),),
 )
 def copy_to_indices(embeddings: Tensor, prompt: Prompt, vision: Tensor) -> Tensor:
     """The places are found among the ids on the host."""

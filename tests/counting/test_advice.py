@@ -44,7 +44,7 @@ def test_every_wait_of_the_yardstick_has_advice_and_the_advice_is_kept() -> None
             assert after.counts.total.host_syncs < naive.counts.total.host_syncs
 
 
-def cause(event: str, operation: str, expression: str, *, blocking: bool = True) -> Site:
+def cause(event: str, operation: str, expression: str, *, blocking: bool = True, content: str = "") -> Site:
     return Site(
         event=event,  # type: ignore[arg-type]
         operation=operation,
@@ -53,6 +53,7 @@ def cause(event: str, operation: str, expression: str, *, blocking: bool = True)
         expression=expression,
         blocking=blocking,
         pinned=False,
+        content=content,  # type: ignore[arg-type]
         times=1,
         bytes=8,
     )
@@ -95,12 +96,49 @@ def test_what_no_flag_of_ours_removes_has_words_alone(expression: str) -> None:
     ("event", "operation", "expression"),
     [
         ("read-back", "aten::_local_scalar_dense", "x.sum().item()"),
+        ("read-back", "aten::_local_scalar_dense", "sequence_scores.max()"),
+        ("read-back", "aten::_local_scalar_dense", "float(silence.max())"),
+        ("read-back", "aten::_local_scalar_dense", "grid_features.sum().item()"),
+        ("read-back", "aten::_local_scalar_dense", "x.t().max().item()"),
+        ("read-back", "aten::_local_scalar_dense", "ids[:n].max().item()"),
+        ("read-back", "aten::_local_scalar_dense", "bandwidth.item()"),
+        ("read-back", "aten::_unique2", "torch.unique(labels)"),
         ("read-back", "aten::equal", "torch.equal(a, b)"),
         ("read-back", "aten::histc", "torch.histc(x, 8)"),
     ],
 )
 def test_no_advice_where_nothing_is_known(event: str, operation: str, expression: str) -> None:
     assert advise(cause(event, operation, expression)) is None
+
+
+@pytest.mark.parametrize(
+    ("event", "operation", "expression", "words"),
+    [
+        ("read-back", "aten::index.Tensor", "x[mask]", "pick by positions, where the host knows them"),
+        ("read-back", "aten::repeat_interleave.Tensor", "torch.repeat_interleave(x, n)", "give output_size"),
+        ("upload", "aten::_to_copy", "torch.arange(h).to(device)", "upload from pinned memory"),
+        ("upload", "aten::_to_copy", "grid_features.to(device)", "upload from pinned memory"),
+        ("implicit upload", "aten::index.Tensor", "prototypes[labels]", "send the index beforehand"),
+        ("implicit upload", "aten::index.Tensor", "costs[composed]", "send the index beforehand"),
+    ],
+)
+def test_a_name_within_another_credits_no_flag_for_it(event: str, operation: str, expression: str, words: str) -> None:
+    advice = advise(cause(event, operation, expression))
+    assert advice is not None
+    assert advice.words.startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("event", "operation", "expression"),
+    [
+        ("read-back", "aten::_local_scalar_dense", "h.item()"),
+        ("read-back", "aten::_local_scalar_dense", "lens.max()"),
+        ("implicit upload", "aten::index_put_", "x[positions]"),
+    ],
+)
+def test_floats_are_no_grid_no_length_and_no_index(event: str, operation: str, expression: str) -> None:
+    assert advise(cause(event, operation, expression, content="integer")) is not None
+    assert advise(cause(event, operation, expression, content="number")) is None
 
 
 def test_what_does_not_wait_needs_no_advice() -> None:

@@ -66,6 +66,10 @@ def an_element(x: Tensor, i: Tensor) -> None:
     i[0] = 7
 
 
+def the_last_element(x: Tensor, i: Tensor) -> None:
+    i[-1] = 7
+
+
 def waits(x: Tensor, i: Tensor) -> None:
     torch.cuda.current_stream().synchronize()
 
@@ -78,9 +82,10 @@ def gives_memory_back(x: Tensor, i: Tensor) -> None:
     ("code", "words"),
     [
         (one_check, "leave the check out, or let the device choose, as torch.where does"),
-        (a_number, "make it on the device, torch.full((), value, device=...)"),
-        (numbers, "make it on the device, torch.full((), value, device=...)"),
-        (an_element, "write a slice of one, [n : n + 1] = value"),
+        (a_number, "make it on the device, torch.full(shape, value, device=...)"),
+        (numbers, "make it on the device, torch.full(shape, value, device=...)"),
+        (the_last_element, "fill it, y[n].fill_(value)"),
+        (an_element, "fill it, y[n].fill_(value)"),
         (waits, "leave it out: a stream works in order"),
         (gives_memory_back, "leave it out: freed memory is used again without it"),
         (one_upload, "send it once, before the loop: the same tensor 64 times"),
@@ -100,6 +105,141 @@ def test_the_cause_is_named_and_no_flag_that_treats_the_symptom(code: Code, word
 def different(x: Tensor, i: Tensor) -> None:
     for n in range(3):
         torch.full((2,), n).to("cuda")
+
+
+def two_numbers(x: Tensor, i: Tensor) -> None:
+    torch.tensor([0, len(x)], dtype=torch.int32, device="cuda")
+
+
+def eight_bytes(x: Tensor, i: Tensor) -> None:
+    torch.tensor([1, 2, 3, 4, 5, 6, 7, 8], dtype=torch.uint8, device="cuda")
+
+
+def a_slice_of_two(x: Tensor, i: Tensor) -> None:
+    x[0][0:2] = torch.tensor([1.0, 2.0])
+
+
+@pytest.mark.parametrize("code", [two_numbers, eight_bytes, a_slice_of_two])
+def test_few_bytes_are_not_taken_for_one_value(code: Code) -> None:
+    (site,) = sites(code)
+    assert site.advice == "upload from pinned memory, with non_blocking=True"
+
+
+def small_integer(x: Tensor, i: Tensor) -> None:
+    x[: i.to(torch.int8)[2].item()]
+
+
+def changed_in_place(x: Tensor, i: Tensor) -> None:
+    total = i.sum()
+    for _ in range(3):
+        total += 10
+        total.item()
+
+
+def floats_changed_in_place(x: Tensor, i: Tensor) -> None:
+    for _ in range(3):
+        x.add_(1)
+        x.cpu()
+
+
+def made_anew(x: Tensor, i: Tensor) -> None:
+    for _ in range(3):
+        x = x + 1
+        x.cpu()
+
+
+@pytest.mark.parametrize("code", [small_integer, changed_in_place, floats_changed_in_place, made_anew])
+def test_what_changes_is_not_the_same_and_a_small_integer_is_no_check(code: Code) -> None:
+    (site,) = sites(code)
+    assert (site.same, site.advice) == ("", "")
+
+
+def host_tensor_changed_in_place(x: Tensor, i: Tensor) -> None:
+    host = torch.zeros(20_000)
+    for _ in range(3):
+        host[7] += 1
+        host.to("cuda")
+
+
+def test_a_host_tensor_that_changes_is_not_the_same() -> None:
+    (site,) = sites(host_tensor_changed_in_place)
+    assert (site.same, site.advice) == ("", "upload from pinned memory, with non_blocking=True")
+
+
+def floats_again(x: Tensor, i: Tensor) -> None:
+    for _ in range(3):
+        x.cpu()
+
+
+def test_one_unchanged_tensor_of_floats_is_read_back_once() -> None:
+    (site,) = sites(floats_again)
+    assert site.advice == "read it back once, before the loop: the same tensor 3 times"
+
+
+def test_advice_to_fill_is_kept() -> None:
+    def filled(x: Tensor, i: Tensor) -> None:
+        i[-1].fill_(7)
+        assert i.tolist()[-1] == 7
+
+    (site,) = sites(filled)
+    assert site.event == "read-back"
+
+
+def of_stream(x: Tensor, i: Tensor) -> None:
+    i.to("cpu", non_blocking=True)
+    torch.cuda.current_stream().synchronize()
+
+
+def of_event(x: Tensor, i: Tensor) -> None:
+    i.to("cpu", non_blocking=True)
+    event = torch.cuda.Event()
+    event.record()
+    event.synchronize()
+
+
+def of_device(x: Tensor, i: Tensor) -> None:
+    i.to("cpu", non_blocking=True)
+    torch.cuda.synchronize()
+
+
+def by_giving_memory_back(x: Tensor, i: Tensor) -> None:
+    i.to("cpu", non_blocking=True)
+    torch.cuda.empty_cache()
+
+
+def of_an_event_before_it(x: Tensor, i: Tensor) -> None:
+    event = torch.cuda.Event()
+    event.record()
+    i.to("cpu", non_blocking=True)
+    event.synchronize()
+    torch.cuda.current_stream().synchronize()
+
+
+def of_a_stream_aside(x: Tensor, i: Tensor) -> None:
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        i.to("cpu", non_blocking=True)
+    torch.cuda.current_stream().synchronize()
+    stream.synchronize()
+
+
+WAITS = [of_stream, of_event, of_device, by_giving_memory_back, of_an_event_before_it, of_a_stream_aside]
+
+
+@pytest.mark.parametrize("code", WAITS)
+def test_no_wait_that_a_read_back_needs_is_said_to_be_left_out(code: Code) -> None:
+    found = [site for site in sites(code) if site.event == "synchronize"]
+    assert found
+    assert all(site.advice.startswith("keep the values on the host") for site in found)
+
+
+def test_a_second_wait_is_left_out() -> None:
+    def twice(x: Tensor, i: Tensor) -> None:
+        of_stream(x, i)
+        torch.cuda.synchronize()
+
+    advice = {site.operation: site.advice for site in sites(twice)}
+    assert advice["torch.cuda.synchronize"].startswith("leave it out")
 
 
 def test_different_uploads_are_not_said_to_be_one() -> None:

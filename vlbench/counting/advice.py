@@ -8,19 +8,24 @@ import re
 from dataclasses import dataclass
 
 from vlbench.implementations.optimized import OPTIMIZATIONS
-from vlbench.implementations.optimized.advice import SCALAR, WHOLE, InCode
+from vlbench.implementations.optimized.advice import READ_BY_MASK, REPEATS, SCALAR, WHOLE, InCode
 from vlbench.record.counts import Counts
 from vlbench.record.site import Site
 
 DEVICE_OF = re.compile(r"\b(?:device\s*=\s*)?[\w.]+\.device\b")
 """Where a tensor goes says nothing of what it is."""
-LONGEST = r"max_?seq|max_?len|longest|(?:seq|len|cu_)\w*(?:\[[^\]]*\]|[\s\-()])*\.(?:a?max)\("
+LONGEST = (
+    r"(?<![a-z])(?:max_?(?:seq(?:uence)?_?)?len(?:gth)?s?|max_?seq(?!_)|longest)(?![a-z])"
+    r"|(?<![a-z])(?:(?:seq_?)?len(?:gth)?s?|cu_\w*)(?:_[qkv]+)?(?:\[[^\]]*\]|[\s\-()])*\.a?max\("
+)
 SENDS_FASTER = frozenset({"pinned-h2d"})
 """Flags that make a copy cheaper, and leave it where it is."""
-ELEMENT = 8
-"""Bytes of the largest number."""
+FLOATS = frozenset({"number", "numbers"})
+ONE = frozenset({"truth value", "integer", "number"})
 UNFLAGGED = (
-    InCode("take the longest sequence from the host's lengths, once", "read-back", SCALAR | WHOLE, LONGEST, 1),
+    InCode("take the longest sequence from the host's lengths, once", "read-back", SCALAR | WHOLE, LONGEST, False, 1),
+    InCode("pick by positions, where the host knows them, in place of a mask", "read-back", READ_BY_MASK),
+    InCode("give output_size, the sum of the repeats, where the host knows it", "read-back", REPEATS, rank=1),
     InCode("leave it out: freed memory is used again without it", "synchronize", frozenset({"torch.cuda.empty_cache"})),
     InCode("leave it out: a stream works in order, and another one waits by wait_event", "synchronize", rank=1),
 )
@@ -40,6 +45,7 @@ class Pattern(InCode):
             cause.blocking
             and cause.event == self.event
             and (self.operations is None or cause.operation in self.operations)
+            and (self.floats or cause.content not in FLOATS)
             and re.search(self.expression, DEVICE_OF.sub("", cause.expression), re.IGNORECASE) is not None
         )
 
@@ -66,15 +72,18 @@ def plain(cause: Site) -> str:
     """What removes checks, single numbers and copies that repeat each other, whatever they are called, or ""."""
     if not cause.blocking:
         return ""
-    if cause.event == "read-back" and cause.operation in SCALAR and cause.bytes == cause.times:
+    if cause.event == "synchronize":
+        needed = cause.content == "read-back"
+        return "keep the values on the host: a read-back before it, which does not wait, needs it" if needed else ""
+    if cause.event == "read-back" and cause.operation in SCALAR and cause.content == "truth value":
         once = "let the device choose, as torch.where does: the answer waits for the queue"
         many = "gather the answers on the device and ask once: each answer waits for the queue"
         return f"leave the check out, or {many if cause.times > 1 else once}"
     whole = {"tensor": "the same tensor", "values": "the same values"}.get(cause.same)
-    if cause.event == "upload" and cause.bytes <= ELEMENT * cause.times and not whole:
+    if cause.event == "upload" and cause.content in ONE and not whole:
         if cause.operation == "aten::copy_":
-            return "write a slice of one, [n : n + 1] = value: that is filled on the device, an element is copied to it"
-        return "make it on the device, torch.full((), value, device=...): that sends nothing"
+            return "fill it, y[n].fill_(value): that is done on the device, what is assigned is copied to it"
+        return "make it on the device, torch.full(shape, value, device=...): that sends nothing"
     if cause.times < 2:
         return ""
     if cause.event == "read-back":

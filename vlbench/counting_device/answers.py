@@ -239,6 +239,7 @@ class Stream:
         return event or Event()
 
     def __enter__(self) -> Stream:
+        current().aside = True
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -251,11 +252,13 @@ class Event:
     def __init__(self, enable_timing: bool = False, blocking: bool = False, **kwargs: Any) -> None:
         self.enable_timing = enable_timing
         self._recorded: int | None = None
+        self._sent = 0
         self._was_queried = False
 
     def record(self, stream: Any = None) -> None:
         """Marks a place in the stream: nothing the host waits for."""
-        self._recorded, self._was_queried = current().waits, False
+        scope = current()
+        self._recorded, self._sent, self._was_queried = scope.waits, scope.sent, False
 
     def wait(self, stream: Any = None) -> None:
         """The device waits, not the host."""
@@ -265,13 +268,13 @@ class Event:
         if self._recorded != current().waits:
             return True
         if self._was_queried:
-            current().transfer("synchronize", "torch.cuda.Event.query")
+            current().transfer("synchronize", "torch.cuda.Event.query", until=self._sent)
         self._was_queried = not self._was_queried
         return not self._was_queried
 
     def synchronize(self) -> None:
         """The host waits."""
-        current().transfer("synchronize", "torch.cuda.Event.synchronize")
+        current().transfer("synchronize", "torch.cuda.Event.synchronize", until=self._sent)
 
     def elapsed_time(self, end: Any) -> NoReturn:
         """Raises UsageError: nothing here takes time."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from torch import Tensor, UntypedStorage
 
 from vlbench.record.counts import Assumption, Counts, Key, Kind, Question, Tally
-from vlbench.record.site import Event, Site, Where
+from vlbench.record.site import Content, Event, Site, Where
 
 if TYPE_CHECKING:
     from vlbench.counting_device.where import Cause
@@ -65,6 +65,8 @@ class Source(NamedTuple):
     """Kept, or another tensor gets its place and is taken for this one."""
     place: tuple[int, ...]
     """Where it begins in there, and its shape."""
+    version: int
+    """Another one once something was written to it."""
     values: int | None
     """The same for equal values; None where they are not known."""
     one: bool
@@ -76,13 +78,20 @@ def _in_common(sources: list[Source | None]) -> Literal["", "tensor", "values", 
     known = [source for source in sources if source is not None]
     if len(known) < 2 or len(known) < len(sources):
         return ""
-    memories = {source.memory._cdata for source in known}
+    memories = {(source.memory._cdata, source.version) for source in known}
     if len(memories) == 1 and len({source.place for source in known}) == 1:
         return "tensor"
     if all(source.one for source in known) and len(memories) < len(known):
         return "elements"
     values = {source.values for source in known}
     return "values" if len(values) == 1 and None not in values else ""
+
+
+def _all_of(contents: set[Content]) -> Content:
+    """What was copied at one line."""
+    if len(contents) == 1:
+        return next(iter(contents))
+    return "read-back" if "read-back" in contents else "several kinds"
 
 
 class Counter:
@@ -107,6 +116,7 @@ class Counter:
         self._unknown: Multiset[str] = Multiset()
         self._causes: dict[_Cause, list[int]] = {}
         self._sources: dict[_Cause, list[Source | None]] = {}
+        self._contents: dict[_Cause, set[Content]] = {}
         self._assumptions: Multiset[tuple[Where, str, bool, bool]] = Multiset()
         self._questions: Multiset[tuple[str, str, Where]] = Multiset()
         self._undecided: Multiset[Where] = Multiset()
@@ -162,6 +172,7 @@ class Counter:
         blocking: bool = True,
         pinned: bool = False,
         source: Source | None = None,
+        content: Content = "",
     ) -> None:
         """One copy over the bus, or one wait (`synchronize`, no bytes), and the place that caused it."""
         tally = self._tallies[self._stage]
@@ -178,6 +189,7 @@ class Counter:
             event, operation, self._stage, place.where, place.expression, blocking, pinned, allowed, place.callers
         )
         self._sources.setdefault(cause._replace(stage=""), []).append(source)
+        self._contents.setdefault(cause._replace(stage=""), set()).add(content)
         times_and_bytes = self._causes.setdefault(cause, [0, 0])
         times_and_bytes[0] += 1
         times_and_bytes[1] += size
@@ -233,12 +245,7 @@ class Counter:
                 Kind(operation=operation, dtype=dtype, size=size, times=times)
                 for (operation, dtype, size), times in self._kinds.most_common()
             ),
-            causes=tuple(
-                Site(
-                    **cause._asdict(), times=times, bytes=size, same=_in_common(self._sources[cause._replace(stage="")])
-                )
-                for cause, (times, size) in self._causes.items()
-            ),
+            causes=tuple(self._site(cause, times, size) for cause, (times, size) in self._causes.items()),
             assumptions=tuple(
                 Assumption(where=where, taken=taken, certain=certain, branch=branch, times=times)
                 for (where, taken, certain, branch), times in self._assumptions.items()
@@ -247,6 +254,11 @@ class Counter:
             unknown=dict(self._unknown),
             not_measured=tuple(sorted(self.not_measured)),
         )
+
+    def _site(self, cause: _Cause, times: int, size: int) -> Site:
+        anywhere = cause._replace(stage="")
+        same, content = _in_common(self._sources[anywhere]), _all_of(self._contents[anywhere])
+        return Site(**cause._asdict(), times=times, bytes=size, same=same, content=content)
 
 
 def questions(listed: Multiset[tuple[str, str, Where]]) -> tuple[Question, ...]:

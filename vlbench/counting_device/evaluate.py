@@ -5,7 +5,7 @@ floats are meta tensors. An operation on known values only is computed; one with
 to torch's meta kernels. Integers that come out of such an operation are ghosts too, and so are integers it writes to.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -100,11 +100,17 @@ def to_meta(tensor: Tensor) -> Tensor:
 
 def forget_written(known: Facts, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """What is written from ghosts is no longer known, nor are its views."""
+    for tensor in written(known, args, kwargs):
+        tensor.block.known = False
+
+
+def written(known: Facts, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[DeviceTensor]:
+    """The operands that the operation writes to."""
     for key in known.writes:
         target = kwargs.get(key) if isinstance(key, str) else args[key] if key < len(args) else None
         for tensor in target if isinstance(target, (list, tuple)) else (target,):
             if isinstance(tensor, DeviceTensor):
-                tensor.block.known = False
+                yield tensor
 
 
 def _computed(func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -62,6 +62,8 @@ def counting() -> AbstractContextManager[object]:
 def interpret(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Carry out one operation: by its handler, by its pieces, or on the common path."""
     known = facts(func)
+    for written in evaluate.written(known, args, kwargs):
+        written.block.version += 1
     handler = HANDLERS.get(known.name)
     if handler is not None:
         with scope.lock:

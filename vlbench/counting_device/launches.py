@@ -99,6 +99,7 @@ def _launch(scope: Scope, kernel: Any, grid: Any, args: tuple[Any, ...], options
         for operand in operands:
             if isinstance(operand, DeviceTensor) and (writes is None or argument in writes):
                 operand.block.known = False
+                operand.block.version += 1
                 if writes is None and not operand.is_floating_point():
                     operand.block.writer = name
     count_opaque(scope, name, _tensors(list(tensors.values())), described=False)

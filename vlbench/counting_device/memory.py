@@ -18,10 +18,11 @@ class Block:
 
     `address` is made up, but different for every block, so that code may tell tensors apart by `data_ptr`.
     `known` is False once something that ghost mode cannot compute has been written into integers held for real.
+    `version` rises with every write.
     `writer` names the kernel that may have written them or what they follow from, if nobody said what it writes.
     """
 
-    __slots__ = ("__weakref__", "_ghost", "_storage", "address", "bytes", "known", "memory", "writer")
+    __slots__ = ("__weakref__", "_ghost", "_storage", "address", "bytes", "known", "memory", "version", "writer")
 
     def __init__(self, memory: DeviceMemory, size: int, address: int) -> None:
         self.memory = memory
@@ -29,6 +30,7 @@ class Block:
         self._ghost: Tensor | None = None
         self.bytes = size
         self.known = True
+        self.version = 0
         self.writer = ""
 
     def ghost_of(self, host: Tensor) -> Tensor:

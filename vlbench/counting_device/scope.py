@@ -1,6 +1,7 @@
 """What the open counting device knows: its mode and profile, its memory, and the counter that listens, if one does."""
 
 import threading
+import zlib
 from collections import Counter as Multiset
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from vlbench.counting_device.memory import DeviceMemory, PinnedMemory
 from vlbench.counting_device.profiles import Profile
 from vlbench.counting_device.where import cause, cause_line
 from vlbench.errors import UsageError
-from vlbench.record.site import Event, Where
+from vlbench.record.site import Content, Event, Where
 
 Mode = Literal["shadow", "ghost"]
 Interpret = Callable[["Scope", Any, tuple[Any, ...], dict[str, Any]], Any]
@@ -38,6 +39,10 @@ class Scope:
         """How often the host has waited for all that was asked of the device."""
         self.asked = self.done = 0
         """How much was asked of the device, and how much of it the host has waited for."""
+        self.sent = self.arrived = 0
+        """How many copies to the host did not wait, and how many of them a wait has covered since."""
+        self.aside = False
+        """Has work gone to a stream of its own? Then a wait for one stream covers nothing of others."""
         self.undecided = 0
         """How often code outside of counting asked floats what no ordinary input decides."""
         self.branch = True
@@ -53,16 +58,41 @@ class Scope:
         blocking: bool = True,
         pinned: bool = False,
         source: Tensor | None = None,
+        until: int | None = None,
     ) -> None:
-        """Count a copy over the bus, or a wait, and the line that causes it. `source` is the host tensor behind it."""
+        """Count a copy over the bus, or a wait, and the line that causes it. `source` is the host tensor behind it.
+
+        A wait for an event covers as much of what was `sent` as `until`.
+        """
         self.waits += event == "synchronize"
+        content: Content = "" if source is None else _content(source)
+        if event == "synchronize" and self.sent > self.arrived:
+            content = "read-back"
         if blocking:
             self.done = self.asked
+            if not self.aside or operation in FOR_ALL_STREAMS:
+                self.arrived = self.sent if until is None else max(self.arrived, until)
         else:
             self.asked += 1
+            self.sent += event == "read-back"
         if self.counter is not None:
-            place, copied = cause(self.counter.opened_in), None if source is None else _source(source)
-            self.counter.transfer(event, operation, place, size, blocking=blocking, pinned=pinned, source=copied)
+            place, copied = cause(self.counter.opened_in), None if source is None else self._source(source)
+            self.counter.transfer(
+                event, operation, place, size, blocking=blocking, pinned=pinned, source=copied, content=content
+            )
+
+    def _source(self, host: Tensor) -> Source:
+        """What tells copies of `host` apart."""
+        whole = not (host.is_floating_point() or host.is_complex() or host.dtype == torch.bool)
+        known = whole and host.device.type == "cpu" and host.numel() * host.element_size() <= MOST_COMPARED
+        values = hash((host.dtype, host.shape, _bytes(host).tobytes())) if known else None
+        memory, place = host.untyped_storage(), (host.storage_offset(), *host.shape)
+        block = self.memory.blocks.get(memory._cdata)
+        if block is not None:
+            version = block.version
+        else:  # torch keeps no versions of tensors that inference mode made
+            version = zlib.crc32(_bytes(host)) if host.is_inference() else host._version
+        return Source(memory, place, version, values, host.numel() == 1)
 
     def operation(self, name: str, arguments: Iterable[Any] = (), *, attention: bool = False) -> None:
         """Count one device operation that was called with `arguments`."""
@@ -93,16 +123,20 @@ class Scope:
             self.counter.question(*entry)
 
 
-def _source(host: Tensor) -> Source:
-    """What tells copies of `host` apart."""
-    whole = not (host.is_floating_point() or host.is_complex() or host.dtype == torch.bool)
-    known = whole and host.device.type == "cpu" and host.numel() * host.element_size() <= MOST_COMPARED
-    content = host.contiguous().flatten().view(torch.uint8).numpy().tobytes() if known else b""
-    values = hash((host.dtype, host.shape, content)) if known else None
-    place = (host.storage_offset(), *host.shape)
-    return Source(host.untyped_storage(), place, values, host.numel() == 1)
+def _content(copied: Tensor) -> Content:
+    if copied.dtype == torch.bool:
+        return "truth value" if copied.numel() == 1 else "truth values"
+    if copied.is_floating_point() or copied.is_complex():
+        return "number" if copied.numel() == 1 else "numbers"
+    return "integer" if copied.numel() == 1 else "integers"
 
 
+def _bytes(host: Tensor) -> Any:
+    return host.detach().resolve_conj().resolve_neg().contiguous().flatten().view(torch.uint8).numpy()
+
+
+FOR_ALL_STREAMS = frozenset({"torch.cuda.synchronize", "torch.cuda.empty_cache"})
+"""What waits for the whole device."""
 MOST_COMPARED = 2**16
 """Bytes of a copy that are compared with those of others."""
 _open: Scope | None = None

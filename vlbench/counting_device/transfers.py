@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from vlbench.counting_device.assumed import taken_copy
-from vlbench.counting_device.evaluate import is_ghost, shapes_of_floats
+from vlbench.counting_device.evaluate import host_of, is_ghost, shapes_of_floats
 from vlbench.counting_device.interpret import Operation, carry_out, handles, host_operation, to_device
 from vlbench.counting_device.scope import Scope
 from vlbench.counting_device.tensor import DeviceTensor
@@ -47,7 +47,9 @@ def _is_dense(tensor: Tensor) -> bool:
     return extent == tensor.numel() and 0 not in tensor.stride()
 
 
-def _count(scope: Scope, name: str, source: Tensor, target: Tensor, *, upload: bool, non_blocking: bool) -> None:
+def _count(
+    scope: Scope, name: str, source: Tensor, target: Tensor, *, original: Tensor, upload: bool, non_blocking: bool
+) -> None:
     if target.numel() == 0:
         return
     plan = _plan(source, target, upload=upload, convert_on_device=non_blocking)
@@ -60,7 +62,7 @@ def _count(scope: Scope, name: str, source: Tensor, target: Tensor, *, upload: b
         plan.bytes,
         blocking=not (non_blocking and pinned),
         pinned=pinned,
-        source=source,
+        source=host_of(original),
     )
 
 
@@ -85,9 +87,9 @@ def to_copy(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[s
     if downloads:
         if non_blocking:
             scope.pinned.add(result)  # torch pins the target of a non-blocking download (TensorConversions.cpp)
-        _count(scope, "aten::_to_copy", behind, result, upload=False, non_blocking=non_blocking)
+        _count(scope, "aten::_to_copy", behind, result, original=source, upload=False, non_blocking=non_blocking)
         return result
-    _count(scope, "aten::_to_copy", behind, result, upload=True, non_blocking=non_blocking)
+    _count(scope, "aten::_to_copy", behind, result, original=source, upload=True, non_blocking=non_blocking)
     return to_device(scope, shapes_of_floats(scope, result) if scope.ghost else result)
 
 
@@ -102,7 +104,7 @@ def copy(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[str,
     there, here = (target.host, source) if upload else (target, source.host)
     if is_ghost(scope, source):
         here = taken_copy(scope, "a copy to the host (aten::copy_)", source)
-    _count(scope, "aten::copy_", here, there, upload=upload, non_blocking=non_blocking)
+    _count(scope, "aten::copy_", here, there, original=source, upload=upload, non_blocking=non_blocking)
     if not is_ghost(scope, target):
         there.copy_(here)
     return target

@@ -15,6 +15,9 @@ from vlbench.record.base import Count, Record
 
 _Place = TypeVar("_Place", bound=Hashable)
 Event = Literal["read-back", "upload", "implicit upload", "synchronize"]
+Content = Literal[
+    "", "truth value", "truth values", "integer", "integers", "number", "numbers", "read-back", "several kinds"
+]
 _TEXT = re.compile(r"(.*?):(\d+): (.*)", re.DOTALL)
 
 
@@ -72,6 +75,8 @@ class Site(Record):
     pinned: bool = False
     same: Literal["", "tensor", "values", "elements"] = ""
     """What its copies, over all stages, have in common: one tensor, equal values, or that tensors went by element."""
+    content: Content = ""
+    """What was copied; of a wait "read-back" where one that did not wait may need it. '' if not known."""
     times: Count
     bytes: Count = 0
     flags: tuple[str, ...] = ()
