@@ -11,8 +11,10 @@ import pytest
 from vlbench.errors import UsageError
 from vlbench.readers import READERS, read
 from vlbench.readers.document import Document, load
+from vlbench.readers.pasted import pasted_lines
 from vlbench.record.directions import Better
 from vlbench.record.runs import Metric, Run
+from vlbench.untrusted.limits import Limit
 
 from .samples import (
     ASV,
@@ -27,6 +29,7 @@ from .samples import (
     MM_PROCESSOR,
     MM_TABLE,
     MMMU,
+    MMMU_TABLE,
     PRINTED,
     SAMPLES,
     THROUGHPUT,
@@ -120,6 +123,31 @@ def test_no_row_of_a_serving_table_is_dropped(tmp_path: Path, name: str, way: st
 def test_a_table_reads_the_same_however_it_was_pasted(tmp_path: Path, name: str, way: str) -> None:
     pasted = one(written(tmp_path, WAYS[way](SAMPLES[name]), "sample.txt"))
     assert pasted == sample(tmp_path, name)
+
+
+@pytest.mark.parametrize("text", ["```\n```\n", "> \n>\n", "> ```text\n> > ~~~\n", "\u200b\n"])
+def test_marks_around_nothing_are_no_file(tmp_path: Path, text: str) -> None:
+    assert "holds nothing but marks of quotes and code" in refused(tmp_path, text)
+
+
+def test_text_is_brought_back_once_for_all_readers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def counted(text: str) -> list[str]:
+        calls.append(text)
+        return pasted_lines(text)
+
+    monkeypatch.setattr("vlbench.readers.document.pasted_lines", counted)
+    assert one(written(tmp_path, LATENCY_PRINTED)).metrics
+    assert len(calls) == 1
+
+
+def test_pasted_text_has_a_limit_of_lines_and_samples_have_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Limit.PASTED, "_value_", (1000, Limit.PASTED.what))
+    lines = 1001
+    assert "above the limit of 1,000 lines of text that is pasted" in refused(tmp_path, "a\n" * lines)
+    assert "above the limit" in refused(tmp_path, "a\n" * lines + MMMU_TABLE)
+    assert len(one(written(tmp_path, "a_ms\n" + "1\n" * lines)).metrics["a_ms"].samples) == lines
 
 
 def test_a_table_of_sglang_has_the_keys_of_its_files(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from vlbench.readers.document import Reader, load
 from vlbench.record.directions import Better
 from vlbench.record.printed import check_not_printed
 from vlbench.record.runs import Run
+from vlbench.untrusted.limits import Limit
 
 _FILES = (import_module(each.name) for each in pkgutil.iter_modules(__path__, f"{__name__}."))
 READERS: dict[str, Reader] = {file.READER.name: file.READER for file in _FILES if hasattr(file, "READER")}
@@ -34,6 +35,7 @@ def read(path: str, name: str | None = None, directions: Mapping[str, Better] | 
         raise UsageError(f"{path} has the marks of {names}; say which it is with --format, or give them apart")
     if claims:
         return [_told(run, document.directions) for run in claims[0].read(document)]
+    Limit.PASTED.check(0 if document.objects else len(document.text.splitlines()), path, "name what the tool printed")
     near = {each.name: each.lacking(document) for each in ([READERS[name]] if name else READERS.values())}
     least = min(map(len, filter(None, near.values())), default=0)
     told = " or ".join(f"{each}, but lacks {', '.join(keys)}" for each, keys in near.items() if 0 < len(keys) == least)

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any, TypeVar
@@ -42,6 +43,12 @@ class Document:
     """The object of a JSON file, or one per line or of a list; empty for any other file."""
     directions: Mapping[str, Better] = field(default_factory=dict)
     """Which way metrics are good, by name, as somebody said."""
+
+    @cached_property
+    def lines(self) -> tuple[str, ...]:
+        """Its lines as `pasted_lines` brings them back, once for all readers; none of JSON or above `Limit.PASTED`."""
+        few = not self.objects and len(self.text.splitlines()) <= Limit.PASTED.most
+        return tuple(pasted_lines(self.text)) if few else ()
 
     def better(self, name: str, unit: str = "") -> Better:
         """Which way a metric is good. Raises `UsageError` where neither its words nor anybody else says it."""
@@ -90,7 +97,7 @@ def objects_with(
 
     def recognises(document: Document) -> bool:
         if not document.objects:
-            return printed is not None and any(map(printed.fullmatch, pasted_lines(document.text)))
+            return printed is not None and any(map(printed.fullmatch, document.lines))
         return (several or len(document.objects) == 1) and all({*keys} <= each.keys() for each in document.objects)
 
     return recognises
@@ -103,9 +110,12 @@ def load(path: str, directions: Mapping[str, Better] | None = None) -> Document:
         raise UsageError(f"{path} is empty; did the benchmark finish?")
     if _JSON.match(text):
         return Document(path, text, tuple(_objects(path, text)), directions or {})
-    Limit.VALUES.check(text.count("\n") + text.count(","), path, FOREIGN.remedy)
-    Limit.LINE.check(max(map(len, text.splitlines())), path, FOREIGN.remedy)
-    return Document(path, text, (), directions or {})
+    document, lines = Document(path, text, (), directions or {}), text.splitlines()
+    Limit.VALUES.check(len(lines) + text.count(","), path, FOREIGN.remedy)
+    Limit.LINE.check(max(map(len, lines)), path, FOREIGN.remedy)
+    if len(lines) <= Limit.PASTED.most and not any(document.lines):
+        raise UsageError(f"{path} holds nothing but marks of quotes and code; paste what the tool printed")
+    return document
 
 
 def _objects(path: str, text: str) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from vlbench.errors import UsageError
 from vlbench.readers.document import Document, Reader, count, finite, unread_keys
-from vlbench.readers.pasted import cells, pasted_lines, pasted_number
+from vlbench.readers.pasted import cells, pasted_number
 from vlbench.record.directions import Better, words_of
 from vlbench.record.runs import Metric, Run, collect
 
@@ -35,7 +35,7 @@ ARROWS = {"↑": Better.HIGHER, "↓": Better.LOWER}
 def _recognises(document: Document) -> bool:
     if document.objects:
         return len(document.objects) == 1 and READER.telling <= document.objects[0].keys()
-    return any(map(_is_header, pasted_lines(document.text)))
+    return any(map(_is_header, document.lines))
 
 
 def _read(document: Document) -> list[Run]:
@@ -90,7 +90,7 @@ def _rows(document: Document) -> Iterator[tuple[str, dict[str, str]]]:
     """The name and the columns of each score of the printed tables."""
     header: list[str] = []
     task = ""
-    for line in pasted_lines(document.text):
+    for line in document.lines:
         row = cells(line)
         if _is_header(line):
             header, task = row, ""

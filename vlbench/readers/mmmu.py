@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from vlbench.errors import UsageError
 from vlbench.readers.document import Document, Reader, count, finite
-from vlbench.readers.pasted import cells, pasted_lines, pasted_number
+from vlbench.readers.pasted import cells, pasted_number
 from vlbench.record.directions import Better
 from vlbench.record.runs import Metric, Run, collect
 
@@ -30,8 +30,12 @@ def _recognises(document: Document) -> bool:
     if document.objects:
         values = list(document.objects[0].values()) if len(document.objects) == 1 else []
         return bool(values) and all(isinstance(each, dict) and {"acc", "num"} == each.keys() for each in values)
-    lines = [line for line in pasted_lines(document.text) if line]
-    return bool(ENTRY.search(" ".join(lines))) or _table_at(lines) is not None or all(map(LINE.fullmatch, lines))
+    lines = [line for line in document.lines if line]
+    return (
+        bool(ENTRY.search(" ".join(lines)))
+        or _table_at(lines) is not None
+        or (bool(lines) and all(map(LINE.fullmatch, lines)))
+    )
 
 
 def _read(document: Document) -> list[Run]:
@@ -43,7 +47,7 @@ def _shares(document: Document) -> Iterator[Share]:
     if document.objects:
         yield from ((name, str(each["acc"]), str(each["num"])) for name, each in document.objects[0].items())
         return
-    lines = [line for line in pasted_lines(document.text) if line]
+    lines = [line for line in document.lines if line]
     if entries := list(ENTRY.finditer(" ".join(lines))):
         for entry in entries:
             first, second = entry[3], entry[4]

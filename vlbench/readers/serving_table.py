@@ -13,7 +13,7 @@ from typing import Any
 
 from vlbench.errors import UsageError
 from vlbench.readers.document import Document, Reader
-from vlbench.readers.pasted import pasted_lines, pasted_number
+from vlbench.readers.pasted import pasted_number
 from vlbench.readers.serving import LATENCY, SPREAD, THROUGHPUT, serving_run
 from vlbench.record.runs import Run
 
@@ -50,7 +50,7 @@ KEYS = {
 
 
 def _recognises(document: Document) -> bool:
-    return not document.objects and any(map(TITLE.fullmatch, pasted_lines(document.text)))
+    return not document.objects and any(map(TITLE.fullmatch, document.lines))
 
 
 def _read(document: Document) -> list[Run]:
@@ -65,7 +65,7 @@ def _read(document: Document) -> list[Run]:
 def _tables(document: Document) -> Iterator[dict[str, Any]]:
     sent: int | None = None
     table: dict[str, Any] | None = None
-    for line in pasted_lines(document.text):
+    for line in document.lines:
         if TITLE.fullmatch(line):
             if table:
                 yield _finished(table, sent)

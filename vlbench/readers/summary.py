@@ -9,7 +9,7 @@ import re
 
 from vlbench.errors import UsageError
 from vlbench.readers.document import Document, Reader
-from vlbench.readers.pasted import cells, pasted_lines
+from vlbench.readers.pasted import cells
 from vlbench.record.directions import Better
 from vlbench.record.runs import Metric, Run, collect
 
@@ -25,7 +25,7 @@ COLUMNS = {"name", "mean", "std", "n", "unit", "better"}
 def _recognises(document: Document) -> bool:
     if document.objects or _is_table(document):
         return not document.objects
-    lines = pasted_lines(document.text)
+    lines = document.lines
     return any(sign in line and not cells(line) for line in lines for sign in ("±", "+-", "+/-"))
 
 

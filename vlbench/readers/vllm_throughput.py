@@ -10,7 +10,7 @@ from typing import Any
 
 from vlbench.errors import UsageError
 from vlbench.readers.document import Document, Reader, finite, objects_with, unread_keys
-from vlbench.readers.pasted import Block, pasted_blocks, pasted_lines, pasted_number, put
+from vlbench.readers.pasted import Block, pasted_blocks, pasted_number, put
 from vlbench.record.directions import Better, words_of
 from vlbench.record.runs import Metric, Run, collect
 
@@ -33,7 +33,7 @@ SAME_RATE = 0.01
 def _read(document: Document) -> list[Run]:
     if document.objects:
         return [_run(document.where(i), each) for i, each in enumerate(document.objects)]
-    unread = ["the tokens of images, which were not counted"] * any(map(BLIND.fullmatch, pasted_lines(document.text)))
+    unread = ["the tokens of images, which were not counted"] * any(map(BLIND.fullmatch, document.lines))
     return [_pasted(block, unread) for block in pasted_blocks(document.source, document.text, LINE)]
 
 

@@ -25,6 +25,7 @@ class Limit(Enum):
     DOCUMENT = (64 * MB, "bytes of results, a journal, a baseline, a calibration, a count or another tool's file")
     VALUES = (1_000_000, "values in one of ours, or in another tool's text or table")
     FOREIGN_VALUES = (5_000_000, "values in another tool's JSON")
+    PASTED = (100_000, "lines of text that is pasted, such as a log around what a tool prints")
     CAPTURE = (2 * GB, "bytes of a profiler's JSON trace, unpacked")
     CAPTURE_VALUES = (100_000_000, "values in such a trace")
     UNPACKED = (50, "times its packed size that a .gz may unpack to beyond 4 MiB")
