@@ -269,6 +269,8 @@ def test_aiperf_runs_with_errors_are_faulty(tmp_path: Path) -> None:
         ("ViT forward = 1.5e2+/-2 us, over 12 runs.", ("ViT forward", 150.0, "us", Better.LOWER, 12, 2.0)),
         ("fps: 30 ± 1 n=4", ("fps", 30.0, "", Better.HIGHER, 4, 1.0)),
         ("latency: 9 ± 0 ms (n=1)", ("latency", 9.0, "ms", Better.LOWER, 1, 0.0)),
+        ("latency: 1710 ± 2% ms (n=3)", ("latency", 1710.0, "ms", Better.LOWER, 3, 34.2)),
+        ("fps: 200 +- 1.5 % frames/s of 4 runs", ("fps", 200.0, "frames/s", Better.HIGHER, 4, 3.0)),
     ],
 )
 def test_summary_lines(tmp_path: Path, line: str, metric: tuple[str, float, str, Better, int, float]) -> None:
@@ -327,6 +329,9 @@ def test_a_direction_that_nobody_says_is_asked_for_and_taken(tmp_path: Path) -> 
         ("name,value\na,1,2\n", "line 2 is 'a,1,2'"),
         ("name,value\na_ms,nan\n", "'a_ms' holds nan"),
         ("name,value,better\na,1,faster\n", "better is 'faster'; write lower or higher"),
+        ("latency: 1710 ± 2% (n=3)\n", "line 1: 2% may be of the mean or the unit of both; write the deviation in"),
+        ("accuracy: 51.9 +- 0.4 %, of 3 runs\n", "line 1: 0.4% may be of the mean or the unit of both"),
+        ("latency: 1710 ± 2%ms (n=3)\n", "line 1 is no mean and deviation of n runs"),
         ("17.25 +- 0.72 ms\n", "line 1 is no mean and deviation of n runs"),
         ("17.25 +- 0 ms (n=3)\n", "row 1: 0.0 is no deviation between 3 runs"),
         ("name,mean,std,n\na,1,x,3\n", "row 1: mean and std are numbers"),

@@ -1,7 +1,8 @@
 """Summaries of several runs, as reports and pull requests give them.
 
 Either lines such as `throughput: 17.25 +- 0.72 requests/s (n=3)` or `17.25 ± 0.72 ms of 3 runs`, or a CSV with the
-columns name, mean, std, n and, if wanted, unit and better. The deviation is between runs, and n counts runs.
+columns name, mean, std, n and, if wanted, unit and better. The deviation is between runs, and n counts runs. It may be
+per cent of the mean where a unit follows, as in `1710 +- 2% ms (n=3)`; without one nobody can say of what it is.
 """
 
 import csv
@@ -15,7 +16,8 @@ from vlbench.record.runs import Metric, Run, collect
 
 NUMBER = r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?"
 LINE = re.compile(
-    rf"(?:(?P<name>\S.*?)\s*[:=]\s*)?(?P<mean>{NUMBER})\s*(?:±|\+/?-)\s*(?P<std>{NUMBER})\s*(?P<unit>[^\s\d(,]\S*?)?"
+    rf"(?:(?P<name>\S.*?)\s*[:=]\s*)?(?P<mean>{NUMBER})\s*(?:±|\+/?-)\s*(?P<std>{NUMBER})"
+    r"\s*(?P<percent>%(?=[\s,(]))?\s*(?P<unit>[^\s\d(,%]\S*?)?"
     r"[\s,(]+(?:n\s*=\s*(?P<n>\d+)|(?:of|over)\s+(?P<runs>\d+)\s+runs?)\)?\.?"
 )
 MOST_RUNS = 1_000_000
@@ -49,8 +51,19 @@ def _lines(document: Document) -> list[dict[str, str]]:
             wanted = "write it as 'name: 17.25 +- 0.72 unit (n=3)'"
             raise UsageError(f"{document.source} line {number} is no mean and deviation of n runs; {wanted}")
         row = {key: value for key, value in found.groupdict().items() if value}
+        if row.pop("percent", None):
+            row["std"] = _absolute(f"{document.source} line {number}", row)
         rows.append({**row, "n": row.get("n") or row["runs"]})
     return rows
+
+
+def _absolute(source: str, row: dict[str, str]) -> str:
+    """The deviation that is told in per cent of the mean. Raises UsageError where per cent may be the unit itself."""
+    if "unit" not in row:
+        told = f"{row['std']}% may be of the mean or the unit of both"
+        wanted = "write the deviation in the unit of the mean, or a CSV with the columns name, mean, std, n, unit"
+        raise UsageError(f"{source}: {told}; {wanted}")
+    return str(abs(float(row["mean"])) * float(row["std"]) / 100)
 
 
 def _metric(document: Document, number: int, row: dict[str, str]) -> Metric:
