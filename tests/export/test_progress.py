@@ -10,11 +10,12 @@ from tests.trial.plans import job, plan
 from vlbench.export import progress as module
 from vlbench.export.progress import Watcher
 from vlbench.record.exactness import Accuracy
-from vlbench.trial.job import Checked, Event, Prepared, Round, Stages
+from vlbench.trial.job import Checked, Event, FedIn, Prepared, Round, Stages
 from vlbench.trial.session import Progress
 
 RIGHT = Accuracy(passed=True, exactness="bit-exact", fp32_error=0, fp32_limit=0)
 EVENTS: list[Event] = [
+    FedIn(batch="1 photo, 24 patches"),
     Prepared(batch="b", grids=((1, 4, 6),)),
     Checked(variant="baseline", accuracy=RIGHT),
     Checked(variant="rope-cache", accuracy=RIGHT),
@@ -93,6 +94,7 @@ def test_nothing_is_said_where_nobody_asked() -> None:
 def test_on_a_terminal_each_step_is_shown_with_the_fastest_so_far() -> None:
     text = shown(terminal=True)
     for step in (
+        "small: first forwards of the reference tower; fed in: 1 photo, 24 patches",
         "small: accuracy, 0 of 2",
         "small: accuracy, 1 of 2",
         "small: round 1, 9 s left, fastest so far rope-cache 2.00",

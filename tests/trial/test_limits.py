@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -191,6 +192,21 @@ def test_trials_for_which_there_is_no_time_are_named_and_measured_later(going_on
     assert group.lost == (f"trial 2: no time left within --budget 60s{RESUME}",)
     (group,) = going_on(whole, trials=2).groups()
     assert (len(group.trials), group.lost) == (2, ())
+
+
+@pytest.mark.parametrize(("kind", "about"), [("fed-in", ""), ("estimated", r"; it takes about \d+ s")])
+def test_where_no_row_was_timed_a_larger_budget_is_offered_in_place_of_resume(
+    tmp_path: Path, kind: str, about: str
+) -> None:
+    run, _ = cut_after(1, kind)
+    limits = Limits(900, time.monotonic() + 60, "--budget 60s", RESUME, "give a larger `--budget`")
+    session = Session([plan(*NAMES)], Journal(tmp_path / "journal", ""), limits=limits, run=run)
+    session.run(1, 0.02)
+    (group,) = session.groups()
+    told = [str(each.not_measured) for each in rows(session).values()] if group.trials else group.lost
+    why = f"no time left within --budget 60s, and no row was timed{about}; give a larger `--budget`"
+    assert all(re.fullmatch(f"(trial 1: )?{why}", each) for each in told), told
+    assert len(told) == (1 if kind == "fed-in" else 5)
 
 
 def test_the_estimate_is_told_before_the_rounds() -> None:

@@ -21,6 +21,7 @@ from vlbench.trial.job import (
     Checked,
     Estimated,
     Event,
+    FedIn,
     Finished,
     Job,
     Loaded,
@@ -45,7 +46,7 @@ def events(job: Job) -> list[Event]:
 def test_the_events_of_a_job_come_in_order() -> None:
     emitted = events(job("host-grid", seconds=0.05))
     kinds = list(dict.fromkeys(type(event) for event in emitted))
-    assert kinds == [Prepared, Checked, Estimated, Round, Loaded, Stages, Finished]
+    assert kinds == [FedIn, Prepared, Checked, Estimated, Round, Loaded, Stages, Finished]
     names = [event.variant for event in emitted if isinstance(event, Checked)]
     assert names == ["baseline", "host-grid"]
     assert all(list(event.seconds) == names for event in emitted if isinstance(event, Round))
@@ -53,7 +54,7 @@ def test_the_events_of_a_job_come_in_order() -> None:
 
 def test_without_time_there_are_no_rounds() -> None:
     kinds = {type(event) for event in events(job())}
-    assert kinds == {Prepared, Checked, Estimated, Finished}
+    assert kinds == {FedIn, Prepared, Checked, Estimated, Finished}
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
@@ -204,8 +205,8 @@ def test_own_pictures_are_fed_in(tmp_path: Path) -> None:
 
     Image.new("RGB", (80, 80), "red").save(tmp_path / "red.png")
     emitted = events(job(point=PHOTO, images=(tmp_path / "red.png",)))
-    assert isinstance(emitted[0], Prepared)
-    assert emitted[0].batch == "1 photo, 16 patches, 4 tokens"
+    assert isinstance(emitted[1], Prepared)
+    assert emitted[1].batch == "1 photo, 16 patches, 4 tokens"
 
 
 def test_a_text_file_is_not_a_picture(tmp_path: Path) -> None:

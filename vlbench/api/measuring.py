@@ -45,11 +45,12 @@ class Effort:
     rounds: float | None = None
     """In place of the budget: seconds of rounds alone, half of them for confirming where there are trials to vote."""
 
-    def limits(self, start: float) -> Limits:
-        """What bounds trials of a run that began at `start`, by `time.monotonic()`."""
+    def limits(self, start: float, *, whole: bool = False) -> Limits:
+        """What bounds trials of a run that began at `start`, by `time.monotonic()`; over pictures as a `whole`?"""
         until = end_of(start, self.budget) if self.rounds is None else math.inf
         remedy = "; `--resume` measures it" if self.out else ""
-        return Limits(self.timeout, until, f"--budget {self.budget:g}s", remedy)
+        anew = "give a larger `--budget`" + (", `--scenario-sizes` or smaller pictures" if whole else "")
+        return Limits(self.timeout, until, f"--budget {self.budget:g}s", remedy, anew)
 
 
 class Outcome(NamedTuple):
@@ -88,7 +89,8 @@ def _measure(
     kept = Journal(journal, _name_of(plans, effort, fingerprint), resume=effort.resume)
     interrupted = False
     with watcher(progress) as watch:
-        session = Session(plans, kept, limits=effort.limits(start), watch=watch)
+        whole = any(plan.images and getattr(plan.point, "whole", False) for plan in plans)
+        session = Session(plans, kept, limits=effort.limits(start, whole=whole), watch=watch)
         try:
             machine = measured_card(plans[0].device) if effort.card else None
             _vote(session, effort)

@@ -99,7 +99,10 @@ def run(options: Options) -> Sheet:
         parts.append(Words(f"Results in {out}; in Python: vlbench.load({str(out)!r})", "dim"))
     sheet = results_sheet(measured.record, after=parts)
     if kept and not measured.record.complete and not interrupted:
-        sheet = replace(sheet, last=f"{out} has what there was time for; --resume measures the rest")
+        trials = [trial for group in measured.record.groups for trial in group.trials]
+        begun = any(not each.left for trial in trials for each in trial.variants)
+        holds = "what there was time for; --resume measures the rest" if begun else "no row: nothing to go on from"
+        sheet = replace(sheet, last=f"{out} has {holds}")
     return shared.or_interrupted(sheet, interrupted, out)
 
 

@@ -80,6 +80,8 @@ class Watcher:
 
     def __call__(self, progress: Progress) -> None:
         """Look at the progress, at most four times a second: the watcher shares the machine with what it watches."""
+        if progress.fed and not progress.prepared:  # nothing else comes until forwards are done that may take long
+            self._last = 0.0
         if progress.told and progress is not self._estimated:
             self._estimated = progress
             self.announce(f"{_where(progress)}: {progress.told}")
@@ -132,6 +134,8 @@ class Watcher:
         prefix = f"{where}, {progress.trial}: " if progress.trial else f"{where}: "
         if progress.stages:
             return f"{prefix}stages, {len(progress.stages)} of {total}"
+        if progress.fed and not progress.prepared:
+            return f"{prefix}first forwards of the reference tower; fed in: {progress.fed}"
         if not progress.rounds:
             return f"{prefix}accuracy, {len(progress.checked)} of {total}{self._left(len(progress.checked), total)}"
         if self._rounds_since is None:

@@ -76,6 +76,13 @@ def job_of(plan: Plan, trial: int, seconds: float, names: Iterable[str] | None =
     return Job(**shared | {"trial": trial, "seconds": seconds, "variants": variants})
 
 
+class FedIn(Message):
+    """What is fed in is there; the reference tower's first forwards are next."""
+
+    event: Literal["fed-in"] = "fed-in"
+    batch: str
+
+
 class Prepared(Message):
     """Weights and inputs are there."""
 
@@ -158,5 +165,5 @@ class Finished(Message):
     event: Literal["finished"] = "finished"
 
 
-Event = Prepared | Checked | Estimated | Round | Loaded | Struck | Stages | Refused | Finished
+Event = FedIn | Prepared | Checked | Estimated | Round | Loaded | Struck | Stages | Refused | Finished
 EVENTS: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])

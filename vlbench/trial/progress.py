@@ -8,7 +8,7 @@ from vlbench.record.base import share_of
 from vlbench.record.schema import Load, State, Timing, Trial, VariantTrial
 from vlbench.stats.paired import fewest_rounds
 from vlbench.trial.identity import new_id
-from vlbench.trial.job import Checked, Estimated, Event, Job, Loaded, Prepared, Round, Stages, Struck
+from vlbench.trial.job import Checked, Estimated, Event, FedIn, Job, Loaded, Prepared, Round, Stages, Struck
 
 
 @dataclass
@@ -19,6 +19,8 @@ class Progress:
     job: Job
     trial: str
     """Which one it is, in words; empty where there is only one."""
+    fed: str = ""
+    """What is fed in, in words; empty until that is there."""
     prepared: Prepared | None = None
     checked: dict[str, Checked] = field(default_factory=dict)
     rounds: list[Round] = field(default_factory=list)
@@ -30,6 +32,8 @@ class Progress:
     """What was going on when the time was over, where that had taken long."""
     told: str = ""
     """The estimate in words, where it is to be told."""
+    needs: float = 0.0
+    """Seconds that all of its rows take, at most, where that can be told."""
 
     @property
     def is_worth_keeping(self) -> bool:
@@ -49,6 +53,8 @@ class Progress:
     def take(self, event: Event) -> None:
         """Note what the trial said."""
         match event:
+            case FedIn():
+                self.fed = event.batch
             case Prepared():
                 self.prepared = event
             case Checked():

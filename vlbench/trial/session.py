@@ -84,14 +84,20 @@ class Limits:
     """What sets that end, in words."""
     remedy: str = ""
     """What measures the rest."""
+    anew: str = ""
+    """What helps where no row was timed, so that there is nothing to go on from."""
 
     def named(self, allowed: float) -> str:
         """What gave a trial so many seconds."""
         return self.budget if allowed < self.timeout else f"--timeout {self.timeout:g}s"
 
-    def why(self, allowed: float) -> str:
-        """Why something was left when a trial had so many seconds."""
-        return f"no time left within {self.named(allowed)}{self.remedy}"
+    def why(self, allowed: float, *, begun: bool = True, needs: float = 0.0) -> str:
+        """Why something was left when a trial had so many seconds; all of it may need more, unless that is 0."""
+        within = f"no time left within {self.named(allowed)}"
+        if begun or not self.anew:
+            return within + self.remedy
+        about = f"; it takes about {needs:.0f} s" if needs else ""
+        return f"{within}, and no row was timed{about}; {self.anew}"
 
 
 class Session:
@@ -128,6 +134,8 @@ class Session:
         self.is_complete = True
         """Was there time for all of it?"""
         self._trials = 1
+        self._kept = 0.0
+        """Share of the time that is kept for confirming."""
         self._end = limits.until
         """When the vote that is going on has to be over."""
         self._needs: dict[int, float] = {}
@@ -173,12 +181,12 @@ class Session:
         `budget` is in seconds of rounds, over all plans and trials. `suspects` is None where nothing can be confirmed,
         for several trials are too few to vote: then all of the time is theirs.
         """
-        kept = CONFIRMING if trials > 1 else QUICKLY_CONFIRMING
-        seconds = budget / max(1, len(self.plans)) / trials * (1 - kept if suspects else 1)
+        self._kept = 0.0 if not suspects else CONFIRMING if trials > 1 else QUICKLY_CONFIRMING
+        seconds = budget / max(1, len(self.plans)) / trials * (1 - self._kept)
         self.planned = dict.fromkeys(range(len(self.plans)), 2 * trials if suspects else trials)
         if suspects:
             now = time.monotonic()
-            self._end = now + (self.limits.until - now) * (1 - kept)
+            self._end = now + (self.limits.until - now) * (1 - self._kept)
         self.run(trials, seconds)
         if suspects:
             found = {index: suspects(index, group) for index, group in enumerate(self.groups())}
@@ -221,7 +229,7 @@ class Session:
             start = time.monotonic()
             allowed = min(self.limits.timeout, self._end - start)
             if allowed <= self._needs.get(index, 0.0) * len(alive) / len(plan.variants):
-                self._unrun[index].append(f"{asked.called}: {self.limits.why(allowed)}")
+                self._unrun[index].append(f"{asked.called}: {self._why(allowed)}")
                 self.is_complete = False
                 return
             share = start + (self._end - start) / remaining
@@ -262,13 +270,15 @@ class Session:
             progress.take(event)
             if isinstance(event, Estimated) and index not in self._needs:
                 progress.told = self._words(event, len(progress.job.variants), allowed)
+                whole = (time.monotonic() - start + event.seconds) * self._trials
+                progress.needs = whole / (1 - self._kept)
             if progress.has_rounds:
                 self._needs.setdefault(index, time.monotonic() - start)
             self.watch(progress)
 
     def _keep(self, progress: Progress, number: int, names: list[str], asked: Asked, allowed: float) -> None:
         """Put what came into the journal."""
-        why = self.limits.why(allowed)
+        why = self._why(allowed, progress)
         if not progress.is_worth_keeping:
             self._unrun[asked.index].append("; ".join(filter(None, (f"{asked.called}: {why}", progress.cut))))
             self.is_complete = False
@@ -276,6 +286,14 @@ class Session:
         trial = record(progress, number, names, self.died[asked.index], asked.confirms, why)
         self.is_complete = self.is_complete and not any(each.left for each in trial.variants)
         self.journal.add_trial(asked.index, trial)
+
+    def _why(self, allowed: float, progress: Progress | None = None) -> str:
+        """Why something was left, and what measures it: where no row was timed, going on would begin anew."""
+        kept = [trial for index in range(len(self.plans)) for trial in self.journal.trials(index)]
+        begun = any(not each.left for trial in kept for each in trial.variants)
+        if progress is None:
+            return self.limits.why(allowed, begun=begun)
+        return self.limits.why(allowed, begun=begun or bool(progress.rounds), needs=progress.needs)
 
     def _words(self, estimate: Estimated, rows: int, allowed: float) -> str:
         """The estimate of all trials of a plan; "" where it is not worth a line."""

@@ -2,6 +2,7 @@
 
 import copy
 import time
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -27,13 +28,15 @@ from vlbench.workload.scenario import ScenarioPoint
 class TowerBench(TowerSet):
     """The towers of a job on one batch, each checked against the reference tower."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, tell: Callable[[str], None] = lambda batch: None) -> None:
+        """`tell` is told what is fed in, before any tower is called with it, which may take long."""
         super().__init__(job)
         assert isinstance(job.point, ScenarioPoint)
         with stage("preprocess"):
             fed = self.yardstick.fed
             batch = build_batch(job.point, seed=job.seed, fed=fed, images=job.images)
         self.description = batch.description
+        tell(batch.description)
         self.grids = batch.grids
         self.fed, self.weights_digest = digest_of_inputs(batch.pixels, batch.grids), digest_of_weights(self.weights)
         check_fits(self.yardstick, self.towers.values(), self.grids)

@@ -23,7 +23,7 @@ from vlbench.profiling.trace import gpu_busy_seconds
 from vlbench.record.nvml import throttle_check
 from vlbench.record.schema import State
 from vlbench.trial.clock import SYNCHRONIZE, BehindClock, Clock, clock_for
-from vlbench.trial.job import LAST_CALL, Event, Finished, Job, Loaded, Stages, Struck
+from vlbench.trial.job import LAST_CALL, Event, FedIn, Finished, Job, Loaded, Stages, Struck
 from vlbench.trial.load import LoadMeter
 from vlbench.trial.pace import STAGE_CALLS, Pace
 from vlbench.trial.rounds import Entrant, Rounds, instances_for, warm_up, without_collector
@@ -48,7 +48,10 @@ def run_job(job: Job, emit: Emit, mark: Mark = lambda name: None) -> None:
     with ExitStack() as listeners:
         if tool_attached():
             listeners.enter_context(listen(NvtxListener()))
-        bench: Bench = SeamBench(job) if isinstance(job.point, SeamPoint) else TowerBench(job)
+        if isinstance(job.point, SeamPoint):
+            bench: Bench = SeamBench(job)
+        else:
+            bench = TowerBench(job, lambda batch: emit(FedIn(batch=batch)))
         emit(prepared(bench))
         entrants = _check(job, bench, pace, mark, emit)
         if job.seconds and entrants and entrants[0].name == job.variants[0].name:
