@@ -220,6 +220,16 @@ def test_folders_of_its_own_are_gone_with_it(start: Start) -> None:
     assert not Path(said.text).parent.exists()
 
 
+@pytest.mark.parametrize(("is_timed", "policy"), [(True, "None"), (False, "PASSIVE")])
+def test_threads_of_one_that_is_not_timed_sleep_while_they_wait(start: Start, is_timed: bool, policy: str) -> None:
+    does = 'parent.say(Said(text=str(os.environ.get("OMP_WAIT_POLICY"))))'
+    with start(does, is_timed=is_timed) as child:
+        child.tell(Ask(text=""))
+        heard = child.hear()
+    assert isinstance(heard, Said)
+    assert heard.text == policy
+
+
 def test_the_path_names_the_same_folders_from_anywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["lib", "/opt/lib", ""]))

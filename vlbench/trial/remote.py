@@ -75,7 +75,7 @@ class Remote:
         return answer
 
     def _begin(self) -> None:
-        self._child = Child("vlbench.trial.judged", SAID, self._timeout)
+        self._child = Child("vlbench.trial.judged", SAID, self._timeout, is_timed=False)
         self._child.tell(self._start)
         self._is_ready, self._built, self.ended = False, 0, ""
 
