@@ -300,6 +300,28 @@ def test_google_benchmark_repetitions_are_samples_of_one_run(tmp_path: Path) -> 
     assert one(written(tmp_path, GOOGLE | {"benchmarks": broken})).fault == "1 of its benchmarks failed"
 
 
+BM: dict[str, Any] = GOOGLE["benchmarks"][0]  # type: ignore[index]
+MEDIAN = {"name": "BM_a/8_median", "run_name": "BM_a/8", "run_type": "aggregate", "aggregate_name": "median"}
+
+
+@pytest.mark.parametrize(
+    ("more", "unread"),
+    [
+        (
+            [{**MEDIAN, "run_name": "BM_y", "aggregate_name": "mean", "real_time": 7.0}],
+            "BM_y, of which no median is told",
+        ),
+        ([{**BM, "run_name": "BM_y", "repetitions": 1, "iterations": 1}], "BM_y, of one iteration of 1e-05 s"),
+    ],
+)
+def test_a_benchmark_that_is_not_read_or_hardly_timed_is_named(tmp_path: Path, more: list[object], unread: str) -> None:
+    content = {**GOOGLE, "benchmarks": [*GOOGLE["benchmarks"], *more]}  # type: ignore[misc]
+    assert one(written(tmp_path, content)).unread == (unread,)
+    fitted = {**MEDIAN, "run_name": "BM_a", "aggregate_name": "BigO", "rms": 0.1}
+    slow = {**BM, "run_name": "BM_y", "repetitions": 1, "iterations": 1, "real_time": 2.0, "time_unit": "s"}
+    assert not one(written(tmp_path, {**GOOGLE, "benchmarks": [*GOOGLE["benchmarks"], fitted, slow]})).unread  # type: ignore[misc]
+
+
 def test_github_action_benchmark_takes_the_newest_commit_and_its_tools_direction(tmp_path: Path) -> None:
     for name in ("github-action-benchmark history", "github-action-benchmark data.js"):
         run = sample(tmp_path, name)
@@ -359,6 +381,14 @@ def test_asv(tmp_path: Path) -> None:
         "towers.peakmem_forward('small')": Metric("towers.peakmem_forward('small')", 2.5e6, "bytes", Better.LOWER),
     }
     assert run.conditions["cpu"] == "Imaginary 9000"
+    assert run.conditions["version of towers.Forward.time_forward"] == "1"
+
+
+def test_what_was_installed_for_asv_is_a_condition(tmp_path: Path) -> None:
+    params = {"machine": "m", "torch": "2.9", "num_cpu": "8", "ram": "1"}
+    changes = {"params": params, "requirements": {"numpy": "2.1"}, "env_vars": {"OMP_NUM_THREADS": "4"}}
+    told = one(written(tmp_path, {**ASV, **changes, "results": {"time_a": 0.5}})).conditions
+    assert told == {"OMP_NUM_THREADS": "4", "machine": "m", "num_cpu": "8", "numpy": "2.1", "torch": "2.9"}
 
 
 def test_asv_of_version_1_with_what_failed_and_what_was_skipped(tmp_path: Path) -> None:
@@ -401,6 +431,42 @@ def test_lm_eval_tells_questions_or_a_standard_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "key", "told"),
+    [
+        ({"task_hashes": {"mmmu_val": "aaa"}}, "task_hashes of mmmu_val", "aaa"),
+        ({"chat_template": "x"}, "chat_template", "2d711642"),
+        ({"system_instruction_sha": "x"}, "system_instruction", "2d711642"),
+        ({"fewshot_as_multiturn": True}, "fewshot_as_multiturn", "True"),
+        ({"config": {"limit": 8.0}}, "limit", "8.0"),
+        ({"config": {"gen_kwargs": "temperature=1"}}, "gen_kwargs", "temperature=1"),
+        ({"config": {"num_fewshot": 5}}, "num_fewshot", "5"),
+        ({"configs": {"chartqa": {"test_split": "val"}}}, "test_split of chartqa", "val"),
+        ({"n-shot": {"mmmu_val": 5}}, "n-shot of mmmu_val", "5"),
+    ],
+)
+def test_which_questions_lm_eval_asked_and_how_are_conditions(
+    tmp_path: Path, changes: dict[str, object], key: str, told: str
+) -> None:
+    assert one(written(tmp_path, {**LM_EVAL, **changes})).conditions[key] == told
+
+
+def test_columns_of_a_table_of_lm_eval_are_conditions(tmp_path: Path) -> None:
+    table = LM_EVAL_TABLE.replace(
+        "|      0|none  |      |acc   |↑  |0.4300", "|      2|none  |     5|acc   |↑  |0.4300"
+    )
+    told = one(written(tmp_path, table)).conditions
+    assert told == {"n-shot of mmmu_val": "5", "versions of mmmu_val": "2", "versions of Art and Design": "0"}
+
+
+def test_a_score_of_which_less_is_better_is_no_share(tmp_path: Path) -> None:
+    results = {"wiki": {"bits_per_byte,none": 0.6, "bits_per_byte_stderr,none": "N/A"}}
+    whole = {**LM_EVAL, "results": results, "higher_is_better": {"wiki": {"bits_per_byte": False}}}
+    content = {**whole, "n-samples": {"wiki": {"original": 62, "effective": 62}}}
+    expected = Metric("wiki bits_per_byte", 0.6, "", Better.LOWER)
+    assert one(written(tmp_path, content)).metrics == {"wiki bits_per_byte": expected}
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
         ({**MM_PROCESSOR, "median_e2el_ms": NAN}, "median_e2el_ms: input should be"),
@@ -420,6 +486,14 @@ def test_lm_eval_tells_questions_or_a_standard_error(tmp_path: Path) -> None:
         (THROUGHPUT_PRINTED.replace("34.14", "fast"), "requests_per_second is 'fast', not a number"),
         ({**GOOGLE, "benchmarks": [{"name": "a", "real_time": 1.0, "time_unit": "h"}]}, "time_unit of 'a' is 'h'"),
         ({**GOOGLE, "benchmarks": [{"name": "a", "real_time": NAN}]}, "benchmarks.0.real_time: input should be"),
+        (
+            {**GOOGLE, "benchmarks": [BM | {"repetitions": 5}] * 5},
+            "'BM_a/8' has repetition_index 0 5 times; is one a copy",
+        ),
+        (
+            {**GOOGLE, "benchmarks": [BM | {"repetitions": 1, "real_time": 50.0}, MEDIAN | {"real_time": 1e5}]},
+            "'BM_a/8' has a median of 0.0001 and its samples one of 5e-05; was it edited",
+        ),
         (json.dumps([LIST[0], LIST[0]]), "'encode' is there twice"),
         (json.dumps([{**LIST[0], "value": "50"}]), "entry 1: value: input should be a valid number"),
         ({**HISTORY, "entries": {}}, "its entries are empty"),

@@ -8,7 +8,7 @@ import pytest
 
 from vlbench.readers import read
 
-from .samples import LATENCY_PRINTED, MM_PROCESSOR, MM_TABLE, THROUGHPUT_PRINTED
+from .samples import LATENCY_PRINTED, LM_EVAL_TABLE, MM_PROCESSOR, MM_TABLE, MMMU, MMMU_TABLE, THROUGHPUT_PRINTED
 from .test_formats import refused
 from .test_readers import one, written
 
@@ -56,3 +56,34 @@ def test_calls_of_the_encoder_are_the_work_that_was_done(tmp_path: Path) -> None
     calls = {"total_encoder_calls": 10, "num_requests_with_encoder_calls": 10}
     assert one(written(tmp_path, MM_TABLE)).answered == calls
     assert one(written(tmp_path, MM_PROCESSOR)).answered == calls
+
+
+@pytest.mark.parametrize(
+    ("content", "unread"),
+    [
+        (LM_EVAL_TABLE.replace("|±  |0.0454", "± 0.0454"), "| - Art and Design | 0|none | |acc |↑ |0.5333± 0.0454|"),
+        (f"{LM_EVAL_TABLE}\n|other|1|none|0|acc|0.1|\n", "|other|1|none|0|acc|0.1|"),
+        (LM_EVAL_TABLE.replace("|       |strict", "wer    |strict"), "| wer |strict| |wer |↓ |0.2000|± | N/A|"),
+        (MMMU_TABLE.replace("0.367 |", "0.367 | note |"), "| Overall-Business | 150 | 0.367 | note |"),
+        (MMMU_TABLE.replace("| Overall-", "Overall-"), "Overall-Business | 150 | 0.367 |"),
+        (MMMU.replace("'num': 30},\n 'Diag", "'num': 30, 'n': 1},\n 'Diag"), "Accounting"),
+    ],
+)
+def test_a_row_or_an_entry_that_does_not_fit_is_named(tmp_path: Path, content: str, unread: str) -> None:
+    assert one(written(tmp_path, content, "printed.txt")).unread == (unread,)
+
+
+def test_a_dictionary_as_numpy_prints_it(tmp_path: Path) -> None:
+    printed = "{'Overall': {'num': np.int64(900), 'acc': np.float64(0.519)}, 'Art': {'acc': np.float32(0.5), 'num': 3}}"
+    found = one(written(tmp_path, printed, "printed.txt")).metrics
+    assert [(each.name, each.value, each.questions) for each in found.values()] == [
+        ("Overall", 0.519, 900),
+        ("Art", 0.5, 3),
+    ]
+
+
+@pytest.mark.parametrize("share", ["1", "0", "51"])
+def test_a_number_that_may_be_a_share_or_a_count_is_refused(tmp_path: Path, share: str) -> None:
+    told = refused(tmp_path, f"MMMU: {share} of 900\n")
+    assert f"{share} of 900 may be a share or a count; write 0.519 of 900" in told
+    assert one(written(tmp_path, "MMMU: 1.0 of 900\nOCR: 0 % of 9")).metrics["OCR"].value == 0

@@ -21,7 +21,8 @@ OF_FILE = words_of(
 COLUMNS = words_of("result params version started_at duration samples profile stats") | {
     f"stats_{name}" for name in ("ci_99_a", "ci_99_b", "q_25", "q_75", "number", "repeat")
 }
-OF_MACHINE = words_of("machine cpu python arch os")
+MAY_DIFFER = words_of("ram")
+"""Of the machine and the requirements; a system tells it a little otherwise after an update."""
 UNITS = {"time": "s", "timeraw": "s", "mem": "bytes", "peakmem": "bytes"}
 
 
@@ -30,11 +31,14 @@ def _read(document: Document) -> list[Run]:
     if not isinstance(whole["results"], dict) or not isinstance(whole["params"], dict):
         raise UsageError(f"{source}: results and params are no objects; is the file whole and unchanged?")
     metrics: list[Metric] = []
+    versions: dict[str, str] = {}
     unread = list(unread_keys(whole, OF_FILE))
     failed = 0
     for name, row in whole["results"].items():
         columns = _columns(source, name, row, whole)
         unread += unread_keys(columns, COLUMNS)
+        if columns.get("version") is not None:
+            versions[f"version of {name}"] = str(columns["version"])
         for label, value, samples in _cases(source, name, columns):
             if isinstance(value, float) and math.isnan(value):
                 unread.append(f"{label}, which was skipped")
@@ -42,8 +46,14 @@ def _read(document: Document) -> list[Run]:
                 failed += 1
             else:
                 metrics.append(_metric(document, name, label, value, samples))
-    asked = {key: str(whole["params"][key]) for key in sorted(OF_MACHINE & whole["params"].keys())}
-    return [collect(source, metrics, asked, failures(failed, "benchmarks"), unread)]
+    return [collect(source, metrics, _asked(whole) | versions, failures(failed, "benchmarks"), unread)]
+
+
+def _asked(whole: dict[str, Any]) -> dict[str, str]:
+    """The machine, the versions of what was installed, and the environment's variables."""
+    given = [whole[key] for key in ("requirements", "env_vars", "params") if isinstance(whole.get(key), dict)]
+    told = {key: str(value) for each in given for key, value in each.items()}
+    return {key: told[key] for key in sorted(told.keys() - MAY_DIFFER)}
 
 
 def _metric(document: Document, name: str, label: str, value: object, samples: tuple[float, ...]) -> Metric:

@@ -11,7 +11,17 @@ from typing import Annotated, Any
 from pydantic import BaseModel, FailFast
 
 from vlbench.errors import UsageError
-from vlbench.readers.document import Document, Reader, Seconds, failures, objects_with, timed, unread_keys, validated
+from vlbench.readers.document import (
+    Document,
+    Reader,
+    Seconds,
+    check_median,
+    failures,
+    objects_with,
+    timed,
+    unread_keys,
+    validated,
+)
 from vlbench.record.directions import words_of
 from vlbench.record.runs import Run, collect
 
@@ -21,6 +31,10 @@ KNOWN = words_of(
     "real_time cpu_time time_unit aggregate_name aggregate_unit error_occurred error_message label bytes_per_second "
     "items_per_second cpu_coefficient real_coefficient big_o rms skipped skip_message"
 )
+FITTED = words_of("BigO RMS")
+"""Aggregates over the sizes of a benchmark, which are no time of one."""
+SHORTEST = 1e-3
+"""Seconds; a single iteration that is shorter was not timed well."""
 OF_MACHINE = words_of("num_cpus library_build_type")
 OF_FILE = OF_MACHINE | words_of(
     "date host_name executable mhz_per_cpu cpu_scaling_enabled aslr_enabled caches load_avg library_version "
@@ -36,6 +50,8 @@ class _Benchmark(BaseModel):
     real_time: Seconds | None = None
     time_unit: str = "ns"
     repetitions: int | None = None
+    repetition_index: int | None = None
+    iterations: int | None = None
     error_occurred: bool = False
     skipped: bool = False
 
@@ -51,6 +67,7 @@ def _read(document: Document) -> list[Run]:
     _check_repetitions(source, file.benchmarks)
     times: dict[str, list[float]] = {}
     aggregated: dict[str, float] = {}
+    unread: list[str] = []
     for each in file.benchmarks:
         if each.real_time is None or each.error_occurred or each.skipped:
             continue
@@ -61,11 +78,17 @@ def _read(document: Document) -> list[Run]:
         seconds, name = each.real_time * SECONDS[each.time_unit], each.run_name or each.name
         if each.run_type == "iteration":
             times.setdefault(name, []).append(seconds)
+            unread += [f"{name}, of one iteration of {seconds:g} s"] * (each.iterations == 1 and seconds < SHORTEST)
         elif each.aggregate_name == "median":
             aggregated[name] = seconds
+    for name in aggregated.keys() & times.keys():
+        check_median(source, name, aggregated[name], tuple(times[name]))
     told = aggregated | {name: median(samples) for name, samples in times.items()}
     metrics = timed(source, ((name, middle, tuple(times.get(name, ()))) for name, middle in told.items()))
-    unread = [name for each in whole["benchmarks"] for name in unread_keys(each, KNOWN)]
+    whose = {each.run_name or each.name for each in file.benchmarks if each.aggregate_name not in FITTED}
+    ended = {each.run_name or each.name for each in file.benchmarks if each.error_occurred or each.skipped}
+    unread += [f"{name}, of which no median is told" for name in sorted(whose - ended - told.keys())]
+    unread += [name for each in whole["benchmarks"] for name in unread_keys(each, KNOWN)]
     unread += [*unread_keys(whole, words_of("context benchmarks")), *unread_keys(file.context, OF_FILE)]
     unread += [f"{each.name}, which was skipped" for each in file.benchmarks if each.skipped]
     asked = {key: str(file.context[key]) for key in sorted(OF_MACHINE & file.context.keys())}
@@ -83,6 +106,11 @@ def _check_repetitions(source: str, benchmarks: list[_Benchmark]) -> None:
         whole = each.real_time is not None and each.repetitions in (None, there[name])
         if not whole and name not in ended:
             raise UsageError(f"{source}: {name!r:.60} lacks a repetition or its real_time; is the file whole?")
+    for (name, index), times in Counter(
+        (each.run_name or each.name, each.repetition_index) for each in measured
+    ).items():
+        if times > 1 and index is not None:
+            raise UsageError(f"{source}: {name!r:.60} has repetition_index {index} {times} times; is one a copy?")
 
 
 READS = "google-benchmark's --benchmark_out, as JSON"

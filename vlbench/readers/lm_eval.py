@@ -1,6 +1,7 @@
 """lmms-eval's and lm-evaluation-harness's results, saved as JSON or printed as tables: one file is one run.
 
-A score between 0 and 1 is judged as a share of right answers, which is the most that a mean of such scores can vary.
+A score between 0 and 1 of which more is better is judged as a share of right answers, which is the most that a mean of
+such scores can vary; one of which less is better, such as bits per byte, has no such bound.
 How many were asked is told in the JSON; a printed table tells a standard error, which says as much.
 https://github.com/EvolvingLMMs-Lab/lmms-eval/blob/main/lmms_eval/evaluator.py
 https://github.com/EleutherAI/lm-evaluation-harness/blob/main/lm_eval/result_schema.py
@@ -8,6 +9,7 @@ https://github.com/EleutherAI/lm-evaluation-harness/blob/main/lm_eval/result_sch
 
 import re
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Any
 
 from vlbench.errors import UsageError
@@ -29,6 +31,12 @@ IGNORED = re.compile(
     r"|\w+_(expected_accuracy|consensus_accuracy|internal_variance|consistency_rate)"
 )
 """Names and counts, and what says how sure a score is."""
+QUESTIONS = words_of("dataset_path dataset_name test_split fewshot_split num_fewshot generation_kwargs repeats")
+"""What the settings of a task say of its questions."""
+SETTINGS = words_of("limit num_fewshot gen_kwargs")
+"""What was set for all tasks."""
+PROMPTS = words_of("system_instruction chat_template")
+"""Texts around each question, which are told by a hash."""
 ARROWS = {"↑": Better.HIGHER, "↓": Better.LOWER}
 
 
@@ -70,24 +78,51 @@ def _saved(document: Document, whole: dict[str, Any]) -> Run:
             error = scores.get(f"{metric}_stderr,{kind}")
             questions = 0 if asked is None else count(source, f"the samples of {task}", asked)
             metrics.append(_metric(document, name, finite(source, name, value), better, questions, error))
-    asked_for = {f"{key} of {task}": str(tables[key][task]) for key in ("n-shot", "versions") for task in tables[key]}
-    return collect(source, metrics, asked_for, unread=unread)
+    return collect(source, metrics, _asked(whole), unread=unread)
+
+
+def _asked(whole: dict[str, Any]) -> dict[str, str]:
+    """What was asked and how: scores of other questions are no change."""
+    told: dict[str, object] = {}
+    for key in ("n-shot", "versions", "task_hashes"):
+        told |= {f"{key} of {task}": value for task, value in _table(whole.get(key)).items()}
+    for task, settings in _table(whole.get("configs")).items():
+        told |= {f"{key} of {task}": value for key, value in _table(settings).items() if key in QUESTIONS}
+    told |= {key: value for key, value in _table(whole.get("config")).items() if key in SETTINGS}
+    for key in PROMPTS:
+        text = whole.get(key) or whole.get(f"{key}_sha")
+        told[key] = text and sha256(str(text).encode("utf-8", "replace")).hexdigest()[:8]
+    told["fewshot_as_multiturn"] = whole.get("fewshot_as_multiturn") or None
+    return {key: str(value) for key, value in told.items() if value not in (None, "", {}, [])}
+
+
+def _table(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _printed(document: Document) -> Run:
     found: dict[Metric, None] = {}  # the same again says no more
     unread: list[str] = []
-    for name, row in _rows(document):
+    asked: dict[str, set[str]] = {}
+    for row in _rows(document):
+        if isinstance(row, str):
+            unread.append(f"{row:.60}")
+            continue
+        name = row["name"]
+        for key, column in (("n-shot", "n-shot"), ("versions", "Version")):
+            if row.get(column):
+                asked.setdefault(f"{key} of {row['task']}", set()).add(row[column])
         value, error = pasted_number(row["Value"]), pasted_number(row.get("Stderr") or "")
         if value is None:
             unread.append(f"{name}, which is {row['Value']!r:.20}")
             continue
         found[_metric(document, name, finite(document.source, name, value), ARROWS.get(row["way"]), 0, error)] = None
-    return collect(document.source, list(found), unread=unread)
+    told = {key: " and ".join(sorted(values)) for key, values in asked.items()}
+    return collect(document.source, list(found), told, unread=unread)
 
 
-def _rows(document: Document) -> Iterator[tuple[str, dict[str, str]]]:
-    """The name and the columns of each score of the printed tables."""
+def _rows(document: Document) -> Iterator[dict[str, str] | str]:
+    """The columns of each score of the printed tables, with its name and task; a row that does not fit, as it is."""
     header: list[str] = []
     task = ""
     for line in document.lines:
@@ -95,12 +130,17 @@ def _rows(document: Document) -> Iterator[tuple[str, dict[str, str]]]:
         if _is_header(line):
             header, task = row, ""
             header[header.index("Metric") + 1 : header.index("Value")] = ["way"]
-        elif header and len(row) == len(header) and not all(set(cell) <= set("-: ") for cell in row):
+        elif not header or (line and not set(line) - set("|-: ")):
+            continue
+        elif len(row) == len(header):
             columns = dict(zip(header, row, strict=True))
             task = row[0].removeprefix("-").strip() or task
             kind = columns.get("Filter", "none")
-            yield f"{task} {columns['Metric']}" + (f",{kind}" if kind not in ("", "none") else ""), columns
-        elif not row:
+            name = f"{task} {columns['Metric']}" + (f",{kind}" if kind not in ("", "none") else "")
+            yield columns | {"task": task, "name": name}
+        elif "|" in line:
+            yield line
+        elif line:
             header = []
 
 
@@ -113,7 +153,7 @@ def _metric(
         if error in (None, "N/A") or isinstance(error, list)
         else finite(document.source, f"stderr of {name}", error)
     )
-    is_share = 0 <= value <= 1
+    is_share = 0 <= value <= 1 and known is Better.HIGHER
     return Metric(
         name, value, "share" if is_share else "", known, questions=questions * is_share, error=spread * is_share
     )

@@ -17,8 +17,11 @@ from vlbench.record.runs import Metric, Run, collect
 Share = tuple[str, str, str]
 """Name, share and count, as written."""
 ENTRY = re.compile(
-    r"""['"](?P<name>[^'"]+)['"]: ?\{['"](?P<key>acc|num)['"]: ?([^,{}]+), ?['"](?:acc|num)['"]: ?([^,{}]+)\}"""
+    r"""['"](?P<name>[^'"]+)['"]: ?\{['"](?P<key>acc|num)['"]: ?(?:np\.\w+\()?([^,{}()]+)\)?, ?"""
+    r"""['"](?:acc|num)['"]: ?(?:np\.\w+\()?([^,{}()]+)\)?\}"""
 )
+BEGIN = re.compile(r"""['"](?P<name>[^'"]+)['"]: ?\{""")
+"""Of an entry, whatever it holds."""
 HEADER = ["subject", "data num", "acc"]
 LINE = re.compile(
     r"(?:(?P<name>\S.*?)\s?[:=] ?)?(?P<share>[\d.]+ ?%?) of (?P<of>[\d,]+)( questions| answers| samples)?"
@@ -39,31 +42,45 @@ def _recognises(document: Document) -> bool:
 
 
 def _read(document: Document) -> list[Run]:
-    told = dict.fromkeys(_metric(document.source, *each) for each in _shares(document))  # the same again says no more
-    return [collect(document.source, list(told))]
+    shares, unread = [], []
+    for each in _shares(document):
+        if isinstance(each, str):
+            unread.append(f"{each:.60}")
+        else:
+            shares.append(_metric(document.source, *each))
+    return [collect(document.source, list(dict.fromkeys(shares)), unread=unread)]  # the same again says no more
 
 
-def _shares(document: Document) -> Iterator[Share]:
+def _shares(document: Document) -> Iterator[Share | str]:
+    """Each share; of a dictionary and of a table also what is no share, as it is."""
     if document.objects:
         yield from ((name, str(each["acc"]), str(each["num"])) for name, each in document.objects[0].items())
         return
     lines = [line for line in document.lines if line]
-    if entries := list(ENTRY.finditer(" ".join(lines))):
-        for entry in entries:
+    if ENTRY.search(text := " ".join(lines)):
+        for begun in BEGIN.finditer(text):
+            entry = ENTRY.match(text, begun.start())
+            if entry is None:
+                yield begun["name"]
+                continue
             first, second = entry[3], entry[4]
             yield (entry["name"], first, second) if entry["key"] == "acc" else (entry["name"], second, first)
     elif (at := _table_at(lines)) is not None:
-        for row in map(cells, lines[at + 1 :]):
-            if len(row) == len(HEADER) and not set(row[0]) <= set("-:+ "):
-                yield row[0], row[2], row[1]
+        for line in lines[at + 1 :]:
+            row = cells(line)
+            if "|" in line and set(line) - set("|-:+ "):
+                yield (row[0], row[2], row[1]) if len(row) == len(HEADER) else line
     else:
-        for line in map(LINE.fullmatch, lines):
-            assert line is not None  # or it would not have been recognised
-            if line["right"]:
-                right, of = int(line["right"]), int(line["all"])
-                yield line["named"] or "accuracy", str(right / of if of else "nan"), line["all"]
+        for told in map(LINE.fullmatch, lines):
+            assert told is not None  # or it would not have been recognised
+            if told["right"]:
+                right, of = int(told["right"]), int(told["all"])
+                yield told["named"] or "accuracy", str(right / of if of else "nan"), told["all"]
+            elif told["share"].isdecimal():
+                said = f"{told['share']} of {told['of']}"
+                raise UsageError(f"{document.source}: {said} may be a share or a count; write 0.519 of 900 or 467/900")
             else:
-                yield line["name"] or "accuracy", line["share"], line["of"]
+                yield told["name"] or "accuracy", told["share"], told["of"]
 
 
 def _table_at(lines: list[str]) -> int | None:
