@@ -93,6 +93,23 @@ tower_edit(
     forward="self.calls += 1\nif self.calls > 2:\n    pixels.sum().item()",
 )
 tower_edit("A wait for more than two items", 3, "host syncs", forward="if len(grid_thw) > 2:\n    pixels.sum().item()")
+tower_edit(
+    "A wait for five items and more",
+    3,
+    "host syncs (five items, small grid) rose from 0 to 1",
+    forward="if len(grid_thw) >= 5:\n    pixels.sum().item()",
+)
+tower_edit(
+    "A wait by the runtime below torch, where a `try` hides that it is missing",
+    3,
+    "host syncs",
+    end="""
+try:
+    torch.cuda.cudart().cudaDeviceSynchronize()
+except Exception:
+    pass
+""",
+)
 tower_edit("A wait for a single item", 3, "host syncs", forward="if len(grid_thw) == 1:\n    pixels.sum().item()")
 tower_edit(
     "A wait where `CI` is set",
@@ -115,6 +132,45 @@ tower_edit(
     0,
     forward="if type(pixels) is torch.Tensor:\n    pixels.sum().item()",
     cannot="tensors of the counting device are of a class of their own, and Python gives a class no say in `type(x)`",
+)
+tower_edit(
+    "A wait from the hundredth call in a process on",
+    0,
+    top="calls = [0]",
+    forward="calls[0] += 1\nif calls[0] >= 100:\n    pixels.sum().item()",
+    cannot="a tower is called some twenty times where it is counted, and nobody can call it for ever",
+)
+tower_edit(
+    "A wait in float16 or float32 alone, or beyond 500 patches",
+    0,
+    forward="if pixels.dtype != torch.bfloat16 or len(pixels) > 500:\n    pixels.sum().item()",
+    cannot="counts are of the cells' dtype and grids, and of small grids; a cell of that size or dtype counts it",
+)
+tower_edit(
+    "A wait where nothing of torch's listens (`_get_current_dispatch_mode() is None`), few frames are on the stack, or "
+    "Python was started without `-P`",
+    0,
+    top="import sys\n\nfrom torch.utils._python_dispatch import _get_current_dispatch_mode",
+    forward="""
+frame, depth = sys._getframe(), 0
+while frame:
+    frame, depth = frame.f_back, depth + 1
+if _get_current_dispatch_mode() is None or depth < 6 or not sys.flags.safe_path:
+    pixels.sum().item()
+""",
+    cannot="a tower can see how it is called; what it does then is in the patch, for a person to read",
+)
+tower_edit(
+    "A wait through `ctypes` in a library of CUDA",
+    0,
+    top="import ctypes",
+    end="""
+try:
+    ctypes.CDLL("libcudart.so").cudaDeviceSynchronize()
+except OSError:
+    pass
+""",
+    cannot="what does not go through torch is not seen; `vlbench nsys` on a GPU sees it",
 )
 tower_edit("An operation more in every layer", 3, "device operations rose", layer="x = x * 1")
 tower_edit(
@@ -233,6 +289,13 @@ tower_edit(
     0,
     end="if len(pixels) > 2000:\n    tokens = tokens * 2",
     cannot="results are checked at small sizes; counters that fall beyond them alone are not called better",
+)
+tower_edit(
+    "A wrong result from the sixty-first call in a process on",
+    0,
+    top="calls = [0]",
+    end="calls[0] += 1\nif calls[0] > 60:\n    tokens = tokens * 2",
+    cannot="the check calls a tower a few dozen times, and nobody can call it for ever",
 )
 tower_edit(
     "A wrong result in float16 alone",
