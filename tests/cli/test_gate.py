@@ -196,6 +196,8 @@ def test_a_first_baseline_goes_to_the_folder_of_the_project(vlbench: Vlbench, fo
 
 @pytest.mark.slow
 def test_a_folder_outside_of_a_repository_is_told_that_nothing_is_gated_yet(vlbench: Vlbench, folder: Path) -> None:
+    make_repository(folder)
+    shutil.rmtree(".git")
     ended = vlbench("gate", "init", "towers:Tower", "--grid", "1x4x6")
     assert ended.code == 0, ended
     assert "no repository here, or no git: `git init` before you commit, or nothing is gated" in " ".join(
