@@ -81,3 +81,20 @@ def test_no_word_hides_a_flag() -> None:
 def test_what_nothing_is_called_is_refused(vlbench: Vlbench) -> None:
     assert vlbench("explain", "churm").sentence == "nothing is called 'churm'; did you mean churn?"
     assert vlbench("explain", "xyzzy").sentence.startswith("nothing is called 'xyzzy'; `vlbench list` has")
+
+
+@pytest.mark.parametrize(
+    ("typed", "known"),
+    [("SYNCS", "The program stops until"), ("Best", "preset best"), ("sm_90", "H100"), ("sdpa", "scaled dot-product")],
+)
+def test_words_of_any_case_and_gpus_are_explained(vlbench: Vlbench, typed: str, known: str) -> None:
+    ended = vlbench("explain", typed)
+    assert ended.code == 0
+    assert known in " ".join(ended.out.split())
+
+
+def test_without_a_word_all_that_can_be_explained_is_named(vlbench: Vlbench) -> None:
+    out = vlbench("explain").out
+    for name in ("rope-cache", "best", "sm_90", "churn", "qwen2.5-vl-7b"):
+        assert name in out
+    assert "host sync" in vlbench("explain", "--json").json()["words"]

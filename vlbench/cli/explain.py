@@ -8,6 +8,7 @@ import json
 import textwrap
 import tomllib
 from collections.abc import Callable
+from dataclasses import asdict
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 SIDE_BY_SIDE = 150
 """Columns from which two pieces of code stand beside each other rather than one below the other."""
+KINDS = [*ROWS, "gpus"]
 OTHERS = [kind for kind in ROWS if kind != "flags"]
 
 
@@ -39,19 +41,19 @@ def words() -> dict[str, str]:
 
 def complete(incomplete: str) -> list[str]:
     """Everything that has an explanation."""
-    known = (name for kind in ROWS for name in names(kind))
+    known = (name for kind in KINDS for name in names(kind))
     return one_of(*dict.fromkeys([*known, *words()]))(incomplete)
 
 
 def explain(
     name: Annotated[
-        str,
+        str | None,
         typer.Argument(
             autocompletion=complete,
             help="A flag, preset, seam, model, scenario, peer or format (see `vlbench list`), a counter, or another "
-            "word that tables and messages use.",
+            "word that tables and messages use. Without one all that can be explained is named.",
         ),
-    ],
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")] = False,
 ) -> None:
     """Explain a flag with its code beside the naive twin's, or what a preset, model, counter or word is.
@@ -60,6 +62,12 @@ def explain(
     - `vlbench explain best`
     - `vlbench explain churn`
     """
+    if name is None:
+        whole = {kind: names(kind) for kind in KINDS}
+        whole["words"] = [named.partition(", ")[0] for named in meanings_by_names()]
+        print(json.dumps(whole, indent=1)) if as_json else _show_facts(whole)
+        return
+    name = spelled(name)
     if name in names("flags") or not (known := meanings(name)):
         _explain_flag(name, as_json)
     elif as_json:
@@ -68,9 +76,19 @@ def explain(
         _show_facts(known)
 
 
+def spelled(name: str) -> str:
+    """The name as it is written here, whatever the case of its letters."""
+    known = [*(each for kind in KINDS for each in names(kind)), *words()]
+    return name if name in known else next((each for each in known if each.lower() == name.lower()), name)
+
+
 def meanings(name: str) -> dict[str, Any]:
     """What is known of whatever has this name and is no flag: its row in `vlbench list`, and what the word means."""
     found: dict[str, Any] = {"word": name, "means": words()[name]} if name in words() else {}
+    if name in names("gpus"):
+        from vlbench.counting_device.profiles import PROFILES
+
+        found |= {"gpu": name, "means": f"What --as {name} answers for.", "answers": asdict(PROFILES[name])}
     for kind in OTHERS:
         if name in names(kind):
             found |= next((row for row in rows_of(kind) if next(iter(row.values())) == name), {})
@@ -84,9 +102,13 @@ def _explain_flag(flag: str, as_json: bool) -> None:
     try:
         found = find_flag(flag)
     except FlagError as error:
-        everything = [each for kind in ROWS for each in names(kind)] + list(words())
+        everything = [each for kind in KINDS for each in names(kind)] + list(words())
         near = get_close_matches(flag, everything, n=1)
-        hint = f"did you mean {near[0]}?" if near else "`vlbench list` has flags, models and others by name"
+        hint = (
+            f"did you mean {near[0]}?"
+            if near
+            else "`vlbench list` has things by name, `vlbench explain` alone all words"
+        )
         raise UsageError(
             str(error) if "did you mean" in str(error) else f"nothing is called {flag!r}; {hint}"
         ) from None
@@ -122,7 +144,8 @@ def _show_facts(facts: dict[str, Any]) -> Console:
     console = Console(highlight=False)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, value in facts.items():
-        text = ", ".join(value) if isinstance(value, list) else str(value)
+        told = [f"{key} {each}" for key, each in value.items()] if isinstance(value, dict) else value
+        text = ", ".join(told) if isinstance(told, list) else str(told)
         if text:
             table.add_row(Text(name, style="bold"), Text(text))
     console.print(table)

@@ -137,6 +137,7 @@ def in_words(found: Sequence[Summary], voted: bool, *, together: bool) -> str:
             names["Same" if same else effect].append(f"{each.row.name}{speedup}")
     lines = [f"{effect}: {', '.join(listed)}." for effect, listed in names.items() if listed]
     if not voted and lines:
+        lines += _beyond_one(found)
         rows = sum(map(len, names.values()))
         hold = f"Intervals hold for all {rows} rows together. " if rows > 1 and together else ""
         lines.append(
@@ -144,6 +145,19 @@ def in_words(found: Sequence[Summary], voted: bool, *, together: bool) -> str:
             "--trials 5 gives verdicts."
         )
     return "\n".join(lines)
+
+
+def _beyond_one(found: Sequence[Summary]) -> Iterator[str]:
+    """Why a row whose whole interval lies on one side of 1 is not distinguishable all the same."""
+    within = []
+    for each in found:
+        if each.estimate and each.effect == "unclear" and (each.estimate.low > 1 or each.estimate.high < 1):
+            if each.is_suspect:
+                yield f"{each.row.name}: {each.judgement.reason}."
+            else:
+                within.append(each.row.name)
+    if within:
+        yield f"On one side of 1, but not beyond 1 % or what identical instances differ by: {', '.join(within)}."
 
 
 def judged_groups(command: str, groups: Iterable[CellGroup]) -> Judged:
