@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import typer
 
+from tests.cli.conftest import Vlbench
 from tests.export.judged_examples import all_the_same, one_of_everything
 from vlbench.cli.reporting import check_goals, deliver, reports
 from vlbench.errors import UsageError
@@ -173,3 +174,9 @@ def test_the_options_are_those_that_deliver_takes(capsys: pytest.CaptureFixture[
     assert end.value.code == 0
     assert sorted(path.name for path in Path().iterdir()) == ["a.csv", "b.md", "c.xml"]
     assert json.loads(capsys.readouterr().out)["exit_code"] == 0
+
+
+def test_no_line_in_a_pipe_ends_with_blanks(vlbench: Vlbench) -> None:
+    lines = vlbench("list", "scenarios").out.splitlines()
+    assert lines[0].startswith("scenario ")
+    assert lines == [line.rstrip() for line in lines]

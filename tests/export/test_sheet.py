@@ -6,12 +6,14 @@ from io import StringIO
 from tests.export.groups import quick_look, voted
 from tests.export.rendered import shown
 from tests.record.records import results
+from vlbench.export.console import view
 from vlbench.export.formats.csv import csv_text
 from vlbench.export.formats.markdown import markdown_text
 from vlbench.export.results import judged_groups, results_sheet
 from vlbench.export.sheet import Cell, Column, Columns, Sheet, Table, Words, figure, records, shown_rows, table_of
 from vlbench.judging.summary import summaries
 from vlbench.judging.verdict import Floors, Verdict
+from vlbench.untrusted.console import SafeConsole
 
 TIMES = Table("t", [Column("variant"), Column("ms", "seconds")], [("a", Cell("1.23", 0.0012345678901234)), ("b", None)])
 COSTS = Table("t", [Column("variant"), Column("first\nms", "first_seconds")], [("b", Cell("2.00", 0.002))])
@@ -94,3 +96,11 @@ def test_markdown_that_does_not_fit_is_left_out_as_whole_tables() -> None:
     assert len(text.encode()) <= 10_000
     assert "sections left out here for want of room" in text
     assert markdown_text(sheet, 10) == ""
+
+
+def test_a_name_keeps_its_letters_together_however_much_stands_beside_it() -> None:
+    columns = [Column("variant", most=20), *(Column(f"heading{number}") for number in range(9))]
+    table = Table("counts", columns, [("rope-cache", *["12,345,678"] * 9)], gap=1)
+    out = StringIO()
+    SafeConsole(file=out, width=80).print(view([table]), crop=False)
+    assert "rope-cache 12,345,678" in out.getvalue()

@@ -49,6 +49,7 @@ def test_json_keeps_its_values(text: str) -> None:
 
 
 def test_xml_can_hold_it() -> None:
+    assert names.xml("a\u202eb") == "ab"
     cleaned = names.xml("x\x1b\x00y")
     assert fromstring(f"<a>{cleaned}</a>").text == "xy"
 

@@ -21,6 +21,7 @@ from vlbench.trial.single import InaccurateError as InaccurateError
 from vlbench.trial.single import WarmVariant, check_alone
 
 NO_GPU = Words("GPU: not measured.", "dim")
+NO_STAGES = Words("It marks no stages; vlbench.Tower(stages={module: stage}) says which of its modules are one.", "dim")
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,11 @@ def _stages(request: Request) -> ToolResult:
     host = time_stages(call, forwards, StageClock, name_of)
     gpu = time_stages(call, forwards, EventClock, name_of) if request.warm.on_cuda else None
     found = Breakdown(host, gpu, operations, attention)
-    parts: list[Part] = [stage_table(found), *([NO_GPU] if gpu is None else [])]
+    parts: list[Part] = [
+        stage_table(found),
+        *([NO_GPU] if gpu is None else []),
+        *([NO_STAGES] if len(host) < 2 else []),
+    ]
     return ToolResult(lambda limit: parts, found.to_dict())
 
 

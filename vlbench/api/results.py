@@ -131,7 +131,8 @@ class Profiled(Result):
     def title(self) -> str:
         """What it is, in one line."""
         what = self.record
-        return f"{what['variant']} of {what['model']}, {what['dtype']}, {what['device']}: {what['batch']}"
+        of = f" of {what['model']}" if what["model"] != what["variant"] else ""
+        return f"{what['variant']}{of}, {what['dtype']}, {what['device']}: {what['batch']}"
 
     def _rows(self) -> Rows:
         return records(part for part in self.parts(0) if isinstance(part, Table))

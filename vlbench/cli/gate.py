@@ -100,11 +100,12 @@ def init(options: InitOptions) -> Sheet:
     place.write_test(file)
     new, workflow = place.write_workflow(made.fingerprint.torch, installed), place.seen(place.workflow)
     manifest = file.parent / NAME
+    which = "all four" if new else "all that is new"
     told = [
         in_short(file, made),
         f"{place.test}: the same as a test, for pytest",
         f"{workflow}: " + (WRITTEN if new else "was there, and gates this one from now on, too"),
-        f"{manifest}: what must be judged; commit all four, for without this one the gate judges nothing",
+        f"{manifest}: what must be judged; commit {which}, for without this one the gate judges nothing",
     ]
     if new and installed.only_here:
         told.append(

@@ -7,6 +7,7 @@ if a disk is full.
 import os
 import sys
 from collections.abc import Callable, Collection, Mapping
+from contextlib import nullcontext
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -113,7 +114,11 @@ def deliver(sheet: Sheet, goals: Mapping[str, Path | bool]) -> NoReturn:
         from vlbench.export.console import view_of
         from vlbench.untrusted.console import SafeConsole
 
-        SafeConsole().print(view_of(sheet), crop=False)
+        console = SafeConsole()
+        with nullcontext() if console.is_terminal else console.capture() as captured:
+            console.print(view_of(sheet), crop=False)
+        if captured:  # what fills a line on a terminal is blanks in a pipe
+            print("\n".join(line.rstrip() for line in captured.get().split("\n")), end="")
     for each, goal in wanted:
         if isinstance(goal, Path):
             _write(f"--{each.name}", goal, text_of(sheet, each))

@@ -73,7 +73,10 @@ class _Grid:
         headed = any(column.heading for column in self.table.heads)
         grid = Grid(box=None, padding=(0, self.table.gap, 0, 0), header_style="bold", show_header=headed)
         widths = _widths(self.table)
-        room = options.max_width - sum(widths[1:]) - self.table.gap * len(widths)
+        rigid = [bool(number) and not (column.left or column.cut) for number, column in enumerate(self.table.heads)]
+        least = sum(width if kept else min(width, NARROWEST) for width, kept in zip(widths, rigid, strict=True))
+        wide = max(options.max_width, least + self.table.gap * len(widths) + self.table.indent)
+        room = wide - sum(widths[1:]) - self.table.gap * len(widths)
         rows = [list(row) for row in self.table.rows[: self.table.limit or None]]
         for number, (column, width) in enumerate(zip(self.table.heads, widths, strict=True)):
             if column.cut:
@@ -87,7 +90,8 @@ class _Grid:
                 grid.add_column(column.heading, justify="right", no_wrap=True)
         for row in rows:
             grid.add_row(*(Text(shown(cell), style=cell.style if isinstance(cell, Cell) else "") for cell in row))
-        yield _indented(grid, self.table.indent)
+        # where a name would get a few letters a line, the lines are longer than the terminal
+        yield from console.render(_indented(grid, self.table.indent), options.update(width=wide))
 
 
 def _widths(table: Table) -> list[int]:

@@ -48,8 +48,8 @@ def json_text(text: str) -> str:
 
 
 def xml(text: str) -> str:
-    """Character data of an XML document, which is still to be escaped by whatever writes the elements."""
-    return _NOT_XML.sub("", text)
+    """Character data of XML, without what cannot be seen, which is still to be escaped by whatever writes the elements."""
+    return _shown(_NOT_XML.sub("", text))
 
 
 def csv_row(row: Mapping[str, object]) -> dict[str, object]:
