@@ -48,7 +48,7 @@ def json_text(text: str) -> str:
 
 
 def xml(text: str) -> str:
-    """Character data of XML, without what cannot be seen, which is still to be escaped by whatever writes the elements."""
+    """Character data of XML without what cannot be seen; whatever writes the elements has still to escape it."""
     return _shown(_NOT_XML.sub("", text))
 
 
