@@ -48,5 +48,5 @@ def warm_start() -> Iterator[None]:
 def enough_time() -> Iterator[None]:
     """A budget bounds the rounds of a run in this process, and a minute more the whole, however busy the machine is."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vlbench.trial.session.WRITING", -60.0)
+        patch.setattr("vlbench.trial.limits.WRITING", -60.0)
         yield

@@ -19,7 +19,8 @@ from vlbench.record.schema import CellGroup, Results
 from vlbench.selftest.copies import Design
 from vlbench.selftest.verdicts import report
 from vlbench.trial.job import Event, Round, Struck, job_of
-from vlbench.trial.session import Limits, Session
+from vlbench.trial.limits import Limits
+from vlbench.trial.session import Session
 from vlbench.trial.worker import run_job
 
 ROWS = {"copy 1": (0.0, 1.0), "+3% 1": (0.03, 1.03)}

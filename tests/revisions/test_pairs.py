@@ -20,7 +20,8 @@ from vlbench.revisions.pairs import confirmed, go_on_in_sets, with_price
 from vlbench.revisions.request import BASE, HEAD
 from vlbench.towers.variants import Variant
 from vlbench.trial.job import Checked, Event, Finished, Job, Prepared, Round
-from vlbench.trial.session import Limits, Session
+from vlbench.trial.limits import Limits
+from vlbench.trial.session import Session
 
 
 class Clock:

@@ -24,8 +24,9 @@ from vlbench.record.files import read_results
 from vlbench.record.journal import Journal
 from vlbench.record.schema import Results, State, Trial
 from vlbench.trial.clock import Reading, event_clock, wall_clock
+from vlbench.trial.limits import Limits
 from vlbench.trial.rounds import Entrant, Rounds
-from vlbench.trial.session import Limits, Session
+from vlbench.trial.session import Session
 from vlbench.trial.subject import Cache, Inputs, Subject
 from vlbench.trial.tower_bench import TowerBench
 

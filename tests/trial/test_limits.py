@@ -16,7 +16,8 @@ from vlbench.process.child import ChildError
 from vlbench.record.journal import Journal
 from vlbench.record.schema import VariantTrial
 from vlbench.trial.job import Event, Job, Round, job_of
-from vlbench.trial.session import Limits, Progress, Run, Session, end_of, run_trial
+from vlbench.trial.limits import Limits, end_of
+from vlbench.trial.session import Progress, Run, Session, run_trial
 from vlbench.trial.worker import run_job
 
 NAMES = ("host-grid", "exact", "classic", "best")
@@ -254,7 +255,7 @@ def test_an_error_that_sticks_to_the_device_names_its_row_and_the_rest_goes_on_i
 
 def test_a_budget_leaves_time_to_write() -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vlbench.trial.session.WRITING", 1.0)
+        patch.setattr("vlbench.trial.limits.WRITING", 1.0)
         assert (end_of(100.0, 60.0), end_of(100.0, 1.0)) == (159.0, 100.9)
 
 

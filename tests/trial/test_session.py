@@ -15,7 +15,8 @@ from vlbench.record.journal import Journal
 from vlbench.record.schema import CellGroup, VariantTrial
 from vlbench.towers.variants import Variant
 from vlbench.trial.job import Event, Job
-from vlbench.trial.session import Limits, Progress, Session
+from vlbench.trial.limits import Limits
+from vlbench.trial.session import Progress, Session
 from vlbench.trial.worker import run_job
 
 pytestmark = pytest.mark.usefixtures("misbehaving")

@@ -23,7 +23,8 @@ from vlbench.record.journal import Journal
 from vlbench.record.schema import Results
 from vlbench.trial.card import measured_card
 from vlbench.trial.job import job_of
-from vlbench.trial.session import Limits, Session, end_of
+from vlbench.trial.limits import Limits, end_of
+from vlbench.trial.session import Session
 
 
 @dataclass(frozen=True)

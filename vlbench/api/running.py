@@ -20,7 +20,8 @@ from vlbench.record.files import read_results
 from vlbench.record.journal import Journal
 from vlbench.towers.models import WHY_TINY
 from vlbench.trial.checks import run_checks
-from vlbench.trial.session import Limits, Session
+from vlbench.trial.limits import Limits
+from vlbench.trial.session import Session
 from vlbench.workload.library import BATCHES, batch_point, load_scenario
 from vlbench.workload.photos import own_sizes
 

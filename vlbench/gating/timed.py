@@ -149,7 +149,8 @@ def _check_accuracy(baseline: Baseline, reason: str, watch: Watch | None) -> Ite
 def _session(plans: Sequence[Plan], watch: Watch | None) -> Session:
     """Trials of which no file is kept. A plan whose job is refused has no trials; the refusal is among its losses."""
     from vlbench.record.journal import Journal
-    from vlbench.trial.session import Limits, Session
+    from vlbench.trial.limits import Limits
+    from vlbench.trial.session import Session
 
     return Session(
         plans, Journal(None, ""), limits=Limits(TIMEOUT), watch=watch or (lambda progress: None), keep_going=True

@@ -19,7 +19,8 @@ from vlbench.matrix.plan import Plan
 from vlbench.record.schema import CellGroup, Device
 from vlbench.revisions.checkouts import checked_out, repository
 from vlbench.revisions.request import Pair, Request, Way, way_of
-from vlbench.trial.session import Watch, end_of
+from vlbench.trial.limits import end_of
+from vlbench.trial.session import Watch
 
 REMEDIES = {
     ExitCode.INACCURATE: "mend the result of HEAD; a time of a wrong one means nothing",

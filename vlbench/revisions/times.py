@@ -83,7 +83,8 @@ def measure(
     """
     from vlbench.record.journal import Journal
     from vlbench.revisions.lockstep import run_pair
-    from vlbench.trial.session import Limits, run_trial
+    from vlbench.trial.limits import Limits
+    from vlbench.trial.session import run_trial
 
     run = run_trial if way is Way.ONE_PROCESS else partial(run_pair, repository=repository)
     limits = Limits(request.timeout, until, f"--budget {request.budget:g}s", "; give it more")

@@ -1,6 +1,5 @@
 """From cell groups to records: trials in processes of their own, each finished one kept at once."""
 
-import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,6 +12,7 @@ from vlbench.process.child import Child, ChildError
 from vlbench.record.journal import Journal
 from vlbench.record.schema import CellGroup, Trial
 from vlbench.trial.job import EVENTS, LAST_CALL, Estimated, Event, Finished, Job, job_of
+from vlbench.trial.limits import Limits
 from vlbench.trial.progress import Progress as Progress
 from vlbench.trial.progress import record
 
@@ -20,8 +20,6 @@ INDUCTOR_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 """What is compiled is compiled anew: a cache on disk would make the first call look cheap in every trial but one."""
 CALL_SHARE = 0.5
 """Of a trial's time: a call that takes longer than that is taken for one that never ends."""
-WRITING = 1.0
-"""Seconds of a budget in which results are judged and written."""
 WORTH_SAYING = 5.0
 """Seconds from which on the estimate of a run is told."""
 CONFIRMING = 0.5
@@ -65,39 +63,6 @@ class Asked:
     @property
     def called(self) -> str:
         return f"trial {self.number + 1}"
-
-
-def end_of(start: float, budget: float) -> float:
-    """When measuring that began at `start` has to be over, so that results are written within the budget."""
-    return start + budget - min(WRITING, budget / 10)
-
-
-@dataclass
-class Limits:
-    """How long all may take, and one trial of it."""
-
-    timeout: float
-    """Seconds of one trial, at the end of which what it has is kept."""
-    until: float = math.inf
-    """When all has to be over, by `time.monotonic()`."""
-    budget: str = ""
-    """What sets that end, in words."""
-    remedy: str = ""
-    """What measures the rest."""
-    anew: str = ""
-    """What helps where no row was timed, so that there is nothing to go on from."""
-
-    def named(self, allowed: float) -> str:
-        """What gave a trial so many seconds."""
-        return self.budget if allowed < self.timeout else f"--timeout {self.timeout:g}s"
-
-    def why(self, allowed: float, *, begun: bool = True, needs: float = 0.0) -> str:
-        """Why something was left when a trial had so many seconds; all of it may need more, unless that is 0."""
-        within = f"no time left within {self.named(allowed)}"
-        if begun or not self.anew:
-            return within + self.remedy
-        about = f"; it takes about {needs:.0f} s" if needs else ""
-        return f"{within}, and no row was timed{about}; {self.anew}"
 
 
 class Session:

@@ -10,7 +10,8 @@ from vlbench.record.exactness import Accuracy
 from vlbench.record.journal import Journal
 from vlbench.record.schema import Dtype
 from vlbench.towers.variants import tower_variant, yardstick
-from vlbench.trial.session import Limits, Session
+from vlbench.trial.limits import Limits
+from vlbench.trial.session import Session
 from vlbench.workload.scenario import Item, ScenarioPoint
 
 POINT = ScenarioPoint(scenario="regressions", source="noise", item=(Item(grid="4x6"),))
