@@ -56,6 +56,7 @@ def test_a_package_in_lock_step_gives_rows_of_all_three_kinds(
     assert all(len(variant.timings["warm"].seconds) >= 6 and variant.stages for variant in trial.variants)
 
 
+@pytest.mark.slow
 def test_our_own_towers_share_a_process_and_a_wrong_one_is_caught(vlbench: Vlbench, folder: Path) -> None:
     """A constant of the plan is changed, uncommitted."""
     copytree(Path(ours.__file__).parent, folder / "implementations", ignore=ignore_patterns("__pycache__"))

@@ -22,6 +22,7 @@ def branch(gated: Path) -> Path:
     return gated
 
 
+@pytest.mark.slow
 def test_what_a_change_accepts_is_its_first_row_and_no_accept_fails_it(vlbench: Vlbench, branch: Path) -> None:
     ended = vlbench("gate", "--base", "main")
     assert ended.code == 3, ended

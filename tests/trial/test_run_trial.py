@@ -9,7 +9,7 @@ from tests.trial.plans import job
 from tests.warm_start import WarmPopen
 from vlbench.errors import UsageError
 from vlbench.process.child import ChildError
-from vlbench.trial.job import EVENTS, Checked, Finished, Job, Prepared
+from vlbench.trial.job import EVENTS, Checked, FedIn, Finished, Job, Prepared
 from vlbench.trial.session import run_trial
 from vlbench.workload.scenario import Item, ScenarioPoint
 
@@ -34,7 +34,7 @@ def workers() -> list[psutil.Process]:
 
 def test_whoever_stops_listening_ends_the_process() -> None:
     events = run_trial(job("host-grid", seconds=600), timeout=600)
-    assert isinstance(next(events), Prepared)
+    assert isinstance(next(events), FedIn)
     assert len(workers()) == 1
     events.close()  # type: ignore[attr-defined]
     assert workers() == []

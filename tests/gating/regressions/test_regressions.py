@@ -94,6 +94,7 @@ def test_an_edit_that_does_not_fit_is_refused(tmp_path: Path, text: str, times: 
     assert (tmp_path / "tower.py").read_text() == text
 
 
+@pytest.mark.slow
 def test_the_command_line_ends_with_3_and_names_the_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (regression,) = (each for each in LISTED if each.slug == "item_per_layer")
     copy_package(tmp_path, "vision")
