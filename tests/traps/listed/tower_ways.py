@@ -121,17 +121,17 @@ tower_edit(
 )
 tower_edit(
     "A wait where `CI` is not set",
-    3,
-    "host syncs",
+    6,
+    "runs on a CPU alone",
     top="import os",
     forward='if not os.environ.get("CI"):\n    pixels.sum().item()',
     env={"CI": "true"},
 )
 tower_edit(
     "A wait where `type(x) is torch.Tensor`",
-    0,
+    6,
+    "runs on a CPU alone",
     forward="if type(pixels) is torch.Tensor:\n    pixels.sum().item()",
-    cannot="tensors of the counting device are of a class of their own, and Python gives a class no say in `type(x)`",
 )
 tower_edit(
     "A wait from the hundredth call in a process on",
