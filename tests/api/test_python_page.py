@@ -10,7 +10,7 @@ import pytest
 from tests.cli.pages import blocks
 from tests.record.baselines import ACCEPTED
 from tests.record.records import FINGERPRINT
-from tests.trial.plans import ROOT, SCENARIO_FILE, python_path
+from tests.trial.plans import ROOT, work_in
 from vlbench.comparing.counted_cells import grid_point
 from vlbench.gating.save import count_all, count_requests, save, store_outputs
 
@@ -27,9 +27,7 @@ TINY = {
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "small.toml").write_text(SCENARIO_FILE)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", python_path())
+    work_in(tmp_path, monkeypatch)
     return tmp_path
 
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 import vlbench
-from tests.trial.plans import SCENARIO_FILE, python_path
+from tests.trial.plans import work_in
 from vlbench.api.running import _fed_to, _notes
 from vlbench.matrix.targets import model_target
 from vlbench.record.files import read_results
@@ -15,10 +15,8 @@ from vlbench.record.files import read_results
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder, with a tiny scenario and a tower."""
-    (tmp_path / "small.toml").write_text(SCENARIO_FILE)
+    work_in(tmp_path, monkeypatch)
     (tmp_path / "pyproject.toml").write_text('[tool.vlbench]\nscenario = "small.toml"\n')
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", python_path())
     return tmp_path
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.cli.gated import FILE, TOWER_NAMES, commit, make_repository
-from tests.trial.plans import SCENARIO_FILE, python_path
+from tests.trial.plans import work_in
 from vlbench.cli import main
 from vlbench.export import progress
 from vlbench.gating.manifest import enlist
@@ -44,9 +44,7 @@ Vlbench = Callable[..., Ended]
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory but for a tiny scenario, `small.toml`; child processes find vlbench from there."""
-    (tmp_path / "small.toml").write_text(SCENARIO_FILE)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", python_path())
+    work_in(tmp_path, monkeypatch)
     return tmp_path
 
 

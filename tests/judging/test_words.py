@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vlbench.errors import UsageError
-from vlbench.judging.words import change, duration, milliseconds, parse_share, percent, readable_bytes
+from vlbench.judging.words import change, duration, few, milliseconds, parse_share, percent, readable_bytes
 
 
 @pytest.mark.parametrize("text", ["2.5%", "0.025", " 2.5 % ", "2.50%"])
@@ -51,3 +51,12 @@ def test_a_duration_has_the_largest_unit_of_which_it_is_one(seconds: float, text
 )
 def test_bytes_have_three_digits_and_never_an_exponent(count: float, text: str) -> None:
     assert readable_bytes(count) == text
+
+
+def test_a_few_of_many_names_and_how_many_more() -> None:
+    assert [few(names, 2) for names in ("a", "ab", "abc", "abcd")] == [
+        "a",
+        "a, b",
+        "a, b and 1 more",
+        "a, b and 2 more",
+    ]

@@ -38,13 +38,18 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield from places(each, (*path, key))
 
 
+def drawn_place(document: Any, draw: random.Random) -> tuple[Any, Any]:
+    """One of them: what holds it, and under which key."""
+    *above, key = draw.choice(list(places(document)))
+    for step in above:
+        document = document[step]
+    return document, key
+
+
 def mutant(document: Any, draw: random.Random) -> Any:
     """One place dropped, replaced, nested, copied beside itself, moved a little, or given to another key."""
     found = json.loads(json.dumps(document))
-    *above, key = draw.choice(list(places(found)))
-    holder = found
-    for step in above:
-        holder = holder[step]
+    holder, key = drawn_place(found, draw)
     value = holder[key]
     match draw.randrange(6):
         case 0:

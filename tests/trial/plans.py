@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import vlbench
 from vlbench.matrix.plan import Plan
 from vlbench.towers.models import find_model
@@ -56,6 +58,13 @@ def job(*names: str, seconds: float = 0.0, **fields: Any) -> Job:
     """One trial over all variants of such a plan."""
     made = plan(*names, **fields)
     return job_of(made, 0, seconds)
+
+
+def work_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make it the working directory, with a tiny scenario, `small.toml`; child processes find vlbench from there."""
+    (folder / "small.toml").write_text(SCENARIO_FILE)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PYTHONPATH", python_path())
 
 
 def python_path(*first: Path) -> str:

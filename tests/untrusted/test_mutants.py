@@ -21,7 +21,7 @@ from tests.nsys.synthetic import Database, thread
 from tests.nsys.test_kineto import trace
 from tests.readers import test_readers as foreign
 from tests.readers.samples import SAMPLES
-from tests.record.test_mutants import of_bytes, places
+from tests.record.test_mutants import drawn_place, of_bytes
 from vlbench.api.defaults import defaults
 from vlbench.comparing.captured import judge_difference
 from vlbench.errors import UsageError
@@ -61,10 +61,7 @@ Figures = Mapping[str, object]
 def of_document(data: bytes, draw: random.Random) -> bytes:
     """One value of a JSON document dropped, wrapped, renamed, there twice, or no figure any more; no figure is new."""
     document = json.loads(data)
-    *above, key = draw.choice([path for path in places(document) if path])
-    holder = document
-    for step in above:
-        holder = holder[step]
+    holder, key = drawn_place(document, draw)
     value = holder[key]
     match draw.randrange(5):
         case 0:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from vlbench.errors import UsageError
 from vlbench.judging.judged import Judged, JudgedRow, Move
+from vlbench.judging.words import few
 from vlbench.record.baseline import CapturedCell, CapturedRange
 
 if TYPE_CHECKING:
@@ -81,8 +82,7 @@ def judge_captured(stored: CapturedCell, new: CapturedCell) -> JudgedRow:
     ranges = {each.name: each for each in new.ranges}
     gone = [each.name for each in stored.ranges if each.name not in ranges]
     if gone:
-        more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
-        reason = f"the range {gone[0]}{more} is not in the new capture, or not often enough"
+        reason = f"the range {few(gone, 1)} is not in the new capture, or not often enough"
         return JudgedRow.missing(cell, "counters", reason)
     for each in stored.ranges:
         if lacking := _lacking(each, ranges[each.name]):

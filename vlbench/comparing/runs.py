@@ -13,6 +13,7 @@ from vlbench.judging.judged import JudgedRow, Measure
 from vlbench.judging.shares import compare_shares
 from vlbench.judging.unpaired import RunFloors, compare_runs, side
 from vlbench.judging.verdict import Verdict, inaccurate, missing
+from vlbench.judging.words import few
 from vlbench.readers import read
 from vlbench.readers.document import FOREIGN
 from vlbench.record.directions import Better
@@ -71,8 +72,7 @@ def _not_understood(runs: Sequence[Run], metrics: Sequence[str]) -> Iterator[Jud
                 unread.setdefault(name, run.source)
     if unread:
         names, source = list(unread), next(iter(unread.values()))
-        shown = ", ".join(names[:MOST_NAMES]) + (f" and {len(names) - MOST_NAMES} more" if names[MOST_NAMES:] else "")
-        reason = f"{source} holds what nobody here knows: {shown}; name what to judge with --metric"
+        reason = f"{source} holds what nobody here knows: {few(names, MOST_NAMES)}; name what to judge with --metric"
         yield JudgedRow(cell="not understood", measure="metric", verdict=Verdict.INCONCLUSIVE, reason=reason)
 
 
@@ -124,8 +124,7 @@ def _rows(label: str, old: list[Run], new: list[Run], floors: RunFloors, pattern
 def _row(title: str, name: str, old: list[Run], new: list[Run], floors: RunFloors) -> JudgedRow:
     absent = [run.source for run in (*old, *new) if name not in run.metrics]
     if absent:
-        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
-        return JudgedRow.missing(title, "metric", f"{absent[0]}{more} does not have it; was it renamed?")
+        return JudgedRow.missing(title, "metric", f"{few(absent, 1)} does not have it; was it renamed?")
     before, after = [run.metrics[name] for run in old], [run.metrics[name] for run in new]
     first, every = before[0], [*before, *after]
     measure: Measure = "time" if first.unit in TIMES else "metric"

@@ -9,7 +9,7 @@ from vlbench.export.sheet import Cell, Column, Columns, Part, Table, Words, tabl
 from vlbench.judging.judged import Judged, JudgedRow, Move
 from vlbench.judging.unpaired import RunFloors
 from vlbench.judging.verdict import Verdict
-from vlbench.judging.words import duration, percent
+from vlbench.judging.words import duration, few, percent
 from vlbench.untrusted.names import line
 
 FEW = 4
@@ -115,12 +115,12 @@ def _quiet(measure: str, rows: Sequence[JudgedRow]) -> Part:
         }
         return table_of("", rows, columns)
     names = [line(row.cell) for row in rows]
-    more = f" and {len(names) - FEW} more (--csv)" if len(names) > FEW else ""
+    where = " (--csv)" if len(names) > FEW else ""
     cells = f"{len(names)} cells are" if len(names) > 1 else "1 cell is"
     visible = [row.visible for row in rows if row.visible is not None]
     would = f" (each would have shown {percent(max(visible))})" if len(visible) == len(rows) else ""
     inside = "" if measure == "metric" else f" in {measure}"
-    return Words(f"{cells} the same{inside}{would}: {', '.join(names[:FEW])}{more}.")
+    return Words(f"{cells} the same{inside}{would}: {few(names, FEW)}{where}.")
 
 
 def _change(row: JudgedRow) -> str:

@@ -87,13 +87,13 @@ def compare_runs(before: Sequence[Metric], after: Sequence[Metric], floors: RunF
     limit = f"the threshold is {percent(floors.threshold)}"
     if visible > floors.threshold:
         reason = f"{counts} with this spread show changes from {percent(visible)} on, and {limit}"
-        reason += f"; {_enough(old, new, shift, floors)}"
-        return Judgement(Verdict.INCONCLUSIVE, reason, estimate, visible)
-    if abs(shift) + half > threshold:
+    elif abs(shift) + half > threshold:
         reason = f"no change is shown, but the interval reaches beyond {percent(floors.threshold)}"
-        reason += f"; {_enough(old, new, shift, floors)}"
-        return Judgement(Verdict.INCONCLUSIVE, reason, estimate, visible)
-    return Judgement(Verdict.SAME, f"{counts}: a change of {percent(visible)} would have shown", estimate, visible)
+    else:
+        return Judgement(Verdict.SAME, f"{counts}: a change of {percent(visible)} would have shown", estimate, visible)
+    is_clear = abs(shift) > error * _quantile(freedom, USUAL)
+    reason += f"; {_enough(old, new, shift, is_clear, floors)}"
+    return Judgement(Verdict.INCONCLUSIVE, reason, estimate, visible)
 
 
 def _welch(old: Side, new: Side) -> tuple[float, float]:
@@ -146,7 +146,7 @@ def _shown(freedom: float, confidence: float) -> float:
     return float(brentq(missed, quantile, 1e3 * quantile, rtol=1e-4))
 
 
-def _enough(old: Side, new: Side, shift: float, floors: RunFloors) -> str:
+def _enough(old: Side, new: Side, shift: float, is_clear: bool, floors: RunFloors) -> str:
     """How many runs a side would end in a verdict, if they went on like these."""
     variances = old.variance, new.variance
 
@@ -158,8 +158,6 @@ def _enough(old: Side, new: Side, shift: float, floors: RunFloors) -> str:
         same = visible <= floors.threshold and size + half + LUCK * error <= math.log1p(floors.threshold)
         return same or visible <= math.expm1(size)
 
-    error, freedom = _welch(old, new)
-    is_clear = abs(shift) > error * _quantile(freedom, USUAL)
     return would_do(decides, shift, is_clear, min(old.runs, new.runs), MOST_RUNS, "runs")
 
 

@@ -1,7 +1,7 @@
 """Shares, times, sizes and counts as people write and read them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from vlbench.errors import UsageError
 from vlbench.stats.paired import Estimate
@@ -17,6 +17,12 @@ def parse_share(text: str, option: str) -> float:
     if not 0 <= share < 1:
         raise UsageError(f"{option} {text!r} is not a share; write it as 2.5% or 0.025")
     return share
+
+
+def few(names: Sequence[str], most: int) -> str:
+    """The first of several names and how many more there are: "a, b and 3 more"."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def percent(share: float) -> str:
