@@ -70,6 +70,15 @@ def the_last_element(x: Tensor, i: Tensor) -> None:
     i[-1] = 7
 
 
+def elements(x: Tensor, i: Tensor) -> None:
+    x[i] = 7
+
+
+def elements_again(x: Tensor, i: Tensor) -> None:
+    for _ in range(3):
+        i[i.clone()] = 7
+
+
 def waits(x: Tensor, i: Tensor) -> None:
     torch.cuda.current_stream().synchronize()
 
@@ -86,6 +95,8 @@ def gives_memory_back(x: Tensor, i: Tensor) -> None:
         (numbers, "make it on the device, torch.full(shape, value, device=...)"),
         (the_last_element, "fill it, y[n].fill_(value)"),
         (an_element, "fill it, y[n].fill_(value)"),
+        (elements, "fill by the index, x.index_fill_(0, index, value)"),
+        (elements_again, "fill by the index, x.index_fill_(0, index, value)"),
         (waits, "leave it out: a stream works in order"),
         (gives_memory_back, "leave it out: freed memory is used again without it"),
         (one_upload, "send it once, before the loop: the same tensor 64 times"),
@@ -183,6 +194,7 @@ def test_advice_to_fill_is_kept() -> None:
 
     (site,) = sites(filled)
     assert site.event == "read-back"
+    assert sites(lambda x, i: x.index_fill_(0, i, 7)) == ()
 
 
 def of_stream(x: Tensor, i: Tensor) -> None:

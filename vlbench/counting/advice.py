@@ -79,6 +79,8 @@ def plain(cause: Site) -> str:
         once = "let the device choose, as torch.where does: the answer waits for the queue"
         many = "gather the answers on the device and ask once: each answer waits for the queue"
         return f"leave the check out, or {many if cause.times > 1 else once}"
+    if cause.event == "implicit upload" and cause.operation in WHOLE:  # the value, where the index is on the device
+        return "fill by the index, x.index_fill_(0, index, value): a number that is assigned is copied there first"
     whole = {"tensor": "the same tensor", "values": "the same values"}.get(cause.same)
     if cause.event == "upload" and cause.content in ONE and not whole:
         if cause.operation == "aten::copy_":

@@ -47,7 +47,7 @@ def index_put(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict
             raise RuntimeError(
                 f"Expected all tensors to be on the same device, but the values of {facts(func).name} are on the host"
             )
-        values = _uploaded(scope, facts(func).name, values)
+        values = _uploaded(scope, "aten::_to_copy", values)  # torch's `value.to(device)`, which waits
     return run_on_device(scope, func, (target, _sized(scope, target, indices), values, *args[3:]), kwargs)
 
 
