@@ -11,6 +11,7 @@ from vlbench.gating.timed import GateResult
 from vlbench.judging.exit_codes import FAILURES
 from vlbench.judging.judged import JudgedRow
 from vlbench.judging.verdict import CALLED, Floors, Verdict
+from vlbench.judging.words import few
 from vlbench.record.baseline import Acceptance, Baseline, CapturedCell, CountedCell, TimedCell
 from vlbench.record.counted import Further
 from vlbench.record.outputs import StoredOutputs
@@ -250,7 +251,6 @@ def _allowing(row: JudgedRow, added: set[tuple[str | None, str, str]]) -> Judged
     """The row of a cell whose code allows waits that the merge base did not."""
     if row.verdict not in (Verdict.SAME, Verdict.IMPROVED):
         return row
-    file, source, reason = sorted(added, key=str)[0]
-    more = f" and {len(added) - 1} more" if len(added) > 1 else ""
-    told = f"a wait is allowed that was not: {file or 'somewhere'}: {source} ({reason}){more}; {row.reason}"
+    waits = [f"{file or 'somewhere'}: {source} ({reason})" for file, source, reason in sorted(added, key=str)]
+    told = f"a wait is allowed that was not: {few(waits, 1)}; {row.reason}"
     return row.model_copy(update={"verdict": Verdict.REGRESSED, "reason": told})
