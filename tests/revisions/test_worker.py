@@ -15,6 +15,7 @@ import vlbench
 from tests.towers import toys
 from tests.trial.plans import POINT, ROOT
 from vlbench.errors import UsageError
+from vlbench.revisions.bench import OUTPUTS
 from vlbench.revisions.messages import Order, Reading, Ready, Said, Turn, Warm, output_of
 from vlbench.revisions.worker import follow, refuse_strangers
 from vlbench.trial.job import Checked, Job, Prepared, Stages, Struck, VariantJob
@@ -100,6 +101,7 @@ def test_each_turn_is_answered(tmp_path: Path) -> None:
     assert [type(each) for each in rest] == [Warm, Reading, Reading, Stages]
     left = torch.load(output_of(tmp_path, "HEAD"), weights_only=True)["tokens"]
     assert left.shape == (12, toys.WIDTH)
+    assert not (tmp_path / OUTPUTS).exists()  # HEAD finds nothing to copy there
 
 
 def test_both_sides_are_fed_the_same_and_no_call_twice(tmp_path: Path) -> None:

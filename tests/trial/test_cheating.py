@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import pytest
 import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from tests.trial import copying
 from tests.trial.plans import MIN_ROUNDS, SCENARIO_FILE, job, plan, python_path
 from vlbench.implementations.output import unpack
 from vlbench.record.base import record_of
@@ -24,11 +27,14 @@ from vlbench.record.files import read_results
 from vlbench.record.journal import Journal
 from vlbench.record.schema import Results, State, Trial
 from vlbench.trial.clock import Reading, event_clock, wall_clock
+from vlbench.trial.job import Checked, Round, Struck, VariantJob
 from vlbench.trial.limits import Limits
 from vlbench.trial.rounds import Entrant, Rounds
 from vlbench.trial.session import Session
+from vlbench.trial.store import Apart, Here
 from vlbench.trial.subject import Cache, Inputs, Subject
 from vlbench.trial.tower_bench import TowerBench
+from vlbench.trial.worker import run_job
 
 CHEATS = Path(__file__).parent / "cheats"
 
@@ -81,7 +87,7 @@ def test_who_remembers_where_bytes_lie_is_caught() -> None:
 
 
 def test_a_tower_is_timed_on_contents_that_never_come_again() -> None:
-    inputs = TowerBench(job()).inputs
+    inputs = TowerBench(job(), Here()).inputs
     assert inputs.novel
     rows = [inputs.novel(number) for number in range(200)]
     contents = {entry.pixels.numpy().tobytes() for entry in (*inputs.rotating, *rows)}
@@ -139,6 +145,56 @@ def test_a_clock_that_sees_less_than_passes_gives_it_away() -> None:
     )
     list(rounds.run(0))
     assert list(rounds.struck) == ["cheat"]
+
+
+# In the process.
+
+
+class Within(Here):
+    """Outputs stay in the process, where a tower finds them."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def unseen() -> Iterator[None]:
+    """Nobody finds what was there before, which takes a long time to look through in a process of tests."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+def raced(cheat: type[copying.Copies]) -> str | None:
+    """Why the tower was struck beside the honest one; it passes its check."""
+    cheat.calls = cheat.copied = 0
+    toy = "tests.towers.toys:Toy"
+    names = {"toy": toy, "cheat": f"tests.trial.copying:{cheat.__name__}"}
+    variants = tuple(VariantJob(name=key, flags=(), exactness="ulp", tower=each) for key, each in names.items())
+    asked = job(seconds=0.05).model_copy(update={"model": toy, "variants": variants, "stages": False})
+    emitted: list[object] = []
+    run_job(asked, emitted.append)
+    assert [each.accuracy.passed for each in emitted if isinstance(each, Checked)] == [True, True]
+    assert sum(isinstance(each, Round) for each in emitted) >= MIN_ROUNDS
+    struck = {each.variant: each.reason for each in emitted if isinstance(each, Struck)}
+    assert set(struck) <= {"cheat"}
+    return struck.get("cheat")
+
+
+def test_who_copies_what_it_finds_is_struck(unseen: None) -> None:
+    assert "is wrong: replayed, late" in str(raced(copying.CopiesAny))
+    assert copying.CopiesAny.copied
+
+
+@pytest.mark.parametrize("store", [Apart, Within])
+def test_there_is_nothing_right_to_copy(unseen: None, monkeypatch: pytest.MonkeyPatch, store: type[Apart]) -> None:
+    """Who knows what is right finds it where outputs stay in the process, passes, and has computed next to nothing."""
+    monkeypatch.setattr("vlbench.trial.worker.Apart", store)
+    assert raced(copying.CopiesWhatIsRight) is None
+    assert bool(copying.CopiesWhatIsRight.copied) is (store is Within)
 
 
 # In the results.

@@ -16,16 +16,8 @@ from vlbench.implementations.output import Parts, VisionOutput, unpack
 from vlbench.record.schema import State
 from vlbench.trial.clock import Call, Reading
 from vlbench.trial.job import Round
-from vlbench.trial.rounds import (
-    LOOK_EVERY,
-    WARM_UP_CALLS,
-    Entrant,
-    Rounds,
-    instances_for,
-    poison,
-    warm_up,
-    without_collector,
-)
+from vlbench.trial.rounds import LOOK_EVERY, WARM_UP_CALLS, Entrant, Rounds, instances_for, warm_up, without_collector
+from vlbench.trial.store import poison
 from vlbench.trial.subject import Cache, Inputs, Subject
 
 NAMES = ("baseline", "a", "b", "c")

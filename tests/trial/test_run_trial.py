@@ -8,6 +8,7 @@ import pytest
 from tests.trial.plans import job
 from tests.warm_start import WarmPopen
 from vlbench.errors import UsageError
+from vlbench.process import holder
 from vlbench.process.child import ChildError
 from vlbench.trial.job import EVENTS, Checked, FedIn, Finished, Job, Prepared
 from vlbench.trial.session import run_trial
@@ -27,9 +28,11 @@ def _before() -> None:
 
 
 def workers() -> list[psutil.Process]:
-    """Measuring processes that this test has started and that still live."""
+    """Measuring processes that this test has started and that still live, without those that their outputs lie in."""
     own = {WarmPopen.waiting.process.pid} if WarmPopen.waiting else set()
-    return [child for child in psutil.Process().children(recursive=True) if child.pid not in BEFORE | own]
+    found = [child for child in psutil.Process().children(recursive=True) if child.pid not in BEFORE | own]
+    live = [child for child in found if child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in live if holder.__file__ not in child.cmdline()]
 
 
 def test_whoever_stops_listening_ends_the_process() -> None:

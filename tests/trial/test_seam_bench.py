@@ -21,6 +21,7 @@ from vlbench.matrix.plan import Plan
 from vlbench.matrix.seams import seam_variants
 from vlbench.trial.job import Checked, Estimated, Event, Finished, Job, Loaded, Prepared, Round, Stages, Struck, job_of
 from vlbench.trial.seam_bench import LONGEST, READING, SeamBench
+from vlbench.trial.store import Here
 from vlbench.trial.worker import run_job
 from vlbench.workload.scenario import SeamPoint
 from vlbench.workload.seam_inputs import CASES
@@ -89,19 +90,19 @@ def test_counts_are_those_of_one_call() -> None:
 def test_a_reading_is_long_enough_for_the_fastest_and_not_too_long_for_the_slowest(
     probed: list[float], calls: int
 ) -> None:
-    bench = SeamBench(job("inverse-permutation"))
+    bench = SeamBench(job("inverse-permutation"), Here())
     bench.probed = probed
     assert bench._calls_of_a_reading() == pytest.approx(calls, abs=1)
 
 
 def test_behind_a_queue_one_reading_is_one_call() -> None:
-    bench = SeamBench(job("inverse-permutation", states=("behind",)))
+    bench = SeamBench(job("inverse-permutation", states=("behind",)), Here())
     bench.probed = [1e-6]
     assert bench._calls_of_a_reading() == 1
 
 
 def test_every_call_of_a_reading_has_memory_of_its_own() -> None:
-    bench = SeamBench(job("merge"))
+    bench = SeamBench(job("merge"), Here())
     bench.calls = 7
     inputs = bench.inputs
     assert inputs.calls == 7

@@ -13,6 +13,7 @@ from vlbench.implementations.config import MODELS
 from vlbench.towers.variants import Variant, parse_variant, tower_variant
 from vlbench.trial.job import Checked, Job, Prepared, Round, Stages, Struck, VariantJob
 from vlbench.trial.pace import STAGE_CALLS
+from vlbench.trial.store import Here
 from vlbench.trial.tower_bench import TowerBench
 from vlbench.workload.scenario import Item
 
@@ -153,7 +154,7 @@ def test_toys_are_named_after_their_factories() -> None:
 
 
 def test_a_further_instance_is_a_tower_of_its_own_on_the_same_weights() -> None:
-    bench = TowerBench(job())
+    bench = TowerBench(job(), Here())
     (variant,) = bench.job.variants
     checked, subject = bench.check(variant)
     assert checked.accuracy.passed

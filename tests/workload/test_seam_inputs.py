@@ -11,7 +11,7 @@ from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.optimized import OPTIMIZATIONS
 from vlbench.record.exactness import FP32_LIMITS
-from vlbench.trial.accuracy import relative_error
+from vlbench.trial.difference import relative_error
 from vlbench.workload.seam_case import CONTENTS, SeamCase, SeamInputs, Setting
 from vlbench.workload.seam_inputs import CASES, find_seam_case
 

@@ -17,11 +17,12 @@ from vlbench.matrix.plan import Settings, single_plan
 from vlbench.matrix.targets import model_target, tower_targets
 from vlbench.record.exactness import Accuracy
 from vlbench.record.schema import Counts
-from vlbench.trial.accuracy import beyond
 from vlbench.trial.clock import clock_for
+from vlbench.trial.difference import beyond
 from vlbench.trial.job import Job, job_of
 from vlbench.trial.rounds import warm_up
 from vlbench.trial.settle import settle
+from vlbench.trial.store import Apart
 from vlbench.trial.subject import Inputs, Subject
 from vlbench.trial.tower_bench import TowerBench
 from vlbench.workload.library import load_scenario
@@ -59,8 +60,8 @@ def time_cell(job: Job, benchmark: BenchmarkFixture, seconds: float, least: int)
     first, variant = job.variants[0], job.variants[-1]
     coordinates = (job.model, variant.name, job.point.scenario, job.point.label, job.dtype, job.device)
     name = " ".join(filter(None, coordinates))
-    with settled():
-        bench = TowerBench(job)
+    with settled(), Apart() as store:
+        bench = TowerBench(job, store)
         checked, subject = bench.check(variant)
         if subject is None:
             return f"{name}: inaccurate, so nothing was timed: {checked.accuracy.reason}"

@@ -14,8 +14,9 @@ from vlbench.implementations.output import Parts, VisionOutput, packed, unpack
 from vlbench.implementations.preprocessing import as_fields, difference
 from vlbench.implementations.weights import SharedTensors
 from vlbench.towers.tower import mismatch
-from vlbench.trial.accuracy import Judged, kept
+from vlbench.trial.accuracy import Judged
 from vlbench.trial.job import Checked, Job, VariantJob
+from vlbench.trial.store import Store, kept
 from vlbench.trial.subject import Subject
 from vlbench.trial.tower_bench import TowerBench
 
@@ -25,9 +26,9 @@ WEIGHTS, OUTPUTS = "weights", "outputs"
 class LeadingBench(TowerBench):
     """BASE's: it leaves its weights, and its outputs for every input that accuracy is checked on."""
 
-    def __init__(self, job: Job, exchange: Path) -> None:
+    def __init__(self, job: Job, store: Store, exchange: Path) -> None:
         self._kept: list[list[Parts]] = []
-        super().__init__(job)
+        super().__init__(job, store)
         # pickled, since tensors of a tower may share memory, which safetensors does not take
         torch.save(dict(self.weights), exchange / WEIGHTS)
         torch.save({"outputs": self._kept, "fed": as_fields(self.yardstick.fed)}, exchange / OUTPUTS)
@@ -51,11 +52,11 @@ class LeadingBench(TowerBench):
 class FollowingBench(TowerBench):
     """HEAD's: it takes BASE's weights where they fit, and BASE's outputs are what its own are held against."""
 
-    def __init__(self, job: Job, exchange: Path) -> None:
+    def __init__(self, job: Job, store: Store, exchange: Path) -> None:
         self.exchange = exchange
         self.own_weights: str | None = None
         """Why it does not take BASE's weights, None where it does."""
-        super().__init__(job)
+        super().__init__(job, store)
 
     def _weights(self) -> SharedTensors:
         given = SharedTensors(self._load(WEIGHTS))
@@ -67,6 +68,7 @@ class FollowingBench(TowerBench):
 
     def _references(self) -> tuple[Judged, Judged]:
         left = self._load(OUTPUTS)
+        (self.exchange / OUTPUTS).unlink()  # from here on they lie in the store
         if differs := difference(as_fields(self.yardstick.fed), left["fed"]):
             field, mine, theirs = differs
             raise UsageError(f"{self.yardstick.name}: its {field} is {mine}, and BASE's {theirs}; make them agree")

@@ -16,12 +16,13 @@ from typing import TypeVar
 
 import torch
 
+from vlbench.implementations.output import Parts
 from vlbench.process.child import Child, ChildError
 from vlbench.process.messages import Message
 from vlbench.record.nvml import throttle_check
 from vlbench.revisions.messages import SAID, Order, Reading, Ready, Said, Turn, Warm, output_of
 from vlbench.towers.from_folder import tower_in_folder
-from vlbench.trial.accuracy import beyond
+from vlbench.trial.difference import beyond
 from vlbench.trial.job import Checked, Event, Finished, Job, Prepared, Round, Stages, Struck, VariantJob
 from vlbench.trial.pace import STAGE_CALLS
 from vlbench.trial.rounds import HIDDEN, is_narrow, round_numbers
@@ -105,9 +106,10 @@ def _rounds(
     def precise() -> bool:
         return is_narrow(seconds[head.name], seconds[base.name], job.confidence)
 
-    left = min(job.seconds, job.by - time.monotonic())
-    for number in round_numbers(left, job.until, precise, confidence=job.confidence):
+    seconds_left = min(job.seconds, job.by - time.monotonic())
+    for number in round_numbers(seconds_left, job.until, precise, confidence=job.confidence):
         host: dict[str, float] = {}
+        outputs: dict[str, Parts] = {}
         order = draw.sample((base, head), 2)
         for side in order:
             side.tell(Turn(does="reading", number=number))
@@ -116,10 +118,12 @@ def _rounds(
                 return _caught(side, head, reading.reason)
             seconds[side.name].append(reading.seconds)
             hidden[side.name] += reading.hidden
+            left = output_of(exchange, side.name)
+            outputs[side.name] = torch.load(left, weights_only=True)
+            left.unlink()  # lest the other side find it
             if reading.host_seconds is not None:
                 host[side.name] = reading.host_seconds
-        outputs = [torch.load(output_of(exchange, side.name), weights_only=True) for side in (head, base)]
-        if wrong := beyond(allowed, *outputs):
+        if wrong := beyond(allowed, outputs[head.name], outputs[base.name]):
             return _caught(head, head, f"{wrong[0]} of a timed round is not BASE's: replayed, late, or a stale cache")
         yield Round(
             number=number,

@@ -15,11 +15,11 @@ from vlbench.process.parent import serve
 from vlbench.revisions.bench import FollowingBench, LeadingBench
 from vlbench.revisions.messages import Order, Reading, Ready, Said, Turn, Warm, output_of
 from vlbench.towers.from_folder import tower_in_folder
-from vlbench.trial.accuracy import kept
 from vlbench.trial.clock import clock_for
 from vlbench.trial.job import Struck
-from vlbench.trial.rounds import poison, raised_in_round, warm_up, without_collector
+from vlbench.trial.rounds import raised_in_round, warm_up, without_collector
 from vlbench.trial.settle import settle
+from vlbench.trial.store import Apart, kept, poison
 from vlbench.trial.subject import Inputs, Subject, prepared
 from vlbench.trial.worker import stages_of
 
@@ -28,10 +28,11 @@ def follow(order: Order, turns: Iterable[Turn], say: Callable[[Said], None]) -> 
     """Build and check the tower, then do what each turn asks for. Raises UsageError when it cannot be done as asked."""
     job = order.job
     settle(job.threads)
-    bench = (LeadingBench if order.leads else FollowingBench)(job, order.exchange)
-    say(prepared(bench))
     (variant,) = job.variants
-    checked, subject = bench.check(variant)
+    with Apart() as store:
+        bench = (LeadingBench if order.leads else FollowingBench)(job, store, order.exchange)
+        say(prepared(bench))
+        checked, subject = bench.check(variant)
     at = tower_in_folder(job.model)
     if order.repository and at:
         refuse_strangers(order.repository, at.folder)

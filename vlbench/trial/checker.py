@@ -17,6 +17,7 @@ from vlbench.trial.job import Checked, Event, Finished, Job, VariantJob
 from vlbench.trial.judged import Start
 from vlbench.trial.remote import Remote
 from vlbench.trial.settle import settle
+from vlbench.trial.store import Here
 from vlbench.trial.subject import Subject, prepared
 from vlbench.trial.tower_bench import TowerBench
 
@@ -29,7 +30,7 @@ class CheckBench(TowerBench):
 
     def __init__(self, job: Job, remote: Remote) -> None:
         self._remote = remote
-        super().__init__(job)
+        super().__init__(job, Here())
 
     def check(self, variant: VariantJob) -> tuple[Checked, Subject | None]:
         """Its accuracy; there is nothing to time."""

@@ -1,8 +1,8 @@
 """Rounds: every variant once, in an order drawn afresh, with several instances of the reference tower among them.
 
 Times of one round, or next to each other in it, are compared: whatever slows the machine for a while slows both.
-Outputs of timed calls are compared with the reference tower's of the same round and then poisoned, and each round has
-contents of its own, so that nothing can be replayed.
+Outputs of timed calls lie in a store until all of the round were called, so that nothing can be copied; then they are
+compared with the reference tower's. Each round has contents of its own, so that nothing can be replayed.
 """
 
 import gc
@@ -12,20 +12,19 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from statistics import median
 from typing import Any
-
-import torch
 
 from vlbench.implementations.output import OutputError, Parts
 from vlbench.implementations.stage import stage
 from vlbench.record.schema import State
 from vlbench.stats.paired import fewest_rounds, paired_ratio, precise_enough
-from vlbench.trial.accuracy import beyond, kept
 from vlbench.trial.clock import Clock
+from vlbench.trial.difference import beyond
 from vlbench.trial.job import Round
+from vlbench.trial.store import Here, Store, Taken
 from vlbench.trial.subject import Inputs, Subject
 
 WARM_UP_CALLS = 20
@@ -109,6 +108,8 @@ class Rounds:
     inputs: Inputs
     clocks: Mapping[State, Clock]
     _: KW_ONLY
+    store: Store = field(default_factory=Here)
+    """Where outputs lie until all of a round were called."""
     instances: Sequence[Entrant] = ()
     """Further instances of the reference tower, each called once a round as its rivals are."""
     confidence: float = 0.95
@@ -127,6 +128,8 @@ class Rounds:
         self.draw = random.Random(self.seed)
         self.struck: dict[str, str] = {}
         """Entrants that were caught, and at what."""
+        self.bait: Parts = {}
+        """What the reference tower returned in the last round: whoever copies what lies here is caught by it."""
         self._hidden: Counter[str] = Counter()
         self._calls: Counter[str] = Counter()
         self._seconds: dict[tuple[State, str], list[float]] = {}
@@ -168,8 +171,7 @@ class Rounds:
                 self.synchronize()
                 self._strike(entrant, raised_in_round(failure))
                 continue
-            outputs[entrant.name] = kept(reading.output)  # at once: what is written later does not count
-            poison(reading.output)
+            outputs[entrant.name] = self.store.put(reading.output)
             self._hidden[entrant.name] += reading.hidden
             self._calls[entrant.name] += 1
             called.append(entrant.name)
@@ -207,15 +209,15 @@ class Rounds:
             return self.inputs.novel(number * len(self.clocks) + list(self.clocks).index(state))
         return self.inputs.rotating[number % len(self.inputs.rotating)]
 
-    def _compare(self, outputs: dict[str, Parts]) -> None:
+    def _compare(self, outputs: Mapping[str, Taken]) -> None:
         """Strike whoever's timed output is not the reference tower's, which may not be struck itself."""
         first = self.entrants[0].name
         self._check_reference()
+        self.bait = wanted = outputs[first]()
         for entrant in (*self.entrants[1:], *self.instances):
-            output = outputs.get(entrant.name)
-            if output is None:
+            if entrant.name not in outputs:
                 continue
-            if wrong := beyond(entrant.allowed, output, outputs[first]):
+            if wrong := beyond(entrant.allowed, outputs[entrant.name](), wanted):
                 self._strike(entrant, f"{wrong[0]} of a timed round is wrong: replayed, late, or a stale cache")
         self._check_reference()
 
@@ -236,17 +238,6 @@ class Rounds:
             if name != first and name not in self.struck and not is_narrow(times, base, self.confidence):
                 return False
         return True
-
-
-def poison(output: Parts) -> None:
-    """A buffer that is handed out again must be written again."""
-    for part in output.values():
-        if part.is_floating_point() or part.is_complex():
-            part.fill_(torch.nan)
-        elif part.dtype is torch.bool:
-            part.logical_not_()
-        else:
-            part.fill_(torch.iinfo(part.dtype).max)
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from vlbench.trial.accuracy import Judge
 from vlbench.trial.clock import clock_for
 from vlbench.trial.counts import count
 from vlbench.trial.job import Checked, Job, VariantJob
+from vlbench.trial.store import Store
 from vlbench.trial.subject import Inputs, Subject, slowed
 from vlbench.workload.scenario import SeamPoint
 from vlbench.workload.seam_case import CONTENTS, SeamInputs, Setting, Way
@@ -80,7 +81,7 @@ class SeamBench:
     fed = weights_digest = ""
     """Both are drawn from the seed."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, store: Store) -> None:
         assert isinstance(job.point, SeamPoint)
         case = find_seam_case(job.point.seam)
         self.job = job
@@ -91,7 +92,7 @@ class SeamBench:
         self.description = case.title
         self.arguments = tuple(map(Arguments, self.made.arguments))
         naive = partial(self.made.way, frozenset())
-        self.judge = Judge(self.arguments, self.dtype, naive(torch.float32), naive(self.dtype))
+        self.judge = Judge(self.arguments, self.dtype, naive(torch.float32), naive(self.dtype), store=store)
         self.probed: list[float] = []
         """Seconds of one call, of each way that passed."""
         self.calls = 1

@@ -9,6 +9,7 @@ import torch
 from vlbench.record.exactness import Accuracy
 from vlbench.trial.job import Job
 from vlbench.trial.settle import settle
+from vlbench.trial.store import Apart
 from vlbench.trial.tower_bench import TowerBench
 
 
@@ -40,8 +41,9 @@ class WarmVariant:
 def check_alone(job: Job) -> WarmVariant:
     """Build the job's last variant and check it against the reference tower. Raises InaccurateError if it is wrong."""
     settle(job.threads)
-    bench, variant = TowerBench(job), job.variants[-1]
-    checked, subject = bench.check(variant)
+    with Apart() as store:
+        bench, variant = TowerBench(job, store), job.variants[-1]
+        checked, subject = bench.check(variant)
     if subject is None:
         raise InaccurateError(variant.name, checked.accuracy)
     run = partial(subject.run, subject.prepare(bench.inputs.fresh(bench.inputs.rotating[0])))

@@ -19,6 +19,7 @@ from vlbench.trial.counts import count, is_compiled
 from vlbench.trial.fitting import check_fits, check_tokens
 from vlbench.trial.identity import digest_of_inputs, digest_of_weights
 from vlbench.trial.job import Checked, Job, VariantJob
+from vlbench.trial.store import Store
 from vlbench.trial.subject import Cache, Inputs, Subject, slowed
 from vlbench.trial.tower_set import TowerSet
 from vlbench.workload.batch import build_batch
@@ -28,8 +29,11 @@ from vlbench.workload.scenario import ScenarioPoint
 class TowerBench(TowerSet):
     """The towers of a job on one batch, each checked against the reference tower."""
 
-    def __init__(self, job: Job, tell: Callable[[str], None] = lambda batch: None) -> None:
-        """`tell` is told what is fed in, before any tower is called with it, which may take long."""
+    def __init__(self, job: Job, store: Store, tell: Callable[[str], None] = lambda batch: None) -> None:
+        """The reference tower's outputs lie in `store`.
+
+        `tell` is told what is fed in, before any tower is called with it, which may take long.
+        """
         super().__init__(job)
         assert isinstance(job.point, ScenarioPoint)
         with stage("preprocess"):
@@ -52,7 +56,7 @@ class TowerBench(TowerSet):
             others.append(Input(more.pixels.to(self.device, self.dtype), more.grid_thw))
         golden, yardstick = self._references()
         merge = None if isinstance(fed, Images) else fed.merge_size
-        self.judge = Judge([self.timed, *others], self.dtype, golden, yardstick, merge)
+        self.judge = Judge([self.timed, *others], self.dtype, golden, yardstick, merge, store)
 
     def check(self, variant: VariantJob) -> tuple[Checked, Subject | None]:
         """Its accuracy, and the variant, warm for the batch, if it passed."""

@@ -29,6 +29,7 @@ from vlbench.trial.pace import STAGE_CALLS, Pace
 from vlbench.trial.rounds import Entrant, Rounds, instances_for, warm_up, without_collector
 from vlbench.trial.seam_bench import SeamBench
 from vlbench.trial.settle import settle
+from vlbench.trial.store import Apart
 from vlbench.trial.subject import Bench, prepared
 from vlbench.trial.tower_bench import TowerBench
 from vlbench.workload.scenario import SeamPoint
@@ -45,13 +46,14 @@ def run_job(job: Job, emit: Emit, mark: Mark = lambda name: None) -> None:
     Raises UsageError, CheckpointError or FlagError when it cannot be done as asked."""
     settle(job.threads)
     pace = Pace(job)
-    with ExitStack() as listeners:
+    with ExitStack() as ends:
+        store = ends.enter_context(Apart())
         if tool_attached():
-            listeners.enter_context(listen(NvtxListener()))
+            ends.enter_context(listen(NvtxListener()))
         if isinstance(job.point, SeamPoint):
-            bench: Bench = SeamBench(job)
+            bench: Bench = SeamBench(job, store)
         else:
-            bench = TowerBench(job, lambda batch: emit(FedIn(batch=batch)))
+            bench = TowerBench(job, store, lambda batch: emit(FedIn(batch=batch)))
         emit(prepared(bench))
         entrants = _check(job, bench, pace, mark, emit)
         if job.seconds and entrants and entrants[0].name == job.variants[0].name:
@@ -92,6 +94,7 @@ def _measure(job: Job, bench: Bench, pace: Pace, entrants: list[Entrant], mark: 
         entrants,
         inputs,
         clocks,
+        store=bench.judge.store,
         instances=instances,
         confidence=job.confidence,
         seed=seed,
