@@ -48,7 +48,7 @@ def flag_table() -> str:
     """Every flag of the registry as a Markdown table."""
     rows = ["| flag | seam | what it removes | counted | class | needs | source |", "|---|---|---|---|---|---|---|"]
     for flag in OPTIMIZATIONS.values():
-        needs = ", ".join(f"`{other}`" for other in flag.requires)
+        needs = ", ".join([f"`{other}`" for other in flag.requires] + [f"(beside `{other}`)" for other in flag.pairs])
         counted = moves_in_words(flag.flag)
         cells = (f"`{flag.flag}`", flag.seam.name, flag.removes, counted, str(flag.exactness), needs, flag.source)
         rows.append(f"| {' | '.join(cells)} |")
@@ -59,9 +59,9 @@ def flag_number() -> str:
     """How many flags there are."""
     inside = [flag for flag in OPTIMIZATIONS.values() if flag.seam.in_tower]
     ours = [f"`{flag.flag}`" for flag in inside if flag.source.startswith("vlbench")]
-    after = len(OPTIMIZATIONS) - len(inside)
+    after, named = len(OPTIMIZATIONS) - len(inside), f"{', '.join(ours[:-1])} and {ours[-1]}"
     return (
-        f"It has {len(inside)} flags, {len(ours)} of them of our own ({' and '.join(ours)}); {after} more are for\n"
+        f"It has {len(inside)} flags, {len(ours)} of them of our own ({named}); {after} more are for\n"
         "what comes after the tower. What else serving stacks do is not here yet."
     )
 

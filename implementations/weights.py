@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
@@ -46,14 +47,26 @@ class SharedTensors(dict[str, Tensor]):
         # The parts are kept beside the result, so that no other tensor can take their address.
         self._joined: dict[tuple[int, ...], tuple[tuple[Tensor, ...], Tensor]] = {}
 
-    def joined(self, *parts: Tensor) -> Tensor:
-        """The concatenation of `parts` along their first dimension, made once."""
+    def joined(self, *parts: Tensor, room: tuple[int, ...] = ()) -> Tensor:
+        """The concatenation of `parts` along their first dimension, made once.
+
+        With `room`, each part is filled up with zeros to that shape.
+        """
         if not all(part.data_ptr() for part in parts):
-            return torch.cat([part.detach() for part in parts])  # without memory there is nothing to share
-        key = tuple(part.data_ptr() for part in parts)
+            return _concatenated(parts, room)  # without memory there is nothing to share
+        key = (*(part.data_ptr() for part in parts), *room)
         if key not in self._joined:
-            self._joined[key] = (parts, torch.cat([part.detach() for part in parts]))
+            self._joined[key] = (parts, _concatenated(parts, room))
         return self._joined[key][1]
+
+
+def _concatenated(parts: tuple[Tensor, ...], room: tuple[int, ...]) -> Tensor:
+    return torch.cat([_filled_up(part.detach(), room) for part in parts])
+
+
+def _filled_up(part: Tensor, room: tuple[int, ...]) -> Tensor:
+    missing = [size - own for size, own in zip(room, part.shape, strict=bool(room))]
+    return F.pad(part, [each for much in reversed(missing) for each in (0, much)]) if any(missing) else part
 
 
 def parameter_shapes(config: VisionConfig) -> dict[str, torch.Size]:

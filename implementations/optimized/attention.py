@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..config import VisionConfig
 from .advice import InCapture
 from .layout import Layout, layout, qkv_copies
 from .rope import Rope
 from .rotary import rotation
-from .seam import Exactness, FlagSet, Seam
+from .seam import Exactness, FlagSet, Seam, with_cudnn
 from .segments import Segments
 from .windows import permute_cells
 
@@ -80,12 +84,38 @@ class EqualSegmentsTogether(SegmentList):
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, segments: Segments, layout: Layout) -> Tensor:
         heads, head_dim = q.shape[-2:]
         rows = [part.view(-1, heads, head_dim) for part in (q, k, v)]
-        outputs = []
+        outputs, done = [], 0
         for start, count, length in segments.runs:
             shape, stop = (count, length, heads, head_dim), start + count * length
             q_i, k_i, v_i = (part[start:stop].view(shape).transpose(1, 2) for part in rows)
-            outputs.append(F.scaled_dot_product_attention(q_i, k_i, v_i).transpose(1, 2).flatten(0, 1))
+            output = F.scaled_dot_product_attention(q_i, k_i, v_i).transpose(1, 2).flatten(0, 1)
+            outputs.append(output if done <= start else output[done - start :])  # the run before it has the rest
+            done = stop
         return (outputs[0] if len(outputs) == 1 else torch.cat(outputs)).view(v.shape)
+
+
+Kernels = Callable[[], AbstractContextManager[object]]
+"""Makes what a forward runs in, which says whose attention kernels it may have."""
+
+kernels: Seam[Kernels] = Seam("attention kernels")
+
+
+@kernels.naive
+def as_torch_chooses() -> AbstractContextManager[object]:
+    """Those that torch prefers: from 2.10 on cuDNN's, on Hopper and Blackwell in half precision."""
+    return nullcontext()
+
+
+@kernels.optimization(
+    "sdpa-flash",
+    removes="cuDNN's plans, one on the host for each new shape of an attention call: flash attention needs none",
+    exactness=Exactness.REASSOCIATED,
+    source="FunASR #3704, torchtune #1652; TORCH_CUDNN_SDPA_DEPRIORITIZED of torch",
+    applies=(with_cudnn,),
+)
+def without_cudnn() -> AbstractContextManager[object]:
+    """All but cuDNN's, in torch's order. Entered once a forward; it holds for the process, so for all its threads."""
+    return sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH])
 
 
 class Attention(nn.Module):

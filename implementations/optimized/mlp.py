@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, assert_never
+from typing import assert_never
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import VisionConfig
-from ..weights import SharedTensors
-from .seam import Exactness, FlagSet, Seam, with_gated_mlp
+from .seam import Exactness, FlagSet, Seam, with_gated_mlp, with_uneven_mlp
+from .wide import Whole, WideLinear, Widened
 
 
 def quick_gelu(x: Tensor) -> Tensor:
@@ -47,19 +47,47 @@ class TwoLinearMLP(nn.Module):
         return self.fc2(self.act(self.fc1(x)))
 
 
-gated_mlp: Seam[type[nn.Module]] = Seam("mlp")
+mlp_width: Seam[Callable[[int], int]] = Seam("mlp width")
+
+
+@mlp_width.naive
+def as_released(size: int) -> int:
+    """The model's own width: 3420 in Qwen2.5-VL up to 7B."""
+    return size
+
+
+@mlp_width.optimization(
+    "mlp-pad",
+    removes="products on operands that no 16 bytes divide: the gated MLP is filled up with zeros, 3420 wide to 3424",
+    exactness=Exactness.REASSOCIATED,
+    source="SGLang's Qwen2.5-VL tower",
+    applies=(with_gated_mlp, with_uneven_mlp),
+    pairs=("fused-gate-up",),
+)
+def multiple_of_8(size: int) -> int:
+    """The next multiple of 8: 16 bytes of bfloat16. What is added is act(0) * 0 times zeros, and on disk it is not."""
+    return -(-size // 8) * 8
+
+
+def _linear(inputs: int, outputs: int, room: tuple[int, int]) -> nn.Linear:
+    return nn.Linear(inputs, outputs) if room == (outputs, inputs) else WideLinear(inputs, outputs, room)
+
+
+gated_mlp: Seam[type[GatedMLP]] = Seam("mlp")
 
 
 @gated_mlp.naive
 class GatedMLP(nn.Module):
-    """down(act(gate(x)) * up(x)), gate and up as two products."""
+    """down(act(gate(x)) * up(x)), gate and up as two products; computed `width` wide, by default as it is loaded."""
 
-    def __init__(self, config: VisionConfig) -> None:
+    def __init__(self, config: VisionConfig, width: int | None = None) -> None:
         super().__init__()
+        size, inner = config.hidden_size, config.intermediate_size
+        self.width = width or inner
         self.act = activation(config)
-        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size)
-        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size)
-        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size)
+        self.gate_proj = _linear(size, inner, (self.width, size))
+        self.up_proj = _linear(size, inner, (self.width, size))
+        self.down_proj = _linear(inner, size, (size, self.width))
 
     def forward(self, x: Tensor) -> Tensor:
         """x [N, C] to [N, C]."""
@@ -73,49 +101,25 @@ class GatedMLP(nn.Module):
     source="vLLM, SGLang and TensorRT-LLM merged gate_up_proj",
     applies=(with_gated_mlp,),
 )
-class FusedGatedMLP(GatedMLP):
-    """The loaded weights are the halves of the joined ones, so that both see what is written into either in place."""
+class FusedGatedMLP(Widened, GatedMLP):
+    """The loaded weights are views of the joined ones, so that both see what is written into either in place."""
 
-    def __init__(self, config: VisionConfig) -> None:
-        super().__init__(config)
-        self.joined: tuple[Tensor, Tensor] | None = None
+    def __init__(self, config: VisionConfig, width: int | None = None) -> None:
+        super().__init__(config, width)
+        size, inner = config.hidden_size, config.intermediate_size
+        self.gate_proj, self.up_proj = nn.Linear(size, inner), nn.Linear(size, inner)
+        self.joined = Whole(self.width, size), Whole(self.width)
 
-    def derive(self, shared: SharedTensors) -> None:
-        """Take the joined weights from `shared`, so that towers with the same weights have them once."""
+    def wholes(self) -> list[tuple[Whole, tuple[Tensor, ...]]]:
+        """Of the weights of gate and up, and of their biases."""
         gate, up = self.gate_proj, self.up_proj
-        with torch.inference_mode(False), torch.no_grad():
-            self.joined = (shared.joined(gate.weight, up.weight), shared.joined(gate.bias, up.bias))
-            for part, whole in zip(self._parts(), self.joined, strict=True):
-                for loaded, half in zip(part, whole.chunk(2), strict=True):
-                    loaded.data = half
+        weight, bias = self.joined
+        return [(weight, (gate.weight, up.weight)), (bias, (gate.bias, up.bias))]
 
     def forward(self, x: Tensor) -> Tensor:
         """x [N, C] to [N, C]."""
-        if not self._is_current():
-            self.derive(SharedTensors())
-        assert self.joined is not None
-        gate, up = F.linear(x, *self.joined).chunk(2, dim=-1)
+        gate, up = F.linear(x, *self.tensors()).chunk(2, dim=-1)
         return self.down_proj(self.act(gate) * up)
-
-    def _parts(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        """The loaded weights and biases, of gate and up."""
-        gate, up = self.gate_proj, self.up_proj
-        return (gate.weight, up.weight), (gate.bias, up.bias)
-
-    def _is_current(self) -> bool:
-        """Do the loaded weights lie in the joined ones? Not before the first use, nor once others took their place."""
-        if self.joined is None:
-            return False
-        starts = (whole.data_ptr() for whole in self.joined)  # 0 of tensors without memory
-        return all(
-            not start or (gate.data_ptr(), up.data_ptr()) == (start, start + gate.nbytes)
-            for start, (gate, up) in zip(starts, self._parts(), strict=True)
-        )
-
-    def _apply(self, fn: Any, recurse: bool = True) -> FusedGatedMLP:
-        self.joined = None
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        return self
 
 
 def build_mlp(config: VisionConfig, flags: FlagSet) -> nn.Module:
@@ -124,6 +128,6 @@ def build_mlp(config: VisionConfig, flags: FlagSet) -> nn.Module:
         case "two_linears":
             return TwoLinearMLP(config)
         case "gated":
-            return gated_mlp.way(flags)(config)
+            return gated_mlp.way(flags)(config, mlp_width.way(flags)(config.intermediate_size))
         case _:
             assert_never(config.mlp)

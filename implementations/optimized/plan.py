@@ -15,7 +15,7 @@ from .grids import Grid, Grids, grids
 from .inverse import inverse, scatter_inverse
 from .rope import Rope, position_ids, rope_reuse, rope_rows, rope_sharing
 from .seam import FlagSet
-from .segments import Segments, segment_bounds
+from .segments import Segments, segment_batches, segment_bounds
 from .transfer import pinning, shipment, upload
 from .windows import ItemWindows, arrangement, group_by_size, window_cut, window_reuse
 
@@ -50,6 +50,7 @@ class Planner(nn.Module):
         )
         self.send_all = shipment.way(flags)
         self.bounds = segment_bounds.way(flags)()
+        self.batches = segment_batches.way(flags)
         self.cut = window_cut.way(flags)()
         self.arrangement = arrangement.way(flags)(config.merge_unit)
         self.windows = window_reuse.way(flags)(self._item_windows)
@@ -82,9 +83,8 @@ class Planner(nn.Module):
             host = self._metadata(order.index, bounds, gather) | self._frames_to_send(frames, device)
             sent = self.send_all(host, send)
             index = sent["index"]
-            windows = Segments(
-                self.bounds.final(sent.get("windows", bounds), self.cut.tidy), sent.get("gather"), sent.get("scatter")
-            )
+            final = self.bounds.final(sent.get("windows", bounds), self.cut.tidy)
+            windows = Segments(final, sent.get("gather"), sent.get("scatter"), self.batches)
             back = sent["inverse"] if "inverse" in sent else self.inverse.on_device(index)
         with stage("rope"):
             rope = self.rope(grids, order, index)
@@ -112,7 +112,7 @@ class Planner(nn.Module):
         return host
 
     def _frames(self, bounds: Tensor, gather: Tensor | None = None, scatter: Tensor | None = None) -> Segments:
-        return Segments(self.bounds.final(bounds, lambda tensor: tensor), gather, scatter)
+        return Segments(self.bounds.final(bounds, lambda tensor: tensor), gather, scatter, self.batches)
 
     def _item_windows(self, grid: Grid) -> ItemWindows:
         t, h, w = grid

@@ -52,6 +52,8 @@ class Optimization:
     requires: tuple[str, ...]
     beside: tuple[str, ...] = ()
     """Flags without which it changes nothing; it is counted beside them."""
+    pairs: tuple[str, ...] = ()
+    """Flags beside each of which it is measured as well as alone, where both mean something."""
     advice: tuple[InCode | InCapture, ...] = ()
     """By what that cost shows, in a count or a capture of anyone's forward."""
 
@@ -108,6 +110,7 @@ class Seam(Generic[Way]):
         applies: Iterable[Applies] = (),
         requires: Iterable[str] = (),
         beside: Iterable[str] = (),
+        pairs: Iterable[str] = (),
         advice: Iterable[InCode | InCapture] = (),
     ) -> Callable[[Way], Way]:
         """Register another way under `flag`."""
@@ -125,6 +128,7 @@ class Seam(Generic[Way]):
                 tuple(applies),
                 tuple(requires),
                 tuple(beside),
+                tuple(pairs),
                 tuple(advice),
             )
             self._flags[flag] = way
@@ -202,6 +206,17 @@ def with_windows(config: VisionConfig, device: str) -> str | None:
     return None if config.window_size else f"{config.name} has no window attention"
 
 
+def with_cudnn(config: VisionConfig, device: str) -> str | None:
+    """For flags about attention of cuDNN."""
+    return None if device == "cuda" else f"it concerns attention of cuDNN, and on a {device} there is none"
+
+
 def with_gated_mlp(config: VisionConfig, device: str) -> str | None:
     """For flags about the gated MLP."""
     return None if config.mlp == "gated" else f"{config.name} has no gated MLP"
+
+
+def with_uneven_mlp(config: VisionConfig, device: str) -> str | None:
+    """For flags about an MLP whose width is no multiple of 8."""
+    even = config.intermediate_size % 8 == 0
+    return f"the MLP of {config.name} is a multiple of 8 wide, {config.intermediate_size}" if even else None

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from .advice import LENGTHS, SCALAR, SLICE, STREAM_SYNCS, WHOLE, InCapture, InCode
-from .seam import Exactness, Seam
+from .seam import Exactness, Seam, with_cudnn
 
 
 class Run(NamedTuple):
@@ -21,28 +21,70 @@ class Run(NamedTuple):
     length: int
 
 
+Batches = Callable[[int], list[range]]
+"""How many equal segments stand side by side to those that are one batch each. All are in one; some may be in two."""
+
+segment_batches: Seam[Batches] = Seam("segment batches")
+
+
+@segment_batches.naive
+def all_at_once(segments: int) -> list[range]:
+    """One batch, of as many as there are."""
+    return [range(segments)]
+
+
+@segment_batches.optimization(
+    "window-ladder",
+    removes="cuDNN's plan for each new number of windows, for a second call: batches are powers of two",
+    exactness=Exactness.REASSOCIATED,
+    source="vlbench; vLLM #34580 and SGLang pad the batch of their cuDNN prefill",
+    applies=(with_cudnn,),
+    requires=("batched-windows",),
+)
+def powers_of_two(segments: int) -> list[range]:
+    """The largest power of two, and for the rest the smallest that holds it, which reaches back into the first.
+
+    So no window is padded and none is made up; fewer than a third are computed twice, where one padded batch would
+    compute up to twice as many as there are. There are 11 such sizes up to 1,024 windows.
+    """
+    first = 1 << segments.bit_length() - 1
+    if first == segments:
+        return [range(first)]
+    second = 1 << (segments - first - 1).bit_length()
+    return [range(first), range(segments - second, segments)]
+
+
 class Segments:
     """How one kind of block divides the patches, and in which order it wants them.
 
     `bounds` are [0, ..., N] in patches: a device tensor or a list. Where the hidden states stand in another order,
     `gather` and `scatter` ([N / 4] merged cells) bring q, k and v into the segments' order and the result back.
+    `batches` says which equal segments are one run.
     """
 
-    def __init__(self, bounds: Tensor | list[int], gather: Tensor | None = None, scatter: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        bounds: Tensor | list[int],
+        gather: Tensor | None = None,
+        scatter: Tensor | None = None,
+        batches: Batches = all_at_once,
+    ) -> None:
         self.bounds: Sequence[int] | Tensor = bounds
         self.gather = gather
         self.scatter = scatter
+        self.batches = batches
 
     @cached_property
     def runs(self) -> list[Run]:
-        """The segments as runs of equal length. Needs bounds on the host."""
+        """The segments as runs of equal length, of which one may reach back into the last. Needs bounds on the host."""
         if isinstance(self.bounds, Tensor):
             raise TypeError("runs need bounds on the host")
         lengths = (stop - start for start, stop in pairwise(self.bounds))
-        runs, start = [], 0
+        runs: list[Run] = []
+        start = 0
         for length, equal in groupby(lengths):
             count = len(list(equal))
-            runs.append(Run(start, count, length))
+            runs += [Run(start + batch.start * length, len(batch), length) for batch in self.batches(count)]
             start += count * length
         return runs
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..config import VisionConfig
 from ..stage import stage
-from .attention import Attention
+from .attention import Attention, kernels
 from .cache import ByteCache
 from .mlp import build_mlp
 from .patch_embed import PatchEmbed
@@ -100,6 +100,7 @@ class OptimizedVisionTower(nn.Module):
         config.require("the optimized tower", position_embedding="rope", deepstack_blocks=())
         self.config = config
         self.flags = FlagSet(frozenset(flags), config, device)
+        self.kernels = kernels.way(self.flags)
         self.planner = Planner(config, self.flags)
         self.patch_embed = PatchEmbed(config, self.flags)
         self.blocks = nn.ModuleList(Block(config, self.flags, index) for index in range(config.depth))
@@ -107,7 +108,7 @@ class OptimizedVisionTower(nn.Module):
 
     def forward(self, pixels: Tensor, grid_thw: Tensor) -> Tensor:
         """Pixels [N, patch_dim] and grids [items, 3] of (frames, rows, columns) to tokens [N / 4, out_hidden_size]."""
-        with stage("forward"):
+        with stage("forward"), self.kernels():
             with stage("plan"):
                 plan = self.planner(grid_thw, pixels.device)
             with stage("patch_embed"):

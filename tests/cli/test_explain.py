@@ -98,3 +98,7 @@ def test_without_a_word_all_that_can_be_explained_is_named(vlbench: Vlbench) -> 
     for name in ("rope-cache", "best", "sm_90", "churn", "qwen2.5-vl-7b"):
         assert name in out
     assert "host sync" in vlbench("explain", "--json").json()["words"]
+
+
+def test_a_flag_names_those_it_is_measured_with(vlbench: Vlbench) -> None:
+    assert vlbench("explain", "mlp-pad", "--json").json()["measured with"] == ["fused-gate-up"]

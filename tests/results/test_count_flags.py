@@ -105,6 +105,20 @@ CLAIMS: dict[str, dict[str, Claim]] = {
         "one of three products per MLP": lambda m, on: m["device_operations"] == m["aten::addmm"] == -LAYERS,
         "not kept twice": lambda m, on: m["live_bytes"] == 0,
     },
+    "mlp-pad": {
+        "filled up with zeros": lambda m, on: (
+            # four more rows of three weights, and of two biases, in each block; no operation more
+            m["live_bytes"] == 2 * LAYERS * 4 * (3 * MODEL.hidden_size + 2)
+            and m["device_operations"] == m["host_syncs"] == 0
+        )
+    },
+    "sdpa-flash": {"flash attention needs none": lambda m, on: m["host_syncs"] == m["device_operations"] == 0},
+    "window-ladder": {
+        "for a second call": lambda m, on: (
+            # one image has 16, 4, 4 and 1 windows of its sizes, which are powers of two already
+            m["attention_calls"] == {"single-image": 0, "multi-image": 4 * 28}[on] and not m["host_syncs"]
+        )
+    },
     "merge-masked-scatter": {"the host sync of a boolean mask": lambda m, on: m["host_syncs"] == -1},
     "merge-host-indices": {
         "the host sync of a boolean mask": lambda m, on: m["host_syncs"] == -1,

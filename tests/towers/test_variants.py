@@ -148,3 +148,13 @@ def test_a_peer_takes_no_flags() -> None:
 def test_anyones_tower_is_a_row() -> None:
     row = parse("tests.towers.toys:Toy")
     assert (row.name, row.flags, row.tower) == ("tests.towers.toys:Toy", (), "tests.towers.toys:Toy")
+
+
+def test_a_flag_that_has_a_pair_is_a_row_alone_and_a_row_with_it() -> None:
+    rows = {variant.name: variant for variant in default_variants(QWEN2_5, "cuda")[0]}
+    assert rows["mlp-pad"].flags == ("mlp-pad",)
+    assert rows["fused-gate-up+mlp-pad"].flags == ("fused-gate-up", "mlp-pad")
+    assert rows["fused-gate-up+mlp-pad"].reference == "no-flags"
+    assert not any("mlp-pad" in variant.name for variant in default_variants(QWEN2, "cuda")[0])
+    _, left_out = default_variants(MODELS["qwen2.5-vl-72b"], "cuda")
+    assert left_out["mlp-pad"] == "the MLP of qwen2.5-vl-72b is a multiple of 8 wide, 3456"

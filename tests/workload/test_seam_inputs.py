@@ -19,13 +19,14 @@ CONFIG = MODELS["qwen2.5-vl-tiny"]
 CPU = torch.device("cpu")
 ON_CPU = {name: case for name, case in CASES.items() if not case.needs_gpu}
 NAIVE: frozenset[str] = frozenset()
+BATCHED = ("host-seqlens", "batched-windows")
 FLAGS = [
     (name, flag)
     for name, case in CASES.items()
     for seam in case.seams
     for flag in seam.flags
-    if flag != "batched-windows"  # with what it needs, below
-] + [("attention", "host-seqlens+batched-windows")]
+    if flag not in ("batched-windows", "window-ladder")  # with what they need, below
+] + [("attention", f"host-seqlens+batched-windows{more}") for more in ("", "+window-ladder")]
 
 
 def made(case: SeamCase, size: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> SeamInputs:
@@ -89,7 +90,7 @@ def test_the_inverse_undoes_the_order(cells: int) -> None:
         assert order[back].tolist() == list(range(cells))
 
 
-@pytest.mark.parametrize("flags", [NAIVE, frozenset({"host-seqlens", "batched-windows"})])
+@pytest.mark.parametrize("flags", [NAIVE, frozenset(BATCHED), frozenset({*BATCHED, "window-ladder"})])
 def test_attention_stays_in_the_windows_of_the_image(flags: frozenset[str]) -> None:
     """Against one call with a mask; 18 cells a side leave windows of every size."""
     inputs = made(ON_CPU["attention"], 36)

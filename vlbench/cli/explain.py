@@ -121,6 +121,7 @@ def _explain_flag(flag: str, as_json: bool) -> None:
         "counted": f"{moves_in_words(found.flag)} ({COUNTED_ON})",
         "source": found.source,
         "needs": list(found.requires),
+        "measured with": list(found.pairs),
         "excludes": [other for other in found.seam.flags if other != found.flag],
     }
     if as_json:

@@ -76,10 +76,11 @@ def first_tower(text: str) -> Variant:
 
 
 def default_variants(config: VisionConfig, device: str) -> tuple[list[Variant], dict[str, str]]:
-    """No flags, `best`, the other presets, every flag that applies, with what it needs; and the flags left out, why.
+    """No flags, `best`, the other presets, and every flag that applies, alone with what it needs and in its pairs.
 
-    A flag's ratio is to the tower without flags, a preset's to the reference tower. In this order rows are measured
-    while there is time: does anything help comes before which of them.
+    The flags that do not apply come with the reason of each. A flag's ratio is to the tower without flags, a
+    preset's to the reference tower. In this order rows are measured while there is time: does anything help comes
+    before which of them.
     """
     presets = sorted(PRESETS.keys() - {YARDSTICK}, key=lambda name: (name != "best", list(PRESETS).index(name)))
     variants, left_out = [no_flags(), *(parse_variant(preset, config, device) for preset in presets)], {}
@@ -88,9 +89,11 @@ def default_variants(config: VisionConfig, device: str) -> tuple[list[Variant], 
         if reason is not None:
             left_out[flag] = reason
             continue
-        needed = with_requirements([flag]) - {flag}
-        alone = parse_variant("+".join([*sorted(needed), flag]), config, device)
-        variants.append(replace(alone, reference=NO_FLAGS))
+        beside = (other for other in optimization.pairs if OPTIMIZATIONS[other].inapplicable(config, device) is None)
+        for chosen in [(flag,), *((other, flag) for other in beside)]:
+            needed = with_requirements(chosen).difference(chosen)
+            row = parse_variant("+".join([*sorted(needed), *chosen]), config, device)
+            variants.append(replace(row, reference=NO_FLAGS))
     return variants, left_out
 
 

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from vlbench.errors import UsageError
-from vlbench.implementations.optimized.attention import attention
+from vlbench.implementations.optimized.attention import attention, kernels
 from vlbench.implementations.optimized.inverse import inverse
 from vlbench.implementations.optimized.layout import layout, qkv_copies
 from vlbench.implementations.optimized.patch_embed import embedding, patch_projection
 from vlbench.implementations.optimized.rope import AngleTableEachTime, ids_on_host
 from vlbench.implementations.optimized.rotary import rotation
-from vlbench.implementations.optimized.segments import Segments, segment_bounds
+from vlbench.implementations.optimized.segments import Segments, segment_batches, segment_bounds
 from vlbench.implementations.optimized.transfer import pin_always, pinned, pinning, shipment, upload
 from vlbench.implementations.optimized.windows import ItemByItem, WithoutEmptyWindows, group_by_size, permute_cells
 from vlbench.implementations.prompt.merge import Prompt, merge
@@ -107,7 +107,14 @@ def rope(patches: int, setting: Setting) -> SeamInputs:
     return SeamInputs([(setting.noise(patches, 3 * config.hidden_size),) for _ in range(CONTENTS)], way)
 
 
-@seam_case("attention", segment_bounds, attention, sizes={f"{side}x{side}": side for side in (16, 36, 74, 128)})
+@seam_case(
+    "attention",
+    segment_bounds,
+    segment_batches,
+    attention,
+    kernels,
+    sizes={f"{side}x{side}": side for side in (16, 36, 74, 128)},
+)
 def windows_of_one_image(side: int, setting: Setting) -> SeamInputs:
     """Attention in the windows of one image of so many patches, in one layer."""
     config = setting.config
@@ -124,14 +131,16 @@ def windows_of_one_image(side: int, setting: Setting) -> SeamInputs:
             scatter = gather.argsort()
         if where.on_device:
             bounds = bounds.to(setting.device)
-        segments = Segments(where.final(bounds, lambda tensor: tensor), gather, scatter)
+        batches, chosen = segment_batches.way_of(flags), kernels.way_of(flags)
+        segments = Segments(where.final(bounds, lambda tensor: tensor), gather, scatter, batches)
 
         def moved(x: Tensor, cells: Tensor | None) -> Tensor:
             return x if cells is None else permute_cells(x.view(side * side, -1), cells).view(x.shape)
 
         def call(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             q, k, v = (moved(part, gather) for part in (q, k, v))
-            return moved(attend(q, k, v, segments, places), scatter)
+            with chosen():
+                return moved(attend(q, k, v, segments, places), scatter)
 
         return call
 

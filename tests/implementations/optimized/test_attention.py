@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from tests.implementations.grids import Batch
 from tests.implementations.optimized.plans import tower_for
-from tests.implementations.towers import NARROW_2_5, run, yardstick
+from tests.implementations.towers import NARROW_2_5, run, weights_of, yardstick
+from vlbench.implementations import build_tower
 from vlbench.implementations.optimized.attention import EqualSegmentsTogether, PreallocatedOutput, SegmentList
 from vlbench.implementations.optimized.layout import Layout, WithViews
-from vlbench.implementations.optimized.segments import Segments
+from vlbench.implementations.optimized.segments import Segments, all_at_once, powers_of_two
 
 DEEP = replace(NARROW_2_5, name="qwen2.5-vl-deep", depth=32, fullatt_block_indexes=(7, 15, 23, 31))
 BATCHED = ("host-seqlens", "batched-windows")
@@ -67,8 +68,8 @@ def test_a_layer_has_at_most_nine_sizes_of_windows(counted: CountedAttention) ->
         assert counted.calls - before == 9 * NARROW_2_5.depth
 
 
-@given(st.lists(st.sampled_from([4, 8, 8, 16]), min_size=1, max_size=6), st.booleans())
-def test_every_way_attends_inside_segments_only(lengths: list[int], is_fake_batch: bool) -> None:
+@given(st.lists(st.sampled_from([4, 8, 8, 8, 16]), min_size=1, max_size=9), st.booleans(), st.booleans())
+def test_every_way_attends_inside_segments_only(lengths: list[int], is_fake_batch: bool, on_ladder: bool) -> None:
     """Against softmax(q k^T / sqrt(d)) v over all patches, with -inf between segments, in fp64."""
     heads, head_dim, patches = 2, 8, sum(lengths)
     shape = (1, patches, heads, head_dim) if is_fake_batch else (patches, heads, head_dim)
@@ -79,8 +80,54 @@ def test_every_way_attends_inside_segments_only(lengths: list[int], is_fake_batc
     scores = torch.einsum("qhd,khd->hqk", q.view(-1, heads, head_dim), k.view(-1, heads, head_dim)) / head_dim**0.5
     scores = scores.masked_fill(segment[:, None] != segment[None, :], -torch.inf)
     wanted = torch.einsum("hqk,khd->qhd", scores.softmax(-1), v.view(-1, heads, head_dim))
-    segments = Segments([0, *torch.tensor(lengths).cumsum(0).tolist()])
+    bounds = [0, *torch.tensor(lengths).cumsum(0).tolist()]
+    segments = Segments(bounds, batches=powers_of_two if on_ladder else all_at_once)
     for way in (SegmentList(), PreallocatedOutput(), EqualSegmentsTogether()):
         result = way(q, k, v, segments, layout)
         assert result.shape == shape
         torch.testing.assert_close(result.view(wanted.shape), wanted)
+
+
+def test_on_a_ladder_the_batch_of_a_call_is_a_power_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes: set[tuple[int, ...]] = set()
+    attend = F.scaled_dot_product_attention
+
+    def seen(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        shapes.add(tuple(q.shape))
+        return attend(q, k, v)
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", seen)
+
+    def shapes_of(*more: str) -> set[tuple[int, ...]]:
+        """Of all calls on strips of 3 to 12 windows."""
+        shapes.clear()
+        tower = build_tower(NARROW_2_5, (*BATCHED, *more), weights_of(NARROW_2_5), "cuda")
+        for windows in range(3, 13):
+            run(tower, NARROW_2_5, ((1, 8, 8 * windows),))
+        return {shape for shape in shapes if shape[2] == 64}
+
+    assert {batch for batch, *_ in shapes_of()} == set(range(3, 13))
+    assert {batch for batch, *_ in shapes_of("window-ladder")} == {1, 2, 4, 8}
+
+
+def test_without_cudnn_holds_inside_the_forward_alone_and_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed: list[tuple[bool, bool]] = []
+    attend, cuda = F.scaled_dot_product_attention, torch.backends.cuda
+
+    def seen(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        allowed.append((cuda.cudnn_sdp_enabled(), cuda.flash_sdp_enabled()))
+        return attend(q, k, v)
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", seen)
+    before = cuda.cudnn_sdp_enabled()
+    assert before
+    for flags, cudnn in (((), True), (("sdpa-flash",), False)):
+        allowed.clear()
+        tower = build_tower(NARROW_2_5, flags, weights_of(NARROW_2_5), "cuda")
+        run(tower, NARROW_2_5, ((1, 8, 8),))
+        assert set(allowed) == {(cudnn, True)}
+        assert cuda.cudnn_sdp_enabled() == before
+        monkeypatch.setattr(tower, "merger", None)
+        with pytest.raises(TypeError):
+            run(tower, NARROW_2_5, ((1, 8, 8),))
+        assert cuda.cudnn_sdp_enabled() == before

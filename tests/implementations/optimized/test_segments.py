@@ -11,7 +11,7 @@ from tests.implementations.grids import Batch, batches
 from tests.implementations.optimized.plans import plan_of, tower_for
 from tests.implementations.towers import NARROW, name_of
 from vlbench.implementations.config import VisionConfig
-from vlbench.implementations.optimized.segments import HostBounds, Segments
+from vlbench.implementations.optimized.segments import HostBounds, Run, Segments, powers_of_two
 
 
 @given(st.lists(st.sampled_from([4, 8, 16, 64]), min_size=1, max_size=20))
@@ -22,6 +22,22 @@ def test_runs_are_the_longest_stretches_of_equal_segments(lengths: list[int]) ->
     assert spelled_out == bounds[:-1]
     assert [length for _, count, length in runs for _ in range(count)] == lengths
     assert all(before.length != after.length for before, after in pairwise(runs))
+
+
+@given(st.integers(1, 5000))
+def test_batches_on_a_ladder_hold_every_segment_and_few_of_them_twice(segments: int) -> None:
+    batches = powers_of_two(segments)
+    assert 1 <= len(batches) <= 2
+    assert all(len(batch).bit_count() == 1 for batch in batches)
+    assert {each for batch in batches for each in batch} == set(range(segments))
+    assert [batch.start for batch in batches] == sorted(batch.start for batch in batches)
+    assert sum(map(len, batches)) - segments < segments / 3
+
+
+def test_a_run_on_a_ladder_reaches_back_into_the_one_before() -> None:
+    bounds = [*range(0, 56, 8), 60]
+    assert Segments(bounds, batches=powers_of_two).runs == [Run(0, 4, 8), Run(32, 2, 8), Run(48, 1, 12)]
+    assert Segments(list(range(0, 64, 8)), batches=powers_of_two).runs == [Run(0, 4, 8), Run(24, 4, 8)]
 
 
 def test_runs_need_bounds_on_the_host() -> None:
