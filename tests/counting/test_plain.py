@@ -76,7 +76,7 @@ def elements(x: Tensor, i: Tensor) -> None:
 
 def elements_again(x: Tensor, i: Tensor) -> None:
     for _ in range(3):
-        i[i.clone()] = 7
+        i[i.clone()] = 3
 
 
 def waits(x: Tensor, i: Tensor) -> None:
