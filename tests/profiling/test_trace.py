@@ -5,17 +5,21 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 import vlbench.nsys
+from tests.cuda_stand_ins import BUSY, Profiler, Queue, VirtualTime
 from tests.implementations.towers import NARROW_2_5, pixels_of, yardstick
+from vlbench.errors import UsageError
 from vlbench.implementations.stage import listen
 from vlbench.profiling import trace
-from vlbench.profiling.trace import record_trace
+from vlbench.profiling.trace import gpu_busy_seconds, operators, raw_records, record_trace
 
 BATCH = ((1, 4, 6),)
 FORWARDS = 3
@@ -83,3 +87,40 @@ def test_operations_are_counted_over_all_forwards(tmp_path: Path) -> None:
     assert [one.own_seconds for one in found.values()] == sorted(
         (one.own_seconds for one in found.values()), reverse=True
     )
+
+
+def test_raw_records_give_the_figures_of_torchs_own_events() -> None:
+    """Of operations that call others, of the same name among them, in two threads."""
+    with torch.profiler.profile(record_shapes=True) as profiler:
+        forward()
+        torch.ones(3, requires_grad=True).mul(2).sum().backward()  # in a thread of its own
+    averages = [one for one in profiler.key_averages() if one.key.startswith("aten::")]
+    wanted = {one.key.removeprefix("aten::"): (one.count, one.self_cpu_time_total * 1e-6) for one in averages}
+    found = operators(raw_records(profiler) or ())
+    assert {one.name: one.calls for one in found} == {name: calls for name, (calls, _) in wanted.items()}
+    assert {one.name: one.own_seconds for one in found} == {
+        name: pytest.approx(seconds, abs=1e-9) for name, (_, seconds) in wanted.items()
+    }
+    assert len(found) > 20
+
+
+def test_a_profiler_without_raw_records_is_refused_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert raw_records(SimpleNamespace(profiler=None)) is None
+    monkeypatch.setattr(trace, "raw_records", lambda profiler: None)
+    with pytest.raises(UsageError, match=r"the profiler of torch 2\.\S+ keeps no raw records; use torch 2\.11 to 2\.13"):
+        record_trace(forward, 1, tmp_path / "trace.json", cuda=False)
+
+
+@pytest.mark.parametrize(("records", "busy"), [(True, BUSY * 0.5), (False, None)])
+def test_the_gpu_is_busy_while_kernels_run_and_not_while_something_is_annotated(
+    records: bool, busy: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    monkeypatch.setattr(trace, "profile", partial(Profiler, Queue()))
+    if not records:
+        monkeypatch.setattr(trace, "raw_records", lambda profiler: None)
+    with VirtualTime() as clock:
+        found = gpu_busy_seconds(lambda: clock.sleep(0.5))
+    assert found == (busy and pytest.approx(busy))

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vlbench
-from tests.record.fake_nvml import ANSWERS, OTHER_UUID, UUID, FakeNvml
+from tests.cuda_stand_ins import ANSWERS, OTHER_UUID, UUID, FakeNvml
 from vlbench.record import fingerprint as module
 from vlbench.record.fingerprint import Fingerprint, comparable, take_fingerprint
 

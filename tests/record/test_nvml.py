@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.record.fake_nvml import ANSWERS, OTHER_UUID, UUID, FakeNvml
+from tests.cuda_stand_ins import ANSWERS, OTHER_UUID, UUID, FakeNvml
 from vlbench.record.nvml import HARMLESS, Board, find_board, throttle_check, visible_board
 
 

@@ -7,7 +7,15 @@ from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS, VisionConfig
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS, Exactness, FlagSet
 from vlbench.implementations.peers import PEERS
-from vlbench.towers.variants import Variant, default_variants, parse_variant, unique, yardstick
+from vlbench.towers.variants import (
+    TOLD_ON_CUDA,
+    Variant,
+    default_variants,
+    parse_variant,
+    unique,
+    variants_on_cuda,
+    yardstick,
+)
 
 QWEN2, QWEN2_5 = MODELS["qwen2-vl-tiny"], MODELS["qwen2.5-vl-tiny"]
 
@@ -106,6 +114,15 @@ def test_what_a_short_budget_has_time_for_begins_with_best_and_the_presets(confi
     names = [variant.name for variant in unique(default_variants(config, "cpu")[0])]
     assert names[:5] == ["baseline", "no-flags", "best", "classic", "exact"]
     assert {each.rpartition("+")[2] for each in names[5:]} <= OPTIMIZATIONS.keys()
+
+
+@pytest.mark.parametrize("config", [QWEN2, QWEN2_5], ids=name_of)
+def test_on_cuda_few_rows_are_timed_each_under_the_name_that_asks_for_it(config: VisionConfig) -> None:
+    variants, left_out = variants_on_cuda(config)
+    assert left_out == {}
+    assert [variant.name.rpartition("+")[2] for variant in variants] == list(TOLD_ON_CUDA)
+    assert variants == [parse_variant(variant.name, config, "cuda") for variant in variants]
+    assert {variant.reference for variant in variants} == {"baseline"}
 
 
 def test_a_default_row_has_the_name_that_asks_for_it() -> None:

@@ -66,6 +66,18 @@ def test_a_slow_row_leaves_less_for_those_after_it_whatever_its_own_time() -> No
     assert (quick.fits_another(), slow.fits_another()) == (True, False)
 
 
+def test_a_row_to_come_may_be_as_slow_as_the_reference_tower_though_those_before_it_were_quick() -> None:
+    """Two quick rows beside a reference of 1 s a call: 1 warm-up and 6 rounds of three instances take 26 s."""
+    clock = Clock()
+    pace = Pace(FOUR.model_copy(update={"by": 41.0, "until": 100.0}), now=clock)
+    for name, seconds, call in (("baseline", 8.0, 1.0), ("host-grid", 0.1, 0.01)):
+        clock.at += seconds
+        pace.note(Checked(variant=name, accuracy=PASSED, first_seconds=call), seconds)
+    assert not pace.fits_another()  # 5 s for its check, and 9 s for its calls
+    pace.job = pace.job.model_copy(update={"by": 49.0})
+    assert pace.fits_another()
+
+
 def test_without_rounds_checks_alone_are_counted() -> None:
     assert checked_in(job("host-grid", "exact", "best"), 4.5, 1.0).estimate(0.0).fitting == 4
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import math
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +17,16 @@ from vlbench.implementations.output import Parts, VisionOutput, unpack
 from vlbench.record.schema import State
 from vlbench.trial.clock import Call, Reading
 from vlbench.trial.job import Round
-from vlbench.trial.rounds import LOOK_EVERY, WARM_UP_CALLS, Entrant, Rounds, instances_for, warm_up, without_collector
+from vlbench.trial.rounds import (
+    LOOK_EVERY,
+    WARM_UP_CALLS,
+    WARM_UP_SECONDS,
+    Entrant,
+    Rounds,
+    instances_for,
+    warm_up,
+    without_collector,
+)
 from vlbench.trial.store import poison
 from vlbench.trial.subject import Cache, Inputs, Subject
 
@@ -348,13 +358,13 @@ def test_a_yardstick_that_fails_is_the_last_that_was_named() -> None:
 # Warm-up and the collector.
 
 
-def calls_until_warm(times: Callable[[int], float]) -> int:
+def calls_until_warm(times: Callable[[int], float], enough: float = math.inf) -> int:
     counter = count()
 
     def clock(call: Call) -> Reading:
         return Reading(call(), times(next(counter)))
 
-    warm_up(Subject(lambda entry: unpack(right(entry))), INPUTS[0], clock)
+    warm_up(Subject(lambda entry: unpack(right(entry))), INPUTS[0], clock, enough)
     return next(counter)
 
 
@@ -369,6 +379,11 @@ def test_warm_up_gives_up_on_times_that_never_settle() -> None:
 
 def test_warm_up_does_not_wait_for_a_machine_that_slows_down() -> None:
     assert calls_until_warm(lambda number: 2.0**number) == 6
+
+
+@pytest.mark.parametrize(("seconds", "calls"), [(0.1, 6), (0.3, 4), (0.6, 2), (1.2, 1), (30.0, 1)])
+def test_slow_calls_are_warm_after_a_second(seconds: float, calls: int) -> None:
+    assert calls_until_warm(lambda number: seconds, WARM_UP_SECONDS) == calls
 
 
 @pytest.mark.parametrize("before", [True, False])

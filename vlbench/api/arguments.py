@@ -52,7 +52,7 @@ def check_numbers(arguments: Mapping[str, object], dashes: str = "") -> None:
 
 def check(arguments: Mapping[str, object]) -> None:
     """Raises UsageError for a number out of its range, and for what is neither a text nor several."""
-    check_numbers(arguments)
+    check_numbers({name: value for name, value in arguments.items() if (name, value) != ("budget", None)})
     for name, value in arguments.items():
         if name in TEXTS and value is not None and not hasattr(value, "record"):
             given = [value] if isinstance(value, str | PathLike) else value

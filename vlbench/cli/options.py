@@ -112,7 +112,7 @@ Model = Annotated[str | None, typer.Option(autocompletion=named("models"))]
 """Model size; see `vlbench list models`. [tiny on a CPU, 7B on CUDA]"""
 Variants = Annotated[Texts, typer.Option("--variant", "--with", "--preset", autocompletion=variants)]
 """A flag, a preset, several joined by +, a peer such as hf-sdpa, or package.module:factory; repeatable, each is a row.
-[every flag and preset]"""
+[every flag and preset; to time them on CUDA, a few]"""
 Variant = Annotated[str, typer.Option(autocompletion=variants)]
 """A flag, a preset, or several joined by +."""
 DeviceName = Annotated[str, typer.Option(autocompletion=one_of("auto", "cpu", "cuda"))]

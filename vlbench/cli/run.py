@@ -50,8 +50,9 @@ class Options(shared.CommandOptions):
     threads: shared.Threads = 1
     trials: Annotated[int, typer.Option(min=1)] = 1
     """Processes: 1 is a quick look, 5 give a verdict."""
-    budget: Annotated[float, typer.Option(min=1)] = 60
-    """Seconds for the whole run: checks, rounds, stages and confirming; to start Python comes on top."""
+    budget: Annotated[float | None, typer.Option(min=1)] = None
+    """Seconds for the whole run: checks, rounds, stages and confirming; to start Python comes on top. [60 on a CPU, 240
+    on CUDA]"""
     timeout: shared.Timeout = 900
     resume: bool = False
     """Go on with the run that was interrupted, or had no time for all."""

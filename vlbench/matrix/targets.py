@@ -12,7 +12,15 @@ from vlbench.record.schema import Device, Dtype
 from vlbench.towers.models import DEFAULTS, checkpoint_model, find_device, find_dtype, find_model
 from vlbench.towers.resolve import config_of, find_factory, is_foreign
 from vlbench.towers.tower import Tower
-from vlbench.towers.variants import Variant, default_variants, first_tower, parse_variant, tower_variant, unique
+from vlbench.towers.variants import (
+    Variant,
+    default_variants,
+    first_tower,
+    parse_variant,
+    tower_variant,
+    unique,
+    variants_on_cuda,
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,8 @@ class Target:
     default_model: bool = False
     chosen: bool = False
     """Were variants named?"""
+    few: bool = False
+    """Are these the few rows that are timed on CUDA where none are named?"""
 
     @property
     def all_left_out(self) -> dict[str, list[str]]:
@@ -43,17 +53,25 @@ class Target:
 
 
 def model_target(
-    model: str | None, device: str, dtype: str | None, variants: Sequence[str], weights: Path | None = None
+    model: str | None,
+    device: str,
+    dtype: str | None,
+    variants: Sequence[str],
+    weights: Path | None = None,
+    *,
+    few: bool = False,
 ) -> Target:
     """One of our models with `variants`, by default with every flag and preset; that of a checkpoint with `weights`.
 
-    Raises UsageError for a model, device, dtype or variant that does not exist or cannot be had.
+    With `few`, by default on CUDA with the few that tell the story. Raises UsageError for a model, device, dtype or
+    variant that does not exist or cannot be had.
     """
     kind = find_device(device)
     default_model, default_dtype = DEFAULTS[kind]
     config = (checkpoint_model(weights, model) if weights else None) or find_model(model or default_model)
     chosen_dtype = find_dtype(dtype or default_dtype)
-    rows, left_out = default_variants(config, kind)
+    few = few and kind == "cuda" and not variants
+    rows, left_out = variants_on_cuda(config) if few else default_variants(config, kind)
     if variants:
         rows, left_out = [parse_variant(text, config, kind) for text in variants], {}
     return Target(
@@ -65,6 +83,7 @@ def model_target(
         left_out,
         default_model=model is None and weights is None,
         chosen=bool(variants),
+        few=few,
     )
 
 
@@ -110,7 +129,8 @@ def ablated(target: Target, mode: str) -> Target:
     if target.chosen and len(target.variants) != 2:
         raise UsageError(f"--ablate takes one variant apart and {len(target.variants) - 1} were given; name one")
     whole = target.variants[1] if target.chosen else parse_variant("best", target.config, target.device)
-    return replace(target, variants=ablate(Ablation(mode), whole, target.config, target.device), left_out={})
+    rows = ablate(Ablation(mode), whole, target.config, target.device)
+    return replace(target, variants=rows, left_out={}, few=False)
 
 
 def targets_of(
@@ -122,13 +142,20 @@ def targets_of(
     device: str,
     dtypes: Sequence[str | None],
     weights: Path | None = None,
+    *,
+    few: bool = False,
 ) -> list[Target]:
-    """All that is chosen: models with variants of theirs, or towers of anyone's. Raises UsageError."""
+    """All that is chosen: models with variants of theirs, by default `few` on CUDA, or towers of anyone's.
+
+    Raises UsageError.
+    """
     if not towers:
         if exactness:
             raise UsageError("--exactness is what the towers of --tower claim; leave it out: each flag has its own")
         found = [
-            model_target(model, device, dtype, variants, weights) for model in models or (None,) for dtype in dtypes
+            model_target(model, device, dtype, variants, weights, few=few)
+            for model in models or (None,)
+            for dtype in dtypes
         ]
         return [ablated(target, ablation) for target in found] if ablation else found
     for name, value in {"model": models, "variant": variants, "ablate": ablation}.items():

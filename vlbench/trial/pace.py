@@ -1,9 +1,11 @@
 """What fits into the time of a trial: estimated from its first calls, and asked again before each step.
 
 Rows are taken in their order for as long as the next one fits, whatever their own times are: none is left out for how
-fast it turned out to be.
+fast it turned out to be. So one that follows is expected to be as slow as the reference tower, lest it take the time of
+those before it.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -11,10 +13,8 @@ from statistics import mean
 
 from vlbench.stats.paired import fewest_rounds
 from vlbench.trial.job import Checked, Estimated, Job
-from vlbench.trial.rounds import instances_for
+from vlbench.trial.rounds import FEWEST_WARM_UPS, WARM_UP_SECONDS, instances_for
 
-WARM_UPS = 6
-"""The fewest calls of a warm-up."""
 STAGE_CALLS = 5
 """Calls whose stages are timed."""
 CALLS_OF_A_CHECK = 5
@@ -28,7 +28,7 @@ class Pace:
     """The time of one trial, and what its rows were seen to need."""
 
     job: Job
-    now: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = field(default_factory=lambda: time.monotonic)
     _checks: list[float] = field(default_factory=list)
     _calls: dict[str, float] = field(default_factory=dict)
 
@@ -43,10 +43,15 @@ class Pace:
         """Has the trial to end with what it has?"""
         return self.now() >= self.job.until
 
+    @property
+    def checked_all(self) -> bool:
+        """Was there time to check every row?"""
+        return len(self._checks) == len(self.job.variants)
+
     def fits_another(self) -> bool:
         """Is there time for one more row, to its end? The first one beside the reference tower may take all of it."""
         end = self.job.until if len(self._checks) == 1 else self.job.by
-        return self.now() + self._needed(1) <= end
+        return self.now() + self._needed(1, at_least=next(iter(self._calls.values()))) <= end
 
     def estimate(self, started: float) -> Estimated:
         """What all rows need from `started`, which is when this trial was, and how many of them fit."""
@@ -67,16 +72,24 @@ class Pace:
     def _stages(self, row: str) -> float:
         return self._calls[row] * (STAGE_CALLS + 1) * BESIDE
 
-    def _needed(self, more: int) -> float:
-        """Seconds for this many rows more, and then for the fewest rounds and all that goes with them."""
-        checks = more * _typical(self._checks)
+    def _needed(self, more: int, at_least: float = 0.0) -> float:
+        """Seconds for this many rows more, and then for the fewest rounds and all that goes with them.
+
+        A call of one of those rows takes `at_least` so long.
+        """
+        checks = more * max(_typical(self._checks), at_least * CALLS_OF_A_CHECK)
         if not self.job.seconds:
             return checks
-        calls = list(self._calls.values())
-        first, rows = calls[0], len(calls) + more
         # stages are told where there is time for them
-        each = WARM_UPS + fewest_rounds(self.job.confidence) * len(self.job.states)
-        return checks + (sum(calls) + more * _typical(calls) + (instances_for(rows) - 1) * first) * each * BESIDE
+        known = list(self._calls.values())
+        calls = known + [max(_typical(known), at_least)] * more
+        calls += known[:1] * (instances_for(len(calls)) - 1)
+        return checks + sum(map(self._timed, calls)) * BESIDE
+
+    def _timed(self, call: float) -> float:
+        """Seconds of a row whose calls take so long, in its warm-up and in the fewest rounds."""
+        warm_ups = min(FEWEST_WARM_UPS, math.ceil(WARM_UP_SECONDS / call)) if call else FEWEST_WARM_UPS
+        return call * (warm_ups + fewest_rounds(self.job.confidence) * len(self.job.states))
 
 
 def _typical(seconds: Sequence[float]) -> float:

@@ -28,6 +28,9 @@ from vlbench.trial.store import Here, Store, Taken
 from vlbench.trial.subject import Inputs, Subject
 
 WARM_UP_CALLS = 20
+FEWEST_WARM_UPS = 6
+WARM_UP_SECONDS = 1.0
+"""Enough where calls are slow: each tower was called many times in its check."""
 SETTLED = 0.05
 LOOK_EVERY = 16
 """Rounds between two looks at whether the intervals are narrow enough."""
@@ -45,15 +48,17 @@ class Entrant:
     """By part: largest relative error to the reference tower's output of the same round; 0 asks for equal bits."""
 
 
-def warm_up(subject: Subject, entry: Any, clock: Clock) -> None:
-    """Call until the median of the last three is not 5 % below that of the three before.
+def warm_up(subject: Subject, entry: Any, clock: Clock, enough: float = math.inf) -> None:
+    """Call until the median of the last three is not 5 % below that of the three before, or for `enough` seconds.
 
     What is not warm yet gets faster; times that grow are the machine's, and would not settle however long one waits.
     """
     times: list[float] = []
     for _ in range(WARM_UP_CALLS):
         times.append(clock(partial(subject.run, entry)).seconds)
-        if len(times) >= 6 and median(times[-3:]) > (1 - SETTLED) * median(times[-6:-3]):
+        if len(times) >= FEWEST_WARM_UPS and median(times[-3:]) > (1 - SETTLED) * median(times[-6:-3]):
+            return
+        if sum(times) >= enough:
             return
 
 

@@ -25,7 +25,7 @@ WORTH_SAYING = 5.0
 CONFIRMING = 0.5
 """Share of the time that is kept for measuring again what stands out; where nothing does, it is not spent."""
 QUICKLY_CONFIRMING = 0.3
-"""The same of a quick look, whose second process has few rows."""
+"""The same of a quick look on a CPU, whose second process has few rows. On a GPU most stand out."""
 
 
 Watch = Callable[[Progress], None]
@@ -146,7 +146,8 @@ class Session:
         `budget` is in seconds of rounds, over all plans and trials. `suspects` is None where nothing can be confirmed,
         for several trials are too few to vote: then all of the time is theirs.
         """
-        self._kept = 0.0 if not suspects else CONFIRMING if trials > 1 else QUICKLY_CONFIRMING
+        is_brief = trials == 1 and not any(plan.device == "cuda" for plan in self.plans)
+        self._kept = 0.0 if not suspects else QUICKLY_CONFIRMING if is_brief else CONFIRMING
         seconds = budget / max(1, len(self.plans)) / trials * (1 - self._kept)
         self.planned = dict.fromkeys(range(len(self.plans)), 2 * trials if suspects else trials)
         if suspects:
