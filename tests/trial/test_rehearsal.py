@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cuda_stand_ins import BUSY, ON_CUDA, cuda
-from tests.trial.plans import MIN_ROUNDS, MODEL, POINT, python_path
+import vlbench
+from tests.cuda_stand_ins import BUSY, ON_CUDA, UUID, cuda
+from tests.trial.plans import MIN_ROUNDS, MODEL, POINT, python_path, work_in
+from vlbench.api.running import FEW
 from vlbench.counting.job import Counted, CountJob, Point
 from vlbench.counting.worker import run_job as run_count
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS, Exactness
-from vlbench.matrix.plan import Plan
+from vlbench.matrix.plan import CellFilter, Plan, Settings, plans_of
+from vlbench.matrix.seams import fed_to_seams
+from vlbench.matrix.targets import model_target
 from vlbench.record.counts import Tally
 from vlbench.record.journal import Journal
 from vlbench.record.schema import State, Trial, VariantTrial
-from vlbench.towers.variants import Variant, parse_variant, unique
-from vlbench.trial.job import job_of
+from vlbench.towers.variants import TOLD_ON_CUDA, Variant, parse_variant, unique
+from vlbench.trial.job import Round, job_of
 from vlbench.trial.limits import Limits
 from vlbench.trial.session import Session
 from vlbench.trial.settle import settle
 from vlbench.trial.tower_bench import TowerBench
+from vlbench.trial.worker import run_job
 
 pytestmark = pytest.mark.slow
 
@@ -145,9 +151,6 @@ def test_each_row_asks_for_what_count_counts() -> None:
 
 @pytest.mark.parametrize("throttled", [False, True])
 def test_a_board_that_is_throttled_is_seen_in_each_round(throttled: bool) -> None:
-    from vlbench.trial.job import Round
-    from vlbench.trial.worker import run_job
-
     events: list[Any] = []
     with cuda(throttled=throttled):
         run_job(job_of(plan(variants=rows()[:2], stages=False), 0, 0.01), events.append)
@@ -155,10 +158,6 @@ def test_a_board_that_is_throttled_is_seen_in_each_round(throttled: bool) -> Non
 
 
 def test_seams_that_only_a_gpu_has_are_measured() -> None:
-    from vlbench.matrix.plan import CellFilter, Settings, plans_of
-    from vlbench.matrix.seams import fed_to_seams
-    from vlbench.matrix.targets import model_target
-
     with cuda(), pytest.MonkeyPatch.context() as patch:
         target = model_target(MODEL, "cuda", "float32", ())
         fed = fed_to_seams(["transfer", "pinning"], [target], ["warm"])
@@ -170,3 +169,19 @@ def test_seams_that_only_a_gpu_has_are_measured() -> None:
         (trial,) = group.trials
         assert names < {each.name for each in trial.variants}
         assert [each.not_measured for each in trial.variants] == [None] * len(trial.variants)
+
+
+def test_a_run_that_names_no_rows_tells_the_few_of_cuda_and_the_board(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work_in(tmp_path, monkeypatch)
+    monkeypatch.setenv("PYTHONPATH", python_path(ON_CUDA))
+    with cuda():
+        found = vlbench.run("small.toml", model=MODEL, dtype="float32", budget=1, card=False, progress=False)
+    (group,) = found.record.groups
+    assert [row.name.rpartition("+")[2] for row in group.rows] == ["baseline", *TOLD_ON_CUDA]
+    assert (group.device, group.lost, found.record.complete) == ("cuda", (), True)
+    assert all(each.timings for each in group.trials[0].variants)
+    assert FEW in found.notes
+    seen = found.record.fingerprint
+    assert (seen.gpu, seen.gpu_uuid, seen.power_limit_w) == ("NVIDIA H100 80GB HBM3", f"GPU-{UUID}", 700.0)
