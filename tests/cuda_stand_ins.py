@@ -21,10 +21,14 @@ from unittest.mock import patch
 
 import pynvml
 import torch
+from torch import Tensor
 from torch.autograd import DeviceType
 
 from vlbench.counting_device import CountingDevice, answers
+from vlbench.counting_device.tensor import DeviceTensor
+from vlbench.implementations import output
 from vlbench.profiling import trace
+from vlbench.trial import seam_bench
 from vlbench.trial.clock import SYNCHRONIZE
 
 ON_CUDA = Path(__file__).parent / "on_cuda"
@@ -62,12 +66,21 @@ def cuda(profile: str = "sm_90", *, throttled: bool = False) -> Iterator[Countin
             (torch.cuda, "Event", type("Event", (Event,), {"queue": queue})),
             (torch.cuda, "get_device_properties", lambda device=None: seen),
             (trace, "profile", partial(Profiler, queue)),
+            (output, "held", _held),
+            (seam_bench, "held", _held),
         ):
             stack.enter_context(patch.object(target, name, value))
         # Bound when its module was imported, which may have been before.
         stack.enter_context(patch.dict(SYNCHRONIZE, cuda=lambda: torch.cuda.synchronize()))
-        stack.enter_context(patch.dict(sys.modules, pynvml=FakeNvml({f"GPU-{UUID}": board})))
+        sys.modules["pynvml"] = FakeNvml({f"GPU-{UUID}": board})  # patch.dict would forget what is imported meanwhile
+        stack.callback(sys.modules.__setitem__, "pynvml", pynvml)
         yield device
+
+
+def _held(parts: Mapping[str, object], *kinds: type[Tensor], held: Any = output.held) -> output.Parts:
+    """The tensors of this GPU are no plain ones, which is asked of those of a real one."""
+    found: output.Parts = held(parts, *kinds, DeviceTensor)
+    return found
 
 
 class Queue:

@@ -109,7 +109,9 @@ def test_a_profiler_without_raw_records_is_refused_in_one_sentence(
 ) -> None:
     assert raw_records(SimpleNamespace(profiler=None)) is None
     monkeypatch.setattr(trace, "raw_records", lambda profiler: None)
-    with pytest.raises(UsageError, match=r"the profiler of torch 2\.\S+ keeps no raw records; use torch 2\.11 to 2\.13"):
+    with pytest.raises(
+        UsageError, match=r"the profiler of torch 2\.\S+ keeps no raw records; use torch 2\.11 to 2\.13"
+    ):
         record_trace(forward, 1, tmp_path / "trace.json", cuda=False)
 
 
