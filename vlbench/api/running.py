@@ -68,11 +68,11 @@ def run(
 
     Measured is each `scenario` x `model` x `dtype` in every `variant`; or each `tower` against the first; or each
     `seam` alone. `images` are pictures of yours, at their own sizes or (`scenario_sizes`) cropped to the scenario's.
-    Arguments are options of `vlbench run --help`, one or a list; `only` is `--filter`. `budget` (60 on a CPU, 300 on
-    CUDA) and `timeout` are seconds. `out` keeps the results in a file as well, a new one unless with `force`.
-    `progress` may be a function of a line; results say that they were made by `command`. What is left out is
-    [tool.vlbench]'s of the nearest pyproject.toml, else ours. Raises UsageError for what cannot be had as asked, and
-    Interrupted, which has the results so far, on Ctrl-C.
+    Arguments are options of `vlbench run --help`, one or a list; `only` is `--filter`. `budget` and `timeout` are
+    seconds. `out` keeps the results in a file as well, a new one unless with `force`. `progress` may be a function of a
+    line; results say that they were made by `command`. What is left out is [tool.vlbench]'s of the nearest
+    pyproject.toml, else ours. Raises UsageError for what cannot be had as asked, and Interrupted, which has the results
+    so far, on Ctrl-C.
     """
     made_by = command or called("run", locals(), run)
     states, dtypes = several(state) or ["warm"], several(dtype) or (None,)
@@ -84,14 +84,12 @@ def run(
         fed = fed_to_seams(several(seam), [model_target(None, device, each, ()) for each in dtypes], states)
     else:
         ours = tower_names(tower or (None if model or variant or ablate else defaults().tower))
-        named = several(model), ours, several(variant)
-        few = "variant" not in cells.patterns
-        found = targets_of(*named, ablate, exactness, device, dtypes, settings.weights, few=few)
+        named = several(model), ours, several(variant), ablate, exactness
+        found = targets_of(*named, device, dtypes, settings.weights, few="variant" not in cells.patterns)
         fed = _fed_to(found, scenario, settings.images, scenario_sizes)
     plans = plans_of(fed, cells, settings)
     earlier = _earlier(Path(against), plans, path_of(out)) if against else None
-    budget = BUDGETS[plans[0].device] if budget is None else budget
-    effort = Effort(trials, budget, timeout, path_of(out), resume, force, card)
+    effort = Effort(trials, budget or BUDGETS[plans[0].device], timeout, path_of(out), resume, force, card)
     results, interrupted = measure(plans, effort, made_by, progress)
     verdicts = Verdicts(compare(earlier, effort.out or results)) if earlier else None
     measured = Measured(results, effort.out, _notes([target for _, _, target in fed], settings.weights), verdicts)
