@@ -71,8 +71,7 @@ def run(
     Arguments are options of `vlbench run --help`, one or a list; `only` is `--filter`. `budget` and `timeout` are
     seconds. `out` keeps the results in a file as well, a new one unless with `force`. `progress` may be a function of a
     line; results say that they were made by `command`. What is left out is [tool.vlbench]'s of the nearest
-    pyproject.toml, else ours. Raises UsageError for what cannot be had as asked, and Interrupted, which has the results
-    so far, on Ctrl-C.
+    pyproject.toml, else ours. Raises UsageError, and on Ctrl-C Interrupted, which has the results so far.
     """
     made_by = command or called("run", locals(), run)
     states, dtypes = several(state) or ["warm"], several(dtype) or (None,)
