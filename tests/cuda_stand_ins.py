@@ -22,7 +22,7 @@ from unittest.mock import patch
 import pynvml
 import torch
 from torch import Tensor
-from torch.autograd import DeviceType
+from torch._C._autograd import DeviceType
 
 from vlbench.counting_device import CountingDevice, answers
 from vlbench.counting_device.tensor import DeviceTensor
