@@ -210,14 +210,16 @@ def test_a_stray_module_of_its_folder_is_not_imported(start: Start, tmp_path: Pa
         assert child.hear() == Said(text=str(tmp_path))
 
 
-def test_folders_of_its_own_are_gone_with_it(start: Start) -> None:
-    does = "os.mkdir(os.environ['SCRATCH'])\nparent.say(Said(text=os.environ['SCRATCH']))"
+def test_folders_of_its_own_are_gone_with_it_and_so_is_what_it_did_not_put_away(start: Start) -> None:
+    does = "import tempfile\nos.mkdir(os.environ['SCRATCH'])\n"
+    does += "for each in (os.environ['SCRATCH'], tempfile.mkdtemp()): parent.say(Said(text=each))\ntime.sleep(60)"
     with start(does, own_folders=("SCRATCH",)) as child:
         child.tell(Ask(text=""))
-        said = child.hear()
-        assert isinstance(said, Said)
-        assert Path(said.text).is_dir()
-    assert not Path(said.text).parent.exists()
+        said = [child.hear(), child.hear()]
+        made = [Path(each.text) for each in said if isinstance(each, Said)]
+        assert [each.is_dir() for each in made] == [True, True]
+    assert not made[0].parent.exists()
+    assert made[0].parent == made[1].parent
 
 
 @pytest.mark.parametrize(("is_timed", "policy"), [(True, "None"), (False, "PASSIVE")])

@@ -49,8 +49,8 @@ class Child(Generic[Event]):
     """`python -P -m MODULE`, which ends in `vlbench.process.parent.serve`. Use it as a context: it ends there.
 
     It also ends when this process does, however that happens; on Linux already when the thread ends that started it,
-    so start it in the thread that waits for it. `-P` keeps modules of the current folder from taking the place of
-    installed ones.
+    so start it in the thread that waits for it. What it keeps in temporary folders is removed with it, however it ends.
+    `-P` keeps modules of the current folder from taking the place of installed ones.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Child(Generic[Event]):
                     stderr=self._complaints,
                     cwd=folder,
                     env=portable_environment()
-                    | {MARKER: str(self._marker), PARENT: str(os.getpid())}
+                    | {MARKER: str(self._marker), PARENT: str(os.getpid()), "TMPDIR": str(own)}
                     | ({} if is_timed else ASLEEP)
                     | {variable: str(own / variable) for variable in own_folders},
                 )
