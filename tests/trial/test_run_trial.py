@@ -29,7 +29,7 @@ def _before() -> None:
 
 def workers() -> list[psutil.Process]:
     """Measuring processes that this test has started and that still live, without those that their outputs lie in."""
-    own = {WarmPopen.waiting.process.pid} if WarmPopen.waiting else set()
+    own = {WarmPopen.waiting.group} if WarmPopen.waiting else set()
     found = [child for child in psutil.Process().children(recursive=True) if child.pid not in BEFORE | own]
     live = [child for child in found if child.status() != psutil.STATUS_ZOMBIE]
     return [child for child in live if holder.__file__ not in child.cmdline()]
