@@ -1,4 +1,4 @@
-/* The least of an NVTX tool: writes a line to the file named by TOOL_OUT for every domain, push and pop.
+/* The least of an NVTX tool: adds a line to the file named by TOOL_OUT for every domain, push and pop.
    The layout of the tables and of the event attributes is that of NVTX 3. */
 #include <stdint.h>
 #include <stdio.h>
@@ -44,7 +44,7 @@ int InitializeInjectionNvtx2(const void *(*get_table)(uint32_t)) {
   const Callbacks *callbacks = get_table(CALLBACKS);
   void ***table;
   unsigned entries;
-  out = fopen(getenv("TOOL_OUT"), "w");
+  out = fopen(getenv("TOOL_OUT"), "a");
   if (!out || !callbacks->get_module(CORE2, &table, &entries)) return 0;
   *table[PUSH] = (void *)push;
   *table[POP] = (void *)pop;
