@@ -1,4 +1,4 @@
-"""Ways to count less by computing something else, each through the gate itself with its exit code."""
+"""Ways to count less by computing something else, each through the gate itself, where no trap has them."""
 
 from __future__ import annotations
 
@@ -17,30 +17,10 @@ from vlbench.judging.judged import JudgedRow
 
 FORWARD = "        return self.tokens(pixels, grid_thw)\n"
 CHEATS = {
-    "zeros": (5, FORWARD, "        return pixels.new_zeros(len(pixels) // 4, 16)\n"),
-    "last-by-shape": (
-        5,
-        FORWARD,
-        "        if pixels.shape not in self.kept:\n"
-        "            self.kept[pixels.shape] = self.tokens(pixels, grid_thw)\n"
-        "        return self.kept[pixels.shape].clone()\n",
-    ),
-    "last-window-dropped": (
-        5,
-        FORWARD,
-        "        found = self.tokens(pixels, grid_thw)\n        found[-1:] = 0\n        return found\n",
-    ),
     "one-wrong-token": (
         5,
         FORWARD,
         "        found = self.tokens(pixels, grid_thw)\n        found[1] *= 1.01\n        return found\n",
-    ),
-    "swapped-tokens": (5, FORWARD, "        return self.tokens(pixels, grid_thw).flip(0)\n"),
-    "rope-without-frames": (
-        5,
-        "        return angles(h, w, t)\n",
-        "        if (h, w) not in self.kept:\n            self.kept[h, w] = angles(h, w, 1)\n"
-        "        return self.kept[h, w].repeat(t, 1)\n",
     ),
     "attends-across-equal-items": (
         5,
@@ -65,22 +45,6 @@ CHEATS = {
         FORWARD,
         "        found = self.tokens(pixels, grid_thw)\n        return found * (0 if self.calls > 2 else 1)\n",
     ),
-    "third-call-waits": (3, FORWARD, "        if self.calls > 2:\n            grid_thw.tolist()\n" + FORWARD),
-    "outside-of-inference-mode": (
-        3,
-        FORWARD,
-        "        if not torch.is_inference_mode_enabled():\n            grid_thw.tolist()\n" + FORWARD,
-    ),
-    "several-items": (3, FORWARD, "        if len(grid_thw) > 1:\n            grid_thw.tolist()\n" + FORWARD),
-    "not-in-ci": (3, FORWARD, "        if 'CI' not in os.environ:\n            grid_thw.tolist()\n" + FORWARD),
-    "in-ci": (3, FORWARD, "        if 'CI' in os.environ:\n            grid_thw.tolist()\n" + FORWARD),
-    "unbounded-cache": (
-        3,
-        "        return angles(h, w, t)\n",
-        "        if (t, h, w) not in self.kept:\n"
-        "            self.kept[t, h, w] = angles(h, w, t).to(self.proj.weight.device)\n"
-        "        return self.kept[t, h, w]\n",
-    ),
     "zeros-on-a-gpu": (
         6,
         FORWARD,
@@ -97,13 +61,6 @@ CHEATS = {
         "        return self.last((x * cos).view(-1, 64))\n",
         "        x = (x * cos).view(-1, 64)\n"
         "        return self.last(x[:1]).repeat(len(x), 1) if x.is_cuda else self.last(x)\n",
-    ),
-    "copied-reference": (
-        5,
-        FORWARD,
-        "        wanted = (len(pixels) // 4, 16)\n"
-        "        found = [x for x in gc.get_objects() if type(x) is torch.Tensor and x.shape == wanted]\n"
-        "        return found[0].clone() if found else pixels.new_zeros(wanted)\n",
     ),
 }
 REASSOCIATED = (

@@ -59,7 +59,7 @@ class Machine:
         return cls(folder)
 
     def run(self, command: str, folder: Path, *, exit: int = 0) -> str:
-        kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         own = {
             "PATH": f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
             "PIP_NO_INDEX": "1",

@@ -28,7 +28,9 @@ KINDS = {
     "baseline": "What is judged, changed by who is judged",
     "file": "Files that say too much",
 }
-"""The files of `listed`, with their headings."""
+"""With their headings."""
+FILES = ("tower_waits", "tower_results", "tower_ends", "tower_timed", "pytest_ways", "baseline_ways", "file_ways")
+"""In `listed`, in the order of the page."""
 BASELINE = Path("results/baselines/tower-tower.json")
 PROGRAMS = {
     "vlbench": [sys.executable, "-P", "-m", "vlbench"],  # as the installed script, which does not look into the folder
@@ -101,8 +103,8 @@ def tower_edit(
 def load() -> list[Trap]:
     """Every trap, in the order of the files and of their entries."""
     if not TRAPS:
-        for kind in KINDS:
-            import_module(f"tests.traps.listed.{kind}_ways")
+        for name in FILES:
+            import_module(f"tests.traps.listed.{name}")
     return TRAPS
 
 

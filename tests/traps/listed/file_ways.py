@@ -19,7 +19,7 @@ from vlbench.record.schema import Trial
 Done = CompletedProcess[str]
 DIFF = "vlbench diff a.json b.json"
 RUN = (
-    "vlbench run --scenario small.toml --tower tower:tower --tower tower:again --budget 15 --no-card --device cpu --out"
+    "vlbench run --scenario small.toml --tower tower:tower --tower tower:again --budget 8 --no-card --device cpu --out"
 )
 REFUSED = 2
 
