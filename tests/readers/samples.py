@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from .test_readers import AIPERF, AIPERF_CSV, HYPERFINE, PYTEST_BENCHMARK, SGLANG, VLLM
 
@@ -121,6 +122,8 @@ GOOGLE = {
         | {"iterations": 3, "real_time": 11.0, "cpu_time": 11.0, "time_unit": "us"}
     ],
 }
+BM: dict[str, Any] = GOOGLE["benchmarks"][0]  # type: ignore[index]
+MEDIAN = {"name": "BM_a/8_median", "run_name": "BM_a/8", "run_type": "aggregate", "aggregate_name": "median"}
 LIST = [
     {"name": "encode", "unit": "ms", "value": 50.5, "range": "± 3"},
     {"name": "throughput", "unit": "images/s", "value": 100.25, "extra": "of 8"},

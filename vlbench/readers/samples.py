@@ -22,7 +22,8 @@ def _recognises(document: Document) -> bool:
     first, *rest = [row for _, row in _rows(document)]
     if len(first) == 1 and first != ["value"]:
         return number_in((rest or [first])[0][0]) is not None
-    return "value" in first or (len(first) == 2 and number_in(first[1]) is not None)
+    pairs = [first, *rest[:1]]  # one alone may be a command above what it printed: `bench --num-prompts 3,000`
+    return "value" in first or all(len(row) == 2 and number_in(row[1]) is not None for row in pairs)
 
 
 def _read(document: Document) -> list[Run]:
