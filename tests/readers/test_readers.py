@@ -248,6 +248,8 @@ def test_aiperf_says_the_same_in_json_and_csv(tmp_path: Path) -> None:
         "p99_time_to_first_token",
         "output_token_throughput_per_user",
     }
+    averages = ("request_latency", "time_to_first_token", "output_token_throughput_per_user")
+    assert ours.left_out == tuple(f"avg_{name}" for name in averages)
     assert ours.conditions == {"concurrency": "100"}
     assert not ours.fault
     assert not table.fault

@@ -7,6 +7,7 @@ those of the JSON keys in both, so that either kind compares with the other. htt
 import csv
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from vlbench.errors import UsageError
@@ -42,11 +43,13 @@ def _read(document: Document) -> list[Run]:
     entries = document.objects[0] if document.objects else _table(document)
     metrics: list[Metric] = []
     unread: list[str] = []
+    left_out: list[str] = []
     for name, figures in entries.items():
         if isinstance(figures, dict) and "avg" in figures:
             check_finite(f"{document.source}: {name}", figures)
             metrics += (found := _metrics(document.source, name, figures))
             unread += [name] * (not found and not IGNORED.fullmatch(name))
+            left_out += [f"avg_{name}"] * bool(found and figures.get("p50") is not None)
             spread = LATENCY.fullmatch(name) or figures.keys() - {"unit", "avg"}
             unread += [f"{name} without p50"] * bool(spread and figures.get("p50") is None)
         elif figures is not None and not IGNORED.fullmatch(name):
@@ -54,7 +57,8 @@ def _read(document: Document) -> list[Run]:
     conditions = dict(_asked(_entry(entries, "input_config")))
     if (length := _entry(entries, "input_sequence_length").get("avg")) is not None:
         conditions["input_sequence_length"] = f"{finite(document.source, 'input_sequence_length', length):.2g}"
-    return [collect(document.source, metrics, conditions, _fault(document.source, entries), unread)]
+    run = collect(document.source, metrics, conditions, _fault(document.source, entries), unread)
+    return [replace(run, left_out=tuple(left_out))]
 
 
 def _asked(config: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
