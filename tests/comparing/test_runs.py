@@ -47,6 +47,22 @@ def test_a_renamed_metric_is_missing_under_both_names() -> None:
     assert rows["t"].verdict is Verdict.SAME
 
 
+def test_what_only_the_runs_after_measure_is_new_and_leaves_the_rest_to_be_judged() -> None:
+    told = {"version of t": "1", "cpu": "x"}
+    after = [replace(each, metrics={**each.metrics, "u": Metric("u", 1.0, "s", Better.LOWER)}) for each in three("b")]
+    after = [replace(each, conditions={**told, "version of u": "1"}) for each in after]
+    rows = {row.cell: row for row in run_rows(three("a", **told), after, FLOORS)}
+    assert {name: (row.verdict, row.gates) for name, row in rows.items()} == {
+        "t": (Verdict.SAME, True),
+        "u": (Verdict.MISSING, False),
+    }
+    assert rows["u"].reason == "new, and not judged: the runs before do not have it"
+    other = [replace(each, conditions={**each.conditions, "version of t": "2"}) for each in after]
+    row = only(run_rows(three("a", **told), other, FLOORS))
+    assert (row.verdict, row.gates) == (Verdict.MISSING, True)
+    assert row.reason == "another workload or machine: version of t is 1 before and 2 after"
+
+
 def test_a_metric_that_one_run_lacks_is_missing() -> None:
     runs = [*three("a"), run("a3", other=1.0)]
     rows = run_rows(runs, three("b"), FLOORS)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from glob import glob
 from hashlib import sha256
@@ -43,7 +44,7 @@ def run_rows(
         if not any(fnmatchcase(name, pattern) for name in names | unread):
             aside = "".join(f"; {each}" for each in left_out((*before, *after)))
             raise UsageError(f"no metric fits {pattern!r}; there are {', '.join(sorted(names))}{aside}")
-    old, new = _by_conditions(before), _by_conditions(after)
+    old, new = (_by_conditions(side) for side in _of_both(before, after))
     rows = list(_not_understood((*before, *after), metrics))
     if lost := _lost(before, after):
         return [JudgedRow.of("all metrics", inaccurate(lost), measure="accuracy"), *rows]
@@ -94,6 +95,21 @@ def _settings(run: Run) -> Conditions:
     return tuple(sorted((key, value) for key, value in run.conditions.items() if not key.startswith("total_")))
 
 
+def _of_both(before: Sequence[Run], after: Sequence[Run]) -> list[list[Run]]:
+    """The runs of each side, without conditions of a benchmark or task (`version of NAME`) that one side has not."""
+    measured = [{name for run in side for name in run.metrics} for side in (before, after)]
+
+    def is_of_both(key: str) -> bool:
+        of = key.partition(" of ")[2]
+        starts = (f"{of} ", f"{of}(")
+        return not of or all(any(name == of or name.startswith(starts) for name in names) for names in measured)
+
+    def shared(run: Run) -> Run:
+        return replace(run, conditions={key: told for key, told in run.conditions.items() if is_of_both(key)})
+
+    return [[shared(run) for run in side] for side in (before, after)]
+
+
 def _other_work(old: Sequence[Run], new: Sequence[Run]) -> str:
     """What came back in amounts that no chance makes, so that the runs did different work."""
     for key in dict.fromkeys(key for run in (*old, *new) for key in run.answered):
@@ -123,6 +139,8 @@ def _rows(label: str, old: list[Run], new: list[Run], floors: RunFloors, pattern
 
 def _row(title: str, name: str, old: list[Run], new: list[Run], floors: RunFloors) -> JudgedRow:
     absent = [run.source for run in (*old, *new) if name not in run.metrics]
+    if absent == [run.source for run in old]:
+        return JudgedRow.missing(title, "metric", "new, and not judged: the runs before do not have it", gates=False)
     if absent:
         return JudgedRow.missing(title, "metric", f"{few(absent, 1)} does not have it; was it renamed?")
     before, after = [run.metrics[name] for run in old], [run.metrics[name] for run in new]
