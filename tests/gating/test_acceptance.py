@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tests.record.baselines import TIMED, baseline, cell, forward
+from tests.record.baselines import ACCEPTED, TIMED, baseline, cell, forward
 from tests.record.records import FINGERPRINT
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.gating.acceptance import accept, acceptance, propose
 from vlbench.gating.manifest import Removal
+from vlbench.gating.save import save
 from vlbench.record.baseline import Baseline, CountedCell
 from vlbench.record.baseline_files import load_baseline, proposal_path, read_baseline, write_baseline
 
@@ -51,6 +52,16 @@ def test_a_proposal_has_the_new_figures_the_old_thresholds_and_no_acceptance(fil
     found = propose(stored, [BETTER], HERE)
     assert found.counted == (BETTER.model_copy(update={"bands": {"host_syncs": 0.1}}), stored.counted[1])
     assert (found.fingerprint, found.accepted, found.seal) == (HERE, stored.accepted, "")
+
+
+def test_a_file_that_is_saved_anew_keeps_its_thresholds(file: Path) -> None:
+    stored = read_baseline(file).model_copy(update={"timed": (TIMED.model_copy(update={"threshold": 0.1}),)})
+    write_baseline(stored.sealed(), file)
+    made = save(file, HERE, ACCEPTED, counted=(BETTER, cell(tower="toy:New")), timed=(TIMED,))
+    assert [each.bands for each in made.counted] == [{"host_syncs": 0.1}, {}]
+    assert (made.timed[0].threshold, made.accepted) == (0.1, (ACCEPTED,))
+    file.write_text("{")
+    assert save(file, HERE, ACCEPTED, timed=(TIMED,)).timed == (TIMED,)
 
 
 def test_times_of_another_machine_keep_its_fingerprint() -> None:

@@ -69,7 +69,10 @@ def test_whoever_cannot_be_counted_costs_no_one_else(tmp_path: Path, monkeypatch
     names = ("deadly:Sound", "deadly:Gone", "no.such:Tower", "deadly:Deadly")
     cells = [wanted(name, point) for name in names for point in (SMALL, LARGE)]
     odd = wanted("deadly:Sound", SMALL, profile="sm_42")
-    (found,) = recount([[*cells, odd]])
+    told: list[tuple[int, int]] = []
+    (found,) = recount([[*cells, odd]], lambda done, of: told.append((done, of)))
+    assert sorted(told) == [(done, 9) for done in range(1, 1 + len(told))]
+    assert len(told) >= 3
     assert found.keys() == {*cells, odd}
     for name, point in (("deadly:Deadly", LARGE), ("deadly:Sound", SMALL), ("deadly:Sound", LARGE)):
         cell = found[wanted(name, point)].cell

@@ -16,6 +16,7 @@ from vlbench.api.defaults import defaults
 from vlbench.api.markers import marker_rows
 from vlbench.api.results import Counted, Stored, Verdicts
 from vlbench.comparing.counted_cells import CountResult
+from vlbench.counting.run import Steps
 from vlbench.errors import IncomparableError, UsageError, check_choice, resolved
 from vlbench.export.progress import watcher
 from vlbench.gating import Times
@@ -112,7 +113,7 @@ def gate(
         Thread(target=_import_what_times_need).start()  # three seconds, in which other processes count
     with watcher(progress) as watch:
         watch.say(f"checking and counting {cells(sum(len(each.counted) for each in baselines.values()))}")
-        counted, checked = _counted_and_checked(list(baselines.values()), required.base)
+        counted, checked = _counted_and_checked(list(baselines.values()), required.base, watch.steps)
         found = required.settle(judge_baselines(baselines, counted, captured, policy, watch, checked))
     written = _write_proposals(required, found, goal)
     judged = report(required, found, written, allow_inconclusive=allow_inconclusive, enforced=not report_only)
@@ -120,13 +121,13 @@ def gate(
 
 
 def _counted_and_checked(
-    baselines: list[Baseline], base: Base | None
+    baselines: list[Baseline], base: Base | None, steps: Steps
 ) -> tuple[list[dict[str, CountResult]], list[Outcomes]]:
     """What `count_and_check` finds; with a base, towers whose weights changed are handed those of its files."""
     if base is None or not any(each.outputs for each in baselines):
-        return count_and_check(baselines)
+        return count_and_check(baselines, steps=steps)
     with checked_out([base.commit]) as (there,):
-        return count_and_check(baselines, str(there.here))
+        return count_and_check(baselines, str(there.here), steps)
 
 
 def _required(files: list[Path], name: str | None, first: bool, accepts: bool) -> Required:

@@ -97,8 +97,8 @@ def saved(options: SaveOptions) -> Baseline:
     captured = tuple(captured_cell(path, options.ranges) for path in options.capture or ())
     here = found.fingerprint if found else take_fingerprint("cpu")
     entry = acceptance("saved", options.reason, here.torch, by=options.by)
-    with doing(f"counting {cells(len(wanted))}, and checking their towers"):
-        counted = count_all(wanted)
+    with doing(f"counting {cells(len(wanted))}, and checking their towers") as watch:
+        counted = count_all(wanted, watch.steps)
         outputs, unchecked = store_outputs([each.tower for each in counted], options.unchecked)
     return save(
         options.file,

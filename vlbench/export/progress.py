@@ -39,11 +39,11 @@ def watcher(progress: bool | Callable[[str], None]) -> Watcher:
 
 
 @contextmanager
-def doing(words: str) -> Iterator[None]:
-    """Show what goes on inside of the block."""
+def doing(words: str) -> Iterator[Watcher]:
+    """Show what goes on inside of the block, to which the watcher is given."""
     with watcher(True) as watch:
         watch.say(words)
-        yield
+        yield watch
 
 
 class Watcher:

@@ -22,8 +22,9 @@ from vlbench.record.baseline_files import (
 from vlbench.record.fingerprint import Fingerprint, comparable
 from vlbench.record.locks import locked
 
+KINDS = ("counted", "timed", "captured")
 THRESHOLDS = {"bands", "floor", "threshold"}
-"""Fields of a cell that people set: a proposal keeps them."""
+"""Fields of a cell that people set: a proposal keeps them, and so does a file that is saved anew."""
 
 
 def acceptance(
@@ -97,23 +98,23 @@ def propose(baseline: Baseline, measured: Iterable[Cell], here: Fingerprint) -> 
     times remain that were taken on another machine class.
     """
     now = {cell.name: cell for cell in measured}
-
-    def renewed(cells: Iterable[Cell]) -> tuple[Cell, ...]:
-        return tuple(
-            now.get(cell.name, cell).model_copy(update={name: value for name, value in cell if name in THRESHOLDS})
-            for cell in cells
-        )
-
     times_stay = any(cell.name not in now for cell in baseline.timed)
-    return baseline.model_copy(
-        update={
-            "counted": renewed(baseline.counted),
-            "timed": renewed(baseline.timed),
-            "captured": renewed(baseline.captured),
-            "fingerprint": baseline.fingerprint if times_stay and comparable(baseline.fingerprint, here) else here,
-            "seal": "",
+    fingerprint = baseline.fingerprint if times_stay and comparable(baseline.fingerprint, here) else here
+    figures = {kind: tuple(now.get(cell.name, cell) for cell in getattr(baseline, kind)) for kind in KINDS}
+    renewed = baseline.model_copy(update={**figures, "fingerprint": fingerprint, "seal": ""})
+    return keep_thresholds(renewed, baseline)
+
+
+def keep_thresholds(baseline: Baseline, before: Baseline) -> Baseline:
+    """`baseline` with the thresholds that cells of the same names have in `before`."""
+
+    def kept(kind: str) -> tuple[Cell, ...]:
+        said = {
+            each.name: {name: value for name, value in each if name in THRESHOLDS} for each in getattr(before, kind)
         }
-    )
+        return tuple(each.model_copy(update=said.get(each.name)) for each in getattr(baseline, kind))
+
+    return baseline.model_copy(update={kind: kept(kind) for kind in KINDS})
 
 
 def accept(path: Path, reason: str, *, proposal: Path | None = None, by: str | None = None) -> Baseline:

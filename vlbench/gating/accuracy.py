@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vlbench.comparing.counted_cells import CountResult
+from vlbench.counting.run import Steps
 from vlbench.errors import UsageError
 from vlbench.gating.recount import count_again
 from vlbench.gating.work import apart
@@ -43,12 +44,12 @@ Outcomes = Mapping[str, Outcome]
 
 
 def count_and_check(
-    baselines: Sequence[Baseline], base: str | None = None
+    baselines: Sequence[Baseline], base: str | None = None, steps: Steps = lambda done, of: None
 ) -> tuple[list[dict[str, CountResult]], list[Outcomes]]:
-    """The counted cells of each baseline by name, and what became of each of its towers."""
+    """The counted cells of each baseline by name, and what became of each of its towers; `steps` is told of cells."""
     with waiting_threads(1) as pool:
         checked = pool.submit(check_towers, baselines, base)
-        counted = count_again(baselines)
+        counted = count_again(baselines, steps)
         return counted, list(map(_with_work, baselines, counted, checked.result()))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from vlbench.gating.acceptance import THRESHOLDS
+from vlbench.gating.acceptance import KINDS, keep_thresholds
 from vlbench.gating.changes import Cell, changes
 from vlbench.gating.manifest import Removal
 from vlbench.gating.timed import GateResult
@@ -16,7 +16,6 @@ from vlbench.record.baseline import Acceptance, Baseline, CapturedCell, CountedC
 from vlbench.record.counted import Further
 from vlbench.record.outputs import StoredOutputs
 
-KINDS = ("counted", "timed", "captured")
 SETTINGS = ("name", "trials", "budget", "unchecked", "outputs")
 
 
@@ -125,14 +124,8 @@ class Held:
         """The thresholds that the change moved, which do not count yet."""
         if self.before is None or self.head is None:
             return
-        head = self._cells(self.head)
-        moved = self.before.model_copy(
-            update={name: getattr(self.head, name) for name in SETTINGS}
-            | {
-                kind: tuple(_with_thresholds_of(cell, head.get(cell.name, cell)) for cell in getattr(self.before, kind))
-                for kind in KINDS
-            }
-        )
+        settings = {name: getattr(self.head, name) for name in SETTINGS}
+        moved = keep_thresholds(self.before.model_copy(update=settings), self.head)
         if told := "; ".join(changes(self.before, moved)):
             row = JudgedRow.missing(str(self.path), "counters", f"{told}; judged by the thresholds of {self.base}")
             yield self._decided(row)
@@ -187,10 +180,6 @@ class Held:
             return row
         why = "accepted by the change, which --no-accept does not count" if self.accepted else "accepted by nobody"
         return row.model_copy(update={"reason": f"{row.reason}; {why}"})
-
-
-def _with_thresholds_of(cell: Cell, other: Cell) -> Cell:
-    return cell.model_copy(update={name: value for name, value in other if name in THRESHOLDS})
 
 
 def _names(row: str, cell: Cell) -> bool:

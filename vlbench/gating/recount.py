@@ -7,14 +7,15 @@ gated in the same run: a tower that remembers something between calls then count
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from threading import Event
 
 from vlbench.comparing.counted import judge_cells
 from vlbench.comparing.counted_cells import CountResult, count_result, point_of, why_fed_otherwise, why_gone
 from vlbench.counting.job import CountJob, Point
-from vlbench.counting.run import run_job
+from vlbench.counting.run import Steps, run_job
 from vlbench.errors import UsageError
 from vlbench.judging.judged import JudgedRow
 from vlbench.process.child import waiting_threads
@@ -37,7 +38,7 @@ class CountRequest:
         return cls(cell.tower, point_of(cell), cell.profile, cell.dtype)
 
 
-def count_again(baselines: Iterable[Baseline]) -> list[dict[str, CountResult]]:
+def count_again(baselines: Iterable[Baseline], steps: Steps = lambda done, of: None) -> list[dict[str, CountResult]]:
     """The counted cells of each baseline, by name, all counted at once; one whose scenario is gone says so."""
     results: list[dict[str, CountResult]] = []
     requests: list[dict[str, CountRequest]] = []
@@ -45,7 +46,7 @@ def count_again(baselines: Iterable[Baseline]) -> list[dict[str, CountResult]]:
         gone = {cell.name: reason for cell in baseline.counted if (reason := why_gone(cell)) is not None}
         results.append({name: CountResult(reason=reason) for name, reason in gone.items()})
         requests.append({cell.name: CountRequest.of(cell) for cell in baseline.counted if cell.name not in gone})
-    counts = recount([each.values() for each in requests])
+    counts = recount([each.values() for each in requests], steps)
     for result, requested, counted in zip(results, requests, counts, strict=True):
         result.update({name: counted[request] for name, request in requested.items()})
     return results
@@ -72,14 +73,20 @@ def other_torch(stored: Iterable[CountedCell], counted: Mapping[str, CountResult
     return None
 
 
-def recount(files: Sequence[Iterable[CountRequest]]) -> list[dict[CountRequest, CountResult]]:
-    """The cells of each file. As many processes run at once as there are cores."""
+def recount(
+    files: Sequence[Iterable[CountRequest]], steps: Steps = lambda done, of: None
+) -> list[dict[CountRequest, CountResult]]:
+    """The cells of each file. As many processes run at once as there are cores. `steps` is told of each one done."""
     results: list[dict[CountRequest, CountResult]] = [{} for _ in files]
     batches = [(result, batch) for result, cells in zip(results, files, strict=True) for batch in _batches(cells)]
-    stop = Event()
+    stop, done, of = Event(), count(1), sum(len(batch) for _, batch in batches)
+
+    def step() -> None:
+        steps(next(done), of)
+
     with waiting_threads(os.cpu_count()) as pool:
         try:
-            counts = pool.map(lambda each: _count(each[1], stop), batches)
+            counts = pool.map(lambda each: _count(each[1], stop, step), batches)
             for (result, _), counted in zip(batches, counts, strict=True):
                 result.update(counted)
         except BaseException:  # Ctrl-C among them: start no other process
@@ -99,23 +106,23 @@ def _batches(cells: Iterable[CountRequest]) -> list[list[CountRequest]]:
     return list(batches.values())
 
 
-def _count(batch: Sequence[CountRequest], stop: Event) -> dict[CountRequest, CountResult]:
+def _count(batch: Sequence[CountRequest], stop: Event, step: Callable[[], None]) -> dict[CountRequest, CountResult]:
     """A batch in one process; where a cell ends that, those after it in another one."""
     results: dict[CountRequest, CountResult] = {}
     while not stop.is_set() and (waiting := [request for request in batch if request not in results]):
         for each in _batches(waiting):
-            results |= _run(each)
+            results |= _run(each, step)
     return results
 
 
-def _run(batch: Sequence[CountRequest]) -> dict[CountRequest, CountResult]:
+def _run(batch: Sequence[CountRequest], step: Callable[[], None]) -> dict[CountRequest, CountResult]:
     """What one process counted of a batch, with the cell that ended it, if one did."""
     towers = tuple(dict.fromkeys(each.tower for each in batch))
     points = tuple(dict.fromkeys(each.point for each in batch))
     profile, dtype = batch[0].profile, batch[0].dtype
     job = CountJob(towers=towers, variants=None, points=points, profile=profile, dtype=dtype, keep_going=True)
     try:
-        so_far = run_job(job)
+        so_far = run_job(job, steps=lambda *_: step())
     except UsageError as error:
         return dict.fromkeys(batch, CountResult(reason=str(error)))
     if not so_far.planned:

@@ -1,15 +1,17 @@
 """A first baseline: which cells it holds, and where it may be written."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from vlbench.counting.job import CountJob, Point
+from vlbench.counting.run import Steps
 from vlbench.errors import IncomparableError, UsageError
-from vlbench.gating.acceptance import seal
+from vlbench.gating.acceptance import keep_thresholds, seal
 from vlbench.gating.accuracy import outputs_of
 from vlbench.gating.recount import CountRequest, recount
 from vlbench.record.baseline import Acceptance, Baseline, CapturedCell, CountedCell, TimedCell
-from vlbench.record.baseline_files import PROPOSED
+from vlbench.record.baseline_files import PROPOSED, load_baseline
 from vlbench.record.destinations import check_output
 from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.outputs import StoredOutputs
@@ -37,9 +39,9 @@ def count_requests(
     return [CountRequest(name, point, profile, dtype) for name in names for point in points]
 
 
-def count_all(requests: Sequence[CountRequest]) -> tuple[CountedCell, ...]:
+def count_all(requests: Sequence[CountRequest], steps: Steps = lambda done, of: None) -> tuple[CountedCell, ...]:
     """Every cell counted. Raises IncomparableError, naming the first that cannot be: half a baseline guards nothing."""
-    (found,) = recount([requests])
+    (found,) = recount([requests], steps)
     cells = []
     for each in requests:
         counted = found[each]
@@ -78,7 +80,7 @@ def refuse_goal(path: Path, force: bool) -> None:
     if path.exists() and not path.is_dir() and not force:
         raise UsageError(
             f"{path}: it is there already; `vlbench gate` proposes and `vlbench baseline accept` takes new figures, "
-            "--force writes over it and loses its history"
+            "--force writes over it, keeps its thresholds and loses its history"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     check_output(path, "FILE", force=True)
@@ -98,7 +100,8 @@ def save(
 ) -> Baseline:
     """Write a first baseline, into a folder that is made where it is not there; returns it.
 
-    Without `force` nothing is overwritten, also not what came to be there meanwhile.
+    Without `force` nothing is overwritten, also not what came to be there meanwhile. What is overwritten hands its
+    thresholds on to cells of the same names.
 
     Raises UsageError for a file that cannot be written, or where there is nothing to write.
     """
@@ -114,5 +117,8 @@ def save(
     )
     if not made.cells:
         raise UsageError(f"{path}: there is nothing to save; name what to count with --tower")
+    if path.exists():
+        with suppress(UsageError, IncomparableError):  # it holds no baseline, and so no threshold
+            made = keep_thresholds(made, load_baseline(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     return seal(path, made, entry, new=not force)
