@@ -28,6 +28,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+from vlbench.process.child import ASLEEP
+
 Order = dict[str, Any]
 
 ROOT = Path(__file__).parents[1]
@@ -49,12 +51,13 @@ READ_LATER = {
     "TMPDIR",
     "COLUMNS",
     "NO_COLOR",
+    "OMP_WAIT_POLICY",
     "TERM",
     "HOME",
     "USERPROFILE",
     "PY_COLORS",
 }
-"""Variables that may differ from those that the waiting process has."""
+"""Variables that may differ from those that the waiting process has. Threads of what it forks sleep while they wait."""
 OF_OTHERS = ("PYTEST_", "GIT_", "_TORCHINDUCTOR_", "VLBENCH_CHILD_")
 """So may those of other programs, what torch tells itself, and what each child of ours is told."""
 BEFORE = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}  # which tests/conftest.py sets
@@ -123,7 +126,7 @@ class Waiting:
         with theirs:
             process = subprocess.Popen(
                 [sys.executable, "-P", __file__, str(theirs.fileno())],
-                env={name: value for name, value in BEFORE.items() if name != "PYTHONPATH"},
+                env={name: value for name, value in BEFORE.items() if name != "PYTHONPATH"} | ASLEEP,
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
             )
