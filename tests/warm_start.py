@@ -49,6 +49,7 @@ READ_LATER = {
     "PYTHONPATH",
     "TORCHINDUCTOR_CACHE_DIR",
     "TMPDIR",
+    "CI",
     "COLUMNS",
     "NO_COLOR",
     "OMP_WAIT_POLICY",
