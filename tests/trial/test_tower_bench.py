@@ -15,6 +15,7 @@ from vlbench.trial.job import Checked, Job, Prepared, Round, Stages, Struck, Var
 from vlbench.trial.pace import STAGE_CALLS
 from vlbench.trial.store import Here
 from vlbench.trial.tower_bench import TowerBench
+from vlbench.trial.tower_set import TowerSet
 from vlbench.workload.scenario import Item
 
 TOYS = "tests.towers.toys"
@@ -49,6 +50,13 @@ def test_one_tower_alone_is_timed_and_its_stages_are_known() -> None:
     rounds = [each for each in emitted if isinstance(each, Stages)]
     assert len(rounds) == STAGE_CALLS
     assert all(each.seconds.keys() == {"forward", "patch_embed", "mlp", "merger"} for each in rounds)
+
+
+def test_own_weights_are_drawn_alike_in_every_process() -> None:
+    """The reference and what is judged are built apart; `staged` draws without a seed of its own."""
+    one, other = (TowerSet(towers("staged")).weights for _ in range(2))
+    assert [*one] == [*other]
+    assert all(torch.equal(one[key], other[key]) for key in one)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

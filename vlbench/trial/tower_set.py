@@ -6,7 +6,7 @@ from torch import nn
 from vlbench.errors import UsageError
 from vlbench.implementations import build_tower
 from vlbench.implementations.weights import SharedTensors, load_checkpoint, random_weights
-from vlbench.towers.models import checkpoint_model, find_model
+from vlbench.towers.models import SEED, checkpoint_model, find_model
 from vlbench.towers.resolve import resolve_tower
 from vlbench.towers.tower import Tower, mismatch
 from vlbench.trial.job import Job, VariantJob
@@ -59,7 +59,9 @@ class TowerSet:
         if tower.model is None:
             if job.weights:
                 raise UsageError(f"--weights: {tower.name} is none of our models and brings its own; leave it out")
-            return SharedTensors(tower.module(self.device, self.dtype).state_dict())
+            with torch.random.fork_rng():
+                torch.manual_seed(SEED)  # the same in every process, whatever its factory draws from
+                return SharedTensors(tower.module(self.device, self.dtype).state_dict())
         config = find_model(tower.model)
         made = (
             load_checkpoint(job.weights, config, self.dtype)
