@@ -6,7 +6,6 @@ itself, such as where its memory lies, does not cancel out, so one pair says les
 """
 
 import random
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
@@ -17,7 +16,7 @@ from typing import TypeVar
 import torch
 
 from vlbench.implementations.output import Parts
-from vlbench.process.child import Child, ChildError
+from vlbench.process.child import Child, ChildError, scratch_folder
 from vlbench.process.messages import Message
 from vlbench.record.nvml import throttle_check
 from vlbench.revisions.messages import SAID, Order, Reading, Ready, Said, Turn, Warm, output_of
@@ -60,7 +59,7 @@ def run_pair(job: Job, timeout: float, repository: Path | None = None) -> Iterat
     A side that imports from `repository` is refused. Raises UsageError for a job that is refused, ChildError for a
     process that ended too early, or not within `timeout` seconds.
     """
-    with tempfile.TemporaryDirectory(prefix="vlbench-") as folder, ExitStack() as ends:
+    with scratch_folder() as folder, ExitStack() as ends:
         exchange = Path(folder)
         sides = [ends.enter_context(Side(each, job, timeout)) for each in job.variants]
         passed, allowed = 0, dict[str, float]()

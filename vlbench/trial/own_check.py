@@ -6,7 +6,6 @@ The tower runs in the judged process; this one has what was stored, and compares
 from contextlib import ExitStack
 from itertools import starmap
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ import torch
 from vlbench.errors import UsageError
 from vlbench.implementations.output import unpack
 from vlbench.implementations.preprocessing import Fed, Images, Preprocessing
+from vlbench.process.child import scratch_folder
 from vlbench.process.parent import serve
 from vlbench.record.outputs import StoredCall, StoredOutputs, StoredPart
 from vlbench.record.work import Work
@@ -42,7 +42,7 @@ def _held_to(stored: StoredOutputs, made: StoredOutputs, check: OwnCheck) -> Out
             reason="its weights are not those that its outputs were stored with, so the outputs do not compare; "
             "`--base REF` hands the weights of REF over",
         )
-    with TemporaryDirectory(prefix="vlbench-") as folder:
+    with scratch_folder() as folder:
         weights = Path(folder) / "weights"
         before, _ = _outputs(check.base, check, leave=weights)
         if isinstance(before, Outcome):
