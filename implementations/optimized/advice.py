@@ -32,12 +32,12 @@ TRIGONOMETRY = r"\b(cos|sin)_kernel"
 
 @dataclass(frozen=True)
 class InCode:
-    """A line of a forward that makes the host wait, as the counting device sees it."""
+    """A line of a forward that makes the host wait or build a plan for attention, as the counting device sees it."""
 
     words: str
     """What removes it."""
     event: str
-    """"read-back", "upload" or "implicit upload"."""
+    """"read-back", "upload", "implicit upload" or "attention plan"."""
     operations: frozenset[str] | None = None
     """Torch operations that it shows in; None for any."""
     expression: str = ""

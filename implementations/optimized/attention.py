@@ -69,7 +69,7 @@ class PreallocatedOutput(SegmentList):
             "attention kernels",
             "windows of one size fit in one call",
             least=100,
-            kernel=r"fmha|flash|attention|Attention",
+            kernel=r"(?i)fmha|flash|sdpa|attention|softmax_?(?:warp_)?forward",
         ),
     ),
 )

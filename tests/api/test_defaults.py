@@ -41,10 +41,10 @@ def test_the_nearest_file_is_the_one(tmp_path: Path) -> None:
     [
         (
             "[tool.vlbench]\ngpus = 1\n",
-            "[tool.vlbench] has no key 'gpus'; the keys are tower, scenario, gpu, baselines",
+            "[tool.vlbench] has no key 'gpus'; the keys are tower, scenario, gpu, cudnn, baselines",
         ),
         ("[tool.vlbench]\nscenario = 3\n", "[tool.vlbench] scenario is 3 and no text; write it in quotes"),
-        ("[tool]\nvlbench = 3\n", "[tool.vlbench] is 3 and no table; write tower, scenario, gpu, baselines below it"),
+        ("[tool]\nvlbench = 3\n", "[tool.vlbench] is 3 and no table; write tower, scenario, gpu, cudnn, baselines below it"),
         ("tool = 3\n", "[tool.vlbench] is 3 and no table"),
         ("[tool.vlbench\n", "not TOML"),
     ],
@@ -56,3 +56,18 @@ def test_what_is_wrong_is_said_with_file_and_key(tmp_path: Path, text: str, word
     assert str(caught.value).startswith(f"{path}: ")
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_cudnn_that_is_answered_for_is_the_given_one_else_that_of_the_table_else_the_profile_s(
+    tmp_path: Path,
+) -> None:
+    ours = Defaults()
+    write(tmp_path, '[tool.vlbench]\ngpu = "sm_100"\ncudnn = "9.15.1"\n')
+    theirs = defaults(tmp_path)
+    assert ours.answered_for(None, None) == ("sm_90", "9.19")
+    assert ours.answered_for("sm_80", "9.20.0.48") == ("sm_80", "9.20")
+    assert theirs.answered_for(None, None) == ("sm_100", "9.15.1")
+    assert theirs.answered_for("sm_90", "9.22") == ("sm_90", "9.22")
+    for gpu, cudnn, words in ((None, "8.9", "--cudnn 8.9: no version"), ("sm_42", None, "--as sm_42: no such GPU")):
+        with pytest.raises(UsageError, match=words):
+            theirs.answered_for(gpu, cudnn)

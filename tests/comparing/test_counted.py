@@ -166,6 +166,8 @@ def test_what_only_the_first_forward_does_is_said_to_be_so() -> None:
     [
         ("attention_backend", "flash", "flash+math", REGRESSED),
         ("attention_backend", "efficient", "flash", IMPROVED),
+        ("attention_backend", "flash", "cudnn", SAME),
+        ("attention_backend", "cudnn", "cudnn+math", REGRESSED),
         ("attention_backend", "none", "flash", SAME),
         ("dtype", "bfloat16", "bfloat16+float32", REGRESSED),
         ("dtype", "bfloat16", "float16", SAME),
@@ -195,6 +197,35 @@ def test_counts_that_do_not_compare_are_missing(other: CountedCell, words: str) 
     assert row.verdict is MISSING
     assert words in row.reason
     assert row.moves == ()
+
+
+CUDNN = KEY.model_copy(update={"attention_backend": "cudnn", "cudnn": "9.19"})
+
+
+@pytest.mark.parametrize("other", ["9.20", "9.19, deprioritized"])
+def test_another_cudnn_does_not_compare_whatever_it_counts(other: str) -> None:
+    before, after = cell(key=CUDNN), cell(forward(host_syncs=9), key=CUDNN.model_copy(update={"cudnn": other}))
+    row = judge_cells(before, after)
+    assert (row.verdict, row.moves) == (MISSING, ())
+    assert row.reason == f"it was counted with cuDNN 9.19, and this is cuDNN {other}: such counts do not compare"
+
+
+def test_a_file_from_before_cudnn_s_attention_compares_where_there_is_none() -> None:
+    """Its rule was flash, efficient, math, in this order: so it is today's where cuDNN does not attend."""
+    flash = KEY.model_copy(update={"cudnn": "9.19"})
+    assert judge_cells(cell(key=KEY), cell(key=flash)).verdict is SAME
+    assert judge_cells(cell(key=KEY), cell(forward(host_syncs=1), key=flash)).verdict is REGRESSED
+    for sides in ((cell(key=KEY), cell(key=CUDNN)), (cell(key=CUDNN), cell(key=KEY))):
+        row = judge_cells(*sides)
+        assert row.verdict is MISSING
+        assert "the other is cuDNN 9.19; `vlbench baseline rebase FILE` counts it again" in row.reason
+
+
+def test_a_plan_more_is_a_regression_at_its_line() -> None:
+    plan = ("attention plan", "a.py:7: F.scaled_dot_product_attention(q, k, v)", 2)
+    row = judge_cells(cell(key=CUDNN), cell(forward(), forward(plan, attention_plans=2), key=CUDNN))
+    assert row.verdict is REGRESSED
+    assert row.reason == "attention plans of the first forward rose from 0 to 2, at a.py:7"
 
 
 def helped(*calls: tuple[str, int], allowed: str = "") -> CountedForward:

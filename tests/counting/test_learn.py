@@ -7,16 +7,17 @@ import warnings
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.export.rendered import shown
-from vlbench.counting.calibrate import calibration, warned_lines, write_calibration
+from vlbench.counting.calibrate import calibration, installed_cudnn, warned_lines, write_calibration
 from vlbench.counting.kernels import find_calibration, kernel_lines, modelled
 from vlbench.counting.learn import Pair, learn
 from vlbench.counting.trace import Observed, Work, observe
 from vlbench.counting_device.counter import Counter
 from vlbench.counting_device.where import Cause
 from vlbench.errors import UsageError
-from vlbench.export.counted import calibrated_sheet
+from vlbench.export.calibrated import calibrated_sheet
 from vlbench.record.calibration import read_calibration
 from vlbench.record.counted import CountedTower, CountGroup, CountReport, Forward
 from vlbench.record.counts import Counts
@@ -150,6 +151,16 @@ def test_the_table_of_a_calibration_names_every_disagreement() -> None:
     text = " ".join(shown(calibrated_sheet(found, Path("gpu.json")).parts).split())
     for words in ("3/2", "2 waits counted, 1 warned of", "aten::addmm: 3 calls counted, 2 seen", "thirdparty::mystery"):
         assert words in text
+
+
+def test_a_gpu_is_counted_with_the_cudnn_that_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91_501)
+    assert installed_cudnn() == "9.15.1"
+    found = calibration([pair()], "G", "sm_90", "2.13.0", "9.15.1")
+    assert "G, torch 2.13.0, as sm_90 with cuDNN 9.15.1" in shown(calibrated_sheet(found, Path("gpu.json")).parts)
+    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: None)
+    with pytest.raises(UsageError, match="no version of cuDNN 9"):
+        installed_cudnn()
 
 
 def syncing() -> None:

@@ -62,6 +62,28 @@ def test_a_trace_without_the_forward_is_refused() -> None:
         observe([event for event in events() if event["name"] != FORWARD], COUNTED)
 
 
+def test_cudnn_s_kernels_go_to_the_attention_call_that_launched_them() -> None:
+    """As torch runs it: the operator, the one within it that calls cuDNN, and the kernel that cuDNN generated."""
+    shape = {"Input Dims": [[1, 16, 64, 80]] * 3, "Input type": ["c10::BFloat16"] * 3}
+    kernel = "cudnn_generated_fort_native_sdpa_sm90_flash_fprop_wgmma_f16_knob_7_64x128x128_4x1x1_kernel0_0"
+    found = observe(
+        [
+            {"ph": "X", "cat": "user_annotation", "name": FORWARD, "ts": 0, "dur": 90, "args": {"External id": 1}},
+            *(
+                {"ph": "X", "cat": "cpu_op", "name": f"aten::{name}", "ts": n, "dur": 50 - 2 * n, "tid": 7}
+                | {"args": {"External id": 1 + n, **shape}}
+                for n, name in enumerate(("_scaled_dot_product_cudnn_attention", "_cudnn_attention_forward"), 1)
+            ),
+            {"ph": "X", "cat": "kernel", "name": kernel, "ts": 60, "dur": 9, "args": {"External id": 3}},
+        ],
+        {"aten::_scaled_dot_product_cudnn_attention"},
+    )
+    (call,) = found.calls
+    kind = ("aten::_scaled_dot_product_cudnn_attention", "bfloat16", size_class(16 * 64 * 80))
+    assert (call.kind, call.kernels, found.kernels) == (kind, 1, 1)
+    assert not found.unattributed
+
+
 class Everyday(nn.Module):
     """Operations with one tensor, several, a list of them, integers, and none."""
 

@@ -22,7 +22,7 @@ def attend(device: CountingDevice, dtype: torch.dtype, **options: object) -> Cal
     return lambda: F.scaled_dot_product_attention(q, k, v, **options)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("dtype", "backend"), [(torch.bfloat16, "flash"), (torch.float32, "efficient")])
+@pytest.mark.parametrize(("dtype", "backend"), [(torch.bfloat16, "cudnn"), (torch.float32, "efficient")])
 def test_one_operation_of_the_backend_cuda_would_take(
     device: CountingDevice, counted: Counted, dtype: torch.dtype, backend: str
 ) -> None:
@@ -33,11 +33,12 @@ def test_one_operation_of_the_backend_cuda_would_take(
     assert counts.key.dtype == str(dtype).removeprefix("torch.")
 
 
-def test_the_result_is_laid_out_as_cuda_lays_it_out(device: CountingDevice, counted: Counted) -> None:
+def test_the_result_of_flash_is_laid_out_as_cuda_lays_it_out(device: CountingDevice, counted: Counted) -> None:
     """[batch, tokens, heads, head_dim] in memory: merging the heads afterwards copies nothing."""
     call = attend(device, torch.bfloat16)
-    assert call().transpose(1, 2).is_contiguous()
-    assert counted(lambda: call().transpose(1, 2).reshape(12, 320)).total.device_operations == 1
+    with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+        assert call().transpose(1, 2).is_contiguous()
+        assert counted(lambda: call().transpose(1, 2).reshape(12, 320)).total.device_operations == 1
 
 
 def test_old_gpus_have_no_flash_attention() -> None:
@@ -55,16 +56,30 @@ def test_the_chosen_kernel_is_respected(device: CountingDevice, counted: Counted
     assert counts.key.attention_backend == "math"
     assert counts.total.attention_calls == 1
     assert counts.operations["aten::bmm"] == 2  # its pieces count one by one
+    single = attend(device, torch.float32)
     with sdpa_kernel(SDPBackend.CUDNN_ATTENTION), pytest.raises(RuntimeError, match="No available kernel"):
-        call()
+        single()
 
 
-def test_a_boolean_mask_costs_operations_of_its_own(device: CountingDevice, counted: Counted) -> None:
+@pytest.mark.parametrize(("backend", "padding"), [("efficient", {"aten::constant_pad_nd"}), ("cudnn", set())])
+def test_a_boolean_mask_costs_operations_of_its_own(
+    device: CountingDevice, counted: Counted, backend: str, padding: set[str]
+) -> None:
     mask = device.upload(torch.ones(12, 12, dtype=torch.bool))
-    counts = counted(attend(device, torch.bfloat16, attn_mask=mask))
-    assert counts.key.attention_backend == "efficient"
-    assert counts.operations.pop("aten::_scaled_dot_product_efficient_attention") == 1
-    assert set(counts.operations) == {"aten::full", "aten::scalar_tensor", "aten::where.self", "aten::constant_pad_nd"}
+    call = attend(device, torch.bfloat16, attn_mask=mask)
+    with sdpa_kernel(getattr(SDPBackend, f"{backend.upper()}_ATTENTION")):
+        counts = counted(call)
+    assert counts.key.attention_backend == backend
+    assert counts.operations.pop(f"aten::_scaled_dot_product_{backend}_attention") == 1
+    assert set(counts.operations) == {"aten::full", "aten::scalar_tensor", "aten::where.self"} | padding
+
+
+def test_cudnn_s_own_operator_is_an_attention_call_of_it() -> None:
+    with CountingDevice("ghost", "sm_90") as device, torch.inference_mode(), device.count() as counter:
+        q = device.pixels((1, 4, 12, 80), torch.bfloat16)
+        torch.ops.aten._scaled_dot_product_cudnn_attention(q, q, q, None, False)
+    assert counter.report.total.attention_calls == 1
+    assert counter.report.key.attention_backend == "cudnn"
 
 
 def test_narrow_heads_are_padded_for_flash(device: CountingDevice, counted: Counted) -> None:

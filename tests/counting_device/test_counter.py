@@ -19,6 +19,7 @@ EVENTS = st.one_of(
     st.just(("exit",)),
     st.tuples(st.just("operation"), st.sampled_from(["mm", "add"])),
     st.tuples(st.sampled_from(["read-back", "upload", "implicit upload", "synchronize"]), st.booleans()),
+    st.tuples(st.just("attention plan"), st.just(False)),
     st.tuples(st.just("allocation"), st.integers(1, 9)),
 )
 
@@ -46,6 +47,7 @@ def test_stages_operations_and_causes_add_up_to_the_total(events: list[tuple[str
     assert sum(report.operations.values()) == report.total.device_operations
     assert sum(cause.times for cause in report.causes if cause.blocking) == report.total.host_syncs
     assert sum(c.times for c in report.causes if c.event == "read-back") == report.total.read_backs
+    assert sum(c.times for c in report.causes if c.event == "attention plan") == report.total.attention_plans
     assert Counts.model_validate_json(report.model_dump_json()) == report
 
 

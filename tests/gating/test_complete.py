@@ -5,7 +5,7 @@ from __future__ import annotations
 from vlbench.gating.complete import _filled, _lacks
 from vlbench.record.counted import NEWEST_CALL, Further
 
-COUNTS = {"host_syncs": 0, "allowed_syncs": 0}
+COUNTS = {"host_syncs": 0, "allowed_syncs": 0, "attention_plans": 0}
 
 
 def test_a_call_that_an_earlier_vlbench_did_not_make_is_lacking() -> None:
@@ -20,7 +20,7 @@ def test_it_is_added_and_what_is_held_stays() -> None:
     now = Further(calls={"first call": COUNTS, "no_grad": COUNTS, NEWEST_CALL: COUNTS}, kept_bytes=9)
     filled = _filled(held, now)
     assert filled is not None
-    assert filled.calls == {"first call": {"host_syncs": 3, "allowed_syncs": 0}, NEWEST_CALL: COUNTS}
+    assert filled.calls == {"first call": COUNTS | {"host_syncs": 3}, NEWEST_CALL: COUNTS}
     assert (filled.failed, filled.kept_bytes) == ({"no_grad": "no"}, 8)
 
 

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.record.baselines import KEY, cell
 from tests.trial.plans import python_path
+from vlbench.comparing.counted_cells import GRID
 from vlbench.counting.job import Point
 from vlbench.gating.recount import CountRequest, _batches, recount
 
@@ -35,12 +37,16 @@ class Deadly(Sound):
 
 
 def wanted(tower: str, point: Point, **fields: str) -> CountRequest:
-    return CountRequest(tower, point, fields.get("profile", "sm_90"), "bfloat16")
+    return CountRequest(tower, point, fields.get("profile", "sm_90"), "bfloat16", fields.get("cudnn", ""))
 
 
 CELLS = st.lists(
     st.builds(
-        wanted, st.sampled_from("abc"), st.sampled_from([SMALL, LARGE]), profile=st.sampled_from(["sm_80", "sm_90"])
+        wanted,
+        st.sampled_from("abc"),
+        st.sampled_from([SMALL, LARGE]),
+        profile=st.sampled_from(["sm_80", "sm_90"]),
+        cudnn=st.sampled_from(["", "9.15"]),
     ),
     unique=True,
 )
@@ -53,7 +59,13 @@ def test_every_cell_is_in_one_batch_and_each_batch_is_all_combinations(cells: li
     for batch in batches:
         towers, points = {each.tower for each in batch}, {each.point for each in batch}
         assert len(batch) == len(towers) * len(points)
-        assert len({each.profile for each in batch}) == 1
+        assert len({(each.profile, each.cudnn) for each in batch}) == 1
+
+
+@pytest.mark.parametrize(("kept", "asked"), [("", ""), ("9.15.1", "9.15.1"), ("9.19, deprioritized", "9.19")])
+def test_a_cell_is_counted_again_with_the_cudnn_that_it_was_counted_with(kept: str, asked: str) -> None:
+    stored = cell(scenario=GRID, key=KEY.model_copy(update={"cudnn": kept}))
+    assert CountRequest.of(stored).cudnn == asked
 
 
 @given(st.sets(st.sampled_from("abc"), min_size=1), st.sets(st.sampled_from([SMALL, LARGE]), min_size=1))

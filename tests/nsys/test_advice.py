@@ -92,6 +92,11 @@ ELEMENTWISE = "void at::native::vectorized_elementwise_kernel<4, at::native::{}(
         ("void cub::DeviceRadixSortOnesweepKernel<int>", 2, "window-cache"),
         ("void at::native::(anonymous namespace)::adjacent_difference", 1, "no-empty-windows"),
         ("fmha_cutlassF_bf16_aligned_64x128_rf_sm80", 704, "batched-windows"),
+        ("cudnn_generated_fort_native_sdpa_sm90_flash_fprop_wgmma_f16_knob_7_64x128x128_4x1x1", 704, "batched-windows"),
+        ("cudnn_generated_fort_native_sdpa_sm100_fprop_f16", 704, "batched-windows"),
+        ("void pytorch_flash::flash_fwd_kernel<Flash_fwd_kernel_traits<96, 128, 64, 4>>", 704, "batched-windows"),
+        ("void (anonymous namespace)::softmax_warp_forward<c10::BFloat16, float>", 704, "batched-windows"),
+        ("void at::native::(anonymous namespace)::cunn_SoftMaxForward<8, float>", 704, "batched-windows"),
         ("void implicit_convolveNd_sgemm<float>", 1, "patch-matmul"),
     ],
 )

@@ -25,6 +25,7 @@ def count(
     scenario: str | None = None,
     grid: Names = None,
     gpu: str | None = None,
+    cudnn: str | None = None,
     dtype: str = DTYPE,
     progress: bool | Callable[[str], None] = True,
 ) -> Counted:
@@ -32,14 +33,14 @@ def count(
 
     One of our models stands for its reference tower and each `variant`, by default its presets. Fed in is `scenario`
     at its full size, or `grid`: texts such as "1x36x36", frames x rows x columns in patches. `gpu` is the GPU that is
-    answered for, such as "sm_90". Counting happens in a process of its own; weights are not needed. A tower that could
+    answered for, such as "sm_90", and `cudnn` its cuDNN, such as "9.15.1", whatever is installed. Counting happens in a process of its own; weights are not needed. A tower that could
     not be counted is a row with its reason, and `exit_code` is then 6.
 
     What is left out is [tool.vlbench]'s of the nearest pyproject.toml, else ours.
 
     Raises UsageError for what cannot be had as asked, and for a tower whose module ends the counting process.
     """
-    job = count_job(tower, None if variant is None else several(variant), scenario, several(grid), gpu, dtype)
+    job = count_job(tower, None if variant is None else several(variant), scenario, several(grid), gpu, cudnn, dtype)
     with watcher(progress) as watch:
         watch.say(f"counting {', '.join(job.towers)}")
         return Counted(counted(job, watch.steps))
@@ -56,20 +57,29 @@ def counted(job: CountJob, steps: Steps = lambda done, of: None) -> CountReport:
 def mark_job(mark: Mark, usual: Defaults) -> CountJob:
     """What a marker has counted; what it leaves out is `usual`, else ours. Raises UsageError."""
     scenario = None if mark.grids else mark.scenario or usual.scenario or SCENARIO
-    return count_job(mark.tower, [], scenario, list(mark.grids), mark.profile or usual.gpu, mark.dtype or DTYPE)
+    gpu, cudnn = usual.answered_for(mark.profile, mark.cudnn)
+    return count_job(mark.tower, [], scenario, list(mark.grids), gpu, cudnn, mark.dtype or DTYPE)
 
 
 def count_job(
-    tower: Towers, variants: list[str] | None, scenario: str | None, grids: list[str], gpu: str | None, dtype: str
+    tower: Towers,
+    variants: list[str] | None,
+    scenario: str | None,
+    grids: list[str],
+    gpu: str | None = None,
+    cudnn: str | None = None,
+    dtype: str = DTYPE,
 ) -> CountJob:
     """What is to be counted; what is left out is [tool.vlbench]'s, else ours. Raises UsageError."""
     if grids and scenario:
         raise UsageError("--grid takes the place of --scenario; give one of them")
     usual = defaults()
+    profile, cudnn = usual.answered_for(gpu, cudnn)
     return CountJob(
         towers=tuple(dict.fromkeys(tower_names(tower or usual.tower or MODEL))),
         variants=None if variants is None else tuple(variants),
         points=tuple(counted_points(scenario or usual.scenario or SCENARIO, grids)),
-        profile=usual.gpu if gpu is None else gpu,
+        profile=profile,
+        cudnn=cudnn,
         dtype=find_dtype(dtype),
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from vlbench.counting_device.profiles import profile
 from vlbench.errors import UsageError
 from vlbench.process.git import text_at
 from vlbench.record.baseline_files import FOLDER
@@ -26,8 +27,15 @@ class Defaults(BaseModel):
     """As `scenario=` and `--scenario` take it."""
     gpu: str = "sm_90"
     """The GPU that counting answers for, as `gpu=` and `--as` take it."""
+    cudnn: str = ""
+    """The cuDNN that it answers for, as `cudnn=` and `--cudnn` take it; "" for the GPU's own."""
     baselines: str = str(FOLDER)
     """The folder of baseline files, seen from where pyproject.toml lies."""
+
+    def answered_for(self, gpu: str | None, cudnn: str | None) -> tuple[str, str]:
+        """The GPU and the cuDNN that counting answers for: those that are given, else these. Raises UsageError."""
+        name = self.gpu if gpu is None else gpu
+        return name, profile(name, self.cudnn if cudnn is None else cudnn).cudnn
 
 
 _KEYS = ", ".join(Defaults.model_fields)

@@ -27,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     help="Which optimization of a vision tower helps, is it still right, and what did a change break.\n\n"
     "`[tool.vlbench]` in a pyproject.toml, from the current folder upwards, says what is taken where an option is left "
-    "out: tower, scenario, gpu (`--as`) and baselines (the folder).\n\n"
+    "out: tower, scenario, gpu (`--as`), cudnn and baselines (the folder).\n\n"
     "- `vlbench count --tower my_tower:make --where`\n- `vlbench run --with best`\n- `vlbench explain churn`",
 )
 for command in (run, verify, show, judge, ab, count, diff, calibrate, profile):

@@ -38,6 +38,7 @@ class Options(shared.CommandOptions):
     counters: bool = True
     """Count what each asks of a GPU, too."""
     gpu: shared.Gpu = None
+    cudnn: shared.Cudnn = None
     seed: shared.Seed = 0
     threads: shared.Threads = 1
     trials: Annotated[int, typer.Option(min=1)] = 5
@@ -100,6 +101,7 @@ def _request(options: Options) -> Request:
     kind = find_device(options.device)
     model, usual = DEFAULTS[kind]
     usually = defaults()
+    profile, cudnn = usually.answered_for(options.gpu, options.cudnn)
     towers = tuple(dict.fromkeys(options.tower or [usually.tower or f"{model}+best"]))
     stated = find_exactness(options.exactness)
     if options.exactness is not None and all(way_of(each) is Way.ONE_PROCESS for each in towers):
@@ -111,7 +113,8 @@ def _request(options: Options) -> Request:
         dtype=find_dtype(options.dtype or usual),
         counted_dtype=find_dtype(options.dtype or COUNTED),
         counters=options.counters,
-        profile=options.gpu or usually.gpu,
+        profile=profile,
+        cudnn=cudnn,
         exactness=stated,
         seed=options.seed,
         threads=options.threads,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vlbench.cli import options as shared
 from vlbench.cli.options import By, CommandOptions, DtypeName, Gpu, Grids, Reason, Scenarios, Towers, Unchecked, With
 from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError
@@ -49,6 +50,7 @@ class SaveOptions(ReasonedOptions):
     ranges: Annotated[str | None, typer.Option("--range")] = None
     """Of the captures: ranges whose domain:name fits this expression."""
     gpu: Gpu = None
+    cudnn: shared.Cudnn = None
     dtype: DtypeName = "bfloat16"
     unchecked: Unchecked = None
     force: Annotated[bool, typer.Option("--force")] = False
@@ -85,13 +87,9 @@ def saved(options: SaveOptions) -> Baseline:
         raise UsageError("there is nothing to save; name what to count with --tower, or give --results or a --capture")
     if not options.tower and (options.variant or options.grid or (options.scenario and not options.results)):
         raise UsageError("--with, --scenario and --grid say how a tower is counted; name one with --tower")
-    wanted = count_requests(
-        options.tower or (),
-        tuple(options.variant) if options.variant else None,
-        _points(options) if options.tower else [],
-        options.gpu or defaults().gpu,
-        find_dtype(options.dtype),
-    )
+    answered, dtype = defaults().answered_for(options.gpu, options.cudnn), find_dtype(options.dtype)
+    points = _points(options) if options.tower else []
+    wanted = count_requests(options.tower or (), tuple(options.variant or ()) or None, points, answered, dtype)
     found = read_results(options.results) if options.results else None
     timed = timed_cells(found, str(options.results), scenarios=options.scenario or ()) if found else ()
     captured = tuple(captured_cell(path, options.ranges) for path in options.capture or ())

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from vlbench.cli.options import CommandOptions, DtypeName, Force, Gpu, Grids, Scenario, Towers, With
+from vlbench.cli.options import CommandOptions, Cudnn, DtypeName, Force, Gpu, Grids, Scenario, Towers, With
 from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError
 from vlbench.export.sheet import Sheet, beside, compared
@@ -34,6 +34,7 @@ class CountOptions(Counted):
     cold: Annotated[bool, typer.Option("--cold")] = False
     """Show the first forward, in place of the second."""
     gpu: Gpu = None
+    cudnn: Cudnn = None
 
 
 class CalibrateOptions(Counted):
@@ -66,6 +67,7 @@ def count(options: CountOptions) -> Sheet:
         scenario=options.scenario,
         grid=options.grid,
         gpu=options.gpu,
+        cudnn=options.cudnn,
         dtype=options.dtype,
     ).record
     sheet = counted_sheet(report, options.cold, kernel_lines(report, options.cold), where=options.where)
@@ -88,12 +90,11 @@ def calibrate(options: CalibrateOptions) -> Sheet:
     """
     from vlbench.api.counts import count_job
     from vlbench.counting.calibrate import calibrate, write_calibration
-    from vlbench.export.counted import calibrated_sheet
+    from vlbench.export.calibrated import calibrated_sheet
     from vlbench.export.progress import doing
 
-    its_own = ""  # the profile is that of the GPU
     variants, grids = options.variant or None, options.grid or []
-    job = count_job(options.tower, variants, options.scenario, grids, its_own, options.dtype)
+    job = count_job(options.tower, variants, options.scenario, grids, dtype=options.dtype)  # as the GPU that is here
     with doing(f"profiling, then counting {', '.join(job.towers)}"):
         found = calibrate(job, options.out, force=options.force)
     return calibrated_sheet(found, write_calibration(found, options.out))

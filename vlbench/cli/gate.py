@@ -71,6 +71,7 @@ class InitOptions(shared.CommandOptions):
     scenario: shared.Scenarios = None
     grid: shared.Grids = None
     gpu: shared.Gpu = None
+    cudnn: shared.Cudnn = None
     dtype: shared.DtypeName = "bfloat16"
     reason: shared.Reason = "The first baseline."
     unchecked: shared.Unchecked = None

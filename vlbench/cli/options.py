@@ -22,7 +22,7 @@ INTERRUPTED = 130
 """The exit code after Ctrl-C."""
 PANELS = {
     "What is measured": "scenario model seam variant tower exactness ablate images scenario_sizes weights grid point "
-    "only dtype state gpu baseline capture results ranges times range_ iteration before after reader metric",
+    "only dtype state gpu cudnn baseline capture results ranges times range_ iteration before after reader metric",
     "How it is measured": "device seed threads trials budget timeout card counters forwards tool overhead quick "
     "earlier trace graph",
     "What passes": "allow_inconclusive base first no_accept report_only threshold floor confidence higher_is_better "
@@ -146,6 +146,8 @@ With = Annotated[Texts, typer.Option("--with", autocompletion=variants)]
 """A variant of our model: flags and presets joined by +; repeatable. [presets]"""
 Gpu = Annotated[str | None, typer.Option("--as", autocompletion=named("gpus"))]
 """The GPU to answer for: sm_75, 80, 86, 89, 90, 100. [sm_90]"""
+Cudnn = Annotated[str | None, typer.Option("--cudnn", metavar="VERSION")]
+"""The cuDNN to answer for, such as 9.15.1, which decides how torch attends there; never the installed one. [9.19]"""
 DtypeName = Annotated[str, typer.Option(autocompletion=named("dtypes"))]
 """float32, bfloat16 or float16."""
 AllowInconclusive = Annotated[bool, typer.Option("--allow-inconclusive")]

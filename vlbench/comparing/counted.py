@@ -14,15 +14,17 @@ from vlbench.judging.judged import JudgedRow, Move
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import counter_name
 from vlbench.record.baseline import CountedCell
+from vlbench.record.counts import Key
 
-BACKENDS = {"flash": 0, "efficient": 1, "math": 2}
+BACKENDS = {"cudnn": 0, "flash": 0, "efficient": 1, "math": 2}
 PRECISIONS = {"bfloat16": 0, "float16": 0, "float32": 1, "float64": 2}
 """Both from cheap to dear: equal counts cost more where the rank is higher."""
-NEWER = frozenset({"allowed_syncs"})
+NEWER = frozenset({"allowed_syncs", "attention_plans"})
 """Counters that are newer than the first files."""
 FIRST = COUNTERS.keys() - NEWER
 SHOWN = 3
 """Lines that a reason names; the rows have them all."""
+REBASE = "`vlbench baseline rebase FILE` counts it again"
 NONE = ["none"]
 """There was no such operation."""
 
@@ -68,11 +70,23 @@ def why_not(before: CountedCell, after: CountedCell) -> str | None:
         a, b = getattr(before.key, field), getattr(after.key, field)
         if a != b:
             return f"it was counted with {words} {a}, and this is {words} {b}: such counts do not compare"
+    if before.key.cudnn != after.key.cudnn and (reason := _why_not_attention(before.key, after.key)):
+        return reason
     for old, new in ((before.cold, after.cold), (before.warm, after.warm)):
         odd = (old.counters.keys() - new.counters.keys()) | (new.counters.keys() - COUNTERS.keys())
         if odd := odd | (FIRST - old.counters.keys()):
             return f"the counter {min(odd)} is known to one side alone"
     return None
+
+
+def _why_not_attention(before: Key, after: Key) -> str | None:
+    """Counts from before cuDNN made a difference compare where it makes none."""
+    known = [key.cudnn for key in (before, after) if key.cudnn]
+    if len(known) == 2:
+        return f"it was counted with cuDNN {known[0]}, and this is cuDNN {known[1]}: such counts do not compare"
+    if not any("cudnn" in key.attention_backend.split("+") for key in (before, after)):
+        return None
+    return f"one side was counted when cuDNN's attention was not known, and the other is cuDNN {known[0]}; {REBASE}"
 
 
 def newer(before: CountedCell, after: CountedCell) -> list[str]:

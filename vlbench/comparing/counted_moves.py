@@ -24,6 +24,7 @@ COUNTERS: dict[str, tuple[str, ...]] = {
     "pageable_uploads": _UPLOADS,
     "implicit_uploads": _IMPLICIT,
     "uploads": _UPLOADS,
+    "attention_plans": ("attention plan",),
     "attention_calls": (),
     "device_operations": (),
     "read_back_bytes": _READ_BACKS,

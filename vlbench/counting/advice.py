@@ -1,7 +1,7 @@
 """What removes what was seen, a flag of ours where one does: by event, torch operation and expression.
 
 Flags say so of themselves; the pattern with the lowest rank counts, and where none fits there is no advice. All of them
-are about waits: what is sent without waiting costs a launch, and no flag of ours takes that away.
+are about waits and plans: what is sent without waiting costs a launch, and no flag of ours takes that away.
 """
 
 import re
@@ -26,6 +26,7 @@ UNFLAGGED = (
     InCode("take the longest sequence from the host's lengths, once", "read-back", SCALAR | WHOLE, LONGEST, False, 1),
     InCode("pick by positions, where the host knows them, in place of a mask", "read-back", READ_BY_MASK),
     InCode("give output_size, the sum of the repeats, where the host knows it", "read-back", REPEATS, rank=1),
+    InCode("let flash attend, or bring sizes onto a ladder: cuDNN builds a plan for each new one", "attention plan"),
     InCode("leave it out: freed memory is used again without it", "synchronize", frozenset({"torch.cuda.empty_cache"})),
     InCode("leave it out: a stream works in order, and another one waits by wait_event", "synchronize", rank=1),
 )
@@ -42,7 +43,7 @@ class Pattern(InCode):
     def fits(self, cause: Site) -> bool:
         """Whether this cost shows at `cause`."""
         return (
-            cause.blocking
+            (cause.blocking or cause.event == "attention plan")
             and cause.event == self.event
             and (self.operations is None or cause.operation in self.operations)
             and (self.floats or cause.content not in FLOATS)

@@ -27,6 +27,7 @@ from vlbench.counting.measure import CUDA, count_tower
 from vlbench.counting.rows import Row, rows_of
 from vlbench.counting.trace import FORWARD, observe
 from vlbench.counting_device import PROFILES, CountingDevice
+from vlbench.counting_device.profiles import cudnn_of
 from vlbench.counting_device.where import cause_line
 from vlbench.errors import UsageError
 from vlbench.implementations.adapted import handed_over
@@ -56,15 +57,24 @@ def calibrate(job: CountJob, folder: Path, *, force: bool = False) -> Calibratio
     dtype, rows = getattr(torch, job.dtype), rows_of(job)
     profiles = [(row, point, *profile_warm(row, point, dtype)) for row in rows for point in job.points]
     pairs = []
-    with CountingDevice("ghost", capability) as device:
+    cudnn = installed_cudnn()  # counted as it was profiled: here, and nowhere else, as the machine has it
+    with CountingDevice("ghost", capability, cudnn) as device:
         for row, point, events, warned in profiles:
             counts = _counted(device, row, point, dtype)
             names = {kind.operation for kind in counts.kinds}
             pairs.append(Pair(row.name, job.dtype, counts, observe(events, names), warned))
-    return calibration(pairs, torch.cuda.get_device_name(), capability, torch.__version__)
+    return calibration(pairs, torch.cuda.get_device_name(), capability, torch.__version__, cudnn)
 
 
-def calibration(pairs: Sequence[Pair], gpu: str, profile_name: str, torch_version: str) -> Calibration:
+def installed_cudnn() -> str:
+    """The cuDNN that torch uses here. Raises UsageError where that is none whose attention is known."""
+    version = torch.backends.cudnn.version() or 0
+    return cudnn_of(f"{version // 10_000}.{version // 100 % 100}.{version % 100}")
+
+
+def calibration(
+    pairs: Sequence[Pair], gpu: str, profile_name: str, torch_version: str, cudnn: str = ""
+) -> Calibration:
     """All that these forwards teach."""
     checks = check(pairs)
     return Calibration(
@@ -72,6 +82,7 @@ def calibration(pairs: Sequence[Pair], gpu: str, profile_name: str, torch_versio
         vlbench=__version__,
         gpu=gpu,
         profile=profile_name,
+        cudnn=cudnn,
         torch_version=torch_version,
         entries=learn(pair.observed for pair in pairs),
         checks=checks,

@@ -24,13 +24,13 @@ from vlbench.implementations.config import MODELS
 from vlbench.implementations.output import unpack
 from vlbench.implementations.preprocessing import FIVE, SEVERAL, Grid
 from vlbench.process.ci import ci
-from vlbench.record.counted import NEWEST_CALL, Further
+from vlbench.record.counted import CHURN, NEWEST_CALL, Further
 from vlbench.record.site import Site, Where
 from vlbench.record.work import Step, Work
 from vlbench.towers.models import smallest_of
 from vlbench.towers.tower import Tower
 
-COUNTERS = ("host_syncs", "allowed_syncs", "uploads", "attention_calls", "device_operations")
+COUNTERS = ("host_syncs", "allowed_syncs", "uploads", "attention_plans", "attention_calls", "device_operations")
 ONCE = {"stage": "", "times": 1, "bytes": 0}
 _OURS = re.compile(r"(?<![\w.-])(" + "|".join(map(re.escape, sorted(MODELS, key=len, reverse=True))) + r")(?=\+|$)")
 
@@ -61,8 +61,8 @@ CALLS = (
     _Call("the same items again", SEVERAL, recorded=True),
 )
 CALLS_WHEN_BUILT_AGAIN = (_Call(turns_ci=True), _Call("built with CI turned", turns_ci=True, alike=True))
-NEW_GRIDS = tuple(_Call(cells=((1, rows, columns),)) for columns in (3, 4) for rows in (3, 4, 5, 6))
-"""After which the bytes that are still alive are looked at."""
+NEW_GRIDS = tuple(_Call(CHURN, ((1, rows, columns),)) for columns in (3, 4) for rows in (3, 4, 5, 6))
+"""Kept as one, and after them the bytes that are still alive are looked at."""
 AT_LAST = _Call(NEWEST_CALL, FIVE)
 """After that, so that the bytes stay those that baselines of an earlier vlbench hold."""
 
@@ -80,6 +80,7 @@ def count_further(
     A call that raises has its reason in place of counts.
     """
     made = _Calls(device, tower, dtype)
+    device.forget_plans()
     module = build(tower)
     start = made.live_bytes()
     for call in CALLS:
@@ -93,11 +94,18 @@ def count_further(
         made.call(call, module)
     calls, (second, *alike) = made.calls, [each.name for each in (*CALLS, *CALLS_WHEN_BUILT_AGAIN) if each.alike]
     wanted = calls.get(second)
-    odd = [name for name in alike if wanted and calls.get(name, wanted) != wanted]
+    odd = [name for name in alike if wanted and _in_any_mode(calls.get(name, wanted)) != _in_any_mode(wanted)]
     kept = made.live_bytes() - start
+    if CHURN in made.failed:
+        calls.pop(CHURN, None)  # the others of them say nothing
     made.call(AT_LAST, module)
     further = Further(calls=calls, uneven=tuple(odd), kept_bytes=kept, failed=made.failed, allowed=tuple(made.allowed))
     return further, made.work
+
+
+def _in_any_mode(counts: dict[str, int]) -> dict[str, int]:
+    """Without plans: a call that a backward may follow has some of its own."""
+    return {name: count for name, count in counts.items() if name != "attention_plans"}
 
 
 class _Calls:
@@ -109,7 +117,7 @@ class _Calls:
         self.work: Work | None = None
 
     def call(self, call: _Call, module: nn.Module) -> None:
-        """Count one call under its name; nothing is kept of one without."""
+        """Count one call under its name, those of one name as one; nothing is kept of one without."""
         grids, name = self.fed.grids_of(call.cells), call.name
         try:
             with call.mode(), ci(("CI" in os.environ) is not call.turns_ci):
@@ -123,7 +131,8 @@ class _Calls:
                 self.failed[name] = str(error) if isinstance(error, UsageError) else in_one_line(error)
             return
         if name:
-            self.calls[name] = {each: getattr(counter.report.total, each) for each in COUNTERS}
+            so_far = self.calls.get(name, {})
+            self.calls[name] = {each: so_far.get(each, 0) + getattr(counter.report.total, each) for each in COUNTERS}
             lines = (cause.model_copy(update=ONCE) for cause in counter.report.causes if cause.allowed)
             self.allowed.update(dict.fromkeys(lines))
         if call.recorded and all(each.certain for each in counter.report.assumptions):

@@ -68,6 +68,8 @@ class CountJob(Message):
     """Of each tower that is one of our models; None for its presets."""
     points: tuple[Point, ...]
     profile: str
+    cudnn: str = ""
+    """In place of the profile's own."""
     dtype: Dtype
     keep_going: bool = False
     """A tower that cannot be had is a row with its reason, and does not refuse the job. Takes no `variants`."""

@@ -98,6 +98,7 @@ def _two_forwards(
 ) -> tuple[Forward, Forward]:
     """The first forward of a new module and the second; where floats decide, code goes the way of `branch`."""
     device.branch = branch
+    device.forget_plans()
     module = build_ghost(device, tower, dtype)
     with torch.inference_mode():
         return tuple(_forward(device, module, tower, point, dtype) for _ in range(2))  # type: ignore[return-value]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vlbench.counting.job import EVENTS, Counted, CountJob, Finished, Planned, Point
+from vlbench.counting_device.profiles import CUDNN
 from vlbench.errors import UsageError
 from vlbench.process.child import Child, ChildError
 from vlbench.record.counted import CountedTower, CountGroup, CountReport
@@ -80,6 +81,7 @@ def run_count(job: CountJob, timeout: float = 900, steps: Steps = lambda done, o
     return CountReport(
         vlbench=__version__,
         profile=job.profile,
+        cudnn=job.cudnn or CUDNN,
         dtype=job.dtype,
         groups=tuple(group for index, point in enumerate(job.points) for group in _groups(so_far, index, point)),
         seconds=so_far.finished.seconds if so_far.finished else 0,

@@ -59,13 +59,13 @@ def _replacements(scope: Scope) -> Iterator[tuple[object, str, Any]]:
         (cuda, "memory_allocated", lambda device=None: memory.live_bytes),
         (cuda, "mem_get_info", lambda device=None: (profile.total_memory - memory.live_bytes, profile.total_memory)),
         (torch.backends.cuda, "is_built", lambda: True),
+        (torch.backends.cudnn, "version", lambda: profile.cudnn_version),
         (accelerator, "is_available", lambda: True),
         (accelerator, "device_count", lambda: 1),
         (accelerator, "current_accelerator", lambda check_available=False: torch.device("cuda")),
         (accelerator, "current_device_index", lambda: 0),
     ]
-    for module, name, answer in answers:
-        yield module, name, listed(scope, f"{module.__name__}.{name}", answer)
+    yield from ((module, name, listed(scope, f"{module.__name__}.{name}", answer)) for module, name, answer in answers)
     # Torch itself must not believe it: it would go on to seed generators that a build without CUDA lacks.
     name = "is_initialized"
     yield cuda, name, listed(scope, f"torch.cuda.{name}", lambda: True, for_torch=cuda.is_initialized)

@@ -174,7 +174,7 @@ class Counter:
         source: Source | None = None,
         content: Content = "",
     ) -> None:
-        """One copy over the bus, or one wait (`synchronize`, no bytes), and the place that caused it."""
+        """One copy over the bus, one wait or one plan (no bytes), and the place that caused it."""
         tally = self._tallies[self._stage]
         allowed = place.allowed if blocking else ""
         if blocking:
@@ -185,6 +185,8 @@ class Counter:
             tally.update(uploads=1, upload_bytes=size, pinned_uploads=int(pinned))
         elif event == "implicit upload":
             tally.update(implicit_uploads=1, implicit_upload_bytes=size)
+        elif event == "attention plan":
+            tally["attention_plans"] += 1
         cause = _Cause(
             event, operation, self._stage, place.where, place.expression, blocking, pinned, allowed, place.callers
         )
@@ -225,13 +227,14 @@ class Counter:
             raise RuntimeError("the counts are ready when the count() block has ended")
         return self._report
 
-    def close(self, mode: Literal["shadow", "ghost"], profile: str, torch_version: str) -> None:
+    def close(self, mode: Literal["shadow", "ghost"], profile: str, torch_version: str, cudnn: str = "") -> None:
         """Freeze what was counted. Multisets keep the order of first appearance, so equal runs give equal reports."""
         total: Multiset[str] = sum(self._tallies.values(), Multiset())
         self._report = Counts(
             key=Key(
                 mode=mode,
                 profile=profile,
+                cudnn=cudnn,
                 dtype="+".join(sorted(self.dtypes)) or "none",
                 attention_backend="+".join(sorted(self.attention_backends)) or "none",
                 torch_version=torch_version,

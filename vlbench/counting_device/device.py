@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from vlbench.counting_device import indexing, transfers  # noqa: F401  # they register their operations
 from vlbench.counting_device.answers import cuda_answers
 from vlbench.counting_device.attention import whole_on_cuda
+from vlbench.counting_device.backends import torchs_order
 from vlbench.counting_device.counter import Counter, questions
 from vlbench.counting_device.evaluate import shapes_of_floats
 from vlbench.counting_device.guard import cuda_device_guard
@@ -35,6 +36,7 @@ class CountingDevice:
     mode: "shadow" computes every operation on the CPU, with the bits of a plain CPU run; "ghost" computes integers
     and booleans and knows only the shapes of floats, so a tower of any size is counted without its weights.
     profile: the GPU it claims to be, such as "sm_90" (see `profiles`).
+    cudnn: the cuDNN it claims to have, such as "9.15.1"; what is installed makes no difference. [the profile's]
 
         with CountingDevice("ghost", "sm_90") as device:
             tower = device.build(lambda: make_tower())
@@ -46,12 +48,12 @@ class CountingDevice:
     One at a time in a process: torch has one set of hooks. All of them are taken back at the end of the block.
     """
 
-    def __init__(self, mode: Mode = "ghost", profile: str = "sm_90") -> None:
+    def __init__(self, mode: Mode = "ghost", profile: str = "sm_90", cudnn: str = "") -> None:
         if mode not in ("shadow", "ghost"):
             raise UsageError(f"mode {mode!r} of the counting device does not exist; choose 'shadow' or 'ghost'.")
         self.mode: Mode = mode
         self.profile = profile
-        self._scope = Scope(mode, find_profile(profile), interpret)
+        self._scope = Scope(mode, find_profile(profile, cudnn), interpret)
         self._hooks = ExitStack()
 
     def __enter__(self) -> CountingDevice:
@@ -60,6 +62,7 @@ class CountingDevice:
             hooks.callback(install, None)
             hooks.enter_context(cuda_device_guard())
             hooks.enter_context(cuda_answers(self._scope))
+            hooks.enter_context(torchs_order(self._scope.profile))
             hooks.enter_context(whole_on_cuda())
             hooks.enter_context(triton_launches(self._scope))
             # `torch.tensor(data, device="cuda")` builds on the host and then uploads, so that the upload is seen.
@@ -143,7 +146,11 @@ class CountingDevice:
             yield counter
         finally:
             self._scope.counter = None
-            counter.close(self.mode, self.profile, torch.__version__.partition("+")[0])
+            counter.close(self.mode, self.profile, torch.__version__.partition("+")[0], self._scope.cudnn)
+
+    def forget_plans(self) -> None:
+        """From now on cuDNN has to build every attention plan again, as in a new process."""
+        self._scope.plans = threading.local()
 
     @property
     def questions(self) -> tuple[Question, ...]:

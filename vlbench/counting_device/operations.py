@@ -153,6 +153,7 @@ ATTENTION = {
     "aten::_scaled_dot_product_flash_attention": "flash",
     "aten::_scaled_dot_product_efficient_attention": "efficient",
     "aten::_scaled_dot_product_cudnn_attention": "cudnn",
+    "aten::_cudnn_attention_forward": "cudnn",
     "aten::_flash_attention_forward": "flash",
     "aten::_efficient_attention_forward": "efficient",
     "torch_attn::_varlen_attn": "flash",

@@ -1,8 +1,14 @@
 """The GPUs the counting device can claim to be: what CUDA would answer about each of them."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 from vlbench.errors import UsageError
+
+CUDNN = "9.19"
+"""The cuDNN that every profile answers for unless another is named: that of torch 2.11's wheels for CUDA 13."""
+VERSION = re.compile(r"9\.(\d{1,2})(?:\.(\d{1,2})(?:\.\d+)?)?", re.ASCII)
+"""Of cuDNN 9, as people write it: "9.15.1", or "9.19.0.56" as a wheel has it."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +28,24 @@ class Profile:
     regs_per_multiprocessor: int = 65_536
     is_integrated: bool = False
     is_multi_gpu_board: bool = False
+    cudnn: str = CUDNN
+    """Its version, which decides how torch attends; never the one that is installed."""
 
     @property
     def capability(self) -> tuple[int, int]:
         """Major and minor version."""
         return self.major, self.minor
+
+    @property
+    def cudnn_version(self) -> int:
+        """As torch has it: 91900 of "9.19"."""
+        _, minor, patch = (*map(int, self.cudnn.split(".")), 0)[:3]
+        return 90_000 + 100 * minor + patch
+
+    @property
+    def prefers_cudnn(self) -> bool:
+        """Does torch ask cuDNN for attention before all others (sdp_utils.cpp, check_prefer_cudnn_attention)?"""
+        return self.cudnn_version > 91_500 and self.major in (9, 10)
 
 
 _GIB, _MIB, _KIB = 2**30, 2**20, 2**10
@@ -42,8 +61,20 @@ PROFILES = {
 }
 
 
-def profile(name: str) -> Profile:
-    """The profile called `name`, as in `--as sm_90`; UsageError where there is none."""
+def cudnn_of(text: str) -> str:
+    """A version of cuDNN as it is kept: "9.19" of "9.19.0.56", "9.15.1" of itself; UsageError for what is none."""
+    found = VERSION.fullmatch(text)
+    if found is None:
+        raise UsageError(f"--cudnn {text}: no version of cuDNN 9; write it as 9.19 or 9.15.1")
+    minor, patch = int(found[1]), int(found[2] or 0)
+    return f"9.{minor}.{patch}" if patch else f"9.{minor}"
+
+
+def profile(name: str, cudnn: str = "") -> Profile:
+    """The profile called `name`, as in `--as sm_90`, with its own version of cuDNN or this one.
+
+    UsageError where there is none.
+    """
     if name not in PROFILES:
         raise UsageError(f"--as {name}: no such GPU profile; choose one of {', '.join(PROFILES)}.")
-    return PROFILES[name]
+    return replace(PROFILES[name], cudnn=cudnn_of(cudnn)) if cudnn else PROFILES[name]

@@ -3,12 +3,13 @@
 import threading
 import zlib
 from collections import Counter as Multiset
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from vlbench.counting_device.backends import version_of
 from vlbench.counting_device.counter import Counter, Source, dtype_and_size
 from vlbench.counting_device.memory import DeviceMemory, PinnedMemory
 from vlbench.counting_device.profiles import Profile
@@ -28,6 +29,10 @@ class Scope:
         """Carries out an operation on device tensors. It makes such tensors, so they find it here."""
         self.ghost = mode == "ghost"
         self.profile = profile
+        self.cudnn = version_of(profile)
+        """As counts keep it."""
+        self.plans = threading.local()
+        """The keys of cuDNN's attention plans, of which each thread builds its own."""
         self.memory = DeviceMemory()
         self.pinned = PinnedMemory()
         self.counter: Counter | None = None
@@ -99,6 +104,15 @@ class Scope:
         self.asked += 1
         if self.counter is not None:
             self.counter.operation(name, *dtype_and_size(arguments), attention=attention)
+
+    def plan(self, operation: str, key: Hashable) -> None:
+        """Count an attention plan where this thread has none of this `key`, and the line that needs it."""
+        built: set[Hashable] = vars(self.plans).setdefault("built", set())
+        if key not in built:
+            built.add(key)
+            if self.counter is not None:
+                place = cause(self.counter.opened_in)
+                self.counter.transfer("attention plan", operation, place, 0, blocking=False)
 
     def unknown(self, name: str) -> None:
         """Count a call of an operation of which nothing is known."""

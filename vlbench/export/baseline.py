@@ -11,6 +11,7 @@ from vlbench.record.baseline import Acceptance, Baseline, CapturedCell, CountedC
 COUNTERS = (
     Column("device\nops", "device_operations"),
     Column("attn\ncalls", "attention_calls"),
+    Column("attn\nplans", "attention_plans"),
     Column("host\nsyncs", "host_syncs"),
     Column("up-\nloads", "uploads"),
     Column("implicit\nuploads", "implicit_uploads"),

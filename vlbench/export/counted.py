@@ -1,10 +1,9 @@
 """Counts as a sheet: what a tower asks of a GPU, and each line that waits or copies, with the flag that removes it."""
 
 from collections import Counter as Multiset
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from operator import attrgetter
-from pathlib import Path
 
 from vlbench.export.sheet import (
     Cell,
@@ -23,13 +22,11 @@ from vlbench.export.sheet import (
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import readable_bytes
-from vlbench.record.calibration import Calibration, Check
-from vlbench.record.counted import CountedTower, CountGroup, CountReport, Forward
-from vlbench.record.site import Site, Where, outside_of_helpers
+from vlbench.record.counted import CHURN, CountedTower, CountGroup, CountReport, Forward
+from vlbench.record.site import Event, Site, Where, outside_of_helpers
 
+PLAN: Event = "attention plan"
 SITE_FIELDS = ("event", "times", "bytes", "pinned", "blocking", "allowed", "operation", "advice")
-CHECKED = {"syncs": "host_syncs", "uploads": "uploads", "read-backs": "read_backs"}
-"""Of a calibration, by heading: the counters that are counted here and seen on the GPU."""
 
 
 def counted_sheet(report: CountReport, cold: bool, kernels: Iterable[str], *, where: bool = False) -> Sheet:
@@ -42,7 +39,7 @@ def counted_sheet(report: CountReport, cold: bool, kernels: Iterable[str], *, wh
     cost = f"No GPU was used: {report.seconds:.1f} s, {report.peak_host_bytes / 1e6:.0f} MB in all."
     parts += complaints(towers)
     parts.append(Words(f"Counted: {which}. An upload without its own line in the code is implicit."))
-    parts += [*map(Words, kernels), *from_outside(towers, cold), *answered(towers), Words(cost, "dim")]
+    parts += [*map(Words, kernels), *plans_built(towers), *from_outside(towers, cold), *answered(towers), Words(cost, "dim")]
     if where:
         for group in report.groups:
             for tower in group.towers:
@@ -76,17 +73,19 @@ def title(report: CountReport, group: CountGroup) -> str:
     much = f"{sum(t * h * w for t, h, w in group.grids):,} patches"
     if group.images:
         much = f"{len(group.grids):,} image{'s' * (len(group.grids) > 1)}"
+    attention = f" with cuDNN {report.cudnn}" if report.cudnn else ""
     fed = "x".join(map(str, group.grids[0])) if len(group.grids) == 1 else f"{len(group.grids)} grids"
-    return f"{group.scenario}{point}: {fed}, {much}, {report.dtype}, as {report.profile}"
+    return f"{group.scenario}{point}: {fed}, {much}, {report.dtype}, as {report.profile}{attention}"
 
 
 def count_table(report: CountReport, group: CountGroup, cold: bool) -> Table:
-    """A row per tower: operations, attention calls, syncs, copies, memory."""
+    """A row per tower: operations, attention calls and plans, syncs, copies, memory."""
     rows = [(_name(tower), *_figures(chosen(tower, cold))) for tower in group.towers]
     columns = [
         Column("variant", most=20),
         Column("device\nops", "device_operations"),
         Column("attn\ncalls", "attention_calls"),
+        Column("attn\nplans", "attention_plans"),
         Column("host\nsyncs", "host_syncs"),
         Column("read-\nbacks", "read_backs"),
         Column("uploads\n(bytes)", "uploads"),
@@ -135,6 +134,18 @@ def _complaints(tower: CountedTower) -> Iterator[Words]:
         yield Words(f"without {', '.join(tower.left_out)}, which mean nothing here", "dim")
 
 
+def plans_built(towers: Sequence[CountedTower]) -> Iterator[Words]:
+    """Plans that cuDNN builds for attention on grids that are new, where it builds any."""
+    told = []
+    for tower in towers:
+        churn = tower.further.calls.get(CHURN, {}) if tower.further else {}
+        first, later = tower.cold.counts.total.attention_plans if tower.cold else 0, churn.get("attention_plans", 0)
+        if first or later:
+            told.append(f"{tower.name} {first:,} and {later:,}")
+    if told:
+        yield Words(f"Plans that cuDNN builds, on the first call and on {CHURN} of the smallest size: {', '.join(told)}.")
+
+
 def from_outside(towers: Iterable[CountedTower], cold: bool) -> Iterator[Words]:
     """Operators that are not torch's own, with how often each was called."""
     operators: Multiset[str] = Multiset()
@@ -174,12 +185,13 @@ def _name(tower: CountedTower) -> Cell:
 def _figures(forward: Forward | None) -> list[Cell | Value]:
     """The counters; of a forward that was not counted whole they are at least that, and no figures for programs."""
     if forward is None:
-        return [Cell("not counted", style="red"), *[""] * 6]
+        return [Cell("not counted", style="red"), *[""] * 7]
     total, peak = forward.counts.total, forward.counts.peak_live_bytes
     uploads = f"{total.uploads:,} ({readable_bytes(total.upload_bytes)})" if total.uploads else "0"
     cells: list[Cell | Value] = [
         total.device_operations,
         total.attention_calls,
+        total.attention_plans,
         total.host_syncs,
         total.read_backs,
         Cell(uploads, {"uploads": total.uploads, "upload_bytes": total.upload_bytes}),
@@ -199,11 +211,13 @@ def _where(report: CountReport, group: CountGroup, tower: CountedTower, cold: bo
     forward = chosen(tower, cold)
     if forward is None:
         return
+    many = sum(site.event != PLAN for site in forward.sites)
+    does = {0: "no line waits or copies", 1: "1 line waits or copies"}.get(many, f"{many} lines wait or copy")
+    if plans := len(forward.sites) - many:
+        does += f", and attention plans come from {plans}"
+    yield Words(f"{tower.name}: {does}", "bold")
     if not forward.sites:
-        yield Words(f"{tower.name}: no line waits or copies", "bold")
         return
-    many = len(forward.sites)
-    yield Words(f"{tower.name}: {'1 line waits or copies' if many == 1 else f'{many} lines wait or copy'}", "bold")
     columns: Columns[Site] = {
         "where": lambda site: str(site.where),
         "called_from": lambda site: " <- ".join(map(str, site.callers)),
@@ -216,7 +230,7 @@ def _where(report: CountReport, group: CountGroup, tower: CountedTower, cold: bo
     yield table_of("lines", forward.sites, columns, facts=facts, lines=lines)
     waits: Multiset[str] = Multiset()
     for site in forward.sites:
-        waits.update(dict.fromkeys(site.flags, site.times))
+        waits.update(dict.fromkeys(site.flags if site.event != PLAN else (), site.times))
     if waits:
         listed = ", ".join(f"{flag} {times:,}" for flag, times in waits.most_common())
         yield Words(f"Waits that flags of ours remove from towers like this: {listed}.")
@@ -236,6 +250,8 @@ def _site(site: Site, named: Where) -> Iterator[Words]:
 
 
 def _what(site: Site) -> str:
+    if site.event == PLAN:
+        return f"{PLAN}: {site.expression or site.operation}"
     waits = "" if site.blocking else ", without waiting"
     memory = "" if site.event in ("read-back", "synchronize") else ", pinned" if site.pinned else ", pageable"
     size = "" if site.event == "synchronize" else f", {readable_bytes(site.bytes)}"
@@ -243,45 +259,7 @@ def _what(site: Site) -> str:
 
 
 def _flags(site: Site) -> str:
-    return f": {' or '.join(site.flags)}, {site.times:,} wait{'s' * (site.times > 1)}" if site.flags else ""
-
-
-def calibrated_sheet(found: Calibration, path: Path) -> Sheet:
-    """Per tower: counted and seen, and the kernels that the others' table gives; below it, every disagreement."""
-    headings = [*(f"{counter}\ncounted/seen" for counter in CHECKED), "kernels\nmodel/seen"]
-    rows = [(Cell(broken(each.tower), each.tower), *_pairs(each)) for each in found.checks]
-    how = "each tower modelled from the others" if found.out_of_sample else "in sample, as there is one tower"
-    kinds = f"{len(found.entries)} kinds of operations"
-    parts: list[Part] = [
-        Words(f"{found.gpu}, torch {found.torch_version}, as {found.profile}", "bold"),
-        Table("calibration", [Column("tower", most=20), *headings], rows),
-        Words(f"{kinds}; largest error of modelled kernels {found.error:.1%} ({how})."),
-        *(Words(line, "red") for each in found.checks for line in _disagreements(each)),
-        Words(f"Calibration in {path}", "dim"),
-    ]
-    verdicts = tuple(map(_judged, found.checks))
-    judged = Judged(command="calibrate", before="counted", after=f"seen on {found.gpu}", rows=verdicts)
-    return checked("vlbench calibrate", parts, judged, json=lambda: found.model_dump_json(indent=1))
-
-
-def _judged(each: Check) -> JudgedRow:
-    """A count that the GPU does not have is missing from what it stands for."""
-    reason = "syncs and copies are the same" if each.exact else "; ".join(_disagreements(each)) or "figures differ"
-    verdict = Verdict.SAME if each.exact else Verdict.MISSING
-    return JudgedRow(cell=each.tower, measure="counters", verdict=verdict, reason=reason)
-
-
-def _pairs(each: Check) -> Iterator[Cell]:
-    for name in CHECKED.values():
-        counted, seen = each.counted[name], each.seen[name]
-        yield Cell(f"{counted:,}/{seen:,}", {f"{name}_counted": counted, f"{name}_seen": seen})
-    kernels = {"kernels_modelled": each.modelled_kernels, "kernels_seen": each.kernels}
-    yield Cell(f"{each.modelled_kernels:,.0f}/{each.kernels:,}", kernels)
-
-
-def _disagreements(each: Check) -> list[str]:
-    return [
-        *(f"{each.tower}: {line.where}: {line.counted} waits counted, {line.warned} warned of" for line in each.lines),
-        *(f"{each.tower}: {call}: {both[0]} calls counted, {both[1]} seen" for call, both in each.calls.items()),
-        *(f"{each.tower}: {n} kernels in {name}, which is not counted" for name, n in each.unattributed.items()),
-    ]
+    if not site.flags:
+        return ""
+    what = "plan" if site.event == PLAN else "wait"
+    return f": {' or '.join(site.flags)}, {site.times:,} {what}{'s' * (site.times > 1)}"

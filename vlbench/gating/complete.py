@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from vlbench.errors import UsageError
+from vlbench.comparing.counted import NEWER, why_not
+from vlbench.errors import IncomparableError, UsageError
 from vlbench.gating.acceptance import acceptance, seal
 from vlbench.gating.changes import changes
 from vlbench.gating.recount import CountRequest
@@ -33,9 +34,15 @@ def _completed(before: Baseline, *, again: bool, unchecked: str | None) -> Basel
     lacking = [tower for tower in towers if tower not in kept and tower not in before.unchecked]
     made, skipped = store_outputs(lacking, unchecked)
     without = [cell for cell in before.counted if _lacks(cell.further)]
-    counted = {cell.name: cell.further for cell in count_all([CountRequest.of(cell) for cell in without])}
+    counted = {cell.name: cell for cell in count_all([CountRequest.of(cell) for cell in without])}
+    for cell in without:
+        if reason := why_not(cell, counted[cell.name]):
+            raise IncomparableError(f"{cell.name}: {reason}")
     cells = tuple(
-        cell.model_copy(update={"further": _filled(cell.further, counted.get(cell.name))}) for cell in before.counted
+        cell.model_copy(update={"further": _filled(cell.further, counted[cell.name].further)})
+        if cell.name in counted
+        else cell
+        for cell in before.counted
     )
     stored = kept | {each.tower: each for each in made}
     return before.model_copy(
@@ -52,7 +59,7 @@ def _lacks(further: Further | None) -> bool:
     """Did an earlier vlbench count it, or not count it?"""
     if further is None or NEWEST_CALL not in {**further.calls, **further.failed}:
         return True
-    return any("allowed_syncs" not in counts for counts in further.calls.values())
+    return any(not NEWER <= counts.keys() for counts in further.calls.values())
 
 
 def _filled(old: Further | None, new: Further | None) -> Further | None:

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from vlbench.comparing.counted_moves import COUNTERS
-from vlbench.counting_device.profiles import PROFILES
+from vlbench.counting_device.profiles import PROFILES, VERSION
 from vlbench.errors import UsageError
 from vlbench.towers.models import DTYPES
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LIMIT = "max_"
 ALIASES = {"syncs": "host_syncs", "operations": "device_operations"}
-TEXTS = ("tower", "scenario", "baseline", "accepted")
+TEXTS = ("tower", "scenario", "cudnn", "baseline", "accepted")
 NAMED = {"dtype": tuple(DTYPES), "as_": tuple(PROFILES)}
 ARGUMENTS = (*TEXTS, *NAMED, "grid", "cold", *(LIMIT + name for name in (*ALIASES, *COUNTERS)))
 
@@ -31,6 +31,7 @@ class Mark:
     grids: tuple[str, ...]
     dtype: str | None
     profile: str | None
+    cudnn: str | None
     cold: bool
     """Do the limits hold the first forward, and not the second?"""
     limits: Mapping[str, int] = field(hash=False)
@@ -88,6 +89,8 @@ def _wanted(name: str, value: object) -> str | None:
     """What the value should have been, None where it is."""
     if name in NAMED:
         return None if value in NAMED[name] else f"one of {', '.join(NAMED[name])}"
+    if name == "cudnn":
+        return None if isinstance(value, str) and VERSION.fullmatch(value) else 'a cuDNN 9 such as "9.15.1"'
     if name in TEXTS:
         return None if isinstance(value, str) and value else "a text"
     if name == "cold":
@@ -123,6 +126,7 @@ def _mark(arguments: Mapping[str, Any], item: pytest.Item) -> Mark:
         grids=(grid,) if isinstance(grid, str) else tuple(grid),
         dtype=arguments.get("dtype"),
         profile=arguments.get("as_"),
+        cudnn=arguments.get("cudnn"),
         cold=arguments.get("cold", False),
         limits=limits,
         baseline=arguments.get("baseline"),

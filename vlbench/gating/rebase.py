@@ -1,4 +1,7 @@
-"""Another torch counts otherwise without any change of the code: that difference is accepted apart from all others."""
+"""Another torch counts otherwise without any change of the code: that difference is accepted apart from all others.
+
+So does the attention of cuDNN, where a file is older than it.
+"""
 
 from pathlib import Path
 
@@ -17,6 +20,8 @@ from vlbench.record.fingerprint import Fingerprint
 def rebase(path: Path, reason: str, here: Fingerprint, by: str | None = None) -> Baseline:
     """Count the cells of `path` with the torch of `here` and store that; returns what is there now.
 
+    Where cuDNN's attention was not known to the file, it is from then on.
+
     Raises UsageError where there is no other torch, IncomparableError where anything but torch may be the cause of a
     difference, or where a cell cannot be counted.
     """
@@ -24,7 +29,7 @@ def rebase(path: Path, reason: str, here: Fingerprint, by: str | None = None) ->
     old = sorted({cell.key.torch_version for cell in before.counted})
     if not before.counted:
         raise UsageError(f"{path}: holds times alone, which belong to one torch; save it again with --force")
-    if old == [here.torch.partition("+")[0]]:
+    if old == [here.torch.partition("+")[0]] and all(cell.key.cudnn for cell in before.counted):
         raise UsageError(f"{path}: was counted with torch {here.torch}, which is this one; there is nothing to rebase")
     _refuse_other_code(path, before)
     for cell in before.counted:

@@ -31,11 +31,13 @@ class CountRequest:
     point: Point
     profile: str
     dtype: Dtype
+    cudnn: str = ""
+    """In place of the profile's own."""
 
     @classmethod
     def of(cls, cell: CountedCell) -> CountRequest:
         """Raises UsageError where the scenario has no such point any more."""
-        return cls(cell.tower, point_of(cell), cell.profile, cell.dtype)
+        return cls(cell.tower, point_of(cell), cell.profile, cell.dtype, cell.key.cudnn.partition(",")[0])
 
 
 def count_again(baselines: Iterable[Baseline], steps: Steps = lambda done, of: None) -> list[dict[str, CountResult]]:
@@ -97,12 +99,12 @@ def recount(
 
 def _batches(cells: Iterable[CountRequest]) -> list[list[CountRequest]]:
     """The cells, put together to all combinations of towers and points, for a job each."""
-    towers: dict[tuple[str, str, str], list[CountRequest]] = {}
+    towers: dict[tuple[str, str, str, str], list[CountRequest]] = {}
     for request in cells:
-        towers.setdefault((request.profile, request.dtype, request.tower), []).append(request)
-    batches: dict[tuple[str, str, tuple[Point, ...]], list[CountRequest]] = {}
-    for (profile, dtype, _), same_tower in towers.items():
-        batches.setdefault((profile, dtype, tuple(each.point for each in same_tower)), []).extend(same_tower)
+        towers.setdefault((request.profile, request.cudnn, request.dtype, request.tower), []).append(request)
+    batches: dict[tuple[str, str, str, tuple[Point, ...]], list[CountRequest]] = {}
+    for (*setting, _), same_tower in towers.items():
+        batches.setdefault((*setting, tuple(each.point for each in same_tower)), []).extend(same_tower)
     return list(batches.values())
 
 
@@ -119,8 +121,10 @@ def _run(batch: Sequence[CountRequest], step: Callable[[], None]) -> dict[CountR
     """What one process counted of a batch, with the cell that ended it, if one did."""
     towers = tuple(dict.fromkeys(each.tower for each in batch))
     points = tuple(dict.fromkeys(each.point for each in batch))
-    profile, dtype = batch[0].profile, batch[0].dtype
-    job = CountJob(towers=towers, variants=None, points=points, profile=profile, dtype=dtype, keep_going=True)
+    profile, cudnn, dtype = batch[0].profile, batch[0].cudnn, batch[0].dtype
+    job = CountJob(
+        towers=towers, variants=None, points=points, profile=profile, cudnn=cudnn, dtype=dtype, keep_going=True
+    )
     try:
         so_far = run_job(job, steps=lambda *_: step())
     except UsageError as error:

@@ -19,9 +19,15 @@ from vlbench.record.schema import Dtype
 
 
 def count_requests(
-    towers: Sequence[str], variants: tuple[str, ...] | None, points: Sequence[Point], profile: str, dtype: Dtype
+    towers: Sequence[str],
+    variants: tuple[str, ...] | None,
+    points: Sequence[Point],
+    answered: tuple[str, str],
+    dtype: Dtype,
 ) -> list[CountRequest]:
     """Every tower on every point; one of our models stands for its reference tower and its `variants`, or its presets.
+
+    `answered` are the profile and the cuDNN that are answered for.
 
     Raises UsageError for a tower of ours or a variant that does not exist. Nobody's factory is imported here.
     """
@@ -29,6 +35,7 @@ def count_requests(
     from vlbench.implementations.config import MODELS
     from vlbench.towers.resolve import check_tower, is_foreign
 
+    profile, cudnn = answered
     models = tuple(text for text in towers if text in MODELS)
     job = CountJob(towers=models, variants=variants, points=(), profile=profile, dtype=dtype)
     others = [text for text in towers if text not in MODELS]
@@ -36,7 +43,7 @@ def count_requests(
         if not is_foreign(text):
             check_tower(text)
     names = dict.fromkeys([*(row.tower for row in rows_of(job)), *others])
-    return [CountRequest(name, point, profile, dtype) for name in names for point in points]
+    return [CountRequest(name, point, profile, dtype, cudnn) for name in names for point in points]
 
 
 def count_all(requests: Sequence[CountRequest], steps: Steps = lambda done, of: None) -> tuple[CountedCell, ...]:

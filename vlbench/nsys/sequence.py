@@ -71,7 +71,7 @@ def repeated_blocks(capture: Capture) -> list[Repeated]:
     ops = capture.gpu_ops
     kernels = np.flatnonzero(ops["kind"] == "kernel")
     names = ops["name"].cat.categories
-    gemm = np.array([bool(_GEMM.search(name)) for name in names], dtype=bool)
+    gemm = np.array([bool(_GEMM.search(name)) and not ATTENTION.search(name) for name in names], dtype=bool)
     place = ops[["pid", "device", "stream"]].iloc[kernels]
     start = ops["start"].to_numpy()
     found: dict[tuple[int, ...], list[_Stretch]] = {}

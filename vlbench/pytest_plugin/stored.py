@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from vlbench.counting_device.profiles import cudnn_of
 from vlbench.errors import UsageError
 from vlbench.gating.accuracy import count_and_check, rows_of_cell, tower_title
 from vlbench.gating.marks import Mark
@@ -80,6 +81,7 @@ def _fits(mark: Mark, cell: CountedCell) -> bool:
         and mark.grids in ((), grids)
         and (mark.dtype is None or find_dtype(mark.dtype) == cell.dtype)
         and mark.profile in (None, cell.profile)
+        and (mark.cudnn is None or cudnn_of(mark.cudnn) == cell.key.cudnn.partition(",")[0])
     )
 
 

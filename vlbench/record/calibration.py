@@ -74,6 +74,8 @@ class Calibration(Record):
     vlbench: str
     gpu: str
     profile: str
+    cudnn: str = ""
+    """That torch used there, which decides how it attends; "" where it was not kept."""
     torch_version: str
     entries: tuple[Entry, ...]
     checks: tuple[Check, ...]

@@ -17,8 +17,10 @@ class Forward(Record):
     """By line, over all stages, with what removes them."""
 
 
+CHURN = "eight new grids"
+"""The further calls that are kept as one, added up: each on a grid that was never seen."""
 NEWEST_CALL = "five items"
-"""The further call that was added last: a baseline of an earlier vlbench does not hold it."""
+"""A further call that was added late: a baseline of an earlier vlbench does not hold it."""
 
 
 class Further(Record):
@@ -79,6 +81,8 @@ class CountReport(Checksummed):
     schema_version: Literal[1] = 1
     vlbench: str
     profile: str
+    cudnn: str = ""
+    """The version of cuDNN that was answered for; "" of counts from before it made a difference."""
     dtype: str
     groups: tuple[CountGroup, ...]
     seconds: Amount

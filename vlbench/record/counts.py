@@ -12,6 +12,8 @@ class Tally(Record):
     device_operations: Count = 0
     """Operations that ask the GPU for work, as a model: an operation may be several kernels, or one memcpy."""
     attention_calls: Count = 0
+    attention_plans: Count = 0
+    """Plans that cuDNN builds on the host for attention: one for each new set of sizes and strides, in each thread."""
     host_syncs: Count = 0
     """How often the host waits for the device: read-backs, blocking copies and explicit synchronisation."""
     allowed_syncs: Count = 0
@@ -71,6 +73,9 @@ class Key(Record):
     """Floating dtypes of the matrix products, convolutions and attention, joined by "+"."""
     attention_backend: str
     """Backends that the attention calls would take on this profile, joined by "+"."""
+    cudnn: str = ""
+    """The cuDNN that was answered for, and whether torch asks it last; "" of counts from before it made a difference,
+    when attention ran in flash, efficient or math, in this order."""
     torch_version: str
     """Without the part after "+", such as "cu130": builds for CPU and for CUDA count alike."""
 

@@ -14,7 +14,7 @@ from pydantic_core import CoreSchema, core_schema
 from vlbench.record.base import Count, Record
 
 _Place = TypeVar("_Place", bound=Hashable)
-Event = Literal["read-back", "upload", "implicit upload", "synchronize"]
+Event = Literal["read-back", "upload", "implicit upload", "synchronize", "attention plan"]
 Content = Literal[
     "", "truth value", "truth values", "integer", "integers", "number", "numbers", "read-back", "several kinds"
 ]
@@ -56,7 +56,10 @@ class Where:
 
 
 class Site(Record):
-    """A line that makes the host wait or copies between host and device. What nobody kept has its default."""
+    """A line that makes the host wait, copies between host and device, or has cuDNN build a plan for attention.
+
+    What nobody kept has its default.
+    """
 
     event: Event
     operation: str = ""

@@ -26,7 +26,15 @@ def count(pair: Pair, request: Request, tower: str) -> list[JudgedRow]:
 def _counted(at: TowerInFolder, points: Sequence[Point], request: Request) -> list[CountResult]:
     """The tower on every point; one that could not be counted says why."""
     name, profile, dtype = str(at), request.profile, request.counted_dtype
-    job = CountJob(towers=(name,), variants=None, points=tuple(points), profile=profile, dtype=dtype, keep_going=True)
+    job = CountJob(
+        towers=(name,),
+        variants=None,
+        points=tuple(points),
+        profile=profile,
+        cudnn=request.cudnn,
+        dtype=dtype,
+        keep_going=True,
+    )
     so_far = run_job(job, folder=at.folder)
     return [
         count_result(so_far.row(index, name), so_far.fed.get((index, name), point), profile, dtype)

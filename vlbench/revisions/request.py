@@ -38,6 +38,8 @@ class Request:
     """Are the towers counted, too?"""
     exactness: str
     """What HEAD of a lock-step pair has to keep to; our own towers claim a class themselves."""
+    cudnn: str = ""
+    """The cuDNN that counting answers for, in place of the profile's own."""
     seed: int = 0
     threads: int = 1
     trials: int = 5

@@ -28,17 +28,19 @@ def churn_inputs(
     noise = torch.randn(fed.pixels_shape(largest), generator=torch.Generator().manual_seed(seed)).to(device, dtype)
 
     def make(number: int) -> Input:
-        drawn = _drawn(grids, fed, f"{seed} {number}")
+        drawn = churned(grids, fed, seed, number)
         pixels = noise[: fed.pixels_shape(drawn)[0]]
         return Input(pixels, torch.tensor(drawn)).turned(number)  # the same grids come again, these bytes not
 
     return make
 
 
-def _drawn(grids: Sequence[Grid], fed: Fed, seed: str) -> list[Grid]:
+def churned(grids: Sequence[Grid], fed: Fed, seed: int, number: int) -> list[Grid]:
+    """What the round `number` feeds in place of `grids`."""
+    key = f"{seed} {number}"
     if not isinstance(fed, Images):
-        return [_moved(grid, random.Random(f"{seed} {item}"), fed.merge_size) for item, grid in enumerate(grids)]
-    draw = random.Random(seed)
+        return [_moved(grid, random.Random(f"{key} {item}"), fed.merge_size) for item, grid in enumerate(grids)]
+    draw = random.Random(key)
     more = 0 if draw.random() < KEPT else draw.randint(-JITTER, JITTER)
     return [fed.grid] * max(1, len(grids) + more)
 
