@@ -35,7 +35,7 @@ def counted(syncs: int, calls: dict[str, int], **bands: float) -> CountedCell:
         (
             0,
             ALL,
-            "host syncs (all 5 small calls) rose from 0 to 1; all 14 counters of both forwards are equal",
+            "host syncs (all 5 small calls) rose from 0 to 1; all 15 counters of both forwards are equal",
             ["host syncs (all 5 small calls)"],
         ),
     ],

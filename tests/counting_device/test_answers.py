@@ -42,12 +42,13 @@ def test_answers_follow_the_profile(name: str) -> None:
         assert torch.cuda.get_device_properties("cuda").multi_processor_count == profile.multi_processor_count
         assert torch.cuda.is_bf16_supported(including_emulation=False) is (profile.major >= 8)
         assert torch.cuda.is_initialized()
+        assert torch.backends.cudnn.version() == 91_900
         assert torch.accelerator.current_accelerator() == torch.device("cuda")
         x = device.upload(torch.ones(2))
         assert x.device.type == "cuda"
         assert x.get_device() == 0
         assert not x.is_cpu
-        assert len(device.questions) == 11
+        assert len(device.questions) == 12
 
 
 def test_the_runtime_below_torch_is_counted(device: CountingDevice) -> None:

@@ -25,15 +25,16 @@ def with_further(row: JudgedRow, before: Further | None, after: Further | None) 
     if lost := next((name for name in before.calls if name not in after.calls), None):
         reason = after.failed.get(lost, "it was not counted")
         return JudgedRow.missing(row.cell, "counters", f"{lost} on a small grid: {reason}")
-    found, total = in_calls(before, after), len(before.calls)
+    found = in_calls(before, after)
     said = {(move.name, move.before, move.after) for move in row.moves if _told(row, move)}
-    moves = [_move(each, calls, total) for each, calls in found.items() if each not in said]
+    moves = [_move(before, each, calls) for each, calls in found.items() if each not in said]
     odd = [name for name in after.uneven if name not in before.uneven]
     told = [f"calls that are alike do not count alike: {', '.join(odd)}"] if odd else []
     told += [f"{move.name} rose from {move.before:,.0f} to {move.after:,.0f}" for move in moves if _rose(move)][:1]
-    same = [calls for each, calls in found.items() if each in said]
+    same = [(calls, each[0]) for each, calls in found.items() if each in said]
     if same and row.verdict is Verdict.REGRESSED:
-        told.insert(0, f"the same in {words(max(same, key=len), total)}")
+        calls, name = max(same, key=lambda one: len(one[0]))
+        told.insert(0, f"the same in {words(calls, calls_with(before, name))}")
     fell = [move for move in moves if move.after < move.before]
     verdict = row.verdict
     if told:
@@ -75,6 +76,11 @@ def in_calls(before: Further, after: Further) -> dict[Change, list[str]]:
     return found
 
 
+def calls_with(further: Further, counter: str) -> int:
+    """How many calls hold a counter."""
+    return sum(counter in counts for counts in further.calls.values())
+
+
 def words(calls: Sequence[str], total: int) -> str:
     """Such as "all 11 small calls"; a few are named."""
     if len(calls) == total > 1:
@@ -82,11 +88,12 @@ def words(calls: Sequence[str], total: int) -> str:
     return f"{', '.join(calls)}, small grid" if len(calls) < 4 else f"{len(calls)} of {total} small calls"
 
 
-def _move(change: Change, calls: Sequence[str], total: int) -> Move:
+def _move(further: Further, change: Change, calls: Sequence[str]) -> Move:
     name, before, after = change
     if name == _KEPT:
         return Move(kind="counter", name=name, before=before, after=after, unit="B")
-    return Move(kind="counter", name=f"{counter_name(name)} ({words(calls, total)})", before=before, after=after)
+    told = f"{counter_name(name)} ({words(calls, calls_with(further, name))})"
+    return Move(kind="counter", name=told, before=before, after=after)
 
 
 def _told(row: JudgedRow, move: Move) -> bool:

@@ -30,7 +30,8 @@ from vlbench.record.work import Step, Work
 from vlbench.towers.models import smallest_of
 from vlbench.towers.tower import Tower
 
-COUNTERS = ("host_syncs", "allowed_syncs", "uploads", "attention_plans", "attention_calls", "device_operations")
+PLANS = "attention_plans"
+COUNTERS = ("host_syncs", "allowed_syncs", "uploads", PLANS, "attention_calls", "device_operations")
 ONCE = {"stage": "", "times": 1, "bytes": 0}
 _OURS = re.compile(r"(?<![\w.-])(" + "|".join(map(re.escape, sorted(MODELS, key=len, reverse=True))) + r")(?=\+|$)")
 
@@ -62,7 +63,7 @@ CALLS = (
 )
 CALLS_WHEN_BUILT_AGAIN = (_Call(turns_ci=True), _Call("built with CI turned", turns_ci=True, alike=True))
 NEW_GRIDS = tuple(_Call(CHURN, ((1, rows, columns),)) for columns in (3, 4) for rows in (3, 4, 5, 6))
-"""Kept as one, and after them the bytes that are still alive are looked at."""
+"""Of which the plans are kept, added up. After them the bytes that are still alive are looked at."""
 AT_LAST = _Call(NEWEST_CALL, FIVE)
 """After that, so that the bytes stay those that baselines of an earlier vlbench hold."""
 
@@ -105,7 +106,7 @@ def count_further(
 
 def _in_any_mode(counts: dict[str, int]) -> dict[str, int]:
     """Without plans: a call that a backward may follow has some of its own."""
-    return {name: count for name, count in counts.items() if name != "attention_plans"}
+    return {name: count for name, count in counts.items() if name != PLANS}
 
 
 class _Calls:
@@ -117,7 +118,7 @@ class _Calls:
         self.work: Work | None = None
 
     def call(self, call: _Call, module: nn.Module) -> None:
-        """Count one call under its name, those of one name as one; nothing is kept of one without."""
+        """Count one call under its name, of new grids all as one; nothing is kept of a call without."""
         grids, name = self.fed.grids_of(call.cells), call.name
         try:
             with call.mode(), ci(("CI" in os.environ) is not call.turns_ci):
@@ -131,8 +132,8 @@ class _Calls:
                 self.failed[name] = str(error) if isinstance(error, UsageError) else in_one_line(error)
             return
         if name:
-            so_far = self.calls.get(name, {})
-            self.calls[name] = {each: so_far.get(each, 0) + getattr(counter.report.total, each) for each in COUNTERS}
+            so_far, kept = self.calls.get(name, {}), (PLANS,) if name == CHURN else COUNTERS
+            self.calls[name] = {each: so_far.get(each, 0) + getattr(counter.report.total, each) for each in kept}
             lines = (cause.model_copy(update=ONCE) for cause in counter.report.causes if cause.allowed)
             self.allowed.update(dict.fromkeys(lines))
         if call.recorded and all(each.certain for each in counter.report.assumptions):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from statistics import median
 
-from vlbench.comparing.further import in_calls, words
+from vlbench.comparing.further import calls_with, in_calls, words
 from vlbench.judging.words import percent
 from vlbench.record.baseline import Baseline, CapturedCell, CountedCell, TimedCell
 
@@ -78,7 +78,7 @@ def _further(before: CountedCell, after: CountedCell) -> Iterator[str]:
             yield f"{verb} {', '.join(sorted(names))}"
     for (name, a, b), calls in in_calls(before.further, after.further).items():
         same = (before.warm.counters.get(name), after.warm.counters.get(name)) == (a, b)
-        where = f" in {words(calls, len(here))}" if calls else ""
+        where = f" in {words(calls, calls_with(before.further, name))}" if calls else ""
         yield f"{name} the same{where}" if same else f"{name}{where} {a:,} -> {b:,}"
 
 

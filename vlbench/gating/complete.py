@@ -10,7 +10,7 @@ from vlbench.gating.recount import CountRequest
 from vlbench.gating.save import count_all, store_outputs
 from vlbench.record.baseline import Baseline
 from vlbench.record.baseline_files import read_baseline
-from vlbench.record.counted import NEWEST_CALL, Further
+from vlbench.record.counted import CHURN, NEWEST_CALL, Further
 
 
 def complete(
@@ -59,7 +59,7 @@ def _lacks(further: Further | None) -> bool:
     """Did an earlier vlbench count it, or not count it?"""
     if further is None or NEWEST_CALL not in {**further.calls, **further.failed}:
         return True
-    return any(not NEWER <= counts.keys() for counts in further.calls.values())
+    return any(not NEWER <= counts.keys() for name, counts in further.calls.items() if name != CHURN)
 
 
 def _filled(old: Further | None, new: Further | None) -> Further | None:

@@ -18,7 +18,7 @@ class Forward(Record):
 
 
 CHURN = "eight new grids"
-"""The further calls that are kept as one, added up: each on a grid that was never seen."""
+"""Further calls of which the attention plans are kept, added up: each is on a grid that was never seen."""
 NEWEST_CALL = "five items"
 """A further call that was added late: a baseline of an earlier vlbench does not hold it."""
 
