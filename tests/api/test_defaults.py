@@ -44,7 +44,10 @@ def test_the_nearest_file_is_the_one(tmp_path: Path) -> None:
             "[tool.vlbench] has no key 'gpus'; the keys are tower, scenario, gpu, cudnn, baselines",
         ),
         ("[tool.vlbench]\nscenario = 3\n", "[tool.vlbench] scenario is 3 and no text; write it in quotes"),
-        ("[tool]\nvlbench = 3\n", "[tool.vlbench] is 3 and no table; write tower, scenario, gpu, cudnn, baselines below it"),
+        (
+            "[tool]\nvlbench = 3\n",
+            "[tool.vlbench] is 3 and no table; write tower, scenario, gpu, cudnn, baselines below it",
+        ),
         ("tool = 3\n", "[tool.vlbench] is 3 and no table"),
         ("[tool.vlbench\n", "not TOML"),
     ],

@@ -52,5 +52,5 @@ def test_each_new_grid_has_a_plan_built_and_a_grid_that_comes_again_has_none() -
         )
     plans = {name: counts["attention_plans"] for name, counts in further.calls.items() if counts["attention_plans"]}
     assert further.calls["second call"]["attention_calls"] == 1
-    assert plans == {"first call": 1, "gradients on": 1, "several items": 1, CHURN: 7, NEWEST_CALL: 1}  # 3x4 as 4x3
+    assert plans == {"first call": 1, "several items": 1, CHURN: 7, NEWEST_CALL: 1}  # 3x4 as 4x3
     assert not further.uneven

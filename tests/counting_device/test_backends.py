@@ -74,7 +74,9 @@ def test_what_the_user_says_wins() -> None:
     with sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]):
         assert chosen(call()) == "flash"
     with sdpa_kernel([SDPBackend.CUDNN_ATTENTION, SDPBackend.MATH]):
-        assert chosen(call(), "sm_80") == "cudnn", "math is asked before it, but flash and efficient are out"
+        assert (chosen(call()), chosen(call(), "sm_80")) == ("cudnn", "math"), "on sm_80 math is asked before it"
+    with sdpa_kernel(SDPBackend.CUDNN_ATTENTION):
+        assert chosen(call(), "sm_80") == "cudnn"
     order = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.CUDNN_ATTENTION]
     with torchs_order(profile("sm_90")), sdpa_kernel(order, set_priority=True):
         assert backend(profile("sm_90"), call()) == "efficient"

@@ -59,7 +59,13 @@ def test_strides_masks_and_settings_are_part_of_the_key_and_the_scale_is_not(att
 def test_a_plan_has_its_line_and_its_stage_and_is_neither_a_wait_nor_an_operation(attend: Call) -> None:
     first, again = attend(), attend()
     (site,) = first.causes
-    assert (site.event, site.times, site.bytes, site.blocking, site.stage) == ("attention plan", 1, 0, False, "attention")
+    assert (site.event, site.times, site.bytes, site.blocking, site.stage) == (
+        "attention plan",
+        1,
+        0,
+        False,
+        "attention",
+    )
     assert site.where.source.endswith("# HERE")
     assert first.stages["attention"].attention_plans == 1
     assert (first.total.host_syncs, first.total.device_operations) == (0, 1)

@@ -25,7 +25,7 @@ WRONG = {
     f"{TOWER}, max_syncs=0, cold=1": "cold=1 is not True or False; give one",
     f"{TOWER}, max_syncs=0, dtype='half'": "dtype='half' is not one of float32, *, fp16; give one",
     f"{TOWER}, max_syncs=0, as_='sm_99'": "as_='sm_99' is not one of sm_75, *, sm_100; give one",
-    f"{TOWER}, max_syncs=0, cudnn=9.19": "cudnn=9.19 is not a cuDNN 9 such as \"9.15.1\"; give one",
+    f"{TOWER}, max_syncs=0, cudnn=9.19": 'cudnn=9.19 is not a cuDNN 9 such as "9.15.1"; give one',
     f"{TOWER}, max_syncs=0, cudnn='8.9'": "cudnn='8.9' is not a cuDNN 9 such as \"9.15.1\"; give one",
     "tower=None, max_syncs=0": "tower=None is not a text; give one",
     f"{TOWER}, max_syncs=0, grid=[]": "grid=[[][]] is not a grid such as *, or a list of them; give one",
@@ -79,7 +79,9 @@ class Bare(pytest.Item):
 
 LIMITS = st.dictionaries(st.sampled_from(sorted(COUNTERS)), st.integers(0, 10**9), min_size=1)
 PLACE = st.sampled_from([{}, {"scenario": "single-image"}, {"grid": "1x4x6"}, {"grid": ["1x4x6", "2x8x4"]}])
-SAID = st.tuples(LIMITS, PLACE, st.sampled_from([{}, {"dtype": "float16"}, {"as_": "sm_80"}, {"cudnn": "9.15"}, {"cold": True}]))
+SAID = st.tuples(
+    LIMITS, PLACE, st.sampled_from([{}, {"dtype": "float16"}, {"as_": "sm_80"}, {"cudnn": "9.15"}, {"cold": True}])
+)
 
 
 def arguments(said: tuple[dict[str, int], dict[str, Any], dict[str, Any]]) -> dict[str, Any]:

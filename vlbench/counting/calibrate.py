@@ -68,13 +68,11 @@ def calibrate(job: CountJob, folder: Path, *, force: bool = False) -> Calibratio
 
 def installed_cudnn() -> str:
     """The cuDNN that torch uses here. Raises UsageError where that is none whose attention is known."""
-    version = torch.backends.cudnn.version() or 0
+    version: int = torch.backends.cudnn.version() or 0  # type: ignore[no-untyped-call]
     return cudnn_of(f"{version // 10_000}.{version // 100 % 100}.{version % 100}")
 
 
-def calibration(
-    pairs: Sequence[Pair], gpu: str, profile_name: str, torch_version: str, cudnn: str = ""
-) -> Calibration:
+def calibration(pairs: Sequence[Pair], gpu: str, profile_name: str, torch_version: str, cudnn: str = "") -> Calibration:
     """All that these forwards teach."""
     checks = check(pairs)
     return Calibration(

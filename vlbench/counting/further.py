@@ -95,18 +95,13 @@ def count_further(
         made.call(call, module)
     calls, (second, *alike) = made.calls, [each.name for each in (*CALLS, *CALLS_WHEN_BUILT_AGAIN) if each.alike]
     wanted = calls.get(second)
-    odd = [name for name in alike if wanted and _in_any_mode(calls.get(name, wanted)) != _in_any_mode(wanted)]
+    odd = [name for name in alike if wanted and calls.get(name, wanted) != wanted]
     kept = made.live_bytes() - start
     if CHURN in made.failed:
         calls.pop(CHURN, None)  # the others of them say nothing
     made.call(AT_LAST, module)
     further = Further(calls=calls, uneven=tuple(odd), kept_bytes=kept, failed=made.failed, allowed=tuple(made.allowed))
     return further, made.work
-
-
-def _in_any_mode(counts: dict[str, int]) -> dict[str, int]:
-    """Without plans: a call that a backward may follow has some of its own."""
-    return {name: count for name, count in counts.items() if name != PLANS}
 
 
 class _Calls:

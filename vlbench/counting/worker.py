@@ -23,7 +23,9 @@ def run_job(job: CountJob, emit: Callable[[Event], None]) -> None:
     torch.set_num_threads(1)
     gc.freeze()  # what torch has imported need not be looked through again before each tower
     start = time.perf_counter()
-    with CountingDevice("ghost", job.profile, job.cudnn) as device:  # modules are imported inside, so that they see a GPU
+    with CountingDevice(
+        "ghost", job.profile, job.cudnn
+    ) as device:  # modules are imported inside, so that they see a GPU
         rows = [Row(text, text) for text in job.towers] if job.keep_going else rows_of(job)
         emit(Planned(rows=tuple(row.name for row in rows)))
         further: dict[str, tuple[Further, Work | None]] = {}

@@ -39,7 +39,8 @@ _OPERATION = {backend: name for name, backend in ATTENTION.items() if "scaled_do
 def attention(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """F.scaled_dot_product_attention on [batch, heads, tokens, head_dim]; the result has CUDA's memory layout."""
     given = _DEFAULTS | dict(zip(_DEFAULTS, args, strict=False)) | kwargs
-    call = Call(*(given[name] for name in _DEFAULTS), bool(given.get("enable_gqa", False)))
+    query, key, value, mask, dropout, causal = (given[name] for name in _DEFAULTS)
+    call = Call(query, key, value, mask, dropout, causal, bool(given.get("enable_gqa", False)))
     operands = tensors_in(args, kwargs)
     if not any(isinstance(tensor, DeviceTensor) for tensor in operands):
         return func(*args, **kwargs)
@@ -49,33 +50,34 @@ def attention(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict
         scope.counter.attention_backends.add(chosen)
     if chosen == "math":
         return _math(scope, given)
-    bias = None if call.mask is None else _prepared(call.mask, call.query.dtype, padded=chosen == "efficient")
+    bias = None if mask is None else _prepared(mask, query.dtype, padded=chosen == "efficient")
     if chosen == "cudnn":
         scope.plan(_OPERATION[chosen], _plan_key(call, bias))
-    padding = -call.query.size(-1) % 8 if chosen == "flash" else 0
+    padding = -query.size(-1) % 8 if chosen == "flash" else 0
     if padding:  # flash wants multiples of 8: q, k and v are padded and the result is cut (pad_last_dim)
-        for tensor in call[:3]:
+        for tensor in (query, key, value):
             with counting():
                 F.pad(tensor, (0, padding))
     return _fused(scope, chosen, call, given, padding)
 
 
 def _fused(scope: Scope, chosen: str, call: Call, given: dict[str, Any], padding: int) -> DeviceTensor:
-    batch, heads, tokens, _ = call.query.shape
+    query: Any = call.query
+    batch, heads, tokens, _ = query.shape
     width = call.value.size(-1)
     if chosen == "cudnn":
-        result = _laid_out_as(call.query.host, (batch, heads, tokens, width))
+        result = _laid_out_as(query.host, (batch, heads, tokens, width))
     else:  # the other kernels write [batch, tokens, heads, head_dim]
         shape = (batch, tokens, heads, width + padding)
-        wide = torch.empty(shape, dtype=call.query.dtype, device=call.query.host.device)
+        wide = torch.empty(shape, dtype=query.dtype, device=query.host.device)
         result = wide[..., :width].transpose(1, 2)
-    if not is_ghost(scope, call.query):
+    if not is_ghost(scope, query):
         host: dict[str, Any] = mapped(given, host_of)
         with sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]):  # all that a CPU has, as it would choose
             result.copy_(F.scaled_dot_product_attention(**host))
     scope.operation(_OPERATION[chosen], call[:3], attention=True)
     if scope.counter is not None:
-        scope.counter.dtypes.add(str(call.query.dtype).removeprefix("torch."))
+        scope.counter.dtypes.add(str(query.dtype).removeprefix("torch."))
     return to_device(scope, result)
 
 
@@ -83,12 +85,13 @@ def _laid_out_as(query: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Memory in the order of the query's strides (cudnn/MHA.cpp, alloc_with_matching_layout)."""
     if query.shape == shape:
         return torch.empty_like(query)
-    outwards = sorted(range(len(shape)), key=lambda dim: -query.stride(dim))
+    strides = query.stride()
+    outwards = sorted(range(len(shape)), key=lambda dim: -strides[dim])
     made = torch.empty([shape[dim] for dim in outwards], dtype=query.dtype, device=query.device)
     return made.permute([outwards.index(dim) for dim in range(len(shape))])
 
 
-def _plan_key(call: Call, bias: Tensor | None) -> Hashable:
+def _plan_key(call: Call, bias: Any) -> Hashable:
     """What tells cuDNN's plans apart (cudnn/MHA.cpp, MHAParams): the scale does not, the statistics of a backward do."""
     query, key, value, _, dropout, causal, _ = call
     batch, _, tokens, _ = query.shape

@@ -83,7 +83,7 @@ def _cudnn(profile: Profile, call: Call) -> bool:
     query, key, value, version = call.query, call.key, call.value, profile.cudnn_version
     exact = torch.are_deterministic_algorithms_enabled() and not torch.is_deterministic_algorithms_warn_only_enabled()
     return (
-        torch.backends.cuda.cudnn_sdp_enabled()
+        torch.backends.cuda.cudnn_sdp_enabled()  # type: ignore[no-untyped-call]
         and (8, 0) <= profile.capability <= (12, 1)
         and not exact
         and query.dtype in _HALF
@@ -122,7 +122,7 @@ def _is_mask_for_cudnn(call: Call) -> bool:
 
 def _flash(profile: Profile, call: Call) -> bool:
     return (
-        torch.backends.cuda.flash_sdp_enabled()
+        torch.backends.cuda.flash_sdp_enabled()  # type: ignore[no-untyped-call]
         and profile.capability >= (8, 0)
         and call.query.dtype in _HALF
         and call.mask is None
@@ -136,7 +136,7 @@ def _efficient(profile: Profile, call: Call) -> bool:
     dtype = call.query.dtype
     width = 8 if dtype in _HALF else 4  # elements that 16-byte tensor-core loads need
     return (
-        torch.backends.cuda.mem_efficient_sdp_enabled()
+        torch.backends.cuda.mem_efficient_sdp_enabled()  # type: ignore[no-untyped-call]
         and (dtype in (torch.float32, torch.float16) or (dtype is torch.bfloat16 and profile.capability >= (8, 0)))
         and call.fits
         and not call.gqa
@@ -146,7 +146,7 @@ def _efficient(profile: Profile, call: Call) -> bool:
 
 
 def _math(profile: Profile, call: Call) -> bool:
-    return torch.backends.cuda.math_sdp_enabled()
+    return bool(torch.backends.cuda.math_sdp_enabled())  # type: ignore[no-untyped-call]
 
 
 _BACKENDS: dict[str, Callable[[Profile, Call], bool]] = {

@@ -39,7 +39,13 @@ def counted_sheet(report: CountReport, cold: bool, kernels: Iterable[str], *, wh
     cost = f"No GPU was used: {report.seconds:.1f} s, {report.peak_host_bytes / 1e6:.0f} MB in all."
     parts += complaints(towers)
     parts.append(Words(f"Counted: {which}. An upload without its own line in the code is implicit."))
-    parts += [*map(Words, kernels), *plans_built(towers), *from_outside(towers, cold), *answered(towers), Words(cost, "dim")]
+    parts += [
+        *map(Words, kernels),
+        *plans_built(towers),
+        *from_outside(towers, cold),
+        *answered(towers),
+        Words(cost, "dim"),
+    ]
     if where:
         for group in report.groups:
             for tower in group.towers:
@@ -143,7 +149,7 @@ def plans_built(towers: Sequence[CountedTower]) -> Iterator[Words]:
         if first or later:
             told.append(f"{tower.name} {first:,} and {later:,}")
     if told:
-        yield Words(f"Plans that cuDNN builds, on the first call and on {CHURN} of the smallest size: {', '.join(told)}.")
+        yield Words(f"Plans of cuDNN in the first forward, and on {CHURN} of the smallest size: {', '.join(told)}.")
 
 
 def from_outside(towers: Iterable[CountedTower], cold: bool) -> Iterator[Words]:

@@ -103,8 +103,9 @@ def _batches(cells: Iterable[CountRequest]) -> list[list[CountRequest]]:
     for request in cells:
         towers.setdefault((request.profile, request.cudnn, request.dtype, request.tower), []).append(request)
     batches: dict[tuple[str, str, str, tuple[Point, ...]], list[CountRequest]] = {}
-    for (*setting, _), same_tower in towers.items():
-        batches.setdefault((*setting, tuple(each.point for each in same_tower)), []).extend(same_tower)
+    for (profile, cudnn, dtype, _), same_tower in towers.items():
+        points = tuple(each.point for each in same_tower)
+        batches.setdefault((profile, cudnn, dtype, points), []).extend(same_tower)
     return list(batches.values())
 
 
