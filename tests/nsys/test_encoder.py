@@ -133,16 +133,16 @@ def test_no_attention_no_encoder(tmp_path: Path) -> None:
 
 
 def test_attention_of_cudnn_is_no_matrix_product_whatever_its_name_says(tmp_path: Path) -> None:
-    """One call for each of eight windows is an inner loop, also where its kernels are called after the instruction."""
-    server, windows = Server(), ["cudnn_generated_fort_native_sdpa_sm90_flash_fprop_wgmma_f16_knob_7_64x128x128"] * 8
+    """A call for each of 88 windows is an inner loop, also where its kernels are named after the instruction."""
+    server, windows = Server(), ["cudnn_generated_fort_native_sdpa_sm90_flash_fprop_wgmma_f16_knob_7_64x128x128"] * 88
     layer = [*LAYER[:2], *windows, *LAYER[3:]]
-    for _ in range(4):
-        server.kernels(["im2col_kernel", *layer * 12, "merger_kernel"])
+    for _ in range(3):
+        server.kernels(["patch_gemm", *layer * 8, "merger_gemm_1", "gelu", "merger_gemm_2"])
         server.now += 500
     found = vlbench.nsys.find_forwards(loaded(server, tmp_path))
     assert found is not None
-    assert f"a block of {len(layer)} kernels repeated 12 times" in found.how
-    assert len(found.ranges) == 4
+    assert f"a block of {len(layer)} kernels repeated 8 times" in found.how
+    assert len(found.ranges) == 3
 
 
 def test_share_between_forwards(tmp_path: Path) -> None:

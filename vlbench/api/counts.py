@@ -33,8 +33,9 @@ def count(
 
     One of our models stands for its reference tower and each `variant`, by default its presets. Fed in is `scenario`
     at its full size, or `grid`: texts such as "1x36x36", frames x rows x columns in patches. `gpu` is the GPU that is
-    answered for, such as "sm_90", and `cudnn` its cuDNN, such as "9.15.1", whatever is installed. Counting happens in a process of its own; weights are not needed. A tower that could
-    not be counted is a row with its reason, and `exit_code` is then 6.
+    answered for, such as "sm_90", and `cudnn` its cuDNN, such as "9.15.1", whatever is installed. Counting happens in
+    a process of its own; weights are not needed. A tower that could not be counted is a row with its reason, and
+    `exit_code` is then 6.
 
     What is left out is [tool.vlbench]'s of the nearest pyproject.toml, else ours.
 

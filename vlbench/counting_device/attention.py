@@ -92,7 +92,7 @@ def _laid_out_as(query: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 def _plan_key(call: Call, bias: Any) -> Hashable:
-    """What tells cuDNN's plans apart (cudnn/MHA.cpp, MHAParams): the scale does not, the statistics of a backward do."""
+    """What tells cuDNN's plans apart (cudnn/MHA.cpp, MHAParams): not the scale, but whether a backward may follow."""
     query, key, value, _, dropout, causal, _ = call
     batch, _, tokens, _ = query.shape
     if bias is not None:  # every item of the batch gets it

@@ -1,7 +1,7 @@
 """Which attention backend torch chooses on CUDA: the order in which it asks them, and what each of them takes.
 
-By torch 2.13 built for CUDA 13, with the profile's cuDNN, whatever is installed: aten/src/ATen/native/transformers/cuda/
-sdp_utils.cpp and sdp_utils_cpp.h. Dense operands; nested ones do not get here.
+By torch 2.13 built for CUDA 13, with the profile's cuDNN, whatever is installed: sdp_utils.cpp and sdp_utils_cpp.h in
+aten/src/ATen/native/transformers. Dense operands; nested ones do not get here.
 """
 
 import os

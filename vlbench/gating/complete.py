@@ -59,7 +59,7 @@ def _lacks(further: Further | None) -> bool:
     """Did an earlier vlbench count it, or not count it?"""
     if further is None or NEWEST_CALL not in {**further.calls, **further.failed}:
         return True
-    return any(not NEWER <= counts.keys() for name, counts in further.calls.items() if name != CHURN)
+    return any(not counts.keys() >= NEWER for name, counts in further.calls.items() if name != CHURN)
 
 
 def _filled(old: Further | None, new: Further | None) -> Further | None:

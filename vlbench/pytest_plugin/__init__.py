@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 BASE = "vlbench_base"
 MARKER = (
     'vlbench(tower=..., scenario=... or grid="1x36x36", dtype="bfloat16", as_="sm_90", cudnn="9.19", cold=False, '
-    "max_syncs=..., max_operations=..., max_COUNTER=..., baseline=..., accepted=...): count what the tower asks of a GPU, without "
-    "one, before the test runs, and fail where that is more than the limits or the baseline allow. Several markers are "
-    "several cells; one without a tower or a baseline holds defaults for the others."
+    "max_syncs=..., max_operations=..., max_COUNTER=..., baseline=..., accepted=...): count what the tower asks of a "
+    "GPU, without one, before the test runs, and fail where that is more than the limits or the baseline allow. "
+    "Several markers are several cells; one without a tower or a baseline holds defaults for the others."
 )
 
 
