@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.record.baselines import ACCEPTED, TIMED, baseline
+from tests.record.baselines import ACCEPTED, KEY, TIMED, baseline, cell
 from tests.record.records import FINGERPRINT
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.gating.rebase import rebase
@@ -36,8 +36,9 @@ def commit(name: str, text: str) -> str:
     return found
 
 
-def accepted_at(at: str | None, dirty: bool = False) -> Baseline:
-    found = baseline(accepted=(ACCEPTED.model_copy(update={"revision": at, "dirty": dirty}),))
+def accepted_at(at: str | None, dirty: bool = False, cudnn: str = "9.19") -> Baseline:
+    counted = cell(key=KEY.model_copy(update={"cudnn": cudnn}))
+    found = baseline(counted, accepted=(ACCEPTED.model_copy(update={"revision": at, "dirty": dirty}),))
     write_baseline(found, FILE)
     return found
 
@@ -81,3 +82,11 @@ def test_only_counts_are_rebased_and_only_to_another_torch() -> None:
     write_baseline(baseline(counted=(), timed=(TIMED,)), FILE)
     with pytest.raises(UsageError, match="holds times alone, which belong to one torch"):
         rebase(FILE, "again", OTHER)
+
+
+def test_a_file_from_before_cudnn_s_attention_is_counted_again_with_the_same_torch() -> None:
+    accepted_at(revision(), cudnn="")
+    with pytest.raises(
+        IncomparableError, match=r"toy:Tower on single-image cannot be counted: .* toy cannot be imported"
+    ):
+        rebase(FILE, "cuDNN attends", FINGERPRINT.model_copy(update={"torch": "2.13.0"}))

@@ -81,7 +81,7 @@ def test_limits(pytester: pytest.Pytester, towers: Path, run: Run) -> None:
     line = 1 + next(
         number for number, text in enumerate(Path("towers.py").read_text().splitlines()) if "tolist" in text
     )
-    cell = "towers:Waits on grid*: 1x4x6, 24 patches, bfloat16, as sm_90"
+    cell = "towers:Waits on grid*: 1x4x6, 24 patches, bfloat16, as sm_90 with cuDNN 9.19"
     out.fnmatch_lines(
         [
             "*__ test_above __*",

@@ -87,9 +87,9 @@ def saved(options: SaveOptions) -> Baseline:
         raise UsageError("there is nothing to save; name what to count with --tower, or give --results or a --capture")
     if not options.tower and (options.variant or options.grid or (options.scenario and not options.results)):
         raise UsageError("--with, --scenario and --grid say how a tower is counted; name one with --tower")
-    answered, dtype = defaults().answered_for(options.gpu, options.cudnn), find_dtype(options.dtype)
+    (gpu, cudnn), dtype = defaults().answered_for(options.gpu, options.cudnn), find_dtype(options.dtype)
     points = _points(options) if options.tower else []
-    wanted = count_requests(options.tower or (), tuple(options.variant or ()) or None, points, answered, dtype)
+    wanted = count_requests(options.tower or (), tuple(options.variant or ()) or None, points, gpu, dtype, cudnn)
     found = read_results(options.results) if options.results else None
     timed = timed_cells(found, str(options.results), scenarios=options.scenario or ()) if found else ()
     captured = tuple(captured_cell(path, options.ranges) for path in options.capture or ())

@@ -22,12 +22,11 @@ def count_requests(
     towers: Sequence[str],
     variants: tuple[str, ...] | None,
     points: Sequence[Point],
-    answered: tuple[str, str],
+    profile: str,
     dtype: Dtype,
+    cudnn: str = "",
 ) -> list[CountRequest]:
     """Every tower on every point; one of our models stands for its reference tower and its `variants`, or its presets.
-
-    `answered` are the profile and the cuDNN that are answered for.
 
     Raises UsageError for a tower of ours or a variant that does not exist. Nobody's factory is imported here.
     """
@@ -35,7 +34,6 @@ def count_requests(
     from vlbench.implementations.config import MODELS
     from vlbench.towers.resolve import check_tower, is_foreign
 
-    profile, cudnn = answered
     models = tuple(text for text in towers if text in MODELS)
     job = CountJob(towers=models, variants=variants, points=(), profile=profile, dtype=dtype)
     others = [text for text in towers if text not in MODELS]
