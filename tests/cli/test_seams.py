@@ -48,6 +48,18 @@ def test_several_seams_another_dtype_and_json(vlbench: Vlbench, folder: Path) ->
     assert [(group.scenario, group.dtype) for group in results.groups] == [("seam merge", "bfloat16")]
 
 
+def test_scenarios_that_are_prompts_measure_the_seams_of_prompts(vlbench: Vlbench, folder: Path) -> None:
+    asked = ("--scenario", "prompt-text", "--scenario", "prompt-image")
+    ended = vlbench("run", "--device", "cpu", "--no-card", *asked, "--budget", "3", "--json", "--out", "a.json")
+    assert ended.code == 0, ended
+    groups = Results.model_validate_json(ended.out).groups
+    assert {(group.scenario, group.point): [row.name for row in group.rows] for group in groups} == {
+        ("seam mrope", "prompt-image"): ["naive", "mrope-numpy"],
+        ("seam preparation", "prompt-text"): ["naive", "text-only"],
+        ("seam preparation", "prompt-image"): ["naive", "text-only"],
+    }
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -61,6 +73,9 @@ def test_several_seams_another_dtype_and_json(vlbench: Vlbench, folder: Path) ->
         (["--seam", "rope", "--images", "a.jpg"], "--images is about a whole tower"),
         (["--seam", "rope", "--state", "cold"], "--state cold is about a tower's caches, and a seam alone has none"),
         (["--seam", "rope", "--filter", "point=n=1"], "--filter: no cell is left to measure; widen it"),
+        (["--scenario", "prompt-text", "--scenario", "video"], "--scenario prompt-text is about a prompt, and video feeds"),
+        (["--seam", "rope", "--scenario", "prompt-text"], "--scenario is about a whole tower"),
+        (["--scenario", "prompt-text", "--model", "qwen2-vl-7b"], "--model is about a whole tower"),
         (["--with", "merge-host-indices"], "merge-host-indices is not part of the tower; measure it with --seam merge"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

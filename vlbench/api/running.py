@@ -14,7 +14,7 @@ from vlbench.comparing.sides import Side, side_of
 from vlbench.errors import UsageError, resolved
 from vlbench.export.progress import watcher
 from vlbench.matrix.plan import CellFilter, Fed, Plan, Settings, parse_filter, plans_of
-from vlbench.matrix.seams import fed_to_seams, refuse_beside_seams
+from vlbench.matrix.seams import OF_PROMPTS, fed_to_seams, prompts_among, refuse_beside_seams
 from vlbench.matrix.targets import Target, beside_reference, model_target, targets_of
 from vlbench.record.files import read_results
 from vlbench.record.journal import Journal
@@ -76,6 +76,8 @@ def run(
     made_by = command or called("run", locals(), run)
     states, dtypes = several(state) or ["warm"], several(dtype) or (None,)
     settings = Settings(seed, threads, tuple(states), path_of(weights), tuple(paths(images)) or None)
+    if (prompts := prompts_among(several(scenario))) and OF_PROMPTS.issuperset(several(seam)):
+        seam, scenario, only = seam or sorted(OF_PROMPTS), None, [*several(only), f"point={','.join(prompts)}"]
     cells = parse_filter(several(only))
     if seam:
         whole = {"scenario": scenario, "model": model, "variant": variant, "tower": tower, "ablate": ablate}

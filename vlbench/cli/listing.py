@@ -57,7 +57,10 @@ def rows_of(kind: str) -> list[dict[str, Any]]:
 
 def _scenario_row(name: str) -> dict[str, Any]:
     from vlbench.workload.library import load_scenario
+    from vlbench.workload.prompts import PROMPTS
 
+    if name in PROMPTS:
+        return {"scenario": name, "fed in": PROMPTS[name].title, "stands for": "what a request needs beside the tower"}
     scenario = load_scenario(name)
     return {"scenario": name, "fed in": scenario.title, "stands for": scenario.stands_for}
 
@@ -82,7 +85,7 @@ ROWS: dict[str, tuple[str, Callable[[Any], dict[str, Any]]]] = {
             "attention": "112 px windows" if config.window_size else "whole frames",
         },
     ),
-    "scenarios": ("vlbench.workload.library:scenario_names", _scenario_row),
+    "scenarios": ("vlbench.workload.prompts:scenarios_and_prompts", _scenario_row),
     "flags": ("vlbench.implementations.optimized:OPTIMIZATIONS", _flag_row),
     "presets": (
         "vlbench.implementations.optimized:PRESETS",

@@ -11,10 +11,24 @@ from vlbench.implementations.optimized.seam import Seam
 from vlbench.matrix.plan import Fed
 from vlbench.matrix.targets import Target
 from vlbench.towers.variants import Variant
+from vlbench.workload.prompts import PROMPTS
 from vlbench.workload.scenario import SeamPoint
 from vlbench.workload.seam_inputs import find_seam_case
 
 NAIVE = "naive"
+OF_PROMPTS = frozenset({"mrope", "preparation"})
+"""The seams that have prompts as their sizes."""
+
+
+def prompts_among(scenarios: Sequence[str]) -> list[str]:
+    """Which scenarios are prompts, whose seams are measured: all or none. Raises UsageError for a mixture."""
+    prompts = [name for name in scenarios if name in PROMPTS]
+    if prompts and len(prompts) < len(scenarios):
+        other = next(name for name in scenarios if name not in PROMPTS)
+        raise UsageError(
+            f"--scenario {prompts[0]} is about a prompt, and {other} feeds a tower; measure them in two runs"
+        )
+    return prompts
 
 
 def refuse_beside_seams(**options: object) -> None:

@@ -21,6 +21,7 @@ from vlbench.implementations.optimized.segments import Segments, segment_batches
 from vlbench.implementations.optimized.transfer import pin_always, pinned, pinning, shipment, upload
 from vlbench.implementations.optimized.windows import ItemByItem, WithoutEmptyWindows, group_by_size, permute_cells
 from vlbench.implementations.prompt.merge import Prompt, merge
+from vlbench.workload import prompts as prompts  # its seams, too, are found in CASES
 from vlbench.workload.seam_case import CASES as CASES
 from vlbench.workload.seam_case import CONTENTS, SeamCase, SeamInputs, Setting, Way, seam_case
 

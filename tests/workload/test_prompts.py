@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from vlbench.errors import UsageError
+from vlbench.implementations.config import MODELS
+from vlbench.implementations.prompt.mrope import RULES
+from vlbench.matrix.seams import prompts_among
+from vlbench.workload.prompts import PROMPTS, SIZES, prompt_ids, scenarios_and_prompts
+from vlbench.workload.seam_case import Setting
+
+CONFIG = MODELS["qwen2.5-vl-tiny"]
+RULE = RULES[CONFIG.family]
+
+
+@pytest.mark.parametrize("name", PROMPTS)
+def test_a_prompt_is_of_its_size(name: str) -> None:
+    setting = Setting(CONFIG, torch.float32, torch.device("cpu"), torch.Generator().manual_seed(3))
+    ids = [prompt_ids(each, RULE, setting, expanded=True) for each in PROMPTS[name].requests]
+    assert sum(map(len, ids)) == SIZES[name]
+    pictures = sum(int((each == RULE.image_token).sum()) for each in ids)
+    videos = sum(int((each == RULE.video_token).sum()) for each in ids)
+    wanted = {"prompt-text": (0, 0), "prompt-image": (324, 0), "prompt-video": (0, 1440), "prompt-mixed-batch": (1296, 1440)}
+    assert (pictures, videos) == wanted[name]
+
+
+def test_a_run_measures_prompts_or_towers() -> None:
+    assert prompts_among(["prompt-text", "prompt-image"]) == ["prompt-text", "prompt-image"]
+    assert prompts_among(["multi-image"]) == []
+    assert set(PROMPTS) < set(scenarios_and_prompts())
+    with pytest.raises(UsageError, match=r"^--scenario prompt-text is about a prompt, and video feeds a tower; measure them"):
+        prompts_among(["prompt-text", "video"])

@@ -1,0 +1,114 @@
+"""Prompts of four kinds of request, and the seams of what is done to them on the host before the language model runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import Tensor
+
+from vlbench.implementations.config import VisionConfig
+from vlbench.implementations.prompt.mrope import RULES, Item, PositionRule, Request, mrope, runs_of
+from vlbench.implementations.prompt.text_only import preparation
+from vlbench.workload.library import scenario_names
+from vlbench.workload.seam_case import CONTENTS, SeamInputs, Setting, Way, seam_case
+
+PICTURE = Item((1, 36, 36))
+"""512 x 512 pixels in patches of 14."""
+CLIP = Item((8, 20, 36), "video", seconds=1.0)
+"""Eight seconds of 280 x 504 pixels, two frames a second."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request: tokens of text, and behind some of them pictures and videos."""
+
+    text: int
+    items: tuple[Item, ...] = ()
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """One batch of requests."""
+
+    title: str
+    requests: tuple[Asked, ...]
+
+
+PROMPTS: dict[str, Prompts] = {
+    "prompt-text": Prompts("one request of 256 tokens of text", (Asked(256),)),
+    "prompt-image": Prompts("one request with a 512x512 picture", (Asked(64, (PICTURE,)),)),
+    "prompt-video": Prompts("one request with 8 s of video", (Asked(64, (CLIP,)),)),
+    "prompt-mixed-batch": Prompts(
+        "8 requests: 4 of text, 3 with a picture, 1 with a picture and a video",
+        (
+            *(Asked(64 * number) for number in range(1, 5)),
+            *(Asked(48, (PICTURE,)),) * 3,
+            Asked(96, (PICTURE, CLIP)),
+        ),
+    ),
+}
+"""By the name of the scenario. One 512x512 picture is the published case (TensorRT-LLM #11943)."""
+
+
+def _tokens(requests: Sequence[Asked]) -> int:
+    """Of all of them, in Qwen2-VL's patches."""
+    return sum(each.text + sum(prod(item.grid) // 4 for item in each.items) for each in requests)
+
+
+SIZES = {name: _tokens(prompts.requests) for name, prompts in PROMPTS.items()}
+BY_SIZE = {SIZES[name]: prompts.requests for name, prompts in PROMPTS.items()}
+VOCABULARY = 150_000
+"""Ids below it are text."""
+
+
+def scenarios_and_prompts() -> list[str]:
+    """The names that `--scenario` of a run takes."""
+    return [*scenario_names(), *PROMPTS]
+
+
+def prompt_ids(asked: Asked, rule: PositionRule, setting: Setting, *, expanded: bool) -> Tensor:
+    """[tokens]: text with its items somewhere in it, each run a placeholder, or (`expanded`) one for each of its tokens."""
+    ids = torch.randint(VOCABULARY, (asked.text,), generator=setting.draw).tolist()
+    runs = [
+        [token] * (prod(item.merged(rule)) if expanded else 1) for item, token, _ in runs_of(asked.items, rule)
+    ]
+    places = torch.randint(1, asked.text, (len(runs),), generator=setting.draw).sort().values.tolist()
+    for place, run in zip(reversed(places), reversed(runs), strict=True):
+        ids[place:place] = run
+    return torch.tensor(ids)
+
+
+def _rule_of(config: VisionConfig) -> PositionRule:
+    return RULES[config.family]
+
+
+@seam_case("mrope", mrope, sizes={name: size for name, size in SIZES.items() if name != "prompt-text"})
+def positions_of_prompts(size: int, setting: Setting) -> SeamInputs:
+    """Three positions for each token of the prompts of one batch, on the host."""
+    asked, rule = BY_SIZE[size], _rule_of(setting.config)
+
+    def way(flags: frozenset[str], dtype: torch.dtype) -> Way:
+        chosen = mrope.way_of(flags)
+        return lambda *ids: chosen([Request(one, each.items) for one, each in zip(ids, asked, strict=True)], rule)
+
+    contents = range(CONTENTS)
+    return SeamInputs([tuple(prompt_ids(each, rule, setting, expanded=True) for each in asked) for _ in contents], way)
+
+
+@seam_case("preparation", preparation, sizes=SIZES)
+def requests_made_ready(size: int, setting: Setting) -> SeamInputs:
+    """Placeholders, their mask and positions for each request of one batch, on the host."""
+    asked, rule = BY_SIZE[size], _rule_of(setting.config)
+
+    def way(flags: frozenset[str], dtype: torch.dtype) -> Way:
+        chosen = preparation.way_of(flags)
+
+        def call(*ids: Tensor) -> tuple[Tensor, ...]:
+            prepared = [chosen(one, each.items, rule) for one, each in zip(ids, asked, strict=True)]
+            return tuple(part for request in prepared for part in request)
+
+        return call
+
+    contents = range(CONTENTS)
+    return SeamInputs([tuple(prompt_ids(each, rule, setting, expanded=False) for each in asked) for _ in contents], way)
