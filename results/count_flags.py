@@ -27,7 +27,7 @@ from vlbench.record.flag_counts import PATH, FlagCounts, StoredCounts, Totals
 from vlbench.record.schema import NO_FLAGS
 from vlbench.version import __version__
 from vlbench.workload.seam_case import Setting
-from vlbench.workload.seam_inputs import CASES
+from vlbench.workload.seams import CASES
 
 MODEL = MODELS["qwen2.5-vl-7b"]
 DTYPE, PROFILE = torch.bfloat16, "sm_90"

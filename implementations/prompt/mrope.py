@@ -1,8 +1,8 @@
 """M-RoPE index: three positions (time, row, column) for every token of prompts that hold text, pictures and videos.
 
-The classic rule, as transformers 4.49, vLLM and TensorRT-LLM have it: text counts on in all three; the tokens of a picture
-or video stand at their places in it; what follows goes on after the largest position so far. transformers 5 goes on after
-the larger side instead, so that the positions of a long video and of the text behind it overlap.
+The classic rule, as transformers 4.49, vLLM and TensorRT-LLM have it: text counts on in all three; the tokens of a
+picture or video stand at their places in it; what follows goes on after the largest position so far. transformers 5
+goes on after the larger side instead, so that the positions of a long video and of the text behind it overlap.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ class Request:
 
 
 Mrope = Callable[[Sequence[Request], PositionRule], tuple[Tensor, Tensor]]
-"""To positions [3, tokens of all chunks, end to end] and, for each request, what is added to the number of a later token
-for its position [requests]; both int64. Raises ValueError where placeholders do not fit the items."""
+"""To positions [3, tokens of all chunks, end to end] and, for each request [requests], what the number of a later token
+lacks to its position; both int64. Raises ValueError where placeholders do not fit the items."""
 
 LEFT_OVER = "the prompt has placeholders behind those of its last item; give the grid of each"
 
@@ -109,7 +109,8 @@ def small_operations(requests: Sequence[Request], rule: PositionRule) -> tuple[T
     """A dozen small tensor operations for each picture, and the ids as a list that is searched."""
     chunks, deltas = [], []
     for request in requests:
-        ids, parts, done = request.ids.tolist(), [], 0
+        ids, done = request.ids.tolist(), 0
+        parts: list[Tensor] = []
         for item, token, apart in runs_of(request.items, rule):
             begin, end = _place(ids, item, token, done, rule)
             parts.append(_text(begin - done) + _next(parts))

@@ -35,8 +35,8 @@ class Pruned:
 def evs(vision: Tensor, item: Item, rule: PositionRule, pruned: float = 0.75) -> Pruned:
     """Keeps a share of 1 - `pruned` of a video's tokens, those that differ most from the frame before.
 
-    `vision` is [tokens, width], frame by frame. The first frame is kept always. Raises ValueError for another shape, and
-    for a share that is not at least 0 and below 1.
+    `vision` is [tokens, width], frame by frame. The first frame is kept always. Raises ValueError for another shape,
+    and for a share that is not at least 0 and below 1.
     """
     if not 0 <= pruned < 1:
         raise ValueError(f"pruned is {pruned}; give a share from 0 up, below 1")
@@ -65,8 +65,8 @@ def _cosine_error(frames: Tensor, kept: Tensor) -> float:
 def pruned_request(request: Request, kept: Sequence[Tensor], rule: PositionRule) -> tuple[Tensor, Tensor, int]:
     """A whole prompt without the placeholders that its videos no longer need: ids, positions [3, tokens] and delta.
 
-    `kept` is [tokens] for each video, in the order of the prompt. A token keeps the position that it had, and text stays
-    where it was; the delta is larger by what is left out. Raises ValueError where `kept` does not fit the videos.
+    `kept` is [tokens] for each video, in the order of the prompt. A token keeps the position that it had, and text
+    stays where it was; the delta is larger by what is left out. Raises ValueError where `kept` does not fit the videos.
     """
     positions, delta = mrope.naive_way([Request(request.ids, request.items)], rule)
     stays = torch.ones_like(request.ids, dtype=torch.bool)

@@ -1,7 +1,7 @@
 """A request made ready for the language model: placeholders for every vision token, their mask, and positions.
 
-Most requests of a multimodal service hold no picture. A stack that sends them through the same branch as the others pays
-for what it then finds to be empty.
+Most requests of a multimodal service hold no picture. A stack that sends them through the same branch as the others
+pays for what it then finds to be empty.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from vlbench.readers import READERS
 from vlbench.record.exactness import FP32_LIMITS
 from vlbench.record.schema import Dtype, State
 from vlbench.workload.library import scenario_names
-from vlbench.workload.seam_inputs import CASES
+from vlbench.workload.seams import CASES, PROMPTS
 
 # The package's attribute of this name is the command.
 explain = import_module("vlbench.cli.explain")
@@ -32,6 +32,7 @@ REGISTRIES: dict[str, Any] = {
     "peers": PEERS,
     "models": MODELS,
     "scenarios": scenario_names(),
+    "prompts": PROMPTS,
     "seams": CASES,
     "formats": READERS,
     "states": get_args(State),

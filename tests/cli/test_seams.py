@@ -9,7 +9,7 @@ from tests.cli.conftest import Vlbench
 from vlbench.cli.completion import named
 from vlbench.record.files import read_results
 from vlbench.record.schema import Results
-from vlbench.workload.seam_inputs import CASES
+from vlbench.workload.seams import CASES
 
 RUN = ("run", "--device", "cpu", "--no-card", "--seam", "inverse-permutation", "--budget", "2")
 
@@ -73,7 +73,10 @@ def test_scenarios_that_are_prompts_measure_the_seams_of_prompts(vlbench: Vlbenc
         (["--seam", "rope", "--images", "a.jpg"], "--images is about a whole tower"),
         (["--seam", "rope", "--state", "cold"], "--state cold is about a tower's caches, and a seam alone has none"),
         (["--seam", "rope", "--filter", "point=n=1"], "--filter: no cell is left to measure; widen it"),
-        (["--scenario", "prompt-text", "--scenario", "video"], "--scenario prompt-text is about a prompt, and video feeds"),
+        (
+            ["--scenario", "prompt-text", "--scenario", "video"],
+            "--scenario prompt-text is about a prompt, and video feeds",
+        ),
         (["--seam", "rope", "--scenario", "prompt-text"], "--scenario is about a whole tower"),
         (["--scenario", "prompt-text", "--model", "qwen2-vl-7b"], "--model is about a whole tower"),
         (["--with", "merge-host-indices"], "merge-host-indices is not part of the tower; measure it with --seam merge"),

@@ -7,7 +7,7 @@ from vlbench.implementations.optimized import OPTIMIZATIONS, Exactness
 from vlbench.matrix.seams import NAIVE, seam_variants
 from vlbench.towers.variants import default_variants
 from vlbench.workload.seam_case import SeamCase
-from vlbench.workload.seam_inputs import CASES
+from vlbench.workload.seams import CASES
 
 CONFIG = MODELS["qwen2.5-vl-tiny"]
 

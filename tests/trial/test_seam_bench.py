@@ -24,7 +24,7 @@ from vlbench.trial.seam_bench import LONGEST, READING, SeamBench
 from vlbench.trial.store import Here
 from vlbench.trial.worker import run_job
 from vlbench.workload.scenario import SeamPoint
-from vlbench.workload.seam_inputs import CASES
+from vlbench.workload.seams import CASES
 
 MODEL = "qwen2.5-vl-tiny"
 

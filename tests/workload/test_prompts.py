@@ -21,7 +21,12 @@ def test_a_prompt_is_of_its_size(name: str) -> None:
     assert sum(map(len, ids)) == SIZES[name]
     pictures = sum(int((each == RULE.image_token).sum()) for each in ids)
     videos = sum(int((each == RULE.video_token).sum()) for each in ids)
-    wanted = {"prompt-text": (0, 0), "prompt-image": (324, 0), "prompt-video": (0, 1440), "prompt-mixed-batch": (1296, 1440)}
+    wanted = {
+        "prompt-text": (0, 0),
+        "prompt-image": (324, 0),
+        "prompt-video": (0, 1440),
+        "prompt-mixed-batch": (1296, 1440),
+    }
     assert (pictures, videos) == wanted[name]
 
 
@@ -29,5 +34,7 @@ def test_a_run_measures_prompts_or_towers() -> None:
     assert prompts_among(["prompt-text", "prompt-image"]) == ["prompt-text", "prompt-image"]
     assert prompts_among(["multi-image"]) == []
     assert set(PROMPTS) < set(scenarios_and_prompts())
-    with pytest.raises(UsageError, match=r"^--scenario prompt-text is about a prompt, and video feeds a tower; measure them"):
+    with pytest.raises(
+        UsageError, match=r"^--scenario prompt-text is about a prompt, and video feeds a tower; measure them"
+    ):
         prompts_among(["prompt-text", "video"])

@@ -13,7 +13,7 @@ from vlbench.implementations.optimized import OPTIMIZATIONS
 from vlbench.record.exactness import FP32_LIMITS
 from vlbench.trial.difference import relative_error
 from vlbench.workload.seam_case import CONTENTS, SeamCase, SeamInputs, Setting
-from vlbench.workload.seam_inputs import CASES, find_seam_case
+from vlbench.workload.seams import CASES, find_seam_case
 
 CONFIG = MODELS["qwen2.5-vl-tiny"]
 CPU = torch.device("cpu")

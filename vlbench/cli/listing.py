@@ -95,7 +95,7 @@ ROWS: dict[str, tuple[str, Callable[[Any], dict[str, Any]]]] = {
         ),
     ),
     "seams": (
-        "vlbench.workload.seam_inputs:CASES",
+        "vlbench.workload.seams:CASES",
         lambda case: (
             {"seam": case.name, "one call": case.title, "sizes": list(case.sizes)}
             | {"flags": [flag for seam in case.seams for flag in seam.flags]}

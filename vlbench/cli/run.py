@@ -20,7 +20,9 @@ coordinates = one_of("scenario=", "point=", "model=", "dtype=", "device=", "vari
 class Options(shared.CommandOptions):
     """The options of `vlbench run`; those of `vlbench.run` have the same names."""
 
-    scenario: Annotated[shared.Texts, typer.Option(autocompletion=named("scenarios", named("prompts", files(".toml"))))] = None
+    scenario: Annotated[
+        shared.Texts, typer.Option(autocompletion=named("scenarios", named("prompts", files(".toml"))))
+    ] = None
     """A shipped scenario (`vlbench list scenarios`) or a .toml file; repeatable. [multi-image]"""
     model: Annotated[shared.Texts, typer.Option(autocompletion=named("models"))] = None
     """See `vlbench list models`; repeatable. [tiny on a CPU, 7B on CUDA]"""

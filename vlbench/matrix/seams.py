@@ -11,9 +11,8 @@ from vlbench.implementations.optimized.seam import Seam
 from vlbench.matrix.plan import Fed
 from vlbench.matrix.targets import Target
 from vlbench.towers.variants import Variant
-from vlbench.workload.prompts import PROMPTS
 from vlbench.workload.scenario import SeamPoint
-from vlbench.workload.seam_inputs import find_seam_case
+from vlbench.workload.seams import PROMPTS, find_seam_case
 
 NAIVE = "naive"
 OF_PROMPTS = frozenset({"mrope", "preparation"})

@@ -6,7 +6,7 @@ from typing import Literal
 
 from vlbench.towers.variants import Variant, yardstick
 from vlbench.workload.scenario import Item, ScenarioPoint, SeamPoint
-from vlbench.workload.seam_inputs import find_seam_case
+from vlbench.workload.seams import find_seam_case
 
 SCENARIO = "self-test"
 MODEL, SEAMS_MODEL = "qwen2-vl-tiny", "qwen2.5-vl-tiny"

@@ -31,7 +31,7 @@ from vlbench.trial.store import Store
 from vlbench.trial.subject import Inputs, Subject, slowed
 from vlbench.workload.scenario import SeamPoint
 from vlbench.workload.seam_case import CONTENTS, SeamInputs, Setting, Way
-from vlbench.workload.seam_inputs import find_seam_case
+from vlbench.workload.seams import find_seam_case
 
 READING = 1e-3
 LONGEST = 50e-3

@@ -1,4 +1,4 @@
-"""Prompts of four kinds of request, and the seams of what is done to them on the host before the language model runs."""
+"""Prompts of four kinds of request, and the seams of what is done to them on the host."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,11 +41,7 @@ PROMPTS: dict[str, Prompts] = {
     "prompt-video": Prompts("one request with 8 s of video", (Asked(64, (CLIP,)),)),
     "prompt-mixed-batch": Prompts(
         "8 requests: 4 of text, 3 with a picture, 1 with a picture and a video",
-        (
-            *(Asked(64 * number) for number in range(1, 5)),
-            *(Asked(48, (PICTURE,)),) * 3,
-            Asked(96, (PICTURE, CLIP)),
-        ),
+        (*(Asked(64 * number) for number in range(1, 5)), *(Asked(48, (PICTURE,)),) * 3, Asked(96, (PICTURE, CLIP))),
     ),
 }
 """By the name of the scenario. One 512x512 picture is the published case (TensorRT-LLM #11943)."""
@@ -68,11 +64,9 @@ def scenarios_and_prompts() -> list[str]:
 
 
 def prompt_ids(asked: Asked, rule: PositionRule, setting: Setting, *, expanded: bool) -> Tensor:
-    """[tokens]: text with its items somewhere in it, each run a placeholder, or (`expanded`) one for each of its tokens."""
+    """[tokens]: text with its items somewhere in it, each run a placeholder, or (`expanded`) one for each token."""
     ids = torch.randint(VOCABULARY, (asked.text,), generator=setting.draw).tolist()
-    runs = [
-        [token] * (prod(item.merged(rule)) if expanded else 1) for item, token, _ in runs_of(asked.items, rule)
-    ]
+    runs = [[token] * (prod(item.merged(rule)) if expanded else 1) for item, token, _ in runs_of(asked.items, rule)]
     places = torch.randint(1, asked.text, (len(runs),), generator=setting.draw).sort().values.tolist()
     for place, run in zip(reversed(places), reversed(runs), strict=True):
         ids[place:place] = run

@@ -4,13 +4,11 @@ Shapes are those of the model at hand: its heads, its width, the windows and cel
 """
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from math import isqrt
 
 import torch
 from torch import Tensor
 
-from vlbench.errors import UsageError
 from vlbench.implementations.optimized.attention import attention, kernels
 from vlbench.implementations.optimized.inverse import inverse
 from vlbench.implementations.optimized.layout import layout, qkv_copies
@@ -21,9 +19,7 @@ from vlbench.implementations.optimized.segments import Segments, segment_batches
 from vlbench.implementations.optimized.transfer import pin_always, pinned, pinning, shipment, upload
 from vlbench.implementations.optimized.windows import ItemByItem, WithoutEmptyWindows, group_by_size, permute_cells
 from vlbench.implementations.prompt.merge import Prompt, merge
-from vlbench.workload import prompts as prompts  # its seams, too, are found in CASES
-from vlbench.workload.seam_case import CASES as CASES
-from vlbench.workload.seam_case import CONTENTS, SeamCase, SeamInputs, Setting, Way, seam_case
+from vlbench.workload.seam_case import CONTENTS, SeamInputs, Setting, Way, seam_case
 
 PLACEHOLDER = 151_655
 """Qwen's <|image_pad|>."""
@@ -184,12 +180,3 @@ def merge_into_prompt(tokens: int, setting: Setting) -> SeamInputs:
         (setting.noise(tokens, width), setting.noise(3 * image, width), host, host.to(setting.device)) for host in hosts
     ]
     return SeamInputs(made, way)
-
-
-def find_seam_case(name: str) -> SeamCase:
-    """The case called `name`; UsageError with the list when there is none."""
-    if name not in CASES:
-        close = get_close_matches(name, CASES, n=1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        raise UsageError(f"--seam: there is no seam {name!r}{hint}; the seams are {', '.join(CASES)}")
-    return CASES[name]

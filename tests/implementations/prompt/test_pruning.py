@@ -16,7 +16,9 @@ RULE = RULES["qwen2_5_vl"]
 cells = st.integers(1, 4)
 
 
-@given(t=st.integers(1, 5), h=cells, w=cells, pruned=st.sampled_from([0, 0.1, 0.5, 0.75, 0.99]), seed=st.integers(0, 99))
+@given(
+    t=st.integers(1, 5), h=cells, w=cells, pruned=st.sampled_from([0, 0.1, 0.5, 0.75, 0.99]), seed=st.integers(0, 99)
+)
 def test_what_differs_most_from_the_frame_before_is_kept(t: int, h: int, w: int, pruned: float, seed: int) -> None:
     vision = torch.randn(t * h * w, 8, generator=torch.Generator().manual_seed(seed))
     kept = evs(vision, Item((t, 2 * h, 2 * w), "video"), RULE, pruned).kept

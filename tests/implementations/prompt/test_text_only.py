@@ -10,7 +10,9 @@ from vlbench.implementations.prompt.text_only import Prepare, preparation
 
 RULE = RULES["qwen2_5_vl"]
 IMAGE = RULE.image_token
-ways = pytest.mark.parametrize("way", [preparation.naive_way, *(preparation.way_of([flag]) for flag in preparation.flags)])
+ways = pytest.mark.parametrize(
+    "way", [preparation.naive_way, *(preparation.way_of([flag]) for flag in preparation.flags)]
+)
 
 
 @ways
@@ -38,6 +40,8 @@ def test_a_picture_gets_a_placeholder_for_each_of_its_tokens(way: Prepare) -> No
 @pytest.mark.parametrize(
     ("ids", "items"), [([1, IMAGE], ()), ([IMAGE, IMAGE], (Item((1, 2, 2)),)), ([1], (Item((1, 2, 2)),))]
 )
-def test_placeholders_that_do_not_fit_the_items_are_an_error(way: Prepare, ids: list[int], items: tuple[Item, ...]) -> None:
-    with pytest.raises(ValueError, match="placeholders|from token 1 of its prompt"):
+def test_placeholders_that_do_not_fit_the_items_are_an_error(
+    way: Prepare, ids: list[int], items: tuple[Item, ...]
+) -> None:
+    with pytest.raises(ValueError, match=r"placeholders|from token 1 of its prompt"):
         way(torch.tensor(ids), items, RULE)

@@ -1,0 +1,24 @@
+"""Every seam that can be measured alone, by name."""
+
+from difflib import get_close_matches
+
+from vlbench.errors import UsageError
+
+# In the order in which they are listed.
+# isort: off
+from vlbench.workload import seam_inputs as _of_towers  # noqa: F401
+from vlbench.workload.prompts import PROMPTS
+
+# isort: on
+from vlbench.workload.seam_case import CASES, SeamCase
+
+__all__ = ["CASES", "PROMPTS", "find_seam_case"]
+
+
+def find_seam_case(name: str) -> SeamCase:
+    """The case called `name`; UsageError with the list when there is none."""
+    if name not in CASES:
+        close = get_close_matches(name, CASES, n=1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise UsageError(f"--seam: there is no seam {name!r}{hint}; the seams are {', '.join(CASES)}")
+    return CASES[name]
