@@ -88,10 +88,14 @@ class Queue:
 
     def __init__(self) -> None:
         self._free_at = 0.0
+        self.added: list[tuple[float, float]] = []
+        """When each began and ended."""
 
     def add(self, seconds: float) -> None:
         """So much work more."""
-        self._free_at = self.reached() + seconds
+        begin = self.reached()
+        self._free_at = begin + seconds
+        self.added.append((begin, self._free_at))
 
     def reached(self) -> float:
         """When the GPU comes to what is asked now."""
@@ -160,7 +164,8 @@ class Record:
 
 
 class Profiler:
-    """Stands in for `torch.profiler.profile`: of all that happens it sees one kernel, and an annotation around it."""
+    """Stands in for `torch.profiler.profile`: it sees what is added to the queue, then one kernel for all else that
+    happens, and an annotation around it."""
 
     def __init__(self, queue: Queue, activities: Any = None, **options: Any) -> None:
         self._queue = queue
@@ -177,9 +182,13 @@ class Profiler:
 
     def __exit__(self, *error: type[BaseException] | BaseException | TracebackType | None) -> None:
         end = round(self._queue.reached() * 1e9)
+        added = [(round(begin * 1e9), round(until * 1e9)) for begin, until in self._queue.added]
+        spins = [Record("spin_kernel", begin, until) for begin, until in added if begin >= self._start]
+        begin = max((spin.end for spin in spins), default=self._start)
         self._records = [
             Record("iteration", self._start, end, annotation=True),
-            Record("a kernel", self._start, self._start + round(BUSY * (end - self._start))),
+            *spins,
+            Record("a kernel", begin, begin + round(BUSY * (end - begin))),
             Record("cudaLaunchKernel", self._start, end, DeviceType.CPU),
         ]
 

@@ -39,6 +39,7 @@ WORKERS = (
     "vlbench.trial.checker",
     "vlbench.trial.judged",
     "vlbench.trial.own_check",
+    "vlbench.trial.machine",
     "vlbench.counting.worker",
     "vlbench.gating.listing",
     "vlbench.revisions.worker",
@@ -48,6 +49,7 @@ STARTING = {"vlbench", "pytest", "vlbench.trial.checker", "vlbench.trial.own_che
 READ_LATER = {
     "PYTHONPATH",
     "TORCHINDUCTOR_CACHE_DIR",
+    "TRITON_CACHE_DIR",
     "TMPDIR",
     "CI",
     "COLUMNS",

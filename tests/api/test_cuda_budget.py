@@ -28,6 +28,7 @@ from vlbench.implementations.weights import SharedTensors
 from vlbench.judging.summary import Summary, summaries
 from vlbench.judging.verdict import Floors
 from vlbench.matrix.plan import Plan
+from vlbench.record.fingerprint import take_fingerprint
 from vlbench.record.schema import Results
 from vlbench.towers.variants import unique, variants_on_cuda
 from vlbench.trial import limits, tower_set
@@ -93,12 +94,9 @@ def on_a_clock(prices: Prices) -> Iterator[VirtualTime]:
         patch.setattr(tower_set.TowerSet, "_build", lambda self, tower, weights, dtype: build(None, None))
         patch.setattr(tower_set, "random_weights", lambda *about: SharedTensors({"w": torch.zeros(1)}))
         patch.setattr(measuring, "Session", partial(Session, run=run))
-        patch.setattr(measuring, "take_fingerprint", lambda device: take("cpu"))
+        patch.setattr(measuring, "machine_of", lambda device, card: (take_fingerprint("cpu"), lambda: None))
         patch.setattr(limits, "WRITING", 1.0)
         yield clock
-
-
-take = measuring.take_fingerprint
 
 
 def default_plan() -> Plan:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+import torch
 
 from tests.cli.conftest import Vlbench
 from tests.judging.self_tests import self_test_group
@@ -67,6 +68,12 @@ def test_other_results_are_refused(vlbench: Vlbench, folder: Path) -> None:
     assert vlbench("self-test", "--from", path).sentence == (
         f"--from {path}: not the results of a self-test; write one with `vlbench self-test`"
     )
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_a_gpu_that_is_not_there_is_named(vlbench: Vlbench) -> None:
+    told = "--device cuda: torch sees no GPU here; leave the option out to measure on the CPU"
+    assert vlbench("self-test", "--device", "cuda").sentence == told
 
 
 def test_a_folder_that_is_not_there_is_refused_before_measuring(vlbench: Vlbench) -> None:

@@ -3,11 +3,14 @@ from __future__ import annotations
 import pytest
 
 from tests.export.rendered import shown
-from tests.record.records import group, timed, trial
+from tests.record.records import YARDSTICK_SECONDS, group, timed, trial
 from vlbench.export.results import group_parts
 from vlbench.judging.busy import busy, throttled
+from vlbench.judging.summary import summaries
+from vlbench.judging.verdict import Floors
 from vlbench.record.schema import Load, Timing
 
+ON_GPU = {"warm": Timing(seconds=YARDSTICK_SECONDS, host_seconds=YARDSTICK_SECONDS)}
 QUIET = Load(cores=2, load=1.2, stolen=0.001, switches=3.0)
 
 
@@ -45,7 +48,30 @@ def test_the_clock_is_held_against_itself(slow: float, sign: str) -> None:
 
 
 def test_rounds_in_which_the_clock_was_held_back_are_shown() -> None:
-    made = group(trial(timed("a", 1.0), throttled_rounds=(1, 4)), trial(timed("a", 1.0), number=1), device="cuda")
-    assert throttled(made) == "the GPU's clock was held back in 2 of 12 rounds"
-    assert throttled(made) in shown(group_parts(made))
+    reasons = {"power cap": 2, "thermal slowdown by the driver": 1}
+    held = trial(timed("a", 1.0, timings=ON_GPU), throttled_rounds=(1, 4), throttled_by=reasons)
+    made = group(held, trial(timed("a", 1.0), number=1), device="cuda")
+    assert throttled(made) == (
+        "the GPU's clock was held back in 2 of 12 rounds (power cap in 2, thermal slowdown by the driver in 1): "
+        "ratios hold, and milliseconds do not compare with other runs"
+    )
+    seen = " ".join(shown(group_parts(made)).split())
+    assert throttled(made) in seen
+    assert "GPU: milliseconds of one call; clock held back in 2 of 12 rounds" in seen
     assert throttled(group(trial())) == ""
+
+
+def test_older_files_tell_of_throttled_rounds_without_reasons() -> None:
+    assert throttled(group(trial(throttled_rounds=(3,)), device="cuda")) == (
+        "the GPU's clock was held back in 1 of 6 rounds: ratios hold, and milliseconds do not compare with other runs"
+    )
+
+
+def test_a_held_back_clock_lowers_no_verdict() -> None:
+    cool = [trial(timed("a", 1.2), number=number) for number in range(5)]
+    hot = [
+        trial(timed("a", 1.2), number=number, throttled_rounds=tuple(range(6)), throttled_by={"power cap": 6})
+        for number in range(5)
+    ]
+    verdicts = [[each.judgement for each in summaries(group(*trials), Floors())] for trials in (cool, hot)]
+    assert verdicts[0] == verdicts[1]

@@ -12,14 +12,22 @@ from typing import Any
 
 import pytest
 import torch
+from torch.autograd import DeviceType
 
 import vlbench.nsys
-from tests.cuda_stand_ins import BUSY, Profiler, Queue, VirtualTime
+from tests.cuda_stand_ins import BUSY, Profiler, Queue, Record, VirtualTime, cuda
 from tests.implementations.towers import NARROW_2_5, pixels_of, yardstick
 from vlbench.errors import UsageError
 from vlbench.implementations.stage import listen
 from vlbench.profiling import trace
-from vlbench.profiling.trace import gpu_busy_seconds, operators, raw_records, record_trace
+from vlbench.profiling.trace import (
+    first_kernel_seconds,
+    gpu_busy_seconds,
+    operators,
+    raw_records,
+    record_trace,
+    warm_profiler,
+)
 
 BATCH = ((1, 4, 6),)
 FORWARDS = 3
@@ -121,8 +129,59 @@ def test_the_gpu_is_busy_while_kernels_run_and_not_while_something_is_annotated(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
     monkeypatch.setattr(trace, "profile", partial(Profiler, Queue()))
+    monkeypatch.setattr(trace, "warm_profiler", lambda: None)
     if not records:
         monkeypatch.setattr(trace, "raw_records", lambda profiler: None)
     with VirtualTime() as clock:
         found = gpu_busy_seconds(lambda: clock.sleep(0.5))
     assert found == (busy and pytest.approx(busy))
+
+
+QUEUE = Record("spin_kernel", 1_000, 8_000)
+
+
+@pytest.mark.parametrize(
+    ("records", "seconds"),
+    [
+        ([QUEUE, Record("Memcpy HtoD", 8_100, 8_200), Record("gemm", 9_500, 9_900)], 1.5e-6),
+        ([Record("gemm", 8_000, 9_900), QUEUE, Record("gemm", 9_900, 9_950)], 0.0),
+        ([QUEUE, Record("gemm", 2_000, 3_000)], 0.0),  # on a stream of its own
+        (
+            [
+                QUEUE,
+                Record("iteration", 8_500, 9_000, annotation=True),
+                Record("aten::mm", 8_600, 8_700, DeviceType.CPU),
+            ],
+            None,
+        ),
+        ([], None),
+    ],
+    ids=["waits", "runs ahead", "elsewhere", "no kernel", "nothing"],
+)
+def test_the_first_kernel_is_told_from_the_end_of_the_queue(
+    records: list[Record], seconds: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[str] = []
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    monkeypatch.setattr(trace, "profile", partial(Profiler, Queue()))
+    monkeypatch.setattr(trace, "warm_profiler", lambda: None)
+    monkeypatch.setattr(trace, "raw_records", lambda profiler: records)
+    found = first_kernel_seconds(lambda: called.append("call"), lambda: called.append("queue"))
+    assert found == (seconds and pytest.approx(seconds))
+    assert called == ["queue", "call"]
+
+
+def test_the_first_profile_of_a_process_is_of_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    class Noted(Profiler):
+        def __enter__(self) -> Profiler:
+            done.append("profile")
+            return super().__enter__()
+
+    warm_profiler.cache_clear()
+    with cuda():
+        monkeypatch.setattr(trace, "profile", partial(Noted, Queue()))
+        for _ in range(2):
+            gpu_busy_seconds(lambda: done.append("call"))
+    assert done == ["profile", "profile", "call", "profile", "call"]

@@ -12,11 +12,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import vlbench
 from tests.cuda_stand_ins import ANSWERS, OTHER_UUID, UUID, FakeNvml
 from vlbench.record import fingerprint as module
-from vlbench.record.fingerprint import Fingerprint, comparable, take_fingerprint
+from vlbench.record.fingerprint import VARIABLES, Fingerprint, comparable, take_fingerprint
+from vlbench.record.precision import precisions
 
 ON_CPU = Fingerprint(
     vlbench="0.1.0",
@@ -37,6 +39,8 @@ ON_GPU = ON_CPU.model_copy(
         "power_limit_w": 700.0,
         "mig": False,
         "driver": "580.65",
+        "cudnn": "9.19.0",
+        "attention": ("cudnn", "flash"),
     }
 )
 CHANGES = st.fixed_dictionaries(
@@ -51,6 +55,8 @@ CHANGES = st.fixed_dictionaries(
         "python": st.sampled_from(["3.11.7", "3.11.9", "3.12.0"]),
         "gpu_uuid": st.sampled_from([f"GPU-{UUID}", f"GPU-{OTHER_UUID}"]),
         "driver": st.sampled_from(["580.65", "590.44"]),
+        "cudnn": st.sampled_from([None, "9.19.0", "9.10.2"]),
+        "attention": st.sampled_from([None, ("flash", "math"), ("cudnn", "flash", "math")]),
         "dirty": st.booleans(),
         "memory_gb": st.sampled_from([16.0, 32.0]),
     },
@@ -78,6 +84,8 @@ def test_it_survives_json(changes: dict[str, object]) -> None:
         ("gpu_board", None, "board: 699-2G520 against none or not known"),
         ("power_limit_w", 400.0, "power limit: 700 W against 400 W"),
         ("mig", True, "MIG: off against on"),
+        ("cudnn", "9.10.2", "cuDNN: 9.19.0 against 9.10.2"),
+        ("attention", ("flash", "math"), "attention: cudnn, flash against flash, math"),
         ("cpu", "another CPU", "CPU: a CPU against another CPU"),
         ("torch", "2.14.0", "torch: 2.13.0 against 2.14.0"),
         ("python", "3.12.0", "Python: 3.11 against 3.12"),
@@ -90,7 +98,8 @@ def test_each_part_of_the_class_forbids_comparing(field: str, value: object, dif
 def test_the_class_in_one_line() -> None:
     assert ON_CPU.machine_class == "CPU a CPU | torch 2.13.0 | Python 3.11"
     assert ON_GPU.machine_class == (
-        "GPU NVIDIA H200 | board 699-2G520 | MIG off | power limit 700 W | CPU a CPU | torch 2.13.0 | Python 3.11"
+        "GPU NVIDIA H200 | board 699-2G520 | MIG off | power limit 700 W | cuDNN 9.19.0 | attention cudnn, flash | "
+        "CPU a CPU | torch 2.13.0 | Python 3.11"
     )
 
 
@@ -115,7 +124,7 @@ def test_it_tells_the_machine_and_the_software() -> None:
     assert taken.cpu
     assert taken.cores == psutil.cpu_count()
     assert taken.memory_gb == pytest.approx(psutil.virtual_memory().total / 2**30, abs=0.06)
-    assert taken.gpu is None
+    assert (taken.gpu, taken.cudnn, taken.attention, taken.fp32, taken.variables) == (None,) * 5
     assert (taken.revision is None) == (taken.dirty is None)
 
 
@@ -150,6 +159,8 @@ def test_without_lscpu_and_git_it_is_not_measured(monkeypatch: pytest.MonkeyPatc
 def _see_gpu(monkeypatch: pytest.MonkeyPatch, nvml: FakeNvml | None) -> None:
     seen = SimpleNamespace(name="NVIDIA H200", total_memory=141 * 2**30, uuid=UUID)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: seen)
+    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91900)
+    monkeypatch.setattr(torch, "zeros", lambda *size, device, dtype: torch.ones(size, dtype=dtype))
     monkeypatch.setitem(sys.modules, "pynvml", nvml)
 
 
@@ -160,6 +171,33 @@ def test_the_visible_gpu_among_several(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (taken.gpu, taken.gpu_memory_gb) == ("NVIDIA H200", 141.0)
     assert (taken.gpu_uuid, taken.gpu_board) == (f"GPU-{UUID}", "699-2G520-0200-000")
     assert (taken.power_limit_w, taken.mig, taken.driver) == (700.0, False, "580.65.06")
+
+
+def test_what_decides_how_torch_computes_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    _see_gpu(monkeypatch, None)
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PYTORCH_ALLOC_CONF", "expandable_segments:True")
+    monkeypatch.setenv("PYTORCH_CUDA_ALLOC_CONF", "max_split_size_mb:64")
+    before = precisions()
+    torch.backends.fp32_precision = "tf32"
+    try:
+        with sdpa_kernel([SDPBackend.CUDNN_ATTENTION, SDPBackend.FLASH_ATTENTION], set_priority=True):
+            taken = take_fingerprint("cuda")
+        assert torch.backends.fp32_precision == "tf32"
+    finally:
+        torch.backends.fp32_precision = before["all"]
+    assert (taken.cudnn, taken.attention) == ("9.19.0", ("cudnn", "flash"))
+    assert taken.fp32 == dict.fromkeys(before, "ieee")
+    assert taken.variables == {
+        "PYTORCH_ALLOC_CONF": "expandable_segments:True",
+        "PYTORCH_CUDA_ALLOC_CONF": "max_split_size_mb:64",
+    }
+
+
+@pytest.mark.parametrize(("told", "version"), [(91900, "9.19.0"), (91002, "9.10.2"), (8902, "8.9.2"), (None, None)])
+def test_the_version_of_cudnn_is_written_as_nvidia_writes_it(told: int | None, version: str | None) -> None:
+    assert module._dotted(told) == version
 
 
 def test_a_board_that_tells_little(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,8 +76,8 @@ def test_the_visible_board_is_the_one_that_cuda_names() -> None:
     assert board.ask("nvmlDeviceGetName") in torch.cuda.get_device_name(0)
 
 
-def _is_throttled(answers: dict[str, int], without: frozenset[str] = frozenset()) -> bool | None:
-    return Board(FakeNvml({f"GPU-{UUID}": answers}, without=without), answers, f"GPU-{UUID}").is_throttled()
+def _held_back_by(answers: dict[str, int], without: frozenset[str] = frozenset()) -> tuple[str, ...] | None:
+    return Board(FakeNvml({f"GPU-{UUID}": answers}, without=without), answers, f"GPU-{UUID}").held_back_by()
 
 
 def test_the_harmless_bits_are_those_of_the_binding() -> None:
@@ -87,24 +87,53 @@ def test_the_harmless_bits_are_those_of_the_binding() -> None:
 
 @given(st.integers(0, 2**64 - 1))
 def test_throttled_by_anything_that_comes_and_goes(bits: int) -> None:
-    assert _is_throttled({"nvmlDeviceGetCurrentClocksEventReasons": bits}) == bool(bits & ~HARMLESS)
+    reasons = _held_back_by({"nvmlDeviceGetCurrentClocksEventReasons": bits})
+    assert reasons is not None
+    assert len(set(reasons)) == (bits & ~HARMLESS).bit_count()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("SwPowerCap", "power cap"),
+        ("HwSlowdown", "hardware slowdown"),
+        ("SyncBoost", "sync boost"),
+        ("SwThermalSlowdown", "thermal slowdown by the driver"),
+        ("HwThermalSlowdown", "thermal slowdown by the hardware"),
+        ("HwPowerBrakeSlowdown", "power brake"),
+    ],
+)
+def test_each_reason_of_the_binding_has_words(name: str, words: str) -> None:
+    bits = _bit(name)
+    assert _held_back_by({"nvmlDeviceGetCurrentClocksEventReasons": bits | HARMLESS}) == (words,)
+
+
+def _bit(name: str) -> int:
+    """The constant of the binding, which has some under their old name alone."""
+    names = (f"nvmlClocksEventReason{name}", f"nvmlClocksThrottleReason{name}")
+    return int(next(getattr(pynvml, each) for each in names if hasattr(pynvml, each)))
+
+
+def test_a_reason_that_nobody_knows_yet_is_told_by_its_bit() -> None:
+    assert _held_back_by({"nvmlDeviceGetCurrentClocksEventReasons": 0x8000 | 0x4}) == ("power cap", "reason 0x8000")
 
 
 @pytest.mark.parametrize("without", [frozenset(), frozenset({"nvmlDeviceGetCurrentClocksEventReasons"})])
 def test_older_drivers_and_bindings_tell_reasons_by_their_old_name(without: frozenset[str]) -> None:
-    assert _is_throttled({"nvmlDeviceGetCurrentClocksThrottleReasons": 0x40}, without)
-    assert not _is_throttled({"nvmlDeviceGetCurrentClocksThrottleReasons": 0x1}, without)
+    found = _held_back_by({"nvmlDeviceGetCurrentClocksThrottleReasons": 0x40}, without)
+    assert found == ("thermal slowdown by the hardware",)
+    assert _held_back_by({"nvmlDeviceGetCurrentClocksThrottleReasons": 0x1}, without) == ()
 
 
 def test_a_board_that_tells_nothing_and_a_cpu_are_not_throttled() -> None:
-    assert _is_throttled({}) is None
-    assert not throttle_check("cpu")()
+    assert _held_back_by({}) is None
+    assert throttle_check("cpu")() == ()
 
 
 def test_the_visible_gpu_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: SimpleNamespace(uuid=UUID))
     _install(monkeypatch, FakeNvml({f"GPU-{UUID}": ANSWERS}))
-    assert throttle_check("cuda")()
+    assert throttle_check("cuda")() == ("power cap",)
     _install(monkeypatch, FakeNvml({f"GPU-{UUID}": {}}))
     assert not throttle_check("cuda")()
     _install(monkeypatch, FakeNvml({}, starts=False))
@@ -115,4 +144,4 @@ def test_the_visible_gpu_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_real_gpu_tells() -> None:
     board = visible_board()
     assert board is not None
-    assert board.is_throttled() in (True, False)
+    assert board.held_back_by() is not None

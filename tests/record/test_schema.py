@@ -168,3 +168,9 @@ def test_stages_are_read_by_round_and_of_older_files_as_one_round() -> None:
     for wrong in ("0.1", {"mlp": "0.1"}, {"mlp": (0.1, 0.2), "rest": (0.1,)}, {"mlp": (-0.1,)}):
         with pytest.raises(ValidationError):
             timed("a", 1.0, stages=wrong)
+
+
+def test_reasons_of_throttling_are_of_throttled_rounds() -> None:
+    assert trial(throttled_rounds=(2,), throttled_by={"power cap": 1}).throttled_by == {"power cap": 1}
+    with pytest.raises(ValidationError, match="throttled_by of trial 0 is of more rounds than were throttled"):
+        trial(throttled_rounds=(2,), throttled_by={"power cap": 2})

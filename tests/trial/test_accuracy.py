@@ -14,6 +14,7 @@ from tests.implementations.wrong_towers import WRONG_TOWERS
 from tests.trial.accuracy_toys import Forward, InCall, Tower, check, fresh, never, right, scaled
 from vlbench.implementations import build_tower
 from vlbench.implementations.weights import random_weights
+from vlbench.record.precision import precisions, tf32_turned_off
 from vlbench.trial.accuracy import Input, Judge, awkward_inputs
 
 QWEN2_5 = TINY[1]
@@ -218,3 +219,17 @@ def test_a_tower_that_writes_into_its_input_spoils_no_other() -> None:
     shared = fresh()
     assert not shared.check("bit-exact", lambda: Tower(doubles), never).passed
     assert shared.check("bit-exact", lambda: Tower(right), never).passed
+
+
+def test_reference_runs_are_in_ieee_fp32_whatever_a_package_has_set() -> None:
+    seen: list[set[str]] = []
+
+    def noting(pixels: Tensor, grid_thw: Tensor) -> Tensor:
+        seen.append(set(precisions().values()))
+        return right(pixels, grid_thw)
+
+    with tf32_turned_off():
+        torch.backends.fp32_precision = "tf32"
+        torch.backends.cudnn.conv.fp32_precision = "tf32"  # type: ignore[attr-defined]
+        fresh(noting)
+    assert seen == [{"ieee"}, {"ieee"}]

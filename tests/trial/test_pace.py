@@ -50,6 +50,12 @@ def test_the_estimate_counts_checks_warm_up_and_the_fewest_rounds(share: float, 
     assert (estimate.seconds, estimate.fitting) == (pytest.approx(13.0), fitting)
 
 
+def test_behind_queued_work_each_call_takes_the_time_of_the_queue_too() -> None:
+    """Eighteen calls in place of twelve, and 36 times a queue of 0.1 s: 4 + 1.25 (6 x 1.8 + 3.6) = 22 s."""
+    behind = job("host-grid", "exact", "best", seconds=1.0, states=("warm", "behind"))
+    assert checked_in(behind, 30.0, 1.0).estimate(0.0).seconds == pytest.approx(22.0)
+
+
 def test_rows_are_taken_in_order_while_the_next_one_fits_and_the_second_as_long_as_there_is_time() -> None:
     assert checked_in(FOUR, 1.5, 1.0).fits_another()  # there is nothing to compare with else
     assert not checked_in(FOUR, 9.0, 1.0, 1.0).fits_another()

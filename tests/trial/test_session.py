@@ -12,16 +12,16 @@ from tests.trial.plans import MIN_ROUNDS, plan
 from vlbench.judging.ratios import instance_ratios, trial_ratio
 from vlbench.process.child import ChildError
 from vlbench.record.journal import Journal
-from vlbench.record.schema import CellGroup, VariantTrial
+from vlbench.record.schema import CellGroup, State, VariantTrial
 from vlbench.towers.variants import Variant
-from vlbench.trial.job import Event, Job
+from vlbench.trial.job import Event, FirstKernel, Job, Round
 from vlbench.trial.limits import Limits
 from vlbench.trial.session import Progress, Session
 from vlbench.trial.worker import run_job
 
 pytestmark = pytest.mark.usefixtures("misbehaving")
 
-ASKED = ("is-killed", "wrong-cos", "raises", "is-killed-late", "prints", "rope-cache")
+ASKED = ("is-killed", "wrong-cos", "raises", "tells-folders", "is-killed-late", "prints", "rope-cache")
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +101,16 @@ def test_a_wrong_variant_fails_and_has_no_time(measured: CellGroup) -> None:
 
 def test_a_variant_that_raises_fails_with_its_own_words(measured: CellGroup) -> None:
     assert found(measured, "raises").not_measured == "raised RuntimeError: out of luck"
+
+
+def test_what_is_compiled_is_kept_in_folders_of_the_process_which_end_with_it(measured: CellGroup) -> None:
+    reason = found(measured, "tells-folders").not_measured
+    assert reason
+    inductor, triton = map(Path, reason.removeprefix("raised RuntimeError: ").split())
+    assert (inductor.name, triton.name) == ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
+    assert inductor.parent == triton.parent
+    assert inductor.parent.name.startswith("vlbench-")
+    assert not inductor.parent.exists()
 
 
 @pytest.mark.parametrize("name", ["is-killed", "is-killed-late"])
@@ -215,6 +225,39 @@ def test_the_order_of_the_readings_is_kept_with_every_instance_of_the_reference(
     assert ratio is not None
     assert ratio.rounds == len(trial.order["warm"])
     assert 0.9 < math.prod(each.ratio for each in instance_ratios(trial, "warm")) < 1.1
+
+
+def test_what_a_gpu_was_seen_to_do_is_kept() -> None:
+    """Of a trial in two states, in which the clock was held back twice."""
+    reasons: dict[tuple[int, State], tuple[str, ...]] = {
+        (0, "warm"): ("power cap",),
+        (3, "behind"): ("power cap", "power brake"),
+    }
+
+    def run(job: Job, timeout: float) -> Iterator[Event]:
+        emitted: list[Event] = []
+        run_job(job.model_copy(update={"states": ("warm",)}), emitted.append)
+        for event in emitted:
+            if not isinstance(event, Round):
+                yield event
+                continue
+            for state, queue in (("warm", None), ("behind", 7e-3)):
+                told = {"state": state, "queue_seconds": queue, "throttled": reasons.get((event.number, state), ())}
+                yield event.model_copy(update=told)
+        yield FirstKernel(variant="host-grid", seconds=2e-4)
+
+    on_gpu = replace(plan("host-grid"), states=("warm", "behind"))
+    session = Session([on_gpu], Journal(None, ""), limits=Limits(60), run=run)
+    session.run(1, 0.01)
+    ((trial,),) = [group.trials for group in session.groups()]
+    assert trial.throttled_rounds == (0, 3)
+    assert trial.throttled_by == {"power cap": 2, "power brake": 1}
+    told = [
+        (timing.queue_seconds, timing.first_kernel_seconds)
+        for variant in trial.variants
+        for timing in (variant.timings["warm"], variant.timings["behind"])
+    ]
+    assert told == [(None, None), (7e-3, None), (None, None), (7e-3, 2e-4)]
 
 
 def test_a_group_names_the_pictures_that_were_fed_in() -> None:

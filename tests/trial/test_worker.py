@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
@@ -17,6 +19,7 @@ from vlbench.implementations.config import MODELS
 from vlbench.implementations.optimized import OPTIMIZATIONS, Exactness
 from vlbench.implementations.optimized.layout import Layout, layout
 from vlbench.implementations.weights import CheckpointError, random_weights
+from vlbench.record.precision import precisions, tf32_turned_off
 from vlbench.trial.job import (
     Checked,
     Estimated,
@@ -159,6 +162,31 @@ def test_a_variant_that_replays_old_results_passes_its_check_and_is_struck_when_
     assert struck.variant == "replays"
     assert "the output of a timed round is wrong" in struck.reason
     assert [event.variant for event in emitted if isinstance(event, Stages)] == ["baseline"] * STAGE_CALLS
+
+
+class TurnsTf32On(Layout):
+    """Right, and every product after it would be less exact."""
+
+    def merge(self, x: Tensor) -> Tensor:
+        torch.backends.fp32_precision = "tf32"
+        torch.backends.cudnn.conv.fp32_precision = "tf32"  # type: ignore[attr-defined]
+        return super().merge(x)
+
+
+class NotesPrecision(Layout):
+    seen: ClassVar[Counter[tuple[str, ...]]] = Counter()
+
+    def merge(self, x: Tensor) -> Tensor:
+        self.seen[tuple(sorted(set(precisions().values())))] += 1
+        return super().merge(x)
+
+
+def test_a_tower_that_turns_tf32_on_turns_it_on_for_nobody_else() -> None:
+    with tf32_turned_off(), flag("turns-tf32-on", TurnsTf32On) as on, flag("notes-precision", NotesPrecision) as notes:
+        asked = job(seconds=0.05)
+        events(with_variants(asked, asked.variants[0], on, notes))
+    assert set(NotesPrecision.seen) == {("ieee",)}
+    assert NotesPrecision.seen["ieee",] > CALLS_OF_A_CHECK
 
 
 # Checkpoints and pictures that cannot be used.

@@ -18,12 +18,12 @@ from vlbench.judging.verdict import Floors
 from vlbench.matrix.plan import Plan
 from vlbench.record.destinations import reserved
 from vlbench.record.files import write_results
-from vlbench.record.fingerprint import Fingerprint, take_fingerprint
+from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.journal import Journal
 from vlbench.record.schema import Results
-from vlbench.trial.card import measured_card
 from vlbench.trial.job import job_of
 from vlbench.trial.limits import Limits, end_of
+from vlbench.trial.machine import machine_of
 from vlbench.trial.session import Session
 
 
@@ -86,14 +86,14 @@ def _measure(
     command: str,
     progress: bool | Callable[[str], None],
 ) -> Outcome:
-    fingerprint, machine = take_fingerprint(plans[0].device), None
+    fingerprint, card = machine_of(plans[0].device, card=effort.card)
     kept = Journal(journal, _name_of(plans, effort, fingerprint), resume=effort.resume)
-    interrupted = False
+    machine, interrupted = None, False
     with watcher(progress) as watch:
         whole = any(plan.images and getattr(plan.point, "whole", False) for plan in plans)
         session = Session(plans, kept, limits=effort.limits(start, whole=whole), watch=watch)
         try:
-            machine = measured_card(plans[0].device) if effort.card else None
+            machine = card()
             _vote(session, effort)
         except KeyboardInterrupt:
             interrupted = True

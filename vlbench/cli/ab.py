@@ -73,9 +73,9 @@ def ab(options: Options) -> Sheet:
     if options.out is not None:
         check_results_file(options.out, force=options.force)  # before torch is imported
     from vlbench.record.files import write_results
-    from vlbench.record.fingerprint import take_fingerprint
     from vlbench.record.schema import Results
     from vlbench.revisions.compare import compare
+    from vlbench.trial.machine import fingerprint_of
 
     out, passes = options.out, options.allow_inconclusive
     request = _request(options)
@@ -85,7 +85,7 @@ def ab(options: Options) -> Sheet:
         watch = stack.enter_context(watcher(True))
         found = compare(options.base, options.head, request, watch, watch.say, allow_inconclusive=passes)
         if out is not None:
-            here, now = take_fingerprint(request.device), datetime.now(UTC)
+            here, now = fingerprint_of(request.device), datetime.now(UTC)
             command, groups, complete = shared.command_line(), found.groups, found.complete
             kept = Results(created=now, command=command, fingerprint=here, groups=groups, complete=complete)
             write_results(kept, out)

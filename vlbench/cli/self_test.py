@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vlbench.cli.options import CommandOptions, Force, Seed, Threads, Timeout, command_line, or_interrupted
+from vlbench.cli.options import CommandOptions, DeviceName, Force, Seed, Threads, Timeout, command_line, or_interrupted
 from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError
 from vlbench.export.sheet import Sheet
@@ -30,6 +30,7 @@ class Options(CommandOptions):
     """Two groups and short trials: a look of three minutes."""
     seed: Seed = 0
     threads: Threads = 1
+    device: DeviceName = "auto"
     timeout: Timeout = 300
     resume: bool = False
     """Go on with the self-test that was interrupted."""
@@ -46,7 +47,8 @@ class Options(CommandOptions):
 def self_test(options: Options) -> Sheet:
     """Compare identical programs, and catch injected slow-downs, through the path of any measurement.
 
-    Takes about 15 minutes on two quiet cores; measure alone on the machine, as you would measure anything.
+    Takes about 15 minutes on two quiet cores; measure alone on the machine, as you would measure anything. On a GPU
+    slow-downs are put on its stream, and in one shape on the host.
     Copies of the reference tower are the identical programs. Ends with 0 where none of them is called different and
     95 % of slow-downs by 3 % are caught, else with 3; 5 or 6 where some could not be compared.
 
@@ -80,7 +82,7 @@ def plans_of(design: Design, seed: int, threads: int) -> list[Plan]:
     from vlbench.matrix.plan import Plan
 
     return [
-        Plan(point, design.model, "float32", "cpu", design.variants, seed=seed + number, threads=threads, stages=False)
+        Plan(point, design.model, "float32", design.device, design.variants, seed + number, threads, stages=False)
         for number, point in enumerate(design.points)
     ]
 
@@ -100,11 +102,12 @@ def as_object(found: Report, scored: list[Score]) -> str:
 
 def _measure(options: Options, out: Path) -> tuple[Results, bool]:
     from vlbench.api.measuring import Effort, measure
-    from vlbench.selftest.copies import FULL, QUICK
+    from vlbench.selftest.copies import designs
+    from vlbench.towers.models import find_device
 
-    designs, first = QUICK if options.quick else FULL, 0
+    made, first = designs(find_device(options.device), quick=options.quick), 0
     plans: list[Plan] = []
-    for design in designs:
+    for design in made:
         plans += plans_of(design, options.seed + first, options.threads)
         first += design.groups
     # Half of it is set aside for measuring suspects again.

@@ -31,10 +31,12 @@ from vlbench.counting_device.profiles import cudnn_of
 from vlbench.counting_device.where import cause_line
 from vlbench.errors import UsageError
 from vlbench.implementations.adapted import handed_over
+from vlbench.profiling.trace import warm_profiler
 from vlbench.record.calibration import Calibration
 from vlbench.record.counts import Counts
 from vlbench.record.destinations import check_output
 from vlbench.record.files import write_whole
+from vlbench.record.precision import turn_tf32_off
 from vlbench.record.site import Where
 from vlbench.towers.resolve import resolve_tower
 from vlbench.version import __version__
@@ -108,6 +110,7 @@ def profile_warm(row: Row, point: Point, dtype: torch.dtype) -> tuple[list[dict[
     grids = point.fed_to(tower.fed).grids
     with torch.inference_mode():
         module = tower.build(CUDA, dtype)
+        turn_tf32_off()  # as in all that is measured; the tower's package may have turned it on
         pixels = torch.randn(tower.fed.pixels_shape(grids), device=CUDA, dtype=dtype)
         grid_thw = handed_over(module, pixels, torch.tensor(grids, dtype=torch.int64))
         for _ in range(2):
@@ -158,6 +161,8 @@ def profiled(
     module: nn.Module, pixels: torch.Tensor, grid_thw: torch.Tensor, activities: list[ProfilerActivity]
 ) -> list[dict[str, Any]]:
     """The events of one forward, annotated as `FORWARD`."""
+    if ProfilerActivity.CUDA in activities:
+        warm_profiler()
     with profile(activities=activities, record_shapes=True) as profiler:
         with record_function(FORWARD):
             module(pixels, grid_thw)

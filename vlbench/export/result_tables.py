@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
+from statistics import median
 from typing import Any
 
 from vlbench.export.sheet import Cell, Column, Columns, Table, Value, broken, figure, table_of
+from vlbench.judging.busy import held_back
 from vlbench.judging.quick import FAMILY
 from vlbench.judging.summary import Summary, hold_together, summaries
 from vlbench.judging.verdict import Floors, Verdict
@@ -16,6 +18,8 @@ from vlbench.stats.paired import Estimate, median_interval
 EFFECTS = {"faster": "green", "slower": "red", "unclear": "dim"}
 MUCH_IDLE = 0.10
 """Above this share of idleness a span says more of the host than of the GPU."""
+QUEUE_HOLDS = 1_024
+"""Launches that CUDA takes before the GPU has begun, about: the next one holds the host until there is room."""
 REST = "forward"
 """What no stage marks."""
 STAGES = {
@@ -71,7 +75,25 @@ def gpu_table(group: CellGroup, found: Sequence[Summary]) -> Iterator[Table]:
         Column("", "bound", left=True): _bound,
     }
     if any(each.host_seconds for each in found):
-        yield _table(group, found, VARIANT | columns, title="GPU: milliseconds of one call")
+        throttled = held_back(group)
+        title = "GPU: milliseconds of one call" + (f"; clock {throttled}" if throttled else "")
+        yield _table(group, found, VARIANT | columns, title=title)
+
+
+def behind_table(group: CellGroup) -> Iterator[Table]:
+    """Behind queued work: how long a call holds the host, and when its first kernel begins; none where not measured."""
+    if "behind" not in group.states:
+        return
+    timings = [each.timings.get("behind") for trial in group.trials for each in trial.variants]
+    queues = [timing.queue_seconds for timing in timings if timing and timing.queue_seconds]
+    queue = f"{milliseconds(median(queues))} ms" if queues else "an unknown length"
+    columns: Columns[Summary] = {
+        Column("host held", "held_seconds"): lambda each: figure(each.seconds, milliseconds),
+        Column("first kernel", "first_kernel_seconds"): lambda each: figure(each.first_kernel_seconds, milliseconds),
+        Column("", "queue_full", left=True): _queue_full,
+    }
+    title = f"behind {queue} of queued work: ms that the host is held, and to the first kernel"
+    yield _table(group, summaries(group, Floors(), "behind"), VARIANT | columns, title=title)
 
 
 def state_table(group: CellGroup) -> Iterator[Table]:
@@ -209,6 +231,13 @@ def _bound(each: Summary) -> str:
     if each.idle_share is None:
         return ""
     return "host-bound" if each.idle_share > MUCH_IDLE else "device-bound"
+
+
+def _queue_full(each: Summary) -> Cell:
+    asked = each.counts.aten_operations if each.counts else None
+    if asked is None or asked <= QUEUE_HOLDS:
+        return Cell("", None if asked is None else False)
+    return Cell(f"queue full: {asked:,} operations", True)
 
 
 def _in_state(state: State, each: Summary) -> Cell:

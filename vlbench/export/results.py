@@ -75,7 +75,8 @@ def group_parts(group: CellGroup) -> Iterator[Part]:
     if any(row.name.startswith("without ") for row in group.rows):
         yield Words("A row without a flag is taken to the whole set: slower means that the flag helps.")
     others = [tables.cost_table(group, shown)] if voted else []
-    others += [*tables.gpu_table(group, shown), *tables.state_table(group), *tables.stage_table(group, shown)]
+    others += [*tables.gpu_table(group, shown), *tables.behind_table(group), *tables.state_table(group)]
+    others += tables.stage_table(group, shown)
     for table in others:
         yield from (Words(), table)
 

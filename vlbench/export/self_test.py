@@ -90,8 +90,9 @@ def markdown(results: Results, found: Report, scored: Sequence[Score]) -> str:
     rounds = len(trials[0].variants[0].timings["warm"].seconds) if trials and trials[0].variants[0].timings else 0
     paragraphs = [
         "# Self-test",
-        "vlbench measures itself: copies of the reference tower, which are identical programs, and copies that a busy "
-        "loop slows down by a known share, all through the path that any measurement takes.",
+        "vlbench measures itself: copies of the reference tower, which are identical programs, and copies that "
+        f"{'a busy loop or a pause on the stream' if group.device == 'cuda' else 'a busy loop'} slows down by a known "
+        "share, all through the path that any measurement takes.",
         f"`{results.command}` on {results.created:%Y-%m-%d}: {results.fingerprint.line}.\n"
         f"{found.groups} groups of {len(trials)} trials, about {rounds} rounds each, {group.model}, {group.dtype}, "
         f"{group.threads} thread{'s' * (group.threads > 1)}; fed in: {trials[0].batch if trials else 'nothing'}.",

@@ -11,7 +11,7 @@ from vlbench.gating.changes import Cell
 from vlbench.judging.judged import JudgedRow
 from vlbench.judging.verdict import CALLED, Floors, Verdict
 from vlbench.record.baseline import Baseline
-from vlbench.record.fingerprint import Fingerprint, comparable, take_fingerprint
+from vlbench.record.fingerprint import Fingerprint, comparable
 
 if TYPE_CHECKING:
     from vlbench.matrix.plan import Plan
@@ -43,8 +43,10 @@ def here_for(baseline: Baseline) -> Fingerprint:
     """This machine, with its GPU where the times of `baseline` are a GPU's and there is one."""
     import torch
 
+    from vlbench.trial.machine import fingerprint_of
+
     on_gpu = any(cell.device == "cuda" for cell in baseline.timed) and torch.cuda.is_available()
-    return take_fingerprint("cuda" if on_gpu else "cpu")
+    return fingerprint_of("cuda" if on_gpu else "cpu")
 
 
 def judge_timed(

@@ -1,5 +1,9 @@
-"""What tells that a machine was busy while it was measured. It lowers no verdict: votes see the noise themselves."""
+"""What tells that a machine was busy, or its GPU throttled, while it was measured. It lowers no verdict.
 
+Votes see the noise themselves, and all rows share a round with its clock: ratios hold, milliseconds do not.
+"""
+
+from collections import Counter
 from collections.abc import Sequence
 from statistics import quantiles
 
@@ -22,10 +26,19 @@ def busy(group: CellGroup) -> str:
 
 
 def throttled(group: CellGroup) -> str:
-    """In how many rounds the GPU's clock was held back; "" where in none."""
+    """In how many rounds the GPU's clock was held back, why, and what that is for a reader; "" where in none."""
+    reasons = sum((Counter(trial.throttled_by) for trial in group.trials), Counter[str]())
+    why = f" ({', '.join(f'{reason} in {rounds}' for reason, rounds in reasons.most_common())})" if reasons else ""
+    if held := held_back(group):
+        return f"the GPU's clock was {held}{why}: ratios hold, and milliseconds do not compare with other runs"
+    return ""
+
+
+def held_back(group: CellGroup) -> str:
+    """Such as "held back in 2 of 12 rounds"; "" where in none."""
     held = sum(len(trial.throttled_rounds) for trial in group.trials)
     rounds = sum(_rounds(trial) for trial in group.trials)
-    return f"the GPU's clock was held back in {held} of {rounds} rounds" if held else ""
+    return f"held back in {held} of {rounds} rounds" if held else ""
 
 
 def _loads(group: CellGroup) -> list[str]:

@@ -70,6 +70,7 @@ class Plan:
                     tower=variant.source,
                     left_out=variant.left_out,
                     slow_down=variant.slow_down,
+                    slowed_on=variant.slowed_on,
                 )
                 for variant in self.variants
             ),

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,8 @@ def record_trace(call: Callable[[], object], forwards: int, file: Path, *, cuda:
     Raises UsageError for a torch whose profiler keeps no raw records.
     """
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
+    if cuda:
+        warm_profiler()
     with profile(activities=activities, record_shapes=True) as profiler, listen(Ranges(torch_range)):
         for _ in range(forwards):
             with stage("iteration"):
@@ -122,15 +125,48 @@ def gpu_busy_seconds(call: Callable[[], object]) -> float | None:
 
     A pass of its own, never a timed one: the profiler slows the host down. What is busy does not change by that.
     """
-    activities = [ProfilerActivity.CPU, ProfilerActivity.CUDA]
+    spans = [(one.start_ns(), one.end_ns()) for one in _gpu_work(call)]
+    return union(spans) * 1e-9 if spans else None
+
+
+NO_KERNEL = ("Memcpy", "Memset")
+"""How the names of copies and fills begin."""
+
+
+def first_kernel_seconds(call: Callable[[], object], queue: Callable[[], None]) -> float | None:
+    """Seconds from the end of the kernel that `queue` puts on the stream to the first kernel of `call`, in such a pass.
+
+    None where the profiler saw no kernel of it. Whoever waits for the queue launches a kernel only then, and that host
+    time is the longer for being profiled.
+    """
+
+    def behind() -> None:
+        queue()
+        call()
+
+    kernels = sorted(
+        (one.start_ns(), one.end_ns()) for one in _gpu_work(behind) if not one.name().startswith(NO_KERNEL)
+    )
+    return max(0, kernels[1][0] - kernels[0][1]) * 1e-9 if len(kernels) > 1 else None
+
+
+def _gpu_work(call: Callable[[], object]) -> list[Any]:
+    """The records of what ran on the GPU; annotations that are drawn around that are no work."""
+    warm_profiler()
     torch.cuda.synchronize()
-    with profile(activities=activities) as profiler:
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
         call()
         torch.cuda.synchronize()
     records = raw_records(profiler) or ()
-    on_device = (one for one in records if one.device_type() == DeviceType.CUDA and not one.is_user_annotation())
-    spans = [(one.start_ns(), one.end_ns()) for one in on_device]
-    return union(spans) * 1e-9 if spans else None
+    return [one for one in records if one.device_type() == DeviceType.CUDA and not one.is_user_annotation()]
+
+
+@cache
+def warm_profiler() -> None:
+    """The first profile of a process may begin before the driver tells of kernels: on CUDA it is one of nothing."""
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]):
+        torch.zeros(1, device="cuda").add_(1)
+        torch.cuda.synchronize()
 
 
 def union(spans: Iterable[tuple[float, float]]) -> float:

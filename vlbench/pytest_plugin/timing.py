@@ -16,6 +16,7 @@ from vlbench.implementations.output import Parts
 from vlbench.matrix.plan import Settings, single_plan
 from vlbench.matrix.targets import model_target, tower_targets
 from vlbench.record.exactness import Accuracy
+from vlbench.record.precision import tf32_turned_off
 from vlbench.record.schema import Counts
 from vlbench.trial.clock import clock_for
 from vlbench.trial.difference import beyond
@@ -130,10 +131,9 @@ def _extra_info(name: str, accuracy: Accuracy, counts: Counts | None) -> dict[st
 def settled() -> Iterator[None]:
     """torch as every measurement wants it, and as it was afterwards."""
     threads = torch.get_num_threads()
-    tf32 = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    settle(THREADS)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = tf32
+    with tf32_turned_off():
+        settle(THREADS)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)

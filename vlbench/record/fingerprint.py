@@ -12,10 +12,24 @@ from pydantic import Field
 from vlbench.process.git import git
 from vlbench.record.base import Amount, Count, Record
 from vlbench.record.nvml import visible_board
+from vlbench.record.precision import OVERRIDE, precisions, tf32_turned_off
 from vlbench.version import FOLDER, __version__
 
 LIBRARIES = ("numpy", "einops", "safetensors", "transformers", "triton")
 """Besides torch: what runs inside a measured forward, or makes its inputs."""
+VARIABLES = (
+    "PYTORCH_ALLOC_CONF",
+    "PYTORCH_CUDA_ALLOC_CONF",
+    "PYTORCH_NO_CUDA_MEMORY_CACHING",
+    "TORCH_CUDNN_SDPA_DEPRIORITIZED",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+    OVERRIDE,
+    "CUDA_LAUNCH_BLOCKING",
+    "CUDA_DEVICE_MAX_CONNECTIONS",
+    "CUDA_MODULE_LOADING",
+    "CUBLAS_WORKSPACE_CONFIG",
+)
+"""Of the allocator, of attention, of TF32, of launches."""
 
 
 class Fingerprint(Record):
@@ -63,6 +77,14 @@ class Fingerprint(Record):
     """Version of the NVIDIA driver."""
     cuda: str | None = None
     """CUDA version that torch was built with."""
+    cudnn: str | None = None
+    """Version of cuDNN that torch loaded."""
+    attention: tuple[str, ...] | None = None
+    """CUDA: backends of scaled_dot_product_attention that are on, in the order in which torch tries them."""
+    fp32: dict[str, str] | None = None
+    """CUDA: how fp32 is computed in what is measured, by library and kind of operation; TF32 nowhere is "ieee"."""
+    variables: dict[str, str] | None = None
+    """CUDA: variables that are set, of those that change how torch and CUDA work. None: not applicable."""
 
     @property
     def line(self) -> str:
@@ -98,6 +120,8 @@ def _class_of(fingerprint: Fingerprint) -> dict[str, str | None]:
         "board": fingerprint.gpu_board,
         "MIG": None if fingerprint.mig is None else "on" if fingerprint.mig else "off",
         "power limit": None if limit is None else f"{limit:.0f} W",
+        "cuDNN": fingerprint.cudnn,
+        "attention": ", ".join(fingerprint.attention or ()) or None,
         "CPU": fingerprint.cpu,
         "torch": fingerprint.torch,
         "Python": ".".join(fingerprint.python.split(".")[:2]),
@@ -134,7 +158,12 @@ def _gpu() -> dict[str, Any]:
     import torch
 
     seen = torch.cuda.get_device_properties(0)
-    fields = {"gpu": seen.name, "gpu_memory_gb": _gib(seen.total_memory), "cuda": torch.version.cuda}
+    fields: dict[str, Any] = {"gpu": seen.name, "gpu_memory_gb": _gib(seen.total_memory), "cuda": torch.version.cuda}
+    cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+    fields |= {"cudnn": _dotted(cudnn), "attention": _attention()}
+    with tf32_turned_off():
+        fields["fp32"] = precisions()
+    fields["variables"] = {name: os.environ[name] for name in VARIABLES if name in os.environ}
     board = visible_board()
     if board is None:
         return fields
@@ -146,6 +175,28 @@ def _gpu() -> dict[str, Any]:
         "mig": board.mig(),
         "driver": board.driver(),
     }
+
+
+def _dotted(cudnn: int | None) -> str | None:
+    """91900 is 9.19.0, and so was 8902 8.9.2: up to version 8 a digit less for the middle."""
+    if cudnn is None:
+        return None
+    major, rest = divmod(cudnn, 10_000 if cudnn >= 90_000 else 1_000)
+    return f"{major}.{rest // 100}.{rest % 100}"
+
+
+def _attention() -> tuple[str, ...] | None:
+    """The order, which torch makes up in its first attention on a GPU; None for a torch that does not tell."""
+    import torch
+    from torch.nn import attention
+
+    one = torch.zeros(1, 1, 8, 64, device="cuda", dtype=torch.float16)
+    torch.nn.functional.scaled_dot_product_attention(one, one, one)
+    told = getattr(attention, "_cur_sdpa_kernel_backends", None)
+    if told is None:
+        return None
+    names = [each.name.removesuffix("_ATTENTION").lower() for each in told(with_priority=True)]
+    return tuple(name for name in names if name != "overrideable")
 
 
 def _gib(size: int) -> float:

@@ -11,6 +11,15 @@ from typing import Any
 HARMLESS = 0x001 | 0x002 | 0x100
 """Bits of NVML's clocks event reasons: idle, application clocks, display clocks. There is nothing to do, or a clock was
 set, lower than it could be but the same in every round. The others, known by a name or not, come and go."""
+REASONS = {
+    0x004: "power cap",
+    0x008: "hardware slowdown",
+    0x010: "sync boost",
+    0x020: "thermal slowdown by the driver",
+    0x040: "thermal slowdown by the hardware",
+    0x080: "power brake",
+}
+"""The others in words, by bit."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +41,18 @@ class Board:
         except self.nvml.NVMLError:
             return None
 
-    def is_throttled(self) -> bool | None:
-        """Is the clock of the SMs held back by something that comes and goes? None where nobody can say.
+    def held_back_by(self) -> tuple[str, ...] | None:
+        """What holds the clock of the SMs back, of all that comes and goes. None where nobody can say.
 
         NVML answers from the driver: neither the CUDA context nor its streams are touched.
         """
         bits = self.ask("nvmlDeviceGetCurrentClocksEventReasons")
         if bits is None:  # the name of drivers before 535
             bits = self.ask("nvmlDeviceGetCurrentClocksThrottleReasons")
-        return None if bits is None else bool(bits & ~HARMLESS)
+        if bits is None:
+            return None
+        found = [1 << place for place in range(bits.bit_length()) if bits & ~HARMLESS & 1 << place]
+        return tuple(REASONS.get(bit, f"reason {bit:#x}") for bit in found)
 
     def driver(self) -> str | None:
         try:
@@ -87,7 +99,7 @@ def visible_board() -> Board | None:
     return find_board(str(torch.cuda.get_device_properties(0).uuid))
 
 
-def throttle_check(device: str) -> Callable[[], bool]:
-    """Says, each time, whether the visible GPU is throttled as far as is known. On a CPU it never is."""
+def throttle_check(device: str) -> Callable[[], tuple[str, ...]]:
+    """Says, each time, what throttles the visible GPU as far as is known. On a CPU nothing does."""
     board = visible_board() if device == "cuda" else None
-    return lambda: bool(board and board.is_throttled())
+    return lambda: (board.held_back_by() if board else None) or ()

@@ -8,12 +8,13 @@ from datetime import datetime
 from statistics import median
 from typing import Literal, Self, get_args
 
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import Field, model_validator
 
 from vlbench.record.base import Amount, Checksummed, Count, Grid, Record, check_once, twice_in
 from vlbench.record.exactness import Accuracy
 from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.machine_card import MachineCard
+from vlbench.record.timing import Counts as Counts
 from vlbench.record.timing import Load as Load
 from vlbench.record.timing import StageTimes
 from vlbench.record.timing import State as State
@@ -25,18 +26,8 @@ TELLING = 3
 """Rounds whose times, in nanoseconds, two trials of one program do not share by chance."""
 
 Device = Literal["cpu", "cuda"]
+SlowedOn = Literal["host", "stream"]
 Dtype = Literal["float32", "bfloat16", "float16"]
-
-
-class Counts(Record):
-    """What one warm forward asks of torch."""
-
-    aten_operations: Count = Field(  # schema 1 had the shorter name
-        validation_alias=AliasChoices("aten_operations", "operations")
-    )
-    """aten operations that compute or copy; views and bare allocations not counted."""
-    attention_calls: Count
-    """Calls of scaled_dot_product_attention."""
 
 
 class VariantTrial(Record):
@@ -103,6 +94,8 @@ class Trial(Checksummed):
     """
     throttled_rounds: tuple[Count, ...] = ()
     """CUDA: rounds in which the clock was held back."""
+    throttled_by: dict[str, Count] = Field(default_factory=dict)
+    """CUDA: in how many of these rounds NVML gave which reason. Empty in files that do not have them yet."""
     load: Load | None = None
     """None in older files, and where nothing was timed."""
 
@@ -114,6 +107,12 @@ class Trial(Checksummed):
             raise ValueError(f"trial {self.number} does not say by digests what it was fed, and with which weights")
         if twice := twice_in(variant.name for variant in self.variants):
             raise ValueError(f"trial {self.number} holds {twice[0]!r} twice")
+        return self
+
+    @model_validator(mode="after")
+    def _reasons_are_of_throttled_rounds(self) -> Self:
+        if max(self.throttled_by.values(), default=0) > len(self.throttled_rounds):
+            raise ValueError(f"throttled_by of trial {self.number} is of more rounds than were throttled")
         return self
 
     @model_validator(mode="after")
@@ -182,6 +181,8 @@ class Row(Record):
     """Flags that do not apply here, and why."""
     slow_down: Amount = 0.0
     """Injected by the self-test: each call takes this share longer."""
+    slowed_on: SlowedOn = "host"
+    """Where that is injected: a GPU that is behind its host shows only what is on its own stream."""
 
     @property
     def is_yardstick(self) -> bool:

@@ -1,15 +1,26 @@
-"""Times of one variant in one trial, by round, and how busy the machine was meanwhile."""
+"""Times of one variant in one trial, by round, what it asks for in one of them, and how busy the machine was."""
 
 import math
 from statistics import median
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
 from vlbench.record.base import Amount, Count, Record, share_of
 
 Seconds = Annotated[float, Field(gt=0)]
 State = Literal["warm", "cold", "churn", "behind"]
+
+
+class Counts(Record):
+    """What one warm forward asks of torch."""
+
+    aten_operations: Count = Field(  # schema 1 had the shorter name
+        validation_alias=AliasChoices("aten_operations", "operations")
+    )
+    """aten operations that compute or copy; views and bare allocations not counted."""
+    attention_calls: Count
+    """Calls of scaled_dot_product_attention."""
 
 
 class Timing(Record):
@@ -23,6 +34,10 @@ class Timing(Record):
     """
     host_seconds: tuple[Seconds, ...] = ()
     """CUDA: time until the call gave the host back, one entry per round."""
+    queue_seconds: Seconds | None = None
+    """Behind queued work: how long that takes. None in other states, and in files that do not have it yet."""
+    first_kernel_seconds: Amount | None = None
+    """Behind queued work: from its end to the first kernel of the call, in a profiled call; None if not measured."""
     look_ups: tuple[Count, Count] | None = None
     """Hits and misses of its caches; None without caches, and in files before schema 3."""
     hit_rate: float | None = Field(default=None, ge=0, le=1)

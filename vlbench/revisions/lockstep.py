@@ -18,14 +18,13 @@ import torch
 from vlbench.implementations.output import Parts
 from vlbench.process.child import Child, ChildError, scratch_folder
 from vlbench.process.messages import Message
-from vlbench.record.nvml import throttle_check
 from vlbench.revisions.messages import SAID, Order, Reading, Ready, Said, Turn, Warm, output_of
 from vlbench.towers.from_folder import tower_in_folder
 from vlbench.trial.difference import beyond
 from vlbench.trial.job import Checked, Event, Finished, Job, Prepared, Round, Stages, Struck, VariantJob
 from vlbench.trial.pace import STAGE_CALLS
 from vlbench.trial.rounds import HIDDEN, is_narrow, round_numbers
-from vlbench.trial.session import INDUCTOR_CACHE
+from vlbench.trial.session import COMPILED
 
 One = TypeVar("One", bound=Message)
 Other = TypeVar("Other", bound=Message)
@@ -41,7 +40,7 @@ class Side(Child[Said]):
         at = tower_in_folder(variant.tower)
         folder = at.folder if at else None
         super().__init__(
-            "vlbench.revisions.worker", SAID, timeout, folder=folder, own_folders=(INDUCTOR_CACHE,), name=variant.name
+            "vlbench.revisions.worker", SAID, timeout, folder=folder, own_folders=COMPILED, name=variant.name
         )
 
     def expect(self, kind: type[One], other: type[Other] | None = None) -> One | Other:
@@ -98,7 +97,6 @@ def _rounds(
 ) -> Generator[Event, None, Struck | None]:
     """Rounds of one reading each, in an order drawn afresh; what HEAD was caught at, if it was."""
     draw = random.Random(job.seed * 1000 + job.trial)
-    is_throttled = throttle_check(job.device)
     seconds: dict[str, list[float]] = {base.name: [], head.name: []}
     hidden: Counter[str] = Counter()
 
@@ -109,6 +107,7 @@ def _rounds(
     for number in round_numbers(seconds_left, job.until, precise, confidence=job.confidence):
         host: dict[str, float] = {}
         outputs: dict[str, Parts] = {}
+        throttled: set[str] = set()
         order = draw.sample((base, head), 2)
         for side in order:
             side.tell(Turn(does="reading", number=number))
@@ -120,6 +119,7 @@ def _rounds(
             left = output_of(exchange, side.name)
             outputs[side.name] = torch.load(left, weights_only=True)
             left.unlink()  # lest the other side find it
+            throttled.update(reading.throttled)
             if reading.host_seconds is not None:
                 host[side.name] = reading.host_seconds
         if wrong := beyond(allowed, outputs[head.name], outputs[base.name]):
@@ -130,7 +130,7 @@ def _rounds(
             seconds={name: times[-1] for name, times in seconds.items()},
             order=tuple(side.name for side in order),
             host_seconds=host,
-            throttled=is_throttled(),
+            throttled=tuple(sorted(throttled)),
         )
     for side in (base, head):
         if 2 * hidden[side.name] > len(seconds[side.name]):

@@ -52,6 +52,8 @@ class Reading(Message):
     host_seconds: float | None = None
     hidden: bool = False
     """CUDA: did much more time pass than the events saw?"""
+    throttled: tuple[str, ...] = ()
+    """Why the clock of the GPU is held back: asked by who has a context on it anyway."""
 
 
 Said = Prepared | Checked | Ready | Warm | Reading | Struck | Stages | Refused

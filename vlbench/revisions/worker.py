@@ -12,6 +12,8 @@ from vlbench.errors import UsageError
 from vlbench.implementations.output import OutputError
 from vlbench.implementations.weights import CheckpointError
 from vlbench.process.parent import serve
+from vlbench.record.nvml import throttle_check
+from vlbench.record.precision import turn_tf32_off
 from vlbench.revisions.bench import FollowingBench, LeadingBench
 from vlbench.revisions.messages import Order, Reading, Ready, Said, Turn, Warm, output_of
 from vlbench.towers.from_folder import tower_in_folder
@@ -56,11 +58,12 @@ class Side:
         self.subject = subject
         self.novel, self.inputs = inputs.novel, inputs
         self.device = device
-        self.clock = clock_for(device)
+        self.clock, self.throttled_by = clock_for(device), throttle_check(device)
         self.output = output
 
     def take(self, turn: Turn) -> Said:
         """Do what the turn asks for."""
+        turn_tf32_off()  # the last call may have turned it on
         match turn.does:
             case "warm-up":
                 warm_up(self.subject, self.fresh(self.novel(0)), self.clock)
@@ -90,7 +93,12 @@ class Side:
         output = kept(reading.output)  # at once: what is written later does not count
         poison(reading.output)
         torch.save({part: tensor.cpu() for part, tensor in output.items()}, self.output)
-        return Reading(seconds=reading.seconds, host_seconds=reading.host_seconds, hidden=reading.hidden)
+        return Reading(
+            seconds=reading.seconds,
+            host_seconds=reading.host_seconds,
+            hidden=reading.hidden,
+            throttled=self.throttled_by(),
+        )
 
 
 def refuse_strangers(repository: Path, revision: Path) -> None:

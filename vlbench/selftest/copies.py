@@ -1,9 +1,10 @@
 """What the harness proves itself on: copies of the reference tower, and copies slowed down by a known share."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from vlbench.record.schema import Device, SlowedOn
 from vlbench.towers.variants import Variant, yardstick
 from vlbench.workload.scenario import Item, ScenarioPoint, SeamPoint
 from vlbench.workload.seams import find_seam_case
@@ -12,6 +13,8 @@ SCENARIO = "self-test"
 MODEL, SEAMS_MODEL = "qwen2-vl-tiny", "qwen2.5-vl-tiny"
 SHORT, LONG = "2x2", "10x10"
 """One token: 2 to 6 ms a forward, all of it overhead, so that noise is at its worst; and 20 ms and more."""
+LARGE = "128x128"
+"""In place of the longer one on a GPU: its attention takes longer than its host takes to ask for it."""
 SEAM = "inverse-permutation"
 
 
@@ -34,6 +37,9 @@ class Design:
     grid: str = SHORT
     kind: Literal["towers", "ab", "seam"] = "towers"
     """Rows beside the reference tower; rows held against BASE, which is one, as `ab` does; or ways of a seam alone."""
+    slowed_on: SlowedOn = "host"
+    """Where the slow-downs are injected."""
+    device: Device = "cpu"
 
     @property
     def model(self) -> str:
@@ -44,7 +50,8 @@ class Design:
     def shape(self) -> str:
         """Such as "2x2, 51 rows"."""
         what = {"towers": self.grid, "ab": f"ab {self.grid}", "seam": SEAM}[self.kind]
-        return f"{what}, {len(self.variants)} rows"
+        where = f", slowed on the {self.slowed_on}" if self.device == "cuda" else ""
+        return f"{what}, {len(self.variants)} rows{where}"
 
     @property
     def variants(self) -> list[Variant]:
@@ -57,9 +64,10 @@ class Design:
         }
         known = first[self.kind]
         reference = known[-1].name
-        copies = [Variant(f"copy {number + 1}", None, reference=reference) for number in range(self.copies)]
+        copy = Variant("", None, reference=reference)
+        copies = [replace(copy, name=f"copy {number + 1}") for number in range(self.copies)]
         slowed = [
-            Variant(f"+{100 * share:g}% {number + 1}", None, reference=reference, slow_down=share)
+            replace(copy, name=f"+{100 * share:g}% {number + 1}", slow_down=share, slowed_on=self.slowed_on)
             for share, count in self.slowed.items()
             for number in range(count)
         ]
@@ -87,3 +95,19 @@ FULL = (
 seconds and trials. 15 minutes on two quiet cores."""
 QUICK = (Design(groups=2, copies=10, slowed={0.03: 4, 0.05: 2}, seconds=4.0),)
 """A look of three minutes; 20 comparisons of identical programs bound little."""
+
+
+def designs(device: Device, *, quick: bool) -> tuple[Design, ...]:
+    """What is compared on a device.
+
+    On a GPU slow-downs are on its stream, since a host that runs ahead of it hides its own time, but for those of one
+    shape: a tower of one token keeps a GPU waiting for its host, which is therefore slowed.
+    """
+    made = QUICK if quick else FULL
+    return made if device == "cpu" else tuple(map(_on_gpu, made))
+
+
+def _on_gpu(design: Design) -> Design:
+    host = design.kind == "towers" and design.grid == SHORT and design.groups == 1
+    grid = LARGE if design.grid == LONG else design.grid
+    return replace(design, device="cuda", grid=grid, slowed_on="host" if host else "stream")

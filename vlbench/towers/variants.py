@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS, Exactness, with_requirements
 from vlbench.implementations.peers import PEERS
-from vlbench.record.schema import NO_FLAGS
+from vlbench.record.schema import NO_FLAGS, SlowedOn
 from vlbench.towers.resolve import check_tower, flags_of
 
 YARDSTICK = "baseline"
@@ -43,6 +43,7 @@ class Variant:
     """Whose tower that is, with its version."""
     slow_down: float = 0.0
     """Injected, for the harness to prove itself on: each call takes this share longer."""
+    slowed_on: SlowedOn = "host"
 
 
 def yardstick() -> Variant:

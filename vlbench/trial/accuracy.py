@@ -23,6 +23,7 @@ from vlbench.errors import UsageError, in_one_line
 from vlbench.implementations.output import TOKENS, OutputError, Parts, called, unpack
 from vlbench.implementations.preprocessing import SEVERAL, Fed, Grid, Images
 from vlbench.record.exactness import FP32_LIMITS, OWN_ERROR_FACTOR, Accuracy, Token, within
+from vlbench.record.precision import turn_tf32_off
 from vlbench.trial.difference import check_dtypes, dtype_name, errors, share
 from vlbench.trial.finite import first_not_finite, is_finite
 from vlbench.trial.store import Here, Store, kept, poison
@@ -247,6 +248,7 @@ def _why_broken(tower: Judged, entry: Entry, dtype: torch.dtype) -> str:
 
 def _run(tower: Judged, entry: Entry) -> Parts:
     own = copy.deepcopy(entry)  # whoever writes into it spoils no other
+    turn_tf32_off()  # whoever was imported, built or called before may have turned it on
     with torch.inference_mode():
         output = own.output(tower)
         copied = kept(output)

@@ -1,8 +1,7 @@
 """The machine card is measured here: each figure the median of repeats within its share of the time."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from statistics import median
 from typing import Literal
 
@@ -11,6 +10,7 @@ from rich.console import Console
 from torch import Tensor
 
 from vlbench.record.machine_card import CopyCost, MachineCard
+from vlbench.record.precision import tf32_turned_off
 from vlbench.trial.clock import clock_for
 from vlbench.trial.rounds import without_collector
 
@@ -39,7 +39,7 @@ def take_machine_card(device: Literal["cpu", "cuda"], seconds: float = 2.0) -> M
     `device` "cuda" is CUDA's device 0. At least five repeats of each figure are made, however little time is given.
     """
     begin = time.perf_counter()
-    with torch.inference_mode(), without_collector(), _without_tf32():
+    with torch.inference_mode(), without_collector(), tf32_turned_off():
         probes = _probes(device)
         share = (seconds - (time.perf_counter() - begin)) / len(probes)
         took = {name: _median(probe, share) for name, probe in probes.items()}
@@ -172,13 +172,3 @@ def _clock_step() -> int:
     while (now := time.perf_counter_ns()) == start:
         pass
     return now - start
-
-
-@contextmanager
-def _without_tf32() -> Iterator[None]:
-    was_allowed = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.backends.cuda.matmul.allow_tf32 = was_allowed

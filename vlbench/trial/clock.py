@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -56,24 +57,55 @@ def event_clock(call: Call) -> Reading:
     return Reading(output, span, issued, hidden=whole > HIDDEN_FACTOR * span + HIDDEN_SECONDS)
 
 
-class BehindClock:
-    """Behind queued device work, as in a server: how long the call holds the host, and its span after the queue.
+PROBE = 10_000_000
+"""Cycles, some milliseconds."""
 
-    A sync costs microseconds on an idle stream; here it waits for the queue to drain. `seconds` is the time the host
-    was held, which is what such a sync costs a server.
+
+@cache
+def cycles_per_second() -> float:
+    """Of `torch.cuda._sleep`. The first of a process loads its module and wakes the GPU, so the second is timed."""
+
+    def sleep() -> Parts:
+        torch.cuda._sleep(PROBE)  # type: ignore[no-untyped-call]
+        return {}
+
+    event_clock(sleep)
+    return PROBE / event_clock(sleep).seconds
+
+
+def occupy(seconds: float) -> None:
+    """Keep the current stream busy for so long, from when it gets there. The host goes on."""
+    torch.cuda._sleep(int(seconds * cycles_per_second()))  # type: ignore[no-untyped-call]
+
+
+def queue_for(span: float) -> float:
+    """Seconds of queued work that outlast a call of this span, in which it is issued, too, within bounds."""
+    return min(max(1.5 * span, SHORTEST_QUEUE), LONGEST_QUEUE)
+
+
+SHORTEST_QUEUE, LONGEST_QUEUE = 5e-3, 100e-3
+"""Seconds. Before the longest is over, whoever still issues has filled the launch queue."""
+
+
+class BehindClock:
+    """Behind queued device work, as in a server: how long the call holds the host.
+
+    A sync costs microseconds on an idle stream; here it waits for the queue to drain, and `seconds` is what such a sync
+    costs a server. So is a launch beyond those that the launch queue holds: it waits for room.
     """
 
-    def __init__(self, seconds: float = 5e-3) -> None:
-        torch.cuda.synchronize()
-        probe = 10_000_000
-        start = time.perf_counter()
-        torch.cuda._sleep(probe)  # type: ignore[no-untyped-call]
-        torch.cuda.synchronize()
-        self.cycles = int(probe * seconds / (time.perf_counter() - start))
+    def __init__(self, span: float) -> None:
+        """`span` is that of a warm call of the reference tower, which the queue outlasts."""
+        self.queue_seconds = queue_for(span)
+        cycles_per_second()  # before anything counts
+
+    def queue(self) -> None:
+        """Put the work on the stream."""
+        occupy(self.queue_seconds)
 
     def __call__(self, call: Call) -> Reading:
         torch.cuda.synchronize()
-        torch.cuda._sleep(self.cycles)  # type: ignore[no-untyped-call]
+        self.queue()
         begin = time.perf_counter()
         output = call()
         held = time.perf_counter() - begin

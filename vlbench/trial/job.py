@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter
 
 from vlbench.process.messages import Message, Refused
 from vlbench.record.exactness import Accuracy
-from vlbench.record.schema import Counts, Device, Dtype, Load, State
+from vlbench.record.schema import Counts, Device, Dtype, Load, SlowedOn, State
 from vlbench.record.work import Work
 from vlbench.workload.scenario import ScenarioPoint, SeamPoint
 
@@ -32,6 +32,7 @@ class VariantJob(Message):
     """What `resolve_tower` makes of this variant; None for our own tower with `flags`."""
     slow_down: float = 0.0
     """Injected: the call takes this share longer, for the harness to prove itself on."""
+    slowed_on: SlowedOn = "host"
 
 
 class Job(Message):
@@ -132,7 +133,18 @@ class Round(Message):
     host_seconds: dict[str, float] = Field(default_factory=dict)
     looked_up: dict[str, tuple[int, int]] = Field(default_factory=dict)
     """Hits and misses of a variant's caches in this round."""
-    throttled: bool = False
+    throttled: tuple[str, ...] = ()
+    """Why the clock of the GPU was held back."""
+    queue_seconds: float | None = None
+    """Behind queued work: how long that takes."""
+
+
+class FirstKernel(Message):
+    """Behind queued work: seconds from its end to the first kernel of a call."""
+
+    event: Literal["first-kernel"] = "first-kernel"
+    variant: str
+    seconds: float
 
 
 class Loaded(Message):
@@ -165,5 +177,5 @@ class Finished(Message):
     event: Literal["finished"] = "finished"
 
 
-Event = FedIn | Prepared | Checked | Estimated | Round | Loaded | Struck | Stages | Refused | Finished
+Event = FedIn | Prepared | Checked | Estimated | Round | FirstKernel | Loaded | Struck | Stages | Refused | Finished
 EVENTS: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])

@@ -20,6 +20,7 @@ from vlbench.implementations.weights import CheckpointError
 from vlbench.process.ci import ci
 from vlbench.process.messages import Message
 from vlbench.process.parent import Parent, serve
+from vlbench.record.precision import turn_tf32_off
 from vlbench.record.work import Work
 from vlbench.towers.models import SEED
 from vlbench.towers.resolve import resolve_tower
@@ -116,6 +117,7 @@ class Judged:
         try:
             if isinstance(ask.to, Build):
                 return self._build(ask.to)
+            turn_tf32_off()  # whoever was imported, built or called before may have turned it on
             tower = self.built[ask.to.tower]
             if isinstance(ask.to, Cast):
                 tower.to(getattr(torch, ask.to.dtype))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from statistics import mean
 
 from vlbench.stats.paired import fewest_rounds
+from vlbench.trial.clock import queue_for
 from vlbench.trial.job import Checked, Estimated, Job
 from vlbench.trial.rounds import FEWEST_WARM_UPS, WARM_UP_SECONDS, instances_for
 
@@ -84,7 +85,9 @@ class Pace:
         known = list(self._calls.values())
         calls = known + [max(_typical(known), at_least)] * more
         calls += known[:1] * (instances_for(len(calls)) - 1)
-        return checks + sum(map(self._timed, calls)) * BESIDE
+        queue = queue_for(known[0]) if "behind" in self.job.states else 0.0
+        queued = len(calls) * fewest_rounds(self.job.confidence) * queue
+        return checks + (sum(map(self._timed, calls)) + queued) * BESIDE
 
     def _timed(self, call: float) -> float:
         """Seconds of a row whose calls take so long, in its warm-up and in the fewest rounds."""

@@ -1,5 +1,6 @@
 """What a trial has shown so far, and the record that becomes of it, however it ended."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -8,7 +9,19 @@ from vlbench.record.base import share_of
 from vlbench.record.schema import Load, State, Timing, Trial, VariantTrial
 from vlbench.stats.paired import fewest_rounds
 from vlbench.trial.identity import new_id
-from vlbench.trial.job import Checked, Estimated, Event, FedIn, Job, Loaded, Prepared, Round, Stages, Struck
+from vlbench.trial.job import (
+    Checked,
+    Estimated,
+    Event,
+    FedIn,
+    FirstKernel,
+    Job,
+    Loaded,
+    Prepared,
+    Round,
+    Stages,
+    Struck,
+)
 
 
 @dataclass
@@ -24,6 +37,7 @@ class Progress:
     prepared: Prepared | None = None
     checked: dict[str, Checked] = field(default_factory=dict)
     rounds: list[Round] = field(default_factory=list)
+    first_kernels: dict[str, float] = field(default_factory=dict)
     struck: dict[str, str] = field(default_factory=dict)
     stages: dict[str, list[Stages]] = field(default_factory=dict)
     estimate: Estimated | None = None
@@ -61,6 +75,8 @@ class Progress:
                 self.checked[event.variant] = event
             case Round():
                 self.rounds.append(event)
+            case FirstKernel():
+                self.first_kernels[event.variant] = event.seconds
             case Struck():
                 self.struck[event.variant] = event.reason
             case Stages():
@@ -92,6 +108,7 @@ def record(
         variants=tuple(variants),
         order=_order(progress, variants),
         throttled_rounds=tuple(one.number for one in progress.rounds if one.throttled),
+        throttled_by=dict(Counter(reason for one in progress.rounds for reason in one.throttled)),
         load=progress.load,
     ).with_checksum()
 
@@ -146,6 +163,8 @@ def _timings(progress: Progress, name: str) -> dict[State, Timing]:
             seconds=tuple(one.seconds[name] for one in rounds),
             calls=tuple(tuple(one.instances.values()) for one in rounds if name in one.instances),
             host_seconds=tuple(one.host_seconds[name] for one in rounds if name in one.host_seconds),
+            queue_seconds=rounds[0].queue_seconds,
+            first_kernel_seconds=progress.first_kernels.get(name) if state == "behind" else None,
             look_ups=look_ups if looked_up else None,
             hit_rate=share_of(*look_ups),
         )

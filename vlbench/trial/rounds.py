@@ -21,7 +21,7 @@ from vlbench.implementations.output import OutputError, Parts
 from vlbench.implementations.stage import stage
 from vlbench.record.schema import State
 from vlbench.stats.paired import fewest_rounds, paired_ratio, precise_enough
-from vlbench.trial.clock import Clock
+from vlbench.trial.clock import BehindClock, Clock
 from vlbench.trial.difference import beyond
 from vlbench.trial.job import Round
 from vlbench.trial.store import Here, Store, Taken
@@ -48,18 +48,20 @@ class Entrant:
     """By part: largest relative error to the reference tower's output of the same round; 0 asks for equal bits."""
 
 
-def warm_up(subject: Subject, entry: Any, clock: Clock, enough: float = math.inf) -> None:
+def warm_up(subject: Subject, entry: Any, clock: Clock, enough: float = math.inf) -> float:
     """Call until the median of the last three is not 5 % below that of the three before, or for `enough` seconds.
 
-    What is not warm yet gets faster; times that grow are the machine's, and would not settle however long one waits.
+    Returns that median: what a warm call takes. What is not warm yet gets faster; times that grow are the machine's,
+    and would not settle however long one waits.
     """
     times: list[float] = []
     for _ in range(WARM_UP_CALLS):
         times.append(clock(partial(subject.run, entry)).seconds)
         if len(times) >= FEWEST_WARM_UPS and median(times[-3:]) > (1 - SETTLED) * median(times[-6:-3]):
-            return
+            break
         if sum(times) >= enough:
-            return
+            break
+    return median(times[-3:])
 
 
 def instances_for(variants: int) -> int:
@@ -122,8 +124,8 @@ class Rounds:
     seed: int
     mark: Callable[[str], None]
     """Told who is called next, in case it never returns."""
-    is_throttled: Callable[[], bool] = lambda: False
-    """Called after each round."""
+    throttled_by: Callable[[], tuple[str, ...]] = tuple
+    """Called after each round: why the clock of the GPU is held back."""
     count: Callable[[], None] = lambda: None
     """Told of every timed call, which is the stage `iteration`."""
     synchronize: Callable[[], None] = lambda: None
@@ -204,7 +206,8 @@ class Rounds:
             instances=same if len(same) > 1 else {},
             host_seconds=host,
             looked_up=looked_up,
-            throttled=self.is_throttled(),
+            throttled=self.throttled_by(),
+            queue_seconds=clock.queue_seconds if isinstance(clock, BehindClock) else None,
         )
 
     def _entry(self, number: int, state: State) -> Any:

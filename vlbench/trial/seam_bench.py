@@ -111,7 +111,7 @@ class SeamBench:
         self.probed.append(median(later))
         self.calls = self._calls_of_a_reading()
         counts = count(partial(once.output, way))
-        subject = Subject(slowed(partial(_calls, way), variant.slow_down))
+        subject = Subject(slowed(partial(_calls, way), variant))
         return Checked(variant=variant.name, accuracy=accuracy, counts=counts, first_seconds=first), subject
 
     def another(self, variant: VariantJob) -> Subject:
@@ -119,7 +119,7 @@ class SeamBench:
         way = self.made.way(frozenset(variant.flags or ()), self.dtype)
         with torch.inference_mode():
             copy.deepcopy(self.arguments[0]).output(way)
-        return Subject(slowed(partial(_calls, way), variant.slow_down))
+        return Subject(slowed(partial(_calls, way), variant))
 
     def _calls_of_a_reading(self) -> int:
         if "behind" in self.job.states:

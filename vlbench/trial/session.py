@@ -16,7 +16,7 @@ from vlbench.trial.limits import Limits
 from vlbench.trial.progress import Progress as Progress
 from vlbench.trial.progress import record
 
-INDUCTOR_CACHE = "TORCHINDUCTOR_CACHE_DIR"
+COMPILED = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
 """What is compiled is compiled anew: a cache on disk would make the first call look cheap in every trial but one."""
 CALL_SHARE = 0.5
 """Of a trial's time: a call that takes longer than that is taken for one that never ends."""
@@ -41,7 +41,7 @@ def run_trial(job: Job, timeout: float) -> Iterator[Event]:
     Raises UsageError for a job that is refused, ChildError for a process that crashed, hung or ran out of memory.
     """
     limit = timeout * CALL_SHARE
-    with Child("vlbench.trial.worker", EVENTS, timeout, call_limit=limit, own_folders=(INDUCTOR_CACHE,)) as child:
+    with Child("vlbench.trial.worker", EVENTS, timeout, call_limit=limit, own_folders=COMPILED) as child:
         child.tell(job)
         yield from child.until(Finished)
 

@@ -2,10 +2,10 @@
 
 import torch
 
+from vlbench.record.precision import turn_tf32_off
+
 
 def settle(threads: int) -> None:
-    """Set it up in this process."""
+    """Set it up in this process. Raises UsageError where fp32 cannot be had: golden runs are fp32."""
     torch.set_num_threads(threads)
-    # Golden runs are fp32, and TF32 would reach the reference tower's Conv3d.
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
+    turn_tf32_off()

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from vlbench.implementations.output import Parts
 from vlbench.trial.accuracy import Judge
+from vlbench.trial.clock import cycles_per_second, occupy
 from vlbench.trial.job import Checked, Prepared, VariantJob
 
 
@@ -83,9 +84,14 @@ def prepared(bench: Bench) -> Prepared:
     return Prepared(batch=bench.description, grids=tuple(bench.grids), **digests)
 
 
-def slowed(run: Callable[[Any], Parts], share: float) -> Callable[[Any], Parts]:
-    """`run`, with each call taking this share longer; itself for 0."""
+def slowed(run: Callable[[Any], Parts], variant: VariantJob) -> Callable[[Any], Parts]:
+    """`run`, with each call taking as much longer as the variant asks; itself for 0."""
+    if not variant.slow_down:
+        return run
+    return SlowedOnStream(run, variant.slow_down) if variant.slowed_on == "stream" else _slowed(run, variant.slow_down)
 
+
+def _slowed(run: Callable[[Any], Parts], share: float) -> Callable[[Any], Parts]:
     def run_slower(entry: Any) -> Parts:
         start = time.perf_counter()
         output = run(entry)
@@ -94,4 +100,24 @@ def slowed(run: Callable[[Any], Parts], share: float) -> Callable[[Any], Parts]:
             pass
         return output
 
-    return run_slower if share else run
+    return run_slower
+
+
+class SlowedOnStream:
+    """Slower on the GPU: its stream is kept busy behind each call, which a host that runs ahead could not do."""
+
+    def __init__(self, run: Callable[[Any], Parts], share: float) -> None:
+        """Nothing is slowed before it is calibrated."""
+        self.run, self.share = run, share
+        self._pause = 0.0
+
+    def calibrate(self, span: float) -> None:
+        """To the seconds that a warm call of it takes."""
+        self._pause = self.share * span
+        cycles_per_second()  # before anything counts
+
+    def __call__(self, entry: Any) -> Parts:
+        output = self.run(entry)
+        if self._pause:
+            occupy(self._pause)
+        return output

@@ -101,7 +101,7 @@ class TowerBench(TowerSet):
 
     def _warm(self, tower: nn.Module, variant: VariantJob) -> Subject:
         """The tower to be timed, with caches warm for the timed batch."""
-        run = slowed(partial(_run, tower), variant.slow_down)
+        run = slowed(partial(_run, tower), variant)
         with torch.inference_mode():
             run(copy.deepcopy(self.timed))
         caches: dict[str, Cache] = getattr(tower, "caches", dict)()

@@ -19,18 +19,19 @@ from vlbench.nsys.child import window
 from vlbench.process.parent import Parent, serve
 from vlbench.profiling.clock import StageClock, time_stages
 from vlbench.profiling.nvtx import NvtxListener, tool_attached
-from vlbench.profiling.trace import gpu_busy_seconds
+from vlbench.profiling.trace import first_kernel_seconds, gpu_busy_seconds
 from vlbench.record.nvml import throttle_check
+from vlbench.record.precision import turn_tf32_off
 from vlbench.record.schema import State
 from vlbench.trial.clock import SYNCHRONIZE, BehindClock, Clock, clock_for
-from vlbench.trial.job import LAST_CALL, Event, FedIn, Finished, Job, Loaded, Stages, Struck
+from vlbench.trial.job import LAST_CALL, Event, FedIn, Finished, FirstKernel, Job, Loaded, Stages, Struck
 from vlbench.trial.load import LoadMeter
 from vlbench.trial.pace import STAGE_CALLS, Pace
 from vlbench.trial.rounds import WARM_UP_SECONDS, Entrant, Rounds, instances_for, warm_up, without_collector
 from vlbench.trial.seam_bench import SeamBench
 from vlbench.trial.settle import settle
 from vlbench.trial.store import Apart
-from vlbench.trial.subject import Bench, prepared
+from vlbench.trial.subject import Bench, Inputs, SlowedOnStream, prepared
 from vlbench.trial.tower_bench import TowerBench
 from vlbench.workload.scenario import SeamPoint
 
@@ -45,7 +46,7 @@ def run_job(job: Job, emit: Emit, mark: Mark = lambda name: None) -> None:
 
     Raises UsageError, CheckpointError or FlagError when it cannot be done as asked."""
     settle(job.threads)
-    pace = Pace(job)
+    mark, pace = _settling(mark), Pace(job)
     with ExitStack() as ends:
         store = ends.enter_context(Apart())
         if tool_attached():
@@ -63,6 +64,16 @@ def run_job(job: Job, emit: Emit, mark: Mark = lambda name: None) -> None:
             if job.stages:
                 _share(job, bench, pace, [entrant for entrant in entrants if entrant.name not in struck], mark, emit)
     emit(Finished())
+
+
+def _settling(mark: Mark) -> Mark:
+    """The same before whose calls TF32 is off, whoever was called last."""
+
+    def settled(name: str) -> None:
+        turn_tf32_off()
+        mark(name)
+
+    return settled
 
 
 def _check(job: Job, bench: Bench, pace: Pace, mark: Mark, emit: Emit) -> list[Entrant]:
@@ -88,8 +99,6 @@ def _check(job: Job, bench: Bench, pace: Pace, mark: Mark, emit: Emit) -> list[E
 def _measure(job: Job, bench: Bench, pace: Pace, entrants: list[Entrant], mark: Mark, emit: Emit) -> set[str]:
     """The timed rounds; who was struck in them."""
     clocks: dict[State, Clock] = {state: clock_for(job.device) for state in job.states}
-    if "behind" in clocks:
-        clocks["behind"] = BehindClock()
     inputs, seed = bench.inputs, job.seed * 1000 + job.trial
     instances = _instances(job, bench, entrants, mark)
     rounds = Rounds(
@@ -101,7 +110,7 @@ def _measure(job: Job, bench: Bench, pace: Pace, entrants: list[Entrant], mark: 
         confidence=job.confidence,
         seed=seed,
         mark=mark,
-        is_throttled=throttle_check(job.device),
+        throttled_by=throttle_check(job.device),
     )
     rounds.synchronize = SYNCHRONIZE[job.device]
     with torch.inference_mode(), without_collector():
@@ -109,15 +118,35 @@ def _measure(job: Job, bench: Bench, pace: Pace, entrants: list[Entrant], mark: 
             mark(entrants[0].name if entrant in instances else entrant.name)
             if not pace.is_over:
                 entry = entrant.subject.prepare(inputs.fresh(inputs.rotating[0]))
-                warm_up(entrant.subject, entry, clock_for(job.device), WARM_UP_SECONDS)
+                span = warm_up(entrant.subject, entry, clock_for(job.device), WARM_UP_SECONDS)
+                if isinstance(slow := entrant.subject.run, SlowedOnStream):
+                    slow.calibrate(span)
+                if "behind" in clocks and entrant is entrants[0]:
+                    clocks["behind"] = BehindClock(span)
         meter = LoadMeter()
         with window() as rounds.count:  # what a capture by nsys holds
             for one in rounds.run(pace.left_for_rounds(entrant.name for entrant in entrants), pace.now, job.until):
                 emit(one)
-    emit(Loaded(load=meter.read()))
+        emit(Loaded(load=meter.read()))
+        if isinstance(behind := clocks.get("behind"), BehindClock):
+            right = [entrant for entrant in entrants if entrant.name not in rounds.struck]
+            _first_kernels(right, inputs, behind, pace, mark, emit)
     for name, reason in rounds.struck.items():
         emit(Struck(variant=name, reason=reason))
     return set(rounds.struck)
+
+
+def _first_kernels(
+    entrants: list[Entrant], inputs: Inputs, behind: BehindClock, pace: Pace, mark: Mark, emit: Emit
+) -> None:
+    """How long after the queued work the first kernel of each begins: one profiled call each."""
+    for entrant in entrants:
+        if pace.fits_stages(entrant.name):
+            mark(entrant.name)
+            own = entrant.subject.prepare(inputs.fresh(inputs.rotating[0]))
+            seconds = first_kernel_seconds(partial(entrant.subject.run, own), behind.queue)
+            if seconds is not None:
+                emit(FirstKernel(variant=entrant.name, seconds=seconds))
 
 
 def _instances(job: Job, bench: Bench, entrants: list[Entrant], mark: Mark) -> list[Entrant]:

@@ -43,6 +43,14 @@ class Raises(Layout):
         raise RuntimeError("out of luck\nand more")
 
 
+@_misbehaves("tells-folders")
+class TellsFolders(Layout):
+    """Where what is compiled would be kept."""
+
+    def tile(self, half: Tensor) -> Tensor:
+        raise RuntimeError(" ".join(os.environ[name] for name in ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")))
+
+
 @_misbehaves("aborts")
 class Aborts(Layout):
     def tile(self, half: Tensor) -> Tensor:
