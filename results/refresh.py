@@ -61,14 +61,14 @@ STEPS = (
     Step(
         "counts of qwen2-vl",
         1,
-        f"vlbench baseline save {COUNTED}/qwen2-vl-7b.json --tower qwen2-vl-7b --tower qwen2-vl-7b+best"
+        f"vlbench baseline save {COUNTED}/qwen2-vl-7b.json --tower qwen2-vl-7b --with best"
         " --scenario single-image --as sm_90 --reason {reason} --by {by} --force",
         (f"{COUNTED}/qwen2-vl-7b.json",),
     ),
     Step(
         "counts of qwen2.5-vl",
         1,
-        f"vlbench baseline save {COUNTED}/qwen2.5-vl-7b.json --tower qwen2.5-vl-7b --tower qwen2.5-vl-7b+best"
+        f"vlbench baseline save {COUNTED}/qwen2.5-vl-7b.json --tower qwen2.5-vl-7b --with best"
         " --scenario single-image --as sm_90 --reason {reason} --by {by} --force",
         (f"{COUNTED}/qwen2.5-vl-7b.json",),
     ),

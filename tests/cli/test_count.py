@@ -129,6 +129,8 @@ def test_the_table_fits_80_columns_and_says_what_it_is(vlbench: Vlbench) -> None
         "not calibrated yet for sm_90",
         "second forward",
         "Tensor.device",
+        "as sm_90 with cuDNN 9.19",
+        "Plans of cuDNN in the first forward, and on eight new grids of the smallest size: baseline ",
     ):
         assert words in " ".join(ended.out.split())
     assert "host-seqlens" in ended.out
@@ -139,6 +141,9 @@ def test_cold_and_warm_differ_where_there_is_a_cache(vlbench: Vlbench) -> None:
     (row,) = rows(ended.json()).values()
     assert row["cold"]["counts"]["operations"]["aten::cos"] > 0
     assert "aten::cos" not in row["warm"]["counts"]["operations"]
+    plans = [row[state]["counts"]["total"]["attention_plans"] for state in ("cold", "warm")]
+    assert plans[0] > plans[1] == 0
+    assert (ended.json()["cudnn"], row["warm"]["counts"]["key"]["cudnn"]) == ("9.19", "9.19")
 
 
 def test_two_variants_beside_each_other(vlbench: Vlbench) -> None:
@@ -160,6 +165,8 @@ def test_two_variants_beside_each_other(vlbench: Vlbench) -> None:
         (["--grid", "36x36"], "--grid: '36x36' must be FRAMESxROWSxCOLUMNS in patches"),
         (["--grid", "1x4x4", "--scenario", "mixed"], "give one of them"),
         (["--scenario", "multi-imge"], "did you mean 'multi-image'?"),
+        (["--cudnn", "8.9"], "--cudnn 8.9: no version of cuDNN 9; write it as 9.19 or 9.15.1"),
+        (["--as", "sm_42", "--cudnn", "9.19"], "--as sm_42: no such GPU profile"),
         (["--dtype", "int8"], "--dtype: 'int8' is not one of"),
         (["--diff", "best", "best"], "is named twice; name two"),
         (["--diff", "best", "exact", "--with", "best"], "give it no --with"),
