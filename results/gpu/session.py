@@ -58,13 +58,18 @@ class Mode:
 
 
 GPU = Mode(
-    {"on": "--device cuda --dtype bfloat16", "model": "qwen2.5-vl-7b", "few": "", "peer": "--with hf-sdpa"}
+    {
+        "on": "--device cuda --dtype bfloat16",
+        "model": "qwen2.5-vl-7b",
+        "few": "",
+        "rows": "--with classic --with exact --with best --with hf-sdpa",
+    }
     | {"behind": "--state behind", "budget": "80", "patience": "150"},
     {},
 )
 DRY = Mode(
-    {"on": "--device cpu --dtype float32", "model": "qwen2.5-vl-tiny", "few": "--with best", "peer": ""}
-    | {"behind": "", "budget": "15", "patience": "60"},
+    {"on": "--device cpu --dtype float32", "model": "qwen2.5-vl-tiny", "few": "--with best", "rows": "--with best"}
+    | {"behind": "", "budget": "20", "patience": "60"},
     {"CUDA_VISIBLE_DEVICES": ""},
     has_gpu=False,
 )
@@ -83,8 +88,8 @@ STEPS = (
     Step(
         "states",
         110,
-        "vlbench run {on} --model {model} --scenario single-image --with classic --with exact --with best {peer}"
-        " --state warm --state cold --state churn {behind} --budget {budget} --timeout {patience} --out states.json",
+        "vlbench run {on} --model {model} --scenario single-image {rows} --state warm"
+        " --state cold --state churn {behind} --budget {budget} --timeout {patience} --out states.json",
     ),
     Step(
         "cudnn-or-flash",

@@ -206,11 +206,13 @@ def test_a_dry_session(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "results.gpu.session", "--dry", "--out", str(tmp_path / "out")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400)
     codes = {name: row[0] for name, row in table(tmp_path / "out").items()}
-    assert codes.pop("states") in ("0", "6")  # 6 where not every row had time
+    timed = codes.pop("states")
+    assert timed in ("0", "6")  # 6 on a busy machine, where not every row had time
     others = {"calibration": "", "cudnn-or-flash": "", "self-test": "143"}
     assert codes == dict.fromkeys(codes, "0") | others, done.stdout + done.stderr
     with tarfile.open(tmp_path / "out" / PACKED) as archive:
         archive.extractall(tmp_path / "all", filter="data")
     group, *_ = read_results(tmp_path / "all/states.json").groups
-    assert set(group.states) >= {"warm", "cold", "churn"}
+    assert [each.name for each in group.trials[0].variants] == ["baseline", "best"]
+    assert timed == "6" or set(group.states) == {"warm", "cold", "churn"}
     assert len(load(tmp_path / "all/trace/trace.json.gz").ranges) > 0
