@@ -60,6 +60,7 @@ class Mode:
 GPU = Mode(
     {
         "on": "--device cuda --dtype bfloat16",
+        "device": "cuda",
         "model": "qwen2.5-vl-7b",
         "few": "",
         "rows": "--with classic --with exact --with best --with hf-sdpa",
@@ -68,7 +69,13 @@ GPU = Mode(
     {},
 )
 DRY = Mode(
-    {"on": "--device cpu --dtype float32", "model": "qwen2.5-vl-tiny", "few": "--with best", "rows": "--with best"}
+    {
+        "on": "--device cpu --dtype float32",
+        "device": "cpu",
+        "model": "qwen2.5-vl-tiny",
+        "few": "--with best",
+        "rows": "--with best",
+    }
     | {"behind": "", "budget": "20", "patience": "60"},
     {"CUDA_VISIBLE_DEVICES": ""},
     has_gpu=False,
@@ -111,7 +118,7 @@ STEPS = (
         "vlbench verify {on} --model qwen2.5-vl-tiny {few} --timeout {patience} --json",
         result="verify.json",
     ),
-    Step("self-test", 120, "vlbench self-test --quick --out self-test.json", limit=200, dry_limit=12),
+    Step("self-test", 120, "vlbench self-test --device {device} --quick --out self-test.json", limit=200, dry_limit=12),
 )
 """Never the default matrix, whose rows with naive attention take a second a call at 7B."""
 

@@ -213,6 +213,5 @@ def test_a_dry_session(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "out" / PACKED) as archive:
         archive.extractall(tmp_path / "all", filter="data")
     group, *_ = read_results(tmp_path / "all/states.json").groups
-    assert [each.name for each in group.trials[0].variants] == ["baseline", "best"]
     assert timed == "6" or set(group.states) == {"warm", "cold", "churn"}
     assert len(load(tmp_path / "all/trace/trace.json.gz").ranges) > 0
