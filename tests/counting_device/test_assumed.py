@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vlbench.counting_device import CountingDevice, GhostValueError, assumed
+from vlbench.counting_device.tensor import DeviceTensor
 from vlbench.record.counts import Counts
 
 
@@ -128,6 +129,21 @@ def test_integers_that_floats_were_written_into_are_not_guessed() -> None:
         known.copy_(device.upload(torch.ones(3)))
         with pytest.raises(GhostValueError, match="keep that value on the host, or let it be a comparison"):
             known[1:].tolist()
+
+
+@pytest.mark.parametrize(
+    "ask", [lambda flags, bits: bool(flags[0]), lambda flags, bits: bool(bits.view(torch.float16).isfinite().all())]
+)
+def test_what_a_kernel_may_have_written_is_neither_a_branch_nor_finite_floats(
+    ask: Callable[[Tensor, Tensor], bool],
+) -> None:
+    with CountingDevice("ghost") as device, device.count():
+        flags, bits = device.upload(torch.ones(4).bool()), device.upload(torch.ones(4, dtype=torch.int16))
+        for each in (flags, bits):
+            assert isinstance(each, DeviceTensor)
+            each.block.known, each.block.writer = False, "triton::kernel"  # as a launch of it leaves them
+        with pytest.raises(GhostValueError, match="triton::kernel may have written"):
+            ask(flags, bits)
 
 
 def test_following_samples_holds_no_memory_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
