@@ -19,6 +19,7 @@ from typing import Any
 from pydantic import BaseModel
 from rich.console import Console
 
+from results.count_plans import plan_table
 from results.false_alarms import gate_sentence
 from tests.traps.page import page as trap_page
 from tests.traps.traps import load as load_traps
@@ -184,6 +185,7 @@ PARTS: dict[str, Callable[[], str | None]] = {
     "limits": limit_table,
     "formats": format_table,
     "peers": peer_table,
+    "plans": plan_table,
     "presets": preset_table,
     "readers": reader_table,
     "rules": rule_table,
