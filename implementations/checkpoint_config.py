@@ -1,25 +1,37 @@
 """The shape of a checkpoint's vision tower by its own config.json: what no tensor shows, such as heads and windows."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from .checkpoint_preprocessing import CheckpointError as CheckpointError
+from .checkpoint_preprocessing import one_side, read_object, read_preprocessing
 from .config import FAMILIES, MODELS, Activation, ConfigError, Family, VisionConfig
-from .preprocessing import Preprocessing
+from .preprocessing import QWEN3, Preprocessing
 
 CONFIG = "config.json"
 LANGUAGE = "out_hidden_size"
 """The width of the language model: towers of one model differ in it."""
-_FAMILIES: Mapping[str, Family] = {name: name for name in FAMILIES}
+_MOE: Mapping[str, Family] = {"qwen3_vl_moe": "qwen3_vl", "qwen3_5_moe": "qwen3_5"}
+_FAMILIES: Mapping[str, Family] = {**{name: name for name in FAMILIES}, **_MOE}
+"""By model_type; a language model of experts has the same tower."""
 _ACTIVATIONS: Mapping[str, Activation] = {
     "silu": "silu",
     "swish": "silu",
     "quick_gelu": "quick_gelu",
     "gelu_pytorch_tanh": "gelu_tanh",
     "gelu_new": "gelu_tanh",
+}
+_OF_QWEN3: Mapping[str, Any] = {
+    "depth": 27,
+    "hidden_size": 1152,
+    "intermediate_size": 4304,
+    "out_hidden_size": 3584,
+    "hidden_act": "gelu_pytorch_tanh",
+    "patch_size": 16,
+    "num_position_embeddings": 48 * 48,
 }
 _DEFAULTS: Mapping[Family, Mapping[str, Any]] = {
     "qwen2_vl": {"embed_dim": 1280, "mlp_ratio": 4, "hidden_size": 3584, "hidden_act": "quick_gelu"},
@@ -31,18 +43,18 @@ _DEFAULTS: Mapping[Family, Mapping[str, Any]] = {
         "fullatt_block_indexes": [7, 15, 23, 31],
         "window_size": 112,
     },
+    "qwen3_vl": {**_OF_QWEN3, "deepstack_visual_indexes": [8, 16, 24]},
+    "qwen3_5": {**_OF_QWEN3, "deepstack_visual_indexes": []},
 }
-"""Released configs leave out what is the same in every size."""
+"""Released configs leave out what is the same in every size, and files of transformers what is its class's default."""
 _WIDTHS: Mapping[Family, tuple[str, str]] = {
     "qwen2_vl": ("embed_dim", "hidden_size"),
     "qwen2_5_vl": ("hidden_size", LANGUAGE),
+    "qwen3_vl": ("hidden_size", LANGUAGE),
+    "qwen3_5": ("hidden_size", LANGUAGE),
 }
 """What a family calls the tower's own width, and the language model's."""
 _OF_ALL = {"depth": 32, "num_heads": 16, "patch_size": 14, "temporal_patch_size": 2, "spatial_merge_size": 2}
-
-
-class CheckpointError(ValueError):
-    """A checkpoint folder cannot serve as this tower's weights; the message says why and what to do."""
 
 
 def read_config(folder: Path) -> VisionConfig | None:
@@ -53,18 +65,18 @@ def read_config(folder: Path) -> VisionConfig | None:
     path = folder / CONFIG
     if not path.is_file():
         return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):  # neither JSON nor text
-        content = None
-    if not isinstance(content, dict) or not isinstance(vision := content.get("vision_config", content), dict):
+    content = read_object(path)
+    if not isinstance(vision := content.get("vision_config", content), dict):
         raise CheckpointError(f"{path}: not a config with a 'vision_config'; download it again")
     kind = str(content.get("model_type", vision.get("model_type"))).removesuffix("_vision")
-    if kind not in _DEFAULTS:
-        raise CheckpointError(f"{path}: model_type is {kind!r:.40}; give a checkpoint of {' or '.join(_DEFAULTS)}")
+    if kind not in _FAMILIES:
+        raise CheckpointError(f"{path}: model_type is {kind!r:.40}; give a checkpoint of {' or '.join(_FAMILIES)}")
     family = _FAMILIES[kind]
     try:
         found = _config(_name(folder), family, {**_OF_ALL, **_DEFAULTS[family], **vision})
+        found = replace(found, preprocessing=read_preprocessing(folder, found.preprocessing))
+    except CheckpointError:
+        raise
     except (ValueError, TypeError, OverflowError) as error:
         told = str(error).partition(": ")[2] or error
         raise CheckpointError(f"{path}: {told}; download it again or choose another checkpoint") from None
@@ -77,10 +89,17 @@ def difference(folder: Path, config: VisionConfig) -> str | None:
     if told is None:
         return None
     for field in fields(VisionConfig):
-        theirs, ours = getattr(told, field.name), getattr(config, field.name)
+        theirs, ours = (_told_by_config(each, field.name) for each in (told, config))
         if field.name not in ("name", LANGUAGE) and theirs != ours:
             return f"{folder / CONFIG}: {field.name} is {theirs!r} and that of {config.name} {ours!r}"
     return None
+
+
+def _told_by_config(config: VisionConfig, field: str) -> object:
+    """A field; of what is fed in, the sizes of patches alone, since the limits of pictures are no other tower."""
+    if field != "preprocessing":
+        return getattr(config, field)
+    return config.patch_size, config.temporal_patch_size, config.spatial_merge_size
 
 
 def _config(name: str, family: Family, told: Mapping[str, Any]) -> VisionConfig:
@@ -91,7 +110,17 @@ def _config(name: str, family: Family, told: Mapping[str, Any]) -> VisionConfig:
     windows = {"window_size": told["window_size"]} if "window_size" in _DEFAULTS[family] else {}
     if windows:
         windows["fullatt_block_indexes"] = tuple(told["fullatt_block_indexes"])
-    sizes = {"patch_size": told["patch_size"], "merge_size": told["spatial_merge_size"]}
+    learned: dict[str, Any] = {}
+    if "num_position_embeddings" in _DEFAULTS[family]:
+        deepstack = tuple(told["deepstack_visual_indexes"] or ())
+        learned = {"position_table": told["num_position_embeddings"], "deepstack_blocks": deepstack}
+    _check_rope(name, told.get("rope_parameters") or {})
+    fed = replace(
+        QWEN3 if learned else Preprocessing(),
+        patch_size=one_side(told["patch_size"]),
+        merge_size=told["spatial_merge_size"],
+        temporal_patch_size=one_side(told["temporal_patch_size"]),
+    )
     return VisionConfig(
         name,
         family,
@@ -103,10 +132,20 @@ def _config(name: str, family: Family, told: Mapping[str, Any]) -> VisionConfig:
         else told["intermediate_size"],
         out_hidden_size=language,
         in_channels=told.get("in_channels", told.get("in_chans", 3)),
-        preprocessing=Preprocessing(**sizes, temporal_patch_size=told["temporal_patch_size"]),
+        preprocessing=fed,
         **windows,
+        **learned,
         **dict(FAMILIES[family]) | {"activation": _ACTIVATIONS[activation]},
     )
+
+
+def _check_rope(name: str, told: Mapping[str, Any]) -> None:
+    """Raises ConfigError for another rotation than that of every released tower."""
+    if not isinstance(told, Mapping):
+        raise ConfigError(f"{name}: rope_parameters is {told!r:.40}; it is no object")
+    for field, usual in (("rope_theta", (10_000,)), ("rope_type", ("axial", "default"))):
+        if (value := told.get(field, usual[0])) not in usual:
+            raise ConfigError(f"{name}: {field} is {value!r:.40}; supported is {usual[0]!r}")
 
 
 def _name(folder: Path) -> str:

@@ -6,11 +6,12 @@ defaults to a width of 3584), so no size here is taken from a default.
 
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from math import isqrt
+from typing import Any, Literal, assert_never, get_args, get_origin, get_type_hints
 
-from .preprocessing import Preprocessing
+from .preprocessing import QWEN3, Preprocessing
 
-Family = Literal["qwen2_vl", "qwen2_5_vl", "qwen3_vl"]
+Family = Literal["qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_5"]
 Norm = Literal["layer_norm", "rms_norm"]
 Mlp = Literal["two_linears", "gated"]
 """fc2(act(fc1(x))), or down(act(gate(x)) * up(x))."""
@@ -18,18 +19,20 @@ Activation = Literal["quick_gelu", "gelu_tanh", "silu"]
 PositionEmbedding = Literal["rope", "rope_and_learned"]
 """Rotated q and k alone, or a learned table added to the patches as well."""
 
+_QWEN3: Mapping[str, Any] = {
+    "norm": "layer_norm",
+    "mlp": "two_linears",
+    "activation": "gelu_tanh",
+    "patch_bias": True,
+    "position_embedding": "rope_and_learned",
+}
 FAMILIES: Mapping[Family, Mapping[str, Any]] = {
     "qwen2_vl": {"norm": "layer_norm", "mlp": "two_linears", "activation": "quick_gelu"},
     "qwen2_5_vl": {"norm": "rms_norm", "mlp": "gated", "activation": "silu"},
-    "qwen3_vl": {
-        "norm": "layer_norm",
-        "mlp": "two_linears",
-        "activation": "gelu_tanh",
-        "patch_bias": True,
-        "position_embedding": "rope_and_learned",
-    },
+    "qwen3_vl": _QWEN3,
+    "qwen3_5": _QWEN3,
 }
-"""The arithmetic of each family's released towers."""
+"""The arithmetic of each family's released towers. Qwen3.5, and Qwen3.8, is Qwen3-VL without deepstack."""
 
 _QWEN2_VL = Preprocessing()
 LARGEST = 1_000_000
@@ -92,8 +95,12 @@ class VisionConfig:
                 f"{self.name}: position_table is {self.position_table} where position_embedding is "
                 f"{self.position_embedding!r}; a learned table has rows, and nothing else has"
             )
+        if isqrt(self.position_table) ** 2 != self.position_table:
+            raise ConfigError(f"{self.name}: position_table is {self.position_table}; give a square number")
         if strange := [block for block in self.deepstack_blocks if block not in range(self.depth)]:
             raise ConfigError(f"{self.name}: deepstack_blocks has {strange[0]}; choose from 0 to {self.depth - 1}")
+        if list(self.deepstack_blocks) != sorted(set(self.deepstack_blocks)):
+            raise ConfigError(f"{self.name}: deepstack_blocks is {self.deepstack_blocks}; give each once, in order")
 
     def _check_numbers(self) -> None:
         counts = ("depth", "hidden_size", "num_heads", "intermediate_size", "out_hidden_size", "in_channels")
@@ -130,7 +137,8 @@ class VisionConfig:
     def require_family(self, whose: str) -> None:
         """Raises ConfigError unless the arithmetic is that of the family's released towers."""
         self.require(whose, **{"patch_bias": False, "position_embedding": "rope"} | dict(FAMILIES[self.family]))
-        self.require(whose, deepstack_blocks=())
+        if self.family != "qwen3_vl":
+            self.require(whose, deepstack_blocks=())
 
     @property
     def patch_size(self) -> int:
@@ -163,6 +171,17 @@ class VisionConfig:
         return self.preprocessing.patch_dim
 
     @property
+    def mlp_linears(self) -> tuple[str, str]:
+        """What checkpoints of the family call the two linears of an MLP that has two."""
+        match self.family:
+            case "qwen2_vl" | "qwen2_5_vl":
+                return "fc1", "fc2"
+            case "qwen3_vl" | "qwen3_5":
+                return "linear_fc1", "linear_fc2"
+            case _:
+                assert_never(self.family)
+
+    @property
     def window_cells(self) -> int:
         """Side of an attention window in merged 2x2 cells: 4."""
         if self.window_size is None:
@@ -183,18 +202,56 @@ def _qwen2_5_vl(size: str, intermediate_size: int, out_hidden_size: int) -> Visi
     return VisionConfig(f"qwen2.5-vl-{size}", "qwen2_5_vl", *sizes, **FAMILIES["qwen2_5_vl"])
 
 
+def _qwen3(name: str, family: Family, tower: tuple[int, int, int, int], out: int, *deepstack: int) -> VisionConfig:
+    """`tower`: depth, width, heads, width inside the MLP."""
+    more: dict[str, Any] = {"position_table": 48 * 48, "deepstack_blocks": deepstack, **FAMILIES[family]}
+    return VisionConfig(name, family, *tower, out, preprocessing=QWEN3, **more)
+
+
+_QWEN3_S, _QWEN3_M, _QWEN3_L = (12, 768, 12, 3072), (24, 1024, 16, 4096), (27, 1152, 16, 4304)
+
+
+def _qwen3_vl(size: str, out: int) -> VisionConfig:
+    small = size in ("2b", "4b")
+    blocks = (5, 11, 17) if small else (8, 16, 24)
+    return _qwen3(f"qwen3-vl-{size}", "qwen3_vl", _QWEN3_M if small else _QWEN3_L, out, *blocks)
+
+
 _SIZES = (
     _qwen2_vl("2b", 1536),
     _qwen2_vl("7b", 3584),
     _qwen2_vl("72b", 8192),
     _qwen2_5_vl("3b", 3420, 2048),
     _qwen2_5_vl("7b", 3420, 3584),
-    # 32B and 72B: figures from third-party copies of the configs; some threads say that 32B has no windows.
     _qwen2_5_vl("32b", 3456, 5120),
     _qwen2_5_vl("72b", 3456, 8192),
+    _qwen3_vl("2b", 2048),
+    _qwen3_vl("4b", 2560),
+    _qwen3_vl("8b", 4096),
+    _qwen3_vl("32b", 5120),
+    _qwen3_vl("30b-a3b", 2048),
+    _qwen3_vl("235b-a22b", 4096),
+    _qwen3("qwen3.5-0.8b", "qwen3_5", _QWEN3_S, 1024),
+    _qwen3("qwen3.5-2b", "qwen3_5", _QWEN3_M, 2048),
+    _qwen3("qwen3.5-4b", "qwen3_5", _QWEN3_M, 2560),
+    _qwen3("qwen3.5-9b", "qwen3_5", _QWEN3_L, 4096),
+    _qwen3("qwen3.5-27b", "qwen3_5", _QWEN3_L, 5120),
+    _qwen3("qwen3.8-27b", "qwen3_5", _QWEN3_L, 5120),
     # Two heads of the real head_dim, so that rope and attention meet the shapes they meet in the real towers.
     VisionConfig("qwen2-vl-tiny", "qwen2_vl", 4, 160, 2, 640, 256, **FAMILIES["qwen2_vl"]),
     VisionConfig("qwen2.5-vl-tiny", "qwen2_5_vl", 4, 160, 2, 428, 256, (3,), 112, **FAMILIES["qwen2_5_vl"]),
+    _qwen3("qwen3-vl-tiny", "qwen3_vl", (4, 144, 2, 538), 256, 0, 2),
+    _qwen3("qwen3.5-tiny", "qwen3_5", (4, 128, 2, 512), 256),
 )
 
 MODELS: dict[str, VisionConfig] = {config.name: config for config in _SIZES}
+
+UNCONFIRMED: Mapping[str, str] = {
+    "qwen2.5-vl-32b": "from copies of its config, and some say that it has no windows",
+    "qwen2.5-vl-72b": "from memory",
+    "qwen3-vl-2b": "from copies of its config",
+    "qwen3-vl-4b": "from copies of its config",
+    "qwen3-vl-30b-a3b": "from memory",
+    "qwen3-vl-235b-a22b": "from memory",
+}
+"""Sizes that no source of the makers has shown us, and where ours are from: read the config of your checkpoint."""

@@ -38,12 +38,16 @@ class Preprocessing:
     """Mean of red, green and blue in 0..1 (OpenAI CLIP)."""
     std: Colour = (0.26862954, 0.26130258, 0.27577711)
     """Standard deviation of red, green and blue in 0..1 (OpenAI CLIP)."""
+    video_pixels: tuple[int, int] | None = None
+    """Fewest and most pixels of a video, of all its frames together; None: each frame is a picture by itself."""
 
     def __post_init__(self) -> None:
         for field in ("patch_size", "temporal_patch_size", "merge_size", "min_pixels", "max_pixels"):
             _require_size(field, getattr(self, field))
         if self.max_pixels < max(self.min_pixels, self.factor**2):
             raise ValueError(f"max_pixels is {self.max_pixels}; give as many as min_pixels and one token have, or more")
+        if self.video_pixels is not None:
+            _require_video(self.video_pixels, self.factor**2)
         _require_colours(self.mean, self.std)
 
     @property
@@ -145,8 +149,27 @@ def _require_size(field: str, value: object) -> None:
         raise ValueError(f"{field} is {value!r:.60}; give a whole number above zero, {LARGEST:,} at most")
 
 
+def _require_video(limits: object, token: int) -> None:
+    good = isinstance(limits, tuple) and len(limits) == 2
+    for each in limits if isinstance(limits, tuple) and good else ():
+        _require_size("video_pixels", each)
+    if not isinstance(limits, tuple) or not good or limits[1] < max(limits[0], token):
+        raise ValueError(f"video_pixels is {limits!r:.60}; give the fewest and the most, at least one token's")
+
+
 def _require_colours(mean: Colour, std: Colour) -> None:
     for colours, least in ((mean, -math.inf), (std, 0.0)):
         good = isinstance(colours, Sequence) and len(colours) == 3
         if not good or not all(isinstance(each, int | float) and least < each < math.inf for each in colours):
             raise ValueError(f"mean is {mean} and std {std}; give three numbers each, those of std above zero")
+
+
+QWEN3 = Preprocessing(
+    patch_size=16,
+    min_pixels=65_536,
+    max_pixels=16_777_216,
+    mean=(0.5, 0.5, 0.5),
+    std=(0.5, 0.5, 0.5),
+    video_pixels=(4_096, 25_165_824),
+)
+"""What Qwen3-VL, Qwen3.5 and Qwen3.8 are fed, by the preprocessor files beside the released checkpoints."""

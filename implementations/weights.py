@@ -20,7 +20,7 @@ from .config import VisionConfig
 
 PREFIXES = ("model.visual.", "visual.")
 """Where checkpoints keep the vision tower: newer and older Hugging Face layouts."""
-TOWER_PARTS = ("patch_embed.", "blocks.", "merger.")
+TOWER_PARTS = ("patch_embed.", "pos_embed.", "blocks.", "merger.", "deepstack_merger_list.")
 """How keys begin where the tower was saved alone."""
 
 FLOATS = ("F64", "F32", "F16", "BF16")
@@ -93,11 +93,13 @@ def random_weights(config: VisionConfig, seed: int = 0, dtype: torch.dtype = tor
         if len(shape) == 1:
             is_norm = key.endswith("weight")
             tensor = 1.0 + 0.1 * noise if is_norm else 0.05 * noise
+        elif key == "pos_embed.weight":
+            tensor = noise  # of the size of the patches that it is added to
         else:
             tensor = noise / math.sqrt(shape[1:].numel())
             if key.endswith("attn.qkv.weight"):
                 tensor *= 1.4
-            elif key.endswith(("attn.proj.weight", "mlp.down_proj.weight", "mlp.fc2.weight")):
+            elif key.endswith(("attn.proj.weight", "mlp.down_proj.weight", "mlp.fc2.weight", "mlp.linear_fc2.weight")):
                 tensor *= residual_gain
         weights[key] = tensor
     outliers = torch.randperm(config.hidden_size, generator=generator)[:OUTLIER_CHANNELS]

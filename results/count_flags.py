@@ -29,7 +29,8 @@ from vlbench.version import __version__
 from vlbench.workload.seam_case import Setting
 from vlbench.workload.seams import CASES
 
-MODEL = MODELS["qwen2.5-vl-7b"]
+MODEL, WITH_DEEPSTACK = MODELS["qwen2.5-vl-7b"], MODELS["qwen3-vl-8b"]
+"""On which flags are counted, and those that mean nothing there."""
 DTYPE, PROFILE = torch.bfloat16, "sm_90"
 SCENARIOS = ("single-image", "multi-image")
 
@@ -37,10 +38,15 @@ Flags = frozenset[str] | None
 """None for the reference tower."""
 
 
-def grids_of(scenario: str) -> tuple[Grid, ...]:
+def grids_of(scenario: str, config: VisionConfig = MODEL) -> tuple[Grid, ...]:
     """What a scenario of one point feeds in at its full size."""
     (point,) = counted_points(scenario, ())
-    return point.fed_to(MODEL.preprocessing).grids
+    return point.fed_to(config.preprocessing).grids
+
+
+def model_for(flag: Optimization) -> VisionConfig:
+    """On which a flag is counted."""
+    return WITH_DEEPSTACK if flag.inapplicable(MODEL, "cuda", alone=True) else MODEL
 
 
 def count_at(config: VisionConfig, flags: Flags, grids: Sequence[Grid], device: CountingDevice) -> Totals:
@@ -73,7 +79,9 @@ def totals(counter: Counter) -> Totals:
 
 @cache
 def count_deep(flags: Flags, grids: tuple[Grid, ...], device: CountingDevice, config: VisionConfig = MODEL) -> Totals:
-    """The counters of all blocks, from towers of one and two."""
+    """The counters of all blocks: with windows, from towers of one and two."""
+    if config.window_size is None:
+        return count_at(config, flags, grids, device)
     windowed, whole, both = (
         count_at(replace(config, depth=depth, fullatt_block_indexes=full), flags, grids, device)
         for depth, full in ((1, ()), (1, (0,)), (2, (1,)))
@@ -110,12 +118,12 @@ def moved_by(flag: Optimization, device: CountingDevice, scenarios: Sequence[str
     if not flag.seam.in_tower:
         moved = difference(count_seam(flag, True, device), count_seam(flag, False, device))
         return FlagCounts(moves={f"seam {flag.seam.name}": moved})
-    beside, moves = with_requirements([*flag.requires, *flag.beside]), {}
+    beside, moves, config = with_requirements([*flag.requires, *flag.beside]), {}, model_for(flag)
     for scenario in scenarios:
-        grids = grids_of(scenario)
-        after, before = (count_deep(flags, grids, device) for flags in (beside | {flag.flag}, beside))
+        grids = grids_of(scenario, config)
+        after, before = (count_deep(flags, grids, device, config) for flags in (beside | {flag.flag}, beside))
         moves[scenario] = difference(after, before)
-    return FlagCounts(beside=tuple(sorted(beside)), moves=moves)
+    return FlagCounts(model="" if config is MODEL else config.name, beside=tuple(sorted(beside)), moves=moves)
 
 
 def named_towers() -> Iterator[tuple[str, Flags]]:

@@ -74,6 +74,20 @@ STEPS = (
         (f"{COUNTED}/qwen2.5-vl-7b.json",),
     ),
     Step(
+        "counts of qwen3-vl",
+        1,
+        f"vlbench baseline save {COUNTED}/qwen3-vl-8b.json --tower qwen3-vl-8b --with best"
+        " --scenario single-image --as sm_90 --reason {reason} --by {by} --force",
+        (f"{COUNTED}/qwen3-vl-8b.json",),
+    ),
+    Step(
+        "counts of qwen3.5",
+        1,
+        f"vlbench baseline save {COUNTED}/qwen3.5-9b.json --tower qwen3.5-9b --with best"
+        " --scenario single-image --as sm_90 --reason {reason} --by {by} --force",
+        (f"{COUNTED}/qwen3.5-9b.json",),
+    ),
+    Step(
         "counts of many images",
         1,
         f"vlbench baseline save {COUNTED}/best-of-many.json --tower qwen2.5-vl-7b+best"

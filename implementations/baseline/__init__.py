@@ -7,8 +7,8 @@ from typing import assert_never
 
 from torch import nn
 
-from ..config import ConfigError, VisionConfig
-from . import qwen2_5_vl, qwen2_vl
+from ..config import VisionConfig
+from . import qwen2_5_vl, qwen2_vl, qwen3_vl
 
 
 def build_baseline(config: VisionConfig) -> nn.Module:
@@ -26,7 +26,9 @@ def build_baseline(config: VisionConfig) -> nn.Module:
             config.require_family(whose)
             _ = config.window_cells  # it cannot do without windows
             return qwen2_5_vl.Qwen2_5VisionTower(config)
-        case "qwen3_vl":
-            raise ConfigError(f"{config.name}: there is no reference tower of {config.family}; choose another model")
+        case "qwen3_vl" | "qwen3_5":
+            config.require_family(whose)
+            config.require(whose, window_size=None)
+            return qwen3_vl.Qwen3VisionTower(config)
         case _:
             assert_never(config.family)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 # In the order of the forward, which is the order in which flags are listed; those of other files follow.
 # isort: off
-from . import grids, windows, inverse, rope, transfer, segments  # noqa: F401
-from . import patch_embed, layout, rotary, attention, mlp  # noqa: F401
+from . import grids, windows, inverse, rope, transfer, segments, patch_embed  # noqa: F401
+from . import positions, layout, rotary, attention, mlp, deepstack  # noqa: F401
 
 # isort: on
 from .presets import PRESETS, preset_flags

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import assert_never
+from typing import Any, assert_never
 
 import torch
 import torch.nn.functional as F
@@ -34,17 +34,21 @@ def activation(config: VisionConfig) -> Callable[[Tensor], Tensor]:
 
 
 class TwoLinearMLP(nn.Module):
-    """fc2(act(fc1(x)))."""
+    """fc2(act(fc1(x))), by the names that the family has for the two."""
 
     def __init__(self, config: VisionConfig) -> None:
         super().__init__()
         self.act = activation(config)
-        self.fc1 = nn.Linear(config.hidden_size, config.intermediate_size)
-        self.fc2 = nn.Linear(config.intermediate_size, config.hidden_size)
+        self.first, self.second = config.mlp_linears
+        self.add_module(self.first, nn.Linear(config.hidden_size, config.intermediate_size))
+        self.add_module(self.second, nn.Linear(config.intermediate_size, config.hidden_size))
 
     def forward(self, x: Tensor) -> Tensor:
         """x [N, C] to [N, C]."""
-        return self.fc2(self.act(self.fc1(x)))
+        fc1: Any = getattr(self, self.first)
+        fc2: Any = getattr(self, self.second)
+        y: Tensor = fc2(self.act(fc1(x)))
+        return y
 
 
 mlp_width: Seam[Callable[[int], int]] = Seam("mlp width")

@@ -1,7 +1,7 @@
 """The plan: all that follows from the grids, made once per forward and consumed by every block."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -13,7 +13,9 @@ from .attention import attention
 from .cache import ByteCache
 from .grids import Grid, Grids, grids
 from .inverse import inverse, scatter_inverse
-from .rope import Rope, position_ids, rope_reuse, rope_rows, rope_sharing
+from .position_ids import ids_reuse, position_ids
+from .positions import Positions, position_embedding
+from .rope import Rope, rope_reuse, rope_rows, rope_sharing
 from .seam import FlagSet
 from .segments import Segments, segment_batches, segment_bounds
 from .transfer import pinning, shipment, upload
@@ -34,6 +36,8 @@ class VisionPlan:
     """[N / 4] the hidden states' order in terms of the input's merged cells; None: the input's own."""
     inverse: Tensor | None
     """[N / 4] the way back."""
+    positions: Positions | None = None
+    """The learned positions in the input's order; None without a table of them."""
 
 
 class Planner(nn.Module):
@@ -45,9 +49,11 @@ class Planner(nn.Module):
         self.rows = rope_rows.way(flags)(config)
         self.grids = grids.way(flags)
         self.upload = upload.way(flags)(pinning.way(flags))
+        self.ids = ids_reuse.way(flags)(position_ids.way(flags), config.spatial_merge_size)
         self.rope = rope_reuse.way(flags)(
-            self.rows, position_ids.way(flags), rope_sharing.way(flags), config.spatial_merge_size, self.upload
+            self.rows, self.ids, rope_sharing.way(flags), config.spatial_merge_size, self.upload
         )
+        self.positions = position_embedding.way(flags)(config) if config.position_table else None
         self.send_all = shipment.way(flags)
         self.bounds = segment_bounds.way(flags)()
         self.batches = segment_batches.way(flags)
@@ -69,8 +75,13 @@ class Planner(nn.Module):
             sent = self.send_all(self._frames_to_send(frames, device), send)
             with stage("rope"):
                 rope = self.rope(grids, None, None)
-            return VisionPlan(rope, self._frames(sent.get("frames", frames)), None, None, None)
-        return self._windowed(grids, frames, device, send)
+            plan = VisionPlan(rope, self._frames(sent.get("frames", frames)), None, None, None)
+        else:
+            plan = self._windowed(grids, frames, device, send)
+        if self.positions is None:
+            return plan
+        with stage("positions"):
+            return replace(plan, positions=self.positions.plan(grids, device, send))
 
     def _windowed(
         self, grids: Grids, frames: Tensor, device: torch.device, send: Callable[[Tensor], Tensor]
@@ -94,7 +105,13 @@ class Planner(nn.Module):
 
     def caches(self) -> dict[str, ByteCache[Any, Any]]:
         """The planner's caches by the name of what they keep."""
-        found: dict[str, list[ByteCache[Any, Any]]] = {"rope": self.rope.caches(), "windows": self.windows.caches()}
+        found: dict[str, list[ByteCache[Any, Any]]] = {
+            "rope": self.rope.caches(),
+            "windows": self.windows.caches(),
+            "rope table": self.rows.caches(),
+            "position ids": self.ids.caches(),
+            "positions": self.positions.caches() if self.positions else [],
+        }
         return {name: cache for name, caches in found.items() for cache in caches}
 
     def _frames_to_send(self, frames: Tensor, device: torch.device) -> dict[str, Tensor]:

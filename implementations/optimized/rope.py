@@ -11,21 +11,20 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 
 from ..config import VisionConfig
-from .advice import INDEXING, POSITIONS, TRIGONOMETRY, InCapture, InCode
+from .advice import TRIGONOMETRY, InCapture
 from .cache import ByteCache
 from .grids import Grid, Grids
-from .seam import Exactness, Seam, on_cuda
-from .transfer import Upload
+from .position_ids import HOST_IDS, IdsEachTime
+from .seam import Exactness, Seam
+from .transfer import Pageable
 from .windows import WindowOrder, permute_cells
 
 THETA = 10000.0
 LONGEST_SIDE = 8192
 """Rows of the cos and sin tables. The most extreme image that preprocessing allows is about 3,600 patches long."""
-HOST_IDS = InCode("make the ids on the device, or remember the rows", "implicit upload", INDEXING, POSITIONS, False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,41 +61,6 @@ class Angles:
 Rope = Angles | CosSin
 
 
-# Row and column of every patch.
-
-PositionIds = Callable[[Iterable[Grid], int, torch.device], Tensor]
-position_ids: Seam[PositionIds] = Seam("position ids")
-
-
-def _ids(grids: Iterable[Grid], merge: int, device: torch.device | None) -> Tensor:
-    ids = []
-    for t, h, w in grids:
-        rows = torch.arange(h, device=device).unsqueeze(1).expand(h, w)
-        columns = torch.arange(w, device=device).unsqueeze(0).expand(h, w)
-        in_cells = (rearrange(x, "(h i) (w j) -> (h w i j)", i=merge, j=merge) for x in (rows, columns))
-        ids.append(torch.stack(tuple(in_cells), dim=-1).repeat(t, 1))
-    return torch.cat(ids, dim=0)  # [N, 2]
-
-
-@position_ids.naive
-def ids_on_host(grids: Iterable[Grid], merge: int, device: torch.device) -> Tensor:
-    """On the host. Indexing a device table with them copies them over, and the host waits."""
-    return _ids(grids, merge, None)
-
-
-@position_ids.optimization(
-    "device-pos-ids",
-    removes="the hidden blocking copy when host indices meet a device table, for six small launches an image",
-    exactness=Exactness.BIT_EXACT,
-    source="transformers; an agent's patch to vLLM's Qwen2-VL, 2025",
-    applies=(on_cuda,),
-    advice=(HOST_IDS,),
-)
-def ids_on_device(grids: Iterable[Grid], merge: int, device: torch.device) -> Tensor:
-    """On the device, where the table is."""
-    return _ids(grids, merge, device)
-
-
 # The rows for given ids: computed from angles, or looked up.
 
 
@@ -121,6 +85,10 @@ class RopeRows(nn.Module):
         """The rows for `ids` [N, 2], each below `longest_side`."""
         raise NotImplementedError
 
+    def caches(self) -> list[ByteCache[int, Tensor]]:
+        """Where it remembers a table."""
+        return []
+
 
 rope_rows: Seam[type[RopeRows]] = Seam("rope table")
 
@@ -131,8 +99,36 @@ class AngleTableEachTime(RopeRows):
 
     def forward(self, ids: Tensor, longest_side: Callable[[], int]) -> Rope:
         """Angles, from a table that is made now."""
-        positions = torch.arange(longest_side(), device=self.inv_freq.device).float()
-        return Angles(torch.outer(positions, self.inv_freq)[ids].flatten(1))
+        return Angles(self.table(longest_side())[ids].flatten(1))
+
+    def table(self, length: int) -> Tensor:
+        """The angles of positions below `length`, [length, head_dim / 4]."""
+        positions = torch.arange(length, device=self.inv_freq.device).float()
+        return torch.outer(positions, self.inv_freq)
+
+
+@rope_rows.optimization(
+    "rope-freq-table",
+    removes="the making of the angle table in every forward: three launches",
+    exactness=Exactness.BIT_EXACT,
+    source="vLLM of March 2025, which only grows it; TensorRT-LLM's _freq_table",
+)
+class AngleTableKept(AngleTableEachTime):
+    """A table for each power of two, made when a side first needs it: 0.3 MB for 4,096 positions of head_dim 80."""
+
+    def __init__(self, config: VisionConfig) -> None:
+        super().__init__(config)
+        self.cache: ByteCache[int, Tensor] = ByteCache(4 << 20, lambda table: (table,))
+
+    def forward(self, ids: Tensor, longest_side: Callable[[], int]) -> Rope:
+        """Angles, from a table that is long enough."""
+        length = 1 << (longest_side() - 1).bit_length()
+        table = self.cache.get(length, partial(self.table, length))
+        return Angles(table[ids].flatten(1))
+
+    def caches(self) -> list[ByteCache[int, Tensor]]:
+        """The one."""
+        return [self.cache]
 
 
 @rope_rows.optimization(
@@ -194,16 +190,20 @@ class RopeEachTime:
     """The rope of a batch, in the order of its hidden states, by what the other seams chose."""
 
     rows: RopeRows
-    ids: PositionIds
+    ids: IdsEachTime
     share: Callable[[Rope], Rope]
     merge: int
-    upload: Upload
+    upload: Pageable
 
     def __call__(self, grids: Grids, windows: WindowOrder | None, index: Tensor | None) -> Rope:
         """`index` is the window order on the device, None where the model has no windows."""
-        ids = self.ids(grids, self.merge, self.rows.inv_freq.device)
-        rope = self.rows(ids, grids.longest_side)
+        rope = self.rows(self.sent_ids(grids), grids.longest_side)
         return self.share(rope if index is None else rope.map(lambda rows: permute_cells(rows, index)))
+
+    def sent_ids(self, grids: Iterable[Grid]) -> Tensor:
+        """The ids where the upload wants them before the look-up: on the device, or still on the host."""
+        device = self.rows.inv_freq.device
+        return self.upload.indices(self.ids(grids, device), device)
 
     def caches(self) -> list[ByteCache[Grid, CosSin]]:
         """Where it remembers rows."""
@@ -247,8 +247,7 @@ class CachedRope(RopeEachTime):
         )
 
     def _make(self, grid: Grid, order: Tensor | None) -> CosSin:
-        ids = self.ids([grid], self.merge, self.rows.inv_freq.device)
-        entry: CosSin = self.rows(ids, lambda: max(grid[1:])).cos_sin()
+        entry: CosSin = self.rows(self.sent_ids([grid]), lambda: max(grid[1:])).cos_sin()
         if order is None:
             return entry
         index = self.upload(order, entry.cos.device)

@@ -1,6 +1,9 @@
 """From host to device: how one tensor is copied, how several are, and when memory is pinned."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -8,7 +11,6 @@ from torch import Tensor
 from .advice import INDEXING, InCapture, InCode
 from .seam import Exactness, Seam, on_cuda
 
-Upload = Callable[[Tensor, torch.device], Tensor]
 Pin = Callable[[Tensor], Tensor]
 SendAll = Callable[[dict[str, Tensor], Callable[[Tensor], Tensor]], dict[str, Tensor]]
 
@@ -34,20 +36,29 @@ def pin_if_needed(tensor: Tensor) -> Tensor:
     return tensor if tensor.is_pinned() else pin_always(tensor)
 
 
-upload: Seam[Callable[[Pin], Upload]] = Seam("host to device")
+upload: Seam[type[Pageable]] = Seam("host to device")
 
 
 @upload.naive
-def pageable(pin: Pin) -> Upload:
+@dataclass(frozen=True)
+class Pageable:
     """A copy from pageable memory: the driver stages it, and the host waits."""
-    return lambda tensor, device: tensor.to(device)
+
+    pin: Pin
+
+    def __call__(self, tensor: Tensor, device: torch.device) -> Tensor:
+        return tensor.to(device)
+
+    def indices(self, indices: Tensor, device: torch.device) -> Tensor:
+        """Indices on their way to a look-up: left on the host, where indexing copies them by itself."""
+        return indices
 
 
 @upload.optimization(
     "pinned-h2d",
-    removes="the wait of the host for each copy that the plan sends; the largest, of the position ids, stays",
+    removes="the wait for each copy that the plan sends, the position ids among them, which it then sends itself",
     exactness=Exactness.BIT_EXACT,
-    source="vLLM async_tensor_h2d; TensorRT-LLM #11943",
+    source="vLLM async_tensor_h2d, #54266; TensorRT-LLM #11943",
     applies=(on_cuda,),
     advice=(
         InCode("send the index beforehand, through pinned memory", "implicit upload", INDEXING, floats=False, rank=1),
@@ -55,15 +66,17 @@ def pageable(pin: Pin) -> Upload:
         InCapture("pageable uploads", "each is staged by the driver and may block the host", copy=r"^HtoD pageable"),
     ),
 )
-def pinned(pin: Pin) -> Upload:
+class Pinned(Pageable):
     """Through pinned memory, without waiting. A tensor that is on a device already only passes through."""
 
-    def copy(tensor: Tensor, device: torch.device) -> Tensor:
+    def __call__(self, tensor: Tensor, device: torch.device) -> Tensor:
         if tensor.device.type != "cpu":
             return tensor.to(device)
-        return pin(tensor).to(device, non_blocking=True)
+        return self.pin(tensor).to(device, non_blocking=True)
 
-    return copy
+    def indices(self, indices: Tensor, device: torch.device) -> Tensor:
+        """Sent as any tensor is."""
+        return self(indices, device)
 
 
 shipment: Seam[SendAll] = Seam("shipment")

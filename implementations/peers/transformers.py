@@ -1,4 +1,4 @@
-"""transformers' own Qwen2-VL and Qwen2.5-VL towers for a config of ours, on the tensors of ours."""
+"""transformers' towers of Qwen2-VL, Qwen2.5-VL, Qwen3-VL and Qwen3.5 for a config of ours, on the tensors of ours."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from . import PeerError, peer
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from ..output import VisionOutput
     from ..weights import SharedTensors
 
 STAGES = {
@@ -28,6 +29,11 @@ RECOMPILE_LIMIT = 64
 
 COMPILED_STAGES = {"patch_embed": "patch_embed", "blocks.*": "block[{}].compiled", "merger": "merger"}
 """A hook inside a compiled block would break it into pieces."""
+
+LEARNED_STAGES = {"pos_embed": "positions"}
+"""Where there is a learned table: the look-up alone, as its weights and their sum lie in no module."""
+DEEPSTACK_STAGES = {"deepstack_merger_list.*": "deepstack"}
+"""Where there is deepstack."""
 
 
 @peer(
@@ -60,25 +66,50 @@ def build(config: VisionConfig, weights: SharedTensors, attention: str, compiled
         torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, RECOMPILE_LIMIT)
         for block in tower.blocks:
             block.forward = torch.compile(block.forward)  # not block.compile(), which takes the block's hooks inside
-    return AdaptedTower(tower, tokens=_tokens, stages=COMPILED_STAGES if compiled else STAGES)
+    return AdaptedTower(tower, tokens=_tokens, stages=stages_of(config, compiled=compiled))
 
 
-def _tokens(returned: Any) -> Tensor:
-    tokens: Tensor = returned.pooler_output
-    return tokens
+def stages_of(config: VisionConfig, *, compiled: bool) -> dict[str, str]:
+    """Which modules of their tower are which of our stages."""
+    learned = LEARNED_STAGES if config.position_table else {}
+    return (COMPILED_STAGES if compiled else STAGES) | learned | (DEEPSTACK_STAGES if config.deepstack_blocks else {})
+
+
+def _tokens(returned: Any) -> Tensor | VisionOutput:
+    from ..optimized.deepstack import with_features
+
+    return with_features(returned.pooler_output, getattr(returned, "deepstack_features", None) or ())
 
 
 def _uninitialised(config: VisionConfig, attention: str) -> Any:
     import torch
-    from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionTransformerPretrainedModel
-    from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VisionTransformerPretrainedModel
 
     theirs = their_config(config)
     theirs._attn_implementation = attention
-    is_first = config.family == "qwen2_vl"  # `their_config` refuses all but the two
-    tower: Any = Qwen2VisionTransformerPretrainedModel if is_first else Qwen2_5_VisionTransformerPretrainedModel
     with torch.device("meta"):
-        return tower(theirs)
+        return their_class(config)(theirs)
+
+
+def their_class(config: VisionConfig) -> Any:
+    """The class of transformers' tower of the family."""
+    from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionTransformerPretrainedModel
+    from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VisionTransformerPretrainedModel
+
+    match config.family:
+        case "qwen2_vl":
+            return Qwen2VisionTransformerPretrainedModel
+        case "qwen2_5_vl":
+            return Qwen2_5_VisionTransformerPretrainedModel
+        case "qwen3_vl":
+            from transformers.models.qwen3_vl.modeling_qwen3_vl import Qwen3VLVisionModel
+
+            return Qwen3VLVisionModel
+        case "qwen3_5":
+            from transformers.models.qwen3_5.modeling_qwen3_5 import Qwen3_5VisionModel
+
+            return Qwen3_5VisionModel
+        case _:
+            assert_never(config.family)
 
 
 def their_config(config: VisionConfig) -> Any:
@@ -86,6 +117,10 @@ def their_config(config: VisionConfig) -> Any:
     from transformers.models.qwen2_5_vl.configuration_qwen2_5_vl import Qwen2_5_VLVisionConfig
     from transformers.models.qwen2_vl.configuration_qwen2_vl import Qwen2VLVisionConfig
 
+    try:
+        config.require_family("transformers' tower")
+    except ConfigError as error:
+        raise PeerError(str(error)) from None
     shared: dict[str, Any] = {
         "depth": config.depth,
         "num_heads": config.num_heads,
@@ -94,10 +129,11 @@ def their_config(config: VisionConfig) -> Any:
         "spatial_merge_size": config.spatial_merge_size,
         "in_channels": config.in_channels,
     }
-    try:
-        config.require_family("transformers' tower")
-    except ConfigError as error:
-        raise PeerError(str(error)) from None
+    widths: dict[str, Any] = {
+        "hidden_size": config.hidden_size,
+        "intermediate_size": config.intermediate_size,
+        "out_hidden_size": config.out_hidden_size,
+    }
     match config.family:
         case "qwen2_vl":
             return Qwen2VLVisionConfig(
@@ -111,15 +147,23 @@ def their_config(config: VisionConfig) -> Any:
                 raise PeerError(
                     f"{config.name} has no attention windows, and transformers' Qwen2.5-VL tower cannot do without"
                 )
-            return Qwen2_5_VLVisionConfig(
-                hidden_size=config.hidden_size,
-                intermediate_size=config.intermediate_size,
-                out_hidden_size=config.out_hidden_size,
-                fullatt_block_indexes=list(config.fullatt_block_indexes),
-                window_size=config.window_size,
+            windows: dict[str, Any] = {
+                "fullatt_block_indexes": list(config.fullatt_block_indexes),
+                "window_size": config.window_size,
+            }
+            return Qwen2_5_VLVisionConfig(**widths, **windows, **shared)
+        case "qwen3_vl":
+            from transformers.models.qwen3_vl.configuration_qwen3_vl import Qwen3VLVisionConfig
+
+            return Qwen3VLVisionConfig(
+                num_position_embeddings=config.position_table,
+                deepstack_visual_indexes=list(config.deepstack_blocks),
+                **widths,
                 **shared,
             )
-        case "qwen3_vl":
-            raise PeerError(f"{config.name}: no peer has a tower of {config.family} yet; choose another model")
+        case "qwen3_5":
+            from transformers.models.qwen3_5.configuration_qwen3_5 import Qwen3_5VisionConfig
+
+            return Qwen3_5VisionConfig(**widths, num_position_embeddings=config.position_table, **shared)
         case _:
             assert_never(config.family)

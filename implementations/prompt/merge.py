@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..optimized.advice import WRITE_BY_MASK, InCode
 from ..optimized.seam import Exactness, Seam
-from ..optimized.transfer import pageable, pin_always, pinned
+from ..optimized.transfer import Pageable, Pinned, pin_always
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,6 @@ def scatter_by_mask(embeddings: Tensor, prompt: Prompt, vision: Tensor) -> Tenso
 )
 def copy_to_indices(embeddings: Tensor, prompt: Prompt, vision: Tensor) -> Tensor:
     """The places are found among the ids on the host."""
-    send = pinned if embeddings.device.type == "cuda" else pageable  # a pageable copy to a GPU would be a sync again
+    send = Pinned if embeddings.device.type == "cuda" else Pageable  # a pageable copy to a GPU would be a sync again
     places = (prompt.on_host == prompt.placeholder).nonzero().squeeze(1)
     return embeddings.index_copy_(0, send(pin_always)(places, embeddings.device), vision)

@@ -69,6 +69,22 @@ def test_transformers_7b_in_a_process_of_its_own() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_transformers_qwen3_vl_8b_and_ours(device: CountingDevice) -> None:
+    """Three `.tolist()` a layer, four `repeat_interleave` of two waits each, and the planning; and none of ours."""
+    pytest.importorskip("transformers")
+    theirs = warm(device, "hf:qwen3-vl-8b")
+    total = theirs.counts.total
+    assert (total.read_backs, total.uploads + total.implicit_uploads, total.host_syncs) == (92, 1, 93)
+    assert total.device_operations == 806
+    assert theirs.grids_sent == 24  # on the device before the forward, and not among its uploads
+    (lengths,) = [site for site in theirs.sites if "lengths.tolist()" in site.expression]
+    assert (lengths.times, lengths.flags) == (3 * 27, ("host-seqlens",))
+    assert all(site.where.line for site in theirs.sites)
+    ours = warm(device, "qwen3-vl-8b+best")
+    assert (ours.counts.total.host_syncs, ours.grids_sent) == (0, 0)
+
+
 def test_the_yardstick_and_host_seqlens_at_7b(device: CountingDevice) -> None:
     yardstick = warm(device, FULL)
     assert yardstick.counts.total.attention_calls == 704

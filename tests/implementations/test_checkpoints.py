@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +20,19 @@ from transformers import (
     Qwen2_5_VLForConditionalGeneration,
     Qwen2VLConfig,
     Qwen2VLForConditionalGeneration,
+    Qwen3_5Config,
+    Qwen3_5ForConditionalGeneration,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
 )
 
 from tests.implementations.grids import MIXED
 from tests.implementations.towers import TINY, name_of, pixels_of, relative_error, run
-from tests.implementations.transformers_towers import transformers_config
+from tests.implementations.transformers_towers import their_output, transformers_config
 from vlbench.implementations import build_tower
 from vlbench.implementations.checkpoint_config import difference, read_config
 from vlbench.implementations.config import MODELS, VisionConfig
+from vlbench.implementations.preprocessing import QWEN3, Preprocessing
 from vlbench.implementations.weights import CheckpointError, load_checkpoint, parameter_shapes
 
 CONFIG = TINY[1]
@@ -49,9 +56,21 @@ def full_model(config: VisionConfig) -> Any:
         "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [8, 12, 12]},
     }
     vision = transformers_config(config).to_dict()
-    if config.family == "qwen2_vl":
-        return Qwen2VLForConditionalGeneration(Qwen2VLConfig(text_config=text, vision_config=vision))
-    return Qwen2_5_VLForConditionalGeneration(Qwen2_5_VLConfig(text_config=text, vision_config=vision))
+    if config.family == "qwen3_5":
+        heads = {f"linear_num_{part}_heads": 1 for part in ("key", "value")}
+        text |= heads | {f"linear_{part}_head_dim": 8 for part in ("key", "value")} | {"head_dim": 64}
+    if config.family in ("qwen3_vl", "qwen3_5"):
+        text |= {"head_dim": 64}
+    theirs, their_config = THEIRS[config.family]
+    return theirs(their_config(text_config=text, vision_config=vision))
+
+
+THEIRS: dict[str, tuple[Any, Any]] = {
+    "qwen2_vl": (Qwen2VLForConditionalGeneration, Qwen2VLConfig),
+    "qwen2_5_vl": (Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLConfig),
+    "qwen3_vl": (Qwen3VLForConditionalGeneration, Qwen3VLConfig),
+    "qwen3_5": (Qwen3_5ForConditionalGeneration, Qwen3_5Config),
+}
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +88,7 @@ def model() -> Callable[[VisionConfig], Any]:
 
 @pytest.fixture(scope="module")
 def saved(model: Callable[[VisionConfig], Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Checkpoints of both families as transformers writes them: whole, and in many shards."""
+    """Checkpoints of every family as transformers writes them: whole, and in many shards."""
     root = tmp_path_factory.mktemp("checkpoints")
     for config in TINY:
         model(config).save_pretrained(root / config.name / "whole")
@@ -100,8 +119,7 @@ def is_vision(key: str) -> bool:
 def check_loads(folder: Path, config: VisionConfig, visual: nn.Module) -> None:
     weights = load_checkpoint(folder, config)
     assert {key: tensor.shape for key, tensor in weights.items()} == parameter_shapes(config)
-    with torch.no_grad():
-        theirs = visual(pixels_of(config, MIXED), torch.tensor(MIXED)).pooler_output
+    theirs = their_output(visual, pixels_of(config, MIXED), torch.tensor(MIXED))
     assert relative_error(run(build_tower(config, None, weights), config, MIXED), theirs) < 1e-5
 
 
@@ -124,6 +142,7 @@ def test_a_checkpoint_loads_as_transformers_writes_it(
 ) -> None:
     folder = saved / config.name / form
     assert (len(list(folder.glob("*.safetensors"))) > 1) == (form == "shards")
+    assert read_config(folder) == config
     check_loads(folder, config, model(config).model.visual)
 
 
@@ -309,6 +328,78 @@ def test_released_configs_that_leave_out_what_is_usual(tmp_path: Path) -> None:
     vision = {"embed_dim": 1280, "hidden_size": 1536, "in_chans": 3, "mlp_ratio": 4, "num_heads": 16}
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen2_vl", "vision_config": vision}))
     assert read_config(tmp_path) == MODELS["qwen2-vl-2b"]
+
+
+def test_released_configs_of_qwen3(tmp_path: Path) -> None:
+    def read(kind: str, **vision: object) -> VisionConfig | None:
+        (tmp_path / "config.json").write_text(json.dumps({"model_type": kind, "vision_config": vision}))
+        return read_config(tmp_path)
+
+    assert read("qwen3_vl", out_hidden_size=4096) == MODELS["qwen3-vl-8b"]
+    assert read("qwen3_vl_moe", out_hidden_size=2048, patch_size=[16, 16]) == MODELS["qwen3-vl-30b-a3b"]
+    small = {"depth": 24, "hidden_size": 1024, "intermediate_size": 4096}
+    blocks = {"deepstack_visual_indexes": [5, 11, 17]}
+    assert read("qwen3_vl", out_hidden_size=2560, **small, **blocks) == MODELS["qwen3-vl-4b"]
+    assert read("qwen3_5", out_hidden_size=2560, **small) == MODELS["qwen3.5-4b"]
+    rope = {"rope_parameters": {"rope_theta": 10000.0, "rope_type": "axial"}}
+    assert read("qwen3_5", out_hidden_size=4096, deepstack_visual_indexes=[], **rope) == MODELS["qwen3.5-9b"]
+
+
+@pytest.mark.parametrize(
+    ("vision", "told"),
+    [
+        ({"rope_parameters": {"rope_theta": 1e6}}, "rope_theta is 1000000.0; supported is 10000"),
+        ({"rope_parameters": {"rope_type": "yarn"}}, "rope_type is 'yarn'; supported is 'axial'"),
+        ({"rope_parameters": [1]}, "rope_parameters is [1]; it is no object"),
+        ({"num_position_embeddings": 2300}, "position_table is 2300; give a square number"),
+        ({"deepstack_visual_indexes": [16, 8]}, "deepstack_blocks is (16, 8); give each once, in order"),
+        ({"deepstack_visual_indexes": 3}, "'int' object is not iterable"),
+        ({"patch_size": [16, 14]}, "patch_size is [16, 14]; give a whole number"),
+    ],
+)
+def test_configs_of_qwen3_that_are_not_computed(tmp_path: Path, vision: dict[str, Any], told: str) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen3_vl", "vision_config": vision}))
+    with pytest.raises(CheckpointError, match=rf"^{tmp_path}/config.json: {re.escape(told)}"):
+        read_config(tmp_path)
+
+
+def told_by(folder: Path, kind: str, **files: dict[str, Any]) -> Preprocessing:
+    """What a checkpoint with these preprocessor files is fed."""
+    (folder / "config.json").write_text(json.dumps({"model_type": kind, "vision_config": {"out_hidden_size": 4096}}))
+    for name, content in files.items():
+        (folder / f"{name}.json").write_text(json.dumps(content))
+    config = read_config(folder)
+    assert config is not None
+    return config.preprocessing
+
+
+def test_the_preprocessor_file_of_a_checkpoint_wins(tmp_path: Path) -> None:
+    images = {"size": {"shortest_edge": 4096, "longest_edge": 10**6}, "image_mean": [0.4, 0.5, 0.6], "patch_size": 16}
+    videos = {"size": {"longest_edge": 10**7, "shortest_edge": None}}
+    fed = told_by(tmp_path, "qwen3_vl", preprocessor_config=images, video_preprocessor_config=videos)
+    limits = {"min_pixels": 4096, "max_pixels": 10**6, "video_pixels": (4096, 10**7)}
+    assert fed == replace(QWEN3, mean=(0.4, 0.5, 0.6), **limits)
+    older = {"min_pixels": 784, "max_pixels": 50176, "size": {"min_pixels": 1, "max_pixels": 2}, "resample": 3}
+    assert told_by(tmp_path, "qwen2_vl", preprocessor_config=older) == Preprocessing(min_pixels=784, max_pixels=50176)
+    assert difference(tmp_path, MODELS["qwen2-vl-7b"]) is None  # other limits are no other tower
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({"do_normalize": False}, "do_normalize is False, and only True is supported"),
+        ({"resample": 2}, "resample is 2, and only 3 is supported"),
+        ({"patch_size": 14}, "patch_size is 14 and that of config.json 16; download both again"),
+        ({"size": {"height": 224}}, "size has 'height'; supported are shortest_edge and longest_edge"),
+        ({"size": {"shortest_edge": 9, "longest_edge": 8}}, "max_pixels is 8; give as many as min_pixels"),
+        ({"max_pixels": "many"}, "max_pixels is 'many'; give a whole number"),
+        ({"image_std": [0, 0.5, 0.5]}, r"mean is \(0.5, 0.5, 0.5\) and std"),
+        ([], "not a JSON object; download it again"),
+    ],
+)
+def test_a_preprocessor_file_that_is_not_computed(tmp_path: Path, content: Any, told: str) -> None:
+    with pytest.raises(CheckpointError, match=rf"^{tmp_path}/preprocessor_config.json: {told}"):
+        told_by(tmp_path, "qwen3_vl", preprocessor_config=content)
 
 
 def test_a_file_beside_the_shards(shards: Path, saved: Path) -> None:

@@ -4,7 +4,17 @@ import pytest
 import torch
 from torch import nn
 
-from tests.implementations.towers import NARROW, NARROW_2, NARROW_2_5, name_of, pixels_of, run, weights_of
+from tests.implementations.towers import (
+    NARROW,
+    NARROW_2,
+    NARROW_2_5,
+    NARROW_3,
+    NARROW_3_5,
+    name_of,
+    pixels_of,
+    run,
+    weights_of,
+)
 from vlbench.implementations import build_tower
 from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.optimized import preset_flags
@@ -36,6 +46,7 @@ def blocks(depth: int) -> list[str]:
     return [f"  block[{index}].{half}" for index in range(depth) for half in ("attention", "mlp")]
 
 
+LEARNED = ["forward", "  plan", "    rope", "    positions", "  patch_embed", "  positions"]
 STAGES = {
     NARROW_2: ["forward", "  plan", "    rope", "  patch_embed", *blocks(2), "  merger"],
     NARROW_2_5: [
@@ -49,6 +60,8 @@ STAGES = {
         "  merger",
         "  restore_order",
     ],
+    NARROW_3: [*LEARNED, *blocks(1), "  deepstack", *blocks(2)[2:], "  deepstack", "  merger"],
+    NARROW_3_5: [*LEARNED, *blocks(2), "  merger"],
 }
 
 

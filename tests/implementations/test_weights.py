@@ -33,7 +33,13 @@ def test_random_weights_are_scaled_so_that_mistakes_show(config: VisionConfig) -
     assert weights["blocks.0.attn.proj.weight"].std() * width**0.5 == pytest.approx(
         2 / (2 * config.depth) ** 0.5, rel=0.05
     )
-    assert weights["merger.mlp.0.weight"].std() * (4 * width) ** 0.5 == pytest.approx(1, rel=0.05)
+    merger = "merger.linear_fc1.weight" if config.position_table else "merger.mlp.0.weight"
+    assert weights[merger].std() * (4 * width) ** 0.5 == pytest.approx(1, rel=0.05)
+    last = weights.get("blocks.0.mlp.linear_fc2.weight")
+    if last is not None:
+        gain = 2 / (2 * config.depth) ** 0.5
+        assert last.std() * config.intermediate_size**0.5 == pytest.approx(gain, rel=0.05)
+        assert weights["pos_embed.weight"].std() == pytest.approx(1, rel=0.05)
     assert weights["blocks.0.norm1.weight"].mean() == pytest.approx(1, abs=0.05)
     assert weights["blocks.0.attn.qkv.bias"].std() == pytest.approx(0.05, rel=0.2)
     size = weights["patch_embed.proj.weight"].flatten(1).norm(dim=1)

@@ -12,10 +12,13 @@ from torch import Tensor, nn
 from tests.implementations.grids import Batch
 from vlbench.implementations import build_tower
 from vlbench.implementations.config import MODELS, VisionConfig
+from vlbench.implementations.output import VisionOutput, unpack
 from vlbench.implementations.preprocessing import Preprocessing
 from vlbench.implementations.weights import SharedTensors, random_weights
 
-TINY = (MODELS["qwen2-vl-tiny"], MODELS["qwen2.5-vl-tiny"])
+QWEN3_VL, QWEN3_5 = MODELS["qwen3-vl-tiny"], MODELS["qwen3.5-tiny"]
+"""With deepstack, and without."""
+TINY = (MODELS["qwen2-vl-tiny"], MODELS["qwen2.5-vl-tiny"], QWEN3_VL, QWEN3_5)
 
 # One head of the real head_dim and patches of 2x2 pixels: a forward takes a few milliseconds.
 _SMALL_PATCHES = Preprocessing(patch_size=2)
@@ -30,7 +33,17 @@ NARROW_2_5 = replace(
     window_size=16,
     **_SMALLER,
 )
-NARROW = (NARROW_2, NARROW_2_5)
+NARROW_3 = replace(
+    QWEN3_VL,
+    name="qwen3-vl-narrow",
+    depth=2,
+    intermediate_size=268,
+    **{**_SMALLER, "hidden_size": 72},
+    position_table=6 * 6,
+    deepstack_blocks=(0, 1),
+)
+NARROW_3_5 = replace(NARROW_3, name="qwen3.5-narrow", family="qwen3_5", hidden_size=64, deepstack_blocks=())
+NARROW = (NARROW_2, NARROW_2_5, NARROW_3, NARROW_3_5)
 
 
 def name_of(value: VisionConfig | str | tuple[str, ...]) -> str:
@@ -59,10 +72,18 @@ def pixels_of(config: VisionConfig, batch: Batch) -> Tensor:
 
 
 def run(tower: nn.Module, config: VisionConfig, batch: Batch) -> Tensor:
-    """The tower's tokens for a batch, in the dtype and on the device of its weights."""
+    """The tower's tokens for a batch, in the dtype and on the device of its weights.
+
+    With deepstack, tokens and features one after the other, [1 + levels, tokens, width].
+    """
     with torch.no_grad():
-        tokens: Tensor = tower(pixels_of(config, batch).to(next(tower.parameters())), torch.tensor(batch))
-    return tokens.cpu()
+        return joined(tower(pixels_of(config, batch).to(next(tower.parameters())), torch.tensor(batch)))
+
+
+def joined(returned: Tensor | VisionOutput) -> Tensor:
+    """What a tower returned, as one tensor on the host."""
+    parts = list(unpack(returned).values())
+    return (parts[0] if len(parts) == 1 else torch.stack(parts)).cpu()
 
 
 @cache
@@ -72,6 +93,8 @@ def expected(config: VisionConfig, batch: Batch, device: str = "cpu") -> Tensor:
 
 
 def relative_error(result: Tensor, reference: Tensor) -> float:
-    """Relative L2 error."""
+    """Relative L2 error; with deepstack, that of the worst part."""
+    if result.ndim == reference.ndim == 3:
+        return max(map(relative_error, result, reference))
     difference = (result.double() - reference.double()).norm()
     return float(difference / reference.double().norm())

@@ -106,3 +106,51 @@ WRONG_TOWERS: dict[str, Callable[[VisionConfig, SharedTensors], nn.Module]] = {
     "torn frames": _wrongly_planned(_torn_frames, "window-sort"),
 }
 """Mistake -> builder, for Qwen2.5-VL; the first three and the joined frames can be made in Qwen2-VL, too."""
+
+
+def _half_pixel(config: VisionConfig, weights: SharedTensors) -> nn.Module:
+    """The table is resampled between the centres of patches, as SGLang's graph path and llama.cpp once did."""
+    tower = _optimized(config, weights)
+    positions = tower.planner.positions
+    assert positions is not None
+    side = positions.side
+
+    def taps(size: int, device: torch.device) -> list[tuple[Tensor, Tensor]]:
+        place = ((torch.arange(size) + 0.5) * side / size - 0.5).clamp(0, side - 1)
+        row = place.floor().long()
+        return [(row, 1 - (place - row)), ((row + 1).clamp(max=side - 1), place - row)]
+
+    positions.taps = taps  # type: ignore[method-assign]
+    return tower
+
+
+def _one_block_late(config: VisionConfig, weights: SharedTensors) -> nn.Module:
+    """The features of a level are taken a block later, which only their own parts of the output show."""
+    tower = _optimized(config, weights)
+    right = tower.level_of
+    tower.level_of = lambda block: right(block - 1)
+    return tower
+
+
+def _levels_swapped(config: VisionConfig, weights: SharedTensors) -> nn.Module:
+    tower = _optimized(config, weights)
+    right = tower.level_of
+    last = len(config.deepstack_blocks) - 1
+    tower.level_of = lambda block: None if (level := right(block)) is None else last - level
+    return tower
+
+
+def _optimized(config: VisionConfig, weights: SharedTensors) -> OptimizedVisionTower:
+    tower = build_tower(config, (), weights)
+    assert isinstance(tower, OptimizedVisionTower)
+    return tower
+
+
+WRONG_TOWERS_OF_QWEN3: dict[str, Callable[[VisionConfig, SharedTensors], nn.Module]] = {
+    "no rope": _wrongly_planned(_no_rope),
+    "joined frames": _wrongly_planned(_joined_frames),
+    "half-pixel positions": _half_pixel,
+    "features one block late": _one_block_late,
+    "levels swapped": _levels_swapped,
+}
+"""The same for Qwen3-VL."""

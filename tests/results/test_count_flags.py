@@ -52,8 +52,10 @@ CLAIMS: dict[str, dict[str, Claim]] = {
     },
     "skip-repin": {"in this tower none is": lambda m, on: not m},
     "pinned-h2d": {
-        "each copy that the plan sends": lambda m, on: m["host_syncs"] == -3 and m["pinned_uploads"] == 3,
-        "the largest, of the position ids, stays": lambda m, on: m["implicit_uploads"] == 0,
+        "each copy that the plan sends": lambda m, on: m["host_syncs"] == -4 and m["pinned_uploads"] == 4,
+        "the position ids among them, which it then sends itself": lambda m, on: (
+            m["implicit_uploads"] == -1 and m["uploads"] == 1
+        ),
     },
     "packed-h2d": {
         "all copies of the window order and the bounds but one": lambda m, on: m["uploads"] == m["host_syncs"] == -1
@@ -67,6 +69,26 @@ CLAIMS: dict[str, dict[str, Claim]] = {
             m["aten::cos"] == m["aten::sin"] == -2 * LAYERS and m["aten::mul"] + m["aten::outer"] <= 0
         ),
         "a second look-up by the same ids": lambda m, on: m["implicit_uploads"] == 1,
+    },
+    "rope-freq-table": {
+        "the making of the angle table in every forward": lambda m, on: m["aten::arange"] == -1,
+        "three launches": lambda m, on: m["device_operations"] == -3,
+    },
+    "pos-ids-cache": {"host time": lambda m, on: not m},
+    "pos-embed-vectorized": {
+        "63 launches for each further image, and 18 of the first": lambda m, on: (
+            m["device_operations"] == -18 - 63 * (ITEMS[on] - 1)
+        ),
+        "for one small upload: a wait": lambda m, on: m["uploads"] == m["host_syncs"] == 1,
+    },
+    "pos-embed-cache": {
+        "all resampling": lambda m, on: m["aten::embedding"] == -4 * ITEMS[on] and m["device_operations"] < 0,
+        "C numbers a patch are kept": lambda m, on: m["live_bytes"] > 0,
+    },
+    "deepstack-dict": {"Python time": lambda m, on: not m},
+    "deepstack-prealloc": {
+        "one tensor for all": lambda m, on: m["allocations"] == -2,
+        "no launch": lambda m, on: m["device_operations"] == 0,
     },
     "rope-shared": {
         "cos and sin are computed once per forward": lambda m, on: m["aten::cos"] == m["aten::sin"] == 1 - 2 * LAYERS,

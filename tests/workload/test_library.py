@@ -20,6 +20,8 @@ def own(tmp_path: Path) -> Path:
 
 def test_the_shipped_scenarios_are_found_as_package_data() -> None:
     expected = {"single-image", "multi-image", "video", "high-res", "thumbnails", "mixed", "ragged", "serving-mix"}
+    expected |= {"one-720p", "chart-qa", "gui-agent", "video-long", "serving-one-tenant", "mmmu"}
+    expected |= {"square-images", "short-clips"}  # the grids of vLLM #40116
     assert expected <= set(scenario_names())
     assert all((shipped_folder() / f"{name}.toml").is_file() for name in scenario_names())
 

@@ -56,6 +56,12 @@ def test_the_budget_may_be_spent_to_the_last_token(tmp_path: Path) -> None:
     assert tokens(draw_items(mix(5, 12, str(tmp_path / "icons.json")), 0)) == [6, 6]
 
 
+def test_the_mix_of_mmmu_has_the_published_mean() -> None:
+    found = read_distribution(str(shipped_folder() / "mmmu.json"))
+    assert sum(found.image_tokens.values()) == pytest.approx(1)
+    assert sum(tokens * share for tokens, share in found.image_tokens.items()) == pytest.approx(336.5, abs=0.05)
+
+
 def test_draws_have_the_measured_distribution() -> None:
     images = tokens(draw_items(mix(5000, 10**9), 0))
     assert len(images) / 5000 == pytest.approx(1.60, abs=0.15)  # ServeGen: 1.59 with requests that have no image

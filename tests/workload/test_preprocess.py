@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from transformers import Qwen2VLImageProcessorPil
 
-from vlbench.implementations.preprocessing import Grid, Preprocessing
+from vlbench.implementations.preprocessing import QWEN3, Grid, Preprocessing
 from vlbench.workload.photos import open_picture, shipped_photos
 from vlbench.workload.preprocess import FloatArray, normalise, pad_frames, patchify, rows
 from vlbench.workload.resize import CLASS_MAX_PIXELS, HUB_MAX_PIXELS, patch_grid
@@ -27,7 +28,10 @@ def preprocess(frames: list[Image.Image], spec: Preprocessing) -> tuple[FloatArr
 
 def assert_agrees(picture: Image.Image, spec: Preprocessing) -> None:
     oracle = Qwen2VLImageProcessorPil(
-        size={"shortest_edge": spec.min_pixels, "longest_edge": spec.max_pixels}, patch_size=spec.patch_size
+        size={"shortest_edge": spec.min_pixels, "longest_edge": spec.max_pixels},
+        patch_size=spec.patch_size,
+        image_mean=list(spec.mean),
+        image_std=list(spec.std),
     )([picture], return_tensors="np")
     made, grid = preprocess([picture], spec)
     assert oracle["image_grid_thw"].tolist() == [list(grid)]
@@ -48,6 +52,14 @@ def test_agrees_with_transformers_on_any_size(h: int, w: int, patch: int, max_pi
     h, w = max(h, -(-w // 200)), max(w, -(-h // 200))
     pixels = np.random.default_rng(seed).integers(0, 256, (h, w, 3), dtype=np.uint8)
     assert_agrees(Image.fromarray(pixels), Preprocessing(patch_size=patch, max_pixels=max_pixels))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 500), st.integers(1, 500), st.sampled_from([65_536, 200_000]), st.integers(0, 2**32 - 1))
+def test_agrees_with_transformers_as_qwen3_calls_it(h: int, w: int, max_pixels: int, seed: int) -> None:
+    h, w = max(h, -(-w // 200)), max(w, -(-h // 200))
+    pixels = np.random.default_rng(seed).integers(0, 256, (h, w, 3), dtype=np.uint8)
+    assert_agrees(Image.fromarray(pixels), replace(QWEN3, max_pixels=max_pixels))
 
 
 @pytest.mark.parametrize("max_pixels", [HUB_MAX_PIXELS, 50_000])

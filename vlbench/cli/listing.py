@@ -11,6 +11,7 @@ from vlbench.cli.completion import one_of
 from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError, check_choice
 from vlbench.export.sheet import Cell, Column, Sheet, Table
+from vlbench.implementations.config import UNCONFIRMED
 
 
 def _complete(incomplete: str) -> list[str]:
@@ -24,8 +25,8 @@ What = Annotated[
     ),
 ]
 
-IN_JSON_ALONE = {"requires"}
-"""What a flag needs is among the words of what it is counted beside."""
+IN_JSON_ALONE = {"requires", "sizes from"}
+"""What a flag needs is among the words of what it is counted beside; the other is for want of room."""
 
 
 @reports(judges=False)
@@ -82,7 +83,9 @@ ROWS: dict[str, tuple[str, Callable[[Any], dict[str, Any]]]] = {
             "heads": f"{config.num_heads} x {config.head_dim}",
             "mlp": config.intermediate_size,
             "out": config.out_hidden_size,
-            "attention": "112 px windows" if config.window_size else "whole frames",
+            "attention": "windows" if config.window_size else "frames",
+            "sizes": "unconfirmed" if config.name in UNCONFIRMED else "",
+            "sizes from": UNCONFIRMED.get(config.name, ""),
         },
     ),
     "scenarios": ("vlbench.workload.prompts:scenarios_and_prompts", _scenario_row),

@@ -114,7 +114,8 @@ def _forward(device: CountingDevice, module: nn.Module, tower: Tower, point: Poi
     grid_thw = handed_over(module, pixels, torch.tensor(point.grids, dtype=torch.int64))
     with device.count() as counter, listen(counter):
         unpack(module(pixels, grid_thw), DeviceTensor)
-    return Forward(counts=counter.report, sites=sites_of(counter.report))
+    sent = grid_thw.nbytes if grid_thw.device.type != "cpu" else 0
+    return Forward(counts=counter.report, sites=sites_of(counter.report), grids_sent=sent)
 
 
 def _listed(device: CountingDevice) -> Multiset[tuple[str, str, Where]]:

@@ -136,6 +136,9 @@ def _complaints(tower: CountedTower) -> Iterator[Words]:
         yield Words(f"{counts.total.allowed_syncs:,} more waits are allowed by marks in its code")
     if tower.further and (odd := ", ".join(tower.further.uneven)):
         yield Words(f"calls that are alike do not count alike: the second and {odd}", "yellow")
+    if tower.warm and tower.warm.grids_sent:
+        much = readable_bytes(tower.warm.grids_sent)
+        yield Words(f"takes its grids on the device: sent before, {much} in one upload that is not counted", "dim")
     if tower.left_out:
         yield Words(f"without {', '.join(tower.left_out)}, which mean nothing here", "dim")
 

@@ -32,6 +32,7 @@ def moves_in_words(flag: str) -> str:
     if found is None:
         return "not counted yet"
     beside = f"beside {' and '.join(found.beside)}: " if found.beside else ""
+    beside = f"on {found.model}{', ' if beside else ': '}{beside}" if found.model else beside
     if told := ", ".join(_told(found)):
         return beside + told
     moved = next(iter(found.moves.values()))

@@ -23,11 +23,11 @@ QUEUE_HOLDS = 1_024
 REST = "forward"
 """What no stage marks."""
 STAGES = {
-    "plan": ("plan", "window_order", "rope", "restore_order"),
+    "plan": ("plan", "window_order", "rope", "positions", "restore_order"),
     "patches": ("patch_embed",),
     "attention": ("attention",),
     "mlp": ("mlp",),
-    "merger": ("merger",),
+    "merger": ("merger", "deepstack"),
     "rest": (REST,),
 }
 """Column -> the stages that it adds up. A stage in none of them is a column of its own."""

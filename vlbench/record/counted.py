@@ -15,6 +15,8 @@ class Forward(Record):
     counts: Counts
     sites: tuple[Site, ...]
     """By line, over all stages, with what removes them."""
+    grids_sent: int = 0
+    """Bytes of the grids that a peer's adapter has on the device before the forward, and not among its uploads."""
 
 
 CHURN = "eight new grids"

@@ -18,6 +18,8 @@ Totals = dict[str, Count]
 class FlagCounts(Record):
     """One flag, against the same tower without it."""
 
+    model: str = ""
+    """On which it was counted, where it means nothing on that of the file."""
     beside: tuple[str, ...] = ()
     """Flags that are on in both towers, because it needs them or changes nothing without them."""
     moves: dict[str, dict[str, int]]

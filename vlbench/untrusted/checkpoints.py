@@ -8,6 +8,12 @@ from vlbench.untrusted.files import Kind, read_json, size_of
 from vlbench.untrusted.limits import Limit
 
 DOCUMENT = Kind("download it again", Limit.INDEX)
+DOCUMENTS = (
+    "config.json",
+    "preprocessor_config.json",
+    "video_preprocessor_config.json",
+    "model.safetensors.index.json",
+)
 _SIZE = 8
 """Bytes of a .safetensors file that hold the size of its header."""
 
@@ -17,7 +23,7 @@ def check_checkpoint(folder: Path) -> None:
 
     What it holds, and whether it is the model's, `load_checkpoint` says.
     """
-    for document in (folder / "config.json", folder / "model.safetensors.index.json"):
+    for document in (folder / name for name in DOCUMENTS):
         if os.path.lexists(document):  # also a link that leads nowhere
             content = read_json(document, DOCUMENT)
             shards = content.get("weight_map") if isinstance(content, dict) else None

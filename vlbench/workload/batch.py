@@ -46,8 +46,7 @@ def grids_only(point: ScenarioPoint, seed: int, fed: Fed) -> tuple[Grid, ...]:
     if isinstance(fed, Images):
         grids: tuple[Grid, ...] = (fed.grid,) * sum(item.frames or 1 for item in items)
     else:
-        limited = fed if point.limit == "hub" else replace(fed, max_pixels=point.max_pixels)
-        grids = tuple(_grid(item, limited) for item in items)
+        grids = tuple(_grid(item, point, fed) for item in items)
     patches = sum(t * h * w for t, h, w in grids) // (PIXELS_PER_PATCH if isinstance(fed, Images) else 1)
     Limit.PATCHES.check(patches, f"scenario {point.scenario!r}", "feed in less")
     return grids
@@ -74,12 +73,27 @@ def build_batch(point: ScenarioPoint, *, seed: int, fed: Fed, images: Sequence[P
     return Batch(pixels, torch.tensor(grids, dtype=torch.int64), grids, _describe(point, items, grids, fed))
 
 
-def _grid(item: Item, fed: Preprocessing) -> Grid:
+def _limited(point: ScenarioPoint, item: Item, fed: Preprocessing) -> Preprocessing:
+    """`fed` with the point's limit in the place of its own. Raises `UsageError` for one that no picture can keep."""
+    if point.limit == "hub":
+        return fed
+    if point.max_pixels < (least := max(fed.min_pixels, fed.factor**2)):
+        told = f"scenario {point.scenario!r}: limit is {point.max_pixels:,} pixels, and the tower's pictures have"
+        raise UsageError(f"{told} {least:,} at least; raise it, or choose another tower")
+    video = fed.video_pixels
+    if video is not None:
+        fewest, most = video
+        video = (fewest, max(fewest, fed.factor**2, min(most, (item.frames or 1) * point.max_pixels)))
+    return replace(fed, max_pixels=point.max_pixels, video_pixels=video)
+
+
+def _grid(item: Item, point: ScenarioPoint, fed: Preprocessing) -> Grid:
     frames = item.frames or 1
     if item.grid is not None:
         return (-(-frames // fed.temporal_patch_size), *parse_pair(item.grid))
     assert item.size is not None  # the schema asks for one of the two
-    return patch_grid(frames, *parse_pair(item.size), fed)
+    limited = _limited(point, item, fed)
+    return patch_grid(frames, *parse_pair(item.size), limited, is_video=item.kind == "video")
 
 
 def _pixels(

@@ -47,8 +47,41 @@ def smart_resize(height: int, width: int, factor: int, min_pixels: int, max_pixe
     return rounded_height, rounded_width
 
 
-def patch_grid(frames: int, height: int, width: int, fed: Preprocessing) -> Grid:
+def resize_video(frames: int, height: int, width: int, fed: Preprocessing) -> tuple[int, int]:
+    """The size, in pixels, that the frames of a video are resized to by the limits of `fed.video_pixels`.
+
+    The area of all frames goes between them, where frames count as temporal patches rounded to even at a half. A side
+    below `fed.factor` is first brought to it. Raises `UsageError` above an aspect ratio of 200, and for fewer frames
+    than a temporal patch has.
+
+    Source: `smart_resize` of transformers' Qwen3-VL video processor.
+    """
+    if frames < fed.temporal_patch_size:
+        raise UsageError(f"a video of {frames} frame is too short; give at least {fed.temporal_patch_size}")
+    assert fed.video_pixels is not None
+    factor, (least, most) = fed.factor, fed.video_pixels
+    if min(height, width) < factor:
+        enlarge = max(factor / height, factor / width)
+        height, width = int(height * enlarge), int(width * enlarge)
+    check_aspect(height, width)
+    counted = round(frames / fed.temporal_patch_size) * fed.temporal_patch_size
+    rounded_height, rounded_width = round(height / factor) * factor, round(width / factor) * factor
+    if counted * rounded_height * rounded_width > most:
+        shrink = math.sqrt(frames * height * width / most)
+        rounded_height = max(factor, math.floor(height / shrink / factor) * factor)
+        rounded_width = max(factor, math.floor(width / shrink / factor) * factor)
+    elif counted * rounded_height * rounded_width < least:
+        enlarge = math.sqrt(least / (frames * height * width))
+        rounded_height = math.ceil(height * enlarge / factor) * factor
+        rounded_width = math.ceil(width * enlarge / factor) * factor
+    return rounded_height, rounded_width
+
+
+def patch_grid(frames: int, height: int, width: int, fed: Preprocessing, *, is_video: bool = False) -> Grid:
     """The grid (t, h, w) in patches of `frames` pictures of height x width pixels; a still image has one."""
-    resized_height, resized_width = smart_resize(height, width, fed.factor, fed.min_pixels, fed.max_pixels)
+    if is_video and fed.video_pixels:
+        resized_height, resized_width = resize_video(frames, height, width, fed)
+    else:
+        resized_height, resized_width = smart_resize(height, width, fed.factor, fed.min_pixels, fed.max_pixels)
     t = math.ceil(frames / fed.temporal_patch_size)
     return t, resized_height // fed.patch_size, resized_width // fed.patch_size

@@ -101,7 +101,7 @@ class _Feed(Record, strict=True):
     source: Literal["photos", "noise"] = "photos"
     """Real photographs, or normally distributed pixel values."""
     limit: Annotated[str | int, BeforeValidator(_check_limit)] = "hub"
-    """Most pixels per picture or frame: 'hub' = 12845056, '1M' = 1003520, or a number."""
+    """Most pixels per picture or frame: 'hub' = as the model's own files say, '1M' = 1003520, or a number."""
     item: tuple[Item, ...] = Field(default=(), strict=False)
     """The pictures and videos, one [[item]] table per kind."""
     mix: Mix | None = None

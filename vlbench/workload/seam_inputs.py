@@ -13,10 +13,11 @@ from vlbench.implementations.optimized.attention import attention, kernels
 from vlbench.implementations.optimized.inverse import inverse
 from vlbench.implementations.optimized.layout import layout, qkv_copies
 from vlbench.implementations.optimized.patch_embed import embedding, patch_projection
-from vlbench.implementations.optimized.rope import AngleTableEachTime, ids_on_host
+from vlbench.implementations.optimized.position_ids import ids_on_host
+from vlbench.implementations.optimized.rope import AngleTableEachTime
 from vlbench.implementations.optimized.rotary import rotation
 from vlbench.implementations.optimized.segments import Segments, segment_batches, segment_bounds
-from vlbench.implementations.optimized.transfer import pin_always, pinned, pinning, shipment, upload
+from vlbench.implementations.optimized.transfer import Pinned, pin_always, pinning, shipment, upload
 from vlbench.implementations.optimized.windows import ItemByItem, WithoutEmptyWindows, group_by_size, permute_cells
 from vlbench.implementations.prompt.merge import Prompt, merge
 from vlbench.workload.seam_case import CONTENTS, SeamInputs, Setting, Way, seam_case
@@ -84,7 +85,7 @@ def pinned_already(size: int, setting: Setting) -> SeamInputs:
     """Six tensors of a plan, so many bytes in all, from memory that is pinned already to the device."""
 
     def way(flags: frozenset[str], dtype: torch.dtype) -> Way:
-        send = pinned(pinning.way_of(flags))
+        send = Pinned(pinning.way_of(flags))
         return lambda *tensors: tuple(send(tensor, setting.device) for tensor in tensors)
 
     return SeamInputs([tuple(map(pin_always, tensors)) for tensors in _on_host(size, setting)], way)

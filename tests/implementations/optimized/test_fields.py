@@ -13,9 +13,9 @@ from torch import nn
 from tests.implementations.towers import NARROW_2, NARROW_2_5, name_of
 from vlbench.implementations.config import Activation, VisionConfig
 from vlbench.implementations.optimized import FlagSet, OptimizedVisionTower
+from vlbench.implementations.optimized.merger import RMSNorm
 from vlbench.implementations.optimized.mlp import build_mlp
 from vlbench.implementations.optimized.patch_embed import PatchEmbed
-from vlbench.implementations.optimized.tower import RMSNorm
 
 families = pytest.mark.parametrize("config", [NARROW_2, NARROW_2_5], ids=name_of)
 

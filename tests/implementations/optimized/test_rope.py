@@ -10,9 +10,10 @@ from tests.implementations.towers import NARROW_2, NARROW_2_5
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.optimized.grids import HostGrids
 from vlbench.implementations.optimized.layout import Layout
-from vlbench.implementations.optimized.rope import Angles, CachedRope, CosSin, CosSinTable, ids_on_host, in_every_layer
+from vlbench.implementations.optimized.position_ids import IdsEachTime, ids_on_host
+from vlbench.implementations.optimized.rope import Angles, CachedRope, CosSin, CosSinTable, in_every_layer
 from vlbench.implementations.optimized.rotary import rotate
-from vlbench.implementations.optimized.transfer import pageable, pin_always
+from vlbench.implementations.optimized.transfer import Pageable, pin_always
 
 PLAIN = tower_for(NARROW_2)
 CACHED = tower_for(NARROW_2, "rope-cache")
@@ -71,7 +72,8 @@ def test_one_item_that_was_seen_before_gets_the_same_object() -> None:
 def test_the_cache_stays_under_its_bound() -> None:
     planner = tower_for(NARROW_2).planner
     entry = 320 * 16  # the rope of a 4x4 image
-    rope = CachedRope(planner.rows, ids_on_host, in_every_layer, 2, pageable(pin_always), max_bytes=2 * entry)
+    ids = IdsEachTime(ids_on_host, 2)
+    rope = CachedRope(planner.rows, ids, in_every_layer, 2, Pageable(pin_always), max_bytes=2 * entry)
 
     def ask(*batch: tuple[int, int, int]) -> None:
         rope(HostGrids(torch.tensor(batch), lambda tensor: tensor), None, None)
@@ -85,6 +87,28 @@ def test_the_cache_stays_under_its_bound() -> None:
     assert rope.cache.misses == 4
     ask((1, 8, 8))  # larger than the bound: made, not kept
     assert (rope.cache.misses, len(rope.cache)) == (5, 2)
+
+
+def test_a_table_of_angles_is_made_for_each_power_of_two() -> None:
+    tower = new_tower(NARROW_2, "rope-freq-table")
+    cache = tower.caches()["rope table"]
+    for side, lengths in ((6, [8]), (8, [8]), (10, [8, 16]), (4, [8, 16, 4]), (16, [8, 4, 16])):
+        rope = plan_of(tower, ((1, side, 2),)).rope
+        assert isinstance(rope, Angles)
+        torch.testing.assert_close(rope.rows.double(), angles_by_definition(((1, side, 2),)), atol=1e-4, rtol=1e-6)
+        assert sorted(cache._entries) == sorted(lengths)
+    assert (cache.hits, cache.misses) == (2, 3)
+
+
+def test_ids_are_remembered_by_rows_and_columns() -> None:
+    tower = new_tower(NARROW_2, "pos-ids-cache")
+    plan_of(tower, ((1, 4, 6), (3, 4, 6), (1, 6, 4)))
+    plan_of(tower, ((2, 6, 4),))
+    cache = tower.caches()["position ids"]
+    assert (cache.hits, cache.misses, cache.bytes) == (2, 2, 2 * 24 * 16)
+    rope = plan_of(tower, ((2, 6, 4), (1, 4, 6))).rope
+    assert isinstance(rope, Angles)
+    torch.testing.assert_close(rope.rows.double(), angles_by_definition(((2, 6, 4), (1, 4, 6))), atol=1e-4, rtol=1e-6)
 
 
 def test_the_table_is_within_an_ulp_of_computing_each_time() -> None:

@@ -19,7 +19,7 @@ from vlbench.implementations.optimized import (
 )
 from vlbench.implementations.optimized.seam import Seam
 
-FIRST, SECOND = TINY
+FIRST, SECOND, THIRD, _ = TINY
 
 
 def refusal(names: set[str], config: VisionConfig = SECOND, device: str = "cpu") -> str:
@@ -63,6 +63,19 @@ def test_a_model_without_a_gated_mlp() -> None:
     assert refusal({"fused-gate-up"}, FIRST) == (
         "fused-gate-up cannot be used here: qwen2-vl-tiny has no gated MLP; leave it out"
     )
+
+
+@pytest.mark.parametrize(
+    ("flag", "lacks"),
+    [
+        ("pos-embed-cache", "no learned position embedding"),
+        ("pos-embed-vectorized", "no learned position embedding"),
+        ("deepstack-dict", "no deepstack"),
+        ("deepstack-prealloc", "no deepstack"),
+    ],
+)
+def test_a_model_without_what_qwen3_has(flag: str, lacks: str) -> None:
+    assert refusal({flag}) == f"{flag} cannot be used here: qwen2.5-vl-tiny has {lacks}; leave it out"
 
 
 @pytest.mark.parametrize(
@@ -111,7 +124,8 @@ def test_without_a_flag_a_seam_goes_its_naive_way() -> None:
         if not flag.seam.in_tower:
             continue
         assert flag.seam.way(FlagSet(frozenset(), SECOND, "cpu")) is flag.seam.naive_way
-        chosen = FlagSet(with_requirements([flag.flag]), SECOND, "cuda")
+        config = THIRD if flag.inapplicable(SECOND, "cuda") else SECOND
+        chosen = FlagSet(with_requirements([flag.flag]), config, "cuda")
         assert flag.seam.way(chosen) is flag.way is not flag.seam.naive_way
 
 

@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 from tests.implementations.grids import AWKWARD, MIXED, Batch
 from tests.implementations.optimized.plans import new_tower
-from tests.implementations.towers import NARROW_2_5, TINY, name_of, pixels_of, run, weights_of, yardstick
+from tests.implementations.towers import NARROW_2_5, TINY, joined, name_of, pixels_of, run, weights_of, yardstick
 from vlbench.implementations import build_tower
 from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.optimized import OptimizedVisionTower
@@ -39,8 +39,8 @@ class Operations(TorchDispatchMode):
 
 def traced(tower: nn.Module, pixels: Tensor, batch: Batch) -> tuple[Tensor, list[str]]:
     with Operations() as operations:
-        tokens = tower(pixels, torch.tensor(batch))
-    return tokens, operations.log
+        returned = tower(pixels, torch.tensor(batch))
+    return joined(returned), operations.log
 
 
 @families

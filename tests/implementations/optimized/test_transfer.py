@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from vlbench.implementations.optimized.transfer import packed, pin_always, pin_if_needed, pinned
+from vlbench.implementations.optimized.transfer import Pinned, packed, pin_always, pin_if_needed
 
 tensors = st.dictionaries(
     st.text(min_size=1, max_size=4),
@@ -59,4 +59,4 @@ def test_pinned_copies_arrive_and_are_not_made_twice() -> None:
     assert pin_if_needed(fresh) is fresh
     assert pin_always(fresh) is not fresh
     for pin in (pin_always, pin_if_needed):
-        assert torch.equal(pinned(pin)(tensor, torch.device("cuda")).cpu(), tensor)
+        assert torch.equal(Pinned(pin)(tensor, torch.device("cuda")).cpu(), tensor)

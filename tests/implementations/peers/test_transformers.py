@@ -42,8 +42,11 @@ def test_stages(config: VisionConfig) -> None:
     recorder = Recorder()
     with listen(recorder):
         run(PEERS["hf-sdpa"].build(config, weights_of(config)), config, MIXED)
-    halves = [f"  block[{i}].{half}" for i in range(config.depth) for half in ("attention", "mlp") for _ in range(2)]
-    assert recorder.lines == ["forward", "  patch_embed", *halves, "  merger"]
+    lines = ["forward", "  patch_embed", *["  positions"] * bool(config.position_table)]
+    for i in range(config.depth):
+        lines += [f"  block[{i}].{half}" for half in ("attention", "mlp") for _ in range(2)]
+        lines += ["  deepstack"] * (i in config.deepstack_blocks)
+    assert recorder.lines == [*lines, "  merger"]
 
 
 def test_a_tower_without_windows_is_refused() -> None:

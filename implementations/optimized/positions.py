@@ -1,0 +1,162 @@
+"""The learned position embedding of Qwen3-VL: a square table, resampled bilinearly to each grid, corner to corner.
+
+Patch i of n lies at i * (side - 1) / (n - 1) of the table; the four rows around it are weighted in fp32, and their sum
+is cast once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from math import isqrt
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor
+
+from ..config import VisionConfig
+from .cache import ByteCache
+from .grids import Grid, Grids
+from .seam import Exactness, Seam
+
+Positions = Callable[[Tensor, torch.dtype], Tensor]
+"""From the learned table [side * side, C] to the position of every patch, [N, C] in this dtype."""
+Key = tuple[int, int, torch.dtype, int, int]
+"""Rows and columns, and which table they were made of, as it was then."""
+
+
+def with_learned_positions(config: VisionConfig, device: str) -> str | None:
+    """For flags about the learned position embedding."""
+    return None if config.position_table else f"{config.name} has no learned position embedding"
+
+
+position_embedding: Seam[type[ImageByImage]] = Seam("position embedding", default="pos-embed-cache")
+
+
+@position_embedding.naive
+class ImageByImage:
+    """Each image by itself: four look-ups, and 63 launches."""
+
+    def __init__(self, config: VisionConfig) -> None:
+        self.side = isqrt(config.position_table)
+        self.merge = config.spatial_merge_size
+
+    def plan(self, grids: Grids, device: torch.device, send: Callable[[Tensor], Tensor]) -> Positions:
+        """What follows from the grids alone; `send` takes a tensor to `device`."""
+        return partial(self.resample, self.corners(grids, device))
+
+    def corners(self, grids: Iterable[Grid], device: torch.device) -> list[tuple[int, list[tuple[Tensor, Tensor]]]]:
+        """Of each item its frames, and which rows of the table lie around each patch, with their weights, [h, w]."""
+        found = []
+        for t, h, w in grids:
+            rows, columns = self.taps(h, device), self.taps(w, device)
+            four = [
+                (row.unsqueeze(1) * self.side + column, near.unsqueeze(1) * near_too)
+                for row, near in rows
+                for column, near_too in columns
+            ]
+            found.append((t, four))
+        return found
+
+    def taps(self, size: int, device: torch.device) -> list[tuple[Tensor, Tensor]]:
+        """The row of the table before each of `size` patches and the one after, [size], with their weights."""
+        index = torch.arange(size, device=device).float()
+        # Divided by a tensor: by a number, a GPU multiplies with its reciprocal, a last place off.
+        place = index * (self.side - 1) / torch.full_like(index, max(size - 1, 1))
+        before = place.floor()
+        row = before.long()
+        return list(zip((row, (row + 1).clamp(max=self.side - 1)), _weights(place, before), strict=True))
+
+    def resample(
+        self, corners: list[tuple[int, list[tuple[Tensor, Tensor]]]], table: Tensor, dtype: torch.dtype
+    ) -> Tensor:
+        """The positions of all items, one after the other."""
+        positions = []
+        for frames, four in corners:
+            first, *others = (F.embedding(rows, table) * weights.unsqueeze(-1) for rows, weights in four)
+            for other in others:
+                first = first + other
+            in_cells = rearrange(first, "(h i) (w j) c -> (h w i j) c", i=self.merge, j=self.merge)
+            positions.append(in_cells.repeat(frames, 1))
+        return torch.cat(positions).to(dtype)
+
+    def caches(self) -> list[ByteCache[Key, Tensor]]:
+        """Where it remembers positions."""
+        return []
+
+
+def _weights(place: Tensor, before: Tensor) -> list[Tensor]:
+    """How near the row before a place, and the one after it, are: 1 at the row, 0 a whole row away."""
+    return [(1 - (place - before - step).abs()).clamp(min=0) for step in (0, 1)]
+
+
+@position_embedding.optimization(
+    "pos-embed-vectorized",
+    removes="63 launches for each further image, and 18 of the first; for one small upload: a wait, unless pinned",
+    exactness=Exactness.BIT_EXACT,
+    source="transformers; SGLang above 6 images",
+    applies=(with_learned_positions,),
+)
+class AllAtOnce(ImageByImage):
+    """Every patch works out its own row and column from its number."""
+
+    def plan(self, grids: Grids, device: torch.device, send: Callable[[Tensor], Tensor]) -> Positions:
+        """One small upload, four numbers an item, and one resampling."""
+        items = list(grids)
+        counts = [t * h * w for t, h, w in items]
+        starts = [sum(counts[:number]) for number in range(len(items))]
+        told = [[h, w, start, count] for (_, h, w), start, count in zip(items, starts, counts, strict=True)]
+        sent = send(torch.tensor(told))
+        h, w, start, _ = torch.repeat_interleave(sent, sent[:, 3], dim=0, output_size=sum(counts)).unbind(1)
+        number = (torch.arange(sum(counts), device=device) - start) % (h * w)  # in its frame
+        cell, inside = number // self.merge**2, number % self.merge**2
+        cells_across = w // self.merge
+        row = cell // cells_across * self.merge + inside // self.merge
+        column = cell % cells_across * self.merge + inside % self.merge
+        places, sizes = torch.stack((row, column)).float(), torch.stack((h, w))
+        place = places * (self.side - 1) / (sizes - 1).clamp(min=1)  # [2, N]
+        before = place.floor()
+        first = before.long()
+        rows, columns = torch.stack((first, (first + 1).clamp(max=self.side - 1)), dim=-1).unbind(0)  # [N, 2]
+        near, near_too = torch.stack(_weights(place, before), dim=-1).unbind(0)
+        indices = (rows.unsqueeze(2) * self.side + columns.unsqueeze(1)).flatten(1)  # [N, 4]
+        weights = (near.unsqueeze(2) * near_too.unsqueeze(1)).reshape(-1, 4, 1)
+        return lambda table, dtype: (F.embedding(indices, table) * weights).sum(1).to(dtype)
+
+
+@position_embedding.optimization(
+    "pos-embed-cache",
+    removes="all resampling for (rows, columns) seen before: C numbers a patch are kept, up to 64 MB",
+    exactness=Exactness.BIT_EXACT,
+    source="vlbench",
+    applies=(with_learned_positions,),
+)
+class Remembered(ImageByImage):
+    """Positions by rows and columns, in the dtype and on the device of the table that they were made of."""
+
+    def __init__(self, config: VisionConfig, max_bytes: int = 64 << 20) -> None:
+        super().__init__(config)
+        self.cache: ByteCache[Key, Tensor] = ByteCache(max_bytes, lambda rows: (rows,))
+
+    def plan(self, grids: Grids, device: torch.device, send: Callable[[Tensor], Tensor]) -> Positions:
+        """The sizes alone: whether a grid is new shows once the table is there."""
+        return partial(self.remembered, list(grids))
+
+    def remembered(self, items: list[Grid], table: Tensor, dtype: torch.dtype) -> Tensor:
+        """The positions of all items, made where they are new."""
+        # A table that is written in place, or has another's memory, is another table.
+        which = (dtype, table.data_ptr(), 0 if table.is_inference() else table._version)
+        positions = []
+        for t, h, w in items:
+            make = partial(self._make, (1, h, w), table, dtype)
+            rows = self.cache.get((h, w, *which), make)
+            positions.append(rows if t == 1 else rows.repeat(t, 1))
+        return positions[0] if len(positions) == 1 else torch.cat(positions)
+
+    def _make(self, item: Grid, table: Tensor, dtype: torch.dtype) -> Tensor:
+        return self.resample(self.corners([item], table.device), table, dtype)
+
+    def caches(self) -> list[ByteCache[Key, Tensor]]:
+        """The one."""
+        return [self.cache]
