@@ -6,7 +6,8 @@ import torch
 from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.prompt.mrope import RULES
-from vlbench.matrix.seams import prompts_among
+from vlbench.matrix.plan import parse_filter
+from vlbench.matrix.seams import seams_of_prompts
 from vlbench.workload.prompts import PROMPTS, SIZES, prompt_ids, scenarios_and_prompts
 from vlbench.workload.seam_case import Setting
 
@@ -31,10 +32,16 @@ def test_a_prompt_is_of_its_size(name: str) -> None:
 
 
 def test_a_run_measures_prompts_or_towers() -> None:
-    assert prompts_among(["prompt-text", "prompt-image"]) == ["prompt-text", "prompt-image"]
-    assert prompts_among(["multi-image"]) == []
+    asked = parse_filter(["variant=naive"])
+    assert seams_of_prompts(["prompt-text", "prompt-image"], [], asked) == (
+        [],
+        ["mrope", "preparation"],
+        parse_filter(["point=prompt-text,prompt-image", "variant=naive"]),
+    )
+    for scenarios, seams in ((["multi-image"], []), (["prompt-text"], ["rope"]), ([], ["mrope"])):
+        assert seams_of_prompts(scenarios, seams, asked) == (scenarios, seams, asked)
     assert set(PROMPTS) < set(scenarios_and_prompts())
     with pytest.raises(
-        UsageError, match=r"^--scenario prompt-text is about a prompt, and video feeds a tower; measure them"
+        UsageError, match=r"^--scenario prompt-text is about a prompt, and video feeds a tower; measure "
     ):
-        prompts_among(["prompt-text", "video"])
+        seams_of_prompts(["prompt-text", "video"], [], asked)

@@ -14,7 +14,7 @@ from vlbench.comparing.sides import Side, side_of
 from vlbench.errors import UsageError, resolved
 from vlbench.export.progress import watcher
 from vlbench.matrix.plan import CellFilter, Fed, Plan, Settings, parse_filter, plans_of
-from vlbench.matrix.seams import OF_PROMPTS, fed_to_seams, prompts_among, refuse_beside_seams
+from vlbench.matrix.seams import fed_to_seams, refuse_beside_seams, seams_of_prompts
 from vlbench.matrix.targets import Target, beside_reference, model_target, targets_of
 from vlbench.record.files import read_results
 from vlbench.record.journal import Journal
@@ -76,7 +76,7 @@ def run(
     made_by = command or called("run", locals(), run)
     states, dtypes = several(state) or ["warm"], several(dtype) or (None,)
     settings = Settings(seed, threads, tuple(states), path_of(weights), tuple(paths(images)) or None)
-    seam, scenario, cells = _without_prompts(seam, scenario, several(only))
+    scenario, seam, cells = seams_of_prompts(several(scenario), several(seam), parse_filter(several(only)))
     if seam:
         whole = {"scenario": scenario, "model": model, "variant": variant, "tower": tower, "ablate": ablate}
         refuse_beside_seams(**whole, images=images, weights=weights)
@@ -134,13 +134,6 @@ def verify(
     if not group.trials:
         raise UsageError(f"nothing was checked: {group.lost[0]}; try a smaller --model")
     return Verified(group.model_copy(update={"point": f"{len(BATCHES)} batches"}), tuple(BATCHES))
-
-
-def _without_prompts(seam: Names, scenario: Names, only: list[str]) -> tuple[Names, Names, CellFilter]:
-    """What is to be measured; scenarios of prompts are points of the seams that prompts are for."""
-    if (prompts := prompts_among(several(scenario))) and OF_PROMPTS.issuperset(several(seam)):
-        return seam or sorted(OF_PROMPTS), None, parse_filter([*only, f"point={','.join(prompts)}"])
-    return seam, scenario, parse_filter(only)
 
 
 def _fed_to(targets: Sequence[Target], scenario: Names, images: Sequence[Path] | None, cropped: bool) -> list[Fed]:

@@ -8,7 +8,7 @@ from vlbench.errors import UsageError
 from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.optimized import OPTIMIZATIONS, Exactness, with_requirements
 from vlbench.implementations.optimized.seam import Seam
-from vlbench.matrix.plan import Fed
+from vlbench.matrix.plan import CellFilter, Fed
 from vlbench.matrix.targets import Target
 from vlbench.towers.variants import Variant
 from vlbench.workload.scenario import SeamPoint
@@ -19,15 +19,18 @@ OF_PROMPTS = frozenset({"mrope", "preparation"})
 """The seams that have prompts as their sizes."""
 
 
-def prompts_among(scenarios: Sequence[str]) -> list[str]:
-    """Which scenarios are prompts, whose seams are measured: all or none. Raises UsageError for a mixture."""
-    prompts = [name for name in scenarios if name in PROMPTS]
-    if prompts and len(prompts) < len(scenarios):
-        other = next(name for name in scenarios if name not in PROMPTS)
+def seams_of_prompts(
+    scenarios: list[str], seams: list[str], cells: CellFilter
+) -> tuple[list[str], list[str], CellFilter]:
+    """The same, or where the scenarios are prompts, their seams at these sizes. Raises UsageError for a mixture."""
+    prompts = tuple(name for name in scenarios if name in PROMPTS)
+    if not prompts or not OF_PROMPTS.issuperset(seams):
+        return scenarios, seams, cells
+    if others := [name for name in scenarios if name not in PROMPTS]:
         raise UsageError(
-            f"--scenario {prompts[0]} is about a prompt, and {other} feeds a tower; measure them in two runs"
+            f"--scenario {prompts[0]} is about a prompt, and {others[0]} feeds a tower; measure them in two runs"
         )
-    return prompts
+    return [], seams or sorted(OF_PROMPTS), CellFilter({"point": prompts, **cells.patterns})
 
 
 def refuse_beside_seams(**options: object) -> None:
