@@ -138,3 +138,11 @@ def test_variances_are_those_of_means_of_independent_rounds(rounds: int) -> None
     assert once.covariance[1, 1] > 0
     assert twice.logs == pytest.approx(once.logs, abs=1e-6)
     assert twice.covariance == pytest.approx(once.covariance * (rounds - 1) / (2 * rounds - 1), rel=1e-4, abs=1e-12)
+
+
+def test_wild_times_have_an_interval_as_wide_as_floats_go() -> None:
+    wild = Effects(np.array([0.0, 1.0]), np.diag([0.0, 1e8]), rounds=6)
+    ratio = wild.ratio([1], [0])
+    assert ratio.ratio == pytest.approx(math.e)
+    assert 0 < ratio.low < 1e-300
+    assert 1e300 < ratio.high < math.inf

@@ -26,6 +26,8 @@ MOST_STEPS = 50
 SETTLED = 1e-7
 SMALLEST = 1e-12
 """Of a log ratio: less is rounding."""
+FURTHEST = 700.0
+"""Of a log ratio: a float holds its exponential, and that of its negative."""
 
 Array = NDArray[np.float64]
 
@@ -48,7 +50,8 @@ class Effects:
         log = float(contrast @ self.logs)
         error = math.sqrt(max(0.0, float(contrast @ self.covariance @ contrast)))
         margin = float(student.ppf((1 + confidence) / 2, max(1, self.rounds - 1))) * error
-        return Estimate(math.exp(log), math.exp(log - margin), math.exp(log + margin), self.rounds, confidence)
+        low, high = (math.exp(max(-FURTHEST, min(FURTHEST, log + each))) for each in (-margin, margin))
+        return Estimate(math.exp(log), low, high, self.rounds, confidence)
 
 
 def effects(order: Sequence[Sequence[int]], seconds: Sequence[Sequence[float]], variants: int) -> Effects | None:
