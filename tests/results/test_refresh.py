@@ -9,7 +9,7 @@ import typer
 
 import results.refresh
 from results import false_alarms
-from results.refresh import STEPS, Ended, Step, run_steps, table, words_of
+from results.refresh import STEPS, Ended, Step, chosen, run_steps, table, words_of
 from vlbench.cli import app
 from vlbench.errors import UsageError
 
@@ -52,6 +52,13 @@ def test_every_option_of_a_command_is_there(step: Step) -> None:
             name, found, rest = command_here.resolve_command(context, rest)
             assert found is not None
             context = found.make_context(name, rest, parent=context)  # which refuses an option that is not there
+
+
+def test_some_steps_are_run_in_their_order() -> None:
+    assert [step.name for step in chosen(STEPS, ["seam", "flags"])] == ["flags", "seam"]
+    assert list(chosen(STEPS, [])) == list(STEPS)
+    with pytest.raises(UsageError, match=r"^--only: there is no step 'seem'; the steps are flags, "):
+        chosen(STEPS, ["seem"])
 
 
 def test_the_reason_is_one_word_of_the_command() -> None:
