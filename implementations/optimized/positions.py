@@ -22,8 +22,10 @@ from .seam import Exactness, Seam
 
 Positions = Callable[[Tensor, torch.dtype], Tensor]
 """From the learned table [side * side, C] to the position of every patch, [N, C] in this dtype."""
-Key = tuple[int, int, torch.dtype, int, int]
-"""Rows and columns, and which table they were made of, as it was then."""
+Key = tuple[int, int, torch.device]
+"""Rows and columns, and where."""
+Corners = tuple[Tensor, Tensor]
+"""Of each patch the four rows of the table around it, and their weights in fp32, [N, 4, 1] each."""
 
 
 def with_learned_positions(config: VisionConfig, device: str) -> str | None:
@@ -81,8 +83,8 @@ class ImageByImage:
             positions.append(in_cells.repeat(frames, 1))
         return torch.cat(positions).to(dtype)
 
-    def caches(self) -> list[ByteCache[Key, Tensor]]:
-        """Where it remembers positions."""
+    def caches(self) -> list[ByteCache[Key, Corners]]:
+        """Where it remembers what grids come to."""
         return []
 
 
@@ -127,36 +129,45 @@ class AllAtOnce(ImageByImage):
 
 @position_embedding.optimization(
     "pos-embed-cache",
-    removes="all resampling for (rows, columns) seen before: C numbers a patch are kept, up to 64 MB",
+    removes="the working out of rows and weights for (rows, columns) seen before, which are kept; all look-ups but one",
     exactness=Exactness.BIT_EXACT,
     source="vlbench",
     applies=(with_learned_positions,),
 )
 class Remembered(ImageByImage):
-    """Positions by rows and columns, in the dtype and on the device of the table that they were made of."""
+    """What follows from rows and columns is kept. What follows from the table is not: it may be written any time."""
 
     def __init__(self, config: VisionConfig, max_bytes: int = 64 << 20) -> None:
         super().__init__(config)
-        self.cache: ByteCache[Key, Tensor] = ByteCache(max_bytes, lambda rows: (rows,))
+        self.cache: ByteCache[Key, Corners] = ByteCache(max_bytes, lambda kept: kept)
 
     def plan(self, grids: Grids, device: torch.device, send: Callable[[Tensor], Tensor]) -> Positions:
-        """The sizes alone: whether a grid is new shows once the table is there."""
-        return partial(self.remembered, list(grids))
+        """Rows of the table and weights of all patches, of which only those of new sizes are made."""
+        kept = [
+            (frames, self.cache.get((h, w, device), partial(self._in_cells, (1, h, w), device)))
+            for frames, h, w in grids
+        ]
+        rows, weights = (
+            torch.cat([corners[part] if t == 1 else corners[part].repeat(t, 1, 1) for t, corners in kept])
+            for part in (0, 1)
+        )
+        return partial(_looked_up, rows.squeeze(-1), weights)
 
-    def remembered(self, items: list[Grid], table: Tensor, dtype: torch.dtype) -> Tensor:
-        """The positions of all items, made where they are new."""
-        # A table that is written in place, or has another's memory, is another table.
-        which = (dtype, table.data_ptr(), 0 if table.is_inference() else table._version)
-        positions = []
-        for t, h, w in items:
-            make = partial(self._make, (1, h, w), table, dtype)
-            rows = self.cache.get((h, w, *which), make)
-            positions.append(rows if t == 1 else rows.repeat(t, 1))
-        return positions[0] if len(positions) == 1 else torch.cat(positions)
+    def _in_cells(self, item: Grid, device: torch.device) -> Corners:
+        """Of each patch the four rows around it, and their weights, [h * w, 4, 1] each."""
+        ((_, four),) = self.corners([item], device)
+        ordered = (
+            rearrange(torch.stack(part, dim=-1), "(h i) (w j) four -> (h w i j) four 1", i=self.merge, j=self.merge)
+            for part in zip(*four, strict=True)
+        )
+        return next(ordered), next(ordered)
 
-    def _make(self, item: Grid, table: Tensor, dtype: torch.dtype) -> Tensor:
-        return self.resample(self.corners([item], table.device), table, dtype)
-
-    def caches(self) -> list[ByteCache[Key, Tensor]]:
+    def caches(self) -> list[ByteCache[Key, Corners]]:
         """The one."""
         return [self.cache]
+
+
+def _looked_up(rows: Tensor, weights: Tensor, table: Tensor, dtype: torch.dtype) -> Tensor:
+    """The positions of rows [N, 4] of the table with weights [N, 4, 1], summed in the reference tower's order."""
+    first, second, third, fourth = (F.embedding(rows, table) * weights).unbind(1)
+    return (first + second + third + fourth).to(dtype)

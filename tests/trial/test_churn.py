@@ -15,7 +15,7 @@ CPU = torch.device("cpu")
 
 @given(grids=grid_lists, number=st.integers(0, 1000), seed=st.integers(0, 5))
 def test_every_drawn_batch_can_be_fed_in_and_stays_near_its_grids(grids: list[Grid], number: int, seed: int) -> None:
-    make = churn_inputs(grids, FED, torch.float32, CPU, seed)
+    make = churn_inputs(grids, FED, torch.float32, CPU, seed, 7)
     entry = make(number)
     assert entry.pixels.shape == (sum(t * h * w for t, h, w in entry.grids), 3)
     assert len(entry.grids) == len(grids)
@@ -30,7 +30,7 @@ def test_every_drawn_batch_can_be_fed_in_and_stays_near_its_grids(grids: list[Gr
 
 
 def test_grids_change_from_round_to_round_and_about_half_stay() -> None:
-    make = churn_inputs([(1, 20, 20)], FED, torch.bfloat16, CPU, 0)
+    make = churn_inputs([(1, 20, 20)], FED, torch.bfloat16, CPU, 0, 7)
     drawn = [make(number) for number in range(200)]
     kept = sum(entry.grids == [(1, 20, 20)] for entry in drawn)
     assert 80 <= kept <= 120

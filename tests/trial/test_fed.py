@@ -118,7 +118,7 @@ def test_what_is_off_is_found_by_image(output: tuple[int, ...], place: tuple[int
 
 
 def test_the_number_of_images_changes_from_call_to_call() -> None:
-    make = churn_inputs([SMALL.grid] * 4, SMALL, torch.float32, torch.device("cpu"), 0)
+    make = churn_inputs([SMALL.grid] * 4, SMALL, torch.float32, torch.device("cpu"), 0, 7)
     shapes = [tuple(make(number).pixels.shape) for number in range(60)]
     assert {shape[1:] for shape in shapes} == {(3, 8, 12)}
     assert {shape[0] for shape in shapes} == {1, 2, 3, 4, 5, 6, 7}

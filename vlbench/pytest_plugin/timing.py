@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -49,7 +50,8 @@ def find_cell(
     points = [each.label for each in load_scenario(scenario).points(target.device)]
     if point not in points and (point is not None or len(points) > 1):
         raise UsageError(f"scenario {scenario!r} has the points {', '.join(points)}; choose one with point=...")
-    return job_of(single_plan(scenario, point, target, Settings(seed, THREADS)), 0, 0.0)
+    job = job_of(single_plan(scenario, point, target, Settings(seed, THREADS)), 0, 0.0)
+    return job.model_copy(update={"secret": secrets.randbits(60)})
 
 
 def time_cell(job: Job, benchmark: BenchmarkFixture, seconds: float, least: int) -> str | None:

@@ -36,9 +36,6 @@ AWKWARD_CELLS = (
 )
 """Batches: frames, and rows and columns in merged cells."""
 
-STRIDE = 7919
-"""Between the contents of two rounds. A prime, so that they come back only after as many rounds as there are values."""
-
 
 class Entry(Protocol):
     """What can be fed in to something that is judged."""
@@ -68,9 +65,16 @@ class Input:
         """The same with pixels of this dtype."""
         return Input(self.pixels.to(dtype), self.grid_thw)
 
-    def turned(self, number: int) -> Input:
-        """The same grids and the same statistics with other contents: values move on by `number` strides."""
-        return Input(self.pixels.flatten().roll(STRIDE * number).view_as(self.pixels), self.grid_thw)
+    def turned(self, number: int, secret: int) -> Input:
+        """The same grids with other contents: values move on, and each patch is brighter or darker by up to a tenth.
+
+        Who does not know `secret` cannot know what a number gives before it is fed in.
+        """
+        draw = torch.Generator().manual_seed(hash((secret, number)) % 2**63)
+        onward = int(torch.randint(self.pixels.numel(), (), generator=draw))
+        brightness = 0.9 + 0.2 * torch.rand(len(self.pixels), generator=draw)
+        moved = self.pixels.flatten().roll(onward).view(len(self.pixels), -1)
+        return Input((moved * brightness.to(moved)[:, None]).view_as(self.pixels), self.grid_thw)
 
     @property
     def grids(self) -> list[Grid]:

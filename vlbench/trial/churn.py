@@ -17,7 +17,7 @@ JITTER = 3
 
 
 def churn_inputs(
-    grids: Sequence[Grid], fed: Fed, dtype: torch.dtype, device: torch.device, seed: int
+    grids: Sequence[Grid], fed: Fed, dtype: torch.dtype, device: torch.device, seed: int, secret: int
 ) -> Callable[[int], Input]:
     """The input of any round: noise on grids that are drawn for it. The same round gives the same input."""
     if isinstance(fed, Images):
@@ -30,7 +30,7 @@ def churn_inputs(
     def make(number: int) -> Input:
         drawn = churned(grids, fed, seed, number)
         pixels = noise[: fed.pixels_shape(drawn)[0]]
-        return Input(pixels, torch.tensor(drawn)).turned(number)  # the same grids come again, these bytes not
+        return Input(pixels, torch.tensor(drawn)).turned(number, secret)  # the same grids come again, these bytes not
 
     return make
 

@@ -46,6 +46,8 @@ class Job(Message):
     seed: int
     trial: int = 0
     """Which trial it is: seeds the order of rounds, not what is fed in."""
+    secret: int = 0
+    """Decides the contents of rounds: drawn for each trial, so that no tower knows them beforehand."""
     weights: Path | None = None
     """A checkpoint folder; None for random weights from the seed."""
     point: ScenarioPoint | SeamPoint

@@ -1,5 +1,6 @@
 """From cell groups to records: trials in processes of their own, each finished one kept at once."""
 
+import secrets
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -200,7 +201,7 @@ class Session:
                 return
             share = start + (self._end - start) / remaining
             job = job_of(plan, number, asked.seconds, alive)
-            job = job.model_copy(update=_times(start, allowed, share))
+            job = job.model_copy(update={"secret": secrets.randbits(60), **_times(start, allowed, share)})
             progress = Progress(plan, job, asked.label)
             try:
                 self._follow(progress, index, start, allowed, asked)

@@ -47,8 +47,8 @@ class TowerBench(TowerSet):
         self.timed = Input(batch.pixels.to(self.device, self.dtype), batch.grid_thw)
         self.inputs = Inputs(
             [self.timed],
-            churn_inputs(batch.grids, fed, self.dtype, self.device, job.seed),
-            novel=lambda number: self.timed.turned(number + 1),
+            churn_inputs(batch.grids, fed, self.dtype, self.device, job.seed, job.secret),
+            novel=lambda number: self.timed.turned(number, job.secret),
         )
         others = [entry.to(self.dtype) for entry in awkward_inputs(fed, self.device, job.seed)]
         for point in job.also_check:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pytest
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from hypothesis import given, settings
-from torch import Tensor
+from torch import Tensor, nn
 
 from tests.implementations.grids import MIXED, Batch, batches
 from tests.implementations.optimized.plans import new_tower, plan_of, tower_for
-from tests.implementations.towers import NARROW_3, joined, pixels_of, run, yardstick
+from tests.implementations.towers import NARROW_3, run, yardstick
 
 CACHED = "pos-embed-cache"
 SIDE = 6
@@ -45,20 +48,38 @@ def test_positions_are_remembered_by_rows_and_columns() -> None:
     run(tower, NARROW_3, ((1, 4, 6), (3, 4, 6), (1, 6, 4)))
     run(tower, NARROW_3, ((2, 6, 4),))
     cache = tower.caches()["positions"]
-    assert (cache.hits, cache.misses, cache.bytes) == (2, 2, 2 * 24 * NARROW_3.hidden_size * 4)
+    assert (cache.hits, cache.misses, cache.bytes) == (2, 2, 2 * 24 * 4 * (8 + 4))
 
 
-def test_a_table_that_is_written_in_place_is_resampled_anew() -> None:
-    weights = {key: tensor.clone() for key, tensor in yardstick(NARROW_3).state_dict().items()}
-    tower = new_tower(NARROW_3, CACHED)
-    tower.load_state_dict(weights, assign=True)
-    run(tower, NARROW_3, MIXED)
-    with torch.no_grad():
-        tower.pos_embed.weight.mul_(2)
-        plain = new_tower(NARROW_3)
-        plain.load_state_dict(weights, assign=True)
-        wanted = joined(plain(pixels_of(NARROW_3, MIXED), torch.tensor(MIXED)))
-    assert torch.equal(run(tower, NARROW_3, MIXED), wanted)
+def multiply(table: nn.Embedding) -> None:
+    table.weight.mul_(2)
+
+
+def write_past_autograd(table: nn.Embedding) -> None:
+    table.weight.data.copy_(table.weight.data * 2)
+
+
+def swap(table: nn.Embedding) -> None:
+    table.weight = nn.Parameter(table.weight * 2, requires_grad=False)
+
+
+@pytest.mark.parametrize("made_in_inference_mode", [False, True])
+@pytest.mark.parametrize("change", [multiply, write_past_autograd, swap])
+def test_a_table_that_is_written_is_looked_up_anew(
+    change: Callable[[nn.Embedding], None], made_in_inference_mode: bool
+) -> None:
+    with torch.inference_mode(made_in_inference_mode):
+        weights = {key: tensor.clone() for key, tensor in yardstick(NARROW_3).state_dict().items()}
+        tower, plain = new_tower(NARROW_3, CACHED), new_tower(NARROW_3)
+        for each in (tower, plain):
+            each.load_state_dict({key: tensor.clone() for key, tensor in weights.items()}, assign=True)
+    before = run(tower, NARROW_3, MIXED)
+    with torch.inference_mode():
+        change(tower.pos_embed)
+        change(plain.pos_embed)
+    after = run(tower, NARROW_3, MIXED)
+    assert not torch.equal(after, before)
+    assert torch.equal(after, run(plain, NARROW_3, MIXED))
 
 
 def test_a_cast_forgets_them() -> None:
