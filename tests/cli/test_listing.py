@@ -8,11 +8,11 @@ from vlbench.implementations.config import MODELS
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
 from vlbench.implementations.peers import PEERS, Peer
 from vlbench.readers import READERS
-from vlbench.workload.library import scenario_names
+from vlbench.workload.prompts import scenarios_and_prompts
 
 NAMES = {
     "models": ("model", list(MODELS)),
-    "scenarios": ("scenario", scenario_names()),
+    "scenarios": ("scenario", scenarios_and_prompts()),
     "flags": ("flag", list(OPTIMIZATIONS)),
     "presets": ("preset", list(PRESETS)),
     "peers": ("peer", list(PEERS)),

@@ -22,7 +22,7 @@ def test_on_cuda_the_few_rows_that_are_timed_say_how_to_ask_for_others() -> None
     target = model_target(None, "auto", None, (), few=True)
     assert (target.model, target.dtype, target.device) == ("qwen2.5-vl-7b", "bfloat16", "cuda")
     assert target.variants == unique(variants_on_cuda(target.config)[0])  # type: ignore[arg-type]
-    assert _notes([target]) == (FEW,)
+    assert _notes([target])[0] == FEW
     assert "--with FLAG" in FEW
     assert "--ablate leave-one-out" in FEW
 
