@@ -60,10 +60,10 @@ def flag_number() -> str:
     """How many flags there are."""
     inside = [flag for flag in OPTIMIZATIONS.values() if flag.seam.in_tower]
     ours = [f"`{flag.flag}`" for flag in inside if flag.source.startswith("vlbench")]
-    after, named = len(OPTIMIZATIONS) - len(inside), f"{', '.join(ours[:-1])} and {ours[-1]}"
+    beside, named = len(OPTIMIZATIONS) - len(inside), f"{', '.join(ours[:-1])} and {ours[-1]}"
     return (
-        f"It has {len(inside)} flags, {len(ours)} of them of our own ({named}); {after} more are for\n"
-        "what comes after the tower. What else serving stacks do is not here yet."
+        f"It has {len(inside)} flags, {len(ours)} of them of our own ({named}); {beside} more are for\n"
+        "what a request needs beside the tower. What else serving stacks do is not here yet."
     )
 
 

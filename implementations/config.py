@@ -248,10 +248,10 @@ MODELS: dict[str, VisionConfig] = {config.name: config for config in _SIZES}
 
 UNCONFIRMED: Mapping[str, str] = {
     "qwen2.5-vl-32b": "from copies of its config, and some say that it has no windows",
-    "qwen2.5-vl-72b": "from memory",
+    "qwen2.5-vl-72b": "no source; check against your checkpoint's config",
     "qwen3-vl-2b": "from copies of its config",
     "qwen3-vl-4b": "from copies of its config",
-    "qwen3-vl-30b-a3b": "from memory",
-    "qwen3-vl-235b-a22b": "from memory",
+    "qwen3-vl-30b-a3b": "no source; check against your checkpoint's config",
+    "qwen3-vl-235b-a22b": "no source; check against your checkpoint's config",
 }
 """Sizes that no source of the makers has shown us, and where ours are from: read the config of your checkpoint."""

@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 ASKED = ("triton", "transformers")
 """Packages of which it can make use."""
-PATIENCE = 20
+PATIENCE = 40
 """Seconds for one command."""
 COMMANDS = {
     "board": ["nvidia-smi"],

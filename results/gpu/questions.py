@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from torch import Tensor
 from torch.profiler import record_function
 
 from results.gpu.asking import first_call, heads, holds, on_device, or_why, question, queued, samples, spans
+from results.gpu.environment import said_by
 from vlbench.implementations import build_tower
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.optimized.transfer import Pinned, pin_always
@@ -213,14 +213,7 @@ def second_process(device: torch.device) -> dict[str, Any]:
     torch.ones(1, device=device)
     query = ["nvidia-smi", "--query-gpu=compute_mode,mig.mode.current", "--format=csv,noheader"]
     one = [sys.executable, "-c", "import torch; print(torch.ones(1, device='cuda').item())"]
-    return {"mode": or_why(partial(_said_by, query)), "second": or_why(partial(_said_by, one))}
-
-
-def _said_by(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=40)
-    if done.returncode:
-        raise RuntimeError(f"it ended with {done.returncode}: {done.stderr.strip()[-200:]}")
-    return done.stdout.strip()
+    return {"mode": said_by(query).strip(), "second": said_by(one).strip()}
 
 
 @question(wants_gpu=True)

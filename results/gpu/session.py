@@ -22,7 +22,7 @@ from typing import NoReturn
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 570
-"""For all steps: a machine may be lent for ten minutes."""
+"""For all steps: below ten minutes, a usual limit of rented machines."""
 GRACE = 5.0
 """Seconds for a step to end in order, once it was told to: within its limit."""
 PACKED, TABLE = "results.tgz", "steps.tsv"
@@ -120,7 +120,7 @@ STEPS = (
     ),
     Step("self-test", 120, "vlbench self-test --device {device} --quick --out self-test.json", limit=200, dry_limit=12),
 )
-"""Never the default matrix, whose rows with naive attention take a second a call at 7B."""
+"""Never the default matrix: rows with naive attention wait tens of thousands of times a call at 7B."""
 
 
 class Session:

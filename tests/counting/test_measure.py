@@ -69,7 +69,6 @@ def test_transformers_7b_in_a_process_of_its_own() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_transformers_qwen3_vl_8b_and_ours(device: CountingDevice) -> None:
     """Three `.tolist()` a layer, four `repeat_interleave` of two waits each, and the planning; and none of ours."""
     pytest.importorskip("transformers")

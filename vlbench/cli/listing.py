@@ -26,7 +26,8 @@ What = Annotated[
 ]
 
 IN_JSON_ALONE = {"requires", "sizes from"}
-"""What a flag needs is among the words of what it is counted beside; the other is for want of room."""
+"""What a flag needs is among the words of what it is counted beside. Where sizes come from has no room in a table of
+80 columns."""
 
 
 @reports(judges=False)

@@ -47,7 +47,7 @@ class Options(CommandOptions):
 def self_test(options: Options) -> Sheet:
     """Compare identical programs, and catch injected slow-downs, through the path of any measurement.
 
-    Takes about 15 minutes on two quiet cores; measure alone on the machine, as you would measure anything. On a GPU
+    Takes about 20 minutes on two quiet cores; measure alone on the machine, as you would measure anything. On a GPU
     slow-downs are put on its stream, and in one shape on the host.
     Copies of the reference tower are the identical programs. Ends with 0 where none of them is called different and
     95 % of slow-downs by 3 % are caught, else with 3; 5 or 6 where some could not be compared.

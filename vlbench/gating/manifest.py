@@ -20,7 +20,7 @@ from vlbench.record.locks import locked
 from vlbench.untrusted.files import first_fault, parse_json, read_json
 
 NAME = "baselines.manifest"
-"""Not .json, lest it be taken for a baseline."""
+"""Not .json, so that it is not taken for a baseline."""
 
 
 class Removal(Record):

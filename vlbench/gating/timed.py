@@ -57,7 +57,7 @@ def judge_timed(
     Each cell has a time row or, where its output is wrong, an accuracy row in its place; where times have no say in the
     exit code, it has both. On another class of machine than the baseline's the time rows are missing, and under
     `Times.AUTO` they gate only if the baseline holds nothing else to gate on. Cells that did not change are not handed
-    back: a proposal keeps their trials, lest every acceptance moves them a little. `watch` sees the trials go on.
+    back: a proposal keeps their trials, so that no acceptance moves them a little. `watch` sees the trials go on.
     """
     if not baseline.timed:
         return GateResult([], [])

@@ -118,7 +118,7 @@ def _rounds(
             hidden[side.name] += reading.hidden
             left = output_of(exchange, side.name)
             outputs[side.name] = torch.load(left, weights_only=True)
-            left.unlink()  # lest the other side find it
+            left.unlink()  # so that the other side does not find it
             throttled.update(reading.throttled)
             if reading.host_seconds is not None:
                 host[side.name] = reading.host_seconds

@@ -92,7 +92,7 @@ FULL = (
     Design(groups=2, copies=35, slowed={0.03: 10}, seconds=8.0, kind="seam"),
 )
 """More than 200 comparisons of identical programs and 60 of +3 %, in the shapes that are used; all have the same
-seconds and trials. 15 minutes on two quiet cores."""
+seconds and trials. About 20 minutes on two quiet cores."""
 QUICK = (Design(groups=2, copies=10, slowed={0.03: 4, 0.05: 2}, seconds=4.0),)
 """A look of three minutes; 20 comparisons of identical programs bound little."""
 

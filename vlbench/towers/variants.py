@@ -16,12 +16,11 @@ YARDSTICK = "baseline"
 TOLD_ON_CUDA = ("best", "exact", "host-seqlens", "batched-windows", "classic")
 """Rows of a timed run on CUDA where none are named.
 
-With segment bounds on the device a forward of 7B waits 4,238 times for one photo and 42,128 times for four large ones:
-milliseconds become a second, and a row a minute. All but 31 of these waits are what `host-seqlens` removes, and 6,664
-of 8,676 operations what `batched-windows` does beside it; what another flag removes is lost in the waits where it is
-alone, and shows when it is left out of `best`. `no-flags` asks a GPU for exactly what the reference tower does, so it
-would be one more second a call, and single flags are held against the reference tower. `classic`, which waits more
-often than that, comes last: the others are done in seconds.
+With segment bounds on the device a forward of 7B waits 4,238 times for one photo and 42,128 times for four large ones.
+All but 31 of these waits are what `host-seqlens` removes, and 6,664 of 8,676 operations what `batched-windows` does
+beside it; what another flag removes is lost in the waits where it is alone, and shows when it is left out of `best`.
+`no-flags` asks a GPU for exactly what the reference tower does, so that it is left out, and single flags are held
+against the reference tower. `classic`, which waits more often than that, comes last.
 """
 
 

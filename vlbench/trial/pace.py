@@ -1,8 +1,8 @@
 """What fits into the time of a trial: estimated from its first calls, and asked again before each step.
 
 Rows are taken in their order for as long as the next one fits, whatever their own times are: none is left out for how
-fast it turned out to be. So one that follows is expected to be as slow as the reference tower, lest it take the time of
-those before it.
+fast it turned out to be. One that follows is expected to be as slow as the reference tower, so that it does not take
+the time of those before it.
 """
 
 import math
@@ -30,6 +30,7 @@ class Pace:
 
     job: Job
     now: Callable[[], float] = field(default_factory=lambda: time.monotonic)
+    """Looked up when it is made, so that tests can put another clock in its place."""
     _checks: list[float] = field(default_factory=list)
     _calls: dict[str, float] = field(default_factory=dict)
 

@@ -136,7 +136,8 @@ class Rounds:
         self.struck: dict[str, str] = {}
         """Entrants that were caught, and at what."""
         self.bait: Parts = {}
-        """What the reference tower returned in the last round: whoever copies what lies here is caught by it."""
+        """The reference tower's output of the last round. It is left here on purpose: a tower that copies it returns
+        the wrong round's output, and is struck."""
         self._hidden: Counter[str] = Counter()
         self._calls: Counter[str] = Counter()
         self._seconds: dict[tuple[State, str], list[float]] = {}

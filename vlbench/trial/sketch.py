@@ -17,7 +17,8 @@ from torch import Tensor
 
 PROJECTIONS = 4
 MOST_ROWS = 128
-"""Further tokens are added to these with random weights, lest an output of whole images take a megabyte."""
+"""Further tokens are added to these with random weights, so that an output of whole images does not take a
+megabyte."""
 LIMITS = {"float32": 1e-4, "bfloat16": 0.1}
 """Of a token's error, as a share of the usual token's norm. In fp32 it is ten times what another order of additions
 makes, in bf16 it tells wrong from right alone."""

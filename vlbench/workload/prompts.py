@@ -36,11 +36,11 @@ class Prompts:
 
 
 PROMPTS: dict[str, Prompts] = {
-    "prompt-text": Prompts("one request of 256 tokens of text", (Asked(256),)),
-    "prompt-image": Prompts("one request with a 512x512 picture", (Asked(64, (PICTURE,)),)),
-    "prompt-video": Prompts("one request with 8 s of video", (Asked(64, (CLIP,)),)),
+    "prompt-text": Prompts("One request of 256 tokens of text", (Asked(256),)),
+    "prompt-image": Prompts("One request with a 512x512 picture", (Asked(64, (PICTURE,)),)),
+    "prompt-video": Prompts("One request with 8 s of video", (Asked(64, (CLIP,)),)),
     "prompt-mixed-batch": Prompts(
-        "8 requests: 4 of text, 3 with a picture, 1 with a picture and a video",
+        "Eight requests: 4 of text, 3 with a picture, 1 with a picture and a video",
         (*(Asked(64 * number) for number in range(1, 5)), *(Asked(48, (PICTURE,)),) * 3, Asked(96, (PICTURE, CLIP))),
     ),
 }
