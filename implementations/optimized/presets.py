@@ -1,5 +1,6 @@
 """Named flag sets. Flags that mean nothing for a model or device are left out, and named."""
 
+import re
 import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from ..config import MODELS, VisionConfig
-from .seam import OPTIMIZATIONS, Exactness, FlagError, find_flag
+from .seam import OPTIMIZATIONS, Exactness, FlagError, Optimization, find_flag
 
 
 @dataclass(frozen=True)
@@ -20,9 +21,21 @@ class Preset:
     """The flags for a kind of device, before those that do not apply are left out."""
 
     def usual(self, device: str) -> list[str]:
-        """Its flags that mean something on this kind of device, for a model that has every part."""
+        """Its flags that mean something on this kind of device, for a model that has windows and a gated MLP."""
         model = MODELS["qwen2.5-vl-7b"]
         return [flag for flag in self.flags(device) if find_flag(flag).inapplicable(model, device) is None]
+
+    def elsewhere(self, device: str) -> dict[str, list[str]]:
+        """Its other flags that mean something for some model, with the series of these, such as Qwen3-VL."""
+        usual = self.usual(device)
+        found = {flag: _series_of(find_flag(flag), device) for flag in self.flags(device) if flag not in usual}
+        return {flag: series for flag, series in found.items() if series}
+
+
+def _series_of(flag: Optimization, device: str) -> list[str]:
+    names = " ".join(name for name, model in MODELS.items() if flag.inapplicable(model, device) is None)
+    found = re.findall(r"\bqwen([\d.]+)(-vl)?", names)
+    return list(dict.fromkeys(f"Qwen{number}{vl.upper()}" for number, vl in found))
 
 
 def _every_exact(device: str) -> Iterable[str]:

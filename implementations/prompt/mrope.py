@@ -48,8 +48,9 @@ RULES: Mapping[Family, PositionRule] = {
     "qwen2_vl": PositionRule(),
     "qwen2_5_vl": PositionRule(tokens_per_second=2),
     "qwen3_vl": PositionRule(frames_apart=True),
+    "qwen3_5": PositionRule(image_token=248_056, video_token=248_057, frames_apart=True),
 }
-"""Of each family's released checkpoints; Qwen3.5 has the last one's with other ids."""
+"""Of each family's released checkpoints."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from vlbench.cli.completion import names
 from vlbench.implementations.optimized import OPTIMIZATIONS
 from vlbench.record.counts import Tally
 
-words = import_module("vlbench.cli.explain").words
+explain = import_module("vlbench.cli.explain")
+words, complete = explain.words, explain.complete
 KINDS = {"models": "model", "scenarios": "scenario", "presets": "preset", "seams": "seam", "peers": "peer"}
 
 
@@ -102,3 +103,27 @@ def test_without_a_word_all_that_can_be_explained_is_named(vlbench: Vlbench) -> 
 
 def test_a_flag_names_those_it_is_measured_with(vlbench: Vlbench) -> None:
     assert vlbench("explain", "mlp-pad", "--json").json()["measured with"] == ["fused-gate-up"]
+
+
+def test_prompts_are_explained_and_completed(vlbench: Vlbench) -> None:
+    out = vlbench("explain", "prompt-image").out
+    for part in ("one request with a 512x512 picture", "mrope"):
+        assert part in out
+    assert "preparation" not in out
+    assert complete("prompt-") == ["prompt-text", "prompt-image", "prompt-video", "prompt-mixed-batch"]
+
+
+@pytest.mark.parametrize(
+    ("flag", "counted"),
+    [
+        ("mrope-numpy", "no counter moves (one call of the seam mrope)"),
+        ("text-only", "no counter moves (one call of the seam preparation)"),
+        ("merge-masked-scatter", "operations -1, waits -1 (one call of the seam merge)"),
+    ],
+)
+def test_a_flag_outside_of_the_tower_is_counted_in_its_seam(vlbench: Vlbench, flag: str, counted: str) -> None:
+    assert vlbench("explain", flag, "--json").json()["counted"] == counted
+
+
+def test_of_two_scenarios_the_counts_are_told_without_a_stray_comma(vlbench: Vlbench) -> None:
+    assert "single-image / multi-image" in vlbench("explain", "rope-cache", "--json").json()["counted"]

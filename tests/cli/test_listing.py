@@ -8,7 +8,7 @@ from vlbench.implementations.config import MODELS
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
 from vlbench.implementations.peers import PEERS, Peer
 from vlbench.readers import READERS
-from vlbench.workload.prompts import scenarios_and_prompts
+from vlbench.workload.library import scenarios_and_prompts
 
 NAMES = {
     "models": ("model", list(MODELS)),
@@ -45,6 +45,13 @@ def test_models(vlbench: Vlbench, snapshot: SnapshotAssertion) -> None:
 def test_what_a_preset_leaves_out_by_device_is_not_hidden(vlbench: Vlbench) -> None:
     classic = next(row for row in vlbench("list", "presets", "--json").json() if row["preset"] == "classic")
     assert "pinned-h2d" in classic["flags on CUDA"]
+
+
+def test_a_presets_flags_for_other_models_are_not_hidden(vlbench: Vlbench) -> None:
+    rows = {row["preset"]: row["for"] for row in vlbench("list", "presets", "--json").json()}
+    others = "on Qwen3-VL, Qwen3.5, Qwen3.8 also pos-embed-cache, on Qwen3-VL also deepstack-dict"
+    assert rows["best"].endswith(f"; flags are those on Qwen2.5-VL, {others}")
+    assert "Qwen2.5-VL" not in rows["classic"]
 
 
 def test_a_peer_that_is_not_installed_says_what_brings_it(vlbench: Vlbench, monkeypatch: pytest.MonkeyPatch) -> None:

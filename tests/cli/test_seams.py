@@ -56,7 +56,6 @@ def test_scenarios_that_are_prompts_measure_the_seams_of_prompts(vlbench: Vlbenc
     assert {(group.scenario, group.point): [row.name for row in group.rows] for group in groups} == {
         ("seam mrope", "prompt-image"): ["naive", "mrope-numpy"],
         ("seam preparation", "prompt-text"): ["naive", "text-only"],
-        ("seam preparation", "prompt-image"): ["naive", "text-only"],
     }
 
 
@@ -65,7 +64,10 @@ def test_scenarios_that_are_prompts_measure_the_seams_of_prompts(vlbench: Vlbenc
     [
         (["--seam", "rop"], "--seam: there is no seam 'rop' (did you mean rope?); the seams are inverse-permutation, "),
         (["--seam", "transfer"], "--seam transfer measures copies to a GPU, and on a cpu there are none; leave it out"),
-        (["--seam", "rope", "--scenario", "video"], "--scenario is about a whole tower, and --seam measures one seam"),
+        (
+            ["--seam", "rope", "--scenario", "video"],
+            "--scenario is about a whole tower, and --seam measures seams alone",
+        ),
         (["--seam", "rope", "--model", "qwen2-vl-7b"], "--model is about a whole tower"),
         (["--seam", "rope", "--with", "rope-packed"], "--variant is about a whole tower"),
         (["--seam", "rope", "--weights", "."], "--weights is about a whole tower"),
@@ -77,8 +79,17 @@ def test_scenarios_that_are_prompts_measure_the_seams_of_prompts(vlbench: Vlbenc
             ["--scenario", "prompt-text", "--scenario", "video"],
             "--scenario prompt-text is about a prompt, and video feeds",
         ),
-        (["--seam", "rope", "--scenario", "prompt-text"], "--scenario is about a whole tower"),
-        (["--scenario", "prompt-text", "--model", "qwen2-vl-7b"], "--model is about a whole tower"),
+        (["--seam", "rope", "--scenario", "prompt-text"], "--scenario prompt-text is no size of --seam rope; leave"),
+        (["--seam", "preparation", "--scenario", "prompt-image"], "no size of --seam preparation; leave one of"),
+        (["--seam", "preperation", "--scenario", "prompt-image"], "--seam: there is no seam 'preperation'"),
+        (
+            ["--scenario", "prompt-text", "--model", "qwen2-vl-7b"],
+            "--model is about a whole tower, and --scenario prompt-text measures seams alone",
+        ),
+        (
+            ["--scenario", "prompt-image", "--tower", "my:T"],
+            "--tower is about a whole tower, and --scenario prompt-image measures seams alone",
+        ),
         (["--with", "merge-host-indices"], "merge-host-indices is not part of the tower; measure it with --seam merge"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -8,8 +8,10 @@ from vlbench.implementations.config import MODELS
 from vlbench.implementations.prompt.mrope import RULES
 from vlbench.matrix.plan import parse_filter
 from vlbench.matrix.seams import seams_of_prompts
-from vlbench.workload.prompts import PROMPTS, SIZES, prompt_ids, scenarios_and_prompts
+from vlbench.workload.library import load_scenario, scenarios_and_prompts
+from vlbench.workload.prompts import PROMPTS, SIZES, prompt_ids
 from vlbench.workload.seam_case import Setting
+from vlbench.workload.seams import seams_fed
 
 CONFIG = MODELS["qwen2.5-vl-tiny"]
 RULE = RULES[CONFIG.family]
@@ -37,11 +39,33 @@ def test_a_run_measures_prompts_or_towers() -> None:
         [],
         ["mrope", "preparation"],
         parse_filter(["point=prompt-text,prompt-image", "variant=naive"]),
+        "--scenario prompt-text",
     )
-    for scenarios, seams in ((["multi-image"], []), (["prompt-text"], ["rope"]), ([], ["mrope"])):
-        assert seams_of_prompts(scenarios, seams, asked) == (scenarios, seams, asked)
+    for scenarios, seams in ((["multi-image"], []), ([], ["mrope"])):
+        assert seams_of_prompts(scenarios, seams, asked) == (scenarios, seams, asked, "--seam")
     assert set(PROMPTS) < set(scenarios_and_prompts())
     with pytest.raises(
         UsageError, match=r"^--scenario prompt-text is about a prompt, and video feeds a tower; measure "
     ):
         seams_of_prompts(["prompt-text", "video"], [], asked)
+
+
+@pytest.mark.parametrize(
+    ("name", "seams"),
+    [
+        ("prompt-text", ["preparation"]),
+        ("prompt-image", ["mrope"]),
+        ("prompt-video", ["mrope"]),
+        ("prompt-mixed-batch", ["mrope", "preparation"]),
+    ],
+)
+def test_prompts_feed_the_seams_whose_flags_can_change_something(name: str, seams: list[str]) -> None:
+    assert seams_fed(name) == seams
+
+
+def test_no_tower_sees_prompts() -> None:
+    told = "prompt-image is about prompts, which no tower sees; `vlbench run --scenario prompt-image` measures it"
+    with pytest.raises(UsageError, match=f"^{told}$"):
+        load_scenario("prompt-image")
+    with pytest.raises(UsageError, match=r"^there is no scenario 'prompt-imag'; did you mean 'prompt-image'"):
+        load_scenario("prompt-imag")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vlbench.cli.completion import names, one_of
-from vlbench.cli.listing import ROWS, rows_of
+from vlbench.cli.listing import ROWS, prompt_row, rows_of
 from vlbench.errors import UsageError
 from vlbench.version import FOLDER
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SIDE_BY_SIDE = 150
 """Columns from which two pieces of code stand beside each other rather than one below the other."""
-KINDS = [*ROWS, "gpus"]
+KINDS = [*ROWS, "prompts", "gpus"]
 OTHERS = [kind for kind in ROWS if kind != "flags"]
 
 
@@ -89,6 +89,8 @@ def meanings(name: str) -> dict[str, Any]:
         from vlbench.counting_device.profiles import PROFILES
 
         found |= {"gpu": name, "means": f"What --as {name} answers for.", "answers": asdict(PROFILES[name])}
+    if name in names("prompts"):
+        found |= prompt_row(name)
     for kind in OTHERS:
         if name in names(kind):
             found |= next((row for row in rows_of(kind) if next(iter(row.values())) == name), {})
@@ -118,7 +120,7 @@ def _explain_flag(flag: str, as_json: bool) -> None:
         "seam": found.seam.name,
         "removes": found.removes,
         "class": str(found.exactness),
-        "counted": f"{moves_in_words(found.flag)} ({COUNTED_ON})",
+        "counted": moves_in_words(found.flag) + (f" ({COUNTED_ON})" if found.seam.in_tower else ""),
         "source": found.source,
         "needs": list(found.requires),
         "measured with": list(found.pairs),

@@ -62,9 +62,17 @@ def _scenario_row(name: str) -> dict[str, Any]:
     from vlbench.workload.prompts import PROMPTS
 
     if name in PROMPTS:
-        return {"scenario": name, "fed in": PROMPTS[name].title, "stands for": "what a request needs beside the tower"}
+        return prompt_row(name)
     scenario = load_scenario(name)
     return {"scenario": name, "fed in": scenario.title, "stands for": scenario.stands_for}
+
+
+def prompt_row(name: str) -> dict[str, Any]:
+    """What prompts are, and the seams that `run --scenario` measures with them."""
+    from vlbench.workload.seams import PROMPTS, seams_fed
+
+    row = {"scenario": name, "fed in": PROMPTS[name].title, "stands for": "what a request needs beside the tower"}
+    return row | {"seams": seams_fed(name)}
 
 
 def _flag_row(flag: Any) -> dict[str, Any]:
@@ -72,6 +80,13 @@ def _flag_row(flag: Any) -> dict[str, Any]:
 
     row = {"flag": flag.flag, "class": str(flag.exactness), "removes": flag.removes}
     return row | {"counted at 7B": moves_in_words(flag.flag), "requires": list(flag.requires)}
+
+
+def _elsewhere(preset: Any) -> str:
+    """What the lists of a preset's flags lack for other models than theirs."""
+    found = {**preset.elsewhere("cpu"), **preset.elsewhere("cuda")}
+    told = [f"on {', '.join(series)} also {flag}" for flag, series in found.items()]
+    return f"; flags are those on Qwen2.5-VL, {', '.join(told)}" if told else ""
 
 
 ROWS: dict[str, tuple[str, Callable[[Any], dict[str, Any]]]] = {
@@ -89,12 +104,12 @@ ROWS: dict[str, tuple[str, Callable[[Any], dict[str, Any]]]] = {
             "sizes from": UNCONFIRMED.get(config.name, ""),
         },
     ),
-    "scenarios": ("vlbench.workload.prompts:scenarios_and_prompts", _scenario_row),
+    "scenarios": ("vlbench.workload.library:scenarios_and_prompts", _scenario_row),
     "flags": ("vlbench.implementations.optimized:OPTIMIZATIONS", _flag_row),
     "presets": (
         "vlbench.implementations.optimized:PRESETS",
         lambda preset: (
-            {"preset": preset.name, "for": preset.summary}
+            {"preset": preset.name, "for": preset.summary + _elsewhere(preset)}
             | {"flags on a CPU": preset.usual("cpu"), "flags on CUDA": preset.usual("cuda")}
         ),
     ),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from vlbench.judging.words import readable_bytes
 from vlbench.record.flag_counts import FlagCounts, stored_counts
 
-COUNTED_ON = "second forward of qwen2.5-vl-7b, bfloat16, as sm_90: single-image, / multi-image where it differs"
+COUNTED_ON = "second forward of qwen2.5-vl-7b, bfloat16, as sm_90: single-image / multi-image where it differs"
 SHOWN = {
     "device_operations": "operations",
     "attention_calls": "attention calls",
@@ -33,9 +33,12 @@ def moves_in_words(flag: str) -> str:
         return "not counted yet"
     beside = f"beside {' and '.join(found.beside)}: " if found.beside else ""
     beside = f"on {found.model}{', ' if beside else ': '}{beside}" if found.model else beside
+    (where, moved), *_ = found.moves.items()
+    one_call = f" (one call of the {where})" if where.startswith("seam ") else ""
     if told := ", ".join(_told(found)):
-        return beside + told
-    moved = next(iter(found.moves.values()))
+        return beside + told + one_call
+    if one_call and not moved:
+        return "no counter moves" + one_call
     if kinds := [f"{name.removeprefix('aten::')} {much:+}" for name, much in moved.items() if "::" in name]:
         return f"{beside}no counter, one operation for another: {', '.join(kinds)}"
     return beside + (f"memory alone, under {readable_bytes(LEAST_BYTES)}" if moved else HOST_TIME)

@@ -12,34 +12,41 @@ from vlbench.matrix.plan import CellFilter, Fed
 from vlbench.matrix.targets import Target
 from vlbench.towers.variants import Variant
 from vlbench.workload.scenario import SeamPoint
-from vlbench.workload.seams import PROMPTS, find_seam_case
+from vlbench.workload.seams import PROMPTS, find_seam_case, seams_fed
 
 NAIVE = "naive"
-OF_PROMPTS = frozenset({"mrope", "preparation"})
-"""The seams that have prompts as their sizes."""
 
 
 def seams_of_prompts(
     scenarios: list[str], seams: list[str], cells: CellFilter
-) -> tuple[list[str], list[str], CellFilter]:
-    """The same, or where the scenarios are prompts, their seams at these sizes. Raises UsageError for a mixture."""
+) -> tuple[list[str], list[str], CellFilter, str]:
+    """The same, or where the scenarios are prompts, their seams at these sizes; and the option that asks for seams.
+
+    Raises UsageError for a mixture, and for a seam that has none of the prompts as a size.
+    """
     prompts = tuple(name for name in scenarios if name in PROMPTS)
-    if not prompts or not OF_PROMPTS.issuperset(seams):
-        return scenarios, seams, cells
+    if not prompts:
+        return scenarios, seams, cells, "--seam"
     if others := [name for name in scenarios if name not in PROMPTS]:
         raise UsageError(
             f"--scenario {prompts[0]} is about a prompt, and {others[0]} feeds a tower; measure them in two runs"
         )
-    return [], seams or sorted(OF_PROMPTS), CellFilter({"point": prompts, **cells.patterns})
+    found = sorted({seam for name in prompts for seam in seams_fed(name)})
+    if strange := [name for name in seams if name not in found]:
+        raise UsageError(
+            f"--scenario {prompts[0]} is no size of --seam {find_seam_case(strange[0]).name}; "
+            f"leave one of the two out, or name {' or '.join(found)}"
+        )
+    return [], seams or found, CellFilter({"point": prompts, **cells.patterns}), f"--scenario {prompts[0]}"
 
 
-def refuse_beside_seams(**options: object) -> None:
-    """UsageError for an option that says what a whole tower is fed or made of."""
+def refuse_beside_seams(asking: str, **options: object) -> None:
+    """UsageError for an option that says what a whole tower is fed or made of, beside the one that asks for seams."""
     for name, value in options.items():
         if value:
             raise UsageError(
-                f"--{name} is about a whole tower, and --seam measures one seam alone, all its ways at its own sizes; "
-                "leave one of the two out"
+                f"--{name} is about a whole tower, and {asking} measures seams alone, all their ways at their "
+                "own sizes; leave one of the two out"
             )
 
 

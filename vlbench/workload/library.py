@@ -66,6 +66,13 @@ def scenario_names() -> list[str]:
     return sorted(path.stem for path in shipped_folder().glob("*.toml"))
 
 
+def scenarios_and_prompts() -> list[str]:
+    """The names that `--scenario` of a run takes."""
+    from vlbench.workload.prompts import PROMPTS  # which imports torch
+
+    return [*scenario_names(), *PROMPTS]
+
+
 def load_scenario(name_or_path: str) -> Scenario:
     """Read the shipped scenario of this name, or the user's own file where the argument ends in .toml.
 
@@ -98,7 +105,9 @@ def batch_point(name: str) -> ScenarioPoint:
 
 
 def _unknown(name: str) -> str:
-    close = get_close_matches(name, scenario_names(), n=1)
+    if name in scenarios_and_prompts():
+        return f"{name} is about prompts, which no tower sees; `vlbench run --scenario {name}` measures it"
+    close = get_close_matches(name, scenarios_and_prompts(), n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     shipped = ", ".join(scenario_names())
     return f"there is no scenario {name!r}; {hint}give one of {shipped}, or the path of your own .toml file"

@@ -10,7 +10,6 @@ from torch import Tensor
 from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.prompt.mrope import RULES, Item, PositionRule, Request, mrope, runs_of
 from vlbench.implementations.prompt.text_only import preparation
-from vlbench.workload.library import scenario_names
 from vlbench.workload.seam_case import CONTENTS, SeamInputs, Setting, Way, seam_case
 
 PICTURE = Item((1, 36, 36))
@@ -52,15 +51,12 @@ def _tokens(requests: Sequence[Asked]) -> int:
     return sum(each.text + sum(prod(item.grid) // 4 for item in each.items) for each in requests)
 
 
+WITH_TEXT_ALONE = [name for name, prompts in PROMPTS.items() if not all(each.items for each in prompts.requests)]
+"""Those that have a request of text alone."""
 SIZES = {name: _tokens(prompts.requests) for name, prompts in PROMPTS.items()}
 BY_SIZE = {SIZES[name]: prompts.requests for name, prompts in PROMPTS.items()}
 VOCABULARY = 150_000
 """Ids below it are text."""
-
-
-def scenarios_and_prompts() -> list[str]:
-    """The names that `--scenario` of a run takes."""
-    return [*scenario_names(), *PROMPTS]
 
 
 def prompt_ids(asked: Asked, rule: PositionRule, setting: Setting, *, expanded: bool) -> Tensor:
@@ -90,7 +86,7 @@ def positions_of_prompts(size: int, setting: Setting) -> SeamInputs:
     return SeamInputs([tuple(prompt_ids(each, rule, setting, expanded=True) for each in asked) for _ in contents], way)
 
 
-@seam_case("preparation", preparation, sizes=SIZES)
+@seam_case("preparation", preparation, sizes={name: SIZES[name] for name in WITH_TEXT_ALONE})
 def requests_made_ready(size: int, setting: Setting) -> SeamInputs:
     """Placeholders, their mask and positions for each request of one batch, on the host."""
     asked, rule = BY_SIZE[size], _rule_of(setting.config)

@@ -12,7 +12,7 @@ from vlbench.workload.prompts import PROMPTS
 # isort: on
 from vlbench.workload.seam_case import CASES, SeamCase
 
-__all__ = ["CASES", "PROMPTS", "find_seam_case"]
+__all__ = ["CASES", "PROMPTS", "find_seam_case", "seams_fed"]
 
 
 def find_seam_case(name: str) -> SeamCase:
@@ -22,3 +22,8 @@ def find_seam_case(name: str) -> SeamCase:
         hint = f" (did you mean {close[0]}?)" if close else ""
         raise UsageError(f"--seam: there is no seam {name!r}{hint}; the seams are {', '.join(CASES)}")
     return CASES[name]
+
+
+def seams_fed(prompts: str) -> list[str]:
+    """The seams that have these prompts (a name of PROMPTS) as one of their sizes."""
+    return [name for name, case in CASES.items() if prompts in case.sizes]

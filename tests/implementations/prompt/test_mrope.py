@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from vlbench.implementations.config import FAMILIES
 from vlbench.implementations.prompt.mrope import RULES, Item, Mrope, PositionRule, Request, mrope
 
 TEXT = 9
@@ -185,12 +186,17 @@ def test_transformers_agrees_on_text_and_pictures(family: str, data: st.DataObje
     assert positions.T.tolist() == Theirs(family).positions(ids, items)
 
 
-def test_transformers_agrees_on_videos_of_qwen3() -> None:
+def test_every_family_has_its_rule() -> None:
+    assert RULES.keys() == FAMILIES.keys()
+
+
+@pytest.mark.parametrize("family", ["qwen3_vl", "qwen3_5"])
+def test_transformers_agrees_on_videos_of_qwen3(family: str) -> None:
     """Each pair of frames is a picture to it."""
-    rule, items = RULES["qwen3_vl"], (Item((3, 4, 6), "video"),)
+    rule, items = RULES[family], (Item((3, 4, 6), "video"),)  # type: ignore[index]
     ids = torch.tensor(prompt([3, 4], items, rule))
     positions, _ = mrope.naive_way([Request(ids, items)], rule)
-    assert positions.T.tolist() == Theirs("qwen3_vl").positions(ids, items)
+    assert positions.T.tolist() == Theirs(family).positions(ids, items)
 
 
 def test_transformers_goes_on_after_the_larger_side_of_a_long_video() -> None:
