@@ -66,9 +66,15 @@ def read_config(folder: Path) -> VisionConfig | None:
     if not path.is_file():
         return None
     content = read_object(path)
-    if not isinstance(vision := content.get("vision_config", content), dict):
+    whole, alone = str(content.get("model_type")), "vision_config" not in content
+    if alone and whole in _FAMILIES and "depth" not in content:
+        raise CheckpointError(f"{path}: it has no 'vision_config'; download it again")
+    if not isinstance(vision := content.get("vision_config", content), dict) or not vision:
         raise CheckpointError(f"{path}: not a config with a 'vision_config'; download it again")
     kind = str(content.get("model_type", vision.get("model_type"))).removesuffix("_vision")
+    inner = str(vision.get("model_type", kind)).removesuffix("_vision")
+    if _FAMILIES.get(inner) != _FAMILIES.get(kind):
+        raise CheckpointError(f"{path}: model_type is {kind!r:.40}, and that of vision_config {inner!r:.40}; mend one")
     if kind not in _FAMILIES:
         raise CheckpointError(f"{path}: model_type is {kind!r:.40}; give a checkpoint of {' or '.join(_FAMILIES)}")
     family = _FAMILIES[kind]
@@ -143,9 +149,12 @@ def _check_rope(name: str, told: Mapping[str, Any]) -> None:
     """Raises ConfigError for another rotation than that of every released tower."""
     if not isinstance(told, Mapping):
         raise ConfigError(f"{name}: rope_parameters is {told!r:.40}; it is no object")
-    for field, usual in (("rope_theta", (10_000,)), ("rope_type", ("axial", "default"))):
-        if (value := told.get(field, usual[0])) not in usual:
-            raise ConfigError(f"{name}: {field} is {value!r:.40}; supported is {usual[0]!r}")
+    known = {"rope_theta": (10_000,), "rope_type": ("axial", "default"), "partial_rotary_factor": (1, None)}
+    for field, value in told.items():
+        if field not in known:
+            raise ConfigError(f"{name}: rope_parameters has {field!r:.40}, which no released tower has; not supported")
+        if value not in known[field]:
+            raise ConfigError(f"{name}: {field} is {value!r:.40}; supported is {known[field][0]!r}")
 
 
 def _name(folder: Path) -> str:

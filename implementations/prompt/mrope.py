@@ -64,8 +64,10 @@ class Item:
     """Of a video: how long one row of its grid lasts, temporal patch size / sampled frames per second."""
 
     def merged(self, rule: PositionRule) -> tuple[int, int, int]:
-        """Its grid in tokens."""
+        """Its grid in tokens. Raises ValueError for one that has none."""
         t, h, w = self.grid
+        if t < 1 or min(h, w) < rule.merge_size or h % rule.merge_size or w % rule.merge_size:
+            raise ValueError(f"a grid of {self.grid} is none; give 1 or more rows, and sides by {rule.merge_size}")
         return t, h // rule.merge_size, w // rule.merge_size
 
 

@@ -35,8 +35,9 @@ class Pruned:
 def evs(vision: Tensor, item: Item, rule: PositionRule, pruned: float = 0.75) -> Pruned:
     """Keeps a share of 1 - `pruned` of a video's tokens, those that differ most from the frame before.
 
-    `vision` is [tokens, width], frame by frame. The first frame is kept always. Raises ValueError for another shape,
-    and for a share that is not at least 0 and below 1.
+    `vision` is [tokens, width], frame by frame; it is compared in fp32, as bf16 has ties that vLLM then breaks by order.
+    The first frame is kept always. Raises ValueError for another shape, and for a share that is not at least 0 and
+    below 1.
     """
     if not 0 <= pruned < 1:
         raise ValueError(f"pruned is {pruned}; give a share from 0 up, below 1")

@@ -23,6 +23,7 @@ from typing import NoReturn
 ROOT = Path(__file__).parents[2]
 SECONDS = 570
 """For all steps: below ten minutes, a usual limit of rented machines."""
+LONGEST = 24 * 3600
 GRACE = 5.0
 """Seconds for a step to end in order, once it was told to: within its limit."""
 PACKED, TABLE = "results.tgz", "steps.tsv"
@@ -180,6 +181,10 @@ class Session:
         except subprocess.TimeoutExpired:
             process.terminate()  # our commands keep what they have, and end what they have started
             return _code_within(process, GRACE), "ended at its limit"
+        except SystemExit:  # a signal: the step goes in order as well
+            process.terminate()
+            _code_within(process, GRACE)
+            raise
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # whatever it left
@@ -210,16 +215,27 @@ def _interrupted(number: int, frame: object) -> NoReturn:
     sys.exit(128 + number)
 
 
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 1 <= seconds <= LONGEST:
+        raise argparse.ArgumentTypeError(f"{text} is not from 1 to {LONGEST}")
+    return seconds
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the session. Ends with 1 where a step did not end with 0, or was not begun."""
     parser = argparse.ArgumentParser(prog="python -m results.gpu.session", description="Ten minutes with a GPU.")
     parser.add_argument("--out", type=Path, default=Path("gpu-session"), help=f"folder for {PACKED} and {TABLE}")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="for all of it (%(default)s)")
+    parser.add_argument("--seconds", type=_seconds, default=SECONDS, help="for all of it (%(default)s)")
     parser.add_argument("--dry", action="store_true", help="tiny shapes on a CPU, without what needs a GPU")
-    parser.add_argument("--only", nargs="*", choices=[step.name for step in STEPS], help="these steps alone")
+    parser.add_argument("--only", nargs="+", choices=[step.name for step in STEPS], help="these steps alone")
     given = parser.parse_args(arguments)
-    given.out.mkdir(parents=True, exist_ok=True)
-    signal.signal(signal.SIGTERM, _interrupted)
+    try:
+        given.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--out {given.out}: {error.strerror}; give a folder")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupted)
     with tempfile.TemporaryDirectory() as work:
         session = Session(given.out, Path(work), DRY if given.dry else GPU, given.seconds)
         session.run([step for step in STEPS if not given.only or step.name in given.only])

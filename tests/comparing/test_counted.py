@@ -221,6 +221,18 @@ def test_a_file_from_before_cudnn_s_attention_compares_where_there_is_none() -> 
         assert "the other is cuDNN 9.19; `vlbench baseline rebase FILE` counts it again" in row.reason
 
 
+def test_versions_of_cudnn_compare_where_it_does_not_attend() -> None:
+    one, other = (KEY.model_copy(update={"cudnn": version}) for version in ("9.19", "9.20"))
+    assert judge_cells(cell(key=one), cell(key=other)).verdict is SAME
+
+
+def test_plans_that_were_taken_out_of_a_file_are_missed() -> None:
+    whole = forward()
+    without = whole.model_copy(update={"counters": {n: c for n, c in whole.counters.items() if n != "attention_plans"}})
+    row = judge_cells(cell(without, without, key=CUDNN), cell(key=CUDNN))
+    assert (row.verdict, row.reason) == (MISSING, "the counter attention_plans is known to one side alone")
+
+
 def test_a_plan_more_is_a_regression_at_its_line() -> None:
     plan = ("attention plan", "a.py:7: F.scaled_dot_product_attention(q, k, v)", 2)
     row = judge_cells(cell(key=CUDNN), cell(forward(), forward(plan, attention_plans=2), key=CUDNN))

@@ -350,6 +350,8 @@ def test_released_configs_of_qwen3(tmp_path: Path) -> None:
     [
         ({"rope_parameters": {"rope_theta": 1e6}}, "rope_theta is 1000000.0; supported is 10000"),
         ({"rope_parameters": {"rope_type": "yarn"}}, "rope_type is 'yarn'; supported is 'axial'"),
+        ({"rope_parameters": {"partial_rotary_factor": 0.25}}, "partial_rotary_factor is 0.25; supported is 1"),
+        ({"rope_parameters": {"beta_fast": 3}}, "rope_parameters has 'beta_fast', which no released tower has"),
         ({"rope_parameters": [1]}, "rope_parameters is [1]; it is no object"),
         ({"num_position_embeddings": 2300}, "position_table is 2300; give a square number"),
         ({"deepstack_visual_indexes": [16, 8]}, "deepstack_blocks is (16, 8); give each once, in order"),
@@ -360,6 +362,23 @@ def test_released_configs_of_qwen3(tmp_path: Path) -> None:
 def test_configs_of_qwen3_that_are_not_computed(tmp_path: Path, vision: dict[str, Any], told: str) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen3_vl", "vision_config": vision}))
     with pytest.raises(CheckpointError, match=rf"^{tmp_path}/config.json: {re.escape(told)}"):
+        read_config(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({"model_type": "qwen3_vl"}, "it has no 'vision_config'; download it again"),
+        ({"model_type": "qwen3_vl", "vision_config": {}}, "not a config with a 'vision_config'; download it again"),
+        (
+            {"model_type": "qwen3_vl", "vision_config": {"model_type": "qwen2_5_vl", "depth": 2}},
+            "model_type is 'qwen3_vl', and that of vision_config 'qwen2_5_vl'; mend one",
+        ),
+    ],
+)
+def test_a_config_without_a_tower_or_with_two_kinds(tmp_path: Path, content: dict[str, Any], told: str) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match=re.escape(told)):
         read_config(tmp_path)
 
 

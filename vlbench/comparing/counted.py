@@ -22,6 +22,7 @@ PRECISIONS = {"bfloat16": 0, "float16": 0, "float32": 1, "float64": 2}
 NEWER = frozenset({"allowed_syncs", "attention_plans"})
 """Counters that are newer than the first files."""
 FIRST = COUNTERS.keys() - NEWER
+PLANS = "attention_plans"
 SHOWN = 3
 """Lines that a reason names; the rows have them all."""
 REBASE = "`vlbench baseline rebase FILE` counts it again"
@@ -74,7 +75,8 @@ def why_not(before: CountedCell, after: CountedCell) -> str | None:
         return reason
     for old, new in ((before.cold, after.cold), (before.warm, after.warm)):
         odd = (old.counters.keys() - new.counters.keys()) | (new.counters.keys() - COUNTERS.keys())
-        if odd := odd | (FIRST - old.counters.keys()):
+        needed = FIRST | {PLANS} if before.key.cudnn else FIRST  # who names a cuDNN has counted its plans
+        if odd := odd | (needed - old.counters.keys()):
             return f"the counter {min(odd)} is known to one side alone"
     return None
 
@@ -82,10 +84,10 @@ def why_not(before: CountedCell, after: CountedCell) -> str | None:
 def _why_not_attention(before: Key, after: Key) -> str | None:
     """Counts from before cuDNN made a difference compare where it makes none."""
     known = [key.cudnn for key in (before, after) if key.cudnn]
-    if len(known) == 2:
-        return f"it was counted with cuDNN {known[0]}, and this is cuDNN {known[1]}: such counts do not compare"
     if not any("cudnn" in key.attention_backend.split("+") for key in (before, after)):
         return None
+    if len(known) == 2:
+        return f"it was counted with cuDNN {known[0]}, and this is cuDNN {known[1]}: such counts do not compare"
     return f"one side was counted when cuDNN's attention was not known, and the other is cuDNN {known[0]}; {REBASE}"
 
 

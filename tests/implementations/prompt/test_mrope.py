@@ -146,6 +146,13 @@ def test_placeholders_that_do_not_fit_the_items_are_an_error(
         way([Request(torch.tensor(ids), items)], RULES["qwen2_vl"])
 
 
+@ways
+@pytest.mark.parametrize("grid", [(0, 2, 2), (1, 1, 4), (1, 3, 4), (1, 4, 0)])
+def test_a_grid_without_tokens_is_an_error(way: Mrope, grid: tuple[int, int, int]) -> None:
+    with pytest.raises(ValueError, match="is none; give 1 or more rows, and sides by 2"):
+        way([Request(torch.tensor([9, 9]), (Item(grid),))], RULES["qwen2_vl"])
+
+
 class Theirs:
     """transformers' own, without its weights."""
 

@@ -109,7 +109,16 @@ def test_a_step_that_is_ended_may_keep_what_it_has(folder: Path) -> None:
         assert "./kept" in archive.getnames()
 
 
-def test_a_session_that_is_ended_packs_what_there_is(folder: Path) -> None:
+@pytest.mark.parametrize("words", [["--seconds", "nan"], ["--seconds", "-5"], ["--only"], ["--out", "/dev/null"]])
+def test_options_that_make_no_sense(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        results.gpu.session.main(words)
+    assert ended.value.code == 2
+    assert words[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_session_that_is_ended_packs_what_there_is(folder: Path, number: signal.Signals) -> None:
     code = (
         "import sys; from results.gpu import session;"
         "session.STEPS = (session.Step('one', 1, 'fails'), session.Step('two', 9, 'keeps'));"
@@ -122,11 +131,11 @@ def test_a_session_that_is_ended_packs_what_there_is(folder: Path) -> None:
         assert time.monotonic() < until
         time.sleep(0.02)
     time.sleep(0.1)
-    started.send_signal(signal.SIGTERM)
-    assert started.wait(10) == 128 + signal.SIGTERM
+    started.send_signal(number)
+    assert started.wait(10) == 128 + number
     assert {name: row[3] for name, row in table(folder / "out").items()} == {"one": "ended", "two": "interrupted"}
     with tarfile.open(folder / "out" / PACKED) as archive:
-        assert {"./one.txt", "./two.txt"} <= {*archive.getnames()}
+        assert {"./one.txt", "./two.txt", "./kept"} <= {*archive.getnames()}
 
 
 def test_all_steps_have_time_where_each_takes_what_is_expected() -> None:
