@@ -35,7 +35,7 @@ class Pruned:
 def evs(vision: Tensor, item: Item, rule: PositionRule, pruned: float = 0.75) -> Pruned:
     """Keeps a share of 1 - `pruned` of a video's tokens, those that differ most from the frame before.
 
-    `vision` is [tokens, width], frame by frame; it is compared in fp32, as bf16 has ties that vLLM then breaks by order.
+    `vision` is [tokens, width], frame by frame; it is compared in fp32: bf16 has ties, which vLLM breaks by order.
     The first frame is kept always. Raises ValueError for another shape, and for a share that is not at least 0 and
     below 1.
     """
