@@ -17,14 +17,16 @@ from vlbench.counting.job import counted_points
 from vlbench.counting.measure import CUDA
 from vlbench.counting_device import CountingDevice
 from vlbench.counting_device.counter import Counter
+from vlbench.counting_device.profiles import CUDNN
 from vlbench.implementations import build_tower
 from vlbench.implementations.config import MODELS, VisionConfig
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS, Optimization, preset_flags, with_requirements
 from vlbench.implementations.weights import SharedTensors, parameter_shapes
 from vlbench.record.base import Grid
 from vlbench.record.files import write_whole
-from vlbench.record.flag_counts import PATH, FlagCounts, StoredCounts, Totals
+from vlbench.record.flag_counts import CHURN_PLANS, PATH, FlagCounts, StoredCounts, Totals
 from vlbench.record.schema import NO_FLAGS
+from vlbench.trial.churn import churned
 from vlbench.version import __version__
 from vlbench.workload.seam_case import Setting
 from vlbench.workload.seams import CASES
@@ -33,6 +35,8 @@ MODEL, WITH_DEEPSTACK = MODELS["qwen2.5-vl-7b"], MODELS["qwen3-vl-8b"]
 """On which flags are counted, and those that mean nothing there."""
 DTYPE, PROFILE = torch.bfloat16, "sm_90"
 SCENARIOS = ("single-image", "multi-image")
+CHURN = 8
+"""Calls on changing grids."""
 
 Flags = frozenset[str] | None
 """None for the reference tower."""
@@ -51,15 +55,38 @@ def model_for(flag: Optimization) -> VisionConfig:
 
 def count_at(config: VisionConfig, flags: Flags, grids: Sequence[Grid], device: CountingDevice) -> Totals:
     """The counters of the second forward of a tower of this shape."""
+    return totals(_count_calls(config, flags, [grids, grids], device)[-1])
+
+
+@cache
+def plans_of(
+    flags: Flags, grids: tuple[Grid, ...], device: CountingDevice, config: VisionConfig = MODEL, churn: int = CHURN
+) -> tuple[int, ...]:
+    """Attention plans that cuDNN builds in each call of a new process: two on `grids`, then `churn` on changing ones.
+
+    Blocks of one kind attend alike, so two blocks ask for all of them, one of which sees whole frames. 0 wherever the
+    device's profile does not prefer cuDNN.
+    """
+    full, deep = ((1,) if config.fullatt_block_indexes else ()), ((0,) if config.deepstack_blocks else ())
+    shape = replace(config, depth=2, fullatt_block_indexes=full, deepstack_blocks=deep)
+    changing = [churned(grids, config.preprocessing, 0, number) for number in range(churn)]
+    device.forget_plans()
+    calls = _count_calls(shape, flags, [grids, grids, *changing], device)
+    return tuple(totals(counter)["attention_plans"] for counter in calls)
+
+
+def _count_calls(
+    config: VisionConfig, flags: Flags, calls: Sequence[Sequence[Grid]], device: CountingDevice
+) -> list[Counter]:
+    """Each call of one tower, counted."""
     gc.collect()  # a dead tower must not be taken for live memory
-    module = device.build(lambda: build_tower(config, flags, weights_of(config, device), "cuda"))
-    grid_thw, patches = torch.tensor(grids), sum(t * h * w for t, h, w in grids)
-    with torch.inference_mode():
-        for _ in range(2):
-            pixels = device.pixels((patches, config.patch_dim), DTYPE)
-            with device.count() as counter:
-                module(pixels, grid_thw)
-    return totals(counter)
+    module, counters = device.build(lambda: build_tower(config, flags, weights_of(config, device), "cuda")), []
+    for grids in calls:
+        pixels = device.pixels((sum(t * h * w for t, h, w in grids), config.patch_dim), DTYPE)
+        with torch.inference_mode(), device.count() as counter:
+            module(pixels, torch.tensor(grids))
+        counters.append(counter)
+    return counters
 
 
 def weights_of(config: VisionConfig, device: CountingDevice) -> SharedTensors:
@@ -96,6 +123,12 @@ def count_deep(flags: Flags, grids: tuple[Grid, ...], device: CountingDevice, co
     return deep
 
 
+def count_tower(flags: Flags, grids: tuple[Grid, ...], device: CountingDevice, config: VisionConfig = MODEL) -> Totals:
+    """The counters of all blocks, and the attention plans of changing grids."""
+    churn = plans_of(flags, grids, device, config)[-CHURN:]
+    return count_deep(flags, grids, device, config) | {CHURN_PLANS: sum(churn)}
+
+
 def count_seam(flag: Optimization, chosen: bool, device: CountingDevice) -> Totals:
     """The counters of one call of a seam outside of the tower, with a flag or in the naive way."""
     case = next(each for each in CASES.values() if flag.seam in each.seams)
@@ -121,7 +154,7 @@ def moved_by(flag: Optimization, device: CountingDevice, scenarios: Sequence[str
     beside, moves, config = with_requirements([*flag.requires, *flag.beside]), {}, model_for(flag)
     for scenario in scenarios:
         grids = grids_of(scenario, config)
-        after, before = (count_deep(flags, grids, device, config) for flags in (beside | {flag.flag}, beside))
+        after, before = (count_tower(flags, grids, device, config) for flags in (beside | {flag.flag}, beside))
         moves[scenario] = difference(after, before)
     return FlagCounts(model="" if config is MODEL else config.name, beside=tuple(sorted(beside)), moves=moves)
 
@@ -137,7 +170,7 @@ def count_all() -> StoredCounts:
     """Every flag and preset."""
     with CountingDevice("ghost", PROFILE) as device:
         towers = {
-            name: {scenario: count_deep(flags, grids_of(scenario), device) for scenario in SCENARIOS}
+            name: {scenario: count_tower(flags, grids_of(scenario), device) for scenario in SCENARIOS}
             for name, flags in named_towers()
         }
         flags = {}
@@ -149,6 +182,7 @@ def count_all() -> StoredCounts:
         model=MODEL.name,
         dtype=str(DTYPE).removeprefix("torch."),
         profile=PROFILE,
+        cudnn=CUDNN,
         torch_version=torch.__version__.partition("+")[0],
         towers=towers,
         flags=flags,

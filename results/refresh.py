@@ -57,7 +57,7 @@ Done = dict[str, Ended]
 
 
 STEPS = (
-    Step("flags", 2, "results.count_flags", ("results/flags/counts.json",)),
+    Step("flags", 4, "results.count_flags", ("results/flags/counts.json",)),
     Step("plans", 1, "results.count_plans", ("results/plans/multi-image.json",)),
     Step(
         "counts of qwen2-vl",

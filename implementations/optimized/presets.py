@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -19,6 +19,8 @@ class Preset:
     summary: str
     flags: Callable[[str], Iterable[str]]
     """The flags for a kind of device, before those that do not apply are left out."""
+    passed_over: Callable[[str], Mapping[str, str]] = lambda device: {}
+    """Flags that would mean something on a kind of device and are not in it by choice, with the reason."""
 
     def usual(self, device: str) -> list[str]:
         """Its flags that mean something on this kind of device, for a model that has windows and a gated MLP."""
@@ -67,7 +69,9 @@ PRESETS: dict[str, Preset] = {
         Preset("baseline", REFERENCE, lambda device: ()),
         Preset("classic", f"{PARTS}: together more operations and waits than without", lambda device: CLASSIC),
         Preset("exact", "every bit-exact flag that applies", _every_exact),
-        Preset("best", BEST, lambda device: best_on(device)["flags"]),
+        Preset(
+            "best", BEST, lambda device: best_on(device)["flags"], lambda device: best_on(device).get("passed_over", {})
+        ),
     )
 }
 

@@ -14,6 +14,7 @@ import sys
 import tarfile
 import tempfile
 import time
+import tomllib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -83,6 +84,12 @@ DRY = Mode(
 )
 """The same commands with tiny shapes on a CPU: they are known to run before a GPU is paid for."""
 
+BEST = tomllib.loads((ROOT / "implementations" / "optimized" / "best.toml").read_text())["cuda"]["flags"]
+ELSEWHERE = ("pos-embed-cache", "deepstack-dict")
+"""Flags of `best` that mean nothing for Qwen2.5-VL, and would be refused by name."""
+WITH_CUDNN = "+".join(flag for flag in BEST if flag not in ("sdpa-flash", *ELSEWHERE))
+"""The preset `best` as it would be with cuDNN's attention."""
+
 STEPS = (
     Step("environment", 10, "results.gpu.environment", 60, result="environment.json"),
     Step("probe", 80, "results.gpu.probe probe.json", 150),
@@ -102,8 +109,8 @@ STEPS = (
     Step(
         "cudnn-or-flash",
         70,
-        "vlbench run {on} --scenario multi-image --tower {model}+best --tower {model}+best+sdpa-flash"
-        " --tower {model}+best+window-ladder --state warm --state churn --no-card --budget 50"
+        f"vlbench run {{on}} --scenario multi-image --tower {{model}}+{WITH_CUDNN} --tower {{model}}+best"
+        f" --tower {{model}}+{WITH_CUDNN}+window-ladder --state warm --state churn --no-card --budget 50"
         " --timeout {patience} --out cudnn-or-flash.json",
         wants_gpu=True,
     ),

@@ -101,6 +101,12 @@ def test_without_a_word_all_that_can_be_explained_is_named(vlbench: Vlbench) -> 
     assert "host sync" in vlbench("explain", "--json").json()["words"]
 
 
+def test_best_says_that_no_gpu_has_timed_it_and_why_it_lacks_what_it_lacks(vlbench: Vlbench) -> None:
+    out = " ".join(vlbench("explain", "best").out.split())
+    assert "on CUDA counted, not timed, with qwen2.5-vl-7b" in out
+    assert "window-ladder: without cuDNN there are no plans to save" in out
+
+
 def test_a_flag_names_those_it_is_measured_with(vlbench: Vlbench) -> None:
     assert vlbench("explain", "mlp-pad", "--json").json()["measured with"] == ["fused-gate-up"]
 

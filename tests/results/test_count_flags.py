@@ -14,7 +14,7 @@ from results.count_flags import MODEL, PROFILE, SCENARIOS, count_at, count_deep,
 from vlbench.counting_device import CountingDevice
 from vlbench.export.flags import HOST_TIME, moves_in_words
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
-from vlbench.record.flag_counts import FlagCounts, stored_counts
+from vlbench.record.flag_counts import CHURN_PLANS, FlagCounts, stored_counts
 
 ROOT = Path(__file__).parents[2]
 SEGMENTS, ITEMS = {"single-image": 704, "multi-image": 7016}, {"single-image": 1, "multi-image": 4}
@@ -102,7 +102,12 @@ CLAIMS: dict[str, dict[str, Claim]] = {
     },
     "host-seqlens": {"six host syncs per attention segment": lambda m, on: m["read_backs"] == -6 * SEGMENTS[on]},
     "patch-matmul": {"Conv3d": lambda m, on: m["aten::convolution"] == -1 and m["aten::mm"] == 1 and len(m) == 2},
-    "no-einops": {"Python time": lambda m, on: not {name for name in m if "::" not in name}},
+    "no-einops": {
+        "Python time": lambda m, on: {name for name in m if "::" not in name} == {CHURN_PLANS},
+        "most plans of cuDNN on changing grids": lambda m, on: (
+            -m[CHURN_PLANS] > stored_counts().towers["no-flags"][on][CHURN_PLANS] / 2
+        ),
+    },
     "strided-qkv": {
         "three copies of the size of the hidden states in every layer": lambda m, on: (
             m["device_operations"] == m["aten::clone"] == -3 * LAYERS
@@ -136,12 +141,21 @@ CLAIMS: dict[str, dict[str, Claim]] = {
             and m["device_operations"] == m["host_syncs"] == 0
         )
     },
-    "sdpa-flash": {"flash attention needs none": lambda m, on: m["host_syncs"] == m["device_operations"] == 0},
+    "sdpa-flash": {
+        "plans, one on the host for each new shape of an attention call": lambda m, on: (
+            m[CHURN_PLANS] == -stored_counts().towers["no-flags"][on][CHURN_PLANS] < 0
+        ),
+        "flash attention needs none": lambda m, on: m["host_syncs"] == m["device_operations"] == 0,
+    },
     "window-ladder": {
+        "plan for each new number of windows": lambda m, on: (
+            # a single photo has few windows: in eight calls a batch that was split costs more than what comes again
+            m[CHURN_PLANS] == {"single-image": 1, "multi-image": -13}[on]
+        ),
         "for a second call": lambda m, on: (
             # one image has 16, 4, 4 and 1 windows of its sizes, which are powers of two already
             m["attention_calls"] == {"single-image": 0, "multi-image": 4 * 28}[on] and not m["host_syncs"]
-        )
+        ),
     },
     "merge-masked-scatter": {"the host sync of a boolean mask": lambda m, on: m["host_syncs"] == -1},
     "merge-host-indices": {

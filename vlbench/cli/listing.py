@@ -1,7 +1,7 @@
 """`vlbench list`: what there is to choose from."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pkgutil import resolve_name
 from typing import Annotated, Any
 
@@ -25,9 +25,11 @@ What = Annotated[
     ),
 ]
 
-IN_JSON_ALONE = {"requires", "sizes from"}
-"""What a flag needs is among the words of what it is counted beside. Where sizes come from has no room in a table of
-80 columns."""
+DEVICES = (("a CPU", "cpu"), ("CUDA", "cuda"))
+"""In words, and as flags know them."""
+IN_JSON_ALONE = {"requires", "sizes from", *(f"passed over on {where}" for where, _ in DEVICES)}
+"""What a flag needs is among the words of what it is counted beside, and `vlbench explain best` tells reasons; where
+sizes come from has no room in a table of 80 columns."""
 
 
 @reports(judges=False)
@@ -89,6 +91,10 @@ def _elsewhere(preset: Any) -> str:
     return f"; flags are those on Qwen2.5-VL, {', '.join(told)}" if told else ""
 
 
+def _reasons(flags: Mapping[str, str]) -> list[str]:
+    return [f"{flag}: {why}" for flag, why in flags.items()]
+
+
 ROWS: dict[str, tuple[str, Callable[[Any], dict[str, Any]]]] = {
     "models": (
         "vlbench.implementations.config:MODELS",
@@ -110,7 +116,8 @@ ROWS: dict[str, tuple[str, Callable[[Any], dict[str, Any]]]] = {
         "vlbench.implementations.optimized:PRESETS",
         lambda preset: (
             {"preset": preset.name, "for": preset.summary + _elsewhere(preset)}
-            | {"flags on a CPU": preset.usual("cpu"), "flags on CUDA": preset.usual("cuda")}
+            | {f"flags on {where}": preset.usual(kind) for where, kind in DEVICES}
+            | {f"passed over on {where}": _reasons(preset.passed_over(kind)) for where, kind in DEVICES}
         ),
     ),
     "seams": (

@@ -11,8 +11,11 @@ from vlbench.version import FOLDER
 PATH = FOLDER / "flags" / "counts.json"
 STORED = Kind("write it anew with `python -m results.count_flags`", ours=True)
 
+CHURN_PLANS = "churn_plans"
 Totals = dict[str, Count]
-"""Of one forward by name: the counters of `Tally`, `live_bytes` before it, `peak_live_bytes`, and device operations."""
+"""Of one forward by name: the counters of `Tally`, `live_bytes` before it, `peak_live_bytes`, and device operations.
+
+Beside them CHURN_PLANS: attention plans that cuDNN builds in eight more calls, on changing grids."""
 
 
 class FlagCounts(Record):
@@ -34,6 +37,7 @@ class StoredCounts(Checksummed):
     model: str
     dtype: str
     profile: str
+    cudnn: str
     torch_version: str
     """Without the part after "+": builds for CPU and for CUDA count alike."""
     towers: dict[str, dict[str, Totals]]

@@ -67,3 +67,14 @@ def test_an_unknown_preset() -> None:
 @pytest.mark.vlbench(tower="qwen2.5-vl-7b+best", grid="1x36x36", max_syncs=0)
 def test_best_never_waits_once_its_caches_are_warm() -> None:
     """The marker is the test: the tower is counted at full size, and every wait of the host fails it with its line."""
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_whatever_best_lacks_has_a_reason_or_is_another_way_of_what_it_has(device: str) -> None:
+    models, best = [MODELS["qwen2.5-vl-7b"], MODELS["qwen3-vl-8b"]], PRESETS["best"]
+    chosen, passed_over = set(best.flags(device)), best.passed_over(device)
+    seams = {OPTIMIZATIONS[flag].seam for flag in chosen}
+    known = {flag for flag in OPTIMIZATIONS.values() if not all(flag.inapplicable(model, device) for model in models)}
+    assert chosen.isdisjoint(passed_over)
+    assert {flag.flag for flag in known if flag.seam not in seams} == passed_over.keys()
+    assert all(passed_over.values())
