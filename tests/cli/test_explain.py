@@ -113,7 +113,7 @@ def test_a_flag_names_those_it_is_measured_with(vlbench: Vlbench) -> None:
 
 def test_prompts_are_explained_and_completed(vlbench: Vlbench) -> None:
     out = vlbench("explain", "prompt-image").out
-    for part in ("one request with a 512x512 picture", "mrope"):
+    for part in ("One request with a 512x512 picture", "mrope"):
         assert part in out
     assert "preparation" not in out
     assert complete("prompt-") == ["prompt-text", "prompt-image", "prompt-video", "prompt-mixed-batch"]
