@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -69,3 +72,14 @@ def test_no_tower_sees_prompts() -> None:
         load_scenario("prompt-image")
     with pytest.raises(UsageError, match=r"^there is no scenario 'prompt-imag'; did you mean 'prompt-image'"):
         load_scenario("prompt-imag")
+
+
+@pytest.mark.slow
+def test_seams_are_listed_in_one_order_whoever_imports_first() -> None:
+    asks = (
+        "from vlbench.workload.library import scenarios_and_prompts; scenarios_and_prompts()\n"
+        "from vlbench.workload.seams import CASES; print(*CASES)"
+    )
+    told = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, check=True).stdout.split()
+    assert told[0] == "inverse-permutation"
+    assert told[-2:] == ["mrope", "preparation"]

@@ -10,6 +10,7 @@ from torch import Tensor
 from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.prompt.mrope import RULES, Item, PositionRule, Request, mrope, runs_of
 from vlbench.implementations.prompt.text_only import preparation
+from vlbench.workload import seam_inputs as _listed_before  # noqa: F401  whichever is imported first
 from vlbench.workload.seam_case import CONTENTS, SeamInputs, Setting, Way, seam_case
 
 PICTURE = Item((1, 36, 36))

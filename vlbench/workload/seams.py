@@ -3,13 +3,7 @@
 from difflib import get_close_matches
 
 from vlbench.errors import UsageError
-
-# In the order in which they are listed.
-# isort: off
-from vlbench.workload import seam_inputs as _of_towers  # noqa: F401
 from vlbench.workload.prompts import PROMPTS
-
-# isort: on
 from vlbench.workload.seam_case import CASES, SeamCase
 
 __all__ = ["CASES", "PROMPTS", "find_seam_case", "seams_fed"]
