@@ -101,11 +101,18 @@ def on_device(call: Callable[[], object], device: torch.device) -> list[str]:
     return [event.name for event in profiler.events() if event.device_type.name == device.type.upper()]
 
 
+Heads = tuple[Tensor, Tensor, Tensor]
+
+
 def heads(
     device: torch.device, batch: int, tokens: int, dtype: torch.dtype = torch.bfloat16, width: int = WIDTH
-) -> list[Tensor]:
+) -> Heads:
     """Query, key and value [batch, heads, tokens, width], laid out as a tower has them."""
-    return [torch.randn(batch, tokens, HEADS, width, device=device, dtype=dtype).transpose(1, 2) for _ in range(3)]
+
+    def drawn() -> Tensor:
+        return torch.randn(batch, tokens, HEADS, width, device=device, dtype=dtype).transpose(1, 2)
+
+    return drawn(), drawn(), drawn()
 
 
 @contextmanager

@@ -12,7 +12,19 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from results.gpu.asking import HEADS, WIDTH, Samples, first_call, heads, on_device, or_why, question, samples, spans
+from results.gpu.asking import (
+    HEADS,
+    WIDTH,
+    Heads,
+    Samples,
+    first_call,
+    heads,
+    on_device,
+    or_why,
+    question,
+    samples,
+    spans,
+)
 
 SHAPES = ((1, 64), (25, 64), (1, 1296), (1, 1))
 """Batch and tokens: a window, all windows of a picture, a whole picture, one patch."""
@@ -53,7 +65,7 @@ def attention_kernels(device: torch.device) -> dict[str, Any]:
 def attention_plans(device: torch.device) -> dict[str, Any]:
     """What does the first call cost with another length, batch or stride, as torch chooses and without cuDNN?"""
 
-    def costs(inputs: list[list[Tensor]]) -> Samples:
+    def costs(inputs: list[Heads]) -> Samples:
         calls = [partial(F.scaled_dot_product_attention, *each) for each in inputs]
         return samples([first_call(call, device) for call in calls])
 
@@ -73,10 +85,11 @@ def attention_plans(device: torch.device) -> dict[str, Any]:
     return found
 
 
-def _window(device: torch.device, tokens: int) -> list[Tensor]:
+def _window(device: torch.device, tokens: int) -> Heads:
     """The first 64 of all tokens, [1, heads, 64, width], whose strides hold how many there are."""
     whole = torch.randn(HEADS, tokens, WIDTH, device=device, dtype=torch.bfloat16)
-    return [whole[None, :, :64]] * 3
+    window = whole[None, :, :64]
+    return window, window, window
 
 
 @question(60)
