@@ -35,7 +35,7 @@ def test_a_wrong_variant_fails_and_has_no_time(folder: Path) -> None:
     assert "worst token: item " in done.stdout.replace("\n", " ")
 
     (group,) = read_results(folder / "vlbench-small.json").groups
-    (trial,) = group.trials
+    trial, *_ = group.trials  # another may have measured again what stood out
     timed = {variant.name: len(variant.timings) for variant in trial.variants}
     assert timed == {"baseline": 1, "wrong-cos": 0, "no-einops": 1}
     failed = trial.find("wrong-cos")
