@@ -256,4 +256,5 @@ def test_every_flag_is_counted_as_it_is_stored(device: CountingDevice, flag: str
 def test_towers_of_one_and_two_blocks_tell_what_all_ask_for(device: CountingDevice, name: str) -> None:
     flags, grids = dict(named_towers())[name], grids_of("single-image")
     full = count_at(MODEL, flags, grids, device)
-    assert count_deep(flags, grids, device) == full == stored_counts().towers[name]["single-image"]
+    stored = stored_counts().towers[name]["single-image"]
+    assert count_deep(flags, grids, device) == full == {each: count for each, count in stored.items() if each != CHURN_PLANS}
