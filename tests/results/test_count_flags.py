@@ -257,4 +257,8 @@ def test_towers_of_one_and_two_blocks_tell_what_all_ask_for(device: CountingDevi
     flags, grids = dict(named_towers())[name], grids_of("single-image")
     full = count_at(MODEL, flags, grids, device)
     stored = stored_counts().towers[name]["single-image"]
-    assert count_deep(flags, grids, device) == full == {each: count for each, count in stored.items() if each != CHURN_PLANS}
+    assert (
+        count_deep(flags, grids, device)
+        == full
+        == {each: count for each, count in stored.items() if each != CHURN_PLANS}
+    )
