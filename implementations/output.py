@@ -1,6 +1,6 @@
 """What a vision tower returns: its tokens alone, or with further tensors by name."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -19,6 +19,12 @@ class VisionOutput:
     """[N / merge**2, width]"""
     parts: Mapping[str, Tensor] = field(default_factory=dict)
     """Further tensors by name, of any shape. Each is judged by itself."""
+
+
+def with_features(tokens: Tensor, kept: Sequence[Tensor]) -> Tensor | VisionOutput:
+    """The output of a tower: its tokens, with the features of its levels where there are any."""
+    named = {f"deepstack[{level}]": each for level, each in enumerate(kept)}
+    return VisionOutput(tokens, named) if named else tokens
 
 
 class OutputError(ValueError):

@@ -10,7 +10,7 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from ..config import VisionConfig
-from ..output import VisionOutput
+from ..output import VisionOutput, with_features
 from ..stage import stage
 
 Corner = tuple[Tensor, Tensor]
@@ -216,13 +216,12 @@ class Qwen3VisionTower(nn.Module):
                 x = self.patch_embed(pixels)
             with stage("positions"):
                 x = x + self.positions(corners).to(x.dtype)
-            features = {}
+            features = []
             for index, block in enumerate(self.blocks):
                 x = block(x, cu_seqlens, angles)
                 if index in blocks:
                     level = blocks.index(index)
                     with stage("deepstack"):
-                        features[f"deepstack[{level}]"] = self.deepstack_merger_list[level](x)
+                        features.append(self.deepstack_merger_list[level](x))
             with stage("merger"):
-                tokens: Tensor = self.merger(x)
-            return VisionOutput(tokens, features) if features else tokens
+                return with_features(self.merger(x), features)

@@ -9,15 +9,8 @@ import torch
 from torch import Tensor
 
 from ..config import VisionConfig
-from ..output import VisionOutput
 from .merger import NamedMerger
 from .seam import Exactness, Seam
-
-
-def with_features(tokens: Tensor, kept: Sequence[Tensor]) -> Tensor | VisionOutput:
-    """The output of a tower: its tokens, with the features of its levels where there are any."""
-    named = {f"deepstack[{level}]": each for level, each in enumerate(kept)}
-    return VisionOutput(tokens, named) if named else tokens
 
 
 def with_deepstack(config: VisionConfig, device: str) -> str | None:

@@ -11,11 +11,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..config import VisionConfig
-from ..output import VisionOutput
+from ..output import VisionOutput, with_features
 from ..stage import stage
 from .attention import Attention, kernels
 from .cache import ByteCache
-from .deepstack import features, levels, with_features
+from .deepstack import features, levels
 from .merger import NamedMerger, build_merger, build_norm
 from .mlp import build_mlp
 from .patch_embed import PatchEmbed

@@ -76,7 +76,7 @@ def stages_of(config: VisionConfig, *, compiled: bool) -> dict[str, str]:
 
 
 def _tokens(returned: Any) -> Tensor | VisionOutput:
-    from ..optimized.deepstack import with_features
+    from ..output import with_features
 
     return with_features(returned.pooler_output, getattr(returned, "deepstack_features", None) or ())
 

@@ -41,6 +41,10 @@ class PositionRule:
         """The ids that are no text."""
         return self.image_token, self.video_token
 
+    def marked(self, ids: Tensor) -> Tensor:
+        """Which of `ids` are no text, bool of their shape."""
+        return (ids == self.image_token) | (ids == self.video_token)
+
 
 Ids = npt.NDArray[np.int64]
 

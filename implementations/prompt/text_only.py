@@ -37,9 +37,8 @@ def every_request(ids: Tensor, items: tuple[Item, ...], rule: PositionRule) -> P
             times = math.prod(item.merged(rule))
         expanded += [token] * times
     whole = torch.tensor(expanded)
-    mask = (whole == rule.image_token) | (whole == rule.video_token)
     positions, delta = mrope.naive_way([Request(whole, items)], rule)
-    return whole, mask, positions, delta
+    return whole, rule.marked(whole), positions, delta
 
 
 @preparation.optimization(
@@ -52,7 +51,7 @@ def without_pictures(ids: Tensor, items: tuple[Item, ...], rule: PositionRule) -
     """One look at the ids remains: a placeholder without a picture is an error, not text."""
     if items:
         return every_request(ids, items, rule)
-    mask = (ids == rule.image_token) | (ids == rule.video_token)
+    mask = rule.marked(ids)
     if mask.any():
         raise ValueError(LEFT_OVER)
     return ids, mask, torch.arange(len(ids)).expand(3, -1), torch.tensor([0])
