@@ -197,7 +197,7 @@ def test_what_decides_how_torch_computes_on_a_gpu(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize(("told", "version"), [(91900, "9.19.0"), (91002, "9.10.2"), (8902, "8.9.2"), (None, None)])
 def test_the_version_of_cudnn_is_written_as_nvidia_writes_it(told: int | None, version: str | None) -> None:
-    assert module._dotted(told) == version
+    assert module.dotted(told) == version
 
 
 def test_a_board_that_tells_little(monkeypatch: pytest.MonkeyPatch) -> None:

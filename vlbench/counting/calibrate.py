@@ -36,6 +36,7 @@ from vlbench.record.calibration import Calibration
 from vlbench.record.counts import Counts
 from vlbench.record.destinations import check_output
 from vlbench.record.files import write_whole
+from vlbench.record.fingerprint import dotted
 from vlbench.record.precision import turn_tf32_off
 from vlbench.record.site import Where
 from vlbench.towers.resolve import resolve_tower
@@ -70,8 +71,8 @@ def calibrate(job: CountJob, folder: Path, *, force: bool = False) -> Calibratio
 
 def installed_cudnn() -> str:
     """The cuDNN that torch uses here. Raises UsageError where that is none whose attention is known."""
-    version: int = torch.backends.cudnn.version() or 0  # type: ignore[no-untyped-call]
-    return cudnn_of(f"{version // 10_000}.{version // 100 % 100}.{version % 100}")
+    version: int | None = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+    return cudnn_of(dotted(version) or "0.0.0")
 
 
 def calibration(pairs: Sequence[Pair], gpu: str, profile_name: str, torch_version: str, cudnn: str = "") -> Calibration:

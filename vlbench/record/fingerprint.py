@@ -160,7 +160,7 @@ def _gpu() -> dict[str, Any]:
     seen = torch.cuda.get_device_properties(0)
     fields: dict[str, Any] = {"gpu": seen.name, "gpu_memory_gb": _gib(seen.total_memory), "cuda": torch.version.cuda}
     cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
-    fields |= {"cudnn": _dotted(cudnn), "attention": _attention()}
+    fields |= {"cudnn": dotted(cudnn), "attention": _attention()}
     with tf32_turned_off():
         fields["fp32"] = precisions()
     fields["variables"] = {name: os.environ[name] for name in VARIABLES if name in os.environ}
@@ -177,8 +177,8 @@ def _gpu() -> dict[str, Any]:
     }
 
 
-def _dotted(cudnn: int | None) -> str | None:
-    """91900 is 9.19.0, and so was 8902 8.9.2: up to version 8 a digit less for the middle."""
+def dotted(cudnn: int | None) -> str | None:
+    """A version of cuDNN as torch tells it: 91900 is 9.19.0, and 8902 was 8.9.2, a digit less for the middle."""
     if cudnn is None:
         return None
     major, rest = divmod(cudnn, 10_000 if cudnn >= 90_000 else 1_000)
