@@ -1,4 +1,6 @@
-"""The plan: all that follows from the grids, made once per forward and consumed by every block."""
+"""The plan: all that follows from the grids, made once per forward, or before it, and consumed by every block."""
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,6 +24,59 @@ from .transfer import pinning, shipment, upload
 from .windows import ItemWindows, arrangement, group_by_size, window_cut, window_reuse
 
 
+class PlanError(ValueError):
+    """A plan that is handed in is not one for this call; the message says why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class MadeFor:
+    """The calls that a plan was made for: all of it is known on the host, so that comparing waits for nothing."""
+
+    grids: tuple[Grid, ...]
+    device: torch.device
+    dtype: torch.dtype
+    flags: FlagSet
+    """With the tower's configuration."""
+
+    def check(self, pixels: Tensor, grid_thw: Tensor, flags: FlagSet) -> None:
+        """Is this the call of a tower with `flags` on `pixels` and `grid_thw` [items, 3]? Raises PlanError."""
+        if grid_thw.device.type != "cpu":
+            raise PlanError(
+                f"the grids beside a plan are on {grid_thw.device}, where to compare them would be a wait; "
+                "give them on the host"
+            )
+        if (grids := as_grids(grid_thw)) != self.grids:
+            raise _other("the grids", _grids_in_words(self.grids), _grids_in_words(grids))
+        if pixels.device != self.device:
+            raise _other("the device", self.device, pixels.device)
+        if pixels.dtype != self.dtype:
+            raise _other("the dtype", self.dtype, pixels.dtype)
+        if flags != self.flags:
+            raise _other("the tower", _tower_in_words(self.flags), _tower_in_words(flags))
+
+
+def as_grids(grid_thw: Tensor) -> tuple[Grid, ...]:
+    """Grids [items, 3] as plain numbers; of a tensor on a device that is a wait."""
+    return tuple((t, h, w) for t, h, w in grid_thw.tolist())
+
+
+def _other(what: str, planned: object, found: object) -> PlanError:
+    return PlanError(f"{what} of the plan: {planned}, and of this call: {found}; make one for it by tower.plan(...)")
+
+
+def _grids_in_words(grids: tuple[Grid, ...]) -> str:
+    shown = ["x".join(map(str, grid)) for grid in grids[:MOST_SHOWN]]
+    return ", ".join([*shown, f"{len(grids) - MOST_SHOWN} more"] if len(grids) > MOST_SHOWN else shown)
+
+
+MOST_SHOWN = 4
+"""Grids in a sentence."""
+
+
+def _tower_in_words(flags: FlagSet) -> str:
+    return f"{flags.config.name} with {'+'.join(sorted(flags.names)) or 'no flags'}"
+
+
 @dataclass(frozen=True, slots=True)
 class VisionPlan:
     """What the forward needs to know of its grids."""
@@ -38,6 +93,19 @@ class VisionPlan:
     """[N / 4] the way back."""
     positions: Positions | None = None
     """The learned positions in the input's order; None without a table of them."""
+    made_for: MadeFor | None = None
+    """What it may be handed in to; None where it never leaves its forward."""
+
+    def on_host(self) -> VisionPlan:
+        """The same with the bounds of its segments on the host, which reads back those on the device."""
+        windows = self.windows.on_host() if self.windows else None
+        return replace(self, frames=self.frames.on_host(), windows=windows)
+
+    def check(self, pixels: Tensor, grid_thw: Tensor, flags: FlagSet) -> None:
+        """May it be handed in to this call? Raises PlanError."""
+        if self.made_for is None:
+            raise PlanError("the plan does not say what it was made for; make it by tower.plan(...)")
+        self.made_for.check(pixels, grid_thw, flags)
 
 
 class Planner(nn.Module):

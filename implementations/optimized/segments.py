@@ -74,6 +74,12 @@ class Segments:
         self.scatter = scatter
         self.batches = batches
 
+    def on_host(self) -> Segments:
+        """The same with bounds on the host, which reads back those on the device; itself where they are there."""
+        if not isinstance(self.bounds, Tensor):
+            return self
+        return Segments(HostBounds().final(self.bounds, lambda bounds: bounds), self.gather, self.scatter, self.batches)
+
     @cached_property
     def runs(self) -> list[Run]:
         """The segments as runs of equal length, of which one may reach back into the last. Needs bounds on the host."""

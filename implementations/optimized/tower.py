@@ -6,6 +6,7 @@ With no flag it does, operation for operation, what the reference tower does.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ from .deepstack import features, levels
 from .merger import NamedMerger, build_merger, build_norm
 from .mlp import build_mlp
 from .patch_embed import PatchEmbed
-from .plan import Planner, VisionPlan
+from .plan import MadeFor, Planner, VisionPlan, as_grids
 from .seam import FlagSet
 from .windows import permute_cells
 
@@ -70,34 +71,53 @@ class OptimizedVisionTower(nn.Module):
         self.level_of = levels.way(self.flags)(config.deepstack_blocks)
         self.features = features.way(self.flags)()
 
-    def forward(self, pixels: Tensor, grid_thw: Tensor) -> Tensor | VisionOutput:
+    def plan(self, grid_thw: Tensor, *, host_lengths: bool = False) -> VisionPlan:
+        """All of a forward that follows from grids [items, 3], to be handed in to any number of calls on these grids.
+
+        With `host_lengths` the bounds of its segments are on the host whatever the flags, which may be a wait each.
+        """
+        weight = next(self.parameters())
+        with stage("plan"):
+            plan = self.planner(grid_thw, weight.device)
+            made_for = MadeFor(as_grids(grid_thw), weight.device, weight.dtype, self.flags)
+            return replace(plan.on_host() if host_lengths else plan, made_for=made_for)
+
+    def forward(self, pixels: Tensor, grid_thw: Tensor, *, plan: VisionPlan | None = None) -> Tensor | VisionOutput:
         """Pixels [N, patch_dim] and grids [items, 3] of (frames, rows, columns) to tokens [N / 4, out_hidden_size].
 
-        With deepstack, features of the same shape come with them by the names `deepstack[0]` and on.
+        With deepstack, features of the same shape come with them by the names `deepstack[0]` and on. With a `plan` of
+        this tower for these grids, nothing of it is made here; any other raises PlanError.
         """
         with stage("forward"), self.kernels():
-            with stage("plan"):
-                plan = self.planner(grid_thw, pixels.device)
-            with stage("patch_embed"):
-                x = self.patch_embed(pixels)
-            if plan.positions is not None:
-                with stage("positions"):
-                    x = x + plan.positions(self.pos_embed.weight, x.dtype)
-            if plan.window_index is not None:
-                with stage("window_order"):
-                    x = permute_cells(x, plan.window_index)
-            kept = self.features.begin(x, self.config) if self.config.deepstack_blocks else []
-            for index, block in enumerate(self.blocks):
-                x = block(x, plan)
-                if (level := self.level_of(index)) is not None:
-                    with stage("deepstack"):
-                        self.features.take(kept, level, self.deepstack_merger_list[level], x)
-            with stage("merger"):
-                x = self.merger(x)
-            if plan.inverse is not None:
-                with stage("restore_order"):
-                    x, *kept = (each[plan.inverse] for each in (x, *kept))
-            return with_features(x, kept)
+            if plan is None:
+                with stage("plan"):
+                    plan = self.planner(grid_thw, pixels.device)
+            else:
+                plan.check(pixels, grid_thw, self.flags)
+            return self.encode(pixels, plan)
+
+    def encode(self, pixels: Tensor, plan: VisionPlan) -> Tensor | VisionOutput:
+        """The forward without its plan, which must be one for these pixels: nothing is checked."""
+        with stage("patch_embed"):
+            x = self.patch_embed(pixels)
+        if plan.positions is not None:
+            with stage("positions"):
+                x = x + plan.positions(self.pos_embed.weight, x.dtype)
+        if plan.window_index is not None:
+            with stage("window_order"):
+                x = permute_cells(x, plan.window_index)
+        kept = self.features.begin(x, self.config) if self.config.deepstack_blocks else []
+        for index, block in enumerate(self.blocks):
+            x = block(x, plan)
+            if (level := self.level_of(index)) is not None:
+                with stage("deepstack"):
+                    self.features.take(kept, level, self.deepstack_merger_list[level], x)
+        with stage("merger"):
+            x = self.merger(x)
+        if plan.inverse is not None:
+            with stage("restore_order"):
+                x, *kept = (each[plan.inverse] for each in (x, *kept))
+        return with_features(x, kept)
 
     def caches(self) -> dict[str, ByteCache[Any, Any]]:
         """The tower's caches, for their hits, misses and bytes."""
