@@ -170,7 +170,7 @@ def seam_ladder() -> str | None:
     (first, *_), out = found.groups, StringIO()
     Console(file=out, width=80).print(view(ladder_tables(found)))
     lines = [line.rstrip() for line in out.getvalue().splitlines()]
-    command = "$ vlbench run --seam inverse-permutation --trials 5 --budget 150"
+    command = "$ vlbench run --seam inverse-permutation --trials 5 --budget 240"
     where = f"({found.fingerprint.cpu}, {first.threads} thread, torch {found.fingerprint.torch}.)"
     return "\n".join(["```", command, "...", *lines, "```", "", where])
 

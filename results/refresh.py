@@ -115,8 +115,8 @@ STEPS = (
     ),
     Step(
         "seam",
-        3,
-        "vlbench run --seam inverse-permutation --trials 5 --budget 150 --force"
+        4,
+        "vlbench run --seam inverse-permutation --trials 5 --budget 240 --force"
         " --out results/inverse-permutation-cpu.json",
         ("results/inverse-permutation-cpu.json",),
     ),
@@ -127,7 +127,7 @@ STEPS = (
         ("docs/self-test.md",),
         "vlbench-refresh-self-test.journal.jsonl",
     ),
-    Step("regressions", 12, "tests.gating.regressions.table", ("docs/regressions.md",)),
+    Step("regressions", 15, "tests.gating.regressions.table", ("docs/regressions.md",)),
     Step(
         "false alarms of gate",
         20,

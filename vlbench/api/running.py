@@ -170,7 +170,7 @@ def _earlier(path: Path, plans: Sequence[Plan], out: Path | None) -> Side | None
 
 def _notes(targets: Sequence[Target], weights: Path | None = None) -> tuple[str, ...]:
     """What a reader of the results has to know, one sentence each."""
-    about = [WHY_TINY] if targets[0].default_model and targets[0].device == "cpu" else []
+    about = [WHY_TINY for target in targets if target.default_model and target.device == "cpu"]
     about += [FEW for target in targets if target.few]
     left_out = [
         f"Not applicable here and left out of {owner}: {', '.join(flags)}."

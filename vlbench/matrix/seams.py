@@ -69,7 +69,8 @@ def fed_to_seams(names: Sequence[str], models: Sequence[Target], states: Sequenc
                 )
             variants, left_out = seam_variants(case.seams, model.config, model.device)
             points = [SeamPoint(seam=case.name, size=size, label=label) for label, size in case.sizes.items()]
-            fed.append((points[0].scenario, points, replace(model, variants=variants, left_out=left_out)))
+            ways = replace(model, variants=variants, left_out=left_out, default_model=False)
+            fed.append((points[0].scenario, points, ways))
     return fed
 
 

@@ -125,12 +125,13 @@ def test_a_session_that_is_ended_packs_what_there_is(folder: Path, number: signa
         f"sys.exit(session.main(['--out', {str(folder / 'out')!r}]))"
     )
     path = f"{ROOT}:{folder}"
-    started = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": path}, cwd=folder)
+    started = subprocess.Popen(
+        [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": path, "TMPDIR": str(folder)}, cwd=folder
+    )
     until, told = time.monotonic() + 10, folder / "out" / TABLE
-    while not told.exists() or "one" not in told.read_text():
+    while not (told.exists() and "one" in told.read_text() and [*folder.rglob("begun")]):
         assert time.monotonic() < until
         time.sleep(0.02)
-    time.sleep(0.1)
     started.send_signal(number)
     assert started.wait(10) == 128 + number
     assert {name: row[3] for name, row in table(folder / "out").items()} == {"one": "ended", "two": "interrupted"}
