@@ -7,7 +7,7 @@ from pathlib import Path
 # In the order of the forward, which is the order in which flags are listed; those of other files follow.
 # isort: off
 from . import grids, windows, inverse, rope, transfer, segments, patch_embed  # noqa: F401
-from . import positions, layout, rotary, attention, mlp, deepstack  # noqa: F401
+from . import positions, layout, rotary, attention, varlen, block_mask, mlp, deepstack  # noqa: F401
 
 # isort: on
 from .presets import PRESETS, preset_flags

@@ -17,6 +17,10 @@ SLICE = rf"(?:\[[^\[\]]*(?:{_BOUND}:|:\s*{_BOUND})[^\[\]]*\]|\bnarrow\((?:[^()]|
 """A slice of which at least one bound has a name, so may be a tensor, and nothing that reads what it gives."""
 LENGTHS = r"(?<![a-z])(?:seq|seqlens?|lens?|lengths?|cu|bounds?|segments?|splits?|chunks?)(?![a-z(])"
 """Whole words, so that a call of `len` or `split` is none."""
+LONGEST = (
+    r"(?<![a-z])(?:max_?(?:seq(?:uence)?_?)?len(?:gth)?s?|max_?seq(?!_)|longest)(?![a-z])"
+    r"|(?<![a-z])(?:(?:seq_?)?len(?:gth)?s?|cu_\w*)(?:_[qkv]+)?(?:\[[^\]]*\]|[\s\-()])*\.a?max\("
+)
 GRID = (
     r"(?<![a-z])(?:(?:thw|hw)s?(?![a-z])|(?:grids?|grid_(?:sizes?|[thw])|heights?|widths?|frames)(?![a-z_]))"
     r"|(?<!\.)\b[thw]\b(?!\()"

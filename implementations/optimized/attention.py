@@ -12,6 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..config import VisionConfig
 from .advice import InCapture
+from .fp8 import attention_precision
 from .layout import Layout, layout, qkv_copies
 from .rope import Rope
 from .rotary import rotation
@@ -28,6 +29,8 @@ class SegmentList:
 
     wants_runs = False
     """Does it profit from equal segments standing side by side?"""
+    reads_bounds = False
+    """Does it want the bounds on the device, wherever else they are?"""
 
     def __call__(self, q: Tensor, k: Tensor, v: Tensor, segments: Segments, layout: Layout) -> Tensor:
         """softmax(q k^T / sqrt(head_dim)) v inside each segment; q, k, v and the result in the layout's shape."""
@@ -129,6 +132,7 @@ class Attention(nn.Module):
         self.layout = layout.way(flags)()
         self.keep = qkv_copies.way(flags)
         self.rotate = rotation.way(flags)
+        self.narrow = attention_precision.way(flags)
         self.attend = attention.way(flags)()
 
     def forward(self, x: Tensor, segments: Segments, rope: Rope) -> Tensor:
@@ -136,7 +140,7 @@ class Attention(nn.Module):
         q, k, v = self.rotate(self.qkv(x), rope, self.layout, self.keep, self.num_heads)
         if segments.gather is not None:
             q, k, v = (permute_cells(part.reshape(x.shape), segments.gather).view(v.shape) for part in (q, k, v))
-        context = self.layout.merge(self.attend(q, k, v, segments, self.layout))
+        context = self.layout.merge(self.attend(*self.narrow(q, k, v), segments, self.layout))
         if segments.scatter is not None:
             context = permute_cells(context, segments.scatter)
         return self.proj(context)

@@ -6,13 +6,14 @@ import torch
 from torch import Tensor
 
 from .seam import Exactness, Seam, with_windows
+from .transfer import Make
 
 inverse: Seam[type[ScatterOnDevice]] = Seam("inverse permutation", default="host-inverse")
 
 
-def scatter_inverse(index: Tensor) -> Tensor:
-    """Write i at place index[i]: O(n)."""
-    result = torch.empty_like(index)
+def scatter_inverse(index: Tensor, make: Make = torch.empty_like) -> Tensor:
+    """Write i at place index[i] of what `make` makes: O(n)."""
+    result = make(index)
     result[index] = torch.arange(index.shape[0], device=index.device)
     return result
 
@@ -21,8 +22,8 @@ def scatter_inverse(index: Tensor) -> Tensor:
 class ScatterOnDevice:
     """Empty, arange and scatter on the device."""
 
-    def on_host(self, index: Tensor) -> Tensor | None:
-        """The permutation that undoes `index`, before the upload; None where it is computed after it."""
+    def on_host(self, index: Tensor, make: Make = torch.empty_like) -> Tensor | None:
+        """The permutation that undoes `index`, in memory that `make` makes; None where the device computes it."""
         return None
 
     def on_device(self, index: Tensor) -> Tensor:
@@ -54,8 +55,8 @@ class ArgsortOnDevice(ScatterOnDevice):
 class ScatterOnHost(ScatterOnDevice):
     """The scatter on the host, where the order is made."""
 
-    def on_host(self, index: Tensor) -> Tensor | None:
-        return scatter_inverse(index)
+    def on_host(self, index: Tensor, make: Make = torch.empty_like) -> Tensor | None:
+        return scatter_inverse(index, make)
 
     def on_device(self, index: Tensor) -> Tensor:
         raise AssertionError("the inverse came with the upload")

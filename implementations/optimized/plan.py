@@ -19,7 +19,7 @@ from .position_ids import ids_reuse, position_ids
 from .positions import Positions, position_embedding
 from .rope import Rope, rope_reuse, rope_rows, rope_sharing
 from .seam import FlagSet
-from .segments import Segments, segment_batches, segment_bounds
+from .segments import Segments, longest_segment, segment_batches, segment_bounds
 from .transfer import pinning, shipment, upload
 from .windows import ItemWindows, arrangement, group_by_size, window_cut, window_reuse
 
@@ -116,7 +116,7 @@ class Planner(nn.Module):
         self.config = config
         self.rows = rope_rows.way(flags)(config)
         self.grids = grids.way(flags)
-        self.upload = upload.way(flags)(pinning.way(flags))
+        self.upload = upload.way(flags)()
         self.ids = ids_reuse.way(flags)(position_ids.way(flags), config.spatial_merge_size)
         self.rope = rope_reuse.way(flags)(
             self.rows, self.ids, rope_sharing.way(flags), config.spatial_merge_size, self.upload
@@ -125,11 +125,14 @@ class Planner(nn.Module):
         self.send_all = shipment.way(flags)
         self.bounds = segment_bounds.way(flags)()
         self.batches = segment_batches.way(flags)
+        self.longest = longest_segment.way(flags)
         self.cut = window_cut.way(flags)()
         self.arrangement = arrangement.way(flags)(config.merge_unit)
         self.windows = window_reuse.way(flags)(self._item_windows)
         self.inverse = inverse.way(flags)()
+        self.make = pinning.way(flags)
         self.wants_runs = attention.way(flags).wants_runs
+        self.sends_bounds = self.bounds.on_device or attention.way(flags).reads_bounds
 
     def forward(self, grid_thw: Tensor, device: torch.device) -> VisionPlan:
         """Grids [items, 3] of (frames, rows, columns) in patches, on the host or on the device."""
@@ -143,7 +146,7 @@ class Planner(nn.Module):
             sent = self.send_all(self._frames_to_send(frames, device), send)
             with stage("rope"):
                 rope = self.rope(grids, None, None)
-            plan = VisionPlan(rope, self._frames(sent.get("frames", frames)), None, None, None)
+            plan = VisionPlan(rope, self._segments(frames, sent.get("frames", frames)), None, None, None)
         else:
             plan = self._windowed(grids, frames, device, send)
         if self.positions is None:
@@ -162,13 +165,13 @@ class Planner(nn.Module):
             host = self._metadata(order.index, bounds, gather) | self._frames_to_send(frames, device)
             sent = self.send_all(host, send)
             index = sent["index"]
-            final = self.bounds.final(sent.get("windows", bounds), self.cut.tidy)
-            windows = Segments(final, sent.get("gather"), sent.get("scatter"), self.batches)
+            moved = sent.get("gather"), sent.get("scatter")
+            windows = self._segments(bounds, sent.get("windows", bounds), *moved, tidy=self.cut.tidy)
             back = sent["inverse"] if "inverse" in sent else self.inverse.on_device(index)
         with stage("rope"):
             rope = self.rope(grids, order, index)
         mixed = self.arrangement.mixes_frames and frames.shape[0] > 2
-        whole = self._frames(sent.get("frames", frames), *((back, index) if mixed else ()))
+        whole = self._segments(frames, sent.get("frames", frames), *((back, index) if mixed else ()))
         return VisionPlan(rope, whole, windows, index, back)
 
     def caches(self) -> dict[str, ByteCache[Any, Any]]:
@@ -183,21 +186,30 @@ class Planner(nn.Module):
         return {name: cache for name, caches in found.items() for cache in caches}
 
     def _frames_to_send(self, frames: Tensor, device: torch.device) -> dict[str, Tensor]:
-        return {"frames": frames} if self.bounds.on_device and frames.device != device else {}
+        return {"frames": frames} if self.sends_bounds and frames.device != device else {}
 
     def _metadata(self, index: Tensor, bounds: Tensor, gather: Tensor | None) -> dict[str, Tensor]:
         """What the window order needs on the device."""
         host = {"index": index}
-        if self.bounds.on_device:
-            host["windows"] = bounds
-        if (back := self.inverse.on_host(index)) is not None:
+        if self.sends_bounds:
+            host["windows"] = self.bounds.tidied(bounds)
+        if (back := self.inverse.on_host(index, self.make)) is not None:
             host["inverse"] = back
         if gather is not None:
-            host |= {"gather": gather, "scatter": scatter_inverse(gather)}
+            host |= {"gather": gather, "scatter": scatter_inverse(gather, self.make)}
         return host
 
-    def _frames(self, bounds: Tensor, gather: Tensor | None = None, scatter: Tensor | None = None) -> Segments:
-        return Segments(self.bounds.final(bounds, lambda tensor: tensor), gather, scatter, self.batches)
+    def _segments(
+        self,
+        made: Tensor,
+        sent: Tensor,
+        gather: Tensor | None = None,
+        scatter: Tensor | None = None,
+        tidy: Callable[[Tensor], Tensor] = lambda bounds: bounds,
+    ) -> Segments:
+        """`made`: the bounds where they came to be; `sent`: where they went, if they did."""
+        final = self.bounds.final(sent if self.bounds.on_device else made, tidy)
+        return Segments(final, gather, scatter, self.batches, sent, self.longest(made))
 
     def _item_windows(self, grid: Grid) -> ItemWindows:
         t, h, w = grid

@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from ..config import MODELS, VisionConfig
-from .seam import OPTIMIZATIONS, Exactness, FlagError, Optimization, find_flag
+from .seam import OPTIMIZATIONS, Exactness, FlagError, Optimization, find_flag, with_requirements
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,14 @@ def _every_exact(device: str) -> Iterable[str]:
     """Every bit-exact flag; where two of one seam exclude each other, the one that the seam prefers."""
     seams = {flag.seam.name: flag.seam for flag in OPTIMIZATIONS.values() if flag.seam.in_tower}
     for seam in seams.values():
-        exact = [name for name in seam.flags if OPTIMIZATIONS[name].exactness is Exactness.BIT_EXACT]
+        exact = [name for name in seam.flags if _is_exact(name)]
         if exact:
             yield seam.default if seam.default in exact else exact[0]
+
+
+def _is_exact(name: str) -> bool:
+    """Is it, with all that it needs?"""
+    return {OPTIMIZATIONS[each].exactness for each in with_requirements([name])} == {Exactness.BIT_EXACT}
 
 
 def best_on(device: str) -> dict[str, Any]:

@@ -23,11 +23,11 @@ def rotate_half(x: Tensor) -> Tensor:
 
 
 def rotate(x: Tensor, rope: Rope, layout: Layout) -> Tensor:
-    """Rotate x [..., N, heads, head_dim] in fp32."""
+    """Rotate x [..., N, heads, head_dim] in the precision of cos and sin: fp32, unless rope-lowp chose another."""
     half: CosSin = rope.cos_sin()
     cos, sin = layout.tile(half.cos), layout.tile(half.sin)
-    x32 = x.float()
-    return (x32 * cos + rotate_half(x32) * sin).type_as(x)
+    wide = x.to(cos.dtype)
+    return (wide * cos + rotate_half(wide) * sin).type_as(x)
 
 
 @rotation.naive

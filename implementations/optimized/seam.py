@@ -56,6 +56,8 @@ class Optimization:
     """Flags beside each of which it is measured as well as alone, where both mean something."""
     advice: tuple[InCode | InCapture, ...] = ()
     """By what that cost shows, in a count or a capture of anyone's forward."""
+    formerly: tuple[str, ...] = ()
+    """Names of earlier versions that mean it, too."""
 
     def inapplicable(self, config: VisionConfig, device: str, *, alone: bool = False) -> str | None:
         """Why the flag means nothing for this model on this kind of device, or None where it does mean something.
@@ -69,6 +71,8 @@ class Optimization:
 
 OPTIMIZATIONS: dict[str, Optimization] = {}
 """Every flag by its name, in the order of the forward."""
+RENAMED: dict[str, str] = {}
+"""Names of earlier versions, and what each is called now."""
 
 
 class Seam(Generic[Way]):
@@ -79,7 +83,7 @@ class Seam(Generic[Way]):
         self.default = default
         """The flag that presets prefer where several of this seam would do."""
         self.in_tower = in_tower
-        """False for a place after the tower: it is measured alone, and no tower takes its flags."""
+        """False for a place before or after the tower: it is measured alone, and no tower takes its flags."""
         self._naive: Way | None = None
         self._flags: dict[str, Way] = {}
 
@@ -112,6 +116,7 @@ class Seam(Generic[Way]):
         beside: Iterable[str] = (),
         pairs: Iterable[str] = (),
         advice: Iterable[InCode | InCapture] = (),
+        formerly: Iterable[str] = (),
     ) -> Callable[[Way], Way]:
         """Register another way under `flag`."""
 
@@ -130,7 +135,9 @@ class Seam(Generic[Way]):
                 tuple(beside),
                 tuple(pairs),
                 tuple(advice),
+                tuple(formerly),
             )
+            RENAMED.update(dict.fromkeys(OPTIMIZATIONS[flag].formerly, flag))
             self._flags[flag] = way
             return way
 
@@ -147,13 +154,17 @@ class Seam(Generic[Way]):
 
 @dataclass(frozen=True)
 class FlagSet:
-    """A choice of flags that can be built for `config` on a `device` kind; anything else is refused here."""
+    """A choice of flags that can be built for `config` on a `device` kind; anything else is refused here.
+
+    A name of an earlier version becomes the one of today.
+    """
 
     names: frozenset[str]
     config: VisionConfig
     device: str
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "names", frozenset(find_flag(name).flag for name in self.names))
         chosen: dict[str, str] = {}
         for name in sorted(self.names):
             flag = find_flag(name)
@@ -174,7 +185,8 @@ class FlagSet:
 
 
 def find_flag(name: str) -> Optimization:
-    """The flag called `name`; FlagError when there is none."""
+    """The flag called `name`, today or in an earlier version; FlagError when there is none."""
+    name = RENAMED.get(name, name)
     if name not in OPTIMIZATIONS:
         from difflib import get_close_matches
 
@@ -189,10 +201,10 @@ def with_requirements(names: Iterable[str]) -> frozenset[str]:
     result: set[str] = set()
     waiting = list(names)
     while waiting:
-        name = waiting.pop()
-        if name not in result:
-            result.add(name)
-            waiting.extend(find_flag(name).requires)
+        flag = find_flag(waiting.pop())
+        if flag.flag not in result:
+            result.add(flag.flag)
+            waiting.extend(flag.requires)
     return frozenset(result)
 
 
@@ -209,6 +221,11 @@ def with_windows(config: VisionConfig, device: str) -> str | None:
 def with_cudnn(config: VisionConfig, device: str) -> str | None:
     """For flags about attention of cuDNN."""
     return None if device == "cuda" else f"it concerns attention of cuDNN, and on a {device} there is none"
+
+
+def with_varlen(config: VisionConfig, device: str) -> str | None:
+    """For flags about torch's attention over segments of different lengths."""
+    return None if device == "cuda" else f"torch has varlen attention for CUDA alone, and none on a {device}"
 
 
 def with_gated_mlp(config: VisionConfig, device: str) -> str | None:

@@ -7,10 +7,11 @@ from functools import cached_property
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
-from .advice import LENGTHS, SCALAR, SLICE, STREAM_SYNCS, WHOLE, InCapture, InCode
-from .seam import Exactness, Seam, with_cudnn
+from .advice import LENGTHS, LONGEST, SCALAR, SLICE, STREAM_SYNCS, WHOLE, InCapture, InCode
+from .seam import Exactness, Seam, with_cudnn, with_varlen
 
 
 class Run(NamedTuple):
@@ -59,7 +60,8 @@ class Segments:
 
     `bounds` are [0, ..., N] in patches: a device tensor or a list. Where the hidden states stand in another order,
     `gather` and `scatter` ([N / 4] merged cells) bring q, k and v into the segments' order and the result back.
-    `batches` says which equal segments are one run.
+    `batches` says which equal segments are one run. `cu_seqlens` are the bounds where attention reads them, int32, and
+    `longest` the patches in the longest segment: None where nobody has worked it out.
     """
 
     def __init__(
@@ -68,17 +70,22 @@ class Segments:
         gather: Tensor | None = None,
         scatter: Tensor | None = None,
         batches: Batches = all_at_once,
+        cu_seqlens: Tensor | None = None,
+        longest: int | None = None,
     ) -> None:
         self.bounds: Sequence[int] | Tensor = bounds
         self.gather = gather
         self.scatter = scatter
         self.batches = batches
+        self.cu_seqlens = bounds if isinstance(bounds, Tensor) else cu_seqlens
+        self.longest = longest
 
     def on_host(self) -> Segments:
         """The same with bounds on the host, which reads back those on the device; itself where they are there."""
         if not isinstance(self.bounds, Tensor):
             return self
-        return Segments(HostBounds().final(self.bounds, lambda bounds: bounds), self.gather, self.scatter, self.batches)
+        bounds = HostBounds().final(self.bounds, lambda bounds: bounds)
+        return Segments(bounds, self.gather, self.scatter, self.batches, self.cu_seqlens, self.longest)
 
     @cached_property
     def runs(self) -> list[Run]:
@@ -109,6 +116,10 @@ class DeviceBounds:
         """The bounds as attention reads them; `tidy` drops empty segments from a device tensor."""
         return tidy(bounds)
 
+    def tidied(self, bounds: Tensor) -> Tensor:
+        """The bounds that are sent, from those on the host."""
+        return bounds
+
 
 @segment_bounds.optimization(
     "host-seqlens",
@@ -133,3 +144,37 @@ class HostBounds(DeviceBounds):
 
     def final(self, bounds: Tensor, tidy: Callable[[Tensor], Tensor]) -> Tensor | list[int]:
         return list(dict.fromkeys(bounds.tolist()))  # a repeated bound is an empty segment
+
+    def tidied(self, bounds: Tensor) -> Tensor:
+        """Without empty segments, as the list is."""
+        return torch.unique_consecutive(bounds)
+
+
+Longest = Callable[[Tensor], int | None]
+"""From the bounds where they were made to the patches in the longest segment; None: who wants it works it out."""
+
+longest_segment: Seam[Longest] = Seam("longest segment")
+
+
+@longest_segment.naive
+def in_every_layer(bounds: Tensor) -> int | None:
+    """Attention that wants it takes the largest difference of the bounds on the device, and waits for it."""
+    return None
+
+
+@longest_segment.optimization(
+    "host-max-seqlen",
+    removes="a host sync in every layer for the length of the longest segment, which is found once, on the host",
+    exactness=Exactness.BIT_EXACT,
+    source="vLLM #14377, lost and restored in #15273 and #37139",
+    applies=(with_varlen,),
+    requires=("varlen",),
+    advice=(
+        InCode(
+            "take the longest sequence from the host's lengths, once", "read-back", SCALAR | WHOLE, LONGEST, False, 1
+        ),
+    ),
+)
+def once_on_host(bounds: Tensor) -> int | None:
+    """Bounds that live on the device, as those of frames do without host-grid, are read back once."""
+    return int(bounds.diff().max())

@@ -17,10 +17,13 @@ from ..stage import stage
 from .attention import Attention, kernels
 from .cache import ByteCache
 from .deepstack import features, levels
+from .fp8 import linear_precision
 from .merger import NamedMerger, build_merger, build_norm
 from .mlp import build_mlp
+from .overflow import fp16_guard
 from .patch_embed import PatchEmbed
 from .plan import MadeFor, Planner, VisionPlan, as_grids
+from .rope_precision import rope_precision
 from .seam import FlagSet
 from .windows import permute_cells
 
@@ -59,6 +62,9 @@ class OptimizedVisionTower(nn.Module):
         self.config = config
         self.flags = FlagSet(frozenset(flags), config, device)
         self.kernels = kernels.way(self.flags)
+        self.linears = linear_precision.way(self.flags)
+        self.precise = rope_precision.way(self.flags)
+        self.guard = fp16_guard.way(self.flags)
         self.planner = Planner(config, self.flags)
         self.patch_embed = PatchEmbed(config, self.flags)
         if config.position_table:
@@ -78,7 +84,7 @@ class OptimizedVisionTower(nn.Module):
         """
         weight = next(self.parameters())
         with stage("plan"):
-            plan = self.planner(grid_thw, weight.device)
+            plan = self.precise(self.planner(grid_thw, weight.device), weight.dtype)
             made_for = MadeFor(as_grids(grid_thw), weight.device, weight.dtype, self.flags)
             return replace(plan.on_host() if host_lengths else plan, made_for=made_for)
 
@@ -91,7 +97,7 @@ class OptimizedVisionTower(nn.Module):
         with stage("forward"), self.kernels():
             if plan is None:
                 with stage("plan"):
-                    plan = self.planner(grid_thw, pixels.device)
+                    plan = self.precise(self.planner(grid_thw, pixels.device), self.patch_embed.proj.weight.dtype)
             else:
                 plan.check(pixels, grid_thw, self.flags)
             return self.encode(pixels, plan)
@@ -107,13 +113,14 @@ class OptimizedVisionTower(nn.Module):
             with stage("window_order"):
                 x = permute_cells(x, plan.window_index)
         kept = self.features.begin(x, self.config) if self.config.deepstack_blocks else []
-        for index, block in enumerate(self.blocks):
-            x = block(x, plan)
-            if (level := self.level_of(index)) is not None:
-                with stage("deepstack"):
-                    self.features.take(kept, level, self.deepstack_merger_list[level], x)
+        with self.linears():
+            for index, block in enumerate(self.blocks):
+                x = block(x, plan)
+                if (level := self.level_of(index)) is not None:
+                    with stage("deepstack"):
+                        self.features.take(kept, level, self.deepstack_merger_list[level], x)
         with stage("merger"):
-            x = self.merger(x)
+            x = self.merger(self.guard(x))
         if plan.inverse is not None:
             with stage("restore_order"):
                 x, *kept = (each[plan.inverse] for each in (x, *kept))

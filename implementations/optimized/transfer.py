@@ -3,48 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from .advice import INDEXING, InCapture, InCode
-from .seam import Exactness, Seam, on_cuda
+from .seam import Exactness, Seam, on_cuda, with_windows
 
-Pin = Callable[[Tensor], Tensor]
+Make = Callable[[Tensor], Tensor]
+"""Makes a host tensor like another, without values."""
 SendAll = Callable[[dict[str, Tensor], Callable[[Tensor], Tensor]], dict[str, Tensor]]
 
-pinning: Seam[Pin] = Seam("pinning")
+pinning: Seam[Make] = Seam("pinning")
 
 
 @pinning.naive
-def pin_always(tensor: Tensor) -> Tensor:
-    """A fresh pinned copy. The caching host allocator keeps it alive until the copy to the device has run."""
-    return torch.empty_like(tensor, pin_memory=True).copy_(tensor)
+def pageable(like: Tensor) -> Tensor:
+    """Ordinary memory: what is scattered into it is copied into pinned memory before it is sent from there."""
+    return torch.empty_like(like)
 
 
 @pinning.optimization(
-    "skip-repin",
-    removes="the host copy of a tensor that is pinned already: in this tower none is, so it shows in its seam alone",
+    "inverse-pinned",
+    removes="a host copy of each inverse made on the host: it is scattered straight into pinned memory",
     exactness=Exactness.BIT_EXACT,
-    source="TensorRT-LLM #11943",
-    applies=(on_cuda,),
+    source="vLLM invert_permutation",
+    applies=(on_cuda, with_windows),
     requires=("pinned-h2d",),
+    beside=("host-inverse",),
+    formerly=("skip-repin",),
 )
-def pin_if_needed(tensor: Tensor) -> Tensor:
-    """The tensor itself where it is pinned."""
-    return tensor if tensor.is_pinned() else pin_always(tensor)
+def pinned(like: Tensor) -> Tensor:
+    """Memory that the device reads by itself."""
+    return torch.empty_like(like, pin_memory=True)
+
+
+def pin(tensor: Tensor) -> Tensor:
+    """The tensor itself where it is pinned, as torch's `pin_memory` has it, else a fresh pinned copy.
+
+    The caching host allocator keeps that alive until the copy to the device has run.
+    """
+    return tensor if tensor.is_pinned() else torch.empty_like(tensor, pin_memory=True).copy_(tensor)
 
 
 upload: Seam[type[Pageable]] = Seam("host to device")
 
 
 @upload.naive
-@dataclass(frozen=True)
 class Pageable:
     """A copy from pageable memory: the driver stages it, and the host waits."""
-
-    pin: Pin
 
     def __call__(self, tensor: Tensor, device: torch.device) -> Tensor:
         return tensor.to(device)
@@ -72,7 +79,7 @@ class Pinned(Pageable):
     def __call__(self, tensor: Tensor, device: torch.device) -> Tensor:
         if tensor.device.type != "cpu":
             return tensor.to(device)
-        return self.pin(tensor).to(device, non_blocking=True)
+        return pin(tensor).to(device, non_blocking=True)
 
     def indices(self, indices: Tensor, device: torch.device) -> Tensor:
         """Sent as any tensor is."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, assert_never
 
 from ..config import ConfigError, VisionConfig
-from . import PeerError, peer
+from . import PEERS, PeerError, peer
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -43,18 +43,30 @@ DEEPSTACK_STAGES = {"deepstack_merger_list.*": "deepstack"}
     attention="sdpa",
     compiled=True,
 )
+@peer(
+    "hf-flash",
+    "transformers' tower with flash-attn, on CUDA in half precision; its check in fp32 takes SDPA",
+    "flash-attn",
+    attention="flash_attention_2",
+)
 @peer("hf-eager", "transformers' tower, attention written out", "transformers", attention="eager")
 @peer("hf-sdpa", "transformers' tower, its default attention (SDPA)", "transformers", attention="sdpa")
 def build(config: VisionConfig, weights: SharedTensors, attention: str, compiled: bool = False) -> nn.Module:
-    """The tower with `attention` "sdpa" or "eager", its parameters `weights` themselves, without a copy.
+    """The tower with `attention` as transformers calls it, its parameters `weights` themselves, without a copy.
 
     With `compiled`, each block goes through torch.compile by itself, which compiles one block and not its repetitions.
+    Raises PeerError for flash-attn on a CPU.
     """
     import torch
 
     from ..adapted import AdaptedTower
 
-    device = next(iter(weights.values())).device
+    PEERS["hf-sdpa"].require()
+    device, dtype = next((each.device, each.dtype) for each in weights.values())
+    if attention == "flash_attention_2":
+        if device.type == "cpu":
+            raise PeerError("hf-flash attends on CUDA alone; choose hf-sdpa, or --device cuda")
+        attention = attention if dtype in (torch.float16, torch.bfloat16) else "sdpa"
     tower = _uninitialised(config, attention)
     tower.load_state_dict(weights, assign=True)
     with torch.device(device):

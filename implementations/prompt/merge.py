@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..optimized.advice import WRITE_BY_MASK, InCode
 from ..optimized.seam import Exactness, Seam
-from ..optimized.transfer import Pageable, Pinned, pin_always
+from ..optimized.transfer import Pageable, Pinned
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,4 +57,4 @@ def copy_to_indices(embeddings: Tensor, prompt: Prompt, vision: Tensor) -> Tenso
     """The places are found among the ids on the host."""
     send = Pinned if embeddings.device.type == "cuda" else Pageable  # a pageable copy to a GPU would be a sync again
     places = (prompt.on_host == prompt.placeholder).nonzero().squeeze(1)
-    return embeddings.index_copy_(0, send(pin_always)(places, embeddings.device), vision)
+    return embeddings.index_copy_(0, send()(places, embeddings.device), vision)

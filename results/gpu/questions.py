@@ -18,7 +18,7 @@ from results.gpu.asking import first_call, heads, holds, on_device, or_why, ques
 from results.gpu.environment import said_by
 from vlbench.implementations import build_tower
 from vlbench.implementations.config import MODELS
-from vlbench.implementations.optimized.transfer import Pinned, pin_always
+from vlbench.implementations.optimized.transfer import Pinned
 from vlbench.towers.models import drawn
 
 
@@ -78,7 +78,7 @@ def host_costs(device: torch.device) -> dict[str, Any]:
         "pageable copy, non_blocking": lambda: host.to(device, non_blocking=True),
     }
     if device.type == "cuda":
-        ways |= {"synchronize": torch.cuda.synchronize, "pinned copy": lambda: Pinned(pin_always)(host, device)}
+        ways |= {"synchronize": torch.cuda.synchronize, "pinned copy": lambda: Pinned()(host, device)}
     return {name: or_why(partial(holds, way, device)) for name, way in ways.items()}
 
 
@@ -101,7 +101,7 @@ def copies_behind_a_queue(device: torch.device) -> dict[str, Any]:
             wrong = {"up, overwritten": int((sent != 0).sum()), "down, read at once": early}
             found[f"{name}, {size} B"] = {"wrong bytes": wrong, "held": samples([held])}
     with queued():
-        freed = [Pinned(pin_always)(torch.full((1024,), number), device) for number in range(500)]
+        freed = [Pinned()(torch.full((1024,), number), device) for number in range(500)]
     found["pinned, freed at once"] = sum(int((each != number).any()) for number, each in enumerate(freed))
     return found
 

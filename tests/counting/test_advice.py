@@ -85,11 +85,11 @@ def test_patterns_by_sight(event: str, operation: str, expression: str, flag: st
 @pytest.mark.parametrize(
     "expression", ["max_seqlen.item()", "int(cu_seqlens.max())", "(cu_seqlens[1:] - cu_seqlens[:-1]).max().item()"]
 )
-def test_what_no_flag_of_ours_removes_has_words_alone(expression: str) -> None:
+def test_the_longest_sequence_is_the_hosts_to_know(expression: str) -> None:
     advice = advise(cause("read-back", "aten::_local_scalar_dense", expression))
     assert advice is not None
     assert advice.words.startswith("take the longest sequence from the host")
-    assert advice.flags == ()
+    assert advice.flags == ("host-max-seqlen",)
 
 
 @pytest.mark.parametrize(

@@ -34,9 +34,9 @@ def test_a_flag_brings_what_it_needs_of_the_seams_that_are_measured() -> None:
 
 
 def test_a_flag_does_not_bring_what_lies_in_other_seams() -> None:
-    assert OPTIMIZATIONS["skip-repin"].requires == ("pinned-h2d",)
+    assert OPTIMIZATIONS["inverse-pinned"].requires == ("pinned-h2d",)
     variants, _ = seam_variants(CASES["pinning"].seams, CONFIG, "cuda")
-    assert [variant.flags for variant in variants] == [None, ("skip-repin",)]
+    assert [variant.flags for variant in variants] == [None, ("inverse-pinned",)]
 
 
 def test_what_concerns_a_gpu_is_left_out_without_one() -> None:

@@ -50,7 +50,19 @@ CLAIMS: dict[str, dict[str, Claim]] = {
         "both operations of the inverse": lambda m, on: m["device_operations"] == -2,
         "for one more upload: a wait": lambda m, on: m["uploads"] == m["host_syncs"] == 1,
     },
-    "skip-repin": {"in this tower none is": lambda m, on: not m},
+    "inverse-pinned": {"straight into pinned memory": lambda m, on: not m},
+    "varlen": {
+        "all attention calls but one a layer": lambda m, on: m["attention_calls"] == LAYERS - SEGMENTS[on],
+        "a wait, if the device says it": lambda m, on: m["read_backs"] == LAYERS - 6 * SEGMENTS[on],
+    },
+    "host-max-seqlen": {
+        # the bounds of frames lie on the device, where the grid does: they are read back once
+        "a host sync in every layer": lambda m, on: m["read_backs"] == m["host_syncs"] == 1 - LAYERS
+    },
+    "block-mask": {
+        "all attention calls but one a layer": lambda m, on: m["attention_calls"] == LAYERS - SEGMENTS[on],
+        "for a mask": lambda m, on: m["aten::eq.Tensor"] == LAYERS and m["host_syncs"] == -6 * SEGMENTS[on],
+    },
     "pinned-h2d": {
         "each copy that the plan sends": lambda m, on: m["host_syncs"] == -4 and m["pinned_uploads"] == 4,
         "the position ids among them, which it then sends itself": lambda m, on: (
@@ -157,6 +169,22 @@ CLAIMS: dict[str, dict[str, Claim]] = {
             m["attention_calls"] == {"single-image": 0, "multi-image": 4 * 28}[on] and not m["host_syncs"]
         ),
     },
+    "rope-lowp": {
+        "the casts of q and k to fp32 and back": lambda m, on: m["aten::_to_copy"] == -4 * LAYERS + 2,
+        "trigonometry in the layers": lambda m, on: m["aten::cos"] == m["aten::sin"] == 1 - 2 * LAYERS,
+    },
+    "fp16-clamp": {"no cost: one operation more in fp16": lambda m, on: not m},
+    "fp8-linear": {
+        "nothing here": lambda m, on: m["device_operations"] > 0 == m["host_syncs"],
+        "the linears of the blocks are rounded": lambda m, on: m["aten::amax"] == 2 * 5 * LAYERS,
+    },
+    "fp8-attention": {
+        "q, k and v, not the probabilities, are rounded": lambda m, on: (
+            m["aten::amax"] == 3 * LAYERS and not m["host_syncs"]
+        )
+    },
+    "still-fold": {"half of the bytes sent": lambda m, on: m["upload_bytes"] == -784 * 588 * 4},
+    "uint8-pixels": {"three of four bytes sent": lambda m, on: m["upload_bytes"] == -784 * 1176 * 3},
     "merge-masked-scatter": {"the host sync of a boolean mask": lambda m, on: m["host_syncs"] == -1},
     "merge-host-indices": {
         "the host sync of a boolean mask": lambda m, on: m["host_syncs"] == -1,

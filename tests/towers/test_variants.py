@@ -109,6 +109,16 @@ def test_by_default_every_flag_is_a_row_or_left_out_with_a_reason(config: Vision
         assert variant.reference == ("no-flags" if alone else "baseline")
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_flag_that_changes_results_is_a_row_only_where_it_is_named(device: str) -> None:
+    changing = {name for name, flag in OPTIMIZATIONS.items() if flag.exactness is Exactness.RESULT_CHANGING}
+    assert changing == {"rope-lowp", "fp8-linear", "fp8-attention"}
+    variants, left_out = default_variants(QWEN2_5, device)
+    assert not changing & {flag for variant in variants for flag in variant.flags or ()}
+    assert {left_out[name].partition(",")[0] for name in changing} == {"it changes results"}
+    assert parse("best+rope-lowp", device).exactness is Exactness.RESULT_CHANGING
+
+
 @pytest.mark.parametrize("config", [QWEN2, QWEN2_5], ids=name_of)
 def test_what_a_short_budget_has_time_for_begins_with_best_and_the_presets(config: VisionConfig) -> None:
     names = [variant.name for variant in unique(default_variants(config, "cpu")[0])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from functools import cache
 
@@ -86,6 +87,19 @@ def test_a_right_tower_passes_in_bf16_and_a_wrong_one_fails_there_as_well() -> N
     assert not wrong.passed
     assert wrong.reason
     assert "in bfloat16 is above" in wrong.reason
+    # What changes results by design has no limit there either, and its error is told.
+    rows = {
+        exactness: in_bf16.check(
+            exactness, lambda: build_tower(QWEN2_5, FP8, exact), lambda: build_tower(QWEN2_5, FP8, rounded)
+        )
+        for exactness in ("result-changing", "reassociated")
+    }
+    assert (rows["result-changing"].passed, rows["reassociated"].passed) == (True, False)
+    assert rows["result-changing"].timed_limit == math.inf == in_bf16.allowed("result-changing", 1)["tokens"]
+    assert (rows["result-changing"].timed_error or 0) > right.timed_limit
+
+
+FP8 = ("fp8-linear",)
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def test_seams_that_only_a_gpu_has_are_measured() -> None:
         patch.setenv("PYTHONPATH", python_path(ON_CUDA))
         session = Session(plans, Journal(None, ""), limits=Limits(100))
         session.run(1, 0.01)
-    for group, names in zip(session.groups(), ({"pinned-h2d", "packed-h2d"}, {"skip-repin"}), strict=True):
+    for group, names in zip(session.groups(), ({"pinned-h2d", "packed-h2d"}, {"inverse-pinned"}), strict=True):
         (trial,) = group.trials
         assert names < {each.name for each in trial.variants}
         assert {each.not_measured for each in trial.variants} <= {None, HIDDEN}  # on a busy machine a call is too short

@@ -68,6 +68,7 @@ def test_counts_are_those_of_one_call() -> None:
     counts = {event.variant: event.counts for event in events(job("attention")) if isinstance(event, Checked)}
     assert {name: found and found.attention_calls for name, found in counts.items()} == {
         "naive": 4,  # windows of 16x16 patches
+        "block-mask": 1,
         "host-seqlens": 4,
         "sdpa-prealloc": 4,
         "host-seqlens+batched-windows": 1,

@@ -25,8 +25,16 @@ FLAGS = [
     for name, case in CASES.items()
     for seam in case.seams
     for flag in seam.flags
-    if flag not in ("batched-windows", "window-ladder")  # with what they need, below
-] + [("attention", f"host-seqlens+batched-windows{more}") for more in ("", "+window-ladder")]
+    if flag not in ("batched-windows", "window-ladder", "host-max-seqlen")  # with what they need, below
+] + [
+    ("attention", flags)
+    for flags in (
+        "host-seqlens+batched-windows",
+        "host-seqlens+batched-windows+window-ladder",
+        "varlen+host-max-seqlen",
+        "varlen+host-seqlens",
+    )
+]
 
 
 def made(case: SeamCase, size: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> SeamInputs:
@@ -47,7 +55,7 @@ def outputs(inputs: SeamInputs, flags: frozenset[str]) -> list[list[Tensor]]:
 @pytest.mark.parametrize("rung", [0, 1])
 def test_every_way_gives_what_the_naive_one_gives(name: str, flags: str, rung: int) -> None:
     case = CASES[name]
-    if {"pinned-h2d", "skip-repin"} & {flags} and not torch.cuda.is_available():
+    if {"pinned-h2d", "inverse-pinned"} & {flags} and not torch.cuda.is_available():
         pytest.skip("pinned memory needs a CUDA device")
     chosen = frozenset(flags.split("+"))
     inputs = made(case, list(case.sizes.values())[rung])

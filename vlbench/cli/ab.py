@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,8 +21,6 @@ COUNTED = "bfloat16"
 
 class Options(shared.CommandOptions):
     """The arguments and options of `vlbench ab`."""
-
-    UNREAD: ClassVar = {"counters=False": "gpu cudnn"}
 
     base: Annotated[str, typer.Argument()]
     """What to compare with: a commit, branch or tag, such as origin/main."""

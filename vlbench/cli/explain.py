@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import inspect
 import json
-import re
 import textwrap
 import tomllib
 from collections.abc import Callable
@@ -23,12 +22,10 @@ from vlbench.version import FOLDER
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from vlbench.implementations.optimized import Optimization
+
 SIDE_BY_SIDE = 150
 """Columns from which two pieces of code stand beside each other rather than one below the other."""
-LINES = ("changes", "passed over")
-"""How the names of facts begin that are sentences, a line each; other lists are names."""
-UNIT = re.compile(r"( ms| %)?( \[.*| \(.*|, .*)?$")
-"""What a heading has behind its word."""
 KINDS = [*ROWS, "prompts", "gpus"]
 OTHERS = [kind for kind in ROWS if kind != "flags"]
 
@@ -82,9 +79,9 @@ def explain(
 
 
 def spelled(name: str) -> str:
-    """The name as it is written here, whatever the case of its letters; of a heading what stands before its unit."""
-    known = {each.lower(): each for each in [*words(), *(each for kind in KINDS for each in names(kind))]}
-    return next((known[each] for each in (name.lower(), UNIT.sub("", name).lower()) if each in known), name)
+    """The name as it is written here, whatever the case of its letters."""
+    known = [*(each for kind in KINDS for each in names(kind)), *words()]
+    return name if name in known else next((each for each in known if each.lower() == name.lower()), name)
 
 
 def meanings(name: str) -> dict[str, Any]:
@@ -103,7 +100,7 @@ def meanings(name: str) -> dict[str, Any]:
 
 
 def _explain_flag(flag: str, as_json: bool) -> None:
-    from vlbench.export.flags import COUNTED_ON, counted_on, effects, moves_in_words
+    from vlbench.export.flags import COUNTED_ON, moves_in_words
     from vlbench.implementations.optimized import FlagError, find_flag
 
     try:
@@ -125,17 +122,28 @@ def _explain_flag(flag: str, as_json: bool) -> None:
         "seam": found.seam.name,
         "removes": found.removes,
         "class": str(found.exactness),
-        "changes": effects(found.flag),
         "counted": moves_in_words(found.flag) + (f" ({COUNTED_ON})" if found.seam.in_tower else ""),
         "source": found.source,
         "needs": list(found.requires),
         "measured with": list(found.pairs),
         "excludes": [other for other in found.seam.flags if other != found.flag],
-    }
+    } | _told_by_stage(found)
     if as_json:
         print(json.dumps(facts | {"naive": naive, "optimized": optimized}, indent=1))
     else:
-        _show(facts | {"counted": counted_on(flag)}, naive, optimized)
+        _show(facts, naive, optimized)
+
+
+def _told_by_stage(flag: Optimization) -> dict[str, list[str]]:
+    """Of a flag that changes results, by how much, stage by stage; nothing of the others."""
+    from vlbench.implementations.optimized import Exactness
+
+    if flag.exactness is not Exactness.RESULT_CHANGING:
+        return {}
+    from vlbench.trial.stage_results import errors_by_stage
+
+    found = errors_by_stage(flag).items()
+    return {"error in bfloat16 (and without)": [f"{stage} {error:.1g} ({own:.1g})" for stage, (error, own) in found]}
 
 
 def source_of(way: Callable[..., Any]) -> str:
@@ -154,8 +162,7 @@ def _show_facts(facts: dict[str, Any]) -> Console:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, value in facts.items():
         told = [f"{key} {each}" for key, each in value.items()] if isinstance(value, dict) else value
-        between = "\n" if name.startswith(LINES) else ", "
-        text = between.join(told) if isinstance(told, list) else str(told)
+        text = ", ".join(told) if isinstance(told, list) else str(told)
         if text:
             table.add_row(Text(name, style="bold"), Text(text))
     console.print(table)

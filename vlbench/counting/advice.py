@@ -14,16 +14,11 @@ from vlbench.record.site import Site
 
 DEVICE_OF = re.compile(r"\b(?:device\s*=\s*)?[\w.]+\.device\b")
 """Where a tensor goes says nothing of what it is."""
-LONGEST = (
-    r"(?<![a-z])(?:max_?(?:seq(?:uence)?_?)?len(?:gth)?s?|max_?seq(?!_)|longest)(?![a-z])"
-    r"|(?<![a-z])(?:(?:seq_?)?len(?:gth)?s?|cu_\w*)(?:_[qkv]+)?(?:\[[^\]]*\]|[\s\-()])*\.a?max\("
-)
 SENDS_FASTER = frozenset({"pinned-h2d"})
 """Flags that make a copy cheaper, and leave it where it is."""
 FLOATS = frozenset({"number", "numbers"})
 ONE = frozenset({"truth value", "integer", "number"})
 UNFLAGGED = (
-    InCode("take the longest sequence from the host's lengths, once", "read-back", SCALAR | WHOLE, LONGEST, False, 1),
     InCode("pick by positions, where the host knows them, in place of a mask", "read-back", READ_BY_MASK),
     InCode("give output_size, the sum of the repeats, where the host knows it", "read-back", REPEATS, rank=1),
     InCode("let flash attend, or bring sizes onto a ladder: cuDNN builds a plan for each new one", "attention plan"),

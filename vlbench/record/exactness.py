@@ -13,6 +13,11 @@ OWN_ERROR_FACTOR = 1.5
 """In another dtype a variant may be off by so many times what the reference tower itself is off there."""
 
 
+def timed_limit_of(exactness: str, own: float) -> float:
+    """What a class allows in another dtype than fp32, where the reference tower is off by `own`."""
+    return math.inf if math.isinf(FP32_LIMITS[exactness]) else OWN_ERROR_FACTOR * own
+
+
 def within(error: float | None, limit: float | None) -> bool:
     """Is an error one that `limit` allows? None, NaN and infinity never are."""
     return error is not None and limit is not None and math.isfinite(error) and error <= limit
@@ -46,7 +51,7 @@ class Accuracy(Record):
     timed_error: Error | None = None
     """Relative L2 error in the timed dtype, if not fp32."""
     timed_limit: Error | None = None
-    """What is allowed there: OWN_ERROR_FACTOR x the reference tower's own."""
+    """What is allowed there: OWN_ERROR_FACTOR x the reference tower's own; infinite for what changes results."""
     own_error: Error | None = None
     """The reference tower's own error there, of the same part on the same input. Files before schema 3 lack it."""
     part: str | None = None
@@ -64,7 +69,7 @@ class Accuracy(Record):
         if self.fp32_limit != limit:
             raise ValueError(f"fp32_limit is {self.fp32_limit:g}, and {self.exactness} allows {limit:g}")
         own = self.own_error
-        if own is not None and self.timed_limit != OWN_ERROR_FACTOR * own and math.isfinite(own):
+        if own is not None and self.timed_limit != timed_limit_of(self.exactness, own) and math.isfinite(own):
             raise ValueError(f"timed_limit is {self.timed_limit}, and the reference's own error {own:g} gives another")
         if self.passed and not self.is_within:
             raise ValueError("passed is true, and an error is above its limit")
@@ -79,4 +84,5 @@ class Accuracy(Record):
             return False
         if self.timed_limit is None:
             return self.timed_error is None
-        return within(self.timed_error, self.timed_limit) and math.isfinite(self.timed_limit)
+        bounded = math.isfinite(self.timed_limit) or math.isinf(self.fp32_limit)
+        return within(self.timed_error, self.timed_limit) and bounded

@@ -88,14 +88,16 @@ def first_tower(text: str) -> Variant:
 def default_variants(config: VisionConfig, device: str) -> tuple[list[Variant], dict[str, str]]:
     """No flags, `best`, the other presets, and every flag that applies, alone with what it needs and in its pairs.
 
-    The flags that do not apply come with the reason of each. A flag's ratio is to the tower without flags, a
-    preset's to the reference tower. In this order rows are measured while there is time: does anything help comes
-    before which of them.
+    The flags that do not apply, or that change results, come with the reason of each. A flag's ratio is to the tower
+    without flags, a preset's to the reference tower. In this order rows are measured while there is time: does anything
+    help comes before which of them.
     """
     presets = sorted(PRESETS.keys() - {YARDSTICK}, key=lambda name: (name != "best", list(PRESETS).index(name)))
     variants, left_out = [no_flags(), *(parse_variant(preset, config, device) for preset in presets)], {}
     for flag, optimization in OPTIMIZATIONS.items():
         reason = optimization.inapplicable(config, device)
+        if reason is None and optimization.exactness is Exactness.RESULT_CHANGING:
+            reason = f"it changes results, so it is a row where it is named alone: --with {flag}"
         if reason is not None:
             left_out[flag] = reason
             continue

@@ -22,7 +22,7 @@ from torch import Tensor
 from vlbench.errors import UsageError, in_one_line
 from vlbench.implementations.output import TOKENS, OutputError, Parts, called, unpack
 from vlbench.implementations.preprocessing import SEVERAL, Fed, Grid, Images
-from vlbench.record.exactness import FP32_LIMITS, OWN_ERROR_FACTOR, Accuracy, Token, within
+from vlbench.record.exactness import FP32_LIMITS, OWN_ERROR_FACTOR, Accuracy, Token, timed_limit_of, within
 from vlbench.record.precision import turn_tf32_off
 from vlbench.trial.difference import check_dtypes, dtype_name, errors, share
 from vlbench.trial.finite import first_not_finite, is_finite
@@ -156,7 +156,7 @@ class Judge:
             timed_error, timed_limit, own = None, None, None
             if reason is None and self.dtype is not torch.float32:
                 timed_part, timed_error, own, timed_worst = self._timed(timed())
-                timed_limit = OWN_ERROR_FACTOR * own
+                timed_limit = timed_limit_of(exactness, own)
                 # A cache whose key forgets the dtype has the other one's values by now.
                 outputs += [self._call(exact, entry) for entry in self.exact_inputs]
                 part, error, worst, reason = self._exactly(outputs, limit)
@@ -189,7 +189,7 @@ class Judge:
         if self.dtype is torch.float32:
             return dict.fromkeys(self.parts, FP32_LIMITS[exactness])
         most = {part: max(own[part] for own in self.own[:timed]) for part in self.parts}
-        return {part: 2 * OWN_ERROR_FACTOR * own for part, own in most.items()}
+        return {part: 2 * timed_limit_of(exactness, own) for part, own in most.items()}
 
     @contextmanager
     def _beside(self, outputs: Sequence[Parts]) -> Iterator[list[tuple[Parts, Parts]]]:

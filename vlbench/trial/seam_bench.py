@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vlbench.implementations.optimized.transfer import pin_always
+from vlbench.implementations.optimized.transfer import pin
 from vlbench.implementations.output import Parts, held, unpack
 from vlbench.towers.models import find_model
 from vlbench.trial.accuracy import Judge
@@ -52,7 +52,7 @@ class Arguments:
 
     def __deepcopy__(self, memo: object) -> Arguments:
         """The same, in memory of its own, pinned where it was."""
-        return Arguments(tuple(pin_always(x) if x.is_pinned() else x.clone() for x in self.tensors))
+        return Arguments(tuple(pin(x.clone()) if x.is_pinned() else x.clone() for x in self.tensors))
 
     def output(self, way: Callable[..., Any]) -> Parts:
         """What `way` makes of them: one result, or several, each a part."""

@@ -3,23 +3,24 @@
 Shapes are those of the model at hand: its heads, its width, the windows and cells of square images.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import isqrt
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vlbench.implementations.optimized.attention import attention, kernels
-from vlbench.implementations.optimized.inverse import inverse
+from vlbench.implementations.optimized.inverse import inverse, scatter_inverse
 from vlbench.implementations.optimized.layout import layout, qkv_copies
 from vlbench.implementations.optimized.patch_embed import embedding, patch_projection
 from vlbench.implementations.optimized.position_ids import ids_on_host
 from vlbench.implementations.optimized.rope import AngleTableEachTime
 from vlbench.implementations.optimized.rotary import rotation
-from vlbench.implementations.optimized.segments import Segments, segment_batches, segment_bounds
-from vlbench.implementations.optimized.transfer import Pinned, pin_always, pinning, shipment, upload
+from vlbench.implementations.optimized.segments import Segments, longest_segment, segment_batches, segment_bounds
+from vlbench.implementations.optimized.transfer import Pinned, pinning, shipment, upload
 from vlbench.implementations.optimized.windows import ItemByItem, WithoutEmptyWindows, group_by_size, permute_cells
 from vlbench.implementations.prompt.merge import Prompt, merge
+from vlbench.implementations.prompt.pixels import StillEmbedding, pixel_format, still_frames
 from vlbench.workload.seam_case import CONTENTS, SeamInputs, Setting, Way, seam_case
 
 PLACEHOLDER = 151_655
@@ -65,7 +66,7 @@ def transfer(size: int, setting: Setting) -> SeamInputs:
     """Six tensors of a plan, so many bytes in all, from pageable memory to the device."""
 
     def way(flags: frozenset[str], dtype: torch.dtype) -> Way:
-        send, send_all = upload.way_of(flags)(pin_always), shipment.way_of(flags)
+        send, send_all = upload.way_of(flags)(), shipment.way_of(flags)
 
         def call(*tensors: Tensor) -> tuple[Tensor, ...]:
             named = {str(number): tensor for number, tensor in enumerate(tensors)}
@@ -81,14 +82,14 @@ def _in_order(sent: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
 
 
 @seam_case("pinning", pinning, sizes=BYTES, needs_gpu=True)
-def pinned_already(size: int, setting: Setting) -> SeamInputs:
-    """Six tensors of a plan, so many bytes in all, from memory that is pinned already to the device."""
+def inverted_and_sent(size: int, setting: Setting) -> SeamInputs:
+    """A permutation of so many bytes, inverted on the host and sent to the device through pinned memory."""
 
     def way(flags: frozenset[str], dtype: torch.dtype) -> Way:
-        send = Pinned(pinning.way_of(flags))
-        return lambda *tensors: tuple(send(tensor, setting.device) for tensor in tensors)
+        make, send = pinning.way_of(flags), Pinned()
+        return lambda order: send(scatter_inverse(order, make), setting.device)
 
-    return SeamInputs([tuple(map(pin_always, tensors)) for tensors in _on_host(size, setting)], way)
+    return SeamInputs([(torch.randperm(size // 8, generator=setting.draw),) for _ in range(CONTENTS)], way)
 
 
 @seam_case("rope", rotation, sizes=_ladder("n", 324, 1296, 5476, 16384))
@@ -109,6 +110,7 @@ def rope(patches: int, setting: Setting) -> SeamInputs:
     "attention",
     segment_bounds,
     segment_batches,
+    longest_segment,
     attention,
     kernels,
     sizes={f"{side}x{side}": side for side in (16, 36, 74, 128)},
@@ -127,10 +129,10 @@ def windows_of_one_image(side: int, setting: Setting) -> SeamInputs:
         if attend.wants_runs and (grouped := group_by_size(order, config.merge_unit)):
             gather, bounds = grouped[0].to(setting.device), grouped[1]
             scatter = gather.argsort()
-        if where.on_device:
-            bounds = bounds.to(setting.device)
+        there = bounds.to(setting.device)
+        final = where.final(there if where.on_device else bounds, lambda tensor: tensor)
         batches, chosen = segment_batches.way_of(flags), kernels.way_of(flags)
-        segments = Segments(where.final(bounds, lambda tensor: tensor), gather, scatter, batches)
+        segments = Segments(final, gather, scatter, batches, there, longest_segment.way_of(flags)(bounds))
 
         def moved(x: Tensor, cells: Tensor | None) -> Tensor:
             return x if cells is None else permute_cells(x.view(side * side, -1), cells).view(x.shape)
@@ -148,19 +150,42 @@ def windows_of_one_image(side: int, setting: Setting) -> SeamInputs:
 @seam_case("patch-embed", embedding, sizes=_ladder("n", 324, 1296, 5476))
 def patch_embed(patches: int, setting: Setting) -> SeamInputs:
     """The embedding of n patches."""
+    projection = _projections(setting)
+
+    def way(flags: frozenset[str], dtype: torch.dtype) -> Way:
+        proj, embed = projection(dtype), embedding.way_of(flags)
+        return lambda pixels: embed(proj, pixels)
+
+    return SeamInputs([(setting.noise(patches, setting.config.patch_dim),) for _ in range(CONTENTS)], way)
+
+
+def _projections(setting: Setting) -> Callable[[torch.dtype], nn.Conv3d]:
+    """The model's patch projection in a dtype, of weights that are drawn once."""
     config = setting.config
     with torch.device("meta"):
         shapes = patch_projection(config).state_dict()
     drawn = {key: setting.noise(*meta.shape) / config.patch_dim**0.5 for key, meta in shapes.items()}
 
-    def way(flags: frozenset[str], dtype: torch.dtype) -> Way:
+    def made(dtype: torch.dtype) -> nn.Conv3d:
         with torch.device("meta"):
             proj = patch_projection(config).requires_grad_(False)
         proj.load_state_dict({key: tensor.to(dtype) for key, tensor in drawn.items()}, assign=True)
-        embed = embedding.way_of(flags)
-        return lambda pixels: embed(proj, pixels)
+        return proj
 
-    return SeamInputs([(setting.noise(patches, config.patch_dim),) for _ in range(CONTENTS)], way)
+    return made
+
+
+@seam_case("pixels", still_frames, pixel_format, sizes=_ladder("n", 784, 1296, 5476))
+def bytes_of_stills(patches: int, setting: Setting) -> SeamInputs:
+    """From the bytes of a still image of n patches on the host to their embedding on the device."""
+    fed, projection = setting.config.preprocessing, _projections(setting)
+    shape = (CONTENTS, patches, 3 * fed.patch_size**2)
+    drawn = torch.randint(256, shape, generator=setting.draw, dtype=torch.uint8)
+
+    def way(flags: frozenset[str], dtype: torch.dtype) -> Way:
+        return StillEmbedding(projection(dtype), still_frames.way_of(flags), pixel_format.way_of(flags), fed)
+
+    return SeamInputs([(each,) for each in drawn], way)
 
 
 @seam_case("merge", merge, sizes=_ladder("n", 256, 1024, 4096, 16384))

@@ -18,7 +18,7 @@ from vlbench.implementations.optimized import OPTIMIZATIONS, Exactness, Optimize
 BUDGET = 1e-5
 """Relative L2 error in fp32 that flags beyond bit-exact may have."""
 
-NEEDS_CUDA = {"pinned-h2d", "skip-repin"}
+NEEDS_CUDA = {"pinned-h2d", "inverse-pinned"}
 """Pinned memory exists only beside a GPU. What else is for CUDA is declared so here and computed on the CPU."""
 
 

@@ -14,8 +14,10 @@ from tests.implementations.optimized.plans import tower_for
 from tests.implementations.towers import NARROW_2_5, run, weights_of, yardstick
 from vlbench.implementations import build_tower
 from vlbench.implementations.optimized.attention import EqualSegmentsTogether, PreallocatedOutput, SegmentList
+from vlbench.implementations.optimized.block_mask import OneMaskedCall
 from vlbench.implementations.optimized.layout import Layout, WithViews
 from vlbench.implementations.optimized.segments import Segments, all_at_once, powers_of_two
+from vlbench.implementations.optimized.varlen import OneCall
 
 DEEP = replace(NARROW_2_5, name="qwen2.5-vl-deep", depth=32, fullatt_block_indexes=(7, 15, 23, 31))
 BATCHED = ("host-seqlens", "batched-windows")
@@ -82,8 +84,10 @@ def test_every_way_attends_inside_segments_only(lengths: list[int], is_fake_batc
     wanted = torch.einsum("hqk,khd->qhd", scores.softmax(-1), v.view(-1, heads, head_dim))
     bounds = [0, *torch.tensor(lengths).cumsum(0).tolist()]
     segments = Segments(bounds, batches=powers_of_two if on_ladder else all_at_once)
-    for way in (SegmentList(), PreallocatedOutput(), EqualSegmentsTogether()):
-        result = way(q, k, v, segments, layout)
+    sent = Segments(torch.tensor(bounds, dtype=torch.int32))
+    ways = [(way(), segments) for way in (SegmentList, PreallocatedOutput, EqualSegmentsTogether)]
+    for way, told in [*ways, (OneCall(), sent), (OneMaskedCall(), sent)]:
+        result = way(q, k, v, told, layout)
         assert result.shape == shape
         torch.testing.assert_close(result.view(wanted.shape), wanted)
 

@@ -66,7 +66,7 @@ def run(device: CountingDevice, weights: SharedTensors, flags: frozenset[str] | 
 
 
 def test_there_are_flags_that_a_cpu_cannot_run() -> None:
-    assert set(CUDA_ALONE) >= {"pinned-h2d", "skip-repin", "packed-h2d", "device-pos-ids"}
+    assert set(CUDA_ALONE) >= {"pinned-h2d", "inverse-pinned", "packed-h2d", "varlen", "device-pos-ids"}
 
 
 def test_the_yardstick_keeps_its_bits(device: CountingDevice, weights: SharedTensors, expected: Tensor) -> None:

@@ -13,7 +13,7 @@ from vlbench.implementations.optimized.layout import Layout
 from vlbench.implementations.optimized.position_ids import IdsEachTime, ids_on_host
 from vlbench.implementations.optimized.rope import Angles, CachedRope, CosSin, CosSinTable, in_every_layer
 from vlbench.implementations.optimized.rotary import rotate
-from vlbench.implementations.optimized.transfer import Pageable, pin_always
+from vlbench.implementations.optimized.transfer import Pageable
 
 PLAIN = tower_for(NARROW_2)
 CACHED = tower_for(NARROW_2, "rope-cache")
@@ -73,7 +73,7 @@ def test_the_cache_stays_under_its_bound() -> None:
     planner = tower_for(NARROW_2).planner
     entry = 320 * 16  # the rope of a 4x4 image
     ids = IdsEachTime(ids_on_host, 2)
-    rope = CachedRope(planner.rows, ids, in_every_layer, 2, Pageable(pin_always), max_bytes=2 * entry)
+    rope = CachedRope(planner.rows, ids, in_every_layer, 2, Pageable(), max_bytes=2 * entry)
 
     def ask(*batch: tuple[int, int, int]) -> None:
         rope(HostGrids(torch.tensor(batch), lambda tensor: tensor), None, None)

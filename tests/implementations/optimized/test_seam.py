@@ -144,3 +144,11 @@ def test_every_flag_says_what_it_removes_and_where_it_comes_from(flag: Optimizat
     assert flag.removes
     assert flag.source
     assert flag.flag not in flag.requires
+
+
+def test_a_name_of_an_earlier_version_is_taken() -> None:
+    assert find_flag("skip-repin") is OPTIMIZATIONS["inverse-pinned"]
+    chosen = with_requirements(["skip-repin", "inverse-pinned"])
+    assert chosen == {"inverse-pinned", "pinned-h2d"}
+    assert FlagSet(frozenset({"skip-repin", "pinned-h2d"}), SECOND, "cuda").names == chosen
+    assert "inverse-pinned needs pinned-h2d" in refusal({"skip-repin"}, device="cuda")

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from vlbench.implementations.optimized.transfer import Pinned, packed, pin_always, pin_if_needed
+from vlbench.implementations.optimized.inverse import scatter_inverse
+from vlbench.implementations.optimized.transfer import Pinned, packed, pin, pinned
 
 tensors = st.dictionaries(
     st.text(min_size=1, max_size=4),
@@ -54,9 +55,11 @@ def test_what_is_on_the_device_stays_there() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="pinned memory needs a CUDA device")
 def test_pinned_copies_arrive_and_are_not_made_twice() -> None:
     tensor = torch.arange(5)
-    fresh = pin_always(tensor)
+    fresh = pin(tensor)
     assert fresh.is_pinned()
-    assert pin_if_needed(fresh) is fresh
-    assert pin_always(fresh) is not fresh
-    for pin in (pin_always, pin_if_needed):
-        assert torch.equal(Pinned(pin)(tensor, torch.device("cuda")).cpu(), tensor)
+    assert fresh is not tensor
+    assert pin(fresh) is fresh
+    inverse = scatter_inverse(tensor, pinned)
+    assert inverse.is_pinned()
+    for each in (tensor, fresh, inverse):
+        assert torch.equal(Pinned()(each, torch.device("cuda")).cpu(), tensor)

@@ -12,6 +12,8 @@ from torch import Tensor
 from tests.implementations.grids import MIXED, Batch
 from tests.implementations.test_stage import Recorder
 from tests.implementations.towers import NARROW, NARROW_2_5, expected, name_of, relative_error, run, weights_of
+from vlbench.counting_device import CountingDevice
+from vlbench.implementations.adapted import AdaptedTower
 from vlbench.implementations.config import MODELS, VisionConfig
 from vlbench.implementations.peers import PEERS, PeerError
 from vlbench.implementations.stage import listen
@@ -53,6 +55,18 @@ def test_a_tower_without_windows_is_refused() -> None:
     config = replace(NARROW_2_5, window_size=None)
     with pytest.raises(PeerError, match="has no attention windows"):
         PEERS["hf-sdpa"].build(config, weights_of(NARROW_2_5))
+
+
+def test_flash_attention_is_for_cuda_in_half_precision() -> None:
+    peer = PEERS["hf-flash"]
+    assert peer.package == "flash-attn"
+    with pytest.raises(PeerError, match=r"^hf-flash attends on CUDA alone; choose hf-sdpa, or --device cuda$"):
+        peer.make(NARROW_2_5, weights_of(NARROW_2_5))
+    with CountingDevice("ghost") as device:
+        shapes = {key: device.pixels(tuple(each.shape), each.dtype) for key, each in weights_of(NARROW_2_5).items()}
+        tower = peer.make(NARROW_2_5, SharedTensors(shapes))
+    assert isinstance(tower, AdaptedTower)
+    assert tower.module.config._attn_implementation == "sdpa"  # in fp32, for its check
 
 
 @pytest.mark.slow
