@@ -231,7 +231,7 @@ def test_a_rule_of_nsys(said: dict[str, str]) -> None:
 def test_a_peer(said: dict[str, str]) -> None:
     assert "\nnew-peer " in said["list peers"]
     assert "\n| `new-peer` | a tower of this test | torch |\n" in said["documentation"]
-    assert "test_peers.py::test_the_weights_are_the_yardsticks_own_tensors[new-peer-" in said["tests"]
+    assert "test_peers.py::test_the_weights_are_the_reference_towers_own_tensors[new-peer-" in said["tests"]
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The yardstick and two presets on two scenarios; `vlbench run` compares more of them, and in shared rounds."""
+"""The reference tower and two presets on two scenarios; `vlbench run` compares more of them, and in shared rounds."""
 
 from __future__ import annotations
 

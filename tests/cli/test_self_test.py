@@ -102,7 +102,7 @@ def test_an_injected_slow_down_is_measured_and_copies_are_rows_like_any_other(
     session = Session(plans_of(design, 0, 1), Journal(tmp_path / "journal", ""), limits=Limits(600))
     session.run(design.trials, design.seconds)
     (group,) = session.groups()
-    assert [(row.name, row.is_yardstick, row.slow_down) for row in group.rows] == [
+    assert [(row.name, row.is_reference, row.slow_down) for row in group.rows] == [
         ("baseline", True, 0.0),
         ("copy 1", False, 0.0),
         ("copy 2", False, 0.0),

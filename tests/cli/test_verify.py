@@ -15,7 +15,7 @@ from vlbench.workload.batch import grids_only
 from vlbench.workload.library import BATCHES, batch_point
 
 
-def test_the_yardstick_passes(vlbench: Vlbench) -> None:
+def test_the_reference_tower_passes(vlbench: Vlbench) -> None:
     files = ("--csv", "a.csv", "--junit", "a.xml")
     ended = vlbench("verify", "--device", "cpu", "--with", "baseline", "--json", *files)
     assert ended.code == 0, ended

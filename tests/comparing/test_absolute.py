@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.record.records import FINGERPRINT, YARDSTICK_SECONDS, group, results, timed, trial, yardstick
+from tests.record.records import FINGERPRINT, REFERENCE_SECONDS, group, reference_tower, results, timed, trial
 from vlbench.comparing.compared import compare
 from vlbench.judging.verdict import Verdict
 from vlbench.record.schema import Results, Timing
@@ -12,9 +12,9 @@ from vlbench.record.schema import Results, Timing
 
 def measured(pace: float, **fields: object) -> Results:
     def timings(factor: float) -> dict[str, Timing]:
-        return {"warm": Timing(seconds=tuple(pace * factor * one for one in YARDSTICK_SECONDS))}
+        return {"warm": Timing(seconds=tuple(pace * factor * one for one in REFERENCE_SECONDS))}
 
-    rows = (yardstick(timings=timings(1.0)), timed("best", 0.5, timings=timings(0.5)))
+    rows = (reference_tower(timings=timings(1.0)), timed("best", 0.5, timings=timings(0.5)))
     return results(group(*(trial(number=number, variants=rows) for number in range(5))), **fields)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.gating.timings import NAME, measured, trials
-from tests.record.records import died, failed, group, results, timed, trial, yardstick
+from tests.record.records import died, failed, group, reference_tower, results, timed, trial
 from vlbench.comparing.timed_cells import stored_trials, timed_cells
 from vlbench.errors import UsageError
 from vlbench.record.schema import CellGroup, Results, Row, State
@@ -39,7 +39,7 @@ def test_trials_that_confirm_are_not_mixed_in() -> None:
 def test_every_state_is_a_cell_and_only_warm_ones_have_stages() -> None:
     states: tuple[State, ...] = ("warm", "cold")
     both = [
-        trial(number=number, variants=(yardstick(states=states), timed(NAME, ratio, states, stages={"mlp": 1.0})))
+        trial(number=number, variants=(reference_tower(states=states), timed(NAME, ratio, states, stages={"mlp": 1.0})))
         for number, ratio in enumerate(FIVE)
     ]
     cells = timed_cells(results(group(*both)), "run.json")

@@ -31,7 +31,7 @@ def test_every_flag_that_a_pattern_names_exists() -> None:
     assert {flag for pattern in PATTERNS for flag in pattern.flags} <= OPTIMIZATIONS.keys()
 
 
-def test_every_wait_of_the_yardstick_has_advice_and_the_advice_is_kept() -> None:
+def test_every_wait_of_the_reference_tower_has_advice_and_the_advice_is_kept() -> None:
     with CountingDevice("ghost") as device:
         naive = forward(device, "no-einops")  # the optimized tower, whose lines other flags change
         waiting = [site for site in naive.sites if site.blocking]

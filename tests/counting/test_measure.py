@@ -84,11 +84,11 @@ def test_transformers_qwen3_vl_8b_and_ours(device: CountingDevice) -> None:
     assert (ours.counts.total.host_syncs, ours.grids_sent) == (0, 0)
 
 
-def test_the_yardstick_and_host_seqlens_at_7b(device: CountingDevice) -> None:
-    yardstick = warm(device, FULL)
-    assert yardstick.counts.total.attention_calls == 704
-    assert attention_syncs(yardstick) == 4224
-    assert max(yardstick.sites, key=lambda site: site.times).flags == ("host-seqlens",)
+def test_the_reference_tower_and_host_seqlens_at_7b(device: CountingDevice) -> None:
+    reference_tower = warm(device, FULL)
+    assert reference_tower.counts.total.attention_calls == 704
+    assert attention_syncs(reference_tower) == 4224
+    assert max(reference_tower.sites, key=lambda site: site.times).flags == ("host-seqlens",)
     assert attention_syncs(warm(device, f"{FULL}+host-seqlens")) == 0
 
 

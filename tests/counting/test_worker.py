@@ -45,7 +45,7 @@ def test_refused_in_one_sentence(towers: list[str], fields: dict[str, Any], word
     assert "\n" not in str(error.value)
 
 
-def test_a_model_alone_is_its_yardstick_and_presets_and_among_others_it_has_its_name() -> None:
+def test_a_model_alone_is_its_reference_tower_and_presets_and_among_others_it_has_its_name() -> None:
     planned, *counted, finished = run(TINY)
     assert isinstance(planned, Planned)
     assert planned.rows == ("baseline", "classic", "exact", "best")

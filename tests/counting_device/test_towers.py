@@ -113,7 +113,7 @@ def attention_syncs(report: Counts) -> int:
     return sum(tally.host_syncs for stage, tally in report.stages.items() if stage.endswith(".attention"))
 
 
-def test_the_yardstick_at_7b_waits_4224_times_in_attention() -> None:
+def test_the_reference_tower_at_7b_waits_4224_times_in_attention() -> None:
     """Bounds on the device: q, k and v each sliced by two of them, for each of 704 segments."""
     report, result = count_own("ghost", "qwen2.5-vl-7b", torch.bfloat16, None)
     assert result.shape == (324, 3584)

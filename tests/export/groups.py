@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.record.records import CLOSE, died, failed, group, timed, trial, yardstick
+from tests.record.records import CLOSE, died, failed, group, reference_tower, timed, trial
 from vlbench.record.schema import CellGroup, Counts, Trial
 
 PRESET = "best"
@@ -17,7 +17,7 @@ def one_trial(number: int = 0, **fields: Any) -> Trial:
     return trial(
         number=number,
         variants=(
-            yardstick(stages=shares, first_seconds=0.012),
+            reference_tower(stages=shares, first_seconds=0.012),
             timed("host-grid", 1.0),
             timed(COMBINATION, 0.8, accuracy=CLOSE, counts=few, first_seconds=0.05),
             failed("window-sort"),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.export.rendered import shown
-from tests.record.records import group, timed, trial, yardstick
+from tests.record.records import group, reference_tower, timed, trial
 from vlbench.export.result_tables import behind_table
 from vlbench.export.results import group_parts
 from vlbench.export.sheet import records, shown_rows
@@ -20,7 +20,7 @@ def behind(held: float, first_kernel: float | None, queue: float | None = 7.5e-3
 
 @pytest.fixture
 def measured() -> CellGroup:
-    waits = yardstick(timings=behind(9e-3, 2e-4)).model_copy(update={"counts": FEW})
+    waits = reference_tower(timings=behind(9e-3, 2e-4)).model_copy(update={"counts": FEW})
     runs_ahead = timed("best", 1.0, timings=behind(1e-3, 0.0), counts=FEW)
     fills_it = timed("exact", 1.0, timings=behind(7.5e-3, None), counts=MANY)
     return group(trial(variants=(waits, runs_ahead, fills_it)), device="cuda")

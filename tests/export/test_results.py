@@ -65,7 +65,7 @@ def test_what_is_left_out_for_one_reason_is_told_in_one_line() -> None:
     ("name", "shown"),
     [("host-grid", "1.00 [1.00, 1.00]"), ("no-einops", "0.83 [0.83, 0.83]"), ("best", "2.00 [2.00, 2.00]")],
 )
-def test_a_speed_up_is_the_yardsticks_time_over_the_variants(name: str, shown: str) -> None:
+def test_a_speed_up_is_the_reference_towers_time_over_the_variants(name: str, shown: str) -> None:
     assert shown in lines_of(name)[0]
 
 

@@ -4,7 +4,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from tests.export.groups import one_trial
 from tests.export.rendered import shown
-from tests.record.records import CLOSE, RIGHT, group, timed, trial, yardstick
+from tests.record.records import CLOSE, RIGHT, group, reference_tower, timed, trial
 from vlbench.export.results import verified_sheet
 from vlbench.record.schema import CellGroup
 
@@ -25,6 +25,6 @@ def test_failures_only(snapshot: SnapshotAssertion) -> None:
 
 def test_a_timed_dtype_has_its_own_columns(snapshot: SnapshotAssertion) -> None:
     accuracy = CLOSE.model_copy(update={"timed_error": 0.0061, "timed_limit": 0.009})
-    own = yardstick(accuracy=RIGHT.model_copy(update={"timed_error": 0.006, "timed_limit": 0.009}))
+    own = reference_tower(accuracy=RIGHT.model_copy(update={"timed_error": 0.006, "timed_limit": 0.009}))
     made = group(trial(variants=(own, timed("rope-cache", 0.5, accuracy=accuracy))), dtype="bfloat16")
     assert verified(made) == snapshot

@@ -73,7 +73,7 @@ def test_false_rows_are_expected_of_times_that_were_judged_alone() -> None:
         (32_000, 4_000_000, "B", ("32 kB", "4 MB")),
         (1_000_000, 1_000_001, "B", ("1,000,000 B", "1,000,001 B")),
         (0, 0.00123, "s", ("0 s", "1.23 ms")),
-        (0.5, 0.75, "x the yardstick", ("0.5 x the yardstick", "0.75 x the yardstick")),
+        (0.5, 0.75, "x the reference tower", ("0.5 x the reference tower", "0.75 x the reference tower")),
     ],
 )
 def test_two_figures(before: float, after: float, unit: str, words: tuple[str, str]) -> None:

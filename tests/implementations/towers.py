@@ -1,4 +1,4 @@
-"""Towers small enough for tests, their inputs and the yardstick's answers."""
+"""Towers small enough for tests, their inputs and the reference tower's answers."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def weights_of(config: VisionConfig, dtype: torch.dtype = torch.float32, device:
 
 
 @cache
-def yardstick(config: VisionConfig, dtype: torch.dtype = torch.float32, device: str = "cpu") -> nn.Module:
+def reference_tower(config: VisionConfig, dtype: torch.dtype = torch.float32, device: str = "cpu") -> nn.Module:
     return build_tower(config, None, weights_of(config, dtype, device))
 
 
@@ -88,8 +88,8 @@ def joined(returned: Tensor | VisionOutput) -> Tensor:
 
 @cache
 def expected(config: VisionConfig, batch: Batch, device: str = "cpu") -> Tensor:
-    """The yardstick's tokens in fp32."""
-    return run(yardstick(config, device=device), config, batch)
+    """The reference tower's tokens in fp32."""
+    return run(reference_tower(config, device=device), config, batch)
 
 
 def relative_error(result: Tensor, reference: Tensor) -> float:

@@ -45,7 +45,7 @@ def self_test_group(
         confirmed = {name: ratio for name, ratio in first.items() if abs(ratio - 1) > 0.011 and trials >= 4}
     if confirmed:
         ran += [trial(trials + number, confirmed, True) for number in range(trials)]
-    yardstick = Row(name="baseline", flags=None, exactness="bit-exact")
+    reference_tower = Row(name="baseline", flags=None, exactness="bit-exact")
     others = [
         Row(name=name, flags=None, exactness="bit-exact", slow_down=slow_down) for name, (slow_down, _) in rows.items()
     ]
@@ -58,6 +58,6 @@ def self_test_group(
         weights="random",
         seed=0,
         threads=1,
-        rows=(yardstick, *others),
+        rows=(reference_tower, *others),
         trials=tuple(ran),
     )

@@ -3,14 +3,14 @@ from __future__ import annotations
 import pytest
 
 from tests.export.rendered import shown
-from tests.record.records import YARDSTICK_SECONDS, group, timed, trial
+from tests.record.records import REFERENCE_SECONDS, group, timed, trial
 from vlbench.export.results import group_parts
 from vlbench.judging.busy import busy, throttled
 from vlbench.judging.summary import summaries
 from vlbench.judging.verdict import Floors
 from vlbench.record.schema import Load, Timing
 
-ON_GPU = {"warm": Timing(seconds=YARDSTICK_SECONDS, host_seconds=YARDSTICK_SECONDS)}
+ON_GPU = {"warm": Timing(seconds=REFERENCE_SECONDS, host_seconds=REFERENCE_SECONDS)}
 QUIET = Load(cores=2, load=1.2, stolen=0.001, switches=3.0)
 
 

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from tests.record.records import RIGHT, YARDSTICK_SECONDS, failed, timed, trial
+from tests.record.records import REFERENCE_SECONDS, RIGHT, failed, timed, trial
 from vlbench.judging.ratios import trial_ratio
 from vlbench.record.schema import Timing, Trial, VariantTrial
 from vlbench.stats.paired import paired_ratio
@@ -15,7 +15,7 @@ ROUNDS = 30
 
 
 def long_rounds(*, more: tuple[VariantTrial, ...] = ()) -> Trial:
-    """The yardstick twice in each round and eight others, `b` a tenth slower, while the machine changes its pace."""
+    """The reference tower twice a round and eight others, `b` a tenth slower, while the machine changes its pace."""
     draw, pace = random.Random(7), 0.0
     order, calls = [], {name: list[tuple[float, ...]]() for name in NAMES}
     for _ in range(ROUNDS):
@@ -69,5 +69,5 @@ def test_who_has_no_times_changes_nothing() -> None:
 def test_short_rounds_are_paired() -> None:
     one = trial(timed("a", 1.25))
     assert trial_ratio(one, "a", "baseline", "warm") == paired_ratio(
-        [1.25 * seconds for seconds in YARDSTICK_SECONDS], YARDSTICK_SECONDS
+        [1.25 * seconds for seconds in REFERENCE_SECONDS], REFERENCE_SECONDS
     )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.record.records import timed, trial, yardstick
+from tests.record.records import reference_tower, timed, trial
 from vlbench.judging.stages import named, stage_moves, stage_shares
 from vlbench.judging.verdict import Verdict
 from vlbench.record.schema import Trial
@@ -35,7 +35,7 @@ def test_a_stage_counts_by_its_median_and_as_nothing_where_it_did_not_run() -> N
 def test_without_stages_or_times_there_are_no_shares() -> None:
     assert stage_shares([trial(timed("fast", 1.0))], "fast", "baseline") == {}
     fast = timed("fast", 1.0, states=("cold",), stages={"attention": 1.0})
-    cold = trial(variants=(yardstick(states=("cold",)), fast))
+    cold = trial(variants=(reference_tower(states=("cold",)), fast))
     assert stage_shares([cold], "fast", "baseline") == {}
     assert stage_shares([measured(0.1, 0.1)], "slow", "baseline") == {}
 

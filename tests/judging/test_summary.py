@@ -37,7 +37,7 @@ def called(name: str, seconds: float, first: float | None) -> VariantTrial:
     [
         (0.008, 0.089, 26),  # 51 ms more of a first call, which 25.5 gains of 2 ms each make up for
         (0.005, 0.089, 11),  # 54 ms, 10.8 gains of 5 ms
-        (0.008, 0.030, None),  # the first call costs less than the yardstick's
+        (0.008, 0.030, None),  # the first call costs less than the reference tower's
         (0.010, 0.089, None),  # nothing is gained
         (0.012, 0.089, None),
         (0.008, None, None),
@@ -46,7 +46,7 @@ def called(name: str, seconds: float, first: float | None) -> VariantTrial:
 def test_a_slow_first_call_pays_back_after_so_many_others(
     seconds: float, first: float | None, calls: int | None
 ) -> None:
-    """The yardstick takes 10 ms, and 40 ms in its own first call."""
+    """The reference tower takes 10 ms, and 40 ms in its own first call."""
     asked = group(trial(variants=(called("baseline", 0.010, 0.040), called("cached", seconds, first))))
     assert summaries(asked, Floors())[1].pays_back_after == calls
 

@@ -42,9 +42,9 @@ def machine(rng: np.random.Generator, effect: float, between: float, votes: int)
             luck = rng.normal(0, between)
             if rng.random() < 0.02:
                 luck += rng.choice([-1, 1]) * rng.uniform(0.20, 0.31)
-            yardstick = 0.0024 * np.exp(rng.normal(0, 0.05, 15))
-            variant = yardstick * (1 + effect) * np.exp(luck + rng.normal(0, 0.02, 15))
-            group.append(paired_ratio(variant.tolist(), yardstick.tolist()))
+            reference_tower = 0.0024 * np.exp(rng.normal(0, 0.05, 15))
+            variant = reference_tower * (1 + effect) * np.exp(luck + rng.normal(0, 0.02, 15))
+            group.append(paired_ratio(variant.tolist(), reference_tower.tolist()))
         groups.append(group)
     return groups
 
@@ -144,11 +144,11 @@ def test_more_trials_need_the_same_share_of_votes() -> None:
 def test_the_absolute_floor_is_in_seconds_of_one_call() -> None:
     floors = Floors(absolute=1e-4)
     slower = trials(*[1.05] * 5)
-    assert vote(slower, floors, yardstick_seconds=0.010).verdict is Verdict.REGRESSED  # 0.5 ms
-    tiny = vote(slower, floors, yardstick_seconds=0.001)  # 0.05 ms; sees from 10 % on
+    assert vote(slower, floors, reference_seconds=0.010).verdict is Verdict.REGRESSED  # 0.5 ms
+    tiny = vote(slower, floors, reference_seconds=0.001)  # 0.05 ms; sees from 10 % on
     assert tiny.verdict is Verdict.INCONCLUSIVE
     assert tiny.visible == pytest.approx(0.10, abs=0.01)
-    with pytest.raises(ValueError, match="yardstick_seconds"):
+    with pytest.raises(ValueError, match="reference_seconds"):
         vote(slower, floors)
 
 
@@ -210,9 +210,9 @@ def test_swapping_the_sides_swaps_the_verdict(ratios: list[float]) -> None:
 @given(st.lists(st.lists(st.floats(1e-4, 1e-1), min_size=3, max_size=8), min_size=4, max_size=6), st.integers(-9, 9))
 def test_scaling_all_times_changes_nothing(times: list[list[float]], power: int) -> None:
     def judge(scale: float) -> Judgement:
-        yardsticks = [[scale * (0.02 + time / 10) for time in reversed(rounds)] for rounds in times]
+        reference_towers = [[scale * (0.02 + time / 10) for time in reversed(rounds)] for rounds in times]
         variants = [[scale * (0.02 + time / 10) for time in rounds] for rounds in times]
-        return vote([paired_ratio(*pair) for pair in zip(variants, yardsticks, strict=True)], FLOORS)
+        return vote([paired_ratio(*pair) for pair in zip(variants, reference_towers, strict=True)], FLOORS)
 
     assert judge(2.0**power) == judge(1.0)
 

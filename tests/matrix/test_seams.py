@@ -17,7 +17,7 @@ devices = pytest.mark.parametrize("device", ["cpu", "cuda"])
 
 @cases
 @devices
-def test_the_naive_way_is_the_yardstick_and_every_flag_is_a_row_or_left_out(case: SeamCase, device: str) -> None:
+def test_the_naive_way_is_the_reference_tower_and_every_flag_is_a_row_or_left_out(case: SeamCase, device: str) -> None:
     variants, left_out = seam_variants(case.seams, CONFIG, device)
     assert (variants[0].name, variants[0].flags) == (NAIVE, None)
     assert {variant.reference for variant in variants} == {NAIVE}

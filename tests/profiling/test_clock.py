@@ -76,7 +76,7 @@ def test_every_border_is_synchronized() -> None:
 
 
 @pytest.mark.parametrize("config", NARROW, ids=name_of)
-@pytest.mark.parametrize("flags", [None, ()], ids=["yardstick", "optimized"])
+@pytest.mark.parametrize("flags", [None, ()], ids=["reference_tower", "optimized"])
 def test_the_stage_table_has_a_column_for_every_stage_of_a_tower(
     config: VisionConfig, flags: tuple[str, ...] | None
 ) -> None:

@@ -16,7 +16,7 @@ from torch.autograd import DeviceType
 
 import vlbench.nsys
 from tests.cuda_stand_ins import BUSY, Profiler, Queue, Record, VirtualTime, cuda
-from tests.implementations.towers import NARROW_2_5, pixels_of, yardstick
+from tests.implementations.towers import NARROW_2_5, pixels_of, reference_tower
 from vlbench.errors import UsageError
 from vlbench.implementations.stage import listen
 from vlbench.profiling import trace
@@ -35,7 +35,7 @@ FORWARDS = 3
 
 def forward() -> None:
     with torch.inference_mode():
-        yardstick(NARROW_2_5)(pixels_of(NARROW_2_5, BATCH), torch.tensor(BATCH))
+        reference_tower(NARROW_2_5)(pixels_of(NARROW_2_5, BATCH), torch.tensor(BATCH))
 
 
 class Names:

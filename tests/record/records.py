@@ -32,12 +32,12 @@ WRONG = Accuracy(
     reason="not bit-exact in fp32: error 0.31",
 )
 KILLED = "its process was ended by SIGKILL (out of memory?)"
-YARDSTICK_SECONDS = (0.010, 0.011, 0.010, 0.012, 0.010, 0.011)
+REFERENCE_SECONDS = (0.010, 0.011, 0.010, 0.012, 0.010, 0.011)
 
 
 def timed(name: str, factor: float, states: tuple[State, ...] = ("warm",), **fields: Any) -> VariantTrial:
-    """Every round took `factor` times as long as the yardstick's."""
-    timing = Timing(seconds=tuple(factor * one for one in YARDSTICK_SECONDS))
+    """Every round took `factor` times as long as the reference tower's."""
+    timing = Timing(seconds=tuple(factor * one for one in REFERENCE_SECONDS))
     given: dict[str, Any] = {
         "accuracy": RIGHT,
         "counts": Counts(aten_operations=300, attention_calls=16),
@@ -46,7 +46,7 @@ def timed(name: str, factor: float, states: tuple[State, ...] = ("warm",), **fie
     return VariantTrial(name=name, **given)
 
 
-def yardstick(**fields: Any) -> VariantTrial:
+def reference_tower(**fields: Any) -> VariantTrial:
     return timed("baseline", 1.0, counts=Counts(aten_operations=317, attention_calls=16), **fields)
 
 
@@ -59,14 +59,14 @@ def died(name: str) -> VariantTrial:
 
 
 def trial(*others: VariantTrial, number: int = 0, **fields: Any) -> Trial:
-    """The yardstick and `others` in one process, called in one order in all rounds."""
+    """The reference tower and `others` in one process, called in one order in all rounds."""
     given: dict[str, Any] = {
         "seed": 0,
         "batch": "2 photos, 48 patches, 12 tokens",
         "fed_digest": "fed",
         "weights_digest": "weights",
         "grids": ((1, 4, 6), (1, 4, 6)),
-        "variants": (yardstick(), *others),
+        "variants": (reference_tower(), *others),
     } | fields
     given["variants"] = tuple(own_times(each, number) for each in given["variants"])
     return told_apart(Trial(number=number, **{"order": in_order(given["variants"])} | given))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.record.records import CLOSE, YARDSTICK_SECONDS, died, failed, group, results, timed, trial
+from tests.record.records import CLOSE, REFERENCE_SECONDS, died, failed, group, results, timed, trial
 from vlbench.errors import UsageError
 from vlbench.record.files import read_results, write_results
 
@@ -88,7 +88,7 @@ def test_another_schema(tmp_path: Path, version: object) -> None:
 
 def test_changed_by_hand(tmp_path: Path) -> None:
     content = FULL.model_dump(mode="json")
-    content["groups"][0]["trials"][1]["variants"][2]["timings"] = {"warm": {"seconds": YARDSTICK_SECONDS}}
+    content["groups"][0]["trials"][1]["variants"][2]["timings"] = {"warm": {"seconds": REFERENCE_SECONDS}}
     sentence = refusal(changed(tmp_path / "a.json", groups=content["groups"]))
     assert "groups.0.trials.1.variants.2" in sentence
     assert "no passed accuracy check" in sentence

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.record.records import YARDSTICK_SECONDS, group, results, timed, trial
+from tests.record.records import REFERENCE_SECONDS, group, results, timed, trial
 from tests.record.test_files import FULL
 from vlbench.record.samples import samples_of
 
-ROUNDS = len(YARDSTICK_SECONDS)
+ROUNDS = len(REFERENCE_SECONDS)
 
 
 def test_it_gives_a_row_per_variant_trial_and_round() -> None:
@@ -25,12 +25,12 @@ def test_it_gives_a_row_per_variant_trial_and_round() -> None:
     assert table["seconds"].dtype == table["ratio"].dtype == table["fp32_error"].dtype == "float64"
 
 
-def test_it_takes_the_ratio_to_the_yardstick_of_the_same_round() -> None:
+def test_it_takes_the_ratio_to_the_reference_tower_of_the_same_round() -> None:
     rows = samples_of(FULL).dropna(subset="seconds")
     for (name, number), part in rows.groupby(["variant", "trial"]):
         factor = 1.0 if name == "baseline" else (0.5, 0.25)[number]
         assert list(part["round"]) == [*range(ROUNDS)]
-        assert list(part["seconds"]) == pytest.approx([factor * one for one in YARDSTICK_SECONDS], rel=1e-11)
+        assert list(part["seconds"]) == pytest.approx([factor * one for one in REFERENCE_SECONDS], rel=1e-11)
         assert list(part["ratio"]) == [factor] * ROUNDS
         assert set(part["state"]) == {"warm"}
 

@@ -7,7 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tests.record.records import RIGHT, WRONG, YARDSTICK_SECONDS, died, failed, group, results, timed, trial, yardstick
+from tests.record.records import (
+    REFERENCE_SECONDS,
+    RIGHT,
+    WRONG,
+    died,
+    failed,
+    group,
+    reference_tower,
+    results,
+    timed,
+    trial,
+)
 from vlbench.record.base import record_of
 from vlbench.record.exactness import Accuracy, Token
 from vlbench.record.schema import CellGroup, Results, Row, Timing, Trial, VariantTrial
@@ -37,7 +48,7 @@ def test_a_variant_without_times_says_why() -> None:
         Timing(seconds=())
 
 
-def test_the_first_row_is_the_yardstick() -> None:
+def test_the_first_row_is_the_reference_tower() -> None:
     other = Row(name="quick", flags=("quick",), exactness="ulp")
     for rows in [(), (other,), (other, Row(name="baseline", flags=None, exactness="bit-exact"))]:
         with pytest.raises(ValidationError, match="the first row of a group is the reference tower"):
@@ -51,16 +62,16 @@ def test_a_trial_measures_rows_of_its_group() -> None:
 
 
 def test_rounds_are_shared() -> None:
-    lacking = timed("quick", 0.5, timings={"warm": Timing(seconds=YARDSTICK_SECONDS[:-1])})
+    lacking = timed("quick", 0.5, timings={"warm": Timing(seconds=REFERENCE_SECONDS[:-1])})
     with pytest.raises(ValidationError, match="do not share their warm rounds"):
         trial(lacking)
-    other_state = timed("quick", 0.5, timings={"cold": Timing(seconds=YARDSTICK_SECONDS[:-1])})
+    other_state = timed("quick", 0.5, timings={"cold": Timing(seconds=REFERENCE_SECONDS[:-1])})
     assert len(trial(other_state, failed("bad"), died("dead")).variants) == 4
 
 
 def test_trials_of_a_group_need_not_share_their_rounds() -> None:
     short = {"warm": Timing(seconds=(0.01,))}
-    assert group(trial(), trial(number=1, variants=(yardstick(timings=short),)))
+    assert group(trial(), trial(number=1, variants=(reference_tower(timings=short),)))
 
 
 @pytest.mark.parametrize("time", [0.0, -1.0, float("nan"), float("inf")])
@@ -101,7 +112,7 @@ def groups(draw: st.DrawFn) -> CellGroup:
         rounds = draw(st.integers(1, 4))
         seconds = st.lists(st.floats(1e-9, 1e4), min_size=rounds, max_size=rounds).map(tuple)
         timings = seconds.map(lambda each: {"warm": Timing(seconds=each)})
-        variants = [yardstick(timings=draw(timings))]
+        variants = [reference_tower(timings=draw(timings))]
         for name in known:
             good = timed(name, 1.0, timings=draw(timings))
             variants.append(draw(st.sampled_from([good, failed(name), died(name)])))
@@ -138,7 +149,7 @@ OTHER = {"warm": Timing(seconds=(0.1, 0.1))}
 
 
 def with_order(*order: tuple[int, ...]) -> Trial:
-    return trial(variants=(yardstick(timings=REFERENCE), timed("quick", 1, timings=OTHER)), order={"warm": order})
+    return trial(variants=(reference_tower(timings=REFERENCE), timed("quick", 1, timings=OTHER)), order={"warm": order})
 
 
 def test_instances_of_the_reference_have_places_of_their_own_in_the_order() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import vlbench
-from tests.record.records import CLOSE, KILLED, WRONG, died, group, timed, trial, yardstick
+from tests.record.records import CLOSE, KILLED, WRONG, died, group, reference_tower, timed, trial
 from tests.trial.plans import SCENARIO_FILE
 from vlbench.judging.judged import JudgedRow
 from vlbench.judging.verdict import Verdict
@@ -37,7 +37,7 @@ def judged(*trials: Trial, rows: tuple[Row, ...] = IN_ONE_PROCESS, **fields: Any
 def trials_of(base: VariantTrial, head: VariantTrial, count: int = 5, **fields: Any) -> list[Trial]:
     """The first vote, or a second one, whose trials have numbers and times of their own."""
     first = count if fields.get("confirms") else 0
-    return [trial(number=first + number, variants=(yardstick(), base, head), **fields) for number in range(count)]
+    return [trial(number=first + number, variants=(reference_tower(), base, head), **fields) for number in range(count)]
 
 
 def both(factor: float, count: int = 5, **fields: Any) -> list[Trial]:
@@ -50,7 +50,7 @@ def both(factor: float, count: int = 5, **fields: Any) -> list[Trial]:
 @pytest.mark.parametrize(
     ("factor", "verdict"), [(1.0, Verdict.SAME), (1.1, Verdict.REGRESSED), (0.9, Verdict.IMPROVED)]
 )
-def test_head_is_held_against_base_and_not_against_the_yardstick(factor: float, verdict: Verdict) -> None:
+def test_head_is_held_against_base_and_not_against_the_reference_tower(factor: float, verdict: Verdict) -> None:
     rows = judged(*both(factor), *both(factor, confirms=True))
     assert rows["accuracy"].verdict is Verdict.SAME
     time = rows["time"]
@@ -114,7 +114,7 @@ def test_another_claim_than_that_of_base_is_said() -> None:
 
 
 def test_both_revisions_of_ours_are_in_the_rounds_of_one_process(tmp_path: Path) -> None:
-    """With their own code, checked against one yardstick, and heard as they mark their stages."""
+    """With their own code, checked against one reference tower, and heard as they mark their stages."""
     (tmp_path / "small.toml").write_text(SCENARIO_FILE)
     top = Path(vlbench.__file__).parents[1]
     revisions = [Revision(name, "0" * 40, "tree", top, "") for name in ("main", "HEAD")]

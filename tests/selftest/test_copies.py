@@ -5,7 +5,7 @@ import pytest
 from vlbench.cli.self_test import plans_of
 from vlbench.selftest.copies import FULL, QUICK, Design, designs
 from vlbench.selftest.verdicts import GOAL_POWER, GOAL_SLOW_DOWN
-from vlbench.towers.variants import YARDSTICK
+from vlbench.towers.variants import REFERENCE
 
 ON_GPU = [*designs("cuda", quick=False), *designs("cuda", quick=True)]
 
@@ -13,7 +13,7 @@ ON_GPU = [*designs("cuda", quick=False), *designs("cuda", quick=True)]
 @pytest.mark.parametrize("design", [*FULL, *QUICK, *ON_GPU], ids=lambda design: design.shape)
 def test_copies_have_no_flags_and_are_not_the_reference(design: Design) -> None:
     first, *others = design.variants
-    assert first.name == ("naive" if design.kind == "seam" else YARDSTICK)
+    assert first.name == ("naive" if design.kind == "seam" else REFERENCE)
     assert len({variant.name for variant in design.variants}) == len(design.variants)
     assert {variant.flags for variant in design.variants} == {None}
     against = "BASE" if design.kind == "ab" else first.name

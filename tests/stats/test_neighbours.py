@@ -37,11 +37,11 @@ def fitted(found: Effects | None) -> Effects:
 
 
 def by_rounds(order: list[list[int]], seconds: list[list[float]], place: int) -> float:
-    ours, yardstick = (
+    ours, reference = (
         [next(t for p, t in zip(*one, strict=True) if p == wanted) for one in zip(order, seconds, strict=True)]
         for wanted in (place, 0)
     )
-    return math.log(paired_ratio(ours, yardstick).ratio)
+    return math.log(paired_ratio(ours, reference).ratio)
 
 
 @given(st.lists(st.floats(-1, 1), min_size=4, max_size=12), st.integers(0, 3), st.integers(0, 1000))

@@ -33,17 +33,17 @@ def refusal(text: str) -> str:
     return str(caught.value)
 
 
-def test_one_of_our_models_is_its_yardstick() -> None:
+def test_one_of_our_models_is_its_reference_tower() -> None:
     assert type(built(TINY)).__name__ == "Qwen2_5VisionTower"
     assert type(built("qwen2-vl-tiny")).__name__ == "Qwen2VisionTower"
 
 
 @pytest.mark.parametrize("text", [f"{TINY}+host-grid+rope-cache", f"{TINY}+best", "qwen2-vl-tiny+exact"])
 def test_our_tower_with_flags_and_presets(text: str) -> None:
-    yardstick, flagged = built(text.partition("+")[0]), built(text)
+    reference_tower, flagged = built(text.partition("+")[0]), built(text)
     assert isinstance(flagged, OptimizedVisionTower)
     assert flagged.flags.names
-    assert relative_error(flagged(PIXELS, GRIDS), yardstick(PIXELS, GRIDS)) < 1e-5
+    assert relative_error(flagged(PIXELS, GRIDS), reference_tower(PIXELS, GRIDS)) < 1e-5
 
 
 @pytest.mark.parametrize("head", ["hf", "hf-sdpa", "hf-eager"])

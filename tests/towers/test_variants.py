@@ -12,9 +12,9 @@ from vlbench.towers.variants import (
     Variant,
     default_variants,
     parse_variant,
+    reference_tower,
     unique,
     variants_on_cuda,
-    yardstick,
 )
 
 QWEN2, QWEN2_5 = MODELS["qwen2-vl-tiny"], MODELS["qwen2.5-vl-tiny"]
@@ -31,9 +31,9 @@ def refusal(text: str, device: str = "cpu") -> str:
     return str(caught.value)
 
 
-def test_the_yardstick_by_name() -> None:
-    assert parse("baseline") == yardstick()
-    assert yardstick().flags is None
+def test_the_reference_tower_by_name() -> None:
+    assert parse("baseline") == reference_tower()
+    assert reference_tower().flags is None
 
 
 def test_a_flag() -> None:
@@ -149,10 +149,10 @@ def test_a_default_preset_says_what_it_leaves_out() -> None:
     assert parse("classic") in variants
 
 
-def test_the_yardstick_comes_first_and_once_and_nothing_twice() -> None:
+def test_the_reference_tower_comes_first_and_once_and_nothing_twice() -> None:
     rows = [parse(text) for text in ("rope-cache", "baseline", "host-grid", "rope-cache", "baseline")]
     assert [variant.name for variant in unique(rows)] == ["baseline", "rope-cache", "host-grid"]
-    assert unique([]) == [yardstick()]
+    assert unique([]) == [reference_tower()]
 
 
 def test_the_same_flags_in_another_order_are_the_same_variant() -> None:

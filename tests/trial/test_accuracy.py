@@ -32,8 +32,8 @@ def inputs(dtype: torch.dtype) -> list[Input]:
 @cache
 def judge(dtype: torch.dtype) -> Judge:
     golden = build_tower(QWEN2_5, None, weights_of(QWEN2_5))
-    yardstick = golden if dtype is torch.float32 else build_tower(QWEN2_5, None, weights_of(QWEN2_5, dtype))
-    return Judge(inputs(dtype), dtype, golden, yardstick)
+    reference_tower = golden if dtype is torch.float32 else build_tower(QWEN2_5, None, weights_of(QWEN2_5, dtype))
+    return Judge(inputs(dtype), dtype, golden, reference_tower)
 
 
 @pytest.mark.parametrize("mistake", WRONG_TOWERS)
@@ -70,8 +70,8 @@ def test_a_right_tower_passes_in_bf16_and_a_wrong_one_fails_there_as_well() -> N
     # As a trial does it, the exact tower has the weights that the timed one has, rounded to bf16.
     rounded = random_weights(QWEN2_5, dtype=torch.bfloat16)
     exact = type(rounded)({key: tensor.float() for key, tensor in rounded.items()})
-    golden, yardstick = build_tower(QWEN2_5, None, exact), build_tower(QWEN2_5, None, rounded)
-    in_bf16 = Judge(inputs(torch.bfloat16), torch.bfloat16, golden, yardstick)
+    golden, reference_tower = build_tower(QWEN2_5, None, exact), build_tower(QWEN2_5, None, rounded)
+    in_bf16 = Judge(inputs(torch.bfloat16), torch.bfloat16, golden, reference_tower)
     flags = ("rope-cache", "no-einops")
     right = in_bf16.check(
         "bit-exact", lambda: build_tower(QWEN2_5, flags, exact), lambda: build_tower(QWEN2_5, flags, rounded)

@@ -96,7 +96,7 @@ def test_other_parts_fail_in_one_sentence(change: Callable[[Any], Any], reason: 
 
 
 def test_in_the_timed_dtype_each_part_has_a_limit_of_its_own() -> None:
-    """The small part of the yardstick is off by 1 %, its tokens are exact."""
+    """The small part of the reference tower is off by 1 %, its tokens are exact."""
     judge = fresh(in_parts(1e-6), torch.bfloat16, own=in_parts(1.01e-6))
     exact = in_parts(1e-6)
     assert judge.check("bit-exact", lambda: Tower(exact), lambda: Tower(in_parts(1.014e-6))).passed

@@ -17,7 +17,7 @@ def check_timed(function: Forward) -> Accuracy:
 @pytest.mark.parametrize(
     ("off", "passes"), [(0.0, True), (0.014, True), (-0.014, True), (0.016, False), (-0.016, False)]
 )
-def test_the_timed_dtype_is_allowed_one_and_a_half_times_the_yardsticks_error(off: float, passes: bool) -> None:
+def test_the_timed_dtype_is_allowed_one_and_a_half_times_the_reference_towers_error(off: float, passes: bool) -> None:
     verdict = check_timed(scaled(1 + off))
     assert verdict.passed is passes
     assert verdict.fp32_error == 0

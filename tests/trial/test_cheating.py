@@ -56,7 +56,7 @@ def struck(
     device: str = "cpu",
     size: int = 8,
 ) -> str | None:
-    """Why a variant that does `run` was struck, among the yardstick and one that is right; None where it was not."""
+    """Why a variant that does `run` was struck, beside the reference tower and one that is right; None if not."""
     entrants = [entrant("baseline", right), entrant("right", right), entrant("cheat", run, caches)]
     content = torch.arange(size, dtype=torch.float32, device=device)
     inputs = Inputs([content], novel=lambda number: content.roll(number + 1))

@@ -48,10 +48,10 @@ def tower_counts(flags: tuple[str, ...] | None, batch: Batch = MIXED) -> Counts:
     return counts.pop()
 
 
-def test_counts_are_the_same_on_every_run_and_without_flags_those_of_the_yardstick() -> None:
-    yardstick, plain = tower_counts(None), tower_counts(())
-    assert yardstick == plain
-    assert yardstick.attention_calls > NARROW_2_5.depth
+def test_counts_are_the_same_on_every_run_and_without_flags_those_of_the_reference_tower() -> None:
+    reference_tower, plain = tower_counts(None), tower_counts(())
+    assert reference_tower == plain
+    assert reference_tower.attention_calls > NARROW_2_5.depth
 
 
 def test_batched_windows_ask_for_fewer_attention_calls() -> None:

@@ -101,7 +101,7 @@ def test_every_variant_is_called_once_a_round_and_named_before_it_is_called() ->
     assert struck == {}
 
 
-def test_the_order_is_drawn_afresh_and_the_yardstick_takes_part() -> None:
+def test_the_order_is_drawn_afresh_and_the_reference_tower_takes_part() -> None:
     race = Race()
     race.run(1000)
     assert len(set(race.orders())) > 10
@@ -334,7 +334,7 @@ def test_whoever_was_struck_is_not_called_again() -> None:
     assert [name for name, _ in race.called].count("a") == 1
 
 
-def test_a_yardstick_that_fails_in_a_timed_round_ends_the_trial() -> None:
+def test_a_reference_tower_that_fails_in_a_timed_round_ends_the_trial() -> None:
     def fails(entry: Tensor) -> Tensor:
         raise MemoryError
 
@@ -342,7 +342,7 @@ def test_a_yardstick_that_fails_in_a_timed_round_ends_the_trial() -> None:
         Race(runs={"baseline": fails, "a": right}).run()
 
 
-def test_a_yardstick_that_fails_is_the_last_that_was_named() -> None:
+def test_a_reference_tower_that_fails_is_the_last_that_was_named() -> None:
     def fails(entry: Tensor) -> Tensor:
         raise MemoryError
 

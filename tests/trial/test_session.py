@@ -121,7 +121,7 @@ def test_a_variant_that_kills_its_process_is_struck_and_says_why(measured: CellG
 
 
 def test_the_watcher_sees_checks_and_rounds_grow(measured: CellGroup, watched: list[tuple[int, int]]) -> None:
-    assert max(checked for checked, _ in watched) == len(ASKED)  # and the yardstick, less the one that was struck
+    assert max(checked for checked, _ in watched) == len(ASKED)  # and the reference tower, less the one that was struck
     assert max(rounds for _, rounds in watched) == 2 * len(found(measured, "baseline").timings["warm"].seconds)
 
 
@@ -135,7 +135,7 @@ def test_the_journal_gives_it_all_back_without_a_process(
     assert resumed.died[0].keys() == {"is-killed", "is-killed-late"}
 
 
-def test_a_yardstick_that_dies_costs_the_trial() -> None:
+def test_a_reference_tower_that_dies_costs_the_trial() -> None:
     hopeless = plan("is-killed")
     hopeless = replace(hopeless, variants=[replace(hopeless.variants[1], flags=("is-killed",))])
     session = Session([hopeless], Journal(None, ""), limits=Limits(600))

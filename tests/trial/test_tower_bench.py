@@ -22,7 +22,7 @@ TOYS = "tests.towers.toys"
 
 
 def towers(*names: str, **fields: object) -> Job:
-    """A job over these toys, the first of which is the yardstick."""
+    """A job over these toys, the first of which is the reference tower."""
     texts = [f"{TOYS}:{name}" for name in names]
     variants = tuple(VariantJob(name=text, flags=(), exactness="reassociated", tower=text) for text in texts)
     asked = {"model": texts[0], "variants": variants, "dtype": "float32", "device": "cpu", "threads": 1, "seed": 0}

@@ -69,7 +69,7 @@ def test_half_precision_is_checked_in_fp32_and_in_itself(dtype: str) -> None:
             assert event.accuracy.timed_error is not None
 
 
-def test_the_yardstick_and_the_tower_without_flags_are_equal_and_ask_for_the_same() -> None:
+def test_the_reference_tower_and_the_tower_without_flags_are_equal_and_ask_for_the_same() -> None:
     asked = job()
     plain = VariantJob(name="no flags", flags=(), exactness="bit-exact")
     checks = [e for e in events(with_variants(asked, *asked.variants, plain)) if isinstance(e, Checked)]

@@ -42,7 +42,7 @@ def rebuild(cells: Iterable[TimedCell]) -> Rebuilt:
     rebuilt = Rebuilt([], [], {})
     for group in groups.values():
         try:
-            yardstick, point = _yardstick(group[0]), _point(group[0])
+            reference_tower, point = _reference_tower(group[0]), _point(group[0])
         except UsageError as error:
             rebuilt.gone.update((cell.name, str(error)) for cell in group)
             continue
@@ -53,7 +53,7 @@ def rebuild(cells: Iterable[TimedCell]) -> Rebuilt:
             except UsageError as error:
                 rebuilt.gone[cell.name] = str(error)
         if kept := [cell for cell in group if cell.variant in variants]:
-            rebuilt.plans.append(_plan(kept, point, [yardstick, *variants.values()]))
+            rebuilt.plans.append(_plan(kept, point, [reference_tower, *variants.values()]))
             rebuilt.cells.append(kept)
     return rebuilt
 
@@ -119,10 +119,10 @@ def _point(cell: TimedCell) -> ScenarioPoint:
     return point
 
 
-def _yardstick(cell: TimedCell) -> Variant:
+def _reference_tower(cell: TimedCell) -> Variant:
     """What ratios are taken to. Raises UsageError where it cannot be had here."""
     from vlbench.towers.models import checkpoint_model, find_model
-    from vlbench.towers.variants import first_tower, yardstick
+    from vlbench.towers.variants import first_tower, reference_tower
 
     if cell.weights not in WITHOUT_CHECKPOINT and not Path(cell.weights).is_dir():
         raise UsageError(f"its checkpoint {cell.weights} is not here")
@@ -131,7 +131,7 @@ def _yardstick(cell: TimedCell) -> Variant:
     if cell.reference == cell.model:
         return first_tower(cell.model)
     find_model(cell.model)
-    return yardstick()
+    return reference_tower()
 
 
 def _references(group: Iterable[TimedCell]) -> dict[str, Variant]:

@@ -7,7 +7,7 @@ from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.optimized import PRESETS
 from vlbench.towers.resolve import check_tower
-from vlbench.towers.variants import YARDSTICK, parse_variant
+from vlbench.towers.variants import REFERENCE, parse_variant
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ def _named(text: str) -> Row:
 
 
 def _of_model(model: str, variants: tuple[str, ...] | None, among_others: bool) -> list[Row]:
-    chosen = [name for name in PRESETS if name != YARDSTICK] if variants is None else variants
-    rows = [Row(model if among_others else YARDSTICK, model)]
+    chosen = [name for name in PRESETS if name != REFERENCE] if variants is None else variants
+    rows = [Row(model if among_others else REFERENCE, model)]
     for text in chosen:
         variant = parse_variant(text, MODELS[model], "cuda")
         if variant.flags is None:

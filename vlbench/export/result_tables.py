@@ -140,7 +140,7 @@ def name(each: Summary) -> Cell:
 
 def class_of(each: Summary) -> str:
     """How exact a variant claims to be."""
-    return "reference" if each.row.is_yardstick else each.row.exactness
+    return "reference" if each.row.is_reference else each.row.exactness
 
 
 def error_text(error: float, digits: int = 0) -> str:
@@ -186,7 +186,7 @@ def _against(found: Sequence[Summary]) -> Columns[Summary]:
 
 
 def _reference(each: Summary) -> Cell:
-    return Cell("" if each.row.is_yardstick else broken(each.row.reference), each.row.reference)
+    return Cell("" if each.row.is_reference else broken(each.row.reference), each.row.reference)
 
 
 def _all_but_the_point(group: CellGroup) -> tuple[str, ...]:
@@ -204,7 +204,7 @@ def _class(each: Summary) -> Cell:
 
 def _error(each: Summary) -> Cell:
     error = each.accuracy.fp32_error if each.accuracy else None
-    return Cell("-", error) if each.row.is_yardstick else figure(error, error_text)
+    return Cell("-", error) if each.row.is_reference else figure(error, error_text)
 
 
 def _speedup(each: Summary) -> Cell:
@@ -213,14 +213,14 @@ def _speedup(each: Summary) -> Cell:
     if each.judgement.verdict is Verdict.INACCURATE:
         return Cell("FAIL", figures, "bold red")
     if estimate is None:
-        return Cell("1" if each.row.is_yardstick and each.seconds else "not measured", figures, "dim")
+        return Cell("1" if each.row.is_reference and each.seconds else "not measured", figures, "dim")
     return Cell(speedup_with_interval(estimate), figures, EFFECTS[each.effect])
 
 
 def _verdict(each: Summary) -> Cell:
     verdict = str(each.judgement.verdict)
     figures = {"verdict": verdict, "reason": each.judgement.reason}
-    return Cell("reference" if each.row.is_yardstick else verdict, figures, EFFECTS[each.effect])
+    return Cell("reference" if each.row.is_reference else verdict, figures, EFFECTS[each.effect])
 
 
 def _idle(each: Summary) -> Cell:

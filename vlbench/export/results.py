@@ -173,7 +173,7 @@ def judged_groups(command: str, groups: Iterable[CellGroup]) -> Judged:
             verdict = Verdict.SAME if right else each.judgement.verdict
             reason = f"its accuracy check passed ({tables.class_of(each)})" if right else each.judgement.reason
             rows.append(JudgedRow(cell=cell, measure="accuracy", verdict=verdict, reason=reason))
-            if right and command == "run" and not each.row.is_yardstick:
+            if right and command == "run" and not each.row.is_reference:
                 rows.append(_timed(cell, each, found[each.row.reference], gates=wrong))
         rows += [JudgedRow.missing(f"all rows {title(group)}", "time", f"lost: {reason}") for reason in group.lost]
     before, after = "the reference tower", "its variants"

@@ -21,11 +21,11 @@ TOLD = 0.0005
 
 
 def vote_against(
-    stored: Sequence[Estimate], trials: Sequence[Estimate], floors: Floors, *, yardstick_seconds: float | None = None
+    stored: Sequence[Estimate], trials: Sequence[Estimate], floors: Floors, *, reference_seconds: float | None = None
 ) -> Judgement:
     """The verdict on new trials, whose ratio to the stored median takes the place of the ratio to the reference.
 
-    `stored` and `trials` hold one paired ratio to the same reference per trial; `yardstick_seconds` is that
+    `stored` and `trials` hold one paired ratio to the same reference per trial; `reference_seconds` is that
     reference's time for one call, which the absolute floor needs. The threshold stays what it is: where the widened
     floor reaches it, a row without enough votes is inconclusive. The estimate is new / stored, its interval made of the
     ends of both that lie furthest apart, so that it covers what either side leaves open.
@@ -49,7 +49,7 @@ def vote_against(
     judged = vote(
         shifted,
         replace(floors, relative=wide, threshold=max(floors.threshold, math.nextafter(wide, math.inf))),
-        yardstick_seconds=None if yardstick_seconds is None else yardstick_seconds * before.ratio,
+        reference_seconds=None if reference_seconds is None else reference_seconds * before.ratio,
     )
     judged = replace(judged, **_told(judged, wide, whose, reaches[whose], floors), estimate=estimate)
     if judged.visible is None or estimate.half_width <= judged.visible:

@@ -174,18 +174,18 @@ def _summary(group: CellGroup, row: Row, judgement: Judgement, state: State) -> 
 
 def _judge(group: CellGroup, row: Row, floors: Floors, state: State, odd: str, *, first: bool) -> Judgement:
     """`odd` says what is wrong with the reference tower's own instances."""
-    if row.is_yardstick:
+    if row.is_reference:
         return Judgement(Verdict.SAME, "it is the reference tower")
     votes, again = (estimates(group, row, state, confirms=confirms) for confirms in (False, True))
     if not votes:
         return missing(why_untimed(group, row.name, "no time was given to measure"))
-    judgement = vote(votes, floors, yardstick_seconds=_seconds(group, group.rows[0].name, state))
+    judgement = vote(votes, floors, reference_seconds=_seconds(group, group.rows[0].name, state))
     return judgement if first else settled(judgement, vote(again, floors) if again else None, group.lost, odd)
 
 
 def _look(group: CellGroup, row: Row, floors: Floors, state: State) -> Judgement:
     """Of one trial, and of another where the row stood out in it."""
-    if row.is_yardstick:
+    if row.is_reference:
         return Judgement(Verdict.SAME, "it is the reference tower")
     sure = family_confidence(len(group.rows) - 1)
     looks: list[tuple[Estimate, float]] = []
@@ -237,8 +237,8 @@ def _first_seconds(group: CellGroup, name: str) -> float | None:
 
 
 def _pays_back(group: CellGroup, seconds: float | None, first: float | None, state: State) -> int | None:
-    yardstick = group.rows[0].name
-    base, base_first = _seconds(group, yardstick, state), _first_seconds(group, yardstick)
+    reference = group.rows[0].name
+    base, base_first = _seconds(group, reference, state), _first_seconds(group, reference)
     if seconds is None or first is None or base is None or base_first is None or seconds >= base:
         return None
     once = (first - seconds) - (base_first - base)  # beyond what the reference tower's own first call costs

@@ -26,22 +26,22 @@ Measured on a shared two-core machine, quiet and loaded; the self-test measures 
 """
 
 
-def vote(trials: Sequence[Estimate], floors: Floors, *, yardstick_seconds: float | None = None) -> Judgement:
+def vote(trials: Sequence[Estimate], floors: Floors, *, reference_seconds: float | None = None) -> Judgement:
     """The verdict of several trials, each with its paired ratio.
 
-    `yardstick_seconds` is the reference tower's time for one call; the absolute floor needs it. Trials that crashed are
+    `reference_seconds` is the reference tower's time for one call; the absolute floor needs it. Trials that crashed are
     left out of `trials` and cannot vote. One trial gives an estimate and no verdict. Without enough votes the row is
     the same only if no majority leans to one side and this vote would have called a change of `floors.threshold` in
     four cases out of five. What it prints as visible is larger, for a change that is called must be confirmed as well.
     """
-    if floors.absolute and yardstick_seconds is None:
-        raise ValueError("the absolute floor needs yardstick_seconds")
+    if floors.absolute and reference_seconds is None:
+        raise ValueError("the absolute floor needs reference_seconds")
     if not trials:
         return missing("no trial finished")
     if len(trials) == 1:
         return Judgement(Verdict.INCONCLUSIVE, f"1 trial is a quick look; a verdict needs {floors.n}", trials[0])
     count, needed = len(trials), floors.votes_needed(len(trials))
-    gaps = [0.0 if yardstick_seconds is None else (trial.ratio - 1) * yardstick_seconds for trial in trials]
+    gaps = [0.0 if reference_seconds is None else (trial.ratio - 1) * reference_seconds for trial in trials]
     beyond = [_beyond(trial.ratio, gap, floors) for trial, gap in zip(trials, gaps, strict=True)]
     slower, faster = beyond.count(1), beyond.count(-1)
     if count < needed:
@@ -49,7 +49,7 @@ def vote(trials: Sequence[Estimate], floors: Floors, *, yardstick_seconds: float
         few = f"only {count} of {floors.n} trials finished and the vote needs {needed}"
         return Judgement(Verdict.INCONCLUSIVE, few, estimate, slower=slower, faster=faster)
     missed, seen = (
-        visible_effect(trials, floors, yardstick_seconds=yardstick_seconds, power=power)
+        visible_effect(trials, floors, reference_seconds=reference_seconds, power=power)
         for power in (POWER, OF_EACH_VOTE)
     )
     estimate = together(trials)
@@ -61,7 +61,7 @@ def vote(trials: Sequence[Estimate], floors: Floors, *, yardstick_seconds: float
 
 
 def visible_effect(
-    trials: Sequence[Estimate], floors: Floors, *, yardstick_seconds: float | None = None, power: float = POWER
+    trials: Sequence[Estimate], floors: Floors, *, reference_seconds: float | None = None, power: float = POWER
 ) -> float:
     """The smallest change, as a share, that a vote as noisy as this one calls with the chance `power`.
 
@@ -74,8 +74,8 @@ def visible_effect(
     count, needed = len(trials), floors.votes_needed(len(trials))
     spread = max(_spread(trials, needed), median(trial.standard_error for trial in trials))
     floor = math.log1p(floors.relative)
-    if floors.absolute and yardstick_seconds is not None:
-        floor = max(floor, math.log1p(floors.absolute / yardstick_seconds))
+    if floors.absolute and reference_seconds is not None:
+        floor = max(floor, math.log1p(floors.absolute / reference_seconds))
     return math.expm1(min(floor + spread * _distance(count, needed, power), 700.0))  # beyond 700 a float overflows
 
 

@@ -9,7 +9,7 @@ from vlbench.errors import UsageError
 from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.optimized import OPTIMIZATIONS, FlagError, FlagSet, with_requirements
 from vlbench.record.schema import NO_FLAGS
-from vlbench.towers.variants import Variant, no_flags, yardstick
+from vlbench.towers.variants import Variant, no_flags, reference_tower
 
 
 class Ablation(StrEnum):
@@ -38,7 +38,7 @@ def ablate(mode: Ablation, whole: Variant, config: VisionConfig, device: str) ->
     }[mode]
     made = make(flags, whole, config, device)
     bare = [no_flags()] if any(each.reference == NO_FLAGS for each in made) else []
-    return [yardstick(), *bare, *made]
+    return [reference_tower(), *bare, *made]
 
 
 def _add_one(flags: Sequence[str], whole: Variant, config: VisionConfig, device: str) -> list[Variant]:

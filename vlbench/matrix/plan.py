@@ -44,7 +44,7 @@ class Plan:
     """Of the intervals that rounds go on for, until they are narrow."""
 
     @property
-    def yardstick(self) -> str:
+    def reference(self) -> str:
         """The name of the variant that all others are compared with."""
         return self.variants[0].name
 

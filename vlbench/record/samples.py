@@ -39,7 +39,7 @@ def samples_of(results: Results) -> pandas.DataFrame:
         shared = dict(zip(("scenario", "point", "model", "dtype", "device"), group.key, strict=True))
         flags = {row.name: None if row.flags is None else "+".join(row.flags) for row in group.rows}
         for trial in group.trials:
-            yardstick = trial.find(group.rows[0].name)
+            reference = trial.find(group.rows[0].name)
             for variant in trial.variants:
                 accuracy, counts = variant.accuracy, variant.counts
                 fixed = shared | {
@@ -56,7 +56,7 @@ def samples_of(results: Results) -> pandas.DataFrame:
                 if not variant.timings:
                     rows.append(fixed | {"state": None, "round": None, "seconds": None, "ratio": None})
                 for state, timing in variant.timings.items():
-                    base = yardstick.timings[state].seconds if yardstick and state in yardstick.timings else ()
+                    base = reference.timings[state].seconds if reference and state in reference.timings else ()
                     for number, seconds in enumerate(timing.seconds):
                         ratio = seconds / base[number] if base else None
                         rows.append(fixed | {"state": state, "round": number, "seconds": seconds, "ratio": ratio})

@@ -185,7 +185,7 @@ class Row(Record):
     """Where that is injected: a GPU that is behind its host shows only what is on its own stream."""
 
     @property
-    def is_yardstick(self) -> bool:
+    def is_reference(self) -> bool:
         """Is it what all is compared with? The self-test's copies of it have no flags either, and are not."""
         return self.flags is None and self.name == self.reference
 
@@ -215,8 +215,8 @@ class CellGroup(Record):
     """Trials that the run was to make, those that confirm among them. Files before schema 3 lack it."""
 
     @model_validator(mode="after")
-    def _yardstick_first(self) -> Self:
-        if [row.is_yardstick for row in self.rows] != [True] + [False] * (len(self.rows) - 1):
+    def _reference_first(self) -> Self:
+        if [row.is_reference for row in self.rows] != [True] + [False] * (len(self.rows) - 1):
             raise ValueError("the first row of a group is the reference tower, and no other is")
         names = {row.name for row in self.rows}
         for trial in self.trials:

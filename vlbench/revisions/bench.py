@@ -31,11 +31,11 @@ class LeadingBench(TowerBench):
         super().__init__(job, store)
         # pickled, since tensors of a tower may share memory, which safetensors does not take
         torch.save(dict(self.weights), exchange / WEIGHTS)
-        torch.save({"outputs": self._kept, "fed": as_fields(self.yardstick.fed)}, exchange / OUTPUTS)
+        torch.save({"outputs": self._kept, "fed": as_fields(self.reference.fed)}, exchange / OUTPUTS)
 
     def _references(self) -> tuple[Judged, Judged]:
-        golden, yardstick = super()._references()
-        return self._keeping(golden), self._keeping(yardstick)
+        golden, reference_tower = super()._references()
+        return self._keeping(golden), self._keeping(reference_tower)
 
     def _keeping(self, tower: Judged) -> Judged:
         outputs: list[Parts] = []
@@ -60,20 +60,20 @@ class FollowingBench(TowerBench):
 
     def _weights(self) -> SharedTensors:
         given = SharedTensors(self._load(WEIGHTS))
-        if self.yardstick.model or self.yardstick.load:
+        if self.reference.model or self.reference.load:
             return given
-        module = self.yardstick.module(self.device, self.dtype)
+        module = self.reference.module(self.device, self.dtype)
         self.own_weights = mismatch(module, given)
         return given if self.own_weights is None else SharedTensors(module.state_dict())
 
     def _references(self) -> tuple[Judged, Judged]:
         left = self._load(OUTPUTS)
         (self.exchange / OUTPUTS).unlink()  # from here on they lie in the store
-        if differs := difference(as_fields(self.yardstick.fed), left["fed"]):
+        if differs := difference(as_fields(self.reference.fed), left["fed"]):
             field, mine, theirs = differs
-            raise UsageError(f"{self.yardstick.name}: its {field} is {mine}, and BASE's {theirs}; make them agree")
-        golden, yardstick = (_replayed(iter(outputs)) for outputs in left["outputs"])
-        return golden, yardstick
+            raise UsageError(f"{self.reference.name}: its {field} is {mine}, and BASE's {theirs}; make them agree")
+        golden, reference_tower = (_replayed(iter(outputs)) for outputs in left["outputs"])
+        return golden, reference_tower
 
     def check(self, variant: VariantJob) -> tuple[Checked, Subject | None]:
         checked, subject = super().check(variant)

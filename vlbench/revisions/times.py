@@ -20,7 +20,7 @@ from vlbench.record.schema import CellGroup
 from vlbench.revisions.pairs import confirmed, go_on_in_sets
 from vlbench.revisions.request import BASE, HEAD, Pair, Request, Way, way_of
 from vlbench.towers.from_folder import TowerInFolder, claim_of
-from vlbench.towers.variants import Variant, yardstick
+from vlbench.towers.variants import Variant, reference_tower
 from vlbench.trial.session import Session
 from vlbench.workload.library import load_scenario
 
@@ -34,7 +34,7 @@ def plans_of(pair: Pair, request: Request, tower: str) -> list[Plan]:
     """One plan per point of the scenarios. Raises UsageError for a tower that a revision does not have."""
     base, head = (pair.at(revision, tower) for revision in (pair.base, pair.head))
     if way_of(tower) is Way.ONE_PROCESS:
-        model, variants, own_weights = tower.partition("+")[0], _beside_the_yardstick(request, base, head), "random"
+        model, variants, own_weights = tower.partition("+")[0], _beside_the_reference(request, base, head), "random"
     else:
         model, variants, own_weights = str(base), _in_its_place(request, base, head), "its own"
     sources = {BASE: pair.base.words, HEAD: pair.head.words}
@@ -55,11 +55,11 @@ def plans_of(pair: Pair, request: Request, tower: str) -> list[Plan]:
     ]
 
 
-def _beside_the_yardstick(request: Request, base: TowerInFolder, head: TowerInFolder) -> list[Variant]:
+def _beside_the_reference(request: Request, base: TowerInFolder, head: TowerInFolder) -> list[Variant]:
     """Both are checked against the reference tower; HEAD's ratio is taken to BASE."""
     claims = [Exactness(claim_of(at, request.device)) for at in (base, head)]
     return [
-        yardstick(),
+        reference_tower(),
         Variant(BASE, (), claims[0], tower=str(base)),
         Variant(HEAD, (), claims[1], tower=str(head), reference=BASE),
     ]
@@ -113,7 +113,7 @@ def rows_of(group: CellGroup, cell: str) -> list[JudgedRow]:
 
 def _accuracy_row(base: Summary, head: Summary, cell: str) -> JudgedRow:
     """HEAD against the reference tower or, in lock-step, against BASE."""
-    judge = "BASE" if base.row.is_yardstick else "the reference tower"
+    judge = "BASE" if base.row.is_reference else "the reference tower"
     if head.accuracy is None:
         verdict, reason = Verdict.MISSING, head.judgement.reason
     elif not head.accuracy.passed:
@@ -129,7 +129,7 @@ def _accuracy_row(base: Summary, head: Summary, cell: str) -> JudgedRow:
 
 def _time_row(group: CellGroup, base: Summary, head: Summary, cell: str) -> JudgedRow:
     judgement = head.judgement
-    if base.row.is_yardstick and judgement.verdict not in (Verdict.MISSING, Verdict.INACCURATE):
+    if base.row.is_reference and judgement.verdict not in (Verdict.MISSING, Verdict.INACCURATE):
         judgement = confirmed(group)
     if judgement.verdict is Verdict.MISSING:
         wrong = base.accuracy is not None and not base.accuracy.passed

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from vlbench.record.schema import Device, SlowedOn
-from vlbench.towers.variants import Variant, yardstick
+from vlbench.towers.variants import Variant, reference_tower
 from vlbench.workload.scenario import Item, ScenarioPoint, SeamPoint
 from vlbench.workload.seams import find_seam_case
 
@@ -58,8 +58,8 @@ class Design:
         """The reference first, the copies, and those that are slowed down."""
         base = Variant("BASE", None)
         first = {
-            "towers": [yardstick()],
-            "ab": [yardstick(), base],
+            "towers": [reference_tower()],
+            "ab": [reference_tower(), base],
             "seam": [Variant("naive", None, reference="naive")],
         }
         known = first[self.kind]

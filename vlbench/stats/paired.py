@@ -44,18 +44,18 @@ class Estimate:
         return math.log(self.high / self.low) / 2 / NormalDist().inv_cdf((1 + self.confidence) / 2)
 
 
-def paired_ratio(variant: Sequence[float], yardstick: Sequence[float], *, confidence: float = 0.95) -> Estimate:
+def paired_ratio(variant: Sequence[float], reference: Sequence[float], *, confidence: float = 0.95) -> Estimate:
     """The ratio of a variant to the reference tower from the rounds of one trial.
 
-    `variant` and `yardstick` hold seconds, one entry per round; entry i of both comes from round i, so that whatever
+    `variant` and `reference` hold seconds, one entry per round; entry i of both comes from round i, so that whatever
     slowed that round slowed both. Raises `ValueError` on different lengths and on times not finite and positive.
     """
-    if len(variant) != len(yardstick):
-        raise ValueError(f"{len(variant)} rounds of the variant do not pair with {len(yardstick)} of the reference")
-    for time in (*variant, *yardstick):
+    if len(variant) != len(reference):
+        raise ValueError(f"{len(variant)} rounds of the variant do not pair with {len(reference)} of the reference")
+    for time in (*variant, *reference):
         if not (math.isfinite(time) and time > 0):
             raise ValueError(f"a time of {time} seconds cannot be judged; times are finite and positive")
-    return median_ratio([ours / theirs for ours, theirs in zip(variant, yardstick, strict=True)], confidence=confidence)
+    return median_ratio([ours / theirs for ours, theirs in zip(variant, reference, strict=True)], confidence=confidence)
 
 
 def median_ratio(ratios: Sequence[float], *, confidence: float = 0.95) -> Estimate:

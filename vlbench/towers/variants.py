@@ -12,7 +12,7 @@ from vlbench.implementations.peers import PEERS
 from vlbench.record.schema import NO_FLAGS, SlowedOn
 from vlbench.towers.resolve import check_tower, flags_of
 
-YARDSTICK = "baseline"
+REFERENCE = "baseline"
 TOLD_ON_CUDA = ("best", "exact", "host-seqlens", "batched-windows", "classic")
 """Rows of a timed run on CUDA where none are named.
 
@@ -34,7 +34,7 @@ class Variant:
     exactness: Exactness = Exactness.BIT_EXACT
     left_out: dict[str, str] = field(default_factory=dict)
     """Flags of a preset that mean nothing here, with the reason."""
-    reference: str = YARDSTICK
+    reference: str = REFERENCE
     """The variant that its ratio is taken to."""
     tower: str | None = None
     """What `resolve_tower` makes of it, where it is not our own tower with `flags`."""
@@ -45,9 +45,9 @@ class Variant:
     slowed_on: SlowedOn = "host"
 
 
-def yardstick() -> Variant:
+def reference_tower() -> Variant:
     """The row of the reference tower."""
-    return Variant(YARDSTICK, None)
+    return Variant(REFERENCE, None)
 
 
 def no_flags() -> Variant:
@@ -62,8 +62,8 @@ def parse_variant(text: str, config: VisionConfig, device: str) -> Variant:
     Raises UsageError for what does not exist, conflicts, or means nothing for this model on this device. Flags of a
     preset that mean nothing here are left out and listed instead.
     """
-    if text == YARDSTICK:
-        return yardstick()
+    if text == REFERENCE:
+        return reference_tower()
     if text == NO_FLAGS:
         return no_flags()
     if text in PEERS:
@@ -92,7 +92,7 @@ def default_variants(config: VisionConfig, device: str) -> tuple[list[Variant], 
     without flags, a preset's to the reference tower. In this order rows are measured while there is time: does anything
     help comes before which of them.
     """
-    presets = sorted(PRESETS.keys() - {YARDSTICK}, key=lambda name: (name != "best", list(PRESETS).index(name)))
+    presets = sorted(PRESETS.keys() - {REFERENCE}, key=lambda name: (name != "best", list(PRESETS).index(name)))
     variants, left_out = [no_flags(), *(parse_variant(preset, config, device) for preset in presets)], {}
     for flag, optimization in OPTIMIZATIONS.items():
         reason = optimization.inapplicable(config, device)
@@ -128,4 +128,4 @@ def unique(variants: Iterable[Variant]) -> list[Variant]:
     for variant in variants:
         if variant.flags is not None and variant.name not in {other.name for other in named.values()}:
             named.setdefault((variant.flags, variant.tower), variant)
-    return [yardstick(), *named.values()]
+    return [reference_tower(), *named.values()]

@@ -107,11 +107,11 @@ class Judge:
         inputs: Sequence[Entry],
         dtype: torch.dtype,
         golden: Judged,
-        yardstick: Judged,
+        reference: Judged,
         merge: int | None = 2,
         store: Store | None = None,
     ) -> None:
-        """`inputs` are in the timed dtype; `golden` is the reference tower in fp32, `yardstick` the one in `dtype`.
+        """`inputs` are in the timed dtype; `golden` is the reference tower in fp32, `reference` the one in `dtype`.
 
         `merge` is the side of the square of patches that is one token, None for a tower of images. Outputs of the
         reference tower lie in `store` while something is called; None where nothing that is judged runs here.
@@ -124,7 +124,7 @@ class Judge:
         """Called before each call of what is judged."""
         self.exact_inputs = [entry.to(torch.float32) for entry in inputs]
         exact = [_run(golden, entry) for entry in self.exact_inputs]
-        timed = [_run(yardstick, entry) for entry in inputs]
+        timed = [_run(reference, entry) for entry in inputs]
         self.parts = list(exact[0])
         """The names of an output's parts."""
         self.own = [errors(output, wanted) for output, wanted in zip(timed, exact, strict=True)]
@@ -132,7 +132,7 @@ class Judge:
         """Why nothing can be compared with the reference tower, and its worst token; None where it can."""
         for tower, entries, outputs, its_dtype in (
             (golden, self.exact_inputs, exact, torch.float32),
-            (yardstick, inputs, timed, dtype),
+            (reference, inputs, timed, dtype),
         ):
             number = next((each for each, output in enumerate(outputs) if not is_finite(output)), None)
             if number is not None and not self.broken:

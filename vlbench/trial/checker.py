@@ -39,7 +39,7 @@ class CheckBench(TowerBench):
         made = self.judge.check(variant.exactness, partial(build, exact=True), partial(build, exact=False))
         raised = not made.passed and made.reason == self._remote.failed
         timed = None if is_reference or not made.passed else self._timed
-        work = timed.work(self.yardstick.fed, self.job.dtype) if timed else ()
+        work = timed.work(self.reference.fed, self.job.dtype) if timed else ()
         return Checked(variant=variant.name, accuracy=made, raised=raised, work=work), None
 
     def _there(self, variant: VariantJob, *, exact: bool) -> nn.Module:

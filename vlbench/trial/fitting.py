@@ -12,16 +12,16 @@ from vlbench.towers.tower import Tower
 from vlbench.trial.accuracy import Input
 
 
-def check_fits(yardstick: Tower, others: Iterable[Tower], grids: Sequence[Grid]) -> None:
+def check_fits(reference: Tower, others: Iterable[Tower], grids: Sequence[Grid]) -> None:
     """Raises UsageError for grids that the reference tower cannot take, or another tower that takes something else."""
-    if reason := yardstick.fed.misfit(grids):
-        raise UsageError(f"{yardstick.name}: {reason}")
+    if reason := reference.fed.misfit(grids):
+        raise UsageError(f"{reference.name}: {reason}")
     for other in others:
-        if differs := difference(as_fields(yardstick.fed), as_fields(other.fed)):
+        if differs := difference(as_fields(reference.fed), as_fields(other.fed)):
             field, mine, theirs = differs
-            raise UsageError(f"{other.name}: its {field} is {theirs}, that of {yardstick.name} {mine}; make them agree")
-        if other.model and yardstick.model not in (None, other.model):
-            raise UsageError(f"{other.name} computes {other.model}, not {yardstick.model}; choose the same model")
+            raise UsageError(f"{other.name}: its {field} is {theirs}, that of {reference.name} {mine}; make them agree")
+        if other.model and reference.model not in (None, other.model):
+            raise UsageError(f"{other.name} computes {other.model}, not {reference.model}; choose the same model")
 
 
 def check_tokens(tower: Tower, module: nn.Module, entry: Input) -> None:

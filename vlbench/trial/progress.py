@@ -52,12 +52,12 @@ class Progress:
     @property
     def is_worth_keeping(self) -> bool:
         """Is there anything to compare a row with?"""
-        return self.plan.yardstick in self.checked
+        return self.plan.reference in self.checked
 
     @property
     def can_be_timed(self) -> bool:
         """Is the reference tower right?"""
-        return self.checked[self.plan.yardstick].accuracy.passed
+        return self.checked[self.plan.reference].accuracy.passed
 
     @property
     def has_rounds(self) -> bool:

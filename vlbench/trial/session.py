@@ -209,7 +209,7 @@ class Session:
                 if error.called and error.seconds > LAST_CALL:
                     progress.cut = f"the call of {error.called} that was under way had taken {error.seconds:.0f} s"
                 if not error.late:
-                    if error.called is None or error.called == plan.yardstick or error.called not in alive:
+                    if error.called is None or error.called == plan.reference or error.called not in alive:
                         self.journal.add_lost(index, asked.number, f"{asked.called}: {error.reason}")
                         return
                     died[error.called] = error.reason
@@ -281,4 +281,4 @@ def _times(start: float, allowed: float, share: float) -> dict[str, float]:
 def _with_references(plan: Plan, names: Sequence[str]) -> list[str]:
     """These rows, what their ratio is taken to, and the reference tower."""
     references = [variant.reference for variant in plan.variants if variant.name in names]
-    return list(dict.fromkeys([plan.yardstick, *references, *names]))
+    return list(dict.fromkeys([plan.reference, *references, *names]))

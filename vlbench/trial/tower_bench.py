@@ -37,13 +37,13 @@ class TowerBench(TowerSet):
         super().__init__(job)
         assert isinstance(job.point, ScenarioPoint)
         with stage("preprocess"):
-            fed = self.yardstick.fed
+            fed = self.reference.fed
             batch = build_batch(job.point, seed=job.seed, fed=fed, images=job.images)
         self.description = batch.description
         tell(batch.description)
         self.grids = batch.grids
         self.fed, self.weights_digest = digest_of_inputs(batch.pixels, batch.grids), digest_of_weights(self.weights)
-        check_fits(self.yardstick, self.towers.values(), self.grids)
+        check_fits(self.reference, self.towers.values(), self.grids)
         self.timed = Input(batch.pixels.to(self.device, self.dtype), batch.grid_thw)
         self.inputs = Inputs(
             [self.timed],
@@ -54,9 +54,9 @@ class TowerBench(TowerSet):
         for point in job.also_check:
             more = build_batch(point, seed=job.seed, fed=fed)
             others.append(Input(more.pixels.to(self.device, self.dtype), more.grid_thw))
-        golden, yardstick = self._references()
+        golden, reference_tower = self._references()
         merge = None if isinstance(fed, Images) else fed.merge_size
-        self.judge = Judge([self.timed, *others], self.dtype, golden, yardstick, merge, store)
+        self.judge = Judge([self.timed, *others], self.dtype, golden, reference_tower, merge, store)
 
     def check(self, variant: VariantJob) -> tuple[Checked, Subject | None]:
         """Its accuracy, and the variant, warm for the batch, if it passed."""
@@ -93,11 +93,11 @@ class TowerBench(TowerSet):
 
     def _references(self) -> tuple[Judged, Judged]:
         """What is judged by: the reference tower in fp32, and in the timed dtype."""
-        golden = self._build(self.yardstick, self.exact_weights, torch.float32)
+        golden = self._build(self.reference, self.exact_weights, torch.float32)
         if self.job.model not in MODELS:
-            check_tokens(self.yardstick, golden, self.timed.to(torch.float32))
+            check_tokens(self.reference, golden, self.timed.to(torch.float32))
         same = self.dtype is torch.float32
-        return golden, golden if same else self._build(self.yardstick, self.weights, self.dtype)
+        return golden, golden if same else self._build(self.reference, self.weights, self.dtype)
 
     def _warm(self, tower: nn.Module, variant: VariantJob) -> Subject:
         """The tower to be timed, with caches warm for the timed batch."""

@@ -27,14 +27,14 @@ class TowerSet:
         if job.weights:
             check_checkpoint(job.weights)
             checkpoint_model(job.weights, None)  # may be what the job's model is
-        self.yardstick = resolve_tower(job.model)
+        self.reference = resolve_tower(job.model)
         self.towers: dict[str, Tower] = {}
         self.gone: dict[str, UsageError] = {}
         """Why a variant's tower cannot be had, which is its own row's failure alone."""
         for each in job.variants:
             if each.tower:
                 try:
-                    found = self.yardstick if each.tower == job.model else resolve_tower(each.tower)
+                    found = self.reference if each.tower == job.model else resolve_tower(each.tower)
                     self.towers[each.name] = found
                 except UsageError as error:
                     self.gone[each.name] = error
@@ -55,7 +55,7 @@ class TowerSet:
     def _weights(self) -> SharedTensors:
         """What all share: drawn or from the checkpoint where the reference tower computes a model of ours, else its
         own."""
-        job, tower = self.job, self.yardstick
+        job, tower = self.job, self.reference
         if tower.model is None:
             if job.weights:
                 raise UsageError(f"--weights: {tower.name} is none of our models and brings its own; leave it out")
@@ -75,7 +75,7 @@ class TowerSet:
     def _build(self, tower: Tower, weights: SharedTensors, dtype: torch.dtype) -> nn.Module:
         """The tower with these weights; where the reference tower is none of our models, with its own if they do not
         fit."""
-        if self.yardstick.model or tower.load:
+        if self.reference.model or tower.load:
             return tower.build(self.device, dtype, weights)
         module = tower.module(self.device, dtype)
         if mismatch(module, weights) is None:

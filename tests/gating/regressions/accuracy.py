@@ -9,7 +9,7 @@ from vlbench.matrix.plan import Plan
 from vlbench.record.exactness import Accuracy
 from vlbench.record.journal import Journal
 from vlbench.record.schema import Dtype
-from vlbench.towers.variants import tower_variant, yardstick
+from vlbench.towers.variants import reference_tower, tower_variant
 from vlbench.trial.limits import Limits
 from vlbench.trial.session import Session
 from vlbench.workload.scenario import Item, ScenarioPoint
@@ -20,7 +20,7 @@ POINT = ScenarioPoint(scenario="regressions", source="noise", item=(Item(grid="4
 
 def check_accuracy(names: Sequence[str], dtype: Dtype) -> dict[str, Accuracy]:
     """The accuracy of each copy, in fp32 and then in `dtype`, from the current folder. All share one process."""
-    variants = [yardstick(), *(tower_variant(tower_of(name), name=name) for name in names)]
+    variants = [reference_tower(), *(tower_variant(tower_of(name), name=name) for name in names)]
     session = Session([Plan(POINT, "qwen2.5-vl-tiny", dtype, "cpu", variants)], Journal(None, ""), limits=Limits(600))
     session.run(trials=1, seconds=0)
     (group,) = session.groups()

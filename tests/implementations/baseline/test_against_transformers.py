@@ -1,4 +1,4 @@
-"""The yardstick computes what transformers' towers compute."""
+"""The reference tower computes what transformers' towers compute."""
 
 from __future__ import annotations
 
@@ -11,7 +11,16 @@ from hypothesis import given, settings
 from torch import nn
 
 from tests.implementations.grids import AWKWARD, MIXED, Batch, batches
-from tests.implementations.towers import TINY, joined, name_of, pixels_of, relative_error, run, weights_of, yardstick
+from tests.implementations.towers import (
+    TINY,
+    joined,
+    name_of,
+    pixels_of,
+    reference_tower,
+    relative_error,
+    run,
+    weights_of,
+)
 from tests.implementations.transformers_towers import their_output, transformers_tower
 from vlbench.implementations.config import MODELS, VisionConfig
 from vlbench.implementations.weights import parameter_shapes
@@ -34,7 +43,7 @@ def theirs(config: VisionConfig, dtype: torch.dtype = torch.float32) -> nn.Modul
 
 def check_same_tokens(config: VisionConfig, batch: Batch, dtype: torch.dtype = torch.float32) -> None:
     tokens = their_output(theirs(config, dtype), pixels_of(config, batch).to(dtype), torch.tensor(batch))
-    ours = run(yardstick(config, dtype), config, batch)
+    ours = run(reference_tower(config, dtype), config, batch)
     if config.family in TO_THE_BIT:
         assert torch.equal(ours, tokens)
     else:
@@ -75,7 +84,7 @@ def test_same_tokens_where_the_norms_epsilon_counts(config: VisionConfig) -> Non
     """Pixels so near to zero that the variance is of the size of epsilon."""
     pixels, grid_thw = 1e-3 * pixels_of(config, MIXED), torch.tensor(MIXED)
     with torch.no_grad():
-        ours = joined(yardstick(config)(pixels, grid_thw))
+        ours = joined(reference_tower(config)(pixels, grid_thw))
     assert relative_error(ours, their_output(theirs(config), pixels, grid_thw)) < 1e-5
 
 

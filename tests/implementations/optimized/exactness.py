@@ -1,4 +1,4 @@
-"""The check that every flag has to pass, whoever adds it: results as close to the yardstick's as its class says."""
+"""What every flag has to pass, whoever adds it: results as close to the reference tower's as its class says."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def tower_with(flags: frozenset[str], config: VisionConfig) -> nn.Module:
 
 
 def check_exactness(flags: Iterable[str], config: VisionConfig, batches: Iterable[Batch]) -> None:
-    """`flags` and what they need give the yardstick's tokens, as closely as the loosest of them promises."""
+    """`flags` and what they need give the reference tower's tokens, as closely as the loosest of them promises."""
     chosen = with_requirements(flags)
     skip_without_gpu(chosen)
     tower = tower_with(chosen, config)

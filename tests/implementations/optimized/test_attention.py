@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tests.implementations.grids import Batch
 from tests.implementations.optimized.plans import tower_for
-from tests.implementations.towers import NARROW_2_5, run, weights_of, yardstick
+from tests.implementations.towers import NARROW_2_5, reference_tower, run, weights_of
 from vlbench.implementations import build_tower
 from vlbench.implementations.optimized.attention import EqualSegmentsTogether, PreallocatedOutput, SegmentList
 from vlbench.implementations.optimized.block_mask import OneMaskedCall
@@ -56,7 +56,7 @@ def test_attention_calls_at_full_depth(counted: CountedAttention, batch: Batch, 
         run(tower, DEEP, batch)
         return counted.calls - before
 
-    assert calls(yardstick(DEEP)) == naive
+    assert calls(reference_tower(DEEP)) == naive
     assert calls(tower_for(DEEP, "sdpa-prealloc")) == naive
     assert calls(tower_for(DEEP, *BATCHED)) == batched
     assert calls(tower_for(DEEP, *BATCHED, "window-sort")) == batched

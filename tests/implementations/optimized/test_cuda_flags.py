@@ -48,7 +48,7 @@ def weights(device: CountingDevice) -> SharedTensors:
 
 @pytest.fixture(scope="module")
 def expected() -> Tensor:
-    """The yardstick's result on a plain CPU."""
+    """The reference tower's result on a plain CPU."""
     with torch.inference_mode():
         result: Tensor = build_tower(CONFIG, None, random_weights(CONFIG))(PIXELS, GRIDS)
     return result
@@ -69,12 +69,12 @@ def test_there_are_flags_that_a_cpu_cannot_run() -> None:
     assert set(CUDA_ALONE) >= {"pinned-h2d", "inverse-pinned", "packed-h2d", "varlen", "device-pos-ids"}
 
 
-def test_the_yardstick_keeps_its_bits(device: CountingDevice, weights: SharedTensors, expected: Tensor) -> None:
+def test_the_reference_tower_keeps_its_bits(device: CountingDevice, weights: SharedTensors, expected: Tensor) -> None:
     assert torch.equal(run(device, weights, None)[0], expected)
 
 
 @pytest.mark.parametrize("name", CHOICES)
-def test_each_choice_against_the_yardstick(
+def test_each_choice_against_the_reference_tower(
     name: str, device: CountingDevice, weights: SharedTensors, expected: Tensor
 ) -> None:
     flags = FlagSet(CHOICES[name], CONFIG, "cuda")

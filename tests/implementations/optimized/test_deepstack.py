@@ -9,7 +9,7 @@ import torch
 
 from tests.implementations.grids import Batch
 from tests.implementations.optimized.plans import new_tower
-from tests.implementations.towers import NARROW_3, NARROW_3_5, pixels_of, run, weights_of, yardstick
+from tests.implementations.towers import NARROW_3, NARROW_3_5, pixels_of, reference_tower, run, weights_of
 from vlbench.implementations import build_tower
 from vlbench.implementations.optimized.deepstack import levels
 from vlbench.implementations.output import VisionOutput, unpack
@@ -49,8 +49,8 @@ def test_levels_lie_side_by_side_in_one_tensor_of_the_call() -> None:
 def test_nothing_of_a_longer_batch_is_left_in_a_shorter_one() -> None:
     tower = new_tower(NARROW_3, "deepstack-prealloc")
     kept = run(tower, NARROW_3, LARGE)
-    assert torch.equal(run(tower, NARROW_3, SMALL), run(yardstick(NARROW_3), NARROW_3, SMALL))
-    assert torch.equal(kept, run(yardstick(NARROW_3), NARROW_3, LARGE))
+    assert torch.equal(run(tower, NARROW_3, SMALL), run(reference_tower(NARROW_3), NARROW_3, SMALL))
+    assert torch.equal(kept, run(reference_tower(NARROW_3), NARROW_3, LARGE))
 
 
 def test_both_ways_know_the_same_levels() -> None:
@@ -64,5 +64,5 @@ def test_with_windows_the_features_are_in_the_order_of_the_tokens() -> None:
     config = replace(NARROW_3, window_size=16, fullatt_block_indexes=(0, 1))
     tower = build_tower(config, (), weights_of(NARROW_3))
     for batch in (LARGE, ((1, 6, 10), (1, 4, 4))):
-        wanted = run(yardstick(NARROW_3), NARROW_3, batch)
+        wanted = run(reference_tower(NARROW_3), NARROW_3, batch)
         torch.testing.assert_close(run(tower, config, batch), wanted, atol=1e-4, rtol=1e-4)

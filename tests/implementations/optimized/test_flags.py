@@ -27,10 +27,10 @@ from tests.implementations.towers import (
     TINY,
     expected,
     name_of,
+    reference_tower,
     relative_error,
     run,
     weights_of,
-    yardstick,
 )
 from vlbench.implementations import build_tower
 from vlbench.implementations.config import VisionConfig
@@ -128,11 +128,11 @@ def test_a_preset(config: VisionConfig, device: str, preset: str) -> None:
 
 @presets
 @pytest.mark.parametrize("config", TINY, ids=name_of)
-def test_a_preset_in_bf16_is_as_close_to_fp32_as_the_yardstick_in_bf16(config: VisionConfig, preset: str) -> None:
+def test_a_preset_in_bf16_is_as_close_to_fp32_as_the_reference_tower_in_bf16(config: VisionConfig, preset: str) -> None:
     flags, _ = preset_flags(preset, config, "cpu")
     half = torch.bfloat16
     tower = build_tower(config, flags, weights_of(config, half))
-    own = relative_error(run(yardstick(config, half), config, MIXED), expected(config, MIXED))
+    own = relative_error(run(reference_tower(config, half), config, MIXED), expected(config, MIXED))
     assert relative_error(run(tower, config, MIXED), expected(config, MIXED)) <= 1.5 * own
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tests.implementations.grids import MIXED, Batch, batches
 from tests.implementations.optimized.plans import new_tower, plan_of, tower_for
-from tests.implementations.towers import NARROW_3, run, yardstick
+from tests.implementations.towers import NARROW_3, reference_tower, run
 
 CACHED = "pos-embed-cache"
 SIDE = 6
@@ -69,7 +69,7 @@ def test_a_table_that_is_written_is_looked_up_anew(
     change: Callable[[nn.Embedding], None], made_in_inference_mode: bool
 ) -> None:
     with torch.inference_mode(made_in_inference_mode):
-        weights = {key: tensor.clone() for key, tensor in yardstick(NARROW_3).state_dict().items()}
+        weights = {key: tensor.clone() for key, tensor in reference_tower(NARROW_3).state_dict().items()}
         tower, plain = new_tower(NARROW_3, CACHED), new_tower(NARROW_3)
         for each in (tower, plain):
             each.load_state_dict({key: tensor.clone() for key, tensor in weights.items()}, assign=True)
@@ -87,4 +87,4 @@ def test_a_cast_forgets_them() -> None:
     run(tower, NARROW_3, MIXED)
     half = tower.to(torch.bfloat16)
     assert len(half.caches()["positions"]) == 0
-    assert torch.equal(run(half, NARROW_3, MIXED), run(yardstick(NARROW_3, torch.bfloat16), NARROW_3, MIXED))
+    assert torch.equal(run(half, NARROW_3, MIXED), run(reference_tower(NARROW_3, torch.bfloat16), NARROW_3, MIXED))

@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 
 from tests.implementations.grids import AWKWARD, MIXED, Batch
 from tests.implementations.optimized.plans import new_tower
-from tests.implementations.towers import NARROW_2_5, TINY, joined, name_of, pixels_of, run, weights_of, yardstick
+from tests.implementations.towers import NARROW_2_5, TINY, joined, name_of, pixels_of, reference_tower, run, weights_of
 from vlbench.implementations import build_tower
 from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.optimized import OptimizedVisionTower
@@ -46,12 +46,12 @@ def traced(tower: nn.Module, pixels: Tensor, batch: Batch) -> tuple[Tensor, list
 @families
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 @pytest.mark.parametrize("batch", [AWKWARD[0], AWKWARD[2], AWKWARD[4], AWKWARD[6], MIXED], ids=str)
-def test_without_flags_it_does_operation_for_operation_what_the_yardstick_does(
+def test_without_flags_it_does_operation_for_operation_what_the_reference_tower_does(
     config: VisionConfig, mode: Callable[[], AbstractContextManager[None]], batch: Batch
 ) -> None:
     pixels = pixels_of(config, batch)
     with mode():
-        expected_tokens, expected_operations = traced(yardstick(config), pixels, batch)
+        expected_tokens, expected_operations = traced(reference_tower(config), pixels, batch)
         tokens, operations = traced(build_tower(config, (), weights_of(config)), pixels, batch)
     assert operations == expected_operations
     assert len(operations) > 50 * config.depth

@@ -1,4 +1,4 @@
-"""Every peer is the yardstick's equal, on the yardstick's own tensors. All come from the registry."""
+"""Every peer is the reference tower's equal, on the reference tower's own tensors. All come from the registry."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_peer_that_is_not_installed() -> None:
 @families
 @every_peer
 @pytest.mark.parametrize("batch", AWKWARD, ids=str)
-def test_the_yardsticks_tokens_for_awkward_batches(name: str, config: VisionConfig, batch: Batch) -> None:
+def test_the_reference_towers_tokens_for_awkward_batches(name: str, config: VisionConfig, batch: Batch) -> None:
     assert relative_error(run(peer(name, config), config, batch), expected(config, batch)) < 1e-5
 
 
@@ -57,13 +57,13 @@ def test_the_yardsticks_tokens_for_awkward_batches(name: str, config: VisionConf
 @every_peer
 @given(batch=batches)
 @settings(max_examples=10)
-def test_the_yardsticks_tokens_for_any_batch(name: str, config: VisionConfig, batch: Batch) -> None:
+def test_the_reference_towers_tokens_for_any_batch(name: str, config: VisionConfig, batch: Batch) -> None:
     assert relative_error(run(peer(name, config), config, batch), expected(config, batch)) < 1e-5
 
 
 @families
 @every_peer
-def test_the_weights_are_the_yardsticks_own_tensors(name: str, config: VisionConfig) -> None:
+def test_the_weights_are_the_reference_towers_own_tensors(name: str, config: VisionConfig) -> None:
     weights = weights_of(config)
     parameters = {key.removeprefix("module."): each for key, each in peer(name, config).named_parameters()}
     assert {key: each.data_ptr() for key, each in parameters.items()} == {

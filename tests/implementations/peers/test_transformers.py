@@ -1,4 +1,4 @@
-"""transformers' towers are the yardstick's equals, on the yardstick's own tensors."""
+"""transformers' towers are the reference tower's equals, on the reference tower's own tensors."""
 
 from __future__ import annotations
 
