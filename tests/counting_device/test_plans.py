@@ -24,13 +24,18 @@ def attend() -> Iterator[Call]:
 
 
 def counted(
-    device: CountingDevice, tokens: int = 12, heads_last: bool = False, mask: tuple[int, ...] = (), **options: object
+    device: CountingDevice,
+    tokens: int = 12,
+    heads_last: bool = False,
+    mask: tuple[int, ...] = (),
+    dtype: torch.dtype = torch.bfloat16,
+    **options: object,
 ) -> Counts:
     shape = (1, tokens, 4, 80) if heads_last else (1, 4, tokens, 80)
-    q, k, v = (device.pixels(shape, torch.bfloat16) for _ in range(3))
+    q, k, v = (device.pixels(shape, dtype) for _ in range(3))
     if heads_last:
         q, k, v = (each.transpose(1, 2) for each in (q, k, v))
-    bias = device.pixels(mask, torch.bfloat16) if mask else None
+    bias = device.pixels(mask, dtype) if mask else None
     with device.count() as counter, counter.stage("attention"):
         F.scaled_dot_product_attention(q, k, v, bias, **options)  # HERE
     return counter.report
@@ -44,11 +49,12 @@ def test_each_new_length_needs_one_and_a_known_one_none(attend: Call) -> None:
     assert [plans(attend(tokens)) for tokens in (12, 12, 16, 12, 16, 20)] == [1, 0, 1, 0, 0, 1]
 
 
-def test_strides_masks_and_settings_are_part_of_the_key_and_the_scale_is_not(attend: Call) -> None:
+def test_dtype_strides_masks_and_settings_are_part_of_the_key_and_the_scale_is_not(attend: Call) -> None:
     assert plans(attend()) == 1
     assert plans(attend(scale=0.5)) == 0
     assert plans(attend(heads_last=True)) == 1
     assert plans(attend(is_causal=True)) == 1
+    assert [plans(attend(dtype=dtype)) for dtype in (torch.float16, torch.bfloat16)] == [1, 0]
     assert plans(attend(dropout_p=0.125)) == 1
     assert plans(attend(mask=(12, 12))) == 1
     assert plans(attend(mask=(1, 1, 12, 12))) == 0, "it is expanded to the same"

@@ -6,6 +6,7 @@ to torch's meta kernels. Integers that come out of such an operation are ghosts 
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -57,9 +58,9 @@ def evaluate(scope: Scope, func: OpOverload[..., Any], args: tuple[Any, ...], kw
     if not scope.ghost:
         return _computed(func, args, kwargs)
     if any_ghost(scope, args, kwargs):
-        return _as_ghosts(func, args, kwargs)
+        return _as_ghosts(scope, func, args, kwargs)
     if facts(func).factory:
-        shapes = _as_ghosts(func, args, kwargs)
+        shapes = _as_ghosts(scope, func, args, kwargs)
         if not all(_is_kept(scope, tensor) for tensor in tensors_in((shapes,), {})):
             return shapes  # floats are not made for real: they may be as large as a model
     return shapes_of_floats(scope, _computed(func, args, kwargs))
@@ -123,13 +124,13 @@ def _computed(func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: dict[st
         ) from error
 
 
-def _as_ghosts(func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _as_ghosts(scope: Scope, func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     known = facts(func)
     if known.needs_values and kwargs.get("output_size") is None:
         raise no_value(known.name, *args)
     forget_written(known, args, kwargs)
     try:
-        return _on(META, func, args, kwargs, to_meta)
+        return _on(META, partial(scope.shapes.of, func), args, kwargs, to_meta)
     except NotImplementedError as error:
         raise UsageError(
             f"{known.name} at {cause_line()} has no shape rule in torch {torch.__version__}, so it cannot be counted; "

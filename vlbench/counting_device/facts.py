@@ -25,6 +25,8 @@ class Facts:
     """Somebody told torch what shapes it returns: a fake or meta kernel."""
     factory: bool
     """Takes a device, so it says itself where its result is."""
+    makes: bool
+    """Returns tensors alone, none of which is an operand or a view of one, as far as the schema says."""
     writes: frozenset[int | str]
     """Arguments it writes into, by position and by name."""
     view_in_place: bool
@@ -43,7 +45,7 @@ def facts(func: OpOverload[..., Any]) -> Facts:
     """Of an operation, from its schema, its kernels and the table of operations."""
     name: str = func.name()  # type: ignore[no-untyped-call]
     opaque = name.partition("::")[0] not in ("aten", "prim", "prims")
-    arguments = func._schema.arguments
+    arguments, returns = func._schema.arguments, func._schema.returns
     written = [
         (position, argument.name)
         for position, argument in enumerate(arguments)
@@ -59,6 +61,7 @@ def facts(func: OpOverload[..., Any]) -> Facts:
         has_cpu_kernel=_has_kernel(name, "CPU"),
         has_fake=_has_kernel(name, "Meta"),
         factory=any(argument.name == "device" for argument in arguments),
+        makes=bool(returns) and all(str(each.type) == "Tensor" and each.alias_info is None for each in returns),
         writes=frozenset(key for pair in written for key in pair),
         view_in_place=torch.Tag.inplace_view in func.tags,
         host_scalars=torch.Tag.pointwise in func.tags or name in HOST_SCALARS,

@@ -13,6 +13,7 @@ from vlbench.counting_device.backends import version_of
 from vlbench.counting_device.counter import Counter, Source, dtype_and_size
 from vlbench.counting_device.memory import DeviceMemory, PinnedMemory
 from vlbench.counting_device.profiles import Profile
+from vlbench.counting_device.shapes import Shapes
 from vlbench.counting_device.where import cause, cause_line
 from vlbench.errors import UsageError
 from vlbench.record.site import Content, Event, Where
@@ -34,6 +35,7 @@ class Scope:
         self.plans = threading.local()
         """The keys of cuDNN's attention plans, of which each thread builds its own."""
         self.memory = DeviceMemory()
+        self.shapes = Shapes()
         self.pinned = PinnedMemory()
         self.counter: Counter | None = None
         self.not_measured_here: set[str] = set()
