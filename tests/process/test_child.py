@@ -211,7 +211,7 @@ def test_a_stray_module_of_its_folder_is_not_imported(start: Start, tmp_path: Pa
 
 
 def test_folders_of_its_own_are_gone_with_it_and_so_is_what_it_did_not_put_away(start: Start) -> None:
-    does = "from vlbench.process.child import scratch_folder\nkept = scratch_folder()\n"
+    does = "from vlbench.process.scratch import Scratch\nkept = Scratch()\n"
     does += "os.mkdir(os.environ['SCRATCH'])\n"
     does += "for each in (os.environ['SCRATCH'], kept.name): parent.say(Said(text=each))\ntime.sleep(60)"
     with start(does, own_folders=("SCRATCH",)) as child:

@@ -7,7 +7,6 @@ import gc
 import json
 import re
 import sys
-import tempfile
 import warnings
 from collections import Counter as Multiset
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +30,7 @@ from vlbench.counting_device.profiles import cudnn_of
 from vlbench.counting_device.where import cause_line
 from vlbench.errors import UsageError
 from vlbench.implementations.adapted import handed_over
+from vlbench.process.scratch import Scratch
 from vlbench.profiling.trace import warm_profiler
 from vlbench.record.calibration import Calibration
 from vlbench.record.counts import Counts
@@ -169,7 +169,7 @@ def profiled(
             module(pixels, grid_thw)
         if ProfilerActivity.CUDA in activities:
             torch.cuda.synchronize()
-    with tempfile.TemporaryDirectory() as folder:
+    with Scratch() as folder:
         path = Path(folder) / "trace.json"
         profiler.export_chrome_trace(str(path))
         events: list[dict[str, Any]] = json.loads(path.read_text(), parse_float=str)["traceEvents"]

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from vlbench.errors import UsageError
 from vlbench.process.messages import Message, Refused, create_marker, read_marker
 from vlbench.process.parent import MARKER
+from vlbench.process.scratch import FOLDER, Scratch
 from vlbench.process.start import PARENT
 
 LOOK = 0.25
@@ -26,8 +26,6 @@ LOOK = 0.25
 ASLEEP = {"OMP_WAIT_POLICY": "PASSIVE"}
 """By default threads of OpenMP spin while they wait. Where others want the cores, too, that takes most of the time: 15
 calls of a tower of 100 M parameters took 82 s with two threads on two busy cores, asleep 8 s (AMD EPYC)."""
-FOLDER = "VLBENCH_CHILD_FOLDER"
-"""The variable with the folder that goes with a child."""
 
 Event = TypeVar("Event", bound=Message)
 
@@ -51,8 +49,8 @@ class Child(Generic[Event]):
     """`python -P -m MODULE`, which ends in `vlbench.process.parent.serve`. Use it as a context: it ends there.
 
     It also ends when this process does, however that happens; on Linux already when the thread ends that started it,
-    so start it in the thread that waits for it. What lies in its `scratch_folder` is removed with it, however it ends.
-    `-P` keeps modules of the current folder from taking the place of installed ones.
+    so start it in the thread that waits for it. What lies in a `Scratch` of its own is removed with it, however it
+    ends. `-P` keeps modules of the current folder from taking the place of installed ones.
     """
 
     def __init__(
@@ -79,7 +77,7 @@ class Child(Generic[Event]):
         self._why = ""
         """Why it was ended from here."""
         with ExitStack() as ends:
-            own = Path(ends.enter_context(scratch_folder()))
+            own = Path(ends.enter_context(Scratch()))
             self._marker = own / "marker"
             create_marker(self._marker)
             self._complaints = ends.enter_context((own / "stderr").open("w+", errors="replace"))
@@ -176,11 +174,6 @@ class Child(Generic[Event]):
 
 
 _LIVING: set[subprocess.Popen[bytes]] = set()
-
-
-def scratch_folder() -> tempfile.TemporaryDirectory[str]:
-    """A temporary folder; in a child inside of the one that goes with it, for who is killed puts nothing away."""
-    return tempfile.TemporaryDirectory(prefix="vlbench-", dir=os.environ.get(FOLDER))
 
 
 @contextmanager

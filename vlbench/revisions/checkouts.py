@@ -7,7 +7,6 @@ an archive leaves out what is marked export-ignore. What git ignores, such as co
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from vlbench.errors import UsageError
 from vlbench.process.git import run_git
+from vlbench.process.scratch import Scratch
 
 WORKING_TREE = "."
 
@@ -58,7 +58,7 @@ def checked_out(names: Sequence[str]) -> Iterator[list[Revision]]:
     top = Path(_git("rev-parse", "--show-toplevel"))
     prefix = _git("rev-parse", "--show-prefix")
     commits = [_commit("HEAD" if name == WORKING_TREE else name, top) for name in names]
-    with tempfile.TemporaryDirectory(prefix="vlbench-ab-") as scratch:
+    with Scratch() as scratch:
         found = []
         for number, (name, commit) in enumerate(zip(names, commits, strict=True)):
             draft = Path(scratch).resolve() / str(number)

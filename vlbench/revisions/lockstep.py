@@ -16,8 +16,9 @@ from typing import TypeVar
 import torch
 
 from vlbench.implementations.output import Parts
-from vlbench.process.child import Child, ChildError, scratch_folder
+from vlbench.process.child import Child, ChildError
 from vlbench.process.messages import Message
+from vlbench.process.scratch import Scratch
 from vlbench.revisions.messages import SAID, Order, Reading, Ready, Said, Turn, Warm, output_of
 from vlbench.towers.from_folder import tower_in_folder
 from vlbench.trial.difference import beyond
@@ -58,7 +59,7 @@ def run_pair(job: Job, timeout: float, repository: Path | None = None) -> Iterat
     A side that imports from `repository` is refused. Raises UsageError for a job that is refused, ChildError for a
     process that ended too early, or not within `timeout` seconds.
     """
-    with scratch_folder() as folder, ExitStack() as ends:
+    with Scratch() as folder, ExitStack() as ends:
         exchange = Path(folder)
         sides = [ends.enter_context(Side(each, job, timeout)) for each in job.variants]
         passed, allowed = 0, dict[str, float]()

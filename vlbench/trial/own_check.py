@@ -13,8 +13,8 @@ import torch
 from vlbench.errors import UsageError
 from vlbench.implementations.output import unpack
 from vlbench.implementations.preprocessing import Fed, Images, Preprocessing
-from vlbench.process.child import scratch_folder
 from vlbench.process.parent import serve
+from vlbench.process.scratch import Scratch
 from vlbench.record.outputs import StoredCall, StoredOutputs, StoredPart
 from vlbench.record.work import Work
 from vlbench.trial.checks import Outcome, OwnCheck
@@ -42,7 +42,7 @@ def _held_to(stored: StoredOutputs, made: StoredOutputs, check: OwnCheck) -> Out
             reason="its weights are not those that its outputs were stored with, so the outputs do not compare; "
             "`--base REF` hands the weights of REF over",
         )
-    with scratch_folder() as folder:
+    with Scratch() as folder:
         weights = Path(folder) / "weights"
         before, _ = _outputs(check.base, check, leave=weights)
         if isinstance(before, Outcome):

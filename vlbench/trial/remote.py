@@ -14,8 +14,9 @@ from torch import Tensor
 from vlbench.errors import UsageError
 from vlbench.implementations.output import VisionOutput, held, packed
 from vlbench.implementations.preprocessing import SEVERAL, Fed
-from vlbench.process.child import Child, ChildError, scratch_folder
+from vlbench.process.child import Child, ChildError
 from vlbench.process.messages import Refused
+from vlbench.process.scratch import Scratch
 from vlbench.record.work import Work
 from vlbench.trial.judged import Answer, Ask, Build, Call, Cast, Start
 
@@ -27,7 +28,7 @@ class Remote:
 
     def __init__(self, start: Callable[[Path], Start], timeout: float) -> None:
         """`start` says what it is for, given the file through which inputs and outputs go."""
-        self._folder = scratch_folder()
+        self._folder = Scratch()
         self.exchange = Path(self._folder.name) / "exchange"
         self._start, self._timeout = start(self.exchange), timeout
         self._child: Child[Answer | Refused] | None = None
