@@ -98,6 +98,15 @@ def test_show_says_what_is_held_who_took_it_and_whether_it_is_in_force(vlbench: 
     assert "not in force: was edited by hand since it was accepted" in vlbench("baseline", "show", gated).out
 
 
+def test_show_says_where_the_commit_of_an_entry_was_left_behind(vlbench: Vlbench, gated: Path) -> None:
+    for revision, told in ((head(), ")"), ("0" * 40, ", which is not in the history here)")):
+        stored = read_baseline(gated)
+        entry = stored.accepted[0].model_copy(update={"revision": revision, "dirty": False})
+        write_baseline(stored.model_copy(update={"accepted": (entry,)}).sealed(), gated)
+        shown = " ".join(vlbench("baseline", "show", gated).out.split())
+        assert f"(torch {entry.torch}, at {revision[:9]}{told}" in shown
+
+
 def test_list_has_a_row_for_each_file_and_its_state(vlbench: Vlbench, gated: Path) -> None:
     (gated.parent / "broken.json").write_text("{")
     write_baseline(read_baseline(gated), gated.with_name("toy.proposed.json"))

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+
 import pytest
 import torch
+from torch import Tensor, nn
+from torch.profiler import ProfilerActivity
 
-from tests.cuda_stand_ins import cuda
+from tests.cuda_stand_ins import Profiler, Queue, cuda
 from tests.trial.plans import MODEL
 from vlbench.counting import calibrate
 from vlbench.counting.job import CountJob, Point
@@ -22,3 +27,29 @@ def test_towers_are_profiled_without_tf32_whatever_their_package_has_set(monkeyp
         torch.backends.cudnn.conv.fp32_precision = "tf32"  # type: ignore[attr-defined]
         calibrate.profile_warm(rows_of(job)[0], point, torch.float32)
     assert seen == [{"ieee"}]
+
+
+@pytest.mark.parametrize("on_cuda", [True, False])
+def test_the_profiler_of_a_gpu_is_warm_before_it_sees_the_forward(
+    monkeypatch: pytest.MonkeyPatch, on_cuda: bool
+) -> None:
+    done: list[str] = []
+
+    class Noted(Profiler):
+        def __enter__(self) -> Profiler:
+            done.append("profile")
+            return super().__enter__()
+
+        def export_chrome_trace(self, file: str) -> None:
+            Path(file).write_text('{"traceEvents": []}')
+
+    class Tower(nn.Module):
+        def forward(self, pixels: Tensor, grid_thw: Tensor) -> None:
+            done.append("forward")
+
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_cuda else [])]
+    with cuda():
+        monkeypatch.setattr(calibrate, "profile", partial(Noted, Queue()))
+        monkeypatch.setattr(calibrate, "warm_profiler", lambda: done.append("warm"))
+        assert calibrate.profiled(Tower(), torch.ones(1), torch.ones(1), activities) == []
+    assert done == [*(["warm"] if on_cuda else []), "profile", "forward"]

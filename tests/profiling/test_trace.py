@@ -180,8 +180,17 @@ def test_the_first_profile_of_a_process_is_of_nothing(monkeypatch: pytest.Monkey
             return super().__enter__()
 
     warm_profiler.cache_clear()
-    with cuda():
+    with cuda() as device:
         monkeypatch.setattr(trace, "profile", partial(Noted, Queue()))
+        monkeypatch.setattr(trace, "operators", lambda records: [])
+        monkeypatch.setattr(Profiler, "export_chrome_trace", lambda profiler, file: None, raising=False)
+        with device.count() as counter:
+            warm_profiler()
+        assert (counter.report.total.device_operations, counter.report.total.host_syncs) == (2, 1)  # it sees a kernel
         for _ in range(2):
             gpu_busy_seconds(lambda: done.append("call"))
-    assert done == ["profile", "profile", "call", "profile", "call"]
+        warm_profiler.cache_clear()
+        for on_cuda in (True, True, False):
+            record_trace(lambda: done.append("call"), 1, Path("trace.json"), cuda=on_cuda)
+    first, of_one = ["profile"], ["profile", "call"]
+    assert done == [*first, *of_one, *of_one, *first, *of_one, *of_one, *of_one]

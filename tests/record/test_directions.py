@@ -9,12 +9,13 @@ from vlbench.record.directions import Better, better_of
 HIGHER = [
     "images_per_s", "tokens_s", "tput", "it_s", "mfu", "GFLOPS", "accuracy", "speedup", "hit_rate", "min_throughput",
     "requestThroughput", "tokens per second", "tokens/joule", "qps", "MB/s", "decode (tok/s)", "Output tok/s/gpu",
-    "GFLOP/s", "img/s", "images processed per second", "pixels/s", "batches/s", "queries_completed_per_s",
+    "GFLOP/s", "img/s", "imgs_s", "prompts_sec", "h2d_gb_s", "MB_s", "steps_s",
+    "images processed per second", "pixels/s", "batches/s", "queries_completed_per_s",
 ]  # fmt: skip
 LOWER = [
     "ms/step", "s/sample", "p99_ttft_ms", "errors/s", "miss_rate", "us_per_token", "bytes/token", "host_syncs",
     "time_to_first_token", "peak_memory", "loss", "max_latency", "s/it", "allocs/op",
-    "time_to_recovery_s", "slow_path_ms", "batch_s",
+    "time_to_recovery_s", "slow_path_ms", "batch_s", "encode_s", "pass_s", "latency_under_load_ms", "waits_s",
 ]  # fmt: skip
 UNKNOWN = [
     "tokens per",
@@ -33,6 +34,15 @@ UNKNOWN = [
     "tokens_per_request",
     "rate",
     "flops",
+    "step_s",
+    "hits_s",
+    "cache_lookups_second",
+    "requests_under_200ms",
+    "frames within 16 ms",
+    "pct_ttft_below_1s",
+    "inverse_latency",
+    "negative_loss",
+    "latency_sla_attainment",
 ]
 
 

@@ -140,6 +140,20 @@ def test_a_wrong_head_is_caught(tmp_path: Path) -> None:
     assert rest == []
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_nothing_is_held_against_a_base_that_is_not_finite(tmp_path: Path, dtype: str) -> None:
+    for head in ("Toy", f"{HERE}:Overflown"):
+        checked, rest = head_after(f"{HERE}:Overflown", head, tmp_path, dtype=dtype)
+        assert (checked.accuracy.passed, checked.accuracy.fp32_error, rest) == (False, None, [])
+        assert (checked.accuracy.reason or "").startswith("the reference tower itself is not finite in float32; choose")
+
+
+class Overflown(toys.Toy):
+    def forward(self, pixels: Tensor, grid_thw: Tensor) -> Any:
+        tokens = super().forward(pixels, grid_thw)
+        return torch.where(torch.arange(len(tokens)) == len(tokens) - 1, torch.inf, tokens.T).T
+
+
 def test_a_wrong_part_of_head_is_named(tmp_path: Path) -> None:
     checked, rest = head_after("Deep", "Deep", tmp_path)
     assert checked.accuracy.passed, checked

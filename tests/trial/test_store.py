@@ -4,7 +4,7 @@ import gc
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 import torch
@@ -58,6 +58,22 @@ def test_an_output_comes_back_as_it_was_and_its_own_memory_is_poisoned(
 def bits(tensor: Tensor) -> Tensor:
     """What can be compared although NaN equals nothing."""
     return tensor.contiguous().flatten().view(torch.uint8)
+
+
+def test_what_was_copied_to_be_put_away_is_poisoned_too(apart: Apart, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is freed then, and whoever is given that memory next finds nothing in it."""
+    handed_over: list[Tensor] = []
+    ask = apart._ask
+
+    def asked(does: bytes, figure: int, parts: Sequence[Tensor] = ()) -> int:
+        handed_over.extend(parts)
+        return ask(does, figure, parts)
+
+    monkeypatch.setattr(apart, "_ask", asked)
+    output = outputs()["in pieces"]
+    taken = apart.put(output)
+    assert [each.unique().tolist() for each in handed_over] == [[0xFF]] * len(output)
+    assert torch.equal(taken()["tokens"], outputs()["in pieces"]["tokens"])
 
 
 def test_outputs_come_back_in_any_order_and_only_once(apart: Apart) -> None:

@@ -44,6 +44,8 @@ def test_a_run_measures_prompts_or_towers() -> None:
         parse_filter(["point=prompt-text,prompt-image", "variant=naive"]),
         "--scenario prompt-text",
     )
+    chosen = parse_filter(["point=prompt-image"])  # what is asked for by name goes before what follows from prompts
+    assert seams_of_prompts(["prompt-text", "prompt-image"], [], chosen)[2] == chosen
     for scenarios, seams in ((["multi-image"], []), ([], ["mrope"])):
         assert seams_of_prompts(scenarios, seams, asked) == (scenarios, seams, asked, "--seam")
     assert set(PROMPTS) < set(scenarios_and_prompts())

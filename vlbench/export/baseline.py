@@ -6,6 +6,7 @@ from statistics import median
 
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Table, Words, broken, figure, table_of
 from vlbench.judging.words import cells, milliseconds, percent, readable_bytes
+from vlbench.process.git import is_in_history
 from vlbench.record.baseline import Acceptance, Baseline, CapturedCell, CountedCell, TimedCell
 
 COUNTERS = (
@@ -102,5 +103,7 @@ def _captured(cell: CapturedCell) -> str:
 
 def _entry(entry: Acceptance) -> Iterator[str]:
     at = f", at {entry.revision[:9]}{' with changes' if entry.dirty else ''}" if entry.revision else ""
+    if entry.revision and not is_in_history(entry.revision):
+        at += ", which is not in the history here"
     yield f"{entry.date:%Y-%m-%d} {entry.what} by {entry.by}: {entry.reason} (torch {entry.torch}{at})"
     yield from (f"  {change}" for change in entry.changes)

@@ -195,7 +195,8 @@ class Acceptance(Record):
     reason: Said
     date: datetime
     revision: str | None
-    """git revision of the folder that was measured in; None outside a checkout."""
+    """What was checked out where it was measured; None outside a checkout. A rebase or a squash may leave it behind:
+    then the figures belong to the commit that the file came with."""
     dirty: bool | None
     """Did that checkout hold uncommitted changes of Python files?"""
     torch: str

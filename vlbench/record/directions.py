@@ -15,12 +15,15 @@ def words_of(text: str) -> frozenset[str]:
 
 
 _TIMES = words_of("ns us µs ms s sec secs second seconds min minute minutes h hour hours")
+_SECOND = ("s", "sec", "second")
 _COUNTS = words_of(
     "image images frame frames token tokens tok toks req reqs request requests sample samples item items it "
     "its iter iters iteration iterations step steps call calls query queries op ops video videos patch "
     "patches"
 )
 """What is got done: so many of them in a time are a rate."""
+_ONE = words_of("image frame token request sample item iteration step call query op video patch")
+"""Of these: `steps_s` is a rate, and `step_s` as likely how long one takes."""
 _DATA = words_of(
     "b byte bytes kb mb gb tb kib mib gib bit bits kbit kbits mbit mbits gbit gbits flop flops gflop gflops tflop "
     "tflops pflop pflops"
@@ -59,7 +62,7 @@ _NO_WORK = _HARM | words_of(
 _SAYS_NOTHING = words_of(
     "saved saving savings improvement reduction free available uptime mtbf between scale limit slo deadline timestamp "
     "start end interval bits arrival target headroom left remaining spare unused hidden overlap overlapped freed "
-    "reclaimed lifetime ttl"
+    "reclaimed lifetime ttl sla attainment attained compliance inverse reciprocal neg negative minus"
 )
 """Turns what other words say around, or makes a setting of a measurement: then nobody guesses."""
 _ASKED = words_of("launches readbacks uploads copies")
@@ -78,6 +81,8 @@ _HIGHER = words_of(
     "throughput tput goodput qps rps fps tps gflops tflops pflops mfu hfu iops bandwidth accuracy acc speedup "
     "score f1 bleu rouge recall precision efficiency occupancy"
 )
+_WITHIN = re.compile(r"(within|under|below|above|over|than)[\W_]*\d")
+"""So many of something are: a share, whatever is measured there."""
 _ENDS = _HARM | words_of("crash crashes oom exhaustion death deadlock")
 """A time until one of these is good when it is long."""
 _ALSO_STATISTICS = words_of("min max b h")
@@ -109,6 +114,8 @@ def better_of(name: str, unit: str = "") -> Better | None:
     named = [word for word in both[0] if word not in _ALSO_STATISTICS]
     if not _SAYS_NOTHING.isdisjoint(named) or any("per" in words[:1] + words[-1:] for words in both):
         return None
+    if _WITHIN.search(name.lower()) or any(map(_is_open, both)):
+        return None
     if "to" in named and not _ENDS.isdisjoint(named[named.index("to") :]):
         return None
     if "per" not in named and not _NO_WORK.isdisjoint(named):
@@ -124,6 +131,13 @@ def _words(text: str) -> list[str]:
     return re.findall(r"[^\W\d_]+\d*(?![^\W\d_])|[^\W\d_]+", apart.lower())
 
 
+def _is_open(words: list[str]) -> bool:
+    """`X_s` of an X that may be got done in a second, or take the seconds."""
+    noun = words[-2] if len(words) > 1 and words[-1] in _SECOND and "per" not in words else ""
+    is_unknown = noun not in _WORK | _TIMES | _LOWER | _NO_WORK | _HIGHER
+    return noun in _ONE or (is_unknown and noun.endswith("s") and not noun.endswith("ss"))
+
+
 def _rate(words: list[str]) -> Better | None:
     """`X per Y`, or `X_s`: by whether work, harm or a cost is divided by a time, or a time by work."""
     if "per" in words and 0 < (at := words.index("per")) < len(words) - 1:
@@ -135,8 +149,9 @@ def _rate(words: list[str]) -> Better | None:
         if below not in _TIMES and (above in _TIMES or above in _LOWER):
             return Better.LOWER
         return Better.HIGHER if below in _TIMES | _COSTS and above in _WORK | _HIGHER else None
-    if len(words) > 1 and words[-1] in ("s", "sec", "second") and words[-2] in _COUNTS:
-        return Better.HIGHER
+    if len(words) > 1 and words[-1] in _SECOND:
+        noun = words[-2]
+        return Better.HIGHER if noun in _COUNTS | _DATA or (noun in _WORK and noun.endswith("s")) else None
     return None
 
 

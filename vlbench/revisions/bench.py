@@ -3,7 +3,8 @@
 Both sides make their inputs themselves, from one seed; the weights and BASE's outputs travel in a file.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ class FollowingBench(TowerBench):
         if differs := difference(as_fields(self.reference.fed), left["fed"]):
             field, mine, theirs = differs
             raise UsageError(f"{self.reference.name}: its {field} is {mine}, and BASE's {theirs}; make them agree")
-        golden, reference_tower = (_replayed(iter(outputs)) for outputs in left["outputs"])
+        golden, reference_tower = (_replayed(outputs) for outputs in left["outputs"])
         return golden, reference_tower
 
     def check(self, variant: VariantJob) -> tuple[Checked, Subject | None]:
@@ -87,10 +88,14 @@ class FollowingBench(TowerBench):
         return torch.load(self.exchange / name, map_location=self.device, weights_only=True)
 
 
-def _replayed(outputs: Iterator[Parts]) -> Judged:
-    """Gives what another process gave when it was asked in the same order."""
+def _replayed(outputs: Sequence[Parts]) -> Judged:
+    """Gives what another process gave when it was asked in the same order; then all again, which is poisoned by then.
+
+    A reference that is not finite is called once more, to find the stage that it stops at.
+    """
+    given = cycle(outputs)
 
     def call(*_: Any) -> VisionOutput:
-        return packed(next(outputs))
+        return packed(next(given))
 
     return call

@@ -115,11 +115,12 @@ def test_on_a_ladder_the_batch_of_a_call_is_a_power_of_two(monkeypatch: pytest.M
 
 
 def test_without_cudnn_holds_inside_the_forward_alone_and_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    allowed: list[tuple[bool, bool]] = []
+    allowed: list[tuple[bool, ...]] = []
     attend, cuda = F.scaled_dot_product_attention, torch.backends.cuda
 
     def seen(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        allowed.append((cuda.cudnn_sdp_enabled(), cuda.flash_sdp_enabled()))
+        others = cuda.flash_sdp_enabled(), cuda.mem_efficient_sdp_enabled(), cuda.math_sdp_enabled()
+        allowed.append((cuda.cudnn_sdp_enabled(), *others))
         return attend(q, k, v)
 
     monkeypatch.setattr(F, "scaled_dot_product_attention", seen)
@@ -129,7 +130,7 @@ def test_without_cudnn_holds_inside_the_forward_alone_and_after_an_error(monkeyp
         allowed.clear()
         tower = build_tower(NARROW_2_5, flags, weights_of(NARROW_2_5), "cuda")
         run(tower, NARROW_2_5, ((1, 8, 8),))
-        assert set(allowed) == {(cudnn, True)}
+        assert set(allowed) == {(cudnn, True, True, True)}
         assert cuda.cudnn_sdp_enabled() == before
         monkeypatch.setattr(tower, "merger", None)
         with pytest.raises(TypeError):
