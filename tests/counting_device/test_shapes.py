@@ -1,4 +1,4 @@
-"""What is remembered of meta kernels, and the two rules in their place, against the kernels themselves."""
+"""What is remembered of meta kernels, against the kernels themselves."""
 
 from __future__ import annotations
 
@@ -126,16 +126,13 @@ def test_what_the_kernel_refuses_is_refused_each_time(args: tuple[Any, ...]) -> 
 
 
 @pytest.mark.slow
-def test_to_count_linear_layers_and_norms_imports_no_compiler() -> None:
+def test_to_record_operations_imports_no_compiler() -> None:
     program = (
         "import sys, torch\n"
-        "from vlbench.counting_device import CountingDevice\n"
         "from vlbench.counting_device.recorder import recorded\n"
-        "with CountingDevice('ghost', 'sm_90') as device, torch.inference_mode():\n"
-        "    layers = torch.nn.Sequential(torch.nn.LayerNorm(8), torch.nn.Linear(8, 8), torch.nn.GELU()).to('cuda')\n"
-        "    with recorded():\n"
-        "        layers(device.pixels((4, 8), torch.float32))\n"
-        "print(*({'torch._dynamo', 'sympy'} & sys.modules.keys()))\n"
+        "with recorded() as steps:\n"
+        "    torch.nn.Linear(8, 8)(torch.ones(2, 8))\n"
+        "print(bool(steps), 'torch._dynamo' in sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == ""
+    assert done.stdout.split() == ["True", "False"]

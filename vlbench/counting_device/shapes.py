@@ -1,10 +1,10 @@
 """Shapes of results without values: torch's meta kernels are asked once for operands of a kind.
 
-Many of those are written in Python and take longer than all else that is done to count an operation. `addmm` and
-`native_layer_norm` import torch's compiler besides, which takes two seconds; so these two have a rule here.
+Many of those are written in Python and take longer than all else that is done to count an operation, and a tower asks
+the same of them in each of its layers.
 """
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 import torch
@@ -24,17 +24,13 @@ class Shapes:
 
     def of(self, func: OpOverload[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """What `func` returns for these meta tensors. Raises as its meta kernel does."""
-        known = facts(func)
-        if not known.makes:
+        if not facts(func).makes:
             return func(*args, **kwargs)
         key = (func, torch.get_default_dtype(), _kind(args), _kind(tuple(kwargs.items())))
         if forms := self._known.get(key):
             made = tuple(map(_made, forms))
             return made if len(made) > 1 else made[0]
-        rule = _RULES.get(known.name)
-        result = rule(*args) if rule else None
-        if result is None:
-            result = func(*args, **kwargs)
+        result = func(*args, **kwargs)
         if (forms := _forms(result, (*args, *kwargs.values()))) is not None:
             self._known[key] = forms
         return result
@@ -70,25 +66,3 @@ def _made(form: _Form) -> Tensor:
 
 def _bytes(tensor: Tensor) -> int:
     return tensor.untyped_storage().nbytes()
-
-
-def _addmm(bias: Tensor, one: Tensor, other: Tensor) -> Tensor | None:
-    is_plain = bias.dtype == one.dtype == other.dtype and one.is_floating_point() and bias.shape == other.shape[1:]
-    return torch.mm(one, other) if is_plain else None
-
-
-def _layer_norm(
-    source: Tensor, shape: list[int], weight: Tensor | None, bias: Tensor | None, _: float
-) -> tuple[Tensor, Tensor, Tensor] | None:
-    tail = torch.Size(shape)
-    given = [(each.dtype, each.shape) for each in (weight, bias) if each is not None]
-    fits = bool(tail) and source.shape[-len(tail) :] == tail and set(given) <= {(source.dtype, tail)}
-    if not (fits and source.numel() and source.is_contiguous() and source.is_floating_point()):
-        return None
-    outer = (*source.shape[: -len(tail)], *(1 for _ in tail))
-    moments = torch.promote_types(source.dtype, torch.float32)
-    mean, rstd = (torch.empty(outer, dtype=moments, device="meta") for _ in range(2))
-    return torch.empty_like(source), mean, rstd
-
-
-_RULES: dict[str, Callable[..., Any]] = {"aten::addmm": _addmm, "aten::native_layer_norm": _layer_norm}
