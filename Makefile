@@ -20,11 +20,11 @@ types: $(VENV)/.develops
 
 unit: $(VENV)/.develops
 	$(BIN)/python -m compileall -q vlbench implementations  # the tests' processes keep nothing that they compile
-	$(BIN)/pytest -n 2 --ignore tests/benchmarks
+	$(BIN)/pytest -n 2 --dist worksteal --ignore tests/benchmarks
 
 test-slow: $(VENV)/.develops  ## what takes long and seldom tells, and some with processes that start as users start them
 	$(BIN)/python -m compileall -q vlbench implementations
-	$(BIN)/pytest -n 2 -m slow --ignore tests/benchmarks
+	$(BIN)/pytest -n 2 --dist worksteal -m slow --ignore tests/benchmarks
 	VLBENCH_TESTS_COLD=1 $(BIN)/pytest -n 2 -m cold --ignore tests/benchmarks
 
 timed: $(VENV)/.develops  ## verdicts on real times, end to end, on a machine that does nothing else

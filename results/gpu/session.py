@@ -78,7 +78,7 @@ DRY = Mode(
         "few": "--with best",
         "rows": "--with best",
     }
-    | {"behind": "", "budget": "20", "patience": "60"},
+    | {"behind": "", "budget": "12", "patience": "60"},
     {"CUDA_VISIBLE_DEVICES": ""},
     has_gpu=False,
 )

@@ -6,6 +6,7 @@ import json
 import subprocess
 from pathlib import Path
 
+from tests.repositories import begin_here
 from vlbench.gating.manifest import enlist
 from vlbench.record.baseline import Baseline
 from vlbench.record.baseline_files import read_baseline, write_baseline
@@ -65,9 +66,7 @@ def head() -> str:
 
 def make_repository(folder: Path) -> None:
     """towers.py, committed by Ada; `folder` is the current one."""
-    git("init", "--quiet")
-    git("config", "user.name", "Ada")
-    git("config", "user.email", "ada@example.org")
+    begin_here()
     (folder / ".gitignore").write_text("__pycache__\n")
     (folder / "towers.py").write_text(TOWERS)
     commit()

@@ -9,8 +9,8 @@ import pytest
 
 import vlbench.implementations as ours
 from tests.cli.conftest import Vlbench
+from tests.repositories import commit, git, write
 from tests.revisions.packages import FILE, OLD_IMPLEMENTATIONS, ONE_MORE_SYNC, OTHER_OPERATOR, PACKAGE, changed
-from tests.revisions.repositories import commit, git, write
 from vlbench.record.files import read_results
 
 QUICK = ("--scenario", "small.toml", "--device", "cpu", "--trials", 1, "--budget", 1)

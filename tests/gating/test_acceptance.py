@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from tests.record.baselines import ACCEPTED, TIMED, baseline, cell, forward
 from tests.record.records import FINGERPRINT
+from tests.repositories import begin_here
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.gating.acceptance import accept, acceptance, propose
 from vlbench.gating.manifest import Removal
@@ -31,9 +32,7 @@ def git(*arguments: str) -> None:
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A committed baseline of two cells, in the current folder."""
     monkeypatch.chdir(tmp_path)
-    git("init", "--quiet")
-    git("config", "user.name", "Ada")
-    git("config", "user.email", "ada@example.org")
+    begin_here()
     stored = baseline(cell(forward(host_syncs=5), bands={"host_syncs": 0.1}), cell(tower="toy:Other"))
     write_baseline(stored, tmp_path / "toy.json")
     git("add", ".")

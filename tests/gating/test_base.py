@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.gated import git
 from tests.record.baselines import baseline, cell, forward
+from tests.repositories import begin_here
 from vlbench.api.defaults import defaults
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.gating.base import base_of, baselines_at
@@ -29,9 +30,7 @@ def commit(message: str = "more") -> None:
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """main: no baseline, then one; the branch `change` is checked out."""
     monkeypatch.chdir(tmp_path)
-    git("init", "--quiet", "--initial-branch", "main")
-    git("config", "user.name", "Ada")
-    git("config", "user.email", "ada@example.org")
+    begin_here()
     commit("nothing")
     git("tag", "nothing")
     FOLDER.mkdir()

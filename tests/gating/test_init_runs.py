@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.repositories import written_by
 from tests.test_package import copy_source
 
 pytestmark = pytest.mark.slow
@@ -65,10 +66,8 @@ class Machine:
             "PIP_NO_INDEX": "1",
             "PIP_NO_BUILD_ISOLATION": "0",  # pip means: no isolation, and so no download of setuptools
             "GITHUB_BASE_REF": "main",
-            "GIT_CONFIG_GLOBAL": os.devnull,
+            **written_by("Ada"),
         }
-        for who in ("AUTHOR", "COMMITTER"):
-            own |= {f"GIT_{who}_NAME": "Ada", f"GIT_{who}_EMAIL": "ada@example.org"}
         done = subprocess.run(
             ["bash", "-e", "-c", command], cwd=folder, env=kept | own, capture_output=True, text=True, timeout=300
         )

@@ -8,6 +8,7 @@ import pytest
 
 from tests.record.baselines import ACCEPTED, KEY, TIMED, baseline, cell
 from tests.record.records import FINGERPRINT
+from tests.repositories import begin_here
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.gating.rebase import rebase
 from vlbench.process.git import git, revision
@@ -21,9 +22,7 @@ OTHER = FINGERPRINT.model_copy(update={"torch": "2.99.0"})
 @pytest.fixture(autouse=True)
 def _repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    git("init", "--quiet")
-    git("config", "user.name", "Ada")
-    git("config", "user.email", "ada@example.org")
+    begin_here()
     commit("towers.py", "a = 1")
 
 

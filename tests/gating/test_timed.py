@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.gating.timed_toys import SCENARIO, SLOWER, TOWERS
+from tests.gating.timed_toys import SLOWER, TOWERS
 from tests.record.baselines import baseline, cell
-from tests.trial.plans import python_path
+from tests.trial.plans import ONE_PICTURE, python_path
 from vlbench.gating import Times
 from vlbench.gating.timed import GateResult, here_for, judge_timed, without_praise
 from vlbench.judging.exit_codes import ExitCode, worst
@@ -68,7 +68,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.syspath_prepend(made)
         patch.setenv("PYTHONPATH", python_path(made))
         patch.delitem(sys.modules, MODULE, raising=False)
-        (made / "one.toml").write_text(SCENARIO)
+        (made / "one.toml").write_text(ONE_PICTURE)
         (made / f"{MODULE}.py").write_text(TOWERS)
         yield made
 

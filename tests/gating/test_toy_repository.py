@@ -13,19 +13,12 @@ import pytest
 import yaml
 
 from tests.cli.pages import commands, not_printed
+from tests.repositories import written_by
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 GATE = README[README.index("## Fail the change that adds a wait") :]
-ENVIRONMENT = {
-    **os.environ,
-    "PYTHONPATH": str(ROOT),
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_AUTHOR_NAME": "A Dev",
-    "GIT_AUTHOR_EMAIL": "dev@example.org",
-    "GIT_COMMITTER_NAME": "A Dev",
-    "GIT_COMMITTER_EMAIL": "dev@example.org",
-}
+ENVIRONMENT = {**os.environ, **written_by("A Dev"), "PYTHONPATH": str(ROOT)}
 
 
 def blocks(text: str, language: str) -> list[str]:

@@ -66,11 +66,3 @@ so that a busy machine hardly shows in its time; 12 ms of them are in the attent
 
 SLOWER = TOWERS.replace("EXTRA = 0.0", "EXTRA = 0.012")
 """A forward of `edited` takes two thirds longer, all of it in the attention stage: seen on the busiest machine, too."""
-
-SCENARIO = """
-title = "One small picture"
-stands_for = "nothing but a quick test"
-source = "noise"
-[[item]]
-grid = "4x4"
-"""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.repositories import begin_here
 from vlbench.errors import UsageError
 from vlbench.process.git import changed_python, committed, git, is_dirty, last_commit_of, revision, text_at, user_name
 from vlbench.revisions.checkouts import checked_out
@@ -15,9 +16,7 @@ from vlbench.untrusted.limits import Limit
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    git("init", "--quiet")
-    git("config", "user.name", "Ada")
-    git("config", "user.email", "ada@example.org")
+    begin_here()
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "towers.py").write_text("a = 1\n")
     (tmp_path / "kept.json").write_text("{}")

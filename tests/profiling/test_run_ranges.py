@@ -19,7 +19,7 @@ from vlbench.record.files import read_results
 
 pytestmark = pytest.mark.slow
 
-COMMAND = ("run", "--scenario", "small.toml", "--device", "cpu", "--variant", "host-seqlens", "--budget", "20",
+COMMAND = ("run", "--scenario", "small.toml", "--device", "cpu", "--variant", "host-seqlens", "--budget", "2",
            "--no-card", "--out", "run.json")  # fmt: skip
 
 

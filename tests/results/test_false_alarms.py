@@ -20,7 +20,7 @@ from results.false_alarms import (
     scratch_repository,
     why_alarming,
 )
-from tests.revisions.repositories import git
+from tests.repositories import git
 from vlbench.errors import UsageError
 from vlbench.judging.identical import IdenticalRun
 from vlbench.judging.judged import Judged, JudgedRow

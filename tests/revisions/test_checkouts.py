@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.revisions.repositories import commit, git, write
+from tests.repositories import commit, git, write
 from tests.trial.plans import python_path
 from vlbench.errors import UsageError
 from vlbench.revisions.checkouts import checked_out

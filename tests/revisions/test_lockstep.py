@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.repositories import write
 from tests.revisions.packages import DYING, FILE, PACKAGE, changed
-from tests.revisions.repositories import write
 from tests.trial.plans import POINT, python_path
 from vlbench.process.child import ChildError
 from vlbench.revisions.lockstep import run_pair

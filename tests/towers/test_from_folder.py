@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import vlbench.implementations
+from tests.repositories import write
 from tests.revisions.packages import OLD_IMPLEMENTATIONS
-from tests.revisions.repositories import write
 from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.stage import listen

@@ -91,11 +91,3 @@ def test_the_tower_does_not_wait(vlbench_gate):
 def test_something_else():
     """So that a session has a test that passes."""
 '''
-
-SCENARIO = """
-title = "One small picture"
-stands_for = "nothing but a quick test"
-source = "noise"
-[[item]]
-grid = "4x4"
-"""

@@ -19,6 +19,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from tests.repositories import written_by
 from tests.traps.toy import LIMITS, TOWER
 
 ROOT = Path(__file__).parents[2]
@@ -191,12 +192,8 @@ def environment() -> dict[str, str | None]:
     """That of every command: this vlbench, nobody's git settings, and words that do not break."""
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
+        **written_by("A Dev"),
         "PYTHONPATH": str(ROOT),
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_AUTHOR_NAME": "A Dev",
-        "GIT_AUTHOR_EMAIL": "dev@example.org",
-        "GIT_COMMITTER_NAME": "A Dev",
-        "GIT_COMMITTER_EMAIL": "dev@example.org",
         "COLUMNS": "400",
         "NO_COLOR": "1",
     }

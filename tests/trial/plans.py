@@ -34,6 +34,14 @@ count = 2
 """
 """The same as a file."""
 
+ONE_PICTURE = """
+title = "One small picture"
+stands_for = "nothing but a quick test"
+source = "noise"
+[[item]]
+grid = "4x4"
+"""
+
 
 def variant(name: str) -> Variant:
     """A variant by name; a name that vlbench does not know is a flag that only the measuring process knows."""

@@ -11,8 +11,8 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
-from tests.traps.toy import SCENARIO
 from tests.traps.traps import BASELINE, Copy, trap
+from tests.trial.plans import ONE_PICTURE
 from vlbench.record.files import read_results
 from vlbench.record.schema import Trial
 
@@ -25,7 +25,7 @@ REFUSED = 2
 
 
 def measured(copy: Copy) -> Path:
-    copy.write("small.toml", SCENARIO)
+    copy.write("small.toml", ONE_PICTURE)
     copy.done(f"{RUN} a.json")
     return copy.folder / "a.json"
 
@@ -171,7 +171,7 @@ JOURNAL = "a.journal.jsonl"
 
 def killed(copy: Copy) -> Path:
     """The journal of a run that was killed after its first trial."""
-    copy.write("small.toml", SCENARIO)
+    copy.write("small.toml", ONE_PICTURE)
     journal = copy.folder / JOURNAL
     running, deadline = copy.begin(TWICE), time.monotonic() + 120
     while not (journal.exists() and journal.read_text().count("\n") > 1) and time.monotonic() < deadline:
@@ -187,7 +187,7 @@ def resumed(title: str, exit: int, says: str, edit: Callable[[list[str]], list[s
     @trap("file", title, exit, says, command="vlbench run --resume", **fields)
     def _(copy: Copy) -> Done:
         lines = copy.once("journal", killed).decode().splitlines()
-        copy.write("small.toml", SCENARIO)
+        copy.write("small.toml", ONE_PICTURE)
         copy.write(JOURNAL, "\n".join(edit(lines)) + "\n")
         return copy.run(f"{TWICE} --resume")
 
@@ -223,7 +223,7 @@ resumed(
 
 
 def written(copy: Copy, out: str) -> Done:
-    copy.write("small.toml", SCENARIO)
+    copy.write("small.toml", ONE_PICTURE)
     return copy.run(f"{RUN} {out}")
 
 
@@ -243,7 +243,7 @@ def _(copy: Copy) -> Done:
 
 @trap("file", "Two runs at a time with one `--out`", REFUSED, "a.json", command="vlbench run --out a.json")
 def _(copy: Copy) -> Done:
-    copy.write("small.toml", SCENARIO)
+    copy.write("small.toml", ONE_PICTURE)
     first = copy.begin(f"{RUN} a.json --trials 2")
     deadline = time.monotonic() + 120
     while not copy.folder.joinpath(JOURNAL).exists() and time.monotonic() < deadline:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from subprocess import CompletedProcess
 
-from tests.traps.toy import SCENARIO
 from tests.traps.traps import Copy, trap
+from tests.trial.plans import ONE_PICTURE
 
 RUN = "vlbench run --scenario small.toml --tower tower:tower --tower second:tower --budget 8 --no-card --device cpu"
 
@@ -15,7 +15,7 @@ def beside(title: str, exit: int, says: str, code: str, **fields: str) -> None:
 
     @trap("tower", title, exit, says, command="vlbench run", **fields)
     def _(copy: Copy) -> CompletedProcess[str]:
-        copy.write("small.toml", SCENARIO)
+        copy.write("small.toml", ONE_PICTURE)
         body = "\n".join(f"        {line}" for line in code.strip().splitlines())
         copy.write("second.py", SECOND.replace("        # FORWARD", body))
         return copy.run(RUN)

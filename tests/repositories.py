@@ -1,4 +1,4 @@
-"""Real git repositories in a folder of the test's."""
+"""Real git repositories, in folders of the tests' own."""
 
 from __future__ import annotations
 
@@ -7,11 +7,22 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-NOBODY = {f"GIT_{who}_{what}": "nobody" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+
+def written_by(name: str) -> dict[str, str]:
+    """The variables with which git takes this for the name of who writes, and has nobody's settings."""
+    names = {"NAME": name, "EMAIL": f"{name.split()[-1].lower()}@example.org"}
+    both = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in names.items()}
+    return both | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+
+
+def begin_here() -> None:
+    """A repository of Ada's in the current folder, without a commit."""
+    for words in ("init --quiet --initial-branch main", "config user.name Ada", "config user.email ada@example.org"):
+        subprocess.run(["git", *words.split()], check=True, capture_output=True)
 
 
 def git(folder: Path, *arguments: str) -> str:
-    env = os.environ | NOBODY | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+    env = os.environ | written_by("nobody")
     return subprocess.run(
         ["git", *arguments], cwd=folder, check=True, capture_output=True, text=True, env=env
     ).stdout.strip()
