@@ -25,7 +25,7 @@ unit: $(VENV)/.develops
 test-slow: $(VENV)/.develops  ## what takes long and seldom tells, and some with processes that start as users start them
 	$(BIN)/python -m compileall -q vlbench implementations
 	$(BIN)/pytest -n 2 --dist worksteal -m slow --ignore tests/benchmarks
-	VLBENCH_TESTS_COLD=1 $(BIN)/pytest -n 2 -m cold --ignore tests/benchmarks
+	VLBENCH_TESTS_COLD=1 $(BIN)/pytest -n 2 -m cold tests/traps
 
 timed: $(VENV)/.develops  ## verdicts on real times, end to end, on a machine that does nothing else
 	$(BIN)/pytest -m timed

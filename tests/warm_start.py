@@ -44,6 +44,8 @@ WORKERS = (
     "vlbench.gating.listing",
     "vlbench.revisions.worker",
 )
+COMMANDS = ("vlbench.cli", "vlbench.api.running", "vlbench.api.verdicts", "vlbench.comparing.timed_cells")
+"""What commands load: the last brings scipy, a second."""
 STARTING = {"vlbench", "pytest", "vlbench.trial.checker", "vlbench.trial.own_check"}
 """Those that start others of ours."""
 READ_LATER = {
@@ -235,7 +237,7 @@ def _become(order: Order) -> None:
 
 
 if __name__ == "__main__":
-    for loaded in (*WORKERS, "vlbench.cli", "pytest", "torch._dynamo"):  # the last for many of the counting device
+    for loaded in (*WORKERS, *COMMANDS, "pytest", "torch._dynamo"):  # the last for many of the counting device
         importlib.import_module(loaded)
     gc.freeze()  # nobody looks through these again
     wait(socket.socket(fileno=int(sys.argv[1])))

@@ -70,6 +70,7 @@ def test_a_removal_with_a_reason_is_accepted_unless_nothing_is_left_to_judge(vlb
 
 
 def test_no_way_to_move_the_baseline_passes(vlbench: Vlbench, branch: Path) -> None:
+    """The traps have more of them."""
     stored = FILE.read_text()
     manifest = FILE.with_name(NAME).read_text()
 
@@ -80,17 +81,11 @@ def test_no_way_to_move_the_baseline_passes(vlbench: Vlbench, branch: Path) -> N
         FILE.with_name(NAME).write_text(manifest)
         return code
 
-    FILE.unlink()
-    assert gate() == 6
     FILE.rename(FILE.with_suffix(".proposed.json"))
     assert gate() == 6
-    Path("pyproject.toml").write_text('[tool.vlbench]\nbaselines = "empty"\n')
-    assert gate() == 3
     wide = (
         read_baseline(FILE).counted[0].model_copy(update={"bands": dict.fromkeys(("host_syncs", "read_backs"), 0.99)})
     )
-    FILE.write_text(read_baseline(FILE).model_copy(update={"counted": (wide,)}).model_dump_json())
-    assert gate() == 6  # edited by hand
     FILE.write_text(read_baseline(FILE).model_copy(update={"counted": (wide,)}).model_dump_json())
     assert vlbench("baseline", "accept", FILE, "--reason", "it is fine").code == 0
     assert gate() == 3

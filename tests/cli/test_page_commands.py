@@ -91,7 +91,7 @@ def once() -> dict[str, list[Command]]:
 RUN = once()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(30)
 @pytest.mark.parametrize("page", [page for page in PAGES if RUN[page]])
 def test_the_commands_of_a_page(page: str, vlbench: Vlbench, supplied: Path) -> None:
     write_files(page)

@@ -65,8 +65,10 @@ def marked(folder: Path) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", ENDINGS)
-@pytest.mark.parametrize("how", ["once", "twice", "to the group"])
+@pytest.mark.parametrize(
+    ("number", "how"),
+    [*((number, how) for number in ENDINGS for how in ("once", "to the group")), (signal.SIGINT, "twice")],
+)
 def test_a_run_ends_in_order(folder: Path, number: signal.Signals, how: str) -> None:
     def send(process: psutil.Process) -> None:
         if how == "to the group":

@@ -16,7 +16,7 @@ import yaml
 from tests.repositories import written_by
 from tests.test_package import copy_source
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(30)
 TOWERS = """
 from extra_widths import WIDTH
 from torch import nn
@@ -106,6 +106,7 @@ def make_project(folder: Path) -> None:
     (folder / ".gitignore").write_text("build\n*.egg-info\n__pycache__\n")
 
 
+@pytest.mark.slow(90)
 def test_a_wheel_in_a_monorepo_from_the_first_pull_request_to_one_that_waits(source: Path, tmp_path: Path) -> None:
     user, runner = Machine.make(tmp_path / "user"), Machine.make(tmp_path / "runner")
     user.run(f"pip wheel --no-deps --wheel-dir {tmp_path / 'wheels'} {source}", tmp_path)

@@ -55,7 +55,7 @@ def workflow(folder: Path, base: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(30)
 def test_the_workflow_judges_a_pull_request_in_a_fresh_clone_by_what_its_base_holds(
     repository: Path, tmp_path: Path
 ) -> None:
@@ -85,7 +85,7 @@ def test_the_workflow_judges_a_pull_request_in_a_fresh_clone_by_what_its_base_ho
     assert "renamed, moved or deleted?" in hidden.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.slow(30)
 def test_the_pull_request_with_a_hidden_wait_fails_and_the_line_is_named(repository: Path) -> None:
     source = repository / "my_tower.py"
     before = "        return "

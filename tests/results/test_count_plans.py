@@ -83,7 +83,7 @@ def test_none_are_built_where_cudnn_is_not_preferred_and_each_once_where_it_is()
     plans_of.cache_clear()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(30)
 def test_rows_are_counted_as_they_are_stored(device: CountingDevice) -> None:
     if stored_plans().torch_version != torch.__version__.partition("+")[0]:
         pytest.skip("counts are of another torch")

@@ -33,7 +33,7 @@ from vlbench.trial.settle import settle
 from vlbench.trial.store import Here
 from vlbench.trial.tower_bench import TowerBench
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(30)
 
 CONFIG = MODELS[MODEL]
 STATES: tuple[State, ...] = ("warm", "cold", "churn", "behind")

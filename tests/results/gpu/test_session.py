@@ -210,7 +210,7 @@ def test_the_environment_says_what_is_lacking(
     assert told.count("not measured: ") == 2
 
 
-@pytest.mark.slow
+@pytest.mark.slow(50)
 def test_a_dry_session(tmp_path: Path) -> None:
     """All of it on a CPU; the last step is ended at its limit, as one may be on a GPU."""
     command = [sys.executable, "-m", "results.gpu.session", "--dry", "--out", str(tmp_path / "out")]

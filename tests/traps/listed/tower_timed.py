@@ -7,7 +7,7 @@ from subprocess import CompletedProcess
 from tests.traps.traps import Copy, trap
 from tests.trial.plans import ONE_PICTURE
 
-RUN = "vlbench run --scenario small.toml --tower tower:tower --tower second:tower --budget 8 --no-card --device cpu"
+RUN = "vlbench run --scenario small.toml --tower tower:tower --tower second:tower --budget 1 --no-card --device cpu"
 
 
 def beside(title: str, exit: int, says: str, code: str, **fields: str) -> None:
