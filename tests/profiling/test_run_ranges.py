@@ -57,7 +57,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def seen(tool: Path, folder: Path) -> Range:
-    path = python_path(MISBEHAVING)  # with a minute more than the budget, however busy the machine is
+    path = python_path(MISBEHAVING)  # with more time than the budget, however busy the machine is
     env = {"PYTHONPATH": path, "NVTX_INJECTION64_PATH": str(tool), "TOOL_OUT": str(folder / "seen")}
     subprocess.run(
         [sys.executable, "-m", "vlbench", *COMMAND],

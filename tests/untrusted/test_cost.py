@@ -14,7 +14,8 @@ import psutil
 import pytest
 from PIL import Image
 
-SECONDS, MEGABYTES = 5.0, 500
+SECONDS, MEGABYTES = 5.0, 300
+"""Of the processor, and beyond what a process begins with: the largest reads 200 MB of what it may read."""
 HEAD = 'title = "t"\nstands_for = "s"\n'
 
 
