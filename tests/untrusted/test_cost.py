@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 SECONDS, MEGABYTES = 5.0, 300
-"""Of the processor, and beyond what a process begins with: the largest reads 200 MB of what it may read."""
+"""Of the processor, and beyond what a process begins with: 4 MB may unpack to 200 MB before they are refused."""
 HEAD = 'title = "t"\nstands_for = "s"\n'
 
 
