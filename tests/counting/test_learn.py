@@ -159,7 +159,12 @@ def test_a_gpu_is_counted_with_the_cudnn_that_it_has(monkeypatch: pytest.MonkeyP
     found = calibration([pair()], "G", "sm_90", "2.13.0", "9.15.1")
     assert "G, torch 2.13.0, as sm_90 with cuDNN 9.15.1" in shown(calibrated_sheet(found, Path("gpu.json")).parts)
     monkeypatch.setattr(torch.backends.cudnn, "version", lambda: None)
-    with pytest.raises(UsageError, match="no version of cuDNN 9"):
+    with pytest.raises(
+        UsageError, match=r"^calibrate: torch has no cuDNN here, and how it attends is known of cuDNN 9"
+    ):
+        installed_cudnn()
+    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 8_907)
+    with pytest.raises(UsageError, match=r"^calibrate: torch has cuDNN 8.9.7 here"):  # and names no option: it has none
         installed_cudnn()
 
 

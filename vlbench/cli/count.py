@@ -95,8 +95,8 @@ def calibrate(options: CalibrateOptions) -> Sheet:
 
     variants, grids = options.variant or None, options.grid or []
     job = count_job(options.tower, variants, options.scenario, grids, dtype=options.dtype)  # as the GPU that is here
-    with doing(f"profiling, then counting {', '.join(job.towers)}"):
-        found = calibrate(job, options.out, force=options.force)
+    with doing(f"profiling, then counting {', '.join(job.towers)}") as watch:
+        found = calibrate(job, options.out, force=options.force, steps=watch.steps)
     return calibrated_sheet(found, write_calibration(found, options.out))
 
 

@@ -24,9 +24,10 @@ from vlbench.counting.job import CountJob, Point
 from vlbench.counting.learn import Pair, check, largest_error, learn
 from vlbench.counting.measure import CUDA, count_tower
 from vlbench.counting.rows import Row, rows_of
+from vlbench.counting.run import Steps
 from vlbench.counting.trace import FORWARD, observe
 from vlbench.counting_device import PROFILES, CountingDevice
-from vlbench.counting_device.profiles import cudnn_of
+from vlbench.counting_device.profiles import VERSION, cudnn_of
 from vlbench.counting_device.where import cause_line
 from vlbench.errors import UsageError
 from vlbench.implementations.adapted import handed_over
@@ -45,8 +46,8 @@ from vlbench.version import __version__
 SYNC_WARNING = "synchronizing CUDA operation"
 
 
-def calibrate(job: CountJob, folder: Path, *, force: bool = False) -> Calibration:
-    """Profile and count every tower of `job` on this GPU. Raises UsageError where there is none.
+def calibrate(job: CountJob, folder: Path, *, force: bool = False, steps: Steps = lambda done, of: None) -> Calibration:
+    """Profile and count every tower of `job` on this GPU, each a step on each point. UsageError where there is none.
 
     Also for a file in `folder`, which is made, that cannot be written, or is there and may not be replaced.
     """
@@ -58,21 +59,29 @@ def calibrate(job: CountJob, folder: Path, *, force: bool = False) -> Calibratio
     folder.mkdir(parents=True, exist_ok=True)
     check_output(_goal(folder, torch.cuda.get_device_name(), torch.__version__), "--out", force=force)
     dtype, rows = getattr(torch, job.dtype), rows_of(job)
-    profiles = [(row, point, *profile_warm(row, point, dtype)) for row in rows for point in job.points]
-    pairs = []
     cudnn = installed_cudnn()  # counted as it was profiled: here, and nowhere else, as the machine has it
+    cells = [(row, point) for row in rows for point in job.points]
+    profiles, pairs = [], []
+    for row, point in cells:
+        profiles.append((row, point, *profile_warm(row, point, dtype)))
+        steps(len(profiles), 2 * len(cells))
     with CountingDevice("ghost", capability, cudnn) as device:
         for row, point, events, warned in profiles:
             counts = _counted(device, row, point, dtype)
             names = {kind.operation for kind in counts.kinds}
             pairs.append(Pair(row.name, job.dtype, counts, observe(events, names), warned))
+            steps(len(cells) + len(pairs), 2 * len(cells))
     return calibration(pairs, torch.cuda.get_device_name(), capability, torch.__version__, cudnn)
 
 
 def installed_cudnn() -> str:
     """The cuDNN that torch uses here. Raises UsageError where that is none whose attention is known."""
     version: int | None = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
-    return cudnn_of(dotted(version) or "0.0.0")
+    found = dotted(version)
+    if found is None or not VERSION.fullmatch(found):
+        has = f"cuDNN {found}" if found else "no cuDNN"
+        raise UsageError(f"calibrate: torch has {has} here, and how it attends is known of cuDNN 9 alone; install that")
+    return cudnn_of(found)
 
 
 def calibration(pairs: Sequence[Pair], gpu: str, profile_name: str, torch_version: str, cudnn: str = "") -> Calibration:
