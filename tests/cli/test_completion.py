@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 import time
@@ -11,7 +12,9 @@ from typing import Any, get_args
 import pytest
 import typer
 
+from tests.cli.conftest import Vlbench
 from tests.cli.test_main import reported
+from tests.house import ROOT
 from vlbench.cli import app, completion
 from vlbench.counting_device.profiles import PROFILES
 from vlbench.implementations.config import MODELS
@@ -114,6 +117,40 @@ def test_the_shell_gets_an_answer_without_anything_heavy(folder: Path) -> None:
     assert set(ast.literal_eval(loaded)) <= {"rich.console", "pydantic"}
 
 
+@pytest.mark.parametrize(
+    ("typed", "joined", "kept"),
+    [
+        ("run|--tower|my_tower|:|m", ["run", "--tower", "my_tower:m"], "my_tower:"),
+        ("run|--tower|my_tower|:", ["run", "--tower", "my_tower:"], "my_tower:"),
+        ("run|--tower|hf|:|qwen2", ["run", "--tower", "hf:qwen2"], "hf:"),
+        ("run|--tower|=|my_tower|:|m", ["run", "--tower=my_tower:m"], "--tower=my_tower:"),
+        ("run|--tower|my_tower:m", ["run", "--tower", "my_tower:m"], ""),  # COMP_WORDBREAKS without a colon
+        ("run|--tower|a|:|b|--tower|c", ["run", "--tower", "a:b", "--tower", "c"], ""),
+        ("run|--tower|a|:|b|", ["run", "--tower", "a:b", ""], ""),
+    ],
+)
+def test_what_bash_split_at_colons_is_whole_again(typed: str, joined: list[str], kept: str) -> None:
+    words = typed.split("|")
+    assert completion.whole_words(words, len(words) - 1) == (joined, len(joined) - 1, kept)
+
+
+@pytest.mark.slow
+def test_bash_gets_what_follows_the_colon(folder: Path, tmp_path: Path) -> None:
+    """As readline does it: words split at colons, and only the last of them is replaced."""
+    program = tmp_path / "bin/vlbench"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} {tmp_path}/bin/main.py\n")
+    (tmp_path / "bin/main.py").write_text("import sys; sys.argv[0] = 'vlbench'\nfrom vlbench.cli import main; main()\n")
+    program.chmod(0o755)
+    script = 'eval "$(_VLBENCH_COMPLETE=source_bash vlbench)"\nask() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); '
+    script += '_vlbench_completion vlbench; echo "${COMPREPLY[*]}"; }\n'
+    asked = ["run --tower my_tower : m", "run --tower my_tower :", "run --tower hf : qwen2-vl-7", "run --filter var"]
+    script += "".join(f"ask vlbench {each}\n" for each in asked)
+    where = {"PATH": f"{program.parent}:{os.environ['PATH']}"}
+    told = subprocess.run(["bash", "--norc", "-c", script], env=where, capture_output=True, text=True, check=True)
+    assert told.stdout.splitlines() == ["make", "Tower make limit", "qwen2-vl-7b qwen2-vl-72b", "variant="]
+
+
 @pytest.mark.timed
 @pytest.mark.parametrize("asked", [["--help"], ["list", "models"]])
 def test_help_is_quick(asked: list[str]) -> None:
@@ -123,3 +160,17 @@ def test_help_is_quick(asked: list[str]) -> None:
         return time.perf_counter() - start
 
     assert min(seconds() for _ in range(5)) < 0.4
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [("run --tower my_tower : m", "make"), ("run --tower = my_tower : T", "Tower"), ("run --filter = var", "variant=")],
+)
+def test_what_bash_is_told_follows_the_last_colon(
+    vlbench: Vlbench, monkeypatch: pytest.MonkeyPatch, words: str, told: str
+) -> None:
+    asked = ["vlbench", *words.split()]
+    for name, value in {"_VLBENCH_COMPLETE": "complete_bash", "COMP_WORDS": "\n".join(asked)}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("COMP_CWORD", str(len(asked) - 1))
+    assert vlbench().out == f"{told}\n"

@@ -8,6 +8,7 @@ import typer
 
 from vlbench.cli import baseline, gate, nsys
 from vlbench.cli.ab import ab
+from vlbench.cli.completion import answering_bash
 from vlbench.cli.count import calibrate, count
 from vlbench.cli.explain import explain
 from vlbench.cli.judge import diff, judge
@@ -77,7 +78,7 @@ def main() -> None:
 
     Ctrl-C, SIGTERM and SIGHUP end it in order, with 130, 143 and 129.
     """
-    with ending_in_order():
+    with ending_in_order(), answering_bash():
         try:
             try:
                 app(repeat_options(sys.argv[1:]))

@@ -1,9 +1,12 @@
 """What the shell completes: names as the source says them, files, and towers, without importing what they name."""
 
 import ast
+import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from glob import escape, glob
+from io import StringIO
 from pathlib import Path
 
 from vlbench.version import FOLDER
@@ -11,6 +14,10 @@ from vlbench.version import FOLDER
 Complete = Callable[[str], list[str]]
 """From what is typed so far to what it may become."""
 ENUM = r'^    [A-Z_]+ = "([a-z-]+)"'
+ASKED = "_VLBENCH_COMPLETE"
+"""The variable by which a shell asks."""
+SPLITS = ":="
+"""Where bash splits words."""
 SOURCES = {
     "flags": ("implementations/optimized/*.py implementations/prompt/*.py", r'^@\w+\.optimization\(\s*"([^"]+)"'),
     "presets": ("implementations/optimized/presets.py", r'^ +Preset\(\s*"([^"]+)"'),
@@ -82,6 +89,43 @@ def towers(incomplete: str) -> list[str]:
     inside = files(".py")(incomplete.replace(".", "/"))
     modules = (each.removesuffix(".py").replace("/", ".") + ":" * each.endswith(".py") for each in inside)
     return [*one_of(*ours)(incomplete), *modules]
+
+
+def whole_words(words: list[str], at: int) -> tuple[list[str], int, str]:
+    """Words that bash split at colons and equals signs, up to the one that is completed, each whole again.
+
+    With its place, and with how much of it bash keeps: it replaces only what follows the last of these signs.
+    """
+    whole: list[str] = []
+    kept = last = ""
+    for word in [*words, ""][: at + 1]:
+        splits = bool(word) and set(word) <= set(SPLITS)
+        if whole and (splits or (last and word and not word.startswith("-"))):
+            kept = whole[-1] + word * splits
+            whole[-1] += word
+        else:
+            kept = ""
+            whole.append(word)
+        last = word if splits else ""
+    return whole, len(whole) - 1, kept
+
+
+@contextmanager
+def answering_bash() -> Iterator[None]:
+    """Where bash asks inside of this block, it is told what `whole_words` become, without what it keeps of them."""
+    words, at = os.environ.get("COMP_WORDS", "").split("\n"), os.environ.get("COMP_CWORD", "")
+    if os.environ.get(ASKED) != "complete_bash" or not at.isdigit() or int(at) > len(words):
+        yield
+        return
+    whole, place, kept = whole_words(words, int(at))
+    os.environ |= {"COMP_WORDS": "\n".join(whole), "COMP_CWORD": str(place)}
+    kept = kept.partition("=")[2] if kept.startswith("-") else kept  # --tower=my_tower: completes to my_tower:make
+    answer = StringIO()
+    try:
+        with redirect_stdout(answer):
+            yield
+    finally:
+        print("\n".join(line.removeprefix(kept) for line in answer.getvalue().splitlines()))
 
 
 def _defined(path: Path) -> Iterable[str]:
