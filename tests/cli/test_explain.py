@@ -2,14 +2,23 @@ from __future__ import annotations
 
 import ast
 import textwrap
+from collections.abc import Iterator
 from importlib import import_module
+from typing import get_args
 
 import pytest
 
 from tests.cli.conftest import Vlbench
+from tests.house import ROOT
 from vlbench.cli.completion import names
-from vlbench.implementations.optimized import OPTIMIZATIONS
+from vlbench.cli.listing import ROWS, rows_of
+from vlbench.export.flags import SHOWN
+from vlbench.export.result_tables import STAGES
+from vlbench.export.wording import OUTCOMES
+from vlbench.implementations.optimized import OPTIMIZATIONS, Exactness
+from vlbench.judging.verdict import Verdict
 from vlbench.record.counts import Tally
+from vlbench.record.schema import State
 
 explain = import_module("vlbench.cli.explain")
 words, complete = explain.words, explain.complete
@@ -141,3 +150,69 @@ def test_a_flag_that_changes_results_says_by_how_much_stage_by_stage(vlbench: Vl
     assert told[-1].startswith("merger 0.")
     assert "error in bfloat16 (and without)" not in vlbench("explain", "rope-packed", "--json").json()
     assert "no rule for what a compiled call asks" in " ".join(vlbench("explain", "flex").out.split())
+
+
+def test_no_word_has_two_meanings() -> None:
+    named = [name for names in explain.meanings_by_names() for name in names.split(", ")]
+    assert sorted(named) == sorted(set(named))
+
+
+def headings() -> Iterator[str]:
+    """Every heading in the source of what prints tables: of a column by itself, or by its place in a dictionary."""
+    for path in [*sorted((ROOT / "vlbench/export").glob("*.py")), ROOT / "vlbench/cli/listing.py"]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Call(func=ast.Name(id="Column"), args=[ast.Constant(value=str(text)), *_]):
+                    yield text
+                case (
+                    ast.Assign(targets=[ast.Name(id="columns")], value=ast.Dict(keys=keys))
+                    | ast.AugAssign(target=ast.Name(id="columns"), value=ast.Dict(keys=keys))
+                ):
+                    yield from (key.value for key in keys if isinstance(key, ast.Constant))
+                case ast.AnnAssign(annotation=ast.Subscript(value=ast.Name(id="Columns")), value=ast.Dict(keys=keys)):
+                    yield from (key.value for key in keys if isinstance(key, ast.Constant))
+                case ast.Assign(targets=[ast.Name(id="columns")], value=ast.List(elts=each)):
+                    yield from (one.value for one in each if isinstance(one, ast.Constant))
+
+
+TABLES = sorted(
+    {
+        *filter(None, (each.replace("-\n", "").replace("\n", " ").strip() for each in headings())),
+        *(heading for kind in ROWS for heading in rows_of(kind)[0]),
+        *STAGES,
+        *map(str, (*Verdict, *Exactness)),
+        *get_args(State),
+        *OUTCOMES.values(),
+        *SHOWN.values(),
+    }
+    - {"where", "called_from", "passed"}  # for programs alone
+)
+SAID = ("plan", "plans", "quick look", "aten ops", "unconfirmed", "small calls", "calibrate")
+
+
+@pytest.mark.parametrize("word", [*TABLES, *SAID])
+def test_what_a_table_prints_is_explained(word: str) -> None:
+    assert explain.spelled(word) in words(), word
+
+
+def test_what_is_passed_over_stands_a_line_each(vlbench: Vlbench) -> None:
+    lines = [line.strip() for line in vlbench("explain", "best").out.splitlines()]
+    for told in ("mlp-pad: not timed yet", "rope-freq-table: rope-cache keeps more"):
+        assert any(line.endswith(told) for line in lines), lines
+
+
+def test_what_a_flag_does_to_plans_stands_in_a_line(vlbench: Vlbench) -> None:
+    out = " ".join(vlbench("explain", "sdpa-flash").out.split())
+    assert "plans that cuDNN builds on the host in eight calls on changing grids: -16 on single-image, -68 on" in out
+    assert "single-image / multi-image" not in out
+    assert (
+        vlbench("explain", "window-sort", "--json").json()["changes"][-1] == "(beside batched-windows and host-seqlens)"
+    )
+    assert vlbench("explain", "window-cache", "--json").json()["changes"] == ["host time only"]
+
+
+def test_a_flag_says_on_which_model_it_was_counted(vlbench: Vlbench) -> None:
+    out = " ".join(vlbench("explain", "pos-embed-vectorized").out.split())
+    assert "operations -18 on single-image, -207 on multi-image" in out
+    assert "second forward of qwen3-vl-8b, bfloat16, as sm_90, on single-image and multi-image" in out
+    assert "counted" not in " ".join(vlbench("explain", "text-only").out.split()[:60])

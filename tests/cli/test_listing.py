@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import csv
+from pathlib import Path
+
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
@@ -77,3 +80,23 @@ def test_what_cannot_be_listed_is_said_in_one_sentence(vlbench: Vlbench) -> None
 
 def test_nothing_to_list_is_one_sentence(vlbench: Vlbench) -> None:
     assert vlbench("list").sentence == ("list: name one of models, scenarios, flags, presets, seams, peers, formats")
+
+
+def test_a_flag_is_one_line(vlbench: Vlbench, snapshot: SnapshotAssertion) -> None:
+    """Whatever flags there are: those of the first lines are the oldest."""
+    ended = vlbench("list", "flags")
+    lines = ended.out.splitlines()
+    assert len(lines) == len(OPTIMIZATIONS) + 1 < 100
+    assert [
+        line for line in lines if line.split()[0] in ("flag", "host-grid", "window-sort", "host-seqlens")
+    ] == snapshot
+    assert ended.err == "Each with its counters, its needs and its code: vlbench explain FLAG\n"
+
+
+def test_wide_and_files_have_every_column(vlbench: Vlbench, folder: Path) -> None:
+    ended = vlbench("list", "flags", "--wide", "--csv", "flags.csv")
+    assert "counted at 7B" in ended.out.splitlines()[0]
+    assert "…" not in ended.out
+    rows = list(csv.DictReader((folder / "flags.csv").read_text().splitlines()))
+    assert [row["flag"] for row in rows] == list(OPTIMIZATIONS)
+    assert rows[0].keys() >= {"class", "removes", "counted at 7B", "requires"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import re
 import textwrap
 import tomllib
 from collections.abc import Callable
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 SIDE_BY_SIDE = 150
 """Columns from which two pieces of code stand beside each other rather than one below the other."""
+LINES = ("changes", "passed over")
+"""How the names of facts begin that are sentences, a line each; other lists are names."""
+UNIT = re.compile(r"( ms| %)?( \[.*| \(.*|, .*)?$")
+"""What a heading has behind its word."""
 KINDS = [*ROWS, "prompts", "gpus"]
 OTHERS = [kind for kind in ROWS if kind != "flags"]
 
@@ -79,9 +84,9 @@ def explain(
 
 
 def spelled(name: str) -> str:
-    """The name as it is written here, whatever the case of its letters."""
-    known = [*(each for kind in KINDS for each in names(kind)), *words()]
-    return name if name in known else next((each for each in known if each.lower() == name.lower()), name)
+    """The name as it is written here, whatever the case of its letters; of a heading what stands before its unit."""
+    known = {each.lower(): each for each in [*words(), *(each for kind in KINDS for each in names(kind))]}
+    return next((known[each] for each in (name.lower(), UNIT.sub("", name).lower()) if each in known), name)
 
 
 def meanings(name: str) -> dict[str, Any]:
@@ -100,7 +105,7 @@ def meanings(name: str) -> dict[str, Any]:
 
 
 def _explain_flag(flag: str, as_json: bool) -> None:
-    from vlbench.export.flags import COUNTED_ON, moves_in_words
+    from vlbench.export.flags import COUNTED_ON, counted_on, effects, moves_in_words
     from vlbench.implementations.optimized import FlagError, find_flag
 
     try:
@@ -122,6 +127,7 @@ def _explain_flag(flag: str, as_json: bool) -> None:
         "seam": found.seam.name,
         "removes": found.removes,
         "class": str(found.exactness),
+        "changes": effects(found.flag),
         "counted": moves_in_words(found.flag) + (f" ({COUNTED_ON})" if found.seam.in_tower else ""),
         "source": found.source,
         "needs": list(found.requires),
@@ -131,7 +137,7 @@ def _explain_flag(flag: str, as_json: bool) -> None:
     if as_json:
         print(json.dumps(facts | {"naive": naive, "optimized": optimized}, indent=1))
     else:
-        _show(facts, naive, optimized)
+        _show(facts | {"counted": counted_on(flag)}, naive, optimized)
 
 
 def _told_by_stage(flag: Optimization) -> dict[str, list[str]]:
@@ -162,7 +168,8 @@ def _show_facts(facts: dict[str, Any]) -> Console:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, value in facts.items():
         told = [f"{key} {each}" for key, each in value.items()] if isinstance(value, dict) else value
-        text = ", ".join(told) if isinstance(told, list) else str(told)
+        between = "\n" if name.startswith(LINES) else ", "
+        text = between.join(told) if isinstance(told, list) else str(told)
         if text:
             table.add_row(Text(name, style="bold"), Text(text))
     console.print(table)

@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pkgutil import resolve_name
 from typing import Annotated, Any
 
 import typer
 
 from vlbench.cli.completion import one_of
+from vlbench.cli.options import WRITTEN
 from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError, check_choice
-from vlbench.export.sheet import Cell, Column, Sheet, Table
+from vlbench.export.sheet import Cell, Column, Sheet, Table, Words, shown_rows
 from vlbench.implementations.config import UNCONFIRMED
 
 
@@ -25,15 +27,18 @@ What = Annotated[
     ),
 ]
 
+Wide = Annotated[
+    bool, typer.Option("--wide", help="All columns, over as many lines as they need.", rich_help_panel=WRITTEN)
+]
+
 DEVICES = (("a CPU", "cpu"), ("CUDA", "cuda"))
 """In words, and as flags know them."""
-IN_JSON_ALONE = {"requires", "sizes from", *(f"passed over on {where}" for where, _ in DEVICES)}
-"""What a flag needs is among the words of what it is counted beside, and `vlbench explain best` tells reasons; where
-sizes come from has no room in a table of 80 columns."""
+NOT_AT_80 = {"counted at 7B", "requires", "sizes from", *(f"passed over on {where}" for where, _ in DEVICES)}
+"""What a table of 80 columns has no room for: `vlbench explain` tells it of one thing, --wide and formats of all."""
 
 
 @reports(judges=False)
-def list_things(what: What = None) -> Sheet:
+def list_things(what: What = None, wide: Wide = False) -> Sheet:
     """List models, scenarios, flags, presets, seams that can be measured alone, peers, or formats that judge reads.
 
     - `vlbench list flags`
@@ -42,19 +47,29 @@ def list_things(what: What = None) -> Sheet:
         raise UsageError(f"list: name one of {', '.join(ROWS)}")
     check_choice("what to list", what, ROWS)
     rows = rows_of(what)
-    headings = [heading for heading in rows[0] if heading not in IN_JSON_ALONE]
-    columns = [Column(heading, left=True, most=12 if heading == "class" else None) for heading in headings]
+    whole, last = _table(what, rows, list(rows[0])), ""
+    narrow = _table(what, rows, [heading for heading in rows[0] if heading not in NOT_AT_80])
+    if what == "flags" and not wide:
+        narrow = replace(narrow, lines=_in_a_line_each(narrow))
+        last = "Each with its counters, its needs and its code: vlbench explain FLAG"
+    own = {"json": lambda: json.dumps(rows, indent=1)}
+    return Sheet(f"vlbench list {what}", [whole], view=[whole if wide else narrow], own=own, last=last)
+
+
+def _table(name: str, rows: list[dict[str, Any]], headings: list[str]) -> Table:
     told = [
-        [", ".join(each) if isinstance(each, list) else Cell(_narrow(each), each) for each in map(row.get, headings)]
+        [", ".join(each) if isinstance(each, list) else Cell(str(each), each) for each in map(row.get, headings)]
         for row in rows
     ]
-    table = Table(what, columns, told)
-    return Sheet(f"vlbench list {what}", [table], own={"json": lambda: json.dumps(rows, indent=1)})
+    return Table(name, [Column(heading, left=True) for heading in headings], told)
 
 
-def _narrow(value: object) -> str:
-    """The longest class is parted at its hyphen: its column is as wide as the others need."""
-    return "result-\nchanging" if value == "result-changing" else str(value)
+def _in_a_line_each(table: Table) -> list[Words]:
+    """Its rows, each cut at the edge of the terminal rather than folded."""
+    texts = [[head.heading for head in table.heads], *shown_rows(table)]
+    widths = [max(map(len, column)) + table.gap for column in zip(*texts, strict=True)]
+    lines = ["".join(map(str.ljust, cells, widths)).rstrip() for cells in texts]
+    return [Words(line, "" if number else "bold", cut=True) for number, line in enumerate(lines)]
 
 
 def rows_of(kind: str) -> list[dict[str, Any]]:

@@ -23,6 +23,8 @@ SHOWN = {
     "peak_live_bytes": "peak",
 }
 """Counters in the order in which they are told. Those left out move with one of these."""
+LONG = {CHURN_PLANS: "plans that cuDNN builds on the host in eight calls on changing grids:"}
+"""Of those the ones that need more words where there is room."""
 LEAST_BYTES = 1_000_000
 """Fewer are left out of the words; the file has them."""
 HOST_TIME = "host time only"
@@ -49,13 +51,45 @@ def moves_in_words(flag: str) -> str:
     return beside + (f"memory alone, under {readable_bytes(LEAST_BYTES)}" if moved else HOST_TIME)
 
 
+def effects(flag: str) -> list[str]:
+    """The same for who has room: a line for each counter, which says of what was fed in how it moves.
+
+    Raises UsageError where the shipped counts are damaged.
+    """
+    found = stored_counts().flags.get(flag)
+    if found is None or not (moved := list(_moved(found))):
+        return [moves_in_words(flag)]
+    about = [f"beside {' and '.join(found.beside)}"] * bool(found.beside)
+    about += [f"one call of the {where}" for where in found.moves if where.startswith("seam ")]
+    lines = []
+    for counter, figures in moved:
+        places = zip(figures, found.moves, strict=True)
+        on = [f"{figure} on {place}" for figure, place in places] if len(set(figures)) > 1 else figures[:1]
+        lines.append(f"{LONG.get(counter, SHOWN[counter])} {', '.join(on)}")
+    return [*lines, *([f"({', '.join(about)})"] if about else [])]
+
+
+def counted_on(flag: str) -> str:
+    """What was counted for `effects`; "" of what was not. Raises UsageError where the shipped counts are damaged."""
+    whole = stored_counts()
+    if (found := whole.flags.get(flag)) is None or any(where.startswith("seam ") for where in found.moves):
+        return ""
+    on = " and ".join(found.moves)
+    return f"second forward of {found.model or whole.model}, {whole.dtype}, as {whole.profile}, on {on}"
+
+
 def _told(found: FlagCounts) -> Iterator[str]:
-    for counter, name in SHOWN.items():
+    for counter, figures in _moved(found):
+        yield f"{SHOWN[counter]} {' / '.join(dict.fromkeys(figures))}"
+
+
+def _moved(found: FlagCounts) -> Iterator[tuple[str, list[str]]]:
+    """Each counter that is told, with how it moves on each thing that was fed in."""
+    for counter in SHOWN:
         figures = [moves.get(counter, 0) for moves in found.moves.values()]
         in_bytes = counter.endswith("bytes")
         if max(map(abs, figures)) >= (LEAST_BYTES if in_bytes else 1):
-            told = [_signed_bytes(each) if in_bytes else f"{each:+,}" for each in figures]
-            yield f"{name} {' / '.join(dict.fromkeys(told))}"
+            yield counter, [_signed_bytes(each) if in_bytes else f"{each:+,}" for each in figures]
 
 
 def _signed_bytes(count: int) -> str:
