@@ -12,7 +12,7 @@ from vlbench.export.results import failures, group_parts, judged_groups, results
 from vlbench.export.sheet import Table, broken, records
 from vlbench.judging.summary import summaries
 from vlbench.judging.verdict import Floors, Verdict
-from vlbench.record.schema import Row, State
+from vlbench.record.schema import Counts, Row, State
 
 
 def test_a_quick_look(snapshot: SnapshotAssertion) -> None:
@@ -148,3 +148,23 @@ def test_pieces_of_a_trial_are_one_trial() -> None:
     whole = made.model_copy(update={"trials": (*made.trials, piece), "planned": 10})
     assert title(made).endswith("5 trials")
     assert title(whole).endswith("5 trials")
+
+
+def test_a_table_of_prompts_leaves_out_what_means_nothing_there() -> None:
+    counts = Counts(aten_operations=30, attention_calls=0)
+    made = trial(variants=(timed("baseline", 1.0, counts=counts), timed("mrope-numpy", 0.5, counts=counts)))
+    prompts = group(made, scenario="seam mrope", point="prompt-image")
+    sheet = list(group_parts(prompts))
+    assert title(prompts) == "seam mrope [prompt-image]: float32, cpu, 1 thread"
+    assert not {"SDPA", "qwen2.5-vl-tiny", "weights"} & set(shown(sheet).split())
+    (first, *_) = records([part for part in sheet if isinstance(part, Table)])
+    assert not {"model", "weights", "attention_calls"} & first.keys()
+    assert first["aten_operations"] == 30
+
+
+def test_the_shapes_of_another_seam_are_those_of_a_model() -> None:
+    attends = Counts(aten_operations=30, attention_calls=9)
+    made = trial(variants=(timed("baseline", 1.0, counts=attends), timed("sdpa-prealloc", 0.5, counts=attends)))
+    seam = group(made, scenario="seam attention", point="16x16")
+    assert title(seam) == "seam attention [16x16]: qwen2.5-vl-tiny, float32, cpu, 1 thread"
+    assert "SDPA" in shown(group_parts(seam))

@@ -36,15 +36,15 @@ FACTS = ("scenario", "point", "model", "dtype", "device", "threads", "weights")
 
 
 def facts(group: CellGroup) -> dict[str, Value]:
-    """What holds of every row of a group."""
-    return {fact: getattr(group, fact) for fact in FACTS}
+    """What holds of every row of a group; a seam alone has no checkpoint, and that of prompts is of no one model."""
+    without = ["weights", *(["model"] if group.point.startswith("prompt-") else [])] if _is_seam(group) else []
+    return {fact: getattr(group, fact) for fact in FACTS if fact not in without}
 
 
 def times_table(group: CellGroup, found: Sequence[Summary]) -> Table:
     """A quick look: variant, exactness, error, median, speed-up with interval, counts."""
-    return _table(
-        group, found, VARIANT | CLASS | ERROR | TIME | _speedups(group, found) | _against(found) | COUNTS, gap=1
-    )
+    figures = ERROR | TIME | _speedups(group, found) | _against(found) | _counts(group, found)
+    return _table(group, found, VARIANT | CLASS | figures, gap=1)
 
 
 def verdict_table(group: CellGroup, found: Sequence[Summary]) -> Table:
@@ -62,7 +62,7 @@ def cost_table(group: CellGroup, found: Sequence[Summary]) -> Table:
         Column("first call ms", "first_seconds"): lambda each: figure(each.first_seconds, _tenths),
         Column("pays back after", "pays_back_after"): lambda each: figure(each.pays_back_after, "{} calls"),
     }
-    return _table(group, found, VARIANT | CLASS | COUNTS | once, gap=1)
+    return _table(group, found, VARIANT | CLASS | _counts(group, found) | once, gap=1)
 
 
 def gpu_table(group: CellGroup, found: Sequence[Summary]) -> Iterator[Table]:
@@ -185,6 +185,16 @@ def _against(found: Sequence[Summary]) -> Columns[Summary]:
     return {Column("than", "reference", left=True, most=20): _reference}
 
 
+def _is_seam(group: CellGroup) -> bool:
+    return group.scenario.startswith("seam ")
+
+
+def _counts(group: CellGroup, found: Sequence[Summary]) -> Columns[Summary]:
+    """Of a seam alone only where it attends."""
+    attends = not _is_seam(group) or any(each.counts and each.counts.attention_calls for each in found)
+    return COUNTS if attends else {ATEN: COUNTS[ATEN]}
+
+
 def _reference(each: Summary) -> Cell:
     return Cell("" if each.row.is_reference else broken(each.row.reference), each.row.reference)
 
@@ -278,7 +288,8 @@ VARIANT: Columns[Summary] = {Column("variant", most=20): name}
 CLASS: Columns[Summary] = {Column("class", "exactness", left=True, most=20): _class}
 ERROR: Columns[Summary] = {Column("error", "fp32_error"): _error}
 TIME: Columns[Summary] = {Column("ms", "seconds"): lambda each: figure(each.seconds, milliseconds)}
+ATEN = Column("aten\nops", "aten_operations")
 COUNTS: Columns[Summary] = {
-    Column("aten\nops", "aten_operations"): lambda each: figure(each.counts and each.counts.aten_operations, str),
+    ATEN: lambda each: figure(each.counts and each.counts.aten_operations, str),
     Column("SDPA", "attention_calls"): lambda each: figure(each.counts and each.counts.attention_calls, str),
 }

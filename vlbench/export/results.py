@@ -87,7 +87,10 @@ def title(group: CellGroup) -> str:
     where = f"{group.device}, {threads}" if group.device == "cpu" else group.device
     point = f" [{group.point}]" if group.point else ""
     several = f", {_trials(group)} trials" if _is_voted(group) else ""
-    return f"{group.scenario}{point}: {group.model}, {group.dtype}, {where}, {group.weights} weights{several}"
+    known = tables.facts(group)
+    model = f"{group.model}, " if "model" in known else ""
+    weights = f", {group.weights} weights" if "weights" in known else ""
+    return f"{group.scenario}{point}: {model}{group.dtype}, {where}{weights}{several}"
 
 
 def _trials(group: CellGroup) -> int:
