@@ -80,7 +80,7 @@ def gated(vlbench: Vlbench, folder: Path, stored: Path) -> Path:
         towers = [word for name in TOWER_NAMES for word in ("--tower", f"towers:{name}")]
         ended = vlbench("baseline", "save", FILE, *towers, "--scenario", "small.toml", "--reason", "it is new")
         assert ended.code == 0, ended
-        assert f"{FILE}: 3 cells, saved by Ada; commit it" in ended.out
+        assert f"{FILE}: 3 cells, saved by Ada; commit it" in " ".join(ended.out.split())
         shutil.copy(FILE, stored)
     FILE.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(stored, FILE)

@@ -43,7 +43,8 @@ def test_a_sync_in_each_layer_fails_with_its_line_and_without_it_is_an_improveme
     ended = vlbench("baseline", "accept", gated, "--reason", "lengths may differ")
     assert (ended.code, proposal_path(gated).exists()) == (0, False)
     assert "towers:Tower small.toml bfloat16 sm_90: host_syncs 0 -> 3, read_backs 0 -> 3" in ended.out
-    assert "toy.json: accepted by Ada; commit it" in ended.out
+    assert "toy.json: accepted by Ada; commit it" in " ".join(ended.out.split())
+    assert max(map(len, ended.out.splitlines())) <= 80
     last = read_baseline(gated).accepted[-1]
     assert (last.by, last.reason, last.dirty, last.revision) == ("Ada", "lengths may differ", True, head())
 
@@ -176,6 +177,7 @@ def test_a_repository_is_put_under_the_gate(vlbench: Vlbench, folder: Path) -> N
     assert ended.code == 0, ended
     assert "no repository" not in ended.out
     assert "results/baselines/baselines.manifest: what must be judged; commit all four" in " ".join(ended.out.split())
+    assert max(map(len, ended.out.splitlines())) <= 80
     made = read_baseline(Path("results/baselines/towers-tower.json"))
     assert [cell.name for cell in made.counted] == ["towers:Tower grid 1x4x6 bfloat16 sm_90"]
     assert made.accepted[0].by == "Grace"

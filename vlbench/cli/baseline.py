@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
@@ -38,6 +38,8 @@ class ReasonedOptions(FileOptions):
 
 class SaveOptions(ReasonedOptions):
     """The options of `vlbench baseline save`."""
+
+    UNREAD: ClassVar = {"tower=None": "gpu cudnn dtype unchecked", "capture=None": "ranges"}
 
     tower: Towers = None
     variant: With = None
@@ -262,7 +264,7 @@ def _accepted(file: Path, made: Baseline) -> Sheet:
 
 def told_sheet(lines: Sequence[str], facts: object) -> Sheet:
     """What was done, in lines for people and as facts for programs."""
-    return Sheet("vlbench baseline", [Words(line, "ansi") for line in lines], own={"json": lambda: as_json_text(facts)})
+    return Sheet("vlbench baseline", list(map(Words, lines)), own={"json": lambda: as_json_text(facts)})
 
 
 def in_short(file: Path, made: Baseline) -> str:

@@ -1,7 +1,9 @@
 """A sheet on a terminal of 80 columns."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from textwrap import TextWrapper
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
@@ -14,6 +16,9 @@ from vlbench.export.sheet import Cell, Part, Sheet, Table, Words, shown, shown_r
 
 NARROWEST = 12
 """Characters that a column which is cut keeps."""
+COMMAND = re.compile(r"`(?:vlbench|git|pip) [^`]*`")
+HELD = "\ue000"
+"""Stands for a blank at which no line ends: of private use, so that no word holds it."""
 
 
 def view_of(sheet: Sheet) -> RenderableType:
@@ -45,7 +50,24 @@ def _words(words: Words) -> RenderableType:
         text = Text.assemble(before, (words.styled, words.style), after)
     if words.cut:
         text.no_wrap, text.overflow = True, "ellipsis"
+    elif COMMAND.search(words.text):
+        return _WithCommands(words)
     return _indented(text, words.indent)
+
+
+@dataclass(frozen=True)
+class _WithCommands:
+    """A paragraph whose commands are parted nowhere, even where they are wider than the terminal: people copy them."""
+
+    words: Words
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        text = COMMAND.sub(lambda found: found[0].replace(" ", HELD), self.words.text)
+        blanks = " " * self.words.indent
+        fill = TextWrapper(options.max_width, initial_indent=blanks, subsequent_indent=blanks)
+        fill.break_long_words = fill.break_on_hyphens = False
+        for line in (each for paragraph in text.splitlines() for each in fill.wrap(paragraph) or [""]):
+            yield Text(line.replace(HELD, " "), style=self.words.style, no_wrap=True, overflow="ignore")
 
 
 def _table(table: Table) -> Iterator[RenderableType]:
