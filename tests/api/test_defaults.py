@@ -49,6 +49,9 @@ def test_the_nearest_file_is_the_one(tmp_path: Path) -> None:
             "[tool.vlbench] is 3 and no table; write tower, scenario, gpu, cudnn, baselines below it",
         ),
         ("tool = 3\n", "[tool.vlbench] is 3 and no table"),
+        ('[tool.vlbench]\ncudnn = "8.9"\n', "[tool.vlbench] cudnn 8.9: no version of cuDNN 9"),
+        ('[tool.vlbench]\ngpu = "sm_42"\n', "[tool.vlbench] gpu sm_42: no such GPU profile; choose one of sm_75"),
+        ('[tool.vlbench]\ncudnn = ""\n', "[tool.vlbench] cudnn is empty; say what it is, or leave the key out"),
         ("[tool.vlbench\n", "not TOML"),
     ],
 )

@@ -166,6 +166,8 @@ def test_two_variants_beside_each_other(vlbench: Vlbench) -> None:
         (["--grid", "1x4x4", "--scenario", "mixed"], "give one of them"),
         (["--scenario", "multi-imge"], "did you mean 'multi-image'?"),
         (["--cudnn", "8.9"], "--cudnn 8.9: no version of cuDNN 9; write it as 9.19 or 9.15.1"),
+        (["--cudnn", ""], "--cudnn '': no version of cuDNN 9"),
+        (["--as", ""], "--as '': no such GPU profile"),
         (["--as", "sm_42", "--cudnn", "9.19"], "--as sm_42: no such GPU profile"),
         (["--dtype", "int8"], "--dtype: 'int8' is not one of"),
         (["--diff", "best", "best"], "is named twice; name two"),

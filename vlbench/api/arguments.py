@@ -34,6 +34,16 @@ TEXTS = frozenset(
 )
 """Arguments that are a text or several."""
 
+UNREAD: dict[str, dict[str, str]] = {
+    "profile": {
+        "overhead": "tool blocks out limit",
+        "tool=stages": "out limit",
+        "tool=pyinstrument": "blocks limit",
+        "tool=torch": "blocks",
+    }
+}
+"""By function: arguments that nothing reads where another one is given, or has this value."""
+
 
 def several(given: Names | PathLike[str]) -> list[str]:
     """The texts, of which there may be one or none."""
@@ -58,6 +68,28 @@ def check(arguments: Mapping[str, object]) -> None:
             given = [value] if isinstance(value, str | PathLike) else value
             if not (isinstance(given, Sequence) and all(isinstance(each, str | PathLike) for each in given)):
                 raise UsageError(f"{name}: {value!r:.60} is neither a text nor a list of texts; give one of them")
+
+
+def refuse_unread(
+    values: Mapping[str, object],
+    usual: Mapping[str, object],
+    unread: Mapping[str, str],
+    option: Callable[[str], str] = lambda name: f"--{name.replace('_', '-')}",
+) -> None:
+    """Raises UsageError for a value that is not the usual one and that nothing would read; `unread` as in `UNREAD`.
+
+    A value "None" or "False" in `unread` is that of an option that is left out or turned off.
+    """
+    values = {name: None if value == [] else value for name, value in values.items()}  # as the parser has it
+    given = {name for name, value in values.items() if value != usual[name]}
+    for mode, others in unread.items():
+        name, equals, value = mode.partition("=")
+        if str(values[name]) == value if equals else name in given:
+            told = {"": f"beside {option(name)}", "None": f"without {option(name)}"}
+            told["False"] = f"with {option(f'no_{name}')}"
+            for other in (each for each in others.split() if each in given):
+                how = told.get(value, f"with {option(name)} {value}")
+                raise UsageError(f"{option(other)} says nothing {how}; leave it out")
 
 
 def paths(given: File | Iterable[File] | None) -> list[Path]:
@@ -103,7 +135,12 @@ def in_python(function: Callable[P, R]) -> Callable[P, R]:
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            check(signature(function).bind(*args, **kwargs).arguments)
+            bound = signature(function).bind(*args, **kwargs)
+            check(bound.arguments)
+            if unread := UNREAD.get(function.__name__):
+                bound.apply_defaults()
+                usual = {name: each.default for name, each in bound.signature.parameters.items()}
+                refuse_unread(bound.arguments, usual, unread)
             return function(*args, **kwargs)
         except UsageError as error:
             error.args = (argument_words(str(error)),)
@@ -122,4 +159,5 @@ OTHERWISE = {"as": "gpu", "with": "variant", "filter": "only"}
 
 def argument_words(sentence: str) -> str:
     """`--device: ...` as `device: ...`; commands between backticks stay as they are."""
-    return re.sub(r"(`[^`]*`)|--([a-z]+)", lambda found: found[1] or OTHERWISE.get(found[2], found[2]), sentence)
+    words = re.compile(r"(`[^`]*`)|--([a-z]+(?:-[a-z]+)*)")
+    return words.sub(lambda found: found[1] or OTHERWISE.get(found[2], found[2].replace("-", "_")), sentence)

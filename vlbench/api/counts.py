@@ -5,7 +5,7 @@ from collections.abc import Callable
 from vlbench.api.arguments import Names, Towers, several, tower_names
 from vlbench.api.defaults import Defaults, defaults
 from vlbench.api.results import Counted
-from vlbench.counting.job import CountJob, counted_points
+from vlbench.counting.job import CountJob, counted_points, refuse_variants_of_none
 from vlbench.counting.run import Steps, run_count
 from vlbench.errors import UsageError
 from vlbench.export.progress import watcher
@@ -76,8 +76,10 @@ def count_job(
         raise UsageError("--grid takes the place of --scenario; give one of them")
     usual = defaults()
     profile, cudnn = usual.answered_for(gpu, cudnn)
+    towers = tuple(dict.fromkeys(tower_names(tower or usual.tower or MODEL)))
+    refuse_variants_of_none(towers, variants)
     return CountJob(
-        towers=tuple(dict.fromkeys(tower_names(tower or usual.tower or MODEL))),
+        towers=towers,
         variants=None if variants is None else tuple(variants),
         points=tuple(counted_points(scenario or usual.scenario or SCENARIO, grids)),
         profile=profile,

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from vlbench.counting_device.profiles import profile
+from vlbench.counting_device.profiles import CUDNN, cudnn_of, profile
 from vlbench.errors import UsageError
 from vlbench.process.git import text_at
 from vlbench.record.baseline_files import FOLDER
@@ -27,15 +27,16 @@ class Defaults(BaseModel):
     """As `scenario=` and `--scenario` take it."""
     gpu: str = "sm_90"
     """The GPU that counting answers for, as `gpu=` and `--as` take it."""
-    cudnn: str = ""
-    """The cuDNN that it answers for, as `cudnn=` and `--cudnn` take it; "" for the GPU's own."""
+    cudnn: str = CUDNN
+    """The cuDNN that it answers for, as `cudnn=` and `--cudnn` take it."""
     baselines: str = str(FOLDER)
     """The folder of baseline files, seen from where pyproject.toml lies."""
 
     def answered_for(self, gpu: str | None, cudnn: str | None) -> tuple[str, str]:
         """The GPU and the cuDNN that counting answers for: those that are given, else these. Raises UsageError."""
         name = self.gpu if gpu is None else gpu
-        return name, profile(name, self.cudnn if cudnn is None else cudnn).cudnn
+        profile(name)
+        return name, cudnn_of(self.cudnn if cudnn is None else cudnn)
 
 
 _KEYS = ", ".join(Defaults.model_fields)
@@ -44,8 +45,8 @@ _KEYS = ", ".join(Defaults.model_fields)
 def defaults(start: Path | None = None, commit: str | None = None) -> Defaults:
     """Those of the nearest pyproject.toml from `start`, by default the current folder, upwards.
 
-    Those of a `commit` are what it was then. Raises UsageError, naming file and key, for a key that there is not and
-    for a value that is no text.
+    Those of a `commit` are what it was then. Raises UsageError, naming file and key, for a key that there is not, and
+    for a value that is no text, no GPU or no cuDNN.
     """
     here = (start or Path()).resolve()
     found = ((folder / FILE, _table(folder / FILE, commit)) for folder in (here, *here.parents))
@@ -69,7 +70,11 @@ def _defaults(path: Path, table: dict[str, Any], here: Path) -> Defaults:
             raise UsageError(f"{path}: [tool.vlbench] has no key {key!r}; the keys are {_KEYS}")
         if not isinstance(value, str):
             raise UsageError(f"{path}: [tool.vlbench] {key} is {value!r:.40} and no text; write it in quotes")
+        if not value:
+            raise UsageError(f"{path}: [tool.vlbench] {key} is empty; say what it is, or leave the key out")
     found = Defaults.model_validate(keys)
+    profile(found.gpu, named=f"{path}: [tool.vlbench] gpu")
+    cudnn_of(found.cudnn, f"{path}: [tool.vlbench] cudnn")
     folder = path.parent / found.baselines
     inside = folder.relative_to(here) if folder.is_relative_to(here) else folder
     return found.model_copy(update={"baselines": str(inside)})

@@ -79,8 +79,7 @@ def run(
     settings = Settings(seed, threads, tuple(states), path_of(weights), tuple(paths(images)) or None)
     scenario, seam, cells, asking = seams_of_prompts(several(scenario), several(seam), parse_filter(several(only)))
     if seam:
-        whole = {"scenario": scenario, "model": model, "variant": variant, "tower": tower, "ablate": ablate}
-        refuse_beside_seams(asking, **whole, images=images, weights=weights)
+        refuse_beside_seams(asking, locals())
         fed = fed_to_seams(several(seam), [model_target(None, device, each, ()) for each in dtypes], states)
     else:
         ours = tower_names(tower or (None if model or variant or ablate else defaults().tower))

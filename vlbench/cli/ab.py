@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
@@ -21,6 +21,8 @@ COUNTED = "bfloat16"
 
 class Options(shared.CommandOptions):
     """The arguments and options of `vlbench ab`."""
+
+    UNREAD: ClassVar = {"counters=False": "gpu cudnn"}
 
     base: Annotated[str, typer.Argument()]
     """What to compare with: a commit, branch or tag, such as origin/main."""

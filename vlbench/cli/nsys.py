@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
@@ -63,6 +63,8 @@ def report(options: ReportOptions) -> Sheet:
 
 class CaptureOptions(CommandOptions):
     """The options of `vlbench nsys capture`."""
+
+    UNREAD: ClassVar = {"show": "range_ limit"}
 
     arguments: Annotated[list[str], typer.Argument()]
     """After `--`: the vlbench command to capture, such as `run ...`."""

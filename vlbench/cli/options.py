@@ -2,18 +2,19 @@
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import MISSING, dataclass, fields, replace
 from functools import cache
 from inspect import Parameter
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, dataclass_transform, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, dataclass_transform, get_args, get_origin, get_type_hints
 
 import typer
 from typer.models import OptionInfo
 
+from vlbench.api.arguments import refuse_unread
 from vlbench.cli.completion import files, named, one_of, towers, variants
 from vlbench.export.sheet import Sheet
 
@@ -42,6 +43,9 @@ class CommandOptions:
     What stands below a field is its help, or else what stands below the alias that is its type.
     """
 
+    UNREAD: ClassVar[Mapping[str, str]] = {}
+    """Options that nothing reads beside others, as `vlbench.api.arguments.UNREAD` has them."""
+
     def __init_subclass__(cls) -> None:
         """Makes a dataclass of the subclass."""
         dataclass(frozen=True)(cls)
@@ -64,6 +68,18 @@ def parameters_of(options: type[CommandOptions]) -> list[Parameter]:
         )
         for field in fields(options)
     ]
+
+
+def refuse_what_nothing_reads(options: CommandOptions) -> None:
+    """Raises UsageError for an option that is given and would be ignored beside the others."""
+    settings = {each.name: get_args(each.annotation)[1] for each in parameters_of(type(options))}
+
+    def option(name: str) -> str:
+        setting = settings.get(name)
+        texts = (setting.default, *(setting.param_decls or ())) if setting else ()
+        return next((each for each in texts if str(each).startswith("--")), f"--{name.replace('_', '-')}")
+
+    refuse_unread(vars(options), {each.name: each.default for each in fields(options)}, options.UNREAD, option)
 
 
 @cache

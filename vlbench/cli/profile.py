@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vlbench.api import arguments as api
 from vlbench.cli.completion import one_of
 from vlbench.cli.options import Force, ModelOptions, Scenario, Tower, Variant
 from vlbench.cli.reporting import reports
@@ -17,6 +18,8 @@ from vlbench.untrusted.names import terminal
 
 class Options(ModelOptions):
     """The options of `vlbench profile`; those of `vlbench.profile` have the same names."""
+
+    UNREAD = api.UNREAD["profile"]
 
     tool: Annotated[str, typer.Option(autocompletion=one_of("stages", "pyinstrument", "torch"))] = "stages"
     """stages: time and counts by stage; pyinstrument: Python's calls; torch: a trace."""

@@ -16,7 +16,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from vlbench.api.arguments import check_numbers
-from vlbench.cli.options import WRITTEN, CommandOptions, parameters_of
+from vlbench.cli.options import WRITTEN, CommandOptions, parameters_of, refuse_what_nothing_reads
 from vlbench.errors import UsageError
 from vlbench.export.formats import exporters
 from vlbench.export.registry import Exporter, Goal, text_of
@@ -54,6 +54,7 @@ def reports(*, judges: bool = True, formats: Collection[str] = ()) -> Callable[[
             if taken:
                 found = options(**{each.name: given.pop(each.name) for each in taken})
                 check_numbers({name: value for name, value in vars(found).items() if value is not None}, "--")
+                refuse_what_nothing_reads(found)
                 given["options"] = found
             try:
                 if (sheet := command(**given)) is not None:

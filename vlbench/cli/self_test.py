@@ -6,7 +6,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 class Options(CommandOptions):
     """The options of `vlbench self-test`."""
+
+    UNREAD: ClassVar = {"earlier": "quick seed threads device timeout resume out"}
 
     quick: bool = False
     """Two groups and short trials: a look of three minutes."""

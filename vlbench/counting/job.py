@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from vlbench.errors import UsageError
+from vlbench.implementations.config import MODELS
 from vlbench.implementations.preprocessing import Fed, Images
 from vlbench.process.messages import Message, Refused
 from vlbench.record.base import Grid
@@ -57,6 +58,12 @@ def parse_grid(text: str) -> Grid:
         raise UsageError(f"--grid: {text!r} must be FRAMESxROWSxCOLUMNS in patches, such as 1x36x36")
     t, h, w = map(int, parts)
     return t, h, w
+
+
+def refuse_variants_of_none(towers: Sequence[str], variants: Sequence[str] | None) -> None:
+    """Raises UsageError for variants of our models where no tower is one of them."""
+    if variants and not any(text in MODELS for text in towers):
+        raise UsageError("--with names variants of our models, and no --tower is one of them; leave --with out")
 
 
 class CountJob(Message):

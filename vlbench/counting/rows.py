@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from vlbench.counting.job import CountJob
-from vlbench.errors import UsageError
+from vlbench.counting.job import CountJob, refuse_variants_of_none
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.optimized import PRESETS
 from vlbench.towers.resolve import check_tower
@@ -23,8 +22,7 @@ class Row:
 
 def rows_of(job: CountJob) -> list[Row]:
     """One row per tower; one of our models stands for its reference tower and its variants. Raises UsageError."""
-    if job.variants and not any(text in MODELS for text in job.towers):
-        raise UsageError("--with names variants of our models, and no --tower is one of them; leave --with out")
+    refuse_variants_of_none(job.towers, job.variants)
     rows: dict[str, Row] = {}
     for text in job.towers:
         found = _of_model(text, job.variants, len(job.towers) > 1) if text in MODELS else [_named(text)]

@@ -61,20 +61,23 @@ PROFILES = {
 }
 
 
-def cudnn_of(text: str) -> str:
-    """A version of cuDNN as it is kept: "9.19" of "9.19.0.56", "9.15.1" of itself; UsageError for what is none."""
+def cudnn_of(text: str, named: str = "--cudnn") -> str:
+    """A version of cuDNN as it is kept: "9.19" of "9.19.0.56", "9.15.1" of itself; UsageError for what is none.
+
+    `named` is what the text was given as.
+    """
     found = VERSION.fullmatch(text)
     if found is None:
-        raise UsageError(f"--cudnn {text}: no version of cuDNN 9; write it as 9.19 or 9.15.1")
+        raise UsageError(f"{named} {text or repr(text)}: no version of cuDNN 9; write it as 9.19 or 9.15.1")
     minor, patch = int(found[1]), int(found[2] or 0)
     return f"9.{minor}.{patch}" if patch else f"9.{minor}"
 
 
-def profile(name: str, cudnn: str = "") -> Profile:
+def profile(name: str, cudnn: str = "", named: str = "--as") -> Profile:
     """The profile called `name`, as in `--as sm_90`, with its own version of cuDNN or this one.
 
-    UsageError where there is none.
+    UsageError where there is none; `named` is what the name was given as.
     """
     if name not in PROFILES:
-        raise UsageError(f"--as {name}: no such GPU profile; choose one of {', '.join(PROFILES)}.")
+        raise UsageError(f"{named} {name or repr(name)}: no such GPU profile; choose one of {', '.join(PROFILES)}.")
     return replace(PROFILES[name], cudnn=cudnn_of(cudnn)) if cudnn else PROFILES[name]

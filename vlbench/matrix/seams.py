@@ -1,6 +1,6 @@
 """A seam that is measured alone: its ladder of sizes, and as rows its naive way and then each of its flags."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,8 @@ from vlbench.workload.scenario import SeamPoint
 from vlbench.workload.seams import PROMPTS, find_seam_case, seams_fed
 
 NAIVE = "naive"
+OF_TOWERS = ("scenario", "model", "variant", "tower", "ablate", "images", "scenario_sizes", "exactness", "weights")
+"""Options that a seam alone does not read."""
 
 
 def seams_of_prompts(
@@ -40,13 +42,13 @@ def seams_of_prompts(
     return [], seams or found, CellFilter({"point": prompts, **cells.patterns}), f"--scenario {prompts[0]}"
 
 
-def refuse_beside_seams(asking: str, **options: object) -> None:
+def refuse_beside_seams(asking: str, options: Mapping[str, object]) -> None:
     """UsageError for an option that says what a whole tower is fed or made of, beside the one that asks for seams."""
-    for name, value in options.items():
-        if value:
+    for name in OF_TOWERS:
+        if options[name]:
             raise UsageError(
-                f"--{name} is about a whole tower, and {asking} measures seams alone, all their ways at their "
-                "own sizes; leave one of the two out"
+                f"--{name.replace('_', '-')} is about a whole tower, and {asking} measures "
+                "seams alone, all their ways at their own sizes; leave one of the two out"
             )
 
 

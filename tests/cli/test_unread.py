@@ -1,0 +1,134 @@
+"""No option is ignored in silence: beside what it says nothing, it is refused by a sentence that names both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Vlbench
+from tests.cli.test_help import ALL
+
+RUN = "device dtype state only seed threads trials budget timeout resume out force against card"
+TOWERS = "--tower hf:qwen2.5-vl-tiny"
+MODES: dict[str, dict[str, str]] = {
+    "run": {
+        "--scenario video": f"{RUN} scenario model seam variant tower ablate images weights",
+        TOWERS: f"{RUN} scenario tower exactness images weights",
+        "--seam rope": f"{RUN} seam",
+        "--scenario prompt-image": f"{RUN} scenario seam",
+        "--images a.jpg": f"{RUN} model variant tower ablate images scenario_sizes weights",
+    },
+    "verify": {
+        "--with best": "variant weights model device dtype seed threads timeout quiet",
+        TOWERS: "tower exactness weights device dtype seed threads timeout quiet",
+    },
+    "profile": {
+        "--tool stages": "tool scenario point variant tower forwards blocks overhead model weights device dtype seed "
+        "threads force",
+        "--tool torch": "tool scenario point variant tower forwards overhead limit out model weights device dtype seed "
+        "threads force",
+        "--tool pyinstrument": "tool scenario point variant tower forwards overhead out model weights device dtype "
+        "seed threads force",
+        "--overhead": "scenario point variant tower forwards overhead model weights device dtype seed threads force",
+    },
+    "count": {
+        "--diff baseline best": "tower scenario grid dtype where diff cold gpu cudnn",
+        "--tower my_tower:make": "tower scenario grid dtype where diff cold gpu cudnn",
+        "--grid 1x4x6": "tower variant grid dtype where diff cold gpu cudnn",
+    },
+    "calibrate": {
+        "--tower my_tower:make": "tower scenario grid dtype out force",
+        "--grid 1x4x6": "tower variant grid dtype out force",
+    },
+    "ab": {
+        "a b --no-counters": "base head tower scenario device dtype counters seed threads trials budget timeout "
+        "allow_inconclusive out force exactness",
+        "a b --tower qwen2.5-vl-tiny+best": "base head tower scenario device dtype counters gpu cudnn seed threads "
+        "trials budget timeout allow_inconclusive out force",
+    },
+    "gate": {
+        "": "baseline base report_only capture times allow_inconclusive out force",
+        "--base HEAD": "baseline base first no_accept report_only capture times allow_inconclusive out force",
+    },
+    "gate init": {"my_tower:make --grid 1x4x6": "tower grid gpu cudnn dtype reason unchecked by"},
+    "baseline save": {
+        "f.json --reason r --tower my_tower:make": "file reason by tower variant scenario grid capture results gpu "
+        "cudnn dtype unchecked force",
+        "f.json --reason r --results r.json": "file reason by tower scenario capture results force",
+    },
+    "self-test": {
+        "": "quick seed threads device timeout resume out force earlier rules",
+        "--from a.json": "earlier rules force",
+    },
+    "nsys capture": {
+        "--print run": "arguments output force trace graph show",
+        "run": "arguments output force trace graph show range_ limit",
+    },
+}
+"""By command and by what it is asked for: the options that it reads."""
+ALL_READ = (
+    *("show", "judge", "diff", "explain", "list", "baseline show", "baseline list", "baseline accept"),
+    *("baseline remove", "baseline complete", "baseline rebase", "baseline migrate"),
+    *("nsys report", "nsys diff", "nsys trace", "nsys doctor"),
+)
+"""Commands whose options stand beside each other in every combination."""
+SAMPLES: dict[str, str] = {
+    "scenario": "video",
+    "model": "qwen2-vl-7b",
+    "variant": "best",
+    "tower": "hf:qwen2-vl-7b",
+    "ablate": "pairs",
+    "images": "a.jpg",
+    "weights": ".",
+    "exactness": "ulp",
+    "seam": "merge",
+    "tool": "torch",
+    "limit": "3",
+    "out": "out",
+    "gpu": "sm_80",
+    "cudnn": "9.15",
+    "dtype": "float16",
+    "unchecked": "why",
+    "ranges": "x",
+    "range_": "x",
+    "grid": "1x4x4",
+    "seed": "3",
+    "threads": "2",
+    "device": "cpu",
+    "timeout": "9",
+}
+
+
+def options_of(command: str) -> dict[str, Any]:
+    params = ALL[command].params
+    return {each.name: each for each in params if not each.name.startswith("export_") and each.name != "help"}
+
+
+def test_every_command_is_in_the_table_with_all_its_options() -> None:
+    groups = {name for name, each in ALL.items() if getattr(each, "commands", {}) and name != "gate"}
+    assert {*MODES, *ALL_READ, *groups} == ALL.keys()
+    for command, modes in MODES.items():
+        read = {name for options in modes.values() for name in options.split()}
+        assert read <= options_of(command).keys(), command
+        left = options_of(command).keys() - read
+        assert left <= {"stray", "scenario_sizes", "ranges", "scenario"}, (command, left)
+
+
+UNREAD = [
+    (command, mode, name)
+    for command, modes in MODES.items()
+    for mode, read in modes.items()
+    for name in sorted(options_of(command).keys() - set(read.split()))
+]
+
+
+@pytest.mark.parametrize(("command", "mode", "name"), UNREAD, ids=lambda value: str(value).replace(" ", "_"))
+def test_an_option_that_nothing_reads_is_refused_by_name(vlbench: Vlbench, command: str, mode: str, name: str) -> None:
+    option = options_of(command)[name]
+    value = [] if option.is_flag else [SAMPLES[name]]
+    ended = vlbench(
+        *command.split(), *mode.split(" run")[0].split(), option.opts[0], *value, *["run"] * mode.count("run")
+    )
+    names = [each.removeprefix("--") for each in option.opts]
+    assert any(f"--{each}" in ended.sentence for each in names), ended
