@@ -17,6 +17,9 @@ Arguments = Callable[[Tensor, Tensor], tuple[Any, ...] | dict[str, Any]]
 """From pixels [N, patch_dim] on the device and grids [items, 3] on the host to the arguments of a call."""
 Tokens = Callable[[Any], Tensor | VisionOutput]
 """From what a call returns to the tokens [N / merge**2, width], or these and further tensors."""
+Prepare = Callable[[nn.Module, Tensor, bool], dict[str, Any]]
+"""From the module, the grids [items, 3] where its call takes them, and whether lengths of segments are wanted on the
+host, to what a call takes beside its arguments, by name: all of it that follows from the grids."""
 
 
 def pixels_and_grid(pixels: Tensor, grid_thw: Tensor) -> tuple[Tensor, Tensor]:
@@ -26,7 +29,8 @@ def pixels_and_grid(pixels: Tensor, grid_thw: Tensor) -> tuple[Tensor, Tensor]:
 
 def handed_over(module: nn.Module, pixels: Tensor, grid_thw: Tensor) -> Tensor:
     """The grids [items, 3] where `module` takes them: a call then copies them no more, and pays for no copy of ours."""
-    sends = isinstance(module, AdaptedTower) and module.arguments is pixels_and_grid
+    called = module.tower if isinstance(module, HandedIn) else module
+    sends = isinstance(called, AdaptedTower) and called.arguments is pixels_and_grid
     return grid_thw.to(pixels.device) if sends else grid_thw
 
 
@@ -39,8 +43,11 @@ class AdaptedTower(nn.Module):
         arguments: Arguments | None = None,
         tokens: Tokens | None = None,
         stages: Mapping[str, str] | None = None,
+        prepare: Prepare | None = None,
     ) -> None:
         """`stages` maps patterns of module names to stages (see `match_modules`); None: it marks its own.
+
+        `prepare` makes its plan; None where it takes none.
 
         Raises ValueError for a pattern that fits no module.
         """
@@ -50,18 +57,57 @@ class AdaptedTower(nn.Module):
         self.arguments = arguments or pixels_and_grid
         self.tokens = tokens
         self.stages = None if stages is None else match_modules(module, stages)
+        self.prepare = prepare
 
-    def forward(self, pixels: Tensor, grid_thw: Tensor) -> Tensor | VisionOutput:
+    def plan(self, grid_thw: Tensor, *, host_lengths: bool = False) -> dict[str, Any]:
+        """What a call takes beside its arguments, by name, from grids [items, 3] as `handed_over` has them.
+
+        With `host_lengths` those of segments are on the host. Raises TypeError where the module takes no plan.
+        """
+        if self.prepare is None:
+            raise TypeError(f"{type(self.module).__name__} takes no plan")
+        with stage("plan"):
+            return self.prepare(self.module, grid_thw, host_lengths)
+
+    def forward(
+        self, pixels: Tensor, grid_thw: Tensor, *, plan: Mapping[str, Any] | None = None
+    ) -> Tensor | VisionOutput:
         """Pixels [N, patch_dim] and grids [items, 3] of (frames, rows, columns) to tokens [N / merge**2, width]."""
         if self.stages is None or not listening():
-            return self._call(pixels, grid_thw)
+            return self._call(pixels, grid_thw, plan or {})
         with marked(self.module, self.stages), stage("forward"):
-            return self._call(pixels, grid_thw)
+            return self._call(pixels, grid_thw, plan or {})
 
-    def _call(self, pixels: Tensor, grid_thw: Tensor) -> Tensor | VisionOutput:
+    def _call(self, pixels: Tensor, grid_thw: Tensor, plan: Mapping[str, Any]) -> Tensor | VisionOutput:
         arguments = self.arguments(pixels, grid_thw)
-        returned = self.module(**arguments) if isinstance(arguments, dict) else self.module(*arguments)
+        by_place, by_name = ((), arguments) if isinstance(arguments, dict) else (arguments, {})
+        returned = self.module(*by_place, **by_name, **plan)
         return returned if self.tokens is None else self.tokens(returned)
+
+
+class HandedIn(nn.Module):
+    """Calls `tower` with a plan that was made before, or makes it first where a call brings none."""
+
+    def __init__(self, tower: nn.Module, *, host_lengths: bool) -> None:
+        """The tower has `plan(grid_thw, host_lengths=...)`, and its call takes `plan`."""
+        super().__init__()
+        self.tower: Any = tower
+        self.host_lengths = host_lengths
+        self.training = tower.training
+
+    def plan(self, grid_thw: Tensor) -> Any:
+        """The tower's plan for these grids, which are where `handed_over` has them."""
+        return self.tower.plan(grid_thw, host_lengths=self.host_lengths)
+
+    def forward(self, pixels: Tensor, grid_thw: Tensor, *, plan: Any = None) -> Tensor | VisionOutput:
+        """Pixels [N, patch_dim] and grids [items, 3] to what the tower makes of them."""
+        grid_thw = handed_over(self, pixels, grid_thw)
+        tokens: Tensor | VisionOutput = self.tower(pixels, grid_thw, plan=self.plan(grid_thw) if plan is None else plan)
+        return tokens
+
+    def caches(self) -> dict[str, Any]:
+        """The tower's."""
+        return dict(getattr(self.tower, "caches", dict)())
 
 
 def match_modules(module: nn.Module, names: Mapping[str, str]) -> dict[str, str]:

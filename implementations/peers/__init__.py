@@ -37,6 +37,8 @@ class Peer:
     """What has to be installed; vlbench's own extra `peers` brings it."""
     make: Callable[..., nn.Module]
     """Builds it, from a config and weights."""
+    takes_plan: bool = False
+    """Does its call take what follows from the grids, made before?"""
 
     @property
     def version(self) -> str | None:
@@ -62,11 +64,13 @@ PEERS: dict[str, Peer] = {}
 """Every peer by its name."""
 
 
-def peer(name: str, summary: str, package: str, **options: str | bool) -> Callable[[Make], Make]:
+def peer(
+    name: str, summary: str, package: str, *, takes_plan: bool = False, **options: str | bool
+) -> Callable[[Make], Make]:
     """Make the function below, called with these options, the peer `name`, which needs `package` to be installed."""
 
     def register(make: Make) -> Make:
-        PEERS[name] = Peer(name, summary, package, partial(make, **options))
+        PEERS[name] = Peer(name, summary, package, partial(make, **options), takes_plan)
         return make
 
     return register

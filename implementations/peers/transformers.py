@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, assert_never
 
 from ..config import ConfigError, VisionConfig
@@ -40,6 +41,7 @@ DEEPSTACK_STAGES = {"deepstack_merger_list.*": "deepstack"}
     "hf-compile",
     "transformers' tower with SDPA, each block through torch.compile",
     "transformers",
+    takes_plan=True,
     attention="sdpa",
     compiled=True,
 )
@@ -47,10 +49,11 @@ DEEPSTACK_STAGES = {"deepstack_merger_list.*": "deepstack"}
     "hf-flash",
     "transformers' tower with flash-attn, on CUDA in half precision; its check in fp32 takes SDPA",
     "flash-attn",
+    takes_plan=True,
     attention="flash_attention_2",
 )
-@peer("hf-eager", "transformers' tower, attention written out", "transformers", attention="eager")
-@peer("hf-sdpa", "transformers' tower, its default attention (SDPA)", "transformers", attention="sdpa")
+@peer("hf-eager", "transformers' tower, attention written out", "transformers", takes_plan=True, attention="eager")
+@peer("hf-sdpa", "transformers' tower, its default attention (SDPA)", "transformers", takes_plan=True, attention="sdpa")
 def build(config: VisionConfig, weights: SharedTensors, attention: str, compiled: bool = False) -> nn.Module:
     """The tower with `attention` as transformers calls it, its parameters `weights` themselves, without a copy.
 
@@ -78,13 +81,48 @@ def build(config: VisionConfig, weights: SharedTensors, attention: str, compiled
         torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, RECOMPILE_LIMIT)
         for block in tower.blocks:
             block.forward = torch.compile(block.forward)  # not block.compile(), which takes the block's hooks inside
-    return AdaptedTower(tower, tokens=_tokens, stages=stages_of(config, compiled=compiled))
+    stages = stages_of(config, compiled=compiled)
+    return AdaptedTower(tower, tokens=_tokens, stages=stages, prepare=partial(prepared, config))
 
 
 def stages_of(config: VisionConfig, *, compiled: bool) -> dict[str, str]:
     """Which modules of their tower are which of our stages."""
     learned = LEARNED_STAGES if config.position_table else {}
     return (COMPILED_STAGES if compiled else STAGES) | learned | (DEEPSTACK_STAGES if config.deepstack_blocks else {})
+
+
+def prepared(config: VisionConfig, tower: nn.Module, grid_thw: Tensor, host_lengths: bool) -> dict[str, Any]:
+    """What their forward computes of the grids [items, 3], on the device, by the functions and names of its own.
+
+    With `host_lengths` the bounds of segments are on the host, where SDPA reads their lengths; for flash-attn, whose
+    kernel reads them, the longest is.
+    """
+    from transformers import vision_utils as theirs
+
+    made: dict[str, Any] = {
+        "cu_seqlens": theirs.get_vision_cu_seqlens(grid_thw),
+        "position_ids": theirs.get_vision_position_ids(grid_thw, config.spatial_merge_size),
+    }
+    if config.window_size is not None:
+        index, made["cu_window_seqlens"] = theirs.get_vision_window_index(
+            grid_thw, config.spatial_merge_size, config.window_size, config.patch_size
+        )
+        made["window_index"] = index.to(grid_thw.device)
+    if config.position_table:
+        own: Any = tower  # which kind of resampling it was trained with is told by their class
+        made["interp_indices"], made["interp_weights"] = theirs.get_vision_interpolation_indices_and_weights(
+            grid_thw, own.num_grid_per_side, own.interpolation_mode, own.interpolation_align_corners,
+            config.spatial_merge_size,
+        )  # fmt: skip
+    of_flash = getattr(tower.config, "_attn_implementation", "") == "flash_attention_2"
+    for kind in ("", "window_") if host_lengths else ():
+        if (bounds := made.get(f"cu_{kind}seqlens")) is None:
+            continue
+        if of_flash:
+            made[f"max_{kind}seqlen"] = int(bounds.diff().max())
+        else:
+            made[f"cu_{kind}seqlens"] = bounds.cpu()
+    return made
 
 
 def _tokens(returned: Any) -> Tensor | VisionOutput:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 
@@ -193,3 +194,19 @@ def test_the_command_itself_does_not_load_torch(folder: Path) -> None:
     command = [sys.executable, "forbid.py", "count", "--tower", TINY, "--with", "host-grid", *SMALL, "--where"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_a_plan_handed_in_is_told_in_every_format(vlbench: Vlbench, folder: Path) -> None:
+    ended = vlbench("count", "--tower", f"{TINY}+rope-shared", "--plan", "--where", *SMALL, "--csv", "a.csv")
+    assert ended.code == 0, ended
+    assert max(map(len, ended.out.splitlines())) <= 80
+    assert f"{TINY}+rope-shared plan=host: making it: " in " ".join(ended.out.split())
+    table = pd.read_csv(folder / "a.csv").set_index("variant")
+    counts = table[table["table"] == "counts"]
+    assert list(counts["plan"]) == ["inside", "device", "device", "host", "host"]
+    assert list(counts["host_syncs"] == 0) == [False, False, False, True, False]
+    both = vlbench("count", "--tower", TINY, "--with", "rope-shared", "--tower", f"{TOYS}:Toy", "--plan", *SMALL)
+    assert f"A plan handed in is not offered by {TINY}, {TOYS}:Toy." in " ".join(both.out.split())
+    none = vlbench("count", "--tower", f"{TOYS}:Toy", "--plan", *SMALL)
+    assert (none.code, "--plan: handing a plan in is not offered by" in none.err) == (2, True)

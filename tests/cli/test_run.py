@@ -106,3 +106,35 @@ def test_a_run_as_json_its_file_and_what_came_before(vlbench: Vlbench, folder: P
     ended = vlbench("show", "b.json")
     assert ended.code == 0
     assert "exact" in ended.out
+
+
+@pytest.mark.slow
+def test_a_plan_handed_in_is_told_in_every_format(vlbench: Vlbench, folder: Path) -> None:
+    ended = vlbench(*SMALL, "--no-card", "--with", "rope-shared", "--plan", "--csv", "a.csv")
+    assert ended.code == 0, ended
+    assert "A plan handed in is not offered by baseline." in ended.out
+    title = "ms with the plan made inside the call, or before it: on the device, or with lengths on the host"
+    assert title in " ".join(ended.out.split())
+    assert max(map(len, ended.out.splitlines())) <= 80
+    (group,) = read_results(folder / "vlbench-small.json").groups
+    plans = {row.name: row.plan for row in group.rows}
+    assert plans == {
+        "baseline": "inside",
+        "rope-shared": "inside",
+        "rope-shared plan=device": "device",
+        "rope-shared plan=host": "host",
+    }
+    table = pd.read_csv(folder / "a.csv").set_index("variant")
+    assert table["plan"].dropna().to_dict() == {name: plan for name, plan in plans.items() if name != "baseline"}
+    for name, plan in plans.items():
+        timing = group.trials[0].variants[list(plans).index(name)].timings["warm"]
+        assert len(timing.plan_seconds) == (0 if plan == "inside" else len(timing.seconds))
+        if plan != "inside":
+            assert table["with_plan_seconds"][name] == table["seconds"][name] + table["plan_seconds"][name]
+
+
+def test_a_plan_that_nothing_takes_is_a_wrong_option(vlbench: Vlbench, folder: Path) -> None:
+    ended = vlbench(*SMALL, "--with", "baseline", "--plan")
+    assert (ended.code, "--plan: handing a plan in is not offered by baseline" in ended.err) == (2, True)
+    ended = vlbench("run", "--seam", "rope", "--plan")
+    assert (ended.code, "--plan is about a whole tower, and --seam measures seams alone" in ended.err) == (2, True)

@@ -13,11 +13,11 @@ RUN = "device dtype state only seed threads trials budget timeout resume out for
 TOWERS = "--tower hf:qwen2.5-vl-tiny"
 MODES: dict[str, dict[str, str]] = {
     "run": {
-        "--scenario video": f"{RUN} scenario model seam variant tower ablate images weights",
-        TOWERS: f"{RUN} scenario tower exactness images weights",
+        "--scenario video": f"{RUN} scenario model seam variant tower ablate images weights plan",
+        TOWERS: f"{RUN} scenario tower exactness images weights plan",
         "--seam rope": f"{RUN} seam",
         "--scenario prompt-image": f"{RUN} scenario seam",
-        "--images a.jpg": f"{RUN} model variant tower ablate images scenario_sizes weights",
+        "--images a.jpg": f"{RUN} model variant tower ablate images scenario_sizes weights plan",
     },
     "verify": {
         "--with best": "variant weights model device dtype seed threads timeout quiet",
@@ -33,9 +33,9 @@ MODES: dict[str, dict[str, str]] = {
         "--overhead": "scenario point variant tower forwards overhead model weights device dtype seed threads force",
     },
     "count": {
-        "--diff baseline best": "tower scenario grid dtype where diff cold gpu cudnn",
-        "--tower my_tower:make": "tower scenario grid dtype where diff cold gpu cudnn",
-        "--grid 1x4x6": "tower variant grid dtype where diff cold gpu cudnn",
+        "--diff baseline best": "tower scenario grid dtype where diff cold plan gpu cudnn",
+        "--tower my_tower:make": "tower scenario grid dtype where diff cold plan gpu cudnn",
+        "--grid 1x4x6": "tower variant grid dtype where diff cold plan gpu cudnn",
     },
     "calibrate": {
         "--tower my_tower:make": "tower scenario grid dtype out force",

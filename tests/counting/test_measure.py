@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from vlbench.counting.job import CountJob, Point
 from vlbench.counting.measure import count_tower
-from vlbench.counting.rows import Row
+from vlbench.counting.rows import Row, rows_of
 from vlbench.counting.run import run_count, run_job
 from vlbench.counting_device import CountingDevice
 from vlbench.errors import UsageError
@@ -68,11 +69,31 @@ def test_transformers_7b_in_a_process_of_its_own() -> None:
     assert report.seconds < 120  # on a machine that is busy; tests/benchmarks holds the three seconds
 
 
+def counted_with_plans(device: CountingDevice, point: Point, *towers: str, **fields: Any) -> dict[str, CountedTower]:
+    """By name: rows with the plan made inside, and with it handed in."""
+    given: dict[str, Any] = {
+        "variants": None,
+        "points": (point,),
+        "profile": "sm_90",
+        "dtype": "bfloat16",
+        "plan": True,
+    }
+    rows = rows_of(CountJob(towers=towers, **given | fields))
+    found = {row.name: count_tower(device, row, point, torch.bfloat16)[0] for row in rows}
+    assert all(each.complete for each in found.values())
+    return found
+
+
 @pytest.mark.slow
 def test_transformers_qwen3_vl_8b_and_ours(device: CountingDevice) -> None:
-    """Three `.tolist()` a layer, four `repeat_interleave` of two waits each, and the planning; and none of ours."""
+    """Three `.tolist()` a layer, four `repeat_interleave` of two waits each, and the planning; and none of ours.
+
+    With a plan handed in, theirs waits for the lengths alone, and with these on the host for nothing.
+    """
     pytest.importorskip("transformers")
-    theirs = warm(device, "hf:qwen3-vl-8b")
+    rows = counted_with_plans(device, IMAGE, "hf:qwen3-vl-8b", "qwen3-vl-8b+best")
+    warm = {name: row.warm for name, row in rows.items() if row.warm}
+    theirs = warm["hf:qwen3-vl-8b"]
     total = theirs.counts.total
     assert (total.read_backs, total.uploads + total.implicit_uploads, total.host_syncs) == (92, 1, 93)
     assert total.device_operations == 806
@@ -80,8 +101,36 @@ def test_transformers_qwen3_vl_8b_and_ours(device: CountingDevice) -> None:
     (lengths,) = [site for site in theirs.sites if "lengths.tolist()" in site.expression]
     assert (lengths.times, lengths.flags) == (3 * 27, ("host-seqlens",))
     assert all(site.where.line for site in theirs.sites)
-    ours = warm(device, "qwen3-vl-8b+best")
-    assert (ours.counts.total.host_syncs, ours.grids_sent) == (0, 0)
+    assert {name: each.counts.total.host_syncs for name, each in warm.items()} == {
+        "hf:qwen3-vl-8b": 93,
+        "hf:qwen3-vl-8b plan=device": 81,
+        "hf:qwen3-vl-8b plan=device: making it": 12,
+        "hf:qwen3-vl-8b plan=host": 0,
+        "hf:qwen3-vl-8b plan=host: making it": 13,
+        "qwen3-vl-8b+best": 0,
+        "qwen3-vl-8b+best plan=device": 0,
+        "qwen3-vl-8b+best plan=device: making it": 0,
+    }
+    ours = warm["qwen3-vl-8b+best plan=device"]
+    assert (ours.counts.total.uploads, ours.counts.total.implicit_uploads, ours.grids_sent) == (0, 0, 0)
+
+
+@pytest.mark.slow
+def test_what_a_forward_is_spared_by_a_plan_is_what_making_it_takes(device: CountingDevice) -> None:
+    rows = counted_with_plans(device, SMALL, TINY, variants=("rope-shared", "host-seqlens"))
+    ends = {"rope-shared": ("device", "host"), "host-seqlens": ("device",)}
+    names = [f"{name} plan={plan}{end}" for name in ends for plan in ends[name] for end in ("", ": making it")]
+    assert set(rows) == {"baseline", *ends, *names}
+    for name, row in rows.items():
+        assert (row.plan, row.making) == (name.partition("=")[2].partition(":")[0] or "inside", "making" in name)
+        assert row.called == f"{TINY}{'' if name == 'baseline' else f'+{name}'}"
+    totals = {name: row.warm.counts.total for name, row in rows.items() if row.warm}
+    for name in ends:
+        inside, handed, making = (totals[f"{name}{end}"] for end in ("", " plan=device", " plan=device: making it"))
+        for counter in ("device_operations", "host_syncs", "uploads", "implicit_uploads", "attention_calls"):
+            assert getattr(handed, counter) + getattr(making, counter) == getattr(inside, counter)
+        assert making.attention_calls == handed.uploads == 0
+    assert totals["rope-shared plan=device"].host_syncs > totals["rope-shared plan=host"].host_syncs == 0
 
 
 def test_the_reference_tower_and_host_seqlens_at_7b(device: CountingDevice) -> None:

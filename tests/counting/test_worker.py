@@ -54,3 +54,8 @@ def test_a_model_alone_is_its_reference_tower_and_presets_and_among_others_it_ha
     both = run(TINY, f"{TOYS}:Toy", variants=("host-grid", "baseline", "hf-sdpa"))[0]
     assert isinstance(both, Planned)
     assert both.rows == (TINY, f"{TINY}+host-grid", "hf-sdpa", f"{TOYS}:Toy")
+
+
+def test_a_plan_that_no_tower_takes_is_refused() -> None:
+    with pytest.raises(UsageError, match="--plan: handing a plan in is not offered by tests"):
+        run(f"{TOYS}:Toy", plan=True)

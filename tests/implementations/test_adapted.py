@@ -7,7 +7,7 @@ from torch import Tensor
 from tests.implementations.test_module_stages import GRIDS, PIXELS, hooks
 from tests.implementations.test_stage import Recorder
 from tests.towers.toys import STAGES, ByName, Toy
-from vlbench.implementations.adapted import AdaptedTower
+from vlbench.implementations.adapted import AdaptedTower, Arguments, HandedIn, handed_over
 from vlbench.implementations.stage import listen
 
 
@@ -68,3 +68,42 @@ def test_a_tower_that_marks_its_own_stages_gets_none() -> None:
     with listen(recorder):
         AdaptedTower(Toy(), stages=None)(PIXELS, GRIDS)
     assert recorder.lines == []
+
+
+class TakesSums(torch.nn.Module):
+    """Scales by the sum of its grids, which a call may bring."""
+
+    def forward(self, pixels: Tensor, grid_thw: Tensor, total: Tensor | None = None) -> Tensor:
+        return pixels * (grid_thw.sum() if total is None else total)
+
+
+def sums(module: torch.nn.Module, grid_thw: Tensor, host_lengths: bool) -> dict[str, Tensor]:
+    total = grid_thw.sum()
+    return {"total": total.cpu() if host_lengths else total}
+
+
+@pytest.mark.parametrize("arguments", [None, lambda pixels, grid_thw: {"pixels": pixels, "grid_thw": grid_thw}])
+def test_what_follows_from_the_grids_is_handed_in_by_name(arguments: Arguments | None) -> None:
+    tower = AdaptedTower(TakesSums(), arguments, stages={}, prepare=sums)
+    plan = tower.plan(GRIDS)
+    assert torch.equal(tower(PIXELS, GRIDS, plan=plan), PIXELS * GRIDS.sum())
+    assert torch.equal(tower(PIXELS, GRIDS, plan={"total": torch.tensor(2)}), 2 * PIXELS)
+    assert torch.equal(tower(PIXELS, GRIDS), PIXELS * GRIDS.sum())
+
+
+def test_without_a_way_to_prepare_there_is_no_plan() -> None:
+    with pytest.raises(TypeError, match="Toy takes no plan"):
+        AdaptedTower(Toy()).plan(GRIDS)
+
+
+@pytest.mark.parametrize("host_lengths", [False, True])
+def test_handed_in_makes_the_plan_where_the_grids_are_taken(host_lengths: bool) -> None:
+    tower = HandedIn(AdaptedTower(TakesSums(), prepare=sums), host_lengths=host_lengths)
+    there = handed_over(tower, PIXELS.to("meta"), GRIDS)
+    assert there.device.type == "meta"
+    assert tower.caches() == {}
+    recorder = Recorder()
+    with listen(recorder):
+        assert torch.equal(tower(PIXELS, GRIDS), PIXELS * GRIDS.sum())
+    assert recorder.lines == ["plan"]
+    assert torch.equal(tower(PIXELS, GRIDS, plan={"total": torch.tensor(3)}), 3 * PIXELS)

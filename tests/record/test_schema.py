@@ -46,6 +46,8 @@ def test_a_variant_without_times_says_why() -> None:
         VariantTrial(name="quick", accuracy=RIGHT)
     with pytest.raises(ValidationError, match="at least 1 item"):
         Timing(seconds=())
+    with pytest.raises(ValidationError, match="plan_seconds are of another number of rounds than the times"):
+        Timing(seconds=(0.01, 0.01), plan_seconds=(0.001,))
 
 
 def test_the_first_row_is_the_reference_tower() -> None:

@@ -155,6 +155,10 @@ def makes_a_list() -> vlbench.Tower:
 
 
 A_TOWER = staged()
+PLANNED = vlbench.Tower(
+    lambda device, dtype: Toy().to(device, dtype), prepare=lambda module, grid_thw, host_lengths: {}
+)
+"""Takes a plan, of which there is nothing to a tower that does not look at its grids."""
 
 
 def raises() -> nn.Module:

@@ -10,6 +10,7 @@ from tests.trial.plans import POINT, job
 from tests.trial.test_worker import events
 from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS
+from vlbench.matrix.targets import model_target, with_handed_in
 from vlbench.towers.variants import Variant, parse_variant, tower_variant
 from vlbench.trial.job import Checked, Job, Prepared, Round, Stages, Struck, VariantJob
 from vlbench.trial.pace import STAGE_CALLS
@@ -186,3 +187,23 @@ def test_a_rival_that_cannot_be_made_costs_its_own_row_alone(name: str, words: s
     assert len(lost) == 1
     assert words in (lost[0].reason or "")
     assert any(each.accuracy.passed for each in checked.values())
+
+
+def test_a_plan_handed_in_is_made_and_timed_before_the_call() -> None:
+    target = with_handed_in(model_target("qwen2.5-vl-tiny", "cpu", None, ["host-seqlens"]))
+    emitted = events(job(seconds=0.05, variants=target.variants))
+    checked = {each.variant: each for each in emitted if isinstance(each, Checked)}
+    assert all(each.accuracy.passed for each in checked.values())
+    inside, handed = checked["host-seqlens"].counts, checked["host-seqlens plan=device"].counts
+    assert inside
+    assert handed
+    assert handed.attention_calls == inside.attention_calls
+    assert handed.aten_operations < inside.aten_operations - 20
+    rounds = [each for each in emitted if isinstance(each, Round)]
+    assert rounds
+    for each in rounds:
+        assert each.plan_seconds.keys() == {"host-seqlens plan=device"}
+        assert 0 < each.plan_seconds["host-seqlens plan=device"] < 1
+    stages = {each.variant: each.seconds for each in emitted if isinstance(each, Stages)}
+    assert "plan" in stages["host-seqlens"]
+    assert "plan" not in stages["host-seqlens plan=device"]

@@ -27,6 +27,7 @@ def count(
     gpu: str | None = None,
     cudnn: str | None = None,
     dtype: str = DTYPE,
+    plan: bool = False,
     progress: bool | Callable[[str], None] = True,
 ) -> Counted:
     """Count device operations, attention calls, host syncs and copies of each `tower` at full size, without a GPU.
@@ -35,13 +36,14 @@ def count(
     at its full size, or `grid`: texts such as "1x36x36", frames x rows x columns in patches. `gpu` is the GPU that is
     answered for, such as "sm_90", and `cudnn` its cuDNN, such as "9.15.1", whatever is installed. Counting happens in
     a process of its own; weights are not needed. A tower that could not be counted is a row with its reason, and
-    `exit_code` is then 6.
+    `exit_code` is then 6. With `plan`, rows beside them have all that follows from the grids made before and handed in.
 
     What is left out is [tool.vlbench]'s of the nearest pyproject.toml, else ours.
 
     Raises UsageError for what cannot be had as asked, and for a tower whose module ends the counting process.
     """
-    job = count_job(tower, None if variant is None else several(variant), scenario, several(grid), gpu, cudnn, dtype)
+    variants = None if variant is None else several(variant)
+    job = count_job(tower, variants, scenario, several(grid), gpu, cudnn, dtype, plan=plan)
     with watcher(progress) as watch:
         watch.say(f"counting {', '.join(job.towers)}")
         return Counted(counted(job, watch.steps))
@@ -70,6 +72,8 @@ def count_job(
     gpu: str | None = None,
     cudnn: str | None = None,
     dtype: str = DTYPE,
+    *,
+    plan: bool = False,
 ) -> CountJob:
     """What is to be counted; what is left out is [tool.vlbench]'s, else ours. Raises UsageError."""
     if grids and scenario:
@@ -85,4 +89,5 @@ def count_job(
         profile=profile,
         cudnn=cudnn,
         dtype=find_dtype(dtype),
+        plan=plan,
     )

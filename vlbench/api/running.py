@@ -52,6 +52,7 @@ def run(
     dtype: Names = None,
     state: Names = None,
     only: Names = None,
+    plan: bool = False,
     seed: int = 0,
     threads: int = 1,
     trials: int = 1,
@@ -69,10 +70,10 @@ def run(
 
     Measured is each `scenario` x `model` x `dtype` in every `variant`; or each `tower` against the first; or each
     `seam` alone. `images` are pictures of yours, at their own sizes or (`scenario_sizes`) cropped to the scenario's.
-    Arguments are options of `vlbench run --help`, one or a list; `only` is `--filter`. `budget` and `timeout` are
-    seconds. `out` keeps the results in a file as well, a new one unless with `force`. `progress` may be a function of a
-    line; results say that they were made by `command`. What is left out is [tool.vlbench]'s of the nearest
-    pyproject.toml, else ours. Raises UsageError, and on Ctrl-C Interrupted, which has the results so far.
+    `plan` adds rows with their plan handed in. Arguments are options of `vlbench run --help`, one or a list; `only` is
+    `--filter`. `budget` and `timeout` are seconds. `out` keeps the results in a file as well, a new one unless with
+    `force`. `progress` may be a function of a line; results say that they were made by `command`. What is left out is
+    [tool.vlbench]'s, else ours. Raises UsageError, and on Ctrl-C Interrupted, which has the results so far.
     """
     made_by = command or called("run", locals(), run)
     states, dtypes = several(state) or ["warm"], several(dtype) or (None,)
@@ -84,7 +85,7 @@ def run(
     else:
         ours = tower_names(tower or (None if model or variant or ablate else defaults().tower))
         named = several(model), ours, several(variant), ablate, exactness
-        found = targets_of(*named, device, dtypes, settings.weights, few="variant" not in cells.patterns)
+        found = targets_of(*named, device, dtypes, settings.weights, few="variant" not in cells.patterns, plan=plan)
         fed = _fed_to(found, scenario, settings.images, scenario_sizes)
     plans = plans_of(fed, cells, settings)
     earlier = _earlier(Path(against), plans, path_of(out)) if against else None
@@ -171,6 +172,8 @@ def _notes(targets: Sequence[Target], weights: Path | None = None) -> tuple[str,
     """What a reader of the results has to know, one sentence each."""
     about = [WHY_TINY for target in targets if target.default_model and target.device == "cpu"]
     about += [FEW for target in targets if target.few]
+    without = dict.fromkeys(name for target in targets for name in target.without_plan)
+    about += [f"A plan handed in is not offered by {', '.join(without)}."] if without else []
     left_out = [
         f"Not applicable here and left out of {owner}: {', '.join(flags)}."
         for target in targets

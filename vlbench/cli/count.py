@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from vlbench.cli.options import CommandOptions, Cudnn, DtypeName, Force, Gpu, Grids, Scenario, Towers, With
+from vlbench.cli.options import CommandOptions, Cudnn, DtypeName, Force, Gpu, Grids, PlanToo, Scenario, Towers, With
 from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError
 from vlbench.export.sheet import Sheet, beside, compared
@@ -33,6 +33,7 @@ class CountOptions(Counted):
     """Two variants or towers, B against A."""
     cold: Annotated[bool, typer.Option("--cold")] = False
     """Show the first forward, in place of the second."""
+    plan: PlanToo = False
     gpu: Gpu = None
     cudnn: Cudnn = None
 
@@ -69,6 +70,7 @@ def count(options: CountOptions) -> Sheet:
         gpu=options.gpu,
         cudnn=options.cudnn,
         dtype=options.dtype,
+        plan=options.plan,
     ).record
     sheet = counted_sheet(report, options.cold, kernel_lines(report, options.cold), where=options.where)
     if not both:

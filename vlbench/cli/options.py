@@ -23,7 +23,7 @@ INTERRUPTED = 130
 """The exit code after Ctrl-C."""
 PANELS = {
     "What is measured": "scenario model seam variant tower exactness ablate images scenario_sizes weights grid point "
-    "only dtype state gpu cudnn baseline capture results ranges times range_ iteration before after reader metric",
+    "only dtype state plan gpu cudnn baseline capture results ranges times range_ iteration before after reader metric",
     "How it is measured": "device seed threads trials budget timeout card counters forwards tool overhead quick "
     "earlier trace graph",
     "What passes": "allow_inconclusive base first no_accept report_only threshold floor confidence higher_is_better "
@@ -143,6 +143,9 @@ Timeout = Annotated[float, typer.Option(min=1)]
 """Seconds after which one trial ends with what it has; a row of which one call takes half of that is given up."""
 Force = Annotated[bool, typer.Option("--force")]
 """Files that are written may replace what is there."""
+PlanToo = Annotated[bool, typer.Option("--plan")]
+"""Rows, too, in which all that follows from the grids is made before and handed in: on the device, and with lengths of
+segments on the host."""
 Weights = Path | None
 """Folder of a Hugging Face checkpoint; only its vision tensors are read. [random weights]"""
 Scenarios = Annotated[Texts, typer.Option(autocompletion=named("scenarios", files(".toml")))]

@@ -48,6 +48,7 @@ class Options(shared.CommandOptions):
     """Caches warm, cold or churn, or behind queued work on CUDA; repeatable. [warm]"""
     only: Annotated[shared.Texts, typer.Option("--filter", autocompletion=coordinates)] = None
     """Cells to keep: variant=rope-*, point=count=4; repeatable."""
+    plan: shared.PlanToo = False
     seed: shared.Seed = 0
     threads: shared.Threads = 1
     trials: Annotated[int, typer.Option(min=1)] = 1

@@ -45,7 +45,7 @@ def counted_cell(row: CountedTower, point: Point, profile: str, dtype: Dtype) ->
     if row.cold is None or row.warm is None:
         raise ValueError(f"{row.name} was not counted")
     return CountedCell(
-        tower=row.tower,
+        tower=row.called,
         scenario=point.scenario,
         point=point.label,
         grids=point.grids,

@@ -226,11 +226,11 @@ def report_side(source: str, report: CountReport, tower: str | None = None) -> S
         for row in group.towers:
             if tower not in (None, row.name):
                 continue
-            name = "" if tower else row.tower
+            name = "" if tower else row.called
             key = _key(name, group.scenario, group.point, group.grids, dtype, report.profile)
             result = count_result(row, point, report.profile, dtype)
             if result.cell is None:
-                words = " ".join(filter(None, (row.tower, group.scenario, group.point, dtype, report.profile)))
+                words = " ".join(filter(None, (row.called, group.scenario, group.point, dtype, report.profile)))
                 side.counted[key] = Failed(words, False, result.reason)
             else:
                 side.counted[key], side.advice[key] = result.cell, result.advice

@@ -78,6 +78,8 @@ class CountJob(Message):
     cudnn: str = ""
     """In place of the profile's own."""
     dtype: Dtype
+    plan: bool = False
+    """Are there rows, too, in which plans are handed in?"""
     keep_going: bool = False
     """A tower that cannot be had is a row with its reason, and does not refuse the job. Takes no `variants`."""
 

@@ -17,7 +17,7 @@ from vlbench.counting_device.counter import questions
 from vlbench.counting_device.tensor import DeviceTensor
 from vlbench.counting_device.where import spelled
 from vlbench.errors import UsageError, in_one_line
-from vlbench.implementations.adapted import handed_over
+from vlbench.implementations.adapted import HandedIn, handed_over
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.output import unpack
 from vlbench.implementations.stage import listen
@@ -48,9 +48,9 @@ def count_tower(device: CountingDevice, row: Row, point: Point, dtype: torch.dty
     cold = warm = None
     failed = None
     try:
-        cold, warm = _two_forwards(device, tower, point, dtype)
+        cold, warm = _two_forwards(device, tower, point, dtype, row)
         if any(each.branch for forward in (cold, warm) for each in forward.counts.assumptions):
-            other = _two_forwards(device, tower, point, dtype, branch=False)
+            other = _two_forwards(device, tower, point, dtype, row, branch=False)
             cold, warm = (max(pair, key=_cost) for pair in zip((cold, warm), other, strict=True))
     except UsageError as error:  # of the counting device: it names what it cannot know, and the line
         failed = str(error)
@@ -60,6 +60,8 @@ def count_tower(device: CountingDevice, row: Row, point: Point, dtype: torch.dty
         name=row.name,
         tower=row.tower,
         source=row.source,
+        plan=row.plan,
+        making=row.making,
         cold=cold,
         warm=warm,
         questions=questions(_listed(device) - before),
@@ -94,14 +96,16 @@ def ghost_weights(device: CountingDevice, model: str, dtype: torch.dtype) -> Sha
 
 
 def _two_forwards(
-    device: CountingDevice, tower: Tower, point: Point, dtype: torch.dtype, *, branch: bool = True
+    device: CountingDevice, tower: Tower, point: Point, dtype: torch.dtype, row: Row, *, branch: bool = True
 ) -> tuple[Forward, Forward]:
     """The first forward of a new module and the second; where floats decide, code goes the way of `branch`."""
     device.branch = branch
     device.forget_plans()
     module = build_ghost(device, tower, dtype)
+    if row.plan != "inside":
+        module = HandedIn(module, host_lengths=row.plan == "host")
     with torch.inference_mode():
-        return tuple(_forward(device, module, tower, point, dtype) for _ in range(2))  # type: ignore[return-value]
+        return tuple(_forward(device, module, tower, point, dtype, making=row.making) for _ in range(2))  # type: ignore[return-value]
 
 
 def _cost(forward: Forward) -> tuple[int, int]:
@@ -109,11 +113,17 @@ def _cost(forward: Forward) -> tuple[int, int]:
     return total.host_syncs + total.allowed_syncs, total.device_operations
 
 
-def _forward(device: CountingDevice, module: nn.Module, tower: Tower, point: Point, dtype: torch.dtype) -> Forward:
+def _forward(
+    device: CountingDevice, module: nn.Module, tower: Tower, point: Point, dtype: torch.dtype, *, making: bool
+) -> Forward:
     pixels = device.pixels(tower.fed.pixels_shape(point.grids), dtype)
     grid_thw = handed_over(module, pixels, torch.tensor(point.grids, dtype=torch.int64))
+    handed = {"plan": module.plan(grid_thw)} if isinstance(module, HandedIn) and not making else {}
     with device.count() as counter, listen(counter):
-        unpack(module(pixels, grid_thw), DeviceTensor)
+        if isinstance(module, HandedIn) and making:
+            module.plan(grid_thw)
+        else:
+            unpack(module(pixels, grid_thw, **handed), DeviceTensor)
     sent = grid_thw.nbytes if grid_thw.device.type != "cpu" else 0
     return Forward(counts=counter.report, sites=sites_of(counter.report), grids_sent=sent)
 

@@ -1,10 +1,12 @@
 """Which towers a job counts: those it names, and of our models their variants."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vlbench.counting.job import CountJob, refuse_variants_of_none
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.optimized import PRESETS
+from vlbench.record.timing import MAKING, PlanMade
+from vlbench.towers.plans import beside_handed_in, places_of
 from vlbench.towers.resolve import check_tower
 from vlbench.towers.variants import REFERENCE, parse_variant
 
@@ -18,6 +20,10 @@ class Row:
     """What `resolve_tower` makes of it."""
     source: str | None = None
     left_out: dict[str, str] = field(default_factory=dict)
+    plan: PlanMade = "inside"
+    """Where its plan is made."""
+    making: bool = False
+    """Is the making of it all that is counted?"""
 
 
 def rows_of(job: CountJob) -> list[Row]:
@@ -27,7 +33,18 @@ def rows_of(job: CountJob) -> list[Row]:
     for text in job.towers:
         found = _of_model(text, job.variants, len(job.towers) > 1) if text in MODELS else [_named(text)]
         rows.update((row.name, row) for row in found)
-    return list(rows.values())
+    listed = list(rows.values())
+    return with_plans(listed) if job.plan else listed
+
+
+def with_plans(rows: list[Row]) -> list[Row]:
+    """Each row, and after it those in which its plan is handed in, and in which that is made. Raises UsageError."""
+    found = []
+    for row in beside_handed_in(rows, lambda row: places_of(row.tower, "cuda")):
+        found.append(row)
+        if row.plan != "inside":
+            found.append(replace(row, name=f"{row.name}{MAKING}", making=True))
+    return found
 
 
 def _named(text: str) -> Row:

@@ -24,6 +24,7 @@ from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import readable_bytes
 from vlbench.record.counted import CHURN, CountedTower, CountGroup, CountReport, Forward
 from vlbench.record.site import Event, Site, Where, outside_of_helpers
+from vlbench.record.timing import handed_in
 
 PLAN: Event = "attention plan"
 SITE_FIELDS = ("event", "times", "bytes", "pinned", "blocking", "allowed", "operation", "advice")
@@ -41,6 +42,7 @@ def counted_sheet(report: CountReport, cold: bool, kernels: Iterable[str], *, wh
     parts.append(Words(f"Counted: {which}. An upload without its own line in the code is implicit."))
     parts += [
         *map(Words, kernels),
+        *without_plan(towers),
         *plans_built(towers),
         *from_outside(towers, cold),
         *answered(towers),
@@ -86,7 +88,8 @@ def title(report: CountReport, group: CountGroup) -> str:
 
 def count_table(report: CountReport, group: CountGroup, cold: bool) -> Table:
     """A row per tower: operations, attention calls and plans, syncs, copies, memory."""
-    rows = [(_name(tower), *_figures(chosen(tower, cold))) for tower in group.towers]
+    tells = any(tower.plan != "inside" for tower in group.towers)
+    rows = [(_name(tower, tells=tells), *_figures(chosen(tower, cold))) for tower in group.towers]
     columns = [
         Column("variant", most=20),
         Column("device\nops", "device_operations"),
@@ -136,17 +139,27 @@ def _complaints(tower: CountedTower) -> Iterator[Words]:
         yield Words(f"{counts.total.allowed_syncs:,} more waits are allowed by marks in its code")
     if tower.further and (odd := ", ".join(tower.further.uneven)):
         yield Words(f"calls that are alike do not count alike: the second and {odd}", "yellow")
-    if tower.warm and tower.warm.grids_sent:
+    if tower.warm and tower.warm.grids_sent and tower.plan == "inside":
         much = readable_bytes(tower.warm.grids_sent)
         yield Words(f"takes its grids on the device: sent before, {much} in one upload that is not counted", "dim")
-    if tower.left_out:
+    if tower.left_out and tower.plan == "inside":
         yield Words(f"without {', '.join(tower.left_out)}, which mean nothing here", "dim")
+
+
+def without_plan(towers: Sequence[CountedTower]) -> Iterator[Words]:
+    """Where plans are handed in: who takes none."""
+    names = {tower.name: tower.plan for tower in towers}
+    without = [name for name, plan in names.items() if plan == "inside" and handed_in(name, "device") not in names]
+    if without and len(set(names.values())) > 1:
+        yield Words(f"A plan handed in is not offered by {', '.join(without)}.")
 
 
 def plans_built(towers: Sequence[CountedTower]) -> Iterator[Words]:
     """Plans that cuDNN builds for attention on grids that are new, where it builds any."""
     told = []
     for tower in towers:
+        if tower.plan != "inside":
+            continue  # of further calls with a plan handed in nothing is known
         churn = tower.further.calls.get(CHURN, {}) if tower.further else {}
         first, later = tower.cold.counts.total.attention_plans if tower.cold else 0, churn.get("attention_plans", 0)
         if first or later:
@@ -184,11 +197,15 @@ def _facts(report: CountReport, group: CountGroup) -> dict[str, Value]:
     return {"scenario": group.scenario, "point": group.point, "dtype": report.dtype, "profile": report.profile}
 
 
-def _name(tower: CountedTower) -> Cell:
-    """In its column: a factory without its package, which the lines below name whole."""
+def _name(tower: CountedTower, *, tells: bool) -> Cell:
+    """In its column: a factory without its package, which the lines below name whole; `tells` programs of its plan."""
     package, colon, factory = tower.name.rpartition(":")
     mark = "" if tower.complete else " (!)"
-    return Cell(broken(f"{package.rpartition('.')[2]}{colon}{factory}") + mark, tower.name)
+    told = broken(f"{package.rpartition('.')[2]}{colon}{factory}")
+    if tower.plan != "inside":  # it stands below the row of its tower
+        told = "    making it" if tower.making else f"  plan={tower.plan}"
+    plan: dict[str, Value] = {"plan": tower.plan} if tells else {}
+    return Cell(told + mark, {"variant": tower.name} | plan)
 
 
 def _figures(forward: Forward | None) -> list[Cell | Value]:

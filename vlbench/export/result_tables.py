@@ -134,8 +134,8 @@ def ladder_tables(results: Results) -> Iterator[Table]:
 
 
 def name(each: Summary) -> Cell:
-    """The variant, over as many lines as its column wants."""
-    return Cell(broken(each.row.name), each.row.name)
+    """The variant, over as many lines as its column wants; with its plan handed in, as it stands below its tower."""
+    return Cell(broken(each.row.name) if each.row.plan == "inside" else f"  plan={each.row.plan}", each.row.name)
 
 
 def class_of(each: Summary) -> str:

@@ -6,6 +6,7 @@ from functools import partial
 from statistics import median
 
 from vlbench.export import result_tables as tables
+from vlbench.export.plan_tables import plan_tables
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Words, checked, figure, table_of
 from vlbench.judging.instances import told_of
 from vlbench.judging.judged import Judged, JudgedRow
@@ -75,6 +76,7 @@ def group_parts(group: CellGroup) -> Iterator[Part]:
     if any(row.name.startswith("without ") for row in group.rows):
         yield Words("A row without a flag is taken to the whole set: slower means that the flag helps.")
     others = [tables.cost_table(group, shown)] if voted else []
+    others += plan_tables(group, shown)
     others += [*tables.gpu_table(group, shown), *tables.behind_table(group), *tables.state_table(group)]
     others += tables.stage_table(group, shown)
     for table in others:

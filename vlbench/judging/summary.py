@@ -34,6 +34,8 @@ class Summary:
     hit_rate: float | None = None
     host_seconds: float | None = None
     """CUDA: until the call gave the host back."""
+    plan_seconds: float | None = None
+    """Where the plan is handed in: to make it before the call."""
     first_kernel_seconds: float | None = None
     """CUDA, behind queued work: from its end to the first kernel."""
     busy_seconds: float | None = None
@@ -165,6 +167,7 @@ def _summary(group: CellGroup, row: Row, judgement: Judgement, state: State) -> 
         seconds=seconds,
         hit_rate=_median(timing.hit_rate for timing in timings),
         host_seconds=_median(median(timing.host_seconds) for timing in timings if timing.host_seconds),
+        plan_seconds=_median(median(timing.plan_seconds) for timing in timings if timing.plan_seconds),
         first_kernel_seconds=_median(timing.first_kernel_seconds for timing in timings),
         busy_seconds=_median(variant.busy_seconds for variant in variants),
         first_seconds=first,

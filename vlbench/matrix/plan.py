@@ -68,6 +68,7 @@ class Plan:
                     exactness=str(variant.exactness),
                     reference=variant.reference,
                     tower=variant.source,
+                    plan=variant.plan,
                     left_out=variant.left_out,
                     slow_down=variant.slow_down,
                     slowed_on=variant.slowed_on,

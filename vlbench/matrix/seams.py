@@ -15,7 +15,18 @@ from vlbench.workload.scenario import SeamPoint
 from vlbench.workload.seams import PROMPTS, find_seam_case, seams_fed
 
 NAIVE = "naive"
-OF_TOWERS = ("scenario", "model", "variant", "tower", "ablate", "images", "scenario_sizes", "exactness", "weights")
+OF_TOWERS = (
+    "scenario",
+    "model",
+    "variant",
+    "tower",
+    "ablate",
+    "images",
+    "scenario_sizes",
+    "exactness",
+    "weights",
+    "plan",
+)
 """Options that a seam alone does not read."""
 
 

@@ -9,7 +9,9 @@ from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.optimized import Exactness
 from vlbench.matrix.ablation import Ablation, ablate
 from vlbench.record.schema import Device, Dtype
+from vlbench.record.timing import PlanMade
 from vlbench.towers.models import DEFAULTS, checkpoint_model, find_device, find_dtype, find_model
+from vlbench.towers.plans import beside_handed_in, places_of, places_of_flags
 from vlbench.towers.resolve import config_of, find_factory, is_foreign
 from vlbench.towers.tower import Tower
 from vlbench.towers.variants import (
@@ -44,12 +46,15 @@ class Target:
     """Were variants named?"""
     few: bool = False
     """Are these the few rows that are timed on CUDA where none are named?"""
+    without_plan: tuple[str, ...] = ()
+    """Rows whose tower takes no plan that is handed in, where others' do."""
 
     @property
     def all_left_out(self) -> dict[str, list[str]]:
         """Flags that mean nothing here, by whatever would have had them: the matrix as a whole, or a preset."""
         found = {"the matrix": list(self.left_out)} if self.left_out else {}
-        return found | {variant.name: list(variant.left_out) for variant in self.variants if variant.left_out}
+        owners = [variant for variant in self.variants if variant.left_out and variant.plan == "inside"]
+        return found | {variant.name: list(variant.left_out) for variant in owners}
 
 
 def model_target(
@@ -133,6 +138,17 @@ def ablated(target: Target, mode: str) -> Target:
     return replace(target, variants=rows, left_out={}, few=False)
 
 
+def with_handed_in(target: Target) -> Target:
+    """With rows in which plans are handed in, taken to the same tower that makes its own. Raises UsageError."""
+
+    def places(row: Variant) -> tuple[PlanMade, ...]:
+        return places_of(row.tower, target.device) if row.tower else places_of_flags(row.flags)
+
+    rows = beside_handed_in(target.variants, places, lambda row: {"flags": row.flags or (), "reference": row.name})
+    without = tuple(row.name for row in target.variants if not places(row))
+    return replace(target, variants=rows, without_plan=without)
+
+
 def targets_of(
     models: Sequence[str],
     towers: Sequence[str],
@@ -144,11 +160,18 @@ def targets_of(
     weights: Path | None = None,
     *,
     few: bool = False,
+    plan: bool = False,
 ) -> list[Target]:
     """All that is chosen: models with variants of theirs, by default `few` on CUDA, or towers of anyone's.
 
-    Raises UsageError.
+    With `plan`, rows beside them have their plan handed in; the default is then `best`. Raises UsageError.
     """
+    if plan:
+        if ablation:
+            raise UsageError("--ablate takes one variant apart, and --plan adds rows to each; leave one of them out")
+        chosen = variants or ([] if towers else ["best"])
+        found = targets_of(models, towers, chosen, ablation, exactness, device, dtypes, weights)
+        return [with_handed_in(target) for target in found]
     if not towers:
         if exactness:
             raise UsageError("--exactness is what the towers of --tower claim; leave it out: each flag has its own")

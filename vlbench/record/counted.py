@@ -7,6 +7,7 @@ from pydantic import Field
 from vlbench.record.base import Amount, Checksummed, Count, Grid, Record
 from vlbench.record.counts import Counts, Question
 from vlbench.record.site import Site
+from vlbench.record.timing import PlanMade, handed_in
 
 
 class Forward(Record):
@@ -48,6 +49,10 @@ class CountedTower(Record):
     """What `resolve_tower` makes of it."""
     source: str | None = None
     """Whose it is, with a version, where it is not ours."""
+    plan: PlanMade = "inside"
+    """Where its plan is made."""
+    making: bool = False
+    """Is it no call that was counted, but the making of the plan that is handed in?"""
     cold: Forward | None = None
     """The first forward."""
     warm: Forward | None = None
@@ -57,13 +62,18 @@ class CountedTower(Record):
     left_out: dict[str, str] = Field(default_factory=dict)
     """Flags of a preset that mean nothing here, with the reason."""
     further: Further | None = None
-    """Of further calls; None where the first two failed."""
+    """Of further calls; None where the first two failed, and where the plan is handed in."""
     failed: str | None = None
 
     @property
     def complete(self) -> bool:
         """Can it be gated on? It was counted, and every operation in it is known."""
         return self.failed is None and all(each is not None and each.counts.complete for each in (self.cold, self.warm))
+
+    @property
+    def called(self) -> str:
+        """Its tower, with what was counted of it where that is not all of a call."""
+        return self.tower if self.plan == "inside" else handed_in(self.tower, self.plan, making=self.making)
 
 
 class CountGroup(Record):

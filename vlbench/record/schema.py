@@ -16,7 +16,7 @@ from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.machine_card import MachineCard
 from vlbench.record.timing import Counts as Counts
 from vlbench.record.timing import Load as Load
-from vlbench.record.timing import StageTimes
+from vlbench.record.timing import PlanMade, StageTimes
 from vlbench.record.timing import State as State
 from vlbench.record.timing import Timing as Timing
 
@@ -177,6 +177,8 @@ class Row(Record):
     """The variant that its ratio is taken to."""
     tower: str | None = None
     """Whose tower it is, with its version; None for vlbench's own."""
+    plan: PlanMade = "inside"
+    """Where its plan is made."""
     left_out: dict[str, str] = Field(default_factory=dict)
     """Flags that do not apply here, and why."""
     slow_down: Amount = 0.0

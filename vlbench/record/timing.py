@@ -10,6 +10,18 @@ from vlbench.record.base import Amount, Count, Record, share_of
 
 Seconds = Annotated[float, Field(gt=0)]
 State = Literal["warm", "cold", "churn", "behind"]
+PlanMade = Literal["inside", "device", "host"]
+"""Where all that follows from the grids is made: in the forward, or before it and handed in, either all of it on the
+device or with the lengths of segments on the host."""
+
+
+def handed_in(name: str, plan: PlanMade, *, making: bool = False) -> str:
+    """What the row is called in which the tower of the row `name` has its plan handed in, or in which that is made."""
+    return f"{name} plan={plan}{MAKING if making else ''}"
+
+
+MAKING = ": making it"
+"""Behind the name of a row with its plan handed in: the row in which that is made."""
 
 
 class Counts(Record):
@@ -34,6 +46,8 @@ class Timing(Record):
     """
     host_seconds: tuple[Seconds, ...] = ()
     """CUDA: time until the call gave the host back, one entry per round."""
+    plan_seconds: tuple[Seconds, ...] = ()
+    """Where the plan is handed in: time of making it before the call, one entry per round; in `seconds` it is not."""
     queue_seconds: Seconds | None = None
     """Behind queued work: how long that takes. None in other states, and in files that do not have it yet."""
     first_kernel_seconds: Amount | None = None
@@ -52,6 +66,8 @@ class Timing(Record):
                 raise ValueError(f"seconds holds {shown:g}, which is not the median of the calls of its round")
         if len(self.host_seconds) not in (0, len(self.seconds)):
             raise ValueError("host_seconds are of another number of rounds than the times")
+        if len(self.plan_seconds) not in (0, len(self.seconds)):
+            raise ValueError("plan_seconds are of another number of rounds than the times")
         if self.look_ups and self.hit_rate != share_of(*self.look_ups):
             raise ValueError(f"hit_rate is {self.hit_rate}, and the look-ups give {share_of(*self.look_ups)}")
         return self

@@ -50,13 +50,16 @@ class Tower:
     source: str = ""
     """Whose it is, with a version; written into results."""
     name: str = "tower"
+    prepare: Callable[[nn.Module, Tensor, bool], dict[str, Any]] | None = None
+    """Where its call takes what follows from the grids, made before: from the module, grids [items, 3] (on the device
+    without `arguments`) and whether lengths are wanted on the host, to that, by the names of its call. See `--plan`."""
     patch_dim: InitVar[int | None] = None
     merge: InitVar[int | None] = None
 
     def __post_init__(self, patch_dim: int | None, merge: int | None) -> None:
         if patch_dim is not None or merge is not None:
             raise UsageError(_written_now(patch_dim, merge))
-        for part, needed in {"make": True, "load": False, "arguments": False, "tokens": False}.items():
+        for part, needed in {"make": True, **dict.fromkeys(("load", "arguments", "tokens", "prepare"), False)}.items():
             given = getattr(self, part)
             if not callable(given) and (needed or given is not None):
                 raise UsageError(f"vlbench.Tower: {part} is {given!r:.60}, which cannot be called; give a function")
@@ -98,12 +101,12 @@ class Tower:
         if isinstance(self.fed, Images):
             of_images: Callable[..., Any] = arguments or _alone
             arguments = lambda pixels, _: of_images(pixels)  # noqa: E731
-        if arguments is None and self.tokens is None and self.stages is None:
+        if arguments is None and self.tokens is None and self.stages is None and self.prepare is None:
             return module
         from vlbench.implementations.adapted import AdaptedTower
 
         try:
-            return AdaptedTower(module, arguments, self.tokens, self.stages)
+            return AdaptedTower(module, arguments, self.tokens, self.stages, self.prepare)
         except ValueError as error:
             raise UsageError(f"{self.name}: {error}") from None
 

@@ -10,6 +10,7 @@ from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS, Exactness, with_requirements
 from vlbench.implementations.peers import PEERS
 from vlbench.record.schema import NO_FLAGS, SlowedOn
+from vlbench.record.timing import PlanMade
 from vlbench.towers.resolve import check_tower, flags_of
 
 REFERENCE = "baseline"
@@ -40,6 +41,8 @@ class Variant:
     """What `resolve_tower` makes of it, where it is not our own tower with `flags`."""
     source: str | None = None
     """Whose tower that is, with its version."""
+    plan: PlanMade = "inside"
+    """Where its plan is made."""
     slow_down: float = 0.0
     """Injected, for the harness to prove itself on: each call takes this share longer."""
     slowed_on: SlowedOn = "host"

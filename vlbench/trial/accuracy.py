@@ -60,6 +60,10 @@ class Input:
 
     pixels: Tensor
     grid_thw: Tensor
+    plan: Any = None
+    """Handed in, where that is what is measured."""
+    plan_seconds: float | None = None
+    """That making it took."""
 
     def to(self, dtype: torch.dtype) -> Input:
         """The same with pixels of this dtype."""
@@ -83,7 +87,8 @@ class Input:
 
     def output(self, way: Callable[..., Any]) -> Parts:
         """The parts of what a tower makes of it. Raises OutputError."""
-        return unpack(way(self.pixels, self.grid_thw))
+        handed: dict[str, Any] = {} if self.plan is None else {"plan": self.plan}
+        return unpack(way(self.pixels, self.grid_thw, **handed))
 
 
 def awkward_inputs(fed: Fed, device: torch.device, seed: int) -> list[Input]:

@@ -12,6 +12,7 @@ from pydantic import Field, TypeAdapter
 from vlbench.process.messages import Message, Refused
 from vlbench.record.exactness import Accuracy
 from vlbench.record.schema import Counts, Device, Dtype, Load, SlowedOn, State
+from vlbench.record.timing import PlanMade
 from vlbench.record.work import Work
 from vlbench.workload.scenario import ScenarioPoint, SeamPoint
 
@@ -30,6 +31,8 @@ class VariantJob(Message):
     exactness: str
     tower: str | None = None
     """What `resolve_tower` makes of this variant; None for our own tower with `flags`."""
+    plan: PlanMade = "inside"
+    """Where its plan is made."""
     slow_down: float = 0.0
     """Injected: the call takes this share longer, for the harness to prove itself on."""
     slowed_on: SlowedOn = "host"
@@ -137,6 +140,8 @@ class Round(Message):
     """Hits and misses of a variant's caches in this round."""
     throttled: tuple[str, ...] = ()
     """Why the clock of the GPU was held back."""
+    plan_seconds: dict[str, float] = Field(default_factory=dict)
+    """Of those whose plan is handed in: to make it."""
     queue_seconds: float | None = None
     """Behind queued work: how long that takes."""
 

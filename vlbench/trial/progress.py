@@ -163,6 +163,7 @@ def _timings(progress: Progress, name: str) -> dict[State, Timing]:
             seconds=tuple(one.seconds[name] for one in rounds),
             calls=tuple(tuple(one.instances.values()) for one in rounds if name in one.instances),
             host_seconds=tuple(one.host_seconds[name] for one in rounds if name in one.host_seconds),
+            plan_seconds=tuple(one.plan_seconds[name] for one in rounds if name in one.plan_seconds),
             queue_seconds=rounds[0].queue_seconds,
             first_kernel_seconds=progress.first_kernels.get(name) if state == "behind" else None,
             look_ups=look_ups if looked_up else None,

@@ -158,7 +158,7 @@ class Rounds:
         order = [each for each in (*self.entrants, *self.instances) if each.name not in self.struck]
         self.draw.shuffle(order)
         seconds: dict[str, float] = {}
-        host: dict[str, float] = {}
+        host, plans = dict[str, float](), dict[str, float]()
         looked_up, outputs, called = {}, {}, []
         for entrant in order:
             caches = entrant.subject.caches
@@ -184,6 +184,8 @@ class Rounds:
             self._calls[entrant.name] += 1
             called.append(entrant.name)
             seconds[entrant.name] = reading.seconds / self.inputs.calls
+            if (planned := getattr(own, "plan_seconds", None)) is not None:
+                plans[entrant.name] = planned
             if reading.host_seconds is not None:
                 host[entrant.name] = reading.host_seconds / self.inputs.calls
             if caches:
@@ -206,6 +208,7 @@ class Rounds:
             order=tuple(called),
             instances=same if len(same) > 1 else {},
             host_seconds=host,
+            plan_seconds=plans,
             looked_up=looked_up,
             throttled=self.throttled_by(),
             queue_seconds=clock.queue_seconds if isinstance(clock, BehindClock) else None,

@@ -5,6 +5,7 @@ from torch import nn
 
 from vlbench.errors import UsageError
 from vlbench.implementations import build_tower
+from vlbench.implementations.adapted import HandedIn
 from vlbench.implementations.weights import SharedTensors, load_checkpoint, random_weights
 from vlbench.towers.models import SEED, checkpoint_model, find_model
 from vlbench.towers.resolve import resolve_tower
@@ -49,8 +50,10 @@ class TowerSet:
         if variant.name in self.gone:
             raise self.gone[variant.name]
         if variant.name in self.towers:
-            return self._build(self.towers[variant.name], weights, dtype)
-        return build_tower(find_model(self.job.model), variant.flags, weights)
+            built = self._build(self.towers[variant.name], weights, dtype)
+        else:
+            built = build_tower(find_model(self.job.model), variant.flags, weights)
+        return built if variant.plan == "inside" else HandedIn(built, host_lengths=variant.plan == "host")
 
     def _weights(self) -> SharedTensors:
         """What all share: drawn or from the checkpoint where the reference tower computes a model of ours, else its

@@ -11,7 +11,17 @@ from torch import Tensor
 
 from tests.implementations.grids import MIXED, Batch
 from tests.implementations.test_stage import Recorder
-from tests.implementations.towers import NARROW, NARROW_2_5, expected, name_of, relative_error, run, weights_of
+from tests.implementations.towers import (
+    NARROW,
+    NARROW_2_5,
+    expected,
+    joined,
+    name_of,
+    pixels_of,
+    relative_error,
+    run,
+    weights_of,
+)
 from vlbench.counting_device import CountingDevice
 from vlbench.implementations.adapted import AdaptedTower
 from vlbench.implementations.config import MODELS, VisionConfig
@@ -83,3 +93,29 @@ def test_compiled_blocks() -> None:
     with listen(recorder):
         run(tower, config, batch)
     assert recorder.lines == ["forward", "  patch_embed", "  block[0].compiled", "  merger"]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@families
+def test_a_plan_handed_in_gives_the_same_bits(config: VisionConfig, dtype: torch.dtype) -> None:
+    tower = PEERS["hf-sdpa"].build(config, weights_of(config, dtype))
+    pixels, grids = pixels_of(config, MIXED).to(dtype), torch.tensor(MIXED)
+    with torch.inference_mode():
+        inside = joined(tower(pixels, grids))
+        for host_lengths in (False, True):
+            plan = tower.plan(grids, host_lengths=host_lengths)
+            assert not {key for key, each in plan.items() if each.device != pixels.device}
+            for _ in range(2):  # their forward takes what it is handed out of its own arguments alone
+                assert torch.equal(joined(tower(pixels, grids, plan=plan)), inside)
+
+
+@families
+def test_for_flash_attn_the_longest_segment_is_on_the_host_and_their_bounds_are_not(config: VisionConfig) -> None:
+    tower = PEERS["hf-sdpa"].build(config, weights_of(config))
+    tower.module.config._attn_implementation = "flash_attention_2"  # type: ignore[union-attr]
+    plan = tower.plan(torch.tensor(MIXED), host_lengths=True)  # type: ignore[operator]
+    assert plan["max_seqlen"] == max(h * w for _, h, w in MIXED)
+    assert (
+        plan.get("max_window_seqlen") == ((config.window_size or 0) // config.patch_size) ** 2 or not config.window_size
+    )
+    assert isinstance(plan["cu_seqlens"], Tensor)
