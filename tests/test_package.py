@@ -12,8 +12,6 @@ from pathlib import Path
 import pytest
 
 import vlbench
-from tests.trial.plans import MISBEHAVING
-from vlbench.record.files import read_results
 
 ROOT = Path(vlbench.__file__).parents[1]
 SOURCE = ("pyproject.toml", "README.md", "LICENSE", "vlbench", "implementations", "scenarios", "results")
@@ -73,26 +71,9 @@ def test_nothing_generic_lands_at_the_top_of_site_packages(installed: Path) -> N
     assert not any(path.is_symlink() for path in installed.rglob("*"))
 
 
-def run_installed(path: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "vlbench", *arguments],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-
 def test_it_lists_away_from_the_source(installed: Path, tmp_path: Path) -> None:
-    assert "multi-image" in run_installed(str(installed), tmp_path, "list", "scenarios").stdout
-
-
-@pytest.mark.slow
-def test_it_measures_away_from_the_source(installed: Path, tmp_path: Path) -> None:
-    path = f"{installed}{os.pathsep}{MISBEHAVING}"  # with more time than the budget, however busy the machine is
-    run_installed(path, tmp_path, "run", "--no-card", "--device", "cpu", "--budget", "2", "--with", "best")
-    results = read_results(tmp_path / "vlbench-multi-image.json")
-    assert results.fingerprint.revision is None  # so it is not the checkout that ran
-    assert [row.name for row in results.groups[0].rows] == ["baseline", "best"]
-    assert all(variant.timings for variant in results.groups[0].trials[0].variants)
+    """tests/gating/test_init_runs.py has a run of one that is installed."""
+    env = os.environ | {"PYTHONPATH": str(installed)}
+    command = [sys.executable, "-m", "vlbench", "list", "scenarios"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
+    assert "multi-image" in done.stdout

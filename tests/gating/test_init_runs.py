@@ -15,6 +15,8 @@ import yaml
 
 from tests.repositories import written_by
 from tests.test_package import copy_source
+from tests.trial.plans import MISBEHAVING
+from vlbench.record.files import read_results
 
 pytestmark = pytest.mark.slow(30)
 TOWERS = """
@@ -106,11 +108,21 @@ def make_project(folder: Path) -> None:
     (folder / ".gitignore").write_text("build\n*.egg-info\n__pycache__\n")
 
 
+def measures_away_from_the_source(user: Machine, folder: Path) -> None:
+    patient = f"PYTHONPATH={shlex.quote(str(MISBEHAVING))}"  # a budget bounds the rounds alone
+    user.run(f"{patient} vlbench run --no-card --device cpu --budget 2 --with best --out run.json", folder)
+    results = read_results(folder / "run.json")
+    assert results.fingerprint.revision is None  # so it is not the checkout that ran
+    assert [row.name for row in results.groups[0].rows] == ["baseline", "best"]
+    assert all(variant.timings for variant in results.groups[0].trials[0].variants)
+
+
 @pytest.mark.slow(90)
 def test_a_wheel_in_a_monorepo_from_the_first_pull_request_to_one_that_waits(source: Path, tmp_path: Path) -> None:
     user, runner = Machine.make(tmp_path / "user"), Machine.make(tmp_path / "runner")
     user.run(f"pip wheel --no-deps --wheel-dir {tmp_path / 'wheels'} {source}", tmp_path)
     user.run(f"pip install {tmp_path / 'wheels'}/*.whl", tmp_path)
+    measures_away_from_the_source(user, tmp_path)
     top, clone = tmp_path / "mono", tmp_path / "clone"
     folder = top / "services" / "vision"
     make_project(folder)
