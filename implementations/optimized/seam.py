@@ -54,6 +54,8 @@ class Optimization:
     """Flags without which it changes nothing; it is counted beside them."""
     pairs: tuple[str, ...] = ()
     """Flags beside each of which it is measured as well as alone, where both mean something."""
+    excludes: tuple[str, ...] = ()
+    """Flags that cannot be on beside it."""
     advice: tuple[InCode | InCapture, ...] = ()
     """By what that cost shows, in a count or a capture of anyone's forward."""
     formerly: tuple[str, ...] = ()
@@ -115,6 +117,7 @@ class Seam(Generic[Way]):
         requires: Iterable[str] = (),
         beside: Iterable[str] = (),
         pairs: Iterable[str] = (),
+        excludes: Iterable[str] = (),
         advice: Iterable[InCode | InCapture] = (),
         formerly: Iterable[str] = (),
     ) -> Callable[[Way], Way]:
@@ -134,6 +137,7 @@ class Seam(Generic[Way]):
                 tuple(requires),
                 tuple(beside),
                 tuple(pairs),
+                tuple(excludes),
                 tuple(advice),
                 tuple(formerly),
             )
@@ -168,6 +172,8 @@ class FlagSet:
         chosen: dict[str, str] = {}
         for name in sorted(self.names):
             flag = find_flag(name)
+            if others := sorted(self.names.intersection(excluded_by(flag))):
+                raise FlagError(f"{name} and {others[0]} exclude each other; choose one")
             if not flag.seam.in_tower:
                 raise FlagError(f"{name} is not part of the tower; measure it with --seam {flag.seam.name}")
             if reason := flag.inapplicable(self.config, self.device):
@@ -194,6 +200,12 @@ def find_flag(name: str) -> Optimization:
         hint = f"did you mean {close[0]}?" if close else f"the flags are {', '.join(OPTIMIZATIONS)}"
         raise FlagError(f"there is no flag {name!r}; {hint}")
     return OPTIMIZATIONS[name]
+
+
+def excluded_by(flag: Optimization) -> list[str]:
+    """Flags of other seams that cannot be on beside it, whichever of the two says so."""
+    named_by = (name for name, other in OPTIMIZATIONS.items() if flag.flag in other.excludes)
+    return list(dict.fromkeys([*flag.excludes, *named_by]))
 
 
 def with_requirements(names: Iterable[str]) -> frozenset[str]:

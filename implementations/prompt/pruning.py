@@ -1,39 +1,69 @@
 """EVS: tokens of a video that hardly differ from those of the frame before are left out of the prompt.
 
-It changes what the language model sees, so that no preset has it; and it saves prefill, not the tower. How much is kept
-is known beforehand, which tokens are kept is not, so a captured graph cannot hold it. Source: vLLM `multimodal/evs.py`,
-"Efficient Video Sampling", arXiv 2510.14624.
+It changes what the language model sees, so that no preset has it; and it saves prefill, not the tower. How many tokens
+stay is known beforehand, which of them is not, so that a captured graph cannot hold it. Source: vLLM
+`multimodal/evs.py`, "Efficient Video Sampling", arXiv 2510.14624.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
+from ..optimized.seam import Exactness, Seam
+from ..output import VisionOutput
 from .mrope import Item, PositionRule, Request, mrope
 
+PRUNED = 0.75
+"""The share of a video's tokens that is left out where nobody says otherwise."""
 
-@dataclass(frozen=True, slots=True)
-class Pruned:
-    """Which tokens of a video are kept, and what that costs."""
+Prune = Callable[[Tensor, Request, PositionRule], VisionOutput]
+"""(vision [tokens of all videos, width], the whole prompt, rule) to what the language model takes: the tokens that stay
+[kept, width], and as parts on the host `kept`, the places that they had [kept], `ids` [prompt that is left],
+`positions` [3, prompt that is left] and `after`, the first position behind it [1]; int64."""
 
-    kept: Tensor
-    """[tokens of the video] bool."""
-    cosine_error: float
-    """Mean of 1 - cosine between a token that is left out and the kept one before it in its place; 0 for none."""
-
-    @property
-    def retained(self) -> float:
-        """The share of tokens that is kept."""
-        return float(self.kept.float().mean())
+pruning: Seam[Prune] = Seam("pruning", in_tower=False)
 
 
-def evs(vision: Tensor, item: Item, rule: PositionRule, pruned: float = 0.75) -> Pruned:
-    """Keeps a share of 1 - `pruned` of a video's tokens, those that differ most from the frame before.
+@pruning.naive
+def every_token(vision: Tensor, request: Request, rule: PositionRule) -> VisionOutput:
+    """All that comes from the tower goes into the prompt."""
+    positions, delta = mrope.naive_way([Request(request.ids, request.items)], rule)
+    after = delta + len(request.ids)
+    kept = torch.arange(len(vision))
+    return VisionOutput(vision, {"kept": kept, "ids": request.ids, "positions": positions, "after": after})
+
+
+@pruning.optimization(
+    "evs",
+    removes="prefill of three quarters of a video's tokens, those nearest to the frame before; for a read-back of "
+    "which stay",
+    exactness=Exactness.RESULT_CHANGING,
+    source="vLLM multimodal/evs.py; arXiv 2510.14624",
+    excludes=("graph-exact", "graph-budget"),
+)
+def without_repeats(vision: Tensor, request: Request, rule: PositionRule) -> VisionOutput:
+    """Of each video a share of 1 - PRUNED stays. Raises ValueError where tokens and items do not fit."""
+    places, begin = [vision.new_empty(0, dtype=torch.int64)], 0
+    for item in request.items:
+        if item.kind == "video":
+            end = begin + math.prod(item.merged(rule))
+            places.append(newest(vision[begin:end], item, rule) + begin)
+            begin = end
+    kept = torch.cat(places)
+    on_host = kept.cpu()
+    ids, positions, delta = pruned_request(request, on_host, rule)
+    after = torch.tensor([delta + len(ids)])
+    return VisionOutput(vision[kept], {"kept": on_host, "ids": ids, "positions": positions, "after": after})
+
+
+def newest(vision: Tensor, item: Item, rule: PositionRule, pruned: float = PRUNED) -> Tensor:
+    """The places [kept], rising, of a share of 1 - `pruned` of a video's tokens: those that differ most from the frame
+    before.
 
     `vision` is [tokens, width], frame by frame; it is compared in fp32: bf16 has ties, which vLLM breaks by order.
     The first frame is kept always. Raises ValueError for another shape, and for a share that is not at least 0 and
@@ -48,32 +78,37 @@ def evs(vision: Tensor, item: Item, rule: PositionRule, pruned: float = 0.75) ->
     news = 1 - cosine_similarity(frames[1:], frames[:-1], dim=-1)
     news = torch.cat([news.new_full((1, h * w), torch.inf), news])
     count = max(h * w, int(t * h * w * (1 - pruned)))
-    kept = torch.zeros(t * h * w, dtype=torch.bool, device=vision.device)
-    kept[news.flatten().argsort(descending=True, stable=True)[:count]] = True
-    return Pruned(kept, _cosine_error(frames, kept.view(t, h * w)))
+    return news.flatten().argsort(descending=True, stable=True)[:count].sort().values
 
 
-def _cosine_error(frames: Tensor, kept: Tensor) -> float:
-    """Of frames [t, cells, width] whose kept tokens [t, cells] stand for those behind them."""
-    if kept.all():
+def cosine_error(vision: Tensor, kept: Tensor, cells: int) -> float:
+    """Mean of 1 - cosine between a token of a video that is left out and the kept one before it in its place.
+
+    `vision` is [tokens, width] of frames of `cells` tokens, `kept` are places of it. 0 where nothing is left out.
+    """
+    if len(kept) == len(vision):
         return 0.0
-    numbers = torch.arange(len(frames), device=kept.device).unsqueeze(1)
-    stands_in = torch.where(kept, numbers, 0).cummax(0).values
+    frames = vision.view(-1, cells, vision.shape[-1]).float()
+    stays = torch.zeros(len(vision), dtype=torch.bool, device=vision.device)
+    stays[kept.to(vision.device)] = True
+    stays = stays.view(-1, cells)
+    numbers = torch.arange(len(frames), device=vision.device).unsqueeze(1)
+    stands_in = torch.where(stays, numbers, 0).cummax(0).values
     seen = frames.gather(0, stands_in.unsqueeze(-1).expand_as(frames))
-    return float((1 - cosine_similarity(seen, frames, dim=-1))[~kept].mean())
+    return float((1 - cosine_similarity(seen, frames, dim=-1))[~stays].mean())
 
 
-def pruned_request(request: Request, kept: Sequence[Tensor], rule: PositionRule) -> tuple[Tensor, Tensor, int]:
+def pruned_request(request: Request, kept: Tensor, rule: PositionRule) -> tuple[Tensor, Tensor, int]:
     """A whole prompt without the placeholders that its videos no longer need: ids, positions [3, tokens] and delta.
 
-    `kept` is [tokens] for each video, in the order of the prompt. A token keeps the position that it had, and text
-    stays where it was; the delta is larger by what is left out. Raises ValueError where `kept` does not fit the videos.
+    `kept` are the places, rising and on the host, of what stays of the tokens of all its videos. A token keeps the
+    position that it had, and text stays where it was; the delta is larger by what is left out. Raises ValueError for a
+    place that the videos do not have.
     """
     positions, delta = mrope.naive_way([Request(request.ids, request.items)], rule)
-    stays = torch.ones_like(request.ids, dtype=torch.bool)
-    places = (request.ids == rule.video_token).nonzero().squeeze(1)
-    flags = torch.cat([each.cpu() for each in kept]) if kept else stays[:0]
-    if len(flags) != len(places):
-        raise ValueError(f"kept is about {len(flags)} tokens, and the prompt's videos have {len(places)}")
-    stays[places] = flags
-    return request.ids[stays], positions[:, stays], int(delta) + int((~stays).sum())
+    stays = request.ids != rule.video_token
+    places = (~stays).nonzero().squeeze(1)
+    if len(kept) and not 0 <= int(kept[0]) <= int(kept[-1]) < len(places):
+        raise ValueError(f"kept names the token {int(kept[-1])}, and the prompt's videos have {len(places)}")
+    stays[places[kept]] = True
+    return request.ids[stays], positions[:, stays], int(delta) + len(stays) - int(stays.sum())

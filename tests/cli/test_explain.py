@@ -19,6 +19,7 @@ from vlbench.implementations.optimized import OPTIMIZATIONS, Exactness
 from vlbench.judging.verdict import Verdict
 from vlbench.record.counts import Tally
 from vlbench.record.schema import State
+from vlbench.workload.prompts import PROMPTS
 
 explain = import_module("vlbench.cli.explain")
 words, complete = explain.words, explain.complete
@@ -125,7 +126,7 @@ def test_prompts_are_explained_and_completed(vlbench: Vlbench) -> None:
     for part in ("One request with a 512x512 picture", "mrope"):
         assert part in out
     assert "preparation" not in out
-    assert complete("prompt-") == ["prompt-text", "prompt-image", "prompt-video", "prompt-mixed-batch"]
+    assert complete("prompt-") == list(PROMPTS)
 
 
 @pytest.mark.parametrize(

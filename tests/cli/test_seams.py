@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,23 @@ def test_scenarios_that_are_prompts_measure_the_seams_of_prompts(vlbench: Vlbenc
     }
 
 
+@pytest.mark.slow
+def test_a_video_is_pruned_and_what_that_costs_is_told(vlbench: Vlbench, folder: Path) -> None:
+    asked = ("--scenario", "prompt-video", "--scenario", "prompt-video-frames", "--budget", "3", "--csv", "rows.csv")
+    ended = vlbench("run", "--device", "cpu", "--no-card", *asked)
+    assert ended.code == 0, ended
+    assert max(map(len, ended.out.splitlines())) <= 80
+    with (folder / "rows.csv").open() as file:
+        rows = {(row["scenario"], row["point"], row["variant"]): row for row in csv.DictReader(file)}
+    ways = ("naive", "mrope-numpy")
+    assert {each[1:] for each in rows if each[0] == "seam mrope"} == {
+        (point, way) for point in ("prompt-video", "prompt-video-frames") for way in ways
+    }
+    evs, naive = (rows["seam pruning", "prompt-video", way] for way in ("evs", "naive"))
+    assert (evs["exactness"], evs["retained"], naive["retained"]) == ("result-changing", "0.25", "")
+    assert 0 < float(evs["cosine_error"]) < 0.3
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -91,6 +109,7 @@ def test_scenarios_that_are_prompts_measure_the_seams_of_prompts(vlbench: Vlbenc
             "--tower is about a whole tower, and --scenario prompt-image measures seams alone",
         ),
         (["--with", "merge-host-indices"], "merge-host-indices is not part of the tower; measure it with --seam merge"),
+        (["--with", "evs"], "evs is not part of the tower; measure it with --seam pruning"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

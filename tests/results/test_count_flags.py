@@ -191,6 +191,9 @@ CLAIMS: dict[str, dict[str, Claim]] = {
         "sent over": lambda m, on: m["uploads"] == m["pinned_uploads"] == 1,
     },
     "mrope-numpy": {"the host time": lambda m, on: not m},
+    "evs": {
+        "for a read-back of which stay": lambda m, on: m["read_backs"] == m["host_syncs"] == 1 and not m["uploads"]
+    },
     "text-only": {"its ids stay": lambda m, on: not m},
 }
 """What the text of a flag says, word by word, and how that shows in the counters."""

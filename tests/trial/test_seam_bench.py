@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import pytest
@@ -17,8 +19,11 @@ from vlbench.implementations.optimized.patch_embed import convolve, embedding
 from vlbench.implementations.optimized.rope import Rope
 from vlbench.implementations.optimized.rotary import rotate, rotation
 from vlbench.implementations.optimized.seam import Seam
+from vlbench.implementations.output import VisionOutput
+from vlbench.implementations.prompt.pruning import pruning
 from vlbench.matrix.plan import Plan
 from vlbench.matrix.seams import seam_variants
+from vlbench.record.exactness import Accuracy
 from vlbench.trial.job import Checked, Estimated, Event, Finished, Job, Loaded, Prepared, Round, Stages, Struck, job_of
 from vlbench.trial.seam_bench import LONGEST, READING, SeamBench
 from vlbench.trial.store import Here
@@ -130,17 +135,19 @@ def test_a_time_is_that_of_one_call() -> None:
 
 
 @contextmanager
-def flag(seam: Seam[Any], way: Callable[..., Any]) -> Iterator[None]:
+def flag(seam: Seam[Any], way: Callable[..., Any], exactness: Exactness) -> Iterator[None]:
     """A way that this process knows for a while, by the name `other`."""
-    seam.optimization("other", removes="nothing", exactness=Exactness.BIT_EXACT, source="a test")(way)
+    seam.optimization("other", removes="nothing", exactness=exactness, source="a test")(way)
     try:
         yield
     finally:
         del OPTIMIZATIONS["other"], seam._flags["other"]
 
 
-def measured(seam: Seam[Any], way: Callable[..., Any], name: str) -> list[Event]:
-    with flag(seam, way):
+def measured(
+    seam: Seam[Any], way: Callable[..., Any], name: str, exactness: Exactness = Exactness.BIT_EXACT
+) -> list[Event]:
+    with flag(seam, way, exactness):
         return events(job(name, seconds=0.02))
 
 
@@ -202,3 +209,75 @@ def test_one_wrong_part_of_several_is_seen() -> None:
         return q, k, torch.zeros_like(v)
 
     assert "not bit-exact" in (check_of(measured(rotation, without_v, "rope")).accuracy.reason or "")
+
+
+# A way that leaves tokens out.
+
+
+@cache
+def pruning_bench(dtype: str = "float32") -> SeamBench:
+    return SeamBench(job("pruning", dtype=dtype), Here())
+
+
+def check_pruned(change: Callable[[VisionOutput], VisionOutput], dtype: str = "float32") -> Accuracy:
+    """The check of a way that does what `evs` does, and then something else."""
+    bench = pruning_bench(dtype)
+    evs = bench.made.way(frozenset({"evs"}), bench.dtype)
+
+    def way(*tensors: Tensor) -> VisionOutput:
+        output = evs(*tensors)
+        assert isinstance(output, VisionOutput)
+        return change(output)
+
+    return bench.judge.check("result-changing", lambda: way, lambda: way)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_what_a_way_leaves_out_is_told(dtype: str) -> None:
+    found = check_pruned(lambda output: output, dtype)
+    assert (found.passed, found.fp32_error, found.fp32_limit, found.retained) == (True, 0, math.inf, 0.25)
+    assert 0 < (found.cosine_error or 0) < 0.3
+    bench = pruning_bench(dtype)
+    assert bench.judge.put_back("bit-exact") is None
+    assert set(bench.allowed("result-changing").values()) == {0.0}, "what stays is not to differ in a round either"
+
+
+def without(output: VisionOutput, name: str) -> VisionOutput:
+    return VisionOutput(output.tokens, {part: each for part, each in output.parts.items() if part != name})
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda it: VisionOutput(it.tokens.roll(1, 0), it.parts), "part 'tokens' of the output: not bit-exact in fp32"),
+        (
+            lambda it: VisionOutput(it.tokens, {**it.parts, "positions": it.parts["positions"] + 1}),
+            "part 'positions' of the output: not bit-exact in fp32",
+        ),
+        (lambda it: VisionOutput(it.tokens, {**it.parts, "after": it.parts["after"] - 1}), "part 'after'"),
+        (lambda it: VisionOutput(it.tokens.double(), it.parts), "is of float64 instead of float32"),
+        (lambda it: VisionOutput(it.tokens[1:], it.parts), "does not fit the tokens that it says it keeps"),
+        (lambda it: without(it, "kept"), "does not fit the tokens that it says it keeps"),
+        (lambda it: without(it, "after"), "lacks the part 'after'"),
+    ],
+)
+def test_what_stays_has_to_be_right(change: Callable[[VisionOutput], VisionOutput], words: str) -> None:
+    found = check_pruned(change)
+    assert not found.passed
+    assert words in (found.reason or "")
+    assert (found.retained, found.cosine_error) == (None, None)
+
+
+@pytest.mark.slow
+def test_a_way_that_leaves_out_wrongly_while_it_is_timed_is_struck() -> None:
+    calls = 0
+
+    def tires(*arguments: Any) -> VisionOutput:
+        nonlocal calls
+        calls += 1
+        output = OPTIMIZATIONS["evs"].way(*arguments)
+        return output if calls <= 15 else VisionOutput(output.tokens.roll(1, 0), output.parts)  # a check makes thirteen
+
+    emitted = measured(pruning, tires, "pruning", Exactness.RESULT_CHANGING)
+    assert check_of(emitted).accuracy.passed
+    assert [event.variant for event in emitted if isinstance(event, Struck)] == ["other"]

@@ -8,13 +8,13 @@ import torch
 
 from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS
-from vlbench.implementations.prompt.mrope import RULES
+from vlbench.implementations.prompt.mrope import RULES, Request, mrope
 from vlbench.matrix.plan import parse_filter
 from vlbench.matrix.seams import seams_of_prompts
 from vlbench.workload.library import load_scenario, scenarios_and_prompts
 from vlbench.workload.prompts import PROMPTS, SIZES, prompt_ids
 from vlbench.workload.seam_case import Setting
-from vlbench.workload.seams import seams_fed
+from vlbench.workload.seams import CASES, seams_fed
 
 CONFIG = MODELS["qwen2.5-vl-tiny"]
 RULE = RULES[CONFIG.family]
@@ -23,7 +23,8 @@ RULE = RULES[CONFIG.family]
 @pytest.mark.parametrize("name", PROMPTS)
 def test_a_prompt_is_of_its_size(name: str) -> None:
     setting = Setting(CONFIG, torch.float32, torch.device("cpu"), torch.Generator().manual_seed(3))
-    ids = [prompt_ids(each, RULE, setting, expanded=True) for each in PROMPTS[name].requests]
+    rule = PROMPTS[name].rule or RULE
+    ids = [prompt_ids(each, rule, setting, expanded=True) for each in PROMPTS[name].requests]
     assert sum(map(len, ids)) == SIZES[name]
     pictures = sum(int((each == RULE.image_token).sum()) for each in ids)
     videos = sum(int((each == RULE.video_token).sum()) for each in ids)
@@ -31,9 +32,22 @@ def test_a_prompt_is_of_its_size(name: str) -> None:
         "prompt-text": (0, 0),
         "prompt-image": (324, 0),
         "prompt-video": (0, 1440),
+        "prompt-video-frames": (0, 1440),
         "prompt-mixed-batch": (1296, 1440),
     }
     assert (pictures, videos) == wanted[name]
+
+
+def test_frames_apart_are_measured_whatever_the_model() -> None:
+    """Qwen3-VL's tokens of a video in eight runs, and positions that a video in one run does not have."""
+    setting = Setting(CONFIG, torch.float32, torch.device("cpu"), torch.Generator().manual_seed(3))
+    made = CASES["mrope"].make(SIZES["prompt-video-frames"], setting)
+    (ids,) = made.arguments[0]
+    video = (ids == RULE.video_token).int()
+    assert int((video.diff(prepend=video.new_zeros(1)) == 1).sum()) > 1
+    positions, _ = made.way(frozenset(), torch.float32)(ids)
+    items = PROMPTS["prompt-video-frames"].requests[0].items
+    assert torch.equal(positions, mrope.naive_way([Request(ids, items)], RULES["qwen3_vl"])[0])
 
 
 def test_a_run_measures_prompts_or_towers() -> None:
@@ -60,7 +74,8 @@ def test_a_run_measures_prompts_or_towers() -> None:
     [
         ("prompt-text", ["preparation"]),
         ("prompt-image", ["mrope"]),
-        ("prompt-video", ["mrope"]),
+        ("prompt-video", ["mrope", "pruning"]),
+        ("prompt-video-frames", ["mrope"]),
         ("prompt-mixed-batch", ["mrope", "preparation"]),
     ],
 )
@@ -84,4 +99,4 @@ def test_seams_are_listed_in_one_order_whoever_imports_first() -> None:
     )
     told = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, check=True).stdout.split()
     assert told[0] == "inverse-permutation"
-    assert told[-2:] == ["mrope", "preparation"]
+    assert told[-3:] == ["mrope", "preparation", "pruning"]

@@ -107,6 +107,7 @@ def meanings(name: str) -> dict[str, Any]:
 def _explain_flag(flag: str, as_json: bool) -> None:
     from vlbench.export.flags import COUNTED_ON, counted_on, effects, moves_in_words
     from vlbench.implementations.optimized import FlagError, find_flag
+    from vlbench.implementations.optimized.seam import excluded_by
 
     try:
         found = find_flag(flag)
@@ -132,7 +133,7 @@ def _explain_flag(flag: str, as_json: bool) -> None:
         "source": found.source,
         "needs": list(found.requires),
         "measured with": list(found.pairs),
-        "excludes": [other for other in found.seam.flags if other != found.flag],
+        "excludes": [*(other for other in found.seam.flags if other != found.flag), *excluded_by(found)],
     } | _told_by_stage(found)
     if as_json:
         print(json.dumps(facts | {"naive": naive, "optimized": optimized}, indent=1))
@@ -141,10 +142,10 @@ def _explain_flag(flag: str, as_json: bool) -> None:
 
 
 def _told_by_stage(flag: Optimization) -> dict[str, list[str]]:
-    """Of a flag that changes results, by how much, stage by stage; nothing of the others."""
+    """Of a flag that changes results, by how much, stage by stage; nothing of the others, nor of one after the tower."""
     from vlbench.implementations.optimized import Exactness
 
-    if flag.exactness is not Exactness.RESULT_CHANGING:
+    if flag.exactness is not Exactness.RESULT_CHANGING or not flag.seam.in_tower:
         return {}
     from vlbench.trial.stage_results import errors_by_stage
 

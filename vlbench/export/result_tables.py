@@ -43,7 +43,7 @@ def facts(group: CellGroup) -> dict[str, Value]:
 
 def times_table(group: CellGroup, found: Sequence[Summary]) -> Table:
     """A quick look: variant, exactness, error, median, speed-up with interval, counts."""
-    figures = ERROR | TIME | _speedups(group, found) | _against(found) | _counts(group, found)
+    figures = ERROR | _loss(found) | TIME | _speedups(group, found) | _against(found) | _counts(group, found)
     return _table(group, found, VARIANT | CLASS | figures, gap=1)
 
 
@@ -53,7 +53,8 @@ def verdict_table(group: CellGroup, found: Sequence[Summary]) -> Table:
         Column("verdict", left=True): _verdict,
         Column("detect-\nable", "visible"): lambda each: figure(each.judgement.visible, percent),
     }
-    return _table(group, found, VARIANT | ERROR | TIME | _speedups(group, found) | _against(found) | verdicts, gap=1)
+    errors = ERROR | _loss(found)
+    return _table(group, found, VARIANT | errors | TIME | _speedups(group, found) | _against(found) | verdicts, gap=1)
 
 
 def cost_table(group: CellGroup, found: Sequence[Summary]) -> Table:
@@ -195,6 +196,15 @@ def _counts(group: CellGroup, found: Sequence[Summary]) -> Columns[Summary]:
     return COUNTS if attends else {ATEN: COUNTS[ATEN]}
 
 
+def _loss(found: Sequence[Summary]) -> Columns[Summary]:
+    """What is left out, where a row leaves anything out."""
+    return LOSS if any(_lost(each, "retained") for each in found) else {}
+
+
+def _lost(each: Summary, field: str) -> float | None:
+    return getattr(each.accuracy, field, None)
+
+
 def _reference(each: Summary) -> Cell:
     return Cell("" if each.row.is_reference else broken(each.row.reference), each.row.reference)
 
@@ -287,6 +297,10 @@ def _rung(each: Summary) -> str:
 VARIANT: Columns[Summary] = {Column("variant", most=20): name}
 CLASS: Columns[Summary] = {Column("class", "exactness", left=True, most=20): _class}
 ERROR: Columns[Summary] = {Column("error", "fp32_error"): _error}
+LOSS: Columns[Summary] = {
+    Column("retained"): lambda each: figure(_lost(each, "retained"), percent),
+    Column("cosine\nerror", "cosine_error"): lambda each: figure(_lost(each, "cosine_error"), "{:.3f}"),
+}
 TIME: Columns[Summary] = {Column("ms", "seconds"): lambda each: figure(each.seconds, milliseconds)}
 ATEN = Column("aten\nops", "aten_operations")
 COUNTS: Columns[Summary] = {

@@ -3,7 +3,7 @@
 import math
 from typing import Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from vlbench.record.base import Count, Error, Record
 
@@ -58,6 +58,10 @@ class Accuracy(Record):
     """Which part of the output is the furthest off, where it has several."""
     worst_token: Token | None = None
     """The output token furthest off: in the dtype in which it failed, else in fp32."""
+    retained: float | None = Field(default=None, gt=0, le=1)
+    """Of a way that leaves tokens out: the share that stays. `fp32_error` is then that of what stays."""
+    cosine_error: Error | None = None
+    """Of such a way: mean of 1 - cosine between a token that is left out and the one that stands in for it."""
     reason: str | None = None
     """Why it failed, in one sentence."""
 
@@ -73,6 +77,8 @@ class Accuracy(Record):
             raise ValueError(f"timed_limit is {self.timed_limit}, and the reference's own error {own:g} gives another")
         if self.passed and not self.is_within:
             raise ValueError("passed is true, and an error is above its limit")
+        if (self.retained is None) is not (self.cosine_error is None):
+            raise ValueError("retained and cosine_error belong together, and one of them is missing")
         if self.passed is (self.reason is not None):
             raise ValueError("passed must be true without a reason, and false with one")
         return self

@@ -20,14 +20,16 @@ import torch
 from torch import Tensor
 
 from vlbench.errors import UsageError, in_one_line
+from vlbench.implementations.optimized import Exactness
 from vlbench.implementations.output import TOKENS, OutputError, Parts, called, unpack
 from vlbench.implementations.preprocessing import SEVERAL, Fed, Grid, Images
 from vlbench.record.exactness import FP32_LIMITS, OWN_ERROR_FACTOR, Accuracy, Token, timed_limit_of, within
 from vlbench.record.precision import turn_tf32_off
-from vlbench.trial.difference import check_dtypes, dtype_name, errors, share
+from vlbench.trial.difference import PutBack, check_dtypes, dtype_name, errors, share
 from vlbench.trial.finite import first_not_finite, is_finite
 from vlbench.trial.store import Here, Store, kept, poison
 from vlbench.trial.worst import worst_in_images, worst_token
+from vlbench.workload.seam_case import LeavingOut
 
 AWKWARD_CELLS = (
     ((3, 3, 5), (1, 8, 8), (1, 1, 7), (2, 5, 3)),
@@ -115,14 +117,17 @@ class Judge:
         reference: Judged,
         merge: int | None = 2,
         store: Store | None = None,
+        leaving_out: LeavingOut | None = None,
     ) -> None:
         """`inputs` are in the timed dtype; `golden` is the reference tower in fp32, `reference` the one in `dtype`.
 
         `merge` is the side of the square of patches that is one token, None for a tower of images. Outputs of the
         reference tower lie in `store` while something is called; None where nothing that is judged runs here.
+        `leaving_out` is for a seam one of whose ways leaves tokens out.
         """
         self.dtype = dtype
         self.store = store or Here()
+        self.leaving_out = leaving_out
         self.merge = merge
         self.inputs = inputs
         self.beat: Callable[[], None] = lambda: None
@@ -150,24 +155,27 @@ class Judge:
 
     def check(self, exactness: str, in_fp32: Callable[[], Judged], timed: Callable[[], Judged]) -> Accuracy:
         """The verdict on one variant, built by `in_fp32` and `timed` (the same tower where fp32 is timed)."""
-        limit = FP32_LIMITS[exactness]
-        failed: dict[str, Any] = {"passed": False, "exactness": exactness, "fp32_error": None, "fp32_limit": limit}
+        limit, put_back = self._limit(exactness), self.put_back(exactness)
+        failed: dict[str, Any] = {"passed": False, "exactness": exactness, "fp32_error": None}
+        failed["fp32_limit"] = FP32_LIMITS[exactness]
         if self.broken:
             return Accuracy(**failed, reason=self.broken[0], worst_token=self.broken[1])
         try:
             exact = in_fp32()
             outputs = [self._call(exact, entry) for _ in range(2) for entry in self.exact_inputs]
-            part, error, worst, reason = self._exactly(outputs, limit)
+            part, error, worst, reason = self._exactly(outputs, limit, put_back)
             timed_error, timed_limit, own = None, None, None
             if reason is None and self.dtype is not torch.float32:
-                timed_part, timed_error, own, timed_worst = self._timed(timed())
+                timed_part, timed_error, own, timed_worst = self._timed(timed(), put_back)
                 timed_limit = timed_limit_of(exactness, own)
+                allowed = OWN_ERROR_FACTOR * own if put_back else timed_limit
                 # A cache whose key forgets the dtype has the other one's values by now.
                 outputs += [self._call(exact, entry) for entry in self.exact_inputs]
-                part, error, worst, reason = self._exactly(outputs, limit)
-                if reason is None and not (within(timed_error, timed_limit) and math.isfinite(own)):
+                part, error, worst, reason = self._exactly(outputs, limit, put_back)
+                if reason is None and not (within(timed_error, allowed) and math.isfinite(own)):
                     part, worst = timed_part, timed_worst
-                    reason = f"error {timed_error:.2g} in {dtype_name(self.dtype)} is above {timed_limit:.2g}"
+                    reason = f"error {timed_error:.2g} in {dtype_name(self.dtype)} is above {allowed:.2g}"
+            lost = self._lost(outputs) if put_back and reason is None else {}
         except (Exception, SystemExit) as failure:  # whatever a variant raises is its result, not ours
             return Accuracy(**failed, reason=raised_words(failure))
         is_one_of_several = len(self.parts) > 1
@@ -177,13 +185,14 @@ class Judge:
             passed=reason is None,
             exactness=exactness,
             fp32_error=error,
-            fp32_limit=limit,
+            fp32_limit=FP32_LIMITS[exactness],
             timed_error=timed_error,
             timed_limit=timed_limit,
             own_error=own,
             part=part if is_one_of_several else None,
             worst_token=worst,
             reason=reason,
+            **lost,
         )
 
     def allowed(self, exactness: str, timed: int) -> dict[str, float]:
@@ -192,22 +201,43 @@ class Judge:
         In fp32 what the class allows, 0 for equal bits; else both outputs may be off by what they may be off from fp32.
         """
         if self.dtype is torch.float32:
-            return dict.fromkeys(self.parts, FP32_LIMITS[exactness])
+            return dict.fromkeys(self.parts, self._limit(exactness))
         most = {part: max(own[part] for own in self.own[:timed]) for part in self.parts}
+        if self.put_back(exactness):
+            return {part: 2 * OWN_ERROR_FACTOR * own for part, own in most.items()}
         return {part: 2 * timed_limit_of(exactness, own) for part, own in most.items()}
 
+    def put_back(self, exactness: str) -> PutBack | None:
+        """How what is left out is put in before it is compared; None for a class that may leave out nothing."""
+        return self.leaving_out.put_back if self.leaving_out and exactness == Exactness.RESULT_CHANGING else None
+
+    def _limit(self, exactness: str) -> float:
+        """What a class allows in fp32; of what stays where tokens are left out, nothing."""
+        return 0.0 if self.put_back(exactness) else FP32_LIMITS[exactness]
+
+    def _lost(self, outputs: Sequence[Parts]) -> dict[str, float]:
+        """The smallest share that stays, and the largest error of what stands in for the rest."""
+        assert self.leaving_out
+        with self._beside(outputs) as pairs:
+            found = [self.leaving_out.loss(output, whole) for output, whole in pairs]
+        retained, cosine_errors = zip(*found, strict=True)
+        return {"retained": min(retained), "cosine_error": max(cosine_errors)}
+
     @contextmanager
-    def _beside(self, outputs: Sequence[Parts]) -> Iterator[list[tuple[Parts, Parts]]]:
+    def _beside(self, outputs: Sequence[Parts], put_back: PutBack | None = None) -> Iterator[list[tuple[Parts, Parts]]]:
         """Outputs of all inputs, and of all again, each with the reference tower's, which are put back at the end."""
         golden = [take() for take in self._golden]
+        pairs = zip(outputs, cycle(golden), strict=False)
         try:
-            yield list(zip(outputs, cycle(golden), strict=False))
+            yield [(put_back(output, whole) if put_back else output, whole) for output, whole in pairs]
         finally:
             self._golden = [self.store.put(output) for output in golden]
 
-    def _exactly(self, outputs: Sequence[Parts], limit: float) -> tuple[str, float, Token | None, str | None]:
+    def _exactly(
+        self, outputs: Sequence[Parts], limit: float, put_back: PutBack | None
+    ) -> tuple[str, float, Token | None, str | None]:
         """In fp32: the part with the largest error of all outputs, that error, its worst token, and the complaint."""
-        with self._beside(outputs) as pairs:
+        with self._beside(outputs, put_back) as pairs:
             for output, wanted in pairs:
                 check_dtypes(output, wanted)
             found = [
@@ -235,11 +265,11 @@ class Judge:
         self.beat()
         return _run(tower, entry)
 
-    def _timed(self, tower: Judged) -> tuple[str, float, float, Token | None]:
+    def _timed(self, tower: Judged, put_back: PutBack | None) -> tuple[str, float, float, Token | None]:
         """Part, error, the reference's own and the worst token in the timed dtype, where it comes nearest to its limit,
         or is furthest beyond."""
         outputs = [self._call(tower, entry) for _ in range(2) for entry in self.inputs]
-        with self._beside(outputs) as pairs:
+        with self._beside(outputs, put_back) as pairs:
             found = [
                 (part, error, self.own[number % len(self.own)][part], number)
                 for number, (output, wanted) in enumerate(pairs)

@@ -1,12 +1,15 @@
 """How far an output is from what it should be."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
 from vlbench.implementations.output import OutputError, Parts, called
+
+PutBack = Callable[[Parts, Parts], Parts]
+"""(an output that lacks tokens, the whole one) to the first with what it lacks. Raises OutputError."""
 
 
 def share(error: float, limit: float) -> float:
@@ -34,9 +37,12 @@ def check_dtypes(output: Parts, wanted: Parts) -> None:
             raise OutputError(f"is of {dtype_name(dtype)} instead of {dtype_name(tensor.dtype)}", called(part, wanted))
 
 
-def beyond(allowed: Mapping[str, float], output: Parts, wanted: Parts) -> tuple[str, float] | None:
+def beyond(
+    allowed: Mapping[str, float], output: Parts, wanted: Parts, put_back: PutBack | None = None
+) -> tuple[str, float] | None:
     """What of a timed output is further off than it may be, in words, and how far; None where nothing is."""
     try:
+        output = put_back(output, wanted) if put_back else output
         check_dtypes(output, wanted)
         found = errors(output, wanted)
     except OutputError as error:

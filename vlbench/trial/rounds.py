@@ -229,7 +229,7 @@ class Rounds:
         for entrant in (*self.entrants[1:], *self.instances):
             if entrant.name not in outputs:
                 continue
-            if wrong := beyond(entrant.allowed, outputs[entrant.name](), wanted):
+            if wrong := beyond(entrant.allowed, outputs[entrant.name](), wanted, entrant.subject.put_back):
                 self._strike(entrant, f"{wrong[0]} of a timed round is wrong: replayed, late, or a stale cache")
         self._check_reference()
 

@@ -92,7 +92,9 @@ class SeamBench:
         self.description = case.title
         self.arguments = tuple(map(Arguments, self.made.arguments))
         naive = partial(self.made.way, frozenset())
-        self.judge = Judge(self.arguments, self.dtype, naive(torch.float32), naive(self.dtype), store=store)
+        exact, timed = naive(torch.float32), naive(self.dtype)
+        leaving_out = self.made.leaving_out
+        self.judge = Judge(self.arguments, self.dtype, exact, timed, store=store, leaving_out=leaving_out)
         self.probed: list[float] = []
         """Seconds of one call, of each way that passed."""
         self.calls = 1
@@ -111,7 +113,8 @@ class SeamBench:
         self.probed.append(median(later))
         self.calls = self._calls_of_a_reading()
         counts = count(partial(once.output, way))
-        subject = Subject(slowed(partial(_calls, way), variant))
+        run = slowed(partial(_calls, way), variant)
+        subject = Subject(run, put_back=self.judge.put_back(variant.exactness))
         return Checked(variant=variant.name, accuracy=accuracy, counts=counts, first_seconds=first), subject
 
     def another(self, variant: VariantJob) -> Subject:

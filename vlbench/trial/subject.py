@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from vlbench.implementations.output import Parts
 from vlbench.trial.accuracy import Judge
 from vlbench.trial.clock import cycles_per_second, occupy
+from vlbench.trial.difference import PutBack
 from vlbench.trial.job import Checked, Prepared, VariantJob
 
 
@@ -31,6 +32,8 @@ class Subject:
     caches: Sequence[Cache] = ()
     prepare: Callable[[Any], Any] = lambda entry: entry
     """What is done with an input before a call, outside of its time: grids go where the tower takes them."""
+    put_back: PutBack | None = None
+    """Of one that leaves tokens out: how its output is made whole before it is compared."""
 
 
 @dataclass(frozen=True)

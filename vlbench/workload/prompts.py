@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from vlbench.implementations.config import VisionConfig
+from vlbench.implementations.output import OutputError, Parts
 from vlbench.implementations.prompt.mrope import RULES, Item, PositionRule, Request, mrope, runs_of
+from vlbench.implementations.prompt.pruning import cosine_error, pruning
 from vlbench.implementations.prompt.text_only import preparation
 from vlbench.workload import seam_inputs as _listed_before  # noqa: F401  whichever is imported first
-from vlbench.workload.seam_case import CONTENTS, SeamInputs, Setting, Way, seam_case
+from vlbench.workload.seam_case import CONTENTS, LeavingOut, Loss, SeamInputs, Setting, Way, seam_case
 
 PICTURE = Item((1, 36, 36))
 """512 x 512 pixels in patches of 14."""
@@ -33,12 +35,19 @@ class Prompts:
 
     title: str
     requests: tuple[Asked, ...]
+    rule: PositionRule | None = None
+    """In place of that of the model at hand."""
 
 
 PROMPTS: dict[str, Prompts] = {
     "prompt-text": Prompts("One request of 256 tokens of text", (Asked(256),)),
     "prompt-image": Prompts("One request with a 512x512 picture", (Asked(64, (PICTURE,)),)),
     "prompt-video": Prompts("One request with 8 s of video", (Asked(64, (CLIP,)),)),
+    "prompt-video-frames": Prompts(
+        "The same video as Qwen3-VL has it: each pair of frames a run of tokens, with its time before it",
+        (Asked(64 + 6 * CLIP.grid[0], (CLIP,)),),
+        RULES["qwen3_vl"],
+    ),
     "prompt-mixed-batch": Prompts(
         "Eight requests: 4 of text, 3 with a picture, 1 with a picture and a video",
         (*(Asked(64 * number) for number in range(1, 5)), *(Asked(48, (PICTURE,)),) * 3, Asked(96, (PICTURE, CLIP))),
@@ -55,7 +64,7 @@ def _tokens(requests: Sequence[Asked]) -> int:
 WITH_TEXT_ALONE = [name for name, prompts in PROMPTS.items() if not all(each.items for each in prompts.requests)]
 """Those that have a request of text alone."""
 SIZES = {name: _tokens(prompts.requests) for name, prompts in PROMPTS.items()}
-BY_SIZE = {SIZES[name]: prompts.requests for name, prompts in PROMPTS.items()}
+BY_SIZE = {SIZES[name]: prompts for name, prompts in PROMPTS.items()}
 VOCABULARY = 150_000
 """Ids below it are text."""
 
@@ -70,14 +79,15 @@ def prompt_ids(asked: Asked, rule: PositionRule, setting: Setting, *, expanded: 
     return torch.tensor(ids)
 
 
-def _rule_of(config: VisionConfig) -> PositionRule:
-    return RULES[config.family]
+def _fed(size: int, config: VisionConfig) -> tuple[tuple[Asked, ...], PositionRule]:
+    prompts = BY_SIZE[size]
+    return prompts.requests, prompts.rule or RULES[config.family]
 
 
 @seam_case("mrope", mrope, sizes={name: size for name, size in SIZES.items() if name != "prompt-text"})
 def positions_of_prompts(size: int, setting: Setting) -> SeamInputs:
     """Three positions for each token of the prompts of one batch, on the host."""
-    asked, rule = BY_SIZE[size], _rule_of(setting.config)
+    asked, rule = _fed(size, setting.config)
 
     def way(flags: frozenset[str], dtype: torch.dtype) -> Way:
         chosen = mrope.way_of(flags)
@@ -90,7 +100,7 @@ def positions_of_prompts(size: int, setting: Setting) -> SeamInputs:
 @seam_case("preparation", preparation, sizes={name: SIZES[name] for name in WITH_TEXT_ALONE})
 def requests_made_ready(size: int, setting: Setting) -> SeamInputs:
     """Placeholders, their mask and positions for each request of one batch, on the host."""
-    asked, rule = BY_SIZE[size], _rule_of(setting.config)
+    asked, rule = _fed(size, setting.config)
 
     def way(flags: frozenset[str], dtype: torch.dtype) -> Way:
         chosen = preparation.way_of(flags)
@@ -103,3 +113,48 @@ def requests_made_ready(size: int, setting: Setting) -> SeamInputs:
 
     contents = range(CONTENTS)
     return SeamInputs([tuple(prompt_ids(each, rule, setting, expanded=False) for each in asked) for _ in contents], way)
+
+
+@seam_case("pruning", pruning, sizes={"prompt-video": SIZES["prompt-video"]})
+def tokens_of_a_video(size: int, setting: Setting) -> SeamInputs:
+    """The tokens of a video that go into one prompt, with its ids and positions."""
+    (asked,), rule = _fed(size, setting.config)
+    (clip,) = asked.items
+    frames, *sides = clip.merged(rule)
+
+    def way(flags: frozenset[str], dtype: torch.dtype) -> Way:
+        chosen = pruning.way_of(flags)
+        return lambda vision, ids: chosen(vision, Request(ids, asked.items), rule)
+
+    def loss(output: Parts, whole: Parts) -> Loss:
+        kept = output["kept"]
+        return Loss(len(kept) / len(whole["kept"]), cosine_error(whole["tokens"], kept, prod(sides)))
+
+    made = [
+        (moving_video(frames, prod(sides), setting), prompt_ids(asked, rule, setting, expanded=True))
+        for _ in range(CONTENTS)
+    ]
+    return SeamInputs(made, way, LeavingOut(lambda output, whole: put_back(output, whole, rule.video_token), loss))
+
+
+def moving_video(frames: int, cells: int, setting: Setting) -> Tensor:
+    """[frames * cells, width]: each cell walks on from frame to frame at a speed of its own, from still to half of a
+    token's length; what a real video loses is for real videos to say."""
+    steps = torch.randn(frames, cells, setting.config.out_hidden_size, generator=setting.draw)
+    steps[1:] *= torch.rand(cells, 1, generator=setting.draw) / 2
+    return steps.cumsum(0).flatten(0, 1).to(setting.device, setting.dtype)
+
+
+def put_back(output: Parts, whole: Parts, video_token: int) -> Parts:
+    """`output` of a way of pruning with what it leaves out from `whole`, the naive way's. OutputError for a misfit."""
+    stays = whole["ids"] != video_token
+    places: dict[str, tuple[slice | Tensor, ...]] = {"ids": (stays,), "positions": (slice(None), stays)}
+    filled = {name: part.to(output[name].dtype, copy=True) for name, part in whole.items() if name in output}
+    try:
+        kept = output["kept"]
+        stays[stays.logical_not().nonzero().squeeze(1)[kept]] = True
+        for name, place in {"tokens": (kept,), **places}.items():
+            filled[name][place] = output[name]
+    except (KeyError, IndexError, RuntimeError) as error:
+        raise OutputError(f"does not fit the tokens that it says it keeps ({error})") from None
+    return filled | {name: part for name, part in output.items() if name not in ("kept", "tokens", *places)}

@@ -2,18 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.optimized.seam import Seam
+from vlbench.implementations.output import Parts, VisionOutput
 
 CONTENTS = 3
 """Inputs of different contents that take turns."""
 
-Way = Callable[..., Tensor | tuple[Tensor, ...]]
+Way = Callable[..., Tensor | VisionOutput | tuple[Tensor, ...]]
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,25 @@ class Setting:
         return torch.randn(shape, generator=self.draw).to(self.device, self.dtype)
 
 
+class Loss(NamedTuple):
+    """What leaving tokens out costs the result."""
+
+    retained: float
+    """The share of tokens that stays."""
+    cosine_error: float
+    """Mean of 1 - cosine between a token that is left out and the one that stands in for it."""
+
+
+@dataclass(frozen=True)
+class LeavingOut:
+    """How outputs of a way that leaves tokens out are held against the naive way's, part by part."""
+
+    put_back: Callable[[Parts, Parts], Parts]
+    """(its output, the naive way's) to its output with what it lacks from there. OutputError where they do not fit."""
+    loss: Callable[[Parts, Parts], Loss]
+    """Of the same two."""
+
+
 @dataclass(frozen=True)
 class SeamInputs:
     """What the ways of a seam are called with at one size."""
@@ -41,6 +61,8 @@ class SeamInputs:
 
     It may write into its arguments, or give views of them: every call gets copies, made outside of its time.
     """
+    leaving_out: LeavingOut | None = None
+    """Where a result-changing way leaves tokens out. What stays has to be what the naive way has there."""
 
 
 Make = Callable[[int, Setting], SeamInputs]

@@ -17,7 +17,7 @@ from vlbench.implementations.optimized import (
     find_flag,
     with_requirements,
 )
-from vlbench.implementations.optimized.seam import Seam
+from vlbench.implementations.optimized.seam import Seam, excluded_by
 
 FIRST, SECOND, THIRD, _ = TINY
 
@@ -38,6 +38,18 @@ def test_two_ways_of_one_seam() -> None:
 
 def test_a_missing_requirement() -> None:
     assert refusal({"batched-windows"}) == ("batched-windows needs host-seqlens; add it: host-seqlens+batched-windows")
+
+
+def test_flags_of_two_seams_that_exclude_each_other() -> None:
+    seam: Seam[Callable[[], None]] = Seam("a test")
+    said = {"removes": "nothing", "exactness": Exactness.BIT_EXACT, "source": "a test", "excludes": ["host-grid"]}
+    try:
+        seam.optimization("alone", **said)(lambda: None)  # type: ignore[arg-type]
+        assert excluded_by(OPTIMIZATIONS["host-grid"]) == ["alone"]
+        assert excluded_by(OPTIMIZATIONS["alone"]) == ["host-grid"]
+        assert refusal({"host-grid", "alone"}) == "alone and host-grid exclude each other; choose one"
+    finally:
+        del OPTIMIZATIONS["alone"]
 
 
 @pytest.mark.parametrize("flag", [flag.flag for flag in OPTIMIZATIONS.values() if flag.requires])
