@@ -142,7 +142,7 @@ def _explain_flag(flag: str, as_json: bool) -> None:
 
 
 def _told_by_stage(flag: Optimization) -> dict[str, list[str]]:
-    """Of a flag that changes results, by how much, stage by stage; nothing of the others, nor of one after the tower."""
+    """Of a flag that changes results, by how much, stage by stage; nothing of others, or after the tower."""
     from vlbench.implementations.optimized import Exactness
 
     if flag.exactness is not Exactness.RESULT_CHANGING or not flag.seam.in_tower:

@@ -6,6 +6,7 @@ from itertools import groupby
 from statistics import median
 from typing import Any
 
+from vlbench.export.left_out import loss
 from vlbench.export.sheet import Cell, Column, Columns, Table, Value, broken, figure, table_of
 from vlbench.judging.busy import held_back
 from vlbench.judging.quick import FAMILY
@@ -43,7 +44,7 @@ def facts(group: CellGroup) -> dict[str, Value]:
 
 def times_table(group: CellGroup, found: Sequence[Summary]) -> Table:
     """A quick look: variant, exactness, error, median, speed-up with interval, counts."""
-    figures = ERROR | _loss(found) | TIME | _speedups(group, found) | _against(found) | _counts(group, found)
+    figures = ERROR | loss(found) | TIME | _speedups(group, found) | _against(found) | _counts(group, found)
     return _table(group, found, VARIANT | CLASS | figures, gap=1)
 
 
@@ -53,7 +54,7 @@ def verdict_table(group: CellGroup, found: Sequence[Summary]) -> Table:
         Column("verdict", left=True): _verdict,
         Column("detect-\nable", "visible"): lambda each: figure(each.judgement.visible, percent),
     }
-    errors = ERROR | _loss(found)
+    errors = ERROR | loss(found)
     return _table(group, found, VARIANT | errors | TIME | _speedups(group, found) | _against(found) | verdicts, gap=1)
 
 
@@ -196,15 +197,6 @@ def _counts(group: CellGroup, found: Sequence[Summary]) -> Columns[Summary]:
     return COUNTS if attends else {ATEN: COUNTS[ATEN]}
 
 
-def _loss(found: Sequence[Summary]) -> Columns[Summary]:
-    """What is left out, where a row leaves anything out."""
-    return LOSS if any(_lost(each, "retained") for each in found) else {}
-
-
-def _lost(each: Summary, field: str) -> float | None:
-    return getattr(each.accuracy, field, None)
-
-
 def _reference(each: Summary) -> Cell:
     return Cell("" if each.row.is_reference else broken(each.row.reference), each.row.reference)
 
@@ -297,10 +289,6 @@ def _rung(each: Summary) -> str:
 VARIANT: Columns[Summary] = {Column("variant", most=20): name}
 CLASS: Columns[Summary] = {Column("class", "exactness", left=True, most=20): _class}
 ERROR: Columns[Summary] = {Column("error", "fp32_error"): _error}
-LOSS: Columns[Summary] = {
-    Column("retained"): lambda each: figure(_lost(each, "retained"), percent),
-    Column("cosine\nerror", "cosine_error"): lambda each: figure(_lost(each, "cosine_error"), "{:.3f}"),
-}
 TIME: Columns[Summary] = {Column("ms", "seconds"): lambda each: figure(each.seconds, milliseconds)}
 ATEN = Column("aten\nops", "aten_operations")
 COUNTS: Columns[Summary] = {

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
 
 import pytest
 import torch
 from torch import Tensor
 
+from tests.implementations.towers import NARROW_2_5, NARROW_3, NARROW_3_5, expected, pixels_of, weights_of
 from vlbench.counting_device import CountingDevice
 from vlbench.implementations import build_tower
-from vlbench.implementations.config import MODELS
+from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.optimized import (
     OPTIMIZATIONS,
     PRESETS,
@@ -20,86 +23,109 @@ from vlbench.implementations.optimized import (
     with_requirements,
 )
 from vlbench.implementations.optimized.seam import on_cuda
-from vlbench.implementations.weights import SharedTensors, random_weights
+from vlbench.implementations.output import VisionOutput
+from vlbench.implementations.weights import SharedTensors
 from vlbench.record.counts import Counts
 from vlbench.record.exactness import FP32_LIMITS
 
-MODEL = "qwen2.5-vl-tiny"
-CONFIG = MODELS[MODEL]
-GRIDS = torch.tensor([[1, 10, 6], [2, 18, 14], [1, 8, 8], [1, 8, 8]])
-PIXELS = torch.randn((int(GRIDS.prod(1).sum()), CONFIG.patch_dim), generator=torch.Generator().manual_seed(0))
-CUDA_ALONE = [flag for flag, known in OPTIMIZATIONS.items() if known.inapplicable(CONFIG, "cpu")]
-CHOICES = {
-    flag: with_requirements([flag]) for flag, known in OPTIMIZATIONS.items() if not known.inapplicable(CONFIG, "cuda")
-}
-CHOICES |= {name: preset_flags(name, CONFIG, "cuda")[0] for name in PRESETS if name != "baseline"}
+TWO_HEADS = replace(NARROW_2_5, name="qwen2.5-vl-two-heads", hidden_size=160, num_heads=2)
+CONFIGS = {each.name: each for each in (TWO_HEADS, NARROW_3, NARROW_3_5)}
+"""With windows; with learned positions and deepstack; with learned positions alone."""
+GRIDS = ((1, 10, 6), (2, 18, 14), (1, 8, 8), (1, 8, 8))
+CUDA_ALONE = {flag for flag, known in OPTIMIZATIONS.items() if known.inapplicable(TWO_HEADS, "cpu")}
+
+
+def choices(config: VisionConfig) -> dict[str, frozenset[str]]:
+    """Every flag with what it needs, and the presets."""
+    usable = [flag for flag, known in OPTIMIZATIONS.items() if not known.inapplicable(config, "cuda")]
+    presets = {name: preset_flags(name, config, "cuda")[0] for name in PRESETS if name != "baseline"}
+    return {flag: with_requirements([flag]) for flag in usable} | presets
 
 
 @pytest.fixture(scope="module")
 def device() -> Iterator[CountingDevice]:
     with CountingDevice("shadow") as opened:
         yield opened
+    uploaded.cache_clear()
 
 
-@pytest.fixture(scope="module")
-def weights(device: CountingDevice) -> SharedTensors:
-    return SharedTensors({key: device.upload(tensor) for key, tensor in random_weights(CONFIG).items()})
+@cache
+def uploaded(device: CountingDevice, config: VisionConfig) -> SharedTensors:
+    return SharedTensors({key: device.upload(tensor) for key, tensor in weights_of(config).items()})
 
 
-@pytest.fixture(scope="module")
-def expected() -> Tensor:
-    """The reference tower's result on a plain CPU."""
-    with torch.inference_mode():
-        result: Tensor = build_tower(CONFIG, None, random_weights(CONFIG))(PIXELS, GRIDS)
-    return result
+def downloaded(device: CountingDevice, returned: Tensor | VisionOutput) -> Tensor:
+    """As `joined` has it, uncounted."""
+    if isinstance(returned, VisionOutput):
+        return torch.stack([device.download(part) for part in (returned.tokens, *returned.parts.values())])
+    return device.download(returned)
 
 
-def run(device: CountingDevice, weights: SharedTensors, flags: frozenset[str] | None) -> tuple[Tensor, Counts]:
+def run(
+    device: CountingDevice, flags: frozenset[str] | None, config: VisionConfig = TWO_HEADS
+) -> tuple[Tensor, Counts]:
     """The second forward, so that caches are read; and the first must have the same bits."""
     with torch.inference_mode():
-        tower, pixels = build_tower(CONFIG, flags, weights), device.upload(PIXELS)
-        first = device.download(tower(pixels, GRIDS))
+        tower, grids = build_tower(config, flags, uploaded(device, config)), torch.tensor(GRIDS)
+        pixels = device.upload(pixels_of(config, GRIDS))
+        first = downloaded(device, tower(pixels, grids))
         with device.count() as counter:
-            second = device.download(tower(pixels, GRIDS))
-    assert torch.equal(first, second)
-    return second, counter.report
+            second = tower(pixels, grids)
+    last = downloaded(device, second)
+    assert torch.equal(first, last)
+    return last, counter.report
 
 
 def test_there_are_flags_that_a_cpu_cannot_run() -> None:
     assert set(CUDA_ALONE) >= {"pinned-h2d", "inverse-pinned", "packed-h2d", "varlen", "device-pos-ids"}
 
 
-def test_the_reference_tower_keeps_its_bits(device: CountingDevice, weights: SharedTensors, expected: Tensor) -> None:
-    assert torch.equal(run(device, weights, None)[0], expected)
+def test_what_the_families_have_of_their_own_is_among_the_choices() -> None:
+    positions = {"pos-embed-vectorized", "pos-embed-cache", "rope-freq-table", "pos-ids-cache"}
+    assert positions | {"deepstack-dict", "deepstack-prealloc"} < choices(NARROW_3).keys()
+    assert positions < choices(NARROW_3_5).keys()
 
 
-@pytest.mark.parametrize("name", CHOICES)
-def test_each_choice_against_the_reference_tower(
-    name: str, device: CountingDevice, weights: SharedTensors, expected: Tensor
-) -> None:
-    flags = FlagSet(CHOICES[name], CONFIG, "cuda")
-    result, counts = run(device, weights, flags.names)
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_the_reference_tower_keeps_its_bits(device: CountingDevice, config: VisionConfig) -> None:
+    assert torch.equal(run(device, None, config)[0], expected(config, GRIDS))
+
+
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [pytest.param(config, name, id=f"{config.name}-{name}") for config in CONFIGS.values() for name in choices(config)],
+)
+def test_each_choice_against_the_reference_tower(config: VisionConfig, name: str, device: CountingDevice) -> None:
+    flags, wanted = FlagSet(choices(config)[name], config, "cuda"), expected(config, GRIDS)
+    result, counts = run(device, flags.names, config)
     assert counts.complete
-    error = float((result - expected).norm() / expected.norm())
+    error = float((result - wanted).norm() / wanted.norm())
     if flags.exactness() is Exactness.BIT_EXACT:
-        assert torch.equal(result, expected), error
+        assert torch.equal(result, wanted), error
     else:
         assert error <= FP32_LIMITS[str(flags.exactness())]
     if name in CUDA_ALONE and on_cuda in OPTIMIZATIONS[name].applies:  # they move the same bytes in another way
         assert flags.exactness() is Exactness.BIT_EXACT
 
 
-def test_pinned_uploads_do_not_wait(device: CountingDevice, weights: SharedTensors) -> None:
-    _, pageable = run(device, weights, frozenset({"host-grid", "host-seqlens", "device-pos-ids"}))
-    _, pinned = run(device, weights, frozenset({"host-grid", "host-seqlens", "device-pos-ids", "pinned-h2d"}))
+UPLOADS = [
+    pytest.param(TWO_HEADS, {"host-grid", "host-seqlens", "device-pos-ids"}, id="windows"),
+    pytest.param(NARROW_3, {"host-grid", "host-seqlens", "device-pos-ids", "pos-embed-vectorized"}, id="positions"),
+]
+
+
+@pytest.mark.parametrize(("config", "flags"), UPLOADS)
+def test_pinned_uploads_do_not_wait(device: CountingDevice, config: VisionConfig, flags: set[str]) -> None:
+    _, pageable = run(device, frozenset(flags), config)
+    _, pinned = run(device, frozenset(flags | {"pinned-h2d"}), config)
     assert pageable.total.host_syncs == pageable.total.uploads == 1
     assert pinned.total.host_syncs == 0
     assert pinned.total.pinned_uploads == pinned.total.uploads == 1
 
 
-def test_packed_uploads_are_one(device: CountingDevice, weights: SharedTensors) -> None:
+def test_packed_uploads_are_one(device: CountingDevice) -> None:
     several = frozenset({"host-grid", "host-inverse", "no-empty-windows", "device-pos-ids"})
-    _, apart = run(device, weights, several)
-    _, packed = run(device, weights, several | {"packed-h2d"})
+    _, apart = run(device, several)
+    _, packed = run(device, several | {"packed-h2d"})
     assert (apart.total.uploads, packed.total.uploads) == (4, 1)
     assert packed.total.upload_bytes == apart.total.upload_bytes
