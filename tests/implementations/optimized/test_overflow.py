@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.implementations.grids import MIXED
-from tests.implementations.towers import NARROW, name_of, relative_error, run, weights_of, yardstick
+from tests.implementations.towers import NARROW, name_of, reference_tower, relative_error, run, weights_of
 from vlbench.implementations import build_tower
 from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.weights import SharedTensors
@@ -38,4 +38,4 @@ def test_an_overflow_in_the_last_block_leaves_numbers(config: VisionConfig) -> N
 @pytest.mark.parametrize("config", NARROW, ids=name_of)
 def test_what_does_not_overflow_keeps_its_bits(config: VisionConfig) -> None:
     tower = build_tower(config, ("fp16-clamp",), weights_of(config, HALF))
-    assert torch.equal(run(tower, config, MIXED), run(yardstick(config, HALF), config, MIXED))
+    assert torch.equal(run(tower, config, MIXED), run(reference_tower(config, HALF), config, MIXED))

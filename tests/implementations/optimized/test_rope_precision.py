@@ -9,7 +9,16 @@ import torch
 
 from tests.implementations.grids import MIXED
 from tests.implementations.optimized.plans import plan_of, tower_for
-from tests.implementations.towers import NARROW, NARROW_2, expected, name_of, relative_error, run, weights_of, yardstick
+from tests.implementations.towers import (
+    NARROW,
+    NARROW_2,
+    expected,
+    name_of,
+    reference_tower,
+    relative_error,
+    run,
+    weights_of,
+)
 from vlbench.implementations import build_tower
 from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.optimized.layout import WithViews
@@ -40,7 +49,7 @@ def test_a_tower_in_bf16_stays_near_and_in_fp32_it_keeps_its_bits(config: Vision
     wide = build_tower(config, flags, weights_of(config))
     assert torch.equal(run(wide, config, MIXED), expected(config, MIXED))
     low = run(build_tower(config, flags, weights_of(config, BF16)), config, MIXED)
-    own = run(yardstick(config, BF16), config, MIXED)
+    own = run(reference_tower(config, BF16), config, MIXED)
     assert not torch.equal(low, own)
     assert relative_error(low, expected(config, MIXED)) < 3 * relative_error(own, expected(config, MIXED))
 
