@@ -35,6 +35,8 @@ DEVICES = (("a CPU", "cpu"), ("CUDA", "cuda"))
 """In words, and as flags know them."""
 NOT_AT_80 = {"counted at 7B", "requires", "sizes from", *(f"passed over on {where}" for where, _ in DEVICES)}
 """What a table of 80 columns has no room for: `vlbench explain` tells it of one thing, --wide and formats of all."""
+SHORT = {"reassociated": "reassoc.", "result-changing": "changing"}
+"""Classes where there is a line a flag."""
 
 
 @reports(judges=False)
@@ -67,6 +69,7 @@ def _table(name: str, rows: list[dict[str, Any]], headings: list[str]) -> Table:
 def _in_a_line_each(table: Table) -> list[Words]:
     """Its rows, each cut at the edge of the terminal rather than folded."""
     texts = [[head.heading for head in table.heads], *shown_rows(table)]
+    texts = [[SHORT.get(cell, cell) for cell in cells] for cells in texts]
     widths = [max(map(len, column)) + table.gap for column in zip(*texts, strict=True)]
     lines = ["".join(map(str.ljust, cells, widths)).rstrip() for cells in texts]
     return [Words(line, "" if number else "bold", cut=True) for number, line in enumerate(lines)]
