@@ -26,6 +26,9 @@ from results.gpu.asking import (
     spans,
 )
 
+from vlbench.implementations.optimized.varlen import varlen_attention
+from vlbench.trial.difference import relative_error
+
 SHAPES = ((1, 64), (25, 64), (1, 1296), (1, 1))
 """Batch and tokens: a window, all windows of a picture, a whole picture, one patch."""
 FLASH = SDPBackend.FLASH_ATTENTION
@@ -104,3 +107,17 @@ def attention_speed(device: torch.device) -> dict[str, Any]:
             with sdpa_kernel(backend):
                 row[backend.name] = or_why(timed)
     return found
+
+
+@question(40)
+def attention_in_one_call(device: torch.device) -> dict[str, Any]:
+    """How far off is varlen, on views of one projection and with an empty segment, and how long does it take?"""
+    bounds, longest = torch.tensor([0, 64, 64, 100, 1296], dtype=torch.int32, device=device), 1196
+
+    def told(width: int) -> dict[str, Any]:
+        q, k, v = torch.randn(1296, 3, HEADS, width, device=device, dtype=torch.bfloat16).unbind(1)
+        exact = varlen_attention(q.float(), k.float(), v.float(), bounds, longest)
+        call = partial(varlen_attention, q, k, v, bounds, longest)
+        return {"error": relative_error(call(), exact), "times": spans(call, device)}
+
+    return {f"head {width}": or_why(partial(told, width)) for width in (WIDTH, 72, 64)}
