@@ -25,7 +25,6 @@ from results.gpu.asking import (
     samples,
     spans,
 )
-
 from vlbench.implementations.optimized.varlen import varlen_attention
 from vlbench.trial.difference import relative_error
 
@@ -109,7 +108,7 @@ def attention_speed(device: torch.device) -> dict[str, Any]:
     return found
 
 
-@question(40)
+@question(40, wants_gpu=True)
 def attention_in_one_call(device: torch.device) -> dict[str, Any]:
     """How far off is varlen, on views of one projection and with an empty segment, and how long does it take?"""
     bounds, longest = torch.tensor([0, 64, 64, 100, 1296], dtype=torch.int32, device=device), 1196
