@@ -10,10 +10,11 @@ import pytest
 from tests.record.baselines import ACCEPTED, KEY, TIMED, baseline, cell, forward
 from vlbench.comparing.counted import judge_cells
 from vlbench.gating.held import Held
+from vlbench.gating.manifest import Removal
 from vlbench.gating.timed import GateResult
 from vlbench.judging.judged import JudgedRow
 from vlbench.judging.verdict import Verdict
-from vlbench.record.baseline import Acceptance, Baseline, CountedCell, CountedForward
+from vlbench.record.baseline import Acceptance, Baseline, CapturedCell, CapturedRange, CountedCell, CountedForward
 from vlbench.record.counted import Further
 from vlbench.record.outputs import StoredCall, StoredOutputs
 from vlbench.record.site import Site, Where
@@ -126,6 +127,100 @@ def test_a_history_that_was_rewritten_accepts_nothing() -> None:
     _, rewritten = settled(BEFORE, head(FEW, entries=(ENTRY,)), FEW)
     assert rewritten.verdict is Verdict.MISSING
     assert "its acceptances are not those of the merge base" in rewritten.reason
+
+
+def test_an_entry_beside_a_history_that_was_rewritten_accepts_nothing_either() -> None:
+    (row,) = settled(BEFORE, head(MANY, entries=(ENTRY, ENTRY)), MANY)
+    assert (row.verdict, row.reason.endswith("accepted by nobody")) == (Verdict.REGRESSED, True)
+
+
+def test_what_could_not_be_measured_is_not_accepted() -> None:
+    row = JudgedRow.missing(FEW.name, "counters", "it cannot be counted")
+    assert Held(FILE, BEFORE, head(MANY), "base").settle(GateResult([row], [], [])).rows == [row]
+
+
+def test_a_cell_of_other_grids_is_another_cell() -> None:
+    claimed = MANY.model_copy(update={"grids": ((1, 4, 4),)})
+    (row,) = settled(BEFORE, head(claimed), MANY)
+    assert row.verdict is Verdict.REGRESSED
+    assert "holds figures that were not measured" in row.reason
+
+
+def test_what_is_unchecked_at_the_base_stays_so_and_a_new_tower_brings_its_reason() -> None:
+    told = "outputs of toy:Tower: changed"
+    before = baseline(FEW, unchecked={"toy:Tower": "old"})
+    after = head(FEW, unchecked={"toy:Tower": "another", "toy:New": "new"}, outputs=outputs("brought"))
+    judged = Held(FILE, before, after, "base").judged
+    assert (judged.unchecked, judged.outputs) == ({"toy:Tower": "old", "toy:New": "new"}, ())
+    assert told not in judged.accepted[-1].changes
+
+
+REMOVED = Removal(file="toy.json", by="Ada", reason="gone", date=ENTRY.date)
+
+
+@pytest.mark.parametrize(
+    ("fields", "verdicts", "told"),
+    [
+        ({}, [Verdict.ACCEPTED] * 2, "removed by Ada on 2025-11-03: gone"),
+        ({"accepts": False}, [Verdict.MISSING] * 2 + [Verdict.REGRESSED], "which --no-accept does not count"),
+        ({"fault": "toy.json: not JSON"}, [Verdict.MISSING] * 2 + [Verdict.REGRESSED], "toy.json: not JSON"),
+    ],
+)
+def test_a_file_that_was_taken_out_with_a_reason(fields: Any, verdicts: list[Verdict], told: str) -> None:
+    held = Held(FILE, baseline(FEW, timed=(TIMED,)), None, "base", removal=REMOVED, **fields)
+    rows = held.settle(GateResult([judge_cells(FEW, MANY)], [], [MANY])).rows
+    assert [row.verdict for row in rows] == verdicts
+    assert [row.measure for row in rows[:2]] == ["counters", "time"]
+    assert all(told in row.reason for row in rows[:2])
+
+
+def test_a_wait_that_is_newly_allowed_is_no_improvement() -> None:
+    here, there = waiting("a.py:3: x.item()", "meant"), waiting("a.py:9: y.item()", "meant")
+    before = cell(here.model_copy(update={"counters": here.counters | {"device_operations": 9}}))
+    assert judge_cells(before, cell(there)).verdict is Verdict.IMPROVED
+    (row,) = settled(baseline(before), baseline(before), cell(there))
+    assert row.verdict is Verdict.REGRESSED
+    assert row.reason.startswith("a wait is allowed that was not: a.py: y.item() (meant); ")
+
+
+def captured(**counters: int) -> CapturedCell:
+    found = CapturedRange(name="vlbench:forward", instances=9, counters=counters)
+    return CapturedCell(name="run", source="nsys", version="2025.1", gpus=("H100",), facts={}, ranges=(found,))
+
+
+@pytest.mark.parametrize("title", ["capture run", "capture run, H100"])
+def test_a_capture_is_accepted_with_exactly_its_figures(title: str) -> None:
+    few, many = captured(launches=10), captured(launches=12)
+    wide = few.model_copy(update={"bands": {"launches": 0.9}})
+    worse = JudgedRow(cell=title, measure="counters", verdict=Verdict.REGRESSED, reason="launches rose")
+
+    def found(before: CapturedCell, after: CapturedCell) -> JudgedRow:
+        held = Held(FILE, baseline(captured=(before,)), head(captured=(after,)), "base")
+        return list(held.settle(GateResult([worse], [], [many])).rows)[-1]
+
+    assert found(few, many).verdict is Verdict.ACCEPTED
+    for claimed in (captured(launches=11), wide, few):  # no band takes the place of figures
+        assert found(few, claimed).verdict is Verdict.REGRESSED
+
+
+def test_times_are_accepted_where_the_vote_calls_them_the_same() -> None:
+    def timed(*ratios: float) -> Any:
+        trials = tuple(
+            TIMED.trials[0].model_copy(update={"ratio": each, "low": each - 0.01, "high": each + 0.01})
+            for each in ratios
+        )
+        return TIMED.model_copy(update={"trials": trials})
+
+    def found(claimed: Any, measured: Any, verdict: Verdict = Verdict.REGRESSED) -> Verdict:
+        row = JudgedRow(cell=TIMED.name, measure="time", verdict=verdict, reason="it was measured")
+        held = Held(FILE, baseline(timed=(TIMED,)), head(timed=(claimed,)), "base")
+        return list(held.settle(GateResult([row], [], [measured])).rows)[-1].verdict
+
+    slower, wild = timed(*[0.6] * 5), timed(0.4, 0.5, 0.6, 0.7, 0.8)
+    assert found(slower, timed(0.601, 0.599, 0.6, 0.602, 0.6)) is Verdict.ACCEPTED
+    assert found(slower, timed(*[0.7] * 5)) is Verdict.REGRESSED
+    assert found(wild, wild) is Verdict.ACCEPTED  # what no vote calls the same is the same to the last digit
+    assert found(slower, slower, Verdict.INCONCLUSIVE) is Verdict.INCONCLUSIVE
 
 
 def test_a_wrong_result_is_never_accepted() -> None:

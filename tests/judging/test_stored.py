@@ -119,6 +119,43 @@ def test_one_trial_a_side_is_a_quick_look_with_the_rounds_intervals() -> None:
     assert (quick.low, quick.confidence) == (pytest.approx(1.1 * math.exp(-2 * 0.0196)), pytest.approx(0.90))
 
 
+def test_four_stored_trials_are_enough_for_a_verdict_and_three_are_not() -> None:
+    slower = trials(*[1.05] * 5)
+    assert vote_against(trials(*[1.0] * 4), slower, FLOORS).verdict is Verdict.REGRESSED
+    assert vote_against(trials(*[1.0] * 3), slower, FLOORS).verdict is Verdict.INCONCLUSIVE
+
+
+def test_trials_that_agree_are_not_said_to_differ() -> None:
+    steady = vote_against(trials(*[1.0] * 5), trials(*[1.05] * 5), FLOORS)
+    assert "differ" not in steady.reason
+    apart = vote_against(trials(0.97, 0.99, 1.0, 1.01, 1.03), trials(*[1.2] * 5), FLOORS)
+    assert "(the floor is 1.0 %, and the stored trials differ by 3.0 %)" in apart.reason
+
+
+def test_what_shows_is_no_less_than_the_interval_leaves_open() -> None:
+    stored, wide = trials(0.80, 0.99, 1.0, 1.01, 1.20), trials(1.25, 1.28, 1.3, 1.31, 1.6)
+    called = vote_against(stored, wide, FLOORS)
+    assert (called.verdict, called.estimate is not None) == (Verdict.REGRESSED, True)
+    assert called.visible == pytest.approx(called.estimate.half_width)  # type: ignore[union-attr]
+    blind = vote_against(stored, trials(0.93, 0.999, 1.0, 1.001, 1.07), FLOORS)
+    assert blind.visible is not None
+    assert blind.visible >= blind.estimate.half_width  # type: ignore[union-attr]
+
+
+def test_many_new_trials_against_few_stored_ones_leave_two_to_measure_a_spread_with() -> None:
+    new = trials(*(1 + 0.002 * number for number in range(-7, 8)))
+    judged = vote_against(trials(0.9, 0.999, 1.001, 1.1), new, FLOORS)
+    assert judged.estimate is not None
+    assert 0 < judged.estimate.confidence < 1
+
+
+@pytest.mark.parametrize("ends", [0.03, 0.06, 0.08, 0.2])
+def test_same_is_not_said_beyond_the_threshold_by_one_odd_trial_at_each_end(ends: float) -> None:
+    judged = vote_against(trials(1 - ends, 0.999, 1.0, 1.001, 1 + ends), trials(0.97, 0.975, 1.0, 1.001, 1.002), FLOORS)
+    assert judged.visible is not None
+    assert (judged.verdict is Verdict.SAME) == (judged.visible <= FLOORS.threshold)
+
+
 def test_nothing_on_one_side_is_missing() -> None:
     assert vote_against([], trials(1.0), FLOORS).verdict is Verdict.MISSING
     assert vote_against(trials(1.0), [], FLOORS).verdict is Verdict.MISSING

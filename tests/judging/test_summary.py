@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from tests.judging.looks import look, one_trial
 from tests.judging.self_tests import self_test_group
-from tests.record.records import group, timed, trial
-from vlbench.judging.summary import Summary, summaries, suspects
+from tests.record.records import CLOSE, RIGHT, WRONG, failed, group, timed, trial
+from vlbench.judging.summary import Summary, hold_together, ranked, summaries, suspects, why_untimed, worst_accuracy
 from vlbench.judging.verdict import Floors, Verdict, missing
 from vlbench.record.schema import Row, Timing, VariantTrial
 
@@ -61,3 +64,52 @@ def test_the_idle_share_is_what_the_gpu_was_not_busy_of_the_span(
     row = Row(name="a", flags=(), exactness="bit-exact")
     found = Summary(row, missing("not judged here"), seconds=seconds, busy_seconds=busy)
     assert found.idle_share == (None if idle is None else pytest.approx(idle))
+
+
+def test_a_change_that_was_not_confirmed_says_how_the_trial_ended() -> None:
+    whole = self_test_group({"+3%": (0.03, 1.03)}, confirmed={"+3%": 1.03})
+    lost = whole.model_copy(update={"trials": whole.trials[:5], "lost": ("confirming trial 6: it crashed",)})
+    assert summaries(lost, Floors())[1].judgement.reason.endswith("not confirmed: confirming trial 6: it crashed")
+
+
+def test_rows_that_are_taken_to_another_reference_come_after_those_of_the_first_and_the_untimed_last() -> None:
+    found = summaries(look({"a": 1.2, "b": 0.5, "c": 0.9}), Floors())
+    first, a, b, c = found
+    other = replace(b, row=b.row.model_copy(update={"reference": "a"}))
+    untimed = replace(c, judgement=missing("it crashed"))
+    assert ranked([first, untimed, other, a]) == [first, a, other, untimed]
+
+
+def test_intervals_of_a_vote_do_not_hold_together_however_sure_they_are() -> None:
+    group = look({"a": 1.2, "b": 0.5})
+    found = summaries(group, Floors())
+    assert hold_together(group, found)
+    assert not hold_together(group, [replace(each, is_quick=False) for each in found])
+
+
+def test_an_instance_that_stands_out_in_opposite_ways_leaves_the_words() -> None:
+    """It is the floor that rises."""
+    first, again = one_trial({"a": 1.3}, 1.05), one_trial({"a": 1.3}, 0.95, number=1, confirms=True)
+    assert summaries(group(first, again), Floors())[1].effect == "slower"
+
+
+def test_the_check_that_failed_is_the_worst_however_far_off_another_is() -> None:
+    near = WRONG.model_copy(update={"fp32_error": 1e-9})
+    bare = [VariantTrial(name="a", accuracy=each, not_measured="it was not timed") for each in (CLOSE, near, RIGHT)]
+    assert worst_accuracy(bare) == near
+    assert worst_accuracy(bare[::2]) == CLOSE
+
+
+def test_why_a_row_has_no_times_is_told_by_the_trial_that_ended_for_good() -> None:
+    left = failed("a").model_copy(update={"accuracy": None, "not_measured": "there was no time left", "left": True})
+    crashed = left.model_copy(update={"not_measured": "it crashed", "left": False})
+    both = group(trial(left), trial(crashed, number=1))
+    assert why_untimed(both, "a", "otherwise") == "it crashed"
+
+
+def test_the_absolute_floor_is_in_seconds_of_the_reference_tower() -> None:
+    """+5 % of its 10.5 ms are 0.525 ms, whatever the row itself takes."""
+    whole = group(*(trial(timed("a", 1.05), number=number) for number in range(5)))
+    for absolute, is_called in ((0.4e-3, True), (0.52e-3, True), (0.535e-3, False)):
+        judged = summaries(whole, Floors(absolute=absolute), first=True)[1].judgement
+        assert (judged.verdict is Verdict.REGRESSED) == is_called
