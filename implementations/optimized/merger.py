@@ -10,9 +10,19 @@ from torch import Tensor, nn
 
 from ..config import VisionConfig
 
+EPS = 1e-6
+"""What norms add to a variance."""
+
+
+def rms_norm(x: Tensor, weight: Tensor, eps: float = EPS) -> Tensor:
+    """x / rms(x) in fp32, cast back, times the weight (arXiv 1910.07467, in T5's order of casts)."""
+    x32 = x.float()
+    x32 = x32 * torch.rsqrt(x32.pow(2).mean(-1, keepdim=True) + eps)
+    return weight * x32.type_as(x)
+
 
 class RMSNorm(nn.Module):
-    """x / rms(x) in fp32, cast back, times the weight (arXiv 1910.07467, in T5's order of casts)."""
+    """See `rms_norm`."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -20,16 +30,14 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x [.., C] to the same shape."""
-        x32 = x.float()
-        x32 = x32 * torch.rsqrt(x32.pow(2).mean(-1, keepdim=True) + 1e-6)
-        return self.weight * x32.type_as(x)
+        return rms_norm(x, self.weight)
 
 
 def build_norm(config: VisionConfig, size: int | None = None) -> nn.Module:
     """The norm of hidden states [.., C], or of `size` channels."""
     match config.norm:
         case "layer_norm":
-            return nn.LayerNorm(size or config.hidden_size, eps=1e-6)
+            return nn.LayerNorm(size or config.hidden_size, eps=EPS)
         case "rms_norm":
             return RMSNorm(size or config.hidden_size)
         case _:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import accumulate
 from math import isqrt
 
 import torch
@@ -105,26 +106,34 @@ class AllAtOnce(ImageByImage):
 
     def plan(self, grids: Grids, device: torch.device, send: Callable[[Tensor], Tensor]) -> Positions:
         """One small upload, four numbers an item, and one resampling."""
-        items = list(grids)
-        counts = [t * h * w for t, h, w in items]
-        starts = [sum(counts[:number]) for number in range(len(items))]
-        told = [[h, w, start, count] for (_, h, w), start, count in zip(items, starts, counts, strict=True)]
-        sent = send(torch.tensor(told))
-        h, w, start, _ = torch.repeat_interleave(sent, sent[:, 3], dim=0, output_size=sum(counts)).unbind(1)
-        number = (torch.arange(sum(counts), device=device) - start) % (h * w)  # in its frame
-        cell, inside = number // self.merge**2, number % self.merge**2
-        cells_across = w // self.merge
-        row = cell // cells_across * self.merge + inside // self.merge
-        column = cell % cells_across * self.merge + inside % self.merge
-        places, sizes = torch.stack((row, column)).float(), torch.stack((h, w))
-        place = places * (self.side - 1) / (sizes - 1).clamp(min=1)  # [2, N]
-        before = place.floor()
-        first = before.long()
-        rows, columns = torch.stack((first, (first + 1).clamp(max=self.side - 1)), dim=-1).unbind(0)  # [N, 2]
-        near, near_too = torch.stack(_weights(place, before), dim=-1).unbind(0)
-        indices = (rows.unsqueeze(2) * self.side + columns.unsqueeze(1)).flatten(1)  # [N, 4]
-        weights = (near.unsqueeze(2) * near_too.unsqueeze(1)).reshape(-1, 4, 1)
+        items = described(grids)
+        indices, weights = around(send(items), int(items[:, 3].sum()), self.side, self.merge)
         return lambda table, dtype: (F.embedding(indices, table) * weights).sum(1).to(dtype)
+
+
+def described(grids: Iterable[Grid]) -> Tensor:
+    """Of each item its rows and columns, its first patch, and how many it has, [items, 4]."""
+    items = list(grids)
+    counts = [t * h * w for t, h, w in items]
+    starts = [0, *accumulate(counts)]
+    return torch.tensor([[h, w, *of] for (_, h, w), *of in zip(items, starts, counts, strict=False)])
+
+
+def around(items: Tensor, patches: int, side: int, merge: int) -> Corners:
+    """The four rows of a table of side * side rows around each patch, [N, 4], and their weights, [N, 4, 1]."""
+    h, w, start, _ = torch.repeat_interleave(items, items[:, 3], dim=0, output_size=patches).unbind(1)
+    number = (torch.arange(patches, device=items.device) - start) % (h * w)  # in its frame
+    cell, inside = number // merge**2, number % merge**2
+    row = cell // (w // merge) * merge + inside // merge
+    column = cell % (w // merge) * merge + inside % merge
+    places, sizes = torch.stack((row, column)).float(), torch.stack((h, w))
+    place = places * (side - 1) / (sizes - 1).clamp(min=1)  # [2, N]
+    before = place.floor()
+    first = before.long()
+    rows, columns = torch.stack((first, (first + 1).clamp(max=side - 1)), dim=-1).unbind(0)  # [N, 2]
+    near, near_too = torch.stack(_weights(place, before), dim=-1).unbind(0)
+    indices = (rows.unsqueeze(2) * side + columns.unsqueeze(1)).flatten(1)
+    return indices, (near.unsqueeze(2) * near_too.unsqueeze(1)).reshape(-1, 4, 1)
 
 
 @position_embedding.optimization(

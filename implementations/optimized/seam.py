@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from ..config import VisionConfig
 from .advice import InCapture, InCode
+from .traffic import TrafficRule
 
 Way = TypeVar("Way", bound=Callable[..., Any])
 Applies = Callable[[VisionConfig, str], str | None]
@@ -60,6 +61,8 @@ class Optimization:
     """By what that cost shows, in a count or a capture of anyone's forward."""
     formerly: tuple[str, ...] = ()
     """Names of earlier versions that mean it, too."""
+    traffic: TrafficRule | None = None
+    """Of a kernel: what one call moves in memory."""
 
     def inapplicable(self, config: VisionConfig, device: str, *, alone: bool = False) -> str | None:
         """Why the flag means nothing for this model on this kind of device, or None where it does mean something.
@@ -120,6 +123,7 @@ class Seam(Generic[Way]):
         excludes: Iterable[str] = (),
         advice: Iterable[InCode | InCapture] = (),
         formerly: Iterable[str] = (),
+        traffic: TrafficRule | None = None,
     ) -> Callable[[Way], Way]:
         """Register another way under `flag`."""
 
@@ -140,6 +144,7 @@ class Seam(Generic[Way]):
                 tuple(excludes),
                 tuple(advice),
                 tuple(formerly),
+                traffic,
             )
             RENAMED.update(dict.fromkeys(OPTIMIZATIONS[flag].formerly, flag))
             self._flags[flag] = way

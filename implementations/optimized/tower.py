@@ -23,6 +23,7 @@ from .mlp import build_mlp
 from .overflow import fp16_guard
 from .patch_embed import PatchEmbed
 from .plan import MadeFor, Planner, VisionPlan, as_grids
+from .residual import residual_norm
 from .rope_precision import rope_precision
 from .seam import FlagSet
 from .windows import permute_cells
@@ -35,6 +36,7 @@ class Block(nn.Module):
         super().__init__()
         self.norm1 = build_norm(config)
         self.norm2 = build_norm(config)
+        self.residual = residual_norm.way(flags)()
         self.attn = Attention(config, flags)
         self.mlp = build_mlp(config, flags)
         self.attends_fully = config.attends_fully(index)
@@ -45,9 +47,10 @@ class Block(nn.Module):
         """x [N, C] to [N, C]."""
         segments = plan.frames if self.attends_fully or plan.windows is None else plan.windows
         with stage(self.attention_stage):
-            x = x + self.attn(self.norm1(x), segments, plan.rope)
+            attended = self.attn(self.residual.norm(x, self.norm1), segments, plan.rope)
+            x, normed = self.residual.add(x, attended, self.norm2)
         with stage(self.mlp_stage):
-            return x + self.mlp(self.norm2(x))
+            return x + self.mlp(self.norm2(x) if normed is None else normed)
 
 
 class OptimizedVisionTower(nn.Module):

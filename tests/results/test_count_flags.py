@@ -13,6 +13,7 @@ import torch
 from results.count_flags import MODEL, PROFILE, SCENARIOS, count_at, count_deep, grids_of, moved_by, named_towers
 from vlbench.counting_device import CountingDevice
 from vlbench.export.flags import HOST_TIME, moves_in_words
+from vlbench.implementations.operators import NAMESPACE as OURS
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
 from vlbench.record.flag_counts import CHURN_PLANS, FlagCounts, stored_counts
 
@@ -98,6 +99,33 @@ CLAIMS: dict[str, dict[str, Claim]] = {
             m["live_bytes"] > 0 > m["device_operations"]
         ),
         "all look-ups but one": lambda m, on: m["aten::embedding"] == 1 - 4 * ITEMS[on],
+    },
+    "rope-triton": {
+        "every operation of a layer's rotation but one kernel": lambda m, on: (
+            # q and k: 11 each, and now the cos and sin of angles, and the kernel
+            m[f"{OURS}::turn_"] == LAYERS and m["device_operations"] == LAYERS * (3 - 2 * 11)
+        ),
+        "which works in place": lambda m, on: m["peak_live_bytes"] < 0,
+    },
+    "rope-ids-triton": {
+        "the angle table, its look-up and the layers' trigonometry": lambda m, on: (
+            m["aten::cos"] == m["aten::sin"] == -2 * LAYERS and m["aten::arange"] == m["implicit_uploads"] == -1
+        ),
+        "for one kernel": lambda m, on: m[f"{OURS}::cos_and_sin"] == 1,
+    },
+    "pos-embed-triton": {
+        "all launches but one": lambda m, on: (
+            m["device_operations"] == 1 - (63 * ITEMS[on] + 2) and m[f"{OURS}::resample"] == 1
+        ),
+        "for one small upload: a wait": lambda m, on: m["uploads"] == m["host_syncs"] == 1,
+    },
+    "fused-residual-norm": {
+        "the operations of a block's two norms, and the sum between": lambda m, on: (
+            m["device_operations"] == LAYERS * (2 - (8 + 8 + 1))
+        ),
+        "but one kernel each": lambda m, on: (
+            m[f"{OURS}::normalise"] == m[f"{OURS}::add_and_normalise"] == LAYERS and not m["host_syncs"]
+        ),
     },
     "deepstack-dict": {"Python time": lambda m, on: not m},
     "deepstack-prealloc": {

@@ -105,7 +105,7 @@ def meanings(name: str) -> dict[str, Any]:
 
 
 def _explain_flag(flag: str, as_json: bool) -> None:
-    from vlbench.export.flags import COUNTED_ON, counted_on, effects, moves_in_words
+    from vlbench.export.flags import COUNTED_ON, counted_on, effects, moves_in_words, traffic_in_words
     from vlbench.implementations.optimized import FlagError, find_flag
     from vlbench.implementations.optimized.seam import excluded_by
 
@@ -130,6 +130,7 @@ def _explain_flag(flag: str, as_json: bool) -> None:
         "class": str(found.exactness),
         "changes": effects(found.flag),
         "counted": moves_in_words(found.flag) + (f" ({COUNTED_ON})" if found.seam.in_tower else ""),
+        "bytes moved": traffic_in_words(found),
         "source": found.source,
         "needs": list(found.requires),
         "measured with": list(found.pairs),

@@ -33,6 +33,8 @@ def declare(
 ) -> None:
     """Say what the kernel `name` returns and costs: "flash_attn::varlen_fwd" (all overloads) or "triton::my_kernel".
 
+    "my_stack::*" says it of all operators of a namespace that nothing else is said of.
+
     It counts as one device operation, and its body, if it has one in Python, is not looked into. `shape_rule` takes the
     operator's arguments, tensors as meta tensors, and returns what the operator returns; without one the operator's own
     fake kernel is used. `attention` names the backend of an attention kernel; `read_backs` says how often it makes the
@@ -47,10 +49,17 @@ def declare(
 
 
 def declaration(name: str) -> Declaration | None:
-    """What was said of `name`, or of its operator without the overload."""
-    return _declared.get(name) or _declared.get(name.partition(".")[0])
+    """What was said of `name`, of its operator without the overload, or of its whole namespace."""
+    names = (name, name.partition(".")[0], f"{name.partition('::')[0]}::*")
+    return next((_declared[each] for each in names if each in _declared), None)
+
+
+def declare_ours(package: str) -> None:
+    """Say of the kernels of our implementations, as loaded under this name, that each is one launch and no wait."""
+    declare(f"{package.replace('.', '_')}_kernels::*")
 
 
 for _name, _backend in ATTENTION.items():
     if not _name.startswith("aten::"):
         declare(_name, attention=_backend)
+declare_ours("vlbench.implementations")

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from vlbench.implementations.config import MODELS
+from vlbench.implementations.optimized import Optimization
 from vlbench.judging.words import readable_bytes
 from vlbench.record.flag_counts import CHURN_PLANS, FlagCounts, stored_counts
 
@@ -28,6 +30,8 @@ LONG = {CHURN_PLANS: "plans that cuDNN builds on the host in eight calls on chan
 LEAST_BYTES = 1_000_000
 """Fewer are left out of the words; the file has them."""
 HOST_TIME = "host time only"
+PATCHES, BFLOAT16 = 36 * 36, 2
+"""Of an image of 504x504 pixels, and bytes of an element."""
 
 
 def moves_in_words(flag: str) -> str:
@@ -94,3 +98,17 @@ def _moved(found: FlagCounts) -> Iterator[tuple[str, list[str]]]:
 
 def _signed_bytes(count: int) -> str:
     return f"{'-' if count < 0 else '+'}{readable_bytes(abs(count))}"
+
+
+def traffic_in_words(flag: Optimization) -> str:
+    """What one call of a flag's kernel moves, against the least that any kernel must; "" for a flag without one."""
+    if flag.traffic is None:
+        return ""
+    stored = stored_counts()
+    counted = stored.flags.get(flag.flag)
+    model = (counted and counted.model) or stored.model
+    traffic = flag.traffic(MODELS[model], PATCHES, BFLOAT16)
+    return (
+        f"{readable_bytes(traffic.moved)} loaded and stored in one call, {traffic.moved / traffic.least:.2f} times the "
+        f"{readable_bytes(traffic.least)} that any kernel must ({PATCHES:,} patches of {model} in bfloat16)"
+    )

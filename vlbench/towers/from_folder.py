@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from vlbench.counting_device.declarations import declare_ours
 from vlbench.errors import UsageError, in_one_line, resolved
 from vlbench.implementations.config import MODELS
 from vlbench.towers.models import drawn
@@ -172,6 +173,7 @@ def _implementations(folder: Path) -> ModuleType:
         package = sys.modules[name] = _module(name, source)
         for part in ("config", "weights", "stage", "optimized"):
             importlib.import_module(f"{name}.{part}")
+        declare_ours(name)
     except Exception as error:  # whatever a module raises when it is imported
         for loaded in [each for each in sys.modules if each.partition(".")[0] == outer]:
             del sys.modules[loaded]

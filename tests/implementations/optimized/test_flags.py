@@ -77,7 +77,8 @@ def test_no_flag_is_left_out() -> None:
     in_tower = {name for name, flag in OPTIMIZATIONS.items() if flag.seam.in_tower}
     assert {flag for _, flag in ALONE} == in_tower
     assert {flag for each in PAIRS for flag in each.values[1]} == in_tower
-    assert {"pos-embed-vectorized", "pos-embed-cache", "deepstack-dict", "deepstack-prealloc"} == OF_QWEN3
+    positions = {"pos-embed-vectorized", "pos-embed-cache", "pos-embed-triton"}
+    assert {*positions, "deepstack-dict", "deepstack-prealloc"} == OF_QWEN3
 
 
 @pytest.mark.parametrize(("config", "flag"), ALONE, ids=name_of)
