@@ -3,6 +3,7 @@
 import errno
 import re
 from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 
 
@@ -10,7 +11,9 @@ def check_choice(option: str, given: str, choices: Iterable[str]) -> None:
     """Raises UsageError for what is none of the choices."""
     known = list(choices)
     if given not in known:
-        raise UsageError(f"{option}: {given!r} is not one of {', '.join(known)}; choose one of them")
+        near = get_close_matches(given.lower(), known, n=1)
+        remedy = f"did you mean {near[0]}?" if near else "choose one of them"
+        raise UsageError(f"{option}: {given!r} is not one of {', '.join(known)}; {remedy}")
 
 
 def check_folder_of(path: Path, named: str) -> None:

@@ -100,3 +100,7 @@ def test_wide_and_files_have_every_column(vlbench: Vlbench, folder: Path) -> Non
     rows = list(csv.DictReader((folder / "flags.csv").read_text().splitlines()))
     assert [row["flag"] for row in rows] == list(OPTIMIZATIONS)
     assert rows[0].keys() >= {"class", "removes", "counted at 7B", "requires"}
+
+
+def test_what_is_nearly_a_kind_is_told(vlbench: Vlbench) -> None:
+    assert vlbench("list", "Flag").sentence.endswith("peers, formats; did you mean flags?")

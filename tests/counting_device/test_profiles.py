@@ -19,3 +19,13 @@ def test_a_version_of_cudnn_is_kept_in_one_form(text: str, kept: str, number: in
 def test_what_is_no_version_is_a_sentence(text: str) -> None:
     with pytest.raises(UsageError, match=r"^--cudnn .*: no version of cuDNN 9; write it as 9\.19 or 9\.15\.1$"):
         profile("sm_90", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"), [("h100", "90"), ("SM_90", "90"), ("9.0", "90"), ("sm80", "80"), ("B200", "100")]
+)
+def test_a_gpu_by_another_name_is_told_the_one_that_is_meant(text: str, meant: str) -> None:
+    with pytest.raises(
+        UsageError, match=rf"^--as {text}: no such GPU profile; did you mean sm_{meant}\? choose one of"
+    ):
+        profile(text)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 from vlbench.errors import UsageError
 
@@ -35,6 +36,11 @@ class Profile:
     def capability(self) -> tuple[int, int]:
         """Major and minor version."""
         return self.major, self.minor
+
+    @property
+    def card(self) -> str:
+        """What people call it, such as "h100"."""
+        return re.split("[ -]", self.name)[1].lower()
 
     @property
     def cudnn_version(self) -> int:
@@ -79,5 +85,9 @@ def profile(name: str, cudnn: str = "", named: str = "--as") -> Profile:
     UsageError where there is none; `named` is what the name was given as.
     """
     if name not in PROFILES:
-        raise UsageError(f"{named} {name or repr(name)}: no such GPU profile; choose one of {', '.join(PROFILES)}.")
+        names = {each: (each, found.card, f"{found.major}.{found.minor}") for each, found in PROFILES.items()}
+        known = {word: each for each, words in names.items() for word in words}
+        near = [f"did you mean {known[each]}? " for each in get_close_matches(name.lower(), known, n=1, cutoff=0.75)]
+        told = f"{named} {name or repr(name)}: no such GPU profile; "
+        raise UsageError(f"{told}{''.join(near)}choose one of {', '.join(PROFILES)}")
     return replace(PROFILES[name], cudnn=cudnn_of(cudnn)) if cudnn else PROFILES[name]

@@ -56,6 +56,8 @@ def check_output(path: Path, option: str, *, force: bool = False) -> None:
     named = f"{option} {path}".strip()
     if len(os.fsencode(path.name)) + LONGEST > NAME_MAX:
         raise UsageError(f"{option}: a name too long for the files that are written beside it; choose a shorter one")
+    if str(path) == "-":
+        raise UsageError(f"{named}: stands for nothing here; name /dev/stdout, or ./results.json for a file")
     if path.is_dir():
         raise UsageError(f"{named}: a folder; give a file, such as {path / 'results.json'}")
     check_folder_of(path, named)

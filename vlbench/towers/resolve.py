@@ -72,6 +72,9 @@ def find_factory(text: str) -> Any:
     name, _, attribute = (at.tower if at else text).partition(":")
     if not name or not attribute:
         raise UsageError(f"tower {text!r}: write it as package.module:factory")
+    if name.endswith(".py") or "/" in name:
+        module = name.removesuffix(".py").removeprefix("./").strip("/").replace("/", ".")
+        raise UsageError(f"tower {text!r}: write the module as it is imported, {module}:{attribute}")
     if name == "__main__":
         raise UsageError(
             f"tower {text!r}: it is defined in a notebook cell or a script, which measuring processes cannot import; "
