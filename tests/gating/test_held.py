@@ -191,7 +191,7 @@ def captured(**counters: int) -> CapturedCell:
 @pytest.mark.parametrize("title", ["capture run", "capture run, H100"])
 def test_a_capture_is_accepted_with_exactly_its_figures(title: str) -> None:
     few, many = captured(launches=10), captured(launches=12)
-    wide = few.model_copy(update={"bands": {"launches": 0.9}})
+    wide = captured(launches=11).model_copy(update={"bands": {"launches": 0.9}})
     worse = JudgedRow(cell=title, measure="counters", verdict=Verdict.REGRESSED, reason="launches rose")
 
     def found(before: CapturedCell, after: CapturedCell) -> JudgedRow:
