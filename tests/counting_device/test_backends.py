@@ -97,7 +97,9 @@ def test_cudnn_takes_masks(shape: tuple[int, ...]) -> None:
     [
         (call(dtype=torch.float32), "efficient"),
         (call(width=84), "flash"),
-        (call(width=136), "flash"),
+        (call(width=136), "cudnn"),
+        (call(width=256), "cudnn"),
+        (call(width=264), "efficient"),
         (call(width=128), "cudnn"),
         (call(tokens=1), "flash"),
         (call(batch=65_535), "cudnn"),
@@ -110,6 +112,10 @@ def test_cudnn_takes_masks(shape: tuple[int, ...]) -> None:
         (call(torch.empty(12, 12, device="meta", dtype=HALF, requires_grad=True)), "efficient"),
         (Call(heads(width=192), heads(width=192), heads(width=128)), "cudnn"),
         (Call(heads(), heads(number=2), heads(number=2), gqa=True), "cudnn"),
+        (Call(heads(), heads(number=2), heads(number=4), gqa=True), "cudnn"),
+        (Call(heads(), heads(number=2), heads(number=3), gqa=True), "math"),
+        (call(gqa=True, dtype=torch.float32), "efficient"),
+        (Call(*(heads(number=each, dtype=torch.float32) for each in (4, 2, 2)), gqa=True), "math"),
         (Call(heads(), heads(number=3), heads(number=3), gqa=True), "math"),
         (Call(heads(), heads(number=2), heads(number=2)), "math"),
         (Call(heads(), heads(tokens=9), heads(tokens=9), causal=True), "cudnn"),
@@ -119,12 +125,24 @@ def test_what_cudnn_takes_and_who_does_where_it_does_not(asked: Call, expected: 
     assert chosen(asked) == expected
 
 
-def test_wider_heads_from_9_22_on_and_only_there() -> None:
-    assert chosen(call(width=256), cudnn="9.22") == "flash"
-    assert chosen(call(width=256), cudnn="9.22.1") == "cudnn"
+def test_wider_heads_on_hopper_from_9_10_on_and_one_shape_on_blackwell() -> None:
+    """As torch 2.11 to 2.13 have it."""
+    deepseek = Call(heads(width=192), heads(width=192), heads(width=128))
+    assert chosen(call(width=256), "sm_100", "9.25") == "flash"
+    assert chosen(deepseek, "sm_100") == "cudnn"
     with sdpa_kernel(SDPBackend.CUDNN_ATTENTION):
-        with pytest.raises(RuntimeError, match="No available kernel"):
-            chosen(call(width=256), "sm_89", "9.22.1")
+        assert chosen(call(width=256), "sm_90", "9.10") == "cudnn"
+        assert chosen(deepseek, "sm_100", "9.11") == "cudnn"
+        for asked, gpu, cudnn in (
+            (call(width=264), "sm_90", "9.25"),
+            (call(width=256), "sm_90", "9.9"),
+            (call(width=256), "sm_89", "9.25"),
+            (call(width=192), "sm_100", "9.25"),
+            (deepseek, "sm_100", "9.10"),
+            (deepseek, "sm_89", "9.25"),
+        ):
+            with pytest.raises(RuntimeError, match="No available kernel"):
+                chosen(asked, gpu, cudnn)
         with pytest.raises(RuntimeError, match="No available kernel"):  # 9.11 to 9.13 drop nothing out
             chosen(call(dropout=0.125), cudnn="9.12")
 
@@ -137,6 +155,27 @@ def test_deterministic_algorithms_keep_cudnn_out_unless_they_only_warn() -> None
         assert chosen(call()) == "cudnn"
     finally:
         torch.use_deterministic_algorithms(False)
+
+
+def test_operands_that_begin_within_16_bytes_are_not_for_efficient_attention() -> None:
+    wide = torch.empty(1, 4, 12, 84, device="meta")
+    for begin, expected in ((0, "efficient"), (4, "efficient"), (2, "math")):
+        asked = Call(*(wide[..., begin : begin + 80] for _ in range(3)))
+        assert chosen(asked, "sm_80") == expected
+        assert chosen(asked, "sm_75") == "efficient"
+
+
+def test_an_old_gpu_takes_float32_of_any_width() -> None:
+    assert chosen(call(width=81, dtype=torch.float32), "sm_75") == "efficient"
+    assert chosen(call(width=81, dtype=torch.float32), "sm_80") == "math"
+
+
+def test_flash_learns_no_wide_heads_on_smaller_gpus() -> None:
+    wide = call(width=224, grad=True)
+    assert [chosen(wide, gpu) for gpu in ("sm_80", "sm_86", "sm_89")] == ["flash", "efficient", "efficient"]
+    assert chosen(call(width=256, grad=True), "sm_86") == "flash"
+    with torch.no_grad():
+        assert chosen(wide, "sm_86") == "flash"
 
 
 def test_flash_is_causal_only_where_both_are_as_long() -> None:

@@ -99,8 +99,7 @@ def _plan_key(call: Call, bias: Any) -> Hashable:
         heads = bias.size(1) if bias.dim() == 4 else 1
         bias = bias.host.expand(batch, heads, tokens, key.size(2))
     operands = tuple(each if each is None else (each.shape, each.stride()) for each in (query, key, value, bias))
-    learns = torch.is_grad_enabled() and any(each.requires_grad for each in (query, key, value))
-    return query.dtype, operands, dropout, causal, learns
+    return query.dtype, operands, dropout, causal, call.learns
 
 
 def _prepared(mask: DeviceTensor, dtype: torch.dtype, *, padded: bool) -> Tensor:

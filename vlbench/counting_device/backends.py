@@ -1,7 +1,9 @@
 """Which attention backend torch chooses on CUDA: the order in which it asks them, and what each of them takes.
 
 By torch 2.13 built for CUDA 13, with the profile's cuDNN, whatever is installed: sdp_utils.cpp and sdp_utils_cpp.h in
-aten/src/ATen/native/transformers. Dense operands; nested ones do not get here.
+aten/src/ATen/native/transformers, held against what the wheels of 2.11, 2.12 and 2.13 compare with. The order and the
+widths are the same in all three. Dropout by sixteenths is asked for since 2.12, at most 65,535 items and operands that
+begin at 16 bytes since 2.13. Dense operands; nested ones do not get here.
 """
 
 import os
@@ -36,16 +38,28 @@ class Call(NamedTuple):
 
     @property
     def fits(self) -> bool:
-        """Do batch, heads and the width of query and key agree, and does nothing that is empty take part?"""
+        """Do batch and the width of query and key agree, and does nothing that is empty take part?"""
         q, k, v = self.query, self.key, self.value
         return (
             q.dim() == k.dim() == v.dim() == 4
             and q.size(0) == k.size(0) == v.size(0)
-            and (q.size(1) % k.size(1) == 0 if self.gqa and k.size(1) else q.size(1) == k.size(1) == v.size(1))
             and q.size(-1) == k.size(-1)
             and all(each.stride(-1) == 1 and 0 not in each.shape for each in (q, k, v))
             and (self.mask is None or self.mask.stride(-1) == 1)
         )
+
+    def heads_fit(self, *, shared: bool = True, alike: bool = True) -> bool:
+        """Are there as many heads of each, or where they may be `shared`, as many as queries divide by; those of key
+        and value `alike`? Of operands that fit."""
+        queries, keys, values = (each.size(1) for each in (self.query, self.key, self.value))
+        if not (self.gqa and shared):
+            return queries == keys == values
+        return queries % keys == queries % values == 0 and (keys == values or not alike)
+
+    @property
+    def learns(self) -> bool:
+        """May a backward follow?"""
+        return torch.is_grad_enabled() and any(each.requires_grad for each in (self.query, self.key, self.value))
 
 
 def version_of(profile: Profile) -> str:
@@ -88,6 +102,7 @@ def _cudnn(profile: Profile, call: Call) -> bool:
         and not exact
         and query.dtype in _HALF
         and call.fits
+        and call.heads_fit(alike=False)
         and _is_mask_for_cudnn(call)
         and (16.0 * call.dropout).is_integer()
         and not (call.dropout and (91_100 < version < 91_400 or query.size(2) == 1))
@@ -99,12 +114,14 @@ def _cudnn(profile: Profile, call: Call) -> bool:
 
 
 def _widest(profile: Profile, head_dim: int, value_dim: int) -> int:
-    """The largest head_dim that cuDNN takes."""
-    if profile.capability == (9, 0) or profile.major == 10:
-        if profile.cudnn_version > 92_200:
-            return 256
-        if profile.cudnn_version >= 91_100 and (head_dim, value_dim) == (192, 128):
-            return 192
+    """The largest head_dim that cuDNN takes (check_cudnn_tensor_shapes of sdp_utils.cpp, torch 2.11 to 2.13).
+
+    From 2.14 on more than 128 asks for a cuDNN beyond 9.22.0, on all of these GPUs.
+    """
+    if profile.capability == (9, 0) and profile.cudnn_version >= 91_000:
+        return 256
+    if profile.major == 10 and profile.cudnn_version >= 91_100 and (head_dim, value_dim) == (192, 128):
+        return 192
     return 128
 
 
@@ -127,21 +144,28 @@ def _flash(profile: Profile, call: Call) -> bool:
         and call.query.dtype in _HALF
         and call.mask is None
         and call.fits
-        and call.query.size(-1) == call.value.size(-1) <= 256
+        and call.heads_fit()
+        and (width := call.query.size(-1)) == call.value.size(-1) <= 256
+        and not ((8, 6) <= profile.capability <= (8, 9) and call.learns and _is_wide_to_learn(width, call.dropout))
         and not (call.causal and call.query.size(2) != call.key.size(2))
     )
 
 
+def _is_wide_to_learn(width: int, dropout: float) -> bool:
+    return width > 192 and (width <= 224 or bool(dropout))
+
+
 def _efficient(profile: Profile, call: Call) -> bool:
     dtype = call.query.dtype
-    width = 8 if dtype in _HALF else 4  # elements that 16-byte tensor-core loads need
+    width = 8 if dtype in _HALF else 4 if profile.major >= 8 else 1  # elements of one load (minimum_gemm_alignment)
     return (
         torch.backends.cuda.mem_efficient_sdp_enabled()  # type: ignore[no-untyped-call]
         and (dtype in (torch.float32, torch.float16) or (dtype is torch.bfloat16 and profile.capability >= (8, 0)))
         and call.fits
-        and not call.gqa
+        and call.heads_fit(shared=False)
         and call.query.size(-1) % width == 0
         and call.value.size(-1) % width == 0
+        and (profile.major < 8 or not any(each.storage_offset() % width for each in call[:3]))
     )
 
 
