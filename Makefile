@@ -43,7 +43,7 @@ self-test: $(VENV)/.runs  ## false alarms and power on this machine, which shoul
 docs: $(VENV)/.develops  ## the generated documentation
 	$(BIN)/python -m docs.generate
 
-refresh: $(VENV)/.develops  ## every stored result, baseline and figure afresh: three hours on a machine that does nothing else
+refresh: $(VENV)/.develops  ## every stored result, baseline and figure afresh: two hours on a machine that does nothing else
 	$(BIN)/python -m results.refresh
 
 clean:

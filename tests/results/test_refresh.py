@@ -12,6 +12,8 @@ from results import false_alarms
 from results.refresh import STEPS, Ended, Step, chosen, run_steps, table, words_of
 from vlbench.cli import app
 from vlbench.errors import UsageError
+from vlbench.judging.identical import upper_bound
+from vlbench.judging.words import percent
 
 ROOT = Path(__file__).parents[2]
 
@@ -96,3 +98,15 @@ def test_an_interrupted_step_goes_on_from_its_own_file_alone(folder: Path) -> No
     (folder / "state.json").write_text('{"begun": "one", "done": {}}')
     run_steps([step], "", folder / "state.json")
     assert (folder / "a.txt").read_text() == "--resume"
+
+
+def test_what_the_runs_of_ab_can_say() -> None:
+    """As results/ab/README.md has it."""
+    step = next(step for step in STEPS if step.name == "false alarms of ab")
+    runs = int(step.command.split("--runs ")[1].split()[0])
+    assert step.minutes <= 20
+    page = " ".join((ROOT / "results/ab/README.md").read_text().split())
+    assert f"makes {runs} comparisons in each way" in page
+    assert f"fewer than {percent(upper_bound(0, runs))} of such comparisons are in each way" in page
+    assert f"together, {2 * runs} of them, fewer than {percent(upper_bound(0, 2 * runs))}" in page
+    assert f"would say {percent(upper_bound(0, 40))}" in page
