@@ -19,7 +19,7 @@ LENGTHS = r"(?<![a-z])(?:seq|seqlens?|lens?|lengths?|cu|bounds?|segments?|splits
 """Whole words, so that a call of `len` or `split` is none."""
 LONGEST = (
     r"(?<![a-z])(?:max_?(?:seq(?:uence)?_?)?len(?:gth)?s?|max_?seq(?!_)|longest)(?![a-z])"
-    r"|(?<![a-z])(?:(?:seq_?)?len(?:gth)?s?|cu_\w*)(?:_[qkv]+)?(?:\[[^\]]*\]|[\s\-()])*\.a?max\("
+    r"|(?<![a-z])(?:(?:seq_?)?len(?:gth)?s?|cu_\w*)(?:_[qkv]+)?(?:\[[^\]]*\]|[\s\-()]|\.diff\()*\.a?max\("
 )
 GRID = (
     r"(?<![a-z])(?:(?:thw|hw)s?(?![a-z])|(?:grids?|grid_(?:sizes?|[thw])|heights?|widths?|frames)(?![a-z_]))"

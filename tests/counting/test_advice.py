@@ -83,7 +83,13 @@ def test_patterns_by_sight(event: str, operation: str, expression: str, flag: st
 
 
 @pytest.mark.parametrize(
-    "expression", ["max_seqlen.item()", "int(cu_seqlens.max())", "(cu_seqlens[1:] - cu_seqlens[:-1]).max().item()"]
+    "expression",
+    [
+        "max_seqlen.item()",
+        "int(cu_seqlens.max())",
+        "int(cu_seqlens.diff().max())",
+        "(cu_seqlens[1:] - cu_seqlens[:-1]).max().item()",
+    ],
 )
 def test_the_longest_sequence_is_the_hosts_to_know(expression: str) -> None:
     advice = advise(cause("read-back", "aten::_local_scalar_dense", expression))
