@@ -81,11 +81,11 @@ class Segments:
         self.longest = longest
 
     def on_host(self) -> Segments:
-        """The same with bounds on the host, which reads back those on the device; itself where they are there."""
-        if not isinstance(self.bounds, Tensor):
-            return self
-        bounds = HostBounds().final(self.bounds, lambda bounds: bounds)
-        return Segments(bounds, self.gather, self.scatter, self.batches, self.cu_seqlens, self.longest)
+        """The same with bounds and the longest segment on the host, which reads back those on the device."""
+        bounds = self.bounds
+        host = list(dict.fromkeys(bounds.tolist())) if isinstance(bounds, Tensor) else list(bounds)
+        longest = max(stop - start for start, stop in pairwise(host))
+        return Segments(host, self.gather, self.scatter, self.batches, self.cu_seqlens, longest)
 
     @cached_property
     def runs(self) -> list[Run]:

@@ -40,6 +40,8 @@ def test_the_code_of_another_folder_takes_none(tmp_path: Path) -> None:
 def test_the_reference_tower_takes_none() -> None:
     assert places_of_flags(None) == ()
     assert places_of_flags(()) == BOTH
+    assert places_of_flags(("host-seqlens", "varlen")) == BOTH  # its longest segment is asked for in every layer
+    assert places_of_flags(("host-max-seqlen", "host-seqlens", "varlen")) == ("device",)
 
 
 def test_rows_stand_behind_their_towers_own() -> None:

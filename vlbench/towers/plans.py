@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from vlbench.errors import UsageError
-from vlbench.implementations.optimized.segments import segment_bounds
+from vlbench.implementations.optimized.attention import attention
+from vlbench.implementations.optimized.segments import longest_segment, segment_bounds
 from vlbench.implementations.peers import PEERS
 from vlbench.record.timing import PlanMade, handed_in
 from vlbench.towers.from_folder import tower_in_folder
@@ -44,7 +45,9 @@ def places_of_flags(flags: Iterable[str] | None) -> tuple[PlanMade, ...]:
     """Of our tower with `flags`, None for the reference tower: lengths that are on the host anyway make no row."""
     if flags is None:
         return ()
-    return BOTH if segment_bounds.way_of(set(flags)).on_device else ("device",)
+    chosen = set(flags)
+    asks = attention.way_of(chosen).reads_bounds and longest_segment.way_of(chosen) is longest_segment.naive_way
+    return BOTH if segment_bounds.way_of(chosen).on_device or asks else ("device",)
 
 
 def places_of(tower: str, device: str) -> tuple[PlanMade, ...]:

@@ -17,7 +17,7 @@ from tests.implementations.towers import NARROW, NARROW_2, NARROW_2_5, NARROW_3,
 from vlbench.counting_device import CountingDevice
 from vlbench.implementations import build_tower
 from vlbench.implementations.config import VisionConfig
-from vlbench.implementations.optimized import OptimizedVisionTower, preset_flags
+from vlbench.implementations.optimized import PRESETS, OptimizedVisionTower, preset_flags
 from vlbench.implementations.optimized.plan import PlanError, VisionPlan
 from vlbench.implementations.weights import SharedTensors, parameter_shapes
 
@@ -132,7 +132,8 @@ def test_a_tower_that_was_cast_refuses_the_plan_it_made_before() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "host_lengths", "waits"), [("best", False, 0), ("baseline", False, None), ("baseline", True, 0)]
+    ("flags", "host_lengths", "waits"),
+    [("best", False, 0), ("baseline", False, None), ("baseline", True, 0), ("varlen", True, 0)],
 )
 @families
 def test_a_forward_with_its_plan_handed_in_waits_for_nothing_and_uploads_nothing(
@@ -143,7 +144,7 @@ def test_a_forward_with_its_plan_handed_in_waits_for_nothing_and_uploads_nothing
         weights = SharedTensors(
             {key: device.pixels(tuple(shape), torch.bfloat16) for key, shape in parameter_shapes(config).items()}
         )
-        chosen = preset_flags(flags, config, "cuda")[0]
+        chosen = preset_flags(flags, config, "cuda")[0] if flags in PRESETS else {flags}
         tower = device.build(lambda: build_tower(config, chosen, weights, "cuda"))
         pixels = device.pixels((sum(t * h * w for t, h, w in MIXED), config.patch_dim), torch.bfloat16)
         plan = tower.plan(torch.tensor(MIXED), host_lengths=host_lengths)
