@@ -148,6 +148,8 @@ def difference(after: Totals, before: Totals) -> dict[str, int]:
 
 def moved_by(flag: Optimization, device: CountingDevice, scenarios: Sequence[str] = SCENARIOS) -> FlagCounts:
     """What one flag changes."""
+    if flag.uncounted:
+        return FlagCounts(uncounted=flag.uncounted, moves={})
     if not flag.seam.in_tower:
         moved = difference(count_seam(flag, True, device), count_seam(flag, False, device))
         return FlagCounts(moves={f"seam {flag.seam.name}": moved})

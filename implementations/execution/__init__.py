@@ -1,1 +1,5 @@
-"""How a built tower is run. Today it is called as it is; compiled and captured forms have their place here."""
+"""How a built tower is run: operation by operation, compiled, or as graphs that are recorded once and replayed.
+
+Of graphs, what to put into one (packing), what a recording depends on (keys), how a batch is laid into memory that does
+not move (buffers) and what records and replays (runners) are apart; the two flags (graphs) join them.
+"""

@@ -1,4 +1,4 @@
-"""The optimized tower and its flags. A file here, in `kernels/` or in `prompt/` that decorates a way is found."""
+"""The optimized tower and its flags. A file here, in `kernels/`, `prompt/` or `execution/` is found if it decorates."""
 
 import pkgutil
 from importlib import import_module
@@ -15,7 +15,7 @@ from .seam import OPTIMIZATIONS, Exactness, FlagError, FlagSet, Optimization, fi
 from .tower import OptimizedVisionTower
 
 _PARENT = __name__.rpartition(".")[0]
-for _room in ("optimized", "optimized.kernels", "prompt"):
+for _room in ("optimized", "optimized.kernels", "prompt", "execution"):
     for _file in pkgutil.iter_modules(
         [str(Path(__file__).parents[1].joinpath(*_room.split(".")))], f"{_PARENT}.{_room}."
     ):

@@ -41,7 +41,7 @@ def _series_of(flag: Optimization, device: str) -> list[str]:
 
 
 def _every_exact(device: str) -> Iterable[str]:
-    """Every bit-exact flag; where two of one seam exclude each other, the one that the seam prefers."""
+    """Every bit-exact flag but those only named; where two of one seam exclude each other, the one it prefers."""
     seams = {flag.seam.name: flag.seam for flag in OPTIMIZATIONS.values() if flag.seam.in_tower}
     for seam in seams.values():
         exact = [name for name in seam.flags if _is_exact(name)]
@@ -50,8 +50,9 @@ def _every_exact(device: str) -> Iterable[str]:
 
 
 def _is_exact(name: str) -> bool:
-    """Is it, with all that it needs?"""
-    return {OPTIMIZATIONS[each].exactness for each in with_requirements([name])} == {Exactness.BIT_EXACT}
+    """Is it, with all that it needs, and need not be named?"""
+    classes = {OPTIMIZATIONS[each].exactness for each in with_requirements([name])}
+    return not OPTIMIZATIONS[name].only_named and classes == {Exactness.BIT_EXACT}
 
 
 def best_on(device: str) -> dict[str, Any]:
@@ -73,7 +74,7 @@ PRESETS: dict[str, Preset] = {
     for preset in (
         Preset("baseline", REFERENCE, lambda device: ()),
         Preset("classic", f"{PARTS}: together more operations and waits than without", lambda device: CLASSIC),
-        Preset("exact", "every bit-exact flag that applies", _every_exact),
+        Preset("exact", "every bit-exact flag that applies, but those to be named", _every_exact),
         Preset(
             "best", BEST, lambda device: best_on(device)["flags"], lambda device: best_on(device).get("passed_over", {})
         ),

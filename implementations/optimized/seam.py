@@ -63,6 +63,10 @@ class Optimization:
     """Names of earlier versions that mean it, too."""
     traffic: TrafficRule | None = None
     """Of a kernel: what one call moves in memory."""
+    only_named: str = ""
+    """Why it is in no preset and in no matrix unless it is named; empty where it may be."""
+    uncounted: str = ""
+    """Why no counter tells what it changes; empty where they do."""
 
     def inapplicable(self, config: VisionConfig, device: str, *, alone: bool = False) -> str | None:
         """Why the flag means nothing for this model on this kind of device, or None where it does mean something.
@@ -124,6 +128,8 @@ class Seam(Generic[Way]):
         advice: Iterable[InCode | InCapture] = (),
         formerly: Iterable[str] = (),
         traffic: TrafficRule | None = None,
+        only_named: str = "",
+        uncounted: str = "",
     ) -> Callable[[Way], Way]:
         """Register another way under `flag`."""
 
@@ -145,6 +151,8 @@ class Seam(Generic[Way]):
                 tuple(advice),
                 tuple(formerly),
                 traffic,
+                only_named,
+                uncounted,
             )
             RENAMED.update(dict.fromkeys(OPTIMIZATIONS[flag].formerly, flag))
             self._flags[flag] = way

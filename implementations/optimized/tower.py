@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ..config import VisionConfig
@@ -17,6 +18,7 @@ from ..stage import stage
 from .attention import Attention, kernels
 from .cache import ByteCache
 from .deepstack import features, levels
+from .execution import execution
 from .fp8 import linear_precision
 from .merger import NamedMerger, build_merger, build_norm
 from .mlp import build_mlp
@@ -24,8 +26,10 @@ from .overflow import fp16_guard
 from .patch_embed import PatchEmbed
 from .plan import MadeFor, Planner, VisionPlan, as_grids
 from .residual import residual_norm
+from .rope import Rope
 from .rope_precision import rope_precision
 from .seam import FlagSet
+from .segments import Segments
 from .windows import permute_cells
 
 
@@ -47,10 +51,18 @@ class Block(nn.Module):
         """x [N, C] to [N, C]."""
         segments = plan.frames if self.attends_fully or plan.windows is None else plan.windows
         with stage(self.attention_stage):
-            attended = self.attn(self.residual.norm(x, self.norm1), segments, plan.rope)
-            x, normed = self.residual.add(x, attended, self.norm2)
+            x, normed = self.attention(x, segments, plan.rope)
         with stage(self.mlp_stage):
-            return x + self.mlp(self.norm2(x) if normed is None else normed)
+            return self.feed_forward(x, normed)
+
+    def attention(self, x: Tensor, segments: Segments, rope: Rope) -> tuple[Tensor, Tensor | None]:
+        """The first half, and its norm where that is made with the sum."""
+        attended = self.attn(self.residual.norm(x, self.norm1), segments, rope)
+        return self.residual.add(x, attended, self.norm2)
+
+    def feed_forward(self, x: Tensor, normed: Tensor | None) -> Tensor:
+        """The second half."""
+        return x + self.mlp(self.norm2(x) if normed is None else normed)
 
 
 class OptimizedVisionTower(nn.Module):
@@ -79,6 +91,8 @@ class OptimizedVisionTower(nn.Module):
             self.deepstack_merger_list: Any = nn.ModuleList(mergers)
         self.level_of = levels.way(self.flags)(config.deepstack_blocks)
         self.features = features.way(self.flags)()
+        self.execution = execution.way(self.flags)()
+        self.execution.prepare(self)
 
     def plan(self, grid_thw: Tensor, *, host_lengths: bool = False) -> VisionPlan:
         """All of a forward that follows from grids [items, 3], to be handed in to any number of calls on these grids.
@@ -98,15 +112,21 @@ class OptimizedVisionTower(nn.Module):
         this tower for these grids, nothing of it is made here; any other raises PlanError.
         """
         with stage("forward"), self.kernels():
-            if plan is None:
-                with stage("plan"):
-                    plan = self.precise(self.planner(grid_thw, pixels.device), self.patch_embed.proj.weight.dtype)
-            else:
+            if plan is not None:
                 plan.check(pixels, grid_thw, self.flags)
-            return self.encode(pixels, plan)
+            return with_features(*self.execution(self, pixels, grid_thw, plan))
 
-    def encode(self, pixels: Tensor, plan: VisionPlan) -> Tensor | VisionOutput:
-        """The forward without its plan, which must be one for these pixels: nothing is checked."""
+    def planned(self, grid_thw: Tensor, device: torch.device) -> VisionPlan:
+        """The plan of grids [items, 3], for pixels on this device."""
+        with stage("plan"):
+            return self.precise(self.planner(grid_thw, device), self.patch_embed.proj.weight.dtype)
+
+    def encode(self, pixels: Tensor, plan: VisionPlan) -> tuple[Tensor, list[Tensor]]:
+        """Pixels to tokens [N / 4, out_hidden_size] and as many features for each level; the plan is not checked."""
+        return self.restore(*self.transform(self.embed(pixels, plan), plan), plan)
+
+    def embed(self, pixels: Tensor, plan: VisionPlan) -> Tensor:
+        """Pixels to hidden states [N, C], in the order in which the blocks want them."""
         with stage("patch_embed"):
             x = self.patch_embed(pixels)
         if plan.positions is not None:
@@ -115,6 +135,10 @@ class OptimizedVisionTower(nn.Module):
         if plan.window_index is not None:
             with stage("window_order"):
                 x = permute_cells(x, plan.window_index)
+        return x
+
+    def transform(self, x: Tensor, plan: VisionPlan) -> tuple[Tensor, list[Tensor]]:
+        """Hidden states through blocks and mergers. Of the plan it reads rope and segments alone."""
         kept = self.features.begin(x, self.config) if self.config.deepstack_blocks else []
         with self.linears():
             for index, block in enumerate(self.blocks):
@@ -123,15 +147,19 @@ class OptimizedVisionTower(nn.Module):
                     with stage("deepstack"):
                         self.features.take(kept, level, self.deepstack_merger_list[level], x)
         with stage("merger"):
-            x = self.merger(self.guard(x))
-        if plan.inverse is not None:
-            with stage("restore_order"):
-                x, *kept = (each[plan.inverse] for each in (x, *kept))
-        return with_features(x, kept)
+            return self.merger(self.guard(x)), kept
+
+    def restore(self, tokens: Tensor, kept: list[Tensor], plan: VisionPlan) -> tuple[Tensor, list[Tensor]]:
+        """The same in the order of the input."""
+        if plan.inverse is None:
+            return tokens, kept
+        with stage("restore_order"):
+            tokens, *kept = (each[plan.inverse] for each in (tokens, *kept))
+        return tokens, kept
 
     def caches(self) -> dict[str, ByteCache[Any, Any]]:
         """The tower's caches, for their hits, misses and bytes."""
-        return self.planner.caches()
+        return self.planner.caches() | self.execution.caches()
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> OptimizedVisionTower:
         for cache in self.caches().values():

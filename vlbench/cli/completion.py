@@ -18,8 +18,9 @@ ASKED = "_VLBENCH_COMPLETE"
 """The variable by which a shell asks."""
 SPLITS = ":="
 """Where bash splits words."""
+FLAGS = " ".join(f"implementations/{room}/*.py" for room in ("optimized", "prompt", "execution"))
 SOURCES = {
-    "flags": ("implementations/optimized/*.py implementations/prompt/*.py", r'^@\w+\.optimization\(\s*"([^"]+)"'),
+    "flags": (FLAGS, r'^@\w+\.optimization\(\s*"([^"]+)"'),
     "presets": ("implementations/optimized/presets.py", r'^ +Preset\(\s*"([^"]+)"'),
     "peers": ("implementations/peers/*.py", r'^@peer\(\s*"([^"]+)"'),
     "scenarios": ("scenarios/*.toml", ""),

@@ -135,6 +135,7 @@ def _explain_flag(flag: str, as_json: bool) -> None:
         "needs": list(found.requires),
         "measured with": list(found.pairs),
         "excludes": [*(other for other in found.seam.flags if other != found.flag), *excluded_by(found)],
+        "only where named": found.only_named,
     } | _told_by_stage(found)
     if as_json:
         print(json.dumps(facts | {"naive": naive, "optimized": optimized}, indent=1))

@@ -42,6 +42,8 @@ def moves_in_words(flag: str) -> str:
     found = stored_counts().flags.get(flag)
     if found is None:
         return "not counted yet"
+    if found.uncounted:
+        return f"not counted: {found.uncounted}"
     beside = f"beside {' and '.join(found.beside)}: " if found.beside else ""
     beside = f"on {found.model}{', ' if beside else ': '}{beside}" if found.model else beside
     (where, moved), *_ = found.moves.items()

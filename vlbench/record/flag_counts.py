@@ -25,6 +25,8 @@ class FlagCounts(Record):
     """On which it was counted, where it means nothing on that of the file."""
     beside: tuple[str, ...] = ()
     """Flags that are on in both towers, because it needs them or changes nothing without them."""
+    uncounted: str = ""
+    """Why no counter tells what it changes; then nothing moved."""
     moves: dict[str, dict[str, int]]
     """By how much `Totals` move, those that do, by scenario; of a flag outside of the tower by its seam."""
 

@@ -98,10 +98,10 @@ def default_variants(config: VisionConfig, device: str) -> tuple[list[Variant], 
     presets = sorted(PRESETS.keys() - {REFERENCE}, key=lambda name: (name != "best", list(PRESETS).index(name)))
     variants, left_out = [no_flags(), *(parse_variant(preset, config, device) for preset in presets)], {}
     for flag, optimization in OPTIMIZATIONS.items():
-        reason = optimization.inapplicable(config, device)
-        if reason is None and optimization.exactness is Exactness.RESULT_CHANGING:
+        reason = optimization.inapplicable(config, device) or optimization.only_named
+        if not reason and optimization.exactness is Exactness.RESULT_CHANGING:
             reason = f"it changes results, so it is a row where it is named alone: --with {flag}"
-        if reason is not None:
+        if reason:
             left_out[flag] = reason
             continue
         beside = (other for other in optimization.pairs if OPTIMIZATIONS[other].inapplicable(config, device) is None)

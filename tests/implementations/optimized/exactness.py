@@ -13,6 +13,7 @@ from tests.implementations.grids import Batch
 from tests.implementations.towers import expected, relative_error, run, weights_of
 from vlbench.implementations import build_tower
 from vlbench.implementations.config import VisionConfig
+from vlbench.implementations.execution import compiled
 from vlbench.implementations.optimized import OPTIMIZATIONS, Exactness, OptimizedVisionTower, with_requirements
 
 BUDGET = 1e-5
@@ -20,6 +21,12 @@ BUDGET = 1e-5
 
 NEEDS_CUDA = {"pinned-h2d", "inverse-pinned"}
 """Pinned memory exists only beside a GPU. What else is for CUDA is declared so here and computed on the CPU."""
+compiled.BACKEND = "eager"  # what a compiler makes of what it is given is its own matter, and takes minutes
+
+
+def marks(flag: str) -> tuple[pytest.MarkDecorator, ...]:
+    """What has no counts is compiled: tracing takes seconds."""
+    return (pytest.mark.slow,) if OPTIMIZATIONS[flag].uncounted else ()
 
 
 def device_kind(flags: Iterable[str], config: VisionConfig) -> str:

@@ -16,6 +16,7 @@ from tests.implementations.optimized.exactness import (
     NEEDS_CUDA,
     check_exactness,
     device_kind,
+    marks,
     skip_without_gpu,
     why_not,
 )
@@ -46,6 +47,9 @@ from vlbench.implementations.optimized import (
 from vlbench.implementations.optimized.patch_embed import Embed, convolve, embedding
 
 ALONE = [(config, flag) for config in NARROW for flag in OPTIMIZATIONS if why_not([flag], config) is None]
+SINGLE = [pytest.param(config, flag, marks=marks(flag)) for config, flag in ALONE]
+NAMED = [flag for flag, known in OPTIMIZATIONS.items() if known.only_named and known.seam.in_tower]
+"""They stand beside presets, and in no other pair."""
 OF_QWEN3 = {flag for model, flag in ALONE if model is NARROW_3} - {flag for model, flag in ALONE if model is NARROW_2}
 
 
@@ -63,7 +67,7 @@ def is_new(config: VisionConfig, pair: tuple[str, str]) -> bool:
 PAIRS = [
     pytest.param(config, pair, marks=() if is_new(config, pair) else pytest.mark.slow)
     for config in (NARROW_2, NARROW_2_5, NARROW_3)
-    for pair in combinations(OPTIMIZATIONS, 2)
+    for pair in combinations([flag for flag in OPTIMIZATIONS if flag not in NAMED], 2)
     if why_not(pair, config) is None
 ]
 ONE_SEAM = [
@@ -76,19 +80,19 @@ ONE_SEAM = [
 def test_no_flag_is_left_out() -> None:
     in_tower = {name for name, flag in OPTIMIZATIONS.items() if flag.seam.in_tower}
     assert {flag for _, flag in ALONE} == in_tower
-    assert {flag for each in PAIRS for flag in each.values[1]} == in_tower
+    assert {flag for each in PAIRS for flag in each.values[1]} | set(NAMED) == in_tower
     positions = {"pos-embed-vectorized", "pos-embed-cache", "pos-embed-triton"}
     assert {*positions, "deepstack-dict", "deepstack-prealloc"} == OF_QWEN3
 
 
-@pytest.mark.parametrize(("config", "flag"), ALONE, ids=name_of)
+@pytest.mark.parametrize(("config", "flag"), SINGLE, ids=name_of)
 @given(batch=batches)
 @settings(max_examples=5)
 def test_a_flag_alone(config: VisionConfig, flag: str, batch: Batch) -> None:
     check_exactness([flag], config, [batch])
 
 
-@pytest.mark.parametrize(("config", "flag"), ALONE, ids=name_of)
+@pytest.mark.parametrize(("config", "flag"), SINGLE, ids=name_of)
 def test_a_flag_alone_on_awkward_batches(config: VisionConfig, flag: str) -> None:
     check_exactness([flag], config, AWKWARD)
 
@@ -125,6 +129,15 @@ def runnable(preset: str, config: VisionConfig, device: str) -> frozenset[str]:
 @pytest.mark.parametrize("config", NARROW, ids=name_of)
 def test_a_preset(config: VisionConfig, device: str, preset: str) -> None:
     check_exactness(runnable(preset, config, device), config, AWKWARD)
+
+
+@presets
+@pytest.mark.parametrize("flag", [flag for flag in NAMED if not OPTIMIZATIONS[flag].uncounted])
+@pytest.mark.parametrize("config", NARROW, ids=name_of)
+def test_a_flag_that_is_only_named_beside_a_preset(config: VisionConfig, flag: str, preset: str) -> None:
+    flags = runnable(preset, config, "cpu") | {flag}
+    if why_not(flags, config) is None:
+        check_exactness(flags, config, [MIXED])
 
 
 @presets

@@ -1,0 +1,121 @@
+"""`graph-exact`: blocks and mergers are recorded once for each layout of a batch, and replayed.
+
+What comes before them (plan, patches, positions, window order) and after (the way back) stays outside: a handful of
+operations. Recordings are kept like any cache of a tower: bounded by bytes, hits counted, forgotten by `.to()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from ..optimized.cache import ByteCache
+from ..optimized.execution import Eager, execution
+from ..optimized.plan import VisionPlan
+from ..optimized.seam import Exactness
+from ..stage import stage
+from .keys import core, key_of, swapped, tensors_of
+from .packing import MERGE_UNIT
+from .runners import Function, Runner, runner_for
+
+if TYPE_CHECKING:
+    from ..optimized.tower import OptimizedVisionTower
+
+MOST_BYTES = 2 << 30
+"""Of all recordings of a tower: their inputs and outputs. What a CUDA graph itself holds comes on top."""
+Encoded = tuple[Tensor, list[Tensor]]
+"""Tokens, and the features of each level."""
+
+PRUNING = ("evs",)
+"""A graph has room for a number of tokens, which pruning chooses anew in each forward."""
+ON_A_CPU = "it is for CUDA; on a CPU what it records runs operation by operation, and copies come on top"
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recorded function, its inputs and its outputs, which stay where they are."""
+
+    inputs: Sequence[Tensor]
+    fill: Callable[[Tensor, VisionPlan], None]
+    """Writes hidden states and their plan into the inputs."""
+    replay: Function
+    outputs: Sequence[Tensor]
+
+    def tensors(self) -> Sequence[Tensor]:
+        """All memory that it keeps."""
+        return [*self.inputs, *self.outputs]
+
+    def __call__(self, x: Tensor, plan: VisionPlan) -> Encoded:
+        """Tokens and features of x [N, C]: copies, as the next replay writes over the outputs."""
+        with stage("replay"):
+            self.fill(x, plan)
+            tokens, *kept = (tensor[: len(x) // MERGE_UNIT].clone() for tensor in self.replay())
+        return tokens, kept
+
+
+@execution.optimization(
+    "graph-exact",
+    removes="on CUDA all launches of blocks and mergers but one replay, for a copy of each input and output",
+    exactness=Exactness.BIT_EXACT,
+    source="SGLang #15320, #22873",
+    requires=("host-seqlens",),
+    excludes=PRUNING,
+    only_named=ON_A_CPU,
+)
+class GraphExact(Eager):
+    """A graph for each layout of a batch: its boundaries, dtypes and shapes. Recorded on first sight; no padding."""
+
+    def __init__(self) -> None:
+        self.runner: Runner | None = None
+        """What records; by default what the device has."""
+        self.recordings: ByteCache[Hashable, Recording] = ByteCache(MOST_BYTES, Recording.tensors)
+
+    def __call__(
+        self, tower: OptimizedVisionTower, pixels: Tensor, grid_thw: Tensor, plan: VisionPlan | None
+    ) -> Encoded:
+        """See `Eager`."""
+        plan = plan or tower.planned(grid_thw, pixels.device)
+        x, inner = tower.embed(pixels, plan), core(plan)
+        recording = self.recordings.get(key_of((x, inner)), partial(self._record, tower, x, inner))
+        return tower.restore(*recording(x, inner), plan)
+
+    def _record(self, tower: OptimizedVisionTower, x: Tensor, plan: VisionPlan) -> Recording:
+        own_x, own_plan = swapped((x, plan), torch.clone)
+        inputs = list(tensors_of((own_x, own_plan)))
+
+        def fill(x: Tensor, plan: VisionPlan) -> None:
+            for kept, new in zip(inputs, tensors_of((x, plan)), strict=True):
+                kept.copy_(new)
+
+        return self.recorded(tower, own_x, own_plan, inputs, fill)
+
+    def recorded(
+        self,
+        tower: OptimizedVisionTower,
+        x: Tensor,
+        plan: VisionPlan,
+        inputs: Sequence[Tensor],
+        fill: Callable[[Tensor, VisionPlan], None],
+    ) -> Recording:
+        """Blocks and mergers on these very tensors, which `fill` writes."""
+
+        def function() -> Sequence[Tensor]:
+            tokens, kept = tower.transform(x, plan)
+            return [tokens, *kept]
+
+        replay = self.runner_on(x.device).record(function)
+        return Recording(inputs, fill, replay, replay())
+
+    def runner_on(self, device: torch.device) -> Runner:
+        """What records there."""
+        self.runner = self.runner or runner_for(device)
+        return self.runner
+
+    def caches(self) -> dict[str, ByteCache[Any, Any]]:
+        """The recordings."""
+        return {"graphs": self.recordings}
