@@ -27,8 +27,17 @@ NUMBERS: dict[str, tuple[type, float, float]] = {
     "forwards": (int, 1, 10**6),
     "budget": (float, 0.001, 10**7),
     "timeout": (float, 0.001, 10**7),
+    "requests": (int, 1, 10**6),
+    "turns": (float, 1, 1000),
+    "conversations": (int, 1, 10**6),
+    "graphs": (int, 1, 10**6),
+    "most_padding": (float, 0, 1),
+    "memory_at": (int, 1, 10**6),
+    "kv_bytes": (int, 1, 10**9),
 }
 """Kind, least and most of arguments that are numbers, whichever function takes them."""
+OPTIONAL = ("budget", "memory_at", "kv_bytes")
+"""Those that may be None."""
 TEXTS = frozenset(
     {"scenario", "model", "variant", "seam", "dtype", "state", "only", "grid", "metric", "before", "after"}
 )
@@ -56,13 +65,14 @@ def check_numbers(arguments: Mapping[str, object], dashes: str = "") -> None:
         (kind, least, most), value = NUMBERS[name], arguments[name]
         whole = isinstance(value, int) and not isinstance(value, bool)
         if not (whole or (kind is float and isinstance(value, float))) or not least <= value <= most:  # type: ignore[operator]
+            option = name.replace("_", "-") if dashes else name
             words = "whole number" if kind is int else "number"
-            raise UsageError(f"{dashes}{name}: {value!r:.60} is not a {words} from {least:g} to {most:g}; give one")
+            raise UsageError(f"{dashes}{option}: {value!r:.60} is not a {words} from {least:g} to {most:g}; give one")
 
 
 def check(arguments: Mapping[str, object]) -> None:
     """Raises UsageError for a number out of its range, and for what is neither a text nor several."""
-    check_numbers({name: value for name, value in arguments.items() if (name, value) != ("budget", None)})
+    check_numbers({name: value for name, value in arguments.items() if value is not None or name not in OPTIONAL})
     for name, value in arguments.items():
         if name in TEXTS and value is not None and not hasattr(value, "record"):
             given = [value] if isinstance(value, str | PathLike) else value

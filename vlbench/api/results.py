@@ -15,6 +15,7 @@ from vlbench.judging.judged import Judged
 from vlbench.judging.unpaired import RunFloors
 from vlbench.record.baseline import Baseline, CapturedCell, CountedCell
 from vlbench.record.counted import CountReport
+from vlbench.workload.serving import Served
 
 if TYPE_CHECKING:
     import pandas
@@ -136,6 +137,25 @@ class Profiled(Result):
 
     def _rows(self) -> Rows:
         return records(part for part in self.parts(0) if isinstance(part, Table))
+
+
+@dataclass(frozen=True, repr=False)
+class Simulated(Result):
+    """What a cache of embeddings and graphs come to under requests of a mix."""
+
+    record: Mapping[str, Served]
+    """By point of the scenario."""
+    parts: Sequence[Part]
+    """What a terminal shows."""
+    heading: str
+
+    @property
+    def title(self) -> str:
+        """What it is, in one line."""
+        return self.heading
+
+    def _rows(self) -> Rows:
+        return records(part for part in self.parts if isinstance(part, Table))
 
 
 def _stored_rows(cell: Any) -> Rows:

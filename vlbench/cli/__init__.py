@@ -16,6 +16,7 @@ from vlbench.cli.listing import list_things
 from vlbench.cli.profile import profile
 from vlbench.cli.run import run, show
 from vlbench.cli.self_test import self_test
+from vlbench.cli.simulate import simulate
 from vlbench.cli.verify import verify
 from vlbench.errors import UsageError, name_too_long, nowhere_to_print
 from vlbench.process.signals import ending_in_order
@@ -31,7 +32,7 @@ app = typer.Typer(
     "out: tower, scenario, gpu (`--as`), cudnn and baselines (the folder).\n\n"
     "- `vlbench count --tower my_tower:make --where`\n- `vlbench run --with best`\n- `vlbench explain churn`",
 )
-for command in (run, verify, show, judge, ab, count, diff, calibrate, profile):
+for command in (run, verify, show, judge, ab, count, diff, calibrate, profile, simulate):
     app.command()(command)
 app.command("list")(list_things)
 app.command("self-test")(self_test)

@@ -94,7 +94,7 @@ def _moved(found: FlagCounts) -> Iterator[tuple[str, list[str]]]:
     for counter in SHOWN:
         figures = [moves.get(counter, 0) for moves in found.moves.values()]
         in_bytes = counter.endswith("bytes")
-        if max(map(abs, figures)) >= (LEAST_BYTES if in_bytes else 1):
+        if max(map(abs, figures), default=0) >= (LEAST_BYTES if in_bytes else 1):
             yield counter, [_signed_bytes(each) if in_bytes else f"{each:+,}" for each in figures]
 
 

@@ -1,6 +1,7 @@
 """Shares, times, sizes and counts as people write and read them."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 
 from vlbench.errors import UsageError
@@ -17,6 +18,17 @@ def parse_share(text: str, option: str) -> float:
     if not 0 <= share < 1:
         raise UsageError(f"{option} {text!r} is not a share; write it as 2.5% or 0.025")
     return share
+
+
+SIZES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+
+
+def parse_size(text: str, option: str) -> int:
+    """`4GiB` and `4 GiB` are 2 to the power of 32 bytes. Raises `UsageError` naming `option`."""
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?([KMG]i?B|B)", text.strip())
+    if found is None:
+        raise UsageError(f"{option} {text!r:.40} is not a size; write it as 4GiB or 500MB")
+    return int(float(found[1]) * SIZES[found[2]])
 
 
 def few(names: Sequence[str], most: int) -> str:

@@ -5,8 +5,8 @@ The shipped distribution is derived from ServeGen (Alibaba Cloud, Qwen-VL reques
 """
 
 import math
-from collections.abc import Callable
-from itertools import accumulate
+from collections.abc import Callable, Iterator
+from itertools import accumulate, islice
 from pathlib import Path
 from random import Random
 from typing import Annotated, Self
@@ -87,22 +87,32 @@ def draw_items(mix: Mix, seed: int) -> tuple[Item, ...]:
     admitted always. Requests are drawn one after the other, so that of two mixes with the same seed the
     larger begins with the smaller. The same seed gives the same images on every machine.
     """
-    distribution = read_distribution(mix.distribution)
-    random = Random(f"mix/{seed}")
-    cells = {tokens: distribution.cells(tokens) for tokens in distribution.image_tokens}
-    images_of = _drawer(random, distribution.image_count)
-    tokens_of = _drawer(random, distribution.image_tokens)
     items: list[Item] = []
     tokens = 0
-    for _ in range(mix.requests):
-        for _ in range(images_of()):
+    for images in islice(requests_of(mix, seed), mix.requests):
+        for down, across in images:
             Limit.ITEMS.check(len(items) + 1, f"{mix.distribution}: what it draws", "lower mix.token_budget")
-            down, across = (max(1, round(side * mix.scale)) for side in cells[tokens_of()])
             if items and tokens + down * across > mix.token_budget:
                 return tuple(items)
             tokens += down * across
             items.append(Item(grid=f"{2 * down}x{2 * across}"))
     return tuple(items)
+
+
+def requests_of(mix: Mix, seed: int) -> Iterator[Iterator[tuple[int, int]]]:
+    """Requests without end, each the tokens (down, across) of its images, to be drawn before the next request is."""
+    distribution = read_distribution(mix.distribution)
+    random = Random(f"mix/{seed}")
+    cells = {tokens: distribution.cells(tokens) for tokens in distribution.image_tokens}
+    images_of = _drawer(random, distribution.image_count)
+    tokens_of = _drawer(random, distribution.image_tokens)
+
+    def image() -> tuple[int, int]:
+        down, across = (max(1, round(side * mix.scale)) for side in cells[tokens_of()])
+        return down, across
+
+    while True:
+        yield (image() for _ in range(images_of()))
 
 
 def _drawer(random: Random, weights: dict[int, float]) -> Callable[[], int]:

@@ -1,0 +1,72 @@
+"""`vlbench simulate` from its arguments to its exit status, and the same in Python."""
+
+from __future__ import annotations
+
+import pytest
+
+import vlbench as package
+from tests.cli.conftest import Vlbench
+
+FEW = ("simulate", "--requests", 60)
+
+
+def test_a_row_per_point_and_the_assumption_in_words(vlbench: Vlbench) -> None:
+    ended = vlbench(*FEW, "--turns", 3)
+    assert ended.code == 0
+    assert "requests=16" in ended.out
+    assert "which images come again it does not say (--turns)" in " ".join(ended.out.split())
+    assert max(map(len, ended.out.splitlines())) <= 80
+
+
+def test_json_and_python_say_the_same(vlbench: Vlbench) -> None:
+    rows = vlbench(*FEW, "--turns", 3, "--json").json()
+    found = package.simulate(requests=60, turns=3.0)
+    assert rows == found.table().to_dict("records")
+    assert [row["point"] for row in rows] == [f"requests={n}" for n in (1, 4, 16)]
+    assert all(row["requests"] == 60 for row in rows)
+    assert found.exit_code == 0
+    assert set(found.record) == {row["point"] for row in rows}
+
+
+def test_finer_sizes_pad_less(vlbench: Vlbench) -> None:
+    coarse, fine = (
+        vlbench(*FEW, "--budgets", sizes, "--json").json()[0]["padding_share"]
+        for sizes in ("8192", "64,128,256,512,1024,1280,8192")
+    )
+    assert fine < coarse
+
+
+@pytest.mark.slow
+def test_memory_in_tokens_of_the_kv_cache(vlbench: Vlbench) -> None:
+    rows = vlbench(*FEW, "--memory-at", 1024, "--turns", 2, "--json").json()
+    memory = {row["what"]: row for row in rows if row["table"] == "memory"}
+    assert list(memory) == [
+        "a forward of 1,024 tokens",
+        "the cache, of at most 1GiB",
+        "graphs of a few sizes",
+        "in all",
+    ]
+    *parts, whole = memory.values()
+    assert whole["bytes"] == sum(part["bytes"] for part in parts)
+    assert all(part["bytes"] > 0 for part in parts)
+    assert whole["kv_tokens"] == -(-whole["bytes"] // 57_344)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--scenario", "video"), "--scenario 'video' draws no requests; name one with a [mix], such as serving-mix"),
+        (("--cache", "much"), "--cache 'much' is not a size; write it as 4GiB or 500MB"),
+        (("--budgets", "64,x"), "--budgets '64,x': write tokens with commas, such as 64,256,1024"),
+        (("--budgets", "0"), "--budgets: budgets are (0,); give multiples of 4 patches, a token each"),
+        (("--model", "qwen3.5-9b", "--memory-at", "64"), "--memory-at: how large the KV cache of qwen3.5-9b is"),
+        (("--requests", "2000000"), "--requests: 2000000 is not a whole number from 1 to 1e+06; give one"),
+    ],
+)
+def test_what_cannot_be_simulated_is_refused(vlbench: Vlbench, arguments: tuple[str, ...], sentence: str) -> None:
+    assert vlbench("simulate", *arguments).sentence.startswith(sentence)
+
+
+def test_in_python_numbers_are_numbers() -> None:
+    with pytest.raises(package.UsageError, match=r"^requests: '5' is not a whole number"):
+        package.simulate(requests="5")  # type: ignore[arg-type]

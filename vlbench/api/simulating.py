@@ -1,0 +1,80 @@
+"""`vlbench.simulate`: an encoder's cache and its graphs under requests of a production mix; nothing is timed."""
+
+from collections.abc import Sequence
+from math import isqrt
+
+from vlbench.api.counts import MODEL, count
+from vlbench.api.results import Simulated
+from vlbench.errors import UsageError
+from vlbench.export.simulated import simulated_parts
+from vlbench.implementations.execution.packing import MERGE_UNIT, Budgets
+from vlbench.judging.words import parse_size
+from vlbench.towers.models import find_model
+from vlbench.workload.library import load_scenario
+from vlbench.workload.serving import Encoder, Traffic, embedding_bytes, graph_bytes, kv_bytes_of, serve
+
+SCENARIO = "serving-mix"
+CACHE = "1GiB"
+
+
+def simulate(
+    scenario: str = SCENARIO,
+    *,
+    model: str = MODEL,
+    requests: int = 1000,
+    turns: float = 1.0,
+    conversations: int = 64,
+    cache: str = CACHE,
+    budgets: Sequence[int] | None = None,
+    most_padding: float = 1.0,
+    graphs: int = 64,
+    memory_at: int | None = None,
+    kv_bytes: int | None = None,
+    seed: int = 0,
+) -> Simulated:
+    """What a cache of embeddings finds, and what packing and graphs come to, over so many requests of a mix.
+
+    `turns` is how often a conversation sends its images on average, alternating with `conversations` others: no trace
+    says which images come again. `cache` is a size such as "4GiB". `budgets` are sizes of graphs in tokens, by default
+    powers of two from 64 to 8,192; `most_padding` the share of a graph that may be padding; `graphs` how many are kept
+    for exact layouts. With `memory_at`, the encoder's memory for a forward of so many tokens is counted on the counting
+    device, and all its memory told in tokens of the KV cache, `kv_bytes` each.
+
+    Raises UsageError for a scenario that draws no requests, and for what cannot be had as asked.
+    """
+    config = find_model(model)
+    encoder = Encoder(parse_size(cache, "--cache"), embedding_bytes(config), _sizes(budgets, most_padding), graphs)
+    mixes = {point.label: point.mix for point in load_scenario(scenario).points("cuda") if point.mix}
+    if not mixes:
+        raise UsageError(f"--scenario {scenario!r} draws no requests; name one with a [mix], such as {SCENARIO}")
+    kv_token = kv_bytes or (kv_bytes_of(model) if memory_at else 1)
+    served = {label: serve(Traffic(mix, requests, turns, conversations, seed), encoder) for label, mix in mixes.items()}
+    memory: dict[str, int] = {}
+    if memory_at is not None:
+        memory = {
+            f"a forward of {memory_at:,} tokens": counted_peak(model, memory_at),
+            f"the cache, of at most {cache}": max(each.cache_bytes for each in served.values()),
+            "graphs of a few sizes": sum(graph_bytes(config, size) for size in encoder.budgets.patches),
+        }
+    parts = simulated_parts(scenario, model, served, memory, kv_token)
+    return Simulated(served, list(parts), f"{scenario} over {model}, {requests:,} requests, simulated")
+
+
+def _sizes(tokens: Sequence[int] | None, most_padding: float) -> Budgets:
+    try:
+        if tokens is None:
+            return Budgets(most_padding=most_padding)
+        return Budgets(tuple(MERGE_UNIT * each for each in tokens), most_padding)
+    except ValueError as error:
+        raise UsageError(f"--budgets: {error}") from None
+
+
+def counted_peak(model: str, tokens: int) -> int:
+    """Bytes that a forward of one image of about so many tokens holds at most beside the weights, with flags `best`."""
+    down = isqrt(tokens)
+    grid = f"1x{2 * down}x{2 * -(-tokens // down)}"
+    report = count(model, variant=["best"], grid=[grid], progress=False).record
+    row = report.groups[0].towers[-1]
+    if row.warm is None:
+        raise UsageError(f"--memory-at: a forward of {tokens:,} tokens was not counted: {row.failed}; give fewer")
+    return row.warm.counts.peak_live_bytes - row.warm.counts.live_bytes_before

@@ -1,0 +1,62 @@
+"""A simulation as a sheet: what was found in the cache, what graphs come to, and what memory that takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from vlbench.export.sheet import Column, Columns, Part, Table, Words, figure, table_of
+from vlbench.judging.words import readable_bytes
+from vlbench.workload.serving import Served
+
+Row = tuple[str, Served]
+"""Of a point of the scenario."""
+
+ASSUMED = (
+    "Simulated, nothing was run: sizes are those of the trace; which images come again it does not say (--turns). "
+    "Recording a graph pays where it costs less than what a replay saves times the replays of each graph."
+)
+
+
+def simulated_parts(
+    scenario: str, model: str, served: Mapping[str, Served], memory: Mapping[str, int], kv_bytes: int
+) -> Iterator[Part]:
+    """Tables of calls and of both kinds of graphs by point; of memory, where there is any, with bytes of a KV token."""
+    rows, facts = list(served.items()), {"scenario": scenario, "model": model}
+    yield Words(f"{scenario}, {model}", "bold")
+    share = "{:.1%}".format
+    calls: Columns[Row] = {
+        Column("waiting", "point"): lambda row: row[0],
+        Column("requests"): lambda row: row[1].requests,
+        Column("images"): lambda row: row[1].images,
+        Column("in cache", "cache_hit_rate"): lambda row: figure(row[1].hit_rate, share),
+        Column("cache held", "cache_bytes"): lambda row: figure(row[1].cache_bytes, readable_bytes),
+        Column("calls"): lambda row: row[1].calls,
+        Column("patches"): lambda row: row[1].patches,
+    }
+    yield table_of("served", rows, calls, facts=facts, title="the cache of embeddings, and calls of the encoder")
+    graphs: Columns[Row] = {
+        Column("waiting", "point"): lambda row: row[0],
+        Column("hit", "exact_hit_rate"): lambda row: figure(row[1].exact_hit_rate, share),
+        Column("replays", "calls_per_recording"): lambda row: figure(row[1].calls_per_recording, "{:.2f}"),
+        Column("forwards"): lambda row: row[1].forwards,
+        Column("padding", "padding_share"): lambda row: figure(row[1].padding_share, share),
+        Column("none", "without"): lambda row: row[1].without,
+        Column("sizes"): lambda row: len(row[1].sizes),
+        Column("replays\neach", "forwards_per_graph"): lambda row: figure(row[1].forwards_per_graph, "{:.1f}"),
+    }
+    title = "exact graphs: calls that had one, and replays of each; then graphs of a few sizes, and forwards with none"
+    yield table_of("served", rows, graphs, facts=facts, title=title)
+    if memory:
+        yield _memory(memory, kv_bytes)
+    yield Words(ASSUMED, "dim")
+
+
+def _memory(memory: Mapping[str, int], each: int) -> Table:
+    held = {**memory, "in all": sum(memory.values())}
+    columns: Columns[tuple[str, int]] = {
+        Column("what", left=True): lambda row: row[0],
+        Column("memory", "bytes"): lambda row: figure(row[1], readable_bytes),
+        Column("KV-cache tokens lost", "kv_tokens"): lambda row: -(-row[1] // each),
+    }
+    title = f"memory that the language model does not get; a token of its KV cache is {readable_bytes(each)}"
+    return table_of("memory", held.items(), columns, title=title)
