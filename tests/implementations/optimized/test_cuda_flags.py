@@ -37,7 +37,9 @@ CUDA_ALONE = {flag for flag, known in OPTIMIZATIONS.items() if known.inapplicabl
 
 def choices(config: VisionConfig) -> dict[str, frozenset[str]]:
     """Every flag with what it needs, and the presets."""
-    usable = [flag for flag, known in OPTIMIZATIONS.items() if not (known.inapplicable(config, "cuda") or known.uncounted)]
+    usable = [
+        flag for flag, known in OPTIMIZATIONS.items() if not (known.inapplicable(config, "cuda") or known.uncounted)
+    ]
     presets = {name: preset_flags(name, config, "cuda")[0] for name in PRESETS if name != "baseline"}
     return {flag: with_requirements([flag]) for flag in usable} | presets
 
