@@ -11,7 +11,6 @@ from .seam import Seam
 
 if TYPE_CHECKING:
     from .plan import VisionPlan
-    from .tower import OptimizedVisionTower
 
 execution: Seam[type[Eager]] = Seam("execution")
 
@@ -20,11 +19,11 @@ execution: Seam[type[Eager]] = Seam("execution")
 class Eager:
     """Operation by operation, as Python reaches them."""
 
-    def prepare(self, tower: OptimizedVisionTower) -> None:
+    def prepare(self, tower: Any) -> None:
         """Told of the tower once, when it is built and has no weights yet."""
 
     def __call__(
-        self, tower: OptimizedVisionTower, pixels: Tensor, grid_thw: Tensor, plan: VisionPlan | None
+        self, tower: Any, pixels: Tensor, grid_thw: Tensor, plan: VisionPlan | None
     ) -> tuple[Tensor, list[Tensor]]:
         """Tokens and the features of each level, from pixels and either grids or a plan of them."""
         return tower.encode(pixels, plan or tower.planned(grid_thw, pixels.device))
