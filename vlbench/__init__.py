@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from vlbench.version import __version__
 
 if TYPE_CHECKING:
-    from vlbench.api.functions import compare, count, gate, judge, load, profile, run, simulate, verify
+    from vlbench.api.functions import case, compare, count, gate, judge, load, profile, run, simulate, verify
     from vlbench.api.measured import Interrupted
     from vlbench.counting_device.allowed import allow_sync
     from vlbench.errors import IncomparableError, UsageError
@@ -29,6 +29,7 @@ __all__ = [
     "VisionOutput",
     "__version__",
     "allow_sync",
+    "case",
     "compare",
     "count",
     "gate",
@@ -41,7 +42,7 @@ __all__ = [
 ]
 
 _HOME = {
-    **dict.fromkeys(("compare", "count", "gate", "judge", "load", "profile", "run", "verify"), "api.functions"),
+    **dict.fromkeys(("case", "compare", "count", "gate", "judge", "load", "profile", "run", "verify"), "api.functions"),
     "simulate": "api.functions",
     "allow_sync": "counting_device.allowed",
     "Images": "implementations.preprocessing",

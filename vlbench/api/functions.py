@@ -1,6 +1,6 @@
 """The functions of `vlbench`, with messages in the words of Python; the command line calls those beneath."""
 
-from vlbench.api import counts, profiles, reading, running, simulating, verdicts
+from vlbench.api import cases, counts, profiles, reading, running, simulating, verdicts
 from vlbench.api.arguments import in_python
 
 run = in_python(running.run)
@@ -12,3 +12,4 @@ judge = in_python(verdicts.judge)
 profile = in_python(profiles.profile)
 simulate = in_python(simulating.simulate)
 load = in_python(reading.load)
+case = in_python(cases.case)

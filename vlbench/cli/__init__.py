@@ -6,7 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from vlbench.cli import baseline, gate, nsys
+from vlbench.cli import baseline, case, gate, nsys
 from vlbench.cli.ab import ab
 from vlbench.cli.completion import answering_bash
 from vlbench.cli.count import calibrate, count
@@ -37,7 +37,7 @@ for command in (run, verify, show, judge, ab, count, diff, calibrate, profile, s
 app.command("list")(list_things)
 app.command("self-test")(self_test)
 app.command()(explain)
-for name, group in {"gate": gate.app, "baseline": baseline.app, "nsys": nsys.app}.items():
+for name, group in {"case": case.app, "gate": gate.app, "baseline": baseline.app, "nsys": nsys.app}.items():
     app.add_typer(group, name=name)
 
 

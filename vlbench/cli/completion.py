@@ -26,6 +26,7 @@ SOURCES = {
     "scenarios": ("scenarios/*.toml", ""),
     "prompts": ("workload/prompts.py", r'^    "(prompt-[a-z-]+)": '),
     "seams": ("workload/seam_inputs.py workload/prompts.py", r'^@seam_case\(\s*"([^"]+)"'),
+    "cases": ("scenarios/cases/*.toml", ""),
     "formats": ("readers/*.py", r'^READER = \w+\(\s*"([^"]+)"'),
     "states": ("record/timing.py", r"^State = Literal\[(.*)\]"),
     "dtypes": ("record/schema.py", r"^Dtype = Literal\[(.*)\]"),

@@ -11,7 +11,7 @@ import importlib
 import importlib.util
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from vlbench.counting_device.declarations import declare_ours
 from vlbench.errors import UsageError, in_one_line, resolved
 from vlbench.implementations.config import MODELS
+from vlbench.record.schema import NO_FLAGS
 from vlbench.towers.models import drawn
 from vlbench.towers.tower import Tower
 
@@ -133,10 +134,13 @@ def _understood(at: TowerInFolder) -> tuple[Any, str, list[str]]:
     return package, name, flags
 
 
-def check_flags(registry: Any, names: Iterable[str], tower: str) -> None:
-    """Raises UsageError for a name that is neither a flag nor a preset of `registry`, the package `optimized`."""
+def check_flags(registry: Any, names: list[str], tower: str) -> None:
+    """Raises UsageError for a name that is neither a flag nor a preset of `registry`, the package `optimized`.
+
+    `no-flags` alone is the tower without any.
+    """
     try:
-        for name in names:
+        for name in names if names != [NO_FLAGS] else ():
             if name not in registry.PRESETS:
                 registry.find_flag(name)
     except registry.FlagError as error:
@@ -150,7 +154,7 @@ def _chosen(package: Any, at: TowerInFolder, device: str) -> Any:
     config = package.config.MODELS[name]
     try:
         names: set[str] = set()
-        for part in parts:
+        for part in parts if parts != [NO_FLAGS] else ():
             names |= own.preset_flags(part, config, device)[0] if part in own.PRESETS else {part}
         return own.FlagSet(frozenset(names), config, device)
     except own.FlagError as error:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from vlbench.errors import UsageError, in_one_line
 from vlbench.implementations.config import MODELS, ConfigError, VisionConfig
 from vlbench.implementations.peers import PEERS, PeerError
+from vlbench.record.schema import NO_FLAGS
 from vlbench.towers.from_folder import check_flags, comes_from, our_tower, prefer, tower_in_folder
 from vlbench.towers.models import SEED, drawn, find_model
 from vlbench.towers.of_images import images_of, takes_images, tokens_of
@@ -112,7 +113,7 @@ def flags_of(text: str, config: VisionConfig, device: str) -> tuple[FlagSet, dic
     flags: set[str] = set()
     left_out: dict[str, str] = {}
     try:
-        for name in text.split("+"):
+        for name in text.split("+") if text != NO_FLAGS else ():
             if name in PRESETS:
                 kept, out = preset_flags(name, config, device)
                 flags |= kept

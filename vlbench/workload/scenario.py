@@ -1,6 +1,7 @@
 """What a scenario file may say: one pydantic model per table, scalars only, as sweeps are unrolled before."""
 
 import re
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Annotated, Literal, Self
 
@@ -168,7 +169,9 @@ NESTED: dict[str | int, type[BaseModel]] = {"item": Item, "mix": Mix}
 HEADERS = {"item": "[[item]]", "mix": "[mix]"}
 
 
-def complaint(error: ValidationError, schema: type[BaseModel]) -> str:
+def complaint(
+    error: ValidationError, schema: type[BaseModel], nested: Mapping[int | str, type[BaseModel]] | None = None
+) -> str:
     """The first fault that `schema` found, as "field: what is wrong and what to do"."""
     first = error.errors()[0]
     where = first["loc"]
@@ -180,7 +183,7 @@ def complaint(error: ValidationError, schema: type[BaseModel]) -> str:
         return f"it has to hold a table with the fields {', '.join(schema.model_fields)}"
     if field in HEADERS:
         return f"{field} has to be a table; write it as {HEADERS[field]}"
-    fields = NESTED.get(where[0], schema).model_fields if len(where) > 1 else schema.model_fields
+    fields = (nested or NESTED).get(where[0], schema).model_fields if len(where) > 1 else schema.model_fields
     name = str(where[-1])
     if first["type"] == "extra_forbidden":
         close = get_close_matches(name, fields, n=1)

@@ -4,6 +4,7 @@ Shapes are those of the model at hand: its heads, its width, the windows and cel
 """
 
 from collections.abc import Callable, Mapping
+from itertools import accumulate
 from math import isqrt
 
 import torch
@@ -14,8 +15,8 @@ from vlbench.implementations.optimized.inverse import inverse, scatter_inverse
 from vlbench.implementations.optimized.layout import layout, qkv_copies
 from vlbench.implementations.optimized.patch_embed import embedding, patch_projection
 from vlbench.implementations.optimized.position_ids import ids_on_host
-from vlbench.implementations.optimized.rope import AngleTableEachTime
-from vlbench.implementations.optimized.rotary import rotation
+from vlbench.implementations.optimized.rope import THETA, Angles, AngleTableEachTime, rope_sharing
+from vlbench.implementations.optimized.rotary import rotate_apart, rotation
 from vlbench.implementations.optimized.segments import Segments, longest_segment, segment_batches, segment_bounds
 from vlbench.implementations.optimized.transfer import Pinned, pinning, shipment, upload
 from vlbench.implementations.optimized.windows import ItemByItem, WithoutEmptyWindows, group_by_size, permute_cells
@@ -206,3 +207,40 @@ def merge_into_prompt(tokens: int, setting: Setting) -> SeamInputs:
         (setting.noise(tokens, width), setting.noise(3 * image, width), host, host.to(setting.device)) for host in hosts
     ]
     return SeamInputs(made, way)
+
+
+HEADS, HEAD_DIM, LENGTHS, LAYERS = 16, 64, (768, 1024), 4
+"""Of the micro-benchmark of an agent's patch to vLLM's Qwen2-VL (2025), which has two such sequences, and one layer."""
+TOKENS = sum(LENGTHS)
+
+
+@seam_case("micro-rope", rope_sharing, sizes={f"n={TOKENS}": TOKENS})
+def four_layers_rotated(tokens: int, setting: Setting) -> SeamInputs:
+    """The rotation of q and k in four layers, 16 heads of 64, from angles."""
+    exponent = torch.arange(HEAD_DIM // 2, dtype=torch.float32) / (HEAD_DIM // 2)
+    angles = Angles(torch.outer(torch.arange(tokens, dtype=torch.float32), 1.0 / THETA**exponent).to(setting.device))
+
+    def way(flags: frozenset[str], dtype: torch.dtype) -> Way:
+        share, places, keep = rope_sharing.way_of(flags), layout.naive_way(), qkv_copies.naive_way
+
+        def call(qkv: Tensor) -> tuple[Tensor, ...]:
+            shared = share(angles)
+            return [rotate_apart(qkv, shared, places, keep, HEADS) for _ in range(LAYERS)][-1]
+
+        return call
+
+    return SeamInputs([(setting.noise(tokens, 3 * HEADS * HEAD_DIM),) for _ in range(CONTENTS)], way)
+
+
+@seam_case("micro-sdpa", attention, sizes={f"n={TOKENS}": TOKENS})
+def uneven_segments(tokens: int, setting: Setting) -> SeamInputs:
+    """Attention in segments of 768 and 1,024 tokens, 16 heads of 64, whose bounds the host has."""
+    segments = Segments([0, *accumulate(LENGTHS)])
+    assert segments.bounds[-1] == tokens
+
+    def way(flags: frozenset[str], dtype: torch.dtype) -> Way:
+        attend, places = attention.way_of(flags)(), layout.naive_way()
+        return lambda q, k, v: attend(q, k, v, segments, places)
+
+    shape = (1, tokens, HEADS, HEAD_DIM)
+    return SeamInputs([tuple(setting.noise(*shape) for _ in range(3)) for _ in range(CONTENTS)], way)

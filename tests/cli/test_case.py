@@ -1,0 +1,53 @@
+"""`vlbench case` from its arguments to its exit status."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Vlbench
+from tests.workload.test_cases import OWN
+
+
+def test_cases_are_listed(vlbench: Vlbench) -> None:
+    said = vlbench("case", "list").out
+    assert "vllm-agent-patch" in said
+    assert all(len(line) <= 80 for line in said.splitlines())
+
+
+def test_a_case_is_shown_with_what_decides_it(vlbench: Vlbench) -> None:
+    said = " ".join(vlbench("case", "show", "vllm-agent-patch").out.split())
+    assert "times of rotation: rope-shared" in said
+    assert "needs a GPU and a server" in said
+
+
+def test_a_case_of_ones_own_is_run(vlbench: Vlbench, folder: Path) -> None:
+    (folder / "own.toml").write_text(OWN)
+    ended = vlbench("case", "run", "own.toml")
+    assert ended.code == 0, ended.err
+    assert "re-enacted: fewer operations\n  here: device operations: " in ended.out
+    assert "+ argsort-inverse" in ended.out
+    report = json.loads(vlbench("case", "run", "own.toml", "--json").out)
+    assert report["found"][0]["finding"] == "re-enacted"
+    small = report["counted"]["small"]
+    assert small["faster"]["device_operations"] < small["baseline"]["device_operations"]
+
+
+def test_a_case_that_is_not_there(vlbench: Vlbench) -> None:
+    ended = vlbench("case", "run", "fast")
+    assert ended.code == 2
+    assert ended.err.startswith("error: there is no case 'fast'")
+
+
+@pytest.mark.slow
+def test_the_agents_patch_waits_more_often_than_what_it_patches(vlbench: Vlbench) -> None:
+    report = json.loads(vlbench("case", "run", "vllm-agent-patch", "--json").out)
+    waits = {name: tally["host_syncs"] for name, tally in report["counted"]["two pictures"].items()}
+    assert waits == {"baseline": 5_444, "agent": 7_251}
+    found = {each["says"]: each["finding"] for each in report["found"]}
+    assert found["the patch as a whole makes the host wait more often than before, on its own two pictures"] == (
+        "re-enacted"
+    )
+    assert "contradicts" not in found.values()

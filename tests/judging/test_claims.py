@@ -1,0 +1,129 @@
+"""A claim is called by what decides it, and by nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.judging.self_tests import self_test_group
+from vlbench.counting_device import CountingDevice
+from vlbench.judging.claims import CaseReport, Finding, judge_claim
+from vlbench.judging.exit_codes import ExitCode
+from vlbench.judging.summary import summaries
+from vlbench.judging.verdict import Floors
+from vlbench.record.counted import CountedTower, Forward
+from vlbench.record.counts import Counts, Tally
+from vlbench.workload.cases import Claim
+
+
+def counts(**tally: int) -> Counts:
+    with CountingDevice("ghost", "sm_90") as device, device.count() as counter:
+        pass
+    total = Tally(**tally)
+    found: Counts = counter.report
+    return found.model_copy(update={"total": total, "stages": {"plan": total}, "operations": {"aten::cos": 3}})
+
+
+def tower(found: Counts, failed: str | None = None) -> CountedTower:
+    forward = Forward(counts=found, sites=())
+    return CountedTower(name="x", tower="x", warm=None if failed else forward, cold=forward, failed=failed)
+
+
+def claim(**by: Any) -> Claim:
+    return Claim.model_validate({"says": "so", "counted": {"at": "a", "of": "new", "against": "old"} | by})
+
+
+def found(one: Claim, old: int, new: int) -> tuple[Finding, str]:
+    both = {("a", "old"): tower(counts(host_syncs=old)), ("a", "new"): tower(counts(host_syncs=new))}
+    result = judge_claim(one, both, {})
+    return result.finding, result.ours
+
+
+@pytest.mark.parametrize(
+    ("by", "old", "new", "finding"),
+    [
+        ({"expect": "falls"}, 10, 9, "re-enacted"),
+        ({"expect": "falls"}, 10, 10, "contradicts"),
+        ({"expect": "falls", "least": 0.2}, 10, 9, "contradicts"),
+        ({"expect": "falls", "least": 0.1}, 10, 9, "re-enacted"),
+        ({"expect": "falls", "most": 0.5}, 10, 4, "contradicts"),
+        ({"expect": "falls", "most": 0.5}, 10, 5, "re-enacted"),
+        ({"expect": "rises", "least": 0.3}, 10, 13, "re-enacted"),
+        ({"expect": "rises"}, 10, 9, "contradicts"),
+        ({"expect": "rises"}, 0, 1, "re-enacted"),
+        ({"expect": "falls"}, 0, 0, "contradicts"),
+        ({"expect": "stays"}, 7, 7, "re-enacted"),
+        ({"expect": "stays"}, 7, 8, "contradicts"),
+        ({"expect": "is", "exactly": 0}, 7, 0, "re-enacted"),
+        ({"expect": "is", "exactly": 0}, 7, 1, "contradicts"),
+        ({"expect": "falls", "stage": "plan"}, 10, 9, "re-enacted"),
+        ({"expect": "falls", "stage": "no such"}, 10, 9, "contradicts"),
+    ],
+)
+def test_counts_decide(by: dict[str, Any], old: int, new: int, finding: str) -> None:
+    assert found(claim(counter="host_syncs", **by), old, new)[0] == finding
+
+
+def test_the_figures_are_told() -> None:
+    assert found(claim(counter="host_syncs", expect="rises"), 5_444, 7_251)[1] == "host syncs: 5,444 -> 7,251 (+33%)"
+    assert found(claim(counter="host_syncs", expect="rises", stage="plan"), 0, 2)[1] == (
+        "host syncs of stage plan: 0 -> 2"
+    )
+    assert found(claim(operation="cos", expect="stays"), 1, 1) == ("re-enacted", "cos operations: 3 -> 3")
+
+
+def test_what_was_not_counted_whole_shows_nothing() -> None:
+    both = {("a", "old"): tower(counts()), ("a", "new"): tower(counts(), failed="it raised")}
+    result = judge_claim(claim(counter="host_syncs", expect="falls"), both, {})
+    assert (result.finding, result.ours) == (Finding.NOT_SHOWN, "new could not be counted whole: it raised")
+
+
+@pytest.mark.parametrize(
+    ("shift", "expect", "finding"),
+    [
+        (-0.2, "faster", "re-enacted"),
+        (0.2, "faster", "contradicts"),
+        (0.0, "faster", "contradicts"),
+        (0.0, "no change", "re-enacted"),
+        (-0.2, "no change", "contradicts"),
+    ],
+)
+def test_times_decide(shift: float, expect: str, finding: str) -> None:
+    group = self_test_group({"row": (0.0, 1 + shift)}, confirmed={"row": 1 + shift} if shift else {})
+    rows = {("t", each.row.name): each for each in summaries(group, Floors())}
+    one = Claim.model_validate({"says": "so", "timed": {"at": "t", "of": "row", "expect": expect}})
+    result = judge_claim(one, {}, rows)
+    assert result.finding == finding
+    assert "x [" in result.ours
+
+
+def test_a_row_without_times_shows_nothing() -> None:
+    one = Claim.model_validate({"says": "so", "timed": {"at": "t", "of": "row", "expect": "faster"}})
+    result = judge_claim(one, {}, {})
+    assert (result.finding, result.ours) == (Finding.NOT_SHOWN, "row has no times: it was not measured")
+
+
+def test_what_is_not_at_hand_is_named() -> None:
+    result = judge_claim(Claim(says="so", needs="a GPU", published="2x", source="them"), {}, {})
+    assert (result.finding, result.ours, result.published, result.source) == (
+        Finding.NEEDS,
+        "it takes a GPU",
+        "2x",
+        "them",
+    )
+
+
+@pytest.mark.parametrize(
+    ("counted", "inaccurate", "code"),
+    [
+        ({"a": {"x": Tally()}}, (), ExitCode.OK),
+        ({"a": {"x": Tally(), "y": None}}, (), ExitCode.MISSING),
+        ({"a": {"x": None}}, ("z",), ExitCode.INACCURATE),
+    ],
+)
+def test_a_case_ends_with_what_could_not_be_judged(counted: Any, inaccurate: Any, code: ExitCode) -> None:
+    report = CaseReport(
+        case="c", title="", about="", vlbench="0", profile="sm_90", counted=counted, found=(), inaccurate=inaccurate
+    )
+    assert report.exit_code is code

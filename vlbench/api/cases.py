@@ -1,0 +1,97 @@
+"""`vlbench.case`: a published result, re-enacted as far as this machine allows, claim by claim."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from vlbench.api.counts import count_job, counted
+from vlbench.api.results import Result, Rows
+from vlbench.api.running import run
+from vlbench.export.progress import Watcher, watcher
+from vlbench.judging.claims import CaseReport, judge_claim
+from vlbench.judging.exit_codes import ExitCode
+from vlbench.judging.summary import Summary, summaries
+from vlbench.judging.verdict import Floors, Verdict
+from vlbench.record.counted import CountedTower
+from vlbench.record.counts import Tally
+from vlbench.version import __version__
+from vlbench.workload.cases import Case, Counting, Timing, load_case
+
+GPU = "sm_90"
+"""What counts are made as: the published results are of Hopper, or name no machine."""
+ROW_SECONDS = 8
+"""About what a tower of 7B takes to count, on one core."""
+
+
+@dataclass(frozen=True, repr=False)
+class Enacted(Result):
+    """A published result, claim by claim."""
+
+    record: CaseReport
+
+    @property
+    def title(self) -> str:
+        """What it is, in one line."""
+        return self.record.title
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the command of the same name ends with."""
+        return self.record.exit_code
+
+    def _rows(self) -> Rows:
+        return [each.model_dump(mode="json") for each in self.record.found]
+
+
+def case(name: str, *, progress: bool | Callable[[str], None] = True) -> Enacted:
+    """Count and time what a published result claims, and say of each claim how it fares here.
+
+    `name` is one of `vlbench case list`, or a file of yours that ends in .toml. Counts are made at full size without a
+    GPU, times on this machine's CPU at the smaller size that the case names. Raises UsageError.
+    """
+    found = load_case(name)
+    with watcher(progress) as watch:
+        rows = sum(len(found.steps(each)) + 1 for each in found.count)
+        seconds = rows * ROW_SECONDS + sum(each.seconds + 5 for each in found.time)
+        watch.say(f"{name}: {len(found.claim)} claims, about {seconds:.0f} s")
+        towers = {key: tower for each in found.count for key, tower in _count(found, each, watch)}
+    timed = {key: row for each in found.time for key, row in _time(found, each, progress)}
+    tallies: dict[str, dict[str, Tally | None]] = {each.name: {} for each in found.count}
+    for (at, of), tower in towers.items():
+        tallies[at][of] = tower.warm.counts.total if tower.warm and tower.complete else None
+    report = CaseReport(
+        case=name,
+        title=found.title,
+        about=found.about,
+        vlbench=__version__,
+        profile=GPU,
+        counted=tallies,
+        found=tuple(judge_claim(each, towers, timed) for each in found.claim),
+        inaccurate=tuple(of for (_, of), row in timed.items() if row.judgement.verdict is Verdict.INACCURATE),
+    )
+    return Enacted(report)
+
+
+def _count(found: Case, what: Counting, watch: Watcher) -> Iterator[tuple[tuple[str, str], CountedTower]]:
+    """The towers of one counting, under their names in the case."""
+    variants = found.steps(what)
+    job = count_job(what.model, list(dict.fromkeys(variants.values())), None, list(what.grid), GPU)
+    (group,) = counted(job, watch.steps).groups
+    by_name = {tower.name: tower for tower in group.towers}
+    for name, variant in variants.items():
+        yield (what.name, name), by_name[variant]
+
+
+def _time(
+    found: Case, what: Timing, progress: bool | Callable[[str], None]
+) -> Iterator[tuple[tuple[str, str], Summary]]:
+    """The rows of one timing that claims are about."""
+    rows = {each.timed.of for each in found.claim if each.timed and each.timed.at == what.name}
+    only = [f"point={what.size}", *(f"variant={row}" for row in ("naive", *sorted(rows)))]
+    measured = run(
+        seam=[what.seam], only=only, trials=3, budget=what.seconds, card=False, device="cpu", progress=progress
+    )
+    (group,) = measured.record.groups
+    for row in summaries(group, Floors()):
+        yield (what.name, row.row.name), row

@@ -1,0 +1,63 @@
+"""`vlbench case`: published results, each claim with its verdict on this machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from vlbench.cli.completion import files, named
+from vlbench.cli.reporting import reports
+from vlbench.export.sheet import Sheet
+
+app = typer.Typer(no_args_is_help=True, help="Re-enact published results, claim by claim.")
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="One of `vlbench case list`, or a file that ends in .toml.",
+        autocompletion=named("cases", files(".toml")),
+    ),
+]
+
+
+@app.command("list")
+@reports(judges=False)
+def list_cases() -> Sheet:
+    """List the published results that can be re-enacted.
+
+    - `vlbench case list`
+    """
+    from vlbench.export.cases import cases_sheet
+    from vlbench.workload.cases import case_names, load_case
+
+    return cases_sheet({name: load_case(name) for name in case_names()})
+
+
+@app.command()
+@reports(judges=False)
+def show(name: Name) -> Sheet:
+    """Show what a case claims, what it counts and times, and what decides each claim; nothing is measured.
+
+    - `vlbench case show vllm-agent-patch`
+    """
+    from vlbench.export.cases import case_sheet
+    from vlbench.workload.cases import load_case
+
+    return case_sheet(name, load_case(name))
+
+
+@app.command()
+@reports(judges=False)
+def run(name: Name) -> Sheet:
+    """Count and time what a case claims, and say of each claim how it fares here.
+
+    Counts are at full size and need no GPU; times are of this machine's CPU, at the size that the case names. Ends with
+    0 whatever the claims come to, with 5 where a row is wrong, with 6 where a set could not be counted.
+
+    - `vlbench case run trtllm-vision-host`
+    """
+    from vlbench.api.cases import case
+    from vlbench.export.cases import enacted_sheet
+
+    return enacted_sheet(case(name).record)

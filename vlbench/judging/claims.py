@@ -1,0 +1,120 @@
+"""What a published claim comes to here: re-enacted, contradicted, not shown, or in need of what is not at hand."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Literal
+
+from vlbench.judging.exit_codes import ExitCode
+from vlbench.judging.summary import Summary
+from vlbench.judging.verdict import Verdict
+from vlbench.record.base import Checksummed, Record
+from vlbench.record.counted import CountedTower
+from vlbench.record.counts import Counts, Tally
+from vlbench.workload.cases import Claim, Counted, Timed
+
+
+class Finding(StrEnum):
+    """How a claim fares."""
+
+    RE_ENACTED = "re-enacted"
+    CONTRADICTS = "contradicts"
+    NOT_SHOWN = "not shown"
+    """Measured, and the interval leaves it open; or it could not be measured as asked."""
+    NEEDS = "not at hand"
+    """It takes what is not here, such as a GPU."""
+
+
+class Found(Record):
+    """One claim with its verdict and the evidence for it."""
+
+    finding: Finding
+    says: str
+    published: str
+    source: str
+    ours: str
+    """The evidence in words, or what is missing."""
+
+
+class CaseReport(Checksummed):
+    """A published result and what came of its claims."""
+
+    schema_version: Literal[1] = 1
+    case: str
+    title: str
+    about: str
+    vlbench: str
+    profile: str
+    """What counts were made as."""
+    counted: dict[str, dict[str, Tally | None]]
+    """The second forward of each set, by counting; None for one that could not be counted whole."""
+    found: tuple[Found, ...]
+    inaccurate: tuple[str, ...] = ()
+    """Rows that were not timed, since their result is wrong."""
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """5 where a row is wrong, 6 where a set could not be counted; a claim that is contradicted is a finding."""
+        if self.inaccurate:
+            return ExitCode.INACCURATE
+        whole = all(tally for sets in self.counted.values() for tally in sets.values())
+        return ExitCode.OK if whole else ExitCode.MISSING
+
+
+def judge_claim(
+    claim: Claim, counted: Mapping[tuple[str, str], CountedTower], timed: Mapping[tuple[str, str], Summary]
+) -> Found:
+    """The verdict on a claim, by towers and rows under the names of (where, set)."""
+    if claim.counted:
+        finding, ours = _by_counts(claim.counted, counted)
+    elif claim.timed:
+        finding, ours = _by_times(claim.timed, timed)
+    else:
+        finding, ours = Finding.NEEDS, f"it takes {claim.needs}"
+    return Found(finding=finding, says=claim.says, published=claim.published, source=claim.source, ours=ours)
+
+
+def _by_counts(by: Counted, counted: Mapping[tuple[str, str], CountedTower]) -> tuple[Finding, str]:
+    both = []
+    for name in (by.against, by.of):
+        tower = counted[by.at, name]
+        if tower.failed or tower.warm is None or not tower.complete:
+            return Finding.NOT_SHOWN, f"{name} could not be counted whole: {tower.failed or 'an operation is unknown'}"
+        both.append(_amount(tower.warm.counts, by))
+    before, after = both
+    change = (after - before) / before if before else 0.0
+    what = f"{by.operation} operations" if by.operation else by.counter.replace("_", " ")
+    told = f"{what}{f' of stage {by.stage}' if by.stage else ''}: {before:,} -> {after:,}"
+    if before and before != after:
+        told += f" ({change:+.0%})"
+    return Finding.RE_ENACTED if _as_expected(by, before, after) else Finding.CONTRADICTS, told
+
+
+def _as_expected(by: Counted, before: int, after: int) -> bool:
+    if by.expect == "is":
+        return after == by.exactly
+    if by.expect == "stays":
+        return after == before
+    fell = before - after if by.expect == "falls" else after - before
+    share = fell / before if before else float(fell > 0)
+    return fell > 0 and share >= by.least and (by.most is None or share <= by.most)
+
+
+def _amount(counts: Counts, by: Counted) -> int:
+    if by.operation:
+        return sum(times for name, times in counts.operations.items() if name.split("::")[-1] == by.operation)
+    tally = counts.stages.get(by.stage, Tally()) if by.stage else counts.total
+    return int(getattr(tally, by.counter))
+
+
+def _by_times(by: Timed, timed: Mapping[tuple[str, str], Summary]) -> tuple[Finding, str]:
+    row = timed.get((by.at, by.of))
+    if row is None or row.estimate is None:
+        return Finding.NOT_SHOWN, f"{by.of} has no times: {row.judgement.reason if row else 'it was not measured'}"
+    change = row.estimate
+    told = f"{1 / change.ratio:.2f}x [{1 / change.high:.2f}, {1 / change.low:.2f}] on a CPU"
+    wanted = Verdict.IMPROVED if by.expect == "faster" else Verdict.SAME
+    if row.judgement.verdict is wanted:
+        return Finding.RE_ENACTED, told
+    if row.judgement.verdict in (Verdict.IMPROVED, Verdict.REGRESSED, Verdict.SAME):
+        return Finding.CONTRADICTS, told
+    return Finding.NOT_SHOWN, f"{told}: {row.judgement.verdict}"

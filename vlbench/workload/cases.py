@@ -1,0 +1,187 @@
+"""Published results and what of them can be shown without a GPU: a TOML file each, beside the scenarios."""
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from vlbench.errors import UsageError
+from vlbench.implementations.optimized import FlagError, with_requirements
+from vlbench.record.base import Record
+from vlbench.record.counts import Tally
+from vlbench.untrusted.files import Kind, read_toml
+from vlbench.untrusted.limits import Limit
+from vlbench.workload.library import shipped_folder
+from vlbench.workload.scenario import complaint
+
+CASE = Kind("mend it", Limit.SCENARIO, broken="{path} is not TOML ({why}); {remedy}")
+COUNTERS = tuple(Tally.model_fields)
+
+
+class Counting(Record, strict=True):
+    """Flag sets of one model, counted at full size without a GPU."""
+
+    name: str
+    """By which claims name it."""
+    about: str
+    """What is fed in, in words."""
+    grid: tuple[str, ...] = Field(strict=False)
+    """Frames x rows x columns in patches, one for each picture or video."""
+    sets: tuple[str, ...] = Field(strict=False)
+    """Names in [sets], or variants as `--with` takes them."""
+    model: str = "qwen2.5-vl-7b"
+    """The model whose tower is counted."""
+    in_order: str = ""
+    """One of [sets] whose flags are counted as they came: the first, the first two, and so on."""
+
+
+class Timing(Record, strict=True):
+    """One place in the forward, timed alone on a CPU."""
+
+    name: str
+    """By which claims name it."""
+    seam: str
+    """As `vlbench run --seam` takes it."""
+    size: str
+    """One of its sizes, by its label."""
+    why: str
+    """What was scaled down to end in seconds, and how it compares with what was published."""
+    seconds: float = Field(default=15.0, gt=0, le=120)
+    """Its budget."""
+
+
+class Counted(Record, strict=True):
+    """A claim that counters decide."""
+
+    at: str
+    """The counting."""
+    of: str
+    """The set."""
+    against: str
+    """What the set is held against."""
+    counter: str = "device_operations"
+    """One of the counters of `vlbench count`."""
+    stage: str = ""
+    """Of one stage of the forward; "" for all of it."""
+    operation: str = ""
+    """In place of a counter: how often this operation is asked for, such as "cos"."""
+    expect: Literal["falls", "rises", "stays", "is"]
+    """Which way it goes, or `is` for the number in `exactly`."""
+    least: float = Field(default=0.0, ge=0)
+    """The smallest change that counts, as a share of what it is held against."""
+    most: float | None = None
+    """The largest one."""
+    exactly: int | None = None
+    """What the set has, with `is`."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.counter not in COUNTERS:
+            raise ValueError(f"counter {self.counter!r} is none of {', '.join(COUNTERS)}")
+        if (self.exactly is None) == (self.expect == "is"):
+            raise ValueError("exactly and expect = 'is' go together")
+        return self
+
+
+class Timed(Record, strict=True):
+    """A claim that times on a CPU decide, as far as they can."""
+
+    at: str
+    """The timing."""
+    of: str
+    """A row of it."""
+    expect: Literal["faster", "no change"]
+    """What was published."""
+
+
+class Claim(Record, strict=True):
+    """One sentence of a published result, and what decides it here."""
+
+    says: str
+    """The claim, in words."""
+    published: str = ""
+    """The published figures, with their machine where it is known."""
+    source: str = ""
+    """Who published them, and when."""
+    counted: Counted | None = None
+    """Counters decide it."""
+    timed: Timed | None = None
+    """Times on a CPU decide it."""
+    needs: str = ""
+    """What would decide it and is not here, such as "a GPU"."""
+
+    @model_validator(mode="after")
+    def _decided_once(self) -> Self:
+        if sum(map(bool, (self.counted, self.timed, self.needs))) != 1:
+            raise ValueError("one of counted, timed and needs has to say what decides it")
+        return self
+
+
+class Case(Record, strict=True):
+    """One published result."""
+
+    title: str
+    """What it is."""
+    source: str
+    """Who published it, and when."""
+    about: str
+    """What it did, and how it is re-enacted here."""
+    sets: dict[str, Annotated[tuple[str, ...], Field(strict=False)]] = Field(default_factory=dict)
+    """Flags by the name of a set, in the order of the commits."""
+    count: tuple[Counting, ...] = Field(default=(), strict=False)
+    """What is counted."""
+    time: tuple[Timing, ...] = Field(default=(), strict=False)
+    """What is timed."""
+    claim: tuple[Claim, ...] = Field(min_length=1, strict=False)
+    """What it claims."""
+
+    @model_validator(mode="after")
+    def _all_is_there(self) -> Self:
+        counted = {each.name: {*each.sets, *self.steps(each)} for each in self.count}
+        timed = {each.name for each in self.time}
+        for claim in self.claim:
+            if (by := claim.counted) and not {by.of, by.against} <= counted.get(by.at, set()):
+                raise ValueError(f"claim {claim.says!r}: no [[count]] {by.at!r} has the sets {by.of} and {by.against}")
+            if claim.timed and claim.timed.at not in timed:
+                raise ValueError(f"claim {claim.says!r}: there is no [[time]] {claim.timed.at!r}")
+        return self
+
+    def variant(self, name: str) -> str:
+        """What `--with` takes for a set, or a name that is none."""
+        return "+".join(self.sets[name]) if name in self.sets else name
+
+    def steps(self, counting: Counting) -> dict[str, str]:
+        """Variants by name: the sets, and the growing part of the one that is counted in order."""
+        named = {name: self.variant(name) for name in counting.sets}
+        flags = self.sets.get(counting.in_order, ())
+        for number, flag in enumerate(flags[:-1], 1):
+            try:
+                needed = with_requirements([flag]) - {*flags[:number]}
+            except FlagError as error:
+                raise ValueError(str(error)) from None
+            named[f"+ {flag}"] = "+".join([*flags[:number], *sorted(needed)])
+        return named
+
+
+NESTED = {"count": Counting, "time": Timing, "claim": Claim}
+
+
+def case_names() -> list[str]:
+    """Names of the shipped cases, sorted."""
+    return sorted(path.stem for path in (shipped_folder() / "cases").glob("*.toml"))
+
+
+def load_case(name: str) -> Case:
+    """The shipped case of this name, or the user's own file where it ends in .toml. Raises UsageError."""
+    path = Path(name)
+    if path.suffix != ".toml":
+        if name not in case_names():
+            close = get_close_matches(name, case_names(), n=1)
+            hint = f" (did you mean {close[0]}?)" if close else ""
+            raise UsageError(f"there is no case {name!r}{hint}; the cases are {', '.join(case_names())}")
+        path = shipped_folder() / "cases" / f"{name}.toml"
+    try:
+        return Case.model_validate(read_toml(path, CASE))
+    except ValidationError as error:
+        raise UsageError(f"{path}: {complaint(error, Case, NESTED)}") from None
