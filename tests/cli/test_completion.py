@@ -25,6 +25,7 @@ from vlbench.readers import READERS
 from vlbench.record.exactness import FP32_LIMITS
 from vlbench.record.schema import Dtype, State
 from vlbench.workload.library import scenario_names
+from vlbench.workload.cases import case_names
 from vlbench.workload.seams import CASES, PROMPTS
 
 # The package's attribute of this name is the command.
@@ -37,6 +38,7 @@ REGISTRIES: dict[str, Any] = {
     "scenarios": scenario_names(),
     "prompts": PROMPTS,
     "seams": CASES,
+    "cases": case_names(),
     "formats": READERS,
     "states": get_args(State),
     "dtypes": get_args(Dtype),
@@ -56,6 +58,7 @@ def test_the_names_in_the_source_are_those_of_the_registries(kind: str) -> None:
 
 OFFERED = [
     (("run", "--state", "c"), ["cold", "churn"]),
+    (("case", "show", "vllm-a"), ["vllm-agent-patch"]),
     (("run", "--ablate", "p"), ["pairs"]),
     (("count", "--as", "sm_8"), ["sm_80", "sm_86", "sm_89"]),
     (("run", "--tower", "hf:qwen2-vl-7"), ["hf:qwen2-vl-72b", "hf:qwen2-vl-7b"]),

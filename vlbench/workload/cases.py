@@ -153,7 +153,7 @@ class Case(Record, strict=True):
 
     def steps(self, counting: Counting) -> dict[str, str]:
         """Variants by name: the sets, and the growing part of the one that is counted in order."""
-        named = {name: self.variant(name) for name in counting.sets}
+        named = {name: self.variant(name) for name in counting.sets if name != counting.in_order}
         flags = self.sets.get(counting.in_order, ())
         for number, flag in enumerate(flags[:-1], 1):
             try:
@@ -161,7 +161,7 @@ class Case(Record, strict=True):
             except FlagError as error:
                 raise ValueError(str(error)) from None
             named[f"+ {flag}"] = "+".join([*flags[:number], *sorted(needed)])
-        return named
+        return named | {name: self.variant(name) for name in counting.sets}
 
 
 NESTED = {"count": Counting, "time": Timing, "claim": Claim}
