@@ -25,7 +25,7 @@ def commands(command: Any, *names: str) -> Iterator[tuple[str, Any]]:
 
 ROOT = typer.main.get_command(app)
 ALL = dict(commands(ROOT))
-GROUPS = ("", "nsys", "baseline")
+GROUPS = ("", "nsys", "baseline", "case")
 """They do nothing themselves."""
 ALONE = ("help", "version", "install_completion", "show_completion")
 
