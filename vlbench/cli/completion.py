@@ -18,7 +18,7 @@ ASKED = "_VLBENCH_COMPLETE"
 """The variable by which a shell asks."""
 SPLITS = ":="
 """Where bash splits words."""
-FLAGS = " ".join(f"implementations/{room}/*.py" for room in ("optimized", "prompt", "execution"))
+FLAGS = " ".join(f"implementations/{room}/*.py" for room in ("optimized", "optimized/kernels", "prompt", "execution"))
 SOURCES = {
     "flags": (FLAGS, r'^@\w+\.optimization\(\s*"([^"]+)"'),
     "presets": ("implementations/optimized/presets.py", r'^ +Preset\(\s*"([^"]+)"'),

@@ -164,7 +164,7 @@ class Case(Record, strict=True):
         return named | {name: self.variant(name) for name in counting.sets}
 
 
-NESTED = {"count": Counting, "time": Timing, "claim": Claim}
+NESTED: dict[str, type[Record]] = {"count": Counting, "time": Timing, "claim": Claim}
 
 
 def case_names() -> list[str]:

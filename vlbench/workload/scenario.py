@@ -165,12 +165,12 @@ class SeamPoint(Record):
         return f"seam {self.seam}"
 
 
-NESTED: dict[str | int, type[BaseModel]] = {"item": Item, "mix": Mix}
+NESTED: dict[str, type[BaseModel]] = {"item": Item, "mix": Mix}
 HEADERS = {"item": "[[item]]", "mix": "[mix]"}
 
 
 def complaint(
-    error: ValidationError, schema: type[BaseModel], nested: Mapping[int | str, type[BaseModel]] | None = None
+    error: ValidationError, schema: type[BaseModel], nested: Mapping[str, type[BaseModel]] | None = None
 ) -> str:
     """The first fault that `schema` found, as "field: what is wrong and what to do"."""
     first = error.errors()[0]
@@ -183,7 +183,7 @@ def complaint(
         return f"it has to hold a table with the fields {', '.join(schema.model_fields)}"
     if field in HEADERS:
         return f"{field} has to be a table; write it as {HEADERS[field]}"
-    fields = (nested or NESTED).get(where[0], schema).model_fields if len(where) > 1 else schema.model_fields
+    fields = (nested or NESTED).get(str(where[0]), schema).model_fields if len(where) > 1 else schema.model_fields
     name = str(where[-1])
     if first["type"] == "extra_forbidden":
         close = get_close_matches(name, fields, n=1)
