@@ -20,7 +20,7 @@ SPLITS = ":="
 """Where bash splits words."""
 FLAGS = " ".join(f"implementations/{room}/*.py" for room in ("optimized", "optimized/kernels", "prompt", "execution"))
 SOURCES = {
-    "flags": (FLAGS, r'^@\w+\.optimization\(\s*"([^"]+)"'),
+    "flags": (FLAGS, r'^(?:@\w+\.optimization\(\s*|FLAG = )"([^"]+)"'),
     "presets": ("implementations/optimized/presets.py", r'^ +Preset\(\s*"([^"]+)"'),
     "peers": ("implementations/peers/*.py", r'^@peer\(\s*"([^"]+)"'),
     "scenarios": ("scenarios/*.toml", ""),
