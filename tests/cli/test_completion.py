@@ -24,8 +24,8 @@ from vlbench.matrix.ablation import Ablation
 from vlbench.readers import READERS
 from vlbench.record.exactness import FP32_LIMITS
 from vlbench.record.schema import Dtype, State
-from vlbench.workload.library import scenario_names
 from vlbench.workload.cases import case_names
+from vlbench.workload.library import scenario_names
 from vlbench.workload.seams import CASES, PROMPTS
 
 # The package's attribute of this name is the command.
