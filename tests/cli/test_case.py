@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.conftest import Vlbench
 from tests.workload.test_cases import OWN
+from vlbench.judging.claims import CaseReport
 
 
 def test_cases_are_listed(vlbench: Vlbench) -> None:
@@ -29,10 +30,31 @@ def test_a_case_of_ones_own_is_run(vlbench: Vlbench, folder: Path) -> None:
     assert ended.code == 0, ended.err
     assert "re-enacted: fewer operations\n  here: device operations: " in ended.out
     assert "+ argsort-inverse" in ended.out
-    report = json.loads(vlbench("case", "run", "own.toml", "--json").out)
+    text = vlbench("case", "run", "own.toml", "--json").out
+    report = json.loads(text)
     assert report["found"][0]["finding"] == "re-enacted"
+    assert CaseReport.model_validate_json(text).with_checksum().checksum == report["checksum"] != ""
     small = report["counted"]["small"]
     assert small["faster"]["device_operations"] < small["baseline"]["device_operations"]
+
+
+WRONG = {
+    "flag": ('"argsort-inverse"', '"argsort-invers"', "argsort-invers"),
+    "grid": ('"1x4x6"', '"4x6"', "'4x6' must be FRAMESxROWSxCOLUMNS"),
+    "model": ("qwen2.5-vl-tiny", "qwen9", "there is no model 'qwen9'"),
+    "seam": ("[[claim]]", "[[time]]\nname = 'x'\nseam = 'joy'\nsize = '1'\nwhy = ''\n[[claim]]", "no seam 'joy'"),
+    "size": ("[[claim]]", "[[time]]\nname = 'x'\nseam = 'rope'\nsize = '1'\nwhy = ''\n[[claim]]", "its size: '1'"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_what_cannot_be_measured_is_told_before_anything_is(vlbench: Vlbench, folder: Path, kind: str) -> None:
+    old, new, told = WRONG[kind]
+    (folder / "own.toml").write_text(OWN.replace(old, new))
+    ended = vlbench("case", "show", "own.toml")
+    assert ended.code == 2
+    assert "own.toml: " in ended.sentence
+    assert told in ended.sentence
 
 
 def test_a_case_that_is_not_there(vlbench: Vlbench) -> None:

@@ -58,7 +58,7 @@ def found(one: Claim, old: int, new: int) -> tuple[Finding, str]:
         ({"expect": "is", "exactly": 0}, 7, 0, "re-enacted"),
         ({"expect": "is", "exactly": 0}, 7, 1, "contradicts"),
         ({"expect": "falls", "stage": "plan"}, 10, 9, "re-enacted"),
-        ({"expect": "falls", "stage": "no such"}, 10, 9, "contradicts"),
+        ({"expect": "stays", "stage": "no such"}, 10, 9, "not shown"),
     ],
 )
 def test_counts_decide(by: dict[str, Any], old: int, new: int, finding: str) -> None:
@@ -71,6 +71,10 @@ def test_the_figures_are_told() -> None:
         "host syncs of stage plan: 0 -> 2"
     )
     assert found(claim(operation="cos", expect="stays"), 1, 1) == ("re-enacted", "cos operations: 3 -> 3")
+    assert found(claim(operation="cosinus", expect="is", exactly=0), 1, 1) == (
+        "not shown",
+        "neither old nor new has cosinus",
+    )
 
 
 def test_what_was_not_counted_whole_shows_nothing() -> None:
@@ -95,7 +99,10 @@ def test_times_decide(shift: float, expect: str, finding: str) -> None:
     one = Claim.model_validate({"says": "so", "timed": {"at": "t", "of": "row", "expect": expect}})
     result = judge_claim(one, {}, rows)
     assert result.finding == finding
-    assert "x [" in result.ours
+    change = rows["t", "row"].estimate
+    assert change is not None
+    assert result.ours.startswith(f"{1 / change.ratio:.2f}x [{1 / change.high:.2f}, {1 / change.low:.2f}] on a CPU")
+    assert 1 / change.high < 1 / change.ratio < 1 / change.low
 
 
 def test_a_row_without_times_shows_nothing() -> None:
@@ -115,15 +122,14 @@ def test_what_is_not_at_hand_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("counted", "inaccurate", "code"),
+    ("counted", "lost", "code"),
     [
-        ({"a": {"x": Tally()}}, (), ExitCode.OK),
-        ({"a": {"x": Tally(), "y": None}}, (), ExitCode.MISSING),
-        ({"a": {"x": None}}, ("z",), ExitCode.INACCURATE),
+        ({"a": {"x": Tally()}}, {}, ExitCode.OK),
+        ({"a": {"x": Tally(), "y": None}}, {}, ExitCode.MISSING),
+        ({"a": {"x": Tally()}}, {"without_times": ("z",)}, ExitCode.MISSING),
+        ({"a": {"x": None}}, {"inaccurate": ("z",), "without_times": ("z",)}, ExitCode.INACCURATE),
     ],
 )
-def test_a_case_ends_with_what_could_not_be_judged(counted: Any, inaccurate: Any, code: ExitCode) -> None:
-    report = CaseReport(
-        case="c", title="", about="", vlbench="0", profile="sm_90", counted=counted, found=(), inaccurate=inaccurate
-    )
-    assert report.exit_code is code
+def test_a_case_ends_with_what_could_not_be_judged(counted: Any, lost: Any, code: ExitCode) -> None:
+    told = dict.fromkeys(("case", "title", "source", "about", "vlbench", "profile"), "")
+    assert CaseReport(**told, counted=counted, models={}, found=(), **lost).exit_code is code

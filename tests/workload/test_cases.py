@@ -80,6 +80,8 @@ WRONG = {
     "two deciders": ("counted = {", 'needs = "a GPU"\ncounted = {', "one of counted, timed and needs"),
     "no decider": ("counted = {", "# {", "one of counted, timed and needs"),
     "counter": ('against = "baseline",', 'against = "baseline", counter = "joy",', "counter 'joy' is none of"),
+    "share": ('expect = "falls"', 'expect = "stays", least = 0.1', "least and most are about what falls or rises"),
+    "both": ('expect = "falls"', 'expect = "falls", operation = "cos", stage = "plan"', "over the whole forward"),
     "number": ('expect = "falls"', 'expect = "is"', "exactly and expect = 'is' go together"),
     "field": ("in_order", "in_ordr", "count[0].in_ordr is not a field; did you mean 'in_order'?"),
     "timing": ("counted = {", "timed = { at = 'x', of = 'y', expect = 'faster' } # {", "there is no [[time]] 'x'"),

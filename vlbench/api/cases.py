@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from vlbench.api.counts import count_job, counted
 from vlbench.api.results import Result, Rows
 from vlbench.api.running import run
+from vlbench.errors import UsageError, check_choice
 from vlbench.export.progress import Watcher, watcher
 from vlbench.judging.claims import CaseReport, judge_claim
 from vlbench.judging.exit_codes import ExitCode
@@ -15,8 +16,11 @@ from vlbench.judging.summary import Summary, summaries
 from vlbench.judging.verdict import Floors, Verdict
 from vlbench.record.counted import CountedTower
 from vlbench.record.counts import Tally
+from vlbench.towers.models import find_model
+from vlbench.towers.variants import parse_variant
 from vlbench.version import __version__
 from vlbench.workload.cases import Case, Counting, Timing, load_case
+from vlbench.workload.seams import find_seam_case
 
 GPU = "sm_90"
 """What counts are made as: the published results are of Hopper, or name no machine."""
@@ -44,33 +48,61 @@ class Enacted(Result):
         return [each.model_dump(mode="json") for each in self.record.found]
 
 
-def case(name: str, *, progress: bool | Callable[[str], None] = True) -> Enacted:
+def case(name: str, *, budget: float | None = None, progress: bool | Callable[[str], None] = True) -> Enacted:
     """Count and time what a published result claims, and say of each claim how it fares here.
 
     `name` is one of `vlbench case list`, or a file of yours that ends in .toml. Counts are made at full size without a
-    GPU, times on this machine's CPU at the smaller size that the case names. Raises UsageError.
+    GPU, times on this machine's CPU at the smaller size that the case names, each within `budget` seconds, by default
+    those of the case. Raises UsageError.
     """
-    found = load_case(name)
+    found = checked_case(name)
+    if budget is not None:
+        found = found.model_copy(
+            update={"time": tuple(each.model_copy(update={"seconds": budget}) for each in found.time)}
+        )
     with watcher(progress) as watch:
         rows = sum(len(found.steps(each)) + 1 for each in found.count)
         seconds = rows * ROW_SECONDS + sum(each.seconds + 5 for each in found.time)
         watch.say(f"{name}: {len(found.claim)} claims, about {seconds:.0f} s")
         towers = {key: tower for each in found.count for key, tower in _count(found, each, watch)}
     timed = {key: row for each in found.time for key, row in _time(found, each, progress)}
+    wanted = [claim.timed for claim in found.claim if claim.timed]
     tallies: dict[str, dict[str, Tally | None]] = {each.name: {} for each in found.count}
     for (at, of), tower in towers.items():
         tallies[at][of] = tower.warm.counts.total if tower.warm and tower.complete else None
     report = CaseReport(
         case=name,
         title=found.title,
+        source=found.source,
         about=found.about,
         vlbench=__version__,
         profile=GPU,
         counted=tallies,
         found=tuple(judge_claim(each, towers, timed) for each in found.claim),
+        models={each.name: each.model for each in found.count},
         inaccurate=tuple(of for (_, of), row in timed.items() if row.judgement.verdict is Verdict.INACCURATE),
+        without_times=tuple(by.of for by in wanted if not ((row := timed.get((by.at, by.of))) and row.estimate)),
     )
-    return Enacted(report)
+    return Enacted(report.with_checksum())
+
+
+def checked_case(name: str) -> Case:
+    """The case, in which all sets can be counted and all rows can be timed. Raises UsageError for what does not exist,
+    before anything is measured."""
+    found = load_case(name)
+    try:
+        for each in found.count:
+            count_job(each.model, [], None, list(each.grid), GPU)
+            for variant in found.steps(each).values():
+                parse_variant(variant, find_model(each.model), "cuda")
+        for timing in found.time:
+            seam = find_seam_case(timing.seam)
+            check_choice("its size", timing.size, seam.sizes)
+            for by in (claim.timed for claim in found.claim if claim.timed and claim.timed.at == timing.name):
+                check_choice("its row", by.of, [flag for one in seam.seams for flag in one.flags])
+    except UsageError as error:
+        raise UsageError(f"case {name}: {error}") from None
+    return found
 
 
 def _count(found: Case, what: Counting, watch: Watcher) -> Iterator[tuple[tuple[str, str], CountedTower]]:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from vlbench.cli.completion import files, named
+from vlbench.cli.options import CommandOptions
 from vlbench.cli.reporting import reports
 from vlbench.export.sheet import Sheet
 
@@ -19,6 +20,13 @@ Name = Annotated[
         autocompletion=named("cases", files(".toml")),
     ),
 ]
+
+
+class Options(CommandOptions):
+    """The options of `vlbench case run`."""
+
+    budget: float | None = None
+    """Seconds for each place that is timed. [the case's]"""
 
 
 @app.command("list")
@@ -41,23 +49,23 @@ def show(name: Name) -> Sheet:
 
     - `vlbench case show vllm-agent-patch`
     """
+    from vlbench.api.cases import checked_case
     from vlbench.export.cases import case_sheet
-    from vlbench.workload.cases import load_case
 
-    return case_sheet(name, load_case(name))
+    return case_sheet(name, checked_case(name))
 
 
 @app.command()
 @reports(judges=False)
-def run(name: Name) -> Sheet:
+def run(name: Name, options: Options) -> Sheet:
     """Count and time what a case claims, and say of each claim how it fares here.
 
     Counts are at full size and need no GPU; times are of this machine's CPU, at the size that the case names. Ends with
-    0 whatever the claims come to, with 5 where a row is wrong, with 6 where a set could not be counted.
+    0 whatever the claims come to, with 5 where a row is wrong, with 6 where one could not be counted or timed.
 
     - `vlbench case run trtllm-vision-host`
     """
     from vlbench.api.cases import case
     from vlbench.export.cases import enacted_sheet
 
-    return enacted_sheet(case(name).record)
+    return enacted_sheet(case(name, budget=options.budget).record)

@@ -27,10 +27,12 @@ def enacted_sheet(report: CaseReport) -> Sheet:
     """`vlbench case run`."""
     rows = [[report.case, *(str(getattr(each, name)) for name in Found.model_fields)] for each in report.found]
     lines = [line for each in report.found for line in _told(each)]
-    parts: list[Part] = [Words(report.title, "bold"), Words(report.about), Words()]
+    parts: list[Part] = [Words(report.title, "bold"), Words(report.about)]
+    parts += [Words(f"Source: {report.source}"), Words()]
     parts.append(Table("claims", ["case", *Found.model_fields], rows, lines=lines))
     for name, sets in report.counted.items():
-        parts += [Words(), Words(f"{name}: counted in bfloat16 as {report.profile}, second forward", "bold")]
+        how = f"{report.models[name]} in bfloat16, counted as {report.profile}, second forward"
+        parts += [Words(), Words(f"{name}: {how}", "bold")]
         parts.append(_counted(name, sets))
     parts += [Words(), Words(LIMITS, "dim")]
     own = {"json": lambda: report.model_dump_json(indent=1)}

@@ -41,6 +41,7 @@ class CaseReport(Checksummed):
     schema_version: Literal[1] = 1
     case: str
     title: str
+    source: str
     about: str
     vlbench: str
     profile: str
@@ -48,16 +49,21 @@ class CaseReport(Checksummed):
     counted: dict[str, dict[str, Tally | None]]
     """The second forward of each set, by counting; None for one that could not be counted whole."""
     found: tuple[Found, ...]
+    models: dict[str, str]
+    """Whose tower was counted, by counting."""
     inaccurate: tuple[str, ...] = ()
     """Rows that were not timed, since their result is wrong."""
+    without_times: tuple[str, ...] = ()
+    """Rows that claims are about and that could not be timed."""
 
     @property
     def exit_code(self) -> ExitCode:
-        """5 where a row is wrong, 6 where a set could not be counted; a claim that is contradicted is a finding."""
+        """5 where a row is wrong, 6 where one could not be counted or timed; a claim that is contradicted is a
+        finding."""
         if self.inaccurate:
             return ExitCode.INACCURATE
         whole = all(tally for sets in self.counted.values() for tally in sets.values())
-        return ExitCode.OK if whole else ExitCode.MISSING
+        return ExitCode.OK if whole and not self.without_times else ExitCode.MISSING
 
 
 def judge_claim(
@@ -81,6 +87,9 @@ def _by_counts(by: Counted, counted: Mapping[tuple[str, str], CountedTower]) -> 
             return Finding.NOT_SHOWN, f"{name} could not be counted whole: {tower.failed or 'an operation is unknown'}"
         both.append(_amount(tower.warm.counts, by))
     before, after = both
+    if before is None and after is None:
+        return Finding.NOT_SHOWN, f"neither {by.against} nor {by.of} has {by.operation or f'a stage {by.stage}'}"
+    before, after = before or 0, after or 0
     change = (after - before) / before if before else 0.0
     what = f"{by.operation} operations" if by.operation else by.counter.replace("_", " ")
     told = f"{what}{f' of stage {by.stage}' if by.stage else ''}: {before:,} -> {after:,}"
@@ -99,11 +108,13 @@ def _as_expected(by: Counted, before: int, after: int) -> bool:
     return fell > 0 and share >= by.least and (by.most is None or share <= by.most)
 
 
-def _amount(counts: Counts, by: Counted) -> int:
+def _amount(counts: Counts, by: Counted) -> int | None:
+    """None where there is no such operation or stage, which may be misspelt."""
     if by.operation:
-        return sum(times for name, times in counts.operations.items() if name.split("::")[-1] == by.operation)
-    tally = counts.stages.get(by.stage, Tally()) if by.stage else counts.total
-    return int(getattr(tally, by.counter))
+        found = [times for name, times in counts.operations.items() if name.split("::")[-1] == by.operation]
+        return sum(found) if found else None
+    tally = counts.stages.get(by.stage) if by.stage else counts.total
+    return None if tally is None else int(getattr(tally, by.counter))
 
 
 def _by_times(by: Timed, timed: Mapping[tuple[str, str], Summary]) -> tuple[Finding, str]:

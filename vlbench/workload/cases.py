@@ -15,7 +15,7 @@ from vlbench.untrusted.limits import Limit
 from vlbench.workload.library import shipped_folder
 from vlbench.workload.scenario import complaint
 
-CASE = Kind("mend it", Limit.SCENARIO, broken="{path} is not TOML ({why}); {remedy}")
+CASE = Kind("name one of `vlbench case list`, or a file", Limit.SCENARIO, broken="{path} is not TOML ({why}); mend it")
 COUNTERS = tuple(Tally.model_fields)
 
 
@@ -81,6 +81,10 @@ class Counted(Record, strict=True):
             raise ValueError(f"counter {self.counter!r} is none of {', '.join(COUNTERS)}")
         if (self.exactly is None) == (self.expect == "is"):
             raise ValueError("exactly and expect = 'is' go together")
+        if self.expect in ("is", "stays") and (self.least or self.most is not None):
+            raise ValueError(f"least and most are about what falls or rises; leave them out beside {self.expect!r}")
+        if self.operation and (self.stage or self.counter != "device_operations"):
+            raise ValueError("operation is counted over the whole forward; leave out stage and counter beside it")
         return self
 
 
