@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from vlbench.errors import UsageError
 from vlbench.implementations.optimized import FlagError, with_requirements
-from vlbench.record.base import Record
+from vlbench.record.base import Record, twice_in
 from vlbench.record.counts import Tally
 from vlbench.untrusted.files import Kind, read_toml
 from vlbench.untrusted.limits import Limit
@@ -70,7 +70,7 @@ class Counted(Record, strict=True):
     """Which way it goes, or `is` for the number in `exactly`."""
     least: float = Field(default=0.0, ge=0)
     """The smallest change that counts, as a share of what it is held against."""
-    most: float | None = None
+    most: float | None = Field(default=None, gt=0)
     """The largest one."""
     exactly: int | None = None
     """What the set has, with `is`."""
@@ -144,7 +144,15 @@ class Case(Record, strict=True):
     def _all_is_there(self) -> Self:
         counted = {each.name: {*each.sets, *self.steps(each)} for each in self.count}
         timed = {each.name for each in self.time}
+        for kind, given in (("[[count]]", self.count), ("[[time]]", self.time)):
+            if twice := twice_in(each.name for each in given):
+                raise ValueError(f"two {kind} are called {twice[0]!r}; give each a name of its own")
+        for each in self.count:
+            if foreign := [name for name in self.steps(each).values() if ":" in name]:
+                raise ValueError(f"[[count]] {each.name!r}: {foreign[0]} is no flag; no result of it would be checked")
         for claim in self.claim:
+            if (by := claim.counted) and by.of == by.against:
+                raise ValueError(f"claim {claim.says!r}: {by.of} is held against itself; name another set")
             if (by := claim.counted) and not {by.of, by.against} <= counted.get(by.at, set()):
                 raise ValueError(f"claim {claim.says!r}: no [[count]] {by.at!r} has the sets {by.of} and {by.against}")
             if claim.timed and claim.timed.at not in timed:
