@@ -9,7 +9,10 @@ from typing import Any
 
 import torch
 
-NAMESPACE = (__package__ or "").replace(".", "_") + "_kernels"
+PACKAGE = (__package__ or "").replace(".", "_")
+"""Namespace of operators whose body is torch's own, which a count looks into."""
+NAMESPACE = f"{PACKAGE}_kernels"
+"""Of those made here, each of which it takes for one launch."""
 _library: Any = torch.library.Library(NAMESPACE, "FRAGMENT")  # type: ignore[no-untyped-call]
 
 

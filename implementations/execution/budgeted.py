@@ -17,7 +17,7 @@ from ..optimized.seam import Exactness, FlagError
 from ..optimized.segments import Segments
 from ..optimized.varlen import HALF, OneCall
 from .buffers import Buffers, InBuffer
-from .graphs import ON_A_CPU, PRUNING, Encoded, GraphExact, Recording
+from .graphs import COUNTED, ON_A_CPU, PRUNING, Encoded, GraphExact, Recording
 from .keys import core, key_of, swapped
 from .packing import MERGE_UNIT, Budgets, Grid, Pack, pack
 
@@ -38,6 +38,7 @@ Span = tuple[int, int]
     requires=("host-seqlens",),
     excludes=PRUNING,
     only_named=ON_A_CPU,
+    note=f"{COUNTED}; fewer operations are those of attention, one varlen call a layer",
 )
 class GraphBudget(GraphExact):
     """Images and frames are packed into graphs of a few sizes, whose attention reads its boundaries in the graph.

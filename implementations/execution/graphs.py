@@ -34,6 +34,7 @@ Encoded = tuple[Tensor, list[Tensor]]
 PRUNING = ("evs",)
 """A graph has room for a number of tokens, which pruning chooses anew in each forward."""
 ON_A_CPU = "it is for CUDA; on a CPU what it records runs operation by operation, and copies come on top"
+COUNTED = "a tower that is counted replays nothing: what replays save is not in its counts, what is copied and kept is"
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Recording:
     requires=("host-seqlens",),
     excludes=PRUNING,
     only_named=ON_A_CPU,
+    note=COUNTED,
 )
 class GraphExact(Eager):
     """A graph for each layout of a batch: its boundaries, dtypes and shapes. Recorded on first sight; no padding."""

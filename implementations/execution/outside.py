@@ -13,14 +13,12 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor
 
+from ..operators import PACKAGE
 from ..optimized.attention import SegmentList
 from ..optimized.segments import Segments
 
 if TYPE_CHECKING:
     from ..optimized.layout import Layout
-
-NAMESPACE = __name__.replace(".", "_")
-"""Of this package under whatever name it was imported: two revisions have an operator each."""
 
 
 class Numbered(Segments):
@@ -39,7 +37,7 @@ _UNDER_WAY: WeakValueDictionary[int, Numbered] = WeakValueDictionary()
 """Not a cache: what is in it is kept alive by the forward that it is of."""
 
 
-@torch.library.custom_op(f"{NAMESPACE}::attend", mutates_args=())
+@torch.library.custom_op(f"{PACKAGE}::attend", mutates_args=())
 def attend(q: Tensor, k: Tensor, v: Tensor, ticket: Tensor) -> Tensor:
     """Attention inside the segments of a number; q, k, v and the result as the layout has them."""
     return _UNDER_WAY[int(ticket)].attend(q, k, v).contiguous()

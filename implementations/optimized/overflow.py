@@ -7,8 +7,8 @@ from torch import Tensor
 
 from .seam import Exactness, Seam
 
-MOST = torch.finfo(torch.float16).max - 1000
-"""With room for what the merger's norm adds up."""
+MOST = torch.finfo(torch.float16).max
+"""So that infinity alone is changed. vLLM stops 1,000 below, which takes finite values along."""
 
 fp16_guard: Seam[Callable[[Tensor], Tensor]] = Seam("fp16 guard")
 
@@ -21,10 +21,11 @@ def unguarded(x: Tensor) -> Tensor:
 
 @fp16_guard.optimization(
     "fp16-clamp",
-    removes="no cost: one operation more in fp16, by which a token that overflows before the merger stays a number",
+    removes="no cost: one operation more in fp16, which makes infinity before the merger a number; finite ones stay",
     exactness=Exactness.BIT_EXACT,
     source="vLLM cast_overflow_tensors",
+    note="it acts in float16 alone, and counts are of bfloat16, where nothing moves",
 )
 def clamped(x: Tensor) -> Tensor:
-    """Hidden states [N, C] within what fp16 holds; the same where they were, and in every other dtype."""
+    """Hidden states [N, C] with the largest number of fp16 for infinity; all else as it was, and every other dtype."""
     return x.clamp(-MOST, MOST) if x.dtype is torch.float16 else x

@@ -67,6 +67,8 @@ class Optimization:
     """Why it is in no preset and in no matrix unless it is named; empty where it may be."""
     uncounted: str = ""
     """Why no counter tells what it changes; empty where they do."""
+    note: str = ""
+    """What has to be known of its counts and its code; empty where they say all."""
 
     def inapplicable(self, config: VisionConfig, device: str, *, alone: bool = False) -> str | None:
         """Why the flag means nothing for this model on this kind of device, or None where it does mean something.
@@ -130,6 +132,7 @@ class Seam(Generic[Way]):
         traffic: TrafficRule | None = None,
         only_named: str = "",
         uncounted: str = "",
+        note: str = "",
     ) -> Callable[[Way], Way]:
         """Register another way under `flag`."""
 
@@ -153,6 +156,7 @@ class Seam(Generic[Way]):
                 traffic,
                 only_named,
                 uncounted,
+                note,
             )
             RENAMED.update(dict.fromkeys(OPTIMIZATIONS[flag].formerly, flag))
             self._flags[flag] = way

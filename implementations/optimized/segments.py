@@ -55,6 +55,11 @@ def powers_of_two(segments: int) -> list[range]:
     return [range(first), range(segments - second, segments)]
 
 
+def read_back(bounds: Tensor) -> list[int]:
+    """Bounds on the host, without those that repeat: between such two is an empty segment."""
+    return list(dict.fromkeys(bounds.tolist()))
+
+
 class Segments:
     """How one kind of block divides the patches, and in which order it wants them.
 
@@ -83,7 +88,7 @@ class Segments:
     def on_host(self) -> Segments:
         """The same with bounds and the longest segment on the host, which reads back those on the device."""
         bounds = self.bounds
-        host = list(dict.fromkeys(bounds.tolist())) if isinstance(bounds, Tensor) else list(bounds)
+        host = read_back(bounds) if isinstance(bounds, Tensor) else list(bounds)
         longest = max(stop - start for start, stop in pairwise(host))
         return Segments(host, self.gather, self.scatter, self.batches, self.cu_seqlens, longest)
 
@@ -143,7 +148,7 @@ class HostBounds(DeviceBounds):
     on_device = False
 
     def final(self, bounds: Tensor, tidy: Callable[[Tensor], Tensor]) -> Tensor | list[int]:
-        return list(dict.fromkeys(bounds.tolist()))  # a repeated bound is an empty segment
+        return read_back(bounds)
 
     def tidied(self, bounds: Tensor) -> Tensor:
         """Without empty segments, as the list is."""

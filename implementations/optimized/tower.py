@@ -99,9 +99,9 @@ class OptimizedVisionTower(nn.Module):
 
         With `host_lengths` the bounds of its segments are on the host whatever the flags, which may be a wait each.
         """
-        weight = next(self.parameters())
+        weight = self.patch_embed.proj.weight
         with stage("plan"):
-            plan = self.precise(self.planner(grid_thw, weight.device), weight.dtype)
+            plan = self._made(grid_thw, weight.device)
             made_for = MadeFor(as_grids(grid_thw), weight.device, weight.dtype, self.flags)
             return replace(plan.on_host() if host_lengths else plan, made_for=made_for)
 
@@ -119,7 +119,10 @@ class OptimizedVisionTower(nn.Module):
     def planned(self, grid_thw: Tensor, device: torch.device) -> VisionPlan:
         """The plan of grids [items, 3], for pixels on this device."""
         with stage("plan"):
-            return self.precise(self.planner(grid_thw, device), self.patch_embed.proj.weight.dtype)
+            return self._made(grid_thw, device)
+
+    def _made(self, grid_thw: Tensor, device: torch.device) -> VisionPlan:
+        return self.precise(self.planner(grid_thw, device), self.patch_embed.proj.weight.dtype)
 
     def encode(self, pixels: Tensor, plan: VisionPlan) -> tuple[Tensor, list[Tensor]]:
         """Pixels to tokens [N / 4, out_hidden_size] and as many features for each level; the plan is not checked."""

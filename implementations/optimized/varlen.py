@@ -6,17 +6,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..operators import PACKAGE
 from .attention import SegmentList, attention
 from .layout import Layout
 from .seam import Exactness, with_varlen
 from .segments import Segments
 
-NAMESPACE = __name__.partition(".optimized.")[0].replace(".", "_")
-"""Of operators: from the name under which the package was loaded, as two of them may be side by side."""
 HALF = (torch.float16, torch.bfloat16)
 
 
-@torch.library.custom_op(f"{NAMESPACE}::varlen_attention", mutates_args=())
+@torch.library.custom_op(f"{PACKAGE}::varlen_attention", mutates_args=())
 def varlen_attention(q: Tensor, k: Tensor, v: Tensor, cu_seqlens: Tensor, longest: int) -> Tensor:
     """softmax(q k^T / sqrt(head_dim)) v inside each segment; all [N, heads, head_dim].
 
@@ -59,5 +58,5 @@ class OneCall(SegmentList):
         assert cu_seqlens is not None
         if max_seqlen is None:
             max_seqlen = int(cu_seqlens.diff().max())
-        q, k, attended = (part.view(-1, heads, head_dim) for part in (q, k, v))
-        return varlen_attention(q, k, attended, cu_seqlens, max_seqlen).view(v.shape)
+        all_rows = (part.view(-1, heads, head_dim) for part in (q, k, v))
+        return varlen_attention(*all_rows, cu_seqlens, max_seqlen).view(v.shape)

@@ -31,7 +31,8 @@ pruning: Seam[Prune] = Seam("pruning", in_tower=False)
 
 @pruning.naive
 def every_token(vision: Tensor, request: Request, rule: PositionRule) -> VisionOutput:
-    """All that comes from the tower goes into the prompt."""
+    """All that comes from the tower goes into the prompt. Raises ValueError where tokens and items do not fit."""
+    tokens_of_videos(vision, request, rule)
     positions, delta = mrope.naive_way([Request(request.ids, request.items)], rule)
     after = delta + len(request.ids)
     kept = torch.arange(len(vision))
@@ -48,17 +49,29 @@ def every_token(vision: Tensor, request: Request, rule: PositionRule) -> VisionO
 )
 def without_repeats(vision: Tensor, request: Request, rule: PositionRule) -> VisionOutput:
     """Of each video a share of 1 - PRUNED stays. Raises ValueError where tokens and items do not fit."""
-    places, begin = [vision.new_empty(0, dtype=torch.int64)], 0
-    for item in request.items:
-        if item.kind == "video":
-            end = begin + math.prod(item.merged(rule))
-            places.append(newest(vision[begin:end], item, rule) + begin)
-            begin = end
+    places = [vision.new_empty(0, dtype=torch.int64)]
+    for item, begin, end in tokens_of_videos(vision, request, rule):
+        places.append(newest(vision[begin:end], item, rule) + begin)
     kept = torch.cat(places)
     on_host = kept.cpu()
     ids, positions, delta = pruned_request(request, on_host, rule)
     after = torch.tensor([delta + len(ids)])
     return VisionOutput(vision[kept], {"kept": on_host, "ids": ids, "positions": positions, "after": after})
+
+
+def tokens_of_videos(vision: Tensor, request: Request, rule: PositionRule) -> list[tuple[Item, int, int]]:
+    """Each video of a request with its first token in `vision` [tokens, width] and the end of its tokens.
+
+    Raises ValueError where there are more tokens, or fewer.
+    """
+    found, end = [], 0
+    for item in request.items:
+        if item.kind == "video":
+            begin, end = end, end + math.prod(item.merged(rule))
+            found.append((item, begin, end))
+    if len(vision) != end:
+        raise ValueError(f"vision has {len(vision)} tokens, and the request's videos have {end}")
+    return found
 
 
 def newest(vision: Tensor, item: Item, rule: PositionRule, pruned: float = PRUNED) -> Tensor:
@@ -108,7 +121,7 @@ def pruned_request(request: Request, kept: Tensor, rule: PositionRule) -> tuple[
     positions, delta = mrope.naive_way([Request(request.ids, request.items)], rule)
     stays = request.ids != rule.video_token
     places = (~stays).nonzero().squeeze(1)
-    if len(kept) and not 0 <= int(kept[0]) <= int(kept[-1]) < len(places):
-        raise ValueError(f"kept names the token {int(kept[-1])}, and the prompt's videos have {len(places)}")
+    if len(strange := kept[(kept < 0) | (kept >= len(places))]):
+        raise ValueError(f"kept names the token {int(strange[0])}, and the prompt's videos have {len(places)}")
     stays[places[kept]] = True
     return request.ids[stays], positions[:, stays], int(delta) + len(stays) - int(stays.sum())

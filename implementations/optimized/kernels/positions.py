@@ -15,7 +15,7 @@ from ..grids import Grids
 from ..positions import ImageByImage, Positions, around, described, position_embedding, with_learned_positions
 from ..seam import Exactness
 from ..traffic import Traffic
-from .launch import ON_A_CPU, block, launch, require
+from .launch import ON_A_CPU, ON_NO_GPU, block, launch, require
 
 FLAG = "pos-embed-triton"
 
@@ -62,6 +62,7 @@ def traffic(config: VisionConfig, patches: int, element: int) -> Traffic:
     source="vLLM's Triton kernel, image by image; TensorRT-LLM #11943",
     applies=(with_learned_positions,),
     traffic=traffic,
+    note=ON_NO_GPU,
 )
 class InOneKernel(ImageByImage):
     """Every patch finds its item, its row and its column from its number."""

@@ -11,7 +11,7 @@ from ..rope import CosSin, Rope
 from ..rotary import rotate, rotation
 from ..seam import Exactness
 from ..traffic import Traffic
-from .launch import ON_A_CPU, block, launch, require
+from .launch import ON_A_CPU, ON_NO_GPU, block, launch, require
 
 FLAG = "rope-triton"
 HEAD_DIMS = (64, 72, 80)
@@ -20,8 +20,11 @@ HEAD_DIMS = (64, 72, 80)
 
 def with_known_heads(config: VisionConfig, device: str) -> str | None:
     """For a kernel that was compiled and tested for some sizes of heads."""
-    known = config.head_dim in HEAD_DIMS
-    return None if known else f"its kernel is for a head_dim of 64, 72 or 80, and {config.name} has {config.head_dim}"
+    if config.head_dim in HEAD_DIMS:
+        return None
+    *most, last = HEAD_DIMS
+    known = f"{', '.join(map(str, most))} or {last}"
+    return f"its kernel is for a head_dim of {known}, and {config.name} has {config.head_dim}"
 
 
 def turn(qkv: Tensor, cos: Tensor, sin: Tensor, heads: int) -> None:
@@ -71,6 +74,7 @@ def traffic(config: VisionConfig, patches: int, element: int) -> Traffic:
     source="SGLang #6530, #10527; flash-attention's ops/triton/rotary.py; TensorRT-LLM #11943",
     applies=(with_known_heads,),
     traffic=traffic,
+    note=ON_NO_GPU,
 )
 def rotate_in_place(qkv: Tensor, rope: Rope, layout: Layout, keep: Keep, heads: int) -> tuple[Tensor, Tensor, Tensor]:
     """q and k in the memory of the projection, which nobody needs unrotated."""

@@ -49,6 +49,11 @@ def test_host_bounds_drop_empty_segments() -> None:
     assert HostBounds().final(torch.tensor([0, 4, 4, 4, 8, 8]), lambda tensor: tensor) == [0, 4, 8]
 
 
+def test_segments_brought_to_the_host_drop_empty_ones() -> None:
+    on_host = Segments(torch.tensor([0, 4, 4, 12])).on_host()
+    assert (on_host.bounds, on_host.longest) == ([0, 4, 12], 8)
+
+
 @pytest.mark.parametrize("config", NARROW, ids=name_of)
 @pytest.mark.parametrize("flags", [(), ("host-grid",), ("host-seqlens",), ("host-grid", "host-seqlens")], ids="+".join)
 @given(batch=batches)

@@ -14,7 +14,7 @@ from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS, Exactness,
 from vlbench.implementations.optimized.seam import excluded_by
 from vlbench.implementations.output import unpack
 from vlbench.implementations.prompt.mrope import RULES, Item, PositionRule, Request, mrope
-from vlbench.implementations.prompt.pruning import cosine_error, newest, pruned_request, pruning
+from vlbench.implementations.prompt.pruning import Prune, cosine_error, newest, pruned_request, pruning
 from vlbench.towers.variants import default_variants
 
 RULE = RULES["qwen2_5_vl"]
@@ -109,13 +109,26 @@ def test_a_share_that_is_none_is_an_error(pruned: float) -> None:
         newest(torch.ones(4, 2), Item((1, 4, 4), "video"), RULE, pruned)
 
 
-@pytest.mark.parametrize("kept", [[0, 1], [-1, 0]])
-def test_other_shapes_are_an_error(kept: list[int]) -> None:
+@pytest.mark.parametrize(("kept", "named"), [([0, 1], 1), ([-1, 0], -1), ([-1, 2], -1)])
+def test_other_shapes_are_an_error(kept: list[int], named: int) -> None:
     with pytest.raises(ValueError, match=r"\[3, 2\]; 4 tokens of a grid of \(1, 4, 4\) do"):
         newest(torch.ones(3, 2), Item((1, 4, 4), "video"), RULE)
     request = Request(torch.tensor([RULE.video_token]), (Item((1, 2, 2), "video"),))
-    with pytest.raises(ValueError, match=f"kept names the token {kept[-1]}, and the prompt's videos have 1"):
+    with pytest.raises(ValueError, match=f"kept names the token {named}, and the prompt's videos have 1"):
         pruned_request(request, torch.tensor(kept), RULE)
+
+
+@pytest.mark.parametrize("way", [pruning.naive_way, EVS.way])
+@pytest.mark.parametrize("tokens", [5, 9])
+def test_tokens_that_do_not_fit_the_videos_are_an_error(way: Prune, tokens: int) -> None:
+    request = Request(torch.tensor([1, *[RULE.video_token] * 6]), (Item((3, 2, 4), "video"),))
+    with pytest.raises(ValueError, match=f"vision has {tokens} tokens, and the request's videos have 6"):
+        way(torch.ones(tokens, 8), request, RULE)
+
+
+def test_of_tokens_equally_new_the_first_are_kept() -> None:
+    kept = newest(torch.ones(2 * 256, 2), Item((2, 32, 32), "video"), RULE, 0.25)
+    assert kept.tolist() == list(range(384))
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
