@@ -16,6 +16,7 @@ from vlbench.export.flags import SHOWN
 from vlbench.export.result_tables import STAGES
 from vlbench.export.wording import OUTCOMES
 from vlbench.implementations.optimized import OPTIMIZATIONS, Exactness
+from vlbench.judging.claims import Finding
 from vlbench.judging.verdict import Verdict
 from vlbench.record.counts import Tally
 from vlbench.record.schema import State
@@ -146,10 +147,13 @@ def test_of_two_scenarios_the_counts_are_told_without_a_stray_comma(vlbench: Vlb
 
 
 def test_a_flag_that_changes_results_says_by_how_much_stage_by_stage(vlbench: Vlbench) -> None:
-    told = vlbench("explain", "fp8-linear", "--json").json()["error in bfloat16 (and without)"]
+    found = vlbench("explain", "fp8-linear", "--json").json()
+    told = found["error in bfloat16"]
+    assert found["error of"].startswith("qwen2-vl-tiny, not of a released model: random weights, one image of 1x16x16")
+    assert "in brackets the reference tower's own" in found["error of"]
     assert [each.split()[0] for each in told[:3]] == ["patch_embed", "block[0].attention", "block[0].mlp"]
     assert told[-1].startswith("merger 0.")
-    assert "error in bfloat16 (and without)" not in vlbench("explain", "rope-packed", "--json").json()
+    assert "error in bfloat16" not in vlbench("explain", "rope-packed", "--json").json()
     assert "no rule for what a compiled call asks" in " ".join(vlbench("explain", "flex").out.split())
 
 
@@ -181,14 +185,17 @@ TABLES = sorted(
         *filter(None, (each.replace("-\n", "").replace("\n", " ").strip() for each in headings())),
         *(heading for kind in ROWS for heading in rows_of(kind)[0]),
         *STAGES,
-        *map(str, (*Verdict, *Exactness)),
+        *map(str, (*Verdict, *Exactness, *Finding)),
         *get_args(State),
         *OUTCOMES.values(),
         *SHOWN.values(),
     }
     - {"where", "called_from", "passed"}  # for programs alone
 )
-SAID = ("plan", "plans", "quick look", "aten ops", "unconfirmed", "small calls", "calibrate")
+SAID = (
+    *("plan", "plans", "plan=device", "plan=host", "quick look", "aten ops", "unconfirmed", "small calls", "calibrate"),
+    *("only where named", "error in bfloat16", "error of", "counted on", "note", "simulate", "case"),
+)
 
 
 @pytest.mark.parametrize("word", [*TABLES, *SAID])
@@ -216,4 +223,39 @@ def test_a_flag_says_on_which_model_it_was_counted(vlbench: Vlbench) -> None:
     out = " ".join(vlbench("explain", "pos-embed-vectorized").out.split())
     assert "operations -18 on single-image, -207 on multi-image" in out
     assert "second forward of qwen3-vl-8b, bfloat16, as sm_90, on single-image and multi-image" in out
-    assert "counted" not in " ".join(vlbench("explain", "text-only").out.split()[:60])
+
+
+@pytest.mark.parametrize(
+    ("flag", "size"),
+    [
+        ("evs", "pruning on prompt-video"),
+        ("uint8-pixels", "pixels on n=784"),
+        ("text-only", "preparation on prompt-text"),
+    ],
+)
+def test_a_flag_outside_of_the_tower_says_on_what_it_was_counted(vlbench: Vlbench, flag: str, size: str) -> None:
+    on = vlbench("explain", flag, "--json").json()["counted on"]
+    assert on == f"one call of the seam {size}, with the sizes of qwen2.5-vl-7b, bfloat16, as sm_90"
+    assert on in " ".join(vlbench("explain", flag).out.split())
+
+
+def test_of_what_is_not_counted_no_forward_is_told(vlbench: Vlbench) -> None:
+    facts, out = vlbench("explain", "compile", "--json").json(), vlbench("explain", "compile").out
+    assert facts["counted"] == "not counted: what is compiled cannot be looked into"
+    assert facts["counted on"] == ""
+    assert "second forward" not in out
+
+
+@pytest.mark.parametrize(
+    ("flag", "known"),
+    [
+        ("graph-exact", "a tower that is counted replays nothing"),
+        ("graph-budget", "fewer operations are those of attention, one varlen call a layer"),
+        ("rope-triton", "has run on no GPU yet"),
+        ("fp16-clamp", "counts are of bfloat16, where nothing moves"),
+    ],
+)
+def test_what_has_to_be_known_of_counts_is_told(vlbench: Vlbench, flag: str, known: str) -> None:
+    out = " ".join(vlbench("explain", flag).out.split())
+    assert out.count(known) == 1
+    assert "host time only" not in out

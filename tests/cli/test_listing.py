@@ -93,6 +93,12 @@ def test_a_flag_is_one_line(vlbench: Vlbench, snapshot: SnapshotAssertion) -> No
     assert ended.err == "Each with its counters, its needs and its code: vlbench explain FLAG\n"
 
 
+def test_a_flag_says_where_it_belongs(vlbench: Vlbench) -> None:
+    places = {row["flag"]: row["place"] for row in vlbench("list", "flags", "--json").json()}
+    named = {"compile": "named", "graph-exact": "named", "rope-lowp": "named", "pinned-h2d": "CUDA", "varlen": "CUDA"}
+    assert places.items() >= {**named, "evs": "alone", "text-only": "alone", "rope-cache": "tower"}.items()
+
+
 def test_wide_and_files_have_every_column(vlbench: Vlbench, folder: Path) -> None:
     ended = vlbench("list", "flags", "--wide", "--csv", "flags.csv")
     assert "counted at 7B" in ended.out.splitlines()[0]

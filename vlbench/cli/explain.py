@@ -122,14 +122,16 @@ def _explain_flag(flag: str, as_json: bool) -> None:
         raise UsageError(
             str(error) if "did you mean" in str(error) else f"nothing is called {flag!r}; {hint}"
         ) from None
-    naive, optimized = source_of(found.seam.naive_way), source_of(found.way)
+    naive, optimized, on = source_of(found.seam.naive_way), source_of(found.way), counted_on(found.flag)
     facts = {
         "flag": found.flag,
         "seam": found.seam.name,
         "removes": found.removes,
         "class": str(found.exactness),
-        "changes": effects(found.flag),
-        "counted": moves_in_words(found.flag) + (f" ({COUNTED_ON})" if found.seam.in_tower else ""),
+        "changes": (changes := effects(found.flag)),
+        "note": "" if found.note in changes else found.note,
+        "counted": moves_in_words(found.flag) + (f" ({COUNTED_ON})" if found.seam.in_tower and on else ""),
+        "counted on": on,
         "bytes moved": traffic_in_words(found),
         "source": found.source,
         "needs": list(found.requires),
@@ -140,19 +142,25 @@ def _explain_flag(flag: str, as_json: bool) -> None:
     if as_json:
         print(json.dumps(facts | {"naive": naive, "optimized": optimized}, indent=1))
     else:
-        _show(facts | {"counted": counted_on(flag)}, naive, optimized)
+        _show(facts | {"counted": ""}, naive, optimized)  # "changes" has it, a line each
 
 
-def _told_by_stage(flag: Optimization) -> dict[str, list[str]]:
+def _told_by_stage(flag: Optimization) -> dict[str, str | list[str]]:
     """Of a flag that changes results, by how much, stage by stage; nothing of others, or after the tower."""
     from vlbench.implementations.optimized import Exactness
 
     if flag.exactness is not Exactness.RESULT_CHANGING or not flag.seam.in_tower:
         return {}
-    from vlbench.trial.stage_results import errors_by_stage
+    from vlbench.trial.stage_results import GRID, errors_by_stage, small_model
 
     found = errors_by_stage(flag).items()
-    return {"error in bfloat16 (and without)": [f"{stage} {error:.1g} ({own:.1g})" for stage, (error, own) in found]}
+    image = "x".join(map(str, GRID))
+    return {
+        "error of": f"{small_model(flag).name}, not of a released model: random weights, one image of {image} patches, "
+        "on this CPU; |result - wanted| / |wanted| behind each stage, where the reference tower in float32 says what "
+        "is wanted; in brackets the reference tower's own in bfloat16",
+        "error in bfloat16": [f"{stage} {error:.1g} ({own:.1g})" for stage, (error, own) in found],
+    }
 
 
 def source_of(way: Callable[..., Any]) -> str:

@@ -103,8 +103,20 @@ def prompt_row(name: str) -> dict[str, Any]:
 def _flag_row(flag: Any) -> dict[str, Any]:
     from vlbench.export.flags import moves_in_words
 
-    row = {"flag": flag.flag, "class": str(flag.exactness), "removes": flag.removes}
+    row = {"flag": flag.flag, "class": str(flag.exactness), "place": _place(flag), "removes": flag.removes}
     return row | {"counted at 7B": moves_in_words(flag.flag), "requires": list(flag.requires)}
+
+
+def _place(flag: Any) -> str:
+    """Where a flag belongs, in one word; `vlbench explain place` says more."""
+    from vlbench.implementations.config import MODELS
+    from vlbench.implementations.optimized import Exactness
+
+    if not flag.seam.in_tower:
+        return "alone"
+    if flag.only_named or flag.exactness is Exactness.RESULT_CHANGING:
+        return "named"
+    return "CUDA" if all(flag.inapplicable(config, "cpu") for config in MODELS.values()) else "tower"
 
 
 def _elsewhere(preset: Any) -> str:

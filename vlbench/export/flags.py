@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from vlbench.implementations.config import MODELS
-from vlbench.implementations.optimized import Optimization
+from vlbench.implementations.optimized import OPTIMIZATIONS, Optimization
 from vlbench.judging.words import readable_bytes
 from vlbench.record.flag_counts import CHURN_PLANS, FlagCounts, stored_counts
+from vlbench.workload.seams import CASES
 
 COUNTED_ON = (
     "second forward of qwen2.5-vl-7b, bfloat16, as sm_90: single-image / multi-image where it differs; "
@@ -54,7 +55,7 @@ def moves_in_words(flag: str) -> str:
         return "no counter moves" + one_call
     if kinds := [f"{name.removeprefix('aten::')} {much:+}" for name, much in moved.items() if "::" in name]:
         return f"{beside}no counter, one operation for another: {', '.join(kinds)}"
-    return beside + (f"memory alone, under {readable_bytes(LEAST_BYTES)}" if moved else HOST_TIME)
+    return beside + (f"memory alone, under {readable_bytes(LEAST_BYTES)}" if moved else _note(flag) or HOST_TIME)
 
 
 def effects(flag: str) -> list[str]:
@@ -78,10 +79,22 @@ def effects(flag: str) -> list[str]:
 def counted_on(flag: str) -> str:
     """What was counted for `effects`; "" of what was not. Raises UsageError where the shipped counts are damaged."""
     whole = stored_counts()
-    if (found := whole.flags.get(flag)) is None or any(where.startswith("seam ") for where in found.moves):
+    if (found := whole.flags.get(flag)) is None or not found.moves:
         return ""
-    on = " and ".join(found.moves)
-    return f"second forward of {found.model or whole.model}, {whole.dtype}, as {whole.profile}, on {on}"
+    (where, *_), as_what = found.moves, f"{found.model or whole.model}, {whole.dtype}, as {whole.profile}"
+    if where.startswith("seam "):
+        return f"one call of the {where} on {_size_of(where)}, with the sizes of {as_what}"
+    return f"second forward of {as_what}, on {' and '.join(found.moves)}"
+
+
+def _size_of(where: str) -> str:
+    """On which of its sizes a seam is counted: the first."""
+    case = next(each for each in CASES.values() if where in [f"seam {seam.name}" for seam in each.seams])
+    return next(iter(case.sizes))
+
+
+def _note(flag: str) -> str:
+    return OPTIMIZATIONS[flag].note if flag in OPTIMIZATIONS else ""
 
 
 def _told(found: FlagCounts) -> Iterator[str]:

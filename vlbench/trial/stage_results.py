@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from vlbench.implementations import build_tower
-from vlbench.implementations.config import MODELS
+from vlbench.implementations.config import MODELS, VisionConfig
 from vlbench.implementations.optimized import Optimization, with_requirements
 from vlbench.implementations.stage import listen
 from vlbench.implementations.weights import SharedTensors, random_weights
@@ -47,14 +47,19 @@ def results_of_stages(call: Callable[[], object], tell: Tell) -> None:
         call()
 
 
+def small_model(flag: Optimization) -> VisionConfig:
+    """The first tiny model that a flag means something for."""
+    small = (each for name, each in MODELS.items() if name.endswith("-tiny"))
+    return next(each for each in small if flag.inapplicable(each, "cpu") is None)
+
+
 def errors_by_stage(flag: Optimization, dtype: torch.dtype = torch.bfloat16) -> dict[str, tuple[float, float]]:
     """Of each stage the relative error of its result in `dtype`: with the flag, and of the reference tower.
 
-    Held against the reference tower in fp32 with the same weights: random ones of the first tiny model that the flag
-    means something for, on one image, on the CPU.
+    Held against the reference tower in fp32 with the same weights: random ones of `small_model`, on one image, on the
+    CPU.
     """
-    small = (each for name, each in MODELS.items() if name.endswith("-tiny"))
-    config = next(each for each in small if flag.inapplicable(each, "cpu") is None)
+    config = small_model(flag)
     weights = random_weights(config, dtype=dtype)
     wide = SharedTensors({key: each.float() for key, each in weights.items()})
     shape = config.preprocessing.pixels_shape([GRID])
