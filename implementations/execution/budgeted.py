@@ -16,10 +16,10 @@ from ..optimized.plan import VisionPlan
 from ..optimized.seam import Exactness, FlagError
 from ..optimized.segments import Segments
 from ..optimized.varlen import HALF, OneCall
+from ..packing import MERGE_UNIT, Budgets, Grid, Pack, pack
 from .buffers import Buffers, InBuffer
 from .graphs import COUNTED, ON_A_CPU, PRUNING, Encoded, GraphExact, Recording
 from .keys import core, key_of, swapped
-from .packing import MERGE_UNIT, Budgets, Grid, Pack, pack
 
 if TYPE_CHECKING:
     from ..optimized.layout import Layout
@@ -92,7 +92,7 @@ class GraphBudget(GraphExact):
     def _lay(self, tower: OptimizedVisionTower, x: Tensor, plan: VisionPlan, budget: int) -> Recording:
         if self.runner_on(x.device).captures and x.dtype not in HALF:
             raise FlagError(f"graph-budget needs half precision on CUDA, and this is {x.dtype}; leave it out")
-        buffers = Buffers(x, plan, budget, self.budgets.frames(budget), tower.planner.upload)
+        buffers = Buffers(tower.config, x, plan, budget, self.budgets.frames(budget), tower.planner.upload)
         buffers.fill(x, plan)
         return self.recorded(tower, buffers.x, buffers.plan, buffers.tensors(), buffers.fill)
 

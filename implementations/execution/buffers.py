@@ -11,13 +11,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ..config import VisionConfig
 from ..optimized.plan import VisionPlan
 from ..optimized.rope import Rope
 from ..optimized.segments import Segments
-from .packing import MERGE_UNIT
+from ..packing import MERGE_UNIT
 
 SHORT = 64
-"""Patches of a segment of padding, as of a window: its attention costs next to nothing."""
+"""Patches of a segment of padding, as of a usual window: its attention costs next to nothing."""
 PADDING = 0.0
 """What is written into rows of padding."""
 
@@ -56,22 +57,25 @@ class InBuffer(Segments):
 class Buffers:
     """The inputs of a recording with room for `budget` patches, of the kinds that `x` and `plan` have."""
 
-    def __init__(self, x: Tensor, plan: VisionPlan, budget: int, frames: int, send: Send = Tensor.to) -> None:
+    def __init__(
+        self, config: VisionConfig, x: Tensor, plan: VisionPlan, budget: int, frames: int, send: Send = Tensor.to
+    ) -> None:
         """`frames` is the room for images and frames."""
 
         def empty(rows: Tensor) -> Tensor:
             return rows.new_full((budget, *rows.shape[1:]), PADDING)
 
         padding, cells = -(-budget // SHORT), budget // MERGE_UNIT
-        # ceil(h / 4) * ceil(w / 4) windows of h x w cells are at most 1 + h * w / 4.
-        windows = min(cells, frames + -(-cells // 4))
         self.send = send
         self.x = empty(x)
         self.rope: Rope = plan.rope.map(empty)
         self.frames = InBuffer(frames + padding, budget, plan.frames, budget, x.device)
         self.windows: InBuffer | None = None
         if plan.windows:
-            self.windows = InBuffer(windows + padding, SHORT, plan.windows, budget, x.device)
+            side = config.window_cells
+            # ceil(h / side) * ceil(w / side) windows of h x w cells are at most 1 + h * w / side.
+            windows, longest = min(cells, frames + -(-cells // side)), max(SHORT, side * side * MERGE_UNIT)
+            self.windows = InBuffer(windows + padding, longest, plan.windows, budget, x.device)
         self.plan = VisionPlan(self.rope, self.frames, self.windows, None, None)
 
     def fill(self, x: Tensor, plan: VisionPlan) -> None:

@@ -18,9 +18,9 @@ from ..optimized.cache import ByteCache
 from ..optimized.execution import Eager, execution
 from ..optimized.plan import VisionPlan
 from ..optimized.seam import Exactness
+from ..packing import MERGE_UNIT
 from ..stage import stage
 from .keys import core, key_of, swapped, tensors_of
-from .packing import MERGE_UNIT
 from .runners import Function, Runner, runner_for
 
 if TYPE_CHECKING:

@@ -29,12 +29,18 @@ def rounded(x: Tensor, *, by_row: bool) -> Tensor:
 
 
 class _Linears(TorchFunctionMode):
-    """Inside, the operands of each linear are rounded: a scale for each token, and for each output of the weight."""
+    """Inside, the operands of each linear are rounded: a scale for each token, and for each output of the weight.
+
+    A linear that writes into memory of its caller is torch.addmm on the transposed weight.
+    """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is F.linear:
             x, weight, *bias = args
             args = (rounded(x, by_row=True), rounded(weight, by_row=True), *bias)
+        elif func is torch.addmm:
+            into, x, columns = args
+            args = (into, rounded(x, by_row=True), rounded(columns.T, by_row=True).T)
         return func(*args, **(kwargs or {}))
 
 

@@ -79,8 +79,9 @@ def newest(vision: Tensor, item: Item, rule: PositionRule, pruned: float = PRUNE
     before.
 
     `vision` is [tokens, width], frame by frame; it is compared in fp32: bf16 has ties, which vLLM breaks by order.
-    The first frame is kept always. Raises ValueError for another shape, and for a share that is not at least 0 and
-    below 1.
+    The first frame is kept always. The count is vLLM's, int(tokens * (1 - pruned)), which in floating point may be one
+    below the exact share: 0.9 leaves 9 of 100. Raises ValueError for another shape, and for a share that is not at
+    least 0 and below 1.
     """
     if not 0 <= pruned < 1:
         raise ValueError(f"pruned is {pruned}; give a share from 0 up, below 1")

@@ -11,8 +11,8 @@ import torch
 from vlbench.errors import UsageError
 from vlbench.implementations import build_tower
 from vlbench.implementations.config import MODELS
-from vlbench.implementations.execution.packing import Budgets
 from vlbench.implementations.optimized import OptimizedVisionTower
+from vlbench.implementations.packing import Budgets
 from vlbench.implementations.weights import random_weights
 from vlbench.workload.library import load_scenario
 from vlbench.workload.mix import draw_items

@@ -7,7 +7,7 @@ from vlbench.api.counts import MODEL, count
 from vlbench.api.results import Simulated
 from vlbench.errors import UsageError
 from vlbench.export.simulated import simulated_parts
-from vlbench.implementations.execution.packing import MERGE_UNIT, Budgets
+from vlbench.implementations.packing import MERGE_UNIT, Budgets
 from vlbench.judging.words import parse_size
 from vlbench.towers.models import find_model
 from vlbench.workload.library import load_scenario

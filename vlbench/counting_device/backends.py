@@ -116,7 +116,7 @@ def _cudnn(profile: Profile, call: Call) -> bool:
 def _widest(profile: Profile, head_dim: int, value_dim: int) -> int:
     """The largest head_dim that cuDNN takes (check_cudnn_tensor_shapes of sdp_utils.cpp, torch 2.11 to 2.13).
 
-    From 2.14 on more than 128 asks for a cuDNN beyond 9.22.0, on all of these GPUs.
+    From 2.14 on 256 asks for a cuDNN beyond 9.22.0, and 192 with 128 still for 9.11, on sm_90 as on sm_10x.
     """
     if profile.capability == (9, 0) and profile.cudnn_version >= 91_000:
         return 256

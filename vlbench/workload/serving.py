@@ -14,7 +14,7 @@ from random import Random
 
 from vlbench.errors import UsageError
 from vlbench.implementations.config import VisionConfig
-from vlbench.implementations.execution.packing import Budgets, Grid, pack
+from vlbench.implementations.packing import Budgets, Grid, pack
 from vlbench.record.base import share_of
 from vlbench.untrusted.limits import Limit
 from vlbench.workload.mix import requests_of

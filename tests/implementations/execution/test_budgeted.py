@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
@@ -30,8 +31,8 @@ from vlbench.implementations import build_tower
 from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.execution import buffers
 from vlbench.implementations.execution.budgeted import GraphBudget
-from vlbench.implementations.execution.packing import Budgets, pack
 from vlbench.implementations.optimized import OptimizedVisionTower
+from vlbench.implementations.packing import Budgets, pack
 
 SIZES = (64, 256, 1024)
 SLOW = (NARROW_2, NARROW_3)
@@ -142,6 +143,15 @@ def test_a_plan_of_what_takes_several_forwards_runs_without_a_graph() -> None:
         tokens, _ = execution(tower, pixels_of(NARROW_2_5, MIXED), grids, plan)
     assert torch.equal(tokens, expected(NARROW_2_5, MIXED))
     assert execution.without == 1
+
+
+@pytest.mark.parametrize("side", [1, 2, 6, 8])
+def test_windows_of_other_sizes(side: int) -> None:
+    config = replace(NARROW_2_5, window_size=side * 4)
+    tower, execution = tower_of(config)
+    for batch in (MIXED, ((1, 32, 32),)):
+        check(tower, config, batch)
+    assert execution.without == 0
 
 
 @pytest.mark.parametrize("config", SOME_CONFIGS, ids=name_of)

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from tests.implementations.grids import MIXED
+from tests.implementations.optimized.exactness import NEEDS_CUDA, device_kind, why_not
 from tests.implementations.towers import NARROW, expected, name_of, relative_error, run, weights_of
 from vlbench.implementations import build_tower
 from vlbench.implementations.config import VisionConfig
-from vlbench.implementations.optimized import OPTIMIZATIONS
+from vlbench.implementations.optimized import OPTIMIZATIONS, Exactness, with_requirements
 from vlbench.implementations.optimized.fp8 import rounded
 from vlbench.trial.stage_results import errors_by_stage
 
@@ -46,6 +47,23 @@ def test_joined_and_widened_weights_are_rounded_as_each_is_by_itself() -> None:
         for more in ((), ("fused-gate-up", "mlp-pad"))
     )
     assert relative_error(one, other) < 1e-5
+
+
+@pytest.mark.parametrize("config", NARROW, ids=name_of)
+def test_beside_a_bit_exact_flag_the_same_linears_are_rounded(config: VisionConfig) -> None:
+    """One that writes into memory of its caller is a linear as well."""
+    base = run(build_tower(config, ("fp8-linear",), weights_of(config)), config, MIXED)
+    beside = 0
+    for flag, known in OPTIMIZATIONS.items():
+        flags = with_requirements([flag]) | {"fp8-linear"}
+        if known.exactness is not Exactness.BIT_EXACT or not known.seam.in_tower or NEEDS_CUDA & flags:
+            continue
+        if why_not(flags, config) or any(OPTIMIZATIONS[one].exactness is Exactness.REASSOCIATED for one in flags):
+            continue
+        beside += 1
+        tower = build_tower(config, flags, weights_of(config), device_kind(flags, config))
+        assert torch.equal(run(tower, config, MIXED), base), flag
+    assert beside > 10
 
 
 def test_by_stage_the_error_begins_where_operands_are_rounded() -> None:

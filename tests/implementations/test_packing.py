@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.implementations.grids import Batch, batches
 from vlbench.implementations.execution.budgeted import parted
-from vlbench.implementations.execution.packing import Budgets, Pack, Piece, pack, powers_of_two
+from vlbench.implementations.packing import Budgets, Pack, Piece, pack, powers_of_two
 
 sizes = st.lists(st.integers(1, 64).map(lambda cells: 4 * cells), min_size=1, max_size=4)
 
