@@ -91,7 +91,7 @@ def first_tower(text: str) -> Variant:
 def default_variants(config: VisionConfig, device: str) -> tuple[list[Variant], dict[str, str]]:
     """No flags, `best`, the other presets, and every flag that applies, alone with what it needs and in its pairs.
 
-    The flags that do not apply, or that change results, come with the reason of each. A flag's ratio is to the tower
+    The flags that do not apply, that change results, or whose kernel is not run here, come with the reason of each. A flag's ratio is to the tower
     without flags, a preset's to the reference tower. In this order rows are measured while there is time: does anything
     help comes before which of them.
     """
@@ -101,6 +101,8 @@ def default_variants(config: VisionConfig, device: str) -> tuple[list[Variant], 
         reason = optimization.inapplicable(config, device) or optimization.only_named
         if not reason and optimization.exactness is Exactness.RESULT_CHANGING:
             reason = f"it changes results, so it is a row where it is named alone: --with {flag}"
+        if not reason and optimization.traffic and device == "cpu":
+            reason = f"a kernel, in whose place a CPU runs plain torch: --with {flag} times that all the same"
         if reason:
             left_out[flag] = reason
             continue
