@@ -55,8 +55,9 @@ def name_of(value: VisionConfig | str | tuple[str, ...]) -> str:
 
 @cache
 def weights_of(config: VisionConfig, dtype: torch.dtype = torch.float32, device: str = "cpu") -> SharedTensors:
-    drawn = random_weights(config, dtype=dtype)
-    return SharedTensors({key: tensor.to(device) for key, tensor in drawn.items()})
+    with torch.inference_mode(False):  # they are kept, and others may be called with gradients
+        drawn = random_weights(config, dtype=dtype)
+        return SharedTensors({key: tensor.to(device) for key, tensor in drawn.items()})
 
 
 @cache

@@ -50,7 +50,14 @@ def events(asked: Job) -> list[Event]:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("seam", [name for name, case in CASES.items() if not case.needs_gpu])
+@pytest.mark.parametrize(
+    "seam",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name.startswith("micro-") else name
+        for name, case in CASES.items()
+        if not case.needs_gpu
+    ],
+)
 def test_every_way_of_every_seam_is_checked_and_timed(seam: str, dtype: str) -> None:
     asked = job(seam, seconds=0.02, dtype=dtype)
     emitted = events(asked)
