@@ -91,9 +91,9 @@ def first_tower(text: str) -> Variant:
 def default_variants(config: VisionConfig, device: str) -> tuple[list[Variant], dict[str, str]]:
     """No flags, `best`, the other presets, and every flag that applies, alone with what it needs and in its pairs.
 
-    The flags that do not apply, that change results, or whose kernel is not run here, come with the reason of each. A flag's ratio is to the tower
-    without flags, a preset's to the reference tower. In this order rows are measured while there is time: does anything
-    help comes before which of them.
+    The flags that do not apply, that change results, or whose kernel is not run here, come with the reason of each. A
+    flag's ratio is to the tower without flags, a preset's to the reference tower. In this order rows are measured while
+    there is time: does anything help comes before which of them.
     """
     presets = sorted(PRESETS.keys() - {REFERENCE}, key=lambda name: (name != "best", list(PRESETS).index(name)))
     variants, left_out = [no_flags(), *(parse_variant(preset, config, device) for preset in presets)], {}
