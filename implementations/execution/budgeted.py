@@ -84,10 +84,12 @@ class GraphBudget(GraphExact):
             self.without += 1
             warnings.warn(f"graph-budget: {len(pixels):,} patches run without a graph", stacklevel=2)
             return tower.encode(pixels, plan)
-        self.patches, self.padding = self.patches + len(pixels), self.padding + budget - len(pixels)
         x, inner = tower.embed(pixels, plan), core(plan)
-        recording = self.recordings.get(budget_key(x, inner, budget), partial(self._lay, tower, x, inner, budget))
-        return tower.restore(*recording(x, inner), plan)
+        key, record = budget_key(x, inner, budget), partial(self._lay, tower, x, inner, budget)
+        with self.recordings.turn(tower, self.runner_on(x.device).captures):
+            encoded = self.recordings.get(key, record)(x, inner)
+            self.patches, self.padding = self.patches + len(pixels), self.padding + budget - len(pixels)
+        return tower.restore(*encoded, plan)
 
     def _lay(self, tower: OptimizedVisionTower, x: Tensor, plan: VisionPlan, budget: int) -> Recording:
         if self.runner_on(x.device).captures and x.dtype not in HALF:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import partial
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -43,7 +43,12 @@ class CompiledBlocks(Eager):
         """See `Eager`."""
         config = torch._dynamo.config
         config.recompile_limit = max(config.recompile_limit, RECOMPILE_LIMIT)
-        compiled = partial(torch.compile, fullgraph=True, dynamic=True, backend=BACKEND)
+
+        def compiled(method: Any) -> MethodType:
+            """Still a method, so that in a copy of the tower it is one of the copy's module."""
+            function = torch.compile(method.__func__, fullgraph=True, dynamic=True, backend=BACKEND)
+            return MethodType(function, method.__self__)
+
         blocks: Iterable[Any] = tower.blocks
         for block in blocks:
             block.attn.attend = Outside(block.attn.attend)

@@ -1,18 +1,21 @@
 """`graph-exact`: blocks and mergers are recorded once for each layout of a batch, and replayed.
 
 What comes before them (plan, patches, positions, window order) and after (the way back) stays outside: a handful of
-operations. Recordings are kept like any cache of a tower: bounded by bytes, hits counted, forgotten by `.to()`.
+operations. Recordings are kept like any cache of a tower: bounded by bytes, hits counted, forgotten by `.to()`. They
+are also forgotten when weights are somewhere else, and threads take turns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..optimized.cache import ByteCache
 from ..optimized.execution import Eager, execution
@@ -59,6 +62,46 @@ class Recording:
         return tokens, kept
 
 
+class Recordings(ByteCache[Hashable, Recording]):
+    """Those of one tower. A copy of the tower begins with none, as they read its weights and its memory; so does what
+    was pickled."""
+
+    def __init__(self, max_bytes: int = MOST_BYTES) -> None:
+        super().__init__(max_bytes, Recording.tensors)
+        self._lock = Lock()
+        self._last: Any = None
+        self._weights: list[dict[str, Any]] = []
+        self._addresses: list[int] = []
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.max_bytes,)
+
+    @contextmanager
+    def turn(self, tower: nn.Module, captures: bool) -> Iterator[None]:
+        """Filling, replaying and copying out are one; nothing in it is of weights that have moved.
+
+        Streams of CUDA take turns as threads do.
+        """
+        with self._lock:
+            stream = torch.cuda.current_stream() if captures else None
+            if stream and self._last:
+                stream.wait_event(self._last)
+            if moved := self._now(tower) != self._addresses:
+                self.clear()
+            try:
+                yield
+            finally:
+                if stream:
+                    self._last = stream.record_event()
+                if moved:  # by now joined weights are, where a flag joins them
+                    self._addresses = self._now(tower)
+
+    def _now(self, tower: nn.Module) -> list[int]:
+        """Where the weights are. Their modules are looked up once, as that takes longer than to call a replay."""
+        self._weights = self._weights or [module._parameters for module in tower.modules() if module._parameters]
+        return [each.data_ptr() for owned in self._weights for each in owned.values() if each is not None]
+
+
 @execution.optimization(
     "graph-exact",
     removes="on CUDA all launches of blocks and mergers but one replay, for a copy of each input and output",
@@ -75,7 +118,7 @@ class GraphExact(Eager):
     def __init__(self) -> None:
         self.runner: Runner | None = None
         """What records; by default what the device has."""
-        self.recordings: ByteCache[Hashable, Recording] = ByteCache(MOST_BYTES, Recording.tensors)
+        self.recordings = Recordings()
 
     def __call__(
         self, tower: OptimizedVisionTower, pixels: Tensor, grid_thw: Tensor, plan: VisionPlan | None
@@ -83,8 +126,9 @@ class GraphExact(Eager):
         """See `Eager`."""
         plan = plan or tower.planned(grid_thw, pixels.device)
         x, inner = tower.embed(pixels, plan), core(plan)
-        recording = self.recordings.get(key_of((x, inner)), partial(self._record, tower, x, inner))
-        return tower.restore(*recording(x, inner), plan)
+        with self.recordings.turn(tower, self.runner_on(x.device).captures):
+            encoded = self.recordings.get(key_of((x, inner)), partial(self._record, tower, x, inner))(x, inner)
+        return tower.restore(*encoded, plan)
 
     def _record(self, tower: OptimizedVisionTower, x: Tensor, plan: VisionPlan) -> Recording:
         own_x, own_plan = swapped((x, plan), torch.clone)

@@ -145,7 +145,7 @@ def test_a_plan_of_what_takes_several_forwards_runs_without_a_graph() -> None:
     assert execution.without == 1
 
 
-@pytest.mark.parametrize("side", [1, 2, 6, 8])
+@pytest.mark.parametrize("side", [1, *(pytest.param(side, marks=pytest.mark.slow) for side in (2, 6, 8))])
 def test_windows_of_other_sizes(side: int) -> None:
     config = replace(NARROW_2_5, window_size=side * 4)
     tower, execution = tower_of(config)
