@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -40,13 +40,15 @@ class MadeFor:
 
     def check(self, pixels: Tensor, grid_thw: Tensor, flags: FlagSet) -> None:
         """Is this the call of a tower with `flags` on `pixels` and `grid_thw` [items, 3]? Raises PlanError."""
-        if grid_thw.device.type != "cpu":
+        if isinstance(grid_thw, Tensor) and grid_thw.device.type != "cpu":
             raise PlanError(
                 f"the grids beside a plan are on {grid_thw.device}, where to compare them would be a wait; "
                 "give them on the host"
             )
         if (grids := as_grids(grid_thw)) != self.grids:
             raise _other("the grids", _grids_in_words(self.grids), _grids_in_words(grids))
+        if len(pixels) != (patches := sum(t * h * w for t, h, w in grids)):
+            raise PlanError(f"the grids hold {patches} patches, and the pixels {len(pixels)}; give its own")
         if pixels.device != self.device:
             raise _other("the device", self.device, pixels.device)
         if pixels.dtype != self.dtype:
@@ -56,7 +58,12 @@ class MadeFor:
 
 
 def as_grids(grid_thw: Tensor) -> tuple[Grid, ...]:
-    """Grids [items, 3] as plain numbers; of a tensor on a device that is a wait."""
+    """Grids [items, 3] as plain numbers; of a tensor on a device that is a wait. Raises PlanError for others."""
+    if not isinstance(grid_thw, Tensor):
+        raise PlanError(f"the grids are a {type(grid_thw).__name__}; give a tensor [items, 3] of whole numbers")
+    if grid_thw.ndim != 2 or grid_thw.shape[1] != 3 or not len(grid_thw) or grid_thw.is_floating_point():
+        told = f"{list(grid_thw.shape)} of {grid_thw.dtype}"
+        raise PlanError(f"the grids are {told}; give a tensor [items, 3] of whole numbers, with an item at least")
     return tuple((t, h, w) for t, h, w in grid_thw.tolist())
 
 
@@ -93,8 +100,14 @@ class VisionPlan:
     """[N / 4] the way back."""
     positions: Positions | None = None
     """The learned positions in the input's order; None without a table of them."""
-    made_for: MadeFor | None = None
-    """What it may be handed in to; None where it never leaves its forward."""
+    made_for: MadeFor | None = field(default=None, init=False)
+    """What it may be handed in to; None where it never leaves its forward, and after `dataclasses.replace`."""
+
+    def bound_to(self, made_for: MadeFor) -> VisionPlan:
+        """The same, to be handed in to these calls."""
+        bound = replace(self)
+        object.__setattr__(bound, "made_for", made_for)
+        return bound
 
     def on_host(self) -> VisionPlan:
         """The same with the bounds of its segments on the host, which reads back those on the device."""
@@ -106,6 +119,13 @@ class VisionPlan:
         if self.made_for is None:
             raise PlanError("the plan does not say what it was made for; make it by tower.plan(...)")
         self.made_for.check(pixels, grid_thw, flags)
+
+
+def check_plan(plan: object, pixels: Tensor, grid_thw: Tensor, flags: FlagSet) -> None:
+    """May it be handed in to this call? Raises PlanError."""
+    if not isinstance(plan, VisionPlan):
+        raise PlanError(f"the plan is a {type(plan).__name__}; make it by tower.plan(...)")
+    plan.check(pixels, grid_thw, flags)
 
 
 class Planner(nn.Module):

@@ -6,7 +6,6 @@ With no flag it does, operation for operation, what the reference tower does.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -24,7 +23,7 @@ from .merger import NamedMerger, build_merger, build_norm
 from .mlp import build_mlp
 from .overflow import fp16_guard
 from .patch_embed import PatchEmbed
-from .plan import MadeFor, Planner, VisionPlan, as_grids
+from .plan import MadeFor, Planner, VisionPlan, as_grids, check_plan
 from .residual import residual_norm
 from .rope import Rope
 from .rope_precision import rope_precision
@@ -101,9 +100,9 @@ class OptimizedVisionTower(nn.Module):
         """
         weight = self.patch_embed.proj.weight
         with stage("plan"):
-            plan = self._made(grid_thw, weight.device)
             made_for = MadeFor(as_grids(grid_thw), weight.device, weight.dtype, self.flags)
-            return replace(plan.on_host() if host_lengths else plan, made_for=made_for)
+            plan = self._made(grid_thw, weight.device)
+            return (plan.on_host() if host_lengths else plan).bound_to(made_for)
 
     def forward(self, pixels: Tensor, grid_thw: Tensor, *, plan: VisionPlan | None = None) -> Tensor | VisionOutput:
         """Pixels [N, patch_dim] and grids [items, 3] of (frames, rows, columns) to tokens [N / 4, out_hidden_size].
@@ -113,7 +112,7 @@ class OptimizedVisionTower(nn.Module):
         """
         with stage("forward"), self.kernels():
             if plan is not None:
-                plan.check(pixels, grid_thw, self.flags)
+                check_plan(plan, pixels, grid_thw, self.flags)
             return with_features(*self.execution(self, pixels, grid_thw, plan))
 
     def planned(self, grid_thw: Tensor, device: torch.device) -> VisionPlan:

@@ -172,6 +172,7 @@ def test_two_variants_beside_each_other(vlbench: Vlbench) -> None:
         (["--as", "sm_42", "--cudnn", "9.19"], "--as sm_42: no such GPU profile"),
         (["--dtype", "int8"], "--dtype: 'int8' is not one of"),
         (["--diff", "best", "best"], "is named twice; name two"),
+        (["my_tower:Tower"], "my_tower:Tower belongs to no option; a tower is named as in --tower my_tower:Tower"),
         (["--diff", "best", "exact", "--with", "best"], "give it no --with"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -184,6 +185,7 @@ def test_calibrate_needs_a_gpu(vlbench: Vlbench) -> None:
     if torch.cuda.is_available():
         pytest.skip("needs a machine without a GPU")
     assert "torch sees no GPU here; run it on a machine with the GPU" in vlbench("calibrate").sentence
+    assert "as in --tower my:Tower" in vlbench("calibrate", "my:Tower").sentence
 
 
 def test_the_command_itself_does_not_load_torch(folder: Path) -> None:

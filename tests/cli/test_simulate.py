@@ -58,6 +58,8 @@ def test_memory_in_tokens_of_the_kv_cache(vlbench: Vlbench) -> None:
         (("--scenario", "video"), "--scenario 'video' draws no requests; name one with a [mix], such as serving-mix"),
         (("--cache", "much"), "--cache 'much' is not a size; write it as 4GiB or 500MB"),
         (("--budgets", "64,x"), "--budgets '64,x': write tokens with commas, such as 64,256,1024"),
+        (("--budgets", "9" * 20), "--budgets: 99999999999999999999 tokens are more than 1,000,000; give at most that"),
+        (("--kv-bytes", "9"), "--kv-bytes says nothing without --memory-at; leave it out"),
         (("--budgets", "0"), "--budgets: budgets are (0,); give multiples of 4 patches, a token each"),
         (("--model", "qwen3.5-9b", "--memory-at", "64"), "--memory-at: how large the KV cache of qwen3.5-9b is"),
         (("--requests", "2000000"), "--requests: 2000000 is not a whole number from 1 to 1e+06; give one"),

@@ -57,6 +57,11 @@ MODES: dict[str, dict[str, str]] = {
         "cudnn dtype unchecked force",
         "f.json --reason r --results r.json": "file reason by tower scenario capture results force",
     },
+    "simulate": {
+        "": "scenario model requests turns conversations cache budgets most_padding graphs memory_at seed",
+        "--memory-at 64": "scenario model requests turns conversations cache budgets most_padding graphs memory_at "
+        "kv_bytes seed",
+    },
     "self-test": {
         "": "quick seed threads device timeout resume out force earlier rules",
         "--from a.json": "earlier rules force",
@@ -69,6 +74,7 @@ MODES: dict[str, dict[str, str]] = {
 """By command and by what it is asked for: the options that it reads."""
 ALL_READ = (
     *("show", "judge", "diff", "explain", "list", "baseline show", "baseline list", "baseline accept"),
+    *("case list", "case show", "case run"),
     *("baseline remove", "baseline complete", "baseline rebase", "baseline migrate"),
     *("nsys report", "nsys diff", "nsys trace", "nsys doctor"),
 )
@@ -97,6 +103,7 @@ SAMPLES: dict[str, str] = {
     "threads": "2",
     "device": "cpu",
     "timeout": "9",
+    "kv_bytes": "9",
 }
 
 
@@ -119,7 +126,7 @@ UNREAD = [
     (command, mode, name)
     for command, modes in MODES.items()
     for mode, read in modes.items()
-    for name in sorted(options_of(command).keys() - set(read.split()))
+    for name in sorted(options_of(command).keys() - {"stray", *read.split()})
 ]
 
 

@@ -65,11 +65,18 @@ def _step() -> CellGroup:
     return made.model_copy(update={"rows": rows, "trials": tuple(more)})
 
 
+def test_a_row_with_its_plan_handed_in_is_no_cell() -> None:
+    made = _step()
+    rows = (*made.rows[:-1], made.rows[-1].model_copy(update={"plan": "device"}))
+    with pytest.raises(UsageError, match=r"run\.json: \+rope has its plan handed in, and a gate hands none in; leave out --plan$"):
+        timed_cells(results(made.model_copy(update={"rows": rows})), "run.json")
+
+
 @pytest.mark.parametrize(
     ("run", "words"),
     [
         (results(), "it holds no times; measure with `vlbench run --trials 5`"),
-        (results(measured(*FIVE), complete=False), "the run was interrupted; go on with"),
+        (results(measured(*FIVE), complete=False), "the run was interrupted, or had no time for all of it; go on with"),
         (results(measured(0.9)), f"{NAME} was timed in 1 trials, and a vote needs 4; measure with"),
         (results(group(trial())), "qwen2.5-vl-tiny was timed alone"),
         (results(measured(*FIVE, more=[trial(failed(NAME), number=9)])), "is inaccurate (not bit-exact in fp32"),

@@ -59,3 +59,14 @@ def test_a_model_alone_is_its_reference_tower_and_presets_and_among_others_it_ha
 def test_a_plan_that_no_tower_takes_is_refused() -> None:
     with pytest.raises(UsageError, match="--plan: handing a plan in is not offered by tests"):
         run(f"{TOYS}:Toy", plan=True)
+
+
+def test_a_plan_that_is_none_is_not_counted_as_one() -> None:
+    failed = {each.row.name: each.row.failed for each in run(f"{TOYS}:NO_PLAN", plan=True) if isinstance(each, Counted)}
+    inside, *handed_in = failed.values()
+    assert inside is None
+    told = "TypeError: prepare gave a NoneType; it must give a dict of what the call takes beside its arguments"
+    assert set(handed_in) == {told}
+    same = [each.row.failed for each in run(f"{TOYS}:ONE_PLAN", plan=True) if isinstance(each, Counted)]
+    assert same[:3] == [None] * 3
+    assert all("prepare gives the same with host_lengths as without" in (each or "") for each in same[3:])

@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from vlbench.implementations.adapted import Prepare
+from vlbench.towers.tower import Tower
+
 KERNELS = torch.library.Library("vlbench_toys", "DEF")
 KERNELS.define("unruly(Tensor x) -> Tensor")
 KERNELS.define("shaped(Tensor x) -> Tensor")
@@ -128,3 +131,19 @@ def compiled() -> nn.Module:
 
 def broken() -> nn.Module:
     raise OSError("no weights here")
+
+
+class TakesLengths(Toy):
+    """Takes the patches of each item, which follow from the grids."""
+
+    def forward(self, pixels: Tensor, grid_thw: Tensor, lengths: Tensor | None = None) -> Tensor:
+        return super().forward(pixels, grid_thw)
+
+
+def planned(prepare: Prepare) -> Tower:
+    return Tower(lambda device, dtype: TakesLengths().to(device, dtype), prepare=prepare)
+
+
+NO_PLAN = planned(lambda module, grid_thw, host_lengths: None)  # type: ignore[arg-type, return-value]
+ONE_PLAN = planned(lambda module, grid_thw, host_lengths: {"lengths": grid_thw.prod(1)})
+"""Whatever is asked of it."""

@@ -27,6 +27,7 @@ BOTH = ("device", "host")
         (f"{TOYS}:Toy", ()),
         (f"{TOYS}:A_TOWER", ()),
         (f"{TOYS}:PLANNED", BOTH),
+        (f"{TOYS}:PLANNED_THERE", ("device",)),
     ],
 )
 def test_where_the_plan_of_a_tower_can_be_made(tower: str, places: tuple[str, ...]) -> None:

@@ -84,6 +84,7 @@ def test_why_weights_do_not_fit() -> None:
         ({"tokens": 1.5}, "vlbench.Tower: tokens is 1.5"),
         ({"model": "nope"}, "vlbench.Tower: there is no model 'nope'; choose one of qwen2-vl-2b"),
         ({"model": "x" * 5000}, "vlbench.Tower: there is no model 'xxx"),
+        ({"prepare": lambda grid_thw: {}}, "vlbench.Tower: prepare takes (grid_thw); write it as prepare("),
         ({"preprocessing": 384}, "vlbench.Tower: preprocessing is 384; give a vlbench.Preprocessing"),
     ],
 )

@@ -155,10 +155,16 @@ def makes_a_list() -> vlbench.Tower:
 
 
 A_TOWER = staged()
-PLANNED = vlbench.Tower(
-    lambda device, dtype: Toy().to(device, dtype), prepare=lambda module, grid_thw, host_lengths: {}
-)
-"""Takes a plan, of which there is nothing to a tower that does not look at its grids."""
+
+
+def grids_there(module: nn.Module, grid_thw: Tensor, host_lengths: bool) -> dict[str, Tensor]:
+    return {"grids": grid_thw.cpu() if host_lengths else grid_thw}
+
+
+PLANNED = vlbench.Tower(lambda device, dtype: Toy().to(device, dtype), prepare=grids_there)
+"""Says that it takes a plan."""
+PLANNED_THERE = vlbench.Tower(PLANNED.make, prepare=lambda module, grid_thw: {"grids": grid_thw})
+"""The same, with nothing that could be on the host."""
 
 
 def raises() -> nn.Module:

@@ -49,7 +49,8 @@ UNREAD: dict[str, dict[str, str]] = {
         "tool=stages": "out limit",
         "tool=pyinstrument": "blocks limit",
         "tool=torch": "blocks",
-    }
+    },
+    "simulate": {"memory_at=None": "kv_bytes"},
 }
 """By function: arguments that nothing reads where another one is given, or has this value."""
 

@@ -15,6 +15,8 @@ from vlbench.workload.serving import Encoder, Traffic, embedding_bytes, graph_by
 
 SCENARIO = "serving-mix"
 CACHE = "1GiB"
+MOST_TOKENS = 10**6
+"""Of a graph, as of `memory_at`."""
 
 
 def simulate(
@@ -64,6 +66,8 @@ def _sizes(tokens: Sequence[int] | None, most_padding: float) -> Budgets:
     try:
         if tokens is None:
             return Budgets(most_padding=most_padding)
+        if beyond := [each for each in tokens if each > MOST_TOKENS]:
+            raise ValueError(f"{beyond[0]} tokens are more than {MOST_TOKENS:,}; give at most that")
         return Budgets(tuple(MERGE_UNIT * each for each in tokens), most_padding)
     except ValueError as error:
         raise UsageError(f"--budgets: {error}") from None

@@ -6,7 +6,19 @@ from typing import Annotated
 
 import typer
 
-from vlbench.cli.options import CommandOptions, Cudnn, DtypeName, Force, Gpu, Grids, PlanToo, Scenario, Towers, With
+from vlbench.cli.options import (
+    CommandOptions,
+    Cudnn,
+    DtypeName,
+    Force,
+    Gpu,
+    Grids,
+    PlanToo,
+    Scenario,
+    Texts,
+    Towers,
+    With,
+)
 from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError
 from vlbench.export.sheet import Sheet, beside, compared
@@ -22,6 +34,7 @@ class Counted(CommandOptions):
     scenario: Scenario = None
     grid: Grids = None
     dtype: DtypeName = "bfloat16"
+    stray: Annotated[Texts, typer.Argument(hidden=True)] = None
 
 
 class CountOptions(Counted):
@@ -61,6 +74,7 @@ def count(options: CountOptions) -> Sheet:
     from vlbench.export.counted import counted_sheet
     from vlbench.export.formats.json import json_text
 
+    _refuse_stray(options)
     both = _both(options.diff, options) if options.diff else None
     report = count(
         both or options.tower,
@@ -95,11 +109,17 @@ def calibrate(options: CalibrateOptions) -> Sheet:
     from vlbench.export.calibrated import calibrated_sheet
     from vlbench.export.progress import doing
 
+    _refuse_stray(options)
     variants, grids = options.variant or None, options.grid or []
     job = count_job(options.tower, variants, options.scenario, grids, dtype=options.dtype)  # as the GPU that is here
     with doing(f"profiling, then counting {', '.join(job.towers)}") as watch:
         found = calibrate(job, options.out, force=options.force, steps=watch.steps)
     return calibrated_sheet(found, write_calibration(found, options.out))
+
+
+def _refuse_stray(options: Counted) -> None:
+    if options.stray:
+        raise UsageError(f"{options.stray[0]} belongs to no option; a tower is named as in --tower {options.stray[0]}")
 
 
 def _both(diff: tuple[str, str], options: Counted) -> tuple[str, str]:

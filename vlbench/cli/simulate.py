@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from vlbench.api.arguments import UNREAD
 from vlbench.cli.completion import files, named
 from vlbench.cli.options import CommandOptions, Seed
 from vlbench.cli.reporting import reports
@@ -13,6 +14,8 @@ from vlbench.export.sheet import Sheet
 
 class SimulateOptions(CommandOptions):
     """The options of `vlbench simulate`."""
+
+    UNREAD = UNREAD["simulate"]
 
     scenario: Annotated[str, typer.Option(autocompletion=named("scenarios", files(".toml")))] = "serving-mix"
     """What draws requests: serving-mix, serving-one-tenant, or a .toml file with a [mix]."""

@@ -44,7 +44,9 @@ def timed_cells(
     if reason := why_unsealed(results):
         raise UsageError(f"{source}: {reason}, and nobody gates on figures that could be edited; measure again")
     if not results.complete:
-        raise UsageError(f"{source}: the run was interrupted; go on with `vlbench run --resume`")
+        raise UsageError(
+            f"{source}: the run was interrupted, or had no time for all of it; go on with `vlbench run --resume`"
+        )
     cells = []
     for group in results.groups:
         scenario = _scenario(group, source, scenarios)
@@ -154,6 +156,8 @@ def _scenario(group: CellGroup, source: str, given: Sequence[str]) -> str:
 
 def _refuse(group: CellGroup, row: Row, source: str) -> None:
     """UsageError for a row without a right result, or that its name does not make again."""
+    if row.plan != "inside":
+        raise UsageError(f"{source}: {row.name} has its plan handed in, and a gate hands none in; leave out --plan")
     if wrong := why_inaccurate(worst_accuracy(trials_of(group, row.name))):
         raise UsageError(f"{source}: {row.name} is inaccurate ({wrong}); mend it or leave it out of the run")
     for variant in trials_of(first_vote(group), row.name):

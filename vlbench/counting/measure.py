@@ -105,7 +105,11 @@ def _two_forwards(
     if row.plan != "inside":
         module = HandedIn(module, host_lengths=row.plan == "host")
     with torch.inference_mode():
-        return tuple(_forward(device, module, tower, point, dtype, making=row.making) for _ in range(2))  # type: ignore[return-value]
+        cold, warm = (_forward(device, module, tower, point, dtype, making=row.making) for _ in range(2))
+        if isinstance(module, HandedIn):  # only now, so that the first forward is the first
+            pixels = device.pixels(tower.fed.pixels_shape(point.grids), dtype)
+            module.check_lengths(handed_over(module, pixels, torch.tensor(point.grids, dtype=torch.int64)))
+    return cold, warm
 
 
 def _cost(forward: Forward) -> tuple[int, int]:

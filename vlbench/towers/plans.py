@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from vlbench.errors import UsageError
+from vlbench.implementations.adapted import takes_host_lengths
 from vlbench.implementations.optimized.attention import attention
 from vlbench.implementations.optimized.segments import longest_segment, segment_bounds
 from vlbench.implementations.peers import PEERS
@@ -54,7 +55,9 @@ def places_of(tower: str, device: str) -> tuple[PlanMade, ...]:
     """Of the tower that `resolve_tower` makes of a text, without calling anyone's factory."""
     if is_foreign(tower):
         found = find_factory(tower)
-        return BOTH if isinstance(found, Tower) and found.prepare else ()
+        if not isinstance(found, Tower) or found.prepare is None:
+            return ()
+        return BOTH if takes_host_lengths(found.prepare) else BOTH[:1]
     if tower_in_folder(tower):
         return ()  # another revision may not take one
     head, colon, _ = tower.partition(":")

@@ -50,9 +50,10 @@ class Tower:
     source: str = ""
     """Whose it is, with a version; written into results."""
     name: str = "tower"
-    prepare: Callable[[nn.Module, Tensor, bool], dict[str, Any]] | None = None
+    prepare: Callable[..., dict[str, Any]] | None = None
     """Where its call takes what follows from the grids, made before: from the module, grids [items, 3] (on the device
-    without `arguments`) and whether lengths are wanted on the host, to that, by the names of its call. See `--plan`."""
+    without `arguments`) and whether lengths are wanted on the host, to that, by the names of its call. With two
+    arguments it has no lengths to put there. See `--plan`."""
     patch_dim: InitVar[int | None] = None
     merge: InitVar[int | None] = None
 
@@ -63,6 +64,13 @@ class Tower:
             given = getattr(self, part)
             if not callable(given) and (needed or given is not None):
                 raise UsageError(f"vlbench.Tower: {part} is {given!r:.60}, which cannot be called; give a function")
+        if self.prepare is not None:
+            from vlbench.implementations.adapted import takes_host_lengths
+
+            try:
+                takes_host_lengths(self.prepare)
+            except TypeError as error:
+                raise UsageError(f"vlbench.Tower: {error}") from None
         if self.model is not None and self.model not in MODELS:
             raise UsageError(f"vlbench.Tower: there is no model {self.model!r:.60}; choose one of {', '.join(MODELS)}")
         if self.preprocessing is not None and not isinstance(self.preprocessing, Preprocessing | Images):

@@ -104,11 +104,15 @@ def refusals() -> Iterator[tuple[str, OptimizedVisionTower, Tensor, Batch, str]]
     flags = tower_for(NARROW_2_5, "host-seqlens")
     yield "flags", flags, pixels, grids, "qwen2.5-vl-narrow with no flags, and of this call: qwen2.5-vl-narrow with ho"
     yield "model", tower_for(NARROW_2), pixels, grids, "the tower of the plan: qwen2.5-vl-narrow with no flags, and of"
+    yield "fewer", tower, pixels[:-4], grids, f"the grids hold {len(pixels)} patches, and the pixels {len(pixels) - 4}"
+    yield "a list", tower, pixels, grids.tolist(), "the grids are a list; give a tensor [items, 3] of whole numbers"
+    yield "flat", tower, pixels, grids.flatten(), f"the grids are [{grids.numel()}] of torch.int64; give a tensor"
+    yield "floats", tower, pixels, grids.float(), "of torch.float32; give a tensor [items, 3] of whole numbers, with"
     deeper = replace(NARROW_2_5, depth=2)
     yield "configuration", tower_for(deeper), pixels, grids, "the tower of the plan: qwen2.5-vl-narrow with no flags"
 
 
-@pytest.mark.parametrize("which", range(8), ids=[each[0] for each in refusals()])
+@pytest.mark.parametrize("which", range(12), ids=[each[0] for each in refusals()])
 def test_a_plan_of_another_call_is_refused_in_one_sentence(which: int) -> None:
     _, tower, pixels, grids, told = list(refusals())[which]
     plan = tower_for(NARROW_2_5).plan(torch.tensor(MIXED))
@@ -122,6 +126,26 @@ def test_a_plan_that_does_not_say_what_it_is_for_is_refused() -> None:
     tower = tower_for(NARROW_2)
     with pytest.raises(PlanError, match=r"does not say what it was made for; make it by tower\.plan\(...\)"):
         call(tower, MIXED, plan=plan_of(tower, MIXED))
+
+
+@pytest.mark.parametrize("plan", [{}, False, torch.ones(2)], ids=["dict", "False", "tensor"])
+def test_what_is_no_plan_is_refused(plan: object) -> None:
+    with pytest.raises(PlanError, match=rf"^the plan is a {type(plan).__name__}; make it by tower\.plan\(...\)$"):
+        call(tower_for(NARROW_2), MIXED, plan=plan)
+
+
+def test_a_plan_with_a_part_replaced_is_for_no_call() -> None:
+    tower = tower_for(NARROW_2_5)
+    plan = tower.plan(torch.tensor(MIXED))
+    other = replace(plan, rope=tower.plan(torch.tensor([[1, 4, 4]])).rope)
+    with pytest.raises(PlanError, match="does not say what it was made for"):
+        call(tower, MIXED, plan=other)
+    assert torch.equal(call(tower, MIXED, plan=deepcopy(plan)), call(tower, MIXED))
+
+
+def test_there_is_no_plan_of_no_grids() -> None:
+    with pytest.raises(PlanError, match=r"^the grids are \[0, 3\] of torch\.int64; give .* with an item at least$"):
+        tower_for(NARROW_2).plan(torch.zeros(0, 3, dtype=torch.int64))
 
 
 def test_a_tower_that_was_cast_refuses_the_plan_it_made_before() -> None:
