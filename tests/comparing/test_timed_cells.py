@@ -68,7 +68,8 @@ def _step() -> CellGroup:
 def test_a_row_with_its_plan_handed_in_is_no_cell() -> None:
     made = _step()
     rows = (*made.rows[:-1], made.rows[-1].model_copy(update={"plan": "device"}))
-    with pytest.raises(UsageError, match=r"run\.json: \+rope has its plan handed in, and a gate hands none in; leave out --plan$"):
+    told = r"run\.json: \+rope has its plan handed in, and a gate hands none in; leave out --plan$"
+    with pytest.raises(UsageError, match=told):
         timed_cells(results(made.model_copy(update={"rows": rows})), "run.json")
 
 
