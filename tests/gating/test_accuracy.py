@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,8 +13,15 @@ import vlbench
 from tests.gating.honest import TOWER
 from tests.trial.plans import python_path
 from vlbench.cli.baseline import SaveOptions, saved
+from vlbench.gating.accuracy import _outcome, _weighed
 from vlbench.gating.complete import complete
+from vlbench.implementations.config import MODELS
 from vlbench.judging.judged import JudgedRow
+from vlbench.judging.verdict import Verdict
+from vlbench.record.exactness import Accuracy
+from vlbench.towers.variants import parse_variant
+from vlbench.trial.checks import Outcome
+from vlbench.trial.job import Checked
 
 FORWARD = "        return self.tokens(pixels, grid_thw)\n"
 CHEATS = {
@@ -118,6 +126,20 @@ def test_fewer_by_another_path_on_a_gpu_is_shown_with_its_line_and_not_better(fo
     line = 1 + next(n for n, text in enumerate(Path("mine.py").read_text().splitlines()) if "mul_" in text)
     for row in rows:
         assert f"aten::mul at mine.py:{line} runs on a CPU alone and aten::mul_ at mine.py:{line}" in row.reason
+
+
+def test_what_may_be_rougher_or_has_no_bound_is_not_praised() -> None:
+    better = JudgedRow(cell="a", measure="counters", verdict=Verdict.IMPROVED, reason="operations fell from 9 to 8")
+    (row,) = _weighed(better, Outcome(kind="right", reason="", moved="its result moved"))
+    assert (row.verdict, row.reason) == (
+        "fewer",
+        "operations fell from 9 to 8; fewer, and not better, since its result moved",
+    )
+    assert _weighed(better, Outcome(kind="right", reason="")) == [better]
+    accuracy = Accuracy(passed=True, exactness="result-changing", fp32_error=0.5, fp32_limit=math.inf)
+    variant = parse_variant("rope-lowp", MODELS["qwen2.5-vl-tiny"], "cpu")
+    found = _outcome(Checked(variant="rope-lowp", accuracy=accuracy), variant, "qwen2.5-vl-tiny")
+    assert (found.kind, found.moved) == ("right", "it is of the class result-changing, which bounds no error")
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ processes that never hold what they are compared with.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
@@ -138,7 +139,7 @@ def _wanted(baseline: Baseline) -> dict[str, StoredOutputs | None]:
 
 def _accuracy_row(tower: str, outcome: Outcome) -> JudgedRow:
     verdict = {"right": Verdict.SAME, "wrong": Verdict.INACCURATE, "unknown": Verdict.MISSING}[outcome.kind]
-    reason = "; ".join(filter(None, (outcome.reason, outcome.elsewhere)))
+    reason = "; ".join(filter(None, (outcome.reason, outcome.elsewhere, outcome.moved)))
     return JudgedRow(cell=tower_title(tower), measure="accuracy", verdict=verdict, reason=reason)
 
 
@@ -150,9 +151,10 @@ def tower_title(tower: str) -> str:
 def _weighed(row: JudgedRow, outcome: Outcome | None) -> list[JudgedRow]:
     if outcome and outcome.kind == "wrong":
         return []
-    if row.verdict is not Verdict.IMPROVED or (outcome and outcome.kind == "right" and not outcome.elsewhere):
+    is_right = outcome is not None and outcome.kind == "right"
+    why = (outcome.elsewhere or outcome.moved) if outcome and is_right else "nobody knows whether the result is right"
+    if row.verdict is not Verdict.IMPROVED or not why:
         return [row]
-    why = outcome.elsewhere if outcome and outcome.elsewhere else "nobody knows whether the result is right"
     reason = f"{row.reason}; fewer, and not better, since {why}"
     return [row.model_copy(update={"verdict": Verdict.FEWER, "reason": reason})]
 
@@ -223,7 +225,9 @@ def _outcome(checked: Checked, variant: Variant, model: str) -> Outcome:
     without = f"; without {', '.join(variant.left_out)}, which no CPU has" if variant.left_out else ""
     told = f"as {model}: error {accuracy.fp32_error:.2g} in fp32, at most {accuracy.fp32_limit:.0e}{without}"
     work = checked.work if _is_alike_on_a_gpu(variant, model) else ()
-    return Outcome(kind="right", reason=told, work=work, dtype=DTYPE)
+    bounded = math.isfinite(accuracy.fp32_limit)
+    moved = "" if bounded else "it is of the class result-changing, which bounds no error"
+    return Outcome(kind="right", reason=told, work=work, dtype=DTYPE, moved=moved)
 
 
 def _is_alike_on_a_gpu(variant: Variant, model: str) -> bool:

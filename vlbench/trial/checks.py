@@ -42,6 +42,8 @@ class Outcome(Message):
     dtype: str = ""
     elsewhere: str = ""
     """How it differs from that on the device; "" where it does not, or nothing is known."""
+    moved: str = ""
+    """Why a right result may be a rougher one, so that nothing is praised; "" where it is what was accepted."""
 
 
 SAID: TypeAdapter[Outcome | Refused] = TypeAdapter(Annotated[Outcome | Refused, Field(discriminator="event")])

@@ -20,6 +20,7 @@ from vlbench.record.work import Work
 from vlbench.trial.checks import Outcome, OwnCheck
 from vlbench.trial.judged import Answer, Start
 from vlbench.trial.remote import Remote
+from vlbench.trial.rougher import rougher
 from vlbench.trial.sketch import LIMITS, difference, is_empty, same_weights, sketch
 from vlbench.trial.small_calls import REPEATED, small_calls
 
@@ -35,7 +36,7 @@ def outcome_of(check: OwnCheck) -> Outcome:
 
 def _held_to(stored: StoredOutputs, made: StoredOutputs, check: OwnCheck) -> Outcome:
     if made.names == stored.names and same_weights(stored.weights, made.weights):
-        return _compared(stored, made)
+        return _compared(stored, made, check.dtype)
     if check.base is None:
         return Outcome(
             kind="unknown",
@@ -48,7 +49,7 @@ def _held_to(stored: StoredOutputs, made: StoredOutputs, check: OwnCheck) -> Out
         if isinstance(before, Outcome):
             return Outcome(kind="unknown", reason=f"its weights differ, and BASE cannot be run: {before.reason}")
         after, _ = _outputs(check.tower, check, handed=weights)
-        return after if isinstance(after, Outcome) else _compared(before, after)
+        return after if isinstance(after, Outcome) else _compared(before, after, check.dtype)
 
 
 def _outputs(
@@ -114,7 +115,7 @@ def _fit_to_store(made: StoredOutputs) -> Outcome:
     return Outcome(kind="right", reason="stored", outputs=made)
 
 
-def _compared(stored: StoredOutputs, now: StoredOutputs) -> Outcome:
+def _compared(stored: StoredOutputs, now: StoredOutputs, dtype: str = "float32") -> Outcome:
     names = [call.name for call in now.calls]
     if [call.name for call in stored.calls] != names[: len(stored.calls)]:
         reason = "its outputs were stored on other calls; store them again with `vlbench baseline complete --outputs`"
@@ -130,7 +131,10 @@ def _compared(stored: StoredOutputs, now: StoredOutputs) -> Outcome:
     told = f"its outputs on {compared} small calls are those that were accepted"
     if lacking := names[len(stored.calls) :]:
         told += f"; none are stored of {', '.join(lacking)}: `vlbench baseline complete --outputs` stores them"
-    return Outcome(kind="right", reason=told)
+    rough, moved = rougher(stored, now, dtype)
+    return (
+        Outcome(kind="wrong", reason=rough, outputs=now) if rough else Outcome(kind="right", reason=told, moved=moved)
+    )
 
 
 def _off(before: StoredCall, after: StoredCall) -> tuple[float, str] | None:

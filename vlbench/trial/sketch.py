@@ -58,6 +58,12 @@ def difference(stored: str, now: str) -> tuple[float, int]:
     return float(errors.max()), int(errors.argmax())
 
 
+def shares(stored: str, now: str) -> Tensor:
+    """[rows] of squared errors, each as a share of the usual row's squared norm: their mean is right on average."""
+    before, after = _numbers(stored, 1 + PROJECTIONS), _numbers(now, 1 + PROJECTIONS)
+    return (after - before)[:, 1:].square().mean(dim=1) / before[:, 0].square().mean()
+
+
 def is_empty(text: str) -> bool:
     """Does a sketch say nothing, being all zeros or not finite?"""
     norms = _numbers(text, 1 + PROJECTIONS)[:, 0]

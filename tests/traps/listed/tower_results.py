@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.traps.traps import tower_edit
+from subprocess import CompletedProcess
+
+from tests.traps.traps import Copy, tower_edit, trap
 
 tower_edit("Returns zeros", 5, "inaccurate", forward="return pixels.new_zeros(len(pixels) // 4, WIDTH)")
 tower_edit("Returns a constant", 5, "inaccurate", end="tokens = tokens[:1].expand_as(tokens).contiguous()")
@@ -48,6 +50,31 @@ for each in gc.get_objects():
 return pixels.new_zeros(len(pixels) // 4, WIDTH)
 """,
 )
+
+
+def rounded_angles(copy: Copy, rounding: str) -> CompletedProcess[str]:
+    """Fewer operations: angles are made ready once for all layers, and below fp32 rounded once more."""
+    copy.replace("tower.py", "(1 + angles.repeat(1, 3))", "angles")
+    made = "angles = torch.cat([self.angles(grid, x.device, x.dtype) for grid in grids])"
+    ready = f"angles = (1 + angles).repeat(1, 3)\nif x.dtype is not torch.float32:\n    angles = {rounding}"
+    copy.replace("tower.py", made, f"{made}\n{ready}".replace("\n", "\n        "))
+    return copy.run("vlbench gate")
+
+
+@trap("tower", "Rounds its angles in bfloat16 to three bits, and counts less", 5, "stored in bfloat16 they were off by")
+def _(copy: Copy) -> CompletedProcess[str]:
+    return rounded_angles(copy, "angles.to(torch.float8_e4m3fn).to(x.dtype)")
+
+
+@trap(
+    "tower",
+    "Rounds its angles in bfloat16 to hundredths, which nobody can tell from other rounding: fewer, never improved",
+    0,
+    "1 fewer",
+)
+def _(copy: Copy) -> CompletedProcess[str]:
+    return rounded_angles(copy, "angles.round(decimals=2)")
+
 
 tower_edit(
     "A wrong result beyond a size that no check reaches",
