@@ -12,7 +12,7 @@ from vlbench.export.results import failures, group_parts, judged_groups, results
 from vlbench.export.sheet import Table, broken, records
 from vlbench.judging.summary import summaries
 from vlbench.judging.verdict import Floors, Verdict
-from vlbench.record.schema import Counts, Row, State
+from vlbench.record.schema import Counts, Row, State, VariantTrial
 
 
 def test_a_quick_look(snapshot: SnapshotAssertion) -> None:
@@ -108,6 +108,18 @@ def test_a_lost_trial_is_missing_though_every_row_was_timed() -> None:
     assert lost.reason == "lost: trial 4: no time left within --budget 30s"
     assert results_sheet(short).exit_code == Measured(short).exit_code == 6
     assert results_sheet(results(group(*made))).exit_code == Measured(results(group(*made))).exit_code == 0
+
+
+def test_a_run_that_had_no_time_for_all_is_missing_what_it_names_though_every_row_has_a_vote() -> None:
+    made = [trial(timed("host-grid", 1.0), number=number) for number in range(3)]
+    left = VariantTrial(name="host-grid", not_measured="no time left", left=True)
+    again = trial(left, number=4, confirms=True)
+    short = results(group(*made, again), complete=False)
+    sheet = results_sheet(short)
+    assert sheet.exit_code == Measured(short).exit_code == 6
+    assert "Not complete: no time was left for host-grid (1 trial)." in " ".join(shown(sheet.parts).split())
+    cut = results(group(*made), complete=False)
+    assert results_sheet(cut).exit_code == Measured(cut).exit_code == 6
 
 
 def test_names_with_brackets_are_shown_as_they_are() -> None:

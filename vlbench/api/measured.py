@@ -38,9 +38,13 @@ class Measured(Result):
 
     @property
     def exit_code(self) -> ExitCode:
-        """A run measures and does not gate: only inaccurate (5) and missing (6) rows and trials are failures."""
+        """A run measures and does not gate: only inaccurate (5) and missing (6) rows and trials are failures.
+
+        One that is not complete misses something.
+        """
         found = [each.judgement.verdict for group in self.record.groups for each in summaries(group, Floors())]
         found += [Verdict.MISSING for group in self.record.groups for _ in group.lost]
+        found += [] if self.record.complete else [Verdict.MISSING]
         failures = (Verdict.INACCURATE, Verdict.MISSING)
         return worst([verdict if verdict in failures else Verdict.SAME for verdict in found])
 

@@ -10,7 +10,7 @@ from vlbench.export.plan_tables import plan_tables
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Words, checked, figure, table_of
 from vlbench.judging.instances import told_of
 from vlbench.judging.judged import Judged, JudgedRow
-from vlbench.judging.summary import Summary, hold_together, is_quick_look, ranked, summaries
+from vlbench.judging.summary import Summary, hold_together, is_quick_look, ranked, summaries, why_incomplete
 from vlbench.judging.verdict import Floors, Verdict
 from vlbench.judging.vote import expected_false_rows
 from vlbench.judging.words import milliseconds
@@ -28,6 +28,10 @@ def results_sheet(results: Results, before: Iterable[Part] = (), after: Iterable
     if reason := why_unsealed(results):
         parts.insert(1, Words(f"{reason}: nothing shows whether a figure was edited", "red"))
     judged = judged_groups("run", results.groups)
+    if told := why_incomplete(results):
+        missed = JudgedRow.missing("the run", "time", f"not complete: {told}")
+        judged = judged.model_copy(update={"rows": (*judged.rows, missed)})
+        parts.append(Words(f"Not complete: {told}.", "yellow"))
     return checked(results.command, parts, judged, json=lambda: results.model_dump_json(indent=1))
 
 

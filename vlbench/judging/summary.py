@@ -1,6 +1,7 @@
 """A cell group as rows to show: each variant's times, its speed-up with an interval, and the verdict on it."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
@@ -12,7 +13,7 @@ from vlbench.judging.stages import shares_by_round
 from vlbench.judging.verdict import CALLED, Floors, Judgement, Verdict, inaccurate, missing
 from vlbench.judging.vote import settled, vote
 from vlbench.record.exactness import Accuracy
-from vlbench.record.schema import CellGroup, Counts, Row, State, VariantTrial
+from vlbench.record.schema import CellGroup, Counts, Results, Row, State, VariantTrial
 from vlbench.stats.paired import Estimate
 
 
@@ -141,6 +142,19 @@ def why_untimed(group: CellGroup, name: str, otherwise: str) -> str:
     last = sorted(trials_of(group, name), key=lambda each: each.left)  # another trial may have made that good
     reasons = [variant.not_measured for variant in last if variant.not_measured]
     return [*reasons, *group.lost, otherwise][0]
+
+
+def why_incomplete(results: Results) -> str:
+    """What a run had no time for, rows that trials left by name; "" where it is complete."""
+    if results.complete:
+        return ""
+    left = Counter(
+        each.name for group in results.groups for trial in group.trials for each in trial.variants if each.left
+    )
+    named = ", ".join(f"{name} ({count} trial{'s' * (count > 1)})" for name, count in left.items())
+    if named:
+        return f"no time was left for {named}"
+    return "trials were lost" if any(group.lost for group in results.groups) else "it was interrupted"
 
 
 def why_inaccurate(accuracy: Accuracy | None) -> str:
