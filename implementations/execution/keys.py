@@ -75,9 +75,9 @@ def swapped(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 
 def _parts(value: Any) -> dict[str, Any]:
-    """What a plan, or a part of one, is made of, by name."""
+    """What a plan, or a part of one, is made of, by name; for which calls it was made is no part."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in fields(value)}
+        return {field.name: getattr(value, field.name) for field in fields(value) if field.init}
     if isinstance(value, Segments):
         return {name: part for name, part in vars(value).items() if name not in DERIVED}
     return {}
