@@ -16,7 +16,7 @@ from vlbench.export.sheet import Cell, Part, Sheet, Table, Words, shown, shown_r
 
 NARROWEST = 12
 """Characters that a column which is cut keeps."""
-COMMAND = re.compile(r"`(?:vlbench|git|pip) [^`]*`")
+COMMAND = re.compile(r"`(?:vlbench|git|pip) [^`]*`|\S+://\S+")
 HELD = "\ue000"
 """Stands for a blank at which no line ends: of private use, so that no word holds it."""
 
@@ -57,7 +57,7 @@ def _words(words: Words) -> RenderableType:
 
 @dataclass(frozen=True)
 class _WithCommands:
-    """A paragraph whose commands are parted nowhere, even where they are wider than the terminal: people copy them."""
+    """A paragraph whose commands and addresses are parted nowhere, even where they are wider than the terminal."""
 
     words: Words
 
