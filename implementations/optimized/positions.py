@@ -96,7 +96,7 @@ def _weights(place: Tensor, before: Tensor) -> list[Tensor]:
 
 @position_embedding.optimization(
     "pos-embed-vectorized",
-    removes="63 launches for each further image, and 18 of the first; for one small upload: a wait, unless pinned",
+    removes="63 launches for each further image, and 17 of the first; for one small upload: a wait, unless pinned",
     exactness=Exactness.BIT_EXACT,
     source="transformers; SGLang above 6 images",
     applies=(with_learned_positions,),

@@ -89,8 +89,8 @@ CLAIMS: dict[str, dict[str, Claim]] = {
     },
     "pos-ids-cache": {"host time": lambda m, on: not m},
     "pos-embed-vectorized": {
-        "63 launches for each further image, and 18 of the first": lambda m, on: (
-            m["device_operations"] == -18 - 63 * (ITEMS[on] - 1)
+        "63 launches for each further image, and 17 of the first": lambda m, on: (
+            m["device_operations"] == -17 - 63 * (ITEMS[on] - 1)
         ),
         "for one small upload: a wait": lambda m, on: m["uploads"] == m["host_syncs"] == 1,
     },
