@@ -59,10 +59,15 @@ def plan(**fields: Any) -> Plan:
 
 @cache
 def measured() -> Trial:
-    """One trial over all rows in all states, in its real process, which has a GPU that stands in."""
+    """One trial over all rows in all states."""
+    return trial_of(plan(states=STATES))
+
+
+def trial_of(one: Plan) -> Trial:
+    """One trial, in its real process, which has a GPU that stands in."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", python_path(ON_CUDA))
-        session = Session([plan(states=STATES)], Journal(None, ""), limits=Limits(300))
+        session = Session([one], Journal(None, ""), limits=Limits(300))
         session.run(1, 0.05)
     (group,) = session.groups()
     assert (group.lost, dict(session.died[0]), session.is_complete) == ((), {}, True)
@@ -83,6 +88,26 @@ def test_every_row_is_measured_in_every_state() -> None:
             assert all(0 < seconds < math.inf for seconds in (*timing.seconds, *timing.host_seconds))
     assert trial.order.keys() == set(STATES)
     assert set(trial.throttled_rounds) == set(range(len(trial.variants[0].timings["warm"].seconds)))
+
+
+@pytest.mark.parametrize("model", ["qwen3-vl-tiny", "qwen3.5-tiny"])
+def test_towers_of_other_families_are_measured_with_the_flags_that_they_alone_have(model: str) -> None:
+    config = MODELS[model]
+    own = [
+        "+".join([*sorted(with_requirements([name]) - {name}), name])
+        for name, flag in OPTIMIZATIONS.items()
+        if flag.inapplicable(CONFIG, "cuda") and flag.inapplicable(config, "cuda") is None
+    ]
+    assert any("pos-embed" in name for name in own)
+    variants = unique(parse_variant(name, config, "cuda") for name in ["no-flags", "best", "exact", *own])
+    states: tuple[State, ...] = ("warm", "churn")
+    trial = trial_of(plan(model=model, variants=variants, states=states))
+    assert [each.name for each in trial.variants] == [each.name for each in variants]
+    for each in trial.variants:
+        assert each.not_measured is None, each
+        assert each.accuracy is not None
+        assert each.accuracy.passed, each
+        assert tuple(each.timings) == states
 
 
 def test_what_claims_to_be_bit_exact_is_so_in_fp32_and_the_rest_in_its_class() -> None:
