@@ -72,6 +72,25 @@ class Watched:
         assert np.logical_or.reduce(inside).all(), "an access outside of all tensors"
 
 
+PATCHED = (tl, tl.core, tl.math, tl.tensor, tl.dtype, tl.core.tensor_descriptor_base)
+"""What the interpreter replaces parts of. It leaves some replaced, and what is compiled next would meet them."""
+
+
+@contextmanager
+def put_back() -> Iterator[None]:
+    """Behind this block, the language of Triton is what it was."""
+    before = [(owner, dict(vars(owner))) for owner in PATCHED]
+    try:
+        yield
+    finally:
+        for owner, own in before:
+            for name, value in list(vars(owner).items()):
+                if name not in own:
+                    delattr(owner, name)
+                elif value is not own[name]:
+                    setattr(owner, name, own[name])
+
+
 @contextmanager
 def interpreted(monkeypatch: pytest.MonkeyPatch, folder: Path, edit: Edit = as_it_is) -> Iterator[Watched]:
     """Within this block kernels are launched on the host, and what they allocate holds NaN."""
@@ -102,7 +121,7 @@ def interpreted(monkeypatch: pytest.MonkeyPatch, folder: Path, edit: Edit = as_i
         return made.fill_(torch.nan) if made.is_floating_point() else made
 
     masked_load, masked_store = builder.create_masked_load, builder.create_masked_store
-    with monkeypatch.context() as patches:
+    with put_back(), monkeypatch.context() as patches:
         patches.setattr(launching, "kernel", kernel)
         patches.setattr(builder, "create_masked_load", load_seen)
         patches.setattr(builder, "create_masked_store", store_seen)
