@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Sequence
 from functools import partial
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -111,9 +112,7 @@ def budget_key(x: Tensor, plan: VisionPlan, budget: int) -> tuple[object, ...]:
 
 def parted(pack: Pack, grids: Sequence[Grid]) -> tuple[list[Span], list[Grid]]:
     """Where the patches of a pack stand in the batch, piece by piece, and the grids of the pieces."""
-    starts = [0]
-    for t, h, w in grids:
-        starts.append(starts[-1] + t * h * w)
+    starts = [0, *accumulate(t * h * w for t, h, w in grids)]
     spans, found = [], []
     for piece in pack.pieces:
         _, h, w = grids[piece.item]

@@ -16,6 +16,7 @@ from ..optimized.plan import VisionPlan
 from ..optimized.rope import Rope
 from ..optimized.segments import Segments
 from ..packing import MERGE_UNIT
+from .keys import tensors_of
 
 SHORT = 64
 """Patches of a segment of padding, as of a usual window: its attention costs next to nothing."""
@@ -81,7 +82,7 @@ class Buffers:
     def fill(self, x: Tensor, plan: VisionPlan) -> None:
         """Lay in a batch, and write over whatever an earlier one left behind it."""
         patches = len(x)
-        for own, rows in zip(self._rows(self.x, self.rope), self._rows(x, plan.rope), strict=True):
+        for own, rows in zip(tensors_of((self.x, self.rope)), tensors_of((x, plan.rope)), strict=True):
             own[:patches] = rows
             own[patches:] = PADDING
         self.frames.fill(plan.frames, patches, self.send)
@@ -92,15 +93,4 @@ class Buffers:
         """All that it keeps."""
         kinds = (self.frames, self.windows)
         orders = (each for kind in kinds if kind for each in (kind.buffer, kind.gather, kind.scatter))
-        return [*self._rows(self.x, self.rope), *(each for each in orders if each is not None)]
-
-    @staticmethod
-    def _rows(x: Tensor, rope: Rope) -> list[Tensor]:
-        found = [x]
-
-        def keep(rows: Tensor) -> Tensor:
-            found.append(rows)
-            return rows
-
-        rope.map(keep)
-        return found
+        return [*tensors_of((self.x, self.rope)), *(each for each in orders if each is not None)]

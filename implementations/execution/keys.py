@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator
 from copy import copy
 from dataclasses import fields, is_dataclass, replace
-from itertools import pairwise
 from typing import Any
 
 from torch import Tensor
@@ -19,14 +18,7 @@ DERIVED = ("runs",)
 
 def core(plan: VisionPlan) -> VisionPlan:
     """What blocks and mergers read of a plan, without what is read before and after them."""
-    return VisionPlan(plan.rope, _measured(plan.frames), plan.windows and _measured(plan.windows), None, None)
-
-
-def _measured(segments: Segments) -> Segments:
-    """With the longest segment worked out on the host, so that nobody does it on the device."""
-    bounds = [*map(int, segments.bounds)]
-    longest = segments.longest or max(stop - start for start, stop in pairwise(bounds))
-    return Segments(bounds, segments.gather, segments.scatter, segments.batches, segments.cu_seqlens, longest)
+    return replace(plan.on_host(), window_index=None, inverse=None, positions=None)
 
 
 def key_of(value: Any) -> Hashable:

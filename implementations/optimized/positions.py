@@ -107,8 +107,7 @@ class AllAtOnce(ImageByImage):
     def plan(self, grids: Grids, device: torch.device, send: Callable[[Tensor], Tensor]) -> Positions:
         """One small upload, four numbers an item, and one resampling."""
         items = described(grids)
-        indices, weights = around(send(items), int(items[:, 3].sum()), self.side, self.merge)
-        return lambda table, dtype: (F.embedding(indices, table) * weights).sum(1).to(dtype)
+        return partial(weighted, *around(send(items), patches_of(items), self.side, self.merge))
 
 
 def described(grids: Iterable[Grid]) -> Tensor:
@@ -117,6 +116,16 @@ def described(grids: Iterable[Grid]) -> Tensor:
     counts = [t * h * w for t, h, w in items]
     starts = [0, *accumulate(counts)]
     return torch.tensor([[h, w, *of] for (_, h, w), *of in zip(items, starts, counts, strict=False)])
+
+
+def patches_of(items: Tensor) -> int:
+    """Of all items as they are `described`, on the host."""
+    return int(items[:, 3].sum())
+
+
+def weighted(rows: Tensor, weights: Tensor, table: Tensor, dtype: torch.dtype) -> Tensor:
+    """The rows [N, 4] of a table [side * side, C] with their weights [N, 4, 1], summed in fp32, [N, C] in `dtype`."""
+    return (F.embedding(rows, table) * weights).sum(1).to(dtype)
 
 
 def around(items: Tensor, patches: int, side: int, merge: int) -> Corners:

@@ -89,7 +89,7 @@ class Segments:
         """The same with bounds and the longest segment on the host, which reads back those on the device."""
         bounds = self.bounds
         host = read_back(bounds) if isinstance(bounds, Tensor) else list(bounds)
-        longest = max(stop - start for start, stop in pairwise(host))
+        longest = self.longest or max(stop - start for start, stop in pairwise(host))
         return Segments(host, self.gather, self.scatter, self.batches, self.cu_seqlens, longest)
 
     @cached_property

@@ -12,7 +12,7 @@ from vlbench.cli.completion import one_of
 from vlbench.cli.options import WRITTEN
 from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError, check_choice
-from vlbench.export.sheet import Cell, Column, Sheet, Table, Words, shown_rows
+from vlbench.export.sheet import Cell, Sheet, Table, Words, on_the_left, shown_rows
 from vlbench.implementations.config import UNCONFIRMED
 
 
@@ -63,7 +63,7 @@ def _table(name: str, rows: list[dict[str, Any]], headings: list[str]) -> Table:
         [", ".join(each) if isinstance(each, list) else Cell(str(each), each) for each in map(row.get, headings)]
         for row in rows
     ]
-    return Table(name, [Column(heading, left=True) for heading in headings], told)
+    return Table(name, on_the_left(headings), told)
 
 
 def _in_a_line_each(table: Table) -> list[Words]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from statistics import median
 
-from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Table, Words, broken, figure, table_of
+from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Table, Words, broken, figure, on_the_left, table_of
 from vlbench.judging.words import cells, milliseconds, percent, readable_bytes
 from vlbench.process.git import is_in_history
 from vlbench.record.baseline import Acceptance, Baseline, CapturedCell, CountedCell, TimedCell
@@ -46,8 +46,7 @@ def list_sheet(files: Iterable[tuple[str, Baseline | None, str]], json: Callable
         last = baseline.accepted[-1] if baseline and baseline.accepted else None
         accepted = (last.torch, f"{last.date:%Y-%m-%d}", last.by) if last else (None, None, None)
         rows.append((name, len(baseline.cells) if baseline else None, *accepted, state))
-    headings = ("file", "cells", "torch", "accepted", "by", "state")
-    columns = [Column(heading, left=True) for heading in headings]
+    columns = on_the_left(("file", "cells", "torch", "accepted", "by", "state"))
     return Sheet("vlbench baseline list", [Table("baselines", columns, rows)], own={"json": json})
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from vlbench.export.sheet import Cell, Column, Part, Sheet, Table, Words
+from vlbench.export.sheet import Cell, Column, Part, Sheet, Table, Words, on_the_left
 from vlbench.judging.words import three_digits
 from vlbench.nsys.advice import is_of_rocm
 from vlbench.nsys.compare import Difference
@@ -237,7 +237,7 @@ def checks_sheet(checks: Sequence[Check], code: int, json: Callable[[], str]) ->
         lines.append(Words(f"{mark} {check.name}: {check.found}", "" if check.ok else "yellow"))
         if check.remedy:
             lines.append(Words(f"     -> {check.remedy}"))
-    columns = [Column(heading, left=True) for heading in ("check", "ok", "found", "remedy")]
+    columns = on_the_left(("check", "ok", "found", "remedy"))
     rows = [(check.name, check.ok, check.found, check.remedy or None) for check in checks]
     table = Table("checks", columns, rows, lines=lines)
     return Sheet("vlbench nsys doctor", [table], exit_code=code, own={"json": json})

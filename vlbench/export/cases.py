@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from vlbench.export.sheet import Column, Part, Sheet, Table, Value, Words
+from vlbench.export.sheet import Part, Sheet, Table, Value, Words, on_the_left
 from vlbench.judging.claims import CaseReport, Finding, Found
 from vlbench.record.counts import Tally
 from vlbench.workload.cases import Case, Claim
@@ -82,4 +82,4 @@ def cases_sheet(cases: Mapping[str, Case]) -> Sheet:
 
 
 def _table(name: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    return Table(name, [Column(heading, left=True) for heading in headings], rows)
+    return Table(name, on_the_left(headings), rows)

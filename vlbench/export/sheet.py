@@ -79,6 +79,11 @@ class Column:
         return self.name or self.one_line
 
 
+def on_the_left(headings: Iterable[str]) -> list[Column]:
+    """Columns of words."""
+    return [Column(heading, left=True) for heading in headings]
+
+
 @dataclass(frozen=True)
 class Table:
     """Rows under headings."""

@@ -142,18 +142,18 @@ class Case(Record, strict=True):
 
     @model_validator(mode="after")
     def _all_is_there(self) -> Self:
-        counted = {each.name: {*each.sets, *self.steps(each)} for each in self.count}
+        counted = {each.name: self.steps(each) for each in self.count}
         timed = {each.name for each in self.time}
         for kind, given in (("[[count]]", self.count), ("[[time]]", self.time)):
             if twice := twice_in(each.name for each in given):
                 raise ValueError(f"two {kind} are called {twice[0]!r}; give each a name of its own")
         for each in self.count:
-            if foreign := [name for name in self.steps(each).values() if ":" in name]:
+            if foreign := [variant for variant in counted[each.name].values() if ":" in variant]:
                 raise ValueError(f"[[count]] {each.name!r}: {foreign[0]} is no flag; no result of it would be checked")
         for claim in self.claim:
             if (by := claim.counted) and by.of == by.against:
                 raise ValueError(f"claim {claim.says!r}: {by.of} is held against itself; name another set")
-            if (by := claim.counted) and not {by.of, by.against} <= counted.get(by.at, set()):
+            if (by := claim.counted) and not {by.of, by.against} <= counted.get(by.at, {}).keys():
                 raise ValueError(f"claim {claim.says!r}: no [[count]] {by.at!r} has the sets {by.of} and {by.against}")
             if claim.timed and claim.timed.at not in timed:
                 raise ValueError(f"claim {claim.says!r}: there is no [[time]] {claim.timed.at!r}")

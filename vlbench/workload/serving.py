@@ -14,7 +14,7 @@ from random import Random
 
 from vlbench.errors import UsageError
 from vlbench.implementations.config import VisionConfig
-from vlbench.implementations.packing import Budgets, Grid, pack
+from vlbench.implementations.packing import MERGE_UNIT, Budgets, Grid, pack
 from vlbench.record.base import share_of
 from vlbench.untrusted.limits import Limit
 from vlbench.workload.mix import requests_of
@@ -154,7 +154,7 @@ def serve(traffic: Traffic, encoder: Encoder) -> Served:
         for call in admitted(list(new.values()), traffic.mix.token_budget):
             _encode(call, served, layouts, encoder.budgets)
         for image, (_, h, w) in new.items():
-            embeddings.keep(image, h * w // 4 * encoder.token_bytes)
+            embeddings.keep(image, h * w // MERGE_UNIT * encoder.token_bytes)
         served.cache_bytes = max(served.cache_bytes, embeddings.held)
     return served
 
@@ -184,11 +184,11 @@ def admitted(grids: list[Grid], tokens: int) -> Iterator[list[Grid]]:
     call: list[Grid] = []
     held = 0
     for t, h, w in grids:
-        if call and held + t * h * w // 4 > tokens:
+        if call and held + t * h * w // MERGE_UNIT > tokens:
             yield call
             call, held = [], 0
         call.append((t, h, w))
-        held += t * h * w // 4
+        held += t * h * w // MERGE_UNIT
     if call:
         yield call
 

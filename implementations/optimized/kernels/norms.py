@@ -45,10 +45,8 @@ def _on_gpu(x: Tensor, more: Tensor | None, weight: Tensor, bias: Tensor | None,
     x = x.contiguous()
     out, width = x.new_empty(x.shape), x.shape[-1]
     total = out if more is None else x.new_empty(x.shape)
-    second, shift = (
-        x if more is None else more.contiguous(),
-        weight if bias is None else bias,
-    )  # not read where not there
+    second = x if more is None else more.contiguous()  # this and the next are not read where they are not there
+    shift = weight if bias is None else bias
     kinds = {"adds": more is not None, "centred": bias is not None, "block_width": block(width)}
     rows = x.numel() // width
     launch("norms.normalise", FLAG, rows, x, second, weight, shift, total, out, width, eps, **kinds)

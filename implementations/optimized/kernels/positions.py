@@ -6,13 +6,21 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ...config import VisionConfig
 from ...operators import operator
 from ..grids import Grids
-from ..positions import ImageByImage, Positions, around, described, position_embedding, with_learned_positions
+from ..positions import (
+    ImageByImage,
+    Positions,
+    around,
+    described,
+    patches_of,
+    position_embedding,
+    weighted,
+    with_learned_positions,
+)
 from ..seam import Exactness
 from ..traffic import Traffic
 from .launch import ON_A_CPU, ON_NO_GPU, block, launch, require
@@ -22,8 +30,7 @@ FLAG = "pos-embed-triton"
 
 def resample_plainly(items: Tensor, table: Tensor, side: int, merge: int, patches: int, dtype: torch.dtype) -> Tensor:
     """In plain torch."""
-    rows, weights = around(items, patches, side, merge)
-    return (F.embedding(rows, table) * weights).sum(1).to(dtype)
+    return weighted(*around(items, patches, side, merge), table, dtype)
 
 
 def resample_on_gpu(items: Tensor, table: Tensor, side: int, merge: int, patches: int, dtype: torch.dtype) -> Tensor:
@@ -70,8 +77,7 @@ class InOneKernel(ImageByImage):
     def plan(self, grids: Grids, device: torch.device, send: Callable[[Tensor], Tensor]) -> Positions:
         """One small upload, four numbers an item."""
         items = described(grids)
-        patches = sum(items[:, 3].tolist())
-        return partial(self.positions, send(items), patches)
+        return partial(self.positions, send(items), patches_of(items))
 
     def positions(self, items: Tensor, patches: int, table: Tensor, dtype: torch.dtype) -> Tensor:
         """What the table [side * side, C] comes to for all patches, [N, C]."""
