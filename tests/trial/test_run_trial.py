@@ -31,8 +31,15 @@ def workers() -> list[psutil.Process]:
     """Measuring processes that this test has started and that still live, without those that their outputs lie in."""
     own = {WarmPopen.waiting.group} if WarmPopen.waiting else set()
     found = [child for child in psutil.Process().children(recursive=True) if child.pid not in BEFORE | own]
-    live = [child for child in found if child.status() != psutil.STATUS_ZOMBIE]
-    return [child for child in live if holder.__file__ not in child.cmdline()]
+    return [child for child in found if (words := words_of(child)) and holder.__file__ not in words]
+
+
+def words_of(process: psutil.Process) -> list[str]:
+    """Its command line; empty once it has given its memory back, which it may have done before it is a zombie."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:  # a zombie's error is one of these
+        return []
 
 
 def test_whoever_stops_listening_ends_the_process() -> None:
