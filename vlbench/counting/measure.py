@@ -4,6 +4,7 @@ import gc
 import traceback
 from collections import Counter as Multiset
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -14,6 +15,7 @@ from vlbench.counting.job import Point
 from vlbench.counting.rows import Row
 from vlbench.counting_device import CountingDevice
 from vlbench.counting_device.counter import questions
+from vlbench.counting_device.ordered import OrderedRecord
 from vlbench.counting_device.tensor import DeviceTensor
 from vlbench.counting_device.where import spelled
 from vlbench.errors import UsageError, in_one_line
@@ -23,6 +25,7 @@ from vlbench.implementations.output import unpack
 from vlbench.implementations.stage import listen
 from vlbench.implementations.weights import SharedTensors, parameter_shapes
 from vlbench.record.counted import CountedTower, Forward, Further
+from vlbench.record.sequence import Event
 from vlbench.record.site import Where
 from vlbench.record.work import Work
 from vlbench.towers.resolve import resolve_tower
@@ -38,24 +41,16 @@ def count_tower(device: CountingDevice, row: Row, point: Point, dtype: torch.dty
 
     Raises UsageError for a tower that cannot be had as asked.
     """
-    gc.collect()  # a module is full of cycles, and a dead tower must not be taken for live memory
     before = _listed(device)
-    with device.building():  # what a factory makes: weights have no values, and take no memory
-        tower = resolve_tower(row.tower)
-    point = point.fed_to(tower.fed)
-    if reason := tower.fed.misfit(point.grids):
-        raise UsageError(f"{tower.name}: {reason}")
+    tower, point = resolved(device, row.tower, point)
     cold = warm = None
     failed = None
     try:
-        cold, warm = _two_forwards(device, tower, point, dtype, row)
-        if any(each.branch for forward in (cold, warm) for each in forward.counts.assumptions):
-            other = _two_forwards(device, tower, point, dtype, row, branch=False)
-            cold, warm = (max(pair, key=_cost) for pair in zip((cold, warm), other, strict=True))
+        cold, warm = (seen.forward for seen in two_forwards(device, tower, point, dtype, row))
     except UsageError as error:  # of the counting device: it names what it cannot know, and the line
         failed = str(error)
     except Exception as error:  # whatever a tower raises
-        failed = _with_place(error)
+        failed = with_place(error)
     counted = CountedTower(
         name=row.name,
         tower=row.tower,
@@ -71,6 +66,20 @@ def count_tower(device: CountingDevice, row: Row, point: Point, dtype: torch.dty
     return counted, point
 
 
+def resolved(device: CountingDevice, text: str, point: Point) -> tuple[Tower, Point]:
+    """The tower that `text` names, for an open device, and `point` with the grids that it is fed.
+
+    Raises UsageError for a tower that cannot be had as asked.
+    """
+    gc.collect()  # a module is full of cycles, and a dead tower must not be taken for live memory
+    with device.building():  # what a factory makes: weights have no values, and take no memory
+        tower = resolve_tower(text)
+    point = point.fed_to(tower.fed)
+    if reason := tower.fed.misfit(point.grids):
+        raise UsageError(f"{tower.name}: {reason}")
+    return tower, point
+
+
 def further_of(device: CountingDevice, tower: str, dtype: torch.dtype) -> tuple[Further, Work | None]:
     """The counts of further calls of a tower that could be counted, and the work of one as `count_further` has it."""
     gc.collect()
@@ -80,7 +89,7 @@ def further_of(device: CountingDevice, tower: str, dtype: torch.dtype) -> tuple[
             found = resolve_tower(smallest(tower))
         return count_further(device, found, lambda each: build_ghost(device, each, dtype), dtype)
     except Exception as error:  # whatever a tower raises when it is built again
-        return Further(calls={}, failed={"every call": _with_place(error)}), None
+        return Further(calls={}, failed={"every call": with_place(error)}), None
 
 
 def build_ghost(device: CountingDevice, tower: Tower, dtype: torch.dtype) -> nn.Module:
@@ -95,48 +104,81 @@ def ghost_weights(device: CountingDevice, model: str, dtype: torch.dtype) -> Sha
     return SharedTensors({key: device.pixels(tuple(shape), dtype) for key, shape in shapes.items()})
 
 
-def _two_forwards(
-    device: CountingDevice, tower: Tower, point: Point, dtype: torch.dtype, row: Row, *, branch: bool = True
-) -> tuple[Forward, Forward]:
-    """The first forward of a new module and the second; where floats decide, code goes the way of `branch`."""
+class Seen(NamedTuple):
+    """One forward: its counts, and what happened in it, in order, where that was asked for."""
+
+    forward: Forward
+    events: tuple[Event, ...]
+
+
+def two_forwards(
+    device: CountingDevice, tower: Tower, point: Point, dtype: torch.dtype, row: Row, *, ordered: bool = False
+) -> tuple[Seen, Seen]:
+    """The first forward of a new module and the second, with their events where it is `ordered`.
+
+    Where floats decide which way code goes, each way is counted, and the dearer one is it. Raises whatever the tower
+    raises, and UsageError for what cannot be counted.
+    """
+    cold, warm = _one_way(device, tower, point, dtype, row, ordered, branch=True)
+    if any(each.branch for seen in (cold, warm) for each in seen.forward.counts.assumptions):
+        other = _one_way(device, tower, point, dtype, row, ordered, branch=False)
+        cold, warm = (max(pair, key=_cost) for pair in zip((cold, warm), other, strict=True))
+    return cold, warm
+
+
+def _one_way(
+    device: CountingDevice, tower: Tower, point: Point, dtype: torch.dtype, row: Row, ordered: bool, *, branch: bool
+) -> tuple[Seen, Seen]:
     device.branch = branch
     device.forget_plans()
     module = build_ghost(device, tower, dtype)
     if row.plan != "inside":
         module = HandedIn(module, host_lengths=row.plan == "host")
     with torch.inference_mode():
-        cold, warm = (_forward(device, module, tower, point, dtype, making=row.making) for _ in range(2))
+        cold, warm = (
+            _forward(device, module, tower, point, dtype, making=row.making, ordered=ordered) for _ in range(2)
+        )
         if isinstance(module, HandedIn):  # only now, so that the first forward is the first
             pixels = device.pixels(tower.fed.pixels_shape(point.grids), dtype)
             module.check_lengths(handed_over(module, pixels, torch.tensor(point.grids, dtype=torch.int64)))
     return cold, warm
 
 
-def _cost(forward: Forward) -> tuple[int, int]:
-    total = forward.counts.total
+def _cost(seen: Seen) -> tuple[int, int]:
+    total = seen.forward.counts.total
     return total.host_syncs + total.allowed_syncs, total.device_operations
 
 
 def _forward(
-    device: CountingDevice, module: nn.Module, tower: Tower, point: Point, dtype: torch.dtype, *, making: bool
-) -> Forward:
+    device: CountingDevice,
+    module: nn.Module,
+    tower: Tower,
+    point: Point,
+    dtype: torch.dtype,
+    *,
+    making: bool,
+    ordered: bool,
+) -> Seen:
+    record = OrderedRecord()
     pixels = device.pixels(tower.fed.pixels_shape(point.grids), dtype)
     grid_thw = handed_over(module, pixels, torch.tensor(point.grids, dtype=torch.int64))
     handed = {"plan": module.plan(grid_thw)} if isinstance(module, HandedIn) and not making else {}
-    with device.count() as counter, listen(counter):
+    with device.count(*([record] if ordered else [])) as counter, listen(counter):
         if isinstance(module, HandedIn) and making:
             module.plan(grid_thw)
         else:
             unpack(module(pixels, grid_thw, **handed), DeviceTensor)
     sent = grid_thw.nbytes if grid_thw.device.type != "cpu" else 0
-    return Forward(counts=counter.report, sites=sites_of(counter.report), grids_sent=sent)
+    found = Forward(counts=counter.report, sites=sites_of(counter.report), grids_sent=sent)
+    return Seen(found, tuple(record.events))
 
 
 def _listed(device: CountingDevice) -> Multiset[tuple[str, str, Where]]:
     return Multiset({(each.question, each.answer, each.where): each.times for each in device.questions})
 
 
-def _with_place(error: Exception) -> str:
+def with_place(error: Exception) -> str:
+    """What a tower raised, in one line, with the innermost line of its code."""
     at = ""
     for frame, number in traceback.walk_tb(error.__traceback__):
         file = frame.f_code.co_filename

@@ -20,6 +20,7 @@ from vlbench.counting_device.interpret import (
     Operation,
     counting,
     handles,
+    host_operation,
     in_pieces,
     interpret,
     require_one_device,
@@ -28,6 +29,7 @@ from vlbench.counting_device.interpret import (
 from vlbench.counting_device.operations import ATTENTION
 from vlbench.counting_device.scope import Scope, current
 from vlbench.counting_device.tensor import DeviceTensor
+from vlbench.record.sequence import Kind
 
 _aten = torch.ops.aten
 _DEFAULTS = {"query": None, "key": None, "value": None, "attn_mask": None, "dropout_p": 0.0, "is_causal": False}
@@ -43,25 +45,25 @@ def attention(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict
     call = Call(query, key, value, mask, dropout, causal, bool(given.get("enable_gqa", False)))
     operands = tensors_in(args, kwargs)
     if not any(isinstance(tensor, DeviceTensor) for tensor in operands):
-        return func(*args, **kwargs)
+        return host_operation(scope, func, args, kwargs)
     require_one_device(scope, facts(func), operands, args, kwargs)
     chosen = backend(scope.profile, call)
-    if scope.counter is not None:
-        scope.counter.attention_backends.add(chosen)
     if chosen == "math":
-        return _math(scope, given)
+        scope.tell(Kind.HOST, facts(func).name, call[:3], attention=chosen)
+        return _math(given)
     bias = None if mask is None else _prepared(mask, query.dtype, padded=chosen == "efficient")
-    if chosen == "cudnn":
-        scope.plan(_OPERATION[chosen], _plan_key(call, bias))
+    new_plan = chosen == "cudnn" and scope.is_new_plan(_plan_key(call, bias))
     padding = -query.size(-1) % 8 if chosen == "flash" else 0
     if padding:  # flash wants multiples of 8: q, k and v are padded and the result is cut (pad_last_dim)
         for tensor in (query, key, value):
             with counting():
                 F.pad(tensor, (0, padding))
-    return _fused(scope, chosen, call, given, padding)
+    result = _fused(scope, chosen, call, given, padding)
+    scope.operation(_OPERATION[chosen], call[:3], (result,), attention=chosen, new_plan=new_plan)
+    return to_device(scope, result)
 
 
-def _fused(scope: Scope, chosen: str, call: Call, given: dict[str, Any], padding: int) -> DeviceTensor:
+def _fused(scope: Scope, chosen: str, call: Call, given: dict[str, Any], padding: int) -> Tensor:
     query: Any = call.query
     batch, heads, tokens, _ = query.shape
     width = call.value.size(-1)
@@ -75,10 +77,7 @@ def _fused(scope: Scope, chosen: str, call: Call, given: dict[str, Any], padding
         host: dict[str, Any] = mapped(given, host_of)
         with sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]):  # all that a CPU has, as it would choose
             result.copy_(F.scaled_dot_product_attention(**host))
-    scope.operation(_OPERATION[chosen], call[:3], attention=True)
-    if scope.counter is not None:
-        scope.counter.dtypes.add(str(query.dtype).removeprefix("torch."))
-    return to_device(scope, result)
+    return result
 
 
 def _laid_out_as(query: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -113,10 +112,8 @@ def _prepared(mask: DeviceTensor, dtype: torch.dtype, *, padded: bool) -> Tensor
     return bias
 
 
-def _math(scope: Scope, given: dict[str, Any]) -> Any:
+def _math(given: dict[str, Any]) -> Any:
     """The math backend is matrix products and a softmax, on CUDA too: each of them counts."""
-    if scope.counter is not None:
-        scope.counter.attention_as_pieces()
     positional = [given[name] for name in _DEFAULTS]
     with counting():
         return _aten._scaled_dot_product_attention_math(
@@ -132,7 +129,7 @@ def rms_norm(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[
     """
     operands = tensors_in(args, kwargs)
     if not any(isinstance(tensor, DeviceTensor) for tensor in operands):
-        return func(*args, **kwargs)
+        return host_operation(scope, func, args, kwargs)
     require_one_device(scope, facts(func), operands, args, kwargs)
     source = args[0]
     if len({tensor.dtype for tensor in operands}) > 1:
@@ -141,7 +138,7 @@ def rms_norm(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[
         result = torch.empty_like(source.host, memory_format=torch.contiguous_format)
     else:
         result = func(*mapped(args, host_of), **kwargs)
-    scope.operation("aten::_fused_rms_norm", operands)
+    scope.operation("aten::_fused_rms_norm", operands, (result,))
     return to_device(scope, result)
 
 

@@ -6,10 +6,12 @@ from collections import Counter as Multiset
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import CodeType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
-from torch import Tensor, UntypedStorage
+from torch import Tensor
 
+from vlbench.counting_device.happening import Happening, Source
+from vlbench.record import sequence
 from vlbench.record.counts import Assumption, Counts, Key, Kind, Question, Tally
 from vlbench.record.site import Content, Event, Site, Where
 
@@ -58,21 +60,6 @@ class _Cause(NamedTuple):
     callers: tuple[Where, ...]
 
 
-class Source(NamedTuple):
-    """What was copied."""
-
-    memory: UntypedStorage
-    """Kept, or another tensor gets its place and is taken for this one."""
-    place: tuple[int, ...]
-    """Where it begins in there, and its shape."""
-    version: int
-    """Another one once something was written to it."""
-    values: int | None
-    """The same for equal values; None where they are not known."""
-    one: bool
-    """Is it a single element?"""
-
-
 def _in_common(sources: list[Source | None]) -> Literal["", "tensor", "values", "elements"]:
     """What several copies of one line have in common."""
     known = [source for source in sources if source is not None]
@@ -95,9 +82,10 @@ def _all_of(contents: set[Content]) -> Content:
 
 
 class Counter:
-    """Collects events between `device.count()` and its end; `report` is the frozen result.
+    """Adds up what happens between `device.count()` and its end; `report` is the frozen result.
 
-    It listens to stages (`enter` and `exit`, or `with counter.stage("rope")`), so any marker can drive it.
+    It is one of the listeners to that, and besides listens to stages (`enter` and `exit`, or
+    `with counter.stage("rope")`), so any marker can drive it.
     """
 
     def __init__(self, live_bytes: int) -> None:
@@ -144,23 +132,43 @@ class Counter:
             self.exit(name)
 
     @property
-    def _stage(self) -> str:
+    def innermost(self) -> str:
+        """The stage that is open, `OUTSIDE` where none is."""
         return self._open[-1] if self._open else OUTSIDE
 
     # Events ------------------------------------------------------------------------------------------------------
+
+    def hear(self, now: Happening) -> None:
+        """Add one event to the counters; views and operations of the host are in none."""
+        if now.attention:
+            self.attention_backends.add(now.attention)
+        if now.kind is sequence.Kind.OPERATION:
+            if now.new_plan and now.cause:
+                self.transfer("attention plan", now.name, now.cause, 0, blocking=False)
+            dtype, size = dtype_and_size(now.arguments)
+            self.operation(now.name, dtype, size, attention=bool(now.attention))
+            if now.attention:
+                self.dtypes.add(dtype)
+            elif now.name in sequence.PRODUCTS:
+                floats = (each for each in now.results if each.is_floating_point())
+                self.dtypes.update(str(each.dtype).removeprefix("torch.") for each in floats)
+        elif now.kind is sequence.Kind.ALLOCATION:
+            self.allocation(now.bytes, now.live_bytes)
+        elif now.cause:
+            event = cast("Event", "implicit upload" if now.implicit else now.kind.value)
+            sent = {"blocking": now.blocking, "pinned": now.pinned}
+            self.transfer(event, now.name, now.cause, now.bytes, **sent, source=now.source, content=now.content)
+        elif now.attention:  # its pieces follow, each an operation
+            self._tallies[self.innermost]["attention_calls"] += 1
 
     def operation(self, name: str, dtype: str = "none", size: int = 0, *, attention: bool = False) -> None:
         """One device operation; `dtype` and `size` as in `Kind`."""
         self._operations[name] += 1
         self._kinds[name.partition(".")[0], dtype, size] += 1
-        tally = self._tallies[self._stage]
+        tally = self._tallies[self.innermost]
         tally["device_operations"] += 1
         if attention:
             tally["attention_calls"] += 1
-
-    def attention_as_pieces(self) -> None:
-        """An attention call whose operations are counted one by one (the math backend)."""
-        self._tallies[self._stage]["attention_calls"] += 1
 
     def transfer(
         self,
@@ -175,7 +183,7 @@ class Counter:
         content: Content = "",
     ) -> None:
         """One copy over the bus, one wait or one plan (no bytes), and the place that caused it."""
-        tally = self._tallies[self._stage]
+        tally = self._tallies[self.innermost]
         allowed = place.allowed if blocking else ""
         if blocking:
             tally["allowed_syncs" if allowed else "host_syncs"] += 1
@@ -188,7 +196,7 @@ class Counter:
         elif event == "attention plan":
             tally["attention_plans"] += 1
         cause = _Cause(
-            event, operation, self._stage, place.where, place.expression, blocking, pinned, allowed, place.callers
+            event, operation, self.innermost, place.where, place.expression, blocking, pinned, allowed, place.callers
         )
         self._sources.setdefault(cause._replace(stage=""), []).append(source)
         self._contents.setdefault(cause._replace(stage=""), set()).add(content)
@@ -198,7 +206,7 @@ class Counter:
 
     def allocation(self, size: int, live_bytes: int) -> None:
         """`size` bytes of device memory, which make `live_bytes` in all."""
-        self._tallies[self._stage].update(allocations=1, allocated_bytes=size)
+        self._tallies[self.innermost].update(allocations=1, allocated_bytes=size)
         self.peak_live_bytes = max(self.peak_live_bytes, live_bytes)
 
     def unknown(self, name: str) -> None:

@@ -19,6 +19,7 @@ from vlbench.counting_device.backends import torchs_order
 from vlbench.counting_device.counter import Counter, questions
 from vlbench.counting_device.evaluate import shapes_of_floats
 from vlbench.counting_device.guard import cuda_device_guard
+from vlbench.counting_device.happening import Listener
 from vlbench.counting_device.interpret import counting, interpret, to_device
 from vlbench.counting_device.launches import triton_launches
 from vlbench.counting_device.profiles import profile as find_profile
@@ -135,17 +136,21 @@ class CountingDevice:
     # Counting ------------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def count(self) -> Iterator[Counter]:
-        """Count what the block asks of the device; the counter's `report` is there when the block has ended."""
+    def count(self, *listeners: Listener) -> Iterator[Counter]:
+        """Count what the block asks of the device; the counter's `report` is there when the block has ended.
+
+        Further `listeners` hear of each event in its order, as the counter does: see `ordered.OrderedRecord`.
+        """
         if self._scope.counter is not None:
             raise UsageError("count() is running already on this counting device; end that block first.")
         counter = self._scope.counter = Counter(self._scope.memory.live_bytes)
+        self._scope.listeners = (counter, *listeners)
         counter.opened_in = sys._getframe(2).f_code
         counter.not_measured |= self._scope.not_measured_here
         try:
             yield counter
         finally:
-            self._scope.counter = None
+            self._scope.counter, self._scope.listeners = None, ()
             counter.close(self.mode, self.profile, torch.__version__.partition("+")[0], self._scope.cudnn)
 
     def forget_plans(self) -> None:

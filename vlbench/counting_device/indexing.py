@@ -9,7 +9,7 @@ from torch import Tensor
 from vlbench.counting_device.assumed import mask_positions
 from vlbench.counting_device.evaluate import is_ghost
 from vlbench.counting_device.facts import facts
-from vlbench.counting_device.interpret import Operation, carry_out, handles, run_on_device, to_device
+from vlbench.counting_device.interpret import Operation, carry_out, handles, host_operation, run_on_device, to_device
 from vlbench.counting_device.operations import MASK_SYNC, MASKED_FILL_SYNC, SYNCS
 from vlbench.counting_device.scope import Scope
 from vlbench.counting_device.tensor import DeviceTensor
@@ -22,7 +22,7 @@ def index(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[str
     """x[indices]: one read-back for each device mask, one blocking upload for each host index."""
     source, indices = args
     if not isinstance(source, DeviceTensor):
-        return _on_host(func, args, kwargs, indices)
+        return _on_host(scope, func, args, kwargs, indices)
     indices = _on_device(scope, facts(func).name, indices)
     return run_on_device(scope, func, (source, _sized(scope, source, indices)), kwargs)
 
@@ -36,7 +36,7 @@ def index_put(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict
     target, indices, values = args[:3]
     accumulate = bool(args[3] if len(args) > 3 else kwargs.get("accumulate", False))
     if not isinstance(target, DeviceTensor):
-        return _on_host(func, args, kwargs, [*indices, values])
+        return _on_host(scope, func, args, kwargs, [*indices, values])
     given = [item for item in indices if item is not None]
     scalar = not isinstance(values, DeviceTensor) and values.numel() == 1
     if scalar and not accumulate and len(given) == 1 and _is_device_mask(given[0]):
@@ -70,10 +70,11 @@ def masked_select(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: 
         return carry_out(scope, func, args, kwargs)
     shape = torch.broadcast_shapes(source.shape, mask.shape)  # type: ignore[no-untyped-call]
     picked = int(mask.host.expand(shape).sum())
-    scope.operation(facts(func).name, args)
+    result = source.host.new_empty(picked)
+    scope.operation(facts(func).name, args, (result,))
     for _ in range(SYNCS["aten::masked_select"].read_backs):
         scope.transfer("read-back", facts(func).name, MASK_SYNC.bytes)
-    return to_device(scope, source.host.new_empty(picked))
+    return to_device(scope, result)
 
 
 def _is_mask(item: Tensor) -> bool:
@@ -84,13 +85,15 @@ def _is_device_mask(item: Tensor) -> bool:
     return _is_mask(item) and isinstance(item, DeviceTensor)
 
 
-def _on_host(func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any], others: Sequence[Index]) -> Any:
+def _on_host(
+    scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[str, Any], others: Sequence[Index]
+) -> Any:
     if any(isinstance(item, DeviceTensor) for item in others):
         raise RuntimeError(
             "indices should be either on cpu or on the same device as the indexed tensor (cpu), "
             f"but found a tensor on cuda:0 ({facts(func).name})"
         )
-    return func(*args, **kwargs)
+    return host_operation(scope, func, args, kwargs)
 
 
 def _on_device(scope: Scope, name: str, indices: Sequence[Index]) -> list[Index]:

@@ -3,7 +3,7 @@
 Torch's dispatcher calls `interpret` for every operation in the scope, on device tensors and on host tensors.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -15,11 +15,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from vlbench.counting_device import assumed, evaluate
 from vlbench.counting_device.declarations import declaration
 from vlbench.counting_device.facts import Facts, facts
-from vlbench.counting_device.operations import ATTENTION, MATRIX_PRODUCTS, SYNCS
+from vlbench.counting_device.operations import ATTENTION, SYNCS
 from vlbench.counting_device.scope import Scope, current
 from vlbench.counting_device.tensor import CUDA, DeviceTensor
 from vlbench.counting_device.where import cause_line
 from vlbench.errors import UsageError, in_one_line
+from vlbench.record.sequence import Kind
 
 Operation = OpOverload[..., Any]
 Handler = Callable[[Scope, Operation, tuple[Any, ...], dict[str, Any]], Any]
@@ -147,22 +148,20 @@ def opaque(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[st
         result = evaluate.shapes_by_rule(scope, func, declared.shape_rule if declared else None, args, kwargs)
     else:
         result = evaluate.evaluate(scope, func, args, kwargs)
-    count_opaque(scope, known.name, operands, described=known.has_fake)
-    if declared and declared.attention and scope.counter is not None:
-        scope.counter.dtypes.add(str(operands[0].dtype).removeprefix("torch."))
+    count_opaque(scope, known.name, operands, (result,), described=known.has_fake)
     return wrap(scope, result, operands)
 
 
-def count_opaque(scope: Scope, name: str, arguments: list[Any], *, described: bool) -> None:
+def count_opaque(
+    scope: Scope, name: str, arguments: Sequence[Any], results: Sequence[Any] = (), *, described: bool
+) -> None:
     """One operation and what its declaration adds; unless declared or `described`, the report names it as unknown."""
     declared = declaration(name)
-    scope.operation(name, arguments, attention=bool(declared and declared.attention))
+    scope.operation(name, arguments, results, attention=(declared.attention if declared else None) or "")
     if declared is None:
         if not described:
             scope.unknown(name)
         return
-    if declared.attention and scope.counter is not None:
-        scope.counter.attention_backends.add(declared.attention)
     for _ in range(declared.read_backs):
         scope.transfer("read-back", name)
 
@@ -181,6 +180,7 @@ def host_operation(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs:
     if pin:
         kwargs = {**kwargs, "pin_memory": False}
     result = func(*evaluate.mapped(args, evaluate.host_of), **kwargs)
+    scope.tell(Kind.HOST, facts(func).name, (*args, *kwargs.values()), (result,))
     return scope.pinned.add(result) if pin else result
 
 
@@ -227,8 +227,7 @@ def _is_written(operand: Tensor, known: Facts, args: tuple[Any, ...], kwargs: di
 
 def count(scope: Scope, known: Facts, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Count the operation and the values it brings to the host; `result` is still the host's."""
-    counter = scope.counter
-    if counter is None:
+    if scope.counter is None:
         return
     sync = SYNCS.get(known.name)
     if sync and sync.unless and sync.unless(args, kwargs):
@@ -237,11 +236,9 @@ def count(scope: Scope, known: Facts, result: Any, args: tuple[Any, ...], kwargs
     makes = any(tensor.untyped_storage()._cdata not in scope.memory.blocks for tensor in results)
     changes = bool(known.writes) and not known.view_in_place
     if (makes or changes or (sync and sync.device_operation)) and not known.allocation_only:
-        scope.operation(known.name, (*args, *kwargs.values()), attention=known.name in ATTENTION)
-        if known.name in ATTENTION:
-            counter.attention_backends.add(ATTENTION[known.name])
-        if known.name in ATTENTION or known.name in MATRIX_PRODUCTS:
-            counter.dtypes.update(str(t.dtype).removeprefix("torch.") for t in results if t.is_floating_point())
+        scope.operation(known.name, (*args, *kwargs.values()), results, attention=ATTENTION.get(known.name, ""))
+    elif not sync:
+        scope.tell(Kind.VIEW, known.name, (*args, *kwargs.values()), results)
     if sync:
         operands = evaluate.tensors_in(args, {})
         for number in range(sync.read_backs):
@@ -295,6 +292,6 @@ def _is_view_of_normal(scope: Scope, host: Tensor, operands: list[Tensor]) -> bo
 def to_device(scope: Scope, host: Tensor) -> DeviceTensor:
     """`host` as a device tensor; its memory counts as an allocation where no device tensor looks at it yet."""
     block, is_new = scope.memory.block(host)
-    if is_new and scope.counter is not None:
-        scope.counter.allocation(block.bytes, scope.memory.live_bytes)
+    if is_new:
+        scope.tell(Kind.ALLOCATION, "", (), (host,), bytes=block.bytes, live_bytes=scope.memory.live_bytes)
     return DeviceTensor(host, block)

@@ -176,9 +176,3 @@ def is_several(name: str) -> bool:
     """Is it one of the solvers, or nn.MultiheadAttention's fast path? One call hides work and waits, nobody knows how
     many: they differ by size, and by the libraries of the build."""
     return _SEVERAL.match(name) is not None
-
-
-MATRIX_PRODUCTS = frozenset(
-    {"aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "aten::convolution", "aten::_scaled_mm"}
-)
-"""Their floating dtype is the dtype of the counts."""

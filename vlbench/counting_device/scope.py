@@ -3,19 +3,21 @@
 import threading
 import zlib
 from collections import Counter as Multiset
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from vlbench.counting_device.backends import version_of
-from vlbench.counting_device.counter import Counter, Source, dtype_and_size
+from vlbench.counting_device.counter import Counter
+from vlbench.counting_device.happening import Happening, Listener, Source
 from vlbench.counting_device.memory import DeviceMemory, PinnedMemory
 from vlbench.counting_device.profiles import Profile
 from vlbench.counting_device.shapes import Shapes
 from vlbench.counting_device.where import cause, cause_line
 from vlbench.errors import UsageError
+from vlbench.record.sequence import Kind
 from vlbench.record.site import Content, Event, Where
 
 Mode = Literal["shadow", "ghost"]
@@ -38,6 +40,8 @@ class Scope:
         self.shapes = Shapes()
         self.pinned = PinnedMemory()
         self.counter: Counter | None = None
+        self.listeners: tuple[Listener, ...] = ()
+        """Who hears of what is asked while the counter does, itself among them."""
         self.not_measured_here: set[str] = set()
         """Sentences that hold for every count from now on."""
         self.questions: Multiset[tuple[str, str, Where]] = Multiset()
@@ -55,6 +59,15 @@ class Scope:
         self.branch = True
         """Which way code goes that asks of floats what no ordinary input decides."""
         self.lock = threading.RLock()  # operations are counted one at a time, whichever thread they come from
+
+    def tell(
+        self, kind: Kind, name: str, arguments: Sequence[Any] = (), results: Sequence[Any] = (), **more: Any
+    ) -> None:
+        """Tell all listeners of what happens, with `more` of `Happening`; nobody where nothing is counted."""
+        if self.counter is not None:
+            now = Happening(kind, name, self.counter.innermost, arguments, results, **more)
+            for listener in self.listeners:
+                listener.hear(now)
 
     def transfer(
         self,
@@ -83,9 +96,18 @@ class Scope:
             self.asked += 1
             self.sent += event == "read-back"
         if self.counter is not None:
-            place, copied = cause(self.counter.opened_in), None if source is None else self._source(source)
-            self.counter.transfer(
-                event, operation, place, size, blocking=blocking, pinned=pinned, source=copied, content=content
+            implicit = event == "implicit upload"
+            self.tell(
+                Kind.UPLOAD if implicit else Kind(event),
+                operation,
+                () if source is None else (source,),
+                bytes=size,
+                blocking=blocking,
+                pinned=pinned,
+                implicit=implicit,
+                cause=cause(self.counter.opened_in),
+                source=None if source is None else self._source(source),
+                content=content,
             )
 
     def _source(self, host: Tensor) -> Source:
@@ -101,20 +123,31 @@ class Scope:
             version = zlib.crc32(_bytes(host)) if host.is_inference() else host._version
         return Source(memory, place, version, values, host.numel() == 1)
 
-    def operation(self, name: str, arguments: Iterable[Any] = (), *, attention: bool = False) -> None:
-        """Count one device operation that was called with `arguments`."""
+    def operation(
+        self,
+        name: str,
+        arguments: Sequence[Any] = (),
+        results: Sequence[Any] = (),
+        *,
+        attention: str = "",
+        new_plan: bool = False,
+    ) -> None:
+        """Count one device operation; `attention` is the backend of one that is a call of it.
+
+        With `new_plan` cuDNN builds a plan for it, and the line that needs that is counted as well.
+        """
         self.asked += 1
         if self.counter is not None:
-            self.counter.operation(name, *dtype_and_size(arguments), attention=attention)
+            place = cause(self.counter.opened_in) if new_plan else None
+            told = {"attention": attention, "new_plan": new_plan, "cause": place}
+            self.tell(Kind.OPERATION, name, arguments, results, **told)
 
-    def plan(self, operation: str, key: Hashable) -> None:
-        """Count an attention plan where this thread has none of this `key`, and the line that needs it."""
+    def is_new_plan(self, key: Hashable) -> bool:
+        """Has this thread no attention plan of this `key`? From now on it has."""
         built: set[Hashable] = vars(self.plans).setdefault("built", set())
-        if key not in built:
-            built.add(key)
-            if self.counter is not None:
-                place = cause(self.counter.opened_in)
-                self.counter.transfer("attention plan", operation, place, 0, blocking=False)
+        is_new = key not in built
+        built.add(key)
+        return is_new
 
     def unknown(self, name: str) -> None:
         """Count a call of an operation of which nothing is known."""

@@ -13,9 +13,11 @@ from torch import Tensor
 
 from vlbench.counting_device.assumed import taken_copy
 from vlbench.counting_device.evaluate import host_of, is_ghost, shapes_of_floats
+from vlbench.counting_device.facts import facts
 from vlbench.counting_device.interpret import Operation, carry_out, handles, host_operation, to_device
 from vlbench.counting_device.scope import Scope
 from vlbench.counting_device.tensor import DeviceTensor
+from vlbench.record.sequence import Kind
 
 
 class _Plan(NamedTuple):
@@ -53,8 +55,9 @@ def _count(
     if target.numel() == 0:
         return
     plan = _plan(source, target, upload=upload, convert_on_device=non_blocking)
-    for _ in range(plan.device_operations):
-        scope.operation("aten::copy_", (target, source))
+    on_device = [(target, source)] * plan.device_operations
+    for both in () if upload else on_device:
+        scope.operation("aten::copy_", both, both[:1])
     pinned = plan.straight and (source if upload else target) in scope.pinned
     scope.transfer(
         "upload" if upload else "read-back",
@@ -64,6 +67,8 @@ def _count(
         pinned=pinned,
         source=host_of(original),
     )
+    for both in on_device if upload else ():
+        scope.operation("aten::copy_", both, both[:1])
 
 
 @handles("aten::_to_copy")
@@ -115,7 +120,9 @@ def pin_memory(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dic
     """`.pin_memory()` of a host tensor: a copy that is remembered as pinned."""
     if isinstance(args[0], DeviceTensor):
         raise RuntimeError("cannot pin a CUDA tensor: only dense CPU tensors can be pinned")
-    return scope.pinned.add(args[0].clone())
+    pinned = scope.pinned.add(args[0].clone())
+    scope.tell(Kind.HOST, facts(func).name, args, (pinned,))
+    return pinned
 
 
 @handles("aten::is_pinned")
