@@ -20,8 +20,11 @@ MODES: dict[str, dict[str, str]] = {
         "--images a.jpg": f"{RUN} model variant tower ablate images scenario_sizes weights plan",
     },
     "verify": {
-        "--with best": "variant weights model device dtype seed threads timeout quiet",
-        TOWERS: "tower exactness weights device dtype seed threads timeout quiet",
+        "--with best": "variant weights model device dtype seed threads timeout quiet where dump",
+        TOWERS: "tower exactness weights device dtype seed threads timeout quiet where dump",
+        "--with best --where": "variant weights model device dtype seed threads where dump",
+        f"{TOWERS} --where": "tower weights device dtype seed threads where against dump",
+        "--with best --dump new": "variant weights model device dtype seed threads where dump",
     },
     "profile": {
         "--tool stages": "tool scenario point variant tower forwards blocks overhead model weights device dtype seed "
@@ -96,6 +99,8 @@ SAMPLES: dict[str, str] = {
     "cudnn": "9.15",
     "dtype": "float16",
     "unchecked": "why",
+    "against": "hf:qwen2.5-vl-tiny",
+    "dump": "new",
     "ranges": "x",
     "range_": "x",
     "grid": "1x4x4",

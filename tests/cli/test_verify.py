@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Vlbench
+from tests.diverging.small import small_probe
 from tests.trial.plans import MISBEHAVING, python_path
 from vlbench.implementations.preprocessing import Preprocessing
 from vlbench.workload.batch import grids_only
@@ -63,3 +64,54 @@ def test_the_batches_are_what_they_are_called() -> None:
     assert grids["video"] == ((8, 12, 20),)
     assert grids["mixed"] == ((1, 16, 16), (6, 6, 10), (1, 2, 2), (2, 18, 18))
     assert len(set(grids["equal images"])) == 1
+
+
+WHERE = ("verify", "--device", "cpu", "--where")
+
+
+def test_where_two_towers_part_is_told_by_stage_block_and_token(
+    vlbench: Vlbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_probe(monkeypatch)
+    mistaken = "tests.diverging.injected:dropped_bias"
+    ended = vlbench(*WHERE, "--tower", mistaken, "--against", "qwen2.5-vl-tiny")
+    assert ended.code == 5, ended
+    assert max(map(len, ended.out.splitlines())) <= 80
+    told = " ".join(ended.out.split())
+    assert f"{mistaken} against qwen2.5-vl-tiny, cpu" in told
+    assert "float32: part at block[1].mlp, item 0, frame 0, row 0, column 0, window 0: 52 of 52 rows are off by" in told
+    assert any(line.split()[0] == "block[1].mlp" and "parts" in line for line in ended.out.splitlines() if line.strip())
+
+
+def test_towers_that_do_not_part_end_with_0(vlbench: Vlbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_probe(monkeypatch)
+    ended = vlbench(*WHERE, "--tower", "qwen2.5-vl-tiny+best", "--json")
+    assert ended.code == 0, ended
+    (found,) = ended.json()
+    assert (found["tower"], found["reference"], found["verdict"]) == ("qwen2.5-vl-tiny+best", "qwen2.5-vl-tiny", "same")
+    assert {run["mode"]: len(run["stages"]) for run in found["runs"]} == {"free-running": 41, "lock-step": 41}
+
+
+def test_stages_are_dumped_and_a_dump_is_held_against(vlbench: Vlbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_probe(monkeypatch)
+    ended = vlbench("verify", "--device", "cpu", "--tower", "qwen2.5-vl-tiny+best", "--dump", "stages")
+    assert (ended.code, ended.out.split()) == (0, ["Written:", "stages/float32.safetensors"])
+    ended = vlbench(*WHERE, "--tower", "qwen2.5-vl-tiny", "--against", "stages")
+    assert ended.code == 0, ended
+    assert "float32: they do not part." in ended.out
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--against", "qwen2.5-vl-tiny"], "--against qwen2.5-vl-tiny is what --where holds a --tower against"),
+        (["--where", "--against", "hf:qwen2.5-vl-tiny"], "add --tower, or leave it out"),
+        (["--where", "--tower", "qwen2.5-vl-tiny", "--against", "./nowhere"], "--against ./nowhere: no such folder"),
+        (["--where", "--tower", "qwen2.5-vl-tiny", "--against", "."], "it has no float32.safetensors"),
+        (["--where", "--tower", "tests.towers.toys:Toy", "--against", "tests.towers.toys:Toy"], "is given twice"),
+        (["--where", "--tower", "tests.towers.toys:Toy"], "nothing is known to hold it against"),
+        (["--dump", "a/b", "--with", "best"], "--dump a/b: the folder a does not exist"),
+    ],
+)
+def test_what_where_cannot_be_asked(vlbench: Vlbench, options: list[str], words: str) -> None:
+    assert words in vlbench("verify", "--device", "cpu", *options).sentence

@@ -51,6 +51,7 @@ UNREAD: dict[str, dict[str, str]] = {
         "tool=torch": "blocks",
     },
     "simulate": {"memory_at=None": "kv_bytes"},
+    "verify": {"where": "exactness timeout quiet", "dump": "exactness timeout quiet"},
 }
 """By function: arguments that nothing reads where another one is given, or has this value."""
 

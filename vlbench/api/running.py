@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 
-from vlbench.api.arguments import File, Names, Towers, called, path_of, paths, several, tower_names
+from vlbench.api.arguments import File, Names, TowerLike, Towers, called, path_of, paths, several, tower_names
 from vlbench.api.defaults import defaults
+from vlbench.api.diverging import Diverged, diverge, dumped
 from vlbench.api.measured import Interrupted, Measured, Verified
 from vlbench.api.measuring import Effort, measure
 from vlbench.api.results import Verdicts
@@ -104,6 +106,9 @@ def verify(
     variant: Names = None,
     tower: Towers = None,
     exactness: str | None = None,
+    against: TowerLike | File | None = None,
+    where: bool = False,
+    dump: File | None = None,
     weights: File | None = None,
     device: str = "auto",
     dtype: str | None = None,
@@ -111,20 +116,34 @@ def verify(
     threads: int = 1,
     timeout: float = 900,
     progress: bool | Callable[[str], None] = True,
-) -> Verified:
+) -> Verified | Diverged:
     """Check the accuracy of `variant`, by default of every flag and preset, over batches of awkward grids.
 
     Or of each `tower` against the first; one alone is held against the reference tower of its model. Nothing is timed.
-    The arguments are the options of `vlbench verify --help`, one or a list; `timeout` is in seconds. Raises UsageError
-    for what cannot be had as asked, and where the checking process gave nothing.
+    With `where`, find the first stage, block and token at which each parts from the first, in this process; `against`
+    is then the first, or the folder of a dump that the one `tower` is held against. `dump` is a new folder for the
+    stages of the last of them. The arguments are the options of `vlbench verify --help`, one or a list; `timeout` is in
+    seconds. Raises UsageError for what cannot be had as asked, and where the checking process gave nothing.
     """
-    towers = beside_reference(tower_names(tower))
-    if len(towers) == 1:
+    named, other = tower_names(tower), _against(against)
+    if other and (not where or not named):
+        lacks = "--tower" if where else "--where"
+        raise UsageError(f"--against {other} is what --where holds a --tower against; add {lacks}, or leave it out")
+    found = dumped(other)
+    if found and len(named) > 1:
+        raise UsageError(f"--against {other} is the dump of one tower; name one --tower")
+    towers = named if found else [other, *named] if other else beside_reference(named)
+    if len(towers) == 1 and not found and (where or dump is None):
         told = f"--tower {towers[0]}: nothing is known to hold it against; name a reference before it"
         raise UsageError(f"{told}, or give `model` in its vlbench.Tower")
     models = [] if model is None else [model]
     checkpoint = path_of(weights)
-    (target,) = targets_of(models, towers, several(variant), None, exactness, device, [dtype], checkpoint)
+    dtypes = [dtype or (found.dtype if found else None)]
+    (target,) = targets_of(models, towers, several(variant), None, exactness, device, dtypes, checkpoint)
+    if where or dump is not None:
+        settings = Settings(seed, threads, weights=checkpoint)
+        with watcher(progress) as watch:
+            return diverge(target, settings, found, other or "", path_of(dump), where, watch)
     first, *others = (batch_point(name) for name in BATCHES)
     (plan,) = plans_of([("verify", [first], target)], CellFilter({}), Settings(seed, threads, weights=checkpoint))
     with watcher(progress) as watch:
@@ -135,6 +154,13 @@ def verify(
     if not group.trials:
         raise UsageError(f"nothing was checked: {group.lost[0]}; try a smaller --model")
     return Verified(group.model_copy(update={"point": f"{len(BATCHES)} batches"}), tuple(BATCHES))
+
+
+def _against(given: TowerLike | File | None) -> str | None:
+    """A tower by name, or a folder; None where nothing is given. Raises UsageError."""
+    if given is None or isinstance(given, str):
+        return given
+    return str(given) if isinstance(given, PathLike) else tower_names(given)[0]
 
 
 def _fed_to(targets: Sequence[Target], scenario: Names, images: Sequence[Path] | None, cropped: bool) -> list[Fed]:

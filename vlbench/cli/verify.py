@@ -1,7 +1,13 @@
 """`vlbench verify`: is every flag right, alone and in presets, over a set of grids?"""
 
 import json
+from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from vlbench.api.arguments import UNREAD
+from vlbench.cli.completion import towers
 from vlbench.cli.options import Classes, ModelOptions, Timeout, Towers, Variants
 from vlbench.cli.reporting import reports
 from vlbench.export.sheet import Sheet
@@ -10,12 +16,20 @@ from vlbench.export.sheet import Sheet
 class Options(ModelOptions):
     """The options of `vlbench verify`; those of `vlbench.verify` have the same names."""
 
+    UNREAD = UNREAD["verify"]
+
     variant: Variants = None
     tower: Towers = None
     """Any towers, package.module:factory (your code, which is run), qwen2.5-vl-7b+FLAG or hf:qwen2.5-vl-7b, against the
     first; repeatable."""
     exactness: Classes = None
     """With --tower, what the others claim: bit-exact, ulp or reassociated. [the last]"""
+    where: Annotated[bool, typer.Option("--where")] = False
+    """Find the first stage, block and token at which each parts from the first."""
+    against: Annotated[str | None, typer.Option(metavar="TOWER|DIR", autocompletion=towers)] = None
+    """With --where, what the --tower is held against: another tower, or the folder of a --dump."""
+    dump: Annotated[Path | None, typer.Option(metavar="DIR")] = None
+    """Write what the stages of the last tower end with to a new folder, as .safetensors."""
     timeout: Timeout = 900
     quiet: bool = False
     """Print failures only."""
@@ -29,13 +43,18 @@ def verify(options: Options) -> Sheet:
 
     - `vlbench verify --with best --quiet`
     - `vlbench verify --tower hf:qwen2.5-vl-7b --tower my_tower:make`
+    - `vlbench verify --tower my_tower:make --against hf:qwen2.5-vl-tiny --where`
     """
+    from vlbench.api.diverging import Diverged
     from vlbench.api.running import verify
+    from vlbench.export.diverged import diverged_sheet
     from vlbench.export.results import verified_sheet
 
     arguments = vars(options).copy()
     quiet = arguments.pop("quiet")
     found = verify(**arguments)
+    if isinstance(found, Diverged):
+        return diverged_sheet(found.record, found.written)
     group = found.record
     return verified_sheet(
         group,

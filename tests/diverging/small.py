@@ -1,0 +1,15 @@
+"""A smaller probe, for tests that are not about which mistakes it shows."""
+
+from __future__ import annotations
+
+import pytest
+
+from vlbench.diverging import probe
+from vlbench.workload.scenario import Item
+
+ITEMS = (Item(kind="video", grid="4x4", frames=4), Item(grid="4x4"), Item(grid="2x2"))
+
+
+def small_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """52 patches in place of 1,216."""
+    monkeypatch.setattr(probe, "PROBE", probe.PROBE.model_copy(update={"item": ITEMS}))

@@ -1,0 +1,148 @@
+"""Stages in files: written, read back, compared like a tower's, and refused where they are damaged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+import vlbench
+from tests.diverging.small import small_probe
+from vlbench.diverging.dump import ORDER
+from vlbench.diverging.rows import to_stream
+from vlbench.record.divergence import Divergence
+
+TINY = "qwen2.5-vl-tiny"
+USUAL: dict[str, Any] = {"device": "cpu", "progress": False}
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    small_probe(monkeypatch)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    result = vlbench.verify(tower=f"{TINY}+best", dump=tmp_path / "stages", **USUAL)
+    assert result.exit_code == 0
+    assert result.written == (tmp_path / "stages/float32.safetensors",)  # type: ignore[union-attr]
+    return tmp_path / "stages"
+
+
+def held(folder: Path, **options: Any) -> tuple[Divergence, int]:
+    result = vlbench.verify(tower=TINY, against=folder, where=True, **USUAL | options)
+    (each,) = result.record  # type: ignore[misc]
+    assert isinstance(each, Divergence)
+    return each, int(result.exit_code)
+
+
+def changed(folder: Path, change: Callable[[dict[str, Tensor]], object], dtype: str = "float32") -> None:
+    tensors = load_file(folder / f"{dtype}.safetensors")
+    change(tensors)
+    save_file(tensors, folder / f"{dtype}.safetensors")
+
+
+def test_a_dump_is_compared_as_a_tower_is(folder: Path) -> None:
+    each, code = held(folder)
+    assert (each.first("float32"), each.unmatched, code) == (None, (), 0)
+    assert [run.mode for run in each.runs] == ["free-running", "lock-step"]
+    assert load_file(folder / "float32.safetensors").keys() >= {"pixels", "grid_thw", "block[3].sum", "tokens"}
+
+
+def test_a_mistake_in_a_dump_is_found_where_it_is(folder: Path) -> None:
+    changed(folder, lambda tensors: tensors["block[2].mlp"][5].mul_(1.01))
+    each, code = held(folder)
+    stage = each.first("float32")
+    assert stage is not None
+    assert stage.first is not None
+    assert (stage.name, stage.first.words, stage.beyond, code) == (
+        "block[2].mlp", "item 0, frame 0, row 0, column 1, window 0", 1, 5,
+    )  # fmt: skip
+
+
+def test_nan_in_a_dump_never_passes(folder: Path) -> None:
+    changed(folder, lambda tensors: tensors["tokens"][0].fill_(torch.nan))
+    each, code = held(folder)
+    assert (each.first("float32").name, code) == ("tokens", 5)  # type: ignore[union-attr]
+
+
+def test_rows_may_stand_in_another_order(folder: Path) -> None:
+    def reorder(tensors: dict[str, Tensor]) -> None:
+        patches = len(tensors["pixels"])
+        order = torch.arange(patches).view(-1, 4).flip(0).flatten()
+        for name in tensors.keys() - {"pixels", "grid_thw"}:
+            tensors[name] = to_stream(tensors[name], order)
+        tensors[ORDER] = order
+
+    changed(folder, reorder)
+    each, code = held(folder)
+    assert (each.first("float32"), code) == (None, 0)
+
+
+def test_what_is_missing_or_strange_is_named_and_lowers_the_verdict(folder: Path) -> None:
+    def strip(tensors: dict[str, Tensor]) -> None:
+        del tensors["block[1].norm2"]
+        tensors["block[9].mlp"] = tensors["block[1].mlp"].clone()
+        tensors["merger"] = tensors["merger"][:, 1:].contiguous()
+
+    changed(folder, strip)
+    each, code = held(folder)
+    assert code == 6
+    assert set(each.unmatched) == {
+        "block[1].norm2 (missing)", f"block[9].mlp ({TINY} has none)", "merger ([13, 255] instead of [13, 256])",
+    }  # fmt: skip
+
+
+def test_a_dump_in_bfloat16_alone_says_what_it_cannot_show(tmp_path: Path) -> None:
+    vlbench.verify(tower=TINY, dtype="bfloat16", dump=tmp_path / "both", **USUAL)
+    (tmp_path / "both/float32.safetensors").unlink()
+    each, code = held(tmp_path / "both")
+    assert (each.dtypes, each.first("bfloat16"), code) == (("bfloat16",), None, 0)
+    changed(tmp_path / "both", lambda tensors: tensors["block[1].attention"].mul_(1.1), "bfloat16")
+    each, code = held(tmp_path / "both")
+    assert (each.first("bfloat16").name, code) == ("block[1].attention", 5)  # type: ignore[union-attr]
+
+
+def test_a_dump_of_other_weights_does_not_compare(folder: Path) -> None:
+    with pytest.raises(vlbench.IncomparableError, match="made with other weights"):
+        held(folder, dtype="bfloat16")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda tensors: tensors.pop("pixels"), "it lacks 'pixels'"),
+        (lambda tensors: tensors.update(grid_thw=tensors["grid_thw"] * 0), "each above 0"),
+        (lambda tensors: tensors.update(pixels=tensors["pixels"][1:].contiguous()), "its grids have 52 patches"),
+        (lambda tensors: tensors.update({ORDER: torch.zeros(52, dtype=torch.long)}), "each patch from 0 to 51 once"),
+        (lambda tensors: tensors.update(merger=torch.zeros(3)), "merger is \\[3\\]; give \\[rows, width\\]"),
+    ],
+)
+def test_a_dump_that_says_nonsense_is_refused(folder: Path, change: Callable[..., object], words: str) -> None:
+    changed(folder, change)
+    with pytest.raises(vlbench.UsageError, match=words):
+        held(folder)
+
+
+def test_damaged_files_are_refused_in_a_sentence(folder: Path, tmp_path: Path) -> None:
+    path = folder / "float32.safetensors"
+    whole = path.read_bytes()
+    for broken in (whole[:-100], whole[:50], b"", bytes(100), whole[:8] + b"x" * len(whole[8:])):
+        path.write_bytes(broken)
+        with pytest.raises(vlbench.UsageError, match=r"float32\.safetensors"):
+            held(folder)
+    path.unlink()
+    with pytest.raises(vlbench.UsageError, match=r"it has no float32\.safetensors"):
+        held(folder)
+
+
+def test_no_dump_is_replaced(folder: Path) -> None:
+    with pytest.raises(vlbench.UsageError, match="is there already"):
+        vlbench.verify(tower=TINY, dump=folder, **USUAL)
+    with pytest.raises(vlbench.UsageError, match="does not exist"):
+        vlbench.verify(tower=TINY, dump=folder / "a/b", **USUAL)

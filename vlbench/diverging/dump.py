@@ -1,0 +1,118 @@
+"""Stages of a tower in files, one .safetensors a dtype, as any language can write them.
+
+A file has the tensors of docs/divergence.md by the names of their stages, and beside them `pixels` [N, patch_dim] and
+`grid_thw` [items, 3] that the tower was fed. `order` [N], where it is there, has of each row which patch of the input
+it is; without it rows stand in the order of the input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from vlbench.diverging.rows import to_input
+from vlbench.diverging.tap import Stages
+from vlbench.errors import IncomparableError, UsageError
+from vlbench.record.schema import Dtype
+from vlbench.untrusted.checkpoints import check_checkpoint
+
+INPUTS = ("pixels", "grid_thw")
+ORDER = "order"
+WEIGHTS = "weights"
+"""The key of the metadata that has the digest of the weights."""
+WRITTEN_BY = "--dump writes such folders"
+
+
+@dataclass(frozen=True)
+class Dump:
+    """What a folder holds."""
+
+    stages: Mapping[str, Stages]
+    """By dtype."""
+    pixels: Tensor
+    grid_thw: Tensor
+    weights: str
+    """Digest of the weights; "" where it does not say."""
+
+    @property
+    def dtype(self) -> str:
+        """The dtype below float32, where it has one."""
+        return next((name for name in self.stages if name != "float32"), "float32")
+
+
+def check_free(folder: Path) -> None:
+    """Raises UsageError where a dump cannot be written to `folder`, which may be there and has to hold none."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--dump {folder}: a file; name a folder")
+    if not folder.absolute().parent.is_dir():
+        raise UsageError(f"--dump {folder}: the folder {folder.parent} does not exist; make it or choose another")
+    if taken := next(folder.glob("*.safetensors"), None):
+        raise UsageError(f"--dump {folder}: {taken.name} is there already; choose another folder")
+
+
+def write(folder: Path, dtype: str, stages: Stages, pixels: Tensor, grid_thw: Tensor, about: dict[str, str]) -> Path:
+    """The file of a dtype. Raises UsageError where it cannot be written."""
+    path, tensors = folder / f"{dtype}.safetensors", {**stages, "pixels": pixels, "grid_thw": grid_thw}
+    draft = path.with_suffix(".draft")
+    try:
+        folder.mkdir(exist_ok=True)
+        save_file({name: each.cpu().contiguous().clone() for name, each in tensors.items()}, draft, about)
+        draft.replace(path)
+    except (OSError, SafetensorError) as error:
+        draft.unlink(missing_ok=True)
+        raise UsageError(f"--dump {path}: cannot be written ({error}); free some space or choose another") from None
+    return path
+
+
+def read(folder: Path) -> Dump:
+    """Raises UsageError for a folder without a dump, a damaged file, and one that lacks what was fed in."""
+    check_checkpoint(folder)
+    files = {name: folder / f"{name}.safetensors" for name in get_args(Dtype)}
+    files = {name: path for name, path in files.items() if path.is_file()}
+    if not files:
+        names = " or ".join(f"{name}.safetensors" for name in get_args(Dtype))
+        raise UsageError(f"--against {folder}: it has no {names}; {WRITTEN_BY}")
+    if len(files.keys() - {"float32"}) > 1:
+        raise UsageError(f"--against {folder}: it has bfloat16 and float16; keep one of them")
+    found = {name: _read(path, name) for name, path in files.items()}
+    (first, (tensors, weights)), *others = found.items()
+    for name, (more, also) in others:
+        if not torch.equal(more["grid_thw"], tensors["grid_thw"]) or also != weights:
+            raise IncomparableError(f"--against {folder}: {name} and {first} have other grids or weights; dump it anew")
+    stages = {name: {key: each for key, each in read.items() if key not in INPUTS} for name, (read, _) in found.items()}
+    pixels = next((each["pixels"] for name, (each, _) in found.items() if name != "float32"), tensors["pixels"])
+    return Dump(stages, pixels, tensors["grid_thw"], weights)
+
+
+def _read(path: Path, dtype: str) -> tuple[dict[str, Tensor], str]:
+    """The tensors of a file with rows in the order of the input, and the digest of the weights."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (a file handle)
+    except (OSError, SafetensorError) as error:
+        raise UsageError(f"{path}: damaged or no .safetensors ({error}); dump it anew") from None
+    for name in INPUTS:
+        if name not in tensors:
+            raise UsageError(f"{path}: it lacks {name!r}, what the tower was fed; copy it from a dump of --dump")
+    grids, pixels = tensors["grid_thw"], tensors["pixels"]
+    if grids.is_floating_point() or grids.ndim != 2 or grids.shape[1] != 3 or not len(grids) or (grids < 1).any():
+        raise UsageError(f"{path}: grid_thw is {list(grids.shape)}; give whole numbers [items, 3], each above 0")
+    patches = int(grids.prod(dim=1).sum())
+    if pixels.ndim != 2 or len(pixels) != patches or not pixels.is_floating_point():
+        raise UsageError(f"{path}: pixels are {list(pixels.shape)}, and its grids have {patches} patches")
+    for name, rows in tensors.items():
+        if name not in (*INPUTS, ORDER) and rows.ndim != (1 if name.endswith(".segments") else 2):
+            raise UsageError(f"{path}: {name} is {list(rows.shape)}; give [rows, width], of segments [rows]")
+    order = tensors.pop(ORDER, None)
+    if order is not None and order.flatten().sort().values.tolist() != list(range(patches)):
+        raise UsageError(f"{path}: {ORDER} does not have each patch from 0 to {patches - 1} once")
+    ordered = {name: each if name in INPUTS else to_input(each, order) for name, each in tensors.items()}
+    return ordered, about.get(WEIGHTS, "")
