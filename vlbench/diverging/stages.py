@@ -19,8 +19,8 @@ ADDED_UP = FP32_LIMITS["reassociated"]
 OWN_ERRORS = 3.0
 """In another dtype all rows together may be off by so many times what the reference's own are off there."""
 OWN_WORST = 10.0
-"""And a row by so many times what its own worst is: attention that is written out rounds its scores, which a kernel
-keeps, so that it is off by up to 2.2 times as much, and its worst row by 4.3; a row that is wrong is off by 50 and more."""
+"""And a row by so many times what its own worst is. Attention that is written out rounds its scores, which a kernel
+keeps: it is off by up to 2.3 times as much, and its worst row by 4.3; a row that is wrong is off by 50 and more."""
 
 
 def kind_of(name: str) -> StageKind:
