@@ -41,6 +41,7 @@ WORKERS = (
     "vlbench.trial.own_check",
     "vlbench.trial.machine",
     "vlbench.counting.worker",
+    "vlbench.counting.capture_worker",
     "vlbench.gating.listing",
     "vlbench.revisions.worker",
 )

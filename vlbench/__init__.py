@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING
 from vlbench.version import __version__
 
 if TYPE_CHECKING:
-    from vlbench.api.functions import case, compare, count, gate, judge, load, profile, run, simulate, verify
+    from vlbench.api.functions import (
+        capturable,
+        case,
+        compare,
+        count,
+        gate,
+        judge,
+        load,
+        profile,
+        run,
+        simulate,
+        verify,
+    )
     from vlbench.api.measured import Interrupted
     from vlbench.counting_device.allowed import allow_sync
     from vlbench.errors import IncomparableError, UsageError
@@ -29,6 +41,7 @@ __all__ = [
     "VisionOutput",
     "__version__",
     "allow_sync",
+    "capturable",
     "case",
     "compare",
     "count",
@@ -43,7 +56,7 @@ __all__ = [
 
 _HOME = {
     **dict.fromkeys(("case", "compare", "count", "gate", "judge", "load", "profile", "run", "verify"), "api.functions"),
-    "simulate": "api.functions",
+    **dict.fromkeys(("capturable", "simulate"), "api.functions"),
     "allow_sync": "counting_device.allowed",
     "Images": "implementations.preprocessing",
     "IncomparableError": "errors",

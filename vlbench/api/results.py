@@ -9,11 +9,13 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from vlbench.comparing.counted_cells import counted_forward
+from vlbench.export.capturable import captured_whole
 from vlbench.export.sheet import Part, Table, records
 from vlbench.judging.exit_codes import ExitCode
 from vlbench.judging.judged import Judged
 from vlbench.judging.unpaired import RunFloors
 from vlbench.record.baseline import Baseline, CapturedCell, CountedCell
+from vlbench.record.capture import BLOCKERS, CaptureReport
 from vlbench.record.counted import CountReport
 from vlbench.workload.serving import Served
 
@@ -78,6 +80,34 @@ class Counted(Result):
             for group in self.record.groups
             for row in group.towers
             for name, forward in (("warm", row.warm), ("cold", row.cold))
+        ]
+
+
+@dataclass(frozen=True, repr=False)
+class Capturable(Result):
+    """Which forwards can be CUDA graphs."""
+
+    record: CaptureReport
+
+    @property
+    def title(self) -> str:
+        """What it is, in one line."""
+        return f"captures looked at as {self.record.profile}, {self.record.dtype}, vlbench {self.record.vlbench}"
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the command of the same name ends with."""
+        return captured_whole(self.record).exit_code
+
+    def _rows(self) -> Rows:
+        """A row per tower, and per form in which its plan is handed in; how often each kind ends a capture."""
+        return [
+            {"scenario": group.scenario, "point": group.point, "tower": row.name, "plan": row.plan}
+            | {"capturable": row.capturable, "failed": row.failed, "lines": row.lines}
+            | {kind: row.times(kind) for kind in BLOCKERS}
+            | {"key": row.key.verdict if row.key else None}
+            for group in self.record.groups
+            for row in group.rows
         ]
 
 

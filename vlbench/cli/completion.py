@@ -32,6 +32,7 @@ SOURCES = {
     "dtypes": ("record/schema.py", r"^Dtype = Literal\[(.*)\]"),
     "ablations": ("matrix/ablation.py", ENUM),
     "classes": ("record/exactness.py", r"^FP32_LIMITS = \{(.*), .result-changing"),
+    "facts": ("counting/capture_job.py", r'^    "(\w+)": "'),
     "gpus": ("counting_device/profiles.py", r'^    "(sm_\d+)"'),
 }
 """Where in the package the names of a kind stand, and in which form; without one, they are those of files."""

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
+from vlbench.cli.completion import named
 from vlbench.cli.options import (
     CommandOptions,
     Cudnn,
@@ -40,6 +41,8 @@ class Counted(CommandOptions):
 class CountOptions(Counted):
     """The options of `vlbench count`."""
 
+    UNREAD: ClassVar = {"capture": "where diff cold plan"}
+
     where: Annotated[bool, typer.Option("--where")] = False
     """Each sync and copy with its line, and what removes it."""
     diff: Annotated[tuple[str, str] | None, typer.Option("--diff", metavar="A B")] = None
@@ -47,6 +50,13 @@ class CountOptions(Counted):
     cold: Annotated[bool, typer.Option("--cold")] = False
     """Show the first forward, in place of the second."""
     plan: PlanToo = False
+    capture: Annotated[bool, typer.Option("--capture")] = False
+    """Which lines keep each forward from being a CUDA graph; and with its plan handed in, where it takes one."""
+    key: Annotated[str | None, typer.Option("--key", metavar="FACT,...", autocompletion=named("facts"))] = None
+    """With --capture: is one graph right for all batches that share these? tokens, items, frames, lengths, longest,
+    grids, dtype."""
+    region: Annotated[str | None, typer.Option("--region", metavar="STAGE..STAGE")] = None
+    """With --capture: look at these stages alone, such as block[0].attention..merger."""
     gpu: Gpu = None
     cudnn: Cudnn = None
 
@@ -64,11 +74,17 @@ def count(options: CountOptions) -> Sheet:
     """Count device operations, attention calls, host syncs and copies of a tower at full size, without a GPU.
 
     Counts are exact and the same on every machine with the same torch; weights are not needed.
-    Ends with 0, with 2 if an option is wrong, with 6 if something in a tower cannot be counted.
+    Ends with 0, with 2 if an option is wrong, with 6 if something in a tower cannot be counted. With --capture also
+    with 3, if a tower cannot be a CUDA graph, its plan handed in or not, or its key is refuted.
 
     - `vlbench count --tower my_tower:make --where`
+    - `vlbench count --tower my_tower:make --capture`
     - `vlbench count --diff baseline best --scenario video`
     """
+    if options.capture:
+        return _captured(options)
+    if options.key is not None or options.region is not None:
+        raise UsageError("--key and --region ask about a capture; give --capture too")
     from vlbench.api.counts import count
     from vlbench.counting.kernels import kernel_lines
     from vlbench.export.counted import counted_sheet
@@ -94,6 +110,16 @@ def count(options: CountOptions) -> Sheet:
     judged = compare_towers(report, *both)
     own = {"json": lambda: json_text(compared(judged))}
     return replace(sheet, parts=[*sheet.parts, *beside(judged)], own=own)
+
+
+def _captured(options: CountOptions) -> Sheet:
+    from vlbench.api.capturing import capturable
+    from vlbench.export.capturable import capture_sheet
+
+    _refuse_stray(options)
+    asked = ("key", "region", "scenario", "grid", "gpu", "cudnn", "dtype")
+    given = {name: getattr(options, name) for name in asked}
+    return capture_sheet(capturable(options.tower, variant=options.variant or None, **given).record)
 
 
 @reports()

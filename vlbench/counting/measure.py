@@ -3,11 +3,12 @@
 import gc
 import traceback
 from collections import Counter as Multiset
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from vlbench.counting.advice import sites_of
 from vlbench.counting.further import count_further, smallest
@@ -21,7 +22,8 @@ from vlbench.counting_device.where import spelled
 from vlbench.errors import UsageError, in_one_line
 from vlbench.implementations.adapted import HandedIn, handed_over
 from vlbench.implementations.config import MODELS
-from vlbench.implementations.output import unpack
+from vlbench.implementations.output import Parts, unpack
+from vlbench.implementations.preprocessing import Grid
 from vlbench.implementations.stage import listen
 from vlbench.implementations.weights import SharedTensors, parameter_shapes
 from vlbench.record.counted import CountedTower, Forward, Further
@@ -98,6 +100,33 @@ def build_ghost(device: CountingDevice, tower: Tower, dtype: torch.dtype) -> nn.
     return device.build(lambda: tower.build(CUDA, dtype, weights))
 
 
+def as_row(module: nn.Module, row: Row) -> nn.Module:
+    """The tower, called as the row has it: with its plan handed in or not."""
+    return module if row.plan == "inside" else HandedIn(module, host_lengths=row.plan == "host")
+
+
+class Call(NamedTuple):
+    """A call of a tower, whose arguments are there: a plan that is handed in is made."""
+
+    module: nn.Module
+    pixels: Tensor
+    grid_thw: Tensor
+    handed: dict[str, Any]
+
+    def __call__(self) -> Parts:
+        """What it returns."""
+        return unpack(self.module(self.pixels, self.grid_thw, **self.handed), DeviceTensor)
+
+
+def call_of(
+    device: CountingDevice, module: nn.Module, tower: Tower, grids: Sequence[Grid], dtype: torch.dtype, seed: int = 0
+) -> Call:
+    """A call of a tower as a row has it, on these grids; `seed` is that of pixels that have values."""
+    pixels = device.pixels(tower.fed.pixels_shape(grids), dtype, seed=seed)
+    grid_thw = handed_over(module, pixels, torch.tensor(grids, dtype=torch.int64))
+    return Call(module, pixels, grid_thw, {"plan": module.plan(grid_thw)} if isinstance(module, HandedIn) else {})
+
+
 def ghost_weights(device: CountingDevice, model: str, dtype: torch.dtype) -> SharedTensors:
     """A state dict of one of our models, of shapes alone."""
     shapes = parameter_shapes(MODELS[model])
@@ -131,9 +160,7 @@ def _one_way(
 ) -> tuple[Seen, Seen]:
     device.branch = branch
     device.forget_plans()
-    module = build_ghost(device, tower, dtype)
-    if row.plan != "inside":
-        module = HandedIn(module, host_lengths=row.plan == "host")
+    module = as_row(build_ghost(device, tower, dtype), row)
     with torch.inference_mode():
         cold, warm = (
             _forward(device, module, tower, point, dtype, making=row.making, ordered=ordered) for _ in range(2)

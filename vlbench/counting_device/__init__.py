@@ -13,9 +13,11 @@ Somebody's operator is what its body asks for where that is Python (`custom_op`,
 with the shapes of its fake kernel. `declare` says otherwise. A Triton kernel is one operation.
 
 What it cannot see, and says so: an operator without a fake kernel, a Triton kernel, or one of torch's solvers, that
-nobody declared (`unknown`), compiled code (`not_measured`), CUDA graphs (refused), a Triton kernel in shadow mode
-(refused). A value that follows from floats in ghost mode is taken and listed (`assumed`), or refused where nothing
-tells it (GhostValueError).
+nobody declared (`unknown`), compiled code (`not_measured`), a Triton kernel in shadow mode (refused). A value that
+follows from floats in ghost mode is taken and listed (`assumed`), or refused where nothing tells it (GhostValueError).
+
+A CUDA graph is recorded here as on a GPU: what no capture can hold is an error with its line, what is captured is
+counted once, and a replay is one operation that carries out all of it again (`graphs`).
 
 And in silence: an operator of C++ that waits for the device, where nobody declared it; questions asked through
 functions imported before the device was opened (`from torch.cuda import is_available`), or of host tensors; who reads

@@ -1,9 +1,9 @@
 """What `torch.cuda` says inside the scope: the answers of a machine with one GPU of the chosen profile.
 
 Code asks before it chooses a path; every question of code outside torch is listed with its answer. Waiting for the
-device is counted, and what cannot be counted here (graphs, compiled code) is refused or named. Streams and events order
-nothing, but waiting for one is a host sync; they and graphs are classes, as in torch, because code names them in its
-type annotations.
+device is counted, and what cannot be counted here (compiled code) is named. Streams and events order nothing, but
+waiting for one is a host sync; they and graphs (`graphs`) are classes, as in torch, because code names them in its type
+annotations.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._device import _device_constructors
 
+from vlbench.counting_device.graphs import GRAPHS
 from vlbench.counting_device.runtime import runtime
 from vlbench.counting_device.scope import Scope, current, is_open
 from vlbench.counting_device.taken import reading_numbers, shared, tolist
@@ -92,8 +93,7 @@ def _replacements(scope: Scope) -> Iterator[tuple[object, str, Any]]:
     yield cuda, "empty_cache", lambda: scope.transfer("synchronize", "torch.cuda.empty_cache")
     if not torch.version.cuda:
         yield torch.version, "cuda", CUDA_VERSION
-    yield cuda, "CUDAGraph", NoGraph
-    yield cuda, "graph", NoCapture
+    yield from ((cuda, name, value) for name, value in GRAPHS.items())
     if not hasattr(torch._C, "_nvtx"):  # a build without CUDA refuses ranges; on a GPU they ask nothing of it
         yield cuda.nvtx, "_nvtx", SimpleNamespace(**dict.fromkeys(_NVTX, lambda *args: 0))
     yield from _outside_the_dispatcher()
@@ -220,6 +220,7 @@ class Stream:
     def query(self) -> bool:
         """Not yet, then yes, unless all was waited for: code that queries until it is so has waited."""
         scope = current()
+        scope.blocked("wait", "torch.cuda.Stream.query")
         if scope.asked == scope.done:
             return True
         if self._queried_at == scope.asked:
@@ -265,6 +266,7 @@ class Event:
 
     def query(self) -> bool:
         """Not yet, then yes: code that queries until it is so has waited. Whatever waits ends all that was recorded."""
+        current().blocked("wait", "torch.cuda.Event.query")
         if self._recorded != current().waits:
             return True
         if self._was_queried:
@@ -279,20 +281,6 @@ class Event:
     def elapsed_time(self, end: Any) -> NoReturn:
         """Raises UsageError: nothing here takes time."""
         raise UsageError("torch.cuda.Event.elapsed_time: the counting device counts and has no time; use a real GPU.")
-
-
-class NoGraph:
-    """Stands in for `torch.cuda.CUDAGraph`."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise UsageError(
-            "CUDA graphs cannot be captured on the counting device; put the replay behind an operator of your own "
-            "(torch.library) and declare that operator."
-        )
-
-
-class NoCapture(NoGraph):
-    """Stands in for `torch.cuda.graph`."""
 
 
 def stream_context(stream: Any) -> Stream:

@@ -16,6 +16,7 @@ from vlbench.counting_device import indexing, transfers  # noqa: F401  # they re
 from vlbench.counting_device.answers import cuda_answers
 from vlbench.counting_device.attention import whole_on_cuda
 from vlbench.counting_device.backends import torchs_order
+from vlbench.counting_device.capture import Region, Watch
 from vlbench.counting_device.counter import Counter, questions
 from vlbench.counting_device.evaluate import shapes_of_floats
 from vlbench.counting_device.guard import cuda_device_guard
@@ -152,6 +153,16 @@ class CountingDevice:
         finally:
             self._scope.counter, self._scope.listeners = None, ()
             counter.close(self.mode, self.profile, torch.__version__.partition("+")[0], self._scope.cudnn)
+
+    @contextmanager
+    def watch(self, region: Region | None = None) -> Iterator[Watch]:
+        """List what would end a capture of the block, or of a region of it, which has to listen to its stages."""
+        before = self._scope.capture
+        watch = self._scope.capture = Watch(region)
+        try:
+            yield watch
+        finally:
+            self._scope.capture = before
 
     def forget_plans(self) -> None:
         """From now on cuDNN has to build every attention plan again, as in a new process."""

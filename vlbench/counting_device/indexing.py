@@ -112,7 +112,7 @@ def _on_device(scope: Scope, name: str, indices: Sequence[Index]) -> list[Index]
                 for _ in range(MASK_SYNC.read_backs):
                     scope.transfer("read-back", name, MASK_SYNC.bytes)
         elif _is_mask(item):
-            positions = _uploaded(scope, name, scope.pinned.add(item.nonzero()), blocking=False)
+            positions = _uploaded(scope, name, scope.pin(item.nonzero(), name), blocking=False)
             on_device.extend(to_device(scope, part) for part in positions.host.unbind(1))
         else:
             on_device.append(_uploaded(scope, name, item))

@@ -181,7 +181,7 @@ def host_operation(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs:
         kwargs = {**kwargs, "pin_memory": False}
     result = func(*evaluate.mapped(args, evaluate.host_of), **kwargs)
     scope.tell(Kind.HOST, facts(func).name, (*args, *kwargs.values()), (result,))
-    return scope.pinned.add(result) if pin else result
+    return scope.pin(result, facts(func).name) if pin else result
 
 
 def _read(tensor: Tensor) -> Tensor:
@@ -227,7 +227,7 @@ def _is_written(operand: Tensor, known: Facts, args: tuple[Any, ...], kwargs: di
 
 def count(scope: Scope, known: Facts, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Count the operation and the values it brings to the host; `result` is still the host's."""
-    if scope.counter is None:
+    if scope.counter is None and scope.capture is None:
         return
     sync = SYNCS.get(known.name)
     if sync and sync.unless and sync.unless(args, kwargs):

@@ -4,24 +4,33 @@ import threading
 import zlib
 from collections import Counter as Multiset
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 
 from vlbench.counting_device.backends import version_of
+from vlbench.counting_device.capture import blocker_of
 from vlbench.counting_device.counter import Counter
 from vlbench.counting_device.happening import Happening, Listener, Source
 from vlbench.counting_device.memory import DeviceMemory, PinnedMemory
 from vlbench.counting_device.profiles import Profile
 from vlbench.counting_device.shapes import Shapes
-from vlbench.counting_device.where import cause, cause_line
+from vlbench.counting_device.where import Cause, cause, cause_line
 from vlbench.errors import UsageError
+from vlbench.record.capture import BlockerKind
 from vlbench.record.sequence import Kind
 from vlbench.record.site import Content, Event, Where
 
 Mode = Literal["shadow", "ghost"]
 Interpret = Callable[["Scope", Any, tuple[Any, ...], dict[str, Any]], Any]
+
+
+class Capture(Protocol):
+    """A capture, which ends on what no CUDA graph can hold, or who lists that."""
+
+    def meet(self, kind: BlockerKind, operation: str, place: Cause, size: int) -> None:
+        """It happened, with so many bytes."""
 
 
 class Scope:
@@ -42,6 +51,8 @@ class Scope:
         self.counter: Counter | None = None
         self.listeners: tuple[Listener, ...] = ()
         """Who hears of what is asked while the counter does, itself among them."""
+        self.capture: Capture | None = None
+        """Who is told of what no CUDA graph can hold."""
         self.not_measured_here: set[str] = set()
         """Sentences that hold for every count from now on."""
         self.questions: Multiset[tuple[str, str, Where]] = Multiset()
@@ -88,6 +99,8 @@ class Scope:
         content: Content = "" if source is None else _content(source)
         if event == "synchronize" and self.sent > self.arrived:
             content = "read-back"
+        if kind := blocker_of(event, operation, content, blocking=blocking, pinned=pinned):
+            self.blocked(kind, operation, size)
         if blocking:
             self.done = self.asked
             if not self.aside or operation in FOR_ALL_STREAMS:
@@ -109,6 +122,16 @@ class Scope:
                 source=None if source is None else self._source(source),
                 content=content,
             )
+
+    def blocked(self, kind: BlockerKind, operation: str, size: int = 0) -> None:
+        """Something on which a capture ends. Raises what a GPU raises where one is under way."""
+        if self.capture is not None:
+            self.capture.meet(kind, operation, cause(self.counter.opened_in if self.counter else None), size)
+
+    def pin(self, host: Tensor, operation: str) -> Tensor:
+        """Remember that `host` is in pinned memory that is new, and return it."""
+        self.blocked("pinned allocation", operation, host.numel() * host.element_size())
+        return self.pinned.add(host)
 
     def _source(self, host: Tensor) -> Source:
         """What tells copies of `host` apart."""

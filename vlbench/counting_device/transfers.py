@@ -91,7 +91,9 @@ def to_copy(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dict[s
     result: Tensor = func(behind, **{**kwargs, "device": torch.device("cpu"), "pin_memory": False})
     if downloads:
         if non_blocking:
-            scope.pinned.add(result)  # torch pins the target of a non-blocking download (TensorConversions.cpp)
+            scope.pin(
+                result, "aten::_to_copy"
+            )  # torch pins the target of a non-blocking download (TensorConversions.cpp)
         _count(scope, "aten::_to_copy", behind, result, original=source, upload=False, non_blocking=non_blocking)
         return result
     _count(scope, "aten::_to_copy", behind, result, original=source, upload=True, non_blocking=non_blocking)
@@ -120,7 +122,7 @@ def pin_memory(scope: Scope, func: Operation, args: tuple[Any, ...], kwargs: dic
     """`.pin_memory()` of a host tensor: a copy that is remembered as pinned."""
     if isinstance(args[0], DeviceTensor):
         raise RuntimeError("cannot pin a CUDA tensor: only dense CPU tensors can be pinned")
-    pinned = scope.pinned.add(args[0].clone())
+    pinned = scope.pin(args[0].clone(), facts(func).name)
     scope.tell(Kind.HOST, facts(func).name, args, (pinned,))
     return pinned
 

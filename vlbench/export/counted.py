@@ -22,9 +22,10 @@ from vlbench.export.sheet import (
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import readable_bytes
+from vlbench.record.capture import Blocker, CaptureGroup, CaptureReport
 from vlbench.record.counted import CHURN, CountedTower, CountGroup, CountReport, Forward
 from vlbench.record.site import Event, Site, Where, outside_of_helpers
-from vlbench.record.timing import handed_in
+from vlbench.record.timing import PlanMade, handed_in
 
 PLAN: Event = "attention plan"
 SITE_FIELDS = ("event", "times", "bytes", "pinned", "blocking", "allowed", "operation", "advice")
@@ -75,7 +76,7 @@ def _incomplete(tower: CountedTower) -> str:
     return "; ".join(said) or "one of its two forwards was not counted whole"
 
 
-def title(report: CountReport, group: CountGroup) -> str:
+def title(report: CountReport | CaptureReport, group: CountGroup | CaptureGroup) -> str:
     """What was counted, in one line."""
     point = f" [{group.point}]" if group.point else ""
     much = f"{sum(t * h * w for t, h, w in group.grids):,} patches"
@@ -197,13 +198,16 @@ def _facts(report: CountReport, group: CountGroup) -> dict[str, Value]:
     return {"scenario": group.scenario, "point": group.point, "dtype": report.dtype, "profile": report.profile}
 
 
+def name_told(name: str, plan: PlanMade) -> str:
+    """A row's name in its column: a factory without its package, or the plan, below the row of its tower."""
+    package, colon, factory = name.rpartition(":")
+    return f"  plan={plan}" if plan != "inside" else broken(f"{package.rpartition('.')[2]}{colon}{factory}")
+
+
 def _name(tower: CountedTower, *, tells: bool) -> Cell:
-    """In its column: a factory without its package, which the lines below name whole; `tells` programs of its plan."""
-    package, colon, factory = tower.name.rpartition(":")
+    """In its column; the lines below name it whole. `tells` programs of its plan."""
     mark = "" if tower.complete else " (!)"
-    told = broken(f"{package.rpartition('.')[2]}{colon}{factory}")
-    if tower.plan != "inside":  # it stands below the row of its tower
-        told = "    making it" if tower.making else f"  plan={tower.plan}"
+    told = "    making it" if tower.making else name_told(tower.name, tower.plan)
     plan: dict[str, Value] = {"plan": tower.plan} if tells else {}
     return Cell(told + mark, {"variant": tower.name} | plan)
 
@@ -262,13 +266,17 @@ def _where(report: CountReport, group: CountGroup, tower: CountedTower, cold: bo
         yield Words(f"Waits that flags of ours remove from towers like this: {listed}.")
 
 
-def _site(site: Site, named: Where) -> Iterator[Words]:
-    """`named` is the nearest line outside of shared helpers."""
-    yield Words(f"{site.times:>6,}x {_what(site)}", cut=True)
+def line_words(site: Site | Blocker, what: str, named: Where) -> Iterator[Words]:
+    """What happened at a line, and how often; `named` is the nearest line outside of shared helpers."""
+    yield Words(f"{site.times:>6,}x {what}", cut=True)
     yield Words(f"{named.place} ({site.operation})".strip(), "dim", indent=8)
     yield Words(named.source, indent=8, cut=True)
     if named != site.where:
         yield Words(f"through {site.where}", "dim", indent=8, cut=True)
+
+
+def _site(site: Site, named: Where) -> Iterator[Words]:
+    yield from line_words(site, _what(site), named)
     if site.allowed:
         yield Words(f"allowed: {site.allowed}", "dim", indent=8)
     if site.advice:

@@ -1,0 +1,106 @@
+"""Can a forward of a tower, or a region of it, be a CUDA graph? What would end a capture, with its lines."""
+
+import gc
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from functools import partial
+
+import torch
+
+from vlbench.counting.advice import sites_of
+from vlbench.counting.job import Point
+from vlbench.counting.measure import Call, as_row, build_ghost, call_of, with_place
+from vlbench.counting.rows import Row
+from vlbench.counting_device import CountingDevice
+from vlbench.counting_device.capture import StageError, Stages
+from vlbench.errors import UsageError
+from vlbench.implementations.stage import listen
+from vlbench.record.capture import Blocker, BlockerKind, CaptureRow
+from vlbench.record.counts import Counts
+from vlbench.record.site import Site
+from vlbench.towers.resolve import resolve_tower
+
+BEFORE: dict[BlockerKind, str] = {
+    "pageable upload": "send it before the capture, and for each replay write into the same memory of the device",
+    "waiting upload": "send it before the capture, and for each replay write into the same memory of the device",
+    "pinned allocation": "pin memory once, before the capture, and write into it",
+}
+"""Advice that holds in a capture alone: pinning faster copies would end it, too."""
+
+RegionAsked = tuple[str, str] | None
+
+
+def lint(
+    device: CountingDevice, row: Row, point: Point, dtype: torch.dtype, region: RegionAsked
+) -> tuple[CaptureRow, Point]:
+    """The row, looked at in its second forward on a ghost device, and `point` with the grids that it was fed.
+
+    Raises UsageError for a tower that cannot be had as asked, and for stages that its forward does not have.
+    """
+    gc.collect()
+    with device.building():
+        tower = resolve_tower(row.tower)
+    point = point.fed_to(tower.fed)
+    if reason := tower.fed.misfit(point.grids):
+        raise UsageError(f"{tower.name}: {reason}")
+    found: list[tuple[tuple[Blocker, ...], Counts]] = []
+    parameters, failed = 0, None
+    try:
+        for branch in (True, False):  # where floats decide the way
+            device.branch = branch
+            module = as_row(build_ghost(device, tower, dtype), row)
+            parameters = sum(each.numel() for each in module.parameters())
+            call = partial(call_of, device, module, tower, point.grids, dtype)
+            found.append(_second_forward(device, call, region))
+            if not any(each.branch for each in found[-1][1].assumptions):
+                break
+    except StageError as error:
+        raise UsageError(f"{row.name}: {error}") from None
+    except UsageError as error:  # of the counting device: it names what it cannot know, and the line
+        failed = str(error)
+    except Exception as error:  # whatever a tower raises
+        failed = with_place(error)
+    blockers, counts = max(found, key=lambda each: len(each[0]), default=((), None))
+    linted = CaptureRow(
+        name=row.name,
+        tower=row.tower,
+        source=row.source,
+        plan=row.plan,
+        parameters=parameters,
+        blockers=blockers,
+        left_out=row.left_out,
+        failed=failed or (unsure(counts) if counts else None),
+    )
+    return linted, point
+
+
+def _second_forward(
+    device: CountingDevice, call: Callable[[], Call], region: RegionAsked
+) -> tuple[tuple[Blocker, ...], Counts]:
+    """What a capture of the second call would end on; in the first, caches are filled."""
+    stages = Stages()
+    with torch.inference_mode():
+        first = call()
+        with device.count(), listen(stages):
+            first()
+        asked, second = stages.region(*region) if region else None, call()
+        with device.count() as counter, device.watch(asked) as watch, listen(asked) if asked else nullcontext():
+            second()
+    return tuple(_advised(watch.blockers, sites_of(counter.report))), counter.report
+
+
+def _advised(blockers: Iterable[Blocker], sites: Iterable[Site]) -> Iterable[Blocker]:
+    """With what removes each."""
+    known = {(site.operation, site.where, site.expression): site for site in sites}
+    for each in blockers:
+        site = known.get((each.operation, each.where, each.expression))
+        if each.kind in BEFORE:
+            yield each.model_copy(update={"advice": BEFORE[each.kind]})
+        else:
+            yield each.model_copy(update={"advice": site.advice, "flags": site.flags} if site else {})
+
+
+def unsure(counts: Counts) -> str | None:
+    """Why something may end a capture that was not seen; None where all was."""
+    unknown = [f"{name} is not known, which may wait for the device" for name in counts.unknown]
+    return "; ".join([*unknown, *counts.not_measured]) or None

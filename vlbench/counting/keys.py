@@ -1,0 +1,176 @@
+"""Is the key of a graph sound? Batches that share it are computed by each other's record, as a replay would do it.
+
+Where the result is not that batch's own, the key forgets something. All of it is computed on the CPU in float32, with
+the smallest size of the family for one of our models.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vlbench.counting.capture import RegionAsked
+from vlbench.counting.further import smallest
+from vlbench.counting.measure import CUDA, Call, as_row, call_of, with_place
+from vlbench.counting.replays import Record, Recorded
+from vlbench.counting.rows import Row
+from vlbench.counting_device import CountingDevice
+from vlbench.counting_device.capture import Stages
+from vlbench.counting_device.tape import first_difference
+from vlbench.counting_device.tensor import DeviceTensor
+from vlbench.errors import UsageError
+from vlbench.implementations.config import MODELS
+from vlbench.implementations.execution.keys import tensors_of
+from vlbench.implementations.preprocessing import Fed, Grid, Preprocessing
+from vlbench.implementations.stage import listen
+from vlbench.record.capture import KeyCheck
+from vlbench.towers.models import drawn
+from vlbench.towers.resolve import resolve_tower
+
+CELLS: tuple[tuple[Grid, ...], ...] = (
+    ((1, 6, 6), (1, 6, 6)),
+    ((2, 6, 6),),
+    ((1, 4, 9), (1, 4, 9)),
+    ((1, 4, 6), (1, 8, 6)),
+    ((1, 8, 6), (1, 4, 6)),
+    ((1, 6, 6), (1, 4, 9)),
+    ((1, 8, 9),),
+    ((1, 4, 6), (1, 4, 6), (1, 4, 6)),
+    ((3, 4, 6),),
+)
+"""Batches in merged cells, all of equally many tokens: pictures and videos, lengths in other orders, other shapes."""
+OTHER_DTYPE = torch.bfloat16
+LIMIT = 1e-5
+"""Relative L2 distance in float32 up to which two results are the same: other orders of sums move them by 1e-6."""
+HAND_IN = "it plans inside its forward: hand the plan in"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Grids, and the dtype of their pixels."""
+
+    grids: tuple[Grid, ...]
+    dtype: torch.dtype
+    fed: Fed
+
+    def __str__(self) -> str:
+        named = f" in {_name(self.dtype)}" if self.dtype is OTHER_DTYPE else ""
+        return f"{' + '.join('x'.join(map(str, grid)) for grid in self.grids)}{named}"
+
+    def fact(self, name: str) -> object:
+        """What it is in this respect, by the names of `FACTS`."""
+        lengths = [h * w for t, h, w in self.grids for _ in range(t)]
+        unit = self.fed.merge_size**2 if isinstance(self.fed, Preprocessing) else 1
+        return {
+            "tokens": sum(lengths) // unit,
+            "items": len(self.grids),
+            "frames": len(lengths),
+            "lengths": tuple(lengths),
+            "longest": max(lengths),
+            "grids": self.grids,
+            "dtype": self.dtype,
+        }[name]
+
+
+def batches_that_share(key: Sequence[str], fed: Fed) -> list[tuple[Batch, Batch]]:
+    """Pairs of batches that share the key and are not the same, each way round; those of another dtype come last."""
+    several = dict.fromkeys(fed.grids_of(cells) for cells in CELLS)
+    batches = [Batch(grids, torch.float32, fed) for grids in several]
+    groups: dict[tuple[object, ...], list[Batch]] = {}
+    for batch in (*batches, Batch(batches[0].grids, OTHER_DTYPE, fed)):
+        groups.setdefault(tuple(batch.fact(name) for name in key), []).append(batch)
+    both = [(first, other) for first, *others in groups.values() for other in others]
+    pairs = [pair for first, other in both for pair in ((first, other), (other, first))]
+    return sorted(pairs, key=lambda pair: pair[0].dtype is not pair[1].dtype)
+
+
+def check_key(device: CountingDevice, row: Row, key: Sequence[str], region: RegionAsked) -> KeyCheck:
+    """Of a row, on a shadow device. What cannot be computed is not checked, with the reason."""
+    gc.collect()
+    try:
+        tower = resolve_tower(smallest(row.tower))
+        weights = drawn(MODELS[tower.model], CUDA, torch.float32) if tower.model in MODELS else None
+        module = as_row(device.build(lambda: tower.build(CUDA, torch.float32, weights)), row)
+
+        def call(batch: Batch, seed: int) -> Call:
+            return call_of(device, module, tower, batch.grids, batch.dtype, seed)
+
+        with torch.inference_mode():
+            return _checked(row, _Records(device, call, region), batches_that_share(key, tower.fed))
+    except UsageError as error:
+        return KeyCheck(verdict="not checked", reason=str(error))
+    except Exception as error:  # whatever a tower raises
+        return KeyCheck(verdict="not checked", reason=with_place(error))
+
+
+def _checked(row: Row, records: _Records, pairs: Sequence[tuple[Batch, Batch]]) -> KeyCheck:
+    replays, hint = 0, None
+    for one, two in pairs:
+        try:
+            mine, other = records[one], records[two]
+        except Exception:
+            if one.dtype is two.dtype:
+                raise
+            continue  # a tower that takes no other dtype has no batch of it
+        error = mine.replayed_with(other)
+        replays += 1
+        difference = first_difference(mine.record, other.record)
+        hint = hint or difference
+        if error is None or error > LIMIT:
+            check = _refuted(one, two, error, inside=row.plan == "inside" and mine.baked and one.dtype is two.dtype)
+            return check.model_copy(update={"replays": replays, "difference": difference})
+    reason = f"{replays} replays came out as they should" if replays else "no two of the batches tried share it"
+    return KeyCheck(verdict="not refuted", reason=reason, replays=replays, difference=hint)
+
+
+def _refuted(recorded: Batch, fed: Batch, error: float | None, *, inside: bool) -> KeyCheck:
+    place = "has inputs of other shapes" if error is None else f"comes out {error:.2g} off"
+    reason = f"{fed} {place} where the graph of {recorded} is replayed"
+    return KeyCheck(
+        verdict="plans inside" if inside else "refuted",
+        reason=f"{HAND_IN} ({reason})" if inside else reason,
+        recorded=str(recorded),
+        fed=str(fed),
+        error=error,
+    )
+
+
+class _Records(dict[Batch, Recorded]):
+    """Each batch is recorded once, when it is first asked for."""
+
+    def __init__(self, device: CountingDevice, call: Callable[[Batch, int], Call], region: RegionAsked) -> None:
+        super().__init__()
+        self._device, self._call, self._region = device, call, region
+
+    def __missing__(self, batch: Batch) -> Recorded:
+        seed, stages = len(self), Stages()
+        with listen(stages):
+            self._call(batch, seed)()  # caches are filled before a capture
+        call = self._call(batch, seed)
+        given = [call.pixels, call.grid_thw, *_tensors(call.handed)]
+        region = stages.region(*self._region) if self._region else None
+        record = Record(given, region)
+        with self._device.watch(region) as watch, listen(record), record:
+            parts = call()
+        record.read(parts.values())
+        baked = not isinstance(call.grid_thw, DeviceTensor) or bool(watch.blockers)
+        self[batch] = Recorded(record, baked)
+        return self[batch]
+
+
+def _tensors(handed: Any) -> Iterator[Tensor]:
+    """All tensors that are handed in, by name or as a plan of ours."""
+    if isinstance(handed, Mapping):
+        for each in handed.values():
+            yield from _tensors(each)
+    else:
+        yield from tensors_of(handed)
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -1,0 +1,121 @@
+"""Records of calls that are replayed on the inputs of other batches, as a CUDA graph would be. In shadow mode alone.
+
+A replay knows the operations, the addresses and the host's numbers of the batch that was recorded; another batch's
+inputs are put into the memory of that one's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from vlbench.counting_device.capture import Region
+from vlbench.counting_device.evaluate import written
+from vlbench.counting_device.facts import facts
+from vlbench.counting_device.tape import Tape
+from vlbench.counting_device.tensor import DeviceTensor
+
+
+class Record(Tape):  # type: ignore[no-untyped-call]
+    """What a call, or a region of it, asks of the device, with the tensors that it is given and those read behind it.
+
+    Each with the value that it had. It listens to stages.
+    """
+
+    def __init__(self, given: Iterable[Tensor], region: Region | None) -> None:
+        """`given` are all tensors among the arguments of the call."""
+        super().__init__()
+        self.inputs: dict[int, _Kept] = {}
+        self.outputs: dict[int, _Kept] = {}
+        self.used: set[Any] = set()
+        self._region, self.recording = region, region is None
+        on_device = [each for each in given if isinstance(each, DeviceTensor)]
+        self._early = {each.block for each in on_device}
+        self._changed: set[Any] = set()
+        self._own: set[int] = set()
+        if region is None:
+            for each in on_device:
+                _keep(self.inputs, each)
+
+    def before(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], operands: list[DeviceTensor]) -> None:
+        """See `Tape`."""
+        if self.recording:
+            self.used |= {each.block for each in operands}
+            for each in operands if self._region else ():
+                if each.block in self._early and id(each) not in self._own:
+                    _keep(self.inputs, each)
+            self._changed |= {each.block for each in written(facts(func), args, kwargs)}
+        elif self._region and self._region.over:
+            self.read(operands)
+
+    def after(self, made: list[DeviceTensor]) -> None:
+        """See `Tape`."""
+        if self.recording:
+            self._changed |= {each.block for each in made if each.block not in self._early}
+            self._own |= {id(each) for each in made}
+        elif self._region and not self._region.over:
+            self._early |= {each.block for each in made}
+
+    def read(self, tensors: Iterable[Tensor]) -> None:
+        """What is read behind it; it counts where it was made or written here."""
+        for each in tensors:
+            if isinstance(each, DeviceTensor) and each.block in self._changed:
+                _keep(self.outputs, each)
+
+    def enter(self, name: str) -> None:
+        """A stage begins."""
+        if self._region:
+            self._region.enter(name)
+            self.recording = self._region.inside
+
+    def exit(self, name: str) -> None:
+        """It ends."""
+        if self._region:
+            self._region.exit(name)
+            self.recording = self._region.inside
+
+
+class _Kept(NamedTuple):
+    tensor: DeviceTensor
+    value: Tensor
+
+
+def _keep(kept: dict[int, _Kept], tensor: DeviceTensor) -> None:
+    if id(tensor) not in kept:
+        kept[id(tensor)] = _Kept(tensor, tensor.host.clone())
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The record of a batch."""
+
+    record: Record
+    baked: bool
+    """Does the record hold what follows from the grids, as they are on the host or read back?"""
+
+    def replayed_with(self, other: Recorded) -> float | None:
+        """How far the replay of this record is from the results of the other batch; None where that has no place."""
+        mine, theirs = list(self.record.inputs.values()), list(other.record.inputs.values())
+        if len(mine) != len(theirs):
+            return None
+        pairs = [pair for pair in zip(mine, theirs, strict=True) if pair[0].tensor.block in self.record.used]
+        if any(own.value.shape != new.value.shape for own, new in pairs):
+            return None
+        for own, new in pairs:
+            own.tensor.host.copy_(new.value)
+        self.record.replay()
+        found = [each.tensor.host.clone() for each in self.record.outputs.values()]
+        for own, _ in pairs:  # it may be kept elsewhere, as in a cache
+            own.tensor.host.copy_(own.value)
+        wanted = [each.value for each in other.record.outputs.values()]
+        if [(each.shape, each.dtype) for each in found] != [(each.shape, each.dtype) for each in wanted]:
+            return float("inf")
+        return max(map(_distance, found, wanted), default=0.0)
+
+
+def _distance(found: Tensor, wanted: Tensor) -> float:
+    difference = (found.double() - wanted.double()).norm() / wanted.double().norm().clamp(min=1e-30)
+    return float("inf") if difference.isnan() else float(difference)
