@@ -21,6 +21,7 @@ from rich.console import Console
 
 from results.count_plans import plan_table
 from results.false_alarms import gate_sentence
+from results.kernel_time_tables import board_table, floor_of_boards, hold_out_table, moved_table, spread_table
 from tests.traps.page import page as trap_page
 from tests.traps.traps import load as load_traps
 from vlbench.cli.explain import meanings_by_names
@@ -176,14 +177,18 @@ def seam_ladder() -> str | None:
 
 
 PARTS: dict[str, Callable[[], str | None]] = {
+    "boards": board_table,
     "classic": classic_counts,
     "exit_codes": exit_code_table,
     "flag_number": flag_number,
+    "floor": floor_of_boards,
     "flags": flag_table,
     "floors": floor_table,
     "gate_runs": gate_runs,
+    "hold_out": hold_out_table,
     "limits": limit_table,
     "formats": format_table,
+    "moved": moved_table,
     "peers": peer_table,
     "plans": plan_table,
     "presets": preset_table,
@@ -191,6 +196,7 @@ PARTS: dict[str, Callable[[], str | None]] = {
     "rules": rule_table,
     "scenarios": scenario_table,
     "seam": seam_ladder,
+    "spreads": spread_table,
     "words": word_table,
 }
 

@@ -22,6 +22,7 @@ FLAGS = " ".join(f"implementations/{room}/*.py" for room in ("optimized", "optim
 SOURCES = {
     "flags": (FLAGS, r'^(?:@\w+\.optimization\(\s*|FLAG = )"([^"]+)"'),
     "presets": ("implementations/optimized/presets.py", r'^ +Preset\(\s*"([^"]+)"'),
+    "floor": ("implementations/floor.py", r'^NAME = "([^"]+)"'),
     "peers": ("implementations/peers/*.py", r'^@peer\(\s*"([^"]+)"'),
     "scenarios": ("scenarios/*.toml", ""),
     "prompts": ("workload/prompts.py", r'^    "(prompt-[a-z-]+)": '),
@@ -73,9 +74,9 @@ def files(*suffixes: str) -> Complete:
 
 
 def variants(incomplete: str) -> list[str]:
-    """Flags and presets joined by +, or a peer."""
+    """Flags and presets joined by +, a peer, or the floor."""
     done, plus, last = incomplete.rpartition("+")
-    kinds = ("presets", "flags") if plus else ("presets", "flags", "peers")
+    kinds = ("presets", "flags") if plus else ("presets", "flags", "peers", "floor")
     return [f"{done}{plus}{name}" for kind in kinds for name in names(kind) if name.startswith(last)]
 
 
@@ -87,7 +88,11 @@ def towers(incomplete: str) -> list[str]:
         return [f"{head}:{name}" for name in _defined(path) if name.startswith(attribute)]
     model, plus, _ = incomplete.partition("+")
     if plus:
-        return [f"{model}+{each}" for each in variants(incomplete.removeprefix(f"{model}+")) if "hf-" not in each]
+        return [
+            f"{model}+{each}"
+            for each in variants(incomplete.removeprefix(f"{model}+"))
+            if not each.startswith(("hf-", "floor"))
+        ]
     ours = [f"{start}{name}" for start in ("", "hf:") for name in names("models")]
     inside = files(".py")(incomplete.replace(".", "/"))
     modules = (each.removesuffix(".py").replace("/", ".") + ":" * each.endswith(".py") for each in inside)

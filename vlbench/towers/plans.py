@@ -62,7 +62,8 @@ def places_of(tower: str, device: str) -> tuple[PlanMade, ...]:
         return ()  # another revision may not take one
     head, colon, _ = tower.partition(":")
     if colon:
-        return BOTH if PEERS[ALIASES.get(head, head)].takes_plan else ()
+        found_peer = PEERS.get(ALIASES.get(head, head))
+        return BOTH if found_peer and found_peer.takes_plan else ()
     model, _, flags = tower.partition("+")
     config = config_of(model)
     if flags in ("", "baseline") or config is None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlbench.errors import UsageError, in_one_line
 from vlbench.implementations.config import MODELS, ConfigError, VisionConfig
+from vlbench.implementations.floor import NAME as FLOOR
 from vlbench.implementations.peers import PEERS, PeerError
 from vlbench.record.schema import NO_FLAGS
 from vlbench.towers.from_folder import check_flags, comes_from, our_tower, prefer, tower_in_folder
@@ -34,14 +35,22 @@ def resolve_tower(text: str) -> Tower:
     `qwen2.5-vl-7b` is the reference tower of that size, `qwen2.5-vl-7b+FLAG+...` our tower with flags or presets,
     `hf:qwen2.5-vl-7b` transformers' (also `hf-eager:` and `hf-compile:`), and `package.module:factory` whatever that
     function returns: a module, or a `vlbench.Tower`. `at:FOLDER:` before ours or a factory takes the code of that
-    folder. A factory is called here. Raises UsageError.
+    folder. `floor:qwen2.5-vl-7b` is that tower's products and attention alone. A factory is called here.
+    Raises UsageError.
     """
     if is_foreign(text):
         return _foreign(text)
     if at := tower_in_folder(text):
         return our_tower(at)
     head, colon, model = text.partition(":")
+    if colon and head == FLOOR:
+        return _floor(model, text)
     return _peer(ALIASES.get(head, head), model, text) if colon else _ours(text)
+
+
+def is_built_in(head: str) -> bool:
+    """Is what stands before the colon a peer, or the floor, of the model behind it?"""
+    return head == FLOOR or ALIASES.get(head, head) in PEERS
 
 
 def is_foreign(text: str) -> bool:
@@ -49,7 +58,7 @@ def is_foreign(text: str) -> bool:
     if at := tower_in_folder(text):
         return at.is_foreign
     head, colon, _ = text.partition(":")
-    return bool(colon) and ALIASES.get(head, head) not in PEERS
+    return bool(colon) and not is_built_in(head)
 
 
 def config_of(text: str) -> VisionConfig | None:
@@ -159,6 +168,17 @@ def _peer(name: str, model: str, text: str) -> Tower:
     except PeerError as error:
         raise UsageError(f"tower {text!r}: {error}") from None
     return replace(_of_model(config, lambda weights: peer.build(config, weights), text), source=source)
+
+
+def _floor(model: str, text: str) -> Tower:
+    config = _model(model, text)
+
+    def load(weights: Any) -> nn.Module:
+        from vlbench.implementations.floor_tower import build_floor
+
+        return build_floor(config, weights)
+
+    return replace(_of_model(config, load, text), source="its products and attention alone")
 
 
 def _of_model(config: VisionConfig, load: Callable[[Any], nn.Module], text: str) -> Tower:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from vlbench.implementations.config import VisionConfig
+from vlbench.implementations.floor import NAME as FLOOR
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS, Exactness, with_requirements
 from vlbench.implementations.peers import PEERS
 from vlbench.record.schema import NO_FLAGS, SlowedOn
@@ -69,6 +70,8 @@ def parse_variant(text: str, config: VisionConfig, device: str) -> Variant:
         return reference_tower()
     if text == NO_FLAGS:
         return no_flags()
+    if text == FLOOR:
+        return tower_variant(f"{text}:{config.name}", Exactness.RESULT_CHANGING, name=text)
     if text in PEERS:
         return tower_variant(f"{text}:{config.name}", name=text)
     if ":" in text:

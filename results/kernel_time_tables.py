@@ -1,0 +1,120 @@
+"""The tables of docs/kernel-times.md, from the boards' files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from results.take_kernel_times import MOVED, Moved
+from vlbench.implementations.config import MODELS
+from vlbench.kernel_times import board, boards, floor, tower_work
+from vlbench.kernel_times.stored import HoldOut, Spread, StoredBoard, What
+from vlbench.record.base import fitting
+from vlbench.untrusted.files import Kind, read_json
+
+STORED = Kind("write it anew with `python -m results.take_kernel_times captured`", ours=True)
+
+
+class Column(NamedTuple):
+    """Errors that stand below one head."""
+
+    head: str
+    what: What
+    dtype: str
+    hidden: tuple[str, ...]
+
+
+COLUMNS = (
+    Column("products: m", "product", "bfloat16", ("m",)),
+    Column("n, k", "product", "bfloat16", ("n", "k")),
+    Column("n, k, m", "product", "bfloat16", ("n", "k", "m")),
+    Column("fp8: m", "product", "float8_e4m3fn", ("m",)),
+    Column("attention: length", "attention", "bfloat16", ("length",)),
+    Column("batch", "attention", "bfloat16", ("batch",)),
+    Column("batch, length", "attention", "bfloat16", ("batch", "length")),
+)
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    heads = list(head)
+    lines = [heads, ["---", *["--:"] * (len(heads) - 1)], *map(list, rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _stored() -> list[StoredBoard]:
+    return [board(name).stored for name in boards()]
+
+
+def board_table() -> str:
+    """Which boards there are, and how many times each has."""
+
+    def row(each: StoredBoard) -> list[str]:
+        times = {
+            what: sum(len(one.pairs) * len(one.steps) for one in each.tables if one.what == what) for what in WHATS
+        }
+        return [
+            f"`{each.board}`",
+            each.gpu,
+            f"{each.memory.bytes_per_s / 1e12:.2f} TB/s",
+            *(f"{times[what]:,}" for what in WHATS),
+        ]
+
+    return _table(("board", "GPU", "memory", "products", "attention calls"), map(row, _stored()))
+
+
+WHATS: tuple[What, ...] = ("product", "attention")
+
+
+def hold_out_table() -> str:
+    """Median and 90th percentile of the errors of each board; of several head_dims the largest of each."""
+
+    def cell(found: list[HoldOut]) -> str:
+        return f"{max(each.median for each in found):.1%} / {max(each.p90 for each in found):.1%}" if found else "-"
+
+    def row(each: StoredBoard) -> list[str]:
+        cells = [
+            cell([one for one in each.errors if (one.what, one.dtype, one.hidden) == column[1:]]) for column in COLUMNS
+        ]
+        return [f"`{each.board}`", *cells]
+
+    return _table(("taken out of", *(column.head for column in COLUMNS)), map(row, _stored()))
+
+
+def spread_table() -> str:
+    """What two engines differ by on each board."""
+
+    def cell(found: list[Spread]) -> str:
+        return f"{max(each.median for each in found):.1%} / {max(each.p90 for each in found):.1%}" if found else "-"
+
+    def row(each: StoredBoard) -> list[str]:
+        kinds = (("product", "bfloat16"), ("attention", "bfloat16"))
+        return [
+            f"`{each.board}`",
+            *(cell([one for one in each.spreads if (one.what, one.dtype) == kind]) for kind in kinds),
+        ]
+
+    return _table(("board", "products", "attention"), map(row, _stored()))
+
+
+def moved_table() -> str | None:
+    """The model of moved bytes against captures; None without a stored file."""
+    if not MOVED.is_file():
+        return None
+    found = fitting(Moved, read_json(MOVED, STORED), MOVED, STORED.remedy).captures
+    rows = (
+        (each.gpu, f"{each.kernels:,}", f"{each.shapes}", f"{each.median:.0%}", f"{each.p90:.0%}", f"{each.within:.0%}")
+        for each in found.values()
+    )
+    head = ("GPU of the capture", "kernels", "shapes", "median error", "90th percentile", "in the band")
+    return _table(head, rows)
+
+
+def floor_of_boards() -> str:
+    """The floor of one picture at 7B on each board."""
+    work = tower_work(MODELS["qwen2.5-vl-7b"], [(1, 36, 36)])
+    times = {name: floor(board(name), work, "bfloat16") for name in boards()}
+    rows = (
+        (f"`{name}`", f"{t.us / 1e3:.1f} ms", f"{t.low / 1e3:.1f} to {t.high / 1e3:.1f} ms")
+        for name, t in times.items()
+    )
+    return _table(("board", "floor", "band"), rows)

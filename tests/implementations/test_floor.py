@@ -1,0 +1,67 @@
+"""The floor does a tower's products and attention, each once, and nothing beside it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from tests.implementations.towers import NARROW, name_of, weights_of
+from vlbench.implementations.config import VisionConfig
+from vlbench.implementations.floor import Call, Product, tower_work
+from vlbench.implementations.floor_tower import build_floor
+from vlbench.implementations.output import unpack
+
+GRIDS = [(1, 8, 16), (2, 8, 8)]
+families = pytest.mark.parametrize("config", NARROW, ids=name_of)
+
+
+class Operations(TorchDispatchMode):
+    """Names of all operations that are no views."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        if not func.is_view:
+            self.names.append(func.overloadpacket.__name__)
+        return func(*args, **kwargs or {})
+
+
+def pixels_of(config: VisionConfig) -> torch.Tensor:
+    patches = sum(t * h * w for t, h, w in GRIDS)
+    return torch.randn(patches, config.patch_dim, generator=torch.Generator().manual_seed(0))
+
+
+@families
+@torch.no_grad()
+def test_nothing_is_done_but_products_and_one_attention_call_a_block(config: VisionConfig) -> None:
+    tower, pixels = build_floor(config, weights_of(config)), pixels_of(config)
+    with Operations() as seen:
+        parts = unpack(tower(pixels, torch.tensor(GRIDS)))
+    work = tower_work(config, GRIDS)
+    products = sum(each.times for each in work if isinstance(each, Product))
+    calls = sum(each.times for each in work if isinstance(each, Call))
+    assert sum("attention" in name for name in seen.names) == calls == config.depth
+    assert sum(name in ("addmm", "mm") for name in seen.names) == products
+    assert len(seen.names) == products + calls
+    assert all(part.shape == (len(pixels) // 4, config.out_hidden_size) for part in parts.values())
+    assert all(part.isfinite().all() for part in parts.values())
+    assert len(parts) == 1 + len(config.deepstack_blocks)
+
+
+@families
+@torch.no_grad()
+def test_its_flops_are_those_that_torch_counts(config: VisionConfig) -> None:
+    tower, pixels = build_floor(config, weights_of(config)), pixels_of(config)
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:  # it knows no CPU's flash attention
+        tower(pixels, torch.tensor(GRIDS))
+    assert counter.get_total_flops() == sum(each.flops for each in tower_work(config, GRIDS))
+
+
+def test_values_that_are_read_and_written() -> None:
+    assert Product(2, 3, 5, times=7).values == 7 * (10 + 15 + 6)
+    assert Call(2, 3, 4, 5, times=7).values == 7 * 4 * 2 * 3 * 4 * 5

@@ -1,0 +1,153 @@
+"""The boards that come with vlbench, and what a board answers."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.kernel_times.boards import attention, by_work, products, stored
+from vlbench.errors import UsageError
+from vlbench.kernel_times import Board, NotInTablesError, board, boards
+from vlbench.kernel_times.look_up import FOLDER, LEAST_US, without_start
+from vlbench.kernel_times.time import Time
+
+BOARDS = ("b200", "b300", "gb200", "gb300", "h100", "h200", "l40s", "rtx-pro-6000")
+BF16 = "bfloat16"
+
+
+def test_there_are_eight_and_all_are_small() -> None:
+    assert boards() == BOARDS
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 1_000_000
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_every_board_says_where_it_is_from_and_never_mixes_engines(name: str) -> None:
+    found = board(name).stored
+    assert (found.source.package, found.source.version) == ("aiconfigurator-core", "0.12.0")
+    assert found.source.licence == "Apache-2.0"
+    assert "NVIDIA CORPORATION" in found.source.copyright
+    assert found.source.taken >= "2026-11-29"
+    leads = {(each.what, each.dtype, each.head_dim): each.engine for each in reversed(found.tables)}
+    assert {engine.split()[0] for engine in leads.values()} == {"vllm"}
+    assert {each.engine.split()[0] for each in found.tables} == {"vllm", "sglang"}
+    assert {each.head_dim for each in found.tables} == {0, 64, 72, 80}
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_times_never_fall_with_m_nor_with_length(name: str) -> None:
+    gpu = board(name)
+    sizes = (1, 7, 64, 500, 1000, 1024, 1296, 2048, 5000, 16_384, 40_000)
+    made = [gpu.product(m, 3840, 1280, BF16).us for m in sizes]
+    assert all(before <= after * 1.0001 for before, after in pairwise(made))
+    lengths = [gpu.attention(1, 16, length, 80, BF16).us for length in sizes[:-2]]
+    assert all(before <= after * 1.0001 for before, after in pairwise(lengths))
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_every_answer_has_a_band_and_rows(name: str) -> None:
+    gpu = board(name)
+    for time in (gpu.product(1296, 3840, 1280, BF16), gpu.attention(16, 16, 64, 80, BF16)):
+        assert 0 < time.low < time.us < time.high
+        assert time.rows
+        assert "aiconfigurator-core 0.12.0" in time.source
+    assert {row.engine.split()[0] for row in gpu.product(1296, 3840, 1280, BF16).rows} == {"vllm", "sglang"}
+    kernels = {each.kernel for each in gpu.stored.tables if each.what == "attention"}
+    assert not any("triton" in kernel for kernel in kernels)  # another one, which takes several times as long
+    assert gpu.moved(1 << 20).low < gpu.moved(1 << 20).us < gpu.moved(1 << 20).high
+
+
+def test_what_is_not_there_is_named() -> None:
+    gpu = board("h100")
+    with pytest.raises(NotInTablesError, match=r"h100: no product in float32 is in the tables; it has bfloat16"):
+        gpu.product(64, 1024, 1024, "float32")
+    with pytest.raises(NotInTablesError, match=r"no attention in bfloat16 at head_dim 96 .* at head_dim 64, .*72"):
+        gpu.attention(1, 16, 64, 96, BF16)
+    with pytest.raises(NotInTablesError, match=r"the product n=1024 k=1024 m=\d+ in bfloat16 is not in .* m from 1 to"):
+        gpu.product(10**8, 1024, 1024, BF16)
+    with pytest.raises(UsageError, match=r"board: 'h10' is not one of .*; did you mean h100\?"):
+        board("h10")
+
+
+def test_an_engine_that_disagrees_widens_the_band() -> None:
+    alone = Board(stored(products(by_work))).product(64, 1024, 1024, BF16)
+    both = Board(stored(products(by_work), products(lambda *sizes: 2 * by_work(*sizes), "two 2")))
+    time = both.product(64, 1024, 1024, BF16)
+    assert time.us == pytest.approx(alone.us)
+    assert time.high == pytest.approx(2 * alone.high)
+    assert len(time.rows) == 2
+
+
+def test_attention_takes_the_smaller_of_two_engines() -> None:
+    """Rows at some lengths stand alone: 43 us at 1,024 between 27 at 1,296 and 16 at 512, where the other has 27."""
+    slow, fast = (attention(lambda *_, us=us: us * 10, engine) for us, engine in ((2.0, "one 1"), (1.0, "two 2")))
+    time = Board(stored(slow, fast)).attention(4, 16, 256, 80, BF16)
+    assert time.high > 20 > time.us
+    assert board("h100").attention(1, 16, 1024, 80, BF16).us < 30
+    assert board("h100").attention(1, 16, 1024, 80, BF16).high > 43
+
+
+def test_the_time_to_start_a_call_is_no_time_of_the_gpu() -> None:
+    def banded(us: float) -> Time:
+        return without_start(Time(us, us, us, (), ""), 10.0)
+
+    assert (banded(10).low, banded(10).us) == (LEAST_US, (10 + LEAST_US) / 2)
+    assert banded(20) == Time(20, 20, 20, (), "")
+    assert [banded(us).us for us in range(10, 21)] == sorted(banded(us).us for us in range(10, 21))
+    one, many = (board("h100").attention(batch, 16, 64, 80, BF16) for batch in (1, 64))
+    assert one.low < 4 < 10 < one.high  # 11 us, of which 11 are the start
+    assert many.low > 35
+
+
+def test_beyond_the_table_is_told_and_less_sure() -> None:
+    gpu = Board(stored(products(by_work)))
+    inside, beyond = gpu.product(1024, 1024, 1024, BF16), gpu.product(3072, 1024, 1024, BF16)
+    assert beyond.us == pytest.approx(3 * inside.us)
+    assert beyond.beyond == pytest.approx(3)
+    assert "3.0 times the work of its last row" in beyond.source
+    assert beyond.high / beyond.us > 1.1 * inside.high / inside.us
+
+
+def test_bytes_in_cache_move_faster() -> None:
+    gpu = Board(stored(products(by_work)))
+    assert gpu.moved(400_000).us == pytest.approx(1.5 + 0.2)
+    assert gpu.moved(80_000_000).us == pytest.approx(1.5 + 100)
+    assert gpu.copied(64_000_000).us == pytest.approx(3 + 1250)
+
+
+def written(folder: Path, **changed: Any) -> Path:
+    content = json.loads(stored(products(by_work)).model_dump_json()) | changed
+    path = folder / "mine.json.gz"
+    path.write_bytes(gzip.compress(json.dumps(content).encode()))
+    return path
+
+
+def test_a_board_is_a_file(tmp_path: Path) -> None:
+    path = written(tmp_path, board="mine")
+    assert board(path).product(64, 1024, 1024, BF16).us == pytest.approx(by_work(1024, 1024, 64))
+    assert boards(tmp_path) == ("mine",)
+    assert board("mine", tmp_path).name == "mine"
+
+
+def test_a_broken_file_is_one_sentence(tmp_path: Path) -> None:
+    table = json.loads(products(by_work).model_dump_json())
+    broken: dict[str, tuple[dict[str, Any], str]] = {
+        "steps": ({"tables": [table | {"steps": [2, 1]}]}, r"tables.0: .*the steps of one 1 must be one or more"),
+        "rows": ({"tables": [table | {"us": table["us"][:-1]}]}, r"tables.0: .*a row for each pair"),
+        "negative": ({"tables": [table | {"us": [[-1.0] * 5] * 9}]}, r"tables.0.us.0.0.*greater than 0"),
+        "unknown": ({"more": 1}, r"more: Extra inputs are not permitted"),
+        "version": ({"schema_version": 2}, r"schema_version: Input should be 1"),
+    }
+    for changed, told in broken.values():
+        path = written(tmp_path, **changed)
+        with pytest.raises(UsageError, match=rf"mine.json.gz: {told}.*; give a board's name, or a file of its form"):
+            board(path)
+    with pytest.raises(UsageError, match=r"none.json: no such file; give a board's name"):
+        board(tmp_path / "none.json")
+    path.write_bytes(gzip.compress(b"{}" * 10)[:-4])
+    with pytest.raises(UsageError, match="the gzip file is damaged"):
+        board(path)

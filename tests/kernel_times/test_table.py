@@ -1,0 +1,76 @@
+"""Between rows, beyond them, and without them."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.kernel_times.boards import BATCHES, LENGTHS, attention, by_work, products
+from vlbench.kernel_times.table import Table, ends, monotone
+
+LOGS = st.lists(st.floats(-5, 5), min_size=1, max_size=30)
+
+
+@given(LOGS)
+def test_monotone_never_falls_and_leaves_alone_what_does_not(values: list[float]) -> None:
+    made = monotone(values)
+    assert len(made) == len(values)
+    assert all(after >= before - 1e-12 for before, after in pairwise(made))
+    assert monotone(sorted(values)) == sorted(values)
+
+
+def test_neighbours_that_fall_are_replaced_by_their_mean() -> None:
+    assert monotone([1, 3, 2, 4]) == [1, 2.5, 2.5, 4]
+    assert monotone([3, 2, 1]) == [2, 2, 2]
+
+
+@pytest.mark.parametrize(("n", "k", "m"), [(1024, 1024, 64), (1024, 1024, 100), (2000, 1500, 100), (600, 600, 2)])
+def test_what_is_a_power_of_its_sizes_is_found_exactly(n: int, k: int, m: int) -> None:
+    found = Table(products(by_work)).at(n, k, m)
+    assert math.exp(found.log_us) == pytest.approx(by_work(n, k, m), rel=1e-9)
+    assert (found.beyond, found.residual) == (1, pytest.approx(0, abs=1e-12))
+
+
+def test_the_rows_that_are_named_are_the_nearest() -> None:
+    found = Table(products(by_work)).at(1024, 700, 100)
+    assert found.between == ("k", "m")
+    assert {row.sizes for row in found.rows} == {
+        (("n", 1024), ("k", k), ("m", m)) for k in (512, 1024) for m in (64, 256)
+    }
+    assert str(found.rows[0]).startswith("one 1 n=1024 k=512 m=64: 0.1")
+
+
+def test_beyond_the_last_row_work_decides_and_is_told() -> None:
+    table = Table(products(by_work))
+    found = table.at(1024, 4096, 1536)  # k twice, and m half as much again
+    assert found.beyond == pytest.approx(3)
+    assert math.exp(found.log_us) == pytest.approx(by_work(1024, 4096, 1536))
+    longer = Table(attention(lambda heads, batch, length: heads * batch * length**2 / 1e6)).at(16, 1, 1536)
+    assert longer.beyond == pytest.approx(2.25)
+    for sizes in ((1024, 1024, 5000), (511, 1024, 64), (1024, 8200, 64)):
+        with pytest.raises(LookupError):
+            table.at(*sizes)
+    many = Table(attention(lambda heads, batch, length: heads * batch * length**2 / 1e6)).at(16, 16 * 60, 64)
+    assert many.beyond == pytest.approx(60)
+
+
+def test_a_row_that_is_hidden_is_not_used() -> None:
+    spike = lambda heads, batch, length: 1000.0 if length == 256 else heads * batch * length**2 / 1e6  # noqa: E731
+    table = Table(attention(spike))
+    assert table.at(16, 4, 256).log_us == pytest.approx(math.log(1000), abs=2)
+    assert math.exp(table.at(16, 4, 256, {"length"}).log_us) == pytest.approx(16 * 4 * 256**2 / 1e6)
+    assert {row.sizes[1][1] for row in table.at(16, 4, 64, {"batch"}).rows} == {BATCHES[0], BATCHES[2]}
+    assert {row.sizes[2][1] for row in table.at(16, 4, 100, {"length"}).rows} == set(LENGTHS[1:3])
+
+
+def test_a_size_between_two_is_weighed_by_its_logarithm() -> None:
+    assert ends((1, 100), 10) == (((0, pytest.approx(0.5)), (1, pytest.approx(0.5))), 1.0)
+    assert ends((1, 10, 100), 10) == (((1, 1.0),), 1.0)
+    assert ends((1, 10, 100), 10, hidden=True)[0] == ((0, pytest.approx(0.5)), (2, pytest.approx(0.5)))
+    assert ends((1, 10), 40) == (((1, 1.0),), 4.0)
+    with pytest.raises(LookupError):
+        ends((2, 10), 1)

@@ -1,0 +1,20 @@
+"""What kernels take on GPUs that are not at hand: measured times of products and attention, a table for each board.
+
+    from vlbench.kernel_times import board
+
+    board("h100").product(m=1296, n=3840, k=1280, dtype="bfloat16").us
+
+Imports no torch.
+"""
+
+from vlbench.implementations.floor import Call as Call
+from vlbench.implementations.floor import Product as Product
+from vlbench.implementations.floor import Work as Work
+from vlbench.implementations.floor import tower_work as tower_work
+from vlbench.kernel_times.floors import floor as floor
+from vlbench.kernel_times.look_up import Board as Board
+from vlbench.kernel_times.look_up import board as board
+from vlbench.kernel_times.look_up import boards as boards
+from vlbench.kernel_times.table import NotInTablesError as NotInTablesError
+from vlbench.kernel_times.time import Row as Row
+from vlbench.kernel_times.time import Time as Time

@@ -1,0 +1,147 @@
+"""Times between measured ones: straight lines between logarithms, along all sizes, and never falling with the steps."""
+
+import math
+from bisect import bisect_left
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from vlbench.errors import UsageError
+from vlbench.kernel_times.stored import SIZES, TimeTable
+from vlbench.kernel_times.time import Row
+
+MOST_BEYOND = {"batch": 64.0}
+"""By size: times the work of its last row that a table answers for. A batch of 64 fills a GPU, and so do more."""
+ELSE_BEYOND = 4.0
+
+
+class NotInTablesError(UsageError):
+    """Nothing was measured near what is asked: the message says what, and of which board."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one engine's table says."""
+
+    log_us: float
+    rows: tuple[Row, ...]
+    between: tuple[str, ...]
+    """The sizes that no row has."""
+    beyond: float
+    """Times the work of the last row."""
+    residual: float
+    """Largest log of what was measured over what stands for it, so that times never fall."""
+
+
+def monotone(values: Sequence[float]) -> list[float]:
+    """The nearest values that never fall: neighbours that do are replaced by their mean (pool adjacent violators)."""
+    pools: list[tuple[float, int]] = []
+    for value in values:
+        pool = (value, 1)
+        while pools and pools[-1][0] > pool[0]:
+            mean, count = pools.pop()
+            pool = ((mean * count + pool[0] * pool[1]) / (count + pool[1]), count + pool[1])
+        pools.append(pool)
+    return [mean for mean, count in pools for _ in range(count)]
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The times of one pair, along the steps that were measured."""
+
+    steps: tuple[int, ...]
+    us: tuple[float, ...]
+    logs: tuple[float, ...]
+    """Monotone."""
+
+    @classmethod
+    def of(cls, points: Collection[tuple[int, float]]) -> "Curve":
+        """Through these steps and times."""
+        steps, us = tuple(step for step, _ in points), tuple(us for _, us in points)
+        return cls(steps, us, tuple(monotone([math.log(each) for each in us])))
+
+
+Ends = tuple[tuple[int, float], ...]
+"""The places on an axis that stand for a size, with their weights, which add up to 1."""
+
+
+def ends(axis: Sequence[int], size: int, hidden: bool = False) -> tuple[Ends, float]:
+    """Where a size lies on a sorted axis, and how many times the last it is, where it is larger; 1 where it is not.
+
+    With `hidden`, as if the size itself were not there. Raises LookupError below the first.
+    """
+    at = bisect_left(axis, size)
+    after = at + (at < len(axis) and axis[at] == size)
+    if after > at and not hidden:
+        return ((at, 1.0),), 1.0
+    if at == 0:
+        raise LookupError
+    if after == len(axis):
+        return ((at - 1, 1.0),), size / axis[at - 1]
+    share = math.log(size / axis[at - 1]) / math.log(axis[after] / axis[at - 1])
+    return ((at - 1, 1 - share), (after, share)), 1.0
+
+
+class Table:
+    """The rows of one kernel by one engine."""
+
+    def __init__(self, stored: TimeTable) -> None:
+        """Curves are made when they are first asked for."""
+        self.stored = stored
+        self.names = SIZES[stored.what]
+        self.axes = tuple(sorted({pair[place] for pair in stored.pairs}) for place in (0, 1))
+        self.rows = dict(zip(stored.pairs, stored.us, strict=True))
+        self._curves: dict[tuple[int, int], Curve] = {}
+
+    def measured(self, pair: tuple[int, int], step: int) -> float | None:
+        """The time of a row; None where there is none."""
+        row = self.rows.get(pair, ())
+        at = bisect_left(self.stored.steps, step)
+        return row[at] if row and at < len(row) and self.stored.steps[at] == step else None
+
+    def at(self, first: int, second: int, step: int, hidden: Collection[str] = ()) -> Reading:
+        """The time at a pair and a step; with `hidden`, as if none of these sizes of its own were in the table.
+
+        Raises LookupError below its first row, and too far beyond its last.
+        """
+        axes, names = self.axes, self.names
+        (one, over_one), (two, over_two) = (
+            ends(axes[0], first, names[0] in hidden),
+            ends(axes[1], second, names[1] in hidden),
+        )
+        left = step if names[2] in hidden else None
+        power = 2 if self.stored.what == "attention" else 1
+        log_us, residual, beyond, rows, between_steps = 0.0, 0.0, 1.0, [], False
+        for (i, share), (j, other) in product(one, two):
+            pair = axes[0][i], axes[1][j]
+            curve = self._curve(pair, left)
+            found, over = ends(curve.steps, step)
+            beyond = max(beyond, over**power)
+            between_steps = between_steps or len(found) > 1
+            for at, weight in found:
+                log_us += share * other * weight * curve.logs[at]
+                residual = max(residual, abs(math.log(curve.us[at]) - curve.logs[at]))
+                sizes = zip(names, (*pair, curve.steps[at]), strict=True)
+                rows.append(Row(self.stored.engine, tuple(sizes), curve.us[at]))
+        for name, over in zip(names, (over_one, over_two, beyond), strict=True):
+            if over > MOST_BEYOND.get(name, ELSE_BEYOND):
+                raise LookupError
+        beyond *= over_one * over_two
+        crossed = (len(one) > 1, len(two) > 1, between_steps)
+        between = tuple(name for name, there in zip(names, crossed, strict=True) if there)
+        return Reading(log_us + math.log(beyond), tuple(rows), between, beyond, residual)
+
+    def _curve(self, pair: tuple[int, int], left: int | None) -> Curve:
+        if left is None and pair in self._curves:
+            return self._curves[pair]
+        points = [
+            (step, us)
+            for step, us in zip(self.stored.steps, self.rows.get(pair, ()), strict=False)
+            if us is not None and step != left
+        ]
+        if not points:
+            raise LookupError
+        curve = Curve.of(points)
+        if left is None:
+            self._curves[pair] = curve
+        return curve
