@@ -62,11 +62,11 @@ def _words(each: Divergence) -> Iterator[Words]:
     for dtype in each.dtypes:
         if stage := each.first(dtype):
             lock = any(run.first is stage and run.mode == "lock-step" for run in each.runs)
-            alone = "" if lock else "no stage does by itself, and free-running they "
+            alone = "" if lock else "no stage parts by itself, and free-running "
             error, limit, _ = _told(stage)
             rows = f"{stage.beyond:,} of {stage.rows:,} rows are" if stage.beyond else "all rows together are"
             place = stage.first.words if stage.first else ""
-            told = f"{alone}part at {stage.name}, {place}: {rows} off by up to {error_text(error, 1)}"
+            told = f"{alone}they part at {stage.name}, {place}: {rows} off by up to {error_text(error, 1)}"
             yield Words(f"{dtype}: {told}, where {error_text(limit, 1)} is allowed.", "red")
         elif hidden := each.not_decidable(dtype):
             own = next(s.own for run in each.runs if run.dtype == dtype for s in run.stages if s.name == hidden.name)
@@ -105,8 +105,8 @@ def _table(each: Divergence, dtype: str) -> Table:
     if dtype != "float32":
         columns[Column("own\nerror", "own_error")] = partial(_cell, "lock-step", 2)
     columns[Column("", "parts", left=True)] = _verdict
-    more = f"; {len(apart) - SHOWN} more part" if len(apart) > SHOWN else ""
-    title = f"{dtype}{more}" if apart else f"{dtype}: the nearest of {len(rows)} stages"
+    title = f"{dtype}: {len(shown)} of {len(apart)} stages that part, of {len(rows)}"
+    title = title if apart else f"{dtype}: the nearest of {len(rows)} stages"
     facts = {"tower": each.tower, "reference": each.reference, "dtype": dtype}
     return table_of("diverged", shown, columns, facts=facts, title=title)
 
