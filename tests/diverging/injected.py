@@ -93,6 +93,24 @@ def not_a_number(built: Any) -> None:
     built.blocks[2].mlp.down_proj.register_forward_hook(lambda _, args, output: output.index_fill(0, ROW, torch.nan))
 
 
+def raises(built: Any) -> None:
+    def refuse(*_: object) -> None:
+        raise ValueError("no such thing")
+
+    built.blocks[3].register_forward_pre_hook(refuse)
+
+
+class Bare(nn.Module):
+    """What it calls has no names that tell its stages."""
+
+    def __init__(self, weights: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self.call = build_tower(MODELS["qwen2.5-vl-tiny"], (), SharedTensors(weights)).forward
+
+    def forward(self, pixels: Tensor, grid_thw: Tensor) -> Any:
+        return self.call(pixels, grid_thw)
+
+
 ROW = torch.tensor([100])
 
 bf16_angles = planned(in_bf16)
@@ -104,3 +122,5 @@ wrong_eps = tower(larger_eps)
 another_gelu = tower(exact_gelu, "qwen3-vl-tiny")
 dropped_bias = tower(without_bias)
 nan = tower(not_a_number)
+raising = tower(raises)
+bare = replace(nan, load=Bare)

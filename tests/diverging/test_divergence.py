@@ -60,39 +60,40 @@ def test_mistakes_are_found_in_bf16_or_said_to_be_undecidable() -> None:
             assert stage.name == FIRST[name][0], name
         assert (shown is None) is (name in UNSEEN), name
         assert (hidden is None) is (name not in UNSEEN), name
+        if shown:  # a limit may stand anywhere between what is right and what is wrong
+            assert shown.rms > 7 * shown.rms_limit, name
 
 
-@pytest.mark.slow(10)
-def test_mistakes_are_far_above_what_is_allowed() -> None:
-    """A limit may stand anywhere between what is right and what is wrong."""
-    for name, each in held(FIRST.keys() - {*OF_QWEN3, *UNSEEN}, dtype="bfloat16").items():
-        stage = each.first("bfloat16")
-        assert stage is not None
-        assert stage.rms > 7 * stage.rms_limit, name
-
-
-@pytest.mark.slow(20)
-@pytest.mark.parametrize("model", [TINY, "qwen2-vl-tiny", "qwen3-vl-tiny"])
-def test_towers_that_are_right_do_not_part(model: str) -> None:
-    towers = [f"{model}+{each}" for each in ("rope-lowp", "best", "classic", "exact")]
-    result = vlbench.verify(
-        tower=[model, f"hf-sdpa:{model}", f"hf-eager:{model}", *towers],
-        where=True, dtype="bfloat16", device="cpu", progress=False,
-    )  # fmt: skip
-    for each in result.record:
-        assert isinstance(each, Divergence)
-        for dtype in each.dtypes:
-            assert each.first(dtype) is None, (each.tower, dtype, each.first(dtype))
-        assert not each.unmatched
-        assert not each.failed
+@pytest.mark.slow(5)
+@pytest.mark.parametrize("model", [TINY, "qwen3-vl-tiny"])
+def test_attention_that_is_written_out_and_rounded_tables_are_no_divergence(model: str) -> None:
+    towers = [model, f"hf-eager:{model}", f"{model}+rope-lowp"]
+    result = vlbench.verify(tower=towers, where=True, dtype="bfloat16", device="cpu", progress=False)
+    assert [each.tower for each in result.record if each.parts or each.unmatched or each.failed] == []  # type: ignore[union-attr]
     assert result.exit_code == 0
 
 
-@pytest.mark.slow(30)
-def test_every_flag_that_keeps_results_is_no_divergence() -> None:
+@pytest.mark.slow(17)
+def test_no_flag_that_keeps_results_is_a_divergence() -> None:
     result = vlbench.verify(model=TINY, where=True, dtype="bfloat16", device="cpu", progress=False)
     assert len(result.record) >= 20  # type: ignore[arg-type]
     assert [each.tower for each in result.record if each.parts or each.unmatched or each.failed] == []  # type: ignore[union-attr]
+
+
+def test_a_tower_that_raises_or_has_other_modules_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    small_probe(monkeypatch)
+    towers = [TINY, tower("raising"), tower("bare")]
+    result = vlbench.verify(tower=towers, where=True, device="cpu", progress=False)
+    raising, bare = result.record  # type: ignore[misc]
+    assert raising.failed == "in float32, free-running: raised ValueError: no such thing"  # type: ignore[union-attr]
+    assert "Bare has no modules patch_embed, blocks, merger" in bare.failed  # type: ignore[union-attr]
+    assert result.exit_code == 6
+
+
+def test_a_reference_that_is_not_finite_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    small_probe(monkeypatch)
+    with pytest.raises(vlbench.IncomparableError, match=r"is not finite in float32, first in block\[2\]\.mlp"):
+        vlbench.verify(tower=TINY, against=tower("nan"), where=True, device="cpu", progress=False)
 
 
 def test_nan_never_passes(monkeypatch: pytest.MonkeyPatch) -> None:
