@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from typing import Generic, TypeVar
 
+import torch
 from torch import Tensor
 
 Key = TypeVar("Key", bound=Hashable)
@@ -29,13 +30,18 @@ class ByteCache(Generic[Key, Value]):
         return len(self._entries)
 
     def get(self, key: Key, make: Callable[[], Value]) -> Value:
-        """The value under `key`, made by `make` on a miss. Callers share it: never modify it in place."""
+        """The value under `key`, made by `make` on a miss. Callers share it: never modify it in place.
+
+        Whatever mode the call is in, what is kept is made outside of inference mode, so that calls in any mode may read
+        it, and its owner may write to it.
+        """
         if key in self._entries:
             self.hits += 1
             self._entries.move_to_end(key)
             return self._entries[key][0]
         self.misses += 1
-        value = make()
+        with torch.inference_mode(False), torch.no_grad():
+            value = make()
         size = sum(tensor.nbytes for tensor in self._tensors(value))
         if size <= self.max_bytes:
             self._entries[key] = (value, size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import permutations
 
 import pytest
 import torch
@@ -10,7 +11,8 @@ from hypothesis import given, settings
 
 from tests.implementations.execution.test_keys import CONFIGS, EQUAL_TOKENS, boundaries, tower_of
 from tests.implementations.grids import AWKWARD, MIXED, Batch, batches
-from tests.implementations.towers import NARROW_2, NARROW_2_5, expected, run
+from tests.implementations.optimized.exactness import BUDGET
+from tests.implementations.towers import NARROW_2, NARROW_2_5, expected, pixels_of, relative_error, run, weights_of
 from vlbench.counting_device import CountingDevice
 from vlbench.implementations import build_tower
 from vlbench.implementations.config import MODELS, VisionConfig
@@ -68,6 +70,24 @@ def test_results_are_not_written_over_by_the_next_replay() -> None:
         kept = first.clone()
         tower(rows[1], grids)
     assert torch.equal(first, kept)
+
+
+MODES = {"inference": torch.inference_mode, "no_grad": torch.no_grad, "gradients": torch.enable_grad}
+
+
+@pytest.mark.parametrize("flag", ["graph-exact", "graph-budget"])
+@pytest.mark.parametrize(("first", "then"), permutations(MODES, 2))
+def test_what_is_recorded_in_one_mode_is_replayed_in_another(flag: str, first: str, then: str) -> None:
+    flags = ("host-seqlens", flag, "rope-cache", "batched-windows", "window-sort")
+    tower = build_tower(NARROW_2_5, flags, weights_of(NARROW_2_5))
+    pixels, grids = pixels_of(NARROW_2_5, MIXED), torch.tensor(MIXED)
+    for mode in (first, then, first):
+        with MODES[mode]():
+            tokens = tower(pixels, grids)
+        assert relative_error(tokens, expected(NARROW_2_5, MIXED)) <= BUDGET
+    assert isinstance(tower, OptimizedVisionTower)
+    graphs = tower.caches()["graphs"]
+    assert (graphs.misses, graphs.hits) == (1, 2)
 
 
 def test_moving_a_tower_forgets_its_graphs() -> None:

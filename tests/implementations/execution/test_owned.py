@@ -7,6 +7,7 @@ import pickle
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from tests.implementations.towers import NARROW_2_5, NARROW_3, name_of, weights_
 from vlbench.implementations import build_tower
 from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.execution.budgeted import GraphBudget
-from vlbench.implementations.optimized import OPTIMIZATIONS, OptimizedVisionTower, with_requirements
+from vlbench.implementations.optimized import OPTIMIZATIONS, Exactness, OptimizedVisionTower, with_requirements
 from vlbench.implementations.output import unpack
 from vlbench.implementations.packing import Budgets
 from vlbench.implementations.weights import SharedTensors
@@ -87,6 +88,25 @@ def test_a_copy_of_a_called_tower_has_weights_of_its_own(config: VisionConfig) -
         assert close(tower(pixels(1, config), GRIDS), before), flag
         checked += 1
     assert checked > 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", [NARROW_2_5, NARROW_3], ids=name_of)
+@pytest.mark.parametrize("modes", [(torch.inference_mode, torch.no_grad), (torch.no_grad, torch.inference_mode)])
+def test_a_tower_is_called_in_one_mode_after_another(
+    config: VisionConfig, modes: tuple[Callable[[], AbstractContextManager[object]], ...]
+) -> None:
+    """With any flag that is counted."""
+    expected = tower_of("host-seqlens", config=config)(pixels(1, config), GRIDS)
+    for flag, known in OPTIMIZATIONS.items():
+        flags = with_requirements([flag])
+        if not known.seam.in_tower or known.uncounted or NEEDS_CUDA & flags or why_not(flags, config):
+            continue
+        tower = tower_of(flag, config=config)
+        for mode in (*modes, *modes):
+            with mode():
+                found = tower(pixels(1, config), GRIDS)
+            assert known.exactness is Exactness.RESULT_CHANGING or close(found, expected), flag
 
 
 def test_what_is_compiled_is_a_method_of_the_copy() -> None:

@@ -63,3 +63,12 @@ def test_clearing_keeps_the_counts() -> None:
     cache.get(1, lambda: filled(5))
     cache.clear()
     assert (len(cache), cache.bytes, cache.hits, cache.misses) == (0, 0, 1, 1)
+
+
+def test_what_is_kept_of_a_call_in_inference_mode_can_be_written_to_in_any_other() -> None:
+    cache = cache_of(10)
+    with torch.inference_mode():
+        kept = cache.get(1, lambda: filled(10))
+        kept.add_(1)
+    kept.add_(1)
+    assert int(kept.sum()) == 20
