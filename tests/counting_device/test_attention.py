@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from vlbench.counting_device import CountingDevice
+from vlbench.errors import UsageError
 from vlbench.record.counts import Counts
 
 Counted = Callable[[Callable[[], object]], Counts]
@@ -130,3 +131,26 @@ def test_multihead_attention_counts_its_attention_or_says_that_it_cannot(device:
         module(x, x, x, need_weights=False)
     assert slow.report.total.attention_calls == 1
     assert slow.report.complete
+
+
+def test_torchs_varlen_attention_is_computed_where_floats_have_values() -> None:
+    """Torch has no kernel of it for a CPU; its bounds are those of a segment of 4, an empty one and one of 8."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    q, k, v = QKV[:, 0].transpose(1, 2).bfloat16()
+    with CountingDevice("shadow") as device:
+        sent, bounds = [device.upload(each) for each in (q, k, v)], torch.tensor([0, 4, 4, 12], dtype=torch.int32)
+        there = device.upload(bounds)
+        with device.count() as counter:
+            found = varlen_attn(*sent, there, there, 8, 8)
+        with pytest.raises(UsageError, match=r"^torch_attn::_varlen_attn at .* has no CPU kernel"):
+            varlen_attn(*sent, there, there, 8, 8, window_size=(-1, 0))
+        with pytest.raises(UsageError, match="has no CPU kernel"):
+            varlen_attn(*sent, there, device.upload(torch.tensor([0, 4, 8, 12], dtype=torch.int32)), 8, 8)
+        told = device.download(found)  # type: ignore[arg-type]
+    assert counter.report.operations == {"torch_attn::_varlen_attn": 1}
+    assert counter.report.complete
+    for start, stop in ((0, 4), (4, 12)):
+        parts = (part[start:stop].transpose(0, 1).double() for part in (q, k, v))
+        wanted = F.scaled_dot_product_attention(*parts).transpose(0, 1)
+        assert float((told[start:stop] - wanted).norm() / wanted.norm()) < 0.01

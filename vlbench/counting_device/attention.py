@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from vlbench.counting_device.backends import Call, backend
-from vlbench.counting_device.evaluate import host_of, is_ghost, mapped, tensors_in
+from vlbench.counting_device.evaluate import PLAIN, host_of, is_ghost, mapped, tensors_in
 from vlbench.counting_device.facts import facts
 from vlbench.counting_device.interpret import (
     Operation,
@@ -119,6 +119,33 @@ def _math(given: dict[str, Any]) -> Any:
         return _aten._scaled_dot_product_attention_math(
             *positional, None, scale=given.get("scale"), enable_gqa=bool(given.get("enable_gqa", False))
         )[0]
+
+
+def varlen_by_segment(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    cu_seq_q: Tensor,
+    cu_seq_k: Tensor | None,
+    max_q: int,
+    max_k: int,
+    *more: Any,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Torch's varlen attention without its kernel: q, k, v [N, heads, head_dim] to the same, a call for each segment.
+
+    The sums of the softmax are not worked out, which NaN says. NotImplementedError where more is asked for: a mask, a
+    scale, grouped heads, other bounds for keys, a cache.
+    """
+    from vlbench.implementations.optimized.varlen import varlen_attention
+
+    others = cu_seq_k is not None and not torch.equal(cu_seq_q, cu_seq_k)
+    if others or any(isinstance(each, Tensor) or each not in (None, False, [-1, -1]) for each in more):
+        raise NotImplementedError
+    sums = query.new_full((query.size(1), query.size(0)), torch.nan, dtype=torch.float32)
+    return varlen_attention(query, key, value, cu_seq_q, max_q), sums, torch.zeros(2, dtype=torch.uint64)
+
+
+PLAIN["torch_attn::_varlen_attn"] = varlen_by_segment
 
 
 @handles("aten::rms_norm")

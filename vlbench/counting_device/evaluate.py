@@ -22,6 +22,8 @@ from vlbench.errors import UsageError, in_one_line
 SMALL = 2**12
 """Elements of a float tensor that is made for real while a module is built."""
 META, CPU = torch.device("meta"), torch.device("cpu")
+PLAIN: dict[str, Callable[..., Any]] = {}
+"""What computes an operation on a CPU where torch has no kernel for one, by name."""
 
 
 class GhostValueError(UsageError):
@@ -115,11 +117,12 @@ def written(known: Facts, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iter
 
 
 def _computed(func: OpOverload[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    name = facts(func).name
     try:
-        return _on(CPU, func, args, kwargs, lambda tensor: tensor)
+        return _on(CPU, PLAIN.get(name, func), args, kwargs, lambda tensor: tensor)
     except NotImplementedError as error:
         raise UsageError(
-            f"{facts(func).name} at {cause_line()} has no CPU kernel, so it cannot be computed; give it one, or "
+            f"{name} at {cause_line()} has no CPU kernel, so it cannot be computed; give it one, or "
             "declare a shape rule and count with mode='ghost'."
         ) from error
 
