@@ -43,7 +43,7 @@ def turn(qkv: Tensor, cos: Tensor, sin: Tensor, heads: int) -> None:
 def turn_plainly(qkv: Tensor, cos: Tensor, sin: Tensor, heads: int) -> None:
     """In plain torch."""
     q_and_k = qkv[:, : qkv.shape[1] // 3 * 2].view(qkv.shape[0], 2 * heads, -1)
-    q_and_k.copy_(rotate(q_and_k, CosSin(cos, sin), WithViews()))
+    q_and_k.copy_(rotate(q_and_k, CosSin(cos.float(), sin.float()), WithViews()))
 
 
 def turn_on_gpu(qkv: Tensor, cos: Tensor, sin: Tensor, heads: int) -> None:

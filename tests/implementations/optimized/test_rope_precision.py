@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
 
 from tests.implementations.grids import MIXED
 from tests.implementations.optimized.plans import plan_of, tower_for
@@ -21,6 +22,7 @@ from tests.implementations.towers import (
 )
 from vlbench.implementations import build_tower
 from vlbench.implementations.config import VisionConfig
+from vlbench.implementations.optimized.kernels.rotation import turn
 from vlbench.implementations.optimized.layout import WithViews
 from vlbench.implementations.optimized.rope import CosSin
 from vlbench.implementations.optimized.rope_precision import in_the_models_dtype
@@ -52,6 +54,15 @@ def test_a_tower_in_bf16_stays_near_and_in_fp32_it_keeps_its_bits(config: Vision
     own = run(reference_tower(config, BF16), config, MIXED)
     assert not torch.equal(low, own)
     assert relative_error(low, expected(config, MIXED)) < 3 * relative_error(own, expected(config, MIXED))
+
+
+def test_the_twin_of_the_kernel_rotates_in_fp32_as_the_kernel_does() -> None:
+    """Whatever cos and sin were rounded to."""
+    qkv = torch.randn(16, 3 * 80, generator=torch.Generator().manual_seed(0)).to(BF16)
+    low = in_the_models_dtype(plan_of(tower_for(NARROW_2), ((1, 4, 4),)), BF16).rope.cos_sin()
+    wanted = rotate(qkv[:, :160].view(16, 2, 80).float(), low.map(Tensor.float), WithViews()).to(BF16)
+    turn(qkv, low.cos, low.sin, 1)
+    assert torch.equal(qkv[:, :160].view(16, 2, 80), wanted)
 
 
 def test_a_plan_is_not_changed() -> None:
