@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
 from .seam import Seam
@@ -13,10 +15,11 @@ residual_norm: Seam[type[Apart]] = Seam("residual and norm")
 class Apart:
     """The sum, and when it is needed its norm; RMSNorm is eight operations."""
 
-    def norm(self, x: Tensor, norm: nn.Module) -> Tensor:
-        """The norm of x [N, C]."""
-        return norm(x)
+    def __init__(self, norm: nn.Module, after: nn.Module) -> None:
+        """`norm` is that of what comes into a block, and `after` that of the sum."""
+        self.norm: Callable[[Tensor], Tensor] = norm
+        self.after = after
 
-    def add(self, x: Tensor, more: Tensor, norm: nn.Module) -> tuple[Tensor, Tensor | None]:
+    def add(self, x: Tensor, more: Tensor) -> tuple[Tensor, Tensor | None]:
         """x + more, [N, C], and its norm where that comes with it."""
         return x + more, None

@@ -39,7 +39,7 @@ class Block(nn.Module):
         super().__init__()
         self.norm1 = build_norm(config)
         self.norm2 = build_norm(config)
-        self.residual = residual_norm.way(flags)()
+        self.residual = residual_norm.way(flags)(self.norm1, self.norm2)
         self.attn = Attention(config, flags)
         self.mlp = build_mlp(config, flags)
         self.attends_fully = config.attends_fully(index)
@@ -56,12 +56,12 @@ class Block(nn.Module):
 
     def attention(self, x: Tensor, segments: Segments, rope: Rope) -> tuple[Tensor, Tensor | None]:
         """The first half, and its norm where that is made with the sum."""
-        attended = self.attn(self.residual.norm(x, self.norm1), segments, rope)
-        return self.residual.add(x, attended, self.norm2)
+        attended = self.attn(self.residual.norm(x), segments, rope)
+        return self.residual.add(x, attended)
 
     def feed_forward(self, x: Tensor, normed: Tensor | None) -> Tensor:
         """The second half."""
-        return x + self.mlp(self.norm2(x) if normed is None else normed)
+        return x + self.mlp(self.residual.after(x) if normed is None else normed)
 
 
 class OptimizedVisionTower(nn.Module):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -86,14 +88,18 @@ def traffic(config: VisionConfig, patches: int, element: int) -> Traffic:
 class Together(Apart):
     """The sum after the MLP stays by itself: the block ends with it."""
 
-    def norm(self, x: Tensor, norm: nn.Module) -> Tensor:
-        """One kernel."""
-        return _normalise(x, *_parameters(norm))
+    def __init__(self, norm: nn.Module, after: nn.Module) -> None:
+        super().__init__(norm, after)
+        self.norm = partial(_in_one_kernel, norm)
 
-    def add(self, x: Tensor, more: Tensor, norm: nn.Module) -> tuple[Tensor, Tensor | None]:
+    def add(self, x: Tensor, more: Tensor) -> tuple[Tensor, Tensor | None]:
         """One kernel for the sum and its norm."""
-        total, normed = _add_and_normalise(x, more, *_parameters(norm))
+        total, normed = _add_and_normalise(x, more, *_parameters(self.after))
         return total, normed
+
+
+def _in_one_kernel(norm: nn.Module, x: Tensor) -> Tensor:
+    return _normalise(x, *_parameters(norm))
 
 
 def _parameters(norm: nn.Module) -> tuple[Tensor, Tensor | None, float]:
