@@ -61,7 +61,7 @@ def case(name: str, *, budget: float | None = None, progress: bool | Callable[[s
             update={"time": tuple(each.model_copy(update={"seconds": budget}) for each in found.time)}
         )
     with watcher(progress) as watch:
-        rows = sum(len(found.steps(each)) + 1 for each in found.count)
+        rows = sum(len(found.steps(each)) for each in found.count)
         seconds = rows * ROW_SECONDS + sum(each.seconds + 5 for each in found.time)
         watch.say(f"{name}: {len(found.claim)} claims, about {seconds:.0f} s")
         towers = {key: tower for each in found.count for key, tower in _count(found, each, watch)}
@@ -106,13 +106,18 @@ def checked_case(name: str) -> Case:
 
 
 def _count(found: Case, what: Counting, watch: Watcher) -> Iterator[tuple[tuple[str, str], CountedTower]]:
-    """The towers of one counting, under their names in the case."""
-    variants = found.steps(what)
-    job = count_job(what.model, list(dict.fromkeys(variants.values())), None, list(what.grid), GPU)
-    (group,) = counted(job, watch.steps).groups
-    by_name = {tower.name: tower for tower in group.towers}
-    for name, variant in variants.items():
-        yield (what.name, name), by_name[variant]
+    """The towers of one counting, under their names in the case; the reference tower is one only where it is named."""
+    towers = {name: _tower_of(what.model, variant) for name, variant in found.steps(what).items()}
+    job = count_job(list(dict.fromkeys(towers.values())), [], None, list(what.grid), GPU)
+    (group,) = counted(job.model_copy(update={"further": False}), watch.steps).groups
+    by_tower = {each.tower: each for each in group.towers}
+    for name, tower in towers.items():
+        yield (what.name, name), by_tower[tower]
+
+
+def _tower_of(model: str, variant: str) -> str:
+    parsed = parse_variant(variant, find_model(model), "cuda")
+    return model if parsed.flags is None else parsed.tower or f"{model}+{variant}"
 
 
 def _time(

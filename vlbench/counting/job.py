@@ -80,6 +80,8 @@ class CountJob(Message):
     dtype: Dtype
     plan: bool = False
     """Are there rows, too, in which plans are handed in?"""
+    further: bool = True
+    """Are further calls of each counted, on small grids?"""
     keep_going: bool = False
     """A tower that cannot be had is a row with its reason, and does not refuse the job. Takes no `variants`."""
 

@@ -33,7 +33,7 @@ def run_job(job: CountJob, emit: Callable[[Event], None]) -> None:
             for row in rows:
                 work: Work | None = None
                 counted, fed = _counted(device, row, point, job)
-                if counted.failed is None and row.plan == "inside":
+                if job.further and counted.failed is None and row.plan == "inside":
                     if row.tower not in further:
                         further[row.tower] = further_of(device, row.tower, getattr(torch, job.dtype))
                     calls, work = further[row.tower]
