@@ -6,6 +6,8 @@ import pytest
 
 import vlbench as package
 from tests.cli.conftest import Vlbench
+from vlbench.stats.paired import Estimate
+from vlbench.trial.break_even import BreakEven
 
 FEW = ("simulate", "--requests", 60)
 
@@ -72,3 +74,25 @@ def test_what_cannot_be_simulated_is_refused(vlbench: Vlbench, arguments: tuple[
 def test_in_python_numbers_are_numbers() -> None:
     with pytest.raises(package.UsageError, match=r"^requests: '5' is not a whole number"):
         package.simulate(requests="5")  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_the_break_even_of_a_graph_is_timed_and_on_a_cpu_there_is_none(vlbench: Vlbench) -> None:
+    """What is recorded there runs as it would without, and is copied in and out."""
+    rows = vlbench(*FEW, "--break-even", "--json").json()
+    (timed,) = (row for row in rows if row["table"] == "break-even")
+    assert (timed["device"], timed["model"]) == ("cpu", "qwen2.5-vl-tiny")
+    assert timed["recording_ms"] > 0
+    assert timed["replay_ms"] > 0.9 * timed["forward_ms"] > 0
+    assert timed["pays_after"] is None
+
+
+def test_a_graph_has_paid_once_its_replays_saved_what_recording_cost() -> None:
+    def paid(ratio: float, high: float) -> float | None:
+        return BreakEven(
+            "tiny", "cuda", 12.0, 8.0, 8.0 * ratio, Estimate(ratio, ratio - 0.1, high, 30, 0.95)
+        ).pays_after
+
+    assert paid(0.25, 0.3) == 2.0
+    assert paid(0.98, 1.0) is None
+    assert paid(1.1, 1.2) is None

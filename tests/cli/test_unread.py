@@ -61,9 +61,9 @@ MODES: dict[str, dict[str, str]] = {
         "f.json --reason r --results r.json": "file reason by tower scenario capture results force",
     },
     "simulate": {
-        "": "scenario model requests turns conversations cache budgets most_padding graphs memory_at seed",
+        "": "scenario model requests turns conversations cache budgets most_padding graphs memory_at break_even seed",
         "--memory-at 64": "scenario model requests turns conversations cache budgets most_padding graphs memory_at "
-        "kv_bytes seed",
+        "kv_bytes break_even seed",
     },
     "self-test": {
         "": "quick seed threads device timeout resume out force earlier rules",

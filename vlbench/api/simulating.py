@@ -1,7 +1,10 @@
-"""`vlbench.simulate`: an encoder's cache and its graphs under requests of a production mix; nothing is timed."""
+"""`vlbench.simulate`: an encoder's cache and graphs under requests of a mix; nothing is run unless asked."""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isqrt
+from typing import TYPE_CHECKING
 
 from vlbench.api.counts import MODEL, count
 from vlbench.api.results import Simulated
@@ -9,9 +12,13 @@ from vlbench.errors import UsageError
 from vlbench.export.simulated import simulated_parts
 from vlbench.implementations.packing import MERGE_UNIT, Budgets
 from vlbench.judging.words import parse_size
-from vlbench.towers.models import find_model
+from vlbench.towers.models import find_device, find_model, smallest_of
 from vlbench.workload.library import load_scenario
 from vlbench.workload.serving import Encoder, Traffic, embedding_bytes, graph_bytes, kv_bytes_of, serve
+
+if TYPE_CHECKING:
+    from vlbench.implementations.config import VisionConfig
+    from vlbench.trial.break_even import BreakEven
 
 SCENARIO = "serving-mix"
 CACHE = "1GiB"
@@ -32,6 +39,7 @@ def simulate(
     graphs: int = 64,
     memory_at: int | None = None,
     kv_bytes: int | None = None,
+    break_even: bool = False,
     seed: int = 0,
 ) -> Simulated:
     """What a cache of embeddings finds, and what packing and graphs come to, over so many requests of a mix.
@@ -40,7 +48,8 @@ def simulate(
     says which images come again. `cache` is a size such as "4GiB". `budgets` are sizes of graphs in tokens, by default
     powers of two from 64 to 8,192; `most_padding` the share of a graph that may be padding; `graphs` how many are kept
     for exact layouts. With `memory_at`, the encoder's memory for a forward of so many tokens is counted on the counting
-    device, and all its memory told in tokens of the KV cache, `kv_bytes` each.
+    device, and all its memory told in tokens of the KV cache, `kv_bytes` each. With `break_even`, recording
+    and replaying a graph are timed here, on a CPU with the smallest model of the family.
 
     Raises UsageError for a scenario that draws no requests, and for what cannot be had as asked.
     """
@@ -58,8 +67,17 @@ def simulate(
             f"the cache, of at most {cache}": max(each.cache_bytes for each in served.values()),
             "graphs of a few sizes": sum(graph_bytes(config, size) for size in encoder.budgets.patches),
         }
-    parts = simulated_parts(scenario, model, served, memory, kv_token)
+    paid = _timed_here(config) if break_even else None
+    parts = simulated_parts(scenario, model, served, memory, kv_token, paid)
     return Simulated(served, list(parts), f"{scenario} over {model}, {requests:,} requests, simulated")
+
+
+def _timed_here(config: VisionConfig) -> BreakEven:
+    """Of the model itself on a GPU; on a CPU one of its forwards may take half a minute."""
+    from vlbench.trial.break_even import break_even
+
+    device = find_device("auto")
+    return break_even(config.name if device == "cuda" else smallest_of(config.family), device)
 
 
 def _sizes(tokens: Sequence[int] | None, most_padding: float) -> Budgets:

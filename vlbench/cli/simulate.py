@@ -39,12 +39,14 @@ class SimulateOptions(CommandOptions):
     """Count a forward of so many tokens, and tell all memory of the encoder in tokens of the KV cache."""
     kv_bytes: Annotated[int | None, typer.Option(metavar="BYTES", min=1)] = None
     """Of one token in the KV cache. [that of the model in bfloat16]"""
+    break_even: bool = False
+    """Time recording and replaying a graph here, and tell after how many replays the first has paid. Takes seconds."""
     seed: Seed = 0
 
 
 @reports(judges=False)
 def simulate(options: SimulateOptions) -> Sheet:
-    """Simulate a cache of embeddings and graphs over requests of a production mix: nothing is run.
+    """Simulate a cache of embeddings and graphs over requests of a production mix: nothing is run unless asked.
 
     Tells how many images the cache finds, how many forwards and how much padding packing into graphs of a few sizes
     takes, and how often a graph of the exact layout is there.

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from vlbench.export.sheet import Column, Columns, Part, Table, Words, figure, table_of
 from vlbench.judging.words import readable_bytes
 from vlbench.workload.serving import Served
 
+if TYPE_CHECKING:
+    from vlbench.trial.break_even import BreakEven
+
 Row = tuple[str, Served]
 """Of a point of the scenario."""
 
 ASSUMED = (
-    "Simulated, nothing was run: sizes are those of the trace; which images come again it does not say (--turns). "
-    "Recording a graph pays where it costs less than what a replay saves times the replays of each graph."
+    "Simulated, not run: sizes are those of the trace; which images come again it does not say (--turns). "
+    "Recording a graph pays where it costs less than what a replay saves times the replays of each graph: --break-even "
+    "times both here."
 )
 
 
 def simulated_parts(
-    scenario: str, model: str, served: Mapping[str, Served], memory: Mapping[str, int], kv_bytes: int
+    scenario: str,
+    model: str,
+    served: Mapping[str, Served],
+    memory: Mapping[str, int],
+    kv_bytes: int,
+    paid: BreakEven | None = None,
 ) -> Iterator[Part]:
-    """Tables of calls and of both kinds of graphs by point; of memory, where there is any, with bytes of a KV token."""
+    """Tables of calls and of both kinds of graphs by point, of memory in bytes of a KV token, and of what was timed."""
     rows, facts = list(served.items()), {"scenario": scenario, "model": model}
     yield Words(f"{scenario}, {model}", "bold")
     share = "{:.1%}".format
@@ -48,7 +58,29 @@ def simulated_parts(
     yield table_of("served", rows, graphs, facts=facts, title=title)
     if memory:
         yield _memory(memory, kv_bytes)
+    if paid:
+        yield _timed(paid)
     yield Words(ASSUMED, "dim")
+
+
+def _timed(paid: BreakEven) -> Table:
+    columns: Columns[BreakEven] = {
+        Column("timed on", "device"): lambda row: row.device,
+        Column("model", left=True): lambda row: row.model,
+        Column("recording", "recording_ms"): lambda row: figure(row.recording, "{:.2f}"),
+        Column("forward", "forward_ms"): lambda row: figure(row.forward, "{:.2f}"),
+        Column("replay", "replay_ms"): lambda row: figure(row.replay, "{:.2f}"),
+        Column("replay / forward", "ratio"): lambda row: figure(row.ratio.ratio, _with_interval(row)),
+        Column("pays after", "pays_after"): lambda row: figure(row.pays_after, "{:.1f} replays"),
+    }
+    title = "one picture of 36x36 patches, ms: what recording its graph adds to a call, a forward, and a replay"
+    if paid.pays_after is None:
+        title += ". It never pays here: no replay is seen to be faster than a forward"
+    return table_of("break-even", [paid], columns, title=title)
+
+
+def _with_interval(paid: BreakEven) -> str:
+    return f"{{:.2f}} [{paid.ratio.low:.2f}, {paid.ratio.high:.2f}]"
 
 
 def _memory(memory: Mapping[str, int], each: int) -> Table:
