@@ -5,19 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
+from itertools import combinations
 
 import pytest
 import torch
 from torch import Tensor
 
-from tests.implementations.towers import NARROW_2_5, NARROW_3, NARROW_3_5, expected, pixels_of, weights_of
+from tests.implementations.grids import MIXED
+from tests.implementations.optimized.covering import covering, pairs_of
+from tests.implementations.optimized.exactness import BUDGET, NEEDS_CUDA, check_exactness
+from tests.implementations.towers import (
+    NARROW_2,
+    NARROW_2_5,
+    NARROW_3,
+    NARROW_3_5,
+    expected,
+    name_of,
+    pixels_of,
+    relative_error,
+    weights_of,
+)
 from vlbench.counting_device import CountingDevice
 from vlbench.implementations import build_tower
 from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.optimized import (
     OPTIMIZATIONS,
-    PRESETS,
+    USUAL,
     Exactness,
+    FlagError,
     FlagSet,
     preset_flags,
     with_requirements,
@@ -40,7 +55,7 @@ def choices(config: VisionConfig) -> dict[str, frozenset[str]]:
     usable = [
         flag for flag, known in OPTIMIZATIONS.items() if not (known.inapplicable(config, "cuda") or known.uncounted)
     ]
-    presets = {name: preset_flags(name, config, "cuda")[0] for name in PRESETS if name != "baseline"}
+    presets = {name: preset_flags(name, config, "cuda")[0] for name in USUAL if name != "baseline"}
     return {flag: with_requirements([flag]) for flag in usable} | presets
 
 
@@ -131,3 +146,61 @@ def test_packed_uploads_are_one(device: CountingDevice) -> None:
     _, packed = run(device, several | {"packed-h2d"})
     assert (apart.total.uploads, packed.total.uploads) == (4, 1)
     assert packed.total.upload_bytes == apart.total.upload_bytes
+
+
+# Covering pairs.
+
+FAMILIES = (TWO_HEADS, NARROW_2, NARROW_3, NARROW_3_5)
+COMPILED = [name for name, known in OPTIMIZATIONS.items() if known.uncounted]
+CHANGING = {name for name, known in OPTIMIZATIONS.items() if known.exactness is Exactness.RESULT_CHANGING}
+ROWS = [
+    pytest.param(config, row, marks=() if config is TWO_HEADS else pytest.mark.slow, id=f"{config.name}-{number}")
+    for config in FAMILIES
+    for number, row in enumerate(covering(pairs_of(config, "cuda", COMPILED)))
+]
+
+
+@pytest.mark.parametrize("config", FAMILIES, ids=name_of)
+def test_every_pair_that_can_be_built_is_covered(config: VisionConfig) -> None:
+    rows = [each.values[1] for each in ROWS if each.values[0] is config]
+    assert len(rows) < 60
+    covered = {pair for row in rows for pair in combinations(sorted(row), 2)}
+    for pair in combinations(sorted(set(OPTIMIZATIONS) - set(COMPILED)), 2):
+        try:
+            FlagSet(with_requirements(pair), config, "cuda")
+        except FlagError:
+            continue
+        assert pair in covered
+
+
+@pytest.mark.parametrize(("config", "row"), ROWS)
+def test_covering_pairs_against_the_reference_tower(
+    config: VisionConfig, row: frozenset[str], device: CountingDevice
+) -> None:
+    """Flags that round may be as far off as each of them alone, together."""
+    result, wanted, flags = run(device, row, config)[0], expected(config, GRIDS), FlagSet(row, config, "cuda")
+    if flags.exactness() is Exactness.BIT_EXACT:
+        assert torch.equal(result, wanted)
+    alone_each = (alone(device, flag, config) for flag in row & CHANGING)
+    assert relative_error(result, wanted) <= BUDGET + 1.5 * sum(alone_each)
+
+
+@cache
+def alone(device: CountingDevice, flag: str, config: VisionConfig) -> float:
+    """The error of one flag."""
+    return relative_error(run(device, with_requirements([flag]), config)[0], expected(config, GRIDS))
+
+
+BESIDE = [
+    pytest.param(config, row, id=f"{config.name}-{number}")
+    for config in (NARROW_2_5, NARROW_3)
+    for number, row in enumerate(
+        covering(pair for pair in pairs_of(config, "cuda", NEEDS_CUDA | CHANGING) if {*COMPILED} & {*pair})
+    )
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("config", "row"), BESIDE)
+def test_what_is_compiled_beside_every_other_flag(config: VisionConfig, row: frozenset[str]) -> None:
+    check_exactness(row, config, [MIXED])
