@@ -70,8 +70,8 @@ def flag_number() -> str:
 
 def preset_table() -> str:
     """Every preset as a Markdown table."""
-    rows = ["| preset | what it is |", "|---|---|"]
-    rows += [f"| `{preset.name}` | {preset.summary} |" for preset in PRESETS.values()]
+    rows = ["| preset | what it is | what of theirs it cannot show |", "|---|---|---|"]
+    rows += [f"| `{preset.name}` | {preset.summary} | {preset.lacks} |" for preset in PRESETS.values()]
     return "\n".join(rows)
 
 

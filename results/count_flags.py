@@ -20,7 +20,7 @@ from vlbench.counting_device.counter import Counter
 from vlbench.counting_device.profiles import CUDNN
 from vlbench.implementations import build_tower
 from vlbench.implementations.config import MODELS, VisionConfig
-from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS, Optimization, preset_flags, with_requirements
+from vlbench.implementations.optimized import OPTIMIZATIONS, USUAL, Optimization, preset_flags, with_requirements
 from vlbench.implementations.weights import SharedTensors, parameter_shapes
 from vlbench.record.base import Grid
 from vlbench.record.files import write_whole
@@ -163,7 +163,7 @@ def moved_by(flag: Optimization, device: CountingDevice, scenarios: Sequence[str
 
 def named_towers() -> Iterator[tuple[str, Flags]]:
     """The reference tower, the tower without flags, and the presets."""
-    for name in PRESETS:
+    for name in USUAL:
         yield name, None if name == "baseline" else preset_flags(name, MODEL, "cuda")[0]
     yield NO_FLAGS, frozenset()
 

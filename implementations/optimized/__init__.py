@@ -10,7 +10,7 @@ from . import grids, windows, inverse, rope, transfer, segments, patch_embed  # 
 from . import positions, layout, rotary, attention, varlen, block_mask, mlp, deepstack  # noqa: F401
 
 # isort: on
-from .presets import PRESETS, preset_flags
+from .presets import PRESETS, USUAL, preset_flags
 from .seam import OPTIMIZATIONS, Exactness, FlagError, FlagSet, Optimization, find_flag, with_requirements
 from .tower import OptimizedVisionTower
 
@@ -24,6 +24,7 @@ for _room in ("optimized", "optimized.kernels", "prompt", "execution"):
 __all__ = [
     "OPTIMIZATIONS",
     "PRESETS",
+    "USUAL",
     "Exactness",
     "FlagError",
     "FlagSet",

@@ -21,6 +21,10 @@ class Preset:
     """The flags for a kind of device, before those that do not apply are left out."""
     passed_over: Callable[[str], Mapping[str, str]] = lambda device: {}
     """Flags that would mean something on a kind of device and are not in it by choice, with the reason."""
+    source: str = ""
+    """Of a published system: which release of it, by when. Such a set is a row only where it is named."""
+    lacks: str = ""
+    """What of that system no flag shows, and where ours differs."""
 
     def usual(self, device: str) -> list[str]:
         """Its flags that mean something on this kind of device, for a model that has windows and a gated MLP."""
@@ -55,10 +59,18 @@ def _is_exact(name: str) -> bool:
     return not OPTIMIZATIONS[name].only_named and classes == {Exactness.BIT_EXACT}
 
 
+def _table(file: str) -> dict[str, Any]:
+    return tomllib.loads((files(__package__) / file).read_text(encoding="utf-8"))
+
+
 def best_on(device: str) -> dict[str, Any]:
     """What best.toml says of a kind of device."""
-    table = tomllib.loads((files(__package__) / "best.toml").read_text())
+    table = _table("best.toml")
     return dict(table.get(device, table["cuda"]))
+
+
+def _of_system(name: str, source: str, flags: list[str], lacks: str) -> Preset:
+    return Preset(name, f"{source}, as far as there are flags for it", lambda device: flags, source=source, lacks=lacks)
 
 
 CLASSIC = ("rope-cache", "sdpa-prealloc", "argsort-inverse", "pinned-h2d")
@@ -80,6 +92,11 @@ PRESETS: dict[str, Preset] = {
         ),
     )
 }
+
+
+USUAL = tuple(PRESETS)
+"""Those that are rows where nothing is named."""
+PRESETS |= {name: _of_system(name, **told) for name, told in _table("systems.toml").items()}
 
 
 def preset_flags(name: str, config: VisionConfig, device: str) -> tuple[frozenset[str], dict[str, str]]:

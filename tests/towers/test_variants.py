@@ -5,7 +5,7 @@ import pytest
 from tests.implementations.towers import name_of
 from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS, VisionConfig
-from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS, Exactness, FlagSet
+from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS, USUAL, Exactness, FlagSet
 from vlbench.implementations.peers import PEERS
 from vlbench.towers.variants import (
     TOLD_ON_CUDA,
@@ -99,13 +99,13 @@ def test_by_default_every_flag_is_a_row_or_left_out_with_a_reason(config: Vision
     variants, left_out = default_variants(config, device)
     names = [variant.name for variant in variants]
     last = {name.rpartition("+")[2] for name in names}
-    assert {*last, *left_out} == OPTIMIZATIONS.keys() | PRESETS.keys() - {"baseline"} | {"no-flags"}
+    assert {*last, *left_out} == OPTIMIZATIONS.keys() | {*USUAL} - {"baseline"} | {"no-flags"}
     assert not last & left_out.keys()
     assert all(left_out.values())
     assert len(set(names)) == len(names)
     for variant in variants:
         FlagSet(frozenset(variant.flags or ()), config, device)
-        alone = variant.name not in ("no-flags", *PRESETS)
+        alone = variant.name not in ("no-flags", *USUAL)
         assert variant.reference == ("no-flags" if alone else "baseline")
 
 

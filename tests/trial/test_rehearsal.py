@@ -16,7 +16,7 @@ from vlbench.counting.measure import count_tower
 from vlbench.counting.rows import Row
 from vlbench.counting_device import CountingDevice
 from vlbench.implementations.config import MODELS
-from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS, Exactness, with_requirements
+from vlbench.implementations.optimized import OPTIMIZATIONS, USUAL, Exactness, with_requirements
 from vlbench.matrix.plan import CellFilter, Plan, Settings, plans_of
 from vlbench.matrix.seams import fed_to_seams
 from vlbench.matrix.targets import model_target
@@ -48,7 +48,7 @@ def on_cuda_alone() -> list[str]:
 
 def rows() -> list[Variant]:
     """The reference tower, all presets and all flags of CUDA's."""
-    presets = [name for name in PRESETS if name != "baseline"]
+    presets = [name for name in USUAL if name != "baseline"]
     return unique(parse_variant(name, CONFIG, "cuda") for name in ["no-flags", *presets, *on_cuda_alone()])
 
 

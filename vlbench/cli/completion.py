@@ -21,7 +21,10 @@ SPLITS = ":="
 FLAGS = " ".join(f"implementations/{room}/*.py" for room in ("optimized", "optimized/kernels", "prompt", "execution"))
 SOURCES = {
     "flags": (FLAGS, r'^(?:@\w+\.optimization\(\s*|FLAG = )"([^"]+)"'),
-    "presets": ("implementations/optimized/presets.py", r'^ +Preset\(\s*"([^"]+)"'),
+    "presets": (
+        "implementations/optimized/presets.py implementations/optimized/systems.toml",
+        r'^(?: +Preset\(\s*|\[)"([^"]+)"',
+    ),
     "floor": ("implementations/floor.py", r'^NAME = "([^"]+)"'),
     "peers": ("implementations/peers/*.py", r'^@peer\(\s*"([^"]+)"'),
     "scenarios": ("scenarios/*.toml", ""),

@@ -33,7 +33,13 @@ Wide = Annotated[
 
 DEVICES = (("a CPU", "cpu"), ("CUDA", "cuda"))
 """In words, and as flags know them."""
-NOT_AT_80 = {"counted at 7B", "requires", "sizes from", *(f"passed over on {where}" for where, _ in DEVICES)}
+NOT_AT_80 = {
+    "counted at 7B",
+    "requires",
+    "sizes from",
+    "cannot show",
+    *(f"passed over on {where}" for where, _ in DEVICES),
+}
 """What a table of 80 columns has no room for: `vlbench explain` tells it of one thing, --wide and formats of all."""
 SHORT = {"reassociated": "reassoc.", "result-changing": "changing"}
 """Classes where there is a line a flag."""
@@ -153,6 +159,7 @@ ROWS: dict[str, tuple[str, Callable[[Any], dict[str, Any]]]] = {
             {"preset": preset.name, "for": preset.summary + _elsewhere(preset)}
             | {f"flags on {where}": preset.usual(kind) for where, kind in DEVICES}
             | {f"passed over on {where}": _reasons(preset.passed_over(kind)) for where, kind in DEVICES}
+            | {"cannot show": preset.lacks}
         ),
     ),
     "seams": (

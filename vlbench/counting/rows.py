@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from vlbench.counting.job import CountJob, refuse_variants_of_none
 from vlbench.implementations.config import MODELS
-from vlbench.implementations.optimized import PRESETS
+from vlbench.implementations.optimized import USUAL
 from vlbench.record.timing import MAKING, PlanMade
 from vlbench.towers.plans import beside_handed_in, places_of
 from vlbench.towers.resolve import check_tower
@@ -52,7 +52,7 @@ def _named(text: str) -> Row:
 
 
 def _of_model(model: str, variants: tuple[str, ...] | None, among_others: bool) -> list[Row]:
-    chosen = [name for name in PRESETS if name != REFERENCE] if variants is None else variants
+    chosen = [name for name in USUAL if name != REFERENCE] if variants is None else variants
     rows = [Row(model if among_others else REFERENCE, model)]
     for text in chosen:
         variant = parse_variant(text, MODELS[model], "cuda")

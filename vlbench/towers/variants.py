@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.floor import NAME as FLOOR
-from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS, Exactness, with_requirements
+from vlbench.implementations.optimized import OPTIMIZATIONS, USUAL, Exactness, with_requirements
 from vlbench.implementations.peers import PEERS
 from vlbench.record.schema import NO_FLAGS, SlowedOn
 from vlbench.record.timing import PlanMade
@@ -98,7 +98,7 @@ def default_variants(config: VisionConfig, device: str) -> tuple[list[Variant], 
     flag's ratio is to the tower without flags, a preset's to the reference tower. In this order rows are measured while
     there is time: does anything help comes before which of them.
     """
-    presets = sorted(PRESETS.keys() - {REFERENCE}, key=lambda name: (name != "best", list(PRESETS).index(name)))
+    presets = sorted({*USUAL} - {REFERENCE}, key=lambda name: (name != "best", USUAL.index(name)))
     variants, left_out = [no_flags(), *(parse_variant(preset, config, device) for preset in presets)], {}
     for flag, optimization in OPTIMIZATIONS.items():
         reason = optimization.inapplicable(config, device) or optimization.only_named

@@ -37,7 +37,7 @@ from vlbench.implementations import build_tower
 from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.optimized import (
     OPTIMIZATIONS,
-    PRESETS,
+    USUAL,
     Exactness,
     FlagError,
     FlagSet,
@@ -114,7 +114,7 @@ def test_two_flags_of_one_seam_exclude_each_other(pair: tuple[str, str]) -> None
 
 # Presets.
 
-presets = pytest.mark.parametrize("preset", PRESETS)
+presets = pytest.mark.parametrize("preset", USUAL)
 devices = pytest.mark.parametrize("device", ["cpu", "cuda"])
 
 

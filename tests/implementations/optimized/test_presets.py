@@ -7,6 +7,7 @@ from vlbench.implementations.config import MODELS, VisionConfig
 from vlbench.implementations.optimized import (
     OPTIMIZATIONS,
     PRESETS,
+    USUAL,
     Exactness,
     FlagError,
     FlagSet,
@@ -30,8 +31,8 @@ def test_a_preset_can_be_built_for_every_model_and_device(config: VisionConfig, 
 
 
 @devices
-def test_no_preset_changes_results(device: str) -> None:
-    for preset in PRESETS:
+def test_no_preset_of_ours_changes_results(device: str) -> None:
+    for preset in USUAL:
         for flag in PRESETS[preset].flags(device):
             assert OPTIMIZATIONS[flag].exactness is not Exactness.RESULT_CHANGING
 
@@ -73,7 +74,7 @@ def test_what_is_left_out_is_named() -> None:
 
 
 def test_an_unknown_preset() -> None:
-    with pytest.raises(FlagError, match=r"^there is no preset 'fast'; the presets are baseline, classic, exact, best$"):
+    with pytest.raises(FlagError, match=r"^there is no preset 'fast'; the presets are baseline, classic, exact, best,"):
         preset_flags("fast", TINY[0], "cpu")
 
 
