@@ -1,4 +1,4 @@
-"""A residual sum and the norm after it: apart, or in one."""
+"""The residual sums of a block and the norms after them: apart, or each pair in one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ class Apart:
         """`norm` is that of what comes into a block, and `after` that of the sum."""
         self.norm: Callable[[Tensor], Tensor] = norm
         self.after = after
+        self.following: nn.Module | None = None
+        """The norm that the next block begins with; None where there is none."""
 
     def add(self, x: Tensor, more: Tensor) -> tuple[Tensor, Tensor | None]:
         """x + more, [N, C], and its norm where that comes with it."""
+        return x + more, None
+
+    def end(self, x: Tensor, more: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The same at the end of a block, with the norm that follows."""
         return x + more, None

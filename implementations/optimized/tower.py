@@ -6,6 +6,7 @@ With no flag it does, operation for operation, what the reference tower does.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -46,22 +47,24 @@ class Block(nn.Module):
         self.attention_stage = f"block[{index}].attention"
         self.mlp_stage = f"block[{index}].mlp"
 
-    def forward(self, x: Tensor, plan: VisionPlan) -> Tensor:
-        """x [N, C] to [N, C]."""
+    def forward(self, x: Tensor, normed: Tensor | None, plan: VisionPlan) -> tuple[Tensor, Tensor | None]:
+        """x [N, C] to [N, C]; with it comes its norm where that is made, and with the result that of the next block."""
         segments = plan.frames if self.attends_fully or plan.windows is None else plan.windows
         with stage(self.attention_stage):
-            x, normed = self.attention(x, segments, plan.rope)
+            x, normed = self.attention(x, normed, segments, plan.rope)
         with stage(self.mlp_stage):
             return self.feed_forward(x, normed)
 
-    def attention(self, x: Tensor, segments: Segments, rope: Rope) -> tuple[Tensor, Tensor | None]:
+    def attention(
+        self, x: Tensor, normed: Tensor | None, segments: Segments, rope: Rope
+    ) -> tuple[Tensor, Tensor | None]:
         """The first half, and its norm where that is made with the sum."""
-        attended = self.attn(self.residual.norm(x), segments, rope)
+        attended = self.attn(self.residual.norm(x) if normed is None else normed, segments, rope)
         return self.residual.add(x, attended)
 
-    def feed_forward(self, x: Tensor, normed: Tensor | None) -> Tensor:
-        """The second half."""
-        return x + self.mlp(self.residual.after(x) if normed is None else normed)
+    def feed_forward(self, x: Tensor, normed: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """The second half, likewise."""
+        return self.residual.end(x, self.mlp(self.residual.after(x) if normed is None else normed))
 
 
 class OptimizedVisionTower(nn.Module):
@@ -83,7 +86,10 @@ class OptimizedVisionTower(nn.Module):
         self.patch_embed = PatchEmbed(config, self.flags)
         if config.position_table:
             self.pos_embed = nn.Embedding(config.position_table, config.hidden_size)
-        self.blocks = nn.ModuleList(Block(config, self.flags, index) for index in range(config.depth))
+        blocks = [Block(config, self.flags, index) for index in range(config.depth)]
+        for block, following in pairwise(blocks):
+            block.residual.following = following.norm1
+        self.blocks = nn.ModuleList(blocks)
         self.merger = build_merger(config)
         if config.deepstack_blocks:
             mergers = (NamedMerger(config, joined_first=True) for _ in config.deepstack_blocks)
@@ -142,9 +148,10 @@ class OptimizedVisionTower(nn.Module):
     def transform(self, x: Tensor, plan: VisionPlan) -> tuple[Tensor, list[Tensor]]:
         """Hidden states through blocks and mergers. Of the plan it reads rope and segments alone."""
         kept = self.features.begin(x, self.config) if self.config.deepstack_blocks else []
+        normed = None
         with self.linears():
             for index, block in enumerate(self.blocks):
-                x = block(x, plan)
+                x, normed = block(x, normed, plan)
                 if (level := self.level_of(index)) is not None:
                     with stage("deepstack"):
                         self.features.take(kept, level, self.deepstack_merger_list[level], x)

@@ -79,14 +79,14 @@ def traffic(config: VisionConfig, patches: int, element: int) -> Traffic:
 
 @residual_norm.optimization(
     FLAG,
-    removes=f"the operations of a block's two norms, and the sum between, but one kernel each; {ON_A_CPU}",
+    removes=f"the operations of a block's two norms, and the sums before them, but one kernel each; {ON_A_CPU}",
     exactness=Exactness.REASSOCIATED,
     source="vLLM's Qwen2.5-VL, SGLang, TensorRT-LLM #11943",
     traffic=traffic,
     note=ON_NO_GPU,
 )
 class Together(Apart):
-    """The sum after the MLP stays by itself: the block ends with it."""
+    """The sum after an MLP comes with the norm of the next block; that after the last stays by itself."""
 
     def __init__(self, norm: nn.Module, after: nn.Module) -> None:
         super().__init__(norm, after)
@@ -94,12 +94,20 @@ class Together(Apart):
 
     def add(self, x: Tensor, more: Tensor) -> tuple[Tensor, Tensor | None]:
         """One kernel for the sum and its norm."""
-        total, normed = _add_and_normalise(x, more, *_parameters(self.after))
-        return total, normed
+        return _together(x, more, self.after)
+
+    def end(self, x: Tensor, more: Tensor) -> tuple[Tensor, Tensor | None]:
+        """One kernel for both, but at the end of the last block."""
+        return super().end(x, more) if self.following is None else _together(x, more, self.following)
 
 
 def _in_one_kernel(norm: nn.Module, x: Tensor) -> Tensor:
     return _normalise(x, *_parameters(norm))
+
+
+def _together(x: Tensor, more: Tensor, norm: nn.Module) -> tuple[Tensor, Tensor]:
+    total, normed = _add_and_normalise(x, more, *_parameters(norm))
+    return total, normed
 
 
 def _parameters(norm: nn.Module) -> tuple[Tensor, Tensor | None, float]:

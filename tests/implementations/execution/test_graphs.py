@@ -76,7 +76,7 @@ MODES = {"inference": torch.inference_mode, "no_grad": torch.no_grad, "gradients
 
 
 @pytest.mark.parametrize("flag", ["graph-exact", "graph-budget"])
-@pytest.mark.parametrize(("first", "then"), permutations(MODES, 2))
+@pytest.mark.parametrize(("first", "then"), [*permutations(MODES, 2)])
 def test_what_is_recorded_in_one_mode_is_replayed_in_another(flag: str, first: str, then: str) -> None:
     flags = ("host-seqlens", flag, "rope-cache", "batched-windows", "window-sort")
     tower = build_tower(NARROW_2_5, flags, weights_of(NARROW_2_5))
