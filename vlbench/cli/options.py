@@ -23,13 +23,8 @@ INTERRUPTED = 130
 """The exit code after Ctrl-C."""
 PANELS = {
     "What is measured": "scenario model seam variant tower exactness ablate images scenario_sizes weights grid point "
-<<<<<<< HEAD
     "only dtype state plan gpu cudnn baseline capture key region results ranges times range_ iteration before after "
-    "reader metric requests turns conversations cache budgets most_padding graphs memory_at kv_bytes",
-=======
-    "only dtype state plan gpu cudnn baseline capture results ranges times range_ iteration before after reader metric "
-    "requests turns conversations cache budgets most_padding graphs memory_at kv_bytes break_even",
->>>>>>> b214620 (Explain what a break-even shows)
+    "reader metric requests turns conversations cache budgets most_padding graphs memory_at kv_bytes break_even",
     "How it is measured": "device seed threads trials budget timeout card counters forwards tool overhead quick "
     "earlier trace graph",
     "What passes": "allow_inconclusive base first no_accept report_only threshold floor confidence higher_is_better "
