@@ -69,5 +69,5 @@ def break_even(model: str, device: Device) -> BreakEven:
         ]
         pairs = [(seconds(graphs, SIDE), seconds(eager, SIDE)) for _ in range(ROUNDS)]
     replays, forwards = zip(*pairs, strict=True)
-    found = (1e3 * median(each) for each in (firsts, forwards, replays))
-    return BreakEven(model, device, *found, paired_ratio(replays, forwards))
+    recording, forward, replay = (1e3 * median(each) for each in (firsts, forwards, replays))
+    return BreakEven(model, device, recording, forward, replay, paired_ratio(replays, forwards))
