@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         judge,
         load,
         profile,
+        recommend,
         run,
         simulate,
         verify,
@@ -49,6 +50,7 @@ __all__ = [
     "judge",
     "load",
     "profile",
+    "recommend",
     "run",
     "simulate",
     "verify",
@@ -56,7 +58,7 @@ __all__ = [
 
 _HOME = {
     **dict.fromkeys(("case", "compare", "count", "gate", "judge", "load", "profile", "run", "verify"), "api.functions"),
-    **dict.fromkeys(("capturable", "simulate"), "api.functions"),
+    **dict.fromkeys(("capturable", "recommend", "simulate"), "api.functions"),
     "allow_sync": "counting_device.allowed",
     "Images": "implementations.preprocessing",
     "IncomparableError": "errors",

@@ -10,7 +10,7 @@ from . import grids, windows, inverse, rope, transfer, segments, patch_embed  # 
 from . import positions, layout, rotary, attention, varlen, block_mask, mlp, deepstack  # noqa: F401
 
 # isort: on
-from .presets import PRESETS, USUAL, preset_flags
+from .presets import PRESETS, USUAL, applicable, preset_flags
 from .seam import OPTIMIZATIONS, Exactness, FlagError, FlagSet, Optimization, find_flag, with_requirements
 from .tower import OptimizedVisionTower
 
@@ -30,6 +30,7 @@ __all__ = [
     "FlagSet",
     "Optimization",
     "OptimizedVisionTower",
+    "applicable",
     "find_flag",
     "preset_flags",
     "with_requirements",

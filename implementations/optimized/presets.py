@@ -4,9 +4,9 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from importlib.resources import files
-from typing import Any
+from pathlib import Path
 
+from ..best import best_set, certificate
 from ..config import MODELS, VisionConfig
 from .seam import OPTIMIZATIONS, Exactness, FlagError, Optimization, find_flag, with_requirements
 
@@ -17,14 +17,21 @@ class Preset:
 
     name: str
     summary: str
-    flags: Callable[[str], Iterable[str]]
-    """The flags for a kind of device, before those that do not apply are left out."""
-    passed_over: Callable[[str], Mapping[str, str]] = lambda device: {}
-    """Flags that would mean something on a kind of device and are not in it by choice, with the reason."""
+    chosen: Callable[[str, int | None], Iterable[str]]
+    """The flags for a kind of device and a width, before those that do not apply are left out."""
+    not_chosen: Callable[[str, int | None], Mapping[str, str]] = lambda device, width: {}
     source: str = ""
     """Of a published system: which release of it, by when. Such a set is a row only where it is named."""
     lacks: str = ""
     """What of that system no flag shows, and where ours differs."""
+
+    def flags(self, device: str, width: int | None = None) -> list[str]:
+        """The flags for a kind of device and a tower of this width, by default a released one."""
+        return list(self.chosen(device, width))
+
+    def passed_over(self, device: str, width: int | None = None) -> Mapping[str, str]:
+        """Flags that would mean something there and are not in it by choice, with the reason."""
+        return self.not_chosen(device, width)
 
     def usual(self, device: str) -> list[str]:
         """Its flags that mean something on this kind of device, for a model that has windows and a gated MLP."""
@@ -44,7 +51,7 @@ def _series_of(flag: Optimization, device: str) -> list[str]:
     return list(dict.fromkeys(f"Qwen{number}{vl.upper()}" for number, vl in found))
 
 
-def _every_exact(device: str) -> Iterable[str]:
+def _every_exact(device: str, width: int | None) -> Iterable[str]:
     """Every bit-exact flag but those only named; where two of one seam exclude each other, the one it prefers."""
     seams = {flag.seam.name: flag.seam for flag in OPTIMIZATIONS.values() if flag.seam.in_tower}
     for seam in seams.values():
@@ -59,52 +66,53 @@ def _is_exact(name: str) -> bool:
     return not OPTIMIZATIONS[name].only_named and classes == {Exactness.BIT_EXACT}
 
 
-def _table(file: str) -> dict[str, Any]:
-    return tomllib.loads((files(__package__) / file).read_text(encoding="utf-8"))
-
-
-def best_on(device: str) -> dict[str, Any]:
-    """What best.toml says of a kind of device."""
-    table = _table("best.toml")
-    return dict(table.get(device, table["cuda"]))
-
-
 def _of_system(name: str, source: str, flags: list[str], lacks: str) -> Preset:
-    return Preset(name, f"{source}, as far as there are flags for it", lambda device: flags, source=source, lacks=lacks)
+    told = f"{source}, as far as there are flags for it"
+    return Preset(name, told, lambda device, width: flags, source=source, lacks=lacks)
 
 
 CLASSIC = ("rope-cache", "sdpa-prealloc", "argsort-inverse", "pinned-h2d")
 PARTS = "rope caching, preallocated SDPA, argsort inverse, pinned copies"
 REFERENCE = "the reference tower: a composite of the naive ways of early 2025, slower than any one stack"
-BEST = (
-    "what was chosen for a kind of device, where other shapes may want other flags: on a CPU "
-    f"{best_on('cpu')['measured']}; on CUDA {best_on('cuda')['measured']}"
+DEVICES = {"cpu": ("a CPU", 0), "cuda": ("CUDA", None)}
+"""Kinds of device in words, and the width of the default model there: 0 is a tiny one."""
+BEST = "what was chosen for a kind of device, where other shapes may want other flags: " + "; ".join(
+    f"on {words} {certificate(device, width).claim}" for device, (words, width) in DEVICES.items()
 )
 
 PRESETS: dict[str, Preset] = {
     preset.name: preset
     for preset in (
-        Preset("baseline", REFERENCE, lambda device: ()),
-        Preset("classic", f"{PARTS}: together more operations and waits than without", lambda device: CLASSIC),
+        Preset("baseline", REFERENCE, lambda device, width: ()),
+        Preset("classic", f"{PARTS}: together more operations and waits than without", lambda device, width: CLASSIC),
         Preset("exact", "every bit-exact flag that applies, but those to be named", _every_exact),
         Preset(
-            "best", BEST, lambda device: best_on(device)["flags"], lambda device: best_on(device).get("passed_over", {})
+            "best",
+            BEST,
+            lambda device, width: best_set(device, width).flags,
+            lambda device, width: best_set(device, width).passed_over,
         ),
     )
 }
 
 
+SYSTEMS = (Path(__file__).parent / "systems.toml").read_text(encoding="utf-8")
 USUAL = tuple(PRESETS)
 """Those that are rows where nothing is named."""
-PRESETS |= {name: _of_system(name, **told) for name, told in _table("systems.toml").items()}
+PRESETS |= {name: _of_system(name, **told) for name, told in tomllib.loads(SYSTEMS).items()}
 
 
 def preset_flags(name: str, config: VisionConfig, device: str) -> tuple[frozenset[str], dict[str, str]]:
     """The preset's flags for this model and device, and those left out with the reason of each."""
     if name not in PRESETS:
         raise FlagError(f"there is no preset {name!r}; the presets are {', '.join(PRESETS)}")
+    return applicable(PRESETS[name].flags(device, config.hidden_size), config, device)
+
+
+def applicable(flags: Iterable[str], config: VisionConfig, device: str) -> tuple[frozenset[str], dict[str, str]]:
+    """Those of `flags` that mean something for this model and device, and the others with the reason of each."""
     kept, left_out = set(), {}
-    for flag in PRESETS[name].flags(device):
+    for flag in flags:
         reason = find_flag(flag).inapplicable(config, device)
         if reason is None:
             kept.add(flag)

@@ -84,7 +84,8 @@ DRY = Mode(
 )
 """The same commands with tiny shapes on a CPU: they are known to run before a GPU is paid for."""
 
-BEST = tomllib.loads((ROOT / "implementations" / "optimized" / "best.toml").read_text())["cuda"]["flags"]
+SETS = tomllib.loads((ROOT / "implementations" / "optimized" / "best.toml").read_text())["set"]
+BEST = next(each["flags"] for each in SETS if each["device"] == "cuda")
 ELSEWHERE = ("pos-embed-cache", "deepstack-dict")
 """Flags of `best` that mean nothing for Qwen2.5-VL, and would be refused by name."""
 WITH_CUDNN = "+".join(flag for flag in BEST if flag not in ("sdpa-flash", *ELSEWHERE))

@@ -20,6 +20,7 @@ def calls():
         lambda: vlbench.run("no-such"), lambda: vlbench.count(dtype="int8"), lambda: vlbench.verify(model="no-such"),
         lambda: vlbench.compare("none.json", "none.json"), lambda: vlbench.gate("none.json"),
         lambda: vlbench.judge("none.json", "none.json"), lambda: vlbench.profile("no-such"),
+        lambda: vlbench.recommend("no-such"),
         lambda: vlbench.load("none.json"),
     ]
     for call in wrong + wrong:

@@ -92,10 +92,10 @@ def test_profile_gives_a_row_per_stage(folder: Path) -> None:
 
 def test_a_checkpoint_without_its_config_is_told_to_be_unchecked(tmp_path: Path) -> None:
     target = model_target("qwen2.5-vl-tiny", "cpu", None, ["host-grid"])
-    (note,) = _notes([target], tmp_path)
+    (note,) = _notes([("small", [], target)], tmp_path)
     assert note.startswith(f"{tmp_path} has no config.json: whether its heads, windows and patches are those of qwen")
     (tmp_path / "config.json").write_text("{}")
-    assert _notes([target], tmp_path) == ()
+    assert _notes([("small", [], target)], tmp_path) == ()
 
 
 def test_pictures_take_the_place_of_a_scenario_unless_its_sizes_are_wanted(folder: Path) -> None:

@@ -19,6 +19,14 @@ MODES: dict[str, dict[str, str]] = {
         "--scenario prompt-image": f"{RUN} scenario seam",
         "--images a.jpg": f"{RUN} model variant tower ablate images scenario_sizes weights plan",
     },
+    "recommend": {
+        "": "scenario point start model weights device dtype counters gpu cudnn seed threads trials budget timeout out "
+        "force",
+        "--grid 1x4x6": "grid start model weights device dtype counters gpu cudnn seed threads trials budget timeout "
+        "out force",
+        "--no-counters": "scenario point grid start model weights device dtype counters seed threads trials budget "
+        "timeout out force",
+    },
     "verify": {
         "--with best": "variant weights model device dtype seed threads timeout quiet where dump",
         TOWERS: "tower exactness weights device dtype seed threads timeout quiet where dump",

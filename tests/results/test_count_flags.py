@@ -10,12 +10,25 @@ from pathlib import Path
 import pytest
 import torch
 
-from results.count_flags import MODEL, PROFILE, SCENARIOS, count_at, count_deep, grids_of, moved_by, named_towers
+from results.count_flags import (
+    MODEL,
+    PROFILE,
+    SCENARIOS,
+    count_at,
+    count_deep,
+    count_tower,
+    grids_of,
+    moved_by,
+    named_towers,
+)
 from vlbench.counting_device import CountingDevice
 from vlbench.export.flags import HOST_TIME, moves_in_words
+from vlbench.implementations.best import SETS, certificate
+from vlbench.implementations.config import MODELS
 from vlbench.implementations.operators import NAMESPACE as OURS
-from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
+from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS, preset_flags
 from vlbench.record.flag_counts import CHURN_PLANS, FlagCounts, stored_counts
+from vlbench.workload.library import load_scenario
 
 ROOT = Path(__file__).parents[2]
 SEGMENTS, ITEMS = {"single-image": 704, "multi-image": 7016}, {"single-image": 1, "multi-image": 4}
@@ -273,11 +286,28 @@ def test_figures_in_words_are_those_that_were_counted() -> None:
     reference, best = (stored_counts().towers[name]["single-image"] for name in ("baseline", "best"))
     page = " ".join((ROOT / "docs/flags.md").read_text().split())
     assert f"needs {best['attention_calls']} calls in place of {reference['attention_calls']}" in page
-    comment = " ".join((ROOT / "implementations/optimized/best.toml").read_text().replace("#", " ").split())
-    assert "no host sync and one upload a forward" in comment
-    assert (best["host_syncs"], best["uploads"], best["implicit_uploads"]) == (0, 1, 0)
-    against = (f"{reference[name]:,}" for name in ("host_syncs", "uploads", "attention_calls"))
-    assert f"{best['attention_calls']} attention calls, against {' and '.join(against)} of the reference" in comment
+
+
+def test_each_certificate_of_best_names_what_there_is_and_its_counts_are_those_stored() -> None:
+    for each in SETS:
+        assert OPTIMIZATIONS.keys() >= {*each.flags, *each.passed_over}
+        for made in each.certificate.values():
+            assert made.by
+            assert made.model in MODELS
+            assert made.model in made.claim
+            load_scenario(made.shapes)
+            stored = stored_counts().towers["best"].get(made.shapes, {})
+            assert made.counts == {name: stored[name] for name in made.counts}
+    assert certificate("cuda").counts.keys() > {"host_syncs", "uploads", "attention_calls", CHURN_PLANS}
+    assert certificate("cpu", 160).by.startswith("measured on ")
+
+
+@pytest.mark.slow
+def test_the_counts_of_a_certificate_are_those_of_today(device: CountingDevice) -> None:
+    made = certificate("cuda")
+    flags = preset_flags("best", MODELS[made.model], "cuda")[0]
+    today = count_tower(flags, grids_of(made.shapes), device)
+    assert made.counts == {name: today[name] for name in made.counts}
 
 
 def test_no_flags_asks_for_what_the_reference_tower_does() -> None:

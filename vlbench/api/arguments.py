@@ -50,6 +50,7 @@ UNREAD: dict[str, dict[str, str]] = {
         "tool=pyinstrument": "blocks limit",
         "tool=torch": "blocks",
     },
+    "recommend": {"counters=False": "gpu cudnn", "grid": "scenario point"},
     "simulate": {"memory_at=None": "kv_bytes"},
     "verify": {"where": "exactness timeout quiet", "dump": "exactness timeout quiet"},
 }

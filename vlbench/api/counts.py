@@ -1,6 +1,6 @@
 """`vlbench.count`: what towers ask of a GPU, counted without one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from vlbench.api.arguments import Names, Towers, several, tower_names
 from vlbench.api.defaults import Defaults, defaults
@@ -10,8 +10,11 @@ from vlbench.counting.run import Steps, run_count
 from vlbench.errors import UsageError
 from vlbench.export.progress import watcher
 from vlbench.gating.marks import Mark
+from vlbench.record.base import Grid
 from vlbench.record.counted import CountReport
 from vlbench.towers.models import find_dtype
+from vlbench.towers.preset_files import made_otherwise
+from vlbench.towers.resolve import config_of
 
 MODEL = "qwen2.5-vl-7b"
 SCENARIO = "single-image"
@@ -55,6 +58,23 @@ def counted(job: CountJob, steps: Steps = lambda done, of: None) -> CountReport:
         return run_count(job, steps=steps)
     except RuntimeError as error:  # a tower's module can do that
         raise UsageError(f"tower {' and '.join(map(repr, job.towers))}: {error}") from None
+
+
+def counted_otherwise(report: CountReport) -> list[str]:
+    """About preset files among its towers that were chosen for something else: what is counted is a GPU's work."""
+    return [
+        note
+        for group in report.groups
+        for row in group.towers
+        for note in preset_notes(row.tower, group.grids if not group.images else ())
+    ]
+
+
+def preset_notes(tower: str, grids: Iterable[Grid]) -> Iterator[str]:
+    """The same of one tower that is counted on these grids."""
+    config = config_of(tower)
+    if config is not None:
+        yield from made_otherwise([tower], "cuda", config.hidden_size, sum(t * h * w for t, h, w in grids))
 
 
 def mark_job(mark: Mark, usual: Defaults) -> CountJob:

@@ -1,11 +1,12 @@
 """The functions of `vlbench`, with messages in the words of Python; the command line calls those beneath."""
 
-from vlbench.api import capturing, cases, counts, profiles, reading, running, simulating, verdicts
+from vlbench.api import capturing, cases, counts, profiles, reading, recommending, running, simulating, verdicts
 from vlbench.api.arguments import in_python
 
 run = in_python(running.run)
 count = in_python(counts.count)
 capturable = in_python(capturing.capturable)
+recommend = in_python(recommending.recommend)
 verify = in_python(running.verify)
 compare = in_python(verdicts.compare)
 gate = in_python(verdicts.gate)

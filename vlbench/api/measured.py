@@ -75,6 +75,8 @@ class Verified(Result):
 
     record: CellGroup
     batches: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    """What a reader has to know, one sentence each."""
 
     @property
     def title(self) -> str:

@@ -43,6 +43,8 @@ class Effort:
     """May `out` replace a file that is there?"""
     card: bool = True
     """Is the machine itself measured, too?"""
+    whole: float | None = None
+    """Seconds of the budget that the user gave, where this is a share of it."""
     rounds: float | None = None
     """In place of the budget: seconds of rounds alone, half of them for confirming where there are trials to vote."""
 
@@ -51,7 +53,7 @@ class Effort:
         until = end_of(start, self.budget) if self.rounds is None else math.inf
         remedy = "; `--resume` measures it" if self.out else ""
         anew = "give a larger `--budget`" + (", `--scenario-sizes` or smaller pictures" if whole else "")
-        return Limits(self.timeout, until, f"--budget {self.budget:g}s", remedy, anew)
+        return Limits(self.timeout, until, f"--budget {self.whole or self.budget:g}s", remedy, anew)
 
 
 class Outcome(NamedTuple):

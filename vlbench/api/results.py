@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from vlbench.comparing.counted_cells import counted_forward
 from vlbench.export.capturable import captured_whole
+from vlbench.export.recommended import judged_set, recommended_parts
 from vlbench.export.sheet import Part, Table, records
 from vlbench.judging.exit_codes import ExitCode
 from vlbench.judging.judged import Judged
@@ -17,6 +18,7 @@ from vlbench.judging.unpaired import RunFloors
 from vlbench.record.baseline import Baseline, CapturedCell, CountedCell
 from vlbench.record.capture import BLOCKERS, CaptureReport
 from vlbench.record.counted import CountReport
+from vlbench.record.recommendation import Recommendation
 from vlbench.workload.serving import Served
 
 if TYPE_CHECKING:
@@ -167,6 +169,26 @@ class Profiled(Result):
 
     def _rows(self) -> Rows:
         return records(part for part in self.parts(0) if isinstance(part, Table))
+
+
+@dataclass(frozen=True, repr=False)
+class Recommended(Result):
+    """Whether each flag helps, and the set that is recommended."""
+
+    record: Recommendation
+
+    @property
+    def title(self) -> str:
+        """What it is, in one line."""
+        return f"recommended for {self.record.preset.made_for()}, {self.record.preset.by}"
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the command of the same name ends with."""
+        return judged_set(self.record).exit_code
+
+    def _rows(self) -> Rows:
+        return [row for part in recommended_parts(self.record) if isinstance(part, Table) for row in records([part])]
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,6 +1,6 @@
 """`vlbench.run` and `vlbench.verify`: towers measured, or only checked."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -20,7 +20,9 @@ from vlbench.matrix.seams import fed_to_seams, refuse_beside_seams, seams_of_pro
 from vlbench.matrix.targets import Target, beside_reference, model_target, targets_of
 from vlbench.record.files import read_results
 from vlbench.record.journal import Journal
+from vlbench.record.schema import CellGroup
 from vlbench.towers.models import WHY_TINY
+from vlbench.towers.preset_files import made_otherwise
 from vlbench.trial.checks import run_checks
 from vlbench.trial.limits import Limits
 from vlbench.trial.session import Session
@@ -94,7 +96,7 @@ def run(
     effort = Effort(trials, budget or BUDGETS[plans[0].device], timeout, path_of(out), resume, force, card)
     results, interrupted = measure(plans, effort, made_by, progress)
     verdicts = Verdicts(compare(earlier, effort.out or results)) if earlier else None
-    measured = Measured(results, effort.out, _notes([target for _, _, target in fed], settings.weights), verdicts)
+    measured = Measured(results, effort.out, _notes(fed, settings.weights, results.groups), verdicts)
     if interrupted:
         raise Interrupted(measured)
     return measured
@@ -153,7 +155,8 @@ def verify(
     (group,) = session.groups()
     if not group.trials:
         raise UsageError(f"nothing was checked: {group.lost[0]}; try a smaller --model")
-    return Verified(group.model_copy(update={"point": f"{len(BATCHES)} batches"}), tuple(BATCHES))
+    shown = group.model_copy(update={"point": f"{len(BATCHES)} batches"})
+    return Verified(shown, tuple(BATCHES), tuple(_made_otherwise([group], target, sized=False)))
 
 
 def _against(given: TowerLike | File | None) -> str | None:
@@ -194,8 +197,19 @@ def _earlier(path: Path, plans: Sequence[Plan], out: Path | None) -> Side | None
     return side_of(path)
 
 
-def _notes(targets: Sequence[Target], weights: Path | None = None) -> tuple[str, ...]:
+def _made_otherwise(groups: Iterable[CellGroup], target: Target, *, sized: bool = True) -> Iterator[str]:
+    """About preset files among the rows of a target that were chosen for something else."""
+    width = target.config.hidden_size if target.config else None
+    for group in groups:
+        if (group.model, group.device, group.dtype) == (target.model, target.device, target.dtype):
+            grids = group.trials[0].grids if group.trials and sized else ()
+            patches = sum(t * h * w for t, h, w in grids)
+            yield from made_otherwise([row.name for row in group.rows], group.device, width, patches)
+
+
+def _notes(fed: Sequence[Fed], weights: Path | None = None, groups: Sequence[CellGroup] = ()) -> tuple[str, ...]:
     """What a reader of the results has to know, one sentence each."""
+    targets = [target for _, _, target in fed]
     about = [WHY_TINY for target in targets if target.default_model and target.device == "cpu"]
     about += [FEW for target in targets if target.few]
     without = dict.fromkeys(name for target in targets for name in target.without_plan)
@@ -210,4 +224,5 @@ def _notes(targets: Sequence[Target], weights: Path | None = None) -> tuple[str,
             f"{weights} has no config.json: whether its heads, windows and patches are those of {targets[0].model} is "
             "not checked; put the checkpoint's own beside its weights."
         )
-    return tuple(dict.fromkeys([*about, *left_out]))
+    others = [note for target in targets for note in _made_otherwise(groups, target)]
+    return tuple(dict.fromkeys([*about, *left_out, *others]))

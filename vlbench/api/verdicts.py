@@ -12,6 +12,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Union
 
 from vlbench.api.arguments import File, Names, path_of, paths, several
+from vlbench.api.counts import preset_notes
 from vlbench.api.defaults import defaults
 from vlbench.api.markers import marker_rows
 from vlbench.api.results import Counted, Stored, Verdicts
@@ -117,7 +118,10 @@ def gate(
         found = required.settle(judge_baselines(baselines, counted, captured, policy, watch, checked))
     written = _write_proposals(required, found, goal)
     judged = report(required, found, written, allow_inconclusive=allow_inconclusive, enforced=not report_only)
-    return Verdicts(judged.model_copy(update={"seconds": perf_counter() - start}))
+    counted_cells = [cell for each in baselines.values() for cell in each.counted]
+    notes = [note for cell in counted_cells for note in preset_notes(cell.tower, cell.grids)]
+    told = (*judged.notes, *dict.fromkeys(notes))
+    return Verdicts(judged.model_copy(update={"seconds": perf_counter() - start, "notes": told}))
 
 
 def _counted_and_checked(

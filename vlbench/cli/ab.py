@@ -77,6 +77,7 @@ def ab(options: Options) -> Sheet:
     from vlbench.record.files import write_results
     from vlbench.record.schema import Results
     from vlbench.revisions.compare import compare
+    from vlbench.towers.preset_files import made_otherwise
     from vlbench.trial.machine import fingerprint_of
 
     out, passes = options.out, options.allow_inconclusive
@@ -91,20 +92,25 @@ def ab(options: Options) -> Sheet:
             command, groups, complete = shared.command_line(), found.groups, found.complete
             kept = Results(created=now, command=command, fingerprint=here, groups=groups, complete=complete)
             write_results(kept, out)
-    return compared(found.judged)
+    notes = (*found.judged.notes, *made_otherwise(options.tower or (), request.device))
+    return compared(found.judged.model_copy(update={"notes": notes}))
 
 
 def _request(options: Options) -> Request:
     from vlbench.api.defaults import defaults
+    from vlbench.implementations import optimized
     from vlbench.matrix.targets import find_exactness
     from vlbench.revisions.request import Request, Way, way_of
     from vlbench.towers.models import DEFAULTS, find_device, find_dtype
+    from vlbench.towers.preset_files import spelled_out
 
     kind = find_device(options.device)
     model, usual = DEFAULTS[kind]
     usually = defaults()
     profile, cudnn = usually.answered_for(options.gpu, options.cudnn)
-    towers = tuple(dict.fromkeys(options.tower or [usually.tower or f"{model}+best"]))
+    named = options.tower or [usually.tower or f"{model}+best"]
+    # what runs in another folder cannot read a file of this one
+    towers = tuple(dict.fromkeys(each if ":" in each else spelled_out(each, optimized) for each in named))
     stated = find_exactness(options.exactness)
     if options.exactness is not None and all(way_of(each) is Way.ONE_PROCESS for each in towers):
         raise UsageError("--exactness is for a factory; leave it out, since each of our flags claims a class itself")

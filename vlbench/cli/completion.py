@@ -80,7 +80,8 @@ def variants(incomplete: str) -> list[str]:
     """Flags and presets joined by +, a peer, or the floor."""
     done, plus, last = incomplete.rpartition("+")
     kinds = ("presets", "flags") if plus else ("presets", "flags", "peers", "floor")
-    return [f"{done}{plus}{name}" for kind in kinds for name in names(kind) if name.startswith(last)]
+    known = [name for kind in kinds for name in names(kind) if name.startswith(last)]
+    return [f"{done}{plus}{name}" for name in [*known, *(files(".toml")(last) if last else ())]]
 
 
 def towers(incomplete: str) -> list[str]:

@@ -22,7 +22,7 @@ from vlbench.cli.options import (
 )
 from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError
-from vlbench.export.sheet import Sheet, beside, compared
+from vlbench.export.sheet import Sheet, Words, beside, compared
 
 
 class Counted(CommandOptions):
@@ -85,7 +85,7 @@ def count(options: CountOptions) -> Sheet:
         return _captured(options)
     if options.key is not None or options.region is not None:
         raise UsageError("--key and --region ask about a capture; give --capture too")
-    from vlbench.api.counts import count
+        from vlbench.api.counts import count, counted_otherwise
     from vlbench.counting.kernels import kernel_lines
     from vlbench.export.counted import counted_sheet
     from vlbench.export.formats.json import json_text
@@ -103,6 +103,7 @@ def count(options: CountOptions) -> Sheet:
         plan=options.plan,
     ).record
     sheet = counted_sheet(report, options.cold, kernel_lines(report, options.cold), where=options.where)
+    sheet = replace(sheet, parts=[*sheet.parts, *(Words(note, "yellow") for note in counted_otherwise(report))])
     if not both:
         return sheet
     from vlbench.comparing.compared import compare_towers  # which loads torch

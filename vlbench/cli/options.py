@@ -22,9 +22,10 @@ Texts = list[str] | None  # of an option that can be given several times
 INTERRUPTED = 130
 """The exit code after Ctrl-C."""
 PANELS = {
-    "What is measured": "scenario model seam variant tower exactness ablate images scenario_sizes weights grid point "
-    "only dtype state plan gpu cudnn baseline capture key region results ranges times range_ iteration before after "
-    "reader metric requests turns conversations cache budgets most_padding graphs memory_at kv_bytes break_even",
+    "What is measured": "scenario model start seam variant tower exactness ablate images scenario_sizes weights grid "
+    "point only dtype state plan gpu cudnn baseline capture key region results ranges times range_ iteration before "
+    "after reader metric requests turns conversations cache budgets most_padding graphs memory_at kv_bytes "
+    "break_even",
     "How it is measured": "device seed threads trials budget timeout card counters forwards tool overhead quick "
     "earlier trace graph",
     "What passes": "allow_inconclusive base first no_accept report_only threshold floor confidence higher_is_better "
@@ -128,7 +129,8 @@ def _with_help(hint: Any, text: str | None, panel: str | None) -> Any:
 Model = Annotated[str | None, typer.Option(autocompletion=named("models"))]
 """Model size; see `vlbench list models`. [tiny on a CPU, 7B on CUDA]"""
 Variants = Annotated[Texts, typer.Option("--variant", "--with", "--preset", autocompletion=variants)]
-"""A flag, a preset, several joined by +, a peer such as hf-sdpa, or package.module:factory; repeatable, each is a row.
+"""A flag, a preset or a file of one (.toml), several joined by +, a peer such as hf-sdpa, or package.module:factory;
+repeatable, each is a row.
 [every flag and preset; to time them on CUDA, a few]"""
 Variant = Annotated[str, typer.Option(autocompletion=variants)]
 """A flag, a preset, or several joined by +."""
@@ -162,8 +164,8 @@ or hf:qwen2.5-vl-7b."""
 Classes = Annotated[str | None, typer.Option(autocompletion=named("classes"))]
 Grids = Annotated[Texts, typer.Option(metavar="TxHxW")]
 """Or a grid in patches, such as 1x36x36; repeatable."""
-With = Annotated[Texts, typer.Option("--with", autocompletion=variants)]
-"""A variant of our model: flags and presets joined by +; repeatable. [presets]"""
+With = Annotated[Texts, typer.Option("--with", "--preset", autocompletion=variants)]
+"""A variant of our model: flags, presets and preset files joined by +; repeatable. [presets]"""
 Gpu = Annotated[str | None, typer.Option("--as", autocompletion=named("gpus"))]
 """The GPU to answer for: sm_75, 80, 86, 89, 90, 100. [sm_90]"""
 Cudnn = Annotated[str | None, typer.Option("--cudnn", metavar="VERSION")]

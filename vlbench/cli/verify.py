@@ -1,6 +1,7 @@
 """`vlbench verify`: is every flag right, alone and in presets, over a set of grids?"""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from vlbench.api.arguments import UNREAD
 from vlbench.cli.completion import towers
 from vlbench.cli.options import Classes, ModelOptions, Timeout, Towers, Variants
 from vlbench.cli.reporting import reports
-from vlbench.export.sheet import Sheet
+from vlbench.export.sheet import Sheet, Words
 
 
 class Options(ModelOptions):
@@ -56,9 +57,10 @@ def verify(options: Options) -> Sheet:
     if isinstance(found, Diverged):
         return diverged_sheet(found.record, found.written)
     group = found.record
-    return verified_sheet(
+    sheet = verified_sheet(
         group,
         found.batches,
         failures_only=quiet,
         json=lambda: json.dumps([each.model_dump(mode="json") for each in group.trials[0].variants], indent=1),
     )
+    return replace(sheet, parts=[*sheet.parts, *(Words(note, "yellow") for note in found.notes)])

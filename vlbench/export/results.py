@@ -1,6 +1,5 @@
 """Results of a run, or of a check of accuracy, as a sheet."""
 
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from statistics import median
@@ -8,6 +7,8 @@ from statistics import median
 from vlbench.export import result_tables as tables
 from vlbench.export.plan_tables import plan_tables
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Words, checked, figure, table_of
+from vlbench.implementations.best import certificate
+from vlbench.implementations.config import MODELS
 from vlbench.judging.instances import told_of
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.summary import Summary, hold_together, is_quick_look, ranked, summaries, why_incomplete
@@ -17,7 +18,6 @@ from vlbench.judging.words import milliseconds
 from vlbench.record.files import why_unsealed
 from vlbench.record.machine_card import MachineCard
 from vlbench.record.schema import NO_FLAGS, CellGroup, Results
-from vlbench.version import FOLDER
 
 NOT_MEASURED = "not measured"
 
@@ -75,8 +75,9 @@ def group_parts(group: CellGroup) -> Iterator[Part]:
             f"Single flags are held against {NO_FLAGS}, the optimized tower without any: having a choice costs."
         )
     if any(row.name == "best" for row in group.rows):
-        best = tomllib.loads((FOLDER / "implementations/optimized/best.toml").read_text(encoding="utf-8"))
-        yield Words(f"best was {best[group.device]['measured']}; other shapes may want other flags (--ablate).", "dim")
+        width = MODELS[group.model].hidden_size if group.model in MODELS else None
+        claim = certificate(group.device, width).claim
+        yield Words(f"best was {claim}; other shapes may want other flags (`vlbench recommend`).", "dim")
     if any(row.name.startswith("without ") for row in group.rows):
         yield Words("A row without a flag is taken to the whole set: slower means that the flag helps.")
     others = [tables.cost_table(group, shown)] if voted else []

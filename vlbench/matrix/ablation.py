@@ -1,6 +1,6 @@
 """Ablations: what each flag of a set is worth, alone, at the margin, in sequence and in pairs."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from itertools import combinations
@@ -42,16 +42,13 @@ def ablate(mode: Ablation, whole: Variant, config: VisionConfig, device: str) ->
 
 
 def _add_one(flags: Sequence[str], whole: Variant, config: VisionConfig, device: str) -> list[Variant]:
-    found = [_variant(flag, with_requirements([flag]), config, device) for flag in flags]
+    found = [variant_of(flag, with_requirements([flag]), config, device) for flag in flags]
     return [*found, whole]
 
 
 def _leave_one_out(flags: Sequence[str], whole: Variant, config: VisionConfig, device: str) -> list[Variant]:
-    found = []
-    for flag in flags:
-        rest = frozenset(other for other in flags if flag not in with_requirements([other]))
-        found.append(_variant(f"without {flag}", rest, config, device, reference=whole.name))
-    return [whole, *found]
+    rest = {f"without {flag}": without([flag], flags) for flag in flags}
+    return [whole, *(variant_of(name, kept, config, device, reference=whole.name) for name, kept in rest.items())]
 
 
 def _cumulative(flags: Sequence[str], whole: Variant, config: VisionConfig, device: str) -> list[Variant]:
@@ -61,7 +58,7 @@ def _cumulative(flags: Sequence[str], whole: Variant, config: VisionConfig, devi
         so_far |= with_requirements([flag])
         if found and found[-1].flags == tuple(sorted(so_far)):
             continue  # it came with an earlier flag that needs it
-        found.append(_variant(f"+{flag}", so_far, config, device, reference=found[-1].name if found else NO_FLAGS))
+        found.append(variant_of(f"+{flag}", so_far, config, device, reference=found[-1].name if found else NO_FLAGS))
     return found
 
 
@@ -69,11 +66,19 @@ def _pairs(flags: Sequence[str], whole: Variant, config: VisionConfig, device: s
     found: dict[frozenset[str], Variant] = {}
     for pair in [*((flag,) for flag in flags), *combinations(flags, 2)]:
         chosen = with_requirements(pair)
-        found.setdefault(chosen, _variant("+".join(sorted(chosen)), chosen, config, device))
+        found.setdefault(chosen, variant_of("+".join(sorted(chosen)), chosen, config, device))
     return list(found.values())
 
 
-def _variant(name: str, flags: frozenset[str], config: VisionConfig, device: str, reference: str = NO_FLAGS) -> Variant:
+def without(gone: Collection[str], flags: Iterable[str]) -> frozenset[str]:
+    """The flags that stay when some go, and with them whatever needs one of them."""
+    return frozenset(other for other in flags if not with_requirements([other]).intersection(gone))
+
+
+def variant_of(
+    name: str, flags: frozenset[str], config: VisionConfig, device: str, reference: str = NO_FLAGS
+) -> Variant:
+    """The variant with these flags, of which the name says something else. Raises UsageError for a set of no tower."""
     try:
         chosen = FlagSet(flags, config, device)
     except FlagError as error:

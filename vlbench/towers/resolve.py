@@ -14,10 +14,12 @@ from vlbench.errors import UsageError, in_one_line
 from vlbench.implementations.config import MODELS, ConfigError, VisionConfig
 from vlbench.implementations.floor import NAME as FLOOR
 from vlbench.implementations.peers import PEERS, PeerError
+from vlbench.record.preset_file import is_preset_file
 from vlbench.record.schema import NO_FLAGS
 from vlbench.towers.from_folder import check_flags, comes_from, our_tower, prefer, tower_in_folder
 from vlbench.towers.models import SEED, drawn, find_model
 from vlbench.towers.of_images import images_of, takes_images, tokens_of
+from vlbench.towers.preset_files import flags_in, spelled_out
 from vlbench.towers.tower import Tower
 
 if TYPE_CHECKING:
@@ -113,18 +115,22 @@ def find_factory(text: str) -> Any:
 
 
 def flags_of(text: str, config: VisionConfig, device: str) -> tuple[FlagSet, dict[str, str]]:
-    """The flags that `text` names, and those of its presets that mean nothing here, with the reason.
+    """The flags that `text` names, and those of its presets and preset files that mean nothing here, with the reason.
 
     Raises UsageError for what does not exist, conflicts, or means nothing for this model on this device.
     """
-    from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS, FlagError, FlagSet, preset_flags
+    from vlbench.implementations import optimized
+    from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS, FlagError, FlagSet, applicable, preset_flags
 
     flags: set[str] = set()
     left_out: dict[str, str] = {}
     try:
         for name in text.split("+") if text != NO_FLAGS else ():
-            if name in PRESETS:
-                kept, out = preset_flags(name, config, device)
+            if name in PRESETS or is_preset_file(name):
+                if name in PRESETS:
+                    kept, out = preset_flags(name, config, device)
+                else:
+                    kept, out = applicable(flags_in(name, optimized), config, device)
                 flags |= kept
                 left_out |= out
             elif name in PEERS:
@@ -157,7 +163,7 @@ def _ours(text: str) -> Tower:
     if flags:
         from vlbench.implementations import optimized
 
-        check_flags(optimized, flags, text)
+        check_flags(optimized, spelled_out(text, optimized).split("+")[1:], text)
     return _of_model(config, load, text)
 
 

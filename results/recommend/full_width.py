@@ -1,0 +1,147 @@
+"""Is the set for a CPU as fast as transformers' tower where a tower is wide? `python -m results.recommend.full_width`.
+
+A Qwen2.5-VL tower of width 1,280 with four blocks, random weights, one call of 128 patches, in float32 and bfloat16:
+five processes each time the set, transformers' sdpa tower and, where there is one, the floor in shared rounds. It takes
+six minutes on two cores. `--preset FILE` takes another set than `best`; `--choose` has `vlbench recommend` choose one
+first, which takes half an hour.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from vlbench.api.recommending import recommend
+from vlbench.export.console import view
+from vlbench.export.progress import watcher
+from vlbench.export.result_tables import stage_table
+from vlbench.implementations.config import MODELS
+from vlbench.implementations.weights import random_weights
+from vlbench.judging.flag_worth import between
+from vlbench.judging.summary import summaries
+from vlbench.judging.verdict import Floors, Verdict
+from vlbench.matrix.plan import Plan
+from vlbench.matrix.targets import model_target
+from vlbench.record.files import write_results
+from vlbench.record.journal import Journal
+from vlbench.record.schema import CellGroup, Results
+from vlbench.trial.limits import Limits, end_of
+from vlbench.trial.machine import fingerprint_of
+from vlbench.trial.session import Session
+from vlbench.untrusted.console import SafeConsole
+from vlbench.workload.scenario import Item, ScenarioPoint
+
+FILE = Path(__file__).parent / "full-width.json"
+CONFIG = replace(MODELS["qwen2.5-vl-3b"], depth=4, fullatt_block_indexes=(3,))
+GRID = "8x16"
+POINT = ScenarioPoint(scenario="full width", label=f"1x{GRID}", source="noise", item=(Item(grid=GRID),))
+DTYPES = ("float32", "bfloat16")
+TRIALS, SECONDS = 5, 165.0
+"""Of each dtype."""
+CHOOSING = 900.0
+PEER, FLOOR = "hf-sdpa", "floor"
+ENOUGH = 0.9
+"""Of the floor."""
+
+
+@contextmanager
+def checkpoint() -> Iterator[Path]:
+    """A folder that holds the tower as a checkpoint."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "width-1280"
+        folder.mkdir()
+        vision = {"depth": CONFIG.depth, "out_hidden_size": CONFIG.out_hidden_size, "fullatt_block_indexes": [3]}
+        (folder / "config.json").write_text(json.dumps({"model_type": "qwen2_5_vl", "vision_config": vision}))
+        weights = {f"visual.{name}": tensor.contiguous() for name, tensor in random_weights(CONFIG, 0).items()}
+        save_file(weights, folder / "model.safetensors")
+        yield folder
+
+
+def plan_of(dtype: str, folder: Path, chosen: str) -> Plan:
+    """The rows: the reference tower, the set, transformers' tower, and the floor where there is one."""
+    from vlbench.api.choosing import if_any
+
+    target = model_target(None, "cpu", dtype, [chosen, PEER], folder)
+    assert target.config is not None
+    floor = if_any(FLOOR, target.config, "cpu")
+    rows = [*target.variants, *([floor] if floor else [])]
+    return Plan(POINT, target.model, target.dtype, "cpu", rows, weights=folder)
+
+
+def measure(plan: Plan) -> CellGroup:
+    """Five trials, without a second vote."""
+    with watcher(True) as watch:
+        watch.say(f"{plan.dtype}: about {SECONDS:.0f} s")
+        limits = Limits(SECONDS, end_of(time.monotonic(), SECONDS))
+        session = Session([plan], Journal(None, ""), limits=limits, watch=watch)
+        session.vote(TRIALS, SECONDS, None)
+    (group,) = session.groups()
+    return group
+
+
+def report(group: CellGroup, chosen: str) -> bool:
+    """Print what the trials say; whether the set is at least as fast as transformers' tower, and near the floor."""
+    print(f"\n{group.dtype}: width {CONFIG.hidden_size:,}, {CONFIG.depth} blocks, {POINT.label}, {chosen}")
+    judged = between(group, PEER, chosen)
+    if judged is None or judged[0].estimate is None:
+        print(f"{PEER} and {chosen} were not timed beside each other: {'; '.join(group.lost) or 'no time was left'}")
+        return False
+    verdict, ratio = judged[0].verdict, judged[0].estimate
+    words = {Verdict.REGRESSED: "the set is faster", Verdict.IMPROVED: "the set is SLOWER"}.get(verdict, str(verdict))
+    print(
+        f"time of {PEER} / time of the set: {ratio.ratio:.3f} [{ratio.low:.3f}, {ratio.high:.3f}] in {judged[1]} trials"
+    )
+    print(f"{words}: {judged[0].reason}")
+    good = judged[1] >= TRIALS and verdict is not Verdict.IMPROVED
+    near = between(group, FLOOR, chosen) if any(row.name == FLOOR for row in group.rows) else None
+    if near is None or near[0].estimate is None:
+        print("the floor was not measured: there is no such row here")
+        return good
+    share = near[0].estimate
+    print(f"{share.ratio:.1%} of the floor [{share.low:.1%}, {share.high:.1%}]")
+    if share.ratio < ENOUGH:
+        print("What is left is outside of products and attention, by stage:")
+        SafeConsole().print(view(stage_table(group, summaries(group, Floors()))))
+    return good
+
+
+def main() -> None:
+    """Measure, print, and keep the samples; ends with 1 where the set is slower than transformers' tower."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--preset", default="best", help="a preset or a preset file")
+    parser.add_argument("--choose", action="store_true", help="choose a set for each dtype first")
+    parser.add_argument("--out", type=Path, default=FILE)
+    given = parser.parse_args()
+    groups, good = [], True
+    with checkpoint() as folder:
+        for dtype in DTYPES:
+            chosen = given.preset
+            if given.choose:
+                chosen = f"width-1280-{dtype}.toml"
+                wanted = {"weights": folder, "dtype": dtype, "grid": f"1x{GRID}", "counters": False}
+                print(recommend(**wanted, budget=CHOOSING, out=chosen, force=True))  # type: ignore[arg-type]
+            groups.append(measure(plan_of(dtype, folder, chosen)))
+            good = report(groups[-1], chosen) and good
+    found = Results(
+        created=datetime.now(UTC),
+        command="python -m results.recommend.full_width",
+        fingerprint=fingerprint_of("cpu"),
+        groups=tuple(groups),
+        complete=all(len(group.trials) == TRIALS for group in groups),
+    )
+    write_results(found, given.out)
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()

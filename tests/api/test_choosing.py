@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from tests.record.records import WRONG, failed, group, timed, trial
+from vlbench.api.choosing import Screened, choose, compare, confirm_rows, found_flags, said_of
+from vlbench.api.counting_flags import Counting
+from vlbench.implementations.config import MODELS
+from vlbench.matrix.candidates import candidates
+from vlbench.record.schema import CellGroup, Row, VariantTrial
+
+CONFIG = MODELS["qwen2.5-vl-tiny"]
+TRIED = candidates(CONFIG, "cpu")
+
+
+def made(factors: Mapping[str, float], reference: str = "best", wrong: str = "") -> CellGroup:
+    """Two votes of five trials in which each row took so many times as long as the reference of its group."""
+
+    def row(name: str, factor: float) -> VariantTrial:
+        return failed(name) if name == wrong else timed(name, 0.8 * factor)
+
+    trials = [
+        trial(timed(reference, 0.8), *(row(name, factor) for name, factor in factors.items()), number=n, confirms=n > 4)
+        for n in range(10)
+    ]
+    found = group(*trials)
+    others = (Row(name=name, flags=(), exactness="bit-exact", reference=reference) for name in factors)
+    return found.model_copy(update={"rows": (*found.rows[:2], *others)})
+
+
+def screened(changes: Mapping[str, float] | None = None, wrong: str = "") -> Screened:
+    rows = {row.name: 1.0 for row in [*TRIED.changed.values(), *TRIED.together.values()]}
+    return Screened(TRIED, None, made(rows | dict(changes or {}), wrong=wrong))
+
+
+def test_a_flag_helps_where_the_set_is_slower_without_it_and_another_where_it_is_faster_with_it() -> None:
+    changes = {
+        "without patch-matmul": 1.25,
+        "without no-einops": 0.8,
+        "with rope-shared": 0.5,
+        "with sdpa-prealloc": 2.0,
+    }
+    found = {each.flag: each for each in found_flags(screened(changes, wrong="without host-grid"))}
+    told = {flag: (each.effect, each.by) for flag, each in found.items()}
+    assert told["patch-matmul"] == told["rope-shared"] == ("helps", "time")
+    assert told["no-einops"] == told["sdpa-prealloc"] == ("hurts", "time")
+    assert told["strided-qkv"] == ("no effect", "time")
+    assert told["pinned-h2d"] == ("not applicable", "-")
+    assert told["fp8-linear"] == ("not tried", "-")
+    assert told["host-grid"] == ("inaccurate", "-")
+    assert found["host-grid"].why == WRONG.reason
+    worth = {flag: each.worth.ratio for flag, each in found.items() if each.worth}
+    assert worth["patch-matmul"] == pytest.approx(1.25)
+    assert worth["rope-shared"] == pytest.approx(2.0)
+    assert (found["patch-matmul"].worth.helping, found["patch-matmul"].worth.trials) == (5, 5)  # type: ignore[union-attr]
+
+
+def test_sets_have_what_is_worth_something_and_what_helps_is_put_in() -> None:
+    given = screened({"without patch-matmul": 1.25, "without strided-qkv": 1.006, "without rope-packed": 1.008})
+    assert [row.flags for row in given.sets()] == [("patch-matmul", "rope-packed")]
+    with_more = screened({"without patch-matmul": 1.25, "with argsort-inverse": 0.5})
+    assert with_more.flags() == TRIED.flags - {"host-inverse"} | {"argsort-inverse"}
+    assert [row.flags for row in with_more.sets()] == [("argsort-inverse", "patch-matmul")]
+    assert screened(dict.fromkeys((f"without {flag}" for flag in TRIED.flags), 1.5)).sets() == []
+
+
+def test_a_set_is_recommended_only_where_fresh_trials_put_it_within_one_per_cent() -> None:
+    given = screened({"without patch-matmul": 1.25})
+    (one,) = (row.name for row in given.sets())
+    assert [row.name for row in confirm_rows(given)][:4] == ["baseline", "best", one, "no-flags"]
+    good, bad = made({one: 1.005, "no-flags": 1.3}), made({one: 1.02, "no-flags": 1.3})
+    found = choose(given, good)
+    assert (found.flags, found.name, found.confirmed) == ({"patch-matmul"}, one, True)
+    assert "10 fresh" not in found.why
+    assert "5 fresh trials say +0.5 % to +0.5 % of best's time" in found.why
+    kept = choose(given, bad)
+    assert (kept.flags, kept.name, kept.confirmed) == (TRIED.flags, "best", True)
+    verdicts = {each.name: (each.verdict, round(each.worth.ratio, 3)) for each in compare(good, found)}
+    assert verdicts["no-flags"] == ("regressed", 1.294)
+    assert verdicts["best"] == ("same", 0.995)
+    said = " ".join(said_of(found, given, compare(good, found), "best"))
+    assert said.startswith("It is best without batched-windows, ")
+    assert "Nothing is to be gained" not in said
+
+
+def test_where_nothing_helps_it_is_said_that_nothing_is_to_be_gained() -> None:
+    given = screened()
+    (none,) = (row.name for row in given.sets())
+    fresh = made({none: 1.0, "no-flags": 1.0})
+    found = choose(given, fresh)
+    assert (none, found.flags) == ("0 flags", set())
+    said = " ".join(said_of(found, given, compare(fresh, found), "best"))
+    assert "Nothing is to be gained here beyond rounding: no flag is shown to help, and no-flags takes 1.00" in said
+    for fresh in (made({none: 1.0, "no-flags": 1.3}), made({none: 1.0})):
+        found = choose(given, fresh)
+        assert "Nothing is to be gained" not in " ".join(said_of(found, given, compare(fresh, found), "best"))
+
+
+def test_without_fresh_trials_of_it_the_whole_stays_and_is_not_confirmed() -> None:
+    given = screened({"without patch-matmul": 1.25})
+    untimed = made({"no-flags": 1.0}, wrong="best").model_copy(update={"trials": ()})
+    found = choose(given, untimed)
+    assert (found.flags, found.confirmed) == (TRIED.flags, False)
+
+
+def test_without_times_counts_decide_and_a_flag_by_which_a_counter_gets_worse_goes() -> None:
+    tried = candidates(MODELS["qwen2.5-vl-7b"], "cuda")
+    moved = {flag: dict[str, int]() for flag in tried.changed}
+    moved |= {
+        "host-grid": {"host_syncs": -9},
+        "no-einops": {"uploads": 1},
+        "host-inverse": {"uploads": 1, "host_syncs": -2},
+    }
+    given = Screened(tried, Counting(tried, "somewhere", moved))
+    told = {each.flag: (each.effect, each.by) for each in found_flags(given)}
+    assert told["host-grid"] == ("helps", "counts")
+    assert told["no-einops"] == ("hurts", "counts")
+    assert told["host-inverse"] == ("not told", "counts")
+    assert told["strided-qkv"] == ("not told", "counts")  # no counter moves, which says nothing of host time
+    found = choose(given, None)
+    assert (found.flags, found.confirmed) == (tried.flags - {"no-einops"}, None)

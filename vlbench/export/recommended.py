@@ -1,0 +1,146 @@
+"""A recommendation as a sheet: each flag with its verdict, by what, and the figure; then the set, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Table, Words, checked, figure, table_of
+from vlbench.judging.judged import Judged, JudgedRow
+from vlbench.judging.verdict import Verdict
+from vlbench.record.recommendation import Compared, FlagFound, Recommendation, Together, Worth
+
+STYLES = {"helps": "green", "hurts": "red", "inaccurate": "bold red", "no effect": "dim", "not told": "dim"}
+MOVED = {
+    "host_syncs": "waits",
+    "uploads": "uploads",
+    "implicit_uploads": "implicit",
+    "device_operations": "operations",
+    "attention_calls": "attention",
+    "churn_plans": "new plans",
+}
+"""Counters in the order in which they are told, as words that are short enough."""
+LEGEND = (
+    "worth: time without the flag / time with it, all others as they are; votes: trials that say so by more than 1 %. "
+    "* is in the recommended set. counted: what having it moves there."
+)
+NOT_PREDICTED = "Not predicted for GPUs that are not at hand."
+
+
+def recommended_sheet(found: Recommendation) -> Sheet:
+    """All of it."""
+    parts, judged = list(recommended_parts(found)), judged_set(found)
+    return checked("vlbench recommend", parts, judged, json=lambda: found.model_dump_json(indent=1))
+
+
+def recommended_parts(found: Recommendation) -> Iterator[Part]:
+    """The flags, what two of them are worth together, what the set was held against, the set, and the file."""
+    preset = found.preset
+    yield Words(f"{preset.made_for()}, {preset.dtype}", "bold")
+    yield Words(f"{preset.by}; the flags of {found.start}, each changed alone", "dim")
+    if found.counted_as:
+        yield Words(f"counted: {found.counted_as}", "dim")
+    if any(each.by != "-" for each in found.flags):
+        yield from (Words(), flag_table(found))
+    if told := list(_without_figures(found.flags)):
+        yield from (Words(), *told)
+    yield from (Words(), Words(LEGEND, "dim"))
+    if found.together:
+        yield from (Words(), _together(found))
+    if found.compared:
+        yield from (Words(), _compared(found))
+    yield from (Words(), Words(f"Recommended: {len(preset.flags)} flags", "bold"))
+    yield Words(", ".join(preset.flags) or "none: the tower as it is")
+    yield from map(Words, found.said)
+    if not any(each.predicted for each in found.flags):
+        yield Words(NOT_PREDICTED, "dim")
+    if not found.complete:
+        yield Words("Not complete: there was no time for all of it; give more --budget.", "yellow")
+    if found.wrong:
+        yield Words(f"FAIL: {found.wrong}", "red")
+    if found.file:
+        yield Words(f"Written to {found.file}; try it with `vlbench run --preset {found.file}`", "dim")
+
+
+def flag_table(found: Recommendation) -> Table:
+    """A row for each flag that was measured or counted."""
+    chosen = {*found.preset.flags}
+    rows = [each for each in found.flags if each.by != "-"]
+    columns: Columns[FlagFound] = {
+        Column("flag", most=21): lambda each: Cell(f"{each.flag}{'*' * (each.flag in chosen)}", each.flag),
+        Column("verdict", "effect", left=True): lambda each: Cell(
+            each.effect, each.effect, STYLES.get(each.effect, "")
+        ),
+        Column("by", left=True): lambda each: each.by,
+    }
+    if any(each.worth for each in rows):
+        columns[Column("worth", "ratio")] = lambda each: _worth(each.worth)
+        columns[Column("votes")] = lambda each: _votes(each.worth, hurts=each.effect == "hurts")
+    if any(each.counted is not None for each in rows):
+        columns[Column("counted", left=True, most=16 if found.compared else 44)] = lambda each: _moves(each.counted)
+    return table_of("flags", rows, columns, gap=1, facts={"in_start": found.start})
+
+
+def judged_set(found: Recommendation) -> Judged:
+    """What passes and fails: the set that is recommended, by whether it was confirmed."""
+    cell, verdict, reason = f"the set for {found.preset.made_for()}", Verdict.SAME, found.said[0]
+    if found.confirmed is False:
+        verdict, reason = Verdict.INCONCLUSIVE, "fresh trials did not confirm it"
+    rows = [JudgedRow(cell=cell, measure="time", verdict=verdict, reason=reason)]
+    if found.wrong:
+        rows = [JudgedRow(cell=cell, measure="accuracy", verdict=Verdict.INACCURATE, reason=found.wrong)]
+    if not found.complete:
+        rows.append(JudgedRow.missing("all flags", "time", "there was no time for all of it"))
+    return Judged(command="recommend", before=found.start, after="the set", rows=tuple(rows), false_alarms=None)
+
+
+def _without_figures(flags: tuple[FlagFound, ...]) -> Iterator[Words]:
+    """Flags that have no row, together where the reason is one."""
+    told: dict[tuple[str, str], list[str]] = {}
+    for each in flags:
+        if each.by == "-":
+            told.setdefault((each.effect, each.why), []).append(each.flag)
+    for (effect, why), names in told.items():
+        yield Words(f"{effect.capitalize()}: {', '.join(names)}: {why}.", "red" if effect == "inaccurate" else "dim")
+
+
+def _together(found: Recommendation) -> Table:
+    columns: Columns[Together] = {
+        Column("two flags left out at once", "pair", most=40): lambda each: " and ".join(each.flags),
+        Column("worth", "ratio"): lambda each: _worth(each.worth),
+        Column("of each alone, multiplied", "apart"): lambda each: figure(each.apart, "{:.2f}"),
+    }
+    return table_of("together", found.together, columns, gap=2)
+
+
+def _compared(found: Recommendation) -> Table:
+    columns: Columns[Compared] = {
+        Column("beside the set", "name", most=20): lambda each: each.name,
+        Column("its time / the set's", "ratio"): lambda each: _worth(each.worth),
+        Column("slower", "slower"): lambda each: _votes(each.worth, hurts=False),
+        Column("", "verdict", left=True): lambda each: VERDICTS.get(each.verdict, each.verdict),
+    }
+    return table_of("compared", found.compared, columns, gap=2, title="fresh trials, which had no say in the choice")
+
+
+VERDICTS = {"regressed": "the set is faster", "improved": "the set is slower", "same": "the same"}
+
+
+def _worth(worth: Worth | None) -> Cell:
+    if worth is None:
+        return Cell("-")
+    values = {"ratio": worth.ratio, "low": worth.low, "high": worth.high}
+    return Cell(f"{worth.ratio:.2f} [{worth.low:.2f}, {worth.high:.2f}]", values)
+
+
+def _votes(worth: Worth | None, *, hurts: bool) -> Cell:
+    if worth is None:
+        return Cell("-")
+    values = {"helping": worth.helping, "hurting": worth.hurting, "trials": worth.trials}
+    return Cell(f"{worth.hurting if hurts else worth.helping}/{worth.trials}", values)
+
+
+def _moves(moved: Mapping[str, int] | None) -> Cell:
+    if moved is None:
+        return Cell("-")
+    told = [f"{word} {moved[counter]:+,}" for counter, word in MOVED.items() if moved.get(counter)]
+    return Cell(", ".join(told) or "nothing", dict(moved))
