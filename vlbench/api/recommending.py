@@ -74,8 +74,8 @@ def recommend(
     of its flags is left out, each other put in its place, flags that name each other are left out together, and every
     change is timed against the whole in shared rounds, `trials` processes of them. The set is then chosen, and is
     confirmed in processes that had no say in the choice. What each flag asks of a GPU is counted, too, unless
-    `counters` is False, at full size as a `gpu`. With `device` "cuda" and no GPU counts are all there is. `budget` and `timeout` are
-    seconds. `out` keeps the set as a preset file, which `variant=` takes wherever a preset is named.
+    `counters` is False, at full size as a `gpu`. With `device` "cuda" and no GPU counts are all there is. `budget` and
+    `timeout` are seconds. `out` keeps the set as a preset file, which `variant=` takes wherever a preset is named.
 
     `exit_code` is 4 where the set was not confirmed, 5 where it is wrong, 6 where time or counts were lacking. Raises
     UsageError, KeyboardInterrupt on Ctrl-C.
