@@ -20,8 +20,8 @@ MODES: dict[str, dict[str, str]] = {
         "--images a.jpg": f"{RUN} model variant tower ablate images scenario_sizes weights plan",
     },
     "recommend": {
-        "": "scenario point grid start model weights device dtype counters gpu cudnn seed threads trials budget timeout "
-        "out force",
+        "": "scenario point grid start model weights device dtype counters gpu cudnn seed threads trials budget "
+        "timeout out force",
         "--grid 1x4x6": "grid start model weights device dtype counters gpu cudnn seed threads trials budget timeout "
         "out force",
         "--no-counters": "scenario point grid start model weights device dtype counters seed threads trials budget "

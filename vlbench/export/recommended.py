@@ -105,21 +105,21 @@ def _without_figures(flags: tuple[FlagFound, ...]) -> Iterator[Words]:
 
 def _together(found: Recommendation) -> Table:
     columns: Columns[Together] = {
-        Column("two flags left out at once", "pair", most=40): lambda each: " and ".join(each.flags),
+        Column("flags", "pair", most=50): lambda each: " and ".join(each.flags),
         Column("worth", "ratio"): lambda each: _worth(each.worth),
-        Column("of each alone, multiplied", "apart"): lambda each: figure(each.apart, "{:.2f}"),
+        Column("apart"): lambda each: figure(each.apart, "{:.2f}"),
     }
-    return table_of("together", found.together, columns, gap=2)
+    return table_of("together", found.together, columns, gap=2, title="two flags left out at once, and each alone")
 
 
 def _compared(found: Recommendation) -> Table:
     columns: Columns[Compared] = {
-        Column("beside the set", "name", most=20): lambda each: each.name,
-        Column("its time / the set's", "ratio"): lambda each: _worth(each.worth),
-        Column("slower", "slower"): lambda each: _votes(each.worth, hurts=False),
-        Column("", "verdict", left=True): lambda each: VERDICTS.get(each.verdict, each.verdict),
+        Column("variant", most=20): lambda each: each.name,
+        Column("longer", "ratio"): lambda each: _worth(each.worth),
+        Column("votes"): lambda each: _votes(each.worth, hurts=False),
+        Column("verdict", left=True): lambda each: VERDICTS.get(each.verdict, each.verdict),
     }
-    return table_of("compared", found.compared, columns, gap=2, title="fresh trials, which had no say in the choice")
+    return table_of("compared", found.compared, columns, gap=2, title="beside the recommended set, by fresh trials")
 
 
 VERDICTS = {"regressed": "the set is faster", "improved": "the set is slower", "same": "the same"}
