@@ -11,6 +11,7 @@ from vlbench.export.result_tables import speed_up_of
 from vlbench.judging.exit_codes import ExitCode, worst
 from vlbench.judging.summary import Summary, summaries
 from vlbench.judging.verdict import Floors, Verdict
+from vlbench.record.counts import Tally
 from vlbench.record.samples import samples_of
 from vlbench.record.schema import CellGroup, Results
 
@@ -54,7 +55,7 @@ class Measured(Result):
 
     def _rows(self) -> Rows:
         return [
-            _group_facts(group) | {"state": state} | _measured_row(each)
+            _group_facts(group) | {"state": state} | _measured_row(each) | _at_scale(group, each)
             for group in self.record.groups
             for state in group.states or ["warm"]  # so that each variant has a row
             for each in summaries(group, Floors(), state)
@@ -99,6 +100,15 @@ class Verified(Result):
 
 def _group_facts(group: CellGroup) -> dict[str, Any]:
     return dict(zip(("scenario", "point", "model", "dtype", "device"), group.key, strict=True))
+
+
+def _at_scale(group: CellGroup, each: Summary) -> dict[str, Any]:
+    """The counters of the row at the size of a released model; nothing where that was not counted."""
+    if group.at_scale is None:
+        return {}
+    row = next((row for row in group.at_scale.rows if row.name == each.row.name), None)
+    counters = row.warm.model_dump() if row and row.warm else dict.fromkeys(Tally.model_fields)
+    return {f"at_scale_{name}": value for name, value in counters.items()}
 
 
 def _measured_row(each: Summary) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from vlbench.judging.quick import family_confidence
 from vlbench.judging.summary import suspects
 from vlbench.judging.verdict import Floors
 from vlbench.matrix.plan import Plan
+from vlbench.record.at_scale import AtScale
 from vlbench.record.destinations import reserved
 from vlbench.record.files import write_results
 from vlbench.record.fingerprint import Fingerprint
@@ -56,6 +57,10 @@ class Effort:
         return Limits(self.timeout, until, f"--budget {self.whole or self.budget:g}s", remedy, anew)
 
 
+Also = tuple[str, Callable[[Callable[[int, int], None]], Mapping[int, AtScale]]]
+"""Words, and what is told of steps and gives counts at scale by the index of their plan."""
+
+
 class Outcome(NamedTuple):
     """What a run gave, and whether a signal ended it."""
 
@@ -64,11 +69,16 @@ class Outcome(NamedTuple):
 
 
 def measure(
-    plans: Sequence[Plan], effort: Effort, command: str, progress: bool | Callable[[str], None] = True
+    plans: Sequence[Plan],
+    effort: Effort,
+    command: str,
+    progress: bool | Callable[[str], None] = True,
+    also: Also | None = None,
 ) -> Outcome:
     """Run the trials, then once more over the suspects, and keep the results; incomplete where time was lacking.
 
-    Raises UsageError where they could not be written, before anything is measured.
+    At last `also` is done: in words, and what counts it. Raises UsageError where results could not be written, before
+    anything is measured.
     """
     if effort.trials == 1:  # a quick look, which is right of all rows together
         plans = [replace(plan, confidence=family_confidence(len(plan.variants) - 1)) for plan in plans]
@@ -77,7 +87,7 @@ def measure(
         raise UsageError("--resume goes on from the journal beside --out; name that file")
     with ExitStack() as stack:
         journal = stack.enter_context(reserved(out, resume=effort.resume, force=effort.force)) if out else None
-        return _measure(plans, effort, journal, start, command, progress)
+        return _measure(plans, effort, journal, start, command, progress, also)
 
 
 def _measure(
@@ -87,6 +97,7 @@ def _measure(
     start: float,
     command: str,
     progress: bool | Callable[[str], None],
+    also: Also | None,
 ) -> Outcome:
     fingerprint, card = machine_of(plans[0].device, card=effort.card)
     kept = Journal(journal, _name_of(plans, effort, fingerprint), resume=effort.resume)
@@ -99,13 +110,23 @@ def _measure(
             _vote(session, effort)
         except KeyboardInterrupt:
             interrupted = True
+    at_scale: Mapping[int, AtScale] = {}
+    if also and not interrupted:
+        try:
+            with watcher(progress) as watch:
+                watch.say(also[0])
+                at_scale = also[1](watch.steps)
+        except KeyboardInterrupt:
+            interrupted = True
     complete = session.is_complete and not interrupted
     results = Results(
         created=datetime.now(UTC),
         command=command,
         fingerprint=fingerprint,
         machine=machine,
-        groups=tuple(session.groups()),
+        groups=tuple(
+            group.model_copy(update={"at_scale": at_scale.get(index)}) for index, group in enumerate(session.groups())
+        ),
         complete=complete,
     ).with_checksum()
     if effort.out:

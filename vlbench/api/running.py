@@ -6,10 +6,11 @@ from os import PathLike
 from pathlib import Path
 
 from vlbench.api.arguments import File, Names, TowerLike, Towers, called, path_of, paths, several, tower_names
+from vlbench.api.at_scale import at_scale
 from vlbench.api.defaults import defaults
 from vlbench.api.diverging import Diverged, diverge, dumped
 from vlbench.api.measured import Interrupted, Measured, Verified
-from vlbench.api.measuring import Effort, measure
+from vlbench.api.measuring import Effort, Outcome, measure
 from vlbench.api.results import Verdicts
 from vlbench.comparing.compared import compare
 from vlbench.comparing.sides import Side, side_of
@@ -63,6 +64,7 @@ def run(
     budget: float | None = None,
     timeout: float = 900,
     card: bool = True,
+    counts: bool | None = None,
     out: File | None = None,
     resume: bool = False,
     force: bool = False,
@@ -74,10 +76,11 @@ def run(
 
     Measured is each `scenario` x `model` x `dtype` in every `variant`; or each `tower` against the first; or each
     `seam` alone. `images` are pictures of yours, at their own sizes or (`scenario_sizes`) cropped to the scenario's.
-    `plan` adds rows with their plan handed in. Arguments are options of `vlbench run --help`, one or a list; `only` is
-    `--filter`. `budget` and `timeout` are seconds. `out` keeps the results in a file as well, a new one unless with
-    `force`. `progress` may be a function of a line; results say that they were made by `command`. What is left out is
-    [tool.vlbench]'s, else ours. Raises UsageError, and on Ctrl-C Interrupted, which has the results so far.
+    `plan` adds rows with their plan handed in; `counts` counts each at the size of a released model as on an H100:
+    by default with the small model of a CPU and no budget. Arguments are options of `vlbench run --help`, one or a
+    list; `only` is `--filter`. `budget` and `timeout` are seconds. `out` keeps the results in a file as well, a new one
+    unless with `force`. `progress` may be a function of a line; results say that they were made by `command`. What is
+    left out is [tool.vlbench]'s, else ours. Raises UsageError, and on Ctrl-C Interrupted, with the results so far.
     """
     made_by = command or called("run", locals(), run)
     states, dtypes = several(state) or ["warm"], several(dtype) or (None,)
@@ -94,12 +97,10 @@ def run(
     plans = plans_of(fed, cells, settings)
     earlier = _earlier(Path(against), plans, path_of(out)) if against else None
     effort = Effort(trials, budget or BUDGETS[plans[0].device], timeout, path_of(out), resume, force, card)
-    results, interrupted = measure(plans, effort, made_by, progress)
-    verdicts = Verdicts(compare(earlier, effort.out or results)) if earlier else None
-    measured = Measured(results, effort.out, _notes(fed, settings.weights, results.groups), verdicts)
-    if interrupted:
-        raise Interrupted(measured)
-    return measured
+    usual = budget is None and not (seam or images) and _is_small(fed)
+    also = at_scale(plans, scenarios_of(scenario), timeout) if counts or (usual and counts is None) else None
+    outcome = measure(plans, effort, made_by, progress, also)
+    return _measured(outcome, effort.out, earlier, _notes(fed, settings.weights, outcome.results.groups))
 
 
 def verify(
@@ -178,6 +179,20 @@ def _fed_to(targets: Sequence[Target], scenario: Names, images: Sequence[Path] |
         raise UsageError(f"{told}; leave one of them out, or add --scenario-sizes to crop them to its sizes")
     point = own_sizes(images)
     return [(point.scenario, [point], target) for target in targets]
+
+
+def _measured(outcome: Outcome, out: Path | None, earlier: Side | None, notes: tuple[str, ...]) -> Measured:
+    """What a run gives back. Raises Interrupted where a signal ended it."""
+    verdicts = Verdicts(compare(earlier, out or outcome.results)) if earlier else None
+    measured = Measured(outcome.results, out, notes, verdicts)
+    if outcome.interrupted:
+        raise Interrupted(measured)
+    return measured
+
+
+def _is_small(fed: Sequence[Fed]) -> bool:
+    """Is all of it the small model that stands in on a CPU?"""
+    return all(target.default_model and target.device == "cpu" for *_, target in fed)
 
 
 def scenarios_of(given: Names) -> list[str]:

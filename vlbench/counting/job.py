@@ -11,6 +11,7 @@ from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.preprocessing import Fed, Images
 from vlbench.process.messages import Message, Refused
+from vlbench.record.at_scale import RowAtScale
 from vlbench.record.base import Grid
 from vlbench.record.counted import CountedTower
 from vlbench.record.schema import Dtype
@@ -82,6 +83,8 @@ class CountJob(Message):
     """Are there rows, too, in which plans are handed in?"""
     further: bool = True
     """Are further calls of each counted, on small grids?"""
+    at_scale: bool = False
+    """Are only counters wanted, by layers where these are alike? Takes no `variants` and no `plan`, and keeps going."""
     keep_going: bool = False
     """A tower that cannot be had is a row with its reason, and does not refuse the job. Takes no `variants`."""
 
@@ -105,6 +108,14 @@ class Counted(Message):
     """Of a small call, which does not depend on the point; None where there is none that floats do not decide."""
 
 
+class CountedAtScale(Message):
+    """The same of a row that is counted at scale."""
+
+    event: Literal["at scale"] = "at scale"
+    point: int
+    row: RowAtScale
+
+
 class Finished(Message):
     """Everything was done."""
 
@@ -113,5 +124,5 @@ class Finished(Message):
     peak_host_bytes: int
 
 
-Event = Planned | Counted | Refused | Finished
+Event = Planned | Counted | CountedAtScale | Refused | Finished
 EVENTS: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])

@@ -1,13 +1,14 @@
 """Runs a counting job in a process of its own and puts together what it says."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vlbench.counting.job import EVENTS, Counted, CountJob, Finished, Planned, Point
+from vlbench.counting.job import EVENTS, Counted, CountedAtScale, CountJob, Finished, Planned, Point
 from vlbench.counting_device.profiles import CUDNN
 from vlbench.errors import UsageError
 from vlbench.process.child import Child, ChildError
+from vlbench.record.at_scale import AtScale, RowAtScale
 from vlbench.record.counted import CountedTower, CountGroup, CountReport
 from vlbench.record.work import Work
 from vlbench.version import __version__
@@ -25,6 +26,8 @@ class SoFar:
     """By index of the point and name of the row."""
     fed: dict[tuple[int, str], Point] = field(default_factory=dict)
     """The points with the grids that these rows were fed, those left out that could not be had."""
+    at_scale: dict[tuple[int, str], RowAtScale] = field(default_factory=dict)
+    """Where only that was wanted: by index of the point and tower."""
     work: dict[str, Work] = field(default_factory=dict)
     """Of a small call, by name of the row."""
     finished: Finished | None = None
@@ -62,6 +65,9 @@ def run_job(
                         if fed is not None:
                             so_far.fed[point, row.name] = fed
                         steps(len(so_far.counted), len(so_far.planned) * len(job.points))
+                    case CountedAtScale(point=point, row=scaled):
+                        so_far.at_scale[point, scaled.name] = scaled
+                        steps(len(so_far.at_scale), len(so_far.planned) * len(job.points))
                     case Finished():
                         so_far.finished = event
     except ChildError as end:
@@ -71,6 +77,40 @@ def run_job(
             if not so_far.planned:
                 raise UsageError(so_far.end) from None
     return so_far
+
+
+def run_at_scale(
+    job: CountJob, names: Mapping[str, str], model: str, timeout: float, steps: Steps = lambda done, of: None
+) -> tuple[AtScale, ...]:
+    """What rows ask of a GPU at the size of `model`, a record for each point; `names` has the tower of each row.
+
+    A row that could not be counted says why, also where the process ended or its time did. Raises UsageError for a
+    refused job.
+    """
+    try:
+        so_far = run_job(job, timeout, steps=steps)
+    except UsageError as error:  # its time ended before it began
+        so_far = SoFar(end=str(error))
+    made = []
+    for index, point in enumerate(job.points):
+        rows = [
+            (so_far.at_scale.get((index, tower)) or RowAtScale(name=name, tower=tower, failed=so_far.end)).model_copy(
+                update={"name": name}
+            )
+            for name, tower in names.items()
+        ]
+        record = AtScale(
+            model=model,
+            point=point.label,
+            grids=point.grids,
+            dtype=job.dtype,
+            profile=job.profile,
+            cudnn=job.cudnn or CUDNN,
+            rows=tuple(rows),
+            seconds=so_far.finished.seconds if so_far.finished else 0,
+        )
+        made.append(record)
+    return tuple(made)
 
 
 def run_count(job: CountJob, timeout: float = 900, steps: Steps = lambda done, of: None) -> CountReport:

@@ -8,9 +8,10 @@ from collections.abc import Callable
 
 import torch
 
-from vlbench.counting.job import Counted, CountJob, Event, Finished, Planned, Point
+from vlbench.counting.job import Counted, CountedAtScale, CountJob, Event, Finished, Planned, Point
 from vlbench.counting.measure import count_tower, further_of
 from vlbench.counting.rows import Row, rows_of
+from vlbench.counting.scaled import row_at_scale
 from vlbench.counting_device import CountingDevice
 from vlbench.errors import UsageError
 from vlbench.process.parent import serve
@@ -26,11 +27,15 @@ def run_job(job: CountJob, emit: Callable[[Event], None]) -> None:
     with CountingDevice(
         "ghost", job.profile, job.cudnn
     ) as device:  # modules are imported inside, so that they see a GPU
-        rows = [Row(text, text) for text in job.towers] if job.keep_going else rows_of(job)
+        rows = [Row(text, text) for text in job.towers] if job.keep_going or job.at_scale else rows_of(job)
         emit(Planned(rows=tuple(row.name for row in rows)))
         further: dict[str, tuple[Further, Work | None]] = {}
         for index, point in enumerate(job.points):
             for row in rows:
+                if job.at_scale:
+                    found = row_at_scale(device, row, point, getattr(torch, job.dtype))
+                    emit(CountedAtScale(point=index, row=found))
+                    continue
                 work: Work | None = None
                 counted, fed = _counted(device, row, point, job)
                 if job.further and counted.failed is None and row.plan == "inside":

@@ -5,6 +5,7 @@ from functools import partial
 from statistics import median
 
 from vlbench.export import result_tables as tables
+from vlbench.export.at_scale import at_scale_parts
 from vlbench.export.plan_tables import plan_tables
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Words, checked, figure, table_of
 from vlbench.implementations.best import certificate
@@ -86,6 +87,7 @@ def group_parts(group: CellGroup) -> Iterator[Part]:
     others += tables.stage_table(group, shown)
     for table in others:
         yield from (Words(), table)
+    yield from at_scale_parts(group, shown)
 
 
 def title(group: CellGroup) -> str:

@@ -10,13 +10,17 @@ from typing import Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
+from vlbench.record.at_scale import AtScale
 from vlbench.record.base import Amount, Checksummed, Count, Grid, Record, check_once, twice_in
 from vlbench.record.exactness import Accuracy
 from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.machine_card import MachineCard
+from vlbench.record.rows import NO_FLAGS as NO_FLAGS
+from vlbench.record.rows import Row as Row
+from vlbench.record.rows import SlowedOn as SlowedOn
 from vlbench.record.timing import Counts as Counts
 from vlbench.record.timing import Load as Load
-from vlbench.record.timing import PlanMade, StageTimes
+from vlbench.record.timing import StageTimes
 from vlbench.record.timing import State as State
 from vlbench.record.timing import Timing as Timing
 
@@ -26,7 +30,6 @@ TELLING = 3
 """Rounds whose times, in nanoseconds, two trials of one program do not share by chance."""
 
 Device = Literal["cpu", "cuda"]
-SlowedOn = Literal["host", "stream"]
 Dtype = Literal["float32", "bfloat16", "float16"]
 
 
@@ -162,36 +165,6 @@ class Trial(Checksummed):
         return next((variant for variant in self.variants if variant.name == name), None)
 
 
-NO_FLAGS = "no-flags"
-"""The row of the optimized tower without any flag, which single flags are held against."""
-
-
-class Row(Record):
-    """A variant of a cell group."""
-
-    name: str
-    flags: tuple[str, ...] | None
-    """The flags that are on; None for the reference tower."""
-    exactness: str
-    reference: str = "baseline"
-    """The variant that its ratio is taken to."""
-    tower: str | None = None
-    """Whose tower it is, with its version; None for vlbench's own."""
-    plan: PlanMade = "inside"
-    """Where its plan is made."""
-    left_out: dict[str, str] = Field(default_factory=dict)
-    """Flags that do not apply here, and why."""
-    slow_down: Amount = 0.0
-    """Injected by the self-test: each call takes this share longer."""
-    slowed_on: SlowedOn = "host"
-    """Where that is injected: a GPU that is behind its host shows only what is on its own stream."""
-
-    @property
-    def is_reference(self) -> bool:
-        """Is it what all is compared with? The self-test's copies of it have no flags either, and are not."""
-        return self.flags is None and self.name == self.reference
-
-
 class CellGroup(Record):
     """All variants of one scenario point, model, dtype and device, timed against each other in the same rounds."""
 
@@ -215,6 +188,8 @@ class CellGroup(Record):
     """Trials that gave nothing, and why."""
     planned: Count | None = None
     """Trials that the run was to make, those that confirm among them. Files before schema 3 lack it."""
+    at_scale: AtScale | None = None
+    """What its rows ask of a GPU at the size of a released model; None where that was not counted."""
 
     @model_validator(mode="after")
     def _reference_first(self) -> Self:
@@ -229,8 +204,11 @@ class CellGroup(Record):
     @model_validator(mode="after")
     def _rows_once(self) -> Self:
         check_once("row", (row.name for row in self.rows))
-        if strangers := {row.reference for row in self.rows} - {row.name for row in self.rows}:
-            raise ValueError(f"the reference {min(strangers)!r} is no row of the group")
+        counted = [row.name for row in self.at_scale.rows] if self.at_scale else []
+        check_once("counted row", counted)
+        for what, named in (("reference", {row.reference for row in self.rows}), ("counted row", set(counted))):
+            if strangers := named - {row.name for row in self.rows}:
+                raise ValueError(f"the {what} {min(strangers)!r} is no row of the group")
         return self
 
     @model_validator(mode="after")

@@ -1,0 +1,97 @@
+"""Which tower stands for which row at full size, and a run in which all of it happens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import vlbench
+from tests.trial.plans import work_in
+from vlbench.api.at_scale import _job, at_scale
+from vlbench.errors import UsageError
+from vlbench.matrix.plan import CellFilter, Plan, Settings, plans_of
+from vlbench.matrix.targets import model_target, tower_targets
+from vlbench.towers.variants import parse_variant
+from vlbench.workload.library import load_scenario
+
+
+def plan_of(target: object, scenario: str = "multi-image") -> Plan:
+    points = load_scenario(scenario).points("cpu")
+    return plans_of([(scenario, points, target)], CellFilter({}), Settings())[0]  # type: ignore[list-item]
+
+
+def towers(plan: Plan) -> dict[str, str]:
+    return _job(plan, {})[1]
+
+
+def test_a_tiny_model_stands_for_a_released_one() -> None:
+    variants = ["best", "host-seqlens+batched-windows", "no-flags", "hf-sdpa"]
+    assert towers(plan_of(model_target("qwen3-vl-tiny", "cpu", None, variants[:1]))) == {
+        "baseline": "qwen3-vl-8b",
+        "best": "qwen3-vl-8b+best",
+    }
+    assert towers(plan_of(model_target(None, "cpu", None, variants))) == {
+        "baseline": "qwen2.5-vl-7b",
+        "best": "qwen2.5-vl-7b+best",
+        "host-seqlens+batched-windows": "qwen2.5-vl-7b+host-seqlens+batched-windows",
+        "no-flags": "qwen2.5-vl-7b+no-flags",
+        "hf-sdpa": "hf-sdpa:qwen2.5-vl-7b",
+    }
+
+
+def test_a_set_without_a_flag_is_its_flags() -> None:
+    target = model_target(None, "cpu", None, ["best"])
+    assert target.config is not None
+    whole = parse_variant("host-grid+rope-cache", target.config, "cpu")
+    plan = plan_of(target)
+    named = vars(whole) | {"name": "without no-einops"}
+    assert towers(Plan(**vars(plan) | {"variants": [plan.variants[0], type(whole)(**named)]}))["without no-einops"] == (
+        "qwen2.5-vl-7b+host-grid+rope-cache"
+    )
+
+
+def test_a_tower_that_is_no_tiny_one_is_itself() -> None:
+    named = ["qwen2-vl-2b", "qwen2-vl-2b+best", "tests.counting.toy_towers:make_tower"]
+    target = tower_targets(named[:2], "cpu", [None], None)[0]
+    plan = plan_of(target)
+    assert list(towers(plan).values()) == named[:2]
+    assert _job(plan, {})[2] == "qwen2-vl-2b"
+
+
+def test_the_scenario_is_fed_at_its_full_size() -> None:
+    plan = plan_of(model_target(None, "cpu", None, ["best"]))
+    full = {(point.scenario, point.label): point for point in load_scenario("multi-image").points("cuda")}
+    job, _, model = _job(plan, full)
+    assert (job.points[0].grids[0], model, job.profile, job.dtype) == (
+        (1, 34, 46),
+        "qwen2.5-vl-7b",
+        "sm_90",
+        "bfloat16",
+    )
+
+
+def test_a_seam_is_refused() -> None:
+    with pytest.raises(UsageError, match="a seam alone is none"):
+        vlbench.run(seam="merge", only="point=n=256", device="cpu", budget=1, card=False, counts=True)
+
+
+@pytest.mark.slow(15)
+def test_a_run_counts_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    work_in(tmp_path, monkeypatch)
+    told: list[str] = []
+    found = vlbench.run(
+        "small.toml", variant="host-seqlens", device="cpu", budget=1, card=False, counts=True, progress=told.append
+    )
+    at = found.record.groups[0].at_scale
+    assert at is not None
+    reference, flag = at.rows
+    assert reference.by_layers
+    assert flag.by_layers
+    counted = vlbench.count(
+        "qwen2.5-vl-7b", variant=["host-seqlens"], grid=["x".join(map(str, grid)) for grid in at.grids], gpu="sm_90"
+    )
+    whole = [each.warm.counts.total for each in counted.record.groups[0].towers if each.warm]
+    assert [reference.warm, flag.warm] == whole
+    assert any("counting 2 rows at qwen2.5-vl-7b as on an H100" in line for line in told)
+    assert at_scale([], [], 1)[1](lambda done, of: None) == {}

@@ -1,0 +1,92 @@
+"""The rows of a run, counted at the size of a released model as on an H100: what a GPU would be asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from vlbench.counting.job import CountJob, Point
+from vlbench.counting.run import Steps, run_at_scale
+from vlbench.counting_device.profiles import CUDNN
+from vlbench.errors import UsageError
+from vlbench.implementations.config import MODELS, Family, VisionConfig
+from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
+from vlbench.matrix.plan import Plan
+from vlbench.record.at_scale import AtScale
+from vlbench.record.schema import NO_FLAGS
+from vlbench.towers.resolve import config_of
+from vlbench.towers.variants import Variant
+from vlbench.workload.batch import grids_only
+from vlbench.workload.library import load_scenario
+from vlbench.workload.scenario import ScenarioPoint
+
+GPU, DTYPE = "sm_90", "bfloat16"
+RELEASED: Mapping[Family, str] = {
+    "qwen2_vl": "qwen2-vl-7b",
+    "qwen2_5_vl": "qwen2.5-vl-7b",
+    "qwen3_vl": "qwen3-vl-8b",
+    "qwen3_5": "qwen3.5-9b",
+}
+"""What stands for a family's tiny towers."""
+AtScales = dict[int, AtScale]
+"""By index of the plan."""
+
+
+def at_scale(
+    plans: Sequence[Plan], scenarios: Iterable[str], timeout: float
+) -> tuple[str, Callable[[Steps], AtScales]]:
+    """What is to be counted, in words, and what counts it: every plan's rows, each plan in a process of its own.
+
+    Points of these `scenarios` are counted at their full size, others as they are. Raises UsageError for seams.
+    """
+    found = [load_scenario(name) for name in scenarios]
+    full = {(each.name, point.label): point for each in found for point in each.points("cuda")}
+    jobs = {index: _job(plan, full) for index, plan in enumerate(plans)}
+    rows = sum(len(set(names.values())) for _, names, _ in jobs.values())
+    models = ", ".join(dict.fromkeys(model for _, _, model in jobs.values()))
+
+    def count(steps: Steps) -> AtScales:
+        made, done = {}, 0
+        for index, (job, names, model) in jobs.items():
+            (made[index],) = run_at_scale(job, names, model, timeout, _behind(done, rows, steps))
+            done += len(job.towers)
+        return made
+
+    return f"counting {rows} rows at {models} as on an H100", count
+
+
+def _behind(done: int, rows: int, steps: Steps) -> Steps:
+    """What is told of the steps of one process, where others have `done` some of all `rows` before."""
+    return lambda more, of: steps(done + more, rows)
+
+
+def _job(plan: Plan, full: Mapping[tuple[str, str], ScenarioPoint]) -> tuple[CountJob, dict[str, str], str]:
+    """The job, the tower of each row by its name, and the model."""
+    if not isinstance(plan.point, ScenarioPoint):
+        raise UsageError("--counts is about whole towers, and a seam alone is none; leave it out")
+    config = config_of(plan.model)
+    released = _released(config, anew=plan.weights is not None) if config else None
+    names = {each.name: _text(each, released) for each in plan.variants if each.plan == "inside" and not each.slow_down}
+    feed = full.get((plan.point.scenario, plan.point.label), plan.point)
+    point = Point(scenario=feed.scenario, label=feed.label, feed=feed)
+    if released:
+        grids = grids_only(feed, plan.seed, MODELS[released].preprocessing)
+        point = Point(scenario=feed.scenario, label=feed.label, grids=grids)
+    towers = tuple(dict.fromkeys(names.values()))
+    job = CountJob(towers=towers, variants=None, points=(point,), profile=GPU, cudnn=CUDNN, dtype=DTYPE, at_scale=True)
+    return job, names, released or plan.model
+
+
+def _released(config: VisionConfig, *, anew: bool = False) -> str:
+    """The model itself, in place of a tiny one, and of one that only this process knows, what stands for its family."""
+    return RELEASED[config.family] if anew or config.name.endswith("-tiny") else config.name
+
+
+def _text(variant: Variant, model: str | None) -> str:
+    """The tower of a row at that size. A preset is that of a GPU, whatever it is here."""
+    if variant.tower:
+        config = config_of(variant.tower)
+        return variant.tower.replace(config.name, _released(config)) if config else variant.tower
+    if variant.flags is None:
+        return str(model)
+    by_name = all(part in PRESETS or part in OPTIMIZATIONS for part in variant.name.split("+"))
+    return f"{model}+{variant.name if by_name else '+'.join(variant.flags) or NO_FLAGS}"

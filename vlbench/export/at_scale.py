@@ -1,0 +1,87 @@
+"""What the rows of a run ask of a GPU at the size of a released model, beside what they are here."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from vlbench.export import result_tables as tables
+from vlbench.export.sheet import Cell, Column, Columns, Part, Value, Words, table_of
+from vlbench.judging.summary import Summary
+from vlbench.record.at_scale import AtScale, RowAtScale
+from vlbench.record.counts import Tally
+from vlbench.record.schema import CellGroup
+
+MEANS = (
+    "What this table means: at that size one call asks a GPU for this much, whatever this machine's milliseconds are; "
+    "a row with fewer waits and operations leaves it idle less often, and how much time that is only a GPU shows."
+)
+
+
+def at_scale_parts(group: CellGroup, found: Sequence[Summary]) -> Iterator[Part]:
+    """The table, what was not counted, and what it all means; nothing where nothing was counted."""
+    counted = group.at_scale
+    if counted is None:
+        return
+    rows = {each.name: each for each in counted.rows}
+    shown = [each for each in found if each.row.name in rows]
+    columns: Columns[Summary] = {
+        **tables.VARIANT,
+        Column("check", "passed"): _check,
+        Column("here", "speed_up"): _speed_up,
+        **{heading: _figure(rows, *names) for heading, names in FIGURES.items()},
+        PLANS: lambda each: _cell(rows[each.row.name].cold, "attention_plans"),
+    }
+    facts: dict[str, Value] = {"scenario": group.scenario, "point": counted.point, "model": counted.model}
+    facts |= {"dtype": counted.dtype, "profile": counted.profile}
+    yield from (Words(), table_of("at_scale", shown, columns, facts=facts, title=_title(counted), gap=1))
+    yield from _not_counted(counted)
+    yield Words(MEANS)
+
+
+FIGURES = {
+    Column("waits", "host_syncs"): ("host_syncs", "allowed_syncs"),
+    Column("uploads"): ("uploads", "implicit_uploads"),
+    Column("attn\ncalls", "attention_calls"): ("attention_calls",),
+    Column("device\nops", "device_operations"): ("device_operations",),
+}
+"""Column -> counters of the second forward that it adds up."""
+PLANS = Column("first\nplans", "first_attention_plans")
+
+
+def _title(counted: AtScale) -> str:
+    patches = sum(t * h * w for t, h, w in counted.grids)
+    fed = f"{len(counted.grids)} grid{'s' * (len(counted.grids) > 1)}, {patches:,} patches"
+    return (
+        f"counted, not timed: {counted.model}, {counted.dtype}, {fed},\n"
+        f"as on an H100 ({counted.profile} with cuDNN {counted.cudnn}); here: speed-up on this machine"
+    )
+
+
+def _check(each: Summary) -> Cell:
+    passed = each.accuracy.passed if each.accuracy else None
+    return Cell("-" if passed is None else "pass" if passed else "FAIL", passed, "bold red" if passed is False else "")
+
+
+def _speed_up(each: Summary) -> Cell:
+    if each.estimate is None:
+        return Cell("1" if each.row.is_reference and each.seconds else "-", None)
+    told = f"{each.estimate.speedup:.2f}x"
+    return Cell(f"({told})" if each.effect == "unclear" else told, each.estimate.speedup, tables.EFFECTS[each.effect])
+
+
+def _figure(rows: dict[str, RowAtScale], *names: str) -> Callable[[Summary], Cell]:
+    return lambda each: _cell(rows[each.row.name].warm, *names)
+
+
+def _cell(tally: Tally | None, *names: str) -> Cell:
+    if tally is None:
+        return Cell("-", None)
+    much = sum(getattr(tally, name) for name in names)
+    return Cell(f"{much:,}", much)
+
+
+def _not_counted(counted: AtScale) -> Iterator[Words]:
+    """Reasons, each with the rows that it holds for."""
+    reasons: dict[str, list[str]] = {}
+    for each in counted.rows:
+        if each.failed:
+            reasons.setdefault(each.failed, []).append(each.name)
+    yield from (Words(f"{', '.join(names)}: not counted: {reason}", "red") for reason, names in reasons.items())
