@@ -65,10 +65,19 @@ def test_mistakes_are_found_in_bf16_or_said_to_be_undecidable() -> None:
 
 
 @pytest.mark.slow(5)
-@pytest.mark.parametrize("model", [TINY, "qwen3-vl-tiny"])
-def test_attention_that_is_written_out_and_rounded_tables_are_no_divergence(model: str) -> None:
-    towers = [model, f"hf-eager:{model}", f"{model}+rope-lowp"]
-    result = vlbench.verify(tower=towers, where=True, dtype="bfloat16", device="cpu", progress=False)
+@pytest.mark.parametrize(
+    ("model", "dtype", "others"),
+    [
+        (TINY, "bfloat16", ["hf-eager:{}", "{}+rope-lowp"]),
+        ("qwen3-vl-tiny", "bfloat16", ["hf-eager:{}", "{}+rope-lowp"]),
+        (TINY, "float32", ["{}+best"]),
+    ],
+)
+def test_attention_that_is_written_out_and_rounded_tables_are_no_divergence(
+    model: str, dtype: str, others: list[str]
+) -> None:
+    towers = [model, *(each.format(model) for each in others)]
+    result = vlbench.verify(tower=towers, where=True, dtype=dtype, device="cpu", progress=False)
     assert [each.tower for each in result.record if each.parts or each.unmatched or each.failed] == []  # type: ignore[union-attr]
     assert result.exit_code == 0
 

@@ -15,7 +15,9 @@ from vlbench.record.exactness import FP32_LIMITS, within
 LIMITS: dict[StageKind, float] = {"segments": 0.0, "table": 1e-6, "norm": 1e-6, "product": 1e-5}
 """Of a row in float32, where a stage was given what the reference's was: another order of sums stays below."""
 ADDED_UP = FP32_LIMITS["reassociated"]
-"""Of free-running towers in float32: all their stages so far may have been summed in another order."""
+"""Of free-running towers in float32, all rows together: their stages so far may have been summed in another order."""
+ONE_ROW = 10.0
+"""Of them one row may be off by so many times that: attention that is peaked makes more of a small difference."""
 OWN_ERRORS = 3.0
 """In another dtype all rows together may be off by so many times what the reference's own are off there."""
 OWN_WORST = 10.0
@@ -64,13 +66,15 @@ class Yardstick:
     def limits(self, name: str) -> tuple[float, float]:
         """What a row may be off by, and all rows together."""
         kind = kind_of(name)
-        least = LIMITS[kind] if self.mode == "lock-step" or kind in ("segments", "table") else ADDED_UP
-        if kind == "table":
-            least = max(least, torch.finfo(getattr(torch, self.dtype)).eps / 2)  # cos and sin may be rounded to it
-        if self.own is None or kind in ("segments", "table"):
+        if kind in ("segments", "table"):
+            rounded = torch.finfo(getattr(torch, self.dtype)).eps / 2  # to which cos and sin may be
+            least = LIMITS[kind] and max(LIMITS[kind], rounded)
             return least, least
+        row, rows = (LIMITS[kind],) * 2 if self.mode == "lock-step" else (ONE_ROW * ADDED_UP, ADDED_UP)
+        if self.own is None:
+            return row, rows
         own = self.own[name]
-        return max(least, OWN_WORST * float(own.max())), max(least, OWN_ERRORS * all_rows(own))
+        return max(row, OWN_WORST * float(own.max())), max(rows, OWN_ERRORS * all_rows(own))
 
     def judge(self, name: str, found: Tensor, place: Callable[[int, int], Place]) -> Stage:
         """The stage; `place` says of which token a row is, of so many."""
