@@ -85,7 +85,7 @@ def count(options: CountOptions) -> Sheet:
         return _captured(options)
     if options.key is not None or options.region is not None:
         raise UsageError("--key and --region ask about a capture; give --capture too")
-        from vlbench.api.counts import count, counted_otherwise
+    from vlbench.api.counts import count, counted_otherwise
     from vlbench.counting.kernels import kernel_lines
     from vlbench.export.counted import counted_sheet
     from vlbench.export.formats.json import json_text
