@@ -19,6 +19,7 @@ from vlbench.cli import app, completion
 from vlbench.counting_device.profiles import PROFILES
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
+from vlbench.implementations.floor import NAME as FLOOR
 from vlbench.implementations.peers import PEERS
 from vlbench.matrix.ablation import Ablation
 from vlbench.readers import READERS
@@ -33,6 +34,7 @@ explain = import_module("vlbench.cli.explain")
 REGISTRIES: dict[str, Any] = {
     "flags": OPTIMIZATIONS,
     "presets": PRESETS,
+    "floor": (FLOOR,),
     "peers": PEERS,
     "models": MODELS,
     "scenarios": scenario_names(),
