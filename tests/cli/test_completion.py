@@ -18,8 +18,8 @@ from tests.house import ROOT
 from vlbench.cli import app, completion
 from vlbench.counting_device.profiles import PROFILES
 from vlbench.implementations.config import MODELS
-from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
 from vlbench.implementations.floor import NAME as FLOOR
+from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
 from vlbench.implementations.peers import PEERS
 from vlbench.matrix.ablation import Ablation
 from vlbench.readers import READERS

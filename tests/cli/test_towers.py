@@ -33,6 +33,20 @@ def test_a_peer_is_a_row_beside_our_flags(vlbench: Vlbench, folder: Path) -> Non
     assert "FAIL" not in ended.out
 
 
+@pytest.mark.slow(seconds=5)
+def test_the_floor_is_timed_in_the_rounds_of_the_towers(vlbench: Vlbench, folder: Path) -> None:
+    ended = vlbench(*SMALL, "--variant", "floor")
+    assert ended.code == 0, ended
+    (group,) = read_results(folder / "a.json").groups
+    floor = group.trials[0].find("floor")
+    assert floor is not None
+    assert floor.accuracy is not None
+    assert (floor.accuracy.exactness, floor.accuracy.passed) == ("result-changing", True)
+    assert floor.timings["warm"].seconds
+    assert floor.counts is not None
+    assert floor.counts.attention_calls == 4
+
+
 def test_towers_against_the_first(vlbench: Vlbench, folder: Path) -> None:
     (folder / "mine.py").write_text(f"from {TOYS} import staged\n")
     towers = [option for name in ("mine:staged", f"{TOYS}:Again", f"{TOYS}:Wrong") for option in ("--tower", name)]

@@ -169,6 +169,13 @@ def test_peers_have_no_flags_and_are_told_apart_all_the_same() -> None:
     )
 
 
+def test_the_floor_is_a_row_that_is_not_held_to_be_right() -> None:
+    row = parse("floor")
+    assert (row.flags, row.exactness, row.tower) == ((), Exactness.RESULT_CHANGING, "floor:qwen2.5-vl-tiny")
+    assert row.source == "its products and attention alone"
+    assert "floor" not in {each.name for each in default_variants(MODELS["qwen2.5-vl-tiny"], "cpu")[0]}
+
+
 def test_a_peer_takes_no_flags() -> None:
     assert "hf-sdpa is another project's tower" in refusal("hf-sdpa+rope-cache")
 

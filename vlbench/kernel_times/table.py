@@ -3,7 +3,7 @@
 import math
 from bisect import bisect_left
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from vlbench.errors import UsageError
@@ -53,12 +53,16 @@ class Curve:
     us: tuple[float, ...]
     logs: tuple[float, ...]
     """Monotone."""
+    off: tuple[float, ...]
+    """How far each of these is from what was measured."""
 
     @classmethod
     def of(cls, points: Collection[tuple[int, float]]) -> "Curve":
         """Through these steps and times."""
-        steps, us = tuple(step for step, _ in points), tuple(us for _, us in points)
-        return cls(steps, us, tuple(monotone([math.log(each) for each in us])))
+        steps, us = zip(*points, strict=True)
+        logs = [math.log(each) for each in us]
+        kept = monotone(logs)
+        return cls(steps, us, tuple(kept), tuple(abs(one - other) for one, other in zip(logs, kept, strict=True)))
 
 
 Ends = tuple[tuple[int, float], ...]
@@ -112,15 +116,18 @@ class Table:
         left = step if names[2] in hidden else None
         power = 2 if self.stored.what == "attention" else 1
         log_us, residual, beyond, rows, between_steps = 0.0, 0.0, 1.0, [], False
+        steps: tuple[int, ...] = ()
         for (i, share), (j, other) in product(one, two):
             pair = axes[0][i], axes[1][j]
             curve = self._curve(pair, left)
-            found, over = ends(curve.steps, step)
-            beyond = max(beyond, over**power)
-            between_steps = between_steps or len(found) > 1
+            if curve.steps is not steps:
+                steps = curve.steps
+                found, over = ends(steps, step)
+                beyond = max(beyond, over**power)
+                between_steps = between_steps or len(found) > 1
             for at, weight in found:
                 log_us += share * other * weight * curve.logs[at]
-                residual = max(residual, abs(math.log(curve.us[at]) - curve.logs[at]))
+                residual = max(residual, curve.off[at])
                 sizes = zip(names, (*pair, curve.steps[at]), strict=True)
                 rows.append(Row(self.stored.engine, tuple(sizes), curve.us[at]))
         for name, over in zip(names, (over_one, over_two, beyond), strict=True):
@@ -142,6 +149,8 @@ class Table:
         if not points:
             raise LookupError
         curve = Curve.of(points)
+        if len(points) == len(self.stored.steps):  # one object for all of them, so that a step is found once
+            curve = replace(curve, steps=self.stored.steps)
         if left is None:
             self._curves[pair] = curve
         return curve
