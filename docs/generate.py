@@ -25,6 +25,7 @@ from results.kernel_time_tables import board_table, floor_of_boards, hold_out_ta
 from tests.traps.page import page as trap_page
 from tests.traps.traps import load as load_traps
 from vlbench.cli.explain import meanings_by_names
+from vlbench.export.atlas import page_table
 from vlbench.export.console import view
 from vlbench.export.flags import COUNTED_ON, moves_in_words
 from vlbench.export.formats import exporters
@@ -36,6 +37,7 @@ from vlbench.judging.exit_codes import ExitCode
 from vlbench.judging.judged import Judged
 from vlbench.nsys.advice import rules
 from vlbench.readers import READERS
+from vlbench.record.atlas import Atlas, read_atlas
 from vlbench.record.counted import CountReport
 from vlbench.record.files import read_results
 from vlbench.record.flag_counts import stored_counts
@@ -176,7 +178,15 @@ def seam_ladder() -> str | None:
     return "\n".join(["```", command, "...", *lines, "```", "", where])
 
 
+def newest_atlas() -> str | None:
+    """The stored atlas of the newest release of transformers; None without one."""
+    stored = (ROOT / "results/atlas").glob("transformers-*.json")
+    paths = sorted(stored, key=lambda path: [int(each) for each in re.findall(r"\d+", path.stem)])
+    return page_table(read_atlas(paths[-1])) if paths else None
+
+
 PARTS: dict[str, Callable[[], str | None]] = {
+    "atlas": newest_atlas,
     "boards": board_table,
     "classic": classic_counts,
     "exit_codes": exit_code_table,
@@ -220,7 +230,7 @@ PAGES = tuple(
     if "<!-- generated: " in path.read_text()
 )
 """The pages of which a part is generated."""
-SCHEMAS: dict[str, type[BaseModel]] = {"results": Results, "count": CountReport, "judged": Judged}
+SCHEMAS: dict[str, type[BaseModel]] = {"results": Results, "count": CountReport, "judged": Judged, "atlas": Atlas}
 """Files that programs read, by the name of their JSON Schema in docs/."""
 
 

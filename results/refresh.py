@@ -26,6 +26,7 @@ STATE = ROOT / ".vlbench-refresh.json"
 AUTHORS = "The vlbench authors"
 COUNTED = "results/baselines"
 TINY = "results/baselines/times/qwen2.5-vl-tiny.json"
+ATLAS = "results/atlas/transformers-5.23.0.json"
 ICON = "results/baselines/times/icon.toml"
 
 
@@ -59,6 +60,7 @@ Done = dict[str, Ended]
 STEPS = (
     Step("flags", 4, "results.count_flags", ("results/flags/counts.json",)),
     Step("plans", 1, "results.count_plans", ("results/plans/multi-image.json",)),
+    Step("atlas", 3, f"vlbench atlas --out {ATLAS} --force", (ATLAS,)),
     Step(
         "counts of qwen2-vl",
         1,

@@ -44,6 +44,7 @@ WORKERS = (
     "vlbench.counting.capture_worker",
     "vlbench.gating.listing",
     "vlbench.revisions.worker",
+    "vlbench.surveying.worker",
 )
 COMMANDS = ("vlbench.cli", "vlbench.api.running", "vlbench.api.verdicts", "vlbench.comparing.timed_cells")
 """What commands load: the last brings scipy, a second."""

@@ -12,10 +12,12 @@ from vlbench.version import __version__
 
 if TYPE_CHECKING:
     from vlbench.api.functions import (
+        atlas,
         capturable,
         case,
         compare,
         count,
+        count_over,
         gate,
         judge,
         load,
@@ -42,10 +44,12 @@ __all__ = [
     "VisionOutput",
     "__version__",
     "allow_sync",
+    "atlas",
     "capturable",
     "case",
     "compare",
     "count",
+    "count_over",
     "gate",
     "judge",
     "load",
@@ -58,7 +62,7 @@ __all__ = [
 
 _HOME = {
     **dict.fromkeys(("case", "compare", "count", "gate", "judge", "load", "profile", "run", "verify"), "api.functions"),
-    **dict.fromkeys(("capturable", "recommend", "simulate"), "api.functions"),
+    **dict.fromkeys(("atlas", "capturable", "count_over", "recommend", "simulate"), "api.functions"),
     "allow_sync": "counting_device.allowed",
     "Images": "implementations.preprocessing",
     "IncomparableError": "errors",

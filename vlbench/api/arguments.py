@@ -39,7 +39,22 @@ NUMBERS: dict[str, tuple[type, float, float]] = {
 OPTIONAL = ("budget", "memory_at", "kv_bytes")
 """Those that may be None."""
 TEXTS = frozenset(
-    {"scenario", "model", "variant", "seam", "dtype", "state", "only", "grid", "metric", "before", "after", "key"}
+    {
+        "scenario",
+        "model",
+        "variant",
+        "seam",
+        "dtype",
+        "state",
+        "only",
+        "grid",
+        "metric",
+        "before",
+        "key",
+        "after",
+        "over",
+        "package",
+    }
 )
 """Arguments that are a text or several."""
 

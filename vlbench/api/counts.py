@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from vlbench.api.arguments import Names, Towers, several, tower_names
 from vlbench.api.defaults import Defaults, defaults
-from vlbench.api.results import Counted
+from vlbench.api.results import Counted, Verdicts
 from vlbench.counting.job import CountJob, counted_points, refuse_variants_of_none
 from vlbench.counting.run import Steps, run_count
 from vlbench.errors import UsageError
@@ -12,6 +12,7 @@ from vlbench.export.progress import watcher
 from vlbench.gating.marks import Mark
 from vlbench.record.base import Grid
 from vlbench.record.counted import CountReport
+from vlbench.revisions.over import count_over as over_revisions
 from vlbench.towers.models import find_dtype
 from vlbench.towers.preset_files import made_otherwise
 from vlbench.towers.resolve import config_of
@@ -50,6 +51,32 @@ def count(
     with watcher(progress) as watch:
         watch.say(f"counting {', '.join(job.towers)}")
         return Counted(counted(job, watch.steps))
+
+
+def count_over(
+    over: str,
+    tower: str | None = None,
+    *,
+    scenario: str | None = None,
+    grid: Names = None,
+    gpu: str | None = None,
+    cudnn: str | None = None,
+    dtype: str = DTYPE,
+    progress: bool | Callable[[str], None] = True,
+) -> Verdicts:
+    """Which revisions of `over`, such as "v1.0..HEAD", changed a counter of `tower`, in the repository that one is in.
+
+    Both ends are counted, and revisions between ends that differ. A row for the ends, which alone decides `exit_code`,
+    and one for each revision that changed something. Raises UsageError for what cannot be had as asked.
+    """
+    job = count_job(tower, None, scenario, several(grid), gpu, cudnn, dtype)
+    if len(job.towers) != 1:
+        raise UsageError(f"--over counts one tower, and {len(job.towers)} are named; give one --tower")
+    with watcher(progress) as watch:
+        judged = over_revisions(
+            over, job.towers[0], job.points, job.profile, job.cudnn, job.dtype, watch.announce, watch.steps
+        )
+    return Verdicts(judged)
 
 
 def counted(job: CountJob, steps: Steps = lambda done, of: None) -> CountReport:

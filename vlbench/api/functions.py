@@ -1,12 +1,24 @@
 """The functions of `vlbench`, with messages in the words of Python; the command line calls those beneath."""
 
-from vlbench.api import capturing, cases, counts, profiles, reading, recommending, running, simulating, verdicts
+from vlbench.api import (
+    capturing,
+    cases,
+    counts,
+    profiles,
+    reading,
+    recommending,
+    running,
+    simulating,
+    surveys,
+    verdicts,
+)
 from vlbench.api.arguments import in_python
 
 run = in_python(running.run)
 count = in_python(counts.count)
 capturable = in_python(capturing.capturable)
 recommend = in_python(recommending.recommend)
+count_over = in_python(counts.count_over)
 verify = in_python(running.verify)
 compare = in_python(verdicts.compare)
 gate = in_python(verdicts.gate)
@@ -15,3 +27,4 @@ profile = in_python(profiles.profile)
 simulate = in_python(simulating.simulate)
 load = in_python(reading.load)
 case = in_python(cases.case)
+atlas = in_python(surveys.atlas)

@@ -5,9 +5,11 @@ from pathlib import Path
 from vlbench.api.arguments import File
 from vlbench.api.measured import Measured
 from vlbench.api.results import Counted, Stored, Verdicts
+from vlbench.api.surveys import Surveyed
 from vlbench.comparing.sides import record_in
 from vlbench.errors import UsageError
 from vlbench.judging.judged import Judged
+from vlbench.record.atlas import read_atlas
 from vlbench.record.base import fitting
 from vlbench.record.baseline import Baseline
 from vlbench.record.counted import CountReport
@@ -18,8 +20,9 @@ from vlbench.untrusted.files import Kind, read_json
 OURS = Kind("give a file that vlbench wrote")
 
 
-def load(path: File) -> Measured | Counted | Stored | Verdicts:
-    """What a file of ours holds: results of `run`, a baseline, a report of `count` or the verdicts of a comparison.
+def load(path: File) -> Measured | Counted | Stored | Verdicts | Surveyed:
+    """What a file of ours holds: results of `run`, a baseline, a report of `count`, an atlas or the
+    verdicts of a comparison.
 
     `.record` is all of it, typed, and `.table()` is pandas, a row per variant or cell; results have every reading in
     `.samples()`. A baseline need not be accepted. Raises UsageError for a file that is missing, broken, of another
@@ -28,6 +31,8 @@ def load(path: File) -> Measured | Counted | Stored | Verdicts:
     file = Path(path)
     content = read_json(file, OURS)
     facts = content if isinstance(content, dict) else {}
+    if {"package", "left_out"} <= facts.keys():
+        return Surveyed(read_atlas(file))
     if "unfit" in facts:
         check_not_printed(file, facts)
     match record_in(file, facts):

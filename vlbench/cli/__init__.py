@@ -8,6 +8,7 @@ import typer
 
 from vlbench.cli import baseline, case, gate, nsys
 from vlbench.cli.ab import ab
+from vlbench.cli.atlas import atlas
 from vlbench.cli.completion import answering_bash
 from vlbench.cli.count import calibrate, count
 from vlbench.cli.explain import explain
@@ -33,7 +34,7 @@ app = typer.Typer(
     "out: tower, scenario, gpu (`--as`), cudnn and baselines (the folder).\n\n"
     "- `vlbench count --tower my_tower:make --where`\n- `vlbench run --with best`\n- `vlbench explain churn`",
 )
-for command in (run, recommend, verify, show, judge, ab, count, diff, calibrate, profile, simulate):
+for command in (run, recommend, verify, show, judge, ab, count, atlas, diff, calibrate, profile, simulate):
     app.command()(command)
 app.command("list")(list_things)
 app.command("self-test")(self_test)

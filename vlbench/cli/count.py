@@ -57,6 +57,8 @@ class CountOptions(Counted):
     grids, dtype."""
     region: Annotated[str | None, typer.Option("--region", metavar="STAGE..STAGE")] = None
     """With --capture: look at these stages alone, such as block[0].attention..merger."""
+    over: Annotated[str | None, typer.Option("--over", metavar="REV..REV")] = None
+    """Which revision of this repository changed a counter? Counts both ends, then halves."""
     gpu: Gpu = None
     cudnn: Cudnn = None
 
@@ -80,6 +82,7 @@ def count(options: CountOptions) -> Sheet:
     - `vlbench count --tower my_tower:make --where`
     - `vlbench count --tower my_tower:make --capture`
     - `vlbench count --diff baseline best --scenario video`
+    - `vlbench count --over v1.0..HEAD --tower my_tower:make`
     """
     if options.capture:
         return _captured(options)
@@ -91,6 +94,8 @@ def count(options: CountOptions) -> Sheet:
     from vlbench.export.formats.json import json_text
 
     _refuse_stray(options)
+    if options.over:
+        return _over(options)
     both = _both(options.diff, options) if options.diff else None
     report = count(
         both or options.tower,
@@ -147,6 +152,19 @@ def calibrate(options: CalibrateOptions) -> Sheet:
 def _refuse_stray(options: Counted) -> None:
     if options.stray:
         raise UsageError(f"{options.stray[0]} belongs to no option; a tower is named as in --tower {options.stray[0]}")
+
+
+def _over(options: CountOptions) -> Sheet:
+    from vlbench.api.counts import count_over
+
+    given = {"--with": options.variant, "--diff": options.diff, "--where": options.where, "--plan": options.plan}
+    if odd := [name for name, value in (given | {"--cold": options.cold}).items() if value]:
+        raise UsageError(f"{odd[0]} says nothing beside --over; leave it out")
+    if len(options.tower or []) > 1:
+        raise UsageError(f"--over counts one tower, and {len(options.tower or [])} are named; give one --tower")
+    tower = options.tower[0] if options.tower else None
+    kept = {name: getattr(options, name) for name in ("scenario", "grid", "gpu", "cudnn", "dtype")}
+    return compared(count_over(options.over or "", tower, **kept).record)
 
 
 def _both(diff: tuple[str, str], options: Counted) -> tuple[str, str]:

@@ -24,12 +24,12 @@ INTERRUPTED = 130
 PANELS = {
     "What is measured": "scenario model start seam variant tower exactness ablate images scenario_sizes weights grid "
     "point only dtype state plan gpu cudnn baseline capture key region results ranges times range_ iteration before "
-    "after reader metric requests turns conversations cache budgets most_padding graphs memory_at kv_bytes "
-    "break_even",
+    "after reader metric package listed discover over requests turns conversations cache budgets most_padding graphs "
+    "memory_at kv_bytes break_even",
     "How it is measured": "device seed threads trials budget timeout card counts counters forwards tool overhead quick "
     "earlier trace graph",
-    "What passes": "allow_inconclusive base first no_accept report_only threshold floor confidence higher_is_better "
-    "lower_is_better unchecked reason by proposal outputs rules",
+    "What passes": "check allow_inconclusive base first no_accept report_only threshold floor confidence "
+    "higher_is_better lower_is_better unchecked reason by proposal outputs rules",
     "What is shown and written": "dump out output resume force against diff where cold blocks limit quiet show",
 }
 """Options by the box of the help that they stand in."""

@@ -69,6 +69,44 @@ def checked_out(names: Sequence[str]) -> Iterator[list[Revision]]:
         yield found
 
 
+@dataclass(frozen=True)
+class Commit:
+    """One revision of a range."""
+
+    name: str
+    subject: str
+
+    @property
+    def words(self) -> str:
+        """What a report calls it."""
+        return f"{self.name[:9]} ({self.subject})"
+
+
+MOST_COMMITS = 10_000
+"""Of a range."""
+
+
+def commits_between(text: str) -> list[Commit]:
+    """The revisions of `FIRST..LAST`, both ends among them, the oldest first, along the first parents of LAST.
+
+    Raises UsageError for what is no such range.
+    """
+    first, dots, last = text.partition("..")
+    if not dots or not first or not last or last.startswith("."):
+        raise UsageError(f"--over {text!r}: write it as FIRST..LAST, such as v1.0..HEAD")
+    top = repository()
+    begin, end = (_commit(name, top) for name in (first, last))
+    said = _git("log", "--reverse", "--first-parent", "--format=%H %s", f"{begin}..{end}", at=top)
+    between = [Commit(*line.split(" ", 1)) for line in said.splitlines()]
+    if not between:
+        raise UsageError(f"--over {text}: nothing leads from {first} to {last}; write the older one first")
+    if len(between) > MOST_COMMITS:
+        raise UsageError(
+            f"--over {text}: {len(between):,} revisions are more than {MOST_COMMITS:,}; name ends that are nearer"
+        )
+    return [Commit(begin, _git("log", "-1", "--format=%s", begin, at=top)), *between]
+
+
 def repository() -> Path:
     """The top of the repository that the current folder lies in. Raises UsageError."""
     return Path(_git("rev-parse", "--show-toplevel"))

@@ -1,6 +1,6 @@
 """Both revisions counted on a device that is not there, each in a process of its own, and compared exactly."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from vlbench.comparing.counted import judge_cells
 from vlbench.comparing.counted_cells import CountResult, count_result, points_of
@@ -8,6 +8,7 @@ from vlbench.counting.job import CountJob, Point
 from vlbench.counting.run import run_job
 from vlbench.judging.judged import JudgedRow
 from vlbench.process.child import waiting_threads
+from vlbench.record.schema import Dtype
 from vlbench.revisions.request import BASE, HEAD, Pair, Request
 from vlbench.towers.from_folder import TowerInFolder
 
@@ -17,23 +18,19 @@ def count(pair: Pair, request: Request, tower: str) -> list[JudgedRow]:
     points = [point for name in request.scenarios for point in points_of(name)]
     towers = [pair.at(revision, tower) for revision in (pair.base, pair.head)]
     with waiting_threads(2) as pool:
-        base, head = pool.map(lambda at: _counted(at, points, request), towers)
+        base, head = pool.map(
+            lambda at: counted_at(at, points, request.profile, request.cudnn, request.counted_dtype), towers
+        )
     return [
         row_of(before, after, tower, point, request) for before, after, point in zip(base, head, points, strict=True)
     ]
 
 
-def _counted(at: TowerInFolder, points: Sequence[Point], request: Request) -> list[CountResult]:
+def counted_at(at: TowerInFolder, points: Sequence[Point], profile: str, cudnn: str, dtype: Dtype) -> list[CountResult]:
     """The tower on every point; one that could not be counted says why."""
-    name, profile, dtype = str(at), request.profile, request.counted_dtype
+    name = str(at)
     job = CountJob(
-        towers=(name,),
-        variants=None,
-        points=tuple(points),
-        profile=profile,
-        cudnn=request.cudnn,
-        dtype=dtype,
-        keep_going=True,
+        towers=(name,), variants=None, points=tuple(points), profile=profile, cudnn=cudnn, dtype=dtype, keep_going=True
     )
     so_far = run_job(job, folder=at.folder)
     return [
@@ -43,15 +40,17 @@ def _counted(at: TowerInFolder, points: Sequence[Point], request: Request) -> li
 
 
 def row_of(base: CountResult, head: CountResult, tower: str, point: Point, request: Request) -> JudgedRow:
-    """The comparison of two counts, under the name that both revisions have for the tower.
+    """The comparison of two counts, under the name that both revisions have for the tower."""
+    return judged_counts({BASE: base, HEAD: head}, tower, point, request.counted_dtype, request.profile)
 
-    It is missing where one of them cannot be trusted.
-    """
+
+def judged_counts(sides: Mapping[str, CountResult], tower: str, point: Point, dtype: Dtype, profile: str) -> JudgedRow:
+    """The comparison of two sides by name, the older first. It is missing where one of them cannot be trusted."""
     cells = []
-    for name, result in {BASE: base, HEAD: head}.items():
+    for name, result in sides.items():
         if result.cell is None:
-            words = " ".join(filter(None, (tower, point.scenario, point.label, request.counted_dtype, request.profile)))
+            words = " ".join(filter(None, (tower, point.scenario, point.label, dtype, profile)))
             return JudgedRow.missing(words, "counters", f"{name} cannot be counted: {result.reason}")
         cells.append(result.cell.model_copy(update={"tower": tower}))
     before, after = cells
-    return judge_cells(before, after, head.advice)
+    return judge_cells(before, after, list(sides.values())[-1].advice)

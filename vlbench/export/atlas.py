@@ -1,0 +1,141 @@
+"""An atlas as a sheet for a terminal, and as the table of its page."""
+
+from collections.abc import Iterator
+
+from vlbench.export.sheet import Cell, Column, Columns, Part, Table, Words, table_of
+from vlbench.record.atlas import IMAGE, Atlas, AtlasCount, AtlasRow, AtlasWay
+
+Line = tuple[AtlasRow, AtlasWay]
+NO_FLAG = "-"
+
+
+def atlas_parts(atlas: Atlas) -> Iterator[Part]:
+    """A row for each way of each tower, the lines that wait, and what could not be counted or was left out."""
+    yield Words(
+        f"{atlas.title}: {len(atlas.rows)} towers on {atlas.fed} patches, {atlas.dtype}, as {atlas.profile}", "bold"
+    )
+    rows = [(row, way) for row in atlas.rows for way in row.counted]
+    columns: Columns[Line] = {
+        Column("tower"): lambda each: each[0].name,
+        Column("grid\non", "grid", left=True): lambda each: each[1].grid,
+        Column("pre-\npared", "prepared", left=True): lambda each: Cell(*_prepared(*each)),
+        Column("waits"): lambda each: _count(each).waits,
+        Column("up-\nloads", "uploads"): lambda each: _count(each).uploads + _count(each).implicit_uploads,
+        Column("opera-\ntions", "operations"): lambda each: _count(each).operations,
+        Column("attn", "attention_calls"): lambda each: _count(each).attention_calls,
+        Column("plans"): lambda each: _count(each).plans,
+        Column("removed by", left=True, cut=True): lambda each: removes(_count(each), told=False),
+    }
+    yield table_of("atlas", rows, columns, facts={"package": atlas.package, "version": atlas.version})
+    if without := [row.name for row in atlas.rows if row.counted and not row.offered and row.ways[0].grid != IMAGE]:
+        yield Words(f"To prepare what follows from the grids is not offered by {', '.join(without)}.", "dim")
+    yield from _lines(atlas)
+    failed = {row.name: row.failed or "it was counted in no way" for row in atlas.rows if not row.counted}
+    failed |= {
+        f"{row.name}, {way.name}": way.failed for row in atlas.rows for way in row.ways if row.counted and way.failed
+    }
+    for name, reason in failed.items():
+        yield Words(f"{name}: not counted: {reason}", "dim")
+    for name, other in atlas.aliases.items():
+        yield Words(f"{name}: the tower of {other}", "dim")
+
+
+def _lines(atlas: Atlas) -> Iterator[Part]:
+    """The lines that wait, for programs and, of one tower, for people."""
+    found = [(row, way, line) for row in atlas.rows for way in row.counted for line in _count((row, way)).lines]
+    columns: Columns[tuple[AtlasRow, AtlasWay, object]] = {
+        Column("tower"): lambda each: each[0].name,
+        Column("grid", left=True): lambda each: each[1].name,
+        Column("times"): lambda each: each[2].times,  # type: ignore[attr-defined]
+        Column("line", left=True): lambda each: str(each[2].where),  # type: ignore[attr-defined]
+    }
+    if len(atlas.rows) == 1 and found:
+        for _, way, line in found:
+            yield Words(f"{way.name}: {line.times:,}x {line.event} at {line.where}", indent=2)
+            if line.advice:
+                yield Words(f"-> {line.advice}", "dim", indent=5)
+    elif found:
+        yield Table(
+            "atlas lines", list(columns), [[write(each) for write in columns.values()] for each in found], lines=()
+        )
+
+
+def prepared(row: AtlasRow, way: AtlasWay) -> str:
+    """Is what follows from the grids handed in?"""
+    if way.grid == IMAGE:
+        return "-"
+    return "yes" if way.prepared else "no" if row.offered else "not offered"
+
+
+def _prepared(row: AtlasRow, way: AtlasWay) -> tuple[str, str]:
+    """In the width of a column, and for programs."""
+    found = prepared(row, way)
+    return found.removesuffix("t offered"), found
+
+
+def removes(count: AtlasCount, *, told: bool = True) -> str:
+    """The flags whose idea removes a wait, with how many, or the first of them; "-" where no link is known."""
+    found: dict[str, int] = {}
+    for line in count.lines:
+        for flag in line.flags[:1]:
+            found[flag] = found.get(flag, 0) + line.times
+    if not told and found:
+        return next(iter(found)) + (f" +{len(found) - 1}" if len(found) > 1 else "")
+    return ", ".join(f"{flag} {times:,}" for flag, times in found.items()) or NO_FLAG
+
+
+def _count(each: Line) -> AtlasCount:
+    assert each[1].count is not None
+    return each[1].count
+
+
+def page_table(atlas: Atlas) -> str:
+    """All of it in Markdown, for docs/atlas.md."""
+    head = (
+        f"{atlas.title}, torch {atlas.torch}, counted as {atlas.profile} with cuDNN {atlas.cudnn}, {atlas.dtype}, "
+        f"pictures of {atlas.fed} patches, or as many of the size that the config names: {len(atlas.rows)} towers."
+    )
+    rows = [
+        "| tower | depth, config | grid on | prepared | waits | uploads | operations | attention | plans | lines "
+        "| removed by |",
+        "|---|---|---|---|--:|--:|--:|--:|--:|---|---|",
+    ]
+    for row in atlas.rows:
+        for way in row.counted:
+            count = _count((row, way))
+            cells = (
+                f"`{row.name}`",
+                f"{row.depth or '-'}, {row.released or 'default'}",
+                way.grid,
+                prepared(row, way),
+                f"{count.waits:,}",
+                f"{count.uploads + count.implicit_uploads:,}",
+                f"{count.operations:,}",
+                f"{count.attention_calls:,}, {row.attention}" if count.attention_calls else row.attention,
+                f"{count.plans:,}",
+                _cited(count),
+                removes(count),
+            )
+            rows.append(f"| {' | '.join(cells)} |")
+    failed = [
+        f"- `{row.name}`, {way.name}: {way.failed}"
+        for row in atlas.rows
+        for way in row.ways
+        if row.counted and way.failed
+    ]
+    failed += [f"- `{row.name}`: {row.failed}" for row in atlas.rows if not row.counted]
+    left_out = [f"- `{name}`: {reason}" for name, reason in atlas.left_out.items()]
+    aliases = [f"- `{name}` is the tower of `{other}`" for name, other in atlas.aliases.items()]
+    parts = [head, "", *rows]
+    for title, lines in {"Ways that do not run": failed, "Listed once": aliases, "Left out": left_out}.items():
+        parts += ["", f"**{title}**", "", *lines] if lines else []
+    return "\n".join(parts)
+
+
+def _cited(count: AtlasCount) -> str:
+    """Each line that waits, by its file without folders."""
+    places: dict[str, int] = {}
+    for line in count.lines:
+        place = line.where.place.rpartition("/")[2] or "(no line)"
+        places[place] = places.get(place, 0) + line.times
+    return ", ".join(f"{place} ({times:,}x)" if times > 1 else place for place, times in places.items()) or "-"
