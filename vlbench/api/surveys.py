@@ -15,7 +15,7 @@ from vlbench.counting.job import parse_grid
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.export.atlas import atlas_parts
 from vlbench.export.progress import Watcher, watcher
-from vlbench.export.sheet import Part, Table, records
+from vlbench.export.sheet import Part, Table, Words, records
 from vlbench.judging.exit_codes import ExitCode
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
@@ -62,10 +62,13 @@ class Surveyed(Result):
     @property
     def parts(self) -> list[Part]:
         """What a terminal shows."""
-        return list(atlas_parts(self.record))
+        parts = list(atlas_parts(self.record))
+        if not self.proposed:
+            return parts
+        return [Words(self.proposed), *(part for part in parts if isinstance(part, Words) and part.style == "dim")]
 
     def _rows(self) -> Rows:
-        return records(part for part in self.parts if isinstance(part, Table) and part.name == "atlas")
+        return records(part for part in atlas_parts(self.record) if isinstance(part, Table) and part.name == "atlas")
 
 
 def atlas(

@@ -9,7 +9,7 @@ import typer
 from vlbench.cli.completion import files
 from vlbench.cli.options import CommandOptions, Cudnn, DtypeName, Force, Gpu, Texts
 from vlbench.cli.reporting import reports
-from vlbench.export.sheet import Sheet, Words, compared
+from vlbench.export.sheet import Sheet, compared
 
 
 class AtlasOptions(CommandOptions):
@@ -66,11 +66,4 @@ def atlas(options: AtlasOptions) -> Sheet:
     last = f"written to {out}" if out is not None else ""
     if found.judged is not None:
         return replace(compared(found.judged), last=last)
-    if options.discover:
-        parts = [
-            Words(found.proposed),
-            *(part for part in found.parts if isinstance(part, Words) and part.style == "dim"),
-        ]
-    else:
-        parts = found.parts
-    return Sheet("vlbench atlas", parts, exit_code=int(found.exit_code), own={"json": lambda: text}, last=last)
+    return Sheet("vlbench atlas", found.parts, exit_code=int(found.exit_code), own={"json": lambda: text}, last=last)

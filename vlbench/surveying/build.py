@@ -40,7 +40,8 @@ def build(device: CountingDevice, listed: Listed, dtype: torch.dtype) -> nn.Modu
             config = config_class(**listed.settings)
             config._attn_implementation = attention
             with _undrawn(tower), _floats(dtype):
-                return device.build(lambda: tower(config)).requires_grad_(False)  # noqa: B023  # called at once
+                module: nn.Module = device.build(lambda: tower(config))  # noqa: B023  # called at once
+                return module.requires_grad_(False)
         except (ValueError, ImportError) as error:  # transformers' way to say that it does not attend so
             refused = refused or error
     assert refused is not None
