@@ -8,8 +8,7 @@ from vlbench.counting.run import Steps, run_job
 from vlbench.errors import UsageError
 from vlbench.judging.flag_worth import COUNTERS
 from vlbench.matrix.candidates import Candidates, candidates
-from vlbench.record.counted import CHURN, CountedTower
-from vlbench.record.flag_counts import CHURN_PLANS
+from vlbench.record.at_scale import RowAtScale
 from vlbench.record.schema import NO_FLAGS, Dtype
 from vlbench.towers.models import find_model
 from vlbench.towers.variants import Variant
@@ -23,8 +22,7 @@ class Counting:
     words: str
     """On what it was counted."""
     moved: dict[str, dict[str, int]] = field(default_factory=dict)
-    """By flag: counters of the second forward that are not what they are without it, and the plans of eight new grids.
-    """
+    """By flag: counters of the second forward that are not what they are without it, and the plans of the first."""
     why_not: dict[str, str] = field(default_factory=dict)
     """By flag that was not counted: the reason."""
     seconds: float = 0.0
@@ -45,17 +43,19 @@ def count_flags(
     began, tried = monotonic(), candidates(find_model(model), "cuda", start)
     rows = [tried.whole, *tried.changed.values()]
     towers = tuple(dict.fromkeys(tower_of(model, row) for row in rows))
-    job = CountJob(towers=towers, variants=None, points=(point,), profile=profile, cudnn=cudnn, dtype=dtype)
+    job = CountJob(
+        towers=towers, variants=None, points=(point,), profile=profile, cudnn=cudnn, dtype=dtype, at_scale=True
+    )
     so_far = run_job(job, max(seconds, 1.0), steps=steps)
     told = f" [{point.label}]" if point.label else ""
     found = Counting(tried, f"{model}, {dtype}, {point.scenario}{told}, as {profile}", seconds=monotonic() - began)
-    counted = {name: so_far.row(0, name) for name in towers}
+    counted = {name: so_far.at_scale.get((0, name)) for name in towers}
     whole = counters(counted[tower_of(model, tried.whole)])
     for flag, row in tried.changed.items():
         tower = counted[tower_of(model, row)]
         changed = counters(tower)
         if whole is None or changed is None:
-            found.why_not[flag] = tower.failed or "it was not counted whole"
+            found.why_not[flag] = (tower and tower.failed) or so_far.end or "the whole set was not counted"
             continue
         after, before = (whole, changed) if flag in tried.flags else (changed, whole)
         found.moved[flag] = {name: after[name] - before[name] for name in after if after[name] != before[name]}
@@ -69,10 +69,9 @@ def tower_of(model: str, row: Variant) -> str:
     return "+".join([model, *(row.flags or (NO_FLAGS,))])
 
 
-def counters(row: CountedTower) -> dict[str, int] | None:
-    """Those by which flags are judged, of the second forward; None where it was not counted whole."""
-    if not row.complete or row.warm is None or row.further is None:
+def counters(row: RowAtScale | None) -> dict[str, int] | None:
+    """Those by which flags are judged; None where it was not counted whole."""
+    if row is None or row.cold is None or row.warm is None:
         return None
-    found = row.warm.counts.total.model_dump()
-    found[CHURN_PLANS] = row.further.calls.get(CHURN, {}).get("attention_plans", 0)
+    found = row.warm.model_dump() | {"first_plans": row.cold.attention_plans}
     return {name: found[name] for name in COUNTERS}

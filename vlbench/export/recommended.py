@@ -16,7 +16,7 @@ MOVED = {
     "implicit_uploads": "implicit",
     "device_operations": "operations",
     "attention_calls": "attention",
-    "churn_plans": "new plans",
+    "first_plans": "plans at first",
 }
 """Counters in the order in which they are told, as words that are short enough."""
 LEGEND = (

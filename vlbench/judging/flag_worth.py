@@ -17,9 +17,9 @@ COUNTERS = (
     "device_operations",
     "attention_calls",
     "attention_plans",
-    "churn_plans",
+    "first_plans",
 )
-"""By which a flag is judged where nothing was timed: fewer is better."""
+"""By which a flag is judged where nothing was timed: fewer is better. `first_plans` are those of the first forward."""
 
 
 def worth_of(judged: Judgement, trials: int, *, inverse: bool) -> Worth | None:
