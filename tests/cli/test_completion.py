@@ -16,6 +16,7 @@ from tests.cli.conftest import Vlbench
 from tests.cli.test_main import reported
 from tests.house import ROOT
 from vlbench.cli import app, completion
+from vlbench.counting.capture_job import FACTS
 from vlbench.counting_device.profiles import PROFILES
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.floor import NAME as FLOOR
@@ -46,6 +47,7 @@ REGISTRIES: dict[str, Any] = {
     "dtypes": get_args(Dtype),
     "ablations": Ablation,
     "classes": FP32_LIMITS.keys() - {"result-changing"},
+    "facts": FACTS,
     "gpus": PROFILES,
 }
 

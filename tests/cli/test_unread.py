@@ -45,8 +45,9 @@ MODES: dict[str, dict[str, str]] = {
     },
     "count": {
         "--diff baseline best": "tower scenario grid dtype where diff cold plan gpu cudnn",
-        "--tower my_tower:make": "tower scenario grid dtype where diff cold plan gpu cudnn",
-        "--grid 1x4x6": "tower variant grid dtype where diff cold plan gpu cudnn",
+        "--tower my_tower:make": "tower scenario grid dtype where diff cold plan capture gpu cudnn",
+        "--grid 1x4x6": "tower variant grid dtype where diff cold plan capture gpu cudnn",
+        "--capture --tower my_tower:make": "tower scenario grid dtype capture key region gpu cudnn",
     },
     "calibrate": {
         "--tower my_tower:make": "tower scenario grid dtype out force",
@@ -113,6 +114,8 @@ SAMPLES: dict[str, str] = {
     "range_": "x",
     "grid": "1x4x4",
     "point": "n=2",
+    "key": "tokens",
+    "region": "merger",
     "seed": "3",
     "threads": "2",
     "device": "cpu",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from vlbench.counting import keys
 from vlbench.counting.capture_job import FACTS
 from vlbench.counting.keys import CELLS, Batch, batches_that_share, check_key
 from vlbench.counting.rows import Row
@@ -114,6 +115,20 @@ def test_what_cannot_be_computed_is_not_checked(device: CountingDevice) -> None:
     found = check(device, "tests.counting.toy_towers:Raises", "tokens")
     assert found.verdict == "not checked"
     assert "toy_towers.py" in found.reason
+
+
+@pytest.mark.slow(10)
+def test_576_and_576_patches_are_not_384_and_768(device: CountingDevice, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("transformers")
+    cells = [((1, 12, 12), (1, 12, 12)), ((2, 12, 12),), ((1, 9, 16), (1, 9, 16)), ((1, 8, 12), (1, 16, 12))]
+    monkeypatch.setattr(keys, "CELLS", tuple(cells))
+    found = check(device, "hf:qwen3-vl-8b", "tokens,items,dtype", plan="host")
+    assert (found.verdict, found.fed, found.replays) == ("refuted", "1x16x24 + 1x32x24", 3)
+    assert found.difference is not None
+    assert "[576, 576]" in found.difference.mine
+    assert "[384, 768]" in found.difference.other
+    sound = check(device, "hf:qwen3-vl-8b", "lengths,dtype", plan="host")
+    assert (sound.verdict, sound.replays) == ("not refuted", 4)  # one video of two frames, and other shapes
 
 
 @pytest.mark.slow(20)

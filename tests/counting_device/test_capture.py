@@ -194,23 +194,27 @@ def test_what_is_not_known_of_graphs_is_refused(device: CountingDevice) -> None:
 @pytest.mark.parametrize("flag", ["graph-exact", "graph-budget"])
 @pytest.mark.parametrize("model", ["qwen2.5-vl-tiny", "qwen3-vl-tiny"])
 def test_what_our_graphs_capture_is_capturable(model: str, flag: str) -> None:
-    """Replays of other batches are right to the last bit, as they are without a graph."""
+    """What `graph-budget` captures on CUDA attends by a kernel that no CPU has: shapes alone are replayed then."""
     from vlbench.towers.models import drawn
 
     config = MODELS[model]
     flags = preset_flags("best", config, "cuda")[0] | {flag, "host-seqlens"}
-    with CountingDevice("shadow") as device, torch.inference_mode():
-        dtype = torch.float32 if flag == "graph-exact" else torch.bfloat16
+    values = flag == "graph-exact"
+    dtype = torch.float32 if values else torch.bfloat16
+    with CountingDevice("shadow" if values else "ghost") as device, torch.inference_mode():
         weights = drawn(config, torch.device("cuda"), dtype)
         plain, graphed = (build_tower(config, chosen, weights, "cuda") for chosen in (flags - {flag}, flags))
         execution: Any = graphed.execution
         assert isinstance(execution, GraphExact)
         execution.runner = CaptureRunner()
-        for seed in range(2):
+        for seed in range(2):  # a replay of other pixels is right to the last bit
             grids = torch.tensor([[1, 8, 8], [1, 4, 12]])
             pixels = device.pixels((112, config.preprocessing.patch_dim), dtype, seed=seed)
-            outs = [device.download(_tokens(tower(pixels, grids))) for tower in (plain, graphed)]
-            assert (outs[0] - outs[1]).norm() <= (0 if flag == "graph-exact" else 0.02) * outs[0].norm()
+            with device.count() as counter:
+                graph, eager = (device.download(_tokens(tower(pixels, grids))) for tower in (graphed, plain))
+            assert counter.report.operations[REPLAY] == 1 + (seed == 0)
+            assert graph.shape == eager.shape
+            assert not values or torch.equal(graph, eager)
         assert len(execution.recordings) == 1
 
 

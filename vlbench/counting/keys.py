@@ -7,12 +7,13 @@ the smallest size of the family for one of our models.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vlbench.counting.capture import RegionAsked
 from vlbench.counting.further import smallest
@@ -25,7 +26,6 @@ from vlbench.counting_device.tape import first_difference
 from vlbench.counting_device.tensor import DeviceTensor
 from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS
-from vlbench.implementations.execution.keys import tensors_of
 from vlbench.implementations.preprocessing import Fed, Grid, Preprocessing
 from vlbench.implementations.stage import listen
 from vlbench.record.capture import KeyCheck
@@ -48,6 +48,8 @@ OTHER_DTYPE = torch.bfloat16
 LIMIT = 1e-5
 """Relative L2 distance in float32 up to which two results are the same: other orders of sums move them by 1e-6."""
 HAND_IN = "it plans inside its forward: hand the plan in"
+
+HELD = "their records are the same, so it reads a tensor that no replay writes, such as one in a cache"
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,8 @@ def _checked(row: Row, records: _Records, pairs: Sequence[tuple[Batch, Batch]]) 
         hint = hint or difference
         if error is None or error > LIMIT:
             check = _refuted(one, two, error, inside=row.plan == "inside" and mine.baked and one.dtype is two.dtype)
-            return check.model_copy(update={"replays": replays, "difference": difference})
+            told = check.reason if difference or error is None else f"{check.reason}; {HELD}"
+            return check.model_copy(update={"reason": told, "replays": replays, "difference": difference})
     reason = f"{replays} replays came out as they should" if replays else "no two of the batches tried share it"
     return KeyCheck(verdict="not refuted", reason=reason, replays=replays, difference=hint)
 
@@ -152,7 +155,7 @@ class _Records(dict[Batch, Recorded]):
         with listen(stages):
             self._call(batch, seed)()  # caches are filled before a capture
         call = self._call(batch, seed)
-        given = [call.pixels, call.grid_thw, *_tensors(call.handed)]
+        given = [call.pixels, call.grid_thw, *tensors_within(call.handed)]
         region = stages.region(*self._region) if self._region else None
         record = Record(given, region)
         with self._device.watch(region) as watch, listen(record), record:
@@ -163,13 +166,24 @@ class _Records(dict[Batch, Recorded]):
         return self[batch]
 
 
-def _tensors(handed: Any) -> Iterator[Tensor]:
-    """All tensors that are handed in, by name or as a plan of ours."""
-    if isinstance(handed, Mapping):
-        for each in handed.values():
-            yield from _tensors(each)
-    else:
-        yield from tensors_of(handed)
+def tensors_within(value: Any) -> Iterator[Tensor]:
+    """All tensors that something holds which is handed in: by name, in fields, or bound to a function."""
+    if isinstance(value, Tensor):
+        yield value
+        return
+    parts: Iterable[Any] = ()
+    if isinstance(value, Mapping):
+        parts = value.values()
+    elif isinstance(value, list | tuple):
+        parts = value
+    elif isinstance(value, partial):
+        parts = [*value.args, *value.keywords.values()]
+    elif is_dataclass(value) and not isinstance(value, type):
+        parts = [getattr(value, each.name) for each in fields(value)]
+    elif not isinstance(value, type | nn.Module):
+        parts = getattr(value, "__dict__", {}).values()
+    for each in parts:
+        yield from tensors_within(each)
 
 
 def _name(dtype: torch.dtype) -> str:

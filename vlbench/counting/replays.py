@@ -30,7 +30,6 @@ class Record(Tape):  # type: ignore[no-untyped-call]
         super().__init__()
         self.inputs: dict[int, _Kept] = {}
         self.outputs: dict[int, _Kept] = {}
-        self.used: set[Any] = set()
         self._region, self.recording = region, region is None
         on_device = [each for each in given if isinstance(each, DeviceTensor)]
         self._early = {each.block for each in on_device}
@@ -43,7 +42,6 @@ class Record(Tape):  # type: ignore[no-untyped-call]
     def before(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], operands: list[DeviceTensor]) -> None:
         """See `Tape`."""
         if self.recording:
-            self.used |= {each.block for each in operands}
             for each in operands if self._region else ():
                 if each.block in self._early and id(each) not in self._own:
                     _keep(self.inputs, each)
@@ -101,7 +99,8 @@ class Recorded:
         mine, theirs = list(self.record.inputs.values()), list(other.record.inputs.values())
         if len(mine) != len(theirs):
             return None
-        pairs = [pair for pair in zip(mine, theirs, strict=True) if pair[0].tensor.block in self.record.used]
+        used = {each.block for call in self.record.calls if call.has_work for each in call.operands}
+        pairs = [pair for pair in zip(mine, theirs, strict=True) if pair[0].tensor.block in used]
         if any(own.value.shape != new.value.shape for own, new in pairs):
             return None
         for own, new in pairs:

@@ -37,6 +37,11 @@ class Call:
     where: Where
 
     @property
+    def operands(self) -> list[DeviceTensor]:
+        """The device tensors that it was called with."""
+        return [each for each in tensors_in(self.args, self.kwargs) if isinstance(each, DeviceTensor)]
+
+    @property
     def has_work(self) -> bool:
         """Does it make or write something, rather than look at memory that is there, or read it back?"""
         known = facts(self.func)
@@ -74,7 +79,11 @@ class Tape(TorchDispatchMode):
         result = func(*args, **kwargs)
         made = [each if isinstance(each, DeviceTensor) else None for each in tensors_in((result,), {})]
         self.after([each for each in made if each is not None])
-        if is_kept and (operands or any(each is not None for each in made)):
+        same = {id(each) for each in operands}
+        is_none = (
+            all(each is None or id(each) in same for each in made) and not facts(func).writes
+        )  # as `x.to(x.device)`
+        if is_kept and operands + made and not (made and is_none):
             blocks = [each.block for each in operands]
             fresh = (None if each is None or each.block in blocks else each for each in made)
             self.calls.append(Call(func, args, kwargs, tuple(fresh), told, cause_line()))
