@@ -26,6 +26,7 @@ def marked() -> list[str]:
     return [f"capture_towers.py:{number}" for number, line in enumerate(lines, 1) if "# HERE:" in line]
 
 
+@pytest.mark.slow(5)
 def test_lines_keys_and_the_plan_handed_in(vlbench: Vlbench) -> None:
     towers = [word for name in ("ReadsBack", "handed_in", "OnDevice") for word in ("--tower", f"{TOWERS}:{name}")]
     ended = vlbench("count", "--capture", "--key", "tokens,items,dtype", *towers, *SMALL)
@@ -50,6 +51,7 @@ def test_a_sound_tower_ends_with_0_and_json_has_all_of_it(vlbench: Vlbench) -> N
     assert [(row["name"], row["blockers"], row["key"]) for row in group["rows"]] == [(f"{TOWERS}:OnDevice", [], None)]
 
 
+@pytest.mark.slow(5)
 def test_a_region_is_looked_at_alone(vlbench: Vlbench) -> None:
     ended = vlbench("count", "--capture", "--region", "block[0].attention..merger", "--with", "exact", *SMALL)
     assert ended.code == 3  # the reference tower reads bounds back inside of its blocks
@@ -82,6 +84,7 @@ def test_what_is_not_known_ends_with_6(vlbench: Vlbench) -> None:
     assert "vlbench_toys::counted_up is not known, which may wait for the device" in said
 
 
+@pytest.mark.slow(5)
 def test_in_python() -> None:
     found = package.capturable(f"{TOWERS}:handed_in", key=["lengths", "dtype"], grid=["1x4x6"], progress=False)
     table = found.table()

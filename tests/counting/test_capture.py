@@ -97,6 +97,7 @@ def test_our_best_is_capturable_with_its_plan_handed_in(device: CountingDevice, 
         assert rows["device"].capturable
 
 
+@pytest.mark.slow(3)
 def test_a_region_is_what_lies_between_two_stages(device: CountingDevice) -> None:
     model = "qwen2.5-vl-tiny"
     whole, planned = (linted(device, model, region=each)["inside"] for each in (None, ("plan", "plan")))

@@ -62,9 +62,9 @@ def test_images_of_one_size_differ_in_number_alone() -> None:
 @pytest.mark.parametrize(
     ("tower", "key", "fed"),
     [
-        ("handed_in", "tokens,dtype", None),
+        pytest.param("handed_in", "tokens,dtype", None, marks=pytest.mark.slow),
         ("handed_in", "tokens,items,dtype", UNEVEN),
-        ("handed_in", "tokens,frames,longest,dtype", None),
+        pytest.param("handed_in", "tokens,frames,longest,dtype", None, marks=pytest.mark.slow),
         ("handed_in", "lengths", f"{UNIFORM} in bfloat16"),
     ],
 )
@@ -85,10 +85,12 @@ def test_equal_lengths_are_enough_whatever_they_are_of(device: CountingDevice) -
     assert found.replays == 8
 
 
+@pytest.mark.slow
 def test_a_tower_that_takes_one_dtype_needs_none_in_its_key(device: CountingDevice) -> None:
     assert check(device, "one_dtype", "lengths", plan="device").verdict == "not refuted"
 
 
+@pytest.mark.slow
 def test_records_that_differ_are_a_hint_alone(device: CountingDevice) -> None:
     found = check(device, "unlike", "lengths,dtype", plan="device")
     assert found.verdict == "not refuted"
@@ -111,6 +113,7 @@ def test_grids_that_are_read_on_the_device_are_inputs(device: CountingDevice) ->
     assert "has inputs of other shapes where the graph of" in found.reason
 
 
+@pytest.mark.slow
 def test_what_cannot_be_computed_is_not_checked(device: CountingDevice) -> None:
     found = check(device, "tests.counting.toy_towers:Raises", "tokens")
     assert found.verdict == "not checked"
