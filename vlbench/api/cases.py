@@ -62,7 +62,7 @@ def case(name: str, *, budget: float | None = None, progress: bool | Callable[[s
         )
     with watcher(progress) as watch:
         rows = sum(len(found.steps(each)) for each in found.count)
-        seconds = rows * ROW_SECONDS + (len(found.count) + len(found.time)) * START_SECONDS
+        seconds: float = rows * ROW_SECONDS + (len(found.count) + len(found.time)) * START_SECONDS
         seconds += sum(each.seconds for each in found.time)
         watch.say(f"{name}: {len(found.claim)} claims, about {seconds:.0f} s")
         towers = {key: tower for each in found.count for key, tower in _count(found, each, watch)}
