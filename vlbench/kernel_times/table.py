@@ -128,8 +128,7 @@ class Table:
             for at, weight in found:
                 log_us += share * other * weight * curve.logs[at]
                 residual = max(residual, curve.off[at])
-                sizes = zip(names, (*pair, curve.steps[at]), strict=True)
-                rows.append(Row(self.stored.engine, tuple(sizes), curve.us[at]))
+                rows.append(Row(self.stored.engine, names, (*pair, steps[at]), curve.us[at]))
         for name, over in zip(names, (over_one, over_two, beyond), strict=True):
             if over > MOST_BEYOND.get(name, ELSE_BEYOND):
                 raise LookupError

@@ -2,18 +2,24 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A measured row."""
 
     engine: str
     """Which engine ran the kernel, with its version."""
-    sizes: tuple[tuple[str, int], ...]
-    """By name, such as ("m", 1024)."""
+    names: tuple[str, ...]
+    """Of its sizes."""
+    values: tuple[int, ...]
     us: float
     """As it was measured."""
+
+    @property
+    def sizes(self) -> tuple[tuple[str, int], ...]:
+        """By name, such as ("m", 1024)."""
+        return tuple(zip(self.names, self.values, strict=True))
 
     def __str__(self) -> str:
         return f"{self.engine} {' '.join(f'{name}={size}' for name, size in self.sizes)}: {self.us:.1f} us"
