@@ -110,6 +110,8 @@ def test_a_dump_in_bfloat16_alone_says_what_it_cannot_show(tmp_path: Path) -> No
 
 def test_a_dump_of_other_weights_does_not_compare(folder: Path) -> None:
     with pytest.raises(vlbench.IncomparableError, match="made with other weights"):
+        held(folder, seed=1)
+    with pytest.raises(vlbench.UsageError, match="the dump is of float32, not bfloat16; leave dtype out"):
         held(folder, dtype="bfloat16")
 
 

@@ -121,9 +121,11 @@ def _fed(towers: TowerSet, found: Dump | None, seed: int, step: Callable[[str], 
     config = MODELS.get(reference.model or "")
     entry = probe(reference.fed, seed, towers.device, towers.dtype)
     if found:
+        if found.dtype != towers.job.dtype:
+            raise UsageError(f"--against: the dump is of {found.dtype}, not {towers.job.dtype}; leave --dtype out")
         if found.weights and found.weights != digest_of_weights(towers.weights):
             raise IncomparableError(
-                "--against: the dump says that it was made with other weights; give their --weights, --seed and --dtype"
+                "--against: the dump says that it was made with other weights; give their --weights or --seed"
             )
         if found.pixels.shape[1] != reference.fed.patch_dim:
             told = f"its pixels are {found.pixels.shape[1]} wide, and those of {reference.name}"

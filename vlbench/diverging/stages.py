@@ -74,6 +74,8 @@ class Yardstick:
         if self.own is None:
             return row, rows
         own = self.own[name]
+        if not own.isfinite().all():
+            return row, rows
         return max(row, OWN_WORST * float(own.max())), max(rows, OWN_ERRORS * all_rows(own))
 
     def judge(self, name: str, found: Tensor, place: Callable[[int, int], Place]) -> Stage:

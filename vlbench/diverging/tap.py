@@ -115,7 +115,12 @@ class _Tap:
         return hook
 
     def hand_over(self, name: str, result: Any) -> Any:
-        """Tell of a stage; what goes on is what is fed for it, else the result itself."""
+        """Tell of a stage; what goes on is what is fed for it, else the result itself.
+
+        Of several results the first are the hidden states.
+        """
+        if isinstance(result, tuple) and result:
+            return (self.hand_over(name, result[0]), *result[1:])
         if not isinstance(result, Tensor) or result.ndim < 2:
             return result
         rows = result.detach().reshape(-1, result.shape[-1])
