@@ -21,7 +21,9 @@ from rich.console import Console
 
 from results.count_plans import plan_table
 from results.false_alarms import gate_sentence
+from results.host_times import hosts_table
 from results.kernel_time_tables import board_table, floor_of_boards, hold_out_table, moved_table, spread_table
+from results.predict_published import host_table, published_table
 from tests.traps.page import page as trap_page
 from tests.traps.traps import load as load_traps
 from vlbench.cli.explain import meanings_by_names
@@ -200,6 +202,9 @@ PARTS: dict[str, Callable[[], str | None]] = {
     "formats": format_table,
     "moved": moved_table,
     "peers": peer_table,
+    "hosts": hosts_table,
+    "captured_hosts": host_table,
+    "published": published_table,
     "plans": plan_table,
     "presets": preset_table,
     "readers": reader_table,

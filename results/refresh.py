@@ -61,6 +61,7 @@ STEPS = (
     Step("flags", 4, "results.count_flags", ("results/flags/counts.json",)),
     Step("plans", 1, "results.count_plans", ("results/plans/multi-image.json",)),
     Step("atlas", 3, f"vlbench atlas --out {ATLAS} --force", (ATLAS,)),
+    Step("predictions", 1, "results.predict_published", ("results/predictions/published.json",)),
     Step(
         "counts of qwen2-vl",
         1,

@@ -42,6 +42,7 @@ WORKERS = (
     "vlbench.trial.machine",
     "vlbench.counting.worker",
     "vlbench.counting.capture_worker",
+    "vlbench.predicting.worker",
     "vlbench.gating.listing",
     "vlbench.revisions.worker",
     "vlbench.surveying.worker",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         gate,
         judge,
         load,
+        predict,
         profile,
         recommend,
         run,
@@ -53,6 +54,7 @@ __all__ = [
     "gate",
     "judge",
     "load",
+    "predict",
     "profile",
     "recommend",
     "run",
@@ -62,7 +64,7 @@ __all__ = [
 
 _HOME = {
     **dict.fromkeys(("case", "compare", "count", "gate", "judge", "load", "profile", "run", "verify"), "api.functions"),
-    **dict.fromkeys(("atlas", "capturable", "count_over", "recommend", "simulate"), "api.functions"),
+    **dict.fromkeys(("atlas", "capturable", "count_over", "predict", "recommend", "simulate"), "api.functions"),
     "allow_sync": "counting_device.allowed",
     "Images": "implementations.preprocessing",
     "IncomparableError": "errors",

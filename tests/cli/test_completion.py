@@ -22,6 +22,7 @@ from vlbench.implementations.config import MODELS
 from vlbench.implementations.floor import NAME as FLOOR
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
 from vlbench.implementations.peers import PEERS
+from vlbench.kernel_times import boards
 from vlbench.matrix.ablation import Ablation
 from vlbench.readers import READERS
 from vlbench.record.exactness import FP32_LIMITS
@@ -48,6 +49,7 @@ REGISTRIES: dict[str, Any] = {
     "ablations": Ablation,
     "classes": FP32_LIMITS.keys() - {"result-changing"},
     "facts": FACTS,
+    "boards": boards(),
     "gpus": PROFILES,
 }
 

@@ -49,6 +49,11 @@ MODES: dict[str, dict[str, str]] = {
         "--grid 1x4x6": "tower variant grid dtype where diff cold plan capture gpu cudnn",
         "--capture --tower my_tower:make": "tower scenario grid dtype capture key region gpu cudnn",
     },
+    "predict": {
+        "--tower my_tower:make": "tower scenario grid dtype gpu cudnn cold perfetto limit force",
+        "--grid 1x4x6": "tower variant grid dtype gpu cudnn cold perfetto limit force",
+        "--check new.json": "tower variant scenario dtype cudnn perfetto check limit force",
+    },
     "calibrate": {
         "--tower my_tower:make": "tower scenario grid dtype out force",
         "--grid 1x4x6": "tower variant grid dtype out force",

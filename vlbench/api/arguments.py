@@ -48,6 +48,7 @@ TEXTS = frozenset(
         "state",
         "only",
         "grid",
+        "gpu",
         "metric",
         "before",
         "key",
@@ -66,6 +67,7 @@ UNREAD: dict[str, dict[str, str]] = {
         "tool=torch": "blocks",
     },
     "recommend": {"counters=False": "gpu cudnn", "grid": "scenario point"},
+    "predict": {"check": "gpu grid cold"},
     "simulate": {"memory_at=None": "kv_bytes"},
     "verify": {"where": "exactness timeout quiet", "dump": "exactness timeout quiet"},
 }

@@ -4,6 +4,7 @@ from vlbench.api import (
     capturing,
     cases,
     counts,
+    predicting,
     profiles,
     reading,
     recommending,
@@ -23,6 +24,7 @@ verify = in_python(running.verify)
 compare = in_python(verdicts.compare)
 gate = in_python(verdicts.gate)
 judge = in_python(verdicts.judge)
+predict = in_python(predicting.predict)
 profile = in_python(profiles.profile)
 simulate = in_python(simulating.simulate)
 load = in_python(reading.load)

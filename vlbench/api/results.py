@@ -15,6 +15,8 @@ from vlbench.export.sheet import Part, Table, records
 from vlbench.judging.exit_codes import ExitCode
 from vlbench.judging.judged import Judged
 from vlbench.judging.unpaired import RunFloors
+from vlbench.predicting.checked import CheckedPrediction
+from vlbench.predicting.predicted import Prediction
 from vlbench.record.baseline import Baseline, CapturedCell, CountedCell
 from vlbench.record.capture import BLOCKERS, CaptureReport
 from vlbench.record.counted import CountReport
@@ -169,6 +171,39 @@ class Profiled(Result):
 
     def _rows(self) -> Rows:
         return records(part for part in self.parts(0) if isinstance(part, Table))
+
+
+BANDS = ("span", "busy", "idle", "floor", "of_floor", "ratio")
+"""Of a predicted row."""
+
+
+@dataclass(frozen=True, repr=False)
+class Predictions(Result):
+    """What towers would take on GPUs that are not here."""
+
+    record: Prediction
+    checked: CheckedPrediction | None = None
+    """What was then measured on the GPU of this machine, where that was asked for."""
+
+    @property
+    def title(self) -> str:
+        """What it is, in one line."""
+        return f"predicted for {', '.join(self.record.boards)}, {self.record.dtype}, vlbench {self.record.vlbench}"
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the command of the same name ends with."""
+        return ExitCode.OK if self.record.complete else ExitCode.MISSING
+
+    def _rows(self) -> Rows:
+        """A row per tower and GPU; times are seconds, and never measured."""
+        return [
+            {"scenario": group.scenario, "point": group.point, "gpu": row.gpu, "tower": row.row, "bound": row.bound}
+            | {f"{name}_{end}": getattr(getattr(row, name), end, None) for name in BANDS for end in ("low", "high")}
+            | {"failed": row.failed}
+            for group in self.record.groups
+            for row in group.rows
+        ]
 
 
 @dataclass(frozen=True, repr=False)

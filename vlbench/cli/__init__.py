@@ -14,6 +14,7 @@ from vlbench.cli.count import calibrate, count
 from vlbench.cli.explain import explain
 from vlbench.cli.judge import diff, judge
 from vlbench.cli.listing import list_things
+from vlbench.cli.predict import predict
 from vlbench.cli.profile import profile
 from vlbench.cli.recommend import recommend
 from vlbench.cli.run import run, show
@@ -34,7 +35,7 @@ app = typer.Typer(
     "out: tower, scenario, gpu (`--as`), cudnn and baselines (the folder).\n\n"
     "- `vlbench count --tower my_tower:make --where`\n- `vlbench run --with best`\n- `vlbench explain churn`",
 )
-for command in (run, recommend, verify, show, judge, ab, count, atlas, diff, calibrate, profile, simulate):
+for command in (run, recommend, verify, show, judge, ab, count, predict, atlas, diff, calibrate, profile, simulate):
     app.command()(command)
 app.command("list")(list_things)
 app.command("self-test")(self_test)

@@ -37,6 +37,7 @@ SOURCES = {
     "ablations": ("matrix/ablation.py", ENUM),
     "classes": ("record/exactness.py", r"^FP32_LIMITS = \{(.*), .result-changing"),
     "facts": ("counting/capture_job.py", r'^    "(\w+)": "'),
+    "boards": ("kernel_times/boards/*.json*", ""),
     "gpus": ("counting_device/profiles.py", r'^    "(sm_\d+)"'),
 }
 """Where in the package the names of a kind stand, and in which form; without one, they are those of files."""
@@ -51,7 +52,7 @@ def names(kind: str) -> list[str]:
     where, form = SOURCES[kind]
     paths = [path for pattern in where.split() for path in sorted(FOLDER.glob(pattern))]
     if not form:
-        return [path.stem for path in paths]
+        return [path.name.partition(".")[0] for path in paths]
     found = (each for path in paths for each in re.findall(form, path.read_text(encoding="utf-8"), re.MULTILINE))
     return list(dict.fromkeys(name for each in found for name in re.findall(r'"([^"]+)"', each) or [each]))
 

@@ -93,7 +93,7 @@ def count(options: CountOptions) -> Sheet:
     from vlbench.export.counted import counted_sheet
     from vlbench.export.formats.json import json_text
 
-    _refuse_stray(options)
+    refuse_stray(options)
     if options.over:
         return _over(options)
     both = _both(options.diff, options) if options.diff else None
@@ -122,7 +122,7 @@ def _captured(options: CountOptions) -> Sheet:
     from vlbench.api.capturing import capturable
     from vlbench.export.capturable import capture_sheet
 
-    _refuse_stray(options)
+    refuse_stray(options)
     asked = ("key", "region", "scenario", "grid", "gpu", "cudnn", "dtype")
     given = {name: getattr(options, name) for name in asked}
     return capture_sheet(capturable(options.tower, variant=options.variant or None, **given).record)
@@ -141,7 +141,7 @@ def calibrate(options: CalibrateOptions) -> Sheet:
     from vlbench.export.calibrated import calibrated_sheet
     from vlbench.export.progress import doing
 
-    _refuse_stray(options)
+    refuse_stray(options)
     variants, grids = options.variant or None, options.grid or []
     job = count_job(options.tower, variants, options.scenario, grids, dtype=options.dtype)  # as the GPU that is here
     with doing(f"profiling, then counting {', '.join(job.towers)}") as watch:
@@ -149,7 +149,8 @@ def calibrate(options: CalibrateOptions) -> Sheet:
     return calibrated_sheet(found, write_calibration(found, options.out))
 
 
-def _refuse_stray(options: Counted) -> None:
+def refuse_stray(options: Counted) -> None:
+    """Raises UsageError for a tower that is named without its option."""
     if options.stray:
         raise UsageError(f"{options.stray[0]} belongs to no option; a tower is named as in --tower {options.stray[0]}")
 

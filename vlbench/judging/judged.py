@@ -37,7 +37,7 @@ class Move(Record):
     """What removes it, where that is known."""
 
 
-Measure = Literal["counters", "time", "accuracy", "metric"]
+Measure = Literal["counters", "time", "accuracy", "metric", "prediction"]
 """What a row is about; a metric is any other figure of a benchmark tool, such as a rate or a score."""
 
 

@@ -6,7 +6,7 @@ overlap), each GPU stream is a row of its device, and an arrow leads from each l
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -21,15 +21,20 @@ _GPU = 1 << 30  # devices are shown as processes with numbers above any process 
 
 def write_trace(capture: Capture, path: Path) -> int:
     """Write the trace, gzipped where `path` ends in .gz; returns the number of events."""
+    return write_events(_events(capture), path)
+
+
+def write_events(events: Iterable[Event], path: Path) -> int:
+    """Write events of Chrome's trace format, gzipped where `path` ends in .gz; returns how many there were."""
     opener: Any = gzip.open if path.suffix == ".gz" else open
     with opener(path, "wt", encoding="utf-8") as file:
-        return _write(capture, file)
+        return _write(events, file)
 
 
-def _write(capture: Capture, file: TextIO) -> int:
+def _write(events: Iterable[Event], file: TextIO) -> int:
     file.write('{"displayTimeUnit":"ns","traceEvents":[\n')
     number = 0
-    for number, event in enumerate(_events(capture), start=1):
+    for number, event in enumerate(events, start=1):
         file.write(",\n" if number > 1 else "")
         json.dump(event, file, separators=(",", ":"))
     file.write("\n]}\n")

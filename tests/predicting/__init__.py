@@ -1,0 +1,1 @@
+"""Predictions, on sequences and a board that are made by hand."""

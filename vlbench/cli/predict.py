@@ -1,0 +1,62 @@
+"""`vlbench predict`: what towers would take on GPUs that are not here."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vlbench.api.arguments import UNREAD
+from vlbench.cli.completion import files, named
+from vlbench.cli.count import Counted, refuse_stray
+from vlbench.cli.options import Cudnn, Force, Texts
+from vlbench.cli.reporting import reports
+from vlbench.export.sheet import Sheet
+
+
+class PredictOptions(Counted):
+    """The options of `vlbench predict`."""
+
+    UNREAD = UNREAD["predict"]
+
+    gpu: Annotated[Texts, typer.Option("--gpu", autocompletion=named("boards", files(".json", ".gz")))] = None
+    """The GPU to predict for: h100, l40s, b200 ..., or the file of a board; repeatable. [h100]"""
+    cudnn: Cudnn = None
+    cold: Annotated[bool, typer.Option("--cold")] = False
+    """Predict the first forward, in place of the second."""
+    perfetto: Annotated[Path | None, typer.Option("--perfetto", metavar="FILE")] = None
+    """Write the predicted timelines for Perfetto, a .json or .json.gz file."""
+    limit: Annotated[int, typer.Option(min=0)] = 5
+    """Rows of what would pay and of stages; 0 is all."""
+    check: Annotated[Path | None, typer.Option("--check", metavar="FILE")] = None
+    """Predict for the GPU of this machine, keep that in FILE, then measure the same rows and keep both."""
+    force: Force = False
+
+
+@reports()
+def predict(options: PredictOptions) -> Sheet:
+    """Predict what a tower takes on a GPU that is not here, as a band, and what would pay there.
+
+    Events are counted, kernels have times of measured tables, hosts those of captures; nothing is measured here.
+    Ends with 0, with 2 if an option is wrong, with 6 if something has no predicted time.
+
+    - `vlbench predict --gpu h100 --gpu l40s`
+    - `vlbench predict --tower my_tower:make --gpu b200 --perfetto timeline.json.gz`
+    """
+    from vlbench.api.predicting import predict
+    from vlbench.export.predicted import predicted_sheet
+
+    refuse_stray(options)
+    found = predict(
+        options.tower,
+        gpu=options.gpu,
+        variant=options.variant or None,
+        scenario=options.scenario,
+        grid=options.grid,
+        cudnn=options.cudnn,
+        dtype=options.dtype,
+        cold=options.cold,
+        perfetto=options.perfetto,
+        check=options.check,
+        force=options.force,
+    )
+    return predicted_sheet(found.record, found.checked, options.limit)

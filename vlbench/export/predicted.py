@@ -1,0 +1,145 @@
+"""Predictions as a sheet: bands, never beside measured times, what would pay, and what has no predicted time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Value, Words, broken, checked, figure, table_of
+from vlbench.judging.judged import Judged, JudgedRow
+from vlbench.judging.verdict import Verdict
+from vlbench.judging.words import milliseconds
+from vlbench.predicting.checked import CheckedPrediction, TimeSeen
+from vlbench.predicting.predicted import Band, Pay, Predicted, PredictedGroup, Prediction, StageTime
+
+LEAST_PAY = 0.01
+"""Share of the span from which on something is said to pay."""
+ALONE = "not told apart"
+METHOD = (
+    "Predicted, not measured: counted events on a host model from captures of eager PyTorch (fast to slow), products "
+    "and attention by measured tables, other operations by their bytes. A band spans both hosts and the errors of the "
+    "tables; a speed-up compares both rows under the same host and errors, so that its band is narrower."
+)
+
+
+def predicted_sheet(found: Prediction, held: CheckedPrediction | None = None, limit: int = 0) -> Sheet:
+    """Tables for each call and GPU, what would pay, and what to know of it; of longer tables `limit` rows."""
+    parts: list[Part] = []
+    for group in found.groups:
+        for gpu in dict.fromkeys(row.gpu for row in group.rows):
+            parts += [*_of_gpu(found, group, gpu, limit), Words()]
+    parts += [*_without_time(found), Words(METHOD, "dim")]
+    parts += _measured(held) if held else []
+    parts += [Words(f"{gpu}: {source}", "dim") for gpu, source in found.boards.items()]
+    return checked("vlbench predict", parts, _whole(found), json=lambda: (held or found).model_dump_json(indent=1))
+
+
+def _whole(found: Prediction) -> Judged:
+    """Is there a span for each row? What has none is missing."""
+    rows = tuple(
+        JudgedRow(
+            cell=f"{row.row} {title(found, group, row.gpu)}",
+            measure="prediction",
+            verdict=Verdict.SAME if row.span else Verdict.MISSING,
+            reason=row.failed or "all of it was predicted",
+        )
+        for group in found.groups
+        for row in group.rows
+    )
+    return Judged(command="predict", before="the code", after="its prediction", rows=rows)
+
+
+def title(found: Prediction, group: PredictedGroup, gpu: str) -> str:
+    """What was predicted, in one line."""
+    point = f" [{group.point}]" if group.point else ""
+    fed = "x".join(map(str, group.grids[0])) if len(group.grids) == 1 else f"{len(group.grids)} grids"
+    much = f"{sum(t * h * w for t, h, w in group.grids):,} patches"
+    much = f"{len(group.grids):,} images" if group.images else much
+    return f"{group.scenario}{point}: {fed}, {much}, {found.dtype}, predicted for {gpu}"
+
+
+def _of_gpu(found: Prediction, group: PredictedGroup, gpu: str, limit: int) -> Iterator[Part]:
+    rows = [row for row in group.rows if row.gpu == gpu]
+    first = rows[0].forward == "cold"
+    facts: Mapping[str, Value] = {"scenario": group.scenario, "point": group.point, "gpu": gpu, "dtype": found.dtype}
+    yield Words(title(found, group, gpu) + (", first call" if first else ""), "bold")
+    columns: Columns[Predicted] = {
+        Column("variant", most=20): lambda row: Cell(broken(row.row), row.row),
+        Column("predicted\nms", "span"): lambda row: _band("span", row.span, 1e3),
+        Column("GPU busy\nms", "busy"): lambda row: _band("busy", row.busy, 1e3),
+        Column("idle\n%", "idle"): lambda row: _band("idle", row.idle, 1e2),
+        Column("bound\nby", "bound"): lambda row: row.bound or "-",
+        Column("% of\nfloor", "of_floor"): lambda row: _band("of_floor", row.of_floor, 1e2),
+        Column("speed-up", "ratio"): _ratio,
+    }
+    yield table_of("predicted", rows, columns, facts=facts, gap=1)
+    for row in rows:
+        yield from _more(row, facts, limit)
+
+
+def _more(row: Predicted, facts: Mapping[str, Value], limit: int) -> Iterator[Part]:
+    if row.failed:
+        yield Words(f"{row.row}: no time is told: {row.failed}", "red")
+        return
+    whole = row.span.high if row.span else 0.0
+    worth = [each for each in row.pays if each.saves.high > LEAST_PAY * whole]
+    facts = {**facts, "variant": row.row}
+    if worth:
+        pays: Columns[Pay] = {
+            Column("saves ms", "saves"): lambda each: _band("saves", each.saves, 1e3),
+            Column("what would pay", "what", left=True, most=60): lambda each: each.what,
+        }
+        yield table_of("pays", worth, pays, facts=facts, title=f"{row.row}: simulated", limit=limit, indent=2)
+    stages: Columns[StageTime] = {
+        "stage": lambda each: each.stage or "outside of stages",
+        Column("predicted ms", "span"): lambda each: _band("span", each.span, 1e3),
+        Column("GPU busy ms", "busy"): lambda each: _band("busy", each.busy, 1e3),
+    }
+    ordered = sorted(row.stages, key=lambda each: -each.span.high)
+    yield table_of("stages", ordered, stages, facts=facts, limit=limit, indent=2)
+
+
+def _band(name: str, band: Band | None, scale: float) -> Cell:
+    if band is None:
+        return Cell("-", {f"{name}_low": None, f"{name}_high": None})
+    return Cell(band_words(band, scale), {f"{name}_low": band.low, f"{name}_high": band.high})
+
+
+def band_words(band: Band, scale: float = 1.0) -> str:
+    """Both ends in as many digits as tell them apart from nothing: "10.2-19.0", "3.4 to -0.2"."""
+    low, high = band.low * scale, band.high * scale
+    digits = 1 if max(abs(low), abs(high)) < 100 else 0
+    between = " to " if low < 0 else "-"
+    return f"{low:.{digits}f}{between}{high:.{digits}f}"
+
+
+def _ratio(row: Predicted) -> Cell:
+    if row.ratio is None:
+        return Cell("", {"ratio_low": None, "ratio_high": None})
+    text = f"{row.ratio.low:.2f}-{row.ratio.high:.2f}" if row.told_apart else ALONE
+    return Cell(text, {"ratio_low": row.ratio.low, "ratio_high": row.ratio.high})
+
+
+def _measured(held: CheckedPrediction) -> list[Part]:
+    """What was then measured, in a table of its own."""
+    columns: Columns[TimeSeen] = {
+        Column("variant", most=20): lambda each: Cell(broken(each.row), each.row),
+        "point": lambda each: each.point,
+        Column("measured ms", "seconds"): lambda each: figure(each.seconds, milliseconds),
+    }
+    facts: Mapping[str, Value] = {"gpu": held.gpu}
+    return [Words(), table_of("measured", held.times, columns, facts=facts, title=f"then measured on {held.gpu}")]
+
+
+def _without_time(found: Prediction) -> Iterator[Words]:
+    """Operations without a predicted time, by the reason, with the rows that they are in."""
+    named: dict[tuple[str, str], dict[str, None]] = {}
+    for group in found.groups:
+        for row in group.rows:
+            for told in row.not_predicted:
+                operation, _, why = told.partition(": ")
+                named.setdefault((row.row, why), {})[operation] = None
+    for (row_name, why), operations in named.items():
+        yield Words(f"{row_name}: not predicted, {why}: {', '.join(operations)}.", "yellow")
+    if named:
+        most = max(row.not_predicted_share for group in found.groups for row in group.rows)
+        yield Words(f"What is not predicted takes no time in these figures; it moves {most:.2%} of the bytes at most.")

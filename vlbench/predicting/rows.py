@@ -1,0 +1,113 @@
+"""From the events of a forward to the predicted row of a board."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import geometric_mean
+
+from vlbench.kernel_times import Time
+from vlbench.predicting.host import hosts
+from vlbench.predicting.kernels import By, Kernels, moved_bytes
+from vlbench.predicting.pays import MICRO, pays
+from vlbench.predicting.predicted import Band, ForwardName, Predicted, StageTime
+from vlbench.predicting.timeline import Step, Timeline, middle, outer, simulate, steps_of, worlds
+from vlbench.record.sequence import Event, Kind
+
+MOST_UNKNOWN = 0.1
+"""Share of the bytes of all operations that may be without a time; above it no total is told."""
+_NUMBER = re.compile(r"\[\d+\]")
+
+
+@dataclass
+class Simulated:
+    """One row's forward on one board, in every world."""
+
+    name: str
+    tower: str
+    gpu: str
+    forward: ForwardName
+    kernels: Kernels
+    steps: list[Step]
+    runs: list[Timeline]
+    """In the order of `worlds`."""
+
+    def without_time(self) -> tuple[dict[str, int], float]:
+        """Operations without a time and why, how often; and their share of the bytes of all operations."""
+        named: Counter[str] = Counter()
+        missing = total = 0
+        for step in self.steps:
+            if step.event.kind is Kind.OPERATION and step.took is not None:
+                size = moved_bytes(step.event)
+                total += size
+                if step.took.why_not:
+                    named[f"{step.event.operation}: {step.took.why_not}"] += 1
+                    missing += size
+        return dict(named.most_common()), missing / total if total else 0.0
+
+
+def simulated(name: str, tower: str, forward: ForwardName, events: Iterable[Event], kernels: Kernels) -> Simulated:
+    """The forward in every world."""
+    steps = steps_of(events, kernels)
+    runs = [simulate(steps, world) for world in worlds(hosts())]
+    return Simulated(name, tower, kernels.board.name, forward, kernels, steps, runs)
+
+
+def row_of(found: Simulated, reference: Simulated | None, floor: Time | None) -> Predicted:
+    """The row as it is kept, with its ratio to `reference` in pairs; no times where too much of it has none."""
+    named, share = found.without_time()
+    row = Predicted(
+        row=found.name,
+        tower=found.tower,
+        gpu=found.gpu,
+        forward=found.forward,
+        events=len(found.steps),
+        floor=None if floor is None else Band(low=floor.low * MICRO, high=floor.high * MICRO),
+        not_predicted=named,
+        not_predicted_share=share,
+    )
+    if share > MOST_UNKNOWN or not any(run.span for run in found.runs):
+        told = f"{share:.0%} of the bytes of its operations have no predicted time, and {MOST_UNKNOWN:.0%} may"
+        return row.model_copy(update={"failed": told if share else "it asks nothing of the GPU"})
+    runs, ends = found.runs, outer(hosts())
+    by_world = {world.name: run.span for world, run in zip(worlds(hosts()), runs, strict=True)}
+    spans = [by_world[world.name] for world in ends]
+    told_too = {
+        "span": band(run.span * MICRO for run in runs),
+        "central": geometric_mean(simulate(found.steps, world).span * MICRO for world in middle(hosts())),
+        "busy": band(run.busy * MICRO for run in runs),
+        "idle": band(run.idle for run in runs),
+        "stages": tuple(_stages(runs)),
+        "pays": tuple(pays(found.steps, found.kernels, ends, spans)),
+    }
+    if floor is not None:
+        floors = [floor.low if world.error[By.PRODUCT] == "low" else floor.high for world in ends]
+        told_too["of_floor"] = band(least / span for least, span in zip(floors, spans, strict=True))
+    if reference is not None:
+        told_too["against"] = reference.name
+        told_too["ratio"] = band(a.span / b.span for a, b in zip(reference.runs, runs, strict=True))
+    return row.model_copy(update=told_too)
+
+
+def band(values: Iterable[float]) -> Band:
+    """From the least of them to the most."""
+    listed = list(values)
+    return Band(low=min(listed), high=max(listed))
+
+
+def _stages(runs: Sequence[Timeline]) -> list[StageTime]:
+    """By stage, blocks together, in order of appearance."""
+    summed: list[dict[str, list[float]]] = []
+    for run in runs:
+        by: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+        for name, stage in run.stages.items():
+            both = by[_NUMBER.sub("[*]", name)]
+            both[0] += stage.span * MICRO
+            both[1] += stage.busy * MICRO
+        summed.append(by)
+    return [
+        StageTime(stage=name, span=band(each[name][0] for each in summed), busy=band(each[name][1] for each in summed))
+        for name in summed[0]
+    ]

@@ -1,0 +1,102 @@
+"""Runs predicting jobs in processes of their own, one for each architecture, and puts together what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from vlbench.counting.job import CountJob, Finished, Planned, Point
+from vlbench.counting.run import Steps
+from vlbench.counting_device.profiles import CUDNN
+from vlbench.errors import UsageError, check_choice
+from vlbench.kernel_times import board
+from vlbench.kernel_times import boards as known_boards
+from vlbench.predicting.host import host_times
+from vlbench.predicting.job import EVENTS, Foretold, PredictJob
+from vlbench.predicting.predicted import ForwardName, Predicted, PredictedGroup, Prediction
+from vlbench.process.child import Child, ChildError
+from vlbench.version import __version__
+
+WORKER = "vlbench.predicting.worker"
+PROFILES = {"h100": "sm_90", "h200": "sm_90", "l40s": "sm_89", "rtx-pro-6000": "sm_89"}
+"""What the counting device answers for in place of a board."""
+NEWEST = "sm_100"
+"""In place of the others."""
+
+
+def run_predict(
+    count: CountJob,
+    boards: Sequence[str],
+    forward: ForwardName = "warm",
+    trace: Path | None = None,
+    timeout: float = 900,
+    steps: Steps = lambda done, of: None,
+) -> Prediction:
+    """The prediction of every tower of `count` on every board, in the order that both are named in.
+
+    Raises UsageError for a job that is refused, and for a process that ended before its work did.
+    """
+    for name in boards:
+        if not name.endswith((".json", ".gz")):
+            check_choice("--gpu", name, known_boards())
+    sources = {name: board(name).stored for name in boards}  # refused before anything is counted
+    by_profile: dict[str, list[str]] = {}
+    for name in boards:
+        by_profile.setdefault(PROFILES.get(sources[name].board, NEWEST), []).append(name)
+    if trace is not None and len(by_profile) > 1:
+        raise UsageError("--perfetto: these GPUs are of several architectures; give --gpu for one of them")
+    found: list[Foretold] = []
+    for profile, names in by_profile.items():
+        job = PredictJob(
+            count=count.model_copy(update={"profile": profile}),
+            boards=tuple(names),
+            forward=forward,
+            trace=None if trace is None else str(trace.absolute()),
+        )
+        found += _said(job, timeout, steps)
+    order = {sources[name].board: place for place, name in enumerate(boards)}
+    return Prediction(
+        vlbench=__version__,
+        dtype=count.dtype,
+        cudnn=count.cudnn or CUDNN,
+        hosts=host_times().checksum,
+        boards={each.board: f"{each.source.package} {each.source.version}, {each.gpu}" for each in sources.values()},
+        groups=tuple(
+            group for index, point in enumerate(count.points) for group in _groups(index, point, found, order)
+        ),
+    ).with_checksum()
+
+
+def _said(job: PredictJob, timeout: float, steps: Steps) -> list[Foretold]:
+    found: list[Foretold] = []
+    rows = 0
+    try:
+        with Child(WORKER, EVENTS, timeout) as child:
+            child.tell(job)
+            for event in child.until(Finished):
+                match event:
+                    case Planned(rows=names):
+                        rows = len(names) * len(job.boards) * len(job.count.points)
+                    case Foretold():
+                        found.append(event)
+                        steps(len(found), rows)
+    except ChildError as end:
+        late = f"predicting did not end within {timeout:.0f} s; name fewer towers or a smaller grid"
+        raise UsageError(late if end.late else f"the predicting process ended: {end.reason}") from None
+    return found
+
+
+def _groups(index: int, point: Point, found: Sequence[Foretold], order: dict[str, int]) -> Iterator[PredictedGroup]:
+    """The rows of a point, in a group for each kind of grids that they were fed."""
+    rows: dict[Point, list[Predicted]] = {}
+    for each in found:
+        if each.point == index:
+            rows.setdefault(each.fed, []).append(each.row)
+    for fed, members in rows.items():
+        yield PredictedGroup(
+            scenario=point.scenario,
+            point=point.label,
+            grids=fed.grids,
+            images=fed.images,
+            rows=tuple(sorted(members, key=lambda row: order[row.gpu])),
+        )

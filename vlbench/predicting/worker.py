@@ -1,0 +1,94 @@
+"""The predicting process: counts each tower in order, and says line by line what each board would take for it."""
+
+import gc
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+
+from vlbench.counting.job import Finished, Planned, Point
+from vlbench.counting.measure import Seen, two_forwards
+from vlbench.counting.rows import Row, rows_of
+from vlbench.counting.worker import peak_host_bytes
+from vlbench.counting_device import CountingDevice
+from vlbench.errors import UsageError, in_one_line
+from vlbench.kernel_times import board
+from vlbench.predicting.floor import floor_of
+from vlbench.predicting.job import Event, Foretold, PredictJob
+from vlbench.predicting.kernels import Kernels
+from vlbench.predicting.predicted import Predicted
+from vlbench.predicting.rows import Simulated, row_of, simulated
+from vlbench.predicting.trace import write_timelines
+from vlbench.process.parent import serve
+from vlbench.towers.resolve import resolve_tower
+from vlbench.towers.tower import Tower
+
+
+def run_job(job: PredictJob, emit: Callable[[Event], None]) -> None:
+    """Predict every row on every point and board. Raises UsageError for a job that cannot be done as asked."""
+    torch.set_num_threads(1)
+    gc.freeze()  # what torch has imported need not be looked through again before each tower
+    start = time.perf_counter()
+    kernels = [Kernels(board(name)) for name in job.boards]
+    drawn: list[Simulated] = []
+    with CountingDevice("ghost", job.count.profile, job.count.cudnn) as device:
+        rows = rows_of(job.count)
+        emit(Planned(rows=tuple(row.name for row in rows)))
+        for index, point in enumerate(job.count.points):
+            first: dict[str, Simulated] = {}
+            for row in rows:
+                with device.building():
+                    tower = resolve_tower(row.tower)
+                fed = point.fed_to(tower.fed)
+                for each in _predicted(device, tower, row, fed, job, kernels, first):
+                    found = each if isinstance(each, Predicted) else each[0]
+                    drawn += [] if isinstance(each, Predicted) or not job.trace else [each[1]]
+                    emit(Foretold(point=index, row=found, fed=fed))
+    if job.trace:
+        write_timelines(drawn, Path(job.trace))
+    emit(Finished(seconds=time.perf_counter() - start, peak_host_bytes=peak_host_bytes()))
+
+
+def _predicted(
+    device: CountingDevice,
+    tower: Tower,
+    row: Row,
+    fed: Point,
+    job: PredictJob,
+    kernels: Sequence[Kernels],
+    first: dict[str, Simulated],
+) -> Iterator[Predicted | tuple[Predicted, Simulated]]:
+    """The row on each board, with what was simulated where that could be; `first` is kept by board."""
+    seen = _counted(device, tower, row, fed, job)
+    for each in kernels:
+        name = each.board.name
+        if isinstance(seen, str):
+            yield Predicted(row=row.name, tower=row.tower, gpu=name, forward=job.forward, failed=seen)
+            continue
+        found = simulated(row.name, row.tower, job.forward, seen.events, each)
+        floor = floor_of(each.board, tower.model or "", fed.grids, job.count.dtype, seen.events)
+        yield row_of(found, first.get(name), floor), found
+        first.setdefault(name, found)
+
+
+def _counted(device: CountingDevice, tower: Tower, row: Row, fed: Point, job: PredictJob) -> Seen | str:
+    """The forward that was asked for, or why it cannot be counted."""
+    if reason := tower.fed.misfit(fed.grids):
+        raise UsageError(f"{tower.name}: {reason}")
+    gc.collect()  # a dead tower must not be taken for live memory
+    try:
+        cold, warm = two_forwards(device, tower, fed, getattr(torch, job.count.dtype), row, ordered=True)
+    except UsageError as error:
+        return str(error)
+    except Exception as error:  # whatever a tower raises
+        return in_one_line(error, "")
+    seen = cold if job.forward == "cold" else warm
+    counts = seen.forward.counts
+    if counts.complete:
+        return seen
+    return "; ".join([*counts.not_measured, *(f"unknown operation {name}" for name in counts.unknown)])
+
+
+if __name__ == "__main__":
+    serve(lambda parent: run_job(next(parent.hear(PredictJob)), parent.say))
