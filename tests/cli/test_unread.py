@@ -50,7 +50,7 @@ MODES: dict[str, dict[str, str]] = {
         "--capture --tower my_tower:make": "tower scenario grid dtype capture key region gpu cudnn",
     },
     "predict": {
-        "--tower my_tower:make": "tower scenario grid dtype gpu cudnn cold perfetto limit force",
+        "--tower my_tower:make": "tower scenario grid dtype gpu cudnn cold perfetto check limit force",
         "--grid 1x4x6": "tower variant grid dtype gpu cudnn cold perfetto limit force",
         "--check new.json": "tower variant scenario dtype cudnn perfetto check limit force",
     },
@@ -126,6 +126,7 @@ SAMPLES: dict[str, str] = {
     "device": "cpu",
     "timeout": "9",
     "kv_bytes": "9",
+    "check": "new.json",
 }
 
 
