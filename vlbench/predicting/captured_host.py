@@ -118,7 +118,7 @@ def _until_it_begins(capture: Capture) -> Samples:
     before = ops.groupby(["pid", "device", "stream"], sort=False, observed=True)["end"].shift()
     free = (before.isna() | (before.to_numpy() < called)) & (ops["kind"] == "kernel")
     took = (ops["start"].to_numpy() - called)[free.to_numpy()] / 1000
-    return took[(took > 0) & (took < PAUSE)]
+    return np.asarray(took[(took > 0) & (took < PAUSE)], dtype=np.float64)
 
 
 def _small(capture: Capture, direction: str) -> pd.DataFrame:
@@ -139,7 +139,7 @@ def _after_read_backs(capture: Capture) -> Samples:
     following = np.minimum(at + 1, max(len(api) - 1, 0))
     synced = waits[following] & (tid[following] == tid[at])
     tail = (np.where(synced, end[following], end[at]) - copies["end"].to_numpy()) / 1000
-    return tail[(tail > 0) & (tail < PAUSE)]
+    return np.asarray(tail[(tail > 0) & (tail < PAUSE)], dtype=np.float64)
 
 
 def _operators(capture: Capture) -> dict[Act, Samples]:

@@ -93,8 +93,8 @@ def _batched(steps: Sequence[Step], kernels: Kernels, world: World) -> Change | 
     merged: dict[int, Step | None] = {}
     for members in alike.values():
         if len(members) > 1:
-            calls = [attention_of(steps[index].event)[0] for index in members]
-            took = kernels.attended([replace(calls[0], batch=sum(call.batch for call in calls))])
+            alone = [attention_of(steps[index].event)[0] for index in members]
+            took = kernels.attended([replace(alone[0], batch=sum(call.batch for call in alone))])
             merged |= dict.fromkeys(members) | {members[0]: replace(steps[members[0]], took=took)}
     if not merged:
         return None

@@ -16,6 +16,8 @@ from vlbench.predicting.kernels import By, Kernels, Took
 from vlbench.record.sequence import Event, Kind
 
 End = Literal["low", "middle", "high"]
+ENDS: tuple[End, ...] = ("low", "high")
+"""Of a band."""
 Slice = tuple[bool, float, float, int]
 """Of a timeline: on the device (else on the host), from, to in microseconds, and the number of the step."""
 
@@ -79,15 +81,13 @@ def worlds(hosts: Sequence[Host]) -> list[World]:
     """Every host with every combination of the tables' errors."""
     kinds = list(By)
     return [
-        World(host, dict(zip(kinds, ends, strict=True)))
-        for host in hosts
-        for ends in product(("low", "high"), repeat=len(kinds))
+        World(host, dict(zip(kinds, ends, strict=True))) for host in hosts for ends in product(ENDS, repeat=len(kinds))
     ]
 
 
 def outer(hosts: Sequence[Host]) -> list[World]:
     """Each host with all times low, and with all high: the ends of what a single figure may be."""
-    return [World(host, dict.fromkeys(By, end)) for host in hosts for end in ("low", "high")]
+    return [World(host, dict.fromkeys(By, end)) for host in hosts for end in ENDS]
 
 
 def middle(hosts: Sequence[Host]) -> list[World]:
