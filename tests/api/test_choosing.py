@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -15,10 +15,14 @@ CONFIG = MODELS["qwen2.5-vl-tiny"]
 TRIED = candidates(CONFIG, "cpu")
 
 
-def made(factors: Mapping[str, float], reference: str = "best", wrong: str = "") -> CellGroup:
+def made(
+    factors: Mapping[str, float], reference: str = "best", wrong: str = "", missing: Sequence[str] = ()
+) -> CellGroup:
     """Two votes of five trials in which each row took so many times as long as the reference of its group."""
 
     def row(name: str, factor: float) -> VariantTrial:
+        if name in missing:
+            return timed(name, 1.0, timings={}, not_measured="no time was given to measure", left=True)
         return failed(name) if name == wrong else timed(name, 0.8 * factor)
 
     trials = [
@@ -30,9 +34,9 @@ def made(factors: Mapping[str, float], reference: str = "best", wrong: str = "")
     return found.model_copy(update={"rows": (*found.rows[:2], *others)})
 
 
-def screened(changes: Mapping[str, float] | None = None, wrong: str = "") -> Screened:
+def screened(changes: Mapping[str, float] | None = None, wrong: str = "", missing: Sequence[str] = ()) -> Screened:
     rows = {row.name: 1.0 for row in [*TRIED.changed.values(), *TRIED.together.values()]}
-    return Screened(TRIED, None, made(rows | dict(changes or {}), wrong=wrong))
+    return Screened(TRIED, None, made(rows | dict(changes or {}), wrong=wrong, missing=missing))
 
 
 def test_a_flag_helps_where_the_set_is_slower_without_it_and_another_where_it_is_faster_with_it() -> None:
@@ -51,6 +55,11 @@ def test_a_flag_helps_where_the_set_is_slower_without_it_and_another_where_it_is
     assert told["fp8-linear"] == ("not tried", "-")
     assert told["host-grid"] == ("inaccurate", "-")
     assert found["host-grid"].why == WRONG.reason
+    untimed = screened(missing=("without strided-qkv", "without no-einops"))
+    untimed.counting = Counting(TRIED, "somewhere", {"strided-qkv": {"device_operations": -32}})
+    counts = {each.flag: (each.effect, each.by, each.why) for each in found_flags(untimed)}
+    assert counts["strided-qkv"] == ("helps", "counts", "no time was given to measure")
+    assert counts["no-einops"] == ("not tried", "-", "no time was given to measure")
     worth = {flag: each.worth.ratio for flag, each in found.items() if each.worth}
     assert worth["patch-matmul"] == pytest.approx(1.25)
     assert worth["rope-shared"] == pytest.approx(2.0)

@@ -153,11 +153,12 @@ def found_flags(screened: Screened) -> tuple[FlagFound, ...]:
         if by == "-" and counting and not why:
             why = counting.why_not.get(flag, "")
         if group and flag in rows and flag not in timed:
-            effect, why = reason_untimed(group, rows[flag])
-            by = "-"
+            untimed, why = reason_untimed(group, rows[flag])
+            if untimed == "inaccurate" or moved is None:
+                effect, by = untimed, "-"
         if flag in tried.inapplicable:
             effect, by, why = "not applicable", "-", tried.inapplicable[flag]
-        elif why and effect != "inaccurate":
+        elif flag in tried.not_tried:
             effect, by = "not tried", "-"
         worth = timed[flag][1] if flag in timed else None
         found.append(

@@ -99,6 +99,8 @@ def _without_figures(flags: tuple[FlagFound, ...]) -> Iterator[Words]:
     for each in flags:
         if each.by == "-":
             told.setdefault((each.effect, each.why), []).append(each.flag)
+    if untimed := [each for each in flags if each.by == "counts" and each.why]:
+        told["by counts alone", untimed[0].why] = [each.flag for each in untimed]
     for (effect, why), names in told.items():
         yield Words(f"{effect.capitalize()}: {', '.join(names)}: {why}.", "red" if effect == "inaccurate" else "dim")
 
