@@ -14,7 +14,7 @@ from vlbench.api.results import Result, Rows
 from vlbench.counting.job import parse_grid
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.export.atlas import atlas_parts
-from vlbench.export.progress import Watcher, watcher
+from vlbench.export.progress import watcher
 from vlbench.export.sheet import Part, Table, Words, records
 from vlbench.judging.exit_codes import ExitCode
 from vlbench.judging.judged import Judged, JudgedRow
@@ -102,9 +102,9 @@ def atlas(
     stored = read_atlas(_stored(package)) if check else read_atlas(Path(against)) if against is not None else None
     grids = tuple(map(parse_grid, several(grid) or GRIDS))
     job = AtlasJob(package=package, towers=towers, grids=grids, profile=profile, cudnn=cudnn, dtype=find_dtype(dtype))
+    if over is not None:
+        return _over(job, known, over, progress)
     with watcher(progress) as watch:
-        if over is not None:
-            return _over(job, known, over, watch)
         watch.say(f"counting {len(towers)} towers of {package}")
         found = count_atlas(job, aliases=known.aliases, left_out=known.left_out, steps=watch.steps)
     if discover:
@@ -153,28 +153,31 @@ def _proposal(found: Atlas, towers: tuple[Listed, ...]) -> Surveyed:
     return Surveyed(found, proposed="\n\n".join(entries) or f"# {found.package}: nothing that is not listed")
 
 
-def _over(job: AtlasJob, known: ListedPackage, over: str, watch: Watcher) -> Surveyed:
+def _over(job: AtlasJob, known: ListedPackage, over: str, progress: bool | Callable[[str], None]) -> Surveyed:
     """Each release counted, and held against the one before it."""
     ends(over)
-    watch.say(f"asking the index for releases of {job.package}")
-    versions = chosen(known_releases(job.package), over)
-    watch.announce(
-        f"downloading {len(versions)} releases of {job.package} ({', '.join(versions)}), a wheel each of about 10 MB, "
-        "into a temporary folder; what they need is what is installed here"
-    )
+    with watcher(progress) as watch:
+        watch.say(f"asking the index for releases of {job.package}")
+        versions = chosen(known_releases(job.package), over)
+        watch.announce(
+            f"downloading {len(versions)} releases of {job.package} ({', '.join(versions)}), a wheel each of about "
+            "10 MB, into a temporary folder; what they need is what is installed here"
+        )
     counted: list[Atlas] = []
     failed: dict[str, str] = {}
     notes: list[str] = []
     for each in versions:
-        with downloaded(job.package, each) as release:
-            notes.append(f"downloaded {release.words}")
-            watch.announce(notes[-1])
-            watch.say(f"counting {len(job.towers)} towers of {job.package} {each}")
-            here = job.model_copy(update={"folder": str(release.folder)})
-            try:
-                counted.append(count_atlas(here, aliases=known.aliases, left_out=known.left_out, steps=watch.steps))
-            except UsageError as error:
-                failed[each] = str(error)
+        with watcher(progress) as watch:
+            watch.say(f"downloading {job.package} {each}")
+            with downloaded(job.package, each) as release:
+                notes.append(f"downloaded {release.words}")
+                watch.announce(notes[-1])
+                watch.say(f"counting {len(job.towers)} towers of {job.package} {each}")
+                here = job.model_copy(update={"folder": str(release.folder)})
+                try:
+                    counted.append(count_atlas(here, aliases=known.aliases, left_out=known.left_out, steps=watch.steps))
+                except UsageError as error:
+                    failed[each] = str(error)
     if not counted:
         raise UsageError(f"--over {over}: no release could be counted: {'; '.join(failed.values())}")
     return Surveyed(counted[-1], _between(job.package, counted, failed, notes), tuple(counted[:-1]))
@@ -187,7 +190,8 @@ def _between(package: str, counted: list[Atlas], failed: dict[str, str], notes: 
         step = differences(before, after)
         moved = [row for row in step.rows if row.verdict is not Verdict.SAME]
         rows += [row.model_copy(update={"cell": f"{after.version}: {row.cell}", "gates": False}) for row in moved]
-        notes.append(f"{before.version} to {after.version}: {len(moved)} of {len(step.rows)} ways are not as they were")
+        told = f"{len(moved)} of {len(step.rows)} ways are not as they were"
+        rows.append(JudgedRow.counted(f"{package} {before.version} to {after.version}", [], told))
         notes += [f"{after.version}: {note}" for note in step.notes]
     return Judged(
         command="atlas",
