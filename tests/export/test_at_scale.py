@@ -11,7 +11,7 @@ from tests.record.records import results
 from vlbench.api.measured import Measured
 from vlbench.export.results import group_parts, results_parts
 from vlbench.export.sheet import Table, records
-from vlbench.record.at_scale import AtScale, RowAtScale
+from vlbench.record.at_scale import AtScale, PredictedSpan, RowAtScale
 from vlbench.record.counts import Tally
 from vlbench.record.schema import CellGroup
 
@@ -19,12 +19,14 @@ WARM = Tally(
     host_syncs=42_128, uploads=3, implicit_uploads=1, attention_calls=7_016, device_operations=8_676, read_backs=42_124
 )
 
+SPAN = PredictedSpan(gpu="h100", low=1.4302, high=3.454)
+
 
 def counted() -> CellGroup:
     group = quick_look()
-    rows = [
-        RowAtScale(name=each.name, tower=each.name, cold=Tally(attention_plans=12), warm=WARM) for each in group.rows
-    ]
+    more = {"cold": Tally(attention_plans=12), "warm": WARM, "predicted": SPAN}
+    rows = [RowAtScale(name=each.name, tower=each.name, **more) for each in group.rows]
+    rows[1] = rows[1].model_copy(update={"predicted": PredictedSpan(gpu="h100", failed="too little of it is known")})
     rows[-1] = RowAtScale(name=group.rows[-1].name, tower="mine:make", failed="mine.py:3 opens no file")
     at_scale = AtScale(
         model="qwen2.5-vl-7b",
@@ -44,14 +46,28 @@ def test_each_row_has_its_counters_beside_its_check_and_its_speed_up() -> None:
     text = shown(group_parts(group))
     assert max(map(len, text.splitlines())) <= 80
     assert "counted, not timed: qwen2.5-vl-7b, bfloat16, 2 grids, 63,772 patches" in text
-    table = text[text.index("counted, not timed") :]
+    table = text[text.index("counted, not timed") : text.index("predicted, not measured")]
     (reference,) = (line for line in table.splitlines() if line.startswith("baseline"))
     assert reference.split() == ["baseline", "pass", "1", "42,128", "4", "7,016", "8,676", "12"]
     (wrong,) = (line for line in table.splitlines() if line.startswith("window-sort "))
     assert wrong.split()[1:3] == ["FAIL", "-"]
     last = group.rows[-1].name
     assert f"{last}: not counted: mine.py:3 opens no file" in " ".join(table.split())
-    assert "What this table means" in table
+    assert "What this means" in text
+
+
+def test_what_is_predicted_has_a_table_of_its_own_and_is_called_so() -> None:
+    group = counted()
+    (table,) = (part for part in group_parts(group) if isinstance(part, Table) and part.name == "predicted_at_scale")
+    assert "predicted, not measured" in table.title
+    assert not {"seconds", "speed_up", "host_syncs"} & {each.key for each in table.heads}
+    rows = {each["variant"]: each for each in records([table])}
+    first, second = (rows[each.name] for each in group.rows[:2])
+    assert (first["predicted_low"], first["predicted_high"]) == (1.4302, 3.454)
+    assert second["predicted_low"] is None
+    text = " ".join(shown(group_parts(group)).split())
+    assert f"{group.rows[1].name}: not predicted: too little of it is known" in text
+    assert len(table.rows) == len(group.rows) - 1  # that of what was not counted is left out
 
 
 def test_programs_get_the_figures() -> None:

@@ -11,6 +11,7 @@ from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS, Family, VisionConfig
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
 from vlbench.matrix.plan import Plan
+from vlbench.predicting.at_scale import WORKER
 from vlbench.record.at_scale import AtScale
 from vlbench.record.schema import NO_FLAGS
 from vlbench.towers.resolve import config_of
@@ -47,7 +48,7 @@ def at_scale(
     def count(steps: Steps) -> AtScales:
         made, done = {}, 0
         for index, (job, names, model) in jobs.items():
-            (made[index],) = run_at_scale(job, names, model, timeout, _behind(done, rows, steps))
+            (made[index],) = run_at_scale(job, names, model, timeout, _behind(done, rows, steps), WORKER)
             done += len(job.towers)
         return made
 

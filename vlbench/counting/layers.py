@@ -7,7 +7,7 @@ nothing is concluded, and the tower has to be counted in full.
 
 import re
 from collections import Counter as Multiset
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -20,6 +20,8 @@ from vlbench.towers.resolve import config_of, flags_of
 LayerKind = tuple[bool, bool]
 """Does it attend over the whole frame, and are its tokens handed out?"""
 Events = tuple[Event, ...]
+Chunk = tuple[Hashable, Events]
+"""Some events, and what is the same for equal ones."""
 _BLOCK = re.compile(r"block\[(\d*)\]")
 
 
@@ -131,15 +133,20 @@ class Pieces:
     after: Events
     """What follows the last."""
 
-    def whole(self, kinds: Sequence[LayerKind]) -> Events:
-        """The events of a tower with layers of these `kinds`."""
-        found, seen = list(self.before), set[LayerKind]()
+    def chunks(self, kinds: Sequence[LayerKind]) -> Iterator[Chunk]:
+        """What a tower with layers of these `kinds` is made of, in order: what comes before, and each layer."""
+        yield "before", self.before
+        seen: set[LayerKind] = set()
         for number, kind in enumerate(kinds):
-            block = (self.later if kind in seen else self.first)[kind]
-            follows = self.between[kind] if number < len(kinds) - 1 else self.after
-            found += [_numbered(each, number) for each in (*block, *follows)]
+            is_first, is_last = kind not in seen, number == len(kinds) - 1
+            block = (self.first if is_first else self.later)[kind]
+            yield (kind, is_first, is_last), (*block, *(self.after if is_last else self.between[kind]))
             seen.add(kind)
-        return tuple(found)
+
+    def whole(self, kinds: Sequence[LayerKind]) -> Events:
+        """The events of that tower."""
+        chunks = enumerate(self.chunks(kinds), -1)
+        return tuple(_numbered(each, number) for number, (_, events) in chunks for each in events)
 
 
 def pieces_of(reduction: Reduction, cold: Sequence[Events], warm: Sequence[Events]) -> tuple[Pieces, Pieces] | None:

@@ -44,15 +44,19 @@ Steps = Callable[[int, int], None]
 
 
 def run_job(
-    job: CountJob, timeout: float = 900, folder: Path | None = None, steps: Steps = lambda done, of: None
+    job: CountJob,
+    timeout: float = 900,
+    folder: Path | None = None,
+    steps: Steps = lambda done, of: None,
+    worker: str = WORKER,
 ) -> SoFar:
     """Count `job` in a process of its own, for `timeout` seconds at most. Raises UsageError for a refused job.
 
-    The process starts in `folder`, or here.
+    The process is of the module `worker` and starts in `folder`, or here.
     """
     so_far = SoFar()
     try:
-        with Child(WORKER, EVENTS, timeout, folder=folder) as child:
+        with Child(worker, EVENTS, timeout, folder=folder) as child:
             child.tell(job)
             for event in child.until(Finished):
                 match event:
@@ -80,7 +84,12 @@ def run_job(
 
 
 def run_at_scale(
-    job: CountJob, names: Mapping[str, str], model: str, timeout: float, steps: Steps = lambda done, of: None
+    job: CountJob,
+    names: Mapping[str, str],
+    model: str,
+    timeout: float,
+    steps: Steps = lambda done, of: None,
+    worker: str = WORKER,
 ) -> tuple[AtScale, ...]:
     """What rows ask of a GPU at the size of `model`, a record for each point; `names` has the tower of each row.
 
@@ -88,7 +97,7 @@ def run_at_scale(
     refused job.
     """
     try:
-        so_far = run_job(job, timeout, steps=steps)
+        so_far = run_job(job, timeout, steps=steps, worker=worker)
     except UsageError as error:  # its time ended before it began
         so_far = SoFar(end=str(error))
     made = []

@@ -1,13 +1,13 @@
 """One tower at full size, by its layers where they are alike, else in full."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
 from vlbench.counting.job import Point
-from vlbench.counting.layers import Reduction, pieces_of, reduced_texts, whole_peak, whole_tally
+from vlbench.counting.layers import Chunk, Reduction, pieces_of, reduced_texts, whole_peak, whole_tally
 from vlbench.counting.measure import Seen, resolved, two_forwards, with_place
 from vlbench.counting.rows import Row
 from vlbench.counting_device import CountingDevice
@@ -27,6 +27,12 @@ class Scaled(NamedTuple):
     sequences: Callable[[], Sequences]
     """Makes the events of both; those of a tower that waits often are some hundred thousand."""
     by_layers: bool
+    chunks: Callable[[], Iterator[Chunk]]
+    """Makes those of the second, with the numbers of blocks taken out where it is by layers."""
+
+
+Also = Callable[[Scaled], Mapping[str, Any]]
+"""What else is found out of a row: further fields of `RowAtScale`."""
 
 
 def scaled(device: CountingDevice, row: Row, point: Point, dtype: torch.dtype) -> Scaled:
@@ -53,10 +59,13 @@ def in_full(device: CountingDevice, row: Row, point: Point, dtype: torch.dtype) 
         counts.peak_live_bytes,
         lambda: Sequences(cold.events, warm.events),
         by_layers=False,
+        chunks=lambda: iter([("whole", warm.events)]),
     )
 
 
-def row_at_scale(device: CountingDevice, row: Row, point: Point, dtype: torch.dtype) -> RowAtScale:
+def row_at_scale(
+    device: CountingDevice, row: Row, point: Point, dtype: torch.dtype, also: Also = lambda found: {}
+) -> RowAtScale:
     """The same as it is kept, with the reason where there is nothing to keep."""
     failed = RowAtScale(name=row.name, tower=row.tower)
     try:
@@ -66,7 +75,7 @@ def row_at_scale(device: CountingDevice, row: Row, point: Point, dtype: torch.dt
     except Exception as error:  # whatever a tower raises
         return failed.model_copy(update={"failed": with_place(error)})
     kept = {name: getattr(found, name) for name in ("cold", "warm", "peak_live_bytes", "by_layers")}
-    return failed.model_copy(update=kept)
+    return failed.model_copy(update={**kept, **also(found)})
 
 
 def _counted(device: CountingDevice, row: Row, point: Point, dtype: torch.dtype) -> tuple[Seen, Seen]:
@@ -96,4 +105,5 @@ def _by_layers(reduction: Reduction, seen: Sequence[tuple[Seen, Seen]]) -> Scale
         whole_peak(reduction, seconds),
         lambda: Sequences(*(each.whole(reduction.kinds) for each in pieces)),
         by_layers=True,
+        chunks=lambda: pieces[1].chunks(reduction.kinds),
     )

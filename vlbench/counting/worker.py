@@ -11,7 +11,7 @@ import torch
 from vlbench.counting.job import Counted, CountedAtScale, CountJob, Event, Finished, Planned, Point
 from vlbench.counting.measure import count_tower, further_of
 from vlbench.counting.rows import Row, rows_of
-from vlbench.counting.scaled import row_at_scale
+from vlbench.counting.scaled import Also, row_at_scale
 from vlbench.counting_device import CountingDevice
 from vlbench.errors import UsageError
 from vlbench.process.parent import serve
@@ -19,8 +19,11 @@ from vlbench.record.counted import CountedTower, Further
 from vlbench.record.work import Work
 
 
-def run_job(job: CountJob, emit: Callable[[Event], None]) -> None:
-    """Count every row on every point. Raises UsageError for a job that cannot be done as asked."""
+def run_job(job: CountJob, emit: Callable[[Event], None], also: Also = lambda found: {}) -> None:
+    """Count every row on every point, and find out what is `also` wanted of those at scale.
+
+    Raises UsageError for a job that cannot be done as asked.
+    """
     torch.set_num_threads(1)
     gc.freeze()  # what torch has imported need not be looked through again before each tower
     start = time.perf_counter()
@@ -33,7 +36,7 @@ def run_job(job: CountJob, emit: Callable[[Event], None]) -> None:
         for index, point in enumerate(job.points):
             for row in rows:
                 if job.at_scale:
-                    found = row_at_scale(device, row, point, getattr(torch, job.dtype))
+                    found = row_at_scale(device, row, point, getattr(torch, job.dtype), also)
                     emit(CountedAtScale(point=index, row=found))
                     continue
                 work: Work | None = None

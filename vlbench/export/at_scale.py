@@ -1,17 +1,23 @@
 """What the rows of a run ask of a GPU at the size of a released model, beside what they are here."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from vlbench.export import result_tables as tables
-from vlbench.export.sheet import Cell, Column, Columns, Part, Value, Words, table_of
+from vlbench.export.sheet import Cell, Column, Columns, Part, Value, Words, figure, table_of
 from vlbench.judging.summary import Summary
+from vlbench.judging.words import milliseconds
 from vlbench.record.at_scale import AtScale, RowAtScale
 from vlbench.record.counts import Tally
 from vlbench.record.schema import CellGroup
 
+PREDICTED = (
+    "predicted, not measured: ms of one such call on an H100, from a fast host with\n"
+    "short kernels to a slow one with long kernels"
+)
 MEANS = (
-    "What this table means: at that size one call asks a GPU for this much, whatever this machine's milliseconds are; "
-    "a row with fewer waits and operations leaves it idle less often, and how much time that is only a GPU shows."
+    "What this means: at that size one call asks a GPU for this much, whatever this machine's milliseconds are; a row "
+    "with fewer waits and operations leaves it idle less often. Predictions are bands of a model of host and queue; "
+    "only a GPU shows what is so, and `vlbench predict` holds two rows against each other in pairs."
 )
 
 
@@ -32,7 +38,16 @@ def at_scale_parts(group: CellGroup, found: Sequence[Summary]) -> Iterator[Part]
     facts: dict[str, Value] = {"scenario": group.scenario, "point": counted.point, "model": counted.model}
     facts |= {"dtype": counted.dtype, "profile": counted.profile}
     yield from (Words(), table_of("at_scale", shown, columns, facts=facts, title=_title(counted), gap=1))
-    yield from _not_counted(counted)
+    yield from _reasons("not counted", {each.name: each.failed for each in counted.rows})
+    predicted = {each.name: each.predicted for each in counted.rows if each.predicted}
+    if predicted:
+        shown = [each for each in shown if each.row.name in predicted]
+        columns = tables.VARIANT | {
+            Column("fast host", "predicted_low"): lambda each: figure(predicted[each.row.name].low, milliseconds),
+            Column("slow host", "predicted_high"): lambda each: figure(predicted[each.row.name].high, milliseconds),
+        }
+        yield from (Words(), table_of("predicted_at_scale", shown, columns, facts=facts, title=PREDICTED))
+        yield from _reasons("not predicted", {name: each.failed for name, each in predicted.items()})
     yield Words(MEANS)
 
 
@@ -78,10 +93,10 @@ def _cell(tally: Tally | None, *names: str) -> Cell:
     return Cell(f"{much:,}", much)
 
 
-def _not_counted(counted: AtScale) -> Iterator[Words]:
+def _reasons(what: str, failed: Mapping[str, str | None]) -> Iterator[Words]:
     """Reasons, each with the rows that it holds for."""
-    reasons: dict[str, list[str]] = {}
-    for each in counted.rows:
-        if each.failed:
-            reasons.setdefault(each.failed, []).append(each.name)
-    yield from (Words(f"{', '.join(names)}: not counted: {reason}", "red") for reason, names in reasons.items())
+    names: dict[str, list[str]] = {}
+    for name, reason in failed.items():
+        if reason:
+            names.setdefault(reason, []).append(name)
+    yield from (Words(f"{', '.join(of)}: {what}: {reason}", "red") for reason, of in names.items())

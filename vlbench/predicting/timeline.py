@@ -70,6 +70,8 @@ class Timeline:
     stages: dict[str, Stage] = field(default_factory=dict)
     slices: list[Slice] = field(default_factory=list)
     """Where they were asked for."""
+    ahead: float = 0.0
+    """How long the device has still to do when the host has issued all."""
 
     @property
     def idle(self) -> float:
@@ -120,10 +122,11 @@ def _step(event: Event, kernels: Kernels) -> Step:
             return Step(event, (Act.HOST,))
 
 
-def simulate(steps: Iterable[Step], world: World, *, draw: bool = False) -> Timeline:
-    """Run the steps under one host and one error of each table."""
+def simulate(steps: Iterable[Step], world: World, *, draw: bool = False, ahead: float = 0.0) -> Timeline:
+    """Run the steps under one host and one error of each table, on a device that has `ahead` still to do."""
     us, error, begin, after = world.host.us, world.error, world.host.us[Act.BEGIN], world.host.us[Act.READ_BACK]
-    host = device = busy = issued = front = 0.0
+    host = busy = issued = 0.0
+    device = front = ahead
     stages: dict[str, Stage] = {}
     slices: list[Slice] = []
     for index, step in enumerate(steps):
@@ -152,4 +155,4 @@ def simulate(steps: Iterable[Step], world: World, *, draw: bool = False) -> Time
         stage.span += reached - front
         stage.busy += length if took is not None else 0.0
         front = reached
-    return Timeline(front, busy, issued, stages, slices)
+    return Timeline(front, busy, issued, stages, slices, max(device - host, 0.0))

@@ -4,6 +4,18 @@ from vlbench.record.base import Amount, Count, Grid, Record
 from vlbench.record.counts import Tally
 
 
+class PredictedSpan(Record):
+    """How long one call takes on a GPU: predicted, and never measured."""
+
+    gpu: str
+    low: Amount | None = None
+    """Seconds with a fast host, all kernels as short as the tables' errors let them be; None where nothing tells it."""
+    high: Amount | None = None
+    """With a slow host, and all as long."""
+    failed: str | None = None
+    """Why nothing tells it."""
+
+
 class RowAtScale(Record):
     """One row. Without counters there is a reason in `failed`."""
 
@@ -19,6 +31,8 @@ class RowAtScale(Record):
     """Of the second: most bytes alive at once, weights and inputs included."""
     by_layers: bool = False
     """Were towers of two and three layers counted, and the rest concluded from them?"""
+    predicted: PredictedSpan | None = None
+    """Of the second forward; None where that was not asked for."""
     failed: str | None = None
 
 
