@@ -18,7 +18,6 @@ from vlbench.record.sequence import Event, Kind
 from vlbench.towers.resolve import resolve_tower
 
 POINT = Point(scenario="grid", label="", grids=((1, 8, 12), (2, 6, 4)))
-GRIDS = [Point(scenario="grid", label="", grids=((1, 36, 36), (1, 16, 16), (4, 20, 28), (1, 74, 50))), POINT]
 
 
 def deep(name: str, depth: int, **more: object) -> VisionConfig:
@@ -68,15 +67,14 @@ def test_the_events_are_those_of_the_whole_tower(monkeypatch: pytest.MonkeyPatch
     assert found.cold == whole.cold
 
 
-ROWS = ["%s", "%s+no-flags", "%s+best", "%s+exact", "%s+classic", "%s+varlen", "%s+sdpa-flash", "hf:%s", "hf-eager:%s"]
+ROWS = ["%s+best", "%s+classic", "%s+varlen", "hf:%s"]
 
 
 @pytest.mark.slow(20)
 @pytest.mark.parametrize("model", ["qwen2.5-vl-7b", "qwen3-vl-8b", "qwen2-vl-7b"])
 def test_released_towers_by_their_layers(model: str) -> None:
-    for row in ROWS[:: 1 if model == "qwen2.5-vl-7b" else 4]:
+    for row in ROWS[: None if model == "qwen2.5-vl-7b" else 1]:
         check(row % model, POINT)
-    check(f"{model}+best", GRIDS[0])
 
 
 def test_kinds_of_layers() -> None:
