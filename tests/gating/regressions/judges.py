@@ -64,7 +64,7 @@ class Judges:
         ended = self._vlbench("gate", *files, "--times", "require", "--json", may_fail=True)
         if not ended.stdout:
             raise RuntimeError(ended.stderr)
-        return ROWS.validate_python(json.loads(ended.stdout)["rows"])
+        return ROWS.validate_json(json.dumps(json.loads(ended.stdout)["rows"]))  # strict records: JSON has no tuples
 
     def benchmark(self, name: str) -> Benchmarked:
         """pytest-benchmark's run of a copy, against the saved one."""
