@@ -149,3 +149,11 @@ def test_module_to(device: CountingDevice, counted: Counted) -> None:
     assert all(parameter.is_cuda for parameter in module.parameters())
     assert counted(lambda: module.to(torch.bfloat16)).total.device_operations == 2
     assert module.weight.dtype == module(device.upload(torch.ones(1, 4)).bfloat16()).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("column", [HOST[:1, 1], HOST[:1, :1], HOST[:1].T[:1]], ids=["(1,)", "(1, 1)", "turned"])
+def test_one_element_is_copied_in_whatever_steps_it_lies(counted: Counted, column: Tensor) -> None:
+    counts = counted(lambda: column.to("cuda").tolist())
+    assert (counts.total.upload_bytes, counts.total.read_backs) == (8, 1)
+    grids = torch.tensor([[1, 36, 36]], device="cuda")
+    assert counted(lambda: grids[:, 0].tolist()).total.read_backs == 1

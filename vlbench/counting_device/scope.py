@@ -204,7 +204,7 @@ def _content(copied: Tensor) -> Content:
 
 
 def _bytes(host: Tensor) -> Any:
-    return host.detach().resolve_conj().resolve_neg().contiguous().flatten().view(torch.uint8).numpy()
+    return host.detach().resolve_conj().resolve_neg().contiguous().unsqueeze(-1).flatten().view(torch.uint8).numpy()
 
 
 FOR_ALL_STREAMS = frozenset({"torch.cuda.synchronize", "torch.cuda.empty_cache"})

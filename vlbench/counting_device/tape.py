@@ -115,7 +115,9 @@ def _told(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         if isinstance(tensor, DeviceTensor):
             return _Form(f"{tensor.dtype}{list(tensor.shape)}/{list(tensor.stride())}".removeprefix("torch."))
         known = tensor.numel() and tensor.device.type == "cpu"
-        data = tensor.detach().contiguous().flatten().view(torch.uint8).numpy().tobytes() if known else b""
+        data = (
+            tensor.detach().contiguous().unsqueeze(-1).flatten().view(torch.uint8).numpy().tobytes() if known else b""
+        )
         return _Form(f"host {tensor.dtype}{list(tensor.shape)}#{zlib.crc32(data):08x}".replace("torch.", ""))
 
     named = {key: value for key, value in kwargs.items() if value is not None and key != "device"}

@@ -69,7 +69,7 @@ class Apart:
     @torch.inference_mode()
     def put(self, output: Parts) -> Taken:
         """As `Store.put`. Raises RuntimeError where that process has ended."""
-        flat = [part.detach().cpu().contiguous().flatten().view(torch.uint8) for part in output.values()]
+        flat = [part.detach().cpu().contiguous().unsqueeze(-1).flatten().view(torch.uint8) for part in output.values()]
         number = self._ask(KEEP, sum(map(len, flat)), flat)
         for part, each in zip(output.values(), flat, strict=True):
             if each.data_ptr() != part.data_ptr():  # a copy, of what lies elsewhere or in pieces
