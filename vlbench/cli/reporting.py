@@ -81,11 +81,11 @@ def check_goals(
     forget_claims()
     known = exporters()
     for name in goals:
+        known[name].check()
         if known[name].verdicts and not judges:
-            others = " or ".join(
-                f"--{each.name}" for each in known.values() if each.goal is Goal.FILE and not each.verdicts
+            raise UsageError(
+                f"--{name} tells verdicts, and this command judges nothing; take --csv or another format of --help"
             )
-            raise UsageError(f"--{name} tells verdicts, and this command judges nothing; take {others}")
     files = {f"--{name}": goal for name, goal in goals.items() if isinstance(goal, Path)}
     for option, path in files.items():
         try:
@@ -123,6 +123,8 @@ def deliver(sheet: Sheet, goals: Mapping[str, Path | bool]) -> NoReturn:
     for each, goal in wanted:
         if isinstance(goal, Path):
             _write(f"--{each.name}", goal, text_of(sheet, each))
+            if told := each.left_out(sheet):
+                print(terminal(f"--{each.name}: {told}"), file=sys.stderr)
     if "github" in goals and (summary := os.environ.get(SUMMARY)):
         _summarise(sheet, Path(summary))
     if sheet.last:
@@ -154,10 +156,10 @@ def _summarise(sheet: Sheet, path: Path) -> None:
         _write(f"--github: {SUMMARY}", path, f"{text}\n", append=True)
 
 
-def _write(option: str, path: Path, text: str, *, append: bool = False) -> None:
+def _write(option: str, path: Path, text: str | bytes, *, append: bool = False) -> None:
     try:
         with open_output(path, f"{option} {path}", append=append) as file:
-            file.write(text)
+            file.buffer.write(text.encode() if isinstance(text, str) else text)
     except OSError as error:
         raise UsageError(
             f"{option} {path}: cannot be written ({error.strerror}); the verdict is what was printed"

@@ -1,10 +1,12 @@
 """What `vlbench count --capture` says: which forwards can be CUDA graphs, the lines in their way, and of keys."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from operator import attrgetter
 
 from vlbench.export.counted import line_words, name_told, title
+from vlbench.export.lines_found import lines_found
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Table, Value, Words, checked, table_of
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
@@ -37,7 +39,9 @@ def capture_sheet(report: CaptureReport) -> Sheet:
         for rows in _towers(group):
             parts += _lines(report, group, rows)
     json = report.model_dump_json
-    return checked("vlbench count --capture", parts, captured_whole(report), json=lambda: json(indent=1))
+    sheet = checked("vlbench count --capture", parts, captured_whole(report), json=lambda: json(indent=1))
+    rows = ((f"{row.name} {title(report, group)}", row.blockers) for group in report.groups for row in group.rows)
+    return replace(sheet, lines=lines_found(rows))
 
 
 def captured_whole(report: CaptureReport) -> Judged:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from operator import attrgetter
 
+from vlbench.export.lines_found import lines_found
 from vlbench.export.sheet import (
     Cell,
     Column,
@@ -36,24 +37,21 @@ def counted_sheet(report: CountReport, cold: bool, kernels: Iterable[str], *, wh
     parts: list[Part] = []
     for group in report.groups:
         parts += [Words(title(report, group), "bold"), Words(), count_table(report, group, cold), Words()]
-    towers = [tower for group in report.groups for tower in group.towers]
+    rows = [(group, tower) for group in report.groups for tower in group.towers]
+    towers = [tower for _, tower in rows]
     which = "the first forward (caches are empty)" if cold else "the second forward (--cold shows the first)"
     cost = f"No GPU was used: {report.seconds:.1f} s, {report.peak_host_bytes / 1e6:.0f} MB in all."
     parts += complaints(towers)
     parts.append(Words(f"Counted: {which}. An upload without its own line in the code is implicit."))
-    parts += [
-        *map(Words, kernels),
-        *without_plan(towers),
-        *plans_built(towers),
-        *from_outside(towers, cold),
-        *answered(towers),
-        Words(cost, "dim"),
-    ]
+    parts += [*map(Words, kernels), *without_plan(towers), *plans_built(towers), *from_outside(towers, cold)]
+    parts += [*answered(towers), Words(cost, "dim")]
     if where:
-        for group in report.groups:
-            for tower in group.towers:
-                parts += [Words(), *_where(report, group, tower, cold)]
-    return checked("vlbench count", parts, counted_whole(report), json=lambda: report.model_dump_json(indent=1))
+        for group, tower in rows:
+            parts += [Words(), *_where(report, group, tower, cold)]
+    sheet = checked("vlbench count", parts, counted_whole(report), json=lambda: report.model_dump_json(indent=1))
+    counted = ((group, tower.name, forward) for group, tower in rows if (forward := chosen(tower, cold)))
+    found = lines_found((f"{name} {title(report, group)}", forward.sites) for group, name, forward in counted)
+    return replace(sheet, lines=found)
 
 
 def counted_whole(report: CountReport) -> Judged:

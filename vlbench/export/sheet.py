@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from vlbench.judging.judged import Judged
+    from vlbench.record.site import Where
 
 T = TypeVar("T")
 
 NAME_WIDTH = 20
 """Characters that fit into the first column."""
 
+Level = Literal["error", "warning", "note"]
+"""How much a line of code matters."""
 Value = str | int | float | bool | None
 """What a program reads: SI units, shares as fractions, None where nothing was measured."""
 
@@ -129,6 +132,26 @@ Part: TypeAlias = "Words | Table | Judged"
 
 
 @dataclass(frozen=True)
+class LineFound:
+    """A line of code about which a command has something to say."""
+
+    rule: str
+    """What it does, such as `count/read-back`: a name of `vlbench.export.rules.RULES`."""
+    level: Level
+    chain: tuple[Where, ...]
+    """The line and those that called it, the one to show first."""
+    told: str
+    """What it does, in words, without how often."""
+    often: str
+    """How often, such as "6x"."""
+    cell: str
+    """Of what."""
+    advice: str = ""
+    allowed: str = ""
+    """Why the code says that this is meant; "" where it does not."""
+
+
+@dataclass(frozen=True)
 class Sheet:
     """All that a command has to say. A comparison has no parts: each format tells its verdicts in its own way."""
 
@@ -143,6 +166,8 @@ class Sheet:
     """What a terminal shows in place of the parts or verdicts."""
     last: str = ""
     """A line for stderr, after all else."""
+    lines: Sequence[LineFound] = ()
+    """Lines of code that were found; those that moved in a comparison are in its rows."""
 
     @property
     def tables(self) -> list[Table]:
@@ -193,7 +218,7 @@ def records(tables: Iterable[Table]) -> list[dict[str, Value]]:
     joined: dict[tuple[object, ...], dict[str, Value]] = {}
     for table in tables:
         for row in table.rows if table.name else ():
-            figures = _figures(table.heads, row)
+            figures = row_figures(table, row)
             key = (table.name, *table.facts.items(), next(iter(figures.values())))
             record = joined.get(key)
             if record is None or record.keys() & list(figures)[1:]:
@@ -203,10 +228,10 @@ def records(tables: Iterable[Table]) -> list[dict[str, Value]]:
     return found
 
 
-def _figures(columns: Sequence[Column], row: Row) -> dict[str, Value]:
+def row_figures(table: Table, row: Row) -> dict[str, Value]:
     """A row as programs read it, by names."""
     figures: dict[str, Value] = {}
-    for column, each in zip(columns, row, strict=True):
+    for column, each in zip(table.heads, row, strict=True):
         value = each.value if isinstance(each, Cell) else each
         figures |= value if isinstance(value, Mapping) else {column.key: value}
     return figures

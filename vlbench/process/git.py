@@ -56,6 +56,12 @@ def git(*arguments: str) -> str | None:
     return None if done.returncode else done.stdout.rstrip("\n")
 
 
+def top() -> Path | None:
+    """The folder of this checkout; None outside of one."""
+    found = git("rev-parse", "--show-toplevel")
+    return None if found is None else Path(found)
+
+
 def revision() -> str | None:
     """The revision that is checked out; None outside a checkout, or in one without commits."""
     return git("rev-parse", "--verify", "--quiet", "HEAD")

@@ -34,10 +34,15 @@ COLUMNS = (
 )
 def csv_text(sheet: Sheet) -> str:
     """With a heading, as RFC 4180 has it."""
+    return _csv(*table_of_all(sheet))
+
+
+def table_of_all(sheet: Sheet) -> tuple[list[str], list[Mapping[str, object]]]:
+    """The columns and rows of a comparison, or of all tables."""
     if sheet.judged is not None and not sheet.parts:
-        return _csv([*COLUMNS, "moves"], _rows(sheet.judged))
+        return [*COLUMNS, "moves"], list(_rows(sheet.judged))
     found = records(sheet.tables)
-    return _csv(list(dict.fromkeys(name for record in found for name in record)), found)
+    return list(dict.fromkeys(name for record in found for name in record)), list(found)
 
 
 def _rows(judged: Judged) -> Iterable[Mapping[str, object]]:

@@ -16,6 +16,7 @@ from vlbench.export.registry import Goal, exporter
 from vlbench.export.sheet import Sheet
 from vlbench.export.wording import fails, line_in_words, ordered, outcome
 from vlbench.judging.verdict import Verdict
+from vlbench.process import git
 from vlbench.untrusted.names import github_message, github_property, line
 
 if TYPE_CHECKING:
@@ -89,13 +90,13 @@ def _command(annotation: Annotation, cells: str) -> str:
 
 
 def locator() -> Locate:
-    """Finds files of the repository: $GITHUB_WORKSPACE, or else the current folder.
+    """Finds files of the repository: $GITHUB_WORKSPACE, or else what git says, or else the current folder.
 
     Import roots are the current folder, the repository, and what else Python imports from inside it; site-packages are
     not its own. Links are followed, as a diff shows the file that they lead to.
     """
     here = Path.cwd()
-    top = Path(os.environ.get("GITHUB_WORKSPACE") or here).resolve()
+    top = Path(os.environ.get("GITHUB_WORKSPACE") or git.top() or here).resolve()
     imported = [Path(entry).resolve() for entry in sys.path if entry and "site-packages" not in entry]
     roots = dict.fromkeys(each for each in (here.resolve(), top, *imported) if each.is_relative_to(top))
 
