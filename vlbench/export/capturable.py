@@ -40,8 +40,8 @@ def capture_sheet(report: CaptureReport) -> Sheet:
             parts += _lines(report, group, rows)
     json = report.model_dump_json
     sheet = checked("vlbench count --capture", parts, captured_whole(report), json=lambda: json(indent=1))
-    rows = ((f"{row.name} {title(report, group)}", row.blockers) for group in report.groups for row in group.rows)
-    return replace(sheet, lines=lines_found(rows))
+    found = ((f"{row.name} {title(report, group)}", row.blockers) for group in report.groups for row in group.rows)
+    return replace(sheet, lines=lines_found(found))
 
 
 def captured_whole(report: CaptureReport) -> Judged:

@@ -124,7 +124,7 @@ def left_out(sheet: Sheet) -> str:
 
 
 def _of_row(figures: Figures, table: Table, row: Mapping[str, Value], wrong: list[str]) -> None:
-    told = table.facts | {name: value for name, value in row.items() if name == "plan"}
+    told = {**table.facts, **({"plan": row["plan"]} if "plan" in row else {})}
     labels = {name: str(value) for name, value in told.items() if value not in (None, "")}
     subject, point = str(row[SUBJECT]), f" [{told['point']}]" if told.get("point") else ""
     is_wrong = row.get("passed") is False or any(

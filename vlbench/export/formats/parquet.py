@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
+from typing import Any
 
 from vlbench.export.formats.csv import table_of_all
 from vlbench.export.registry import exporter
@@ -22,13 +23,14 @@ def parquet_text(sheet: Sheet) -> bytes:
     import pandas as pd
 
     columns, rows = table_of_all(sheet)
-    frame = pd.DataFrame({name: pd.array(*_column(rows, name)) for name in columns})
+    made = {name: _column(rows, name) for name in columns}
+    frame = pd.DataFrame({name: pd.Series(values, dtype=dtype) for name, (values, dtype) in made.items()})
     out = BytesIO()
     frame.to_parquet(out, engine="pyarrow", index=False)
     return out.getvalue()
 
 
-def _column(rows: Sequence[Mapping[str, object]], name: str) -> tuple[list[object], str]:
+def _column(rows: Sequence[Mapping[str, object]], name: str) -> tuple[list[Any], Any]:
     """Its values and their type in pandas; a column that has words in one table and figures in another holds words."""
     values = [row.get(name) for row in rows]
     kinds = {type(value) for value in values if value is not None}
