@@ -118,6 +118,7 @@ def test_what_differs_from_layer_to_layer_is_not_concluded() -> None:
     assert pieces is not None
     assert pieces[1].whole(reduction.kinds) == events(8)
     assert pieces_of(reduction, even, [events(2), events(3, odd=2)]) is None
+    assert pieces_of(reduction, even, [events(2, odd=0), events(3, odd=0)]) is None
     assert pieces_of(reduction, [events(2), events(3, odd=1)], even) is None
     assert pieces_of(reduction, even, [events(2), events(3)[1:]]) is None  # what comes before is another
     assert pieces_of(reduction, even, [events(2), tuple(replace(each, stage="") for each in events(3))]) is None

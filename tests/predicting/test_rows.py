@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.predicting.hand_made import BOARD, HIGH, LOW, READ, VIEW, add, attend, mm, tensor
-from vlbench.kernel_times import Time
-from vlbench.predicting.floor import floor_of, own_work
+from vlbench.kernel_times import board
+from vlbench.predicting.floor import floor_of
 from vlbench.predicting.host import hosts
-from vlbench.predicting.kernels import Kernels
-from vlbench.predicting.pays import changes_of, pays
+from vlbench.predicting.kernels import By, Kernels, Took
+from vlbench.predicting.pays import TRIED, changes_of, pays
 from vlbench.predicting.predicted import Band, Predicted
 from vlbench.predicting.rows import Simulated, row_of, simulated
 from vlbench.predicting.timeline import simulate, steps_of
-from vlbench.record.sequence import Event, Kind
+from vlbench.record.sequence import Event, Kind, Operand
 
 SMALL = [add(stage=f"block[{number}].mlp") for number in range(50)]
+
+
+def own_floor(events: list[Event], kernels: Kernels | None = None) -> Took | None:
+    """Of a tower that is none of ours."""
+    return floor_of(kernels or Kernels(BOARD), "", [(1, 4, 6)], "bfloat16", events)
 
 
 def made(name: str, events: list[Event]) -> Simulated:
@@ -94,6 +101,15 @@ def test_without_its_waits_the_host_runs_ahead() -> None:
     assert next(iter(found)) == "without the 2 waits at tower.py:3"
 
 
+def test_of_many_changes_those_of_the_most_weight_are_tried() -> None:
+    kernels = Kernels(BOARD)
+    light = [replace(add(), name=f"aten::light{number}") for number in range(TRIED)]
+    steps = steps_of([*light, replace(add(500_000_000), name="aten::heavy")], kernels)
+    found = pays(steps, kernels, [LOW, HIGH], [simulate(steps, world).span for world in (LOW, HIGH)])
+    assert len(found) == TRIED
+    assert found[0].what == "without the one aten::heavy"
+
+
 def test_what_is_taken_away_is_named_with_its_number() -> None:
     upload = Event(Kind.UPLOAD, "aten::_to_copy", bytes=8, line="a.py:1")
     steps = steps_of([*SMALL, VIEW, VIEW, upload, Event(Kind.HOST, "aten::arange")], Kernels(BOARD))
@@ -118,21 +134,39 @@ def test_attention_calls_of_one_size_in_a_stage_become_one() -> None:
 
 def test_the_floor_of_a_foreign_tower_is_its_products_and_attention_in_one_call() -> None:
     events = [mm(200), mm(200), add(), *(attend(stage="a") for _ in range(4)), *(attend(stage="b") for _ in range(4))]
-    assert sorted(map(str, own_work(events))) == [
-        "Call(batch=4, heads=16, length=64, head_dim=80, times=2)",
-        "Product(m=200, n=1000, k=1000, times=2)",
-    ]
-    found = floor_of(BOARD, "", [(1, 4, 6)], "bfloat16", events)
+    found = own_floor(events)
     once = BOARD.product(200, 1000, 1000, "bfloat16").us, BOARD.attention(4, 16, 64, 80, "bfloat16").us
     assert found is not None
     assert found.us == pytest.approx(2 * sum(once))
-    assert floor_of(BOARD, "", [(1, 4, 6)], "bfloat16", [mm(10)]) is None
-    assert floor_of(BOARD, "", [(1, 4, 6)], "bfloat16", [add()]) is None
+    assert own_floor([mm(10)]) is None
+    assert own_floor([add()]) is None
+
+
+def test_products_are_in_the_floor_at_the_times_of_their_own_dtype() -> None:
+    kernels = Kernels(board("h100"))
+    left, right = (Operand(shape, (shape[1], 1), "float8_e4m3fn") for shape in ((16_384, 1280), (1280, 6840)))
+    product = Event(Kind.OPERATION, "aten::_scaled_mm", operands=(left, right), results=(tensor(16_384, 6840),))
+    events = [product] * 50
+    floor = own_floor(events, kernels)
+    assert floor is not None
+    assert floor.us == pytest.approx(50 * kernels.board.product(16_384, 6840, 1280, "float8_e4m3fn").us)
+    row = row_of(simulated("a", "a", "warm", events, kernels), None, floor)
+    assert row.of_floor
+    assert 0.9 < row.of_floor.low <= row.of_floor.high <= 1
+
+
+def test_a_floor_leaves_out_products_without_a_time_and_there_is_none_without_that_of_attention() -> None:
+    batched = Event(Kind.OPERATION, "aten::bmm", operands=(tensor(4, 200, 1000), tensor(4, 1000, 1000)))
+    floor = own_floor([mm(200), batched])
+    assert floor is not None
+    assert floor.us == pytest.approx(BOARD.product(200, 1000, 1000, "bfloat16").us)
+    q, k = tensor(1, 16, 64, 80), tensor(1, 16, 128, 80)
+    assert own_floor([mm(200), replace(attend(), operands=(q, k, k))]) is None
 
 
 def test_the_share_of_the_floor_is_taken_under_one_error() -> None:
     found = made("a", [mm(400)] * 200)
-    floor = Time(1.0, 100.0, 200.0, (), "by hand")
+    floor = Took(1.0, 100.0, 200.0, By.PRODUCT)
     row = row_of(found, None, floor)
     low, high = (share / (simulate(found.steps, world).span * 1e-6) for share, world in ((100e-6, LOW), (200e-6, HIGH)))
     assert row.of_floor

@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from vlbench.implementations.config import MODELS
-from vlbench.kernel_times import Board, Call, NotInTablesError, Product, Time, floor, tower_work
+from vlbench.kernel_times import NotInTablesError, floor, tower_work
+from vlbench.predicting.kernels import By, Kernels, Took, summed
 from vlbench.record.base import Grid
-from vlbench.record.sequence import Event, attention_of, product_of
+from vlbench.record.sequence import Attention, Event, attention_of, product_of
 
 
-def floor_of(board: Board, model: str, grids: Sequence[Grid], dtype: str, events: Iterable[Event]) -> Time | None:
+def floor_of(kernels: Kernels, model: str, grids: Sequence[Grid], dtype: str, events: Iterable[Event]) -> Took | None:
     """The unavoidable products and attention; `model` is "" of a tower that is none of ours. None where one has none.
 
-    Of other towers these are the products of `events`, with the attention calls of a stage in one.
+    Of other towers these are the products of `events`, each at its own time, with the attention calls of a stage in
+    one. A product without a time is left out: the row names it among what has none.
     """
-    work = tower_work(MODELS[model], grids) if model in MODELS else own_work(events)
+    if model not in MODELS:
+        return _own_floor(kernels, events)
     try:
-        return floor(board, work, dtype) if work else None
+        return summed([floor(kernels.board, tower_work(MODELS[model], grids), dtype)], By.PRODUCT)
     except NotInTablesError:
         return None
 
 
-def own_work(events: Iterable[Event]) -> tuple[Product | Call, ...]:
-    """The products of a forward, and its attention with all calls of one size in a stage as one."""
-    products: Counter[tuple[int, int, int]] = Counter()
-    batches: dict[tuple[str, int, int, int], int] = defaultdict(int)
+def _own_floor(kernels: Kernels, events: Iterable[Event]) -> Took | None:
+    products: list[Took] = []
+    batches: dict[tuple[str, Attention], int] = defaultdict(int)
     for event in events:
-        if product := product_of(event):
-            products[product.m, product.n, product.k] += product.batch
+        products += [kernels.took(event)] if product_of(event) else []
         for call in attention_of(event):
-            batches[event.stage, call.heads, call.q_length, call.head_dim] += call.batch
-    calls = Counter((batch, *sizes) for (_, *sizes), batch in batches.items())
-    attention = (Call(batch, heads, length, width, times) for (batch, heads, length, width), times in calls.items())
-    return (*(Product(m, n, k, times) for (m, n, k), times in products.items()), *attention)
+            batches[event.stage, replace(call, batch=1)] += call.batch
+    attention = kernels.attended(replace(call, batch=batch) for (_, call), batch in batches.items())
+    least = summed([*products, attention], By.PRODUCT)
+    return None if attention.why_not or not least.us else least

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -57,13 +57,13 @@ class Kernels:
     def attended(self, calls: Iterable[Attention]) -> Took:
         """Of these attentions in one call."""
         try:
-            return _sum([self._attention(each) for each in calls], By.ATTENTION)
+            return summed([self._attention(each) for each in calls], By.ATTENTION)
         except NotInTablesError as error:
             return _unknown(By.ATTENTION, str(error))
 
     def copied(self, event: Event) -> Took:
         """Of a copy over the bus."""
-        return _sum([self.board.copied(event.bytes)], By.BYTES)
+        return summed([self.board.copied(event.bytes)], By.BYTES)
 
     def _attention(self, call: Attention) -> Time:
         if call.q_length != call.kv_length:
@@ -79,12 +79,12 @@ class Kernels:
             if product.batch > 1:
                 return _unknown(By.PRODUCT, "products in batches are not in the tables")
             try:
-                return _sum([self.board.product(product.m, product.n, product.k, product.dtype)], By.PRODUCT)
+                return summed([self.board.product(product.m, product.n, product.k, product.dtype)], By.PRODUCT)
             except NotInTablesError as error:
                 return _unknown(By.PRODUCT, str(error))
         if event.operation.rstrip("_") in SEVERAL:
             return _unknown(By.BYTES, "it is several kernels")
-        return _sum([self.board.moved(moved_bytes(event))], By.BYTES)
+        return summed([self.board.moved(moved_bytes(event))], By.BYTES)
 
 
 def moved_bytes(event: Event) -> int:
@@ -93,7 +93,8 @@ def moved_bytes(event: Event) -> int:
     return event.bytes_read + event.bytes_written - unread
 
 
-def _sum(times: list[Time], by: By) -> Took:
+def summed(times: Sequence[Time | Took], by: By) -> Took:
+    """One after the other."""
     return Took(sum(each.us for each in times), sum(each.low for each in times), sum(each.high for each in times), by)
 
 

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import geometric_mean
 
-from vlbench.kernel_times import Time
 from vlbench.predicting.host import hosts
-from vlbench.predicting.kernels import By, Kernels, moved_bytes
+from vlbench.predicting.kernels import By, Kernels, Took, moved_bytes
 from vlbench.predicting.pays import MICRO, pays
 from vlbench.predicting.predicted import Band, ForwardName, Predicted, StageTime
 from vlbench.predicting.timeline import Step, Timeline, middle, outer, simulate, steps_of, worlds
@@ -55,7 +54,7 @@ def simulated(name: str, tower: str, forward: ForwardName, events: Iterable[Even
     return Simulated(name, tower, kernels.board.name, forward, kernels, steps, runs)
 
 
-def row_of(found: Simulated, reference: Simulated | None, floor: Time | None) -> Predicted:
+def row_of(found: Simulated, reference: Simulated | None, floor: Took | None) -> Predicted:
     """The row as it is kept, with its ratio to `reference` in pairs; no times where too much of it has none."""
     named, share = found.without_time()
     row = Predicted(

@@ -67,7 +67,7 @@ def _predicted(
             yield Predicted(row=row.name, tower=row.tower, gpu=name, forward=job.forward, failed=seen)
             continue
         found = simulated(row.name, row.tower, job.forward, seen.events, each)
-        floor = floor_of(each.board, tower.model or "", fed.grids, job.count.dtype, seen.events)
+        floor = floor_of(each, tower.model or "", fed.grids, job.count.dtype, seen.events)
         yield row_of(found, first.get(name), floor), found
         first.setdefault(name, found)
 
