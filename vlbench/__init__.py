@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         count_over,
         gate,
         judge,
+        judge_patch,
         load,
         predict,
         profile,
@@ -53,6 +54,7 @@ __all__ = [
     "count_over",
     "gate",
     "judge",
+    "judge_patch",
     "load",
     "predict",
     "profile",
@@ -64,7 +66,9 @@ __all__ = [
 
 _HOME = {
     **dict.fromkeys(("case", "compare", "count", "gate", "judge", "load", "profile", "run", "verify"), "api.functions"),
-    **dict.fromkeys(("atlas", "capturable", "count_over", "predict", "recommend", "simulate"), "api.functions"),
+    **dict.fromkeys(
+        ("judge_patch", "atlas", "capturable", "count_over", "predict", "recommend", "simulate"), "api.functions"
+    ),
     "allow_sync": "counting_device.allowed",
     "Images": "implementations.preprocessing",
     "IncomparableError": "errors",

@@ -4,6 +4,7 @@ from vlbench.api import (
     capturing,
     cases,
     counts,
+    patching,
     predicting,
     profiles,
     reading,
@@ -24,6 +25,7 @@ verify = in_python(running.verify)
 compare = in_python(verdicts.compare)
 gate = in_python(verdicts.gate)
 judge = in_python(verdicts.judge)
+judge_patch = in_python(patching.judge_patch)
 predict = in_python(predicting.predict)
 profile = in_python(profiles.profile)
 simulate = in_python(simulating.simulate)

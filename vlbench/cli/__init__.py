@@ -13,6 +13,7 @@ from vlbench.cli.completion import answering_bash
 from vlbench.cli.count import calibrate, count
 from vlbench.cli.explain import explain
 from vlbench.cli.judge import diff, judge
+from vlbench.cli.judge_patch import judge_patch
 from vlbench.cli.listing import list_things
 from vlbench.cli.predict import predict
 from vlbench.cli.profile import profile
@@ -39,6 +40,7 @@ for command in (run, recommend, verify, show, judge, ab, count, predict, atlas, 
     app.command()(command)
 app.command("list")(list_things)
 app.command("self-test")(self_test)
+app.command("judge-patch")(judge_patch)
 app.command()(explain)
 for name, group in {"case": case.app, "gate": gate.app, "baseline": baseline.app, "nsys": nsys.app}.items():
     app.add_typer(group, name=name)

@@ -26,6 +26,7 @@ from vlbench.process.child import waiting_threads
 from vlbench.record.baseline import Baseline, CountedCell
 from vlbench.record.outputs import StoredOutputs
 from vlbench.record.schema import Dtype
+from vlbench.record.work import Work
 from vlbench.towers.models import smallest_of
 from vlbench.towers.resolve import config_of
 from vlbench.trial.checks import Outcome, OwnCheck, check_own, run_checks
@@ -61,14 +62,18 @@ def _with_work(baseline: Baseline, counted: Mapping[str, CountResult], outcomes:
         outcome, there = found.get(cell.tower), counted[cell.name].work
         if not (outcome and outcome.kind == "right" and outcome.work and there and cell.dtype == outcome.dtype):
             continue
-        if odd := apart(outcome.work, there):
-            found[cell.tower] = outcome.model_copy(update={"elsewhere": odd.words})
-            if odd.left_out:
-                reason = (
-                    f"{odd.words}, with nothing in its place, so the result was not checked; mend it, or save the cell "
-                )
-                found[cell.tower] = Outcome(kind="unknown", reason=f"{reason}again with --unchecked REASON")
+        found[cell.tower] = seen_elsewhere(outcome, there, "mend it, or save the cell again with --unchecked REASON")
     return found
+
+
+def seen_elsewhere(outcome: Outcome, there: Work, remedy: str) -> Outcome:
+    """The outcome on a CPU with what the work on the device, `there`, is otherwise; unknown where that leaves out."""
+    if not (odd := apart(outcome.work, there)):
+        return outcome
+    if odd.left_out:
+        told = f"{odd.words}, with nothing in its place, so the result was not checked; {remedy}"
+        return Outcome(kind="unknown", reason=told)
+    return outcome.model_copy(update={"elsewhere": odd.words})
 
 
 def check_towers(baselines: Sequence[Baseline], base: str | None = None) -> list[Outcomes]:

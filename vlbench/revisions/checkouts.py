@@ -69,6 +69,17 @@ def checked_out(names: Sequence[str]) -> Iterator[list[Revision]]:
         yield found
 
 
+@contextmanager
+def patched(base: str, patch: Path) -> Iterator[Revision]:
+    """The files of a revision with a patch applied, which git has to take as it is. Raises UsageError."""
+    top = Path(_git("rev-parse", "--show-toplevel"))
+    commit, prefix = _commit(base, top), _git("rev-parse", "--show-prefix")
+    with Scratch() as scratch:
+        draft = Path(scratch).resolve()
+        tree = _write(top, commit, draft, patch=patch.resolve())
+        yield Revision(patch.name, commit, tree, draft / "files", prefix, changed=True)
+
+
 @dataclass(frozen=True)
 class Commit:
     """One revision of a range."""
@@ -122,19 +133,22 @@ def _commit(name: str, top: Path) -> str:
         ) from None
 
 
-def _write(top: Path, commit: str, draft: Path, *, as_it_is: bool) -> str:
-    """Write the files of a commit, or of the working tree, into `draft`/files; the name of their tree."""
+def _write(top: Path, commit: str, draft: Path, *, as_it_is: bool = False, patch: Path | None = None) -> str:
+    """Write the files of a commit, with a patch, or of the working tree, into `draft`/files; the name of their tree."""
     own = {"GIT_INDEX_FILE": str(draft / "index")}
-    if as_it_is:
+    if as_it_is or patch:
         (draft / "objects").mkdir()
         real = Path(_git("rev-parse", "--git-path", "objects", at=top))
         own |= {"GIT_OBJECT_DIRECTORY": str(draft / "objects"), "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(top / real)}
+    if as_it_is:
         index = top / _git("rev-parse", "--git-path", "index", at=top)
         if index.exists():  # it says which files are as they were
             shutil.copy2(index, draft / "index")  # and its time, or git trusts files as old as the index that changed
         _git("add", "--all", at=top, own=own)
     else:
         _git("read-tree", commit, at=top, own=own)
+    if patch:
+        _git("apply", "--cached", "--whitespace=nowarn", str(patch), at=top, own=own)
     _git("checkout-index", "--all", "--quiet", f"--prefix={draft / 'files'}{os.sep}", at=top, own=own)
     return _git("write-tree", at=top, own=own)
 

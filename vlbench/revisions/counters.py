@@ -34,7 +34,9 @@ def counted_at(at: TowerInFolder, points: Sequence[Point], profile: str, cudnn: 
     )
     so_far = run_job(job, folder=at.folder)
     return [
-        count_result(so_far.row(index, name), so_far.fed.get((index, name), point), profile, dtype)
+        count_result(
+            so_far.row(index, name), so_far.fed.get((index, name), point), profile, dtype, so_far.work.get(name)
+        )
         for index, point in enumerate(points)
     ]
 

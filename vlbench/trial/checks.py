@@ -25,6 +25,14 @@ class OwnCheck(Message):
     are compared with."""
     dtype: str = "float32"
     """In which its work is wanted."""
+    leave: Path | None = None
+    """The tower leaves its weights in this file, and is called once, so that it is known to run."""
+    handed: Path | None = None
+    """A file with weights for it."""
+    secret: int | None = None
+    """The outputs are wanted as they are, on contents and further grids that are drawn from this."""
+    patched: StoredOutputs | None = None
+    """What a patched tower made of the same calls in a process that has ended: this tower, called now, judges it."""
     threads: int
     timeout: float = 600
 

@@ -1,6 +1,10 @@
-"""The small calls on which anyone's tower is checked: at most 100 patches each, whatever a cache's key may forget."""
+"""The small calls on which anyone's tower is checked: at most 100 patches each, whatever a cache's key may forget.
 
-from collections.abc import Iterator
+Where a secret is given, contents are drawn from it, and so are further grids, which nobody can know beforehand.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -42,6 +46,8 @@ IMAGES: tuple[tuple[tuple[Grid, ...], int, str], ...] = (
     (FIVE[:4], 3, "bfloat16"),
 )
 """The same of a tower of images, one for each grid. The fourth repeats the first."""
+HELD_OUT = 3
+"""Further batches where there is a secret, each in float32 and then in bfloat16."""
 REPEATED = {"patches": (0, 6), "images": (0, 3)}
 """Two calls that are the same in all but the number of calls before."""
 
@@ -49,6 +55,8 @@ REPEATED = {"patches": (0, 6), "images": (0, 3)}
 def exact_of(number: int, images: bool) -> int | None:
     """Which call feeds the same as call `number` in float32; None where none does."""
     calls = IMAGES if images else CELLS
+    if number >= len(calls):
+        return number - 1  # held out: each comes in float32 first
     cells, contents, _ = calls[number]
     same = (cells, contents, "float32")
     return calls.index(same) if same in calls else None
@@ -63,11 +71,20 @@ class SmallCall:
     entry: Input
 
 
-def small_calls(fed: Fed) -> Iterator[SmallCall]:
-    """All of them, in order; pixels are drawn from fixed seeds."""
-    for cells, contents, dtype in IMAGES if isinstance(fed, Images) else CELLS:
+def small_calls(fed: Fed, secret: int | None = None) -> Iterator[SmallCall]:
+    """All of them, in order; pixels are drawn from fixed seeds, or from `secret`, and further grids with them."""
+    calls = IMAGES if isinstance(fed, Images) else CELLS
+    for cells, contents, dtype in calls if secret is None else (*calls, *_held_out(secret)):
         grids = fed.grids_of(cells)
-        draw = torch.Generator().manual_seed(contents)
+        draw = torch.Generator().manual_seed(contents if secret is None else secret + contents)
         pixels = torch.randn(fed.pixels_shape(grids), generator=draw).to(getattr(torch, dtype))
         words = f"{len(grids)} images" if isinstance(fed, Images) else "+".join("x".join(map(str, g)) for g in grids)
         yield SmallCall(f"{words} {dtype}", dtype, Input(pixels, torch.tensor(grids)))
+
+
+def _held_out(secret: int) -> Iterator[tuple[Sequence[Grid], int, str]]:
+    draw = random.Random(secret)
+    for contents in range(10, 10 + HELD_OUT):
+        cells = [(draw.randint(1, 4), draw.randint(1, 6), draw.randint(1, 6)) for _ in range(draw.randint(1, 4))]
+        yield cells, contents, "float32"
+        yield cells, contents, "bfloat16"

@@ -1,0 +1,1 @@
+"""A patch judged: one verdict, one reason and a reward."""

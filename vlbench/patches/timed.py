@@ -1,0 +1,29 @@
+"""Times of a patch, where they are asked for: pairs of processes in lock-step, as `vlbench ab` has them."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vlbench.judging.judged import JudgedRow
+from vlbench.revisions.request import Pair, Request, way_of
+
+if TYPE_CHECKING:
+    from vlbench.trial.session import Watch
+
+
+def timed_rows(pair: Pair, request: Request, top: Path, watch: Watch) -> list[JudgedRow]:
+    """A row about accuracy and one about time for each point of the scenarios."""
+    from vlbench.revisions.times import measure, plans_of, rows_of
+    from vlbench.trial.limits import end_of
+
+    (tower,) = request.towers
+    plans = plans_of(pair, request, tower)
+    until = end_of(time.monotonic(), request.budget)
+    groups, _ = measure(plans, way_of(tower), request, until, top, watch)
+    found = []
+    for plan, group in zip(plans, groups, strict=True):
+        words = (tower, plan.point.scenario, plan.point.label, plan.dtype, plan.device)
+        found += rows_of(group, " ".join(filter(None, words)))
+    return [row.model_copy(update={"reason": pair.plain(row.reason)}) for row in found]
