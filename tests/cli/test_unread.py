@@ -64,6 +64,10 @@ MODES: dict[str, dict[str, str]] = {
         "a b --tower qwen2.5-vl-tiny+best": "base head tower scenario device dtype counters gpu cudnn seed threads "
         "trials budget timeout allow_inconclusive out force",
     },
+    "judge-patch": {
+        "a b": "base patch tower scenario grid gpu cudnn dtype seed times timeout",
+        "a b --times": "base patch tower scenario gpu cudnn dtype seed times trials budget timeout",
+    },
     "gate": {
         "": "baseline base report_only capture times allow_inconclusive out force",
         "--base HEAD": "baseline base first no_accept report_only capture times allow_inconclusive out force",
@@ -125,6 +129,8 @@ SAMPLES: dict[str, str] = {
     "threads": "2",
     "device": "cpu",
     "timeout": "9",
+    "trials": "9",
+    "budget": "9",
     "kv_bytes": "9",
     "check": "new.json",
 }

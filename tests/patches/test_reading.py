@@ -8,11 +8,11 @@ import pytest
 
 from tests.cli.conftest import Vlbench, folder, vlbench
 from tests.repositories import commit, git
-from vlbench.patches.reasons import CODES, Reason
 from vlbench.patches.reading import listing
+from vlbench.patches.reasons import CODES, Reason
 
 __all__ = ["folder", "vlbench"]
-FILES = {"tower.py": "x = 1\n", "tests/test_it.py": "pass\n", "pyproject.toml": "[tool.vlbench]\ntower = 'tower:make'\n"}
+FILES = {"tower.py": "x = 1\n", "tests/test_it.py": "pass\n", "pyproject.toml": "[tool.vlbench]\n"}
 
 
 def added(name: str, text: str = "x", mode: str = "100644") -> str:
@@ -68,7 +68,7 @@ def test_it_is_refused_with_a_code(vlbench: Vlbench, folder: Path, name: str) ->
         (("nowhere", "main"), "'nowhere' is no revision"),
         (("main", "main", "--tower", "other:make"), "has no package 'other'"),
         (("main", "main", "--tower", "hf:qwen2-vl-7b"), "its code is the same in every revision"),
-        (("main", "main", "--times", "--grid", "1x4x4"), "--grid says nothing with --times"),
+        (("main", "main", "--times", "--grid", "1x4x4"), "--grid says nothing beside --times"),
     ],
 )
 def test_a_wrong_command_is_one_sentence(vlbench: Vlbench, folder: Path, words: tuple[str, ...], said: str) -> None:

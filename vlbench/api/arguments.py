@@ -68,6 +68,7 @@ UNREAD: dict[str, dict[str, str]] = {
     },
     "recommend": {"counters=False": "gpu cudnn", "grid": "scenario point"},
     "predict": {"check": "gpu grid cold"},
+    "judge_patch": {"times": "grid", "times=False": "trials budget"},
     "simulate": {"memory_at=None": "kv_bytes"},
     "verify": {"where": "exactness timeout quiet", "dump": "exactness timeout quiet"},
 }

@@ -68,8 +68,6 @@ def judge_patch(
     job = count_job(tower, None, scenario, several(grid), gpu, cudnn, dtype)
     if len(job.towers) != 1:
         raise UsageError(f"one tower is judged, and {len(job.towers)} are named; give one --tower")
-    if times and grid:
-        raise UsageError("--grid says nothing with --times, which takes scenarios; give a --scenario")
     commit = commit_of(base) if base != "." else None
     usual = defaults(commit=commit) if commit else defaults()
     request = Request(

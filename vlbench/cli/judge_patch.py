@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from vlbench.api.arguments import UNREAD
 from vlbench.cli.completion import towers
 from vlbench.cli.options import CommandOptions, Cudnn, DtypeName, Gpu, Texts
 from vlbench.cli.reporting import reports
@@ -12,6 +13,8 @@ from vlbench.export.sheet import Sheet
 
 class JudgePatchOptions(CommandOptions):
     """The arguments and options of `vlbench judge-patch`."""
+
+    UNREAD = UNREAD["judge_patch"]
 
     base: Annotated[str, typer.Argument()]
     """The revision that is judged against: a commit, branch or tag."""

@@ -22,7 +22,7 @@ _ABSOLUTE = re.compile(rb"^--- (?P<old>[^\n]*)\n\+\+\+ (?P<new>[^\n]*)$", re.MUL
 
 
 def check_patch(path: Path, top: Path) -> None:
-    """Raises JudgementError for what is no patch, or names a place outside of the repository; UsageError for no file."""
+    """Raises JudgementError for what is no patch, or names a place outside of the repository, UsageError for none."""
     text = read_bytes(path, PATCH)
     said = run_git("-C", str(top), "apply", "--numstat", "-z", str(path.resolve()))
     names = [each.split("\t", 2)[-1] for each in said.stdout.split("\0") if each]
