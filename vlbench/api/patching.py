@@ -86,4 +86,4 @@ def judge_patch(
     )
     asked = PatchRequest(request, job.points, usual.baselines, seed, times)
     with watcher(progress) as watch:
-        return JudgedPatch(judge(base, str(patch), asked, watch))
+        return JudgedPatch(judge(base, str(patch), asked, watch, watch.say))

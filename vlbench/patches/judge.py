@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,12 +59,12 @@ class PatchRequest:
         return self.request.towers[0]
 
 
-def judge(base: str, patch: str, asked: PatchRequest, watch: Watch) -> PatchJudged:
+def judge(base: str, patch: str, asked: PatchRequest, watch: Watch, say: Callable[[str], None]) -> PatchJudged:
     """Judge a patch of `base`: a file with a unified diff or, where there is none of that name, a revision.
 
-    Raises UsageError for what is neither, and for a tower that BASE does not have.
+    `say` is told what is being done. Raises UsageError for what is neither, and for a tower that BASE does not have.
     """
-    start, judging = time.monotonic(), _Judging(asked, watch)
+    start, judging = time.monotonic(), _Judging(asked, watch, say)
     try:
         reason, said = judging.run(base, patch)
     except JudgementError as found:
@@ -94,8 +94,8 @@ def judge(base: str, patch: str, asked: PatchRequest, watch: Watch) -> PatchJudg
 
 
 class _Judging:
-    def __init__(self, asked: PatchRequest, watch: Watch) -> None:
-        self.asked, self.watch = asked, watch
+    def __init__(self, asked: PatchRequest, watch: Watch, say: Callable[[str], None]) -> None:
+        self.asked, self.watch, self.say = asked, watch, say
         self.rows: list[JudgedRow] = []
         self.gain, self.seed = 0.0, 0
 
@@ -123,17 +123,17 @@ class _Judging:
         """How the result compares, and the counts of both."""
         with Scratch() as folder:
             weights = Path(folder) / "weights"
-            self.watch.say("building BASE and counting it")
+            self.say("building BASE and counting it")
             left, counted = self._both(pair, pair.base, OwnCheck(**self._check(towers[0], 0), leave=weights))
             if left.outputs is None:
                 raise JudgementError(Reason.BASE_UNUSABLE, f"BASE: {left.reason}")
-            self.watch.say("calling the patched tower and counting it")
+            self.say("calling the patched tower and counting it")
             handed = OwnCheck(**self._check(towers[1], self.seed), handed=weights)
             made, patched_counts = self._both(pair, pair.head, handed)
         if made.outputs is None or not any(each.parts for each in made.outputs.calls):
             told = made.reason if made.outputs is None else made.outputs.calls[0].raised
             raise JudgementError(Reason.NO_RESULT, f"it gives no result: {told}")
-        self.watch.say("calling BASE on the same")
+        self.say("calling BASE on the same")
         held = self._held(pair, made.outputs, left.outputs, seen)
         return self._seen(held, made, counted, patched_counts), [counted, patched_counts]
 
@@ -212,7 +212,7 @@ class _Judging:
         self.gain = gain_of(pairs)
         reason, said = reason_of(self.rows)
         if asked.times and reason.verdict in ("improved", "fewer", "same"):
-            self.watch.say("timing both in lock-step")
+            self.say("timing both in lock-step")
             timed = timed_rows(pair, replace(request, seed=self.seed % 2**31), repository(), self.watch)
             self.rows += timed
             reason, said, self.gain = with_times(reason, said, self.gain, timed)
