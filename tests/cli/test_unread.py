@@ -10,14 +10,15 @@ from tests.cli.conftest import Vlbench
 from tests.cli.test_help import ALL
 
 RUN = "device dtype state only seed threads trials budget timeout resume out force against card"
+WHOLE = f"{RUN} counts"
 TOWERS = "--tower hf:qwen2.5-vl-tiny"
 MODES: dict[str, dict[str, str]] = {
     "run": {
-        "--scenario video": f"{RUN} scenario model seam variant tower ablate images weights plan",
-        TOWERS: f"{RUN} scenario tower exactness images weights plan",
+        "--scenario video": f"{WHOLE} scenario model seam variant tower ablate images weights plan",
+        TOWERS: f"{WHOLE} scenario tower exactness images weights plan",
         "--seam rope": f"{RUN} seam",
         "--scenario prompt-image": f"{RUN} scenario seam",
-        "--images a.jpg": f"{RUN} model variant tower ablate images scenario_sizes weights plan",
+        "--images a.jpg": f"{WHOLE} model variant tower ablate images scenario_sizes weights plan",
     },
     "recommend": {
         "": "scenario point grid start model weights device dtype counters gpu cudnn seed threads trials budget "
@@ -45,9 +46,16 @@ MODES: dict[str, dict[str, str]] = {
     },
     "count": {
         "--diff baseline best": "tower scenario grid dtype where diff cold plan gpu cudnn",
-        "--tower my_tower:make": "tower scenario grid dtype where diff cold plan capture gpu cudnn",
-        "--grid 1x4x6": "tower variant grid dtype where diff cold plan capture gpu cudnn",
+        "--tower my_tower:make": "tower scenario grid dtype where diff cold plan capture over gpu cudnn",
+        "--grid 1x4x6": "tower variant grid dtype where diff cold plan capture over gpu cudnn",
+        "--over HEAD~1..HEAD": "tower scenario grid dtype over gpu cudnn",
         "--capture --tower my_tower:make": "tower scenario grid dtype capture key region gpu cudnn",
+    },
+    "atlas": {
+        "": "package only listed discover check against over grid dtype gpu cudnn out force",
+        "--discover": "package only listed discover grid dtype gpu cudnn out force",
+        "--check": "package only listed check grid dtype gpu cudnn out force",
+        "--over 5.22..5.23": "package only listed over grid dtype gpu cudnn out force",
     },
     "predict": {
         "--tower my_tower:make": "tower scenario grid dtype gpu cudnn cold perfetto check limit force",
@@ -133,6 +141,8 @@ SAMPLES: dict[str, str] = {
     "budget": "9",
     "kv_bytes": "9",
     "check": "new.json",
+    "diff": "baseline best",
+    "over": "HEAD~1..HEAD",
 }
 
 
@@ -162,7 +172,7 @@ UNREAD = [
 @pytest.mark.parametrize(("command", "mode", "name"), UNREAD, ids=lambda value: str(value).replace(" ", "_"))
 def test_an_option_that_nothing_reads_is_refused_by_name(vlbench: Vlbench, command: str, mode: str, name: str) -> None:
     option = options_of(command)[name]
-    value = [] if option.is_flag else [SAMPLES[name]]
+    value = [] if option.is_flag else SAMPLES[name].split()
     ended = vlbench(
         *command.split(), *mode.split(" run")[0].split(), option.opts[0], *value, *["run"] * mode.count("run")
     )

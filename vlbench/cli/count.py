@@ -41,7 +41,7 @@ class Counted(CommandOptions):
 class CountOptions(Counted):
     """The options of `vlbench count`."""
 
-    UNREAD: ClassVar = {"capture": "where diff cold plan"}
+    UNREAD: ClassVar = {"capture": "where diff cold plan over"}
 
     where: Annotated[bool, typer.Option("--where")] = False
     """Each sync and copy with its line, and what removes it."""
