@@ -7,7 +7,7 @@ import torch
 
 from vlbench.api.running import FEW, _notes
 from vlbench.errors import UsageError
-from vlbench.matrix.targets import ablated, model_target, targets_of
+from vlbench.matrix.targets import Target, ablated, model_target, targets_of
 from vlbench.towers.variants import default_variants, unique, variants_on_cuda
 
 
@@ -18,12 +18,16 @@ def on_cuda() -> Iterator[None]:
         yield
 
 
+def told(target: Target) -> tuple[str, ...]:
+    return _notes([("small", [], target)])
+
+
 @pytest.mark.usefixtures("on_cuda")
 def test_on_cuda_the_few_rows_that_are_timed_say_how_to_ask_for_others() -> None:
     target = model_target(None, "auto", None, (), few=True)
     assert (target.model, target.dtype, target.device) == ("qwen2.5-vl-7b", "bfloat16", "cuda")
     assert target.variants == unique(variants_on_cuda(target.config)[0])  # type: ignore[arg-type]
-    assert _notes([target])[0] == FEW
+    assert told(target)[0] == FEW
     assert "--with FLAG" in FEW
     assert "--ablate leave-one-out" in FEW
 
@@ -36,14 +40,14 @@ def test_on_cuda_all_rows_are_there_where_nothing_is_timed_or_something_is_named
     assert [each.name for each in named.variants] == ["baseline", "pinned-h2d"]
     apart = ablated(model_target(None, "cuda", None, (), few=True), "leave-one-out")
     for each in (target, named, apart):
-        assert FEW not in _notes([each])
+        assert FEW not in told(each)
         assert not each.few
 
 
 def test_on_a_cpu_rows_are_what_they_were() -> None:
     target = model_target(None, "cpu", None, (), few=True)
     assert target.variants == unique(default_variants(target.config, "cpu")[0])  # type: ignore[arg-type]
-    assert (target.few, FEW in _notes([target])) == (False, False)
+    assert (target.few, FEW in told(target)) == (False, False)
 
 
 def test_rows_with_a_plan_handed_in_are_held_against_their_own_tower() -> None:
@@ -56,7 +60,7 @@ def test_rows_with_a_plan_handed_in_are_held_against_their_own_tower() -> None:
         ("host-seqlens", "inside", "baseline", ("host-seqlens",)),
         ("host-seqlens plan=device", "device", "host-seqlens", ("host-seqlens",)),
     ]
-    assert "A plan handed in is not offered by baseline." in _notes([target])
+    assert "A plan handed in is not offered by baseline." in told(target)
 
 
 def test_of_one_tower_the_first_is_the_one_that_makes_its_own() -> None:
