@@ -122,11 +122,28 @@ def test_without_times_counts_decide_and_a_flag_by_which_a_counter_gets_worse_go
         "no-einops": {"uploads": 1},
         "host-inverse": {"uploads": 1, "host_syncs": -2},
     }
-    given = Screened(tried, Counting(tried, "somewhere", moved))
+    predicted = {
+        "strided-qkv": {"h100": (1.02, 1.1), "l40s": (1.011, 1.2)},
+        "rope-shared": {"h100": (1.02, 1.1), "l40s": (0.99, 1.2)},
+        "rope-table": {"h100": (1.0, 1.0)},
+        "varlen": {"h100": (0.8, 0.985)},
+        "no-einops": {"h100": (1.5, 1.6)},
+    }
+    given = Screened(tried, Counting(tried, "somewhere", moved, predicted))
     told = {each.flag: (each.effect, each.by) for each in found_flags(given)}
     assert told["host-grid"] == ("helps", "counts")
     assert told["no-einops"] == ("hurts", "counts")
     assert told["host-inverse"] == ("not told", "counts")
-    assert told["strided-qkv"] == ("not told", "counts")  # no counter moves, which says nothing of host time
+    assert told["rope-packed"] == ("not told", "counts")  # no counter moves, which says nothing of host time
+    assert told["strided-qkv"] == ("helps", "predicted")
+    assert told["varlen"] == ("hurts", "predicted")
+    assert told["rope-shared"] == told["rope-table"] == ("not told", "counts")
     found = choose(given, None)
-    assert (found.flags, found.confirmed) == (tried.flags - {"no-einops"}, None)
+    assert (found.flags, found.confirmed) == (tried.flags - {"no-einops"}, None)  # whatever is predicted of it
+
+
+def test_a_prediction_gives_no_verdict_to_what_was_timed() -> None:
+    given = screened({"without patch-matmul": 0.8})
+    given.counting = Counting(TRIED, "somewhere", {"patch-matmul": {}}, {"patch-matmul": {"h100": (2.0, 3.0)}})
+    (found,) = (each for each in found_flags(given) if each.flag == "patch-matmul")
+    assert (found.effect, found.by, found.predicted) == ("hurts", "time", {"h100": (2.0, 3.0)})

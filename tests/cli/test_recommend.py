@@ -21,6 +21,7 @@ def test_what_cannot_be_had_is_one_sentence(vlbench: Vlbench, folder: Path) -> N
         ("--start", "bestt"): "there is no flag or preset 'bestt'; did you mean best?",
         ("--point", "n=3"): "--point: small.toml has no point 'n=3'",
         ("--dtype", "int8"): "--dtype: 'int8' is not one of",
+        ("--gpu", "h100"): "--gpu says nothing with --no-counters",
     }.items():
         assert words in vlbench(*SMALL, *options).sentence
     assert "must be even both ways" in vlbench("recommend", "--device", "cpu", "--grid", "1x5x4").sentence
@@ -54,11 +55,14 @@ def test_a_recommendation_is_a_preset_file_that_a_run_takes(vlbench: Vlbench, fo
 @pytest.mark.slow(20)
 def test_without_a_gpu_a_set_for_one_is_chosen_from_counts(folder: Path) -> None:
     told: list[str] = []
-    found = package.recommend(model="qwen2.5-vl-tiny", device="cuda", grid="1x8x8", progress=told.append)
+    found = package.recommend(model="qwen2.5-vl-tiny", device="cuda", grid="1x36x36", progress=told.append)
     record: Recommendation = found.record
     assert found.exit_code == 0
     assert record.preset.by == "chosen from counts, not measured on a GPU"
-    assert {each.by for each in record.flags} == {"counts", "-"}
+    assert {each.by for each in record.flags} <= {"counts", "predicted", "-"}
+    (low, high) = next(each.predicted["h100"] for each in record.flags if each.flag == "host-seqlens")
+    assert 1.5 < low < high
+    assert {"predicted_h100_low", "predicted_h100_high"} <= set(found.table().columns)
     effects = {each.flag: each.effect for each in record.flags}
     assert effects["host-seqlens"] == effects["host-grid"] == "helps"
     assert effects["fp8-linear"] == "not tried"

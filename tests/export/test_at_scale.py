@@ -19,14 +19,14 @@ WARM = Tally(
     host_syncs=42_128, uploads=3, implicit_uploads=1, attention_calls=7_016, device_operations=8_676, read_backs=42_124
 )
 
-SPAN = PredictedSpan(gpu="h100", low=1.4302, high=3.454)
+SPAN = PredictedSpan(gpu="h100", spans=(1.4302, 3.454))
 
 
 def counted() -> CellGroup:
     group = quick_look()
-    more = {"cold": Tally(attention_plans=12), "warm": WARM, "predicted": SPAN}
+    more = {"cold": Tally(attention_plans=12), "warm": WARM, "predicted": (SPAN,)}
     rows = [RowAtScale(name=each.name, tower=each.name, **more) for each in group.rows]
-    rows[1] = rows[1].model_copy(update={"predicted": PredictedSpan(gpu="h100", failed="too little of it is known")})
+    rows[1] = rows[1].model_copy(update={"predicted": (PredictedSpan(gpu="h100", failed="too little of it is known"),)})
     rows[-1] = RowAtScale(name=group.rows[-1].name, tower="mine:make", failed="mine.py:3 opens no file")
     at_scale = AtScale(
         model="qwen2.5-vl-7b",

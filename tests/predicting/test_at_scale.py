@@ -41,12 +41,14 @@ def test_a_layer_that_begins_alike_takes_as_long(flags: str, monkeypatch: pytest
 def test_the_process_predicts_what_it_counts() -> None:
     towers = ("qwen2.5-vl-7b+best", "qwen2.5-vl-7b+no-such-flag")
     given = {"variants": None, "points": (POINT,), "profile": "sm_90", "dtype": "bfloat16", "at_scale": True}
+    given |= {"boards": ("h100", "l40s")}
     said: list[object] = []
     run_job(CountJob(towers=towers, **given), said.append)
     best, none = (each.row for each in said if isinstance(each, CountedAtScale))
-    assert best.predicted is not None
-    assert best.predicted.low is not None
-    assert best.predicted.high is not None
-    assert 0 < best.predicted.low < best.predicted.high < 1
-    assert none.predicted is None
+    h100, l40s = best.predicted
+    assert (h100.gpu, l40s.gpu) == ("h100", "l40s")
+    assert 0 < (h100.low or 0) < (h100.high or 0) < 1
+    assert (l40s.low or 0) > (h100.low or 0)
+    assert h100.over(h100) == (1, 1)
+    assert none.predicted == ()
     assert none.failed is not None

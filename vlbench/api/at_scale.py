@@ -11,6 +11,7 @@ from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS, Family, VisionConfig
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
 from vlbench.matrix.plan import Plan
+from vlbench.predicting.at_scale import GPU as BOARD
 from vlbench.predicting.at_scale import WORKER
 from vlbench.record.at_scale import AtScale
 from vlbench.record.schema import NO_FLAGS
@@ -73,7 +74,8 @@ def _job(plan: Plan, full: Mapping[tuple[str, str], ScenarioPoint]) -> tuple[Cou
         grids = grids_only(feed, plan.seed, MODELS[released].preprocessing)
         point = Point(scenario=feed.scenario, label=feed.label, grids=grids)
     towers = tuple(dict.fromkeys(names.values()))
-    job = CountJob(towers=towers, variants=None, points=(point,), profile=GPU, cudnn=CUDNN, dtype=DTYPE, at_scale=True)
+    asked = {"profile": GPU, "cudnn": CUDNN, "boards": (BOARD,), "at_scale": True}
+    job = CountJob(towers=towers, variants=None, points=(point,), dtype=DTYPE, **asked)
     return job, names, released or plan.model
 
 

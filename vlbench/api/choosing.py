@@ -148,7 +148,8 @@ def found_flags(screened: Screened) -> tuple[FlagFound, ...]:
     found = []
     for flag in tried.order:
         moved = counting.moved.get(flag) if counting else None
-        effect, by = decided(timed.get(flag), moved)
+        predicted = counting.predicted.get(flag, {}) if counting else {}
+        effect, by = decided(timed.get(flag), moved, predicted.values())
         why = tried.not_tried.get(flag, "")
         if by == "-" and counting and not why:
             why = counting.why_not.get(flag, "")
@@ -161,9 +162,8 @@ def found_flags(screened: Screened) -> tuple[FlagFound, ...]:
         elif flag in tried.not_tried:
             effect, by = "not tried", "-"
         worth = timed[flag][1] if flag in timed else None
-        found.append(
-            FlagFound(flag=flag, effect=effect, by=by, why=why, in_set=flag in tried.flags, worth=worth, counted=moved)
-        )
+        told = {"effect": effect, "by": by, "why": why, "worth": worth, "counted": moved, "predicted": predicted}
+        found.append(FlagFound(flag=flag, in_set=flag in tried.flags, **told))
     return tuple(found)
 
 

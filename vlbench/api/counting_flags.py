@@ -1,14 +1,17 @@
-"""What each flag asks of a GPU beside the others: the whole set counted, and that set changed by one flag."""
+"""What each flag asks of GPUs beside the others, and the spans predicted: a whole set, and that changed by a flag."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 
 from vlbench.counting.job import CountJob, Point
-from vlbench.counting.run import Steps, run_job
+from vlbench.counting.run import SoFar, Steps, run_job
 from vlbench.errors import UsageError
 from vlbench.judging.flag_worth import COUNTERS
 from vlbench.matrix.candidates import Candidates, candidates
-from vlbench.record.at_scale import RowAtScale
+from vlbench.predicting.at_scale import WORKER
+from vlbench.predicting.run import by_profile
+from vlbench.record.at_scale import Ratios, RowAtScale
 from vlbench.record.schema import NO_FLAGS, Dtype
 from vlbench.towers.models import find_model
 from vlbench.towers.variants import Variant
@@ -23,6 +26,10 @@ class Counting:
     """On what it was counted."""
     moved: dict[str, dict[str, int]] = field(default_factory=dict)
     """By flag: counters of the second forward that are not what they are without it, and the plans of the first."""
+    predicted: dict[str, dict[str, Ratios]] = field(default_factory=dict)
+    """By flag and GPU: span without it / span with it."""
+    not_predicted: dict[str, str] = field(default_factory=dict)
+    """By GPU for which some flag was not predicted: the reason of one."""
     why_not: dict[str, str] = field(default_factory=dict)
     """By flag that was not counted: the reason."""
     seconds: float = 0.0
@@ -34,34 +41,60 @@ class Counting:
 
 
 def count_flags(
-    model: str, start: str, point: Point, profile: str, cudnn: str, dtype: Dtype, seconds: float, steps: Steps
+    model: str, start: str, point: Point, boards: Sequence[str], cudnn: str, dtype: Dtype, seconds: float, steps: Steps
 ) -> Counting:
     """Count the set that is started from and each change of it on a call of full size, within so many seconds.
 
-    Raises UsageError for what cannot be counted as asked.
+    Counters are those of the first of the `boards`, and spans are predicted for each. Raises UsageError for what cannot
+    be counted as asked.
     """
     began, tried = monotonic(), candidates(find_model(model), "cuda", start)
     rows = [tried.whole, *tried.changed.values()]
     towers = tuple(dict.fromkeys(tower_of(model, row) for row in rows))
-    job = CountJob(
-        towers=towers, variants=None, points=(point,), profile=profile, cudnn=cudnn, dtype=dtype, at_scale=True
-    )
-    so_far = run_job(job, max(seconds, 1.0), steps=steps)
+    asked = by_profile(boards)
+    runs: list[SoFar] = []
+    for profile, names in asked.items():
+        job = CountJob(
+            towers=towers,
+            variants=None,
+            points=(point,),
+            profile=profile,
+            cudnn=cudnn,
+            dtype=dtype,
+            at_scale=True,
+            boards=names,
+        )
+        done, of = len(runs) * len(towers), len(asked) * len(towers)
+        left = max(began + seconds - monotonic(), 1.0)
+        runs.append(run_job(job, left, steps=lambda more, _, done=done, of=of: steps(done + more, of), worker=WORKER))  # type: ignore[misc]
     told = f" [{point.label}]" if point.label else ""
-    found = Counting(tried, f"{model}, {dtype}, {point.scenario}{told}, as {profile}", seconds=monotonic() - began)
-    counted = {name: so_far.at_scale.get((0, name)) for name in towers}
-    whole = counters(counted[tower_of(model, tried.whole)])
-    for flag, row in tried.changed.items():
-        tower = counted[tower_of(model, row)]
-        changed = counters(tower)
-        if whole is None or changed is None:
-            found.why_not[flag] = (tower and tower.failed) or so_far.end or "the whole set was not counted"
-            continue
-        after, before = (whole, changed) if flag in tried.flags else (changed, whole)
-        found.moved[flag] = {name: after[name] - before[name] for name in after if after[name] != before[name]}
+    found = Counting(tried, f"{model}, {dtype}, {point.scenario}{told}, as {next(iter(asked))}")
+    for run in runs:
+        _add(found, run, {flag: tower_of(model, row) for flag, row in tried.changed.items()}, towers[0])
+    found.seconds = monotonic() - began
     if not found.moved and found.why_not:
         raise UsageError(f"--budget: {next(iter(found.why_not.values()))}; give more time, or --no-counters")
     return found
+
+
+def _add(found: Counting, run: SoFar, towers: Mapping[str, str], whole_name: str) -> None:
+    """What one process said: counters where there are none yet, and its predictions."""
+    whole = run.at_scale.get((0, whole_name))
+    for flag, name in towers.items():
+        tower, inside = run.at_scale.get((0, name)), flag in found.tried.flags
+        one, other = counters(whole), counters(tower)
+        if whole is None or tower is None or one is None or other is None:
+            found.why_not[flag] = (tower and tower.failed) or run.end or "the whole set was not counted"
+            continue
+        after, before = (one, other) if inside else (other, one)
+        moved = {name: after[name] - before[name] for name in after if after[name] != before[name]}
+        found.moved.setdefault(flag, moved)
+        for kept, changed in zip(whole.predicted, tower.predicted, strict=True):
+            ratio = changed.over(kept) if inside else kept.over(changed)
+            if ratio is None:
+                found.not_predicted[kept.gpu] = kept.failed or changed.failed or ""
+                continue
+            found.predicted.setdefault(flag, {})[kept.gpu] = ratio
 
 
 def tower_of(model: str, row: Variant) -> str:

@@ -24,6 +24,7 @@ from vlbench.judging.flag_worth import why_wrong
 from vlbench.matrix.candidates import candidates
 from vlbench.matrix.plan import CellFilter, Plan, Settings, plans_of, single_plan
 from vlbench.matrix.targets import Target, model_target
+from vlbench.predicting.at_scale import GPU
 from vlbench.record.destinations import check_output
 from vlbench.record.files import write_whole
 from vlbench.record.preset_file import SUFFIX, PresetFile, preset_text
@@ -57,7 +58,7 @@ def recommend(
     device: str = "auto",
     dtype: str | None = None,
     counters: bool = True,
-    gpu: str | None = None,
+    gpu: Names = None,
     cudnn: str | None = None,
     seed: int = 0,
     threads: int = 1,
@@ -74,7 +75,8 @@ def recommend(
     of its flags is left out, each other put in its place, flags that name each other are left out together, and every
     change is timed against the whole in shared rounds, `trials` processes of them. The set is then chosen, and is
     confirmed in processes that had no say in the choice. What each flag asks of a GPU is counted, too, unless
-    `counters` is False, at full size as a `gpu`. With `device` "cuda" and no GPU counts are all there is. `budget` and
+    `counters` is False, at full size, and its span is predicted on each `gpu`, such as "h100". With
+    `device` "cuda" and no GPU counts are all there is. `budget` and
     `timeout` are seconds. `out` keeps the set as a preset file, which `variant=` takes wherever a preset is named.
 
     `exit_code` is 4 where the set was not confirmed, 5 where it is wrong, 6 where time or counts were lacking. Raises
@@ -95,7 +97,10 @@ def recommend(
     if counters or not timed:
         tiny = (target.default_model and target.device == "cpu") or settings.weights
         call = _Counted(FULL_SIZE if tiny else target.model, start, *fed, plan.point.label)
-        counting = call.count(*defaults().answered_for(gpu, cudnn), limit.left(COUNTING if timed else 1.0), progress)
+        cudnn = defaults().answered_for(None, cudnn)[1]
+        counting = call.count(
+            list(dict.fromkeys(several(gpu))) or [GPU], cudnn, limit.left(COUNTING if timed else 1.0), progress
+        )
     screened, fresh = Screened(tried, counting), None
     if timed:
         fresh = _timed(
@@ -146,13 +151,15 @@ class _Counted:
     grids: list[str]
     label: str
 
-    def count(self, profile: str, cudnn: str, seconds: float, progress: bool | Callable[[str], None]) -> Counting:
+    def count(
+        self, boards: Sequence[str], cudnn: str, seconds: float, progress: bool | Callable[[str], None]
+    ) -> Counting:
         """At full size: a point of a sweep that has another name on a CPU is the first."""
         points = counted_points(self.scenario or "", self.grids)
         point = next((each for each in points if each.label == self.label), points[0])
         with watcher(progress) as watch:
-            watch.say(f"counting what each flag asks of a GPU, on {self.model}")
-            return count_flags(self.model, self.start, point, profile, cudnn, "bfloat16", seconds, watch.steps)
+            watch.say(f"counting what each flag asks of a GPU, on {self.model}, and predicting {', '.join(boards)}")
+            return count_flags(self.model, self.start, point, boards, cudnn, "bfloat16", seconds, watch.steps)
 
 
 def check_preset_goal(path: Path | None, *, force: bool) -> None:
@@ -244,6 +251,7 @@ def _recommendation(screened: Screened, fresh: CellGroup | None, plan: Plan, sta
         together=screened.together(),
         compared=compared,
         said=(*said_of(found, screened, compared, start), *([] if fresh else [NO_GPU])),
+        not_predicted=counting.not_predicted if counting else {},
         counted_as=counting.words if counting else "",
         wrong=why_wrong(fresh, found.name) if fresh else "",
         complete=screened.complete and not (counting and counting.cut),

@@ -28,7 +28,8 @@ class Options(shared.ModelOptions):
     """cpu, cuda, or auto; cuda without a GPU chooses from counts alone."""
     counters: bool = True
     """Count what each flag asks of a GPU, too, at full size."""
-    gpu: shared.Gpu = None
+    gpu: Annotated[shared.Texts, typer.Option("--gpu", autocompletion=named("boards", files(".json", ".gz")))] = None
+    """The GPU to predict for, where it is not at hand: h100, l40s, b200 ...; repeatable. [h100]"""
     cudnn: shared.Cudnn = None
     trials: Annotated[int, typer.Option(min=1)] = 5
     """Processes that choose, and as many that confirm: 5 give a verdict."""
@@ -48,7 +49,7 @@ def recommend(options: Options) -> Sheet:
     with 0, with 4 where fresh trials do not confirm the set, 5 where it is wrong, 6 where time was lacking.
 
     - `vlbench recommend --scenario multi-image`
-    - `vlbench recommend --model qwen2.5-vl-7b --device cuda --grid 1x36x36`
+    - `vlbench recommend --model qwen2.5-vl-7b --device cuda --grid 1x36x36 --gpu h100`
     """
     from vlbench.api.recommending import recommend
     from vlbench.api.running import scenarios_of

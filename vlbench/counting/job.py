@@ -85,6 +85,8 @@ class CountJob(Message):
     """Are further calls of each counted, on small grids?"""
     at_scale: bool = False
     """Are only counters wanted, by layers where these are alike? Takes no `variants` and no `plan`, and keeps going."""
+    boards: tuple[str, ...] = ()
+    """GPUs that rows at scale are predicted for, by a process that can."""
     keep_going: bool = False
     """A tower that cannot be had is a row with its reason, and does not refuse the job. Takes no `variants`."""
 

@@ -39,7 +39,7 @@ def at_scale_parts(group: CellGroup, found: Sequence[Summary]) -> Iterator[Part]
     facts |= {"dtype": counted.dtype, "profile": counted.profile}
     yield from (Words(), table_of("at_scale", shown, columns, facts=facts, title=_title(counted), gap=1))
     yield from _reasons("not counted", {each.name: each.failed for each in counted.rows})
-    predicted = {each.name: each.predicted for each in counted.rows if each.predicted}
+    predicted = {each.name: span for each in counted.rows for span in each.predicted}
     if predicted:
         shown = [each for each in shown if each.row.name in predicted]
         columns = tables.VARIANT | {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Table, Words, checked, figure, table_of
 from vlbench.judging.judged import Judged, JudgedRow
@@ -21,9 +22,9 @@ MOVED = {
 """Counters in the order in which they are told, as words that are short enough."""
 LEGEND = (
     "worth: time without the flag / time with it, all others as they are; votes: trials that say so by more than 1 %. "
-    "* is in the recommended set. counted: what having it moves there."
+    "* is in the recommended set. counted: what having it moves there. predicted: the same ratio as worth on a GPU "
+    "that is not here, simulated and never measured; in brackets where the band holds 1 and tells nothing."
 )
-NOT_PREDICTED = "Not predicted for GPUs that are not at hand."
 
 
 def recommended_sheet(found: Recommendation) -> Sheet:
@@ -39,8 +40,8 @@ def recommended_parts(found: Recommendation) -> Iterator[Part]:
     yield Words(f"{preset.by}; the flags of {found.start}, each changed alone", "dim")
     if found.counted_as:
         yield Words(f"counted: {found.counted_as}", "dim")
-    if any(each.by != "-" for each in found.flags):
-        yield from (Words(), flag_table(found))
+    for table in flag_tables(found):
+        yield from (Words(), table)
     if told := list(_without_figures(found.flags)):
         yield from (Words(), *told)
     yield from (Words(), Words(LEGEND, "dim"))
@@ -51,8 +52,7 @@ def recommended_parts(found: Recommendation) -> Iterator[Part]:
     yield from (Words(), Words(f"Recommended: {len(preset.flags)} flags", "bold"))
     yield Words(", ".join(preset.flags) or "none: the tower as it is")
     yield from map(Words, found.said)
-    if not any(each.predicted for each in found.flags):
-        yield Words(NOT_PREDICTED, "dim")
+    yield from (Words(f"Not predicted on {gpu}: {why}.", "yellow") for gpu, why in found.not_predicted.items())
     if not found.complete:
         yield Words("Not complete: there was no time for all of it; give more --budget.", "yellow")
     if found.wrong:
@@ -61,23 +61,35 @@ def recommended_parts(found: Recommendation) -> Iterator[Part]:
         yield Words(f"Written to {found.file}; try it with `vlbench run --preset {found.file}`", "dim")
 
 
-def flag_table(found: Recommendation) -> Table:
-    """A row for each flag that was measured or counted."""
-    chosen = {*found.preset.flags}
+def flag_tables(found: Recommendation) -> Iterator[Table]:
+    """A row for each flag that was measured or counted; what was measured and what was not in tables of their own."""
+    chosen, facts = {*found.preset.flags}, {"in_start": found.start}
     rows = [each for each in found.flags if each.by != "-"]
-    columns: Columns[FlagFound] = {
-        Column("flag", most=21): lambda each: Cell(f"{each.flag}{'*' * (each.flag in chosen)}", each.flag),
+    flag: Columns[FlagFound] = {
+        Column("flag", most=21): lambda each: Cell(f"{each.flag}{'*' * (each.flag in chosen)}", each.flag)
+    }
+    columns = flag | {
         Column("verdict", "effect", left=True): lambda each: Cell(
             each.effect, each.effect, STYLES.get(each.effect, "")
         ),
         Column("by", left=True): lambda each: each.by,
     }
-    if any(each.worth for each in rows):
-        columns[Column("worth", "ratio")] = lambda each: _worth(each.worth)
-        columns[Column("votes")] = lambda each: _votes(each.worth, hurts=each.effect == "hurts")
+    timed = {
+        Column("worth", "ratio"): lambda each: _worth(each.worth),
+        Column("votes"): lambda each: _votes(each.worth, hurts=each.effect == "hurts"),
+    }
+    asked = {
+        Column(f"predicted\n{gpu}", f"predicted_{gpu}"): partial(_foretold, gpu)
+        for gpu in dict.fromkeys(gpu for each in rows for gpu in each.predicted)
+    }
     if any(each.counted is not None for each in rows):
-        columns[Column("counted", left=True, most=16 if found.compared else 44)] = lambda each: _moves(each.counted)
-    return table_of("flags", rows, columns, gap=1, facts={"in_start": found.start})
+        asked[Column("counted", left=True, most=24)] = lambda each: _moves(each.counted)
+    if any(each.worth for each in rows):
+        yield table_of("flags", rows, columns | timed, gap=1, facts=facts)
+        columns = flag
+    if rows and (asked or columns is not flag):
+        title = "counted and predicted, never measured" if columns is flag else ""
+        yield table_of("asked" if columns is flag else "flags", rows, columns | asked, gap=1, facts=facts, title=title)
 
 
 def judged_set(found: Recommendation) -> Judged:
@@ -139,6 +151,18 @@ def _votes(worth: Worth | None, *, hurts: bool) -> Cell:
         return Cell("-")
     values = {"helping": worth.helping, "hurting": worth.hurting, "trials": worth.trials}
     return Cell(f"{worth.hurting if hurts else worth.helping}/{worth.trials}", values)
+
+
+def _foretold(gpu: str, each: FlagFound) -> Cell:
+    band = each.predicted.get(gpu)
+    if band is None:
+        return Cell("-", {f"predicted_{gpu}_{end}": None for end in ("low", "high")})
+    low, high = band
+    text = f"{low:.2f}-{high:.2f}"
+    return Cell(
+        f"({text})" if round(low, 2) <= 1 <= round(high, 2) else text,
+        {f"predicted_{gpu}_low": low, f"predicted_{gpu}_high": high},
+    )
 
 
 def _moves(moved: Mapping[str, int] | None) -> Cell:

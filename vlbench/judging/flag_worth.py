@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Mapping
 
 from vlbench.judging.ratios import trial_ratio
+from vlbench.judging.smallest import WITHIN
 from vlbench.judging.summary import Summary, estimates, summaries, trials_of, why_inaccurate, worst_accuracy
 from vlbench.judging.verdict import Floors, Judgement, Verdict
 from vlbench.judging.vote import settled, together, vote
+from vlbench.record.at_scale import Ratios
 from vlbench.record.recommendation import By, Effect, Worth
 from vlbench.record.schema import CellGroup
 from vlbench.stats.paired import Estimate
@@ -97,11 +99,27 @@ def effect_of_counts(moved: Mapping[str, int]) -> Effect:
     return "helps" if fewer else "hurts"
 
 
-def decided(timed: tuple[Effect, Worth] | None, moved: Mapping[str, int] | None) -> tuple[Effect, By]:
-    """Times at hand come before counts."""
+def effect_of_predictions(predicted: Iterable[Ratios]) -> Effect:
+    """Whether a flag helps by its spans, where on every GPU the whole band says so, by more than 1 %.
+
+    That it has no effect they never say: Python that issues nothing is not simulated.
+    """
+    bands = list(predicted)
+    if bands and all(low > 1 + WITHIN for low, _ in bands):
+        return "helps"
+    return "hurts" if bands and all(1 / high > 1 + WITHIN for _, high in bands) else "not told"
+
+
+def decided(
+    timed: tuple[Effect, Worth] | None, moved: Mapping[str, int] | None, predicted: Iterable[Ratios] = ()
+) -> tuple[Effect, By]:
+    """Times at hand come before counts, and counts before predictions."""
     if timed is not None:
         return timed[0], "time"
-    return (effect_of_counts(moved), "counts") if moved is not None else ("not tried", "-")
+    if moved is None:
+        return "not tried", "-"
+    counted, foretold = effect_of_counts(moved), effect_of_predictions(predicted)
+    return (foretold, "predicted") if counted == "not told" != foretold else (counted, "counts")
 
 
 def _trials(group: CellGroup, each: Summary) -> int:

@@ -8,25 +8,25 @@ from vlbench.predicting.host import hosts
 from vlbench.predicting.kernels import Kernels, moved_bytes
 from vlbench.predicting.pays import MICRO
 from vlbench.predicting.rows import MOST_UNKNOWN
-from vlbench.predicting.timeline import Step, World, outer, simulate, steps_of
+from vlbench.predicting.timeline import Step, World, simulate, steps_of, worlds
 from vlbench.record.at_scale import PredictedSpan
 from vlbench.record.sequence import Kind
 
 WORKER = "vlbench.predicting.at_scale_worker"
-"""Counts rows at scale, and predicts each."""
+"""Counts rows at scale, and predicts each for the boards of its job."""
 GPU = "h100"
 
 
 def predicted_span(found: Scaled, kernels: Kernels) -> PredictedSpan:
-    """Of the second forward, from the fast host with all times low to the slow one with all high."""
+    """Of the second forward, under every host and error of the tables."""
     chunks = list(found.chunks())
     steps = {key: steps_of(events, kernels) for key, events in dict(chunks).items()}
     gpu, share = kernels.board.name, _without_time([steps[key] for key, _ in chunks])
     if share > MOST_UNKNOWN:
         told = f"{share:.0%} of the bytes of its operations have no predicted time, and {MOST_UNKNOWN:.0%} may"
         return PredictedSpan(gpu=gpu, failed=told)
-    spans = [span_of(chunks, steps, world) * MICRO for world in outer(hosts())]
-    return PredictedSpan(gpu=gpu, low=min(spans), high=max(spans))
+    spans = [span_of(chunks, steps, world) * MICRO for world in worlds(hosts())]
+    return PredictedSpan(gpu=gpu, spans=tuple(spans))
 
 
 def span_of(chunks: Iterable[Chunk], steps: dict[Hashable, list[Step]], world: World) -> float:

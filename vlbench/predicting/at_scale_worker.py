@@ -5,15 +5,15 @@ from collections.abc import Callable
 from vlbench.counting.job import CountJob, Event
 from vlbench.counting.worker import run_job as count
 from vlbench.kernel_times import board
-from vlbench.predicting.at_scale import GPU, predicted_span
+from vlbench.predicting.at_scale import predicted_span
 from vlbench.predicting.kernels import Kernels
 from vlbench.process.parent import serve
 
 
 def run_job(job: CountJob, emit: Callable[[Event], None]) -> None:
     """Count and predict every row on every point. Raises UsageError for a job that cannot be done as asked."""
-    kernels = Kernels(board(GPU))
-    count(job, emit, lambda found: {"predicted": predicted_span(found, kernels)})
+    boards = [Kernels(board(name)) for name in job.boards]
+    count(job, emit, lambda found: {"predicted": tuple(predicted_span(found, kernels) for kernels in boards)})
 
 
 if __name__ == "__main__":

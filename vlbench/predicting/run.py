@@ -36,20 +36,15 @@ def run_predict(
 
     Raises UsageError for a job that is refused, and for a process that ended before its work did.
     """
-    for name in boards:
-        if not name.endswith((".json", ".gz")):
-            check_choice("--gpu", name, known_boards())
-    sources = {name: board(name).stored for name in boards}  # refused before anything is counted
-    by_profile: dict[str, list[str]] = {}
-    for name in boards:
-        by_profile.setdefault(PROFILES.get(sources[name].board, NEWEST), []).append(name)
-    if trace is not None and len(by_profile) > 1:
+    asked = by_profile(boards)  # refused before anything is counted
+    sources = {name: board(name).stored for name in boards}
+    if trace is not None and len(asked) > 1:
         raise UsageError("--perfetto: these GPUs are of several architectures; give --gpu for one of them")
     found: list[Foretold] = []
-    for profile, names in by_profile.items():
+    for profile, names in asked.items():
         job = PredictJob(
             count=count.model_copy(update={"profile": profile}),
-            boards=tuple(names),
+            boards=names,
             forward=forward,
             trace=None if trace is None else str(trace.absolute()),
         )
@@ -65,6 +60,17 @@ def run_predict(
             group for index, point in enumerate(count.points) for group in _groups(index, point, found, order)
         ),
     ).with_checksum()
+
+
+def by_profile(boards: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The boards by what the counting device answers for in their place. Raises UsageError for what is no board."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name in boards:
+        if not name.endswith((".json", ".gz")):
+            check_choice("--gpu", name, known_boards())
+        of = PROFILES.get(board(name).stored.board, NEWEST)
+        found[of] = (*found.get(of, ()), name)
+    return found
 
 
 def _said(job: PredictJob, timeout: float, steps: Steps) -> list[Foretold]:

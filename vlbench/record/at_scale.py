@@ -3,17 +3,35 @@
 from vlbench.record.base import Amount, Count, Grid, Record
 from vlbench.record.counts import Tally
 
+Ratios = tuple[Amount, Amount]
+"""The least and the most of a ratio of two spans, each pair under one host and one error of each table."""
+
 
 class PredictedSpan(Record):
     """How long one call takes on a GPU: predicted, and never measured."""
 
     gpu: str
-    low: Amount | None = None
-    """Seconds with a fast host, all kernels as short as the tables' errors let them be; None where nothing tells it."""
-    high: Amount | None = None
-    """With a slow host, and all as long."""
+    spans: tuple[Amount, ...] = ()
+    """Seconds, one for each host and error of each table, always in one order; none where nothing tells them."""
     failed: str | None = None
-    """Why nothing tells it."""
+    """Why nothing tells them."""
+
+    @property
+    def low(self) -> float | None:
+        """With a fast host, all kernels as short as the tables' errors let them be; None where nothing tells it."""
+        return min(self.spans, default=None)
+
+    @property
+    def high(self) -> float | None:
+        """With a slow host, and all as long."""
+        return max(self.spans, default=None)
+
+    def over(self, other: "PredictedSpan") -> Ratios | None:
+        """This span over the other's, in pairs; None where one of them is not told."""
+        if not self.spans or not other.spans:
+            return None
+        found = [a / b for a, b in zip(self.spans, other.spans, strict=True)]
+        return min(found), max(found)
 
 
 class RowAtScale(Record):
@@ -31,9 +49,13 @@ class RowAtScale(Record):
     """Of the second: most bytes alive at once, weights and inputs included."""
     by_layers: bool = False
     """Were towers of two and three layers counted, and the rest concluded from them?"""
-    predicted: PredictedSpan | None = None
-    """Of the second forward; None where that was not asked for."""
+    predicted: tuple[PredictedSpan, ...] = ()
+    """Of the second forward, on each GPU that was asked for."""
     failed: str | None = None
+
+    def on(self, gpu: str) -> PredictedSpan | None:
+        """What was predicted for it, if anything."""
+        return next((each for each in self.predicted if each.gpu == gpu), None)
 
 
 class AtScale(Record):

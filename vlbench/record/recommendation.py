@@ -4,13 +4,15 @@ from typing import Literal
 
 from pydantic import Field
 
+from vlbench.record.at_scale import Ratios
 from vlbench.record.base import Amount, Count, Record
 from vlbench.record.preset_file import PresetFile
 
 Effect = Literal["helps", "no effect", "hurts", "not told", "not tried", "not applicable", "inaccurate"]
 """On the set beside it. "not told": what was measured does not tell it from no effect; of counters none moves, or they
 move both ways."""
-By = Literal["time", "counts", "-"]
+By = Literal["time", "counts", "predicted", "-"]
+"""Where counts do not tell, a prediction may; neither is ever taken for a time."""
 
 
 class Worth(Record):
@@ -41,8 +43,8 @@ class FlagFound(Record):
     """In time on the device at hand; None where it was not measured."""
     counted: dict[str, int] | None = None
     """By how much it moves each counter of a forward on a GPU, those that move; None where it was not counted."""
-    predicted: dict[str, float] = Field(default_factory=dict)
-    """Time without it / time with it on GPUs that are not at hand, by GPU; empty where nothing was predicted."""
+    predicted: dict[str, Ratios] = Field(default_factory=dict)
+    """Span without it / span with it on GPUs that are not at hand, by GPU; empty where nothing was predicted."""
 
 
 class Together(Record):
@@ -85,6 +87,8 @@ class Recommendation(Record):
     """Why this set, and what a reader has to know, a sentence each."""
     counted_as: str = ""
     """On what the counters were counted, in words; "" where they were not."""
+    not_predicted: dict[str, str] = Field(default_factory=dict)
+    """By GPU on which some flag has no predicted figure: why."""
     complete: bool
     """Was there time for all that was to be measured and counted?"""
     wrong: str = ""

@@ -1,0 +1,44 @@
+"""The tables of a recommendation: what was measured and what was predicted never share one."""
+
+from __future__ import annotations
+
+from tests.export.rendered import shown
+from vlbench.export.recommended import flag_tables
+from vlbench.export.sheet import records
+from vlbench.record.fingerprint import Fingerprint
+from vlbench.record.preset_file import PresetFile
+from vlbench.record.recommendation import FlagFound, Recommendation, Worth
+
+WORTH = Worth(ratio=1.25, low=1.2, high=1.3, helping=5, hurting=0, trials=5)
+PREDICTED = {"h100": (1.0366, 1.1802), "l40s": (0.9324, 1.1798)}
+COUNTED = {"device_operations": 108, "attention_calls": -56, "host_syncs": -4224}
+
+
+def found(worth: Worth | None) -> Recommendation:
+    flag = FlagFound(
+        flag="fused-residual-norm", effect="helps", by="time", in_set=False, worth=worth, counted=COUNTED,
+        predicted=PREDICTED,
+    )  # fmt: skip
+    tiny = FlagFound(
+        flag="rope-table", effect="not told", by="counts", in_set=False, predicted={"h100": (1.0001, 1.001)}
+    )
+    preset = PresetFile.model_construct(flags=(), fingerprint=Fingerprint.model_construct())
+    return Recommendation.model_construct(preset=preset, start="best", flags=(flag, tiny), compared=())
+
+
+def test_predictions_stand_in_a_table_apart_from_times() -> None:
+    flags, asked = flag_tables(found(WORTH))
+    assert "predicted, never measured" in asked.title
+    assert {each.key for each in flags.heads} & {"ratio", "votes"}
+    assert not {each.key for each in asked.heads} & {"ratio", "votes", "effect", "by"}
+    assert max(len(line) for line in shown([flags, asked]).splitlines()) <= 80
+
+
+def test_bands_that_hold_1_are_in_brackets() -> None:
+    (table,) = flag_tables(found(None))
+    text = shown([table])
+    assert max(map(len, text.splitlines())) <= 80
+    first, second = (line.split() for line in text.splitlines() if line.startswith(("fused", "rope")))
+    assert first[:5] == ["fused-residual-norm", "helps", "time", "1.04-1.18", "(0.93-1.18)"]
+    assert second[:6] == ["rope-table", "not", "told", "counts", "(1.00-1.00)", "-"]
+    assert records([table])[0]["predicted_l40s_low"] == 0.9324
