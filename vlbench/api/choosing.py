@@ -162,8 +162,8 @@ def found_flags(screened: Screened) -> tuple[FlagFound, ...]:
         elif flag in tried.not_tried:
             effect, by = "not tried", "-"
         worth = timed[flag][1] if flag in timed else None
-        told = {"effect": effect, "by": by, "why": why, "worth": worth, "counted": moved, "predicted": predicted}
-        found.append(FlagFound(flag=flag, in_set=flag in tried.flags, **told))
+        told = FlagFound(flag=flag, effect=effect, by=by, why=why, in_set=flag in tried.flags)
+        found.append(told.model_copy(update={"worth": worth, "counted": moved, "predicted": predicted}))
     return tuple(found)
 
 

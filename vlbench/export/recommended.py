@@ -74,11 +74,11 @@ def flag_tables(found: Recommendation) -> Iterator[Table]:
         ),
         Column("by", left=True): lambda each: each.by,
     }
-    timed = {
+    timed: Columns[FlagFound] = {
         Column("worth", "ratio"): lambda each: _worth(each.worth),
         Column("votes"): lambda each: _votes(each.worth, hurts=each.effect == "hurts"),
     }
-    asked = {
+    asked: Columns[FlagFound] = {
         Column(f"predicted\n{gpu}", f"predicted_{gpu}"): partial(_foretold, gpu)
         for gpu in dict.fromkeys(gpu for each in rows for gpu in each.predicted)
     }
