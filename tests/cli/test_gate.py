@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -33,8 +34,12 @@ def test_a_sync_in_each_layer_fails_with_its_line_and_without_it_is_an_improveme
 ) -> None:
     keep_one_tower()
     number = write_towers(LAYER, SYNC)
-    ended = vlbench("gate", "--csv", "rows.csv")
+    ended = vlbench("gate", "--csv", "rows.csv", "--sarif", "gate.sarif")
     assert ended.code == 3, ended
+    (result,) = json.loads(Path("gate.sarif").read_text())["runs"][0]["results"]
+    place = result["locations"][0]["physicalLocation"]
+    assert (place["artifactLocation"]["uri"], place["region"]["startLine"]) == ("towers.py", number)
+    assert (result["ruleId"], result["level"]) == ("regressed/read-back", "error")
     assert f"towers.py:{number} read-back 0 -> 3" in ended.out
     assert SYNC.removesuffix("  # LAYER") in ended.out
     assert "host syncs rose from 0 to 3 in forward" in " ".join(ended.out.split())
