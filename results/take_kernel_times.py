@@ -24,7 +24,7 @@ import yaml
 
 from vlbench.errors import UsageError
 from vlbench.kernel_times.hold_out import with_errors
-from vlbench.kernel_times.look_up import FOLDER, Board
+from vlbench.kernel_times.look_up import FOLDER, moved
 from vlbench.kernel_times.stored import Memory, Source, StoredBoard, TimeTable, What
 from vlbench.record.base import Amount, Count, Record
 from vlbench.record.files import write_whole
@@ -35,16 +35,17 @@ COPYRIGHT = "Copyright (c) 2025-2026 NVIDIA CORPORATION & AFFILIATES. All rights
 CHANGES = "rows around the shapes of Qwen-VL vision towers, rounded to three digits; milliseconds became microseconds"
 MIB = 1 << 20
 BOARDS = {
-    "h100": ("h100_sxm", "NVIDIA H100 SXM", 50 * MIB),
-    "h200": ("h200_sxm", "NVIDIA H200 SXM", 50 * MIB),
-    "l40s": ("l40s", "NVIDIA L40S", 96 * MIB),
-    "b200": ("b200_sxm", "NVIDIA B200 SXM", 126 * MIB),
-    "b300": ("b300_sxm", "NVIDIA B300 SXM", 126 * MIB),
-    "gb200": ("gb200", "NVIDIA GB200", 126 * MIB),
-    "gb300": ("gb300", "NVIDIA GB300", 126 * MIB),
-    "rtx-pro-6000": ("rtx_pro_6000_server", "NVIDIA RTX PRO 6000 Blackwell Server Edition", 128 * MIB),
+    "h100": ("h100_sxm", "NVIDIA H100 SXM", "sm_90", 50 * MIB),
+    "h200": ("h200_sxm", "NVIDIA H200 SXM", "sm_90", 50 * MIB),
+    "l40s": ("l40s", "NVIDIA L40S", "sm_89", 96 * MIB),
+    "b200": ("b200_sxm", "NVIDIA B200 SXM", "sm_100", 126 * MIB),
+    "b300": ("b300_sxm", "NVIDIA B300 SXM", "sm_100", 126 * MIB),
+    "gb200": ("gb200", "NVIDIA GB200", "sm_100", 126 * MIB),
+    "gb300": ("gb300", "NVIDIA GB300", "sm_100", 126 * MIB),
+    "rtx-pro-6000": ("rtx_pro_6000_server", "NVIDIA RTX PRO 6000 Blackwell Server Edition", "sm_89", 128 * MIB),
 }
-"""By name: the folder of the package, the GPU, and the bytes of its L2 (NVIDIA's architecture papers)."""
+"""By name: the folder of the package, the GPU, the nearest profile of the counting device, and the bytes of its L2
+(NVIDIA's architecture papers)."""
 ENGINES = {"vllm": "0.24.0", "sglang": "0.5.14"}
 """The first leads. The second's attention is taken where it is by the same kernel: Triton's, which it runs on some
 boards, takes two to nine times as long, and TensorRT-LLM's differs by a third."""
@@ -88,7 +89,7 @@ def _installed() -> Path:
 
 def taken(name: str, folder: Path) -> StoredBoard:
     """A board of the package, without errors yet."""
-    inside, gpu, l2 = BOARDS[name]
+    inside, gpu, profile, l2 = BOARDS[name]
     told = yaml.safe_load((folder / f"{inside}.yaml").read_text())
     memory = Memory(
         bytes_per_s=float(told["gpu"]["mem_bw"]),
@@ -102,7 +103,7 @@ def taken(name: str, folder: Path) -> StoredBoard:
         package=PACKAGE, version=VERSION, licence=LICENCE, copyright=COPYRIGHT, taken=today, changes=CHANGES
     )
     found = [*_products(folder / told["data_dir"]), *_attention(folder / told["data_dir"])]
-    return StoredBoard(board=name, gpu=gpu, source=source, memory=memory, tables=tuple(found))
+    return StoredBoard(board=name, gpu=gpu, profile=profile, source=source, memory=memory, tables=tuple(found))
 
 
 def _products(folder: Path) -> Iterator[TimeTable]:
@@ -221,8 +222,8 @@ def residuals(path: Path) -> Residuals | None:
             return None
     if not times:
         return None
-    board = _board_of(*gpu)
-    pairs = [(median(each), board.moved(size)) for (_, size), each in times.items()]
+    memory = _memory_of(*gpu[1:])
+    pairs = [(median(each), moved(memory, size)) for (_, size), each in times.items()]
     off = [abs(time.us / us - 1) for us, time in pairs]
     inside = sum(time.low <= us <= time.high for us, time in pairs)
     return Residuals(
@@ -235,13 +236,9 @@ def residuals(path: Path) -> Residuals | None:
     )
 
 
-def _board_of(gpu: str, bytes_per_s: int, l2_bytes: int) -> Board:
-    """A GPU of a capture, of which nothing but the rates of its memory is known."""
-    memory = Memory(
-        bytes_per_s=float(bytes_per_s), factor=0.8, constant_us=3.0, l2_bytes=l2_bytes, pcie_bytes_per_s=16e9
-    )
-    source = Source(package="nsys", version="", licence="", copyright="", taken="", changes="")
-    return Board(StoredBoard(board=gpu, gpu=gpu, source=source, memory=memory, tables=()))
+def _memory_of(bytes_per_s: int, l2_bytes: int) -> Memory:
+    """That of the GPU of a capture."""
+    return Memory(bytes_per_s=float(bytes_per_s), factor=0.8, constant_us=3.0, l2_bytes=l2_bytes, pcie_bytes_per_s=16e9)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import vlbench as package
 from tests.cli.conftest import Vlbench
 from tests.trial.plans import ROOT, python_path
 from vlbench.api import predicting
+from vlbench.kernel_times import board
 from vlbench.predicting.checked import CheckedPrediction, board_of
 from vlbench.predicting.predicted import Prediction
 
@@ -111,6 +112,17 @@ def test_the_timeline_for_perfetto(vlbench: Vlbench, folder: Path) -> None:
 )
 def test_what_cannot_be_had_is_refused(vlbench: Vlbench, arguments: tuple[str, ...], sentence: str) -> None:
     assert vlbench("predict", *arguments).sentence.startswith(sentence)
+
+
+def test_a_board_of_ones_own_is_counted_as_it_says(vlbench: Vlbench, folder: Path) -> None:
+    mine = board("h100").stored.model_copy(update={"board": "a100", "profile": "sm_80", "tables": (), "errors": ()})
+    for profile, sentence in {
+        "sm_80": "--perfetto: these GPUs are of several architectures",
+        "sm_8": "mine.json: profile sm_8: no such GPU profile; ",
+    }.items():
+        (folder / "mine.json").write_text(mine.model_copy(update={"profile": profile}).model_dump_json())
+        refused = vlbench("predict", "--gpu", "mine.json", "--gpu", "b200", "--perfetto", "a.json")
+        assert refused.sentence.startswith(sentence)
 
 
 @pytest.mark.slow(seconds=10)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tests.export.rendered import shown
-from vlbench.export.recommended import flag_tables
+from vlbench.export.recommended import flag_tables, without_figures
 from vlbench.export.sheet import records
+from vlbench.judging.flag_worth import COUNTERS, effect_of_counts
 from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.preset_file import PresetFile
 from vlbench.record.recommendation import FlagFound, Recommendation, Worth
@@ -42,3 +43,23 @@ def test_bands_that_hold_1_are_in_brackets() -> None:
     assert first[:5] == ["fused-residual-norm", "helps", "time", "1.04-1.18", "(0.93-1.18)"]
     assert second[:6] == ["rope-table", "not", "told", "counts", "(1.00-1.00)", "-"]
     assert records([table])[0]["predicted_l40s_low"] == 0.9324
+
+
+def test_each_flag_without_a_time_has_its_own_reason() -> None:
+    reasons = {"a": "it needs a GPU", "b": "no time was left", "c": "it needs a GPU"}
+    counted = [FlagFound(flag=flag, effect="helps", by="counts", why=why, in_set=True) for flag, why in reasons.items()]
+    wrong = FlagFound(flag="d", effect="inaccurate", by="-", why="error 1", in_set=True)
+    assert [each.text for each in without_figures((*counted, wrong))] == [
+        "By counts alone: a, c: it needs a GPU.",
+        "By counts alone: b: no time was left.",
+        "Inaccurate: d: error 1.",
+    ]
+
+
+def test_every_counter_that_a_flag_is_judged_by_is_told() -> None:
+    for counter in COUNTERS:
+        moved = {counter: -1}
+        flag = FlagFound(flag="a", effect=effect_of_counts(moved), by="counts", in_set=True, counted=moved)
+        (table,) = flag_tables(found(None).model_copy(update={"flags": (flag,)}))
+        *_, cell = table.rows[0]
+        assert cell.shown.endswith(" -1")

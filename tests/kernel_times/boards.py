@@ -32,6 +32,7 @@ def stored(*tables: TimeTable) -> StoredBoard:
     return StoredBoard(
         board="made-up",
         gpu="none",
+        profile="sm_90",
         source=Source(package="tests", version="1", licence="Apache-2.0", copyright="", taken="2026-11-29", changes=""),
         memory=Memory(bytes_per_s=1e12, factor=0.8, constant_us=3.0, l2_bytes=1 << 20, pcie_bytes_per_s=64e9),
         tables=tables,

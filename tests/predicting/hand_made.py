@@ -46,6 +46,7 @@ BOARD = Board(
     StoredBoard(
         board="hand",
         gpu="made by hand",
+        profile="sm_90",
         source=SOURCE,
         memory=MEMORY,
         tables=(

@@ -6,20 +6,12 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Table, Words, checked, figure, table_of
+from vlbench.judging.flag_worth import COUNTERS
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.record.recommendation import Compared, FlagFound, Recommendation, Together, Worth
 
 STYLES = {"helps": "green", "hurts": "red", "inaccurate": "bold red", "no effect": "dim", "not told": "dim"}
-MOVED = {
-    "host_syncs": "waits",
-    "uploads": "uploads",
-    "implicit_uploads": "implicit",
-    "device_operations": "operations",
-    "attention_calls": "attention",
-    "first_plans": "plans at first",
-}
-"""Counters in the order in which they are told, as words that are short enough."""
 LEGEND = (
     "worth: time without the flag / time with it, all others as they are; votes: trials that say so by more than 1 %. "
     "* is in the recommended set. counted: what having it moves there. predicted: the same ratio as worth on a GPU "
@@ -42,7 +34,7 @@ def recommended_parts(found: Recommendation) -> Iterator[Part]:
         yield Words(f"counted: {found.counted_as}", "dim")
     for table in flag_tables(found):
         yield from (Words(), table)
-    if told := list(_without_figures(found.flags)):
+    if told := list(without_figures(found.flags)):
         yield from (Words(), *told)
     yield from (Words(), Words(LEGEND, "dim"))
     if found.together:
@@ -105,14 +97,13 @@ def judged_set(found: Recommendation) -> Judged:
     return Judged(command="recommend", before=found.start, after="the set", rows=tuple(rows), false_alarms=None)
 
 
-def _without_figures(flags: tuple[FlagFound, ...]) -> Iterator[Words]:
+def without_figures(flags: tuple[FlagFound, ...]) -> Iterator[Words]:
     """Flags that have no row, together where the reason is one."""
     told: dict[tuple[str, str], list[str]] = {}
     for each in flags:
-        if each.by == "-":
-            told.setdefault((each.effect, each.why), []).append(each.flag)
-    if untimed := [each for each in flags if each.by == "counts" and each.why]:
-        told["by counts alone", untimed[0].why] = [each.flag for each in untimed]
+        if each.by == "-" or (each.by == "counts" and each.why):
+            kind = each.effect if each.by == "-" else "by counts alone"
+            told.setdefault((kind, each.why), []).append(each.flag)
     for (effect, why), names in told.items():
         yield Words(f"{effect.capitalize()}: {', '.join(names)}: {why}.", "red" if effect == "inaccurate" else "dim")
 
@@ -168,5 +159,5 @@ def _foretold(gpu: str, each: FlagFound) -> Cell:
 def _moves(moved: Mapping[str, int] | None) -> Cell:
     if moved is None:
         return Cell("-")
-    told = [f"{word} {moved[counter]:+,}" for counter, word in MOVED.items() if moved.get(counter)]
+    told = [f"{word} {moved[counter]:+,}" for counter, word in COUNTERS.items() if moved.get(counter)]
     return Cell(", ".join(told) or "nothing", dict(moved))

@@ -12,16 +12,17 @@ from vlbench.record.recommendation import By, Effect, Worth
 from vlbench.record.schema import CellGroup
 from vlbench.stats.paired import Estimate
 
-COUNTERS = (
-    "host_syncs",
-    "uploads",
-    "implicit_uploads",
-    "device_operations",
-    "attention_calls",
-    "attention_plans",
-    "first_plans",
-)
-"""By which a flag is judged where nothing was timed: fewer is better. `first_plans` are those of the first forward."""
+COUNTERS = {
+    "host_syncs": "waits",
+    "uploads": "uploads",
+    "implicit_uploads": "implicit",
+    "device_operations": "operations",
+    "attention_calls": "attention",
+    "attention_plans": "plans",
+    "first_plans": "plans at first",
+}
+"""By which a flag is judged where nothing was timed, in the order in which they are told, each as a short word: fewer
+is better. `first_plans` are those of the first forward."""
 
 
 def worth_of(judged: Judgement, trials: int, *, inverse: bool) -> Worth | None:

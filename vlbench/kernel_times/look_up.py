@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from vlbench.errors import check_choice
-from vlbench.kernel_times.stored import HoldOut, StoredBoard, What, read_board
+from vlbench.kernel_times.stored import HoldOut, Memory, StoredBoard, What, read_board
 from vlbench.kernel_times.table import ELSE_BEYOND, NotInTablesError, Reading, Table
 from vlbench.kernel_times.time import Time
 
@@ -74,14 +74,7 @@ class Board:
 
     def moved(self, read_and_written: int) -> Time:
         """An operation that reads and writes so many bytes of memory and computes next to nothing."""
-        memory = self.stored.memory
-        in_cache = read_and_written <= memory.l2_bytes * SHARE_OF_L2
-        usual = read_and_written / (memory.bytes_per_s * memory.factor) * 1e6
-        fast = usual / L2_GAIN if in_cache else usual
-        where = f"tensors of this size stay in L2, {L2_GAIN:g} times as fast" if in_cache else "from memory"
-        source = f"bytes / ({memory.bytes_per_s / 1e12:.2f} TB/s x {memory.factor:g}) + {TINY_US:g} us, {where}"
-        low, high = LEAST_TINY_US + fast / MOVED_BAND, max(TINY_US, memory.constant_us) + usual * MOVED_BAND
-        return Time(TINY_US + fast, low, high, (), source)
+        return moved(self.stored.memory, read_and_written)
 
     def copied(self, size: int) -> Time:
         """So many bytes between pinned host memory and the board."""
@@ -182,3 +175,14 @@ def without_start(time: Time, once: float) -> Time:
     told = f"{time.source}; a call of one token took {once:.1f} us there, which is the time to start one"
     low = min(time.low, least)
     return replace(time, us=(time.us + least) / 2, low=low, source=told)
+
+
+def moved(memory: Memory, read_and_written: int) -> Time:
+    """What an operation takes that reads and writes so many bytes of memory and computes next to nothing."""
+    in_cache = read_and_written <= memory.l2_bytes * SHARE_OF_L2
+    usual = read_and_written / (memory.bytes_per_s * memory.factor) * 1e6
+    fast = usual / L2_GAIN if in_cache else usual
+    where = f"tensors of this size stay in L2, {L2_GAIN:g} times as fast" if in_cache else "from memory"
+    source = f"bytes / ({memory.bytes_per_s / 1e12:.2f} TB/s x {memory.factor:g}) + {TINY_US:g} us, {where}"
+    low, high = LEAST_TINY_US + fast / MOVED_BAND, max(TINY_US, memory.constant_us) + usual * MOVED_BAND
+    return Time(TINY_US + fast, low, high, (), source)

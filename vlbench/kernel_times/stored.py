@@ -120,6 +120,8 @@ class StoredBoard(Record):
     board: str
     """The name that it is asked for by."""
     gpu: str
+    profile: str
+    """What the counting device answers for in its place, such as "sm_90"."""
     source: Source
     memory: Memory
     tables: tuple[TimeTable, ...]

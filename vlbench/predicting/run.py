@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vlbench.counting.job import CountJob, Finished, Planned, Point
 from vlbench.counting.run import Steps
-from vlbench.counting_device.profiles import CUDNN
+from vlbench.counting_device.profiles import CUDNN, profile
 from vlbench.errors import UsageError, check_choice
 from vlbench.kernel_times import board
 from vlbench.kernel_times import boards as known_boards
@@ -18,10 +18,6 @@ from vlbench.process.child import Child, ChildError
 from vlbench.version import __version__
 
 WORKER = "vlbench.predicting.worker"
-PROFILES = {"h100": "sm_90", "h200": "sm_90", "l40s": "sm_89", "rtx-pro-6000": "sm_89"}
-"""What the counting device answers for in place of a board."""
-NEWEST = "sm_100"
-"""In place of the others."""
 
 
 def run_predict(
@@ -41,9 +37,9 @@ def run_predict(
     if trace is not None and len(asked) > 1:
         raise UsageError("--perfetto: these GPUs are of several architectures; give --gpu for one of them")
     found: list[Foretold] = []
-    for profile, names in asked.items():
+    for architecture, names in asked.items():
         job = PredictJob(
-            count=count.model_copy(update={"profile": profile}),
+            count=count.model_copy(update={"profile": architecture}),
             boards=names,
             forward=forward,
             trace=None if trace is None else str(trace.absolute()),
@@ -68,7 +64,8 @@ def by_profile(boards: Sequence[str]) -> dict[str, tuple[str, ...]]:
     for name in boards:
         if not name.endswith((".json", ".gz")):
             check_choice("--gpu", name, known_boards())
-        of = PROFILES.get(board(name).stored.board, NEWEST)
+        of = board(name).stored.profile
+        profile(of, named=f"{name}: profile")
         found[of] = (*found.get(of, ()), name)
     return found
 
