@@ -1,8 +1,9 @@
-"""What a tower cannot do without: its products, and one attention call a block. Plain arithmetic; imports no torch."""
+"""What a tower cannot do without: its products and its attention. Plain arithmetic; imports no torch."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -58,9 +59,9 @@ Work = Product | Call
 
 
 def tower_work(config: VisionConfig, grids: Sequence[Grid]) -> tuple[Work, ...]:
-    """What a tower of this configuration has to compute of grids (t, h, w) in patches: one attention call a block.
+    """What a tower of this configuration has to compute of grids (t, h, w) in patches.
 
-    Gate and up projection are one product.
+    Gate and up projection are one product; a block has one attention call for each length of its sequences.
     """
     patches, width, inner = sum(math.prod(grid) for grid in grids), config.hidden_size, config.intermediate_size
     merged, rows = width * config.merge_unit, patches // config.merge_unit
@@ -75,20 +76,28 @@ def tower_work(config: VisionConfig, grids: Sequence[Grid]) -> tuple[Work, ...]:
         Product(rows, merged, merged, mergers),
         Product(rows, config.out_hidden_size, merged, mergers),
         *(
-            Call(*one_call(config, grids, fully), config.head_dim, times)
+            Call(batch, config.num_heads, length, config.head_dim, times)
             for fully, times in ((True, full), (False, depth - full))
             if times
+            for length, batch in Counter(lengths_of(config, grids, fully)).items()
         ),
     )
 
 
-def one_call(config: VisionConfig, grids: Sequence[Grid], fully: bool) -> tuple[int, int, int]:
-    """Batch, heads and length of the one call of a block that attends over whole frames, or inside windows.
+def lengths_of(config: VisionConfig, grids: Sequence[Grid], fully: bool) -> list[int]:
+    """Patches of each sequence of a block that attends over whole frames, or inside windows."""
+    if fully:
+        return [h * w for t, h, w in grids for _ in range(t)]
+    return [size for grid in grids for size in window_sizes(config, grid)]
 
-    Sequences of different lengths are as many of the longest as have the same arithmetic.
+
+def one_call(config: VisionConfig, grids: Sequence[Grid], fully: bool) -> tuple[int, int, int]:
+    """Batch, heads and length of a single call that stands for all of a block, where one is timed.
+
+    Sequences of different lengths are as many of the longest as come nearest to the same arithmetic: rounded, and never
+    less than one nor more than there are patches for.
     """
-    frames = [h * w for t, h, w in grids for _ in range(t)]
-    sizes = frames if fully else [size for grid in grids for size in window_sizes(config, grid)]
+    sizes = lengths_of(config, grids, fully)
     longest = max(sizes)
     batch = round(sum(size**2 for size in sizes) / longest**2)
     return max(1, min(batch, sum(sizes) // longest)), config.num_heads, longest

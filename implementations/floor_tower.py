@@ -19,6 +19,8 @@ class FloorTower(nn.Module):
     """Called like a tower. What comes out has a tower's shape and means nothing.
 
     Each block's products are fed the same hidden states, so that values stay finite without the norms between them.
+    Sequences of different lengths are one call whose arithmetic is rounded (`one_call`): on mixed grids this row is
+    near the floor, and not exactly it.
     """
 
     def __init__(self, tower: nn.Module) -> None:

@@ -1,6 +1,8 @@
-"""The floor does a tower's products and attention, each once, and nothing beside it."""
+"""The floor is a tower's products and attention; the row that times it does each once, and nothing beside it."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import pytest
 import torch
@@ -8,13 +10,15 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from tests.implementations.towers import NARROW, name_of, weights_of
-from vlbench.implementations.config import VisionConfig
+from tests.implementations.towers import NARROW, name_of, reference_tower, weights_of
+from vlbench.implementations.config import MODELS, VisionConfig
 from vlbench.implementations.floor import Call, Product, tower_work
 from vlbench.implementations.floor_tower import build_floor
 from vlbench.implementations.output import unpack
+from vlbench.implementations.preprocessing import Grid
 
-GRIDS = [(1, 8, 16), (2, 8, 8)]
+GRIDS = [(1, 8, 16), (2, 8, 16)]
+MIXED = [(1, 8, 16), (2, 8, 8), (1, 4, 12)]
 families = pytest.mark.parametrize("config", NARROW, ids=name_of)
 
 
@@ -31,8 +35,8 @@ class Operations(TorchDispatchMode):
         return func(*args, **kwargs or {})
 
 
-def pixels_of(config: VisionConfig) -> torch.Tensor:
-    patches = sum(t * h * w for t, h, w in GRIDS)
+def pixels_of(config: VisionConfig, grids: Sequence[Grid] = GRIDS) -> torch.Tensor:
+    patches = sum(t * h * w for t, h, w in grids)
     return torch.randn(patches, config.patch_dim, generator=torch.Generator().manual_seed(0))
 
 
@@ -60,6 +64,20 @@ def test_its_flops_are_those_that_torch_counts(config: VisionConfig) -> None:
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:  # it knows no CPU's flash attention
         tower(pixels, torch.tensor(GRIDS))
     assert counter.get_total_flops() == sum(each.flops for each in tower_work(config, GRIDS))
+
+
+@families
+@torch.no_grad()
+def test_the_attention_of_mixed_grids_is_what_torch_counts_of_a_tower(config: VisionConfig) -> None:
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        reference_tower(config)(pixels_of(config, MIXED), torch.tensor(MIXED))
+    calls = [each for each in tower_work(config, MIXED) if isinstance(each, Call)]
+    assert counter.get_flop_counts()["Global"][torch.ops.aten.bmm] == sum(each.flops for each in calls)
+
+
+def test_each_length_is_a_call_of_its_own() -> None:
+    calls = [each for each in tower_work(MODELS["qwen2-vl-7b"], [(1, 64, 64), (2, 32, 64)]) if isinstance(each, Call)]
+    assert [(each.batch, each.length, each.times) for each in calls] == [(1, 4096, 32), (2, 2048, 32)]
 
 
 def test_values_that_are_read_and_written() -> None:

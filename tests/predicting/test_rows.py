@@ -132,6 +132,15 @@ def test_attention_calls_of_one_size_in_a_stage_become_one() -> None:
     assert len(change.steps) == 3
 
 
+def test_a_change_to_a_call_that_has_no_time_is_not_offered() -> None:
+    """A call of 256 sequences has a time; one of 17 times as many has none, and would look as if it took none."""
+    kernels = Kernels(BOARD)
+    steps = steps_of([attend(256)] * 17, kernels)
+    assert kernels.took(attend(256)).why_not == ""
+    assert kernels.took(attend(17 * 256)).why_not
+    assert not [each for each in changes_of(steps, kernels, HIGH) if each.what.startswith("with ")]
+
+
 def test_the_floor_of_a_foreign_tower_is_its_products_and_attention_in_one_call() -> None:
     events = [mm(200), mm(200), add(), *(attend(stage="a") for _ in range(4)), *(attend(stage="b") for _ in range(4))]
     found = own_floor(events)

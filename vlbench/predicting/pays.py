@@ -85,7 +85,7 @@ def _weight(step: Step, world: World) -> float:
 
 
 def _batched(steps: Sequence[Step], kernels: Kernels, world: World) -> Change | None:
-    """One attention call for all of one size in a stage."""
+    """One attention call for all of one size in a stage, where the tables have that call."""
     alike: dict[Hashable, list[int]] = defaultdict(list)
     for index, step in enumerate(steps):
         if len(calls := attention_of(step.event)) == 1:
@@ -95,7 +95,8 @@ def _batched(steps: Sequence[Step], kernels: Kernels, world: World) -> Change | 
         if len(members) > 1:
             alone = [attention_of(steps[index].event)[0] for index in members]
             took = kernels.attended([replace(alone[0], batch=sum(call.batch for call in alone))])
-            merged |= dict.fromkeys(members) | {members[0]: replace(steps[members[0]], took=took)}
+            if not took.why_not:
+                merged |= dict.fromkeys(members) | {members[0]: replace(steps[members[0]], took=took)}
     if not merged:
         return None
     left = [each for index, step in enumerate(steps) if (each := merged.get(index, step)) is not None]
