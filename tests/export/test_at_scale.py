@@ -65,7 +65,11 @@ def test_what_is_predicted_has_a_table_of_its_own_and_is_called_so() -> None:
     first, second = (rows[each.name] for each in group.rows[:2])
     assert (first["predicted_low"], first["predicted_high"]) == (1.4302, 3.454)
     assert second["predicted_low"] is None
+    third = rows[group.rows[2].name]
+    assert (third["predicted_ratio_low"], third["predicted_ratio_high"]) == (1, 1)
     text = " ".join(shown(group_parts(group)).split())
+    assert "1,430 3,450 not told apart" in text
+    assert first["predicted_ratio_low"] is None  # it is held against nothing
     assert f"{group.rows[1].name}: not predicted: too little of it is known" in text
     assert len(table.rows) == len(group.rows) - 1  # that of what was not counted is left out
 

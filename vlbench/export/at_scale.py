@@ -3,16 +3,18 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from vlbench.export import result_tables as tables
+from vlbench.export.predicted import ALONE
 from vlbench.export.sheet import Cell, Column, Columns, Part, Value, Words, figure, table_of
 from vlbench.judging.summary import Summary
-from vlbench.judging.words import milliseconds
-from vlbench.record.at_scale import AtScale, RowAtScale
+from vlbench.judging.words import in_three_digits
+from vlbench.record.at_scale import AtScale, PredictedSpan, RowAtScale
 from vlbench.record.counts import Tally
 from vlbench.record.schema import CellGroup
 
 PREDICTED = (
     "predicted, not measured: ms of one such call on an H100, from a fast host with\n"
-    "short kernels to a slow one with long kernels"
+    "short kernels to a slow one with long kernels; speed-up: of both rows under one\n"
+    "host and the same errors of the tables"
 )
 MEANS = (
     "What this means: at that size one call asks a GPU for this much, whatever this machine's milliseconds are; a row "
@@ -43,8 +45,9 @@ def at_scale_parts(group: CellGroup, found: Sequence[Summary]) -> Iterator[Part]
     if predicted:
         shown = [each for each in shown if each.row.name in predicted]
         columns = tables.VARIANT | {
-            Column("fast host", "predicted_low"): lambda each: figure(predicted[each.row.name].low, milliseconds),
-            Column("slow host", "predicted_high"): lambda each: figure(predicted[each.row.name].high, milliseconds),
+            Column("fast host", "predicted_low"): lambda each: _ms(predicted[each.row.name].low),
+            Column("slow host", "predicted_high"): lambda each: _ms(predicted[each.row.name].high),
+            Column("speed-up", "predicted_ratio"): lambda each: _paired(predicted, each),
         }
         yield from (Words(), table_of("predicted_at_scale", shown, columns, facts=facts, title=PREDICTED))
         yield from _reasons("not predicted", {name: each.failed for name, each in predicted.items()})
@@ -91,6 +94,21 @@ def _cell(tally: Tally | None, *names: str) -> Cell:
         return Cell("-", None)
     much = sum(getattr(tally, name) for name in names)
     return Cell(f"{much:,}", much)
+
+
+def _ms(seconds: float | None) -> Cell:
+    return figure(seconds, lambda given: "-" if given is None else in_three_digits(given * 1e3))
+
+
+def _paired(predicted: Mapping[str, PredictedSpan], each: Summary) -> Cell:
+    """The span of what the row is held against over its own, in pairs."""
+    against = None if each.row.is_reference else predicted.get(each.row.reference)
+    band = against.over(predicted[each.row.name]) if against else None
+    low, high = band or (None, None)
+    values = {"predicted_ratio_low": low, "predicted_ratio_high": high}
+    if low is None or high is None:
+        return Cell("" if each.row.is_reference else "-", values)
+    return Cell(ALONE if round(low, 2) <= 1 <= round(high, 2) else f"{low:.2f}-{high:.2f}", values)
 
 
 def _reasons(what: str, failed: Mapping[str, str | None]) -> Iterator[Words]:

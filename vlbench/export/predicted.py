@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Value, Words, broken, checked, figure, table_of
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
-from vlbench.judging.words import milliseconds
+from vlbench.judging.words import in_three_digits, milliseconds
 from vlbench.predicting.checked import CheckedPrediction, TimeSeen
 from vlbench.predicting.predicted import Band, Pay, Predicted, PredictedGroup, Prediction, StageTime
 
@@ -107,8 +107,10 @@ def _band(name: str, band: Band | None, scale: float) -> Cell:
 def band_words(band: Band, scale: float = 1.0) -> str:
     """Both ends in as many digits as tell them apart from nothing: "10.2-19.0", "3.4 to -0.2"."""
     low, high = band.low * scale, band.high * scale
-    digits = 1 if max(abs(low), abs(high)) < 100 else 0
     between = " to " if low < 0 else "-"
+    if max(abs(low), abs(high)) >= 1000:
+        return f"{in_three_digits(low)}{between}{in_three_digits(high)}"
+    digits = 1 if max(abs(low), abs(high)) < 100 else 0
     return f"{low:.{digits}f}{between}{high:.{digits}f}"
 
 

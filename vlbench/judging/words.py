@@ -69,6 +69,12 @@ def milliseconds(seconds: float | None) -> str:
     return f"{seconds * 1e3:.2f}" if seconds >= 1e-3 else f"{seconds * 1e3:#.3g}"
 
 
+def in_three_digits(value: float) -> str:
+    """Such as "43.9", "163" and "1,430": of a prediction no more is known."""
+    rounded = float(f"{value:.3g}")
+    return f"{rounded:,.0f}" if abs(rounded) >= 100 else f"{rounded:#.3g}"
+
+
 def speedup_with_interval(estimate: Estimate) -> str:
     """Such as "1.40 [1.38, 1.43]"."""
     return f"{estimate.speedup:.2f} [{1 / estimate.high:.2f}, {1 / estimate.low:.2f}]"
