@@ -22,7 +22,7 @@ from vlbench.predicting.timeline import outer, simulate, steps_of
 POINT = Point(scenario="grid", label="", grids=((1, 16, 24), (1, 12, 8)))
 
 
-@pytest.mark.parametrize("flags", ["", "+best"])
+@pytest.mark.parametrize("flags", [pytest.param("", marks=pytest.mark.slow(4)), "+best"])
 def test_a_layer_that_begins_alike_takes_as_long(flags: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With waits in each layer, and without any: there the queue may grow from layer to layer."""
     deep = replace(MODELS["qwen2.5-vl-7b"], name="deep", depth=12, fullatt_block_indexes=(3, 7, 11))
