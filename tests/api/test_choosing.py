@@ -58,7 +58,7 @@ def test_a_flag_helps_where_the_set_is_slower_without_it_and_another_where_it_is
     untimed = screened(missing=("without strided-qkv", "without no-einops"))
     untimed.counting = Counting(TRIED, "somewhere", {"strided-qkv": {"device_operations": -32}})
     counts = {each.flag: (each.effect, each.by, each.why) for each in found_flags(untimed)}
-    assert counts["strided-qkv"] == ("helps", "counts", "no time was given to measure")
+    assert counts["strided-qkv"] == ("fewer", "counts", "no time was given to measure")
     assert counts["no-einops"] == ("not tried", "-", "no time was given to measure")
     worth = {flag: each.worth.ratio for flag, each in found.items() if each.worth}
     assert worth["patch-matmul"] == pytest.approx(1.25)
@@ -111,7 +111,14 @@ def test_without_fresh_trials_of_it_the_whole_stays_and_is_not_confirmed() -> No
     given = screened({"without patch-matmul": 1.25})
     untimed = made({"no-flags": 1.0}, wrong="best").model_copy(update={"trials": ()})
     found = choose(given, untimed)
-    assert (found.flags, found.confirmed) == (TRIED.flags, False)
+    assert (found.flags, found.confirmed, found.chosen) == (TRIED.flags, False, False)
+
+
+def test_where_no_flag_was_timed_nothing_was_chosen() -> None:
+    given = screened(missing=[f"without {flag}" for flag in TRIED.flags])
+    found = choose(given, made({"no-flags": 1.3}))
+    assert (found.flags, found.confirmed, found.chosen) == (TRIED.flags, False, False)
+    assert next(iter(said_of(found, given, (), "best"))) == "This is best as it was: no flag of it was timed."
 
 
 def test_without_times_counts_decide_and_a_flag_by_which_a_counter_gets_worse_goes() -> None:
@@ -131,8 +138,8 @@ def test_without_times_counts_decide_and_a_flag_by_which_a_counter_gets_worse_go
     }
     given = Screened(tried, Counting(tried, "somewhere", moved, predicted))
     told = {each.flag: (each.effect, each.by) for each in found_flags(given)}
-    assert told["host-grid"] == ("helps", "counts")
-    assert told["no-einops"] == ("hurts", "counts")
+    assert told["host-grid"] == ("fewer", "counts")
+    assert told["no-einops"] == ("more", "counts")
     assert told["host-inverse"] == ("not told", "counts")
     assert told["rope-packed"] == ("not told", "counts")  # no counter moves, which says nothing of host time
     assert told["strided-qkv"] == ("helps", "predicted")

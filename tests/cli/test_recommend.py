@@ -37,7 +37,7 @@ def test_a_recommendation_is_a_preset_file_that_a_run_takes(vlbench: Vlbench, fo
     lines = ended.out.splitlines()
     assert lines[0].startswith("cpu, qwen2.5-vl-tiny (width 160), small, 48 patches")
     assert any(line.startswith("Not applicable: ") for line in lines)
-    assert any(line.startswith("Recommended: ") for line in lines)
+    assert any(line.startswith(("Recommended: ", "Nothing was chosen: the preset best, unchanged")) for line in lines)
     found = read_preset(Path("mine.toml"))
     assert found.intact
     assert found.by.startswith("measured on ")
@@ -64,7 +64,7 @@ def test_without_a_gpu_a_set_for_one_is_chosen_from_counts(folder: Path) -> None
     assert 1.5 < low < high
     assert {"predicted_h100_low", "predicted_h100_high"} <= set(found.table().columns)
     effects = {each.flag: each.effect for each in record.flags}
-    assert effects["host-seqlens"] == effects["host-grid"] == "helps"
+    assert effects["host-seqlens"] == effects["host-grid"] == "fewer"
     assert effects["fp8-linear"] == "not tried"
     assert record.counted_as.startswith("qwen2.5-vl-tiny, bfloat16, grid")
     assert {"flag", "effect", "by", "table"} <= set(found.table().columns)

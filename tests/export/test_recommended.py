@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.export.rendered import shown
-from vlbench.export.recommended import flag_tables, without_figures
-from vlbench.export.sheet import records
+from vlbench.export.recommended import flag_tables, recommended_parts, without_figures
+from vlbench.export.sheet import Words, records
 from vlbench.judging.flag_worth import COUNTERS, effect_of_counts
 from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.preset_file import PresetFile
@@ -12,6 +12,7 @@ from vlbench.record.recommendation import FlagFound, Recommendation, Worth
 
 WORTH = Worth(ratio=1.25, low=1.2, high=1.3, helping=5, hurting=0, trials=5)
 PREDICTED = {"h100": (1.0366, 1.1802), "l40s": (0.9324, 1.1798)}
+NAMES = {"device": "cpu", "model": "qwen2.5-vl-tiny", "dtype": "float32", "scenario": "small"}
 COUNTED = {"device_operations": 108, "attention_calls": -56, "host_syncs": -4224}
 
 
@@ -63,3 +64,20 @@ def test_every_counter_that_a_flag_is_judged_by_is_told() -> None:
         (table,) = flag_tables(found(None).model_copy(update={"flags": (flag,)}))
         *_, cell = table.rows[0]
         assert cell.shown.endswith(" -1")
+
+
+def test_where_nothing_was_chosen_the_headline_says_so_and_counts_say_of_what_they_are() -> None:
+    counted = FlagFound(flag="host-grid", effect="fewer", by="counts", in_set=True, counted={"host_syncs": -9})
+    assert counted.in_words("qwen2.5-vl-7b") == "fewer (counts, as a GPU, on qwen2.5-vl-7b)"
+    timed = FlagFound(flag="host-grid", effect="helps", by="time", in_set=True)
+    assert timed.in_words("qwen2.5-vl-7b") == "helps (time)"
+    preset = PresetFile.model_construct(flags=("host-grid",), grids=((1, 4, 6),), width=160, by="", **NAMES)
+    made = Recommendation.model_construct(
+        preset=preset, start="best", flags=(counted,), said=(), counted_as="qwen2.5-vl-7b, bfloat16", complete=True
+    )
+    told = [
+        part.text for part in recommended_parts(made.model_copy(update={"chosen": False})) if isinstance(part, Words)
+    ]
+    assert "Nothing was chosen: the preset best, unchanged" in told
+    assert any("a verdict is of a GPU, on qwen2.5-vl-7b, and not of this device" in line for line in told)
+    assert any("Recommended: 1 flags" in str(part) for part in recommended_parts(made))

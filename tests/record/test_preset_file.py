@@ -7,7 +7,7 @@ import pytest
 
 from tests.record.records import FINGERPRINT
 from vlbench.errors import UsageError
-from vlbench.record.preset_file import PresetFile, preset_text, read_preset
+from vlbench.record.preset_file import Figure, PresetFile, preset_text, read_preset
 
 
 def preset(**changes: Any) -> PresetFile:
@@ -21,7 +21,10 @@ def preset(**changes: Any) -> PresetFile:
         "grids": ((1, 4, 6), (1, 2, 2)),
         "by": 'measured on "one"\\two\n\u007fthree, \N{SNOWMAN}',
         "why": {"host-grid": "helps (time)", "rope-cache": "no effect (time)"},
-        "figures": {"time of no-flags / time of the set": 1.25, "tiny": 1e-05},
+        "figures": {
+            "time of no-flags / time of the set": Figure(ratio=1.25, low=0.9, high=1.5, verdict="unclear", trials=2),
+            "tiny": 1e-05,
+        },
         "created": "2026-01-01T00:00:00+00:00",
         "fingerprint": FINGERPRINT,
     }

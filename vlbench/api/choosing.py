@@ -95,6 +95,8 @@ class Found:
     """Of its row in the trials that confirmed it."""
     confirmed: bool | None
     why: str
+    chosen: bool = True
+    """False where nothing was measured by which another could have been."""
 
 
 def confirm_rows(screened: Screened) -> list[Variant]:
@@ -110,7 +112,7 @@ def choose(screened: Screened, fresh: CellGroup | None) -> Found:
     tried = screened.tried
     if fresh is None:
         moved = screened.counting.moved if screened.counting else {}
-        hurting = [flag for flag in tried.flags if effect_of_counts(moved.get(flag, {})) == "hurts"]
+        hurting = [flag for flag in tried.flags if effect_of_counts(moved.get(flag, {})) == "more"]
         return Found(without(hurting, tried.flags), tried.whole.name, None, "no counter of it gets worse by a flag")
     sets = {each.name: frozenset(each.flags or ()) for each in screened.sets()}
     ratios = {name: each.ratio for name in sets if (each := all_estimates(fresh, name))}
@@ -126,8 +128,10 @@ def choose(screened: Screened, fresh: CellGroup | None) -> Found:
             return Found(sets[name], name, is_within(ratio), told)
     timed = any(each.timings for each in trials_of(fresh, tried.whole.name))
     why = "fresh trials put no smaller set within 1 % of it" if sets else "no flag of it can go within 1 %"
-    why = why if screened.worth() else "no flag of it was timed"
-    return Found(tried.flags, tried.whole.name, timed, why if timed else "there was no time to confirm another")
+    if not timed or (tried.flags and not screened.worth()):
+        why = "there was no time to confirm another" if screened.worth() else "no flag of it was timed"
+        return Found(tried.flags, tried.whole.name, False, why, chosen=False)
+    return Found(tried.flags, tried.whole.name, True, why)
 
 
 def compare(fresh: CellGroup, found: Found) -> tuple[Compared, ...]:
@@ -171,12 +175,14 @@ def said_of(found: Found, screened: Screened, compared: Sequence[Compared], star
     """Why this set, a sentence each."""
     tried = screened.tried
     gone, added = sorted(tried.flags - found.flags), sorted(found.flags - tried.flags)
-    if gone or added:
+    if not found.chosen:
+        yield f"This is {start} as it was: {found.why}."
+    elif gone or added:
         more = f", and with {', '.join(added)}" if added else ""
         yield f"It is {start} without {', '.join(gone) or 'any of its flags'}{more}: {found.why}."
     else:
         yield f"It is {start} as it stands: {found.why}."
-    if found.confirmed is False:
+    if found.confirmed is False and found.chosen:
         yield "That is not confirmed: more --budget, or a quieter machine, would tell."
     by_name = {each.name: each for each in compared}
     helping = [each.flag for each in found_flags(screened) if each.effect == "helps" and each.by == "time"]

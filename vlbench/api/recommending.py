@@ -224,6 +224,7 @@ def _recommendation(screened: Screened, fresh: CellGroup | None, plan: Plan, sta
         if fresh is None
         else f"not measured: no time for the flags of {start}"
     )
+    found_as = counting.words.partition(",")[0] if counting else ""
     threads = f", {plan.threads} thread{'s' * (plan.threads > 1)}" if plan.device == "cpu" else ""
     if any(each.by == "time" for each in flags):
         by = f"measured on {here.gpu or here.cpu}{threads}"
@@ -237,14 +238,15 @@ def _recommendation(screened: Screened, fresh: CellGroup | None, plan: Plan, sta
         point=plan.point.label,
         grids=grids_only(plan.point, plan.seed, tried.config.preprocessing),  # type: ignore[arg-type]  # no seam
         by=by,
-        why={each.flag: f"{each.effect} ({each.by})" for each in flags if each.effect != "not applicable"},
-        figures={f"time of {each.name} / time of the set": each.worth.ratio for each in compared},
+        why={each.flag: each.in_words(found_as) for each in flags if each.effect != "not applicable"},
+        figures={f"time of {each.name} / time of the set": each.figure() for each in compared},
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         fingerprint=here,
     ).with_checksum()
     return Recommendation(
         preset=preset,
         start=start,
+        chosen=found.chosen,
         left_out=tuple(sorted(tried.flags - found.flags)),
         added=tuple(sorted(found.flags - tried.flags)),
         flags=flags,

@@ -37,11 +37,20 @@ def recommended_parts(found: Recommendation) -> Iterator[Part]:
     if told := list(without_figures(found.flags)):
         yield from (Words(), *told)
     yield from (Words(), Words(LEGEND, "dim"))
+    if (elsewhere := {each.by for each in found.flags} & {"counts", "predicted"}) and found.counted_as:
+        yield Words(
+            f"By {' or '.join(sorted(elsewhere))}, a verdict is of a GPU, on {found.counted_as.split(',')[0]}, "
+            "and not of this device; fewer or more: what the flag has it ask for.",
+            "dim",
+        )
     if found.together:
         yield from (Words(), _together(found))
     if found.compared:
         yield from (Words(), _compared(found))
-    yield from (Words(), Words(f"Recommended: {len(preset.flags)} flags", "bold"))
+    headline = f"Recommended: {len(preset.flags)} flags"
+    if not found.chosen:
+        headline = f"Nothing was chosen: the preset {found.start}, unchanged"
+    yield from (Words(), Words(headline, "bold"))
     yield Words(", ".join(preset.flags) or "none: the tower as it is")
     yield from map(Words, found.said)
     yield from (Words(f"Not predicted on {gpu}: {why}.", "yellow") for gpu, why in found.not_predicted.items())

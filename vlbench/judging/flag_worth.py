@@ -89,7 +89,7 @@ def between(group: CellGroup, one: str, other: str) -> tuple[Judgement, int] | N
 
 
 def effect_of_counts(moved: Mapping[str, int]) -> Effect:
-    """Whether a flag helps by the counters that it moves: fewer of some and more of none, or the other way round.
+    """What a flag asks of a GPU by the counters that it moves: fewer of some and more of none, or the other way round.
 
     Where none moves, or some fall and others rise, they do not tell: what saves host time alone has no counter.
     """
@@ -97,7 +97,7 @@ def effect_of_counts(moved: Mapping[str, int]) -> Effect:
     more = any(moved.get(name, 0) > 0 for name in COUNTERS)
     if fewer is more:
         return "not told"
-    return "helps" if fewer else "hurts"
+    return "fewer" if fewer else "more"
 
 
 def effect_of_predictions(predicted: Iterable[Ratios]) -> Effect:

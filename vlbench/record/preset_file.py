@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from vlbench.record.base import Checksummed, Count, Grid, fitting
+from vlbench.record.base import Amount, Checksummed, Count, Grid, Record, fitting
 from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.schema import Device, Dtype
 from vlbench.untrusted.files import Kind, read_toml
@@ -20,6 +20,16 @@ PRESET = Kind(
 )
 ALIKE = 2.0
 """Times as many patches, or as few, from which on other shapes are named as such."""
+
+
+class Figure(Record):
+    """A ratio of times with its interval, what was called by it, and of how many trials."""
+
+    ratio: Amount
+    low: Amount
+    high: Amount
+    verdict: str
+    trials: Count
 
 
 class PresetFile(Checksummed):
@@ -40,8 +50,8 @@ class PresetFile(Checksummed):
     """By what it was chosen: "measured on ...", or that it was not measured on such a device."""
     why: dict[str, str]
     """Of each flag that was looked at: what was found."""
-    figures: dict[str, float]
-    """Of the set: ratios of times, and how many trials confirmed it."""
+    figures: dict[str, Figure | float]
+    """Ratios of times to that of the set; older files have the ratio alone."""
     created: str
     fingerprint: Fingerprint
 

@@ -6,11 +6,13 @@ from pydantic import Field
 
 from vlbench.record.at_scale import Ratios
 from vlbench.record.base import Amount, Count, Record
-from vlbench.record.preset_file import PresetFile
+from vlbench.record.preset_file import Figure, PresetFile
 
-Effect = Literal["helps", "no effect", "hurts", "not told", "not tried", "not applicable", "inaccurate"]
-"""On the set beside it. "not told": what was measured does not tell it from no effect; of counters none moves, or they
-move both ways."""
+Effect = Literal[
+    "helps", "no effect", "hurts", "fewer", "more", "not told", "not tried", "not applicable", "inaccurate"
+]
+"""On the set beside it; "fewer" and "more" are what it asks of a GPU, by counts alone. "not told": what was measured
+does not tell it from no effect; of counters none moves, or they move both ways."""
 By = Literal["time", "counts", "predicted", "-"]
 """Where counts do not tell, a prediction may; neither is ever taken for a time."""
 
@@ -46,6 +48,11 @@ class FlagFound(Record):
     predicted: dict[str, Ratios] = Field(default_factory=dict)
     """Span without it / span with it on GPUs that are not at hand, by GPU; empty where nothing was predicted."""
 
+    def in_words(self, model: str) -> str:
+        """The verdict and by what; of a verdict that is not by time, for which `model` as a GPU would run it."""
+        elsewhere = f", as a GPU, on {model}" if self.by in ("counts", "predicted") and model else ""
+        return f"{self.effect} ({self.by}{elsewhere})"
+
 
 class Together(Record):
     """Two flags of the set that may be worth more, or less, together than their parts."""
@@ -66,6 +73,11 @@ class Compared(Record):
     """Time of the other / time of the recommended set."""
     verdict: str
 
+    def figure(self) -> Figure:
+        """For the preset file."""
+        ratio, low, high, trials = self.worth.ratio, self.worth.low, self.worth.high, self.worth.trials
+        return Figure(ratio=ratio, low=low, high=high, verdict=self.verdict, trials=trials)
+
 
 class Recommendation(Record):
     """One run of `vlbench recommend`."""
@@ -76,6 +88,8 @@ class Recommendation(Record):
     """Where that was written."""
     start: str
     """The preset that was started from."""
+    chosen: bool = True
+    """False where nothing was timed by which another set could have been chosen: it is `start`, unchanged."""
     left_out: tuple[str, ...]
     """Its flags that the recommended set does not have."""
     added: tuple[str, ...]
