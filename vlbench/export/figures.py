@@ -169,7 +169,7 @@ def _of_comparison(figures: Figures, judged: Judged) -> None:
             unit = line(row.unit) or "ratio"
             measure = MEASURES[name] if is_time else Measure(unit, Better(row.better), "Figure of the second side")
             labels = {} if is_time else {"unit": unit, "better": str(row.better)}
-            subject = row.cell or "a cell without a name"
+            subject = row.cell if line(row.cell) else "a cell without a name"
             figures.add(Figure(name, measure, subject, labels, row.after))
             if row.ratio is not None:
                 ends = _interval(row.low, row.high)
