@@ -46,11 +46,12 @@ def _stored() -> list[StoredBoard]:
 
 
 def board_table() -> str:
-    """Which boards there are, and how many times each has."""
+    """Which boards there are, and how many times were measured on each."""
 
     def row(each: StoredBoard) -> list[str]:
         times = {
-            what: sum(len(one.pairs) * len(one.steps) for one in each.tables if one.what == what) for what in WHATS
+            what: sum(us is not None for one in each.tables if one.what == what for row in one.us for us in row)
+            for what in WHATS
         }
         return [
             f"`{each.board}`",

@@ -73,9 +73,8 @@ def tables(
         made = with_errors(taken(name, folder))
         packed = gzip.compress(made.model_dump_json().encode(), 9, mtime=0)
         (out / f"{name}.json.gz").write_bytes(packed)
-        print(
-            f"{name}: {sum(len(each.pairs) * len(each.steps) for each in made.tables):,} times, {len(packed):,} bytes"
-        )
+        measured = sum(us is not None for each in made.tables for row in each.us for us in row)
+        print(f"{name}: {measured:,} times, {len(packed):,} bytes")
 
 
 def _installed() -> Path:

@@ -17,6 +17,7 @@ from vlbench.api import predicting
 from vlbench.kernel_times import board
 from vlbench.predicting.checked import CheckedPrediction, board_of
 from vlbench.predicting.predicted import Prediction
+from vlbench.predicting.run import by_profile
 
 TOWERS = "tests.predicting.towers"
 GRID = ("--grid", "1x36x36")
@@ -77,6 +78,23 @@ def test_what_cannot_be_predicted_has_no_time_and_ends_with_6(vlbench: Vlbench) 
     assert sorts.failed.endswith("of the bytes of its operations have no predicted time, and 10% may")
     assert breaks.failed == "ValueError: no such shape"
     assert wide.span
+
+
+def test_a_tower_that_ends_the_process_costs_no_row_before_it(vlbench: Vlbench) -> None:
+    ended = vlbench("predict", *named("Longer", "Exits", "Wide"), *GRID, "--json")
+    assert ended.code == 6
+    longer, exits, wide = Prediction.model_validate_json(ended.out).groups[0].rows
+    assert longer.span
+    assert exits.row.endswith("Exits")
+    assert exits.failed
+    assert exits.failed.startswith("its process ended with code 0")
+    assert wide.failed == f"not reached: {exits.row} ended the process; leave it out"
+
+
+def test_two_boards_of_one_name_are_refused(folder: Path) -> None:
+    (folder / "mine.json").write_text(board("h100").stored.model_dump_json())
+    with pytest.raises(package.UsageError, match=r"^--gpu: h100 and mine.json are both named h100; give one, or "):
+        by_profile(["h100", "l40s", "mine.json"])
 
 
 def test_the_timeline_for_perfetto(vlbench: Vlbench, folder: Path) -> None:

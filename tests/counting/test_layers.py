@@ -55,14 +55,20 @@ def test_layers_give_what_the_whole_tower_is_counted_as(
     check(spelled, POINT)
 
 
-@pytest.mark.slow(2)
-def test_the_events_are_those_of_the_whole_tower(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(MODELS, "deep", DEEP["windows"])
+@pytest.mark.slow(4)
+@pytest.mark.parametrize(
+    ("kind", "spelled"), [("windows", "deep+best"), ("deepstack", "deep"), ("deepstack", "hf:deep")]
+)
+def test_the_events_are_those_of_the_whole_tower(kind: str, spelled: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those of a first call, with the plans of cuDNN at the blocks that build them."""
+    monkeypatch.setitem(MODELS, "deep", DEEP[kind])
     with CountingDevice("ghost", "sm_90") as device:
-        found = scaled(device, Row("deep+best", "deep+best"), POINT, torch.bfloat16).sequences()
+        found = scaled(device, Row(spelled, spelled), POINT, torch.bfloat16).sequences()
         with device.building():
-            tower = resolve_tower("deep+best")
+            tower = resolve_tower(spelled)
         whole = sequences(device, tower, POINT.grids, torch.bfloat16)
+    plans = {event.stage.partition(".")[0] for event in whole.cold if event.new_plan}
+    assert kind == "windows" or plans == {"block[0]"}
     assert found.warm == whole.warm
     assert found.cold == whole.cold
 
@@ -88,8 +94,8 @@ def test_kinds_of_layers() -> None:
     assert found.more == (27, 3)
     deepstack = reduction_of(MODELS["qwen3-vl-8b"])
     assert deepstack is not None
-    assert [each.deepstack_blocks for each in deepstack.towers] == [(0,), (0, 1), (0,)]
-    assert deepstack.more == (2, 23)
+    assert [(each.depth, each.deepstack_blocks) for each in deepstack.towers] == [(3, (1,)), (4, (2,)), (4, (1, 2))]
+    assert deepstack.more == (22, 2)
     alike = reduction_of(MODELS["qwen2-vl-7b"])
     assert alike is not None
     assert [each.depth for each in alike.towers] == [2, 3]

@@ -135,10 +135,37 @@ def test_a_board_is_a_file(tmp_path: Path) -> None:
 
 def test_a_broken_file_is_one_sentence(tmp_path: Path) -> None:
     table = json.loads(products(by_work).model_dump_json())
+    memory = stored().memory.model_dump()
+    error = {"what": "product", "dtype": BF16, "hidden": ["m"], "rows": 1, "median": 0.1, "p90": 0.2, "within": 0.8}
+    error |= {"low": -0.1, "high": 0.1}
     broken: dict[str, tuple[dict[str, Any], str]] = {
         "steps": ({"tables": [table | {"steps": [2, 1]}]}, r"tables.0: .*the steps of one 1 must be one or more"),
         "rows": ({"tables": [table | {"us": table["us"][:-1]}]}, r"tables.0: .*a row for each pair"),
-        "negative": ({"tables": [table | {"us": [[-1.0] * 5] * 9}]}, r"tables.0.us.0.0.*greater than 0"),
+        "negative": ({"tables": [table | {"us": [[-1.0] * 5] * 9}]}, r"tables.0.us.0.0: .*or equal to 0.000001"),
+        "huge": (
+            {"tables": [table | {"us": [[1e300] * 5] * 9}]},
+            r"tables.0.us.0.0: .*less than or equal to 1000000000",
+        ),
+        "tiny": ({"tables": [table | {"us": [[5e-324] * 5] * 9}]}, r"tables.0.us.0.0: .*or equal to 0.000001"),
+        "no pairs": (
+            {"tables": [table | {"pairs": [], "us": []}]},
+            r"tables.0: .*the pairs of one 1 must be one or more",
+        ),
+        "slow": ({"memory": memory | {"bytes_per_s": 1e-300}}, r"memory.bytes_per_s: "),
+        "fast": ({"memory": memory | {"bytes_per_s": 1e308}}, r"memory.bytes_per_s: "),
+        "bus": ({"memory": memory | {"pcie_bytes_per_s": 5e-324}}, r"memory.pcie_bytes_per_s: "),
+        "factor": ({"memory": memory | {"factor": 5e-324}}, r"memory.factor: "),
+        "constant": ({"memory": memory | {"constant_us": 1e308}}, r"memory.constant_us: "),
+        "cache": ({"memory": memory | {"l2_bytes": 10**18}}, r"memory.l2_bytes: "),
+        "error": ({"errors": [error | {"low": -1e9}]}, r"errors.0.low: .*greater than or equal to -10"),
+        "turned": (
+            {"errors": [error | {"low": 0.5}]},
+            r"errors.0: .*low is 0.5 and high is 0.1: low must not be above",
+        ),
+        "escape": ({"board": "\x1b[31mevil"}, r"board: String should match pattern"),
+        "lines": ({"board": "h100\n"}, r"board: String should match pattern"),
+        "empty": ({"board": ""}, r"board: String should match pattern"),
+        "two lines": ({"gpu": "one\ntwo"}, r"gpu: .*must be one line of printable characters"),
         "unknown": ({"more": 1}, r"more: Extra inputs are not permitted"),
         "version": ({"schema_version": 2}, r"schema_version: Input should be 1"),
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from torch import Tensor, nn
 
 
@@ -47,3 +49,10 @@ class Breaks(Wide):
 
     def forward(self, pixels: Tensor, grid_thw: Tensor) -> Tensor:
         raise ValueError("no such shape")
+
+
+class Exits(Wide):
+    """Ends the process."""
+
+    def forward(self, pixels: Tensor, grid_thw: Tensor) -> Tensor:
+        sys.exit(0)

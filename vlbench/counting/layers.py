@@ -32,8 +32,9 @@ class Reduction:
     kinds: tuple[LayerKind, ...]
     """Of the layers of the deep one, in order."""
     towers: tuple[VisionConfig, ...]
-    """One layer of each kind, or two where all are alike; then the same with one more of each kind in turn. All end in
-    a layer of the kind in which the deep one ends, as what comes after depends on that."""
+    """One layer of each kind, or two where all are alike; then the same with one more of each kind in turn. Kinds come
+    in the order in which the deep one has them first, as the first layers build plans that later ones use. All end in a
+    layer of the kind in which the deep one ends, as what comes after depends on that."""
 
     @property
     def more(self) -> tuple[int, ...]:
@@ -60,12 +61,12 @@ def kinds_of(config: VisionConfig) -> list[LayerKind]:
 def reduction_of(config: VisionConfig) -> Reduction | None:
     """None for more than two kinds of layers, and for a tower that is no deeper than what it would be counted by."""
     kinds = kinds_of(config)
-    *others, last = sorted(set(kinds), key=lambda kind: len(kinds) - kinds[::-1].index(kind))
-    match others:
-        case []:
-            chosen = [[last] * 2, [last] * 3]
-        case [other]:
-            chosen = [[other, last], [other, other, last], [other, last, last]]
+    match list(dict.fromkeys(kinds)):
+        case [only]:
+            chosen = [[only] * 2, [only] * 3]
+        case [one, two]:
+            end = [one] if kinds[-1] == one else []
+            chosen = [[one, two, *end], [one, one, two, *end], [one, two, two, *end]]
         case _:
             return None
     if sum(map(len, chosen)) >= config.depth:

@@ -4,17 +4,35 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from vlbench.record.base import Amount, Count, Record, check_once, fitting
+from vlbench.record.base import Record, check_once, fitting
 from vlbench.untrusted.files import Kind, parse_json, read_bytes, unpacked
 from vlbench.untrusted.limits import Limit
 
 BOARD = Kind("give a board's name, or a file of its form", broken="{path}: not a board ({why}); {remedy}", ours=True)
 GZIP = b"\x1f\x8b"
 
-Positive = Annotated[float, Field(gt=0)]
-Size = Annotated[int, Field(ge=1)]
+
+def _one_line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must be one line of printable characters")
+    return text
+
+
+# Bounds are far beyond any GPU, and such that nothing that is computed of these figures overflows.
+Microseconds = Annotated[float, Field(ge=1e-6, le=1e9)]
+Rate = Annotated[float, Field(ge=1e6, le=1e18)]
+"""Bytes per second."""
+Relative = Annotated[float, Field(ge=0, le=1e6)]
+"""An error or a difference, of the whole."""
+Log = Annotated[float, Field(ge=-10, le=10)]
+"""Of a ratio."""
+Size = Annotated[int, Field(ge=1, le=1 << 40)]
+Number = Annotated[int, Field(ge=0, le=1 << 50)]
+Line = Annotated[str, Field(max_length=300), AfterValidator(_one_line)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+"""Letters, digits, dots, dashes and underscores."""
 What = Literal["product", "attention"]
 SIZES: dict[What, tuple[str, str, str]] = {"product": ("n", "k", "m"), "attention": ("heads", "batch", "length")}
 """What the two of a pair and the steps of a table are."""
@@ -23,28 +41,28 @@ SIZES: dict[What, tuple[str, str, str]] = {"product": ("n", "k", "m"), "attentio
 class Source(Record):
     """Whose measurements they are."""
 
-    package: str
-    version: str
-    licence: str
+    package: Line
+    version: Line
+    licence: Line
     """As SPDX has it."""
-    copyright: str
-    taken: str
+    copyright: Line
+    taken: Line
     """The day on which this file was made of it, as 2026-11-29."""
-    changes: str
+    changes: Line
     """What was left out or changed."""
 
 
 class Memory(Record):
     """Rates of a board's memory and bus."""
 
-    bytes_per_s: Positive
+    bytes_per_s: Rate
     """Peak of its memory."""
-    factor: Annotated[float, Field(gt=0, le=1)]
+    factor: Annotated[float, Field(ge=0.01, le=1)]
     """The share of it that kernels reach."""
-    constant_us: Amount
+    constant_us: Annotated[float, Field(ge=0, le=1e6)]
     """What an operation takes beside its bytes."""
-    l2_bytes: Count
-    pcie_bytes_per_s: Positive
+    l2_bytes: Number
+    pcie_bytes_per_s: Rate
     """One direction."""
 
 
@@ -52,25 +70,27 @@ class TimeTable(Record):
     """Times of one kernel by one engine."""
 
     what: What
-    engine: str
+    engine: Line
     """With its version."""
-    kernel: str
+    kernel: Line
     """As the source calls it."""
-    dtype: str
+    dtype: Line
     """As torch calls it, such as "bfloat16"."""
-    head_dim: Count = 0
+    head_dim: Number = 0
     """Of attention; 0 of products."""
     steps: tuple[Size, ...]
     """m of products [m, k] x [k, n], lengths of attention."""
     pairs: tuple[tuple[Size, Size], ...]
     """(n, k) of products, (heads, batch) of attention."""
-    us: tuple[tuple[Positive | None, ...], ...]
+    us: tuple[tuple[Microseconds | None, ...], ...]
     """A row for each pair, with a time for each step; null where none was measured."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if not self.steps or any(before >= after for before, after in pairwise(self.steps)):
             raise ValueError(f"the steps of {self.engine} must be one or more, and grow")
+        if not self.pairs:
+            raise ValueError(f"the pairs of {self.engine} must be one or more")
         check_once("pair", self.pairs)
         if len(self.us) != len(self.pairs) or any(len(row) != len(self.steps) for row in self.us):
             raise ValueError(f"us of {self.engine} must have a row for each pair, and in it a time for each step")
@@ -83,44 +103,50 @@ class HoldOut(Record):
     """How far look-ups were off for rows that were taken out."""
 
     what: What
-    dtype: str
-    head_dim: Count = 0
-    hidden: tuple[str, ...]
+    dtype: Line
+    head_dim: Number = 0
+    hidden: tuple[Line, ...]
     """The sizes of which the row's own was taken out of the table, such as ("m",)."""
-    rows: Count
+    rows: Number
     """How many were held out."""
-    median: Amount
+    median: Relative
     """Of the relative error."""
-    p90: Amount
-    low: float
+    p90: Relative
+    low: Log
     """The 10th percentile of log(measured / looked up), and the 90th."""
-    high: float
+    high: Log
     within: Annotated[float, Field(ge=0, le=1)]
     """Share of the rows that lie in the band of their answer."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"low is {self.low:g} and high is {self.high:g}: low must not be above high")
+        return self
 
 
 class Spread(Record):
     """What a second engine's rows differ by from the first's."""
 
     what: What
-    dtype: str
-    head_dim: Count = 0
-    engines: tuple[str, str]
-    rows: Count
+    dtype: Line
+    head_dim: Number = 0
+    engines: tuple[Line, Line]
+    rows: Number
     """That both have."""
-    median: Amount
+    median: Relative
     """Of the relative difference."""
-    p90: Amount
+    p90: Relative
 
 
 class StoredBoard(Record):
     """A board."""
 
     schema_version: Literal[1] = 1
-    board: str
+    board: Name
     """The name that it is asked for by."""
-    gpu: str
-    profile: str
+    gpu: Line
+    profile: Line
     """What the counting device answers for in its place, such as "sm_90"."""
     source: Source
     memory: Memory

@@ -44,7 +44,7 @@ def run_predict(
             forward=forward,
             trace=None if trace is None else str(trace.absolute()),
         )
-        found += _said(job, timeout, steps)
+        found += _said(job, [sources[name].board for name in names], timeout, steps)
     order = {sources[name].board: place for place, name in enumerate(boards)}
     return Prediction(
         vlbench=__version__,
@@ -59,34 +59,61 @@ def run_predict(
 
 
 def by_profile(boards: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The boards by what the counting device answers for in their place. Raises UsageError for what is no board."""
+    """The boards by what the counting device answers for in their place.
+
+    Raises UsageError for what is no board, and for two that have one name, by which their rows are told apart.
+    """
     found: dict[str, tuple[str, ...]] = {}
+    called: dict[str, str] = {}
     for name in boards:
         if not name.endswith((".json", ".gz")):
             check_choice("--gpu", name, known_boards())
-        of = board(name).stored.profile
+        stored = board(name).stored
+        if other := called.get(stored.board):
+            raise UsageError(f"--gpu: {other} and {name} are both named {stored.board}; give one, or rename one")
+        called[stored.board] = name
+        of = stored.profile
         profile(of, named=f"{name}: profile")
         found[of] = (*found.get(of, ()), name)
     return found
 
 
-def _said(job: PredictJob, timeout: float, steps: Steps) -> list[Foretold]:
+def _said(job: PredictJob, gpus: Sequence[str], timeout: float, steps: Steps) -> list[Foretold]:
+    """What the process said; rows that it did not come to say why. `gpus` are the names of the job's boards."""
     found: list[Foretold] = []
-    rows = 0
+    planned: tuple[str, ...] = ()
     try:
         with Child(WORKER, EVENTS, timeout) as child:
             child.tell(job)
             for event in child.until(Finished):
                 match event:
-                    case Planned(rows=names):
-                        rows = len(names) * len(job.boards) * len(job.count.points)
+                    case Planned(rows=planned):
+                        pass
                     case Foretold():
                         found.append(event)
-                        steps(len(found), rows)
+                        steps(len(found), len(planned) * len(gpus) * len(job.count.points))
     except ChildError as end:
         late = f"predicting did not end within {timeout:.0f} s; name fewer towers or a smaller grid"
-        raise UsageError(late if end.late else f"the predicting process ended: {end.reason}") from None
+        if end.late or not planned:
+            raise UsageError(late if end.late else f"the predicting process ended: {end.reason}") from None
+        found += _not_reached(job, gpus, planned, found, end.reason)
     return found
+
+
+def _not_reached(
+    job: PredictJob, gpus: Sequence[str], planned: Sequence[str], found: Sequence[Foretold], reason: str
+) -> Iterator[Foretold]:
+    """The rows that were to come: the first is the one during which the process ended."""
+    said = {(each.point, each.row.row, each.row.gpu): each for each in found}
+    culprit = ""
+    for index, point in enumerate(job.count.points):
+        fed = next((each.fed for each in found if each.point == index), point)
+        for row, gpu in ((row, gpu) for row in planned for gpu in gpus if (index, row, gpu) not in said):
+            culprit = culprit or row
+            why = reason if row == culprit else f"not reached: {culprit} ended the process; leave it out"
+            yield Foretold(
+                point=index, fed=fed, row=Predicted(row=row, tower=row, gpu=gpu, forward=job.forward, failed=why)
+            )
 
 
 def _groups(index: int, point: Point, found: Sequence[Foretold], order: dict[str, int]) -> Iterator[PredictedGroup]:
