@@ -85,6 +85,16 @@ def test_what_is_not_known_ends_with_6(vlbench: Vlbench) -> None:
 
 
 @pytest.mark.slow(5)
+def test_a_tower_that_reads_back_later_or_asks_nothing_ends_with_6(vlbench: Vlbench) -> None:
+    ended = vlbench("count", "--capture", "--key", "tokens,items,dtype", "--tower", f"{TOWERS}:ReadsLate", *SMALL)
+    assert ended.code == 6
+    assert "not known: its third forward has a read-back at" in " ".join(ended.out.split())
+    ended = vlbench("count", "--capture", "--tower", f"{TOWERS}:OnHost", *SMALL)
+    assert ended.code == 6
+    assert "not known: there is nothing to capture" in " ".join(ended.out.split())
+
+
+@pytest.mark.slow(5)
 def test_in_python() -> None:
     found = package.capturable(f"{TOWERS}:handed_in", key=["lengths", "dtype"], grid=["1x4x6"], progress=False)
     table = found.table()

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from vlbench.implementations.stage import stage
 from vlbench.towers.tower import Tower
 
 WIDTH = 16
@@ -66,6 +67,55 @@ class Unlike(Attends):
     def forward(self, pixels: Tensor, grid_thw: Tensor, *, lengths: list[int] | None = None) -> Tensor:
         tokens = super().forward(pixels, grid_thw, lengths=lengths)
         return tokens + 1 if len(grid_thw) == 1 else 1 + tokens.view_as(tokens).add(0)
+
+
+class KeepsGrids(OnDevice):
+    """By their tokens alone it keeps the grids, on which its result hangs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: dict[int, Tensor] = {}
+
+    def forward(self, pixels: Tensor, grid_thw: Tensor) -> Tensor:
+        first = self.kept.setdefault(len(pixels), grid_thw)[0, 1]
+        return (self.proj(pixels) * first).view(-1, 4, WIDTH).mean(1)
+
+
+class OnHost(OnDevice):
+    def forward(self, pixels: Tensor, grid_thw: Tensor) -> Tensor:
+        self.proj(pixels)
+        return torch.zeros(len(pixels) // 4, WIDTH)
+
+
+class Idle(OnDevice):
+    def forward(self, pixels: Tensor, grid_thw: Tensor) -> Tensor:
+        with stage("idle"):
+            lengths_of(torch.tensor([[1, 2, 2]]))
+        return super().forward(pixels, grid_thw)
+
+
+class Random(OnDevice):
+    def forward(self, pixels: Tensor, grid_thw: Tensor) -> Tensor:
+        return super().forward(pixels, grid_thw) + torch.randn(1, device=pixels.device)
+
+
+class ReadsLate(OnDevice):
+    """From its third call on."""
+
+    calls = 0
+
+    def forward(self, pixels: Tensor, grid_thw: Tensor) -> Tensor:
+        self.calls += 1
+        if self.calls > 2:
+            pixels.sum().item()  # LATE
+        return super().forward(pixels, grid_thw)
+
+
+class SetsGenerator(OnDevice):
+    def forward(self, pixels: Tensor, grid_thw: Tensor) -> Tensor:
+        torch.cuda.set_rng_state(torch.cuda.get_rng_state())
+        torch.manual_seed(1)
+        return super().forward(pixels, grid_thw)
 
 
 def _prepared(kind: type[nn.Module]) -> Tower:

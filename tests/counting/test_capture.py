@@ -133,6 +133,26 @@ def test_what_was_not_seen_whole_is_not_known(device: CountingDevice, toy: str, 
     assert words in str(row.failed)
 
 
+def test_a_result_on_the_host_is_no_graph(device: CountingDevice) -> None:
+    row = linted(device, "tests.counting.capture_towers:OnHost")["inside"]
+    assert (row.capturable, row.blockers) == (None, ())
+    assert "there is nothing to capture" in str(row.failed)
+
+
+def test_a_region_that_asks_nothing_of_the_device_is_no_graph(device: CountingDevice) -> None:
+    row = linted(device, "tests.counting.capture_towers:Idle", region=("idle", "idle"))["inside"]
+    assert row.capturable is None
+    assert "there is nothing to capture" in str(row.failed)
+
+
+def test_the_state_of_the_generator_may_end_a_capture(device: CountingDevice) -> None:
+    row = linted(device, "tests.counting.capture_towers:SetsGenerator")["inside"]
+    assert (row.capturable, row.blockers) == (None, ())
+    for name in ("get_rng_state", "set_rng_state", "manual_seed"):
+        assert f"torch.cuda.{name}" in str(row.failed)
+    assert "capture_towers.py:" in str(row.failed)
+
+
 def test_a_grid_that_does_not_fit_is_refused(device: CountingDevice) -> None:
     odd: Any = Point(scenario="", label="", grids=((1, 3, 4),))
     with pytest.raises(UsageError, match="does not divide a grid of 3x4"):

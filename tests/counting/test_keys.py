@@ -113,6 +113,29 @@ def test_grids_that_are_read_on_the_device_are_inputs(device: CountingDevice) ->
     assert "has inputs of other shapes where the graph of" in found.reason
 
 
+def test_what_another_batch_left_in_a_cache_is_no_result(device: CountingDevice) -> None:
+    found = check(device, "KeepsGrids", "tokens,items,dtype")
+    assert found.verdict == "refuted"
+    assert found.error is not None
+    assert "it reads a tensor that no replay writes" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("tower", "words"), [("OnHost", "there is nothing to capture"), ("Random", "its result is random, or follows from")]
+)
+def test_a_result_that_no_replay_could_come_to_is_not_checked(device: CountingDevice, tower: str, words: str) -> None:
+    found = check(device, tower, "tokens,items,dtype")
+    assert found.verdict == "not checked"
+    assert words in found.reason
+
+
+@pytest.mark.slow
+def test_a_read_back_of_a_later_call_is_told(device: CountingDevice) -> None:
+    found = check(device, "ReadsLate", "tokens,items,dtype")
+    assert found.verdict == "not refuted"
+    assert found.late.startswith("its third forward has a read-back at tests/counting/capture_towers.py:")
+
+
 @pytest.mark.slow
 def test_what_cannot_be_computed_is_not_checked(device: CountingDevice) -> None:
     found = check(device, "tests.counting.toy_towers:Raises", "tokens")

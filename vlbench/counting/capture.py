@@ -13,6 +13,7 @@ from vlbench.counting.measure import Call, as_row, build_ghost, call_of, with_pl
 from vlbench.counting.rows import Row
 from vlbench.counting_device import CountingDevice
 from vlbench.counting_device.capture import StageError, Stages
+from vlbench.counting_device.tensor import DeviceTensor
 from vlbench.errors import UsageError
 from vlbench.implementations.stage import listen
 from vlbench.record.capture import Blocker, BlockerKind, CaptureRow
@@ -26,6 +27,8 @@ BEFORE: dict[BlockerKind, str] = {
     "pinned allocation": "pin memory once, before the capture, and write into it",
 }
 """Advice that holds in a capture alone: pinning faster copies would end it, too."""
+
+NOTHING = "there is nothing to capture: its result is not made by operations on the device, which a graph holds"
 
 RegionAsked = tuple[str, str] | None
 
@@ -43,7 +46,7 @@ def lint(
     point = point.fed_to(tower.fed)
     if reason := tower.fed.misfit(point.grids):
         raise UsageError(f"{tower.name}: {reason}")
-    found: list[tuple[tuple[Blocker, ...], Counts]] = []
+    found: list[tuple[tuple[Blocker, ...], str | None]] = []
     parameters, failed = 0, None
     try:
         for branch in (True, False):  # where floats decide the way
@@ -51,8 +54,9 @@ def lint(
             module = as_row(build_ghost(device, tower, dtype), row)
             parameters = sum(each.numel() for each in module.parameters())
             call = partial(call_of, device, module, tower, point.grids, dtype)
-            found.append(_second_forward(device, call, region))
-            if not any(each.branch for each in found[-1][1].assumptions):
+            blockers, doubt, branches = _second_forward(device, call, region)
+            found.append((blockers, doubt))
+            if not branches:
                 break
     except StageError as error:
         raise UsageError(f"{row.name}: {error}") from None
@@ -60,7 +64,7 @@ def lint(
         failed = str(error)
     except Exception as error:  # whatever a tower raises
         failed = with_place(error)
-    blockers, counts = max(found, key=lambda each: len(each[0]), default=((), None))
+    blockers, doubt = max(found, key=lambda each: len(each[0]), default=((), None))
     linted = CaptureRow(
         name=row.name,
         tower=row.tower,
@@ -69,15 +73,18 @@ def lint(
         parameters=parameters,
         blockers=blockers,
         left_out=row.left_out,
-        failed=failed or (unsure(counts) if counts else None),
+        failed=failed or doubt,
     )
     return linted, point
 
 
 def _second_forward(
     device: CountingDevice, call: Callable[[], Call], region: RegionAsked
-) -> tuple[tuple[Blocker, ...], Counts]:
-    """What a capture of the second call would end on; in the first, caches are filled."""
+) -> tuple[tuple[Blocker, ...], str | None, bool]:
+    """What a capture of the second call would end on; in the first, caches are filled.
+
+    Beside it why that may not be all, and whether floats decide the way.
+    """
     stages = Stages()
     with torch.inference_mode():
         first = call()
@@ -85,8 +92,13 @@ def _second_forward(
             first()
         asked, second = stages.region(*region) if region else None, call()
         with device.count() as counter, device.watch(asked) as watch, listen(asked) if asked else nullcontext():
-            second()
-    return tuple(_advised(watch.blockers, sites_of(counter.report))), counter.report
+            parts = second()
+    counts = counter.report
+    blockers = tuple(_advised(watch.blockers, sites_of(counts)))
+    on_host = region is None and not all(isinstance(each, DeviceTensor) for each in parts.values())
+    nothing = NOTHING if not blockers and (on_host or not watch.operations) else None
+    doubts = "; ".join([*filter(None, [unsure(counts), nothing]), *watch.doubts])
+    return blockers, doubts or None, any(each.branch for each in counts.assumptions)
 
 
 def _advised(blockers: Iterable[Blocker], sites: Iterable[Site]) -> Iterable[Blocker]:

@@ -127,7 +127,9 @@ def _groups(
             check = keyed.get(name)
             if job.key and check is None:
                 check = KeyCheck(verdict="not checked", reason=end or "it was not reached")
-            rows.setdefault(done.fed if done else point, []).append(row.model_copy(update={"key": check}))
+            late = check.late if check and row.capturable else ""  # then the second forward is not all of it
+            row = row.model_copy(update={"key": check, "failed": late or row.failed})
+            rows.setdefault(done.fed if done else point, []).append(row)
         for fed, found in rows.items():
             yield CaptureGroup(
                 scenario=point.scenario, point=point.label, grids=fed.grids, images=fed.images, rows=tuple(found)

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vlbench.counting.capture import RegionAsked
+from vlbench.counting.capture import NOTHING, RegionAsked
 from vlbench.counting.further import smallest
 from vlbench.counting.measure import CUDA, Call, as_row, call_of, with_place
-from vlbench.counting.replays import Record, Recorded
+from vlbench.counting.replays import Record, Recorded, distance
 from vlbench.counting.rows import Row
 from vlbench.counting_device import CountingDevice
 from vlbench.counting_device.capture import Stages
@@ -31,6 +31,7 @@ from vlbench.implementations.stage import listen
 from vlbench.record.capture import KeyCheck
 from vlbench.towers.models import drawn
 from vlbench.towers.resolve import resolve_tower
+from vlbench.towers.tower import Tower
 
 CELLS: tuple[tuple[Grid, ...], ...] = (
     ((1, 6, 6), (1, 6, 6)),
@@ -45,6 +46,8 @@ CELLS: tuple[tuple[Grid, ...], ...] = (
 )
 """Batches in merged cells, all of equally many tokens: pictures and videos, lengths in other orders, other shapes."""
 OTHER_DTYPE = torch.bfloat16
+SEED = 0
+"""Of weights that a tower draws itself."""
 LIMIT = 1e-5
 """Relative L2 distance in float32 up to which two results are the same: other orders of sums move them by 1e-6."""
 HAND_IN = "it plans inside its forward: hand the plan in"
@@ -97,24 +100,39 @@ def check_key(device: CountingDevice, row: Row, key: Sequence[str], region: Regi
     try:
         tower = resolve_tower(smallest(row.tower))
         weights = drawn(MODELS[tower.model], CUDA, torch.float32) if tower.model in MODELS else None
-        module = as_row(device.build(lambda: tower.build(CUDA, torch.float32, weights)), row)
+        first = _built(device, tower, weights)
 
-        def call(batch: Batch, seed: int) -> Call:
-            return call_of(device, module, tower, batch.grids, batch.dtype, seed)
+        def fresh() -> Callable[[Batch, int], Call]:
+            module = as_row(_with_weights_of(first, _built(device, tower, weights)), row)
+            return lambda batch, seed: call_of(device, module, tower, batch.grids, batch.dtype, seed)
 
         with torch.inference_mode():
-            return _checked(row, _Records(device, call, region), batches_that_share(key, tower.fed))
+            return _checked(row, _Records(device, fresh, region), batches_that_share(key, tower.fed))
     except UsageError as error:
         return KeyCheck(verdict="not checked", reason=str(error))
     except Exception as error:  # whatever a tower raises
         return KeyCheck(verdict="not checked", reason=with_place(error))
 
 
+def _built(device: CountingDevice, tower: Tower, weights: Mapping[str, Tensor] | None) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(SEED)
+        return device.build(lambda: tower.build(CUDA, torch.float32, weights))
+
+
+def _with_weights_of(first: nn.Module, module: nn.Module) -> nn.Module:
+    """`module` on the same memory for its weights, so that several of them need no more."""
+    for one, other in zip(first.modules(), module.modules(), strict=True):
+        other._parameters.update(one._parameters)
+    return module
+
+
 def _checked(row: Row, records: _Records, pairs: Sequence[tuple[Batch, Batch]]) -> KeyCheck:
-    replays, hint = 0, None
+    replays, hint, late = 0, None, ""
     for one, two in pairs:
         try:
             mine, other = records[one], records[two]
+            late = late or mine.blocked or other.blocked
         except Exception:
             if one.dtype is two.dtype:
                 raise
@@ -126,9 +144,9 @@ def _checked(row: Row, records: _Records, pairs: Sequence[tuple[Batch, Batch]]) 
         if error is None or error > LIMIT:
             check = _refuted(one, two, error, inside=row.plan == "inside" and mine.baked and one.dtype is two.dtype)
             told = check.reason if difference or error is None else f"{check.reason}; {HELD}"
-            return check.model_copy(update={"reason": told, "replays": replays, "difference": difference})
+            return check.model_copy(update={"reason": told, "replays": replays, "difference": difference, "late": late})
     reason = f"{replays} replays came out as they should" if replays else "no two of the batches tried share it"
-    return KeyCheck(verdict="not refuted", reason=reason, replays=replays, difference=hint)
+    return KeyCheck(verdict="not refuted", reason=reason, replays=replays, difference=hint, late=late)
 
 
 def _refuted(recorded: Batch, fed: Batch, error: float | None, *, inside: bool) -> KeyCheck:
@@ -144,26 +162,43 @@ def _refuted(recorded: Batch, fed: Batch, error: float | None, *, inside: bool) 
 
 
 class _Records(dict[Batch, Recorded]):
-    """Each batch is recorded once, when it is first asked for."""
+    """Each batch is recorded once, when it is first asked for, on a tower that has seen no other batch."""
 
-    def __init__(self, device: CountingDevice, call: Callable[[Batch, int], Call], region: RegionAsked) -> None:
+    def __init__(
+        self, device: CountingDevice, fresh: Callable[[], Callable[[Batch, int], Call]], region: RegionAsked
+    ) -> None:
         super().__init__()
-        self._device, self._call, self._region = device, call, region
+        self._device, self._fresh, self._region = device, fresh, region
 
     def __missing__(self, batch: Batch) -> Recorded:
-        seed, stages = len(self), Stages()
+        seed, stages, made = len(self), Stages(), self._fresh()
         with listen(stages):
-            self._call(batch, seed)()  # caches are filled before a capture
-        call = self._call(batch, seed)
+            made(batch, seed)()  # caches are filled before a capture
+        before = [self._device.download(each).clone() for each in made(batch, seed)().values()]
+        call = made(batch, seed)
         given = [call.pixels, call.grid_thw, *tensors_within(call.handed)]
         region = stages.region(*self._region) if self._region else None
         record = Record(given, region)
         with self._device.watch(region) as watch, listen(record), record:
             parts = call()
         record.read(parts.values())
+        _check_the_same(batch, before, [self._device.download(each) for each in parts.values()])
+        if not record.outputs or (region is None and any(id(each) not in record.outputs for each in parts.values())):
+            raise UsageError(NOTHING)
         baked = not isinstance(call.grid_thw, DeviceTensor) or bool(watch.blockers)
-        self[batch] = Recorded(record, baked)
+        ends = [f"its third forward has a {each.kind} at {each.where.place}" for each in watch.blockers]
+        self[batch] = Recorded(record, baked, next(iter(ends), ""))
         return self[batch]
+
+
+def _check_the_same(batch: Batch, before: Sequence[Tensor], after: Sequence[Tensor]) -> None:
+    """Raises UsageError where two forwards of a batch come to other results."""
+    pairs = zip(before, after, strict=True)
+    error = max((distance(new.nan_to_num(), old.nan_to_num()) for old, new in pairs), default=0.0)
+    if error > LIMIT:
+        raise UsageError(
+            f"two forwards of {batch} come out {error:.2g} apart: its result is random, or follows from earlier calls"
+        )
 
 
 def tensors_within(value: Any) -> Iterator[Tensor]:

@@ -93,6 +93,8 @@ class Recorded:
     record: Record
     baked: bool
     """Does the record hold what follows from the grids, as they are on the host or read back?"""
+    blocked: str = ""
+    """The first thing on which a capture of this call ends, in words; "" where nothing does."""
 
     def replayed_with(self, other: Recorded) -> float | None:
         """How far the replay of this record is from the results of the other batch; None where that has no place."""
@@ -112,9 +114,10 @@ class Recorded:
         wanted = [each.value for each in other.record.outputs.values()]
         if [(each.shape, each.dtype) for each in found] != [(each.shape, each.dtype) for each in wanted]:
             return float("inf")
-        return max(map(_distance, found, wanted), default=0.0)
+        return max(map(distance, found, wanted), default=0.0)
 
 
-def _distance(found: Tensor, wanted: Tensor) -> float:
+def distance(found: Tensor, wanted: Tensor) -> float:
+    """Relative L2; infinite where it is no number."""
     difference = (found.double() - wanted.double()).norm() / wanted.double().norm().clamp(min=1e-30)
     return float("inf") if difference.isnan() else float(difference)

@@ -97,11 +97,28 @@ class Watch:
 
     def __init__(self, region: Region | None = None) -> None:
         self._region = region
+        self.operations = 0
+        """How much was asked of the device."""
+        self.doubts: dict[str, None] = {}
+        """What may end a capture, in words: some releases of torch let it."""
         self._met: dict[tuple[BlockerKind, str, Cause], list[int]] = {}
+
+    @property
+    def _inside(self) -> bool:
+        return self._region is None or self._region.inside
+
+    def ask(self) -> None:
+        """Work was asked of the device, for which nobody waits."""
+        self.operations += self._inside
+
+    def doubt(self, sentence: str) -> None:
+        """Something happened of which it is not known whether a capture goes on."""
+        if self._inside:
+            self.doubts[sentence] = None
 
     def meet(self, kind: BlockerKind, operation: str, place: Cause, size: int) -> None:
         """It happened, with so many bytes."""
-        if self._region is None or self._region.inside:
+        if self._inside:
             times_and_bytes = self._met.setdefault((kind, operation, place), [0, 0])
             times_and_bytes[0] += 1
             times_and_bytes[1] += size

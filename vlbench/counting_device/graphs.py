@@ -60,6 +60,12 @@ class CUDAGraph:
         self._failed = True
         raise CaptureError(f"{_NOT_PINNED if copies else _NOT_PERMITTED}: {kind}, {operation} at {place.where}")
 
+    def ask(self) -> None:
+        """Work was asked of the device: it is on the tape."""
+
+    def doubt(self, sentence: str) -> None:
+        """What only some releases of torch refuse goes on here."""
+
     def replay(self) -> None:
         """All that was recorded again, as one operation. Raises CaptureError before anything was."""
         if self._tape is None or self._is_open:

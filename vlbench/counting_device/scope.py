@@ -29,6 +29,12 @@ Interpret = Callable[["Scope", Any, tuple[Any, ...], dict[str, Any]], Any]
 class Capture(Protocol):
     """A capture, which ends on what no CUDA graph can hold, or who lists that."""
 
+    def ask(self) -> None:
+        """Work was asked of the device, for which nobody waits."""
+
+    def doubt(self, sentence: str) -> None:
+        """Something happened that only some releases of torch refuse."""
+
     def meet(self, kind: BlockerKind, operation: str, place: Cause, size: int) -> None:
         """It happened, with so many bytes."""
 
@@ -106,7 +112,7 @@ class Scope:
             if not self.aside or operation in FOR_ALL_STREAMS:
                 self.arrived = self.sent if until is None else max(self.arrived, until)
         else:
-            self.asked += 1
+            self._ask()
             self.sent += event == "read-back"
         if self.counter is not None:
             implicit = event == "implicit upload"
@@ -127,6 +133,16 @@ class Scope:
         """Something on which a capture ends. Raises what a GPU raises where one is under way."""
         if self.capture is not None:
             self.capture.meet(kind, operation, cause(self.counter.opened_in if self.counter else None), size)
+
+    def _ask(self) -> None:
+        self.asked += 1
+        if self.capture is not None:
+            self.capture.ask()
+
+    def doubted(self, what: str) -> None:
+        """Something on which a capture may end, by the release of torch; `what` is a sentence without its line."""
+        if self.capture is not None:
+            self.capture.doubt(f"{cause_line().place}: {what}")
 
     def pin(self, host: Tensor, operation: str) -> Tensor:
         """Remember that `host` is in pinned memory that is new, and return it."""
@@ -159,7 +175,7 @@ class Scope:
 
         With `new_plan` cuDNN builds a plan for it, and the line that needs that is counted as well.
         """
-        self.asked += 1
+        self._ask()
         if self.counter is not None:
             place = cause(self.counter.opened_in) if new_plan else None
             told = {"attention": attention, "new_plan": new_plan, "cause": place}

@@ -63,6 +63,8 @@ class KeyCheck(Record):
     """The relative L2 distance of that replay to that batch's own result; None where its inputs have no place."""
     difference: Difference | None = None
     """Between the records of these two; without a refutation, the first that was found."""
+    late: str = ""
+    """What ends a capture of a small batch's third forward, in words."""
 
 
 class CaptureRow(Record):
