@@ -75,10 +75,9 @@ def recommend(
     of its flags is left out, each other put in its place, flags that name each other are left out together, and every
     change is timed against the whole in shared rounds, `trials` processes of them. The set is then chosen, and is
     confirmed in processes that had no say in the choice. What each flag asks of a GPU is counted, too, unless
-    `counters` is False, at full size, and its span is predicted on each `gpu`, such as "h100". With
-    `device` "cuda" and no GPU counts are all there is. `budget` and
-    `timeout` are seconds. `out` keeps the set as a preset file, which `variant=` takes wherever a preset is named.
-
+    `counters` is False, at full size, and its span is predicted on each `gpu`, such as "h100". With `device` "cuda" and
+    no GPU counts are all there is. `budget` and `timeout` are seconds. `out` keeps the set as a preset file, which
+    `variant=` takes wherever a preset is named.
     `exit_code` is 4 where the set was not confirmed, 5 where it is wrong, 6 where time or counts were lacking. Raises
     UsageError, KeyboardInterrupt on Ctrl-C.
     """
@@ -97,15 +96,12 @@ def recommend(
     if counters or not timed:
         tiny = (target.default_model and target.device == "cpu") or settings.weights
         call = _Counted(FULL_SIZE if tiny else target.model, start, *fed, plan.point.label)
-        cudnn = defaults().answered_for(None, cudnn)[1]
-        counting = call.count(
-            list(dict.fromkeys(several(gpu))) or [GPU], cudnn, limit.left(COUNTING if timed else 1.0), progress
-        )
+        gpus, answered = list(dict.fromkeys(several(gpu))) or [GPU], defaults().answered_for(None, cudnn)[1]
+        counting = call.count(gpus, answered, limit.left(COUNTING if timed else 1.0), progress)
     screened, fresh = Screened(tried, counting), None
     if timed:
-        fresh = _timed(
-            screened, plan, Effort(trials, timeout=timeout, card=False, whole=limit.seconds), limit, progress
-        )
+        effort = Effort(trials, timeout=timeout, card=False, whole=limit.seconds)
+        fresh = _timed(screened, plan, effort, limit, progress)
     found = _recommendation(screened, fresh, plan, start)
     if goal is not None:
         write_whole(goal, preset_text(found.preset))
