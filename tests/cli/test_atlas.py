@@ -9,8 +9,10 @@ import pytest
 
 import vlbench as package
 from tests.cli.conftest import Vlbench
+from tests.export.rendered import shown
 from tests.surveying.toy import DYING, LIST, RAISING, WAITING, listed, release
 from tests.trial.plans import ROOT, python_path
+from vlbench.export.atlas import atlas_parts
 from vlbench.record.atlas import read_atlas
 from vlbench.record.site import Where
 from vlbench.surveying.listed import listed_package
@@ -45,6 +47,16 @@ def test_a_row_for_each_way_and_those_that_cannot_be_counted_by_name(
     assert found["raising"]["failed"].endswith("no such shape")
     assert found["dying"]["failed"].startswith("while it was counted, its process ended with code 3: ")
     assert found["last"]["ways"][0]["count"]["waits"] == 0
+    atlas = read_atlas(folder / "one.json")
+    assert "name 3 towers at most with --only" in shown(list(atlas_parts(atlas)))
+    few = shown(list(atlas_parts(atlas.model_copy(update={"rows": atlas.rows[:3]}))))
+    assert f"good, grid on the device: 3x read-back at {FILE}" in " ".join(few.split())
+    assert "1 tower on" in shown(list(atlas_parts(atlas.model_copy(update={"rows": atlas.rows[:1]}))))
+    (good, way) = (atlas.rows[0], atlas.rows[0].ways[0])
+    refused = way.model_copy(update={"count": None, "failed": "RuntimeError at a.py:1: no"})
+    good = good.model_copy(update={"ways": (refused, *good.ways[1:])})
+    told = " ".join(shown(list(atlas_parts(atlas.model_copy(update={"rows": (good,)})))).split())
+    assert "good, grid on the device: not counted: this form is refused by the tower: RuntimeError at a.py:1" in told
     assert json.loads((folder / "one.json").read_text()) == ended.json()
     loaded = package.load("one.json")
     assert (loaded.exit_code, len(loaded.table())) == (6, 8)

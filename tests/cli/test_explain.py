@@ -259,3 +259,26 @@ def test_what_has_to_be_known_of_counts_is_told(vlbench: Vlbench, flag: str, kno
     out = " ".join(vlbench("explain", flag).out.split())
     assert out.count(known) == 1
     assert "host time only" not in out
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("band", "In `predict`"),
+        ("cold", "first forward"),
+        ("by", "In `recommend`"),
+        ("allowed", "allow_sync"),
+        ("votes", "how many of the trials"),
+        ("refuted", "Of a key"),
+        ("lock-step", "In `ab`"),
+        ("free-running", "add up"),
+        ("either", "bound by"),
+        ("not predicted", "tables lack"),
+        ("not counted", "not a count of nothing"),
+        ("simulated", "never measured"),
+        ("break-even", "replays"),
+        ("bound", "host-bound"),
+    ],
+)
+def test_words_of_the_screens_are_told_as_they_are_meant_there(word: str, told: str) -> None:
+    assert told in words()[word]

@@ -110,3 +110,10 @@ def test_wide_and_files_have_every_column(vlbench: Vlbench, folder: Path) -> Non
 
 def test_what_is_nearly_a_kind_is_told(vlbench: Vlbench) -> None:
     assert vlbench("list", "Flag").sentence.endswith("peers, formats; did you mean flags?")
+
+
+def test_names_of_presets_are_whole_and_can_be_copied(vlbench: Vlbench) -> None:
+    lines = vlbench("list", "presets").out.splitlines()
+    assert [line for line in lines if not line.startswith(" ")] == ["preset", *PRESETS]
+    told = {word.strip(",") for line in lines for word in line.split()}
+    assert told >= {flag for preset in PRESETS.values() for flag in preset.usual("cpu")}

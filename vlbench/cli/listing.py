@@ -1,7 +1,7 @@
 """`vlbench list`: what there is to choose from."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pkgutil import resolve_name
 from typing import Annotated, Any
@@ -60,6 +60,8 @@ def list_things(what: What = None, wide: Wide = False) -> Sheet:
     if what == "flags" and not wide:
         narrow = replace(narrow, lines=_in_a_line_each(narrow))
         last = "Each with its counters, its needs and its code: vlbench explain FLAG"
+    if what == "presets" and not wide:
+        narrow = replace(narrow, lines=list(_names_alone(narrow)))
     own = {"json": lambda: json.dumps(rows, indent=1)}
     return Sheet(f"vlbench list {what}", [whole], view=[whole if wide else narrow], own=own, last=last)
 
@@ -79,6 +81,15 @@ def _in_a_line_each(table: Table) -> list[Words]:
     widths = [max(map(len, column)) + table.gap for column in zip(*texts, strict=True)]
     lines = ["".join(map(str.ljust, cells, widths)).rstrip() for cells in texts]
     return [Words(line, "" if number else "bold", cut=True) for number, line in enumerate(lines)]
+
+
+def _names_alone(table: Table) -> Iterator[Words]:
+    """Each name on a line of its own, to be copied, and beneath it the other columns, a paragraph each."""
+    name, *others = (head.heading for head in table.heads)
+    yield Words(name, "bold")
+    for first, *cells in shown_rows(table):
+        yield Words(first, "bold")
+        yield from (Words(f"{head}: {cell}", indent=2) for head, cell in zip(others, cells, strict=True) if cell)
 
 
 def rows_of(kind: str) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ Texts = list[str] | None  # of an option that can be given several times
 INTERRUPTED = 130
 """The exit code after Ctrl-C."""
 PANELS = {
-    "What is measured": "scenario model start seam variant tower exactness ablate images scenario_sizes weights grid "
+    "What is looked at": "scenario model start seam variant tower exactness ablate images scenario_sizes weights grid "
     "point only dtype state plan gpu cudnn baseline capture key region results ranges times range_ iteration before "
     "after reader metric package listed discover over requests turns conversations cache budgets most_padding graphs "
     "memory_at kv_bytes break_even",

@@ -1,5 +1,6 @@
 """An atlas as a sheet for a terminal, and as the table of its page."""
 
+import re
 from collections.abc import Iterator
 
 from vlbench.export.sheet import Cell, Column, Columns, Part, Table, Words, table_of
@@ -7,13 +8,16 @@ from vlbench.record.atlas import IMAGE, Atlas, AtlasCount, AtlasRow, AtlasWay
 
 Line = tuple[AtlasRow, AtlasWay]
 NO_FLAG = "-"
+FEW = 3
+"""Towers of which people are shown the lines that wait."""
+RAISED = re.compile(r"[\w.]*(Error|Exception)\b")
+"""How the reason of a way begins that a tower ended with an error."""
 
 
 def atlas_parts(atlas: Atlas) -> Iterator[Part]:
     """A row for each way of each tower, the lines that wait, and what could not be counted or was left out."""
-    yield Words(
-        f"{atlas.title}: {len(atlas.rows)} towers on {atlas.fed} patches, {atlas.dtype}, as {atlas.profile}", "bold"
-    )
+    towers = f"{len(atlas.rows)} tower{'s' * (len(atlas.rows) != 1)}"
+    yield Words(f"{atlas.title}: {towers} on {atlas.fed} patches, {atlas.dtype}, as {atlas.profile}", "bold")
     rows = [(row, way) for row in atlas.rows for way in row.counted]
     columns: Columns[Line] = {
         Column("tower"): lambda each: each[0].name,
@@ -24,9 +28,9 @@ def atlas_parts(atlas: Atlas) -> Iterator[Part]:
         Column("opera-\ntions", "operations"): lambda each: _count(each).operations,
         Column("attn", "attention_calls"): lambda each: _count(each).attention_calls,
         Column("plans"): lambda each: _count(each).plans,
-        Column("removed by", left=True, cut=True): lambda each: removes(_count(each), told=False),
+        Column("removed by", left=True): lambda each: removes(_count(each), told=False),
     }
-    yield table_of("atlas", rows, columns, facts={"package": atlas.package, "version": atlas.version})
+    yield table_of("atlas", rows, columns, gap=1, facts={"package": atlas.package, "version": atlas.version})
     if without := [row.name for row in atlas.rows if row.counted and not row.offered and row.ways[0].grid != IMAGE]:
         yield Words(f"To prepare what follows from the grids is not offered by {', '.join(without)}.", "dim")
     yield from _lines(atlas)
@@ -35,13 +39,16 @@ def atlas_parts(atlas: Atlas) -> Iterator[Part]:
         f"{row.name}, {way.name}": way.failed for row in atlas.rows for way in row.ways if row.counted and way.failed
     }
     for name, reason in failed.items():
-        yield Words(f"{name}: not counted: {reason}", "dim")
+        how = (
+            "not counted: this form is refused by the tower" if "," in name and RAISED.match(reason) else "not counted"
+        )
+        yield Words(f"{name}: {how}: {reason}", "dim")
     for name, other in atlas.aliases.items():
         yield Words(f"{name}: the tower of {other}", "dim")
 
 
 def _lines(atlas: Atlas) -> Iterator[Part]:
-    """The lines that wait, for programs and, of one tower, for people."""
+    """The lines that wait, for programs and, of a few towers, for people."""
     found = [(row, way, line) for row in atlas.rows for way in row.counted for line in _count((row, way)).lines]
     columns: Columns[tuple[AtlasRow, AtlasWay, object]] = {
         Column("tower"): lambda each: each[0].name,
@@ -49,12 +56,16 @@ def _lines(atlas: Atlas) -> Iterator[Part]:
         Column("times"): lambda each: each[2].times,  # type: ignore[attr-defined]
         Column("line", left=True): lambda each: str(each[2].where),  # type: ignore[attr-defined]
     }
-    if len(atlas.rows) == 1 and found:
-        for _, way, line in found:
-            yield Words(f"{way.name}: {line.times:,}x {line.event} at {line.where}", indent=2)
+    if len(atlas.rows) <= FEW and found:
+        for row, way, line in found:
+            name = f"{row.name}, {way.name}" if len(atlas.rows) > 1 else way.name
+            yield Words(f"{name}: {line.times:,}x {line.event} at {line.where}", indent=2)
             if line.advice:
                 yield Words(f"-> {line.advice}", "dim", indent=5)
     elif found:
+        yield Words(
+            f"Lines of code that wait: name {FEW} towers at most with --only; --json and --csv have all.", "dim"
+        )
         yield Table(
             "atlas lines", list(columns), [[write(each) for write in columns.values()] for each in found], lines=()
         )
@@ -74,13 +85,13 @@ def _prepared(row: AtlasRow, way: AtlasWay) -> tuple[str, str]:
 
 
 def removes(count: AtlasCount, *, told: bool = True) -> str:
-    """The flags whose idea removes a wait, with how many, or the first of them; "-" where no link is known."""
+    """The flags whose idea removes a wait, with how many if `told`; "-" where no link is known."""
     found: dict[str, int] = {}
     for line in count.lines:
         for flag in line.flags[:1]:
             found[flag] = found.get(flag, 0) + line.times
     if not told and found:
-        return next(iter(found)) + (f" +{len(found) - 1}" if len(found) > 1 else "")
+        return ", ".join(found)
     return ", ".join(f"{flag} {times:,}" for flag, times in found.items()) or NO_FLAG
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from vlbench.counting.job import CountJob, Finished, Planned, Point
@@ -44,7 +45,8 @@ def run_predict(
             forward=forward,
             trace=None if trace is None else str(trace.absolute()),
         )
-        found += _said(job, [sources[name].board for name in names], timeout, steps)
+        share = partial(_of_all, len(found), len(boards) / len(names), steps)
+        found += _said(job, [sources[name].board for name in names], timeout, share)
     order = {sources[name].board: place for place, name in enumerate(boards)}
     return Prediction(
         vlbench=__version__,
@@ -56,6 +58,11 @@ def run_predict(
             group for index, point in enumerate(count.points) for group in _groups(index, point, found, order)
         ),
     ).with_checksum()
+
+
+def _of_all(before: int, times: float, steps: Steps, done: int, of: int) -> None:
+    """Steps of one architecture among those of all, so that the count goes on rather than start anew."""
+    steps(before + done, round(of * times))
 
 
 def by_profile(boards: Sequence[str]) -> dict[str, tuple[str, ...]]:
