@@ -28,11 +28,6 @@ class Product:
         """Of all of them; a multiplication and an addition are two."""
         return 2 * self.m * self.n * self.k * self.times
 
-    @property
-    def values(self) -> int:
-        """That they read and write."""
-        return (self.m * self.k + self.k * self.n + self.m * self.n) * self.times
-
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -48,11 +43,6 @@ class Call:
     def flops(self) -> int:
         """Of both products inside, as for `Product`."""
         return 4 * self.batch * self.heads * self.length**2 * self.head_dim * self.times
-
-    @property
-    def values(self) -> int:
-        """Of queries, keys, values and the result."""
-        return 4 * self.batch * self.heads * self.length * self.head_dim * self.times
 
 
 Work = Product | Call

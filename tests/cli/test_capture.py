@@ -81,7 +81,7 @@ def test_what_is_not_known_ends_with_6(vlbench: Vlbench) -> None:
     ended = vlbench("count", "--capture", "--tower", "tests.counting.toy_towers:Undeclared", *SMALL)
     assert ended.code == 6
     said = " ".join(ended.out.split())
-    assert "vlbench_toys::counted_up is not known, which may wait for the device" in said
+    assert "unknown operation vlbench_toys::counted_up; say what it is with vlbench.counting_device.declare" in said
 
 
 @pytest.mark.slow(5)

@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from vlbench.counting.capture_job import CaptureJob, run_capture
 from vlbench.counting.job import CountJob, Point
-from vlbench.counting.measure import count_tower
+from vlbench.counting.measure import cost, count_tower
 from vlbench.counting.rows import Row, rows_of
 from vlbench.counting.run import run_count, run_job
 from vlbench.counting_device import CountingDevice
@@ -192,6 +193,20 @@ def test_a_process_that_does_not_end_is_ended() -> None:
     job = CountJob(towers=(TINY,), variants=None, points=(IMAGE,), profile="sm_90", dtype="bfloat16")
     with pytest.raises(UsageError, match="counting did not end within 0 s; count fewer towers or a smaller grid"):
         run_job(job, timeout=0.001)
+    late = "counting did not end within 0 s; name fewer towers or a smaller grid"
+    with pytest.raises(UsageError, match=late):
+        run_capture(CaptureJob(**job.model_dump()), timeout=0.001)
+
+
+def test_the_dearer_way_is_that_of_more_waits_allowed_or_not(device: CountingDevice) -> None:
+    with device.count() as counter:
+        pass
+    none = counter.report
+    waits, allowed = (
+        none.model_copy(update={"total": none.total.model_copy(update=each)})
+        for each in ({"host_syncs": 1}, {"host_syncs": 0, "allowed_syncs": 2})
+    )
+    assert max(none, waits, allowed, key=cost) is allowed
 
 
 class Clamps(nn.Module):

@@ -78,8 +78,3 @@ def test_the_attention_of_mixed_grids_is_what_torch_counts_of_a_tower(config: Vi
 def test_each_length_is_a_call_of_its_own() -> None:
     calls = [each for each in tower_work(MODELS["qwen2-vl-7b"], [(1, 64, 64), (2, 32, 64)]) if isinstance(each, Call)]
     assert [(each.batch, each.length, each.times) for each in calls] == [(1, 4096, 32), (2, 2048, 32)]
-
-
-def test_values_that_are_read_and_written() -> None:
-    assert Product(2, 3, 5, times=7).values == 7 * (10 + 15 + 6)
-    assert Call(2, 3, 4, 5, times=7).values == 7 * 4 * 2 * 3 * 4 * 5

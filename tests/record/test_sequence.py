@@ -4,17 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vlbench.record.sequence import (
-    Attention,
-    Event,
-    Kind,
-    Operand,
-    Product,
-    attention_of,
-    by_stage,
-    itemsize,
-    product_of,
-)
+from vlbench.record.sequence import Attention, Event, Kind, Operand, Product, attention_of, itemsize, product_of
 
 
 def operand(*shape: int, dtype: str = "bfloat16") -> Operand:
@@ -100,8 +90,3 @@ def test_bytes_are_those_of_memory() -> None:
     assert {dtype: itemsize(dtype) for dtype in sizes} == sizes
     added = event("aten::add.Tensor", (3, 4), (3, 4), results=(operand(3, 4),))
     assert (added.bytes_read, added.bytes_written, added.operation) == (48, 24, "aten::add")
-
-
-def test_stages_keep_the_order_of_their_events() -> None:
-    first, rope, last = Event(Kind.WAIT), Event(Kind.VIEW, stage="rope"), Event(Kind.HOST)
-    assert by_stage([first, rope, last]) == {"": (first, last), "rope": (rope,)}

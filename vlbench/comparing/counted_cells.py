@@ -94,11 +94,8 @@ def why_incomplete(row: CountedTower) -> str | None:
     for forward in (row.cold, row.warm):
         if forward is None:
             return "it was not counted"
-        if unknown := forward.counts.unknown:
-            name = min(unknown)
-            return f'unknown operation {name}; say what it is with vlbench.counting_device.declare("{name}")'
-        if forward.counts.not_measured:
-            return forward.counts.not_measured[0]
+        if why := forward.counts.why_not_whole:
+            return why
     return None
 
 

@@ -110,9 +110,3 @@ def _advised(blockers: Iterable[Blocker], sites: Iterable[Site]) -> Iterable[Blo
             yield each.model_copy(update={"advice": BEFORE[each.kind]})
         else:
             yield each.model_copy(update={"advice": site.advice, "flags": site.flags} if site else {})
-
-
-def unsure(counts: Counts) -> str | None:
-    """Why something may end a capture that was not seen; None where all was."""
-    unknown = [f"{name} is not known, which may wait for the device" for name in counts.unknown]
-    return "; ".join([*unknown, *counts.not_measured]) or None

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from vlbench.counting.job import CountJob, Finished, Planned, Point
+from vlbench.counting.job import CountJob, Finished, Planned, Point, by_fed
 from vlbench.counting.run import Steps
 from vlbench.errors import UsageError
 from vlbench.process.child import Child, ChildError
@@ -100,7 +100,8 @@ def run_capture(job: CaptureJob, timeout: float = 900, steps: Steps = lambda don
                         continue
                 steps(len(linted) + len(keyed), len(planned) * (len(job.points) + bool(job.key)))
     except ChildError as end:
-        failed = end.reason
+        late = f"counting did not end within {timeout:.0f} s; name fewer towers or a smaller grid"
+        failed = late if end.late else end.reason
         if not planned:
             raise UsageError(f"tower {' and '.join(map(repr, job.towers))}: {failed}") from None
     return CaptureReport(
@@ -120,7 +121,7 @@ def _groups(
 ) -> Iterator[CaptureGroup]:
     """The rows of each point, in a group for each kind of grids that they were fed."""
     for index, point in enumerate(job.points):
-        rows: dict[Point, list[CaptureRow]] = {}
+        pairs: list[tuple[Point, CaptureRow]] = []
         for name in planned:
             done = linted.get((index, name))
             row = done.row if done else CaptureRow(name=name, tower=name, failed=end)
@@ -129,8 +130,6 @@ def _groups(
                 check = KeyCheck(verdict="not checked", reason=end or "it was not reached")
             late = check.late if check and row.capturable else ""  # then the second forward is not all of it
             row = row.model_copy(update={"key": check, "failed": late or row.failed})
-            rows.setdefault(done.fed if done else point, []).append(row)
-        for fed, found in rows.items():
-            yield CaptureGroup(
-                scenario=point.scenario, point=point.label, grids=fed.grids, images=fed.images, rows=tuple(found)
-            )
+            pairs.append((done.fed if done else point, row))
+        for fields, rows in by_fed(point, pairs):
+            yield CaptureGroup(**fields, rows=rows)

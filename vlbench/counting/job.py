@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Literal
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter
 
@@ -20,6 +20,7 @@ from vlbench.workload.batch import grids_only
 from vlbench.workload.library import load_scenario
 from vlbench.workload.scenario import ScenarioPoint
 
+T = TypeVar("T")
 SEED = 0
 """Of scenarios that draw their requests."""
 
@@ -128,3 +129,12 @@ class Finished(Message):
 
 Event = Planned | Counted | CountedAtScale | Refused | Finished
 EVENTS: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
+
+
+def by_fed(point: Point, pairs: Iterable[tuple[Point, T]]) -> Iterator[tuple[dict[str, Any], tuple[T, ...]]]:
+    """The rows of a point in a group for each kind of grids that they were fed: what tells it from others, its rows."""
+    found: dict[Point, list[T]] = {}
+    for fed, row in pairs:
+        found.setdefault(fed, []).append(row)
+    for fed, rows in found.items():
+        yield {"scenario": point.scenario, "point": point.label, "grids": fed.grids, "images": fed.images}, tuple(rows)

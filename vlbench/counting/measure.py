@@ -27,6 +27,7 @@ from vlbench.implementations.preprocessing import Grid
 from vlbench.implementations.stage import listen
 from vlbench.implementations.weights import SharedTensors, parameter_shapes
 from vlbench.record.counted import CountedTower, Forward, Further
+from vlbench.record.counts import Counts
 from vlbench.record.sequence import Event
 from vlbench.record.site import Where
 from vlbench.record.work import Work
@@ -151,7 +152,9 @@ def two_forwards(
     cold, warm = _one_way(device, tower, point, dtype, row, ordered, branch=True)
     if any(each.branch for seen in (cold, warm) for each in seen.forward.counts.assumptions):
         other = _one_way(device, tower, point, dtype, row, ordered, branch=False)
-        cold, warm = (max(pair, key=_cost) for pair in zip((cold, warm), other, strict=True))
+        cold, warm = (
+            max(pair, key=lambda seen: cost(seen.forward.counts)) for pair in zip((cold, warm), other, strict=True)
+        )
     return cold, warm
 
 
@@ -171,9 +174,9 @@ def _one_way(
     return cold, warm
 
 
-def _cost(seen: Seen) -> tuple[int, int]:
-    total = seen.forward.counts.total
-    return total.host_syncs + total.allowed_syncs, total.device_operations
+def cost(counts: Counts) -> tuple[int, int]:
+    """By which the dearer of two ways is chosen: all waits, then operations."""
+    return counts.total.host_syncs + counts.total.allowed_syncs, counts.total.device_operations
 
 
 def _forward(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vlbench.counting.job import EVENTS, Counted, CountedAtScale, CountJob, Finished, Planned, Point
+from vlbench.counting.job import EVENTS, Counted, CountedAtScale, CountJob, Finished, Planned, Point, by_fed
 from vlbench.counting_device.profiles import CUDNN
 from vlbench.errors import UsageError
 from vlbench.process.child import Child, ChildError
@@ -141,10 +141,7 @@ def run_count(job: CountJob, timeout: float = 900, steps: Steps = lambda done, o
 def _groups(so_far: SoFar, index: int, point: Point) -> Iterator[CountGroup]:
     """The rows of a point, in a group for each kind of grids that they were fed."""
     known = [so_far.fed[index, name] for name in so_far.planned if (index, name) in so_far.fed]
-    towers: dict[Point, list[CountedTower]] = {}
-    for name in so_far.planned:
-        towers.setdefault(so_far.fed.get((index, name), [*known, point][0]), []).append(so_far.row(index, name))
-    for fed, rows in towers.items():
-        yield CountGroup(
-            scenario=point.scenario, point=point.label, grids=fed.grids, images=fed.images, towers=tuple(rows)
-        )
+    usual = [*known, point][0]
+    pairs = ((so_far.fed.get((index, name), usual), so_far.row(index, name)) for name in so_far.planned)
+    for fields, towers in by_fed(point, pairs):
+        yield CountGroup(**fields, towers=towers)

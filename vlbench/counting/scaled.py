@@ -13,7 +13,7 @@ from vlbench.counting.rows import Row
 from vlbench.counting_device import CountingDevice
 from vlbench.errors import UsageError
 from vlbench.record.at_scale import RowAtScale
-from vlbench.record.counts import Counts, Tally
+from vlbench.record.counts import Tally
 from vlbench.record.sequence import Sequences
 
 
@@ -82,15 +82,9 @@ def _counted(device: CountingDevice, row: Row, point: Point, dtype: torch.dtype)
     tower, fed = resolved(device, row.tower, point)
     both = two_forwards(device, tower, fed, dtype, row, ordered=True)
     for each in both:
-        _check_whole(each.forward.counts)
+        if why := each.forward.counts.why_not_whole:
+            raise UsageError(why)
     return both
-
-
-def _check_whole(counts: Counts) -> None:
-    if counts.unknown:
-        raise UsageError(f"what {next(iter(counts.unknown))} does is not known; see vlbench.counting_device.declare")
-    if counts.not_measured:
-        raise UsageError(counts.not_measured[0])
 
 
 def _by_layers(reduction: Reduction, seen: Sequence[tuple[Seen, Seen]]) -> Scaled | None:

@@ -23,6 +23,7 @@ from vlbench.export.sheet import (
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import readable_bytes
+from vlbench.predicting.predicted import PredictedGroup
 from vlbench.record.capture import Blocker, CaptureGroup, CaptureReport
 from vlbench.record.counted import CHURN, CountedTower, CountGroup, CountReport, Forward
 from vlbench.record.site import Event, Site, Where, outside_of_helpers
@@ -76,13 +77,18 @@ def _incomplete(tower: CountedTower) -> str:
 
 def title(report: CountReport | CaptureReport, group: CountGroup | CaptureGroup) -> str:
     """What was counted, in one line."""
+    attention = f" with cuDNN {report.cudnn}" if report.cudnn else ""
+    return f"{asked(group)}, {report.dtype}, as {report.profile}{attention}"
+
+
+def asked(group: CountGroup | CaptureGroup | PredictedGroup) -> str:
+    """The scenario, its point, and what was fed."""
     point = f" [{group.point}]" if group.point else ""
     much = f"{sum(t * h * w for t, h, w in group.grids):,} patches"
     if group.images:
         much = f"{len(group.grids):,} image{'s' * (len(group.grids) > 1)}"
-    attention = f" with cuDNN {report.cudnn}" if report.cudnn else ""
     fed = "x".join(map(str, group.grids[0])) if len(group.grids) == 1 else f"{len(group.grids)} grids"
-    return f"{group.scenario}{point}: {fed}, {much}, {report.dtype}, as {report.profile}{attention}"
+    return f"{group.scenario}{point}: {fed}, {much}"
 
 
 def count_table(report: CountReport, group: CountGroup, cold: bool) -> Table:

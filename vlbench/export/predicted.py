@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from vlbench.export.counted import asked
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Value, Words, broken, checked, figure, table_of
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
@@ -50,11 +51,7 @@ def _whole(found: Prediction) -> Judged:
 
 def title(found: Prediction, group: PredictedGroup, gpu: str) -> str:
     """What was predicted, in one line."""
-    point = f" [{group.point}]" if group.point else ""
-    fed = "x".join(map(str, group.grids[0])) if len(group.grids) == 1 else f"{len(group.grids)} grids"
-    much = f"{sum(t * h * w for t, h, w in group.grids):,} patches"
-    much = f"{len(group.grids):,} images" if group.images else much
-    return f"{group.scenario}{point}: {fed}, {much}, {found.dtype}, predicted for {gpu}"
+    return f"{asked(group)}, {found.dtype}, predicted for {gpu}"
 
 
 def _of_gpu(found: Prediction, group: PredictedGroup, gpu: str, limit: int) -> Iterator[Part]:

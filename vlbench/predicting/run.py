@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from vlbench.counting.job import CountJob, Finished, Planned, Point
+from vlbench.counting.job import CountJob, Finished, Planned, Point, by_fed
 from vlbench.counting.run import Steps
 from vlbench.counting_device.profiles import CUDNN, profile
 from vlbench.errors import UsageError, check_choice
@@ -14,7 +14,7 @@ from vlbench.kernel_times import board
 from vlbench.kernel_times import boards as known_boards
 from vlbench.predicting.host import host_times
 from vlbench.predicting.job import EVENTS, Foretold, PredictJob
-from vlbench.predicting.predicted import ForwardName, Predicted, PredictedGroup, Prediction
+from vlbench.predicting.predicted import ForwardName, PredictedGroup, Prediction
 from vlbench.process.child import Child, ChildError
 from vlbench.version import __version__
 
@@ -125,15 +125,5 @@ def _not_reached(
 
 def _groups(index: int, point: Point, found: Sequence[Foretold], order: dict[str, int]) -> Iterator[PredictedGroup]:
     """The rows of a point, in a group for each kind of grids that they were fed."""
-    rows: dict[Point, list[Predicted]] = {}
-    for each in found:
-        if each.point == index:
-            rows.setdefault(each.fed, []).append(each.row)
-    for fed, members in rows.items():
-        yield PredictedGroup(
-            scenario=point.scenario,
-            point=point.label,
-            grids=fed.grids,
-            images=fed.images,
-            rows=tuple(sorted(members, key=lambda row: order[row.gpu])),
-        )
+    for fields, rows in by_fed(point, ((each.fed, each.row) for each in found if each.point == index)):
+        yield PredictedGroup(**fields, rows=tuple(sorted(rows, key=lambda row: order[row.gpu])))

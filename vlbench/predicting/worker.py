@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 
 from vlbench.counting.job import Finished, Planned, Point
-from vlbench.counting.measure import Seen, two_forwards
+from vlbench.counting.measure import Seen, two_forwards, with_place
 from vlbench.counting.rows import Row, rows_of
 from vlbench.counting.worker import peak_host_bytes
 from vlbench.counting_device import CountingDevice
-from vlbench.errors import UsageError, in_one_line
+from vlbench.errors import UsageError
 from vlbench.kernel_times import board
 from vlbench.predicting.floor import floor_of
 from vlbench.predicting.job import Event, Foretold, PredictJob
@@ -82,12 +82,9 @@ def _counted(device: CountingDevice, tower: Tower, row: Row, fed: Point, job: Pr
     except UsageError as error:
         return str(error)
     except Exception as error:  # whatever a tower raises
-        return in_one_line(error, "")
+        return with_place(error)
     seen = cold if job.forward == "cold" else warm
-    counts = seen.forward.counts
-    if counts.complete:
-        return seen
-    return "; ".join([*counts.not_measured, *(f"unknown operation {name}" for name in counts.unknown)])
+    return seen.forward.counts.why_not_whole or seen
 
 
 if __name__ == "__main__":

@@ -106,4 +106,13 @@ class Counts(Record):
     @property
     def complete(self) -> bool:
         """Whether these counts can be gated on: nothing unknown, nothing left unmeasured."""
-        return not self.unknown and not self.not_measured
+        return not self.why_not_whole
+
+    @property
+    def why_not_whole(self) -> str:
+        """Why they cannot, with the remedy; "" where they can."""
+        told = (
+            f"unknown operation{'s' * (len(self.unknown) > 1)} {', '.join(sorted(self.unknown))}; say what it is with"
+        )
+        unknown = [f'{told} vlbench.counting_device.declare("{min(self.unknown)}")'] if self.unknown else []
+        return "; ".join([*unknown, *self.not_measured])

@@ -6,7 +6,6 @@ their order.
 
 import re
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from math import prod
@@ -105,14 +104,6 @@ class Sequences:
     """The first of a new module."""
     warm: tuple[Event, ...]
     """The second, on the same grids."""
-
-
-def by_stage(events: Iterable[Event]) -> dict[str, tuple[Event, ...]]:
-    """The events of each stage in their order, stages by their first event."""
-    found: dict[str, list[Event]] = {}
-    for each in events:
-        found.setdefault(each.stage, []).append(each)
-    return {stage: tuple(those) for stage, those in found.items()}
 
 
 # Products ------------------------------------------------------------------------------------------------------------

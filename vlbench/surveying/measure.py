@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from vlbench.counting.advice import sites_of
-from vlbench.counting.measure import with_place
+from vlbench.counting.measure import cost, with_place
 from vlbench.counting_device import CountingDevice
 from vlbench.errors import UsageError
 from vlbench.implementations.preprocessing import Grid
@@ -89,8 +89,10 @@ class _Ways:
             first, second = self._two_calls(given)
             if any(each.branch for counts in (first, second) for each in counts.assumptions):
                 self.device.branch = False
-                first, second = max((first, second), self._two_calls(given), key=_waits)
-            counted, failed = _count_of(first, second), _incomplete(second)
+                first, second = (
+                    max(pair, key=cost) for pair in zip((first, second), self._two_calls(given), strict=True)
+                )
+            counted, failed = _count_of(first, second), second.why_not_whole
         except Exception as error:  # whatever a tower raises
             counted, failed = None, _reason(error)
         return AtlasWay.model_validate(
@@ -105,10 +107,6 @@ class _Ways:
                 self.module(**given)
             found.append(counter.report)
         return found[0], found[1]
-
-
-def _waits(calls: tuple[Counts, Counts]) -> tuple[int, int]:
-    return calls[1].total.host_syncs, calls[1].total.device_operations
 
 
 def _count_of(first: Counts, second: Counts) -> AtlasCount:
@@ -134,12 +132,6 @@ def _count_of(first: Counts, second: Counts) -> AtlasCount:
         plans=first.total.attention_plans,
         lines=tuple(lines),
     )
-
-
-def _incomplete(counts: Counts) -> str:
-    """Why counts are not all of it; "" where they are."""
-    unknown = ", ".join(counts.unknown)
-    return counts.not_measured[0] if counts.not_measured else f"nothing says what {unknown} asks" if unknown else ""
 
 
 def _reason(error: Exception) -> str:
