@@ -97,7 +97,7 @@ def _second_forward(
     blockers = tuple(_advised(watch.blockers, sites_of(counts)))
     on_host = region is None and not all(isinstance(each, DeviceTensor) for each in parts.values())
     nothing = NOTHING if not blockers and (on_host or not watch.operations) else None
-    doubts = "; ".join([*filter(None, [unsure(counts), nothing]), *watch.doubts])
+    doubts = "; ".join([*filter(None, [counts.why_not_whole, nothing]), *watch.doubts])
     return blockers, doubts or None, any(each.branch for each in counts.assumptions)
 
 

@@ -48,15 +48,15 @@ def run_job(
     timeout: float = 900,
     folder: Path | None = None,
     steps: Steps = lambda done, of: None,
-    worker: str = WORKER,
+    worker: str | None = None,
 ) -> SoFar:
     """Count `job` in a process of its own, for `timeout` seconds at most. Raises UsageError for a refused job.
 
-    The process is of the module `worker` and starts in `folder`, or here.
+    The process is of the module `worker`, that which counts where none is named, and starts in `folder`, or here.
     """
     so_far = SoFar()
     try:
-        with Child(worker, EVENTS, timeout, folder=folder) as child:
+        with Child(worker or WORKER, EVENTS, timeout, folder=folder) as child:
             child.tell(job)
             for event in child.until(Finished):
                 match event:
@@ -89,7 +89,7 @@ def run_at_scale(
     model: str,
     timeout: float,
     steps: Steps = lambda done, of: None,
-    worker: str = WORKER,
+    worker: str | None = None,
 ) -> tuple[AtScale, ...]:
     """What rows ask of a GPU at the size of `model`, a record for each point; `names` has the tower of each row.
 
