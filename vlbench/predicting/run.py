@@ -14,7 +14,7 @@ from vlbench.kernel_times import board
 from vlbench.kernel_times import boards as known_boards
 from vlbench.predicting.host import host_times
 from vlbench.predicting.job import EVENTS, Foretold, PredictJob
-from vlbench.predicting.predicted import ForwardName, PredictedGroup, Prediction
+from vlbench.predicting.predicted import ForwardName, Predicted, PredictedGroup, Prediction
 from vlbench.process.child import Child, ChildError
 from vlbench.version import __version__
 
