@@ -17,7 +17,6 @@ from vlbench.counting_device.tensor import DeviceTensor
 from vlbench.errors import UsageError
 from vlbench.implementations.stage import listen
 from vlbench.record.capture import Blocker, BlockerKind, CaptureRow
-from vlbench.record.counts import Counts
 from vlbench.record.site import Site
 from vlbench.towers.resolve import resolve_tower
 
