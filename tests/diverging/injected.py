@@ -100,6 +100,19 @@ def raises(built: Any) -> None:
     built.blocks[3].register_forward_pre_hook(refuse)
 
 
+def flattened(off: float, built: Any) -> None:
+    """Its attention has another name, and gives `off` times what it should."""
+
+    def attention(block: Any, x: Tensor, normed: Tensor | None, *given: Any) -> Any:
+        attended = block.other(block.residual.norm(x) if normed is None else normed, *given)
+        return block.residual.add(x, attended * off)
+
+    for block in built.blocks:
+        block.other = block.attn
+        del block.attn
+        block.attention = partial(attention, block)
+
+
 class Bare(nn.Module):
     """What it calls has no names that tell its stages."""
 
@@ -121,6 +134,8 @@ shifted_window = planned(shifted)
 wrong_eps = tower(larger_eps)
 another_gelu = tower(exact_gelu, "qwen3-vl-tiny")
 dropped_bias = tower(without_bias)
+flat = tower(partial(flattened, 1.0))
+flat_wrong = tower(partial(flattened, 1.1))
 nan = tower(not_a_number)
 raising = tower(raises)
 bare = replace(nan, load=Bare)

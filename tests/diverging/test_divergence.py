@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 import vlbench
 from tests.diverging.small import small_probe
 from vlbench.api.diverging import Diverged
+from vlbench.export.diverged import _words
 from vlbench.record.divergence import Divergence
 
+PAGE = Path(__file__).parents[2] / "docs/divergence.md"
 TINY = "qwen2.5-vl-tiny"
 FIRST = {
     "bf16_angles": ("block[0].rope", "item 0, frame 0, row 0, column 0, window 0"),
@@ -47,8 +52,29 @@ def of_all(dtype: str) -> dict[str, Divergence]:
 
 def test_mistakes_are_found_in_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
     small_probe(monkeypatch)
-    stages = {name: each.first("float32") for name, each in of_all("float32").items()}
+    found = of_all("float32")
+    stages = {name: each.first("float32") for name, each in found.items()}
+    assert {each.unseen("float32")[1] for each in found.values()} == {()}
     assert {name: (one.name, one.first.words) for name, one in stages.items() if one and one.first} == FIRST
+
+
+def test_stages_that_neither_tower_has_are_named_before_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    small_probe(monkeypatch)
+    each = held(["flat_wrong"], tower("flat"))["flat_wrong"]
+    assert each.first("float32").name == "block[0].norm2"  # type: ignore[union-attr]
+    unseen = tuple(f"block[0].{part}" for part in ("norm1", "rope", "segments", "qkv", "attended", "attention"))
+    assert each.unseen("float32") == ("embedded", unseen)
+    (words,) = [line.text for line in _words(each) if "neither tower has" in line.text]
+    assert words.endswith("block[0].attention: the fault lies between embedded and block[0].norm2.")
+
+
+def test_python_lines_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    small_probe(monkeypatch)
+    (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    names: dict[str, Any] = {}
+    *lines, last = [line for line in block.splitlines() if line]
+    exec("\n".join(lines), names)
+    assert eval(last, names) is None
 
 
 @pytest.mark.slow(10)

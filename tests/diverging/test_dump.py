@@ -84,6 +84,18 @@ def test_rows_may_stand_in_another_order(folder: Path) -> None:
     assert (each.first("float32"), code) == (None, 0)
 
 
+def test_whole_numbers_may_be_of_any_width(folder: Path) -> None:
+    def narrow(tensors: dict[str, Tensor]) -> None:
+        tensors["grid_thw"] = tensors["grid_thw"].to(torch.uint8)
+        tensors[ORDER] = torch.arange(len(tensors["pixels"]), dtype=torch.int16)
+        for name in [name for name in tensors if name.endswith(".segments")]:
+            tensors[name] = tensors[name].int()
+
+    changed(folder, narrow)
+    each, code = held(folder)
+    assert (each.first("float32"), each.unmatched, code) == (None, (), 0)
+
+
 def test_what_is_missing_or_strange_is_named_and_lowers_the_verdict(folder: Path) -> None:
     def strip(tensors: dict[str, Tensor]) -> None:
         del tensors["block[1].norm2"]
@@ -122,6 +134,12 @@ def test_a_dump_of_other_weights_does_not_compare(folder: Path) -> None:
         (lambda tensors: tensors.update(grid_thw=tensors["grid_thw"] * 0), "each above 0"),
         (lambda tensors: tensors.update(pixels=tensors["pixels"][1:].contiguous()), "its grids have 180 patches"),
         (lambda tensors: tensors.update({ORDER: torch.zeros(180, dtype=torch.long)}), "each patch from 0 to 179 once"),
+        (lambda tensors: tensors.update(merger=tensors["merger"] + 0j), "merger is of complex64; give floating-point"),
+        (lambda tensors: tensors.update(pixels=tensors["pixels"].int()), "pixels is of int32; give floating-point"),
+        (lambda tensors: tensors.update(grid_thw=tensors["grid_thw"] + 0j), "grid_thw is of complex64; give whole"),
+        (lambda tensors: tensors.update(grid_thw=tensors["grid_thw"].float()), "grid_thw is of float32; give whole"),
+        (lambda tensors: tensors.update({ORDER: torch.arange(180.0)}), "order is of float32; give whole numbers"),
+        (lambda tensors: tensors.update({"block[0].segments": torch.zeros(180)}), "segments is of float32; give whole"),
         (lambda tensors: tensors.update(merger=torch.zeros(3)), "merger is \\[3\\]; give \\[rows, width\\]"),
     ],
 )

@@ -74,10 +74,9 @@ def _replacements(scope: Scope) -> Iterator[tuple[object, str, Any]]:
     for name in ("_lazy_init", "init", "set_device", "reset_peak_memory_stats", "set_stream"):
         yield cuda, name, lambda *args, **kwargs: None
     # Random numbers of the device come from the host's generator (`torch.random.fork_rng` asks for all of them).
-    nothing = torch.empty(0, dtype=torch.uint8, device="cpu")
-    yield cuda, "get_rng_state", lambda device="cuda": _of_generator(scope, "get_rng_state", nothing.clone())
+    state = partial(torch.empty, 0, dtype=torch.uint8, device="cpu")
+    yield cuda, "get_rng_state", lambda device="cuda": _of_generator(scope, "get_rng_state", state())
     yield cuda, "set_rng_state", lambda state, device="cuda": _of_generator(scope, "set_rng_state")
-    # `torch.manual_seed` calls the second.
     for name in ("manual_seed", "manual_seed_all"):
         yield cuda, name, partial(_of_seed, scope, name, getattr(cuda, name))
     stream = Stream()
@@ -104,16 +103,13 @@ def _replacements(scope: Scope) -> Iterator[tuple[object, str, Any]]:
     yield from _eager(scope)
 
 
-def _of_generator(scope: Scope, name: str, answer: Any = None) -> Any:
-    """`answer`; torch before 2.10 refuses to read or set the generator's state while it captures, later ones a new seed
-    (aten/src/ATen/cuda/CUDAGeneratorImpl.cpp)."""
+def _of_generator(scope: Scope, name: str, answer: Any = None) -> Any:  # see ATen/cuda/CUDAGeneratorImpl.cpp
     scope.doubted(f"torch.cuda.{name} in a capture is refused by torch before 2.10, and a new seed by later ones")
     return answer
 
 
 def _of_seed(scope: Scope, name: str, seeding: Callable[[int], None], seed: int) -> None:
-    _of_generator(scope, name)
-    seeding(seed)
+    _of_generator(scope, name, seeding(seed))
 
 
 def _outside_the_dispatcher() -> Iterator[tuple[object, str, Any]]:

@@ -21,6 +21,7 @@ from vlbench.diverging.rows import to_input
 from vlbench.diverging.tap import Stages
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.record.schema import Dtype
+from vlbench.trial.difference import dtype_name
 from vlbench.untrusted.checkpoints import check_checkpoint
 
 INPUTS = ("pixels", "grid_thw")
@@ -102,11 +103,19 @@ def _read(path: Path, dtype: str) -> tuple[dict[str, Tensor], str]:
     for name in INPUTS:
         if name not in tensors:
             raise UsageError(f"{path}: it lacks {name!r}, what the tower was fed; copy it from a dump of --dump")
+    for name, each in tensors.items():
+        whole = not (each.is_floating_point() or each.is_complex() or each.dtype is torch.bool)
+        if name in ("grid_thw", ORDER) or name.endswith(".segments"):
+            if not whole:
+                raise UsageError(f"{path}: {name} is of {dtype_name(each.dtype)}; give whole numbers")
+            tensors[name] = each.long()
+        elif not each.is_floating_point():
+            raise UsageError(f"{path}: {name} is of {dtype_name(each.dtype)}; give floating-point numbers")
     grids, pixels = tensors["grid_thw"], tensors["pixels"]
-    if grids.is_floating_point() or grids.ndim != 2 or grids.shape[1] != 3 or not len(grids) or (grids < 1).any():
+    if grids.ndim != 2 or grids.shape[1] != 3 or not len(grids) or (grids < 1).any():
         raise UsageError(f"{path}: grid_thw is {list(grids.shape)}; give whole numbers [items, 3], each above 0")
     patches = int(grids.prod(dim=1).sum())
-    if pixels.ndim != 2 or len(pixels) != patches or not pixels.is_floating_point():
+    if pixels.ndim != 2 or len(pixels) != patches:
         raise UsageError(f"{path}: pixels are {list(pixels.shape)}, and its grids have {patches} patches")
     for name, rows in tensors.items():
         if name not in (*INPUTS, ORDER) and rows.ndim != (1 if name.endswith(".segments") else 2):

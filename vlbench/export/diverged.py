@@ -18,6 +18,7 @@ SHOWN = 8
 """Stages of a table that people read: the first that part, else those that come nearest to what is allowed."""
 NEAREST = 3
 FEW = 4
+MOST_UNSEEN = 6
 Row = dict[str, Stage]
 """A stage by mode."""
 
@@ -68,6 +69,10 @@ def _words(each: Divergence) -> Iterator[Words]:
             place = stage.first.words if stage.first else ""
             told = f"{alone}they part at {stage.name}, {place}: {rows} off by up to {error_text(error, 1)}"
             yield Words(f"{dtype}: {told}, where {error_text(limit, 1)} is allowed.", "red")
+            last, unseen = each.unseen(dtype)
+            if unseen:
+                between = f"the fault lies between {last or 'the input'} and {stage.name}"
+                yield Words(f"{dtype}: neither tower has {few(unseen, MOST_UNSEEN)}: {between}.", "yellow")
         elif hidden := each.not_decidable(dtype):
             own = next(s.own for run in each.runs if run.dtype == dtype for s in run.stages if s.name == hidden.name)
             told = f"off by {error_text(_told(hidden)[0], 1)} in float32, and the reference's own error is"

@@ -8,6 +8,8 @@ from vlbench.record.base import Count, Error, Grid, Record
 
 StageKind = Literal["table", "segments", "norm", "product"]
 """Of cos and sin; who attends with whom; a norm, or another step of few roundings; a product, and what follows it."""
+OF_A_BLOCK = ("norm1", "rope", "segments", "qkv", "attended", "attention", "norm2", "mlp", "sum")
+"""Stages of a block, in order."""
 Mode = Literal["lock-step", "free-running"]
 """Each stage given what the reference's stage was given; or the towers left to themselves, so that errors add up."""
 
@@ -110,6 +112,20 @@ class Divergence(Record):
         """The first stage that parts in a dtype: by itself, or where none does so, with what came before it."""
         found = {run.mode: run.first for run in self.runs if run.dtype == dtype}
         return found.get("lock-step") or found.get("free-running")
+
+    def unseen(self, dtype: str) -> tuple[str, tuple[str, ...]]:
+        """The last stage that agrees before the first that parts, "" where there is none; and those of that block
+        between which neither tower has: the fault may lie in any of them."""
+        stage = self.first(dtype)
+        told = [each.name for run in self.runs if stage and run.first is stage for each in run.stages]
+        before = told[: told.index(stage.name)] if stage else []
+        block, _, part = stage.name.partition(".") if stage else ("", "", "")
+        known = {*told, *(words.partition(" (")[0] for words in self.unmatched)}
+        parts = OF_A_BLOCK[: OF_A_BLOCK.index(part)] if part in OF_A_BLOCK else ()
+        names = [f"{block}.{each}" for each in parts]
+        last = max((names.index(each) for each in before if each in names), default=-1)
+        lacking = (each for each in names[last + 1 :] if each not in known)
+        return (before[-1] if before else ""), tuple(lacking)
 
     def not_decidable(self, dtype: str) -> Stage | None:
         """The first stage that parts in float32 where nothing parts in `dtype`: what that cannot show."""
