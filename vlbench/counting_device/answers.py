@@ -108,7 +108,7 @@ def _of_generator(scope: Scope, name: str, answer: Any = None) -> Any:  # see AT
     return answer
 
 
-def _of_seed(scope: Scope, name: str, seeding: Callable[[int], None], seed: int) -> None:
+def _of_seed(scope: Scope, name: str, seeding: Callable[[int], Any], seed: int) -> None:
     _of_generator(scope, name, seeding(seed))
 
 
