@@ -78,3 +78,11 @@ def test_the_help_of_a_long_command_is_in_boxes(vlbench: Vlbench) -> None:
 def test_the_version(vlbench: Vlbench) -> None:
     ended = vlbench("--version")
     assert (ended.code, ended.out) == (0, f"vlbench {__version__}\n")
+
+
+@pytest.mark.parametrize("command", ["predict", "count", "calibrate", "judge"])
+def test_the_usage_names_nothing_that_is_only_refused(vlbench: Vlbench, command: str) -> None:
+    out = vlbench(command, "--help").out
+    assert f"vlbench {command} [OPTIONS]" in out
+    assert "stray" not in out
+    assert "What is measured" not in out

@@ -2,9 +2,10 @@
 
 import os
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperCommand
 
 from vlbench.cli import baseline, case, gate, nsys
 from vlbench.cli.ab import ab
@@ -36,8 +37,18 @@ app = typer.Typer(
     "out: tower, scenario, gpu (`--as`), cudnn and baselines (the folder).\n\n"
     "- `vlbench count --tower my_tower:make --where`\n- `vlbench run --with best`\n- `vlbench explain churn`",
 )
+
+
+class Command(TyperCommand):
+    """Its usage line leaves out arguments that are taken only to be refused in a sentence of our own."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """What stands behind the name of the command."""
+        return [piece for piece in super().collect_usage_pieces(ctx) if not piece.startswith("[stray]")]
+
+
 for command in (run, recommend, verify, show, judge, ab, count, predict, atlas, diff, calibrate, profile, simulate):
-    app.command()(command)
+    app.command(cls=Command)(command)
 app.command("list")(list_things)
 app.command("self-test")(self_test)
 app.command("judge-patch")(judge_patch)
