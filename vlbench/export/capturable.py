@@ -5,7 +5,8 @@ from dataclasses import replace
 from functools import partial
 from operator import attrgetter
 
-from vlbench.export.counted import line_words, name_told, title
+from vlbench.export.counted import line_words, name_told
+from vlbench.export.fed import title
 from vlbench.export.lines_found import lines_found
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Table, Value, Words, checked, table_of
 from vlbench.judging.judged import Judged, JudgedRow

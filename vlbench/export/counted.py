@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from operator import attrgetter
 
+from vlbench.export.fed import title
 from vlbench.export.lines_found import lines_found
 from vlbench.export.sheet import (
     Cell,
@@ -23,8 +24,7 @@ from vlbench.export.sheet import (
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import readable_bytes
-from vlbench.predicting.predicted import PredictedGroup
-from vlbench.record.capture import Blocker, CaptureGroup, CaptureReport
+from vlbench.record.capture import Blocker
 from vlbench.record.counted import CHURN, CountedTower, CountGroup, CountReport, Forward
 from vlbench.record.site import Event, Site, Where, outside_of_helpers
 from vlbench.record.timing import PlanMade, handed_in
@@ -73,22 +73,6 @@ def counted_whole(report: CountReport) -> Judged:
 def _incomplete(tower: CountedTower) -> str:
     said = [each.text for each in _complaints(tower) if each.style == "red"]
     return "; ".join(said) or "one of its two forwards was not counted whole"
-
-
-def title(report: CountReport | CaptureReport, group: CountGroup | CaptureGroup) -> str:
-    """What was counted, in one line."""
-    attention = f" with cuDNN {report.cudnn}" if report.cudnn else ""
-    return f"{asked(group)}, {report.dtype}, as {report.profile}{attention}"
-
-
-def asked(group: CountGroup | CaptureGroup | PredictedGroup) -> str:
-    """The scenario, its point, and what was fed."""
-    point = f" [{group.point}]" if group.point else ""
-    much = f"{sum(t * h * w for t, h, w in group.grids):,} patches"
-    if group.images:
-        much = f"{len(group.grids):,} image{'s' * (len(group.grids) > 1)}"
-    fed = "x".join(map(str, group.grids[0])) if len(group.grids) == 1 else f"{len(group.grids)} grids"
-    return f"{group.scenario}{point}: {fed}, {much}"
 
 
 def count_table(report: CountReport, group: CountGroup, cold: bool) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from vlbench.export.counted import asked
+from vlbench.export.fed import asked
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Value, Words, broken, checked, figure, table_of
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict

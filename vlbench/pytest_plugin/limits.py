@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from vlbench.comparing.counted_cells import advice_of, counted_forward, why_incomplete
 from vlbench.comparing.counted_moves import COUNTERS, Advice
-from vlbench.export.counted import chosen, title
+from vlbench.export.counted import chosen
+from vlbench.export.fed import title
 from vlbench.gating.marks import Mark
 from vlbench.judging.words import counter_name
 from vlbench.record.baseline import CountedForward

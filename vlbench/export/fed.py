@@ -1,0 +1,21 @@
+"""What was looked at, in one line above its table: the scenario, its point and what was fed."""
+
+from vlbench.predicting.predicted import PredictedGroup
+from vlbench.record.capture import CaptureGroup, CaptureReport
+from vlbench.record.counted import CountGroup, CountReport
+
+
+def title(report: CountReport | CaptureReport, group: CountGroup | CaptureGroup) -> str:
+    """What was counted, in one line."""
+    attention = f" with cuDNN {report.cudnn}" if report.cudnn else ""
+    return f"{asked(group)}, {report.dtype}, as {report.profile}{attention}"
+
+
+def asked(group: CountGroup | CaptureGroup | PredictedGroup) -> str:
+    """The scenario, its point, and what was fed."""
+    point = f" [{group.point}]" if group.point else ""
+    much = f"{sum(t * h * w for t, h, w in group.grids):,} patches"
+    if group.images:
+        much = f"{len(group.grids):,} image{'s' * (len(group.grids) > 1)}"
+    fed = "x".join(map(str, group.grids[0])) if len(group.grids) == 1 else f"{len(group.grids)} grids"
+    return f"{group.scenario}{point}: {fed}, {much}"
