@@ -38,6 +38,8 @@ class Call:
     length: int
     head_dim: int
     times: int = 1
+    joined: bool = False
+    """It goes along in the kernel of the call before, as sequences of several lengths can in one call."""
 
     @property
     def flops(self) -> int:
@@ -51,7 +53,8 @@ Work = Product | Call
 def tower_work(config: VisionConfig, grids: Sequence[Grid]) -> tuple[Work, ...]:
     """What a tower of this configuration has to compute of grids (t, h, w) in patches.
 
-    Gate and up projection are one product; a block has one attention call for each length of its sequences.
+    Gate and up projection are one product; a block has one attention call, written as one for each length of its
+    sequences, the most arithmetic first: all but the first are joined to it.
     """
     patches, width, inner = sum(math.prod(grid) for grid in grids), config.hidden_size, config.intermediate_size
     merged, rows = width * config.merge_unit, patches // config.merge_unit
@@ -66,12 +69,17 @@ def tower_work(config: VisionConfig, grids: Sequence[Grid]) -> tuple[Work, ...]:
         Product(rows, merged, merged, mergers),
         Product(rows, config.out_hidden_size, merged, mergers),
         *(
-            Call(batch, config.num_heads, length, config.head_dim, times)
+            Call(batch, config.num_heads, length, config.head_dim, times, joined=place > 0)
             for fully, times in ((True, full), (False, depth - full))
             if times
-            for length, batch in Counter(lengths_of(config, grids, fully)).items()
+            for place, (length, batch) in enumerate(_by_arithmetic(lengths_of(config, grids, fully)))
         ),
     )
+
+
+def _by_arithmetic(lengths: Sequence[int]) -> list[tuple[int, int]]:
+    """Each length and how often it is there, the most arithmetic first."""
+    return sorted(Counter(lengths).items(), key=lambda each: (-each[1] * each[0] ** 2, each[0]))
 
 
 def lengths_of(config: VisionConfig, grids: Sequence[Grid], fully: bool) -> list[int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.kernel_times.boards import products, stored
@@ -34,13 +36,24 @@ def test_the_work_of_a_tower() -> None:
         Product(324, 3584, 5120),
         Call(1, 16, 1296, 80, 4),
         Call(16, 16, 64, 80, 28),
-        Call(8, 16, 32, 80, 28),
-        Call(1, 16, 16, 80, 28),
+        Call(8, 16, 32, 80, 28, joined=True),
+        Call(1, 16, 16, 80, 28, joined=True),
     )
     eight = tower_work(MODELS["qwen3-vl-8b"], [(2, 32, 32), (1, 16, 16)])
-    assert eight[-2:] == (Call(2, 16, 1024, 72, 27), Call(1, 16, 256, 72, 27))
+    assert eight[-2:] == (Call(2, 16, 1024, 72, 27), Call(1, 16, 256, 72, 27, joined=True))
     assert [each.times for each in eight[:-2]] == [1, 27, 27, 27, 27, 4, 4]
     assert eight[0] == Product(2304, 1152, 1536)
+
+
+@pytest.mark.parametrize("name", boards())
+def test_what_is_joined_to_a_call_has_no_start_of_its_own(name: str) -> None:
+    gpu, few = board(name), Call(1, 16, 16, 80)
+    alone, joined = (floor(gpu, [replace(few, joined=each)], "bfloat16") for each in (False, True))
+    assert 0 <= joined.low <= joined.us <= joined.high
+    assert joined.us < 0.2 * alone.us
+    work = tower_work(SEVEN, [PICTURE])
+    apart = [replace(each, joined=False) if isinstance(each, Call) else each for each in work]
+    assert floor(gpu, work, "bfloat16").us < floor(gpu, apart, "bfloat16").us
 
 
 def test_windows_are_cut_as_the_tower_cuts_them() -> None:
