@@ -144,7 +144,7 @@ def _fp8(size: str, found: Simulated) -> Said:
         gpu="gb200",
         predicted=_ratio(ratio),
         verdict=verdict,
-        note="attention taken as twice as fast, with three casts a call: FP8 is not in the tables",
+        note="direction; attention taken as twice as fast, with three casts a call: FP8 is not in the tables",
     )
 
 

@@ -72,7 +72,7 @@ def test_a_total_with_too_much_in_it_that_has_no_time_is_not_told() -> None:
     assert row.not_predicted == {"aten::sort: it is several kernels": 1}
     assert (
         row.failed
-        == f"{40_000 / (40_000 + 50 * 3_000):.0%} of the bytes of its operations have no predicted time, and 10% may"
+        == f"no time is predicted for {40_000 / (40_000 + 50 * 3_000):.0%} of the bytes that it moves; at most 10% may be so"
     )
 
 

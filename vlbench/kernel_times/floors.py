@@ -23,7 +23,7 @@ def floor(board: Board, work: Iterable[Work], dtype: str) -> Time:
 
 
 def _attention(board: Board, call: Call, dtype: str) -> Time:
-    """Of a call; of one that is joined to another without the time to start it, and so rather too short than too long."""
+    """Of a call; of one that is joined to another without the start, and so rather too short than too long."""
     time = board.attention(call.batch, call.heads, call.length, call.head_dim, dtype)
     if not call.joined:
         return time

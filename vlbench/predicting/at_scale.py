@@ -23,7 +23,7 @@ def predicted_span(found: Scaled, kernels: Kernels) -> PredictedSpan:
     steps = {key: steps_of(events, kernels) for key, events in dict(chunks).items()}
     gpu, share = kernels.board.name, _without_time([steps[key] for key, _ in chunks])
     if share > MOST_UNKNOWN:
-        told = f"{share:.0%} of the bytes of its operations have no predicted time, and {MOST_UNKNOWN:.0%} may"
+        told = f"no time is predicted for {share:.0%} of the bytes that it moves; at most {MOST_UNKNOWN:.0%} may be so"
         return PredictedSpan(gpu=gpu, failed=told)
     spans = [span_of(chunks, steps, world) * MICRO for world in worlds(hosts())]
     return PredictedSpan(gpu=gpu, spans=tuple(spans))

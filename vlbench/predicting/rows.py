@@ -68,7 +68,7 @@ def row_of(found: Simulated, reference: Simulated | None, floor: Took | None) ->
         not_predicted_share=share,
     )
     if share > MOST_UNKNOWN or not any(run.span for run in found.runs):
-        told = f"{share:.0%} of the bytes of its operations have no predicted time, and {MOST_UNKNOWN:.0%} may"
+        told = f"no time is predicted for {share:.0%} of the bytes that it moves; at most {MOST_UNKNOWN:.0%} may be so"
         return row.model_copy(update={"failed": told if share else "it asks nothing of the GPU"})
     runs, ends = found.runs, outer(hosts())
     by_world = {world.name: run.span for world, run in zip(worlds(hosts()), runs, strict=True)}
