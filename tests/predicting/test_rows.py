@@ -70,10 +70,8 @@ def test_a_total_with_too_much_in_it_that_has_no_time_is_not_told() -> None:
     row = row_of(made("a", [*SMALL, unknown]), None, None)
     assert (row.span, row.bound, row.pays) == (None, None, ())
     assert row.not_predicted == {"aten::sort: it is several kernels": 1}
-    assert (
-        row.failed
-        == f"no time is predicted for {40_000 / (40_000 + 50 * 3_000):.0%} of the bytes that it moves; at most 10% may be so"
-    )
+    share = f"{40_000 / (40_000 + 50 * 3_000):.0%}"
+    assert row.failed == f"no time is predicted for {share} of the bytes that it moves; at most 10% may be so"
 
 
 def test_a_little_without_a_time_is_named_beside_the_total() -> None:
