@@ -7,11 +7,11 @@ from time import monotonic
 from vlbench.counting.job import CountJob, Point
 from vlbench.counting.run import SoFar, Steps, run_job
 from vlbench.errors import UsageError
-from vlbench.judging.flag_worth import COUNTERS
 from vlbench.matrix.candidates import Candidates, candidates
 from vlbench.predicting.at_scale import WORKER
 from vlbench.predicting.run import by_profile
 from vlbench.record.at_scale import Ratios, RowAtScale
+from vlbench.record.recommendation import COUNTERS
 from vlbench.record.schema import NO_FLAGS, Dtype
 from vlbench.towers.models import find_model
 from vlbench.towers.variants import Variant

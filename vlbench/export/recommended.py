@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Table, Words, checked, figure, table_of
-from vlbench.judging.flag_worth import COUNTERS
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
-from vlbench.record.recommendation import Compared, FlagFound, Recommendation, Together, Worth
+from vlbench.record.recommendation import COUNTERS, Compared, FlagFound, Recommendation, Together, Worth
 
 STYLES = {"helps": "green", "hurts": "red", "inaccurate": "bold red", "no effect": "dim", "not told": "dim"}
 LEGEND = (

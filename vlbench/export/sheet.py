@@ -136,7 +136,7 @@ class LineFound:
     """A line of code about which a command has something to say."""
 
     rule: str
-    """What it does, such as `count/read-back`: a name of `vlbench.export.rules.RULES`."""
+    """What it does, such as `count/read-back`: a name of `vlbench.export.rules.rules`."""
     level: Level
     chain: tuple[Where, ...]
     """The line and those that called it, the one to show first."""

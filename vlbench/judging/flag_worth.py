@@ -8,21 +8,9 @@ from vlbench.judging.summary import Summary, estimates, summaries, trials_of, wh
 from vlbench.judging.verdict import Floors, Judgement, Verdict
 from vlbench.judging.vote import settled, together, vote
 from vlbench.record.at_scale import Ratios
-from vlbench.record.recommendation import By, Effect, Worth
+from vlbench.record.recommendation import COUNTERS, By, Effect, Worth
 from vlbench.record.schema import CellGroup
 from vlbench.stats.paired import Estimate
-
-COUNTERS = {
-    "host_syncs": "waits",
-    "uploads": "uploads",
-    "implicit_uploads": "implicit",
-    "device_operations": "operations",
-    "attention_calls": "attention",
-    "attention_plans": "plans",
-    "first_plans": "plans at first",
-}
-"""By which a flag is judged where nothing was timed, in the order in which they are told, each as a short word: fewer
-is better. `first_plans` are those of the first forward."""
 
 
 def worth_of(judged: Judgement, trials: int, *, inverse: bool) -> Worth | None:

@@ -15,6 +15,17 @@ Effect = Literal[
 does not tell it from no effect; of counters none moves, or they move both ways."""
 By = Literal["time", "counts", "predicted", "-"]
 """Where counts do not tell, a prediction may; neither is ever taken for a time."""
+COUNTERS = {
+    "host_syncs": "waits",
+    "uploads": "uploads",
+    "implicit_uploads": "implicit",
+    "device_operations": "operations",
+    "attention_calls": "attention",
+    "attention_plans": "plans",
+    "first_plans": "plans at first",
+}
+"""By which a flag is judged where nothing was timed, in the order in which they are told, each as a short word: fewer
+is better. `first_plans` are those of the first forward."""
 
 
 class Worth(Record):

@@ -14,7 +14,7 @@ from tests.export.judged_examples import ANYTHING, MOVES, anything, counted, one
 from vlbench.export.formats import exporters
 from vlbench.export.formats.sarif import sarif_text
 from vlbench.export.registry import text_of
-from vlbench.export.rules import RULES, rule_of
+from vlbench.export.rules import rules, rule_of
 from vlbench.export.sheet import LineFound, Sheet, checked, compared
 from vlbench.judging.judged import Judged, Move
 from vlbench.judging.verdict import Verdict
@@ -214,11 +214,11 @@ def test_what_was_not_counted_is_no_success() -> None:
 
 
 def test_every_rule_has_help_and_every_move_a_rule() -> None:
-    assert all(title and len(told) > len(title) for title, told in RULES.values())
+    assert all(title and len(told) > len(title) for title, told in rules().values())
     assert rule_of("implicit upload (first forward): x[[0]]") == "regressed/implicit-upload"
     assert rule_of("allowed read-back (it is meant): x") == "regressed/read-back"
     assert rule_of("something new: x") == "regressed/other"
-    assert {rule_of(each.name) for each in MOVES if each.kind == "line"} <= RULES.keys()
+    assert {rule_of(each.name) for each in MOVES if each.kind == "line"} <= rules().keys()
 
 
 def test_a_helper_that_a_line_goes_through_does_not_change_its_fingerprint(repository: Path) -> None:

@@ -15,17 +15,17 @@ from urllib.parse import quote
 
 from vlbench.export.formats.github import Locate, locator
 from vlbench.export.registry import exporter
-from vlbench.export.rules import RULES, rule_of
+from vlbench.export.rules import rule_of, rules
 from vlbench.export.sheet import Level, LineFound, Sheet
 from vlbench.export.wording import fails, line_in_words, ordered, pair
 from vlbench.judging.exit_codes import FAILURES, ExitCode
 from vlbench.judging.words import few
-from vlbench.record.site import Where
 from vlbench.untrusted.names import json_text, line
 from vlbench.version import __version__
 
 if TYPE_CHECKING:
     from vlbench.judging.judged import Judged, JudgedRow
+    from vlbench.record.site import Where
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 ROOT = "%SRCROOT%"
@@ -116,6 +116,8 @@ def _first_here(chain: Iterable[Where], locate: Locate) -> tuple[Where, str] | N
 
 def _moved(judged: Judged) -> Iterator[LineFound]:
     """Lines that got worse, in rows that are worse."""
+    from vlbench.record.site import Where
+
     for row in ordered(judged):
         if row.verdict not in FAILURES:
             continue
@@ -173,7 +175,7 @@ def _notification(level: str, text: str) -> dict[str, object]:
 
 
 def _rule(name: str) -> dict[str, object]:
-    title, told = RULES[name]
+    title, told = rules()[name]
     return {
         "id": name,
         "shortDescription": {"text": title},
