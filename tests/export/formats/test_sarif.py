@@ -14,7 +14,7 @@ from tests.export.judged_examples import ANYTHING, MOVES, anything, counted, one
 from vlbench.export.formats import exporters
 from vlbench.export.formats.sarif import sarif_text
 from vlbench.export.registry import text_of
-from vlbench.export.rules import rules, rule_of
+from vlbench.export.rules import rule_of, rules
 from vlbench.export.sheet import LineFound, Sheet, checked, compared
 from vlbench.judging.judged import Judged, Move
 from vlbench.judging.verdict import Verdict
