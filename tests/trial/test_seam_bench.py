@@ -49,7 +49,7 @@ def events(asked: Job) -> list[Event]:
     return emitted
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "seam",
     [

@@ -65,7 +65,7 @@ def _of_gpu(found: Prediction, group: PredictedGroup, gpu: str, limit: int) -> I
         Column("GPU busy\nms", "busy"): lambda row: _band("busy", row.busy, 1e3),
         Column("idle\n%", "idle"): lambda row: _band("idle", row.idle, 1e2),
         Column("bound\nby", "bound"): lambda row: row.bound or "-",
-        Column("floor,\n% of span", "of_floor"): lambda row: _band("of_floor", row.of_floor, 1e2),
+        Column("floor\n% of span", "of_floor"): lambda row: _band("of_floor", row.of_floor, 1e2),
         Column("speed-up", "ratio"): _ratio,
     }
     yield table_of("predicted", rows, columns, facts=facts, gap=1)
