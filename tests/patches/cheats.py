@@ -38,7 +38,7 @@ TRAPS = {
     "`os._exit(0)`": Reason.NO_RESULT,
     "`os._exit(0)` when it is imported": Reason.NO_RESULT,
     "Prints an event that says all is well": Reason.NO_RESULT,
-    "Replaces vlbench's counter from inside": Reason.MORE_WAITS,
+    "Replaces vlbench's counter from inside": Reason.MORE_WORK,
     "A wait in another thread": Reason.MORE_WAITS,
     "A wait from the third call on": Reason.MORE_WAITS,
     "A cache without a bound": Reason.MORE_WORK,
