@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from secrets import randbits
@@ -111,7 +111,7 @@ class _Judging:
                 towers = [pair.at(each, self.asked.tower) for each in (before, after)]
                 try:
                     outcome, counted = self._looked_at(pair, towers, seen)
-                    if any(listing(FOLDER).get(name) != digest for name, digest in ours.items()):
+                    if not listing(FOLDER).items() >= ours.items():
                         raise JudgementError(Reason.TOUCHED_THE_JUDGE, "it changed files of vlbench: install it anew")
                     return self._decided(pair, outcome, counted)
                 except JudgementError as found:
@@ -144,8 +144,7 @@ class _Judging:
             there = Pair(again, pair.head)
             tower = there.at(again, self.asked.tower)
             found = check_own(OwnCheck(**self._check(tower, self.seed), stored=left, patched=made), self._timeout)
-            after = listing(again.folder)
-            if files != seen or any(after.get(name) != digest for name, digest in seen.items()):
+            if files != seen or not listing(again.folder).items() >= seen.items():
                 raise JudgementError(Reason.TOUCHED_THE_JUDGE, "files of BASE are not those of before it ran")
             return found.model_copy(update={"reason": there.plain(found.reason)})
 
@@ -228,15 +227,12 @@ def _files(base: str, patch: str) -> Iterator[Revision]:
             yield found
         return
     check_patch(file, repository())
-    applied = patched(base, file)
-    try:
-        revision = applied.__enter__()
-    except UsageError as error:
-        raise JudgementError(Reason.DOES_NOT_APPLY, f"{patch}: {error}") from None
-    try:
+    with ExitStack() as applied:
+        try:
+            revision = applied.enter_context(patched(base, file))
+        except UsageError as error:
+            raise JudgementError(Reason.DOES_NOT_APPLY, f"{patch}: {error}") from None
         yield revision
-    finally:
-        applied.__exit__(None, None, None)
 
 
 def reason_of(rows: Sequence[JudgedRow]) -> tuple[Reason, str]:
