@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import geometric_mean
 
 from vlbench.predicting.host import hosts
-from vlbench.predicting.kernels import By, Kernels, Took, moved_bytes
+from vlbench.predicting.kernels import By, Kernels, Took
 from vlbench.predicting.pays import MICRO, pays
 from vlbench.predicting.predicted import Band, ForwardName, Predicted, StageTime
-from vlbench.predicting.timeline import Step, Timeline, middle, outer, simulate, steps_of, worlds
-from vlbench.record.sequence import Event, Kind
+from vlbench.predicting.timeline import (
+    Step,
+    Timeline,
+    middle,
+    outer,
+    simulate,
+    steps_of,
+    why_untold,
+    without_time,
+    worlds,
+)
+from vlbench.record.sequence import Event
 
-MOST_UNKNOWN = 0.1
-"""Share of the bytes of all operations that may be without a time; above it no total is told."""
 _NUMBER = re.compile(r"\[\d+\]")
 
 
@@ -33,19 +41,6 @@ class Simulated:
     runs: list[Timeline]
     """In the order of `worlds`."""
 
-    def without_time(self) -> tuple[dict[str, int], float]:
-        """Operations without a time and why, how often; and their share of the bytes of all operations."""
-        named: Counter[str] = Counter()
-        missing = total = 0
-        for step in self.steps:
-            if step.event.kind is Kind.OPERATION and step.took is not None:
-                size = moved_bytes(step.event)
-                total += size
-                if step.took.why_not:
-                    named[f"{step.event.operation}: {step.took.why_not}"] += 1
-                    missing += size
-        return dict(named.most_common()), missing / total if total else 0.0
-
 
 def simulated(name: str, tower: str, forward: ForwardName, events: Iterable[Event], kernels: Kernels) -> Simulated:
     """The forward in every world."""
@@ -56,7 +51,7 @@ def simulated(name: str, tower: str, forward: ForwardName, events: Iterable[Even
 
 def row_of(found: Simulated, reference: Simulated | None, floor: Took | None) -> Predicted:
     """The row as it is kept, with its ratio to `reference` in pairs; no times where too much of it has none."""
-    named, share = found.without_time()
+    named, share = without_time(found.steps)
     row = Predicted(
         row=found.name,
         tower=found.tower,
@@ -67,9 +62,9 @@ def row_of(found: Simulated, reference: Simulated | None, floor: Took | None) ->
         not_predicted=named,
         not_predicted_share=share,
     )
-    if share > MOST_UNKNOWN or not any(run.span for run in found.runs):
-        told = f"no time is predicted for {share:.0%} of the bytes that it moves; at most {MOST_UNKNOWN:.0%} may be so"
-        return row.model_copy(update={"failed": told if share else "it asks nothing of the GPU"})
+    untold = why_untold(share)
+    if untold or not any(run.span for run in found.runs):
+        return row.model_copy(update={"failed": untold or "it asks nothing of the GPU"})
     runs, ends = found.runs, outer(hosts())
     by_world = {world.name: run.span for world, run in zip(worlds(hosts()), runs, strict=True)}
     spans = [by_world[world.name] for world in ends]

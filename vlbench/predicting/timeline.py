@@ -6,18 +6,21 @@ and lasts for its time in the tables. A wait brings the host to the end of the q
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Literal
 
 from vlbench.predicting.host import Act, Host
-from vlbench.predicting.kernels import By, Kernels, Took
+from vlbench.predicting.kernels import By, Kernels, Took, moved_bytes
 from vlbench.record.sequence import Event, Kind
 
 End = Literal["low", "middle", "high"]
 ENDS: tuple[End, ...] = ("low", "high")
 """Of a band."""
+MOST_UNKNOWN = 0.1
+"""Share of the bytes of all operations that may be without a time; above it no total is told."""
 Slice = tuple[bool, float, float, int]
 """Of a timeline: on the device (else on the host), from, to in microseconds, and the number of the step."""
 
@@ -120,6 +123,27 @@ def _step(event: Event, kernels: Kernels) -> Step:
             return Step(event, ())
         case _:
             return Step(event, (Act.HOST,))
+
+
+def without_time(steps: Iterable[Step]) -> tuple[dict[str, int], float]:
+    """Operations without a time and why, how often; and their share of the bytes of all operations."""
+    named: Counter[str] = Counter()
+    missing = total = 0
+    for step in steps:
+        if step.event.kind is Kind.OPERATION and step.took is not None:
+            size = moved_bytes(step.event)
+            total += size
+            if step.took.why_not:
+                named[f"{step.event.operation}: {step.took.why_not}"] += 1
+                missing += size
+    return dict(named.most_common()), missing / total if total else 0.0
+
+
+def why_untold(share: float) -> str:
+    """Why no total is told where this share of the bytes has no time; "" where one is."""
+    if share <= MOST_UNKNOWN:
+        return ""
+    return f"no time is predicted for {share:.0%} of the bytes that it moves; at most {MOST_UNKNOWN:.0%} may be so"
 
 
 def simulate(steps: Iterable[Step], world: World, *, draw: bool = False, ahead: float = 0.0) -> Timeline:
