@@ -89,7 +89,7 @@ def test_a_set_is_recommended_only_where_fresh_trials_put_it_within_one_per_cent
     verdicts = {each.name: (each.verdict, round(each.worth.ratio, 3)) for each in compare(good, found)}
     assert verdicts["no-flags"] == ("regressed", 1.294)
     assert verdicts["best"] == ("same", 0.995)
-    said = " ".join(said_of(found, given, compare(good, found), "best"))
+    said = " ".join(said_of(found, given.tried, found_flags(given), compare(good, found), "best"))
     assert said.startswith("It is best without batched-windows, ")
     assert "Nothing is to be gained" not in said
 
@@ -100,11 +100,13 @@ def test_where_nothing_helps_it_is_said_that_nothing_is_to_be_gained() -> None:
     fresh = made({none: 1.0, "no-flags": 1.0})
     found = choose(given, fresh)
     assert (none, found.flags) == ("0 flags", set())
-    said = " ".join(said_of(found, given, compare(fresh, found), "best"))
+    said = " ".join(said_of(found, given.tried, found_flags(given), compare(fresh, found), "best"))
     assert "Nothing is to be gained here beyond rounding: no flag is shown to help, and no-flags takes 1.00" in said
     for fresh in (made({none: 1.0, "no-flags": 1.3}), made({none: 1.0})):
         found = choose(given, fresh)
-        assert "Nothing is to be gained" not in " ".join(said_of(found, given, compare(fresh, found), "best"))
+        assert "Nothing is to be gained" not in " ".join(
+            said_of(found, given.tried, found_flags(given), compare(fresh, found), "best")
+        )
 
 
 def test_without_fresh_trials_of_it_the_whole_stays_and_is_not_confirmed() -> None:
@@ -118,7 +120,10 @@ def test_where_no_flag_was_timed_nothing_was_chosen() -> None:
     given = screened(missing=[f"without {flag}" for flag in TRIED.flags])
     found = choose(given, made({"no-flags": 1.3}))
     assert (found.flags, found.confirmed, found.chosen) == (TRIED.flags, False, False)
-    assert next(iter(said_of(found, given, (), "best"))) == "This is best as it was: no flag of it was timed."
+    assert (
+        next(iter(said_of(found, given.tried, found_flags(given), (), "best")))
+        == "This is best as it was: no flag of it was timed."
+    )
 
 
 def test_without_times_counts_decide_and_a_flag_by_which_a_counter_gets_worse_goes() -> None:

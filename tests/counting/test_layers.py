@@ -11,11 +11,10 @@ from vlbench.counting.job import Point
 from vlbench.counting.layers import kinds_of, pieces_of, reduction_of
 from vlbench.counting.rows import Row
 from vlbench.counting.scaled import in_full, row_at_scale, scaled
-from vlbench.counting.sequence import sequences
+from vlbench.counting.sequence import sequences_of
 from vlbench.counting_device import CountingDevice
 from vlbench.implementations.config import MODELS, VisionConfig
 from vlbench.record.sequence import Event, Kind
-from vlbench.towers.resolve import resolve_tower
 
 POINT = Point(scenario="grid", label="", grids=((1, 8, 12), (2, 6, 4)))
 
@@ -64,9 +63,7 @@ def test_the_events_are_those_of_the_whole_tower(kind: str, spelled: str, monkey
     monkeypatch.setitem(MODELS, "deep", DEEP[kind])
     with CountingDevice("ghost", "sm_90") as device:
         found = scaled(device, Row(spelled, spelled), POINT, torch.bfloat16).sequences()
-        with device.building():
-            tower = resolve_tower(spelled)
-        whole = sequences(device, tower, POINT.grids, torch.bfloat16)
+    whole = sequences_of(spelled, POINT.grids)
     plans = {event.stage.partition(".")[0] for event in whole.cold if event.new_plan}
     assert kind == "windows" or plans == {"block[0]"}
     assert found.warm == whole.warm

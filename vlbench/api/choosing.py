@@ -171,9 +171,10 @@ def found_flags(screened: Screened) -> tuple[FlagFound, ...]:
     return tuple(found)
 
 
-def said_of(found: Found, screened: Screened, compared: Sequence[Compared], start: str) -> Iterator[str]:
+def said_of(
+    found: Found, tried: Candidates, flags: Sequence[FlagFound], compared: Sequence[Compared], start: str
+) -> Iterator[str]:
     """Why this set, a sentence each."""
-    tried = screened.tried
     gone, added = sorted(tried.flags - found.flags), sorted(found.flags - tried.flags)
     if not found.chosen:
         yield f"This is {start} as it was: {found.why}."
@@ -185,7 +186,7 @@ def said_of(found: Found, screened: Screened, compared: Sequence[Compared], star
     if found.confirmed is False and found.chosen:
         yield "That is not confirmed: more --budget, or a quieter machine, would tell."
     by_name = {each.name: each for each in compared}
-    helping = [each.flag for each in found_flags(screened) if each.effect == "helps" and each.by == "time"]
+    helping = [each.flag for each in flags if each.effect == "helps" and each.by == "time"]
     if (bare := by_name.get(NO_FLAGS)) and not helping and (bare.verdict == "same" or bare.worth.high <= 1 + WITHIN):
         yield (
             f"Nothing is to be gained here beyond rounding: no flag is shown to help, and {NO_FLAGS} takes "

@@ -24,6 +24,7 @@ from vlbench.matrix.plan import CellFilter, Settings, plans_of
 from vlbench.matrix.targets import Target
 from vlbench.record.divergence import Divergence
 from vlbench.trial.accuracy import Input
+from vlbench.trial.difference import dtype_name
 from vlbench.trial.fitting import check_fits
 from vlbench.trial.identity import digest_of_weights
 from vlbench.trial.job import VariantJob, job_of
@@ -143,4 +144,4 @@ def _write(towers: TowerSet, variant: VariantJob, fed: Fed, out: Path) -> Iterat
         fed.step(f"{variant.name}, to be written")
         entry = fed.entry.to(dtype)
         stages = stages_of(_build(towers, variant, exact), fed, dtype)
-        yield dumps.write(out, str(dtype).removeprefix("torch."), stages, entry.pixels, entry.grid_thw, about)
+        yield dumps.write(out, dtype_name(dtype), stages, entry.pixels, entry.grid_thw, about)

@@ -248,7 +248,7 @@ def _recommendation(screened: Screened, fresh: CellGroup | None, plan: Plan, sta
         flags=flags,
         together=screened.together(),
         compared=compared,
-        said=(*said_of(found, screened, compared, start), *([] if fresh else [NO_GPU])),
+        said=(*said_of(found, tried, flags, compared, start), *([] if fresh else [NO_GPU])),
         not_predicted=counting.not_predicted if counting else {},
         counted_as=counting.words if counting else "",
         wrong=why_wrong(fresh, found.name) if fresh else "",

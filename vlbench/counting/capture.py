@@ -1,6 +1,5 @@
 """Can a forward of a tower, or a region of it, be a CUDA graph? What would end a capture, with its lines."""
 
-import gc
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from functools import partial
@@ -9,7 +8,7 @@ import torch
 
 from vlbench.counting.advice import sites_of
 from vlbench.counting.job import Point
-from vlbench.counting.measure import Call, as_row, build_ghost, call_of, with_place
+from vlbench.counting.measure import Call, as_row, build_ghost, call_of, resolved, with_place
 from vlbench.counting.rows import Row
 from vlbench.counting_device import CountingDevice
 from vlbench.counting_device.capture import StageError, Stages
@@ -18,7 +17,6 @@ from vlbench.errors import UsageError
 from vlbench.implementations.stage import listen
 from vlbench.record.capture import Blocker, BlockerKind, CaptureRow
 from vlbench.record.site import Site
-from vlbench.towers.resolve import resolve_tower
 
 BEFORE: dict[BlockerKind, str] = {
     "pageable upload": "send it before the capture, and for each replay write into the same memory of the device",
@@ -39,12 +37,7 @@ def lint(
 
     Raises UsageError for a tower that cannot be had as asked, and for stages that its forward does not have.
     """
-    gc.collect()
-    with device.building():
-        tower = resolve_tower(row.tower)
-    point = point.fed_to(tower.fed)
-    if reason := tower.fed.misfit(point.grids):
-        raise UsageError(f"{tower.name}: {reason}")
+    tower, point = resolved(device, row.tower, point)
     found: list[tuple[tuple[Blocker, ...], str | None]] = []
     parameters, failed = 0, None
     try:

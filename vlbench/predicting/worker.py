@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from vlbench.counting.job import Finished, Planned, Point
-from vlbench.counting.measure import Seen, two_forwards, with_place
+from vlbench.counting.measure import Seen, resolved, two_forwards, with_place
 from vlbench.counting.rows import Row, rows_of
 from vlbench.counting.worker import peak_host_bytes
 from vlbench.counting_device import CountingDevice
@@ -21,7 +21,6 @@ from vlbench.predicting.predicted import Predicted
 from vlbench.predicting.rows import Simulated, row_of, simulated
 from vlbench.predicting.trace import write_timelines
 from vlbench.process.parent import serve
-from vlbench.towers.resolve import resolve_tower
 from vlbench.towers.tower import Tower
 
 
@@ -38,12 +37,9 @@ def run_job(job: PredictJob, emit: Callable[[Event], None]) -> None:
         for index, point in enumerate(job.count.points):
             first: dict[str, Simulated] = {}
             for row in rows:
-                with device.building():
-                    tower = resolve_tower(row.tower)
-                fed = point.fed_to(tower.fed)
-                for each in _predicted(device, tower, row, fed, job, kernels, first):
-                    found = each if isinstance(each, Predicted) else each[0]
-                    drawn += [] if isinstance(each, Predicted) or not job.trace else [each[1]]
+                tower, fed = resolved(device, row.tower, point)
+                for found, run in _predicted(device, tower, row, fed, job, kernels, first):
+                    drawn += [run] if run and job.trace else []
                     emit(Foretold(point=index, row=found, fed=fed))
     if job.trace:
         write_timelines(drawn, Path(job.trace))
@@ -58,13 +54,13 @@ def _predicted(
     job: PredictJob,
     kernels: Sequence[Kernels],
     first: dict[str, Simulated],
-) -> Iterator[Predicted | tuple[Predicted, Simulated]]:
-    """The row on each board, with what was simulated where that could be; `first` is kept by board."""
+) -> Iterator[tuple[Predicted, Simulated | None]]:
+    """The row on each board, with its simulation where there is one; `first` is kept by board."""
     seen = _counted(device, tower, row, fed, job)
     for each in kernels:
         name = each.board.name
         if isinstance(seen, str):
-            yield Predicted(row=row.name, tower=row.tower, gpu=name, forward=job.forward, failed=seen)
+            yield Predicted(row=row.name, tower=row.tower, gpu=name, forward=job.forward, failed=seen), None
             continue
         found = simulated(row.name, row.tower, job.forward, seen.events, each)
         floor = floor_of(each, tower.model or "", fed.grids, job.count.dtype, seen.events)
@@ -74,9 +70,6 @@ def _predicted(
 
 def _counted(device: CountingDevice, tower: Tower, row: Row, fed: Point, job: PredictJob) -> Seen | str:
     """The forward that was asked for, or why it cannot be counted."""
-    if reason := tower.fed.misfit(fed.grids):
-        raise UsageError(f"{tower.name}: {reason}")
-    gc.collect()  # a dead tower must not be taken for live memory
     try:
         cold, warm = two_forwards(device, tower, fed, getattr(torch, job.count.dtype), row, ordered=True)
     except UsageError as error:
