@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch._ops import OpOverload
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from vlbench.counting_device import assumed, evaluate
 from vlbench.counting_device.declarations import declaration
 from vlbench.counting_device.facts import Facts, facts
+from vlbench.counting_device.mode import EagerMode
 from vlbench.counting_device.operations import ATTENTION, SYNCS
 from vlbench.counting_device.scope import Scope, current
 from vlbench.counting_device.tensor import CUDA, DeviceTensor
@@ -41,13 +41,8 @@ def handles(*names: str) -> Callable[[Handler], Handler]:
     return register
 
 
-class _CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _CountingMode(EagerMode):  # type: ignore[no-untyped-call]
     """Sees every operation of a thread, also those that only make or move tensors."""
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """No: nothing is compiled in the scope, and torch would import its compiler to skip this mode."""
-        return False
 
     def __torch_dispatch__(
         self, func: Operation, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from vlbench.counting_device.evaluate import mapped, tensors_in
 from vlbench.counting_device.facts import facts
+from vlbench.counting_device.mode import EagerMode
 from vlbench.counting_device.scope import current
 from vlbench.counting_device.tensor import DeviceTensor
 from vlbench.counting_device.where import cause_line
@@ -55,18 +55,13 @@ class Call:
                 kept.copy_(other)
 
 
-class Tape(TorchDispatchMode):
+class Tape(EagerMode):
     """Within this context all that is asked of the device in this thread is kept. Recording can pause."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.calls: list[Call] = []
         self.recording = True
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """No: torch would import its compiler to skip this mode."""
-        return False
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
