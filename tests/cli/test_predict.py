@@ -17,7 +17,7 @@ from vlbench.api import predicting
 from vlbench.kernel_times import board
 from vlbench.predicting.checked import CheckedPrediction, board_of
 from vlbench.predicting.predicted import Prediction
-from vlbench.predicting.run import by_profile
+from vlbench.predicting.run import stored_boards
 
 TOWERS = "tests.predicting.towers"
 GRID = ("--grid", "1x36x36")
@@ -95,7 +95,7 @@ def test_a_tower_that_ends_the_process_costs_no_row_before_it(vlbench: Vlbench) 
 def test_two_boards_of_one_name_are_refused(folder: Path) -> None:
     (folder / "mine.json").write_text(board("h100").stored.model_dump_json())
     with pytest.raises(package.UsageError, match=r"^--gpu: h100 and mine.json are both named h100; give one, or "):
-        by_profile(["h100", "l40s", "mine.json"])
+        stored_boards(["h100", "l40s", "mine.json"])
 
 
 def test_the_timeline_for_perfetto(vlbench: Vlbench, folder: Path) -> None:

@@ -9,7 +9,7 @@ from vlbench.counting.run import SoFar, Steps, run_job
 from vlbench.errors import UsageError
 from vlbench.matrix.candidates import Candidates, candidates
 from vlbench.predicting.at_scale import WORKER
-from vlbench.predicting.run import by_profile
+from vlbench.predicting.run import by_profile, stored_boards
 from vlbench.record.at_scale import Ratios, RowAtScale
 from vlbench.record.recommendation import COUNTERS
 from vlbench.record.schema import NO_FLAGS, Dtype
@@ -51,7 +51,7 @@ def count_flags(
     began, tried = monotonic(), candidates(find_model(model), "cuda", start)
     rows = [tried.whole, *tried.changed.values()]
     towers = tuple(dict.fromkeys(tower_of(model, row) for row in rows))
-    asked = by_profile(boards)
+    asked = by_profile(stored_boards(boards))
     runs: list[SoFar] = []
     for profile, names in asked.items():
         job = CountJob(

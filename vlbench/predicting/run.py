@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from vlbench.counting_device.profiles import CUDNN, profile
 from vlbench.errors import UsageError, check_choice
 from vlbench.kernel_times import board
 from vlbench.kernel_times import boards as known_boards
+from vlbench.kernel_times.stored import StoredBoard
 from vlbench.predicting.host import host_times
 from vlbench.predicting.job import EVENTS, Foretold, PredictJob
 from vlbench.predicting.predicted import ForwardName, Predicted, PredictedGroup, Prediction
@@ -33,8 +34,8 @@ def run_predict(
 
     Raises UsageError for a job that is refused, and for a process that ended before its work did.
     """
-    asked = by_profile(boards)  # refused before anything is counted
-    sources = {name: board(name).stored for name in boards}
+    sources = stored_boards(boards)  # refused before anything is counted
+    asked = by_profile(sources)
     if trace is not None and len(asked) > 1:
         raise UsageError("--perfetto: these GPUs are of several architectures; give --gpu for one of them")
     found: list[Foretold] = []
@@ -65,12 +66,12 @@ def _of_all(before: int, times: float, steps: Steps, done: int, of: int) -> None
     steps(before + done, round(of * times))
 
 
-def by_profile(boards: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The boards by what the counting device answers for in their place.
+def stored_boards(boards: Sequence[str]) -> dict[str, StoredBoard]:
+    """What is stored of each board, by the name or file that it was asked for by.
 
     Raises UsageError for what is no board, and for two that have one name, by which their rows are told apart.
     """
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, StoredBoard] = {}
     called: dict[str, str] = {}
     for name in boards:
         if not name.endswith((".json", ".gz")):
@@ -79,9 +80,16 @@ def by_profile(boards: Sequence[str]) -> dict[str, tuple[str, ...]]:
         if other := called.get(stored.board):
             raise UsageError(f"--gpu: {other} and {name} are both named {stored.board}; give one, or rename one")
         called[stored.board] = name
-        of = stored.profile
-        profile(of, named=f"{name}: profile")
-        found[of] = (*found.get(of, ()), name)
+        profile(stored.profile, named=f"{name}: profile")
+        found[name] = stored
+    return found
+
+
+def by_profile(boards: Mapping[str, StoredBoard]) -> dict[str, tuple[str, ...]]:
+    """The boards by what the counting device answers for in their place."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, stored in boards.items():
+        found[stored.profile] = (*found.get(stored.profile, ()), name)
     return found
 
 
