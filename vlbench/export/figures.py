@@ -1,14 +1,14 @@
 """The figures of a sheet one by one, for tools that keep histories: whose each is, its unit, and which way is good.
 
-A figure goes into a history only under a name of `MEASURES`. What is not measured, not known here or of a wrong result
+A figure goes into a history only under a name of `measures`. What is not measured, not known here or of a wrong result
 is left out, and named.
 """
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,13 +89,20 @@ class Figures:
             self.leave("a second one of its name", f"{figure.name} of {figure.subject}")
 
 
-MEASURES = {
-    name: Measure(unit, Better(way), told)
-    for unit, ways in tomllib.loads(Path(__file__).with_name("measures.toml").read_text(encoding="utf-8")).items()
-    for way, names in ways.items()
-    for name, told in names.items()
-}
-"""What may go into a history, by its name."""
+@cache
+def measures() -> dict[str, Measure]:
+    """What may go into a history, by its name. Read where a history is written, not by every command."""
+    import tomllib
+
+    text = Path(__file__).with_name("measures.toml").read_text(encoding="utf-8")
+    return {
+        name: Measure(unit, Better(way), told)
+        for unit, ways in tomllib.loads(text).items()
+        for way, names in ways.items()
+        for name, told in names.items()
+    }
+
+
 ERRORS = ("fp32_error", "timed_error")
 """What is told of a wrong result as well."""
 
@@ -135,15 +142,15 @@ def _of_row(figures: Figures, table: Table, row: Mapping[str, Value], wrong: lis
     for name, value in row.items():
         if isinstance(value, bool | str) or name.endswith(("speed_up_low", "speed_up_high")):
             continue
-        if name not in MEASURES:
+        if name not in measures():
             if isinstance(value, int | float):
                 figures.leave("not for a history", name)
         elif value is None:
-            if not is_wrong and MEASURES[name].unit != "ratio":  # of which the reference has none
+            if not is_wrong and measures()[name].unit != "ratio":  # of which the reference has none
                 figures.leave("not measured", f"{name} of {subject}")
         elif not is_wrong or name in ERRORS:
             ends = _interval(row.get(f"{name}_low"), row.get(f"{name}_high"))
-            figures.add(Figure(name, MEASURES[name], subject, labels, value, *ends))
+            figures.add(Figure(name, measures()[name], subject, labels, value, *ends))
 
 
 def _interval(low: Value, high: Value) -> tuple[float, float] | tuple[()]:
@@ -167,13 +174,13 @@ def _of_comparison(figures: Figures, judged: Judged) -> None:
             is_time = row.measure == "time" and row.unit == "s"
             name = "seconds" if is_time else "relative_time" if row.measure == "time" else row.measure
             unit = line(row.unit) or "ratio"
-            measure = MEASURES[name] if is_time else Measure(unit, Better(row.better), "Figure of the second side")
+            measure = measures()[name] if is_time else Measure(unit, Better(row.better), "Figure of the second side")
             labels = {} if is_time else {"unit": unit, "better": str(row.better)}
             subject = row.cell if line(row.cell) else "a cell without a name"
             figures.add(Figure(name, measure, subject, labels, row.after))
             if row.ratio is not None:
                 ends = _interval(row.low, row.high)
-                figures.add(Figure("cost_ratio", MEASURES["cost_ratio"], subject, {}, row.ratio, *ends))
+                figures.add(Figure("cost_ratio", measures()["cost_ratio"], subject, {}, row.ratio, *ends))
 
 
 ALL = "all metrics"

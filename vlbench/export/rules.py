@@ -5,7 +5,6 @@ Records are imported where they are needed, since every command looks at all for
 
 from __future__ import annotations
 
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import get_args
@@ -19,6 +18,8 @@ def rule_name(group: str, kind: str) -> str:
 @cache
 def rules() -> dict[str, tuple[str, str]]:
     """Name -> title and help."""
+    import tomllib
+
     from vlbench.record.capture import BLOCKERS
     from vlbench.record.site import Event
 
