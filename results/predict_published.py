@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from results.captured_host import act_times
 from vlbench.counting.sequence import sequences_of
 from vlbench.kernel_times import board
-from vlbench.predicting.captured_host import act_times
 from vlbench.predicting.host import AT, hosts
 from vlbench.predicting.kernels import Kernels
 from vlbench.predicting.predicted import Band, Predicted
