@@ -19,6 +19,7 @@ from typing import Any
 from pydantic import BaseModel
 from rich.console import Console
 
+from results.checked_predictions import checked_sentence, checked_table
 from results.count_plans import plan_table
 from results.false_alarms import gate_sentence
 from results.host_times import hosts_table
@@ -190,6 +191,8 @@ def newest_atlas() -> str | None:
 PARTS: dict[str, Callable[[], str | None]] = {
     "atlas": newest_atlas,
     "boards": board_table,
+    "checked": checked_table,
+    "checked_sentence": checked_sentence,
     "classic": classic_counts,
     "exit_codes": exit_code_table,
     "flag_number": flag_number,

@@ -75,7 +75,7 @@ def test_a_report_of_counts_and_verdicts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("[1]", "holds no results, baseline, count or verdicts of vlbench"),
+        ("[1]", "holds no results, baseline, count, prediction or verdicts of vlbench"),
         ("{", "not JSON"),
         ('{"groups": [], "profile": "sm_90"}', "Field required"),
         ('{"kind": "baseline"}', "schema_version is None"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,12 +13,18 @@ import pytest
 
 import vlbench as package
 from tests.cli.conftest import Vlbench
+from tests.record import records
+from tests.record.records import results, timed, trial
 from tests.trial.plans import ROOT, python_path
 from vlbench.api import predicting
+from vlbench.api.measured import Interrupted, Measured
+from vlbench.api.results import Predictions
+from vlbench.errors import UsageError
 from vlbench.kernel_times import board
 from vlbench.predicting.checked import CheckedPrediction, board_of
-from vlbench.predicting.predicted import Prediction
+from vlbench.predicting.predicted import Band, Predicted, PredictedGroup, Prediction
 from vlbench.predicting.run import stored_boards
+from vlbench.record.fingerprint import take_fingerprint
 
 TOWERS = "tests.predicting.towers"
 GRID = ("--grid", "1x36x36")
@@ -163,22 +170,96 @@ def test_a_prediction_is_held_against_a_gpu_alone(vlbench: Vlbench) -> None:
     )
 
 
+HERE = take_fingerprint("cpu").model_copy(update={"gpu": "NVIDIA H100 80GB HBM3", "cudnn": "9.15.1"})
+
+
+def at_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predicting, "check_gpu", lambda: None)
+    monkeypatch.setattr(predicting, "fingerprint_of", lambda device: HERE)
+
+
 def test_a_prediction_is_kept_before_anything_is_measured(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, seen = folder / "checked.json", []
 
-    def measured(towers: tuple[str, ...], *_: object) -> object:
-        seen.append((towers, CheckedPrediction.model_validate_json(file.read_text())))
-        raise KeyboardInterrupt
+    def run(scenario: str, **options: object) -> object:
+        seen.append((scenario, options, CheckedPrediction.model_validate_json(file.read_text())))
+        raise Interrupted(Measured(results(complete=False)))
 
-    monkeypatch.setattr(predicting, "gpu_here", lambda: "NVIDIA H100 80GB HBM3")
-    monkeypatch.setattr(predicting, "measured", measured)
-    with pytest.raises(KeyboardInterrupt):
-        package.predict(f"{TOWERS}:Wide", scenario="single-image", check=file, progress=False)
-    ((towers, kept),) = seen
-    assert towers == (f"{TOWERS}:Wide",)
+    at_a_gpu(monkeypatch)
+    monkeypatch.setattr(predicting.running, "run", run)
+    with pytest.raises(Interrupted):
+        package.predict(f"{TOWERS}:Wide", scenario="single-image", check=file, budget=7, progress=False)
+    ((scenario, options, kept),) = seen
+    assert (scenario, options["tower"], options["budget"]) == ("single-image", [f"{TOWERS}:Wide"], 7)
     assert kept.intact
-    assert kept.prediction.groups[0].rows[0].gpu == "h100"
-    assert (kept.measured, kept.times) == (None, ())
+    assert (kept.prediction.groups[0].rows[0].gpu, kept.prediction.cudnn) == ("h100", "9.15.1")
+    assert (kept.measured, kept.fingerprint) == (None, HERE)
+    there = package.load(file)
+    assert isinstance(there, Predictions)
+    assert there.checked
+    assert there.checked.measured == results(complete=False)  # what was done before Ctrl-C
+    assert there.exit_code == 6
+
+
+def checked() -> CheckedPrediction:
+    """A prediction of two rows, and what was measured of them: 10.5 and 8.4 ms."""
+    told = {"span": Band(low=0.005, high=0.009), "central": 0.007, "ratio": Band(low=1.0, high=1.5)}
+    rows = [
+        Predicted(row=name, tower=name, gpu="h100", forward="warm", against=against, **told)  # type: ignore[arg-type]
+        for name, against in {"baseline": "", "best": "baseline"}.items()
+    ]
+    group = PredictedGroup(scenario="s", point="", grids=((1, 4, 4),), rows=tuple(rows))
+    found = Prediction(vlbench="1", dtype="bfloat16", cudnn="9.19", hosts="", boards={"h100": "there"}, groups=(group,))
+    trials = [trial(timed("best", 0.8), number=n, confirms=n > 4) for n in range(10)]
+    return CheckedPrediction(
+        fingerprint=HERE,
+        predicted=datetime(2026, 1, 2, tzinfo=UTC),
+        prediction=found.with_checksum(),
+        measured=results(records.group(*trials, scenario="s")),
+    )
+
+
+def test_each_band_stands_beside_what_was_measured(vlbench: Vlbench, folder: Path) -> None:
+    file = folder / "checked.json"
+    checked().keep(file)
+    ended = vlbench("show", str(file))
+    assert ended.code == 0, ended
+    assert max(map(len, ended.out.splitlines())) <= 80
+    lines = [" ".join(line.split()) for line in ended.out.partition("then measured on")[2].splitlines()]
+    assert "baseline 5.0-9.0 10.50 above it +50.0 % 1.00-1.50 -" in lines
+    assert "best 5.0-9.0 8.40 in the band +20.0 % 1.00-1.50 1.25" in lines
+    assert "1 of 2 measured times lie in the band that was predicted" in " ".join(lines)
+    found = package.load(file)
+    assert list(found.table()["measured"]) == pytest.approx([0.0105, 0.0084])
+    assert found.exit_code == 0  # a miss is a result
+    assert json.loads(vlbench("show", str(file), "--json").out)["measured"]["complete"]
+
+
+def test_a_kept_prediction_that_was_edited_is_refused(vlbench: Vlbench, folder: Path) -> None:
+    file = folder / "checked.json"
+    checked().keep(file)
+    edited = json.loads(file.read_text())
+    edited["prediction"]["groups"][0]["rows"][0]["central"] = 1.6
+    file.write_text(json.dumps(edited))
+    assert (
+        "checked.json: its checksum does not fit, it was edited or damaged; predict again"
+        in vlbench("show", str(file)).sentence
+    )
+    del edited["predicted"]
+    file.write_text(json.dumps(edited))
+    with pytest.raises(UsageError, match=r"checked.json: predicted: .*; predict again"):
+        package.load(file)
+
+
+def test_models_beside_other_towers_are_refused_before_anything_is_predicted(
+    vlbench: Vlbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_a_gpu(monkeypatch)
+    both = ("--tower", "qwen2.5-vl-tiny", *named("Wide"))
+    assert "--check: --tower names one of our models beside another tower; give that one alone, with its --with" in (
+        vlbench("predict", *both, "--check", "checked.json").sentence
+    )
+    assert "--budget says nothing without --check" in vlbench("predict", *named("Wide"), "--budget", "9").sentence
 
 
 @pytest.mark.parametrize(

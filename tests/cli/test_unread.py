@@ -60,7 +60,7 @@ MODES: dict[str, dict[str, str]] = {
     "predict": {
         "--tower my_tower:make": "tower scenario grid dtype gpu cudnn cold perfetto check limit force",
         "--grid 1x4x6": "tower variant grid dtype gpu cudnn cold perfetto limit force",
-        "--check new.json": "tower variant scenario dtype cudnn perfetto check limit force",
+        "--check new.json": "tower variant scenario dtype cudnn perfetto check budget limit force",
     },
     "calibrate": {
         "--tower my_tower:make": "tower scenario grid dtype out force",

@@ -67,7 +67,7 @@ UNREAD: dict[str, dict[str, str]] = {
         "tool=torch": "blocks",
     },
     "recommend": {"counters=False": "gpu cudnn", "grid": "scenario point"},
-    "predict": {"check": "gpu grid cold"},
+    "predict": {"check": "gpu grid cold", "check=None": "budget"},
     "judge_patch": {"times": "grid", "times=False": "trials budget"},
     "simulate": {"memory_at=None": "kv_bytes"},
     "verify": {"where": "exactness timeout quiet", "dump": "exactness timeout quiet"},

@@ -1,20 +1,25 @@
 """`vlbench.predict`: what towers would take on GPUs that are not here: counts, measured tables and a host model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 from vlbench.api import running
 from vlbench.api.arguments import File, Names, Towers, path_of, several
 from vlbench.api.counts import DTYPE, SCENARIO, count_job
 from vlbench.api.defaults import defaults
-from vlbench.api.measured import Measured
+from vlbench.api.measured import Interrupted
 from vlbench.api.results import Predictions
+from vlbench.counting.job import CountJob
 from vlbench.errors import UsageError
 from vlbench.export.progress import watcher
 from vlbench.implementations.config import MODELS
-from vlbench.predicting.checked import CheckedPrediction, TimeSeen, board_of, gpu_here
+from vlbench.predicting.checked import CheckedPrediction, board_of, check_gpu, cudnn_here
+from vlbench.predicting.predicted import Prediction
 from vlbench.predicting.run import run_predict
 from vlbench.record.destinations import check_output
+from vlbench.record.schema import Results
+from vlbench.trial.machine import fingerprint_of
 
 GPU = "h100"
 
@@ -31,6 +36,7 @@ def predict(
     cold: bool = False,
     perfetto: File | None = None,
     check: File | None = None,
+    budget: float | None = None,
     force: bool = False,
     progress: bool | Callable[[str], None] = True,
 ) -> Predictions:
@@ -39,52 +45,58 @@ def predict(
     Towers, variants, `scenario` and `grid` are those of `count`; what is predicted is the second forward, or with
     `cold` the first. Spans are bands in seconds, from a fast host with the lowest kernel times to a slow one with the
     highest; a row's `ratio` is the first row's span over its own, in pairs under one host and one error. `perfetto` is
-    a file for the predicted timelines. With `check`, a file, the prediction is for the GPU of this machine: it is kept
-    there, then the same rows are measured, and both are kept.
+    a file for the predicted timelines. With `check`, a file, the prediction is for the GPU of this machine and its
+    cuDNN: it is kept there, then the same rows are measured, in `budget` seconds or those of `run`, and both are kept.
 
-    Raises UsageError for what cannot be had as asked. `exit_code` is 6 where a row has no span.
+    Raises UsageError for what cannot be had as asked. `exit_code` is 6 where a row has no span; with `check` also where
+    one was not timed, and 5 where its result is wrong. Whether a band held what was measured changes nothing.
     """
-    here = gpu_here() if check is not None else ""
-    gpus = [board_of(here)] if here else list(dict.fromkeys(several(gpu))) or [GPU]
-    variants = None if variant is None else several(variant)
-    job = count_job(tower, variants, scenario, several(grid), cudnn=cudnn, dtype=dtype)
     trace, kept = path_of(perfetto), path_of(check)
     for option, path in {"--perfetto": trace, "--check": kept}.items():
         if path is not None:
             check_output(path, option, force=force)
+    here, gpus = None, list(dict.fromkeys(several(gpu))) or [GPU]
+    if kept is not None:
+        check_gpu()
+        here = fingerprint_of("cuda")
+        gpus, cudnn = [board_of(here.gpu or "")], cudnn or cudnn_here(here)
+    variants = None if variant is None else several(variant)
+    job = count_job(tower, variants, scenario, several(grid), cudnn=cudnn, dtype=dtype)
+    if here is not None:
+        check_measured(job)
     with watcher(progress) as watch:
         watch.say(f"predicting {', '.join(job.towers)} on {', '.join(gpus)}")
         found = run_predict(job, gpus, "cold" if cold else "warm", trace, steps=watch.steps)
-    if kept is None:
+    if kept is None or here is None:
         return Predictions(found)
-    checked = CheckedPrediction(gpu=here, predicted=datetime.now(UTC), prediction=found)
+    checked = CheckedPrediction(fingerprint=here, predicted=datetime.now(UTC), prediction=found)
     checked.keep(kept)  # before anything is measured
-    times = times_of(measured(job.towers, variants, scenario, dtype, progress))
-    checked = checked.model_copy(update={"measured": datetime.now(UTC), "times": times})
+    seen, ended = measured(job, found, scenario, budget, progress)
+    checked = checked.model_copy(update={"measured": seen})
     checked.keep(kept)
+    if ended:
+        raise ended
     return Predictions(found, checked)
 
 
+def check_measured(job: CountJob) -> None:
+    """Raises UsageError for towers that no one run can hold against each other."""
+    if len(job.towers) > 1 and any(each in MODELS for each in job.towers):
+        raise UsageError(
+            "--check: --tower names one of our models beside another tower; give that one alone, with its --with"
+        )
+
+
 def measured(
-    towers: Sequence[str],
-    variants: list[str] | None,
-    scenario: str | None,
-    dtype: str,
-    progress: bool | Callable[[str], None],
-) -> Measured:
-    """The same rows, timed on the GPU of this machine."""
+    job: CountJob, found: Prediction, scenario: str | None, budget: float | None, progress: bool | Callable[[str], None]
+) -> tuple[Results, Interrupted | None]:
+    """The rows of a prediction, timed on the GPU of this machine; with what ended that early, if anything did."""
     chosen = scenario or defaults().scenario or SCENARIO
-    models = [each for each in towers if each in MODELS]
-    others = [each for each in towers if each not in MODELS]
-    if models and others:
-        raise UsageError("--check: --tower names models and other towers; give it either of them")
-    named = {"model": models, "variant": variants} if models else {"tower": others}
-    return running.run(chosen, device="cuda", dtype=dtype, progress=progress, **named)
-
-
-def times_of(found: Measured) -> tuple[TimeSeen, ...]:
-    """What each row took."""
-    return tuple(
-        TimeSeen(scenario=row["scenario"], point=row["point"], row=row["variant"], seconds=row["seconds"])
-        for row in found._rows()
-    )
+    named: dict[str, Any] = {"tower": list(job.towers)}
+    if job.towers[0] in MODELS:
+        named = {"model": job.towers[0], "variant": list(dict.fromkeys(row.row for row in found.groups[0].rows))}
+    try:
+        timed = running.run(chosen, device="cuda", dtype=job.dtype, budget=budget, progress=progress, **named)
+        return timed.record, None
+    except Interrupted as end:
+        return end.results.record, end

@@ -4,11 +4,12 @@ from pathlib import Path
 
 from vlbench.api.arguments import File
 from vlbench.api.measured import Measured
-from vlbench.api.results import Counted, Stored, Verdicts
+from vlbench.api.results import Counted, Predictions, Stored, Verdicts
 from vlbench.api.surveys import Surveyed
 from vlbench.comparing.sides import record_in
 from vlbench.errors import UsageError
 from vlbench.judging.judged import Judged
+from vlbench.predicting.checked import CheckedPrediction, prediction_in
 from vlbench.record.atlas import read_atlas
 from vlbench.record.base import fitting
 from vlbench.record.baseline import Baseline
@@ -20,8 +21,8 @@ from vlbench.untrusted.files import Kind, read_json
 OURS = Kind("give a file that vlbench wrote")
 
 
-def load(path: File) -> Measured | Counted | Stored | Verdicts | Surveyed:
-    """What a file of ours holds: results of `run`, a baseline, a report of `count`, an atlas or the
+def load(path: File) -> Measured | Counted | Predictions | Stored | Verdicts | Surveyed:
+    """What a file of ours holds: results of `run`, a baseline, a report of `count`, a prediction, an atlas or the
     verdicts of a comparison.
 
     `.record` is all of it, typed, and `.table()` is pandas, a row per variant or cell; results have every reading in
@@ -35,6 +36,9 @@ def load(path: File) -> Measured | Counted | Stored | Verdicts | Surveyed:
         return Surveyed(read_atlas(file))
     if "unfit" in facts:
         check_not_printed(file, facts)
+    if found := prediction_in(file, facts):
+        held = found if isinstance(found, CheckedPrediction) else None
+        return Predictions(held.prediction if held else found, held)
     match record_in(file, facts):
         case Baseline() as baseline:
             return Stored(baseline)
@@ -44,7 +48,8 @@ def load(path: File) -> Measured | Counted | Stored | Verdicts | Surveyed:
             return Counted(report)
     if not {"command", "rows"} <= facts.keys():
         check_not_printed(file, content)
-        raise UsageError(f"{file}: holds no results, baseline, count or verdicts of vlbench; give a file that it wrote")
+        told = "holds no results, baseline, count, prediction or verdicts of vlbench"
+        raise UsageError(f"{file}: {told}; give a file that it wrote")
     derived = ("exit_code", "expected_false_rows")
     kept = {key: value for key, value in facts.items() if key not in derived}
     return Verdicts(fitting(Judged, kept, file, "the file was changed by hand, write it again"))

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from vlbench.comparing.counted_cells import counted_forward
 from vlbench.export.capturable import captured_whole
+from vlbench.export.checked_prediction import held_rows, judged_rows
 from vlbench.export.recommended import judged_set, recommended_parts
 from vlbench.export.sheet import Part, Table, records
-from vlbench.judging.exit_codes import ExitCode
+from vlbench.judging.exit_codes import ExitCode, worst
 from vlbench.judging.judged import Judged
 from vlbench.judging.unpaired import RunFloors
+from vlbench.judging.verdict import Verdict
 from vlbench.predicting.checked import CheckedPrediction
 from vlbench.predicting.predicted import Prediction
 from vlbench.record.baseline import Baseline, CapturedCell, CountedCell
@@ -193,17 +195,20 @@ class Predictions(Result):
     @property
     def exit_code(self) -> ExitCode:
         """What the command of the same name ends with."""
-        return ExitCode.OK if self.record.complete else ExitCode.MISSING
+        predicted = Verdict.SAME if self.record.complete else Verdict.MISSING
+        return worst([predicted, *(each.verdict for each in (judged_rows(self.checked) if self.checked else ()))])
 
     def _rows(self) -> Rows:
-        """A row per tower and GPU; times are seconds, and never measured."""
-        return [
+        """A row per tower and GPU; times are seconds, and never measured, but for `measured`, where that was done."""
+        seen = [{"measured": each.seconds} for each in held_rows(self.checked)] if self.checked else None
+        rows = [
             {"scenario": group.scenario, "point": group.point, "gpu": row.gpu, "tower": row.row, "bound": row.bound}
             | {f"{name}_{end}": getattr(getattr(row, name), end, None) for name in BANDS for end in ("low", "high")}
             | {"failed": row.failed}
             for group in self.record.groups
             for row in group.rows
         ]
+        return [row | more for row, more in zip(rows, seen, strict=True)] if seen else rows
 
 
 @dataclass(frozen=True, repr=False)

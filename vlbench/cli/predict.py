@@ -29,6 +29,8 @@ class PredictOptions(Counted):
     """Rows of what would pay and of stages; 0 is all."""
     check: Annotated[Path | None, typer.Option("--check", metavar="FILE")] = None
     """Predict for the GPU of this machine, keep that in FILE, then measure the same rows and keep both."""
+    budget: Annotated[float | None, typer.Option(min=1)] = None
+    """With --check: seconds of measuring. [300]"""
     force: Force = False
 
 
@@ -37,13 +39,14 @@ def predict(options: PredictOptions) -> Sheet:
     """Predict what a tower takes on a GPU that is not here, as a band, and what would pay there.
 
     Events are counted, kernels have times of measured tables, hosts those of captures; nothing is measured here.
-    Ends with 0, with 2 if an option is wrong, with 6 if something has no predicted time.
+    Ends with 0, with 2 if an option is wrong, with 6 if something has no predicted time; with --check, which needs a
+    GPU, also with 5 if a result is wrong there.
 
     - `vlbench predict --gpu h100 --gpu l40s`
     - `vlbench predict --tower my_tower:make --gpu b200 --perfetto timeline.json.gz`
     """
     from vlbench.api.predicting import predict
-    from vlbench.export.predicted import predicted_sheet
+    from vlbench.export.checked_prediction import prediction_sheet
 
     refuse_stray(options)
     found = predict(
@@ -57,6 +60,7 @@ def predict(options: PredictOptions) -> Sheet:
         cold=options.cold,
         perfetto=options.perfetto,
         check=options.check,
+        budget=options.budget,
         force=options.force,
     )
-    return predicted_sheet(found.record, found.checked, options.limit)
+    return prediction_sheet(found.checked or found.record, options.limit)

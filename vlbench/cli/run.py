@@ -114,13 +114,22 @@ def run(options: Options) -> Sheet:
 
 
 @reports()
-def show(results: Annotated[Path, typer.Argument(help="A file that `vlbench run --out` wrote.")]) -> Sheet:
-    """Show the tables of a results file, or write them in another format.
+def show(
+    results: Annotated[Path, typer.Argument(help="A file that `vlbench run --out` or `predict --check` wrote.")],
+) -> Sheet:
+    """Show the tables of a results file or of a prediction, or write them in another format.
 
     - `vlbench show vlbench-multi-image.json --csv rows.csv --markdown rows.md`
     """
     from vlbench.export.results import machine_parts, results_sheet
-    from vlbench.record.files import read_results
+    from vlbench.predicting.checked import prediction_in
+    from vlbench.record.files import RESULTS, read_results
+    from vlbench.untrusted.files import read_json
 
+    content = read_json(results, RESULTS)
+    if predicted := prediction_in(results, content if isinstance(content, dict) else {}):
+        from vlbench.export.checked_prediction import prediction_sheet
+
+        return replace(prediction_sheet(predicted), exit_code=0)
     found = read_results(results)
     return replace(results_sheet(found, after=machine_parts(found)), exit_code=0)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from vlbench.export.fed import asked
-from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Value, Words, broken, checked, figure, table_of
+from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Value, Words, broken, checked, table_of
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
-from vlbench.judging.words import in_three_digits, milliseconds
-from vlbench.predicting.checked import CheckedPrediction, TimeSeen
+from vlbench.judging.words import in_three_digits
 from vlbench.predicting.predicted import Band, Pay, Predicted, PredictedGroup, Prediction, StageTime
 
 LEAST_PAY = 0.01
@@ -22,21 +21,36 @@ METHOD = (
 )
 
 
-def predicted_sheet(found: Prediction, held: CheckedPrediction | None = None, limit: int = 0) -> Sheet:
-    """Tables for each call and GPU, what would pay, and what to know of it; of longer tables `limit` rows."""
+def predicted_sheet(
+    found: Prediction,
+    limit: int = 0,
+    more: Iterable[Part] = (),
+    also: Iterable[JudgedRow] = (),
+    json: Callable[[], str] | None = None,
+) -> Sheet:
+    """Tables for each call and GPU, what would pay, and what to know of it; of longer tables `limit` rows.
+
+    `more` is what was then measured, `also` how that ended, and `json` all of it, where it is more than the prediction.
+    """
     parts: list[Part] = []
     for group in found.groups:
         for gpu in dict.fromkeys(row.gpu for row in group.rows):
             parts += [*_of_gpu(found, group, gpu, limit), Words()]
     parts += [*_without_time(found), Words(METHOD, "dim")]
-    parts += _measured(held) if held else []
+    parts += more
     parts += [Words(f"{gpu}: {source}", "dim") for gpu, source in found.boards.items()]
-    return checked("vlbench predict", parts, _whole(found), json=lambda: (held or found).model_dump_json(indent=1))
+    return checked(
+        "vlbench predict", parts, _whole(found, also), json=json or (lambda: found.model_dump_json(indent=1))
+    )
 
 
-def _whole(found: Prediction) -> Judged:
+def _whole(found: Prediction, also: Iterable[JudgedRow]) -> Judged:
     """Is there a span for each row? What has none is missing."""
-    rows = tuple(
+    return Judged(command="predict", before="the code", after="its prediction", rows=(*_spans(found), *also))
+
+
+def _spans(found: Prediction) -> Iterator[JudgedRow]:
+    return (
         JudgedRow(
             cell=f"{row.row} {title(found, group, row.gpu)}",
             measure="prediction",
@@ -46,7 +60,6 @@ def _whole(found: Prediction) -> Judged:
         for group in found.groups
         for row in group.rows
     )
-    return Judged(command="predict", before="the code", after="its prediction", rows=rows)
 
 
 def title(found: Prediction, group: PredictedGroup, gpu: str) -> str:
@@ -116,17 +129,6 @@ def _ratio(row: Predicted) -> Cell:
         return Cell("", {"ratio_low": None, "ratio_high": None})
     text = f"{row.ratio.low:.2f}-{row.ratio.high:.2f}" if row.told_apart else ALONE
     return Cell(text, {"ratio_low": row.ratio.low, "ratio_high": row.ratio.high})
-
-
-def _measured(held: CheckedPrediction) -> list[Part]:
-    """What was then measured, in a table of its own."""
-    columns: Columns[TimeSeen] = {
-        Column("variant", most=20): lambda each: Cell(broken(each.row), each.row),
-        "point": lambda each: each.point,
-        Column("measured ms", "seconds"): lambda each: figure(each.seconds, milliseconds),
-    }
-    facts: Mapping[str, Value] = {"gpu": held.gpu}
-    return [Words(), table_of("measured", held.times, columns, facts=facts, title=f"then measured on {held.gpu}")]
 
 
 def _without_time(found: Prediction) -> Iterator[Words]:

@@ -1,53 +1,62 @@
-"""A prediction that is held against the GPU at hand: kept before anything is measured, and once more with the times."""
+"""A prediction that is held against the GPU at hand: kept before anything is measured, and once more with that."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
+from vlbench.counting_device.profiles import VERSION, cudnn_of
 from vlbench.errors import UsageError
 from vlbench.kernel_times import boards
 from vlbench.predicting.predicted import Prediction
-from vlbench.record.base import Amount, Checksummed, Record
+from vlbench.record.base import Checksummed, fitting
 from vlbench.record.files import write_whole
+from vlbench.record.fingerprint import Fingerprint
+from vlbench.record.schema import Results
 
-
-class TimeSeen(Record):
-    """What one row took."""
-
-    scenario: str
-    point: str
-    row: str
-    seconds: Amount | None
-    """The median; None where it was not timed."""
+REMEDY = "predict again"
 
 
 class CheckedPrediction(Checksummed):
-    """What was predicted, when, and what was then measured."""
+    """What was predicted, when and for which machine, and what was then measured on that."""
 
     schema_version: Literal[1] = 1
-    gpu: str
-    """As the driver calls it."""
+    fingerprint: Fingerprint
+    """Of the machine, taken before anything was predicted."""
     predicted: datetime
     prediction: Prediction
-    measured: datetime | None = None
-    """When measuring had ended; None while it goes on, and where it did not end."""
-    times: tuple[TimeSeen, ...] = ()
+    measured: Results | None = None
+    """The same rows; None while measuring goes on, and where it gave nothing."""
 
     def keep(self, path: Path) -> None:
         """Write it, whole or not at all."""
         write_whole(path, self.with_checksum().model_dump_json(indent=1) + "\n")
 
 
-def gpu_here() -> str:
-    """What the driver calls the GPU of this machine. Raises UsageError where there is none."""
+def prediction_in(path: Path, content: Mapping[str, object]) -> CheckedPrediction | Prediction | None:
+    """The prediction in a file with this object in it, None where it holds something else.
+
+    Raises UsageError where it is one, and broken, edited or of another version.
+    """
+    kind = CheckedPrediction if "prediction" in content else Prediction if "hosts" in content else None
+    if kind is None or "checksum" not in content:
+        return None
+    found: CheckedPrediction | Prediction = fitting(kind, content, path, REMEDY)
+    parts = [found, found.prediction] if isinstance(found, CheckedPrediction) else [found]
+    if not all(each.intact for each in parts):
+        raise UsageError(f"{path}: its checksum does not fit, it was edited or damaged; {REMEDY}")
+    return found
+
+
+def check_gpu() -> None:
+    """Raises UsageError where there is no GPU to hold a prediction against."""
     import torch
 
     if not torch.cuda.is_available():
         raise UsageError("--check: torch finds no GPU here to hold a prediction against; run it where there is one")
-    return torch.cuda.get_device_name()
 
 
 def board_of(gpu: str) -> str:
@@ -57,3 +66,8 @@ def board_of(gpu: str) -> str:
         if re.search(rf"(^|_){re.escape(name.replace('-', '_'))}(_|$)", words):
             return name
     raise UsageError(f"--check: no kernel times are stored for {gpu}; there are those of {', '.join(boards())}")
+
+
+def cudnn_here(found: Fingerprint) -> str | None:
+    """The cuDNN that attends on this machine; None where it has none whose attention is known."""
+    return cudnn_of(found.cudnn) if found.cudnn and VERSION.fullmatch(found.cudnn) else None

@@ -1,0 +1,45 @@
+"""Predictions that were held against GPUs: results/predictions/checked-*.json, made by `vlbench predict --check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vlbench.export.checked_prediction import HIT, held_rows, in_one_line, ratio_words
+from vlbench.export.predicted import band_words
+from vlbench.judging.words import change, milliseconds
+from vlbench.predicting.checked import CheckedPrediction, prediction_in
+from vlbench.untrusted.files import Kind, read_json
+
+FOLDER = Path(__file__).parent / "predictions"
+STORED = Kind("write it anew with `vlbench predict --check FILE`", ours=True)
+
+
+def stored(folder: Path = FOLDER) -> list[CheckedPrediction]:
+    """Each of them. Raises UsageError for a file that is broken or edited."""
+    found = [prediction_in(path, read_json(path, STORED)) for path in sorted(folder.glob("checked-*.json"))]  # type: ignore[arg-type]
+    return [each for each in found if isinstance(each, CheckedPrediction)]
+
+
+def checked_table(folder: Path = FOLDER) -> str | None:
+    """Every row, hit or miss, as a Markdown table; None without any."""
+    rows = ["| GPU | row | predicted, ms | measured, ms | | off its middle | speed-up | measured |"]
+    rows.append("|---|---|--:|--:|---|--:|--:|--:|")
+    for held in stored(folder):
+        for each in held_rows(held):
+            cells = (
+                f"{held.fingerprint.gpu}, torch {held.fingerprint.torch}",
+                f"{each.row.row}, {each.scenario} {each.point}".strip(),
+                band_words(each.row.span, 1e3) if each.row.span else "-",
+                milliseconds(each.seconds) if each.seconds else "-",
+                {HIT: "hit", "": "-"}.get(each.place, f"miss, {each.place}"),
+                change(each.over_middle) if each.over_middle else "-",
+                ratio_words(each.row.ratio) if each.row.ratio else "-",
+                f"{each.speed_up:.2f}" if each.speed_up else "-",
+            )
+            rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows) if len(rows) > 2 else None
+
+
+def checked_sentence(folder: Path = FOLDER) -> str | None:
+    """What it comes to, a line for each GPU; None without any."""
+    return "\n".join(f"Held against {h.fingerprint.gpu}: {in_one_line(held_rows(h))}" for h in stored(folder)) or None

@@ -1,0 +1,134 @@
+"""A prediction beside what was then measured of it: each band with the time that it should have held."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from statistics import median
+
+from vlbench.export.predicted import band_words, predicted_sheet
+from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Value, Words, broken, figure, table_of
+from vlbench.judging.judged import JudgedRow
+from vlbench.judging.summary import Summary, summaries
+from vlbench.judging.verdict import Floors, Verdict
+from vlbench.judging.words import change, milliseconds
+from vlbench.predicting.checked import CheckedPrediction
+from vlbench.predicting.predicted import Band, Predicted, Prediction
+
+HIT = "in the band"
+NOT_MEASURED = "nothing was measured of it"
+
+
+@dataclass(frozen=True)
+class HeldRow:
+    """One row: what was predicted, and what was measured."""
+
+    scenario: str
+    point: str
+    row: Predicted
+    seen: Summary | None
+    """None where it was not measured."""
+
+    @property
+    def seconds(self) -> float | None:
+        """The median that was measured."""
+        return self.seen.seconds if self.seen else None
+
+    @property
+    def over_middle(self) -> float | None:
+        """Measured over the middle of what was predicted."""
+        return self.seconds / self.row.central if self.seconds and self.row.central else None
+
+    @property
+    def place(self) -> str:
+        """Where the time lies: "in the band", "below it" or "above it"; "" where there are not both."""
+        span, seconds = self.row.span, self.seconds
+        if span is None or seconds is None:
+            return ""
+        return "below it" if seconds < span.low else "above it" if seconds > span.high else HIT
+
+    @property
+    def speed_up(self) -> float | None:
+        """As measured, over the row that the predicted one is to."""
+        seen = self.seen
+        same = seen and seen.estimate and seen.row.reference == self.row.against
+        return 1 / seen.estimate.ratio if same and seen and seen.estimate else None
+
+
+def prediction_sheet(found: Prediction | CheckedPrediction, limit: int = 0) -> Sheet:
+    """A prediction; where it was held against a GPU, with that."""
+    if isinstance(found, Prediction):
+        return predicted_sheet(found, limit)
+    whole = {"more": held_parts(found), "also": judged_rows(found)}
+    return predicted_sheet(found.prediction, limit, **whole, json=lambda: found.model_dump_json(indent=1))  # type: ignore[arg-type]
+
+
+def held_rows(held: CheckedPrediction) -> list[HeldRow]:
+    """Every predicted row, with what was measured of it."""
+    groups = held.measured.groups if held.measured else ()
+    seen = {(*group.key[:2], each.row.name): each for group in groups for each in summaries(group, Floors())}
+    return [
+        HeldRow(group.scenario, group.point, row, seen.get((group.scenario, group.point, row.row)))
+        for group in held.prediction.groups
+        for row in group.rows
+    ]
+
+
+def in_one_line(rows: Sequence[HeldRow]) -> str:
+    """How many bands held, and how far their middles were off."""
+    told = [each for each in rows if each.place]
+    if not told:
+        return "No row has both a predicted and a measured time."
+    inside = sum(each.place == HIT for each in told)
+    off = [abs(each.over_middle - 1) for each in told if each.over_middle]
+    middle = f"; the middle of a band is off by {100 * median(off):.0f} % in the median" if off else ""
+    return f"{inside} of {len(told)} measured times lie in the band that was predicted{middle}."
+
+
+def held_parts(held: CheckedPrediction) -> Iterator[Part]:
+    """The table and what it comes to."""
+    rows, gpu = held_rows(held), held.fingerprint.gpu
+    columns: Columns[HeldRow] = {Column("variant", most=18): lambda each: Cell(broken(each.row.row), each.row.row)}
+    if any(each.point for each in rows):
+        columns["point"] = lambda each: each.point
+    columns |= {
+        Column("predicted\nms", "span"): lambda each: _cell("span", each.row.span, partial(band_words, scale=1e3)),
+        Column("measured\nms", "seconds"): lambda each: figure(each.seconds, milliseconds),
+        Column("lies", "place", left=True): lambda each: each.place or "-",
+        Column("off its\nmiddle", "over_middle"): lambda each: figure(each.over_middle, change),
+        Column("speed-up\npredicted", "ratio"): lambda each: _cell("ratio", each.row.ratio, ratio_words),
+        Column("\nmeasured", "speed_up"): lambda each: figure(each.speed_up, "{:.2f}"),
+    }
+    facts: Mapping[str, Value] = {"gpu": gpu}
+    yield Words()
+    if held.measured is None:
+        yield Words(f"It was kept for {gpu} at {held.predicted:%Y-%m-%d %H:%M}; {NOT_MEASURED} yet.", "yellow")
+        return
+    yield table_of("checked", rows, columns, facts=facts, title=f"then measured on {gpu}", gap=1)
+    yield from (Words(each.reason, "yellow") for each in judged_rows(held) if each.verdict is not Verdict.SAME)
+    yield Words(in_one_line(rows))
+
+
+def judged_rows(held: CheckedPrediction) -> list[JudgedRow]:
+    """What was not timed, or is wrong; that a time lies outside of its band is a result like any other."""
+    made = []
+    for each in held_rows(held):
+        cell, verdict, reason = f"{each.row.row} {each.scenario} {each.point}".strip(), Verdict.SAME, "it was timed"
+        if each.seconds is None:
+            found = each.seen.judgement if each.seen else None
+            wrong = found is not None and found.verdict is Verdict.INACCURATE
+            verdict = Verdict.INACCURATE if wrong else Verdict.MISSING
+            reason = f"{each.row.row}: {(found and found.reason) or NOT_MEASURED}"
+        made.append(JudgedRow(cell=cell, measure="time", verdict=verdict, reason=reason))
+    return made
+
+
+def ratio_words(band: Band) -> str:
+    """Both ends of a speed-up."""
+    return f"{band.low:.2f}-{band.high:.2f}"
+
+
+def _cell(name: str, band: Band | None, words: Callable[[Band], str]) -> Cell:
+    values = {f"{name}_{end}": getattr(band, end, None) for end in ("low", "high")}
+    return Cell(words(band) if band else "-", values)
