@@ -16,7 +16,7 @@ STORED = Kind("write it anew with `vlbench predict --check FILE`", ours=True)
 
 def stored(folder: Path = FOLDER) -> list[CheckedPrediction]:
     """Each of them. Raises UsageError for a file that is broken or edited."""
-    found = [prediction_in(path, read_json(path, STORED)) for path in sorted(folder.glob("checked-*.json"))]  # type: ignore[arg-type]
+    found = [prediction_in(path, read_json(path, STORED)) for path in sorted(folder.glob("checked-*.json"))]
     return [each for each in found if isinstance(each, CheckedPrediction)]
 
 

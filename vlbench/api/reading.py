@@ -37,8 +37,7 @@ def load(path: File) -> Measured | Counted | Predictions | Stored | Verdicts | S
     if "unfit" in facts:
         check_not_printed(file, facts)
     if found := prediction_in(file, facts):
-        held = found if isinstance(found, CheckedPrediction) else None
-        return Predictions(held.prediction if held else found, held)
+        return Predictions(found.prediction, found) if isinstance(found, CheckedPrediction) else Predictions(found)
     match record_in(file, facts):
         case Baseline() as baseline:
             return Stored(baseline)

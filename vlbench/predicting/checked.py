@@ -41,14 +41,20 @@ def prediction_in(path: Path, content: Mapping[str, object]) -> CheckedPredictio
 
     Raises UsageError where it is one, and broken, edited or of another version.
     """
-    kind = CheckedPrediction if "prediction" in content else Prediction if "hosts" in content else None
-    if kind is None or "checksum" not in content:
+    if "checksum" not in content or not content.keys() & {"prediction", "hosts"}:
         return None
-    found: CheckedPrediction | Prediction = fitting(kind, content, path, REMEDY)
-    parts = [found, found.prediction] if isinstance(found, CheckedPrediction) else [found]
+    if "prediction" in content:
+        checked = fitting(CheckedPrediction, content, path, REMEDY)
+        _check_intact(path, checked, checked.prediction)
+        return checked
+    found = fitting(Prediction, content, path, REMEDY)
+    _check_intact(path, found)
+    return found
+
+
+def _check_intact(path: Path, *parts: Checksummed) -> None:
     if not all(each.intact for each in parts):
         raise UsageError(f"{path}: its checksum does not fit, it was edited or damaged; {REMEDY}")
-    return found
 
 
 def check_gpu() -> None:
