@@ -60,6 +60,17 @@ def test_the_table_has_means_and_extremes() -> None:
     assert (copy.kernels, copy.memcpys) == (0, 1)
 
 
+def test_calls_on_tensors_of_the_host_are_neither_learned_nor_a_difference() -> None:
+    """A trace names a cat of two lists of lengths as it names one of tokens."""
+    seen = pair()
+    seen.observed.calls += [Work(("aten::cat", "list", 8)), Work(("aten::arange", "int64", 8))]
+    assert {entry.operation for entry in learn([seen.observed])} == {
+        entry.operation for entry in learn([pair().observed])
+    }
+    (check,) = calibration([seen], "NVIDIA H100 80GB HBM3", "sm_90", "2.13.0+cu130").checks
+    assert check.calls == {}
+
+
 def test_a_forward_that_agrees_is_exact() -> None:
     found = calibration([pair()], "NVIDIA H100 80GB HBM3", "sm_90", "2.13.0+cu130")
     (check,) = found.checks

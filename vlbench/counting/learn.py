@@ -28,7 +28,7 @@ def learn(observed: Iterable[Observed]) -> tuple[Entry, ...]:
     """The operation table: what the calls of each kind were on the GPU."""
     kinds: dict[KindKey, list[Work]] = defaultdict(list)
     for each in observed:
-        for work in each.calls:
+        for work in filter(Work.is_any, each.calls):
             kinds[work.kind].append(work)
     return tuple(_entry(kind, calls) for kind, calls in sorted(kinds.items()))
 
@@ -104,5 +104,5 @@ def _calls(pair: Pair) -> dict[str, tuple[int, int]]:
     counted: Multiset[str] = Multiset()
     for kind in pair.counts.kinds:
         counted[kind.operation] += kind.times
-    seen = Multiset(work.kind[0] for work in pair.observed.calls)
+    seen = Multiset(work.kind[0] for work in filter(Work.is_any, pair.observed.calls))
     return {name: (counted[name], seen[name]) for name in sorted(counted | seen) if counted[name] != seen[name]}

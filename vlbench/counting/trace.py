@@ -46,12 +46,17 @@ class Work:
     memcpys: int = 0
     memsets: int = 0
 
+    def is_any(self) -> bool:
+        """Was there any? A call on tensors of the host, which a trace does not tell from others, has none."""
+        return bool(self.kernels or self.memcpys or self.memsets)
+
 
 @dataclass
 class Observed:
     """What the GPU did in a forward."""
 
     calls: list[Work] = field(default_factory=list)
+    """Of counted operations, by their names: some are on tensors of the host."""
     unattributed: Multiset[str] = field(default_factory=Multiset)
     """Kernels outside of counted operations, by the operation they were launched in."""
     kernels: int = 0
