@@ -66,7 +66,8 @@ def test_transformers_7b_in_a_process_of_its_own() -> None:
     (lengths,) = [site for site in reads if "lengths.tolist()" in site.expression]
     assert lengths.times == 96
     assert lengths.flags == ("host-seqlens",)
-    assert report.peak_host_bytes < 1_000_000_000
+    if not torch.cuda.is_available():  # whose libraries and context are larger than all that is counted
+        assert report.peak_host_bytes < 1_000_000_000
     assert report.seconds < 120  # on a machine that is busy; tests/benchmarks holds the three seconds
 
 

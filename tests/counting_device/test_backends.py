@@ -13,7 +13,6 @@ from vlbench.counting_device.backends import Call, backend, torchs_order, versio
 from vlbench.counting_device.profiles import profile
 
 HALF = torch.bfloat16
-ORDER = torch._C._get_sdp_priority_order()
 
 
 def heads(
@@ -48,8 +47,9 @@ def chosen(asked: Call, gpu: str = "sm_90", cudnn: str = "") -> str:
     ],
 )
 def test_cudnn_comes_first_on_hopper_and_blackwell_from_9_15_1_on(gpu: str, cudnn: str, expected: str) -> None:
+    before = torch._C._get_sdp_priority_order()
     assert chosen(call(), gpu, cudnn) == expected
-    assert torch._C._get_sdp_priority_order() == ORDER
+    assert torch._C._get_sdp_priority_order() == before
 
 
 def test_an_old_gpu_has_neither() -> None:

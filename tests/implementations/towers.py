@@ -15,6 +15,7 @@ from vlbench.implementations.config import MODELS, VisionConfig
 from vlbench.implementations.output import VisionOutput, unpack
 from vlbench.implementations.preprocessing import Preprocessing
 from vlbench.implementations.weights import SharedTensors, random_weights
+from vlbench.record.precision import tf32_turned_off
 
 QWEN3_VL, QWEN3_5 = MODELS["qwen3-vl-tiny"], MODELS["qwen3.5-tiny"]
 """With deepstack, and without."""
@@ -77,7 +78,7 @@ def run(tower: nn.Module, config: VisionConfig, batch: Batch) -> Tensor:
 
     With deepstack, tokens and features one after the other, [1 + levels, tokens, width].
     """
-    with torch.no_grad():
+    with torch.no_grad(), tf32_turned_off():  # torch has it on for convolutions on a GPU
         return joined(tower(pixels_of(config, batch).to(next(tower.parameters())), torch.tensor(batch)))
 
 

@@ -54,6 +54,12 @@ def timings(found: object) -> Iterator[dict[str, Any]]:
             yield from (each for value in found.values() for each in timings(value))
 
 
+no_gpu = pytest.mark.skipif(
+    torch.cuda.is_available(), reason="other tests have CUDA in this process: no fork of it may"
+)
+
+
+@no_gpu
 def test_what_fails_leaves_the_others_their_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = {each.__name__: Question("Why?", each, 0.3, False) for each in (hangs, dies, raises, is_not_finite)}
     asked["says_much"] = Question("How much?", says_much, 20, False)
@@ -97,6 +103,7 @@ def test_times_are_kept_as_they_came() -> None:
     assert len(asking.holds(lambda: torch.ones(1), CPU, 7)["samples_us"]) == 7
 
 
+@no_gpu
 def test_a_switch_that_is_refused_or_ignored_would_be_seen() -> None:
     """What `tf32` reads on a CPU is what torch says: the new switches were set, and the errors are those of fp32."""
     answer = ask(QUESTIONS["tf32"])
