@@ -14,7 +14,6 @@ import sys
 import tarfile
 import tempfile
 import time
-import tomllib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -65,9 +64,9 @@ GPU = Mode(
         "device": "cuda",
         "model": "qwen2.5-vl-7b",
         "few": "",
-        "rows": "--with classic --with exact --with best --with hf-sdpa",
+        "rows": "--with exact --with host-seqlens+batched-windows --with best --with best+graph-exact --with hf-sdpa",
     }
-    | {"behind": "--state behind", "budget": "80", "patience": "150"},
+    | {"behind": "--state behind", "budget": "190", "patience": "220"},
     {},
 )
 DRY = Mode(
@@ -84,50 +83,36 @@ DRY = Mode(
 )
 """The same commands with tiny shapes on a CPU: they are known to run before a GPU is paid for."""
 
-SETS = tomllib.loads((ROOT / "implementations" / "optimized" / "best.toml").read_text())["set"]
-BEST = next(each["flags"] for each in SETS if each["device"] == "cuda")
-ELSEWHERE = ("pos-embed-cache", "deepstack-dict")
-"""Flags of `best` that mean nothing for Qwen2.5-VL, and would be refused by name."""
-WITH_CUDNN = "+".join(flag for flag in BEST if flag not in ("sdpa-flash", *ELSEWHERE))
-"""The preset `best` as it would be with cuDNN's attention."""
-
 STEPS = (
     Step("environment", 10, "results.gpu.environment", 60, result="environment.json"),
-    Step("probe", 80, "results.gpu.probe probe.json", 150),
+    Step("probe", 50, "results.gpu.probe probe.json", 150),
     Step(
         "calibration",
-        80,
+        90,
         "vlbench calibrate --tower qwen2.5-vl-7b --tower qwen2.5-vl-7b+best --tower hf:qwen2.5-vl-7b --grid 1x36x36"
         " --out calibration",
         wants_gpu=True,
     ),
     Step(
         "states",
-        110,
+        200,
         "vlbench run {on} --model {model} --scenario single-image {rows} --state warm"
         " --state cold --state churn {behind} --budget {budget} --timeout {patience} --out states.json",
-    ),
-    Step(
-        "cudnn-or-flash",
-        70,
-        f"vlbench run {{on}} --scenario multi-image --tower {{model}}+{WITH_CUDNN} --tower {{model}}+best"
-        f" --tower {{model}}+{WITH_CUDNN}+window-ladder --state warm --state churn --no-card --budget 50"
-        " --timeout {patience} --out cudnn-or-flash.json",
-        wants_gpu=True,
+        limit=230,
     ),
     Step(
         "trace",
-        30,
+        35,
         "vlbench profile {on} --model {model} --scenario single-image --variant best --tool torch --forwards 2"
         " --out trace",
     ),
     Step(
         "verify",
-        60,
+        110,
         "vlbench verify {on} --model qwen2.5-vl-tiny {few} --timeout {patience} --json",
         result="verify.json",
     ),
-    Step("self-test", 120, "vlbench self-test --device {device} --quick --out self-test.json", limit=200, dry_limit=12),
+    Step("self-test", 75, "vlbench self-test --device {device} --quick --out self-test.json", limit=200, dry_limit=12),
 )
 """Never the default matrix: rows with naive attention wait tens of thousands of times a call at 7B."""
 
