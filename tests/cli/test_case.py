@@ -43,6 +43,16 @@ WRONG = {
     "grid": ('"1x4x6"', '"4x6"', "'4x6' must be FRAMESxROWSxCOLUMNS"),
     "model": ("qwen2.5-vl-tiny", "qwen9", "there is no model 'qwen9'"),
     "seam": ("[[claim]]", "[[time]]\nname = 'x'\nseam = 'joy'\nsize = '1'\nwhy = ''\n[[claim]]", "no seam 'joy'"),
+    "set": (
+        "[[claim]]",
+        "[[time]]\nname = 'x'\nscenario = 'video'\nsets = ['faster', 'joy']\nwhy = ''\n[[claim]]",
+        "'joy'",
+    ),
+    "points": (
+        "[[claim]]",
+        "[[time]]\nname = 'x'\nscenario = 'square-images'\nsets = ['no-flags', 'faster']\nwhy = ''\n[[claim]]",
+        "scenario square-images has 4 points; name one that has one",
+    ),
     "size": ("[[claim]]", "[[time]]\nname = 'x'\nseam = 'rope'\nsize = '1'\nwhy = ''\n[[claim]]", "its size: '1'"),
 }
 

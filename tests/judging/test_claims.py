@@ -36,7 +36,7 @@ def claim(**by: Any) -> Claim:
 
 def found(one: Claim, old: int, new: int) -> tuple[Finding, str]:
     both = {("a", "old"): tower(counts(host_syncs=old)), ("a", "new"): tower(counts(host_syncs=new))}
-    result = judge_claim(one, both, {})
+    result = judge_claim(one, both, {}, {})
     return result.finding, result.ours
 
 
@@ -79,46 +79,74 @@ def test_the_figures_are_told() -> None:
 
 def test_what_was_not_counted_whole_shows_nothing() -> None:
     both = {("a", "old"): tower(counts()), ("a", "new"): tower(counts(), failed="it raised")}
-    result = judge_claim(claim(counter="host_syncs", expect="falls"), both, {})
+    result = judge_claim(claim(counter="host_syncs", expect="falls"), both, {}, {})
     assert (result.finding, result.ours) == (Finding.NOT_SHOWN, "new could not be counted whole: it raised")
 
 
+ON_A_CPU = {"t": "a CPU"}
+
+
+def timed(**by: Any) -> Claim:
+    return Claim.model_validate({"says": "so", "timed": {"at": "t", "of": "row"} | by})
+
+
 @pytest.mark.parametrize(
-    ("shift", "expect", "finding"),
+    ("shift", "by", "finding"),
     [
-        (-0.2, "faster", "re-enacted"),
-        (0.2, "faster", "contradicts"),
-        (0.0, "faster", "contradicts"),
-        (0.0, "no change", "re-enacted"),
-        (-0.2, "no change", "contradicts"),
+        (-0.2, {"expect": "faster"}, "re-enacted"),
+        (-0.2, {"expect": "faster", "least": 0.1}, "re-enacted"),
+        (-0.2, {"expect": "faster", "least": 0.4}, "contradicts"),
+        (0.2, {"expect": "faster"}, "contradicts"),
+        (0.0, {"expect": "faster"}, "contradicts"),
+        (0.0, {"expect": "no change"}, "re-enacted"),
+        (-0.2, {"expect": "no change"}, "contradicts"),
     ],
 )
-def test_times_decide(shift: float, expect: str, finding: str) -> None:
+def test_times_decide(shift: float, by: dict[str, Any], finding: str) -> None:
     group = self_test_group({"row": (0.0, 1 + shift)}, confirmed={"row": 1 + shift} if shift else {})
     rows = {("t", each.row.name): each for each in summaries(group, Floors())}
-    one = Claim.model_validate({"says": "so", "timed": {"at": "t", "of": "row", "expect": expect}})
-    result = judge_claim(one, {}, rows)
+    result = judge_claim(timed(**by), {}, rows, ON_A_CPU)
     assert result.finding == finding
     change = rows["t", "row"].estimate
     assert change is not None
-    assert result.ours.startswith(f"{1 / change.ratio:.2f}x [{1 / change.high:.2f}, {1 / change.low:.2f}] on a CPU")
+    assert result.ours == f"{1 / change.ratio:.2f}x [{1 / change.high:.2f}, {1 / change.low:.2f}] on a CPU"
     assert 1 / change.high < 1 / change.ratio < 1 / change.low
 
 
+@pytest.mark.parametrize(("confirmed", "finding"), [({"row": 0.8}, "re-enacted"), ({}, "not shown")])
+def test_two_processes_say_that_something_is_faster_and_one_does_not(
+    confirmed: dict[str, float], finding: str
+) -> None:
+    group = self_test_group({"row": (0.0, 0.8)}, trials=1, confirmed=confirmed)
+    rows = {("t", each.row.name): each for each in summaries(group, Floors())}
+    result = judge_claim(timed(expect="faster"), {}, rows, ON_A_CPU)
+    assert result.finding == finding
+    assert ("not measured in a second one" in result.ours) is (finding == "not shown")
+
+
 def test_a_row_without_times_shows_nothing() -> None:
-    one = Claim.model_validate({"says": "so", "timed": {"at": "t", "of": "row", "expect": "faster"}})
-    result = judge_claim(one, {}, {})
+    result = judge_claim(timed(expect="faster"), {}, {}, ON_A_CPU)
     assert (result.finding, result.ours) == (Finding.NOT_SHOWN, "row has no times: it was not measured")
 
 
 def test_what_is_not_at_hand_is_named() -> None:
-    result = judge_claim(Claim(says="so", needs="a GPU", published="2x", source="them"), {}, {})
+    result = judge_claim(Claim(says="so", needs="a server", published="2x", source="them"), {}, {}, {})
     assert (result.finding, result.ours, result.published, result.source) == (
         Finding.NEEDS,
-        "it takes a GPU",
+        "it takes a server",
         "2x",
         "them",
     )
+    result = judge_claim(timed(expect="faster"), {}, {}, {"another": "a CPU"})
+    assert (result.finding, result.ours) == (Finding.NEEDS, "it takes a GPU, where this case times it")
+
+
+@pytest.mark.parametrize(("old", "why"), [(10, "they count otherwise"), (20, "")])
+def test_what_contradicts_says_why_and_nothing_else_does(old: int, why: str) -> None:
+    by = {"at": "a", "of": "new", "against": "old", "counter": "host_syncs", "expect": "falls", "least": 0.5}
+    one = Claim.model_validate({"says": "so", "counted": by, "why": "they count otherwise"})
+    both = {("a", "old"): tower(counts(host_syncs=old)), ("a", "new"): tower(counts(host_syncs=9))}
+    assert judge_claim(one, both, {}, {}).why == why
 
 
 @pytest.mark.parametrize(

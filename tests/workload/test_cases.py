@@ -10,6 +10,7 @@ from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS
 from vlbench.towers.variants import parse_variant
 from vlbench.workload.cases import case_names, load_case
+from vlbench.workload.library import load_scenario
 from vlbench.workload.seams import find_seam_case
 
 OWN = """
@@ -48,6 +49,9 @@ def test_every_set_and_place_of_a_shipped_case_exists(name: str) -> None:
         for variant in case.steps(counting).values():
             assert not parse_variant(variant, MODELS[counting.model], "cuda").left_out
     for timing in case.time:
+        if timing.scenario:
+            assert load_scenario(timing.scenario)
+            continue
         seam = find_seam_case(timing.seam)
         assert timing.size in seam.sizes
         rows = {each.timed.of for each in case.claim if each.timed and each.timed.at == timing.name}
@@ -89,6 +93,19 @@ WRONG = {
     "number": ('expect = "falls"', 'expect = "is"', "exactly and expect = 'is' go together"),
     "field": ("in_order", "in_ordr", "count[0].in_ordr is not a field; did you mean 'in_order'?"),
     "timing": ("counted = {", "timed = { at = 'x', of = 'y', expect = 'faster' } # {", "there is no [[time]] 'x'"),
+    "half a timing": ("[[claim]]", "[[time]]\nname = 'x'\nwhy = ''\nseam = 'rope'\n[[claim]]", "a seam and its size, or a"),
+    "both timings": (
+        "[[claim]]",
+        "[[time]]\nname = 'x'\nwhy = ''\nseam = 'rope'\nsize = '1'\nscenario = 'video'\n[[claim]]",
+        "a seam and its size, or a scenario and two sets or more",
+    ),
+    "least": ("counted = {", "timed = { at = 'x', of = 'y', expect = 'no change', least = 0.1 } # {", "what is faster"),
+    "first set": (
+        "counted = {",
+        "timed = { at = 'x', of = 'no-flags', expect = 'faster' }\n[[time]]\nname = 'x'\nwhy = ''\nscenario = 'video'\n"
+        "sets = ['no-flags', 'faster'] # {",
+        "[[time]] 'x' does not have no-flags against no-flags",
+    ),
     "TOML": ('title = "Mine"', 'title = "Mine', "is not TOML"),
 }
 

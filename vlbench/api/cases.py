@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from vlbench.api.counts import count_job, counted
 from vlbench.api.results import Result, Rows
@@ -15,17 +16,22 @@ from vlbench.judging.exit_codes import ExitCode
 from vlbench.judging.summary import Summary, summaries
 from vlbench.judging.verdict import Floors, Verdict
 from vlbench.record.counted import CountedTower
+from vlbench.matrix.seams import NAIVE
 from vlbench.record.counts import Tally
-from vlbench.towers.models import find_model
-from vlbench.towers.variants import parse_variant
+from vlbench.record.schema import Device
+from vlbench.towers.models import DEFAULTS, find_device, find_model
+from vlbench.towers.variants import REFERENCE, parse_variant
 from vlbench.version import __version__
 from vlbench.workload.cases import Case, Counting, Timing, load_case
+from vlbench.workload.library import load_scenario
 from vlbench.workload.seams import find_seam_case
 
 GPU = "sm_90"
 """What counts are made as: the published results are of Hopper, or name no machine."""
 ROW_SECONDS, START_SECONDS = 3, 5
 """About what a tower of 7B takes to count on one core, and a process to start."""
+QUICK = 1
+"""Trials, and one more over what stands out: two processes say that something is faster, and a vote that it is not."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -48,29 +54,34 @@ class Enacted(Result):
         return [each.model_dump(mode="json") for each in self.record.found]
 
 
-def case(name: str, *, budget: float | None = None, progress: bool | Callable[[str], None] = True) -> Enacted:
+def case(
+    name: str, *, budget: float | None = None, device: str = "auto", progress: bool | Callable[[str], None] = True
+) -> Enacted:
     """Count and time what a published result claims, and say of each claim how it fares here.
 
     `name` is one of `vlbench case list`, or a file of yours that ends in .toml. Counts are made at full size without a
-    GPU, times on this machine's CPU at the smaller size that the case names, each within `budget` seconds, by default
-    those of the case. Raises UsageError.
+    GPU, times on the `device`, of which a CPU has a smaller size that the case names; each within `budget` seconds, by
+    default those of the case. Raises UsageError.
     """
-    found = checked_case(name)
+    found, at = checked_case(name), find_device(device)
+    here = [each for each in found.time if at == "cuda" or each.device != "cuda"]
     if budget is not None:
-        found = found.model_copy(
-            update={"time": tuple(each.model_copy(update={"seconds": budget}) for each in found.time)}
-        )
+        here = [each.model_copy(update={"seconds": budget}) for each in here]
     with watcher(progress) as watch:
         rows = sum(len(found.steps(each)) for each in found.count)
-        seconds: float = rows * ROW_SECONDS + (len(found.count) + len(found.time)) * START_SECONDS
-        seconds += sum(each.seconds for each in found.time)
+        seconds: float = rows * ROW_SECONDS + (len(found.count) + len(here)) * START_SECONDS
+        seconds += sum(each.seconds for each in here)
         watch.say(f"{name}: {len(found.claim)} claims, about {seconds:.0f} s")
         towers = {key: tower for each in found.count for key, tower in _count(found, each, watch)}
-    timed = {key: row for each in found.time for key, row in _time(found, each, progress)}
-    wanted = [claim.timed for claim in found.claim if claim.timed]
+    timed: dict[tuple[str, str], Summary] = {}
+    machines: dict[str, str] = {}
+    for each in here:
+        machines[each.name], rows_of = _time(found, each, at, progress)
+        timed |= {(each.name, of): row for of, row in rows_of.items()}
+    wanted = [claim.timed for claim in found.claim if claim.timed and claim.timed.at in machines]
     tallies: dict[str, dict[str, Tally | None]] = {each.name: {} for each in found.count}
-    for (at, of), tower in towers.items():
-        tallies[at][of] = tower.warm.counts.total if tower.warm and tower.complete else None
+    for (where, of), tower in towers.items():
+        tallies[where][of] = tower.warm.counts.total if tower.warm and tower.complete else None
     report = CaseReport(
         case=name,
         title=found.title,
@@ -79,7 +90,7 @@ def case(name: str, *, budget: float | None = None, progress: bool | Callable[[s
         vlbench=__version__,
         profile=GPU,
         counted=tallies,
-        found=tuple(judge_claim(each, towers, timed) for each in found.claim),
+        found=tuple(judge_claim(each, towers, timed, machines) for each in found.claim),
         models={each.name: each.model for each in found.count},
         inaccurate=tuple(of for (_, of), row in timed.items() if row.judgement.verdict is Verdict.INACCURATE),
         without_times=tuple(by.of for by in wanted if not ((row := timed.get((by.at, by.of))) and row.estimate)),
@@ -97,6 +108,12 @@ def checked_case(name: str) -> Case:
             for variant in found.steps(each).values():
                 parse_variant(variant, find_model(each.model), "cuda")
         for timing in found.time:
+            if timing.scenario:
+                if len(points := load_scenario(timing.scenario).points("cuda")) != 1:
+                    raise UsageError(f"scenario {timing.scenario} has {len(points)} points; name one that has one")
+                for name_of in timing.sets:
+                    parse_variant(found.variant(name_of), find_model(DEFAULTS["cuda"][0]), "cuda")
+                continue
             seam = find_seam_case(timing.seam)
             check_choice("its size", timing.size, seam.sizes)
             for by in (claim.timed for claim in found.claim if claim.timed and claim.timed.at == timing.name):
@@ -122,14 +139,22 @@ def _tower_of(model: str, variant: str) -> str:
 
 
 def _time(
-    found: Case, what: Timing, progress: bool | Callable[[str], None]
-) -> Iterator[tuple[tuple[str, str], Summary]]:
-    """The rows of one timing that claims are about."""
-    rows = {each.timed.of for each in found.claim if each.timed and each.timed.at == what.name}
-    only = [f"point={what.size}", *(f"variant={row}" for row in ("naive", *sorted(rows)))]
-    measured = run(
-        seam=[what.seam], only=only, trials=3, budget=what.seconds, card=False, device="cpu", progress=progress
-    )
+    found: Case, what: Timing, device: Device, progress: bool | Callable[[str], None]
+) -> tuple[str, dict[str, Summary]]:
+    """What one timing was made on, and its rows by the names that claims have for them."""
+    asked = [by for by in (each.timed for each in found.claim) if by and by.at == what.name]
+    effort: dict[str, Any] = {"budget": what.seconds, "device": what.device or device, "progress": progress}
+    effort |= {"trials": Floors().n if any(by.expect == "no change" for by in asked) else QUICK, "card": False}
+    variants = {by.of: found.variant(by.of) if what.scenario else by.of for by in asked}
+    first = found.variant(what.sets[0]) if what.scenario else NAIVE
+    named = [each for each in (first, *variants.values()) if each != REFERENCE]
+    if what.scenario:
+        measured = run(scenario=[what.scenario], variant=named, **effort)
+    else:
+        measured = run(seam=[what.seam], only=[f"point={what.size}", *(f"variant={row}" for row in named)], **effort)
     (group,) = measured.record.groups
-    for row in summaries(group, Floors()):
-        yield (what.name, row.row.name), row
+    if first not in (REFERENCE, NAIVE):
+        against = [row.model_copy(update={"reference": first}) for row in group.rows if row.name != first]
+        group = group.model_copy(update={"rows": tuple(against)})
+    rows = {row.row.name: row for row in summaries(group, Floors())}
+    return measured.record.fingerprint.gpu or "a CPU", {of: rows[name] for of, name in variants.items() if name in rows}

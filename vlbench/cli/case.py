@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from vlbench.cli.completion import files, named
-from vlbench.cli.options import CommandOptions
+from vlbench.cli.options import CommandOptions, DeviceName
 from vlbench.cli.reporting import reports
 from vlbench.export.sheet import Sheet
 
@@ -27,6 +27,7 @@ class Options(CommandOptions):
 
     budget: float | None = None
     """Seconds for each place that is timed. [the case's]"""
+    device: DeviceName = "auto"
 
 
 @app.command("list")
@@ -60,12 +61,14 @@ def show(name: Name) -> Sheet:
 def run(name: Name, options: Options) -> Sheet:
     """Count and time what a case claims, and say of each claim how it fares here.
 
-    Counts are at full size and need no GPU; times are of this machine's CPU, at the size that the case names. Ends with
-    0 whatever the claims come to, with 5 where a row is wrong, with 6 where one could not be counted or timed.
+    Counts are at full size and need no GPU. Times are of this machine's CPU, at the size that the case names, or of its
+    GPU, and some claims are decided there alone. Ends with 0 whatever the claims come to, with 5 where a row is wrong,
+    with 6 where one could not be counted or timed.
 
     - `vlbench case run trtllm-vision-host`
+    - `vlbench case run sglang-fast-rope --device cuda`
     """
     from vlbench.api.cases import case
     from vlbench.export.cases import enacted_sheet
 
-    return enacted_sheet(case(name, budget=options.budget).record)
+    return enacted_sheet(case(name, budget=options.budget, device=options.device).record)

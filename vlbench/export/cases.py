@@ -17,6 +17,7 @@ COUNTED = {
     "uploads": "uploads",
     "implicit": "implicit_uploads",
 }
+AT = {"": "", "cpu": " on a CPU", "cuda": " on a GPU"}
 LIMITS = (
     "A verdict is about one claim, never about the case. Published figures are their authors'. What is counted is "
     "exact, and says nothing of milliseconds on a GPU."
@@ -45,6 +46,8 @@ def _told(each: Found) -> Iterator[Words]:
         source = f" ({each.source})" if each.source else ""
         yield Words(f"published: {each.published}{source}", "dim", indent=2)
     yield Words(f"here: {each.ours}", indent=2)
+    if each.why:
+        yield Words(f"why: {each.why}", indent=2)
 
 
 def _counted(name: str, sets: Mapping[str, Tally | None]) -> Table:
@@ -61,7 +64,7 @@ def case_sheet(name: str, case: Case) -> Sheet:
     if case.sets:
         parts += [Words(), _table("sets", ("set", "flags"), [(of, ", ".join(each)) for of, each in case.sets.items()])]
     measured = [(each.name, f"counted: {each.about}") for each in case.count]
-    measured += [(each.name, f"timed on a CPU: {each.why}") for each in case.time]
+    measured += [(each.name, f"timed{AT[each.device]}: {each.why}") for each in case.time]
     if measured:
         parts += [Words(), _table("measured", ("what", "how"), measured)]
     return Sheet(f"vlbench case show {name}", parts)

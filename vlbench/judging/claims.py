@@ -33,6 +33,8 @@ class Found(Record):
     source: str
     ours: str
     """The evidence in words, or what is missing."""
+    why: str = ""
+    """Where it contradicts, and the reason is known: why."""
 
 
 class CaseReport(Checksummed):
@@ -67,16 +69,25 @@ class CaseReport(Checksummed):
 
 
 def judge_claim(
-    claim: Claim, counted: Mapping[tuple[str, str], CountedTower], timed: Mapping[tuple[str, str], Summary]
+    claim: Claim,
+    counted: Mapping[tuple[str, str], CountedTower],
+    timed: Mapping[tuple[str, str], Summary],
+    machines: Mapping[str, str],
 ) -> Found:
-    """The verdict on a claim, by towers and rows under the names of (where, set)."""
+    """The verdict on a claim, by towers and rows under the names of (where, set).
+
+    `machines` says on what each timing was made; one that is not among them takes a GPU, and there is none.
+    """
+    why = ""
     if claim.counted:
         finding, ours = _by_counts(claim.counted, counted)
-    elif claim.timed:
-        finding, ours = _by_times(claim.timed, timed)
+    elif claim.timed and claim.timed.at in machines:
+        finding, ours = _by_times(claim.timed, timed, machines[claim.timed.at])
     else:
-        finding, ours = Finding.NEEDS, f"it takes {claim.needs}"
-    return Found(finding=finding, says=claim.says, published=claim.published, source=claim.source, ours=ours)
+        finding, ours = Finding.NEEDS, f"it takes {claim.needs or 'a GPU, where this case times it'}"
+    if finding is Finding.CONTRADICTS:
+        why = claim.why
+    return Found(finding=finding, says=claim.says, published=claim.published, source=claim.source, ours=ours, why=why)
 
 
 def _by_counts(by: Counted, counted: Mapping[tuple[str, str], CountedTower]) -> tuple[Finding, str]:
@@ -117,15 +128,14 @@ def _amount(counts: Counts, by: Counted) -> int | None:
     return None if tally is None else int(getattr(tally, by.counter))
 
 
-def _by_times(by: Timed, timed: Mapping[tuple[str, str], Summary]) -> tuple[Finding, str]:
+def _by_times(by: Timed, timed: Mapping[tuple[str, str], Summary], machine: str) -> tuple[Finding, str]:
     row = timed.get((by.at, by.of))
     if row is None or row.estimate is None:
         return Finding.NOT_SHOWN, f"{by.of} has no times: {row.judgement.reason if row else 'it was not measured'}"
     change = row.estimate
-    told = f"{1 / change.ratio:.2f}x [{1 / change.high:.2f}, {1 / change.low:.2f}] on a CPU"
-    wanted = Verdict.IMPROVED if by.expect == "faster" else Verdict.SAME
-    if row.judgement.verdict is wanted:
-        return Finding.RE_ENACTED, told
-    if row.judgement.verdict in (Verdict.IMPROVED, Verdict.REGRESSED, Verdict.SAME):
-        return Finding.CONTRADICTS, told
-    return Finding.NOT_SHOWN, f"{told}: {row.judgement.verdict}"
+    told = f"{1 / change.ratio:.2f}x [{1 / change.high:.2f}, {1 / change.low:.2f}] on {machine}"
+    found = "no change" if row.judgement.verdict is Verdict.SAME else row.effect
+    if found == "unclear":
+        return Finding.NOT_SHOWN, f"{told}: {row.judgement.reason}"
+    enough = by.expect == "no change" or 1 - change.ratio >= by.least
+    return Finding.RE_ENACTED if found == by.expect and enough else Finding.CONTRADICTS, told

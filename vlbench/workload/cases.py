@@ -37,18 +37,31 @@ class Counting(Record, strict=True):
 
 
 class Timing(Record, strict=True):
-    """One place in the forward, timed alone on a CPU."""
+    """One place in the forward, timed alone, or whole towers."""
 
     name: str
     """By which claims name it."""
-    seam: str
-    """As `vlbench run --seam` takes it."""
-    size: str
-    """One of its sizes, by its label."""
     why: str
     """What was scaled down to end in seconds, and how it compares with what was published."""
+    seam: str = ""
+    """As `vlbench run --seam` takes it."""
+    size: str = ""
+    """One of its sizes, by its label."""
+    scenario: str = ""
+    """In place of a seam: what towers are fed."""
+    sets: tuple[str, ...] = Field(default=(), strict=False)
+    """These towers: names in [sets], or variants. The others are held against the first."""
+    device: Literal["", "cpu", "cuda"] = ""
+    """The only one that it is timed on; "" for whichever the case is run on."""
     seconds: float = Field(default=15.0, gt=0, le=120)
     """Its budget."""
+
+    @model_validator(mode="after")
+    def _of_a_seam_or_of_towers(self) -> Self:
+        given = (bool(self.seam), bool(self.size), bool(self.scenario), len(self.sets) > 1)
+        if given not in ((True, True, False, False), (False, False, True, True)):
+            raise ValueError("a [[time]] has a seam and its size, or a scenario and two sets or more")
+        return self
 
 
 class Counted(Record, strict=True):
@@ -89,14 +102,22 @@ class Counted(Record, strict=True):
 
 
 class Timed(Record, strict=True):
-    """A claim that times on a CPU decide, as far as they can."""
+    """A claim that times decide, as far as they can."""
 
     at: str
     """The timing."""
     of: str
-    """A row of it."""
+    """A row of it, or one of its sets."""
     expect: Literal["faster", "no change"]
     """What was published."""
+    least: float = Field(default=0.0, ge=0, lt=1)
+    """The smallest share of the time that counts, with `faster`."""
+
+    @model_validator(mode="after")
+    def _least_is_read(self) -> Self:
+        if self.least and self.expect != "faster":
+            raise ValueError(f"least is about what is faster; leave it out beside {self.expect!r}")
+        return self
 
 
 class Claim(Record, strict=True):
@@ -111,9 +132,11 @@ class Claim(Record, strict=True):
     counted: Counted | None = None
     """Counters decide it."""
     timed: Timed | None = None
-    """Times on a CPU decide it."""
+    """Times decide it."""
     needs: str = ""
-    """What would decide it and is not here, such as "a GPU"."""
+    """What would decide it and is not here, such as "a server"."""
+    why: str = ""
+    """Where it is known to come out otherwise here: why."""
 
     @model_validator(mode="after")
     def _decided_once(self) -> Self:
@@ -143,7 +166,7 @@ class Case(Record, strict=True):
     @model_validator(mode="after")
     def _all_is_there(self) -> Self:
         counted = {each.name: self.steps(each) for each in self.count}
-        timed = {each.name for each in self.time}
+        timed = {each.name: each.sets for each in self.time}
         for kind, given in (("[[count]]", self.count), ("[[time]]", self.time)):
             if twice := twice_in(each.name for each in given):
                 raise ValueError(f"two {kind} are called {twice[0]!r}; give each a name of its own")
@@ -157,6 +180,9 @@ class Case(Record, strict=True):
                 raise ValueError(f"claim {claim.says!r}: no [[count]] {by.at!r} has the sets {by.of} and {by.against}")
             if claim.timed and claim.timed.at not in timed:
                 raise ValueError(f"claim {claim.says!r}: there is no [[time]] {claim.timed.at!r}")
+            if claim.timed and (sets := timed[claim.timed.at]) and claim.timed.of not in sets[1:]:
+                of = f"{claim.timed.of} against {sets[0]}"
+                raise ValueError(f"claim {claim.says!r}: [[time]] {claim.timed.at!r} does not have {of}")
         return self
 
     def variant(self, name: str) -> str:
