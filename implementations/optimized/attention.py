@@ -132,7 +132,7 @@ class Attention(nn.Module):
         self.layout = layout.way(flags)()
         self.keep = qkv_copies.way(flags)
         self.rotate = rotation.way(flags)
-        self.narrow = attention_precision.way(flags)
+        self.narrow = attention_precision.chosen(flags)
         self.attend = attention.way(flags)()
 
     def forward(self, x: Tensor, segments: Segments, rope: Rope) -> Tensor:
@@ -140,7 +140,9 @@ class Attention(nn.Module):
         q, k, v = self.rotate(self.qkv(x), rope, self.layout, self.keep, self.num_heads)
         if segments.gather is not None:
             q, k, v = (permute_cells(part.reshape(x.shape), segments.gather).view(v.shape) for part in (q, k, v))
-        context = self.layout.merge(self.attend(*self.narrow(q, k, v), segments, self.layout))
+        if self.narrow:
+            q, k, v = self.narrow(q, k, v)
+        context = self.layout.merge(self.attend(q, k, v, segments, self.layout))
         if segments.scatter is not None:
             context = permute_cells(context, segments.scatter)
         return self.proj(context)

@@ -168,6 +168,11 @@ class Seam(Generic[Way]):
         """The way that `flags` chooses."""
         return self.way_of(flags.names)
 
+    def chosen(self, flags: FlagSet) -> Way | None:
+        """The same, and None for the naive way of a seam where that does nothing: a call in every layer is time, too."""
+        way = self.way(flags)
+        return None if way is self.naive_way else way
+
     def way_of(self, names: Collection[str]) -> Way:
         """The way that one of these flags names, the naive one where none does; for a seam by itself."""
         return next((way for flag, way in self._flags.items() if flag in names), self.naive_way)

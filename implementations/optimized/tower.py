@@ -6,6 +6,7 @@ With no flag it does, operation for operation, what the reference tower does.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from itertools import pairwise
 from typing import Any
 
@@ -79,9 +80,9 @@ class OptimizedVisionTower(nn.Module):
         self.config = config
         self.flags = FlagSet(frozenset(flags), config, device)
         self.kernels = kernels.way(self.flags)
-        self.linears = linear_precision.way(self.flags)
-        self.precise = rope_precision.way(self.flags)
-        self.guard = fp16_guard.way(self.flags)
+        self.linears = linear_precision.chosen(self.flags)
+        self.precise = rope_precision.chosen(self.flags)
+        self.guard = fp16_guard.chosen(self.flags)
         self.planner = Planner(config, self.flags)
         self.patch_embed = PatchEmbed(config, self.flags)
         if config.position_table:
@@ -127,7 +128,8 @@ class OptimizedVisionTower(nn.Module):
             return self._made(grid_thw, device)
 
     def _made(self, grid_thw: Tensor, device: torch.device) -> VisionPlan:
-        return self.precise(self.planner(grid_thw, device), self.patch_embed.proj.weight.dtype)
+        plan: VisionPlan = self.planner(grid_thw, device)
+        return self.precise(plan, self.patch_embed.proj.weight.dtype) if self.precise else plan
 
     def encode(self, pixels: Tensor, plan: VisionPlan) -> tuple[Tensor, list[Tensor]]:
         """Pixels to tokens [N / 4, out_hidden_size] and as many features for each level; the plan is not checked."""
@@ -149,14 +151,14 @@ class OptimizedVisionTower(nn.Module):
         """Hidden states through blocks and mergers. Of the plan it reads rope and segments alone."""
         kept = self.features.begin(x, self.config) if self.config.deepstack_blocks else []
         normed = None
-        with self.linears():
+        with self.linears() if self.linears else nullcontext():
             for index, block in enumerate(self.blocks):
                 x, normed = block(x, normed, plan)
                 if (level := self.level_of(index)) is not None:
                     with stage("deepstack"):
                         self.features.take(kept, level, self.deepstack_merger_list[level], x)
         with stage("merger"):
-            return self.merger(self.guard(x)), kept
+            return self.merger(self.guard(x) if self.guard else x), kept
 
     def restore(self, tokens: Tensor, kept: list[Tensor], plan: VisionPlan) -> tuple[Tensor, list[Tensor]]:
         """The same in the order of the input."""

@@ -73,6 +73,13 @@ def test_a_set_in_order_grows_by_a_flag(own: Path) -> None:
     }
 
 
+def test_a_set_in_order_goes_on_from_the_set_that_it_begins_with(own: Path) -> None:
+    before = '[sets]\nbefore = ["rope-shared"]'
+    own.write_text(OWN.replace("[sets]", before).replace('["baseline", "faster"]', '["baseline", "before", "faster"]'))
+    case = load_case(str(own))
+    assert list(case.steps(case.count[0])) == ["baseline", "before", "+ argsort-inverse", "faster"]
+
+
 def test_a_flag_in_order_brings_what_it_needs(own: Path) -> None:
     own.write_text(OWN.replace('"rope-shared", "argsort', '"batched-windows", "argsort'))
     case = load_case(str(own))

@@ -33,7 +33,8 @@ class Counting(Record, strict=True):
     model: str = "qwen2.5-vl-7b"
     """The model whose tower is counted."""
     in_order: str = ""
-    """One of [sets] whose flags are counted as they came: the first, the first two, and so on."""
+    """One of [sets] whose flags are counted as they came: the first, the first two, and so on. Where another of `sets` is
+    how it begins, those beyond it."""
 
 
 class Timing(Record, strict=True):
@@ -190,10 +191,12 @@ class Case(Record, strict=True):
         return "+".join(self.sets[name]) if name in self.sets else name
 
     def steps(self, counting: Counting) -> dict[str, str]:
-        """Variants by name: the sets, and the growing part of the one that is counted in order."""
+        """Variants by name: the sets, and the growing part of the one in order, from the longest that it begins with."""
         named = {name: self.variant(name) for name in counting.sets if name != counting.in_order}
         flags = self.sets.get(counting.in_order, ())
-        for number, flag in enumerate(flags[:-1], 1):
+        others = [self.sets[name] for name in named if name in self.sets]
+        begun = max((len(each) for each in others if each == flags[: len(each)]), default=0)
+        for number, flag in enumerate(flags[begun:-1], begun + 1):
             try:
                 needed = with_requirements([flag]) - {*flags[:number]}
             except FlagError as error:
