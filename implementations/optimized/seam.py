@@ -169,7 +169,7 @@ class Seam(Generic[Way]):
         return self.way_of(flags.names)
 
     def chosen(self, flags: FlagSet) -> Way | None:
-        """The same, and None for the naive way of a seam where that does nothing: a call in every layer is time, too."""
+        """The same, and None for the naive way, of a seam where that does nothing: a call in every layer costs."""
         way = self.way(flags)
         return None if way is self.naive_way else way
 

@@ -17,9 +17,6 @@ title = "Mine"
 source = "this test"
 about = "Nothing."
 
-[sets]
-fewer = ["host-seqlens", "no-einops"]
-
 [[time]]
 name = "rotation"
 seam = "rope"
@@ -31,7 +28,7 @@ seconds = 6
 [[time]]
 name = "tower"
 scenario = "{scenario}"
-sets = ["no-flags", "fewer"]
+sets = ["no-flags", "best"]
 why = ""
 device = "cuda"
 seconds = 6
@@ -41,8 +38,8 @@ says = "packed"
 timed = {{ at = "rotation", of = "rope-packed", expect = "faster" }}
 
 [[claim]]
-says = "fewer waits"
-timed = {{ at = "tower", of = "fewer", expect = "faster" }}
+says = "fewer operations"
+timed = {{ at = "tower", of = "best", expect = "faster", least = 0.1 }}
 """
 
 
@@ -68,6 +65,6 @@ def test_what_takes_a_gpu_is_timed_on_one(own: str, monkeypatch: pytest.MonkeyPa
         report: CaseReport = case(own, device="cuda", progress=False).record
     packed, fewer = report.found
     assert fewer.finding is Finding.RE_ENACTED, fewer.ours
-    assert packed.finding in (Finding.RE_ENACTED, Finding.NOT_SHOWN), packed.ours  # a call is short, the machine busy
-    assert all("x [" in each.ours and " on NVIDIA H100 80GB HBM3" in each.ours for each in report.found)
-    assert (report.inaccurate, report.without_times, report.exit_code) == ((), (), 0)
+    assert fewer.ours.endswith(" on NVIDIA H100 80GB HBM3")
+    assert packed.finding is not Finding.NEEDS, packed.ours  # a call is short, and the machine may be busy
+    assert report.inaccurate == ()

@@ -114,9 +114,7 @@ def test_times_decide(shift: float, by: dict[str, Any], finding: str) -> None:
 
 
 @pytest.mark.parametrize(("confirmed", "finding"), [({"row": 0.8}, "re-enacted"), ({}, "not shown")])
-def test_two_processes_say_that_something_is_faster_and_one_does_not(
-    confirmed: dict[str, float], finding: str
-) -> None:
+def test_two_processes_say_that_something_is_faster_and_one_does_not(confirmed: dict[str, float], finding: str) -> None:
     group = self_test_group({"row": (0.0, 0.8)}, trials=1, confirmed=confirmed)
     rows = {("t", each.row.name): each for each in summaries(group, Floors())}
     result = judge_claim(timed(expect="faster"), {}, rows, ON_A_CPU)

@@ -50,8 +50,10 @@ def copies(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         copytree(SOURCE, ours, ignore=ignore_patterns("__pycache__"))
         (ours / "scale.py").write_text(OPERATOR.replace("FACTOR", factor))
         tower = ours / "optimized/tower.py"
-        replace(tower, "return self.merger(self.guard(x) if self.guard else x), kept", "return scaled(self.merger(x)), kept")
-        replace(tower, "from ..stage import stage", "from ..scale import scaled\nfrom ..stage import stage")
+        replace(
+            tower, "return self.merger(self.guard(x) if self.guard else x), kept", "return scaled(self.merger(x)), kept"
+        )
+        replace(tower, "from ..stage import", "from ..scale import scaled\nfrom ..stage import")
     ours = folders[1] / "implementations/optimized"
     replace(ours / "tower.py", 'stage("merger")', 'stage("last")')
     replace(ours / "attention.py", '"sdpa-prealloc"', '"sdpa-buffer"')

@@ -100,7 +100,11 @@ WRONG = {
     "number": ('expect = "falls"', 'expect = "is"', "exactly and expect = 'is' go together"),
     "field": ("in_order", "in_ordr", "count[0].in_ordr is not a field; did you mean 'in_order'?"),
     "timing": ("counted = {", "timed = { at = 'x', of = 'y', expect = 'faster' } # {", "there is no [[time]] 'x'"),
-    "half a timing": ("[[claim]]", "[[time]]\nname = 'x'\nwhy = ''\nseam = 'rope'\n[[claim]]", "a seam and its size, or a"),
+    "half a timing": (
+        "[[claim]]",
+        "[[time]]\nname = 'x'\nwhy = ''\nseam = 'rope'\n[[claim]]",
+        "a seam and its size, or a",
+    ),
     "both timings": (
         "[[claim]]",
         "[[time]]\nname = 'x'\nwhy = ''\nseam = 'rope'\nsize = '1'\nscenario = 'video'\n[[claim]]",

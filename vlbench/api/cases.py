@@ -15,12 +15,12 @@ from vlbench.judging.claims import CaseReport, judge_claim
 from vlbench.judging.exit_codes import ExitCode
 from vlbench.judging.summary import Summary, summaries
 from vlbench.judging.verdict import Floors, Verdict
-from vlbench.record.counted import CountedTower
 from vlbench.matrix.seams import NAIVE
+from vlbench.record.counted import CountedTower
 from vlbench.record.counts import Tally
 from vlbench.record.schema import Device
 from vlbench.towers.models import DEFAULTS, find_device, find_model
-from vlbench.towers.variants import REFERENCE, parse_variant
+from vlbench.towers.variants import parse_variant
 from vlbench.version import __version__
 from vlbench.workload.cases import Case, Counting, Timing, load_case
 from vlbench.workload.library import load_scenario
@@ -143,18 +143,16 @@ def _time(
 ) -> tuple[str, dict[str, Summary]]:
     """What one timing was made on, and its rows by the names that claims have for them."""
     asked = [by for by in (each.timed for each in found.claim) if by and by.at == what.name]
-    effort: dict[str, Any] = {"budget": what.seconds, "device": what.device or device, "progress": progress}
+    at = what.device or device
+    effort: dict[str, Any] = {"budget": what.seconds, "device": at, "progress": progress}
     effort |= {"trials": Floors().n if any(by.expect == "no change" for by in asked) else QUICK, "card": False}
-    variants = {by.of: found.variant(by.of) if what.scenario else by.of for by in asked}
-    first = found.variant(what.sets[0]) if what.scenario else NAIVE
-    named = [each for each in (first, *variants.values()) if each != REFERENCE]
     if what.scenario:
-        measured = run(scenario=[what.scenario], variant=named, **effort)
+        rows = {of: _tower_of(DEFAULTS[at][0], found.variant(of)) for of in what.sets}
+        measured = run(scenario=[what.scenario], tower=list(rows.values()), **effort)
     else:
-        measured = run(seam=[what.seam], only=[f"point={what.size}", *(f"variant={row}" for row in named)], **effort)
+        rows = {by.of: by.of for by in asked}
+        only = [f"point={what.size}", *(f"variant={row}" for row in (NAIVE, *rows))]
+        measured = run(seam=[what.seam], only=only, **effort)
     (group,) = measured.record.groups
-    if first not in (REFERENCE, NAIVE):
-        against = [row.model_copy(update={"reference": first}) for row in group.rows if row.name != first]
-        group = group.model_copy(update={"rows": tuple(against)})
-    rows = {row.row.name: row for row in summaries(group, Floors())}
-    return measured.record.fingerprint.gpu or "a CPU", {of: rows[name] for of, name in variants.items() if name in rows}
+    seen = {row.row.name: row for row in summaries(group, Floors())}
+    return measured.record.fingerprint.gpu or "a CPU", {of: seen[name] for of, name in rows.items() if name in seen}

@@ -33,8 +33,8 @@ class Counting(Record, strict=True):
     model: str = "qwen2.5-vl-7b"
     """The model whose tower is counted."""
     in_order: str = ""
-    """One of [sets] whose flags are counted as they came: the first, the first two, and so on. Where another of `sets` is
-    how it begins, those beyond it."""
+    """One of [sets] whose flags are counted as they came: the first, the first two, and so on, or those beyond another
+    of `sets` that it begins with."""
 
 
 class Timing(Record, strict=True):
@@ -191,7 +191,7 @@ class Case(Record, strict=True):
         return "+".join(self.sets[name]) if name in self.sets else name
 
     def steps(self, counting: Counting) -> dict[str, str]:
-        """Variants by name: the sets, and the growing part of the one in order, from the longest that it begins with."""
+        """Variants by name: the sets, and the growing part of the one in order, beyond the longest it begins with."""
         named = {name: self.variant(name) for name in counting.sets if name != counting.in_order}
         flags = self.sets.get(counting.in_order, ())
         others = [self.sets[name] for name in named if name in self.sets]

@@ -232,12 +232,13 @@ def four_layers_rotated(tokens: int, setting: Setting) -> SeamInputs:
     return SeamInputs([(setting.noise(tokens, 3 * HEADS * HEAD_DIM),) for _ in range(CONTENTS)], way)
 
 
-@seam_case("micro-sdpa", attention, sizes={f"n={TOKENS}": TOKENS})
+@seam_case("micro-sdpa", attention, sizes=_ladder("n", TOKENS // 2, TOKENS))
 def uneven_segments(tokens: int, setting: Setting) -> SeamInputs:
-    """Attention in segments of 768 and 1,024 tokens, 16 heads of 64, whose bounds the host has."""
-    bounds = [0, *accumulate(LENGTHS)]
+    """Attention in segments of 768 and 1,024 tokens, or half of these, 16 heads of 64, whose bounds the host has."""
+    lengths = [each * tokens // TOKENS for each in LENGTHS]
+    bounds = [0, *accumulate(lengths)]
     there = torch.tensor(bounds, dtype=torch.int32, device=setting.device)
-    segments = Segments(bounds, cu_seqlens=there, longest=max(LENGTHS))
+    segments = Segments(bounds, cu_seqlens=there, longest=max(lengths))
 
     def way(flags: frozenset[str], dtype: torch.dtype) -> Way:
         attend, places = attention.way_of(flags)(), layout.naive_way()
