@@ -26,8 +26,6 @@ def rotate(x: Tensor, rope: Rope, layout: Layout) -> Tensor:
     """Rotate x [..., N, heads, head_dim] in the precision of cos and sin: fp32, unless rope-lowp chose another."""
     half: CosSin = rope.cos_sin()
     cos, sin = layout.tile(half.cos), layout.tile(half.sin)
-    if x.dtype == cos.dtype:
-        return x * cos + rotate_half(x) * sin
     wide = x.to(cos.dtype)
     return (wide * cos + rotate_half(wide) * sin).type_as(x)
 
