@@ -16,6 +16,7 @@ from vlbench.cli.explain import explain
 from vlbench.cli.judge import diff, judge
 from vlbench.cli.judge_patch import judge_patch
 from vlbench.cli.listing import list_things
+from vlbench.cli.mcp import mcp
 from vlbench.cli.predict import predict
 from vlbench.cli.profile import profile
 from vlbench.cli.recommend import recommend
@@ -53,6 +54,7 @@ app.command("list")(list_things)
 app.command("self-test")(self_test)
 app.command("judge-patch")(judge_patch)
 app.command()(explain)
+app.command()(mcp)
 for name, group in {"case": case.app, "gate": gate.app, "baseline": baseline.app, "nsys": nsys.app}.items():
     app.add_typer(group, name=name)
 

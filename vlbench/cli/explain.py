@@ -74,13 +74,21 @@ def explain(
         whole["words"] = [named.partition(", ")[0] for named in meanings_by_names()]
         print(json.dumps(whole, indent=1)) if as_json else _show_facts(whole)
         return
-    name = spelled(name)
-    if name in names("flags") or not (known := meanings(name)):
-        _explain_flag(name, as_json)
-    elif as_json:
+    known = explained(name)
+    if as_json:
         print(json.dumps(known, indent=1))
+    elif "optimized" in known:
+        naive, optimized = known.pop("naive"), known.pop("optimized")
+        _show(known | {"counted": ""}, naive, optimized)  # "changes" has it, a line each
     else:
         _show_facts(known)
+
+
+def explained(name: str) -> dict[str, Any]:
+    """All that is known of whatever is called so; of a flag its code, too. Raises UsageError where nothing is."""
+    name = spelled(name)
+    known = {} if name in names("flags") else meanings(name)
+    return known or _flag_facts(name)
 
 
 def spelled(name: str) -> str:
@@ -104,7 +112,7 @@ def meanings(name: str) -> dict[str, Any]:
     return found
 
 
-def _explain_flag(flag: str, as_json: bool) -> None:
+def _flag_facts(flag: str) -> dict[str, Any]:
     from vlbench.export.flags import COUNTED_ON, counted_on, effects, moves_in_words, traffic_in_words
     from vlbench.implementations.optimized import FlagError, find_flag
     from vlbench.implementations.optimized.seam import excluded_by
@@ -123,7 +131,7 @@ def _explain_flag(flag: str, as_json: bool) -> None:
             str(error) if "did you mean" in str(error) else f"nothing is called {flag!r}; {hint}"
         ) from None
     naive, optimized, on = source_of(found.seam.naive_way), source_of(found.way), counted_on(found.flag)
-    facts = {
+    return {
         "flag": found.flag,
         "seam": found.seam.name,
         "removes": found.removes,
@@ -138,11 +146,10 @@ def _explain_flag(flag: str, as_json: bool) -> None:
         "measured with": list(found.pairs),
         "excludes": [*(other for other in found.seam.flags if other != found.flag), *excluded_by(found)],
         "only where named": found.only_named,
-    } | _told_by_stage(found)
-    if as_json:
-        print(json.dumps(facts | {"naive": naive, "optimized": optimized}, indent=1))
-    else:
-        _show(facts | {"counted": ""}, naive, optimized)  # "changes" has it, a line each
+        **_told_by_stage(found),
+        "naive": naive,
+        "optimized": optimized,
+    }
 
 
 def _told_by_stage(flag: Optimization) -> dict[str, str | list[str]]:

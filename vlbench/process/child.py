@@ -110,6 +110,11 @@ class Child(Generic[Event]):
         with suppress(BrokenPipeError):  # something was still to be told
             self._ends.close()
 
+    def kill(self) -> None:
+        """End it now, from any thread; whoever hears it is told."""
+        self._why = self._why or "it was given up"
+        self._process.kill()
+
     def tell(self, message: Message) -> None:
         """Hand over a message."""
         assert self._process.stdin is not None
