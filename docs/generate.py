@@ -13,6 +13,7 @@ import re
 import tomllib
 from collections.abc import Callable
 from io import StringIO
+from itertools import pairwise, starmap
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from tests.traps.page import page as trap_page
 from tests.traps.traps import load as load_traps
 from vlbench.cli.explain import meanings_by_names
 from vlbench.export.atlas import page_table
+from vlbench.export.atlas_changes import changes_table
 from vlbench.export.console import view
 from vlbench.export.flags import COUNTED_ON, moves_in_words
 from vlbench.export.formats import exporters
@@ -181,15 +183,27 @@ def seam_ladder() -> str | None:
     return "\n".join(["```", command, "...", *lines, "```", "", where])
 
 
+def stored_atlases() -> list[Path]:
+    """The stored atlases of transformers, the oldest release first."""
+    stored = (ROOT / "results/atlas").glob("transformers-*.json")
+    return sorted(stored, key=lambda path: [int(each) for each in re.findall(r"\d+", path.stem)])
+
+
 def newest_atlas() -> str | None:
     """The stored atlas of the newest release of transformers; None without one."""
-    stored = (ROOT / "results/atlas").glob("transformers-*.json")
-    paths = sorted(stored, key=lambda path: [int(each) for each in re.findall(r"\d+", path.stem)])
+    paths = stored_atlases()
     return page_table(read_atlas(paths[-1])) if paths else None
+
+
+def changed_releases() -> str | None:
+    """What each stored release of transformers changed; None of fewer than two."""
+    atlases = [read_atlas(path) for path in stored_atlases()]
+    return "\n\n".join(starmap(changes_table, pairwise(atlases))) if len(atlases) > 1 else None
 
 
 PARTS: dict[str, Callable[[], str | None]] = {
     "atlas": newest_atlas,
+    "atlas_releases": changed_releases,
     "boards": board_table,
     "checked": checked_table,
     "checked_sentence": checked_sentence,

@@ -102,6 +102,26 @@ def test_what_is_wrong_is_told_in_one_sentence(vlbench: Vlbench, words: tuple[st
     assert said in vlbench("atlas", *words).sentence
 
 
+@pytest.mark.slow(6)
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("GoodVisionModel", "Other", "good: this release has no Other in toy_towers.models.good.modeling_good"),
+        ('form = "patches"', 'form = "images"', "good: it is not called as images are: grid_thw"),
+        ('form = "patches"', 'inputs = {pixel_values = "pixels 3 N", grid_thw = "thw"}', "good: RuntimeError at "),
+        ('form = "patches"', 'form = "patches"\nsettings = {widht = 3}', "no setting 'widht'"),
+    ],
+)
+def test_a_list_of_which_nothing_can_be_counted_is_wrong(
+    vlbench: Vlbench, folder: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, said: str
+) -> None:
+    install(folder, monkeypatch, good=NOT_WAITING)
+    (folder / LIST).write_text(listed("good").replace(old, new))
+    sentence = vlbench("atlas", "toy_towers", "--list", LIST, "--grid", "1x4x6").sentence
+    assert sentence.startswith(f"{LIST}: no tower of it could be counted; ")
+    assert said in sentence
+
+
 @pytest.mark.slow
 def test_new_towers_are_proposed_as_entries_that_count(
     vlbench: Vlbench, folder: Path, monkeypatch: pytest.MonkeyPatch

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from tests.surveying.toy import release
 from vlbench.errors import UsageError
+from vlbench.surveying.build import tower_class
 from vlbench.surveying.discover import discovered
 from vlbench.surveying.forms import FORMS, described, fed, form_inputs, form_of, sizes_of
 from vlbench.surveying.listed import LIST, Listed, as_toml, listed_package
@@ -70,6 +73,9 @@ def test_the_list_is_in_the_words_of_a_proposal(tmp_path: Path) -> None:
     assert read_toml(LIST, Kind("")).keys() == {"transformers"}
 
 
+ENTRY = "[p.towers.a]\nclass = 'p.a:A'\n"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -78,6 +84,18 @@ def test_the_list_is_in_the_words_of_a_proposal(tmp_path: Path) -> None:
         ("[p.towers.a]\nclass = 'A'\nconfig = 'C'", "p.towers.a.class"),
         ("[q.towers]", "it lists no towers of 'p'"),
         ("[p", "not TOML"),
+        ("[p.towers]", "it lists no towers of 'p'"),
+        (f"{ENTRY}config = 'C D'", r"p\.towers\.a\.config: String should match"),
+        (f"{ENTRY}config = 'C'\nsettings = 3", r"p\.towers\.a\.settings: Input should be a valid dict"),
+        (f"{ENTRY}config = 'C'\nwidht = 1", r"p\.towers\.a\.widht: Extra inputs are not permitted"),
+        (f"{ENTRY}config = 'C'\none_picture = 'maybe'", r"p\.towers\.a\.one_picture: Input should be a valid boolean"),
+        (f"{ENTRY}config = 'C'\nname = 'b'", r"towers\.a says that its name is 'b'; leave name out"),
+        (f"{ENTRY}config = 'C'\nform = 'images'\ninputs = {{x = 'thw'}}", "form and inputs both say what it is fed"),
+        (f"{ENTRY}config = 'C'\n[p.aliases]\nb = 'c'", r"aliases\.b is 'c', which is not in towers"),
+        (f"{ENTRY}config = 'C'\n[p.left_out]\nb = ' '", r"left_out\.b has no reason"),
+        (f"{ENTRY}config = 'C'\n[p.left_out]\na = 'x'", "a is in towers and in left_out"),
+        ("[p.towers.a]\nclass = 'os.path:A'\nconfig = 'C'", r"p\.towers\.a\.class: os\.path:A is not in p"),
+        ("[p.towers.a]\nclass = 'p.a:A b'\nconfig = 'C'", r"p\.towers\.a\.class: String should match"),
     ],
 )
 def test_a_list_that_is_none_is_told_in_one_sentence(tmp_path: Path, text: str, said: str) -> None:
@@ -159,3 +177,47 @@ def test_releases_of_a_range(over: str, releases: list[str]) -> None:
 def test_a_range_that_is_none(over: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         chosen(KNOWN, over)
+
+
+@pytest.mark.parametrize(
+    ("package", "said"),
+    [
+        ("json", "json has no file modeling_"),
+        ("token", "token is one file and no package of towers"),
+        ("sys", "sys is one file and no package of towers"),
+        ("__main__", "__main__ is not installed|__main__ is one file"),
+        ("no such", "no such is not installed"),
+    ],
+)
+def test_a_package_without_towers_is_told_in_one_sentence(package: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        discovered(package)
+
+
+def test_source_that_this_python_does_not_read_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = release(tmp_path, "1.0", good="x = layer(x)", bad="x = = y")
+    monkeypatch.syspath_prepend(folder)
+    found = discovered("toy_towers")
+    assert list(found.towers) == ["good"]
+    assert found.left_out["bad.modeling_bad"].startswith("not Python that this version reads: SyntaxError")
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "said"),
+    [
+        ("toy_towers.models.good.modeling_good:Other", "GoodVisionConfig", "this release has no Other in toy_towers."),
+        ("toy_towers.models.good.modeling_good:GoodVisionModel", "Other", "this release has no Other in toy_towers."),
+        ("toy_towers.models.none:A", "C", "this release has no module toy_towers.models.none"),
+        ("toy_towers.models.lacking.modeling_lacking:A", "C", "it needs a package that is not installed: no_such"),
+    ],
+)
+def test_what_a_release_does_not_have_is_named(
+    name: str, config: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = release(tmp_path, "1.0", good="x = layer(x)", lacking="x = layer(x)")
+    (folder / "toy_towers/models/lacking/modeling_lacking.py").write_text("import no_such.thing\n")
+    monkeypatch.syspath_prepend(folder)
+    for module in [each for each in sys.modules if each.startswith("toy_towers")]:
+        monkeypatch.delitem(sys.modules, module)
+    with pytest.raises(UsageError, match=said):
+        tower_class(Listed.model_validate({"class": name, "config": config}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 LIST = "towers.toml"
@@ -69,6 +70,23 @@ def release(folder: Path, version: str, **lines: str) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     return folder
+
+
+def wheel(folder: Path, version: str, broken: str = "", **lines: str) -> Path:
+    """The same as a wheel that pip installs; `broken` is what importing it does."""
+    files = release(folder / f"files-{version}", version, **lines)
+    (files / "toy_towers/__init__.py").write_text(broken)
+    info = f"toy_towers-{version}.dist-info"
+    (files / info / "WHEEL").write_text("Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+    named = sorted(path.relative_to(files).as_posix() for path in files.rglob("*") if path.is_file())
+    (files / info / "RECORD").write_text("".join(f"{name},,\n" for name in [*named, f"{info}/RECORD"]))
+    made = folder / f"toy_towers-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(made, "w") as packed:
+        for path in sorted(files.rglob("*.*")):
+            packed.write(path, path.relative_to(files))
+        for name in ("WHEEL", "RECORD", "METADATA"):
+            packed.write(files / info / name, f"{info}/{name}")
+    return made
 
 
 def listed(*names: str) -> str:

@@ -5,35 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from itertools import pairwise
 from pathlib import Path
 
 from vlbench.api.arguments import File, Names, path_of, several
 from vlbench.api.defaults import defaults
 from vlbench.api.results import Result, Rows
+from vlbench.api.survey_releases import STORED, announce_estimate, count_releases, steps_of
 from vlbench.counting.job import parse_grid
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.export.atlas import atlas_parts
 from vlbench.export.progress import watcher
 from vlbench.export.sheet import Part, Table, Words, records
 from vlbench.judging.exit_codes import ExitCode
-from vlbench.judging.judged import Judged, JudgedRow
-from vlbench.judging.verdict import Verdict
+from vlbench.judging.judged import Judged
 from vlbench.record.atlas import Atlas, read_atlas
+from vlbench.record.destinations import check_output
 from vlbench.surveying.difference import differences
 from vlbench.surveying.discover import discovered
 from vlbench.surveying.forms import form_of
 from vlbench.surveying.job import AtlasJob
 from vlbench.surveying.listed import Listed, ListedPackage, as_toml, listed_package
-from vlbench.surveying.releases import chosen, downloaded, ends, known_releases
 from vlbench.surveying.run import count_atlas
 from vlbench.towers.models import find_dtype
 
 PACKAGE = "transformers"
 GRIDS = ("1x36x36", "1x24x54")
 """Two pictures of as many patches: what a tower does for each of them shows."""
-STORED = Path("results/atlas")
-"""Where the atlases of a repository lie."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -84,14 +81,17 @@ def atlas(
     gpu: str | None = None,
     cudnn: str | None = None,
     dtype: str = "bfloat16",
+    out: File | None = None,
+    force: bool = False,
     progress: bool | Callable[[str], None] = True,
 ) -> Surveyed:
     """Count the vision towers of an installed package that are listed, on pictures of `grid` patches.
 
     `only` names some of them; `listed` is a list of one's own. With `discover` what the list does not have is looked
     for in the source and tried, and `.proposed` has entries to accept. With `check` the figures are held to the file of
-    this release in results/atlas, with `against` to any such file. `over`, such as "5.19..5.23", downloads these
-    releases and counts each in a process of its own. Raises UsageError for what cannot be had as asked.
+    this release in results/atlas, with `against` to any such file. `over`, such as "5.19..5.23", has pip install these
+    releases into folders of their own and counts each in a process of its own. `out` is the file that is written; with
+    `over` a folder, for a file of each release. Raises UsageError for what cannot be had as asked.
     """
     if sum((discover, check, against is not None, over is not None)) > 1:
         raise UsageError("--discover, --check, --against and --over are one thing each; give one of them")
@@ -101,12 +101,24 @@ def atlas(
     towers = tuple(known.only(several(only)))
     stored = read_atlas(_stored(package)) if check else read_atlas(Path(against)) if against is not None else None
     grids = tuple(map(parse_grid, several(grid) or GRIDS))
+    goal = path_of(out)
     job = AtlasJob(package=package, towers=towers, grids=grids, profile=profile, cudnn=cudnn, dtype=find_dtype(dtype))
     if over is not None:
-        return _over(job, known, over, progress)
+        counted, judged = count_releases(job, known, over, goal, force, progress)
+        return Surveyed(counted[-1], judged, tuple(counted[:-1]))
+    if goal is not None:
+        check_output(goal, "--out", force=force)
     with watcher(progress) as watch:
         watch.say(f"counting {len(towers)} towers of {package}")
-        found = count_atlas(job, aliases=known.aliases, left_out=known.left_out, steps=watch.steps)
+        announce_estimate(watch, len(towers))
+        found = count_atlas(job, aliases=known.aliases, left_out=known.left_out, steps=steps_of(watch))
+    if listed is not None and not any(row.counted for row in found.rows):
+        first = found.rows[0]
+        raise UsageError(
+            f"{listed}: no tower of it could be counted; {first.name}: {first.failed or first.ways[0].failed}"
+        )
+    if goal is not None:
+        found.keep(goal)
     if discover:
         return _proposal(found, towers)
     if stored is None:
@@ -151,55 +163,3 @@ def _proposal(found: Atlas, towers: tuple[Listed, ...]) -> Surveyed:
         if row.counted:
             entries.append(as_toml(found.package, listed.model_copy(update={"form": form_of(row.form)})))
     return Surveyed(found, proposed="\n\n".join(entries) or f"# {found.package}: nothing that is not listed")
-
-
-def _over(job: AtlasJob, known: ListedPackage, over: str, progress: bool | Callable[[str], None]) -> Surveyed:
-    """Each release counted, and held against the one before it."""
-    ends(over)
-    with watcher(progress) as watch:
-        watch.say(f"asking the index for releases of {job.package}")
-        versions = chosen(known_releases(job.package), over)
-        watch.announce(
-            f"downloading {len(versions)} releases of {job.package} ({', '.join(versions)}), a wheel each of about "
-            "10 MB, into a temporary folder; what they need is what is installed here"
-        )
-    counted: list[Atlas] = []
-    failed: dict[str, str] = {}
-    notes: list[str] = []
-    for each in versions:
-        with watcher(progress) as watch:
-            watch.say(f"downloading {job.package} {each}")
-            with downloaded(job.package, each) as release:
-                notes.append(f"downloaded {release.words}")
-                watch.announce(notes[-1])
-                watch.say(f"counting {len(job.towers)} towers of {job.package} {each}")
-                here = job.model_copy(update={"folder": str(release.folder)})
-                try:
-                    counted.append(count_atlas(here, aliases=known.aliases, left_out=known.left_out, steps=watch.steps))
-                except UsageError as error:
-                    failed[each] = str(error)
-    if not counted:
-        raise UsageError(f"--over {over}: no release could be counted: {'; '.join(failed.values())}")
-    return Surveyed(counted[-1], _between(job.package, counted, failed, notes), tuple(counted[:-1]))
-
-
-def _between(package: str, counted: list[Atlas], failed: dict[str, str], notes: list[str]) -> Judged:
-    """What moved from each release to the next; a release that could not be counted is missing."""
-    rows = [JudgedRow.missing(f"{package} {each}", "counters", reason) for each, reason in failed.items()]
-    for before, after in pairwise(counted):
-        step = differences(before, after)
-        moved = [row for row in step.rows if row.verdict is not Verdict.SAME]
-        rows += [row.model_copy(update={"cell": f"{after.version}: {row.cell}", "gates": False}) for row in moved]
-        told = f"{len(moved)} of {len(step.rows)} ways are not as they were"
-        rows.append(JudgedRow.counted(f"{package} {before.version} to {after.version}", [], told))
-        notes += [f"{after.version}: {note}" for note in step.notes]
-    return Judged(
-        command="atlas",
-        before=counted[0].title,
-        after=counted[-1].title,
-        rows=tuple(rows),
-        notes=tuple(notes),
-        false_alarms=None,
-        enforced=bool(failed),
-        seconds=sum(each.seconds for each in counted),
-    )

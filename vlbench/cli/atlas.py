@@ -28,14 +28,14 @@ class AtlasOptions(CommandOptions):
     against: Annotated[Path | None, typer.Option(metavar="FILE", autocompletion=files(".json"))] = None
     """Hold the figures to any file that --out wrote."""
     over: Annotated[str | None, typer.Option(metavar="FIRST..LAST")] = None
-    """Download these releases, such as 5.19..5.23, and say what each changed."""
+    """Install these releases, such as 5.19..5.23, into folders of their own, and say what each changed."""
     grid: Annotated[Texts, typer.Option(metavar="TxHxW")] = None
     """A picture that is fed in, in patches; repeatable. [1x36x36 and 1x24x54]"""
     dtype: DtypeName = "bfloat16"
     gpu: Gpu = None
     cudnn: Cudnn = None
     out: Annotated[Path | None, typer.Option(metavar="FILE")] = None
-    """Write the atlas, such as results/atlas/transformers-5.23.0.json."""
+    """Write the atlas, such as results/atlas/transformers-5.23.0.json; with --over a folder, for a file of each."""
     force: Force = False
 
 
@@ -52,18 +52,11 @@ def atlas(options: AtlasOptions) -> Sheet:
     - `vlbench atlas --over 5.22..5.23`
     """
     from vlbench.api.surveys import atlas
-    from vlbench.record.destinations import check_output
-    from vlbench.record.files import write_whole
 
     given = dict(vars(options))
-    out, force = given.pop("out"), given.pop("force")
-    if out is not None:
-        check_output(out, "--out", force=force)
     found = atlas(given.pop("package"), **given)
-    text = found.record.model_dump_json(indent=1)
-    if out is not None:
-        write_whole(out, text + "\n")
-    last = f"written to {out}" if out is not None else ""
+    last = f"written to {options.out}" if options.out is not None else ""
     if found.judged is not None:
         return replace(compared(found.judged), last=last)
-    return Sheet("vlbench atlas", found.parts, exit_code=int(found.exit_code), own={"json": lambda: text}, last=last)
+    own = {"json": lambda: found.record.model_dump_json(indent=1)}
+    return Sheet("vlbench atlas", found.parts, exit_code=int(found.exit_code), own=own, last=last)

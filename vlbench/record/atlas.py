@@ -7,6 +7,7 @@ from pydantic import Field
 
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.record.base import Checksummed, Count, Grid, Record, fitting
+from vlbench.record.files import write_whole
 from vlbench.record.site import Event, Where
 from vlbench.untrusted.files import Kind, read_json
 
@@ -133,6 +134,10 @@ class Atlas(Checksummed):
     def conditions(self) -> tuple[object, ...]:
         """What has to be equal for two to compare."""
         return self.torch, self.profile, self.cudnn, self.dtype, self.grids
+
+    def keep(self, path: Path) -> None:
+        """Write it."""
+        write_whole(path, self.model_dump_json(indent=1) + "\n")
 
 
 def read_atlas(path: Path) -> Atlas:

@@ -12,7 +12,7 @@ from torch import nn
 
 from vlbench.counting_device import CountingDevice
 from vlbench.errors import UsageError
-from vlbench.surveying.listed import Listed
+from vlbench.surveying.listed import LACKS, Listed
 
 ATTENTIONS = ("sdpa", "eager")
 """How it is to attend, as transformers calls it: the first that the tower has."""
@@ -24,16 +24,20 @@ def tower_class(listed: Listed) -> tuple[Any, Any]:
     try:
         module = import_module(name)
     except ModuleNotFoundError as error:
-        raise UsageError(f"this release has no module {error.name}") from None
+        its_own = f"{error.name}.".startswith(f"{name.partition('.')[0]}.")
+        lacks = f"{LACKS} module" if its_own else "it needs a package that is not installed:"
+        raise UsageError(f"{lacks} {error.name}") from None
     for wanted in (attribute, listed.config):
         if not hasattr(module, wanted):
-            raise UsageError(f"this release has no {wanted} in {name}")
+            raise UsageError(f"{LACKS} {wanted} in {name}")
     return getattr(module, attribute), getattr(module, listed.config)
 
 
 def build(device: CountingDevice, listed: Listed, dtype: torch.dtype) -> nn.Module:
     """The tower on the counting device, for inference, floats in `dtype` where the package has them so."""
     tower, config_class = tower_class(listed)
+    if odd := [each for each in listed.settings if not hasattr(config_class(), each)]:
+        raise UsageError(f"its {listed.config} has no setting {odd[0]!r}; mend settings in the list")
     refused: Exception | None = None
     for attention in ATTENTIONS:
         try:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from vlbench.errors import UsageError
+from vlbench.errors import UsageError, in_one_line
 from vlbench.surveying.listed import Listed, ListedPackage
 
 PIXELS = ("pixel_values", "pixels", "images")
@@ -21,17 +21,19 @@ LATEST = ("VisionModel", "VisionTransformer", "VisionEncoder")
 def discovered(package: str) -> ListedPackage:
     """The towers that `package` seems to have, one for each folder, and those left out, with the reason.
 
-    Their forms are not known yet. Raises UsageError for a package that is not installed.
+    Their forms are not known yet. Raises UsageError for a package that is not installed,
+    and where it has none.
     """
-    spec = find_spec(package) if package.isidentifier() else None
-    if spec is None or spec.origin is None:
-        raise UsageError(f"{package} is not installed; pip install {package}")
-    folder = Path(spec.origin).parent
+    folder = _folder_of(package)
     towers: dict[str, Listed] = {}
     left_out: dict[str, str] = {}
     for path in sorted(folder.rglob("modeling_*.py")):
         module = ".".join((package, *path.relative_to(folder).with_suffix("").parts))
-        classes = dict(_classes(ast.parse(path.read_text(encoding="utf-8"))))
+        try:
+            classes = dict(_classes(ast.parse(path.read_bytes())))
+        except (SyntaxError, ValueError) as error:
+            left_out[f"{path.parent.name}.{path.stem}"] = f"not Python that this version reads: {in_one_line(error)}"
+            continue
         fitting = {name: config for name, config in classes.items() if "Vision" in config or "Image" in config}
         left_out |= {
             f"{path.parent.name}.{name}": f"its config is {config or 'not said'}, which is none of a vision tower"
@@ -44,7 +46,21 @@ def discovered(package: str) -> ListedPackage:
         name = path.parent.name
         towers[name] = Listed.model_validate({"name": name, "class": f"{module}:{chosen}", "config": fitting[chosen]})
         left_out |= {f"{name}.{other}": f"it stands beside {chosen}" for other in fitting if other != chosen}
+    if not towers:
+        raise UsageError(f"{package} has no file modeling_*.py with a vision tower; list its towers by hand (--list)")
     return ListedPackage(towers=towers, left_out=left_out)
+
+
+def _folder_of(package: str) -> Path:
+    try:
+        spec = find_spec(package) if package.isidentifier() else None
+    except ValueError:  # __main__ has none
+        spec = None
+    if spec is None:
+        raise UsageError(f"{package} is not installed; pip install {package}")
+    if not spec.submodule_search_locations:
+        raise UsageError(f"{package} is one file and no package of towers; name another")
+    return Path(next(iter(spec.submodule_search_locations)))
 
 
 def _classes(tree: ast.Module) -> Iterator[tuple[str, str]]:

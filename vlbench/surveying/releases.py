@@ -1,15 +1,15 @@
-"""Releases of a package as an index has them, each unpacked into a folder of its own that is gone afterwards.
+"""Releases of a package as an index has them, each installed by pip into a folder of its own, where it stays.
 
 What a release needs beside itself is what is installed here: nothing else is downloaded.
 """
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 import time
-import zipfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,24 +18,26 @@ from vlbench.process.scratch import Scratch
 
 Version = tuple[int, ...]
 _RELEASE = re.compile(r"\d+(\.\d+)*")
+_PACKAGE = re.compile(r"[A-Za-z0-9][\w.-]*")
 _RANGE = re.compile(r"(\d+(?:\.\d+)*)\.\.(\d+(?:\.\d+)*)")
 SECONDS = 300
-"""For one download."""
+"""For one call of pip."""
 
 
 @dataclass(frozen=True)
 class Release:
-    """One that was downloaded."""
+    """One that is there."""
 
     version: str
     folder: Path
-    bytes: int
-    seconds: float
+    seconds: float | None = None
+    """That installing it took; None where it was there before."""
 
     @property
     def words(self) -> str:
-        """What it cost."""
-        return f"{self.version}: {self.bytes / 1e6:.1f} MB in {self.seconds:.0f} s"
+        """Where it comes from."""
+        came = "there before" if self.seconds is None else f"installed in {self.seconds:.0f} s"
+        return f"{self.version}: {came}, {self.folder}"
 
 
 def number(version: str) -> Version:
@@ -77,6 +79,8 @@ def _inside(minors: dict[Version, str], low: str, high: str) -> set[str]:
 
 def known_releases(package: str) -> list[str]:
     """Those that pip finds. Raises UsageError where it finds none."""
+    if not _PACKAGE.fullmatch(package):
+        raise UsageError(f"{package!r} is no name that an index could have; name a package, such as transformers")
     said = _pip("index", "versions", package)
     found = re.search(r"Available versions: (.*)", said)
     if not found:
@@ -84,18 +88,35 @@ def known_releases(package: str) -> list[str]:
     return found[1].replace(" ", "").split(",")
 
 
-@contextmanager
-def downloaded(package: str, version: str) -> Iterator[Release]:
-    """The release in a temporary folder. Raises UsageError where it cannot be had as a wheel."""
-    start = time.monotonic()
+def kept_in() -> Path:
+    """The folder in which releases stay; another Python may need other files of them."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(home) / "vlbench" / "releases" / str(sys.implementation.cache_tag)
+
+
+def installed(package: str, version: str) -> Release:
+    """The release in a folder of its own, which has all of it or is not there.
+
+    Raises UsageError where it cannot be had as a wheel, or not be kept.
+    """
+    start, folder = time.monotonic(), kept_in() / f"{package}-{version}"
+    if folder.is_dir():
+        return Release(version, folder)
     with Scratch() as scratch:
-        goal = Path(scratch) / "wheel"
-        _pip("download", "--no-deps", "--only-binary", ":all:", "--dest", str(goal), f"{package}=={version}")
-        (wheel,) = goal.glob("*.whl")
-        folder = Path(scratch) / "release"
-        with zipfile.ZipFile(wheel) as packed:
-            packed.extractall(folder)
-        yield Release(version, folder.resolve(), wheel.stat().st_size, time.monotonic() - start)
+        goal = Path(scratch) / "release"
+        alone = ("--no-deps", "--no-compile", "--only-binary", ":all:")
+        _pip("install", *alone, "--target", str(goal), f"{package}=={version}")
+        draft = folder.with_name(f".{folder.name}.{os.getpid()}")
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copytree(goal, draft)
+            draft.rename(folder)
+        except OSError as error:
+            if not folder.is_dir():  # else another process was quicker
+                raise UsageError(f"{folder}: cannot be written ({error.strerror}); set XDG_CACHE_HOME") from None
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    return Release(version, folder, time.monotonic() - start)
 
 
 def _pip(*arguments: str) -> str:
@@ -105,6 +126,7 @@ def _pip(*arguments: str) -> str:
     except subprocess.TimeoutExpired:
         raise UsageError(f"pip {arguments[0]}: no end after {SECONDS} s; look whether its index is reachable") from None
     if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")] or ["it says nothing"]
+        lines = done.stderr.strip().splitlines()
+        said = [line for line in lines if line.startswith("ERROR:")] or lines or ["it says nothing"]
         raise UsageError(f"pip {arguments[0]} {arguments[-1]}: {said[-1].removeprefix('ERROR: ')}")
     return done.stdout

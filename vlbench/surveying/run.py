@@ -34,14 +34,12 @@ def count_atlas(
         rows[row.name] = row
         steps(len(rows), len(job.towers))
 
-    while waiting := [each for each in job.towers if each.name not in rows]:
+    while (waiting := [each for each in job.towers if each.name not in rows]) or opened is None:
         opened, ended = _one_process(job.model_copy(update={"towers": tuple(waiting)}), done, most_seconds)
         if ended is None:
             break
         for left in [each for each in waiting if each.name not in rows][:1]:
             done(_row_of(left, f"while it was counted, {ended}"))
-    if opened is None:
-        raise UsageError(f"no tower of {job.package} is named; leave --only out, or name one")
     return Atlas(
         vlbench=__version__,
         package=job.package,
