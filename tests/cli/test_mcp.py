@@ -103,8 +103,7 @@ def found(result: Any) -> Any:
 
 
 @pytest.mark.slow(12)
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
-def test_the_tools_are_called_while_others_crash_and_hang(folder: Path, mode: str) -> None:
+def test_the_tools_are_called_while_others_crash_and_hang(folder: Path) -> None:
     (folder / "towers.py").write_text(BROKEN.replace(LAYER, SYNC, 1))
     heard: list[tuple[float, str]] = []
 
@@ -135,7 +134,7 @@ def test_the_tools_are_called_while_others_crash_and_hang(folder: Path, mode: st
         nothing = await client.call_tool("diff", {"before": "none.json", "after": "none.json"})
         assert "none.json" in told(nothing)
 
-    errors = served(folder, work, mode=mode)
+    errors = served(folder, work)
     assert "Traceback" not in errors
     amounts = [amount for amount, _ in heard]
     assert amounts == sorted(set(amounts))
@@ -143,7 +142,7 @@ def test_the_tools_are_called_while_others_crash_and_hang(folder: Path, mode: st
 
 
 @pytest.mark.slow(4)
-def test_a_call_that_hangs_is_ended_in_time_and_the_server_goes_on(folder: Path) -> None:
+def test_a_call_that_hangs_is_ended_in_time_also_for_a_client_of_the_older_protocol(folder: Path) -> None:
     (folder / "hanging.py").write_text(f"{HANGING}\n")
 
     async def work(client: Any) -> None:
@@ -151,4 +150,4 @@ def test_a_call_that_hangs_is_ended_in_time_and_the_server_goes_on(folder: Path)
         assert told(late) == "count: no end after 6 s; the server goes on"
         assert found(await client.call_tool("explain", {"name": "churn"}))["word"] == "churn"
 
-    served(folder, work, "--timeout", "6")
+    served(folder, work, "--timeout", "6", mode="legacy")
