@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,12 @@ import pytest
 
 from tests.cli.conftest import Vlbench
 from tests.cli.gated import LAYER, SYNC, TOWERS
-from vlbench.cli import mcp as command
 from vlbench.cli.tools import TOOLS
 from vlbench.errors import UsageError
 
+command = import_module("vlbench.cli.mcp")
 NAMES = ["count", "where", "diff", "explain", "judge", "predict"]
-HANGING = "import time; time.sleep(60)"
+HANGING = "import time; time.sleep(600)"
 BROKEN = f"""{TOWERS}
 
 class Ending(Tower):
@@ -102,7 +103,7 @@ def found(result: Any) -> Any:
     return result.structured_content
 
 
-@pytest.mark.slow(12)
+@pytest.mark.slow(20)
 def test_the_tools_are_called_while_others_crash_and_hang(folder: Path) -> None:
     (folder / "towers.py").write_text(BROKEN.replace(LAYER, SYNC, 1))
     heard: list[tuple[float, str]] = []
@@ -128,7 +129,7 @@ def test_the_tools_are_called_while_others_crash_and_hang(folder: Path) -> None:
         assert (warm["forward"], warm["host_syncs"], counted.structured_content["exit_code"]) == ("warm", 3, 0)
         (line,) = [each for each in found(lines)["lines"] if each["blocking"]]
         assert (line["event"], line["times"], "lengths.sum().item()" in line["where"]) == ("read-back", 3, True)
-        assert told(wrong).startswith("grid '1x4x'")
+        assert told(wrong).startswith("grid: '1x4x' must be")
         assert told(unknown).startswith("tool: 'count_all' is not one of count, where")
         assert found(explained)["flag"] == "rope-cache"
         nothing = await client.call_tool("diff", {"before": "none.json", "after": "none.json"})
@@ -141,7 +142,7 @@ def test_the_tools_are_called_while_others_crash_and_hang(folder: Path) -> None:
     assert any("counting towers:Tower" in line for _, line in heard)
 
 
-@pytest.mark.slow(4)
+@pytest.mark.slow(6)
 def test_a_call_that_hangs_is_ended_in_time_also_for_a_client_of_the_older_protocol(folder: Path) -> None:
     (folder / "hanging.py").write_text(f"{HANGING}\n")
 

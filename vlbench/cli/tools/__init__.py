@@ -1,4 +1,4 @@
-"""The tools of `vlbench mcp`: each calls the function of `vlbench` that has its name.
+"""The tools of `vlbench mcp`: each calls the function of the Python API that has its name.
 
 What a tool takes are options of a command, with the same names, types and help. What it gives back is what JSON can
 hold. Nothing heavy is imported before a tool is called.
@@ -14,7 +14,7 @@ from typing import Annotated, Any, get_args
 import typer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from vlbench.api.arguments import argument_words
+from vlbench.api.arguments import argument_words, in_python
 from vlbench.cli.count import CountOptions
 from vlbench.cli.judge import DiffOptions
 from vlbench.cli.judge import Options as JudgeOptions
@@ -95,9 +95,9 @@ def count(say: Say, **given: Any) -> Found:
     Each tower has a row for its second forward ("warm") and its first ("cold"). A row that could not be counted has a
     reason in `failed`. Towers are built and run: name only code that you trust.
     """
-    from vlbench import count
+    from vlbench.api.counts import count
 
-    found = count(**given, progress=say)
+    found = in_python(count)(**given, progress=say)
     return {"title": found.title, "exit_code": int(found.exit_code), "rows": found._rows()}
 
 
@@ -109,10 +109,10 @@ def where(say: Say, cold: bool = False, **given: Any) -> Found:
     the host, its callers, flags of vlbench that remove it and advice. Needs no GPU. Towers are built and run: name only
     code that you trust.
     """
-    from vlbench import count
+    from vlbench.api.counts import count
     from vlbench.export.counted import chosen
 
-    found = count(**given, progress=say)
+    found = in_python(count)(**given, progress=say)
     rows = [(group, row) for group in found.record.groups for row in group.towers]
     lines = [
         {"scenario": group.scenario, "point": group.point, "tower": row.name} | site.model_dump(mode="json")
@@ -131,10 +131,10 @@ def diff(say: Say, **given: Any) -> Found:
     Each row has a verdict and its reason; `exit_code` is 0 where all is the same or better, 3 regressed, 4
     inconclusive, 5 inaccurate, 6 missing or not comparable.
     """
-    from vlbench import compare
+    from vlbench.api.verdicts import compare
     from vlbench.export.formats.json import document_of
 
-    found = compare(**given)
+    found = in_python(compare)(**given)
     return {"title": found.title, **document_of(found.record)}
 
 
@@ -158,10 +158,10 @@ def judge(say: Say, **given: Any) -> Found:
     Each metric has a row with a verdict and its reason; `exit_code` is 0 where all is the same or better, 3 regressed,
     4 inconclusive, 5 inaccurate, 6 missing or not comparable.
     """
-    from vlbench import judge
+    from vlbench.api.verdicts import judge
     from vlbench.export.formats.json import document_of
 
-    found = judge(**given)
+    found = in_python(judge)(**given)
     return {"title": found.title, **document_of(found.record)}
 
 
@@ -172,7 +172,7 @@ def predict(say: Say, **given: Any) -> Found:
     A row's `ratio` is the first row's time over its own. A row that has no predicted time has a reason in `failed`.
     Towers are built and run: name only code that you trust.
     """
-    from vlbench import predict
+    from vlbench.api.predicting import predict
 
-    found = predict(**given, progress=say)
+    found = in_python(predict)(**given, progress=say)
     return {"title": found.title, "exit_code": int(found.exit_code), "rows": found._rows()}
