@@ -13,13 +13,15 @@ from vlbench.errors import UsageError
 
 PACKAGE = "mcp_types"
 """A package that the second version of `mcp` brought."""
+SECONDS = 900.0
+"""For one call."""
 WATCHED = PANEL["timeout"]
 
 
 def mcp(
     timeout: Annotated[
-        float, typer.Option(min=1, help="Seconds that one call may take.", rich_help_panel=WATCHED)
-    ] = 900,
+        float | None, typer.Option(min=1, help="Seconds that one call may take. [900]", rich_help_panel=WATCHED)
+    ] = None,
     as_json: Annotated[
         bool,
         typer.Option("--json", help="Print the tools with what each takes, as JSON, and end.", rich_help_panel=WRITTEN),
@@ -32,8 +34,11 @@ def mcp(
     - `vlbench mcp`
     - `vlbench mcp --json`
     """
-    check_numbers({"timeout": timeout}, "--")
+    if timeout is not None:
+        check_numbers({"timeout": timeout}, "--")
     if as_json:
+        if timeout is not None:
+            raise UsageError("--timeout says nothing beside --json; leave it out")
         from vlbench.cli.tools import TOOLS
 
         print(json.dumps([each.told() for each in TOOLS.values()], indent=1))
@@ -44,4 +49,4 @@ def mcp(
 
     if sys.stdin.isatty():
         print("waiting for a client of the Model Context Protocol on stdin; Ctrl-D ends it", file=sys.stderr)
-    run_server(timeout)
+    run_server(timeout or SECONDS)

@@ -1,12 +1,13 @@
 """What a release of a package changed in its towers, as Markdown for the page of the atlas."""
 
+import re
 from collections.abc import Iterator
 
 from vlbench.judging.judged import JudgedRow, Move
 from vlbench.judging.verdict import Verdict
 from vlbench.record.atlas import Atlas
 from vlbench.surveying.difference import differences
-from vlbench.untrusted.names import markdown, markdown_code
+from vlbench.untrusted.names import LONGEST, markdown, markdown_code
 
 SHOWN = 6
 """Lines of code that a row names."""
@@ -22,10 +23,20 @@ def changes_table(before: Atlas, after: Atlas) -> str:
     head = f"**{before.title} to {after.version}**: {len(moved)} of {len(step.rows)} ways are not as they were."
     alike: dict[tuple[str, str], list[str]] = {}
     for row in moved:
-        alike.setdefault((_counters(row), _lines(row)), []).append(markdown(row.cell))
+        alike.setdefault((_counters(row), _lines(row)), []).append(_cell(row.cell))
     rows = [f"| {'; '.join(cells)} | {counters} | {lines} |" for (counters, lines), cells in alike.items()]
     table = ["| tower, way | what moved | lines that came or went |", "|---|---|---|", *rows] if rows else []
     return "\n".join([head, "", *table, *([""] if table else []), *_towers(before, after)]).strip()
+
+
+def _cell(cell: str) -> str:
+    name, _, way = cell.partition(", ")
+    return f"{_code(name)}, {way}" if way else _code(name)
+
+
+def _code(text: str) -> str:
+    """As code: between backticks where nothing in it would end that, or the cell of a table."""
+    return markdown_code(text) if re.search(r"[`|\\]|[^ -~]", text) or len(text) > LONGEST else f"`{text}`"
 
 
 def _counters(row: JudgedRow) -> str:
@@ -43,7 +54,7 @@ def _lines(row: JudgedRow) -> str:
 
 def _line(move: Move) -> str:
     file = (move.file or "").rpartition("/")[2]
-    source = markdown_code(move.name.partition(": ")[2])
+    source = _code(move.name.partition(": ")[2])
     told = f"{move.before:.0f}x" if not move.after else f"{move.after:.0f}x"
     if move.before and move.after:
         return f"moved, {move.before:.0f}x to {move.after:.0f}x: {file}:{move.line} {source}"

@@ -66,10 +66,11 @@ async def _watched(session: ServerSession, call: Call) -> Found | str:
     async with anyio.create_task_group() as group:
         group.start_soon(_report, session, call)
         try:
-            return await to_thread.run_sync(call, abandon_on_cancel=True)
+            found = await to_thread.run_sync(call, abandon_on_cancel=True)
         finally:
             call.end()
             group.cancel_scope.cancel()
+    return found
 
 
 async def _report(session: ServerSession, call: Call) -> None:
