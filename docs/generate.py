@@ -23,6 +23,7 @@ from rich.console import Console
 from results.checked_predictions import checked_sentence, checked_table
 from results.count_plans import plan_table
 from results.false_alarms import gate_sentence
+from results.gpu.tables import counted_and_seen, probe_table, seen_sentence
 from results.host_times import hosts_table
 from results.kernel_time_tables import board_table, floor_of_boards, hold_out_table, moved_table, spread_table
 from results.predict_published import host_table, published_table
@@ -208,6 +209,7 @@ PARTS: dict[str, Callable[[], str | None]] = {
     "checked": checked_table,
     "checked_sentence": checked_sentence,
     "classic": classic_counts,
+    "counted_and_seen": counted_and_seen,
     "exit_codes": exit_code_table,
     "flag_number": flag_number,
     "floor": floor_of_boards,
@@ -223,11 +225,13 @@ PARTS: dict[str, Callable[[], str | None]] = {
     "captured_hosts": host_table,
     "published": published_table,
     "plans": plan_table,
+    "probe": probe_table,
     "presets": preset_table,
     "readers": reader_table,
     "rules": rule_table,
     "scenarios": scenario_table,
     "seam": seam_ladder,
+    "seen": seen_sentence,
     "spreads": spread_table,
     "words": word_table,
 }
