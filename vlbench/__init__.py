@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         predict,
         profile,
         recommend,
+        report,
         run,
         simulate,
         verify,
@@ -59,6 +60,7 @@ __all__ = [
     "predict",
     "profile",
     "recommend",
+    "report",
     "run",
     "simulate",
     "verify",
@@ -67,7 +69,7 @@ __all__ = [
 _HOME = {
     **dict.fromkeys(("case", "compare", "count", "gate", "judge", "load", "profile", "run", "verify"), "api.functions"),
     **dict.fromkeys(
-        ("judge_patch", "atlas", "capturable", "count_over", "predict", "recommend", "simulate"), "api.functions"
+        ("judge_patch", "atlas", "capturable", "count_over", "predict", "recommend", "report", "simulate"), "api.functions"
     ),
     "allow_sync": "counting_device.allowed",
     "Images": "implementations.preprocessing",

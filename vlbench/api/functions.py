@@ -9,6 +9,7 @@ from vlbench.api import (
     profiles,
     reading,
     recommending,
+    reporting,
     running,
     simulating,
     surveys,
@@ -30,5 +31,6 @@ predict = in_python(predicting.predict)
 profile = in_python(profiles.profile)
 simulate = in_python(simulating.simulate)
 load = in_python(reading.load)
+report = in_python(reporting.report)
 case = in_python(cases.case)
 atlas = in_python(surveys.atlas)

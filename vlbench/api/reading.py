@@ -4,7 +4,7 @@ from pathlib import Path
 
 from vlbench.api.arguments import File
 from vlbench.api.measured import Measured
-from vlbench.api.results import Counted, Predictions, Stored, Verdicts
+from vlbench.api.results import Counted, Predictions, Recommended, Stored, Verdicts
 from vlbench.api.surveys import Surveyed
 from vlbench.comparing.sides import record_in
 from vlbench.errors import UsageError
@@ -15,15 +15,16 @@ from vlbench.record.base import fitting
 from vlbench.record.baseline import Baseline
 from vlbench.record.counted import CountReport
 from vlbench.record.printed import check_not_printed
+from vlbench.record.recommendation import Recommendation
 from vlbench.record.schema import Results
 from vlbench.untrusted.files import Kind, read_json
 
 OURS = Kind("give a file that vlbench wrote")
 
 
-def load(path: File) -> Measured | Counted | Predictions | Stored | Verdicts | Surveyed:
-    """What a file of ours holds: results of `run`, a baseline, a report of `count`, a prediction, an atlas or the
-    verdicts of a comparison.
+def load(path: File) -> Measured | Counted | Predictions | Recommended | Stored | Verdicts | Surveyed:
+    """What a file of ours holds: results of `run`, a baseline, a report of `count`, a prediction, a
+    recommendation, an atlas or the verdicts of a comparison.
 
     `.record` is all of it, typed, and `.table()` is pandas, a row per variant or cell; results have every reading in
     `.samples()`. A baseline need not be accepted. Raises UsageError for a file that is missing, broken, of another
@@ -38,6 +39,8 @@ def load(path: File) -> Measured | Counted | Predictions | Stored | Verdicts | S
         check_not_printed(file, facts)
     if found := prediction_in(file, facts):
         return Predictions(found.prediction, found) if isinstance(found, CheckedPrediction) else Predictions(found)
+    if {"preset", "start", "flags"} <= facts.keys():
+        return Recommended(fitting(Recommendation, facts, file, "recommend again"))
     match record_in(file, facts):
         case Baseline() as baseline:
             return Stored(baseline)

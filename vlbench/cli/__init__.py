@@ -20,6 +20,7 @@ from vlbench.cli.mcp import mcp
 from vlbench.cli.predict import predict
 from vlbench.cli.profile import profile
 from vlbench.cli.recommend import recommend
+from vlbench.cli.report import report
 from vlbench.cli.run import run, show
 from vlbench.cli.self_test import self_test
 from vlbench.cli.simulate import simulate
@@ -48,7 +49,7 @@ class Command(TyperCommand):
         return [piece for piece in super().collect_usage_pieces(ctx) if not piece.startswith("[stray]")]
 
 
-for command in (run, recommend, verify, show, judge, ab, count, predict, atlas, diff, calibrate, profile, simulate):
+for command in (run, recommend, verify, show, report, judge, ab, count, predict, atlas, diff, calibrate, profile, simulate):
     app.command(cls=Command)(command)
 app.command("list")(list_things)
 app.command("self-test")(self_test)

@@ -44,7 +44,7 @@ def results_parts(results: Results) -> Iterator[Part]:
     for table in tables.ladder_tables(results):
         yield from (Words(), table)
     rows = sum(len(group.rows) - 1 for group in results.groups)
-    if any(_is_voted(group) for group in results.groups) and rows >= 100:
+    if any(is_voted(group) for group in results.groups) and rows >= 100:
         yield Words(f"Of {rows} rows, {expected_false_rows(rows):.2g} are expected to be called by chance.")
 
 
@@ -56,20 +56,32 @@ def machine_parts(results: Results) -> list[Part]:
 def group_parts(group: CellGroup) -> Iterator[Part]:
     """Everything to show of one cell group."""
     found = summaries(group, Floors())
-    voted = _is_voted(group)
+    voted = is_voted(group)
     yield Words(title(group), "bold")
     if group.trials:
         yield Words(f"fed in: {group.trials[0].batch}", "dim")
     if group.why_scaled:
         yield Words(group.why_scaled, "dim")
-    shown = found if _is_in_steps(group) else ranked(found)
+    shown = found if is_in_steps(group) else ranked(found)
     yield Words()
     yield tables.verdict_table(group, shown) if voted else tables.times_table(group, shown)
+    yield from group_notes(group, shown)
+    others = [tables.cost_table(group, shown)] if voted else []
+    others += plan_tables(group, shown)
+    others += [*tables.gpu_table(group, shown), *tables.behind_table(group), *tables.state_table(group)]
+    others += tables.stage_table(group, shown)
+    for table in others:
+        yield from (Words(), table)
+    yield from at_scale_parts(group, shown)
+
+
+def group_notes(group: CellGroup, shown: Sequence[Summary]) -> Iterator[Words]:
+    """What stands below the table of a group: what failed, what was lost, how to read its rows."""
     yield from pieces(group)
     yield from failures(shown)
     yield from own_difference(group)
     yield from (Words(f"lost: {reason}", "red") for reason in group.lost)
-    if words := in_words(shown, voted, together=hold_together(group, shown)):
+    if words := in_words(shown, is_voted(group), together=hold_together(group, shown)):
         yield from (Words(), Words(words))
     if any(row.reference == NO_FLAGS for row in group.rows):
         yield Words(
@@ -81,13 +93,6 @@ def group_parts(group: CellGroup) -> Iterator[Part]:
         yield Words(f"best was {claim}; other shapes may want other flags (`vlbench recommend`).", "dim")
     if any(row.name.startswith("without ") for row in group.rows):
         yield Words("A row without a flag is taken to the whole set: slower means that the flag helps.")
-    others = [tables.cost_table(group, shown)] if voted else []
-    others += plan_tables(group, shown)
-    others += [*tables.gpu_table(group, shown), *tables.behind_table(group), *tables.state_table(group)]
-    others += tables.stage_table(group, shown)
-    for table in others:
-        yield from (Words(), table)
-    yield from at_scale_parts(group, shown)
 
 
 def title(group: CellGroup) -> str:
@@ -95,7 +100,7 @@ def title(group: CellGroup) -> str:
     threads = f"{group.threads} thread{'s' * (group.threads > 1)}"
     where = f"{group.device}, {threads}" if group.device == "cpu" else group.device
     point = f" [{group.point}]" if group.point else ""
-    several = f", {_trials(group)} trials" if _is_voted(group) else ""
+    several = f", {_trials(group)} trials" if is_voted(group) else ""
     known = tables.facts(group)
     model = f"{group.model}, " if "model" in known else ""
     weights = f", {group.weights} weights" if "weights" in known else ""
@@ -230,11 +235,11 @@ def _timed(cell: str, each: Summary, reference: Summary, *, gates: bool) -> Judg
     return JudgedRow.of(cell, each.judgement, gates=gates, before=before, after=each.seconds, unit="s")
 
 
-def _is_voted(group: CellGroup) -> bool:
+def is_voted(group: CellGroup) -> bool:
     return not is_quick_look(group) and len(group.vote()) > 1
 
 
-def _is_in_steps(group: CellGroup) -> bool:
+def is_in_steps(group: CellGroup) -> bool:
     """Is it an ablation in which rows are taken to one another? Then their order says something."""
     return any(row.reference not in (group.rows[0].name, NO_FLAGS) for row in group.rows)
 

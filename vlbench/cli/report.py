@@ -1,0 +1,53 @@
+"""`vlbench report`: result files as one page for whoever decides what to switch on."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vlbench.cli import options as shared
+from vlbench.cli.completion import files
+from vlbench.cli.reporting import reports
+from vlbench.export.sheet import Part, Sheet, Words
+
+
+class ReportOptions(shared.CommandOptions):
+    """The arguments and options of `vlbench report`."""
+
+    results: Annotated[list[str], typer.Argument(metavar="RESULTS...", autocompletion=files(".json"))]
+    """Files of `run`, `self-test` and `atlas --out`, baselines, and what `gate`, `ab`, `diff`, `count`, `predict` and
+    `recommend` print with `--json`."""
+    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE")] = None
+    """Write the page here."""
+    markdown: Annotated[bool, typer.Option("--markdown")] = False
+    """Print the same facts in short, for a pull request, in place of the tables."""
+    force: shared.Force = False
+
+
+@reports(formats=("json",))
+def report(options: ReportOptions) -> Sheet | None:
+    """Write one HTML page of results: which set, how much faster, is it right, on what machine, and all behind it.
+
+    The page loads nothing, so it can be mailed and kept. Ratios are of one file, and so of one machine. Ends with 0,
+    with 2 where a file cannot be read.
+
+    - `vlbench report results.json -o report.html`
+    - `vlbench report run.json gate.json predicted.json --markdown`
+    """
+    from vlbench.api.reporting import report
+
+    found = report(options.results, options.out, force=options.force)
+    if options.markdown:
+        print(found.markdown(), end="")
+        return None
+    parts: list[Part] = []
+    for answer in found.record.answers:
+        parts += [Words(answer.where, "bold"), Words()]
+        parts += [Words(f"{tile.question}: {tile.answer.shown}; {tile.told}", indent=2) for tile in answer.tiles]
+        parts += [Words(f"Switch on: {', '.join(answer.flags)}", indent=2)] if answer.flags else []
+        parts.append(Words())
+    parts += [Words(told, "yellow") for told in found.record.warnings]
+    chapters = len(found.record.chapters)
+    told = f"{chapters} chapters in {options.out}" if options.out else f"-o report.html writes the page, of {chapters} chapters"
+    parts.append(Words(told, "dim"))
+    return Sheet("vlbench report", parts, own={"json": found.json})

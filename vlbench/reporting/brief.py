@@ -1,0 +1,67 @@
+"""The report in short, as GitHub's Markdown for a pull request: no line that people read is wider than 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from textwrap import wrap
+
+from vlbench.export.sheet import Table, shown
+from vlbench.reporting.page import Report
+from vlbench.untrusted.names import line, markdown
+
+COLUMNS = 80
+ROWS = 30
+"""Of a table that are shown; the page has all."""
+MARK = "<!-- vlbench report -->"
+"""The first line, by which a bot finds its own comment."""
+
+
+def markdown_text(report: Report) -> str:
+    """The answers, the warnings, the tables that matter, and what was not measured."""
+    parts = [MARK, *_wrapped(f"### {report.title}", "")]
+    for answer in report.answers:
+        parts += ["", *_wrapped(f"#### {answer.where}", "")]
+        for tile in answer.tiles:
+            parts += _wrapped(f"{tile.question}: {tile.answer.shown}; {tile.told}")
+        if answer.flags:
+            parts += _wrapped(f"Switch on: {', '.join(answer.flags)}")
+    parts += ["", *(each for told in report.warnings for each in _wrapped(f"Warning: {told}"))]
+    for chapter in report.chapters:
+        for table in chapter.brief:
+            parts += ["", *_wrapped(f"#### {chapter.title}", ""), "", *_table(table)]
+    lacks = [section for chapter in report.chapters if not chapter.source for section in chapter.sections]
+    for table in (block for section in lacks for block in section.blocks if isinstance(block, Table)):
+        parts += ["", "#### Not measured", ""]
+        for _, what, why in ([shown(each) for each in row] for row in table.rows[:ROWS]):
+            parts += _wrapped(f"{what}: {why}")
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _wrapped(text: str, bullet: str = "- ") -> Iterator[str]:
+    """A paragraph over several lines, or a heading cut to one."""
+    begin, _, text = text.partition(" ") if text.startswith("#") else ("", "", text)
+    if begin:
+        yield f"{begin} {markdown(line(text, COLUMNS - 1 - len(begin)))}"
+        return
+    for at, part in enumerate(wrap(line(text, 10_000), COLUMNS - len(bullet), break_on_hyphens=False)):
+        yield (" " * len(bullet) if at else bullet) + markdown(part)
+
+
+def _table(table: Table) -> Iterator[str]:
+    """What is too wide loses the ends of its widest column."""
+    rows = [[line(shown(each).replace("\n", "")) for each in row] for row in table.rows[:ROWS]]
+    heads = [line(column.one_line) for column in table.heads]
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    while sum(widths) + 3 * len(widths) + 1 > COLUMNS:
+        widths[widths.index(max(widths))] -= 1
+    yield _row(heads, widths)
+    yield _row(["---" if at == 0 or column.left else "--:" for at, column in enumerate(table.heads)], None)
+    yield from (_row(row, widths) for row in rows)
+    if (more := len(table.rows) - ROWS) > 0:
+        yield f"\n{more} rows more are in the page."
+
+
+def _row(cells: Iterable[str], widths: Sequence[int] | None) -> str:
+    if widths is not None:
+        cells = [markdown(line(each, most)) for each, most in zip(cells, widths, strict=True)]
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,175 @@
+"""Chapters of files that are no run: verdicts, counts, predictions, recommendations, baselines, atlases, self-tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from vlbench.export import wording
+from vlbench.export.atlas import atlas_parts
+from vlbench.export.baseline import baseline_sheet
+from vlbench.export.comparison import judged_parts, last_line
+from vlbench.export.counted import counted_sheet
+from vlbench.export.predicted import METHOD, predicted_sheet
+from vlbench.export.recommended import recommended_parts
+from vlbench.export.self_test import rule_table, sentences, tally_table
+from vlbench.export.sheet import Cell, Column, Columns, Part, Table, Value, Words, table_of
+from vlbench.judging.judged import Judged, JudgedRow, Move
+from vlbench.predicting.checked import CheckedPrediction
+from vlbench.predicting.predicted import Prediction
+from vlbench.record.atlas import Atlas
+from vlbench.record.baseline import Baseline
+from vlbench.record.counted import CountReport
+from vlbench.record.recommendation import Recommendation
+from vlbench.record.schema import Results
+from vlbench.record.site import Site
+from vlbench.reporting.costs import predicted_section
+from vlbench.reporting.page import Chapter, Section, only
+from vlbench.selftest.other_rules import scores
+from vlbench.selftest.verdicts import report
+
+TONES = {"improved": "green", "fewer": "green", "same": "", "accepted": "yellow", "inconclusive": "yellow"}
+
+
+def chapter_of(record: Any, source: str) -> Chapter:
+    """The chapter of a record that is not of a run."""
+    found: Callable[[Any, str], Chapter] = {
+        Judged: judged_chapter,
+        CountReport: counted_chapter,
+        Prediction: predicted_chapter,
+        CheckedPrediction: checked_chapter,
+        Recommendation: recommended_chapter,
+        Baseline: baseline_chapter,
+        Atlas: atlas_chapter,
+    }[type(record)]
+    return found(record, source)
+
+
+def judged_chapter(judged: Judged, source: str) -> Chapter:
+    """A gate, an `ab`, a `diff` or another comparison: its verdicts, then what moved and at which lines."""
+    rows = wording.ordered(judged)
+    columns: Columns[JudgedRow] = {
+        Column("verdict", left=True): lambda row: Cell(str(row.verdict), row.verdict, TONES.get(row.verdict, "red")),
+        Column("cell", left=True): lambda row: row.cell,
+        Column("measure", left=True): lambda row: row.measure,
+        Column("before"): lambda row: _pair(row, 0),
+        Column("after"): lambda row: _pair(row, 1),
+        Column("change %", "ratio"): lambda row: Cell(
+            wording.change_with_interval(row) or "-", {"ratio": row.ratio, "low": row.low, "high": row.high}
+        ),
+        Column("detectable", "visible"): lambda row: Cell(wording.detectable(row) or "-", row.visible),
+        Column("why", "reason", left=True): lambda row: row.reason + ("" if row.gates else " (has no say)"),
+    }
+    verdicts = table_of("verdicts", rows, columns)
+    asides = [wording.unenforced(judged), wording.chance(judged), *wording.asides(judged)]
+    asides += [f"What to do: {judged.remedy}"] if judged.remedy and judged.finding else []
+    sections = [Section("Verdicts", [last_line(judged), verdicts, *(Words(each) for each in asides if each)])]
+    if any(row.moves for row in rows):
+        sections.append(Section("What moved, and at which lines", [moves_table(rows)]))
+    title = f"vlbench {judged.command}: {judged.before} against {judged.after}"
+    return Chapter(title, source, sections, (), [only(verdicts, "verdict", "cell", "measure", "ratio")])
+
+
+def moves_table(rows: list[JudgedRow]) -> Table:
+    """Every counter, stage, line and operation that moved."""
+    moved = [(row.cell, move) for row in rows for move in row.moves]
+    columns: Columns[tuple[str, Move]] = {
+        Column("cell", left=True): lambda each: each[0],
+        Column("kind", left=True): lambda each: each[1].kind,
+        Column("what", "name", left=True): lambda each: wording.move_name(each[1]),
+        Column("before"): lambda each: Cell(wording.pair(each[1].before, each[1].after, each[1].unit)[0], each[1].before),
+        Column("after"): lambda each: Cell(wording.pair(each[1].before, each[1].after, each[1].unit)[1], each[1].after),
+        Column("where", left=True): lambda each: wording.place(each[1]) or each[1].stage or "-",
+        Column("what removes it", "advice", left=True): lambda each: each[1].advice or "-",
+    }
+    return table_of("moves", moved, columns)
+
+
+def counted_chapter(found: CountReport, source: str) -> Chapter:
+    """The second forward of each tower, the first, and the lines that wait or copy."""
+    sections = []
+    for cold, name in ((False, "The second forward"), (True, "The first forward")):
+        parts = counted_sheet(found, cold, ()).parts
+        sections.append(Section(name, _worded(parts)))
+    lines = [
+        (tower.name, " ".join(filter(None, (group.scenario, group.point))), site)
+        for group in found.groups
+        for tower in group.towers
+        if tower.warm
+        for site in tower.warm.sites
+    ]
+    columns: Columns[tuple[str, str, Site]] = {
+        Column("tower"): lambda each: each[0],
+        Column("fed in", "point", left=True): lambda each: each[1],
+        Column("event", left=True): lambda each: each[2].kind,
+        Column("times"): lambda each: each[2].times,
+        Column("bytes"): lambda each: each[2].bytes,
+        Column("line", left=True): lambda each: each[2].where.place or "-",
+        Column("source", left=True): lambda each: each[2].where.source,
+        Column("what removes it", "advice", left=True): lambda each: each[2].advice or "-",
+    }
+    if lines:
+        sections.insert(1, Section("Lines that wait or copy", [table_of("lines", lines, columns)]))
+    title = f"Counted, not timed: {', '.join(found.names)}, as {found.profile}, {found.dtype}"
+    counts = [part for part in sections[0].blocks if isinstance(part, Table)]
+    return Chapter(title, source, sections, (), [only(each, "variant", "host_syncs", "device_operations") for each in counts])
+
+
+def predicted_chapter(found: Prediction, source: str) -> Chapter:
+    """Bands, what would pay, and stages; never in a table with what was measured."""
+    parts = predicted_sheet(found).parts
+    blocks = [part for part in _worded(parts) if not isinstance(part, Words) or part.text != METHOD]
+    sections = [*predicted_section(found), Section("Every row, predicted", blocks)]
+    brief = [only(part, "variant", "span", "ratio") for part in parts if isinstance(part, Table) and part.name == "predicted"]
+    return Chapter(f"Predicted, not measured: {', '.join(found.boards)}, {found.dtype}", source, sections, [METHOD], brief)
+
+
+def checked_chapter(found: CheckedPrediction, source: str) -> Chapter:
+    """A prediction, and what was then measured on that GPU, in a section of its own."""
+    told = predicted_chapter(found.prediction, source)
+    parts = predicted_sheet(found.prediction, found).parts
+    seen = [part for part in parts if isinstance(part, Table) and part.name == "measured"]
+    when = f"{found.measured:%Y-%m-%d %H:%M}" if found.measured else "not ended"
+    section = Section(f"Measured on {found.gpu}, {when}", seen)
+    return Chapter(f"{told.title}; then measured on {found.gpu}", source, [section, *told.sections], told.about, [*told.brief, *seen])
+
+
+def recommended_chapter(found: Recommendation, source: str) -> Chapter:
+    """What `recommend` found."""
+    parts = list(recommended_parts(found))
+    brief = [only(part, "flag", "effect", "by", "ratio") for part in parts if isinstance(part, Table) and part.name == "flags"]
+    return Chapter(f"Recommended: {found.preset.made_for()}", source, [Section("Flags, and the set", _worded(parts))], (), brief[:1])
+
+
+def baseline_chapter(found: Baseline, source: str) -> Chapter:
+    """A stored baseline."""
+    parts = baseline_sheet(found, None, str).parts
+    return Chapter(f"Baseline {found.name}", source, [Section("Stored figures", _worded(parts[1:]))])
+
+
+def atlas_chapter(found: Atlas, source: str) -> Chapter:
+    """An atlas of a package's towers."""
+    return Chapter(f"Atlas of {found.title}", source, [Section("Towers", _worded(atlas_parts(found)))])
+
+
+def self_test_chapter(results: Results, source: str) -> Chapter:
+    """The samples of a self-test, judged again."""
+    found, scored = report(results.groups), scores(results.groups)
+    blocks: list[Words | Table] = [tally_table(found), *map(Words, sentences(found))]
+    sections = [Section("What was injected, and what was called", blocks)]
+    if scored:
+        sections.append(Section("The same samples under other rules", [rule_table(scored)]))
+    return Chapter("Self-test: is the harness honest on this machine?", source, sections, (), [tally_table(found)])
+
+
+def _worded(parts: Iterable[Part]) -> list[Words | Table]:
+    """Without empty lines, which only a terminal wants, and with verdicts in words."""
+    plain = (each for part in parts for each in (judged_parts(part) if isinstance(part, Judged) else [part]))
+    return [each for each in plain if isinstance(each, Table) or (isinstance(each, Words) and each.text.strip())]
+
+
+def _pair(row: JudgedRow, place: int) -> Cell:
+    value: Value = (row.before, row.after)[place]
+    if row.before is None or row.after is None:
+        return Cell("-", value)
+    return Cell(wording.pair(row.before, row.after, row.unit)[place], value)
