@@ -52,7 +52,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_every_file_of_the_source(wheel: Path) -> None:
     """Modules and data alike, through the links as well."""
     inside = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("vlbench/")}
-    kept = {".py", ".toml", ".json", ".jpg", ".md", ".typed", ".gz"}
+    kept = {".py", ".toml", ".json", ".jpg", ".md", ".typed", ".gz", ".jinja", ".css", ".js"}
     wanted = set()
     for folder, _, names in os.walk(ROOT / "vlbench", followlinks=True):
         for name in names:

@@ -69,7 +69,8 @@ __all__ = [
 _HOME = {
     **dict.fromkeys(("case", "compare", "count", "gate", "judge", "load", "profile", "run", "verify"), "api.functions"),
     **dict.fromkeys(
-        ("judge_patch", "atlas", "capturable", "count_over", "predict", "recommend", "report", "simulate"), "api.functions"
+        ("judge_patch", "atlas", "capturable", "count_over", "predict", "recommend", "report", "simulate"),
+        "api.functions",
     ),
     "allow_sync": "counting_device.allowed",
     "Images": "implementations.preprocessing",

@@ -21,7 +21,7 @@ def calls():
         lambda: vlbench.compare("none.json", "none.json"), lambda: vlbench.gate("none.json"),
         lambda: vlbench.judge("none.json", "none.json"), lambda: vlbench.profile("no-such"),
         lambda: vlbench.recommend("no-such"),
-        lambda: vlbench.load("none.json"),
+        lambda: vlbench.report("none.json"), lambda: vlbench.load("none.json"),
     ]
     for call in wrong + wrong:
         try:

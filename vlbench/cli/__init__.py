@@ -49,7 +49,22 @@ class Command(TyperCommand):
         return [piece for piece in super().collect_usage_pieces(ctx) if not piece.startswith("[stray]")]
 
 
-for command in (run, recommend, verify, show, report, judge, ab, count, predict, atlas, diff, calibrate, profile, simulate):
+for command in (
+    run,
+    recommend,
+    verify,
+    show,
+    report,
+    judge,
+    ab,
+    count,
+    predict,
+    atlas,
+    diff,
+    calibrate,
+    profile,
+    simulate,
+):
     app.command(cls=Command)(command)
 app.command("list")(list_things)
 app.command("self-test")(self_test)

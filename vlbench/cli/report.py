@@ -1,7 +1,7 @@
 """`vlbench report`: result files as one page for whoever decides what to switch on."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
@@ -9,10 +9,13 @@ from vlbench.cli import options as shared
 from vlbench.cli.completion import files
 from vlbench.cli.reporting import reports
 from vlbench.export.sheet import Part, Sheet, Words
+from vlbench.untrusted.names import json_text, terminal
 
 
 class ReportOptions(shared.CommandOptions):
     """The arguments and options of `vlbench report`."""
+
+    UNREAD: ClassVar = {"markdown": "json"}
 
     results: Annotated[list[str], typer.Argument(metavar="RESULTS...", autocompletion=files(".json"))]
     """Files of `run`, `self-test` and `atlas --out`, baselines, and what `gate`, `ab`, `diff`, `count`, `predict` and
@@ -21,24 +24,26 @@ class ReportOptions(shared.CommandOptions):
     """Write the page here."""
     markdown: Annotated[bool, typer.Option("--markdown")] = False
     """Print the same facts in short, for a pull request, in place of the tables."""
+    json: Annotated[bool, typer.Option("--json")] = False
+    """Print what the page is made of as JSON, in place of the tables."""
     force: shared.Force = False
 
 
-@reports(formats=("json",))
+@reports(formats=("none of the others",))
 def report(options: ReportOptions) -> Sheet | None:
     """Write one HTML page of results: which set, how much faster, is it right, on what machine, and all behind it.
 
     The page loads nothing, so it can be mailed and kept. Ratios are of one file, and so of one machine. Ends with 0,
     with 2 where a file cannot be read.
 
-    - `vlbench report results.json -o report.html`
+    - `vlbench report vlbench-multi-image.json -o report.html`
     - `vlbench report run.json gate.json predicted.json --markdown`
     """
     from vlbench.api.reporting import report
 
     found = report(options.results, options.out, force=options.force)
-    if options.markdown:
-        print(found.markdown(), end="")
+    if options.markdown or options.json:
+        print(json_text(found.json()) if options.json else terminal(found.markdown()).rstrip())
         return None
     parts: list[Part] = []
     for answer in found.record.answers:
@@ -48,6 +53,10 @@ def report(options: ReportOptions) -> Sheet | None:
         parts.append(Words())
     parts += [Words(told, "yellow") for told in found.record.warnings]
     chapters = len(found.record.chapters)
-    told = f"{chapters} chapters in {options.out}" if options.out else f"-o report.html writes the page, of {chapters} chapters"
+    told = (
+        f"{chapters} chapters in {options.out}"
+        if options.out
+        else f"-o report.html writes the page, of {chapters} chapters"
+    )
     parts.append(Words(told, "dim"))
-    return Sheet("vlbench report", parts, own={"json": found.json})
+    return Sheet("vlbench report", parts)

@@ -1,4 +1,4 @@
-"""Records become a report: answers and warnings of the runs, a chapter for each thing, what is lacking, the machines."""
+"""Records become a report: answers and warnings of the runs, a chapter for each thing, what is lacking, machines."""
 
 from __future__ import annotations
 
@@ -36,8 +36,11 @@ def build(loaded: Sequence[Loaded]) -> Report:
             chapters += _of_run(record, source)
     machines = [Machine(source, run.fingerprint.line, run.fingerprint.machine_class) for source, run in runs]
     if (kinds := len({machine.kind for machine in machines})) > 1:
-        warnings.insert(0, f"these files are from {kinds} classes of machines: milliseconds of one do not compare with "
-                           "those of another, and every ratio here is of one file alone")
+        warnings.insert(
+            0,
+            f"these files are from {kinds} classes of machines: milliseconds of one do not compare with "
+            "those of another, and every ratio here is of one file alone",
+        )
     lacks = [(source, what, why) for source, record in loaded for what, why in lacks_of(record, source)]
     if lacks:
         section = Section("What, and why", [lacking_table(lacks)])

@@ -12,7 +12,8 @@ from vlbench.export.results import is_voted
 from vlbench.export.sheet import Cell, Value
 from vlbench.implementations.floor import NAME as FLOOR
 from vlbench.judging.busy import busy, throttled
-from vlbench.judging.summary import Summary, summaries
+from vlbench.judging.quick import FAMILY
+from vlbench.judging.summary import Summary, hold_together, summaries
 from vlbench.judging.verdict import Floors, Verdict
 from vlbench.judging.words import milliseconds, speedup_with_interval
 from vlbench.record.schema import CellGroup, Results
@@ -62,12 +63,18 @@ def chosen(sweep: Sweep) -> list[Summary]:
     It is the first row that is not told apart from the fastest: a preset before single flags, the whole before what
     lacks a flag, of a ladder the shortest that is as fast. Where nothing is, there is no such set.
     """
+    timed = _timed(sweep)
+    fastest = min(timed, key=_mean_ratio, default=[])
+    return next((each for each in timed if all(map(_overlap, each, fastest))), [])
+
+
+def _timed(sweep: Sweep) -> list[list[Summary]]:
     rows = [sweep.of(row.name) for row in sweep.groups[0].rows[1:] if row.name != FLOOR and row.plan == "inside"]
-    timed = [each for each in rows if len(each) == len(sweep.groups) and all(map(_is_right_and_timed, each))]
-    if not timed:
-        return []
-    fastest = min(timed, key=_mean_ratio)
-    return next(each for each in timed if all(map(_overlap, each, fastest)))
+    return [each for each in rows if len(each) == len(sweep.groups) and all(map(_is_right_and_timed, each))]
+
+
+def _fastest(sweep: Sweep) -> str:
+    return min(_timed(sweep), key=_mean_ratio)[0].row.name
 
 
 def answer_of(results: Results, sweep: Sweep) -> Answer:
@@ -83,7 +90,9 @@ def answer_of(results: Results, sweep: Sweep) -> Answer:
     row = found[0].row
     flags = row.flags or ()
     of = f"{len(flags)} flag{'s' * (len(flags) != 1)}" if row.flags is not None else row.tower or "another tower"
-    which = Tile("Which set", Cell(row.name, row.name), f"{of}; the first row that is not told apart from the fastest")
+    fastest = _fastest(sweep)
+    told = "the fastest row" if fastest == row.name else f"not told apart from the fastest row, {fastest}"
+    which = Tile("Which set", Cell(row.name, row.name), f"{of}; {told}")
     return Answer(sweep.where, [which, Tile("How much faster", *_faster(found, first)), right, machine], flags)
 
 
@@ -98,12 +107,13 @@ def _faster(found: Sequence[Summary], first: CellGroup) -> tuple[Cell, str]:
         return Cell(f"{min(ups):.2f}x to {max(ups):.2f}x", values, tone), words
     (each,) = found
     assert each.estimate is not None
-    level = f"{100 * each.estimate.confidence:.0f} %"
+    level = f"{100 * (1 - FAMILY if hold_together(first, found) else each.estimate.confidence):.0f} %"
     middle, _, ends = speedup_with_interval(each.estimate).partition(" ")
     shown = {"faster": "confirmed", "slower": "it is slower"}.get(each.effect, "not shown to be faster")
     how = shown if is_voted(first) or each.effect == "unclear" else f"{shown} by a second process, no verdict yet"
-    times = f"{milliseconds(each.seconds)} ms"
-    return Cell(f"{middle}x", speed_up_of(each.estimate), tone), f"{ends} at {level} than {reference}, {times}; {how}"
+    return Cell(
+        f"{middle}x", speed_up_of(each.estimate), tone
+    ), f"than {reference}, {ends} at {level}; {milliseconds(each.seconds)} ms; {how}"
 
 
 def _right(found: Sequence[Summary], sweep: Sweep) -> tuple[Cell, str]:

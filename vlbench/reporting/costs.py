@@ -99,7 +99,11 @@ def _charts(costs: Sequence[Cost], how: str) -> Iterator[Charts]:
     names = list(dict.fromkeys(cost.row for cost in costs))
     upward = drawing.upward_axis(end for cost in costs for end in (cost.low, cost.high))
     for by, over, word in (
-        (lambda cost: cost.patches // cost.pictures, lambda cost: cost.pictures, "{} patches a picture: ms by pictures"),
+        (
+            lambda cost: cost.patches // cost.pictures,
+            lambda cost: cost.pictures,
+            "{} patches a picture: ms by pictures",
+        ),
         (lambda cost: cost.pictures, lambda cost: cost.patches // cost.pictures, "{}: ms by patches of a picture"),
     ):
         panels = []
@@ -110,8 +114,11 @@ def _charts(costs: Sequence[Cost], how: str) -> Iterator[Charts]:
                 continue
             told = word.format(f"{value:,}" if "patches a" in word else f"{value} picture{'s' * (value > 1)}")
             lines = [
-                Line(name, names.index(name), [(over(each), each.low, each.middle, each.high) for each in inside
-                                               if each.row == name])
+                Line(
+                    name,
+                    names.index(name),
+                    [(over(each), each.low, each.middle, each.high) for each in inside if each.row == name],
+                )
                 for name in dict.fromkeys(cost.row for cost in inside)
             ]
             panels.append((told, drawing.chart(lines, across, upward, f"{told}, {how}")))
@@ -126,9 +133,22 @@ def _table(costs: Sequence[Cost], facts: dict[str, Value]) -> Table:
     for point in dict.fromkeys(cost.point for cost in costs):
         inside = {cost.row: cost for cost in costs if cost.point == point}
         first = next(iter(inside.values()))
-        rows.append([point or "-", first.pictures, first.patches, _sizes(first.grids), *(_cell(name, inside.get(name))
-                     for name in names)])
-    heads = ["point", "pictures", "patches", Column("grids", left=True), *(Column(f"{name} ms", name) for name in names)]
+        rows.append(
+            [
+                point or "-",
+                first.pictures,
+                first.patches,
+                _sizes(first.grids),
+                *(_cell(name, inside.get(name)) for name in names),
+            ]
+        )
+    heads = [
+        "point",
+        "pictures",
+        "patches",
+        Column("grids", left=True),
+        *(Column(f"{name} ms", name) for name in names),
+    ]
     return Table("costs", heads, rows, facts={key: value for key, value in facts.items() if key != "point"})
 
 
@@ -137,7 +157,9 @@ def _cell(name: str, cost: Cost | None) -> Cell:
         return Cell("-")
     if cost.low == cost.high:
         return Cell(milliseconds(cost.middle), cost.middle)
-    return Cell(f"{milliseconds(cost.low)}-{milliseconds(cost.high)}", {f"{name}_low": cost.low, f"{name}_high": cost.high})
+    return Cell(
+        f"{milliseconds(cost.low)}-{milliseconds(cost.high)}", {f"{name}_low": cost.low, f"{name}_high": cost.high}
+    )
 
 
 def _sizes(grids: Iterable[Grid]) -> str:

@@ -77,7 +77,9 @@ def moves_table(rows: list[JudgedRow]) -> Table:
         Column("cell", left=True): lambda each: each[0],
         Column("kind", left=True): lambda each: each[1].kind,
         Column("what", "name", left=True): lambda each: wording.move_name(each[1]),
-        Column("before"): lambda each: Cell(wording.pair(each[1].before, each[1].after, each[1].unit)[0], each[1].before),
+        Column("before"): lambda each: Cell(
+            wording.pair(each[1].before, each[1].after, each[1].unit)[0], each[1].before
+        ),
         Column("after"): lambda each: Cell(wording.pair(each[1].before, each[1].after, each[1].unit)[1], each[1].after),
         Column("where", left=True): lambda each: wording.place(each[1]) or each[1].stage or "-",
         Column("what removes it", "advice", left=True): lambda each: each[1].advice or "-",
@@ -112,7 +114,9 @@ def counted_chapter(found: CountReport, source: str) -> Chapter:
         sections.insert(1, Section("Lines that wait or copy", [table_of("lines", lines, columns)]))
     title = f"Counted, not timed: {', '.join(found.names)}, as {found.profile}, {found.dtype}"
     counts = [part for part in sections[0].blocks if isinstance(part, Table)]
-    return Chapter(title, source, sections, (), [only(each, "variant", "host_syncs", "device_operations") for each in counts])
+    return Chapter(
+        title, source, sections, (), [only(each, "variant", "host_syncs", "device_operations") for each in counts]
+    )
 
 
 def predicted_chapter(found: Prediction, source: str) -> Chapter:
@@ -120,8 +124,12 @@ def predicted_chapter(found: Prediction, source: str) -> Chapter:
     parts = predicted_sheet(found).parts
     blocks = [part for part in _worded(parts) if not isinstance(part, Words) or part.text != METHOD]
     sections = [*predicted_section(found), Section("Every row, predicted", blocks)]
-    brief = [only(part, "variant", "span", "ratio") for part in parts if isinstance(part, Table) and part.name == "predicted"]
-    return Chapter(f"Predicted, not measured: {', '.join(found.boards)}, {found.dtype}", source, sections, [METHOD], brief)
+    brief = [
+        only(part, "variant", "span", "ratio") for part in parts if isinstance(part, Table) and part.name == "predicted"
+    ]
+    return Chapter(
+        f"Predicted, not measured: {', '.join(found.boards)}, {found.dtype}", source, sections, [METHOD], brief
+    )
 
 
 def checked_chapter(found: CheckedPrediction, source: str) -> Chapter:
@@ -131,14 +139,30 @@ def checked_chapter(found: CheckedPrediction, source: str) -> Chapter:
     seen = [part for part in parts if isinstance(part, Table) and part.name == "measured"]
     when = f"{found.measured:%Y-%m-%d %H:%M}" if found.measured else "not ended"
     section = Section(f"Measured on {found.gpu}, {when}", seen)
-    return Chapter(f"{told.title}; then measured on {found.gpu}", source, [section, *told.sections], told.about, [*told.brief, *seen])
+    return Chapter(
+        f"{told.title}; then measured on {found.gpu}",
+        source,
+        [section, *told.sections],
+        told.about,
+        [*told.brief, *seen],
+    )
 
 
 def recommended_chapter(found: Recommendation, source: str) -> Chapter:
     """What `recommend` found."""
     parts = list(recommended_parts(found))
-    brief = [only(part, "flag", "effect", "by", "ratio") for part in parts if isinstance(part, Table) and part.name == "flags"]
-    return Chapter(f"Recommended: {found.preset.made_for()}", source, [Section("Flags, and the set", _worded(parts))], (), brief[:1])
+    brief = [
+        only(part, "flag", "effect", "by", "ratio")
+        for part in parts
+        if isinstance(part, Table) and part.name == "flags"
+    ]
+    return Chapter(
+        f"Recommended: {found.preset.made_for()}",
+        source,
+        [Section("Flags, and the set", _worded(parts))],
+        (),
+        brief[:1],
+    )
 
 
 def baseline_chapter(found: Baseline, source: str) -> Chapter:

@@ -1,6 +1,6 @@
 """Small pictures for the page, as SVG: plain numbers in, and all colours from the page's style sheet.
 
-No text out of a file goes into one but through `escape`.
+No text out of a file goes into one but through `cleaned` and `escape`.
 """
 
 import math
@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import escape
+
+from vlbench.untrusted.names import line as cleaned
 
 WIDTH = 220
 HEIGHT = 20
@@ -42,20 +44,26 @@ class Axis:
 
     @property
     def ticks(self) -> list[float]:
-        """Round numbers along it, three to six of them where that can be."""
-        for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8), [1 + 0.05 * n for n in range(180)]):
-            powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-            found = [step * 10.0**power for power in powers for step in steps]
-            found = [value for value in found if self.low <= value <= self.high]
-            if len(found) >= 3:
-                return found[:: math.ceil(len(found) / 5)]
-        return [self.low, self.high]
+        """Round numbers along it, three or more where that can be."""
+        powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+        if self.high > 10 * self.low:
+            several = [
+                [step * 10.0**power for power in powers for step in steps] for steps in ((1,), (1, 3), (1, 2, 5))
+            ]
+        else:
+            unit = 10.0 ** math.floor(math.log10(self.high - self.low))
+            several = [
+                [step * n for n in range(math.ceil(self.low / step), math.floor(self.high / step) + 1)]
+                for step in (unit, 0.5 * unit, 0.2 * unit, 0.1 * unit)
+            ]
+        inside = ([round(each, 12) for each in found if self.low <= each <= self.high] for found in several)
+        return next((found for found in inside if len(found) >= 3), [self.low, self.high])
 
 
 def svg(width: float, height: float, inside: Iterable[str], told: str, name: str, *, wide: bool = False) -> str:
     """A picture; `told` is what it shows, for who cannot see it, and `wide` lets it fill its box."""
     size = "" if wide else f' width="{width:g}" height="{height:g}"'
-    label = escape(told)
+    label = escape(cleaned(told))
     return (
         f'<svg class="{name}" viewBox="0 0 {width:g} {height:g}"{size} role="img" aria-label="{label}">'
         f"<title>{label}</title>{''.join(inside)}</svg>"
@@ -124,8 +132,10 @@ def chart(lines: Sequence[Line], across: Sequence[float], upward: Axis, told: st
     """Lines over `across`, whose values are placed evenly and named below; a band where least and most differ."""
     width, height = PANEL
     room = (width - LEFT - 3 * EDGE) / max(1, len(across) - 1)
-    x = {value: round(LEFT + EDGE + (room * at if len(across) > 1 else (width - LEFT) / 2), 2) for at, value in
-         enumerate(across)}
+    x = {
+        value: round(LEFT + EDGE + (room * at if len(across) > 1 else (width - LEFT) / 2), 2)
+        for at, value in enumerate(across)
+    }
 
     def y(value: float) -> float:
         return round(height - BOTTOM - (upward.at(value) - upward.start), 2)
@@ -135,8 +145,9 @@ def chart(lines: Sequence[Line], across: Sequence[float], upward: Axis, told: st
         marks.append(f'<path class="grid" d="M{LEFT} {y(tick):g}H{width}"/>')
         marks.append(f'<text x="{LEFT - 6}" y="{y(tick) + 4:g}" text-anchor="end">{1e3 * tick:.4g}</text>')
     every = math.ceil(len(across) / 6)
-    for value in across[::every]:
-        marks.append(f'<text x="{x[value]:g}" y="{height - 8}" text-anchor="middle">{value:,g}</text>')
+    marks += [
+        f'<text x="{x[value]:g}" y="{height - 8}" text-anchor="middle">{value:,g}</text>' for value in across[::every]
+    ]
     for line in lines:
         tone, points = f"line-{line.place % COLOURS}", sorted(line.points)
         if any(low < high for _, low, _, high in points):
@@ -145,8 +156,10 @@ def chart(lines: Sequence[Line], across: Sequence[float], upward: Axis, told: st
             marks.append(f'<path class="band {tone}" d="M{"L".join(around)}Z"/>')
         marks.append(f'<path class="{tone}" d="M{"L".join(f"{x[at]:g} {y(mid):g}" for at, _, mid, _ in points)}"/>')
         for at, _, mid, _ in points:
-            label = escape(f"{line.name}, {at:,g}: {1e3 * mid:.4g} ms")
-            marks.append(f'<circle class="{tone}" cx="{x[at]:g}" cy="{y(mid):g}" r="3.5"><title>{label}</title></circle>')
+            label = escape(cleaned(f"{line.name}, {at:,g}: {1e3 * mid:.4g} ms"))
+            marks.append(
+                f'<circle class="{tone}" cx="{x[at]:g}" cy="{y(mid):g}" r="3.5"><title>{label}</title></circle>'
+            )
     return svg(width, height, marks, told, "chart", wide=True)
 
 

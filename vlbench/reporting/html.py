@@ -24,7 +24,9 @@ TONES = {"green": "good", "bold green": "good", "red": "bad", "bold red": "bad",
 def html_text(report: Report) -> str:
     """The page."""
     folder = files("vlbench.reporting") / "templates"
-    template, style, script = ((folder / name).read_text("utf-8") for name in ("page.html.jinja", "page.css", "page.js"))
+    template, style, script = (
+        (folder / name).read_text("utf-8") for name in ("page.html.jinja", "page.css", "page.js")
+    )
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"clean": clean, "coded": coded}
     return environment.from_string(template).render(
@@ -83,7 +85,12 @@ def _cell(column: Column, value: Cell | Value, *, first: bool) -> dict[str, obje
     tone = TONES.get(value.style, value.style) if isinstance(value, Cell) else ""
     left = first or column.left
     long = "long" if left and len(text) > 32 else ""
-    return {"text": text, "svg": drawn, "figures": figures(named), "css": " ".join(filter(None, (tone, "left" * left, long)))}
+    return {
+        "text": text,
+        "svg": drawn,
+        "figures": figures(named),
+        "css": " ".join(filter(None, (tone, "left" * left, long))),
+    }
 
 
 def figures(named: Mapping[str, Value] | Value) -> str:
@@ -96,5 +103,3 @@ def figures(named: Mapping[str, Value] | Value) -> str:
 def _number(value: float) -> float | str:
     """JSON has no infinity and no NaN: they are texts, as in every file of ours."""
     return value if math.isfinite(value) else {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
-
-

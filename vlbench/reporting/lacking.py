@@ -67,8 +67,13 @@ def _of_results(results: Results) -> Iterator[tuple[str, str]]:
     if not any(map(steps_of, groups)):
         yield "the ladder", "no rows that add one flag after the other; `vlbench run --ablate cumulative` has them"
     if not any(group.at_scale for group in groups):
-        yield "counters of a GPU, and predictions", "not asked for; `vlbench run --counts` has them beside times of a CPU"
-    elif failed := {each.failed: each.name for group in groups if group.at_scale for each in group.at_scale.rows if each.failed}:
+        yield (
+            "counters of a GPU, and predictions",
+            "not asked for; `vlbench run --counts` has them beside times of a CPU",
+        )
+    elif failed := {
+        each.failed: each.name for group in groups if group.at_scale for each in group.at_scale.rows if each.failed
+    }:
         yield from ((f"counts of {name} at full size", why or "") for why, name in failed.items())
     if len({(group.scenario, group.point) for group in groups}) < 2:
         yield "cost by count and size of pictures", "one point was measured; a scenario that sweeps has several"
@@ -85,14 +90,19 @@ def _of_prediction(found: Prediction) -> Iterator[tuple[str, str]]:
                 yield f"{row.row} on {row.gpu}", row.failed
             if row.not_predicted:
                 share = f"{row.not_predicted_share:.2%} of the bytes"
-                yield f"{len(row.not_predicted)} operations of {row.row} on {row.gpu}, {share}", "; ".join(row.not_predicted)
+                yield (
+                    f"{len(row.not_predicted)} operations of {row.row} on {row.gpu}, {share}",
+                    "; ".join(row.not_predicted),
+                )
 
 
 def environment_chapter(results: Results, source: str) -> Chapter:
     """The machine, its own rates, and how busy it was in each trial."""
     sections = [Section("Machine and software", [fingerprint_table(results.fingerprint)])]
     if results.machine:
-        sections.append(Section("What this machine does in what time", [Words("\n".join(card_lines(results.machine)), "card")]))
+        sections.append(
+            Section("What this machine does in what time", [Words("\n".join(card_lines(results.machine)), "card")])
+        )
     rows = [(group, trial) for group in results.groups for trial in group.trials]
     if rows:
         told = {mark: None for group in results.groups for mark in told_of(group)}

@@ -11,7 +11,7 @@ from vlbench.export.plan_tables import plan_tables
 from vlbench.export.results import group_notes, is_in_steps, is_voted, title, verified_sheet
 from vlbench.export.sheet import Cell, Column, Columns, Row, Table, Words, figure, table_of
 from vlbench.judging.summary import Summary, ranked, summaries
-from vlbench.judging.verdict import Floors, Verdict
+from vlbench.judging.verdict import Floors
 from vlbench.judging.words import milliseconds, percent, speedup_with_interval
 from vlbench.record.schema import NO_FLAGS, CellGroup, State
 from vlbench.reporting import drawing
@@ -22,6 +22,12 @@ from vlbench.stats.paired import Estimate, median_interval
 
 TONES = {"faster": "good", "slower": "bad", "unclear": "open"}
 SAID = {"faster": "faster in two processes", "slower": "slower in two processes", "unclear": "not distinguishable"}
+
+
+FIRST = {
+    name: at for at, name in enumerate(("variant", "drawn", "speed-up", "level", "reference", "verdict", "seconds"))
+}
+"""The columns by which a row is chosen, before all others."""
 
 
 def group_chapter(group: CellGroup, source: str) -> Chapter:
@@ -38,7 +44,9 @@ def group_chapter(group: CellGroup, source: str) -> Chapter:
         "Counters, and what is paid once": [tables.cost_table(group, shown), *plan_tables(group, shown)],
         "On the GPU": [*tables.gpu_table(group, shown), *tables.behind_table(group)],
         "By state of the caches": list(tables.state_table(group)),
-        "At the size of a released model: counted and predicted, never measured": [each for each in at_scale_parts(group, shown) if isinstance(each, Words | Table)],
+        "At the size of a released model: counted and predicted, never measured": [
+            each for each in at_scale_parts(group, shown) if isinstance(each, Words | Table)
+        ],
         "Accuracy": accuracy_parts(group),
     }
     sections += [Section(name, blocks) for name, blocks in parts.items() if blocks]
@@ -54,15 +62,21 @@ def rows_table(group: CellGroup, shown: Sequence[Summary]) -> Table:
     voted = is_voted(group)
     table = tables.verdict_table(group, shown) if voted else tables.times_table(group, shown)
     axis = Axis.over([1.0, *_ends(each.estimate for each in shown)])
-    drawn = [_interval(axis, each) for each in shown]
-    columns = [*table.heads, Column("why", "why", left=True)]
-    rows: list[Row] = [[*row, Cell(_why(each, voted))] for row, each in zip(table.rows, shown, strict=True)]
+    added: Columns[Summary] = {
+        Drawn("speed-up, drawn", "drawn", left=True, svg=drawing.scale(axis, "x")): lambda each: _interval(axis, each),
+        Column("why", left=True): lambda each: _why(each, voted),
+    }
     if not voted:
-        columns.insert(-1, Column("verdict", left=True))
-        rows = [[*row[:-1], _said(each), row[-1]] for row, each in zip(rows, shown, strict=True)]
-    columns.insert(1, Drawn("speed-up, drawn", "drawn", left=True, svg=drawing.scale(axis, "x")))
-    rows = [[row[0], picture, *row[1:]] for row, picture in zip(rows, drawn, strict=True)]
-    return Table(table.name, columns, rows, "Speed-up to the row that stands under 'than', else to the first", table.facts)
+        added[Column("verdict", left=True)] = _said
+        added[Column("detectable", "visible")] = lambda each: figure(each.judgement.visible, percent)
+    more = table_of("", shown, added)
+    heads = [*table.heads, *more.heads]
+    order = sorted(
+        range(len(heads)), key=lambda at: (FIRST | {"why": 99}).get(heads[at].key.partition(" ")[0].strip(","), 50)
+    )
+    rows = [[(*row, *other)[at] for at in order] for row, other in zip(table.rows, more.rows, strict=True)]
+    told = "Speed-up to the row that stands under 'than', else to the first"
+    return Table(table.name, [heads[at] for at in order], rows, told, table.facts)
 
 
 def steps_of(group: CellGroup) -> list[str]:
@@ -126,7 +140,9 @@ def stages_table(group: CellGroup, before: Summary, after: Summary) -> Table:
         ),
         Column(f"{before.row.name} ms", "before_seconds"): lambda each: figure(each[1], milliseconds),
         Column(f"{after.row.name} ms", "after_seconds"): lambda each: figure(each[2], milliseconds),
-        Column("saved ms", "saved_seconds"): lambda each: figure(each[1] - each[2], lambda saved: f"{saved * 1e3:+.2f}"),
+        Column("saved ms", "saved_seconds"): lambda each: figure(
+            each[1] - each[2], lambda saved: f"{saved * 1e3:+.2f}"
+        ),
     }
     told = "Self time: the median share of extra rounds in which somebody listens, of the median time of a call"
     return table_of("stages", times, columns, title=told, facts=tables.facts(group) | {"variant": after.row.name})
@@ -201,11 +217,9 @@ def _said(each: Summary) -> Cell:
 
 
 def _why(each: Summary, voted: bool) -> str:
-    if each.row.is_reference:
-        return ""
-    seen = each.judgement.visible
-    would = f"; would have shown {percent(seen)}" if seen is not None and not voted else ""
-    return each.judgement.reason + (would if each.judgement.verdict is Verdict.INCONCLUSIVE else "")
+    """What the other columns do not say."""
+    said = each.row.is_reference or (not voted and each.estimate and each.effect == "unclear" and not each.is_suspect)
+    return "" if said else each.judgement.reason
 
 
 def _ms(seconds: float) -> str:

@@ -1,0 +1,125 @@
+"""What a page is made of, and what may never be in one."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from hashlib import sha256
+from html import unescape
+from pathlib import Path
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+import vlbench
+from tests.export.groups import quick_look, voted
+from tests.export.judged_examples import one_of_everything
+from tests.record.records import FINGERPRINT, group, results, timed, trial
+from tests.reporting.examples import counted, ladder, predicted, sweep
+from tests.reporting.reading_back import Page
+from vlbench.api.measured import Measured
+from vlbench.api.results import Verdicts
+from vlbench.errors import UsageError
+from vlbench.record.files import write_results
+
+EVIL = "<script>alert(1)</script>\x1b[2J\u202e&\"'`{{ 7*7 }}](http://evil.example)"
+
+
+def html_of(*given: object) -> str:
+    return vlbench.report(list(given), progress=False).html()  # type: ignore[arg-type]
+
+
+def everything() -> list[object]:
+    run = Measured(results(quick_look(), voted()))
+    return [run, Measured(ladder()), Measured(sweep()), Verdicts(one_of_everything()), counted(), predicted()]
+
+
+def test_the_structure_of_a_page(snapshot: SnapshotAssertion) -> None:
+    page = Page(html_of(*everything()))
+    tables = [f"{each.chapter} | {each.name} | {', '.join(each.heads)}" for each in page.tables]
+    assert [f"{level} {text}" for level, text in page.headings] + tables == snapshot
+
+
+def test_nothing_is_loaded_and_no_script_runs_but_ours() -> None:
+    text = html_of(*everything())
+    page = Page(text)
+    assert [each for each in page.loads if not each.startswith(("#", "data:,"))] == []
+    assert re.search(r"url\(|@import|@font-face", text) is None
+    assert not {"iframe", "object", "embed", "img", "form", "base"} & {*page.elements}
+    assert page.elements.count("script") == 1
+    (script,) = re.findall(r"<script>(.*)</script>", text, re.DOTALL)
+    digest = b64encode(sha256(script.encode()).digest()).decode()
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)
+    assert unescape(policy).split("; ") == [
+        "default-src 'none'",
+        "style-src 'unsafe-inline'",
+        "img-src data:",
+        f"script-src 'sha256-{digest}'",
+    ]
+
+
+def test_names_of_others_are_text() -> None:
+    run = results(group(trial(timed(EVIL, 0.5)), scenario=EVIL, point=EVIL), command=EVIL)
+    run = run.model_copy(update={"fingerprint": FINGERPRINT.model_copy(update={"cpu": EVIL})})
+    text = html_of(Measured(run), predicted(dtype=EVIL))
+    page = Page(text)
+    assert page.elements.count("script") == 1
+    assert "<script>alert" not in text
+    assert not {"\x1b", "\u202e"} & {*text}
+    assert "{{ 7*7 }}" in unescape(text), "names are no templates"
+    assert all("evil" not in each for each in page.loads)
+    assert vlbench.report(Measured(run), progress=False).markdown().count("<script") == 0
+
+
+def test_two_machines_never_share_a_ratio() -> None:
+    other = FINGERPRINT.model_copy(update={"cpu": "another CPU"})
+    fast = results(group(trial(timed("best", 0.5)))), results(group(trial(timed("best", 0.25))), fingerprint=other)
+    made = vlbench.report([Measured(each) for each in fast], progress=False)
+    assert made.record.warnings[0].startswith("these files are from 2 classes of machines")
+    tiles = [answer.tiles[1].answer.value for answer in made.record.answers]
+    assert [tile["speed_up"] for tile in tiles] == pytest.approx([2.0, 4.0])  # type: ignore[index, call-overload]
+    both = [each for each in made.record.chapters if each.source == ""]
+    assert [each.title for each in both] == ["What was not measured"], "no other chapter is of two files"
+    alone = vlbench.report(Measured(fast[0]), progress=False)
+    assert not any("machines" in each for each in alone.record.warnings)
+
+
+def test_what_is_wrong_or_missing_is_never_the_set() -> None:
+    run = results(group(trial(timed("no-einops", 1.5)), lost=("trial 2: no end after 900 s",)))
+    answer = vlbench.report(Measured(run), progress=False).record.answers[0]
+    assert answer.tiles[1].answer.style == "warn", "a set that is slower is no gain"
+    wrong = results(group(trial(timed("no-einops", 0.5).model_copy(update={"timings": {}, "not_measured": "killed"}))))
+    answer = vlbench.report(Measured(wrong), progress=False).record.answers[0]
+    assert [tile.answer.shown for tile in answer.tiles][:2] == ["none", "-"]
+
+
+def test_what_was_not_measured_has_its_reason() -> None:
+    rows = Page(html_of(Measured(results(quick_look(), voted())))).table("not_measured").rows
+    said = {what: why for (_, *_), (what, *_), (why, *_) in rows}
+    assert any("rope-cache" in what and "SIGKILL" in why for what, why in said.items())
+    assert any(what.startswith("a trial: ") and "no end after 900 s" in why for what, why in said.items())
+    assert "cumulative" in said["the ladder"]
+
+
+def test_markdown_is_80_columns_wide_and_has_the_same_answers() -> None:
+    made = vlbench.report(everything(), progress=False)  # type: ignore[arg-type]
+    lines = [unescape(re.sub("<.*?>|\u200b", "", line)) for line in made.markdown().splitlines()]
+    assert max(map(len, lines)) <= 80
+    for answer in made.record.answers:
+        for tile in answer.tiles:
+            assert any(f"{tile.question}: {tile.answer.shown}" in line for line in lines)
+    tables = [line for line in lines if line.startswith("|")]
+    assert len(tables) > 20
+    assert any("not measured" in line.lower() for line in lines)
+
+
+@pytest.mark.parametrize("given", [[], ["a.json", "a.json"], ["none.json"], ["text.json"], ["other.json"]])
+def test_what_cannot_be_read_is_one_sentence(given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_results(results(quick_look()), Path("a.json"))
+    Path("text.json").write_text("no JSON")
+    Path("other.json").write_text("{}")
+    with pytest.raises(UsageError) as caught:
+        vlbench.report(given, "page.html", progress=False)
+    assert len(str(caught.value).splitlines()) == 1
+    assert not Path("page.html").exists()
