@@ -88,7 +88,7 @@ def report(
             watch.say(f"reading {name}")
             found = each if isinstance(each, Result) else load(each)
             held = found.checked if isinstance(found, Predictions) else None
-            loaded.append((name, held or found.record))
+            loaded.append((name, held or vars(found)["record"]))
         watch.say("building the report")
         made = Reported(build(loaded), goal)
         if goal is not None:

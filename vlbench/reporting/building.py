@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from vlbench.predicting.checked import CheckedPrediction
 from vlbench.record.schema import Results
 from vlbench.reporting.chosen import answer_of, sweeps_of, warnings_of
 from vlbench.reporting.costs import measured_section
@@ -19,6 +20,8 @@ Loaded = tuple[str, Any]
 
 def build(loaded: Sequence[Loaded]) -> Report:
     """The report of these records. Each ratio in it is of one file, and so of one machine."""
+    checked = [(source, record) for source, record in loaded if isinstance(record, CheckedPrediction)]
+    loaded = [*loaded, *((f"{source}, measured", record.measured) for source, record in checked if record.measured)]
     runs = [(source, record) for source, record in loaded if isinstance(record, Results)]
     answers: list[Answer] = []
     chapters: list[Chapter] = []

@@ -80,8 +80,8 @@ def _fastest(sweep: Sweep) -> str:
 def answer_of(results: Results, sweep: Sweep) -> Answer:
     """Which set, how much faster, is it right, on what machine."""
     found, first = chosen(sweep), sweep.groups[0]
-    told = [mark for group in sweep.groups for mark in (busy(group), throttled(group)) if mark]
-    machine = Tile("On what machine", _machine(results), told[0] if told else "nothing tells of a busy machine")
+    marks = [mark for group in sweep.groups for mark in (busy(group), throttled(group)) if mark]
+    machine = Tile("On what machine", _machine(results), [*marks, "nothing tells of a busy machine"][0])
     right = Tile("Is it right", *_right(found, sweep))
     if not found:
         nothing = Cell("none", None, "warn")

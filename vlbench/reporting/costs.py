@@ -17,7 +17,7 @@ from vlbench.record.schema import NO_FLAGS
 from vlbench.reporting import drawing
 from vlbench.reporting.chosen import Sweep, chosen
 from vlbench.reporting.drawing import Line
-from vlbench.reporting.page import Charts, Section
+from vlbench.reporting.page import Block, Charts, Section
 
 MOST_PANELS = 6
 
@@ -43,6 +43,11 @@ class Cost:
         """Of all of them."""
         return sum(map(prod, self.grids))
 
+    @property
+    def size(self) -> int:
+        """Patches of one picture, where all are alike."""
+        return self.patches // self.pictures
+
 
 def measured_section(sweep: Sweep) -> Iterator[Section]:
     """The reference tower, the set that the run speaks for, and the floor where it is a row; none of one point."""
@@ -57,7 +62,7 @@ def measured_section(sweep: Sweep) -> Iterator[Section]:
     ]
     if len({cost.point for cost in costs}) > 1:
         floor = "" if any(cost.row == FLOOR for cost in costs) else "The floor was not measured: --with floor times it."
-        blocks = [*_charts(costs, "measured"), _table(costs, tables.facts(sweep.groups[0]))]
+        blocks: list[Block] = [*_charts(costs, "measured"), _table(costs, tables.facts(sweep.groups[0]))]
         told = [Words(f"Medians. {floor}".strip(), "dim")]
         yield Section("Cost by count and size of pictures, measured", [*blocks, *told])
 
@@ -98,29 +103,20 @@ def _charts(costs: Sequence[Cost], how: str) -> Iterator[Charts]:
     alike = [cost for cost in costs if len(set(cost.grids)) == 1]
     names = list(dict.fromkeys(cost.row for cost in costs))
     upward = drawing.upward_axis(end for cost in costs for end in (cost.low, cost.high))
-    for by, over, word in (
-        (
-            lambda cost: cost.patches // cost.pictures,
-            lambda cost: cost.pictures,
-            "{} patches a picture: ms by pictures",
-        ),
-        (lambda cost: cost.pictures, lambda cost: cost.patches // cost.pictures, "{}: ms by patches of a picture"),
-    ):
-        panels = []
-        for value in sorted({by(cost) for cost in alike}):
-            inside = [cost for cost in alike if by(cost) == value]
-            across = sorted({over(cost) for cost in inside})
+    for is_by_size in (True, False):
+        panels: list[tuple[str, str]] = []
+        for value in sorted({cost.size if is_by_size else cost.pictures for cost in alike}):
+            inside = [cost for cost in alike if (cost.size if is_by_size else cost.pictures) == value]
+            across = sorted({cost.pictures if is_by_size else cost.size for cost in inside})
             if len(across) < 2 or len(panels) == MOST_PANELS:
                 continue
-            told = word.format(f"{value:,}" if "patches a" in word else f"{value} picture{'s' * (value > 1)}")
-            lines = [
-                Line(
-                    name,
-                    names.index(name),
-                    [(over(each), each.low, each.middle, each.high) for each in inside if each.row == name],
-                )
-                for name in dict.fromkeys(cost.row for cost in inside)
-            ]
+            count = f"{value} picture{'s' * (value > 1)}: ms by patches of a picture"
+            told = f"{value:,} patches a picture: ms by pictures" if is_by_size else count
+            points: dict[str, list[tuple[float, float, float, float]]] = {}
+            for cost in inside:
+                at = cost.pictures if is_by_size else cost.size
+                points.setdefault(cost.row, []).append((at, cost.low, cost.middle, cost.high))
+            lines = [Line(name, names.index(name), found) for name, found in points.items()]
             panels.append((told, drawing.chart(lines, across, upward, f"{told}, {how}")))
         if panels:
             yield Charts(panels, names)
@@ -142,7 +138,7 @@ def _table(costs: Sequence[Cost], facts: dict[str, Value]) -> Table:
                 *(_cell(name, inside.get(name)) for name in names),
             ]
         )
-    heads = [
+    heads: list[Column | str] = [
         "point",
         "pictures",
         "patches",

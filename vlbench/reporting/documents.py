@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from vlbench.export import wording
 from vlbench.export.atlas import atlas_parts
 from vlbench.export.baseline import baseline_sheet
+from vlbench.export.checked_prediction import held_parts
 from vlbench.export.comparison import judged_parts, last_line
 from vlbench.export.counted import counted_sheet
 from vlbench.export.predicted import METHOD, predicted_sheet
@@ -33,7 +35,7 @@ TONES = {"improved": "green", "fewer": "green", "same": "", "accepted": "yellow"
 
 def chapter_of(record: Any, source: str) -> Chapter:
     """The chapter of a record that is not of a run."""
-    found: Callable[[Any, str], Chapter] = {
+    made: dict[type, Callable[[Any, str], Chapter]] = {
         Judged: judged_chapter,
         CountReport: counted_chapter,
         Prediction: predicted_chapter,
@@ -41,8 +43,8 @@ def chapter_of(record: Any, source: str) -> Chapter:
         Recommendation: recommended_chapter,
         Baseline: baseline_chapter,
         Atlas: atlas_chapter,
-    }[type(record)]
-    return found(record, source)
+    }
+    return made[type(record)](record, source)
 
 
 def judged_chapter(judged: Judged, source: str) -> Chapter:
@@ -133,19 +135,10 @@ def predicted_chapter(found: Prediction, source: str) -> Chapter:
 
 
 def checked_chapter(found: CheckedPrediction, source: str) -> Chapter:
-    """A prediction, and what was then measured on that GPU, in a section of its own."""
-    told = predicted_chapter(found.prediction, source)
-    parts = predicted_sheet(found.prediction, found).parts
-    seen = [part for part in parts if isinstance(part, Table) and part.name == "measured"]
-    when = f"{found.measured:%Y-%m-%d %H:%M}" if found.measured else "not ended"
-    section = Section(f"Measured on {found.gpu}, {when}", seen)
-    return Chapter(
-        f"{told.title}; then measured on {found.gpu}",
-        source,
-        [section, *told.sections],
-        told.about,
-        [*told.brief, *seen],
-    )
+    """A prediction, and how it held on the GPU that it was for."""
+    told, gpu = predicted_chapter(found.prediction, source), found.fingerprint.gpu
+    section = Section(f"Prediction beside measurement on {gpu}", _worded(held_parts(found)))
+    return replace(told, title=f"{told.title}; then measured on {gpu}", sections=[section, *told.sections])
 
 
 def recommended_chapter(found: Recommendation, source: str) -> Chapter:

@@ -62,11 +62,9 @@ def coded(text: str) -> Markup:
 def head(column: Column) -> Markup:
     """The heading of a column, with the scale of what is drawn in it."""
     label = Markup.escape(clean(column.one_line))
-    return Markup('<span class="unseen">{}</span>{}').format(label, Markup(column.svg)) if _is_scaled(column) else label
-
-
-def _is_scaled(column: Column) -> bool:
-    return isinstance(column, Drawn) and bool(column.svg)
+    if not isinstance(column, Drawn) or not column.svg:
+        return label
+    return Markup('<span class="unseen">{}</span>{}').format(label, Markup(column.svg))
 
 
 def cells(table: Table) -> list[list[dict[str, object]]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from vlbench.export.results import card_lines, title
-from vlbench.export.sheet import Cell, Column, Table, Value, Words, table_of
+from vlbench.export.sheet import Cell, Column, Columns, Table, Value, Words, table_of
 from vlbench.judging.instances import told_of
 from vlbench.judging.summary import summaries, why_incomplete
 from vlbench.judging.verdict import Floors
@@ -131,7 +131,7 @@ def load_table(rows: list[tuple[CellGroup, Trial]]) -> Table:
     def of(field: str, each: tuple[CellGroup, Trial]) -> Value:
         return getattr(each[1].load, field, None)
 
-    columns = {
+    columns: Columns[tuple[CellGroup, Trial]] = {
         Column("fed in", "point"): lambda each: each[0].point or each[0].scenario,
         Column("trial"): lambda each: each[1].number,
         Column("load"): lambda each: of("load", each),

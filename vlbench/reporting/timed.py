@@ -108,7 +108,7 @@ def ladder_table(group: CellGroup, steps: Sequence[str]) -> Table:
                 figure(far.seconds, milliseconds),
             ]
         )
-    columns = [
+    columns: list[Column | str] = [
         "step",
         Drawn("speed-up, drawn", "drawn", left=True, svg=drawing.scale(axis, "x")),
         Column("so far", "so_far"),
@@ -162,7 +162,7 @@ def calls_tables(group: CellGroup, shown: Sequence[Summary]) -> Iterator[Table]:
             drawn = Picture("", svg=drawing.strip(axis, seconds, middle, told))
             times = [figure(each, milliseconds) for each in (min(seconds), middle, slow, max(seconds))]
             rows.append([name, drawn, len(seconds), *times])
-        heads = [
+        heads: list[Column | str] = [
             "variant",
             Drawn("every call, ms", "drawn", left=True, svg=drawing.scale(axis, factor=1e3)),
             "calls",
