@@ -65,6 +65,7 @@ MODES: dict[str, dict[str, str]] = {
     "calibrate": {
         "--tower my_tower:make": "tower scenario grid dtype out force",
         "--grid 1x4x6": "tower variant grid dtype out force",
+        "--board new.json": "board device dtype budget force",
     },
     "ab": {
         "a b --no-counters": "base head tower scenario device dtype counters seed threads trials budget timeout "
@@ -143,6 +144,7 @@ SAMPLES: dict[str, str] = {
     "budget": "9",
     "kv_bytes": "9",
     "check": "new.json",
+    "board": "new.json",
     "diff": "baseline best",
     "over": "HEAD~1..HEAD",
 }

@@ -10,6 +10,7 @@ from vlbench.cli.completion import named
 from vlbench.cli.options import (
     CommandOptions,
     Cudnn,
+    DeviceName,
     DtypeName,
     Force,
     Gpu,
@@ -66,8 +67,15 @@ class CountOptions(Counted):
 class CalibrateOptions(Counted):
     """The options of `vlbench calibrate`."""
 
+    UNREAD: ClassVar = {"board": "tower variant scenario grid out", "board=None": "device budget"}
+
     out: Path = Path("results/calibration")
     """Folder for the calibration."""
+    board: Annotated[Path | None, typer.Option("--board", metavar="FILE")] = None
+    """In place of that: time products, attention and copies here, and keep them as a board for `predict --gpu`."""
+    device: DeviceName = "auto"
+    budget: Annotated[float | None, typer.Option(min=1)] = None
+    """With --board: seconds of measuring. [30]"""
     force: Force = False
 
 
@@ -132,16 +140,23 @@ def _captured(options: CountOptions) -> Sheet:
 def calibrate(options: CalibrateOptions) -> Sheet:
     """Profile towers on this machine's GPU, count the same towers, and learn how many kernels an operation is.
 
-    Needs a GPU. Ends with 6 where syncs or copies were counted otherwise than the GPU has them.
+    Needs a GPU, but for --board. Ends with 6 where syncs or copies were counted otherwise than the GPU has them.
 
     - `vlbench calibrate --tower qwen2.5-vl-7b --out results/calibration`
+    - `vlbench calibrate --board mine.json`
     """
+    refuse_stray(options)
+    if options.board:
+        from vlbench.api.boards import measure_board
+        from vlbench.export.calibrated import board_sheet
+
+        given = {name: getattr(options, name) for name in ("device", "dtype", "budget", "force")}
+        return board_sheet(measure_board(options.board, **given), options.board)
     from vlbench.api.counts import count_job
     from vlbench.counting.calibrate import calibrate, write_calibration
     from vlbench.export.calibrated import calibrated_sheet
     from vlbench.export.progress import doing
 
-    refuse_stray(options)
     variants, grids = options.variant or None, options.grid or []
     job = count_job(options.tower, variants, options.scenario, grids, dtype=options.dtype)  # as the GPU that is here
     with doing(f"profiling, then counting {', '.join(job.towers)}") as watch:

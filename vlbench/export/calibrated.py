@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from vlbench.export.sheet import Cell, Column, Part, Sheet, Table, Words, broken, checked
+from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Table, Words, broken, checked, figure, table_of
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
+from vlbench.judging.words import percent
+from vlbench.kernel_times.stored import HoldOut, StoredBoard, TimeTable
 from vlbench.record.calibration import Calibration, Check
 
 CHECKED = {"syncs": "host_syncs", "uploads": "uploads", "read-backs": "read_backs"}
@@ -29,6 +31,43 @@ def calibrated_sheet(found: Calibration, path: Path) -> Sheet:
     verdicts = tuple(map(_judged, found.checks))
     judged = Judged(command="calibrate", before="counted", after=f"seen on {found.gpu}", rows=verdicts)
     return checked("vlbench calibrate", parts, judged, json=lambda: found.model_dump_json(indent=1))
+
+
+def board_sheet(found: StoredBoard, path: Path) -> Sheet:
+    """What a measured board holds, how far look-ups are off for rows held out, and where it is."""
+    memory, host = found.memory, found.host
+    times: Columns[TimeTable] = {
+        "of": _kind,
+        "times": lambda each: sum(us is not None for row in each.us for us in row),
+        "shapes": lambda each: len(each.pairs) * len(each.steps),
+    }
+    errors: Columns[HoldOut] = {
+        "of": _kind,
+        Column("taken out", "hidden", left=True): lambda each: ", ".join(each.hidden),
+        "rows": lambda each: each.rows,
+        Column("median error", "median"): lambda each: figure(each.median, percent),
+        Column("90th percentile", "p90"): lambda each: figure(each.p90, percent),
+    }
+    rate = f"{memory.bytes_per_s / 1e9:,.0f} GB/s"
+    parts: list[Part] = [
+        Words(f"{found.gpu}, {found.tables[0].dtype}, {found.tables[0].engine}", "bold"),
+        table_of("times", found.tables, times),
+        Words(f"Memory moves {rate}; the shortest kernel takes {memory.constant_us:.1f} us."),
+        Words(
+            f"Its host takes {host[0]:.2f} times as long as the fast one of captures, {host[1]:.2f} as the slow one."
+            if host
+            else "Its host was not measured: that of captures stands for it."
+        ),
+        table_of("errors", found.errors, errors, title="look-ups of rows held out"),
+        Words(f"Board in {path}; `vlbench predict --gpu {path}` takes it", "dim"),
+    ]
+    rows = (JudgedRow(cell=found.board, measure="time", verdict=Verdict.SAME, reason="it was measured"),)
+    judged = Judged(command="calibrate", before="the stored shapes", after=found.gpu, rows=rows)
+    return checked("vlbench calibrate", parts, judged, json=lambda: found.model_dump_json(indent=1))
+
+
+def _kind(each: TimeTable | HoldOut) -> str:
+    return f"{each.what}, head_dim {each.head_dim}" if each.head_dim else each.what
 
 
 def _judged(each: Check) -> JudgedRow:

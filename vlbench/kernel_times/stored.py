@@ -28,6 +28,7 @@ Relative = Annotated[float, Field(ge=0, le=1e6)]
 """An error or a difference, of the whole."""
 Log = Annotated[float, Field(ge=-10, le=10)]
 """Of a ratio."""
+Factor = Annotated[float, Field(ge=1e-3, le=1e4)]
 Size = Annotated[int, Field(ge=1, le=1 << 40)]
 Number = Annotated[int, Field(ge=0, le=1 << 50)]
 Line = Annotated[str, Field(max_length=300), AfterValidator(_one_line)]
@@ -154,6 +155,8 @@ class StoredBoard(Record):
     """Of what several engines measured, the first that is listed leads."""
     errors: tuple[HoldOut, ...] = ()
     spreads: tuple[Spread, ...] = ()
+    host: tuple[Factor, Factor] | None = None
+    """Of a measured board: times the fast host of captures, and times the slow one, that its host took."""
 
 
 def read_board(path: Path) -> StoredBoard:

@@ -4,7 +4,6 @@ from collections.abc import Hashable, Iterable
 
 from vlbench.counting.layers import Chunk
 from vlbench.counting.scaled import Scaled
-from vlbench.predicting.host import hosts
 from vlbench.predicting.kernels import Kernels
 from vlbench.predicting.pays import MICRO
 from vlbench.predicting.timeline import Step, World, simulate, steps_of, why_untold, without_time, worlds
@@ -22,7 +21,7 @@ def predicted_span(found: Scaled, kernels: Kernels) -> PredictedSpan:
     gpu, (_, share) = kernels.board.name, without_time(step for key, _ in chunks for step in steps[key])
     if untold := why_untold(share):
         return PredictedSpan(gpu=gpu, failed=untold)
-    spans = [span_of(chunks, steps, world) * MICRO for world in worlds(hosts())]
+    spans = [span_of(chunks, steps, world) * MICRO for world in worlds(kernels.hosts)]
     return PredictedSpan(gpu=gpu, spans=tuple(spans))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from vlbench.kernel_times import Board, NotInTablesError, Time
+from vlbench.predicting.host import Host, hosts
 from vlbench.record.sequence import Attention, Event, attention_of, product_of
 
 
@@ -45,6 +46,11 @@ class Kernels:
     def __init__(self, board: Board) -> None:
         self.board = board
         self._known: dict[object, Took] = {}
+
+    @property
+    def hosts(self) -> tuple[Host, ...]:
+        """The fast host and the slow one beside this board."""
+        return hosts(self.board.stored.host)
 
     def took(self, event: Event) -> Took:
         """Of an operation."""

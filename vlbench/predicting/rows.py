@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import geometric_mean
 
-from vlbench.predicting.host import hosts
 from vlbench.predicting.kernels import By, Kernels, Took
 from vlbench.predicting.pays import MICRO, pays
 from vlbench.predicting.predicted import Band, ForwardName, Predicted, StageTime
@@ -45,7 +44,7 @@ class Simulated:
 def simulated(name: str, tower: str, forward: ForwardName, events: Iterable[Event], kernels: Kernels) -> Simulated:
     """The forward in every world."""
     steps = steps_of(events, kernels)
-    runs = [simulate(steps, world) for world in worlds(hosts())]
+    runs = [simulate(steps, world) for world in worlds(kernels.hosts)]
     return Simulated(name, tower, kernels.board.name, forward, kernels, steps, runs)
 
 
@@ -65,12 +64,13 @@ def row_of(found: Simulated, reference: Simulated | None, floor: Took | None) ->
     untold = why_untold(share)
     if untold or not any(run.span for run in found.runs):
         return row.model_copy(update={"failed": untold or "it asks nothing of the GPU"})
-    runs, ends = found.runs, outer(hosts())
-    by_world = {world.name: run.span for world, run in zip(worlds(hosts()), runs, strict=True)}
+    runs, hosts = found.runs, found.kernels.hosts
+    ends = outer(hosts)
+    by_world = {world.name: run.span for world, run in zip(worlds(hosts), runs, strict=True)}
     spans = [by_world[world.name] for world in ends]
     told_too = {
         "span": band(run.span * MICRO for run in runs),
-        "central": geometric_mean(simulate(found.steps, world).span * MICRO for world in middle(hosts())),
+        "central": geometric_mean(simulate(found.steps, world).span * MICRO for world in middle(hosts)),
         "busy": band(run.busy * MICRO for run in runs),
         "idle": band(run.idle for run in runs),
         "stages": tuple(_stages(runs)),

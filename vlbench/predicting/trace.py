@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vlbench.nsys.perfetto import Event, write_events
-from vlbench.predicting.host import hosts
 from vlbench.predicting.rows import Simulated
 from vlbench.predicting.timeline import World, outer, simulate
 
@@ -23,7 +22,7 @@ def write_timelines(rows: Iterable[Simulated], path: Path) -> int:
 
 
 def _events(row: Simulated, number: int) -> Iterator[Event]:
-    ends = outer(hosts())
+    ends = outer(row.kernels.hosts)
     for place, world in enumerate((ends[0], ends[-1])):
         pid, kernels = 2 * number + place + 1, ("lowest", "highest")[place]
         title = f"predicted: {row.name}, {row.gpu}, {world.host.name} host, {kernels} kernel times"
