@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
-from itertools import cycle, pairwise, product
+from itertools import accumulate, cycle, pairwise, product
 from statistics import median
 
 import torch
@@ -66,8 +66,9 @@ class Bench:
         sizes = [math.prod(shape) for shape in shapes]
         if sum(sizes) > len(self.pool):
             return None
-        parts = self.pool[: sum(sizes)].split(sizes)
-        return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
+        ends = list(accumulate(sizes))
+        places = zip(ends, sizes, shapes, strict=True)
+        return [self.pool[end - size : end].view(shape) for end, size, shape in places]
 
     def product(self, n: int, k: int, m: int) -> Callable[[], object] | None:
         """[m, k] x [k, n]."""
