@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: bench test lint types unit test-slow timed gate benchmarks self-test docs refresh clean
+.PHONY: bench test lint types unit test-slow timed gate benchmarks self-test docs site refresh clean
 
 bench: $(VENV)/.runs  ## virtual environment, install, the main job
 	$(BIN)/vlbench run --scenario multi-image
@@ -42,6 +42,9 @@ self-test: $(VENV)/.runs  ## false alarms and power on this machine, which shoul
 
 docs: $(VENV)/.develops  ## the generated documentation
 	$(BIN)/python -m docs.generate
+
+site: $(VENV)/.develops  ## the pages as a site in build/site, which a browser reads from there; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 refresh: $(VENV)/.develops  ## every stored result, baseline and figure afresh: two hours on a machine that does nothing else
 	$(BIN)/python -m results.refresh

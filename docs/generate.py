@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
-from rich.console import Console
+from rich.console import Console, RenderableType
 
+from docs.reference import reference
 from results.checked_predictions import checked_sentence, checked_table
 from results.count_plans import plan_table
 from results.false_alarms import gate_sentence
@@ -32,10 +33,11 @@ from tests.traps.traps import load as load_traps
 from vlbench.cli.explain import meanings_by_names
 from vlbench.export.atlas import page_table
 from vlbench.export.atlas_changes import changes_table
-from vlbench.export.console import view
+from vlbench.export.console import view, view_of
 from vlbench.export.flags import COUNTED_ON, moves_in_words
 from vlbench.export.formats import exporters
 from vlbench.export.result_tables import ladder_tables
+from vlbench.export.results import results_sheet
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
 from vlbench.implementations.peers import PEERS
 from vlbench.judging import exit_codes
@@ -176,9 +178,7 @@ def seam_ladder() -> str | None:
     if not path.is_file():
         return None
     found = read_results(path)
-    (first, *_), out = found.groups, StringIO()
-    Console(file=out, width=80).print(view(ladder_tables(found)))
-    lines = [line.rstrip() for line in out.getvalue().splitlines()]
+    (first, *_), lines = found.groups, _printed(view(ladder_tables(found)))
     command = "$ vlbench run --seam inverse-permutation --trials 5 --budget 240"
     where = f"({found.fingerprint.cpu}, {first.threads} thread, torch {found.fingerprint.torch}.)"
     return "\n".join(["```", command, "...", *lines, "```", "", where])
@@ -188,6 +188,22 @@ def stored_atlases() -> list[Path]:
     """The stored atlases of transformers, the oldest release first."""
     stored = (ROOT / "results/atlas").glob("transformers-*.json")
     return sorted(stored, key=lambda path: [int(each) for each in re.findall(r"\d+", path.stem)])
+
+
+def read_rows() -> str:
+    """A few rows of the stored main job, as `vlbench show` prints them, and its A/A."""
+    lines = _printed(view_of(results_sheet(read_results(ROOT / "results/multi-image-cpu.json"))))
+    head = next(at for at, line in enumerate(lines) if line.startswith("variant "))
+    rows = [line for line in lines[head:] if re.match(r"(baseline|best|exact|classic|patch-matmul) ", line)]
+    ours = next(at for at, line in enumerate(lines) if line.startswith("A/A"))
+    shown = [*lines[head - 1 : head + 1], *rows[:5], "...", *lines[ours : ours + 2]]
+    return "\n".join(["```", "$ vlbench show results/multi-image-cpu.json", "...", *shown, "...", "```"])
+
+
+def _printed(what: RenderableType) -> list[str]:
+    out = StringIO()
+    Console(file=out, width=80).print(what)
+    return [line.rstrip() for line in out.getvalue().splitlines()]
 
 
 def newest_atlas() -> str | None:
@@ -227,7 +243,9 @@ PARTS: dict[str, Callable[[], str | None]] = {
     "plans": plan_table,
     "probe": probe_table,
     "presets": preset_table,
+    "read_rows": read_rows,
     "readers": reader_table,
+    "reference": reference,
     "rules": rule_table,
     "scenarios": scenario_table,
     "seam": seam_ladder,

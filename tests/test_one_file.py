@@ -1,6 +1,6 @@
 """To add something is to write one file: the command line, the documentation and the lists of the tests find it.
 
-Each file of `FILES` is an example to begin with. They are written into a copy of the repository.
+The files that docs/adding.md shows are examples to begin with. They are written into a copy of the repository.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.pages import blocks
 from tests.nsys.server import MAIN, Server
 
 ROOT = Path(__file__).parents[1]
@@ -30,88 +31,17 @@ COPIED = (
     "pyproject.toml",
 )
 
-FLAG = """
-from torch import Tensor, nn
-
-from .patch_embed import embedding
-from .seam import Exactness
-
-
-@embedding.optimization("new-flag", removes="nothing", exactness=Exactness.BIT_EXACT, source="this test")
-def embed(proj: nn.Conv3d, pixels: Tensor) -> Tensor:
-    return embedding.naive_way(proj, pixels)
-"""
-SCENARIO = """
-title = "Two tiny images"
-stands_for = "nothing but a quick test"
-source = "noise"
-
-[[item]]
-grid = "4x6"
-count = 2
-
-[cpu]
-why = "It is the same on a CPU."
-"""
-EXPORTER = """
-from vlbench.export.registry import exporter
-from vlbench.export.sheet import Sheet, records
-
-
-@exporter("new-exporter", "Write how many rows there are here.", comparison="their number", tables="the same")
-def count_rows(sheet: Sheet) -> str:
-    return str(len(records(sheet.tables)))
-"""
-READER = """
-from vlbench.readers.document import Document, Reader
-from vlbench.record.directions import Better
-from vlbench.record.runs import Metric, Run, collect
-
-
-def recognises(document: Document) -> bool:
-    return document.text.startswith("took ")
-
-
-def read(document: Document) -> list[Run]:
-    return [collect(document.source, [Metric("took", float(document.text.split()[1]), "s", Better.LOWER)])]
-
-
-READER = Reader("new-reader", "what this test writes", recognises, read)
-"""
-RULE = """
-what = "new-rule kernels"
-why = "nothing removes them"
-kernel = '^new_rule_kernel'
-least = 3
-"""
-PEER = """
-from torch import nn
-
-from ..config import VisionConfig
-from ..weights import SharedTensors
-from . import peer
-
-
-@peer("new-peer", "a tower of this test", "torch")
-def build(config: VisionConfig, weights: SharedTensors) -> nn.Module:
-    from .. import build_tower
-
-    return build_tower(config, None, weights)
-"""
-FILES = {
-    "implementations/optimized/new_flag.py": FLAG,
-    "scenarios/new-scenario.toml": SCENARIO,
-    "vlbench/export/formats/new_exporter.py": EXPORTER,
-    "vlbench/readers/new_reader.py": READER,
-    "vlbench/nsys/rules/new-rule.toml": RULE,
-    "implementations/peers/new_peer.py": PEER,
-}
+FILES = {block.file: block.text for block in blocks("docs/adding.md") if block.file}
+(MODEL,) = (block.text for block in blocks("docs/adding.md") if block.language == "python" and not block.file)
 
 COMMANDS = {
     "list flags": "list flags",
     "list scenarios": "list scenarios",
     "list peers": "list peers",
     "list formats": "list formats",
+    "list models": "list models",
+    "list cases": "case list",
+    "show case": "case show scenarios/cases/new-case.toml",
     "help": "list --help",
     "export": "list models --new-exporter rows.txt",
     "judge": "judge --before before.txt --after after.txt --format new-reader",
@@ -165,6 +95,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copy(ROOT / name, copy / name)
     for name, text in FILES.items():
         (copy / name).write_text(text)
+    sizes = copy / "implementations/config.py"
+    sizes.write_text(sizes.read_text().replace("_SIZES = (\n", f"_SIZES = (\n{MODEL}"))
     return copy
 
 
@@ -199,6 +131,15 @@ def test_a_flag(said: dict[str, str]) -> None:
     )
     assert "test_flags.py::test_a_flag_alone[qwen2-vl-narrow-new-flag]" in said["tests"]
     assert "return embedding.naive_way(proj, pixels)" in said["explain"]
+
+
+def test_a_model(said: dict[str, str]) -> None:
+    assert "\nqwen2.5-vl-11b " in said["list models"]
+
+
+def test_a_case(said: dict[str, str]) -> None:
+    assert "\nnew-case " in said["list cases"]
+    assert "it asks for fewer operations" in said["show case"]
 
 
 def test_a_scenario(said: dict[str, str]) -> None:

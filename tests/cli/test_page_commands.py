@@ -58,6 +58,7 @@ def write_files(page: str) -> None:
     """Those that the README and the page show."""
     for block in [*blocks("README.md"), *blocks(page)]:
         if block.file:
+            Path(block.file).parent.mkdir(parents=True, exist_ok=True)
             Path(block.file).write_text(block.text)
     commit()
 
@@ -81,10 +82,11 @@ def expected(command: Command) -> list[int]:
 
 
 def once() -> dict[str, list[Command]]:
-    """The commands that run, by the page that shows what each prints, or else by the last that has it."""
+    """The commands that run, by each page that shows what it prints, or else by the last that has it."""
     printed = [each for page in PAGES for each in commands(page)]
     best = {each.text: each for each in sorted(printed, key=lambda each: bool(each.shown))}
-    chosen = [each for each in printed if best[each.text] is each and not {"by", "not_run"} & LISTED[each.text].keys()]
+    chosen = [each for each in printed if each.shown or best[each.text] is each]
+    chosen = [each for each in chosen if not {"by", "not_run"} & LISTED[each.text].keys()]
     return {page: [each for each in chosen if each.page == page] for page in PAGES}
 
 
