@@ -23,13 +23,15 @@ MOVED = {
 }
 """Where pages of the repository lie in the site, if not as in docs/."""
 CODE = re.compile(r"(^ *```.*?^ *```$|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
+WIDE = re.compile(r"^\|(?:[^|\n]+\|){6,}$", re.MULTILINE)
+"""A table that needs the place of the table of contents."""
 LINK = re.compile(r"\]\(([^)\s#:]+)(#[^)\s]*)?\)")
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """The address of the source is that of pyproject.toml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    config.repo_url, config.edit_uri = project["urls"]["Source"], ""
+    config.repo_url, config.repo_name, config.edit_uri = project["urls"]["Source"], "Source", ""
     return config
 
 
@@ -52,5 +54,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         goal = inside if inside in files.src_uris else f"{config.repo_url}/{kind}/main/{path}"
         return f"]({goal}{match[2] or ''})" if (ROOT / path).exists() else match[0]
 
+    if WIDE.search(markdown):
+        page.meta["hide"] = ["toc"]
     parts = CODE.split(markdown)  # every second one is code
     return "".join(part if number % 2 else LINK.sub(lead, part) for number, part in enumerate(parts))

@@ -32,7 +32,7 @@ COPIED = (
 )
 
 FILES = {block.file: block.text for block in blocks("docs/adding.md") if block.file}
-(MODEL,) = (block.text for block in blocks("docs/adding.md") if block.language == "python" and not block.file)
+(MODEL,) = (block.text for block in blocks("docs/adding.md") if block.language == "text")
 
 COMMANDS = {
     "list flags": "list flags",
