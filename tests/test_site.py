@@ -64,6 +64,11 @@ def test_nothing_is_asked_of_a_network(site: Path) -> None:
         assert re.findall(r"url\([\"']?(?:https?:)?//[^)]*|@import[^;]*", path.read_text()) == [], path.name
 
 
+def test_every_page_is_in_the_navigation() -> None:
+    listed = re.findall(r"^ {6}- .*: ([\w-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(MOVED.get(page, Path(page).name) for page in PAGES)
+
+
 def test_links_lead_into_the_site_or_to_the_source_and_code_stays_as_it_is() -> None:
     files = SimpleNamespace(src_uris={"gate.md": 0, "index.md": 0})
     page = SimpleNamespace(file=SimpleNamespace(src_uri="flags.md"), meta={})
