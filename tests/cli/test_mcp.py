@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from importlib import import_module
@@ -152,3 +154,18 @@ def test_a_call_that_hangs_is_ended_in_time_also_for_a_client_of_the_older_proto
         assert found(await client.call_tool("explain", {"name": "churn"}))["word"] == "churn"
 
     served(folder, work, "--timeout", "6", mode="legacy")
+
+
+@pytest.mark.slow(3)
+def test_a_signal_ends_the_server_while_its_input_is_open(folder: Path) -> None:
+    words = [sys.executable, "-P", "-m", "vlbench", "mcp"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        client = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+        asked = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": client}
+        server.stdin.write(json.dumps(asked) + "\n")
+        server.stdin.flush()
+        assert json.loads(server.stdout.readline())["result"]["serverInfo"]["name"] == "vlbench"
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(30) == 143

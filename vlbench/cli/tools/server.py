@@ -1,6 +1,8 @@
 """The server of `vlbench mcp`: lists the tools, and has each call done by a process while it goes on to listen."""
 
 import json
+import os
+import signal
 import time
 from functools import partial
 from typing import Any
@@ -16,6 +18,7 @@ from mcp.server.stdio import stdio_server
 from vlbench.cli.tools import TOOLS, Found
 from vlbench.cli.tools.call import Call
 from vlbench.errors import UsageError, check_choice
+from vlbench.process.start import ENDINGS
 from vlbench.untrusted.names import json_text, terminal
 from vlbench.version import __version__
 
@@ -30,7 +33,13 @@ INSTRUCTIONS = (
 
 
 def run_server(timeout: float) -> None:
-    """Serve over stdin and stdout until stdin ends; a call may take `timeout` seconds."""
+    """Serve over stdin and stdout until stdin ends; a call may take `timeout` seconds.
+
+    A signal ends it at once, and with it the processes of its calls: the thread that reads stdin could not be told.
+    """
+    for number in ENDINGS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda number, frame: os._exit(128 + number))
     anyio.run(_serve, timeout)
 
 
