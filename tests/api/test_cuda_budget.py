@@ -25,9 +25,10 @@ from vlbench.api.measuring import Effort, measure
 from vlbench.api.running import BUDGETS
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.weights import SharedTensors
-from vlbench.judging.summary import Summary, summaries
+from vlbench.judging.summary import Summary, summaries, why_incomplete
 from vlbench.judging.verdict import Floors
 from vlbench.matrix.plan import Plan
+from vlbench.matrix.targets import Target, with_handed_in
 from vlbench.record.fingerprint import take_fingerprint
 from vlbench.record.schema import Results
 from vlbench.towers.variants import unique, variants_on_cuda
@@ -67,7 +68,12 @@ class Priced(nn.Module):
         super().__init__()
         self.seconds, self.patches, self.draw, self.clock = seconds, patches, draw, clock
 
-    def forward(self, pixels: Tensor, grid_thw: Tensor) -> Tensor:
+    def plan(self, grid_thw: Tensor, *, host_lengths: bool = False) -> Tensor:
+        """All that follows from the grids, which is nothing here, and takes a millisecond."""
+        self.clock.sleep(1e-3)
+        return grid_thw
+
+    def forward(self, pixels: Tensor, grid_thw: Tensor, *, plan: Tensor | None = None) -> Tensor:
         share = 1.0 if len(pixels) == self.patches else OTHER_BATCH
         self.clock.sleep(self.seconds * share * (1 + JITTER * self.draw.uniform(-1, 1)))
         return pixels[: len(pixels) // 4, :8].clone()
@@ -140,6 +146,21 @@ def test_what_there_is_no_time_for_is_left_for_resume(tmp_path: Path) -> None:
         assert results.complete
     found = seen(results)
     assert [found[name].effect for name in ROWS[1:]] == ["faster", "slower", "faster", "faster", "slower"]
+
+
+def test_rows_with_plans_that_there_is_no_time_for_are_left_by_name(tmp_path: Path) -> None:
+    beside = with_handed_in(Target(MODEL, "cuda", "bfloat16", default_plan().variants, MODELS[MODEL])).variants
+    effort = Effort(budget=BUDGETS["cuda"], card=False, out=tmp_path / "a.json")
+    with on_a_clock(MULTI_IMAGE | {"exact": 3.6}):
+        results, _ = measure([replace(default_plan(), variants=beside)], effort, "a test", False)
+    found = seen(results)
+    left = [name for name, each in found.items() if each.seconds is None]
+    assert {"best plan=device"} < set(found) - set(left)
+    assert any("plan=" in name for name in left)
+    assert all(each.estimate for name, each in found.items() if name not in ("baseline", *left))
+    reasons = {found[name].judgement.reason for name in left}
+    assert reasons == {"no time left within --budget 300s; `--resume` measures it"}
+    assert why_incomplete(results) == f"no time was left for {', '.join(f'{name} (1 trial)' for name in left)}"
 
 
 def test_where_no_row_fits_it_ends_in_time_and_says_what_it_takes() -> None:
