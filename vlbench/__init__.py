@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         count,
         count_over,
         gate,
+        history,
         judge,
         judge_patch,
         load,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from vlbench.implementations.output import VisionOutput
     from vlbench.implementations.preprocessing import Images, Preprocessing
     from vlbench.towers.tower import Tower
+    from vlbench.traffic.recording import recording
 
 __all__ = [
     "Images",
@@ -54,12 +56,14 @@ __all__ = [
     "count",
     "count_over",
     "gate",
+    "history",
     "judge",
     "judge_patch",
     "load",
     "predict",
     "profile",
     "recommend",
+    "recording",
     "report",
     "run",
     "simulate",
@@ -69,7 +73,7 @@ __all__ = [
 _HOME = {
     **dict.fromkeys(("case", "compare", "count", "gate", "judge", "load", "profile", "run", "verify"), "api.functions"),
     **dict.fromkeys(
-        ("judge_patch", "atlas", "capturable", "count_over", "predict", "recommend", "report", "simulate"),
+        ("judge_patch", "atlas", "capturable", "count_over", "history", "predict", "recommend", "report", "simulate"),
         "api.functions",
     ),
     "allow_sync": "counting_device.allowed",
@@ -78,6 +82,7 @@ _HOME = {
     "Interrupted": "api.measured",
     "Preprocessing": "implementations.preprocessing",
     "Tower": "towers.tower",
+    "recording": "traffic.recording",
     "UsageError": "errors",
     "VisionOutput": "implementations.output",
 }

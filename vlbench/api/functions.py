@@ -15,6 +15,7 @@ from vlbench.api import (
     surveys,
     verdicts,
 )
+from vlbench.api import history as past
 from vlbench.api.arguments import in_python
 
 run = in_python(running.run)
@@ -34,3 +35,4 @@ load = in_python(reading.load)
 report = in_python(reporting.report)
 case = in_python(cases.case)
 atlas = in_python(surveys.atlas)
+history = in_python(past.history)

@@ -83,12 +83,12 @@ def run(
     left out is [tool.vlbench]'s, else ours. Raises UsageError, and on Ctrl-C Interrupted, with the results so far.
     """
     made_by = command or called("run", locals(), run)
-    states, dtypes = several(state) or ["warm"], several(dtype) or (None,)
+    states, dtypes = several(state), several(dtype) or (None,)
     settings = Settings(seed, threads, tuple(states), path_of(weights), tuple(paths(images)) or None)
     scenario, seam, cells, asking = seams_of_prompts(several(scenario), several(seam), parse_filter(several(only)))
     if seam:
         refuse_beside_seams(asking, locals())
-        fed = fed_to_seams(several(seam), [model_target(None, device, each, ()) for each in dtypes], states)
+        fed = fed_to_seams(several(seam), [model_target(None, device, each, ()) for each in dtypes], states or ["warm"])
     else:
         ours = tower_names(tower or (None if model or variant or ablate else defaults().tower))
         named = several(model), ours, several(variant), ablate, exactness

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isqrt
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vlbench.api.counts import MODEL, count
 from vlbench.api.results import Simulated
 from vlbench.errors import UsageError
+from vlbench.export.sheet import Words
 from vlbench.export.simulated import simulated_parts
 from vlbench.implementations.packing import MERGE_UNIT, Budgets
 from vlbench.judging.words import parse_size
 from vlbench.towers.models import find_device, find_model, smallest_of
+from vlbench.traffic.trace import Trace, is_trace
 from vlbench.workload.library import load_scenario
-from vlbench.workload.serving import Encoder, Traffic, embedding_bytes, graph_bytes, kv_bytes_of, serve
+from vlbench.workload.scenario import Mix
+from vlbench.workload.serving import Encoder, Recorded, Traffic, embedding_bytes, graph_bytes, kv_bytes_of, serve
 
 if TYPE_CHECKING:
     from vlbench.implementations.config import VisionConfig
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 
 SCENARIO = "serving-mix"
 CACHE = "1GiB"
+REQUESTS = 1000
 MOST_TOKENS = 10**6
 """Of a graph, as of `memory_at`."""
 
@@ -30,7 +35,7 @@ def simulate(
     scenario: str = SCENARIO,
     *,
     model: str = MODEL,
-    requests: int = 1000,
+    requests: int | None = None,
     turns: float = 1.0,
     conversations: int = 64,
     cache: str = CACHE,
@@ -44,6 +49,9 @@ def simulate(
 ) -> Simulated:
     """What a cache of embeddings finds, and what packing and graphs come to, over so many requests of a mix.
 
+    `scenario` may also be a file of recorded calls (.jsonl), of which each is a request and a step of its own: by
+    default all are gone through, of a mix 1,000 are drawn.
+
     `turns` is how often a conversation sends its images on average, alternating with `conversations` others: no trace
     says which images come again. `cache` is a size such as "4GiB". `budgets` are sizes of graphs in tokens, by default
     powers of two from 64 to 8,192; `most_padding` the share of a graph that may be padding; `graphs` how many are kept
@@ -55,11 +63,9 @@ def simulate(
     """
     config = find_model(model)
     encoder = Encoder(parse_size(cache, "--cache"), embedding_bytes(config), _sizes(budgets, most_padding), graphs)
-    mixes = {point.label: point.mix for point in load_scenario(scenario).points("cuda") if point.mix}
-    if not mixes:
-        raise UsageError(f"--scenario {scenario!r} draws no requests; name one with a [mix], such as {SCENARIO}")
+    mixes, limit = _mixes(scenario, requests)
     kv_token = kv_bytes or (kv_bytes_of(model) if memory_at else 1)
-    served = {label: serve(Traffic(mix, requests, turns, conversations, seed), encoder) for label, mix in mixes.items()}
+    served = {label: serve(Traffic(mix, limit, turns, conversations, seed), encoder) for label, mix in mixes.items()}
     memory: dict[str, int] = {}
     if memory_at is not None:
         memory = {
@@ -68,8 +74,24 @@ def simulate(
             "graphs of a few sizes": sum(graph_bytes(config, size) for size in encoder.budgets.patches),
         }
     paid = _timed_here(config) if break_even else None
-    parts = simulated_parts(scenario, model, served, memory, kv_token, paid)
-    return Simulated(served, list(parts), f"{scenario} over {model}, {requests:,} requests, simulated")
+    parts = list(simulated_parts(scenario, model, served, memory, kv_token, paid))
+    if missed := sum(each.trace.missed for each in mixes.values() if isinstance(each, Recorded)):
+        parts.append(
+            Words(f"{missed:,} more calls were made and could not be written down: not all is here.", "yellow")
+        )
+    many = max(each.requests for each in served.values())
+    return Simulated(served, parts, f"{scenario} over {model}, {many:,} requests, simulated")
+
+
+def _mixes(scenario: str, requests: int | None) -> tuple[Mapping[str, Mix | Recorded], int | None]:
+    """What comes, by point, and how many of it. Raises UsageError for a scenario that says no requests."""
+    if is_trace(scenario):
+        return {"recorded": Recorded(Trace(Path(scenario)))}, requests
+    mixes = {point.label: point.mix for point in load_scenario(scenario).points("cuda") if point.mix}
+    if not mixes:
+        told = f"--scenario {scenario!r} draws no requests; name one with a [mix], such as {SCENARIO}"
+        raise UsageError(f"{told}, or recorded calls (.jsonl)")
+    return mixes, requests or REQUESTS
 
 
 def _timed_here(config: VisionConfig) -> BreakEven:

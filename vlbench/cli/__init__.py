@@ -13,6 +13,7 @@ from vlbench.cli.atlas import atlas
 from vlbench.cli.completion import answering_bash
 from vlbench.cli.count import calibrate, count
 from vlbench.cli.explain import explain
+from vlbench.cli.history import history
 from vlbench.cli.judge import diff, judge
 from vlbench.cli.judge_patch import judge_patch
 from vlbench.cli.listing import list_things
@@ -20,6 +21,7 @@ from vlbench.cli.mcp import mcp
 from vlbench.cli.predict import predict
 from vlbench.cli.profile import profile
 from vlbench.cli.recommend import recommend
+from vlbench.cli.record import record
 from vlbench.cli.report import report
 from vlbench.cli.run import run, show
 from vlbench.cli.self_test import self_test
@@ -64,6 +66,8 @@ for command in (
     calibrate,
     profile,
     simulate,
+    record,
+    history,
 ):
     app.command(cls=Command)(command)
 app.command("list")(list_things)

@@ -152,9 +152,9 @@ PlanToo = Annotated[bool, typer.Option("--plan")]
 segments on the host."""
 Weights = Path | None
 """Folder of a Hugging Face checkpoint; only its vision tensors are read. [random weights]"""
-Scenarios = Annotated[Texts, typer.Option(autocompletion=named("scenarios", files(".toml")))]
+Scenarios = Annotated[Texts, typer.Option(autocompletion=named("scenarios", files(".toml", ".jsonl")))]
 """A shipped scenario or a .toml file, at its full size; repeatable. [single-image]"""
-Scenario = Annotated[str | None, typer.Option(autocompletion=named("scenarios", files(".toml")))]
+Scenario = Annotated[str | None, typer.Option(autocompletion=named("scenarios", files(".toml", ".jsonl")))]
 """A shipped scenario (`vlbench list scenarios`) or a .toml file, at its full size. [single-image]"""
 Towers = Annotated[Texts, typer.Option(autocompletion=towers)]
 """package.module:factory (your code, which is run), qwen2.5-vl-7b, qwen2.5-vl-7b+FLAG or hf:qwen2.5-vl-7b;

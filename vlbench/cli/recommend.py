@@ -17,7 +17,7 @@ class Options(shared.ModelOptions):
 
     UNREAD = UNREAD["recommend"]
 
-    scenario: Annotated[str | None, typer.Option(autocompletion=named("scenarios", files(".toml")))] = None
+    scenario: Annotated[str | None, typer.Option(autocompletion=named("scenarios", files(".toml", ".jsonl")))] = None
     """A shipped scenario (`vlbench list scenarios`) or a .toml file. [multi-image]"""
     point: str | None = None
     """Which point of it, where a list in it makes several."""

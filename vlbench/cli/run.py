@@ -21,7 +21,7 @@ class Options(shared.CommandOptions):
     """The options of `vlbench run`; those of `vlbench.run` have the same names."""
 
     scenario: Annotated[
-        shared.Texts, typer.Option(autocompletion=named("scenarios", named("prompts", files(".toml"))))
+        shared.Texts, typer.Option(autocompletion=named("scenarios", named("prompts", files(".toml", ".jsonl"))))
     ] = None
     """A shipped scenario (`vlbench list scenarios`) or a .toml file; repeatable. [multi-image]"""
     model: Annotated[shared.Texts, typer.Option(autocompletion=named("models"))] = None

@@ -17,12 +17,12 @@ class SimulateOptions(CommandOptions):
 
     UNREAD = UNREAD["simulate"]
 
-    scenario: Annotated[str, typer.Option(autocompletion=named("scenarios", files(".toml")))] = "serving-mix"
-    """What draws requests: serving-mix, serving-one-tenant, or a .toml file with a [mix]."""
+    scenario: Annotated[str, typer.Option(autocompletion=named("scenarios", files(".toml", ".jsonl")))] = "serving-mix"
+    """What draws requests: serving-mix, serving-one-tenant, or a .toml file with a [mix]; or recorded calls, .jsonl."""
     model: Annotated[str, typer.Option(autocompletion=named("models"))] = "qwen2.5-vl-7b"
     """Model size; see `vlbench list models`."""
-    requests: Annotated[int, typer.Option(min=1)] = 1000
-    """How many requests come."""
+    requests: Annotated[int | None, typer.Option(min=1)] = None
+    """How many requests come. [1000; of recorded calls all]"""
     turns: Annotated[float, typer.Option(min=1)] = 1.0
     """How often a conversation sends its images, on average. No trace says it; at 1 no image comes twice."""
     conversations: Annotated[int, typer.Option(min=1)] = 64

@@ -137,7 +137,7 @@ def why_gone(cell: CountedCell) -> str | None:
         point, config = point_of(cell), config_of(cell.tower)
     except UsageError as error:
         return str(error)
-    return why_fed_otherwise(cell, cell.grids if config is None else point.fed_to(config.preprocessing).grids)
+    return why_fed_otherwise(cell, cell.grids if config is None else point.replayed(config.preprocessing).grids)
 
 
 def why_fed_otherwise(cell: CountedCell, now: tuple[Grid, ...]) -> str | None:

@@ -203,7 +203,7 @@ def _key(tower: str, scenario: str, point: str, grids: tuple[Grid, ...], dtype: 
 def _stem(scenario: str) -> str:
     """A baseline has a scenario of one's own by its path, results have it by its name."""
     path = Path(scenario)
-    return path.stem if path.suffix == ".toml" else scenario
+    return path.stem if path.suffix in (".toml", ".jsonl") else scenario
 
 
 def read_report(path: Path) -> CountReport:

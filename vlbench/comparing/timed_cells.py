@@ -144,7 +144,7 @@ def _scenario(group: CellGroup, source: str, given: Sequence[str]) -> str:
     if group.scenario.startswith("seam "):
         raise UsageError(f"{source}: it holds a seam alone, and baselines hold towers; measure with --scenario")
     for path in given:
-        if Path(path).suffix == ".toml" and Path(path).stem == group.scenario:
+        if Path(path).suffix in (".toml", ".jsonl") and Path(path).stem == group.scenario:
             return path
     if group.scenario not in scenario_names():
         raise UsageError(

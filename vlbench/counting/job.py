@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter
@@ -16,11 +17,13 @@ from vlbench.record.base import Grid
 from vlbench.record.counted import CountedTower
 from vlbench.record.schema import Dtype
 from vlbench.record.work import Work
-from vlbench.workload.batch import grids_only
+from vlbench.workload.batch import as_fed, grids_only
 from vlbench.workload.library import load_scenario
 from vlbench.workload.scenario import ScenarioPoint
 
 T = TypeVar("T")
+REPLAYED = 32
+"""Recorded calls that are counted, each twice a tower."""
 SEED = 0
 """Of scenarios that draw their requests."""
 
@@ -34,6 +37,8 @@ class Point(Message):
     """Given as they are, or what `feed` came to."""
     images: bool = False
     """Are these images, each 1, height, width?"""
+    calls: tuple[int, ...] = ()
+    """How many of the grids each of several calls takes, in order; () for one call."""
     feed: ScenarioPoint | None = None
     """Of a scenario: what that makes depends on the tower."""
 
@@ -43,6 +48,21 @@ class Point(Message):
             return self
         images, grids = isinstance(fed, Images), grids_only(self.feed, SEED, fed)
         return Point(scenario=self.scenario, label=self.label, grids=grids, images=images)
+
+    def replayed(self, fed: Fed) -> Point:
+        """The same, of recorded calls the first `REPLAYED`, to be counted in their order."""
+        if self.feed is None or not self.feed.calls:
+            return self.fed_to(fed)
+        calls = [as_fed(call, fed) for call in self.feed.calls[:REPLAYED]]
+        grids = tuple(grid for call in calls for grid in call)
+        images = isinstance(fed, Images)
+        return Point(scenario=self.scenario, label=self.label, grids=grids, images=images, calls=tuple(map(len, calls)))
+
+    @property
+    def each_call(self) -> list[tuple[Grid, ...]]:
+        """The grids of each call."""
+        grids = iter(self.grids)
+        return [tuple(islice(grids, many)) for many in self.calls] or [self.grids]
 
 
 def counted_points(scenario: str, grids: Sequence[str]) -> list[Point]:
@@ -137,4 +157,5 @@ def by_fed(point: Point, pairs: Iterable[tuple[Point, T]]) -> Iterator[tuple[dic
     for fed, row in pairs:
         found.setdefault(fed, []).append(row)
     for fed, rows in found.items():
-        yield {"scenario": point.scenario, "point": point.label, "grids": fed.grids, "images": fed.images}, tuple(rows)
+        told = {"scenario": point.scenario, "point": point.label, "grids": fed.grids, "images": fed.images}
+        yield told | ({"calls": fed.calls} if fed.calls else {}), tuple(rows)

@@ -45,7 +45,7 @@ def count_tower(device: CountingDevice, row: Row, point: Point, dtype: torch.dty
     Raises UsageError for a tower that cannot be had as asked.
     """
     before = _listed(device)
-    tower, point = resolved(device, row.tower, point)
+    tower, point = resolved(device, row.tower, point, replayed=True)
     cold = warm = None
     failed = None
     try:
@@ -69,15 +69,16 @@ def count_tower(device: CountingDevice, row: Row, point: Point, dtype: torch.dty
     return counted, point
 
 
-def resolved(device: CountingDevice, text: str, point: Point) -> tuple[Tower, Point]:
+def resolved(device: CountingDevice, text: str, point: Point, *, replayed: bool = False) -> tuple[Tower, Point]:
     """The tower that `text` names, for an open device, and `point` with the grids that it is fed.
 
+    Recorded calls are there as such where they are to be `replayed`, else the most frequent of them is.
     Raises UsageError for a tower that cannot be had as asked.
     """
     gc.collect()  # a module is full of cycles, and a dead tower must not be taken for live memory
     with device.building():  # what a factory makes: weights have no values, and take no memory
         tower = resolve_tower(text)
-    point = point.fed_to(tower.fed)
+    point = point.replayed(tower.fed) if replayed else point.fed_to(tower.fed)
     if reason := tower.fed.misfit(point.grids):
         raise UsageError(f"{tower.name}: {reason}")
     return tower, point
@@ -169,8 +170,9 @@ def _one_way(
             _forward(device, module, tower, point, dtype, making=row.making, ordered=ordered) for _ in range(2)
         )
         if isinstance(module, HandedIn):  # only now, so that the first forward is the first
-            pixels = device.pixels(tower.fed.pixels_shape(point.grids), dtype)
-            module.check_lengths(handed_over(module, pixels, torch.tensor(point.grids, dtype=torch.int64)))
+            grids = point.each_call[0]
+            pixels = device.pixels(tower.fed.pixels_shape(grids), dtype)
+            module.check_lengths(handed_over(module, pixels, torch.tensor(grids, dtype=torch.int64)))
     return cold, warm
 
 
@@ -189,16 +191,21 @@ def _forward(
     making: bool,
     ordered: bool,
 ) -> Seen:
-    record = OrderedRecord()
-    pixels = device.pixels(tower.fed.pixels_shape(point.grids), dtype)
-    grid_thw = handed_over(module, pixels, torch.tensor(point.grids, dtype=torch.int64))
-    handed = {"plan": module.plan(grid_thw)} if isinstance(module, HandedIn) and not making else {}
+    record, calls = OrderedRecord(), []
+    noise = device.pixels(max(tower.fed.pixels_shape(grids) for grids in point.each_call), dtype)
+    for grids in point.each_call:
+        shape = tower.fed.pixels_shape(grids)
+        pixels = noise if noise.shape == shape else noise[: shape[0]]
+        grid_thw = handed_over(module, pixels, torch.tensor(grids, dtype=torch.int64))
+        handed = {"plan": module.plan(grid_thw)} if isinstance(module, HandedIn) and not making else {}
+        calls.append((pixels, grid_thw, handed))
     with device.count(*([record] if ordered else [])) as counter, listen(counter):
-        if isinstance(module, HandedIn) and making:
-            module.plan(grid_thw)
-        else:
-            unpack(module(pixels, grid_thw, **handed), DeviceTensor)
-    sent = grid_thw.nbytes if grid_thw.device.type != "cpu" else 0
+        for pixels, grid_thw, handed in calls:
+            if isinstance(module, HandedIn) and making:
+                module.plan(grid_thw)
+            else:
+                unpack(module(pixels, grid_thw, **handed), DeviceTensor)
+    sent = sum(grid_thw.nbytes for _, grid_thw, _ in calls if grid_thw.device.type != "cpu")
     found = Forward(counts=counter.report, sites=sites_of(counter.report), grids_sent=sent)
     return Seen(found, tuple(record.events))
 

@@ -18,4 +18,6 @@ def asked(group: CountGroup | CaptureGroup | PredictedGroup) -> str:
     if group.images:
         much = f"{len(group.grids):,} image{'s' * (len(group.grids) > 1)}"
     fed = "x".join(map(str, group.grids[0])) if len(group.grids) == 1 else f"{len(group.grids)} grids"
+    if isinstance(group, CountGroup) and group.calls:
+        fed = f"the first {len(group.calls)} calls in order, {fed}"
     return f"{group.scenario}{point}: {fed}, {much}"

@@ -87,7 +87,8 @@ class Settings:
 
     seed: int = 0
     threads: int = 1
-    states: tuple[str, ...] = ("warm",)
+    states: tuple[str, ...] = ()
+    """Where none is named: warm; of recorded calls churn, which is to replay them."""
     weights: Path | None = None
     images: tuple[Path, ...] | None = None
 
@@ -165,7 +166,7 @@ def _plans(
     name: str, points: Iterable[ScenarioPoint | SeamPoint], target: Target, cells: CellFilter, settings: Settings
 ) -> list[Plan]:
     model, dtype, device = target.model, target.dtype, target.device
-    states = states_of(settings.states, device)
+    named = states_of(settings.states, device)
     first, *others = target.variants
     kept = [each for each in others if cells.keeps(variant=each.name)]
     references = {each.reference for each in kept} - {first.name}
@@ -181,7 +182,7 @@ def _plans(
             [first, *kept],
             settings.seed,
             settings.threads,
-            states,
+            named or (("churn",) if getattr(point, "calls", ()) else ("warm",)),
             settings.weights,
             settings.images,
             own_weights=target.own_weights,

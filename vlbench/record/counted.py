@@ -84,6 +84,8 @@ class CountGroup(Record):
     grids: tuple[Grid, ...]
     images: bool = False
     """Are these whole images?"""
+    calls: tuple[Count, ...] = ()
+    """Of recorded calls: how many of the grids each takes, in order, counted as one forward; () for one call."""
     towers: tuple[CountedTower, ...]
 
 

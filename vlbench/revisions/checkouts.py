@@ -97,23 +97,23 @@ MOST_COMMITS = 10_000
 """Of a range."""
 
 
-def commits_between(text: str) -> list[Commit]:
+def commits_between(text: str, option: str = "--over") -> list[Commit]:
     """The revisions of `FIRST..LAST`, both ends among them, the oldest first, along the first parents of LAST.
 
     Raises UsageError for what is no such range.
     """
     first, dots, last = text.partition("..")
     if not dots or not first or not last or last.startswith("."):
-        raise UsageError(f"--over {text!r}: write it as FIRST..LAST, such as v1.0..HEAD")
+        raise UsageError(f"{option} {text!r}: write it as FIRST..LAST, such as v1.0..HEAD")
     top = repository()
     begin, end = (_commit(name, top) for name in (first, last))
     said = _git("log", "--reverse", "--first-parent", "--format=%H %s", f"{begin}..{end}", at=top)
     between = [Commit(*line.split(" ", 1)) for line in said.splitlines()]
     if not between:
-        raise UsageError(f"--over {text}: nothing leads from {first} to {last}; write the older one first")
+        raise UsageError(f"{option} {text}: nothing leads from {first} to {last}; write the older one first")
     if len(between) > MOST_COMMITS:
         raise UsageError(
-            f"--over {text}: {len(between):,} revisions are more than {MOST_COMMITS:,}; name ends that are nearer"
+            f"{option} {text}: {len(between):,} revisions are more than {MOST_COMMITS:,}; name ends that are nearer"
         )
     return [Commit(begin, _git("log", "-1", "--format=%s", begin, at=top)), *between]
 

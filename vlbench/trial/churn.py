@@ -1,5 +1,6 @@
 """Grids that change from call to call, as they do in a server: for the churn state of the caches.
 
+Calls that were recorded are replayed in their order, one a round, and begin anew after the last. Others are drawn.
 Each item keeps its grid in half of the calls; else each side moves by up to `JITTER` merged cells. A tower of images
 keeps their number in half of the calls; else it moves by up to `JITTER`.
 """
@@ -11,16 +12,29 @@ import torch
 
 from vlbench.implementations.preprocessing import Fed, Grid, Images
 from vlbench.trial.accuracy import Input
+from vlbench.workload.batch import as_fed
 
 KEPT = 0.5
 JITTER = 3
 
 
 def churn_inputs(
-    grids: Sequence[Grid], fed: Fed, dtype: torch.dtype, device: torch.device, seed: int, secret: int
+    grids: Sequence[Grid],
+    fed: Fed,
+    dtype: torch.dtype,
+    device: torch.device,
+    seed: int,
+    secret: int,
+    calls: Sequence[Sequence[Grid]] = (),
 ) -> Callable[[int], Input]:
-    """The input of any round: noise on grids that are drawn for it. The same round gives the same input."""
-    if isinstance(fed, Images):
+    """The input of any round: noise on the grids of one of the recorded `calls`, or on grids that are drawn for it.
+
+    The same round gives the same input.
+    """
+    fed_calls = [as_fed(call, fed) for call in calls]
+    if fed_calls:
+        largest = max(fed_calls, key=lambda call: fed.pixels_shape(call)[0])
+    elif isinstance(fed, Images):
         largest = [fed.grid] * (len(grids) + JITTER)
     else:
         step = fed.merge_size * JITTER
@@ -28,7 +42,7 @@ def churn_inputs(
     noise = torch.randn(fed.pixels_shape(largest), generator=torch.Generator().manual_seed(seed)).to(device, dtype)
 
     def make(number: int) -> Input:
-        drawn = churned(grids, fed, seed, number)
+        drawn = fed_calls[number % len(fed_calls)] if fed_calls else churned(grids, fed, seed, number)
         pixels = noise[: fed.pixels_shape(drawn)[0]]
         return Input(pixels, torch.tensor(drawn)).turned(number, secret)  # the same grids come again, these bytes not
 

@@ -23,7 +23,7 @@ from vlbench.trial.job import Checked, Job, VariantJob
 from vlbench.trial.store import Store
 from vlbench.trial.subject import Cache, Inputs, Subject, slowed
 from vlbench.trial.tower_set import TowerSet
-from vlbench.workload.batch import build_batch
+from vlbench.workload.batch import as_fed, build_batch
 from vlbench.workload.scenario import ScenarioPoint
 
 
@@ -44,11 +44,12 @@ class TowerBench(TowerSet):
         tell(batch.description)
         self.grids = batch.grids
         self.fed, self.weights_digest = digest_of_inputs(batch.pixels, batch.grids), digest_of_weights(self.weights)
-        check_fits(self.reference, self.towers.values(), self.grids)
+        replayed = (grid for call in job.point.calls for grid in as_fed(call, fed))
+        check_fits(self.reference, self.towers.values(), [*self.grids, *replayed])
         self.timed = Input(batch.pixels.to(self.device, self.dtype), batch.grid_thw)
         self.inputs = Inputs(
             [self.timed],
-            churn_inputs(batch.grids, fed, self.dtype, self.device, job.seed, job.secret),
+            churn_inputs(batch.grids, fed, self.dtype, self.device, job.seed, job.secret, job.point.calls),
             novel=lambda number: self.timed.turned(number, job.secret),
         )
         others = [entry.to(self.dtype) for entry in awkward_inputs(fed, self.device, job.seed)]

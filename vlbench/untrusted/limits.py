@@ -15,6 +15,8 @@ class Limit(Enum):
     ITEMS = (65_536, "pictures and videos of one point of a scenario")
     PATCHES = (4_194_304, "patches of one point of a scenario")
     FRAMES = (4_096, "frames of a video")
+    TRACE = (2 * GB, "bytes of a file of recorded calls")
+    CALL = (MB, "bytes of one of its lines")
     REQUESTS = (100_000, "requests of a mix")
     TOKENS = (1_000_000, "tokens of a picture in a distribution")
     PICTURE = (256 * MB, "bytes of a picture")

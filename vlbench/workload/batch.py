@@ -52,6 +52,11 @@ def grids_only(point: ScenarioPoint, seed: int, fed: Fed) -> tuple[Grid, ...]:
     return grids
 
 
+def as_fed(grids: Sequence[Grid], fed: Fed) -> list[Grid]:
+    """The grids of a recorded call as a tower is fed them: one of images gets one for each."""
+    return [fed.grid] * len(grids) if isinstance(fed, Images) else list(grids)
+
+
 def build_batch(point: ScenarioPoint, *, seed: int, fed: Fed, images: Sequence[Path] | None = None) -> Batch:
     """Pictures of `point`, made into what a tower is fed. The same arguments give the same bits.
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import ValidationError
 
 from vlbench.errors import UsageError
+from vlbench.traffic.trace import is_trace
 from vlbench.untrusted.files import Kind, read_toml
 from vlbench.untrusted.limits import Limit
 from vlbench.workload.scenario import CpuTable, Item, ScenarioFile, ScenarioPoint, complaint
@@ -74,11 +75,13 @@ def scenarios_and_prompts() -> list[str]:
 
 
 def load_scenario(name_or_path: str) -> Scenario:
-    """Read the shipped scenario of this name, or the user's own file where the argument ends in .toml.
+    """Read the shipped scenario of this name, or the user's own file: one of .toml, or recorded calls of .jsonl.
 
     Raises `UsageError`, with one sentence, for an unknown name and for a file that does not fit the schema.
     """
     path = Path(name_or_path)
+    if is_trace(name_or_path):
+        return _recorded(path)
     if path.suffix != ".toml":
         if name_or_path not in scenario_names():
             raise UsageError(_unknown(name_or_path))
@@ -104,13 +107,22 @@ def batch_point(name: str) -> ScenarioPoint:
     return ScenarioPoint(scenario="verify", label=name, source="noise", item=tuple(items))
 
 
+def _recorded(path: Path) -> Scenario:
+    """The first of the calls that were recorded, as one point. Raises UsageError."""
+    from vlbench.workload.recorded import recorded
+
+    (title, told), point = recorded(path)
+    return Scenario(path.stem, title, told, path.resolve(), (point,), (point,))
+
+
 def _unknown(name: str) -> str:
     if name in scenarios_and_prompts():
         return f"{name} is about prompts, which no tower sees; `vlbench run --scenario {name}` measures it"
     close = get_close_matches(name, scenarios_and_prompts(), n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     shipped = ", ".join(scenario_names())
-    return f"there is no scenario {name!r}; {hint}give one of {shipped}, or the path of your own .toml file"
+    own = "the path of your own .toml file, or of recorded calls (.jsonl)"
+    return f"there is no scenario {name!r}; {hint}give one of {shipped}, or {own}"
 
 
 def _lay_over(table: Table, cpu: Table) -> Table:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 from vlbench.errors import UsageError
-from vlbench.record.base import Record
+from vlbench.record.base import Grid, Record
 from vlbench.untrusted.limits import Limit
 from vlbench.workload.resize import CLASS_MAX_PIXELS, HUB_MAX_PIXELS, check_aspect
 from vlbench.workload.sweep import dotted
@@ -132,6 +132,8 @@ class ScenarioPoint(_Feed):
     """On a CPU: why this is smaller than on a GPU."""
     whole: bool = False
     """Is each item one of the user's pictures, in order and not cropped?"""
+    calls: tuple[tuple[Grid, ...], ...] = ()
+    """Recorded calls, in order: `item` is then the most frequent of them."""
 
 
 class ScenarioFile(_Feed):

@@ -7,7 +7,7 @@ and `conversations` are for, and without them nothing is ever found in the cache
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count, islice
 from random import Random
@@ -16,6 +16,7 @@ from vlbench.errors import UsageError
 from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.packing import MERGE_UNIT, Budgets, Grid, pack
 from vlbench.record.base import share_of
+from vlbench.traffic.trace import Trace
 from vlbench.untrusted.limits import Limit
 from vlbench.workload.mix import requests_of
 from vlbench.workload.scenario import Mix
@@ -53,11 +54,21 @@ class Encoder:
 
 
 @dataclass(frozen=True)
+class Recorded:
+    """Calls that were recorded, in the place of a mix: each is a request, and a step takes one of them as it was."""
+
+    trace: Trace
+    requests: int = 1
+    token_budget: int = Limit.PATCHES.most
+
+
+@dataclass(frozen=True)
 class Traffic:
     """What comes."""
 
-    mix: Mix
-    requests: int
+    mix: Mix | Recorded
+    requests: int | None
+    """How many at most; None: all that were recorded."""
     turns: float = 1.0
     """How often a conversation sends its images, on average: each turn all of them."""
     conversations: int = 64
@@ -153,21 +164,23 @@ def serve(traffic: Traffic, encoder: Encoder) -> Served:
                 new[image] = grid
         for call in admitted(list(new.values()), traffic.mix.token_budget):
             _encode(call, served, layouts, encoder.budgets)
-        for image, (_, h, w) in new.items():
-            embeddings.keep(image, h * w // MERGE_UNIT * encoder.token_bytes)
+        for image, (t, h, w) in new.items():
+            embeddings.keep(image, t * h * w // MERGE_UNIT * encoder.token_bytes)
         served.cache_bytes = max(served.cache_bytes, embeddings.held)
     return served
 
 
 def conversing(traffic: Traffic) -> Iterator[list[tuple[int, Grid]]]:
-    """Requests without end: images by number, and their grids. A conversation goes on or gives way to a new one."""
-    fresh, numbers, random = requests_of(traffic.mix, traffic.seed), count(), Random(f"turns/{traffic.seed}")
+    """Requests, of a mix without end: images by number, and their grids.
+
+    A conversation goes on or gives way to a new one.
+    """
+    numbers, random = count(), Random(f"turns/{traffic.seed}")
+    mix = traffic.mix
+    fresh = _drawn(mix, traffic.seed) if isinstance(mix, Mix) else (call.grids for call in mix.trace)
     going_on: list[list[tuple[int, Grid]]] = []
-    for images in fresh:
-        request: list[tuple[int, Grid]] = []
-        for down, across in images:
-            Limit.ITEMS.check(len(request) + 1, f"{traffic.mix.distribution}: a request of it", "lower image_count")
-            request.append((next(numbers), (1, 2 * down, 2 * across)))
+    for grids in fresh:
+        request = [(next(numbers), grid) for grid in grids]
         if len(going_on) < traffic.conversations:
             going_on.append(request)
         else:
@@ -177,6 +190,15 @@ def conversing(traffic: Traffic) -> Iterator[list[tuple[int, Grid]]]:
                 place = random.randrange(len(going_on))
             going_on[place] = request
         yield request
+
+
+def _drawn(mix: Mix, seed: int) -> Iterator[Sequence[Grid]]:
+    for images in requests_of(mix, seed):
+        grids = list[Grid]()
+        for down, across in images:
+            Limit.ITEMS.check(len(grids) + 1, f"{mix.distribution}: a request of it", "lower image_count")
+            grids.append((1, 2 * down, 2 * across))
+        yield grids
 
 
 def admitted(grids: list[Grid], tokens: int) -> Iterator[list[Grid]]:

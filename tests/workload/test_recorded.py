@@ -1,0 +1,107 @@
+"""Recorded calls as a scenario, and what they come to in a simulation: as by hand, and as the same mix gives."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from collections import OrderedDict
+from collections.abc import Iterable
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from vlbench.errors import UsageError
+from vlbench.implementations.packing import Budgets, Grid, pack
+from vlbench.implementations.preprocessing import Preprocessing
+from vlbench.traffic.recorder import HEAD
+from vlbench.traffic.trace import Trace
+from vlbench.workload.batch import grids_only
+from vlbench.workload.library import load_scenario
+from vlbench.workload.recorded import REPLAYED
+from vlbench.workload.serving import Encoder, Recorded, Traffic, serve
+
+ENCODER = Encoder(cache_bytes=1 << 20, token_bytes=8, budgets=Budgets((256, 4096)), graphs=6)
+SIZES = [(1, 4, 6), (1, 8, 8), (1, 16, 16), (4, 8, 8), (1, 34, 46), (1, 52, 92)]
+
+
+def drawn(calls: int) -> Iterable[list[Grid]]:
+    random = Random(7)
+    return ([random.choice(SIZES) for _ in range(random.choice([1, 1, 1, 2, 3]))] for _ in range(calls))
+
+
+def written(path: Path, calls: Iterable[list[Grid]]) -> Path:
+    with path.open("wb") as file:
+        file.write(HEAD)
+        for number, grids in enumerate(calls):
+            fields = {"t": number / 100, "grids": grids, "dtype": "bfloat16", "queue": number % 5}
+            file.write(json.dumps(fields).encode() + b"\n")
+    return path
+
+
+def test_it_is_one_point_with_its_most_frequent_call(tmp_path: Path) -> None:
+    usual, other = [(1, 4, 6), (8, 4, 4)], [(1, 8, 8)]
+    scenario = load_scenario(str(written(tmp_path / "mine.jsonl", [usual, other, usual])))
+    (point,) = scenario.points("cpu")
+    assert scenario.name == point.scenario == "mine"
+    assert scenario.title == "3 recorded calls, 2 of them of 1x4x6 + 8x4x4"
+    assert scenario.stands_for == "bfloat16; 0.0 s; 0 to 2 waiting"
+    assert grids_only(point, 0, Preprocessing()) == tuple(usual)
+    assert point.calls == tuple(map(tuple, (usual, other, usual)))
+    assert point.label.startswith("calls=3 ")
+
+
+def test_other_calls_are_another_point_and_only_the_first_are_looked_at(tmp_path: Path) -> None:
+    many = load_scenario(str(written(tmp_path / "a.jsonl", [[(1, 4, 6)]] * (REPLAYED + 5))))
+    same = load_scenario(str(written(tmp_path / "b.jsonl", [[(1, 4, 6)]] * REPLAYED)))
+    other = load_scenario(str(written(tmp_path / "c.jsonl", [[(1, 4, 8)]] * REPLAYED)))
+    assert many.title.startswith("The first 1,000 recorded calls")
+    labels = [each.points("cpu")[0].label for each in (many, same, other)]
+    assert labels[0] == labels[1] != labels[2]
+
+
+def test_a_call_that_no_tower_takes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"mine.jsonl: its most frequent call cannot be fed to a tower: "):
+        load_scenario(str(written(tmp_path / "mine.jsonl", [[(1, 2, 402)]])))
+
+
+def direct(calls: Iterable[list[Grid]]) -> tuple[int, int, int, int, int]:
+    """Calls, images, those whose exact layout had a graph, forwards and padding, written once more."""
+    kept: OrderedDict[tuple[Grid, ...], None] = OrderedDict()
+    count = images = hits = forwards = padding = 0
+    for grids in calls:
+        count, images = count + 1, images + len(grids)
+        hits += tuple(grids) in kept
+        kept[tuple(grids)] = None
+        kept.move_to_end(tuple(grids))
+        while len(kept) > ENCODER.graphs:
+            kept.popitem(last=False)
+        packs = pack(grids, ENCODER.budgets)
+        forwards, padding = forwards + len(packs), padding + sum(each.padding for each in packs)
+    return count, images, hits, forwards, padding
+
+
+@pytest.mark.parametrize("calls", [3_000, pytest.param(1_000_000, marks=pytest.mark.slow(seconds=150))])
+def test_it_replays_with_the_hit_rates_of_a_direct_simulation(calls: int, tmp_path: Path) -> None:
+    path = written(tmp_path / "mine.jsonl", drawn(calls))
+    tracemalloc.start()
+    served = serve(Traffic(Recorded(Trace(path)), None), ENCODER)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    hits = served.calls - served.recorded
+    assert (served.calls, served.images, hits, served.forwards, served.padding) == direct(drawn(calls))
+    assert 0.05 < served.exact_hit_rate < 0.95  # type: ignore[operator]
+    assert (served.requests, served.found, served.hit_rate) == (calls, 0, 0)
+    assert peak < 5e6
+
+
+def test_conversations_send_their_images_again(tmp_path: Path) -> None:
+    path = written(tmp_path / "mine.jsonl", drawn(400))
+    served = serve(Traffic(Recorded(Trace(path)), 1000, turns=3, conversations=4), ENCODER)
+    assert served.requests == 1000
+    assert 0.5 < served.hit_rate < 0.8  # type: ignore[operator]
+
+
+def test_an_embedding_of_a_video_is_as_large_as_its_frames(tmp_path: Path) -> None:
+    path = written(tmp_path / "mine.jsonl", [[(4, 8, 8)]])
+    assert serve(Traffic(Recorded(Trace(path)), None), ENCODER).cache_bytes == 4 * 16 * 8

@@ -1,0 +1,78 @@
+"""`vlbench record`: a serving engine is run, and each call of its vision tower is written down."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vlbench.cli.completion import files
+from vlbench.cli.options import INTERRUPTED
+from vlbench.cli.reporting import reports
+from vlbench.errors import UsageError
+from vlbench.export.sheet import Column, Columns, Sheet, figure, table_of
+from vlbench.judging.exit_codes import ExitCode
+from vlbench.traffic.engines import VARIABLE
+from vlbench.traffic.trace import Summary, summary_of
+
+NOTHING = (
+    "no call was written down: vLLM and SGLang are heard where vlbench is installed beside them; any other program "
+    "says `with vlbench.recording(FILE) as record: tower = record.wrap(tower)`"
+)
+
+
+@reports(judges=False)
+def record(
+    out: Annotated[
+        Path, typer.Argument(metavar="FILE.jsonl", help="Where calls are written.", autocompletion=files(".jsonl"))
+    ],
+    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND...", help="What is run.")],
+) -> Sheet:
+    """Run vLLM or SGLang, and write down grids, dtype, queue and time of each call of its tower, nothing else.
+
+    `--scenario FILE.jsonl` replays them. A process that is not the first has FILE.PID.jsonl. Ends as the command does,
+    and with 6 where nothing was called.
+
+    - `vlbench record calls.jsonl -- vllm serve Qwen/Qwen2.5-VL-7B-Instruct`
+    - `vlbench simulate --scenario calls.jsonl`
+    """
+    from vlbench.record.destinations import check_output
+
+    if out.suffix != ".jsonl":
+        raise UsageError(f"{out}: has to end in .jsonl, by which --scenario knows it; choose such a name")
+    check_output(out, str(out))
+    before = set(_written(out))
+    code = _run(command, out.resolve())
+    found = [summary_of(path) for path in _written(out) if path not in before]
+    columns: Columns[Summary] = {
+        Column("file", left=True): lambda row: str(row.path),
+        Column("calls"): lambda row: row.calls,
+        Column("images"): lambda row: row.images,
+        Column("patches"): lambda row: row.patches,
+        Column("seconds"): lambda row: figure(row.seconds, "{:.1f}"),
+        Column("missed"): lambda row: row.missed,
+    }
+    table = table_of("recorded", found, columns, title="written down; missed are calls with grids on a device, or more")
+    last = "" if found else NOTHING
+    return Sheet("vlbench record", [table], exit_code=code or (0 if found else int(ExitCode.MISSING)), last=last)
+
+
+def _written(out: Path) -> list[Path]:
+    return [path for path in (out, *sorted(out.parent.glob(f"{out.stem}.*{out.suffix}"))) if path.exists()]
+
+
+def _run(command: list[str], out: Path) -> int:
+    """How the command ends; what it prints goes to stderr. A signal that ends us ends it first."""
+    try:
+        process = subprocess.Popen(command, stdout=sys.stderr.fileno(), env=os.environ | {VARIABLE: str(out)})
+    except OSError as error:
+        raise UsageError(f"{command[0]}: cannot be run ({error.strerror}); name a program after --") from None
+    try:
+        ended = process.wait()
+        return ended if ended >= 0 else 128 - ended
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+        return INTERRUPTED

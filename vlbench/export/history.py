@@ -1,0 +1,121 @@
+"""Figures over versions as a sheet: a line of blocks for each, first and last value, and every change by version."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from functools import partial
+
+from vlbench.comparing.history import Change, History, Series
+from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Words, figure, table_of
+from vlbench.judging.words import readable_bytes
+
+BLOCKS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
+WIDTH = 20
+"""Versions that a line of blocks shows, the last of them."""
+SHOWN = 3
+"""Figures that are named of what changed in one version."""
+RULE = (
+    "Any step of a count is a change. Times: levels of at least five readings that differ by 1 % or more and stand out "
+    "of their noise, on one class of machine."
+)
+
+
+def history_sheet(histories: Sequence[History], *, every: bool = False) -> Sheet:
+    """For each file the figures that changed, or `every` one, and when they did."""
+    parts: list[Part] = [part for each in histories for part in _parts(each, every)]
+    return Sheet(
+        "vlbench history",
+        [*parts, Words(RULE, "dim")],
+        own={"json": partial(json.dumps, _document(histories), indent=1)},
+    )
+
+
+def sparkline(values: Sequence[float | None], width: int = WIDTH) -> str:
+    """The last of these values as blocks from the least to the largest; a blank where there is none."""
+    last = values[-width:]
+    known = [each for each in last if each is not None]
+    low, high = min(known, default=0.0), max(known, default=0.0)
+
+    def block(value: float | None) -> str:
+        if value is None:
+            return " "
+        return BLOCKS[round((value - low) / (high - low) * (len(BLOCKS) - 1)) if high > low else 0]
+
+    return "".join(map(block, last))
+
+
+def _parts(history: History, every: bool) -> Iterator[Part]:
+    versions = history.versions
+    ends = " to ".join(
+        dict.fromkeys(" ".join(filter(None, (each.name, each.date))) for each in (versions[0], versions[-1]))
+    )
+    many = f"{len(versions)} version{'s' * (len(versions) > 1)}"
+    yield Words(f"{history.source}: {many}, {ends}", "bold")
+    kept = [each for each in history.series if every or each.changes]
+    for cell, machine in dict.fromkeys((each.cell, each.machine) for each in kept):
+        yield Words()
+        yield Words(f"{cell}{f', on {machine}' if machine else ''}")
+        rows = [each for each in kept if (each.cell, each.machine) == (cell, machine)]
+        columns: Columns[Series] = {
+            Column("figure", most=32): lambda row: row.figure.replace("_", " "),
+            Column("history", left=True): lambda row: Cell(sparkline(row.values), None),
+            Column("first"): lambda row: _value(next(each for each in row.values if each is not None), row.unit),
+            Column("last"): lambda row: _value(next(each for each in row.values[::-1] if each is not None), row.unit),
+            Column("changes"): lambda row: len(row.changes),
+        }
+        facts = {"source": history.source, "cell": cell, "machine": machine}
+        yield table_of("history", rows, columns, facts=facts, gap=1)
+        yield from _changes(history, rows)
+    if still := len(history.series) - len(kept):
+        yield Words(
+            f"{still} of {len(history.series)} figures never changed" + "; --all shows them" * (not every), "dim"
+        )
+    yield from (Words(note, "yellow") for note in history.notes)
+    yield Words()
+
+
+def _changes(history: History, rows: Sequence[Series]) -> Iterator[Words]:
+    """By version, what changed in it."""
+    for at in sorted({change.at for row in rows for change in row.changes}):
+        found = [(row, change) for row in rows for change in row.changes if change.at == at]
+        told = [_told(row, change) for row, change in found[:SHOWN]]
+        told += [f"{len(found) - SHOWN} more"] if len(found) > SHOWN else []
+        why = "".join(dict.fromkeys(f" ({change.why})" for _, change in found if change.why))
+        version = history.versions[at]
+        named = " ".join(filter(None, (version.name, version.date, version.words)))
+        yield Words(f"{named}: {', '.join(told)}{why}", indent=2)
+
+
+def _told(row: Series, change: Change) -> str:
+    before, after = (_value(each, row.unit).shown for each in (change.before, change.after))
+    return f"{row.figure.replace('_', ' ')} {before} -> {after}"
+
+
+def _value(value: float, unit: str) -> Cell:
+    match unit:
+        case "B":
+            return figure(value, lambda each: readable_bytes(round(each)))
+        case "s":
+            return figure(value, lambda each: f"{each * 1e3:.3g} ms")
+        case "x":
+            return figure(value, "{:.3f}x")
+    return figure(value, "{:,.10g}")
+
+
+def _document(histories: Sequence[History]) -> list[dict[str, object]]:
+    """All of it as JSON: versions, series with a value or null for each, and changes by the version they begin with."""
+    return [
+        {
+            "source": each.source,
+            "versions": [{"name": one.name, "date": one.date, "words": one.words} for one in each.versions],
+            "series": [
+                asdict(one)
+                | {"changes": [asdict(change) | {"at": each.versions[change.at].name} for change in one.changes]}
+                for one in each.series
+            ],
+            "notes": each.notes,
+        }
+        for each in histories
+    ]

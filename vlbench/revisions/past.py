@@ -1,0 +1,58 @@
+"""The past of a file that is kept with git: what it held at each revision that changed it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from vlbench.comparing.history import History, Version, history_of, version_of
+from vlbench.errors import IncomparableError, UsageError
+from vlbench.process.git import git, text_at
+from vlbench.process.scratch import Scratch
+from vlbench.revisions.checkouts import commits_between, repository
+
+FORMAT = "--format=%H %cs %s"
+
+
+def past_of(path: Path, between: str | None, steps: Callable[[int, int], None] = lambda done, of: None) -> History:
+    """The file at each revision that changed it, along first parents, and as it is now; or `between` FIRST..LAST.
+
+    A version that cannot be read is named in the notes. Raises UsageError outside of a repository and for what is no
+    range, IncomparableError where no version can be read.
+    """
+    repository()
+    found, notes = list[Version](), list[str]()
+    texts = list(_texts(path, between))
+    with Scratch() as scratch:
+        for number, (name, date, words, text) in enumerate(texts, 1):
+            draft = Path(scratch) / path.name
+            draft.write_text(text, errors="surrogateescape")
+            try:
+                found.append(version_of(draft, name, date, words))
+            except UsageError as error:
+                told = str(error).replace(str(draft), path.name)
+                notes.append(f"{name} is left out: {told}")
+            steps(number, len(texts))
+    if not found:
+        why = notes[-1] if notes else "git has no version of it; commit it, or name several files"
+        raise IncomparableError(f"{path}: no version can be read: {why}")
+    history = history_of(str(path), found)
+    return History(history.source, history.versions, history.series, (*notes, *history.notes))
+
+
+def _texts(path: Path, between: str | None) -> Iterator[tuple[str, str, str, str]]:
+    """Name, date and subject of each version, and the file as it was."""
+    last, listed = None, list[str]()
+    if between:
+        ends = commits_between(between, "--git")
+        listed = (git("log", "-1", FORMAT, ends[0].name) or "").splitlines()
+    span = [f"{ends[0].name}..{ends[-1].name}"] if between else []
+    listed += (git("log", "--reverse", "--first-parent", FORMAT, *span, "--", str(path)) or "").splitlines()
+    for line in listed:
+        commit, date, words = (*line.split(" ", 2), "")[:3]
+        text = text_at(commit, path)
+        if text is not None and text != last:
+            yield commit[:9], date, words, text
+            last = text
+    if between is None and path.is_file() and (now := path.read_text(errors="surrogateescape").rstrip("\n")) != last:
+        yield "now", "", "not committed", now

@@ -1,0 +1,51 @@
+"""Recorded calls as what is fed in: the first of them, in order, and the most frequent call of these."""
+
+from __future__ import annotations
+
+from collections import Counter
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from vlbench.errors import UsageError
+from vlbench.traffic.trace import Grid, Trace
+from vlbench.workload.scenario import Item, ScenarioPoint, complaint
+
+REPLAYED = 1_000
+"""Calls that a run or a count looks at; `vlbench simulate` goes through all."""
+
+
+def recorded(path: Path) -> tuple[tuple[str, str], ScenarioPoint]:
+    """A title and what it stands for, and the point. Raises UsageError for what are no recorded calls."""
+    calls = list(islice(Trace(path), REPLAYED + 1))
+    more, calls = len(calls) > REPLAYED, calls[:REPLAYED]
+    grids = tuple(call.grids for call in calls)
+    (usual, times), *_ = Counter(grids).most_common(1)
+    digest = sha256(repr(grids).encode()).hexdigest()[:8]
+    dtypes = ", ".join(sorted({call.dtype or "dtype not told" for call in calls}))
+    depths = [call.queue for call in calls if call.queue is not None]
+    told = f"{dtypes}; {calls[-1].seconds - calls[0].seconds:.1f} s"
+    told += f"; {min(depths)} to {max(depths)} waiting" if depths else "; depth of the queue not told"
+    try:
+        items = tuple(map(_item, usual))
+        point = ScenarioPoint(
+            scenario=path.stem, label=f"calls={len(calls)} {digest}", source="noise", item=items, calls=grids
+        )
+    except ValidationError as error:
+        why = complaint(error, Item)
+        raise UsageError(f"{path}: its most frequent call cannot be fed to a tower: {why}") from None
+    first = "The first " if more else ""
+    return (f"{first}{len(calls):,} recorded calls, {times:,} of them of {_words(usual)}", told), point
+
+
+def _item(grid: Grid) -> Item:
+    t, h, w = grid
+    side = f"{h}x{w}"
+    return Item(grid=side) if t == 1 else Item(kind="video", grid=side, frames=2 * t)
+
+
+def _words(grids: tuple[Grid, ...]) -> str:
+    shown = " + ".join("x".join(map(str, grid)) for grid in grids[:3])
+    return f"{shown} + {len(grids) - 3} more" if len(grids) > 3 else shown
