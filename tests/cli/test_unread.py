@@ -105,7 +105,18 @@ MODES: dict[str, dict[str, str]] = {
 }
 """By command and by what it is asked for: the options that it reads."""
 ALL_READ = (
-    *("show", "judge", "diff", "explain", "list", "baseline show", "baseline list", "baseline accept"),
+    *(
+        "record",
+        "history",
+        "show",
+        "judge",
+        "diff",
+        "explain",
+        "list",
+        "baseline show",
+        "baseline list",
+        "baseline accept",
+    ),
     *("case list", "case show", "case run"),
     *("baseline remove", "baseline complete", "baseline rebase", "baseline migrate"),
     *("nsys report", "nsys diff", "nsys trace", "nsys doctor"),

@@ -17,6 +17,7 @@ from vlbench.counting.rows import Row, rows_of
 from vlbench.counting.run import run_count, run_job
 from vlbench.counting_device import CountingDevice
 from vlbench.errors import UsageError
+from vlbench.record.base import Grid
 from vlbench.record.counted import CountedTower, Forward
 
 TINY, FULL = "qwen2.5-vl-tiny", "qwen2.5-vl-7b"
@@ -237,3 +238,18 @@ def test_waits_on_floats_are_counted_and_the_dearer_branch_is_taken(device: Coun
     assert sum(each.times for each in counts.assumptions if each.certain) == 3
     (either,) = (each for each in counts.assumptions if each.branch)
     assert either.taken == "False"
+
+
+def test_recorded_calls_are_counted_in_their_order_by_one_tower(device: CountingDevice) -> None:
+    usual, other = (1, 4, 6), (1, 4, 8)
+
+    def operations(when: str, *grids: Grid, calls: tuple[int, ...] = ()) -> int:
+        row = count(device, f"{TINY}+rope-cache", Point(scenario="", label="", grids=grids, calls=calls))
+        return int(getattr(row, when).counts.total.device_operations)
+
+    first, second = operations("cold", usual), operations("warm", usual)
+    assert second < first
+    assert operations("cold", usual, usual, usual, calls=(1, 1, 1)) == first + 2 * second
+    parts = second + operations("warm", other, usual)
+    assert operations("warm", usual, other, usual, calls=(1, 2)) == parts
+    assert operations("cold", usual, other, calls=(1, 1)) == first + operations("cold", other)

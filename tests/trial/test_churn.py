@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vlbench.implementations.preprocessing import Grid, Preprocessing
+from vlbench.implementations.preprocessing import Grid, Images, Preprocessing
 from vlbench.trial.churn import JITTER, churn_inputs
 
 sides = st.integers(1, 10).map(lambda cells: 2 * cells)
@@ -36,3 +36,13 @@ def test_grids_change_from_round_to_round_and_about_half_stay() -> None:
     assert 80 <= kept <= 120
     assert len({tuple(entry.grids) for entry in drawn}) > 20
     assert drawn[0].pixels.dtype is torch.bfloat16
+
+
+def test_recorded_calls_are_replayed_in_their_order_and_begin_anew() -> None:
+    calls = [[(1, 4, 6)], [(2, 8, 8), (1, 2, 2)], [(1, 4, 6)]]
+    make = churn_inputs([(1, 4, 6)], FED, torch.float32, CPU, 0, 7, calls)
+    assert [make(number).grids for number in range(7)] == [*calls, *calls, calls[0]]
+    assert make(1).pixels.shape == (132, 3)
+    assert not torch.equal(make(0).pixels, make(2).pixels)
+    whole = Images(8)
+    assert churn_inputs([whole.grid], whole, torch.float32, CPU, 0, 7, calls)(1).pixels.shape == (4 + 1, 3, 8, 8)

@@ -36,7 +36,7 @@ def record(
     and with 6 where nothing was called.
 
     - `vlbench record calls.jsonl -- vllm serve Qwen/Qwen2.5-VL-7B-Instruct`
-    - `vlbench simulate --scenario calls.jsonl`
+    - `vlbench record calls.jsonl -- python -m sglang.launch_server --model-path Qwen/Qwen2.5-VL-7B-Instruct`
     """
     from vlbench.record.destinations import check_output
 

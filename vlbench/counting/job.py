@@ -22,7 +22,7 @@ from vlbench.workload.library import load_scenario
 from vlbench.workload.scenario import ScenarioPoint
 
 T = TypeVar("T")
-REPLAYED = 32
+REPLAYED = 16
 """Recorded calls that are counted, each twice a tower."""
 SEED = 0
 """Of scenarios that draw their requests."""

@@ -99,8 +99,8 @@ def behind_table(group: CellGroup) -> Iterator[Table]:
 
 
 def state_table(group: CellGroup) -> Iterator[Table]:
-    """Milliseconds, speed-up and hit rate in each state of the caches; none where only one was measured."""
-    if len(states := group.states) > 1:
+    """Milliseconds, speed-up and hit rate in each state of the caches; none where only warm calls were measured."""
+    if (states := group.states) and states != ["warm"]:
         found = [summaries(group, Floors(), state) for state in states]
         rows = [(name(each[0]), *map(_in_state, states, each)) for each in zip(*found, strict=True)]
         title = "ms, speed-up and cache hits by state"

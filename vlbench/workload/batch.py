@@ -53,8 +53,10 @@ def grids_only(point: ScenarioPoint, seed: int, fed: Fed) -> tuple[Grid, ...]:
 
 
 def as_fed(grids: Sequence[Grid], fed: Fed) -> list[Grid]:
-    """The grids of a recorded call as a tower is fed them: one of images gets one for each."""
-    return [fed.grid] * len(grids) if isinstance(fed, Images) else list(grids)
+    """The grids of a recorded call as a tower is fed them: one of images gets one for each image and frame."""
+    if isinstance(fed, Images):
+        return [fed.grid] * sum(2 * t if t > 1 else 1 for t, _, _ in grids)
+    return list(grids)
 
 
 def build_batch(point: ScenarioPoint, *, seed: int, fed: Fed, images: Sequence[Path] | None = None) -> Batch:

@@ -1,0 +1,46 @@
+"""Levels of times: found where they are, none in noise, none of fewer readings than a level takes."""
+
+from __future__ import annotations
+
+import math
+from random import Random
+
+import pytest
+
+from vlbench.stats.change_points import FLOOR, SMALLEST, change_points
+
+pytest.importorskip("ruptures")
+
+
+def noisy(levels: list[float], each: int, noise: float, seed: int) -> list[float]:
+    random = Random(seed)
+    return [level * math.exp(random.gauss(0, noise)) for level in levels for _ in range(each)]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_step_is_found_where_it_is(seed: int) -> None:
+    assert change_points(noisy([10.0, 10.6], 12, 0.01, seed)) == [12]
+    assert change_points(noisy([1e-3, 2e-3, 1e-3], 8, 0.02, seed)) == [8, 16]
+
+
+def test_noise_alone_has_few_levels() -> None:
+    """Of 300 series without any change; a fixed seed, so it always says the same."""
+    called = sum(bool(change_points(noisy([5.0], 30, 0.03, seed))) for seed in range(300))
+    assert called <= 15
+
+
+def test_exactly_level_times_have_none_and_a_step_below_the_floor_is_none() -> None:
+    assert change_points([3.0] * 40) == []
+    assert change_points([3.0] * 20 + [3.0 * (1 + FLOOR / 2)] * 20) == []
+    assert change_points([3.0] * 20 + [3.0 * (1 + FLOOR * 2)] * 20) == [20]
+
+
+def test_one_wild_reading_is_no_level() -> None:
+    times = noisy([5.0], 30, 0.01, 1)
+    times[13] *= 3
+    assert change_points(times) == []
+
+
+def test_of_too_few_nothing_is_said() -> None:
+    assert change_points([1.0] * (SMALLEST - 1) + [9.0] * SMALLEST) == []
+    assert change_points([1.0] * SMALLEST + [9.0] * SMALLEST) == [SMALLEST]
