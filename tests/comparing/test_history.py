@@ -67,25 +67,18 @@ def test_a_step_with_another_torch_says_so(tmp_path: Path) -> None:
 
 
 def test_a_cell_that_is_gone_for_a_while_is_no_zero(tmp_path: Path) -> None:
-    other = baseline(cell(tower="toy:Other"))
-    (syncs,) = (
-        each
-        for each in find(history(tmp_path, counting(4), other, counting(5)), "second forward: host_syncs")
-        if "Tower" in each.cell
-    )
+    found = history(tmp_path, counting(4), baseline(cell(tower="toy:Other")), counting(5))
+    syncs = next(each for each in find(found, "second forward: host_syncs") if "Tower" in each.cell)
     assert syncs.values == (4, None, 5)
     assert syncs.changes == (Change(2, 4, 5),)
 
 
 def test_a_counter_that_a_capture_leaves_out_is_zero(tmp_path: Path) -> None:
-    versions = []
-    for number, launches in enumerate((3, 3, 2)):
-        path = program(tmp_path / f"{number}.sqlite", launches)
-        versions.append(version_of(path, str(number)))
-    assert all(versions[0].figures)
-    ranges = {each.figure.partition(": ")[0] for each in history_of("all", versions).series}
-    assert ranges
-    assert all(None not in each.values for each in history_of("all", versions).series)
+    paths = [program(tmp_path, str(number), launches=launches) for number, launches in enumerate((3, 3, 0))]
+    found = history_of("all", [version_of(path, path.stem) for path in paths])
+    (launches,) = (each for each in found.series if each.figure.endswith("launches"))
+    assert (launches.cell, launches.values) == ("capture", (3, 3, 0))
+    assert launches.changes[0].at == 2
 
 
 def test_times_change_by_levels_on_one_machine(tmp_path: Path) -> None:
@@ -114,11 +107,8 @@ def test_times_of_something_else_are_followed_anew(tmp_path: Path) -> None:
     other = baseline(timed=(stored(0.5, 0.5, 0.5, 0.5, 0.5, threads=2),), counted=())
     found = history(tmp_path, timing(0.01), other, timing(0.01))
     assert len(find(found, "time")) == 3
-    assert any(
-        "v1: qwen2.5-vl-tiny host-grid multi-image float32 is followed anew from here: the two were run with another number of threads"
-        in note
-        for note in found.notes
-    )
+    told = "is followed anew from here: the two were run with another number of threads"
+    assert f"v1: qwen2.5-vl-tiny host-grid multi-image float32 {told}" in " ".join(found.notes)
 
 
 def test_results_have_a_date_and_their_counts(tmp_path: Path) -> None:

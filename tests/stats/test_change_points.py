@@ -24,9 +24,8 @@ def test_a_step_is_found_where_it_is(seed: int) -> None:
 
 
 def test_noise_alone_has_few_levels() -> None:
-    """Of 300 series without any change; a fixed seed, so it always says the same."""
-    called = sum(bool(change_points(noisy([5.0], 30, 0.03, seed))) for seed in range(300))
-    assert called <= 15
+    """Of 60 series without any change; a fixed seed, so it always says the same."""
+    assert sum(bool(change_points(noisy([5.0], 30, 0.03, seed))) for seed in range(60)) <= 3
 
 
 def test_exactly_level_times_have_none_and_a_step_below_the_floor_is_none() -> None:

@@ -96,7 +96,8 @@ def version_of(path: Path, name: str, date: str = "", words: str = "") -> Versio
 
     Raises UsageError for what is none of them, and IncomparableError for one of another schema.
     """
-    content = {} if is_capture(path) else read_json(path, OURS)
+    captured = is_capture(path)
+    content = {} if captured else read_json(path, OURS)
     facts = content if isinstance(content, dict) else {}
     if {"command", "rows", "before"} <= facts.keys():
         kept = {key: value for key, value in facts.items() if key not in DERIVED}
@@ -116,8 +117,9 @@ def version_of(path: Path, name: str, date: str = "", words: str = "") -> Versio
             case TimedCell():
                 figures |= _timed(cell, side)
             case CapturedCell():
-                figures |= _captured(cell)
-                ranges |= {(cell.name, each.name) for each in cell.ranges}
+                called = "capture" if captured else cell.name  # a file of its own is named after itself
+                figures |= _captured(cell, called)
+                ranges |= {(called, each.name) for each in cell.ranges}
     if isinstance(record, Baseline):
         date = date or (f"{record.accepted[-1].date:%Y-%m-%d}" if record.accepted else "")
         notes += [f"{name}: {reason}"] if (reason := why_unfit(record)) else []
@@ -227,11 +229,11 @@ def _timed(cell: TimedCell, side: Side) -> Iterator[tuple[Name, Figure]]:
             yield (cell.name, f"timed forward: {counter}", _unit(counter)), Figure(value, torch)
 
 
-def _captured(cell: CapturedCell) -> Iterator[tuple[Name, Figure]]:
+def _captured(cell: CapturedCell, called: str) -> Iterator[tuple[Name, Figure]]:
     context = f"{cell.source} {cell.version}, {', '.join(cell.gpus)}"
     for each in cell.ranges:
         for counter, value in each.counters.items():
-            yield (cell.name, f"{each.name}: {counter}", _unit(counter)), Figure(value, context)
+            yield (called, f"{each.name}: {counter}", _unit(counter)), Figure(value, context)
 
 
 def _judged(judged: Judged, name: str, date: str, words: str) -> Version:
