@@ -157,9 +157,9 @@ def history_of(source: str, versions: Sequence[Version]) -> History:
     return History(source, tuple(versions), tuple(series), tuple(notes))
 
 
-def history_rows(history: History) -> list[dict[str, str | float | bool | None]]:
+def history_rows(history: History) -> list[dict[str, object]]:
     """A plain row for each figure of each version that has it: what it is, its value, and whether it changed there."""
-    rows = []
+    rows = list[dict[str, object]]()
     for each in history.series:
         changes = {change.at: change for change in each.changes}
         facts = {"source": history.source, "cell": each.cell, "figure": each.figure, "unit": each.unit}
@@ -238,7 +238,7 @@ def _captured(cell: CapturedCell, called: str) -> Iterator[tuple[Name, Figure]]:
 
 def _judged(judged: Judged, name: str, date: str, words: str) -> Version:
     """Of verdicts only what moved has figures; their times name no machine, and are left out."""
-    figures = {
+    figures: dict[Name, Figure] = {
         (row.cell, move.name, move.unit): Figure(move.after, before=move.before)
         for row in judged.rows
         for move in row.moves

@@ -53,18 +53,19 @@ def record_engine(path: Path) -> Recorder:
         if ours and callable(forward) and GRIDS in signature(forward).parameters:
             cls.forward = noting(forward, note, bound=False)
 
-    def init_subclass(cls: type[Module], **options: Any) -> None:
+    def init_subclass(cls: Any, **options: Any) -> None:
         super(Module, cls).__init_subclass__(**options)
         seen(cls)
 
-    Module.__init_subclass__ = classmethod(init_subclass)  # type: ignore[assignment]
+    Module.__init_subclass__ = classmethod(init_subclass)  # type: ignore[arg-type, assignment]
     for cls in _subclasses(Module):
         seen(cls)
     return recorder
 
 
 def _subclasses(cls: type) -> Iterator[Any]:
-    for each in cls.__subclasses__():
+    subclasses: list[type] = cls.__subclasses__()
+    for each in subclasses:
         yield each
         yield from _subclasses(each)
 
