@@ -86,13 +86,16 @@ def answer_of(results: Results, sweep: Sweep) -> Answer:
     if not found:
         nothing = Cell("none", None, "warn")
         why = "no row was right and timed at every point" if len(sweep.groups) > 1 else "no row was right and timed"
-        return Answer(sweep.where, [Tile("Which set", nothing, why), right, machine])
+        faster = Tile("How much faster", Cell("-", None, "warn"), "nothing can be said")
+        return Answer(sweep.where, [Tile("Which set", nothing, why), faster, right, machine])
     row = found[0].row
     flags = row.flags or ()
     of = f"{len(flags)} flag{'s' * (len(flags) != 1)}" if row.flags is not None else row.tower or "another tower"
     fastest = _fastest(sweep)
     told = "the fastest row" if fastest == row.name else f"not told apart from the fastest row, {fastest}"
     which = Tile("Which set", Cell(row.name, row.name), f"{of}; {told}")
+    if not any(each.effect == "faster" for each in found):
+        which, flags = Tile("Which set", Cell("none shown", None, "warn"), f"{row.name}, {of}: {told}"), ()
     return Answer(sweep.where, [which, Tile("How much faster", *_faster(found, first)), right, machine], flags)
 
 

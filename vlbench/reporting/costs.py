@@ -16,7 +16,7 @@ from vlbench.record.base import Grid
 from vlbench.record.schema import NO_FLAGS
 from vlbench.reporting import drawing
 from vlbench.reporting.chosen import Sweep, chosen
-from vlbench.reporting.drawing import Line
+from vlbench.reporting.drawing import COLOURS, Line
 from vlbench.reporting.page import Block, Charts, Section
 
 MOST_PANELS = 6
@@ -51,9 +51,8 @@ class Cost:
 
 def measured_section(sweep: Sweep) -> Iterator[Section]:
     """The reference tower, the set that the run speaks for, and the floor where it is a row; none of one point."""
-    picked = chosen(sweep)
-    first = sweep.groups[0].rows[0].name
-    names = dict.fromkeys([first, NO_FLAGS, *([picked[0].row.name] if picked else []), FLOOR])
+    picked, rows = chosen(sweep), [row.name for row in sweep.groups[0].rows]
+    names = [rows[0], NO_FLAGS, picked[0].row.name, FLOOR] if picked else [*rows[:COLOURS], FLOOR]
     costs = [
         Cost(each.row.name, group.point, group.trials[0].grids, *(3 * (each.seconds,)))
         for group, found in zip(sweep.groups, sweep.found, strict=True)
@@ -61,7 +60,9 @@ def measured_section(sweep: Sweep) -> Iterator[Section]:
         if each.row.name in names and each.seconds and group.trials and group.trials[0].grids
     ]
     if len({cost.point for cost in costs}) > 1:
-        floor = "" if any(cost.row == FLOOR for cost in costs) else "The floor was not measured: --with floor times it."
+        has = any(cost.row == FLOOR for cost in costs)
+        why = "it was a row, and has no times" if FLOOR in rows else "`--with floor` times it"
+        floor = "" if has else f"The floor was not measured: {why}."
         blocks: list[Block] = [*_charts(costs, "measured"), _table(costs, tables.facts(sweep.groups[0]))]
         told = [Words(f"Medians. {floor}".strip(), "dim")]
         yield Section("Cost by count and size of pictures, measured", [*blocks, *told])

@@ -182,7 +182,13 @@ def self_test_chapter(results: Results, source: str) -> Chapter:
 def _worded(parts: Iterable[Part]) -> list[Words | Table]:
     """Without empty lines, which only a terminal wants, and with verdicts in words."""
     plain = (each for part in parts for each in (judged_parts(part) if isinstance(part, Judged) else [part]))
-    return [each for each in plain if isinstance(each, Table) or (isinstance(each, Words) and each.text.strip())]
+    return [
+        replace(each, title=each.title or f"{each.facts['variant']}: {each.name}")
+        if isinstance(each, Table) and "variant" in each.facts
+        else each
+        for each in plain
+        if isinstance(each, Table) or (isinstance(each, Words) and each.text.strip())
+    ]
 
 
 def _pair(row: JudgedRow, place: int) -> Cell:

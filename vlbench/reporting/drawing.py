@@ -125,13 +125,13 @@ class Line:
 
 COLOURS = 6
 PANEL = (360, 210)
-LEFT, BOTTOM = 46, 26
+LEFT, RIGHT, BOTTOM = 46, 20, 26
 
 
 def chart(lines: Sequence[Line], across: Sequence[float], upward: Axis, told: str) -> str:
     """Lines over `across`, whose values are placed evenly and named below; a band where least and most differ."""
     width, height = PANEL
-    room = (width - LEFT - 3 * EDGE) / max(1, len(across) - 1)
+    room = (width - LEFT - EDGE - RIGHT) / max(1, len(across) - 1)
     x = {
         value: round(LEFT + EDGE + (room * at if len(across) > 1 else (width - LEFT) / 2), 2)
         for at, value in enumerate(across)

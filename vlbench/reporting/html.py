@@ -84,7 +84,7 @@ def _cell(column: Column, value: Cell | Value, *, first: bool) -> dict[str, obje
     left = first or column.left
     long = "long" if left and len(text) > 32 else ""
     return {
-        "text": text,
+        "text": coded(text),
         "svg": drawn,
         "figures": figures(named),
         "css": " ".join(filter(None, (tone, "left" * left, long))),

@@ -112,17 +112,21 @@ def environment_chapter(results: Results, source: str) -> Chapter:
 
 
 def fingerprint_table(found: Fingerprint) -> Table:
-    """A row per field."""
-    rows = [(name.replace("_", " "), _value(value)) for name, value in found.model_dump().items()]
+    """A row per field that is known; what is not, in one."""
+    told = found.model_dump()
+    known = {name.replace("_", " "): _value(value) for name, value in told.items() if value not in (None, {})}
+    unknown = ", ".join(name.replace("_", " ") for name, value in told.items() if value is None)
+    rows = [*known.items(), *([("not known, or not there", unknown)] if unknown else [])]
     return Table("environment", [Column("what", left=True), Column("is", "value", left=True)], rows)
 
 
 def _value(value: Any) -> Cell:
     if isinstance(value, dict):
-        value = ", ".join(f"{name} {each}" for name, each in value.items()) or None
+        value = ", ".join(f"{name} {each}" for name, each in value.items())
     elif isinstance(value, list | tuple):
-        value = ", ".join(map(str, value)) or None
-    return Cell("not known" if value is None else str(value), value)
+        value = ", ".join(map(str, value))
+    shown = {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+    return Cell(shown, value)
 
 
 def load_table(rows: list[tuple[CellGroup, Trial]]) -> Table:

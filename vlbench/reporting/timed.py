@@ -24,9 +24,7 @@ TONES = {"faster": "good", "slower": "bad", "unclear": "open"}
 SAID = {"faster": "faster in two processes", "slower": "slower in two processes", "unclear": "not distinguishable"}
 
 
-FIRST = {
-    name: at for at, name in enumerate(("variant", "drawn", "speed-up", "level", "reference", "verdict", "seconds"))
-}
+FIRST = ("variant", "drawn", "speed-up", "level", "reference", "verdict", "visible", "seconds")
 """The columns by which a row is chosen, before all others."""
 
 
@@ -71,12 +69,16 @@ def rows_table(group: CellGroup, shown: Sequence[Summary]) -> Table:
         added[Column("detectable", "visible")] = lambda each: figure(each.judgement.visible, percent)
     more = table_of("", shown, added)
     heads = [*table.heads, *more.heads]
-    order = sorted(
-        range(len(heads)), key=lambda at: (FIRST | {"why": 99}).get(heads[at].key.partition(" ")[0].strip(","), 50)
-    )
+    order = sorted(range(len(heads)), key=lambda at: _place(heads[at].key))
     rows = [[(*row, *other)[at] for at in order] for row, other in zip(table.rows, more.rows, strict=True)]
     told = "Speed-up to the row that stands under 'than', else to the first"
     return Table(table.name, [heads[at] for at in order], rows, told, table.facts)
+
+
+def _place(key: str) -> int:
+    """Of a column: those in `FIRST`, then the others, then the reason."""
+    name = key.partition(" ")[0].strip(",")  # the level of the intervals follows the name of theirs
+    return FIRST.index(name) if name in FIRST else len(FIRST) + (name == "why")
 
 
 def steps_of(group: CellGroup) -> list[str]:
