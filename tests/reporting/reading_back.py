@@ -110,6 +110,10 @@ def unfounded(text: str, figures: dict[str, Any]) -> list[str]:
     for written in NUMBER.findall(text):
         digits, _, power = written.replace(",", "").partition("e")
         value, last = float(written.replace(",", "")), 10.0 ** (int(power or 0) - len(digits.partition(".")[2]))
+        if (
+            "." not in digits and len(digits) > 3 and not digits[3:].strip("0")
+        ):  # three digits, as of a prediction: 3,450
+            last = 10.0 ** (len(digits) - 3)
         if not any(abs(value - scale * one) <= 0.51 * last for one in known for scale in SCALES):
             found.append(written)
     return found
