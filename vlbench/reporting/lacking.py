@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from vlbench.export.results import card_lines, title
-from vlbench.export.sheet import Cell, Column, Columns, Table, Value, Words, table_of
+from vlbench.export.sheet import Cell, Column, Columns, Row, Table, Value, Words, table_of
 from vlbench.judging.instances import told_of
 from vlbench.judging.summary import summaries, why_incomplete
 from vlbench.judging.verdict import Floors
@@ -116,7 +116,7 @@ def fingerprint_table(found: Fingerprint) -> Table:
     told = found.model_dump()
     known = {name.replace("_", " "): _value(value) for name, value in told.items() if value not in (None, {})}
     unknown = ", ".join(name.replace("_", " ") for name, value in told.items() if value is None)
-    rows = [*known.items(), *([("not known, or not there", unknown)] if unknown else [])]
+    rows: list[Row] = [*known.items(), *([("not known, or not there", unknown)] if unknown else [])]
     return Table("environment", [Column("what", left=True), Column("is", "value", left=True)], rows)
 
 
