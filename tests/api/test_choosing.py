@@ -126,6 +126,43 @@ def test_where_no_flag_was_timed_nothing_was_chosen() -> None:
     )
 
 
+def test_what_there_was_no_time_for_is_not_called_no_better() -> None:
+    given = screened({"without patch-matmul": 1.25})
+    (one,) = (row.name for row in given.sets())
+    found = choose(given, made({one: 1.0, "no-flags": 1.3}, missing=[one]))
+    assert (found.flags, found.confirmed, found.chosen) == (TRIED.flags, False, False)
+    assert found.why == "there was no time to confirm another"
+
+    costs = {f"without {flag}": 1.5 for flag in TRIED.flags}
+    given = screened(costs, missing=["without no-einops"])
+    assert given.sets() == []
+    found = choose(given, made({"no-flags": 1.0}))
+    assert (found.chosen, found.confirmed) == (True, False)
+    assert found.why == "no flag of it that was timed can go within 1 %"
+    told = " ".join(said_of(found, TRIED, found_flags(given), compare(made({"no-flags": 1.0}), found), "best"))
+    assert "Nothing is to be gained" not in told
+
+
+def test_the_budget_that_would_do_follows_from_the_rows_that_were_left() -> None:
+    given = screened()
+    given.budget = 300.0
+    assert given.needs() is None
+    rows = [row.name for row in TRIED.changed.values()]
+    given = screened(missing=rows[: len(rows) // 2])
+    given.budget = 300.0
+    needed = given.needs()
+    assert needed
+    assert 450 < needed < 600
+
+
+def test_flags_that_are_predicted_to_matter_most_are_timed_first() -> None:
+    first, *_, last = TRIED.changed
+    given = Counting(TRIED, "", {}, {last: {"h100": (0.2, 0.5)}, first: {"h100": (1.5, 1.6)}})
+    rows = [row.name for row in TRIED.by_weight(given.weights())]
+    assert rows[:4] == ["baseline", "best", TRIED.changed[last].name, TRIED.changed[first].name]
+    assert sorted(rows) == sorted(row.name for row in TRIED.rows)
+
+
 def test_without_times_counts_decide_and_a_flag_by_which_a_counter_gets_worse_goes() -> None:
     tried = candidates(MODELS["qwen2.5-vl-7b"], "cuda")
     moved = {flag: dict[str, int]() for flag in tried.changed}

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from tests.cuda_stand_ins import VirtualTime, cuda
 from tests.trial.plans import POINT
-from vlbench.api import measuring
+from vlbench.api import measuring, recommending
 from vlbench.api.measuring import Effort, measure
 from vlbench.api.running import BUDGETS
 from vlbench.implementations.config import MODELS
@@ -30,6 +30,7 @@ from vlbench.judging.verdict import Floors
 from vlbench.matrix.plan import Plan
 from vlbench.matrix.targets import Target, with_handed_in
 from vlbench.record.fingerprint import take_fingerprint
+from vlbench.record.preset_file import read_preset
 from vlbench.record.schema import Results
 from vlbench.towers.variants import unique, variants_on_cuda
 from vlbench.trial import limits, tower_set
@@ -170,3 +171,22 @@ def test_where_no_row_fits_it_ends_in_time_and_says_what_it_takes() -> None:
         assert clock.at - start <= 60
     words = [str(each.judgement.reason) for each in seen(results).values()][1:]
     assert all("no row was timed; it takes about" in each and "give a larger `--budget`" in each for each in words)
+
+
+def test_a_set_is_recommended_within_its_usual_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One photo at 7B: every change of `best` in one process, what stands out in a second, the set in fresh ones."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(recommending, "fingerprint_of", lambda device: take_fingerprint("cpu"))
+    with on_a_clock(SINGLE_IMAGE) as clock:
+        start = clock.at
+        found = recommending.recommend(
+            grid="1x6x8", model=MODEL, device="cuda", counters=False, out=tmp_path / "a.toml", progress=False
+        ).record
+        assert clock.at - start <= recommending.BUDGETS["cuda"] == 120
+    assert found.complete, found.said
+    effects = {each.flag: (each.effect, each.by) for each in found.flags}
+    assert effects["host-seqlens"] == effects["batched-windows"] == ("helps", "time")
+    assert {"host-seqlens", "batched-windows"} <= set(found.preset.flags)
+    assert len(found.preset.flags) < len(found.left_out) + len(found.preset.flags)
+    assert {"no-flags", "baseline"} <= {each.name for each in found.compared}
+    assert read_preset(tmp_path / "a.toml").intact

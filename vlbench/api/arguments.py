@@ -36,7 +36,7 @@ NUMBERS: dict[str, tuple[type, float, float]] = {
     "kv_bytes": (int, 1, 10**9),
 }
 """Kind, least and most of arguments that are numbers, whichever function takes them."""
-OPTIONAL = ("budget", "requests", "memory_at", "kv_bytes")
+OPTIONAL = ("budget", "trials", "requests", "memory_at", "kv_bytes")
 """Those that may be None."""
 TEXTS = frozenset(
     {

@@ -30,6 +30,11 @@ BESIDE = ("hf-sdpa", "floor")
 """Towers that the set is held against, where they can be had."""
 
 
+def was_left(group: CellGroup, name: str) -> bool:
+    """Was there no time for this row in any trial?"""
+    return all(each.left for each in trials_of(group, name))
+
+
 @dataclass
 class Screened:
     """What each flag was found to be worth."""
@@ -39,6 +44,19 @@ class Screened:
     group: CellGroup | None = None
     """Of the first trials, by which sets are chosen; None where nothing is timed."""
     complete: bool = True
+    budget: float = 0.0
+    """Seconds that there were for all of it."""
+
+    def is_left(self, flag: str) -> bool:
+        """Was there no time for the row of this flag?"""
+        return self.group is not None and was_left(self.group, self.tried.changed[flag].name)
+
+    def needs(self) -> float | None:
+        """Seconds that would about do: in as many more as rows were left by the first trials; None where none was."""
+        trials = [trial for trial in self.group.vote() if trial.variants] if self.group else []
+        rows = [each for trial in trials for each in trial.variants]
+        timed = sum(not each.left for each in rows)
+        return None if timed in (0, len(rows)) else float(f"{self.budget * len(rows) / timed:.2g}")
 
     def sets(self) -> list[Variant]:
         """The sets to be confirmed, the smallest first; none where the whole is all that the rule comes to."""
@@ -124,14 +142,19 @@ def choose(screened: Screened, fresh: CellGroup | None) -> Found:
             continue
         verdict, ratio = judged[0].verdict, judged[0].estimate
         if verdict is not Verdict.REGRESSED and ratio.ratio <= 1 + WITHIN:
-            told = f"{judged[1]} fresh trials say {change(ratio.low)} to {change(ratio.high)} of {against}'s time"
+            trials = f"{judged[1]} fresh trials say" if judged[1] > 1 else "one fresh trial says"
+            told = f"{trials} {change(ratio.low)} to {change(ratio.high)} of {against}'s time"
             return Found(sets[name], name, is_within(ratio), told)
+    worth, untimed = screened.worth(), [name for name in sets if was_left(fresh, name)]
     timed = any(each.timings for each in trials_of(fresh, tried.whole.name))
-    why = "fresh trials put no smaller set within 1 % of it" if sets else "no flag of it can go within 1 %"
-    if not timed or (tried.flags and not screened.worth()):
-        why = "there was no time to confirm another" if screened.worth() else "no flag of it was timed"
+    if not timed or (tried.flags and not worth) or (sets and len(untimed) == len(sets)):
+        why = "there was no time to confirm another" if worth else "no flag of it was timed"
         return Found(tried.flags, tried.whole.name, False, why, chosen=False)
-    return Found(tried.flags, tried.whole.name, True, why)
+    unknown = [flag for flag in tried.flags & tried.changed.keys() if screened.is_left(flag)]
+    why = f"no flag of it{' that was timed' * bool(unknown)} can go within 1 %"
+    if sets:
+        why = f"fresh trials put no smaller set{' that there was time for' * bool(untimed)} within 1 % of it"
+    return Found(tried.flags, tried.whole.name, not (unknown or untimed), why)
 
 
 def compare(fresh: CellGroup, found: Found) -> tuple[Compared, ...]:
@@ -187,7 +210,11 @@ def said_of(
         yield "That is not confirmed: more --budget, or a quieter machine, would tell."
     by_name = {each.name: each for each in compared}
     helping = [each.flag for each in flags if each.effect == "helps" and each.by == "time"]
-    if (bare := by_name.get(NO_FLAGS)) and not helping and (bare.verdict == "same" or bare.worth.high <= 1 + WITHIN):
+    all_timed = all(
+        each.by == "time" or each.effect in ("inaccurate", "not applicable") for each in flags if each.in_set
+    )
+    bare = by_name.get(NO_FLAGS) if all_timed and not helping else None
+    if bare and (bare.verdict == "same" or bare.worth.high <= 1 + WITHIN):
         yield (
             f"Nothing is to be gained here beyond rounding: no flag is shown to help, and {NO_FLAGS} takes "
             f"{_times(bare.worth)} times as long as the set."

@@ -1,5 +1,6 @@
 """What each flag asks of GPUs beside the others, and the spans predicted: a whole set, and that changed by a flag."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
@@ -33,6 +34,13 @@ class Counting:
     why_not: dict[str, str] = field(default_factory=dict)
     """By flag that was not counted: the reason."""
     seconds: float = 0.0
+
+    def weights(self) -> dict[str, float]:
+        """By flag how much it is predicted to move the span, either way."""
+        return {
+            flag: max(abs(math.log(end)) for band in bands.values() for end in band)
+            for flag, bands in self.predicted.items()
+        }
 
     @property
     def cut(self) -> bool:

@@ -46,6 +46,8 @@ class Effort:
     """Is the machine itself measured, too?"""
     whole: float | None = None
     """Seconds of the budget that the user gave, where this is a share of it."""
+    again: bool = True
+    """Is what stands out measured a second time?"""
     rounds: float | None = None
     """In place of the budget: seconds of rounds alone, half of them for confirming where there are trials to vote."""
 
@@ -141,7 +143,7 @@ def _measure(
 def _vote(session: Session, effort: Effort) -> None:
     """All of it; what stands out is measured again where the trials can vote, and after a quick look."""
     floors = Floors()
-    votes = effort.trials >= floors.k or effort.trials == 1
+    votes = effort.again and (effort.trials >= floors.k or effort.trials == 1)
     seconds = effort.budget if effort.rounds is None else effort.rounds
     session.vote(effort.trials, seconds, (lambda index, group: suspects(group, floors)) if votes else None)
 

@@ -35,11 +35,13 @@ from vlbench.trial.machine import fingerprint_of
 from vlbench.workload.batch import grids_only
 from vlbench.workload.scenario import Item, ScenarioPoint, complaint
 
-BUDGETS = {"cpu": 600.0, "cuda": 900.0}
-"""Seconds by kind of device; CUDA's is an estimate."""
-COUNTING, SCREENING = 0.25, 0.75
+BUDGETS = {"cpu": 600.0, "cuda": 120.0}
+"""Seconds by kind of device. On CUDA a process takes a tenth of that to begin: enough for a look, not for a vote."""
+TRIALS = {"cpu": 5, "cuda": 1}
+"""Processes by kind of device that choose, and as many that confirm; one is followed by a second over what stands out.
+"""
+COUNTING, SCREENING = 0.25, {"cpu": 0.75, "cuda": 0.8}
 """Shares: of all of the time for counting, at most, and of the rest for looking at each flag."""
-TRIALS = 5
 FULL_SIZE = DEFAULTS["cuda"][0]
 """Which model is counted where a CPU's default one is timed."""
 NO_GPU = (
@@ -62,7 +64,7 @@ def recommend(
     cudnn: str | None = None,
     seed: int = 0,
     threads: int = 1,
-    trials: int = TRIALS,
+    trials: int | None = None,
     budget: float | None = None,
     timeout: float = 900,
     out: File | None = None,
@@ -73,11 +75,11 @@ def recommend(
 
     Fed in is one `point` of a `scenario`, or `grid`: texts such as "1x36x36". Started from is the preset `start`: each
     of its flags is left out, each other put in its place, flags that name each other are left out together, and every
-    change is timed against the whole in shared rounds, `trials` processes of them. The set is then chosen, and is
-    confirmed in processes that had no say in the choice. What each flag asks of a GPU is counted, too, unless
-    `counters` is False, at full size, and its span is predicted on each `gpu`, such as "h100". With `device` "cuda" and
-    no GPU counts are all there is. `budget` and `timeout` are seconds. `out` keeps the set as a preset file, which
-    `variant=` takes wherever a preset is named.
+    change is timed against the whole in shared rounds, by `trials` processes: five on a CPU; on CUDA one, and a second
+    over what stands out. The set is then chosen, and is confirmed in processes that had no say in the choice.
+    What each flag asks of a GPU is counted, too, unless `counters` is False, at full size, and its span is predicted on
+    each `gpu`, such as "h100". With `device` "cuda" and no GPU counts are all there is. `budget` and `timeout` are
+    seconds. `out` keeps the set as a preset file, which `variant=` takes wherever a preset is named.
     `exit_code` is 4 where the set was not confirmed, 5 where it is wrong, 6 where time or counts were lacking. Raises
     UsageError, KeyboardInterrupt on Ctrl-C.
     """
@@ -100,7 +102,8 @@ def recommend(
         counting = call.count(gpus, answered, limit.left(COUNTING if timed else 1.0), progress)
     screened, fresh = Screened(tried, counting), None
     if timed:
-        effort = Effort(trials, timeout=timeout, card=False, whole=limit.seconds)
+        plan = replace(plan, variants=tried.by_weight(counting.weights() if counting else {}))
+        effort = Effort(trials or TRIALS[target.device], timeout=timeout, card=False, whole=limit.seconds)
         fresh = _timed(screened, plan, effort, limit, progress)
     found = _recommendation(screened, fresh, plan, start)
     if goal is not None:
@@ -118,10 +121,10 @@ def _timed(
             f"{len(plan.variants)} rows in {effort.trials} trials, then what is chosen in as many: within "
             f"{limit.left():.0f} s (--budget)"
         )
-    screened.group, was_complete = _measured(plan, replace(effort, budget=limit.left(SCREENING)), progress)
+    screened.group, was_complete = _measured(plan, replace(effort, budget=limit.left(SCREENING[plan.device])), progress)
     again = replace(plan, variants=confirm_rows(screened))
-    fresh, whole = _measured(again, replace(effort, budget=limit.left()), progress)
-    screened.complete = was_complete and whole
+    fresh, whole = _measured(again, replace(effort, budget=limit.left(), again=effort.trials > 1), progress)
+    screened.complete, screened.budget = was_complete and whole, limit.seconds
     return fresh
 
 
@@ -253,5 +256,6 @@ def _recommendation(screened: Screened, fresh: CellGroup | None, plan: Plan, sta
         counted_as=counting.words if counting else "",
         wrong=why_wrong(fresh, found.name) if fresh else "",
         complete=screened.complete and not (counting and counting.cut),
+        needs=screened.needs(),
         confirmed=found.confirmed,
     )

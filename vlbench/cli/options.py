@@ -31,7 +31,7 @@ PANELS = {
     "What passes": "check allow_inconclusive base first no_accept report_only threshold floor confidence "
     "higher_is_better lower_is_better unchecked reason by proposal outputs rules",
     "What is shown and written": "dump markdown json out output resume force against diff where cold blocks limit "
-    "quiet show perfetto",
+    "quiet show perfetto board",
 }
 """Options by the box of the help that they stand in."""
 PANEL = {name: panel for panel, names in PANELS.items() for name in names.split()}

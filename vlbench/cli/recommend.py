@@ -31,10 +31,10 @@ class Options(shared.ModelOptions):
     gpu: Annotated[shared.Texts, typer.Option("--gpu", autocompletion=named("boards", files(".json", ".gz")))] = None
     """The GPU to predict for, where it is not at hand: h100, l40s, b200 ...; repeatable. [h100]"""
     cudnn: shared.Cudnn = None
-    trials: Annotated[int, typer.Option(min=1)] = 5
-    """Processes that choose, and as many that confirm: 5 give a verdict."""
+    trials: Annotated[int | None, typer.Option(min=1)] = None
+    """Processes that choose, and as many that confirm: 5 give a verdict. [5 on a CPU, 1 on CUDA]"""
     budget: Annotated[float | None, typer.Option(min=1)] = None
-    """Seconds for all of it. [600 on a CPU, 900 on CUDA]"""
+    """Seconds for all of it. [600 on a CPU, 120 on CUDA]"""
     timeout: shared.Timeout = 900
     out: Path | None = None
     """The preset file. [preset-SCENARIO.toml, or -2, -3 ... where that is there]"""

@@ -54,7 +54,8 @@ def recommended_parts(found: Recommendation) -> Iterator[Part]:
     yield from map(Words, found.said)
     yield from (Words(f"Not predicted on {gpu}: {why}.", "yellow") for gpu, why in found.not_predicted.items())
     if not found.complete:
-        yield Words("Not complete: there was no time for all of it; give more --budget.", "yellow")
+        about = f": about {found.needs:,.0f} s" if found.needs else ""
+        yield Words(f"Not complete: there was no time for all of it; give more --budget{about}.", "yellow")
     if found.wrong:
         yield Words(f"FAIL: {found.wrong}", "red")
     if found.file:

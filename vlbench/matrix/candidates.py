@@ -5,7 +5,7 @@ its seam, which is how two ways of one seam are compared. Two flags of the set a
 other: only they can be worth more, or less, together than their parts.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -44,8 +44,13 @@ class Candidates:
 
     @property
     def rows(self) -> list[Variant]:
-        """All variants, each once, in the order in which they are measured while there is time."""
-        rows = [self.whole, *self.changed.values(), *self.together.values()]
+        """All variants, each once, in the order of the forward."""
+        return self.by_weight({})
+
+    def by_weight(self, weights: Mapping[str, float]) -> list[Variant]:
+        """The same in the order in which they are measured while there is time: flags of the largest weight first."""
+        flags = sorted(self.changed, key=lambda flag: -weights.get(flag, 0.0))
+        rows = [self.whole, *(self.changed[flag] for flag in flags), *self.together.values()]
         return [reference_tower(), *{row.name: row for row in rows}.values()]
 
 
@@ -108,7 +113,7 @@ def _named_by(flag: Optimization) -> set[str]:
 def _why_not(flag: Optimization, device: str) -> str:
     """Why a flag that means something is not tried unasked; "" where it is."""
     if flag.only_named:
-        return flag.only_named
+        return flag.only_named if device == "cpu" else "it is tried where it is named alone"
     if flag.exactness is Exactness.RESULT_CHANGING:
         return "it changes results"
     return "a kernel, in whose place a CPU runs plain torch" if flag.traffic and device == "cpu" else ""

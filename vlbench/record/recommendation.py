@@ -116,6 +116,8 @@ class Recommendation(Record):
     """By GPU on which some flag has no predicted figure: why."""
     complete: bool
     """Was there time for all that was to be measured and counted?"""
+    needs: Amount | None = None
+    """Seconds of budget that would about do, where rows were left for lack of time."""
     wrong: str = ""
     """Why its result is wrong, where it is."""
     confirmed: bool | None = None
