@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from vlbench.kernel_times import Board
 from vlbench.kernel_times.stored import Memory, Source, StoredBoard, TimeTable
 from vlbench.predicting.host import Act, Host
 from vlbench.predicting.kernels import By, Took
-from vlbench.predicting.timeline import Step, World
+from vlbench.predicting.timeline import Step, Timeline, World, simulate, stretches
 from vlbench.record.sequence import Event, Kind, Operand
 
 Pairs = tuple[tuple[int, int], ...]
@@ -96,3 +98,8 @@ def step(act: Act = Act.LAUNCH, us: float | None = None, *, waits: bool = False,
     """What takes the device `us` microseconds at least and twice that at most."""
     took = None if us is None else Took(us, us, 2 * us, By.BYTES)
     return Step(Event(Kind.OPERATION, "aten::add", stage), (act,), took, waits)
+
+
+def run(steps: Iterable[Step], world: World) -> Timeline:
+    """The timeline of these steps."""
+    return simulate(stretches("", steps), world)

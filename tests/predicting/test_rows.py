@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from tests.predicting.hand_made import BOARD, HIGH, LOW, READ, VIEW, add, attend, mm, tensor
+from tests.predicting.hand_made import BOARD, HIGH, LOW, READ, VIEW, add, attend, mm, run, tensor
 from vlbench.kernel_times import board
 from vlbench.predicting.floor import floor_of
 from vlbench.predicting.host import hosts
 from vlbench.predicting.kernels import By, Kernels, Took
-from vlbench.predicting.pays import TRIED, changes_of, pays
+from vlbench.predicting.pays import TRIED, Change, changes_of, pays
 from vlbench.predicting.predicted import Band, Predicted
 from vlbench.predicting.rows import Simulated, row_of, simulated
-from vlbench.predicting.timeline import simulate, steps_of
+from vlbench.predicting.timeline import Step, simulate, steps_of, stretches
 from vlbench.record.sequence import Event, Kind, Operand
 
 SMALL = [add(stage=f"block[{number}].mlp") for number in range(50)]
@@ -25,8 +25,12 @@ def own_floor(events: list[Event], kernels: Kernels | None = None) -> Took | Non
     return floor_of(kernels or Kernels(BOARD), "", [(1, 4, 6)], "bfloat16", events)
 
 
+def left(change: Change) -> list[Step]:
+    return [step for stretch in change.left for step in stretch.steps]
+
+
 def made(name: str, events: list[Event]) -> Simulated:
-    return simulated(name, name, "warm", events, Kernels(BOARD))
+    return simulated(name, name, "warm", [("whole", tuple(events))], Kernels(BOARD))
 
 
 def test_a_band_goes_from_the_fast_host_to_the_slow_one() -> None:
@@ -88,11 +92,11 @@ def test_what_asks_for_nothing_has_no_span() -> None:
 
 def test_without_its_waits_the_host_runs_ahead() -> None:
     kernels, worlds = Kernels(BOARD), [LOW, HIGH]
-    steps = steps_of([mm(400), READ, mm(400), READ], kernels)
-    spans = [simulate(steps, world).span for world in worlds]
-    found = {pay.what: pay for pay in pays(steps, kernels, worlds, spans)}
+    forward = stretches("", steps_of([mm(400), READ, mm(400), READ], kernels))
+    spans = [simulate(forward, world).span for world in worlds]
+    found = {pay.what: pay for pay in pays(forward, kernels, worlds, spans)}
     pay = found["without the 2 waits at tower.py:3"]
-    left = [simulate(steps_of([mm(400), mm(400)], kernels), world).span for world in worlds]
+    left = [run(steps_of([mm(400), mm(400)], kernels), world).span for world in worlds]
     assert pay.events == 2
     assert pay.saves.low == pytest.approx((spans[0] - left[0]) * 1e-6)
     assert pay.saves.high == pytest.approx((spans[1] - left[1]) * 1e-6)
@@ -102,16 +106,16 @@ def test_without_its_waits_the_host_runs_ahead() -> None:
 def test_of_many_changes_those_of_the_most_weight_are_tried() -> None:
     kernels = Kernels(BOARD)
     light = [replace(add(), name=f"aten::light{number}") for number in range(TRIED)]
-    steps = steps_of([*light, replace(add(500_000_000), name="aten::heavy")], kernels)
-    found = pays(steps, kernels, [LOW, HIGH], [simulate(steps, world).span for world in (LOW, HIGH)])
+    forward = stretches("", steps_of([*light, replace(add(500_000_000), name="aten::heavy")], kernels))
+    found = pays(forward, kernels, [LOW, HIGH], [simulate(forward, world).span for world in (LOW, HIGH)])
     assert len(found) == TRIED
     assert found[0].what == "without the one aten::heavy"
 
 
 def test_what_is_taken_away_is_named_with_its_number() -> None:
     upload = Event(Kind.UPLOAD, "aten::_to_copy", bytes=8, line="a.py:1")
-    steps = steps_of([*SMALL, VIEW, VIEW, upload, Event(Kind.HOST, "aten::arange")], Kernels(BOARD))
-    changes = {change.what: len(change.steps) for change in changes_of(steps, Kernels(BOARD), HIGH)}
+    forward = stretches("", steps_of([*SMALL, VIEW, VIEW, upload, Event(Kind.HOST, "aten::arange")], Kernels(BOARD)))
+    changes = {change.what: len(left(change)) for change in changes_of(forward, Kernels(BOARD), HIGH)}
     assert changes == {
         "without the 50 aten::add": 4,
         "without the 2 views": 52,
@@ -123,20 +127,20 @@ def test_what_is_taken_away_is_named_with_its_number() -> None:
 def test_attention_calls_of_one_size_in_a_stage_become_one() -> None:
     kernels = Kernels(BOARD)
     events = [*(attend(stage="block[0].attn") for _ in range(16)), *(attend(stage="block[1].attn") for _ in range(16))]
-    steps = steps_of([*events, attend(length=128, stage="block[1].attn")], kernels)
-    (change,) = [each for each in changes_of(steps, kernels, HIGH) if each.what.startswith("with ")]
+    forward = stretches("", steps_of([*events, attend(length=128, stage="block[1].attn")], kernels))
+    (change,) = [each for each in changes_of(forward, kernels, HIGH) if each.what.startswith("with ")]
     assert change.what == "with 32 attention calls as 2"
-    assert [each.took for each in change.steps[:2]] == [kernels.took(attend(16))] * 2
-    assert len(change.steps) == 3
+    assert [each.took for each in left(change)[:2]] == [kernels.took(attend(16))] * 2
+    assert len(left(change)) == 3
 
 
 def test_a_change_to_a_call_that_has_no_time_is_not_offered() -> None:
     """A call of 256 sequences has a time; one of 17 times as many has none, and would look as if it took none."""
     kernels = Kernels(BOARD)
-    steps = steps_of([attend(256)] * 17, kernels)
+    forward = stretches("", steps_of([attend(256)] * 17, kernels))
     assert kernels.took(attend(256)).why_not == ""
     assert kernels.took(attend(17 * 256)).why_not
-    assert not [each for each in changes_of(steps, kernels, HIGH) if each.what.startswith("with ")]
+    assert not [each for each in changes_of(forward, kernels, HIGH) if each.what.startswith("with ")]
 
 
 def test_the_floor_of_a_foreign_tower_is_its_products_and_attention_in_one_call() -> None:
@@ -157,7 +161,7 @@ def test_products_are_in_the_floor_at_the_times_of_their_own_dtype() -> None:
     floor = own_floor(events, kernels)
     assert floor is not None
     assert floor.us == pytest.approx(50 * kernels.board.product(16_384, 6840, 1280, "float8_e4m3fn").us)
-    row = row_of(simulated("a", "a", "warm", events, kernels), None, floor)
+    row = row_of(simulated("a", "a", "warm", [("whole", tuple(events))], kernels), None, floor)
     assert row.of_floor
     assert 0.9 < row.of_floor.low <= row.of_floor.high <= 1
 
@@ -175,7 +179,8 @@ def test_the_share_of_the_floor_is_taken_under_one_error() -> None:
     found = made("a", [mm(400)] * 200)
     floor = Took(1.0, 100.0, 200.0, By.PRODUCT)
     row = row_of(found, None, floor)
-    low, high = (share / (simulate(found.steps, world).span * 1e-6) for share, world in ((100e-6, LOW), (200e-6, HIGH)))
+    ends = ((100e-6, LOW), (200e-6, HIGH))
+    low, high = (share / (simulate(found.forward, world).span * 1e-6) for share, world in ends)
     assert row.of_floor
     assert row.floor
     assert row.floor.high == pytest.approx(200e-6)

@@ -4,43 +4,43 @@ from __future__ import annotations
 
 import pytest
 
-from tests.predicting.hand_made import BOARD, HIGH, HOST, LOW, READ, VIEW, add, attend, mm, step
+from tests.predicting.hand_made import BOARD, HIGH, HOST, LOW, READ, VIEW, add, attend, mm, run, step
 from vlbench.predicting.host import Act
 from vlbench.predicting.kernels import By, Kernels
-from vlbench.predicting.timeline import outer, simulate, steps_of, worlds
+from vlbench.predicting.timeline import Stretch, drawn, outer, simulate, steps_of, stretches, worlds
 from vlbench.record.sequence import Event, Kind
 
 
 def test_a_kernel_begins_when_its_launch_has_arrived() -> None:
-    found = simulate([step(us=4.0), step(us=4.0)], LOW)
+    found = run([step(us=4.0), step(us=4.0)], LOW)
     assert found.span == 2 * 10 + 6 + 4
     assert (found.busy, found.host) == (8, 20)
     assert found.idle == pytest.approx(1 - 8 / 30)
 
 
 def test_a_kernel_begins_when_the_device_is_free() -> None:
-    found = simulate([step(us=100.0), step(us=100.0), step(us=100.0)], LOW)
+    found = run([step(us=100.0), step(us=100.0), step(us=100.0)], LOW)
     assert found.span == 10 + 6 + 300
 
 
 def test_a_wait_brings_the_host_to_the_end_of_the_queue() -> None:
-    found = simulate([step(us=100.0), step(us=2.0, waits=True), step(us=4.0)], LOW)
+    found = run([step(us=100.0), step(us=2.0, waits=True), step(us=4.0)], LOW)
     waited = 10 + 6 + 102 + 7
     assert found.span == waited + 10 + 6 + 4
     assert found.host == 30
 
 
 def test_the_host_may_end_last() -> None:
-    assert simulate([step(us=1.0), step(Act.HOST), *[step(Act.VIEW)] * 20], LOW).span == 10 + 3 + 20
+    assert run([step(us=1.0), step(Act.HOST), *[step(Act.VIEW)] * 20], LOW).span == 10 + 3 + 20
 
 
 def test_the_error_of_a_table_is_the_same_for_all_of_it() -> None:
-    assert simulate([step(us=100.0)] * 3, HIGH).busy == 600
+    assert run([step(us=100.0)] * 3, HIGH).busy == 600
 
 
 def test_stages_add_up_to_the_span() -> None:
     steps = [step(us=9.0, stage="a"), step(us=40.0, stage="b"), step(waits=True, stage="a"), step(Act.VIEW)]
-    found = simulate(steps, LOW)
+    found = run(steps, LOW)
     assert list(found.stages) == ["a", "b", ""]
     assert sum(stage.span for stage in found.stages.values()) == pytest.approx(found.span)
     assert sum(stage.busy for stage in found.stages.values()) == found.busy == 49
@@ -75,8 +75,7 @@ def test_every_host_with_every_error() -> None:
 
 
 def test_slices_of_a_timeline() -> None:
-    found = simulate([step(us=4.0), step(Act.VIEW), step(us=2.0, waits=True)], LOW, draw=True)
-    assert found.slices == [
+    assert drawn([step(us=4.0), step(Act.VIEW), step(us=2.0, waits=True)], LOW) == [
         (False, 0, 10, 0),
         (True, 16, 20, 0),
         (False, 10, 11, 1),
@@ -91,4 +90,19 @@ def test_a_sequence_of_a_product_and_its_read_back() -> None:
     product = BOARD.product(200, 1000, 1000, "bfloat16")
     copy = BOARD.copied(8)
     assert product.us == pytest.approx(100)
-    assert simulate(steps, HIGH).span == pytest.approx(max(10 + 6 + product.high, 26) + copy.high + 7)
+    assert run(steps, HIGH).span == pytest.approx(max(10 + 6 + product.high, 26) + copy.high + 7)
+
+
+def test_a_stretch_that_comes_again_takes_what_it_takes_in_its_place() -> None:
+    """Behind a queue, behind a host that is late, and around a wait: as its steps would, one after the other."""
+    kernels = Kernels(BOARD)
+    parts = [[mm(400), add(), VIEW], [VIEW] * 30, [add(), READ, add()], [VIEW, mm(200), attend()]]
+    cut = [stretches(number, steps_of(part, kernels)) for number, part in enumerate(parts)]
+    order = [0, 0, 3, 1, 2, 0, 3, 3, 2, 1, 1, 0]
+    forward: list[Stretch] = [each for number in order for each in cut[number]]
+    steps = [step for stretch in forward for step in stretch.steps]
+    for world in (LOW, HIGH):
+        whole = drawn(steps, world)
+        assert simulate(forward, world).span == pytest.approx(max(end for _, _, end, _ in whole))
+        assert simulate(forward, world).span == pytest.approx(run(steps, world).span)
+        assert simulate(forward, world).busy == pytest.approx(sum(end - start for on, start, end, _ in whole if on))

@@ -14,7 +14,7 @@ from vlbench.counting_device import CountingDevice
 from vlbench.errors import UsageError
 from vlbench.record.at_scale import RowAtScale
 from vlbench.record.counts import Tally
-from vlbench.record.sequence import Sequences
+from vlbench.record.sequence import ForwardName, Sequences
 
 
 class Scaled(NamedTuple):
@@ -27,8 +27,8 @@ class Scaled(NamedTuple):
     sequences: Callable[[], Sequences]
     """Makes the events of both; those of a tower that waits often are some hundred thousand."""
     by_layers: bool
-    chunks: Callable[[], Iterator[Chunk]]
-    """Makes those of the second, with the numbers of blocks taken out where it is by layers."""
+    chunks: Callable[[ForwardName], Iterator[Chunk]]
+    """Makes those of one of them, with the numbers of blocks taken out where it is by layers."""
 
 
 Also = Callable[[Scaled], Mapping[str, Any]]
@@ -59,7 +59,7 @@ def in_full(device: CountingDevice, row: Row, point: Point, dtype: torch.dtype) 
         counts.peak_live_bytes,
         lambda: Sequences(cold.events, warm.events),
         by_layers=False,
-        chunks=lambda: iter([("whole", warm.events)]),
+        chunks=lambda forward: iter([("whole", (cold if forward == "cold" else warm).events)]),
     )
 
 
@@ -99,5 +99,5 @@ def _by_layers(reduction: Reduction, seen: Sequence[tuple[Seen, Seen]]) -> Scale
         whole_peak(reduction, seconds),
         lambda: Sequences(*(each.whole(reduction.kinds) for each in pieces)),
         by_layers=True,
-        chunks=lambda: pieces[1].chunks(reduction.kinds),
+        chunks=lambda forward: pieces[forward == "warm"].chunks(reduction.kinds),
     )

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from vlbench.counting.job import CountJob, Finished, Planned, Point
-from vlbench.predicting.predicted import ForwardName, Predicted
+from vlbench.predicting.predicted import Predicted
 from vlbench.process.messages import Message, Refused
+from vlbench.record.sequence import ForwardName
 
 
 class PredictJob(Message):

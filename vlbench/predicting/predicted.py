@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from vlbench.record.base import Amount, Checksummed, Count, Grid, Record
+from vlbench.record.sequence import ForwardName
 
-ForwardName = Literal["warm", "cold"]
 Bound = Literal["host", "device", "either"]
 HALF = 0.5
 """The share of idle time above which a call is bound by the host, under every host and error."""
@@ -45,6 +45,8 @@ class Predicted(Record):
     tower: str
     gpu: str
     forward: ForwardName
+    figures: Literal["predicted"] = "predicted"
+    """What all of them are: none was measured."""
     events: Count = 0
     span: Band | None = None
     """From the start of the call to the end of its last kernel, or of the host; None where it is not told."""

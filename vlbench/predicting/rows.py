@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import geometric_mean
 
+from vlbench.counting.layers import Chunk
 from vlbench.predicting.kernels import By, Kernels, Took
 from vlbench.predicting.pays import MICRO, pays
-from vlbench.predicting.predicted import Band, ForwardName, Predicted, StageTime
+from vlbench.predicting.predicted import Band, Predicted, StageTime
 from vlbench.predicting.timeline import (
-    Step,
+    Forward,
     Timeline,
+    forward_of,
     middle,
     outer,
     simulate,
-    steps_of,
     why_untold,
     without_time,
     worlds,
 )
-from vlbench.record.sequence import Event
+from vlbench.record.sequence import Event, ForwardName
 
-_NUMBER = re.compile(r"\[\d+\]")
+_NUMBER = re.compile(r"\[\d*\]")
 
 
 @dataclass
@@ -34,29 +35,36 @@ class Simulated:
     name: str
     tower: str
     gpu: str
-    forward: ForwardName
+    which: ForwardName
     kernels: Kernels
-    steps: list[Step]
+    forward: Forward
     runs: list[Timeline]
     """In the order of `worlds`."""
+    events: Callable[[], Sequence[Event]] = tuple
+    """Makes them all, each with the number of its block."""
+
+    @property
+    def number(self) -> int:
+        """Of its events."""
+        return sum(len(each.steps) for each in self.forward)
 
 
-def simulated(name: str, tower: str, forward: ForwardName, events: Iterable[Event], kernels: Kernels) -> Simulated:
+def simulated(name: str, tower: str, which: ForwardName, chunks: Iterable[Chunk], kernels: Kernels) -> Simulated:
     """The forward in every world."""
-    steps = steps_of(events, kernels)
-    runs = [simulate(steps, world) for world in worlds(kernels.hosts)]
-    return Simulated(name, tower, kernels.board.name, forward, kernels, steps, runs)
+    forward = forward_of(chunks, kernels)
+    runs = [simulate(forward, world) for world in worlds(kernels.hosts)]
+    return Simulated(name, tower, kernels.board.name, which, kernels, forward, runs)
 
 
 def row_of(found: Simulated, reference: Simulated | None, floor: Took | None) -> Predicted:
     """The row as it is kept, with its ratio to `reference` in pairs; no times where too much of it has none."""
-    named, share = without_time(found.steps)
+    named, share = without_time(found.forward)
     row = Predicted(
         row=found.name,
         tower=found.tower,
         gpu=found.gpu,
-        forward=found.forward,
-        events=len(found.steps),
+        forward=found.which,
+        events=found.number,
         floor=None if floor is None else Band(low=floor.low * MICRO, high=floor.high * MICRO),
         not_predicted=named,
         not_predicted_share=share,
@@ -70,11 +78,11 @@ def row_of(found: Simulated, reference: Simulated | None, floor: Took | None) ->
     spans = [by_world[world.name] for world in ends]
     told_too = {
         "span": band(run.span * MICRO for run in runs),
-        "central": geometric_mean(simulate(found.steps, world).span * MICRO for world in middle(hosts)),
+        "central": geometric_mean(simulate(found.forward, world).span * MICRO for world in middle(hosts)),
         "busy": band(run.busy * MICRO for run in runs),
         "idle": band(run.idle for run in runs),
         "stages": tuple(_stages(runs)),
-        "pays": tuple(pays(found.steps, found.kernels, ends, spans)),
+        "pays": tuple(pays(found.forward, found.kernels, ends, spans)),
     }
     if floor is not None:
         floors = [floor.low if world.error[By.PRODUCT] == "low" else floor.high for world in ends]

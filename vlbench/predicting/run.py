@@ -15,8 +15,9 @@ from vlbench.kernel_times import boards as known_boards
 from vlbench.kernel_times.stored import StoredBoard
 from vlbench.predicting.host import host_times
 from vlbench.predicting.job import EVENTS, Foretold, PredictJob
-from vlbench.predicting.predicted import ForwardName, Predicted, PredictedGroup, Prediction
+from vlbench.predicting.predicted import Predicted, PredictedGroup, Prediction
 from vlbench.process.child import Child, ChildError
+from vlbench.record.sequence import ForwardName
 from vlbench.version import __version__
 
 WORKER = "vlbench.predicting.worker"

@@ -2,16 +2,21 @@
 
 The host's clock advances by the cost of each event. A kernel begins when the device is free and its launch has arrived,
 and lasts for its time in the tables. A wait brings the host to the end of the queue.
+
+Sums and the later of two times are all that there is to it. So whatever some steps do to a host and a queue is four
+times, from which the end of both follows, wherever they begin: layers that are alike are worked out once.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
-from typing import Literal
+from itertools import groupby, product
+from math import inf
+from typing import Literal, NamedTuple
 
+from vlbench.counting.layers import Chunk
 from vlbench.predicting.host import Act, Host
 from vlbench.predicting.kernels import By, Kernels, Took, moved_bytes
 from vlbench.record.sequence import Event, Kind
@@ -51,6 +56,42 @@ class World:
         return " ".join([self.host.name, *self.error.values()])
 
 
+class Effect(NamedTuple):
+    """What some steps do, in microseconds: when host and device end, each as the later of two.
+
+    One follows from when the host begins, the other from when the device is free; -inf where it does not follow.
+    """
+
+    host_by_host: float
+    host_by_device: float
+    device_by_host: float
+    device_by_device: float
+    busy: float
+    issued: float
+
+
+@dataclass(frozen=True, eq=False)
+class Stretch:
+    """Steps of one stage, one after another. It is there once, however often it comes in a forward."""
+
+    part: Hashable
+    """Of the forward: two of one part come equally often."""
+    stage: str
+    steps: Sequence[Step]
+    effects: dict[str, Effect] = field(default_factory=dict)
+    """Worked out so far, by the name of the world."""
+
+    def effect(self, world: World) -> Effect:
+        """What they do under one host and one error of each table."""
+        if world.name not in self.effects:
+            self.effects[world.name] = _effect(self.steps, world)
+        return self.effects[world.name]
+
+
+Forward = Sequence[Stretch]
+"""In order; layers that are alike are the same stretches once more."""
+
+
 @dataclass
 class Stage:
     """What a stage takes of a timeline, in microseconds."""
@@ -70,11 +111,7 @@ class Timeline:
     """Of the device."""
     host: float
     """Until all was issued, without waiting for the queue."""
-    stages: dict[str, Stage] = field(default_factory=dict)
-    slices: list[Slice] = field(default_factory=list)
-    """Where they were asked for."""
-    ahead: float = 0.0
-    """How long the device has still to do when the host has issued all."""
+    stages: dict[str, Stage]
 
     @property
     def idle(self) -> float:
@@ -125,17 +162,35 @@ def _step(event: Event, kernels: Kernels) -> Step:
             return Step(event, (Act.HOST,))
 
 
-def without_time(steps: Iterable[Step]) -> tuple[dict[str, int], float]:
+def forward_of(chunks: Iterable[Chunk], kernels: Kernels) -> Forward:
+    """The stretches of a forward, each part of which is looked at once."""
+    made: dict[Hashable, list[Stretch]] = {}
+    order: list[Stretch] = []
+    for part, events in chunks:
+        if part not in made:
+            made[part] = stretches(part, steps_of(events, kernels))
+        order += made[part]
+    return tuple(order)
+
+
+def stretches(part: Hashable, steps: Iterable[Step]) -> list[Stretch]:
+    """The steps of a part, cut where the stage changes."""
+    by_stage = groupby(steps, key=lambda step: step.event.stage)
+    return [Stretch(part, stage, tuple(each)) for stage, each in by_stage]
+
+
+def without_time(forward: Forward) -> tuple[dict[str, int], float]:
     """Operations without a time and why, how often; and their share of the bytes of all operations."""
     named: Counter[str] = Counter()
     missing = total = 0
-    for step in steps:
-        if step.event.kind is Kind.OPERATION and step.took is not None:
-            size = moved_bytes(step.event)
-            total += size
-            if step.took.why_not:
-                named[f"{step.event.operation}: {step.took.why_not}"] += 1
-                missing += size
+    for stretch, times in Counter(forward).items():
+        for step in stretch.steps:
+            if step.event.kind is Kind.OPERATION and step.took is not None:
+                size = moved_bytes(step.event) * times
+                total += size
+                if step.took.why_not:
+                    named[f"{step.event.operation}: {step.took.why_not}"] += times
+                    missing += size
     return dict(named.most_common()), missing / total if total else 0.0
 
 
@@ -146,37 +201,65 @@ def why_untold(share: float) -> str:
     return f"no time is predicted for {share:.0%} of the bytes that it moves; at most {MOST_UNKNOWN:.0%} may be so"
 
 
-def simulate(steps: Iterable[Step], world: World, *, draw: bool = False, ahead: float = 0.0) -> Timeline:
-    """Run the steps under one host and one error of each table, on a device that has `ahead` still to do."""
-    us, error, begin, after = world.host.us, world.error, world.host.us[Act.BEGIN], world.host.us[Act.READ_BACK]
-    host = busy = issued = 0.0
-    device = front = ahead
+def simulate(forward: Forward, world: World) -> Timeline:
+    """Run the forward under one host and one error of each table."""
+    host = device = front = busy = issued = 0.0
     stages: dict[str, Stage] = {}
-    slices: list[Slice] = []
-    for index, step in enumerate(steps):
-        start = host
-        for act in step.acts:
-            host += us[act]
-        issued += host - start
-        if draw and host > start:
-            slices.append((False, start, host, index))
-        took = step.took
+    for stretch in forward:
+        effect = stretch.effect(world)
+        host, device = (
+            max(host + effect.host_by_host, device + effect.host_by_device),
+            max(host + effect.device_by_host, device + effect.device_by_device),
+        )
+        reached = max(host, device)
+        stage = stages.setdefault(stretch.stage, Stage())
+        stage.span += reached - front
+        stage.busy += effect.busy
+        front, busy, issued = reached, busy + effect.busy, issued + effect.issued
+    return Timeline(front, busy, issued, stages)
+
+
+def _effect(steps: Iterable[Step], world: World) -> Effect:
+    """Followed twice: with a device that was free long before, and with a host that had issued all long before."""
+    begin, after = world.host.us[Act.BEGIN], world.host.us[Act.READ_BACK]
+    host, late_host, device, late_device = 0.0, -inf, -inf, 0.0
+    busy = issued = 0.0
+    for cost, length, waits in _moves(steps, world):
+        host, late_host, issued = host + cost, late_host + cost, issued + cost
+        if length is not None:
+            device = max(device, host + begin) + length
+            late_device = max(late_device, late_host + begin) + length
+            busy += length
+        if waits:
+            host, late_host = max(host, device) + after, max(late_host, late_device) + after
+    return Effect(host, late_host, device, late_device, busy, issued)
+
+
+def _moves(steps: Iterable[Step], world: World) -> Iterator[tuple[float, float | None, bool]]:
+    """Of each step: what the host takes, what the device takes, and whether the host then waits."""
+    us, error = world.host.us, world.error
+    for step in steps:
+        took, length = step.took, None
         if took is not None:
             end = error[took.by]
             length = took.low if end == "low" else took.high if end == "high" else took.us
+        yield sum([us[act] for act in step.acts]), length, step.waits
+
+
+def drawn(steps: Iterable[Step], world: World) -> list[Slice]:
+    """The same step by step, to be looked at."""
+    begin, after = world.host.us[Act.BEGIN], world.host.us[Act.READ_BACK]
+    host = device = 0.0
+    slices: list[Slice] = []
+    for index, (cost, length, waits) in enumerate(_moves(steps, world)):
+        if cost:
+            slices.append((False, host, host + cost, index))
+        host += cost
+        if length is not None:
             began = max(device, host + begin)
             device = began + length
-            busy += length
-            if draw:
-                slices.append((True, began, device, index))
-        if step.waits:
-            waited = host
-            host = max(host, device) + after
-            if draw:
-                slices.append((False, waited, host, index))
-        reached = max(host, device)
-        stage = stages.setdefault(step.event.stage, Stage())
-        stage.span += reached - front
-        stage.busy += length if took is not None else 0.0
-        front = reached
-    return Timeline(front, busy, issued, stages, slices, max(device - host, 0.0))
+            slices.append((True, began, device, index))
+        if waits:
+            waited, host = host, max(host, device) + after
+            slices.append((False, waited, host, index))
+    return slices

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from vlbench.nsys.perfetto import Event, write_events
 from vlbench.predicting.rows import Simulated
-from vlbench.predicting.timeline import World, outer, simulate
+from vlbench.predicting.timeline import Step, World, drawn, outer, steps_of
 
 HOST, STAGES, GPU = range(3)
 TRACKS = {HOST: "predicted host", STAGES: "stages, as the host issues them", GPU: "predicted GPU"}
@@ -22,21 +22,21 @@ def write_timelines(rows: Iterable[Simulated], path: Path) -> int:
 
 
 def _events(row: Simulated, number: int) -> Iterator[Event]:
-    ends = outer(row.kernels.hosts)
+    ends, steps = outer(row.kernels.hosts), steps_of(row.events(), row.kernels)
     for place, world in enumerate((ends[0], ends[-1])):
         pid, kernels = 2 * number + place + 1, ("lowest", "highest")[place]
         title = f"predicted: {row.name}, {row.gpu}, {world.host.name} host, {kernels} kernel times"
         yield {"ph": "M", "name": "process_name", "pid": pid, "args": {"name": title}}
         for tid, name in TRACKS.items():
             yield {"ph": "M", "name": "thread_name", "pid": pid, "tid": tid, "args": {"name": name}}
-        yield from _slices(row, pid, world)
+        yield from _slices(steps, pid, world)
 
 
-def _slices(row: Simulated, pid: int, world: World) -> Iterator[Event]:
+def _slices(steps: Sequence[Step], pid: int, world: World) -> Iterator[Event]:
     stage, began, until = "", 0.0, 0.0
     issued: dict[int, float] = {}
-    for on_gpu, start, end, index in simulate(row.steps, world, draw=True).slices:
-        event = row.steps[index].event
+    for on_gpu, start, end, index in drawn(steps, world):
+        event = steps[index].event
         name, kind = event.operation or event.kind.value, event.kind.value
         yield _slice(name, kind, start, end, pid, GPU if on_gpu else HOST, stage=event.stage, line=event.line)
         if on_gpu:

@@ -3,13 +3,15 @@
 import gc
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from vlbench.counting.job import Finished, Planned, Point
-from vlbench.counting.measure import Seen, resolved, two_forwards, with_place
+from vlbench.counting.measure import resolved, with_place
 from vlbench.counting.rows import Row, rows_of
+from vlbench.counting.scaled import Scaled, scaled
 from vlbench.counting.worker import peak_host_bytes
 from vlbench.counting_device import CountingDevice
 from vlbench.errors import UsageError
@@ -21,6 +23,7 @@ from vlbench.predicting.predicted import Predicted
 from vlbench.predicting.rows import Simulated, row_of, simulated
 from vlbench.predicting.trace import write_timelines
 from vlbench.process.parent import serve
+from vlbench.record import sequence
 from vlbench.towers.tower import Tower
 
 
@@ -56,28 +59,33 @@ def _predicted(
     first: dict[str, Simulated],
 ) -> Iterator[tuple[Predicted, Simulated | None]]:
     """The row on each board, with its simulation where there is one; `first` is kept by board."""
-    seen = _counted(device, tower, row, fed, job)
+    counted = _counted(device, row, fed, job)
     for each in kernels:
         name = each.board.name
-        if isinstance(seen, str):
-            yield Predicted(row=row.name, tower=row.tower, gpu=name, forward=job.forward, failed=seen), None
+        if isinstance(counted, str):
+            yield Predicted(row=row.name, tower=row.tower, gpu=name, forward=job.forward, failed=counted), None
             continue
-        found = simulated(row.name, row.tower, job.forward, seen.events, each)
-        floor = floor_of(each, tower.model or "", fed.grids, job.count.dtype, seen.events)
+        found = simulated(row.name, row.tower, job.forward, counted.chunks(job.forward), each)
+        found.events = partial(_events, counted, job)
+        events = [] if tower.model else found.events()  # the floor of our models is arithmetic
+        floor = floor_of(each, tower.model or "", fed.grids, job.count.dtype, events)
         yield row_of(found, first.get(name), floor), found
         first.setdefault(name, found)
 
 
-def _counted(device: CountingDevice, tower: Tower, row: Row, fed: Point, job: PredictJob) -> Seen | str:
-    """The forward that was asked for, or why it cannot be counted."""
+def _events(counted: Scaled, job: PredictJob) -> Sequence[sequence.Event]:
+    """In the order in which they came, each with the number of its block."""
+    return counted.sequences().of(job.forward)
+
+
+def _counted(device: CountingDevice, row: Row, fed: Point, job: PredictJob) -> Scaled | str:
+    """What is counted of the row, or why it cannot be."""
     try:
-        cold, warm = two_forwards(device, tower, fed, getattr(torch, job.count.dtype), row, ordered=True)
+        return scaled(device, row, fed, getattr(torch, job.count.dtype))
     except UsageError as error:
         return str(error)
     except Exception as error:  # whatever a tower raises
         return with_place(error)
-    seen = cold if job.forward == "cold" else warm
-    return seen.forward.counts.why_not_whole or seen
 
 
 if __name__ == "__main__":

@@ -9,6 +9,10 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 from math import prod
+from typing import Literal
+
+ForwardName = Literal["warm", "cold"]
+"""The first forward of a new module is cold, the second, on the same grids, warm."""
 
 
 class Kind(StrEnum):
@@ -101,9 +105,11 @@ class Sequences:
     """The events of two forwards."""
 
     cold: tuple[Event, ...]
-    """The first of a new module."""
     warm: tuple[Event, ...]
-    """The second, on the same grids."""
+
+    def of(self, forward: ForwardName) -> tuple[Event, ...]:
+        """Those of one of them."""
+        return self.cold if forward == "cold" else self.warm
 
 
 # Products ------------------------------------------------------------------------------------------------------------
