@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 import vlbench
+from tests.record.test_preset_file import preset
 from tests.trial.plans import work_in
 from vlbench.api.at_scale import _job, at_scale
 from vlbench.errors import UsageError
 from vlbench.matrix.plan import CellFilter, Plan, Settings, plans_of
 from vlbench.matrix.targets import model_target, tower_targets
+from vlbench.record.preset_file import preset_text
 from vlbench.towers.variants import parse_variant
 from vlbench.workload.library import load_scenario
 
@@ -69,6 +71,36 @@ def test_the_scenario_is_fed_at_its_full_size() -> None:
         "sm_90",
         "bfloat16",
     )
+
+
+def test_a_preset_file_is_that_of_a_gpu_and_the_floor_that_of_the_released_model(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(preset_text(preset()))
+    target = model_target(None, "cpu", None, [str(file), f"best+{file}", "floor"])
+    assert towers(plan_of(target)) == {
+        "baseline": "qwen2.5-vl-7b",
+        str(file): f"qwen2.5-vl-7b+{file}",
+        f"best+{file}": f"qwen2.5-vl-7b+best+{file}",
+        "floor": "floor:qwen2.5-vl-7b",
+    }
+
+
+@pytest.mark.slow(6)
+def test_a_preset_file_and_the_floor_are_counted_at_full_size(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(preset_text(preset(flags=("host-grid", "host-seqlens", "batched-windows"))))
+    plan = plan_of(model_target(None, "cpu", None, [str(file), "host-grid+host-seqlens+batched-windows", "floor"]))
+    _, count = at_scale([plan], [], 200)
+    rows = {each.name: each for each in count(lambda done, of: None)[0].rows}
+    mine, spelled = rows[str(file)], rows["host-grid+host-seqlens+batched-windows"]
+    assert mine.failed is None
+    assert (mine.warm, mine.predicted) == (spelled.warm, spelled.predicted)
+    least = rows["floor"]
+    assert least.warm
+    assert least.warm.attention_calls == 32
+    ratio = mine.predicted[0].over(least.predicted[0])
+    assert ratio
+    assert ratio[0] > 1
 
 
 def test_a_seam_is_refused() -> None:

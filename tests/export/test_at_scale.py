@@ -95,3 +95,17 @@ def test_counts_are_of_rows_of_the_group() -> None:
     strange = group.at_scale.model_copy(update={"rows": (RowAtScale(name="no-such", tower="x", failed="y"),)})
     with pytest.raises(ValidationError, match="the counted row 'no-such' is no row of the group"):
         CellGroup.model_validate_json(group.model_copy(update={"at_scale": strange}).model_dump_json())
+
+
+def test_rows_that_are_not_in_the_table_are_named() -> None:
+    group = counted()
+    assert group.at_scale is not None
+    handed, slowed = group.rows[1].name, group.rows[2].name
+    left = tuple(each for each in group.at_scale.rows if each.name not in (handed, slowed))
+    changed = {handed: {"plan": "host"}, slowed: {"slow_down": 0.03}}
+    rows = tuple(each.model_copy(update=changed.get(each.name, {})) for each in group.rows)
+    at_scale = group.at_scale.model_copy(update={"rows": left})
+    made = group.model_copy(update={"at_scale": at_scale, "rows": rows})
+    text = " ".join(shown(group_parts(made)).split())
+    assert f"{handed}: not in this table: its plan is handed in" in text
+    assert f"{slowed}: not in this table: it is slowed down on purpose" in text

@@ -14,6 +14,7 @@ from vlbench.matrix.plan import Plan
 from vlbench.predicting.at_scale import GPU as BOARD
 from vlbench.predicting.at_scale import WORKER
 from vlbench.record.at_scale import AtScale
+from vlbench.record.preset_file import is_preset_file
 from vlbench.record.schema import NO_FLAGS
 from vlbench.towers.resolve import config_of
 from vlbench.towers.variants import Variant
@@ -85,11 +86,11 @@ def _released(config: VisionConfig, *, anew: bool = False) -> str:
 
 
 def _text(variant: Variant, model: str | None) -> str:
-    """The tower of a row at that size. A preset is that of a GPU, whatever it is here."""
+    """The tower of a row at that size. A preset, or a file of one, is that of a GPU, whatever it is here."""
     if variant.tower:
         config = config_of(variant.tower)
         return variant.tower.replace(config.name, _released(config)) if config else variant.tower
     if variant.flags is None:
         return str(model)
-    by_name = all(part in PRESETS or part in OPTIMIZATIONS for part in variant.name.split("+"))
+    by_name = all(part in PRESETS or part in OPTIMIZATIONS or is_preset_file(part) for part in variant.name.split("+"))
     return f"{model}+{variant.name if by_name else '+'.join(variant.flags) or NO_FLAGS}"

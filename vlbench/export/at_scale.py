@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from vlbench.export import result_tables as tables
-from vlbench.export.predicted import ALONE
+from vlbench.export.predicted import ALONE, band_words
 from vlbench.export.sheet import Cell, Column, Columns, Part, Value, Words, figure, table_of
 from vlbench.judging.summary import Summary
 from vlbench.judging.words import in_three_digits
@@ -41,13 +41,15 @@ def at_scale_parts(group: CellGroup, found: Sequence[Summary]) -> Iterator[Part]
     facts |= {"dtype": counted.dtype, "profile": counted.profile}
     yield from (Words(), table_of("at_scale", shown, columns, facts=facts, title=_title(counted), gap=1))
     yield from _reasons("not counted", {each.name: each.failed for each in counted.rows})
+    left_out = {each.row.name: _why_left_out(each) for each in found if each.row.name not in rows}
+    yield from _reasons("not in this table", left_out, "dim")
     predicted = {each.name: span for each in counted.rows for span in each.predicted}
     if predicted:
         shown = [each for each in shown if each.row.name in predicted]
         columns = tables.VARIANT | {
             Column("fast host", "predicted_low"): lambda each: _ms(predicted[each.row.name].low),
             Column("slow host", "predicted_high"): lambda each: _ms(predicted[each.row.name].high),
-            Column("speed-up", "predicted_ratio"): lambda each: _paired(predicted, each),
+            Column("predicted\nspeed-up", "predicted_ratio"): lambda each: _paired(predicted, each),
         }
         yield from (Words(), table_of("predicted_at_scale", shown, columns, facts=facts, title=PREDICTED))
         yield from _reasons("not predicted", {name: each.failed for name, each in predicted.items()})
@@ -62,6 +64,10 @@ FIGURES = {
 }
 """Column -> counters of the second forward that it adds up."""
 PLANS = Column("first\nplans", "first_attention_plans")
+
+
+def _why_left_out(each: Summary) -> str:
+    return "it is slowed down on purpose" if each.row.slow_down else "its plan is handed in"
 
 
 def _title(counted: AtScale) -> str:
@@ -108,13 +114,13 @@ def _paired(predicted: Mapping[str, PredictedSpan], each: Summary) -> Cell:
     values = {"predicted_ratio_low": low, "predicted_ratio_high": high}
     if low is None or high is None:
         return Cell("" if each.row.is_reference else "-", values)
-    return Cell(ALONE if round(low, 2) <= 1 <= round(high, 2) else f"{low:.2f}-{high:.2f}", values)
+    return Cell(ALONE if round(low, 2) <= 1 <= round(high, 2) else band_words(low, high, 2), values)
 
 
-def _reasons(what: str, failed: Mapping[str, str | None]) -> Iterator[Words]:
+def _reasons(what: str, failed: Mapping[str, str | None], style: str = "red") -> Iterator[Words]:
     """Reasons, each with the rows that it holds for."""
     names: dict[str, list[str]] = {}
     for name, reason in failed.items():
         if reason:
             names.setdefault(reason, []).append(name)
-    yield from (Words(f"{', '.join(of)}: {what}: {reason}", "red") for reason, of in names.items())
+    yield from (Words(f"{', '.join(of)}: {what}: {reason}", style) for reason, of in names.items())

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
 from vlbench.export.fed import asked
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Value, Words, broken, checked, table_of
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
-from vlbench.judging.words import in_three_digits
+from vlbench.judging.words import few, in_three_digits
+from vlbench.kernel_times.look_up import OUTSIDE
 from vlbench.predicting.predicted import Band, Pay, Predicted, PredictedGroup, Prediction, StageTime
 
 LEAST_PAY = 0.01
 """Share of the span from which on something is said to pay."""
 ALONE = "not told apart"
+ABREAST = 4
+"""GPUs that have room in one table."""
 METHOD = (
     "Predicted, not measured: counted events on a host model from captures of eager PyTorch (fast to slow), products "
     "and attention by measured tables, other operations by their bytes. A band spans both hosts and the errors of the "
@@ -34,7 +38,9 @@ def predicted_sheet(
     """
     parts: list[Part] = []
     for group in found.groups:
-        for gpu in dict.fromkeys(row.gpu for row in group.rows):
+        gpus = list(dict.fromkeys(row.gpu for row in group.rows))
+        parts += _side_by_side(group, gpus) if len(gpus) > 1 else []
+        for gpu in gpus:
             parts += [*_of_gpu(found, group, gpu, limit), Words()]
     parts += [*_without_time(found), Words(METHOD, "dim")]
     parts += more
@@ -67,19 +73,35 @@ def title(found: Prediction, group: PredictedGroup, gpu: str) -> str:
     return f"{asked(group)}, {found.dtype}, predicted for {gpu}"
 
 
+def _side_by_side(group: PredictedGroup, gpus: Sequence[str]) -> Iterator[Part]:
+    """Spans on several GPUs, a few of them in a table; the tables of each have the same and more."""
+    spans = {(row.row, row.gpu): row.span for row in group.rows}
+    names = list(dict.fromkeys(row.row for row in group.rows))
+    for some in (gpus[place : place + ABREAST] for place in range(0, len(gpus), ABREAST)):
+        columns: Columns[str] = {Column("variant", most=20): broken}
+        columns |= {Column(gpu): partial(_span_on, spans, gpu) for gpu in some}
+        yield table_of("", names, columns, title=f"{asked(group)}: predicted ms")
+        yield Words()
+
+
+def _span_on(spans: Mapping[tuple[str, str], Band | None], gpu: str, name: str) -> Cell:
+    return band_cell("span", spans.get((name, gpu)), 1e3)
+
+
 def _of_gpu(found: Prediction, group: PredictedGroup, gpu: str, limit: int) -> Iterator[Part]:
     rows = [row for row in group.rows if row.gpu == gpu]
     first = rows[0].forward == "cold"
-    facts: Mapping[str, Value] = {"scenario": group.scenario, "point": group.point, "gpu": gpu, "dtype": found.dtype}
+    facts: dict[str, Value] = {"scenario": group.scenario, "point": group.point, "gpu": gpu, "dtype": found.dtype}
+    facts |= {"figures": rows[0].figures}
     yield Words(title(found, group, gpu) + (", first call" if first else ""), "bold")
     columns: Columns[Predicted] = {
         Column("variant", most=20): lambda row: Cell(broken(row.row), row.row),
-        Column("predicted\nms", "span"): lambda row: _band("span", row.span, 1e3),
-        Column("GPU busy\nms", "busy"): lambda row: _band("busy", row.busy, 1e3),
-        Column("idle\n%", "idle"): lambda row: _band("idle", row.idle, 1e2),
+        Column("predicted\nms", "span"): lambda row: band_cell("span", row.span, 1e3),
+        Column("GPU busy\nms", "busy"): lambda row: band_cell("busy", row.busy, 1e3),
+        Column("idle\n%", "idle"): lambda row: band_cell("idle", row.idle, 1e2),
         Column("bound\nby", "bound"): lambda row: row.bound or "-",
-        Column("floor\n% of span", "of_floor"): lambda row: _band("of_floor", row.of_floor, 1e2),
-        Column("speed-up", "ratio"): _ratio,
+        Column("floor\n% of span", "of_floor"): lambda row: band_cell("of_floor", row.of_floor, 1e2),
+        Column("predicted\nspeed-up", "ratio"): _ratio,
     }
     yield table_of("predicted", rows, columns, facts=facts, gap=1)
     for row in rows:
@@ -95,52 +117,59 @@ def _more(row: Predicted, facts: Mapping[str, Value], limit: int) -> Iterator[Pa
     facts = {**facts, "variant": row.row}
     if worth:
         pays: Columns[Pay] = {
-            Column("saves ms", "saves"): lambda each: _band("saves", each.saves, 1e3),
+            Column("saves ms", "saves"): lambda each: band_cell("saves", each.saves, 1e3),
             Column("what would pay", "what", left=True, most=60): lambda each: each.what,
         }
         yield table_of("pays", worth, pays, facts=facts, title=f"{row.row}: simulated", limit=limit, indent=2)
     stages: Columns[StageTime] = {
         "stage": lambda each: each.stage or "outside of stages",
-        Column("predicted ms", "span"): lambda each: _band("span", each.span, 1e3),
-        Column("GPU busy ms", "busy"): lambda each: _band("busy", each.busy, 1e3),
+        Column("predicted ms", "span"): lambda each: band_cell("span", each.span, 1e3),
+        Column("GPU busy ms", "busy"): lambda each: band_cell("busy", each.busy, 1e3),
     }
     ordered = sorted(row.stages, key=lambda each: -each.span.high)
     yield table_of("stages", ordered, stages, facts=facts, limit=limit, indent=2)
 
 
-def _band(name: str, band: Band | None, scale: float) -> Cell:
+def band_cell(name: str, band: Band | None, scale: float, decimals: int = 1) -> Cell:
+    """A band, times `scale` where people read it; "-" for none."""
     if band is None:
         return Cell("-", {f"{name}_low": None, f"{name}_high": None})
-    return Cell(band_words(band, scale), {f"{name}_low": band.low, f"{name}_high": band.high})
+    text = band_words(band.low * scale, band.high * scale, decimals)
+    return Cell(text, {f"{name}_low": band.low, f"{name}_high": band.high})
 
 
-def band_words(band: Band, scale: float = 1.0) -> str:
-    """Both ends in as many digits as tell them apart from nothing: "10.2-19.0", "3.4 to -0.2"."""
-    low, high = band.low * scale, band.high * scale
-    between = " to " if low < 0 else "-"
-    if max(abs(low), abs(high)) >= 1000:
+def band_words(low: float, high: float, decimals: int = 1) -> str:
+    """Both ends in three digits at most, and so many behind the point: "10.2-19.0", "163-380", "3.4 to -0.2"."""
+    between, most = " to " if low < 0 else "-", max(abs(low), abs(high))
+    while decimals and most >= 10 ** (3 - decimals) - 0.5 * 10**-decimals:
+        decimals -= 1
+    if most >= 999.5:
         return f"{in_three_digits(low)}{between}{in_three_digits(high)}"
-    digits = 1 if max(abs(low), abs(high)) < 100 else 0
-    return f"{low:.{digits}f}{between}{high:.{digits}f}"
+    return f"{low:.{decimals}f}{between}{high:.{decimals}f}"
 
 
 def _ratio(row: Predicted) -> Cell:
     if row.ratio is None:
         return Cell("", {"ratio_low": None, "ratio_high": None})
-    text = f"{row.ratio.low:.2f}-{row.ratio.high:.2f}" if row.told_apart else ALONE
+    text = band_words(row.ratio.low, row.ratio.high, 2) if row.told_apart else ALONE
     return Cell(text, {"ratio_low": row.ratio.low, "ratio_high": row.ratio.high})
 
 
 def _without_time(found: Prediction) -> Iterator[Words]:
     """Operations without a predicted time, by the reason, with the rows that they are in."""
     named: dict[tuple[str, str], dict[str, None]] = {}
-    for group in found.groups:
-        for row in group.rows:
-            for told in row.not_predicted:
-                operation, _, why = told.partition(": ")
-                named.setdefault((row.row, why), {})[operation] = None
+    outside: dict[str, None] = {}
+    rows = [row for group in found.groups for row in group.rows]
+    for name, told in ((row.row, told) for row in rows for told in row.not_predicted):
+        operation, _, why = told.partition(": ")
+        if OUTSIDE in why:
+            outside[why.partition(f" {OUTSIDE}")[0]] = None
+        else:
+            named.setdefault((name, why), {})[operation] = None
+    if outside:
+        yield Words(f"Not predicted, as such sizes are not in the tables: {few(list(outside), 2)}.", "yellow")
     for (row_name, why), operations in named.items():
         yield Words(f"{row_name}: not predicted, {why}: {', '.join(operations)}.", "yellow")
-    if named:
-        most = max(row.not_predicted_share for group in found.groups for row in group.rows)
+    if named or outside:
+        most = max(row.not_predicted_share for row in rows)
         yield Words(f"What is not predicted takes no time in these figures; it moves {most:.2%} of the bytes at most.")

@@ -16,6 +16,8 @@ NOISE = 0.02
 """Relative: what the same kernel differs by from run to run, where a row is there as it is asked for."""
 WIDER = 0.14
 """Exponent of the work beyond the last row by which a band grows: by a tenth for each doubling."""
+OUTSIDE = "is not in the tables"
+"""What the message says of sizes, and of nothing else."""
 LEAST_US = 2.5
 """The shortest that an attention kernel can be, where all that was measured is how long it takes to start one."""
 MOST_KEPT = 65_536
@@ -140,7 +142,7 @@ class Board:
         asked = " ".join(f"{name}={size}" for name, size in zip(names, sizes, strict=True))
         there = [f"{name} from {axis[0]} to {axis[-1]}" for name, axis in zip(names, axes, strict=True)]
         return (
-            f"{self.name}: the {what} {asked} in {dtype} is not in the tables; "
+            f"{self.name}: the {what} {asked} in {dtype} {OUTSIDE}; "
             f"ask for {', '.join(there)}, or up to {ELSE_BEYOND:g} times the work of the last row"
         )
 
