@@ -6,6 +6,7 @@ from itertools import groupby
 from statistics import median
 from typing import Any
 
+from vlbench.export.floor_share import of_floor
 from vlbench.export.left_out import loss
 from vlbench.export.sheet import Cell, Column, Columns, Table, Value, broken, figure, table_of
 from vlbench.judging.busy import held_back
@@ -44,7 +45,8 @@ def facts(group: CellGroup) -> dict[str, Value]:
 
 def times_table(group: CellGroup, found: Sequence[Summary]) -> Table:
     """A quick look: variant, exactness, error, median, speed-up with interval, counts."""
-    figures = ERROR | loss(found) | TIME | _speedups(group, found) | _against(found) | _counts(group, found)
+    times = TIME | of_floor(found) | _speedups(group, found)
+    figures = ERROR | loss(found) | times | _against(found) | _counts(group, found)
     return _table(group, found, VARIANT | CLASS | figures, gap=1)
 
 
@@ -54,8 +56,8 @@ def verdict_table(group: CellGroup, found: Sequence[Summary]) -> Table:
         Column("verdict", left=True): _verdict,
         Column("detect-\nable", "visible"): lambda each: figure(each.judgement.visible, percent),
     }
-    errors = ERROR | loss(found)
-    return _table(group, found, VARIANT | errors | TIME | _speedups(group, found) | _against(found) | verdicts, gap=1)
+    errors = ERROR | loss(found) | TIME | of_floor(found) | _speedups(group, found)
+    return _table(group, found, VARIANT | errors | _against(found) | verdicts, gap=1)
 
 
 def cost_table(group: CellGroup, found: Sequence[Summary]) -> Table:
