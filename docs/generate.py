@@ -26,7 +26,14 @@ from results.count_plans import plan_table
 from results.false_alarms import gate_sentence
 from results.gpu.tables import counted_and_seen, probe_table, seen_sentence
 from results.host_times import hosts_table
-from results.kernel_time_tables import board_table, floor_of_boards, hold_out_table, moved_table, spread_table
+from results.kernel_time_tables import (
+    board_table,
+    floor_of_boards,
+    hold_out_table,
+    looked_up_table,
+    moved_table,
+    spread_table,
+)
 from results.predict_published import host_table, published_table
 from tests.traps.page import page as trap_page
 from tests.traps.traps import load as load_traps
@@ -234,6 +241,7 @@ PARTS: dict[str, Callable[[], str | None]] = {
     "gate_runs": gate_runs,
     "hold_out": hold_out_table,
     "limits": limit_table,
+    "looked_up": looked_up_table,
     "formats": format_table,
     "moved": moved_table,
     "peers": peer_table,

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from results.captured_host import act_times
 from vlbench.errors import UsageError
+from vlbench.predicting.captured_host import act_times
 from vlbench.predicting.host import HOSTS, Act, HostTimes, host_times, hosts
 from vlbench.record.files import write_whole
 

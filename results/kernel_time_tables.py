@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from results.take_kernel_times import MOVED, Moved
 from vlbench.implementations.config import MODELS
-from vlbench.kernel_times import board, boards, floor, tower_work
+from vlbench.kernel_times import Board, Time, board, boards, floor, tower_work
 from vlbench.kernel_times.stored import HoldOut, Spread, StoredBoard, What
 from vlbench.record.base import fitting
 from vlbench.untrusted.files import Kind, read_json
@@ -95,6 +95,45 @@ def spread_table() -> str:
         ]
 
     return _table(("board", "products", "attention"), map(row, _stored()))
+
+
+EVERY = 64
+"""Of the measured rows, the one that is looked up."""
+LEEWAY = 1 - 1e-9
+"""A band that is widened to a row ends at it, but for the last digits."""
+
+
+def looked_up_table() -> str:
+    """How often the answer for a measured row is off by more than 1 %, and how often that lies in its band."""
+
+    def cell(name: str, what: What) -> Iterator[str]:
+        pairs = list(_answers(board(name), what))
+        yield f"{sum(abs(time.us / us - 1) > 0.01 for time, us in pairs) / len(pairs):.0%}"
+        yield f"{sum(time.low * LEEWAY <= us <= time.high / LEEWAY for time, us in pairs) / len(pairs):.0%}"
+
+    rows = ((f"`{name}`", *(each for what in WHATS for each in cell(name, what))) for name in boards())
+    head = ("rows of", "products off by more than 1 %", "in the band", "attention off by more than 1 %", "in the band")
+    return _table(head, rows)
+
+
+def _answers(found: Board, what: What) -> Iterator[tuple[Time, float]]:
+    """What is answered for rows in bf16, and what was measured: of attention by the faster engine."""
+    dtype = "bfloat16"
+    kinds = [each.head_dim for each in found.stored.tables if (each.what, each.dtype) == (what, dtype)]
+    for head_dim in dict.fromkeys(kinds):
+        tables = found.tables(what, dtype, head_dim)
+        rows = [
+            (pair, step, us)
+            for pair, times in tables[0].rows.items()
+            for step, us in zip(tables[0].stored.steps, times, strict=True)
+            if us is not None
+        ]
+        for (first, second), step, us in rows[::EVERY]:
+            if what == "product":
+                yield found.product(step, first, second, dtype), us
+            else:
+                others = [other for table in tables[1:] if (other := table.measured((first, second), step)) is not None]
+                yield found.attention(second, first, step, head_dim, dtype), min([us, *others])
 
 
 def moved_table() -> str | None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         judge_patch,
         load,
         predict,
+        predict_capture,
         profile,
         recommend,
         report,
@@ -61,6 +62,7 @@ __all__ = [
     "judge_patch",
     "load",
     "predict",
+    "predict_capture",
     "profile",
     "recommend",
     "recording",
@@ -71,6 +73,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "predict_capture": "api.functions",
     **dict.fromkeys(("case", "compare", "count", "gate", "judge", "load", "profile", "run", "verify"), "api.functions"),
     **dict.fromkeys(
         ("judge_patch", "atlas", "capturable", "count_over", "history", "predict", "recommend", "report", "simulate"),

@@ -21,6 +21,7 @@ from vlbench.api.measured import Interrupted, Measured
 from vlbench.api.results import Predictions
 from vlbench.errors import UsageError
 from vlbench.kernel_times import board
+from vlbench.predicting.captured import HeldCapture
 from vlbench.predicting.checked import CheckedPrediction, board_of
 from vlbench.predicting.predicted import Band, Predicted, PredictedGroup, Prediction
 from vlbench.predicting.run import stored_boards
@@ -46,6 +47,9 @@ def test_bands_of_two_gpus_in_80_columns(vlbench: Vlbench) -> None:
     for gpu in ("h100", "l40s"):
         assert f"grid: 1x36x36, 1,296 patches, bfloat16, predicted for {gpu}" in ended.out
     assert "Predicted, not measured" in ended.out
+    table = ended.out.partition("grid: 1x36x36, 1,296 patches: predicted ms\n")[2].partition("\n\n")[0]
+    assert table.split()[:3] == ["variant", "h100", "l40s"]
+    assert re.search(r"Longer.* \d\.\d-\d\.\d +\d\.\d-\d\.\d|\d\.\d-\d\.\d +\d\.\d-\d\.\d", table)
     assert "without the 16 aten::add" in ended.out
     (row, *_) = re.findall(r"^(?:towers:\s+)?Wide .*", ended.out, re.MULTILINE) or [ended.out]
     assert re.search(r"\d\.\d-\d\.\d", row)
@@ -279,3 +283,19 @@ def test_the_board_of_a_gpu(gpu: str, name: str) -> None:
 def test_a_gpu_without_kernel_times_is_named() -> None:
     with pytest.raises(package.UsageError, match="no kernel times are stored for NVIDIA L40; there are those of b200"):
         board_of("NVIDIA L40")
+
+
+def test_a_capture_is_held_against_the_model(vlbench: Vlbench, folder: Path) -> None:
+    (folder / "trace.json.gz").write_bytes(gzip.compress((ROOT / "tests/counting/forward_trace.json").read_bytes()))
+    ended = vlbench("predict", "--capture", "trace.json.gz")
+    assert ended.code == 0, ended
+    assert max(map(len, ended.out.splitlines())) <= 80
+    assert "trace.json.gz: NVIDIA H100 80GB HBM3, kernels as predicted for h100" in ended.out
+    found = HeldCapture.model_validate_json(vlbench("predict", "--capture", "trace.json.gz", "--json").out)
+    assert found.figures == "predicted beside captured"
+    held = package.predict_capture("trace.json.gz")
+    assert held.record == found
+    assert held.exit_code == 0
+    assert set(held.table()["table"]) >= {"held_busy"}
+    refused = vlbench("predict", "--capture", "trace.json.gz", "--gpu", "h100", "--gpu", "l40s")
+    assert refused.sentence == "--gpu: a capture is of one GPU; name one"

@@ -61,6 +61,7 @@ MODES: dict[str, dict[str, str]] = {
         "--tower my_tower:make": "tower scenario grid dtype gpu cudnn cold perfetto check limit force",
         "--grid 1x4x6": "tower variant grid dtype gpu cudnn cold perfetto limit force",
         "--check new.json": "tower variant scenario dtype cudnn perfetto check budget limit force",
+        "--capture c.json": "capture gpu limit",
     },
     "calibrate": {
         "--tower my_tower:make": "tower scenario grid dtype out force",
@@ -156,6 +157,8 @@ SAMPLES: dict[str, str] = {
     "kv_bytes": "9",
     "check": "new.json",
     "board": "new.json",
+    "capture": "c.json",
+    "perfetto": "t.json",
     "diff": "baseline best",
     "over": "HEAD~1..HEAD",
 }

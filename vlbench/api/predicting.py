@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from vlbench.api import running
@@ -9,11 +10,12 @@ from vlbench.api.arguments import File, Names, Towers, path_of, several
 from vlbench.api.counts import DTYPE, SCENARIO, count_job
 from vlbench.api.defaults import defaults
 from vlbench.api.measured import Interrupted
-from vlbench.api.results import Predictions
+from vlbench.api.results import Held, Predictions
 from vlbench.counting.job import CountJob
 from vlbench.errors import UsageError
 from vlbench.export.progress import watcher
 from vlbench.implementations.config import MODELS
+from vlbench.predicting.captured import held_capture
 from vlbench.predicting.checked import CheckedPrediction, board_of, check_gpu, cudnn_here
 from vlbench.predicting.predicted import Prediction
 from vlbench.predicting.run import run_predict
@@ -100,3 +102,14 @@ def measured(
         return timed.record, None
     except Interrupted as end:
         return end.results.record, end
+
+
+def predict_capture(capture: File, *, gpu: str | None = None) -> Held:
+    """Hold a recorded capture, of nsys or of torch's profiler, against the model that `predict` has.
+
+    Of operators whose shapes a torch trace names (`record_shapes=True`): what their kernels took beside the tables of
+    the GPU that it was taken on, or of `gpu`, where that has no name. Of the host: what each act took beside the
+    figures of other captures. Raises UsageError for what is none, and for a `gpu` that is another than the capture's.
+    `exit_code` is 6 where nothing of it is predicted.
+    """
+    return Held(held_capture(Path(capture), gpu))

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 from vlbench.comparing.counted_cells import counted_forward
 from vlbench.export.capturable import captured_whole
 from vlbench.export.checked_prediction import held_rows, judged_rows
+from vlbench.export.held_capture import held_capture_parts
 from vlbench.export.recommended import judged_set, recommended_parts
 from vlbench.export.sheet import Part, Table, records
 from vlbench.judging.exit_codes import ExitCode, worst
 from vlbench.judging.judged import Judged
 from vlbench.judging.unpaired import RunFloors
 from vlbench.judging.verdict import Verdict
+from vlbench.predicting.captured import HeldCapture
 from vlbench.predicting.checked import CheckedPrediction
 from vlbench.predicting.predicted import Prediction
 from vlbench.record.baseline import Baseline, CapturedCell, CountedCell
@@ -209,6 +211,26 @@ class Predictions(Result):
             for row in group.rows
         ]
         return [row | more for row, more in zip(rows, seen, strict=True)] if seen else rows
+
+
+@dataclass(frozen=True, repr=False)
+class Held(Result):
+    """A recorded capture beside what is predicted of it."""
+
+    record: HeldCapture
+
+    @property
+    def title(self) -> str:
+        """What it is, in one line."""
+        return f"{self.record.capture}, held against predictions"
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the command of the same name ends with."""
+        return ExitCode.OK if self.record.complete else ExitCode.MISSING
+
+    def _rows(self) -> Rows:
+        return [row for part in held_capture_parts(self.record) if isinstance(part, Table) for row in records([part])]
 
 
 @dataclass(frozen=True, repr=False)

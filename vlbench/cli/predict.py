@@ -10,13 +10,14 @@ from vlbench.cli.completion import files, named
 from vlbench.cli.count import Counted, refuse_stray
 from vlbench.cli.options import Cudnn, Force, Texts
 from vlbench.cli.reporting import reports
+from vlbench.errors import UsageError
 from vlbench.export.sheet import Sheet
 
 
 class PredictOptions(Counted):
     """The options of `vlbench predict`."""
 
-    UNREAD = UNREAD["predict"]
+    UNREAD = UNREAD["predict"] | {"capture": "tower variant scenario grid dtype cudnn cold perfetto check budget force"}
 
     gpu: Annotated[Texts, typer.Option("--gpu", autocompletion=named("boards", files(".json", ".gz")))] = None
     """The GPU to predict for: h100, l40s, b200 ..., or the file of a board; repeatable. [h100]"""
@@ -27,6 +28,11 @@ class PredictOptions(Counted):
     """Write the predicted timelines for Perfetto, a .json or .json.gz file."""
     limit: Annotated[int, typer.Option(min=0)] = 5
     """Rows of what would pay and of stages; 0 is all."""
+    capture: Annotated[
+        Path | None,
+        typer.Option("--capture", metavar="FILE", autocompletion=files(".sqlite", ".nsys-rep", ".json", ".gz")),
+    ] = None
+    """Hold a recorded capture, of nsys or torch, against the model: its kernels and its host, in place of towers."""
     check: Annotated[Path | None, typer.Option("--check", metavar="FILE")] = None
     """Predict for the GPU of this machine, keep that in FILE, then measure the same rows and keep both."""
     budget: Annotated[float | None, typer.Option(min=1)] = None
@@ -44,11 +50,18 @@ def predict(options: PredictOptions) -> Sheet:
 
     - `vlbench predict --gpu h100 --gpu l40s`
     - `vlbench predict --tower my_tower:make --gpu b200 --perfetto timeline.json.gz`
+    - `vlbench predict --capture trace.json.gz`
     """
-    from vlbench.api.predicting import predict
+    from vlbench.api.predicting import predict, predict_capture
     from vlbench.export.checked_prediction import prediction_sheet
+    from vlbench.export.held_capture import held_capture_sheet
 
     refuse_stray(options)
+    if options.capture:
+        if len(options.gpu or []) > 1:
+            raise UsageError("--gpu: a capture is of one GPU; name one")
+        held = predict_capture(options.capture, gpu=next(iter(options.gpu or []), None))
+        return held_capture_sheet(held.record, options.limit)
     found = predict(
         options.tower,
         gpu=options.gpu,

@@ -13,25 +13,11 @@ from math import prod
 from typing import Any
 
 from vlbench.counting_device.counter import size_class
+from vlbench.nsys.names import DTYPES
 
 FORWARD = "vlbench.forward"
 """The annotation around the forward; what lies outside is the profiler's own."""
 SYNC_CALLS = re.compile(r"cuda(Device|Stream|Event)Synchronize|cu(Ctx|Stream|Event)Synchronize|cudaMemcpy(_|$)")
-DTYPES = {
-    "c10::BFloat16": "bfloat16",
-    "c10::Half": "float16",
-    "float": "float32",
-    "double": "float64",
-    "long int": "int64",
-    "long": "int64",
-    "int": "int32",
-    "short int": "int16",
-    "unsigned char": "uint8",
-    "signed char": "int8",
-    "bool": "bool",
-}
-"""The profiler's names for the dtypes of tensors. It has others for numbers: Scalar, Int, Double."""
-
 Event = dict[str, Any]
 KindKey = tuple[str, str, int]
 """Operation without overload, dtype, size class: as `Kind` of the counting device."""

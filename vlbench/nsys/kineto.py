@@ -37,11 +37,7 @@ Ints = npt.NDArray[np.int64]
 
 def read_kineto(path: Path) -> Capture:
     """Read the trace at `path`, plain or gzipped. Raises UsageError where it is something else."""
-    document = _parsed(path)
-    head = document if isinstance(document, dict) else {}
-    events = document if isinstance(document, list) else head.get("traceEvents")
-    if not isinstance(events, list):
-        raise UsageError(f"{path}: JSON without a traceEvents list, so not a trace of the torch profiler")
+    head, events = _parsed(path)
     if cut := sum(map(_is_cut, events)):
         raise UsageError(f"{path}: {cut} events lack their category, time, length or thread; {TRACE.remedy}")
     complete = [event for event in events if event.get("ph") == "X" and "ts" in event]
@@ -95,11 +91,22 @@ def _known_call(name: str) -> bool:
     return family(api_name(name)) != "other"
 
 
-def _parsed(path: Path) -> Any:
+def parsed_events(path: Path) -> list[Event]:
+    """Those of a trace that `read_kineto` has read before."""
+    return _parsed(path)[1]
+
+
+def _parsed(path: Path) -> tuple[dict[str, Any], list[Any]]:
+    """What stands beside the events, and these."""
     raw = read_bytes(path, TRACE)
     if raw.startswith(b"\x1f\x8b"):
         raw = unpacked(raw, str(path), Limit.CAPTURE.most)
-    return parse_json(raw, str(path), TRACE, errors="replace", parse_float=str, strict=False)
+    document = parse_json(raw, str(path), TRACE, errors="replace", parse_float=str, strict=False)
+    head = document if isinstance(document, dict) else {}
+    events = document if isinstance(document, list) else head.get("traceEvents")
+    if not isinstance(events, list):
+        raise UsageError(f"{path}: JSON without a traceEvents list, so not a trace of the torch profiler")
+    return head, events
 
 
 def _nanoseconds(value: object) -> int:
@@ -111,13 +118,14 @@ def _nanoseconds(value: object) -> int:
     return int(whole) * 1000 + (-1 if whole.startswith("-") else 1) * ((digits + 5) // 10)
 
 
-def _times(events: list[Event]) -> tuple[Ints, Ints]:
+def times_of(events: list[Event]) -> tuple[Ints, Ints]:
+    """When each began and ended, in nanoseconds."""
     start = np.array([_nanoseconds(event["ts"]) for event in events], dtype=np.int64)
     length = np.array([_nanoseconds(event.get("dur", 0)) for event in events], dtype=np.int64)
     return start, start + np.maximum(length, 0)
 
 
-def _thread(event: Event) -> int:
+def thread_of(event: Event) -> int:
     """A number for (process, thread) made as nsys makes its globalTid."""
     process = int(str(event.get("pid", 0))) & 0x3FFFFFFF
     return (process << 32) | (int(str(event.get("tid", 0))) & 0xFFFFFFFF)
@@ -129,9 +137,9 @@ def _arguments(events: list[Event], name: str, absent: int) -> Ints:
 
 
 def _api(events: list[Event]) -> pd.DataFrame:
-    start, end = _times(events)
+    start, end = times_of(events)
     names = [api_name(str(event.get("name", ""))) for event in events]
-    tid = np.array([_thread(event) for event in events], dtype=np.int64)
+    tid = np.array([thread_of(event) for event in events], dtype=np.int64)
     return frame(
         API_COLUMNS,
         start=start,
@@ -147,7 +155,7 @@ def _api(events: list[Event]) -> pd.DataFrame:
 def _gpu_ops(events: list[tuple[str, Event]], api: pd.DataFrame, sizes_asked: Ints) -> pd.DataFrame:
     """`sizes_asked`: bytes by API row, as ROCm writes them in place of those of the copy; -1 where there are none."""
     plain = [event for _, event in events]
-    start, end = _times(plain)
+    start, end = times_of(plain)
     pids = np.unique(api["pid"].to_numpy())
     # Rows name a device, not their process.
     pid = np.full(len(plain), pids[0] if pids.size == 1 else -1, dtype=np.int64)
@@ -179,8 +187,8 @@ def _gpu_ops(events: list[tuple[str, Event]], api: pd.DataFrame, sizes_asked: In
 
 
 def _ranges(events: list[Event]) -> pd.DataFrame:
-    start, end = _times(events)
-    tid = np.array([_thread(event) for event in events], dtype=np.int64)
+    start, end = times_of(events)
+    tid = np.array([thread_of(event) for event in events], dtype=np.int64)
     no = np.zeros(len(events), dtype=bool)
     names = [range_name(str(event.get("name", ""))) for event in events]
     return frame(

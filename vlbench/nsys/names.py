@@ -86,3 +86,20 @@ def range_name(text: str) -> str:
     if _STEP.match(text):
         return "ProfilerStep"
     return _ARGUMENTS.sub("", text)
+
+
+DTYPES = {
+    "c10::BFloat16": "bfloat16",
+    "c10::Half": "float16",
+    "c10::Float8_e4m3fn": "float8_e4m3fn",
+    "float": "float32",
+    "double": "float64",
+    "long int": "int64",
+    "long": "int64",
+    "int": "int32",
+    "short int": "int16",
+    "unsigned char": "uint8",
+    "signed char": "int8",
+    "bool": "bool",
+}
+"""Torch's profiler's names for the dtypes of tensors. It has others for numbers: Scalar, Int, Double."""

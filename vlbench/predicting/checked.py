@@ -65,13 +65,13 @@ def check_gpu() -> None:
         raise UsageError("--check: torch finds no GPU here to hold a prediction against; run it where there is one")
 
 
-def board_of(gpu: str) -> str:
-    """The board whose kernel times are of this GPU. Raises UsageError where none is."""
+def board_of(gpu: str, option: str = "--check") -> str:
+    """The board whose kernel times are of this GPU. Raises UsageError, which names the option, where none is."""
     words = "_".join(re.findall(r"[a-z0-9]+", gpu.lower()))
     for name in sorted(boards(), key=len, reverse=True):
         if re.search(rf"(^|_){re.escape(name.replace('-', '_'))}(_|$)", words):
             return name
-    raise UsageError(f"--check: no kernel times are stored for {gpu}; there are those of {', '.join(boards())}")
+    raise UsageError(f"{option}: no kernel times are stored for {gpu}; there are those of {', '.join(boards())}")
 
 
 def cudnn_here(found: Fingerprint) -> str | None:

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from results.captured_host import act_times, samples_of
+from tests.nsys.conftest import public_captures as public_captures
 from vlbench.nsys.frames import API_COLUMNS, GPU_COLUMNS, RANGE_COLUMNS, Capture, frame
+from vlbench.predicting.captured_host import act_times, samples_of
 from vlbench.predicting.host import QUANTILES, Act, HostTimes, host_times, hosts
 
 US = 1000

@@ -1,0 +1,109 @@
+"""A capture held against predictions, as a sheet: sums by kind, misses by name, and the host's acts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from vlbench.export.predicted import band_cell
+from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Value, Words, broken, figure, table_of
+from vlbench.judging.exit_codes import ExitCode
+from vlbench.judging.words import few, in_three_digits
+from vlbench.predicting.captured import HeldCapture, HeldHost, HeldKernels
+from vlbench.predicting.predicted import Band
+
+MEANS = (
+    "Captured times are measured; predicted ones are bands of kernel tables and of a host model that was made from "
+    "other captures. A kernel is a hit where its median run lies in its band, an act where the slow host's figure lies "
+    "within the capture's own 10th to 90th percentile."
+)
+STYLES = {"hit": "green", "miss": "red"}
+
+
+def held_capture_sheet(found: HeldCapture, limit: int = 0) -> Sheet:
+    """What was captured beside what is predicted; of longer tables `limit` rows."""
+    code = ExitCode.OK if found.complete else ExitCode.MISSING
+    own = {"json": lambda: found.model_dump_json(indent=1)}
+    return Sheet("vlbench predict --capture", list(held_capture_parts(found, limit)), exit_code=int(code), own=own)
+
+
+def held_capture_parts(found: HeldCapture, limit: int = 0) -> Iterator[Part]:
+    """The tables, and what could not be held."""
+    facts: Mapping[str, Value] = {"capture": found.capture, "gpu": found.gpu}
+    where = f", kernels as predicted for {found.gpu}" if found.gpu else ""
+    yield Words(f"{found.capture}: {', '.join(found.gpus) or 'a GPU without a name'}{where}", "bold")
+    if found.why_no_gpu:
+        yield Words(f"No kernel is predicted: {found.why_no_gpu}.", "yellow")
+    told = [each for each in found.kernels if each.predicted]
+    if told:
+        kinds = list(dict.fromkeys(each.by for each in told))
+        sums: Columns[list[HeldKernels]] = {
+            "kernels": lambda some: some[0].by,
+            "runs": lambda some: sum(each.runs for each in some),
+            Column("captured ms", "captured"): lambda some: figure(captured(some), _ms),
+            Column("predicted ms", "predicted"): lambda some: band_cell("predicted", predicted(some), 1e3, 3),
+            Column("shapes in band", "in_band"): _in_band,
+        }
+        by_kind = [[each for each in told if each.by == kind] for kind in kinds]
+        yield table_of("held_busy", by_kind, sums, facts=facts, title="operations whose shapes are known")
+    if missed := [each for each in told if each.verdict == "miss"]:
+        misses: Columns[HeldKernels] = {
+            Column("missed", "operation", most=24): lambda each: Cell(broken(each.operation), each.operation),
+            Column("shapes", left=True, most=24): lambda each: each.shapes,
+            "runs": lambda each: each.runs,
+            Column("captured ms", "captured"): lambda each: figure(each.captured, _ms),
+            Column("predicted ms", "predicted"): lambda each: band_cell("predicted", each.predicted, 1e3, 3),
+        }
+        yield from (Words(), table_of("held_misses", missed, misses, facts=facts, limit=limit, gap=1))
+    yield from _without(found)
+    if found.hosts:
+        hosts: Columns[HeldHost] = {
+            "host": lambda each: each.act,
+            Column("samples", "count"): lambda each: each.count,
+            Column("predicted us", "predicted"): lambda each: _us("predicted", each.fast, each.slow),
+            Column("captured us", "captured"): lambda each: _us("captured", *each.seen),
+            Column("", "verdict"): lambda each: Cell(each.verdict, each.verdict, STYLES.get(each.verdict, "")),
+        }
+        title = "the host: predicted from fast to slow; captured, its own 10th to 90th percentile"
+        yield from (Words(), table_of("held_hosts", found.hosts, hosts, facts=facts, title=title))
+    yield from (Words(note, "yellow") for note in found.notes)
+    yield Words(MEANS, "dim")
+
+
+def captured(some: list[HeldKernels]) -> float:
+    """Seconds of all runs, each as long as the median of its shapes."""
+    return sum(each.captured * each.runs for each in some)
+
+
+def predicted(some: list[HeldKernels]) -> Band:
+    """The same as it is predicted; what is wrong with a table is wrong of each call."""
+    bands = [(each.predicted, each.runs) for each in some if each.predicted]
+    return Band(low=sum(band.low * runs for band, runs in bands), high=sum(band.high * runs for band, runs in bands))
+
+
+def _without(found: HeldCapture) -> Iterator[Words]:
+    """What of the kernels has no prediction, and why."""
+    untold = [each for each in found.kernels if not each.predicted]
+    reasons: Counter[str] = Counter()
+    for each in untold:
+        reasons[each.why_not] += each.runs
+    for why, runs in reasons.most_common():
+        names = list(dict.fromkeys(each.operation for each in untold if each.why_not == why))
+        yield Words(f"not predicted, {why}: {runs:,} runs of {few(names, 4)}.", "yellow")
+    rest = found.busy - captured(list(found.kernels))
+    if found.gpu and rest > 0.005 * found.busy:
+        share = rest / found.busy
+        yield Words(f"{share:.0%} of the {_ms(found.busy)} ms of all kernels belongs to no operator that is named.")
+
+
+def _us(name: str, low: float, high: float) -> Cell:
+    return band_cell(name, Band(low=low, high=high), 1)
+
+
+def _ms(seconds: float) -> str:
+    return in_three_digits(seconds * 1e3)
+
+
+def _in_band(some: list[HeldKernels]) -> Cell:
+    hits = sum(each.verdict == "hit" for each in some)
+    return Cell(f"{hits} of {len(some)}", hits / len(some))

@@ -1,0 +1,201 @@
+"""A recorded capture held against the model: its kernels beside the tables, its host beside that of other captures."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from math import prod
+from pathlib import Path
+from statistics import median
+from typing import Literal
+
+from pydantic import Field
+
+from vlbench.errors import UsageError
+from vlbench.kernel_times import board
+from vlbench.nsys.operators import Operator, operators_of
+from vlbench.nsys.read import load
+from vlbench.predicting.captured_host import act_times
+from vlbench.predicting.checked import board_of
+from vlbench.predicting.host import AT, ActTimes, Seen, host_times
+from vlbench.predicting.kernels import Kernels, Took
+from vlbench.predicting.pays import MICRO
+from vlbench.predicting.predicted import Band
+from vlbench.record.base import Amount, Checksummed, Count, Record
+from vlbench.record.sequence import Event, Kind, Operand, itemsize, product_of
+
+Verdict = Literal["hit", "miss", "not predicted"]
+ATTENDS = re.compile(r"attention|attn")
+_RESULT_AS_LARGE = "add sub rsub mul div neg exp pow sqrt rsqrt sigmoid silu gelu tanh relu clamp copy fill zero"
+POINTWISE = frozenset(_RESULT_AS_LARGE.split())
+"""Operators whose result is as large as their operands together are broad, in the widest of their dtypes."""
+
+
+class HeldKernels(Record):
+    """All runs of one operator on tensors of one kind of shapes."""
+
+    operation: str
+    shapes: str
+    by: str
+    """What the prediction is by: products, attention, or the bytes that it moves."""
+    runs: Count
+    captured: Amount
+    """Seconds of the device in one run: the median."""
+    predicted: Band | None
+    why_not: str = ""
+
+    @property
+    def verdict(self) -> Verdict:
+        """Does what was captured lie in the band?"""
+        if self.predicted is None:
+            return "not predicted"
+        return "hit" if self.predicted.low <= self.captured <= self.predicted.high else "miss"
+
+
+class HeldHost(Record):
+    """One act of the host of one capture, beside the figures of the other captures."""
+
+    capture: str
+    act: str
+    count: Count
+    fast: Amount
+    """Microseconds, of the others; of an attention call: times a launch."""
+    slow: Amount
+    seen: tuple[Amount, ...]
+    """Of this capture, its own 10th and 90th percentile."""
+    verdict: Verdict
+    """Does the slow host's figure, a median, lie between these?"""
+
+
+class HeldCapture(Checksummed):
+    """What `vlbench predict --capture` says of a file."""
+
+    schema_version: Literal[1] = 1
+    figures: Literal["predicted beside captured"] = "predicted beside captured"
+    capture: str
+    version: str
+    """Of the profiler."""
+    gpus: tuple[str, ...]
+    """As the capture names them."""
+    gpu: str
+    """The board whose kernel times were taken; "" where there is none."""
+    why_no_gpu: str = ""
+    busy: Amount
+    """Seconds of all its kernels."""
+    kernels: tuple[HeldKernels, ...] = ()
+    """Those whose shapes the capture names."""
+    hosts: tuple[HeldHost, ...] = ()
+    notes: tuple[str, ...] = Field(default=())
+    """What was not understood of the capture."""
+
+    @property
+    def complete(self) -> bool:
+        """Was anything of it predicted?"""
+        return bool(self.hosts) or any(each.predicted for each in self.kernels)
+
+
+def held_capture(path: Path, gpu: str | None = None) -> HeldCapture:
+    """The capture at `path` held against the board `gpu`, a name or a file, or that of the GPU that it names.
+
+    Raises UsageError for what is no capture or no board, and for a board of another GPU.
+    """
+    capture = load(path)
+    name, why = _board_name(gpu, capture.gpus)
+    ops = capture.gpu_ops[capture.gpu_ops["kind"] == "kernel"]
+    found = _held_kernels(operators_of(path, capture), Kernels(board(name))) if name else ()
+    known = {each.act: each for each in host_times().acts}
+    held = (held_host(known[act.act], seen) for act in act_times([path]) for seen in act.seen)
+    return HeldCapture(
+        capture=path.name,
+        version=capture.version,
+        gpus=capture.gpus,
+        gpu=board(name).name if name else "",
+        why_no_gpu=why,
+        busy=float((ops["end"] - ops["start"]).sum()) * 1e-9,
+        kernels=tuple(found),
+        hosts=tuple(each for each in held if each is not None),
+        notes=capture.notes,
+    ).with_checksum()
+
+
+def _board_name(asked: str | None, gpus: Sequence[str]) -> tuple[str, str]:
+    """The board to ask, and why there is none."""
+    try:
+        own = board_of(gpus[0], "--capture") if gpus else ""
+    except UsageError as error:
+        own, why = "", str(error).removeprefix("--capture: ")
+    else:
+        why = "" if own else "the capture does not name its GPU; --gpu names its board"
+    if asked and gpus and not asked.endswith((".json", ".gz")) and asked != own:
+        raise UsageError(
+            f"--gpu {asked}: {gpus[0]} is the GPU of the capture; leave --gpu out, or give its board's file"
+        )
+    return (asked, "") if asked else (own, why)
+
+
+def held_host(known: ActTimes, seen: Seen) -> HeldHost | None:
+    """What a capture says of an act beside what all others say; None where no other says anything."""
+    others = known.model_copy(update={"seen": tuple(each for each in known.seen if each.capture != seen.capture)})
+    if not others.seen:
+        return None
+    fast, slow = (others.at(quantile) for quantile in AT.values())
+    ends = seen.us[0], seen.us[-1]
+    return HeldHost(
+        capture=seen.capture,
+        act=known.act,
+        count=seen.count,
+        fast=fast,
+        slow=slow,
+        seen=ends,
+        verdict="hit" if ends[0] <= slow <= ends[1] else "miss",
+    )
+
+
+def _held_kernels(operators: Sequence[Operator], kernels: Kernels) -> Iterator[HeldKernels]:
+    """By operator and shapes, those that took the most first."""
+    alike: dict[tuple[str, tuple[Operand, ...] | None], list[float]] = defaultdict(list)
+    for each in operators:
+        alike[each.name, each.operands].append(each.us)
+    for (name, operands), us in sorted(alike.items(), key=lambda item: -sum(item[1])):
+        took = _took(name, operands, kernels)
+        told = isinstance(took, Took)
+        yield HeldKernels(
+            operation=name,
+            shapes=" ".join("x".join(map(str, each.shape)) for each in operands or ()),
+            by=took.by.value if told else "",
+            runs=len(us),
+            captured=median(us) * MICRO,
+            predicted=Band(low=took.low * MICRO, high=took.high * MICRO) if told else None,
+            why_not="" if told else took,
+        )
+
+
+def _took(name: str, operands: tuple[Operand, ...] | None, kernels: Kernels) -> Took | str:
+    """What the board's tables say, or why they say nothing."""
+    if operands is None:
+        return "the capture does not name its shapes"
+    event = Event(Kind.OPERATION, name, operands=operands, attention="a kernel" if ATTENDS.search(name) else "")
+    try:
+        product = product_of(event)
+    except (ValueError, IndexError):  # a trace may say anything
+        return "such shapes are none of that operator"
+    if not event.attention and product is None:
+        results = _pointwise(name.removeprefix("aten::").rstrip("_"), operands)
+        if not results:
+            return "what it writes does not follow from its operands"
+        event = Event(Kind.OPERATION, name, operands=operands, results=results)
+    took = kernels.took(event)
+    return took.why_not or took
+
+
+def _pointwise(name: str, operands: tuple[Operand, ...]) -> tuple[Operand, ...]:
+    """The result of such an operator; none of another."""
+    if name not in POINTWISE or not operands:
+        return ()
+    sizes = zip_longest(*(reversed(each.shape) for each in operands), fillvalue=1)
+    shape = tuple(reversed([max(each) for each in sizes]))
+    widest = max((each.dtype for each in operands), key=itemsize)
+    strides = tuple(prod(shape[place + 1 :]) for place in range(len(shape)))
+    return (Operand(shape, strides, widest),)
