@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vlbench.export.checked_prediction import HIT, held_rows, in_one_line, ratio_words
-from vlbench.export.predicted import band_words
+from vlbench.export.checked_prediction import HIT, held_rows, in_one_line
+from vlbench.export.predicted import band_cell
 from vlbench.judging.words import change, milliseconds
 from vlbench.predicting.checked import CheckedPrediction, prediction_in
 from vlbench.untrusted.files import Kind, read_json
@@ -22,18 +22,18 @@ def stored(folder: Path = FOLDER) -> list[CheckedPrediction]:
 
 def checked_table(folder: Path = FOLDER) -> str | None:
     """Every row, hit or miss, as a Markdown table; None without any."""
-    rows = ["| GPU | row | predicted, ms | measured, ms | | off its middle | speed-up | measured |"]
+    rows = ["| GPU | row | predicted, ms | measured, ms | | off its middle | predicted speed-up | measured |"]
     rows.append("|---|---|--:|--:|---|--:|--:|--:|")
     for held in stored(folder):
         for each in held_rows(held):
             cells = (
                 f"{held.fingerprint.gpu}, torch {held.fingerprint.torch}",
                 f"{each.row.row}, {each.scenario} {each.point}".strip(),
-                band_words(each.row.span, 1e3) if each.row.span else "-",
+                band_cell("", each.row.span, 1e3).shown,
                 milliseconds(each.seconds) if each.seconds else "-",
                 {HIT: "hit", "": "-"}.get(each.place, f"miss, {each.place}"),
                 change(each.over_middle) if each.over_middle else "-",
-                ratio_words(each.row.ratio) if each.row.ratio else "-",
+                band_cell("", each.row.ratio, 1, 2).shown,
                 f"{each.speed_up:.2f}" if each.speed_up else "-",
             )
             rows.append(f"| {' | '.join(cells)} |")

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from statistics import median
 
-from vlbench.export.predicted import band_words, predicted_sheet
+from vlbench.export.predicted import band_cell, predicted_sheet
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Value, Words, broken, figure, table_of
 from vlbench.judging.judged import JudgedRow
 from vlbench.judging.summary import Summary, summaries
 from vlbench.judging.verdict import Floors, Verdict
 from vlbench.judging.words import change, milliseconds
 from vlbench.predicting.checked import CheckedPrediction
-from vlbench.predicting.predicted import Band, Predicted, Prediction
+from vlbench.predicting.predicted import Predicted, Prediction
 
 HIT = "in the band"
 NOT_MEASURED = "nothing was measured of it"
@@ -93,12 +92,12 @@ def held_parts(held: CheckedPrediction) -> Iterator[Part]:
     if any(each.point for each in rows):
         columns["point"] = lambda each: each.point
     columns |= {
-        Column("predicted\nms", "span"): lambda each: _cell("span", each.row.span, partial(band_words, scale=1e3)),
+        Column("predicted\nms", "span"): lambda each: band_cell("span", each.row.span, 1e3),
         Column("measured\nms", "seconds"): lambda each: figure(each.seconds, milliseconds),
         Column("lies", "place", left=True): lambda each: each.place or "-",
         Column("off its\nmiddle", "over_middle"): lambda each: figure(each.over_middle, change),
-        Column("speed-up\npredicted", "ratio"): lambda each: _cell("ratio", each.row.ratio, ratio_words),
-        Column("\nmeasured", "speed_up"): lambda each: figure(each.speed_up, "{:.2f}"),
+        Column("predicted\nspeed-up", "ratio"): lambda each: band_cell("ratio", each.row.ratio, 1, 2),
+        Column("measured\nspeed-up", "speed_up"): lambda each: figure(each.speed_up, "{:.2f}"),
     }
     facts: Mapping[str, Value] = {"gpu": gpu}
     yield Words()
@@ -122,13 +121,3 @@ def judged_rows(held: CheckedPrediction) -> list[JudgedRow]:
             reason = f"{each.row.row}: {(found and found.reason) or NOT_MEASURED}"
         made.append(JudgedRow(cell=cell, measure="time", verdict=verdict, reason=reason))
     return made
-
-
-def ratio_words(band: Band) -> str:
-    """Both ends of a speed-up."""
-    return f"{band.low:.2f}-{band.high:.2f}"
-
-
-def _cell(name: str, band: Band | None, words: Callable[[Band], str]) -> Cell:
-    values = {f"{name}_{end}": getattr(band, end, None) for end in ("low", "high")}
-    return Cell(words(band) if band else "-", values)
