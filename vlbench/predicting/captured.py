@@ -20,7 +20,7 @@ from vlbench.nsys.read import load
 from vlbench.predicting.captured_host import act_times
 from vlbench.predicting.checked import board_of
 from vlbench.predicting.host import AT, ActTimes, Seen, host_times
-from vlbench.predicting.kernels import Kernels, Took
+from vlbench.predicting.kernels import By, Kernels, Took, unknown
 from vlbench.predicting.pays import MICRO
 from vlbench.predicting.predicted import Band
 from vlbench.record.base import Amount, Checksummed, Count, Record
@@ -160,7 +160,7 @@ def _held_kernels(operators: Sequence[Operator], kernels: Kernels) -> Iterator[H
         alike[each.name, each.operands].append(each.us)
     for (name, operands), us in sorted(alike.items(), key=lambda item: -sum(item[1])):
         took = _took(name, operands, kernels)
-        told = isinstance(took, Took)
+        told = not took.why_not
         yield HeldKernels(
             operation=name,
             shapes=" ".join("x".join(map(str, each.shape)) for each in operands or ()),
@@ -168,26 +168,25 @@ def _held_kernels(operators: Sequence[Operator], kernels: Kernels) -> Iterator[H
             runs=len(us),
             captured=median(us) * MICRO,
             predicted=Band(low=took.low * MICRO, high=took.high * MICRO) if told else None,
-            why_not="" if told else took,
+            why_not=took.why_not,
         )
 
 
-def _took(name: str, operands: tuple[Operand, ...] | None, kernels: Kernels) -> Took | str:
+def _took(name: str, operands: tuple[Operand, ...] | None, kernels: Kernels) -> Took:
     """What the board's tables say, or why they say nothing."""
     if operands is None:
-        return "the capture does not name its shapes"
+        return unknown(By.BYTES, "the capture does not name its shapes")
     event = Event(Kind.OPERATION, name, operands=operands, attention="a kernel" if ATTENDS.search(name) else "")
     try:
         product = product_of(event)
     except (ValueError, IndexError):  # a trace may say anything
-        return "such shapes are none of that operator"
+        return unknown(By.PRODUCT, "such shapes are none of that operator")
     if not event.attention and product is None:
         results = _pointwise(name.removeprefix("aten::").rstrip("_"), operands)
         if not results:
-            return "what it writes does not follow from its operands"
+            return unknown(By.BYTES, "what it writes does not follow from its operands")
         event = Event(Kind.OPERATION, name, operands=operands, results=results)
-    took = kernels.took(event)
-    return took.why_not or took
+    return kernels.took(event)
 
 
 def _pointwise(name: str, operands: tuple[Operand, ...]) -> tuple[Operand, ...]:

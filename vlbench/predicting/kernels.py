@@ -65,7 +65,7 @@ class Kernels:
         try:
             return summed([self._attention(each) for each in calls], By.ATTENTION)
         except NotInTablesError as error:
-            return _unknown(By.ATTENTION, str(error))
+            return unknown(By.ATTENTION, str(error))
 
     def copied(self, event: Event) -> Took:
         """Of a copy over the bus."""
@@ -80,16 +80,16 @@ class Kernels:
     def _looked_up(self, event: Event) -> Took:
         if event.attention:
             calls = attention_of(event)
-            return self.attended(calls) if calls else _unknown(By.ATTENTION, "its lengths are not known")
+            return self.attended(calls) if calls else unknown(By.ATTENTION, "its lengths are not known")
         if product := product_of(event):
             if product.batch > 1:
-                return _unknown(By.PRODUCT, "products in batches are not in the tables")
+                return unknown(By.PRODUCT, "products in batches are not in the tables")
             try:
                 return summed([self.board.product(product.m, product.n, product.k, product.dtype)], By.PRODUCT)
             except NotInTablesError as error:
-                return _unknown(By.PRODUCT, str(error))
+                return unknown(By.PRODUCT, str(error))
         if event.operation.rstrip("_") in SEVERAL:
-            return _unknown(By.BYTES, "it is several kernels")
+            return unknown(By.BYTES, "it is several kernels")
         return summed([self.board.moved(moved_bytes(event))], By.BYTES)
 
 
@@ -104,5 +104,6 @@ def summed(times: Sequence[Time | Took], by: By) -> Took:
     return Took(sum(each.us for each in times), sum(each.low for each in times), sum(each.high for each in times), by)
 
 
-def _unknown(by: By, why: str) -> Took:
+def unknown(by: By, why: str) -> Took:
+    """No time, and why."""
     return Took(0.0, 0.0, 0.0, by, why)

@@ -54,9 +54,9 @@ def changes_of(forward: Forward, kernels: Kernels, world: World) -> Iterator[Cha
     for name, others in groups.items():
         change = _change(forward, times, others, world)
         yield replace(change, what=f"without {_counted(name, change.events)}")
-    if others := _batched(forward, kernels):
-        change = _change(forward, times, others, world)
-        calls = sum(times[stretch] * len(instead) for stretch, instead in others.items())
+    if batched := _batched(forward, kernels):
+        change = _change(forward, times, batched, world)
+        calls = sum(times[stretch] * len(instead) for stretch, instead in batched.items())
         yield replace(change, what=f"with {calls:,} attention calls as {calls - change.events:,}")
 
 
