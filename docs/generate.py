@@ -24,7 +24,7 @@ from docs.reference import reference
 from results.checked_predictions import checked_sentence, checked_table
 from results.count_plans import plan_table
 from results.false_alarms import gate_sentence
-from results.gpu.tables import counted_and_seen, probe_table, seen_sentence
+from results.gpu.tables import counted_and_seen, probe_table, right_sentence, seen_sentence
 from results.host_times import hosts_table
 from results.kernel_time_tables import (
     board_table,
@@ -254,6 +254,7 @@ PARTS: dict[str, Callable[[], str | None]] = {
     "read_rows": read_rows,
     "readers": reader_table,
     "reference": reference,
+    "right": right_sentence,
     "rules": rule_table,
     "scenarios": scenario_table,
     "seam": seam_ladder,
