@@ -47,7 +47,7 @@ def right_sentence() -> str:
     rows = [row for path in sorted(HERE.glob("verify-*.json")) for row in json.loads(path.read_text())]
     right = sum(row["accuracy"]["passed"] for row in rows)
     files = len([*HERE.glob("verify-*.json")])
-    return f"{right} of {len(rows)} rows of {files} towers were right, in fp32 and in bf16, kernels in Triton among them."
+    return f"{right} of {len(rows)} rows of {files} towers were right in fp32 and in bf16, Triton kernels among them."
 
 
 @cache
