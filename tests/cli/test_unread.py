@@ -9,7 +9,7 @@ import pytest
 from tests.cli.conftest import Vlbench
 from tests.cli.test_help import ALL
 
-RUN = "device dtype state only seed threads trials budget timeout resume out force against card"
+RUN = "device dtype state only seed threads trials budget timeout isolate resume out force against card"
 WHOLE = f"{RUN} counts"
 TOWERS = "--tower hf:qwen2.5-vl-tiny"
 MODES: dict[str, dict[str, str]] = {

@@ -8,8 +8,8 @@ import pytest
 
 from tests.cli.conftest import Vlbench, folder, vlbench
 from tests.repositories import commit, git
-from vlbench.patches.reading import listing
 from vlbench.patches.reasons import CODES, Reason
+from vlbench.process.listing import listing
 
 __all__ = ["folder", "vlbench"]
 FILES = {"tower.py": "x = 1\n", "tests/test_it.py": "pass\n", "pyproject.toml": "[tool.vlbench]\n"}

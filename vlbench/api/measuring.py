@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,10 +22,10 @@ from vlbench.record.files import write_results
 from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.journal import Journal
 from vlbench.record.schema import Results
-from vlbench.trial.job import job_of
+from vlbench.trial.job import Event, Job, job_of
 from vlbench.trial.limits import Limits, end_of
 from vlbench.trial.machine import machine_of
-from vlbench.trial.session import Session
+from vlbench.trial.session import Session, run_trial
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class Effort:
     """Seconds of the budget that the user gave, where this is a share of it."""
     again: bool = True
     """Is what stands out measured a second time?"""
+    isolate: bool = False
+    """Has each tower a process of its own, in which nothing is that it is compared with?"""
     rounds: float | None = None
     """In place of the budget: seconds of rounds alone, half of them for confirming where there are trials to vote."""
 
@@ -106,7 +108,8 @@ def _measure(
     machine, interrupted = None, False
     with watcher(progress) as watch:
         whole = any(plan.images and getattr(plan.point, "whole", False) for plan in plans)
-        session = Session(plans, kept, limits=effort.limits(start, whole=whole), watch=watch)
+        run = _apart if effort.isolate else run_trial
+        session = Session(plans, kept, limits=effort.limits(start, whole=whole), watch=watch, run=run)
         try:
             machine = card()
             _vote(session, effort)
@@ -140,6 +143,12 @@ def _measure(
     return Outcome(results, interrupted)
 
 
+def _apart(job: Job, timeout: float) -> Iterator[Event]:
+    from vlbench.revisions.isolated import run_apart  # which imports torch
+
+    return run_apart(job, timeout)
+
+
 def _vote(session: Session, effort: Effort) -> None:
     """All of it; what stands out is measured again where the trials can vote, and after a quick look."""
     floors = Floors()
@@ -155,6 +164,7 @@ OPTIONS = {"point": "--scenario", "variants": "--with", "states": "--state"}
 def _name_of(plans: Sequence[Plan], effort: Effort, fingerprint: Fingerprint) -> str:
     """What a journal is the journal of, a line each: the software, how often, and all that jobs are given."""
     lines = [f"software: {fingerprint.line}", f"--trials: {effort.trials}", f"rounds: {effort.rounds}"]
+    lines += ["--isolate"] if effort.isolate else []
     for plan in plans:
         given = job_of(plan, 0, 0.0).model_dump(mode="json")
         lines += [f"{OPTIONS.get(name, f'--{name}')}: {json.dumps(value)}" for name, value in given.items()]

@@ -52,7 +52,7 @@ def judge_patch(
     seed: int | None = None,
     times: bool = False,
     trials: int = 5,
-    budget: float = 240,
+    budget: float = 40,
     timeout: float = 300,
     progress: bool | Callable[[str], None] = True,
 ) -> JudgedPatch:
@@ -72,7 +72,7 @@ def judge_patch(
     usual = defaults(commit=commit) if commit else defaults()
     request = Request(
         towers=job.towers,
-        scenarios=tuple(dict.fromkeys(point.scenario for point in job.points)),
+        scenarios=(scenario,) if scenario else tuple(dict.fromkeys(point.scenario for point in job.points)),
         device="cpu",
         dtype="float32",
         counted_dtype=job.dtype,

@@ -29,8 +29,11 @@ from vlbench.trial.limits import Limits
 from vlbench.trial.session import Session
 from vlbench.workload.library import BATCHES, batch_point, load_scenario
 from vlbench.workload.photos import own_sizes
+from vlbench.workload.scenario import ScenarioPoint
 
 SCENARIO = "multi-image"
+MOST_APART = 8
+"""Rows that can have a process each."""
 BUDGETS = {"cpu": 60.0, "cuda": 300.0}
 """Seconds of a run by kind of device. CUDA's is an estimate, not measured yet: at 7B the reference tower waits tens of
 thousands of times a call on several photos, and each of the two processes of a quick look calls it some 45 times."""
@@ -63,6 +66,7 @@ def run(
     trials: int = 1,
     budget: float | None = None,
     timeout: float = 900,
+    isolate: bool = False,
     card: bool = True,
     counts: bool | None = None,
     out: File | None = None,
@@ -77,7 +81,8 @@ def run(
     Measured is each `scenario` x `model` x `dtype` in every `variant`; or each `tower` against the first; or each
     `seam` alone. `images` are pictures of yours, at their own sizes or (`scenario_sizes`) cropped to the scenario's.
     `plan` adds rows with their plan handed in; `counts` counts each at the size of a released model as on an H100:
-    by default with the small model of a CPU and no budget. Arguments are options of `vlbench run --help`, one or a
+    by default with the small model of a CPU and no budget. With `isolate` each tower has a process of its own, and what
+    it is compared with is made when that has ended. Arguments are options of `vlbench run --help`, one or a
     list; `only` is `--filter`. `budget` and `timeout` are seconds. `out` keeps the results in a file as well, a new one
     unless with `force`. `progress` may be a function of a line; results say that they were made by `command`. What is
     left out is [tool.vlbench]'s, else ours. Raises UsageError, and on Ctrl-C Interrupted, with the results so far.
@@ -95,8 +100,11 @@ def run(
         found = targets_of(*named, device, dtypes, settings.weights, few="variant" not in cells.patterns, plan=plan)
         fed = _fed_to(found, scenario, settings.images, scenario_sizes)
     plans = plans_of(fed, cells, settings)
+    if isolate:
+        _check_apart(plans)
     earlier = _earlier(Path(against), plans, path_of(out)) if against else None
-    effort = Effort(trials, budget or BUDGETS[plans[0].device], timeout, path_of(out), resume, force, card)
+    seconds = budget or BUDGETS[plans[0].device]
+    effort = Effort(trials, seconds, timeout, path_of(out), resume, force, card, isolate=isolate)
     usual = budget is None and not (seam or images) and _is_small(fed)
     also = at_scale(plans, scenarios_of(scenario), timeout) if counts or (usual and counts is None) else None
     outcome = measure(plans, effort, made_by, progress, also)
@@ -158,6 +166,16 @@ def verify(
         raise UsageError(f"nothing was checked: {group.lost[0]}; try a smaller --model")
     shown = group.model_copy(update={"point": f"{len(BATCHES)} batches"})
     return Verified(shown, tuple(BATCHES), tuple(_made_otherwise([group], target, sized=False)))
+
+
+def _check_apart(plans: Sequence[Plan]) -> None:
+    """Raises UsageError for what cannot be measured with each tower in a process of its own."""
+    for plan in plans:
+        if plan.states != ("warm",) or not isinstance(plan.point, ScenarioPoint):
+            raise UsageError("--isolate times whole towers with warm caches; leave --state and --seam out")
+        if (rows := len(plan.variants)) > MOST_APART:
+            told = f"--isolate: {rows} rows are more than {MOST_APART}, each a process that holds the weights"
+            raise UsageError(f"{told}; name fewer, by --with or --filter")
 
 
 def _against(given: TowerLike | File | None) -> str | None:

@@ -35,7 +35,7 @@ class JudgePatchOptions(CommandOptions):
     """Time both as well, in lock-step on this machine's CPU."""
     trials: Annotated[int, typer.Option(min=1)] = 5
     """With --times: pairs of processes, so many at a time."""
-    budget: Annotated[float, typer.Option(min=1)] = 240
+    budget: Annotated[float, typer.Option(min=1)] = 40
     """With --times: seconds for all of them, at most."""
     timeout: Annotated[float, typer.Option(min=1)] = 300
     """Seconds that any process may take."""

@@ -57,6 +57,8 @@ class Options(shared.CommandOptions):
     """Seconds for the whole run: checks, rounds, stages and confirming; to start Python comes on top. [60 on a CPU, 300
     on CUDA]"""
     timeout: shared.Timeout = 900
+    isolate: Annotated[bool, typer.Option("--isolate")] = False
+    """Each row in a process of its own, at most 8; what it is compared with is made when that has ended."""
     resume: bool = False
     """Go on with the run that was interrupted, or had no time for all."""
     out: Path | None = None

@@ -23,13 +23,15 @@ from vlbench.gating.accuracy import narrow, rows_of_cell, seen_elsewhere
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.patches.judged import PatchJudged, gain_of, reward_of
-from vlbench.patches.reading import check_changes, check_patch, listing
+from vlbench.patches.reading import check_changes, check_patch
 from vlbench.patches.reasons import JudgementError, Reason
 from vlbench.patches.timed import timed_rows
 from vlbench.process.child import waiting_threads
+from vlbench.process.listing import listing
 from vlbench.process.scratch import Scratch
 from vlbench.record.outputs import StoredOutputs
 from vlbench.revisions.checkouts import Revision, checked_out, patched, repository
+from vlbench.revisions.clocks import CLOCK
 from vlbench.revisions.counters import counted_at, judged_counts
 from vlbench.revisions.request import BASE, HEAD, Pair, Request
 from vlbench.trial.checks import Outcome, OwnCheck, check_own
@@ -111,9 +113,10 @@ class _Judging:
                 towers = [pair.at(each, self.asked.tower) for each in (before, after)]
                 try:
                     outcome, counted = self._looked_at(pair, towers, seen)
-                    if not listing(FOLDER).items() >= ours.items():
-                        raise JudgementError(Reason.TOUCHED_THE_JUDGE, "it changed files of vlbench: install it anew")
-                    return self._decided(pair, outcome, counted)
+                    _check_same(FOLDER, ours)
+                    found = self._decided(pair, outcome, counted, seen)
+                    _check_same(FOLDER, ours)
+                    return found
                 except JudgementError as found:
                     raise JudgementError(found.reason, pair.plain(found.said)) from None
 
@@ -139,13 +142,9 @@ class _Judging:
 
     def _held(self, pair: Pair, made: StoredOutputs, left: StoredOutputs, seen: dict[str, str]) -> Outcome:
         """BASE, written anew, is called: its outputs were in no process before."""
-        with checked_out((pair.base.name,)) as (again,):
-            files = listing(again.folder)
-            there = Pair(again, pair.head)
-            tower = there.at(again, self.asked.tower)
+        with _anew(pair, seen) as there:
+            tower = there.at(there.base, self.asked.tower)
             found = check_own(OwnCheck(**self._check(tower, self.seed), stored=left, patched=made), self._timeout)
-            if files != seen or not listing(again.folder).items() >= seen.items():
-                raise JudgementError(Reason.TOUCHED_THE_JUDGE, "files of BASE are not those of before it ran")
             return found.model_copy(update={"reason": there.plain(found.reason)})
 
     def _seen(self, held: Outcome, made: Outcome, base: Sequence[CountResult], head: Sequence[CountResult]) -> Outcome:
@@ -193,7 +192,9 @@ class _Judging:
     def _timeout(self) -> float:
         return self.asked.request.timeout
 
-    def _decided(self, pair: Pair, outcome: Outcome, counted: Sequence[Sequence[CountResult]]) -> tuple[Reason, str]:
+    def _decided(
+        self, pair: Pair, outcome: Outcome, counted: Sequence[Sequence[CountResult]], seen: dict[str, str]
+    ) -> tuple[Reason, str]:
         """By counters and, where they are asked for, times."""
         asked, request = self.asked, self.asked.request
         pairs = []
@@ -211,11 +212,27 @@ class _Judging:
         self.gain = gain_of(pairs)
         reason, said = reason_of(self.rows)
         if asked.times and reason.verdict in ("improved", "fewer", "same"):
-            self.say("timing both in lock-step")
-            timed = timed_rows(pair, replace(request, seed=self.seed % 2**31), repository(), self.watch)
+            self.say(f"timing both in lock-step, for {request.budget:.0f} s at most")
+            with _anew(pair, seen) as there:
+                timed = timed_rows(there, replace(request, seed=self.seed % 2**31), repository(), self.watch)
             self.rows += timed
             reason, said, self.gain = with_times(reason, said, self.gain, timed)
         return reason, said
+
+
+@contextmanager
+def _anew(pair: Pair, seen: dict[str, str]) -> Iterator[Pair]:
+    """The pair with BASE's files written anew. Raises JudgementError where they are not as they were, or change."""
+    with checked_out((pair.base.name,)) as (again,):
+        files = listing(again.folder)
+        yield Pair(again, pair.head)
+        if files != seen or not listing(again.folder).items() >= seen.items():
+            raise JudgementError(Reason.TOUCHED_THE_JUDGE, "files of BASE are not those of before it ran")
+
+
+def _check_same(folder: Path, ours: dict[str, str]) -> None:
+    if not listing(folder).items() >= ours.items():
+        raise JudgementError(Reason.TOUCHED_THE_JUDGE, "it changed files of vlbench: install it anew")
 
 
 @contextmanager
@@ -253,6 +270,8 @@ def reason_of(rows: Sequence[JudgedRow]) -> tuple[Reason, str]:
 def with_times(reason: Reason, said: str, gain: float, rows: Sequence[JudgedRow]) -> tuple[Reason, str, float]:
     """The same where times are there: what is slower or undecided is so whatever was counted."""
     found = {row.verdict: row for row in reversed(rows)}
+    if row := next((row for row in rows if CLOCK in row.reason), None):
+        return Reason.CLOCK_OF_ITS_OWN, row.reason, 0.0
     for verdict, worse in {
         Verdict.INACCURATE: Reason.WRONG_RESULT,
         Verdict.MISSING: Reason.NOT_TIMED,

@@ -4,17 +4,15 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vlbench.patches.reasons import JudgementError, Reason
 from vlbench.process.git import run_git
+from vlbench.process.listing import EMPTY, LINK
 from vlbench.untrusted.files import Kind, read_bytes
 
 PATCH = Kind("name a file that `git diff` wrote")
-LINK, EMPTY = "link", "empty folder"
 TAKEN = sys.stdlib_module_names | {"sitecustomize", "usercustomize", "torch", "numpy", "pydantic", "vlbench"}
 """Names at the top of a repository that would be imported in the place of what judges."""
 TESTS = re.compile(r"tests?|conftest\.py|test_\w*\.py|\w+_test\.py|pytest\.ini|tox\.ini|setup\.cfg|\w+\.pth")
@@ -35,21 +33,6 @@ def check_patch(path: Path, top: Path) -> None:
         parts = PurePosixPath(name).parts
         if name.startswith("/") or ".." in parts or ".git" in parts:
             raise JudgementError(Reason.OUTSIDE_THE_REPOSITORY, f"it names {name}; change files of the repository")
-
-
-def listing(folder: Path) -> dict[str, str]:
-    """Every file below a folder by its path there: a digest of what it holds, and of what is none, what it is."""
-    found = {}
-    for path in folder.rglob("*"):
-        name = path.relative_to(folder).as_posix()
-        if path.is_symlink():
-            found[name] = LINK + str(path.readlink())
-        elif path.is_dir():
-            found |= {} if any(path.iterdir()) else {name: EMPTY}
-        else:
-            with suppress(FileNotFoundError):  # a compiled module that is being replaced
-                found[name] = sha256(path.read_bytes()).hexdigest()
-    return found
 
 
 def check_changes(before: Mapping[str, str], after: Mapping[str, str], at: tuple[Path, Path], baselines: str) -> None:

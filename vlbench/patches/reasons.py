@@ -24,6 +24,7 @@ class Reason(Enum):
     NO_RESULT = ("missing", "it cannot be built, raises, ends its process, or takes too long")
     NOT_COUNTED = ("missing", "its counters cannot be had, or do not compare")
     NOT_TIMED = ("missing", "times were asked for, and could not be had")
+    CLOCK_OF_ITS_OWN = ("missing", "times were asked for, and its own clock shows a gain that no other clock sees")
     LESS_ON_A_GPU = ("missing", "on a GPU it leaves out work that it does where its result is checked")
     BASE_UNUSABLE = ("missing", "BASE gives nothing to judge by")
     TOUCHED_THE_JUDGE = ("missing", "files of vlbench or of BASE changed while the patch ran")

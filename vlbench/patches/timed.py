@@ -1,8 +1,9 @@
-"""Times of a patch, where they are asked for: pairs of processes in lock-step, as `vlbench ab` has them."""
+"""Times of a patch, where they are asked for: pairs of processes in lock-step, as `vlbench ab` has them, and apart."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,9 @@ def timed_rows(pair: Pair, request: Request, top: Path, watch: Watch) -> list[Ju
     from vlbench.trial.limits import end_of
 
     (tower,) = request.towers
-    plans = plans_of(pair, request, tower)
+    plans = [replace(plan, stages=False) for plan in plans_of(pair, request, tower)]
     until = end_of(time.monotonic(), request.budget)
-    groups, _ = measure(plans, way_of(tower), request, until, top, watch)
+    groups, _ = measure(plans, way_of(tower), replace(request, apart=True), until, top, watch)
     found = []
     for plan, group in zip(plans, groups, strict=True):
         words = (tower, plan.point.scenario, plan.point.label, plan.dtype, plan.device)

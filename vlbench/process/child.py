@@ -137,6 +137,14 @@ class Child(Generic[Event]):
             raise UsageError(event.message)
         return event
 
+    def stop(self) -> None:
+        """None of its threads runs before `go_on`. It ends with this process all the same."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """It runs."""
+        self._process.send_signal(signal.SIGCONT)
+
     def until(self, last: type[Message]) -> Iterator[Event]:
         """What it says, up to a message of the kind `last`, after which it has to end well. Raises as `hear` does."""
         finished = False

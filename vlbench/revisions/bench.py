@@ -73,7 +73,7 @@ class FollowingBench(TowerBench):
         if differs := difference(as_fields(self.reference.fed), left["fed"]):
             field, mine, theirs = differs
             raise UsageError(f"{self.reference.name}: its {field} is {mine}, and BASE's {theirs}; make them agree")
-        golden, reference_tower = (_replayed(outputs) for outputs in left["outputs"])
+        golden, reference_tower = (replayed(outputs) for outputs in left["outputs"])
         return golden, reference_tower
 
     def check(self, variant: VariantJob) -> tuple[Checked, Subject | None]:
@@ -88,7 +88,7 @@ class FollowingBench(TowerBench):
         return torch.load(self.exchange / name, map_location=self.device, weights_only=True)
 
 
-def _replayed(outputs: Sequence[Parts]) -> Judged:
+def replayed(outputs: Sequence[Parts]) -> Judged:
     """Gives what another process gave when it was asked in the same order; then all again, which is poisoned by then.
 
     A reference that is not finite is called once more, to find the stage that it stops at.

@@ -27,6 +27,7 @@ from vlbench.trial.pace import STAGE_CALLS
 from vlbench.trial.rounds import HIDDEN, is_narrow, round_numbers
 from vlbench.trial.session import COMPILED
 
+WORKER = "vlbench.revisions.worker"
 One = TypeVar("One", bound=Message)
 Other = TypeVar("Other", bound=Message)
 
@@ -34,14 +35,15 @@ Other = TypeVar("Other", bound=Message)
 class Side(Child[Said]):
     """A process that works in the folder of its own revision."""
 
-    def __init__(self, variant: VariantJob, job: Job, timeout: float) -> None:
-        """Starts the process, which is to measure `variant` of `job` and is ended after `timeout` seconds."""
-        assert variant.tower is not None  # a revision's tower is named by its folder
-        self.job = job.model_copy(update={"model": variant.tower, "variants": (variant,)})
-        at = tower_in_folder(variant.tower)
-        folder = at.folder if at else None
+    def __init__(self, variant: VariantJob, job: Job, timeout: float, module: str = WORKER) -> None:
+        """Starts the process, which is to measure `variant` of `job` and is ended after `timeout` seconds.
+
+        A revision's tower is named by its folder, and is its own model.
+        """
+        at = tower_in_folder(variant.tower) if variant.tower else None
+        self.job = job.model_copy(update={"model": variant.tower if at else job.model, "variants": (variant,)})
         super().__init__(
-            "vlbench.revisions.worker", SAID, timeout, folder=folder, own_folders=COMPILED, name=variant.name
+            module, SAID, timeout, folder=at.folder if at else None, own_folders=COMPILED, name=variant.name
         )
 
     def expect(self, kind: type[One], other: type[Other] | None = None) -> One | Other:

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import quote
 
 from pydantic import Field, TypeAdapter
 
 from vlbench.process.messages import Message, Refused
-from vlbench.trial.job import Checked, Job, Prepared, Stages, Struck
+from vlbench.trial.job import Checked, Job, Prepared, Stages, Struck, VariantJob
 
 
 class Order(Message):
@@ -25,9 +26,15 @@ class Order(Message):
 class Turn(Message):
     """The token: whoever gets it works, says how it went, and waits for the next."""
 
-    does: Literal["warm-up", "reading", "stages"]
+    does: Literal["warm-up", "reading", "stages", "judge", "again"]
+    """`judge` and `again` are for the reference of a trial whose towers are apart: to judge what `variant` has left, or
+    to be called on what another was fed in a round."""
     number: int = 0
     """Which round it is: both are fed the same in it."""
+    secret: int | None = None
+    """Decides the contents of this turn alone; None: those of the job's secret."""
+    variant: VariantJob | None = None
+    """To judge; None: itself."""
 
 
 class Ready(Message):
@@ -62,4 +69,4 @@ SAID: TypeAdapter[Said] = TypeAdapter(Annotated[Said, Field(discriminator="event
 
 def output_of(exchange: Path, variant: str) -> Path:
     """Where a side leaves the output of its latest reading."""
-    return exchange / f"{variant}.output"
+    return exchange / f"{quote(variant, safe='')}.output"

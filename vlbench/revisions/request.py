@@ -46,6 +46,8 @@ class Request:
     budget: float = 240.0
     """Seconds for all of it; half of what counting leaves is set aside for confirming."""
     timeout: float = 900.0
+    apart: bool = False
+    """Is what HEAD of a lock-step pair is compared with made only when its process has ended?"""
 
 
 @dataclass(frozen=True)

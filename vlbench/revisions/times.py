@@ -82,11 +82,13 @@ def measure(
     it is over.
     """
     from vlbench.record.journal import Journal
+    from vlbench.revisions.isolated import run_apart
     from vlbench.revisions.lockstep import run_pair
     from vlbench.trial.limits import Limits
     from vlbench.trial.session import run_trial
 
-    run = run_trial if way is Way.ONE_PROCESS else partial(run_pair, repository=repository)
+    pair = run_apart if request.apart else run_pair
+    run = run_trial if way is Way.ONE_PROCESS else partial(pair, repository=repository)
     limits = Limits(request.timeout, until, f"--budget {request.budget:g}s", "; give it more")
     session = Session(plans, Journal(None, ""), limits=limits, watch=watch, run=run)
     if way is Way.LOCK_STEP and request.trials >= FLOORS.k:

@@ -64,6 +64,8 @@ class Side:
     def take(self, turn: Turn) -> Said:
         """Do what the turn asks for."""
         turn_tf32_off()  # the last call may have turned it on
+        if turn.secret is not None:
+            self.novel = partial(self.inputs.rotating[0].turned, secret=turn.secret)
         match turn.does:
             case "warm-up":
                 warm_up(self.subject, self.fresh(self.novel(0)), self.clock)
@@ -71,8 +73,14 @@ class Side:
             case "stages":
                 run = partial(self.subject.run, self.fresh(self.novel(0)))
                 return stages_of(self.name, run, self.device, busy=turn.number == 0)
+            case "again":
+                output = kept(self.subject.run(self.fresh(self.novel(2 * turn.number + 2))))
+                torch.save({part: tensor.cpu() for part, tensor in output.items()}, self.output)
+                return Warm()
             case "reading":
                 return self._read(turn.number)
+            case "judge":
+                raise ValueError("only the reference of a trial whose towers are apart judges")
 
     def fresh(self, entry: Any) -> Any:
         """An input of its own, where the tower takes it."""

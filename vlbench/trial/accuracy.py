@@ -133,8 +133,8 @@ class Judge:
         self.beat: Callable[[], None] = lambda: None
         """Called before each call of what is judged."""
         self.exact_inputs = [entry.to(torch.float32) for entry in inputs]
-        exact = [_run(golden, entry) for entry in self.exact_inputs]
-        timed = [_run(reference, entry) for entry in inputs]
+        exact = [run(golden, entry) for entry in self.exact_inputs]
+        timed = [run(reference, entry) for entry in inputs]
         self.parts = list(exact[0])
         """The names of an output's parts."""
         self.own = [errors(output, wanted) for output, wanted in zip(timed, exact, strict=True)]
@@ -263,7 +263,7 @@ class Judge:
 
     def _call(self, tower: Judged, entry: Entry) -> Parts:
         self.beat()
-        return _run(tower, entry)
+        return run(tower, entry)
 
     def _timed(self, tower: Judged, put_back: PutBack | None) -> tuple[str, float, float, Token | None]:
         """Part, error, the reference's own and the worst token in the timed dtype, where it comes nearest to its limit,
@@ -280,12 +280,13 @@ class Judge:
 
 
 def _why_broken(tower: Judged, entry: Entry, dtype: torch.dtype) -> str:
-    stage = first_not_finite(lambda: _run(tower, entry))
+    stage = first_not_finite(lambda: run(tower, entry))
     where = f", first in {stage}" if stage else ""
     return f"the reference tower itself is not finite in {dtype_name(dtype)}{where}; choose another dtype or weights"
 
 
-def _run(tower: Judged, entry: Entry) -> Parts:
+def run(tower: Judged, entry: Entry) -> Parts:
+    """A copy of what a tower makes of a copy of the input; its own memory is poisoned."""
     own = copy.deepcopy(entry)  # whoever writes into it spoils no other
     turn_tf32_off()  # whoever was imported, built or called before may have turned it on
     with torch.inference_mode():

@@ -30,6 +30,9 @@ from vlbench.workload.scenario import ScenarioPoint
 class TowerBench(TowerSet):
     """The towers of a job on one batch, each checked against the reference tower."""
 
+    judges = True
+    """False: nothing is judged before `begin_to_judge`, so that the reference tower has not been called yet."""
+
     def __init__(self, job: Job, store: Store, tell: Callable[[str], None] = lambda batch: None) -> None:
         """The reference tower's outputs lie in `store`.
 
@@ -56,9 +59,16 @@ class TowerBench(TowerSet):
         for point in job.also_check:
             more = build_batch(point, seed=job.seed, fed=fed)
             others.append(Input(more.pixels.to(self.device, self.dtype), more.grid_thw))
+        self.checked_on, self.store = [self.timed, *others], store
+        if self.judges:
+            self.begin_to_judge()
+
+    def begin_to_judge(self) -> None:
+        """Call the reference tower on all that accuracy is checked on."""
         golden, reference_tower = self._references()
+        fed = self.reference.fed
         merge = None if isinstance(fed, Images) else fed.merge_size
-        self.judge = Judge([self.timed, *others], self.dtype, golden, reference_tower, merge, store)
+        self.judge = Judge(self.checked_on, self.dtype, golden, reference_tower, merge, self.store)
 
     def check(self, variant: VariantJob) -> tuple[Checked, Subject | None]:
         """Its accuracy, and the variant, warm for the batch, if it passed."""
@@ -79,7 +89,7 @@ class TowerBench(TowerSet):
         accuracy = self.judge.check(variant.exactness, in_fp32, timed)
         if not accuracy.passed or tower is None:
             return Checked(variant=variant.name, accuracy=accuracy), None
-        subject = self._warm(tower, variant)
+        subject = self.warm(tower, variant)
         # Under the counter compiled code runs eager, and its counts would be those of something else.
         own = copy.deepcopy(self.timed)
         own = handed(tower, own) if isinstance(tower, HandedIn) else own  # its plan is no part of the call
@@ -89,7 +99,7 @@ class TowerBench(TowerSet):
 
     def another(self, variant: VariantJob) -> Subject:
         """A further instance of a variant that passed: a tower of its own on the same weights, called once."""
-        return self._warm(self.variant(variant, exact=False), variant)
+        return self.warm(self.variant(variant, exact=False), variant)
 
     def allowed(self, exactness: str) -> dict[str, float]:
         """Largest relative error of each part to the reference tower's in one round; 0: equal bits."""
@@ -103,7 +113,7 @@ class TowerBench(TowerSet):
         same = self.dtype is torch.float32
         return golden, golden if same else self._build(self.reference, self.weights, self.dtype)
 
-    def _warm(self, tower: nn.Module, variant: VariantJob) -> Subject:
+    def warm(self, tower: nn.Module, variant: VariantJob) -> Subject:
         """The tower to be timed, with caches warm for the timed batch."""
         run = slowed(partial(_run, tower), variant)
         with torch.inference_mode():
