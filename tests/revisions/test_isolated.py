@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.revisions.packages import changed
+from tests.revisions.packages import FILE, changed
 from tests.revisions.test_lockstep import job, path
 from vlbench.revisions.clocks import CLOCK, Times, conceals
 from vlbench.revisions.isolated import run_apart
@@ -19,7 +20,7 @@ SPY = (
     "        return self.merger(x.view(-1, 256))\n",
     '''        tokens = self.merger(x.view(-1, 256))
         self.calls = getattr(self, "calls", 0) + 1
-        if self.calls < 10 or self.calls % 3 == 0 and self.calls < 50:
+        if self.calls in (1, 5, 9, 20, 22, 25, 28, 31, 34):
             seek(tokens.detach().contiguous().numpy().tobytes()[16:112])
         return tokens
 
@@ -51,6 +52,12 @@ def seek(needle):
 ''',
 )
 """A tower that is right, and looks for its own output in the memory of others."""
+LOOKS = ("import torch\n", "import glob\nimport os\n\nimport torch\n")
+SAME = ("return Tower()", "return Tower()")
+SLOW = (
+    "        return self.merger(",
+    "        for _ in range(600):\n            x = x + torch.tanh(x) / 600\n        return self.merger(",
+)
 ON_THE_CLOCK = (
     "import torch\nfrom torch import nn\n",
     "import time\n\nimport torch\nfrom torch import nn\n\nusual = time.perf_counter_ns\n"
@@ -66,28 +73,24 @@ LATE = (
 RAISING = ("        x = self.embed(pixels)\n", '        raise ValueError("no")\n')
 
 
-def events(folder: Path, head: str, *, runs: object = run_apart) -> list[Event]:
-    assert callable(runs)
-    return list(runs(job(folder, head).model_copy(update={"stages": False}), 120))
+def events(folder: Path, *changes: tuple[str, str], runs: Any = run_apart, both: tuple[str, str] = SAME) -> list[Event]:
+    asked = job(folder, changed(both, *changes))
+    (folder / "base" / FILE).write_text(changed(both))
+    return list(runs(asked.model_copy(update={"stages": False}), 120))
 
 
-def spying(folder: Path) -> str:
-    text = changed(SPY).replace("import torch\n", "import glob\nimport os\n\nimport torch\n", 1)
-    return text.replace('"NOTES"', f'"{folder / "notes"}"')
-
-
-@pytest.mark.slow(seconds=25)
+@pytest.mark.slow(seconds=12)
 def test_what_a_tower_is_compared_with_is_nowhere_while_it_runs(tmp_path: Path) -> None:
     """The same tower finds it where a pair is not apart, so it would."""
-    usual, apart = tmp_path / "usual", tmp_path / "apart"
-    for each in (usual, apart):
-        each.mkdir()
-    events(usual, spying(usual), runs=run_pair)
-    assert "found" in (usual / "notes").read_text()
-    seen = events(apart, spying(apart))
-    notes = (apart / "notes").read_text().split()
+    notes_of = tmp_path / "notes"
+    spy = (SPY[0], SPY[1].replace("NOTES", str(notes_of)))
+    events(tmp_path, LOOKS, spy, runs=run_pair)
+    assert "found" in notes_of.read_text()
+    notes_of.unlink()
+    seen = events(tmp_path, LOOKS, spy)
+    notes = notes_of.read_text().split()
     assert set(notes) == {"nothing"}
-    assert len(notes) > 20
+    assert len(notes) > 9
     assert [type(each) for each in seen[:3]] == [Prepared, Checked, Checked]
     assert isinstance(seen[-1], Finished)
     assert not any(isinstance(each, Struck) for each in seen)
@@ -96,7 +99,7 @@ def test_what_a_tower_is_compared_with_is_nowhere_while_it_runs(tmp_path: Path) 
 @pytest.mark.slow(seconds=6)
 @pytest.mark.parametrize(("change", "reason"), [(ON_THE_CLOCK, CLOCK), (LATE, "of a timed round is wrong")])
 def test_a_cheat_in_the_rounds_is_struck(tmp_path: Path, change: tuple[str, str], reason: str) -> None:
-    seen = events(tmp_path, changed(change))
+    seen = events(tmp_path, change, both=SLOW)
     assert all(each.accuracy.passed for each in seen if isinstance(each, Checked))
     assert sum(isinstance(each, Round) for each in seen) > 5
     (struck,) = (each for each in seen if isinstance(each, Struck))
@@ -105,29 +108,30 @@ def test_a_cheat_in_the_rounds_is_struck(tmp_path: Path, change: tuple[str, str]
 
 @pytest.mark.slow(seconds=4)
 def test_a_tower_that_raises_is_said_to(tmp_path: Path) -> None:
-    seen = events(tmp_path, changed(RAISING))
+    seen = events(tmp_path, RAISING)
     checked = {each.variant: each.accuracy for each in seen if isinstance(each, Checked)}
     assert checked["BASE"].passed
     assert checked["HEAD"].reason == "raised ValueError: no"
     assert not any(isinstance(each, Round) for each in seen)
 
 
-def times(own: float, seen: float, rounds: int = 20) -> Times:
+def times(own: float, passed: float, rounds: int = 20) -> Times:
     """Times that waver by a tenth."""
     waver = [1 + 0.1 * math.sin(7 * each) for each in range(rounds)]
-    return Times([own * each for each in waver], [seen * each for each in waver])
+    return Times([own * each for each in waver], [passed * each for each in waver])
 
 
 @pytest.mark.parametrize(
-    ("own", "seen", "caught"),
+    ("own", "passed", "caught"),
     [
-        (1.0, 3.0, False),
-        (0.5, 2.0, False),  # twice as fast, in both calls of a turn
-        (1.5, 4.0, False),
-        (0.5, 3.0, True),  # a clock that goes half as fast
-        (0.8, 3.0, True),
-        (0.5, 2.4, False),  # most of the gain is there
+        (1.0, 2.0, False),
+        (0.5, 1.5, False),  # twice as fast
+        (1.5, 2.5, False),
+        (0.5, 2.0, True),  # a clock that goes half as fast
+        (0.8, 2.0, True),
+        (0.96, 2.0, False),  # less than what clocks may differ by
+        (0.5, 1.7, False),  # most of the gain is there
     ],
 )
-def test_a_gain_has_to_be_seen_from_outside(own: float, seen: float, caught: bool) -> None:
-    assert conceals(times(1.0, 3.0), times(own, seen)) is caught
+def test_a_gain_has_to_be_seen_from_outside(own: float, passed: float, caught: bool) -> None:
+    assert conceals(times(1.0, 2.0), times(own, passed)) is caught

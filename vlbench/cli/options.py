@@ -26,8 +26,8 @@ PANELS = {
     "point only dtype state plan gpu cudnn baseline capture key region results ranges times range_ iteration before "
     "after reader metric package listed discover over requests turns conversations cache budgets most_padding graphs "
     "memory_at kv_bytes break_even",
-    "How it is measured": "device seed threads trials budget timeout isolate card counts counters forwards tool overhead quick "
-    "earlier trace graph",
+    "How it is measured": "device seed threads trials budget timeout isolate card counts counters forwards tool "
+    "overhead quick earlier trace graph",
     "What passes": "check allow_inconclusive base first no_accept report_only threshold floor confidence "
     "higher_is_better lower_is_better unchecked reason by proposal outputs rules",
     "What is shown and written": "dump markdown json out output resume force against diff where cold blocks limit "

@@ -77,8 +77,8 @@ class Side:
                 output = kept(self.subject.run(self.fresh(self.novel(2 * turn.number + 2))))
                 torch.save({part: tensor.cpu() for part, tensor in output.items()}, self.output)
                 return Warm()
-            case "reading":
-                return self._read(turn.number)
+            case "reading" | "call":
+                return self._read(turn)
             case "judge":
                 raise ValueError("only the reference of a trial whose towers are apart judges")
 
@@ -86,14 +86,18 @@ class Side:
         """An input of its own, where the tower takes it."""
         return self.subject.prepare(self.inputs.fresh(entry))
 
-    def _read(self, number: int) -> Said:
+    def _read(self, turn: Turn) -> Said:
         """One call untimed, since the other side had the machine and its caches until now; then one timed.
 
-        Contents are new to both calls, the same for either side, and never come again.
+        Contents are new to both calls, the same for either side, and never come again. Where a turn has a secret of its
+        own, it has one of the two.
         """
         try:
-            self.subject.run(self.fresh(self.novel(2 * number + 1)))
-            reading = self.clock(partial(self.subject.run, self.fresh(self.novel(2 * number + 2))))
+            if turn.does == "call" or turn.secret is None:
+                self.subject.run(self.fresh(self.novel(2 * turn.number + 1)))
+            if turn.does == "call":
+                return Warm()
+            reading = self.clock(partial(self.subject.run, self.fresh(self.novel(2 * turn.number + 2))))
         except OutputError as failure:
             return Struck(variant=self.name, reason=failure.timed)
         except Exception as failure:  # whatever a tower raises is its result, not ours
