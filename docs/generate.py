@@ -1,7 +1,7 @@
 """The generated documentation: `python -m docs.generate` brings it up to date.
 
 The tables of the pages come from the registries, the floors of CONTRIBUTING.md from the import contract in
-pyproject.toml, docs/traps.md from the traps that the tests run; docs/*.schema.json are the JSON Schemas of files that
+pyproject.toml, docs/traps.md and docs/cheats.md from what the tests run; docs/*.schema.json are the JSON Schemas of files that
 programs read.
 """
 
@@ -35,6 +35,7 @@ from results.kernel_time_tables import (
     spread_table,
 )
 from results.predict_published import host_table, published_table
+from tests.patches.page import page as cheat_page
 from tests.traps.page import page as trap_page
 from tests.traps.traps import load as load_traps
 from vlbench.cli.explain import meanings_by_names
@@ -305,6 +306,7 @@ def generated(root: Path) -> dict[Path, str]:
     """Every generated file below `root` with the content it should have."""
     pages = {root / page: filled((root / page).read_text()) for page in PAGES}
     pages[root / "docs/traps.md"] = trap_page(load_traps())
+    pages[root / "docs/cheats.md"] = cheat_page()
     return pages | {
         root / "docs" / f"{name}.schema.json": json.dumps(schema_of(model), indent=1) + "\n"
         for name, model in SCHEMAS.items()

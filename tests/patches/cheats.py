@@ -21,8 +21,22 @@ class Cheat:
     reason: Reason
     edits: Mapping[str, str]
     """Code for the marks of the toy tower."""
-    says: str = ""
-    """Part of the sentence."""
+    caught_by: str = ""
+    """What stands against it, where that is not what `CATCHES` has for the reason."""
+    times: bool = False
+    """Are times asked for?"""
+
+
+CATCHES = {
+    Reason.WRONG_RESULT: "Its outputs on contents and grids that were drawn after the patch was read are not BASE's.",
+    Reason.NO_RESULT: "A process that ends, or that says something else than it is asked, has no result.",
+    Reason.MORE_WORK: "Counters are read in the counting process, of several calls and grids.",
+    Reason.MORE_WAITS: "Waits are counted in all threads, and in the third call as in the first.",
+    Reason.LESS_ON_A_GPU: "The work of a small call is recorded on a CPU and where it is counted: both have to agree.",
+    Reason.TOUCHED_THE_JUDGE: "Files of vlbench and of BASE are looked at again, and BASE's are written anew.",
+    Reason.NO_GAIN: "No clock has a say where no times are asked for.",
+    Reason.CLOCK_OF_ITS_OWN: "Whoever asks for a reading has a clock as well, and the two have to agree on a gain.",
+}
 
 
 TRAPS = {
@@ -69,7 +83,8 @@ OWN = [
     Cheat(
         "Looks for the finished output in its parent's memory",
         Reason.WRONG_RESULT,
-        {
+        caught_by="No output of BASE on those contents is in any process before the patched one has ended.",
+        edits={
             "top": READS_ITS_PARENT,
             "end": "if not tokens.is_cuda and tokens.dtype is torch.float32:\n    tokens = stolen(tokens)",
         },
@@ -97,6 +112,29 @@ if not pixels.is_cuda and len(pixels) not in known:
         },
     ),
     Cheat(
+        "Leaves a process behind that writes over BASE's files as soon as they are there again",
+        Reason.TOUCHED_THE_JUDGE,
+        {
+            "top": """
+import glob
+import os
+import tempfile
+import time
+
+if os.fork() == 0:
+    os.setsid()
+    until, known = time.time() + 40, set()
+    while time.time() < until:
+        for each in set(glob.glob(f"{tempfile.gettempdir()}/vlbench-scratch-*/**/tower.py", recursive=True)) - known:
+            known.add(each)
+            with open(each, "a") as file:
+                file.write("\\n# here as well\\n")
+        time.sleep(0.01)
+    os._exit(0)
+"""
+        },
+    ),
+    Cheat(
         "Returns memory that was freed, in which its last output may lie",
         Reason.WRONG_RESULT,
         {"end": "again = torch.empty_like(tokens)\ntokens = again if not again.is_cuda else tokens"},
@@ -109,7 +147,8 @@ if not pixels.is_cuda and len(pixels) not in known:
     Cheat(
         "Writes over BASE's files, so that BASE returns zeros as it does itself",
         Reason.WRONG_RESULT,
-        {
+        caught_by="BASE is called from files that are written anew when the patched process has ended.",
+        edits={
             "top": """
 import glob
 import tempfile
@@ -153,6 +192,17 @@ for each in glob.glob(f"{tempfile.gettempdir()}/vlbench-scratch-*/weights"):
 ]
 
 
+TIMED = [
+    Cheat(
+        "Lets the clock go half as fast",
+        Reason.CLOCK_OF_ITS_OWN,
+        {"top": "import time\n\nusual = time.perf_counter_ns\ntime.perf_counter_ns = lambda: usual() // 2"},
+        times=True,
+    )
+]
+"""Those that make sense only where times are asked for."""
+
+
 def edits_of(title: str) -> Mapping[str, str]:
     """What a trap of tests/traps edits."""
     (trap,) = (each for each in load() if each.kind == "tower" and each.title == title)
@@ -173,4 +223,4 @@ def edits_of(title: str) -> Mapping[str, str]:
 
 def cheats() -> list[Cheat]:
     """All of them."""
-    return [*(Cheat(title, reason, edits_of(title)) for title, reason in TRAPS.items()), *OWN]
+    return [*(Cheat(title, reason, edits_of(title)) for title, reason in TRAPS.items()), *OWN, *TIMED]

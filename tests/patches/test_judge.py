@@ -24,6 +24,9 @@ from vlbench.patches.reasons import CODES, Reason
 __all__ = ["folder", "vlbench"]
 TOY = ("--tower", "tower:tower", "--grid", "1x4x4", "--grid", "4x4x6")
 COPY = ("--tower", "vision.served:tiny", "--grid", "1x8x8", "--grid", "2x4x6")
+TIMES = ("--tower", "tower:tower", "--scenario", "small.toml", "--times", "--trials", "4", "--budget", "30")
+WORK = "sum(i * i for i in range(40_000))  # LAYER"
+"""On the host, in every layer: some milliseconds that no counter sees."""
 REFERENCE = "vision/baseline/qwen2_5_vl.py"
 
 
@@ -36,9 +39,9 @@ def apart(folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: p
     return folder
 
 
-def toy(folder: Path, edits: Mapping[str, str]) -> Path:
-    """A repository with the toy tower, and a patch that makes these edits."""
-    commit(folder, {"tower.py": TOWER})
+def toy(folder: Path, edits: Mapping[str, str], *, longer: bool = False) -> Path:
+    """A repository with the toy tower, or one that takes some milliseconds, and a patch that makes these edits."""
+    commit(folder, {"tower.py": TOWER.replace("# LAYER", WORK) if longer else TOWER})
     for mark, code in edits.items():
         Copy(folder, folder).at_mark(mark.upper(), code)
     return as_patch(folder)
@@ -77,9 +80,8 @@ def judged(vlbench: Vlbench, patch: Path, what: tuple[str, ...]) -> dict[str, An
 @pytest.mark.slow
 @pytest.mark.parametrize("cheat", [pytest.param(each, id=each.title) for each in cheats()])
 def test_a_cheat_is_not_rewarded(vlbench: Vlbench, apart: Path, cheat: Cheat) -> None:
-    found = judged(vlbench, toy(apart, cheat.edits), TOY)
+    found = judged(vlbench, toy(apart, cheat.edits, longer=cheat.times), TIMES if cheat.times else TOY)
     assert found["reason"] == cheat.reason.code, found
-    assert cheat.says in found["said"]
     assert found["reward"] <= reward_of(Reason.NO_GAIN, 0.0)
 
 
@@ -127,6 +129,39 @@ def test_a_patch_of_the_reference_tower(vlbench: Vlbench, apart: Path, name: str
     if reason is Reason.LESS_ASKED:
         assert found["reward"] == pytest.approx(0.3 + 0.7 * found["gain"], abs=1e-3)
         assert found["gain"] > 0.25
+
+
+TIMED = {
+    "faster": ({"sum(i * i for i in range(40_000))": "pass"}, {Reason.FASTER}),
+    "slower": ({"range(40_000)": "range(80_000)"}, {Reason.SLOWER}),
+    "the same": ({"# TOP": "# TOP of it"}, {Reason.NO_GAIN, Reason.UNDECIDED}),
+}
+
+
+@pytest.mark.slow(seconds=50)
+@pytest.mark.parametrize("name", TIMED)
+def test_a_patch_is_judged_by_its_times(vlbench: Vlbench, apart: Path, name: str) -> None:
+    edits, reasons = TIMED[name]
+    toy(apart, {}, longer=True)
+    for old, new in edits.items():
+        Copy(apart, apart).replace("tower.py", old, new)
+    found = judged(vlbench, as_patch(apart), TIMES)
+    assert found["reason"] in {each.code for each in reasons}, found
+    if name == "faster":
+        assert found["gain"] > 0.5
+        assert found["reward"] == pytest.approx(0.3 + 0.7 * found["gain"], abs=1e-3)
+
+
+@pytest.mark.slow(seconds=20)
+def test_files_of_vlbench_are_looked_at_again(
+    vlbench: Vlbench, apart: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = tmp_path_factory.mktemp("ours")
+    (ours / "verdict.py").write_text("x = 1\n")
+    monkeypatch.setattr("vlbench.patches.judge.FOLDER", ours)
+    found = judged(vlbench, toy(apart, {"top": f"open('{ours}/verdict.py', 'w').write('x = 2')"}), TOY)
+    assert (found["reason"], found["reward"]) == ("touched-the-judge", 0)
+    assert "install it anew" in found["said"]
 
 
 @pytest.mark.slow

@@ -27,9 +27,9 @@ class Turn(Message):
     """The token: whoever gets it works, says how it went, and waits for the next."""
 
     does: Literal["warm-up", "reading", "stages", "call", "judge", "again"]
-    """`call` is the call of a reading that is not timed, where it has a turn of its own. `judge` and `again` are for the
-    reference of a trial whose towers are apart: to judge what `variant` has left, or to be called on what another was
-    fed in a round."""
+    """`call` is the call of a reading that is not timed, where it has a turn of its own. `judge` and `again` are for
+    the reference of a trial whose towers are apart: to judge what `variant` has left, or to be called on what another
+    was fed in a round."""
     number: int = 0
     """Which round it is: both are fed the same in it."""
     secret: int | None = None
