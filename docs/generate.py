@@ -1,8 +1,8 @@
 """The generated documentation: `python -m docs.generate` brings it up to date.
 
 The tables of the pages come from the registries, the floors of CONTRIBUTING.md from the import contract in
-pyproject.toml, docs/traps.md and docs/cheats.md from what the tests run; docs/*.schema.json are the JSON Schemas of files that
-programs read.
+pyproject.toml, docs/traps.md and docs/cheats.md from what the tests run; docs/*.schema.json are the JSON Schemas of
+files that programs read.
 """
 
 from __future__ import annotations

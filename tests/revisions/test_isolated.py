@@ -56,7 +56,7 @@ LOOKS = ("import torch\n", "import glob\nimport os\n\nimport torch\n")
 SAME = ("return Tower()", "return Tower()")
 SLOW = (
     "        return self.merger(",
-    "        for _ in range(600):\n            x = x + torch.tanh(x) / 600\n        return self.merger(",
+    "        for _ in range(150):\n            x = x + torch.tanh(x) / 150\n        return self.merger(",
 )
 ON_THE_CLOCK = (
     "import torch\nfrom torch import nn\n",
@@ -73,10 +73,12 @@ LATE = (
 RAISING = ("        x = self.embed(pixels)\n", '        raise ValueError("no")\n')
 
 
-def events(folder: Path, *changes: tuple[str, str], runs: Any = run_apart, both: tuple[str, str] = SAME) -> list[Event]:
+def events(
+    folder: Path, *changes: tuple[str, str], runs: Any = run_apart, both: tuple[str, str] = SAME, seconds: float = 1.0
+) -> list[Event]:
     asked = job(folder, changed(both, *changes))
     (folder / "base" / FILE).write_text(changed(both))
-    return list(runs(asked.model_copy(update={"stages": False}), 120))
+    return list(runs(asked.model_copy(update={"stages": False, "seconds": seconds}), 120))
 
 
 @pytest.mark.slow(seconds=12)
@@ -99,7 +101,7 @@ def test_what_a_tower_is_compared_with_is_nowhere_while_it_runs(tmp_path: Path) 
 @pytest.mark.slow(seconds=6)
 @pytest.mark.parametrize(("change", "reason"), [(ON_THE_CLOCK, CLOCK), (LATE, "of a timed round is wrong")])
 def test_a_cheat_in_the_rounds_is_struck(tmp_path: Path, change: tuple[str, str], reason: str) -> None:
-    seen = events(tmp_path, change, both=SLOW)
+    seen = events(tmp_path, change, both=SLOW, seconds=5.0)  # of which it takes one where nobody else is at work
     assert all(each.accuracy.passed for each in seen if isinstance(each, Checked))
     assert sum(isinstance(each, Round) for each in seen) > 5
     (struck,) = (each for each in seen if isinstance(each, Struck))

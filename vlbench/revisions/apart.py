@@ -4,10 +4,10 @@ The reference's process has its code and its weights before any other tower runs
 have left what they make of the inputs of the check. It is called on what they are timed with after they have ended.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -67,17 +67,12 @@ class ApartBench(FollowingBench):
         return left, self.warm(tower, variant)
 
 
-class Say(Protocol):
-    """Tells the parent."""
-
-    def __call__(self, said: Said) -> None: ...
-
-
-def follow(order: Order, turns: Iterator[Turn], say: Say) -> None:
+def follow(order: Order, turns: Iterator[Turn], say: Callable[[Said], None]) -> None:
     """Build the tower, then do what each turn asks for. Raises UsageError when it cannot be done as asked."""
     job = order.job
     settle(job.threads)
     (variant,) = job.variants
+    bench: AwaitedBench | ApartBench
     bench = AwaitedBench(job, order.exchange) if order.leads else ApartBench(job, Here(), order.exchange)
     say(prepared(bench))
     if order.repository and (at := tower_in_folder(job.model)):
@@ -94,7 +89,9 @@ def follow(order: Order, turns: Iterator[Turn], say: Say) -> None:
                 say(side.take(turn))
 
 
-def _awaited(bench: AwaitedBench, variant: VariantJob, turns: Iterator[Turn], say: Say) -> Subject | None:
+def _awaited(
+    bench: AwaitedBench, variant: VariantJob, turns: Iterator[Turn], say: Callable[[Said], None]
+) -> Subject | None:
     """The reference, checked when it is its turn."""
     next(turns)
     bench.begin_to_judge()
@@ -103,7 +100,7 @@ def _awaited(bench: AwaitedBench, variant: VariantJob, turns: Iterator[Turn], sa
     return subject
 
 
-def _left(bench: ApartBench, order: Order, say: Say) -> Subject | None:
+def _left(bench: ApartBench, order: Order, say: Callable[[Said], None]) -> Subject | None:
     """Another tower, when it has left what it makes of the inputs of the check; None where it raised."""
     (variant,) = order.job.variants
     try:
