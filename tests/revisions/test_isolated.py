@@ -98,8 +98,13 @@ def test_what_a_tower_is_compared_with_is_nowhere_while_it_runs(tmp_path: Path) 
     assert not any(isinstance(each, Struck) for each in seen)
 
 
-@pytest.mark.slow(seconds=6)
-@pytest.mark.parametrize(("change", "reason"), [(ON_THE_CLOCK, CLOCK), (LATE, "of a timed round is wrong")])
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        pytest.param(ON_THE_CLOCK, CLOCK, marks=pytest.mark.timed),
+        pytest.param(LATE, "of a timed round is wrong", marks=pytest.mark.slow(seconds=6)),
+    ],
+)
 def test_a_cheat_in_the_rounds_is_struck(tmp_path: Path, change: tuple[str, str], reason: str) -> None:
     seen = events(tmp_path, change, both=SLOW, seconds=5.0)  # of which it takes one where nobody else is at work
     assert all(each.accuracy.passed for each in seen if isinstance(each, Checked))
