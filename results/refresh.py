@@ -26,7 +26,8 @@ STATE = ROOT / ".vlbench-refresh.json"
 AUTHORS = "The vlbench authors"
 COUNTED = "results/baselines"
 TINY = "results/baselines/times/qwen2.5-vl-tiny.json"
-ATLAS = "results/atlas/transformers-5.23.0.json"
+RELEASES = ("5.19.0", "5.20.2", "5.21.1", "5.22.2", "5.23.0")
+ATLASES = tuple(f"results/atlas/transformers-{each}.json" for each in RELEASES)
 ICON = "results/baselines/times/icon.toml"
 
 
@@ -60,7 +61,7 @@ Done = dict[str, Ended]
 STEPS = (
     Step("flags", 4, "results.count_flags", ("results/flags/counts.json",)),
     Step("plans", 1, "results.count_plans", ("results/plans/multi-image.json",)),
-    Step("atlas", 3, f"vlbench atlas --out {ATLAS} --force", (ATLAS,)),
+    Step("atlas", 10, "vlbench atlas --over 5.19..5.23 --out results/atlas --force", ATLASES),
     Step("predictions", 1, "results.predict_published", ("results/predictions/published.json",)),
     Step(
         "counts of qwen2-vl",
