@@ -102,7 +102,6 @@ def recommend(
         counting = call.count(gpus, answered, limit.left(COUNTING if timed else 1.0), progress)
     screened, fresh = Screened(tried, counting), None
     if timed:
-        plan = replace(plan, variants=tried.by_weight(counting.weights() if counting else {}))
         effort = Effort(trials or TRIALS[target.device], timeout=timeout, card=False, whole=limit.seconds)
         fresh = _timed(screened, plan, effort, limit, progress)
     found = _recommendation(screened, fresh, plan, start)
@@ -116,6 +115,8 @@ def _timed(
     screened: Screened, plan: Plan, effort: Effort, limit: _Limit, progress: bool | Callable[[str], None]
 ) -> CellGroup:
     """Time each change, which `screened` then has; then the sets that follow from that, in fresh trials."""
+    counting = screened.counting
+    plan = replace(plan, variants=screened.tried.by_weight(counting.weights() if counting else {}))
     with watcher(progress) as watch:
         watch.announce(
             f"{len(plan.variants)} rows in {effort.trials} trials, then what is chosen in as many: within "
