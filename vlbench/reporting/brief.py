@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from textwrap import wrap
 
 from vlbench.export.sheet import Table, shown
-from vlbench.reporting.page import Report
+from vlbench.reporting.page import Report, one_line
 from vlbench.untrusted.names import line, markdown
 
 COLUMNS = 80
+NARROWEST = 12
+"""Columns that words keep while there are figures beside them."""
 ROWS = 30
 """Of a table that are shown; the page has all."""
 MARK = "<!-- vlbench report -->"
@@ -32,8 +34,8 @@ def markdown_text(report: Report) -> str:
     lacks = [section for chapter in report.chapters if not chapter.source for section in chapter.sections]
     for table in (block for section in lacks for block in section.blocks if isinstance(block, Table)):
         parts += ["", "#### Not measured", ""]
-        for _, what, why in ([shown(each) for each in row] for row in table.rows[:ROWS]):
-            parts += _wrapped(f"{what}: {why}")
+        told = dict.fromkeys(": ".join(shown(each) for each in row[1:]) for row in table.rows)
+        parts += [each for text in [*told][:ROWS] for each in _wrapped(text)]
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -48,12 +50,14 @@ def _wrapped(text: str, bullet: str = "- ") -> Iterator[str]:
 
 
 def _table(table: Table) -> Iterator[str]:
-    """What is too wide loses the ends of its widest column."""
-    rows = [[line(shown(each).replace("\n", "")) for each in row] for row in table.rows[:ROWS]]
+    """What is too wide loses the ends of its longest names."""
+    rows = [[line(one_line(shown(each))) for each in row] for row in table.rows[:ROWS]]
     heads = [line(column.one_line) for column in table.heads]
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    words = [at for at, column in enumerate(table.heads) if at == 0 or column.left]
     while sum(widths) + 3 * len(widths) + 1 > COLUMNS:
-        widths[widths.index(max(widths))] -= 1
+        longest = max(words, key=lambda at: widths[at])  # figures are cut where no words are left to be
+        widths[longest if widths[longest] > NARROWEST else widths.index(max(widths))] -= 1
     yield _row(heads, widths)
     yield _row(["---" if at == 0 or column.left else "--:" for at, column in enumerate(table.heads)], None)
     yield from (_row(row, widths) for row in rows)

@@ -12,10 +12,12 @@ from vlbench.export.results import is_voted
 from vlbench.export.sheet import Cell, Value
 from vlbench.implementations.floor import NAME as FLOOR
 from vlbench.judging.busy import busy, throttled
+from vlbench.judging.instances import proves_nothing
 from vlbench.judging.quick import FAMILY
-from vlbench.judging.summary import Summary, hold_together, summaries
+from vlbench.judging.summary import Summary, hold_together, summaries, why_incomplete
 from vlbench.judging.verdict import Floors, Verdict
 from vlbench.judging.words import milliseconds, speedup_with_interval
+from vlbench.record.files import why_unsealed
 from vlbench.record.schema import CellGroup, Results
 from vlbench.reporting.page import Answer, Tile
 
@@ -159,17 +161,13 @@ def _all_but_the_point(group: CellGroup) -> tuple[object, ...]:
 
 def warnings_of(results: Results) -> Iterator[str]:
     """What a reader has to know before any figure, a sentence each."""
-    from vlbench.judging.instances import told_of
-    from vlbench.judging.summary import why_incomplete
-    from vlbench.record.files import why_unsealed
-
     if reason := why_unsealed(results):
         yield f"{reason}: nothing shows whether a figure was edited"
     if why := why_incomplete(results):
         yield f"not complete: {why}"
-    seen: dict[str, int] = {}
+    told: dict[str, list[str]] = {}
     for group in results.groups:
-        for told in told_of(group):
-            if not told.startswith("A/A"):
-                seen[told] = seen.get(told, 0) + 1
-    yield from seen
+        for mark in filter(None, (busy(group), throttled(group), proves_nothing(group, Floors(), "warm"))):
+            told.setdefault(mark.partition(":")[0], []).append(mark)
+    for first, *others in told.values():
+        yield f"{first} (and at {len(others)} of {len(results.groups) - 1} other points)" if others else first

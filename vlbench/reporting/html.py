@@ -13,7 +13,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from vlbench.export.sheet import Cell, Column, Table, Value, shown
-from vlbench.reporting.page import Drawn, Picture, Report
+from vlbench.reporting.page import Drawn, Picture, Report, one_line
 from vlbench.untrusted.names import xml
 from vlbench.version import __version__
 
@@ -76,7 +76,7 @@ def cells(table: Table) -> list[list[dict[str, object]]]:
 
 
 def _cell(column: Column, value: Cell | Value, *, first: bool) -> dict[str, object]:
-    text = clean(shown(value).replace("\n", ""))
+    text = clean(one_line(shown(value)))
     of = value.value if isinstance(value, Cell) else value
     named = of if isinstance(of, Mapping) else {column.key: of}
     drawn = Markup(value.svg) if isinstance(value, Picture) else ""

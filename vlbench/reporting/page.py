@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
@@ -9,6 +10,7 @@ from typing import Any, TypeAlias
 from vlbench.export.sheet import Cell, Column, Table, Words, records, row_figures
 
 SCHEMA = "vlbench.report/1"
+PARTED = re.compile(r"\n(?=\+)|(?<=:)\n")
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,11 @@ class Report:
                 for each in self.chapters
             ],
         }
+
+
+def one_line(text: str) -> str:
+    """A cell's text in one line: a name that was parted at its + or : is whole again."""
+    return PARTED.sub("", text).replace("\n", " ").strip()
 
 
 def without_pictures(table: Table) -> Table:

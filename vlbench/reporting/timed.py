@@ -34,8 +34,11 @@ def group_chapter(group: CellGroup, source: str) -> Chapter:
     shown = found if is_in_steps(group) else ranked(found)
     rows = rows_table(group, shown)
     sections = [Section("Every row", [rows, *group_notes(group, shown)])]
+    brief = []
     if steps := steps_of(group):
-        sections.insert(0, Section("Ladder: one flag after the other", [ladder_table(group, steps)]))
+        ladder = ladder_table(group, steps)
+        sections.insert(0, Section("Ladder: one flag after the other", [ladder]))
+        brief.append(only(ladder, "rung", "so_far", "step"))
     parts: dict[str, list[Words | Table]] = {
         "Stages, before and after": stage_parts(group, found),
         "Every call": list(calls_tables(group, shown)),
@@ -51,8 +54,8 @@ def group_chapter(group: CellGroup, source: str) -> Chapter:
     about = [f"fed in: {group.trials[0].batch}"] if group.trials else []
     about += [group.why_scaled] if group.why_scaled else []
     speed_up = next(column.key for column in rows.heads if column.key.startswith("speed-up"))
-    brief = only(rows, "variant", "seconds", speed_up, "verdict")
-    return Chapter(title(group), source, sections, about, [brief])
+    brief.append(only(rows, "variant", "seconds", speed_up, "verdict"))
+    return Chapter(title(group), source, sections, about, brief)
 
 
 def rows_table(group: CellGroup, shown: Sequence[Summary]) -> Table:
@@ -111,7 +114,7 @@ def ladder_table(group: CellGroup, steps: Sequence[str]) -> Table:
             ]
         )
     columns: list[Column | str] = [
-        "step",
+        Column("step", "rung"),
         Drawn("speed-up, drawn", "drawn", left=True, svg=drawing.scale(axis, "x")),
         Column("so far", "so_far"),
         Column("this step", "step"),
