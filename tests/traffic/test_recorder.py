@@ -59,7 +59,19 @@ def test_what_is_noted_is_what_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [None, 5, "x", [1, 36, 36], [[1, 36]], torch.ones(2, 3, device="meta"), [["a", 1, 1]]]
+    "wrong",
+    [
+        None,
+        5,
+        "x",
+        [1, 36, 36],
+        [[1, 36]],
+        torch.ones(2, 3, device="meta"),
+        [["a", 1, 1]],
+        [],
+        [[1, 3, 6]],
+        [[0, 2, 2]],
+    ],
 )
 def test_what_cannot_be_noted_is_missed_and_counted(wrong: Any, tmp_path: Path) -> None:
     made = recorder(tmp_path)
@@ -69,6 +81,15 @@ def test_what_cannot_be_noted_is_missed_and_counted(wrong: Any, tmp_path: Path) 
     assert made.missed == 1
     assert [*lines(made.path)[2:]] == [{"missed": 1}]
     assert summary_of(made.path)[1:] == (1, 2, 1296 + 48, lines(made.path)[1]["t"], 1)
+
+
+def test_a_queue_or_a_dtype_that_is_none_ends_nothing(tmp_path: Path) -> None:
+    made, odd = recorder(tmp_path), object()
+    made.note(GRIDS, None, odd)  # type: ignore[arg-type]
+    made.note(GRIDS, '"}', None)
+    made.note(GRIDS, "int8", 1)
+    made.close()
+    assert (len(lines(made.path)), made.missed, summary_of(made.path).calls) == (3, 2, 1)
 
 
 def test_it_is_written_while_it_goes_on(tmp_path: Path) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import sys
 import warnings
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from itertools import count
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any
 from weakref import WeakSet
 
 from vlbench.traffic.spans import tell_span
+from vlbench.untrusted.limits import Limit
 
 VERSION = 1
 HEAD = f'{{"vlbench_trace":{VERSION}}}\n'.encode()
@@ -30,8 +32,10 @@ MOST_WAITING = 100_000
 """Calls that wait for a disk; further ones are counted as missed."""
 RESERVE = 256
 """Bytes that are kept for what a file ends with."""
-PIECE = 1 << 16
-"""Bytes that are written at once, in whole lines."""
+AT_ONCE = 1_000
+"""Lines that are written at once."""
+LONGEST_SIDE = 1 << 16
+DTYPE = re.compile(r"[A-Za-z][a-z0-9_]{0,30}")
 _ALIVE: WeakSet[Recorder] = WeakSet()
 
 
@@ -54,7 +58,7 @@ class Recorder:
         self._writing, self._counting, self._ended = Lock(), Lock(), Event()
         self._writer: Thread | None = None
         self._file: int | None = None
-        self._size = self.missed = self._told = 0
+        self._size = self.missed = 0
         self.full = False
 
     def note(self, grid_thw: Any, dtype: object, queue: int | None) -> None:
@@ -76,21 +80,33 @@ class Recorder:
                 self.missed += 1
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write what waits, as far as there is room."""
         with self._writing:
             lines = [_line(*self._waiting.popleft()) for _ in range(len(self._waiting))]
+            room, kept = self._most - RESERVE - (self._size or len(HEAD)), list[bytes]()
+            for line in filter(None, lines):
+                room -= len(line)
+                if room < 0:
+                    self.full = True
+                if self.full:
+                    break
+                kept.append(line)
             written = 0
             try:
-                for piece in self._pieces([line for line in lines if line]):
-                    self._put(b"".join(piece))
-                    written += len(piece)
+                if kept and self._file is None:
+                    self._open(self._names())
+                for start in range(0, len(kept), AT_ONCE):
+                    self._put(b"".join(kept[start : start + AT_ONCE]))
+                    written = min(start + AT_ONCE, len(kept))
             except OSError as error:
-                self._give_up(f"it cannot be written ({error.strerror})")
+                self.full = True
+                told = f"{self._named}: it cannot be written ({error.strerror}); nothing more is recorded"
+                warnings.warn(told, RuntimeWarning, stacklevel=2)
             with self._counting:
                 self.missed += len(lines) - written
 
     def close(self) -> None:
-        """Write what waits, and end. What is noted later is lost."""
+        """Write what waits, and how many are missing, and end. What is noted later is lost."""
         if self._ended.is_set():
             return
         self._ended.set()
@@ -99,7 +115,7 @@ class Recorder:
             self.full = True
             if self._file is not None:
                 with suppress(OSError):
-                    self._end()
+                    self._put(b'{"missed":%d}\n' % self.missed if self.missed else b"")
                 os.close(self._file)
                 self._file = None
         atexit.unregister(self.close)
@@ -126,42 +142,18 @@ class Recorder:
         while not self._ended.wait(EVERY):
             self.flush()
 
-    def _open(self, names: Any) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
+    def _open(self, names: Iterable[Path]) -> None:
         for path in names:
             with suppress(FileExistsError) if self._shared else nullcontext():
-                self._file = os.open(path, flags, 0o644)
+                self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
                 self.path = path
                 self._put(HEAD)
                 return
 
     def _names(self) -> Iterator[Path]:
         yield self._named
-        for number in count(1):
-            yield self._named.with_stem(f"{self._named.stem}.{os.getpid()}{f'-{number}' if number > 1 else ''}")
-
-    def _pieces(self, lines: list[bytes]) -> Iterator[list[bytes]]:
-        """What there is room for, in pieces."""
-        if lines and self._file is None and not self.full:
-            self._open(self._names())
-        piece, size = list[bytes](), 0
-        for line in lines:
-            if self.full or self._size + size + len(line) > self._most - RESERVE:
-                self.full = True
-                break
-            piece.append(line)
-            size += len(line)
-            if size >= PIECE:
-                yield piece
-                piece, size = [], 0
-        if piece:
-            yield piece
-
-    def _end(self) -> None:
-        """What is missing, as the last line."""
-        if self.missed > self._told:
-            self._put(b'{"missed":%d}\n' % (self.missed - self._told))
-            self._told = self.missed
+        for number in count():
+            yield self._named.with_stem(f"{self._named.stem}.{os.getpid()}{f'-{number}' * (number > 0)}")
 
     def _put(self, data: bytes) -> None:
         """Whole lines: where they do not fit on a disk the file ends where it did."""
@@ -176,20 +168,25 @@ class Recorder:
             raise
         self._size += len(data)
 
-    def _give_up(self, why: str) -> None:
-        self.full = True
-        warnings.warn(f"{self._named}: {why}; nothing more is recorded", RuntimeWarning, stacklevel=2)
-
 
 def _line(seconds: float, rows: list[Any], dtype: object, queue: int | None) -> bytes:
-    """A call as a line of JSON; b"" for what are no grids."""
+    """A call as a line of JSON; b"" for what could not be read back."""
     try:
         grids = [[int(t), int(h), int(w)] for t, h, w in rows]
+        waits = b"null" if queue is None else b"%d" % queue
     except (TypeError, ValueError):
         return b""
-    named = "null" if dtype is None else f'"{str(dtype).removeprefix("torch.")}"'
-    waits = b"null" if queue is None else b"%d" % queue
+    named = str(dtype).removeprefix("torch.")
+    if not grids or not all(map(is_grid, grids)) or not DTYPE.fullmatch(named):
+        return b""
+    named = "null" if dtype is None else f'"{named}"'
     return b'{"t":%.6f,"grids":%a,"dtype":%b,"queue":%b}\n' % (seconds, grids, named.encode(), waits)
+
+
+def is_grid(grid: Sequence[int]) -> bool:
+    """Are these frames, rows and columns of patches, of which two by two are a token?"""
+    t, h, w = grid
+    return min(grid) > 0 and max(grid) <= LONGEST_SIDE and h % 2 == w % 2 == 0 and t * h * w <= Limit.PATCHES.most
 
 
 def _forked() -> None:

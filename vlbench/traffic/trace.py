@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, prod
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from vlbench.errors import UsageError
-from vlbench.traffic.recorder import VERSION
+from vlbench.traffic.recorder import DTYPE, LONGEST_SIDE, VERSION, is_grid
 from vlbench.untrusted.files import Kind, each_key_once, size_of
 from vlbench.untrusted.limits import Limit
 
@@ -21,10 +20,8 @@ PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zXZ": "xz", b
 SUFFIXES = (".jsonl", ".gz", ".zst", ".xz", ".bz2", ".zip")
 """Of traces, and of those that have to be unpacked before."""
 FIELDS = ("t", "grids", "dtype", "queue")
-LONGEST_SIDE = 1 << 16
 MOST = 10**9
 """Of a count."""
-_DTYPE = re.compile(r"[a-z][a-z0-9_]{0,30}")
 
 
 class Call(NamedTuple):
@@ -110,7 +107,7 @@ class Trace:
         seconds, dtype, queue = fields["t"], fields["dtype"], fields["queue"]
         if type(seconds) not in (int, float) or not isfinite(seconds) or seconds < 0:
             self._refuse(number, "t", f"{seconds!r:.40} has to be seconds from 0 up")
-        if dtype is not None and not (isinstance(dtype, str) and _DTYPE.fullmatch(dtype)):
+        if dtype is not None and not (isinstance(dtype, str) and DTYPE.fullmatch(dtype)):
             self._refuse(number, "dtype", f"{dtype!r:.40} has to be a name such as 'bfloat16', or null")
         if queue is not None:
             self._whole(number, "queue", queue)
@@ -119,17 +116,14 @@ class Trace:
     def _grids(self, number: int, rows: Any) -> tuple[Grid, ...]:
         if not isinstance(rows, list) or not rows:
             self._refuse(number, "grids", f"{rows!r:.40} has to be a list of [frames, rows, columns]")
-        patches = 0
+        Limit.ITEMS.check(len(rows), f"{self.path}, line {number}, grids", "take the line out")
         for place, row in enumerate(rows):
             if not isinstance(row, list) or len(row) != 3 or any(type(side) is not int for side in row):
                 self._refuse(number, f"grids[{place}]", f"{row!r:.40} has to be three whole numbers")
-            t, h, w = row
-            if min(row) < 1 or max(row) > LONGEST_SIDE or h % 2 or w % 2:
+            if not is_grid(row):
                 told = f"{row!r:.60} has to be above 0 and up to {LONGEST_SIDE:,}, with even rows and columns"
-                self._refuse(number, f"grids[{place}]", told)
-            patches += t * h * w
-        Limit.ITEMS.check(len(rows), f"{self.path}, line {number}, grids", "take the line out")
-        Limit.PATCHES.check(patches, f"{self.path}, line {number}, grids", "take the line out")
+                self._refuse(number, f"grids[{place}]", f"{told}, of at most {Limit.PATCHES.most:,} patches")
+        Limit.PATCHES.check(sum(map(prod, rows)), f"{self.path}, line {number}, grids", "take the line out")
         return tuple(map(tuple, rows))
 
     def _whole(self, number: int, field: str, value: Any) -> int:
