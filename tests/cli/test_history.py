@@ -10,6 +10,7 @@ import vlbench as package
 from tests.cli.conftest import Vlbench
 from tests.comparing.test_history import counting, timing
 from tests.gating.timings import measured
+from tests.record.baselines import baseline, cell, forward
 from tests.record.records import results
 from tests.repositories import commit, git
 from vlbench.export.history import sparkline
@@ -111,6 +112,13 @@ def test_what_has_no_history_is_refused(
 
 def test_outside_of_a_repository_it_says_so(vlbench: Vlbench, folder: Path) -> None:
     assert "not a git repository" in vlbench("history", "none.json").sentence
+
+
+def test_a_step_that_short_figures_hide_is_told_whole(vlbench: Vlbench, folder: Path) -> None:
+    for name, size in (("a", 17_000_001), ("b", 17_000_003)):
+        write_baseline(baseline(cell(forward(upload_bytes=size))), folder / f"{name}.json")
+    told = " ".join(vlbench("history", "a.json", "b.json").out.split())
+    assert "second forward: upload bytes 17,000,001 -> 17,000,003 B" in told
 
 
 def test_a_line_of_blocks() -> None:

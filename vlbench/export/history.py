@@ -90,6 +90,8 @@ def _changes(history: History, rows: Sequence[Series]) -> Iterator[Words]:
 
 def _told(row: Series, change: Change) -> str:
     before, after = (_value(each, row.unit).shown for each in (change.before, change.after))
+    if before == after:  # in short
+        before, after = f"{change.before:,.10g}", f"{change.after:,.10g} {row.unit}"
     return f"{row.figure.replace('_', ' ')} {before} -> {after}"
 
 

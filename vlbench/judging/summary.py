@@ -73,12 +73,13 @@ class Summary:
         return stands_out or self.judgement.verdict in CALLED
 
 
-def summaries(group: CellGroup, floors: Floors, state: State = "warm", *, first: bool = False) -> list[Summary]:
-    """The reference tower, then the other rows in their order.
+def summaries(group: CellGroup, floors: Floors, state: State | None = None, *, first: bool = False) -> list[Summary]:
+    """The reference tower, then the other rows in their order, in one `state`, by default the usual one.
 
     A change that no second vote was there to confirm does not stand, unless it is the `first` vote that is asked for.
     """
     group = first_vote(group) if first else group
+    state = state or group.usual_state
     odd = "" if first else proves_nothing(group, floors, state)
     quick = is_quick_look(group)
     return [
@@ -124,7 +125,7 @@ def suspects(group: CellGroup, floors: Floors) -> list[str]:
     say in it, so that a run which was interrupted among them goes on with the same rows.
     """
     found = [each.row.name for each in summaries(group, floors, first=True) if each.is_suspect]
-    return found or beside_odd(group, floors, "warm")
+    return found or beside_odd(group, floors, group.usual_state)
 
 
 def first_vote(group: CellGroup) -> CellGroup:

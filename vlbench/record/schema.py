@@ -255,6 +255,11 @@ class CellGroup(Record):
         timed = {state for trial in self.trials for variant in trial.variants for state in variant.timings}
         return [state for state in get_args(State) if state in timed]
 
+    @property
+    def usual_state(self) -> State:
+        """The one that its rows are judged by: warm, where anything was timed in it, else the first that was."""
+        return [*self.states, "warm"][0]
+
 
 class Results(Checksummed):
     """A results file."""
