@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import isqrt
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from vlbench.api.counts import MODEL, count
 from vlbench.api.results import Simulated
 from vlbench.errors import UsageError
+from vlbench.export.progress import Watcher, watcher
 from vlbench.export.sheet import Words
 from vlbench.export.simulated import simulated_parts
 from vlbench.implementations.packing import MERGE_UNIT, Budgets
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 SCENARIO = "serving-mix"
 CACHE = "1GiB"
 REQUESTS = 1000
+EVERY = 1000
+"""Requests between two lines about how far it is."""
 MOST_TOKENS = 10**6
 """Of a graph, as of `memory_at`."""
 
@@ -46,6 +50,7 @@ def simulate(
     kv_bytes: int | None = None,
     break_even: bool = False,
     seed: int = 0,
+    progress: bool | Callable[[str], None] = True,
 ) -> Simulated:
     """What a cache of embeddings finds, and what packing and graphs come to, over so many requests of a mix.
 
@@ -65,7 +70,11 @@ def simulate(
     encoder = Encoder(parse_size(cache, "--cache"), embedding_bytes(config), _sizes(budgets, most_padding), graphs)
     mixes, limit = _mixes(scenario, requests)
     kv_token = kv_bytes or (kv_bytes_of(model) if memory_at else 1)
-    served = {label: serve(Traffic(mix, limit, turns, conversations, seed), encoder) for label, mix in mixes.items()}
+    served = {}
+    with watcher(progress) as watch:
+        for label, mix in mixes.items():
+            traffic = Traffic(mix, limit, turns, conversations, seed)
+            served[label] = serve(traffic, encoder, partial(_tell, watch, f"simulating {scenario}, {label}"))
     memory: dict[str, int] = {}
     if memory_at is not None:
         memory = {
@@ -81,6 +90,11 @@ def simulate(
         )
     many = max(each.requests for each in served.values())
     return Simulated(served, parts, f"{scenario} over {model}, {many:,} requests, simulated")
+
+
+def _tell(watch: Watcher, what: str, requests: int) -> None:
+    if requests % EVERY == 0:
+        watch.say(f"{what}: {requests:,} requests")
 
 
 def _mixes(scenario: str, requests: int | None) -> tuple[Mapping[str, Mix | Recorded], int | None]:

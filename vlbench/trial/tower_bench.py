@@ -44,7 +44,9 @@ class TowerBench(TowerSet):
             fed = self.reference.fed
             batch = build_batch(job.point, seed=job.seed, fed=fed, images=job.images)
         self.description = batch.description
-        tell(batch.description)
+        if calls := len(job.point.calls):
+            self.description = f"{calls:,} recorded calls, most often of {batch.description}"
+        tell(self.description)
         self.grids = batch.grids
         self.fed, self.weights_digest = digest_of_inputs(batch.pixels, batch.grids), digest_of_weights(self.weights)
         replayed = (grid for call in job.point.calls for grid in as_fed(call, fed))

@@ -7,7 +7,7 @@ and `conversations` are for, and without them nothing is ever found in the cache
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count, islice
 from random import Random
@@ -148,13 +148,17 @@ class Lru:
                 self.held -= self._sizes.popitem(last=False)[1]
 
 
-def serve(traffic: Traffic, encoder: Encoder) -> Served:
-    """Simulate all requests, as many at a time as the mix has waiting. Raises UsageError for a mix that is refused."""
+def serve(traffic: Traffic, encoder: Encoder, tell: Callable[[int], None] = lambda requests: None) -> Served:
+    """Simulate all requests, as many at a time as the mix has waiting; `tell` is told how many are done.
+
+    Raises UsageError for a mix that is refused.
+    """
     served = Served()
     embeddings, layouts = Lru(encoder.cache_bytes), Lru(encoder.graphs)
     coming = islice(conversing(traffic), traffic.requests)
     while step := list(islice(coming, traffic.mix.requests)):
         served.requests += len(step)
+        tell(served.requests)
         new: dict[int, Grid] = {}
         for image, grid in (each for request in step for each in request):
             served.images += 1
