@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 import vlbench
 
 ROOT = Path(vlbench.__file__).parents[1]
-SOURCE = ("pyproject.toml", "README.md", "LICENSE", "vlbench", "implementations", "scenarios", "results")
+SOURCE = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "vlbench", "implementations", "scenarios", "results")
 
 
 def copy_source(folder: Path) -> Path:
@@ -30,13 +31,18 @@ def copy_source(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from a copy, so that the checkout stays as it is."""
-    for needed in ("build", "setuptools"):
+    return build(copy_source(tmp_path_factory.mktemp("source")), tmp_path_factory.mktemp("wheel"), "--wheel")
+
+
+def build(source: Path, out: Path, *kind: str) -> Path:
+    """The wheel of `source`, made of its sdist unless `kind` is --wheel; in a folder without git's tags."""
+    for needed in ("build", "setuptools", "setuptools_scm"):
         pytest.importorskip(needed)
     if not (ROOT / "pyproject.toml").is_file():
         pytest.skip("needs a checkout")
-    copy, out = copy_source(tmp_path_factory.mktemp("source")), tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(copy)]
-    subprocess.run(build, check=True, capture_output=True)
+    command = [sys.executable, "-m", "build", *kind, "--no-isolation", "--outdir", str(out), str(source)]
+    env = os.environ | {"SETUPTOOLS_SCM_PRETEND_VERSION": vlbench.__version__}
+    subprocess.run(command, check=True, capture_output=True, env=env)
     (made,) = out.glob("*.whl")
     return made
 
@@ -63,6 +69,20 @@ def test_the_wheel_holds_every_file_of_the_source(wheel: Path) -> None:
     assert "vlbench/scenarios/photos/astronaut.jpg" in wanted
     assert "vlbench/scenarios/servegen.json" in wanted
     assert sorted(wanted - inside) == []
+
+
+def test_its_page_on_an_index_has_links_that_lead_somewhere(installed: Path) -> None:
+    (told,) = (path.read_text() for path in installed.glob("*.dist-info/METADATA"))
+    links = re.findall(r"\]\(([^)#\s]+)", told[told.index("# vlbench") :])
+    assert "https://github.com/vlbench/vlbench/raw/main/docs/multi-image.svg" in links
+    assert [link for link in links if not link.startswith("https://")] == []
+
+
+@pytest.mark.slow(10)
+def test_a_wheel_made_of_the_sdist_holds_the_same(wheel: Path, tmp_path: Path) -> None:
+    (tmp_path / "copy").mkdir()
+    again = build(copy_source(tmp_path / "copy"), tmp_path / "out")
+    assert sorted(zipfile.ZipFile(again).namelist()) == sorted(zipfile.ZipFile(wheel).namelist())
 
 
 def test_nothing_generic_lands_at_the_top_of_site_packages(installed: Path) -> None:
