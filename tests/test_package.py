@@ -15,7 +15,8 @@ import pytest
 import vlbench
 
 ROOT = Path(vlbench.__file__).parents[1]
-SOURCE = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE", "vlbench", "implementations", "scenarios", "results")
+BUILT_BY = ("pyproject.toml", "setup.py", "MANIFEST.in")
+SOURCE = (*BUILT_BY, "README.md", "LICENSE", "vlbench", "implementations", "scenarios", "results")
 
 
 def copy_source(folder: Path) -> Path:
