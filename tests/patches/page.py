@@ -23,10 +23,9 @@ LIMITS = """
   It is the order that protects: what its outputs are compared with is not there until its process has ended.
 - **The same files.** It may write where its user may. Files of vlbench and of BASE are looked at again; torch, Python
   and the home folder are not. Run it in a container that is thrown away where that matters.
-- **Its own clock.** A reading is taken in its process. The clock of whoever asks for it sees the same reading with what
-  it takes to make an input and to hand over an output, so a gain has to show there by half at least. Where other work
-  on the machine makes that clock waver by more than the gain, or a call takes less than some milliseconds, it cannot
-  tell.
+- **Its own clock.** A reading is taken in its process. Whoever asks for it sees the time that passes until it is
+  there, and what the process worked meanwhile, with what it takes to make an input and to hand over an output. One of
+  the two has to show half of a gain; the other half can be made up, and so can what a process left behind works.
 - What [no check sees](cheating.md#what-is-not-caught) is not seen here.
 """
 

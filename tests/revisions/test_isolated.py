@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 from tests.revisions.packages import FILE, changed
 from tests.revisions.test_lockstep import job, path
-from vlbench.revisions.clocks import CLOCK, Times, conceals
+from vlbench.revisions.clocks import CLOCK, Times, conceals, is_seen, worked
 from vlbench.revisions.isolated import run_apart
 from vlbench.revisions.lockstep import run_pair
 from vlbench.trial.job import Checked, Event, Finished, Prepared, Round, Struck
@@ -142,3 +144,25 @@ def times(own: float, passed: float, rounds: int = 20) -> Times:
 )
 def test_a_gain_has_to_be_seen_from_outside(own: float, passed: float, caught: bool) -> None:
     assert conceals(times(1.0, 2.0), times(own, passed)) is caught
+
+
+def pairs(own: float, passed: float, processors: float) -> list[tuple[Times, Times]]:
+    """Ten of them, the reference with times of 1, 2 and 2."""
+    base, other = times(1.0, 2.0), times(own, passed)
+    base.worked, other.worked = [2.0] * 20, [processors] * 20
+    return [(base, other)] * 10
+
+
+def test_what_trials_agree_on_is_seen_by_one_clock_outside() -> None:
+    assert is_seen(pairs(0.5, 1.5, 1.5))
+    assert is_seen(pairs(0.5, 1.5, 2.0)), "a wait that is gone"
+    assert is_seen(pairs(0.5, 9.0, 1.5)), "work that is gone, on a busy machine"
+    assert not is_seen(pairs(0.5, 2.0, 2.0))
+    assert not is_seen([*pairs(0.5, 2.0, 2.0), *pairs(0.5, 1.5, 2.0)])
+
+
+def test_what_a_process_worked_is_seen_from_outside() -> None:
+    before, until = worked(os.getpid()), time.process_time() + 0.05
+    while time.process_time() < until:
+        pass
+    assert 0.05 <= worked(os.getpid()) - before < 1

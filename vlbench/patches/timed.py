@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vlbench.judging.judged import JudgedRow
+from vlbench.judging.verdict import Verdict
+from vlbench.revisions.clocks import CLOCK, Times, is_seen
 from vlbench.revisions.request import Pair, Request, way_of
 
 if TYPE_CHECKING:
@@ -22,9 +24,15 @@ def timed_rows(pair: Pair, request: Request, top: Path, watch: Watch) -> list[Ju
     (tower,) = request.towers
     plans = [replace(plan, stages=False) for plan in plans_of(pair, request, tower)]
     until = end_of(time.monotonic(), request.budget)
-    groups, _ = measure(plans, way_of(tower), replace(request, apart=True), until, top, watch)
+    seen: list[tuple[Times, Times]] = []
+    groups, _ = measure(plans, way_of(tower), replace(request, apart=True), until, top, watch, seen)
     found = []
     for plan, group in zip(plans, groups, strict=True):
         words = (tower, plan.point.scenario, plan.point.label, plan.dtype, plan.device)
         found += rows_of(group, " ".join(filter(None, words)))
-    return [row.model_copy(update={"reason": pair.plain(row.reason)}) for row in found]
+    return [
+        JudgedRow.missing(row.cell, "time", CLOCK)
+        if row.verdict is Verdict.IMPROVED and row.measure == "time" and seen and not is_seen(seen)
+        else row.model_copy(update={"reason": pair.plain(row.reason)})
+        for row in found
+    ]

@@ -137,6 +137,11 @@ class Child(Generic[Event]):
             raise UsageError(event.message)
         return event
 
+    @property
+    def pid(self) -> int:
+        """By which the system knows it."""
+        return self._process.pid
+
     def stop(self) -> None:
         """None of its threads runs before `go_on`. It ends with this process all the same."""
         self._process.send_signal(signal.SIGSTOP)

@@ -1,5 +1,8 @@
 """Two clocks of a tower: that of its own process, and that of whoever told it to work."""
 
+import sys
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -18,6 +21,8 @@ class Times:
     """Of a call, by the clock in its process."""
     passed: list[float] = field(default_factory=list)
     """Of the whole reading, by the clock of who asked for it."""
+    worked: list[float] = field(default_factory=list)
+    """The same of its processors, which says no more where others want the machine, too."""
 
 
 def conceals(base: Times, other: Times) -> bool:
@@ -31,3 +36,29 @@ def conceals(base: Times, other: Times) -> bool:
     off = sorted(each - same for each, same in zip(mine, usual, strict=False))
     surely = off[max(0, int(len(off) / 2 - SURELY * len(off) ** 0.5))]
     return gain > 0 and surely > max(gain / 2, FLOOR * median(base.own))
+
+
+def is_seen(trials: Sequence[tuple[Times, Times]]) -> bool:
+    """Is a gain that trials agree on, by their own clocks, seen from outside: half of it, in four trials of five?
+
+    A wait that is gone shows in the time that passed, and work in that of the processors, however busy the machine is.
+    """
+    gains = {
+        clock: [median(getattr(base, clock)) - median(getattr(other, clock)) for base, other in trials]
+        for clock in ("own", "passed", "worked")
+    }
+    shown = (
+        sum(2 * seen >= own for seen, own in zip(gains[clock], gains["own"], strict=True))
+        for clock in ("passed", "worked")
+    )
+    return any(each >= 0.8 * len(trials) for each in shown)
+
+
+def worked(pid: int) -> float:
+    """Seconds that a process has worked so far, on all processors; on another system than Linux, that have passed."""
+    if sys.platform != "linux":
+        return time.perf_counter()
+    try:
+        return time.clock_gettime((~pid << 3) | 2)  # the clock that clock_getcpuclockid(3) names
+    except OSError:  # it has ended
+        return 0.0

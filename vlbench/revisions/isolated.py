@@ -23,7 +23,7 @@ from vlbench.implementations.output import Parts
 from vlbench.process.child import ChildError
 from vlbench.process.listing import listing
 from vlbench.process.scratch import Scratch
-from vlbench.revisions.clocks import CLOCK, Times, conceals
+from vlbench.revisions.clocks import CLOCK, Times, conceals, worked
 from vlbench.revisions.lockstep import Side
 from vlbench.revisions.messages import Order, Reading, Ready, Turn, Warm, output_of
 from vlbench.trial.difference import beyond
@@ -37,10 +37,12 @@ KEPT = 16
 NO_OUTPUT = "it left no output of a timed round that can be read"
 
 
-def run_apart(job: Job, timeout: float, repository: Path | None = None) -> Iterator[Event]:
+def run_apart(
+    job: Job, timeout: float, repository: Path | None = None, seen: list[tuple[Times, Times]] | None = None
+) -> Iterator[Event]:
     """The events of one trial over the variants of `job`, as `run_trial` gives them.
 
-    A side that imports from `repository` is refused. Raises UsageError for a job that is refused, ChildError for a
+    `seen` is told the times of the first and of each other that was timed to the end. A side that imports from `repository` is refused. Raises UsageError for a job that is refused, ChildError for a
     process that ended too early, or not within `timeout` seconds, and where files of vlbench changed meanwhile.
     """
     ours = listing(FOLDER)
@@ -57,6 +59,8 @@ def run_apart(job: Job, timeout: float, repository: Path | None = None) -> Itera
         if not listing(FOLDER).items() >= ours.items():
             raise ChildError(base.name, "files of vlbench changed while it ran: install it anew")
         trial.compare()
+    if seen is not None:
+        seen += [(trial.times[base.name], trial.times[each.name]) for each in trial.alive if trial.times[base.name].own]
     yield from (Struck(variant=name, reason=reason) for name, reason in trial.struck.items())
     yield Finished()
 
@@ -140,20 +144,21 @@ class _Trial:
         readings: dict[str, Reading] = {}
         for side in order:
             turn = Turn(does="reading", number=number, secret=randbits(60))
-            said, passed = self._turn(
+            said, *passed = self._turn(
                 side, turn.model_copy(update={"does": "call", "secret": randbits(60)}), Warm, Struck
             )
             if not isinstance(said, Struck):
-                said, passed = self._turn(side, turn, Reading, Struck)
+                said, *passed = self._turn(side, turn, Reading, Struck)
             output = None if isinstance(said, Struck) else self._output(side)
             if isinstance(said, Struck) or output is None:
                 self._strike(side, said.reason if isinstance(said, Struck) else NO_OUTPUT)
-            elif not 0 < said.seconds <= passed:
+            elif not 0 < said.seconds <= passed[0]:
                 self._strike(side, CLOCK)
             else:
                 self._keep(side, turn, output)
                 self.times[side.name].own.append(said.seconds)
-                self.times[side.name].passed.append(passed)
+                self.times[side.name].passed.append(passed[0])
+                self.times[side.name].worked.append(passed[1])
                 self.hidden[side.name] += said.hidden
                 readings[side.name] = said
         return Round(
@@ -165,15 +170,15 @@ class _Trial:
             throttled=tuple(sorted({reason for each in readings.values() for reason in each.throttled})),
         )
 
-    def _turn(self, side: Side, turn: Turn, kind: Any, other: Any = None) -> tuple[Any, float]:
-        """What a tower says to its turn, and the seconds that passed. It is stopped before and afterwards."""
-        start = time.perf_counter()
+    def _turn(self, side: Side, turn: Turn, kind: Any, other: Any = None) -> tuple[Any, float, float]:
+        """What a tower says to its turn, and the seconds that passed and that it worked. Else it is stopped."""
+        start, before = time.perf_counter(), worked(side.pid)
         side.go_on()
         side.tell(turn)
         said = side.expect(kind, other)
         seconds = time.perf_counter() - start
         side.stop()
-        return said, seconds
+        return said, seconds, worked(side.pid) - before
 
     def _output(self, side: Side) -> Parts | None:
         """What a tower left, which is then here alone; None where it is nothing that can be read."""

@@ -17,6 +17,7 @@ from vlbench.judging.summary import Summary, summaries, suspects
 from vlbench.judging.verdict import Floors, Verdict
 from vlbench.matrix.plan import Plan
 from vlbench.record.schema import CellGroup
+from vlbench.revisions.clocks import Times
 from vlbench.revisions.pairs import confirmed, go_on_in_sets
 from vlbench.revisions.request import BASE, HEAD, Pair, Request, Way, way_of
 from vlbench.towers.from_folder import TowerInFolder, claim_of
@@ -74,12 +75,18 @@ def _in_its_place(request: Request, base: TowerInFolder, head: TowerInFolder) ->
 
 
 def measure(
-    plans: Sequence[Plan], way: Way, request: Request, until: float, repository: Path, watch: Watch
+    plans: Sequence[Plan],
+    way: Way,
+    request: Request,
+    until: float,
+    repository: Path,
+    watch: Watch,
+    seen: list[tuple[Times, Times]] | None = None,
 ) -> tuple[list[CellGroup], bool]:
     """Trials of every plan, then as many again where HEAD was called changed, until then by `time.monotonic()`.
 
     Also says whether there was time for all of it. In lock-step there are pairs until they show the threshold, or until
-    it is over.
+    it is over. `seen` is told the times of both sides of pairs that are apart.
     """
     from vlbench.record.journal import Journal
     from vlbench.revisions.isolated import run_apart
@@ -87,7 +94,7 @@ def measure(
     from vlbench.trial.limits import Limits
     from vlbench.trial.session import run_trial
 
-    pair = run_apart if request.apart else run_pair
+    pair = partial(run_apart, seen=seen) if request.apart else run_pair
     run = run_trial if way is Way.ONE_PROCESS else partial(pair, repository=repository)
     limits = Limits(request.timeout, until, f"--budget {request.budget:g}s", "; give it more")
     session = Session(plans, Journal(None, ""), limits=limits, watch=watch, run=run)
