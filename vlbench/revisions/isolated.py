@@ -42,8 +42,9 @@ def run_apart(
 ) -> Iterator[Event]:
     """The events of one trial over the variants of `job`, as `run_trial` gives them.
 
-    `seen` is told the times of the first and of each other that was timed to the end. A side that imports from `repository` is refused. Raises UsageError for a job that is refused, ChildError for a
-    process that ended too early, or not within `timeout` seconds, and where files of vlbench changed meanwhile.
+    `seen` is told the times of the first and of each other that was timed to the end. A side that imports from
+    `repository` is refused. Raises UsageError for a job that is refused, ChildError for a process that ended too early,
+    or not within `timeout` seconds, and where files of vlbench changed meanwhile.
     """
     ours = listing(FOLDER)
     with Scratch() as folder, ExitStack() as ends:
