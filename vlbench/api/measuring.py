@@ -44,12 +44,12 @@ class Effort:
     """May `out` replace a file that is there?"""
     card: bool = True
     """Is the machine itself measured, too?"""
+    isolate: bool = False
+    """Has each tower a process of its own, in which nothing is that it is compared with?"""
     whole: float | None = None
     """Seconds of the budget that the user gave, where this is a share of it."""
     again: bool = True
     """Is what stands out measured a second time?"""
-    isolate: bool = False
-    """Has each tower a process of its own, in which nothing is that it is compared with?"""
     rounds: float | None = None
     """In place of the budget: seconds of rounds alone, half of them for confirming where there are trials to vote."""
 

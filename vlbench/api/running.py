@@ -80,13 +80,11 @@ def run(
 
     Measured is each `scenario` x `model` x `dtype` in every `variant`; or each `tower` against the first; or each
     `seam` alone. `images` are pictures of yours, at their own sizes or (`scenario_sizes`) cropped to the scenario's.
-    `plan` adds rows with their plan handed in; `counts` counts each at the size of a released model as on an H100:
-    by default with the small model of a CPU and no budget. With `isolate` each tower has a process of its own, and what
-    it is compared with is made when that has ended. Arguments are options of `vlbench run --help`, one or a
-    list; `only` is `--filter`. `budget` and `timeout` are seconds. `out` keeps the results in a file as well, a new one
-    unless with `force`. `progress` may be a function of a line; results say that they were made by `command`. What is
-    left out is [tool.vlbench]'s, else ours. Raises UsageError, and on Ctrl-C Interrupted, with the results so far.
-    """
+    `plan` adds rows with their plan handed in; `counts` counts each at the size of a released model as on an H100: by
+    default with the small model of a CPU and no budget. `isolate`: each tower in a process of its own. Arguments are
+    options of `vlbench run --help` (`only` is `--filter`), one or a list, else [tool.vlbench]'s, else ours. `out` keeps
+    results in a new file, or any with `force`. `progress` may be a function of a line; `command` made the results.
+    Raises UsageError, and on Ctrl-C Interrupted, with the results so far. `budget` and `timeout` are seconds."""
     made_by = command or called("run", locals(), run)
     states, dtypes = several(state), several(dtype) or (None,)
     settings = Settings(seed, threads, tuple(states), path_of(weights), tuple(paths(images)) or None)
@@ -99,16 +97,12 @@ def run(
         named = several(model), ours, several(variant), ablate, exactness
         found = targets_of(*named, device, dtypes, settings.weights, few="variant" not in cells.patterns, plan=plan)
         fed = _fed_to(found, scenario, settings.images, scenario_sizes)
-    plans = plans_of(fed, cells, settings)
-    if isolate:
-        _check_apart(plans)
+    plans = _apart(plans_of(fed, cells, settings)) if isolate else plans_of(fed, cells, settings)
     earlier = _earlier(Path(against), plans, path_of(out)) if against else None
-    seconds = budget or BUDGETS[plans[0].device]
-    effort = Effort(trials, seconds, timeout, path_of(out), resume, force, card, isolate=isolate)
+    effort = Effort(trials, budget or BUDGETS[plans[0].device], timeout, path_of(out), resume, force, card, isolate)
     usual = budget is None and not (seam or images) and _is_small(fed)
     also = at_scale(plans, scenarios_of(scenario), timeout) if counts or (usual and counts is None) else None
-    outcome = measure(plans, effort, made_by, progress, also)
-    return _measured(outcome, effort.out, earlier, _notes(fed, settings.weights, outcome.results.groups))
+    return _measured(measure(plans, effort, made_by, progress, also), effort.out, earlier, fed, settings.weights)
 
 
 def verify(
@@ -168,14 +162,15 @@ def verify(
     return Verified(shown, tuple(BATCHES), tuple(_made_otherwise([group], target, sized=False)))
 
 
-def _check_apart(plans: Sequence[Plan]) -> None:
-    """Raises UsageError for what cannot be measured with each tower in a process of its own."""
+def _apart(plans: list[Plan]) -> list[Plan]:
+    """The plans with each tower in a process of its own. Raises UsageError for what cannot be had so."""
     for plan in plans:
         if plan.states != ("warm",) or not isinstance(plan.point, ScenarioPoint):
             raise UsageError("--isolate times whole towers with warm caches; leave --state and --seam out")
         if (rows := len(plan.variants)) > MOST_APART:
             told = f"--isolate: {rows} rows are more than {MOST_APART}, each a process that holds the weights"
             raise UsageError(f"{told}; name fewer, by --with or --filter")
+    return plans
 
 
 def _against(given: TowerLike | File | None) -> str | None:
@@ -199,8 +194,11 @@ def _fed_to(targets: Sequence[Target], scenario: Names, images: Sequence[Path] |
     return [(point.scenario, [point], target) for target in targets]
 
 
-def _measured(outcome: Outcome, out: Path | None, earlier: Side | None, notes: tuple[str, ...]) -> Measured:
+def _measured(
+    outcome: Outcome, out: Path | None, earlier: Side | None, fed: Sequence[Fed], weights: Path | None
+) -> Measured:
     """What a run gives back. Raises Interrupted where a signal ended it."""
+    notes = _notes(fed, weights, outcome.results.groups)
     verdicts = Verdicts(compare(earlier, out or outcome.results)) if earlier else None
     measured = Measured(outcome.results, out, notes, verdicts)
     if outcome.interrupted:

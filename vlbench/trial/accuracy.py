@@ -286,11 +286,10 @@ def _why_broken(tower: Judged, entry: Entry, dtype: torch.dtype) -> str:
 
 
 def run(tower: Judged, entry: Entry) -> Parts:
-    """A copy of what a tower makes of a copy of the input; its own memory is poisoned."""
-    own = copy.deepcopy(entry)  # whoever writes into it spoils no other
+    """A copy of what a tower makes of a copy of the input, which it may write into; its own memory is poisoned."""
     turn_tf32_off()  # whoever was imported, built or called before may have turned it on
     with torch.inference_mode():
-        output = own.output(tower)
+        output = copy.deepcopy(entry).output(tower)
         copied = kept(output)
         poison(output)  # nor does freed memory hold what is compared with
         return copied
