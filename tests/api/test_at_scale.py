@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 import vlbench
 from tests.record.test_preset_file import preset
 from tests.trial.plans import work_in
 from vlbench.api.at_scale import _job, at_scale
+from vlbench.counting.rows import Row
+from vlbench.counting.scaled import scaled
+from vlbench.counting_device import CountingDevice
 from vlbench.errors import UsageError
 from vlbench.matrix.plan import CellFilter, Plan, Settings, plans_of
 from vlbench.matrix.targets import model_target, tower_targets
@@ -89,13 +93,13 @@ def test_a_preset_file_is_that_of_a_gpu_and_the_floor_that_of_the_released_model
 def test_a_preset_file_and_the_floor_are_counted_at_full_size(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text(preset_text(preset(flags=("host-grid", "host-seqlens", "batched-windows"))))
-    plan = plan_of(model_target(None, "cpu", None, [str(file), "host-grid+host-seqlens+batched-windows", "floor"]))
-    _, count = at_scale([plan], [], 200)
-    rows = {each.name: each for each in count(lambda done, of: None)[0].rows}
-    mine, spelled = rows[str(file)], rows["host-grid+host-seqlens+batched-windows"]
-    assert mine.failed is None
-    assert (mine.warm, mine.predicted) == (spelled.warm, spelled.predicted)
-    least = rows["floor"]
+    plan = plan_of(model_target(None, "cpu", None, [str(file), "floor"]))
+    rows = {each.name: each for each in at_scale([plan], [], 200)[1](lambda done, of: None)[0].rows}
+    mine, least = rows[str(file)], rows["floor"]
+    with CountingDevice("ghost", "sm_90") as device:
+        row = Row("spelled", "qwen2.5-vl-7b+host-grid+host-seqlens+batched-windows")
+        spelled = scaled(device, row, _job(plan, {})[0].points[0], torch.bfloat16)
+    assert mine.warm == spelled.warm
     assert least.warm
     assert least.warm.attention_calls == 32
     ratio = mine.predicted[0].over(least.predicted[0])

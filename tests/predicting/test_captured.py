@@ -148,6 +148,7 @@ def test_two_captures_of_one_program_hold_each_other(public_captures: Path) -> N
     assert len(held) == 14
 
 
+@pytest.mark.slow(2)
 def test_a_real_trace_with_shapes(public_captures: Path) -> None:
     found = held_capture(public_captures / "kineto" / "sampled_rank-0.json.gz", "h100")
     products = [each for each in found.kernels if each.operation == "aten::mm"]
