@@ -54,6 +54,13 @@ def test_a_command_without_a_tower_says_so(vlbench: Vlbench) -> None:
     assert "no call was written down: vLLM and SGLang are heard where vlbench is installed beside them" in ended.err
 
 
+def test_a_file_that_was_cut_is_named_beside_the_others(vlbench: Vlbench, folder: Path) -> None:
+    (folder / "write.sh").write_text('printf "cut" > "$VLBENCH_RECORD"')
+    ended = vlbench("record", "calls.jsonl", "--", "sh", "write.sh")
+    assert ended.code == 6
+    assert "calls.jsonl, line 1: it was cut off" in " ".join(ended.out.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -15,7 +15,9 @@ import torch
 from torch import nn
 
 from tests.traffic.test_recorder import lines
+from vlbench.errors import UsageError
 from vlbench.traffic import engines
+from vlbench.traffic.trace import Trace
 
 BF16 = torch.zeros(1, dtype=torch.bfloat16)
 SCHEDULERS = [("vllm.v1.core.sched.scheduler", "schedule", "waiting")]
@@ -74,6 +76,14 @@ def test_a_name_that_another_process_has_taken_is_left_alone(path: Path) -> None
     (other,) = path.parent.glob("calls.*.jsonl")
     assert told(other) == [([[1, 4, 6]], "bfloat16", None)]
     assert path.read_text() == "theirs"
+
+
+def test_calls_with_grids_on_a_device_are_not_passed_over_in_silence(path: Path) -> None:
+    engines.plugin()
+    tower("Qwen3_VisionTransformer", "vllm.models.qwen3_vl")(BF16, torch.ones(1, 3, device="meta"))
+    engines._INSTALLED[0].close()
+    with pytest.raises(UsageError, match="no call after the head, and 1 were missed, as those with grids on a device"):
+        list(Trace(path))
 
 
 def test_without_the_variable_nothing_is_done(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

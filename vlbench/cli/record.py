@@ -12,7 +12,7 @@ from vlbench.cli.completion import files
 from vlbench.cli.options import INTERRUPTED
 from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError
-from vlbench.export.sheet import Column, Columns, Sheet, figure, table_of
+from vlbench.export.sheet import Column, Columns, Part, Sheet, Words, figure, table_of
 from vlbench.judging.exit_codes import ExitCode
 from vlbench.traffic.engines import VARIABLE
 from vlbench.traffic.trace import Summary, summary_of
@@ -33,7 +33,7 @@ def record(
     """Run vLLM or SGLang, and write down grids, dtype, queue and time of each call of its tower, nothing else.
 
     `--scenario FILE.jsonl` replays them. A process that is not the first has FILE.PID.jsonl. Ends as the command does,
-    and with 6 where nothing was called.
+    and with 6 where nothing was called or a file cannot be read.
 
     - `vlbench record calls.jsonl -- vllm serve Qwen/Qwen2.5-VL-7B-Instruct`
     - `vlbench record calls.jsonl -- python -m sglang.launch_server --model-path Qwen/Qwen2.5-VL-7B-Instruct`
@@ -45,7 +45,12 @@ def record(
     check_output(out, str(out))
     before = set(_written(out))
     code = _run(command, out.resolve())
-    found = [summary_of(path) for path in _written(out) if path not in before]
+    found, unread = list[Summary](), list[Part]()
+    for path in (each for each in _written(out) if each not in before):
+        try:
+            found.append(summary_of(path))
+        except UsageError as error:
+            unread.append(Words(str(error), "red"))
     columns: Columns[Summary] = {
         Column("file", left=True): lambda row: str(row.path),
         Column("calls"): lambda row: row.calls,
@@ -55,8 +60,9 @@ def record(
         Column("missed"): lambda row: row.missed,
     }
     table = table_of("recorded", found, columns, title="written down; missed are calls with grids on a device, or more")
-    last = "" if found else NOTHING
-    return Sheet("vlbench record", [table], exit_code=code or (0 if found else int(ExitCode.MISSING)), last=last)
+    last = "" if found or unread else NOTHING
+    missing = 0 if found and not unread else int(ExitCode.MISSING)
+    return Sheet("vlbench record", [table, *unread], exit_code=code or missing, last=last)
 
 
 def _written(out: Path) -> list[Path]:

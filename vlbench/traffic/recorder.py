@@ -93,7 +93,7 @@ class Recorder:
                 kept.append(line)
             written = 0
             try:
-                if kept and self._file is None:
+                if self._file is None and (kept or (self.missed and self._ended.is_set())):
                     self._open(self._names())
                 for start in range(0, len(kept), AT_ONCE):
                     self._put(b"".join(kept[start : start + AT_ONCE]))

@@ -60,7 +60,8 @@ class Trace:
             found += 1
             yield self._call(number, fields)
         if not found:
-            self._refuse(2, "", "there is no call after the head", "record while the tower is called")
+            missed = f", and {self.missed:,} were missed, as those with grids on a device are" if self.missed else ""
+            self._refuse(2, "", f"there is no call after the head{missed}", "record while the tower is called")
 
     def _lines(self) -> Iterator[bytes]:
         try:
