@@ -55,5 +55,5 @@ def test_evidence_of_another_schema_is_refused() -> None:
 
 
 def test_more_events_than_cases_is_refused() -> None:
-    with pytest.raises(ValueError, match="k"):
+    with pytest.raises(ValueError, match="3 events in 2 cases"):
         upper_bound(3, 2)

@@ -62,6 +62,8 @@ def upper_bound(events: int, cases: int, *, confidence: float = 0.95) -> float:
     """
     from scipy.stats import binomtest
 
+    if not 0 <= events <= cases:  # from 1.18 on scipy takes it
+        raise ValueError(f"{events} events in {cases} cases")
     return float(binomtest(events, cases, alternative="less").proportion_ci(confidence, method="exact").high)
 
 
