@@ -18,6 +18,7 @@ import pytest
 from tests.cli.conftest import Vlbench
 from tests.cli.gated import LAYER, SYNC, TOWERS
 from vlbench.cli.tools import TOOLS
+from vlbench.cli.tools.call import Ended
 from vlbench.errors import UsageError
 
 command = import_module("vlbench.cli.mcp")
@@ -169,3 +170,17 @@ def test_a_signal_ends_the_server_while_its_input_is_open(folder: Path) -> None:
         assert json.loads(server.stdout.readline())["result"]["serverInfo"]["name"] == "vlbench"
         server.send_signal(signal.SIGTERM)
         assert server.wait(30) == 143
+
+
+@pytest.mark.slow(2)
+def test_verdicts_are_found_as_their_commands_print_them(vlbench: Vlbench, folder: Path) -> None:
+    for name, rate in {"old": 100.0, "new": 80.0}.items():
+        rows = "".join(f"tokens/s,{rate + number / 10},{number}\n" for number in range(4))
+        (folder / f"{name}.csv").write_text(f"name,value,run\n{rows}")
+    given = {"before": "old.csv", "after": ["new.csv"], "threshold": 0.1}
+    asked = TOOLS["judge"].checked(given)
+    assert asked == {"before": "old.csv", "after": ["new.csv"], "threshold": "0.1"}
+    judged = Ended(found=TOOLS["judge"].work(print, **asked)).model_dump(mode="json")["found"]
+    (row,) = judged["rows"]
+    assert (row["cell"], row["verdict"], judged["exit_code"]) == ("tokens/s", "regressed", 3)
+    assert TOOLS["diff"].work(print, before="old.csv", after="new.csv")["exit_code"] == 3
