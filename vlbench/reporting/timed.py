@@ -21,7 +21,7 @@ from vlbench.reporting.page import Chapter, Drawn, Picture, Section, only
 from vlbench.stats.paired import Estimate, median_interval
 
 TONES = {"faster": "good", "slower": "bad", "unclear": "open"}
-SAID = {"faster": "faster in two processes", "slower": "slower in two processes", "unclear": "not distinguishable"}
+SAID = {"faster": "faster, confirmed", "slower": "slower, confirmed", "unclear": "not distinguishable"}
 
 
 FIRST = ("variant", "drawn", "speed-up", "level", "reference", "verdict", "visible", "seconds")
@@ -54,7 +54,7 @@ def group_chapter(group: CellGroup, source: str) -> Chapter:
     about = [f"fed in: {group.trials[0].batch}"] if group.trials else []
     about += [group.why_scaled] if group.why_scaled else []
     speed_up = next(column.key for column in rows.heads if column.key.startswith("speed-up"))
-    brief.append(only(rows, "variant", "seconds", speed_up, "verdict"))
+    brief.append(only(rows, "variant", "seconds", speed_up, "reference", "verdict"))
     return Chapter(title(group), source, sections, about, brief)
 
 
