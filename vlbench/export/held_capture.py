@@ -89,7 +89,7 @@ def _without(found: HeldCapture) -> Iterator[Words]:
         reasons[each.why_not] += each.runs
     for why, runs in reasons.most_common():
         names = list(dict.fromkeys(each.operation for each in untold if each.why_not == why))
-        yield Words(f"not predicted, {why}: {runs:,} runs of {few(names, 4)}.", "yellow")
+        yield Words(f"not predicted, {why}: {runs:,} run{'s' * (runs > 1)} of {few(names, 4)}.", "yellow")
     rest = found.busy - captured(list(found.kernels))
     if found.gpu and rest > 0.005 * found.busy:
         share = rest / found.busy
