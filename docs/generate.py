@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from rich.console import Console, RenderableType
 
 from docs.reference import reference
-from results.checked_predictions import checked_sentence, checked_table
+from results.checked_predictions import checked_sentence, checked_table, measured_sentence
 from results.count_plans import plan_table
 from results.false_alarms import gate_sentence
 from results.gpu.tables import counted_and_seen, probe_table, right_sentence, seen_sentence
@@ -244,6 +244,7 @@ PARTS: dict[str, Callable[[], str | None]] = {
     "limits": limit_table,
     "looked_up": looked_up_table,
     "formats": format_table,
+    "measured": measured_sentence,
     "moved": moved_table,
     "peers": peer_table,
     "hosts": hosts_table,

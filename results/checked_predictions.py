@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 from vlbench.export.checked_prediction import HIT, held_rows, in_one_line
@@ -42,4 +43,20 @@ def checked_table(folder: Path = FOLDER) -> str | None:
 
 def checked_sentence(folder: Path = FOLDER) -> str | None:
     """What it comes to, a line for each GPU; None without any."""
-    return "\n".join(f"Held against {h.fingerprint.gpu}: {in_one_line(held_rows(h))}" for h in stored(folder)) or None
+    told = (
+        f"Predicted first, then measured on {h.fingerprint.gpu}: {in_one_line(held_rows(h))}" for h in stored(folder)
+    )
+    return "\n".join(textwrap.fill(each, 120) for each in told) or None
+
+
+def measured_sentence(folder: Path = FOLDER) -> str | None:
+    """What each row of the newest of them took; None without any."""
+    found = [(each.measured, each) for each in stored(folder) if each.measured is not None]
+    if not found:
+        return None
+    measured, held = max(found, key=lambda both: both[0].created)
+    took = [f"`{each.row.row}` {milliseconds(each.seconds)}" for each in held_rows(held) if each.seconds]
+    group = measured.groups[0]
+    of = f"{group.model} in {group.dtype}, {group.scenario}"
+    told = f"Milliseconds on an [{held.fingerprint.gpu}](docs/gpu.md), {of}: {', '.join(took)}."
+    return textwrap.fill(told, 120, break_long_words=False, break_on_hyphens=False)
