@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol
 
+REPLAYED = "graph replay"
+"""The stage in which a runner without CUDA graphs does what one launch replays on a GPU: who predicts looks for it."""
+
 
 class Listener(Protocol):
     """Told of every stage, in order, on the thread that runs the forward."""

@@ -8,6 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from ..stage import REPLAYED, stage
+
 Function = Callable[[], Sequence[Tensor]]
 """Reads tensors that stay where they are, and returns tensors."""
 
@@ -32,8 +34,9 @@ class EagerRunner:
         kept = [tensor.clone() for tensor in function()]
 
         def replay() -> Sequence[Tensor]:
-            for one, new in zip(kept, function(), strict=True):
-                one.copy_(new)
+            with stage(REPLAYED):
+                for one, new in zip(kept, function(), strict=True):
+                    one.copy_(new)
             return kept
 
         return replay

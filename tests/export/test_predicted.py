@@ -53,6 +53,12 @@ def test_sizes_outside_of_the_tables_are_one_line() -> None:
     assert "a: not predicted, it is several kernels: aten::sort." in text
 
 
+def test_a_row_that_replays_a_graph_says_so() -> None:
+    text = " ".join(shown(predicted_sheet(prediction(replayed=1216)).parts).split())
+    assert "a: 1,216 operations in a CUDA graph: one launch replays them, back to back." in text
+    assert "CUDA graph" not in shown(predicted_sheet(prediction()).parts)
+
+
 def test_several_gpus_stand_side_by_side_and_every_figure_says_that_it_is_predicted() -> None:
     sheet = predicted_sheet(prediction())
     first, second = [table for table in sheet.tables if "predicted ms" in table.title]

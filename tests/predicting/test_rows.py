@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.predicting.hand_made import BOARD, HIGH, LOW, READ, VIEW, add, attend, mm, run, tensor
+from vlbench.counting_device.graphs import REPLAY
 from vlbench.kernel_times import board
 from vlbench.predicting.floor import floor_of
 from vlbench.predicting.host import hosts
@@ -31,6 +32,22 @@ def left(change: Change) -> list[Step]:
 
 def made(name: str, events: list[Event]) -> Simulated:
     return simulated(name, name, "warm", [("whole", tuple(events))], Kernels(BOARD))
+
+
+def test_no_time_is_told_of_graphs_that_cannot_be_or_are_not_known() -> None:
+    inside = [replace(each, replayed=True) for each in (mm(200), READ)]
+    row = row_of(made("a", inside), None, None)
+    assert row.failed == "aten::_local_scalar_dense at tower.py:3 waits, which no CUDA graph can hold"
+    assert row.span is None
+    foreign = row_of(made("a", [add(), Event(Kind.OPERATION, REPLAY)]), None, None)
+    assert foreign.failed == "what its own CUDA graphs replay has no predicted time"
+    assert foreign.not_predicted == {f"{REPLAY}: what a graph replays is counted as one operation": 1}
+    chunks = [("whole", tuple(inside[:1]))]
+    cold = row_of(simulated("a", "a", "cold", chunks, Kernels(BOARD)), None, None)
+    assert cold.failed is not None
+    assert cold.failed.startswith("its first call records a CUDA graph")
+    warm = row_of(simulated("a", "a", "warm", chunks, Kernels(BOARD)), None, None)
+    assert (warm.failed, warm.replayed) == (None, 1)
 
 
 def test_a_band_goes_from_the_fast_host_to_the_slow_one() -> None:

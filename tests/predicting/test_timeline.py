@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.predicting.hand_made import BOARD, HIGH, HOST, LOW, READ, VIEW, add, attend, mm, run, step
+from vlbench.counting_device.graphs import REPLAY
 from vlbench.predicting.host import Act
 from vlbench.predicting.kernels import By, Kernels
-from vlbench.predicting.timeline import Stretch, drawn, outer, simulate, steps_of, stretches, worlds
+from vlbench.predicting.timeline import (
+    Stretch,
+    drawn,
+    forward_of,
+    outer,
+    replayed,
+    simulate,
+    steps_of,
+    stretches,
+    worlds,
+)
 from vlbench.record.sequence import Event, Kind
 
 
@@ -72,6 +85,28 @@ def test_what_a_host_does_for_each_kind_of_event() -> None:
 def test_every_host_with_every_error() -> None:
     assert len(worlds([HOST])) == 2 ** len(By)
     assert [set(world.error.values()) for world in outer([HOST])] == [{"low"}, {"high"}]
+
+
+def test_a_replay_is_one_launch_and_its_kernels_back_to_back() -> None:
+    inside = [replace(each, replayed=True) for each in (mm(200), VIEW, Event(Kind.HOST, "aten::arange"), mm(200))]
+    events = [add(), *inside, add()]
+    steps = steps_of(events, Kernels(BOARD))
+    assert [each.acts for each in steps] == [(Act.LAUNCH,), (Act.LAUNCH,), (), (), (), (), (Act.LAUNCH,)]
+    small, product = Kernels(BOARD).took(add()), BOARD.product(200, 1000, 1000, "bfloat16")
+    found = run(steps, LOW)
+    assert found.host == 30
+    assert found.span == pytest.approx(20 + 6 + 2 * product.low + small.low)
+    assert [index for on_device, _, _, index in drawn(steps, LOW) if not on_device] == [0, 1, 6]
+
+
+def test_a_replay_that_goes_on_in_the_next_part_is_launched_once() -> None:
+    block = tuple(replace(each, replayed=True) for each in (mm(200), add()))
+    chunks = [("before", (add(),)), ("first", block), ("later", block), ("later", block), ("after", (add(),))]
+    forward = forward_of(chunks, Kernels(BOARD))
+    names = [step.event.operation for stretch in forward for step in stretch.steps]
+    assert names.count(REPLAY) == 1
+    assert replayed(forward) == (6, "")
+    assert replayed(forward_of([("again", block), ("out", (add(),)), ("again", block)], Kernels(BOARD))) == (4, "")
 
 
 def test_slices_of_a_timeline() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 from torch import Tensor
 
 from vlbench.counting_device.happening import Happening, Source
+from vlbench.implementations.stage import REPLAYED
 from vlbench.record import sequence
 from vlbench.record.counts import Assumption, Counts, Key, Kind, Question, Tally
 from vlbench.record.site import Content, Event, Site, Where
@@ -130,6 +131,11 @@ class Counter:
             yield
         finally:
             self.exit(name)
+
+    @property
+    def replays(self) -> bool:
+        """Is the stage of a replay open?"""
+        return REPLAYED in self._open
 
     @property
     def innermost(self) -> str:

@@ -46,6 +46,7 @@ class Happening:
     implicit: bool = False
     attention: str = ""
     new_plan: bool = False
+    replayed: bool = False
     cause: Cause | None = None
     """The line, of what makes the host wait, copies, or has a plan built."""
     source: Source | None = None

@@ -40,6 +40,7 @@ class OrderedRecord:
             implicit=now.implicit,
             attention=now.attention,
             new_plan=now.new_plan,
+            replayed=now.replayed,
             lengths=self._segments(now.arguments) if now.attention else (),
             line=(now.cause.where if now.cause else cause_line()).place,
         )

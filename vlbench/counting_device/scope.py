@@ -82,7 +82,8 @@ class Scope:
     ) -> None:
         """Tell all listeners of what happens, with `more` of `Happening`; nobody where nothing is counted."""
         if self.counter is not None:
-            now = Happening(kind, name, self.counter.innermost, arguments, results, **more)
+            counter = self.counter
+            now = Happening(kind, name, counter.innermost, arguments, results, replayed=counter.replays, **more)
             for listener in self.listeners:
                 listener.hear(now)
 

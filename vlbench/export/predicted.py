@@ -112,6 +112,9 @@ def _more(row: Predicted, facts: Mapping[str, Value], limit: int) -> Iterator[Pa
     if row.failed:
         yield Words(f"{row.row}: no time is told: {row.failed}", "red")
         return
+    if row.replayed:
+        graph = f"{row.replayed:,} operations in a CUDA graph: one launch replays them, back to back"
+        yield Words(f"{row.row}: {graph}.")
     whole = row.span.high if row.span else 0.0
     worth = [each for each in row.pays if each.saves.high > LEAST_PAY * whole]
     facts = {**facts, "variant": row.row}

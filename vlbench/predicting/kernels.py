@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from vlbench.counting_device.graphs import REPLAY
 from vlbench.kernel_times import Board, NotInTablesError, Time
 from vlbench.predicting.host import Host, hosts
 from vlbench.record.sequence import Attention, Event, attention_of, product_of
@@ -78,6 +79,8 @@ class Kernels:
         return self.board.attention(call.batch, call.heads, call.q_length, call.head_dim, call.dtype)
 
     def _looked_up(self, event: Event) -> Took:
+        if event.operation == REPLAY:
+            return unknown(By.BYTES, "what a graph replays is counted as one operation")
         if event.attention:
             calls = attention_of(event)
             return self.attended(calls) if calls else unknown(By.ATTENTION, "its lengths are not known")

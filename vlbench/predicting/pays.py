@@ -73,6 +73,8 @@ def _change(forward: Forward, times: Mapping[Stretch, int], others: Others, worl
 
 
 def _group(step: Step) -> str:
+    if step.event.replayed and not step.took:
+        return ""
     at = f" at {step.event.line}" if step.event.line else ""
     match step.event.kind:
         case Kind.READ_BACK | Kind.WAIT:

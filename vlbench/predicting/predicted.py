@@ -48,6 +48,8 @@ class Predicted(Record):
     figures: Literal["predicted"] = "predicted"
     """What all of them are: none was measured."""
     events: Count = 0
+    replayed: Count = 0
+    """Operations that one launch replays as a CUDA graph: no host holds them up."""
     span: Band | None = None
     """From the start of the call to the end of its last kernel, or of the host; None where it is not told."""
     central: Amount | None = None

@@ -18,6 +18,7 @@ from vlbench.predicting.timeline import (
     forward_of,
     middle,
     outer,
+    replayed,
     simulate,
     why_untold,
     without_time,
@@ -59,6 +60,9 @@ def simulated(name: str, tower: str, which: ForwardName, chunks: Iterable[Chunk]
 def row_of(found: Simulated, reference: Simulated | None, floor: Took | None) -> Predicted:
     """The row as it is kept, with its ratio to `reference` in pairs; no times where too much of it has none."""
     named, share = without_time(found.forward)
+    in_graphs, why = replayed(found.forward)
+    if in_graphs and found.which == "cold":
+        why = "its first call records a CUDA graph, and what that takes is not in the tables; predict the warm one"
     row = Predicted(
         row=found.name,
         tower=found.tower,
@@ -66,10 +70,11 @@ def row_of(found: Simulated, reference: Simulated | None, floor: Took | None) ->
         forward=found.which,
         events=found.number,
         floor=None if floor is None else Band(low=floor.low * MICRO, high=floor.high * MICRO),
+        replayed=in_graphs,
         not_predicted=named,
         not_predicted_share=share,
     )
-    untold = why_untold(share)
+    untold = why or why_untold(share)
     if untold or not any(run.span for run in found.runs):
         return row.model_copy(update={"failed": untold or "it asks nothing of the GPU"})
     runs, hosts = found.runs, found.kernels.hosts

@@ -17,6 +17,7 @@ from math import inf
 from typing import Literal, NamedTuple
 
 from vlbench.counting.layers import Chunk
+from vlbench.counting_device.graphs import REPLAY
 from vlbench.predicting.host import Act, Host
 from vlbench.predicting.kernels import By, Kernels, Took, moved_bytes
 from vlbench.record.sequence import Event, Kind
@@ -137,9 +138,20 @@ def middle(hosts: Sequence[Host]) -> list[World]:
     return [World(host, dict.fromkeys(By, "middle")) for host in hosts]
 
 
-def steps_of(events: Iterable[Event], kernels: Kernels) -> list[Step]:
-    """The events as steps; allocations that an operation makes are part of its launch."""
-    return [_step(event, kernels) for event in events]
+def steps_of(events: Iterable[Event], kernels: Kernels, *, replaying: bool = False) -> list[Step]:
+    """The events as steps; allocations that an operation makes are part of its launch.
+
+    What a graph replays follows one launch, unless what comes before it is `replaying` as well; of that the host does
+    nothing, and what it would wait for is no part of a graph.
+    """
+    steps: list[Step] = []
+    for event in events:
+        if event.replayed and not replaying:
+            steps.append(Step(Event(Kind.OPERATION, REPLAY, event.stage), (Act.LAUNCH,)))
+        replaying = event.replayed
+        step = _step(event, kernels)
+        steps.append(Step(event, (), step.took) if replaying else step)
+    return steps
 
 
 def _step(event: Event, kernels: Kernels) -> Step:
@@ -166,10 +178,13 @@ def forward_of(chunks: Iterable[Chunk], kernels: Kernels) -> Forward:
     """The stretches of a forward, each part of which is looked at once."""
     made: dict[Hashable, list[Stretch]] = {}
     order: list[Stretch] = []
+    replaying = False
     for part, events in chunks:
-        if part not in made:
-            made[part] = stretches(part, steps_of(events, kernels))
-        order += made[part]
+        key = part, replaying
+        if key not in made:
+            made[key] = stretches(key, steps_of(events, kernels, replaying=replaying))
+        order += made[key]
+        replaying = events[-1].replayed if events else replaying
     return tuple(order)
 
 
@@ -192,6 +207,20 @@ def without_time(forward: Forward) -> tuple[dict[str, int], float]:
                     named[f"{step.event.operation}: {step.took.why_not}"] += times
                     missing += size
     return dict(named.most_common()), missing / total if total else 0.0
+
+
+def replayed(forward: Forward) -> tuple[int, str]:
+    """Operations in graphs that are replayed, and why their time is not told: "" where it is."""
+    number, why = 0, ""
+    for stretch, times in Counter(forward).items():
+        for step in stretch.steps:
+            event = step.event
+            number += times * (event.replayed and event.kind is Kind.OPERATION)
+            if event.replayed and (event.blocking or event.kind is Kind.WAIT):
+                why = f"{event.name} at {event.line} waits, which no CUDA graph can hold"
+            elif event.operation == REPLAY and step.took is not None:
+                why = "what its own CUDA graphs replay has no predicted time"
+    return number, why
 
 
 def why_untold(share: float) -> str:

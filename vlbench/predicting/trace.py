@@ -39,6 +39,8 @@ def _slices(steps: Sequence[Step], pid: int, world: World) -> Iterator[Event]:
         event = steps[index].event
         name, kind = event.operation or event.kind.value, event.kind.value
         yield _slice(name, kind, start, end, pid, GPU if on_gpu else HOST, stage=event.stage, line=event.line)
+        if on_gpu and index not in issued:
+            continue  # one launch replays it with others
         if on_gpu:
             flow = {"name": "launch", "cat": "launch", "id": (pid << 32) + index, "pid": pid}
             yield flow | {"ph": "s", "ts": issued[index], "tid": HOST}

@@ -79,6 +79,8 @@ class Event:
     """The backend of an attention call. With "math" the event is of kind HOST, and its pieces follow."""
     new_plan: bool = False
     """cuDNN builds a plan before it attends, which takes the host some 25 ms and more."""
+    replayed: bool = False
+    """On a GPU it is part of a CUDA graph, and one launch replays all of that."""
     lengths: tuple[tuple[int, int], ...] = ()
     """Of an attention over segments: queries and keys of each, where the bounds are known."""
     line: str = ""

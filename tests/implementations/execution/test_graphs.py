@@ -13,14 +13,18 @@ from tests.implementations.execution.test_keys import CONFIGS, EQUAL_TOKENS, bou
 from tests.implementations.grids import AWKWARD, MIXED, Batch, batches
 from tests.implementations.optimized.exactness import BUDGET
 from tests.implementations.towers import NARROW_2, NARROW_2_5, expected, pixels_of, relative_error, run, weights_of
+from vlbench.counting.sequence import sequences_of
 from vlbench.counting_device import CountingDevice
+from vlbench.counting_device.ordered import OrderedRecord
 from vlbench.implementations import build_tower
 from vlbench.implementations.config import MODELS, VisionConfig
 from vlbench.implementations.execution.graphs import GraphExact, Recording
 from vlbench.implementations.execution.runners import EagerRunner, Function, runner_for
 from vlbench.implementations.optimized import FlagError, FlagSet, OptimizedVisionTower, preset_flags
+from vlbench.implementations.stage import listen
 from vlbench.implementations.weights import SharedTensors, parameter_shapes
 from vlbench.record.counts import Counts
+from vlbench.record.sequence import Kind
 
 
 def recordings(tower: OptimizedVisionTower) -> list[Recording]:
@@ -120,6 +124,29 @@ def test_there_are_captures_on_cuda_alone() -> None:
     assert not runner_for(torch.device("cpu")).captures
     with CountingDevice("ghost"):
         assert not runner_for(torch.device("cuda")).captures  # it only says that it is CUDA
+
+
+def test_what_a_gpu_would_replay_is_marked_where_it_is_counted(device: CountingDevice) -> None:
+    given_ = device.pixels((3,), torch.bfloat16)
+    replay: Function = EagerRunner().record(lambda: [given_ * 2])
+    with device.count(heard := OrderedRecord()) as counter, listen(counter):
+        given_.neg_()
+        replay()
+        given_.neg_()
+    asked = [(event.operation, event.replayed) for event in heard.events if event.kind is Kind.OPERATION]
+    assert asked == [("aten::neg_", False), ("aten::mul", True), ("aten::copy_", True), ("aten::neg_", False)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flag", ["graph-exact", "graph-budget"])
+def test_what_is_replayed_are_blocks_and_mergers(flag: str) -> None:
+    events = sequences_of(f"qwen2.5-vl-tiny+best+{flag}", [(1, 16, 16)]).warm
+    inside = [event for event in events if event.replayed]
+    assert {event.stage.partition("[")[0] for event in inside} >= {"block", "merger"}
+    assert not any(event.blocking for event in inside)
+    outside = {event.stage for event in events if not event.replayed}
+    assert outside >= {"patch_embed", "replay"}
+    assert not [stage for stage in outside if stage.startswith(("block", "merger"))]
 
 
 @pytest.mark.parametrize("flag", ["graph-exact", "graph-budget"])
