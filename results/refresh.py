@@ -142,7 +142,7 @@ STEPS = (
     Step(
         "false alarms of ab",
         20,
-        "results.false_alarms ab --runs 8 --budget 40 --out results/ab/false-alarms.json",
+        "results.false_alarms ab --runs 12 --budget 40 --out results/ab/false-alarms.json",
         ("results/ab/false-alarms.json",),
     ),
     Step("documentation", 0.2, "docs.generate", ("README.md",)),
