@@ -96,3 +96,21 @@ def test_a_graph_has_paid_once_its_replays_saved_what_recording_cost() -> None:
     assert paid(0.25, 0.3) == 2.0
     assert paid(0.98, 1.0) is None
     assert paid(1.1, 1.2) is None
+
+
+def test_calls_are_shared_out_over_more_ranks_than_there_are(vlbench: Vlbench) -> None:
+    rows = [row for row in vlbench(*FEW, "--ranks", 4, "--json").json() if row["table"] == "ranks"]
+    assert [row["way"] for row in rows] == ["dp", "dp by patches", "dp in turn", "tp"] * 3
+    assert {row["ranks"] for row in rows} == {4}
+    by = {(row["point"], row["way"]): row for row in rows}
+    for point in ("requests=4", "requests=16"):
+        assert 1 <= by[point, "dp"]["balance"] < by[point, "dp in turn"]["balance"]
+        assert by[point, "dp"]["received_bytes"] < by[point, "tp"]["received_bytes"] / 20
+    assert all(row["idle_share"] == pytest.approx(1 - 1 / row["balance"]) for row in rows)
+
+
+def test_a_tower_that_cannot_be_split_says_why_within_80_columns(vlbench: Vlbench) -> None:
+    out = vlbench(*FEW, "--ranks", 8).out
+    assert "tp: not over 8 ranks: 3,420 columns of its MLP make no 8 equal parts." in out
+    assert max(map(len, out.splitlines())) <= 80
+    assert vlbench("simulate", "--ranks", "0").code == 2

@@ -14,13 +14,23 @@ from vlbench.errors import UsageError
 from vlbench.export.progress import Watcher, watcher
 from vlbench.export.sheet import Words
 from vlbench.export.simulated import simulated_parts
-from vlbench.implementations.packing import MERGE_UNIT, Budgets
+from vlbench.implementations.packing import MERGE_UNIT, Budgets, Grid
 from vlbench.judging.words import parse_size
 from vlbench.towers.models import find_device, find_model, smallest_of
 from vlbench.traffic.trace import Trace, is_trace
 from vlbench.workload.library import load_scenario
+from vlbench.workload.ranks import OverRanks
 from vlbench.workload.scenario import Mix
-from vlbench.workload.serving import Encoder, Recorded, Traffic, embedding_bytes, graph_bytes, kv_bytes_of, serve
+from vlbench.workload.serving import (
+    Encoder,
+    Recorded,
+    Served,
+    Traffic,
+    embedding_bytes,
+    graph_bytes,
+    kv_bytes_of,
+    serve,
+)
 
 if TYPE_CHECKING:
     from vlbench.implementations.config import VisionConfig
@@ -46,6 +56,7 @@ def simulate(
     budgets: Sequence[int] | None = None,
     most_padding: float = 1.0,
     graphs: int = 64,
+    ranks: int | None = None,
     memory_at: int | None = None,
     kv_bytes: int | None = None,
     break_even: bool = False,
@@ -60,7 +71,8 @@ def simulate(
     `turns` is how often a conversation sends its images on average, alternating with `conversations` others: no trace
     says which images come again. `cache` is a size such as "4GiB". `budgets` are sizes of graphs in tokens, by default
     powers of two from 64 to 8,192; `most_padding` the share of a graph that may be padding; `graphs` how many are kept
-    for exact layouts. With `memory_at`, the encoder's memory for a forward of so many tokens is counted on the counting
+    for exact layouts. With `ranks`, every call is also shared out over so many GPUs, by images and by parts of the
+    tower. With `memory_at`, the encoder's memory for a forward of so many tokens is counted on the counting
     device, and all its memory told in tokens of the KV cache, `kv_bytes` each. With `break_even`, recording
     and replaying a graph are timed here, on a CPU with the smallest model of the family.
 
@@ -70,11 +82,14 @@ def simulate(
     encoder = Encoder(parse_size(cache, "--cache"), embedding_bytes(config), _sizes(budgets, most_padding), graphs)
     mixes, limit = _mixes(scenario, requests)
     kv_token = kv_bytes or (kv_bytes_of(model) if memory_at else 1)
-    served = {}
+    served: dict[str, Served] = {}
+    ranked: dict[str, OverRanks] = {label: OverRanks(config, ranks) for label in mixes} if ranks else {}
     with watcher(progress) as watch:
         for label, mix in mixes.items():
             traffic = Traffic(mix, limit, turns, conversations, seed)
-            served[label] = serve(traffic, encoder, partial(_tell, watch, f"simulating {scenario}, {label}"))
+            tell, called = partial(_tell, watch, f"simulating {scenario}, {label}"), ranked.get(label, _nothing)
+            served[label] = serve(traffic, encoder, tell, called)
+            served[label].ranked = ranked[label].found if ranks else {}
     memory: dict[str, int] = {}
     if memory_at is not None:
         memory = {
@@ -90,6 +105,10 @@ def simulate(
         )
     many = max(each.requests for each in served.values())
     return Simulated(served, parts, f"{scenario} over {model}, {many:,} requests, simulated")
+
+
+def _nothing(call: Sequence[Grid]) -> None:
+    """Nothing is asked about calls."""
 
 
 def _tell(watch: Watcher, what: str, requests: int) -> None:

@@ -35,6 +35,8 @@ class SimulateOptions(CommandOptions):
     """Share of a graph that may be padding; what needs more runs without one."""
     graphs: Annotated[int, typer.Option(min=1)] = 64
     """Graphs for exact layouts that are kept, least recently used out first."""
+    ranks: Annotated[int | None, typer.Option(min=1, max=1024)] = None
+    """Tell how images, or the tower itself, would be shared out over so many GPUs, and what these pass on."""
     memory_at: Annotated[int | None, typer.Option(metavar="TOKENS", min=1)] = None
     """Count a forward of so many tokens, and tell all memory of the encoder in tokens of the KV cache."""
     kv_bytes: Annotated[int | None, typer.Option(metavar="BYTES", min=1)] = None
@@ -53,6 +55,7 @@ def simulate(options: SimulateOptions) -> Sheet:
 
     - `vlbench simulate --turns 3 --cache 4GiB`
     - `vlbench simulate --scenario serving-one-tenant --memory-at 16384`
+    - `vlbench simulate --ranks 4`
     """
     from vlbench.api.simulating import simulate
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from vlbench.export.sheet import Column, Columns, Part, Table, Words, figure, table_of
+from vlbench.export.sheet import Column, Columns, Part, Table, Value, Words, figure, table_of
 from vlbench.judging.words import readable_bytes
+from vlbench.workload.ranks import Ranked
 from vlbench.workload.serving import Served
 
 if TYPE_CHECKING:
@@ -19,6 +20,12 @@ ASSUMED = (
     "Simulated, not run: sizes are those of the trace; which images come again it does not say (--turns). "
     "Recording a graph pays where it costs less than what a replay saves times the replays of each graph: --break-even "
     "times both here."
+)
+
+RANKS = (
+    "dp: whole images, the dearest first, each to the rank with the least so far; by patches: the same, without the "
+    "square in attention over whole frames; tp: heads and MLPs are split, and sums go round a ring, in half "
+    "precision. Arithmetic alone: what a collective takes, small kernels and hosts are not in it."
 )
 
 
@@ -56,11 +63,39 @@ def simulated_parts(
     }
     title = "exact graphs: calls that had one, and replays of each; then graphs of a few sizes, and forwards with none"
     yield table_of("served", rows, graphs, facts=facts, title=title)
+    yield from _ranked(served, facts)
     if memory:
         yield _memory(memory, kv_bytes)
     if paid:
         yield _timed(paid)
     yield Words(ASSUMED, "dim")
+
+
+def _ranked(served: Mapping[str, Served], facts: Mapping[str, Value]) -> Iterator[Part]:
+    """How calls were shared out over ranks, and why not where a way cannot be; nothing where nobody asked."""
+    rows = [(point, way, each) for point, found in served.items() for way, each in found.ranked.items()]
+    if not rows:
+        return
+    columns: Columns[tuple[str, str, Ranked]] = {
+        Column("waiting", "point"): lambda row: row[0],
+        Column("way", left=True): lambda row: row[1],
+        Column("balance"): lambda row: figure(row[2].balance, "{:.3f}"),
+        Column("idle", "idle_share"): lambda row: figure(row[2].idle_share, "{:.1%}"),
+        Column("no\nimage", "empty_share"): lambda row: figure(row[2].empty_share, "{:.1%}"),
+        Column("speed-up", "speed_up"): lambda row: figure(row[2].speed_up, "{:.2f}x"),
+        Column("collec-\ntives", "collectives_per_call"): lambda row: figure(row[2].collectives_per_call, "{:.0f}"),
+        Column("received", "received_bytes"): lambda row: figure(row[2].received_per_call, _bytes),
+    }
+    ranks = rows[0][2].ranks
+    title = f"each call over {ranks:,} ranks, by its arithmetic; per call: collectives, and what a rank receives"
+    yield table_of("ranks", rows, columns, facts={**facts, "ranks": ranks}, title=title)
+    for way, failed in dict.fromkeys((way, each.failed) for _, way, each in rows if each.failed):
+        yield Words(f"{way}: not over {ranks:,} ranks: {failed}.", "yellow")
+    yield Words(RANKS, "dim")
+
+
+def _bytes(much: float) -> str:
+    return readable_bytes(round(much))
 
 
 def _timed(paid: BreakEven) -> Table:

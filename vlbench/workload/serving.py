@@ -7,7 +7,7 @@ and `conversations` are for, and without them nothing is ever found in the cache
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count, islice
 from random import Random
@@ -19,6 +19,7 @@ from vlbench.record.base import share_of
 from vlbench.traffic.trace import Trace
 from vlbench.untrusted.limits import Limit
 from vlbench.workload.mix import requests_of
+from vlbench.workload.ranks import Ranked
 from vlbench.workload.scenario import Mix
 
 HALF = 2
@@ -97,6 +98,8 @@ class Served:
     sizes: set[int] = field(default_factory=set)
     recorded: int = 0
     """Of the calls, those whose layout had no graph, and got one."""
+    ranked: Mapping[str, Ranked] = field(default_factory=dict)
+    """By way, where calls were also shared out over ranks."""
 
     @property
     def hit_rate(self) -> float | None:
@@ -148,10 +151,15 @@ class Lru:
                 self.held -= self._sizes.popitem(last=False)[1]
 
 
-def serve(traffic: Traffic, encoder: Encoder, tell: Callable[[int], None] = lambda requests: None) -> Served:
+def serve(
+    traffic: Traffic,
+    encoder: Encoder,
+    tell: Callable[[int], None] = lambda requests: None,
+    called: Callable[[list[Grid]], None] = lambda grids: None,
+) -> Served:
     """Simulate all requests, as many at a time as the mix has waiting; `tell` is told how many are done.
 
-    Raises UsageError for a mix that is refused.
+    `called` is told the grids of each call of the encoder. Raises UsageError for a mix that is refused.
     """
     served = Served()
     embeddings, layouts = Lru(encoder.cache_bytes), Lru(encoder.graphs)
@@ -168,6 +176,7 @@ def serve(traffic: Traffic, encoder: Encoder, tell: Callable[[int], None] = lamb
                 new[image] = grid
         for call in admitted(list(new.values()), traffic.mix.token_budget):
             _encode(call, served, layouts, encoder.budgets)
+            called(call)
         for image, (t, h, w) in new.items():
             embeddings.keep(image, t * h * w // MERGE_UNIT * encoder.token_bytes)
         served.cache_bytes = max(served.cache_bytes, embeddings.held)
