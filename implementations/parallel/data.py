@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from datetime import timedelta
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed as dist
@@ -19,6 +20,9 @@ from ..config import VisionConfig
 from ..output import VisionOutput, unpack, with_features
 from ..preprocessing import Grid
 from .balance import Shares, item_cost, output_width, shared_out
+
+if TYPE_CHECKING:
+    from torch._C._distributed_c10d import Store
 
 GATHER = getattr(dist, "all_gather_single", None) or dist.all_gather_into_tensor
 """By its newer name where torch has it."""
@@ -56,12 +60,12 @@ class EncoderDP(nn.Module):
         if own is not None:
             mine[: len(own)] = own
         every = self._gather(mine)
-        placed = {}
+        placed: dict[int, Tensor] = {}
         for rank, share in enumerate(shares):
             ends = list(accumulate((tokens[item] for item in share), initial=rank * most))
             placed |= {item: every[start:stop] for item, start, stop in zip(share, ends, ends[1:], strict=False)}
-        parts = torch.cat([placed[item] for item in range(len(grids))]).split(self.config.out_hidden_size, dim=1)
-        first, *kept = (part.contiguous() for part in parts)
+        whole = torch.cat([placed[item] for item in range(len(grids))])
+        first, *kept = (part.contiguous() for part in torch.split(whole, self.config.out_hidden_size, dim=1))
         return with_features(first, kept)
 
     def _gather(self, mine: Tensor) -> Tensor:
@@ -81,11 +85,11 @@ def encode(tower: nn.Module, pixels: Tensor, grid_thw: Tensor, items: Sequence[i
     if not items:
         return None
     rows = grid_thw.prod(dim=1).tolist()
-    some = [each for item, each in enumerate(pixels.split(rows)) if item in set(items)]
+    some = [each for item, each in enumerate(torch.split(pixels, rows)) if item in set(items)]
     return torch.cat([*unpack(tower(torch.cat(some), grid_thw[list(items)])).values()], dim=1)
 
 
-def meet(store: dist.Store, place: str, told: str, rank: int, ranks: int, seconds: float) -> None:
+def meet(store: Store, place: str, told: str, rank: int, ranks: int, seconds: float) -> None:
     """Wait until all ranks have come to `place` and were told the same. Raises RankError and says which were not."""
 
     def key(other: int) -> str:
