@@ -24,6 +24,7 @@ HOST = Host(
         Act.VIEW: 1.0,
         Act.HOST: 3.0,
         Act.ALLOCATION: 2.0,
+        Act.WAIT: 12.0,
         Act.READ_BACK: 7.0,
         Act.PAGEABLE: 5.0,
         Act.PINNED: 4.0,

@@ -29,12 +29,14 @@ SMALL = 16 * 1024
 """Bytes of copies such as bounds, lengths and single values."""
 PAUSE = 1000.0
 """Microseconds from which on a gap is no cost of a call."""
-STATED = {Act.PLAN: (25_000.0, 40_000.0)}
-"""Fast and slow, in microseconds, where captures say nothing."""
+STATED = {Act.PLAN: (25_000.0, 40_000.0), Act.WAIT: (1.06, 1.06)}
+"""Fast and slow, in microseconds or as a multiple of a launch, where captures say nothing."""
+MULTIPLES = {Act.ATTENTION, Act.WAIT}
 FAST = {Act.ATTENTION: 1.0}
 """Of the fast host, in place of what captures say."""
 SOURCES = {
     Act.PLAN: "SGLang #4650 has 23 to 37 ms",
+    Act.WAIT: "no capture has four of them; `item()` against `add` on one H200, where both were timed in a loop",
     Act.ATTENTION: "no capture has SDPA: what was seen is flash_attn's own wrapper under a profiler that marks each "
     "operator, so the fast host takes it for a plain launch",
     Act.HOST: "no capture has one: this is an empty tensor, with which each begins",
@@ -56,7 +58,7 @@ def act_times(paths: Sequence[Path]) -> Iterator[ActTimes]:
         yield ActTimes(
             act=act.value,
             meaning=MEANINGS[act],
-            multiple=act is Act.ATTENTION,
+            multiple=act in MULTIPLES,
             seen=tuple(seen[act]),
             fast=FAST.get(act),
             stated=STATED.get(act),

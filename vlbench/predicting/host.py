@@ -34,6 +34,7 @@ class Act(StrEnum):
     VIEW = "view"
     HOST = "host operation"
     ALLOCATION = "allocation"
+    WAIT = "call that waits"
     READ_BACK = "read-back"
     PAGEABLE = "pageable upload"
     PINNED = "pinned upload"
@@ -48,6 +49,7 @@ MEANINGS: Mapping[Act, str] = {
     Act.VIEW: "a view, as torch's operator",
     Act.HOST: "an operator on tensors of the host",
     Act.ALLOCATION: "an empty tensor, as torch's operator",
+    Act.WAIT: "a call that waits, with nothing queued, from its beginning to its end, as a multiple of a launch",
     Act.READ_BACK: "from the end of a copy to the host to the end of the call that waits for it",
     Act.PAGEABLE: "the call that copies to the device from pageable memory, above a launch",
     Act.PINNED: "the call that copies to the device from pinned memory, above a launch",
@@ -77,7 +79,7 @@ class ActTimes(Record):
     fast: Amount | None = None
     """Of the fast host, in place of what was seen."""
     stated: tuple[Amount, Amount] | None = None
-    """Fast and slow, in microseconds, where no capture has it."""
+    """Fast and slow, in microseconds or as a multiple, where no capture has it."""
     source: str = ""
     """Of what is stated, or what there is to say of what was seen."""
 

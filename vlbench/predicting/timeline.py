@@ -1,7 +1,8 @@
 """A forward on a GPU that is not here: a host issues one event after another, a queue works them off.
 
 The host's clock advances by the cost of each event. A kernel begins when the device is free and its launch has arrived,
-and lasts for its time in the tables. A wait brings the host to the end of the queue.
+and lasts for its time in the tables. A call that waits takes the host what it takes with nothing queued, or what is
+left of the queue, its own copy and the way back, whichever is later.
 
 Sums and the later of two times are all that there is to it. So whatever some steps do to a host and a queue is four
 times, from which the end of both follows, wherever they begin: layers that are alike are worked out once.
@@ -163,9 +164,10 @@ def _step(event: Event, kernels: Kernels) -> Step:
             acts = (Act.LAUNCH, Act.PINNED if event.pinned else Act.PAGEABLE)
             return Step(event, acts, kernels.copied(event), waits=event.blocking)
         case Kind.READ_BACK:
-            return Step(event, (Act.LAUNCH,), kernels.copied(event), waits=event.blocking)
+            act = Act.WAIT if event.blocking else Act.LAUNCH
+            return Step(event, (act,), kernels.copied(event), waits=event.blocking)
         case Kind.WAIT:
-            return Step(event, (Act.LAUNCH,), waits=True)
+            return Step(event, (Act.WAIT,), waits=True)
         case Kind.VIEW:
             return Step(event, (Act.ALLOCATION if event.operation.startswith("aten::empty") else Act.VIEW,))
         case Kind.ALLOCATION:
@@ -254,13 +256,16 @@ def _effect(steps: Iterable[Step], world: World) -> Effect:
     host, late_host, device, late_device = 0.0, -inf, -inf, 0.0
     busy = issued = 0.0
     for cost, length, waits in _moves(steps, world):
-        host, late_host, issued = host + cost, late_host + cost, issued + cost
+        issued += cost
+        busy += length or 0.0
+        if waits:
+            device, late_device = max(host, device) + (length or 0.0), max(late_host, late_device) + (length or 0.0)
+            host, late_host = max(host + cost, device + after), max(late_host + cost, late_device + after)
+            continue
+        host, late_host = host + cost, late_host + cost
         if length is not None:
             device = max(device, host + begin) + length
             late_device = max(late_device, late_host + begin) + length
-            busy += length
-        if waits:
-            host, late_host = max(host, device) + after, max(late_host, late_device) + after
     return Effect(host, late_host, device, late_device, busy, issued)
 
 
@@ -281,14 +286,14 @@ def drawn(steps: Iterable[Step], world: World) -> list[Slice]:
     host = device = 0.0
     slices: list[Slice] = []
     for index, (cost, length, waits) in enumerate(_moves(steps, world)):
-        if cost:
-            slices.append((False, host, host + cost, index))
-        host += cost
+        called, host = host, host + cost
+        began = max(device, called if waits else host + begin)
         if length is not None:
-            began = max(device, host + begin)
             device = began + length
-            slices.append((True, began, device, index))
         if waits:
-            waited, host = host, max(host, device) + after
-            slices.append((False, waited, host, index))
+            host = max(host, max(called, device) + after)
+        if host > called:
+            slices.append((False, called, host, index))
+        if length is not None:
+            slices.append((True, began, device, index))
     return slices
