@@ -41,6 +41,13 @@ def test_everything_is_listed_as_json(vlbench: Vlbench, what: str) -> None:
     assert [row[heading] for row in ended.json()] == list(names)
 
 
+def test_how_towers_are_named(vlbench: Vlbench) -> None:
+    ended = vlbench("list", "towers")
+    assert max(map(len, ended.out.splitlines())) <= 80
+    rows = {row["tower"]: row["from"] for row in vlbench("list", "towers", "--json").json()}
+    assert {"MODEL": "vlbench", "hf-eager:MODEL": "vlbench"}.items() <= rows.items()
+
+
 def test_models(vlbench: Vlbench, snapshot: SnapshotAssertion) -> None:
     assert [line.rstrip() for line in vlbench("list", "models").out.splitlines()] == snapshot
 
@@ -73,13 +80,15 @@ def test_anything_else_is_refused(vlbench: Vlbench) -> None:
 
 def test_what_cannot_be_listed_is_said_in_one_sentence(vlbench: Vlbench) -> None:
     assert vlbench("list", "nothing").sentence == (
-        "what to list: 'nothing' is not one of models, scenarios, flags, presets, seams, peers, formats; "
+        "what to list: 'nothing' is not one of models, scenarios, flags, presets, seams, peers, towers, formats; "
         "choose one of them"
     )
 
 
 def test_nothing_to_list_is_one_sentence(vlbench: Vlbench) -> None:
-    assert vlbench("list").sentence == ("list: name one of models, scenarios, flags, presets, seams, peers, formats")
+    assert vlbench("list").sentence == (
+        "list: name one of models, scenarios, flags, presets, seams, peers, towers, formats"
+    )
 
 
 def test_a_flag_is_one_line(vlbench: Vlbench, snapshot: SnapshotAssertion) -> None:
@@ -109,7 +118,7 @@ def test_wide_and_files_have_every_column(vlbench: Vlbench, folder: Path) -> Non
 
 
 def test_what_is_nearly_a_kind_is_told(vlbench: Vlbench) -> None:
-    assert vlbench("list", "Flag").sentence.endswith("peers, formats; did you mean flags?")
+    assert vlbench("list", "Flag").sentence.endswith("towers, formats; did you mean flags?")
 
 
 def test_names_of_presets_are_whole_and_can_be_copied(vlbench: Vlbench) -> None:

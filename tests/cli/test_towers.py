@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
 from tests.cli.conftest import Vlbench
+from tests.house import ROOT
 from vlbench.implementations.peers import PEERS
 from vlbench.record.files import read_results
 
@@ -100,3 +104,25 @@ def test_one_tower_alone(vlbench: Vlbench, folder: Path) -> None:
 def test_wrong_input(vlbench: Vlbench, folder: Path, options: list[str], words: str) -> None:
     assert words in vlbench(*SMALL, *options).sentence
     assert not (folder / "a.json").exists()
+
+
+@pytest.mark.slow(seconds=15)
+def test_the_template_of_a_package_installs_and_its_towers_are_counted(
+    vlbench: Vlbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "site"
+    copy = copytree(ROOT / "examples/tower-package", tmp_path / "copy")  # building writes beside the source
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*pip, "--target", str(target), str(copy)], check=True, timeout=120)
+    monkeypatch.syspath_prepend(target)
+    monkeypatch.setenv("PYTHONPATH", str(target))
+    rows = vlbench("list", "towers", "--json").json()
+    assert rows[-1] == {
+        "tower": "example:MODEL", "what it is": "made by example_towers:tower", "from": "example-towers 1.0"
+    }  # fmt: skip
+    ended = vlbench("count", "--tower", "example:small", "--grid", "1x4x4", "--json")
+    assert ended.code == 0, ended.err
+    assert "example-towers 1.0" in ended.out
+    refused = vlbench("count", "--tower", "example:big", "--grid", "1x4x4")
+    assert refused.code == 2
+    assert refused.sentence.endswith("tower 'example:big': there is no model 'big'; choose one of small, large")

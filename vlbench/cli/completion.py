@@ -9,6 +9,7 @@ from glob import escape, glob
 from io import StringIO
 from pathlib import Path
 
+from vlbench.towers.installed import named_by_packages, packages_of
 from vlbench.version import FOLDER
 
 Complete = Callable[[str], list[str]]
@@ -49,6 +50,8 @@ def names(kind: str) -> list[str]:
         from vlbench.implementations.config import MODELS
 
         return list(MODELS)
+    if kind == "towers":
+        return [f"{each.name}:MODEL" for each in named_by_packages()]
     where, form = SOURCES[kind]
     paths = [path for pattern in where.split() for path in sorted(FOLDER.glob(pattern))]
     if not form:
@@ -86,9 +89,9 @@ def variants(incomplete: str) -> list[str]:
 
 
 def towers(incomplete: str) -> list[str]:
-    """Models, those with flags, those of transformers, and what modules from the current folder on define."""
+    """Models, those with flags, of transformers and of installed packages, and what modules from here on define."""
     head, colon, attribute = incomplete.partition(":")
-    if colon and head != "hf":
+    if colon and head != "hf" and not packages_of(incomplete):
         path = Path(*head.split(".")).with_suffix(".py")
         return [f"{head}:{name}" for name in _defined(path) if name.startswith(attribute)]
     model, plus, _ = incomplete.partition("+")
@@ -98,7 +101,8 @@ def towers(incomplete: str) -> list[str]:
             for each in variants(incomplete.removeprefix(f"{model}+"))
             if not each.startswith(("hf-", "floor"))
         ]
-    ours = [f"{start}{name}" for start in ("", "hf:") for name in names("models")]
+    heads = ("", "hf:", *(f"{each.name}:" for each in named_by_packages()))
+    ours = [f"{start}{name}" for start in heads for name in names("models")]
     inside = files(".py")(incomplete.replace(".", "/"))
     modules = (each.removesuffix(".py").replace("/", ".") + ":" * each.endswith(".py") for each in inside)
     return [*one_of(*ours)(incomplete), *modules]

@@ -91,6 +91,7 @@ def init(options: InitOptions) -> Sheet:
     from vlbench.gating.init import Place, baseline_for
     from vlbench.gating.installs import installs
     from vlbench.gating.manifest import NAME
+    from vlbench.towers.installed import packages_of
     from vlbench.towers.resolve import is_foreign
 
     place, file = Place.here(), baseline_for(options.tower, Path(relpath(defaults().baselines)))
@@ -112,6 +113,8 @@ def init(options: InitOptions) -> Sheet:
         told.append(
             f"{workflow} installs {installed.only_here}, which no other machine has; name what a runner reaches"
         )
+    if packages := packages_of(options.tower):
+        told.append(f"{workflow} does not install {packages[0]}, which {options.tower} comes from; add it there")
     if not place.in_git:
         told.append("no repository here, or no git: `git init` before you commit, or nothing is gated")
     if ignored := place.ignored(file, manifest, place.test, workflow):

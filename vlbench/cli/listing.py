@@ -23,7 +23,9 @@ def _complete(incomplete: str) -> list[str]:
 What = Annotated[
     str | None,
     typer.Argument(
-        metavar="WHAT", help="models, scenarios, flags, presets, seams, peers or formats.", autocompletion=_complete
+        metavar="WHAT",
+        help="models, scenarios, flags, presets, seams, peers, towers or formats.",
+        autocompletion=_complete,
     ),
 ]
 
@@ -47,7 +49,7 @@ SHORT = {"reassociated": "reassoc.", "result-changing": "changing"}
 
 @reports(judges=False)
 def list_things(what: What = None, wide: Wide = False) -> Sheet:
-    """List models, scenarios, flags, presets, seams that can be measured alone, peers, or formats that judge reads.
+    """List models, scenarios, flags, presets, seams that can be measured alone, peers, towers, or what judge reads.
 
     - `vlbench list flags`
     """
@@ -147,6 +149,22 @@ def _reasons(flags: Mapping[str, str]) -> list[str]:
     return [f"{flag}: {why}" for flag, why in flags.items()]
 
 
+def tower_rows() -> list[dict[str, Any]]:
+    """How `--tower` names the tower of a model, what that is, and whose. No package is imported."""
+    from vlbench.implementations.floor import NAME as FLOOR
+    from vlbench.implementations.peers import PEERS
+    from vlbench.towers.installed import named_by_packages, package_of
+    from vlbench.towers.resolve import is_built_in
+
+    told = [("MODEL", "the reference tower", "vlbench"), ("MODEL+FLAG", "ours, with flags and presets", "vlbench")]
+    told += [(f"{each.name}:MODEL", each.summary, "vlbench") for each in PEERS.values()]
+    told.append((f"{FLOOR}:MODEL", "its products and attention alone", "vlbench"))
+    for each in named_by_packages():
+        lost = " (never taken: vlbench's own has this name)" if each.name == "at" or is_built_in(each.name) else ""
+        told.append((f"{each.name}:MODEL", f"made by {each.value}{lost}", package_of(each)))
+    return [dict(zip(("tower", "what it is", "from"), row, strict=True)) for row in told]
+
+
 ROWS: dict[str, tuple[str, Callable[[Any], dict[str, Any]]]] = {
     "models": (
         "vlbench.implementations.config:MODELS",
@@ -187,6 +205,7 @@ ROWS: dict[str, tuple[str, Callable[[Any], dict[str, Any]]]] = {
             | {"installed": peer.version or f"no: pip install {peer.package}"}
         ),
     ),
+    "towers": ("vlbench.cli.listing:tower_rows", lambda row: row),
     "formats": ("vlbench.readers:READERS", lambda reader: {"format": reader.name, "what it is": reader.reads}),
 }
 """Where the things of each kind lie, and what is told of each."""

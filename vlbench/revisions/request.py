@@ -9,6 +9,7 @@ from vlbench.errors import UsageError
 from vlbench.record.schema import Device, Dtype
 from vlbench.revisions.checkouts import Revision
 from vlbench.towers.from_folder import OURS, TowerInFolder, import_root
+from vlbench.towers.installed import packages_of
 from vlbench.towers.resolve import is_built_in
 
 BASE, HEAD = "BASE", "HEAD"
@@ -89,6 +90,6 @@ def way_of(tower: str) -> Way:
     head, colon, _ = tower.partition(":")
     if not colon:
         return Way.ONE_PROCESS
-    if head == "at" or is_built_in(head):
+    if head == "at" or is_built_in(head) or packages_of(tower):
         raise UsageError(f"--tower {tower}: its code is the same in every revision; name one of the repository's")
     return Way.LOCK_STEP

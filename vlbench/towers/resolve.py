@@ -1,4 +1,4 @@
-"""Towers by name: one of our models, ours with flags, a peer's, anyone's `package.module:factory`, or one elsewhere."""
+"""Towers by name: one of our models, ours with flags, a peer's, a package's, anyone's factory, or one elsewhere."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from vlbench.implementations.peers import PEERS, PeerError
 from vlbench.record.preset_file import is_preset_file
 from vlbench.record.schema import NO_FLAGS
 from vlbench.towers.from_folder import check_flags, comes_from, our_tower, prefer, tower_in_folder
+from vlbench.towers.installed import PackagedFactory, is_no_factory, no_package, packaged_factory
 from vlbench.towers.models import SEED, drawn, find_model
 from vlbench.towers.of_images import images_of, takes_images, tokens_of
 from vlbench.towers.preset_files import flags_in, spelled_out
@@ -36,8 +37,9 @@ def resolve_tower(text: str) -> Tower:
 
     `qwen2.5-vl-7b` is the reference tower of that size, `qwen2.5-vl-7b+FLAG+...` our tower with flags or presets,
     `hf:qwen2.5-vl-7b` transformers' (also `hf-eager:` and `hf-compile:`), and `package.module:factory` whatever that
-    function returns: a module, or a `vlbench.Tower`. `at:FOLDER:` before ours or a factory takes the code of that
-    folder. `floor:qwen2.5-vl-7b` is that tower's products and attention alone. A factory is called here.
+    function returns: a module, or a `vlbench.Tower`; `NAME:MODEL` what an installed package makes of the model, if one
+    names such towers. `at:FOLDER:` before ours or a factory takes the code of that folder. `floor:qwen2.5-vl-7b` is
+    that tower's products and attention alone. A factory is called here.
     Raises UsageError.
     """
     if is_foreign(text):
@@ -56,7 +58,7 @@ def is_built_in(head: str) -> bool:
 
 
 def is_foreign(text: str) -> bool:
-    """Does `text` name a factory, rather than a tower that vlbench builds itself?"""
+    """Does `text` name a factory, a package's or any, rather than a tower that vlbench builds itself?"""
     if at := tower_in_folder(text):
         return at.is_foreign
     head, colon, _ = text.partition(":")
@@ -74,19 +76,26 @@ def check_tower(text: str) -> str | None:
     """Whose tower `text` names, None for ours, without calling anyone's factory. Raises UsageError."""
     if is_foreign(text):
         found = find_factory(text)
-        return (found.source if isinstance(found, Tower) else "") or text
+        return (found.source if isinstance(found, Tower | PackagedFactory) else "") or text
     return resolve_tower(text).source or None
 
 
 def find_factory(text: str) -> Any:
-    """What `package.module:factory` names, imported with the current folder on the path. Raises UsageError."""
+    """What `package.module:factory` names, imported with the current folder on the path, or a package's `NAME:MODEL`.
+
+    Raises UsageError.
+    """
     at = tower_in_folder(text)
+    if not at and (packaged := packaged_factory(text)):
+        return packaged
     name, _, attribute = (at.tower if at else text).partition(":")
     if not name or not attribute:
         raise UsageError(f"tower {text!r}: write it as package.module:factory")
     if name.endswith(".py") or "/" in name:
         module = name.removesuffix(".py").removeprefix("./").strip("/").replace("/", ".")
         raise UsageError(f"tower {text!r}: write the module as it is imported, {module}:{attribute}")
+    if is_no_factory(attribute):
+        raise no_package(text)
     if name == "__main__":
         raise UsageError(
             f"tower {text!r}: it is defined in a notebook cell or a script, which measuring processes cannot import; "
@@ -196,11 +205,12 @@ def _of_model(config: VisionConfig, load: Callable[[Any], nn.Module], text: str)
 
 def _foreign(text: str) -> Tower:
     factory = find_factory(text)
+    whose = factory.source if isinstance(factory, PackagedFactory) else text
     if isinstance(factory, Tower):
         return replace(factory, name=text, source=factory.source or text)
     made = _called(factory, text)
     if isinstance(made, Tower):
-        return replace(made, name=text, source=made.source or text)
+        return replace(made, name=text, source=made.source or whose)
     waiting = [made]
 
     def make(device: torch.device, dtype: torch.dtype) -> nn.Module:
@@ -213,8 +223,8 @@ def _foreign(text: str) -> Tower:
         return _cast(another.to(device), dtype)
 
     if takes_images(made):
-        return Tower(make, tokens=tokens_of, preprocessing=images_of(made, text), name=text, source=text)
-    return Tower(make, name=text, source=text)
+        return Tower(make, tokens=tokens_of, preprocessing=images_of(made, text), name=text, source=whose)
+    return Tower(make, name=text, source=whose)
 
 
 def _called(factory: Callable[[], Any], text: str) -> Any:
@@ -226,6 +236,8 @@ def _called(factory: Callable[[], Any], text: str) -> Any:
             made = factory()
     except KeyboardInterrupt:
         raise
+    except UsageError as error:  # its own sentence
+        raise UsageError(f"tower {text!r}: {error}") from None
     except BaseException as error:  # whatever a factory raises, SystemExit among it
         raise UsageError(f"tower {text!r}: the factory raised {in_one_line(error)}") from None
     if not isinstance(made, torch.nn.Module | Tower):
