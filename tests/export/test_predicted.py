@@ -53,6 +53,12 @@ def test_sizes_outside_of_the_tables_are_one_line() -> None:
     assert "a: not predicted, it is several kernels: aten::sort." in text
 
 
+def test_what_no_table_has_so_is_named_with_its_factor() -> None:
+    note = "unaligned: x3.7 (2.6 to 4.4), as measured on one H200"
+    text = " ".join(shown(predicted_sheet(prediction(notes={note: 96})).parts).split())
+    assert f"a: 96 products {note}." in text
+
+
 def test_a_row_that_replays_a_graph_says_so() -> None:
     text = " ".join(shown(predicted_sheet(prediction(replayed=1216)).parts).split())
     assert "a: 1,216 operations in a CUDA graph: one launch replays them, back to back." in text

@@ -6,6 +6,7 @@ import gzip
 import json
 from itertools import pairwise
 from pathlib import Path
+from statistics import geometric_mean
 from typing import Any
 
 import pytest
@@ -13,11 +14,12 @@ import pytest
 from tests.kernel_times.boards import attention, by_work, products, stored
 from vlbench.errors import UsageError
 from vlbench.kernel_times import Board, NotInTablesError, board, boards
-from vlbench.kernel_times.look_up import FOLDER, LEAST_US, without_start
+from vlbench.kernel_times.look_up import FOLDER, LEAST_US, UNALIGNED, UNALIGNED_BAND, without_start
 from vlbench.kernel_times.time import Time
 
 BOARDS = ("b200", "b300", "gb200", "gb300", "h100", "h200", "l40s", "rtx-pro-6000")
 BF16 = "bfloat16"
+ROOT = Path(__file__).parents[2]
 
 
 def test_there_are_eight_and_all_are_small() -> None:
@@ -178,3 +180,40 @@ def test_a_broken_file_is_one_sentence(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(b"{}" * 10)[:-4])
     with pytest.raises(UsageError, match="the gzip file is damaged"):
         board(path)
+
+
+def test_rows_of_no_multiple_of_16_bytes_take_what_an_h200_took() -> None:
+    """3,420 numbers of two bytes as n or as k; of four bytes they are aligned. Elsewhere it is not known."""
+    h200, b200 = board("h200"), board("b200")
+    even = h200.product(1296, 3420, 1280, BF16, padded=True)
+    for n, k in ((3420, 1280), (1280, 3420)):
+        time = h200.product(1296, n, k, BF16)
+        assert time.us == pytest.approx(3.7 * h200.product(1296, n, k, BF16, padded=True).us)
+        assert "unaligned: x3.7 (2.6 to 4.4), as measured on one H200" in time.source
+    time = h200.product(1296, 3420, 1280, BF16)
+    assert (time.low / even.low, time.high / even.high) == pytest.approx((2.6, 4.4))
+    assert h200.product(1296, 3424, 1280, BF16).us < 1.1 * even.us
+    assert h200.unaligned(3420, 1280, "float32") == ""
+    other = b200.product(1296, 3420, 1280, BF16)
+    assert other.us == b200.product(1296, 3420, 1280, BF16, padded=True).us
+    assert other.high == pytest.approx(4.4 * b200.product(1296, 3420, 1280, BF16, padded=True).high)
+    assert "not on this GPU" in other.source
+
+
+def test_the_factor_of_unaligned_rows_is_what_the_probe_saw() -> None:
+    """Each of its four figures, with the aligned times of the same GPU: joined, only the product down is unaligned."""
+    answers = json.loads((ROOT / "results/gpu/probe.json").read_text())["answers"]
+    seen, own = answers["gate-and-up"]["found"], board(ROOT / "results/gpu/board.json")
+    found = []
+    for patches in (1296, 13808):
+        us = {
+            f"{c} {way}": seen[f"{patches} patches, {c} columns, {way}"]["median_us"]
+            for c in (3420, 3424)
+            for way in ("apart", "joined")
+        }
+        down = us["3420 joined"] - us["3424 joined"]
+        gate = (us["3420 apart"] - us["3424 apart"] - down) / 2
+        found.append(1 + down / own.product(patches, 1280, 3424, BF16).us)
+        found.append(1 + gate / own.product(patches, 3424, 1280, BF16).us)
+    assert UNALIGNED_BAND[0] < min(found) < max(found) < UNALIGNED_BAND[1]
+    assert pytest.approx(geometric_mean(found), abs=0.05) == UNALIGNED

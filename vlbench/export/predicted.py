@@ -112,6 +112,8 @@ def _more(row: Predicted, facts: Mapping[str, Value], limit: int) -> Iterator[Pa
     if row.failed:
         yield Words(f"{row.row}: no time is told: {row.failed}", "red")
         return
+    for note, number in row.notes.items():
+        yield Words(f"{row.row}: {number:,} products {note}.")
     if row.replayed:
         graph = f"{row.replayed:,} operations in a CUDA graph: one launch replays them, back to back"
         yield Words(f"{row.row}: {graph}.")

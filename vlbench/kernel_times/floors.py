@@ -14,7 +14,7 @@ def floor(board: Board, work: Iterable[Work], dtype: str) -> Time:
     `work` is that of `tower_work`, of a tower's configuration and grids, or any other.
     """
     times = [
-        (board.product(each.m, each.n, each.k, dtype), each.times)
+        (board.product(each.m, each.n, each.k, dtype, padded=True), each.times)
         if isinstance(each, Product)
         else (_attention(board, each, dtype), each.times)
         for each in work

@@ -10,6 +10,7 @@ from vlbench.errors import check_choice
 from vlbench.kernel_times.stored import HoldOut, Memory, StoredBoard, What, read_board
 from vlbench.kernel_times.table import ELSE_BEYOND, NotInTablesError, Reading, Table
 from vlbench.kernel_times.time import Time
+from vlbench.record.sequence import itemsize
 
 FOLDER = Path(__file__).parent / "boards"
 NOISE = 0.02
@@ -20,6 +21,13 @@ OUTSIDE = "is not in the tables"
 """What the message says of sizes, and of nothing else."""
 LEAST_US = 2.5
 """The shortest that an attention kernel can be, where all that was measured is how long it takes to start one."""
+ROW_BYTES = 16
+"""Tables hold products whose rows are multiples of this many bytes, and no other: cuBLAS reads so much at a time."""
+UNALIGNED, UNALIGNED_BAND = 3.7, (2.6, 4.4)
+"""How many times as long a product takes with other rows, which other kernels read by 4 bytes: 3,420 columns against
+3,424 on an H200, at 1,296 and 13,808 rows, as n and as k (2.7 to 4.3; `gate-and-up` of results/gpu/probe.json)."""
+OF_THAT_KIND = ("H100", "H200")
+"""GPUs on which that is taken for true."""
 MOST_KEPT = 65_536
 """Answers that a board remembers."""
 
@@ -62,9 +70,34 @@ class Board:
         """Of one kind, the leading engine's first; none where nothing was measured."""
         return self._tables.get((what, dtype, head_dim), [])
 
-    def product(self, m: int, n: int, k: int, dtype: str) -> Time:
-        """[m, k] x [k, n] in `dtype`, such as "bfloat16". Raises NotInTablesError."""
-        return self._remembered("product", dtype, 0, (n, k, m))
+    def product(self, m: int, n: int, k: int, dtype: str, *, padded: bool = False) -> Time:
+        """[m, k] x [k, n] in `dtype`, such as "bfloat16". Raises NotInTablesError.
+
+        What rows of no multiple of 16 bytes cost is in it, unless they are `padded`: see `unaligned`.
+        """
+        time = self._remembered("product", dtype, 0, (n, k, m))
+        if padded or not (note := self.unaligned(n, k, dtype)):
+            return time
+        middle, (low, high) = UNALIGNED, UNALIGNED_BAND
+        if not self._is_of_that_kind:
+            middle, low = 1.0, 1.0
+        return replace(
+            time, us=middle * time.us, low=low * time.low, high=high * time.high, source=f"{time.source}, {note}"
+        )
+
+    def unaligned(self, n: int, k: int, dtype: str) -> str:
+        """What is taken for products with rows of no multiple of 16 bytes, in words; "" for others, and on no GPU."""
+        size = itemsize(dtype)
+        if not (n * size % ROW_BYTES or k * size % ROW_BYTES) or "NVIDIA" not in self.stored.gpu:
+            return ""
+        low, high = UNALIGNED_BAND
+        if self._is_of_that_kind:
+            return f"unaligned: x{UNALIGNED:g} ({low:g} to {high:g}), as measured on one H200"
+        return f"unaligned: up to x{high:g}, as measured on one H200 and not on this GPU"
+
+    @property
+    def _is_of_that_kind(self) -> bool:
+        return any(name in self.stored.gpu for name in OF_THAT_KIND)
 
     def attention(self, batch: int, heads: int, length: int, head_dim: int, dtype: str) -> Time:
         """One call over `batch` sequences of one length, none of them causal. Raises NotInTablesError.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from vlbench.counting_device.graphs import REPLAY
@@ -29,6 +29,8 @@ class Took:
     high: float
     by: By
     why_not: str = ""
+    note: str = ""
+    """What is to be said of it beside its error."""
 
 
 _SEVERAL = (
@@ -88,7 +90,8 @@ class Kernels:
             if product.batch > 1:
                 return unknown(By.PRODUCT, "products in batches are not in the tables")
             try:
-                return summed([self.board.product(product.m, product.n, product.k, product.dtype)], By.PRODUCT)
+                took = summed([self.board.product(product.m, product.n, product.k, product.dtype)], By.PRODUCT)
+                return replace(took, note=self.board.unaligned(product.n, product.k, product.dtype))
             except NotInTablesError as error:
                 return unknown(By.PRODUCT, str(error))
         if event.operation.rstrip("_") in SEVERAL:

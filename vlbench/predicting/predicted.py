@@ -50,6 +50,8 @@ class Predicted(Record):
     events: Count = 0
     replayed: Count = 0
     """Operations that one launch replays as a CUDA graph: no host holds them up."""
+    notes: dict[str, Count] = Field(default_factory=dict)
+    """What is to be said of times beside their errors, such as of products that no table has so; of how many."""
     span: Band | None = None
     """From the start of the call to the end of its last kernel, or of the host; None where it is not told."""
     central: Amount | None = None

@@ -17,6 +17,7 @@ from vlbench.predicting.timeline import (
     Timeline,
     forward_of,
     middle,
+    notes,
     outer,
     replayed,
     simulate,
@@ -71,6 +72,7 @@ def row_of(found: Simulated, reference: Simulated | None, floor: Took | None) ->
         events=found.number,
         floor=None if floor is None else Band(low=floor.low * MICRO, high=floor.high * MICRO),
         replayed=in_graphs,
+        notes=notes(found.forward),
         not_predicted=named,
         not_predicted_share=share,
     )
