@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast, get_args
 from vlbench.errors import UsageError, check_choice
 from vlbench.record.schema import CellGroup, Device, Dtype, Row, State, Trial
 from vlbench.untrusted.checkpoints import check_checkpoint
-from vlbench.workload.library import load_scenario
+from vlbench.workload.library import one_point
 
 if TYPE_CHECKING:
     from vlbench.matrix.targets import Target
@@ -143,12 +143,7 @@ def plans_of(fed: Iterable[Fed], cells: CellFilter, settings: Settings) -> list[
 
 def single_plan(scenario: str, point: str | None, target: Target, settings: Settings) -> Plan:
     """The plan of one point, which may be left out where there is but one. Raises UsageError."""
-    points = {each.label: each for each in load_scenario(scenario).points(target.device)}
-    if point is None and len(points) > 1:
-        raise UsageError(f"--scenario {scenario} has the points {', '.join(points)}; choose one with --point")
-    if point is not None and point not in points:
-        raise UsageError(f"--point: {scenario} has no point {point!r}; it has {', '.join(map(repr, points))}")
-    chosen = next(iter(points.values())) if point is None else points[point]
+    chosen = one_point(scenario, point, target.device)
     (plan,) = plans_of([(scenario, [chosen], target)], CellFilter({}), settings)
     return plan
 

@@ -57,6 +57,16 @@ class Scenario:
         return list(self.on_cpu if device_kind == "cpu" else self.on_cuda)
 
 
+def one_point(scenario: str, point: str | None, device_kind: DeviceKind) -> ScenarioPoint:
+    """The point of that label, which may be left out where there is but one. Raises UsageError."""
+    points = {each.label: each for each in load_scenario(scenario).points(device_kind)}
+    if point is None and len(points) > 1:
+        raise UsageError(f"--scenario {scenario} has the points {', '.join(points)}; choose one with --point")
+    if point is not None and point not in points:
+        raise UsageError(f"--point: {scenario} has no point {point!r}; it has {', '.join(map(repr, points))}")
+    return next(iter(points.values())) if point is None else points[point]
+
+
 def shipped_folder() -> Path:
     """The folder of the shipped scenarios and photos, in a checkout as in an installed wheel."""
     return Path(str(files("vlbench") / "scenarios"))
