@@ -91,8 +91,8 @@ MODES: dict[str, dict[str, str]] = {
     "simulate": {
         "": "scenario model requests turns conversations cache budgets most_padding graphs ranks memory_at break_even "
         "seed",
-        "--memory-at 64": "scenario model requests turns conversations cache budgets most_padding graphs ranks memory_at "
-        "kv_bytes break_even seed",
+        "--memory-at 64": "scenario model requests turns conversations cache budgets most_padding graphs ranks "
+        "memory_at kv_bytes break_even seed",
     },
     "report": {"a.json --markdown": "results out markdown force", "a.json --json": "results out json force"},
     "self-test": {

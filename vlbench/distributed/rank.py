@@ -6,11 +6,12 @@ import hashlib
 import os
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, cast
 
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch._C._distributed_c10d import FileStore, Store
+from torch.distributed.rendezvous import rendezvous
 
 from vlbench.distributed.job import Done, Failed, Joined, RankJob, RankReport
 from vlbench.errors import UsageError
@@ -22,9 +23,6 @@ from vlbench.process.parent import Parent, serve
 from vlbench.towers.resolve import config_of, resolve_tower
 from vlbench.workload.batch import Batch, build_batch
 from vlbench.workload.library import one_point
-
-if TYPE_CHECKING:
-    from torch._C._distributed_c10d import Store
 
 
 @torch.inference_mode()
@@ -66,9 +64,9 @@ def _met(job: RankJob, batch: Batch) -> Store:
     wait = timedelta(seconds=job.timeout)
     try:
         if job.store:
-            store = cast("Store", dist.FileStore(job.store, job.ranks))
+            store = FileStore(job.store, job.ranks)
         else:
-            store, _, _ = next(dist.rendezvous("env://", timeout=wait))
+            store, _, _ = next(rendezvous("env://", timeout=wait))
         told = f"{job.tower}, {batch.grids}, {hashlib.sha256(batch.pixels.numpy().tobytes()).hexdigest()}"
         meet(store, "the start", told, job.rank, job.ranks, job.timeout)
         backend = "nccl" if job.device == "cuda" else "gloo"
