@@ -14,6 +14,10 @@ Shares = tuple[tuple[int, ...], ...]
 """For each rank the items that are its own, in the order of the input; none for a rank that has nothing to do."""
 
 
+class RankError(RuntimeError):
+    """Ranks did not come together: one is gone, hangs, or was given something else. The message is one sentence."""
+
+
 def item_cost(config: VisionConfig, grid: Grid) -> int:
     """Multiplications and additions of one image or video alone.
 

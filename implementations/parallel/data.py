@@ -19,17 +19,13 @@ from torch import Tensor, nn
 from ..config import VisionConfig
 from ..output import VisionOutput, unpack, with_features
 from ..preprocessing import Grid
-from .balance import Shares, item_cost, output_width, shared_out
+from .balance import RankError, Shares, item_cost, output_width, shared_out
 
 if TYPE_CHECKING:
     from torch._C._distributed_c10d import Store
 
 GATHER = getattr(dist, "all_gather_single", None) or dist.all_gather_into_tensor
 """By its newer name where torch has it."""
-
-
-class RankError(RuntimeError):
-    """Ranks did not come together: one is gone, hangs, or was given something else. The message is one sentence."""
 
 
 class EncoderDP(nn.Module):

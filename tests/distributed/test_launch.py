@@ -13,9 +13,10 @@ from contextlib import suppress
 
 import pytest
 
-from vlbench.distributed.__main__ import main
+from vlbench.distributed.__main__ import main, report_words
 from vlbench.distributed.job import LIMIT, Joined, RankEvent, RankJob, RankReport
-from vlbench.distributed.launch import LaunchError, launch
+from vlbench.distributed.launch import launch
+from vlbench.implementations.parallel.balance import RankError
 
 ONE_PAGE = RankJob(tower="qwen2.5-vl-tiny", scenario="high-res", device="cpu", ranks=2, timeout=4)
 """The first rank encodes for a while, and the others wait for it."""
@@ -39,6 +40,16 @@ def report(**changed: object) -> RankReport:
 )
 def test_what_passes_is_equal(changed: dict[str, object], passed: bool) -> None:
     assert report(**changed).passed is passed
+
+
+def test_a_rank_without_an_item_is_told_within_80_columns() -> None:
+    told = report_words(report(equals_shares=False, error=0.25)).splitlines()
+    assert told[1:3] == ["rank 0: item 0", "rank 1: no item, and takes part"]
+    assert told[4:] == [
+        "to one process, share by share: NOT EQUAL",
+        "to the whole batch at once: error 2.5e-01, limit 1e-05",
+    ]
+    assert max(map(len, told)) <= 80
 
 
 @pytest.mark.parametrize(
@@ -100,7 +111,7 @@ def test_a_rank_that_is_lost_ends_all(by: signal.Signals, sentence: str) -> None
             os.kill(pid, by)
 
     began = time.monotonic()
-    with pytest.raises(LaunchError) as raised:
+    with pytest.raises(RankError) as raised:
         launch(ONE_PAGE, lose)
     assert re.match(sentence, str(raised.value))
     assert "\n" not in str(raised.value)

@@ -7,9 +7,12 @@ import os
 import sys
 
 from vlbench.distributed.job import LIMIT, Joined, RankEvent, RankJob, RankReport
-from vlbench.distributed.launch import LaunchError, launch
+from vlbench.distributed.launch import launch
 from vlbench.errors import UsageError
+from vlbench.implementations.parallel.balance import RankError
 from vlbench.judging.words import readable_bytes
+
+NO_ITEM = "no item, and takes part"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,14 +33,12 @@ def main(arguments: list[str] | None = None) -> int:
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    except RuntimeError as error:
-        if not isinstance(error, LaunchError) and type(error).__name__ != "RankError":
-            raise
+    except RankError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     if report is None:
         return 0
-    print(report.model_dump_json(indent=1) if as_json else _words(report))
+    print(report.model_dump_json(indent=1, exclude={"event"}) if as_json else report_words(report))
     return 0 if report.passed else 5
 
 
@@ -64,19 +65,19 @@ def _tell(pid: int, event: RankEvent) -> None:
         print(f"rank {event.rank}, process {pid}: has met the others", file=sys.stderr, flush=True)
 
 
-def _words(report: RankReport) -> str:
+def report_words(report: RankReport) -> str:
+    """For people."""
     shared = [
-        f"rank {rank}: " + (f"items {', '.join(map(str, share))}" if share else "no item, and takes part")
+        f"rank {rank}: " + (f"item{'s' * (len(share) > 1)} {', '.join(map(str, share))}" if share else NO_ITEM)
         for rank, share in enumerate(report.shares)
     ]
-    bits = "equal to the bit" if report.equals_shares else "NOT EQUAL"
     return "\n".join(
         [
             f"{report.tower} on {report.scenario}, {report.ranks} ranks over {report.backend}, not timed",
             *shared,
             f"balance {report.balance:.3f}; each rank received {readable_bytes(report.received_bytes)} in one gather",
-            f"to one process, share by share: {bits}; to the whole batch at once: relative error {report.error:.1e}, "
-            f"limit {LIMIT:.0e}",
+            f"to one process, share by share: {'equal to the bit' if report.equals_shares else 'NOT EQUAL'}",
+            f"to the whole batch at once: error {report.error:.1e}, limit {LIMIT:.0e}",
         ]
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vlbench.distributed.job import EVENTS, Done, Failed, RankEvent, RankJob, RankReport
 from vlbench.errors import UsageError
+from vlbench.implementations.parallel.balance import RankError
 from vlbench.process.child import Child, ChildError, waiting_threads
 from vlbench.process.scratch import Scratch
 
@@ -18,14 +19,10 @@ BUILDING = 600.0
 """Seconds for a rank to make its tower and its batch, and to be checked."""
 
 
-class LaunchError(RuntimeError):
-    """The ranks did not do it: one sentence, of the rank that is to blame where that is known."""
-
-
 def launch(job: RankJob, said: Callable[[int, RankEvent], None] = lambda pid, event: None) -> RankReport:
     """Run all ranks of a job. `said` is told what each says, and the id of its process, from threads.
 
-    Raises UsageError for what is refused, and LaunchError where a rank ends or waits in vain.
+    Raises UsageError for what is refused, and RankError where a rank ends or waits in vain.
     """
     children: list[Child[RankEvent]] = []
 
@@ -39,7 +36,7 @@ def launch(job: RankJob, said: Callable[[int, RankEvent], None] = lambda pid, ev
             for event in child.until(Done):
                 said(child.pid, event)
                 if isinstance(event, Failed):
-                    raise LaunchError(event.message)
+                    raise RankError(event.message)
                 report = event if isinstance(event, RankReport) else report
         return report
 
@@ -51,9 +48,9 @@ def launch(job: RankJob, said: Callable[[int, RankEvent], None] = lambda pid, ev
         found = [each.exception() for each in ranks if each.done()]
         for child in children:
             child.kill()
-    for kind in (UsageError, ChildError, LaunchError, Exception):  # the cause before those that it left waiting
+    for kind in (UsageError, ChildError, RankError, Exception):  # the cause before those that it left waiting
         for error in (each for each in found if isinstance(each, kind)):
             if isinstance(error, ChildError):
-                raise LaunchError(f"{error.called}: {error.reason}; all other ranks were ended") from None
+                raise RankError(f"{error.called}: {error.reason}; all other ranks were ended") from None
             raise error
     return next(report for each in ranks if (report := each.result()) is not None)

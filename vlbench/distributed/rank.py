@@ -17,8 +17,8 @@ from vlbench.distributed.job import Done, Failed, Joined, RankJob, RankReport
 from vlbench.errors import UsageError
 from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.output import Parts, unpack
-from vlbench.implementations.parallel.balance import gathered, item_cost
-from vlbench.implementations.parallel.data import EncoderDP, RankError, encode, meet
+from vlbench.implementations.parallel.balance import RankError, gathered, item_cost
+from vlbench.implementations.parallel.data import EncoderDP, encode, meet
 from vlbench.process.parent import Parent, serve
 from vlbench.towers.resolve import config_of, resolve_tower
 from vlbench.workload.batch import Batch, build_batch

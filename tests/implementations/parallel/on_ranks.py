@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from vlbench.implementations import build_tower
 from vlbench.implementations.config import MODELS, VisionConfig
 from vlbench.implementations.output import unpack
-from vlbench.implementations.parallel.data import EncoderDP, RankError, encode, meet
+from vlbench.implementations.parallel.balance import RankError
+from vlbench.implementations.parallel.data import EncoderDP, encode, meet
 from vlbench.implementations.weights import random_weights
 
 MIXED = ((1, 8, 12), (4, 8, 8), (1, 4, 4), (1, 16, 20), (2, 4, 6))
