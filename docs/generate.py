@@ -34,6 +34,7 @@ from results.kernel_time_tables import (
     moved_table,
     spread_table,
 )
+from results.predict_again import again_table, held_trace_table
 from results.predict_published import host_table, published_table
 from tests.patches.page import page as cheat_page
 from tests.traps.page import page as trap_page
@@ -227,6 +228,7 @@ def changed_releases() -> str | None:
 
 
 PARTS: dict[str, Callable[[], str | None]] = {
+    "again": again_table,
     "atlas": newest_atlas,
     "atlas_releases": changed_releases,
     "boards": board_table,
@@ -240,6 +242,7 @@ PARTS: dict[str, Callable[[], str | None]] = {
     "flags": flag_table,
     "floors": floor_table,
     "gate_runs": gate_runs,
+    "held_trace": held_trace_table,
     "hold_out": hold_out_table,
     "limits": limit_table,
     "looked_up": looked_up_table,

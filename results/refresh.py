@@ -63,6 +63,7 @@ STEPS = (
     Step("plans", 1, "results.count_plans", ("results/plans/multi-image.json",)),
     Step("atlas", 10, "vlbench atlas --over 5.19..5.23 --out results/atlas --force", ATLASES),
     Step("predictions", 1, "results.predict_published", ("results/predictions/published.json",)),
+    Step("predictions of an H200", 1, "results.predict_again", ("results/predictions/again-h200.json",)),
     Step(
         "counts of qwen2-vl",
         1,

@@ -135,6 +135,7 @@ def test_a_big_matrix_says_how_many_rows_chance_calls() -> None:
 def test_a_module_and_its_factory_stand_on_two_lines() -> None:
     assert broken("package.module:a_factory") == "package.module:\na_factory"
     assert broken("mine:tower") == "mine:tower"
+    assert broken("aten::_flash_attention_forward") == "aten::\n_flash_attention_forward"
 
 
 def test_the_level_of_an_interval_is_what_the_trials_give_and_stands_in_the_row_where_they_are_not_alike() -> None:

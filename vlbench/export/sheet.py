@@ -6,6 +6,7 @@ programs in full precision.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
@@ -204,7 +205,7 @@ def shown(value: Cell | Value) -> str:
 
 def broken(name: str) -> str:
     """A long combination, or module and factory, over several lines, so that it stays in its column."""
-    return name if len(name) <= NAME_WIDTH else name.replace("+", "\n+").replace(":", ":\n").removeprefix("\n")
+    return name if len(name) <= NAME_WIDTH else re.sub(r"(:+)", r"\1\n", name.replace("+", "\n+")).removeprefix("\n")
 
 
 def shown_rows(table: Table) -> list[list[str]]:

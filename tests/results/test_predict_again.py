@@ -1,0 +1,32 @@
+"""What was held against a GPU and predicted anew: the same rows, by two boards, as the page shows them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from results.predict_again import CHECKED, PATH, STORED, again_table, held_trace_table
+from vlbench.predicting.checked import CheckedPrediction, prediction_in
+from vlbench.predicting.host import host_times
+from vlbench.predicting.predicted import Prediction
+from vlbench.untrusted.files import read_json
+
+
+def test_the_same_rows_by_the_hosts_of_today_on_both_boards() -> None:
+    then, now = (prediction_in(path, read_json(path, STORED)) for path in (CHECKED, PATH))
+    assert isinstance(then, CheckedPrediction)
+    assert isinstance(now, Prediction)
+    rows = [row.row for group in then.prediction.groups for row in group.rows]
+    for board in ("h200", "measured-nvidia-h200"):
+        assert [row.row for group in now.groups for row in group.rows if row.gpu == board] == rows
+    assert now.hosts == host_times().checksum, "write it anew with `python -m results.predict_again`"
+    assert then.prediction.hosts != now.hosts  # what was held against a GPU stays as it was predicted
+
+
+def test_the_page_has_a_line_for_each_row_and_for_each_operator(tmp_path: Path) -> None:
+    lines = (again_table() or "").splitlines()
+    assert len(lines) == 2 + 6
+    assert {line.count("|") for line in lines} == {10}
+    assert lines[2].startswith("| baseline | 150.86 | 114-264 | hit | 126-171 | hit | - |")
+    down = next(line for line in (held_trace_table() or "").splitlines() if "3420x1280" in line)
+    assert down == "| `aten::addmm` | 1280 1296x3420 3420x1280 | 96 | 73.6 | 41-101 | hit |"
+    assert again_table(tmp_path / "none.json") is held_trace_table(tmp_path / "none.json") is None
