@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
-from vlbench.export.checked_prediction import HIT, held_rows, in_one_line
+from vlbench.export.checked_prediction import HIT, PARTLY, HeldRow, held_rows, in_one_line, measured_cell
 from vlbench.export.predicted import band_cell
-from vlbench.judging.words import change, milliseconds
+from vlbench.judging.words import change
 from vlbench.predicting.checked import CheckedPrediction, prediction_in
 from vlbench.untrusted.files import Kind, read_json
 
@@ -31,20 +31,28 @@ def checked_table(folder: Path = FOLDER) -> str | None:
                 f"{held.fingerprint.gpu}, torch {held.fingerprint.torch}",
                 f"{each.row.row}, {each.scenario} {each.point}".strip(),
                 band_cell("", each.row.span, 1e3).shown,
-                milliseconds(each.seconds) if each.seconds else "-",
-                {HIT: "hit", "": "-"}.get(each.place, f"miss, {each.place}"),
+                measured_cell(each).shown,
+                {HIT: "hit", PARTLY: "hit in some", "": "-"}.get(each.place, f"miss, {each.place}"),
                 change(each.over_middle) if each.over_middle else "-",
                 band_cell("", each.row.ratio, 1, 2).shown,
-                f"{each.speed_up:.2f}" if each.speed_up else "-",
+                _speed_up(each),
             )
             rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows) if len(rows) > 2 else None
 
 
+def _speed_up(each: HeldRow) -> str:
+    seen = each.seen and each.seen.estimate
+    if not each.speed_up or not seen:
+        return "-"
+    fits = "" if each.speed_up_fits is None else ", hit" if each.speed_up_fits else ", miss"
+    return f"{each.speed_up:.2f} [{1 / seen.high:.2f}, {1 / seen.low:.2f}]{fits}"
+
+
 def checked_sentence(folder: Path = FOLDER) -> str | None:
     """What it comes to, a line for each GPU; None without any."""
     told = (
-        f"Predicted first, then measured on {h.fingerprint.gpu}: {in_one_line(held_rows(h))}" for h in stored(folder)
+        f"Predicted first, then measured on an {h.fingerprint.gpu}. {in_one_line(held_rows(h))}" for h in stored(folder)
     )
     return "\n".join(textwrap.fill(each, 120) for each in told) or None
 
@@ -55,8 +63,8 @@ def measured_sentence(folder: Path = FOLDER) -> str | None:
     if not found:
         return None
     measured, held = max(found, key=lambda both: both[0].created)
-    took = [f"`{each.row.row}` {milliseconds(each.seconds)}" for each in held_rows(held) if each.seconds]
+    took = [f"`{each.row.row}` {measured_cell(each).shown}" for each in held_rows(held) if each.seconds]
     group = measured.groups[0]
     of = f"{group.model} in {group.dtype}, {group.scenario}"
-    told = f"Milliseconds on an [{held.fingerprint.gpu}](docs/gpu.md), {of}: {', '.join(took)}."
+    told = f"Milliseconds in each process on an [{held.fingerprint.gpu}](docs/gpu.md), {of}: {', '.join(took)}."
     return textwrap.fill(told, 120, break_long_words=False, break_on_hyphens=False)

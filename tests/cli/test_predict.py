@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +21,7 @@ from vlbench.api import predicting
 from vlbench.api.measured import Interrupted, Measured
 from vlbench.api.results import Predictions
 from vlbench.errors import UsageError
+from vlbench.export.checked_prediction import HIT, held_rows, measured_cell
 from vlbench.kernel_times import board
 from vlbench.predicting.captured import HeldCapture
 from vlbench.predicting.checked import CheckedPrediction, board_of
@@ -223,6 +225,14 @@ def checked() -> CheckedPrediction:
     )
 
 
+def test_processes_that_lie_apart_are_shown_and_all_have_to_fit() -> None:
+    """Two processes took 8 and 10 ms of a band that ends at 9: neither a hit nor a miss."""
+    first, *_ = held_rows(checked())
+    apart = replace(first, processes=(0.008, 0.010))
+    assert (apart.place, measured_cell(apart).shown) == ("partly in it", "8.0-10.0")
+    assert [replace(first, processes=each).place for each in [(0.006, 0.008), (0.001, 0.002)]] == [HIT, "below it"]
+
+
 def test_each_band_stands_beside_what_was_measured(vlbench: Vlbench, folder: Path) -> None:
     file = folder / "checked.json"
     checked().keep(file)
@@ -232,7 +242,7 @@ def test_each_band_stands_beside_what_was_measured(vlbench: Vlbench, folder: Pat
     lines = [" ".join(line.split()) for line in ended.out.partition("then measured on")[2].splitlines()]
     assert "baseline 5.0-9.0 10.50 above it +50.0 % 1.00-1.50 -" in lines
     assert "best 5.0-9.0 8.40 in the band +20.0 % 1.00-1.50 1.25" in lines
-    assert "1 of 2 measured times lie in the band that was predicted" in " ".join(lines)
+    assert "Of 2 rows, all times of 1 lie in the band that was predicted" in " ".join(lines)
     found = package.load(file)
     assert list(found.table()["measured"]) == pytest.approx([0.0105, 0.0084])
     assert found.exit_code == 0  # a miss is a result

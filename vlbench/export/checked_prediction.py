@@ -9,13 +9,13 @@ from statistics import median
 from vlbench.export.predicted import band_cell, predicted_sheet
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Value, Words, broken, figure, table_of
 from vlbench.judging.judged import JudgedRow
-from vlbench.judging.summary import Summary, summaries
+from vlbench.judging.summary import Summary, seconds_by_trial, summaries
 from vlbench.judging.verdict import Floors, Verdict
 from vlbench.judging.words import change, milliseconds
 from vlbench.predicting.checked import CheckedPrediction
-from vlbench.predicting.predicted import Predicted, Prediction
+from vlbench.predicting.predicted import Band, Predicted, Prediction
 
-HIT = "in the band"
+HIT, PARTLY = "in the band", "partly in it"
 NOT_MEASURED = "nothing was measured of it"
 
 
@@ -28,6 +28,8 @@ class HeldRow:
     row: Predicted
     seen: Summary | None
     """None where it was not measured."""
+    processes: tuple[float, ...] = ()
+    """Seconds: the median of each process that timed it, which on one machine may lie far apart."""
 
     @property
     def seconds(self) -> float | None:
@@ -40,12 +42,27 @@ class HeldRow:
         return self.seconds / self.row.central if self.seconds and self.row.central else None
 
     @property
+    def measured(self) -> Band | None:
+        """From the fastest process to the slowest."""
+        return Band(low=min(self.processes), high=max(self.processes)) if self.processes else None
+
+    @property
     def place(self) -> str:
-        """Where the time lies: "in the band", "below it" or "above it"; "" where there are not both."""
-        span, seconds = self.row.span, self.seconds
-        if span is None or seconds is None:
+        """Where the processes lie: "in the band", "below it", "above it" or "partly in it"; "" where there are none."""
+        span, seen = self.row.span, self.measured
+        if span is None or seen is None:
             return ""
-        return "below it" if seconds < span.low else "above it" if seconds > span.high else HIT
+        if seen.high < span.low:
+            return "below it"
+        if seen.low > span.high:
+            return "above it"
+        return HIT if span.low <= seen.low and seen.high <= span.high else PARTLY
+
+    @property
+    def speed_up_fits(self) -> bool | None:
+        """Does it lie in the predicted band? None where there are not both."""
+        band, seen = self.row.ratio, self.speed_up
+        return None if band is None or seen is None else band.low <= seen <= band.high
 
     @property
     def speed_up(self) -> float | None:
@@ -66,12 +83,14 @@ def prediction_sheet(found: Prediction | CheckedPrediction, limit: int = 0) -> S
 def held_rows(held: CheckedPrediction) -> list[HeldRow]:
     """Every predicted row, with what was measured of it."""
     groups = held.measured.groups if held.measured else ()
-    seen = {(*group.key[:2], each.row.name): each for group in groups for each in summaries(group, Floors())}
-    return [
-        HeldRow(group.scenario, group.point, row, seen.get((group.scenario, group.point, row.row)))
-        for group in held.prediction.groups
-        for row in group.rows
-    ]
+    seen = {(*group.key[:2], each.row.name): (each, group) for group in groups for each in summaries(group, Floors())}
+    found = []
+    for group in held.prediction.groups:
+        for row in group.rows:
+            summary, measured = seen.get((group.scenario, group.point, row.row), (None, None))
+            processes = seconds_by_trial(measured, row.row) if measured else ()
+            found.append(HeldRow(group.scenario, group.point, row, summary, processes))
+    return found
 
 
 def in_one_line(rows: Sequence[HeldRow]) -> str:
@@ -82,7 +101,17 @@ def in_one_line(rows: Sequence[HeldRow]) -> str:
     inside = sum(each.place == HIT for each in told)
     off = [abs(each.over_middle - 1) for each in told if each.over_middle]
     middle = f"; the middle of a band is off by {100 * median(off):.0f} % in the median" if off else ""
-    return f"{inside} of {len(told)} measured times lie in the band that was predicted{middle}."
+    ratios = [each.speed_up_fits for each in rows if each.speed_up_fits is not None]
+    faster = f" Of {len(ratios)} speed-ups {sum(ratios)} lie in theirs." if ratios else ""
+    return f"Of {len(told)} rows, all times of {inside} lie in the band that was predicted{middle}.{faster}"
+
+
+def measured_cell(each: HeldRow) -> Cell:
+    """Its time, as the range over the processes where there are several."""
+    band = each.measured
+    several = band is not None and milliseconds(band.low) != milliseconds(band.high)
+    shown = band_cell("", band, 1e3).shown if several else milliseconds(each.seconds)
+    return Cell(shown, {"seconds": each.seconds})
 
 
 def held_parts(held: CheckedPrediction) -> Iterator[Part]:
@@ -93,7 +122,7 @@ def held_parts(held: CheckedPrediction) -> Iterator[Part]:
         columns["point"] = lambda each: each.point
     columns |= {
         Column("predicted\nms", "span"): lambda each: band_cell("span", each.row.span, 1e3),
-        Column("measured\nms", "seconds"): lambda each: figure(each.seconds, milliseconds),
+        Column("measured\nms", "seconds"): measured_cell,
         Column("lies", "place", left=True): lambda each: each.place or "-",
         Column("off its\nmiddle", "over_middle"): lambda each: figure(each.over_middle, change),
         Column("predicted\nspeed-up", "ratio"): lambda each: band_cell("ratio", each.row.ratio, 1, 2),

@@ -245,9 +245,14 @@ def _median(values: Iterable[float | None]) -> float | None:
     return median(known) if known else None
 
 
+def seconds_by_trial(group: CellGroup, name: str, state: State | None = None) -> tuple[float, ...]:
+    """The median over rounds of a row in each trial that timed it, by default in the usual state."""
+    state, variants = state or group.usual_state, trials_of(group, name)
+    return tuple(median(variant.timings[state].seconds) for variant in variants if state in variant.timings)
+
+
 def _seconds(group: CellGroup, name: str, state: State) -> float | None:
-    variants = trials_of(group, name)
-    return _median(median(variant.timings[state].seconds) for variant in variants if state in variant.timings)
+    return _median(seconds_by_trial(group, name, state))
 
 
 def _first_seconds(group: CellGroup, name: str) -> float | None:
