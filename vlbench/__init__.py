@@ -23,12 +23,15 @@ if TYPE_CHECKING:
         judge,
         judge_patch,
         load,
+        merge,
+        plan,
         predict,
         predict_capture,
         profile,
         recommend,
         report,
         run,
+        run_plan,
         simulate,
         verify,
     )
@@ -61,6 +64,8 @@ __all__ = [
     "judge",
     "judge_patch",
     "load",
+    "merge",
+    "plan",
     "predict",
     "predict_capture",
     "profile",
@@ -68,12 +73,14 @@ __all__ = [
     "recording",
     "report",
     "run",
+    "run_plan",
     "simulate",
     "verify",
 ]
 
 _HOME = {
     "predict_capture": "api.functions",
+    **dict.fromkeys(("merge", "plan", "run_plan"), "api.functions"),
     **dict.fromkeys(("case", "compare", "count", "gate", "judge", "load", "profile", "run", "verify"), "api.functions"),
     **dict.fromkeys(
         ("judge_patch", "atlas", "capturable", "count_over", "history", "predict", "recommend", "report", "simulate"),

@@ -7,7 +7,7 @@ from PIL import Image
 
 import vlbench
 from tests.trial.plans import work_in
-from vlbench.api.running import _fed_to, _notes
+from vlbench.api.running import _notes, fed_to
 from vlbench.matrix.targets import model_target
 from vlbench.record.files import read_results
 
@@ -101,9 +101,9 @@ def test_a_checkpoint_without_its_config_is_told_to_be_unchecked(tmp_path: Path)
 def test_pictures_take_the_place_of_a_scenario_unless_its_sizes_are_wanted(folder: Path) -> None:
     Image.new("RGB", (84, 56)).save("a.png")
     targets = [model_target(None, "cpu", None, ["host-grid"])]
-    ((name, (point,), _),) = _fed_to(targets, None, [Path("a.png")], False)
+    ((name, (point,), _),) = fed_to(targets, None, [Path("a.png")], False)
     assert (name, point.item[0].size, point.why_scaled) == ("images", "56x84", None)  # type: ignore[union-attr]
-    assert [name for name, *_ in _fed_to(targets, None, [Path("a.png")], True)] == ["small"]
+    assert [name for name, *_ in fed_to(targets, None, [Path("a.png")], True)] == ["small"]
     for given, words in (
         ({"images": "a.png", "scenario": "video"}, "leave one of them out, or add scenario"),
         ({"scenario_sizes": True}, "is about images; name them, or leave it out"),

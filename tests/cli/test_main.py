@@ -58,6 +58,9 @@ def test_options_that_take_several_values_take_all_that_follow() -> None:
     assert repeat_options(["judge", "--before", "a", "--before", "b", "--after", "c", "d"]) == [
         *("judge", "--before", "a", "--before", "b", "--after", "c", "--after", "d")
     ]
+    assert repeat_options(["run", "--plan", "p", "--shard", "1/2"]) == ["run", "--plan-file", "p", "--shard", "1/2"]
+    assert repeat_options(["run", "--plan", "--seed", "1"]) == ["run", "--plan", "--seed", "1"]
+    assert repeat_options(["count", "--plan", "x"]) == ["count", "--plan", "x"]
     assert repeat_options(["--images=a", "b"]) == ["--images=a", "b"]
     assert repeat_options([]) == []
 

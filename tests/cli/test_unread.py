@@ -19,6 +19,12 @@ MODES: dict[str, dict[str, str]] = {
         "--seam rope": f"{RUN} seam",
         "--scenario prompt-image": f"{RUN} scenario seam",
         "--images a.jpg": f"{WHOLE} model variant tower ablate images scenario_sizes weights plan",
+        "--plan-file p.jsonl": "plan_file shard timeout resume out force card",
+    },
+    "plan": {
+        "": "matrix scenario model variant tower exactness ablate weights device dtype state only seed threads trials "
+        "budget out json force",
+        "m.toml": "matrix out json force",
     },
     "recommend": {
         "": "scenario point grid start model weights device dtype counters gpu cudnn seed threads trials budget "
@@ -110,6 +116,7 @@ ALL_READ = (
     *(
         "record",
         "history",
+        "merge",
         "show",
         "judge",
         "diff",
@@ -134,6 +141,10 @@ SAMPLES: dict[str, str] = {
     "weights": ".",
     "exactness": "ulp",
     "seam": "merge",
+    "plan_file": "p.jsonl",
+    "shard": "1/2",
+    "state": "cold",
+    "only": "model=x",
     "tool": "torch",
     "limit": "3",
     "out": "out",

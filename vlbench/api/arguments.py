@@ -70,6 +70,15 @@ UNREAD: dict[str, dict[str, str]] = {
     "predict": {"check": "gpu grid cold", "check=None": "budget"},
     "judge_patch": {"times": "grid", "times=False": "trials budget"},
     "simulate": {"memory_at=None": "kv_bytes"},
+    "run": {
+        "plan_file": "scenario model seam variant tower exactness ablate images scenario_sizes weights device dtype "
+        "state only plan seed threads trials budget isolate against counts",
+        "plan_file=None": "shard",
+    },
+    "plan": {
+        "matrix": "scenario model variant tower exactness ablate weights device dtype state only seed threads trials "
+        "budget"
+    },
     "verify": {"where": "exactness timeout quiet", "dump": "exactness timeout quiet"},
 }
 """By function: arguments that nothing reads where another one is given, or has this value."""

@@ -5,6 +5,7 @@ from vlbench.api import (
     cases,
     counts,
     patching,
+    planning,
     predicting,
     profiles,
     reading,
@@ -37,3 +38,6 @@ report = in_python(reporting.report)
 case = in_python(cases.case)
 atlas = in_python(surveys.atlas)
 history = in_python(past.history)
+plan = in_python(planning.plan)
+run_plan = in_python(planning.run_plan)
+merge = in_python(planning.merge)

@@ -52,6 +52,8 @@ class Effort:
     """Is what stands out measured a second time?"""
     rounds: float | None = None
     """In place of the budget: seconds of rounds alone, half of them for confirming where there are trials to vote."""
+    shard: str = ""
+    """Which part of which plan it is, and where: what is gone on with has to be the same."""
 
     def limits(self, start: float, *, whole: bool = False) -> Limits:
         """What bounds trials of a run that began at `start`, by `time.monotonic()`; over pictures as a `whole`?"""
@@ -78,20 +80,27 @@ def measure(
     command: str,
     progress: bool | Callable[[str], None] = True,
     also: Also | None = None,
+    finish: Callable[[Results], Results] = lambda results: results,
 ) -> Outcome:
     """Run the trials, then once more over the suspects, and keep the results; incomplete where time was lacking.
 
-    At last `also` is done: in words, and what counts it. Raises UsageError where results could not be written, before
-    anything is measured.
+    At last `also` is done: in words, and what counts it; `finish` adds to results before they are kept. Raises
+    UsageError where results could not be written, before anything is measured.
     """
-    if effort.trials == 1:  # a quick look, which is right of all rows together
-        plans = [replace(plan, confidence=family_confidence(len(plan.variants) - 1)) for plan in plans]
+    plans = as_measured(plans, effort.trials)
     start, out = time.monotonic(), effort.out
     if out is None and effort.resume:
         raise UsageError("--resume goes on from the journal beside --out; name that file")
     with ExitStack() as stack:
         journal = stack.enter_context(reserved(out, resume=effort.resume, force=effort.force)) if out else None
-        return _measure(plans, effort, journal, start, command, progress, also)
+        return _measure(plans, effort, journal, start, command, progress, also, finish)
+
+
+def as_measured(plans: Sequence[Plan], trials: int) -> list[Plan]:
+    """The plans with the confidence that so many trials ask for: a quick look is right of all rows together."""
+    if trials > 1:
+        return list(plans)
+    return [replace(plan, confidence=family_confidence(len(plan.variants) - 1)) for plan in plans]
 
 
 def _measure(
@@ -102,6 +111,7 @@ def _measure(
     command: str,
     progress: bool | Callable[[str], None],
     also: Also | None,
+    finish: Callable[[Results], Results],
 ) -> Outcome:
     fingerprint, card = machine_of(plans[0].device, card=effort.card)
     kept = Journal(journal, _name_of(plans, effort, fingerprint), resume=effort.resume)
@@ -133,7 +143,8 @@ def _measure(
             group.model_copy(update={"at_scale": at_scale.get(index)}) for index, group in enumerate(session.groups())
         ),
         complete=complete,
-    ).with_checksum()
+    )
+    results = finish(results).with_checksum()
     if effort.out:
         write_results(results, effort.out)
     if complete:
@@ -165,6 +176,7 @@ def _name_of(plans: Sequence[Plan], effort: Effort, fingerprint: Fingerprint) ->
     """What a journal is the journal of, a line each: the software, how often, and all that jobs are given."""
     lines = [f"software: {fingerprint.line}", f"--trials: {effort.trials}", f"rounds: {effort.rounds}"]
     lines += ["--isolate"] if effort.isolate else []
+    lines += [f"--shard: {effort.shard}"] if effort.shard else []
     for plan in plans:
         given = job_of(plan, 0, 0.0).model_dump(mode="json")
         lines += [f"{OPTIONS.get(name, f'--{name}')}: {json.dumps(value)}" for name, value in given.items()]

@@ -96,7 +96,7 @@ def run(
         ours = tower_names(tower or (None if model or variant or ablate else defaults().tower))
         named = several(model), ours, several(variant), ablate, exactness
         found = targets_of(*named, device, dtypes, settings.weights, few="variant" not in cells.patterns, plan=plan)
-        fed = _fed_to(found, scenario, settings.images, scenario_sizes)
+        fed = fed_to(found, scenario, settings.images, scenario_sizes)
     plans = _apart(plans_of(fed, cells, settings)) if isolate else plans_of(fed, cells, settings)
     earlier = _earlier(Path(against), plans, path_of(out)) if against else None
     effort = Effort(trials, budget or BUDGETS[plans[0].device], timeout, path_of(out), resume, force, card, isolate)
@@ -180,7 +180,7 @@ def _against(given: TowerLike | File | None) -> str | None:
     return str(given) if isinstance(given, PathLike) else tower_names(given)[0]
 
 
-def _fed_to(targets: Sequence[Target], scenario: Names, images: Sequence[Path] | None, cropped: bool) -> list[Fed]:
+def fed_to(targets: Sequence[Target], scenario: Names, images: Sequence[Path] | None, cropped: bool) -> list[Fed]:
     """What is fed in to each target: scenarios, or the user's pictures as they are. Raises UsageError."""
     if cropped and not images:
         raise UsageError("--scenario-sizes is about --images; name them, or leave it out")

@@ -18,6 +18,7 @@ from vlbench.cli.judge import diff, judge
 from vlbench.cli.judge_patch import judge_patch
 from vlbench.cli.listing import list_things
 from vlbench.cli.mcp import mcp
+from vlbench.cli.plan import merge, plan
 from vlbench.cli.predict import predict
 from vlbench.cli.profile import profile
 from vlbench.cli.recommend import recommend
@@ -68,6 +69,8 @@ for command in (
     simulate,
     record,
     history,
+    plan,
+    merge,
 ):
     app.command(cls=Command)(command)
 app.command("list")(list_things)
@@ -99,9 +102,11 @@ SEVERAL = ("--images", "--before", "--after")
 
 
 def repeat_options(arguments: list[str]) -> list[str]:
-    """`--images a b` as `--images a --images b`, which is what the parser below understands."""
+    """`--images a b` as `--images a --images b`, and `run --plan FILE` as `--plan-file FILE`: what the parser takes."""
     result, option, taken = [], "", 0
     for argument in arguments:
+        if result[-1:] == ["--plan"] and result[0] == "run" and not argument.startswith("-"):
+            result[-1] = "--plan-file"
         if argument.startswith("-"):
             option, taken = argument, 0
         elif option in SEVERAL:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, dataclass_transform, get_args, get_origin, get_type_hints
 
 import typer
-from typer.models import OptionInfo
+from typer.models import ArgumentInfo, OptionInfo
 
 from vlbench.api.arguments import refuse_unread
 from vlbench.cli.completion import files, named, one_of, towers, variants
@@ -22,10 +22,11 @@ Texts = list[str] | None  # of an option that can be given several times
 INTERRUPTED = 130
 """The exit code after Ctrl-C."""
 PANELS = {
-    "What is looked at": "scenario model start seam variant tower exactness ablate images scenario_sizes weights grid "
-    "point only dtype state plan gpu cudnn baseline capture key region results ranges times range_ iteration before "
-    "after reader metric package listed discover over requests turns conversations cache budgets most_padding graphs "
-    "memory_at kv_bytes break_even",
+    "What is looked at": "plan_file shard expect scenario model start seam variant tower exactness ablate images "
+    "scenario_sizes weights grid point only dtype state plan gpu cudnn baseline capture key "
+    "region results ranges times range_ iteration before after reader metric package listed "
+    "discover over requests turns conversations cache budgets most_padding graphs memory_at "
+    "kv_bytes break_even",
     "How it is measured": "device seed threads trials budget timeout isolate card counts counters forwards tool "
     "overhead quick earlier trace graph",
     "What passes": "check allow_inconclusive base first no_accept report_only threshold floor confidence "
@@ -79,6 +80,8 @@ def refuse_what_nothing_reads(options: CommandOptions) -> None:
 
     def option(name: str) -> str:
         setting = settings.get(name)
+        if isinstance(setting, ArgumentInfo):
+            return name.upper()
         texts = (setting.default, *(setting.param_decls or ())) if setting else ()
         return next((each for each in texts if str(each).startswith("--")), f"--{name.replace('_', '-')}")
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from vlbench.api.arguments import UNREAD
 from vlbench.cli import options as shared
 from vlbench.cli.completion import files, named, one_of
 from vlbench.cli.reporting import reports
@@ -19,6 +20,8 @@ coordinates = one_of("scenario=", "point=", "model=", "dtype=", "device=", "vari
 
 class Options(shared.CommandOptions):
     """The options of `vlbench run`; those of `vlbench.run` have the same names."""
+
+    UNREAD = UNREAD["run"]
 
     scenario: Annotated[
         shared.Texts, typer.Option(autocompletion=named("scenarios", named("prompts", files(".toml", ".jsonl"))))
@@ -49,6 +52,10 @@ class Options(shared.CommandOptions):
     only: Annotated[shared.Texts, typer.Option("--filter", autocompletion=coordinates)] = None
     """Cells to keep: variant=rope-*, point=count=4; repeatable."""
     plan: shared.PlanToo = False
+    plan_file: Annotated[Path | None, typer.Option(metavar="FILE", autocompletion=files(".jsonl"))] = None
+    """In place of all that: a part of what `vlbench plan` wrote. --plan FILE says the same."""
+    shard: Annotated[str | None, typer.Option(metavar="i/n")] = None
+    """Of a plan: which part of how many. Parts hold whole groups. [1/1]"""
     seed: shared.Seed = 0
     threads: shared.Threads = 1
     trials: Annotated[int, typer.Option(min=1)] = 1
@@ -83,6 +90,7 @@ def run(options: Options) -> Sheet:
     - `vlbench run --scenario video --model qwen2.5-vl-7b --with best --trials 5`
     - `vlbench run --tower hf:qwen2.5-vl-7b --tower my_tower:make --csv rows.csv`
     - `vlbench run --images a.jpg b.jpg --with best`
+    - `vlbench run --plan plan.jsonl --shard 2/4`
     """
     from vlbench.record.destinations import check_results_file, free_output
 
@@ -92,13 +100,16 @@ def run(options: Options) -> Sheet:
     from vlbench.api.running import run, scenarios_of
     from vlbench.export.results import results_sheet
 
+    if options.plan_file:
+        return _run_part(options, options.plan_file)
     own = ["images"] if options.images and not options.scenario_sizes else scenarios_of(options.scenario)
     names = ["seam", *options.seam] if options.seam else own
     stem = f"vlbench-{'-'.join(Path(name).stem for name in names)}"
     out = options.out or free_output(stem, resume=options.resume)
     interrupted = False
     try:
-        measured = run(**vars(options) | {"out": out, "command": shared.command_line()})
+        given = {name: value for name, value in vars(options).items() if name not in ("plan_file", "shard")}
+        measured = run(**given | {"out": out, "command": shared.command_line()})
     except Interrupted as interruption:
         measured, interrupted = interruption.results, True
     parts: list[Part] = [Words(note, "dim") for note in measured.notes]
@@ -113,6 +124,27 @@ def run(options: Options) -> Sheet:
         holds = "what there was time for; --resume measures the rest" if begun else "no row: nothing to go on from"
         sheet = replace(sheet, last=f"{out} has {holds}")
     return shared.or_interrupted(sheet, interrupted, out)
+
+
+def _run_part(options: Options, plan: Path) -> Sheet:
+    """A part of a plan, which is kept as `vlbench-shard-2-of-4.json` where no file is named."""
+    from vlbench.api.measured import Interrupted
+    from vlbench.api.planning import run_plan
+    from vlbench.export.results import results_sheet
+    from vlbench.record.destinations import free_output
+
+    shard = options.shard or "1/1"
+    stem = f"vlbench-shard-{shard.replace('/', '-of-')}"
+    out = options.out or free_output(stem, resume=options.resume)
+    same = {name: getattr(options, name) for name in ("timeout", "card", "resume", "force")}
+    interrupted = False
+    try:
+        measured = run_plan(plan, shard, out=out, **same, command=shared.command_line())
+    except Interrupted as interruption:
+        measured, interrupted = interruption.results, True
+    after = f"`vlbench merge --expect {plan}` puts all parts together"
+    told = Words(f"Results in {out}; {after if measured.record.complete else '--resume measures the rest'}", "dim")
+    return shared.or_interrupted(results_sheet(measured.record, after=[told]), interrupted, out)
 
 
 @reports()

@@ -7,6 +7,7 @@ from statistics import median
 from vlbench.export import result_tables as tables
 from vlbench.export.at_scale import at_scale_parts
 from vlbench.export.plan_tables import plan_tables
+from vlbench.export.planned import shard_parts
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Words, checked, figure, table_of
 from vlbench.implementations.best import certificate
 from vlbench.implementations.config import MODELS
@@ -26,6 +27,7 @@ NOT_MEASURED = "not measured"
 def results_sheet(results: Results, before: Iterable[Part] = (), after: Iterable[Part] = ()) -> Sheet:
     """The machine, every cell group, and what to expect of so many rows, between what a command has to add."""
     parts = [Words(results.fingerprint.line, "dim"), *before, *results_parts(results), *after]
+    parts += shard_parts(results.shards)
     if reason := why_unsealed(results):
         parts.insert(1, Words(f"{reason}: nothing shows whether a figure was edited", "red"))
     judged = judged_groups("run", results.groups)

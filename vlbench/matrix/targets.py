@@ -65,13 +65,14 @@ def model_target(
     weights: Path | None = None,
     *,
     few: bool = False,
+    elsewhere: bool = False,
 ) -> Target:
     """One of our models with `variants`, by default with every flag and preset; that of a checkpoint with `weights`.
 
     With `few`, by default on CUDA with the few that tell the story. Raises UsageError for a model, device, dtype or
     variant that does not exist or cannot be had.
     """
-    kind = find_device(device)
+    kind = find_device(device, elsewhere=elsewhere)
     default_model, default_dtype = DEFAULTS[kind]
     config = (checkpoint_model(weights, model) if weights else None) or find_model(model or default_model)
     chosen_dtype = find_dtype(dtype or default_dtype)
@@ -93,13 +94,13 @@ def model_target(
 
 
 def tower_targets(
-    texts: Sequence[str], device: str, dtypes: Sequence[str | None], exactness: str | None
+    texts: Sequence[str], device: str, dtypes: Sequence[str | None], exactness: str | None, *, elsewhere: bool = False
 ) -> list[Target]:
     """Towers that are measured against the first of them: one target per dtype.
 
     Raises UsageError for a tower, device, dtype or class that does not exist.
     """
-    kind = find_device(device)
+    kind = find_device(device, elsewhere=elsewhere)
     stated = find_exactness(exactness)
     if twice := {text for text in texts if texts.count(text) > 1}:
         raise UsageError(f"--tower {min(twice)} is given twice; name each tower once")
@@ -161,10 +162,12 @@ def targets_of(
     *,
     few: bool = False,
     plan: bool = False,
+    elsewhere: bool = False,
 ) -> list[Target]:
     """All that is chosen: models with variants of theirs, by default `few` on CUDA, or towers of anyone's.
 
-    With `plan`, rows beside them have their plan handed in; the default is then `best`. Raises UsageError.
+    With `plan`, rows beside them have their plan handed in; the default is then `best`. A `device` that is named may be
+    `elsewhere`. Raises UsageError.
     """
     if plan:
         if ablation:
@@ -176,7 +179,7 @@ def targets_of(
         if exactness:
             raise UsageError("--exactness is what the towers of --tower claim; leave it out: each flag has its own")
         found = [
-            model_target(model, device, dtype, variants, weights, few=few)
+            model_target(model, device, dtype, variants, weights, few=few, elsewhere=elsewhere)
             for model in models or (None,)
             for dtype in dtypes
         ]
@@ -184,4 +187,4 @@ def targets_of(
     for name, value in {"model": models, "variant": variants, "ablate": ablation}.items():
         if value:
             raise UsageError(f"--{name} chooses among our own towers; leave it out, or name them all with --tower")
-    return tower_targets(towers, device, dtypes, exactness)
+    return tower_targets(towers, device, dtypes, exactness, elsewhere=elsewhere)

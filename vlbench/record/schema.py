@@ -18,6 +18,7 @@ from vlbench.record.machine_card import MachineCard
 from vlbench.record.rows import NO_FLAGS as NO_FLAGS
 from vlbench.record.rows import Row as Row
 from vlbench.record.rows import SlowedOn as SlowedOn
+from vlbench.record.shards import ShardRun
 from vlbench.record.timing import Counts as Counts
 from vlbench.record.timing import Load as Load
 from vlbench.record.timing import StageTimes
@@ -273,10 +274,14 @@ class Results(Checksummed):
     groups: tuple[CellGroup, ...]
     complete: bool = True
     """False where the run was interrupted, or had no time for all of it."""
+    shards: tuple[ShardRun, ...] = ()
+    """Of a plan for many machines: who ran which of its groups."""
 
     @model_validator(mode="after")
     def _each_trial_once_and_all_where_it_says_so(self) -> Self:
         check_once("trial", (trial.id for group in self.groups for trial in group.trials if trial.id))
+        if self.shards and sum(len(shard.groups) for shard in self.shards) != len(self.groups):
+            raise ValueError("shards name another number of groups than there are")
         for group in self.groups if self.complete else ():
             if (made := len(group.trials) + len(group.lost)) < (group.planned or 0):
                 raise ValueError(f"complete is true, and {group.scenario} has {made} of {group.planned} trials")

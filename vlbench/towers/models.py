@@ -79,11 +79,13 @@ def find_dtype(name: str) -> Dtype:
     return cast("Dtype", DTYPES[name])
 
 
-def find_device(name: str) -> Device:
-    """Raises UsageError for a device that is none or is not there."""
+def find_device(name: str, *, elsewhere: bool = False) -> Device:
+    """Raises UsageError for a device that is none or is not there; what is named may be `elsewhere`."""
     import torch
 
     check_choice("--device", name, ("auto", "cpu", "cuda"))
+    if elsewhere and name == "cuda":
+        return "cuda"
     if name == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: torch sees no GPU here; leave the option out to measure on the CPU")
     return "cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu"

@@ -24,8 +24,12 @@ def new_id(plan: Plan, number: int) -> str:
 
     What differs between them is left out: the number, the time, and that some measure a few variants alone.
     """
-    digest = sha256(job_of(plan, 0, 0.0).model_dump_json().encode()).hexdigest()[:16]
-    return f"{digest}:{plan.seed}:{number}:{secrets.token_hex(8)}"
+    return f"{job_digest(plan)}:{plan.seed}:{number}:{secrets.token_hex(8)}"
+
+
+def job_digest(plan: Plan) -> str:
+    """Of what all trials of the plan have in common."""
+    return sha256(job_of(plan, 0, 0.0).model_dump_json().encode()).hexdigest()[:16]
 
 
 def digest_of_inputs(pixels: Tensor, grids: tuple[Grid, ...]) -> str:

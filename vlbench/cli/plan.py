@@ -1,0 +1,114 @@
+"""`vlbench plan` and `vlbench merge`: one run on many machines, and its parts together again."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vlbench.api.arguments import UNREAD
+from vlbench.cli import options as shared
+from vlbench.cli.completion import files, named
+from vlbench.cli.reporting import reports
+from vlbench.export.sheet import Sheet, Words
+
+
+class PlanOptions(shared.CommandOptions):
+    """The arguments and options of `vlbench plan`; those that `vlbench run` has, too, mean the same."""
+
+    UNREAD = UNREAD["plan"]
+
+    matrix: Annotated[Path | None, typer.Argument(metavar="[MATRIX]", autocompletion=files(".toml"))] = None
+    """A TOML file whose keys are the options below, such as trials = 5 and with = ["best", "exact"]."""
+    scenario: shared.Scenarios = None
+    model: Annotated[shared.Texts, typer.Option(autocompletion=named("models"))] = None
+    """See `vlbench list models`; repeatable. [tiny on a CPU, 7B on CUDA]"""
+    variant: shared.Variants = None
+    tower: shared.Towers = None
+    exactness: shared.Classes = None
+    """With --tower, what the others claim: bit-exact, ulp or reassociated. [the last]"""
+    ablate: Annotated[str | None, typer.Option(autocompletion=named("ablations"))] = None
+    """Take the one variant apart: add-one, leave-one-out, cumulative or pairs. [of `best`]"""
+    weights: shared.Weights = None
+    device: shared.DeviceName = "auto"
+    dtype: Annotated[shared.Texts, typer.Option(autocompletion=named("dtypes"))] = None
+    """float32, bfloat16 or float16; repeatable. [float32 on a CPU, bfloat16 on CUDA]"""
+    state: Annotated[shared.Texts, typer.Option(autocompletion=named("states"))] = None
+    """Caches warm, cold or churn, or behind queued work on CUDA; repeatable. [warm]"""
+    only: Annotated[shared.Texts, typer.Option("--filter")] = None
+    """Cells to keep: variant=rope-*, point=count=4; repeatable."""
+    seed: shared.Seed = 0
+    threads: shared.Threads = 1
+    trials: Annotated[int, typer.Option(min=1)] = 1
+    """Processes for each group, all on one machine: 1 is a quick look, 5 give a verdict."""
+    budget: Annotated[float | None, typer.Option(min=1)] = None
+    """Seconds for a line: one trial of one group. [60 on a CPU, 300 on CUDA]"""
+    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE")] = None
+    """Write the lines here, and print a table of the groups."""
+    json: Annotated[bool, typer.Option("--json")] = False
+    """Print the lines as one JSON document."""
+    force: shared.Force = False
+
+
+@reports(formats=("none of the others",))
+def plan(options: PlanOptions) -> Sheet | None:
+    """Plan a run for many machines: a JSON line for each trial of each scenario, model and dtype. Nothing is measured.
+
+    `vlbench run --plan FILE --shard i/n` runs a part of it, `vlbench merge` puts the parts together.
+
+    - `vlbench plan matrix.toml -o plan.jsonl`
+    - `vlbench plan --scenario video --model qwen2.5-vl-7b --device cuda --trials 5 -o plan.jsonl`
+    """
+    from vlbench.api.planning import plan
+
+    given = {name: value for name, value in vars(options).items() if name != "json"}
+    found = plan(**given)
+    if options.json or options.out is None:
+        print(json.dumps(found._rows(), indent=1) if options.json else found.text.rstrip())
+        return None
+    from vlbench.export.planned import plan_parts
+
+    first = found.record[0]
+    told = f"{options.out} holds it; `vlbench run --plan {options.out} --shard 1/{first.groups}` runs one group"
+    return Sheet("vlbench plan", [*plan_parts(found.record), Words(told, "dim")])
+
+
+@reports()
+def merge(
+    results: Annotated[
+        list[Path], typer.Argument(metavar="RESULTS...", help="One file of each part.", autocompletion=files(".json"))
+    ],
+    expect: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE",
+            help="The plan that they are parts of.",
+            autocompletion=files(".jsonl"),
+            rich_help_panel=shared.PANEL["expect"],
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="FILE", help="Write one results file here.", rich_help_panel=shared.WRITTEN
+        ),
+    ] = None,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Files that are written may replace what is there.", rich_help_panel=shared.WRITTEN
+        ),
+    ] = False,
+) -> Sheet:
+    """Put the results of all parts of a plan into one results file, and show how far the machines are apart.
+
+    A line that did not run, or ran twice, ends it with 6, as does a part of another plan, version or class of machine.
+
+    - `vlbench merge --expect plan.jsonl vlbench-shard-*.json -o merged.json`
+    """
+    from vlbench.api.planning import merge
+    from vlbench.export.results import results_sheet
+
+    found = merge(expect, results, out=out, force=force)
+    parts = [Words(f"Results in {out}", "dim")] if out else []
+    return results_sheet(found.record, after=parts)
