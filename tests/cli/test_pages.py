@@ -111,4 +111,4 @@ def test_what_pages_say_of_formats_holds_for_every_command() -> None:
     assert [name for name, options in known.items() if "--json" not in options] == []
     alone = {name for name, options in known.items() if not formats <= options}
     writes = {f"baseline {name}" for name in ("save", "accept", "remove", "complete", "rebase", "migrate")}
-    assert alone == {"explain", "gate init", "mcp", "report"} | writes
+    assert alone == {"explain", "gate init", "mcp", "plan", "report"} | writes

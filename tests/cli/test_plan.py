@@ -68,6 +68,20 @@ def test_a_gpu_that_is_not_here_can_be_planned_for(vlbench: Vlbench, folder: Pat
     assert (found[0]["model"], found[0]["seconds"]) == ("qwen2.5-vl-7b", 300)
 
 
+def test_what_engines_run_is_printed(vlbench: Vlbench, matrix: Path) -> None:
+    ended = vlbench("plan", "matrix.toml", "-o", "plan.jsonl", "--github", "--shards", "2")
+    assert json.loads(ended.out)["jobs"]["shard"]["strategy"]["matrix"]["shard"] == [1, 2]
+    assert len(read_plan(Path("plan.jsonl"))) == 4
+    wrong = {
+        "--slurm": "--slurm prints what runs a plan that is kept; add --out plan.jsonl",
+        "--shards 2": "--shards says nothing without --github",
+        "--slurm --json": "--slurm and --json: each is all that is printed",
+        "--slurm --shards 5 -o b.jsonl": "--shards: 5 is not a number from 1 to 4",
+    }
+    for options, told in wrong.items():
+        assert told in vlbench("plan", "matrix.toml", *options.split()).sentence
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

@@ -23,8 +23,8 @@ MODES: dict[str, dict[str, str]] = {
     },
     "plan": {
         "": "matrix scenario model variant tower exactness ablate weights device dtype state only seed threads trials "
-        "budget out json force",
-        "m.toml": "matrix out json force",
+        "budget out shards github buildkite slurm json force",
+        "m.toml": "matrix out shards github buildkite slurm json force",
     },
     "recommend": {
         "": "scenario point grid start model weights device dtype counters gpu cudnn seed threads trials budget "

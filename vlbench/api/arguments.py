@@ -70,7 +70,7 @@ UNREAD: dict[str, dict[str, str]] = {
     "predict": {"check": "gpu grid cold", "check=None": "budget"},
     "judge_patch": {"times": "grid", "times=False": "trials budget"},
     "simulate": {"memory_at=None": "kv_bytes"},
-    "run": {
+    "run --plan": {
         "plan_file": "scenario model seam variant tower exactness ablate images scenario_sizes weights device dtype "
         "state only plan seed threads trials budget isolate against counts",
         "plan_file=None": "shard",
@@ -81,7 +81,7 @@ UNREAD: dict[str, dict[str, str]] = {
     },
     "verify": {"where": "exactness timeout quiet", "dump": "exactness timeout quiet"},
 }
-"""By function: arguments that nothing reads where another one is given, or has this value."""
+"""By function, or by what a command is asked for: arguments that nothing reads where another one is given, or has this value."""
 
 
 def several(given: Names | PathLike[str]) -> list[str]:

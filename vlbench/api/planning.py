@@ -12,8 +12,11 @@ from vlbench.api.measured import Interrupted, Measured
 from vlbench.api.measuring import Effort, as_measured, measure
 from vlbench.api.results import Result, Rows
 from vlbench.api.running import BUDGETS, fed_to, scenarios_of
-from vlbench.errors import IncomparableError, UsageError
+from vlbench.errors import IncomparableError, UsageError, check_choice
+from vlbench.export.ci_jobs import ENGINES, install_command, job_text
 from vlbench.export.progress import watcher
+from vlbench.gating.init import Place
+from vlbench.gating.installs import Installs, installs
 from vlbench.implementations.optimized import OPTIMIZATIONS
 from vlbench.matrix.plan import Plan, Settings, parse_filter, plans_of
 from vlbench.matrix.shards import by_group, merged, shard_groups
@@ -31,6 +34,8 @@ from vlbench.untrusted.files import Kind, read_toml
 from vlbench.version import __version__
 
 MATRIX = Kind("give a file with options of `vlbench plan`, each a key", broken="{path}: not TOML ({why}); {remedy}")
+PLAN_FILE = "plan.jsonl"
+"""What a plan is called where it has no name."""
 SHORT = {"with": "variant", "filter": "only"}
 """Keys that have another name in Python."""
 
@@ -94,6 +99,20 @@ class Planned(Result):
         """The lines as a file has them."""
         return plan_text(list(self.record))
 
+    def job(self, engine: str, shards: int | None = None) -> str:
+        """What "github", "buildkite" or "slurm" runs in so many parts, by default one for each group.
+
+        Raises UsageError.
+        """
+        check_choice("engine", engine, ENGINES)
+        lines, install = list(self.record), install_command(_installed().arguments)
+        return job_text(engine, lines, str(self.path or PLAN_FILE), shards or lines[0].groups, install)
+
+    @property
+    def only_here(self) -> str:
+        """A path from which a job would install vlbench, and that no other machine can reach; "" where it can."""
+        return _installed().only_here
+
     def _rows(self) -> Rows:
         return [line.model_dump(mode="json") for line in self.record]
 
@@ -140,7 +159,7 @@ def plan(
     plans = asked.plans(elsewhere=True)
     asked = asked.model_copy(update={"device": plans[0].device, "budget": asked.budget or BUDGETS[plans[0].device]})
     goal = path_of(out)
-    lines = sealed(list(_lines(plans, asked, str(goal or "plan.jsonl"))))
+    lines = sealed(list(_lines(plans, asked, str(goal or PLAN_FILE))))
     if goal is not None:
         write_whole(goal, plan_text(lines))
     return Planned(tuple(lines), goal)
@@ -214,6 +233,11 @@ def merge(expect: File, results: File | Iterable[File], *, out: File | None = No
     if out is not None:
         write_results(whole, Path(out))
     return Measured(whole, path_of(out))
+
+
+def _installed() -> Installs:
+    here = Place.here()
+    return installs(here.folder, here.top)
 
 
 def _read_matrix(path: Path) -> Matrix:

@@ -22,8 +22,8 @@ Texts = list[str] | None  # of an option that can be given several times
 INTERRUPTED = 130
 """The exit code after Ctrl-C."""
 PANELS = {
-    "What is looked at": "plan_file shard expect scenario model start seam variant tower exactness ablate images "
-    "scenario_sizes weights grid point only dtype state plan gpu cudnn baseline capture key "
+    "What is looked at": "plan_file shard shards expect scenario model start seam variant tower exactness ablate "
+    "images scenario_sizes weights grid point only dtype state plan gpu cudnn baseline capture key "
     "region results ranges times range_ iteration before after reader metric package listed "
     "discover over requests turns conversations cache budgets most_padding graphs memory_at "
     "kv_bytes break_even",
@@ -31,8 +31,8 @@ PANELS = {
     "overhead quick earlier trace graph",
     "What passes": "check allow_inconclusive base first no_accept report_only threshold floor confidence "
     "higher_is_better lower_is_better unchecked reason by proposal outputs rules",
-    "What is shown and written": "dump markdown json out output resume force against diff where cold blocks limit "
-    "quiet show perfetto board",
+    "What is shown and written": "dump markdown github buildkite slurm json out output resume force against diff where "
+    "cold blocks limit quiet show perfetto board",
 }
 """Options by the box of the help that they stand in."""
 PANEL = {name: panel for panel, names in PANELS.items() for name in names.split()}

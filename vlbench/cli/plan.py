@@ -1,6 +1,7 @@
 """`vlbench plan` and `vlbench merge`: one run on many machines, and its parts together again."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,11 @@ from vlbench.api.arguments import UNREAD
 from vlbench.cli import options as shared
 from vlbench.cli.completion import files, named
 from vlbench.cli.reporting import reports
+from vlbench.errors import UsageError
 from vlbench.export.sheet import Sheet, Words
+from vlbench.untrusted.names import terminal
+
+ENGINES = ("github", "buildkite", "slurm")
 
 
 class PlanOptions(shared.CommandOptions):
@@ -45,6 +50,14 @@ class PlanOptions(shared.CommandOptions):
     """Seconds for a line: one trial of one group. [60 on a CPU, 300 on CUDA]"""
     out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE")] = None
     """Write the lines here, and print a table of the groups."""
+    shards: Annotated[int | None, typer.Option(min=1)] = None
+    """With an engine below: in how many parts. [one for each group]"""
+    github: Annotated[bool, typer.Option("--github")] = False
+    """Print a workflow of GitHub that runs the plan of -o, in JSON, which is YAML."""
+    buildkite: Annotated[bool, typer.Option("--buildkite")] = False
+    """Print a pipeline of Buildkite that runs it."""
+    slurm: Annotated[bool, typer.Option("--slurm")] = False
+    """Print a script for sbatch that runs it as an array job."""
     json: Annotated[bool, typer.Option("--json")] = False
     """Print the lines as one JSON document."""
     force: shared.Force = False
@@ -57,12 +70,18 @@ def plan(options: PlanOptions) -> Sheet | None:
     `vlbench run --plan FILE --shard i/n` runs a part of it, `vlbench merge` puts the parts together.
 
     - `vlbench plan matrix.toml -o plan.jsonl`
+    - `vlbench plan matrix.toml -o plan.jsonl --slurm --shards 8 > plan.sh`
     - `vlbench plan --scenario video --model qwen2.5-vl-7b --device cuda --trials 5 -o plan.jsonl`
     """
     from vlbench.api.planning import plan
 
-    given = {name: value for name, value in vars(options).items() if name != "json"}
-    found = plan(**given)
+    own, engine = ("json", "shards", *ENGINES), _engine(options)
+    found = plan(**{name: value for name, value in vars(options).items() if name not in own})
+    if engine:
+        print(found.job(engine, options.shards))
+        if path := found.only_here:
+            print(terminal(f"no other machine has {path}: install from a place that all can reach"), file=sys.stderr)
+        return None
     if options.json or options.out is None:
         print(json.dumps(found._rows(), indent=1) if options.json else found.text.rstrip())
         return None
@@ -71,6 +90,19 @@ def plan(options: PlanOptions) -> Sheet | None:
     first = found.record[0]
     told = f"{options.out} holds it; `vlbench run --plan {options.out} --shard 1/{first.groups}` runs one group"
     return Sheet("vlbench plan", [*plan_parts(found.record), Words(told, "dim")])
+
+
+def _engine(options: PlanOptions) -> str | None:
+    """The one engine that is asked for, if any. Raises UsageError for options that do not go together."""
+    engines = [name for name in ENGINES if getattr(options, name)]
+    if options.shards and not engines:
+        raise UsageError(f"--shards says nothing without --{', --'.join(ENGINES)}; add one of them, or leave it out")
+    whole = [*engines, *["json"] * options.json]
+    if len(whole) > 1:
+        raise UsageError(f"--{' and --'.join(whole)}: each is all that is printed; give one of them")
+    if engines and options.out is None:
+        raise UsageError(f"--{engines[0]} prints what runs a plan that is kept; add --out plan.jsonl")
+    return engines[0] if engines else None
 
 
 @reports()

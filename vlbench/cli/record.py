@@ -15,7 +15,6 @@ from vlbench.errors import UsageError
 from vlbench.export.sheet import Column, Columns, Part, Sheet, Words, figure, table_of
 from vlbench.judging.exit_codes import ExitCode
 from vlbench.traffic.engines import VARIABLE
-from vlbench.traffic.trace import Summary, summary_of
 
 NOTHING = (
     "no call was written down: vLLM and SGLang are heard where vlbench is installed beside them; any other program "
@@ -39,6 +38,7 @@ def record(
     - `vlbench record calls.jsonl -- python -m sglang.launch_server --model-path Qwen/Qwen2.5-VL-7B-Instruct`
     """
     from vlbench.record.destinations import check_output
+    from vlbench.traffic.trace import Summary, summary_of
 
     if out.suffix != ".jsonl":
         raise UsageError(f"{out}: has to end in .jsonl, by which --scenario knows it; choose such a name")

@@ -21,7 +21,7 @@ coordinates = one_of("scenario=", "point=", "model=", "dtype=", "device=", "vari
 class Options(shared.CommandOptions):
     """The options of `vlbench run`; those of `vlbench.run` have the same names."""
 
-    UNREAD = UNREAD["run"]
+    UNREAD = UNREAD["run --plan"]
 
     scenario: Annotated[
         shared.Texts, typer.Option(autocompletion=named("scenarios", named("prompts", files(".toml", ".jsonl"))))
