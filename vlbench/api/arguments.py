@@ -81,7 +81,7 @@ UNREAD: dict[str, dict[str, str]] = {
     },
     "verify": {"where": "exactness timeout quiet", "dump": "exactness timeout quiet"},
 }
-"""By function, or what a command is asked for: arguments that nothing reads where another is given, or has this value."""
+"""By function, or what a command is asked for: arguments that nothing reads where another is given or has a value."""
 
 
 def several(given: Names | PathLike[str]) -> list[str]:
