@@ -70,7 +70,7 @@ def plan(options: PlanOptions) -> Sheet | None:
     `vlbench run --plan FILE --shard i/n` runs a part of it, `vlbench merge` puts the parts together.
 
     - `vlbench plan matrix.toml -o plan.jsonl`
-    - `vlbench plan matrix.toml -o plan.jsonl --slurm --shards 8 > plan.sh`
+    - `vlbench plan matrix.toml -o plan.jsonl --slurm --shards 8`
     - `vlbench plan --scenario video --model qwen2.5-vl-7b --device cuda --trials 5 -o plan.jsonl`
     """
     from vlbench.api.planning import plan
