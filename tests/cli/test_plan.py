@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -140,7 +139,9 @@ def test_parts_are_put_together_and_machines_beside_each_other(vlbench: Vlbench,
 
 
 @pytest.mark.slow
-def test_two_parts_count_what_one_run_counts(vlbench: Vlbench, matrix: Path, capfd: Any) -> None:
+def test_two_parts_count_what_one_run_counts(vlbench: Vlbench, matrix: Path) -> None:
+    text = MATRIX.replace('["float32", "bfloat16"]', '"float32"').replace("60", "30")
+    matrix.write_text(text)
     assert vlbench("plan", "matrix.toml", "-o", "plan.jsonl").code == 0
     for shard in ("1/2", "2/2"):
         ended = vlbench("run", "--plan", "plan.jsonl", "--shard", shard, "--no-card")
@@ -149,7 +150,7 @@ def test_two_parts_count_what_one_run_counts(vlbench: Vlbench, matrix: Path, cap
     parts = ["vlbench-shard-1-of-2.json", "vlbench-shard-2-of-2.json"]
     whole = package.merge("plan.jsonl", parts)
     assert counters(whole.record) == counters(single.record)
-    assert counters(whole.record).count('"aten_operations"') == 8
+    assert counters(whole.record).count('"aten_operations"') == 4
     for shard in whole.record.shards:
         assert shard.end is not None
         assert len(shard.begin.reference.seconds) >= 6

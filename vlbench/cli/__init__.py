@@ -103,7 +103,7 @@ SEVERAL = ("--images", "--before", "--after")
 
 def repeat_options(arguments: list[str]) -> list[str]:
     """`--images a b` as `--images a --images b`, and `run --plan FILE` as `--plan-file FILE`: what the parser takes."""
-    result, option, taken = [], "", 0
+    result, option, taken = list[str](), "", 0
     for argument in arguments:
         if result[-1:] == ["--plan"] and result[0] == "run" and not argument.startswith("-"):
             result[-1] = "--plan-file"

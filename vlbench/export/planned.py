@@ -11,9 +11,9 @@ Figure = Callable[[Bracket], float | None]
 FIGURES: dict[str, tuple[Figure, Callable[[float], str]]] = {
     "A/A cell": (lambda end: end.seconds, lambda value: f"{milliseconds(value)} ms"),
     "copy over reference": (lambda end: end.ratio, change),
-    "matrix product": (lambda end: end.card and end.card.gemm_fp32_gflops, "{:,.0f} GFLOP/s".format),
-    "copy": (lambda end: end.card and end.card.copy_gb_s, "{:,.1f} GB/s".format),
-    "launch": (lambda end: end.card and end.card.launch_us, "{:.2f} us".format),
+    "matrix product": (lambda end: end.card.gemm_fp32_gflops if end.card else None, "{:,.0f} GFLOP/s".format),
+    "copy": (lambda end: end.card.copy_gb_s if end.card else None, "{:,.1f} GB/s".format),
+    "launch": (lambda end: end.card.launch_us if end.card else None, "{:.2f} us".format),
 }
 """What is known of a machine at both ends of its part, and how it is written."""
 
@@ -43,7 +43,7 @@ def shard_parts(shards: Sequence[ShardRun]) -> Iterator[Part]:
 
     def both(read: Figure, write: Callable[[float], str]) -> Callable[[ShardRun], Cell]:
         def cell(shard: ShardRun) -> Cell:
-            ends = [read(shard.begin), shard.end and read(shard.end)]
+            ends = [read(shard.begin), read(shard.end) if shard.end else None]
             told = "\n".join("-" if value is None else write(value) for value in ends)
             return Cell(told, dict(zip((f"{names[read]} begin", f"{names[read]} end"), ends, strict=True)))
 
