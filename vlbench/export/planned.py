@@ -53,9 +53,10 @@ def shard_parts(shards: Sequence[ShardRun]) -> Iterator[Part]:
     columns: Columns[ShardRun] = {
         Column("shard"): lambda shard: shard.shard,
         Column("machine", left=True, most=16): lambda shard: shard.machine,
-        Column("groups"): lambda shard: len(shard.groups),
     }
-    columns |= {Column(name.replace(" over ", " /\n")): both(*each) for name, each in FIGURES.items()}
+    columns |= {
+        Column(name.replace(" over ", " /\n").replace(" p", "\np")): both(*each) for name, each in FIGURES.items()
+    }
     yield Words()
     yield table_of("shards", shards, columns, title="machines, where each part began and below it where it ended")
     for name in ("A/A cell", "matrix product", "copy", "launch"):
