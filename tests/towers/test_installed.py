@@ -95,6 +95,7 @@ def test_two_packages_with_one_name(packages: Path) -> None:
 def test_names_that_are_no_packages(packages: Path) -> None:
     install(packages, "other", {"other": "other:make"})
     assert "no installed package names vlm: (packages name: other:)" in refusal("vlm:qwen2.5-vl-7b")
+    assert "install one that does, such as vlbench-engines" in refusal("vllm:qwen2.5-vl-7b")
     assert refusal("other:") == "tower 'other:': write it as other:MODEL, with a model that other 2.1 knows"
 
 

@@ -82,5 +82,5 @@ def no_package(text: str) -> UsageError:
     known = ", ".join(dict.fromkeys(f"{each.name}:" for each in named_by_packages())) or "none"
     return UsageError(
         f"tower {text!r}: no installed package names {head}: (packages name: {known}); install one that does, "
-        "or write package.module:factory"
+        "such as vlbench-engines (adapters/engines) for vllm:, or write package.module:factory"
     )
