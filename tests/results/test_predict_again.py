@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from results.predict_again import CHECKED, PATH, STORED, again_table, held_trace_table
+import pytest
+
+from results.predict_again import CHECKED, MEASURED, PATH, STORED, again_table, held_trace_table
+from vlbench.predicting.captured_host import STATED
 from vlbench.predicting.checked import CheckedPrediction, prediction_in
-from vlbench.predicting.host import host_times
+from vlbench.predicting.host import Act, host_times
 from vlbench.predicting.predicted import Prediction
 from vlbench.untrusted.files import read_json
 
@@ -30,3 +34,10 @@ def test_the_page_has_a_line_for_each_row_and_for_each_operator(tmp_path: Path) 
     down = next(line for line in (held_trace_table() or "").splitlines() if "3420x1280" in line)
     assert down == "| `aten::addmm` | 1280 1296x3420 3420x1280 | 96 | 73.6 | 41-101 | hit |"
     assert again_table(tmp_path / "none.json") is held_trace_table(tmp_path / "none.json") is None
+
+
+def test_a_call_that_waits_is_what_the_probe_saw_of_one() -> None:
+    """`item()` with nothing queued, over a launch in the same kind of loop."""
+    costs = json.loads((MEASURED.with_name("probe.json")).read_text())["answers"]["host-costs"]["found"]
+    seen = costs["item"]["median_us"] / costs["add, no wait"]["median_us"]
+    assert STATED[Act.WAIT] == pytest.approx((seen, seen), abs=0.01)

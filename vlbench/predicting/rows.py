@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import geometric_mean
@@ -17,7 +17,6 @@ from vlbench.predicting.timeline import (
     Timeline,
     forward_of,
     middle,
-    notes,
     outer,
     replayed,
     simulate,
@@ -98,6 +97,16 @@ def row_of(found: Simulated, reference: Simulated | None, floor: Took | None) ->
         told_too["against"] = reference.name
         told_too["ratio"] = band(a.span / b.span for a, b in zip(reference.runs, runs, strict=True))
     return row.model_copy(update=told_too)
+
+
+def notes(forward: Forward) -> dict[str, int]:
+    """What is to be said of times beside their errors, and of how many."""
+    named: Counter[str] = Counter()
+    for stretch, times in Counter(forward).items():
+        for step in stretch.steps:
+            if step.took is not None and step.took.note:
+                named[step.took.note] += times
+    return dict(named.most_common())
 
 
 def band(values: Iterable[float]) -> Band:

@@ -211,16 +211,6 @@ def without_time(forward: Forward) -> tuple[dict[str, int], float]:
     return dict(named.most_common()), missing / total if total else 0.0
 
 
-def notes(forward: Forward) -> dict[str, int]:
-    """What is to be said of times beside their errors, and of how many."""
-    named: Counter[str] = Counter()
-    for stretch, times in Counter(forward).items():
-        for step in stretch.steps:
-            if step.took is not None and step.took.note:
-                named[step.took.note] += times
-    return dict(named.most_common())
-
-
 def replayed(forward: Forward) -> tuple[int, str]:
     """Operations in graphs that are replayed, and why their time is not told: "" where it is."""
     number, why = 0, ""
