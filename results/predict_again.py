@@ -11,9 +11,8 @@ from pathlib import Path
 
 from results.checked_predictions import FOLDER
 from vlbench.api.predicting import predict
-from vlbench.export.checked_prediction import HIT, held_rows
+from vlbench.export.checked_prediction import HIT, PARTLY, held_rows, measured_cell
 from vlbench.export.predicted import band_cell
-from vlbench.judging.words import milliseconds
 from vlbench.predicting.captured import HeldCapture
 from vlbench.predicting.checked import CheckedPrediction, prediction_in
 from vlbench.predicting.predicted import Prediction
@@ -57,14 +56,13 @@ def again_table(path: Path = PATH) -> str | None:
         now = [replace(then, row=rows[then.row.row, gpu]) for gpu in found.boards]
         spans = [f"{band_cell('', each.row.span, 1e3).shown} | {_place(each.place)}" for each in now]
         ratios = [band_cell("", each.row.ratio, 1, 2).shown for each in now]
-        seconds = milliseconds(then.seconds) if then.seconds else "-"
         speed_up = f"{then.speed_up:.2f}" if then.speed_up else "-"
-        table.append(f"| {' | '.join([then.row.row, seconds, *spans, speed_up, *ratios])} |")
+        table.append(f"| {' | '.join([then.row.row, measured_cell(then).shown, *spans, speed_up, *ratios])} |")
     return "\n".join(table)
 
 
 def _place(place: str) -> str:
-    return {HIT: "hit", "": "-"}.get(place, f"miss, {place}")
+    return {HIT: "hit", PARTLY: "hit in some", "": "-"}.get(place, f"miss, {place}")
 
 
 def held_trace_table(path: Path = TRACE) -> str | None:

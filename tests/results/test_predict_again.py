@@ -30,7 +30,8 @@ def test_the_page_has_a_line_for_each_row_and_for_each_operator(tmp_path: Path) 
     lines = (again_table() or "").splitlines()
     assert len(lines) == 2 + 6
     assert {line.count("|") for line in lines} == {10}
-    assert lines[2].startswith("| baseline | 150.86 | 114-264 | hit | 126-171 | hit | - |")
+    assert lines[3].startswith("| exact | ")
+    assert " | 60-170 | hit in some | 66-109 | hit in some | 1.95 | 1.54-2.00 |" in lines[3]
     down = next(line for line in (held_trace_table() or "").splitlines() if "3420x1280" in line)
     assert down == "| `aten::addmm` | 1280 1296x3420 3420x1280 | 96 | 73.6 | 41-101 | hit |"
     assert again_table(tmp_path / "none.json") is held_trace_table(tmp_path / "none.json") is None
