@@ -8,7 +8,8 @@ from pathlib import Path
 from vlbench.export.checked_prediction import HIT, PARTLY, HeldRow, held_rows, in_one_line, measured_cell
 from vlbench.export.predicted import band_cell
 from vlbench.judging.words import change
-from vlbench.predicting.checked import CheckedPrediction, prediction_in
+from vlbench.predicting.checked import CheckedPrediction
+from vlbench.predicting.reading import prediction_in
 from vlbench.untrusted.files import Kind, read_json
 
 FOLDER = Path(__file__).parent / "predictions"

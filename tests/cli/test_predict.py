@@ -301,11 +301,20 @@ def test_a_capture_is_held_against_the_model(vlbench: Vlbench, folder: Path) -> 
     assert ended.code == 0, ended
     assert max(map(len, ended.out.splitlines())) <= 80
     assert "trace.json.gz: NVIDIA H100 80GB HBM3, kernels as predicted for h100" in ended.out
-    found = HeldCapture.model_validate_json(vlbench("predict", "--capture", "trace.json.gz", "--json").out)
+    printed = vlbench("predict", "--capture", "trace.json.gz", "--json").out
+    found = HeldCapture.model_validate_json(printed)
     assert found.figures == "predicted beside captured"
     held = package.predict_capture("trace.json.gz")
     assert held.record == found
     assert held.exit_code == 0
     assert set(held.table()["table"]) >= {"held_busy"}
+    (folder / "held.json").write_text(printed)
+    assert package.load("held.json").record == found
+    assert "kernels as predicted for h100" in vlbench("show", "held.json").out
+    page = package.report("held.json", progress=False).html()
+    assert "trace.json.gz, held against predictions" in page
+    (folder / "held.json").write_text(printed.replace('"gpu": "h100"', '"gpu": "h200"'))
+    edited = "held.json: its checksum does not fit, it was edited or damaged; predict again"
+    assert vlbench("show", "held.json").sentence == edited
     refused = vlbench("predict", "--capture", "trace.json.gz", "--gpu", "h100", "--gpu", "l40s")
     assert refused.sentence == "--gpu: a capture is of one GPU; name one"

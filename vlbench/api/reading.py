@@ -4,12 +4,15 @@ from pathlib import Path
 
 from vlbench.api.arguments import File
 from vlbench.api.measured import Measured
-from vlbench.api.results import Counted, Predictions, Recommended, Stored, Verdicts
+from vlbench.api.results import Counted, Held, Predictions, Recommended, Stored, Verdicts
 from vlbench.api.surveys import Surveyed
 from vlbench.comparing.sides import record_in
 from vlbench.errors import UsageError
 from vlbench.judging.judged import Judged
-from vlbench.predicting.checked import CheckedPrediction, prediction_in
+from vlbench.predicting.captured import HeldCapture
+from vlbench.predicting.checked import CheckedPrediction
+from vlbench.predicting.predicted import Prediction
+from vlbench.predicting.reading import prediction_in
 from vlbench.record.atlas import read_atlas
 from vlbench.record.base import fitting
 from vlbench.record.baseline import Baseline
@@ -22,9 +25,9 @@ from vlbench.untrusted.files import Kind, read_json
 OURS = Kind("give a file that vlbench wrote")
 
 
-def load(path: File) -> Measured | Counted | Predictions | Recommended | Stored | Verdicts | Surveyed:
+def load(path: File) -> Measured | Counted | Predictions | Held | Recommended | Stored | Verdicts | Surveyed:
     """What a file of ours holds: results of `run`, a baseline, a report of `count`, a prediction, a
-    recommendation, an atlas or the verdicts of a comparison.
+    capture that was held against one, a recommendation, an atlas or the verdicts of a comparison.
 
     `.record` is all of it, typed, and `.table()` is pandas, a row per variant or cell; results have every reading in
     `.samples()`. A baseline need not be accepted. Raises UsageError for a file that is missing, broken, of another
@@ -37,8 +40,13 @@ def load(path: File) -> Measured | Counted | Predictions | Recommended | Stored 
         return Surveyed(read_atlas(file))
     if "unfit" in facts:
         check_not_printed(file, facts)
-    if found := prediction_in(file, facts):
-        return Predictions(found.prediction, found) if isinstance(found, CheckedPrediction) else Predictions(found)
+    match prediction_in(file, facts):
+        case CheckedPrediction() as checked:
+            return Predictions(checked.prediction, checked)
+        case Prediction() as prediction:
+            return Predictions(prediction)
+        case HeldCapture() as held:
+            return Held(held)
     if {"preset", "start", "flags"} <= facts.keys():
         return Recommended(fitting(Recommendation, facts, file, "recommend again"))
     match record_in(file, facts):

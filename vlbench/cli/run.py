@@ -156,14 +156,17 @@ def show(
     - `vlbench show vlbench-multi-image.json --csv rows.csv --markdown rows.md`
     """
     from vlbench.export.results import machine_parts, results_sheet
-    from vlbench.predicting.checked import prediction_in
+    from vlbench.predicting.reading import prediction_in
     from vlbench.record.files import RESULTS, read_results
     from vlbench.untrusted.files import read_json
 
     content = read_json(results, RESULTS)
     if predicted := prediction_in(results, content if isinstance(content, dict) else {}):
         from vlbench.export.checked_prediction import prediction_sheet
+        from vlbench.export.held_capture import held_capture_sheet
+        from vlbench.predicting.captured import HeldCapture
 
-        return replace(prediction_sheet(predicted), exit_code=0)
+        sheet = held_capture_sheet if isinstance(predicted, HeldCapture) else prediction_sheet
+        return replace(sheet(predicted), exit_code=0)
     found = read_results(results)
     return replace(results_sheet(found, after=machine_parts(found)), exit_code=0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -12,12 +11,10 @@ from vlbench.counting_device.profiles import VERSION, cudnn_of
 from vlbench.errors import UsageError
 from vlbench.kernel_times import boards
 from vlbench.predicting.predicted import Prediction
-from vlbench.record.base import Checksummed, fitting
+from vlbench.record.base import Checksummed
 from vlbench.record.files import write_whole
 from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.schema import Results
-
-REMEDY = "predict again"
 
 
 class CheckedPrediction(Checksummed):
@@ -34,27 +31,6 @@ class CheckedPrediction(Checksummed):
     def keep(self, path: Path) -> None:
         """Write it, whole or not at all."""
         write_whole(path, self.with_checksum().model_dump_json(indent=1) + "\n")
-
-
-def prediction_in(path: Path, content: Mapping[str, object]) -> CheckedPrediction | Prediction | None:
-    """The prediction in a file with this object in it, None where it holds something else.
-
-    Raises UsageError where it is one, and broken, edited or of another version.
-    """
-    if "checksum" not in content or not content.keys() & {"prediction", "hosts"}:
-        return None
-    if "prediction" in content:
-        checked = fitting(CheckedPrediction, content, path, REMEDY)
-        _check_intact(path, checked, checked.prediction)
-        return checked
-    found = fitting(Prediction, content, path, REMEDY)
-    _check_intact(path, found)
-    return found
-
-
-def _check_intact(path: Path, *parts: Checksummed) -> None:
-    if not all(each.intact for each in parts):
-        raise UsageError(f"{path}: its checksum does not fit, it was edited or damaged; {REMEDY}")
 
 
 def check_gpu() -> None:

@@ -12,11 +12,13 @@ from vlbench.export.baseline import baseline_sheet
 from vlbench.export.checked_prediction import held_parts
 from vlbench.export.comparison import judged_parts, last_line
 from vlbench.export.counted import counted_sheet
+from vlbench.export.held_capture import held_capture_parts
 from vlbench.export.predicted import METHOD, predicted_sheet
 from vlbench.export.recommended import recommended_parts
 from vlbench.export.self_test import rule_table, sentences, tally_table
 from vlbench.export.sheet import Cell, Column, Columns, Part, Table, Value, Words, table_of
 from vlbench.judging.judged import Judged, JudgedRow, Move
+from vlbench.predicting.captured import HeldCapture
 from vlbench.predicting.checked import CheckedPrediction
 from vlbench.predicting.predicted import Prediction
 from vlbench.record.atlas import Atlas
@@ -40,6 +42,7 @@ def chapter_of(record: Any, source: str) -> Chapter:
         CountReport: counted_chapter,
         Prediction: predicted_chapter,
         CheckedPrediction: checked_chapter,
+        HeldCapture: held_capture_chapter,
         Recommendation: recommended_chapter,
         Baseline: baseline_chapter,
         Atlas: atlas_chapter,
@@ -139,6 +142,12 @@ def checked_chapter(found: CheckedPrediction, source: str) -> Chapter:
     told, gpu = predicted_chapter(found.prediction, source), found.fingerprint.gpu
     section = Section(f"Prediction beside measurement on {gpu}", _worded(held_parts(found)))
     return replace(told, title=f"{told.title}; then measured on {gpu}", sections=[section, *told.sections])
+
+
+def held_capture_chapter(found: HeldCapture, source: str) -> Chapter:
+    """A capture, beside what is predicted of it."""
+    section = Section("Captured, beside predictions", _worded(held_capture_parts(found)))
+    return Chapter(f"{found.capture}, held against predictions", source, [section])
 
 
 def recommended_chapter(found: Recommendation, source: str) -> Chapter:

@@ -10,6 +10,7 @@ from vlbench.export.sheet import Cell, Column, Columns, Row, Table, Value, Words
 from vlbench.judging.instances import told_of
 from vlbench.judging.summary import summaries, why_incomplete
 from vlbench.judging.verdict import Floors
+from vlbench.predicting.captured import HeldCapture
 from vlbench.predicting.checked import CheckedPrediction
 from vlbench.predicting.predicted import Prediction
 from vlbench.record.counted import CountReport
@@ -38,6 +39,8 @@ def lacks_of(record: Any, source: str) -> Iterator[tuple[str, str]]:
             yield from _of_prediction(record)
         case CheckedPrediction():
             yield from _of_prediction(record.prediction)
+        case HeldCapture() if record.why_no_gpu:
+            yield "predicted times of its kernels", record.why_no_gpu
 
 
 def lacking_table(found: list[Lack]) -> Table:
