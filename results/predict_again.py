@@ -14,8 +14,9 @@ from vlbench.api.predicting import predict
 from vlbench.export.checked_prediction import HIT, PARTLY, held_rows, measured_cell
 from vlbench.export.predicted import band_cell
 from vlbench.predicting.captured import HeldCapture
-from vlbench.predicting.checked import CheckedPrediction, prediction_in
+from vlbench.predicting.checked import CheckedPrediction
 from vlbench.predicting.predicted import Prediction
+from vlbench.predicting.reading import prediction_in
 from vlbench.record.base import fitting
 from vlbench.record.files import write_whole
 from vlbench.untrusted.files import Kind, read_json

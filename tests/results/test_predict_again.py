@@ -9,9 +9,10 @@ import pytest
 
 from results.predict_again import CHECKED, MEASURED, PATH, STORED, again_table, held_trace_table
 from vlbench.predicting.captured_host import STATED
-from vlbench.predicting.checked import CheckedPrediction, prediction_in
+from vlbench.predicting.checked import CheckedPrediction
 from vlbench.predicting.host import Act, host_times
 from vlbench.predicting.predicted import Prediction
+from vlbench.predicting.reading import prediction_in
 from vlbench.untrusted.files import read_json
 
 
