@@ -92,6 +92,13 @@ def test_times_change_by_levels_on_one_machine(tmp_path: Path) -> None:
     assert (ratio.values, ratio.changes) == ((0.5,) * 10, ())
 
 
+def test_each_level_is_held_against_the_one_before_it(tmp_path: Path) -> None:
+    pytest.importorskip("ruptures")
+    times = [level + noise for level in (0.01, 0.02, 0.04) for noise in (0.0, 1e-4, -1e-4, 0.0, 1e-4)]
+    (seconds,) = find(history(tmp_path, *map(timing, times)), "time")
+    assert seconds.changes == (Change(5, 0.01, 0.02), Change(10, 0.02, 0.04))
+
+
 def test_times_of_two_machines_are_two_series(tmp_path: Path) -> None:
     found = history(
         tmp_path, *(timing(each) for each in [0.01] * 5), *(timing(0.02, fingerprint=ELSEWHERE) for _ in range(5))

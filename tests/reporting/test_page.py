@@ -102,6 +102,17 @@ def test_what_is_wrong_or_missing_is_never_the_set() -> None:
     assert [tile.answer.shown for tile in answer.tiles][:2] == ["none", "-"]
 
 
+def test_a_row_whose_plan_is_handed_in_is_never_the_set() -> None:
+    """No flag switches that on."""
+    made = group(*(trial(timed("a", 0.5), timed("b", 0.25), number=each, confirms=each > 4) for each in range(10)))
+    first, inside, handed_in = made.rows
+    rows = (first, inside, handed_in.model_copy(update={"plan": "device"}))
+    for given, found in ((made.rows, "b"), (rows, "a")):
+        run = Measured(results(made.model_copy(update={"rows": given})))
+        (answer,) = vlbench.report(run, progress=False).record.answers
+        assert (answer.tiles[0].answer.shown, answer.flags) == (found, (found,))
+
+
 def test_what_was_not_measured_has_its_reason() -> None:
     rows = Page(html_of(Measured(results(quick_look(), voted())))).table("not_measured").rows
     said = {what: why for (_, *_), (what, *_), (why, *_) in rows}

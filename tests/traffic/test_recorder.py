@@ -141,6 +141,16 @@ def test_the_size_has_a_limit(tmp_path: Path) -> None:
     assert 5 < len(lines(made.path)) < 20
 
 
+@pytest.mark.parametrize("most", range(1000, 1080, 7))
+def test_what_a_file_ends_with_has_its_room_too(most: int, tmp_path: Path) -> None:
+    made = recorder(tmp_path, most)
+    for _ in range(100):
+        made.note(GRIDS, None, None)
+    made.close()
+    assert made.missed
+    assert made.path.stat().st_size <= most
+
+
 def _note_and_flush(made: Recorder, times: int) -> None:
     for _ in range(times):
         made.note(GRIDS, None, None)

@@ -123,11 +123,23 @@ def test_a_span_has_the_figures_of_its_call(tmp_path: Path) -> None:
     span = Span(trace.INVALID_SPAN_CONTEXT)
     with vlbench.recording(tmp_path / "calls.jsonl") as record, trace.use_span(span):
         record(GRIDS, torch.bfloat16, queue=2)
-    assert span.told == {
-        "vlbench.images": 2,
-        "vlbench.patches": 1344,
-        "vlbench.grids": ["1x36x36", "2x4x6"],
-        "vlbench.dtype": "bfloat16",
-        "vlbench.queue": 2,
-    }
+    before = span.told.copy()
+    with vlbench.recording(tmp_path / "full.jsonl", max_mb=0) as record, trace.use_span(span):
+        record(GRIDS, None)
+        record._recorder.flush()
+        assert record._recorder.full
+        span.told.clear()
+        record(GRIDS, torch.bfloat16, queue=2)
+    assert (tmp_path / "full.jsonl").read_text().splitlines()[1:] == ['{"missed":2}']
+    assert (
+        before
+        == span.told
+        == {
+            "vlbench.images": 2,
+            "vlbench.patches": 1344,
+            "vlbench.grids": ["1x36x36", "2x4x6"],
+            "vlbench.dtype": "bfloat16",
+            "vlbench.queue": 2,
+        }
+    )
     assert json.loads((tmp_path / "calls.jsonl").read_text().splitlines()[1])["grids"] == GRIDS

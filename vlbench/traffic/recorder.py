@@ -64,18 +64,23 @@ class Recorder:
     def note(self, grid_thw: Any, dtype: object, queue: int | None) -> None:
         """One call. Never raises and never waits: what cannot be noted is counted as missed.
 
-        That is so of grids on a device, since to read them would make the host wait for it.
+        That is so of grids on a device, since to read them would make the host wait for it. What the file has no room
+        for is told to the span of the call all the same.
         """
+        noted = False
         try:
-            if self.full or len(self._waiting) >= MOST_WAITING or not getattr(grid_thw, "is_cpu", True):
-                raise ValueError
-            rows = grid_thw.tolist() if hasattr(grid_thw, "tolist") else list(map(tuple, grid_thw))
-            self._waiting.append((monotonic() - self._start, rows, dtype, queue))
-            if self._writer is None:
-                self._start_writer()
-            if "opentelemetry.trace" in sys.modules:
-                tell_span(rows, dtype, queue)
+            if getattr(grid_thw, "is_cpu", True):
+                rows = grid_thw.tolist() if hasattr(grid_thw, "tolist") else list(map(tuple, grid_thw))
+                if "opentelemetry.trace" in sys.modules:
+                    tell_span(rows, dtype, queue)
+                noted = not self.full and len(self._waiting) < MOST_WAITING
+                if noted:
+                    self._waiting.append((monotonic() - self._start, rows, dtype, queue))
+                    if self._writer is None:
+                        self._start_writer()
         except Exception:
+            noted = False
+        if not noted:
             with self._counting:
                 self.missed += 1
 
