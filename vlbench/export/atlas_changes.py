@@ -62,7 +62,7 @@ def _line(move: Move) -> str:
 
 
 def _towers(before: Atlas, after: Atlas) -> Iterator[str]:
-    """Those that came, and those that either release has and that could not be counted there."""
+    """Those that came and could be counted."""
     old, new = ({row.name: row for row in each.rows if row.counted} for each in (before, after))
     if came := [f"`{name}`" for name in new if name not in old]:
         yield f"New in {after.version}: {', '.join(came)}."

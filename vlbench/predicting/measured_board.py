@@ -36,7 +36,7 @@ STRIDES = (8, 4, 2, 1)
 SLOWEST = 0.01
 """Seconds: calls that would take longer are left out, and look-ups go on from the last row by its work."""
 SAMPLES, LEAST_SECONDS, MOST_CALLS = 3, 50e-6, 10
-"""Of each time the median of so many samples, each of this length or so many calls."""
+"""Of each time so many samples, each of this length or so many calls: on a GPU their median, on a CPU the least."""
 ISSUE = 20e-6
 """Seconds to issue a call, a high guess: where it took longer, the call is timed again behind more work."""
 WEIGHTS = 8
@@ -56,7 +56,6 @@ class Bench:
         """Draws the pool, and finds how fast a large product is."""
         self.device: Device = device
         self.pool = torch.randn(POOL[device], device=device, dtype=getattr(torch, dtype))
-        self.rate = 1e12
         side = 1024 if device == "cuda" else 256
         self.rate = 2 * side**3 / self.seconds(self.product(side, side, side), 0.0)
         """Floating-point operations per second, by which it is estimated what a call takes."""
@@ -92,7 +91,7 @@ class Bench:
         assert call is not None
         call()
         calls = max(1, min(MOST_CALLS, round(LEAST_SECONDS / max(estimate, 1e-6))))
-        if self.device == "cpu":
+        if self.device == "cpu":  # other programs share it, and they only ever add to a time
             return min(_by_the_wall(call, calls) for _ in range(SAMPLES))
         ahead = SAMPLES * calls * ISSUE
         for _ in range(3):

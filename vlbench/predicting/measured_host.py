@@ -25,7 +25,8 @@ LIKE = "h100"
 
 
 def host_factors(dtype: Dtype, tower: str = TOWER, grid: Grid = GRID) -> tuple[float, float]:
-    """Times those of captures that the host here takes: at its 10th percentile the fast host, at its median the slow.
+    """Factors on the captures' figures for the host here: of its 10th percentile to the fast host's, and of its median
+    to the slow one's.
 
     Raises UsageError where the forward cannot be predicted, or is not one that the host holds up.
     """

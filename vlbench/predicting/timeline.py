@@ -4,8 +4,9 @@ The host's clock advances by the cost of each event. A kernel begins when the de
 and lasts for its time in the tables. A call that waits takes the host what it takes with nothing queued, or what is
 left of the queue, its own copy and the way back, whichever is later.
 
-Sums and the later of two times are all that there is to it. So whatever some steps do to a host and a queue is four
-times, from which the end of both follows, wherever they begin: layers that are alike are worked out once.
+Sums and the later of two times are all that there is to it: the algebra of (max, +). So whatever some steps do to a
+host and a queue is a 2x2 matrix over that: four times, from which the ends of both follow, wherever they begin. Layers
+that are alike are worked out once.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ from statistics import median
 FLOOR = 0.05
 """Of the reference's time: what clocks may differ by."""
 SURELY = 1.5
-"""Roots of the number of rounds below the middle one: the median lies above, but for one time in 700."""
+"""How far below the middle of n sorted rounds a reading is that is surely less than their true median: this times the
+root of n, three standard deviations of a binomial count with p = 1/2. It is more than that once in 700 times."""
 CLOCK = "its own clock shows a gain that is not seen from outside of its process"
 
 
