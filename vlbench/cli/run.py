@@ -166,7 +166,7 @@ def show(
         from vlbench.export.held_capture import held_capture_sheet
         from vlbench.predicting.captured import HeldCapture
 
-        sheet = held_capture_sheet if isinstance(predicted, HeldCapture) else prediction_sheet
-        return replace(sheet(predicted), exit_code=0)
+        sheet = held_capture_sheet(predicted) if isinstance(predicted, HeldCapture) else prediction_sheet(predicted)
+        return replace(sheet, exit_code=0)
     found = read_results(results)
     return replace(results_sheet(found, after=machine_parts(found)), exit_code=0)

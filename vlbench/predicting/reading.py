@@ -21,8 +21,13 @@ def prediction_in(path: Path, content: Mapping[str, object]) -> CheckedPredictio
     """
     if "checksum" not in content or not content.keys() & {"prediction", "hosts"}:
         return None
-    kind = CheckedPrediction if "prediction" in content else HeldCapture if "figures" in content else Prediction
-    found: CheckedPrediction | HeldCapture | Prediction = fitting(kind, content, path, REMEDY)
+    found: CheckedPrediction | HeldCapture | Prediction
+    if "prediction" in content:
+        found = fitting(CheckedPrediction, content, path, REMEDY)
+    elif "figures" in content:
+        found = fitting(HeldCapture, content, path, REMEDY)
+    else:
+        found = fitting(Prediction, content, path, REMEDY)
     if not found.intact or (isinstance(found, CheckedPrediction) and not found.prediction.intact):
         raise UsageError(f"{path}: its checksum does not fit, it was edited or damaged; {REMEDY}")
     return found
