@@ -51,6 +51,16 @@ def test_it_is_one_point_with_its_most_frequent_call(tmp_path: Path) -> None:
     assert point.label.startswith("calls=3 ")
 
 
+def test_calls_that_were_missed_are_told_as_far_as_was_read(tmp_path: Path) -> None:
+    path = written(tmp_path / "mine.jsonl", [[(1, 4, 6)]] * 2)
+    with path.open("a") as file:
+        file.write('{"missed":1234}\n')
+    scenario = load_scenario(str(path))
+    title = "2 recorded calls, 2 of them of 1x4x6; 1,234 more were made there and missed"
+    assert scenario.title == title
+    assert scenario.points("cpu")[0].label.startswith("calls=2 missed=1234 ")
+
+
 def test_other_calls_are_another_point_and_only_the_first_are_looked_at(tmp_path: Path) -> None:
     many = load_scenario(str(written(tmp_path / "a.jsonl", [[(1, 4, 6)]] * (REPLAYED + 5))))
     same = load_scenario(str(written(tmp_path / "b.jsonl", [[(1, 4, 6)]] * REPLAYED)))

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import isfinite, prod
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from vlbench.errors import UsageError
 from vlbench.traffic.recorder import DTYPE, LONGEST_SIDE, VERSION, is_grid
-from vlbench.untrusted.files import Kind, each_key_once, size_of
+from vlbench.untrusted.files import Kind, parse_json, size_of
 from vlbench.untrusted.limits import Limit
 
 Grid = tuple[int, int, int]
 TRACE = Kind("record one with `vlbench.recording`, or `vlbench record`", Limit.TRACE)
+CHANGED = "record it again, or take it out"
+LINE = Kind(CHANGED, binary="{path}: not JSON in UTF-8; {remedy}", broken="{path}: not JSON; {remedy}", ours=True)
 PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zXZ": "xz", b"BZh": "bzip2", b"PK\x03\x04": "zip"}
 SUFFIXES = (".jsonl", ".gz", ".zst", ".xz", ".bz2", ".zip")
 """Of traces, and of those that have to be unpacked before."""
 FIELDS = ("t", "grids", "dtype", "queue")
 MOST = 10**9
-"""Of a count."""
+"""Of a count, and of seconds."""
+DISORDER = 1.0
+"""Seconds by which a call may have begun before one that is written before it: threads note calls at once."""
 
 
 class Call(NamedTuple):
@@ -51,14 +54,19 @@ class Trace:
         self.missed = 0
         lines = self._lines()
         self._check_head(next(lines))
-        found = 0
+        found, latest = 0, 0.0
         for number, line in enumerate(lines, 2):
             fields = self._object(number, line)
             if "missed" in fields:
                 self.missed += self._whole(number, "missed", fields["missed"])
                 continue
             found += 1
-            yield self._call(number, fields)
+            call = self._call(number, fields)
+            if call.seconds < latest - DISORDER:
+                told = f"{call.seconds:g} is more than {DISORDER:g} s before {latest:g}, which came before"
+                self._refuse(number, "t", told, "are these two recordings? name each by itself")
+            latest = max(latest, call.seconds)
+            yield call
         if not found:
             missed = f", and {self.missed:,} were missed, as those with grids on a device are" if self.missed else ""
             self._refuse(2, "", f"there is no call after the head{missed}", "record while the tower is called")
@@ -87,13 +95,7 @@ class Trace:
             self._refuse(1, "vlbench_trace", told, "read it with the vlbench that recorded it, or record again")
 
     def _object(self, number: int, line: bytes) -> dict[str, Any]:
-        try:
-            found = json.loads(line.decode(), parse_constant=_no_number, object_pairs_hook=each_key_once)
-        except UsageError as error:
-            self._refuse(number, "", str(error))
-        except (ValueError, RecursionError) as error:
-            why = "nested too deep" if isinstance(error, RecursionError) else "not JSON in UTF-8"
-            self._refuse(number, "", why)
+        found = parse_json(line, f"{self.path}, line {number}", LINE)
         if not isinstance(found, dict):
             self._refuse(number, "", "it holds no object")
         return found
@@ -106,8 +108,8 @@ class Trace:
             told = f"unknown; fields are {', '.join(FIELDS)}" if unknown else "missing"
             self._refuse(number, f"{field:.40}", told)
         seconds, dtype, queue = fields["t"], fields["dtype"], fields["queue"]
-        if type(seconds) not in (int, float) or not isfinite(seconds) or seconds < 0:
-            self._refuse(number, "t", f"{seconds!r:.40} has to be seconds from 0 up")
+        if type(seconds) not in (int, float) or not 0 <= seconds <= MOST:
+            self._refuse(number, "t", f"{seconds!r:.40} has to be seconds from 0 to {MOST:,}")
         if dtype is not None and not (isinstance(dtype, str) and DTYPE.fullmatch(dtype)):
             self._refuse(number, "dtype", f"{dtype!r:.40} has to be a name such as 'bfloat16', or null")
         if queue is not None:
@@ -132,13 +134,9 @@ class Trace:
             self._refuse(number, field, f"{value!r:.40} has to be a whole number from 0 to {MOST:,}")
         return value
 
-    def _refuse(self, number: int, field: str, told: str, remedy: str = "record it again, or take it out") -> NoReturn:
+    def _refuse(self, number: int, field: str, told: str, remedy: str = CHANGED) -> NoReturn:
         named = f", field {field}" if field else ""
         raise UsageError(f"{self.path}, line {number}{named}: {told}; {remedy}")
-
-
-def _no_number(name: str) -> Any:
-    raise UsageError(f"{name} is no number of JSON")
 
 
 class Summary(NamedTuple):

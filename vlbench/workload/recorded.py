@@ -19,25 +19,29 @@ REPLAYED = 1_000
 
 def recorded(path: Path) -> tuple[tuple[str, str], ScenarioPoint]:
     """A title and what it stands for, and the point. Raises UsageError for what are no recorded calls."""
-    calls = list(islice(Trace(path), REPLAYED + 1))
+    trace = Trace(path)
+    calls = list(islice(trace, REPLAYED + 1))
     more, calls = len(calls) > REPLAYED, calls[:REPLAYED]
     grids = tuple(call.grids for call in calls)
-    (usual, times), *_ = Counter(grids).most_common(1)
+    (usual, often), *_ = Counter(grids).most_common(1)
     digest = sha256(repr(grids).encode()).hexdigest()[:8]
     dtypes = ", ".join(sorted({call.dtype or "dtype not told" for call in calls}))
+    missed = f" missed={trace.missed}" if trace.missed else ""
     depths = [call.queue for call in calls if call.queue is not None]
-    told = f"{dtypes}; {calls[-1].seconds - calls[0].seconds:.1f} s"
+    times = [call.seconds for call in calls]
+    told = f"{dtypes}; {max(times) - min(times):.1f} s"
     told += f"; {min(depths)} to {max(depths)} waiting" if depths else "; depth of the queue not told"
     try:
         items = tuple(map(_item, usual))
         point = ScenarioPoint(
-            scenario=path.stem, label=f"calls={len(calls)} {digest}", source="noise", item=items, calls=grids
+            scenario=path.stem, label=f"calls={len(calls)}{missed} {digest}", source="noise", item=items, calls=grids
         )
     except ValidationError as error:
         why = complaint(error, Item)
         raise UsageError(f"{path}: its most frequent call cannot be fed to a tower: {why}") from None
     first = "The first " if more else ""
-    return (f"{first}{len(calls):,} recorded calls, {times:,} of them of {_words(usual)}", told), point
+    title = f"{first}{len(calls):,} recorded calls, {often:,} of them of {_words(usual)}"
+    return (title + (f"; {trace.missed:,} more were made there and missed" if trace.missed else ""), told), point
 
 
 def _item(grid: Grid) -> Item:
