@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from statistics import geometric_mean
@@ -15,7 +16,9 @@ from tests.kernel_times.boards import attention, by_work, products, stored
 from vlbench.errors import UsageError
 from vlbench.kernel_times import Board, NotInTablesError, board, boards
 from vlbench.kernel_times.look_up import FOLDER, LEAST_US, UNALIGNED, UNALIGNED_BAND, without_start
+from vlbench.kernel_times.stored import StoredBoard
 from vlbench.kernel_times.time import Time
+from vlbench.record.base import fitting
 
 BOARDS = ("b200", "b300", "gb200", "gb300", "h100", "h200", "l40s", "rtx-pro-6000")
 BF16 = "bfloat16"
@@ -121,8 +124,15 @@ def test_bytes_in_cache_move_faster() -> None:
     assert gpu.copied(64_000_000).us == pytest.approx(3 + 1250)
 
 
+def slower(*sizes: int) -> float:
+    """No kernel takes less than the shortest."""
+    return 3.0 + by_work(*sizes)
+
+
 def written(folder: Path, **changed: Any) -> Path:
-    content = json.loads(stored(products(by_work)).model_dump_json()) | changed
+    content = json.loads(stored(products(slower)).model_dump_json()) | changed
+    with suppress(UsageError):  # of what does not fit
+        content = fitting(StoredBoard, content, "", "").with_checksum().model_dump(mode="json")
     path = folder / "mine.json.gz"
     path.write_bytes(gzip.compress(json.dumps(content).encode()))
     return path
@@ -130,14 +140,27 @@ def written(folder: Path, **changed: Any) -> Path:
 
 def test_a_board_is_a_file(tmp_path: Path) -> None:
     path = written(tmp_path, board="mine")
-    assert board(path).product(64, 1024, 1024, BF16).us == pytest.approx(by_work(1024, 1024, 64))
+    assert board(path).product(64, 1024, 1024, BF16).us == pytest.approx(slower(1024, 1024, 64))
     assert boards(tmp_path) == ("mine",)
     assert board("mine", tmp_path).name == "mine"
 
 
+def test_an_edited_file_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    faster = json.loads(gzip.decompress(path.read_bytes()))
+    for table in faster["tables"]:
+        table["us"] = [[us / 1000 for us in row] for row in table["us"]]
+    path.write_bytes(gzip.compress(json.dumps(faster).encode()))
+    with pytest.raises(UsageError, match=r"mine.json.gz: checksum: it does not fit the rest: edited or damaged"):
+        board(path)
+    path = written(tmp_path, tables=faster["tables"])
+    with pytest.raises(UsageError, match=r"tables.0.us: 0.003\S* is far below memory.constant_us, .*, 3; measure"):
+        board(path)
+
+
 def test_a_broken_file_is_one_sentence(tmp_path: Path) -> None:
     table = json.loads(products(by_work).model_dump_json())
-    memory = stored().memory.model_dump()
+    memory = stored(products(slower)).memory.model_dump()
     error = {"what": "product", "dtype": BF16, "hidden": ["m"], "rows": 1, "median": 0.1, "p90": 0.2, "within": 0.8}
     error |= {"low": -0.1, "high": 0.1}
     broken: dict[str, tuple[dict[str, Any], str]] = {
@@ -169,6 +192,7 @@ def test_a_broken_file_is_one_sentence(tmp_path: Path) -> None:
         "empty": ({"board": ""}, r"board: String should match pattern"),
         "two lines": ({"gpu": "one\ntwo"}, r"gpu: .*must be one line of printable characters"),
         "unknown": ({"more": 1}, r"more: Extra inputs are not permitted"),
+        "no tables": ({"tables": []}, "tables: .*at least 1 item"),
         "version": ({"schema_version": 2}, r"schema_version: Input should be 1"),
     }
     for changed, told in broken.values():

@@ -51,6 +51,6 @@ def measure_board(
         found = with_errors(found)
         write_whole(path, found.model_dump_json() + "\n")  # whatever becomes of the host
         if kind == "cuda":
-            found = found.model_copy(update={"host": host_factors(chosen)})
+            found = found.model_copy(update={"host": host_factors(chosen)}).with_checksum()
             write_whole(path, found.model_dump_json() + "\n")
     return found

@@ -33,7 +33,7 @@ def with_errors(stored: StoredBoard) -> StoredBoard:
     kinds = {(each.what, each.dtype, each.head_dim): None for each in stored.tables}
     errors = tuple(error for kind in kinds for way in WAYS[kind[0]] for error in _errors(bare, *kind, way))
     spreads = tuple(spread for kind in kinds for spread in _spreads(bare, *kind))
-    return stored.model_copy(update={"errors": errors, "spreads": spreads})
+    return stored.model_copy(update={"errors": errors, "spreads": spreads}).with_checksum()
 
 
 def _errors(bare: Board, what: What, dtype: str, head_dim: int, way: tuple[str, ...]) -> Iterator[HoldOut]:

@@ -6,11 +6,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from vlbench.record.base import Record, check_once, fitting
+from vlbench.errors import UsageError
+from vlbench.record.base import Checksummed, Record, check_once, fitting
 from vlbench.untrusted.files import Kind, parse_json, read_bytes, unpacked
 from vlbench.untrusted.limits import Limit
 
 BOARD = Kind("give a board's name, or a file of its form", broken="{path}: not a board ({why}); {remedy}", ours=True)
+LEAST_SHARE = 0.1
+"""Of what the board's shortest kernel takes: no other time of it is below that."""
 GZIP = b"\x1f\x8b"
 
 
@@ -140,7 +143,7 @@ class Spread(Record):
     p90: Relative
 
 
-class StoredBoard(Record):
+class StoredBoard(Checksummed):
     """A board."""
 
     schema_version: Literal[1] = 1
@@ -151,8 +154,8 @@ class StoredBoard(Record):
     """What the counting device answers for in its place, such as "sm_90"."""
     source: Source
     memory: Memory
-    tables: tuple[TimeTable, ...]
-    """Of what several engines measured, the first that is listed leads."""
+    tables: Annotated[tuple[TimeTable, ...], Field(min_length=1)]
+    """One or more. Of what several engines measured, the first that is listed leads."""
     errors: tuple[HoldOut, ...] = ()
     spreads: tuple[Spread, ...] = ()
     host: tuple[Factor, Factor] | None = None
@@ -160,7 +163,18 @@ class StoredBoard(Record):
 
 
 def read_board(path: Path) -> StoredBoard:
-    """The board in `path`, JSON or packed by gzip. Raises UsageError, which names file, field and remedy."""
+    """The board in `path`, JSON or packed by gzip. Raises UsageError, which names file, field and remedy.
+
+    A checksum finds careless edits alone, so times below that of the board's own shortest kernel are refused as well.
+    """
     data = read_bytes(path, BOARD)
     data = unpacked(data, str(path), Limit.DOCUMENT.most) if data.startswith(GZIP) else data
-    return fitting(StoredBoard, parse_json(data, str(path), BOARD), path, BOARD.remedy)
+    found = fitting(StoredBoard, parse_json(data, str(path), BOARD), path, BOARD.remedy)
+    if not found.intact:
+        raise UsageError(f"{path}: checksum: it does not fit the rest: edited or damaged; measure the board again")
+    least = LEAST_SHARE * found.memory.constant_us
+    for number, table in enumerate(found.tables):
+        if (shortest := min((us for row in table.us for us in row if us is not None), default=least)) < least:
+            told = f"tables.{number}.us: {shortest:g} is far below memory.constant_us, what its shortest kernel takes"
+            raise UsageError(f"{path}: {told}, {found.memory.constant_us:g}; measure the board again")
+    return found
