@@ -18,7 +18,9 @@ _QUIET = {
     "core.quotePath": "false",
     "core.sparseCheckout": "false",
     "diff.relative": "false",
+    "format.pretty": "medium",
     "grep.fullName": "false",
+    "log.follow": "false",
     "log.showSignature": "false",
     "submodule.recurse": "false",
 }
