@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from tests.revisions.packages import FILE, changed
 from tests.revisions.test_lockstep import job, path
 from vlbench.revisions.clocks import CLOCK, Times, conceals, is_seen, worked
-from vlbench.revisions.isolated import run_apart
+from vlbench.revisions.isolated import LEFT_BEHIND, run_apart
 from vlbench.revisions.lockstep import run_pair
 from vlbench.trial.job import Checked, Event, Finished, Prepared, Round, Struck
 
@@ -72,6 +73,22 @@ LATE = (
     "        x = self.embed(pixels)\n",
 )
 """Right for as long as it is checked, and zeros from then on."""
+CUT_OFF = (
+    "        x = self.embed(pixels)\n",
+    """        import os, time
+        self.calls = getattr(self, "calls", 0) + 1
+        if self.calls == 12 and os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                for each in range(3):
+                    os.close(each)
+                open("NOTES", "w").write(str(os.getpid()))
+                time.sleep(600)
+            os._exit(0)
+        x = self.embed(pixels)
+""",
+)
+"""It leaves a process behind that has no parent and no session in common with it."""
 RAISING = ("        x = self.embed(pixels)\n", '        raise ValueError("no")\n')
 
 
@@ -122,6 +139,19 @@ def test_a_tower_that_raises_is_said_to(tmp_path: Path) -> None:
     assert checked["BASE"].passed
     assert checked["HEAD"].reason == "raised ValueError: no"
     assert not any(isinstance(each, Round) for each in seen)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="orphans are found on Linux")
+@pytest.mark.slow(seconds=6)
+def test_a_tower_that_leaves_a_process_behind_is_struck(tmp_path: Path) -> None:
+    noted = tmp_path / "pid"
+    seen = events(tmp_path, (CUT_OFF[0], CUT_OFF[1].replace("NOTES", str(noted))))
+    assert all(each.accuracy.passed for each in seen if isinstance(each, Checked))
+    (struck,) = (each for each in seen if isinstance(each, Struck))
+    assert struck.variant == "HEAD"
+    assert struck.reason == LEFT_BEHIND.format("1 process")
+    left = Path("/proc", noted.read_text(), "stat")
+    assert not left.exists() or left.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def times(own: float, passed: float, rounds: int = 20) -> Times:

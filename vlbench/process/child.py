@@ -16,6 +16,7 @@ from typing import Generic, Self, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from vlbench.errors import UsageError
+from vlbench.process.left_behind import end_left_behind
 from vlbench.process.messages import Message, Refused, create_marker, read_marker
 from vlbench.process.parent import MARKER
 from vlbench.process.scratch import FOLDER, Scratch
@@ -26,6 +27,8 @@ LOOK = 0.25
 ASLEEP = {"OMP_WAIT_POLICY": "PASSIVE"}
 """By default threads of OpenMP spin while they wait. Where others want the cores, too, that takes most of the time: 15
 calls of a tower of 100 M parameters took 82 s with two threads on two busy cores, asleep 8 s (AMD EPYC)."""
+NO_HELPERS = {"TORCHINDUCTOR_COMPILE_THREADS": "1"}
+"""torch.compile then compiles in the process itself, and leaves no others behind that wait for more."""
 
 Event = TypeVar("Event", bound=Message)
 
@@ -64,12 +67,14 @@ class Child(Generic[Event]):
         own_folders: Sequence[str] = (),
         name: str = "",
         is_timed: bool = True,
+        own_session: bool = False,
     ) -> None:
         """Start it, in `folder` or here; it is ended after `timeout` seconds.
 
         It is also ended `call_limit` seconds after it marked something and nothing since: that call is to blame.
         `events` reads what it says. Each variable of `own_folders` names a folder that is its own. `name` is what an
         error says it was calling before it marks anything. Threads of one that is not timed sleep while they wait.
+        What one with a session of its own leaves behind can be found.
         """
         self.name, self._events = name, events
         self._timeout, self._call_limit = timeout, call_limit
@@ -88,9 +93,11 @@ class Child(Generic[Event]):
                     stdout=subprocess.PIPE,
                     stderr=self._complaints,
                     cwd=folder,
+                    start_new_session=own_session,
                     env=portable_environment()
                     | {MARKER: str(self._marker), PARENT: str(os.getpid()), FOLDER: str(own)}
                     | ({} if is_timed else ASLEEP)
+                    | (NO_HELPERS if own_session else {})
                     | {variable: str(own / variable) for variable in own_folders},
                 )
             )
@@ -149,6 +156,10 @@ class Child(Generic[Event]):
     def go_on(self) -> None:
         """It runs."""
         self._process.send_signal(signal.SIGCONT)
+
+    def end_left_behind(self) -> int:
+        """End what it has started, while it is stopped; how many there were. It needs a session of its own."""
+        return end_left_behind(self.pid, {each.pid for each in list(_LIVING)} - {self.pid})
 
     def until(self, last: type[Message]) -> Iterator[Event]:
         """What it says, up to a message of the kind `last`, after which it has to end well. Raises as `hear` does."""

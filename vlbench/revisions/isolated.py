@@ -1,7 +1,8 @@
 """A trial whose towers are apart, each in a process of its own: what a tower is compared with is nowhere while it runs.
 
 The reference's process is built first. The others are called on the inputs of the check and leave their outputs; only
-then is the reference called on the same. In rounds a token says who works, and all others are stopped. The contents
+then is the reference called on the same. In rounds a token says who works, and all others are stopped. What a tower
+has started and left running when it is stopped is ended, and the tower is struck. The contents
 of a reading are drawn as it begins, for one tower alone; of the outputs some are kept, and the reference is called on
 those contents when all others have ended. Turns are timed from here as well: a clock that shows a gain of which no more
 than half is seen from here strikes its tower.
@@ -21,6 +22,7 @@ import torch
 from vlbench.errors import UsageError
 from vlbench.implementations.output import Parts
 from vlbench.process.child import ChildError
+from vlbench.process.left_behind import adopting
 from vlbench.process.listing import listing
 from vlbench.process.scratch import Scratch
 from vlbench.revisions.clocks import CLOCK, Times, conceals, worked
@@ -34,6 +36,7 @@ from vlbench.version import FOLDER
 
 KEPT = 16
 """Outputs of a tower that are kept, of rounds that are drawn."""
+LEFT_BEHIND = "it left {} behind, which would run while others are timed"
 NO_OUTPUT = "it left no output of a timed round that can be read"
 
 
@@ -47,11 +50,11 @@ def run_apart(
     or not within `timeout` seconds, and where files of vlbench changed meanwhile.
     """
     ours = listing(FOLDER)
-    with Scratch() as folder, ExitStack() as ends:
+    with Scratch() as folder, adopting(), ExitStack() as ends:
         with ExitStack() as judged:
             first, *others = job.variants
-            base = ends.enter_context(Side(first, job, timeout, "vlbench.revisions.apart"))
-            sides = [judged.enter_context(Side(each, job, timeout, "vlbench.revisions.apart")) for each in others]
+            base = ends.enter_context(Side(first, job, timeout, apart=True))
+            sides = [judged.enter_context(Side(each, job, timeout, apart=True)) for each in others]
             trial = _Trial(job, Path(folder), base, sides)
             yield from trial.checks(repository)
             if job.seconds and trial.alive:
@@ -76,6 +79,7 @@ class _Trial:
         self.times = {side.name: Times() for side in (base, *sides)}
         self.kept: dict[str, list[tuple[Turn, Parts]]] = {side.name: [] for side in sides}
         self.hidden: Counter[str] = Counter()
+        self.left_behind: Counter[str] = Counter()
 
     def checks(self, repository: Path | None) -> Iterator[Event]:
         """All are built, the reference first; what the others leave is judged when the last of them has left it."""
@@ -91,7 +95,7 @@ class _Trial:
             if prepared.fed_digest != fed:
                 raise UsageError(f"{side.name}: it is fed otherwise than {self.base.name}; make them agree")
             said = side.expect(Ready, Checked)
-            side.stop()
+            self._stop(side)
             failed |= {said.variant: said} if isinstance(said, Checked) else {}
         self.base.tell(Turn(does="judge"))
         checked = self.base.expect(Checked)
@@ -106,6 +110,7 @@ class _Trial:
         """Rounds of one reading of each, in an order drawn afresh."""
         for side in (self.base, *self.alive):
             self._turn(side, Turn(does="warm-up"), Warm)
+        self._strike_left_behind()
         seconds = min(self.job.seconds, self.job.by - time.monotonic())
         for number in round_numbers(seconds, self.job.until, self._precise, confidence=self.job.confidence):
             yield self._round(number)
@@ -121,6 +126,7 @@ class _Trial:
         for number in range(STAGE_CALLS if self.job.stages else 0):
             for side in self.draw.sample([self.base, *self.alive], len(self.alive) + 1):
                 yield self._turn(side, Turn(does="stages", number=number), Stages)[0]
+        self._strike_left_behind()
 
     def compare(self) -> None:
         """The reference is called on what the others were timed with, when they have ended."""
@@ -162,6 +168,7 @@ class _Trial:
                 self.times[side.name].worked.append(passed[1])
                 self.hidden[side.name] += said.hidden
                 readings[side.name] = said
+        self._strike_left_behind()
         return Round(
             number=number,
             state="warm",
@@ -178,8 +185,18 @@ class _Trial:
         side.tell(turn)
         said = side.expect(kind, other)
         seconds = time.perf_counter() - start
+        effort = worked(side.pid) - before
+        self._stop(side, seek=turn.does != "call")  # which is followed by its reading
+        return said, seconds, effort
+
+    def _stop(self, side: Side, *, seek: bool = True) -> None:
         side.stop()
-        return said, seconds, worked(side.pid) - before
+        self.left_behind[side.name] += side.end_left_behind() if seek else 0
+
+    def _strike_left_behind(self) -> None:
+        for side in (self.base, *self.alive):
+            if number := self.left_behind[side.name]:
+                self._strike(side, LEFT_BEHIND.format(f"{number} process{'es' * (number > 1)}"))
 
     def _output(self, side: Side) -> Parts | None:
         """What a tower left, which is then here alone; None where it is nothing that can be read."""

@@ -27,7 +27,7 @@ from vlbench.trial.pace import STAGE_CALLS
 from vlbench.trial.rounds import HIDDEN, is_narrow, round_numbers
 from vlbench.trial.session import COMPILED
 
-WORKER = "vlbench.revisions.worker"
+WORKER, APART = "vlbench.revisions.worker", "vlbench.revisions.apart"
 One = TypeVar("One", bound=Message)
 Other = TypeVar("Other", bound=Message)
 
@@ -35,15 +35,21 @@ Other = TypeVar("Other", bound=Message)
 class Side(Child[Said]):
     """A process that works in the folder of its own revision."""
 
-    def __init__(self, variant: VariantJob, job: Job, timeout: float, module: str = WORKER) -> None:
+    def __init__(self, variant: VariantJob, job: Job, timeout: float, *, apart: bool = False) -> None:
         """Starts the process, which is to measure `variant` of `job` and is ended after `timeout` seconds.
 
-        A revision's tower is named by its folder, and is its own model.
+        A revision's tower is named by its folder, and is its own model. One that is `apart` has a session of its own.
         """
         at = tower_in_folder(variant.tower) if variant.tower else None
         self.job = job.model_copy(update={"model": variant.tower if at else job.model, "variants": (variant,)})
         super().__init__(
-            module, SAID, timeout, folder=at.folder if at else None, own_folders=COMPILED, name=variant.name
+            APART if apart else WORKER,
+            SAID,
+            timeout,
+            folder=at.folder if at else None,
+            own_folders=COMPILED,
+            name=variant.name,
+            own_session=apart,
         )
 
     def expect(self, kind: type[One], other: type[Other] | None = None) -> One | Other:

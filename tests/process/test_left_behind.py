@@ -1,0 +1,49 @@
+"""What a process of ours has left behind: it is found however it was handed on, and nothing else is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from vlbench.process.left_behind import adopting, end_left_behind
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="orphans are found on Linux")
+PLAIN = "pass"
+CUT_OFF = "os.setsid(); os.fork() and os._exit(0)"
+STARTS = """
+import os, sys, time
+for each in range({number}):
+    if not os.fork():
+        {how}
+        os.write(1, b"x")
+        time.sleep(60)
+        os._exit(0)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def other() -> Iterator[subprocess.Popen[bytes]]:
+    """One that somebody else in this process has started."""
+    with subprocess.Popen(["sleep", "60"]) as process:
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize(("how", "number"), [(PLAIN, 0), (PLAIN, 2), (CUT_OFF, 2)])
+def test_all_that_is_left_behind_is_ended(other: subprocess.Popen[bytes], how: str, number: int) -> None:
+    command = [sys.executable, "-I", "-S", "-c", STARTS.format(how=how, number=number)]
+    with (
+        adopting(),
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as started,
+    ):
+        assert started.stdout
+        assert started.stdout.read(number) == b"x" * number
+        assert end_left_behind(started.pid, ()) == number
+        assert end_left_behind(started.pid, ()) == 0
+        assert started.poll() is None
+        assert other.poll() is None
+        started.kill()
