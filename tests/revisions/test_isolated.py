@@ -82,9 +82,12 @@ CUT_OFF = (
             if os.fork() == 0:
                 for each in range(3):
                     os.close(each)
-                open("NOTES", "w").write(str(os.getpid()))
+                open("NOTES.new", "w").write(str(os.getpid()))
+                os.rename("NOTES.new", "NOTES")
                 time.sleep(600)
             os._exit(0)
+        while self.calls == 12 and not os.path.exists("NOTES"):
+            time.sleep(0.01)
         x = self.embed(pixels)
 """,
 )
