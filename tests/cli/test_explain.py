@@ -282,3 +282,16 @@ def test_what_has_to_be_known_of_counts_is_told(vlbench: Vlbench, flag: str, kno
 )
 def test_words_of_the_screens_are_told_as_they_are_meant_there(word: str, told: str) -> None:
     assert told in words()[word]
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("peers", "peer"), ("readback", "read-back"), ("Read_Backs", "read-backs"), ("shared round", "shared rounds")],
+)
+def test_number_and_hyphens_make_no_other_word(given: str, meant: str) -> None:
+    assert words()[explain.spelled(given)] == words()[meant]
+
+
+@pytest.mark.parametrize("word", ["shared rounds", "step", "h200"])
+def test_words_of_the_pages_are_told(word: str) -> None:
+    assert explain.explained(word)["means"]

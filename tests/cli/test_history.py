@@ -111,7 +111,9 @@ def test_what_has_no_history_is_refused(
 
 
 def test_outside_of_a_repository_it_says_so(vlbench: Vlbench, folder: Path) -> None:
-    assert "not a git repository" in vlbench("history", "none.json").sentence
+    told = vlbench("history", "none.json").sentence
+    assert "not a git repository" in told
+    assert told.endswith("one file has no past outside of git; give two files or more, or run it in a repository")
 
 
 def test_a_step_that_short_figures_hide_is_told_whole(vlbench: Vlbench, folder: Path) -> None:

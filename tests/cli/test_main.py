@@ -45,6 +45,15 @@ def test_the_command_line_itself_loads_nothing_heavy() -> None:
     assert loaded_by("import vlbench.cli") == set()
 
 
+@pytest.mark.parametrize(
+    ("given", "meant"), [("replay", "run --scenario FILE.jsonl"), ("compare", "vlbench diff"), ("bench", "vlbench run")]
+)
+def test_what_is_no_command_names_the_one_that_is_meant(vlbench: Vlbench, given: str, meant: str) -> None:
+    told = vlbench(given, "some.file").sentence
+    assert told.startswith(f"vlbench {given}: no such command; `")
+    assert meant in told
+
+
 def test_help_names_every_command(vlbench: Vlbench) -> None:
     ended = vlbench("--help")
     assert ended.code == 0

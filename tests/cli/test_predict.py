@@ -133,6 +133,8 @@ def test_the_timeline_for_perfetto(vlbench: Vlbench, folder: Path) -> None:
     ("arguments", "sentence"),
     [
         (("--gpu", "h1000"), "--gpu: 'h1000' is not one of "),
+        (("--gpu", "a100"), "--gpu: no kernel times of A100 are stored; there are those of b200"),
+        (("--gpu", "NVIDIA-L4"), "--gpu: no kernel times of L4 are stored; there are those of b200"),
         (("--gpu", "none.json"), "none.json: no such file"),
         (("--perfetto", "there/is/none.json"), "--perfetto there/is/none.json: the folder there/is does not exist"),
         (

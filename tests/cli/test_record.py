@@ -51,6 +51,7 @@ def test_a_server_is_recorded_and_ends_as_it_ends(vlbench: Vlbench, folder: Path
 def test_a_command_without_a_tower_says_so(vlbench: Vlbench) -> None:
     ended = vlbench("record", "calls.jsonl", "--", "true")
     assert ended.code == 6
+    assert ended.out.strip() == ""
     assert "no call was written down: vLLM and SGLang are heard where vlbench is installed beside them" in ended.err
 
 

@@ -22,7 +22,7 @@ def test_what_is_no_version_is_a_sentence(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "meant"), [("h100", "90"), ("SM_90", "90"), ("9.0", "90"), ("sm80", "80"), ("B200", "100")]
+    ("text", "meant"), [("h100", "90"), ("SM_90", "90"), ("9.0", "90"), ("sm80", "80"), ("B200", "100"), ("l4", "89")]
 )
 def test_a_gpu_by_another_name_is_told_the_one_that_is_meant(text: str, meant: str) -> None:
     with pytest.raises(

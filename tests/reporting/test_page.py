@@ -97,6 +97,10 @@ def test_what_is_wrong_or_missing_is_never_the_set() -> None:
     answer = vlbench.report(Measured(run), progress=False).record.answers[0]
     assert [tile.answer.style for tile in answer.tiles][:2] == ["warn", "warn"], "what is slower is no gain"
     assert (answer.tiles[0].answer.shown, answer.flags) == ("none shown", ())
+    one = group(trial(timed("my:Tower", 1.5)))
+    mine = one.model_copy(update={"rows": (*one.rows[:-1], one.rows[-1].model_copy(update={"flags": ()}))})
+    answer = vlbench.report(Measured(results(mine)), progress=False).record.answers[0]
+    assert answer.tiles[0].told == "my:Tower, the fastest row"
     wrong = results(group(trial(timed("no-einops", 0.5).model_copy(update={"timings": {}, "not_measured": "killed"}))))
     answer = vlbench.report(Measured(wrong), progress=False).record.answers[0]
     assert [tile.answer.shown for tile in answer.tiles][:2] == ["none", "-"]

@@ -5,7 +5,7 @@ import sys
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from vlbench.cli import baseline, case, gate, nsys
 from vlbench.cli.ab import ab
@@ -24,6 +24,7 @@ from vlbench.cli.profile import profile
 from vlbench.cli.recommend import recommend
 from vlbench.cli.record import record
 from vlbench.cli.report import report
+from vlbench.cli.reporting import say_aside
 from vlbench.cli.run import run, show
 from vlbench.cli.self_test import self_test
 from vlbench.cli.simulate import simulate
@@ -32,7 +33,26 @@ from vlbench.errors import UsageError, name_too_long, nowhere_to_print
 from vlbench.process.signals import ending_in_order
 from vlbench.version import __version__
 
+MEANT = {
+    "replay": "`vlbench run --scenario FILE.jsonl` times recorded calls anew",
+    "compare": "`vlbench diff` compares two files, `vlbench judge` files of several runs, `vlbench ab` two revisions",
+    "bench": "`vlbench run` times towers",
+}
+"""Commands that people try and that are none, with what does it."""
+
+
+class Commands(TyperGroup):
+    """Says of a command that is none which one is meant."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that the first of `args` names. Raises UsageError for one of `MEANT`."""
+        if args[0] in MEANT:
+            raise UsageError(f"vlbench {args[0]}: no such command; {MEANT[args[0]]}")
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
+    cls=Commands,
     rich_markup_mode="markdown",  # "rich" would take the defaults in brackets for markup and swallow them
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -149,7 +169,5 @@ def _give_up_printing() -> None:
 
 
 def _end(error: UsageError) -> NoReturn:
-    from vlbench.untrusted.names import terminal
-
-    print(f"error: {terminal(str(error))}", file=sys.stderr)
+    say_aside(f"error: {error}")
     sys.exit(error.exit_code)

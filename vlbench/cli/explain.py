@@ -92,9 +92,16 @@ def explained(name: str) -> dict[str, Any]:
 
 
 def spelled(name: str) -> str:
-    """The name as it is written here, whatever the case of its letters; of a heading what stands before its unit."""
-    known = {each.lower(): each for each in [*words(), *(each for kind in KINDS for each in names(kind))]}
-    return next((known[each] for each in (name.lower(), UNIT.sub("", name).lower()) if each in known), name)
+    """The name as it is written here, whatever its case, hyphens and number; of a heading what is before its unit."""
+    every = [*words(), *(each for kind in KINDS for each in names(kind))]
+    known = {_plain(each): each for each in reversed(every)} | {each.lower(): each for each in every}
+    tried = [name.lower(), UNIT.sub("", name).lower(), _plain(name)]
+    return next((known[each] for each in tried if each in known), name)
+
+
+def _plain(name: str) -> str:
+    """The same for the singular, the plural, and however its parts are joined."""
+    return re.sub("[-_ ]", "", name.lower()).removesuffix("s")
 
 
 def meanings(name: str) -> dict[str, Any]:

@@ -59,10 +59,11 @@ def record(
         Column("seconds"): lambda row: figure(row.seconds, "{:.1f}"),
         Column("missed"): lambda row: row.missed,
     }
-    table = table_of("recorded", found, columns, title="written down; missed are calls with grids on a device, or more")
+    title = "written down; missed: calls whose grids were on a device, or that the file or its disk could not take"
+    tables = [table_of("recorded", found, columns, title=title)] if found else []
     last = "" if found or unread else NOTHING
     missing = 0 if found and not unread else int(ExitCode.MISSING)
-    return Sheet("vlbench record", [table, *unread], exit_code=code or missing, last=last)
+    return Sheet("vlbench record", [*tables, *unread], exit_code=code or missing, last=last)
 
 
 def _written(out: Path) -> list[Path]:

@@ -54,7 +54,7 @@ def report(options: ReportOptions) -> Sheet | None:
     parts += [Words(told, "yellow") for told in found.record.warnings]
     chapters = len(found.record.chapters)
     told = (
-        f"{chapters} chapters in {options.out}"
+        f"{chapters} chapters in {options.out}: open it in a browser"
         if options.out
         else f"-o report.html writes the page, of {chapters} chapters"
     )

@@ -11,6 +11,8 @@ from contextlib import nullcontext
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -128,8 +130,17 @@ def deliver(sheet: Sheet, goals: Mapping[str, Path | bool]) -> NoReturn:
     if "github" in goals and (summary := os.environ.get(SUMMARY)):
         _summarise(sheet, Path(summary))
     if sheet.last:
-        print(terminal(sheet.last), file=sys.stderr)
+        say_aside(sheet.last)
     raise typer.Exit(sheet.exit_code)
+
+
+def say_aside(text: str) -> None:
+    """Print to stderr; on a terminal lines end between words."""
+    lines = terminal(text).split("\n")
+    if sys.stderr and sys.stderr.isatty():
+        width = get_terminal_size().columns
+        lines = [fill(each, width, break_long_words=False, break_on_hyphens=False) for each in lines]
+    print("\n".join(lines), file=sys.stderr)
 
 
 def _parameter(each: Exporter, judges: bool) -> Parameter:

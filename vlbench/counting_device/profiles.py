@@ -66,6 +66,22 @@ PROFILES = {
     "sm_100": Profile("NVIDIA B200", 10, 0, 180 * _GIB, 148, 227 * _KIB, 126 * _MIB),
 }
 
+GPUS = {
+    "sm_75": "T4",
+    "sm_80": "A100 A800 A30",
+    "sm_86": "A10 A10G A40 A6000 3090",
+    "sm_89": "L4 L40 L40S 4090",
+    "sm_90": "H100 H200 H800 H20 GH200",
+    "sm_100": "B100 B200 GB200",
+}
+"""The words by which people call GPUs of each compute capability; source: NVIDIA's list of CUDA GPUs."""
+
+
+def known_gpu(name: str) -> tuple[str, str] | None:
+    """The GPU that `name` speaks of and its profile, such as ("A100", "sm_80") of "a100-80gb"; None of what is none."""
+    called = {gpu.lower(): (gpu, each) for each, gpus in GPUS.items() for gpu in gpus.split()}
+    return next((called[word] for word in re.findall("[a-z0-9]+", name.lower()) if word in called), None)
+
 
 def cudnn_of(text: str, named: str = "--cudnn") -> str:
     """A version of cuDNN as it is kept: "9.19" of "9.19.0.56", "9.15.1" of itself; UsageError for what is none.
@@ -87,7 +103,9 @@ def profile(name: str, cudnn: str = "", named: str = "--as") -> Profile:
     if name not in PROFILES:
         names = {each: (each, found.card, f"{found.major}.{found.minor}") for each, found in PROFILES.items()}
         known = {word: each for each, words in names.items() for word in words}
-        near = [f"did you mean {known[each]}? " for each in get_close_matches(name.lower(), known, n=1, cutoff=0.75)]
+        gpu = known_gpu(name)
+        close = [gpu[1]] if gpu else [known[each] for each in get_close_matches(name.lower(), known, n=1, cutoff=0.75)]
+        near = [f"did you mean {each}? " for each in close]
         told = f"{named} {name or repr(name)}: no such GPU profile; "
         raise UsageError(f"{told}{''.join(near)}choose one of {', '.join(PROFILES)}")
     return replace(PROFILES[name], cudnn=cudnn_of(cudnn)) if cudnn else PROFILES[name]

@@ -68,7 +68,9 @@ def _parts(history: History, every: bool) -> Iterator[Part]:
         facts = {"source": history.source, "cell": cell, "machine": machine}
         yield table_of("history", rows, columns, facts=facts, gap=1)
         yield from _changes(history, rows)
-    if still := len(history.series) - len(kept):
+    if len(versions) == 1:
+        yield Words("one version: nothing to compare yet", "dim")
+    elif still := len(history.series) - len(kept):
         yield Words(
             f"{still} of {len(history.series)} figures never changed" + "; --all shows them" * (not every), "dim"
         )

@@ -189,7 +189,8 @@ def checked(title: str, parts: Sequence[Part], judged: Judged, **own: Callable[[
 def beside(judged: Judged) -> Iterator[Part]:
     """What a command that measures says of what it measured beside something else; it ends as it would without."""
     yield from (Words(), judged)
-    yield Words("That is the code of `vlbench diff`; a command that measures ends with its own.", "dim")
+    if judged.exit_code:
+        yield Words(f"`vlbench diff` ends with that {judged.exit_code:d}; this command ends as it would alone.", "dim")
 
 
 def shown(value: Cell | Value) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vlbench.counting.job import CountJob, Finished, Planned, Point, by_fed
 from vlbench.counting.run import Steps
-from vlbench.counting_device.profiles import CUDNN, profile
+from vlbench.counting_device.profiles import CUDNN, known_gpu, profile
 from vlbench.errors import UsageError, check_choice
 from vlbench.kernel_times import board
 from vlbench.kernel_times import boards as known_boards
@@ -76,6 +76,12 @@ def stored_boards(boards: Sequence[str]) -> dict[str, StoredBoard]:
     called: dict[str, str] = {}
     for name in boards:
         if not name.endswith((".json", ".gz")):
+            if (gpu := known_gpu(name)) and gpu[0].lower() not in known_boards():
+                raise UsageError(
+                    f"--gpu: no kernel times of {gpu[0]} are stored; there are those of {', '.join(known_boards())}; "
+                    f"`vlbench count --as {gpu[1]}` counts for it, and `vlbench calibrate --board FILE` on such a "
+                    "machine makes a board for `--gpu FILE`"
+                )
             check_choice("--gpu", name, known_boards())
         stored = board(name).stored
         if other := called.get(stored.board):

@@ -83,7 +83,8 @@ def answer_of(results: Results, sweep: Sweep) -> Answer:
     """Which set, how much faster, is it right, on what machine."""
     found, first = chosen(sweep), sweep.groups[0]
     marks = [mark for group in sweep.groups for mark in (busy(group), throttled(group)) if mark]
-    machine = Tile("On what machine", _machine(results), [*marks, "nothing tells of a busy machine"][0])
+    tells = f"{marks[0].partition(':')[0]}, see the warning" if marks else "nothing tells of a busy machine"
+    machine = Tile("On what machine", _machine(results), tells)
     right = Tile("Is it right", *_right(found, sweep))
     if not found:
         nothing = Cell("none", None, "warn")
@@ -92,12 +93,12 @@ def answer_of(results: Results, sweep: Sweep) -> Answer:
         return Answer(sweep.where, [Tile("Which set", nothing, why), faster, right, machine])
     row = found[0].row
     flags = row.flags or ()
-    of = f"{len(flags)} flag{'s' * (len(flags) != 1)}" if row.flags is not None else row.tower or "another tower"
+    of = f"{len(flags)} flag{'s' * (len(flags) > 1)}, " if flags else ""
     fastest = _fastest(sweep)
     told = "the fastest row" if fastest == row.name else f"not told apart from the fastest row, {fastest}"
-    which = Tile("Which set", Cell(row.name, row.name), f"{of}; {told}")
+    which = Tile("Which set", Cell(row.name, row.name), f"{of}{told}")
     if not any(each.effect == "faster" for each in found):
-        which, flags = Tile("Which set", Cell("none shown", None, "warn"), f"{row.name}, {of}: {told}"), ()
+        which, flags = Tile("Which set", Cell("none shown", None, "warn"), f"{row.name}, {of}{told}"), ()
     return Answer(sweep.where, [which, Tile("How much faster", *_faster(found, first)), right, machine], flags)
 
 

@@ -20,7 +20,15 @@ def past_of(path: Path, between: str | None, steps: Callable[[int, int], None] =
     A version that cannot be read is named in the notes. Raises UsageError outside of a repository and for what is no
     range, IncomparableError where no version can be read.
     """
-    repository()
+    try:
+        repository()
+    except UsageError as error:
+        if "not a git repository" not in str(error):
+            raise
+        raise UsageError(
+            f"{path}: not a git repository here, and one file has no past outside of git; give two files or more, or "
+            "run it in a repository"
+        ) from None
     found, notes = list[Version](), list[str]()
     texts = list(_texts(path, between))
     with Scratch() as scratch:
