@@ -25,7 +25,7 @@ PANELS = {
     "What is looked at": "plan_file shard shards expect scenario model start seam variant tower exactness ablate "
     "images scenario_sizes weights grid point only dtype state plan gpu cudnn baseline capture key "
     "region results ranges times range_ iteration before after reader metric package listed "
-    "discover over requests turns conversations cache budgets most_padding graphs memory_at "
+    "discover over requests turns conversations cache budgets most_padding graphs ranks memory_at "
     "kv_bytes break_even",
     "How it is measured": "device seed threads trials budget timeout isolate card counts counters forwards tool "
     "overhead quick earlier trace graph",
