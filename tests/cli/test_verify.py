@@ -37,6 +37,8 @@ def test_a_wrong_variant_fails_with_exit_status_5(folder: Path) -> None:
     assert done.returncode == 5, done.stderr
     assert "wrong-cos: FAIL: not bit-exact in fp32" in done.stdout
     assert "1 of 2 passed on 11 batches" in done.stdout
+    assert done.stdout.startswith("flags of vlbench's own qwen2.5-vl-")
+    assert "verifying flags of qwen2.5-vl-" in done.stderr
     assert not any(line.startswith("baseline") for line in done.stdout.splitlines())
 
 

@@ -50,7 +50,18 @@ def test_sizes_outside_of_the_tables_are_one_line() -> None:
     text = " ".join(shown(sheet.parts).split())
     assert text.count("not in the tables") == 1
     assert "h100: the product n=0 k=1 m=1 in bfloat16, h100: the product n=1 k=1 m=1 in bfloat16 and 38 more." in text
-    assert "a: not predicted, it is several kernels: aten::sort." in text
+    assert text.count("a, b: not predicted, it is several kernels: aten::sort.") == 1
+
+
+def test_a_span_without_its_attention_is_marked() -> None:
+    lacks = {"aten::scaled_dot_product_attention: its lengths are not known": 4}
+    text = " ".join(shown(predicted_sheet(prediction(not_predicted=lacks)).parts).split())
+    assert "10.0-20.0+" in text
+    assert text.count("+ a, b: without attention, of which some has no time; it takes longer.") == 5
+    own = shown(predicted_sheet(prediction(not_predicted={"flash_attn_forward: no rule": 1})).parts)
+    assert "without attention" in " ".join(own.split())
+    light = shown(predicted_sheet(prediction(not_predicted={"aten::sort: it is several kernels": 1})).parts)
+    assert "+" not in light
 
 
 def test_what_no_table_has_so_is_named_with_its_factor() -> None:

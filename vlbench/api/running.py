@@ -152,6 +152,8 @@ def verify(
     first, *others = (batch_point(name) for name in BATCHES)
     (plan,) = plans_of([("verify", [first], target)], CellFilter({}), Settings(seed, threads, weights=checkpoint))
     with watcher(progress) as watch:
+        if not named:
+            watch.say(f"verifying flags of {target.model}")
         checked = replace(plan, also_check=tuple(others))
         session = Session([checked], Journal(None, ""), limits=Limits(timeout), watch=watch, run=run_checks)
         session.run(trials=1, seconds=0)

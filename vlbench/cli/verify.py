@@ -63,4 +63,5 @@ def verify(options: Options) -> Sheet:
         failures_only=quiet,
         json=lambda: json.dumps([each.model_dump(mode="json") for each in group.trials[0].variants], indent=1),
     )
-    return replace(sheet, parts=[*sheet.parts, *(Words(note, "yellow") for note in found.notes)])
+    whose = [] if options.tower else [Words(f"flags of vlbench's own {group.model}; --tower verifies yours", "dim")]
+    return replace(sheet, parts=[*whose, *sheet.parts, *(Words(note, "yellow") for note in found.notes)])

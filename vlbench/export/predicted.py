@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from vlbench.export.fed import asked
@@ -75,7 +76,7 @@ def title(found: Prediction, group: PredictedGroup, gpu: str) -> str:
 
 def _side_by_side(group: PredictedGroup, gpus: Sequence[str]) -> Iterator[Part]:
     """Spans on several GPUs, a few of them in a table; the tables of each have the same and more."""
-    spans = {(row.row, row.gpu): row.span for row in group.rows}
+    spans = {(row.row, row.gpu): _span(row) for row in group.rows}
     names = list(dict.fromkeys(row.row for row in group.rows))
     for some in (gpus[place : place + ABREAST] for place in range(0, len(gpus), ABREAST)):
         columns: Columns[str] = {Column("variant", most=20): broken}
@@ -84,8 +85,21 @@ def _side_by_side(group: PredictedGroup, gpus: Sequence[str]) -> Iterator[Part]:
         yield Words()
 
 
-def _span_on(spans: Mapping[tuple[str, str], Band | None], gpu: str, name: str) -> Cell:
-    return band_cell("span", spans.get((name, gpu)), 1e3)
+def _span_on(spans: Mapping[tuple[str, str], Cell], gpu: str, name: str) -> Cell:
+    return spans.get((name, gpu)) or band_cell("span", None, 1e3)
+
+
+def _span(row: Predicted) -> Cell:
+    """With a "+" where heavy work is not in it."""
+    cell = band_cell("span", row.span, 1e3)
+    return replace(cell, shown=f"{cell.shown}+") if row.span and _heavy(row) else cell
+
+
+def _heavy(row: Predicted) -> tuple[str, ...]:
+    """Attention, products and convolutions of the row that have no time, by name."""
+    parted = [told.partition(": ") for told in row.not_predicted]
+    heavy = [name for name, _, why in parted if "att" in name or "conv" in name or "in the tables" in why]
+    return tuple(dict.fromkeys("attention" if "att" in name else name.rpartition("::")[2] for name in heavy))
 
 
 def _of_gpu(found: Prediction, group: PredictedGroup, gpu: str, limit: int) -> Iterator[Part]:
@@ -96,7 +110,7 @@ def _of_gpu(found: Prediction, group: PredictedGroup, gpu: str, limit: int) -> I
     yield Words(title(found, group, gpu) + (", first call" if first else ""), "bold")
     columns: Columns[Predicted] = {
         Column("variant", most=20): lambda row: Cell(broken(row.row), row.row),
-        Column("predicted\nms", "span"): lambda row: band_cell("span", row.span, 1e3),
+        Column("predicted\nms", "span"): _span,
         Column("GPU busy\nms", "busy"): lambda row: band_cell("busy", row.busy, 1e3),
         Column("idle\n%", "idle"): lambda row: band_cell("idle", row.idle, 1e2),
         Column("bound\nby", "bound"): lambda row: row.bound or "-",
@@ -104,6 +118,9 @@ def _of_gpu(found: Prediction, group: PredictedGroup, gpu: str, limit: int) -> I
         Column("predicted\nspeed-up", "ratio"): _ratio,
     }
     yield table_of("predicted", rows, columns, facts=facts, gap=1)
+    for lacking in dict.fromkeys(_heavy(row) for row in rows if row.span and _heavy(row)):
+        of = ", ".join(row.row for row in rows if row.span and _heavy(row) == lacking)
+        yield Words(f"+ {of}: without {', '.join(lacking)}, of which some has no time; it takes longer.", "yellow")
     for row in rows:
         yield from _more(row, facts, limit)
 
@@ -162,19 +179,22 @@ def _ratio(row: Predicted) -> Cell:
 
 def _without_time(found: Prediction) -> Iterator[Words]:
     """Operations without a predicted time, by the reason, with the rows that they are in."""
-    named: dict[tuple[str, str], dict[str, None]] = {}
+    lacking: dict[str, dict[str, None]] = {}
+    named: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     outside: dict[str, None] = {}
     rows = [row for group in found.groups for row in group.rows]
     for name, told in ((row.row, told) for row in rows for told in row.not_predicted):
+        lacking.setdefault(told, {})[name] = None
+    for told, names in lacking.items():
         operation, _, why = told.partition(": ")
         if OUTSIDE in why:
             outside[why.partition(f" {OUTSIDE}")[0]] = None
         else:
-            named.setdefault((name, why), {})[operation] = None
+            named.setdefault((why, tuple(names)), []).append(operation)
     if outside:
         yield Words(f"Not predicted, as such sizes are not in the tables: {few(list(outside), 2)}.", "yellow")
-    for (row_name, why), operations in named.items():
-        yield Words(f"{row_name}: not predicted, {why}: {', '.join(operations)}.", "yellow")
+    for (why, of), operations in named.items():
+        yield Words(f"{', '.join(of)}: not predicted, {why}: {', '.join(operations)}.", "yellow")
     if named or outside:
         most = max(row.not_predicted_share for row in rows)
         yield Words(f"What is not predicted takes no time in these figures; it moves {most:.2%} of the bytes at most.")
