@@ -251,7 +251,7 @@ def test_of_what_is_not_counted_no_forward_is_told(vlbench: Vlbench) -> None:
     [
         ("graph-exact", "a tower that is counted replays nothing"),
         ("graph-budget", "fewer operations are those of attention, one varlen call a layer"),
-        ("rope-triton", "has run on no GPU yet"),
+        ("rope-triton", "right on one GPU, an H200"),
         ("fp16-clamp", "counts are of bfloat16, where nothing moves"),
     ],
 )

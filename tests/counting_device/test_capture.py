@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vlbench.counting_device import CountingDevice
 from vlbench.counting_device.capture import StageError, Stages
-from vlbench.counting_device.graphs import REPLAY, CaptureError
+from vlbench.counting_device.graphs import CaptureError
 from vlbench.errors import UsageError
 from vlbench.implementations import build_tower
 from vlbench.implementations.config import MODELS
@@ -21,6 +21,7 @@ from vlbench.implementations.execution.runners import CaptureRunner
 from vlbench.implementations.optimized import preset_flags
 from vlbench.implementations.stage import listen, stage
 from vlbench.record.capture import BLOCKERS
+from vlbench.record.sequence import REPLAY
 
 Do = Callable[[Tensor], object]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from vlbench.counting_device import CountingDevice
 from vlbench.judging.claims import CaseReport, Finding, judge_claim
 from vlbench.judging.exit_codes import ExitCode
 from vlbench.judging.summary import summaries
-from vlbench.judging.verdict import Floors
+from vlbench.judging.verdict import Floors, Verdict
 from vlbench.record.counted import CountedTower, Forward
 from vlbench.record.counts import Counts, Tally
 from vlbench.workload.cases import Claim
@@ -159,3 +160,15 @@ def test_what_contradicts_says_why_and_nothing_else_does(old: int, why: str) -> 
 def test_a_case_ends_with_what_could_not_be_judged(counted: Any, lost: Any, code: ExitCode) -> None:
     told = dict.fromkeys(("case", "title", "source", "about", "vlbench", "profile"), "")
     assert CaseReport(**told, counted=counted, models={}, found=(), **lost).exit_code is code
+
+
+@pytest.mark.parametrize(("high", "finding"), [(1.04, "re-enacted"), (1.06, "not shown")])
+def test_an_interval_within_the_threshold_shows_that_nothing_changed(high: float, finding: str) -> None:
+    group = self_test_group({"row": (0.0, 1.0)})
+    row = next(each for each in summaries(group, Floors()) if each.row.name == "row")
+    assert row.estimate
+    wide = replace(row.judgement, verdict=Verdict.INCONCLUSIVE, estimate=replace(row.estimate, low=0.96, high=high))
+    seen = {("t", "row"): replace(row, judgement=wide, is_quick=False)}
+    assert judge_claim(timed(expect="no change"), {}, seen, ON_A_CPU).finding == finding
+    quick = {("t", "row"): replace(row, judgement=wide, is_quick=True)}
+    assert judge_claim(timed(expect="no change"), {}, quick, ON_A_CPU).finding == "not shown"

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from tests.predicting.hand_made import BOARD, HIGH, LOW, READ, VIEW, add, attend, mm, run, tensor
-from vlbench.counting_device.graphs import REPLAY
 from vlbench.kernel_times import board
 from vlbench.predicting.floor import floor_of
 from vlbench.predicting.host import hosts
@@ -16,7 +15,7 @@ from vlbench.predicting.pays import TRIED, Change, changes_of, pays
 from vlbench.predicting.predicted import Band, Predicted
 from vlbench.predicting.rows import Simulated, row_of, simulated
 from vlbench.predicting.timeline import Step, simulate, steps_of, stretches
-from vlbench.record.sequence import Event, Kind, Operand
+from vlbench.record.sequence import REPLAY, Event, Kind, Operand
 
 SMALL = [add(stage=f"block[{number}].mlp") for number in range(50)]
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from tests.predicting.hand_made import BOARD, HIGH, HOST, LOW, READ, VIEW, add, attend, mm, run, step
-from vlbench.counting_device.graphs import REPLAY
 from vlbench.predicting.host import Act
 from vlbench.predicting.kernels import By, Kernels
 from vlbench.predicting.timeline import (
@@ -21,7 +20,7 @@ from vlbench.predicting.timeline import (
     stretches,
     worlds,
 )
-from vlbench.record.sequence import Event, Kind
+from vlbench.record.sequence import REPLAY, Event, Kind
 
 
 def test_a_kernel_begins_when_its_launch_has_arrived() -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from vlbench.comparing.counted_cells import counted_forward
 from vlbench.export.capturable import captured_whole
-from vlbench.export.checked_prediction import held_rows, judged_rows
 from vlbench.export.held_capture import held_capture_parts
 from vlbench.export.recommended import judged_set, recommended_parts
 from vlbench.export.sheet import Part, Table, records
@@ -198,11 +197,19 @@ class Predictions(Result):
     def exit_code(self) -> ExitCode:
         """What the command of the same name ends with."""
         predicted = Verdict.SAME if self.record.complete else Verdict.MISSING
-        return worst([predicted, *(each.verdict for each in (judged_rows(self.checked) if self.checked else ()))])
+        if self.checked is None:
+            return worst([predicted])
+        from vlbench.export.checked_prediction import judged_rows  # scipy with it, which counts do without
+
+        return worst([predicted, *(each.verdict for each in judged_rows(self.checked))])
 
     def _rows(self) -> Rows:
         """A row per tower and GPU; times are seconds, and never measured, but for `measured`, where that was done."""
-        seen = [{"measured": each.seconds} for each in held_rows(self.checked)] if self.checked else None
+        seen = None
+        if self.checked is not None:
+            from vlbench.export.checked_prediction import held_rows
+
+            seen = [{"measured": each.seconds} for each in held_rows(self.checked)]
         rows = [
             {"scenario": group.scenario, "point": group.point, "gpu": row.gpu, "tower": row.row, "bound": row.bound}
             | {f"{name}_{end}": getattr(getattr(row, name), end, None) for name in BANDS for end in ("low", "high")}

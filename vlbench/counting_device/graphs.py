@@ -10,12 +10,11 @@ from vlbench.counting_device.scope import current
 from vlbench.counting_device.tape import Tape
 from vlbench.errors import UsageError
 from vlbench.record.capture import BlockerKind
+from vlbench.record.sequence import REPLAY
 
 if TYPE_CHECKING:
     from vlbench.counting_device.where import Cause
 
-REPLAY = "cuda::graph_replay"
-"""What a replay is counted as: one call for all that is in it."""
 POOL = (0, 0)
 _NOT_PERMITTED = "CUDA error: operation not permitted when stream is capturing"
 _NOT_PINNED = "Cannot copy between CPU and CUDA tensors during CUDA graph capture unless the CPU tensor is pinned"

@@ -6,7 +6,7 @@ from typing import Literal
 
 from vlbench.judging.exit_codes import ExitCode
 from vlbench.judging.summary import Summary
-from vlbench.judging.verdict import Verdict
+from vlbench.judging.verdict import Floors, Verdict
 from vlbench.record.base import Checksummed, Record
 from vlbench.record.counted import CountedTower
 from vlbench.record.counts import Counts, Tally
@@ -134,8 +134,15 @@ def _by_times(by: Timed, timed: Mapping[tuple[str, str], Summary], machine: str)
         return Finding.NOT_SHOWN, f"{by.of} has no times: {row.judgement.reason if row else 'it was not measured'}"
     change = row.estimate
     told = f"{1 / change.ratio:.2f}x [{1 / change.high:.2f}, {1 / change.low:.2f}] on {machine}"
-    found = "no change" if row.judgement.verdict is Verdict.SAME else row.effect
+    found = "no change" if row.judgement.verdict is Verdict.SAME or _is_within(row) else row.effect
     if found == "unclear":
         return Finding.NOT_SHOWN, f"{told}: {row.judgement.reason}"
     enough = by.expect == "no change" or 1 - change.ratio >= by.least
     return Finding.RE_ENACTED if found == by.expect and enough else Finding.CONTRADICTS, told
+
+
+def _is_within(row: Summary) -> bool:
+    """Does the whole interval of a vote lie within the threshold on both sides? That is an equivalence test (TOST), and
+    says no less than a verdict for which a change of that size would have shown."""
+    seen, most = row.estimate, 1 + Floors().threshold
+    return seen is not None and not row.is_quick and 1 / most <= seen.low and seen.high <= most

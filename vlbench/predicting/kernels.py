@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from vlbench.counting_device.graphs import REPLAY
 from vlbench.kernel_times import Board, NotInTablesError, Time
 from vlbench.predicting.host import Host, hosts
-from vlbench.record.sequence import Attention, Event, attention_of, product_of
+from vlbench.record.sequence import REPLAY, Attention, Event, attention_of, product_of
 
 
 class By(StrEnum):

@@ -19,10 +19,9 @@ from math import inf
 from typing import Literal, NamedTuple
 
 from vlbench.counting.layers import Chunk
-from vlbench.counting_device.graphs import REPLAY
 from vlbench.predicting.host import Act, Host
 from vlbench.predicting.kernels import By, Kernels, Took, moved_bytes
-from vlbench.record.sequence import Event, Kind
+from vlbench.record.sequence import REPLAY, Event, Kind
 
 End = Literal["low", "middle", "high"]
 ENDS: tuple[End, ...] = ("low", "high")

@@ -14,6 +14,9 @@ from typing import Literal
 ForwardName = Literal["warm", "cold"]
 """The first forward of a new module is cold, the second, on the same grids, warm."""
 
+REPLAY = "cuda::graph_replay"
+"""What a replay of a CUDA graph is counted as: one call for all that is in it."""
+
 
 class Kind(StrEnum):
     """What an event is. Copies are named as `record.site.Site` names them."""

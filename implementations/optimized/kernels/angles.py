@@ -12,7 +12,7 @@ from ...operators import operator
 from ..rope import CosSin, Rope, RopeRows, rope_rows
 from ..seam import Exactness
 from ..traffic import Traffic
-from .launch import ON_A_CPU, ON_NO_GPU, block, launch
+from .launch import ON_A_CPU, ON_A_GPU, block, launch
 
 FLAG = "rope-ids-triton"
 PATCHES = 8
@@ -63,7 +63,7 @@ def traffic(config: VisionConfig, patches: int, element: int) -> Traffic:
     exactness=Exactness.ULP,
     source="SGLang #26398, vLLM #35058",
     traffic=traffic,
-    note=ON_NO_GPU,
+    note=ON_A_GPU,
 )
 class CosSinFromIds(RopeRows):
     """No table, so no longest side: the kernel takes the ids, which are sent to the device where they are not there."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..seam import FlagError
 
 ON_A_CPU = "a CPU runs plain torch: no claim of speed"
-ON_NO_GPU = "its Triton kernel was interpreted and compiled, and has run on no GPU yet"
+ON_A_GPU = "its Triton kernel was interpreted, compiled, and right on one GPU, an H200"
 OPTIONS = {"num_warps": 4, "enable_fp_fusion": False}
 """Products and sums are rounded apart, as those of separate operations are: the same bits, where the order is one."""
 

@@ -13,7 +13,7 @@ from ..merger import EPS, rms_norm
 from ..residual import Apart, residual_norm
 from ..seam import Exactness
 from ..traffic import Traffic
-from .launch import ON_A_CPU, ON_NO_GPU, block, launch
+from .launch import ON_A_CPU, ON_A_GPU, block, launch
 
 FLAG = "fused-residual-norm"
 
@@ -83,7 +83,7 @@ def traffic(config: VisionConfig, patches: int, element: int) -> Traffic:
     exactness=Exactness.REASSOCIATED,
     source="vLLM's Qwen2.5-VL, SGLang, TensorRT-LLM #11943",
     traffic=traffic,
-    note=ON_NO_GPU,
+    note=ON_A_GPU,
 )
 class Together(Apart):
     """The sum after an MLP comes with the norm of the next block; that after the last stays by itself."""

@@ -23,7 +23,7 @@ from ..positions import (
 )
 from ..seam import Exactness
 from ..traffic import Traffic
-from .launch import ON_A_CPU, ON_NO_GPU, block, launch, require
+from .launch import ON_A_CPU, ON_A_GPU, block, launch, require
 
 FLAG = "pos-embed-triton"
 
@@ -69,7 +69,7 @@ def traffic(config: VisionConfig, patches: int, element: int) -> Traffic:
     source="vLLM's Triton kernel, image by image; TensorRT-LLM #11943",
     applies=(with_learned_positions,),
     traffic=traffic,
-    note=ON_NO_GPU,
+    note=ON_A_GPU,
 )
 class InOneKernel(ImageByImage):
     """Every patch finds its item, its row and its column from its number."""

@@ -11,7 +11,7 @@ from ..rope import CosSin, Rope
 from ..rotary import rotate, rotation
 from ..seam import Exactness
 from ..traffic import Traffic
-from .launch import ON_A_CPU, ON_NO_GPU, block, launch, require
+from .launch import ON_A_CPU, ON_A_GPU, block, launch, require
 
 FLAG = "rope-triton"
 HEAD_DIMS = (64, 72, 80)
@@ -74,7 +74,7 @@ def traffic(config: VisionConfig, patches: int, element: int) -> Traffic:
     source="SGLang #6530, #10527; flash-attention's ops/triton/rotary.py; TensorRT-LLM #11943",
     applies=(with_known_heads,),
     traffic=traffic,
-    note=ON_NO_GPU,
+    note=ON_A_GPU,
 )
 def rotate_in_place(qkv: Tensor, rope: Rope, layout: Layout, keep: Keep, heads: int) -> tuple[Tensor, Tensor, Tensor]:
     """q and k in the memory of the projection, which nobody needs unrotated."""
