@@ -119,6 +119,12 @@ STEPS = (
         ("results/multi-image-cpu.json", "docs/multi-image.svg"),
     ),
     Step(
+        "full width",
+        10,
+        "results.recommend.full_width --out results/recommend/full-width.json",
+        ("results/recommend/full-width.json",),
+    ),
+    Step(
         "seam",
         4,
         "vlbench run --seam inverse-permutation --trials 5 --budget 240 --force"
