@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: bench test lint types unit test-slow timed gate benchmarks self-test docs site refresh clean
+.PHONY: atlas bench test lint types unit test-slow timed gate benchmarks self-test docs site refresh clean
 
 bench: $(VENV)/.runs  ## virtual environment, install, the main job
 	$(BIN)/vlbench run --scenario multi-image
@@ -33,6 +33,9 @@ timed: $(VENV)/.develops  ## verdicts on real times, end to end, on a machine th
 gate: $(VENV)/.develops  ## our towers against results/baselines: counters exactly, times for information
 	$(BIN)/vlbench gate
 	$(BIN)/vlbench gate --times advisory --baseline results/baselines/times/qwen2.5-vl-tiny.json
+
+atlas: $(VENV)/.develops  ## the vision towers of the transformers that is installed against results/atlas: 80 seconds
+	$(BIN)/vlbench atlas --check
 
 benchmarks: $(VENV)/.develops  ## speed and memory claims, by pytest-benchmark, one process
 	$(BIN)/pytest tests/benchmarks --benchmark-only
