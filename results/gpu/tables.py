@@ -44,10 +44,10 @@ def _both(check: Check, counter: str) -> str:
 
 def right_sentence() -> str:
     """How many rows were checked on a GPU, and how many were right."""
-    rows = [row for path in sorted(HERE.glob("verify-*.json")) for row in json.loads(path.read_text())]
-    right = sum(row["accuracy"]["passed"] for row in rows)
-    files = len([*HERE.glob("verify-*.json")])
-    return f"{right} of {len(rows)} rows of {files} towers were right in fp32 and in bf16, Triton kernels among them."
+    towers = [json.loads(path.read_text()) for path in HERE.glob("verify-*.json")]
+    passed = [row["accuracy"]["passed"] for rows in towers for row in rows]
+    told = f"{sum(passed)} of {len(passed)} rows of {len(towers)} towers"
+    return f"{told} were right in fp32 and in bf16, Triton kernels among them."
 
 
 @cache

@@ -237,7 +237,7 @@ class Held(Result):
         return ExitCode.OK if self.record.complete else ExitCode.MISSING
 
     def _rows(self) -> Rows:
-        return [row for part in held_capture_parts(self.record) if isinstance(part, Table) for row in records([part])]
+        return records(part for part in held_capture_parts(self.record) if isinstance(part, Table))
 
 
 @dataclass(frozen=True, repr=False)

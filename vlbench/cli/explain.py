@@ -165,10 +165,11 @@ def _told_by_stage(flag: Optimization) -> dict[str, str | list[str]]:
 
     if flag.exactness is not Exactness.RESULT_CHANGING or not flag.seam.in_tower:
         return {}
+    from vlbench.record.base import grid_text
     from vlbench.trial.stage_results import GRID, errors_by_stage, small_model
 
     found = errors_by_stage(flag).items()
-    image = "x".join(map(str, GRID))
+    image = grid_text(GRID)
     return {
         "error of": f"{small_model(flag).name}, not of a released model: random weights, one image of {image} patches, "
         "on this CPU; |result - wanted| / |wanted| behind each stage, where the reference tower in float32 says what "

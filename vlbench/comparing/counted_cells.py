@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from vlbench.comparing.counted_moves import COUNTERS, Advice
 from vlbench.counting.job import Point
 from vlbench.errors import UsageError
-from vlbench.record.base import Grid
+from vlbench.record.base import Grid, grid_text
 from vlbench.record.baseline import CountedCell, CountedForward
 from vlbench.record.counted import CountedTower, Forward
 from vlbench.record.counts import Tally
@@ -115,7 +115,7 @@ def points_of(scenario: str) -> list[Point]:
 
 def grid_point(grids: tuple[Grid, ...]) -> Point:
     """One call on grids that belong to no scenario."""
-    return Point(scenario=GRID, label="+".join("x".join(map(str, grid)) for grid in grids), grids=grids)
+    return Point(scenario=GRID, label="+".join(map(grid_text, grids)), grids=grids)
 
 
 def point_of(cell: CountedCell) -> Point:
@@ -148,5 +148,5 @@ def why_fed_otherwise(cell: CountedCell, now: tuple[Grid, ...]) -> str | None:
 
 
 def _in_words(grids: tuple[Grid, ...]) -> str:
-    shown = ", ".join("x".join(map(str, grid)) for grid in grids[:3])
+    shown = ", ".join(map(grid_text, grids[:3]))
     return f"{len(grids)} grids ({shown}, ...)" if len(grids) > 3 else shown

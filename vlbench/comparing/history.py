@@ -14,7 +14,7 @@ from vlbench.comparing.sides import OURS, Failed, Side, is_capture, record_in, s
 from vlbench.comparing.timed_cells import difference
 from vlbench.errors import UsageError
 from vlbench.judging.judged import Judged
-from vlbench.record.base import fitting
+from vlbench.record.base import fitting, grid_text
 from vlbench.record.baseline import Baseline, CapturedCell, CountedCell, TimedCell
 from vlbench.record.baseline_files import why_unfit
 from vlbench.record.schema import Results
@@ -212,7 +212,7 @@ def _counted(cell: CountedCell) -> Iterator[tuple[Name, Figure]]:
     context = ", ".join(
         filter(None, (f"torch {key.torch_version}", key.attention_backend, key.cudnn and f"cuDNN {key.cudnn}"))
     )
-    grids = " + ".join("x".join(map(str, grid)) for grid in cell.grids[:3]) + ", ..." * (len(cell.grids) > 3)
+    grids = " + ".join(map(grid_text, cell.grids[:3])) + ", ..." * (len(cell.grids) > 3)
     for when, forward in (("second", cell.warm), ("first", cell.cold)):
         for counter, value in forward.counters.items():
             yield (cell.name, f"{when} forward: {counter}", _unit(counter)), Figure(value, f"{context}, {grids}")

@@ -12,6 +12,7 @@ from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Table, Word
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import few
+from vlbench.record.base import grid_text
 from vlbench.record.divergence import Divergence, Stage
 
 SHOWN = 8
@@ -39,7 +40,7 @@ def diverged_sheet(found: Sequence[Divergence], written: Sequence[Path]) -> Shee
             parts += [Words(), _table(each, dtype)]
         parts.append(Words())
     if found:
-        grids = ", ".join("x".join(map(str, grid)) for grid in found[0].grids)
+        grids = ", ".join(grid_text(grid) for grid in found[0].grids)
         parts.append(Words(f"Fed in: noise on {grids}. Every stage is in --json.", "dim"))
     parts += [Words(f"Written: {path}") for path in written]
     rows = tuple(_judged(each) for each in found)

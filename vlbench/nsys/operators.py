@@ -84,13 +84,5 @@ def _operands(arguments: Any) -> tuple[Operand, ...] | None:
         if shape and kind not in DTYPES:
             return None
         if shape:  # a scalar is no tensor that counts
-            found.append(Operand(tuple(shape), _contiguous(shape), DTYPES[kind]))
+            found.append(Operand.dense(tuple(shape), DTYPES[kind]))
     return tuple(found)
-
-
-def _contiguous(shape: list[int]) -> tuple[int, ...]:
-    strides, step = [], 1
-    for size in reversed(shape):
-        strides.append(step)
-        step *= size
-    return tuple(reversed(strides))

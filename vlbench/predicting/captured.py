@@ -6,7 +6,6 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
-from math import prod
 from pathlib import Path
 from statistics import median
 from typing import Literal
@@ -23,7 +22,7 @@ from vlbench.predicting.host import AT, ActTimes, Seen, host_times
 from vlbench.predicting.kernels import By, Kernels, Took, unknown
 from vlbench.predicting.pays import MICRO
 from vlbench.predicting.predicted import Band
-from vlbench.record.base import Amount, Checksummed, Count, Record
+from vlbench.record.base import Amount, Checksummed, Count, Record, grid_text
 from vlbench.record.sequence import Event, Kind, Operand, itemsize, product_of
 
 Verdict = Literal["hit", "miss", "not predicted"]
@@ -163,7 +162,7 @@ def _held_kernels(operators: Sequence[Operator], kernels: Kernels) -> Iterator[H
         told = not took.why_not
         yield HeldKernels(
             operation=name,
-            shapes=" ".join("x".join(map(str, each.shape)) for each in operands or ()),
+            shapes=" ".join(grid_text(each.shape) for each in operands or ()),
             by=took.by.value if told else "",
             runs=len(us),
             captured=median(us) * MICRO,
@@ -196,5 +195,4 @@ def _pointwise(name: str, operands: tuple[Operand, ...]) -> tuple[Operand, ...]:
     sizes = zip_longest(*(reversed(each.shape) for each in operands), fillvalue=1)
     shape = tuple(reversed([max(each) for each in sizes]))
     widest = max((each.dtype for each in operands), key=itemsize)
-    strides = tuple(prod(shape[place + 1 :]) for place in range(len(shape)))
-    return (Operand(shape, strides, widest),)
+    return (Operand.dense(shape, widest),)

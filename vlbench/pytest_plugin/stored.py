@@ -14,6 +14,7 @@ from vlbench.judging.judged import JudgedRow, Move
 from vlbench.judging.verdict import Verdict
 from vlbench.pytest_plugin import BASE
 from vlbench.pytest_plugin.base import ACCEPTED, judged_by_base
+from vlbench.record.base import grid_text
 from vlbench.record.baseline import CountedCell
 from vlbench.record.baseline_files import read_baseline
 from vlbench.towers.models import find_dtype
@@ -74,7 +75,7 @@ def _judge(path: Path, base: str | None) -> list[tuple[CountedCell | None, Judge
 
 def _fits(mark: Mark, cell: CountedCell) -> bool:
     """Is it a cell that the mark names? What it leaves out, it leaves open."""
-    grids = tuple("x".join(map(str, grid)) for grid in cell.grids)
+    grids = tuple(map(grid_text, cell.grids))
     return (
         mark.tower in (None, cell.tower)
         and mark.scenario in (None, cell.scenario)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from vlbench.errors import IncomparableError, UsageError
-from vlbench.record.base import Checksummed, Count, Grid, Record, fitting
+from vlbench.record.base import Checksummed, Count, Grid, Record, fitting, grid_text
 from vlbench.record.files import write_whole
 from vlbench.record.site import Event, Where
 from vlbench.untrusted.files import Kind, read_json
@@ -123,7 +123,7 @@ class Atlas(Checksummed):
     @property
     def fed(self) -> str:
         """The grids in words."""
-        return " + ".join("x".join(map(str, grid)) for grid in self.grids)
+        return " + ".join(map(grid_text, self.grids))
 
     @property
     def complete(self) -> bool:

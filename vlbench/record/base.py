@@ -38,6 +38,11 @@ Grid = tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated
 """Frames (after temporal patching), rows and columns, in patches; of an image that is fed whole 1, height, width."""
 
 
+def grid_text(grid: Iterable[int]) -> str:
+    """A grid as it is written, such as "1x36x36"; a shape, too."""
+    return "x".join(map(str, grid))
+
+
 class Record(BaseModel):
     """A part of what is kept."""
 

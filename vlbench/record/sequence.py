@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 from math import prod
-from typing import Literal
+from typing import Literal, Self
 
 ForwardName = Literal["warm", "cold"]
 """The first forward of a new module is cold, the second, on the same grids, warm."""
@@ -44,6 +44,11 @@ class Operand:
     """In elements."""
     dtype: str
     """Of torch, such as "bfloat16"."""
+
+    @classmethod
+    def dense(cls, shape: tuple[int, ...], dtype: str) -> Self:
+        """One whose elements lie one behind the other, row by row."""
+        return cls(shape, tuple(prod(shape[place + 1 :]) for place in range(len(shape))), dtype)
 
     @property
     def bytes(self) -> int:

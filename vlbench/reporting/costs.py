@@ -12,7 +12,7 @@ from vlbench.export.sheet import Cell, Column, Row, Table, Value, Words
 from vlbench.implementations.floor import NAME as FLOOR
 from vlbench.judging.words import milliseconds
 from vlbench.predicting.predicted import Band, Prediction
-from vlbench.record.base import Grid
+from vlbench.record.base import Grid, grid_text
 from vlbench.record.schema import NO_FLAGS
 from vlbench.reporting import drawing
 from vlbench.reporting.chosen import Sweep, chosen
@@ -161,5 +161,5 @@ def _cell(name: str, cost: Cost | None) -> Cell:
 
 def _sizes(grids: Iterable[Grid]) -> str:
     """Such as "4 of 1x8x8"; of many the first three."""
-    found = [f"{often} of {'x'.join(map(str, grid))}" for grid, often in Counter(grids).most_common()]
+    found = [f"{often} of {grid_text(grid)}" for grid, often in Counter(grids).most_common()]
     return ", ".join(found[:3]) + (f" and {len(found) - 3} more sizes" if len(found) > 3 else "")

@@ -7,6 +7,7 @@ from vlbench.errors import IncomparableError
 from vlbench.judging.exit_codes import ExitCode
 from vlbench.judging.judged import Judged, JudgedRow, Move
 from vlbench.record.atlas import Atlas, AtlasCount, AtlasRow, AtlasWay
+from vlbench.record.base import grid_text
 from vlbench.record.site import Where
 
 COUNTERS = {
@@ -57,7 +58,7 @@ def differences(before: Atlas, after: Atlas, *, all_stored: bool = False) -> Jud
 
 
 def _told(condition: object) -> str:
-    return ", ".join("x".join(map(str, each)) for each in condition) if isinstance(condition, tuple) else str(condition)
+    return ", ".join(map(grid_text, condition)) if isinstance(condition, tuple) else str(condition)
 
 
 def _rows(before: AtlasRow, after: AtlasRow | None, whole: Atlas) -> Iterator[JudgedRow]:

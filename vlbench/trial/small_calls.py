@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from vlbench.implementations.preprocessing import FIVE, SEVERAL, Fed, Grid, Images
+from vlbench.record.base import grid_text
 from vlbench.trial.accuracy import Input
 
 _EQUAL: tuple[Grid, ...] = ((1, 1, 2),) * 3
@@ -78,7 +79,7 @@ def small_calls(fed: Fed, secret: int | None = None) -> Iterator[SmallCall]:
         grids = fed.grids_of(cells)
         draw = torch.Generator().manual_seed(contents if secret is None else secret + contents)
         pixels = torch.randn(fed.pixels_shape(grids), generator=draw).to(getattr(torch, dtype))
-        words = f"{len(grids)} images" if isinstance(fed, Images) else "+".join("x".join(map(str, g)) for g in grids)
+        words = f"{len(grids)} images" if isinstance(fed, Images) else "+".join(map(grid_text, grids))
         yield SmallCall(f"{words} {dtype}", dtype, Input(pixels, torch.tensor(grids)))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from vlbench.errors import UsageError
+from vlbench.record.base import grid_text
 from vlbench.traffic.trace import Grid, Trace
 from vlbench.workload.scenario import Item, ScenarioPoint, complaint
 
@@ -51,5 +52,5 @@ def _item(grid: Grid) -> Item:
 
 
 def _words(grids: tuple[Grid, ...]) -> str:
-    shown = " + ".join("x".join(map(str, grid)) for grid in grids[:3])
+    shown = " + ".join(map(grid_text, grids[:3]))
     return f"{shown} + {len(grids) - 3} more" if len(grids) > 3 else shown

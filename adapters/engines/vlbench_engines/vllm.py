@@ -14,18 +14,10 @@ from torch import Tensor, nn
 
 import vlbench
 from vlbench.implementations.config import MODELS
-from vlbench.implementations.peers.transformers import their_config
+from vlbench.implementations.peers.transformers import STAGES, their_config
 from vlbench_engines import require
 
 RELEASE = "0.33"
-STAGES = {
-    "patch_embed": "patch_embed",
-    "blocks.*.norm1": "block[{}].attention",
-    "blocks.*.attn": "block[{}].attention",
-    "blocks.*.norm2": "block[{}].mlp",
-    "blocks.*.mlp": "block[{}].mlp",
-    "merger": "merger",
-}
 
 
 def tower(model: str) -> vlbench.Tower:

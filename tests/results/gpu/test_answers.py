@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
+from results.gpu.tables import answers
 from vlbench.counting_device.backends import Call, backend, torchs_order
 from vlbench.counting_device.profiles import profile
 
 FILE = Path(__file__).parents[3] / "results/gpu/probe.json"
-ANSWERS: dict[str, Any] = {name: each["found"] for name, each in json.loads(FILE.read_text())["answers"].items()}
-CHOSEN: dict[str, str] = ANSWERS["attention-backend"]["chosen"]
+CHOSEN: dict[str, str] = answers()["attention-backend"]["chosen"]
 LABEL = re.compile(r"(?P<dtype>\w+), head (?P<width>\d+), (?P<batch>\d+) x (?P<tokens>\d+) tokens(?P<masked>, masked)?")
 
 

@@ -88,6 +88,16 @@ def _field(option: Parameter, required: bool) -> tuple[Any, Any]:
     return kind, Field(... if must else option.default, description=argument_words(setting.help or ""))
 
 
+def _with_rows(found: Any) -> Found:
+    return {"title": found.title, "exit_code": int(found.exit_code), "rows": found._rows()}
+
+
+def _with_verdicts(found: Any) -> Found:
+    from vlbench.export.formats.json import document_of
+
+    return {"title": found.title, **document_of(found.record)}
+
+
 @tool(CountOptions, f"{TOWERS} gpu plan")
 def count(say: Say, **given: Any) -> Found:
     """Count what vision towers ask of a GPU in one forward: launches, syncs, copies, attention calls. Needs no GPU.
@@ -97,8 +107,7 @@ def count(say: Say, **given: Any) -> Found:
     """
     from vlbench.api.counts import count
 
-    found = in_python(count)(**given, progress=say)
-    return {"title": found.title, "exit_code": int(found.exit_code), "rows": found._rows()}
+    return _with_rows(in_python(count)(**given, progress=say))
 
 
 @tool(CountOptions, f"{TOWERS} gpu plan cold")
@@ -132,10 +141,8 @@ def diff(say: Say, **given: Any) -> Found:
     inconclusive, 5 inaccurate, 6 missing or not comparable.
     """
     from vlbench.api.verdicts import compare
-    from vlbench.export.formats.json import document_of
 
-    found = in_python(compare)(**given)
-    return {"title": found.title, **document_of(found.record)}
+    return _with_verdicts(in_python(compare)(**given))
 
 
 @tool(ExplainOptions, "name")
@@ -159,10 +166,8 @@ def judge(say: Say, **given: Any) -> Found:
     4 inconclusive, 5 inaccurate, 6 missing or not comparable.
     """
     from vlbench.api.verdicts import judge
-    from vlbench.export.formats.json import document_of
 
-    found = in_python(judge)(**given)
-    return {"title": found.title, **document_of(found.record)}
+    return _with_verdicts(in_python(judge)(**given))
 
 
 @tool(PredictOptions, f"{TOWERS} gpu cold")
@@ -174,5 +179,4 @@ def predict(say: Say, **given: Any) -> Found:
     """
     from vlbench.api.predicting import predict
 
-    found = in_python(predict)(**given, progress=say)
-    return {"title": found.title, "exit_code": int(found.exit_code), "rows": found._rows()}
+    return _with_rows(in_python(predict)(**given, progress=say))
