@@ -120,7 +120,7 @@ STEPS = (
     ),
     Step(
         "full width",
-        10,
+        13,
         "results.recommend.full_width --out results/recommend/full-width.json",
         ("results/recommend/full-width.json",),
     ),
