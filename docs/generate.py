@@ -36,6 +36,7 @@ from results.kernel_time_tables import (
 )
 from results.predict_again import again_table, held_trace_table
 from results.predict_published import host_table, published_table
+from results.recommend.full_width import full_width_table
 from tests.patches.page import page as cheat_page
 from tests.traps.page import page as trap_page
 from tests.traps.traps import load as load_traps
@@ -241,6 +242,7 @@ PARTS: dict[str, Callable[[], str | None]] = {
     "floor": floor_of_boards,
     "flags": flag_table,
     "floors": floor_table,
+    "full_width": full_width_table,
     "gate_runs": gate_runs,
     "held_trace": held_trace_table,
     "hold_out": hold_out_table,

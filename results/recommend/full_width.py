@@ -29,10 +29,10 @@ from vlbench.implementations.config import MODELS
 from vlbench.implementations.weights import random_weights
 from vlbench.judging.flag_worth import between
 from vlbench.judging.summary import summaries
-from vlbench.judging.verdict import Floors, Verdict
+from vlbench.judging.verdict import Floors, Judgement, Verdict
 from vlbench.matrix.plan import Plan
 from vlbench.matrix.targets import model_target
-from vlbench.record.files import write_results
+from vlbench.record.files import read_results, write_results
 from vlbench.record.journal import Journal
 from vlbench.record.schema import CellGroup, Results
 from vlbench.trial.limits import Limits, end_of
@@ -49,7 +49,7 @@ SECONDS = {"float32": 330.0, "bfloat16": 450.0}
 """Of each dtype, in which a forward takes some 0.3 and 0.1 s of one core."""
 TRIALS = 5
 CHOOSING = 900.0
-PEER, FLOOR = "hf-sdpa", "floor"
+CHOSEN, PEER, FLOOR = "best", "hf-sdpa", "floor"
 ENOUGH = 0.9
 """Of the floor."""
 
@@ -115,10 +115,28 @@ def report(group: CellGroup, chosen: str) -> bool:
     return good
 
 
+def full_width_table(file: Path = FILE) -> str | None:
+    """What is stored, a row per dtype, as a Markdown table; None without the file. Raises UsageError."""
+    if not file.is_file():
+        return None
+    found = read_results(file)
+    rows = ["| dtype | time of hf-sdpa / of the set | trials | time of the floor / of the set |", "|---|--:|--:|--:|"]
+    for group in found.groups:
+        judged, floor = (between(group, other, CHOSEN) for other in (PEER, FLOOR))
+        rows.append(f"| {group.dtype} | {_cell(judged)} | {judged[1] if judged else 0} | {_cell(floor)} |")
+    return "\n".join([*rows, "", f"{found.fingerprint.line}."])
+
+
+def _cell(judged: tuple[Judgement, int] | None) -> str:
+    """A ratio with its interval."""
+    estimate = judged[0].estimate if judged else None
+    return f"{estimate.ratio:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]" if estimate else "not measured"
+
+
 def main() -> None:
     """Measure, print, and keep the samples; ends with 1 where the set is slower than transformers' tower."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--preset", default="best", help="a preset or a preset file")
+    parser.add_argument("--preset", default=CHOSEN, help="a preset or a preset file")
     parser.add_argument("--choose", action="store_true", help="choose a set for each dtype first")
     parser.add_argument("--seconds", type=float, help="of each dtype, where the usual ones are too few")
     parser.add_argument("--out", type=Path, default=FILE)
