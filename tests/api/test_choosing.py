@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from tests.record.records import WRONG, failed, group, timed, trial
-from vlbench.api.choosing import Screened, choose, compare, confirm_rows, found_flags, said_of
+from vlbench.api.choosing import Screened, choose, compare, confirm_rows, found_flags, names_by_size, said_of
 from vlbench.api.counting_flags import Counting
 from vlbench.implementations.config import MODELS
 from vlbench.matrix.candidates import candidates
@@ -35,8 +35,9 @@ def made(
 
 
 def screened(changes: Mapping[str, float] | None = None, wrong: str = "", missing: Sequence[str] = ()) -> Screened:
-    rows = {row.name: 1.0 for row in [*TRIED.changed.values(), *TRIED.together.values()]}
-    return Screened(TRIED, None, made(rows | dict(changes or {}), wrong=wrong, missing=missing))
+    rows = {row.name: 1.0 for row in TRIED.changed.values()} | dict(changes or {})
+    pairs = {row.name: rows[f"without {one}"] * rows[f"without {two}"] for (one, two), row in TRIED.together.items()}
+    return Screened(TRIED, None, made(pairs | rows, wrong=wrong, missing=missing))
 
 
 def test_a_flag_helps_where_the_set_is_slower_without_it_and_another_where_it_is_faster_with_it() -> None:
@@ -68,11 +69,24 @@ def test_a_flag_helps_where_the_set_is_slower_without_it_and_another_where_it_is
 
 def test_sets_have_what_is_worth_something_and_what_helps_is_put_in() -> None:
     given = screened({"without patch-matmul": 1.25, "without strided-qkv": 1.006, "without rope-packed": 1.008})
-    assert [row.flags for row in given.sets()] == [("patch-matmul", "rope-packed")]
+    assert [row.flags for row in given.sets()] == [
+        ("patch-matmul", "rope-packed"),
+        ("patch-matmul", "rope-packed", "strided-qkv"),  # leaves out only what costs nothing
+    ]
     with_more = screened({"without patch-matmul": 1.25, "with argsort-inverse": 0.5})
     assert with_more.flags() == TRIED.flags - {"host-inverse"} | {"argsort-inverse"}
     assert [row.flags for row in with_more.sets()] == [("argsort-inverse", "patch-matmul")]
     assert screened(dict.fromkeys((f"without {flag}" for flag in TRIED.flags), 1.5)).sets() == []
+
+
+def test_two_flags_that_cost_nothing_together_go_as_one() -> None:
+    costs = {f"without {flag}": 1.5 for flag in TRIED.flags} | {"without batched-windows": 1.01}
+    given = screened(costs | {"without batched-windows and window-sort": 0.99})
+    assert [set(row.flags or ()) for row in given.sets()] == [TRIED.flags - {"batched-windows", "window-sort"}]
+
+
+def test_two_sets_of_one_size_have_names_of_their_own() -> None:
+    assert names_by_size(["ab", "cd", "abc"]) == ["2 flags A", "2 flags B", "3 flags"]
 
 
 def test_a_set_is_recommended_only_where_fresh_trials_put_it_within_one_per_cent() -> None:

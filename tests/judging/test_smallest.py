@@ -43,3 +43,19 @@ def test_boldly_a_flag_is_worth_what_its_interval_says_at_least() -> None:
 def test_within_is_said_of_a_whole_interval() -> None:
     assert is_within(worth(0.9, 0.8, 1.0))
     assert not is_within(worth(1.0, 0.99, 1.02))
+
+
+def test_two_that_cost_nothing_together_go_as_one() -> None:
+    given = {"a": worth(1.03), "b": worth(1.02), "c": worth(1.04), "d": worth(1.05)}
+    assert smallest(FLAGS, given, {}, {("a", "b"): worth(0.99)}).flags == {"c", "d"}
+    assert smallest(FLAGS, given, {}, {("a", "b"): worth(1.05)}).flags == FLAGS
+
+
+def test_of_two_that_do_the_same_only_one_goes() -> None:
+    given = {"a": worth(1.001), "b": worth(1.002), "c": worth(1.04), "d": worth(1.05)}
+    assert smallest(FLAGS, given, {}).left_out == ("a", "b")
+    assert smallest(FLAGS, given, {}, {("a", "b"): worth(1.2)}).left_out == ("a",)
+
+
+def test_a_pair_of_which_one_was_not_timed_alone_has_no_say() -> None:
+    assert smallest(FLAGS, {"a": worth(1.1)}, {}, {("a", "b"): worth(0.9)}).flags == FLAGS

@@ -1,7 +1,8 @@
 """From what was measured to a recommendation: the sets that are confirmed, the one that is chosen, and why."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from string import ascii_uppercase
 
 from vlbench.api.counting_flags import Counting
 from vlbench.errors import UsageError
@@ -59,12 +60,16 @@ class Screened:
         return None if timed in (0, len(rows)) else float(f"{self.budget * len(rows) / timed:.2g}")
 
     def sets(self) -> list[Variant]:
-        """The sets to be confirmed, the smallest first; none where the whole is all that the rule comes to."""
-        flags, worth = self.flags(), self.worth()
+        """The sets to be confirmed, the smallest first; none where the whole is all that the rule comes to.
+
+        One leaves out only what costs nothing: where all is told apart, nothing is faster.
+        """
+        flags, worth, pairs = self.flags(), self.worth(), self.worth_of_pairs()
         others = {flag: needed_by(flag, flags) for flag in flags}
-        found = [smallest(flags, worth, others, boldly=boldly) for boldly in (True, False)]
-        sizes = {len(each.flags): each.flags for each in found if each.flags != self.tried.flags}
-        return [self._variant(chosen) for _, chosen in sorted(sizes.items())]
+        rules: tuple[tuple[float, bool], ...] = ((WITHIN, True), (WITHIN, False), (0.0, False))
+        found = {smallest(flags, worth, others, pairs, within=within, boldly=boldly).flags for within, boldly in rules}
+        chosen = sorted(found - {self.tried.flags}, key=lambda each: (len(each), sorted(each)))
+        return [self._variant(*each) for each in zip(names_by_size(chosen), chosen, strict=True)]
 
     def flags(self) -> frozenset[str]:
         """The whole set, with those put in that are shown to help there, the one that helps most first."""
@@ -81,6 +86,12 @@ class Screened:
         names = {flag: row.name for flag, row in self.tried.changed.items() if flag in self.tried.flags}
         found = {flag: all_estimates(self.group, name) for flag, name in names.items()}
         return {flag: each for flag, each in found.items() if each}
+
+    def worth_of_pairs(self) -> dict[tuple[str, str], Estimate]:
+        """By two flags of the whole set that are left out at once: time without them / time with them."""
+        assert self.group
+        found = {pair: all_estimates(self.group, row.name) for pair, row in self.tried.together.items()}
+        return {pair: each for pair, each in found.items() if each}
 
     def together(self) -> tuple[Together, ...]:
         """Two flags left out at once, where both were timed, and each alone."""
@@ -99,9 +110,15 @@ class Screened:
     def _rows(self) -> dict[str, str]:
         return {flag: row.name for flag, row in self.tried.changed.items()}
 
-    def _variant(self, flags: frozenset[str]) -> Variant:
-        name = f"{len(flags)} flags"
+    def _variant(self, name: str, flags: frozenset[str]) -> Variant:
         return variant_of(name, flags, self.tried.config, self.tried.device, self.tried.whole.name)
+
+
+def names_by_size(sets: Sequence[Collection[str]]) -> list[str]:
+    """Such as "8 flags"; those of one size are told apart by a letter."""
+    sizes = [len(each) for each in sets]
+    letters = [f" {ascii_uppercase[sizes[:at].count(size)]}" * (sizes.count(size) > 1) for at, size in enumerate(sizes)]
+    return [f"{size} flags{letter}" for size, letter in zip(sizes, letters, strict=True)]
 
 
 @dataclass(frozen=True)

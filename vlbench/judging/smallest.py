@@ -28,24 +28,39 @@ def smallest(
     flags: Collection[str],
     worth: Mapping[str, Estimate],
     needed_by: Mapping[str, Collection[str]],
+    together: Mapping[tuple[str, str], Estimate] | None = None,
     *,
     within: float = WITHIN,
     boldly: bool = False,
 ) -> Chosen:
-    """Leave flags out, the one that is worth least first, as long as all that go are worth no more than `within`.
+    """Leave flags out, what is worth least first, as long as all that go are worth no more than `within`.
 
-    `worth` has the set's time without a flag / with it; one that is not known stays. With a flag goes whatever needs
-    it (`needed_by`), which its worth includes. Gains do not add up to more room: a flag that hurts costs nothing, and
-    pays for no other. `boldly` takes each flag for worth what its interval says at least, else for its median.
+    `worth` has the set's time without a flag / with it; one that is not known stays. `together` has the same of two
+    that interact: they may go as one, and where one has gone, the other costs what both cost beyond it. With a flag
+    goes whatever needs it (`needed_by`), which its worth includes. Gains do not add up to more room: what hurts costs
+    nothing, and pays for no other. `boldly` takes each for worth what its interval says at least, else for its median.
     """
-    prices = {flag: max(0.0, math.log(each.low if boldly else each.ratio)) for flag, each in worth.items()}
-    kept, left_out, spent = set(flags), [], 0.0
-    for flag in sorted(prices.keys() & kept, key=lambda each: (prices[each], worth[each].ratio, each)):
-        if flag in kept and spent + prices[flag] <= math.log1p(within):
-            gone = [flag, *sorted(kept.intersection(needed_by.get(flag, ())))]
-            kept -= set(gone)
-            left_out += gone
-            spent += prices[flag]
+
+    def price(each: Estimate) -> float:
+        return math.log(each.low if boldly else each.ratio)
+
+    alone = {flag: price(each) for flag, each in worth.items() if flag in flags}
+    both = {frozenset(pair): price(each) for pair, each in (together or {}).items() if alone.keys() >= {*pair}}
+
+    def total(gone: frozenset[str]) -> float:
+        interactions = (cost - sum(alone[flag] for flag in pair) for pair, cost in both.items() if pair <= gone)
+        return sum(alone[flag] for flag in gone) + sum(interactions)
+
+    steps = {**{frozenset({flag}): cost for flag, cost in alone.items()}, **both}
+    kept, gone, left_out, spent = set(flags), frozenset[str](), [], 0.0
+    for step in sorted(steps, key=lambda each: (max(0.0, steps[each]), steps[each], sorted(each))):
+        going = step & kept
+        cost = max(0.0, total(gone | going) - total(gone))
+        if going and spent + cost <= math.log1p(within):
+            taken = sorted(flag for flag in kept - going if any(flag in needed_by.get(each, ()) for each in going))
+            left_out += [*sorted(going), *taken]
+            kept -= {*going, *taken}
+            gone, spent = gone | going, spent + cost
     return Chosen(frozenset(kept), tuple(left_out), math.expm1(spent))
 
 
