@@ -120,7 +120,7 @@ def reader_table() -> str:
 def peer_table() -> str:
     """Every tower of other projects, as a Markdown table."""
     rows = ["| peer | what it is | needs |", "|---|---|---|"]
-    rows += [f"| `{peer.name}` | {peer.summary} | {peer.package} |" for peer in PEERS.values()]
+    rows += [f"| `{peer.name}` | {peer.summary} | {peer.needs} |" for peer in PEERS.values()]
     return "\n".join(rows)
 
 

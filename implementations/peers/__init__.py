@@ -39,6 +39,18 @@ class Peer:
     """Builds it, from a config and weights."""
     takes_plan: bool = False
     """Does its call take what follows from the grids, made before?"""
+    on_cuda_alone: bool = False
+
+    @property
+    def needs(self) -> str:
+        """What has to be there."""
+        return f"{self.package}, CUDA" if self.on_cuda_alone else self.package
+
+    def inapplicable(self, device: str) -> str:
+        """Why it has no row on a device, such as "cpu"; "" where it has one."""
+        if not self.on_cuda_alone or device != "cpu":
+            return ""
+        return f"{self.name} attends on CUDA alone; choose hf-sdpa, or --device cuda"
 
     @property
     def version(self) -> str | None:
@@ -65,12 +77,18 @@ PEERS: dict[str, Peer] = {}
 
 
 def peer(
-    name: str, summary: str, package: str, *, takes_plan: bool = False, **options: str | bool
+    name: str,
+    summary: str,
+    package: str,
+    *,
+    takes_plan: bool = False,
+    on_cuda_alone: bool = False,
+    **options: str | bool,
 ) -> Callable[[Make], Make]:
     """Make the function below, called with these options, the peer `name`, which needs `package` to be installed."""
 
     def register(make: Make) -> Make:
-        PEERS[name] = Peer(name, summary, package, partial(make, **options), takes_plan)
+        PEERS[name] = Peer(name, summary, package, partial(make, **options), takes_plan, on_cuda_alone)
         return make
 
     return register

@@ -50,6 +50,7 @@ DEEPSTACK_STAGES = {"deepstack_merger_list.*": "deepstack"}
     "transformers' tower with flash-attn, on CUDA in half precision; its check in fp32 takes SDPA",
     "flash-attn",
     takes_plan=True,
+    on_cuda_alone=True,
     attention="flash_attention_2",
 )
 @peer("hf-eager", "transformers' tower, attention written out", "transformers", takes_plan=True, attention="eager")
@@ -67,8 +68,8 @@ def build(config: VisionConfig, weights: SharedTensors, attention: str, compiled
     PEERS["hf-sdpa"].require()
     device, dtype = next((each.device, each.dtype) for each in weights.values())
     if attention == "flash_attention_2":
-        if device.type == "cpu":
-            raise PeerError("hf-flash attends on CUDA alone; choose hf-sdpa, or --device cuda")
+        if reason := PEERS["hf-flash"].inapplicable(device.type):
+            raise PeerError(reason)
         attention = attention if dtype in (torch.float16, torch.bfloat16) else "sdpa"
     tower = _uninitialised(config, attention)
     tower.load_state_dict(weights, assign=True)

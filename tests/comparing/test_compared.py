@@ -16,10 +16,12 @@ from tests.record.records import FINGERPRINT, died, failed, group, results, time
 from vlbench.api import results as api
 from vlbench.comparing.captured import captured_cell, judge_captured
 from vlbench.comparing.compared import compare, compare_towers
+from vlbench.comparing.counted_cells import CountResult, counted_cell
 from vlbench.comparing.timed_cells import timed_cells
 from vlbench.counting.job import Counted, CountJob, Event, Point
 from vlbench.counting.worker import run_job
 from vlbench.errors import IncomparableError, UsageError
+from vlbench.gating.recount import judge_counted
 from vlbench.judging.exit_codes import ExitCode
 from vlbench.judging.judged import JudgedRow
 from vlbench.judging.verdict import CALLED, Verdict
@@ -372,3 +374,26 @@ def test_counts_of_one_tower_each_are_held_against_each_other(report: CountRepor
     before, after = (api.Counted(counts(first.model_copy(update={"name": name, "tower": name}))) for name in "ab")
     found = vlbench.compare(before, after).record
     assert (found.before, found.after, [row.verdict for row in found.rows]) == ("a", "b", [Verdict.SAME])
+
+
+def test_code_for_another_platform_is_compared_with_no_count_of_a_gpus() -> None:
+    """By `diff`, by `count --diff` and by the gate: the same tower, once with the label."""
+    towers = (f"{TOYS}:Toy", f"{TOYS}:on_another_platform")
+    job = CountJob(towers=towers, variants=None, points=(POINT,), profile="sm_90", dtype="bfloat16", further=False)
+    events: list[Event] = []
+    run_job(job, events.append)
+    plain, labelled = (event.row for event in events if isinstance(event, Counted))
+    assert [row.warm.counts.key.platform for row in (plain, labelled) if row.warm] == ["", "CPU platform"]
+    both = counts(plain, labelled)
+    renamed = counts(labelled.model_copy(update={"name": plain.name, "tower": plain.tower}))
+    stored = counted_cell(plain, POINT, "sm_90", "bfloat16")
+    now = CountResult(counted_cell(renamed.groups[0].towers[0], POINT, "sm_90", "bfloat16"))
+    found = [
+        *compare_towers(both, *towers).rows,
+        *compared(counts(plain), renamed),
+        *judge_counted([stored], {stored.name: now}),
+    ]
+    told = "it was counted in its code for a GPU, and this is code for a CPU platform: such counts do not compare"
+    assert [(row.verdict, row.reason) for row in found] == [(Verdict.MISSING, told)] * 3
+    assert compare_towers(both, *towers).exit_code == ExitCode.MISSING
+    assert compared(renamed, renamed)[0].verdict is Verdict.SAME

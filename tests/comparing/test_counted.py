@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from typing import Any
 
 import pytest
@@ -351,3 +352,13 @@ def test_more_attention_calls_are_advised_by_the_counter() -> None:
 @pytest.mark.parametrize(("after", "direction"), [(125, 0), (126, 1), (75, 0), (74, -1)])
 def test_a_change_of_exactly_the_band_is_inside_it(after: int, direction: int) -> None:
     assert Shift("host_syncs", 100, after, first=False, stage="").direction(0.25) == direction
+
+
+def test_code_for_another_platform_does_not_compare() -> None:
+    gpu, other = cell(), cell(key=KEY.model_copy(update={"platform": "CPU platform"}))
+    assert other.name == f"{gpu.name} CPU platform"
+    for before, after, told in ((gpu, other, "GPU, and .* CPU platform"), (other, gpu, "CPU platform, and .* GPU")):
+        row = judge_cells(before, after)
+        assert row.verdict is MISSING
+        assert re.search(f"counted in its code for a {told}: such counts do not compare", row.reason)
+    assert judge_cells(other, other).verdict is SAME

@@ -13,10 +13,12 @@ from vlbench.counting.rows import Row
 from vlbench.counting.scaled import in_full, row_at_scale, scaled
 from vlbench.counting.sequence import sequences_of
 from vlbench.counting_device import CountingDevice
+from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS, VisionConfig
 from vlbench.record.sequence import Event, Kind
 
 POINT = Point(scenario="grid", label="", grids=((1, 8, 12), (2, 6, 4)))
+REMEDY = "`vlbench count` counts it by itself"
 
 
 def deep(name: str, depth: int, **more: object) -> VisionConfig:
@@ -136,3 +138,15 @@ def test_a_row_that_cannot_be_counted_says_why() -> None:
     assert "no-such-flag" in none.failed
     assert compiled.failed is not None
     assert "torch.compile" in compiled.failed
+
+
+def test_code_for_another_platform_says_nothing_of_a_gpu() -> None:
+    tower = "tests.counting.toy_towers:on_another_platform"
+    with CountingDevice("ghost", "sm_90") as device:
+        row = row_at_scale(device, Row("x", tower), POINT, torch.bfloat16)
+    assert (row.warm, row.failed) == (
+        None,
+        f"{tower}: its code is for a CPU platform, and would be another on a GPU; {REMEDY}",
+    )
+    with pytest.raises(UsageError, match="its code is for a CPU platform"):
+        sequences_of(tower, POINT.grids)

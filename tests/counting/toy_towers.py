@@ -129,6 +129,10 @@ def compiled() -> nn.Module:
     return tower
 
 
+def on_another_platform() -> Tower:
+    return Tower(lambda device, dtype: Toy().to(device, dtype), platform="CPU platform")
+
+
 def broken() -> nn.Module:
     raise OSError("no weights here")
 

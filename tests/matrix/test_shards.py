@@ -150,3 +150,20 @@ def test_a_plan_is_read_as_it_was_printed(tmp_path: Path) -> None:
     path.write_text(plan_text(PLAN))
     assert read_plan(path) == PLAN
     assert sealed(PLAN) == PLAN
+
+
+def of_package(number: int, source: str) -> Results:
+    made = part(PLAN, f"{number}/2", number, number + 2)
+    rows = tuple(
+        each.model_copy(update={"tower": None if each.is_reference else source}) for each in made.groups[0].rows
+    )
+    return made.model_copy(update={"groups": tuple(each.model_copy(update={"rows": rows}) for each in made.groups)})
+
+
+def test_a_row_of_two_platforms_is_refused() -> None:
+    engine, labelled = "vlbench-engines 0.1.0", "vlbench-engines 0.1.0, CPU platform"
+    assert put_together(of_package(1, labelled), of_package(2, labelled)).complete
+    with pytest.raises(
+        IncomparableError, match=rf"^b.json: exact is of {engine}, and of {labelled} in a.json; run all"
+    ):
+        put_together(of_package(1, labelled), of_package(2, engine))

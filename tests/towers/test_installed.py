@@ -57,6 +57,14 @@ def test_a_package_makes_the_model_that_is_named(packages: Path) -> None:
     assert check_tower("toyish:588") == "toyish 2.1"
 
 
+def test_a_package_says_what_runs_where_it_is_not_what_a_gpu_runs(packages: Path) -> None:
+    code = "from tests.towers.toys import Toy\nmake = lambda model: Toy(int(model))\nmake.platform = 'CPU platform'"
+    install(packages, "labelled", {"labelled": "labelled:make"}, code)
+    assert check_tower("labelled:588") == "labelled 2.1, CPU platform"
+    tower = resolve_tower("labelled:588")
+    assert (tower.platform, tower.source) == ("CPU platform", "labelled 2.1, CPU platform")
+
+
 def test_nothing_is_imported_before_it_is_asked_for(packages: Path) -> None:
     install(packages, "costly", {"costly": "costly:make"}, "raise SystemExit('imported')")
     rows = {row["tower"]: row for row in tower_rows()}

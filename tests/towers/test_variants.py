@@ -193,3 +193,11 @@ def test_a_flag_that_has_a_pair_is_a_row_alone_and_a_row_with_it() -> None:
     assert not any("mlp-pad" in variant.name for variant in default_variants(QWEN2, "cuda")[0])
     _, left_out = default_variants(MODELS["qwen2.5-vl-72b"], "cuda")
     assert left_out["mlp-pad"] == "the MLP of qwen2.5-vl-72b is a multiple of 8 wide, 3456"
+
+
+def test_flash_attention_of_transformers_has_no_row_on_a_cpu() -> None:
+    told = "variant 'hf-flash': hf-flash attends on CUDA alone; choose hf-sdpa, or --device cuda"
+    assert refusal("hf-flash") == told  # also where flash-attn is not installed, which would not help
+    if PEERS["hf-flash"].version is None:
+        assert "needs flash-attn, which is not installed; pip install flash-attn" in refusal("hf-flash", "cuda")
+    assert (PEERS["hf-flash"].needs, PEERS["hf-compile"].needs) == ("flash-attn, CUDA", "transformers")

@@ -201,7 +201,7 @@ ROWS: dict[str, tuple[str, Callable[[Any], dict[str, Any]]]] = {
     "peers": (
         "vlbench.implementations.peers:PEERS",
         lambda peer: (
-            {"peer": peer.name, "what it is": peer.summary, "needs": peer.package}
+            {"peer": peer.name, "what it is": peer.summary, "needs": peer.needs}
             | {"installed": peer.version or f"no: pip install {peer.package}"}
         ),
     ),

@@ -71,6 +71,9 @@ def why_not(before: CountedCell, after: CountedCell) -> str | None:
         a, b = getattr(before.key, field), getattr(after.key, field)
         if a != b:
             return f"it was counted with {words} {a}, and this is {words} {b}: such counts do not compare"
+    if before.key.platform != after.key.platform:
+        a, b = (key.platform or "GPU" for key in (before.key, after.key))
+        return f"it was counted in its code for a {a}, and this is code for a {b}: such counts do not compare"
     if before.key.cudnn != after.key.cudnn and (reason := _why_not_attention(before.key, after.key)):
         return reason
     for old, new in ((before.cold, after.cold), (before.warm, after.warm)):

@@ -84,6 +84,13 @@ def resolved(device: CountingDevice, text: str, point: Point, *, replayed: bool 
     return tower, point
 
 
+def refuse_platform(tower: Tower) -> None:
+    """Raises UsageError for code that is another on a GPU, where what is counted is to stand for a GPU's."""
+    if tower.platform:
+        told = f"{tower.name}: its code is for a {tower.platform}, and would be another on a GPU"
+        raise UsageError(f"{told}; `vlbench count` counts it by itself")
+
+
 def further_of(device: CountingDevice, tower: str, dtype: torch.dtype) -> tuple[Further, Work | None]:
     """The counts of further calls of a tower that could be counted, and the work of one as `count_further` has it."""
     gc.collect()
@@ -206,7 +213,9 @@ def _forward(
             else:
                 unpack(module(pixels, grid_thw, **handed), DeviceTensor)
     sent = sum(grid_thw.nbytes for _, grid_thw, _ in calls if grid_thw.device.type != "cpu")
-    found = Forward(counts=counter.report, sites=sites_of(counter.report), grids_sent=sent)
+    key = counter.report.key.model_copy(update={"platform": tower.platform})
+    counts = counter.report.model_copy(update={"key": key})
+    found = Forward(counts=counts, sites=sites_of(counts), grids_sent=sent)
     return Seen(found, tuple(record.events))
 
 

@@ -8,7 +8,7 @@ import torch
 
 from vlbench.counting.job import Point
 from vlbench.counting.layers import Chunk, Reduction, pieces_of, reduced_texts, whole_peak, whole_tally
-from vlbench.counting.measure import Seen, resolved, two_forwards, with_place
+from vlbench.counting.measure import Seen, refuse_platform, resolved, two_forwards, with_place
 from vlbench.counting.rows import Row
 from vlbench.counting_device import CountingDevice
 from vlbench.errors import UsageError
@@ -80,6 +80,7 @@ def row_at_scale(
 
 def _counted(device: CountingDevice, row: Row, point: Point, dtype: torch.dtype) -> tuple[Seen, Seen]:
     tower, fed = resolved(device, row.tower, point)
+    refuse_platform(tower)
     both = two_forwards(device, tower, fed, dtype, row, ordered=True)
     for each in both:
         if why := each.forward.counts.why_not_whole:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from vlbench.counting.job import Point
-from vlbench.counting.measure import resolved, two_forwards
+from vlbench.counting.measure import refuse_platform, resolved, two_forwards
 from vlbench.counting.rows import Row
 from vlbench.counting_device import CountingDevice
 from vlbench.implementations.preprocessing import Grid
@@ -22,5 +22,6 @@ def sequences_of(
     """
     with CountingDevice("ghost", profile, cudnn) as device:
         found, point = resolved(device, tower, Point(scenario="grid", label="", grids=tuple(grids)))
+        refuse_platform(found)
         cold, warm = two_forwards(device, found, point, getattr(torch, dtype), Row(found.name, tower), ordered=True)
     return Sequences(cold.events, warm.events)

@@ -126,6 +126,8 @@ def _complaints(tower: CountedTower) -> Iterator[Words]:
         yield Words(f"{each.where.place} waits for a value{often}; taken as {each.taken}, {why}", "yellow")
     if counts and counts.total.allowed_syncs:
         yield Words(f"{counts.total.allowed_syncs:,} more waits are allowed by marks in its code")
+    if counts and counts.key.platform:
+        yield Words(f"its code is for a {counts.key.platform}: no count of a GPU's code compares with it", "yellow")
     if tower.further and (odd := ", ".join(tower.further.uneven)):
         yield Words(f"calls that are alike do not count alike: the second and {odd}", "yellow")
     if tower.warm and tower.warm.grids_sent and tower.plan == "inside":

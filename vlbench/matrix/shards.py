@@ -5,7 +5,7 @@ All trials of a group are of one part, so that no ratio and no vote is between m
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from vlbench.errors import IncomparableError, UsageError
@@ -45,7 +45,7 @@ def merged(expected: Path, lines: Sequence[PlanLine], found: Sequence[Found]) ->
     """The results of all parts as those of one run, in the order of the plan; `command` is that of the first.
 
     Raises IncomparableError for a part of another plan, version or class of machine, for one that is not complete, for
-    a group that ran twice, and for a line that did not run, which it names.
+    a group that ran twice, a row that is not of one package, and a line that did not run, which it names.
     """
     first = found[0][1].fingerprint
     groups: dict[int, tuple[Path, CellGroup]] = {}
@@ -59,6 +59,7 @@ def merged(expected: Path, lines: Sequence[PlanLine], found: Sequence[Found]) ->
                     f"{planned[number][0].named} ran twice, in {groups[number][0]} and {path}; give one of the two"
                 )
             groups[number] = path, group
+    _check_sources(groups.values())
     if missing := [line for line in lines if not _has(groups.get(line.group), line)]:
         raise IncomparableError(_missing(missing, groups, expected))
     return found[0][1].model_copy(
@@ -108,6 +109,18 @@ def _check_group(path: Path, group: CellGroup, lines: Sequence[PlanLine], expect
     if key != {group.key} or any(trial.job not in jobs for trial in group.trials):
         told = " ".join(filter(None, group.key))
         raise IncomparableError(f"{path}: {told} is not as {expected} has it; was one of the two files edited?")
+
+
+def _check_sources(groups: Iterable[tuple[Path, CellGroup]]) -> None:
+    """Raises IncomparableError where a row is of two packages, or of two platforms of one."""
+    seen: dict[str, tuple[Path, str | None]] = {}
+    for path, group in groups:
+        for row in group.rows:
+            first, source = seen.setdefault(row.name, (path, row.tower))
+            if row.tower != source:
+                theirs, ours = (each or "vlbench" for each in (row.tower, source))
+                told = f"{path}: {row.name} is of {theirs}, and of {ours} in {first}"
+                raise IncomparableError(f"{told}; run all parts with the same")
 
 
 def _has(found: tuple[Path, CellGroup] | None, line: PlanLine) -> bool:

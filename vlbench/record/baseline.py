@@ -79,7 +79,8 @@ class CountedCell(Record):
 
     @property
     def name(self) -> str:
-        return " ".join(filter(None, (self.tower, self.scenario, self.point, self.dtype, self.profile)))
+        parts = (self.tower, self.scenario, self.point, self.dtype, self.profile, self.key.platform)
+        return " ".join(filter(None, parts))
 
 
 class StoredTrial(Record):

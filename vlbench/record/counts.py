@@ -76,6 +76,8 @@ class Key(Record):
     cudnn: str = ""
     """The cuDNN that was answered for, and whether torch asks it last; "" of counts from before it made a difference,
     when attention ran in flash, efficient or math, in this order."""
+    platform: str = ""
+    """What `vlbench.Tower.platform` says, such as "CPU platform": code that is another than the GPU's."""
     torch_version: str
     """Without the part after "+", such as "cu130": builds for CPU and for CUDA count alike."""
 

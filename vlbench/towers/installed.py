@@ -39,7 +39,9 @@ class PackagedFactory:
     """From a model's name to a `torch.nn.Module` or a `vlbench.Tower`."""
     model: str
     source: str
-    """The package, with its version."""
+    """The package, with its version, and the platform."""
+    platform: str = ""
+    """What the attribute `platform` of the function says: as `vlbench.Tower` has it."""
 
     def __call__(self) -> Any:
         """What the package makes of the model."""
@@ -68,7 +70,8 @@ def packaged_factory(text: str) -> PackagedFactory | None:
     if not callable(make):
         told = f"the package {whose} names {found[0].value}, which is a {type(make).__name__}"
         raise UsageError(f"tower {text!r}: {told}; it must be a function from a model's name to a tower")
-    return PackagedFactory(make, model, whose)
+    platform = str(getattr(make, "platform", ""))
+    return PackagedFactory(make, model, ", ".join(filter(None, (whose, platform))), platform)
 
 
 def is_no_factory(attribute: str) -> bool:

@@ -206,11 +206,12 @@ def _of_model(config: VisionConfig, load: Callable[[Any], nn.Module], text: str)
 def _foreign(text: str) -> Tower:
     factory = find_factory(text)
     whose = factory.source if isinstance(factory, PackagedFactory) else text
+    platform = factory.platform if isinstance(factory, PackagedFactory) else ""
     if isinstance(factory, Tower):
         return replace(factory, name=text, source=factory.source or text)
     made = _called(factory, text)
     if isinstance(made, Tower):
-        return replace(made, name=text, source=made.source or whose)
+        return replace(made, name=text, source=made.source or whose, platform=platform or made.platform)
     waiting = [made]
 
     def make(device: torch.device, dtype: torch.dtype) -> nn.Module:
@@ -223,8 +224,9 @@ def _foreign(text: str) -> Tower:
         return _cast(another.to(device), dtype)
 
     if takes_images(made):
-        return Tower(make, tokens=tokens_of, preprocessing=images_of(made, text), name=text, source=whose)
-    return Tower(make, name=text, source=whose)
+        images = images_of(made, text)
+        return Tower(make, tokens=tokens_of, preprocessing=images, name=text, source=whose, platform=platform)
+    return Tower(make, name=text, source=whose, platform=platform)
 
 
 def _called(factory: Callable[[], Any], text: str) -> Any:

@@ -50,6 +50,9 @@ class Tower:
     source: str = ""
     """Whose it is, with a version; written into results."""
     name: str = "tower"
+    platform: str = ""
+    """Where its code is another than on the GPU that is asked about: for what, such as "CPU platform". A count with it
+    compares with none without it."""
     prepare: Callable[..., dict[str, Any]] | None = None
     """Where its call takes what follows from the grids, made before: from the module, grids [items, 3] (on the device
     without `arguments`) and whether lengths are wanted on the host, to that, by the names of its call. With two
@@ -71,6 +74,8 @@ class Tower:
                 takes_host_lengths(self.prepare)
             except TypeError as error:
                 raise UsageError(f"vlbench.Tower: {error}") from None
+        if not isinstance(self.platform, str):
+            raise UsageError(f"vlbench.Tower: platform is {self.platform!r:.60}; give a word or two, or leave it out")
         if self.model is not None and self.model not in MODELS:
             raise UsageError(f"vlbench.Tower: there is no model {self.model!r:.60}; choose one of {', '.join(MODELS)}")
         if self.preprocessing is not None and not isinstance(self.preprocessing, Preprocessing | Images):

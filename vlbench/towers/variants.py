@@ -6,6 +6,7 @@ Imports torch through the flag registry.
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from vlbench.errors import UsageError
 from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.floor import NAME as FLOOR
 from vlbench.implementations.optimized import OPTIMIZATIONS, USUAL, Exactness, with_requirements
@@ -73,6 +74,8 @@ def parse_variant(text: str, config: VisionConfig, device: str) -> Variant:
     if text == FLOOR:
         return tower_variant(f"{text}:{config.name}", Exactness.RESULT_CHANGING, name=text)
     if text in PEERS:
+        if reason := PEERS[text].inapplicable(device):
+            raise UsageError(f"variant {text!r}: {reason}")
         return tower_variant(f"{text}:{config.name}", name=text)
     if ":" in text:
         return tower_variant(text)
