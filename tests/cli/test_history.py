@@ -14,6 +14,7 @@ from tests.record.baselines import baseline, cell, forward
 from tests.record.records import results
 from tests.repositories import commit, git
 from vlbench.export.history import sparkline
+from vlbench.gating.manifest import NAME
 from vlbench.record.baseline import Baseline
 from vlbench.record.baseline_files import write_baseline
 from vlbench.record.files import write_results
@@ -80,6 +81,19 @@ def test_several_files_are_versions_by_their_dates(vlbench: Vlbench, folder: Pat
     assert ratio["values"] == pytest.approx([0.4, 0.5, 0.6])
     assert "no change is looked for there" in " ".join(vlbench("history", "monday.json", "tuesday.json").out.split())
     assert len(package.history(["monday.json", "tuesday.json"], progress=False).table()) > 2
+
+
+def test_a_folder_stands_for_its_files_or_for_each_baseline(vlbench: Vlbench, folder: Path, past: list[str]) -> None:
+    for name, syncs in (("a/nightly", 4), ("b/nightly", 5), ("a/z", 6)):
+        (folder / name).parent.mkdir(exist_ok=True)
+        write_baseline(counting(syncs), folder / f"{name}.json")
+    (one,) = vlbench("history", "a", "b", "--json").json()
+    assert [each["name"] for each in one["versions"]] == ["a/nightly.json", "z", "b/nightly.json"]
+    assert [each["source"] for each in vlbench("history", "a", "--json").json()] == ["2 files"]
+    (folder / "a" / NAME).write_text("{}")
+    assert [each["source"] for each in vlbench("history", "a", "--json").json()] == ["a/nightly.json", "a/z.json"]
+    (folder / "empty").mkdir()
+    assert vlbench("history", "empty").sentence.startswith("empty: holds no .json file; ")
 
 
 def test_machines_and_long_series_fit_into_80_columns(vlbench: Vlbench, folder: Path) -> None:

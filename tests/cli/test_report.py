@@ -37,6 +37,15 @@ def test_markdown_and_json_are_printed_alone(vlbench: Vlbench) -> None:
     assert ended.json()["answers"][0]["tiles"][0]["answer"] == "best"
 
 
+def test_the_past_of_files_alone_is_a_report(vlbench: Vlbench, folder: Path) -> None:
+    write_results(results(quick_look()), folder / "again.json")
+    ended = vlbench("report", "--history", "run.json", "--history", "again.json", "-o", "page.html")
+    assert ended.code == 0, ended
+    assert Page((folder / "page.html").read_text()).table("history").facts == {}
+    assert "name a file that vlbench wrote" in vlbench("report").sentence
+    assert "none" in vlbench("report", "run.json", "--history", "none").sentence
+
+
 def test_what_cannot_be_read_ends_with_2(vlbench: Vlbench, folder: Path) -> None:
     (folder / "other.json").write_text('{"a": 1}')
     for name in ("none.json", "other.json"):

@@ -63,6 +63,7 @@ def predicted(**fields: Any) -> Predictions:
             update={
                 "row": "best",
                 "span": Band(low=0.002 * side, high=0.003 * side),
+                "central": 0.002625 * side,
                 "against": "baseline",
                 "ratio": Band(low=5.0, high=6.6667),
             }

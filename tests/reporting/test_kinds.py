@@ -91,6 +91,10 @@ def test_a_prediction_beside_what_was_measured_never_shares_a_column() -> None:
     assert any("H100" in text for _, text in page.headings)
     whole = checked.model_copy(update={"measured": results(seen)})
     page = sound(page_of(Predictions(told, whole)))
+    text = vlbench.report(Predictions(told, whole), progress=False).markdown()
+    assert "| variant | point | predicted ms | measured ms | lies | error |" in text
+    assert "| best | grid=8x8 | 16.0-24.0 | 5.25 | below it | -75.0 % |" in text
+    assert "| best | grid=8x8 | 5.00-6.67 | 2.00 |" in text
     row = {key: value for _, found, _ in page.table("checked").rows[1] for key, value in found.items()}
     span = told.groups[0].rows[1].span
     assert span

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
 from vlbench.api.arguments import File, path_of
+from vlbench.api.history import Past
+from vlbench.api.history import history as past
 from vlbench.api.reading import load
 from vlbench.api.results import Predictions, Result, Rows
 from vlbench.errors import UsageError
@@ -17,7 +19,7 @@ from vlbench.record.base import twice_in
 from vlbench.record.destinations import check_output
 from vlbench.record.files import write_whole
 from vlbench.reporting.brief import markdown_text
-from vlbench.reporting.building import build
+from vlbench.reporting.building import Loaded, build
 from vlbench.reporting.html import html_text
 from vlbench.reporting.page import Report
 
@@ -65,35 +67,47 @@ def report(
     results: Reportable | Sequence[Reportable],
     out: File | None = None,
     *,
+    history: File | Sequence[File] | None = None,
     force: bool = False,
     progress: bool | Callable[[str], None] = True,
 ) -> Reported:
     """A report of one or more `results`: files that `load` reads, or what functions of `vlbench` gave back.
 
-    `out` is the HTML file to write; with `force` it may be there. Each ratio is of one file, and so of one machine.
+    `history` adds figures over versions: files and folders as `vlbench.history` takes them. `out` is the HTML file to
+    write; with `force` it may be there. Each ratio is of one file, and so of one machine.
     Raises UsageError for a file that cannot be read or written, that is there twice, or holds nothing to report.
     """
     given = [results] if isinstance(results, str | PathLike | Result) else list(results)
-    if not given:
-        raise UsageError("nothing to report: name a file that vlbench wrote")
+    if not given and history is None:
+        raise UsageError("nothing to report: name a file that vlbench wrote, or files of the past for `history`")
     names = [_name(each, at) for at, each in enumerate(given, 1)]
     if twice := twice_in(names):
         raise UsageError(f"{twice[0]} is named twice; name each file once")
     goal = path_of(out)
     if goal is not None:
         check_output(goal, "--out", force=force)
-    loaded = []
+    loaded = list[Loaded]()
     with watcher(progress) as watch:
         for name, each in zip(names, given, strict=True):
             watch.say(f"reading {name}")
             found = each if isinstance(each, Result) else load(each)
-            held = found.checked if isinstance(found, Predictions) else None
-            loaded.append((name, held or vars(found)["record"]))
+            loaded += [*_records(name, found)]
+        if history is not None:
+            loaded += _records("", past(history, progress=progress))
         watch.say("building the report")
         made = Reported(build(loaded), goal)
         if goal is not None:
             write_whole(goal, made.html())
     return made
+
+
+def _records(name: str, found: Result) -> Iterator[Loaded]:
+    """What is in a file; of the past of several files one record for each."""
+    if isinstance(found, Past):
+        yield from ((f"history of {each.source}", each) for each in found.record)
+    else:
+        held = found.checked if isinstance(found, Predictions) else None
+        yield name, held or vars(found)["record"]
 
 
 def _name(given: Reportable, place: int) -> str:

@@ -17,7 +17,7 @@ def history(
         typer.Argument(
             metavar="FILES...",
             help="Results, baselines, counts, or what `vlbench gate --json` printed. Several are versions of one "
-            "thing; of one its past in git is shown. [all of results/baselines]",
+            "thing, as those in a folder are; of one its past in git is shown. [all of results/baselines]",
             autocompletion=files(".json"),
         ),
     ] = None,

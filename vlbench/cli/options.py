@@ -26,7 +26,7 @@ PANELS = {
     "images scenario_sizes weights grid point only dtype state plan gpu cudnn baseline capture key "
     "region results ranges times range_ iteration before after reader metric package listed "
     "discover over requests turns conversations cache budgets most_padding graphs ranks memory_at "
-    "kv_bytes break_even",
+    "kv_bytes break_even history",
     "How it is measured": "device seed threads trials budget timeout isolate card counts counters forwards tool "
     "overhead quick earlier trace graph",
     "What passes": "check allow_inconclusive base first no_accept report_only threshold floor confidence "

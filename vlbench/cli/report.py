@@ -17,9 +17,14 @@ class ReportOptions(shared.CommandOptions):
 
     UNREAD: ClassVar = {"markdown": "json"}
 
-    results: Annotated[list[str], typer.Argument(metavar="RESULTS...", autocompletion=files(".json"))]
+    results: Annotated[list[str] | None, typer.Argument(metavar="RESULTS...", autocompletion=files(".json"))] = None
     """Files of `run`, `self-test` and `atlas --out`, baselines, and what `gate`, `ab`, `diff`, `count`, `predict` and
     `recommend` print with `--json`."""
+    history: Annotated[
+        list[str] | None, typer.Option("--history", metavar="FILE|DIR", autocompletion=files(".json"))
+    ] = None
+    """Figures over versions, too, as `vlbench history` shows them: of a FILE its past in git, of a DIR or of several
+    FILEs (once for each) these as versions of one thing."""
     out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE")] = None
     """Write the page here."""
     markdown: Annotated[bool, typer.Option("--markdown")] = False
@@ -38,10 +43,11 @@ def report(options: ReportOptions) -> Sheet | None:
 
     - `vlbench report vlbench-multi-image.json -o report.html`
     - `vlbench report run.json gate.json predicted.json --markdown`
+    - `vlbench report run.json --history nightly -o report.html`
     """
     from vlbench.api.reporting import report
 
-    found = report(options.results, options.out, force=options.force)
+    found = report(options.results or (), options.out, history=options.history or None, force=options.force)
     if options.markdown or options.json:
         print(json_text(found.json()) if options.json else terminal(found.markdown()).rstrip())
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 
@@ -46,29 +46,25 @@ def sparkline(values: Sequence[float | None], width: int = WIDTH) -> str:
     return "".join(map(block, last))
 
 
-def _parts(history: History, every: bool) -> Iterator[Part]:
+def ends(history: History) -> str:
+    """Whose figures, in how many versions, from which to which."""
     versions = history.versions
-    ends = " to ".join(
-        dict.fromkeys(" ".join(filter(None, (each.name, each.date))) for each in (versions[0], versions[-1]))
-    )
+    named = (" ".join(filter(None, (each.name, each.date))) for each in (versions[0], versions[-1]))
     many = f"{len(versions)} version{'s' * (len(versions) > 1)}"
-    yield Words(f"{history.source}: {many}, {ends}", "bold")
+    return f"{history.source}: {many}, {' to '.join(dict.fromkeys(named))}"
+
+
+def _parts(history: History, every: bool) -> Iterator[Part]:
+    yield Words(ends(history), "bold")
     kept = [each for each in history.series if every or each.changes]
     for cell, machine in dict.fromkeys((each.cell, each.machine) for each in kept):
         yield Words()
         yield Words(f"{cell}{f', on {machine}' if machine else ''}")
         rows = [each for each in kept if (each.cell, each.machine) == (cell, machine)]
-        columns: Columns[Series] = {
-            Column("figure", most=32): lambda row: row.figure.replace("_", " "),
-            Column("history", left=True): lambda row: Cell(sparkline(row.values), None),
-            Column("first"): lambda row: _value(next(each for each in row.values if each is not None), row.unit),
-            Column("last"): lambda row: _value(next(each for each in row.values[::-1] if each is not None), row.unit),
-            Column("changes"): lambda row: len(row.changes),
-        }
         facts = {"source": history.source, "cell": cell, "machine": machine}
-        yield table_of("history", rows, columns, facts=facts, gap=1)
+        yield table_of("history", rows, series_columns(), facts=facts, gap=1)
         yield from _changes(history, rows)
-    if len(versions) == 1:
+    if len(history.versions) == 1:
         yield Words("one version: nothing to compare yet", "dim")
     elif still := len(history.series) - len(kept):
         yield Words(
@@ -76,6 +72,17 @@ def _parts(history: History, every: bool) -> Iterator[Part]:
         )
     yield from (Words(note, "yellow") for note in history.notes)
     yield Words()
+
+
+def series_columns(line: Callable[[Series], Cell] = lambda row: Cell(sparkline(row.values))) -> Columns[Series]:
+    """A figure, its `line` over the versions, the first and the last value that it has, and how often it changed."""
+    return {
+        Column("figure", most=32): lambda row: row.figure.replace("_", " "),
+        Column("history", left=True): line,
+        Column("first"): lambda row: value_cell(next(each for each in row.values if each is not None), row.unit),
+        Column("last"): lambda row: value_cell(next(each for each in row.values[::-1] if each is not None), row.unit),
+        Column("changes"): lambda row: len(row.changes),
+    }
 
 
 def _changes(history: History, rows: Sequence[Series]) -> Iterator[Words]:
@@ -91,13 +98,21 @@ def _changes(history: History, rows: Sequence[Series]) -> Iterator[Words]:
 
 
 def _told(row: Series, change: Change) -> str:
-    before, after = (_value(each, row.unit).shown for each in (change.before, change.after))
-    if before == after:  # in short
-        before, after = f"{change.before:,.10g}", f"{change.after:,.10g} {row.unit}"
+    before, after = (each.shown for each in step_cells(row, change))
     return f"{row.figure.replace('_', ' ')} {before} -> {after}"
 
 
-def _value(value: float, unit: str) -> Cell:
+def step_cells(row: Series, change: Change) -> tuple[Cell, Cell]:
+    """A figure before and after it changed, in short, or whole where both look alike so."""
+    before, after = (value_cell(each, row.unit) for each in (change.before, change.after))
+    if before.shown == after.shown:
+        before = Cell(f"{change.before:,.10g}", change.before)
+        after = Cell(f"{change.after:,.10g} {row.unit}".rstrip(), change.after)
+    return before, after
+
+
+def value_cell(value: float, unit: str) -> Cell:
+    """A figure of a series in its unit."""
     match unit:
         case "B":
             return figure(value, lambda each: readable_bytes(round(each)))

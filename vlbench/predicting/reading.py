@@ -19,7 +19,7 @@ def prediction_in(path: Path, content: Mapping[str, object]) -> CheckedPredictio
 
     Raises UsageError where it is one, and broken, edited or of another version.
     """
-    if "checksum" not in content or not content.keys() & {"prediction", "hosts"}:
+    if "checksum" not in content or not content.keys() & {"prediction", "boards", "gpus"}:
         return None
     found: CheckedPrediction | HeldCapture | Prediction
     if "prediction" in content:

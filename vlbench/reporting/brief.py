@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from textwrap import wrap
 
+from vlbench.export.formats.markdown import ROOM_FOR_CUTS, cut_words, fitting
 from vlbench.export.sheet import Table, shown
-from vlbench.reporting.page import Report, one_line
+from vlbench.reporting.page import Answer, Chapter, Report, one_line
 from vlbench.untrusted.names import line, markdown
 
 COLUMNS = 80
@@ -14,29 +15,50 @@ NARROWEST = 12
 """Columns that words keep while there are figures beside them."""
 ROWS = 30
 """Of a table that are shown; the page has all."""
+MOST = 65_536
+"""Characters that GitHub takes of a comment; here bytes, of which no text has fewer."""
 MARK = "<!-- vlbench report -->"
 """The first line, by which a bot finds its own comment."""
 
 
 def markdown_text(report: Report) -> str:
-    """The answers, the warnings, the tables that matter, and what was not measured."""
-    parts = [MARK, *_wrapped(f"### {report.title}", "")]
-    for answer in report.answers:
-        parts += ["", *_wrapped(f"#### {answer.where}", "")]
-        for tile in answer.tiles:
-            parts += _wrapped(f"{tile.question}: {tile.answer.shown}; {tile.told}")
-        if answer.flags:
-            parts += _wrapped(f"Switch on: {', '.join(answer.flags)}")
-    parts += ["", *(each for told in report.warnings for each in _wrapped(f"Warning: {told}"))]
-    for chapter in report.chapters:
-        for table in chapter.brief:
-            parts += ["", *_wrapped(f"#### {chapter.title}", ""), "", *_table(table)]
+    """The answers, the warnings, the tables that matter, and what was not measured; as much as fits into a comment."""
+    first = ["\n".join([MARK, *_wrapped(f"### {report.title}", "")])]
+    first += ["\n".join(_answer(each)) for each in report.answers]
+    first += ["\n".join(["", *(part for told in report.warnings for part in _wrapped(f"Warning: {told}"))])]
     lacks = [section for chapter in report.chapters if not chapter.source for section in chapter.sections]
-    for table in (block for section in lacks for block in section.blocks if isinstance(block, Table)):
-        parts += ["", "#### Not measured", ""]
-        told = dict.fromkeys(": ".join(shown(each) for each in row[1:]) for row in table.rows)
-        parts += [each for text in [*told][:ROWS] for each in _wrapped(text)]
-    return "\n".join(parts).rstrip() + "\n"
+    last = ["\n".join(_lacking(block)) for each in lacks for block in each.blocks if isinstance(block, Table)]
+    tables = ["\n".join(_brief(chapter, table)) for chapter in report.chapters for table in chapter.brief]
+    kept, room = fitting([f"{each}\n" for each in (*first, *last)], MOST - ROOM_FOR_CUTS)
+    between, _ = fitting([f"{each}\n" for each in tables], room)
+    told = cut_words(len(first) + len(last) + len(tables) - len(kept) - len(between), "section")
+    return "".join([*kept[: len(first)], *between, *kept[len(first) :], told])
+
+
+def _answer(answer: Answer) -> Iterator[str]:
+    yield from ("", *_wrapped(f"#### {answer.where}", ""))
+    for tile in answer.tiles:
+        yield from _wrapped(f"{tile.question}: {tile.answer.shown}; {tile.told}")
+    if answer.flags:
+        yield from _wrapped(f"Switch on: {', '.join(answer.flags)}")
+
+
+def _brief(chapter: Chapter, table: Table) -> Iterator[str]:
+    yield ""
+    if table is chapter.brief[0]:
+        yield from (*_wrapped(f"#### {chapter.title}", ""), "")
+    if cell := table.facts.get("cell"):
+        yield from (*_wrapped(" on ".join(filter(None, (str(cell), str(table.facts["machine"])))), ""), "")
+    yield from _table(table)
+
+
+def _lacking(table: Table) -> Iterator[str]:
+    told = list(dict.fromkeys(": ".join(shown(each) for each in row[1:]) for row in table.rows))
+    yield from ("", "#### Not measured", "")
+    for text in told[:ROWS]:
+        yield from _wrapped(text)
+    if len(told) > ROWS:
+        yield f"- and {len(told) - ROWS} more, which are in the page"
 
 
 def _wrapped(text: str, bullet: str = "- ") -> Iterator[str]:

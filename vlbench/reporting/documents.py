@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+from vlbench.comparing.history import History
 from vlbench.export import wording
 from vlbench.export.atlas import atlas_parts
 from vlbench.export.baseline import baseline_sheet
@@ -29,6 +30,7 @@ from vlbench.record.schema import Results
 from vlbench.record.site import Site
 from vlbench.reporting.costs import predicted_section
 from vlbench.reporting.page import Chapter, Section, only
+from vlbench.reporting.past import past_chapter
 from vlbench.selftest.other_rules import scores
 from vlbench.selftest.verdicts import report
 
@@ -46,6 +48,7 @@ def chapter_of(record: Any, source: str) -> Chapter:
         Recommendation: recommended_chapter,
         Baseline: baseline_chapter,
         Atlas: atlas_chapter,
+        History: past_chapter,
     }
     return made[type(record)](record, source)
 
@@ -141,7 +144,19 @@ def checked_chapter(found: CheckedPrediction, source: str) -> Chapter:
     """A prediction, and how it held on the GPU that it was for."""
     told, gpu = predicted_chapter(found.prediction, source), found.fingerprint.gpu
     section = Section(f"Prediction beside measurement on {gpu}", _worded(held_parts(found)))
-    return replace(told, title=f"{told.title}; then measured on {gpu}", sections=[section, *told.sections])
+    tables = [part for part in section.blocks if isinstance(part, Table)]
+    short = {"over_middle": "error"}
+    tables = [
+        replace(each, columns=[replace(head, heading=short.get(head.key, head.heading)) for head in each.heads])
+        for each in tables
+    ]
+    brief = [
+        only(each, "variant", "point", *keys)
+        for each in tables
+        for keys in (("span", "seconds", "place", "over_middle"), ("ratio", "speed_up"))
+    ]
+    title = f"{told.title}; then measured on {gpu}" if tables else told.title
+    return replace(told, title=title, sections=[section, *told.sections], brief=brief or told.brief)
 
 
 def held_capture_chapter(found: HeldCapture, source: str) -> Chapter:

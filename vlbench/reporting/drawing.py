@@ -4,7 +4,7 @@ No text out of a file goes into one but through `cleaned` and `escape`.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import escape
@@ -166,3 +166,23 @@ def chart(lines: Sequence[Line], across: Sequence[float], upward: Axis, told: st
 def upward_axis(values: Iterable[float]) -> Axis:
     """The upright axis of charts that stand beside each other."""
     return Axis.over(values, width=PANEL[1] - BOTTOM - EDGE + EDGE, start=EDGE)
+
+
+def history(values: Sequence[float | None], changed: Container[int], told: Sequence[str], least: float = 0) -> str:
+    """A line from the first version on the left to the last, broken where one has no value, and bars where it changed.
+
+    `told` is what to say of each version. What moves by less than `least`, as a share, does not fill the height.
+    """
+    known = [each for each in values if each is not None]
+    middle, step = (min(known) + max(known)) / 2, (WIDTH - 2 * EDGE) / max(1, len(values) - 1)
+    span = max(max(known) - min(known), 10 * least * abs(middle)) or 1.0
+    marks, path, joined = list[str](), "", False
+    for place, value in enumerate(values):
+        if value is not None:
+            x, y = EDGE + step * place, STRIP / 2 - (STRIP - 2 * EDGE) * (value - middle) / span
+            path += f"{'L' if joined else 'M'}{x:.2f} {y:.2f}"
+            size, label = 4 if place in changed else 2.5, escape(cleaned(told[place]))
+            marks += [f'<path class="change" d="M{x:.2f} 0V{STRIP}"/>'] * (place in changed)
+            marks.append(f'<circle cx="{x:.2f}" cy="{y:.2f}" r="{size}"><title>{label}</title></circle>')
+        joined = value is not None
+    return svg(WIDTH, STRIP, [f'<path d="{path}"/>', *marks], f"{told[0]} to {told[-1]}", "history")

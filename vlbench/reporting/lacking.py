@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from vlbench.comparing.history import History
 from vlbench.export.results import card_lines, title
 from vlbench.export.sheet import Cell, Column, Columns, Row, Table, Value, Words, table_of
 from vlbench.judging.instances import told_of
@@ -39,6 +40,8 @@ def lacks_of(record: Any, source: str) -> Iterator[tuple[str, str]]:
             yield from _of_prediction(record)
         case CheckedPrediction():
             yield from _of_prediction(record.prediction)
+        case History():
+            yield from (("a figure over versions", note) for note in record.notes)
         case HeldCapture() if record.why_no_gpu:
             yield "predicted times of its kernels", record.why_no_gpu
 

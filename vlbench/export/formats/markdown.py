@@ -35,7 +35,8 @@ _SIGNS = {
     Verdict.SAME: "\N{WHITE HEAVY CHECK MARK}",
 }
 _FAILS, _WARNS = "\N{CROSS MARK}", "\N{WARNING SIGN}\N{VARIATION SELECTOR-16}"
-_ROOM_FOR_CUTS = 300
+ROOM_FOR_CUTS = 300
+"""Bytes that what is said of cuts may take."""
 
 
 @exporter(
@@ -51,8 +52,8 @@ def markdown_text(sheet: Sheet, limit: int = COMMENT) -> str:
         return _judged(sheet.judged, limit)
     head = f"{MARK}\n### {_text(sheet.title)}\n"
     parts = [text for part in sheet.parts if (text := _part(part))]
-    kept, _ = _fitting(parts, limit - _size(head) - _ROOM_FOR_CUTS)
-    return "".join([head, *kept, _cut(len(parts) - len(kept), "section")]) if _size(head) <= limit else ""
+    kept, _ = fitting(parts, limit - _size(head) - ROOM_FOR_CUTS)
+    return "".join([head, *kept, cut_words(len(parts) - len(kept), "section")]) if _size(head) <= limit else ""
 
 
 def _part(part: Part) -> str:
@@ -85,21 +86,21 @@ def _judged(judged: Judged, limit: int) -> str:
     rows = wording.ordered(judged)
     loud, quiet = ([row for row in rows if wording.is_quiet(row) is wanted] for wanted in (False, True))
     head = _head(judged)
-    room = limit - _size(head) - _ROOM_FOR_CUTS
+    room = limit - _size(head) - ROOM_FOR_CUTS
     if room < 0:
         return head if _size(head) <= limit else ""
     parts = [head]
     if loud:
         table = [_loud(row, judged) for row in loud]
         table[0] = f"\n| | cell | what | why |\n|---|---|---|---|\n{table[0]}"
-        kept, room = _fitting(table, room)
-        parts += [*kept, _cut(len(table) - len(kept), "row")]
+        kept, room = fitting(table, room)
+        parts += [*kept, cut_words(len(table) - len(kept), "row")]
     asides = (*wording.asides(judged), wording.chance(judged))
     sections = [f"\n{_text(aside)}\n" for aside in asides if aside]
     sections += [_moved(row) for row in loud if row.moves]
     sections += [_same(quiet)] if quiet else []
-    kept, room = _fitting(sections, room)
-    return "".join([*parts, *kept, _cut(len(sections) - len(kept), "section")])
+    kept, room = fitting(sections, room)
+    return "".join([*parts, *kept, cut_words(len(sections) - len(kept), "section")])
 
 
 def _head(judged: Judged) -> str:
@@ -172,7 +173,7 @@ def _same(rows: Sequence[JudgedRow]) -> str:
     return f"\n<details><summary>{heading}</summary>\n\n{table}\n\n</details>\n"
 
 
-def _fitting(parts: Sequence[str], room: int) -> tuple[list[str], int]:
+def fitting(parts: Sequence[str], room: int) -> tuple[list[str], int]:
     """The first of `parts` that fit into `room` bytes, each of the others left out as a whole; what room is left."""
     kept = []
     for part in parts:
@@ -183,7 +184,8 @@ def _fitting(parts: Sequence[str], room: int) -> tuple[list[str], int]:
     return kept, room
 
 
-def _cut(left_out: int, what: str) -> str:
+def cut_words(left_out: int, what: str) -> str:
+    """What to say of parts that were left out; "" where none was."""
     if not left_out:
         return ""
     return f"\n{left_out} {what}{'s' * (left_out > 1)} left out here for want of room; --json has all.\n"

@@ -1,0 +1,64 @@
+"""The chapter of figures over versions: of each a line whose changes are marked, then every change with its version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from vlbench.comparing.history import Change, History, Series
+from vlbench.export.history import RULE, ends, series_columns, sparkline, step_cells, value_cell
+from vlbench.export.sheet import Column, Columns, Table, Value, Words, table_of
+from vlbench.reporting import drawing
+from vlbench.reporting.page import Chapter, Picture, Section, only
+from vlbench.stats.change_points import FLOOR
+
+BRIEF = ("figure", "history", "first", "last", "changes")
+
+
+def past_chapter(history: History, source: str) -> Chapter:
+    """A section for each cell that has counts that changed, or times; what never changed is told as a number."""
+    kept = [each for each in history.series if each.changes or each.machine]
+    sections = []
+    for cell, machine in dict.fromkeys((each.cell, each.machine) for each in kept):
+        rows = [each for each in kept if (each.cell, each.machine) == (cell, machine)]
+        tables = [lines_table(history, rows), *_changes(history, rows)]
+        sections.append(Section(f"{cell}{f', on {machine}' if machine else ''}", tables))
+    if still := len(history.series) - len(kept):
+        told = f"{still} of {len(history.series)} figures are counts that never changed."
+        sections.append(Section("What never changed", [Words(told)]))
+    brief = [only(part, *BRIEF) for section in sections for part in section.blocks[:1] if isinstance(part, Table)]
+    return Chapter(f"History of {ends(history)}", source, sections, [RULE, *history.notes], brief)
+
+
+def lines_table(history: History, rows: Sequence[Series]) -> Table:
+    """A row for each figure: what it was in every version, drawn, and its first and last value."""
+    first, last = history.versions[0].name, history.versions[-1].name
+    facts = {"source": history.source, "cell": rows[0].cell, "machine": rows[0].machine}
+    told = f"From {first} to {last}; a bar marks a change"
+    return table_of("history", rows, series_columns(lambda row: _line(history, row)), title=told, facts=facts)
+
+
+def _line(history: History, row: Series) -> Picture:
+    """With what it was in each version behind it."""
+    read = [(version.name, value) for version, value in zip(history.versions, row.values, strict=True)]
+    told = [f"{name}: {'none' if value is None else value_cell(value, row.unit).shown}" for name, value in read]
+    values: dict[str, Value] = {f"in {name}": value for name, value in read if value is not None} | {"unit": row.unit}
+    drawn = drawing.history(row.values, {change.at for change in row.changes}, told, FLOOR if row.machine else 0)
+    return Picture(sparkline(row.values), values, svg=drawn)
+
+
+def _changes(history: History, rows: Sequence[Series]) -> Iterator[Table]:
+    """Every change, the newest first."""
+    found = [(row, change) for row in rows for change in row.changes]
+    columns: Columns[tuple[Series, Change]] = {
+        Column("version"): lambda each: history.versions[each[1].at].name,
+        Column("date", left=True): lambda each: history.versions[each[1].at].date or "-",
+        Column("figure", left=True): lambda each: each[0].figure.replace("_", " "),
+        Column("before"): lambda each: step_cells(*each)[0],
+        Column("after"): lambda each: step_cells(*each)[1],
+        Column("subject", "words", left=True): lambda each: history.versions[each[1].at].words or "-",
+        Column("what else changed", "why", left=True): lambda each: each[1].why or "-",
+    }
+    facts = {"source": history.source, "cell": rows[0].cell, "machine": rows[0].machine}
+    if found:
+        ordered = sorted(found, key=lambda each: -each[1].at)
+        yield table_of("changes", ordered, columns, title="Every change, the newest first", facts=facts)
