@@ -54,15 +54,23 @@ def test_by_hand(mix: Mix) -> None:
     assert (served.calls, served.patches) == (5, 10 * 64)
     assert (served.forwards, served.padding, served.without, served.sizes) == (5, 5 * 128, 0, {256})
     assert served.padding_share == 0.5
-    assert (served.recorded, served.exact_hit_rate, served.calls_per_recording) == (1, 0.8, 5)
-    assert served.forwards_per_graph == 5
+    assert (served.recorded, served.exact_hit_rate, served.replays_per_recording) == (1, 0.8, 4)
+    assert served.replays_per_size == 4
     assert served.cache_bytes == 96  # six images of 16 bytes
 
 
 def test_what_no_graph_has_room_for(mix: Mix) -> None:
     served = serve(Traffic(mix, requests=2), Encoder(100, 1, Budgets((32,))))
     assert (served.forwards, served.without, served.padding) == (4, 4, 0)
-    assert served.forwards_per_graph is None
+    assert served.replays_per_size is served.padding_share is None
+
+
+def test_padding_is_of_what_graphs_compute(mix: Mix) -> None:
+    """Two images of 64 patches a call: one graph of 256 is half padding; where a third is the most, none takes it."""
+    served = serve(Traffic(mix, requests=1), Encoder(100, 1, Budgets((64, 256), most_padding=0.5)))
+    assert (served.in_graphs, served.padding, served.padding_share) == (128, 128, 0.5)
+    served = serve(Traffic(mix, requests=1), Encoder(100, 1, Budgets((64, 256), most_padding=1 / 3)))
+    assert (served.without, served.in_graphs, served.padding_share) == (1, 0, None)
 
 
 def test_a_conversation_sends_its_images_again(mix: Mix) -> None:
@@ -124,7 +132,7 @@ def test_an_image_above_the_budget_of_a_step_is_a_call_of_its_own() -> None:
 
 def test_nothing_comes_of_nothing() -> None:
     nothing = Served()
-    assert nothing.hit_rate is nothing.padding_share is nothing.exact_hit_rate is nothing.calls_per_recording is None
+    assert nothing.hit_rate is nothing.padding_share is nothing.exact_hit_rate is nothing.replays_per_recording is None
 
 
 def test_tokens_of_the_kv_cache() -> None:

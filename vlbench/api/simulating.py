@@ -70,9 +70,9 @@ def simulate(
 
     `turns` is how often a conversation sends its images on average, alternating with `conversations` others: no trace
     says which images come again. `cache` is a size such as "4GiB". `budgets` are sizes of graphs in tokens, by default
-    powers of two from 64 to 8,192; `most_padding` the share of a graph that may be padding; `graphs` how many are kept
-    for exact layouts. With `ranks`, every call is also shared out over so many GPUs, by images and by parts of the
-    tower. With `memory_at`, the encoder's memory for a forward of so many tokens is counted on the counting
+    powers of two from 64 to 8,192; `most_padding` the share of a graph's patches that may be padding; `graphs` how many
+    are kept for exact layouts. With `ranks`, every call is also shared out over so many GPUs, by images and by parts of
+    the tower. With `memory_at`, the encoder's memory for a forward of so many tokens is counted on the counting
     device, and all its memory told in tokens of the KV cache, `kv_bytes` each. With `break_even`, recording
     and replaying a graph are timed here, on a CPU with the smallest model of the family.
 

@@ -32,7 +32,7 @@ class SimulateOptions(CommandOptions):
     budgets: Annotated[str | None, typer.Option(metavar="TOKENS,...")] = None
     """Sizes of graphs in tokens. [64,128,256,...,8192]"""
     most_padding: Annotated[float, typer.Option(min=0, max=1)] = 1.0
-    """Share of a graph that may be padding; what needs more runs without one."""
+    """Padding over all patches of a graph, at most; what needs more runs without one."""
     graphs: Annotated[int, typer.Option(min=1)] = 64
     """Graphs for exact layouts that are kept, least recently used out first."""
     ranks: Annotated[int | None, typer.Option(min=1, max=1024)] = None

@@ -18,6 +18,7 @@ Row = tuple[str, Served]
 
 ASSUMED = (
     "Simulated, not run: sizes are those of the trace; which images come again it does not say (--turns). "
+    "Padding is a share of all patches that graphs compute; forwards with none (no graph) have no part in it. "
     "Recording a graph pays where it costs less than what a replay saves times the replays of each graph: --break-even "
     "times both here."
 )
@@ -54,14 +55,14 @@ def simulated_parts(
     graphs: Columns[Row] = {
         Column("waiting", "point"): lambda row: row[0],
         Column("hit", "exact_hit_rate"): lambda row: figure(row[1].exact_hit_rate, share),
-        Column("replays", "calls_per_recording"): lambda row: figure(row[1].calls_per_recording, "{:.2f}"),
+        Column("replays", "replays_per_recording"): lambda row: figure(row[1].replays_per_recording, "{:.2f}"),
         Column("forwards"): lambda row: row[1].forwards,
         Column("padding", "padding_share"): lambda row: figure(row[1].padding_share, share),
         Column("none", "without"): lambda row: row[1].without,
         Column("sizes"): lambda row: len(row[1].sizes),
-        Column("replays\neach", "forwards_per_graph"): lambda row: figure(row[1].forwards_per_graph, "{:.1f}"),
+        Column("replays\neach", "replays_per_size"): lambda row: figure(row[1].replays_per_size, "{:.1f}"),
     }
-    title = "exact graphs: calls that had one, and replays of each; then graphs of a few sizes, and forwards with none"
+    title = "a graph for each exact layout: calls that had one, replays of each; then graphs of a few sizes"
     yield table_of("served", rows, graphs, facts=facts, title=title)
     yield from _ranked(served, facts)
     if memory:

@@ -92,7 +92,10 @@ class Served:
     """The most that the cache held."""
     forwards: int = 0
     """With graphs of a few sizes, into which calls are packed."""
+    in_graphs: int = 0
+    """Patches of images in these graphs."""
     padding: int = 0
+    """Patches that these graphs compute beside them."""
     without: int = 0
     """Those that no graph had room for."""
     sizes: set[int] = field(default_factory=set)
@@ -108,8 +111,8 @@ class Served:
 
     @property
     def padding_share(self) -> float | None:
-        """Of what graphs of a few sizes compute."""
-        return share_of(self.padding, self.patches)
+        """Of all patches that graphs of a few sizes compute; what runs without one has no part in it."""
+        return share_of(self.padding, self.in_graphs)
 
     @property
     def exact_hit_rate(self) -> float | None:
@@ -117,14 +120,14 @@ class Served:
         return share_of(self.calls - self.recorded, self.recorded)
 
     @property
-    def calls_per_recording(self) -> float | None:
-        """Recording a layout may cost as many times what a replay saves."""
-        return self.calls / self.recorded if self.recorded else None
+    def replays_per_recording(self) -> float | None:
+        """Calls on a layout after its first, which records it: recording may cost so many times what a replay saves."""
+        return (self.calls - self.recorded) / self.recorded if self.recorded else None
 
     @property
-    def forwards_per_graph(self) -> float | None:
+    def replays_per_size(self) -> float | None:
         """The same for graphs of a few sizes, whose forwards are padded."""
-        return (self.forwards - self.without) / len(self.sizes) if self.sizes else None
+        return (self.forwards - self.without) / len(self.sizes) - 1 if self.sizes else None
 
 
 class Lru:
@@ -241,6 +244,7 @@ def _encode(call: list[Grid], served: Served, layouts: Lru, budgets: Budgets) ->
             served.without += 1
         else:
             served.sizes.add(each.budget)
+            served.in_graphs += each.patches
 
 
 def kv_bytes_of(model: str) -> int:
