@@ -35,7 +35,7 @@ from results.kernel_time_tables import (
     spread_table,
 )
 from results.predict_again import again_table, held_trace_table
-from results.predict_published import host_table, published_table
+from results.predict_published import host_sentence, host_table, published_table
 from results.recommend.full_width import full_width_table
 from tests.patches.page import page as cheat_page
 from tests.traps.page import page as trap_page
@@ -254,6 +254,7 @@ PARTS: dict[str, Callable[[], str | None]] = {
     "peers": peer_table,
     "hosts": hosts_table,
     "captured_hosts": host_table,
+    "captured_sentence": host_sentence,
     "published": published_table,
     "plans": plan_table,
     "probe": probe_table,

@@ -7,6 +7,7 @@ miss. With captures, what hosts take there is told by the host model of the othe
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,9 +19,12 @@ from vlbench.counting.job import Point
 from vlbench.counting.rows import Row
 from vlbench.counting.scaled import scaled
 from vlbench.counting_device import CountingDevice
-from vlbench.export.predicted import band_words
+from vlbench.export.held_capture import host_band, hosts_in_words
+from vlbench.export.predicted import band_cell, band_words
+from vlbench.export.sheet import figure
 from vlbench.judging.words import in_three_digits
 from vlbench.kernel_times import board
+from vlbench.predicting.captured import NEAR as NEAR_TIMES
 from vlbench.predicting.captured import HeldHost, Verdict, held_host
 from vlbench.predicting.captured_host import act_times
 from vlbench.predicting.host import hosts
@@ -62,16 +66,19 @@ SGLANG_MAIN = "rope-shared+block-mask"
 SQUARE: Grid = (1, 36, 36)
 WHY = {
     "vLLM #38065, three images, HD": (
-        "a server's host, which does more between launches than the forwards that our captures are of"
+        "a server's host, which does more between launches than the forwards that our captures are of; to be known: "
+        "what it takes from launch to launch, of a capture of that server"
     ),
     "vLLM #38065, attention in FP8, HD": (
-        "the same host, which has three casts more to launch for each call, and no queue to hide them behind"
+        "the same host, which has three casts more to launch for each call, and no queue to hide them behind; to be "
+        "known: that host, how many kernels its casts are, and the time of its FP8 attention"
     ),
     "TensorRT-LLM #11943, 1 image of 36x36, launches": (
-        "our two kernels stand for every element-wise step of rope and norms, of which that change kept most"
+        "our two kernels stand for every element-wise step of rope and norms, of which that change kept most; to be "
+        "known: its kernels by name before and after, of a capture of both"
     ),
 }
-"""What a miss is likely due to."""
+"""What a miss is likely due to, and what would have to be known to tell."""
 
 
 class Said(Record):
@@ -170,7 +177,8 @@ def _fp8(size: str, found: Simulated) -> Said:
         in_band=within(published, ratio),
         verdict=verdict,
         why=WHY.get(case, "") if verdict == "miss" else "",
-        note="direction; attention taken as twice as fast, with three casts a call: FP8 is not in the tables",
+        note="direction; attention taken as twice as fast, the most that FP8 can give, with three casts a call: FP8 "
+        "is not in the tables",
     )
 
 
@@ -243,7 +251,7 @@ def _faster(case: str, published: str, row: Predicted, figure: float | None = No
 
 
 def host_gaps(paths: Sequence[Path]) -> Iterator[HeldHost]:
-    """Each capture by the host model of the others: does their median lie within its own 10th to 90th percentile?"""
+    """Each capture by the host model of the others."""
     for act in act_times(paths):
         yield from (held for seen in act.seen if (held := held_host(act, seen)) is not None)
 
@@ -266,13 +274,23 @@ def published_table() -> str:
 
 def host_table() -> str:
     """Hosts of captures beside the host model of the other captures, as a Markdown table."""
-    head = "| capture | | samples | fast to slow, of the others, us | its own 10th to 90th percentile, us | |"
-    rows = [head, "|---|---|--:|--:|--:|---|"]
+    head = "| capture | | samples | median, us | of the others | their band, us | holds | |"
+    rows = [head, "|---|---|--:|--:|--:|--:|--:|---|"]
     for each in stored().hosts:
-        model, own = f"{each.fast:.1f} to {each.slow:.1f}", f"{each.seen[0]:.1f} to {each.seen[1]:.1f}"
-        cells = (each.capture, each.act, f"{each.count:,}", model, own, each.verdict)
-        rows.append(f"| {' | '.join(cells)} |")
+        own, band = figure(each.median, "{:.1f}").shown, band_cell("", host_band(each), 1).shown
+        cells = (each.capture, each.act, f"{each.count:,}", own, f"{each.slow:.1f}", band)
+        rows.append(f"| {' | '.join(cells)} | {figure(each.inside, '{:.0%}').shown} | {each.verdict} |")
     return "\n".join(rows)
+
+
+def host_sentence() -> str:
+    """How many are hits, and of how many one figure for all acts would be near the median: the best such figure."""
+    found = [each for each in stored().hosts if each.median is not None]
+    medians = [each.median for each in found if each.median]
+    constant = max(sum(1 / NEAR_TIMES <= each / one <= NEAR_TIMES for each in medians) for one in medians)
+    near = sum(bool(each.near) for each in found)
+    told = f"{hosts_in_words(found)} The median is near in {near}; one figure for all acts, "
+    return textwrap.fill(f"{told}the best there is, would be near in {constant}.", 120)
 
 
 def main(paths: Sequence[Path]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
 
 from vlbench.export.predicted import band_cell
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Value, Words, broken, figure, table_of
@@ -14,8 +15,9 @@ from vlbench.predicting.predicted import Band
 
 MEANS = (
     "Captured times are measured; predicted ones are bands of kernel tables and of a host model that was made from "
-    "other captures. A kernel is a hit where its median run lies in its band, an act where the slow host's figure lies "
-    "within the capture's own 10th to 90th percentile."
+    "other captures. A kernel is a hit where its median run lies in its band. An act is one where the predicted median "
+    "is at most 1.25 times the captured one, or the other way round, and the predicted band, of the middle 80 % of "
+    "other captures, holds 65 to 95 % of what was captured."
 )
 STYLES = {"hit": "green", "miss": "red"}
 
@@ -60,12 +62,15 @@ def held_capture_parts(found: HeldCapture, limit: int = 0) -> Iterator[Part]:
         hosts: Columns[HeldHost] = {
             "host": lambda each: each.act,
             Column("samples", "count"): lambda each: each.count,
-            Column("predicted us", "predicted"): lambda each: _us("predicted", each.fast, each.slow),
-            Column("captured us", "captured"): lambda each: _us("captured", *each.seen),
+            Column("predicted\nus", "predicted"): lambda each: figure(each.slow, "{:.1f}"),
+            Column("captured\nus", "captured"): lambda each: figure(each.median, "{:.1f}"),
+            Column("band us", "band"): lambda each: band_cell("band", host_band(each), 1),
+            Column("inside"): lambda each: figure(each.inside, "{:.0%}"),
             Column("", "verdict"): lambda each: Cell(each.verdict, each.verdict, STYLES.get(each.verdict, "")),
         }
-        title = "the host: predicted from fast to slow; captured, its own 10th to 90th percentile"
+        title = "the host: medians, the predicted band, and how much of what was captured lies in it"
         yield from (Words(), table_of("held_hosts", found.hosts, hosts, facts=facts, title=title))
+        yield Words(hosts_in_words(found.hosts))
     yield from (Words(note, "yellow") for note in found.notes)
     yield Words(MEANS, "dim")
 
@@ -81,6 +86,19 @@ def predicted(some: list[HeldKernels]) -> Band:
     return Band(low=sum(band.low * runs for band, runs in bands), high=sum(band.high * runs for band, runs in bands))
 
 
+def host_band(each: HeldHost) -> Band | None:
+    """Of an act, the middle 80 % of other captures; None where a file of before does not say."""
+    return None if each.high is None else Band(low=each.fast, high=each.high)
+
+
+def hosts_in_words(found: Sequence[HeldHost]) -> str:
+    """How many acts are hits, and how wide the bands are that these had to fit."""
+    hits = sum(each.verdict == "hit" for each in found)
+    widths = [band.high / band.low for each in found if (band := host_band(each)) and band.low]
+    wide = f"; bands end at {median(widths):.1f} times where they begin, in the median" if widths else ""
+    return f"{hits} of {len(found)} acts of the host {'is a hit' if hits == 1 else 'are hits'}{wide}."
+
+
 def _without(found: HeldCapture) -> Iterator[Words]:
     """What of the kernels has no prediction, and why."""
     untold = [each for each in found.kernels if not each.predicted]
@@ -90,14 +108,10 @@ def _without(found: HeldCapture) -> Iterator[Words]:
     for why, runs in reasons.most_common():
         names = list(dict.fromkeys(each.operation for each in untold if each.why_not == why))
         yield Words(f"not predicted, {why}: {runs:,} run{'s' * (runs > 1)} of {few(names, 4)}.", "yellow")
-    rest = found.busy - captured(list(found.kernels))
+    rest = 0.0 if found.named is None else found.busy - found.named
     if found.gpu and rest > 0.005 * found.busy:
-        share = rest / found.busy
-        yield Words(f"{share:.0%} of the {_ms(found.busy)} ms of all kernels belongs to no operator that is named.")
-
-
-def _us(name: str, low: float, high: float) -> Cell:
-    return band_cell(name, Band(low=low, high=high), 1)
+        told = f"{rest / found.busy:.0%} of the {_ms(found.busy)} ms of all kernels, fills and copies"
+        yield Words(f"{told} belongs to no operator that is named.")
 
 
 def _ms(seconds: float) -> str:

@@ -20,13 +20,18 @@ CALLED = ("cpu_op", "operator")
 
 @dataclass(frozen=True)
 class Operator:
-    """One call of an operator that asked for kernels itself, not through one inside it."""
+    """One call of an operator that itself asked for kernels, fills and copies on the device, or over the bus.
+
+    One that asked for both is there twice.
+    """
 
     name: str
     operands: tuple[Operand, ...] | None
     """Its tensors; None where the trace does not say, or has lists among them."""
     us: float
-    """Of the device, all its kernels together."""
+    """Of the device, all of it together."""
+    over_bus: int | None = None
+    """Bytes that it copied to or from the host; None of an operator that did not, -1 where the trace does not say."""
 
 
 def operators_of(path: Path, capture: Capture) -> list[Operator]:
@@ -40,9 +45,12 @@ def operators_of(path: Path, capture: Capture) -> list[Operator]:
 
 
 def _operators(path: Path, capture: Capture) -> Iterator[Operator]:
-    kernels = capture.gpu_ops[(capture.gpu_ops["kind"] == "kernel") & (capture.gpu_ops["api"] >= 0)]
-    busy = (kernels["end"] - kernels["start"]).groupby(kernels["api"]).sum()
-    asked = capture.api.loc[busy.index]
+    work = capture.gpu_ops[capture.gpu_ops["api"] >= 0]
+    asked = capture.api.loc[work["api"].unique()]
+    ran: dict[int, list[tuple[int, int | None]]] = defaultdict(list)
+    lengths, over_bus = work["end"] - work["start"], work["direction"].isin(["HtoD", "DtoH"])
+    for row, ns, copied, size in zip(work["api"], lengths, over_bus, work["bytes"], strict=True):
+        ran[int(row)].append((int(ns), int(size) if copied else None))
     calls: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for row, tid, start in zip(asked.index, asked["tid"], asked["start"], strict=True):
         calls[int(tid)].append((int(start), int(row)))
@@ -50,12 +58,16 @@ def _operators(path: Path, capture: Capture) -> Iterator[Operator]:
     spans: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
     for index, (start, end) in enumerate(zip(*times_of(called), strict=True)):
         spans[thread_of(called[index])].append((int(start), int(end), index))
-    took: dict[int, int] = defaultdict(int)
+    took: dict[tuple[int, bool], list[tuple[int, int | None]]] = defaultdict(list)
     for tid, made in calls.items():
         for index, row in _innermost(spans[tid], made):
-            took[index] += int(busy[row])
-    for index, ns in took.items():
-        yield Operator(str(called[index].get("name", "")), _operands(called[index].get("args")), ns / 1000)
+            for piece in ran[row]:
+                took[index, piece[1] is not None].append(piece)
+    for (index, _), pieces in took.items():
+        sizes = [each for _, each in pieces if each is not None]
+        name, operands = str(called[index].get("name", "")), _operands(called[index].get("args"))
+        told = (-1 if min(sizes) < 0 else sum(sizes)) if sizes else None
+        yield Operator(name, operands, sum(ns for ns, _ in pieces) / 1000, told)
 
 
 def _innermost(spans: list[tuple[int, int, int]], calls: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:

@@ -26,6 +26,9 @@ from vlbench.record.base import Amount, Checksummed, Count, Record, grid_text
 from vlbench.record.sequence import Event, Kind, Operand, itemsize, product_of
 
 Verdict = Literal["hit", "miss", "not predicted"]
+NEAR, INSIDE = 1.25, (0.65, 0.95)
+"""Of a host's act that is a hit: how many times the other of two medians one may be, and which share of the samples the
+band of their middle 80 % may hold."""
 ATTENDS = re.compile(r"attention|attn")
 _RESULT_AS_LARGE = "add sub rsub mul div neg exp pow sqrt rsqrt sigmoid silu gelu tanh relu clamp copy fill zero"
 POINTWISE = frozenset(_RESULT_AS_LARGE.split())
@@ -60,18 +63,35 @@ class HeldHost(Record):
     act: str
     count: Count
     fast: Amount
-    """Microseconds, of the others; of an attention call: times a launch."""
+    """Microseconds, of the others, their 10th percentile; of an attention call: times a launch."""
     slow: Amount
+    """Their median."""
+    high: Amount | None = None
+    """Their 90th percentile."""
     seen: tuple[Amount, ...]
     """Of this capture, its own 10th and 90th percentile."""
-    verdict: Verdict
-    """Does the slow host's figure, a median, lie between these?"""
+    median: Amount | None = None
+    """Its own; None in files that were written before it was kept."""
+    inside: Amount | None = None
+    """The share of this capture's samples between the others' 10th and 90th percentile."""
+
+    @property
+    def near(self) -> bool | None:
+        """Is neither median more than `NEAR` times the other? None where there is no telling."""
+        return None if self.median is None else self.slow <= NEAR * self.median and self.median <= NEAR * self.slow
+
+    @property
+    def verdict(self) -> Verdict:
+        """Is the median near, and does the band of the middle 80 % hold about as many?"""
+        if self.median is None or self.inside is None:
+            return "not predicted"
+        return "hit" if self.near and INSIDE[0] <= self.inside <= INSIDE[1] else "miss"
 
 
 class HeldCapture(Checksummed):
     """What `vlbench predict --capture` says of a file."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     figures: Literal["predicted beside captured"] = "predicted beside captured"
     capture: str
     version: str
@@ -82,7 +102,9 @@ class HeldCapture(Checksummed):
     """The board whose kernel times were taken; "" where there is none."""
     why_no_gpu: str = ""
     busy: Amount
-    """Seconds of all its kernels."""
+    """Seconds of all its kernels, fills and copies, as a prediction has them."""
+    named: Amount | None = None
+    """Of these, what belongs to an operator that the capture names."""
     kernels: tuple[HeldKernels, ...] = ()
     """Those whose shapes the capture names."""
     hosts: tuple[HeldHost, ...] = ()
@@ -102,17 +124,18 @@ def held_capture(path: Path, gpu: str | None = None) -> HeldCapture:
     """
     capture = load(path)
     name, why = _board_name(gpu, capture.gpus)
-    ops = capture.gpu_ops[capture.gpu_ops["kind"] == "kernel"]
-    found = _held_kernels(operators_of(path, capture), Kernels(board(name))) if name else ()
+    ops, operators = capture.gpu_ops, operators_of(path, capture) if name else []
+    found = _held_kernels(operators, Kernels(board(name))) if name else ()
     known = {each.act: each for each in host_times().acts}
     held = (held_host(known[act.act], seen) for act in act_times([path]) for seen in act.seen)
     return HeldCapture(
         capture=path.name,
         version=capture.version,
-        gpus=capture.gpus,
+        gpus=tuple(dict.fromkeys(capture.gpus)),
         gpu=board(name).name if name else "",
         why_no_gpu=why,
         busy=float((ops["end"] - ops["start"]).sum()) * 1e-9,
+        named=sum(each.us for each in operators) * MICRO,
         kernels=tuple(found),
         hosts=tuple(each for each in held if each is not None),
         notes=capture.notes,
@@ -139,26 +162,27 @@ def held_host(known: ActTimes, seen: Seen) -> HeldHost | None:
     others = known.model_copy(update={"seen": tuple(each for each in known.seen if each.capture != seen.capture)})
     if not others.seen:
         return None
-    fast, slow = (others.at(quantile) for quantile in AT.values())
-    ends = seen.us[0], seen.us[-1]
+    fast, slow, high = (others.at(quantile) for quantile in (*AT.values(), 0.9))
     return HeldHost(
         capture=seen.capture,
         act=known.act,
         count=seen.count,
         fast=fast,
         slow=slow,
-        seen=ends,
-        verdict="hit" if ends[0] <= slow <= ends[1] else "miss",
+        high=high,
+        seen=(seen.at(0.1), seen.at(0.9)),
+        median=seen.at(0.5),
+        inside=round(seen.inside(fast, high), 4),
     )
 
 
 def _held_kernels(operators: Sequence[Operator], kernels: Kernels) -> Iterator[HeldKernels]:
     """By operator and shapes, those that took the most first."""
-    alike: dict[tuple[str, tuple[Operand, ...] | None], list[float]] = defaultdict(list)
+    alike: dict[tuple[str, tuple[Operand, ...] | None, int | None], list[float]] = defaultdict(list)
     for each in operators:
-        alike[each.name, each.operands].append(each.us)
-    for (name, operands), us in sorted(alike.items(), key=lambda item: -sum(item[1])):
-        took = _took(name, operands, kernels)
+        alike[each.name, each.operands, each.over_bus].append(each.us)
+    for (name, operands, over_bus), us in sorted(alike.items(), key=lambda item: -sum(item[1])):
+        took = _took(name, operands, kernels) if over_bus is None else _copied(over_bus, kernels)
         told = not took.why_not
         yield HeldKernels(
             operation=name,
@@ -169,6 +193,12 @@ def _held_kernels(operators: Sequence[Operator], kernels: Kernels) -> Iterator[H
             predicted=Band(low=took.low * MICRO, high=took.high * MICRO) if told else None,
             why_not=took.why_not,
         )
+
+
+def _copied(size: int, kernels: Kernels) -> Took:
+    if size < 0:
+        return unknown(By.BYTES, "the capture does not say how many bytes it copies")
+    return kernels.copied(Event(Kind.UPLOAD, bytes=size))
 
 
 def _took(name: str, operands: tuple[Operand, ...] | None, kernels: Kernels) -> Took:

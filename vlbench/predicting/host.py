@@ -21,7 +21,8 @@ from vlbench.untrusted.files import Kind, read_json
 
 HOSTS = Path(__file__).with_name("hosts.json")
 STORED = Kind("write it anew with `python -m results.host_times CAPTURE...`", ours=True)
-QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)
+QUANTILES = tuple(each / 20 for each in range(21))
+"""Of what was seen, from the least to the most, that are stored."""
 AT = {"fast": 0.1, "slow": 0.5}
 """The hosts, and the quantile of each figure that they take."""
 
@@ -67,6 +68,17 @@ class Seen(Record):
     count: Count
     us: tuple[Amount, ...]
 
+    def at(self, quantile: float) -> float:
+        """One of the stored quantiles."""
+        return self.us[QUANTILES.index(quantile)]
+
+    def inside(self, low: float, high: float) -> float:
+        """The share of what was seen from `low` to `high`, ends included, by straight lines between the quantiles."""
+        us = np.array(self.us)
+        up_to = np.interp(high, us, QUANTILES, left=0, right=1)
+        from_on = np.interp(-low, -us[::-1], QUANTILES, left=0, right=1)
+        return float(max(0.0, up_to + from_on - 1))
+
 
 class ActTimes(Record):
     """All that is known of one act."""
@@ -88,8 +100,7 @@ class ActTimes(Record):
         if self.fast is not None and quantile == AT["fast"]:
             return self.fast
         if self.seen:
-            place = QUANTILES.index(quantile)
-            return float(np.median([each.us[place] for each in self.seen]))
+            return float(np.median([each.at(quantile) for each in self.seen]))
         if self.stated is None:
             raise UsageError(f"{HOSTS.name}: nothing is known of {self.act!r}; {STORED.remedy}")
         return self.stated[quantile != AT["fast"]]
