@@ -13,7 +13,7 @@ from tests.gating.timings import measured
 from tests.record.baselines import baseline, cell, forward
 from tests.record.records import results
 from tests.repositories import commit, git
-from vlbench.export.history import sparkline
+from vlbench.export.history import pair_cells, sparkline
 from vlbench.gating.manifest import NAME
 from vlbench.record.baseline import Baseline
 from vlbench.record.baseline_files import write_baseline
@@ -142,3 +142,10 @@ def test_a_line_of_blocks() -> None:
     assert sparkline([5, 5]) == "\u2581\u2581"
     assert sparkline([*range(100)], 8) == "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
     assert sparkline([None]) == " "
+
+
+def test_values_that_look_alike_in_short_are_shown_whole() -> None:
+    shown = [each.shown for each in pair_cells(68_852_873_980, 68_867_013_380, "B")]
+    assert shown == ["68,852,873,980", "68,867,013,380 B"]
+    assert [each.shown for each in pair_cells(0.0101234, 0.0101235, "s")] == ["0.0101234", "0.0101235 s"]
+    assert [each.shown for each in pair_cells(0.01, 0.02, "s")] == ["10 ms", "20 ms"]

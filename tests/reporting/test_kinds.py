@@ -44,6 +44,20 @@ def test_a_stored_baseline() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("baselines/qwen2-vl-7b.json", "| qwen2-vl-7b | single-image | "),
+        ("baselines/times/qwen2.5-vl-tiny.json", "| qwen2.5-vl-tiny best "),
+        ("gpu/held-trace.json", "| attention | 264 | "),
+        ("atlas/transformers-5.23.0.json", "| aimv2 | "),
+    ],
+)
+def test_what_is_no_run_has_its_figures_in_markdown_too(name: str, row: str) -> None:
+    text = vlbench.report(ROOT / "results" / name, progress=False).markdown()
+    assert any(line.startswith(row) for line in text.splitlines()), text
+
+
 def test_an_atlas() -> None:
     atlas = vlbench.load(ROOT / "results/atlas/transformers-5.23.0.json")
     assert isinstance(atlas, Surveyed)

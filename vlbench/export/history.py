@@ -98,17 +98,20 @@ def _changes(history: History, rows: Sequence[Series]) -> Iterator[Words]:
 
 
 def _told(row: Series, change: Change) -> str:
-    before, after = (each.shown for each in step_cells(row, change))
+    before, after = (each.shown for each in pair_cells(change.before, change.after, row.unit))
     return f"{row.figure.replace('_', ' ')} {before} -> {after}"
 
 
-def step_cells(row: Series, change: Change) -> tuple[Cell, Cell]:
-    """A figure before and after it changed, in short, or whole where both look alike so."""
-    before, after = (value_cell(each, row.unit) for each in (change.before, change.after))
-    if before.shown == after.shown:
-        before = Cell(f"{change.before:,.10g}", change.before)
-        after = Cell(f"{change.after:,.10g} {row.unit}".rstrip(), change.after)
-    return before, after
+def pair_cells(before: float, after: float, unit: str) -> tuple[Cell, Cell]:
+    """Two values of a figure in short, or whole where they differ and look alike so."""
+    one, other = value_cell(before, unit), value_cell(after, unit)
+    if one.shown == other.shown and before != after:
+        one, other = figure(before, _whole), figure(after, lambda each: f"{_whole(each)} {unit}".rstrip())
+    return one, other
+
+
+def _whole(value: float) -> str:
+    return f"{value:,.0f}" if value == round(value) else f"{value:,.10g}"
 
 
 def value_cell(value: float, unit: str) -> Cell:

@@ -48,7 +48,7 @@ def chapter_of(record: Any, source: str) -> Chapter:
         Recommendation: recommended_chapter,
         Baseline: baseline_chapter,
         Atlas: atlas_chapter,
-        History: past_chapter,
+        History: lambda record, _: past_chapter(record),
     }
     return made[type(record)](record, source)
 
@@ -162,7 +162,7 @@ def checked_chapter(found: CheckedPrediction, source: str) -> Chapter:
 def held_capture_chapter(found: HeldCapture, source: str) -> Chapter:
     """A capture, beside what is predicted of it."""
     section = Section("Captured, beside predictions", _worded(held_capture_parts(found)))
-    return Chapter(f"{found.capture}, held against predictions", source, [section])
+    return Chapter(f"{found.capture}, held against predictions", source, [section], (), _brief(section))
 
 
 def recommended_chapter(found: Recommendation, source: str) -> Chapter:
@@ -185,12 +185,14 @@ def recommended_chapter(found: Recommendation, source: str) -> Chapter:
 def baseline_chapter(found: Baseline, source: str) -> Chapter:
     """A stored baseline."""
     parts = baseline_sheet(found, None, str).parts
-    return Chapter(f"Baseline {found.name}", source, [Section("Stored figures", _worded(parts[1:]))])
+    section = Section("Stored figures", _worded(parts[1:]))
+    return Chapter(f"Baseline {found.name}", source, [section], (), _brief(section))
 
 
 def atlas_chapter(found: Atlas, source: str) -> Chapter:
     """An atlas of a package's towers."""
-    return Chapter(f"Atlas of {found.title}", source, [Section("Towers", _worded(atlas_parts(found)))])
+    section = Section("Towers", _worded(atlas_parts(found)))
+    return Chapter(f"Atlas of {found.title}", source, [section], (), _brief(section)[:1])
 
 
 def self_test_chapter(results: Results, source: str) -> Chapter:
@@ -201,6 +203,13 @@ def self_test_chapter(results: Results, source: str) -> Chapter:
     if scored:
         sections.append(Section("The same samples under other rules", [rule_table(scored)]))
     return Chapter("Self-test: is the harness honest on this machine?", source, sections, (), [tally_table(found)])
+
+
+def _brief(section: Section) -> list[Table]:
+    """Its tables for Markdown, without what is wide or second to the rest."""
+    tables = [each for each in section.blocks if isinstance(each, Table)]
+    left_out = {"prepared", "attention_calls", "attention_plans", "plans", "implicit_uploads", "allocations"}
+    return [only(each, *({head.key for head in each.heads} - left_out)) for each in tables]
 
 
 def _worded(parts: Iterable[Part]) -> list[Words | Table]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from vlbench.comparing.history import Change, History, Series
-from vlbench.export.history import RULE, ends, series_columns, sparkline, step_cells, value_cell
-from vlbench.export.sheet import Column, Columns, Table, Value, Words, table_of
+from vlbench.export.history import RULE, ends, pair_cells, series_columns, sparkline, value_cell
+from vlbench.export.sheet import Cell, Column, Columns, Table, Value, Words, table_of
 from vlbench.reporting import drawing
 from vlbench.reporting.page import Chapter, Picture, Section, only
 from vlbench.stats.change_points import FLOOR
@@ -14,7 +14,7 @@ from vlbench.stats.change_points import FLOOR
 BRIEF = ("figure", "history", "first", "last", "changes")
 
 
-def past_chapter(history: History, source: str) -> Chapter:
+def past_chapter(history: History) -> Chapter:
     """A section for each cell that has counts that changed, or times; what never changed is told as a number."""
     kept = [each for each in history.series if each.changes or each.machine]
     sections = []
@@ -26,7 +26,7 @@ def past_chapter(history: History, source: str) -> Chapter:
         told = f"{still} of {len(history.series)} figures are counts that never changed."
         sections.append(Section("What never changed", [Words(told)]))
     brief = [only(part, *BRIEF) for section in sections for part in section.blocks[:1] if isinstance(part, Table)]
-    return Chapter(f"History of {ends(history)}", source, sections, [RULE, *history.notes], brief)
+    return Chapter(f"History of {ends(history)}", history.source, sections, [RULE, *history.notes], brief)
 
 
 def lines_table(history: History, rows: Sequence[Series]) -> Table:
@@ -34,7 +34,14 @@ def lines_table(history: History, rows: Sequence[Series]) -> Table:
     first, last = history.versions[0].name, history.versions[-1].name
     facts = {"source": history.source, "cell": rows[0].cell, "machine": rows[0].machine}
     told = f"From {first} to {last}; a bar marks a change"
-    return table_of("history", rows, series_columns(lambda row: _line(history, row)), title=told, facts=facts)
+    columns = series_columns(lambda row: _line(history, row))
+    columns |= {Column("first"): lambda row: _ends(row)[0], Column("last"): lambda row: _ends(row)[1]}
+    return table_of("history", rows, columns, title=told, facts=facts)
+
+
+def _ends(row: Series) -> tuple[Cell, Cell]:
+    known = [each for each in row.values if each is not None]
+    return pair_cells(known[0], known[-1], row.unit)
 
 
 def _line(history: History, row: Series) -> Picture:
@@ -53,11 +60,13 @@ def _changes(history: History, rows: Sequence[Series]) -> Iterator[Table]:
         Column("version"): lambda each: history.versions[each[1].at].name,
         Column("date", left=True): lambda each: history.versions[each[1].at].date or "-",
         Column("figure", left=True): lambda each: each[0].figure.replace("_", " "),
-        Column("before"): lambda each: step_cells(*each)[0],
-        Column("after"): lambda each: step_cells(*each)[1],
-        Column("subject", "words", left=True): lambda each: history.versions[each[1].at].words or "-",
-        Column("what else changed", "why", left=True): lambda each: each[1].why or "-",
+        Column("before"): lambda each: pair_cells(each[1].before, each[1].after, each[0].unit)[0],
+        Column("after"): lambda each: pair_cells(each[1].before, each[1].after, each[0].unit)[1],
     }
+    if any(history.versions[change.at].words for _, change in found):
+        columns[Column("subject", "words", left=True)] = lambda each: history.versions[each[1].at].words or "-"
+    if any(change.why for _, change in found):
+        columns[Column("what else changed", "why", left=True)] = lambda each: each[1].why or "-"
     facts = {"source": history.source, "cell": rows[0].cell, "machine": rows[0].machine}
     if found:
         ordered = sorted(found, key=lambda each: -each[1].at)
