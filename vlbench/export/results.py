@@ -213,7 +213,8 @@ def verified_sheet(group: CellGroup, batches: Sequence[str], *, failures_only: b
         columns[Column("allowed", "timed_limit")] = _error("timed_limit")
     columns[Column("", "passed", left=True)] = lambda each: PASS if _passed(each) else FAIL
     shown = [each for each in found if not (failures_only and _passed(each))]
-    outcome = f"{sum(map(_passed, found))} of {len(found)} passed on {len(batches)} batch{'es' * (len(batches) != 1)}: {', '.join(batches)}."
+    many = f"{len(batches)} batch{'es' * (len(batches) != 1)}"
+    outcome = f"{sum(map(_passed, found))} of {len(found)} passed on {many}: {', '.join(batches)}."
     heading = f"{group.model}, {group.dtype}, {group.device}, {group.weights} weights"
     table = table_of("verified", shown, columns, facts=tables.facts(group))
     parts: list[Part] = [Words(heading, "bold"), table, *failures(found), Words(outcome)]
