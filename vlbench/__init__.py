@@ -12,6 +12,7 @@ from vlbench.version import __version__
 
 if TYPE_CHECKING:
     from vlbench.api.functions import (
+        ab,
         atlas,
         capturable,
         case,
@@ -52,6 +53,7 @@ __all__ = [
     "UsageError",
     "VisionOutput",
     "__version__",
+    "ab",
     "allow_sync",
     "atlas",
     "capturable",
@@ -83,7 +85,18 @@ _HOME = {
     **dict.fromkeys(("merge", "plan", "run_plan"), "api.functions"),
     **dict.fromkeys(("case", "compare", "count", "gate", "judge", "load", "profile", "run", "verify"), "api.functions"),
     **dict.fromkeys(
-        ("judge_patch", "atlas", "capturable", "count_over", "history", "predict", "recommend", "report", "simulate"),
+        (
+            "ab",
+            "judge_patch",
+            "atlas",
+            "capturable",
+            "count_over",
+            "history",
+            "predict",
+            "recommend",
+            "report",
+            "simulate",
+        ),
         "api.functions",
     ),
     "allow_sync": "counting_device.allowed",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from shutil import copytree, ignore_patterns
 
 import pytest
+import torch
 
 import vlbench.implementations as ours
 from tests.cli.conftest import Vlbench
 from tests.repositories import commit, git, write
+from tests.revisions.environments import like_this
 from tests.revisions.packages import FILE, OLD_IMPLEMENTATIONS, ONE_MORE_SYNC, OTHER_OPERATOR, PACKAGE, changed
 from vlbench.record.files import read_results
 
@@ -56,6 +59,32 @@ def test_a_package_in_lock_step_gives_rows_of_all_three_kinds(
     assert all(len(variant.timings["warm"].seconds) >= 6 and variant.stages for variant in trial.variants)
 
 
+@pytest.mark.slow(20)
+def test_a_tower_that_only_another_environment_has_is_held_against_one_of_ours(vlbench: Vlbench, folder: Path) -> None:
+    python, packages = like_this(folder / "venv")
+    write(folder, {"here.py": PACKAGE})
+    write(packages, {"there.py": changed(OTHER_OPERATOR, ONE_MORE_SYNC)})
+    chosen = ("--tower", "here:vision", "--head-tower", "there:vision", *QUICK)
+    ended = vlbench("ab", "--python", python, *chosen, "--out", "samples.json", "--json")
+    assert ended.code == 3, ended
+    found = ended.json()
+    rows = {row["measure"]: row for row in found["rows"]}
+    assert {name: row["verdict"] for name, row in rows.items()} == {
+        "accuracy": "same",
+        "time": "inconclusive",  # one pair is a quick look
+        "counters": "regressed",
+    }
+    versions = f"(Python {'.'.join(map(str, sys.version_info[:3]))}, torch {torch.__version__}, transformers "
+    assert found["before"].startswith(f"{sys.executable} {versions}")
+    assert found["after"].startswith(f"{python} {versions}")
+    assert found["after"].endswith("), there:vision")
+    assert "host syncs rose from 0 to 1 in forward, at there.py" in rows["counters"]["reason"]
+    assert "each environment ran in a process of its own, in lock-step" in found["notes"][0]
+    assert found["notes"][1].startswith("no version differs; both have the same Python, torch, transformers")
+    (group,) = read_results(Path("samples.json")).groups
+    assert [row.tower for row in group.rows] == [found["before"], found["after"]]
+
+
 @pytest.mark.slow
 def test_our_own_towers_share_a_process_and_a_wrong_one_is_caught(vlbench: Vlbench, folder: Path) -> None:
     """A constant of the plan is changed, uncommitted."""
@@ -95,6 +124,15 @@ def test_a_revision_from_before_towers_said_what_they_are_fed_is_refused(vlbench
             ("HEAD~1", "HEAD", "--out", "nowhere/results.json"),
             "--out nowhere/results.json: the folder nowhere does not",
         ),
+        (("HEAD",), "two sides are compared; name two revisions, such as main HEAD, or give --python"),
+        (("HEAD", "--python", "python"), "--python compares environments, and HEAD is a revision"),
+        (
+            ("--python", "a", "--python", "b", "--python", "c"),
+            "--python: 3 interpreters are named, and two are compared",
+        ),
+        (("--python", "a", "--tower", "b:c", "--tower", "d:e", "--head-tower", "f:g"), "it stands beside one --tower"),
+        (("--python", "no-such-python"), "--python no-such-python: there is no such file and no program of that name"),
+        (("HEAD~1", "HEAD", "--head-tower", "a:b"), "--head-tower says nothing without --python; leave it out"),
         (("HEAD~1", "HEAD", "--csv", "nowhere/rows.csv"), "--csv nowhere/rows.csv"),
     ],
 )

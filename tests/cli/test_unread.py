@@ -79,6 +79,8 @@ MODES: dict[str, dict[str, str]] = {
         "allow_inconclusive out force exactness",
         "a b --tower qwen2.5-vl-tiny+best": "base head tower scenario device dtype counters gpu cudnn seed threads "
         "trials budget timeout allow_inconclusive out force",
+        "--python p": "base head python tower head_tower scenario exactness device dtype counters gpu cudnn seed "
+        "threads trials budget timeout allow_inconclusive out force",
     },
     "judge-patch": {
         "a b": "base patch tower scenario grid gpu cudnn dtype seed times timeout",
@@ -173,6 +175,8 @@ SAMPLES: dict[str, str] = {
     "perfetto": "t.json",
     "diff": "baseline best",
     "over": "HEAD~1..HEAD",
+    "python": "python3",
+    "head_tower": "a:b",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -71,3 +72,14 @@ def test_a_side_that_cannot_be_counted_is_named(device: CountingDevice) -> None:
         row = row_of(result(base), result(head), TOWER, POINT, ASKED)
         assert row.cell == f"{TOWER} small count=2 bfloat16 sm_90"
         assert (row.verdict, row.reason) == (Verdict.MISSING, f"{name} cannot be counted: it raised")
+
+
+def test_counts_of_two_versions_of_torch_are_compared_and_say_so(device: CountingDevice) -> None:
+    old, new = result(counted(device, TOWER)), result(counted(device, "qwen2.5-vl-tiny"))
+    assert old.cell
+    assert new.cell
+    key = old.cell.key.model_copy(update={"torch_version": "2.9.1"})
+    old = replace(old, cell=old.cell.model_copy(update={"key": key}))
+    row = row_of(old, new, TOWER, POINT, ASKED)
+    assert row.verdict is Verdict.REGRESSED
+    assert row.reason.startswith(f"across torch 2.9.1 and {new.cell.key.torch_version}, which may make other operati")

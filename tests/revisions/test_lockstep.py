@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from tests.repositories import write
 from tests.revisions.packages import DYING, FILE, PACKAGE, changed
 from tests.trial.plans import POINT, python_path
+from vlbench.errors import UsageError
 from vlbench.process.child import ChildError
+from vlbench.process.interpreter import Interpreter, our_code
 from vlbench.revisions.lockstep import run_pair
 from vlbench.trial.job import Event, Job, VariantJob
 
@@ -47,3 +50,15 @@ def test_a_pair_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     with pytest.raises(ChildError, match="no end after 0 s") as caught:
         events(job(tmp_path, PACKAGE), timeout=0.01)
     assert caught.value.called == "BASE"
+
+
+@pytest.mark.slow(5)
+def test_a_side_of_another_interpreter_that_refuses_is_named_with_it(tmp_path: Path) -> None:
+    asked = job(tmp_path, PACKAGE)
+    base, head = asked.variants
+    asked = asked.model_copy(update={"variants": (base.model_copy(update={"tower": "no.such:tower"}), head)})
+    with (
+        our_code() as code,
+        pytest.raises(UsageError, match=r"^BASE, .*python\S*: tower 'no\.such:tower': no\.such cannot"),
+    ):
+        list(run_pair(asked, 120, pythons={"BASE": Interpreter(Path(sys.executable), code)}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
@@ -15,7 +16,8 @@ import vlbench
 from tests.towers import toys
 from tests.trial.plans import POINT, ROOT
 from vlbench.errors import UsageError
-from vlbench.revisions.bench import OUTPUTS
+from vlbench.revisions import bench
+from vlbench.revisions.bench import BATCH, OUTPUTS, WEIGHTS
 from vlbench.revisions.messages import Order, Reading, Ready, Said, Turn, Warm, output_of
 from vlbench.revisions.worker import follow, refuse_strangers
 from vlbench.trial.job import Checked, Job, Prepared, Stages, Struck, VariantJob
@@ -219,3 +221,37 @@ def test_what_is_imported_from_the_revision_is_not(stranger: Path) -> None:
 def test_what_is_installed_inside_the_repository_is_not(stranger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "prefix", str(stranger))
     refuse_strangers(stranger.parent, stranger.parent / "head")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "sentence"),
+    [
+        (WEIGHTS, lambda left: left["weights"]["merger.bias"].add_(1), "reads other weights than BASE wrote"),
+        (
+            BATCH,
+            lambda left: left.update(drawn="other"),
+            "draws other numbers from a seed than BASE's does, so that ro",
+        ),
+    ],
+)
+def test_head_refuses_what_another_torch_reads_or_draws_otherwise(
+    tmp_path: Path, name: str, change: Callable[[Any], Any], sentence: str
+) -> None:
+    said(order("Toy", tmp_path, leads=True), [])
+    left = torch.load(tmp_path / name, weights_only=True)
+    change(left)
+    torch.save(left, tmp_path / name)
+    with pytest.raises(UsageError, match=sentence):
+        said(order("Toy", tmp_path, leads=False))
+
+
+def test_head_is_fed_what_base_left_and_not_what_it_would_make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "FEW", 8)
+    fed = said(order("Toy", tmp_path, leads=True), [])[0]
+    left = torch.load(tmp_path / BATCH, weights_only=True)
+    left["pixels"][8:] += 1  # beyond what is looked at
+    torch.save(left, tmp_path / BATCH)
+    found = said(order("Toy", tmp_path, leads=False), [])[0]
+    assert isinstance(fed, Prepared)
+    assert isinstance(found, Prepared)
+    assert (found.fed_digest == fed.fed_digest, found.weights_digest == fed.weights_digest) == (False, True)

@@ -55,6 +55,7 @@ TEXTS = frozenset(
         "after",
         "over",
         "package",
+        "python",
     }
 )
 """Arguments that are a text or several."""
@@ -68,6 +69,7 @@ UNREAD: dict[str, dict[str, str]] = {
     },
     "recommend": {"counters=False": "gpu cudnn", "grid": "scenario point"},
     "predict": {"check": "gpu grid cold", "check=None": "budget"},
+    "ab": {"counters=False": "gpu cudnn", "python=None": "head_tower"},
     "judge_patch": {"times": "grid", "times=False": "trials budget"},
     "simulate": {"memory_at=None": "kv_bytes"},
     "run --plan": {

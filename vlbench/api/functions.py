@@ -12,6 +12,7 @@ from vlbench.api import (
     recommending,
     reporting,
     running,
+    side_by_side,
     simulating,
     surveys,
     verdicts,
@@ -24,6 +25,7 @@ count = in_python(counts.count)
 capturable = in_python(capturing.capturable)
 recommend = in_python(recommending.recommend)
 count_over = in_python(counts.count_over)
+ab = in_python(side_by_side.ab)
 verify = in_python(running.verify)
 compare = in_python(verdicts.compare)
 gate = in_python(verdicts.gate)

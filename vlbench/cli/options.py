@@ -22,9 +22,9 @@ Texts = list[str] | None  # of an option that can be given several times
 INTERRUPTED = 130
 """The exit code after Ctrl-C."""
 PANELS = {
-    "What is looked at": "plan_file shard shards expect scenario model start seam variant tower exactness ablate "
-    "images scenario_sizes weights grid point only dtype state plan gpu cudnn baseline capture key "
-    "region results ranges times range_ iteration before after reader metric package listed "
+    "What is looked at": "plan_file shard shards expect scenario model start seam variant tower head_tower "
+    "python exactness ablate images scenario_sizes weights grid point only dtype state plan gpu cudnn baseline capture "
+    "key region results ranges times range_ iteration before after reader metric package listed "
     "discover over requests turns conversations cache budgets most_padding graphs ranks memory_at "
     "kv_bytes break_even history",
     "How it is measured": "device seed threads trials budget timeout isolate card counts counters forwards tool "

@@ -8,6 +8,7 @@ from vlbench.counting.job import EVENTS, Counted, CountedAtScale, CountJob, Fini
 from vlbench.counting_device.profiles import CUDNN
 from vlbench.errors import UsageError
 from vlbench.process.child import Child, ChildError
+from vlbench.process.interpreter import Interpreter
 from vlbench.record.at_scale import AtScale, RowAtScale
 from vlbench.record.counted import CountedTower, CountGroup, CountReport
 from vlbench.record.work import Work
@@ -49,14 +50,16 @@ def run_job(
     folder: Path | None = None,
     steps: Steps = lambda done, of: None,
     worker: str | None = None,
+    python: Interpreter | None = None,
 ) -> SoFar:
     """Count `job` in a process of its own, for `timeout` seconds at most. Raises UsageError for a refused job.
 
-    The process is of the module `worker`, that which counts where none is named, and starts in `folder`, or here.
+    The process is of the module `worker`, that which counts where none is named, and starts in `folder`, or here, by
+    `python` or by this one.
     """
     so_far = SoFar()
     try:
-        with Child(worker or WORKER, EVENTS, timeout, folder=folder) as child:
+        with Child(worker or WORKER, EVENTS, timeout, folder=folder, python=python) as child:
             child.tell(job)
             for event in child.until(Finished):
                 match event:

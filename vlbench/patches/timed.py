@@ -25,7 +25,7 @@ def timed_rows(pair: Pair, request: Request, top: Path, watch: Watch) -> list[Ju
     plans = [replace(plan, stages=False) for plan in plans_of(pair, request, tower)]
     until = end_of(time.monotonic(), request.budget)
     seen: list[tuple[Times, Times]] = []
-    groups, _ = measure(plans, way_of(tower), replace(request, apart=True), until, top, watch, seen)
+    groups, _ = measure(plans, way_of(tower), replace(request, apart=True), until, top, watch, seen=seen)
     found = []
     for plan, group in zip(plans, groups, strict=True):
         words = (tower, plan.point.scenario, plan.point.label, plan.dtype, plan.device)

@@ -16,6 +16,7 @@ from typing import Generic, Self, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from vlbench.errors import UsageError
+from vlbench.process.interpreter import Interpreter
 from vlbench.process.left_behind import end_left_behind
 from vlbench.process.messages import Message, Refused, create_marker, read_marker
 from vlbench.process.parent import MARKER
@@ -68,8 +69,9 @@ class Child(Generic[Event]):
         name: str = "",
         is_timed: bool = True,
         own_session: bool = False,
+        python: Interpreter | None = None,
     ) -> None:
-        """Start it, in `folder` or here; it is ended after `timeout` seconds.
+        """Start it, in `folder` or here, by `python` or by this one; it is ended after `timeout` seconds.
 
         It is also ended `call_limit` seconds after it marked something and nothing since: that call is to blame.
         `events` reads what it says. Each variable of `own_folders` names a folder that is its own. `name` is what an
@@ -88,13 +90,13 @@ class Child(Generic[Event]):
             self._complaints = ends.enter_context((own / "stderr").open("w+", errors="replace"))
             self._process = ends.enter_context(
                 subprocess.Popen(
-                    [sys.executable, "-P", "-m", "vlbench.process.start", module],
+                    [str(python.path) if python else sys.executable, "-P", "-m", "vlbench.process.start", module],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=self._complaints,
                     cwd=folder,
                     start_new_session=own_session,
-                    env=portable_environment()
+                    env=(python.within(portable_environment()) if python else portable_environment())
                     | {MARKER: str(self._marker), PARENT: str(os.getpid()), FOLDER: str(own)}
                     | ({} if is_timed else ASLEEP)
                     | (NO_HELPERS if own_session else {})

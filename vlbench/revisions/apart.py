@@ -16,27 +16,22 @@ from vlbench.implementations.output import Parts
 from vlbench.implementations.weights import CheckpointError
 from vlbench.process.parent import serve
 from vlbench.record.exactness import FP32_LIMITS, Accuracy
-from vlbench.revisions.bench import WEIGHTS, FollowingBench, replayed
+from vlbench.revisions.bench import FollowingBench, LeavingBench, replayed
 from vlbench.revisions.messages import Order, Ready, Said, Turn, output_of
 from vlbench.revisions.worker import Side, refuse_strangers
 from vlbench.towers.from_folder import tower_in_folder
 from vlbench.trial.accuracy import Judged, raised_words, run
-from vlbench.trial.job import Checked, Job, VariantJob
+from vlbench.trial.job import Checked, VariantJob
 from vlbench.trial.rounds import without_collector
 from vlbench.trial.settle import settle
 from vlbench.trial.store import Here
 from vlbench.trial.subject import Subject, prepared
-from vlbench.trial.tower_bench import TowerBench
 
 
-class AwaitedBench(TowerBench):
-    """The reference's: it leaves its weights, and judges when it is told to."""
+class AwaitedBench(LeavingBench):
+    """The reference's: it judges when it is told to."""
 
     judges = False
-
-    def __init__(self, job: Job, exchange: Path) -> None:
-        super().__init__(job, Here())
-        torch.save(dict(self.weights), exchange / WEIGHTS)
 
     def judged(self, variant: VariantJob, exchange: Path) -> Iterator[Said]:
         """What another has left, held against the reference, and how far it may be off in a round."""
@@ -73,7 +68,7 @@ def follow(order: Order, turns: Iterator[Turn], say: Callable[[Said], None]) -> 
     settle(job.threads)
     (variant,) = job.variants
     bench: AwaitedBench | ApartBench
-    bench = AwaitedBench(job, order.exchange) if order.leads else ApartBench(job, Here(), order.exchange)
+    bench = (AwaitedBench if order.leads else ApartBench)(job, Here(), order.exchange)
     say(prepared(bench))
     if order.repository and (at := tower_in_folder(job.model)):
         refuse_strangers(order.repository, at.folder)

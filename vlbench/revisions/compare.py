@@ -1,10 +1,11 @@
-"""BASE against HEAD: every tower counted, checked and timed, in the way that its package allows, as one report.
+"""BASE against HEAD: every tower counted, checked and timed, in the way that its code allows, as one report.
 
 How often each way calls identical revisions different was measured before, is shipped as a file, and said every time.
 """
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -17,14 +18,15 @@ from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.vote import VOTE_FALSE_ALARMS
 from vlbench.matrix.plan import Plan
 from vlbench.record.schema import CellGroup, Device
-from vlbench.revisions.checkouts import checked_out, repository
-from vlbench.revisions.request import Pair, Request, Way, way_of
+from vlbench.revisions.checkouts import repository
+from vlbench.revisions.environments import EnvironmentPair
+from vlbench.revisions.request import Pair, Request, Way
 from vlbench.trial.limits import end_of
 from vlbench.trial.session import Watch
 
 REMEDIES = {
     ExitCode.INACCURATE: "mend the result of HEAD; a time of a wrong one means nothing",
-    ExitCode.MISSING: "mend what could not be measured, or name a tower and a scenario that both revisions have",
+    ExitCode.MISSING: "mend what could not be measured, or name a tower and a scenario that both sides have",
     ExitCode.REGRESSED: "mend what got worse, or say in the change why it is worth it",
     ExitCode.INCONCLUSIVE: "give it 5 trials, more --budget or a quieter machine, or let --allow-inconclusive pass it",
 }
@@ -76,28 +78,28 @@ class Compared:
 
 
 def compare(
-    base: str,
-    head: str,
+    sides: AbstractContextManager[Pair | EnvironmentPair],
     request: Request,
     watch: Watch,
     say: Callable[[str], None],
     *,
     allow_inconclusive: bool = False,
 ) -> Compared:
-    """Compare two revisions of the repository in the current folder. `say` is told what is being done.
+    """Compare two revisions of the repository in the current folder, or two environments, as `between` and `asked` give
+    them. `say` is told what is being done.
 
-    Raises UsageError for a revision, tower or scenario that there is not.
+    Raises UsageError for a side, tower or scenario that there is not.
     """
     start = time.monotonic()
-    ways = {tower: way_of(tower) for tower in request.towers}
-    with checked_out((base, head)) as (before, after):
-        pair = Pair(before, after)
+    say("looking at both sides")
+    with sides as pair:
+        ways = {tower: pair.way(tower) for tower in request.towers}
         with pair.naming():
             rows, groups, said, complete = _measure(pair, request, ways, end_of(start, request.budget), watch, say)
     judged = Judged(
         command="ab",
-        before=before.words,
-        after=after.words,
+        before=pair.base.words,
+        after=pair.head.words,
         rows=tuple(row.model_copy(update={"reason": pair.plain(row.reason)}) for row in rows),
         notes=(*_notes(pair, request, ways), *dict.fromkeys(said)),
         allow_inconclusive=allow_inconclusive,
@@ -109,21 +111,25 @@ def compare(
 
 
 def _measure(
-    pair: Pair, request: Request, ways: dict[str, Way], until: float, watch: Watch, say: Callable[[str], None]
+    pair: Pair | EnvironmentPair,
+    request: Request,
+    ways: dict[str, Way],
+    until: float,
+    watch: Watch,
+    say: Callable[[str], None],
 ) -> tuple[list[JudgedRow], tuple[CellGroup, ...], list[str], bool]:
     from vlbench.revisions.counters import count
     from vlbench.revisions.pairs import with_price
     from vlbench.revisions.times import measure, plans_of, rows_of
 
-    say("looking for the towers")
     plans = {tower: plans_of(pair, request, tower) for tower in ways}
     counted: dict[str, list[JudgedRow]] = {}
     for tower in ways if request.counters else ():
         say(f"counting {tower}")
         counted[tower] = count(pair, request, tower)
     say("starting the first trial")
+    top = repository() if isinstance(pair, Pair) else None
     remaining = sum(map(len, plans.values()))
-    top = repository()
     rows: list[JudgedRow] = []
     groups: list[CellGroup] = []
     said: list[str] = []
@@ -131,7 +137,7 @@ def _measure(
     for tower, way in ways.items():
         begin, mine = time.monotonic(), len(plans[tower])
         share = begin + (until - begin) * mine / remaining
-        found, was_complete = measure(plans[tower], way, request, share, top, watch)
+        found, was_complete = measure(plans[tower], way, request, share, top, watch, pair.pythons)
         complete, remaining = complete and was_complete, remaining - mine
         spent = time.monotonic() - begin
         for plan, group in zip(plans[tower], found, strict=True):
@@ -150,11 +156,11 @@ def _cell(tower: str, plan: Plan) -> str:
     return " ".join(filter(None, (tower, plan.point.scenario, plan.point.label, plan.dtype, plan.device)))
 
 
-def _notes(pair: Pair, request: Request, ways: dict[str, Way]) -> list[str]:
+def _notes(pair: Pair | EnvironmentPair, request: Request, ways: dict[str, Way]) -> list[str]:
     found = shipped()
-    notes = [sentence(found, way, request.device) for way in dict.fromkeys(ways.values())]
+    notes = [
+        sentence(found, way, request.device).replace("revision", pair.what) for way in dict.fromkeys(ways.values())
+    ]
     if not request.counters:
         notes.append("counters were left out, as --no-counters asks")
-    if pair.base.tree == pair.head.tree:
-        notes.append("BASE and HEAD are the same files: whatever differs is a false alarm")
-    return notes
+    return [*notes, *pair.notes]

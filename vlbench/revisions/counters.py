@@ -9,30 +9,34 @@ from vlbench.counting.run import run_job
 from vlbench.judging.judged import JudgedRow
 from vlbench.process.child import waiting_threads
 from vlbench.record.schema import Dtype
+from vlbench.revisions.environments import EnvironmentPair, TowerInEnvironment
 from vlbench.revisions.request import BASE, HEAD, Pair, Request
 from vlbench.towers.from_folder import TowerInFolder
 
+ACROSS = "across torch {} and {}, which may make other operations of one call: {}"
 
-def count(pair: Pair, request: Request, tower: str) -> list[JudgedRow]:
+
+def count(pair: Pair | EnvironmentPair, request: Request, tower: str) -> list[JudgedRow]:
     """A row per point, at its full size. Raises UsageError for a tower or scenario that there is not."""
     points = [point for name in request.scenarios for point in points_of(name)]
-    towers = [pair.at(revision, tower) for revision in (pair.base, pair.head)]
     with waiting_threads(2) as pool:
         base, head = pool.map(
-            lambda at: counted_at(at, points, request.profile, request.cudnn, request.counted_dtype), towers
+            lambda at: counted_at(at, points, request.profile, request.cudnn, request.counted_dtype), pair.towers(tower)
         )
     return [
         row_of(before, after, tower, point, request) for before, after, point in zip(base, head, points, strict=True)
     ]
 
 
-def counted_at(at: TowerInFolder, points: Sequence[Point], profile: str, cudnn: str, dtype: Dtype) -> list[CountResult]:
+def counted_at(
+    at: TowerInFolder | TowerInEnvironment, points: Sequence[Point], profile: str, cudnn: str, dtype: Dtype
+) -> list[CountResult]:
     """The tower on every point; one that could not be counted says why."""
     name = str(at)
     job = CountJob(
         towers=(name,), variants=None, points=tuple(points), profile=profile, cudnn=cudnn, dtype=dtype, keep_going=True
     )
-    so_far = run_job(job, folder=at.folder)
+    so_far = run_job(job, folder=at.folder, python=at.python if isinstance(at, TowerInEnvironment) else None)
     return [
         count_result(
             so_far.row(index, name), so_far.fed.get((index, name), point), profile, dtype, so_far.work.get(name)
@@ -47,7 +51,10 @@ def row_of(base: CountResult, head: CountResult, tower: str, point: Point, reque
 
 
 def judged_counts(sides: Mapping[str, CountResult], tower: str, point: Point, dtype: Dtype, profile: str) -> JudgedRow:
-    """The comparison of two sides by name, the older first. It is missing where one of them cannot be trusted."""
+    """The comparison of two sides by name, the older first. It is missing where one of them cannot be trusted.
+
+    Counts of two versions of torch are compared here, where that is what is asked for, and the row says so.
+    """
     cells = []
     for name, result in sides.items():
         if result.cell is None:
@@ -55,4 +62,7 @@ def judged_counts(sides: Mapping[str, CountResult], tower: str, point: Point, dt
             return JudgedRow.missing(words, "counters", f"{name} cannot be counted: {result.reason}")
         cells.append(result.cell.model_copy(update={"tower": tower}))
     before, after = cells
-    return judge_cells(before, after, list(sides.values())[-1].advice)
+    old, new = (each.key.torch_version for each in cells)
+    alike = before.model_copy(update={"key": before.key.model_copy(update={"torch_version": new})})
+    row = judge_cells(alike, after, list(sides.values())[-1].advice)
+    return row if old == new else row.model_copy(update={"reason": ACROSS.format(old, new, row.reason)})

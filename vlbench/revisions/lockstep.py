@@ -11,12 +11,15 @@ from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 import torch
 
+from vlbench.errors import UsageError
 from vlbench.implementations.output import Parts
 from vlbench.process.child import Child, ChildError
+from vlbench.process.interpreter import Interpreter
 from vlbench.process.messages import Message
 from vlbench.process.scratch import Scratch
 from vlbench.revisions.messages import SAID, Order, Reading, Ready, Said, Turn, Warm, output_of
@@ -28,6 +31,7 @@ from vlbench.trial.rounds import HIDDEN, is_narrow, round_numbers
 from vlbench.trial.session import COMPILED
 
 WORKER, APART = "vlbench.revisions.worker", "vlbench.revisions.apart"
+NONE: Mapping[str, Interpreter] = MappingProxyType({})
 One = TypeVar("One", bound=Message)
 Other = TypeVar("Other", bound=Message)
 
@@ -35,13 +39,18 @@ Other = TypeVar("Other", bound=Message)
 class Side(Child[Said]):
     """A process that works in the folder of its own revision."""
 
-    def __init__(self, variant: VariantJob, job: Job, timeout: float, *, apart: bool = False) -> None:
+    def __init__(
+        self, variant: VariantJob, job: Job, timeout: float, *, apart: bool = False, python: Interpreter | None = None
+    ) -> None:
         """Starts the process, which is to measure `variant` of `job` and is ended after `timeout` seconds.
 
-        A revision's tower is named by its folder, and is its own model. One that is `apart` has a session of its own.
+        A revision's tower is named by its folder, and is its own model, as is one of another `python`. One that is
+        `apart` has a session of its own.
         """
         at = tower_in_folder(variant.tower) if variant.tower else None
-        self.job = job.model_copy(update={"model": variant.tower if at else job.model, "variants": (variant,)})
+        self.python = python
+        own = at or python
+        self.job = job.model_copy(update={"model": variant.tower if own else job.model, "variants": (variant,)})
         super().__init__(
             APART if apart else WORKER,
             SAID,
@@ -50,33 +59,47 @@ class Side(Child[Said]):
             own_folders=COMPILED,
             name=variant.name,
             own_session=apart,
+            python=python,
         )
 
     def expect(self, kind: type[One], other: type[Other] | None = None) -> One | Other:
         """Wait for what is said next, of one of these kinds. Raises UsageError for a refusal, ChildError for an end."""
-        said = self.hear()
+        try:
+            said = self.hear()
+        except UsageError as refusal:
+            if self.python is None:
+                raise
+            raise UsageError(f"{self.name}, {self.python.path}: {refusal}") from None
         if isinstance(said, kind) or (other and isinstance(said, other)):
             return said
         raise ChildError(self.name, f"it said {said.event!r} out of turn")
 
 
-def run_pair(job: Job, timeout: float, repository: Path | None = None) -> Iterator[Event]:
+def run_pair(
+    job: Job, timeout: float, repository: Path | None = None, pythons: Mapping[str, Interpreter] = NONE
+) -> Iterator[Event]:
     """The events of one pair over the two variants of `job`, as `run_trial` gives those of a trial.
 
     The first variant is BASE and the job's model, the second HEAD; where a job has BASE alone, nothing is timed.
-    A side that imports from `repository` is refused. Raises UsageError for a job that is refused, ChildError for a
-    process that ended too early, or not within `timeout` seconds.
+    A side that imports from `repository` is refused. `pythons` are those of sides by name, where that is not this one.
+    Raises UsageError for a job that is refused, ChildError for a process that ended too early, or not within `timeout`
+    seconds.
     """
     with Scratch() as folder, ExitStack() as ends:
         exchange = Path(folder)
-        sides = [ends.enter_context(Side(each, job, timeout)) for each in job.variants]
-        passed, allowed = 0, dict[str, float]()
+        sides = [ends.enter_context(Side(each, job, timeout, python=pythons.get(each.name))) for each in job.variants]
+        passed, fed, allowed = 0, "", dict[str, float]()
         for side in sides:  # HEAD waits for what BASE leaves
             leads = side is sides[0]
             side.tell(Order(job=side.job, leads=leads, exchange=exchange, repository=repository))
             prepared = side.expect(Prepared)
             if leads:
+                fed = prepared.fed_digest
                 yield prepared
+            elif prepared.fed_digest != fed:
+                raise UsageError(
+                    f"{side.name}: it reads other inputs than {sides[0].name} wrote; take nearer versions of torch"
+                )
             checked = side.expect(Checked)
             yield checked
             passed += checked.accuracy.passed

@@ -1,13 +1,16 @@
 """What is compared of two revisions, and in which of two ways."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
+from typing import ClassVar
 
 from vlbench.errors import UsageError
+from vlbench.process.interpreter import Interpreter
 from vlbench.record.schema import Device, Dtype
-from vlbench.revisions.checkouts import Revision
+from vlbench.revisions.checkouts import Revision, checked_out
 from vlbench.towers.from_folder import OURS, TowerInFolder, import_root
 from vlbench.towers.installed import packages_of
 from vlbench.towers.resolve import is_built_in
@@ -57,6 +60,24 @@ class Pair:
 
     base: Revision
     head: Revision
+    what = "revision"
+    """Each side is one."""
+    pythons: ClassVar[Mapping[str, Interpreter]] = MappingProxyType({})
+    """By the names of sides: who runs it, where that is not this Python."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader has to know of the two."""
+        same = self.base.tree == self.head.tree
+        return ["BASE and HEAD are the same files: whatever differs is a false alarm"] if same else []
+
+    def way(self, tower: str) -> Way:
+        """How they are measured. Raises UsageError."""
+        return way_of(tower)
+
+    def towers(self, tower: str) -> tuple[TowerInFolder, TowerInFolder]:
+        """The tower of either. Raises UsageError."""
+        return self.at(self.base, tower), self.at(self.head, tower)
 
     def at(self, revision: Revision, tower: str) -> TowerInFolder:
         """The tower of this revision. Raises UsageError where its package is not there."""
@@ -83,6 +104,15 @@ class Pair:
             yield
         except UsageError as error:
             raise type(error)(self.plain(str(error))) from None
+
+
+@contextmanager
+def between(base: str, head: str, towers: Sequence[str]) -> Iterator[Pair]:
+    """Two revisions of the repository in the current folder, as files. Raises UsageError, also for a tower of none."""
+    for tower in towers:
+        way_of(tower)
+    with checked_out((base, head)) as (before, after):
+        yield Pair(before, after)
 
 
 def way_of(tower: str) -> Way:

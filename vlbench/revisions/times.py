@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from vlbench.comparing.timed_rows import explained_row
@@ -16,10 +17,12 @@ from vlbench.judging.stages import stage_moves, stage_shares
 from vlbench.judging.summary import Summary, summaries, suspects
 from vlbench.judging.verdict import Floors, Verdict
 from vlbench.matrix.plan import Plan
+from vlbench.process.interpreter import Interpreter
 from vlbench.record.schema import CellGroup
 from vlbench.revisions.clocks import Times
+from vlbench.revisions.environments import EnvironmentPair
 from vlbench.revisions.pairs import confirmed, go_on_in_sets
-from vlbench.revisions.request import BASE, HEAD, Pair, Request, Way, way_of
+from vlbench.revisions.request import BASE, HEAD, Pair, Request, Way
 from vlbench.towers.from_folder import TowerInFolder, claim_of
 from vlbench.towers.variants import Variant, reference_tower
 from vlbench.trial.session import Session
@@ -31,13 +34,13 @@ if TYPE_CHECKING:
 FLOORS = Floors()
 
 
-def plans_of(pair: Pair, request: Request, tower: str) -> list[Plan]:
+def plans_of(pair: Pair | EnvironmentPair, request: Request, tower: str) -> list[Plan]:
     """One plan per point of the scenarios. Raises UsageError for a tower that a revision does not have."""
-    base, head = (pair.at(revision, tower) for revision in (pair.base, pair.head))
-    if way_of(tower) is Way.ONE_PROCESS:
+    base, head = pair.towers(tower)
+    if isinstance(base, TowerInFolder) and isinstance(head, TowerInFolder) and pair.way(tower) is Way.ONE_PROCESS:
         model, variants, own_weights = tower.partition("+")[0], _beside_the_reference(request, base, head), "random"
     else:
-        model, variants, own_weights = str(base), _in_its_place(request, base, head), "its own"
+        model, variants, own_weights = str(base), _in_its_place(request, str(base), str(head)), "its own"
     sources = {BASE: pair.base.words, HEAD: pair.head.words}
     variants = [replace(each, source=sources.get(each.name)) for each in variants]
     return [
@@ -66,11 +69,11 @@ def _beside_the_reference(request: Request, base: TowerInFolder, head: TowerInFo
     ]
 
 
-def _in_its_place(request: Request, base: TowerInFolder, head: TowerInFolder) -> list[Variant]:
+def _in_its_place(request: Request, base: str, head: str) -> list[Variant]:
     """BASE stands where the reference tower does: HEAD is checked against it."""
     return [
-        Variant(BASE, None, tower=str(base), reference=BASE),
-        Variant(HEAD, (), Exactness(request.exactness), tower=str(head), reference=BASE),
+        Variant(BASE, None, tower=base, reference=BASE),
+        Variant(HEAD, (), Exactness(request.exactness), tower=head, reference=BASE),
     ]
 
 
@@ -79,14 +82,16 @@ def measure(
     way: Way,
     request: Request,
     until: float,
-    repository: Path,
+    repository: Path | None,
     watch: Watch,
+    pythons: Mapping[str, Interpreter] = MappingProxyType({}),
     seen: list[tuple[Times, Times]] | None = None,
 ) -> tuple[list[CellGroup], bool]:
     """Trials of every plan, then as many again where HEAD was called changed, until then by `time.monotonic()`.
 
     Also says whether there was time for all of it. In lock-step there are pairs until they show the threshold, or until
-    it is over. `seen` is told the times of both sides of pairs that are apart.
+    it is over. `pythons` are those of sides that another Python runs; `seen` is told the times of both sides of pairs
+    that are apart.
     """
     from vlbench.record.journal import Journal
     from vlbench.revisions.isolated import run_apart
@@ -94,7 +99,7 @@ def measure(
     from vlbench.trial.limits import Limits
     from vlbench.trial.session import run_trial
 
-    pair = partial(run_apart, seen=seen) if request.apart else run_pair
+    pair = partial(run_apart, seen=seen) if request.apart else partial(run_pair, pythons=pythons)
     run = run_trial if way is Way.ONE_PROCESS else partial(pair, repository=repository)
     limits = Limits(request.timeout, until, f"--budget {request.budget:g}s", "; give it more")
     session = Session(plans, Journal(None, ""), limits=limits, watch=watch, run=run)

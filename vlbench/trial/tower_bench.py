@@ -23,7 +23,7 @@ from vlbench.trial.job import Checked, Job, VariantJob
 from vlbench.trial.store import Store
 from vlbench.trial.subject import Cache, Inputs, Subject, slowed
 from vlbench.trial.tower_set import TowerSet
-from vlbench.workload.batch import as_fed, build_batch
+from vlbench.workload.batch import Batch, as_fed, build_batch
 from vlbench.workload.scenario import ScenarioPoint
 
 
@@ -41,8 +41,7 @@ class TowerBench(TowerSet):
         super().__init__(job)
         assert isinstance(job.point, ScenarioPoint)
         with stage("preprocess"):
-            fed = self.reference.fed
-            batch = build_batch(job.point, seed=job.seed, fed=fed, images=job.images)
+            fed, batch = self.reference.fed, self._batch(job.point)
         self.description = batch.description
         if calls := len(job.point.calls):
             self.description = f"{calls:,} recorded calls, most often of {batch.description}"
@@ -57,13 +56,20 @@ class TowerBench(TowerSet):
             churn_inputs(batch.grids, fed, self.dtype, self.device, job.seed, job.secret, job.point.calls),
             novel=lambda number: self.timed.turned(number, job.secret),
         )
-        others = [entry.to(self.dtype) for entry in awkward_inputs(fed, self.device, job.seed)]
-        for point in job.also_check:
-            more = build_batch(point, seed=job.seed, fed=fed)
-            others.append(Input(more.pixels.to(self.device, self.dtype), more.grid_thw))
-        self.checked_on, self.store = [self.timed, *others], store
+        self.checked_on, self.store = [self.timed, *(entry.to(self.dtype) for entry in self._others())], store
         if self.judges:
             self.begin_to_judge()
+
+    def _batch(self, point: ScenarioPoint) -> Batch:
+        """What is timed, on the host."""
+        return build_batch(point, seed=self.job.seed, fed=self.reference.fed, images=self.job.images)
+
+    def _others(self) -> list[Input]:
+        """What accuracy is checked on beside it, in fp32 on the device."""
+        fed, seed = self.reference.fed, self.job.seed
+        batches = [build_batch(point, seed=seed, fed=fed) for point in self.job.also_check]
+        more = [Input(each.pixels.to(self.device), each.grid_thw) for each in batches]
+        return awkward_inputs(fed, self.device, seed) + more
 
     def begin_to_judge(self) -> None:
         """Call the reference tower on all that accuracy is checked on."""

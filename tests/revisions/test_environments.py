@@ -1,0 +1,129 @@
+"""What interpreters are asked, and who is refused; `tests/cli/test_ab.py` compares two that are there."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.revisions.environments import empty, program
+from vlbench.errors import UsageError
+from vlbench.process.interpreter import Interpreter
+from vlbench.revisions import environments
+from vlbench.revisions.environments import Environment, EnvironmentPair, asked
+from vlbench.revisions.request import Way
+from vlbench.version import FOLDER
+
+VERSIONS = {"Python": "3.12.1", "torch": "2.13.0", "transformers": "5.23.0", "numpy": "2.4.6"}
+
+DEPENDENCIES = {
+    *("einops", "jinja2", "numpy", "nvtx", "pandas", "PIL", "psutil", "pydantic"),
+    *("pyinstrument", "pynvml", "rich", "safetensors", "scipy", "torch", "typer"),
+}
+"""Of vlbench, as modules."""
+
+
+def refusal(python: Path | str, seconds: float = 60, device: str = "cpu") -> str:
+    with pytest.raises(UsageError) as caught, asked([str(python), str(python)], None, seconds, device):
+        pass
+    told = str(caught.value)
+    assert told.startswith(f"--python {python}: ")
+    assert "\n" not in told
+    return told.removeprefix(f"--python {python}: ")
+
+
+def environment(**versions: str) -> Environment:
+    return Environment("python", Interpreter(Path("/python"), Path("/code")), VERSIONS | versions, gpu=False)
+
+
+def test_what_is_no_program_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("")
+    assert refusal(tmp_path) == f"it is a folder; name the interpreter in it, such as {tmp_path}/bin/python"
+    assert refusal("no-such-python").startswith("there is no such file and no program of that name")
+    assert refusal(tmp_path / "notes.txt").startswith("it is no program, which has to be executable")
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        (["echo hello"], "it does not answer as a Python does (its process ended with code 0: no message); name an"),
+        (["echo broken >&2", "exit 3"], "it does not answer as a Python does (its process ended with code 3: broken)"),
+        (["kill -9 $$"], "it does not answer as a Python does (its process was ended by SIGKILL"),
+        (['echo "$2"3.10.13'], "it is Python 3.10.13, and vlbench needs 3.11; make its environment anew"),
+        (['echo "$2"3.11.7', "exit 1"], "it ended while it imported what vlbench needs: its process ended with code 1"),
+        (
+            ['echo "$2"3.13.0', """echo "$2"'{"failed": "ImportError: no symbol", "versions": {}}'"""],
+            "vlbench cannot be",
+        ),
+        (["cat /dev/zero"], "it does not answer as a Python does; name an interpreter"),
+    ],
+    ids=["not Python", "fails", "killed", "too old", "dies later", "broken", "endless"],
+)
+def test_who_does_not_answer_as_a_python_that_can_run_vlbench_is_refused(
+    tmp_path: Path, lines: list[str], sentence: str
+) -> None:
+    assert refusal(program(tmp_path / "python", *lines)).startswith(sentence)
+
+
+def test_who_never_answers_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
+    python = program(tmp_path / "python", f"echo $$ > {tmp_path}/pid", "sleep 1000 & wait")
+    start = time.monotonic()
+    assert refusal(python, seconds=0.3) == "no answer within 0 s; look what it waits for"
+    assert time.monotonic() - start < 10
+    assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
+
+
+def test_an_environment_without_torch_is_told_what_to_install(tmp_path: Path) -> None:
+    python = empty(tmp_path / "venv")
+    lacks = "torch numpy pydantic einops nvtx safetensors nvidia-ml-py"
+    assert refusal(python) == f"it lacks what vlbench needs there; `{python} -m pip install {lacks}`"
+
+
+def test_a_python_that_is_too_old_can_read_what_it_is_asked() -> None:
+    ast.parse((FOLDER / environments.ANSWER).read_text(), feature_version=(3, 5))
+
+
+def test_what_an_interpreter_answers_is_what_its_side_has(tmp_path: Path) -> None:
+    told = {"lacks": [], "gpu": False, "versions": {"torch": "2.13.0", "vllm": "0.33.0"}}
+    python = program(tmp_path / "python", 'echo "$2"3.12.1', f"""echo "$2"'{json.dumps(told)}'""")
+    with asked([str(python), str(python)], "a:b", 60, "cpu") as pair:
+        assert pair.base.words == f"{python} (Python 3.12.1, torch 2.13.0, vllm 0.33.0)"
+        assert pair.head.words == f"{pair.base.words}, a:b"
+        assert [str(each) for each in pair.towers("c:d")] == ["c:d", "a:b"]
+        (code,) = (each for each in pair.base.interpreter.code.iterdir() if each.is_symlink())
+        assert (code.name, code.resolve()) == ("vlbench", FOLDER.resolve())
+    assert not code.exists()
+    assert FOLDER.exists()
+    assert refusal(python, device="cuda").startswith("its torch 2.13.0 sees no GPU; install one for CUDA there, or")
+
+
+@pytest.mark.slow(6)
+def test_this_interpreter_can_do_it_and_needs_what_is_said() -> None:
+    with asked([sys.executable, sys.executable], None, 100, "cpu") as pair:
+        assert pair.base.versions["Python"] == "{}.{}.{}".format(*sys.version_info)
+        assert pair.base.versions["torch"] == torch.__version__
+    code = f"import sys, {', '.join(environments.WORKERS)}; print(*{{each.partition('.')[0] for each in sys.modules}})"
+    imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {*imported} & DEPENDENCIES == environments.NEEDED.keys()
+
+
+def test_what_differs_is_told() -> None:
+    pair = EnvironmentPair(environment(), environment(torch="2.12.0", vllm="0.33.0"))
+    assert pair.base.words == "python (Python 3.12.1, torch 2.13.0, transformers 5.23.0)"
+    assert pair.notes == [
+        "the environments differ in torch 2.13.0 -> 2.12.0, vllm none -> 0.33.0; both have the same Python, "
+        "transformers, numpy"
+    ]
+    assert EnvironmentPair(environment(), environment()).notes[0].startswith("no version differs; both have the same")
+    assert pair.way("qwen2.5-vl-tiny") is Way.LOCK_STEP
+
+
+def test_an_interpreter_finds_this_vlbench_before_another_and_is_told_to_be_no_other_python() -> None:
+    found = Interpreter(Path("/python"), Path("/code")).within({"PYTHONHOME": "/usr", "PYTHONPATH": "/mine", "A": "1"})
+    assert found == {"PYTHONPATH": "/code:/mine", "A": "1"}

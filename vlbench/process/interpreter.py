@@ -1,0 +1,36 @@
+"""Another Python, in which this very vlbench runs with the packages of that one's environment."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlbench.process.scratch import Scratch
+from vlbench.version import FOLDER
+
+FOLDERS = "PYTHONPATH"
+NOT_ITS_OWN = ("PYTHONHOME", "__PYVENV_LAUNCHER__")
+"""Variables that tell a Python to be another one."""
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """A Python, and where it finds vlbench."""
+
+    path: Path
+    code: Path
+    """A folder that has this vlbench, and nothing else that is installed here."""
+
+    def within(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """The variables for a process of it: this vlbench comes before one that is installed there."""
+        kept = {name: value for name, value in environment.items() if name not in NOT_ITS_OWN}
+        return kept | {FOLDERS: os.pathsep.join(filter(None, (str(self.code), kept.get(FOLDERS))))}
+
+
+@contextmanager
+def our_code() -> Iterator[Path]:
+    """A folder, gone afterwards, that has this vlbench and nothing else."""
+    with Scratch() as folder:
+        (Path(folder) / FOLDER.name).symlink_to(FOLDER.resolve(), target_is_directory=True)
+        yield Path(folder)

@@ -1,0 +1,204 @@
+"""Two Python environments as the sides of a comparison: this vlbench's code in both, with the packages of each.
+
+Before anything is measured each interpreter is asked what it has. Who does not answer as a Python that can run vlbench
+is refused in a sentence.
+"""
+
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from vlbench.errors import UsageError
+from vlbench.process.child import exit_reason, portable_environment
+from vlbench.process.interpreter import Interpreter, our_code
+from vlbench.process.scratch import Scratch
+from vlbench.revisions.request import BASE, HEAD, Way
+from vlbench.version import FOLDER
+
+ANSWER = Path("revisions", "answer.py")
+WORKERS = ("vlbench.revisions.worker", "vlbench.counting.worker")
+"""What an environment has to be able to import: the processes that time and count."""
+PATIENCE = 120.0
+"""Seconds in which an interpreter has to answer; to import torch from a slow disk takes most of a minute."""
+MOST_BYTES = 1 << 20
+"""That an answer may have."""
+LOOK = 0.02
+"""Seconds between two looks at one that is asked."""
+TOLD = ("torch", "transformers", "vllm", "sglang")
+LIBRARIES = (*TOLD, "flash-attn", "numpy", "pillow", "safetensors", "triton")
+"""Libraries whose versions are told where they differ; the first of them always."""
+NAMES = ("Python", *LIBRARIES)
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
+NEEDED = {each: each for each in ("torch", "numpy", "pydantic", "einops", "nvtx", "safetensors")} | {
+    "pynvml": "nvidia-ml-py"
+}
+"""Modules of others that WORKERS import, and what to install for each; vlbench itself need not be there."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One side: an interpreter, and what it has."""
+
+    name: str
+    """As it was given."""
+    interpreter: Interpreter
+    versions: dict[str, str]
+    """Of Python, and of each of LIBRARIES that is there."""
+    gpu: bool
+    """Does its torch see one?"""
+    tower: str | None = None
+    """What is measured in it, where that is not what both are asked for."""
+
+    @property
+    def words(self) -> str:
+        """What a report calls it: `/other/bin/python (Python 3.12.1, torch 2.12.0, transformers 5.19.0)`."""
+        told = ", ".join(f"{name} {self.versions[name]}" for name in ("Python", *TOLD) if name in self.versions)
+        return f"{self.name} ({told})" + (f", {self.tower}" if self.tower else "")
+
+
+@dataclass(frozen=True)
+class TowerInEnvironment:
+    """A tower as `resolve_tower` reads it, and who is to make it."""
+
+    tower: str
+    python: Interpreter
+    folder: None = None
+
+    def __str__(self) -> str:
+        return self.tower
+
+
+@dataclass(frozen=True)
+class EnvironmentPair:
+    """The two environments. It is asked what a `Pair` of revisions is asked."""
+
+    base: Environment
+    head: Environment
+    what = "environment"
+    """Each side is one."""
+
+    @property
+    def pythons(self) -> dict[str, Interpreter]:
+        """By the names of the sides."""
+        return {BASE: self.base.interpreter, HEAD: self.head.interpreter}
+
+    @property
+    def notes(self) -> list[str]:
+        """What differs between the two."""
+        old, new = ({name: each.versions.get(name, "none") for name in NAMES} for each in (self.base, self.head))
+        differs = [f"{name} {old[name]} -> {new[name]}" for name in NAMES if old[name] != new[name]]
+        same = ", ".join(name for name in NAMES if old[name] == new[name] != "none")
+        told = f"the environments differ in {', '.join(differs)}" if differs else "no version differs"
+        return [f"{told}; both have the same {same}" if same else told]
+
+    def way(self, tower: str) -> Way:
+        """How they are measured, whatever the tower."""
+        return Way.LOCK_STEP
+
+    def towers(self, tower: str) -> tuple[TowerInEnvironment, TowerInEnvironment]:
+        """The tower of either."""
+        base, head = (TowerInEnvironment(each.tower or tower, each.interpreter) for each in (self.base, self.head))
+        return base, head
+
+    def plain(self, text: str) -> str:
+        """`text` as it is: a tower is called here as it was named."""
+        return text
+
+    def naming(self) -> nullcontext[None]:
+        """Errors stay as they are."""
+        return nullcontext()
+
+
+@contextmanager
+def asked(names: Sequence[str], head_tower: str | None, seconds: float, device: str) -> Iterator[EnvironmentPair]:
+    """The environments of two interpreters, BASE's and HEAD's, each given as a file or a program's name.
+
+    Each has `seconds` to answer, at most PATIENCE. Raises UsageError for what is no Python that can run vlbench, and
+    for one whose torch sees no GPU where the `device` is one.
+    """
+    base, head = names
+    found = {name: _found(name) for name in names}
+    with our_code() as code:
+        asking = {name: Interpreter(path, code) for name, path in found.items()}
+        known = {name: _environment(name, each, min(seconds, PATIENCE)) for name, each in asking.items()}
+        for each in known.values() if device == "cuda" else ():
+            if not each.gpu:
+                told = f"--python {each.name}: its torch {each.versions['torch']} sees no GPU"
+                raise UsageError(f"{told}; install one for CUDA there, or compare with --device cpu")
+        yield EnvironmentPair(known[base], replace(known[head], tower=head_tower))
+
+
+def _found(name: str) -> Path:
+    """The program, not what its links lead to: an environment is known by where its link lies."""
+    if program := shutil.which(name):
+        return Path(os.path.abspath(program))
+    path = Path(name)
+    if path.is_dir():
+        inside = next((each for each in (path / "bin/python", path / "python") if each.exists()), path / "bin/python")
+        raise UsageError(f"--python {name}: it is a folder; name the interpreter in it, such as {inside}")
+    if path.exists():
+        raise UsageError(f"--python {name}: it is no program, which has to be executable; name an interpreter")
+    raise UsageError(f"--python {name}: there is no such file and no program of that name; name an interpreter")
+
+
+def _environment(name: str, interpreter: Interpreter, seconds: float) -> Environment:
+    """What an interpreter has. Raises UsageError."""
+    mark = f"vlbench {secrets.token_hex(8)}: "
+    said, end = _said(name, interpreter, mark, seconds)
+    version, told = [*(line.removeprefix(mark) for line in said.splitlines() if line.startswith(mark)), "", ""][:2]
+    if not _VERSION.fullmatch(version):
+        raise UsageError(f"--python {name}: it does not answer as a Python does ({end}); name an interpreter")
+    if tuple(map(int, version.split(".")[:2])) < (3, 11):
+        raise UsageError(f"--python {name}: it is Python {version}, and vlbench needs 3.11; make its environment anew")
+    try:
+        found: dict[str, Any] = json.loads(told)
+    except json.JSONDecodeError:
+        raise UsageError(f"--python {name}: it ended while it imported what vlbench needs: {end}; mend it") from None
+    if lacks := found.get("lacks"):
+        needed = " ".join(NEEDED[each] for each in lacks)
+        raise UsageError(f"--python {name}: it lacks what vlbench needs there; `{name} -m pip install {needed}`")
+    if failed := found.get("failed"):
+        raise UsageError(f"--python {name}: vlbench cannot be imported there: {failed}; install versions that it takes")
+    return Environment(name, interpreter, {"Python": version, **found["versions"]}, found["gpu"])
+
+
+def _said(name: str, interpreter: Interpreter, mark: str, seconds: float) -> tuple[str, str]:
+    """What a program answers within so many seconds, and how it ended. Raises UsageError where it does not end."""
+    question = [str(interpreter.code / FOLDER.name / ANSWER), mark, ",".join(LIBRARIES), ",".join(NEEDED), *WORKERS]
+    with Scratch() as folder:
+        out, complaints = (Path(folder) / each for each in ("out", "complaints"))
+        with out.open("wb") as said, complaints.open("wb") as complained:
+            try:
+                process = subprocess.Popen(
+                    [str(interpreter.path), *question],
+                    stdin=subprocess.DEVNULL,
+                    stdout=said,
+                    stderr=complained,
+                    env=interpreter.within(portable_environment()),
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise UsageError(f"--python {name}: cannot be started ({error.strerror}); name a Python") from None
+        until = time.monotonic() + seconds
+        try:
+            while process.poll() is None:
+                if time.monotonic() > until:
+                    raise UsageError(f"--python {name}: no answer within {seconds:.0f} s; look what it waits for")
+                if out.stat().st_size + complaints.stat().st_size > MOST_BYTES:
+                    raise UsageError(f"--python {name}: it does not answer as a Python does; name an interpreter")
+                time.sleep(LOOK)
+        finally:
+            if process.returncode is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        return out.read_text(errors="replace"), exit_reason(process.returncode, complaints.read_text(errors="replace"))
