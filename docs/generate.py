@@ -25,6 +25,7 @@ from results.checked_predictions import checked_sentence, checked_table, measure
 from results.count_plans import plan_table
 from results.false_alarms import gate_sentence
 from results.gpu.tables import counted_and_seen, probe_table, right_sentence, seen_sentence
+from results.history_levels import levels_table
 from results.host_times import hosts_table
 from results.kernel_time_tables import (
     board_table,
@@ -253,6 +254,7 @@ PARTS: dict[str, Callable[[], str | None]] = {
     "moved": moved_table,
     "peers": peer_table,
     "hosts": hosts_table,
+    "history_levels": levels_table,
     "captured_hosts": host_table,
     "captured_sentence": host_sentence,
     "published": published_table,

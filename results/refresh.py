@@ -62,6 +62,7 @@ STEPS = (
     Step("flags", 4, "results.count_flags", ("results/flags/counts.json",)),
     Step("plans", 1, "results.count_plans", ("results/plans/multi-image.json",)),
     Step("atlas", 10, "vlbench atlas --over 5.19..5.23 --out results/atlas --force", ATLASES),
+    Step("levels of times", 1, "results.history_levels", ("results/history/levels.json",)),
     Step("predictions", 1, "results.predict_published", ("results/predictions/published.json",)),
     Step("predictions of an H200", 1, "results.predict_again", ("results/predictions/again-h200.json",)),
     Step(

@@ -1,6 +1,7 @@
-"""Where a series of times goes to another level: change points of its logarithms, by PELT (Killick, 2012; ruptures).
+"""Where a series of times goes to another level: change points of its logarithms, by binary segmentation (ruptures).
 
-What a level has to differ by follows from the noise of the series itself, that of a time from the one before.
+What two levels have to differ by follows from the noise of the series itself, and from how much neighbours in it are
+alike: a machine's slow hours, in which one slow time follows another, are no level.
 """
 
 import math
@@ -13,10 +14,16 @@ SMALLEST = 5
 """Times that a level has at least: of fewer than two such levels nothing is said."""
 FLOOR = 0.01
 """Share that two levels differ by at least."""
-PENALTY = 4.0
-"""Squares of the noise, times the logarithm of the length, that a further level has to explain."""
-_MAD = 0.6745 * math.sqrt(2)
-"""Of the differences of normal noise: their median, as a share of its standard deviation."""
+STANDS_OUT = 5.0
+"""Standard errors, of means of such noise, that two levels differ by at least: `python -m results.history_levels`."""
+LESS_ALIKE = 2.0
+"""What neighbours resemble each other less by where they lie about levels that were found in themselves: so many times
+the levels, over the times. For a correlation of 0.25; Kendall (1954) has 1 + 4 times it."""
+MOST_ALIKE = 0.9
+WILD = 3.0
+"""Standard deviations beyond which a time counts as one that is so far off."""
+_MAD = 0.6745
+"""Of normal noise: the median of its absolute values, as a share of its standard deviation."""
 
 
 def can_look() -> bool:
@@ -25,22 +32,52 @@ def can_look() -> bool:
 
 
 def change_points(times: Sequence[float]) -> list[int]:
-    """The places at which another level begins, of positive times in order; none where there are too few of them."""
+    """The places at which another level begins, of positive times in order; none where there are too few of them.
+
+    One place more is tried until two more bring no further level: one that goes up and back takes both.
+    """
     import numpy
-    from ruptures import Pelt
+    from ruptures import Binseg
 
     if len(times) < 2 * SMALLEST:
         return []
     logs = [math.log(each) for each in times]
-    steps = [abs(after - before) for before, after in pairwise(logs)]
-    noise = max(median(steps) / _MAD, FLOOR / 10)
-    search = Pelt(model="l2", min_size=SMALLEST, jump=1).fit(numpy.array(logs)[:, None])
-    places = [0, *search.predict(pen=PENALTY * noise**2 * math.log(len(logs)))]
-    while len(places) > 2:
-        levels = [median(logs[start:end]) for start, end in pairwise(places)]
-        moves = [abs(after - before) for before, after in pairwise(levels)]
-        least = min(range(len(moves)), key=moves.__getitem__)
-        if moves[least] >= math.log1p(FLOOR):
+    search = Binseg(model="l2", min_size=SMALLEST, jump=1).fit(numpy.array(logs)[:, None])
+    found, tried = [0, len(logs)], 0
+    for number in range(1, len(logs) // SMALLEST):
+        places = _standing_out(logs, [0, *search.predict(n_bkps=number)])
+        found, tried = (places, 0) if len(places) > len(found) else (found, tried + 1)
+        if tried == 2:
             break
-        del places[least + 1]
-    return places[1:-1]
+    return found[1:-1]
+
+
+def _standing_out(logs: Sequence[float], places: list[int]) -> list[int]:
+    """Those of the places at which levels differ by enough; the weakest goes first."""
+    while len(places) > 2:
+        levels = [logs[start:end] for start, end in pairwise(places)]
+        error = STANDS_OUT * _noise(levels)
+        moves = [
+            abs(median(after) - median(before))
+            / max(math.log1p(FLOOR), error * math.sqrt(1 / len(before) + 1 / len(after)))
+            for before, after in pairwise(levels)
+        ]
+        least = min(range(len(moves)), key=moves.__getitem__)
+        if moves[least] >= 1:
+            break
+        places = [*places[: least + 1], *places[least + 2 :]]
+    return places
+
+
+def _noise(levels: Sequence[Sequence[float]]) -> float:
+    """Standard deviation about the levels of noise without resemblance, of which means would vary as much."""
+    off = [[each - median(level) for each in level] for level in levels]
+    most = WILD / _MAD * median(abs(each) for level in off for each in level)
+    kept = [[max(-most, min(most, each)) for each in level] for level in off]
+    squares = sum(each * each for level in kept for each in level)
+    if not squares:
+        return 0.0
+    number = sum(map(len, levels))
+    alike = sum(one * other for level in kept for one, other in pairwise(level)) / squares
+    alike = max(0.0, min(MOST_ALIKE, alike + LESS_ALIKE * len(levels) / number))
+    return math.sqrt(squares / (number - len(levels)) * (1 + alike) / (1 - alike))
