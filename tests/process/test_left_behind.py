@@ -25,10 +25,10 @@ sys.stdin.read()
 """
 
 
-@pytest.fixture
-def other() -> Iterator[subprocess.Popen[bytes]]:
+@pytest.fixture(params=[False, True], ids=["in our session", "in one of its own"])
+def other(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[bytes]]:
     """One that somebody else in this process has started."""
-    with subprocess.Popen(["sleep", "60"]) as process:
+    with subprocess.Popen(["sleep", "60"], start_new_session=request.param) as process:
         yield process
         process.kill()
 
@@ -37,13 +37,13 @@ def other() -> Iterator[subprocess.Popen[bytes]]:
 def test_all_that_is_left_behind_is_ended(other: subprocess.Popen[bytes], how: str, number: int) -> None:
     command = [sys.executable, "-I", "-S", "-c", STARTS.format(how=how, number=number)]
     with (
-        adopting(),
+        adopting() as strangers,
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as started,
     ):
         assert started.stdout
         assert started.stdout.read(number) == b"x" * number
-        assert end_left_behind(started.pid, ()) == number
-        assert end_left_behind(started.pid, ()) == 0
+        assert end_left_behind(started.pid, strangers) == number
+        assert end_left_behind(started.pid, strangers) == 0
         assert started.poll() is None
         assert other.poll() is None
         started.kill()

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -159,9 +159,12 @@ class Child(Generic[Event]):
         """It runs."""
         self._process.send_signal(signal.SIGCONT)
 
-    def end_left_behind(self) -> int:
-        """End what it has started, while it is stopped; how many there were. It needs a session of its own."""
-        return end_left_behind(self.pid, {each.pid for each in list(_LIVING)} - {self.pid})
+    def end_left_behind(self, strangers: Collection[int]) -> int:
+        """End what it has started, while it is stopped; how many there were. It needs a session of its own.
+
+        `strangers` are processes that were there before it, which are not looked at.
+        """
+        return end_left_behind(self.pid, {*strangers, *(each.pid for each in list(_LIVING))} - {self.pid})
 
     def until(self, last: type[Message]) -> Iterator[Event]:
         """What it says, up to a message of the kind `last`, after which it has to end well. Raises as `hear` does."""

@@ -18,16 +18,22 @@ PATIENCE = 2.0
 
 
 @contextmanager
-def adopting() -> Iterator[None]:
-    """Meanwhile what is orphaned anywhere below this process becomes its child; on Linux alone."""
+def adopting() -> Iterator[frozenset[int]]:
+    """Meanwhile what is orphaned anywhere below this process becomes its child; on Linux alone.
+
+    Gives the processes that are below it by now: nothing that is started later has left them behind.
+    """
+    import psutil
+
+    there = frozenset(each.pid for each in psutil.Process().children(recursive=True))
     if sys.platform != "linux":
-        yield
+        yield there
         return
     libc, before = ctypes.CDLL(None), ctypes.c_int()
     libc.prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(before), 0, 0, 0)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     try:
-        yield
+        yield there
     finally:
         libc.prctl(PR_SET_CHILD_SUBREAPER, before.value, 0, 0, 0)
 
@@ -56,10 +62,8 @@ def _comes_from(pid: int, one: int, below: dict[int, Any], others: Collection[in
     """Is `one` alive, and started by `pid`, or an orphan that was?"""
     import psutil
 
-    if one == pid or one in others:
-        return False
     try:
-        if below[one].status() == psutil.STATUS_ZOMBIE:
+        if one == pid or one in others or below[one].status() == psutil.STATUS_ZOMBIE:
             return False
         at = one
         while (parent := below[at].ppid()) in below:

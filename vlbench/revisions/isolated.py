@@ -11,7 +11,7 @@ than half is seen from here strikes its tower.
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from secrets import randbelow, randbits
@@ -50,12 +50,12 @@ def run_apart(
     or not within `timeout` seconds, and where files of vlbench changed meanwhile.
     """
     ours = listing(FOLDER)
-    with Scratch() as folder, adopting(), ExitStack() as ends:
+    with Scratch() as folder, adopting() as strangers, ExitStack() as ends:
         with ExitStack() as judged:
             first, *others = job.variants
             base = ends.enter_context(Side(first, job, timeout, apart=True))
             sides = [judged.enter_context(Side(each, job, timeout, apart=True)) for each in others]
-            trial = _Trial(job, Path(folder), base, sides)
+            trial = _Trial(job, Path(folder), base, sides, strangers)
             yield from trial.checks(repository)
             if job.seconds and trial.alive:
                 yield from trial.rounds()
@@ -70,8 +70,8 @@ def run_apart(
 
 
 class _Trial:
-    def __init__(self, job: Job, exchange: Path, base: Side, sides: Sequence[Side]) -> None:
-        self.job, self.exchange, self.base, self.sides = job, exchange, base, sides
+    def __init__(self, job: Job, exchange: Path, base: Side, sides: Sequence[Side], strangers: Collection[int]) -> None:
+        self.job, self.exchange, self.base, self.sides, self.strangers = job, exchange, base, sides, strangers
         self.draw = random.Random(job.seed * 1000 + job.trial)
         self.alive: list[Side] = []
         self.struck: dict[str, str] = {}
@@ -191,7 +191,7 @@ class _Trial:
 
     def _stop(self, side: Side, *, seek: bool = True) -> None:
         side.stop()
-        self.left_behind[side.name] += side.end_left_behind() if seek else 0
+        self.left_behind[side.name] += side.end_left_behind(self.strangers) if seek else 0
 
     def _strike_left_behind(self) -> None:
         for side in (self.base, *self.alive):
