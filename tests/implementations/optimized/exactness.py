@@ -71,7 +71,7 @@ def check_exactness(flags: Iterable[str], config: VisionConfig, batches: Iterabl
             tokens, reference = run(tower, config, batch), expected(config, batch, home(chosen))
             assert tokens.shape == reference.shape
             if promised is Exactness.BIT_EXACT:
-                assert torch.equal(tokens, reference), f"{batch}: not equal to the last bit"
+                assert torch.equal(tokens, reference), f"{sorted(chosen)} on {batch}: not equal to the last bit"
             elif promised is not Exactness.RESULT_CHANGING:
-                assert relative_error(tokens, reference) <= BUDGET, batch
+                assert relative_error(tokens, reference) <= BUDGET, f"{sorted(chosen)} on {batch}"
             assert tokens.isfinite().all()

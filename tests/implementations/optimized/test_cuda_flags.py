@@ -153,6 +153,7 @@ def test_packed_uploads_are_one(device: CountingDevice) -> None:
 
 COMPILED = {name for name, known in OPTIMIZATIONS.items() if known.uncounted}
 CHANGING = {name for name, known in OPTIMIZATIONS.items() if known.exactness is Exactness.RESULT_CHANGING}
+ROUNDING = {name for name, known in OPTIMIZATIONS.items() if known.exactness is not Exactness.BIT_EXACT}
 FAMILIES = [
     pytest.param(each, marks=pytest.mark.slow if each is not NARROW_2_5 else (), id=each.name) for each in NARROW
 ]
@@ -192,6 +193,14 @@ def test_every_pair_against_the_reference_tower(config: VisionConfig) -> None:
         if FlagSet(row, config, "cuda").exactness() is Exactness.BIT_EXACT:
             assert torch.equal(result, wanted), sorted(row)
         assert relative_error(result, wanted) <= limit(row, config), sorted(row)
+
+
+@pytest.mark.parametrize("config", [NARROW_2_5, NARROW_3], ids=name_of)
+@pytest.mark.parametrize("others", [ROUNDING, CHANGING], ids=["the same bits", "rounding"])
+def test_every_pair_that_promises_as_much_keeps_it(config: VisionConfig, others: set[str]) -> None:
+    """Where no flag of a set promises less than those of the pair."""
+    for row in covering(pairs_of(config, "cuda", COMPILED | NEEDS_CUDA | others)):
+        check_exactness(row, config, [MIXED])
 
 
 @pytest.mark.slow

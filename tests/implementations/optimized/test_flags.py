@@ -51,21 +51,8 @@ SINGLE = [pytest.param(config, flag, marks=marks(flag)) for config, flag in ALON
 NAMED = [flag for flag, known in OPTIMIZATIONS.items() if known.only_named and known.seam.in_tower]
 """They stand beside presets, and in no other pair."""
 OF_QWEN3 = {flag for model, flag in ALONE if model is NARROW_3} - {flag for model, flag in ALONE if model is NARROW_2}
-
-
-ROUNDED = {"rope-lowp", "fp8-linear", "fp8-attention", "fp16-clamp"}
-"""They change results, or nothing in fp32: beside others there is little that a pair could show."""
-
-
-def is_new(config: VisionConfig, pair: tuple[str, str]) -> bool:
-    """Is it a pair that no other tower has? Qwen2.5-VL has most; the others' are slow where it has them, too."""
-    if config is NARROW_2_5:
-        return not ROUNDED & set(pair)
-    return config is NARROW_3 and bool(OF_QWEN3 & set(pair)) and not ROUNDED & set(pair)
-
-
 PAIRS = [
-    pytest.param(config, pair, marks=() if is_new(config, pair) else pytest.mark.slow)
+    (config, pair)
     for config in (NARROW_2, NARROW_2_5, NARROW_3)
     for pair in combinations([flag for flag in OPTIMIZATIONS if flag not in NAMED], 2)
     if why_not(pair, config) is None
@@ -80,7 +67,7 @@ ONE_SEAM = [
 def test_no_flag_is_left_out() -> None:
     in_tower = {name for name, flag in OPTIMIZATIONS.items() if flag.seam.in_tower}
     assert {flag for _, flag in ALONE} == in_tower
-    assert {flag for each in PAIRS for flag in each.values[1]} | set(NAMED) == in_tower
+    assert {flag for _, pair in PAIRS for flag in pair} | set(NAMED) == in_tower
     positions = {"pos-embed-vectorized", "pos-embed-cache", "pos-embed-triton"}
     assert {*positions, "deepstack-dict", "deepstack-prealloc"} == OF_QWEN3
 
@@ -97,9 +84,12 @@ def test_a_flag_alone_on_awkward_batches(config: VisionConfig, flag: str) -> Non
     check_exactness([flag], config, AWKWARD)
 
 
-@pytest.mark.parametrize(("config", "pair"), PAIRS, ids=name_of)
-def test_a_pair_of_flags(config: VisionConfig, pair: tuple[str, str]) -> None:
-    check_exactness(pair, config, [MIXED])
+@pytest.mark.slow
+@pytest.mark.parametrize(("config", "flag"), dict.fromkeys((config, pair[0]) for config, pair in PAIRS), ids=name_of)
+def test_a_pair_of_flags(config: VisionConfig, flag: str) -> None:
+    """Each pair by itself; `test_cuda_flags` has them all in a few towers, in a second."""
+    for pair in (pair for each, pair in PAIRS if (each, pair[0]) == (config, flag)):
+        check_exactness(pair, config, [MIXED])
 
 
 @pytest.mark.parametrize("pair", ONE_SEAM, ids="+".join)
