@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -14,6 +15,8 @@ from hypothesis import settings
 from tests.warm_start import WarmPopen
 
 pytest_plugins = ["pytester", "vlbench.pytest_plugin"]
+
+gc.disable()  # until all is collected: little of what is imported and collected is garbage
 
 # Repositories that tests make are looked at to the last file, so nothing that is compiled may turn up in them.
 os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
@@ -36,6 +39,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return max((float(each) for mark in item.iter_markers("slow") for each in mark.args), default=0.0)
 
     items.sort(key=seconds, reverse=True)
+
+
+def pytest_collection_finish() -> None:
+    """All that was imported and collected stays: searches for garbage, of which tests make many, pass it over."""
+    gc.freeze()
+    gc.set_threshold(20_000)
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
