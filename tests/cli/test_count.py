@@ -188,14 +188,20 @@ def test_calibrate_needs_a_gpu(vlbench: Vlbench) -> None:
     assert "as in --tower my:Tower" in vlbench("calibrate", "my:Tower").sentence
 
 
-def test_the_command_itself_does_not_load_torch(folder: Path) -> None:
+FORBID = "import sys\nsys.modules['torch'] = None\nfrom vlbench.cli import main\nsys.argv[0] = 'vlbench'\n"
+STARTS = "import vlbench.process.child\nvlbench.process.child.Child = lambda *_, **__: sys.exit(77)\n"
+"""Instead of counting."""
+
+
+@pytest.mark.parametrize(
+    ("instead", "code"), [(STARTS, 77), pytest.param("", 0, marks=pytest.mark.slow)], ids=["to its start", "to its end"]
+)
+def test_the_command_itself_does_not_load_torch(folder: Path, instead: str, code: int) -> None:
     """Its counting process does, and that is enough."""
-    (folder / "forbid.py").write_text(
-        "import sys\nsys.modules['torch'] = None\nfrom vlbench.cli import main\nsys.argv[0] = 'vlbench'\nmain()"
-    )
+    (folder / "forbid.py").write_text(f"{FORBID}{instead}main()")
     command = [sys.executable, "forbid.py", "count", "--tower", TINY, "--with", "host-grid", *SMALL, "--where"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code, done.stderr
 
 
 @pytest.mark.slow

@@ -147,5 +147,6 @@ def test_a_folder_as_the_results_file_is_refused_before_measuring(
 
 def test_what_only_the_measuring_process_finds_is_refused_alike(vlbench: Vlbench, folder: Path) -> None:
     (folder / "empty").mkdir()
-    sentence = vlbench("run", "--scenario", "small.toml", "--with", "host-grid", "--weights", "empty").sentence
+    asked = ("--scenario", "small.toml", "--no-card", "--with", "host-grid", "--weights", "empty")
+    sentence = vlbench("run", *asked).sentence
     assert sentence == "empty: no .safetensors file here; convert the checkpoint with save_pretrained"
