@@ -1,8 +1,5 @@
 """`vlbench record`: a serving engine is run, and each call of its vision tower is written down."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -14,8 +11,11 @@ from vlbench.cli.reporting import reports
 from vlbench.errors import UsageError
 from vlbench.export.sheet import Column, Columns, Part, Sheet, Words, figure, table_of
 from vlbench.judging.exit_codes import ExitCode
+from vlbench.process.program import run_program
 from vlbench.traffic.engines import VARIABLE
 
+MOMENT = 30.0
+"""Seconds that a server has to end in."""
 NOTHING = (
     "no call was written down: vLLM and SGLang are heard where vlbench is installed beside them; any other program "
     "says `with vlbench.recording(FILE) as record: tower = record.wrap(tower)`"
@@ -71,15 +71,10 @@ def _written(out: Path) -> list[Path]:
 
 
 def _run(command: list[str], out: Path) -> int:
-    """How the command ends; what it prints goes to stderr. A signal that ends us ends it first."""
+    """How the command ends; a signal that ends us ends it first."""
     try:
-        process = subprocess.Popen(command, stdout=sys.stderr.fileno(), env=os.environ | {VARIABLE: str(out)})
+        return run_program(command, {VARIABLE: str(out)}, MOMENT)
     except OSError as error:
         raise UsageError(f"{command[0]}: cannot be run ({error.strerror}); name a program after --") from None
-    try:
-        ended = process.wait()
-        return ended if ended >= 0 else 128 - ended
     except KeyboardInterrupt:
-        process.terminate()
-        process.wait()
         return INTERRUPTED

@@ -1,15 +1,10 @@
 """Take a capture: run nsys, then believe neither its exit code nor its report before both were checked."""
 
-import os
 import shlex
-import signal
-import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from vlbench.nsys.child import Sidecar, read_sidecar
 from vlbench.nsys.command import (
@@ -25,6 +20,7 @@ from vlbench.nsys.command import (
 from vlbench.nsys.failures import KILLED, CaptureError, Exit, named
 from vlbench.nsys.frames import Capture
 from vlbench.nsys.summary import ITERATION, labels
+from vlbench.process.program import run_program
 
 MOMENT = 3.0
 """Seconds that nsys has to end in."""
@@ -103,32 +99,13 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 
 
 def _run(command: list[str], environment: dict[str, str]) -> tuple[int, str]:
-    """Run, pass the output on to standard error; returns the exit code (128 + signal) and the output."""
-    lines = []
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
+    """How it ended, and what it printed. nsys and what it started end with us, and have a moment to put things away."""
+    lines: list[str] = []
     try:
-        process = subprocess.Popen(command, env=os.environ | environment, start_new_session=True, **pipes)
+        return run_program(command, environment, MOMENT, lines), "".join(lines)
     except OSError as error:
         cause = f"{command[0]} cannot be run ({error})"
         raise CaptureError(Exit.NO_NSYS, cause, "set VLBENCH_NSYS to a working nsys") from error
-    with process:
-        try:
-            for line in process.stdout or ():
-                sys.stderr.write(line)
-                lines.append(line)
-        except BaseException:  # nsys and what it started end with us, and have a moment to put things away
-            _end_group(process)
-            raise
-    code = process.returncode
-    return (128 - code if code < 0 else code), "".join(lines)
-
-
-def _end_group(process: subprocess.Popen[str]) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=MOMENT)
-        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _check_program(code: int, sidecar: Sidecar, report: Path | None) -> None:
