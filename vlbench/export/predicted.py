@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from vlbench.export.fed import asked
-from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Value, Words, broken, checked, table_of
+from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Table, Value, Words, broken, checked, table_of
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import few, in_three_digits
@@ -17,6 +17,7 @@ from vlbench.predicting.predicted import Band, Pay, Predicted, PredictedGroup, P
 LEAST_PAY = 0.01
 """Share of the span from which on something is said to pay."""
 ALONE = "not told apart"
+FIRST, OUTSIDE_STAGES = ", first call", "outside of stages"
 ABREAST = 4
 """GPUs that have room in one table."""
 METHOD = (
@@ -40,9 +41,8 @@ def predicted_sheet(
     parts: list[Part] = []
     for group in found.groups:
         gpus = list(dict.fromkeys(row.gpu for row in group.rows))
-        parts += _side_by_side(group, gpus) if len(gpus) > 1 else []
-        for gpu in gpus:
-            parts += [*_of_gpu(found, group, gpu, limit), Words()]
+        whole = {gpu: list(_of_gpu(found, group, gpu, limit)) for gpu in gpus}
+        parts += [*(whole[gpus[0]] if len(gpus) == 1 else abreast(found, group, whole, limit)), Words()]
     parts += [*_without_time(found), Words(METHOD, "dim")]
     parts += more
     parts += [Words(f"{gpu}: {source}", "dim") for gpu, source in found.boards.items()]
@@ -74,19 +74,57 @@ def title(found: Prediction, group: PredictedGroup, gpu: str) -> str:
     return f"{asked(group)}, {found.dtype}, predicted for {gpu}"
 
 
-def _side_by_side(group: PredictedGroup, gpus: Sequence[str]) -> Iterator[Part]:
-    """Spans on several GPUs, a few of them in a table; the tables of each have the same and more."""
-    spans = {(row.row, row.gpu): _span(row) for row in group.rows}
-    names = list(dict.fromkeys(row.row for row in group.rows))
+def abreast(
+    found: Prediction, group: PredictedGroup, whole: Mapping[str, Sequence[Part]], limit: int
+) -> Iterator[Part]:
+    """Several GPUs: a column for each, a few in a table. `whole` has all parts of each, whose tables programs get."""
+    rows = {(row.row, row.gpu): row for row in group.rows}
+    names, gpus = list(dict.fromkeys(row.row for row in group.rows)), list(whole)
+    yield Words(title(found, group, ", ".join(gpus)) + FIRST * (group.rows[0].forward == "cold"), "bold")
     for some in (gpus[place : place + ABREAST] for place in range(0, len(gpus), ABREAST)):
-        columns: Columns[str] = {Column("variant", most=20): broken}
-        columns |= {Column(gpu): partial(_span_on, spans, gpu) for gpu in some}
-        yield table_of("", names, columns, title=f"{asked(group)}: predicted ms")
-        yield Words()
+        for told, cell in ABREAST_TOLD.items():
+            columns: Columns[str] = {Column("variant", most=20): broken}
+            columns |= {Column(gpu): partial(_on, rows, gpu, cell) for gpu in some}
+            yield table_of("", names, columns, title=told.format(asked(group)))
+        for name in names:
+            yield from _of_row(name, {gpu: rows[name, gpu] for gpu in some if (name, gpu) in rows}, limit)
+    said: dict[Words, list[str]] = {}
+    for gpu, parts in whole.items():
+        yield from (replace(part, title="", limit=0, lines=()) for part in parts if isinstance(part, Table))
+        for each in (part for part in parts[1:] if isinstance(part, Words)):
+            said.setdefault(each, []).append(gpu)
+    for each, of in said.items():
+        yield each if of == gpus else replace(each, text=f"{', '.join(of)}: {each.text}")
 
 
-def _span_on(spans: Mapping[tuple[str, str], Cell], gpu: str, name: str) -> Cell:
-    return spans.get((name, gpu)) or band_cell("span", None, 1e3)
+def _on(
+    rows: Mapping[tuple[str, str], Predicted], gpu: str, cell: Callable[[Predicted], Cell | Value], name: str
+) -> Cell | Value:
+    return cell(rows[name, gpu]) if (name, gpu) in rows else "-"
+
+
+def _of_row(name: str, on: Mapping[str, Predicted], limit: int) -> Iterator[Part]:
+    """What would pay, and the stages, with a column for each GPU that a row is predicted for."""
+    pays = {gpu: {each.what: each.saves for each in _worth(row)} for gpu, row in on.items()}
+    ordered = {gpu: sorted(row.stages, key=lambda each: -each.span.high) for gpu, row in on.items()}
+    stages = {gpu: {each.stage or OUTSIDE_STAGES: each.span for each in found} for gpu, found in ordered.items()}
+    for told, what, most, bands in (
+        ("what would pay saves ms", "what would pay", 78 - 11 * len(on), pays),
+        ("stages in ms", "stage", 30, stages),
+    ):
+        if keys := dict.fromkeys(key for found in bands.values() for key in found):
+            columns: Columns[str] = {Column(what, most=most): str}
+            columns |= {Column(gpu): partial(_band_of, found) for gpu, found in bands.items()}
+            yield table_of("", keys, columns, title=f"{name}: simulated, {told}", limit=limit, indent=2)
+
+
+def _band_of(bands: Mapping[str, Band], what: str) -> Cell:
+    return band_cell("", bands.get(what), 1e3)
+
+
+def _worth(row: Predicted) -> list[Pay]:
+    """What would save more than a hundredth of the span."""
+    return [each for each in row.pays if each.saves.high > LEAST_PAY * (row.span.high if row.span else 0.0)]
 
 
 def _span(row: Predicted) -> Cell:
@@ -107,7 +145,7 @@ def _of_gpu(found: Prediction, group: PredictedGroup, gpu: str, limit: int) -> I
     first = rows[0].forward == "cold"
     facts: dict[str, Value] = {"scenario": group.scenario, "point": group.point, "gpu": gpu, "dtype": found.dtype}
     facts |= {"figures": rows[0].figures}
-    yield Words(title(found, group, gpu) + (", first call" if first else ""), "bold")
+    yield Words(title(found, group, gpu) + FIRST * first, "bold")
     columns: Columns[Predicted] = {
         Column("variant", most=20): lambda row: Cell(broken(row.row), row.row),
         Column("predicted\nms", "span"): _span,
@@ -134,8 +172,7 @@ def _more(row: Predicted, facts: Mapping[str, Value], limit: int) -> Iterator[Pa
     if row.replayed:
         graph = f"{row.replayed:,} operations in a CUDA graph: one launch replays them, back to back"
         yield Words(f"{row.row}: {graph}.")
-    whole = row.span.high if row.span else 0.0
-    worth = [each for each in row.pays if each.saves.high > LEAST_PAY * whole]
+    worth = _worth(row)
     facts = {**facts, "variant": row.row}
     if worth:
         pays: Columns[Pay] = {
@@ -144,7 +181,7 @@ def _more(row: Predicted, facts: Mapping[str, Value], limit: int) -> Iterator[Pa
         }
         yield table_of("pays", worth, pays, facts=facts, title=f"{row.row}: simulated", limit=limit, indent=2)
     stages: Columns[StageTime] = {
-        "stage": lambda each: each.stage or "outside of stages",
+        "stage": lambda each: each.stage or OUTSIDE_STAGES,
         Column("predicted ms", "span"): lambda each: band_cell("span", each.span, 1e3),
         Column("GPU busy ms", "busy"): lambda each: band_cell("busy", each.busy, 1e3),
     }
@@ -175,6 +212,13 @@ def _ratio(row: Predicted) -> Cell:
         return Cell("", {"ratio_low": None, "ratio_high": None})
     text = band_words(row.ratio.low, row.ratio.high, 2) if row.told_apart else ALONE
     return Cell(text, {"ratio_low": row.ratio.low, "ratio_high": row.ratio.high})
+
+
+ABREAST_TOLD: dict[str, Callable[[Predicted], Cell | Value]] = {
+    "{}: predicted ms": _span,
+    "predicted speed-up": _ratio,
+    "bound by, and idle %": lambda row: f"{row.bound or '-'} {band_cell('idle', row.idle, 1e2).shown}",
+}
 
 
 def _without_time(found: Prediction) -> Iterator[Words]:
