@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from ..config import VisionConfig
+from ..near import no_flag
 from .advice import InCapture, InCode
 from .traffic import TrafficRule
 
@@ -216,11 +217,7 @@ def find_flag(name: str) -> Optimization:
     """The flag called `name`, today or in an earlier version; FlagError when there is none."""
     name = RENAMED.get(name, name)
     if name not in OPTIMIZATIONS:
-        from difflib import get_close_matches
-
-        close = get_close_matches(name, OPTIMIZATIONS, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"the flags are {', '.join(OPTIMIZATIONS)}"
-        raise FlagError(f"there is no flag {name!r}; {hint}")
+        raise FlagError(no_flag(name, OPTIMIZATIONS))
     return OPTIMIZATIONS[name]
 
 

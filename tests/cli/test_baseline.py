@@ -42,6 +42,9 @@ def test_a_file_that_is_there_is_kept_and_a_name_must_be_one(vlbench: Vlbench, g
     assert gated.read_text() == before
 
 
+TOY = ("--tower", "tests.towers.toys:Toy")
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -49,14 +52,14 @@ def test_a_file_that_is_there_is_kept_and_a_name_must_be_one(vlbench: Vlbench, g
         (["--scenario", "small.toml"], "there is nothing to save"),
         (["--results", "none.json", "--with", "best"], "name one with --tower"),
         (["--results", "none.json"], "none.json: no such file"),
-        (["--tower", "t:T", "--with", "best"], "no --tower is one of them; leave --with out"),
+        ([*TOY, "--with", "best"], "no --tower is one of them; leave --with out"),
         (["--tower", "qwen9-vl"], "there is no model 'qwen9-vl'"),
         (["--tower", "qwen2.5-vl-tiny+host-gird"], "there is no flag 'host-gird'; did you mean host-grid?"),
-        (["--tower", "t:T", "--grid", "3x3"], "--grid: '3x3' must be FRAMESxROWSxCOLUMNS"),
-        (["--tower", "t:T", "--grid", "1x4x4", "--scenario", "small.toml"], "--grid takes the place of --scenario"),
-        (["--tower", "t:T", "--scenario", "smal.toml"], "smal.toml does not exist"),
-        (["--tower", "t:T", "--dtype", "int4"], "--dtype: 'int4' is not one of"),
-        (["--tower", "t:T", "--reason", " "], "--reason is empty; say why these figures are right"),
+        ([*TOY, "--grid", "3x3"], "--grid: '3x3' must be FRAMESxROWSxCOLUMNS"),
+        ([*TOY, "--grid", "1x4x4", "--scenario", "small.toml"], "--grid takes the place of --scenario"),
+        ([*TOY, "--scenario", "smal.toml"], "smal.toml does not exist"),
+        ([*TOY, "--dtype", "int4"], "--dtype: 'int4' is not one of"),
+        ([*TOY, "--reason", " "], "--reason is empty; say why these figures are right"),
     ],
 )
 def test_wrong_options_of_save(vlbench: Vlbench, folder: Path, options: list[str], words: str) -> None:
@@ -68,9 +71,10 @@ def test_wrong_options_of_save(vlbench: Vlbench, folder: Path, options: list[str
 def test_save_needs_a_reason_and_a_tower_that_can_be_counted(vlbench: Vlbench, folder: Path) -> None:
     make_repository(folder)
     assert vlbench("baseline", "save", "x.json", "--tower", "towers:Tower").code == 2
-    ended = vlbench("baseline", "save", "x.json", "--tower", "towers:Towr", "--grid", "1x4x4", "--reason", "new")
+    tower = "tests.towers.toys:raises"
+    ended = vlbench("baseline", "save", "x.json", "--tower", tower, "--grid", "1x4x4", "--reason", "new")
     assert ended.code == 6
-    assert "towers:Towr on grid 1x4x4 cannot be counted: tower 'towers:Towr': towers has no 'Towr'" in ended.err
+    assert f"{tower} on grid 1x4x4 cannot be counted: tower '{tower}': the factory raised RuntimeError" in ended.err
     assert not Path("x.json").exists()
 
 

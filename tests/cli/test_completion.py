@@ -20,6 +20,7 @@ from vlbench.counting_device.profiles import PROFILES
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.floor import NAME as FLOOR
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
+from vlbench.implementations.optimized.seam import RENAMED
 from vlbench.implementations.peers import PEERS
 from vlbench.kernel_times import boards
 from vlbench.matrix.ablation import Ablation
@@ -34,6 +35,7 @@ from vlbench.workload.seams import CASES, PROMPTS
 explain = import_module("vlbench.cli.explain")
 REGISTRIES: dict[str, Any] = {
     "flags": OPTIMIZATIONS,
+    "former flags": RENAMED,
     "presets": PRESETS,
     "floor": (FLOOR,),
     "peers": PEERS,

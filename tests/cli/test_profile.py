@@ -46,7 +46,7 @@ def test_a_tower_is_profiled_beside_the_reference_tower_of_its_model(vlbench: Vl
     found = vlbench(*SMALL, "--tower", "qwen2.5-vl-tiny+exact", "--json").json()
     assert found["variant"] == "qwen2.5-vl-tiny+exact"
     assert found["accuracy"]["passed"]
-    assert "--tower" in vlbench(*SMALL, "--tower", "a:b", "--variant", "exact").sentence
+    assert "--tower" in vlbench(*SMALL, "--tower", "tests.towers.toys:Toy", "--variant", "exact").sentence
 
 
 def test_blocks_are_shown_on_request(vlbench: Vlbench) -> None:

@@ -52,10 +52,10 @@ MODES: dict[str, dict[str, str]] = {
     },
     "count": {
         "--diff baseline best": "tower scenario grid dtype where diff cold plan gpu cudnn",
-        "--tower my_tower:make": "tower scenario grid dtype where diff cold plan capture over gpu cudnn",
+        "--tower tests.towers.toys:Toy": "tower scenario grid dtype where diff cold plan capture over gpu cudnn",
         "--grid 1x4x6": "tower variant grid dtype where diff cold plan capture over gpu cudnn",
         "--over HEAD~1..HEAD": "tower scenario grid dtype over gpu cudnn",
-        "--capture --tower my_tower:make": "tower scenario grid dtype capture key region gpu cudnn",
+        "--capture --tower tests.towers.toys:Toy": "tower scenario grid dtype capture key region gpu cudnn",
     },
     "atlas": {
         "": "package only listed discover check against over grid dtype gpu cudnn out force",
@@ -64,13 +64,13 @@ MODES: dict[str, dict[str, str]] = {
         "--over 5.22..5.23": "package only listed over grid dtype gpu cudnn out force",
     },
     "predict": {
-        "--tower my_tower:make": "tower scenario grid dtype gpu cudnn cold perfetto check limit force",
+        "--tower tests.towers.toys:Toy": "tower scenario grid dtype gpu cudnn cold perfetto check limit force",
         "--grid 1x4x6": "tower variant grid dtype gpu cudnn cold perfetto limit force",
         "--check new.json": "tower variant scenario dtype cudnn perfetto check budget limit force",
         "--capture c.json": "capture gpu limit",
     },
     "calibrate": {
-        "--tower my_tower:make": "tower scenario grid dtype out force",
+        "--tower tests.towers.toys:Toy": "tower scenario grid dtype out force",
         "--grid 1x4x6": "tower variant grid dtype out force",
         "--board new.json": "board device dtype budget force",
     },
@@ -90,10 +90,10 @@ MODES: dict[str, dict[str, str]] = {
         "": "baseline base report_only capture times allow_inconclusive out force",
         "--base HEAD": "baseline base first no_accept report_only capture times allow_inconclusive out force",
     },
-    "gate init": {"my_tower:make --grid 1x4x6": "tower grid gpu cudnn dtype reason unchecked by"},
+    "gate init": {"tests.towers.toys:Toy --grid 1x4x6": "tower grid gpu cudnn dtype reason unchecked by"},
     "baseline save": {
-        "f.json --reason r --tower my_tower:make": "file reason by tower variant scenario grid capture results gpu "
-        "cudnn dtype unchecked force",
+        "f.json --reason r --tower tests.towers.toys:Toy": "file reason by tower variant scenario grid capture results "
+        "gpu cudnn dtype unchecked force",
         "f.json --reason r --results r.json": "file reason by tower scenario capture results force",
     },
     "simulate": {

@@ -75,6 +75,7 @@ def test_every_preset_can_be_built_everywhere(name: str, config: VisionConfig, d
         ("rope-cache+nonsense", "there is no flag 'nonsense'; the flags are host-grid, "),
         ("", "there is no flag ''"),
         ("host-grid+", "there is no flag ''"),
+        ("host-inverse+argsort-inverse+best", "are two ways of one seam (inverse permutation); choose one"),
         ("argsort-inverse+host-inverse", "are two ways of one seam (inverse permutation); choose one"),
         ("batched-windows", "batched-windows needs host-seqlens; add it: host-seqlens+batched-windows"),
         ("pinned-h2d", "pinned-h2d cannot be used here: it concerns copies to a GPU, and on a cpu there are none"),

@@ -1,15 +1,15 @@
 """What the shell completes: names as the source says them, files, and towers, without importing what they name."""
 
-import ast
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from glob import escape, glob
 from io import StringIO
 from pathlib import Path
 
 from vlbench.towers.installed import named_by_packages, packages_of
+from vlbench.towers.modules import defined_in
 from vlbench.version import FOLDER
 
 Complete = Callable[[str], list[str]]
@@ -22,6 +22,7 @@ SPLITS = ":="
 FLAGS = " ".join(f"implementations/{room}/*.py" for room in ("optimized", "optimized/kernels", "prompt", "execution"))
 SOURCES = {
     "flags": (FLAGS, r'^(?:@\w+\.optimization\(\s*|FLAG = )"([^"]+)"'),
+    "former flags": (FLAGS, r"formerly=\((.*)\)"),
     "presets": (
         "implementations/optimized/presets.py implementations/optimized/systems.toml",
         r'^(?: +Preset\(\s*|\[)"([^"]+)"',
@@ -29,7 +30,7 @@ SOURCES = {
     "floor": ("implementations/floor.py", r'^NAME = "([^"]+)"'),
     "peers": ("implementations/peers/*.py", r'^@peer\(\s*"([^"]+)"'),
     "scenarios": ("scenarios/*.toml", ""),
-    "prompts": ("workload/prompts.py", r'^    "(prompt-[a-z-]+)": '),
+    "prompts": ("workload/library.py", r"^PROMPT_NAMES = \((.*)\)"),
     "seams": ("workload/seam_inputs.py workload/prompts.py", r'^@seam_case\(\s*"([^"]+)"'),
     "cases": ("scenarios/cases/*.toml", ""),
     "formats": ("readers/*.py", r'^READER = \w+\(\s*"([^"]+)"'),
@@ -93,7 +94,7 @@ def towers(incomplete: str) -> list[str]:
     head, colon, attribute = incomplete.partition(":")
     if colon and head != "hf" and not packages_of(incomplete):
         path = Path(*head.split(".")).with_suffix(".py")
-        return [f"{head}:{name}" for name in _defined(path) if name.startswith(attribute)]
+        return [f"{head}:{name}" for name in defined_in(path) if name.startswith(attribute)]
     model, plus, _ = incomplete.partition("+")
     if plus:
         return [
@@ -143,19 +144,6 @@ def answering_bash() -> Iterator[None]:
             yield
     finally:
         print("\n".join(line.removeprefix(kept) for line in answer.getvalue().splitlines()))
-
-
-def _defined(path: Path) -> Iterable[str]:
-    """Functions, classes and other names at the top of a module that is there."""
-    try:
-        body = ast.parse(path.read_text(encoding="utf-8")).body
-    except (OSError, ValueError, SyntaxError):
-        return
-    for each in body:
-        if isinstance(each, ast.FunctionDef | ast.ClassDef):
-            yield each.name
-        elif isinstance(each, ast.Assign):
-            yield from (target.id for target in each.targets if isinstance(target, ast.Name))
 
 
 def _fits(path: Path, suffixes: tuple[str, ...]) -> bool:

@@ -56,10 +56,10 @@ def gate(context: typer.Context, options: Options) -> Sheet | None:
     - `vlbench gate`
     - `vlbench gate --base origin/main --markdown comment.md`
     """
-    from vlbench.api.verdicts import gate
-
     if context.invoked_subcommand is not None:
         return None
+    from vlbench.api.verdicts import gate
+
     return compared(gate(**vars(options)).record)
 
 

@@ -18,6 +18,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from vlbench.api.arguments import check_numbers
+from vlbench.cli.known import refuse_unknown
 from vlbench.cli.options import WRITTEN, CommandOptions, parameters_of, refuse_what_nothing_reads
 from vlbench.errors import UsageError
 from vlbench.export.formats import exporters
@@ -57,6 +58,7 @@ def reports(*, judges: bool = True, formats: Collection[str] = ()) -> Callable[[
                 found = options(**{each.name: given.pop(each.name) for each in taken})
                 check_numbers({name: value for name, value in vars(found).items() if value is not None}, "--")
                 refuse_what_nothing_reads(found)
+                refuse_unknown(vars(found))
                 given["options"] = found
             try:
                 if (sheet := command(**given)) is not None:

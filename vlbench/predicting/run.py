@@ -67,6 +67,19 @@ def _of_all(before: int, times: float, steps: Steps, done: int, of: int) -> None
     steps(before + done, round(of * times))
 
 
+def check_board(name: str) -> None:
+    """Raises UsageError for what is neither a stored board nor, by its name, a file."""
+    if name.endswith((".json", ".gz")):
+        return
+    if (gpu := known_gpu(name)) and gpu[0].lower() not in known_boards():
+        raise UsageError(
+            f"--gpu: no kernel times of {gpu[0]} are stored; there are those of {', '.join(known_boards())}; "
+            f"`vlbench count --as {gpu[1]}` counts for it, and `vlbench calibrate --board FILE` on such a "
+            "machine makes a board for `--gpu FILE`"
+        )
+    check_choice("--gpu", name, known_boards())
+
+
 def stored_boards(boards: Sequence[str]) -> dict[str, StoredBoard]:
     """What is stored of each board, by the name or file that it was asked for by.
 
@@ -75,14 +88,7 @@ def stored_boards(boards: Sequence[str]) -> dict[str, StoredBoard]:
     found: dict[str, StoredBoard] = {}
     called: dict[str, str] = {}
     for name in boards:
-        if not name.endswith((".json", ".gz")):
-            if (gpu := known_gpu(name)) and gpu[0].lower() not in known_boards():
-                raise UsageError(
-                    f"--gpu: no kernel times of {gpu[0]} are stored; there are those of {', '.join(known_boards())}; "
-                    f"`vlbench count --as {gpu[1]}` counts for it, and `vlbench calibrate --board FILE` on such a "
-                    "machine makes a board for `--gpu FILE`"
-                )
-            check_choice("--gpu", name, known_boards())
+        check_board(name)
         stored = board(name).stored
         if other := called.get(stored.board):
             raise UsageError(f"--gpu: {other} and {name} are both named {stored.board}; give one, or rename one")

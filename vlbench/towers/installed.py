@@ -5,8 +5,9 @@ Names are read from what the packages were installed with; a package is imported
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -48,10 +49,10 @@ class PackagedFactory:
         return self.make(self.model)
 
 
-def packaged_factory(text: str) -> PackagedFactory | None:
-    """What makes the tower `NAME:MODEL`, imported but not called; None where no installed package has this name.
+def named_by_package(text: str) -> EntryPoint | None:
+    """The entry point of the tower `NAME:MODEL`; None where no installed package has this name.
 
-    Raises UsageError, which names the package, for an entry point that is broken, and for a name that two have.
+    Raises UsageError for a name that two have, and for one without a model.
     """
     head, _, model = text.partition(":")
     found = [each for each in named_by_packages() if each.name == head]
@@ -62,16 +63,27 @@ def packaged_factory(text: str) -> PackagedFactory | None:
         raise UsageError(f"tower {text!r}: {whose} and {package_of(found[1])} both name {head}:; uninstall one of them")
     if not model:
         raise UsageError(f"tower {text!r}: write it as {head}:MODEL, with a model that {whose} knows")
+    return found[0]
+
+
+def packaged_factory(text: str) -> PackagedFactory | None:
+    """What makes the tower `NAME:MODEL`, imported but not called; None where no installed package has this name.
+
+    Raises UsageError, which names the package, for an entry point that is broken, and as `named_by_package` does.
+    """
+    if not (named := named_by_package(text)):
+        return None
+    told = f"the package {package_of(named)} names {named.value}, which"
     try:
-        make = found[0].load()
+        make = named.load()
     except (Exception, SystemExit) as error:  # whatever a module raises when it is imported
-        told = f"the package {whose} names {found[0].value}, which cannot be loaded"
-        raise UsageError(f"tower {text!r}: {told}: {in_one_line(error)}") from None
+        raise UsageError(f"tower {text!r}: {told} cannot be loaded: {in_one_line(error)}") from None
     if not callable(make):
-        told = f"the package {whose} names {found[0].value}, which is a {type(make).__name__}"
-        raise UsageError(f"tower {text!r}: {told}; it must be a function from a model's name to a tower")
+        what = f"is a {type(make).__name__}; it must be a function from a model's name to a tower"
+        raise UsageError(f"tower {text!r}: {told} {what}")
     platform = str(getattr(make, "platform", ""))
-    return PackagedFactory(make, model, ", ".join(filter(None, (whose, platform))), platform)
+    whose = ", ".join(filter(None, (package_of(named), platform)))
+    return PackagedFactory(make, text.partition(":")[2], whose, platform)
 
 
 def is_no_factory(attribute: str) -> bool:
@@ -79,11 +91,13 @@ def is_no_factory(attribute: str) -> bool:
     return not all(part.isidentifier() for part in attribute.split("."))
 
 
-def no_package(text: str) -> UsageError:
-    """The error for a tower `NAME:MODEL` whose name no installed package has."""
-    head = text.partition(":")[0]
-    known = ", ".join(dict.fromkeys(f"{each.name}:" for each in named_by_packages())) or "none"
+def no_package(text: str, built_in: Iterable[str]) -> UsageError:
+    """The error for a tower `NAME:MODEL` whose name is neither an installed package's nor, nearly, `built_in`."""
+    head, names = text.partition(":")[0], list(dict.fromkeys(each.name for each in named_by_packages()))
+    near = get_close_matches(head, [*names, *built_in], n=1)
+    meant = f"did you mean {near[0]}:{text.partition(':')[2]}? " if near else ""
+    known = ", ".join(f"{each}:" for each in names) or "none"
     return UsageError(
-        f"tower {text!r}: no installed package names {head}: (packages name: {known}); install one that does, "
+        f"tower {text!r}: no installed package names {head}: (packages name: {known}); {meant}install one that does, "
         "such as vlbench-engines (adapters/engines) for vllm:, or write package.module:factory"
     )

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Callable
 from dataclasses import replace
-from difflib import get_close_matches
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlbench.errors import UsageError, in_one_line
 from vlbench.implementations.config import MODELS, ConfigError, VisionConfig
 from vlbench.implementations.floor import NAME as FLOOR
+from vlbench.implementations.near import no_flag
 from vlbench.implementations.peers import PEERS, PeerError
 from vlbench.record.preset_file import is_preset_file
 from vlbench.record.schema import NO_FLAGS
 from vlbench.towers.from_folder import check_flags, comes_from, our_tower, prefer, tower_in_folder
 from vlbench.towers.installed import PackagedFactory, is_no_factory, no_package, packaged_factory
 from vlbench.towers.models import SEED, drawn, find_model
+from vlbench.towers.modules import as_imported, check_factory, look_here, module_meant
 from vlbench.towers.of_images import images_of, takes_images, tokens_of
 from vlbench.towers.preset_files import flags_in, spelled_out
 from vlbench.towers.tower import Tower
@@ -80,6 +79,32 @@ def check_tower(text: str) -> str | None:
     return resolve_tower(text).source or None
 
 
+def named_factory(text: str) -> tuple[str, str]:
+    """The module and the attribute that `package.module:factory` names, neither of them imported.
+
+    Raises UsageError for all that can be told so.
+    """
+    at = tower_in_folder(text)
+    name, _, attribute = (at.tower if at else text).partition(":")
+    if not name or not attribute:
+        raise UsageError(f"tower {text!r}: write it as package.module:factory")
+    if name.endswith(".py") or "/" in name:
+        raise UsageError(f"tower {text!r}: {as_imported(name, attribute)}")
+    if is_no_factory(attribute):
+        raise no_package(text, [*PEERS, *ALIASES, FLOOR, "at"])
+    if name == "__main__":
+        raise UsageError(
+            f"tower {text!r}: it is defined in a notebook cell or a script, which measuring processes cannot import; "
+            f"write it into a module beside it, such as my_tower.py, and name my_tower:{attribute}"
+        )
+    if not at:
+        try:
+            check_factory(name, attribute)
+        except UsageError as error:
+            raise UsageError(f"tower {text!r}: {error}") from None
+    return name, attribute
+
+
 def find_factory(text: str) -> Any:
     """What `package.module:factory` names, imported with the current folder on the path, or a package's `NAME:MODEL`.
 
@@ -88,24 +113,8 @@ def find_factory(text: str) -> Any:
     at = tower_in_folder(text)
     if not at and (packaged := packaged_factory(text)):
         return packaged
-    name, _, attribute = (at.tower if at else text).partition(":")
-    if not name or not attribute:
-        raise UsageError(f"tower {text!r}: write it as package.module:factory")
-    if name.endswith(".py") or "/" in name:
-        module = name.removesuffix(".py").removeprefix("./").strip("/").replace("/", ".")
-        raise UsageError(f"tower {text!r}: write the module as it is imported, {module}:{attribute}")
-    if is_no_factory(attribute):
-        raise no_package(text)
-    if name == "__main__":
-        raise UsageError(
-            f"tower {text!r}: it is defined in a notebook cell or a script, which measuring processes cannot import; "
-            f"write it into a module beside it, such as my_tower.py, and name my_tower:{attribute}"
-        )
-    here = Path.cwd()
-    project = next((str(each) for each in here.parents if (each / "pyproject.toml").is_file()), str(here))
-    for folder in (str(here), project):  # [tool.vlbench] may name a tower of the project, from wherever in it
-        if folder not in sys.path and not (folder == str(here) and "" in sys.path):
-            sys.path.append(folder)  # last: a stray typing_extensions.py there must not stand in for the installed one
+    name, attribute = named_factory(text)
+    look_here()
     if at:
         prefer(at.folder, name)
     try:
@@ -130,6 +139,7 @@ def flags_of(text: str, config: VisionConfig, device: str) -> tuple[FlagSet, dic
     """
     from vlbench.implementations import optimized
     from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS, FlagError, FlagSet, applicable, preset_flags
+    from vlbench.implementations.optimized.seam import RENAMED
 
     flags: set[str] = set()
     left_out: dict[str, str] = {}
@@ -144,13 +154,18 @@ def flags_of(text: str, config: VisionConfig, device: str) -> tuple[FlagSet, dic
                 left_out |= out
             elif name in PEERS:
                 raise FlagError(f"{name} is another project's tower, which has none of our flags; name it alone")
+            elif name not in OPTIMIZATIONS and name not in RENAMED:
+                raise FlagError(no_flag(name, OPTIMIZATIONS, PRESETS))
             else:
                 flags.add(name)
         return FlagSet(frozenset(flags), config, device), left_out
     except FlagError as error:
-        close = [] if name in OPTIMIZATIONS else get_close_matches(name, PRESETS, n=1)
-        hint = f"there is no flag or preset {name!r}; did you mean {close[0]}?" if close else str(error)
-        raise UsageError(f"variant {text!r}: {hint}") from None
+        raise UsageError(f"variant {text!r}: {error}") from None
+
+
+def check_model(text: str) -> None:
+    """Raises UsageError where the model of ours that `text` names, behind a colon or before flags, is none."""
+    _model(text.rpartition(":")[2].partition("+")[0], text)
 
 
 def _ours(text: str) -> Tower:
@@ -261,4 +276,6 @@ def _cast(module: nn.Module, dtype: torch.dtype) -> nn.Module:
 
 
 def _model(name: str, text: str) -> VisionConfig:
+    if name not in MODELS and (meant := module_meant(name)):
+        raise UsageError(f"tower {text!r}: there is no model {name!r}; {meant}")
     return find_model(name, f"tower {text!r}", "; others are package.module:factory")

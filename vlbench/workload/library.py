@@ -37,6 +37,8 @@ BATCHES: dict[str, tuple[tuple[int, str], ...]] = {
     "other sides": ((8, "20x12"), (1, "6x10"), (1, "10x6")),
 }
 """Frames and patches of the items in each batch that is checked."""
+PROMPT_NAMES = ("prompt-text", "prompt-image", "prompt-video", "prompt-video-frames", "prompt-mixed-batch")
+"""Those of `vlbench.workload.prompts`, which imports torch."""
 DeviceKind = Literal["cpu", "cuda"]
 FileTable = TypeVar("FileTable", ScenarioFile, CpuTable)
 
@@ -79,9 +81,7 @@ def scenario_names() -> list[str]:
 
 def scenarios_and_prompts() -> list[str]:
     """The names that `--scenario` of a run takes."""
-    from vlbench.workload.prompts import PROMPTS  # which imports torch
-
-    return [*scenario_names(), *PROMPTS]
+    return [*scenario_names(), *PROMPT_NAMES]
 
 
 def load_scenario(name_or_path: str) -> Scenario:

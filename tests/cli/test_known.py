@@ -1,0 +1,112 @@
+"""A name that nothing has is refused at once, by every command alike: nothing heavy is imported for it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_main import reported
+from vlbench.cli.known import refuse_unknown
+from vlbench.errors import UsageError
+from vlbench.towers.modules import check_factory, module_meant
+from vlbench.towers.resolve import find_factory, resolve_tower
+
+HERE = (
+    "tower 'acme_vit': there is no model 'acme_vit'; acme_vit.py is here: write --tower acme_vit:Tower, or one of make"
+)
+MODEL = "there is no model 'qwen2.5-vl-7bb'; did you mean qwen2.5-vl-7b?"
+FLAG = "there is no flag 'rope-cash'; did you mean rope-cache?"
+BY_COMMAND = {
+    "run --tower acme_vit": HERE,
+    "count --diff baseline rope-cash": f"variant 'rope-cash': {FLAG}",
+    "predict --gpu l40z": "--gpu: 'l40z' is not one of ",
+    "recommend --start bset": "there is no flag or preset 'bset'; did you mean best?",
+    "gate init acme_vti": "there is no model 'acme_vti'; acme_vit.py is here: write --tower acme_vit:Tower",
+    "ab a b --scenario vidoe": "did you mean 'video'?",
+    "simulate --model qwen2.5-vl-7bb": f"--model: {MODEL}",
+}
+REFUSED = [
+    ("tower", "acme_vit.py", HERE.replace("'acme_vit'", "'acme_vit.py'")),
+    ("tower", "acme_vti:make", "No module named 'acme_vti'; did you mean acme_vit:make?"),
+    ("tower", "acme_vit:Towr", "acme_vit has no 'Towr'; did you mean acme_vit:Tower?"),
+    ("tower", "acme_vit.py:make", "write the module as it is imported, acme_vit:make"),
+    ("tower", "acme_vti.py:make", "acme_vti:make; there is no acme_vti.py here"),
+    ("tower", "../acme_vit.py:make", "as it is imported, acme_vit:make, in the folder .."),
+    ("tower", "hf-sdap:qwen2.5-vl-7b", "did you mean hf-sdpa:qwen2.5-vl-7b?"),
+    ("tower", "hf:qwen2.5-vl-7bb", MODEL),
+    ("variant", "best+rope-cash", f"variant 'best+rope-cash': {FLAG}"),
+    ("variant", "acme_vti:make", "did you mean acme_vit:make?"),
+    ("variant", "zzz", "there is no flag 'zzz'; the flags are "),
+]
+ALLOWED = [
+    {"tower": ["acme_vit:Tower", "at:elsewhere:qwen9+best", "qwen2.5-vl-7b+skip-repin+mine.toml", "hf:qwen2-vl-2b"]},
+    {"variant": ["baseline", "no-flags", "floor", "hf-sdpa", "exact+rope-cache"], "scenario": ["prompt-text"]},
+    {"tower": ["gone:make"], "over": "main..HEAD"},
+    {"model": "qwen9", "weights": "qwen9", "scenario": "of a file", "results": "a.json", "gpu": ["mine.json"]},
+]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, in which a tower lies."""
+    (tmp_path / "acme_vit.py").write_text("import torch\nclass Tower: ...\ndef make(): ...\ndef _own(): ...\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_typing_error_costs_no_import_of_torch(here: Path) -> None:
+    *told, loaded = reported(f"""
+import sys
+from contextlib import redirect_stderr, suppress
+from vlbench.cli import main
+for each in {list(BY_COMMAND)!r}:
+    sys.argv = ["vlbench", *each.split()]
+    with redirect_stderr(sys.stdout), suppress(SystemExit):
+        main()
+""")
+    assert set(ast.literal_eval(loaded)) <= {"rich.console", "pydantic", "numpy"}
+    for (command, words), line in zip(BY_COMMAND.items(), told, strict=True):
+        assert line.startswith("error: "), command
+        assert words in line, command
+
+
+@pytest.mark.parametrize(("name", "text", "words"), REFUSED)
+def test_what_is_nearest_is_named(here: Path, name: str, text: str, words: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        refuse_unknown({name: [text]})
+    assert words in str(refused.value)
+
+
+@pytest.mark.parametrize("given", ALLOWED)
+def test_what_may_be_is_not_refused(here: Path, given: dict[str, object]) -> None:
+    refuse_unknown(given)
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The `__init__.py` of a package in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "some_towers").mkdir()
+    (tmp_path / "some_towers/vit.py").write_text("from math import *\n")
+    file = tmp_path / "some_towers/__init__.py"
+    file.write_text("")
+    return file
+
+
+def test_what_only_an_import_tells_is_left_to_it(package: Path) -> None:
+    for name in ("some_towers.vit:floor", "os.path:join", "tests.towers.toys:Toy.forward", "torch.nn:Linear"):
+        check_factory(*name.split(":"))
+    with pytest.raises(UsageError, match=r"^some_towers.vti cannot be imported: .*No module named 'some_towers.vti'"):
+        check_factory("some_towers.vti", "floor")
+    package.write_text("import sys, math\nsys.modules['some_towers.vti'] = math\n")
+    assert find_factory("some_towers.vti:floor").__name__ == "floor"
+
+
+def test_a_package_without_a_factory_is_seen_as_well(package: Path) -> None:
+    assert module_meant("some_towers") == "some_towers/__init__.py is here: write --tower some_towers:factory"
+    assert module_meant("some_towers.vit") == "some_towers/vit.py is here: write --tower some_towers.vit:factory"
+    assert [module_meant(each) for each in ("", ".", "x" * 5000, "qwen9", "\0")] == [""] * 5
+    with pytest.raises(UsageError, match=r"there is no model 'some_towers'; some_towers/__init__\.py is here"):
+        resolve_tower("some_towers")

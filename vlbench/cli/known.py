@@ -1,0 +1,90 @@
+"""Names that nothing has are refused before torch is imported, by every command alike."""
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from vlbench.cli.completion import names
+from vlbench.errors import UsageError
+from vlbench.implementations.near import no_flag
+
+ELSEWHERE = ("over", "head", "patch")
+"""Arguments beside which a tower is one of other revisions, which know their own names."""
+
+
+def refuse_unknown(given: Mapping[str, Any]) -> None:
+    """Raises UsageError for a model, tower, variant, scenario or GPU among these arguments that there is not."""
+    of_here = not any(given.get(each) for each in ELSEWHERE)
+    checks: dict[str, Callable[[str], object] | None] = {
+        "scenario": None if given.get("results") else _check_scenario,  # of which some are stored, by whatever name
+        "model": None if given.get("weights") else _find_model,  # a checkpoint's own model is called as its folder is
+        "start": _check_variant,
+        "variant": _check_variant,
+        "diff": _check_side,
+        "tower": _check_tower if of_here else None,
+        "gpu": _check_profile if isinstance(given.get("gpu"), str) else _check_board,  # --as takes one, --gpu several
+    }
+    for name, check in checks.items():
+        texts = given.get(name) or ()
+        for text in [texts] if isinstance(texts, str) else texts:
+            if check:
+                check(text)
+
+
+def _check_scenario(text: str) -> None:
+    from vlbench.workload.library import PROMPT_NAMES, load_scenario
+
+    if text not in PROMPT_NAMES:  # which some commands take
+        load_scenario(text)
+
+
+def _find_model(text: str) -> None:
+    from vlbench.towers.models import find_model
+
+    find_model(text)
+
+
+def _check_profile(text: str) -> None:
+    from vlbench.counting_device.profiles import profile
+
+    profile(text)
+
+
+def _check_board(text: str) -> None:
+    from vlbench.predicting.run import check_board
+
+    check_board(text)
+
+
+def _check_variant(text: str) -> None:
+    if ":" in text:
+        _check_tower(text)
+    elif text not in names("floor"):
+        _check_flags(text.split("+"), f"variant {text!r}", [*names("peers"), "baseline", "no-flags"])
+
+
+def _check_side(text: str) -> None:
+    of_ours = text.partition("+")[0] in names("models")
+    (_check_tower if of_ours else _check_variant)(text)
+
+
+def _check_tower(text: str) -> None:
+    from vlbench.towers.installed import named_by_package
+    from vlbench.towers.resolve import check_model, is_foreign, named_factory
+
+    if text.startswith("at:"):  # of another revision
+        return
+    if not is_foreign(text):
+        check_model(text)
+        _check_flags(text.split("+")[1:], f"tower {text!r}", ["baseline", "no-flags"])
+    elif named_by_package(text) is None:
+        named_factory(text)
+
+
+def _check_flags(parts: list[str], named: str, others: list[str]) -> None:
+    presets, flags = names("presets"), names("flags")
+    registered = getattr(sys.modules.get("vlbench.implementations.optimized"), "OPTIMIZATIONS", ())  # by anyone's code
+    known = {*presets, *flags, *names("former flags"), *registered, *others}
+    for part in parts:
+        if part not in known and not part.endswith(".toml"):
+            raise UsageError(f"{named}: {no_flag(part, flags, presets)}")
