@@ -8,8 +8,8 @@ from vlbench.cli.completion import names
 from vlbench.errors import UsageError
 from vlbench.implementations.near import no_flag
 
-ELSEWHERE = ("over", "head", "patch")
-"""Arguments beside which a tower is one of other revisions, which know their own names."""
+ELSEWHERE = ("over", "head", "patch", "python")
+"""Arguments beside which a tower is one of other revisions or environments, which know their own names."""
 
 
 def refuse_unknown(given: Mapping[str, Any]) -> None:
