@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 SELDOM := '/tests/|/transformers/models/(?!auto|qwen)'  # files that few import: those compile them
+RAY := build/ray
 
-.PHONY: atlas bench test lint types unit test-slow timed gate benchmarks self-test docs site refresh clean
+.PHONY: atlas bench fleet test lint types unit test-slow timed gate benchmarks self-test docs site refresh clean
 
 bench: $(VENV)/.runs  ## virtual environment, install, the main job
 	$(BIN)/vlbench run --scenario multi-image
@@ -50,6 +51,9 @@ docs: $(VENV)/.develops  ## the generated documentation
 site: $(VENV)/.develops  ## the pages as a site in build/site, which a browser reads from there; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
+fleet: $(RAY)/.runs  ## parts of a plan on a Ray of this machine, whose workers are killed and held up: 90 seconds
+	$(RAY)/bin/python -m pytest -m "slow or not slow" tests/api/test_fleet.py
+
 refresh: $(VENV)/.develops  ## every stored result, baseline and figure afresh: two hours on a machine that does nothing else
 	$(BIN)/python -m results.refresh
 
@@ -68,3 +72,12 @@ $(VENV)/.develops: $(VENV)/.venv pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable ".[dev]"
 	$(BIN)/python -m compileall -qq -j 2 -x $(SELDOM) $(VENV)/lib || true  # a template in Python is no Python
 	touch $@ $(VENV)/.runs
+
+# Ray in an environment of its own, laid upon that of the tests, which stays as it is.
+$(RAY)/.runs: $(VENV)/.develops
+	$(BIN)/python -m venv $(RAY)
+	below=$$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))"); \
+	here=$$($(RAY)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))"); \
+	echo "import site; site.addsitedir('$$below')" > "$$here/below.pth"
+	$(RAY)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[ray]"
+	touch $@

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         compare,
         count,
         count_over,
+        fleet,
         gate,
         history,
         judge,
@@ -61,6 +62,7 @@ __all__ = [
     "compare",
     "count",
     "count_over",
+    "fleet",
     "gate",
     "history",
     "judge",
@@ -82,7 +84,7 @@ __all__ = [
 
 _HOME = {
     "predict_capture": "api.functions",
-    **dict.fromkeys(("merge", "plan", "run_plan"), "api.functions"),
+    **dict.fromkeys(("fleet", "merge", "plan", "run_plan"), "api.functions"),
     **dict.fromkeys(("case", "compare", "count", "gate", "judge", "load", "profile", "run", "verify"), "api.functions"),
     **dict.fromkeys(
         (

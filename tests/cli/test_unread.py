@@ -119,6 +119,7 @@ ALL_READ = (
         "record",
         "history",
         "merge",
+        "fleet",
         "show",
         "judge",
         "diff",

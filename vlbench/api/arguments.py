@@ -34,9 +34,13 @@ NUMBERS: dict[str, tuple[type, float, float]] = {
     "most_padding": (float, 0, 1),
     "memory_at": (int, 1, 10**6),
     "kv_bytes": (int, 1, 10**9),
+    "shards": (int, 1, 10**6),
+    "cpus": (int, 1, 4096),
+    "tries": (int, 1, 100),
+    "silence": (float, 5, 10**6),
 }
 """Kind, least and most of arguments that are numbers, whichever function takes them."""
-OPTIONAL = ("budget", "trials", "requests", "memory_at", "kv_bytes")
+OPTIONAL = ("budget", "trials", "requests", "memory_at", "kv_bytes", "shards", "cpus")
 """Those that may be None."""
 TEXTS = frozenset(
     {

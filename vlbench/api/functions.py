@@ -4,6 +4,7 @@ from vlbench.api import (
     capturing,
     cases,
     counts,
+    fleet as fleets,
     patching,
     planning,
     predicting,
@@ -43,3 +44,4 @@ history = in_python(past.history)
 plan = in_python(planning.plan)
 run_plan = in_python(planning.run_plan)
 merge = in_python(planning.merge)
+fleet = in_python(fleets.fleet)

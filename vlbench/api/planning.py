@@ -188,7 +188,7 @@ def run_plan(
     groups = shard_groups(shard, lines[0].groups)
     if goal is not None:
         check_results_file(goal, resume=resume, force=force)
-    plans, asked = _plans_of(Path(plan), lines)
+    plans, asked = plans_here(Path(plan), lines)
     chosen = [plans[number - 1] for number in groups]
     device = plans[0].device
     machine = machine_name(fingerprint_of(device))
@@ -280,13 +280,16 @@ def _packages(each: Plan) -> tuple[str, ...]:
     return tuple(sorted({row.source for row in each.variants if row.source} | ({"triton"} if kernels else set())))
 
 
-def _plans_of(path: Path, lines: Sequence[PlanLine]) -> tuple[list[Plan], Matrix]:
-    """The plans of all groups, made here. Raises IncomparableError where they are not what was planned."""
+def plans_here(path: Path, lines: Sequence[PlanLine], *, elsewhere: bool = False) -> tuple[list[Plan], Matrix]:
+    """The plans of all groups, made here, for a device that may be `elsewhere`, and the arguments of the plan.
+
+    Raises IncomparableError where they are not what was planned.
+    """
     if lines[0].vlbench != __version__:
         told = f"{path}: was planned by vlbench {lines[0].vlbench}, and this is {__version__}"
         raise IncomparableError(f"{told}; install that one, or print the plan again")
     asked = fitting(Matrix, lines[0].asked, path, "print the plan again")
-    plans = asked.plans()
+    plans = asked.plans(elsewhere=elsewhere)
     first = [group[0] for group in by_group(lines).values()]
     for each, line in zip(plans, first, strict=False):
         if job_digest(each) != line.job:

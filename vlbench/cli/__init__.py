@@ -13,6 +13,7 @@ from vlbench.cli.atlas import atlas
 from vlbench.cli.completion import answering_bash
 from vlbench.cli.count import calibrate, count
 from vlbench.cli.explain import explain
+from vlbench.cli.fleet import fleet
 from vlbench.cli.history import history
 from vlbench.cli.judge import diff, judge
 from vlbench.cli.judge_patch import judge_patch
@@ -91,6 +92,7 @@ for command in (
     history,
     plan,
     merge,
+    fleet,
 ):
     app.command(cls=Command)(command)
 app.command("list")(list_things)

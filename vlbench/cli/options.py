@@ -22,13 +22,13 @@ Texts = list[str] | None  # of an option that can be given several times
 INTERRUPTED = 130
 """The exit code after Ctrl-C."""
 PANELS = {
-    "What is looked at": "plan_file shard shards expect scenario model start seam variant tower head_tower "
-    "python exactness ablate images scenario_sizes weights grid point only dtype state plan gpu cudnn baseline capture "
-    "key region results ranges times range_ iteration before after reader metric package listed "
+    "What is looked at": "plan_file ray send shard shards expect scenario model start seam variant tower "
+    "head_tower python exactness ablate images scenario_sizes weights grid point only dtype state plan gpu cudnn "
+    "baseline capture key region results ranges times range_ iteration before after reader metric package listed "
     "discover over requests turns conversations cache budgets most_padding graphs ranks memory_at "
     "kv_bytes break_even history",
-    "How it is measured": "device seed threads trials budget timeout isolate card counts counters forwards tool "
-    "overhead quick earlier trace graph",
+    "How it is measured": "device cpus tries silence seed threads trials budget timeout isolate card counts counters "
+    "forwards tool overhead quick earlier trace graph",
     "What passes": "check allow_inconclusive base first no_accept report_only threshold floor confidence "
     "higher_is_better lower_is_better unchecked reason by proposal outputs rules",
     "What is shown and written": "dump markdown github buildkite slurm json out output resume force against diff where "

@@ -11,7 +11,7 @@ from pathlib import Path
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.record.fingerprint import Fingerprint, comparable
 from vlbench.record.plan_file import PlanLine
-from vlbench.record.schema import CellGroup, Results
+from vlbench.record.schema import CellGroup, Counts, Results
 from vlbench.record.shards import ShardRun
 
 Found = tuple[Path, Results]
@@ -39,6 +39,24 @@ def by_group(lines: Sequence[PlanLine]) -> dict[int, list[PlanLine]]:
     for line in lines:
         found[line.group].append(line)
     return found
+
+
+def check_same_counters(shard: str, one: Results, other: Results) -> None:
+    """Of a part that ran twice. Raises IncomparableError where a row of it was counted differently."""
+    for ours, theirs in zip(one.groups, other.groups, strict=True):
+        found, again = _counters(ours), _counters(theirs)
+        if ours.key != theirs.key or found != again:
+            row = next((each for each in found | again if found.get(each) != again.get(each)), (0, "its groups"))
+            told = f"{' '.join(filter(None, ours.key))}, {row[1]} of trial {row[0] + 1}"
+            raise IncomparableError(
+                f"shard {shard} ran twice, and not the same was counted ({told}: {found.get(row)} and "
+                f"{again.get(row)}): what is measured differs from machine to machine or from run to run; find out why"
+            )
+
+
+def _counters(group: CellGroup) -> dict[tuple[int, str], Counts | None]:
+    """By trial and row. Trials that confirm are left out: which there are depends on times."""
+    return {(trial.number, row.name): row.counts for trial in group.vote() for row in trial.variants}
 
 
 def merged(expected: Path, lines: Sequence[PlanLine], found: Sequence[Found]) -> Results:
