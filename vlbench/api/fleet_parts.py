@@ -40,7 +40,7 @@ class Tasks(Protocol):
         """End a task."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Try:
     """One task at a part."""
 
