@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -19,8 +18,6 @@ import pytest
 import vlbench
 from tests.cli.test_plan import counters
 from tests.trial.plans import python_path, work_in
-from vlbench.api import ray_tasks
-from vlbench.api.ray_tasks import Work, run_part, uuid_of
 
 SIXTY = """
 title = "Sixty small pictures"
@@ -147,36 +144,3 @@ def test_what_no_node_has_is_refused(local_ray: None, folder: Path) -> None:
     vlbench.plan(scenario="small.toml", device="cuda", out="gpu.jsonl")
     with pytest.raises(vlbench.UsageError, match=r"a part takes 1 CPU and 1 GPU, and no node has that"):
         vlbench.fleet("gpu.jsonl", "local")
-
-
-def test_a_part_that_is_refused_says_why(folder: Path) -> None:
-    """Whatever of Ray calls it: a task is a process of ours."""
-    work = Work(plan="[1]\n", options=("--no-card",), folder=str(folder), cpus=1, gpu=False, beat=1.0)
-    begun, *_, last = run_part(work, "1/1")
-    assert begun.kind == "begun"
-    assert f"process {os.getpid()}" in begun.text
-    assert last.kind == "failed"
-    assert re.search(r"plan.jsonl, line 1: the file: Input should be", last.text)
-
-
-def test_a_gpu_is_named_by_its_uuid(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Driver:
-        nvmlInit = staticmethod(lambda: None)
-        nvmlDeviceGetHandleByIndex = staticmethod(lambda index: f"board {index}")
-        nvmlDeviceGetUUID = staticmethod(lambda handle: {"board 3": "GPU-3f"}[handle])
-
-    monkeypatch.setitem(sys.modules, "pynvml", Driver)
-    assert (uuid_of("3"), uuid_of("MIG-77")) == ("GPU-3f", "MIG-77")
-
-
-@pytest.mark.slow(seconds=5)
-def test_an_address_at_which_nothing_answers(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    pytest.importorskip("ray", reason="Ray is not installed; `make fleet` installs it")
-    monkeypatch.setattr(ray_tasks, "ANSWER", 4.0)
-    start = time.monotonic()
-    with (
-        pytest.raises(vlbench.UsageError, match=r"--ray 127.0.0.1:9: no Ray answers there within 4 s; give host:port"),
-        ray_tasks.connected("127.0.0.1:9", None),
-    ):
-        pass
-    assert time.monotonic() - start < 20

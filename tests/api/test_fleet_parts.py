@@ -138,5 +138,5 @@ def test_a_slow_part_is_shown_and_left_alone() -> None:
 
 
 def test_what_still_runs_at_the_end_is_ended() -> None:
-    parts, tasks, _ = played([each for each in SILENT if each[0] < 400] + [(380, "1/2", came("1/2"))])
+    _, tasks, _ = played([each for each in SILENT if each[0] < 400] + [(380, "1/2", came("1/2"))])
     assert tasks.ended == ["2/2"]

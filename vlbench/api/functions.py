@@ -4,7 +4,6 @@ from vlbench.api import (
     capturing,
     cases,
     counts,
-    fleet as fleets,
     patching,
     planning,
     predicting,
@@ -18,6 +17,7 @@ from vlbench.api import (
     surveys,
     verdicts,
 )
+from vlbench.api import fleet as fleets
 from vlbench.api import history as past
 from vlbench.api.arguments import in_python
 

@@ -68,9 +68,9 @@ def run_part(work: Work, shard: str) -> Iterator[Message]:
         folder = work.folder if work.folder and Path(work.folder).is_dir() else own if work.folder else os.getcwd()
         board = {"CUDA_VISIBLE_DEVICES": uuid_of(given_gpu())} if work.gpu else {}
         yield Message("begun", ", ".join([f"{platform.node()}, process {os.getpid()}", *board.values()]))
+        arguments = ["--plan", str(plan), "--shard", shard, "--out", str(out), *work.options]
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "vlbench.process.start", "vlbench", "run", "--plan", str(plan)]
-            + ["--shard", shard, "--out", str(out), *work.options],
+            [sys.executable, "-P", "-m", "vlbench.process.start", "vlbench", "run", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -147,13 +147,9 @@ class RayTasks:
             has = "; ".join(f"{node.get('CPU', 0):g} CPU and {node.get('GPU', 0):g} GPU" for node in found)
             raise UsageError(f"--ray: a part takes {wanted}, and no node has that ({has}); start one, or ask for less")
         # A part that is lost is tried again by us, who tell of it. No worker runs two parts, so none keeps a GPU.
-        self._task = ray.remote(run_part).options(
-            num_cpus=work.cpus,
-            num_gpus=1 if work.gpu else 0,
-            max_retries=0,
-            max_calls=1,
-            scheduling_strategy="SPREAD",
-        )
+        self._task = ray.remote(
+            num_cpus=work.cpus, num_gpus=1 if work.gpu else 0, max_retries=0, max_calls=1, scheduling_strategy="SPREAD"
+        )(run_part)
 
     def start(self, shard: str) -> Any:
         """Start a part; gives a handle of it."""

@@ -24,7 +24,7 @@ class FleetOptions(shared.CommandOptions):
     """CPUs of a node that a part claims; all of them, and no other part disturbs its times. [--threads of the plan]"""
     tries: Annotated[int, typer.Option(min=1)] = 3
     """How often a part is tried that is lost: its worker or its node ended, or it is not complete."""
-    silence: Annotated[float, typer.Option(min=5)] = 120
+    silence: float = 120
     """Seconds without a sign of life after which a part is tried once more; it counts if it comes all the same."""
     timeout: shared.Timeout = 900
     card: bool = True
