@@ -26,7 +26,7 @@ source = "noise"
 [[item]]
 grid = [{grids}]
 """
-LONGEST = 400.0
+LONGEST = 1200.0
 """Seconds after which nothing is held up any more."""
 
 
@@ -96,12 +96,15 @@ class Hand:
 
 
 @pytest.mark.slow(seconds=80)
-def test_sixty_groups_whose_workers_are_killed_held_up_and_run_twice(local_ray: None, folder: Path) -> None:
+def test_sixty_groups_whose_workers_are_killed_held_up_and_run_twice(
+    local_ray: None, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vlbench.trial.limits.WRITING", -3600.0)  # as in the parts
     grids = [f"{height}x{width}" for height in range(2, 18, 2) for width in range(2, 18, 2)][:60]
     (folder / "sixty.toml").write_text(SIXTY.format(grids=", ".join(f'"{each}"' for each in grids)))
     vlbench.plan(scenario="sixty.toml", variant="host-grid", device="cpu", budget=0.2, out="plan.jsonl")
     hand = Hand()
-    found = vlbench.fleet("plan.jsonl", "local", shards=4, card=False, silence=6, out="parts", progress=hand)
+    found = vlbench.fleet("plan.jsonl", "local", shards=4, card=False, silence=12, out="parts", progress=hand)
     assert found.path == Path("parts/merged.json")
     single = vlbench.run_plan("plan.jsonl", card=False, progress=False)
     assert counters(found.record) == counters(single.record)
@@ -109,7 +112,7 @@ def test_sixty_groups_whose_workers_are_killed_held_up_and_run_twice(local_ray: 
     assert sorted(shard.shard for shard in found.record.shards) == ["1/4", "2/4", "3/4", "4/4"]
     told = " ".join(found.notes)
     assert re.search(r"shard 2/4 was lost on .*: WorkerCrashedError", told)
-    assert "no sign of life for 6 s" in told
+    assert "no sign of life for 12 s" in told
     assert "shard 4/4 came back twice with the same counters: the first counts" in told
     assert re.search(r"shard 3/4 is slow: \d+ s so far on", told)
     merged = vlbench.merge("plan.jsonl", sorted(Path("parts").glob("vlbench-shard-*.json")))
@@ -118,7 +121,9 @@ def test_sixty_groups_whose_workers_are_killed_held_up_and_run_twice(local_ray: 
 
 @pytest.mark.slow(seconds=20)
 def test_a_line_that_never_came_back_is_named_and_can_be_run_later(local_ray: None, folder: Path) -> None:
-    vlbench.plan(scenario="small.toml", variant="host-grid", dtype=["float32", "bfloat16"], budget=1, out="plan.jsonl")
+    vlbench.plan(
+        scenario="small.toml", variant="host-grid", dtype=["float32", "bfloat16"], budget=0.2, out="plan.jsonl"
+    )
 
     def kill(line: str) -> None:
         if found := re.match(r"shard 2/2: begun on .*process (\d+)", line):

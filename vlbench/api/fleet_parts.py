@@ -24,7 +24,7 @@ SLOW, WORTH_SAYING = 1.5, 10.0
 
 def why_short(results: Results) -> str:
     """Why lines of a part are missing, in words; "" where none is."""
-    return why_incomplete(results) or "; ".join(reason for group in results.groups for reason in group.lost)
+    return "; ".join(reason for group in results.groups for reason in group.lost) or why_incomplete(results)
 
 
 class Tasks(Protocol):

@@ -12,6 +12,6 @@ if sys.orig_argv[3:5] == ["vlbench.process.start", "vlbench"]:
 
     for each in (*WORKERS, *COMMANDS):
         importlib.import_module(each)
-    limits.WRITING = -240.0  # a budget bounds the rounds, and four minutes more the whole, however busy the machine is
+    limits.WRITING = -3600.0  # a budget bounds the rounds, and an hour more the whole, however busy the machine is
     os.setpgid(0, 0)
     WarmPopen.waiting, subprocess.Popen = Waiting.forked(), WarmPopen  # type: ignore[misc]
