@@ -58,6 +58,29 @@ def test_beyond_the_last_row_work_decides_and_is_told() -> None:
     assert many.beyond == pytest.approx(60)
 
 
+def in_waves(heads: int, batch: int, length: int) -> float:
+    """Blocks of 128 queries on 100 multiprocessors, each of which takes as long as there are keys."""
+    return math.ceil(heads * batch * math.ceil(length / 128) / 100) * (5 + length / 100)
+
+
+def test_attention_between_rows_goes_by_its_waves_of_blocks() -> None:
+    """16 x 16 sequences of 120 are 3 waves, as of 64 and of 128; the next row is 6, and a line is far above."""
+    known, plain = Table(attention(in_waves), sms=100), Table(attention(in_waves))
+    wanted = in_waves(16, 16, 120)
+    assert math.exp(known.at(16, 16, 120).log_us) == pytest.approx(wanted, rel=0.05)
+    assert math.exp(plain.at(16, 16, 120).log_us) > 1.4 * wanted
+    assert known.at(16, 16, 256).log_us == plain.at(16, 16, 256).log_us, "a row is a row"
+
+
+def test_waves_never_make_times_fall_with_length() -> None:
+    """Nor where a wave of the longer row took less, as noise may have it."""
+    odd = Table(attention(lambda heads, batch, length: 20 + 3 * (length > 100)), sms=100)
+    for table in (odd, Table(attention(in_waves), sms=100)):
+        for batch in (1, 3, 16):
+            times = [table.at(16, batch, length).log_us for length in range(LENGTHS[0], LENGTHS[-1], 3)]
+            assert all(after >= before - 1e-9 for before, after in pairwise(times))
+
+
 def test_a_row_that_is_hidden_is_not_used() -> None:
     spike = lambda heads, batch, length: 1000.0 if length == 256 else heads * batch * length**2 / 1e6  # noqa: E731
     table = Table(attention(spike))

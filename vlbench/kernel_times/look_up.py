@@ -59,7 +59,7 @@ class Board:
     def _tables(self) -> dict[tuple[What, str, int], list[Table]]:
         found: dict[tuple[What, str, int], list[Table]] = {}
         for each in self.stored.tables:
-            found.setdefault((each.what, each.dtype, each.head_dim), []).append(Table(each))
+            found.setdefault((each.what, each.dtype, each.head_dim), []).append(Table(each, self.stored.sms))
         return found
 
     @cached_property

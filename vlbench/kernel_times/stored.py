@@ -160,6 +160,8 @@ class StoredBoard(Checksummed):
     spreads: tuple[Spread, ...] = ()
     host: tuple[Factor, Factor] | None = None
     """Of a measured board: times the fast host of captures, and times the slow one, that its host took."""
+    sms: Size | None = None
+    """Of a measured GPU: its multiprocessors, among which torch's flash attention shares out its blocks of queries."""
 
 
 def read_board(path: Path) -> StoredBoard:

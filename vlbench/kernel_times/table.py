@@ -13,6 +13,8 @@ from vlbench.kernel_times.time import Row
 MOST_BEYOND = {"batch": 64.0}
 """By size: times the work of its last row that a table answers for. A batch of 64 fills a GPU, and so do more."""
 ELSE_BEYOND = 4.0
+BLOCK = 128
+"""Queries that torch's flash attention works on as one: `kBlockM` of flash-attention 2, up to heads of 128."""
 
 
 class NotInTablesError(UsageError):
@@ -89,9 +91,10 @@ def ends(axis: Sequence[int], size: int, hidden: bool = False) -> tuple[Ends, fl
 class Table:
     """The rows of one kernel by one engine."""
 
-    def __init__(self, stored: TimeTable) -> None:
-        """Curves are made when they are first asked for."""
+    def __init__(self, stored: TimeTable, sms: int | None = None) -> None:
+        """Curves are made when they are first asked for. `sms`: multiprocessors that share out attention's blocks."""
         self.stored = stored
+        self.sms = sms if stored.what == "attention" else None
         self.names = SIZES[stored.what]
         self.axes = tuple(sorted({pair[place] for pair in stored.pairs}) for place in (0, 1))
         self.rows = dict(zip(stored.pairs, stored.us, strict=True))
@@ -125,8 +128,8 @@ class Table:
                 found, over = ends(steps, step)
                 beyond = max(beyond, over**power)
                 between_steps = between_steps or len(found) > 1
-            for at, weight in found:
-                log_us += share * other * weight * curve.logs[at]
+            log_us += share * other * self._along(curve, found, pair, step)
+            for at, _ in found:
                 residual = max(residual, curve.off[at])
                 rows.append(Row(self.stored.engine, names, (*pair, steps[at]), curve.us[at]))
         for name, over in zip(names, (over_one, over_two, beyond), strict=True):
@@ -136,6 +139,27 @@ class Table:
         crossed = (len(one) > 1, len(two) > 1, between_steps)
         between = tuple(name for name, there in zip(names, crossed, strict=True) if there)
         return Reading(log_us + math.log(beyond), tuple(rows), between, beyond, residual)
+
+    def _along(self, curve: Curve, found: Ends, pair: tuple[int, int], step: int) -> float:
+        """Log of the time at a step: a line between rows, of attention in waves of blocks one between times of a wave.
+
+        Where the longer row takes less for a wave, it is the end of a curve by the shorter one's, as times never fall.
+        """
+        line = sum(weight * curve.logs[at] for at, weight in found)
+        if self.sms is None or len(found) == 1:
+            return line
+        low, here, high = (
+            math.log(self._waves(pair, each)) for each in (curve.steps[found[0][0]], step, curve.steps[found[1][0]])
+        )
+        (first, share), (last, other) = found
+        if curve.logs[last] - high < curve.logs[first] - low:
+            return min(curve.logs[last], curve.logs[first] + here - low)
+        return line + here - share * low - other * high
+
+    def _waves(self, pair: tuple[int, int], length: int) -> int:
+        """How often all multiprocessors have a block of queries, the last time perhaps not all."""
+        heads, batch = pair
+        return -(-heads * batch * -(-length // BLOCK) // (self.sms or 1))
 
     def _curve(self, pair: tuple[int, int], left: int | None) -> Curve:
         if left is None and pair in self._curves:

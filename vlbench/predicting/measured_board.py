@@ -164,7 +164,13 @@ def measured_board(
         changes=f"measured with torch {torch.__version__}, attention by its own scaled_dot_product_attention",
     )
     return StoredBoard(
-        board=named(gpu), gpu=gpu[:300], profile=profile, source=source, memory=memory, tables=tables.stored()
+        board=named(gpu),
+        gpu=gpu[:300],
+        profile=profile,
+        source=source,
+        memory=memory,
+        tables=tables.stored(),
+        sms=torch.cuda.get_device_properties().multi_processor_count if device == "cuda" else None,
     )
 
 
