@@ -21,6 +21,9 @@ PRINTED = {
     "judge": ({"schema": 1, "floors": {}, "rows": [], "exit_code": 0}, "give the result files that were judged"),
     "profile": ({"variant": "best", "batch": "", "forwards": 3}, "`vlbench profile` measures it again"),
     "verify": ([{"name": "best", "accuracy": {}, "counts": None}], "`vlbench verify` checks it again"),
+    "history": ([{"source": "a", "versions": [], "series": []}], "`vlbench report --history` takes its files"),
+    "simulate": ([{"cache_hit_rate": 0.5, "forwards": 3}], "`vlbench simulate` shows it again"),
+    "capture": ({"groups": [], "profile": "sm_90", "region": None}, "`vlbench count --capture` looks again"),
 }
 
 
@@ -30,7 +33,7 @@ def test_it_says_what_it_is_and_what_reads_it(tmp_path: Path, kind: str, reader:
     content, words = PRINTED[kind]
     path = tmp_path / "a.json"
     path.write_text(json.dumps(content))
-    if kind == "verify" and reader in (side_of, read):
+    if isinstance(content, list) and reader in (side_of, read):
         return  # they read objects, and a list is none of theirs
     with pytest.raises(UsageError) as caught:
         reader(path if reader is not read and reader is not side_of else str(path))  # type: ignore[operator]

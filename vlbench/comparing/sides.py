@@ -137,6 +137,8 @@ def record_in(path: Path, content: Mapping[str, object]) -> Results | Baseline |
         return load_baseline(path)
     if {"groups", "fingerprint"} <= content.keys():
         return read_results(path)
+    if {"groups", "region"} <= content.keys():
+        check_not_printed(path, content)
     return read_report(path) if {"groups", "profile"} <= content.keys() else None
 
 

@@ -11,6 +11,9 @@ _PRINTED: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset({"command", "rows", "exit_code"}), "a comparison with --json; `vlbench.load` in Python reads it"),
     (frozenset({"variant", "forwards", "batch"}), "`vlbench profile --json`; `vlbench profile` measures it again"),
     (frozenset({"name", "accuracy", "counts"}), "`vlbench verify --json`; `vlbench verify` checks it again"),
+    (frozenset({"versions", "series"}), "`vlbench history --json`; `vlbench report --history` takes its files"),
+    (frozenset({"cache_hit_rate", "forwards"}), "`vlbench simulate --json`; `vlbench simulate` shows it again"),
+    (frozenset({"groups", "region"}), "`vlbench count --capture --json`; `vlbench count --capture` looks again"),
     (frozenset({"groups", "profile"}), "`vlbench count --json`; `vlbench diff` and `vlbench.load` in Python read it"),
     (frozenset({"groups", "fingerprint"}), "`vlbench run`; `vlbench show`, `vlbench diff` and `vlbench.load` read it"),
 )
