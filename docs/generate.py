@@ -26,6 +26,7 @@ from results.count_plans import plan_table
 from results.false_alarms import gate_sentence
 from results.gpu.tables import counted_and_seen, probe_table, right_sentence, seen_sentence
 from results.history_levels import levels_table
+from results.host_terms import terms_table
 from results.host_times import hosts_table
 from results.kernel_time_tables import (
     board_table,
@@ -254,6 +255,7 @@ PARTS: dict[str, Callable[[], str | None]] = {
     "moved": moved_table,
     "peers": peer_table,
     "hosts": hosts_table,
+    "host_terms": terms_table,
     "history_levels": levels_table,
     "captured_hosts": host_table,
     "captured_sentence": host_sentence,

@@ -65,6 +65,7 @@ STEPS = (
     Step("levels of times", 1, "results.history_levels", ("results/history/levels.json",)),
     Step("predictions", 1, "results.predict_published", ("results/predictions/published.json",)),
     Step("predictions of an H200", 1, "results.predict_again", ("results/predictions/again-h200.json",)),
+    Step("the host of that", 1, "results.host_terms", ("results/predictions/host-terms-h200.json",)),
     Step(
         "counts of qwen2-vl",
         1,
