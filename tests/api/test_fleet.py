@@ -26,6 +26,7 @@ source = "noise"
 [[item]]
 grid = [{grids}]
 """
+SETTINGS = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
 LONGEST = 1200.0
 """Seconds after which nothing is held up any more."""
 
@@ -36,7 +37,7 @@ def local_ray() -> Iterator[None]:
     ray = pytest.importorskip("ray", reason="Ray is not installed; `make fleet` installs it")
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # short: sockets lie in it
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}.items():
+        for name, value in SETTINGS.items():
             patch.setenv(name, value)
         patch.setenv("PYTHONPATH", python_path(Path(__file__).parent / "in_ray"))
         small = {"num_cpus": 5, "object_store_memory": 80_000_000, "include_dashboard": False, "_temp_dir": folder}

@@ -12,7 +12,7 @@ from vlbench.api.measured import Measured
 from vlbench.api.planning import merge, plans_here
 from vlbench.api.ray_tasks import RayTasks, Work, connected
 from vlbench.errors import IncomparableError, UsageError, check_folder_of
-from vlbench.export.progress import watcher
+from vlbench.export.progress import Watcher, watcher
 from vlbench.matrix.shards import shard_groups
 from vlbench.record.destinations import free_output, reserved
 from vlbench.record.files import read_results, write_results
@@ -73,15 +73,29 @@ def fleet(
         with watcher(progress) as watch:
             watch.say(f"asking Ray at {ray}")
             with connected(ray, Path.cwd() if send else None):
-                tasks = RayTasks(work)
-                _make(folder)
-                with reserved(folder / MERGED, force=True):
-                    parts = Parts(left, tasks, watch, lambda shard, found: _write(folder, shard, found), tries, silence)
-                    parts.run()
+                parts = _run(left, work, folder, watch, tries, silence)
         _check_all_back(parts, lines, folder)
         notes = tuple(parts.notes)
     whole = merge(plan, [folder / _name(shard) for shard in every], out=folder / MERGED, force=True)
     return Measured(whole.record, whole.path, notes)
+
+
+def _run(left: Sequence[str], work: Work, folder: Path, watch: Watcher, tries: int, silence: float) -> Parts:
+    """Run these parts, and keep each as it comes back."""
+
+    def keep(shard: str, results: Results) -> None:
+        write_results(results, folder / _name(shard))
+
+    tasks = RayTasks(work)
+    _make(folder)
+    with reserved(folder / MERGED, force=True):
+        parts = Parts(left, tasks, watch, keep, tries, silence)
+        try:
+            parts.run()
+        except KeyboardInterrupt:
+            watch.announce(f"interrupted: {folder} has {len(parts.back)} new parts; --resume runs what is left")
+            raise
+    return parts
 
 
 def _folder(out: File | None, *, resume: bool, force: bool) -> Path:
@@ -108,10 +122,6 @@ def _make(folder: Path) -> None:
 
 def _name(shard: str) -> str:
     return f"vlbench-shard-{shard.replace('/', '-of-')}.json"
-
-
-def _write(folder: Path, shard: str, results: Results) -> None:
-    write_results(results, folder / _name(shard))
 
 
 def _there(folder: Path, count: int, plan: str) -> list[str]:

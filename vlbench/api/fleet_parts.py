@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from vlbench.matrix.shards import check_same_counters
 from vlbench.record.files import why_unsealed
 from vlbench.record.schema import Results
 
+SO_FAR = re.compile(r" \(\d+ s so far\)$")
+"""How the lines end that a part prints."""
 SLOW, WORTH_SAYING = 1.5, 10.0
 """A part is slow that takes so many times the median of those that are back, and so many seconds."""
 
@@ -112,7 +115,7 @@ class Parts:
             one.began, one.where = one.heard, message.text
             self.watch.announce(f"shard {one.shard}: begun on {one.where}")
         elif message.kind == "said":
-            one.line = message.text or one.line
+            one.line = SO_FAR.sub("", message.text) or one.line
         else:
             self._going.remove(one)
             if message.kind == "failed":

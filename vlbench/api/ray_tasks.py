@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -30,6 +30,8 @@ ANSWER = 40.0
 """Seconds in which a cluster has to answer; Ray itself says after some 35 that it does not."""
 STORE = 100_000_000
 """Bytes of the object store of a Ray that is started here: a part's results are a few MB."""
+NICE = "RAY_worker_niceness"
+"""The variable by which Ray's workers step back behind all else on a machine, by default by 15: that would be timed."""
 LOOK = 0.5
 """Seconds between two looks at what tasks say."""
 PROBE = "import sys, ray; ray.init(sys.argv[1], log_to_driver=False, logging_level='ERROR')"
@@ -193,7 +195,8 @@ def connected(address: str, send: Path | None) -> Iterator[None]:
     if ray.is_initialized():
         if send:
             raise UsageError("--send: this process is connected to Ray already; give `working_dir` to ray.init")
-        yield
+        with redirect_stdout(sys.stderr):  # Ray prints there that a worker has died, and nothing turns that off
+            yield
         return
     if "://" in address:
         told = "tasks cannot tell how they go on over Ray's client"
@@ -202,6 +205,7 @@ def connected(address: str, send: Path | None) -> Iterator[None]:
     given |= {"runtime_env": {"working_dir": str(send)}} if send else {}
     if address == LOCAL:
         given |= {"include_dashboard": False, "object_store_memory": STORE}
+        os.environ.setdefault(NICE, "0")
     else:
         _probe(address)
     with _same_signals():
@@ -210,7 +214,8 @@ def connected(address: str, send: Path | None) -> Iterator[None]:
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise UsageError(f"--ray {address}: {in_one_line(error)}; give the address of another Ray") from None
     try:
-        yield
+        with redirect_stdout(sys.stderr):
+            yield
     finally:
         ray.shutdown()
 
