@@ -64,9 +64,10 @@ def rows_table(group: CellGroup, shown: Sequence[Summary]) -> Table:
     table = tables.verdict_table(group, shown) if voted else tables.times_table(group, shown)
     axis = Axis.over([1.0, *_ends(each.estimate for each in shown)])
     added: Columns[Summary] = {
-        Drawn("speed-up, drawn", "drawn", left=True, svg=drawing.scale(axis, "x")): lambda each: _interval(axis, each),
-        Column("why", left=True): lambda each: _why(each, voted),
+        Drawn("speed-up, drawn", "drawn", left=True, svg=drawing.scale(axis, "x")): lambda each: _interval(axis, each)
     }
+    if any(_why(each, voted) for each in shown):
+        added[Column("why", left=True)] = lambda each: _why(each, voted)
     if not voted:
         added[Column("verdict", left=True)] = _said
         added[Column("detectable", "visible")] = lambda each: figure(each.judgement.visible, percent)
