@@ -11,7 +11,10 @@ import pytest
 
 import vlbench
 from tests.reporting.examples import sweep
+from tests.reporting.test_past import history
+from vlbench.api.history import Past
 from vlbench.api.measured import Measured
+from vlbench.comparing.history import Change
 
 ROOT = Path(__file__).parents[2]
 BROWSER = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), None)
@@ -22,9 +25,9 @@ MEASURE = "<script>document.title = `${document.documentElement.scrollWidth} of 
 @pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed")
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_page_is_no_wider_than_the_window(width: int, tmp_path: Path) -> None:
-    made = vlbench.report(
-        [ROOT / "results/multi-image-cpu.json", Measured(sweep())], tmp_path / "a.html", progress=False
-    )
+    past = Past((history((1.0, 2.0), Change(1, 1.0, 2.0, "why " * 20), name="package.module:Tower " * 4),))
+    given = [ROOT / "results/multi-image-cpu.json", Measured(sweep()), past]
+    made = vlbench.report(given, tmp_path / "a.html", progress=False)
     own = (tmp_path / "a.html").read_text()
     text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", own).replace("</body>", MEASURE)
     (tmp_path / "b.html").write_text(text)
