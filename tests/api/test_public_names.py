@@ -42,7 +42,9 @@ for room in pkgutil.iter_modules(vlbench.__path__):
 
 
 @pytest.mark.parametrize(
-    "order", [(CALLS, "calls()", ROOMS, "calls()"), (ROOMS, CALLS, "calls()")], ids=["calls", "rooms"]
+    "order",
+    [(CALLS, "calls()", ROOMS, "calls()"), pytest.param((ROOMS, CALLS, "calls()"), marks=pytest.mark.slow)],
+    ids=["calls", "rooms"],
 )
 def test_each_function_can_be_called_twice_whatever_came_first(order: tuple[str, ...], tmp_path: Path) -> None:
     command = [sys.executable, "-c", "\n".join(order)]

@@ -52,7 +52,7 @@ def check_same_tokens(config: VisionConfig, batch: Batch, dtype: torch.dtype = t
 
 @families
 @given(batch=batches)
-@settings(max_examples=30)
+@settings(max_examples=15)
 def test_same_tokens_for_any_batch(config: VisionConfig, batch: Batch) -> None:
     check_same_tokens(config, batch)
 

@@ -74,7 +74,7 @@ def test_no_flag_is_left_out() -> None:
 
 @pytest.mark.parametrize(("config", "flag"), SINGLE, ids=name_of)
 @given(batch=batches)
-@settings(max_examples=5)
+@settings(max_examples=3)
 def test_a_flag_alone(config: VisionConfig, flag: str, batch: Batch) -> None:
     check_exactness([flag], config, [batch])
 
