@@ -22,6 +22,7 @@ from rich.console import Console, RenderableType
 
 from docs.reference import reference
 from results.checked_predictions import checked_sentence, checked_table, measured_sentence
+from results.count_engines import engine_table
 from results.count_plans import plan_table
 from results.false_alarms import gate_sentence
 from results.gpu.tables import counted_and_seen, probe_table, right_sentence, seen_sentence
@@ -239,6 +240,7 @@ PARTS: dict[str, Callable[[], str | None]] = {
     "checked_sentence": checked_sentence,
     "classic": classic_counts,
     "counted_and_seen": counted_and_seen,
+    "engines": engine_table,
     "exit_codes": exit_code_table,
     "flag_number": flag_number,
     "floor": floor_of_boards,

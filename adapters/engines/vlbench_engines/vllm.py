@@ -1,74 +1,70 @@
-"""vLLM's tower of Qwen2.5-VL on its CPU platform, in one process and without the rest of the engine.
+"""vLLM's towers on its CPU platform, in one process and without the rest of the engine.
 
-Its platform is chosen, and the group of one rank stands in for a distributed one, as this release asks for them.
+Stood in for, as this release asks for it: the choice of the platform, which finds none where the wheel is one for CUDA;
+the group of one rank; an operator of its extension that QuickGELU looks up and does not call on a CPU. Its attention is
+called as the Python function that it is, not through the operator that hides it; nothing of it is compiled.
 """
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-import vlbench
-from vlbench.implementations.config import MODELS
-from vlbench.implementations.peers.transformers import STAGES, their_config
-from vlbench_engines import require
+from vlbench.implementations.config import VisionConfig
+from vlbench.implementations.peers.transformers import their_config
+from vlbench_engines import Engine, check_loaded
 
-RELEASE = "0.33"
+MODELS = "vllm.model_executor.models"
+GELU = "gelu_quick(Tensor! result, Tensor input) -> ()"
 
 
-def tower(model: str) -> vlbench.Tower:
-    """vLLM's tower of one of vlbench's models, on their weights.
+@cache
+def _ready() -> None:
+    import vllm.platforms
+    from vllm.platforms.cpu import CpuPlatform
 
-    Raises UsageError without this release of vLLM, and for a model of another family than Qwen2.5-VL.
-    """
-    known = [name for name, config in MODELS.items() if config.family == "qwen2_5_vl"]
-    if model not in known:
-        raise vlbench.UsageError(f"the adapter builds no {model!r}; choose one of {', '.join(known)}")
-    source = require("vllm", RELEASE)
+    vllm.platforms._current_platform = CpuPlatform()
+    from vllm.distributed import parallel_state
+    from vllm.model_executor.layers.attention import mm_encoder_attention
+    from vllm.v1.attention.ops.vit_attn_wrappers import torch_sdpa_wrapper
 
-    def load(weights: Mapping[str, Tensor]) -> nn.Module:
-        return _build(model, weights)
+    parallel_state._TP = SimpleNamespace(world_size=1, rank_in_group=0)
+    mm_encoder_attention.vit_torch_sdpa_wrapper = torch_sdpa_wrapper
+    if not hasattr(torch.ops._C, "gelu_quick"):
+        STOOD_IN.define(GELU)
 
-    def make(device: torch.device, dtype: torch.dtype) -> nn.Module:
-        from vlbench.towers.models import drawn
 
-        return load(drawn(MODELS[model], torch.device("cpu"), dtype)).to(device)  # its parameters are made on the host
+def _build(config: VisionConfig, weights: Mapping[str, Tensor], theirs: Any) -> nn.Module:
+    from vllm.config import CompilationConfig, CompilationMode, VllmConfig, set_current_vllm_config
+    from vllm.model_executor.layers.rotary_embedding import _ROPE_DICT
 
-    return vlbench.Tower(
-        make, load, model, arguments=_arguments, stages=STAGES, source=f"{source}, CPU platform, without its kernels"
-    )
+    _ROPE_DICT.clear()  # a table is shared by all towers, and goes where the first of them goes
+    gc.collect()  # it is part of a circle
+    eager = VllmConfig(compilation_config=CompilationConfig(mode=CompilationMode.NONE))
+    with set_current_vllm_config(eager):
+        made = theirs(their_config(config))
+        loaded = made.load_weights(dict(weights).items())
+        for each in made.modules():
+            if method := getattr(each, "quant_method", None):
+                method.process_weights_after_loading(each)
+    check_loaded(tower, made, loaded)
+    return made
 
 
 def _arguments(pixels: Tensor, grid_thw: Tensor) -> tuple[Any, ...]:
     return pixels, grid_thw.tolist()  # as the engine has them: integers on the host
 
 
-def _build(model: str, weights: Mapping[str, Tensor]) -> nn.Module:
-    import vllm.platforms
-    from vllm.platforms.cpu import CpuPlatform
-
-    vllm.platforms._current_platform = CpuPlatform()  # it finds none where its wheel is one for CUDA
-    from vllm.config import VllmConfig, set_current_vllm_config
-    from vllm.distributed import parallel_state
-    from vllm.model_executor.models.qwen2_5_vl import Qwen2_5_VisionTransformer
-
-    parallel_state._TP = SimpleNamespace(world_size=1, rank_in_group=0)
-    first = next(iter(weights.values()))
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(first.dtype)  # as its loader does: layers ask for it
-    try:
-        with set_current_vllm_config(VllmConfig()), torch.device("cpu"):
-            made: Any = Qwen2_5_VisionTransformer(their_config(MODELS[model]))
-            loaded = made.load_weights(dict(weights).items())
-            for each in made.modules():
-                if method := getattr(each, "quant_method", None):
-                    method.process_weights_after_loading(each)
-    finally:
-        torch.set_default_dtype(before)
-    if lacking := sorted(dict(made.named_parameters()).keys() - loaded):
-        raise vlbench.UsageError(f"vLLM loaded no {lacking[0]!r}; this adapter is for vllm {RELEASE}")
-    return made
+STOOD_IN = torch.library.Library("_C", "FRAGMENT")
+TOWERS = {
+    "qwen2_vl": (f"{MODELS}.qwen2_vl", "Qwen2VisionTransformer"),
+    "qwen2_5_vl": (f"{MODELS}.qwen2_5_vl", "Qwen2_5_VisionTransformer"),
+    "qwen3_vl": (f"{MODELS}.qwen3_vl", "Qwen3_VisionTransformer"),
+}
+tower = Engine("vllm", "0.33", TOWERS, _ready, _build, _arguments)
