@@ -1,4 +1,4 @@
-"""What engines run: read by bash, and as the JSON that it is."""
+"""What launchers run: read by bash, and as the JSON that it is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from tests.matrix.planned import lines
 from vlbench.errors import UsageError
-from vlbench.export.ci_jobs import ENGINES, job_text
+from vlbench.export.ci_jobs import LAUNCHERS, job_text
 from vlbench.record.plan_file import Needs, PlanLine
 
 PLAN = lines(6)
@@ -55,11 +55,11 @@ def test_an_array_job_is_a_script_with_a_task_for_each_part(plan: list[PlanLine]
     assert done.stdout == "--plan plan.jsonl --shard 5/6 --out shard-5.json\n"
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("launcher", LAUNCHERS)
 @pytest.mark.parametrize("name", ["a b", "$(id)", "a;b", "${{ x }}", "-x", "a\nb", "'"])
-def test_a_name_that_a_shell_or_an_engine_reads_otherwise_is_refused(engine: str, name: str) -> None:
+def test_a_name_that_a_shell_or_an_engine_reads_otherwise_is_refused(launcher: str, name: str) -> None:
     with pytest.raises(UsageError, match=r"(?s)--out .*: its name stands in a script"):
-        job_text(engine, PLAN, name, 1, INSTALL)
+        job_text(launcher, PLAN, name, 1, INSTALL)
 
 
 @pytest.mark.parametrize("parts", [0, -1, 7])

@@ -13,7 +13,7 @@ from vlbench.api.measuring import Effort, as_measured, measure
 from vlbench.api.results import Result, Rows
 from vlbench.api.running import BUDGETS, fed_to, scenarios_of
 from vlbench.errors import IncomparableError, UsageError, check_choice
-from vlbench.export.ci_jobs import ENGINES, install_command, job_text
+from vlbench.export.ci_jobs import LAUNCHERS, install_command, job_text
 from vlbench.export.progress import watcher
 from vlbench.gating.init import Place
 from vlbench.gating.installs import Installs, installs
@@ -99,14 +99,14 @@ class Planned(Result):
         """The lines as a file has them."""
         return plan_text(list(self.record))
 
-    def job(self, engine: str, shards: int | None = None) -> str:
+    def job(self, launcher: str, shards: int | None = None) -> str:
         """What "github", "buildkite" or "slurm" runs in so many parts, by default one for each group.
 
         Raises UsageError.
         """
-        check_choice("engine", engine, ENGINES)
+        check_choice("launcher", launcher, LAUNCHERS)
         lines, install = list(self.record), install_command(_installed().arguments)
-        return job_text(engine, lines, str(self.path or PLAN_FILE), shards or lines[0].groups, install)
+        return job_text(launcher, lines, str(self.path or PLAN_FILE), shards or lines[0].groups, install)
 
     @property
     def only_here(self) -> str:

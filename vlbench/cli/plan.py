@@ -15,7 +15,7 @@ from vlbench.errors import UsageError
 from vlbench.export.sheet import Sheet, Words
 from vlbench.untrusted.names import terminal
 
-ENGINES = ("github", "buildkite", "slurm")
+LAUNCHERS = ("github", "buildkite", "slurm")
 
 
 class PlanOptions(shared.CommandOptions):
@@ -51,7 +51,7 @@ class PlanOptions(shared.CommandOptions):
     out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE")] = None
     """Write the lines here, and print a table of the groups."""
     shards: Annotated[int | None, typer.Option(min=1)] = None
-    """With an engine below: in how many parts. [one for each group]"""
+    """With a launcher below: in how many parts. [one for each group]"""
     github: Annotated[bool, typer.Option("--github")] = False
     """Print a workflow of GitHub that runs the plan of -o, in JSON, which is YAML."""
     buildkite: Annotated[bool, typer.Option("--buildkite")] = False
@@ -75,10 +75,10 @@ def plan(options: PlanOptions) -> Sheet | None:
     """
     from vlbench.api.planning import plan
 
-    own, engine = ("json", "shards", *ENGINES), _engine(options)
+    own, launcher = ("json", "shards", *LAUNCHERS), _launcher(options)
     found = plan(**{name: value for name, value in vars(options).items() if name not in own})
-    if engine:
-        print(found.job(engine, options.shards))
+    if launcher:
+        print(found.job(launcher, options.shards))
         if path := found.only_here:
             print(terminal(f"no other machine has {path}: install from a place that all can reach"), file=sys.stderr)
         return None
@@ -92,17 +92,17 @@ def plan(options: PlanOptions) -> Sheet | None:
     return Sheet("vlbench plan", [*plan_parts(found.record), Words(told, "dim")])
 
 
-def _engine(options: PlanOptions) -> str | None:
-    """The one engine that is asked for, if any. Raises UsageError for options that do not go together."""
-    engines = [name for name in ENGINES if getattr(options, name)]
-    if options.shards and not engines:
-        raise UsageError(f"--shards says nothing without --{', --'.join(ENGINES)}; add one of them, or leave it out")
-    whole = [*engines, *["json"] * options.json]
+def _launcher(options: PlanOptions) -> str | None:
+    """The one launcher that is asked for, if any. Raises UsageError for options that do not go together."""
+    launchers = [name for name in LAUNCHERS if getattr(options, name)]
+    if options.shards and not launchers:
+        raise UsageError(f"--shards says nothing without --{', --'.join(LAUNCHERS)}; add one of them, or leave it out")
+    whole = [*launchers, *["json"] * options.json]
     if len(whole) > 1:
         raise UsageError(f"--{' and --'.join(whole)}: each is all that is printed; give one of them")
-    if engines and options.out is None:
-        raise UsageError(f"--{engines[0]} prints what runs a plan that is kept; add --out plan.jsonl")
-    return engines[0] if engines else None
+    if launchers and options.out is None:
+        raise UsageError(f"--{launchers[0]} prints what runs a plan that is kept; add --out plan.jsonl")
+    return launchers[0] if launchers else None
 
 
 @reports()

@@ -1,4 +1,4 @@
-"""What runs a plan on an engine that exists: a workflow of GitHub, a pipeline of Buildkite, an array job of Slurm."""
+"""What runs a plan on a launcher that exists: a workflow of GitHub, a pipeline of Buildkite, an array job of Slurm."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from vlbench.errors import UsageError
 from vlbench.record.plan_file import PlanLine
 
 MARGIN = 2
-"""Times the budget of a part that an engine gives it, beside `START`: what starts, ends and the cells at both ends."""
+"""Times the budget of a part that a launcher gives it, beside `START`: what starts, ends and the cells at both ends."""
 START = 1200
 """Seconds."""
 
@@ -97,19 +97,19 @@ def slurm(lines: list[PlanLine], path: str, parts: int, install: str) -> str:
     )
 
 
-ENGINES = {"github": github, "buildkite": buildkite, "slurm": slurm}
+LAUNCHERS = {"github": github, "buildkite": buildkite, "slurm": slurm}
 """By the option that prints it."""
 
 
-def job_text(engine: str, lines: list[PlanLine], path: str, parts: int, install: str) -> str:
-    """What an engine runs. Raises UsageError for a name that an engine would read as something else."""
+def job_text(launcher: str, lines: list[PlanLine], path: str, parts: int, install: str) -> str:
+    """What a launcher runs. Raises UsageError for a name that a launcher would read as something else."""
     if not re.fullmatch(r"[\w./-]+", path, re.ASCII) or path.startswith("-"):
         raise UsageError(f"--out {path}: its name stands in a script; take letters, digits, dots, - and / alone")
     if not 1 <= parts <= lines[0].groups:
         raise UsageError(
             f"--shards: {parts} is not a number from 1 to {lines[0].groups}, the groups of the plan; give one"
         )
-    return ENGINES[engine](lines, path, parts, install)
+    return LAUNCHERS[launcher](lines, path, parts, install)
 
 
 def install_command(arguments: tuple[str, ...]) -> str:
