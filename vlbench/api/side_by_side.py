@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from vlbench.api.arguments import File, Names, Towers, called, path_of, several, tower_names
@@ -15,8 +16,8 @@ from vlbench.implementations import optimized
 from vlbench.matrix.targets import find_exactness
 from vlbench.record.destinations import check_results_file, reserved
 from vlbench.record.files import write_results
-from vlbench.record.schema import Results
-from vlbench.revisions.compare import compare
+from vlbench.record.schema import Device, Results
+from vlbench.revisions.compare import Compared, compare
 from vlbench.revisions.environments import EnvironmentPair, asked
 from vlbench.revisions.request import Pair, Request, Way, between, way_of
 from vlbench.towers.models import DEFAULTS, find_device, find_dtype
@@ -65,16 +66,9 @@ def ab(
     pythons = _pythons(several(python), base, head)
     if goal is not None:
         check_results_file(goal, force=force)
-    numbers: dict[str, Any] = {
-        "counters": counters,
-        "seed": seed,
-        "threads": threads,
-        "trials": trials,
-        "budget": budget,
-        "timeout": timeout,
-    }
     chosen = scenario, exactness, device, dtype, gpu, cudnn
-    request = _request(pythons, tower, head_tower, *chosen, **numbers)
+    numbers: dict[str, Any] = {"seed": seed, "threads": threads, "trials": trials, "budget": budget, "timeout": timeout}
+    request = _request(pythons, tower, head_tower, *chosen, counters=counters, **numbers)
     sides: AbstractContextManager[Pair | EnvironmentPair]
     sides = (
         asked(pythons, head_tower, timeout, request.device)
@@ -87,12 +81,15 @@ def ab(
         watch = stack.enter_context(watcher(progress))
         found = compare(sides, request, watch, watch.say, allow_inconclusive=allow_inconclusive)
         if goal is not None:
-            here, now = fingerprint_of(request.device), datetime.now(UTC)
-            groups, complete = found.groups, found.complete
-            kept = Results(created=now, command=made_by, fingerprint=here, groups=groups, complete=complete)
-            write_results(kept, goal)
+            _keep(found, goal, made_by, request.device)
     notes = (*found.judged.notes, *made_otherwise(tower_names(tower), request.device))
     return Verdicts(found.judged.model_copy(update={"notes": notes}))
+
+
+def _keep(found: Compared, goal: Path, made_by: str, device: Device) -> None:
+    """Write every sample."""
+    here, now, groups = fingerprint_of(device), datetime.now(UTC), found.groups
+    write_results(Results(created=now, command=made_by, fingerprint=here, groups=groups, complete=found.complete), goal)
 
 
 def _request(
