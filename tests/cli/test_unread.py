@@ -102,7 +102,10 @@ MODES: dict[str, dict[str, str]] = {
         "--memory-at 64": "scenario model requests turns conversations cache budgets most_padding graphs ranks "
         "memory_at kv_bytes break_even seed",
     },
-    "report": {"a.json --markdown": "results out markdown force", "a.json --json": "results out json force"},
+    "report": {
+        "a.json --markdown": "results history out markdown force",
+        "a.json --json": "results history out json force",
+    },
     "self-test": {
         "": "quick seed threads device timeout resume out force earlier rules",
         "--from a.json": "earlier rules force",
