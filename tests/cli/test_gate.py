@@ -198,6 +198,7 @@ def test_a_repository_is_put_under_the_gate(vlbench: Vlbench, folder: Path) -> N
 def test_a_first_baseline_goes_to_the_folder_of_the_project(vlbench: Vlbench, folder: Path) -> None:
     Path("pyproject.toml").write_text('[tool.vlbench]\nbaselines = "kept"\n')
     Path("kept").mkdir()
+    write_towers()
     Path("kept/towers-tower.json").touch()
     assert vlbench("gate", "init", "towers:Tower").sentence.startswith("kept/towers-tower.json: it is there already")
 
