@@ -200,6 +200,7 @@ def test_a_first_baseline_goes_to_the_folder_of_the_project(vlbench: Vlbench, fo
     Path("kept").mkdir()
     write_towers()
     Path("kept/towers-tower.json").touch()
+    Path("towers.py").write_text("class Tower: ...\n")
     assert vlbench("gate", "init", "towers:Tower").sentence.startswith("kept/towers-tower.json: it is there already")
 
 

@@ -105,7 +105,7 @@ def test_a_video_is_pruned_and_what_that_costs_is_told(vlbench: Vlbench, folder:
             "--model is about a whole tower, and --scenario prompt-text measures seams alone",
         ),
         (
-            ["--scenario", "prompt-image", "--tower", "my:T"],
+            ["--scenario", "prompt-image", "--tower", "tests.towers.toys:Toy"],
             "--tower is about a whole tower, and --scenario prompt-image measures seams alone",
         ),
         (["--with", "merge-host-indices"], "merge-host-indices is not part of the tower; measure it with --seam merge"),
