@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -178,11 +178,9 @@ class Within(Here):
 
 
 @pytest.fixture
-def unseen() -> Iterator[None]:
+def unseen() -> None:
     """Nobody finds what was there before, which takes a long time to look through in a process of tests."""
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def raced(cheat: type[copying.Copies]) -> str | None:
