@@ -51,7 +51,7 @@ docs: $(VENV)/.develops  ## the generated documentation
 site: $(VENV)/.develops  ## the pages as a site in build/site, which a browser reads from there; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
-fleet: $(RAY)/.runs  ## parts of a plan on a Ray of this machine, whose workers are killed and held up: 90 seconds
+fleet: $(RAY)/.runs  ## parts of a plan on a Ray of this machine, whose workers are killed and held up: five minutes
 	$(RAY)/bin/python -m pytest -m "slow or not slow" tests/api/test_ray_tasks.py tests/api/test_fleet.py
 
 refresh: $(VENV)/.develops  ## every stored result, baseline and figure afresh: two hours on a machine that does nothing else

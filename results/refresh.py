@@ -140,7 +140,7 @@ STEPS = (
         ("docs/self-test.md",),
         "vlbench-refresh-self-test.journal.jsonl",
     ),
-    Step("regressions", 15, "tests.gating.regressions.table", ("docs/regressions.md",)),
+    Step("regressions", 40, "tests.gating.regressions.table", ("docs/regressions.md",)),
     Step(
         "false alarms of gate",
         20,
@@ -150,8 +150,8 @@ STEPS = (
     ),
     Step(
         "false alarms of ab",
-        20,
-        "results.false_alarms ab --runs 12 --budget 40 --out results/ab/false-alarms.json",
+        15,
+        "results.false_alarms ab --runs 8 --budget 90 --out results/ab/false-alarms.json",
         ("results/ab/false-alarms.json",),
     ),
     Step("documentation", 0.2, "docs.generate", ("README.md",)),

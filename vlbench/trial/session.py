@@ -236,9 +236,9 @@ class Session:
         for event in self._run(progress.job, allowed):
             progress.take(event)
             if isinstance(event, Estimated) and index not in self._needs:
-                progress.told = self._words(event, len(progress.job.variants), allowed)
                 whole = (time.monotonic() - start + event.seconds) * self._trials
                 progress.needs = whole / (1 - self._kept)
+                progress.told = self._words(event, len(progress.job.variants), allowed, progress.needs)
             if progress.has_rounds:
                 self._needs.setdefault(index, time.monotonic() - start)
             self.watch(progress)
@@ -262,9 +262,13 @@ class Session:
             return self.limits.why(allowed, begun=begun)
         return self.limits.why(allowed, begun=begun or bool(progress.rounds), needs=progress.needs)
 
-    def _words(self, estimate: Estimated, rows: int, allowed: float) -> str:
-        """The estimate of all trials of a plan; "" where it is not worth a line."""
-        whole, left = estimate.seconds * self._trials, rows - estimate.fitting
+    def _words(self, estimate: Estimated, rows: int, allowed: float, needs: float) -> str:
+        """The estimate of all trials of a plan; "" where it is not worth a line.
+
+        Where rows are left, with all that the budget would have to hold: the beginning of each process, and confirming.
+        """
+        left = rows - estimate.fitting
+        whole = needs if left else estimate.seconds * self._trials
         if whole < WORTH_SAYING and not left:
             return ""
         said = f"about {whole:.0f} s for {rows} rows" + (f" in {self._trials} trials" if self._trials > 1 else "")
