@@ -71,3 +71,9 @@ def test_an_argument_of_the_wrong_kind_gets_one_sentence(call: Callable[[], obje
     with pytest.raises(vlbench.UsageError) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("revision", ["base", "head"])
+def test_a_revision_is_refused_beside_an_interpreter(revision: str) -> None:
+    with pytest.raises(vlbench.UsageError, match=f"^{revision} says nothing beside python; leave it out$"):
+        vlbench.ab(python="no-such-python", **{revision: "HEAD"})  # type: ignore[arg-type]

@@ -126,7 +126,7 @@ def test_a_revision_from_before_towers_said_what_they_are_fed_is_refused(vlbench
             "--out nowhere/results.json: the folder nowhere does not",
         ),
         (("HEAD",), "two sides are compared; name two revisions, such as main HEAD, or give --python"),
-        (("HEAD", "--python", "python"), "--python compares environments, and HEAD is a revision"),
+        (("HEAD", "--python", "python"), "BASE says nothing beside --python; leave it out"),
         (
             ("--python", "a", "--python", "b", "--python", "c"),
             "--python: 3 interpreters are named, and two are compared",

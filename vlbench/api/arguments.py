@@ -73,7 +73,7 @@ UNREAD: dict[str, dict[str, str]] = {
     },
     "recommend": {"counters=False": "gpu cudnn", "grid": "scenario point"},
     "predict": {"check": "gpu grid cold", "check=None": "budget"},
-    "ab": {"counters=False": "gpu cudnn", "python=None": "head_tower"},
+    "ab": {"counters=False": "gpu cudnn", "python=None": "head_tower", "python": "base head"},
     "judge_patch": {"times": "grid", "times=False": "trials budget"},
     "simulate": {"memory_at=None": "kv_bytes"},
     "run --plan": {

@@ -135,8 +135,6 @@ def _pythons(named: Sequence[str], base: str | None, head: str | None) -> list[s
     """The interpreters of both sides; none where two revisions are compared. Raises UsageError."""
     if not named and (base is None or head is None):
         raise UsageError("two sides are compared; name two revisions, such as main HEAD, or give --python")
-    if named and base is not None:
-        raise UsageError(f"--python compares environments, and {base} is a revision; leave one of them out")
     if len(named) > 2:
         raise UsageError(f"--python: {len(named)} interpreters are named, and two are compared; name one or two")
     return [sys.executable, *named] if len(named) == 1 else list(named)
