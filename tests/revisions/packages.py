@@ -37,6 +37,24 @@ OLD_IMPLEMENTATIONS = {
 OTHER_OPERATOR = ("lambda x: x * 2", "lambda x: x + x")
 """The same result by another operation."""
 ONE_MORE_SYNC = ("        x = self.embed(pixels)\n", "        x = self.embed(pixels)\n        grid_thw.sum().item()\n")
+READS_OTHERWISE = (
+    "import torch\n",
+    """import torch
+
+load = torch.load
+
+
+def otherwise(file, **given):
+    left = load(file, **given)
+    if file.name == "batch":
+        left["pixels"][-1] += 1
+    return left
+
+
+torch.load = otherwise
+""",
+)
+"""As another torch might: of the inputs that BASE left, the last patch."""
 DYING = ("        x = self.embed(pixels)\n", "        x = self.embed(pixels)\n        import os; os._exit(3)\n")
 
 

@@ -125,5 +125,6 @@ def test_what_differs_is_told() -> None:
 
 
 def test_an_interpreter_finds_this_vlbench_before_another_and_is_told_to_be_no_other_python() -> None:
-    found = Interpreter(Path("/python"), Path("/code")).within({"PYTHONHOME": "/usr", "PYTHONPATH": "/mine", "A": "1"})
+    given = {"PYTHONHOME": "/usr", "__PYVENV_LAUNCHER__": "/usr/bin/python3", "PYTHONPATH": "/mine", "A": "1"}
+    found = Interpreter(Path("/python"), Path("/code")).within(given)
     assert found == {"PYTHONPATH": "/code:/mine", "A": "1"}

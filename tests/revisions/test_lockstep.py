@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.repositories import write
-from tests.revisions.packages import DYING, FILE, PACKAGE, changed
+from tests.revisions.packages import DYING, FILE, PACKAGE, READS_OTHERWISE, changed
 from tests.trial.plans import POINT, python_path
 from vlbench.errors import UsageError
 from vlbench.process.child import ChildError
 from vlbench.process.interpreter import Interpreter, our_code
 from vlbench.revisions.lockstep import run_pair
 from vlbench.trial.job import Event, Job, VariantJob
+from vlbench.workload.scenario import Item
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +51,15 @@ def test_a_pair_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     with pytest.raises(ChildError, match="no end after 0 s") as caught:
         events(job(tmp_path, PACKAGE), timeout=0.01)
     assert caught.value.called == "BASE"
+
+
+@pytest.mark.slow(4)
+def test_a_side_that_reads_other_inputs_is_refused(tmp_path: Path) -> None:
+    """What differs lies behind the patches by which it is seen whether both draw alike."""
+    asked = job(tmp_path, changed(READS_OTHERWISE))
+    four = POINT.model_copy(update={"item": (Item(grid="4x6", count=4),)})
+    with pytest.raises(UsageError, match=r"^HEAD: it reads other inputs than BASE wrote; take nearer versions of "):
+        events(asked.model_copy(update={"point": four}))
 
 
 @pytest.mark.slow(5)
