@@ -176,9 +176,16 @@ def test_two_captures_of_one_program_hold_each_other(public_captures: Path) -> N
     held = [found for act in act_times(both) for seen in act.seen if (found := held_host(act, seen))]
     assert {each.act for each in held} >= {"launch", "view", "allocation", "until a kernel begins"}
     assert len(held) == 14
-    near = {each.act for each in held if each.near}
-    assert near == {"host operation", "allocation"}
-    assert all(each.verdict == "miss" for each in held if each.act not in near)
+    verdicts = {(each.act, each.verdict) for each in held}  # each capture's median beside the other's, microseconds:
+    assert verdicts == {
+        ("launch", "miss"),  # 25.5 and 41.2
+        ("attention call", "miss"),  # 6.6 and 4.1 launches
+        ("view", "miss"),  # 4.6 and 6.2
+        ("host operation", "hit"),  # 4.8 and 4.9, with 86 % and 70 % of the samples in the other's band
+        ("allocation", "hit"),  # the same samples
+        ("pageable upload", "miss"),  # 7.6 and 4.3
+        ("until a kernel begins", "miss"),  # 9.3 and 13.0
+    }
 
 
 def test_a_trace_of_eight_gpus_of_one_kind_names_it_once(tmp_path: Path) -> None:
