@@ -12,19 +12,29 @@ from types import SimpleNamespace
 import pytest
 
 import vlbench
+from tests.matrix.planned import lines
 from tests.trial.plans import work_in
 from vlbench.api import ray_tasks
 from vlbench.api.ray_tasks import Work, run_part, uuid_of
+from vlbench.record.plan_file import plan_text
 
 
-def test_a_part_that_is_refused_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("plan", "told"),
+    [
+        ("[1]\n", r"\S*plan.jsonl, line 1: the file: Input should be"),
+        (plan_text(lines(1, vlbench="0.0.0")), r"\S*plan.jsonl: was planned by vlbench 0.0.0"),
+    ],
+    ids=["exit code 2", "exit code 6"],
+)
+def test_a_part_that_is_refused_says_why(plan: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     work_in(tmp_path, monkeypatch)
-    work = Work(plan="[1]\n", options=("--no-card",), folder=str(tmp_path), cpus=1, gpu=False, beat=1.0)
+    work = Work(plan=plan, options=("--no-card",), folder=str(tmp_path), cpus=1, gpu=False, beat=1.0)
     begun, *_, last = run_part(work, "1/1")
     assert begun.kind == "begun"
     assert f"process {os.getpid()}" in begun.text
     assert last.kind == "failed"
-    assert re.search(r"plan.jsonl, line 1: the file: Input should be", last.text)
+    assert re.match(told, last.text)
 
 
 def test_a_gpu_is_named_by_its_uuid(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ def test_what_is_wrong_is_told_in_a_sentence(vlbench: Vlbench, planned: Path) ->
         "plan.jsonl --ray auto": "--ray: Ray is not installed; pip install 'vlbench[ray]'",
         "none.jsonl --ray auto": "none.jsonl: no such file; print one with `vlbench plan --out none.jsonl`",
         "cut.jsonl --ray auto": "cut.jsonl, line 1: not JSON",
-        "plan.jsonl --ray auto --shards 2": "--shard 1/2: the plan has 1 groups, which stay whole; take at most",
+        "plan.jsonl --ray auto --shards 2": "--shards 2: the plan has 1 group, which stays whole; take 1 part",
         "plan.jsonl --ray auto -o full": "--out full: not empty; --resume keeps its parts, --force replaces them",
         "plan.jsonl --ray auto -o plan.jsonl": "--out plan.jsonl: a file; name a folder",
         "plan.jsonl --ray auto -o no/where": "--out no/where: the folder no does not exist",

@@ -75,7 +75,7 @@ def test_what_engines_run_is_printed(vlbench: Vlbench, matrix: Path) -> None:
         "--slurm": "--slurm prints what runs a plan that is kept; add --out plan.jsonl",
         "--shards 2": "--shards says nothing without --github",
         "--slurm --json": "--slurm and --json: each is all that is printed",
-        "--slurm --shards 5 -o b.jsonl": "--shards: 5 is not a number from 1 to 4",
+        "--slurm --shards 5 -o b.jsonl": "--shards 5: the plan has 4 groups, which stay whole; take 1 to 4 parts",
     }
     for options, told in wrong.items():
         assert told in vlbench("plan", "matrix.toml", *options.split()).sentence

@@ -64,5 +64,7 @@ def test_a_name_that_a_shell_or_an_engine_reads_otherwise_is_refused(launcher: s
 
 @pytest.mark.parametrize("parts", [0, -1, 7])
 def test_parts_are_of_whole_groups(parts: int) -> None:
-    with pytest.raises(UsageError, match=f"--shards: {parts} is not a number from 1 to 6"):
+    with pytest.raises(
+        UsageError, match=f"^--shards {parts}: the plan has 6 groups, which stay whole; take 1 to 6 parts"
+    ):
         job_text("slurm", PLAN, "plan.jsonl", parts, INSTALL)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,15 +12,15 @@ from vlbench.api.planning import merge, plans_here
 from vlbench.api.ray_tasks import RayTasks, Work, connected
 from vlbench.errors import IncomparableError, UsageError, check_folder_of
 from vlbench.export.progress import Watcher, watcher
-from vlbench.matrix.shards import shard_groups
+from vlbench.matrix.shards import check_parts, shard_groups
 from vlbench.record.destinations import free_output, reserved
 from vlbench.record.files import read_results, write_results
 from vlbench.record.plan_file import PlanLine, plan_text, read_plan
 from vlbench.record.schema import Results
+from vlbench.record.shards import PART, part_stem
 
 FOLDER, MERGED = "vlbench-fleet", "merged.json"
 """Where no folder is named, and what all parts are together, in one results file beside them."""
-PART = re.compile(r"vlbench-shard-([0-9]+)-of-([0-9]+)\.json")
 BEAT, BEATS = 5.0, 8
 """Seconds between two signs of life of a task, and how many it gives at least within the time that it may be silent."""
 
@@ -46,15 +45,15 @@ def fleet(
 
     Each of so many `shards`, by default one for each group, is what `run_plan` runs, on a GPU of its own or on as many
     `cpus` as the plan has threads. One that is lost, or gives no sign of life for `silence` seconds, is tried up to
-    `tries` times in all. `send` gives each node a copy of the current folder. `out` is a new folder for the parts and
-    `merged.json`; with `resume` the parts in it are kept and the others run. Where this process is connected to Ray,
-    that Ray is taken. Raises UsageError, and IncomparableError that names a line which never came back, or came twice
-    with different counters; `notes` of the result say what was lost, slow or came twice. `timeout` is in seconds for a
-    trial.
+    `tries` times in all. `send` gives each node a copy of the current folder. `out` is a new folder for the parts
+    and `merged.json`; with `resume` the parts in it are kept and the others run, and with `force` all that are in
+    it are removed first. Where this process is connected to Ray, that Ray is taken. Raises UsageError, and
+    IncomparableError that names a line which never came back, or came twice with different counters; `notes` of the
+    result say what was lost, slow or came twice. `timeout` is in seconds for a trial.
     """
     lines = read_plan(Path(plan))
     count = shards or lines[0].groups
-    shard_groups(f"1/{count}", lines[0].groups)  # refuses more parts than there are groups
+    check_parts(f"--shards {count}", count, lines[0].groups)
     _, asked = plans_here(Path(plan), lines, elsewhere=True)
     folder = _folder(out, resume=resume, force=force)
     every = [f"{number}/{count}" for number in range(1, count + 1)]
@@ -73,15 +72,17 @@ def fleet(
         with watcher(progress) as watch:
             watch.say(f"asking Ray at {ray}")
             with connected(ray, Path.cwd() if send else None):
-                parts = _run(left, work, folder, watch, tries, silence)
+                parts = _run(left, work, folder, watch, tries, silence, anew=force and not resume)
         _check_all_back(parts, lines, folder)
         notes = tuple(parts.notes)
     whole = merge(plan, [folder / _name(shard) for shard in every], out=folder / MERGED, force=True)
     return Measured(whole.record, whole.path, notes)
 
 
-def _run(left: Sequence[str], work: Work, folder: Path, watch: Watcher, tries: int, silence: float) -> Parts:
-    """Run these parts, and keep each as it comes back."""
+def _run(
+    left: Sequence[str], work: Work, folder: Path, watch: Watcher, tries: int, silence: float, *, anew: bool
+) -> Parts:
+    """Run these parts, and keep each as it comes back; `anew` first removes what an earlier run left."""
 
     def keep(shard: str, results: Results) -> None:
         write_results(results, folder / _name(shard))
@@ -89,6 +90,8 @@ def _run(left: Sequence[str], work: Work, folder: Path, watch: Watcher, tries: i
     tasks = RayTasks(work)
     _make(folder)
     with reserved(folder / MERGED, force=True):
+        if anew:  # else --resume would take it for ours
+            _clear(folder)
         parts = Parts(left, tasks, watch, keep, tries, silence)
         try:
             parts.run()
@@ -120,8 +123,15 @@ def _make(folder: Path) -> None:
         raise UsageError(f"--out {folder}: cannot be made ({error.strerror}); choose another") from None
 
 
+def _clear(folder: Path) -> None:
+    """Remove the results that a fleet writes, and nothing else."""
+    for path in list(folder.iterdir()):
+        if path.is_file() and (path.name == MERGED or PART.fullmatch(path.name)):
+            path.unlink()
+
+
 def _name(shard: str) -> str:
-    return f"vlbench-shard-{shard.replace('/', '-of-')}.json"
+    return f"{part_stem(shard)}.json"
 
 
 def _there(folder: Path, count: int, plan: str) -> list[str]:

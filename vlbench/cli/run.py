@@ -132,10 +132,10 @@ def _run_part(options: Options, plan: Path) -> Sheet:
     from vlbench.api.planning import run_plan
     from vlbench.export.results import results_sheet
     from vlbench.record.destinations import free_output
+    from vlbench.record.shards import part_stem
 
     shard = options.shard or "1/1"
-    stem = f"vlbench-shard-{shard.replace('/', '-of-')}"
-    out = options.out or free_output(stem, resume=options.resume)
+    out = options.out or free_output(part_stem(shard), resume=options.resume)
     same = {name: getattr(options, name) for name in ("timeout", "card", "resume", "force")}
     interrupted = False
     try:

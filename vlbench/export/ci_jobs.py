@@ -6,6 +6,7 @@ import shlex
 from typing import Any
 
 from vlbench.errors import UsageError
+from vlbench.matrix.shards import check_parts
 from vlbench.record.plan_file import PlanLine
 
 MARGIN = 2
@@ -102,13 +103,13 @@ LAUNCHERS = {"github": github, "buildkite": buildkite, "slurm": slurm}
 
 
 def job_text(launcher: str, lines: list[PlanLine], path: str, parts: int, install: str) -> str:
-    """What a launcher runs. Raises UsageError for a name that a launcher would read as something else."""
+    """What a launcher runs.
+
+    Raises UsageError for a name that a launcher would read as something else, and for parts that the plan cannot have.
+    """
     if not re.fullmatch(r"[\w./-]+", path, re.ASCII) or path.startswith("-"):
         raise UsageError(f"--out {path}: its name stands in a script; take letters, digits, dots, - and / alone")
-    if not 1 <= parts <= lines[0].groups:
-        raise UsageError(
-            f"--shards: {parts} is not a number from 1 to {lines[0].groups}, the groups of the plan; give one"
-        )
+    check_parts(f"--shards {parts}", parts, lines[0].groups)
     return LAUNCHERS[launcher](lines, path, parts, install)
 
 

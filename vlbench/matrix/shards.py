@@ -26,11 +26,17 @@ def shard_groups(shard: str, groups: int) -> range:
     part, parts = int(match[1]), int(match[2])
     if not 1 <= part <= parts:
         raise UsageError(f"--shard {shard}: parts are counted from 1 to n; give 1/{max(parts, 1)} or another of them")
-    if parts > groups:
-        raise UsageError(
-            f"--shard {shard}: the plan has {groups} groups, which stay whole; take at most {groups} parts"
-        )
+    check_parts(f"--shard {shard}", parts, groups)
     return range(part, groups + 1, parts)
+
+
+def check_parts(named: str, parts: int, groups: int) -> None:
+    """Raises UsageError, which begins with the option as given, where no plan of so many groups has so many parts."""
+    if not 1 <= parts <= groups:
+        several = f"{groups} groups, which stay whole; take 1 to {groups} parts"
+        raise UsageError(
+            f"{named}: the plan has {several if groups > 1 else '1 group, which stays whole; take 1 part'}"
+        )
 
 
 def by_group(lines: Sequence[PlanLine]) -> dict[int, list[PlanLine]]:

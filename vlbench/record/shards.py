@@ -1,5 +1,6 @@
 """Who ran which part of a plan, and how fast that machine was when it began and when it ended."""
 
+import re
 from statistics import median
 
 from pydantic import Field
@@ -7,6 +8,15 @@ from pydantic import Field
 from vlbench.record.base import Count, Record
 from vlbench.record.machine_card import MachineCard
 from vlbench.record.timing import Timing
+
+
+def part_stem(shard: str) -> str:
+    """The name, without its suffix, of a file for a part such as "2/4"."""
+    return f"vlbench-shard-{shard.replace('/', '-of-')}"
+
+
+PART = re.compile(rf"{part_stem('([0-9]+)/([0-9]+)')}\.json")
+"""Names of such files; its groups are which part it is, and of how many."""
 
 
 class Bracket(Record):
