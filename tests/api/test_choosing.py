@@ -108,6 +108,15 @@ def test_a_set_is_recommended_only_where_fresh_trials_put_it_within_one_per_cent
     assert "Nothing is to be gained" not in said
 
 
+@pytest.mark.parametrize(("trials", "confirmed"), [(1, False), (3, False), (4, True)])
+def test_a_few_fresh_trials_confirm_nothing(trials: int, confirmed: bool) -> None:
+    given = screened({"without patch-matmul": 1.25})
+    (one,) = (row.name for row in given.sets())
+    fresh = made({one: 1.0, "no-flags": 1.3})
+    found = choose(given, fresh.model_copy(update={"trials": fresh.trials[:trials]}))
+    assert (found.name, found.confirmed) == (one, confirmed)
+
+
 def test_where_nothing_helps_it_is_said_that_nothing_is_to_be_gained() -> None:
     given = screened()
     (none,) = (row.name for row in given.sets())

@@ -59,3 +59,11 @@ def test_of_two_that_do_the_same_only_one_goes() -> None:
 
 def test_a_pair_of_which_one_was_not_timed_alone_has_no_say() -> None:
     assert smallest(FLAGS, {"a": worth(1.1)}, {}, {("a", "b"): worth(0.9)}).flags == FLAGS
+
+
+def test_a_pair_has_its_say_where_one_of_it_went_with_what_it_needs() -> None:
+    pair = {("b", "c"): worth(1.3)}
+    given = {"a": worth(0.999), "b": worth(1.0), "c": worth(1.0), "d": worth(1.1)}
+    assert smallest(FLAGS, given, {"a": {"b"}}, pair).left_out == ("a", "b")
+    first = {**given, "a": worth(1.001)}
+    assert smallest(FLAGS, first, {"a": {"b"}}, pair).flags == {"c", "d"}  # a takes b along, which has gone by then

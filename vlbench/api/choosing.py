@@ -18,7 +18,7 @@ from vlbench.judging.flag_worth import (
 )
 from vlbench.judging.smallest import WITHIN, is_within, smallest
 from vlbench.judging.summary import trials_of
-from vlbench.judging.verdict import Verdict
+from vlbench.judging.verdict import Floors, Verdict
 from vlbench.judging.words import change, percent
 from vlbench.matrix.ablation import variant_of, without
 from vlbench.matrix.candidates import Candidates, needed_by, put_in
@@ -161,7 +161,8 @@ def choose(screened: Screened, fresh: CellGroup | None) -> Found:
         if verdict is not Verdict.REGRESSED and ratio.ratio <= 1 + WITHIN:
             trials = f"{judged[1]} fresh trials say" if judged[1] > 1 else "one fresh trial says"
             told = f"{trials} {change(ratio.low)} to {change(ratio.high)} of {against}'s time"
-            return Found(sets[name], name, is_within(ratio), told)
+            enough = judged[1] >= Floors().votes_needed(judged[1])
+            return Found(sets[name], name, enough and is_within(ratio), told)
     worth, untimed = screened.worth(), [name for name in sets if was_left(fresh, name)]
     timed = any(each.timings for each in trials_of(fresh, tried.whole.name))
     if not timed or (tried.flags and not worth) or (sets and len(untimed) == len(sets)):
@@ -224,7 +225,7 @@ def said_of(
     else:
         yield f"It is {start} as it stands: {found.why}."
     if found.confirmed is False and found.chosen:
-        yield "That is not confirmed: more --budget, or a quieter machine, would tell."
+        yield "That is not confirmed: five --trials, more --budget, or a quieter machine, would tell."
     by_name = {each.name: each for each in compared}
     helping = [each.flag for each in flags if each.effect == "helps" and each.by == "time"]
     all_timed = all(

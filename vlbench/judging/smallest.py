@@ -47,20 +47,22 @@ def smallest(
     alone = {flag: price(each) for flag, each in worth.items() if flag in flags}
     both = {frozenset(pair): price(each) for pair, each in (together or {}).items() if alone.keys() >= {*pair}}
 
-    def total(gone: frozenset[str]) -> float:
-        interactions = (cost - sum(alone[flag] for flag in pair) for pair, cost in both.items() if pair <= gone)
-        return sum(alone[flag] for flag in gone) + sum(interactions)
+    def total(asked: frozenset[str], gone: Collection[str]) -> float:
+        """What leaving out those that were `asked` for is worth, and pairs of all that have `gone` with them."""
+        interactions = (cost - sum(alone[flag] for flag in pair) for pair, cost in both.items() if pair <= {*gone})
+        return sum(alone[flag] for flag in asked) + sum(interactions)
 
     steps = {**{frozenset({flag}): cost for flag, cost in alone.items()}, **both}
-    kept, gone, left_out, spent = set(flags), frozenset[str](), [], 0.0
+    kept, asked, left_out, spent = set(flags), frozenset[str](), list[str](), 0.0
     for step in sorted(steps, key=lambda each: (max(0.0, steps[each]), steps[each], sorted(each))):
         going = step & kept
-        cost = max(0.0, total(gone | going) - total(gone))
+        taken = {flag for flag in kept - going if any(flag in needed_by.get(each, ()) for each in going)}
+        more = asked | going
+        cost = max(0.0, total(more, {*left_out, *going, *taken}) - total(asked, left_out))
         if going and spent + cost <= math.log1p(within):
-            taken = sorted(flag for flag in kept - going if any(flag in needed_by.get(each, ()) for each in going))
-            left_out += [*sorted(going), *taken]
+            left_out += [*sorted(going), *sorted(taken)]
             kept -= {*going, *taken}
-            gone, spent = gone | going, spent + cost
+            asked, spent = more, spent + cost
     return Chosen(frozenset(kept), tuple(left_out), math.expm1(spent))
 
 
