@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.record.baselines import ACCEPTED, KEY, TIMED, baseline, cell
+from tests.record.baselines import ACCEPTED, KEY, TIMED, baseline, cell, forward
 from tests.record.records import FINGERPRINT
 from tests.repositories import begin_here
+from vlbench.comparing.counted_cells import GRID
 from vlbench.errors import IncomparableError, UsageError
+from vlbench.gating.complete import complete
 from vlbench.gating.rebase import rebase
+from vlbench.gating.save import refuse_other
 from vlbench.process.git import git, revision
 from vlbench.record.baseline import Baseline
 from vlbench.record.baseline_files import write_baseline
@@ -89,3 +92,31 @@ def test_a_file_from_before_cudnn_s_attention_is_counted_again_with_the_same_tor
         IncomparableError, match=r"toy:Tower on single-image cannot be counted: .* toy cannot be imported"
     ):
         rebase(FILE, "cuDNN attends", FINGERPRINT.model_copy(update={"torch": "2.13.0"}))
+
+
+def test_a_cell_that_is_another_one_now_is_no_new_count_of_the_stored_one() -> None:
+    gpu, labelled = cell(), cell(key=KEY.model_copy(update={"platform": "CPU platform"}))
+    refuse_other(FILE, gpu, cell(forward(host_syncs=1)))
+    for stored, now, told in (
+        (gpu, labelled, "for a GPU, and this is code for a CPU platform"),
+        (labelled, gpu, "for a CPU platform, and this is code for a GPU"),
+        (gpu, cell(point="x"), "what is counted now is toy:Tower single-image x bfloat16"),
+    ):
+        with pytest.raises(IncomparableError, match=f"toy.json: {stored.name}: .*{told}"):
+            refuse_other(FILE, stored, now)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["rebase", "complete"])
+def test_a_tower_that_says_another_platform_by_now_is_neither_rebased_nor_completed(
+    monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    at = commit("labelled.py", "from tests.counting.toy_towers import on_another_platform as make")
+    stored = cell(tower="labelled:make", scenario=GRID, point="1x4x4", grids=((1, 4, 4),))
+    accepted = (ACCEPTED.model_copy(update={"revision": at}),)
+    write_baseline(baseline(stored, accepted=accepted, unchecked={"labelled:make": "a toy"}), FILE)
+    before = FILE.read_text()
+    with pytest.raises(IncomparableError, match=f"{FILE}: {stored.name}: .*this is code for a CPU platform"):
+        rebase(FILE, "torch", OTHER) if command == "rebase" else complete(FILE, "what is new")
+    assert FILE.read_text() == before

@@ -6,8 +6,7 @@ from vlbench.comparing.counted import NEWER, why_not
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.gating.acceptance import acceptance, seal
 from vlbench.gating.changes import changes
-from vlbench.gating.recount import CountRequest
-from vlbench.gating.save import count_all, store_outputs
+from vlbench.gating.save import count_stored, store_outputs
 from vlbench.record.baseline import Baseline
 from vlbench.record.baseline_files import read_baseline
 from vlbench.record.counted import CHURN, NEWEST_CALL, Further
@@ -21,23 +20,23 @@ def complete(
     Raises UsageError where it lacks nothing, IncomparableError where a tower cannot be run.
     """
     before = read_baseline(file)
-    after = _completed(before, again=outputs, unchecked=unchecked)
+    after = _completed(file, before, again=outputs, unchecked=unchecked)
     if not (told := changes(before, after)):
         raise UsageError(f"{file}: lacks nothing; there is nothing to complete")
     entry = acceptance("accepted", reason, before.fingerprint.torch, told, by)
     return seal(file, after, entry, before)
 
 
-def _completed(before: Baseline, *, again: bool, unchecked: str | None) -> Baseline:
+def _completed(file: Path, before: Baseline, *, again: bool, unchecked: str | None) -> Baseline:
     towers = dict.fromkeys(cell.tower for cell in before.counted)
     kept = {} if again else {each.tower: each for each in before.outputs}
     lacking = [tower for tower in towers if tower not in kept and tower not in before.unchecked]
     made, skipped = store_outputs(lacking, unchecked)
     without = [cell for cell in before.counted if _lacks(cell.further)]
-    counted = {cell.name: cell for cell in count_all([CountRequest.of(cell) for cell in without])}
+    counted = count_stored(file, without)
     for cell in without:
         if reason := why_not(cell, counted[cell.name]):
-            raise IncomparableError(f"{cell.name}: {reason}")
+            raise IncomparableError(f"{file}: {cell.name}: {reason}")
     cells = tuple(
         cell.model_copy(update={"further": _filled(cell.further, counted[cell.name].further)})
         if cell.name in counted

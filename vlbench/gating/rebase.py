@@ -9,8 +9,7 @@ from vlbench.comparing.counted_cells import why_gone
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.gating.acceptance import acceptance, propose, seal
 from vlbench.gating.changes import changes
-from vlbench.gating.recount import CountRequest
-from vlbench.gating.save import count_all
+from vlbench.gating.save import count_stored
 from vlbench.process.git import changed_python, is_in_history, last_commit_of
 from vlbench.record.baseline import Baseline
 from vlbench.record.baseline_files import read_baseline
@@ -35,7 +34,7 @@ def rebase(path: Path, reason: str, here: Fingerprint, by: str | None = None) ->
     for cell in before.counted:
         if gone := why_gone(cell):
             raise IncomparableError(f"{path}: {cell.name}: {gone}; rebase where it does")
-    after = propose(before, count_all([CountRequest.of(cell) for cell in before.counted]), here)
+    after = propose(before, count_stored(path, before.counted).values(), here)
     entry = acceptance("rebased", reason, here.torch, changes(before, after), by)
     return seal(path, after, entry, before)
 

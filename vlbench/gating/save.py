@@ -59,6 +59,28 @@ def count_all(requests: Sequence[CountRequest], steps: Steps = lambda done, of: 
     return tuple(cells)
 
 
+def count_stored(path: Path, stored: Sequence[CountedCell]) -> dict[str, CountedCell]:
+    """Cells of a baseline counted again, by name. Raises IncomparableError where one cannot be, or is another now."""
+    found = count_all([CountRequest.of(cell) for cell in stored])
+    for cell, now in zip(stored, found, strict=True):
+        refuse_other(path, cell, now)
+    return {cell.name: cell for cell in found}
+
+
+def refuse_other(path: Path, stored: CountedCell, now: CountedCell) -> None:
+    """Raises IncomparableError where what was counted for a stored cell is another cell, and so no new count of it."""
+    if now.name == stored.name:
+        return
+    here = f"{path}: {stored.name}"
+    if now.key.platform != stored.key.platform:
+        a, b = (each.key.platform or "GPU" for each in (stored, now))
+        raise IncomparableError(
+            f"{here}: it was counted in its code for a {a}, and this is code for a {b}: such counts do not compare; "
+            f"run this where its code is for a {a}, or save a baseline anew"
+        )
+    raise IncomparableError(f"{here}: what is counted now is {now.name}, which is another cell; save a baseline anew")
+
+
 def store_outputs(towers: Iterable[str], why: str | None) -> tuple[tuple[StoredOutputs, ...], dict[str, str]]:
     """The outputs that towers will be checked against, and those that `why` leaves unchecked.
 
