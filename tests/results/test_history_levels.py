@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from results.history_levels import CORRELATIONS, PATH, READINGS, STORED, Levels, levels_table, seen
+from results.history_levels import KINDS, PATH, READINGS, STORED, Levels, levels_table, seen
 from vlbench.record.base import fitting
 from vlbench.untrusted.files import read_json
 
@@ -18,21 +18,21 @@ def stored() -> Levels:
 
 
 def test_noise_whose_neighbours_are_alike_has_few_levels_and_a_step_is_found() -> None:
-    found = {(each.correlation, each.readings): each for each in stored().seen}
-    assert set(found) == {(correlation, readings) for correlation in CORRELATIONS for readings in READINGS}
-    assert all(each.false < 0.05 for (correlation, _), each in found.items() if correlation <= 0.6)
-    assert found[0.0, 30].found > 0.95
-    assert len(levels_table().splitlines()) == 2 + len(CORRELATIONS)
+    found = {(each.correlation, each.slow, each.readings): each for each in stored().seen}
+    assert set(found) == {(*kind, readings) for kind in KINDS for readings in READINGS}
+    assert all(each.false < 0.05 for (correlation, *_), each in found.items() if correlation <= 0.6)
+    assert found[0.0, 0.0, 30].found > 0.95
+    assert len(levels_table().splitlines()) == 2 + len(KINDS)
 
 
 def test_it_is_so_today() -> None:
     """Of the first 40 series; without regard to how neighbours resemble each other it was above a half."""
-    assert seen(30, 0.6, 40).false <= 0.05
-    assert seen(30, 0.0, 40).found >= 0.95
+    assert seen(30, 0.6, series=40).false <= 0.05
+    assert seen(30, 0.0, series=40).found >= 0.95
 
 
 @pytest.mark.slow(seconds=20)
 def test_what_is_stored_is_found_again() -> None:
-    of = {(each.correlation, each.readings): each for each in stored().seen}
-    for correlation in (0.0, 0.6):
-        assert seen(30, correlation) == of[correlation, 30]
+    of = {(each.correlation, each.slow, each.readings): each for each in stored().seen}
+    for kind in ((0.0, 0.0), (0.6, 0.0), (0.0, 0.2)):
+        assert seen(30, *kind) == of[(*kind, 30)]

@@ -15,7 +15,7 @@ SMALLEST = 5
 FLOOR = 0.01
 """Share that two levels differ by at least."""
 STANDS_OUT = 5.0
-"""Standard errors, of means of such noise, that two levels differ by at least: `python -m results.history_levels`."""
+"""Standard errors that two levels differ by at least: `python -m results.history_levels`."""
 LESS_ALIKE = 2.0
 """What neighbours resemble each other less by where they lie about levels that were found in themselves: so many times
 the levels, over the times. For a correlation of 0.25; Kendall (1954) has 1 + 4 times it."""
@@ -56,17 +56,27 @@ def _standing_out(logs: Sequence[float], places: list[int]) -> list[int]:
     """Those of the places at which levels differ by enough; the weakest goes first."""
     while len(places) > 2:
         levels = [logs[start:end] for start, end in pairwise(places)]
-        error = STANDS_OUT * _noise(levels)
+        noise = _noise(levels)
+        errors = [max(noise / math.sqrt(len(level)), _error_of_median(level)) for level in levels]
         moves = [
-            abs(median(after) - median(before))
-            / max(math.log1p(FLOOR), error * math.sqrt(1 / len(before) + 1 / len(after)))
-            for before, after in pairwise(levels)
+            abs(median(levels[place + 1]) - median(levels[place]))
+            / max(math.log1p(FLOOR), STANDS_OUT * math.hypot(*both))
+            for place, both in enumerate(pairwise(errors))
         ]
         least = min(range(len(moves)), key=moves.__getitem__)
         if moves[least] >= 1:
             break
         places = [*places[: least + 1], *places[least + 2 :]]
     return places
+
+
+def _error_of_median(level: Sequence[float]) -> float:
+    """Standard error of the median, by its order statistics: about two such errors to either side hold it.
+
+    It clips nothing: where a share of the times is slow, a short level may have most of them by chance.
+    """
+    ordered, below = sorted(level), int(len(level) / 2 - math.sqrt(len(level)))
+    return (ordered[-1 - below] - ordered[below]) / 4
 
 
 def _noise(levels: Sequence[Sequence[float]]) -> float:
