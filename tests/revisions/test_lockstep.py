@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.repositories import write
@@ -14,7 +15,7 @@ from vlbench.errors import UsageError
 from vlbench.process.child import ChildError
 from vlbench.process.interpreter import Interpreter, our_code
 from vlbench.revisions.lockstep import run_pair
-from vlbench.trial.job import Event, Job, VariantJob
+from vlbench.trial.job import Event, Job, Round, VariantJob
 from vlbench.workload.scenario import Item
 
 
@@ -72,3 +73,15 @@ def test_a_side_of_another_interpreter_that_refuses_is_named_with_it(tmp_path: P
         pytest.raises(UsageError, match=r"^BASE, .*python\S*: tower 'no\.such:tower': no\.such cannot"),
     ):
         list(run_pair(asked, 120, pythons={"BASE": Interpreter(Path(sys.executable), code)}))
+
+
+@pytest.mark.slow(8)
+def test_a_side_is_stopped_when_it_is_not_its_turn(tmp_path: Path) -> None:
+    """So that threads of one, which wait by spinning, do not slow the other."""
+    rounds = 0
+    for event in run_pair(job(tmp_path, PACKAGE), 120):
+        if isinstance(event, Round):
+            rounds += 1
+            below = [each.status() for each in psutil.Process().children(recursive=True)]
+            assert below.count(psutil.STATUS_STOPPED) == 2
+    assert rounds
