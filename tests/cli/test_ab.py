@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from shutil import copytree, ignore_patterns
@@ -12,7 +13,7 @@ import torch
 import vlbench.implementations as ours
 from tests.cli.conftest import Vlbench
 from tests.repositories import commit, git, write
-from tests.revisions.environments import like_this
+from tests.revisions.environments import like_this, program
 from tests.revisions.packages import FILE, OLD_IMPLEMENTATIONS, ONE_MORE_SYNC, OTHER_OPERATOR, PACKAGE, changed
 from vlbench.record.files import read_results
 
@@ -84,6 +85,19 @@ def test_a_tower_that_only_another_environment_has_is_held_against_one_of_ours(v
     assert found["notes"][1].startswith("no version differs; both have the same Python, torch, transformers")
     (group,) = read_results(Path("samples.json")).groups
     assert [row.tower for row in group.rows] == [found["before"], found["after"]]
+
+
+def test_of_two_interpreters_the_first_is_base(vlbench: Vlbench, folder: Path) -> None:
+    """Both answer as a Python does; what they are started for then, no shell script does."""
+    for name, version in (("old", "2.12.0"), ("new", "2.13.0")):
+        told = json.dumps({"lacks": [], "gpu": False, "versions": {"torch": version}})
+        program(folder / name, 'echo "$2"3.12.1', f"""echo "$2"'{told}'""")
+    chosen = ("--tower", "my_tower:Tower", "--no-counters", *QUICK)
+    ended = vlbench("ab", "--python", "./old", "--python", "./new", *chosen, "--json")
+    assert ended.code == 6, ended
+    found = ended.json()
+    assert found["before"] == "./old (Python 3.12.1, torch 2.12.0)"
+    assert found["after"] == "./new (Python 3.12.1, torch 2.13.0)"
 
 
 @pytest.mark.slow

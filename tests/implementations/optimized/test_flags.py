@@ -87,7 +87,8 @@ def test_a_flag_alone_on_awkward_batches(config: VisionConfig, flag: str) -> Non
 @pytest.mark.slow
 @pytest.mark.parametrize(("config", "flag"), dict.fromkeys((config, pair[0]) for config, pair in PAIRS), ids=name_of)
 def test_a_pair_of_flags(config: VisionConfig, flag: str) -> None:
-    """Each pair by itself; `test_cuda_flags` has them all in a few towers, in a second."""
+    """Each pair by itself. `test_cuda_flags` has many pairs in a tower: by default all of Qwen2.5-VL, and of Qwen3-VL
+    those that do not change the result; marked slow are the rest, Qwen2-VL, pinned memory and what is compiled."""
     for pair in (pair for each, pair in PAIRS if (each, pair[0]) == (config, flag)):
         check_exactness(pair, config, [MIXED])
 
