@@ -101,6 +101,7 @@ def test_a_refusal_is_the_users_to_mend(start: Start) -> None:
     [
         ("os.write(2, b'\\xff\\n'); os.abort()", "its process was ended by SIGABRT"),
         ("os.kill(os.getpid(), signal.SIGKILL)", "its process was ended by SIGKILL (out of memory?)"),
+        ("os.kill(os.getpid(), 40)", "its process was ended by signal 40"),
         ("raise RuntimeError('out of\\nluck')", "its process ended with code 1: luck"),
         ("os._exit(0)", "its process ended with code 0: no message"),
         ('parent._channel.write(\'{"event":"sa\'); parent._channel.flush(); os._exit(3)', "ended with code 3"),

@@ -29,6 +29,15 @@ DEPENDENCIES = {
 """Of vlbench, as modules."""
 
 
+CODE = str(FOLDER.resolve() / "__init__.py")
+GOOD = {"code": CODE, "lacks": [], "gpu": False, "versions": {"torch": "2.13.0", "vllm": "0.33.0"}}
+
+
+def answers(**told: object) -> list[str]:
+    """A program that says this."""
+    return ['echo "$2"3.12.1', f"""echo "$2"'{json.dumps({"code": CODE, "lacks": [], "versions": {}} | told)}'"""]
+
+
 def refusal(python: Path | str, seconds: float = 60, device: str = "cpu") -> str:
     with pytest.raises(UsageError) as caught, asked([str(python), str(python)], None, seconds, device):
         pass
@@ -45,6 +54,7 @@ def environment(**versions: str) -> Environment:
 def test_what_is_no_program_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("")
     assert refusal(tmp_path) == f"it is a folder; name the interpreter in it, such as {tmp_path}/bin/python"
+    assert refusal("x" * 300).startswith("there is no such file and no program of that name")
     assert refusal("no-such-python").startswith("there is no such file and no program of that name")
     assert refusal(tmp_path / "notes.txt").startswith("it is no program, which has to be executable")
 
@@ -57,18 +67,65 @@ def test_what_is_no_program_is_one_sentence(tmp_path: Path) -> None:
         (["kill -9 $$"], "it does not answer as a Python does (its process was ended by SIGKILL"),
         (['echo "$2"3.10.13'], "it is Python 3.10.13, and vlbench needs 3.11; make its environment anew"),
         (['echo "$2"3.11.7', "exit 1"], "it ended while it imported what vlbench needs: its process ended with code 1"),
+        (answers(failed="ImportError: no symbol"), "vlbench cannot be imported there: ImportError: no symbol; install"),
+        ([*answers(**GOOD), "exit 1"], "it answered, and then its process ended with code 1: no message; mend it"),
+        ([*answers(**GOOD), "kill -40 $$"], "it answered, and then its process was ended by signal 40; mend it"),
         (
-            ['echo "$2"3.13.0', """echo "$2"'{"failed": "ImportError: no symbol", "versions": {}}'"""],
-            "vlbench cannot be",
+            answers(**GOOD | {"code": "/other/vlbench/__init__.py"}),
+            "it imports vlbench from /other/vlbench/__init__.py",
         ),
+        (answers(**GOOD | {"code": None}), "it imports vlbench from None, and both sides have to run the one of"),
         (["cat /dev/zero"], "it does not answer as a Python does; name an interpreter"),
     ],
-    ids=["not Python", "fails", "killed", "too old", "dies later", "broken", "endless"],
+    ids=["not Python", "fails", "killed", "too old", "dies", "broken", "ends 1", "ends 40", "other", "none", "endless"],
 )
 def test_who_does_not_answer_as_a_python_that_can_run_vlbench_is_refused(
     tmp_path: Path, lines: list[str], sentence: str
 ) -> None:
     assert refusal(program(tmp_path / "python", *lines)).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ("[]", "is not what vlbench asks for ("),
+        ("1", "is not what vlbench asks for ("),
+        ('"x"', "is not what vlbench asks for ("),
+        ("{}", "is not what vlbench asks for ("),
+        ("{", ": not JSON ("),
+        ("[" * 5000, "is above the limit of 64 levels"),
+        ('{"gpu": %s}' % ("9" * 5000), "is above the limit of 20 digits"),
+        ('{"gpu": NaN}', "NaN is no number of JSON"),
+        ({"gpu": None}, "it does not say which torch it has"),
+        ({"gpu": "yes"}, "gpu: Input should be a valid boolean"),
+        ({"versions": []}, "versions: Input should be"),
+        ({"versions": {}}, "it does not say which torch it has"),
+        ({"versions": {"torch": None}}, "versions.torch: Input should be a valid string"),
+        ({"versions": {"torch": "1" * 5000}}, "versions.torch: String should match"),
+        ({"versions": {"torch": "1", "other": "2"}}, "nobody asked for 'other'"),
+        ({"lacks": ["numpie"]}, "nobody asked for 'numpie'"),
+        ({"failed": "x" * 5000}, "failed: String should have at most"),
+    ],
+)
+def test_what_is_no_answer_to_what_was_asked_is_one_sentence(
+    tmp_path: Path, said: str | dict[str, object], sentence: str
+) -> None:
+    answer = said if isinstance(said, str) else json.dumps(GOOD | said)
+    told = refusal(program(tmp_path / "python", 'echo "$2"3.12.1', f"""echo "$2"'{answer}'"""))
+    assert told.startswith("its answer")
+    assert sentence in told
+    assert len(told) < 300
+
+
+@pytest.mark.slow(4)
+def test_a_wrapper_that_leads_to_another_vlbench_is_refused(tmp_path: Path) -> None:
+    other = tmp_path / "other" / "vlbench"
+    other.mkdir(parents=True)
+    (other / "__init__.py").write_text("")
+    python = program(tmp_path / "python", f'PYTHONPATH={other.parent} exec {sys.executable} "$@"')
+    assert refusal(python).startswith(
+        f"it imports vlbench from {other}/__init__.py, and both sides have to run the one"
+    )
 
 
 def test_who_never_answers_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
@@ -90,8 +147,7 @@ def test_a_python_that_is_too_old_can_read_what_it_is_asked() -> None:
 
 
 def test_what_an_interpreter_answers_is_what_its_side_has(tmp_path: Path) -> None:
-    told = {"lacks": [], "gpu": False, "versions": {"torch": "2.13.0", "vllm": "0.33.0"}}
-    python = program(tmp_path / "python", 'echo "$2"3.12.1', f"""echo "$2"'{json.dumps(told)}'""")
+    python = program(tmp_path / "python", *answers(**GOOD))
     with asked([str(python), str(python)], "a:b", 60, "cpu") as pair:
         assert pair.base.words == f"{python} (Python 3.12.1, torch 2.13.0, vllm 0.33.0)"
         assert pair.head.words == f"{pair.base.words}, a:b"

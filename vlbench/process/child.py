@@ -22,6 +22,7 @@ from vlbench.process.messages import Message, Refused, create_marker, read_marke
 from vlbench.process.parent import MARKER
 from vlbench.process.scratch import FOLDER, Scratch
 from vlbench.process.start import PARENT
+from vlbench.untrusted.limits import Limit
 
 LOOK = 0.25
 """Seconds between two looks at what is being called."""
@@ -239,8 +240,9 @@ def portable_environment() -> dict[str, str]:
 def exit_reason(code: int, complaints: str) -> str:
     """Why a process with this exit code, and this on its stderr, ended."""
     if code < 0:
-        name = signal.Signals(-code).name
+        known = {each.value: each.name for each in signal.Signals}
+        name = known.get(-code, f"signal {-code}")  # those of real time have no names
         hint = " (out of memory?)" if name == "SIGKILL" else ""
         return f"its process was ended by {name}{hint}"
     last = complaints.strip().splitlines()[-1:] or ["no message"]
-    return f"its process ended with code {code}: {last[0]}"
+    return f"its process ended with code {code}: {last[0][: Limit.LINE.most]}"

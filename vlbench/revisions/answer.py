@@ -1,8 +1,8 @@
 """What an interpreter says of itself, asked by `vlbench.revisions.environments`. It is run as a file.
 
-`FILE MARK LIBRARIES NEEDED MODULE...`: its version, the versions of LIBRARIES, which of NEEDED it lacks and, where it
-lacks none, whether every MODULE can be imported. So that a Python which is too old for vlbench answers as well, there
-is nothing here that it could not read.
+`FILE MARK LIBRARIES NEEDED MODULE...`: its version, the file of vlbench that it would run, the versions of LIBRARIES,
+which of NEEDED it lacks and, where it lacks none, whether every MODULE can be imported. So that a Python which is too
+old for vlbench answers as well, there is nothing here that it could not read.
 """
 
 import os
@@ -21,16 +21,19 @@ if __name__ == "__main__":
         import json
         from importlib import import_module, metadata, util
 
-        told = {"lacks": [name for name in sys.argv[3].split(",") if util.find_spec(name) is None]}  # type: dict[str, object]
+        found = util.find_spec("vlbench")
+        code = os.path.realpath(found.origin) if found and found.origin else None
+        lacks = [name for name in sys.argv[3].split(",") if util.find_spec(name) is None]
+        told = {"code": code, "lacks": lacks}  # type: dict[str, object]
         try:
-            for name in () if told["lacks"] else sys.argv[4:]:
+            for name in () if lacks else sys.argv[4:]:
                 import_module(name)
-            if not told["lacks"]:
+            if not lacks:
                 import torch
 
                 told["gpu"] = torch.cuda.is_available()
         except Exception as error:
-            told["failed"] = type(error).__name__ + ": " + (str(error).strip().splitlines() or ["no message"])[0]
+            told["failed"] = type(error).__name__ + ": " + (str(error).strip().splitlines() or ["no message"])[0][:1000]
         versions = {}
         for name in libraries.split(","):
             try:

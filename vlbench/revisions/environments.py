@@ -4,7 +4,6 @@ Before anything is measured each interpreter is asked what it has. Who does not 
 is refused in a sentence.
 """
 
-import json
 import os
 import re
 import secrets
@@ -16,13 +15,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from vlbench.errors import UsageError
 from vlbench.process.child import exit_reason, portable_environment
-from vlbench.process.interpreter import Interpreter, our_code
+from vlbench.process.interpreter import FOLDERS, Interpreter, our_code
 from vlbench.process.scratch import Scratch
 from vlbench.revisions.request import BASE, HEAD, Way
+from vlbench.untrusted.files import Kind, first_fault, parse_json
+from vlbench.untrusted.limits import Limit
 from vlbench.version import FOLDER
 
 ANSWER = Path("revisions", "answer.py")
@@ -43,6 +46,34 @@ NEEDED = {each: each for each in ("torch", "numpy", "pydantic", "einops", "nvtx"
     "pynvml": "nvidia-ml-py"
 }
 """Modules of others that WORKERS import, and what to install for each; vlbench itself need not be there."""
+
+ANSWERED = Kind("name an interpreter itself, or mend what starts it", ours=True)
+"""The second line of an answer."""
+
+
+class Answer(BaseModel):
+    """What an interpreter that is new enough says of itself, as `answer.py` writes it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    code: Annotated[str, Field(max_length=Limit.LINE.most)] | None
+    """The file that `import vlbench` runs there, without links; None where it finds none."""
+    lacks: list[str]
+    """Of NEEDED."""
+    failed: Annotated[str, Field(max_length=Limit.LINE.most)] | None = None
+    """Why a module of WORKERS cannot be imported."""
+    gpu: bool | None = None
+    """Does its torch see one? None where torch was not imported."""
+    versions: dict[str, Annotated[str, Field(pattern=r"^[\w.+!-]{1,100}$")]]
+    """Of those of LIBRARIES that are there."""
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if unknown := {*self.lacks} - NEEDED.keys() | {*self.versions} - {*LIBRARIES}:
+            raise ValueError(f"nobody asked for {min(unknown)[:100]!r}")
+        if not self.lacks and not self.failed and (self.gpu is None or "torch" not in self.versions):
+            raise ValueError("it does not say which torch it has, and whether that sees a GPU")
+        return self
 
 
 @dataclass(frozen=True)
@@ -143,10 +174,11 @@ def _found(name: str) -> Path:
     if program := shutil.which(name):
         return Path(os.path.abspath(program))
     path = Path(name)
-    if path.is_dir():
-        inside = next((each for each in (path / "bin/python", path / "python") if each.exists()), path / "bin/python")
+    if os.path.isdir(path):  # unlike Path's own it takes a name of any length
+        among = path / "bin/python", path / "python"
+        inside = next(filter(os.path.exists, among), among[0])
         raise UsageError(f"--python {name}: it is a folder; name the interpreter in it, such as {inside}")
-    if path.exists():
+    if os.path.exists(path):
         raise UsageError(f"--python {name}: it is no program, which has to be executable; name an interpreter")
     raise UsageError(f"--python {name}: there is no such file and no program of that name; name an interpreter")
 
@@ -154,26 +186,38 @@ def _found(name: str) -> Path:
 def _environment(name: str, interpreter: Interpreter, seconds: float) -> Environment:
     """What an interpreter has. Raises UsageError."""
     mark = f"vlbench {secrets.token_hex(8)}: "
-    said, end = _said(name, interpreter, mark, seconds)
+    said, end, well = _said(name, interpreter, mark, seconds)
     version, told = [*(line.removeprefix(mark) for line in said.splitlines() if line.startswith(mark)), "", ""][:2]
     if not _VERSION.fullmatch(version):
         raise UsageError(f"--python {name}: it does not answer as a Python does ({end}); name an interpreter")
     if tuple(map(int, version.split(".")[:2])) < (3, 11):
         raise UsageError(f"--python {name}: it is Python {version}, and vlbench needs 3.11; make its environment anew")
+    if not told:
+        raise UsageError(f"--python {name}: it ended while it imported what vlbench needs: {end}; mend it")
+    if not well:
+        raise UsageError(f"--python {name}: it answered, and then {end}; mend it")
     try:
-        found: dict[str, Any] = json.loads(told)
-    except json.JSONDecodeError:
-        raise UsageError(f"--python {name}: it ended while it imported what vlbench needs: {end}; mend it") from None
-    if lacks := found.get("lacks"):
-        needed = " ".join(NEEDED[each] for each in lacks)
+        found = Answer.model_validate(parse_json(told, f"--python {name}: its answer", ANSWERED))
+    except ValidationError as error:
+        told = f"its answer is not what vlbench asks for ({first_fault(error)})"
+        raise UsageError(f"--python {name}: {told}; {ANSWERED.remedy}") from None
+    if found.lacks:
+        needed = " ".join(NEEDED[each] for each in found.lacks)
         raise UsageError(f"--python {name}: it lacks what vlbench needs there; `{name} -m pip install {needed}`")
-    if failed := found.get("failed"):
-        raise UsageError(f"--python {name}: vlbench cannot be imported there: {failed}; install versions that it takes")
-    return Environment(name, interpreter, {"Python": version, **found["versions"]}, found["gpu"])
+    if found.code != str(FOLDER.resolve() / "__init__.py"):
+        told = f"it imports vlbench from {found.code}, and both sides have to run the one of {FOLDER.resolve()}"
+        raise UsageError(f"--python {name}: {told}; name an interpreter that keeps {FOLDERS} as it is given")
+    if found.failed:
+        told = f"vlbench cannot be imported there: {found.failed}"
+        raise UsageError(f"--python {name}: {told}; install versions that it takes")
+    return Environment(name, interpreter, {"Python": version, **found.versions}, bool(found.gpu))
 
 
-def _said(name: str, interpreter: Interpreter, mark: str, seconds: float) -> tuple[str, str]:
-    """What a program answers within so many seconds, and how it ended. Raises UsageError where it does not end."""
+def _said(name: str, interpreter: Interpreter, mark: str, seconds: float) -> tuple[str, str, bool]:
+    """What a program answers within so many seconds, how it ended, and whether that was well.
+
+    Raises UsageError where it does not end, or says more than anyone was asked.
+    """
     question = [str(interpreter.code / FOLDER.name / ANSWER), mark, ",".join(LIBRARIES), ",".join(NEEDED), *WORKERS]
     with Scratch() as folder:
         out, complaints = (Path(folder) / each for each in ("out", "complaints"))
@@ -191,14 +235,20 @@ def _said(name: str, interpreter: Interpreter, mark: str, seconds: float) -> tup
                 raise UsageError(f"--python {name}: cannot be started ({error.strerror}); name a Python") from None
         until = time.monotonic() + seconds
         try:
-            while process.poll() is None:
+            while (code := process.poll()) is None:
                 if time.monotonic() > until:
                     raise UsageError(f"--python {name}: no answer within {seconds:.0f} s; look what it waits for")
-                if out.stat().st_size + complaints.stat().st_size > MOST_BYTES:
-                    raise UsageError(f"--python {name}: it does not answer as a Python does; name an interpreter")
+                _bounded(name, out, complaints)
                 time.sleep(LOOK)
         finally:
             if process.returncode is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-        return out.read_text(errors="replace"), exit_reason(process.returncode, complaints.read_text(errors="replace"))
+        _bounded(name, out, complaints)
+        end = exit_reason(code, complaints.read_text(errors="replace"))
+        return out.read_text(errors="replace"), end, code == 0
+
+
+def _bounded(name: str, *written: Path) -> None:
+    if sum(each.stat().st_size for each in written) > MOST_BYTES:
+        raise UsageError(f"--python {name}: it does not answer as a Python does; name an interpreter")
