@@ -149,3 +149,12 @@ def test_values_that_look_alike_in_short_are_shown_whole() -> None:
     assert shown == ["68,852,873,980", "68,867,013,380 B"]
     assert [each.shown for each in pair_cells(0.0101234, 0.0101235, "s")] == ["0.0101234", "0.0101235 s"]
     assert [each.shown for each in pair_cells(0.01, 0.02, "s")] == ["10 ms", "20 ms"]
+
+
+@pytest.mark.parametrize("end", ["\u2028", "\x85", "\x0b", "\x0c", "\x1c", "\r"])
+def test_a_subject_with_what_some_take_for_the_end_of_a_line_is_one_subject(
+    vlbench: Vlbench, past: list[str], folder: Path, end: str
+) -> None:
+    git(folder, "commit", "--quiet", "--amend", "--cleanup=verbatim", "--message", f"first{end}second")
+    ((whole,), (some,)) = (vlbench("history", FILE, *more, "--json").json() for more in ([], ["--git", "HEAD~1..HEAD"]))
+    assert [each["versions"][-1]["words"] for each in (whole, some)] == ["first second"] * 2

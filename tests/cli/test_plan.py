@@ -154,3 +154,11 @@ def test_two_parts_count_what_one_run_counts(vlbench: Vlbench, matrix: Path) -> 
     for shard in whole.record.shards:
         assert shard.end is not None
         assert len(shard.begin.reference.seconds) >= 6
+
+
+def test_a_plan_may_hold_names_with_what_some_take_for_the_end_of_a_line(folder: Path) -> None:
+    plan = lines(2, scenario="a\u2028b\x85c.toml")
+    Path("plan.jsonl").write_text(plan_text(plan))
+    assert read_plan(Path("plan.jsonl")) == plan
+    Path("plan.jsonl").write_bytes(plan_text(plan).replace("\n", "\r\n").encode())
+    assert read_plan(Path("plan.jsonl")) == plan

@@ -9,7 +9,7 @@ import pytest
 from tests.repositories import begin_here
 from vlbench.errors import UsageError
 from vlbench.process.git import changed_python, committed, git, is_dirty, last_commit_of, revision, text_at, user_name
-from vlbench.revisions.checkouts import checked_out
+from vlbench.revisions.checkouts import checked_out, commits_between
 from vlbench.untrusted.limits import Limit
 
 
@@ -116,3 +116,13 @@ def test_a_file_of_a_commit_that_is_too_large_is_not_read(repository: Path, monk
     monkeypatch.setattr(Limit.DOCUMENT, "_value_", (1, "bytes of anything"))
     with pytest.raises(UsageError, match=r"kept\.json at .* is above the limit of 1 bytes"):
         text_at(first, repository / "kept.json")
+
+
+def test_names_and_subjects_hold_what_some_take_for_the_end_of_a_line(repository: Path) -> None:
+    (repository / "a\u2028b.py").write_text("")
+    assert changed_python("HEAD") == ["a\u2028b.py"]
+    first = revision()
+    commit()
+    git("commit", "--quiet", "--amend", "--message", "one\u2028two\x85three")
+    assert changed_python(str(first)) == ["a\u2028b.py"]
+    assert commits_between(f"{first}..HEAD")[-1].subject == "one two three"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from vlbench.errors import UsageError
 from vlbench.gating.installs import Installs
-from vlbench.process.git import git
+from vlbench.process.git import git, git_lines
 from vlbench.record.baseline_files import FOLDER
 
 WORKFLOWS = Path(".github/workflows")
@@ -108,7 +108,7 @@ class Place:
 
     def ignored(self, *paths: Path) -> list[str]:
         """Those of `paths`, seen from the folder, that git ignores: nobody who clones the repository has them."""
-        return (git("-C", str(self.folder), "check-ignore", *map(str, paths)) or "").splitlines()
+        return git_lines("-C", str(self.folder), "check-ignore", *map(str, paths)) or []
 
     def seen(self, path: Path) -> Path:
         """A path below the top, as seen from the folder."""

@@ -54,7 +54,7 @@ class Sidecar:
 def read_sidecar(path: Path) -> Sidecar:
     """Read the events; a line cut short by a crash is passed over."""
     events = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if path.is_file() else []:
         try:
             event = json.loads(line)
         except json.JSONDecodeError:

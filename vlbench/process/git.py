@@ -58,6 +58,17 @@ def git(*arguments: str) -> str | None:
     return None if done.returncode else done.stdout.rstrip("\n")
 
 
+def git_lines(*arguments: str) -> list[str] | None:
+    """The lines of what `git` says, as it ends them: a name may hold what only Python takes for the end of a line."""
+    said = git(*arguments)
+    return None if said is None else said.split("\n") if said else []
+
+
+def one_line(subject: str) -> str:
+    """The subject of a commit without what ends a line, be it for git or for a terminal."""
+    return " ".join(subject.split())
+
+
 def top() -> Path | None:
     """The folder of this checkout; None outside of one."""
     found = git("rev-parse", "--show-toplevel")
@@ -71,11 +82,11 @@ def revision() -> str | None:
 
 def changed_python(since: str) -> list[str] | None:
     """Python files that are not as they were at `since`, untracked ones included; None where git does not know it."""
-    tracked = git("diff", "--name-only", since, "--", PYTHON)
-    untracked = git("ls-files", "--others", "--exclude-standard", "--full-name", "--", PYTHON)
+    tracked = git_lines("diff", "--name-only", since, "--", PYTHON)
+    untracked = git_lines("ls-files", "--others", "--exclude-standard", "--full-name", "--", PYTHON)
     if tracked is None or untracked is None:
         return None
-    return [*tracked.splitlines(), *untracked.splitlines()]
+    return [*tracked, *untracked]
 
 
 def is_dirty() -> bool | None:
@@ -106,7 +117,7 @@ def commit_of(name: str) -> str | None:
 def refs_named(name: str) -> list[str]:
     """All branches and tags of that name, in full."""
     kinds = (f"refs/{kind}/{name}" for kind in ("heads", "tags", "remotes"))
-    return (git("for-each-ref", "--format=%(refname)", *kinds) or "").splitlines()
+    return git_lines("for-each-ref", "--format=%(refname)", *kinds) or []
 
 
 def merge_base(commit: str) -> str | None:

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from vlbench.errors import UsageError
 from vlbench.record.base import Count, Record, record_of
 from vlbench.record.schema import Trial
-from vlbench.untrusted.files import Kind, parse_json, read_text
+from vlbench.untrusted.files import Kind, json_lines, parse_json, read_text
 
 FORMAT = 2
 CHAIN = "chain"
@@ -119,7 +119,7 @@ class Journal:
     def _read(self, path: Path, plan: str) -> None:
         try:
             text = read_text(path, JOURNAL)
-            first, *lines = text.splitlines()
+            first, *lines = json_lines(text)
         except ValueError:  # it is empty
             raise UsageError(JOURNAL.say(JOURNAL.binary, path)) from None
         header = _parse(first)
@@ -174,7 +174,7 @@ def _link(before: str, line: dict[str, Any]) -> str:
 
 def _changed(before: str, now: str) -> str:
     """Which line of a plan is another one now, in words."""
-    pairs = zip(before.splitlines(), now.splitlines(), strict=False)
+    pairs = zip(before.split("\n"), now.split("\n"), strict=False)
     for (name, _, old), (other, _, new) in ((a.partition(": "), b.partition(": ")) for a, b in pairs):
         if name == other and old != new:
             return f": its {name} was {f'{old}, not {new}' if len(old + new) < SHORT else 'another'}"
@@ -184,7 +184,7 @@ def _changed(before: str, now: str) -> str:
 def is_journal(path: Path) -> bool:
     """Does a file begin as a journal of ours does, or hold nothing yet?"""
     try:
-        lines = read_text(path, JOURNAL).splitlines()
+        lines = json_lines(read_text(path, JOURNAL))
     except UsageError:
         return False
     return not lines or "journal" in (_parse(lines[0]) or {})

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from vlbench.errors import UsageError
 from vlbench.record.base import Amount, Count, Record, record_of
-from vlbench.untrusted.files import Kind, first_fault, parse_json, read_text
+from vlbench.untrusted.files import Kind, first_fault, json_lines, parse_json, read_text
 
 PLAN = Kind(
     "give a file that `vlbench plan` printed",
@@ -76,7 +76,7 @@ def plan_text(lines: list[PlanLine]) -> str:
 def read_plan(path: Path) -> list[PlanLine]:
     """The lines of a plan. Raises UsageError for a file that is none, or that is not as it was printed."""
     lines = list[PlanLine]()
-    for number, text in enumerate(read_text(path, PLAN).splitlines(), 1):
+    for number, text in enumerate(json_lines(read_text(path, PLAN)), 1):
         content = parse_json(text, f"{path}, line {number}", PLAN)
         try:
             lines.append(record_of(PlanLine, content))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlbench.errors import UsageError
-from vlbench.process.git import run_git
+from vlbench.process.git import one_line, run_git
 from vlbench.process.scratch import Scratch
 
 WORKING_TREE = "."
@@ -107,15 +107,20 @@ def commits_between(text: str, option: str = "--over") -> list[Commit]:
         raise UsageError(f"{option} {text!r}: write it as FIRST..LAST, such as v1.0..HEAD")
     top = repository()
     begin, end = (_commit(name, top) for name in (first, last))
-    said = _git("log", "--reverse", "--first-parent", "--format=%H %s", f"{begin}..{end}", at=top)
-    between = [Commit(*line.split(" ", 1)) for line in said.splitlines()]
+    said = _git("log", "-z", "--reverse", "--first-parent", "--format=%H %s", f"{begin}..{end}", at=top)
+    between = [_told(entry) for entry in said.split("\0") if entry]
     if not between:
         raise UsageError(f"{option} {text}: nothing leads from {first} to {last}; write the older one first")
     if len(between) > MOST_COMMITS:
         raise UsageError(
             f"{option} {text}: {len(between):,} revisions are more than {MOST_COMMITS:,}; name ends that are nearer"
         )
-    return [Commit(begin, _git("log", "-1", "--format=%s", begin, at=top)), *between]
+    return [_told(_git("log", "-1", "--format=%H %s", begin, at=top)), *between]
+
+
+def _told(entry: str) -> Commit:
+    name, _, subject = entry.partition(" ")
+    return Commit(name, one_line(subject))
 
 
 def repository() -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vlbench.comparing.history import History, Version, history_of, version_of
 from vlbench.errors import IncomparableError, UsageError
-from vlbench.process.git import git, text_at
+from vlbench.process.git import git, one_line, text_at
 from vlbench.process.scratch import Scratch
 from vlbench.revisions.checkouts import commits_between, repository
 
@@ -50,17 +50,17 @@ def past_of(path: Path, between: str | None, steps: Callable[[int, int], None] =
 
 def _texts(path: Path, between: str | None) -> Iterator[tuple[str, str, str, str]]:
     """Name, date and subject of each version, and the file as it was."""
-    last, listed = None, list[str]()
+    last, listed = None, ""
     if between:
         ends = commits_between(between, "--git")
-        listed = (git("log", "-1", FORMAT, ends[0].name) or "").splitlines()
+        listed = git("log", "-z", "-1", FORMAT, ends[0].name) or ""
     span = [f"{ends[0].name}..{ends[-1].name}"] if between else []
-    listed += (git("log", "--reverse", "--first-parent", FORMAT, *span, "--", str(path)) or "").splitlines()
-    for line in listed:
-        commit, date, words = (*line.split(" ", 2), "")[:3]
+    listed += git("log", "-z", "--reverse", "--first-parent", FORMAT, *span, "--", str(path)) or ""
+    for entry in filter(None, listed.split("\0")):
+        commit, date, words = entry.split(" ", 2)
         text = text_at(commit, path)
         if text is not None and text != last:
-            yield commit[:9], date, words, text
+            yield commit[:9], date, one_line(words), text
             last = text
     if between is None and path.is_file() and (now := path.read_text(errors="surrogateescape").rstrip("\n")) != last:
         yield "now", "", "not committed", now

@@ -92,6 +92,11 @@ def read_text(path: Path, kind: Kind) -> str:
     return _text(read_bytes(path, kind), str(path), kind)
 
 
+def json_lines(text: str) -> list[str]:
+    """The lines of a file with a JSON document on each: a text in one may hold other ends of lines than "\\n"."""
+    return text.removesuffix("\n").split("\n") if text else []
+
+
 def read_json(path: Path, kind: Kind) -> Any:
     """A JSON document. Raises `UsageError`, `NotThisFormatError` where it is none."""
     return parse_json(read_bytes(path, kind), str(path), kind)
