@@ -54,7 +54,8 @@ def environment(**versions: str) -> Environment:
 def test_what_is_no_program_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("")
     assert refusal(tmp_path) == f"it is a folder; name the interpreter in it, such as {tmp_path}/bin/python"
-    assert refusal("x" * 300).startswith("there is no such file and no program of that name")
+    with pytest.raises(UsageError, match="there is no such file and no program of that name"):
+        environments._found("x" * 300)
     assert refusal("no-such-python").startswith("there is no such file and no program of that name")
     assert refusal(tmp_path / "notes.txt").startswith("it is no program, which has to be executable")
 
