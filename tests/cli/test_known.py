@@ -59,12 +59,15 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_typing_error_costs_no_import_of_torch(here: Path) -> None:
     *told, loaded = reported(f"""
 import sys
-from contextlib import redirect_stderr, suppress
+from contextlib import redirect_stderr
 from vlbench.cli import main
 for each in {list(BY_COMMAND)!r}:
     sys.argv = ["vlbench", *each.split()]
-    with redirect_stderr(sys.stdout), suppress(SystemExit):
-        main()
+    try:
+        with redirect_stderr(sys.stdout):
+            main()
+    except SystemExit as end:
+        assert end.code == 2, each
 """)
     assert set(ast.literal_eval(loaded)) <= {"rich.console", "pydantic", "numpy"}
     for (command, words), line in zip(BY_COMMAND.items(), told, strict=True):
