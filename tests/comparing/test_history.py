@@ -139,6 +139,22 @@ def test_verdicts_have_what_moved(tmp_path: Path) -> None:
     assert found.notes == ("gate: 1 times of its verdicts name no machine, and are left out",)
 
 
+@pytest.mark.parametrize(("field", "other"), [("after", "before"), ("before", "after")])
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan"), 1e308, -1e308])
+@pytest.mark.parametrize("unit", ["", "B", "s"])
+def test_a_figure_that_nothing_measures_is_refused(
+    tmp_path: Path, field: str, other: str, value: float, unit: Any
+) -> None:
+    move = Move(kind="counter", name="host_syncs", unit=unit, **{field: value, other: 4.0})
+    judged = Judged(command="gate", before="a", after="b", rows=(JudgedRow.counted("toy:Tower", (move,), ""),))
+    path = tmp_path / "gate.json"
+    path.write_text(json.dumps(document_of(judged)))
+    with pytest.raises(
+        UsageError, match=rf"gate.json: toy:Tower: host_syncs: {value:g} is not below".replace("+", r"\+")
+    ):
+        version_of(path, "gate")
+
+
 def test_rows_are_plain(tmp_path: Path) -> None:
     rows = history_rows(history(tmp_path, counting(4), counting(5)))
     one = next(row for row in rows if row["figure"] == "second forward: host_syncs" and row["version"] == "v1")

@@ -20,8 +20,11 @@ from vlbench.record.baseline_files import why_unfit
 from vlbench.record.schema import Results
 from vlbench.stats.change_points import SMALLEST, can_look, change_points
 from vlbench.untrusted.files import read_json
+from vlbench.untrusted.limits import Limit
 
 DERIVED = ("exit_code", "expected_false_rows")
+LARGEST = 10.0**Limit.DIGITS.most
+"""No figure is as large: beyond it no line is drawn, and sums are no numbers."""
 Name = tuple[str, str, str]
 """A cell, a figure of it, and its unit: "" is a number."""
 
@@ -94,8 +97,19 @@ class History:
 def version_of(path: Path, name: str, date: str = "", words: str = "") -> Version:
     """What is in a file: a baseline, results, counts, a capture or the verdicts of `vlbench gate --json`.
 
-    Raises UsageError for what is none of them, and IncomparableError for one of another schema.
+    Raises UsageError for what is none of them or holds a figure that nothing measures, and IncomparableError for one of
+    another schema.
     """
+    found = _version_of(path, name, date, words)
+    for (cell, figure, _), each in found.figures.items():
+        for value in (each.value, each.before or 0.0):
+            if not abs(value) < LARGEST:  # nor is NaN
+                told = f"{value:g} is not below {LARGEST:g}, as all that is measured is"
+                raise UsageError(f"{path}: {cell}: {figure}: {told}; was the file changed by hand?")
+    return found
+
+
+def _version_of(path: Path, name: str, date: str, words: str) -> Version:
     captured = is_capture(path)
     content = {} if captured else read_json(path, OURS)
     facts = content if isinstance(content, dict) else {}
