@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 import vlbench as package
 from tests.cli.conftest import Vlbench
@@ -50,6 +51,21 @@ def test_a_recommendation_is_a_preset_file_that_a_run_takes(vlbench: Vlbench, fo
     assert "was chosen for" not in ended.out
     ended = vlbench("count", "--preset", "mine.toml", "--grid", "1x4x6")
     assert "mine.toml was chosen for cpu, qwen2.5-vl-tiny (width 160)" in " ".join(ended.out.split())
+
+
+@pytest.mark.slow(20)
+def test_what_there_is_no_time_to_count_is_left_out_where_times_are_taken(vlbench: Vlbench, folder: Path) -> None:
+    options = ("--device", "cpu", "--scenario", "small.toml", "--trials", "1", "--budget", "4", "--out", "mine.toml")
+    ended = vlbench("recommend", *options)
+    assert ended.code in (5, 6), ended
+    told = " ".join(ended.out.split())
+    assert "Not counted: what flags ask of a GPU: counting did not end within its 1 s (--no-counters" in told
+    assert "counted: qwen" not in told
+    assert Path("mine.toml").exists()
+    if torch.cuda.is_available():
+        return
+    ended = vlbench("recommend", "--device", "cuda", "--grid", "1x36x36", "--budget", "1")
+    assert ended.sentence.startswith("--budget: counting did not end within its 1 s; give more time")
 
 
 @pytest.mark.slow(20)

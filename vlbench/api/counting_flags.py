@@ -2,12 +2,11 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 
 from vlbench.counting.job import CountJob, Point
 from vlbench.counting.run import SoFar, Steps, run_job
-from vlbench.errors import UsageError
 from vlbench.matrix.candidates import Candidates, candidates
 from vlbench.predicting.at_scale import WORKER
 from vlbench.predicting.run import by_profile, stored_boards
@@ -47,14 +46,21 @@ class Counting:
         """Was there no time for all of it?"""
         return bool(self.why_not)
 
+    def said(self) -> str:
+        """A sentence on what was not counted; "" where all was."""
+        if not self.why_not:
+            return ""
+        what = f"all that {len(self.why_not)} flags ask of GPUs" if self.moved else "what flags ask of a GPU"
+        return f"Not counted: {what}: {next(iter(self.why_not.values()))} (--no-counters leaves that out)."
+
 
 def count_flags(
     model: str, start: str, point: Point, boards: Sequence[str], cudnn: str, dtype: Dtype, seconds: float, steps: Steps
 ) -> Counting:
     """Count the set that is started from and each change of it on a call of full size, within so many seconds.
 
-    Counters are those of the first of the `boards`, and spans are predicted for each. Raises UsageError for what cannot
-    be counted as asked.
+    Counters are those of the first of the `boards`, and spans are predicted for each. `why_not` says what there was no
+    time for, be it all. Raises UsageError for what cannot be counted as asked.
     """
     began, tried = monotonic(), candidates(find_model(model), "cuda", start)
     rows = [tried.whole, *tried.changed.values()]
@@ -74,14 +80,14 @@ def count_flags(
         )
         done, of = len(runs) * len(towers), len(asked) * len(towers)
         left = max(began + seconds - monotonic(), 1.0)
-        runs.append(run_job(job, left, steps=lambda more, _, done=done, of=of: steps(done + more, of), worker=WORKER))  # type: ignore[misc]
+        tell: Steps = lambda more, _, done=done, of=of: steps(done + more, of)  # type: ignore[misc]  # noqa: E731
+        run = run_job(job, left, steps=tell, worker=WORKER, partly=True)
+        runs.append(replace(run, end=f"counting did not end within its {left:.0f} s") if run.late else run)
     told = f" [{point.label}]" if point.label else ""
     found = Counting(tried, f"{model}, {dtype}, {point.scenario}{told}, as {next(iter(asked))}")
     for run in runs:
         _add(found, run, {flag: tower_of(model, row) for flag, row in tried.changed.items()}, towers[0])
     found.seconds = monotonic() - began
-    if not found.moved and found.why_not:
-        raise UsageError(f"--budget: {next(iter(found.why_not.values()))}; give more time, or --no-counters")
     return found
 
 

@@ -100,6 +100,8 @@ def recommend(
         call = _Counted(FULL_SIZE if tiny else target.model, start, *fed, plan.point.label)
         gpus, answered = list(dict.fromkeys(several(gpu))) or [GPU], defaults().answered_for(None, cudnn)[1]
         counting = call.count(gpus, answered, limit.left(COUNTING if timed else 1.0), progress)
+        if not timed and not counting.moved and counting.cut:
+            raise UsageError(f"--budget: {next(iter(counting.why_not.values()))}; give more time")
     screened, fresh = Screened(tried, counting), None
     if timed:
         effort = Effort(trials or TRIALS[target.device], timeout=timeout, card=False, whole=limit.seconds)
@@ -225,6 +227,7 @@ def _recommendation(screened: Screened, fresh: CellGroup | None, plan: Plan, sta
         else f"not measured: no time for the flags of {start}"
     )
     found_as = counting.words.partition(",")[0] if counting else ""
+    not_counted = counting.said() if counting else ""
     threads = f", {plan.threads} thread{'s' * (plan.threads > 1)}" if plan.device == "cpu" else ""
     if any(each.by == "time" for each in flags):
         by = f"measured on {here.gpu or here.cpu}{threads}"
@@ -252,9 +255,9 @@ def _recommendation(screened: Screened, fresh: CellGroup | None, plan: Plan, sta
         flags=flags,
         together=screened.together(),
         compared=compared,
-        said=(*said_of(found, tried, flags, compared, start), *([] if fresh else [NO_GPU])),
+        said=(*said_of(found, tried, flags, compared, start), *filter(None, (not_counted, "" if fresh else NO_GPU))),
         not_predicted=counting.not_predicted if counting else {},
-        counted_as=counting.words if counting else "",
+        counted_as=counting.words if counting and counting.moved else "",
         wrong=why_wrong(fresh, found.name) if fresh else "",
         complete=screened.complete and not (counting and counting.cut),
         needs=screened.needs(),

@@ -34,6 +34,8 @@ class SoFar:
     finished: Finished | None = None
     end: str = ""
     """Where it did not end well: how it did."""
+    late: bool = False
+    """Did it end because its time was over?"""
 
     def row(self, point: int, name: str) -> CountedTower:
         """What was counted, or that the process ended before."""
@@ -51,8 +53,12 @@ def run_job(
     steps: Steps = lambda done, of: None,
     worker: str | None = None,
     python: Interpreter | None = None,
+    *,
+    partly: bool = False,
 ) -> SoFar:
     """Count `job` in a process of its own, for `timeout` seconds at most. Raises UsageError for a refused job.
+
+    It raises, too, where the time was over before anything was planned, unless `partly`.
 
     The process is of the module `worker`, that which counts where none is named, and starts in `folder`, or here, by
     `python` or by this one.
@@ -78,10 +84,10 @@ def run_job(
                     case Finished():
                         so_far.finished = event
     except ChildError as end:
-        so_far.end = end.reason
+        so_far.end, so_far.late = end.reason, end.late
         if end.late:
             so_far.end = f"counting did not end within {timeout:.0f} s; count fewer towers or a smaller grid"
-            if not so_far.planned:
+            if not so_far.planned and not partly:
                 raise UsageError(so_far.end) from None
     return so_far
 
