@@ -14,7 +14,7 @@ from syrupy.assertion import SnapshotAssertion
 import vlbench
 from tests.export.groups import quick_look, voted
 from tests.export.judged_examples import one_of_everything
-from tests.record.records import FINGERPRINT, group, results, timed, trial
+from tests.record.records import FINGERPRINT, died, group, results, timed, trial
 from tests.reporting.examples import counted, ladder, predicted, sweep
 from tests.reporting.reading_back import Page
 from vlbench.api.measured import Measured
@@ -104,6 +104,18 @@ def test_what_is_wrong_or_missing_is_never_the_set() -> None:
     wrong = results(group(trial(timed("no-einops", 0.5).model_copy(update={"timings": {}, "not_measured": "killed"}))))
     answer = vlbench.report(Measured(wrong), progress=False).record.answers[0]
     assert [tile.answer.shown for tile in answer.tiles][:2] == ["none", "-"]
+
+
+def test_what_was_neither_checked_nor_timed_is_not_called_so() -> None:
+    lost = {"timings": {}, "accuracy": None, "not_measured": "no time was given to measure"}
+    first = trial(timed("best", 1.0, **lost))
+    run = first.model_copy(update={"variants": (first.variants[0].model_copy(update=lost), *first.variants[1:])})
+    tiles = vlbench.report(Measured(results(group(run))), progress=False).record.answers[0].tiles
+    assert [tile.told for tile in tiles[2:]] == ["no row was checked", "not known how busy: nothing was timed"]
+    both = vlbench.report(Measured(results(group(trial(timed("a", 0.5), died("b"))))), progress=False)
+    tiles = both.record.answers[0].tiles
+    assert tiles[2].told.endswith("; 1 of 1 rows passed, 1 not checked"), "the reference is no row that is checked"
+    assert tiles[3].told == "nothing tells of a busy machine"
 
 
 def test_a_row_whose_plan_is_handed_in_is_never_the_set() -> None:

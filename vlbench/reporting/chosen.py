@@ -82,9 +82,7 @@ def _fastest(sweep: Sweep) -> str:
 def answer_of(results: Results, sweep: Sweep) -> Answer:
     """Which set, how much faster, is it right, on what machine."""
     found, first = chosen(sweep), sweep.groups[0]
-    marks = [mark for group in sweep.groups for mark in (busy(group), throttled(group)) if mark]
-    tells = f"{marks[0].partition(':')[0]}, see the warning" if marks else "nothing tells of a busy machine"
-    machine = Tile("On what machine", _machine(results), tells)
+    machine = Tile("On what machine", _machine(results), _how_busy(sweep))
     right = Tile("Is it right", *_right(found, sweep))
     if not found:
         nothing = Cell("none", None, "warn")
@@ -124,11 +122,11 @@ def _faster(found: Sequence[Summary], first: CellGroup) -> tuple[Cell, str]:
 
 def _right(found: Sequence[Summary], sweep: Sweep) -> tuple[Cell, str]:
     """Of the set, then of all rows."""
-    every = [each for point in sweep.found for each in point]
+    every = [each for point in sweep.found for each in point if each.row.name != each.row.reference]
     checked = [each for each in every if each.accuracy]
     passed = sum(each.accuracy.passed for each in checked if each.accuracy)
     unchecked = f", {len(every) - len(checked)} not checked" if len(checked) < len(every) else ""
-    rows = f"{passed} of {len(checked)} rows passed{unchecked}"
+    rows = f"{passed} of {len(checked)} rows passed{unchecked}" if checked else "no row was checked"
     if not found:
         return Cell("-", None, "warn"), rows
     worst = max((each.accuracy for each in found if each.accuracy), key=lambda each: each.fp32_error or 0.0)
@@ -136,6 +134,15 @@ def _right(found: Sequence[Summary], sweep: Sweep) -> tuple[Cell, str]:
     allowed = "equal bits asked for" if limit == 0 else f"allowed {error_text(limit)}"
     told = f"{class_of(found[0])}: error {error_text(error, 1)}, {allowed}; {rows}"
     return Cell("yes", {"fp32_error": error, "fp32_limit": limit, "passed": True}, "good"), told
+
+
+def _how_busy(sweep: Sweep) -> str:
+    """What tells of a busy machine or a throttled GPU while anything was timed."""
+    marks = [mark for group in sweep.groups for mark in (busy(group), throttled(group)) if mark]
+    if marks:
+        return f"{marks[0].partition(':')[0]}, see the warning"
+    timed = any(each.timings for group in sweep.groups for trial in group.trials for each in trial.variants)
+    return "nothing tells of a busy machine" if timed else "not known how busy: nothing was timed"
 
 
 def _machine(results: Results) -> Cell:
