@@ -92,7 +92,7 @@ def group_notes(group: CellGroup, shown: Sequence[Summary]) -> Iterator[Words]:
     if any(row.name == "best" for row in group.rows):
         width = MODELS[group.model].hidden_size if group.model in MODELS else None
         claim = certificate(group.device, width).claim
-        yield Words(f"best was {claim}; other shapes may want other flags (`vlbench recommend`).", "dim")
+        yield Words(f"How best was chosen: {claim}; other shapes may want other flags (`vlbench recommend`).", "dim")
     if any(row.name.startswith("without ") for row in group.rows):
         yield Words("A row without a flag is taken to the whole set: slower means that the flag helps.")
 
