@@ -7,8 +7,10 @@ import json
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
@@ -135,6 +137,37 @@ def test_who_never_answers_is_ended_with_all_that_it_started(tmp_path: Path) -> 
     assert refusal(python, seconds=0.3) == "no answer within 0 s; look what it waits for"
     assert time.monotonic() - start < 10
     assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
+
+
+def test_what_an_interpreter_leaves_behind_ends_with_its_answer(tmp_path: Path) -> None:
+    python = program(tmp_path / "python", f"sleep 987 & echo $! > {tmp_path}/pid", *answers(**GOOD))
+    with asked([str(python), str(python)], None, 60, "cpu"):
+        assert gone(tmp_path / "pid")
+
+
+@pytest.mark.slow(2)
+def test_who_is_asked_ends_with_us_however_we_end(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    python = program(tmp_path / "python", f"sleep 987 & echo $! > {pid}.draft; mv {pid}.draft {pid}; wait")
+    code = f"from vlbench.revisions.environments import asked\nwith asked([{str(python)!r}] * 2, None, 60, 'cpu'): pass"
+    with subprocess.Popen([sys.executable, "-c", code]) as asking:
+        until = time.monotonic() + 60
+        while not pid.exists():
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        asking.kill()
+    assert gone(pid)
+
+
+def gone(file: Path) -> bool:
+    """Does the process whose id a file holds end within seconds?"""
+    until = time.monotonic() + 10
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(int(file.read_text()))
+        while process.status() != psutil.STATUS_ZOMBIE and time.monotonic() < until:
+            time.sleep(0.01)
+        return process.status() == psutil.STATUS_ZOMBIE
+    return True
 
 
 def test_an_environment_without_torch_is_told_what_to_install(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Anyone's program, run in the foreground: what it prints goes to stderr, and it ends before we do."""
+"""Anyone's program, which ends with all that it has started: in the foreground, where it prints to stderr, or not."""
 
 from __future__ import annotations
 
@@ -6,9 +6,34 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
+
+_WATCH = "import os, signal, sys; os.killpg(int(sys.stdin.read()), signal.SIGKILL)"
+"""What a watcher does: the end of its stdin is the end of who started it, however that came."""
+
+
+@contextmanager
+def ending_with_us(command: Sequence[str], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A program in a session of its own: its group is ended with the context, or when this process is.
+
+    `options` are those of `subprocess.Popen`. Raises OSError where it cannot be started.
+    """
+    watch = [sys.executable, "-I", "-S", "-c", _WATCH]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(watch, start_new_session=True, bufsize=0, **pipes) as watcher:
+        try:
+            with subprocess.Popen(command, start_new_session=True, **options) as process:
+                try:
+                    assert watcher.stdin is not None
+                    watcher.stdin.write(str(process.pid).encode())
+                    yield process
+                finally:
+                    with suppress(ProcessLookupError, PermissionError):  # nobody of it is there any more
+                        os.killpg(process.pid, signal.SIGKILL)
+        finally:
+            watcher.kill()
 
 
 def run_program(

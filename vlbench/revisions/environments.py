@@ -8,7 +8,6 @@ import os
 import re
 import secrets
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -22,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from vlbench.errors import UsageError
 from vlbench.process.child import exit_reason, portable_environment
 from vlbench.process.interpreter import FOLDERS, Interpreter, our_code
+from vlbench.process.program import ending_with_us
 from vlbench.process.scratch import Scratch
 from vlbench.revisions.request import BASE, HEAD, Way
 from vlbench.untrusted.files import Kind, first_fault, parse_json
@@ -221,29 +221,26 @@ def _said(name: str, interpreter: Interpreter, mark: str, seconds: float) -> tup
     question = [str(interpreter.code / FOLDER.name / ANSWER), mark, ",".join(LIBRARIES), ",".join(NEEDED), *WORKERS]
     with Scratch() as folder:
         out, complaints = (Path(folder) / each for each in ("out", "complaints"))
-        with out.open("wb") as said, complaints.open("wb") as complained:
-            try:
-                process = subprocess.Popen(
+        try:
+            with (
+                out.open("wb") as said,
+                complaints.open("wb") as complained,
+                ending_with_us(
                     [str(interpreter.path), *question],
                     stdin=subprocess.DEVNULL,
                     stdout=said,
                     stderr=complained,
                     env=interpreter.within(portable_environment()),
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise UsageError(f"--python {name}: cannot be started ({error.strerror}); name a Python") from None
-        until = time.monotonic() + seconds
-        try:
-            while (code := process.poll()) is None:
-                if time.monotonic() > until:
-                    raise UsageError(f"--python {name}: no answer within {seconds:.0f} s; look what it waits for")
-                _bounded(name, out, complaints)
-                time.sleep(LOOK)
-        finally:
-            if process.returncode is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+                ) as process,
+            ):
+                until = time.monotonic() + seconds
+                while (code := process.poll()) is None:
+                    if time.monotonic() > until:
+                        raise UsageError(f"--python {name}: no answer within {seconds:.0f} s; look what it waits for")
+                    _bounded(name, out, complaints)
+                    time.sleep(LOOK)
+        except OSError as error:
+            raise UsageError(f"--python {name}: cannot be started ({error.strerror}); name a Python") from None
         _bounded(name, out, complaints)
         end = exit_reason(code, complaints.read_text(errors="replace"))
         return out.read_text(errors="replace"), end, code == 0
