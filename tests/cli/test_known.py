@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import sys
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -91,6 +94,9 @@ def test_what_may_be_is_not_refused(here: Path, given: dict[str, object]) -> Non
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The `__init__.py` of a package in the current folder."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [each for each in sys.modules if each.partition(".")[0] in ("some_towers", "mapped", "spaces")]:
+        monkeypatch.delitem(sys.modules, name)
     (tmp_path / "some_towers").mkdir()
     (tmp_path / "some_towers/vit.py").write_text("from math import *\n")
     file = tmp_path / "some_towers/__init__.py"
@@ -101,10 +107,81 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_only_an_import_tells_is_left_to_it(package: Path) -> None:
     for name in ("some_towers.vit:floor", "os.path:join", "tests.towers.toys:Toy.forward", "torch.nn:Linear"):
         check_factory(*name.split(":"))
-    with pytest.raises(UsageError, match=r"^some_towers.vti cannot be imported: .*No module named 'some_towers.vti'"):
-        check_factory("some_towers.vti", "floor")
+    with pytest.raises(UsageError, match=r"some_towers.vti cannot be imported: .*No module named 'some_towers.vti'"):
+        find_factory("some_towers.vti:floor")
+    with pytest.raises(
+        UsageError, match=r"some_towerz.vti cannot be imported: .*No module named 'some_towerz'; did you"
+    ):
+        check_factory("some_towerz.vti", "floor")
+    sys.modules.pop("some_towers")
     package.write_text("import sys, math\nsys.modules['some_towers.vti'] = math\n")
     assert find_factory("some_towers.vti:floor").__name__ == "floor"
+
+
+NAMED_UNSEEN = {
+    "local": "locals()['make'] = print",
+    "of_dict": "import sys\nsys.modules[__name__].__dict__['make'] = print",
+    "computed": "import sys\nsetattr(sys.modules[__name__], 'ma' + 'ke', print)",
+    "by_another": "from exporting import export\nexport(__name__)",
+    "by_caller": "from exporting import export_to_caller\nexport_to_caller()",
+    "by_decorator": "from exporting import also\n@also\ndef other(): ...",
+    "captured": "match {'a': print}:\n    case {'a': make}: pass",
+    "waited": "async def make(): ...",
+    "lazily": "def __getattr__(name): return print",
+    "starred": "from exporting import *",
+    "ligature": "def \ufb01ne(): ...",
+}
+EXPORTING = """
+import sys
+def export(name): setattr(sys.modules[name], 'make', print)
+def export_to_caller(): sys._getframe(1).f_globals['make'] = print
+def also(made): export(made.__module__); return made
+make = print
+"""
+
+
+@pytest.mark.parametrize("name", NAMED_UNSEEN)
+def test_names_that_a_source_does_not_show_are_not_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "exporting", raising=False)
+    (tmp_path / "exporting.py").write_text(EXPORTING)
+    (tmp_path / f"{name}.py").write_text(f"def first(): ...\n{NAMED_UNSEEN[name]}\n")
+    named = f"{name}:{'fine' if name == 'ligature' else 'make'}"
+    refuse_unknown({"tower": [named]})
+    assert callable(find_factory(named))
+
+
+def test_packages_and_what_cannot_be_read_are_left_to_their_import(package: Path) -> None:
+    package.write_text("from .vit import floor\ndef other(): ...\n")
+    (package.parent.parent / "spaces/inner").mkdir(parents=True)
+    (package.parent.parent / "spaces/inner/vit.py").write_text("def make(): ...\n")
+    (package.parent.parent / "too_deep.py").write_text("def other(): ...\nx = " + "-" * 60_000 + "1\n")
+    for named in ("some_towers:vit.floor", "spaces.inner.vit:make", "too_deep:make"):
+        refuse_unknown({"tower": [named]})
+    assert callable(find_factory("some_towers:vit.floor"))
+    assert callable(find_factory("spaces.inner.vit:make"))
+
+
+def test_anyones_finder_is_asked(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = package.parent / "vit.py"
+
+    class Mapping:
+        """As an editable install leaves one."""
+
+        @staticmethod
+        def find_spec(name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+            if name == "breaks":
+                raise RuntimeError("a finder's own fault")
+            return spec_from_file_location(name, elsewhere) if name in ("mapped", "some_towers.mapped") else None
+
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Mapping])
+    for named in ("mapped:floor", "some_towers.mapped:floor", "breaks:floor"):
+        refuse_unknown({"tower": [named]})
+    assert callable(find_factory("mapped:floor"))
+    assert callable(find_factory("some_towers.mapped:floor"))
 
 
 def test_a_package_without_a_factory_is_seen_as_well(package: Path) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from difflib import get_close_matches
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import SourceFileLoader
 from importlib.util import find_spec
 from os.path import isfile
 from pathlib import Path
+from unicodedata import normalize
 
 from vlbench.errors import UsageError
 
-CANNOT_BE_READ = {"__getattr__", "globals", "vars", "setattr", "exec", "*"}
+DYNAMIC = {"sys", "setattr", "__setattr__", "globals", "locals", "vars", "exec", "__dict__", "__getattr__", "__name__"}
 """By these a module may come to have names that its source does not say."""
 
 
@@ -27,25 +29,30 @@ def look_here() -> None:
 
 
 def check_factory(name: str, attribute: str) -> None:
-    """Raises UsageError where no module `name` is found from here, or its source says that it has no `attribute`.
+    """Raises UsageError where the first part of `name` is found nowhere, or a plain module surely has no `attribute`.
 
-    What cannot be told without importing it is left to whoever imports it.
+    Whatever cannot be told for certain without importing it is left to whoever imports it, all of packages among it.
     """
     look_here()
+    top, inside, _ = name.partition(".")
     try:
-        spec, missing = _found(name)
-    except (ImportError, AttributeError, ValueError):  # as of a module without a spec, or "..name"
+        spec = find_spec(top)
+        text = spec.loader.get_source(top) if spec and type(spec.loader) is SourceFileLoader else None
+    except Exception:  # whatever anyone's finder raises
         return
-    if missing:
-        near = get_close_matches(name.partition(".")[0], [*_modules_here()], n=1)
-        meant = ".".join([*near, *name.split(".")[1:]])
-        hint = f"; did you mean {meant}:{attribute}?" if near and meant != name else ""
-        raise UsageError(f"{name} cannot be imported: ModuleNotFoundError: No module named {missing!r}{hint}")
-    defined = list(defined_in(path)) if spec and (path := Path(spec.origin or "")).suffix == ".py" else []
-    if defined and not {attribute.partition(".")[0], *CANNOT_BE_READ} & set(_named_in(path)):
-        near = get_close_matches(attribute, defined, n=1)
-        hint = f"did you mean {name}:{near[0]}?" if near else "name a function in it"
-        raise UsageError(f"{name} has no {attribute!r}; {hint}")
+    if top and spec is None:
+        near = get_close_matches(top, [*_modules_here()], n=1)
+        hint = f"; did you mean {near[0]}{name.removeprefix(top)}:{attribute}?" if near else ""
+        raise UsageError(f"{name} cannot be imported: ModuleNotFoundError: No module named {top!r}{hint}")
+    alone = spec and spec.submodule_search_locations is None and not inside and top not in sys.modules
+    if spec and alone and text is not None and _surely_lacks(text, attribute.partition(".")[0]):
+        raise UsageError(lacks(name, attribute, spec.origin))
+
+
+def lacks(name: str, attribute: str, file: str | None) -> str:
+    """The sentence for a module, of that file if of any, that has no such attribute."""
+    near = get_close_matches(attribute, [*defined_in(Path(file or ""))], n=1)
+    return f"{name} has no {attribute!r}; " + (f"did you mean {name}:{near[0]}?" if near else "name a function in it")
 
 
 def as_imported(file: str, attribute: str) -> str:
@@ -72,45 +79,42 @@ def module_meant(text: str) -> str:
 
 def defined_in(path: Path) -> Iterator[str]:
     """Functions, classes and other names at the top of a module that is there."""
-    for each in _tree(path).body:
+    try:
+        tree = _tree(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    for each in tree.body if tree else ():
         if isinstance(each, ast.FunctionDef | ast.ClassDef):
             yield each.name
         elif isinstance(each, ast.Assign):
             yield from (target.id for target in each.targets if isinstance(target, ast.Name))
 
 
-def _tree(path: Path) -> ast.Module:
+def _tree(text: str) -> ast.Module | None:
     try:
-        return ast.parse(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, SyntaxError):
-        return ast.Module([], [])
+        return ast.parse(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
 
 
-def _named_in(path: Path) -> Iterator[str]:
-    """Every name that anything in a module has or asks for, wherever in it."""
-    for each in ast.walk(_tree(path)):
-        match each:
-            case ast.Name(id=name) | ast.FunctionDef(name=name) | ast.ClassDef(name=name):
-                yield name
-            case ast.alias(name=name, asname=other):
-                yield other or name.partition(".")[0]
+def _surely_lacks(text: str, attribute: str) -> bool:
+    """Does a module of that source never speak of `attribute`, and run nothing that could put it there unspoken?"""
+    words = set(re.findall(r"\w+", normalize("NFKC", text)))
+    tree = None if attribute.startswith("__") or words & {attribute, *DYNAMIC} else _tree(text)
+    return tree is not None and not any(map(_may_add_names, tree.body))
 
 
-def _found(name: str) -> tuple[ModuleSpec | None, str]:
-    """Where a module lies, None where only importing it tells; or the first part of its name that is missing."""
-    first, *others = name.split(".")
-    spec = find_spec(first)
-    for part in others:
-        if spec is None:
-            break
-        if spec.submodule_search_locations is None:
-            return None, ""
-        first = f"{first}.{part}"
-        inside = PathFinder.find_spec(first, spec.submodule_search_locations)
-        if inside is None and {"sys", "__path__"} & set(_named_in(Path(spec.origin or ""))):
-            return None, ""  # it may put its modules there itself
-        spec = inside
-    return spec, "" if spec else first
+def _may_add_names(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return bool(statement.decorator_list)
+    if isinstance(statement, ast.Expr) and not isinstance(statement.value, ast.Constant):
+        return True  # run for what it does
+    return any(
+        isinstance(each, ast.Call)
+        or (isinstance(each, ast.alias) and each.name == "*")
+        or getattr(each, "decorator_list", ())
+        for each in ast.walk(statement)
+    )
 
 
 def _modules_here() -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from vlbench.record.schema import NO_FLAGS
 from vlbench.towers.from_folder import check_flags, comes_from, our_tower, prefer, tower_in_folder
 from vlbench.towers.installed import PackagedFactory, is_no_factory, no_package, packaged_factory
 from vlbench.towers.models import SEED, drawn, find_model
-from vlbench.towers.modules import as_imported, check_factory, look_here, module_meant
+from vlbench.towers.modules import as_imported, check_factory, lacks, look_here, module_meant
 from vlbench.towers.of_images import images_of, takes_images, tokens_of
 from vlbench.towers.preset_files import flags_in, spelled_out
 from vlbench.towers.tower import Tower
@@ -125,7 +126,8 @@ def find_factory(text: str) -> Any:
         raise UsageError(f"tower {text!r}: {name} is imported from {found.__file__} all the same; uninstall it there")
     for part in attribute.split("."):
         if not hasattr(found, part):
-            raise UsageError(f"tower {text!r}: {name} has no {attribute!r}; name a function in it")
+            file = getattr(sys.modules.get(name), "__file__", None)
+            raise UsageError(f"tower {text!r}: {lacks(name, attribute, file)}")
         found = getattr(found, part)
     if not callable(found) and not isinstance(found, Tower):
         raise UsageError(f"tower {text!r}: {attribute} is a {type(found).__name__}; name a function that makes a tower")
