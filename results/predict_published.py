@@ -26,7 +26,7 @@ from vlbench.judging.words import in_three_digits
 from vlbench.kernel_times import board
 from vlbench.predicting.captured import NEAR as NEAR_TIMES
 from vlbench.predicting.captured import HeldHost, Verdict, held_host
-from vlbench.predicting.captured_host import act_times
+from vlbench.predicting.captured_host import MULTIPLES, act_times, apart
 from vlbench.predicting.host import hosts
 from vlbench.predicting.kernels import Kernels
 from vlbench.predicting.predicted import Band, Predicted
@@ -252,7 +252,7 @@ def _faster(case: str, published: str, row: Predicted, figure: float | None = No
 
 def host_gaps(paths: Sequence[Path]) -> Iterator[HeldHost]:
     """Each capture by the host model of the others."""
-    for act in act_times(paths):
+    for act in apart(act_times(paths)):
         yield from (held for seen in act.seen if (held := held_host(act, seen)) is not None)
 
 
@@ -284,13 +284,13 @@ def host_table() -> str:
 
 
 def host_sentence() -> str:
-    """How many are hits, and of how many one figure for all acts would be near the median: the best such figure."""
+    """How many are hits, and of how many the best figure for all acts in microseconds would be near the median."""
     found = [each for each in stored().hosts if each.median is not None]
-    medians = [each.median for each in found if each.median]
-    constant = max(sum(1 / NEAR_TIMES <= each / one <= NEAR_TIMES for each in medians) for one in medians)
+    medians = [each.median for each in found if each.median and each.act not in MULTIPLES]
+    constant = max(sum(least <= each <= least * NEAR_TIMES**2 for each in medians) for least in medians)
     near = sum(bool(each.near) for each in found)
-    told = f"{hosts_in_words(found)} The median is near in {near}; one figure for all acts, "
-    return textwrap.fill(f"{told}the best there is, would be near in {constant}.", 120)
+    told = f"{hosts_in_words(found)} The median is near in {near}; one figure for all {len(medians)} whose median "
+    return textwrap.fill(f"{told}is some microseconds, the best there is, would be near in {constant}.", 120)
 
 
 def main(paths: Sequence[Path]) -> None:

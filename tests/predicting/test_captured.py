@@ -147,6 +147,11 @@ def test_an_act_is_a_hit_where_the_median_is_near_and_the_band_is_as_wide_as_it_
     assert act.model_copy(update={"inside": 1.0}).verdict == "miss", "so wide a band says nothing"
     assert act.model_copy(update={"median": 0.0, "slow": 0.0}).verdict == "hit"
     assert act.model_copy(update={"median": None}).verdict == "not predicted", "of a file of before"
+    before = act.model_copy(update={"median": None})
+    unjudged = "not judged: the file was written before what that takes was kept."
+    assert hosts_in_words([before] * 3) == f"3 acts of the host were {unjudged}"
+    assert hosts_in_words([act, before]).startswith("1 of 1 acts of the host is a hit; ")
+    assert hosts_in_words([act, before]).endswith(f" 1 act of the host was {unjudged}")
     assert (
         hosts_in_words([act])
         == "1 of 1 acts of the host is a hit; bands end at 4.0 times where they begin, in the median."
@@ -156,8 +161,11 @@ def test_an_act_is_a_hit_where_the_median_is_near_and_the_band_is_as_wide_as_it_
 def test_the_page_counts_the_hits_and_says_what_one_figure_for_all_would_be_worth() -> None:
     """The band that everything lies in is a miss by now: so are most acts."""
     told = " ".join(host_sentence().split())
-    assert told.startswith(f"{host_table().count('| hit |')} of 28 acts of the host are hits; bands end at 5.3 times")
-    assert told.endswith("The median is near in 11; one figure for all acts, the best there is, would be near in 11.")
+    assert told.startswith(f"{host_table().count('| hit |')} of 25 acts of the host are hits; bands end at ")
+    assert "| allocation |" not in host_table(), "the same samples as of host operations"
+    assert told.endswith(
+        "one figure for all 22 whose median is some microseconds, the best there is, would be near in 8."
+    )
 
 
 def test_the_share_inside_is_that_of_the_samples() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.nsys.conftest import public_captures as public_captures
 from vlbench.nsys.frames import API_COLUMNS, GPU_COLUMNS, RANGE_COLUMNS, Capture, frame
-from vlbench.predicting.captured_host import act_times, samples_of
+from vlbench.predicting.captured_host import act_times, apart, samples_of
 from vlbench.predicting.host import QUANTILES, Act, HostTimes, host_times, hosts
 
 US = 1000
@@ -121,6 +121,12 @@ def test_operators_of_torch_that_launch_nothing() -> None:
     assert found[Act.VIEW].tolist() == [4.0]
     assert found[Act.ALLOCATION].tolist() == [6.0]
     assert found[Act.HOST].tolist() == [6.0], "of operators on tensors of the host this is what is known"
+
+
+def test_the_same_samples_are_one_act() -> None:
+    acts = list(apart(host_times().acts))
+    assert {Act(each.act) for each in acts} == set(Act) - {Act.ALLOCATION}
+    assert {Act(each.act) for each in acts if not each.seen} >= {Act.WAIT, Act.PLAN}
 
 
 def test_the_stored_figures_say_where_they_are_from() -> None:

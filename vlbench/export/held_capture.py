@@ -92,11 +92,18 @@ def host_band(each: HeldHost) -> Band | None:
 
 
 def hosts_in_words(found: Sequence[HeldHost]) -> str:
-    """How many acts are hits, and how wide the bands are that these had to fit."""
-    hits = sum(each.verdict == "hit" for each in found)
+    """How many acts are hits of those that were judged, and how wide the bands are that these had to fit."""
+    judged = [each for each in found if each.verdict != "not predicted"]
+    hits = sum(each.verdict == "hit" for each in judged)
     widths = [band.high / band.low for each in found if (band := host_band(each)) and band.low]
     wide = f"; bands end at {median(widths):.1f} times where they begin, in the median" if widths else ""
-    return f"{hits} of {len(found)} acts of the host {'is a hit' if hits == 1 else 'are hits'}{wide}."
+    told = (
+        [f"{hits} of {len(judged)} acts of the host {'is a hit' if hits == 1 else 'are hits'}{wide}."] if judged else []
+    )
+    if rest := len(found) - len(judged):
+        acts = "1 act of the host was" if rest == 1 else f"{rest} acts of the host were"
+        told.append(f"{acts} not judged: the file was written before what that takes was kept.")
+    return " ".join(told)
 
 
 def _without(found: HeldCapture) -> Iterator[Words]:

@@ -16,7 +16,7 @@ from vlbench.errors import UsageError
 from vlbench.kernel_times import board
 from vlbench.nsys.operators import Operator, operators_of
 from vlbench.nsys.read import load
-from vlbench.predicting.captured_host import act_times
+from vlbench.predicting.captured_host import act_times, apart
 from vlbench.predicting.checked import board_of
 from vlbench.predicting.host import AT, ActTimes, Seen, host_times
 from vlbench.predicting.kernels import By, Kernels, Took, unknown
@@ -127,7 +127,7 @@ def held_capture(path: Path, gpu: str | None = None) -> HeldCapture:
     ops, operators = capture.gpu_ops, operators_of(path, capture) if name else []
     found = _held_kernels(operators, Kernels(board(name))) if name else ()
     known = {each.act: each for each in host_times().acts}
-    held = (held_host(known[act.act], seen) for act in act_times([path]) for seen in act.seen)
+    held = (held_host(known[act.act], seen) for act in apart(act_times([path])) for seen in act.seen)
     return HeldCapture(
         capture=path.name,
         version=capture.version,

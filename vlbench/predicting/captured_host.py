@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +64,15 @@ def act_times(paths: Sequence[Path]) -> Iterator[ActTimes]:
             stated=STATED.get(act),
             source=SOURCES.get(act, ""),
         )
+
+
+def apart(acts: Iterable[ActTimes]) -> Iterator[ActTimes]:
+    """Without those of which every figure is that of an act before: an allocation, where it stands for both."""
+    before: list[tuple[Seen, ...]] = []
+    for act in acts:
+        if not act.seen or act.seen not in before:
+            before.append(act.seen)
+            yield act
 
 
 def samples_of(capture: Capture) -> dict[Act, Samples]:
