@@ -205,6 +205,20 @@ def test_the_command_itself_does_not_load_torch(folder: Path, instead: str, code
 
 
 @pytest.mark.slow
+def test_the_platform_of_a_tower_is_told_in_every_format(vlbench: Vlbench, folder: Path) -> None:
+    towers = [option for name in ("Toy", "on_another_platform") for option in ("--tower", f"{TOYS}:{name}")]
+    ended = vlbench("count", *towers, *SMALL, "--csv", "a.csv", "--prometheus", "a.prom")
+    assert ended.code == 0, ended
+    table = pd.read_csv(folder / "a.csv", keep_default_na=False).set_index("variant")
+    assert list(table["platform"]) == ["", "CPU platform"]
+    labelled = [line for line in (folder / "a.prom").read_text().splitlines() if 'platform="CPU platform"' in line]
+    assert labelled
+    assert all(f'name="{TOYS}:on_another_platform"' in line for line in labelled)
+    vlbench("count", *towers[:2], *SMALL, "--csv", "b.csv")
+    assert "platform" not in pd.read_csv(folder / "b.csv")
+
+
+@pytest.mark.slow
 def test_a_plan_handed_in_is_told_in_every_format(vlbench: Vlbench, folder: Path) -> None:
     ended = vlbench("count", "--tower", f"{TINY}+rope-shared", "--plan", "--where", *SMALL, "--csv", "a.csv")
     assert ended.code == 0, ended

@@ -12,6 +12,7 @@ from torch import nn
 from vlbench.counting.capture import lint
 from vlbench.counting.capture_worker import with_plan_handed_in
 from vlbench.counting.job import Point
+from vlbench.counting.keys import check_key
 from vlbench.counting.rows import Row
 from vlbench.counting_device import CountingDevice
 from vlbench.errors import UsageError
@@ -159,3 +160,12 @@ def test_a_grid_that_does_not_fit_is_refused(device: CountingDevice) -> None:
     odd: Any = Point(scenario="", label="", grids=((1, 3, 4),))
     with pytest.raises(UsageError, match="does not divide a grid of 3x4"):
         linted(device, "qwen2.5-vl-tiny", odd)
+
+
+def test_code_for_another_platform_says_nothing_of_a_gpu(device: CountingDevice) -> None:
+    name = f"{TOYS}:on_another_platform"
+    row = linted(device, name)["inside"]
+    assert (row.capturable, row.blockers) == (None, ())
+    assert str(row.failed).startswith(f"{name}: its code is for a CPU platform, and would be another on a GPU")
+    check = check_key(device, Row(name, name), ("tokens",), None)
+    assert (check.verdict, check.reason) == ("not checked", row.failed)

@@ -8,7 +8,7 @@ import torch
 
 from vlbench.counting.advice import sites_of
 from vlbench.counting.job import Point
-from vlbench.counting.measure import Call, as_row, build_ghost, call_of, resolved, with_place
+from vlbench.counting.measure import Call, as_row, build_ghost, call_of, refuse_platform, resolved, with_place
 from vlbench.counting.rows import Row
 from vlbench.counting_device import CountingDevice
 from vlbench.counting_device.capture import StageError, Stages
@@ -41,6 +41,7 @@ def lint(
     found: list[tuple[tuple[Blocker, ...], str | None]] = []
     parameters, failed = 0, None
     try:
+        refuse_platform(tower)
         for branch in (True, False):  # where floats decide the way
             device.branch = branch
             module = as_row(build_ghost(device, tower, dtype), row)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from vlbench.counting.capture import NOTHING, RegionAsked
 from vlbench.counting.further import smallest
-from vlbench.counting.measure import CUDA, Call, as_row, call_of, with_place
+from vlbench.counting.measure import CUDA, Call, as_row, call_of, refuse_platform, with_place
 from vlbench.counting.replays import Record, Recorded, distance
 from vlbench.counting.rows import Row
 from vlbench.counting_device import CountingDevice
@@ -99,6 +99,7 @@ def check_key(device: CountingDevice, row: Row, key: Sequence[str], region: Regi
     gc.collect()
     try:
         tower = resolve_tower(smallest(row.tower))
+        refuse_platform(tower)
         weights = drawn(MODELS[tower.model], CUDA, torch.float32) if tower.model in MODELS else None
         first = _built(device, tower, weights)
 

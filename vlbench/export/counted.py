@@ -77,8 +77,9 @@ def _incomplete(tower: CountedTower) -> str:
 
 def count_table(report: CountReport, group: CountGroup, cold: bool) -> Table:
     """A row per tower: operations, attention calls and plans, syncs, copies, memory."""
-    tells = any(tower.plan != "inside" for tower in group.towers)
-    rows = [(_name(tower, tells=tells), *_figures(chosen(tower, cold))) for tower in group.towers]
+    towers = [tower for each in report.groups for tower in each.towers]
+    plans, platforms = any(tower.plan != "inside" for tower in group.towers), any(map(_platform, towers))
+    rows = [(_name(tower, plans=plans, platforms=platforms), *_figures(chosen(tower, cold))) for tower in group.towers]
     columns = [
         Column("variant", most=20),
         Column("device\nops", "device_operations"),
@@ -194,12 +195,18 @@ def name_told(name: str, plan: PlanMade) -> str:
     return f"  plan={plan}" if plan != "inside" else broken(f"{package.rpartition('.')[2]}{colon}{factory}")
 
 
-def _name(tower: CountedTower, *, tells: bool) -> Cell:
-    """In its column; the lines below name it whole. `tells` programs of its plan."""
+def _name(tower: CountedTower, *, plans: bool, platforms: bool) -> Cell:
+    """In its column; the lines below name it whole. Programs are told its plan and its platform where rows have any."""
     mark = "" if tower.complete else " (!)"
     told = "    making it" if tower.making else name_told(tower.name, tower.plan)
-    plan: dict[str, Value] = {"plan": tower.plan} if tells else {}
-    return Cell(told + mark, {"variant": tower.name} | plan)
+    plan: dict[str, Value] = {"plan": tower.plan} if plans else {}
+    platform: dict[str, Value] = {"platform": _platform(tower)} if platforms else {}
+    return Cell(told + mark, {"variant": tower.name} | plan | platform)
+
+
+def _platform(tower: CountedTower) -> str | None:
+    """What its counts say of its code, None where it has none."""
+    return next((each.counts.key.platform for each in (tower.warm, tower.cold) if each), None)
 
 
 def _figures(forward: Forward | None) -> list[Cell | Value]:

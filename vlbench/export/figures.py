@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 SUBJECT = "variant"
 """The first column of tables with figures for a history: whose a row is."""
+SAID = ("plan", "platform")
+"""Columns in words that tell a row from others."""
 LARGEST_SCALE = 1e9
 """By which a format may multiply."""
 METRICS = ("time", "metric", "prediction")
@@ -131,7 +133,7 @@ def left_out(sheet: Sheet) -> str:
 
 
 def _of_row(figures: Figures, table: Table, row: Mapping[str, Value], wrong: list[str]) -> None:
-    told = {**table.facts, **({"plan": row["plan"]} if "plan" in row else {})}
+    told = {**table.facts, **{name: row[name] for name in SAID if name in row}}
     labels = {name: str(value) for name, value in told.items() if value not in (None, "")}
     subject, point = str(row[SUBJECT]), f" [{told['point']}]" if told.get("point") else ""
     is_wrong = row.get("passed") is False or any(
