@@ -145,7 +145,11 @@ def test_a_revision_from_before_towers_said_what_they_are_fed_is_refused(vlbench
             ("--python", "a", "--python", "b", "--python", "c"),
             "--python: 3 interpreters are named, and two are compared",
         ),
-        (("--python", "a", "--tower", "b:c", "--tower", "d:e", "--head-tower", "f:g"), "it stands beside one --tower"),
+        (("--python", "a", "--tower", "b:c"), "b cannot be imported"),
+        (
+            ("--python", "a", "--tower", "qwen2-vl-2b", "--tower", "qwen2-vl-7b", "--head-tower", "f:g"),
+            "it stands beside one --tower",
+        ),
         (("--python", "no-such-python"), "--python no-such-python: there is no such file and no program of that name"),
         (("HEAD~1", "HEAD", "--head-tower", "a:b"), "--head-tower says nothing without --python; leave it out"),
         (("HEAD~1", "HEAD", "--csv", "nowhere/rows.csv"), "--csv nowhere/rows.csv"),

@@ -28,6 +28,11 @@ BY_COMMAND = {
     "recommend --start bset": "there is no flag or preset 'bset'; did you mean best?",
     "gate init acme_vti": "there is no model 'acme_vti'; acme_vit.py is here: write --tower acme_vit:Tower",
     "ab a b --scenario vidoe": "did you mean 'video'?",
+    "ab --python x --tower acme_vit:Towr": "acme_vit has no 'Towr'; did you mean acme_vit:Tower?",
+    "ab --python x --head-tower qwen2.5-vl-7b+rope-cash": f"tower 'qwen2.5-vl-7b+rope-cash': {FLAG}",
+    "ab --python x --python y --tower qwen2.5-vl-7bb": MODEL,
+    "run --preset gone.toml": "gone.toml: no such file; write one with `vlbench recommend --out FILE.toml`",
+    "count --tower qwen2.5-vl-7b+gone.toml": "gone.toml: no such file; write one with `vlbench recommend",
     "simulate --model qwen2.5-vl-7bb": f"--model: {MODEL}",
 }
 REFUSED = [
@@ -47,6 +52,8 @@ ALLOWED = [
     {"tower": ["acme_vit:Tower", "at:elsewhere:qwen9+best", "qwen2.5-vl-7b+skip-repin+mine.toml", "hf:qwen2-vl-2b"]},
     {"variant": ["baseline", "no-flags", "floor", "hf-sdpa", "exact+rope-cache"], "scenario": ["prompt-text"]},
     {"tower": ["gone:make"], "over": "main..HEAD"},
+    {"tower": ["gone:make", "qwen2.5-vl-7b+best"], "python": ["one", "other"]},
+    {"tower": ["acme_vit:Tower"], "head_tower": "gone:make", "python": ["other"]},
     {"model": "qwen9", "weights": "qwen9", "scenario": "of a file", "results": "a.json", "gpu": ["mine.json"]},
 ]
 
@@ -55,6 +62,7 @@ ALLOWED = [
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder, in which a tower lies."""
     (tmp_path / "acme_vit.py").write_text("import torch\nclass Tower: ...\ndef make(): ...\ndef _own(): ...\n")
+    (tmp_path / "mine.toml").touch()
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

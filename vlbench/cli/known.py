@@ -1,15 +1,17 @@
 """Names that nothing has are refused before torch is imported, by every command alike."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from os.path import exists
+from pathlib import Path
 from typing import Any
 
 from vlbench.cli.completion import names
 from vlbench.errors import UsageError
 from vlbench.implementations.near import no_flag
 
-ELSEWHERE = ("over", "head", "patch", "python")
-"""Arguments beside which a tower is one of other revisions or environments, which know their own names."""
+ELSEWHERE = ("over", "head", "patch")
+"""Arguments beside which a tower is one of other revisions, which know their own names."""
 
 
 def refuse_unknown(given: Mapping[str, Any]) -> None:
@@ -21,7 +23,8 @@ def refuse_unknown(given: Mapping[str, Any]) -> None:
         "start": _check_variant,
         "variant": _check_variant,
         "diff": _check_side,
-        "tower": _check_tower if of_here else None,
+        "tower": _check_tower_by(given.get("python") or ()) if of_here else None,
+        "head_tower": _check_ours,
         "gpu": _check_profile if isinstance(given.get("gpu"), str) else _check_board,  # --as takes one, --gpu several
     }
     for name, check in checks.items():
@@ -81,10 +84,32 @@ def _check_tower(text: str) -> None:
         named_factory(text)
 
 
+def _check_tower_by(pythons: str | Sequence[str]) -> Callable[[str], object]:
+    """Of two environments neither need be this one, but beside one the tower is made here, too."""
+    return _check_tower if isinstance(pythons, str) or len(pythons) < 2 else _check_ours
+
+
+def _check_ours(text: str) -> None:
+    """Both environments of a comparison run this vlbench, with its models and flags."""
+    from vlbench.towers.resolve import is_foreign
+
+    if not is_foreign(text):
+        _check_tower(text)
+
+
 def _check_flags(parts: list[str], named: str, others: list[str]) -> None:
     presets, flags = names("presets"), names("flags")
     registered = getattr(sys.modules.get("vlbench.implementations.optimized"), "OPTIMIZATIONS", ())  # by anyone's code
     known = {*presets, *flags, *names("former flags"), *registered, *others}
     for part in parts:
-        if part not in known and not part.endswith(".toml"):
+        if part.endswith(".toml"):
+            _check_preset_file(part)
+        elif part not in known:
             raise UsageError(f"{named}: {no_flag(part, flags, presets)}")
+
+
+def _check_preset_file(name: str) -> None:
+    from vlbench.record.preset_file import read_preset
+
+    if not exists(name):  # what is there is read once, later
+        read_preset(Path(name))
