@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -19,7 +21,7 @@ def planned(vlbench: Vlbench, folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return folder / "plan.jsonl"
 
 
-def test_what_is_wrong_is_told_in_a_sentence(vlbench: Vlbench, planned: Path) -> None:
+def test_what_is_wrong_is_told_in_a_sentence(vlbench: Vlbench, planned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("full").mkdir()
     Path("full/notes.txt").touch()
     Path("cut.jsonl").write_text(planned.read_text()[:-40])
@@ -44,5 +46,9 @@ def test_what_is_wrong_is_told_in_a_sentence(vlbench: Vlbench, planned: Path) ->
     assert "vlbench-shard-1-of-3.json is one of 3 parts, not of 1; give --shards 3" in ended.sentence
     assert not Path("new").exists()
     Path("small.toml").write_text(Path("small.toml").read_text().replace("4x6", "4x8"))
+    assert "Ray is not installed" in vlbench("fleet", "plan.jsonl", "--ray", "auto").sentence, "before it is planned"
+    there = ModuleType("ray")
+    there.__spec__ = ModuleSpec("ray", None)
+    monkeypatch.setitem(sys.modules, "ray", there)
     ended = vlbench("fleet", "plan.jsonl", "--ray", "auto")
     assert (ended.code, "would be something else here: its files differ" in ended.err) == (6, True)

@@ -9,7 +9,7 @@ from vlbench.api.arguments import File
 from vlbench.api.fleet_parts import Parts, why_short
 from vlbench.api.measured import Measured
 from vlbench.api.planning import merge, plans_here
-from vlbench.api.ray_tasks import RayTasks, Work, connected
+from vlbench.api.ray_tasks import RayTasks, Work, check_installed, connected
 from vlbench.errors import IncomparableError, UsageError, check_folder_of
 from vlbench.export.progress import Watcher, watcher
 from vlbench.matrix.shards import check_parts, shard_groups
@@ -54,12 +54,14 @@ def fleet(
     lines = read_plan(Path(plan))
     count = shards or lines[0].groups
     check_parts(f"--shards {count}", count, lines[0].groups)
-    _, asked = plans_here(Path(plan), lines, elsewhere=True)
     folder = _folder(out, resume=resume, force=force)
     every = [f"{number}/{count}" for number in range(1, count + 1)]
     there = _there(folder, count, lines[0].plan) if resume else []
     left = [shard for shard in every if shard not in there]
     notes: tuple[str, ...] = ()
+    if left:
+        check_installed()  # planning takes seconds
+    _, asked = plans_here(Path(plan), lines, elsewhere=True)
     if left:
         work = Work(
             plan=plan_text(lines),

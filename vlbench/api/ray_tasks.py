@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
@@ -182,16 +183,21 @@ class RayTasks:
         ray.cancel(handle, force=True)
 
 
+def check_installed() -> None:
+    """Raises UsageError where there is no Ray, without importing it."""
+    if find_spec("ray") is None:
+        raise UsageError("--ray: Ray is not installed; pip install 'vlbench[ray]'")
+
+
 @contextmanager
 def connected(address: str, send: Path | None) -> Iterator[None]:
     """Connected to the Ray at `address`, or to the one that this process is connected to already.
 
     `send` is a folder that each node gets a copy of. Raises UsageError for a Ray that does not answer in time.
     """
-    try:
-        import ray
-    except ImportError:
-        raise UsageError("--ray: Ray is not installed; pip install 'vlbench[ray]'") from None
+    check_installed()
+    import ray
+
     if ray.is_initialized():
         if send:
             raise UsageError("--send: this process is connected to Ray already; give `working_dir` to ray.init")
