@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -15,9 +16,14 @@ import pytest
 import torch
 
 from tests.revisions.environments import empty, program
+from vlbench.api import side_by_side
 from vlbench.errors import UsageError
+from vlbench.judging.judged import Judged
 from vlbench.process.interpreter import Interpreter
+from vlbench.record.files import read_results
+from vlbench.record.fingerprint import take_fingerprint
 from vlbench.revisions import environments
+from vlbench.revisions.compare import Compared
 from vlbench.revisions.environments import Environment, EnvironmentPair, asked
 from vlbench.revisions.request import Way
 from vlbench.version import FOLDER
@@ -212,6 +218,27 @@ def test_what_differs_is_told() -> None:
     ]
     assert EnvironmentPair(environment(), environment()).notes[0].startswith("no version differs; both have the same")
     assert pair.way("qwen2.5-vl-tiny") is Way.LOCK_STEP
+
+
+def test_samples_come_from_the_packages_of_base() -> None:
+    here = take_fingerprint("cpu").model_copy(update={"cudnn": "9.19.0"})
+    base = environment(torch="2.1.0", vllm="0.33.0")
+    found = EnvironmentPair(base, environment()).came_from(here)
+    assert (found.python, found.torch, found.libraries) == (
+        "3.12.1",
+        "2.1.0",
+        {"numpy": "2.4.6", "transformers": "5.23.0"},
+    )
+    assert (found.cpu, found.cudnn, found.torch_threads) == (here.cpu, None, None)
+    ours = replace(base, interpreter=Interpreter(Path(sys.executable), Path("/code")))
+    assert EnvironmentPair(ours, base).came_from(here) == here
+
+
+def test_the_file_of_samples_says_so(tmp_path: Path) -> None:
+    pair = EnvironmentPair(environment(torch="2.1.0"), environment())
+    judged = Judged(command="ab", before="a", after="b", rows=())
+    side_by_side._keep(Compared(judged, (), True, pair), tmp_path / "out.json", "vlbench ab", "cpu")
+    assert read_results(tmp_path / "out.json").fingerprint.torch == "2.1.0"
 
 
 def test_an_interpreter_finds_this_vlbench_before_another_and_is_told_to_be_no_other_python() -> None:

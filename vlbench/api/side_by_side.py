@@ -89,6 +89,8 @@ def ab(
 def _keep(found: Compared, goal: Path, made_by: str, device: Device) -> None:
     """Write every sample."""
     here, now, groups = fingerprint_of(device), datetime.now(UTC), found.groups
+    if isinstance(found.pair, EnvironmentPair):
+        here = found.pair.came_from(here)
     write_results(Results(created=now, command=made_by, fingerprint=here, groups=groups, complete=found.complete), goal)
 
 

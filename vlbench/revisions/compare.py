@@ -75,6 +75,7 @@ class Compared:
     groups: tuple[CellGroup, ...]
     complete: bool
     """Was there time for every trial?"""
+    pair: Pair | EnvironmentPair
 
 
 def compare(
@@ -107,7 +108,7 @@ def compare(
         seconds=time.monotonic() - start,
     )
     remedy = REMEDIES.get(judged.exit_code)
-    return Compared(judged.model_copy(update={"remedy": remedy}), groups, complete)
+    return Compared(judged.model_copy(update={"remedy": remedy}), groups, complete, pair)
 
 
 def _measure(

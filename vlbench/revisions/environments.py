@@ -9,6 +9,7 @@ import re
 import secrets
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -23,6 +24,8 @@ from vlbench.process.child import exit_reason, portable_environment
 from vlbench.process.interpreter import FOLDERS, Interpreter, our_code
 from vlbench.process.program import ending_with_us
 from vlbench.process.scratch import Scratch
+from vlbench.record import fingerprint
+from vlbench.record.fingerprint import Fingerprint
 from vlbench.revisions.request import BASE, HEAD, Way
 from vlbench.untrusted.files import Kind, first_fault, parse_json
 from vlbench.untrusted.limits import Limit
@@ -38,7 +41,7 @@ MOST_BYTES = 1 << 20
 LOOK = 0.02
 """Seconds between two looks at one that is asked."""
 TOLD = ("torch", "transformers", "vllm", "sglang")
-LIBRARIES = (*TOLD, "flash-attn", "numpy", "pillow", "safetensors", "triton")
+LIBRARIES = tuple(dict.fromkeys((*TOLD, *fingerprint.LIBRARIES, "flash-attn", "pillow")))
 """Libraries whose versions are told where they differ; the first of them always."""
 NAMES = ("Python", *LIBRARIES)
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
@@ -131,6 +134,18 @@ class EnvironmentPair:
         same = ", ".join(name for name in NAMES if old[name] == new[name] != "none")
         told = f"the environments differ in {', '.join(differs)}" if differs else "no version differs"
         return [f"{told}; both have the same {same}" if same else told]
+
+    def came_from(self, here: Fingerprint) -> Fingerprint:
+        """Where samples come from: this machine, and what BASE's side answered where that is not this Python.
+
+        Of its torch no more than the version is asked. What HEAD has stands in the name of its row.
+        """
+        if self.base.interpreter.path == Path(sys.executable):
+            return here
+        has = self.base.versions
+        libraries = {name: has[name] for name in fingerprint.LIBRARIES if name in has}
+        own = {"python": has["Python"], "torch": has["torch"], "libraries": libraries}
+        return here.model_copy(update=own | dict.fromkeys(("torch_threads", "cuda", "cudnn", "attention", "fp32")))
 
     def way(self, tower: str) -> Way:
         """How they are measured, whatever the tower."""
