@@ -99,9 +99,7 @@ def recommend(
         tiny = (target.default_model and target.device == "cpu") or settings.weights
         call = _Counted(FULL_SIZE if tiny else target.model, start, *fed, plan.point.label)
         gpus, answered = list(dict.fromkeys(several(gpu))) or [GPU], defaults().answered_for(None, cudnn)[1]
-        counting = call.count(gpus, answered, limit.left(COUNTING if timed else 1.0), progress)
-        if not timed and not counting.moved and counting.cut:
-            raise UsageError(f"--budget: {next(iter(counting.why_not.values()))}; give more time")
+        counting = call.count(gpus, answered, limit.left(COUNTING if timed else 1.0), progress, alone=not timed)
     screened, fresh = Screened(tried, counting), None
     if timed:
         effort = Effort(trials or TRIALS[target.device], timeout=timeout, card=False, whole=limit.seconds)
@@ -154,14 +152,20 @@ class _Counted:
     label: str
 
     def count(
-        self, boards: Sequence[str], cudnn: str, seconds: float, progress: bool | Callable[[str], None]
+        self, boards: Sequence[str], cudnn: str, seconds: float, progress: bool | Callable[[str], None], *, alone: bool
     ) -> Counting:
-        """At full size: a point of a sweep that has another name on a CPU is the first."""
+        """At full size: a point of a sweep that has another name on a CPU is the first.
+
+        Raises UsageError where there was no time for any, and counts are `alone` what the set is chosen by.
+        """
         points = counted_points(self.scenario or "", self.grids)
         point = next((each for each in points if each.label == self.label), points[0])
         with watcher(progress) as watch:
             watch.say(f"counting what each flag asks of a GPU, on {self.model}, and predicting {', '.join(boards)}")
-            return count_flags(self.model, self.start, point, boards, cudnn, "bfloat16", seconds, watch.steps)
+            found = count_flags(self.model, self.start, point, boards, cudnn, "bfloat16", seconds, watch.steps)
+        if alone and not found.moved and found.cut:
+            raise UsageError(f"--budget: {next(iter(found.why_not.values()))}; give more time")
+        return found
 
 
 def check_preset_goal(path: Path | None, *, force: bool) -> None:
