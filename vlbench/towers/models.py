@@ -40,7 +40,8 @@ WHY_TINY = (
 def find_model(name: str, named_by: str = "--model", others: str = "") -> VisionConfig:
     """The pinned configuration called `name`; UsageError with the closest name when there is none."""
     if name not in MODELS:
-        close = get_close_matches(name, MODELS, n=1)
+        as_published = name.rpartition("/")[2].lower().removesuffix("-instruct")
+        close = [as_published] if as_published in MODELS else get_close_matches(name, MODELS, n=1)
         hint = f"did you mean {close[0]}?" if close else f"the models are {', '.join(MODELS)}"
         raise UsageError(f"{named_by}: there is no model {name!r}; {hint}{others}")
     return MODELS[name]

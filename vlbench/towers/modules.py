@@ -68,6 +68,10 @@ def module_meant(text: str) -> str:
     """What to write where `text` is no tower and a module of the current folder is called so, or nearly; else ""."""
     name = text.removesuffix(".py").removeprefix("./").replace("/", ".")
     file = Path(f"{name.replace('.', '/')}.py")
+    inside, _, last = name.rpartition(".")  # of module.factory
+    for each in (Path(f"{inside.replace('.', '/')}.py"), Path(inside.replace(".", "/"), "__init__.py")):
+        if inside and not isfile(file) and isfile(each) and last in defined_in(each):
+            return f"{each} is here: write --tower {inside}:{last}"
     if not isfile(file):
         name = next(iter(get_close_matches(name, [*_modules_here()], n=1, cutoff=0.8)), "")
         file = next((each for each in (Path(f"{name}.py"), Path(name, "__init__.py")) if name and isfile(each)), file)
