@@ -93,6 +93,13 @@ def test_figures_of_a_row() -> None:
     assert figures(timed(Verdict.SAME, TOWER, 1.0, low=None, visible=None)) == "12.3 ms -> 12.3 ms, +0.0 %"
 
 
+def test_a_change_that_its_two_medians_do_not_come_to_is_called_paired() -> None:
+    row = timed(Verdict.REGRESSED, TOWER, 1.089, before=0.001893, after=0.002147, paired=True, visible=None)
+    assert figures(row).startswith("1.893 ms -> 2.147 ms, +8.9 % [")
+    assert figures(row).endswith("] at 94 %, paired")
+    assert "paired" not in figures(row.model_copy(update={"paired": False})), "of separate runs"
+
+
 def test_a_rate_that_fell_is_shown_to_have_fallen() -> None:
     row = timed(Verdict.REGRESSED, TOWER, 1.25, before=100, after=80, unit="req/s", better="higher", visible=None)
     assert figures(row) == "100 req/s -> 80 req/s, -20.0 % [-20.8, -19.2] at 94 %"

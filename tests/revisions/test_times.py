@@ -57,6 +57,7 @@ def test_head_is_held_against_base_and_not_against_the_reference_tower(factor: f
     assert time.verdict is verdict
     assert time.ratio == pytest.approx(factor)
     assert (time.before, time.after, time.unit) == (pytest.approx(0.0084), pytest.approx(0.0084 * factor), "s")
+    assert time.paired, "its ratio is that of neighbouring calls"
     assert [move.name for move in time.moves] == ([] if factor == 1 else ["attention"])
 
 

@@ -26,6 +26,8 @@ OUTCOMES = {
     ExitCode.INCONCLUSIVE: "inconclusive",
 }
 OTHERWISE = " of calls side by side, where the medians of all calls lie the other way round"
+PAIRED = ", paired"
+"""The change is that of calls side by side, and the medians of all calls come to another."""
 MOST = {"counter": 20, "stage": 8, "operation": 6, "line": 8}
 """Moves of a kind that are shown of a row; JSON and CSV have all."""
 GROUPS = (("counter", "stage"), ("line",), ("operation",))
@@ -113,7 +115,7 @@ def figures(row: JudgedRow) -> str:
     if row.before is not None and row.after is not None:
         words.append("{} -> {}".format(*pair(row.before, row.after, row.unit)))
     if row.ratio is not None:
-        words.append(change_with_interval(row) + (OTHERWISE if _medians_differ(row) else ""))
+        words.append(change_with_interval(row) + (OTHERWISE if _medians_differ(row) else PAIRED * _is_apart(row)))
     if row.visible is not None:
         words.append(f"detectable {detectable(row)}")
     return ", ".join(words)
@@ -124,6 +126,13 @@ def _medians_differ(row: JudgedRow) -> bool:
     if row.unit != "s" or row.before is None or row.after is None or row.ratio is None:
         return False
     return (row.after - row.before) * (row.ratio - 1) < 0
+
+
+def _is_apart(row: JudgedRow) -> bool:
+    """Do the two times read as another change than their ratio, which is that of neighbouring calls?"""
+    if not row.paired or not row.before or row.after is None or row.ratio is None:
+        return False
+    return change(row.after / row.before) != change(row.ratio)
 
 
 def detectable(row: JudgedRow) -> str:

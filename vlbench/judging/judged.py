@@ -66,6 +66,8 @@ class JudgedRow(Record):
     """Of the interval from low to high."""
     visible: Unbounded | None = None
     """The smallest change, as a share, that would have been called, where need be twice, in four cases out of five."""
+    paired: bool = False
+    """Is the ratio that of calls side by side, to which the two figures, of all calls, need not come?"""
     moves: tuple[Move, ...] = ()
     """What moved, the largest change first."""
     new: tuple[str, ...] = ()

@@ -152,4 +152,5 @@ def _time_row(group: CellGroup, base: Summary, head: Summary, cell: str) -> Judg
     assert base.seconds is not None  # HEAD was compared with it
     before, after = (stage_shares(group.trials, name, BASE) for name in (BASE, HEAD))
     moves = stage_moves(before, after, base.seconds, FLOORS.relative, judgement.verdict)
-    return explained_row(cell, judgement, moves, before=base.seconds, after=head.seconds, unit="s")
+    row = explained_row(cell, judgement, moves, before=base.seconds, after=head.seconds, unit="s")
+    return row.model_copy(update={"paired": True})

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     "cell", "measure", "verdict", "reason", "gates", "before", "after", "unit", "better", "ratio", "low", "high",
-    "confidence", "visible",
+    "confidence", "visible", "paired",
 )  # fmt: skip
 """As in `JudgedRow`. Programs may rely on these names; new columns go to the end."""
 
