@@ -62,6 +62,7 @@ def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
     Path("plan.jsonl").write_text(plan_text(PLAN))
     made = Fleet()
     monkeypatch.setattr("vlbench.api.fleet.plans_here", lambda *_, **__: (None, SimpleNamespace(threads=1)))
+    monkeypatch.setattr("vlbench.api.fleet.check_installed", lambda: None)
     monkeypatch.setattr("vlbench.api.fleet.connected", lambda *_: nullcontext())
     monkeypatch.setattr("vlbench.api.fleet.RayTasks", made.connected)
     return made

@@ -16,6 +16,7 @@ from tests.repositories import commit, git, write
 from tests.revisions.environments import like_this, program
 from tests.revisions.packages import FILE, OLD_IMPLEMENTATIONS, ONE_MORE_SYNC, OTHER_OPERATOR, PACKAGE, changed
 from vlbench.record.files import read_results
+from vlbench.version import FOLDER
 
 QUICK = ("--scenario", "small.toml", "--device", "cpu", "--trials", 1, "--budget", 1)
 
@@ -90,7 +91,8 @@ def test_a_tower_that_only_another_environment_has_is_held_against_one_of_ours(v
 def test_of_two_interpreters_the_first_is_base(vlbench: Vlbench, folder: Path) -> None:
     """Both answer as a Python does; what they are started for then, no shell script does."""
     for name, version in (("old", "2.12.0"), ("new", "2.13.0")):
-        told = json.dumps({"lacks": [], "gpu": False, "versions": {"torch": version}})
+        code = str(FOLDER.resolve() / "__init__.py")
+        told = json.dumps({"code": code, "lacks": [], "gpu": False, "versions": {"torch": version}})
         program(folder / name, 'echo "$2"3.12.1', f"""echo "$2"'{told}'""")
     chosen = ("--tower", "my_tower:Tower", "--no-counters", *QUICK)
     ended = vlbench("ab", "--python", "./old", "--python", "./new", *chosen, "--json")
