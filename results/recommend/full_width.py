@@ -96,14 +96,12 @@ def report(group: CellGroup, chosen: str) -> bool:
     if judged is None or judged[0].estimate is None:
         print(f"{PEER} and {chosen} were not timed beside each other: {'; '.join(group.lost) or 'no time was left'}")
         return False
-    verdict, ratio = judged[0].verdict, judged[0].estimate
+    verdict = judged[0].verdict
     words = {Verdict.REGRESSED: "the set is faster", Verdict.IMPROVED: "the set is SLOWER"}.get(verdict, str(verdict))
-    print(
-        f"time of {PEER} / time of the set: {ratio.ratio:.3f} [{ratio.low:.3f}, {ratio.high:.3f}] in {judged[1]} trials"
-    )
+    print(f"time of {PEER} / time of the set: {_cell(judged)} in {judged[1]} trials")
     print(f"{words}: {judged[0].reason}")
     good = judged[1] >= TRIALS and verdict is not Verdict.IMPROVED
-    near = between(group, FLOOR, chosen) if any(row.name == FLOOR for row in group.rows) else None
+    near = between(group, FLOOR, chosen)
     if near is None or near[0].estimate is None:
         print(f"the floor was not measured: {'; '.join(group.lost) or 'no time was left for its row'}")
         return good

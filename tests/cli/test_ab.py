@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 from shutil import copytree, ignore_patterns
+from typing import Any
 
 import pytest
 import torch
@@ -29,6 +30,17 @@ def package(folder: Path) -> Path:
     return folder
 
 
+def rows_of_a_quick_look(found: dict[str, Any]) -> dict[str, Any]:
+    """By measure, of one pair whose HEAD waits once more."""
+    rows = {row["measure"]: row for row in found["rows"]}
+    assert {name: row["verdict"] for name, row in rows.items()} == {
+        "accuracy": "same",
+        "time": "inconclusive",  # one pair is a quick look
+        "counters": "regressed",
+    }
+    return rows
+
+
 def test_a_package_in_lock_step_gives_rows_of_all_three_kinds(
     vlbench: Vlbench, package: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -38,12 +50,7 @@ def test_a_package_in_lock_step_gives_rows_of_all_three_kinds(
     ended = vlbench("ab", "HEAD~1", "HEAD", *chosen, "--json", "--markdown", report, "--out", out)
     assert ended.code == 3, ended
     found = ended.json()
-    rows = {row["measure"]: row for row in found["rows"]}
-    assert {name: row["verdict"] for name, row in rows.items()} == {
-        "accuracy": "same",
-        "time": "inconclusive",  # one pair is a quick look
-        "counters": "regressed",
-    }
+    rows = rows_of_a_quick_look(found)
     assert rows["counters"]["cell"] == "towers:vision small.toml bfloat16 sm_90"
     assert "host syncs rose from 0 to 1 in forward" in rows["counters"]["reason"]
     line = next(move for move in rows["counters"]["moves"] if move["kind"] == "line")
@@ -71,12 +78,7 @@ def test_a_tower_that_only_another_environment_has_is_held_against_one_of_ours(v
     ended = vlbench("ab", "--python", python, *chosen, "--out", "samples.json", "--json")
     assert ended.code == 3, ended
     found = ended.json()
-    rows = {row["measure"]: row for row in found["rows"]}
-    assert {name: row["verdict"] for name, row in rows.items()} == {
-        "accuracy": "same",
-        "time": "inconclusive",  # one pair is a quick look
-        "counters": "regressed",
-    }
+    rows = rows_of_a_quick_look(found)
     versions = f"(Python {'.'.join(map(str, sys.version_info[:3]))}, torch {torch.__version__}, transformers "
     assert found["before"].startswith(f"{sys.executable} {versions}")
     assert found["after"].startswith(f"{python} {versions}")

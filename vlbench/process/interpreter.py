@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from vlbench.process.scratch import Scratch
 from vlbench.version import FOLDER
@@ -26,6 +27,10 @@ class Interpreter:
         """The variables for a process of it: this vlbench comes before one that is installed there."""
         kept = {name: value for name, value in environment.items() if name not in NOT_ITS_OWN}
         return kept | {FOLDERS: os.pathsep.join(filter(None, (str(self.code), kept.get(FOLDERS))))}
+
+
+NO_OTHERS: Mapping[str, Interpreter] = MappingProxyType({})
+"""By the names of sides: each is run by this Python."""
 
 
 @contextmanager

@@ -18,7 +18,6 @@ from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.vote import VOTE_FALSE_ALARMS
 from vlbench.matrix.plan import Plan
 from vlbench.record.schema import CellGroup, Device
-from vlbench.revisions.checkouts import repository
 from vlbench.revisions.environments import EnvironmentPair
 from vlbench.revisions.request import Pair, Request, Way
 from vlbench.trial.limits import end_of
@@ -129,7 +128,7 @@ def _measure(
         say(f"counting {tower}")
         counted[tower] = count(pair, request, tower)
     say("starting the first trial")
-    top = repository() if isinstance(pair, Pair) else None
+    top = pair.repository
     remaining = sum(map(len, plans.values()))
     rows: list[JudgedRow] = []
     groups: list[CellGroup] = []

@@ -36,7 +36,7 @@ def counted_at(
     job = CountJob(
         towers=(name,), variants=None, points=tuple(points), profile=profile, cudnn=cudnn, dtype=dtype, keep_going=True
     )
-    so_far = run_job(job, folder=at.folder, python=at.python if isinstance(at, TowerInEnvironment) else None)
+    so_far = run_job(job, folder=at.folder, python=at.python)
     return [
         count_result(
             so_far.row(index, name), so_far.fed.get((index, name), point), profile, dtype, so_far.work.get(name)

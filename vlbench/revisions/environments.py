@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -106,7 +106,7 @@ class TowerInEnvironment:
 
     tower: str
     python: Interpreter
-    folder: None = None
+    folder: ClassVar[None] = None
 
     def __str__(self) -> str:
         return self.tower
@@ -120,6 +120,7 @@ class EnvironmentPair:
     head: Environment
     what = "environment"
     """Each side is one."""
+    repository: ClassVar[None] = None
 
     @property
     def pythons(self) -> dict[str, Interpreter]:

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from types import MappingProxyType
 from typing import TypeVar
 
 import torch
@@ -19,7 +18,7 @@ import torch
 from vlbench.errors import UsageError
 from vlbench.implementations.output import Parts
 from vlbench.process.child import Child, ChildError
-from vlbench.process.interpreter import Interpreter
+from vlbench.process.interpreter import NO_OTHERS, Interpreter
 from vlbench.process.messages import Message
 from vlbench.process.scratch import Scratch
 from vlbench.revisions.messages import SAID, Order, Reading, Ready, Said, Turn, Warm, output_of
@@ -31,7 +30,6 @@ from vlbench.trial.rounds import HIDDEN, is_narrow, round_numbers
 from vlbench.trial.session import COMPILED
 
 WORKER, APART = "vlbench.revisions.worker", "vlbench.revisions.apart"
-NONE: Mapping[str, Interpreter] = MappingProxyType({})
 One = TypeVar("One", bound=Message)
 Other = TypeVar("Other", bound=Message)
 
@@ -87,7 +85,7 @@ class Side(Child[Said]):
 
 
 def run_pair(
-    job: Job, timeout: float, repository: Path | None = None, pythons: Mapping[str, Interpreter] = NONE
+    job: Job, timeout: float, repository: Path | None = None, pythons: Mapping[str, Interpreter] = NO_OTHERS
 ) -> Iterator[Event]:
     """The events of one pair over the two variants of `job`, as `run_trial` gives those of a trial.
 

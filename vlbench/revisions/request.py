@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
+from pathlib import Path
 from typing import ClassVar
 
 from vlbench.errors import UsageError
-from vlbench.process.interpreter import Interpreter
+from vlbench.process.interpreter import NO_OTHERS, Interpreter
 from vlbench.record.schema import Device, Dtype
-from vlbench.revisions.checkouts import Revision, checked_out
+from vlbench.revisions.checkouts import Revision, checked_out, repository
 from vlbench.towers.from_folder import OURS, TowerInFolder, import_root
 from vlbench.towers.installed import packages_of
 from vlbench.towers.resolve import is_built_in
@@ -62,7 +62,7 @@ class Pair:
     head: Revision
     what = "revision"
     """Each side is one."""
-    pythons: ClassVar[Mapping[str, Interpreter]] = MappingProxyType({})
+    pythons: ClassVar[Mapping[str, Interpreter]] = NO_OTHERS
     """By the names of sides: who runs it, where that is not this Python."""
 
     @property
@@ -70,6 +70,11 @@ class Pair:
         """What a reader has to know of the two."""
         same = self.base.tree == self.head.tree
         return ["BASE and HEAD are the same files: whatever differs is a false alarm"] if same else []
+
+    @property
+    def repository(self) -> Path | None:
+        """Which neither side may import from."""
+        return repository()
 
     def way(self, tower: str) -> Way:
         """How they are measured. Raises UsageError."""

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from vlbench.comparing.timed_rows import explained_row
@@ -17,7 +16,7 @@ from vlbench.judging.stages import stage_moves, stage_shares
 from vlbench.judging.summary import Summary, summaries, suspects
 from vlbench.judging.verdict import Floors, Verdict
 from vlbench.matrix.plan import Plan
-from vlbench.process.interpreter import Interpreter
+from vlbench.process.interpreter import NO_OTHERS, Interpreter
 from vlbench.record.schema import CellGroup
 from vlbench.revisions.clocks import Times
 from vlbench.revisions.environments import EnvironmentPair
@@ -84,7 +83,7 @@ def measure(
     until: float,
     repository: Path | None,
     watch: Watch,
-    pythons: Mapping[str, Interpreter] = MappingProxyType({}),
+    pythons: Mapping[str, Interpreter] = NO_OTHERS,
     seen: list[tuple[Times, Times]] | None = None,
 ) -> tuple[list[CellGroup], bool]:
     """Trials of every plan, then as many again where HEAD was called changed, until then by `time.monotonic()`.

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from vlbench.counting_device.declarations import declare_ours
 from vlbench.errors import UsageError, in_one_line, resolved
@@ -43,6 +43,8 @@ class TowerInFolder:
     folder: Path
     tower: str
     """As `resolve_tower` reads it, without a place."""
+    python: ClassVar[None] = None
+    """It is made by this one."""
 
     def __str__(self) -> str:
         return f"at:{self.folder}:{self.tower}"
