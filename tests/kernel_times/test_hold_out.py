@@ -68,9 +68,9 @@ def test_its_errors_are_found_again() -> None:
 
 @pytest.mark.parametrize("name", boards())
 def test_the_errors_of_every_board_are_as_small_as_they_are_said_to_be(name: str) -> None:
-    """Of one size taken out, in bf16."""
+    """In bf16, products along m and attention along all of its sizes: a median of 5 % and 7 %, 20 % in nine of ten."""
     for each in board(name).stored.errors:
-        if len(each.hidden) == 1 and each.dtype == "bfloat16":
+        if each.dtype == "bfloat16" and each.hidden in (("m",), ("length",), ("batch",), ("batch", "length")):
             assert each.median < {"product": 0.05, "attention": 0.07}[each.what]
-            assert each.p90 < {"product": 0.2, "attention": 0.26}[each.what]
+            assert each.p90 < 0.2
         assert each.within > 0.79

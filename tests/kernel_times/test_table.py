@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.kernel_times.boards import BATCHES, LENGTHS, attention, by_work, products
-from vlbench.kernel_times.table import Table, ends, monotone
+from tests.kernel_times.boards import BATCHES, LENGTHS, Times, attention, by_work, products
+from vlbench.kernel_times.stored import TimeTable
+from vlbench.kernel_times.table import Table, ends, generation, monotone
 
 LOGS = st.lists(st.floats(-5, 5), min_size=1, max_size=30)
 
@@ -63,6 +64,11 @@ def in_waves(heads: int, batch: int, length: int) -> float:
     return math.ceil(heads * batch * math.ceil(length / 128) / 100) * (5 + length / 100)
 
 
+def of_2(time: Times) -> TimeTable:
+    """By a kernel that shares out queries alone."""
+    return attention(time).model_copy(update={"kernel": "flash_attn_fa2"})
+
+
 def test_attention_between_rows_goes_by_its_waves_of_blocks() -> None:
     """16 x 16 sequences of 120 are 3 waves, as of 64 and of 128; the next row is 6, and a line is far above."""
     known, plain = Table(attention(in_waves), sms=100), Table(attention(in_waves))
@@ -72,11 +78,57 @@ def test_attention_between_rows_goes_by_its_waves_of_blocks() -> None:
     assert known.at(16, 16, 256).log_us == plain.at(16, 16, 256).log_us, "a row is a row"
 
 
+def test_a_batch_between_two_has_waves_of_its_own() -> None:
+    """12 x 16 blocks are 2 waves, of 4 sequences 1, of 16 three: a line says 2.4."""
+    known, plain, torchs = Table(of_2(in_waves), sms=100), Table(of_2(in_waves)), Table(attention(in_waves), sms=100)
+    wanted = in_waves(16, 12, 64)
+    assert math.exp(known.at(16, 12, 64).log_us) == pytest.approx(wanted)
+    assert torchs.at(16, 12, 64).log_us == plain.at(16, 12, 64).log_us, "it shares out the keys of few sequences"
+    assert math.exp(plain.at(16, 12, 64).log_us) > 1.15 * wanted
+    assert known.at(16, 12, 64).rows == plain.at(16, 12, 64).rows
+    assert known.at(16, 12, 64).between == ("batch",)
+
+
+def test_a_pair_between_two_that_have_few_steps_in_common_ends_with_them() -> None:
+    whole = of_2(in_waves)
+    holes = {(16, 4): {256}, (16, 16): {1024}}
+    us = tuple(
+        tuple(None if step in holes.get(pair, ()) else time for step, time in zip(LENGTHS, row, strict=True))
+        for pair, row in zip(whole.pairs, whole.us, strict=True)
+    )
+    table = Table(whole.model_copy(update={"us": us}), sms=100)
+    assert table.at(16, 12, 128).beyond == pytest.approx((128 / 64) ** 2)
+    with pytest.raises(LookupError):
+        table.at(16, 12, 512)
+    none = tuple(
+        tuple(time if step == LENGTHS[at % 2] else None for step, time in zip(LENGTHS, row, strict=True))
+        for at, row in enumerate(whole.us)
+    )
+    with pytest.raises(LookupError):
+        Table(whole.model_copy(update={"us": none}), sms=100).at(16, 12, 64)
+
+
+def test_a_kernel_shares_out_blocks_of_its_own_size() -> None:
+    """Of 192 queries 16 x 6 x 1 are one wave, of 128 two."""
+    kernels = (
+        "vllm_vit_flash_attn_fa3",
+        "flash_attention_v4",
+        "vllm_vit_flash_attn_fa2",
+        "scaled_dot_product_attention",
+    )
+    tables = [Table(attention(in_waves).model_copy(update={"kernel": kernel}), sms=100) for kernel in kernels]
+    assert [each.block for each in tables] == [192, 256, 128, 128]
+    assert generation("vllm_vit_flash_attn_fa4") == generation("flash_attention_v4") == "4"
+    assert generation("vllm_vit_flash_attn_fa2") != generation("triton")
+    short, long = (tables[0].at(16, 6, length).log_us for length in (130, 190))
+    assert math.exp(long - short) < 1.5, "both are one wave"
+
+
 def test_waves_never_make_times_fall_with_length() -> None:
     """Nor where a wave of the longer row took less, as noise may have it."""
     odd = Table(attention(lambda heads, batch, length: 20 + 3 * (length > 100)), sms=100)
-    for table in (odd, Table(attention(in_waves), sms=100)):
-        for batch in (1, 3, 16):
+    for table in (odd, Table(attention(in_waves), sms=100), Table(of_2(in_waves), sms=100)):
+        for batch in (1, 3, 9, 12, 16):
             times = [table.at(16, batch, length).log_us for length in range(LENGTHS[0], LENGTHS[-1], 3)]
             assert all(after >= before - 1e-9 for before, after in pairwise(times))
 

@@ -161,7 +161,7 @@ class StoredBoard(Checksummed):
     host: tuple[Factor, Factor] | None = None
     """Of a measured board: times the fast host of captures, and times the slow one, that its host took."""
     sms: Size | None = None
-    """Of a measured GPU: its multiprocessors, among which torch's flash attention shares out its blocks of queries."""
+    """Its multiprocessors, among which flash attention shares out its blocks of queries; None of what is no GPU."""
 
 
 def read_board(path: Path) -> StoredBoard:

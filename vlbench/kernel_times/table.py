@@ -1,10 +1,12 @@
 """Times between measured ones: straight lines between logarithms, along all sizes, and never falling with the steps."""
 
 import math
+import re
 from bisect import bisect_left
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import NamedTuple
 
 from vlbench.errors import UsageError
 from vlbench.kernel_times.stored import SIZES, TimeTable
@@ -13,8 +15,11 @@ from vlbench.kernel_times.time import Row
 MOST_BEYOND = {"batch": 64.0}
 """By size: times the work of its last row that a table answers for. A batch of 64 fills a GPU, and so do more."""
 ELSE_BEYOND = 4.0
-BLOCK = 128
-"""Queries that torch's flash attention works on as one: `kBlockM` of flash-attention 2, up to heads of 128."""
+BLOCKS = {"2": 128, "3": 192, "4": 256}
+"""Queries that a multiprocessor works on as one, by the generation of flash attention, for heads of up to 96: `kBlockM`
+of 2 and 3 (hopper/tile_size.h), and two tiles of 128 of 4 (cute/flash_fwd_sm100.py)."""
+TORCHS_BLOCK = BLOCKS["2"]
+"""Torch's own is flash attention 2, which shares out the keys as well where sequences are few (`num_splits`)."""
 
 
 class NotInTablesError(UsageError):
@@ -33,6 +38,12 @@ class Reading:
     """Times the work of the last row."""
     residual: float
     """Largest log of what was measured over what stands for it, so that times never fall."""
+
+
+def generation(kernel: str) -> str:
+    """Of flash attention, such as "3"; the kernel's own name where it is none."""
+    found = re.search(r"flash_att\w*?_(?:fa|v)(\d)", kernel)
+    return found[1] if found else kernel
 
 
 def monotone(values: Sequence[float]) -> list[float]:
@@ -67,6 +78,14 @@ class Curve:
         return cls(steps, us, tuple(kept), tuple(abs(one - other) for one, other in zip(logs, kept, strict=True)))
 
 
+class Corner(NamedTuple):
+    """A pair that was measured, beside one that was not, and how much it says of that."""
+
+    weight: float
+    pair: tuple[int, int]
+    curve: Curve
+
+
 Ends = tuple[tuple[int, float], ...]
 """The places on an axis that stand for a size, with their weights, which add up to 1."""
 
@@ -95,6 +114,8 @@ class Table:
         """Curves are made when they are first asked for. `sms`: multiprocessors that share out attention's blocks."""
         self.stored = stored
         self.sms = sms if stored.what == "attention" else None
+        self.shares_keys = generation(stored.kernel) not in BLOCKS
+        self.block = TORCHS_BLOCK if self.shares_keys else BLOCKS[generation(stored.kernel)]
         self.names = SIZES[stored.what]
         self.axes = tuple(sorted({pair[place] for pair in stored.pairs}) for place in (0, 1))
         self.rows = dict(zip(stored.pairs, stored.us, strict=True))
@@ -120,6 +141,7 @@ class Table:
         power = 2 if self.stored.what == "attention" else 1
         log_us, residual, beyond, rows, between_steps = 0.0, 0.0, 1.0, [], False
         steps: tuple[int, ...] = ()
+        corners: list[Corner] = []
         for (i, share), (j, other) in product(one, two):
             pair = axes[0][i], axes[1][j]
             curve = self._curve(pair, left)
@@ -129,9 +151,16 @@ class Table:
                 beyond = max(beyond, over**power)
                 between_steps = between_steps or len(found) > 1
             log_us += share * other * self._along(curve, found, pair, step)
+            corners.append(Corner(share * other, pair, curve))
             for at, _ in found:
                 residual = max(residual, curve.off[at])
                 rows.append(Row(self.stored.engine, names, (*pair, steps[at]), curve.us[at]))
+        if self.sms is not None and len(corners) > 1 and not self.shares_keys:
+            curve = self._between((first, second), corners)
+            found, over = ends(curve.steps, step)
+            beyond = max(beyond, over**power)
+            log_us = self._along(curve, found, (first, second), step)
+            residual = max(residual, *(curve.off[at] for at, _ in found))
         for name, over in zip(names, (over_one, over_two, beyond), strict=True):
             if over > MOST_BEYOND.get(name, ELSE_BEYOND):
                 raise LookupError
@@ -139,6 +168,20 @@ class Table:
         crossed = (len(one) > 1, len(two) > 1, between_steps)
         between = tuple(name for name, there in zip(names, crossed, strict=True) if there)
         return Reading(log_us + math.log(beyond), tuple(rows), between, beyond, residual)
+
+    def _between(self, pair: tuple[int, int], corners: Sequence[Corner]) -> Curve:
+        """The curve of a pair that no row has: what a wave takes between the corners, in the waves of its own."""
+        steps = [step for step in corners[0].curve.steps if all(step in each.curve.steps for each in corners)]
+        points = []
+        for step in steps:
+            waves = math.log(self._waves(pair, step))
+            for weight, other, curve in corners:
+                logs = curve.logs[bisect_left(curve.steps, step)]
+                waves += weight * (logs - math.log(self._waves(other, step)))
+            points.append((step, math.exp(waves)))
+        if not points:
+            raise LookupError
+        return Curve.of(points)
 
     def _along(self, curve: Curve, found: Ends, pair: tuple[int, int], step: int) -> float:
         """Log of the time at a step: a line between rows, of attention in waves of blocks one between times of a wave.
@@ -159,7 +202,7 @@ class Table:
     def _waves(self, pair: tuple[int, int], length: int) -> int:
         """How often all multiprocessors have a block of queries, the last time perhaps not all."""
         heads, batch = pair
-        return -(-heads * batch * -(-length // BLOCK) // (self.sms or 1))
+        return -(-heads * batch * -(-length // self.block) // (self.sms or 1))
 
     def _curve(self, pair: tuple[int, int], left: int | None) -> Curve:
         if left is None and pair in self._curves:
