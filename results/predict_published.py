@@ -19,6 +19,7 @@ from vlbench.counting.job import Point
 from vlbench.counting.rows import Row
 from vlbench.counting.scaled import scaled
 from vlbench.counting_device import CountingDevice
+from vlbench.errors import UsageError
 from vlbench.export.held_capture import host_band, hosts_in_words
 from vlbench.export.predicted import band_cell, band_words
 from vlbench.export.sheet import figure
@@ -257,8 +258,11 @@ def host_gaps(paths: Sequence[Path]) -> Iterator[HeldHost]:
 
 
 def stored() -> Published:
-    """The file. Raises a UsageError where it is not there, or was edited or damaged."""
-    return fitting(Published, read_json(PATH, STORED), PATH, STORED.remedy)
+    """The file. Raises UsageError where it is not there, or was edited or damaged."""
+    found = fitting(Published, read_json(PATH, STORED), PATH, STORED.remedy)
+    if not found.intact:
+        raise UsageError(f"{PATH}: its checksum does not fit, it was edited or damaged; {STORED.remedy}")
+    return found
 
 
 def published_table() -> str:
