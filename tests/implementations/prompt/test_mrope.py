@@ -215,3 +215,18 @@ def test_transformers_goes_on_after_the_larger_side_of_a_long_video() -> None:
     assert max(map(max, theirs[:-2])) == 41
     assert positions[:, -2:].T.tolist() == [[42] * 3, [43] * 3]
     assert theirs[-2:] == [[5] * 3, [6] * 3]
+
+
+@pytest.mark.parametrize("family", ["qwen2_vl", "qwen2_5_vl"])
+@given(grid=st.tuples(st.integers(1, 12), sides, sides), fps=st.sampled_from([1, 2, 4]), text=st.integers(1, 4))
+def test_transformers_differs_behind_a_video_alone_and_where_it_lasts_longer_than_its_sides(
+    family: str, grid: tuple[int, int, int], fps: int, text: int
+) -> None:
+    rule, items = RULES[family], (Item(grid, "video", 2 / fps),)  # type: ignore[index]
+    ids = torch.tensor(prompt([text, 2], items, rule))
+    positions, theirs = mrope.naive_way([Request(ids, items)], rule)[0].T.tolist(), Theirs(family).positions(ids, items)
+    t, side = grid[0], max(grid[1:]) // 2
+    last = int((t - 1) * 2 * 2 / fps) if family == "qwen2_5_vl" else t - 1
+    assert positions[:-2] == theirs[:-2]
+    assert [place for (place, _, _) in theirs[-2:]] == [text + side, text + side + 1]
+    assert (positions[-2:] == theirs[-2:]) == (last < side)
