@@ -70,10 +70,13 @@ VOCABULARY = 150_000
 
 
 def prompt_ids(asked: Asked, rule: PositionRule, setting: Setting, *, expanded: bool) -> Tensor:
-    """[tokens]: text with its items somewhere in it, each run a placeholder, or (`expanded`) one for each token."""
+    """[tokens]: text with its items somewhere in it, each run a placeholder, or (`expanded`) one for each token.
+
+    Before each run there is text: a picture's beginning is marked, and a frame of Qwen3-VL has its time.
+    """
     ids = torch.randint(VOCABULARY, (asked.text,), generator=setting.draw).tolist()
     runs = [[token] * (prod(item.merged(rule)) if expanded else 1) for item, token, _ in runs_of(asked.items, rule)]
-    places = torch.randint(1, asked.text, (len(runs),), generator=setting.draw).sort().values.tolist()
+    places = (1 + torch.randperm(asked.text - 1, generator=setting.draw)[: len(runs)]).sort().values.tolist()
     for place, run in zip(reversed(places), reversed(runs), strict=True):
         ids[place:place] = run
     return torch.tensor(ids)
