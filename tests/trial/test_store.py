@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import subprocess
 import sys
@@ -103,6 +104,11 @@ def test_while_an_output_is_put_away_the_process_does_not_hold_it(apart: Apart) 
     assert not holds()
     output = taken()
     assert holds()
+
+
+def test_a_ctrl_c_is_not_sent_to_the_process_of_a_store(apart: Apart) -> None:
+    """It goes to a whole group of processes."""
+    assert os.getpgid(apart._process.pid) != os.getpgrp()
 
 
 def test_the_process_of_a_store_ends_with_the_one_that_started_it() -> None:
