@@ -10,7 +10,6 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,6 @@ from vlbench.record.schema import Results
 from vlbench.towers.variants import unique, variants_on_cuda
 from vlbench.trial import limits, tower_set
 from vlbench.trial.job import Event, Job
-from vlbench.trial.session import Session
 from vlbench.trial.worker import run_job
 
 pytestmark = pytest.mark.slow
@@ -100,7 +98,7 @@ def on_a_clock(prices: Prices) -> Iterator[VirtualTime]:
         patch.setattr(tower_set, "build_tower", build)
         patch.setattr(tower_set.TowerSet, "_build", lambda self, tower, weights, dtype: build(None, None))
         patch.setattr(tower_set, "random_weights", lambda *about: SharedTensors({"w": torch.zeros(1)}))
-        patch.setattr(measuring, "Session", partial(Session, run=run))
+        patch.setattr(measuring, "run_trial", run)
         patch.setattr(measuring, "machine_of", lambda device, card: (take_fingerprint("cpu"), lambda: None))
         patch.setattr(limits, "WRITING", 1.0)
         yield clock
