@@ -12,6 +12,7 @@ from vlbench.cli.self_test import plans_of
 from vlbench.record.schema import SlowedOn
 from vlbench.selftest.copies import Design
 from vlbench.trial.job import Event, Round, Struck, job_of
+from vlbench.trial.rounds import HIDDEN
 from vlbench.trial.worker import run_job
 
 pytestmark = pytest.mark.slow
@@ -28,7 +29,8 @@ def test_what_is_injected_is_measured(kind: Literal["towers", "seam"], slowed_on
     emitted: list[Event] = []
     with cuda():
         run_job(job_of(plan, 0, design.seconds), emitted.append)
-    assert not any(isinstance(event, Struck) for event in emitted)
+    struck = {event.reason for event in emitted if isinstance(event, Struck)}
+    assert struck <= {HIDDEN}  # on a busy machine a call of a seam is too short
     rounds = [event.seconds for event in emitted if isinstance(event, Round)]
     copy, slow = (median(one[name] for one in rounds) for name in ("copy 1", "+100% 1"))
     assert 1.5 < slow / copy < 3
