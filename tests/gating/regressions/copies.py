@@ -31,5 +31,5 @@ def copy_all(folder: Path, listed: Iterable[Regression]) -> None:
 
 
 def tower_of(name: str, model: str = "tiny") -> str:
-    """How `--tower` names the tower of a copy, from the folder that holds it; `tiny` or `full`."""
+    """How `--tower` names the tower of a copy, from the folder that holds it; `tiny` or `deep`."""
     return f"{name}.served:{model}"

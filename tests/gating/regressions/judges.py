@@ -45,16 +45,16 @@ class Judges:
 
     def store(self, budget: float) -> None:
         """Baselines of all copies, and a saved run of pytest-benchmark. `budget` is in seconds, for all rounds."""
-        full = [option for name in self.names for option in ("--tower", tower_of(name, "full"))]
+        deep = [option for name in self.names for option in ("--tower", tower_of(name, "deep"))]
         tiny = [option for name in self.names for option in ("--tower", tower_of(name))]
         saved = ("--reason", "Before the regressions.")
-        self._vlbench("baseline", "save", FILES[0], *full, "--grid", "1x36x36", *saved)
+        self._vlbench("baseline", "save", FILES[0], *deep, "--grid", "1x36x36", *saved)
         self._vlbench(
             *("run", "--tower", "qwen2.5-vl-tiny", *tiny, "--scenario", SCENARIO, "--trials", str(TRIALS)),
             *("--budget", str(2 * budget), "--no-card", "--out", "run.json"),  # half of it would confirm suspects
         )
         grids = ("--grid", "1x32x32", "--grid", "3x12x20")
-        self._vlbench("baseline", "save", FILES[1], *full, *grids, "--results", "run.json", *saved)
+        self._vlbench("baseline", "save", FILES[1], *deep, *grids, "--results", "run.json", *saved)
         self._give_time(self.folder / FILES[1], budget)
         self._pytest(self.names[0], "--benchmark-save=before")
 

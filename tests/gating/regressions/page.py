@@ -45,9 +45,10 @@ def page(seen: Sequence[Seen], command: str, machine: str, minutes: float) -> st
         "# Who catches what",
         "",
         "Regressions that were shipped somewhere, made again as edits of the tower that `best` builds. Each is made in"
-        " a copy of the package, of which a baseline was stored before. `vlbench gate` judges counters at the size of"
-        " 7B, on the counting device, and accuracy and times of the tiny tower on this CPU; pytest-benchmark times the"
-        " same tiny tower, with `--benchmark-compare-fail=median:5%`.",
+        " a copy of the package, of which a baseline was stored before. `vlbench gate` judges counters of a tower as"
+        " deep as that of 7B and an eighth as wide, on the counting device, accuracy of both, and times of the tiny"
+        " tower on this CPU; pytest-benchmark times the same tiny tower, with"
+        " `--benchmark-compare-fail=median:5%`.",
         "",
         f"`{command}`: {machine}; {minutes:.0f} minutes.",
         "",
