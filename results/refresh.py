@@ -150,8 +150,8 @@ STEPS = (
     ),
     Step(
         "false alarms of ab",
-        15,
-        "results.false_alarms ab --runs 8 --budget 90 --out results/ab/false-alarms.json",
+        27,
+        "results.false_alarms ab --runs 8 --budget 150 --out results/ab/false-alarms.json",
         ("results/ab/false-alarms.json",),
     ),
     Step("documentation", 0.2, "docs.generate", ("README.md",)),
