@@ -54,7 +54,7 @@ site: $(VENV)/.develops  ## the pages as a site in build/site, which a browser r
 fleet: $(RAY)/.runs  ## parts of a plan on a Ray of this machine, whose workers are killed and held up: five minutes
 	$(RAY)/bin/python -m pytest -m "slow or not slow" tests/api/test_ray_tasks.py tests/api/test_fleet.py
 
-refresh: $(VENV)/.develops  ## every stored result, baseline and figure afresh: two hours on a machine that does nothing else
+refresh: $(VENV)/.develops  ## every stored result, baseline and figure afresh: over three hours on a machine that does nothing else
 	$(BIN)/python -m results.refresh
 
 clean:

@@ -127,6 +127,12 @@ STEPS = (
         ("results/recommend/full-width.json",),
     ),
     Step(
+        "chosen sets",
+        45,
+        "results.recommend.full_width --choose --threads 2 --out results/recommend/chosen.json",
+        ("results/recommend/chosen.json",),
+    ),
+    Step(
         "seam",
         4,
         "vlbench run --seam inverse-permutation --trials 5 --budget 240 --force"
