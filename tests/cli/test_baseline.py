@@ -12,6 +12,7 @@ import pytest
 from tests.cli.conftest import Vlbench
 from tests.cli.gated import FILE, LAYER, SYNC, commit, edit, git, head, keep_one_tower, make_repository, write_towers
 from tests.record.baselines import TIMED
+from vlbench.gating.manifest import NAME
 from vlbench.record.baseline_files import load_baseline, read_baseline, write_baseline
 
 SCHEMA_1 = Path(__file__).parents[1] / "record" / "schema_1" / "baseline.json"
@@ -29,7 +30,9 @@ def age(torch: str) -> None:
     commit()
 
 
-def test_a_file_that_is_there_is_kept_and_a_name_must_be_one(vlbench: Vlbench, gated: Path) -> None:
+def test_a_file_that_is_there_is_kept_and_a_name_must_be_one(
+    vlbench: Vlbench, gated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = gated.read_text()
     options = ("--tower", "towers:Tower", "--reason", "again")
     assert "it is there already; `vlbench gate` proposes" in vlbench("baseline", "save", gated, *options).sentence
@@ -40,6 +43,13 @@ def test_a_file_that_is_there_is_kept_and_a_name_must_be_one(vlbench: Vlbench, g
     ):
         assert words in vlbench("baseline", "save", name, *options).sentence
     assert gated.read_text() == before
+    Path("file").touch()
+    refused = vlbench("baseline", "save", "file/kept/x.json", *options).sentence
+    assert refused == "file/kept/x.json: file is in the way, for it is no folder; move it or choose another"
+    gated.with_name(NAME).write_text("{")
+    monkeypatch.setattr("vlbench.gating.save.count_all", None)
+    ended = vlbench("baseline", "save", gated.with_name("x.json"), *options)
+    assert (ended.code, "take back what was changed by hand" in ended.err) == (6, True)
 
 
 TOY = ("--tower", "tests.towers.toys:Toy")

@@ -103,8 +103,10 @@ def test_a_wrong_variant_is_not_profiled(folder: Path) -> None:
     ("arguments", "sentence"),
     [
         (("--tool", "perf"), "--tool: 'perf' is not one of stages, pyinstrument, torch; choose one of them"),
-        (("--tool", "torch", "--out", "small.toml"), "--out small.toml: a file is in the way; name a folder"),
-        (("--tool", "torch", "--out", "small.toml/in"), "--out small.toml/in: a file is in the way; name a folder"),
+        (("--tool", "torch", "--out", "small.toml"), "--out small.toml: small.toml is in the way, for it is no folder; "
+         "move it or choose another"),
+        (("--tool", "torch", "--out", "small.toml/in"), "--out small.toml/in: small.toml is in the way, for it is no "
+         "folder; move it or choose another"),
         (("--scenario", "serving-mix"), "--scenario serving-mix has the points requests=1, requests=4, requests=16; "
          "choose one with --point"),
         (("--scenario", "serving-mix", "--point", "requests=2"),

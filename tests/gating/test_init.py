@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,32 @@ def test_what_is_somebody_elses_is_not_overwritten(place: Place) -> None:
     (place.folder / baseline).touch()
     with pytest.raises(UsageError, match=r"toy-tower\.json: it is there already"):
         place.refuse(baseline, "2.12.1")
+
+
+def test_what_is_in_the_way_of_its_files_is_named_before_anything_is_counted(place: Place) -> None:
+    """Else the baseline would be there by then, and the test would not."""
+    for path, lies_in in ((place.folder / place.test, place.folder), (place.top / place.workflow, place.top)):
+        path.mkdir(parents=True)
+        assert refusal(place) == f"{path}: a folder is in the way; move it"
+        path.rmdir()
+        path.symlink_to("nowhere/else")
+        assert (
+            refusal(place)
+            == f"gate init {path}: the folder {path.parent}/nowhere does not exist; make it or choose another"
+        )
+        path.unlink()
+        top = lies_in / path.relative_to(lies_in).parts[0]
+        shutil.rmtree(top)
+        top.touch()
+        assert refusal(place) == f"{path}: {top} is in the way, for it is no folder; move it or choose another"
+        top.unlink()
+    place.refuse(baseline_for("toy:Tower"), "2.13.0")
+
+
+def refusal(place: Place) -> str:
+    with pytest.raises(UsageError) as refused:
+        place.refuse(baseline_for("toy:Tower"), "2.13.0")
+    return str(refused.value)
 
 
 def test_what_git_ignores_is_named(place: Place) -> None:

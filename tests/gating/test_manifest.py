@@ -96,6 +96,9 @@ def test_a_manifest_that_cannot_be_read_is_no_manifest(folder: Path, text: str) 
     (folder / NAME).write_text(text)
     with pytest.raises(IncomparableError, match=r"kept/baselines\.manifest: .*take back what was changed by hand"):
         to_judge([], folder)
+    with pytest.raises(IncomparableError, match="take back what was changed"):
+        seal(folder / "c.json", baseline(cell(tower="toy:c"), accepted=()), ACCEPTED)
+    assert not (folder / "c.json").exists()
 
 
 def test_removing_takes_the_file_and_its_entry_and_keeps_who_and_why(folder: Path) -> None:

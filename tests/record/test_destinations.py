@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vlbench.errors import UsageError
-from vlbench.record.destinations import check_output, free_output, journal_of, reserved
+from vlbench.record.destinations import check_folder, check_output, free_output, journal_of, reserved
 
 OURS = '{"journal": 1, "plan": ""}\n'
 
@@ -55,6 +55,23 @@ def test_what_cannot_be_written_is_refused_in_one_sentence(here: Path, path: str
     assert said.startswith("--out: " if len(path) > 200 else f"--out {path}: ")
     assert reason in said
     assert sorted(here.iterdir()) == before
+
+
+@pytest.mark.parametrize(("folder", "nearest"), [("a.json", "a.json"), ("a.json/b/c", "a.json"), ("link", "link")])
+def test_what_is_in_the_way_of_a_folder_is_named(folder: str, nearest: str) -> None:
+    Path("a.json").touch()
+    Path("link").symlink_to("nowhere")
+    with pytest.raises(UsageError) as refused:
+        check_folder(Path(folder), f"--out {folder}")
+    assert str(refused.value).startswith(f"--out {folder}: {nearest} is in the way, for it is no folder; move it")
+
+
+def test_a_folder_that_can_be_made_is_not_made_yet(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_folder(Path("new/deeper"), "--out new/deeper")
+    assert list(here.iterdir()) == []
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(UsageError, match=r"--out new: nothing may be written to \.; change its permissions"):
+        check_folder(Path("new"), "--out new")
 
 
 @pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC, errno.EACCES])

@@ -15,7 +15,7 @@ from vlbench.export.progress import WORTH_SAYING, Watcher, watcher
 from vlbench.export.sheet import Part, Words
 from vlbench.matrix.plan import Settings, single_plan
 from vlbench.matrix.targets import Target, beside_reference, model_target, tower_targets
-from vlbench.record.destinations import check_output, free_output
+from vlbench.record.destinations import check_folder, check_output, free_output
 from vlbench.trial.job import job_of
 from vlbench.trial.single import InaccurateError as InaccurateError
 from vlbench.trial.single import WarmVariant, check_alone
@@ -78,8 +78,7 @@ def profile(
 
     check_choice("--tool", tool, TOOLS)
     folder = Path(out) if out else free_output("vlbench-profile", "")
-    if not folder.is_dir() and any(each.exists() and not each.is_dir() for each in (folder, *folder.parents)):
-        raise UsageError(f"--out {folder}: a file is in the way; name a folder")
+    check_folder(folder, f"--out {folder}")
     for name in FILES.get(tool, ()) if folder.is_dir() and not overhead else ():
         check_output(folder / name, "--out", force=force)
     target = _target(model, variant, tower_names(tower), device, dtype, path_of(weights))

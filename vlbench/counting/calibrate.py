@@ -35,7 +35,7 @@ from vlbench.process.scratch import Scratch
 from vlbench.profiling.trace import warm_profiler
 from vlbench.record.calibration import Calibration
 from vlbench.record.counts import Counts
-from vlbench.record.destinations import check_output
+from vlbench.record.destinations import check_folder, check_output
 from vlbench.record.files import write_whole
 from vlbench.record.fingerprint import dotted
 from vlbench.record.precision import turn_tf32_off
@@ -56,6 +56,7 @@ def calibrate(job: CountJob, folder: Path, *, force: bool = False, steps: Steps 
     capability = "sm_{}{}".format(*torch.cuda.get_device_capability())
     if capability not in PROFILES:
         raise UsageError(f"calibrate: there is no profile for {capability}; those known are {', '.join(PROFILES)}")
+    check_folder(folder, f"--out {folder}")
     folder.mkdir(parents=True, exist_ok=True)
     check_output(_goal(folder, torch.cuda.get_device_name(), torch.__version__), "--out", force=force)
     dtype, rows = getattr(torch, job.dtype), rows_of(job)

@@ -20,6 +20,7 @@ from torch import Tensor
 from vlbench.diverging.rows import to_input
 from vlbench.diverging.tap import Stages
 from vlbench.errors import IncomparableError, UsageError
+from vlbench.record.destinations import check_folder
 from vlbench.record.schema import Dtype
 from vlbench.trial.difference import dtype_name
 from vlbench.untrusted.checkpoints import check_checkpoint
@@ -50,8 +51,7 @@ class Dump:
 
 def check_free(folder: Path) -> None:
     """Raises UsageError where a dump cannot be written to `folder`, which may be there and has to hold none."""
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"--dump {folder}: a file; name a folder")
+    check_folder(folder, f"--dump {folder}")
     if not folder.absolute().parent.is_dir():
         raise UsageError(f"--dump {folder}: the folder {folder.parent} does not exist; make it or choose another")
     if taken := next(folder.glob("*.safetensors"), None):

@@ -8,7 +8,7 @@ from typing import Literal
 
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.gating.changes import Cell, changes
-from vlbench.gating.manifest import NAME, enlist, lists
+from vlbench.gating.manifest import NAME, enlist, lists, read_manifest
 from vlbench.process.git import committed, is_dirty, revision, user_name
 from vlbench.record.baseline import Acceptance, Baseline, readable
 from vlbench.record.baseline_files import (
@@ -86,6 +86,7 @@ def seal(
     with locked(path.parent):
         if (new and path.exists()) or (before is not None and load_baseline(path) != before):
             raise IncomparableError(f"{path}: was changed while this went on; look at it, and do this again")
+        read_manifest(path.parent)  # a damaged one is refused before anything is written
         write_baseline(sealed, path)
         enlist(path, sealed)
     return sealed

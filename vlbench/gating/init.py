@@ -15,6 +15,7 @@ from vlbench.errors import UsageError
 from vlbench.gating.installs import Installs
 from vlbench.process.git import git, git_lines
 from vlbench.record.baseline_files import FOLDER
+from vlbench.record.destinations import check_folder, check_output
 
 WORKFLOWS = Path(".github/workflows")
 
@@ -66,6 +67,8 @@ class Place:
             raise UsageError(f"{self.inside}: GitHub reads ${{{{ in a workflow as an expression; rename the folder")
         if (self.folder / baseline).exists():
             raise UsageError(f"{baseline}: it is there already; remove it, or use `vlbench baseline save` alone")
+        for path in (self.folder / self.test, self.top / self.workflow):
+            _check_written(path)
         test, workflow = (_text(each) for each in (self.folder / self.test, self.top / self.workflow))
         if test is not None and not ("(vlbench_gate)" in test and "import pytest" in test):
             raise UsageError(f"{self.test}: it is there already, and not from `vlbench gate init`; rename it")
@@ -125,6 +128,15 @@ def _suffix(inside: str, dash: str) -> str:
 
 def _release(torch: str) -> str:
     return torch.partition("+")[0]
+
+
+def _check_written(path: Path) -> None:
+    """Raises UsageError where a file cannot be written that has to have this name."""
+    if path.is_dir():
+        raise UsageError(f"{path}: a folder is in the way; move it")
+    check_folder(path.parent, str(path))
+    if path.parent.is_dir():
+        check_output(path, "gate init", force=True)
 
 
 def _text(path: Path) -> str | None:

@@ -9,10 +9,11 @@ from vlbench.counting.run import Steps
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.gating.acceptance import keep_thresholds, seal
 from vlbench.gating.accuracy import outputs_of
+from vlbench.gating.manifest import NAME, read_manifest
 from vlbench.gating.recount import CountRequest, recount
 from vlbench.record.baseline import Acceptance, Baseline, CapturedCell, CountedCell, TimedCell
 from vlbench.record.baseline_files import PROPOSED, load_baseline
-from vlbench.record.destinations import check_output
+from vlbench.record.destinations import check_folder, check_output
 from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.outputs import StoredOutputs
 from vlbench.record.schema import Dtype
@@ -99,7 +100,10 @@ def store_outputs(towers: Iterable[str], why: str | None) -> tuple[tuple[StoredO
 
 
 def refuse_goal(path: Path, force: bool) -> None:
-    """Raises UsageError for a file that a first baseline may not be written to. To be asked before measuring."""
+    """Raises UsageError for a file that a first baseline may not be written to. To be asked before measuring.
+
+    IncomparableError for a manifest beside it that cannot be read, and so not be added to.
+    """
     if path.suffix != ".json" or path.name.endswith(PROPOSED):
         raise UsageError(
             f"{path}: a baseline is a .json file, and {PROPOSED} stands for proposals; choose another name"
@@ -109,8 +113,11 @@ def refuse_goal(path: Path, force: bool) -> None:
             f"{path}: it is there already; `vlbench gate` proposes and `vlbench baseline accept` takes new figures, "
             "--force writes over it, keeps its thresholds and loses its history"
         )
+    check_folder(path.parent, str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     check_output(path, "FILE", force=True)
+    read_manifest(path.parent)
+    check_output(path.parent / NAME, "the manifest", force=True)
 
 
 def save(

@@ -21,6 +21,7 @@ from vlbench.nsys.failures import KILLED, CaptureError, Exit, named
 from vlbench.nsys.frames import Capture
 from vlbench.nsys.summary import ITERATION, labels
 from vlbench.process.program import run_program
+from vlbench.record.destinations import check_folder
 
 MOMENT = 3.0
 """Seconds that nsys has to end in."""
@@ -58,6 +59,7 @@ def take(arguments: Sequence[str], output: Path, options: Options) -> Taken:
             "install Nsight Systems, set VLBENCH_NSYS to its nsys, or use the torch profiler "
             "and read its trace with `vlbench nsys report`",
         )
+    check_folder(output.parent, f"--output {output}")
     output.parent.mkdir(parents=True, exist_ok=True)
     report, sqlite, sidecar_file = (_beside(output, end) for end in (".nsys-rep", ".sqlite", ".sidecar.jsonl"))
     sidecar_file.unlink(missing_ok=True)

@@ -47,6 +47,15 @@ def claim(path: Path, option: str) -> Path:
     return goal
 
 
+def check_folder(folder: Path, named: str) -> None:
+    """Raises UsageError, which begins with `named`, where the folder is not there and cannot be made."""
+    nearest = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
+    if not nearest.is_dir():
+        raise UsageError(f"{named}: {nearest} is in the way, for it is no folder; move it or choose another")
+    if not os.access(nearest, os.W_OK):
+        raise UsageError(f"{named}: nothing may be written to {nearest}; change its permissions or choose another")
+
+
 def check_output(path: Path, option: str, *, force: bool = False) -> None:
     """Raises UsageError, which begins with `option`, where `path` cannot be written, or is there and may not be
     replaced.
