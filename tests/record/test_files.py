@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -10,7 +11,7 @@ import pytest
 
 from tests.record.records import CLOSE, REFERENCE_SECONDS, died, failed, group, results, timed, trial
 from vlbench.errors import UsageError
-from vlbench.record.files import read_results, write_results
+from vlbench.record.files import ROOM, read_results, write_results
 
 FULL = results(
     group(
@@ -53,12 +54,14 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: p
     before = goal.read_bytes()
 
     def full_disk(self: Path, target: Path) -> None:
-        raise OSError("no space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full_disk)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(UsageError) as refused:
         write_results(results(), goal)
+    assert str(refused.value) == f"{goal}: cannot be written (No space left on device); {ROOM}"
     assert goal.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
 def test_missing(tmp_path: Path) -> None:

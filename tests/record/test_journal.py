@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,29 @@ def test_a_last_line_that_was_cut_off_costs_that_trial_alone(interrupted: Path, 
     assert len(journal.trials(0)) == 1
     journal.add_trial(0, trial(number=1))
     assert len(Journal(interrupted, "a plan", resume=True).trials(0)) == 2
+
+
+def test_a_disk_that_is_full_by_now_is_named_and_costs_nothing_that_was_kept(
+    interrupted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    journal = Journal(interrupted, "a plan", resume=True)
+    before = interrupted.read_text()
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        with pytest.raises(UsageError) as refused:
+            journal.add_trial(1, trial())
+    assert str(refused.value) == (
+        f"{interrupted}: cannot be written (No space left on device); free some space, and --resume goes on with what "
+        "it holds"
+    )
+    interrupted.write_text(before)
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(UsageError, match="free some space"):
+        Journal(interrupted, "a plan", resume=True)
+    assert interrupted.read_text() == before
 
 
 @pytest.mark.parametrize("damage", ["{", "[]", '{"group": 0}', '{"group": 0, "trial": {"number": 1}}'])

@@ -145,4 +145,4 @@ def _gone(path: Path) -> str:
 
 
 def _write(folder: Path, manifest: Manifest) -> None:
-    write_baseline(manifest, folder / NAME, "folder")
+    write_baseline(manifest, folder / NAME)

@@ -1,6 +1,5 @@
 """Results files: written whole or not at all; read with one sentence for whatever is wrong."""
 
-import os
 from pathlib import Path
 
 from vlbench.errors import UsageError, resolved
@@ -8,6 +7,7 @@ from vlbench.record.base import fitting
 from vlbench.record.destinations import open_output
 from vlbench.record.printed import check_not_printed
 from vlbench.record.schema import SCHEMA_VERSION, Results
+from vlbench.record.whole import replace_text
 from vlbench.untrusted.files import Kind, read_json
 
 RESULTS = Kind(
@@ -18,31 +18,33 @@ RESULTS = Kind(
 )
 
 
-def write_whole(path: Path, text: str) -> None:
+ROOM = "free some space, or choose another"
+
+
+def write_whole(path: Path, text: str, remedy: str = ROOM) -> None:
     """Write beside the goal and rename, so that an interruption never leaves half a file.
 
     A link stays a link to what is written, and what is no regular file (a device, a pipe) is written to as it is.
+    Raises UsageError, with the `remedy`, where the disk takes no more by now.
     """
-    path = resolved(path, str(path)) if path.is_symlink() else path
-    if path.exists() and not path.is_file():
-        with open_output(path, str(path)) as file:
-            file.write(text)
-        return
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    goal = resolved(path, str(path)) if path.is_symlink() else path
     try:
-        draft.write_text(text)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+        if not goal.exists() or goal.is_file():
+            replace_text(goal, text)
+            return
+        with open_output(goal, str(path)) as file:
+            file.write(text)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written ({error.strerror}); {remedy}") from None
 
 
 READ_TOO = (1, 2)
 """Schemas before this one, which had no checksums: the fields that were renamed are read by either name."""
 
 
-def write_results(results: Results, path: Path) -> None:
-    """Write the results file with its checksum, whole or not at all."""
-    write_whole(path, results.with_checksum().model_dump_json(indent=1) + "\n")
+def write_results(results: Results, path: Path, remedy: str = ROOM) -> None:
+    """Write the results file with its checksum, whole or not at all. Raises UsageError as `write_whole` does."""
+    write_whole(path, results.with_checksum().model_dump_json(indent=1) + "\n", remedy)
 
 
 def why_unsealed(results: Results) -> str:

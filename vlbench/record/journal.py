@@ -8,6 +8,8 @@ edited, copied, left out or brought from another journal does not fit where it s
 import json
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from pydantic import ValidationError
 from vlbench.errors import UsageError
 from vlbench.record.base import Count, Record, record_of
 from vlbench.record.schema import Trial
+from vlbench.record.whole import replace_text
 from vlbench.untrusted.files import Kind, json_lines, parse_json, read_text
 
 FORMAT = 2
@@ -109,7 +112,7 @@ class Journal:
             if self.path.exists():
                 self.path.replace(self.path.with_name(f"{self.path.name}.old"))
             lines, self._header = (self._header, *lines), None
-        with self.path.open("a") as file:
+        with _told(self.path), self.path.open("a") as file:
             for each in lines:
                 self._chain = _link(self._chain, each)
                 file.write(json.dumps(each | {CHAIN: self._chain}) + "\n")
@@ -142,8 +145,8 @@ class Journal:
                     f"--resume: {path}, line {number} is damaged; leave --resume out to start anew"
                 ) from None
             self._follow(path, number, entry or {})
-        whole = "\n".join([first, *lines]) + "\n"
-        path.write_text(whole)
+        with _told(path):
+            replace_text(path, "\n".join([first, *lines]) + "\n")
 
     def _follow(self, path: Path, number: int, entry: dict[str, Any]) -> None:
         """Go on from a line. Raises UsageError where it does not belong behind the one before."""
@@ -165,6 +168,16 @@ class Journal:
                 self.died.append((entry.group, variant, reason))
             case _:
                 raise ValueError("holds nothing, or too much")
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Raises UsageError where the disk takes no more by now."""
+    try:
+        yield
+    except OSError as error:
+        full = f"{path}: cannot be written ({error.strerror})"
+        raise UsageError(f"{full}; free some space, and --resume goes on with what it holds") from None
 
 
 def _link(before: str, line: dict[str, Any]) -> str:
