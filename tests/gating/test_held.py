@@ -12,7 +12,7 @@ from vlbench.comparing.counted import judge_cells
 from vlbench.gating.held import Held
 from vlbench.gating.manifest import Removal
 from vlbench.gating.timed import GateResult
-from vlbench.judging.judged import JudgedRow
+from vlbench.judging.judged import JudgedRow, Measure
 from vlbench.judging.verdict import Verdict
 from vlbench.record.baseline import Acceptance, Baseline, CapturedCell, CapturedRange, CountedCell, CountedForward
 from vlbench.record.counted import Further
@@ -23,6 +23,7 @@ FILE = Path("toy.json")
 ENTRY = ACCEPTED.model_copy(update={"what": "accepted", "by": "Ada", "reason": "lengths may differ"})
 FEW, MANY = cell(forward(host_syncs=1)), cell(forward(host_syncs=4))
 BEFORE = baseline(FEW)
+LOST = "toy.json no longer lists what the merge base with main (0123456) does; take that back"
 
 
 def head(*cells: CountedCell, entries: tuple[Acceptance, ...] = (ACCEPTED, ENTRY), **fields: Any) -> Baseline:
@@ -61,7 +62,7 @@ def test_figures_that_were_not_measured_accept_nothing(now: CountedCell, verdict
     """Neither for this change nor as room for the next one."""
     (row,) = settled(BEFORE, head(cell(forward(host_syncs=9))), now)
     assert row.verdict is verdict
-    assert "toy.json holds figures that were not measured; take them back and run this again" in row.reason
+    assert "toy.json holds figures that were not measured; take that back and run this again" in row.reason
 
 
 def test_what_was_not_accepted_is_judged_by_the_merge_base() -> None:
@@ -83,6 +84,42 @@ def test_the_first_forward_and_the_key_are_figures_too() -> None:
     assert row.reason.startswith("rebased by Ada on 2025-11-03: a newer torch; it was counted with torch 2.13.0")
 
 
+def without(counter: str, **forwards: CountedForward) -> CountedCell:
+    """FEW as a file that does not list a counter of these forwards."""
+    kept = {name: value for name, value in FEW.warm.counters.items() if name != counter}
+    return FEW.model_copy(update={name: each.model_copy(update={"counters": kept}) for name, each in forwards.items()})
+
+
+@pytest.mark.parametrize("forwards", [{"cold": FEW.cold}, {"warm": FEW.warm}], ids=["cold", "warm"])
+@pytest.mark.parametrize("entries", [(ACCEPTED,), (ACCEPTED, ENTRY)], ids=["accepted by nobody", "accepted"])
+def test_a_counter_that_the_change_takes_out_of_the_list_is_missing(
+    forwards: dict[str, CountedForward], entries: tuple[Acceptance, ...]
+) -> None:
+    """Whoever accepted it, and although nothing rose yet: the next change would not be judged by it."""
+    (row,) = settled(BEFORE, head(without("host_syncs", **forwards), entries=entries), FEW)
+    assert row.verdict is Verdict.MISSING
+    assert row.reason.startswith(LOST)
+
+
+def test_a_new_cell_may_lack_counters_that_are_newer_than_its_file() -> None:
+    new = without("allowed_syncs", cold=FEW.cold, warm=FEW.warm).model_copy(update={"tower": "toy:New"})
+    now = FEW.model_copy(update={"tower": "toy:New"})
+    assert [row.verdict for row in settled(BEFORE, head(FEW, new), FEW, now)] == [Verdict.SAME] * 2
+
+
+def test_figures_that_moved_are_accepted_by_somebody_also_where_nothing_got_worse() -> None:
+    """Else steps within a band add up, one change after the other."""
+    band = {"allocations": 0.1}
+    before, moved = (cell(forward(allocations=each), bands=band) for each in (100, 105))
+    for old, new in ((before, moved), (MANY, FEW)):
+        (row,) = settled(baseline(old), head(new, entries=(ACCEPTED,)), new)
+        assert (row.verdict, row.reason.endswith("; accepted by nobody")) == (Verdict.MISSING, True)
+        (row,) = settled(baseline(old), head(new), new, accepts=False)
+        assert (row.verdict, row.reason.endswith("which --no-accept does not count")) == (Verdict.MISSING, True)
+    assert settled(baseline(before), head(moved), moved)[0].verdict is Verdict.SAME
+    assert settled(baseline(MANY), head(FEW), FEW)[0].verdict is Verdict.ACCEPTED
+
+
 def test_a_band_that_the_change_widens_does_not_count_and_is_shown() -> None:
     wide = FEW.model_copy(update={"bands": {"host_syncs": 0.9}})
     now = cell(forward(host_syncs=2))
@@ -91,8 +128,9 @@ def test_a_band_that_the_change_widens_does_not_count_and_is_shown() -> None:
     assert f"{FEW.name}: band of host_syncs none -> 90.0 %; judged by the thresholds of the merge" in settings.reason
     settings, row = settled(BEFORE, head(wide), FEW, accepts=False)
     assert (settings.verdict, row.verdict) == (Verdict.MISSING, Verdict.SAME)
-    (settings, _) = settled(BEFORE, head(FEW, trials=9), FEW)
-    assert "trials 5 -> 9" in settings.reason
+    for moved, told in ((head(FEW, trials=9), "trials 5 -> 9"), (head(FEW, name="other"), "name toy -> other")):
+        (settings, _) = settled(BEFORE, moved, FEW)
+        assert told in settings.reason
 
 
 def test_a_band_of_the_merge_base_counts() -> None:
@@ -129,6 +167,13 @@ def test_a_history_that_was_rewritten_accepts_nothing() -> None:
     assert "its acceptances are not those of the merge base" in rewritten.reason
 
 
+def test_an_entry_in_the_middle_of_the_history_is_part_of_it() -> None:
+    before = baseline(FEW, accepted=(ACCEPTED, ENTRY))
+    other = ENTRY.model_copy(update={"reason": "another"})
+    assert settled(before, head(MANY, entries=(ACCEPTED, other, ENTRY)), MANY)[0].verdict is Verdict.REGRESSED
+    assert settled(before, head(MANY, entries=(ACCEPTED, ENTRY, other)), MANY)[0].verdict is Verdict.ACCEPTED
+
+
 def test_an_entry_beside_a_history_that_was_rewritten_accepts_nothing_either() -> None:
     (row,) = settled(BEFORE, head(MANY, entries=(ENTRY, ENTRY)), MANY)
     assert (row.verdict, row.reason.endswith("accepted by nobody")) == (Verdict.REGRESSED, True)
@@ -136,7 +181,9 @@ def test_an_entry_beside_a_history_that_was_rewritten_accepts_nothing_either() -
 
 def test_what_could_not_be_measured_is_not_accepted() -> None:
     row = JudgedRow.missing(FEW.name, "counters", "it cannot be counted")
-    assert Held(FILE, BEFORE, head(MANY), "base").settle(GateResult([row], [], [])).rows == [row]
+    blind = JudgedRow(cell=FEW.name, measure="counters", verdict=Verdict.INCONCLUSIVE, reason="nobody knows")
+    for each in (row, blind):
+        assert Held(FILE, BEFORE, head(MANY), "base").settle(GateResult([each], [], [])).rows == [each]
 
 
 def test_a_cell_of_other_grids_is_another_cell() -> None:
@@ -153,6 +200,9 @@ def test_what_is_unchecked_at_the_base_stays_so_and_a_new_tower_brings_its_reaso
     judged = Held(FILE, before, after, "base").judged
     assert (judged.unchecked, judged.outputs) == ({"toy:Tower": "old", "toy:New": "new"}, ())
     assert told not in judged.accepted[-1].changes
+    (new,) = outputs("brought")
+    brought = head(FEW, outputs=(new.model_copy(update={"tower": "toy:New"}),))
+    assert Held(FILE, before, brought, "base").judged.outputs == brought.outputs
 
 
 REMOVED = Removal(file="toy.json", by="Ada", reason="gone", date=ENTRY.date)
@@ -188,6 +238,24 @@ def captured(**counters: int) -> CapturedCell:
     return CapturedCell(name="run", source="nsys", version="2025.1", gpus=("H100",), facts={}, ranges=(found,))
 
 
+def test_a_range_that_the_change_takes_out_of_a_capture_is_missing() -> None:
+    one = captured(launches=10)
+    other = one.ranges[0].model_copy(update={"name": "vlbench:other"})
+    two = one.model_copy(update={"ranges": (*one.ranges, other)})
+    same = JudgedRow(cell="capture run", measure="counters", verdict=Verdict.SAME, reason="the same")
+    held = Held(FILE, baseline(captured=(two,)), head(captured=(one,)), "base")
+    row = list(held.settle(GateResult([same], [], [two])).rows)[-1]
+    assert (row.verdict, "no longer lists what base does" in row.reason) == (Verdict.MISSING, True)
+
+
+def test_a_capture_whose_name_begins_like_another_is_that_other() -> None:
+    few = captured(launches=10)
+    longer, more = (captured(launches=each).model_copy(update={"name": "runs"}) for each in (10, 12))
+    worse = JudgedRow(cell="capture runs", measure="counters", verdict=Verdict.REGRESSED, reason="launches rose")
+    held = Held(FILE, baseline(captured=(few, longer)), head(captured=(few, more)), "base")
+    assert list(held.settle(GateResult([worse], [], [few, more])).rows)[-1].verdict is Verdict.ACCEPTED
+
+
 @pytest.mark.parametrize("title", ["capture run", "capture run, H100"])
 def test_a_capture_is_accepted_with_exactly_its_figures(title: str) -> None:
     few, many = captured(launches=10), captured(launches=12)
@@ -221,12 +289,26 @@ def test_times_are_accepted_where_the_vote_calls_them_the_same() -> None:
     assert found(slower, timed(*[0.7] * 5)) is Verdict.REGRESSED
     assert found(wild, wild) is Verdict.ACCEPTED  # what no vote calls the same is the same to the last digit
     assert found(slower, slower, Verdict.INCONCLUSIVE) is Verdict.INCONCLUSIVE
+    near = timed(*[0.504] * 5)  # by less than a vote calls
+    assert found(near, near, Verdict.SAME) is Verdict.SAME
+    unsaid = Held(FILE, baseline(timed=(TIMED,)), head(timed=(near,), entries=(ACCEPTED,)), "base")
+    row = JudgedRow(cell=TIMED.name, measure="time", verdict=Verdict.SAME, reason="the same")
+    assert list(unsaid.settle(GateResult([row], [], [near])).rows)[-1].verdict is Verdict.MISSING
+    wide = slower.model_copy(update={"floor": 0.1, "threshold": 0.2})
+    assert found(wide, timed(*[0.64] * 5)) is Verdict.ACCEPTED
+    assert found(slower, timed(*[0.64] * 5)) is Verdict.REGRESSED
 
 
 def test_a_wrong_result_is_never_accepted() -> None:
     held = Held(FILE, BEFORE, head(MANY), "the merge base")
-    wrong = JudgedRow(cell=MANY.name, measure="accuracy", verdict=Verdict.INACCURATE, reason="zeros")
-    assert held.settle(GateResult([wrong], [], [MANY])).rows == [wrong]
+    never: list[tuple[Measure, Verdict]] = [
+        ("accuracy", Verdict.INACCURATE),
+        ("counters", Verdict.INACCURATE),
+        ("accuracy", Verdict.MISSING),
+    ]
+    for measure, verdict in never:
+        wrong = JudgedRow(cell=MANY.name, measure=measure, verdict=verdict, reason="zeros")
+        assert held.settle(GateResult([wrong], [], [MANY])).rows == [wrong]
 
 
 def test_times_of_another_machine_are_accepted_in_sight() -> None:
@@ -260,6 +342,9 @@ def test_a_wait_that_is_allowed_has_to_be_accepted_also_in_the_place_of_another(
     assert row.reason.startswith("a wait is allowed that was not: b.py: y.item() (meant, too); ")
     assert settled(baseline(here), head(there), there)[0].verdict is Verdict.ACCEPTED
     assert settled(baseline(here), head(here), there)[0].verdict is Verdict.REGRESSED
+    another_reason = cell(waiting("a.py:3: x.item()", "another reason"))
+    for now in (another_reason, cell(here.warm, there.cold), cell(there.warm, here.cold)):
+        assert settled(baseline(here), baseline(here), now)[0].verdict is Verdict.REGRESSED
     moved = cell(waiting("a.py:30: x.item()", "meant"))
     assert settled(baseline(here), baseline(here), moved)[0].verdict is Verdict.SAME
     assert settled(baseline(here), baseline(here), cell(forward()))[0].verdict is Verdict.IMPROVED
@@ -281,10 +366,15 @@ def test_further_calls_are_figures_too() -> None:
     old, new = further(64, first=0), further(64, first=2)
     assert settled(baseline(old), head(new), new)[0].verdict is Verdict.ACCEPTED
     assert settled(baseline(old), baseline(old), new)[0].verdict is Verdict.REGRESSED
-    for claimed in (further(999, first=0), further(64, first=9), cell(), further(64)):
+    for claimed, told in (
+        (further(999, first=0), "holds figures that were not measured"),
+        (further(64, first=9), "holds figures that were not measured"),
+        (cell(), LOST),
+        (further(64), LOST),
+    ):
         (row,) = settled(baseline(old), head(claimed), old)
         assert row.verdict is Verdict.MISSING
-        assert "holds figures that were not measured" in row.reason
+        assert told in row.reason
     assert settled(baseline(cell()), head(old), old)[0].verdict is Verdict.SAME  # they were added
 
 
@@ -324,4 +414,6 @@ def test_outputs_are_those_of_the_merge_base_until_the_change_accepts_others() -
     rewritten = head(FEW, entries=(entry,), outputs=outputs("new"))
     for other in (about_others, nobody, rewritten):
         assert Held(FILE, before, other, "the merge base").judged.outputs == outputs("old")
+    earlier = before.model_copy(update={"accepted": (ACCEPTED, entry)})  # it accepted others then
+    assert Held(FILE, earlier, head(FEW, entries=(ACCEPTED, entry), outputs=outputs("new")), "").judged == earlier
     assert Held(FILE, before, after, "the merge base", accepts=False).judged.outputs == outputs("old")

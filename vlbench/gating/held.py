@@ -143,14 +143,16 @@ class Held:
             return self._added(row, head, measured)
         if measured is not None and (added := _marks(measured) - _marks(before)):
             row = _allowing(row, added)
-        if _alike(before, head):
+        if _unmoved(before, head):
             return row
         if measured is None and row.verdict in (Verdict.MISSING, Verdict.INCONCLUSIVE):
             return row if row.gates else self._unseen(row)
-        if _alike(head, measured or before) and not _lost_further(before, head):
+        lost = not _listed(before) <= _listed(head)
+        if _alike(head, measured or before) and not lost:
             changed = row.verdict in (*CALLED, Verdict.MISSING)
-            return self._decided(row) if changed else self._refused(row)
-        reason = f"{self.path} holds figures that were not measured; take them back and run this again"
+            return self._decided(row) if changed or not self._accepting else row
+        what = f"no longer lists what {self.base} does" if lost else "holds figures that were not measured"
+        reason = f"{self.path} {what}; take that back and run this again"
         if row.verdict in (Verdict.SAME, Verdict.IMPROVED):
             return row.model_copy(update={"verdict": Verdict.MISSING, "reason": f"{reason} ({row.reason})"})
         return row.model_copy(update={"reason": f"{row.reason}; {reason}"})
@@ -168,24 +170,35 @@ class Held:
             return row.model_copy(update={"verdict": Verdict.MISSING, "reason": reason})
         return row.model_copy(update={"reason": f"new, {self.base} does not hold it; {row.reason}"})
 
+    @property
+    def _accepting(self) -> bool:
+        return bool(self.accepted) and self.accepts
+
     def _decided(self, row: JudgedRow) -> JudgedRow:
         """Accepted, where the change did that and may."""
-        if not (self.accepted and self.accepts):
+        if not self._accepting:
             return self._refused(row)
         who = "; ".join(f"{each.what} by {each.by} on {each.date:%Y-%m-%d}: {each.reason}" for each in self.accepted)
         return row.model_copy(update={"verdict": Verdict.ACCEPTED, "reason": f"{who}; {row.reason}"})
 
     def _refused(self, row: JudgedRow) -> JudgedRow:
-        if row.verdict in (Verdict.SAME, Verdict.IMPROVED):
-            return row
+        """Figures that moved and that do not count: also where nothing got worse, for the next change starts there."""
         why = "accepted by the change, which --no-accept does not count" if self.accepted else "accepted by nobody"
-        return row.model_copy(update={"reason": f"{row.reason}; {why}"})
+        verdict = Verdict.MISSING if row.verdict in (Verdict.SAME, Verdict.IMPROVED) else row.verdict
+        return row.model_copy(update={"verdict": verdict, "reason": f"{row.reason}; {why}"})
 
 
 def _names(row: str, cell: Cell) -> bool:
     """Is the row that of the cell?"""
     title = f"capture {cell.name}"
     return row in (cell.name, title) or (isinstance(cell, CapturedCell) and row.startswith(f"{title}, "))
+
+
+def _unmoved(before: Cell, head: Cell) -> bool:
+    """Did the change leave the figures as they were? Times to the digit, else small steps add up."""
+    if isinstance(before, TimedCell) and isinstance(head, TimedCell):
+        return before.trials == head.trials
+    return _alike(before, head)
 
 
 def _alike(one: Cell, other: Cell) -> bool:
@@ -218,14 +231,15 @@ def _further_alike(one: Further | None, other: Further | None) -> bool:
     return all(counts.items() <= other.calls.get(call, {}).items() for call, counts in one.calls.items())
 
 
-def _lost_further(before: Cell, head: Cell) -> bool:
-    """Did the change take counts of further calls away?"""
-    if not isinstance(before, CountedCell) or not isinstance(head, CountedCell) or before.further is None:
-        return False
-    kept = head.further.calls if head.further else {}
-    return any(
-        call not in kept or not counts.keys() <= kept[call].keys() for call, counts in before.further.calls.items()
-    )
+def _listed(cell: Cell) -> set[tuple[str, str]]:
+    """The counters of a cell with the forward or the further call that each is of; of a capture its ranges."""
+    if isinstance(cell, TimedCell):
+        return set()
+    if isinstance(cell, CapturedCell):
+        return {(each.name, "") for each in cell.ranges}  # a counter that fell to zero is not listed any more
+    calls = cell.further.calls if cell.further else {}
+    counts = {"cold": cell.cold.counters, "warm": cell.warm.counters, **calls}
+    return {(call, name) for call, counters in counts.items() for name in counters}
 
 
 def _marks(cell: Cell) -> set[tuple[str | None, str, str]]:

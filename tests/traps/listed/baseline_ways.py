@@ -169,12 +169,23 @@ def _(copy: Copy) -> Done:
     return gated(copy, BASE)
 
 
-@trap("baseline", "A counter removed, under a seal that fits", 3, RISEN, command=BASE)
-def _(copy: Copy) -> Done:
+def without_syncs(copy: Copy) -> None:
     (cell,) = stored(copy).counted
     kept = {name: count for name, count in cell.warm.counters.items() if name not in ("host_syncs", "read_backs")}
     seal_again(copy, counted=(cell.model_copy(update={"warm": cell.warm.model_copy(update={"counters": kept})}),))
+
+
+@trap("baseline", "A counter removed, under a seal that fits", 3, RISEN, command=BASE)
+def _(copy: Copy) -> Done:
+    without_syncs(copy)
     return gated(copy, BASE)
+
+
+@trap("baseline", "A counter removed, under a seal that fits, for the change after this one", 6, "lists", command=BASE)
+def _(copy: Copy) -> Done:
+    without_syncs(copy)
+    copy.commit()
+    return copy.run(BASE)
 
 
 @trap("baseline", "A band widened, under a seal that fits", 6, RISEN, command=BASE)
