@@ -54,6 +54,34 @@ _WIDTHS: Mapping[Family, tuple[str, str]] = {
     "qwen3_5": ("hidden_size", LANGUAGE),
 }
 """What a family calls the tower's own width, and the language model's."""
+_UNUSED = (
+    "model_type",
+    "dtype",
+    "torch_dtype",
+    "initializer_range",
+    "spatial_patch_size",
+    "tokens_per_second",
+    "architectures",
+    "transformers_version",
+    "return_dict",
+    "output_hidden_states",
+    "output_attentions",
+    "chunk_size_feed_forward",
+    "is_encoder_decoder",
+    "problem_type",
+    "id2label",
+    "label2id",
+    "use_cache",
+    "tie_word_embeddings",
+    "torchscript",
+)
+"""Fields that say nothing of what the tower computes; so do those that begin with an underscore."""
+_ROPE: Mapping[str, tuple[object, ...]] = {
+    "rope_theta": (10_000,),
+    "rope_type": ("axial", "default"),
+    "partial_rotary_factor": (1, None),
+}
+"""What is supported; older configs say it beside the other fields."""
 _OF_ALL = {"depth": 32, "num_heads": 16, "patch_size": 14, "temporal_patch_size": 2, "spatial_merge_size": 2}
 
 
@@ -109,6 +137,7 @@ def _told_by_config(config: VisionConfig, field: str) -> object:
 
 
 def _config(name: str, family: Family, told: Mapping[str, Any]) -> VisionConfig:
+    _check_known(name, family, told)
     width, language = (told[name] for name in _WIDTHS[family])
     activation = told["hidden_act"]
     if activation not in _ACTIVATIONS:
@@ -120,7 +149,7 @@ def _config(name: str, family: Family, told: Mapping[str, Any]) -> VisionConfig:
     if "num_position_embeddings" in _DEFAULTS[family]:
         deepstack = tuple(told["deepstack_visual_indexes"] or ())
         learned = {"position_table": told["num_position_embeddings"], "deepstack_blocks": deepstack}
-    _check_rope(name, told.get("rope_parameters") or {})
+    _check_rope(name, told)
     fed = replace(
         QWEN3 if learned else Preprocessing(),
         patch_size=one_side(told["patch_size"]),
@@ -145,16 +174,24 @@ def _config(name: str, family: Family, told: Mapping[str, Any]) -> VisionConfig:
     )
 
 
-def _check_rope(name: str, told: Mapping[str, Any]) -> None:
-    """Raises ConfigError for another rotation than that of every released tower."""
-    if not isinstance(told, Mapping):
-        raise ConfigError(f"{name}: rope_parameters is {told!r:.40}; it is no object")
-    known = {"rope_theta": (10_000,), "rope_type": ("axial", "default"), "partial_rotary_factor": (1, None)}
+def _check_known(name: str, family: Family, told: Mapping[str, Any]) -> None:
+    """Raises ConfigError for a field that nothing here reads: it may say that something else is computed."""
+    known = {*_OF_ALL, *_DEFAULTS[family], "in_channels", "in_chans", "rope_parameters", *_ROPE, *_UNUSED}
     for field, value in told.items():
-        if field not in known:
+        if value is not None and field not in known and not field.startswith("_"):
+            raise ConfigError(f"{name}: {field!r:.40} is {value!r:.40}, and no released tower has that; not supported")
+
+
+def _check_rope(name: str, told: Mapping[str, Any]) -> None:
+    """Raises ConfigError for another rotation than that of every released tower, wherever a config says it."""
+    rope = told.get("rope_parameters") or {}
+    if not isinstance(rope, Mapping):
+        raise ConfigError(f"{name}: rope_parameters is {rope!r:.40}; it is no object")
+    for field, value in (*rope.items(), *((each, told[each]) for each in _ROPE if told.get(each) is not None)):
+        if field not in _ROPE:
             raise ConfigError(f"{name}: rope_parameters has {field!r:.40}, which no released tower has; not supported")
-        if value not in known[field]:
-            raise ConfigError(f"{name}: {field} is {value!r:.40}; supported is {known[field][0]!r}")
+        if value not in _ROPE[field]:
+            raise ConfigError(f"{name}: {field} is {value!r:.40}; supported is {_ROPE[field][0]!r}")
 
 
 def _name(folder: Path) -> str:

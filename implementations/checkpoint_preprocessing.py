@@ -10,8 +10,16 @@ from .preprocessing import Preprocessing
 
 IMAGES = "preprocessor_config.json"
 VIDEOS = "video_preprocessor_config.json"
-ALWAYS: Mapping[str, object] = {"do_resize": True, "do_rescale": True, "do_normalize": True, "resample": 3}
-"""What every released checkpoint says, and nothing else is computed here. 3 is bicubic."""
+ALWAYS: Mapping[str, object] = {
+    "do_resize": True,
+    "do_rescale": True,
+    "do_normalize": True,
+    "do_center_crop": False,
+    "do_pad": False,
+    "rescale_factor": 1 / 255,
+    "resample": 3,
+}
+"""What every released checkpoint says or leaves out, and nothing else is computed here. 3 is bicubic."""
 
 
 class CheckpointError(ValueError):

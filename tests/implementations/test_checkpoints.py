@@ -286,6 +286,9 @@ NORM = "visual__blocks__1__norm1__weight"
         ("patch_size", 2.5, "patch_size is 2.5; give a whole number"),
         ("fullatt_block_indexes", 3, "'int' object is not iterable"),
         ("fullatt_block_indexes", [9], "fullatt_block_indexes has 9; choose from 0 to 3"),
+        ("num_attention_heads", 4, "'num_attention_heads' is 4, and no released tower has that"),
+        ("norm_eps", 1e-5, "'norm_eps' is 1e-05, and no released tower has that"),
+        ("rope_theta", 5e5, "rope_theta is 500000.0; supported is 10000"),
     ],
 )
 def test_what_only_the_config_says_is_read(whole: Path, field: str, value: object, told: str) -> None:
@@ -323,6 +326,7 @@ def test_another_width_of_the_language_model_is_no_other_model(whole: Path) -> N
 
 def test_released_configs_that_leave_out_what_is_usual(tmp_path: Path) -> None:
     vision: dict[str, Any] = {"hidden_size": 1280, "in_chans": 3, "model_type": "qwen2_5_vl", "tokens_per_second": 2}
+    vision |= {"rope_theta": 10000.0, "torch_dtype": "bfloat16", "_name_or_path": "", "rope_scaling": None}
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen2_5_vl", "vision_config": vision}))
     assert read_config(tmp_path) == MODELS["qwen2.5-vl-7b"]
     vision = {"embed_dim": 1280, "hidden_size": 1536, "in_chans": 3, "mlp_ratio": 4, "num_heads": 16}
@@ -384,7 +388,7 @@ def test_a_config_without_a_tower_or_with_two_kinds(tmp_path: Path, content: dic
 
 def told_by(folder: Path, kind: str, **files: dict[str, Any]) -> Preprocessing:
     """What a checkpoint with these preprocessor files is fed."""
-    (folder / "config.json").write_text(json.dumps({"model_type": kind, "vision_config": {"out_hidden_size": 4096}}))
+    (folder / "config.json").write_text(json.dumps({"model_type": kind, "vision_config": {"spatial_merge_size": 2}}))
     for name, content in files.items():
         (folder / f"{name}.json").write_text(json.dumps(content))
     config = read_config(folder)
@@ -399,6 +403,7 @@ def test_the_preprocessor_file_of_a_checkpoint_wins(tmp_path: Path) -> None:
     limits = {"min_pixels": 4096, "max_pixels": 10**6, "video_pixels": (4096, 10**7)}
     assert fed == replace(QWEN3, mean=(0.4, 0.5, 0.6), **limits)
     older = {"min_pixels": 784, "max_pixels": 50176, "size": {"min_pixels": 1, "max_pixels": 2}, "resample": 3}
+    older |= {"rescale_factor": 0.00392156862745098, "do_pad": None}
     assert told_by(tmp_path, "qwen2_vl", preprocessor_config=older) == Preprocessing(min_pixels=784, max_pixels=50176)
     assert difference(tmp_path, MODELS["qwen2-vl-7b"]) is None  # other limits are no other tower
 
@@ -408,6 +413,8 @@ def test_the_preprocessor_file_of_a_checkpoint_wins(tmp_path: Path) -> None:
     [
         ({"do_normalize": False}, "do_normalize is False, and only True is supported"),
         ({"resample": 2}, "resample is 2, and only 3 is supported"),
+        ({"rescale_factor": 1 / 127.5}, r"rescale_factor is 0\.00784\d+, and only 0\.00392\d+ is supported"),
+        ({"do_center_crop": True}, "do_center_crop is True, and only False is supported"),
         ({"patch_size": 14}, "patch_size is 14 and that of config.json 16; download both again"),
         ({"size": {"height": 224}}, "size has 'height'; supported are shortest_edge and longest_edge"),
         ({"size": {"shortest_edge": 9, "longest_edge": 8}}, "max_pixels is 8; give as many as min_pixels"),
