@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +51,15 @@ def test_what_is_no_command_names_the_one_that_is_meant(vlbench: Vlbench, given:
     told = vlbench(given, "some.file").sentence
     assert told.startswith(f"vlbench {given}: no such command; `")
     assert meant in told
+
+
+def test_a_current_folder_that_was_deleted_is_told(vlbench: Vlbench, folder: Path) -> None:
+    gone = folder / "gone"
+    gone.mkdir()
+    os.chdir(gone)
+    gone.rmdir()
+    assert vlbench("gate").sentence == "the current folder is no longer there; change to another"
+    os.chdir(folder)
 
 
 def test_help_names_every_command(vlbench: Vlbench) -> None:

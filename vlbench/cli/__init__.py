@@ -147,6 +147,7 @@ def main() -> None:
     with ending_in_order(), answering_bash():
         try:
             try:
+                _check_here()
                 app(repeat_options(sys.argv[1:]))
             finally:
                 if sys.stdout:  # closed from the start it is None
@@ -163,6 +164,14 @@ def main() -> None:
                 raise
             _give_up_printing()
             _end(told)
+
+
+def _check_here() -> None:
+    """Raises UsageError where the current folder was deleted, on which torch ends the process without a word of it."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise UsageError("the current folder is no longer there; change to another") from None
 
 
 def _give_up_printing() -> None:
