@@ -267,6 +267,17 @@ def test_the_command_line_prints_tables_or_the_remedy(stage: Stage) -> None:
     assert json.loads(done.stdout)["exit_code"] == 13
 
 
+@pytest.mark.parametrize("end", [".nsys-rep", ".sqlite", ".sidecar.jsonl"])
+def test_nothing_that_lies_beside_the_report_is_replaced_without_a_word(stage: Stage, end: str) -> None:
+    stage.set({}, database())
+    theirs = stage.output.with_name(f"{stage.output.name}{end}")
+    theirs.parent.mkdir()
+    theirs.write_text("not yours")
+    done = CliRunner().invoke(app, ["capture", "-o", str(stage.output), "--", "run", "--scenario", "tiny"])
+    assert str(done.exception).startswith(f"--output {theirs}: there is a file already; --force replaces it")
+    assert [path.read_text() for path in theirs.parent.iterdir()] == ["not yours"]
+
+
 def test_print_shows_the_command_and_runs_nothing(stage: Stage) -> None:
     stage.set({}, None)
     done = CliRunner().invoke(app, ["capture", "--print", "-o", str(stage.output), "--", "run", "--seed", "1"])

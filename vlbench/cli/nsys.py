@@ -93,7 +93,7 @@ def capture(options: CaptureOptions) -> Sheet:
     from vlbench.errors import UsageError
     from vlbench.nsys.command import Options
     from vlbench.nsys.failures import CaptureError
-    from vlbench.nsys.take import shown, take
+    from vlbench.nsys.take import shown, take, written
     from vlbench.record.destinations import check_output, free_output
 
     if options.graph not in ("node", "graph"):
@@ -104,7 +104,8 @@ def capture(options: CaptureOptions) -> Sheet:
         line = shown(options.arguments, output, traced)
         return Sheet("vlbench nsys capture", [Words(line, "ansi")], own={"json": lambda: _json({"command": line})})
     if output.parent.is_dir():
-        check_output(output.with_name(f"{output.name}.nsys-rep"), "--output", force=options.force)
+        for path in written(output):
+            check_output(path, "--output", force=options.force)
     try:
         taken = take(options.arguments, output, traced)
     except CaptureError as failure:

@@ -42,7 +42,7 @@ class Taken:
 def shown(arguments: Sequence[str], output: Path, options: Options) -> str:
     """The shell line of the capture, for `--print`; works without nsys too."""
     command = profile_command(find_nsys(), output, arguments, options)
-    environment = child_environment(_beside(output, ".sidecar.jsonl"))
+    environment = child_environment(written(output)[-1])
     return " ".join([*(f"{name}={shlex.quote(value)}" for name, value in environment.items()), shlex.join(command)])
 
 
@@ -61,7 +61,7 @@ def take(arguments: Sequence[str], output: Path, options: Options) -> Taken:
         )
     check_folder(output.parent, f"--output {output}")
     output.parent.mkdir(parents=True, exist_ok=True)
-    report, sqlite, sidecar_file = (_beside(output, end) for end in (".nsys-rep", ".sqlite", ".sidecar.jsonl"))
+    report, sqlite, sidecar_file = written(output)
     sidecar_file.unlink(missing_ok=True)
     before = _stamp(report)
     command = profile_command(nsys, output, arguments, options)
@@ -92,8 +92,9 @@ def take(arguments: Sequence[str], output: Path, options: Options) -> Taken:
     return Taken(report, sqlite, sidecar, capture, notes)
 
 
-def _beside(output: Path, suffix: str) -> Path:
-    return output.with_name(output.name + suffix)
+def written(output: Path) -> list[Path]:
+    """The report, its export, and what the program told beside it."""
+    return [output.with_name(f"{output.name}{end}") for end in (".nsys-rep", ".sqlite", ".sidecar.jsonl")]
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
