@@ -6,9 +6,19 @@ import pytest
 
 from tests.judging.looks import look, one_trial
 from tests.judging.self_tests import self_test_group
-from tests.record.records import CLOSE, RIGHT, WRONG, failed, group, timed, trial
-from vlbench.judging.summary import Summary, hold_together, ranked, summaries, suspects, why_untimed, worst_accuracy
-from vlbench.judging.verdict import Floors, Verdict, missing
+from tests.record.records import CLOSE, KILLED, RIGHT, WRONG, died, failed, group, results, timed, trial
+from vlbench.judging.summary import (
+    Summary,
+    hold_together,
+    ranked,
+    summaries,
+    suspects,
+    why_inaccurate,
+    why_incomplete,
+    why_untimed,
+    worst_accuracy,
+)
+from vlbench.judging.verdict import Floors, Judgement, Verdict, missing
 from vlbench.record.schema import Row, Timing, VariantTrial
 
 
@@ -105,6 +115,39 @@ def test_why_a_row_has_no_times_is_told_by_the_trial_that_ended_for_good() -> No
     crashed = left.model_copy(update={"not_measured": "it crashed", "left": False})
     both = group(trial(left), trial(crashed, number=1))
     assert why_untimed(both, "a", "otherwise") == "it crashed"
+
+
+@pytest.mark.parametrize(
+    ("is_quick", "votes", "effect"), [(False, 2, "unclear"), (True, 1, "unclear"), (True, 2, "slower")]
+)
+def test_votes_that_decide_nothing_are_no_word_and_stand_out_in_a_quick_look_alone(
+    is_quick: bool, votes: int, effect: str
+) -> None:
+    row = Row(name="a", flags=(), exactness="bit-exact")
+    found = Summary(row, Judgement(Verdict.INCONCLUSIVE, "nobody knows", slower=votes), is_quick)
+    assert (found.effect, found.is_suspect) == (effect, is_quick)
+
+
+def test_what_a_variant_ended_with_is_told_before_how_a_trial_was_lost() -> None:
+    lost = group(trial(died("a")), lost=("trial 2: it crashed",))
+    assert why_untimed(lost, "a", "otherwise") == KILLED
+    assert why_untimed(group(lost=("trial 2: it crashed",)), "a", "otherwise") == "trial 2: it crashed"
+    assert why_untimed(group(trial()), "b", "otherwise") == "otherwise"
+
+
+def test_why_a_run_is_not_complete_names_what_was_left_alone() -> None:
+    left = failed("a").model_copy(update={"accuracy": None, "not_measured": "there was no time left", "left": True})
+    both = group(trial(left, timed("b", 1.0)), trial(left, timed("b", 1.0), number=1), lost=("trial 3: it crashed",))
+    assert why_incomplete(results(both, complete=False)) == "no time was left for a (2 trials)"
+    assert why_incomplete(results(group(trial(), lost=("trial 2: it crashed",)), complete=False)) == "trials were lost"
+    assert why_incomplete(results(group(trial()), complete=False)) == "it was interrupted"
+    assert why_incomplete(results(group(trial()))) == ""
+
+
+def test_what_is_wrong_with_an_output_has_words_of_its_own_where_it_gives_none() -> None:
+    assert why_inaccurate(WRONG) == "not bit-exact in fp32: error 0.31"
+    assert why_inaccurate(WRONG.model_copy(update={"reason": None})) == "it failed its accuracy check"
+    assert (why_inaccurate(RIGHT), why_inaccurate(None)) == ("", "")
 
 
 def test_the_absolute_floor_is_in_seconds_of_the_reference_tower() -> None:
