@@ -37,6 +37,9 @@ tower_edit(
 tower_edit("A cache without a bound", 3, "bytes kept", bound="while False:")
 tower_edit("Returns NaN", 5, "inaccurate", end="tokens = tokens * float('nan')")
 tower_edit("Overflows", 5, "inaccurate", end="tokens = tokens * 1e38 * 1e38")
+tower_edit("Leaves its dropout on", 5, "inaccurate", end="tokens = F.dropout(tokens, 0.1)")
+tower_edit("Changes a weight in every call", 5, "inaccurate", end="self.merger.weight.data.mul_(1.001)")
+tower_edit("Returns its result in another dtype", 5, "float64", end="tokens = tokens.double()")
 tower_edit("Rounds to half the digits", 5, "inaccurate", end="tokens = tokens.half().to(tokens.dtype)")
 tower_edit(
     "Copies a finished output that lies about in its process",
