@@ -25,11 +25,11 @@ def measured(*runs: Run, device: Device = "cpu") -> FalseAlarms:
 
 def test_each_way_has_its_own_rate() -> None:
     found = measured(run(SAME), run(SAME), run(CALLED, way=Way.LOCK_STEP))
-    assert sentence(found, Way.ONE_PROCESS, "cpu") == (
+    assert sentence(found, Way.ONE_PROCESS, "cpu", "revision") == (
         "both revisions shared one process and its rounds; "
         "0 of 2 identical pairs called different (at most 77.6 %), measured on a CPU"
     )
-    assert "1 of 1 identical pairs" in sentence(found, Way.LOCK_STEP, "cpu")
+    assert "1 of 1 identical pairs" in sentence(found, Way.LOCK_STEP, "cpu", "revision")
 
 
 def test_what_was_not_measured_is_said_so() -> None:
@@ -39,7 +39,7 @@ def test_what_was_not_measured_is_said_so() -> None:
         (one, Way.LOCK_STEP, "cpu"),
         (one, Way.ONE_PROCESS, "cuda"),
     ):
-        said = sentence(found, way, device)  # type: ignore[arg-type]
+        said = sentence(found, way, device, "revision")  # type: ignore[arg-type]
         assert "how often that calls identical revisions different is not measured on a" in said
 
 
@@ -48,4 +48,4 @@ def test_what_is_shipped_can_be_read() -> None:
     if found is None:
         pytest.skip("nothing has been measured yet")
     assert {each.way for each in found.runs} <= set(Way)
-    assert all(sentence(found, way, found.device) for way in Way)
+    assert all(sentence(found, way, found.device, "revision") for way in Way)

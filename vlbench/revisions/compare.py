@@ -31,8 +31,8 @@ REMEDIES = {
 }
 
 _WAYS = {
-    Way.ONE_PROCESS: "both revisions shared one process and its rounds",
-    Way.LOCK_STEP: "each revision ran in a process of its own, in lock-step",
+    Way.ONE_PROCESS: "both {}s shared one process and its rounds",
+    Way.LOCK_STEP: "each {} ran in a process of its own, in lock-step",
 }
 _DEVICES = {"cpu": "a CPU", "cuda": "a GPU"}
 SHIPPED = "measured/false-alarms.json"
@@ -58,12 +58,13 @@ def shipped() -> FalseAlarms | None:
     return FalseAlarms.model_validate_json(file.read_text()) if file.is_file() else None
 
 
-def sentence(found: FalseAlarms | None, way: Way, device: Device) -> str:
-    """How far a call in this way is to be trusted."""
+def sentence(found: FalseAlarms | None, way: Way, device: Device, side: str) -> str:
+    """How far a call in this way is to be trusted; each `side` is a "revision", say."""
     runs = [run for run in (found.runs if found else ()) if run.way is way and run.is_complete]
+    told = _WAYS[way].format(side)
     if found is None or found.device != device or not runs:
-        return f"{_WAYS[way]}; how often that calls identical revisions different is not measured on {_DEVICES[device]}"
-    return f"{_WAYS[way]}; {tally(runs, PAIRS)}, measured on {found.fingerprint.gpu or found.fingerprint.cpu}"
+        return f"{told}; how often that calls identical {side}s different is not measured on {_DEVICES[device]}"
+    return f"{told}; {tally(runs, PAIRS)}, measured on {found.fingerprint.gpu or found.fingerprint.cpu}"
 
 
 @dataclass(frozen=True)
@@ -158,9 +159,7 @@ def _cell(tower: str, plan: Plan) -> str:
 
 def _notes(pair: Pair | EnvironmentPair, request: Request, ways: dict[str, Way]) -> list[str]:
     found = shipped()
-    notes = [
-        sentence(found, way, request.device).replace("revision", pair.what) for way in dict.fromkeys(ways.values())
-    ]
+    notes = [sentence(found, way, request.device, pair.what) for way in dict.fromkeys(ways.values())]
     if not request.counters:
         notes.append("counters were left out, as --no-counters asks")
     return [*notes, *pair.notes]
