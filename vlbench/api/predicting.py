@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from vlbench.predicting.checked import CheckedPrediction, board_of, check_gpu, c
 from vlbench.predicting.predicted import Prediction
 from vlbench.predicting.run import run_predict
 from vlbench.record.destinations import check_output
+from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.schema import Results
 from vlbench.trial.machine import fingerprint_of
 
@@ -71,14 +73,25 @@ def predict(
         found = run_predict(job, gpus, "cold" if cold else "warm", trace, steps=watch.steps)
     if kept is None or here is None:
         return Predictions(found)
+    measure = partial(measured, job, found, scenario, budget, progress)
+    return Predictions(found, _checked(found, here, kept, measure))
+
+
+def _checked(
+    found: Prediction, here: Fingerprint, kept: Path, measure: Callable[[], tuple[Results, Interrupted | None]]
+) -> CheckedPrediction:
+    """A prediction for the GPU of this machine and what is then measured, both kept in a file.
+
+    Raises Interrupted where that ended early.
+    """
     checked = CheckedPrediction(fingerprint=here, predicted=datetime.now(UTC), prediction=found)
     checked.keep(kept)  # before anything is measured
-    seen, ended = measured(job, found, scenario, budget, progress)
+    seen, ended = measure()
     checked = checked.model_copy(update={"measured": seen})
     checked.keep(kept)
     if ended:
         raise ended
-    return Predictions(found, checked)
+    return checked
 
 
 def check_measured(job: CountJob) -> None:
