@@ -10,6 +10,7 @@ import pytest
 import vlbench as package
 from tests.cli.conftest import Vlbench
 from tests.matrix.planned import lines, part, written
+from vlbench.api.planning import Planned
 from vlbench.record.files import read_results
 from vlbench.record.plan_file import plan_text, read_plan
 from vlbench.record.schema import Results
@@ -42,6 +43,12 @@ def matrix(folder: Path) -> Path:
     (folder / "one.toml").write_text(ONE)
     (folder / "matrix.toml").write_text(MATRIX)
     return folder / "matrix.toml"
+
+
+def test_a_plan_of_one_group_and_one_trial_is_called_so() -> None:
+    first = lines(1)[0]
+    assert Planned((first,)).title == f"plan {first.plan}: 1 group, 2 trials of each"
+    assert Planned((first.model_copy(update={"groups": 3, "trials": 1}),)).title.endswith(": 3 groups, 1 trial of each")
 
 
 def test_a_matrix_as_a_file_and_as_options_is_one_plan(vlbench: Vlbench, matrix: Path) -> None:

@@ -46,7 +46,7 @@ def test_the_page_says_where_it_comes_from() -> None:
     )
     page = markdown(results, report(groups), scores(groups))
     assert "`vlbench self-test` on 2026-01-02: " in page
-    assert "1 groups of 5 trials, about 20 rounds each, qwen2-vl-tiny, float32, 1 thread" in page
+    assert "1 group of 5 trials, about 20 rounds each, qwen2-vl-tiny, float32, 1 thread" in page
     tables = [line for line in page.splitlines() if line.startswith("|")]
     assert len({line.count("|") for line in tables[:5]}) == 1
     assert tables[-1].startswith("| vlbench, 4 of 5 paired trials")

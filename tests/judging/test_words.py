@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vlbench.errors import UsageError
-from vlbench.judging.words import change, duration, few, milliseconds, parse_share, percent, readable_bytes
+from vlbench.judging.words import change, duration, few, milliseconds, number_of, parse_share, percent, readable_bytes
 
 
 @pytest.mark.parametrize("text", ["2.5%", "0.025", " 2.5 % ", "2.50%"])
@@ -60,3 +60,8 @@ def test_a_few_of_many_names_and_how_many_more() -> None:
         "a, b and 1 more",
         "a, b and 2 more",
     ]
+
+
+def test_one_of_a_thing_has_no_plural() -> None:
+    assert [number_of(count, "cell") for count in (0, 1, 1200)] == ["0 cells", "1 cell", "1,200 cells"]
+    assert [number_of(count, "batch", "batches") for count in (1, 2)] == ["1 batch", "2 batches"]

@@ -10,6 +10,7 @@ from vlbench.counting_device.profiles import CUDNN
 from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS, Family, VisionConfig
 from vlbench.implementations.optimized import OPTIMIZATIONS, PRESETS
+from vlbench.judging.words import number_of
 from vlbench.matrix.plan import Plan
 from vlbench.predicting.at_scale import GPU as BOARD
 from vlbench.predicting.at_scale import WORKER
@@ -54,7 +55,7 @@ def at_scale(
             done += len(job.towers)
         return made
 
-    return f"counting {rows} rows at {models} as on an H100", count
+    return f"counting {number_of(rows, 'row')} at {models} as on an H100", count
 
 
 def _behind(done: int, rows: int, steps: Steps) -> Steps:

@@ -13,6 +13,7 @@ from vlbench.comparing.history import History, history_of, history_rows, version
 from vlbench.errors import UsageError
 from vlbench.export.progress import watcher
 from vlbench.gating.manifest import NAME as MANIFEST
+from vlbench.judging.words import number_of
 from vlbench.record.baseline_files import FOLDER, find_baselines
 from vlbench.revisions.past import past_of
 
@@ -27,7 +28,7 @@ class Past(Result):
     @property
     def title(self) -> str:
         """What it is, in one line."""
-        return ", ".join(f"{each.source} in {len(each.versions)} versions" for each in self.record)
+        return ", ".join(f"{each.source} in {number_of(len(each.versions), 'version')}" for each in self.record)
 
     def _rows(self) -> Rows:
         return [row for each in self.record for row in history_rows(each)]

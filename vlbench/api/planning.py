@@ -18,6 +18,7 @@ from vlbench.export.progress import watcher
 from vlbench.gating.init import Place
 from vlbench.gating.installs import Installs, installs
 from vlbench.implementations.optimized import OPTIMIZATIONS
+from vlbench.judging.words import number_of
 from vlbench.matrix.plan import Plan, Settings, parse_filter, plans_of
 from vlbench.matrix.shards import by_group, merged, shard_groups
 from vlbench.matrix.targets import targets_of
@@ -92,7 +93,7 @@ class Planned(Result):
     def title(self) -> str:
         """What it is, in one line."""
         first = self.record[0]
-        return f"plan {first.plan}: {first.groups} groups, {first.trials} trials of each"
+        return f"plan {first.plan}: {number_of(first.groups, 'group')}, {number_of(first.trials, 'trial')} of each"
 
     @property
     def text(self) -> str:

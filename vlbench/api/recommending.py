@@ -21,6 +21,7 @@ from vlbench.counting.job import counted_points, parse_grid
 from vlbench.errors import UsageError
 from vlbench.export.progress import watcher
 from vlbench.judging.flag_worth import why_wrong
+from vlbench.judging.words import number_of
 from vlbench.matrix.candidates import candidates
 from vlbench.matrix.plan import CellFilter, Plan, Settings, plans_of, single_plan
 from vlbench.matrix.targets import Target, model_target
@@ -232,7 +233,7 @@ def _recommendation(screened: Screened, fresh: CellGroup | None, plan: Plan, sta
     )
     found_as = counting.words.partition(",")[0] if counting else ""
     not_counted = counting.said() if counting else ""
-    threads = f", {plan.threads} thread{'s' * (plan.threads > 1)}" if plan.device == "cpu" else ""
+    threads = f", {number_of(plan.threads, 'thread')}" if plan.device == "cpu" else ""
     if any(each.by == "time" for each in flags):
         by = f"measured on {here.gpu or here.cpu}{threads}"
     preset = PresetFile(

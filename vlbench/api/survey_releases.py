@@ -9,6 +9,7 @@ from vlbench.errors import UsageError
 from vlbench.export.progress import WORTH_SAYING, Watcher, watcher
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
+from vlbench.judging.words import number_of
 from vlbench.record.atlas import Atlas
 from vlbench.record.destinations import check_output
 from vlbench.surveying.difference import differences
@@ -26,7 +27,7 @@ STORED = Path("results/atlas")
 def announce_estimate(watch: Watcher, towers: int) -> None:
     """Say how long counting so many will take, where that is long."""
     if (seconds := towers * SECONDS) > WORTH_SAYING:
-        watch.announce(f"counting {towers} towers takes about {seconds:.0f} s on a core of its own")
+        watch.announce(f"counting {number_of(towers, 'tower')} takes about {seconds:.0f} s on a core of its own")
 
 
 def steps_of(watch: Watcher, before: int = 0, of: int = 1) -> Steps:

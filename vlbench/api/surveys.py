@@ -18,6 +18,7 @@ from vlbench.export.progress import watcher
 from vlbench.export.sheet import Part, Table, Words, records
 from vlbench.judging.exit_codes import ExitCode
 from vlbench.judging.judged import Judged
+from vlbench.judging.words import number_of
 from vlbench.record.atlas import Atlas, read_atlas
 from vlbench.record.destinations import check_output
 from vlbench.surveying.difference import differences
@@ -47,7 +48,7 @@ class Surveyed(Result):
     @property
     def title(self) -> str:
         """What it is, in one line."""
-        return f"{self.record.title}: {len(self.record.rows)} towers, counted as {self.record.profile}"
+        return f"{self.record.title}: {number_of(len(self.record.rows), 'tower')}, counted as {self.record.profile}"
 
     @property
     def exit_code(self) -> ExitCode:
@@ -109,7 +110,7 @@ def atlas(
     if goal is not None:
         check_output(goal, "--out", force=force)
     with watcher(progress) as watch:
-        watch.say(f"counting {len(towers)} towers of {package}")
+        watch.say(f"counting {number_of(len(towers), 'tower')} of {package}")
         announce_estimate(watch, len(towers))
         found = count_atlas(job, aliases=known.aliases, left_out=known.left_out, steps=steps_of(watch))
     if listed is not None and not any(row.counted for row in found.rows):

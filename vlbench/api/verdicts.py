@@ -30,7 +30,7 @@ from vlbench.gating.run import gate as judge_baselines
 from vlbench.gating.run import read_captures
 from vlbench.gating.timed import GateResult, here_for
 from vlbench.judging.unpaired import RunFloors
-from vlbench.judging.words import cells, parse_share
+from vlbench.judging.words import number_of, parse_share
 from vlbench.record.baseline import Baseline
 from vlbench.record.baseline_files import proposal_path, write_baseline
 from vlbench.record.destinations import check_output
@@ -113,7 +113,7 @@ def gate(
     if timed:
         Thread(target=_import_what_times_need).start()  # three seconds, in which other processes count
     with watcher(progress) as watch:
-        watch.say(f"checking and counting {cells(sum(len(each.counted) for each in baselines.values()))}")
+        watch.say(f"checking and counting {number_of(sum(len(each.counted) for each in baselines.values()), 'cell')}")
         counted, checked = _counted_and_checked(list(baselines.values()), required.base, watch.steps)
         found = required.settle(judge_baselines(baselines, counted, captured, policy, watch, checked))
     written = _write_proposals(required, found, goal)

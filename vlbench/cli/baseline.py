@@ -79,7 +79,7 @@ def saved(options: SaveOptions) -> Baseline:
     from vlbench.export.progress import doing
     from vlbench.gating.acceptance import acceptance
     from vlbench.gating.save import count_all, count_requests, refuse_goal, save, store_outputs
-    from vlbench.judging.words import cells
+    from vlbench.judging.words import number_of
     from vlbench.record.files import read_results
     from vlbench.record.fingerprint import take_fingerprint
     from vlbench.towers.models import find_dtype
@@ -97,7 +97,7 @@ def saved(options: SaveOptions) -> Baseline:
     captured = tuple(captured_cell(path, options.ranges) for path in options.capture or ())
     here = found.fingerprint if found else take_fingerprint("cpu")
     entry = acceptance("saved", options.reason, here.torch, by=options.by)
-    with doing(f"counting {cells(len(wanted))}, and checking their towers") as watch:
+    with doing(f"counting {number_of(len(wanted), 'cell')}, and checking their towers") as watch:
         counted = count_all(wanted, watch.steps)
         outputs, unchecked = store_outputs([each.tower for each in counted], options.unchecked)
     return save(
@@ -234,13 +234,13 @@ def migrate(
 
     - `vlbench baseline migrate results/baselines/mine.json`
     """
-    from vlbench.judging.words import cells
+    from vlbench.judging.words import number_of
     from vlbench.record.migration import migrate as bring_over
 
     told, facts = [], []
     for file in files:
         baseline, is_new = bring_over(file)
-        moved = f"{cells(len(baseline.cells))} brought over; commit it"
+        moved = f"{number_of(len(baseline.cells), 'cell')} brought over; commit it"
         told.append(f"{file}: " + (moved if is_new else "has today's format already"))
         facts.append(facts_of(file, baseline))
     return told_sheet(told, facts)
@@ -269,9 +269,9 @@ def told_sheet(lines: Sequence[str], facts: object) -> Sheet:
 
 def in_short(file: Path, made: Baseline) -> str:
     """What a new baseline holds and whose it is, in one line."""
-    from vlbench.judging.words import cells
+    from vlbench.judging.words import number_of
 
-    return f"{file}: {cells(len(made.cells))}, saved by {made.accepted[-1].by}"
+    return f"{file}: {number_of(len(made.cells), 'cell')}, saved by {made.accepted[-1].by}"
 
 
 def facts_of(file: Path, baseline: Baseline | None) -> dict[str, object]:

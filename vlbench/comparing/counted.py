@@ -12,7 +12,7 @@ from vlbench.comparing.counted_moves import COUNTERS, Advice, Shift, is_first, l
 from vlbench.comparing.further import with_further
 from vlbench.judging.judged import JudgedRow, Move
 from vlbench.judging.verdict import Verdict
-from vlbench.judging.words import counter_name
+from vlbench.judging.words import counter_name, number_of
 from vlbench.record.baseline import CountedCell
 from vlbench.record.counts import Key
 
@@ -141,7 +141,7 @@ def _place(shift: Shift, lines: Sequence[Move]) -> str:
         words.append(f"{'' if file == last else file}:{line}{share}")
         last = file
     if more := len(places) - len(words):
-        words.append(f"{more} more line{'s' * (more > 1)}")
+        words.append(number_of(more, "more line"))
     at = " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
     return (f" in {shift.stage}" if shift.stage else "") + (f", at {at}" if at else "")
 

@@ -12,6 +12,7 @@ from vlbench.comparing.timed_cells import cell_of
 from vlbench.counting.job import Point
 from vlbench.errors import UsageError
 from vlbench.judging.summary import trials_of, why_inaccurate, why_untimed, worst_accuracy
+from vlbench.judging.words import number_of
 from vlbench.record.base import Grid, fitting, twice_in
 from vlbench.record.baseline import Baseline, CapturedCell, CountedCell, TimedCell
 from vlbench.record.baseline_files import load_baseline
@@ -75,7 +76,7 @@ class Side:
             "captured": [*self.captured.values()],
         }
         parts = [
-            f"{len(cells)} {kind} cell{'s' * (len(cells) > 1)} ({cells[0].name}{', ...' * (len(cells) > 1)})"
+            f"{number_of(len(cells), f'{kind} cell')} ({cells[0].name}{', ...' * (len(cells) > 1)})"
             for kind, cells in kinds.items()
             if cells
         ]

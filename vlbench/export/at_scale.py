@@ -6,7 +6,7 @@ from vlbench.export import result_tables as tables
 from vlbench.export.predicted import ALONE, band_words
 from vlbench.export.sheet import Cell, Column, Columns, Part, Value, Words, figure, table_of
 from vlbench.judging.summary import Summary
-from vlbench.judging.words import in_three_digits
+from vlbench.judging.words import in_three_digits, number_of
 from vlbench.record.at_scale import AtScale, PredictedSpan, RowAtScale
 from vlbench.record.counts import Tally
 from vlbench.record.schema import CellGroup
@@ -72,7 +72,7 @@ def _why_left_out(each: Summary) -> str:
 
 def _title(counted: AtScale) -> str:
     patches = sum(t * h * w for t, h, w in counted.grids)
-    fed = f"{len(counted.grids)} grid{'s' * (len(counted.grids) > 1)}, {patches:,} patches"
+    fed = f"{number_of(len(counted.grids), 'grid')}, {patches:,} patches"
     return (
         f"counted, not timed: {counted.model}, {counted.dtype}, {fed},\n"
         f"as on an H100 ({counted.profile} with cuDNN {counted.cudnn}); here: speed-up on this machine"

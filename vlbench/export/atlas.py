@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from vlbench.export.sheet import Cell, Column, Columns, Part, Table, Words, table_of
+from vlbench.judging.words import number_of
 from vlbench.record.atlas import IMAGE, Atlas, AtlasCount, AtlasRow, AtlasWay
 
 Line = tuple[AtlasRow, AtlasWay]
@@ -16,7 +17,7 @@ RAISED = re.compile(r"[\w.]*(Error|Exception)\b")
 
 def atlas_parts(atlas: Atlas) -> Iterator[Part]:
     """A row for each way of each tower, the lines that wait, and what could not be counted or was left out."""
-    towers = f"{len(atlas.rows)} tower{'s' * (len(atlas.rows) != 1)}"
+    towers = number_of(len(atlas.rows), "tower")
     yield Words(f"{atlas.title}: {towers} on {atlas.fed} patches, {atlas.dtype}, as {atlas.profile}", "bold")
     rows = [(row, way) for row in atlas.rows for way in row.counted]
     columns: Columns[Line] = {

@@ -5,7 +5,7 @@ from functools import partial
 from statistics import median
 
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Table, Words, broken, figure, on_the_left, table_of
-from vlbench.judging.words import cells, milliseconds, percent, readable_bytes
+from vlbench.judging.words import milliseconds, number_of, percent, readable_bytes
 from vlbench.process.git import is_in_history
 from vlbench.record.baseline import Acceptance, Baseline, CapturedCell, CountedCell, TimedCell
 
@@ -22,7 +22,7 @@ COUNTERS = (
 
 def baseline_sheet(baseline: Baseline, unfit: str | None, json: Callable[[], str]) -> Sheet:
     """Its cells, its thresholds, and its history; `unfit` is why nothing can be gated on it."""
-    parts: list[Part] = [Words(f"{baseline.name}: {cells(len(baseline.cells))}", "bold")]
+    parts: list[Part] = [Words(f"{baseline.name}: {number_of(len(baseline.cells), 'cell')}", "bold")]
     if unfit:
         parts.append(Words(f"not in force: {unfit}", "red"))
     if baseline.counted:

@@ -11,7 +11,7 @@ from vlbench.export.lines_found import lines_found
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Table, Value, Words, checked, table_of
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
-from vlbench.judging.words import readable_bytes
+from vlbench.judging.words import number_of, readable_bytes
 from vlbench.record.capture import Blocker, BlockerKind, CaptureGroup, CaptureReport, CaptureRow
 from vlbench.record.site import Where, outside_of_helpers
 
@@ -63,7 +63,7 @@ def _judged(report: CaptureReport, group: CaptureGroup, rows: Sequence[CaptureRo
     elif forms and (key := forms[-1].key):
         verdict, reason = Verdict.REGRESSED, f"{forms[-1].name}: {key.verdict}: {key.reason}"
     else:
-        verdict, reason = Verdict.REGRESSED, f"a capture ends on {_many(rows[-1].lines)} of {rows[-1].name}"
+        verdict, reason = Verdict.REGRESSED, f"a capture ends on {number_of(rows[-1].lines, 'line')} of {rows[-1].name}"
     return JudgedRow(cell=f"{rows[0].name} {title(report, group)}", measure="counters", verdict=verdict, reason=reason)
 
 
@@ -107,7 +107,7 @@ def _told(report: CaptureReport, rows: Sequence[CaptureRow]) -> Iterator[Words]:
     inside, *handed = rows
     if inside.blockers and handed:
         gone = inside.lines - min(row.lines for row in handed)
-        yield Words(f"{inside.name} {HAND_IN}, and {gone} of {_many(inside.lines)} are gone.", "yellow")
+        yield Words(f"{inside.name} {HAND_IN}, and {gone} of {number_of(inside.lines, 'line')} are gone.", "yellow")
     for row in rows:
         if row.key is not None:
             yield from _key(report, row)
@@ -144,7 +144,7 @@ def _lines(report: CaptureReport, group: CaptureGroup, rows: Sequence[CaptureRow
         lines = [
             words for each in new for words in _blocker(each, chains[each.where, *each.callers], rows)
         ]  # fmt: skip
-        yield from (Words(), Words(f"{row.name}: a capture ends on {_many(row.lines)}", "bold"))
+        yield from (Words(), Words(f"{row.name}: a capture ends on {number_of(row.lines, 'line')}", "bold"))
         yield table_of("blockers", new, columns, facts=_facts(report, group) | {"variant": row.name}, lines=lines)
 
 
@@ -163,10 +163,6 @@ def _blocker(each: Blocker, named: Where, rows: Sequence[CaptureRow]) -> Iterato
 
 def _place(each: Blocker) -> tuple[object, ...]:
     return each.kind, each.where, each.expression, each.callers
-
-
-def _many(lines: int) -> str:
-    return f"{lines} line{'s' * (lines != 1)}"
 
 
 def _facts(report: CaptureReport, group: CaptureGroup) -> dict[str, Value]:

@@ -23,7 +23,7 @@ from vlbench.export.sheet import (
 )
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
-from vlbench.judging.words import readable_bytes
+from vlbench.judging.words import number_of, readable_bytes
 from vlbench.record.capture import Blocker
 from vlbench.record.counted import CHURN, CountedTower, CountGroup, CountReport, Forward
 from vlbench.record.site import Event, Site, Where, outside_of_helpers
@@ -293,4 +293,4 @@ def _flags(site: Site) -> str:
     if not site.flags:
         return ""
     what = "plan" if site.event == PLAN else "wait"
-    return f": {' or '.join(site.flags)}, {site.times:,} {what}{'s' * (site.times > 1)}"
+    return f": {' or '.join(site.flags)}, {number_of(site.times, what)}"

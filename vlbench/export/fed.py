@@ -1,5 +1,6 @@
 """What was looked at, in one line above its table: the scenario, its point and what was fed."""
 
+from vlbench.judging.words import number_of
 from vlbench.predicting.predicted import PredictedGroup
 from vlbench.record.base import grid_text
 from vlbench.record.capture import CaptureGroup, CaptureReport
@@ -17,7 +18,7 @@ def asked(group: CountGroup | CaptureGroup | PredictedGroup) -> str:
     point = f" [{group.point}]" if group.point else ""
     much = f"{sum(t * h * w for t, h, w in group.grids):,} patches"
     if group.images:
-        much = f"{len(group.grids):,} image{'s' * (len(group.grids) > 1)}"
+        much = number_of(len(group.grids), "image")
     fed = grid_text(group.grids[0]) if len(group.grids) == 1 else f"{len(group.grids)} grids"
     if isinstance(group, CountGroup) and group.calls:
         fed = f"the first {len(group.calls)} calls in order, {fed}"

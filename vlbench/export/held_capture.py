@@ -9,7 +9,7 @@ from statistics import median
 from vlbench.export.predicted import band_cell
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Value, Words, broken, figure, table_of
 from vlbench.judging.exit_codes import ExitCode
-from vlbench.judging.words import few, in_three_digits
+from vlbench.judging.words import few, in_three_digits, number_of
 from vlbench.predicting.captured import HeldCapture, HeldHost, HeldKernels
 from vlbench.predicting.predicted import Band
 
@@ -114,7 +114,7 @@ def _without(found: HeldCapture) -> Iterator[Words]:
         reasons[each.why_not] += each.runs
     for why, runs in reasons.most_common():
         names = list(dict.fromkeys(each.operation for each in untold if each.why_not == why))
-        yield Words(f"not predicted, {why}: {runs:,} run{'s' * (runs > 1)} of {few(names, 4)}.", "yellow")
+        yield Words(f"not predicted, {why}: {number_of(runs, 'run')} of {few(names, 4)}.", "yellow")
     rest = 0.0 if found.named is None else found.busy - found.named
     if found.gpu and rest > 0.005 * found.busy:
         told = f"{rest / found.busy:.0%} of the {_ms(found.busy)} ms of all kernels, fills and copies"

@@ -9,7 +9,7 @@ from functools import partial
 
 from vlbench.comparing.history import Change, History, Series
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Words, figure, table_of
-from vlbench.judging.words import readable_bytes
+from vlbench.judging.words import number_of, readable_bytes
 
 BLOCKS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
 WIDTH = 20
@@ -50,7 +50,7 @@ def ends(history: History) -> str:
     """Whose figures, in how many versions, from which to which."""
     versions = history.versions
     named = (" ".join(filter(None, (each.name, each.date))) for each in (versions[0], versions[-1]))
-    many = f"{len(versions)} version{'s' * (len(versions) > 1)}"
+    many = number_of(len(versions), "version")
     return f"{history.source}: {many}, {' to '.join(dict.fromkeys(named))}"
 
 

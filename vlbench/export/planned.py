@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from vlbench.export.sheet import Cell, Column, Columns, Part, Words, table_of
-from vlbench.judging.words import change, milliseconds
+from vlbench.judging.words import change, milliseconds, number_of
 from vlbench.record.plan_file import PlanLine
 from vlbench.record.shards import Bracket, ShardRun
 
@@ -31,7 +31,7 @@ def plan_parts(lines: Sequence[PlanLine]) -> list[Part]:
     }
     first, seconds = lines[0], sum(line.seconds for line in lines)
     packages = ", ".join(dict.fromkeys(name for line in lines for name in line.needs.packages))
-    told = f"Plan {first.plan}: {first.lines} lines, at most {seconds:,.0f} s in all"
+    told = f"Plan {first.plan}: {number_of(first.lines, 'line')}, at most {seconds:,.0f} s in all"
     parts: list[Part] = [table_of("plan", [line for line in lines if line.trial == 1], columns)]
     return [*parts, Words(f"{told}; needs {packages}." if packages else f"{told}.")]
 

@@ -16,7 +16,7 @@ from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.summary import Summary, hold_together, is_quick_look, ranked, summaries, why_incomplete
 from vlbench.judging.verdict import Floors, Verdict
 from vlbench.judging.vote import expected_false_rows
-from vlbench.judging.words import milliseconds
+from vlbench.judging.words import milliseconds, number_of
 from vlbench.record.files import why_unsealed
 from vlbench.record.machine_card import MachineCard
 from vlbench.record.schema import NO_FLAGS, CellGroup, Results
@@ -99,7 +99,7 @@ def group_notes(group: CellGroup, shown: Sequence[Summary]) -> Iterator[Words]:
 
 def title(group: CellGroup) -> str:
     """What was measured, in one line."""
-    threads = f"{group.threads} thread{'s' * (group.threads > 1)}"
+    threads = number_of(group.threads, "thread")
     where = f"{group.device}, {threads}" if group.device == "cpu" else group.device
     point = f" [{group.point}]" if group.point else ""
     several = f", {_trials(group)} trials" if is_voted(group) else ""
@@ -213,7 +213,7 @@ def verified_sheet(group: CellGroup, batches: Sequence[str], *, failures_only: b
         columns[Column("allowed", "timed_limit")] = _error("timed_limit")
     columns[Column("", "passed", left=True)] = lambda each: PASS if _passed(each) else FAIL
     shown = [each for each in found if not (failures_only and _passed(each))]
-    many = f"{len(batches)} batch{'es' * (len(batches) != 1)}"
+    many = number_of(len(batches), "batch", "batches")
     outcome = f"{sum(map(_passed, found))} of {len(found)} passed on {many}: {', '.join(batches)}."
     heading = f"{group.model}, {group.dtype}, {group.device}, {group.weights} weights"
     table = table_of("verified", shown, columns, facts=tables.facts(group))
@@ -257,7 +257,7 @@ def _where(each: Summary) -> str:
 
 def card_lines(card: MachineCard) -> list[str]:
     """The card for a terminal, one figure or one size of copies a line."""
-    threads = f"{card.torch_threads} thread{'s' * (card.torch_threads > 1)}"
+    threads = number_of(card.torch_threads, "thread")
     gemm = f"{card.gemm_size} x {card.gemm_size}"
     rows = [
         ("launch of a tiny operation", _with_unit(card.launch_us, "us")),

@@ -7,7 +7,7 @@ from vlbench.judging.exit_codes import FAILURES
 from vlbench.judging.identical import upper_bound
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
-from vlbench.judging.words import change, percent
+from vlbench.judging.words import change, number_of, percent
 from vlbench.record.schema import Results
 from vlbench.selftest.other_rules import Score
 from vlbench.selftest.verdicts import DETECTED, GOAL_POWER, GOAL_SLOW_DOWN, Report, Tally
@@ -94,8 +94,8 @@ def markdown(results: Results, found: Report, scored: Sequence[Score]) -> str:
         f"{'a busy loop or a pause on the stream' if group.device == 'cuda' else 'a busy loop'} slows down by a known "
         "share, all through the path that any measurement takes.",
         f"`{results.command}` on {results.created:%Y-%m-%d}: {results.fingerprint.line}.\n"
-        f"{found.groups} groups of {len(trials)} trials, about {rounds} rounds each, {group.model}, {group.dtype}, "
-        f"{group.threads} thread{'s' * (group.threads > 1)}; fed in: {trials[0].batch if trials else 'nothing'}.",
+        f"{number_of(found.groups, 'group')} of {len(trials)} trials, about {rounds} rounds each, {group.model}, "
+        f"{group.dtype}, {number_of(group.threads, 'thread')}; fed in: {trials[0].batch if trials else 'nothing'}.",
         _markdown_table(tally_table(found)),
         "*measured* is the median ratio to the reference tower; *rate* is the share called (of identical programs) or "
         "caught, with its Clopper-Pearson bounds at 95 %.",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vlbench.judging.exit_codes import FAILURES, ExitCode
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.vote import expected_false_rows
-from vlbench.judging.words import cells, change, counter_name, duration, percent, readable_bytes, signed
+from vlbench.judging.words import change, counter_name, duration, number_of, percent, readable_bytes, signed
 from vlbench.untrusted.names import line
 
 if TYPE_CHECKING:
@@ -104,7 +104,9 @@ def chance(judged: Judged) -> str:
 def asides(judged: Judged) -> list[str]:
     """What is said below the rows: notes, and counters that nothing was held against."""
     counted = Counter(name for row in judged.rows for name in row.new)
-    named = ", ".join(f"{line(name.replace('_', ' '))} (in {cells(count)})" for name, count in counted.items())
+    named = ", ".join(
+        f"{line(name.replace('_', ' '))} (in {number_of(count, 'cell')})" for name, count in counted.items()
+    )
     unknown = [f"New counters, which were not judged: {named}"] if named else []
     return [*(f"Note: {note}" for note in judged.notes), *unknown]
 
@@ -179,7 +181,7 @@ def moves_shown(row: JudgedRow, *kinds: str) -> tuple[list[Move], str]:
         moves = [move for move in row.moves if move.kind == kind]
         found += moves[: MOST[kind]]
         if (more := len(moves) - MOST[kind]) > 0:
-            left.append(f"{more} {kind}{'s' * (more > 1)} more")
+            left.append(f"{number_of(more, kind)} more")
     return found, f"and {', '.join(left)} (--json)" if left else ""
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import quantiles
 
-from vlbench.judging.words import percent
+from vlbench.judging.words import number_of, percent
 from vlbench.record.schema import CellGroup, Trial
 
 LOAD = 0.75
@@ -46,7 +46,7 @@ def _loads(group: CellGroup) -> list[str]:
     signs = []
     load = max((each.load for each in loads if each.load is not None), default=0.0)
     if load > group.threads + LOAD:
-        ours = f"{group.threads} thread{'s' * (group.threads > 1)} of ours"
+        ours = f"{number_of(group.threads, 'thread')} of ours"
         signs.append(f"load {load:.1f} on {loads[0].cores} cores with {ours}")
     if (stolen := max((each.stolen for each in loads if each.stolen is not None), default=0.0)) > STOLEN:
         signs.append(f"{percent(stolen)} of the time stolen by the hypervisor")

@@ -12,6 +12,7 @@ from vlbench.judging.ratios import instance_ratios, trial_ratio
 from vlbench.judging.stages import shares_by_round
 from vlbench.judging.verdict import CALLED, Floors, Judgement, Verdict, inaccurate, missing
 from vlbench.judging.vote import settled, vote
+from vlbench.judging.words import number_of
 from vlbench.record.exactness import Accuracy
 from vlbench.record.schema import CellGroup, Counts, Results, Row, State, VariantTrial
 from vlbench.stats.paired import Estimate
@@ -152,7 +153,7 @@ def why_incomplete(results: Results) -> str:
     left = Counter(
         each.name for group in results.groups for trial in group.trials for each in trial.variants if each.left
     )
-    named = ", ".join(f"{name} ({count} trial{'s' * (count > 1)})" for name, count in left.items())
+    named = ", ".join(f"{name} ({number_of(count, 'trial')})" for name, count in left.items())
     if named:
         return f"no time was left for {named}"
     return "trials were lost" if any(group.lost for group in results.groups) else "it was interrupted"

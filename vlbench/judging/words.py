@@ -99,6 +99,6 @@ def counter_name(counter: str) -> str:
     return counter.replace("_", " ")
 
 
-def cells(count: int) -> str:
-    """ "1 cell", "3 cells"."""
-    return f"{count} cell{'s' * (count != 1)}"
+def number_of(count: int, one: str, many: str = "") -> str:
+    """How many of what there are: "1 cell", "1,200 cells"."""
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"

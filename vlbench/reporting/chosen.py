@@ -16,7 +16,7 @@ from vlbench.judging.instances import proves_nothing
 from vlbench.judging.quick import FAMILY
 from vlbench.judging.summary import Summary, hold_together, summaries, why_incomplete
 from vlbench.judging.verdict import Floors, Verdict
-from vlbench.judging.words import milliseconds, speedup_with_interval
+from vlbench.judging.words import milliseconds, number_of, speedup_with_interval
 from vlbench.record.files import why_unsealed
 from vlbench.record.schema import CellGroup, Results
 from vlbench.reporting.page import Answer, Tile
@@ -41,7 +41,7 @@ class Sweep:
         first = self.groups[0]
         known = facts(first)
         parts = [str(known[name]) for name in ("scenario", "model", "dtype", "device") if name in known]
-        threads = f", {first.threads} thread{'s' * (first.threads > 1)}" if first.device == "cpu" else ""
+        threads = f", {number_of(first.threads, 'thread')}" if first.device == "cpu" else ""
         points = f", {len(self.groups)} points" if len(self.groups) > 1 else f" [{first.point}]" if first.point else ""
         return f"{', '.join(parts)}{threads}{points}"
 
@@ -91,7 +91,7 @@ def answer_of(results: Results, sweep: Sweep) -> Answer:
         return Answer(sweep.where, [Tile("Which set", nothing, why), faster, right, machine])
     row = found[0].row
     flags = row.flags or ()
-    of = f"{len(flags)} flag{'s' * (len(flags) > 1)}, " if flags else ""
+    of = f"{number_of(len(flags), 'flag')}, " if flags else ""
     fastest = _fastest(sweep)
     told = "the fastest row" if fastest == row.name else f"not told apart from the fastest row, {fastest}"
     which = Tile("Which set", Cell(row.name, row.name), f"{of}{told}")

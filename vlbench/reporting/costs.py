@@ -10,7 +10,7 @@ from math import prod
 from vlbench.export import result_tables as tables
 from vlbench.export.sheet import Cell, Column, Row, Table, Value, Words
 from vlbench.implementations.floor import NAME as FLOOR
-from vlbench.judging.words import milliseconds
+from vlbench.judging.words import milliseconds, number_of
 from vlbench.predicting.predicted import Band, Prediction
 from vlbench.record.base import Grid, grid_text
 from vlbench.record.schema import NO_FLAGS
@@ -111,7 +111,7 @@ def _charts(costs: Sequence[Cost], how: str) -> Iterator[Charts]:
             across = sorted({cost.pictures if is_by_size else cost.size for cost in inside})
             if len(across) < 2 or len(panels) == MOST_PANELS:
                 continue
-            count = f"{value} picture{'s' * (value > 1)}: ms by patches of a picture"
+            count = f"{number_of(value, 'picture')}: ms by patches of a picture"
             told = f"{value:,} patches a picture: ms by pictures" if is_by_size else count
             points: dict[str, list[tuple[float, float, float, float]]] = {}
             for cost in inside:

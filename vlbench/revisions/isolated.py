@@ -21,6 +21,7 @@ import torch
 
 from vlbench.errors import UsageError
 from vlbench.implementations.output import Parts
+from vlbench.judging.words import number_of
 from vlbench.process.child import ChildError
 from vlbench.process.left_behind import adopting
 from vlbench.process.listing import listing
@@ -196,7 +197,7 @@ class _Trial:
     def _strike_left_behind(self) -> None:
         for side in (self.base, *self.alive):
             if number := self.left_behind[side.name]:
-                self._strike(side, LEFT_BEHIND.format(f"{number} process{'es' * (number > 1)}"))
+                self._strike(side, LEFT_BEHIND.format(number_of(number, "process", "processes")))
 
     def _output(self, side: Side) -> Parts | None:
         """What a tower left, which is then here alone; None where it is nothing that can be read."""

@@ -14,6 +14,7 @@ from vlbench.export import wording
 from vlbench.export.registry import exporter
 from vlbench.export.sheet import Column, Part, Sheet, Table, Words, shown_rows
 from vlbench.judging.verdict import Verdict
+from vlbench.judging.words import number_of
 from vlbench.untrusted.names import markdown, markdown_code
 
 if TYPE_CHECKING:
@@ -188,7 +189,7 @@ def cut_words(left_out: int, what: str) -> str:
     """What to say of parts that were left out; "" where none was."""
     if not left_out:
         return ""
-    return f"\n{left_out} {what}{'s' * (left_out > 1)} left out here for want of room; --json has all.\n"
+    return f"\n{number_of(left_out, what)} left out here for want of room; --json has all.\n"
 
 
 def _size(text: str) -> int:
