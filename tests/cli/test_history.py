@@ -13,7 +13,9 @@ from tests.gating.timings import measured
 from tests.record.baselines import baseline, cell, forward
 from tests.record.records import results
 from tests.repositories import commit, git
-from vlbench.export.history import pair_cells, sparkline
+from vlbench.comparing.history import Series
+from vlbench.export.history import pair_cells, series_columns, sparkline
+from vlbench.export.sheet import Cell, table_of
 from vlbench.gating.manifest import NAME
 from vlbench.record.baseline import Baseline
 from vlbench.record.baseline_files import write_baseline
@@ -149,6 +151,9 @@ def test_values_that_look_alike_in_short_are_shown_whole() -> None:
     assert shown == ["68,852,873,980", "68,867,013,380 B"]
     assert [each.shown for each in pair_cells(0.0101234, 0.0101235, "s")] == ["0.0101234", "0.0101235 s"]
     assert [each.shown for each in pair_cells(0.01, 0.02, "s")] == ["10 ms", "20 ms"]
+    row = Series("bytes", "cell", "B", "", (None, 68_852_873_980, 1, 68_867_013_380, None), ())
+    ends = [each.shown for each in table_of("", [row], series_columns()).rows[0][2:4] if isinstance(each, Cell)]
+    assert ends == shown
 
 
 @pytest.mark.parametrize("end", ["\u2028", "\x85", "\x0b", "\x0c", "\x1c", "\r"])

@@ -79,10 +79,16 @@ def series_columns(line: Callable[[Series], Cell] = lambda row: Cell(sparkline(r
     return {
         Column("figure", most=32): lambda row: row.figure.replace("_", " "),
         Column("history", left=True): line,
-        Column("first"): lambda row: value_cell(next(each for each in row.values if each is not None), row.unit),
-        Column("last"): lambda row: value_cell(next(each for each in row.values[::-1] if each is not None), row.unit),
+        Column("first"): lambda row: _ends_of(row)[0],
+        Column("last"): lambda row: _ends_of(row)[1],
         Column("changes"): lambda row: len(row.changes),
     }
+
+
+def _ends_of(row: Series) -> tuple[Cell, Cell]:
+    """The first and the last value that it has."""
+    known = [each for each in row.values if each is not None]
+    return pair_cells(known[0], known[-1], row.unit)
 
 
 def _changes(history: History, rows: Sequence[Series]) -> Iterator[Words]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from vlbench.comparing.history import Change, History, Series
 from vlbench.export.history import RULE, ends, pair_cells, series_columns, sparkline, value_cell
-from vlbench.export.sheet import Cell, Column, Columns, Table, Value, Words, table_of
+from vlbench.export.sheet import Column, Columns, Table, Value, Words, table_of
 from vlbench.reporting import drawing
 from vlbench.reporting.page import Chapter, Picture, Section, only
 from vlbench.stats.change_points import FLOOR
@@ -34,14 +35,7 @@ def lines_table(history: History, rows: Sequence[Series]) -> Table:
     first, last = history.versions[0].name, history.versions[-1].name
     facts = {"source": history.source, "cell": rows[0].cell, "machine": rows[0].machine}
     told = f"From {first} to {last}; a bar marks a change"
-    columns = series_columns(lambda row: _line(history, row))
-    columns |= {Column("first"): lambda row: _ends(row)[0], Column("last"): lambda row: _ends(row)[1]}
-    return table_of("history", rows, columns, title=told, facts=facts)
-
-
-def _ends(row: Series) -> tuple[Cell, Cell]:
-    known = [each for each in row.values if each is not None]
-    return pair_cells(known[0], known[-1], row.unit)
+    return table_of("history", rows, series_columns(partial(_line, history)), title=told, facts=facts)
 
 
 def _line(history: History, row: Series) -> Picture:
