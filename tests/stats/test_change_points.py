@@ -23,6 +23,13 @@ def test_a_step_is_found_where_it_is(seed: int) -> None:
     assert change_points(noisy([1e-3, 2e-3, 1e-3], 8, 0.02, seed)) == [8, 16]
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_step_of_a_tenth_is_found_where_readings_are_off_by_little(seed: int) -> None:
+    (place,) = change_points(noisy([10.0, 11.0], 30, 0.03, seed))
+    assert abs(place - 30) <= 2
+    assert change_points(noisy([10.0, 11.0], 30, 0.12, seed)) == []
+
+
 def test_noise_alone_has_few_levels() -> None:
     """Of 60 series without any change; a fixed seed, so it always says the same."""
     assert sum(bool(change_points(noisy([5.0], 30, 0.03, seed))) for seed in range(60)) <= 3
@@ -52,3 +59,4 @@ def test_one_wild_reading_is_no_level() -> None:
 def test_of_too_few_nothing_is_said() -> None:
     assert change_points([1.0] * (SMALLEST - 1) + [9.0] * SMALLEST) == []
     assert change_points([1.0] * SMALLEST + [9.0] * SMALLEST) == [SMALLEST]
+    assert change_points([10.0] * 5 + [12.0] * 5) == [5]
