@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from typing import Any
 
 from vlbench.export.fed import asked
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Table, Value, Words, broken, checked, table_of
@@ -75,51 +75,68 @@ def title(found: Prediction, group: PredictedGroup, gpu: str) -> str:
 
 
 def abreast(
-    found: Prediction, group: PredictedGroup, whole: Mapping[str, Sequence[Part]], limit: int
+    found: Prediction, group: PredictedGroup, alone: Mapping[str, Sequence[Part]], limit: int
 ) -> Iterator[Part]:
-    """Several GPUs: a column for each, a few in a table. `whole` has all parts of each, whose tables programs get."""
-    rows = {(row.row, row.gpu): row for row in group.rows}
-    names, gpus = list(dict.fromkeys(row.row for row in group.rows)), list(whole)
+    """Several GPUs, a column for each. `alone` has the parts of each GPU as they are where it stands alone.
+
+    Of "baseline" and "best" on h100 and l40s, people get three tables of two rows and two columns (milliseconds,
+    speed-up, what bounds them), then for either row what would pay and its stages, and last what is to be said: once,
+    or as "l40s: ..." where it holds of one. Programs get the tables of each GPU.
+    """
+    gpus = list(alone)
     yield Words(title(found, group, ", ".join(gpus)) + FIRST * (group.rows[0].forward == "cold"), "bold")
-    for some in (gpus[place : place + ABREAST] for place in range(0, len(gpus), ABREAST)):
-        for told, cell in ABREAST_TOLD.items():
-            columns: Columns[str] = {Column("variant", most=20): broken}
-            columns |= {Column(gpu): partial(_on, rows, gpu, cell) for gpu in some}
-            yield table_of("", names, columns, title=told.format(asked(group)))
-        for name in names:
-            yield from _of_row(name, {gpu: rows[name, gpu] for gpu in some if (name, gpu) in rows}, limit)
-    said: dict[Words, list[str]] = {}
-    for gpu, parts in whole.items():
+    for start in range(0, len(gpus), ABREAST):
+        yield from _tables_abreast(group, gpus[start : start + ABREAST], limit)
+    for parts in alone.values():
         yield from (replace(part, title="", limit=0, lines=()) for part in parts if isinstance(part, Table))
-        for each in (part for part in parts[1:] if isinstance(part, Words)):
+    yield from _said_once(alone)
+
+
+def _tables_abreast(group: PredictedGroup, gpus: Sequence[str], limit: int) -> Iterator[Table]:
+    """For people: a table of all rows for each of ABREAST_TOLD, then those of each row, with a column for each GPU."""
+    rows = {(row.row, row.gpu): row for row in group.rows}
+    names = dict.fromkeys(row.row for row in group.rows)
+    by_row = {name: {gpu: rows[name, gpu] for gpu in gpus if (name, gpu) in rows} for name in names}
+    for told, cell in ABREAST_TOLD.items():
+        of_gpus = {broken(name): {gpu: cell(row) for gpu, row in on.items()} for name, on in by_row.items()}
+        yield _with_gpus(Column("variant", most=20), of_gpus, gpus, title=told.format(asked(group)))
+    for name, on in by_row.items():
+        yield from _of_row(name, on, limit)
+
+
+def _of_row(name: str, on: Mapping[str, Predicted], limit: int) -> Iterator[Table]:
+    """What would pay in a row, and its stages, by the GPUs that it is predicted for."""
+    pays: dict[str, dict[str, Cell | Value]] = {}
+    stages: dict[str, dict[str, Cell | Value]] = {}
+    for gpu, row in on.items():
+        for pay in _worth(row):
+            pays.setdefault(pay.what, {})[gpu] = band_cell("", pay.saves, 1e3)
+        for stage in _longest_first(row.stages):
+            stages.setdefault(stage.stage or OUTSIDE_STAGES, {})[gpu] = band_cell("", stage.span, 1e3)
+    simulated, shown = f"{name}: simulated", {"limit": limit, "indent": 2}
+    if pays:
+        first = Column("what would pay", most=78 - 11 * len(on))
+        yield _with_gpus(first, pays, list(on), title=f"{simulated}, what would pay saves ms", **shown)
+    if stages:
+        yield _with_gpus(Column("stage", most=30), stages, list(on), title=f"{simulated}, stages in ms", **shown)
+
+
+def _with_gpus(
+    first: Column, cells: Mapping[str, Mapping[str, Cell | Value]], gpus: Sequence[str], **options: Any
+) -> Table:
+    """A table for people: `cells` by what stands in the `first` column, and by GPU; "-" where there is none."""
+    rows = [[name, *(of_gpu.get(gpu, "-") for gpu in gpus)] for name, of_gpu in cells.items()]
+    return Table("", [first, *map(Column, gpus)], rows, **options)
+
+
+def _said_once(alone: Mapping[str, Sequence[Part]]) -> Iterator[Words]:
+    """What is said under the title of each GPU, with the GPUs that it holds of where those are not all."""
+    said: dict[Words, list[str]] = {}
+    for gpu, (_, *parts) in alone.items():
+        for each in (part for part in parts if isinstance(part, Words)):
             said.setdefault(each, []).append(gpu)
-    for each, of in said.items():
-        yield each if of == gpus else replace(each, text=f"{', '.join(of)}: {each.text}")
-
-
-def _on(
-    rows: Mapping[tuple[str, str], Predicted], gpu: str, cell: Callable[[Predicted], Cell | Value], name: str
-) -> Cell | Value:
-    return cell(rows[name, gpu]) if (name, gpu) in rows else "-"
-
-
-def _of_row(name: str, on: Mapping[str, Predicted], limit: int) -> Iterator[Part]:
-    """What would pay, and the stages, with a column for each GPU that a row is predicted for."""
-    pays = {gpu: {each.what: each.saves for each in _worth(row)} for gpu, row in on.items()}
-    ordered = {gpu: sorted(row.stages, key=lambda each: -each.span.high) for gpu, row in on.items()}
-    stages = {gpu: {each.stage or OUTSIDE_STAGES: each.span for each in found} for gpu, found in ordered.items()}
-    for told, what, most, bands in (
-        ("what would pay saves ms", "what would pay", 78 - 11 * len(on), pays),
-        ("stages in ms", "stage", 30, stages),
-    ):
-        if keys := dict.fromkeys(key for found in bands.values() for key in found):
-            columns: Columns[str] = {Column(what, most=most): str}
-            columns |= {Column(gpu): partial(_band_of, found) for gpu, found in bands.items()}
-            yield table_of("", keys, columns, title=f"{name}: simulated, {told}", limit=limit, indent=2)
-
-
-def _band_of(bands: Mapping[str, Band], what: str) -> Cell:
-    return band_cell("", bands.get(what), 1e3)
+    for each, gpus in said.items():
+        yield each if gpus == list(alone) else replace(each, text=f"{', '.join(gpus)}: {each.text}")
 
 
 def _worth(row: Predicted) -> list[Pay]:
@@ -185,8 +202,11 @@ def _more(row: Predicted, facts: Mapping[str, Value], limit: int) -> Iterator[Pa
         Column("predicted ms", "span"): lambda each: band_cell("span", each.span, 1e3),
         Column("GPU busy ms", "busy"): lambda each: band_cell("busy", each.busy, 1e3),
     }
-    ordered = sorted(row.stages, key=lambda each: -each.span.high)
-    yield table_of("stages", ordered, stages, facts=facts, limit=limit, indent=2)
+    yield table_of("stages", _longest_first(row.stages), stages, facts=facts, limit=limit, indent=2)
+
+
+def _longest_first(stages: Sequence[StageTime]) -> list[StageTime]:
+    return sorted(stages, key=lambda each: -each.span.high)
 
 
 def band_cell(name: str, band: Band | None, scale: float, decimals: int = 1) -> Cell:
