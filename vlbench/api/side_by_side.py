@@ -18,8 +18,9 @@ from vlbench.record.destinations import check_results_file, reserved
 from vlbench.record.files import write_results
 from vlbench.record.schema import Device, Results
 from vlbench.revisions.compare import Compared, compare
-from vlbench.revisions.environments import EnvironmentPair, asked
-from vlbench.revisions.request import Pair, Request, Way, between, way_of
+from vlbench.revisions.environments import asked
+from vlbench.revisions.request import Request, Way, between, way_of
+from vlbench.revisions.sides import Sides
 from vlbench.towers.models import DEFAULTS, find_device, find_dtype
 from vlbench.towers.preset_files import made_otherwise, spelled_out
 from vlbench.trial.machine import fingerprint_of
@@ -69,7 +70,7 @@ def ab(
     chosen = scenario, exactness, device, dtype, gpu, cudnn
     numbers: dict[str, Any] = {"seed": seed, "threads": threads, "trials": trials, "budget": budget, "timeout": timeout}
     request = _request(pythons, tower, head_tower, *chosen, counters=counters, **numbers)
-    sides: AbstractContextManager[Pair | EnvironmentPair]
+    sides: AbstractContextManager[Sides]
     sides = (
         asked(pythons, head_tower, timeout, request.device)
         if pythons
@@ -88,9 +89,7 @@ def ab(
 
 def _keep(found: Compared, goal: Path, made_by: str, device: Device) -> None:
     """Write every sample."""
-    here, now, groups = fingerprint_of(device), datetime.now(UTC), found.groups
-    if isinstance(found.pair, EnvironmentPair):
-        here = found.pair.came_from(here)
+    here, now, groups = found.pair.came_from(fingerprint_of(device)), datetime.now(UTC), found.groups
     write_results(Results(created=now, command=made_by, fingerprint=here, groups=groups, complete=found.complete), goal)
 
 

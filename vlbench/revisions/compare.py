@@ -18,8 +18,8 @@ from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.vote import VOTE_FALSE_ALARMS
 from vlbench.matrix.plan import Plan
 from vlbench.record.schema import CellGroup, Device
-from vlbench.revisions.environments import EnvironmentPair
-from vlbench.revisions.request import Pair, Request, Way
+from vlbench.revisions.request import Request, Way
+from vlbench.revisions.sides import Sides
 from vlbench.trial.limits import end_of
 from vlbench.trial.session import Watch
 
@@ -75,11 +75,11 @@ class Compared:
     groups: tuple[CellGroup, ...]
     complete: bool
     """Was there time for every trial?"""
-    pair: Pair | EnvironmentPair
+    pair: Sides
 
 
 def compare(
-    sides: AbstractContextManager[Pair | EnvironmentPair],
+    sides: AbstractContextManager[Sides],
     request: Request,
     watch: Watch,
     say: Callable[[str], None],
@@ -112,12 +112,7 @@ def compare(
 
 
 def _measure(
-    pair: Pair | EnvironmentPair,
-    request: Request,
-    ways: dict[str, Way],
-    until: float,
-    watch: Watch,
-    say: Callable[[str], None],
+    pair: Sides, request: Request, ways: dict[str, Way], until: float, watch: Watch, say: Callable[[str], None]
 ) -> tuple[list[JudgedRow], tuple[CellGroup, ...], list[str], bool]:
     from vlbench.revisions.counters import count
     from vlbench.revisions.pairs import with_price
@@ -157,7 +152,7 @@ def _cell(tower: str, plan: Plan) -> str:
     return " ".join(filter(None, (tower, plan.point.scenario, plan.point.label, plan.dtype, plan.device)))
 
 
-def _notes(pair: Pair | EnvironmentPair, request: Request, ways: dict[str, Way]) -> list[str]:
+def _notes(pair: Sides, request: Request, ways: dict[str, Way]) -> list[str]:
     found = shipped()
     notes = [sentence(found, way, request.device, pair.what) for way in dict.fromkeys(ways.values())]
     if not request.counters:

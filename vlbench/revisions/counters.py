@@ -9,14 +9,13 @@ from vlbench.counting.run import run_job
 from vlbench.judging.judged import JudgedRow
 from vlbench.process.child import waiting_threads
 from vlbench.record.schema import Dtype
-from vlbench.revisions.environments import EnvironmentPair, TowerInEnvironment
-from vlbench.revisions.request import BASE, HEAD, Pair, Request
-from vlbench.towers.from_folder import TowerInFolder
+from vlbench.revisions.request import BASE, HEAD, Request
+from vlbench.revisions.sides import PlacedTower, Sides
 
 ACROSS = "across torch {} and {}, which may make other operations of one call: {}"
 
 
-def count(pair: Pair | EnvironmentPair, request: Request, tower: str) -> list[JudgedRow]:
+def count(pair: Sides, request: Request, tower: str) -> list[JudgedRow]:
     """A row per point, at its full size. Raises UsageError for a tower or scenario that there is not."""
     points = [point for name in request.scenarios for point in points_of(name)]
     with waiting_threads(2) as pool:
@@ -28,9 +27,7 @@ def count(pair: Pair | EnvironmentPair, request: Request, tower: str) -> list[Ju
     ]
 
 
-def counted_at(
-    at: TowerInFolder | TowerInEnvironment, points: Sequence[Point], profile: str, cudnn: str, dtype: Dtype
-) -> list[CountResult]:
+def counted_at(at: PlacedTower, points: Sequence[Point], profile: str, cudnn: str, dtype: Dtype) -> list[CountResult]:
     """The tower on every point; one that could not be counted says why."""
     name = str(at)
     job = CountJob(

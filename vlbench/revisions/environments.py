@@ -114,12 +114,11 @@ class TowerInEnvironment:
 
 @dataclass(frozen=True)
 class EnvironmentPair:
-    """The two environments. It is asked what a `Pair` of revisions is asked."""
+    """Two environments, as `Sides`."""
 
     base: Environment
     head: Environment
     what = "environment"
-    """Each side is one."""
     repository: ClassVar[None] = None
 
     @property

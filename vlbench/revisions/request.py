@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from vlbench.errors import UsageError
 from vlbench.process.interpreter import NO_OTHERS, Interpreter
+from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.schema import Device, Dtype
 from vlbench.revisions.checkouts import Revision, checked_out, repository
 from vlbench.towers.from_folder import OURS, TowerInFolder, import_root
@@ -56,25 +57,27 @@ class Request:
 
 @dataclass(frozen=True)
 class Pair:
-    """The two revisions."""
+    """Two revisions, as `Sides`."""
 
     base: Revision
     head: Revision
     what = "revision"
-    """Each side is one."""
     pythons: ClassVar[Mapping[str, Interpreter]] = NO_OTHERS
-    """By the names of sides: who runs it, where that is not this Python."""
 
     @property
     def notes(self) -> list[str]:
-        """What a reader has to know of the two."""
+        """Whether there is anything to find."""
         same = self.base.tree == self.head.tree
         return ["BASE and HEAD are the same files: whatever differs is a false alarm"] if same else []
 
     @property
     def repository(self) -> Path | None:
-        """Which neither side may import from."""
+        """The one that both are of."""
         return repository()
+
+    def came_from(self, here: Fingerprint) -> Fingerprint:
+        """This Python ran both."""
+        return here
 
     def way(self, tower: str) -> Way:
         """How they are measured. Raises UsageError."""

@@ -19,9 +19,9 @@ from vlbench.matrix.plan import Plan
 from vlbench.process.interpreter import NO_OTHERS, Interpreter
 from vlbench.record.schema import CellGroup
 from vlbench.revisions.clocks import Times
-from vlbench.revisions.environments import EnvironmentPair
 from vlbench.revisions.pairs import confirmed, go_on_in_sets
-from vlbench.revisions.request import BASE, HEAD, Pair, Request, Way
+from vlbench.revisions.request import BASE, HEAD, Request, Way
+from vlbench.revisions.sides import Sides
 from vlbench.towers.from_folder import TowerInFolder, claim_of
 from vlbench.towers.variants import Variant, reference_tower
 from vlbench.trial.session import Session
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 FLOORS = Floors()
 
 
-def plans_of(pair: Pair | EnvironmentPair, request: Request, tower: str) -> list[Plan]:
+def plans_of(pair: Sides, request: Request, tower: str) -> list[Plan]:
     """One plan per point of the scenarios. Raises UsageError for a tower that a revision does not have."""
     base, head = pair.towers(tower)
     if isinstance(base, TowerInFolder) and isinstance(head, TowerInFolder) and pair.way(tower) is Way.ONE_PROCESS:
