@@ -15,9 +15,12 @@ import psutil
 import pytest
 from pydantic import Field, TypeAdapter
 
+from tests.revisions.environments import copy_of_start
 from vlbench.errors import UsageError
 from vlbench.process.child import Child, ChildError, portable_environment
+from vlbench.process.interpreter import Interpreter
 from vlbench.process.messages import Message, Refused
+from vlbench.version import FOLDER
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
@@ -202,6 +205,28 @@ def test_it_ends_with_its_parent_however_that_ends(start: Start, tmp_path: Path,
             return
         time.sleep(0.01)
     raise AssertionError("it lives on")
+
+
+def test_one_of_another_python_says_first_which_vlbench_it_runs(start: Start, tmp_path: Path) -> None:
+    ours, other = tmp_path / "ours", copy_of_start(tmp_path / "other")
+    (ours / "vlbench").parent.mkdir()
+    (ours / "vlbench").symlink_to(FOLDER, target_is_directory=True)
+    does = "parent.say(Said(text='')); parent.say(Ended()); break"
+    mine, others = (Interpreter(Path(sys.executable), each) for each in (ours, other))
+    assert heard(start(does, python=mine), "") == [Said(text=""), Ended()]
+    with pytest.raises(
+        UsageError, match=f"^{sys.executable}: it imports vlbench from {other}/vlbench/__init__.py, and"
+    ):
+        heard(start(does, python=others), "")
+    (other / "vlbench/process/start.py").write_text('print(\'{"event":"said","text":""}\')')
+    with pytest.raises(UsageError, match="it imports vlbench from where nothing answers as this one does, and both"):
+        heard(start(does, python=others), "")
+
+
+def test_a_refusal_of_another_python_names_it(start: Start) -> None:
+    does = "raise UsageError('no such thing')"
+    with pytest.raises(UsageError, match=f"^{sys.executable}: no such thing$"):
+        heard(start(does, python=Interpreter(Path(sys.executable), ROOT)), "")
 
 
 def test_a_stray_module_of_its_folder_is_not_imported(start: Start, tmp_path: Path) -> None:

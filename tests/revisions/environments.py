@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from vlbench.version import FOLDER
 
 
 def empty(folder: Path) -> Path:
@@ -19,6 +22,15 @@ def like_this(folder: Path) -> tuple[Path, Path]:
     (own,) = folder.glob("lib/python*/site-packages")
     own.joinpath("ours.pth").write_text("\n".join(each for each in sys.path if each.endswith("-packages")))
     return python, own
+
+
+def copy_of_start(folder: Path) -> Path:
+    """The folder, with as much of another vlbench as starts a process."""
+    (folder / "vlbench/process").mkdir(parents=True)
+    for name in ("__init__.py", "process/__init__.py"):
+        (folder / "vlbench" / name).touch()
+    shutil.copy(FOLDER / "process/start.py", folder / "vlbench/process")
+    return folder
 
 
 def program(path: Path, *lines: str) -> Path:

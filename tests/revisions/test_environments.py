@@ -15,16 +15,18 @@ import psutil
 import pytest
 import torch
 
-from tests.revisions.environments import empty, program
+from tests.revisions.environments import copy_of_start, empty, program
 from vlbench.api import side_by_side
 from vlbench.errors import UsageError
 from vlbench.judging.judged import Judged
+from vlbench.process.child import Child
 from vlbench.process.interpreter import Interpreter
 from vlbench.record.files import read_results
 from vlbench.record.fingerprint import take_fingerprint
 from vlbench.revisions import environments
 from vlbench.revisions.compare import Compared
 from vlbench.revisions.environments import Environment, EnvironmentPair, asked
+from vlbench.revisions.messages import SAID
 from vlbench.revisions.request import Way
 from vlbench.version import FOLDER
 
@@ -135,6 +137,21 @@ def test_a_wrapper_that_leads_to_another_vlbench_is_refused(tmp_path: Path) -> N
     assert refusal(python).startswith(
         f"it imports vlbench from {other}/__init__.py, and both sides have to run the one"
     )
+
+
+@pytest.mark.parametrize("worker", environments.WORKERS)
+def test_a_wrapper_that_leads_only_those_who_measure_to_another_vlbench_is_refused(tmp_path: Path, worker: str) -> None:
+    other = copy_of_start(tmp_path / "other")
+    answer = " && ".join(answers(**GOOD))
+    python = program(tmp_path / "python", f'PYTHONPATH={other} exec {sys.executable} "$@"')
+    python = program(tmp_path / "wrapper", f'case "$*" in *answer.py*) {answer};; *) exec {python} "$@";; esac')
+    with (
+        asked([str(python), str(python)], None, 60, "cpu") as pair,
+        Child(worker, SAID, 60, python=pair.base.interpreter) as child,
+        pytest.raises(UsageError) as caught,
+    ):
+        child.hear()
+    assert str(caught.value).startswith(f"{python}: it imports vlbench from {other}/vlbench/__init__.py, and both")
 
 
 def test_who_never_answers_is_ended_with_all_that_it_started(tmp_path: Path) -> None:

@@ -16,12 +16,12 @@ from typing import Generic, Self, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from vlbench.errors import UsageError
-from vlbench.process.interpreter import Interpreter
+from vlbench.process.interpreter import Interpreter, other_code
 from vlbench.process.left_behind import end_left_behind
-from vlbench.process.messages import Message, Refused, create_marker, read_marker
+from vlbench.process.messages import Message, Refused, Running, create_marker, read_marker
 from vlbench.process.parent import MARKER
 from vlbench.process.scratch import FOLDER, Scratch
-from vlbench.process.start import PARENT
+from vlbench.process.start import ASKED, PARENT
 from vlbench.untrusted.limits import Limit
 
 LOOK = 0.25
@@ -79,7 +79,9 @@ class Child(Generic[Event]):
         error says it was calling before it marks anything. Threads of one that is not timed sleep while they wait.
         What one with a session of its own leaves behind can be found.
         """
-        self.name, self._events = name, events
+        self.name, self._events, self._python = name, events, python
+        self._is_known = python is None
+        """Is the vlbench that it runs known to be this one?"""
         self._timeout, self._call_limit = timeout, call_limit
         self._over = threading.Event()
         self._why = ""
@@ -99,6 +101,7 @@ class Child(Generic[Event]):
                     start_new_session=own_session,
                     env=(python.within(portable_environment()) if python else portable_environment())
                     | {MARKER: str(self._marker), PARENT: str(os.getpid()), FOLDER: str(own)}
+                    | ({ASKED: "1"} if python else {})
                     | ({} if is_timed else ASLEEP)
                     | (NO_HELPERS if own_session else {})
                     | {variable: str(own / variable) for variable in own_folders},
@@ -134,18 +137,37 @@ class Child(Generic[Event]):
 
     def hear(self) -> Event:
         """Wait for what it says next. Raises UsageError for a refusal, ChildError where it has ended."""
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line.endswith(b"\n"):  # nothing, or a line that was cut off by its end
-            raise self._ended()
+        if not self._is_known:
+            self._check_code()
+        line = self._line()
         try:
             event = self._events.validate_json(line)
         except ValidationError:
             self._process.kill()
             raise ChildError(self._called(), f"it said what is no message: {line[:60]!r}") from None
         if isinstance(event, Refused):
-            raise UsageError(event.message)
+            raise self._refusal(event.message)
         return event
+
+    def _line(self) -> bytes:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line.endswith(b"\n"):  # nothing, or a line that was cut off by its end
+            raise self._ended()
+        return line
+
+    def _check_code(self) -> None:
+        """Raises UsageError where another Python runs another vlbench. Each process is asked: one may be led astray."""
+        try:
+            code = Running.model_validate_json(self._line()).code
+        except ValidationError:
+            code = "where nothing answers as this one does"
+        if wrong := other_code(code):
+            raise self._refusal(wrong)
+        self._is_known = True
+
+    def _refusal(self, told: str) -> UsageError:
+        return UsageError(f"{self._python.path}: {told}" if self._python else told)
 
     @property
     def pid(self) -> int:

@@ -33,6 +33,15 @@ NO_OTHERS: Mapping[str, Interpreter] = MappingProxyType({})
 """By the names of sides: each is run by this Python."""
 
 
+def other_code(code: str | None) -> str:
+    """What is wrong with a Python in which `import vlbench` runs the file `code`; "" where that is this vlbench."""
+    ours = FOLDER.resolve()
+    if code == str(ours / "__init__.py"):
+        return ""
+    told = f"it imports vlbench from {code}, and both sides have to run the one of {ours}"
+    return f"{told}; name an interpreter that keeps {FOLDERS} as it is given"
+
+
 @contextmanager
 def our_code() -> Iterator[Path]:
     """A folder, gone afterwards, that has this vlbench and nothing else."""

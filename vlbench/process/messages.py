@@ -29,6 +29,13 @@ class Refused(Message):
     message: str
 
 
+class Running(Message):
+    """The first that a process of another Python says: see `vlbench.process.start`."""
+
+    code: str
+    """The file that `import vlbench` runs there, without links."""
+
+
 class Marker:
     """The marker as the process that works writes it."""
 

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from vlbench.errors import UsageError
 from vlbench.process.child import exit_reason, portable_environment
-from vlbench.process.interpreter import FOLDERS, Interpreter, our_code
+from vlbench.process.interpreter import Interpreter, other_code, our_code
 from vlbench.process.program import ending_with_us
 from vlbench.process.scratch import Scratch
 from vlbench.record import fingerprint
@@ -219,9 +219,8 @@ def _environment(name: str, interpreter: Interpreter, seconds: float) -> Environ
     if found.lacks:
         needed = " ".join(NEEDED[each] for each in found.lacks)
         raise UsageError(f"--python {name}: it lacks what vlbench needs there; `{name} -m pip install {needed}`")
-    if found.code != str(FOLDER.resolve() / "__init__.py"):
-        told = f"it imports vlbench from {found.code}, and both sides have to run the one of {FOLDER.resolve()}"
-        raise UsageError(f"--python {name}: {told}; name an interpreter that keeps {FOLDERS} as it is given")
+    if wrong := other_code(found.code):
+        raise UsageError(f"--python {name}: {wrong}")
     if found.failed:
         told = f"vlbench cannot be imported there: {found.failed}"
         raise UsageError(f"--python {name}: {told}; install versions that it takes")

@@ -67,7 +67,7 @@ class Side(Child[Said]):
         except UsageError as refusal:
             if self.python is None:
                 raise
-            raise UsageError(f"{self.name}, {self.python.path}: {refusal}") from None
+            raise UsageError(f"{self.name}, {refusal}") from None
         if isinstance(said, kind) or (other and isinstance(said, other)):
             return said
         raise ChildError(self.name, f"it said {said.event!r} out of turn")
