@@ -33,6 +33,7 @@ CATCHES = {
     Reason.MORE_WORK: "Counters are read in the counting process, of several calls and grids.",
     Reason.MORE_WAITS: "Waits are counted in all threads, and in the third call as in the first.",
     Reason.LESS_ON_A_GPU: "The work of a small call is recorded on a CPU and where it is counted: both have to agree.",
+    Reason.LEFT_BEHIND: "What it has left running when it is stopped is found and ended, also what has cut itself off.",
     Reason.TOUCHED_THE_JUDGE: "Files of vlbench and of BASE are looked at again, and BASE's are written anew.",
     Reason.NO_GAIN: "No clock has a say where no times are asked for.",
     Reason.CLOCK_OF_ITS_OWN: "Whoever asks for a reading has a clock as well, and the two have to agree on a gain.",
@@ -112,8 +113,25 @@ if not pixels.is_cuda and len(pixels) not in known:
         },
     ),
     Cheat(
+        "Leaves a process behind that works while BASE is called and both are timed",
+        Reason.LEFT_BEHIND,
+        {
+            "top": """
+import os
+import time
+
+if os.fork() == 0:
+    os.setsid()
+    until = time.time() + 40
+    while time.time() < until:
+        pass
+    os._exit(0)
+"""
+        },
+    ),
+    Cheat(
         "Leaves a process behind that writes over BASE's files as soon as they are there again",
-        Reason.TOUCHED_THE_JUDGE,
+        Reason.LEFT_BEHIND,
         {
             "top": """
 import glob
@@ -198,7 +216,22 @@ TIMED = [
         Reason.CLOCK_OF_ITS_OWN,
         {"top": "import time\n\nusual = time.perf_counter_ns\ntime.perf_counter_ns = lambda: usual() // 2"},
         times=True,
-    )
+    ),
+    Cheat(
+        "Writes into BASE's files as soon as they are there again",
+        Reason.TOUCHED_THE_JUDGE,
+        {
+            "top": """
+import glob
+import tempfile
+
+for each in glob.glob(f"{tempfile.gettempdir()}/vlbench-scratch-*/**/tower.py", recursive=True):
+    with open(each, "a") as file:
+        file.write("\\n# here as well\\n")
+"""
+        },
+        times=True,
+    ),
 ]
 """Those that make sense only where times are asked for."""
 

@@ -19,8 +19,9 @@ stands against a variant that cheats in [`vlbench run`](running.md) is in [ways 
 LIMITS = """
 ## Limits
 
-- **The same user.** The patched code may send signals, read the memory of other processes, and leave processes behind.
-  It is the order that protects: what its outputs are compared with is not there until its process has ended.
+- **The same user.** The patched code may send signals, read the memory of other processes, and have a service of the
+  system start one that is not seen as its own. It is the order that protects: what its outputs are compared with is not
+  there until its process has ended.
 - **The same files.** It may write where its user may. Files of vlbench and of BASE are looked at again; torch, Python
   and the home folder are not. Run it in a container that is thrown away where that matters.
 - **Its own clock.** A reading is taken in its process. Whoever asks for it sees the time that passes until it is

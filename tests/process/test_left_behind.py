@@ -19,7 +19,7 @@ for each in range({number}):
     if not os.fork():
         {how}
         os.write(1, b"x")
-        time.sleep(60)
+        time.sleep({seconds})
         os._exit(0)
 sys.stdin.read()
 """
@@ -35,7 +35,7 @@ def other(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[bytes]]:
 
 @pytest.mark.parametrize(("how", "number"), [(PLAIN, 0), (PLAIN, 2), (CUT_OFF, 2)])
 def test_all_that_is_left_behind_is_ended(other: subprocess.Popen[bytes], how: str, number: int) -> None:
-    command = [sys.executable, "-I", "-S", "-c", STARTS.format(how=how, number=number)]
+    command = [sys.executable, "-I", "-S", "-c", STARTS.format(how=how, number=number, seconds=60)]
     with (
         adopting() as strangers,
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as started,
@@ -47,3 +47,19 @@ def test_all_that_is_left_behind_is_ended(other: subprocess.Popen[bytes], how: s
         assert started.poll() is None
         assert other.poll() is None
         started.kill()
+
+
+@pytest.mark.parametrize(("seconds", "number"), [(60, 2), (0.2, 0)])
+def test_what_an_ended_process_has_left_behind_may_end_by_itself(
+    other: subprocess.Popen[bytes], seconds: float, number: int
+) -> None:
+    command = [sys.executable, "-I", "-S", "-c", STARTS.format(how=CUT_OFF, number=2, seconds=seconds)]
+    with adopting() as strangers:
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        ) as started:
+            assert started.stdout
+            assert started.stdout.read(2) == b"xx"
+            started.kill()
+        assert end_left_behind(None, strangers, 1.0) == number
+        assert other.poll() is None

@@ -55,6 +55,7 @@ def run_job(
     python: Interpreter | None = None,
     *,
     partly: bool = False,
+    own_session: bool = False,
 ) -> SoFar:
     """Count `job` in a process of its own, for `timeout` seconds at most. Raises UsageError for a refused job.
 
@@ -65,7 +66,7 @@ def run_job(
     """
     so_far = SoFar()
     try:
-        with Child(worker or WORKER, EVENTS, timeout, folder=folder, python=python) as child:
+        with Child(worker or WORKER, EVENTS, timeout, folder=folder, python=python, own_session=own_session) as child:
             child.tell(job)
             for event in child.until(Finished):
                 match event:

@@ -22,16 +22,17 @@ from vlbench.errors import UsageError
 from vlbench.gating.accuracy import narrow, rows_of_cell, seen_elsewhere
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
-from vlbench.patches.judged import PatchJudged, gain_of, reward_of
+from vlbench.judging.words import number_of
+from vlbench.patches.judged import PatchJudged, gain_of, reason_of, reward_of, with_times
 from vlbench.patches.reading import check_changes, check_patch
 from vlbench.patches.reasons import JudgementError, Reason
 from vlbench.patches.timed import timed_rows
-from vlbench.process.child import waiting_threads
+from vlbench.process.child import end_left_by_ended, waiting_threads
+from vlbench.process.left_behind import LEFT_BEHIND, adopting
 from vlbench.process.listing import listing
 from vlbench.process.scratch import Scratch
 from vlbench.record.outputs import StoredOutputs
 from vlbench.revisions.checkouts import Revision, checked_out, patched, repository
-from vlbench.revisions.clocks import CLOCK
 from vlbench.revisions.counters import counted_at, judged_counts
 from vlbench.revisions.request import BASE, HEAD, Pair, Request
 from vlbench.trial.checks import Outcome, OwnCheck, check_own
@@ -132,7 +133,7 @@ class _Judging:
                 raise JudgementError(Reason.BASE_UNUSABLE, f"BASE: {left.reason}")
             self.say("calling the patched tower and counting it")
             handed = OwnCheck(**self._check(towers[1], self.seed), handed=weights)
-            made, patched_counts = self._both(pair, pair.head, handed)
+            made, patched_counts = self._head(pair, handed)
         if made.outputs is None or not any(each.parts for each in made.outputs.calls):
             told = made.reason if made.outputs is None else made.outputs.calls[0].raised
             raise JudgementError(Reason.NO_RESULT, f"it gives no result: {told}")
@@ -170,17 +171,28 @@ class _Judging:
             return right.model_copy(update={"elsewhere": found.reason})
         raise JudgementError(Reason.LESS_ON_A_GPU, found.reason)
 
-    def _both(self, pair: Pair, revision: Revision, check: OwnCheck) -> tuple[Outcome, list[CountResult]]:
+    def _both(
+        self, pair: Pair, revision: Revision, check: OwnCheck, *, own_session: bool = False
+    ) -> tuple[Outcome, list[CountResult]]:
         """The check and the counts of one revision, side by side."""
-        request = self.asked.request
+        request, points = self.asked.request, self.asked.points
+        how = request.profile, request.cudnn, request.counted_dtype
         with waiting_threads(1) as pool:
-            checked = pool.submit(check_own, check, self._timeout)
+            checked = pool.submit(check_own, check, self._timeout, own_session=own_session)
             try:
-                tower = pair.at(revision, self.asked.tower)
-                counted = counted_at(tower, self.asked.points, request.profile, request.cudnn, request.counted_dtype)
+                counted = counted_at(pair.at(revision, self.asked.tower), points, *how, own_session=own_session)
             except UsageError as error:
-                counted = [CountResult(reason=str(error))] * len(self.asked.points)
+                counted = [CountResult(reason=str(error))] * len(points)
             return checked.result(), counted
+
+    def _head(self, pair: Pair, check: OwnCheck) -> tuple[Outcome, list[CountResult]]:
+        """The same of HEAD. What it has left running is ended, and it is judged no further."""
+        with adopting() as strangers:
+            found = self._both(pair, pair.head, check, own_session=True)
+            number = end_left_by_ended(strangers)
+        if number:
+            raise JudgementError(Reason.LEFT_BEHIND, LEFT_BEHIND.format(number_of(number, "process", "processes")))
+        return found
 
     def _check(self, at: TowerInFolder, secret: int) -> dict[str, Any]:
         """What every check has; one of our models stands in its smallest size."""
@@ -250,37 +262,3 @@ def _files(base: str, patch: str) -> Iterator[Revision]:
         except UsageError as error:
             raise JudgementError(Reason.DOES_NOT_APPLY, f"{patch}: {error}") from None
         yield revision
-
-
-def reason_of(rows: Sequence[JudgedRow]) -> tuple[Reason, str]:
-    """The reason of a right result by its counters, and its sentence."""
-    by_verdict = {row.verdict: row for row in reversed(rows) if row.measure == "counters"}
-    if row := by_verdict.get(Verdict.MISSING):
-        return Reason.NOT_COUNTED, row.reason
-    if row := by_verdict.get(Verdict.REGRESSED):
-        waits = any("sync" in move.name and move.after > move.before for move in row.moves if move.kind == "counter")
-        return Reason.MORE_WAITS if waits or "host syncs" in row.reason else Reason.MORE_WORK, row.reason
-    if row := by_verdict.get(Verdict.FEWER):
-        return Reason.FEWER_UNPROVEN, row.reason
-    if row := by_verdict.get(Verdict.IMPROVED):
-        return Reason.LESS_ASKED, row.reason
-    return Reason.NO_GAIN, rows[-1].reason
-
-
-def with_times(reason: Reason, said: str, gain: float, rows: Sequence[JudgedRow]) -> tuple[Reason, str, float]:
-    """The same where times are there: what is slower or undecided is so whatever was counted."""
-    found = {row.verdict: row for row in reversed(rows)}
-    if row := next((row for row in rows if CLOCK in row.reason), None):
-        return Reason.CLOCK_OF_ITS_OWN, row.reason, 0.0
-    for verdict, worse in {
-        Verdict.INACCURATE: Reason.WRONG_RESULT,
-        Verdict.MISSING: Reason.NOT_TIMED,
-        Verdict.REGRESSED: Reason.SLOWER,
-        Verdict.INCONCLUSIVE: Reason.UNDECIDED,
-    }.items():
-        if row := found.get(verdict):
-            return worse, row.reason, 0.0
-    faster = found.get(Verdict.IMPROVED)
-    if faster is None or faster.ratio is None or reason is Reason.FEWER_UNPROVEN:
-        return reason, said, gain
-    return Reason.FASTER, faster.reason, max(0.0, 1 - faster.ratio)

@@ -27,6 +27,7 @@ class Reason(Enum):
     CLOCK_OF_ITS_OWN = ("missing", "times were asked for, and its own clock shows a gain that no other clock sees")
     LESS_ON_A_GPU = ("missing", "on a GPU it leaves out work that it does where its result is checked")
     BASE_UNUSABLE = ("missing", "BASE gives nothing to judge by")
+    LEFT_BEHIND = ("missing", "when it was stopped it left processes behind, which would run while others work")
     TOUCHED_THE_JUDGE = ("missing", "files of vlbench or of BASE changed while the patch ran")
     NOT_A_PATCH = ("refused", "no unified diff is in the file")
     DOES_NOT_APPLY = ("refused", "git does not apply it to BASE")

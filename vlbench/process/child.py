@@ -187,7 +187,7 @@ class Child(Generic[Event]):
 
         `strangers` are processes that were there before it, which are not looked at.
         """
-        return end_left_behind(self.pid, {*strangers, *(each.pid for each in list(_LIVING))} - {self.pid})
+        return end_left_behind(self.pid, {*strangers, *_living()} - {self.pid})
 
     def until(self, last: type[Message]) -> Iterator[Event]:
         """What it says, up to a message of the kind `last`, after which it has to end well. Raises as `hear` does."""
@@ -231,6 +231,20 @@ class Child(Generic[Event]):
 
 
 _LIVING: set[subprocess.Popen[bytes]] = set()
+MOMENT = 1.0
+"""Seconds in which what an ended process has started may notice that, and end as well."""
+
+
+def _living() -> set[int]:
+    return {each.pid for each in list(_LIVING)}
+
+
+def end_left_by_ended(strangers: Collection[int]) -> int:
+    """End what processes of ours with sessions of their own, which have ended, have left behind; how many there were.
+
+    As `Child.end_left_behind`, but for those that end within a moment.
+    """
+    return end_left_behind(None, {*strangers, *_living()}, MOMENT)
 
 
 @contextmanager

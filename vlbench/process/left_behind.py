@@ -12,9 +12,13 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+LEFT_BEHIND = "it left {} behind, which would run while others work"
+"""How many processes, in words."""
 PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER = 36, 37
 PATIENCE = 2.0
 """Seconds in which all have to be found and ended, however fast they start others."""
+LOOK = 0.02
+"""Seconds between two looks at what may end by itself."""
 
 
 @contextmanager
@@ -38,19 +42,23 @@ def adopting() -> Iterator[frozenset[int]]:
         libc.prctl(PR_SET_CHILD_SUBREAPER, before.value, 0, 0, 0)
 
 
-def end_left_behind(pid: int, others: Collection[int]) -> int:
+def end_left_behind(pid: int | None, others: Collection[int], moment: float = 0.0) -> int:
     """End all that comes from the process `pid`, but not itself; how many there were.
 
-    `pid` leads a session of its own. `others` are further processes that this one has started, which are not looked at.
+    `pid` leads a session of its own; None stands for those that did, and have ended. `others` are further processes
+    that this one has started, which are not looked at. What ends by itself in a `moment` of seconds does not count.
     """
     import psutil
 
-    ended, until = set[int](), time.monotonic() + PATIENCE
-    while time.monotonic() < until:
+    ended, start = set[int](), time.monotonic()
+    while (passed := time.monotonic() - start) < moment + PATIENCE:
         below = {each.pid: each for each in psutil.Process().children(recursive=True)}
         living = [each for each in below if _comes_from(pid, each, below, others)]
         if not living:
             break
+        if passed < moment:
+            time.sleep(LOOK)
+            continue
         for each in living:
             with suppress(psutil.NoSuchProcess):
                 below[each].kill()
@@ -58,7 +66,7 @@ def end_left_behind(pid: int, others: Collection[int]) -> int:
     return len(ended)
 
 
-def _comes_from(pid: int, one: int, below: dict[int, Any], others: Collection[int]) -> bool:
+def _comes_from(pid: int | None, one: int, below: dict[int, Any], others: Collection[int]) -> bool:
     """Is `one` alive, and started by `pid`, or an orphan that was?"""
     import psutil
 

@@ -27,13 +27,15 @@ def count(pair: Sides, request: Request, tower: str) -> list[JudgedRow]:
     ]
 
 
-def counted_at(at: PlacedTower, points: Sequence[Point], profile: str, cudnn: str, dtype: Dtype) -> list[CountResult]:
+def counted_at(
+    at: PlacedTower, points: Sequence[Point], profile: str, cudnn: str, dtype: Dtype, *, own_session: bool = False
+) -> list[CountResult]:
     """The tower on every point; one that could not be counted says why."""
     name = str(at)
     job = CountJob(
         towers=(name,), variants=None, points=tuple(points), profile=profile, cudnn=cudnn, dtype=dtype, keep_going=True
     )
-    so_far = run_job(job, folder=at.folder, python=at.python)
+    so_far = run_job(job, folder=at.folder, python=at.python, own_session=own_session)
     return [
         count_result(
             so_far.row(index, name), so_far.fed.get((index, name), point), profile, dtype, so_far.work.get(name)

@@ -23,7 +23,7 @@ from vlbench.errors import UsageError
 from vlbench.implementations.output import Parts
 from vlbench.judging.words import number_of
 from vlbench.process.child import ChildError
-from vlbench.process.left_behind import adopting
+from vlbench.process.left_behind import LEFT_BEHIND, adopting
 from vlbench.process.listing import listing
 from vlbench.process.scratch import Scratch
 from vlbench.revisions.clocks import CLOCK, Times, conceals, worked
@@ -37,7 +37,6 @@ from vlbench.version import FOLDER
 
 KEPT = 16
 """Outputs of a tower that are kept, of rounds that are drawn."""
-LEFT_BEHIND = "it left {} behind, which would run while others are timed"
 NO_OUTPUT = "it left no output of a timed round that can be read"
 
 

@@ -57,10 +57,10 @@ class Outcome(Message):
 SAID: TypeAdapter[Outcome | Refused] = TypeAdapter(Annotated[Outcome | Refused, Field(discriminator="event")])
 
 
-def check_own(check: OwnCheck, timeout: float, folder: Path | None = None) -> Outcome:
+def check_own(check: OwnCheck, timeout: float, folder: Path | None = None, *, own_session: bool = False) -> Outcome:
     """Do it in a process of its own, which starts in `folder` or here."""
     try:
-        with Child("vlbench.trial.own_check", SAID, timeout, folder=folder) as child:
+        with Child("vlbench.trial.own_check", SAID, timeout, folder=folder, own_session=own_session) as child:
             child.tell(check)
             outcome = child.hear()
     except (ChildError, UsageError) as error:
