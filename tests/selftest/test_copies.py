@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from vlbench.cli.self_test import plans_of
+from vlbench.record.schema import REFERENCE
 from vlbench.selftest.copies import FULL, QUICK, Design, designs
 from vlbench.selftest.verdicts import GOAL_POWER, GOAL_SLOW_DOWN
-from vlbench.towers.variants import REFERENCE
 
 ON_GPU = [*designs("cuda", quick=False), *designs("cuda", quick=True)]
 

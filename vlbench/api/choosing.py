@@ -23,9 +23,9 @@ from vlbench.judging.words import change, percent
 from vlbench.matrix.ablation import variant_of, without
 from vlbench.matrix.candidates import Candidates, needed_by, put_in
 from vlbench.record.recommendation import Compared, FlagFound, Together, Worth
-from vlbench.record.schema import NO_FLAGS, CellGroup
+from vlbench.record.schema import NO_FLAGS, REFERENCE, CellGroup
 from vlbench.stats.paired import Estimate
-from vlbench.towers.variants import REFERENCE, Variant, no_flags, parse_variant, reference_tower
+from vlbench.towers.variants import Variant, no_flags, parse_variant, reference_tower
 
 BESIDE = ("hf-sdpa", "floor")
 """Towers that the set is held against, where they can be had."""

@@ -186,14 +186,15 @@ def _over(options: CountOptions) -> Sheet:
 def _both(diff: tuple[str, str], options: Counted) -> tuple[str, str]:
     """The two towers of --diff; a variant is one of the model that --tower names."""
     from vlbench.api.counts import MODEL
-    from vlbench.implementations.config import MODELS
+    from vlbench.record.schema import REFERENCE
+    from vlbench.towers.resolve import is_tower
 
     towers = options.tower or [MODEL]
     if options.variant or len(towers) > 1:
         raise UsageError("--diff names what it compares; give it no --with, and one --tower at most")
     (model,) = towers
-    names = [model if text == "baseline" else text for text in diff]
-    first, second = (text if ":" in text or text.partition("+")[0] in MODELS else f"{model}+{text}" for text in names)
+    names = [model if text == REFERENCE else text for text in diff]
+    first, second = (text if is_tower(text) else f"{model}+{text}" for text in names)
     if first == second:
         raise UsageError(f"--diff: {first} is named twice; name two")
     return first, second

@@ -1,7 +1,7 @@
 """Names that nothing has are refused before torch is imported, by every command alike."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from os.path import exists
 from pathlib import Path
 from typing import Any
@@ -60,26 +60,31 @@ def _check_board(text: str) -> None:
 
 
 def _check_variant(text: str) -> None:
+    from vlbench.implementations.floor import NAME as FLOOR
+    from vlbench.implementations.peers import PEERS
+
     if ":" in text:
         _check_tower(text)
-    elif text not in names("floor"):
-        _check_flags(text.split("+"), f"variant {text!r}", [*names("peers"), "baseline", "no-flags"])
+    elif text != FLOOR:
+        _check_flags(text.split("+"), f"variant {text!r}", PEERS)
 
 
 def _check_side(text: str) -> None:
-    of_ours = text.partition("+")[0] in names("models")
-    (_check_tower if of_ours else _check_variant)(text)
+    from vlbench.towers.resolve import is_tower
+
+    (_check_tower if is_tower(text) else _check_variant)(text)
 
 
 def _check_tower(text: str) -> None:
+    from vlbench.towers.from_folder import tower_in_folder
     from vlbench.towers.installed import named_by_package
     from vlbench.towers.resolve import check_model, is_foreign, named_factory
 
-    if text.startswith("at:"):  # of another revision
+    if tower_in_folder(text):  # of another revision
         return
     if not is_foreign(text):
         check_model(text)
-        _check_flags(text.split("+")[1:], f"tower {text!r}", ["baseline", "no-flags"])
+        _check_flags(text.split("+")[1:], f"tower {text!r}")
     elif named_by_package(text) is None:
         named_factory(text)
 
@@ -97,12 +102,15 @@ def _check_ours(text: str) -> None:
         _check_tower(text)
 
 
-def _check_flags(parts: list[str], named: str, others: list[str]) -> None:
+def _check_flags(parts: list[str], named: str, others: Iterable[str] = ()) -> None:
+    from vlbench.record.preset_file import is_preset_file
+    from vlbench.record.schema import NO_FLAGS, REFERENCE
+
     presets, flags = names("presets"), names("flags")
     registered = getattr(sys.modules.get("vlbench.implementations.optimized"), "OPTIMIZATIONS", ())  # by anyone's code
-    known = {*presets, *flags, *names("former flags"), *registered, *others}
+    known = {*presets, *flags, *names("former flags"), *registered, REFERENCE, NO_FLAGS, *others}
     for part in parts:
-        if part.endswith(".toml"):
+        if is_preset_file(part):
             _check_preset_file(part)
         elif part not in known:
             raise UsageError(f"{named}: {no_flag(part, flags, presets)}")

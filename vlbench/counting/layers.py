@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from vlbench.implementations.config import MODELS, VisionConfig
 from vlbench.record.counts import Counts, Tally
-from vlbench.record.schema import NO_FLAGS
+from vlbench.record.schema import NO_FLAGS, REFERENCE
 from vlbench.record.sequence import Event
 from vlbench.towers.resolve import config_of, flags_of
 
@@ -96,7 +96,7 @@ def reduced_texts(text: str) -> tuple[Reduction, list[str]] | None:
         return None
     head, colon, rest = text.rpartition(":")
     flags = rest.partition("+")[2]
-    if flags not in ("", "baseline"):
+    if flags not in ("", REFERENCE):
         flags = "+".join(sorted(flags_of(flags, config, "cuda")[0].names)) or NO_FLAGS
     behind = f"+{flags}" if flags else ""
     return found, [f"{head}{colon}{each.name}{behind}" for each in found.towers]

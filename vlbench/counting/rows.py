@@ -5,10 +5,11 @@ from dataclasses import dataclass, field, replace
 from vlbench.counting.job import CountJob, refuse_variants_of_none
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.optimized import USUAL
+from vlbench.record.schema import REFERENCE
 from vlbench.record.timing import MAKING, PlanMade
 from vlbench.towers.plans import beside_handed_in, places_of
 from vlbench.towers.resolve import check_tower
-from vlbench.towers.variants import REFERENCE, parse_variant
+from vlbench.towers.variants import parse_variant
 
 
 @dataclass(frozen=True)

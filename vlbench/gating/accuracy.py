@@ -25,7 +25,7 @@ from vlbench.judging.verdict import Verdict
 from vlbench.process.child import waiting_threads
 from vlbench.record.baseline import Baseline, CountedCell
 from vlbench.record.outputs import StoredOutputs
-from vlbench.record.schema import Dtype
+from vlbench.record.schema import REFERENCE, Dtype
 from vlbench.record.work import Work
 from vlbench.towers.models import smallest_of
 from vlbench.towers.resolve import config_of
@@ -190,7 +190,7 @@ def _check_ours(model: str, towers: Sequence[str]) -> dict[str, Outcome]:
             variants[tower] = _variant(tower, model)
         except UsageError as error:
             found[tower] = Outcome(kind="unknown", reason=f"it cannot run on a CPU: {error}")
-    reference = VariantJob(name="baseline", flags=None, exactness="bit-exact")
+    reference = VariantJob(name=REFERENCE, flags=None, exactness="bit-exact")
     jobs = [VariantJob.model_validate(each, from_attributes=True) for each in variants.values()]
     job = Job(
         model=model,

@@ -8,6 +8,8 @@ from vlbench.record.base import Amount, Record
 from vlbench.record.timing import PlanMade
 
 SlowedOn = Literal["host", "stream"]
+REFERENCE = "baseline"
+"""The row of the reference tower."""
 NO_FLAGS = "no-flags"
 """The row of the optimized tower without any flag, which single flags are held against."""
 
@@ -19,7 +21,7 @@ class Row(Record):
     flags: tuple[str, ...] | None
     """The flags that are on; None for the reference tower."""
     exactness: str
-    reference: str = "baseline"
+    reference: str = REFERENCE
     """The variant that its ratio is taken to."""
     tower: str | None = None
     """Whose tower it is, with its version; None for vlbench's own."""

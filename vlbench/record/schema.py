@@ -16,6 +16,7 @@ from vlbench.record.exactness import Accuracy
 from vlbench.record.fingerprint import Fingerprint
 from vlbench.record.machine_card import MachineCard
 from vlbench.record.rows import NO_FLAGS as NO_FLAGS
+from vlbench.record.rows import REFERENCE as REFERENCE
 from vlbench.record.rows import Row as Row
 from vlbench.record.rows import SlowedOn as SlowedOn
 from vlbench.record.shards import ShardRun

@@ -9,6 +9,7 @@ from vlbench.implementations.adapted import takes_host_lengths
 from vlbench.implementations.optimized.attention import attention
 from vlbench.implementations.optimized.segments import longest_segment, segment_bounds
 from vlbench.implementations.peers import PEERS
+from vlbench.record.schema import REFERENCE
 from vlbench.record.timing import PlanMade, handed_in
 from vlbench.towers.from_folder import tower_in_folder
 from vlbench.towers.resolve import ALIASES, config_of, find_factory, flags_of, is_foreign
@@ -66,6 +67,6 @@ def places_of(tower: str, device: str) -> tuple[PlanMade, ...]:
         return BOTH if found_peer and found_peer.takes_plan else ()
     model, _, flags = tower.partition("+")
     config = config_of(model)
-    if flags in ("", "baseline") or config is None:
+    if flags in ("", REFERENCE) or config is None:
         return ()
     return places_of_flags(flags_of(flags, config, device)[0].names)

@@ -14,7 +14,7 @@ from vlbench.implementations.floor import NAME as FLOOR
 from vlbench.implementations.near import no_flag
 from vlbench.implementations.peers import PEERS, PeerError
 from vlbench.record.preset_file import is_preset_file
-from vlbench.record.schema import NO_FLAGS
+from vlbench.record.schema import NO_FLAGS, REFERENCE
 from vlbench.towers.from_folder import check_flags, comes_from, our_tower, prefer, tower_in_folder
 from vlbench.towers.installed import PackagedFactory, is_no_factory, no_package, packaged_factory
 from vlbench.towers.models import SEED, drawn, find_model
@@ -63,6 +63,11 @@ def is_foreign(text: str) -> bool:
         return at.is_foreign
     head, colon, _ = text.partition(":")
     return bool(colon) and not is_built_in(head)
+
+
+def is_tower(text: str) -> bool:
+    """Does `text` name a tower, rather than a variant of one of our models?"""
+    return ":" in text or text.partition("+")[0] in MODELS
 
 
 def config_of(text: str) -> VisionConfig | None:
@@ -179,7 +184,7 @@ def _ours(text: str) -> Tower:
 
         device = next(iter(weights.values())).device.type
         kind = "cuda" if device == "meta" else device  # what is only counted is counted for a GPU
-        naive = flags in ([], ["baseline"])
+        naive = flags in ([], [REFERENCE])
         chosen = None if naive else flags_of("+".join(flags), config, kind)[0].names
         try:
             return build_tower(config, chosen, weights, kind)

@@ -11,11 +11,10 @@ from vlbench.implementations.config import VisionConfig
 from vlbench.implementations.floor import NAME as FLOOR
 from vlbench.implementations.optimized import OPTIMIZATIONS, USUAL, Exactness, with_requirements
 from vlbench.implementations.peers import PEERS
-from vlbench.record.schema import NO_FLAGS, SlowedOn
+from vlbench.record.schema import NO_FLAGS, REFERENCE, SlowedOn
 from vlbench.record.timing import PlanMade
 from vlbench.towers.resolve import check_tower, flags_of
 
-REFERENCE = "baseline"
 TOLD_ON_CUDA = ("best", "exact", "host-seqlens", "batched-windows", "classic")
 """Rows of a timed run on CUDA where none are named.
 
