@@ -113,7 +113,7 @@ def test_variables_of_a_hook_lead_to_no_other_repository(repository: Path, monke
 def test_a_file_of_a_commit_that_is_too_large_is_not_read(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = revision()
     assert first is not None
-    monkeypatch.setattr(Limit.DOCUMENT, "_value_", (1, "bytes of anything"))
+    monkeypatch.setattr(Limit.DOCUMENT, "most", 1)
     with pytest.raises(UsageError, match=r"kept\.json at .* is above the limit of 1 bytes"):
         text_at(first, repository / "kept.json")
 

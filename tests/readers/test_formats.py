@@ -144,7 +144,7 @@ def test_text_is_brought_back_once_for_all_readers(tmp_path: Path, monkeypatch: 
 
 
 def test_pasted_text_has_a_limit_of_lines_and_samples_have_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Limit.PASTED, "_value_", (1000, Limit.PASTED.what))
+    monkeypatch.setattr(Limit.PASTED, "most", 1000)
     lines = 1001
     assert "above the limit of 1,000 lines of text that is pasted" in refused(tmp_path, "a\n" * lines)
     assert "above the limit" in refused(tmp_path, "a\n" * lines + MMMU_TABLE)

@@ -121,7 +121,7 @@ class Trace:
             self._refuse(number, "grids", f"{rows!r:.40} has to be a list of [frames, rows, columns]")
         Limit.ITEMS.check(len(rows), f"{self.path}, line {number}, grids", "take the line out")
         for place, row in enumerate(rows):
-            if not isinstance(row, list) or len(row) != 3 or any(type(side) is not int for side in row):
+            if not isinstance(row, list) or [*map(type, row)] != [int, int, int]:
                 self._refuse(number, f"grids[{place}]", f"{row!r:.40} has to be three whole numbers")
             if not is_grid(row):
                 told = f"{row!r:.60} has to be above 0 and up to {LONGEST_SIDE:,}, with even rows and columns"

@@ -41,15 +41,11 @@ class Limit(Enum):
     DIGITS = (20, "digits of an integer")
     LINE = (4_096, "characters of a name, or of a line of another tool's text")
 
-    @property
-    def most(self) -> int:
+    def __init__(self, most: int, what: str) -> None:
+        self.most = most
         """The largest count that is taken."""
-        return self.value[0]
-
-    @property
-    def what(self) -> str:
+        self.what = what
         """What is counted."""
-        return self.value[1]
 
     def check(self, count: int, name: str, remedy: str) -> None:
         """Raise `UsageError`, which names the file or field `name` and the remedy, where `count` is too large."""

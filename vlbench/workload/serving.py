@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import count, islice
 from random import Random
 
 from vlbench.errors import UsageError
 from vlbench.implementations.config import VisionConfig
-from vlbench.implementations.packing import MERGE_UNIT, Budgets, Grid, pack
+from vlbench.implementations.packing import MERGE_UNIT, Budgets, Grid, Pack, pack
 from vlbench.record.base import share_of
 from vlbench.traffic.trace import Trace
 from vlbench.untrusted.limits import Limit
@@ -22,6 +23,8 @@ from vlbench.workload.mix import requests_of
 from vlbench.workload.ranks import Ranked
 from vlbench.workload.scenario import Mix
 
+LAYOUTS = 4096
+"""Layouts of calls whose packing is remembered, since many come again: to pack one takes longer than all else of it."""
 HALF = 2
 """Bytes of a number in bfloat16."""
 LANGUAGE_MODELS = {
@@ -165,6 +168,7 @@ def serve(
     `called` is told the grids of each call of the encoder. Raises UsageError for a mix that is refused.
     """
     served = Served()
+    packed = lru_cache(LAYOUTS)(lambda call: pack(call, encoder.budgets))
     embeddings, layouts = Lru(encoder.cache_bytes), Lru(encoder.graphs)
     coming = islice(conversing(traffic), traffic.requests)
     while step := list(islice(coming, traffic.mix.requests)):
@@ -178,7 +182,7 @@ def serve(
             else:
                 new[image] = grid
         for call in admitted(list(new.values()), traffic.mix.token_budget):
-            _encode(call, served, layouts, encoder.budgets)
+            _encode(tuple(call), served, layouts, packed)
             called(call)
         for image, (t, h, w) in new.items():
             embeddings.keep(image, t * h * w // MERGE_UNIT * encoder.token_bytes)
@@ -231,12 +235,12 @@ def admitted(grids: list[Grid], tokens: int) -> Iterator[list[Grid]]:
         yield call
 
 
-def _encode(call: list[Grid], served: Served, layouts: Lru, budgets: Budgets) -> None:
+def _encode(call: tuple[Grid, ...], served: Served, layouts: Lru, packed: Callable[..., list[Pack]]) -> None:
     served.calls += 1
-    if not layouts.found(tuple(call)):
+    if not layouts.found(call):
         served.recorded += 1
-        layouts.keep(tuple(call), 1)
-    for each in pack(call, budgets):
+        layouts.keep(call, 1)
+    for each in packed(call):
         served.forwards += 1
         served.padding += each.padding
         served.patches += each.patches
