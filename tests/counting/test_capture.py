@@ -16,7 +16,7 @@ from vlbench.counting.keys import check_key
 from vlbench.counting.rows import Row
 from vlbench.counting_device import CountingDevice
 from vlbench.errors import UsageError
-from vlbench.record.capture import CaptureRow
+from vlbench.record.capturable import CapturableRow
 from vlbench.towers.tower import Tower
 
 IMAGE = Point(scenario="grid", label="", grids=((1, 36, 36),))
@@ -32,13 +32,13 @@ def device() -> Iterator[CountingDevice]:
 
 def linted(
     device: CountingDevice, tower: str, point: Point = SMALL, region: tuple[str, str] | None = None
-) -> dict[str, CaptureRow]:
+) -> dict[str, CapturableRow]:
     """By where the plan is made."""
     rows = with_plan_handed_in(Row(tower, tower))
     return {row.plan: lint(device, row, point, torch.bfloat16, region)[0] for row in rows}
 
 
-def lines(row: CaptureRow) -> dict[str, int]:
+def lines(row: CapturableRow) -> dict[str, int]:
     """Lines by file."""
     found: dict[str, set[int]] = {}
     for each in row.blockers:

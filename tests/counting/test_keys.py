@@ -13,7 +13,7 @@ from vlbench.counting.keys import CELLS, Batch, batches_that_share, check_key
 from vlbench.counting.rows import Row
 from vlbench.counting_device import CountingDevice
 from vlbench.implementations.preprocessing import Images, Preprocessing
-from vlbench.record.capture import KeyCheck
+from vlbench.record.capturable import KeyCheck
 
 TOWERS = "tests.counting.capture_towers"
 UNIFORM, UNEVEN = "1x12x12 + 1x12x12", "1x8x12 + 1x16x12"

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vlbench.counting_device import CountingDevice
 from vlbench.counting_device.capture import StageError, Stages
-from vlbench.counting_device.graphs import CaptureError
+from vlbench.counting_device.graphs import GraphError
 from vlbench.errors import UsageError
 from vlbench.implementations import build_tower
 from vlbench.implementations.config import MODELS
@@ -20,7 +20,7 @@ from vlbench.implementations.execution.graphs import GraphExact
 from vlbench.implementations.execution.runners import CaptureRunner
 from vlbench.implementations.optimized import preset_flags
 from vlbench.implementations.stage import listen, stage
-from vlbench.record.capture import BLOCKERS
+from vlbench.record.capturable import BLOCKERS
 from vlbench.record.sequence import REPLAY
 
 Do = Callable[[Tensor], object]
@@ -99,7 +99,7 @@ def test_what_a_graph_holds_is_not_listed(device: CountingDevice, x: Tensor, wha
 def test_in_a_capture_it_is_an_error_with_the_line(device: CountingDevice, x: Tensor, what: str) -> None:
     kind, do = ENDS[what]
     words = f"^(CUDA error: operation not permitted|Cannot copy between).*: {kind}, "
-    with pytest.raises(CaptureError, match=words), torch.cuda.graph(torch.cuda.CUDAGraph()):
+    with pytest.raises(GraphError, match=words), torch.cuda.graph(torch.cuda.CUDAGraph()):
         do(x)
     assert not torch.cuda.is_current_stream_capturing()
     do(x)  # and after it all is as before
@@ -165,21 +165,21 @@ def test_a_replay_holds_what_the_host_knew_and_reads_pinned_memory_again() -> No
 def test_begin_and_end_belong_together(device: CountingDevice, x: Tensor) -> None:
     graph = torch.cuda.CUDAGraph()
     for wrong in (graph.capture_end, graph.replay):
-        with pytest.raises(CaptureError):
+        with pytest.raises(GraphError):
             wrong()
     graph.capture_begin(pool=torch.cuda.graph_pool_handle())
-    with pytest.raises(CaptureError, match="a capture is under way already"):
+    with pytest.raises(GraphError, match="a capture is under way already"):
         torch.cuda.CUDAGraph().capture_begin()
-    with pytest.raises(CaptureError):
+    with pytest.raises(GraphError):
         x.sum().item()
-    with pytest.raises(CaptureError, match="due to a previous error during capture"):
+    with pytest.raises(GraphError, match="due to a previous error during capture"):
         graph.capture_end()
     graph.capture_begin()
     y = x + 1
     graph.capture_end()
     graph.replay()
     graph.reset()
-    with pytest.raises(CaptureError):
+    with pytest.raises(GraphError):
         graph.replay()
     assert y.shape == x.shape
 

@@ -129,8 +129,8 @@ def test_what_the_kernel_refuses_is_refused_each_time(args: tuple[Any, ...]) -> 
 def test_to_record_operations_imports_no_compiler() -> None:
     program = (
         "import sys, torch\n"
-        "from vlbench.counting_device.recorder import recorded\n"
-        "with recorded() as steps:\n"
+        "from vlbench.counting_device.steps import steps_taken\n"
+        "with steps_taken() as steps:\n"
         "    torch.nn.Linear(8, 8)(torch.ones(2, 8))\n"
         "print(bool(steps), 'torch._dynamo' in sys.modules)\n"
     )

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from vlbench.counting_device import CountingDevice
-from vlbench.counting_device.recorder import recorded
+from vlbench.counting_device.steps import steps_taken
 from vlbench.gating.work import Apart, apart
 from vlbench.record.site import Where
 from vlbench.record.work import Step, Work
@@ -66,11 +66,11 @@ def both(tower: type[Tower]) -> tuple[Work, Work]:
     import tests.counting.toy_towers  # noqa: F401  whose operator one of these calls
 
     x, lengths, module = torch.randn(12, 32), torch.tensor([4, 8]), tower()
-    with recorded() as cpu:
+    with steps_taken() as cpu:
         module(x, lengths)
     with CountingDevice("ghost") as device:
         module = device.build(tower)
-        with recorded() as there:
+        with steps_taken() as there:
             module(device.upload(x), lengths)
     return tuple(cpu), tuple(there)
 

@@ -1,4 +1,4 @@
-"""A recorded capture held against the tables and the host model: traces made by hand, and real captures."""
+"""A profiler's capture held against the tables and the host model: traces made by hand, and real captures."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def test_by_hand(mix: Mix) -> None:
     assert (served.calls, served.patches) == (5, 10 * 64)
     assert (served.forwards, served.padding, served.without, served.sizes) == (5, 5 * 128, 0, {256})
     assert served.padding_share == 0.5
-    assert (served.recorded, served.exact_hit_rate, served.replays_per_recording) == (1, 0.8, 4)
+    assert (served.captured, served.exact_hit_rate, served.replays_per_capture) == (1, 0.8, 4)
     assert served.replays_per_size == 4
     assert served.cache_bytes == 96  # six images of 16 bytes
 
@@ -132,7 +132,7 @@ def test_an_image_above_the_budget_of_a_step_is_a_call_of_its_own() -> None:
 
 def test_nothing_comes_of_nothing() -> None:
     nothing = Served()
-    assert nothing.hit_rate is nothing.padding_share is nothing.exact_hit_rate is nothing.replays_per_recording is None
+    assert nothing.hit_rate is nothing.padding_share is nothing.exact_hit_rate is nothing.replays_per_capture is None
 
 
 def test_tokens_of_the_kv_cache() -> None:

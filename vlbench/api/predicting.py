@@ -118,7 +118,7 @@ def measured(
 
 
 def predict_capture(capture: File, *, gpu: str | None = None) -> Held:
-    """Hold a recorded capture, of nsys or of torch's profiler, against the model that `predict` has.
+    """Hold a capture of a profiler, nsys or torch's, against the model that `predict` has.
 
     Of operators whose shapes a torch trace names (`record_shapes=True`): what their kernels took beside the tables of
     the GPU that it was taken on, or of `gpu`, where that has no name. Of the host: what each act took beside the

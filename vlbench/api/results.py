@@ -21,7 +21,7 @@ from vlbench.predicting.captured import HeldCapture
 from vlbench.predicting.checked import CheckedPrediction
 from vlbench.predicting.predicted import Prediction
 from vlbench.record.baseline import Baseline, CapturedCell, CountedCell
-from vlbench.record.capture import BLOCKERS, CaptureReport
+from vlbench.record.capturable import BLOCKERS, CapturableReport
 from vlbench.record.counted import CountReport
 from vlbench.record.recommendation import Recommendation
 from vlbench.workload.serving import Served
@@ -94,7 +94,7 @@ class Counted(Result):
 class Capturable(Result):
     """Which forwards can be CUDA graphs."""
 
-    record: CaptureReport
+    record: CapturableReport
 
     @property
     def title(self) -> str:
@@ -222,7 +222,7 @@ class Predictions(Result):
 
 @dataclass(frozen=True, repr=False)
 class Held(Result):
-    """A recorded capture beside what is predicted of it."""
+    """A profiler's capture beside what is predicted of it."""
 
     record: HeldCapture
 

@@ -73,7 +73,7 @@ def simulate(
     powers of two from 64 to 8,192; `most_padding` the share of a graph's patches that may be padding; `graphs` how many
     are kept for exact layouts. With `ranks`, every call is also shared out over so many GPUs, by images and by parts of
     the tower. With `memory_at`, the encoder's memory for a forward of so many tokens is counted on the counting
-    device, and all its memory told in tokens of the KV cache, `kv_bytes` each. With `break_even`, recording
+    device, and all its memory told in tokens of the KV cache, `kv_bytes` each. With `break_even`, capturing
     and replaying a graph are timed here, on a CPU with the smallest model of the family.
 
     Raises UsageError for a scenario that draws no requests, and for what cannot be had as asked.

@@ -32,7 +32,7 @@ class PredictOptions(Counted):
         Path | None,
         typer.Option("--capture", metavar="FILE", autocompletion=files(".sqlite", ".nsys-rep", ".json", ".gz")),
     ] = None
-    """Hold a recorded capture, of nsys or torch, against the model: its kernels and its host, in place of towers."""
+    """Hold a profiler's capture, of nsys or torch, against the model: its kernels and its host, in place of towers."""
     check: Annotated[Path | None, typer.Option("--check", metavar="FILE")] = None
     """Predict for the GPU of this machine, keep that in FILE, then measure the same rows and keep both."""
     budget: Annotated[float | None, typer.Option(min=1)] = None

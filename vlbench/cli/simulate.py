@@ -42,7 +42,7 @@ class SimulateOptions(CommandOptions):
     kv_bytes: Annotated[int | None, typer.Option(metavar="BYTES", min=1)] = None
     """Of one token in the KV cache. [that of the model in bfloat16]"""
     break_even: bool = False
-    """Time recording and replaying a graph here, and tell after how many replays the first has paid. Takes seconds."""
+    """Time capturing and replaying a graph here, and tell after how many replays the first has paid. Takes seconds."""
     seed: Seed = 0
 
 

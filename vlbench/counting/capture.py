@@ -15,7 +15,7 @@ from vlbench.counting_device.capture import StageError, Stages
 from vlbench.counting_device.tensor import DeviceTensor
 from vlbench.errors import UsageError
 from vlbench.implementations.stage import listen
-from vlbench.record.capture import Blocker, BlockerKind, CaptureRow
+from vlbench.record.capturable import Blocker, BlockerKind, CapturableRow
 from vlbench.record.site import Site
 
 BEFORE: dict[BlockerKind, str] = {
@@ -32,7 +32,7 @@ RegionAsked = tuple[str, str] | None
 
 def lint(
     device: CountingDevice, row: Row, point: Point, dtype: torch.dtype, region: RegionAsked
-) -> tuple[CaptureRow, Point]:
+) -> tuple[CapturableRow, Point]:
     """The row, looked at in its second forward on a ghost device, and `point` with the grids that it was fed.
 
     Raises UsageError for a tower that cannot be had as asked, and for stages that its forward does not have.
@@ -58,7 +58,7 @@ def lint(
     except Exception as error:  # whatever a tower raises
         failed = with_place(error)
     blockers, doubt = max(found, key=lambda each: len(each[0]), default=((), None))
-    linted = CaptureRow(
+    linted = CapturableRow(
         name=row.name,
         tower=row.tower,
         source=row.source,

@@ -10,7 +10,7 @@ from vlbench.counting.run import Steps
 from vlbench.errors import UsageError
 from vlbench.process.child import Child, ChildError
 from vlbench.process.messages import Message, Refused
-from vlbench.record.capture import CaptureGroup, CaptureReport, CaptureRow, KeyCheck
+from vlbench.record.capturable import CapturableGroup, CapturableReport, CapturableRow, KeyCheck
 from vlbench.version import __version__
 
 WORKER = "vlbench.counting.capture_worker"
@@ -40,7 +40,7 @@ class Linted(Message):
 
     event: Literal["linted"] = "linted"
     point: int
-    row: CaptureRow
+    row: CapturableRow
     fed: Point
 
 
@@ -77,7 +77,7 @@ def read_region(text: str | None) -> tuple[str, str] | None:
     return first, last or first
 
 
-def run_capture(job: CaptureJob, timeout: float = 900, steps: Steps = lambda done, of: None) -> CaptureReport:
+def run_capture(job: CaptureJob, timeout: float = 900, steps: Steps = lambda done, of: None) -> CapturableReport:
     """The answers; a row during which the process ended says so. Raises UsageError for a refused job."""
     planned: tuple[str, ...] = ()
     linted: dict[tuple[int, str], Linted] = {}
@@ -104,7 +104,7 @@ def run_capture(job: CaptureJob, timeout: float = 900, steps: Steps = lambda don
         failed = late if end.late else end.reason
         if not planned:
             raise UsageError(f"tower {' and '.join(map(repr, job.towers))}: {failed}") from None
-    return CaptureReport(
+    return CapturableReport(
         vlbench=__version__,
         profile=job.profile,
         cudnn=job.cudnn,
@@ -118,13 +118,13 @@ def run_capture(job: CaptureJob, timeout: float = 900, steps: Steps = lambda don
 
 def _groups(
     job: CaptureJob, planned: Sequence[str], linted: dict[tuple[int, str], Linted], keyed: dict[str, KeyCheck], end: str
-) -> Iterator[CaptureGroup]:
+) -> Iterator[CapturableGroup]:
     """The rows of each point, in a group for each kind of grids that they were fed."""
     for index, point in enumerate(job.points):
-        pairs: list[tuple[Point, CaptureRow]] = []
+        pairs: list[tuple[Point, CapturableRow]] = []
         for name in planned:
             done = linted.get((index, name))
-            row = done.row if done else CaptureRow(name=name, tower=name, failed=end)
+            row = done.row if done else CapturableRow(name=name, tower=name, failed=end)
             check = keyed.get(name)
             if job.key and check is None:
                 check = KeyCheck(verdict="not checked", reason=end or "it was not reached")
@@ -132,4 +132,4 @@ def _groups(
             row = row.model_copy(update={"key": check, "failed": late or row.failed})
             pairs.append((done.fed if done else point, row))
         for fields, rows in by_fed(point, pairs):
-            yield CaptureGroup(**fields, rows=rows)
+            yield CapturableGroup(**fields, rows=rows)

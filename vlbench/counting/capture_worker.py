@@ -16,7 +16,7 @@ from vlbench.counting.rows import Row, rows_of
 from vlbench.counting.worker import peak_host_bytes
 from vlbench.counting_device import CountingDevice
 from vlbench.process.parent import serve
-from vlbench.record.capture import KeyCheck
+from vlbench.record.capturable import KeyCheck
 from vlbench.record.timing import handed_in
 from vlbench.towers.plans import places_of
 

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from vlbench.counting_device import CountingDevice
-from vlbench.counting_device.recorder import recorded
+from vlbench.counting_device.steps import steps_taken
 from vlbench.counting_device.tensor import DeviceTensor
 from vlbench.errors import UsageError, in_one_line
 from vlbench.implementations.adapted import handed_over
@@ -46,7 +46,7 @@ class _Call(NamedTuple):
     turns_ci: bool = False
     alike: bool = False
     """Has it to count what the second call does?"""
-    recorded: bool = False
+    keeps_work: bool = False
     """Is its work kept, step by step?"""
 
 
@@ -59,7 +59,7 @@ CALLS = (
     _Call("gradients on", mode=torch.enable_grad, alike=True),
     _Call("CI turned", turns_ci=True, alike=True),
     _Call("several items", SEVERAL),
-    _Call("the same items again", SEVERAL, recorded=True),
+    _Call("the same items again", SEVERAL, keeps_work=True),
 )
 CALLS_WHEN_BUILT_AGAIN = (_Call(turns_ci=True), _Call("built with CI turned", turns_ci=True, alike=True))
 NEW_GRIDS = tuple(_Call(CHURN, ((1, rows, columns),)) for columns in (3, 4) for rows in (3, 4, 5, 6))
@@ -119,8 +119,8 @@ class _Calls:
             with call.mode(), ci(("CI" in os.environ) is not call.turns_ci):
                 pixels = self.device.pixels(self.fed.pixels_shape(grids), self.dtype)
                 grid_thw = handed_over(module, pixels, torch.tensor(grids, dtype=torch.int64))
-                with self.device.count() as counter, ExitStack() as recorder:
-                    steps = recorder.enter_context(recorded()) if call.recorded else []
+                with self.device.count() as counter, ExitStack() as ends:
+                    steps = ends.enter_context(steps_taken()) if call.keeps_work else []
                     unpack(module(pixels, grid_thw), DeviceTensor)
         except Exception as error:  # whatever a tower raises
             if name:
@@ -131,7 +131,7 @@ class _Calls:
             self.calls[name] = {each: so_far.get(each, 0) + getattr(counter.report.total, each) for each in kept}
             lines = (cause.model_copy(update=ONCE) for cause in counter.report.causes if cause.allowed)
             self.allowed.update(dict.fromkeys(lines))
-        if call.recorded and all(each.certain for each in counter.report.assumptions):
+        if call.keeps_work and all(each.certain for each in counter.report.assumptions):
             launched = [name for name in counter.report.operations if name.startswith("triton::")]
             self.work = (*steps, *(Step(operation=name, shape=(), where=Where(name)) for name in launched))
 

@@ -28,7 +28,7 @@ from vlbench.errors import UsageError
 from vlbench.implementations.config import MODELS
 from vlbench.implementations.preprocessing import Fed, Grid, Preprocessing
 from vlbench.implementations.stage import listen
-from vlbench.record.capture import KeyCheck
+from vlbench.record.capturable import KeyCheck
 from vlbench.towers.models import drawn
 from vlbench.towers.resolve import resolve_tower
 from vlbench.towers.tower import Tower
@@ -150,20 +150,20 @@ def _checked(row: Row, records: _Records, pairs: Sequence[tuple[Batch, Batch]]) 
     return KeyCheck(verdict="not refuted", reason=reason, replays=replays, difference=hint, late=late)
 
 
-def _refuted(recorded: Batch, fed: Batch, error: float | None, *, inside: bool) -> KeyCheck:
+def _refuted(captured: Batch, fed: Batch, error: float | None, *, inside: bool) -> KeyCheck:
     place = "has inputs of other shapes" if error is None else f"comes out {error:.2g} off"
-    reason = f"{fed} {place} where the graph of {recorded} is replayed"
+    reason = f"{fed} {place} where the graph of {captured} is replayed"
     return KeyCheck(
         verdict="plans inside" if inside else "refuted",
         reason=f"{HAND_IN} ({reason})" if inside else reason,
-        recorded=str(recorded),
+        recorded=str(captured),
         fed=str(fed),
         error=error,
     )
 
 
 class _Records(dict[Batch, Recorded]):
-    """Each batch is recorded once, when it is first asked for, on a tower that has seen no other batch."""
+    """Each batch is captured once, when it is first asked for, on a tower that has seen no other batch."""
 
     def __init__(
         self, device: CountingDevice, fresh: Callable[[], Callable[[Batch, int], Call]], region: RegionAsked

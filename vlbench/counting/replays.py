@@ -1,6 +1,6 @@
 """Records of calls that are replayed on the inputs of other batches, as a CUDA graph would be. In shadow mode alone.
 
-A replay knows the operations, the addresses and the host's numbers of the batch that was recorded; another batch's
+A replay knows the operations, the addresses and the host's numbers of the batch that was captured; another batch's
 inputs are put into the memory of that one's.
 """
 
@@ -30,7 +30,7 @@ class Record(Tape):  # type: ignore[no-untyped-call]
         super().__init__()
         self.inputs: dict[int, _Kept] = {}
         self.outputs: dict[int, _Kept] = {}
-        self._region, self.recording = region, region is None
+        self._region, self.capturing = region, region is None
         on_device = [each for each in given if isinstance(each, DeviceTensor)]
         self._early = {each.block for each in on_device}
         self._changed: set[Any] = set()
@@ -41,7 +41,7 @@ class Record(Tape):  # type: ignore[no-untyped-call]
 
     def before(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], operands: list[DeviceTensor]) -> None:
         """See `Tape`."""
-        if self.recording:
+        if self.capturing:
             for each in operands if self._region else ():
                 if each.block in self._early and id(each) not in self._own:
                     _keep(self.inputs, each)
@@ -51,7 +51,7 @@ class Record(Tape):  # type: ignore[no-untyped-call]
 
     def after(self, made: list[DeviceTensor]) -> None:
         """See `Tape`."""
-        if self.recording:
+        if self.capturing:
             self._changed |= {each.block for each in made if each.block not in self._early}
             self._own |= {id(each) for each in made}
         elif self._region and not self._region.over:
@@ -67,13 +67,13 @@ class Record(Tape):  # type: ignore[no-untyped-call]
         """A stage begins."""
         if self._region:
             self._region.enter(name)
-            self.recording = self._region.inside
+            self.capturing = self._region.inside
 
     def exit(self, name: str) -> None:
         """It ends."""
         if self._region:
             self._region.exit(name)
-            self.recording = self._region.inside
+            self.capturing = self._region.inside
 
 
 class _Kept(NamedTuple):

@@ -16,7 +16,7 @@ What it cannot see, and says so: an operator without a fake kernel, a Triton ker
 nobody declared (`unknown`), compiled code (`not_measured`), a Triton kernel in shadow mode (refused). A value that
 follows from floats in ghost mode is taken and listed (`assumed`), or refused where nothing tells it (GhostValueError).
 
-A CUDA graph is recorded here as on a GPU: what no capture can hold is an error with its line, what is captured is
+A CUDA graph is captured here as on a GPU: what no capture can hold is an error with its line, what is captured is
 counted once, and a replay is one operation that carries out all of it again (`graphs`).
 
 And in silence: an operator of C++ that waits for the device, where nobody declared it; questions asked through

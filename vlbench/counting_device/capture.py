@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from vlbench.errors import UsageError
-from vlbench.record.capture import Blocker, BlockerKind
+from vlbench.record.capturable import Blocker, BlockerKind
 from vlbench.record.site import Content, Event
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import torch
 from vlbench.counting_device.scope import current
 from vlbench.counting_device.tape import Tape
 from vlbench.errors import UsageError
-from vlbench.record.capture import BlockerKind
+from vlbench.record.capturable import BlockerKind
 from vlbench.record.sequence import REPLAY
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _NOT_PINNED = "Cannot copy between CPU and CUDA tensors during CUDA graph captur
 _COPIES = ("aten::_to_copy", "aten::copy_")
 
 
-class CaptureError(RuntimeError):
+class GraphError(RuntimeError):
     """What a GPU raises in a capture, with the line that did it."""
 
 
@@ -34,30 +34,30 @@ class CUDAGraph:
         self._outside: Any = None
 
     def capture_begin(self, pool: Any = None, capture_error_mode: str = "global") -> None:
-        """From here on operations are recorded. Raises CaptureError inside of another capture."""
+        """From here on operations are captured. Raises GraphError inside of another capture."""
         scope = current()
         if is_capturing():
-            raise CaptureError(f"{_NOT_PERMITTED}: a capture is under way already")
+            raise GraphError(f"{_NOT_PERMITTED}: a capture is under way already")
         self._outside, scope.capture = scope.capture, self
         self._tape, self._is_open, self._failed = Tape(), True, False
         self._tape.__enter__()  # type: ignore[no-untyped-call]
 
     def capture_end(self) -> None:
-        """Up to here. Raises CaptureError without a beginning, and where the capture had ended on something."""
+        """Up to here. Raises GraphError without a beginning, and where the capture had ended on something."""
         if not self._is_open or self._tape is None:
-            raise CaptureError("capture_end() without capture_begin()")
+            raise GraphError("capture_end() without capture_begin()")
         self._is_open = False
         self._tape.__exit__(None, None, None)  # type: ignore[no-untyped-call]
         current().capture = self._outside
         if self._failed:
             self._tape = None
-            raise CaptureError("CUDA error: operation failed due to a previous error during capture")
+            raise GraphError("CUDA error: operation failed due to a previous error during capture")
 
     def meet(self, kind: BlockerKind, operation: str, place: Cause, size: int) -> None:
-        """Raises CaptureError: this is what a capture ends on."""
+        """Raises GraphError: this is what a capture ends on."""
         copies = operation in _COPIES and kind != "pinned allocation"
         self._failed = True
-        raise CaptureError(f"{_NOT_PINNED if copies else _NOT_PERMITTED}: {kind}, {operation} at {place.where}")
+        raise GraphError(f"{_NOT_PINNED if copies else _NOT_PERMITTED}: {kind}, {operation} at {place.where}")
 
     def ask(self) -> None:
         """Work was asked of the device: it is on the tape."""
@@ -66,9 +66,9 @@ class CUDAGraph:
         """What only some releases of torch refuse goes on here."""
 
     def replay(self) -> None:
-        """All that was recorded again, as one operation. Raises CaptureError before anything was."""
+        """All that was captured again, as one operation. Raises GraphError before anything was."""
         if self._tape is None or self._is_open:
-            raise CaptureError("replay() before capture_end()")
+            raise GraphError("replay() before capture_end()")
         current().operation(REPLAY)
         self._tape.replay()
 
@@ -102,7 +102,7 @@ class graph:  # noqa: N801  # as torch has it
     def __exit__(self, kind: object, *error: object) -> None:
         try:
             self._graph.capture_end()
-        except CaptureError:
+        except GraphError:
             if kind is None:  # else the error that is under way says more
                 raise
 

@@ -18,7 +18,7 @@ from vlbench.counting_device.profiles import Profile
 from vlbench.counting_device.shapes import Shapes
 from vlbench.counting_device.where import Cause, cause, cause_line
 from vlbench.errors import UsageError
-from vlbench.record.capture import BlockerKind
+from vlbench.record.capturable import BlockerKind
 from vlbench.record.sequence import Kind
 from vlbench.record.site import Content, Event, Where
 
@@ -26,7 +26,7 @@ Mode = Literal["shadow", "ghost"]
 Interpret = Callable[["Scope", Any, tuple[Any, ...], dict[str, Any]], Any]
 
 
-class Capture(Protocol):
+class GraphCapture(Protocol):
     """A capture, which ends on what no CUDA graph can hold, or who lists that."""
 
     def ask(self) -> None:
@@ -57,7 +57,7 @@ class Scope:
         self.counter: Counter | None = None
         self.listeners: tuple[Listener, ...] = ()
         """Who hears of what is asked while the counter does, itself among them."""
-        self.capture: Capture | None = None
+        self.capture: GraphCapture | None = None
         """Who is told of what no CUDA graph can hold."""
         self.not_measured_here: set[str] = set()
         """Sentences that hold for every count from now on."""

@@ -1,6 +1,6 @@
 """Operations with their tensors, in order, so that they can be carried out again in the same memory: a graph's replay.
 
-A replay knows what a CUDA graph knows: operations, addresses and numbers as they were when it was recorded. What the
+A replay knows what a CUDA graph knows: operations, addresses and numbers as they were when it was captured. What the
 host computed, chose or read back meanwhile is part of the record; memory that was pinned is read again.
 """
 
@@ -19,7 +19,7 @@ from vlbench.counting_device.mode import EagerMode
 from vlbench.counting_device.scope import current
 from vlbench.counting_device.tensor import DeviceTensor
 from vlbench.counting_device.where import cause_line
-from vlbench.record.capture import Difference
+from vlbench.record.capturable import Difference
 from vlbench.record.site import Where
 
 
@@ -61,7 +61,7 @@ class Tape(EagerMode):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.calls: list[Call] = []
-        self.recording = True
+        self.capturing = True
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -69,7 +69,7 @@ class Tape(EagerMode):
         kwargs = kwargs or {}
         operands = [each for each in tensors_in(args, kwargs) if isinstance(each, DeviceTensor)]
         self.before(func, args, kwargs, operands)
-        is_kept = self.recording
+        is_kept = self.capturing
         told = _told(func, args, kwargs) if is_kept else ""
         result = func(*args, **kwargs)
         made = [each if isinstance(each, DeviceTensor) else None for each in tensors_in((result,), {})]

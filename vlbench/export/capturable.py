@@ -12,7 +12,7 @@ from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Table, Valu
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import number_of, readable_bytes
-from vlbench.record.capture import Blocker, BlockerKind, CaptureGroup, CaptureReport, CaptureRow
+from vlbench.record.capturable import Blocker, BlockerKind, CapturableGroup, CapturableReport, CapturableRow
 from vlbench.record.site import Where, outside_of_helpers
 
 COLUMNS: dict[str, tuple[BlockerKind, ...]] = {
@@ -27,7 +27,7 @@ COLUMNS: dict[str, tuple[BlockerKind, ...]] = {
 HAND_IN = "plans inside its forward: hand the plan in"
 
 
-def capture_sheet(report: CaptureReport) -> Sheet:
+def capture_sheet(report: CapturableReport) -> Sheet:
     """Every group's table, what is to be known of each tower, and its lines."""
     parts: list[Part] = []
     for group in report.groups:
@@ -45,13 +45,13 @@ def capture_sheet(report: CaptureReport) -> Sheet:
     return replace(sheet, lines=lines_found(found))
 
 
-def captured_whole(report: CaptureReport) -> Judged:
+def captured_whole(report: CapturableReport) -> Judged:
     """Can each tower be a graph in one of its forms, under its key? A tower of which that is not known is missing."""
     rows = (_judged(report, group, rows) for group in report.groups for rows in _towers(group))
     return Judged(command="count --capture", before="a CUDA graph", after="the forward", rows=tuple(rows))
 
 
-def _judged(report: CaptureReport, group: CaptureGroup, rows: Sequence[CaptureRow]) -> JudgedRow:
+def _judged(report: CapturableReport, group: CapturableGroup, rows: Sequence[CapturableRow]) -> JudgedRow:
     forms = [row for row in rows if row.capturable]
     sound = [row for row in forms if row.key is None or row.key.verdict == "not refuted"]
     unknown = [row for row in rows if row.capturable is None or (row.key and row.key.verdict == "not checked")]
@@ -67,9 +67,9 @@ def _judged(report: CaptureReport, group: CaptureGroup, rows: Sequence[CaptureRo
     return JudgedRow(cell=f"{rows[0].name} {title(report, group)}", measure="counters", verdict=verdict, reason=reason)
 
 
-def capture_table(report: CaptureReport, group: CaptureGroup) -> Table:
+def capture_table(report: CapturableReport, group: CapturableGroup) -> Table:
     """A row per tower, and below it those with its plan handed in: lines, and how often each kind ends a capture."""
-    columns: Columns[CaptureRow] = {
+    columns: Columns[CapturableRow] = {
         Column("variant", most=20): lambda row: Cell(
             name_told(row.name, row.plan), {"variant": row.name, "plan": row.plan}
         ),
@@ -81,24 +81,24 @@ def capture_table(report: CaptureReport, group: CaptureGroup) -> Table:
     return table_of("capture", group.rows, columns, facts=_facts(report, group), gap=1)
 
 
-def _times(kinds: tuple[BlockerKind, ...], row: CaptureRow) -> int:
+def _times(kinds: tuple[BlockerKind, ...], row: CapturableRow) -> int:
     return row.times(*kinds)
 
 
-def _answer(row: CaptureRow) -> Cell:
+def _answer(row: CapturableRow) -> Cell:
     told = {True: "yes", False: "no", None: "not known"}[row.capturable]
     return Cell(told, row.capturable, {True: "green", False: "red", None: "yellow"}[row.capturable])
 
 
-def _towers(group: CaptureGroup) -> list[list[CaptureRow]]:
+def _towers(group: CapturableGroup) -> list[list[CapturableRow]]:
     """The rows of each tower: its forward, and that with the plan handed in."""
-    found: dict[str, list[CaptureRow]] = {}
+    found: dict[str, list[CapturableRow]] = {}
     for row in group.rows:
         found.setdefault(row.tower, []).append(row)
     return list(found.values())
 
 
-def _told(report: CaptureReport, rows: Sequence[CaptureRow]) -> Iterator[Words]:
+def _told(report: CapturableReport, rows: Sequence[CapturableRow]) -> Iterator[Words]:
     for row in rows:
         if row.failed:
             yield Words(f"{row.name}: {'not whole' if row.blockers else 'not known'}: {row.failed}", "red")
@@ -113,7 +113,7 @@ def _told(report: CaptureReport, rows: Sequence[CaptureRow]) -> Iterator[Words]:
             yield from _key(report, row)
 
 
-def _key(report: CaptureReport, row: CaptureRow) -> Iterator[Words]:
+def _key(report: CapturableReport, row: CapturableRow) -> Iterator[Words]:
     key = row.key
     assert key is not None
     style = {"not refuted": "green", "refuted": "red"}.get(key.verdict, "yellow")
@@ -126,7 +126,7 @@ def _key(report: CaptureReport, row: CaptureRow) -> Iterator[Words]:
         yield Words(key.difference.other, "dim", indent=10, cut=True)
 
 
-def _lines(report: CaptureReport, group: CaptureGroup, rows: Sequence[CaptureRow]) -> Iterator[Part]:
+def _lines(report: CapturableReport, group: CapturableGroup, rows: Sequence[CapturableRow]) -> Iterator[Part]:
     """The lines of a tower's forward, and those with its plan handed in that were not there before."""
     known: set[tuple[object, ...]] = set()
     for row in rows:
@@ -148,7 +148,7 @@ def _lines(report: CaptureReport, group: CaptureGroup, rows: Sequence[CaptureRow
         yield table_of("blockers", new, columns, facts=_facts(report, group) | {"variant": row.name}, lines=lines)
 
 
-def _blocker(each: Blocker, named: Where, rows: Sequence[CaptureRow]) -> Iterator[Words]:
+def _blocker(each: Blocker, named: Where, rows: Sequence[CapturableRow]) -> Iterator[Words]:
     size = f", {readable_bytes(each.bytes)}" if each.bytes else ""
     yield from line_words(each, f"{each.kind}{size}: {each.expression or each.operation}", named)
     places = {row.plan: {_place(other) for other in row.blockers} for row in rows if row.plan != "inside"}
@@ -165,7 +165,7 @@ def _place(each: Blocker) -> tuple[object, ...]:
     return each.kind, each.where, each.expression, each.callers
 
 
-def _facts(report: CaptureReport, group: CaptureGroup) -> dict[str, Value]:
+def _facts(report: CapturableReport, group: CapturableGroup) -> dict[str, Value]:
     facts: dict[str, Value] = {"scenario": group.scenario, "point": group.point, "dtype": report.dtype}
     region = "..".join(report.region) if report.region else ""
     return facts | {"profile": report.profile, "region": region, "key": ",".join(report.key)}

@@ -24,7 +24,7 @@ from vlbench.export.sheet import (
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.words import number_of, readable_bytes
-from vlbench.record.capture import Blocker
+from vlbench.record.capturable import Blocker
 from vlbench.record.counted import CHURN, CountedTower, CountGroup, CountReport, Forward
 from vlbench.record.site import Event, Site, Where, outside_of_helpers
 from vlbench.record.timing import PlanMade, handed_in

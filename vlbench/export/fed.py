@@ -3,17 +3,17 @@
 from vlbench.judging.words import number_of
 from vlbench.predicting.predicted import PredictedGroup
 from vlbench.record.base import grid_text
-from vlbench.record.capture import CaptureGroup, CaptureReport
+from vlbench.record.capturable import CapturableGroup, CapturableReport
 from vlbench.record.counted import CountGroup, CountReport
 
 
-def title(report: CountReport | CaptureReport, group: CountGroup | CaptureGroup) -> str:
+def title(report: CountReport | CapturableReport, group: CountGroup | CapturableGroup) -> str:
     """What was counted, in one line."""
     attention = f" with cuDNN {report.cudnn}" if report.cudnn else ""
     return f"{asked(group)}, {report.dtype}, as {report.profile}{attention}"
 
 
-def asked(group: CountGroup | CaptureGroup | PredictedGroup) -> str:
+def asked(group: CountGroup | CapturableGroup | PredictedGroup) -> str:
     """The scenario, its point, and what was fed."""
     point = f" [{group.point}]" if group.point else ""
     much = f"{sum(t * h * w for t, h, w in group.grids):,} patches"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from vlbench.export.rules import rule_name
 from vlbench.export.sheet import LineFound
 from vlbench.judging.words import readable_bytes
-from vlbench.record.capture import Blocker
+from vlbench.record.capturable import Blocker
 from vlbench.record.site import Site, outside_of_helpers
 
 

@@ -20,7 +20,7 @@ def rules() -> dict[str, tuple[str, str]]:
     """Name -> title and help."""
     import tomllib
 
-    from vlbench.record.capture import BLOCKERS
+    from vlbench.record.capturable import BLOCKERS
     from vlbench.record.site import Event
 
     groups = (

@@ -55,7 +55,7 @@ def simulated_parts(
     graphs: Columns[Row] = {
         Column("waiting", "point"): lambda row: row[0],
         Column("hit", "exact_hit_rate"): lambda row: figure(row[1].exact_hit_rate, share),
-        Column("replays", "replays_per_recording"): lambda row: figure(row[1].replays_per_recording, "{:.2f}"),
+        Column("replays", "replays_per_recording"): lambda row: figure(row[1].replays_per_capture, "{:.2f}"),
         Column("forwards"): lambda row: row[1].forwards,
         Column("padding", "padding_share"): lambda row: figure(row[1].padding_share, share),
         Column("none", "without"): lambda row: row[1].without,
@@ -103,13 +103,13 @@ def _timed(paid: BreakEven) -> Table:
     columns: Columns[BreakEven] = {
         Column("timed on", "device"): lambda row: row.device,
         Column("model", left=True): lambda row: row.model,
-        Column("recording", "recording_ms"): lambda row: figure(row.recording, "{:.2f}"),
+        Column("recording", "recording_ms"): lambda row: figure(row.capture, "{:.2f}"),
         Column("forward", "forward_ms"): lambda row: figure(row.forward, "{:.2f}"),
         Column("replay", "replay_ms"): lambda row: figure(row.replay, "{:.2f}"),
         Column("replay / forward", "ratio"): lambda row: figure(row.ratio.ratio, _with_interval(row)),
         Column("pays after", "pays_after"): lambda row: figure(row.pays_after, "{:.1f} replays"),
     }
-    title = "one picture of 36x36 patches, ms: what recording its graph adds to a call, a forward, and a replay"
+    title = "one picture of 36x36 patches, ms: what capturing its graph adds to a call, a forward, and a replay"
     if paid.pays_after is None:
         title += ". It never pays here: no replay is seen to be faster than a forward"
     return table_of("break-even", [paid], columns, title=title)

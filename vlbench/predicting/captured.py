@@ -1,4 +1,4 @@
-"""A recorded capture held against the model: its kernels beside the tables, its host beside that of other captures."""
+"""A profiler's capture held against the model: its kernels beside the tables, its host beside other captures' hosts."""
 
 from __future__ import annotations
 

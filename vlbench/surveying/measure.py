@@ -16,7 +16,7 @@ from vlbench.record.counts import Counts
 from vlbench.surveying.build import build, depth_of
 from vlbench.surveying.forms import FORMS, Sizes, described, fed, form_inputs, sizes_of, takes_integers
 from vlbench.surveying.listed import Listed
-from vlbench.surveying.prepared import offers, recording
+from vlbench.surveying.prepared import keeping, offers
 
 LENGTHS = "cu_"
 """How the names of bounds of segments begin, which SDPA reads on the host."""
@@ -73,7 +73,7 @@ class _Ways:
         ways = [self._way("device", there), self._way("host", self.given)]
         if not offers(self.module) or not ways[0].count:
             return tuple(ways)
-        with torch.inference_mode(), recording(self.module) as made:
+        with torch.inference_mode(), keeping(self.module) as made:
             self.module(**there)
         lengths = {name: self.device.download(part) for name, part in made.items() if name.startswith(LENGTHS)}
         ways.append(self._way("device", there | made, prepared=True))

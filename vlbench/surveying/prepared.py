@@ -51,7 +51,7 @@ def offers(tower: nn.Module) -> bool:
 
 
 @contextmanager
-def recording(tower: nn.Module) -> Iterator[dict[str, Any]]:
+def keeping(tower: nn.Module) -> Iterator[dict[str, Any]]:
     """What is prepared inside, by its names, each as it was made first."""
     made: dict[str, Any] = {}
     with ExitStack() as patches:

@@ -1,4 +1,4 @@
-"""After how many replays the recording of a graph has paid: both are timed on the device at hand."""
+"""After how many replays the capture of a graph has paid: both are timed on the device at hand."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FLAG = "graph-exact"
 SIDE = 36
 """Patches along a side of a picture of 512x512 pixels, on which replays are timed."""
 LAYOUTS, ROUNDS = 7, 30
-"""Pictures of other widths that are recorded, and pairs of a forward and a replay."""
+"""Pictures of other widths that are captured, and pairs of a forward and a replay."""
 DTYPES = {"cpu": torch.float32, "cuda": torch.bfloat16}
 
 
@@ -32,7 +32,7 @@ class BreakEven:
 
     model: str
     device: Device
-    recording: float
+    capture: float
     """Of the first call on a layout, by how much it takes longer."""
     forward: float
     replay: float
@@ -43,11 +43,11 @@ class BreakEven:
     def pays_after(self) -> float | None:
         """Replays; None where none is seen to save time, as the interval of the ratio reaches 1."""
         saved = self.forward * (1 - self.ratio.ratio)
-        return max(0.0, self.recording) / saved if self.ratio.high < 1 else None
+        return max(0.0, self.capture) / saved if self.ratio.high < 1 else None
 
 
 def break_even(model: str, device: Device) -> BreakEven:
-    """Time recordings and replays of one of our models, with random weights: seconds, on a CPU for a tiny one."""
+    """Time captures and replays of one of our models, with random weights: seconds, on a CPU for a tiny one."""
     config, there = MODELS[model], torch.device(device)
     weights = drawn(config, there, DTYPES[device])
     best, clock = preset_flags("best", config, device)[0], clock_for(device)
@@ -69,5 +69,5 @@ def break_even(model: str, device: Device) -> BreakEven:
         ]
         pairs = [(seconds(graphs, SIDE), seconds(eager, SIDE)) for _ in range(ROUNDS)]
     replays, forwards = zip(*pairs, strict=True)
-    recording, forward, replay = (1e3 * median(each) for each in (firsts, forwards, replays))
-    return BreakEven(model, device, recording, forward, replay, paired_ratio(replays, forwards))
+    capture, forward, replay = (1e3 * median(each) for each in (firsts, forwards, replays))
+    return BreakEven(model, device, capture, forward, replay, paired_ratio(replays, forwards))

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from vlbench.counting_device.recorder import recorded
+from vlbench.counting_device.steps import steps_taken
 from vlbench.errors import UsageError
 from vlbench.implementations.optimized import FlagError
 from vlbench.implementations.output import unpack
@@ -67,7 +67,7 @@ class Call(Message):
     """In no_grad, and not in inference mode?"""
     ci: bool
     """Is the variable CI set?"""
-    recorded: bool = False
+    for_work: bool = False
     """Is its work wanted, and no output?"""
 
 
@@ -98,7 +98,7 @@ class Answer(Message):
     weights: str = ""
     """A sketch of their values."""
     work: Work = ()
-    """Of a call that was recorded."""
+    """Of a call that was made for it."""
 
 
 class Judged:
@@ -123,8 +123,8 @@ class Judged:
                 tower.to(getattr(torch, ask.to.dtype))
                 return Answer()
             pixels, grid_thw = torch.load(self.start.exchange, weights_only=True)
-            if ask.to.recorded:
-                with recorded() as steps:
+            if ask.to.for_work:
+                with steps_taken() as steps:
                     unpack(tower(pixels, grid_thw))
                 return Answer(work=tuple(steps))
             with ci(ask.to.ci), torch.no_grad() if ask.to.no_grad else torch.inference_mode():

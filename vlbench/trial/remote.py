@@ -109,7 +109,7 @@ class RemoteTower:
         try:
             for _ in range(2):
                 torch.save((pixels, torch.tensor(grids)), self._remote.exchange)
-                answer = self._remote.ask(Call(tower=self._number, no_grad=False, ci=False, recorded=True))
+                answer = self._remote.ask(Call(tower=self._number, no_grad=False, ci=False, for_work=True))
         except UsageError:
             return ()
         return answer.work

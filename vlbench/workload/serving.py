@@ -102,7 +102,7 @@ class Served:
     without: int = 0
     """Those that no graph had room for."""
     sizes: set[int] = field(default_factory=set)
-    recorded: int = 0
+    captured: int = 0
     """Of the calls, those whose layout had no graph, and got one."""
     ranked: Mapping[str, Ranked] = field(default_factory=dict)
     """By way, where calls were also shared out over ranks."""
@@ -120,12 +120,12 @@ class Served:
     @property
     def exact_hit_rate(self) -> float | None:
         """Share of calls whose exact layout had a graph."""
-        return share_of(self.calls - self.recorded, self.recorded)
+        return share_of(self.calls - self.captured, self.captured)
 
     @property
-    def replays_per_recording(self) -> float | None:
-        """Calls on a layout after its first, which records it: recording may cost so many times what a replay saves."""
-        return (self.calls - self.recorded) / self.recorded if self.recorded else None
+    def replays_per_capture(self) -> float | None:
+        """Calls on a layout after its first, which captures it: that may cost so many times what a replay saves."""
+        return (self.calls - self.captured) / self.captured if self.captured else None
 
     @property
     def replays_per_size(self) -> float | None:
@@ -238,7 +238,7 @@ def admitted(grids: list[Grid], tokens: int) -> Iterator[list[Grid]]:
 def _encode(call: tuple[Grid, ...], served: Served, layouts: Lru, packed: Callable[..., list[Pack]]) -> None:
     served.calls += 1
     if not layouts.found(call):
-        served.recorded += 1
+        served.captured += 1
         layouts.keep(call, 1)
     for each in packed(call):
         served.forwards += 1

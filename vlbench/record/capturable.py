@@ -67,7 +67,7 @@ class KeyCheck(Record):
     """What ends a capture of a small batch's third forward, in words."""
 
 
-class CaptureRow(Record):
+class CapturableRow(Record):
     """One tower, with its plan made inside of the forward or handed in, on one set of grids."""
 
     name: str
@@ -97,17 +97,17 @@ class CaptureRow(Record):
         return sum(blocker.times for blocker in self.blockers if blocker.kind in kinds)
 
 
-class CaptureGroup(Record):
+class CapturableGroup(Record):
     """All towers on one set of grids."""
 
     scenario: str
     point: str
     grids: tuple[Grid, ...]
     images: bool = False
-    rows: tuple[CaptureRow, ...]
+    rows: tuple[CapturableRow, ...]
 
 
-class CaptureReport(Checksummed):
+class CapturableReport(Checksummed):
     """One run of `vlbench count --capture`."""
 
     schema_version: Literal[1] = 1
@@ -119,5 +119,5 @@ class CaptureReport(Checksummed):
     """The first and the last stage of what was asked about; None: the whole forward."""
     key: tuple[str, ...] = ()
     """What batches that may share a graph have in common."""
-    groups: tuple[CaptureGroup, ...]
+    groups: tuple[CapturableGroup, ...]
     seconds: Amount

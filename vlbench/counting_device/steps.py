@@ -1,6 +1,6 @@
-"""Records the operations that a tower asks for, on a CPU as on the counting device.
+"""The steps of a tower's work: the operations that it asks for, on a CPU as on the counting device.
 
-Each is recorded whole, as Python calls it, so that what torch makes of it on either device is no difference. Views,
+Each is taken whole, as Python calls it, so that what torch makes of it on either device is no difference. Views,
 copies, reads and plain memory are left out, as they follow from where tensors are.
 """
 
@@ -22,7 +22,7 @@ _MOVES = re.compile(
 )
 
 
-class _Recorder(EagerMode):
+class _Steps(EagerMode):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.steps: list[Step] = []
@@ -41,8 +41,8 @@ class _Recorder(EagerMode):
 
 
 @contextmanager
-def recorded() -> Iterator[list[Step]]:
-    """The steps of the block, in inference mode: outside of it torch takes some operations to pieces before."""
-    recorder = _Recorder()
-    with torch.inference_mode(), recorder:
-        yield recorder.steps
+def steps_taken() -> Iterator[list[Step]]:
+    """Those of the block, in inference mode: outside of it torch takes some operations to pieces before."""
+    taking = _Steps()
+    with torch.inference_mode(), taking:
+        yield taking.steps
