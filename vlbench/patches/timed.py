@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def timed_rows(pair: Pair, request: Request, top: Path, watch: Watch) -> list[JudgedRow]:
     """A row about accuracy and one about time for each point of the scenarios."""
-    from vlbench.revisions.times import measure, plans_of, rows_of
+    from vlbench.revisions.times import cell_of, measure, plans_of, rows_of
     from vlbench.trial.limits import end_of
 
     (tower,) = request.towers
@@ -28,8 +28,7 @@ def timed_rows(pair: Pair, request: Request, top: Path, watch: Watch) -> list[Ju
     groups, _ = measure(plans, way_of(tower), replace(request, apart=True), until, top, watch, seen=seen)
     found = []
     for plan, group in zip(plans, groups, strict=True):
-        words = (tower, plan.point.scenario, plan.point.label, plan.dtype, plan.device)
-        found += rows_of(group, " ".join(filter(None, words)))
+        found += rows_of(group, cell_of(tower, plan))
     return [
         JudgedRow.missing(row.cell, "time", CLOCK)
         if row.verdict is Verdict.IMPROVED and row.measure == "time" and seen and not is_seen(seen)

@@ -16,7 +16,6 @@ from vlbench.judging.identical import Evidence, IdenticalRun, tally
 from vlbench.judging.instances import told_of
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.vote import VOTE_FALSE_ALARMS
-from vlbench.matrix.plan import Plan
 from vlbench.record.schema import CellGroup, Device
 from vlbench.revisions.request import Request, Way
 from vlbench.revisions.sides import Sides
@@ -116,7 +115,7 @@ def _measure(
 ) -> tuple[list[JudgedRow], tuple[CellGroup, ...], list[str], bool]:
     from vlbench.revisions.counters import count
     from vlbench.revisions.pairs import with_price
-    from vlbench.revisions.times import measure, plans_of, rows_of
+    from vlbench.revisions.times import cell_of, measure, plans_of, rows_of
 
     plans = {tower: plans_of(pair, request, tower) for tower in ways}
     counted: dict[str, list[JudgedRow]] = {}
@@ -137,7 +136,7 @@ def _measure(
         complete, remaining = complete and was_complete, remaining - mine
         spent = time.monotonic() - begin
         for plan, group in zip(plans[tower], found, strict=True):
-            judged = rows_of(group, _cell(tower, plan))
+            judged = rows_of(group, cell_of(tower, plan))
             rows += [with_price(row, spent) for row in judged] if way is Way.LOCK_STEP else judged
             said += told_of(group)
         rows += counted.get(tower, [])
@@ -146,10 +145,6 @@ def _measure(
             for group in found
         )
     return rows, tuple(groups), said, complete
-
-
-def _cell(tower: str, plan: Plan) -> str:
-    return " ".join(filter(None, (tower, plan.point.scenario, plan.point.label, plan.dtype, plan.device)))
 
 
 def _notes(pair: Sides, request: Request, ways: dict[str, Way]) -> list[str]:

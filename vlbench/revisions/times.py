@@ -114,6 +114,11 @@ def _called(index: int, group: CellGroup) -> list[str]:
     return [name for name in suspects(group, FLOORS) if name == HEAD]
 
 
+def cell_of(tower: str, plan: Plan) -> str:
+    """What a report calls the measurement of a plan: the tower, what it is fed, the dtype and the device."""
+    return " ".join(filter(None, (tower, plan.point.scenario, plan.point.label, plan.dtype, plan.device)))
+
+
 def rows_of(group: CellGroup, cell: str) -> list[JudgedRow]:
     """Is HEAD right, and is it as fast as BASE? A time is shown only of what is right."""
     found = {each.row.name: each for each in summaries(group, FLOORS)}
