@@ -8,7 +8,7 @@ from dataclasses import asdict
 from functools import partial
 
 from vlbench.comparing.history import Change, History, Series
-from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Words, figure, table_of
+from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Value, Words, figure, table_of
 from vlbench.judging.words import number_of, readable_bytes
 
 BLOCKS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
@@ -57,11 +57,8 @@ def ends(history: History) -> str:
 def _parts(history: History, every: bool) -> Iterator[Part]:
     yield Words(ends(history), "bold")
     kept = [each for each in history.series if every or each.changes]
-    for cell, machine in dict.fromkeys((each.cell, each.machine) for each in kept):
-        yield Words()
-        yield Words(f"{cell}{f', on {machine}' if machine else ''}")
-        rows = [each for each in kept if (each.cell, each.machine) == (cell, machine)]
-        facts = {"source": history.source, "cell": cell, "machine": machine}
+    for named, facts, rows in by_cell(history, kept):
+        yield from (Words(), Words(named))
         yield table_of("history", rows, series_columns(), facts=facts, gap=1)
         yield from _changes(history, rows)
     if len(history.versions) == 1:
@@ -72,6 +69,14 @@ def _parts(history: History, every: bool) -> Iterator[Part]:
         )
     yield from (Words(note, "yellow") for note in history.notes)
     yield Words()
+
+
+def by_cell(history: History, kept: Sequence[Series]) -> Iterator[tuple[str, dict[str, Value], list[Series]]]:
+    """What each cell on each class of machine is called, its facts for programs, and those of its figures in `kept`."""
+    for cell, machine in dict.fromkeys((each.cell, each.machine) for each in kept):
+        rows = [each for each in kept if (each.cell, each.machine) == (cell, machine)]
+        facts: dict[str, Value] = {"source": history.source, "cell": cell, "machine": machine}
+        yield f"{cell}, on {machine}" if machine else cell, facts, rows
 
 
 def series_columns(line: Callable[[Series], Cell] = lambda row: Cell(sparkline(row.values))) -> Columns[Series]:

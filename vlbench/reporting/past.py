@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from vlbench.comparing.history import Change, History, Series
-from vlbench.export.history import RULE, ends, pair_cells, series_columns, sparkline, value_cell
+from vlbench.export.history import RULE, by_cell, ends, pair_cells, series_columns, sparkline, value_cell
 from vlbench.export.sheet import Column, Columns, Table, Value, Words, table_of
 from vlbench.reporting import drawing
 from vlbench.reporting.page import Chapter, Picture, Section, only
@@ -18,11 +18,10 @@ BRIEF = ("figure", "history", "first", "last", "changes")
 def past_chapter(history: History) -> Chapter:
     """A section for each cell that has counts that changed, or times; what never changed is told as a number."""
     kept = [each for each in history.series if each.changes or each.machine]
-    sections = []
-    for cell, machine in dict.fromkeys((each.cell, each.machine) for each in kept):
-        rows = [each for each in kept if (each.cell, each.machine) == (cell, machine)]
-        tables = [lines_table(history, rows), *_changes(history, rows)]
-        sections.append(Section(f"{cell}{f', on {machine}' if machine else ''}", tables))
+    sections = [
+        Section(named, [_lines(history, rows, facts), *_changes(history, rows, facts)])
+        for named, facts, rows in by_cell(history, kept)
+    ]
     if still := len(history.series) - len(kept):
         told = f"{still} of {len(history.series)} figures are counts that never changed."
         sections.append(Section("What never changed", [Words(told)]))
@@ -30,11 +29,9 @@ def past_chapter(history: History) -> Chapter:
     return Chapter(f"History of {ends(history)}", history.source, sections, [RULE, *history.notes], brief)
 
 
-def lines_table(history: History, rows: Sequence[Series]) -> Table:
+def _lines(history: History, rows: Sequence[Series], facts: Mapping[str, Value]) -> Table:
     """A row for each figure: what it was in every version, drawn, and its first and last value."""
-    first, last = history.versions[0].name, history.versions[-1].name
-    facts = {"source": history.source, "cell": rows[0].cell, "machine": rows[0].machine}
-    told = f"From {first} to {last}; a bar marks a change"
+    told = f"From {history.versions[0].name} to {history.versions[-1].name}; a bar marks a change"
     return table_of("history", rows, series_columns(partial(_line, history)), title=told, facts=facts)
 
 
@@ -47,7 +44,7 @@ def _line(history: History, row: Series) -> Picture:
     return Picture(sparkline(row.values), values, svg=drawn)
 
 
-def _changes(history: History, rows: Sequence[Series]) -> Iterator[Table]:
+def _changes(history: History, rows: Sequence[Series], facts: Mapping[str, Value]) -> Iterator[Table]:
     """Every change, the newest first."""
     found = [(row, change) for row in rows for change in row.changes]
     columns: Columns[tuple[Series, Change]] = {
@@ -61,7 +58,6 @@ def _changes(history: History, rows: Sequence[Series]) -> Iterator[Table]:
         columns[Column("subject", "words", left=True)] = lambda each: history.versions[each[1].at].words or "-"
     if any(change.why for _, change in found):
         columns[Column("what else changed", "why", left=True)] = lambda each: each[1].why or "-"
-    facts = {"source": history.source, "cell": rows[0].cell, "machine": rows[0].machine}
     if found:
         ordered = sorted(found, key=lambda each: -each[1].at)
         yield table_of("changes", ordered, columns, title="Every change, the newest first", facts=facts)
