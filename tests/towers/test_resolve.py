@@ -122,7 +122,10 @@ def test_a_module_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.Monk
         ("module:", "write it as package.module:factory"),
         ("my_tower.py:Tower", "write the module as it is imported, my_tower:Tower"),
         ("./towers/mine.py:make", "write the module as it is imported, towers.mine:make"),
-        ("no.such.module:Toy", "no.such.module cannot be imported: ModuleNotFoundError: No module named 'no'"),
+        (
+            "no.such.module:Toy",
+            "no.such.module cannot be imported: ModuleNotFoundError: No module named 'no'; call vlbench in the folder",
+        ),
         (f"{TOYS}:Toyy", f"{TOYS} has no 'Toyy'; did you mean {TOYS}:Toy?"),
         (f"{TOYS}:unlike", f"{TOYS} has no 'unlike'; name a function in it"),
         (f"{TOYS}:A_NUMBER", "A_NUMBER is a int; name a function that makes a tower"),

@@ -17,6 +17,7 @@ from vlbench.errors import UsageError
 
 DYNAMIC = {"sys", "setattr", "__setattr__", "globals", "locals", "vars", "exec", "__dict__", "__getattr__", "__name__"}
 """By these a module may come to have names that its source does not say."""
+ELSEWHERE = "call vlbench in the folder that holds it, or install it"
 
 
 def look_here() -> None:
@@ -42,8 +43,8 @@ def check_factory(name: str, attribute: str) -> None:
         return
     if top and spec is None:
         near = get_close_matches(top, [*_modules_here()], n=1)
-        hint = f"; did you mean {near[0]}{name.removeprefix(top)}:{attribute}?" if near else ""
-        raise UsageError(f"{name} cannot be imported: ModuleNotFoundError: No module named {top!r}{hint}")
+        meant = f"did you mean {near[0]}{name.removeprefix(top)}:{attribute}?" if near else ELSEWHERE
+        raise UsageError(f"{name} cannot be imported: ModuleNotFoundError: No module named {top!r}; {meant}")
     alone = spec and spec.submodule_search_locations is None and not inside and top not in sys.modules
     if spec and alone and text is not None and _surely_lacks(text, attribute.partition(".")[0]):
         raise UsageError(lacks(name, attribute, spec.origin))
