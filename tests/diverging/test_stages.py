@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vlbench.diverging.hold import Fed
-from vlbench.diverging.stages import Yardstick, kind_of, row_errors
+from vlbench.diverging.stages import Standard, kind_of, row_errors
 from vlbench.record.divergence import Mode, Place
 from vlbench.trial.accuracy import Input
 
@@ -19,8 +19,8 @@ FED = Fed(Input(torch.zeros(2 * 4 * 12 + 4, 1176), torch.tensor([[2, 4, 12], [1,
 
 def judged(found: Tensor, name: str = "block[0].mlp", mode: Mode = "lock-step", own: Tensor | None = None) -> bool:
     dtype = "float32" if own is None else "bfloat16"
-    yardstick = Yardstick(dtype, mode, {name: WANTED}, None if own is None else {name: own})
-    return yardstick.judge(name, found, lambda row, rows: Place(item=row, frame=0, row=0, column=0)).parts
+    standard = Standard(dtype, mode, {name: WANTED}, None if own is None else {name: own})
+    return standard.judge(name, found, lambda row, rows: Place(item=row, frame=0, row=0, column=0)).parts
 
 
 def test_a_row_is_off_by_its_norm_relative_to_the_usual_row() -> None:

@@ -12,7 +12,7 @@ import torch
 from vlbench.api.results import Result, Rows
 from vlbench.diverging import dump as dumps
 from vlbench.diverging.dump import Dump
-from vlbench.diverging.hold import Candidate, Fed, hold, stages_of, yardsticks
+from vlbench.diverging.hold import Candidate, Fed, hold, stages_of, standards
 from vlbench.diverging.probe import PROBE, probe
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.export.diverged import verdict_of
@@ -96,7 +96,7 @@ def diverge(
     candidates = [Candidate(each.name, partial(_build, towers, each)) for each in others]
     if found:
         candidates = [Candidate(named, dumped=found.stages)]
-    against = list(yardsticks(first.name, partial(_build, towers, first), fed, found.stages if found else None))
+    against = list(standards(first.name, partial(_build, towers, first), fed, found.stages if found else None))
     return Diverged(tuple(hold(each, first.name, against, fed) for each in candidates), written)
 
 

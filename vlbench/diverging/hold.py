@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from vlbench.diverging.stages import Yardstick, kind_of, row_errors
+from vlbench.diverging.stages import Standard, kind_of, row_errors
 from vlbench.diverging.tap import Stages, tap
 from vlbench.errors import IncomparableError
 from vlbench.implementations.preprocessing import Grid
@@ -66,7 +66,7 @@ def stages_of(tower: nn.Module, fed: Fed, dtype: torch.dtype, feed: Stages | Non
     return found
 
 
-def yardsticks(name: str, build: Build, fed: Fed, dumped: Mapping[str, Stages] | None = None) -> Iterator[Yardstick]:
+def standards(name: str, build: Build, fed: Fed, dumped: Mapping[str, Stages] | None = None) -> Iterator[Standard]:
     """What the runs in float32 and in the dtype are held against.
 
     Of a dump, which cannot be given anything, the reference's stages are given what the dump has: `dumped` by dtype,
@@ -76,21 +76,21 @@ def yardsticks(name: str, build: Build, fed: Fed, dumped: Mapping[str, Stages] |
     fed.step(f"{name} in float32")
     free = _finite(stages_of(exact, fed, wide), name, wide)
     if dumped is None or "float32" in dumped:
-        yield Yardstick("float32", "free-running", free)
+        yield Standard("float32", "free-running", free)
         feed = dumped["float32"] if dumped else free
-        yield Yardstick("float32", "lock-step", stages_of(exact, fed, wide, feed) if dumped else free, None, feed)
+        yield Standard("float32", "lock-step", stages_of(exact, fed, wide, feed) if dumped else free, None, feed)
     dtype = dtype_name(fed.dtype)
     if fed.dtype is wide or (dumped is not None and dtype not in dumped):
         return
     fed.step(f"{name} in {dtype}")
     rough = build(False)
     own = _finite(stages_of(rough, fed, fed.dtype), name, fed.dtype)
-    yield Yardstick(dtype, "free-running", free, _errors(own, free))
+    yield Standard(dtype, "free-running", free, _errors(own, free))
     feed = dumped[dtype] if dumped else own
     fed.step(f"{name} in float32, given what {dtype} has")
     wanted = stages_of(exact, fed, wide, feed)
     own = stages_of(rough, fed, fed.dtype, feed) if dumped else own
-    yield Yardstick(dtype, "lock-step", wanted, _errors(own, wanted), feed)
+    yield Standard(dtype, "lock-step", wanted, _errors(own, wanted), feed)
 
 
 def _errors(found: Stages, wanted: Stages) -> dict[str, Tensor]:
@@ -115,61 +115,61 @@ class Candidate:
     dumped: Mapping[str, Stages] | None = None
     _built: dict[bool, nn.Module] = field(default_factory=dict)
 
-    def run(self, yardstick: Yardstick, fed: Fed, tell: Callable[[str, Tensor], None]) -> None:
-        """Tell of its stages in the run that the yardstick is for."""
+    def run(self, standard: Standard, fed: Fed, tell: Callable[[str, Tensor], None]) -> None:
+        """Tell of its stages in the run that the standard is for."""
         if self.dumped is not None:
-            for name, rows in self.dumped[yardstick.dtype].items():
+            for name, rows in self.dumped[standard.dtype].items():
                 tell(name, rows)
             return
         assert self.build is not None
-        exact = yardstick.dtype == "float32"
-        fed.step(f"{self.name} in {yardstick.dtype}, {yardstick.mode}")
+        exact = standard.dtype == "float32"
+        fed.step(f"{self.name} in {standard.dtype}, {standard.mode}")
         if exact not in self._built:
             self._built = {exact: self.build(exact)}
         dtype = torch.float32 if exact else fed.dtype
-        tap(self._built[exact], fed.entry.to(dtype), fed.merge**2, tell, yardstick.feed)
+        tap(self._built[exact], fed.entry.to(dtype), fed.merge**2, tell, standard.feed)
 
 
 class _Hearing:
     """What one run of a candidate tells."""
 
-    def __init__(self, yardstick: Yardstick, reference: str, fed: Fed) -> None:
-        self.yardstick, self.reference, self.fed = yardstick, reference, fed
+    def __init__(self, standard: Standard, reference: str, fed: Fed) -> None:
+        self.standard, self.reference, self.fed = standard, reference, fed
         self.found: dict[str, Stage] = {}
         self.strange: list[str] = []
 
     def tell(self, name: str, rows: Tensor) -> None:
         """Of a stage."""
-        wanted = self.yardstick.wanted.get(name)
+        wanted = self.standard.wanted.get(name)
         if wanted is None:
             self.strange.append(f"{name} ({self.reference} has none)")
         elif rows.shape != wanted.shape:
             self.strange.append(f"{name} ({list(rows.shape)} instead of {list(wanted.shape)})")
         else:
-            self.found[name] = self.yardstick.judge(name, rows, self.fed.place)
+            self.found[name] = self.standard.judge(name, rows, self.fed.place)
 
     @property
     def lacking(self) -> list[str]:
         """Stages of the reference that it has not told of."""
         heard = {*self.found, *(words.partition(" (")[0] for words in self.strange)}
-        return [f"{name} (missing)" for name in self.yardstick.wanted if name not in heard]
+        return [f"{name} (missing)" for name in self.standard.wanted if name not in heard]
 
     @property
     def run(self) -> Run:
         """The run, in the order of the reference."""
-        stages = tuple(self.found[name] for name in self.yardstick.wanted if name in self.found)
-        return Run(dtype=self.yardstick.dtype, mode=self.yardstick.mode, stages=stages)
+        stages = tuple(self.found[name] for name in self.standard.wanted if name in self.found)
+        return Run(dtype=self.standard.dtype, mode=self.standard.mode, stages=stages)
 
 
-def hold(candidate: Candidate, reference: str, against: Sequence[Yardstick], fed: Fed) -> Divergence:
+def hold(candidate: Candidate, reference: str, against: Sequence[Standard], fed: Fed) -> Divergence:
     """The candidate against the reference, in every run."""
     runs, unmatched, failed = [], list[str](), ""
-    for yardstick in against:
-        hearing = _Hearing(yardstick, reference, fed)
+    for standard in against:
+        hearing = _Hearing(standard, reference, fed)
         try:
-            candidate.run(yardstick, fed, hearing.tell)
+            candidate.run(standard, fed, hearing.tell)
         except Exception as failure:  # whatever a tower raises is its result, not ours
-            failed = failed or f"in {yardstick.dtype}, {yardstick.mode}: {raised_words(failure)}"
+            failed = failed or f"in {standard.dtype}, {standard.mode}: {raised_words(failure)}"
         unmatched += hearing.strange if failed else [*hearing.strange, *hearing.lacking]
         runs.append(hearing.run)
     return Divergence(

@@ -52,7 +52,7 @@ def all_rows(errors: Tensor) -> float:
 
 
 @dataclass(frozen=True)
-class Yardstick:
+class Standard:
     """What the stages of one run are held against."""
 
     dtype: str
