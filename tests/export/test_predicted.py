@@ -67,12 +67,27 @@ def test_a_span_without_its_attention_is_marked() -> None:
 def test_what_no_table_has_so_is_named_with_its_factor() -> None:
     note = "unaligned: x3.7 (2.6 to 4.4), as measured on one H200"
     text = " ".join(shown(predicted_sheet(prediction(notes={note: 96})).parts).split())
-    assert f"a: 96 products {note}." in text
+    assert f"a, b: 96 products {note}." in text
+    assert text.count(note) == 1, "of all rows and GPUs at once"
+
+
+def test_a_note_is_told_once_of_rows_with_other_numbers_and_of_some_gpus() -> None:
+    found, note = prediction(), "unaligned: x3.7"
+    (group,) = found.groups
+    numbers = {("a", "h100"): 96, ("b", "h100"): 1000, ("a", "h200"): 96, ("b", "h200"): 1000}
+    rows = [
+        row.model_copy(update={"notes": {note: number} if (number := numbers.get((row.row, row.gpu))) else {}})
+        for row in group.rows
+    ]
+    told = found.model_copy(update={"groups": (group.model_copy(update={"rows": tuple(rows)}),)})
+    text = " ".join(shown(predicted_sheet(told).parts).split())
+    assert f"h100, h200: a: 96; b: 1,000 products {note}." in text
+    assert text.count(note) == 1
 
 
 def test_a_row_that_replays_a_graph_says_so() -> None:
     text = " ".join(shown(predicted_sheet(prediction(replayed=1216)).parts).split())
-    assert "a: 1,216 operations in a CUDA graph: one launch replays them, back to back." in text
+    assert text.count("a, b: 1,216 operations in a CUDA graph: one launch replays them, back to back.") == 1
     assert "CUDA graph" not in shown(predicted_sheet(prediction()).parts)
 
 

@@ -18,6 +18,7 @@ LEAST_PAY = 0.01
 """Share of the span from which on something is said to pay."""
 ALONE = "not told apart"
 FIRST, OUTSIDE_STAGES = ", first call", "outside of stages"
+REPLAYED = "operations in a CUDA graph: one launch replays them, back to back"
 ABREAST = 4
 """GPUs that have room in one table."""
 METHOD = (
@@ -176,19 +177,28 @@ def _of_gpu(found: Prediction, group: PredictedGroup, gpu: str, limit: int) -> I
     for lacking in dict.fromkeys(_heavy(row) for row in rows if row.span and _heavy(row)):
         of = ", ".join(row.row for row in rows if row.span and _heavy(row) == lacking)
         yield Words(f"+ {of}: without {', '.join(lacking)}, of which some has no time; it takes longer.", "yellow")
+    yield from _beside(rows)
     for row in rows:
         yield from _more(row, facts, limit)
+
+
+def _beside(rows: Iterable[Predicted]) -> Iterator[Words]:
+    """What is to be said of rows beside their times: each thing once, with the rows of which it is said."""
+    said: dict[str, dict[str, list[str]]] = {}
+    for row in rows:
+        told = {f"products {note}": number for note, number in row.notes.items()}
+        for what, number in (told | {REPLAYED: row.replayed}).items():
+            if number:
+                said.setdefault(what, {}).setdefault(f"{number:,}", []).append(row.row)
+    for what, numbers in said.items():
+        of = "; ".join(f"{', '.join(names)}: {number}" for number, names in numbers.items())
+        yield Words(f"{of} {what}.")
 
 
 def _more(row: Predicted, facts: Mapping[str, Value], limit: int) -> Iterator[Part]:
     if row.failed:
         yield Words(f"{row.row}: no time is told: {row.failed}", "red")
         return
-    for note, number in row.notes.items():
-        yield Words(f"{row.row}: {number:,} products {note}.")
-    if row.replayed:
-        graph = f"{row.replayed:,} operations in a CUDA graph: one launch replays them, back to back"
-        yield Words(f"{row.row}: {graph}.")
     worth = _worth(row)
     facts = {**facts, "variant": row.row}
     if worth:
