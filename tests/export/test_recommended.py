@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from tests.export.rendered import shown
 from vlbench.export.recommended import flag_tables, recommended_parts, without_figures
 from vlbench.export.sheet import Words, records
@@ -81,3 +85,22 @@ def test_where_nothing_was_chosen_the_headline_says_so_and_counts_say_of_what_th
     assert "Nothing was chosen: the preset best, unchanged" in told
     assert any("a verdict is of a GPU, on qwen2.5-vl-7b, and not of this device" in line for line in told)
     assert any("Recommended: 1 flags" in str(part) for part in recommended_parts(made))
+
+
+@pytest.mark.parametrize(
+    ("has", "lacks"),
+    [
+        ({"worth": WORTH}, "counted: |predicted: |recommended set"),
+        ({"counted": COUNTED}, "worth: |predicted: |recommended set"),
+        ({"predicted": PREDICTED}, "worth: |counted: |recommended set"),
+        ({"flag": "host-grid", "worth": WORTH}, "counted: |predicted: "),
+        ({"by": "-"}, "worth: |counted: |predicted: |recommended set"),
+    ],
+)
+def test_a_legend_tells_of_what_is_there_alone(has: dict[str, Any], lacks: str) -> None:
+    flag = FlagFound(**{"flag": "rope-table", "effect": "helps", "by": "time", "in_set": False} | has)
+    preset = PresetFile.model_construct(flags=("host-grid",), grids=((1, 4, 6),), width=160, by="", **NAMES)
+    made = Recommendation.model_construct(preset=preset, start="best", flags=(flag,), said=(), complete=True)
+    text = " ".join(shown(list(recommended_parts(made))).split())
+    legends = ["worth: ", "counted: ", "predicted: ", "recommended set"]
+    assert [each for each in legends if each in text] == [each for each in legends if each not in lacks.split("|")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Table, Words, checked, figure, table_of
@@ -11,11 +11,15 @@ from vlbench.judging.verdict import Verdict
 from vlbench.record.recommendation import COUNTERS, Compared, FlagFound, Recommendation, Together, Worth
 
 STYLES = {"helps": "green", "hurts": "red", "inaccurate": "bold red", "no effect": "dim", "not told": "dim"}
-LEGEND = (
-    "worth: time without the flag / time with it, all others as they are; votes: trials that say so by more than 1 %. "
-    "* is in the recommended set. counted: what having it moves there. predicted: the same ratio as worth on a GPU "
-    "that is not here, simulated and never measured; in brackets where the band holds 1 and tells nothing."
-)
+LEGENDS: dict[str, Callable[[FlagFound, bool], object]] = {
+    "worth: time without the flag / time with it, all others as they are; votes: trials that say so by more than "
+    "1 %.": lambda each, chosen: each.worth,
+    "* is in the recommended set.": lambda each, chosen: chosen,
+    "counted: what having it moves there.": lambda each, chosen: each.counted is not None,
+    "predicted: time without the flag / time with it on a GPU that is not here, simulated and never measured; in "
+    "brackets where the band holds 1 and tells nothing.": lambda each, chosen: each.predicted,
+}
+"""What a mark or a column means, and which rows have it: given each of them, and whether its flag was chosen."""
 
 
 def recommended_sheet(found: Recommendation) -> Sheet:
@@ -35,7 +39,8 @@ def recommended_parts(found: Recommendation) -> Iterator[Part]:
         yield from (Words(), table)
     if told := list(without_figures(found.flags)):
         yield from (Words(), *told)
-    yield from (Words(), Words(LEGEND, "dim"))
+    if legend := _legend(found):
+        yield from (Words(), Words(legend, "dim"))
     if (elsewhere := {each.by for each in found.flags} & {"counts", "predicted"}) and found.counted_as:
         yield Words(
             f"By {' or '.join(sorted(elsewhere))}, a verdict is of a GPU, on {found.counted_as.split(',')[0]}, "
@@ -64,8 +69,7 @@ def recommended_parts(found: Recommendation) -> Iterator[Part]:
 
 def flag_tables(found: Recommendation) -> Iterator[Table]:
     """A row for each flag that was measured or counted; what was measured and what was not in tables of their own."""
-    chosen, facts = {*found.preset.flags}, {"in_start": found.start}
-    rows = [each for each in found.flags if each.by != "-"]
+    chosen, facts, rows = {*found.preset.flags}, {"in_start": found.start}, _rows(found)
     flag: Columns[FlagFound] = {
         Column("flag", most=21): lambda each: Cell(f"{each.flag}{'*' * (each.flag in chosen)}", each.flag)
     }
@@ -91,6 +95,16 @@ def flag_tables(found: Recommendation) -> Iterator[Table]:
     if rows and (asked or columns is not flag):
         title = "counted and predicted, never measured" if columns is flag else ""
         yield table_of("asked" if columns is flag else "flags", rows, columns | asked, gap=1, facts=facts, title=title)
+
+
+def _rows(found: Recommendation) -> list[FlagFound]:
+    return [each for each in found.flags if each.by != "-"]
+
+
+def _legend(found: Recommendation) -> str:
+    """Of the marks and columns that are there."""
+    rows = [(each, each.flag in found.preset.flags) for each in _rows(found)]
+    return " ".join(told for told, has in LEGENDS.items() if any(has(*row) for row in rows))
 
 
 def judged_set(found: Recommendation) -> Judged:
