@@ -14,7 +14,7 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
-from tests.cli.pages import LISTED, PAGES, ROOT, anchors, commands, links, mentions
+from tests.cli.pages import LISTED, PAGES, ROOT, anchors, blocks, commands, links, mentions
 from vlbench.cli import app
 from vlbench.export.formats import exporters
 
@@ -60,6 +60,15 @@ def test_every_command_is_run_or_listed_with_its_reason() -> None:
     printed = {each.text for page in PAGES for each in commands(page)}
     assert printed == LISTED.keys()
     assert [how["by"] for how in LISTED.values() if "by" in how and not (ROOT / how["by"]).is_file()] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_is_said_beside_commands_stands_in_a_column(page: str) -> None:
+    """Behind a command that is longer than the others, after two blanks."""
+    for block in (each for each in blocks(page) if not each.language):
+        told = [found for line in block.text.splitlines() if (found := re.fullmatch(r"(\S.*?) +(# .*)", line))]
+        column = min((found.start(2) for found in told), default=0)
+        assert [found[0] for found in told if found.start(2) != max(column, len(found[1]) + 2)] == []
 
 
 @pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md", "CHANGELOG.md"])
