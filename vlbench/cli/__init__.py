@@ -148,7 +148,7 @@ def main() -> None:
         try:
             try:
                 _check_here()
-                app(repeat_options(sys.argv[1:]))
+                app(repeat_options(sys.argv[1:]), prog_name="vlbench")  # also of `python -m vlbench`
             finally:
                 if sys.stdout:  # closed from the start it is None
                     sys.stdout.flush()  # here, where it can be told that nothing takes it
