@@ -181,13 +181,16 @@ def test_a_repository_is_put_under_the_gate(vlbench: Vlbench, folder: Path) -> N
     ended = vlbench("gate", "init", "towers:Tower", "--grid", "1x4x6", "--by", "Grace")
     assert ended.code == 0, ended
     assert "no repository" not in ended.out
-    assert "results/baselines/baselines.manifest: what must be judged; commit all four" in " ".join(ended.out.split())
+    told = " ".join(ended.out.split())
+    assert "results/baselines/baselines.manifest: what must be judged; commit all of these" in told
+    assert "results/baselines/.gitignore: keeps what a failed gate proposes, *.proposed.json, out of commits" in told
     assert max(map(len, ended.out.splitlines())) <= 80
     made = read_baseline(Path("results/baselines/towers-tower.json"))
     assert [cell.name for cell in made.counted] == ["towers:Tower grid 1x4x6 bfloat16 sm_90"]
     assert made.accepted[0].by == "Grace"
     assert git("ls-files", "--others", "--exclude-standard").splitlines() == [
         ".github/workflows/vlbench.yml",
+        "results/baselines/.gitignore",
         "results/baselines/baselines.manifest",
         "results/baselines/towers-tower.json",
         "tests/test_vlbench.py",

@@ -12,6 +12,7 @@ from tests.cli.gated import git
 from vlbench.errors import UsageError
 from vlbench.gating.init import Place, baseline_for
 from vlbench.gating.installs import Installs
+from vlbench.record.baseline_files import proposal_path
 
 INSTALLED = Installs(("vlbench @ git+https://example.org/vlbench.git@0123abc", "--editable", "."))
 
@@ -150,6 +151,17 @@ def test_what_git_ignores_is_named(place: Place) -> None:
     baseline = baseline_for("toy:Tower")
     assert place.ignored(baseline, place.test, place.seen(place.workflow)) == [str(baseline)]
     assert place.seen(place.workflow) == Path("../../.github/workflows/vlbench-services-vision.yml")
+
+
+def test_what_a_gate_proposes_is_not_committed(place: Place) -> None:
+    baseline = baseline_for("toy:Tower")
+    folder = place.folder / baseline.parent
+    folder.mkdir(parents=True)
+    (folder / ".gitignore").write_text("*.tmp")
+    assert place.ignore_proposals(baseline) == baseline.parent / ".gitignore"
+    assert (folder / ".gitignore").read_text() == "*.tmp\n*.proposed.json\n", "what was there stays"
+    assert place.ignored(proposal_path(baseline), baseline) == [str(proposal_path(baseline))]
+    assert place.ignore_proposals(baseline_for("toy:Other")) is None
 
 
 def test_a_folder_without_a_repository_is_its_own_top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,6 +91,7 @@ def init(options: InitOptions) -> Sheet:
     from vlbench.gating.init import Place, baseline_for
     from vlbench.gating.installs import installs
     from vlbench.gating.manifest import NAME
+    from vlbench.record.baseline_files import PROPOSED
     from vlbench.towers.installed import packages_of
     from vlbench.towers.resolve import is_foreign
 
@@ -102,13 +103,15 @@ def init(options: InitOptions) -> Sheet:
     place.write_test(file)
     new, workflow = place.write_workflow(made.fingerprint.torch, installed), place.seen(place.workflow)
     manifest = file.parent / NAME
-    which = "all four" if new else "all that is new"
+    unwanted = place.ignore_proposals(file)
     told = [
         in_short(file, made),
         f"{place.test}: the same as a test, for pytest",
         f"{workflow}: " + (WRITTEN if new else "was there, and gates this one from now on, too"),
-        f"{manifest}: what must be judged; commit {which}, for without this one the gate judges nothing",
+        f"{manifest}: what must be judged; commit all of these, for without this one the gate judges nothing",
     ]
+    if unwanted:
+        told.insert(-1, f"{unwanted}: keeps what a failed gate proposes, *{PROPOSED}, out of commits")
     if new and installed.only_here:
         told.append(
             f"{workflow} installs {installed.only_here}, which no other machine has; name what a runner reaches"

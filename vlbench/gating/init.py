@@ -1,4 +1,4 @@
-"""Puts somebody's repository under the gate: a baseline of its tower, a test, and a workflow."""
+"""Puts somebody's repository under the gate: a baseline of its tower, a test, a workflow, and what git is to ignore."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from vlbench.errors import UsageError
 from vlbench.gating.installs import Installs
 from vlbench.process.git import git, git_lines
-from vlbench.record.baseline_files import FOLDER
+from vlbench.record.baseline_files import FOLDER, PROPOSED, proposal_path
 from vlbench.record.destinations import check_folder, check_output
 
 WORKFLOWS = Path(".github/workflows")
@@ -108,6 +108,15 @@ class Place:
         )
         path.write_text(text)
         return True
+
+    def ignore_proposals(self, baseline: Path) -> Path | None:
+        """The .gitignore beside the baseline, by which nobody commits what a gate proposes; None where git knows."""
+        if self.ignored(proposal_path(baseline)):
+            return None
+        file = baseline.with_name(".gitignore")
+        before = _text(self.folder / file) or ""
+        (self.folder / file).write_text(f"{before.rstrip()}\n*{PROPOSED}\n".lstrip())
+        return file
 
     def ignored(self, *paths: Path) -> list[str]:
         """Those of `paths`, seen from the folder, that git ignores: nobody who clones the repository has them."""
