@@ -292,6 +292,19 @@ def test_number_and_hyphens_make_no_other_word(given: str, meant: str) -> None:
     assert words()[explain.spelled(given)] == words()[meant]
 
 
-@pytest.mark.parametrize("word", ["shared rounds", "step", "h200"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("shared rounds", "step", "h200", "patch", "tokens", "windows", "RoPE", "M-RoPE", "deepstack", "cu_seqlens"),
+        *("cuDNN", "pageable", "NVTX", "naive twin", "cell group", "class of machine", "gate", "manifest", "proposal"),
+        *("checksum", "unchecked", "sketch", "marker", "leave-one-out", "self-test", "power", "steal"),
+    ],
+)
 def test_words_of_the_pages_are_told(word: str) -> None:
     assert explain.explained(word)["means"]
+
+
+def test_the_reference_tower_has_one_name() -> None:
+    """Older files call it the yardstick, which `explain` says; nothing else does."""
+    files = [*(ROOT / "vlbench").rglob("*.py"), *(ROOT / "docs").glob("*.md"), ROOT / "README.md"]
+    assert [path.name for path in files if "yardstick" in path.read_text().lower()] == ["words.md"]
