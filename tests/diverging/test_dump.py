@@ -132,6 +132,10 @@ def test_a_dump_of_other_weights_does_not_compare(folder: Path) -> None:
     [
         (lambda tensors: tensors.pop("pixels"), "it lacks 'pixels'"),
         (lambda tensors: tensors.update(grid_thw=tensors["grid_thw"] * 0), "each above 0"),
+        (
+            lambda tensors: tensors.update(grid_thw=torch.tensor([[2**32, 2**32, 1]]), pixels=tensors["pixels"][:0]),
+            "grid_thw is above the limit of 4,194,304 patches",
+        ),
         (lambda tensors: tensors.update(pixels=tensors["pixels"][1:].contiguous()), "its grids have 180 patches"),
         (lambda tensors: tensors.update({ORDER: torch.zeros(180, dtype=torch.long)}), "each patch from 0 to 179 once"),
         (lambda tensors: tensors.update(merger=tensors["merger"] + 0j), "merger is of complex64; give floating-point"),

@@ -65,6 +65,10 @@ REFUSED = {
     "a conftest": (added("conftest.py"), Reason.EDITS_THE_JUDGE),
     "a baseline": (added("results/baselines/tower.json", "{}"), Reason.EDITS_THE_JUDGE),
     "settings": (changed("pyproject.toml", "[tool.vlbench]", "[tool.other]"), Reason.EDITS_THE_JUDGE),
+    "settings that nobody can read": (
+        changed("pyproject.toml", "[tool.vlbench]", f"x = {'[' * 3000}{']' * 3000}"),
+        Reason.EDITS_THE_JUDGE,
+    ),
     "a torch of its own": (added("torch.py"), Reason.EDITS_THE_JUDGE),
     "a vlbench of its own": (added("vlbench/counting/measure.py"), Reason.EDITS_THE_JUDGE),
     "a json in src": (added("src/json/__init__.py"), Reason.EDITS_THE_JUDGE),

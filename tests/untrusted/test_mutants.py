@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -21,18 +19,29 @@ from tests.nsys.synthetic import Database, thread
 from tests.nsys.test_kineto import trace
 from tests.readers import test_readers as foreign
 from tests.readers.samples import SAMPLES
-from tests.record.test_mutants import drawn_place, of_bytes
+from tests.record.test_mutants import of_bytes
+from tests.untrusted.own_files import (
+    Figures,
+    Mutate,
+    Source,
+    as_json,
+    checkpoint,
+    of_document,
+    of_header,
+    of_lines,
+    own_sources,
+)
 from vlbench.api.defaults import defaults
 from vlbench.comparing.captured import judge_difference
 from vlbench.errors import UsageError
 from vlbench.gating.manifest import NAME, read_manifest
-from vlbench.implementations.checkpoint_config import CheckpointError, read_config
+from vlbench.implementations.checkpoint_config import read_config
 from vlbench.implementations.weights import find_tensors
 from vlbench.nsys import diff, load
 from vlbench.nsys.frames import Capture
-from vlbench.readers import read
+from vlbench.readers import READERS, read
 from vlbench.record.calibration import read_calibration
-from vlbench.untrusted.checkpoints import check_checkpoint
+from vlbench.version import FOLDER
 from vlbench.workload.library import load_scenario, shipped_folder
 from vlbench.workload.mix import read_distribution
 from vlbench.workload.photos import open_picture
@@ -40,57 +49,20 @@ from vlbench.workload.photos import open_picture
 MUTANTS = 300
 SECONDS = 5.0
 MAIN = thread(100, 1)
-NO_FIGURES: tuple[Any, ...] = (
-    None,
-    True,
-    "",
-    "x",
-    "NaN",
-    [],
-    {},
-    [[]],
-    float("nan"),
-    float("inf"),
-    "\ud800",
-    "\x1b[2J",
-)
+ELSEWHERE = {
+    "comparing/sides.COUNTS": "tests/record/test_mutants.py",
+    "record/baseline_files.BASELINE": "tests/record/test_mutants.py",
+    "record/files.RESULTS": "tests/record/test_mutants.py",
+    "record/journal.JOURNAL": "tests/record/test_mutants.py",
+    "revisions/environments.ANSWERED": "tests/revisions/test_environments.py",
+    "patches/reading.PROJECT": "settings of a repository, which are compared whole",
+    "nsys/read.CAPTURE": "what is around a trace or an export",
+    "traffic/trace.LINE": "a line of recorded calls",
+    "predicting/host.STORED": "shipped, and nobody hands one in",
+    "record/flag_counts.STORED": "shipped, and nobody hands one in",
+}
+"""Kinds of files that are not mutated here, and where they are."""
 PER_USER = "output_token_throughput_per_user"
-Figures = Mapping[str, object]
-
-
-def of_document(data: bytes, draw: random.Random) -> bytes:
-    """One value of a JSON document dropped, wrapped, renamed, there twice, or no figure any more; no figure is new."""
-    document = json.loads(data)
-    holder, key = drawn_place(document, draw)
-    value = holder[key]
-    match draw.randrange(5):
-        case 0:
-            del holder[key]
-        case 1:
-            holder[key] = draw.choice(([value], {"value": value}, str(value)))
-        case 2 if isinstance(holder, dict):
-            holder[f"{key}2"] = holder.pop(key)
-        case 3 if isinstance(value, list) and value:
-            holder[key] = [*value, draw.choice(value)]
-        case _:
-            holder[key] = draw.choice(NO_FIGURES)
-    return json.dumps(document).encode()
-
-
-def of_lines(data: bytes, draw: random.Random) -> bytes:
-    """A line of a text gone or there twice, or one of its cells no figure any more."""
-    lines = data.decode().split("\n")
-    at = draw.randrange(len(lines))
-    match draw.randrange(3):
-        case 0:
-            del lines[at]
-        case 1:
-            lines.insert(at, lines[at])
-        case _:
-            cells = lines[at].split(",")
-            cells[draw.randrange(len(cells))] = draw.choice(("", "x", "NaN", "inf", "1,", '"', "=1+1", "\x1b[2J"))
-            lines[at] = ",".join(cells)
-    return "\n".join(lines).encode()
 
 
 def of_database(data: bytes, draw: random.Random) -> bytes:
@@ -126,26 +98,7 @@ def against(whole: Capture, path: Path) -> Figures:
     return {} if judged.exit_code else {row.cell: row.moves for row in judged.rows}
 
 
-def checkpoint(path: Path) -> Figures:
-    try:
-        check_checkpoint(path.parent)
-        read_config(path.parent) if path.name == "config.json" else find_tensors(path.parent)
-    except CheckpointError as error:
-        raise UsageError(str(error)) from None
-    return {}
-
-
-@dataclass(frozen=True)
-class Source:
-    """A sound file, and how it is read."""
-
-    name: str
-    data: bytes
-    reader: Callable[[Path], object]
-    by_structure: Callable[[bytes, random.Random], bytes] = of_document
-
-
-def way_of(text: str) -> Callable[[bytes, random.Random], bytes]:
+def way_of(text: str) -> Mutate:
     """Of lists that grow only bytes are mutated: one sample more, or an entry of a history less, is another truth."""
     if text.startswith("name,") or text == SAMPLES["github-action-benchmark history"]:
         return of_bytes
@@ -154,10 +107,6 @@ def way_of(text: str) -> Callable[[bytes, random.Random], bytes]:
     except ValueError:
         return of_lines
     return of_document
-
-
-def as_json(document: object) -> bytes:
-    return json.dumps(document).encode()
 
 
 def capture(folder: Path) -> bytes:
@@ -199,23 +148,45 @@ def sources(folder: Path) -> dict[str, Source]:
     calibration["entries"] = [{"operation": "aten::mm", "dtype": "float32", "size": 1, "calls": 2} | kernels]
     made = capture(folder)
     (folder / "made.json").write_bytes(as_json(trace()))
-    return {
-        **{name: Source("a.txt", text.encode(), runs, way_of(text)) for name, text in told.items()},
-        "capture": Source("a.sqlite", made, partial(against, load(folder / "made.sqlite")), of_database),
-        "trace": Source("a.json", as_json(trace()), partial(against, load(folder / "made.json"))),
-        "scenario": Source("own.toml", shipped["multi-image"], lambda path: load_scenario(str(path)), of_lines),
-        "distribution": Source("a.json", as_json(mix), lambda path: read_distribution(str(path))),
-        "calibration": Source("a.json", as_json(calibration), read_calibration),
-        "manifest": Source(NAME, as_json(manifest), lambda path: read_manifest(path.parent)),
-        "project": Source("pyproject.toml", project, lambda path: defaults(path.parent), of_lines),
-        "config": Source("config.json", as_json(config), checkpoint),
-        "index": Source("model.safetensors.index.json", as_json(index), checkpoint),
-        "weights": Source("a.safetensors", (folder / "made.safetensors").read_bytes(), checkpoint, of_bytes),
+    photo = "workload/photos.PICTURE"
+    return own_sources() | {
         **{
-            suffix: Source(f"a{suffix}", picture(folder, suffix), open_picture, of_bytes)
+            name: Source("a.txt", text.encode(), runs, way_of(text), "readers/document.FOREIGN")
+            for name, text in told.items()
+        },
+        "capture": Source(
+            "a.sqlite", made, partial(against, load(folder / "made.sqlite")), of_database, "nsys/tables.EXPORT"
+        ),
+        "trace": Source(
+            "a.json", as_json(trace()), partial(against, load(folder / "made.json")), kind="nsys/kineto.TRACE"
+        ),
+        "scenario": Source(
+            "own.toml", shipped["multi-image"], lambda path: load_scenario(str(path)), of_lines,
+            "workload/library.SCENARIO",
+        ),
+        "distribution": Source(
+            "a.json", as_json(mix), lambda path: read_distribution(str(path)), kind="workload/mix.DISTRIBUTION"
+        ),
+        "calibration": Source("a.json", as_json(calibration), read_calibration, kind="record/calibration.CALIBRATION"),
+        "manifest": Source(NAME, as_json(manifest), lambda path: read_manifest(path.parent)),
+        "project": Source(
+            "pyproject.toml", project, lambda path: defaults(path.parent), of_lines, "api/defaults.PROJECT"
+        ),
+        "config": Source(
+            "config.json", as_json(config), checkpoint(lambda path: read_config(path.parent)),
+            kind="untrusted/checkpoints.DOCUMENT",
+        ),
+        "index": Source("model.safetensors.index.json", as_json(index), checkpoint(_tensors)),
+        "weights": Source("a.safetensors", (folder / "made.safetensors").read_bytes(), checkpoint(_tensors), of_header),
+        **{
+            suffix: Source(f"a{suffix}", picture(folder, suffix), open_picture, of_bytes, photo)
             for suffix in (".jpg", ".png", ".gif", ".webp", ".tiff", ".bmp")
         },
-    }
+    }  # fmt: skip
+
+
+def _tensors(path: Path) -> object:
+    return find_tensors(path.parent)
 
 
 def outcome(source: Source, path: Path, data: bytes) -> Figures | None:
@@ -230,6 +201,18 @@ def outcome(source: Source, path: Path, data: bytes) -> Figures | None:
     finally:
         assert time.process_time() - begun < SECONDS
     return found if isinstance(found, dict) else {}
+
+
+def test_every_kind_of_file_that_is_read_is_mutated(tmp_path: Path) -> None:
+    """A new reader is found here before anybody hands it a file."""
+    found = sources(tmp_path)
+    kinds = {
+        f"{path.relative_to(FOLDER).with_suffix('')}.{name}"
+        for path in FOLDER.rglob("*.py")
+        for name in re.findall(r"^(\w+) = Kind\(", path.read_text(), re.MULTILINE)
+    }
+    assert kinds == {each.kind for each in found.values() if each.kind} | ELSEWHERE.keys()
+    assert READERS.keys() <= {name.split()[0] for name in found}
 
 
 @pytest.mark.slow

@@ -117,6 +117,7 @@ WRONG = {
         "sets = ['no-flags', 'faster'] # {",
         "[[time]] 'x' does not have no-flags against no-flags",
     ),
+    "half a claim": (', expect = "falls"', "", "claim[0].counted.expect is missing; add it"),
     "TOML": ('title = "Mine"', 'title = "Mine', "is not TOML"),
 }
 

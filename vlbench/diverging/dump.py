@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import get_args
 
@@ -24,6 +25,7 @@ from vlbench.record.destinations import check_folder
 from vlbench.record.schema import Dtype
 from vlbench.trial.difference import dtype_name
 from vlbench.untrusted.checkpoints import check_checkpoint
+from vlbench.untrusted.limits import Limit
 
 INPUTS = ("pixels", "grid_thw")
 ORDER = "order"
@@ -114,7 +116,8 @@ def _read(path: Path, dtype: str) -> tuple[dict[str, Tensor], str]:
     grids, pixels = tensors["grid_thw"], tensors["pixels"]
     if grids.ndim != 2 or grids.shape[1] != 3 or not len(grids) or (grids < 1).any():
         raise UsageError(f"{path}: grid_thw is {list(grids.shape)}; give whole numbers [items, 3], each above 0")
-    patches = int(grids.prod(dim=1).sum())
+    patches = sum(map(prod, grids.tolist()))  # as Python's integers, which do not wrap around
+    Limit.PATCHES.check(patches, f"{path}: grid_thw", "dump a smaller call")
     if pixels.ndim != 2 or len(pixels) != patches:
         raise UsageError(f"{path}: pixels are {list(pixels.shape)}, and its grids have {patches} patches")
     for name, rows in tensors.items():

@@ -2,17 +2,18 @@
 
 import re
 import sys
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from vlbench.errors import UsageError
 from vlbench.patches.reasons import JudgementError, Reason
 from vlbench.process.git import run_git
 from vlbench.process.listing import EMPTY, LINK
-from vlbench.untrusted.files import Kind, read_bytes
+from vlbench.untrusted.files import Kind, read_bytes, read_toml
 
 PATCH = Kind("name a file that `git diff` wrote")
+PROJECT = Kind("mend it")
 TAKEN = sys.stdlib_module_names | {"sitecustomize", "usercustomize", "torch", "numpy", "pydantic", "vlbench"}
 """Names at the top of a repository that would be imported in the place of what judges."""
 TESTS = re.compile(r"tests?|conftest\.py|test_\w*\.py|\w+_test\.py|pytest\.ini|tox\.ini|setup\.cfg|\w+\.pth")
@@ -66,10 +67,10 @@ def _of_the_judge(name: str, before: Iterable[str], at: tuple[Path, Path], basel
 
 
 def _settings(path: Path) -> Any:
-    try:
-        tool = tomllib.loads(path.read_text()).get("tool", {})
-        return [tool.get(each) for each in ("vlbench", "pytest")]
-    except FileNotFoundError:
+    if not path.exists():
         return [None, None]
-    except (ValueError, AttributeError):
+    try:
+        tool = read_toml(path, PROJECT).get("tool", {})
+        return [tool.get(each) for each in ("vlbench", "pytest")]
+    except (UsageError, AttributeError):
         return "broken"

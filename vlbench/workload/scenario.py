@@ -192,6 +192,7 @@ def complaint(
         hint = f"did you mean {close[0]!r}?" if close else "remove it"
         return f"{field} is not a field; {hint} (fields here are {', '.join(fields)})"
     if first["type"] == "missing":
-        return f"{field} is missing; add it: {fields[name].description}"
+        told = fields[name].description if name in fields else ""  # of a table in a table nothing more is known here
+        return f"{field} is missing; add it" + f": {told}" * bool(told)
     about = fields.get(name) or schema.model_fields[str(where[0])]
     return f"{field}: {first['msg'][0].lower()}{first['msg'][1:]}, not {first['input']!r}: {about.description}"
