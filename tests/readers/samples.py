@@ -123,7 +123,9 @@ GOOGLE = {
     ],
 }
 BM: dict[str, Any] = GOOGLE["benchmarks"][0]  # type: ignore[index]
-MEDIAN = {"name": "BM_a/8_median", "run_name": "BM_a/8", "run_type": "aggregate", "aggregate_name": "median"}
+MEDIAN = {"name": "BM_a/8_median", "run_name": "BM_a/8", "run_type": "aggregate", "aggregate_name": "median"} | {
+    "time_unit": "ns"
+}
 LIST = [
     {"name": "encode", "unit": "ms", "value": 50.5, "range": "± 3"},
     {"name": "throughput", "unit": "images/s", "value": 100.25, "extra": "of 8"},

@@ -75,7 +75,7 @@ def test_two_objects_are_no_file_of_a_tool_that_writes_one(name: str) -> None:
 
 
 def test_a_skipped_benchmark_has_no_time_though_it_tells_one(tmp_path: Path) -> None:
-    entry = {"name": "encode", "real_time": 5.0}
+    entry = {"name": "encode", "real_time": 5.0, "time_unit": "ms"}
     content = {"context": {}, "benchmarks": [entry, entry | {"name": "decode", "skipped": True}]}
     run = one(written(tmp_path, content))
     assert list(run.metrics) == ["encode"]
@@ -170,6 +170,7 @@ def test_pasted_text_has_a_limit_of_lines_and_samples_have_not(tmp_path: Path, m
         ({**THROUGHPUT, "requests_per_second": "fast"}, "requests_per_second is 'fast', not a number"),
         (THROUGHPUT_PRINTED.replace("34.14", "fast"), "requests_per_second is 'fast', not a number"),
         ({**GOOGLE, "benchmarks": [{"name": "a", "real_time": 1.0, "time_unit": "h"}]}, "time_unit of 'a' is 'h'"),
+        ({**GOOGLE, "benchmarks": [{"name": "a", "real_time": 1.0}]}, "time_unit of 'a' is not told; write ns, us"),
         ({**GOOGLE, "benchmarks": [{"name": "a", "real_time": NAN}]}, "benchmarks.0.real_time: input should be"),
         (
             {**GOOGLE, "benchmarks": [BM | {"repetitions": 5}] * 5},

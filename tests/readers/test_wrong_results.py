@@ -10,6 +10,7 @@ import pytest
 from vlbench.errors import UsageError
 from vlbench.readers import read
 
+from .samples import MM_PROCESSOR
 from .test_readers import AIPERF, AIPERF_CSV, HYPERFINE, PYTEST_BENCHMARK, SGLANG, VLLM, one, written
 
 NAN = float("nan")
@@ -59,6 +60,10 @@ def timed(**changes: object) -> dict[str, Any]:
         ),
         (without(PYTEST_BENCHMARK, "machine_info"), "is nearly in the format pytest-benchmark, but lacks machine_info"),
         ("9,154\n9,396\n10,242\n", "line 1 is '9,154', two numbers or one with a comma"),
+        ("latency_ms;12,5\nlatency_ms;12,7\n", "line 1 is 'latency_ms;12,5', which has semicolons or tabs, or a num"),
+        ("a_ms,12\na_ms\t12,5\n", r"line 2 is 'a_ms\\t12,5', which has semicolons or tabs, or a number with a comma"),
+        ("0,720\n0,810\n", "line 1 is '0,720', two numbers or one with a comma"),
+        ('name,value\na_s,"0,720"\n', "line 2 is 'a_s,0,720'; each line needs a number"),
         ('name,value\na_ms,"1,23"\n', "line 2 is 'a_ms,1,23'; each line needs a number"),
         ("name,value,host\na_ms,1,x\n", "the column 'host' is none of name, value, unit, better, run"),
         ("a: 17 +- 0.72 ms (n=99999999999)\n", "no deviation between 99999999999 runs"),
@@ -80,10 +85,38 @@ def test_what_is_cut_or_edited_is_refused(tmp_path: Path, content: object, messa
         ({**AIPERF, "input_config": {"loadgen": {"request_count": 250}}}, "50 of its requests failed"),
         ({**VLLM, "failed": "150"}, "150 of its requests failed"),
         (timed(exit_codes=[0, None, 0]), "'./old' ended with an error"),
+        ({**VLLM, "failed_requests": 12}, "failed_requests is 12, so requests were lost"),
+        ({**VLLM, "numTimedOut": 0, "timed_out": "3"}, "timed_out is 3, so requests were lost"),
+        ({**SGLANG, "error_rate": 0.1}, "error_rate is 0.1, so requests were lost"),
+        ({**SGLANG, "aborted": ["a", "b"]}, "aborted is 2, so requests were lost"),
+        ({**AIPERF, "rejected": {"unit": "requests", "avg": 4.0}}, "rejected is 4, so requests were lost"),
+        ({**AIPERF, "timeouts": 2}, "timeouts is 2, so requests were lost"),
+        ({**MM_PROCESSOR, "num_errors": 1}, "num_errors is 1, so requests were lost"),
     ],
 )
 def test_lost_work_is_a_fault(tmp_path: Path, content: object, fault: str) -> None:
     assert one(written(tmp_path, content)).fault == fault
+
+
+@pytest.mark.parametrize("key", ["rejected_draft_tokens", "error_bars_ms", "tried_again"])
+def test_what_may_be_no_request_is_named_alone(tmp_path: Path, key: str) -> None:
+    run = one(written(tmp_path, {**VLLM, key: 0 if "error" in key else 9}))
+    assert (run.fault, run.unread) == ("", (key,))
+
+
+def test_a_text_in_another_encoding_is_named_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("latency_ms,12.5\n", encoding="utf-16")
+    with pytest.raises(UsageError, match=r"a\.csv: text in UTF-16, as PowerShell writes it; save it as UTF-8"):
+        read(str(path))
+    path.write_bytes("name,value,unit\na,1,µs\n".encode("cp1252"))
+    with pytest.raises(UsageError, match=r"a\.csv is not text in UTF-8; name a result file"):
+        read(str(path))
+
+
+def test_both_signs_for_micro_are_one_unit(tmp_path: Path) -> None:
+    micro, greek = (one(written(tmp_path, f"name,value,unit\na,1,{sign}s\n", f"{sign}.csv")) for sign in "\u00b5\u03bc")
+    assert micro.metrics == greek.metrics
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import Any
 from vlbench.errors import UsageError
 from vlbench.readers.document import Document, Reader, check_finite, count, failures, finite
 from vlbench.readers.pasted import number_in
+from vlbench.readers.serving import told_lost
 from vlbench.record.directions import Better, words_of
 from vlbench.record.runs import Metric, Run, collect
 
@@ -57,7 +58,9 @@ def _read(document: Document) -> list[Run]:
     conditions = dict(_asked(_entry(entries, "input_config")))
     if (length := _entry(entries, "input_sequence_length").get("avg")) is not None:
         conditions["input_sequence_length"] = f"{finite(document.source, 'input_sequence_length', length):.2g}"
-    run = collect(document.source, metrics, conditions, _fault(document.source, entries), unread)
+    averages = {name: _entry(entries, name).get("avg", entries.get(name)) for name in unread}
+    fault = _fault(document.source, entries) or told_lost(averages)
+    run = collect(document.source, metrics, conditions, fault, unread)
     return [replace(run, left_out=tuple(left_out))]
 
 

@@ -23,7 +23,7 @@ FOREIGN = Kind(
     "name a result file in JSON, JSON lines or CSV",
     values=Limit.FOREIGN_VALUES,
     absent="{path} cannot be read ({why}); {remedy}",
-    binary="{path} is not text; {remedy}",
+    binary="{path} is not text in UTF-8; {remedy}",
 )
 _BLANK = re.compile(r"\s*")
 _JSON = re.compile(r"\s*(?:window\.BENCHMARK_DATA\s*=\s*)?(?P<begin>\{(?!\s*')|\[\s*\{(?!\s*'))")

@@ -48,7 +48,7 @@ class _Benchmark(BaseModel):
     run_type: str = "iteration"
     aggregate_name: str = ""
     real_time: Seconds | None = None
-    time_unit: str = "ns"
+    time_unit: str = ""
     repetitions: int | None = None
     repetition_index: int | None = None
     iterations: int | None = None
@@ -72,9 +72,8 @@ def _read(document: Document) -> list[Run]:
         if each.real_time is None or each.error_occurred or each.skipped:
             continue
         if each.time_unit not in SECONDS:
-            raise UsageError(
-                f"{source}: time_unit of {each.name!r:.60} is {each.time_unit!r:.20}; write ns, us, ms or s"
-            )
+            unit = f"is {each.time_unit!r:.20}" if each.time_unit else "is not told"
+            raise UsageError(f"{source}: time_unit of {each.name!r:.60} {unit}; write ns, us, ms or s")
         seconds, name = each.real_time * SECONDS[each.time_unit], each.run_name or each.name
         if each.run_type == "iteration":
             times.setdefault(name, []).append(seconds)

@@ -18,7 +18,8 @@ _ARGUMENT = re.compile(
     r"(?:--|\b(?=\w+=))(model|batch[-_]size|num[-_]prompts|input[-_]len|output[-_]len|n)[ =]['\"]?([^\s,'\")]+)"
 )
 T = TypeVar("T")
-_THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
+"""Nor is 0,720 one: elsewhere a comma is the decimal point."""
 
 
 def pasted_lines(text: str) -> list[str]:

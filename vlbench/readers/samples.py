@@ -4,6 +4,7 @@ One file is one run, unless a column `run` says which run each sample is of. One
 """
 
 import csv
+import re
 
 from vlbench.errors import UsageError
 from vlbench.readers.document import Document, Reader
@@ -12,6 +13,8 @@ from vlbench.record.directions import EARLIER, Better
 from vlbench.record.runs import Run, collect, from_samples
 
 COLUMNS = ("name", "value", "unit", "better", "run")
+_DECIMAL_COMMA = re.compile(r"[^,]*[;:\t] ?[-+]?\d+,\d+")
+"""What `latency;12,5` looks like, where a comma is the decimal point: not a name and 5."""
 Series = tuple[str, str, str]
 """Name, unit and better of a metric."""
 
@@ -35,6 +38,9 @@ def _read(document: Document) -> list[Run]:
         if value is None or len(row) != len(columns):
             wanted = f"a number in the column value, and {len(columns)} columns"
             raise UsageError(f"{document.source} line {number} is {','.join(row)!r:.40}; each line needs {wanted}")
+        if _DECIMAL_COMMA.fullmatch(",".join(row)):
+            told = "semicolons or tabs, or a number with a comma; write name,value and 12.5"
+            raise UsageError(f"{document.source} line {number} is {','.join(row)!r:.40}, which has {told}")
         series = (cells.get("name", name), cells.get("unit", ""), cells.get("better", ""))
         runs.setdefault(cells.get("run", ""), {}).setdefault(series, []).append(value)
     if not runs:

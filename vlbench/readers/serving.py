@@ -5,12 +5,14 @@ request moves them; the duration is left out, as it is the throughput once more.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
 from vlbench.errors import UsageError
 from vlbench.readers.document import Document, Reader, check_finite, count, failures, finite, objects_with
+from vlbench.readers.pasted import number_in
 from vlbench.record.directions import Better, words_of
 from vlbench.record.runs import Metric, Run, collect
 
@@ -39,6 +41,13 @@ SPREAD = re.compile(
 )
 """Means and spreads: one slow request moves them, and medians and percentiles are read. Then drafts, seen in those."""
 MEAN = re.compile(r"mean_\w+_ms")
+LOSS = words_of(
+    "failed failure failures error errors lost dropped timeout timeouts timedout aborted cancelled canceled rejected "
+    "unanswered unfinished incomplete"
+)
+"""Words of a key that counts requests without an answer, whatever a version or a script calls it."""
+OF_TOKENS = words_of("token tokens draft drafts")
+"""Of which some are always rejected."""
 
 
 def serving_reader(name: str, reads: str, telling: set[str]) -> Reader:
@@ -74,7 +83,8 @@ def serving_run(source: str, result: dict[str, Any]) -> Run:
     answered = {key: finite(source, key, result[key]) for key in sorted(ANSWERED) if result.get(key) is not None}
     if result.get("num_prompts") is None and result.get("completed") is not None:
         answered["completed"] = count(source, "completed", result["completed"])
-    run = collect(source, metrics, conditions, lost_requests(source, result), unread, answered)
+    fault = lost_requests(source, result) or told_lost({name: result[name] for name in unread})
+    run = collect(source, metrics, conditions, fault, unread, answered)
     return replace(run, left_out=tuple(name for name in result if MEAN.fullmatch(name) and result[name] is not None))
 
 
@@ -93,6 +103,16 @@ def lost_requests(source: str, result: dict[str, Any]) -> str:
         raise UsageError(f"{source}: completed is {done} of num_prompts {requested}; was the file edited?")
     lost = max(failed or 0, sum(map(bool, errors)), 0 if None in (requested, done) else requested - done)  # type: ignore[operator]
     return failures(lost)
+
+
+def told_lost(unread: Mapping[str, object]) -> str:
+    """That requests were lost, where a key says so that no table knows; "" where none does."""
+    for name, value in unread.items():
+        words = set(re.findall("[a-z]+", name.lower().replace("timed_out", "timedout")))
+        number = len(value) if isinstance(value, list) else number_in(str(value))
+        if number and not LOSS.isdisjoint(words) and OF_TOKENS.isdisjoint(words):
+            return f"{name:.60} is {number:g}, so requests were lost"
+    return ""
 
 
 def _samples(source: str, name: str, result: dict[str, Any]) -> tuple[float, ...]:

@@ -126,8 +126,13 @@ def better_of(name: str, unit: str = "") -> Better | None:
     return found.pop() if len(found) == 1 else None
 
 
+def with_micro_sign(unit: str) -> str:
+    """The unit with the micro sign where a Greek letter stands that looks like it."""
+    return unit.replace("\u03bc", "\u00b5")
+
+
 def _words(text: str) -> list[str]:
-    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", " ", text.replace("/", " per "))
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", " ", with_micro_sign(text).replace("/", " per "))
     return re.findall(r"[^\W\d_]+\d*(?![^\W\d_])|[^\W\d_]+", apart.lower())
 
 

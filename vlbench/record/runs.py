@@ -6,11 +6,11 @@ run knew its own value, not what the next run would give.
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 from vlbench.errors import UsageError
-from vlbench.record.directions import Better
+from vlbench.record.directions import Better, with_micro_sign
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def collect(
         for figure in (metric.value, metric.deviation, *metric.samples):
             if not math.isfinite(figure):
                 raise UsageError(f"{source}: {metric.name!r} holds {figure}, which is no measurement; run it again")
-        named[metric.name] = metric
+        named[metric.name] = replace(metric, unit=with_micro_sign(metric.unit))
     if not named:
         raise UsageError(f"{source}: no metric in it; it may come from a run that measured nothing")
     return Run(source, named, conditions or {}, answered or {}, fault, tuple(dict.fromkeys(unread)))
