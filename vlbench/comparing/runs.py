@@ -1,6 +1,7 @@
 """Runs of other benchmark tools: two sets of them become rows; what cannot be compared is a row that says why."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -20,6 +21,7 @@ from vlbench.readers.document import FOREIGN
 from vlbench.record.directions import Better
 from vlbench.record.runs import Metric, Run
 from vlbench.untrusted.files import read_bytes
+from vlbench.untrusted.limits import Limit
 
 Conditions = tuple[tuple[str, str], ...]
 SAME_WORK = 0.02
@@ -27,7 +29,7 @@ SAME_WORK = 0.02
 MOST_NAMES = 12
 TELLING_FIGURES = 6
 """Figures with a fraction that make a run known."""
-TIMES = ("s", "ms", "us", "ns", "sec", "seconds")
+TIMES = ("s", "ms", "us", "\u00b5s", "ns", "sec", "seconds")
 """Units of what is called a time; any other figure is called a metric."""
 
 
@@ -51,10 +53,11 @@ def run_rows(
     if len(old) == len(new) == 1 and old.keys() != new.keys():
         difference = _difference(next(iter(old)), next(iter(new)))
         return [JudgedRow.missing("all metrics", "metric", f"another workload or machine: {difference}"), *rows]
-    judged: list[JudgedRow] = []
-    for conditions in {**old, **new}:
-        label = " ".join(f"{key}={value}" for key, value in conditions) if len({**old, **new}) > 1 else ""
+    every, judged = {**old, **new}, list[JudgedRow]()
+    for conditions in every:
+        label = " ".join(f"{key}={value}" for key, value in conditions) if len(every) > 1 else ""
         judged += _rows(label, old.get(conditions, []), new.get(conditions, []), floors, metrics)
+        Limit.METRICS.check(len(judged), "what is judged", "name fewer with --metric, or give fewer files")
     return [*judged, *rows]
 
 
@@ -79,10 +82,11 @@ def _not_understood(runs: Sequence[Run], metrics: Sequence[str]) -> Iterator[Jud
 
 def _lost(before: Sequence[Run], after: Sequence[Run]) -> str:
     """That a side completed fewer requests under the same settings, where no file tells how many were sent."""
-    for run in (*before, *after):
-        sides = [
-            {b.answered.get("completed") for b in side if _settings(b) == _settings(run)} for side in (before, after)
-        ]
+    done: dict[Conditions, tuple[set[float | None], set[float | None]]] = {}
+    for place, runs in enumerate((before, after)):
+        for run in runs:
+            done.setdefault(_settings(run), (set(), set()))[place].add(run.answered.get("completed"))
+    for sides in done.values():
         if all(sides) and sides[0] != sides[1] and None not in (every := sides[0] | sides[1]):
             least, most = (f"{each:.0f}" for each in (min(every, key=float), max(every, key=float)))  # type: ignore[arg-type]
             return (
@@ -97,12 +101,16 @@ def _settings(run: Run) -> Conditions:
 
 def _of_both(before: Sequence[Run], after: Sequence[Run]) -> list[list[Run]]:
     """The runs of each side, without conditions of a benchmark or task (`version of NAME`) that one side has not."""
-    measured = [{name for run in side for name in run.metrics} for side in (before, after)]
+    measured = [sorted({name for run in side for name in run.metrics}) for side in (before, after)]
+
+    def has(names: list[str], of: str) -> bool:
+        starts = (f"{of} ", f"{of}(")
+        nearest = (names[at] for each in (of, *starts) if (at := bisect_left(names, each)) < len(names))
+        return any(name == of or name.startswith(starts) for name in nearest)
 
     def is_of_both(key: str) -> bool:
         of = key.partition(" of ")[2]
-        starts = (f"{of} ", f"{of}(")
-        return not of or all(any(name == of or name.startswith(starts) for name in names) for names in measured)
+        return not of or all(has(names, of) for names in measured)
 
     def shared(run: Run) -> Run:
         return replace(run, conditions={key: told for key, told in run.conditions.items() if is_of_both(key)})
@@ -134,6 +142,7 @@ def _rows(label: str, old: list[Run], new: list[Run], floors: RunFloors, pattern
         return [JudgedRow.missing(label or "all metrics", "metric", f"not the same work: {difference}")]
     names = {name: None for run in (*old, *new) for name in run.metrics}
     wanted = [name for name in names if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)]
+    Limit.METRICS.check(len(wanted), "what is judged", "name fewer with --metric")
     return [_row(f"{label} {name}".strip(), name, old, new, floors) for name in wanted]
 
 

@@ -18,7 +18,7 @@ from vlbench.readers.serving import LATENCY, SPREAD, THROUGHPUT, serving_run
 from vlbench.record.runs import Run
 
 TITLE = re.compile(r"=+ ?Serving Benchmark Result ?=+", re.IGNORECASE)
-RULE = re.compile(r"[=-]{2,}([^:]*[=-])?|Per-position acceptance[^:]*:")
+RULE = re.compile(r"[=-]{2}[^:]*(?<=[=-])|Per-position acceptance[^:]*:")
 LINE = re.compile(r"(?P<label>[^:]+): ?(?P<value>.*)")
 SENT = re.compile(
     r"(?:num[-_ ]prompts?|(?:total|number of) (?:requests|prompts))[\"']?[ =:]+[\"']?"
@@ -55,9 +55,11 @@ def _recognises(document: Document) -> bool:
 
 def _read(document: Document) -> list[Run]:
     tables = list(_tables(document))
+    seen = set[frozenset[tuple[str, Any]]]()
     for number, table in enumerate(tables, 1):
-        if table in tables[: number - 1]:
+        if (content := frozenset(table.items())) in seen:
             raise UsageError(f"{document.source}: table {number} is a copy of another; give each run once")
+        seen.add(content)
     names = [f" table {number}" if len(tables) > 1 else "" for number in range(1, len(tables) + 1)]
     return [serving_run(document.source + name, table) for name, table in zip(names, tables, strict=True)]
 

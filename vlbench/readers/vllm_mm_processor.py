@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from vlbench.errors import UsageError
 from vlbench.readers.document import Document, Reader, finite, objects_with, unread_keys, validated
 from vlbench.readers.pasted import pasted_blocks, put
-from vlbench.readers.serving import lost_requests
+from vlbench.readers.serving import lost_requests, told_lost
 from vlbench.record.directions import Better, words_of
 from vlbench.record.runs import Metric, Run, collect
 
@@ -49,8 +49,10 @@ def _read(document: Document) -> list[Run]:
         whole = {"median": file.median_e2el_ms} | {f"p{at:g}": value for at, value in file.percentiles_e2el_ms}
         metrics, unread = _metrics({**file.mm_processor_stats, "e2el": whole})
         asked = {key: str(value) for key, value in file.config.items() if value is not None}
+        strange = unread_keys(each, KNOWN)
         fault = lost_requests(source, {**each, "num_prompts": asked.get("num_prompts")})
-        unread += unread_keys(each, KNOWN)
+        fault = fault or told_lost({name: each[name] for name in strange})
+        unread += strange
         runs.append(collect(source, metrics, asked, fault, unread, {**file.encoder_summary}))
     return runs
 
@@ -79,7 +81,7 @@ def _pasted(document: Document) -> Run:
     columns = [column.lower() for column in block.lines[0].split()[1:]]
     stages: Stages = {}
     answered: dict[str, float] = {}
-    rows: list[str] = []
+    rows: set[str] = set()
     for line in block.lines[1:]:
         first, *figures = line.split() or [""]
         if REQUESTS.fullmatch(line):
@@ -91,9 +93,9 @@ def _pasted(document: Document) -> Run:
         elif len(figures) == len(columns) and "e2el" not in stages and re.fullmatch(r"\w+", first):
             told = [finite(source, f"{name} of {first}", each) for name, each in zip(columns, figures, strict=True)]
             put(source, stages, first, dict(zip(columns, told, strict=True)))
-            rows.append(line)
+            rows.add(f"{line:.60}")  # as `left` cuts it
     metrics, unread = _metrics(stages)
-    left = block.left(re.compile("|".join([KNOWN_LINE.pattern, *map(re.escape, rows)])))
+    left = [line for line in block.left(KNOWN_LINE) if line not in rows]
     return collect(source, metrics, block.asked, unread=[*unread, *left], answered=answered)
 
 

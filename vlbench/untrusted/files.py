@@ -9,6 +9,7 @@ import re
 import stat
 import tomllib
 import zlib
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
@@ -140,8 +141,12 @@ def integer(digits: str) -> int:
 
 
 def each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The object of these pairs, for `json`. Raises `UsageError` for a key that is repeated: readers differ by it."""
+    """The object of these pairs, for `json`. Raises `UsageError` for a key that is repeated: readers differ by it.
+
+    Neither does it take one that is longer than a name: patterns that a name has to fit are slow on it.
+    """
     found = dict(pairs)
+    Limit.LINE.check(max(map(len, found), default=0), "the name of a key", "is it what the tool wrote?")
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
@@ -210,6 +215,8 @@ def _text(data: bytes, name: str, kind: Kind, errors: str = "strict") -> str:
     try:
         return data.decode("utf-8-sig", errors)
     except UnicodeDecodeError as error:
+        if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) and len(data) % 2 == 0:
+            raise NotThisFormatError(f"{name}: text in UTF-16, as PowerShell writes it; save it as UTF-8") from None
         raise NotThisFormatError(kind.say(kind.binary, name, error.reason)) from None
 
 

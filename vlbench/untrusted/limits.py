@@ -28,6 +28,7 @@ class Limit(Enum):
     VALUES = (1_000_000, "values in one of ours, or in another tool's text or table")
     FOREIGN_VALUES = (5_000_000, "values in another tool's JSON")
     PASTED = (100_000, "lines of text that is pasted, such as a log around what a tool prints")
+    METRICS = (10_000, "metrics of another tool's runs that are judged at once")
     CAPTURE = (2 * GB, "bytes of a profiler's JSON trace, unpacked")
     CAPTURE_VALUES = (100_000_000, "values in such a trace")
     UNPACKED = (50, "times its packed size that a .gz may unpack to beyond 4 MiB")
