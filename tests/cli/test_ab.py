@@ -97,11 +97,8 @@ def test_of_two_interpreters_the_first_is_base(vlbench: Vlbench, folder: Path) -
         told = json.dumps({"code": code, "lacks": [], "gpu": False, "versions": {"torch": version}})
         program(folder / name, 'echo "$2"3.12.1', f"""echo "$2"'{told}'""")
     chosen = ("--tower", "my_tower:Tower", "--no-counters", *QUICK)
-    ended = vlbench("ab", "--python", "./old", "--python", "./new", *chosen, "--json")
-    assert ended.code == 6, ended
-    found = ended.json()
-    assert found["before"] == "./old (Python 3.12.1, torch 2.12.0)"
-    assert found["after"] == "./new (Python 3.12.1, torch 2.13.0)"
+    told = vlbench("ab", "--python", "./old", "--python", "./new", *chosen).sentence
+    assert told.startswith(f"BASE, {folder}/old: it imports vlbench from where nothing answers as this one does, and")
 
 
 @pytest.mark.slow
