@@ -133,8 +133,8 @@ def test_of_tokens_equally_new_the_first_are_kept() -> None:
 
 def test_tokens_are_compared_in_fp32_whatever_their_dtype() -> None:
     """In bf16 many would be equally new, and the first of them would stay."""
-    vision = torch.randn(2 * 256, 8, generator=torch.Generator().manual_seed(0)).bfloat16()
-    item = Item((2, 32, 32), "video")
+    vision = torch.randn(2 * 4096, 8, generator=torch.Generator().manual_seed(0)).bfloat16()
+    item = Item((2, 128, 128), "video")
     assert torch.equal(newest(vision, item, RULE, 0.25), newest(vision.float(), item, RULE, 0.25))
 
 
