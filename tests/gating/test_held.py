@@ -153,7 +153,12 @@ def test_a_new_cell_must_hold_what_was_measured() -> None:
     new = cell(forward(host_syncs=9), tower="toy:New", bands={"host_syncs": 0.5})
     fewer = new.model_copy(update={"cold": forward(host_syncs=8), "warm": forward(host_syncs=8)})
     assert [row.verdict for row in settled(BEFORE, head(FEW, new), FEW, new)] == [Verdict.SAME] * 2
-    for each in (settled(BEFORE, head(FEW, new), FEW, fewer), settled(None, head(new), fewer)):
+    exact = new.model_copy(update={"bands": {}})  # then it is fewer, and called better
+    for each in (
+        settled(BEFORE, head(FEW, new), FEW, fewer),
+        settled(None, head(new), fewer),
+        settled(None, head(exact), fewer),
+    ):
         assert each[-1].verdict is Verdict.MISSING
         assert "save or accept it again" in each[-1].reason
 
