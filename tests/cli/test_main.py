@@ -87,3 +87,13 @@ def test_an_unknown_attribute_of_the_package_is_an_attribute_error() -> None:
 
     with pytest.raises(AttributeError, match="has no attribute 'lode'"):
         vlbench.lode  # noqa: B018
+
+
+@pytest.mark.parametrize("python", [[], ["-u"]], ids=["at the end", "at once"])
+def test_a_reader_that_closes_the_pipe_ends_it_quietly_as_sigpipe_does(python: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        command = [sys.executable, *python, "-m", "vlbench", "--version"]
+        ended = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (141, "")

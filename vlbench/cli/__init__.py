@@ -1,6 +1,7 @@
 """The command line: one small file per command. Nothing here imports torch before a command needs it."""
 
 import os
+import signal
 import sys
 from typing import Annotated, Any, NoReturn
 
@@ -142,7 +143,7 @@ def repeat_options(arguments: list[str]) -> list[str]:
 def main() -> None:
     """Run the command line; what the user has to mend ends with one sentence and exit code 2 or 6.
 
-    Ctrl-C, SIGTERM and SIGHUP end it in order, with 130, 143 and 129.
+    Ctrl-C, SIGTERM and SIGHUP end it in order, with 130, 143 and 129; a reader that closes the pipe, with 141.
     """
     with ending_in_order(), answering_bash():
         try:
@@ -157,13 +158,16 @@ def main() -> None:
         except OSError as error:
             if told := name_too_long(error):
                 _end(told)
-            if isinstance(error, BrokenPipeError):  # whoever read it has what they wanted
-                _give_up_printing()
-                sys.exit(1)
+            if isinstance(error, BrokenPipeError):
+                _end_unread()
             if not (told := nowhere_to_print(error)):
                 raise
             _give_up_printing()
             _end(told)
+        except SystemExit as ended:
+            if isinstance(ended.__context__, BrokenPipeError):  # the parser met it first, and ends with 1
+                _end_unread()
+            raise
 
 
 def _check_here() -> None:
@@ -177,6 +181,12 @@ def _check_here() -> None:
 def _give_up_printing() -> None:
     """What is still to be printed goes nowhere, so that Python does not try it once more as it ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _end_unread() -> NoReturn:
+    """As SIGPIPE would: whoever read what is printed has what they wanted."""
+    _give_up_printing()
+    sys.exit(128 + signal.SIGPIPE)
 
 
 def _end(error: UsageError) -> NoReturn:
