@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 import vlbench
 from tests.towers import toys
@@ -77,3 +78,18 @@ def test_an_argument_of_the_wrong_kind_gets_one_sentence(call: Callable[[], obje
 def test_a_revision_is_refused_beside_an_interpreter(revision: str) -> None:
     with pytest.raises(vlbench.UsageError, match=f"^{revision} says nothing beside python; leave it out$"):
         vlbench.ab(python="no-such-python", **{revision: "HEAD"})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "form"),
+    [
+        ({"grid": (1, 36, 36)}, r'give "1x36x36" for 1 frame of 36 x 36 patches'),
+        ({"grid": [(1, 36, 36)]}, r'give "1x36x36" for 1 frame of 36 x 36 patches'),
+        ({"dtype": torch.float16}, r'give "bfloat16"'),
+        ({"variant": 3}, "give one of them"),
+    ],
+    ids=str,
+)
+def test_an_object_in_place_of_a_text_is_told_how_to_write_it(given: dict[str, object], form: str) -> None:
+    with pytest.raises(UsageError, match=rf"is neither a text nor a list of texts; {form}$"):
+        vlbench.count("qwen2.5-vl-7b", **given)  # type: ignore[arg-type]

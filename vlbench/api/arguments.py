@@ -63,6 +63,8 @@ TEXTS = frozenset(
     }
 )
 """Arguments that are a text or several."""
+FORMS = {"grid": '"1x36x36" for 1 frame of 36 x 36 patches', "dtype": '"bfloat16"'}
+"""How to write those of which people have an object at hand."""
 
 UNREAD: dict[str, dict[str, str]] = {
     "profile": {
@@ -113,7 +115,8 @@ def check(arguments: Mapping[str, object]) -> None:
         if name in TEXTS and value is not None and not hasattr(value, "record"):
             given = [value] if isinstance(value, str | PathLike) else value
             if not (isinstance(given, Sequence) and all(isinstance(each, str | PathLike) for each in given)):
-                raise UsageError(f"{name}: {value!r:.60} is neither a text nor a list of texts; give one of them")
+                form = FORMS.get(name, "one of them")
+                raise UsageError(f"{name}: {value!r:.60} is neither a text nor a list of texts; give {form}")
 
 
 def refuse_unread(
