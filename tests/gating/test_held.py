@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.record.baselines import ACCEPTED, KEY, TIMED, baseline, cell, forward
+from vlbench.comparing.captured import judge_captured
 from vlbench.comparing.counted import judge_cells
 from vlbench.gating.held import Held
 from vlbench.gating.manifest import Removal
@@ -99,6 +100,16 @@ def test_a_counter_that_the_change_takes_out_of_the_list_is_missing(
     (row,) = settled(BEFORE, head(without("host_syncs", **forwards), entries=entries), FEW)
     assert row.verdict is Verdict.MISSING
     assert row.reason.startswith(LOST)
+
+
+@pytest.mark.parametrize("measured", [True, False])
+def test_a_counter_that_is_not_measured_either_may_go_where_that_is_accepted(measured: bool) -> None:
+    """One that is still measured may not."""
+    less = without("allowed_syncs", cold=FEW.cold, warm=FEW.warm)
+    for entries, accepted in (((ACCEPTED, ENTRY), True), ((ACCEPTED,), False)):
+        (row,) = settled(BEFORE, head(less, entries=entries), FEW if measured else less)
+        lacks = measured or not accepted
+        assert (row.verdict is Verdict.MISSING, row.reason.startswith(LOST)) == (lacks, measured), row.reason
 
 
 def test_a_new_cell_may_lack_counters_that_are_newer_than_its_file() -> None:
@@ -251,6 +262,16 @@ def test_a_range_that_the_change_takes_out_of_a_capture_is_missing() -> None:
     held = Held(FILE, baseline(captured=(two,)), head(captured=(one,)), "base")
     row = list(held.settle(GateResult([same], [], [two])).rows)[-1]
     assert (row.verdict, "no longer lists what base does" in row.reason) == (Verdict.MISSING, True)
+
+
+def test_a_range_that_the_new_capture_names_otherwise_is_accepted_so() -> None:
+    old, stray = captured(launches=10), captured(launches=10)
+    new = old.model_copy(update={"ranges": (old.ranges[0].model_copy(update={"name": "vlbench:renamed"}),)})
+    gone = judge_captured(old, new)
+    assert gone.verdict is Verdict.MISSING
+    for measured, verdict in ((new, Verdict.ACCEPTED), (stray, Verdict.MISSING)):
+        held = Held(FILE, baseline(captured=(old,)), head(captured=(new,)), "base")
+        assert list(held.settle(GateResult([gone], [], [measured])).rows)[-1].verdict is verdict
 
 
 def test_a_capture_whose_name_begins_like_another_is_that_other() -> None:

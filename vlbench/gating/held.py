@@ -147,7 +147,7 @@ class Held:
             return row
         if measured is None and row.verdict in (Verdict.MISSING, Verdict.INCONCLUSIVE):
             return row if row.gates else self._unseen(row)
-        lost = not _listed(before) <= _listed(head)
+        lost = not _listed(before) & _listed(measured or before) <= _listed(head)  # what nobody measures is no loss
         if _alike(head, measured or before) and not lost:
             changed = row.verdict in (*CALLED, Verdict.MISSING)
             return self._decided(row) if changed or not self._accepting else row
