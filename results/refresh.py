@@ -128,9 +128,13 @@ STEPS = (
     ),
     Step(
         "chosen sets",
-        45,
+        50,
         "results.recommend.full_width --choose --threads 2 --out results/recommend/chosen.json",
-        ("results/recommend/chosen.json",),
+        (
+            "results/recommend/chosen.json",
+            "results/recommend/width-1280-float32.toml",
+            "results/recommend/width-1280-bfloat16.toml",
+        ),
     ),
     Step(
         "seam",

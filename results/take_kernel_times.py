@@ -46,7 +46,8 @@ BOARDS = {
     "rtx-pro-6000": ("rtx_pro_6000_server", "NVIDIA RTX PRO 6000 Blackwell Server Edition", "sm_89", 128 * MIB, 188),
 }
 """By name: the folder of the package, the GPU, the nearest profile of the counting device, the bytes of its L2, and its
-multiprocessors (NVIDIA's architecture papers; of each of these numbers hold-out errors of attention are the least)."""
+multiprocessors (NVIDIA's architecture papers; on the four Blackwell boards these are also the numbers with which the
+hold-out errors of attention are least)."""
 ENGINES = {"vllm": "0.24.0", "sglang": "0.5.14"}
 """The first leads. The second's attention is taken where it is by the same kernel: Triton's, which it runs on some
 boards, takes two to nine times as long, and TensorRT-LLM's differs by a third."""

@@ -3,7 +3,7 @@
 A Qwen2.5-VL tower of width 1,280 with four blocks, random weights, one call of 96 patches, in float32 and bfloat16:
 five processes each time the set, transformers' sdpa tower and, where there is one, the floor in shared rounds. It takes
 thirteen minutes on two cores. `--preset FILE` takes another set than `best`; `--choose` has `vlbench recommend` choose
-one for each dtype first, and keeps it beside the results, which takes three quarters of an hour.
+one for each dtype first, and keeps it beside the results, which takes fifty minutes in all.
 """
 
 from __future__ import annotations

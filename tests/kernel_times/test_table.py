@@ -89,6 +89,12 @@ def test_a_batch_between_two_has_waves_of_its_own() -> None:
     assert known.at(16, 12, 64).between == ("batch",)
 
 
+def test_a_pair_between_two_tells_how_far_its_own_curve_was_bent_so_as_not_to_fall() -> None:
+    """From 64 to 256 keys the waves of 4 and of 16 sequences double, of 7 they go from 2 to 3: it falls."""
+    table = Table(of_2(lambda heads, batch, length: 20.0), sms=100)
+    assert table.at(16, 4, 64).residual == table.at(16, 16, 64).residual == 0 < table.at(16, 7, 64).residual
+
+
 def test_a_pair_between_two_that_have_few_steps_in_common_ends_with_them() -> None:
     whole = of_2(in_waves)
     holes = {(16, 4): {256}, (16, 16): {1024}}

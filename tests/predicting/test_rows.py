@@ -44,7 +44,7 @@ def test_no_time_is_told_of_graphs_that_cannot_be_or_are_not_known() -> None:
     chunks = [("whole", tuple(inside[:1]))]
     cold = row_of(simulated("a", "a", "cold", chunks, Kernels(BOARD)), None, None)
     assert cold.failed is not None
-    assert cold.failed.startswith("its first call records a CUDA graph")
+    assert cold.failed.startswith("its first call captures a CUDA graph")
     warm = row_of(simulated("a", "a", "warm", chunks, Kernels(BOARD)), None, None)
     assert (warm.failed, warm.replayed) == (None, 1)
 

@@ -18,7 +18,7 @@ from vlbench.judging.words import percent
 ROOT = Path(__file__).parents[2]
 ELSEWHERE = {"gpu", "calibration", "kernel_times", "engines"}
 """Folders of what is measured on GPUs, taken from captures of them, or counted where an engine is: by no step."""
-UNMEASURED = {"results/recommend/chosen.json"}
+UNMEASURED = {name for step in STEPS if step.name == "chosen sets" for name in step.writes}
 """Their step has not been run on a machine that did nothing else."""
 CHECKED = "checked-"
 """How the name of a prediction begins that was held against a GPU, which is needed for it as well."""

@@ -19,7 +19,7 @@ Row = tuple[str, Served]
 ASSUMED = (
     "Simulated, not run: sizes are those of the trace; which images come again it does not say (--turns). "
     "Padding is a share of all patches that graphs compute; forwards with none (no graph) have no part in it. "
-    "Recording a graph pays where it costs less than what a replay saves times the replays of each graph: --break-even "
+    "Capturing a graph pays where it costs less than what a replay saves times the replays of each graph: --break-even "
     "times both here."
 )
 

@@ -114,7 +114,7 @@ def _welch(old: Side, new: Side) -> tuple[float, float]:
 def _reach(error: float, freedom: float, floors: RunFloors) -> tuple[float, float]:
     """Half the interval in logarithms, and the smallest change, as a share, called in four cases out of five."""
     half = error * _quantile(freedom, floors.confidence)
-    known = round(freedom, 1) if freedom < 100 else float(f"{freedom:.3g}")  # so few that all of them are kept
+    known = round(freedom, 1) if freedom < 100 else float(f"{freedom:.3g}")  # a small number is kept to a tenth
     seen = math.log1p(floors.relative) + max(half, error * _shown(known, floors.confidence))
     return min(half, 300.0), math.expm1(min(seen, 300.0))  # a float holds exp(600), not exp(1000)
 

@@ -174,11 +174,11 @@ class Table:
         steps = [step for step in corners[0].curve.steps if all(step in each.curve.steps for each in corners)]
         points = []
         for step in steps:
-            waves = math.log(self._waves(pair, step))
+            log_us = math.log(self._waves(pair, step))
             for weight, other, curve in corners:
-                logs = curve.logs[bisect_left(curve.steps, step)]
-                waves += weight * (logs - math.log(self._waves(other, step)))
-            points.append((step, math.exp(waves)))
+                measured = curve.logs[bisect_left(curve.steps, step)]
+                log_us += weight * (measured - math.log(self._waves(other, step)))
+            points.append((step, math.exp(log_us)))
         if not points:
             raise LookupError
         return Curve.of(points)

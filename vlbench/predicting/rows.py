@@ -62,7 +62,7 @@ def row_of(found: Simulated, reference: Simulated | None, floor: Took | None) ->
     named, share = without_time(found.forward)
     in_graphs, why = replayed(found.forward)
     if in_graphs and found.which == "cold":
-        why = "its first call records a CUDA graph, and what that takes is not in the tables; predict the warm one"
+        why = "its first call captures a CUDA graph, and what that takes is not in the tables; predict the warm one"
     row = Predicted(
         row=found.name,
         tower=found.tower,

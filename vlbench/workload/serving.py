@@ -24,7 +24,7 @@ from vlbench.workload.ranks import Ranked
 from vlbench.workload.scenario import Mix
 
 LAYOUTS = 4096
-"""Layouts of calls whose packing is remembered, since many come again: to pack one takes longer than all else of it."""
+"""Layouts of calls whose packing is remembered, since many come again, and packing takes most of the time of a call."""
 HALF = 2
 """Bytes of a number in bfloat16."""
 LANGUAGE_MODELS = {
