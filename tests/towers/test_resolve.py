@@ -101,6 +101,33 @@ def test_a_module_of_the_project_from_a_folder_inside_it(tmp_path: Path, monkeyp
     assert built("tower_of_the_project:Toy")(PIXELS, GRIDS).shape[0] > 0
 
 
+@pytest.mark.parametrize("inside", ["", "inside"])
+def test_a_package_in_the_src_of_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: str) -> None:
+    (tmp_path / "pyproject.toml").write_text("")
+    package = f"packaged{inside}"
+    (tmp_path / "src" / package).mkdir(parents=True)
+    (tmp_path / "src" / package / "__init__.py").touch()
+    (tmp_path / "src" / package / "vision.py").write_text(f"from {TOYS} import Toy")
+    (tmp_path / "inside").mkdir()
+    monkeypatch.chdir(tmp_path / inside)
+    before = [path for path in sys.path if path]
+    monkeypatch.setattr(sys, "path", [*before])
+    assert built(f"{package}.vision:Toy")(PIXELS, GRIDS).shape[0] > 0
+    assert sys.path[: len(before)] == before, "what is installed comes first"
+
+
+def test_a_file_in_src_is_named_as_it_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "src" / "acme").mkdir(parents=True)
+    (tmp_path / "src" / "acme" / "vision.py").touch()
+    monkeypatch.chdir(tmp_path)
+    for written, meant in (("src/acme/vision.py:make", "acme.vision:make"), ("src.py:make", "src:make")):
+        with pytest.raises(UsageError, match=f"write the module as it is imported, {meant}(;|$)"):
+            check_tower(written)
+    (tmp_path / "src" / "__init__.py").touch()
+    with pytest.raises(UsageError, match=r"write the module as it is imported, src\.acme\.vision:make$"):
+        check_tower("src/acme/vision.py:make")
+
+
 def test_a_module_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "towers_of_this_folder.py").write_text("from tests.towers.toys import Toy\n")
     monkeypatch.chdir(tmp_path)

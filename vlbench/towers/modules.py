@@ -14,6 +14,7 @@ from pathlib import Path
 from unicodedata import normalize
 
 from vlbench.errors import UsageError
+from vlbench.towers.from_folder import ROOTS
 
 DYNAMIC = {"sys", "setattr", "__setattr__", "globals", "locals", "vars", "exec", "__dict__", "__getattr__", "__name__"}
 """By these a module may come to have names that its source does not say."""
@@ -21,12 +22,16 @@ ELSEWHERE = "call vlbench in the folder that holds it, or install it"
 
 
 def look_here() -> None:
-    """From now on modules of the current folder and of the project around it are found, after installed ones."""
+    """From now on modules of the current folder and of the project around it are found, after installed ones.
+
+    Where a project keeps its packages in a folder of their own, such as `src`, they are found there.
+    """
     here = Path.cwd()
-    project = next((str(each) for each in here.parents if (each / "pyproject.toml").is_file()), str(here))
-    for folder in (str(here), project):  # [tool.vlbench] may name a tower of the project, from wherever in it
-        if folder not in sys.path and not (folder == str(here) and "" in sys.path):
-            sys.path.append(folder)  # last: a stray typing_extensions.py there must not stand in for the installed one
+    project = next((each for each in here.parents if (each / "pyproject.toml").is_file()), here)
+    for place in (folder / root for root in ROOTS for folder in (here, project)):
+        known = str(place) in sys.path or (place == here and "" in sys.path)
+        if not known and place.is_dir():  # [tool.vlbench] may name a tower of the project, from wherever in it
+            sys.path.append(str(place))  # last: a stray typing_extensions.py must not stand in for the installed one
 
 
 def check_factory(name: str, attribute: str) -> None:
@@ -62,7 +67,9 @@ def as_imported(file: str, attribute: str) -> str:
     if path.is_absolute() or ".." in path.parts:
         return f"write the module as it is imported, {path.name}:{attribute}, in the folder {path.parent}"
     absent = "" if isfile(f"{path}.py") else f"; there is no {path}.py here"
-    return f"write the module as it is imported, {'.'.join(path.parts)}:{attribute}{absent}"
+    top, *inside = path.parts
+    parts = inside if inside and top in ROOTS and not isfile(f"{top}/__init__.py") else path.parts
+    return f"write the module as it is imported, {'.'.join(parts)}:{attribute}{absent}"
 
 
 def module_meant(text: str) -> str:
@@ -123,5 +130,6 @@ def _may_add_names(statement: ast.stmt) -> bool:
 
 
 def _modules_here() -> Iterator[str]:
-    yield from (path.stem for path in Path().glob("*.py"))
-    yield from (path.parent.name for path in Path().glob("*/__init__.py"))
+    for root in map(Path, ROOTS):
+        yield from (path.stem for path in root.glob("*.py"))
+        yield from (path.parent.name for path in root.glob("*/__init__.py"))
