@@ -147,7 +147,7 @@ def test_a_file_that_nothing_can_be_held_against(
 def test_without_any_baseline_nothing_passes(vlbench: Vlbench) -> None:
     ended = vlbench("gate")
     assert ended.code == 6
-    assert "error: results/baselines: holds no baseline; write one with" in ended.err
+    assert "error: results/baselines: holds no baseline; write the first with `vlbench gate init " in ended.err
 
 
 def test_a_file_of_which_nothing_is_judged_does_not_pass(vlbench: Vlbench, gated: Path) -> None:

@@ -102,5 +102,5 @@ def test_a_folder_is_searched_for_baselines_and_not_for_proposals(file: Path) ->
     write_baseline(baseline(), proposal_path(file))
     assert find_baselines(file.parent) == [file]
     file.unlink()
-    with pytest.raises(IncomparableError, match="holds no baseline; write one with"):
+    with pytest.raises(IncomparableError, match="holds no baseline; write the first with `vlbench gate init "):
         find_baselines(file.parent)

@@ -83,7 +83,7 @@ def find_baselines(folder: Path = FOLDER, *, empty: bool = False) -> list[Path]:
     found = sorted(path for path in folder.glob("*.json") if is_baseline(path.name))
     if not found and not empty:
         raise IncomparableError(
-            f'{folder}: holds no baseline; write one with `vlbench baseline save {folder}/NAME.json --reason "..."`'
+            f"{folder}: holds no baseline; write the first with `vlbench gate init package.module:factory`"
         )
     return found
 
