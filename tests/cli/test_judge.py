@@ -60,3 +60,7 @@ def test_lost_requests_are_inaccurate_and_other_conditions_do_not_compare(
             (folder / f"{side}{run}.json").write_text(json.dumps(content))
     ended = vlbench("judge", "--before", "a[0-9].json", "--after", "b[0-9].json", "--json")
     assert (ended.code, ended.json()["exit_code"]) == (code, code)
+    if "request_rate" in change:
+        ended = vlbench("judge", "--before", "a[0-9].json", "--after", "b[0-9].json", "--compare", "request_rate")
+        assert ended.code in (0, 3, 4)
+        assert "meant to differ, and compared: request_rate is" in " ".join(ended.out.split())

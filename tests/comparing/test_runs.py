@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vlbench.comparing.runs import read_sides, run_rows
+from vlbench.comparing.runs import meant_to_differ, read_sides, run_rows
 from vlbench.errors import UsageError
 from vlbench.judging.judged import JudgedRow
 from vlbench.judging.unpaired import RunFloors, compare_runs
@@ -60,7 +60,10 @@ def test_what_only_the_runs_after_measure_is_new_and_leaves_the_rest_to_be_judge
     other = [replace(each, conditions={**each.conditions, "version of t": "2"}) for each in after]
     row = only(run_rows(three("a", **told), other, FLOORS))
     assert (row.verdict, row.gates) == (Verdict.MISSING, True)
-    assert row.reason == "another workload or machine: version of t is 1 before and 2 after"
+    assert row.reason == (
+        "another workload or machine: version of t is 1 before and 2 after; "
+        "if that is what is compared, name it: `vlbench judge --compare 'version of t'`"
+    )
 
 
 def test_a_metric_that_one_run_lacks_is_missing() -> None:
@@ -92,7 +95,46 @@ def test_a_run_that_failed_requests_is_inaccurate_and_shows_no_figures() -> None
 def test_another_workload_is_not_compared() -> None:
     row = only(run_rows(three("a", rate="4"), three("b", rate="8"), FLOORS))
     assert row.verdict is Verdict.MISSING
-    assert row.reason == "another workload or machine: rate is 4 before and 8 after"
+    assert row.reason == (
+        "another workload or machine: rate is 4 before and 8 after; "
+        "if that is what is compared, name it: `vlbench judge --compare rate`"
+    )
+    row = only(run_rows(three("a", rate="4", seed="1"), three("b", rate="8"), FLOORS))
+    assert "rate is 4 before and 8 after (seed as well); if" in row.reason
+
+
+def test_what_is_compared_may_differ_and_nothing_else() -> None:
+    before, after = three("a", backend="v", rate="4"), three("b", backend="s", rate="4")
+    old, new, notes = meant_to_differ(before, after, ["backend"])
+    assert only(run_rows(old, new, FLOORS)).verdict is Verdict.SAME
+    assert notes == ["meant to differ, and compared: backend is v before and s after"]
+    old, new, _ = meant_to_differ(before, three("b", backend="s", rate="8"), ["backend"])
+    row = only(run_rows(old, new, FLOORS))
+    assert (row.verdict, row.reason.partition(";")[0]) == (
+        Verdict.MISSING,
+        "another workload or machine: rate is 4 before and 8 after",
+    )
+
+
+def test_each_load_of_a_sweep_is_compared_with_its_own() -> None:
+    before = three("a", backend="v", rate="4") + three("a", backend="v", rate="8")
+    after = three("b", backend="s", rate="4") + three("b", 3.0, backend="s", rate="8")
+    assert "name it: `vlbench judge --compare backend`" in only(run_rows(before, after, FLOORS)).reason
+    old, new, _ = meant_to_differ(before, after, ["backend"])
+    assert [row.verdict for row in run_rows(old, new, FLOORS)] == [Verdict.SAME, Verdict.REGRESSED]
+
+
+@pytest.mark.parametrize(
+    ("key", "told"), [("rate", "; name one that is: backend"), ("no-such", "; name one that is: backend")]
+)
+def test_what_does_not_tell_the_sides_apart_is_not_compared(key: str, told: str) -> None:
+    before, after = three("a", backend="v", rate="4"), three("b", backend="s", rate="4")
+    sentence = f"--compare {key}: it is not one thing in all runs before and another in all after"
+    with pytest.raises(UsageError, match=f"^{sentence}{told}$"):
+        meant_to_differ(before, after, [key])
+    mixed = [*before, *three("c", backend="s", rate="4")]
+    with pytest.raises(UsageError, match=r"^--compare backend: .*, and nothing is; leave it out$"):
+        meant_to_differ(mixed, after, ["backend"])
 
 
 def test_each_load_of_a_sweep_is_a_row_and_none_gets_lost() -> None:

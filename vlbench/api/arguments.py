@@ -54,6 +54,7 @@ TEXTS = frozenset(
         "grid",
         "gpu",
         "metric",
+        "compare",
         "before",
         "key",
         "after",

@@ -160,6 +160,7 @@ def judge(
     *,
     reader: str | None = None,
     metric: Names = None,
+    compare: Names = None,
     higher_is_better: Names = None,
     lower_is_better: Names = None,
     threshold: str = "5%",
@@ -170,7 +171,8 @@ def judge(
     """Judge results of other benchmark tools before and after a change: a row per metric, with verdict and reason.
 
     Each side is files or patterns, three runs or more. `reader` names their format, which is found out by default;
-    `metric` are patterns of the metrics to judge. Whether more is better follows from whole words of a metric's name
+    `metric` are patterns of the metrics to judge, and `compare` the conditions that are what is compared, such as
+    "backend": these alone may differ. Whether more is better follows from whole words of a metric's name
     and unit, or is said by `higher_is_better` and `lower_is_better`. Shares are texts such as "5%" or "0.05": `floor`
     is the change that counts, `threshold` the one that must not go unseen, `confidence` that of the interval. Raises
     UsageError.
@@ -188,6 +190,7 @@ def judge(
         floors=floors,
         reader=reader,
         metrics=several(metric),
+        compared=several(compare),
         options=("--before", "--after"),
         better=_directions(several(higher_is_better), several(lower_is_better)),
         allow_inconclusive=allow_inconclusive,

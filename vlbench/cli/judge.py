@@ -51,6 +51,8 @@ class Options(CommandOptions):
     """What wrote the files; see `vlbench list formats`. [found out]"""
     metric: Annotated[Texts, typer.Option(metavar="PATTERN")] = None
     """Judge only metrics whose name fits, such as 'median_*'. Repeat for more."""
+    compare: Annotated[Texts, typer.Option(metavar="CONDITION")] = None
+    """What is compared, such as backend: may differ, and nothing else. Repeat for more."""
     higher_is_better: Annotated[Texts, typer.Option(metavar="NAME")] = None
     """More of this metric is better. Repeat for more."""
     lower_is_better: Annotated[Texts, typer.Option(metavar="NAME")] = None
@@ -85,6 +87,7 @@ def judge(options: Options) -> Sheet:
     6 missing or not comparable; of several the first of 5, 6, 3, 4.
 
     - `vlbench judge --before old-*.json --after new-*.json`
+    - `vlbench judge --before vllm*.jsonl --after sglang*.jsonl --compare backend`
     - `vlbench judge --before a.csv --after b.csv --metric 'median_*' --threshold 3%`
     """
     from vlbench.api.verdicts import judge

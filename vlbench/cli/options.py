@@ -24,8 +24,8 @@ INTERRUPTED = 130
 PANELS = {
     "What is looked at": "plan_file ray send shard shards expect scenario model start seam variant tower "
     "head_tower python exactness ablate images scenario_sizes weights grid point only dtype state plan gpu cudnn "
-    "baseline capture key region results ranges times range_ iteration before after reader metric package listed "
-    "discover over requests turns conversations cache budgets most_padding graphs ranks memory_at "
+    "baseline capture key region results ranges times range_ iteration before after reader metric compare package "
+    "listed discover over requests turns conversations cache budgets most_padding graphs ranks memory_at "
     "kv_bytes break_even history",
     "How it is measured": "device cpus tries silence seed threads trials budget timeout isolate card counts counters "
     "forwards tool overhead quick earlier trace graph",

@@ -6,7 +6,7 @@ from pathlib import Path
 from vlbench.comparing.absolute import absolute_times
 from vlbench.comparing.captured import judge_captured, judge_captures
 from vlbench.comparing.counted import judge_cells
-from vlbench.comparing.runs import left_out, read_sides, run_rows
+from vlbench.comparing.runs import left_out, meant_to_differ, read_sides, run_rows
 from vlbench.comparing.sides import KINDS, Cell, Failed, Key, Side, Source, is_capture, report_side, side_of
 from vlbench.comparing.timed_cells import difference, stored_trials
 from vlbench.comparing.timed_rows import changed_row, counter_moves
@@ -80,6 +80,7 @@ def compare_runs_of(
     floors: RunFloors | None = None,
     reader: str | None = None,
     metrics: Sequence[str] = (),
+    compared: Sequence[str] = (),
     options: tuple[str, str] = ("A", "B"),
     better: Mapping[str, Better] | None = None,
     command: str = "judge",
@@ -87,18 +88,18 @@ def compare_runs_of(
 ) -> Judged:
     """Results of other benchmark tools, files or patterns a side: a row per metric, judged by `compare_runs`.
 
-    `reader` names their format, which is found out by default; `metrics` are patterns of the names to judge; `options`
-    are what messages call the sides; `better` says which way metrics are good where their words do not. Fewer than
-    three runs a side are inconclusive, for nothing pairs them. Raises UsageError.
+    `reader` names their format, which is found out by default; `metrics` are patterns of the names to judge; `compared`
+    are conditions that may differ; `options` are what messages call the sides; `better` says which way metrics are good
+    where their words do not. Fewer than three runs a side are inconclusive, for nothing pairs them. Raises UsageError.
     """
     floors = floors or RunFloors()
-    old, new = read_sides(before, after, reader, options, better)
+    old, new, meant = meant_to_differ(*read_sides(before, after, reader, options, better), compared)
     return Judged(
         command=command,
         before=", ".join(before),
         after=", ".join(after),
         rows=tuple(run_rows(old, new, floors, metrics)),
-        notes=tuple(left_out((*old, *new))),
+        notes=(*meant, *left_out((*old, *new))),
         allow_inconclusive=allow_inconclusive,
         false_alarms=1 - floors.confidence,
     )

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from glob import glob
 from hashlib import sha256
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from vlbench.errors import UsageError
@@ -50,9 +51,8 @@ def run_rows(
     rows = list(_not_understood((*before, *after), metrics))
     if lost := _lost(before, after):
         return [JudgedRow.of("all metrics", inaccurate(lost), measure="accuracy"), *rows]
-    if len(old) == len(new) == 1 and old.keys() != new.keys():
-        difference = _difference(next(iter(old)), next(iter(new)))
-        return [JudgedRow.missing("all metrics", "metric", f"another workload or machine: {difference}"), *rows]
+    if apart := _apart(*_of_both(before, after)):
+        return [JudgedRow.missing("all metrics", "metric", _refusal(apart)), *rows]
     every, judged = {**old, **new}, list[JudgedRow]()
     for conditions in every:
         label = " ".join(f"{key}={value}" for key, value in conditions) if len(every) > 1 else ""
@@ -188,11 +188,41 @@ def _by_conditions(runs: Sequence[Run]) -> dict[Conditions, list[Run]]:
     return groups
 
 
-def _difference(old: Conditions, new: Conditions) -> str:
-    """The first condition that differs, in words."""
-    left, right = dict(old), dict(new)
-    key = next(key for key in {**left, **right} if left.get(key) != right.get(key))
-    return f"{key} is {left.get(key, 'not given')} before and {right.get(key, 'not given')} after"
+def _apart(before: Sequence[Run], after: Sequence[Run]) -> dict[str, str]:
+    """Conditions that are one thing in all runs before and another in all after, each in words."""
+    found = {}
+    for key in sorted({key for run in (*before, *after) for key in run.conditions}):
+        sides = [{run.conditions.get(key, "not given") for run in side} for side in (before, after)]
+        if len(sides[0]) == len(sides[1]) == 1 and sides[0] != sides[1]:
+            found[key] = f"{key} is {sides[0].pop()} before and {sides[1].pop()} after"
+    return found
+
+
+def _refusal(apart: Mapping[str, str]) -> str:
+    """Why runs that are `apart` are not compared, and how they would be."""
+    (first, told), *others = apart.items()
+    more = f" ({few([key for key, _ in others], MOST_NAMES)} as well)" if others else ""
+    remedy = f"if that is what is compared, name it: `vlbench judge --compare {quote(first)}`"
+    return f"another workload or machine: {told}{more}; {remedy}"
+
+
+def meant_to_differ(
+    before: Sequence[Run], after: Sequence[Run], keys: Sequence[str]
+) -> tuple[list[Run], list[Run], list[str]]:
+    """Both sides without the conditions `keys`, which are what is compared, and a sentence of each.
+
+    Raises UsageError for one that is not one thing in all runs before and another in all after.
+    """
+    apart = _apart(before, after)
+    for key in keys:
+        if key not in apart:
+            there = f"; name one that is: {', '.join(apart)}" if apart else ", and nothing is; leave it out"
+            raise UsageError(f"--compare {key}: it is not one thing in all runs before and another in all after{there}")
+    old, new = (
+        [replace(run, conditions={k: told for k, told in run.conditions.items() if k not in keys}) for run in side]
+        for side in (before, after)
+    )
+    return old, new, [f"meant to differ, and compared: {apart[key]}" for key in dict.fromkeys(keys)]
 
 
 def read_sides(
