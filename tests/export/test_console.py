@@ -7,7 +7,7 @@ from rich.console import Console
 
 from tests.export.rendered import shown
 from vlbench.export.console import view
-from vlbench.export.sheet import Words
+from vlbench.export.sheet import Column, Table, Words
 
 COMMAND = '`vlbench baseline accept results/baselines/towers.json --reason "..."`'
 
@@ -27,3 +27,28 @@ def test_a_command_that_is_wider_than_the_terminal_is_whole_all_the_same() -> No
     out = StringIO()
     Console(file=out, width=80).print(view([Words(f"take it: {command}", indent=2)]), crop=False)
     assert f"  {command}\n" in out.getvalue()
+
+
+@pytest.mark.parametrize("most", [None, 8])
+@pytest.mark.parametrize("width", [20, 40, 60, 80])
+def test_the_words_of_the_first_column_are_whole_on_any_terminal(width: int, most: int | None) -> None:
+    name, figures = "windows-of-a-tower", ["1,000,000", "2,000,000"]
+    heads = [Column("variant", most=most), "ms", "waits", Column("why", left=True)]
+    table = Table("t", heads, [[name, *figures, "because of that " * 9], [f"two {name}", *figures, ""]])
+    out = StringIO()
+    Console(file=out, width=width).print(view([table]), crop=False)
+    assert out.getvalue().split().count(name) == 2
+    assert all(out.getvalue().split().count(each) == 2 for each in figures)
+    assert max(len(line.rstrip()) for line in out.getvalue().splitlines()) <= max(width, 62)
+
+
+def test_on_a_terminal_a_very_long_name_goes_on_below_and_others_are_whole() -> None:
+    long, short = "x" * 90, "y" * 30
+    out = StringIO()
+    Console(file=out, width=80, force_terminal=True, color_system=None).print(
+        view([Table("t", [Column("name", most=24), "ms"], [[long, 1.5], [short, 2.5]])]), crop=False
+    )
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert sum(line.count("x") for line in lines) == 90
+    assert short in out.getvalue()

@@ -1,6 +1,7 @@
 """A sheet on a terminal of 80 columns."""
 
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from textwrap import TextWrapper
@@ -16,6 +17,8 @@ from vlbench.export.sheet import Cell, Part, Sheet, Table, Words, shown, shown_r
 
 NARROWEST = 12
 """Characters that a column which is cut keeps."""
+LONG = 40
+"""Characters of a name that is whole on any terminal; a longer one goes on below. In a pipe all are whole."""
 COMMAND = re.compile(r"`(?:vlbench|git|pip) [^`]*`|\S+://\S+")
 HELD = "\ue000"
 """Stands for a blank at which no line ends: of private use, so that no word holds it."""
@@ -94,10 +97,12 @@ class _Grid:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         headed = any(column.heading for column in self.table.heads)
         grid = Grid(box=None, padding=(0, self.table.gap, 0, 0), header_style="bold", show_header=headed)
-        widths = _widths(self.table)
-        rigid = [bool(number) and not (column.left or column.cut) for number, column in enumerate(self.table.heads)]
-        least = sum(width if kept else min(width, NARROWEST) for width, kept in zip(widths, rigid, strict=True))
-        wide = max(options.max_width, least + self.table.gap * len(widths) + self.table.indent)
+        widths, least = _widths(self.table), _least(self.table, LONG if console.is_terminal else sys.maxsize)
+        gaps = self.table.gap * len(widths) + self.table.indent
+        rest = list(zip(widths, self.table.heads, strict=True))[1:]
+        wide = max(options.max_width, sum(least) + gaps)
+        left_over = wide - sum(min(width, each.most or width) for width, each in rest) - gaps
+        key = max(least[0], min(widths[0], self.table.heads[0].most or wide, left_over))
         room = wide - sum(widths[1:]) - self.table.gap * len(widths)
         rows = [list(row) for row in self.table.rows[: self.table.limit or None]]
         for number, (column, width) in enumerate(zip(self.table.heads, widths, strict=True)):
@@ -106,7 +111,9 @@ class _Grid:
                 grid.add_column(column.heading, width=kept, no_wrap=True, overflow="ellipsis")
                 for row, text in zip(rows, told_apart([shown(row[number]) for row in rows], kept), strict=True):
                     row[number] = text
-            elif column.left or not number:
+            elif not number:
+                grid.add_column(column.heading, width=key, overflow="fold")
+            elif column.left:
                 grid.add_column(column.heading, max_width=column.most, overflow="fold")
             else:
                 grid.add_column(column.heading, justify="right", no_wrap=True)
@@ -117,5 +124,19 @@ class _Grid:
 
 
 def _widths(table: Table) -> list[int]:
-    lines = [[column.heading for column in table.heads], *shown_rows(table)]
-    return [max(len(line) for cell in column for line in cell.split("\n")) for column in zip(*lines, strict=True)]
+    return [max(len(line) for cell in cells for line in cell.split("\n")) for cells in _columns(table)]
+
+
+def _least(table: Table, most: int) -> list[int]:
+    """What each column needs: the first its longest word of up to `most`, so that names can be copied."""
+    words = {len(word) for cell in next(_columns(table)) for word in cell.split()}
+    name = max((each for each in words if each <= most), default=1)
+    asked = [
+        min(width, NARROWEST) if column.left or column.cut else width
+        for column, width in zip(table.heads, _widths(table), strict=True)
+    ]
+    return [asked[0] if table.heads[0].cut else max(name, min(NARROWEST, max(words, default=1))), *asked[1:]]
+
+
+def _columns(table: Table) -> Iterator[tuple[str, ...]]:
+    return zip([column.heading for column in table.heads], *shown_rows(table), strict=True)
