@@ -324,7 +324,7 @@ def test_what_cannot_be_read_is_one_sentence() -> None:
     write_results(run(0.8), Path("run.json"))
     with pytest.raises(UsageError, match=r"gone\.json: no such file; give results, a baseline or a count"):
         compare("run.json", "gone.json")
-    with pytest.raises(UsageError, match=r"A gone\.json is no file and no pattern that fits one"):
+    with pytest.raises(UsageError, match=r"^A: gone\.json is no file and no pattern that fits one"):
         compare("gone.json", "lost.json")
     Path("count.json").write_text(json.dumps({"groups": [], "profile": 90}))
     with pytest.raises(UsageError, match=r"count\.json: vlbench: Field required; count again with"):

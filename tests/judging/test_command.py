@@ -90,16 +90,14 @@ def test_one_file_a_side_is_inconclusive_and_shows_its_estimate(tmp_path: Path) 
     assert "1 run a side cannot show how runs differ; give 3" in " ".join(result.output.split())
 
 
-def test_the_table_fits_eighty_columns_and_loses_no_name(tmp_path: Path) -> None:
+def test_a_name_is_whole_in_a_pipe_however_long_it_is(tmp_path: Path) -> None:
     name = "tests/benchmarks/test_tower.py::test_forward_of_a_very_long_name[qwen2_5_vl-32x36x36-bf16]"
     for side, scale in (("a", 1.0), ("b", 3.1)):
         for number in range(3):
             rows = f"{name},{scale * (0.0123 + number / 500)},s\nshort,{scale * (1e-7 + number * 1e-9)},s\n"
             (tmp_path / f"{side}{number}.csv").write_text(f"name,value,unit\n{rows}")
     result = run("--before", str(tmp_path / "a*.csv"), "--after", str(tmp_path / "b*.csv"))
-    assert max(len(line) for line in result.output.splitlines()) <= 80
-    table = result.output.split("\n\n")[0].splitlines()[2:]
-    assert "".join(line[:25].split(" ")[0] for line in table if not line.startswith("short")) == name
+    assert [line.split(" ")[0] for line in result.output.splitlines()].count(name) == 1
     assert "101 ns" in result.output
 
 
@@ -170,7 +168,7 @@ def test_a_wrong_command_gets_one_sentence(tmp_path: Path) -> None:
     assert "--threshold 'five' is not a share" in usage("--before", a, "--after", b, "--threshold", "five")
     assert "must lie above the floor" in usage("--before", a, "--after", b, "--threshold", "0.5%")
     assert "--confidence '99' is not a share" in usage("--before", a, "--after", b, "--confidence", "99")
-    assert "there is no format 'xml'" in usage("--before", a, "--after", b, "--format", "xml")
+    assert usage("--before", a, "--after", b, "--format", "vlm").endswith("; did you mean vllm?")
     assert "no metric fits 'decode'; there are encode" in usage("--before", a, "--after", b, "--metric", "decode")
 
 

@@ -283,9 +283,9 @@ def _files(entries: Sequence[str], option: str) -> list[str]:
     for entry in entries:
         found = [entry] if Path(entry).exists() else sorted(glob(entry, recursive=True))
         if not found:
-            raise UsageError(f"{option} {entry} is no file and no pattern that fits one; check the path")
+            raise UsageError(f"{option}: {entry} is no file and no pattern that fits one; check the path")
         for path in found:
             if Path(path).is_dir():
-                raise UsageError(f"{option} {path} is a folder; name its files, such as '{path}/*.json'")
+                raise UsageError(f"{option}: {path} is a folder; name its files, such as '{path}/*.json'")
         files += found
     return files

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib import import_module
 
-from vlbench.errors import UsageError
+from vlbench.errors import UsageError, check_choice
 from vlbench.readers.document import Reader, load
 from vlbench.record.directions import Better
 from vlbench.record.printed import check_not_printed
@@ -25,8 +25,8 @@ def read(path: str, name: str | None = None, directions: Mapping[str, Better] | 
     `directions` says which way metrics are good, by name, whatever their words say.
     Raises `UsageError` with one sentence if the file cannot be read or no reader knows it.
     """
-    if name is not None and name not in READERS:
-        raise UsageError(f"there is no format {name!r}; formats are {', '.join(READERS)}")
+    if name is not None:
+        check_choice("--format", name, READERS)
     document = load(path, directions)
     check_not_printed(path, document.objects[0] if len(document.objects) == 1 else None)
     claims = [reader for reader in ([READERS[name]] if name else READERS.values()) if reader.recognises(document)]
