@@ -3,10 +3,9 @@
 import os
 import signal
 import sys
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
-from typer.core import TyperCommand, TyperGroup
 
 from vlbench.cli import baseline, case, gate, nsys
 from vlbench.cli.ab import ab
@@ -20,6 +19,7 @@ from vlbench.cli.judge import diff, judge
 from vlbench.cli.judge_patch import judge_patch
 from vlbench.cli.listing import list_things
 from vlbench.cli.mcp import mcp
+from vlbench.cli.meant import Command, Commands
 from vlbench.cli.plan import merge, plan
 from vlbench.cli.predict import predict
 from vlbench.cli.profile import profile
@@ -35,24 +35,6 @@ from vlbench.errors import UsageError, name_too_long, nowhere_to_print
 from vlbench.process.signals import ending_in_order
 from vlbench.version import __version__
 
-MEANT = {
-    "replay": "`vlbench run --scenario FILE.jsonl` times recorded calls anew",
-    "compare": "`vlbench diff` compares two files, `vlbench judge` files of several runs, `vlbench ab` two revisions",
-    "bench": "`vlbench run` times towers",
-}
-"""Commands that people try and that are none, with what does it."""
-
-
-class Commands(TyperGroup):
-    """Says of a command that is none which one is meant."""
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command that the first of `args` names. Raises UsageError for one of `MEANT`."""
-        if args[0] in MEANT:
-            raise UsageError(f"vlbench {args[0]}: no such command; {MEANT[args[0]]}")
-        return super().resolve_command(ctx, args)
-
-
 app = typer.Typer(
     cls=Commands,
     rich_markup_mode="markdown",  # "rich" would take the defaults in brackets for markup and swallow them
@@ -64,15 +46,6 @@ app = typer.Typer(
     "out: tower, scenario, gpu (`--as`), cudnn and baselines (the folder).\n\n"
     "- `vlbench count --tower my_tower:make --where`\n- `vlbench run --with best`\n- `vlbench explain churn`",
 )
-
-
-class Command(TyperCommand):
-    """Its usage line leaves out arguments that are taken only to be refused in a sentence of our own."""
-
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """What stands behind the name of the command."""
-        return [piece for piece in super().collect_usage_pieces(ctx) if not piece.startswith("[stray]")]
-
 
 for command in (
     run,
@@ -95,7 +68,7 @@ for command in (
     merge,
     fleet,
 ):
-    app.command(cls=Command)(command)
+    app.command()(command)
 app.command("list")(list_things)
 app.command("self-test")(self_test)
 app.command("judge-patch")(judge_patch)
@@ -103,6 +76,9 @@ app.command()(explain)
 app.command()(mcp)
 for name, group in {"case": case.app, "gate": gate.app, "baseline": baseline.app, "nsys": nsys.app}.items():
     app.add_typer(group, name=name)
+for each in (app, case.app, gate.app, baseline.app, nsys.app):
+    for known in each.registered_commands:
+        known.cls = Command
 
 
 def _version(wanted: bool) -> None:
