@@ -17,7 +17,7 @@ from vlbench.towers.modules import check_factory, module_meant
 from vlbench.towers.resolve import find_factory, resolve_tower
 
 HERE = (
-    "tower 'acme_vit': there is no model 'acme_vit'; acme_vit.py is here: write --tower acme_vit:Tower, or one of make"
+    "tower 'acme_vit': there is no model 'acme_vit'; acme_vit.py is here: did you mean acme_vit:Tower? or one of make?"
 )
 MODEL = "there is no model 'qwen2.5-vl-7bb'; did you mean qwen2.5-vl-7b?"
 FLAG = "there is no flag 'rope-cash'; did you mean rope-cache?"
@@ -26,7 +26,7 @@ BY_COMMAND = {
     "count --diff baseline rope-cash": f"variant 'rope-cash': {FLAG}",
     "predict --gpu l40z": "--gpu: 'l40z' is not one of ",
     "recommend --start bset": "there is no flag or preset 'bset'; did you mean best?",
-    "gate init acme_vti": "there is no model 'acme_vti'; acme_vit.py is here: write --tower acme_vit:Tower",
+    "gate init acme_vti": "there is no model 'acme_vti'; acme_vit.py is here: did you mean acme_vit:Tower?",
     "ab a b --scenario vidoe": "did you mean 'video'?",
     "ab --python x --tower acme_vit:Towr": "acme_vit has no 'Towr'; did you mean acme_vit:Tower?",
     "ab --python x --head-tower qwen2.5-vl-7b+rope-cash": f"tower 'qwen2.5-vl-7b+rope-cash': {FLAG}",
@@ -39,7 +39,10 @@ REFUSED = [
     ("tower", "acme_vit.py", HERE.replace("'acme_vit'", "'acme_vit.py'")),
     ("tower", "acme_vti:make", "No module named 'acme_vti'; did you mean acme_vit:make?"),
     ("tower", "acme_vit:Towr", "acme_vit has no 'Towr'; did you mean acme_vit:Tower?"),
-    ("tower", "acme_vit.Tower", "acme_vit.py is here: write --tower acme_vit:Tower"),
+    ("tower", "acme_vit.Towr", "acme_vit.py is here: did you mean acme_vit:Tower?"),
+    ("tower", "acme_vit.unlike", "acme_vit.py is here: did you mean acme_vit:Tower? or one of make?"),
+    ("variant", "acme_vit.Tower", "acme_vit.py is here: did you mean acme_vit:Tower?"),
+    ("tower", "acme_vit.Tower", "acme_vit.py is here: did you mean acme_vit:Tower?"),
     ("tower", "Qwen/Qwen2.5-VL-7B-Instruct", "did you mean qwen2.5-vl-7b?"),
     ("tower", "hf:Qwen/Qwen2-VL-7B-Instruct+best", "did you mean qwen2-vl-7b?"),
     ("model", "Qwen3-VL-30B-A3B-Instruct", "did you mean qwen3-vl-30b-a3b?"),
@@ -197,8 +200,8 @@ def test_anyones_finder_is_asked(package: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_package_without_a_factory_is_seen_as_well(package: Path) -> None:
-    assert module_meant("some_towers") == "some_towers/__init__.py is here: write --tower some_towers:factory"
-    assert module_meant("some_towers.vit") == "some_towers/vit.py is here: write --tower some_towers.vit:factory"
+    assert module_meant("some_towers") == "some_towers/__init__.py is here: did you mean some_towers:factory?"
+    assert module_meant("some_towers.vit") == "some_towers/vit.py is here: did you mean some_towers.vit:factory?"
     assert [module_meant(each) for each in ("", ".", "x" * 5000, "qwen9", "\0")] == [""] * 5
     with pytest.raises(UsageError, match=r"there is no model 'some_towers'; some_towers/__init__\.py is here"):
         resolve_tower("some_towers")

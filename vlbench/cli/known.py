@@ -105,6 +105,7 @@ def _check_ours(text: str) -> None:
 def _check_flags(parts: list[str], named: str, others: Iterable[str] = ()) -> None:
     from vlbench.record.preset_file import is_preset_file
     from vlbench.record.schema import NO_FLAGS, REFERENCE
+    from vlbench.towers.modules import module_meant
 
     presets, flags = names("presets"), names("flags")
     registered = getattr(sys.modules.get("vlbench.implementations.optimized"), "OPTIMIZATIONS", ())  # by anyone's code
@@ -113,6 +114,8 @@ def _check_flags(parts: list[str], named: str, others: Iterable[str] = ()) -> No
         if is_preset_file(part):
             _check_preset_file(part)
         elif part not in known:
+            if meant := module_meant(part):
+                raise UsageError(f"{named}: there is no flag {part!r}; {meant}")
             raise UsageError(f"{named}: {no_flag(part, flags, presets)}")
 
 

@@ -78,15 +78,21 @@ def module_meant(text: str) -> str:
     file = Path(f"{name.replace('.', '/')}.py")
     inside, _, last = name.rpartition(".")  # of module.factory
     for each in (Path(f"{inside.replace('.', '/')}.py"), Path(inside.replace(".", "/"), "__init__.py")):
-        if inside and not isfile(file) and isfile(each) and last in defined_in(each):
-            return f"{each} is here: write --tower {inside}:{last}"
+        if inside and not isfile(file) and isfile(each) and (near := _nearest(last, [*defined_in(each)])):
+            return f"{each} is here: did you mean {inside}:{near}?"
+    if inside and not isfile(file) and isfile(f"{inside.replace('.', '/')}.py"):
+        return module_meant(inside)
     if not isfile(file):
         name = next(iter(get_close_matches(name, [*_modules_here()], n=1, cutoff=0.8)), "")
         file = next((each for each in (Path(f"{name}.py"), Path(name, "__init__.py")) if name and isfile(each)), file)
     if not name or not isfile(file):
         return ""
     first, *others = [each for each in defined_in(file) if not each.startswith("_")] or ["factory"]
-    return f"{file} is here: write --tower {name}:{first}" + (f", or one of {', '.join(others[:9])}" if others else "")
+    return f"{file} is here: did you mean {name}:{first}?" + (f" or one of {', '.join(others[:9])}?" if others else "")
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    return name if name in known else next(iter(get_close_matches(name, known, n=1)), "")
 
 
 def defined_in(path: Path) -> Iterator[str]:
