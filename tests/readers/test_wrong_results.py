@@ -88,19 +88,38 @@ def test_what_is_cut_or_edited_is_refused(tmp_path: Path, content: object, messa
         ({**VLLM, "failed_requests": 12}, "failed_requests is 12, so requests were lost"),
         ({**VLLM, "numTimedOut": 0, "timed_out": "3"}, "timed_out is 3, so requests were lost"),
         ({**SGLANG, "error_rate": 0.1}, "error_rate is 0.1, so requests were lost"),
-        ({**SGLANG, "aborted": ["a", "b"]}, "aborted is 2, so requests were lost"),
+        ({**SGLANG, "aborted": ["a", "b"]}, "aborted holds 2, so requests were lost"),
         ({**AIPERF, "rejected": {"unit": "requests", "avg": 4.0}}, "rejected is 4, so requests were lost"),
         ({**AIPERF, "timeouts": 2}, "timeouts is 2, so requests were lost"),
         ({**MM_PROCESSOR, "num_errors": 1}, "num_errors is 1, so requests were lost"),
+        ({**SGLANG, "failedRequests": 2}, "failedRequests is 2, so requests were lost"),
+        ({**SGLANG, "request_timeout_count": 2}, "request_timeout_count is 2, so requests were lost"),
+        ({**SGLANG, "request_errors": ["", "reset"]}, "request_errors holds 1, so requests were lost"),
     ],
 )
 def test_lost_work_is_a_fault(tmp_path: Path, content: object, fault: str) -> None:
     assert one(written(tmp_path, content)).fault == fault
 
 
-@pytest.mark.parametrize("key", ["rejected_draft_tokens", "error_bars_ms", "tried_again"])
-def test_what_may_be_no_request_is_named_alone(tmp_path: Path, key: str) -> None:
-    run = one(written(tmp_path, {**VLLM, key: 0 if "error" in key else 9}))
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("rejected_draft_tokens", 9),
+        ("tried_again", 9),
+        ("timeout", 600),
+        ("request_timeout_s", "600"),
+        ("max_failures", 3),
+        ("error_threshold", 0.05),
+        ("error_bars_ms", 9),
+        ("error", 0.5),
+        ("error_messages", ["", ""]),
+        ("request_errors", ["", ""]),
+        ("failed_requests", -1),
+        ("lost_requests", "inf"),
+    ],
+)
+def test_what_may_be_no_request_is_named_alone(tmp_path: Path, key: str, value: object) -> None:
+    run = one(written(tmp_path, {**VLLM, key: value}))
     assert (run.fault, run.unread) == ("", (key,))
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
+from math import inf
 from typing import Any
 
 from vlbench.errors import UsageError
@@ -41,13 +42,16 @@ SPREAD = re.compile(
 )
 """Means and spreads: one slow request moves them, and medians and percentiles are read. Then drafts, seen in those."""
 MEAN = re.compile(r"mean_\w+_ms")
-LOSS = words_of(
-    "failed failure failures error errors lost dropped timeout timeouts timedout aborted cancelled canceled rejected "
-    "unanswered unfinished incomplete"
+LOST = words_of(
+    "failed failures errors lost dropped timeouts timedout aborted cancelled canceled rejected unanswered unfinished "
+    "incomplete"
 )
 """Words of a key that counts requests without an answer, whatever a version or a script calls it."""
-OF_TOKENS = words_of("token tokens draft drafts")
-"""Of which some are always rejected."""
+LOST_ONE = words_of("error failure timeout")
+"""As much beside a word of `COUNTED`; alone, and beside others, a setting, a text or the error of a figure."""
+COUNTED = words_of("num number n count counts rate")
+OF_REQUESTS = words_of("request requests req reqs total of http server client")
+"""What else such a key may say. With any other word (`max_failures`, `rejected_tokens`) it may be about anything."""
 
 
 def serving_reader(name: str, reads: str, telling: set[str]) -> Reader:
@@ -108,11 +112,18 @@ def lost_requests(source: str, result: dict[str, Any]) -> str:
 def told_lost(unread: Mapping[str, object]) -> str:
     """That requests were lost, where a key says so that no table knows; "" where none does."""
     for name, value in unread.items():
-        words = set(re.findall("[a-z]+", name.lower().replace("timed_out", "timedout")))
-        number = len(value) if isinstance(value, list) else number_in(str(value))
-        if number and not LOSS.isdisjoint(words) and OF_TOKENS.isdisjoint(words):
-            return f"{name:.60} is {number:g}, so requests were lost"
+        number = sum(map(bool, value)) if isinstance(value, list) else number_in(str(value)) or 0
+        if _counts_lost(name) and 0 < number < inf:
+            return f"{name:.60} {'holds' if isinstance(value, list) else 'is'} {number:g}, so requests were lost"
     return ""
+
+
+def _counts_lost(name: str) -> bool:
+    """Is a key by its words, which may stand as in camelCase, surely a count or a share of lost requests?"""
+    plain = re.sub("(?<=[a-z])(?=[A-Z])", "_", name).lower().replace("timed_out", "timedout")
+    words = set(re.findall("[a-z]+", plain))
+    counts = words & LOST or (words & LOST_ONE and words & COUNTED)
+    return bool(counts) and words <= LOST | LOST_ONE | COUNTED | OF_REQUESTS
 
 
 def _samples(source: str, name: str, result: dict[str, Any]) -> tuple[float, ...]:
