@@ -78,6 +78,15 @@ def test_a_disk_that_is_full_by_now_is_named_and_costs_nothing_that_was_kept(
     assert interrupted.read_text() == before
 
 
+def test_a_link_stays_one_when_it_is_resumed(interrupted: Path, tmp_path: Path) -> None:
+    link = tmp_path / "elsewhere" / "link.jsonl"
+    link.parent.mkdir()
+    link.symlink_to(interrupted)
+    Journal(link, "a plan", resume=True).add_trial(1, trial())
+    assert (link.is_symlink(), [each.name for each in link.parent.iterdir()]) == (True, [link.name])
+    assert Journal(interrupted, "a plan", resume=True).trials(1) == [trial()]
+
+
 @pytest.mark.parametrize("damage", ["{", "[]", '{"group": 0}', '{"group": 0, "trial": {"number": 1}}'])
 def test_damage_in_the_middle_is_named_by_its_line(interrupted: Path, damage: str) -> None:
     lines = interrupted.read_text().splitlines()
