@@ -57,6 +57,17 @@ def name_too_long(error: OSError) -> UsageError | None:
     return UsageError(f"{error.filename}: longer than a file's name may be; give another")
 
 
+def not_written(named: object, error: OSError, then: str = "") -> UsageError:
+    """The sentence for a file that cannot be written, with the remedy for that very error.
+
+    `then` says what goes on once it can be written; without it another file may be chosen.
+    """
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    mended = "free some space" if is_full else "make it writable" if then else ""
+    remedy = ", or ".join(filter(None, (mended, "" if then else "choose another")))
+    return UsageError(f"{named}: cannot be written ({error.strerror}); {remedy}{then}")
+
+
 def nowhere_to_print(error: OSError) -> UsageError | None:
     """The sentence for a standard output that takes no more, as a full disk does; None for any other error."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO) or error.filename is not None:

@@ -80,7 +80,8 @@ def test_a_disk_that_takes_nothing_is_seen_before(here: Path, monkeypatch: pytes
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("os.fsync", full)
-    assert refusal("a.json") == f"--out a.json: cannot be written ({os.strerror(number)}); choose another"
+    remedy = "free some space, or choose another" if number == errno.ENOSPC else "choose another"
+    assert refusal("a.json") == f"--out a.json: cannot be written ({os.strerror(number)}); {remedy}"
     assert list(here.iterdir()) == []
 
 

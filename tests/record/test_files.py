@@ -11,7 +11,7 @@ import pytest
 
 from tests.record.records import CLOSE, REFERENCE_SECONDS, died, failed, group, results, timed, trial
 from vlbench.errors import UsageError
-from vlbench.record.files import ROOM, read_results, write_results
+from vlbench.record.files import read_results, write_results, write_whole
 
 FULL = results(
     group(
@@ -48,20 +48,36 @@ def test_names_outside_of_ascii_survive(tmp_path: Path) -> None:
     assert read_results(tmp_path / "a.json") == named
 
 
-def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("number", "then", "remedy"),
+    [
+        (errno.ENOSPC, "", "free some space, or choose another"),
+        (errno.EDQUOT, "; it goes on", "free some space; it goes on"),
+        (errno.EACCES, "", "choose another"),
+        (errno.EROFS, "; it goes on", "make it writable; it goes on"),
+    ],
+)
+def test_a_write_that_fails_leaves_the_old_file_and_names_its_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, then: str, remedy: str
+) -> None:
     goal = tmp_path / "a.json"
     write_results(FULL, goal)
     before = goal.read_bytes()
 
-    def full_disk(self: Path, target: Path) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def refuse(self: Path, target: Path) -> None:
+        raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(Path, "replace", full_disk)
+    monkeypatch.setattr(Path, "replace", refuse)
     with pytest.raises(UsageError) as refused:
-        write_results(results(), goal)
-    assert str(refused.value) == f"{goal}: cannot be written (No space left on device); {ROOM}"
+        write_results(results(), goal, then)
+    assert str(refused.value) == f"{goal}: cannot be written ({os.strerror(number)}); {remedy}"
     assert goal.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_folder_that_is_not_there_is_no_full_disk(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"cannot be written \(No such file or directory\); choose another$"):
+        write_whole(tmp_path / "no/a.json", "x")
 
 
 def test_missing(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -55,14 +56,19 @@ def test_a_last_line_that_was_cut_off_costs_that_trial_alone(interrupted: Path, 
     assert len(Journal(interrupted, "a plan", resume=True).trials(0)) == 2
 
 
+@pytest.mark.parametrize("written", [0, 30])
 def test_a_disk_that_is_full_by_now_is_named_and_costs_nothing_that_was_kept(
-    interrupted: Path, monkeypatch: pytest.MonkeyPatch
+    interrupted: Path, monkeypatch: pytest.MonkeyPatch, written: int
 ) -> None:
-    def full(*_: object) -> None:
+    """`written` characters of the new line are all that the disk still takes."""
+
+    def full(*given: object) -> None:
+        if isinstance(given[0], int):
+            os.truncate(given[0], len(before) + written)
         raise OSError(errno.ENOSPC, "No space left on device")
 
     journal = Journal(interrupted, "a plan", resume=True)
-    before = interrupted.read_text()
+    kept, before = journal.trials(0), interrupted.read_text()
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", full)
         with pytest.raises(UsageError) as refused:
@@ -71,11 +77,25 @@ def test_a_disk_that_is_full_by_now_is_named_and_costs_nothing_that_was_kept(
         f"{interrupted}: cannot be written (No space left on device); free some space, and --resume goes on with what "
         "it holds"
     )
-    interrupted.write_text(before)
-    monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(UsageError, match="free some space"):
-        Journal(interrupted, "a plan", resume=True)
-    assert interrupted.read_text() == before
+    left = interrupted.read_text()
+    assert (left[: len(before)], len(left) - len(before)) == (before, written)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", full)
+        with pytest.raises(UsageError, match="free some space"):
+            Journal(interrupted, "a plan", resume=True)
+    assert interrupted.read_text() == left
+    resumed = Journal(interrupted, "a plan", resume=True)
+    assert (resumed.trials(0), resumed.trials(1), interrupted.read_text()) == (kept, [], before)
+
+
+def test_a_folder_that_is_gone_by_now_is_no_full_disk(tmp_path: Path) -> None:
+    gone = tmp_path / "gone/run.journal.jsonl"
+    with pytest.raises(UsageError) as refused:
+        Journal(gone, "a plan").add_trial(0, trial())
+    assert str(refused.value) == (
+        f"{gone}: cannot be written (No such file or directory); make it writable, and --resume goes on with what it "
+        "holds"
+    )
 
 
 def test_a_link_stays_one_when_it_is_resumed(interrupted: Path, tmp_path: Path) -> None:
@@ -130,7 +150,7 @@ def test_nothing_to_resume(path: Path) -> None:
         Journal(path, "a plan", resume=True)
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b"", b"\xff"])
 def test_not_a_journal(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(UsageError, match="is not a journal"):

@@ -146,7 +146,7 @@ def _measure(
     )
     results = finish(results).with_checksum()
     if effort.out:
-        write_results(results, effort.out, "free some space; --resume writes what was measured")
+        write_results(results, effort.out, "; --resume writes what was measured")
     if complete:
         kept.remove()
     else:

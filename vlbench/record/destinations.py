@@ -13,7 +13,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TextIO
 
-from vlbench.errors import UsageError, check_folder_of, resolved
+from vlbench.errors import UsageError, check_folder_of, not_written, resolved
 from vlbench.record.locks import lock
 
 PROBE = bytes(2**16)
@@ -87,7 +87,7 @@ def check_output(path: Path, option: str, *, force: bool = False) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise UsageError(f"{named}: cannot be written ({error.strerror}); choose another") from None
+        raise not_written(named, error) from None
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)

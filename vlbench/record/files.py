@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vlbench.errors import UsageError, resolved
+from vlbench.errors import UsageError, not_written
 from vlbench.record.base import fitting
 from vlbench.record.destinations import open_output
 from vlbench.record.printed import check_not_printed
@@ -18,33 +18,29 @@ RESULTS = Kind(
 )
 
 
-ROOM = "free some space, or choose another"
-
-
-def write_whole(path: Path, text: str, remedy: str = ROOM) -> None:
+def write_whole(path: Path, text: str, then: str = "") -> None:
     """Write beside the goal and rename, so that an interruption never leaves half a file.
 
     A link stays a link to what is written, and what is no regular file (a device, a pipe) is written to as it is.
-    Raises UsageError, with the `remedy`, where the disk takes no more by now.
+    Raises UsageError where it cannot be written, with the remedy and `then` (see `not_written`).
     """
-    goal = resolved(path, str(path)) if path.is_symlink() else path
     try:
-        if not goal.exists() or goal.is_file():
-            replace_text(goal, text)
+        if not path.exists() or path.is_file():
+            replace_text(path, text)
             return
-        with open_output(goal, str(path)) as file:
+        with open_output(path, str(path)) as file:
             file.write(text)
     except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror}); {remedy}") from None
+        raise not_written(path, error, then) from None
 
 
 READ_TOO = (1, 2)
 """Schemas before this one, which had no checksums: the fields that were renamed are read by either name."""
 
 
-def write_results(results: Results, path: Path, remedy: str = ROOM) -> None:
+def write_results(results: Results, path: Path, then: str = "") -> None:
     """Write the results file with its checksum, whole or not at all. Raises UsageError as `write_whole` does."""
-    write_whole(path, results.with_checksum().model_dump_json(indent=1) + "\n", remedy)
+    write_whole(path, results.with_checksum().model_dump_json(indent=1) + "\n", then)
 
 
 def why_unsealed(results: Results) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from vlbench.errors import UsageError
+from vlbench.errors import UsageError, not_written
 from vlbench.record.base import Count, Record, record_of
 from vlbench.record.schema import Trial
 from vlbench.record.whole import replace_text
@@ -108,16 +108,17 @@ class Journal:
     def _write(self, *lines: dict[str, Any]) -> None:
         if self.path is None:
             return
-        if self._header is not None:
-            if self.path.exists():
-                self.path.replace(self.path.with_name(f"{self.path.name}.old"))
-            lines, self._header = (self._header, *lines), None
-        with _told(self.path), self.path.open("a") as file:
-            for each in lines:
-                self._chain = _link(self._chain, each)
-                file.write(json.dumps(each | {CHAIN: self._chain}) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        with _told(self.path):
+            if self._header is not None:
+                if self.path.exists():
+                    self.path.replace(self.path.with_name(f"{self.path.name}.old"))
+                lines, self._header = (self._header, *lines), None
+            with self.path.open("a") as file:
+                for each in lines:
+                    self._chain = _link(self._chain, each)
+                    file.write(json.dumps(each | {CHAIN: self._chain}) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
 
     def _read(self, path: Path, plan: str) -> None:
         try:
@@ -172,12 +173,11 @@ class Journal:
 
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
-    """Raises UsageError where the disk takes no more by now."""
+    """Raises UsageError where it cannot be written, such as to a disk that is full by now."""
     try:
         yield
     except OSError as error:
-        full = f"{path}: cannot be written ({error.strerror})"
-        raise UsageError(f"{full}; free some space, and --resume goes on with what it holds") from None
+        raise not_written(path, error, ", and --resume goes on with what it holds") from None
 
 
 def _link(before: str, line: dict[str, Any]) -> str:
