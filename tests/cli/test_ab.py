@@ -91,14 +91,25 @@ def test_a_tower_that_only_another_environment_has_is_held_against_one_of_ours(v
 
 
 def test_of_two_interpreters_the_first_is_base(vlbench: Vlbench, folder: Path) -> None:
-    """Both answer as a Python does; what they are started for then, no shell script does."""
-    for name, version in (("old", "2.12.0"), ("new", "2.13.0")):
-        code = str(FOLDER.resolve() / "__init__.py")
-        told = json.dumps({"code": code, "lacks": [], "gpu": False, "versions": {"torch": version}})
-        program(folder / name, 'echo "$2"3.12.1', f"""echo "$2"'{told}'""")
-    chosen = ("--tower", "my_tower:Tower", "--no-counters", *QUICK)
-    told = vlbench("ab", "--python", "./old", "--python", "./new", *chosen).sentence
-    assert told.startswith(f"BASE, {folder}/old: it imports vlbench from where nothing answers as this one does, and")
+    """Both answer as a Python does, and end where they are to measure; then they say something else there."""
+    chosen = ("ab", "--python", "./old", "--python", "./new", "--tower", "my_tower:Tower", "--no-counters", *QUICK)
+    code = {"code": str(FOLDER.resolve() / "__init__.py")}
+
+    def answer(measuring: str) -> None:
+        for name, version in (("old", "2.12.0"), ("new", "2.13.0")):
+            told = json.dumps({**code, "lacks": [], "gpu": False, "versions": {"torch": version}})
+            answers = f"""echo "$2"3.12.1; echo "$2"'{told}'"""
+            program(folder / name, f"case \"$*\" in *answer.py*) {answers};; *) echo '{measuring}';; esac")
+
+    answer(json.dumps(code))
+    ended = vlbench(*chosen, "--json")
+    assert ended.code == 6, ended
+    found = ended.json()
+    assert found["before"] == "./old (Python 3.12.1, torch 2.12.0)"
+    assert found["after"] == "./new (Python 3.12.1, torch 2.13.0)"
+    answer("hello")
+    told = vlbench(*chosen).sentence
+    assert told.startswith(f"BASE, {folder}/old: it was asked which vlbench it runs, and said 'hello'; name an")
 
 
 @pytest.mark.slow

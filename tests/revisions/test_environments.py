@@ -83,9 +83,12 @@ def test_what_is_no_program_is_one_sentence(tmp_path: Path) -> None:
         ([*answers(**GOOD), "kill -40 $$"], "it answered, and then its process was ended by signal 40; mend it"),
         (
             answers(**GOOD | {"code": "/other/vlbench/__init__.py"}),
-            "it imports vlbench from /other/vlbench/__init__.py",
+            "both sides have to run the same vlbench, and it imports vlbench from /other/vlbench/__init__.py, not",
         ),
-        (answers(**GOOD | {"code": None}), "it imports vlbench from None, and both sides have to run the one of"),
+        (
+            answers(**GOOD | {"code": None}),
+            "both sides have to run the same vlbench, and it imports vlbench from nowhere, not from ",
+        ),
         (["cat /dev/zero"], "it does not answer as a Python does; name an interpreter"),
     ],
     ids=["not Python", "fails", "killed", "too old", "dies", "broken", "ends 1", "ends 40", "other", "none", "endless"],
@@ -135,7 +138,7 @@ def test_a_wrapper_that_leads_to_another_vlbench_is_refused(tmp_path: Path) -> N
     (other / "__init__.py").write_text("")
     python = program(tmp_path / "python", f'PYTHONPATH={other.parent} exec {sys.executable} "$@"')
     assert refusal(python).startswith(
-        f"it imports vlbench from {other}/__init__.py, and both sides have to run the one"
+        f"both sides have to run the same vlbench, and it imports vlbench from {other}/__init__.py, not from "
     )
 
 
@@ -151,7 +154,7 @@ def test_a_wrapper_that_leads_only_those_who_measure_to_another_vlbench_is_refus
         pytest.raises(UsageError) as caught,
     ):
         child.hear()
-    assert str(caught.value).startswith(f"{python}: it imports vlbench from {other}/vlbench/__init__.py, and both")
+    assert str(caught.value).startswith(f"{python}: it imports vlbench from {other}/vlbench/__init__.py, not from")
 
 
 def test_who_never_answers_is_ended_with_all_that_it_started(tmp_path: Path) -> None:

@@ -157,11 +157,19 @@ class Child(Generic[Event]):
         return line
 
     def _check_code(self) -> None:
-        """Raises UsageError where another Python runs another vlbench. Each process is asked: one may be led astray."""
+        """Raises UsageError where another Python runs another vlbench, or anything else.
+
+        Each process is asked: one may be led astray.
+        """
+        line = self._line()
         try:
-            code = Running.model_validate_json(self._line()).code
+            code = Running.model_validate_json(line).code
         except ValidationError:
-            code = "where nothing answers as this one does"
+            said = line[:60].decode(errors="replace").strip()
+            told = f"it was asked which vlbench it runs, and said {said!r}"
+            raise self._refusal(
+                f"{told}; name an interpreter that runs what it is given, and prints nothing of its own"
+            ) from None
         if wrong := other_code(code):
             raise self._refusal(wrong)
         self._is_known = True

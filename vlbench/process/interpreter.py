@@ -38,7 +38,7 @@ def other_code(code: str | None) -> str:
     ours = FOLDER.resolve()
     if code == str(ours / "__init__.py"):
         return ""
-    told = f"it imports vlbench from {code}, and both sides have to run the one of {ours}"
+    told = f"it imports vlbench from {code or 'nowhere'}, not from {ours}"
     return f"{told}; name an interpreter that keeps {FOLDERS} as it is given"
 
 

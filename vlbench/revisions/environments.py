@@ -220,7 +220,7 @@ def _environment(name: str, interpreter: Interpreter, seconds: float) -> Environ
         needed = " ".join(NEEDED[each] for each in found.lacks)
         raise UsageError(f"--python {name}: it lacks what vlbench needs there; `{name} -m pip install {needed}`")
     if wrong := other_code(found.code):
-        raise UsageError(f"--python {name}: {wrong}")
+        raise UsageError(f"--python {name}: both sides have to run the same vlbench, and {wrong}")
     if found.failed:
         told = f"vlbench cannot be imported there: {found.failed}"
         raise UsageError(f"--python {name}: {told}; install versions that it takes")
