@@ -146,6 +146,35 @@ def refusal(place: Place) -> str:
     return str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("testpaths", "told"),
+    [
+        ('["tests"]', True),
+        ('"tests more"', True),
+        ('["services/*/tests"]', False),
+        ('["services"]', False),
+        ('["."]', False),
+        ("[]", False),
+        ("3", False),
+    ],
+)
+def test_a_test_that_pytest_does_not_collect_is_named(place: Place, testpaths: str, told: bool) -> None:
+    assert place.uncollected() == ""
+    (place.top / "pyproject.toml").write_text(f"[tool.pytest.ini_options]\ntestpaths = {testpaths}\n")
+    sentence = (
+        "tests/test_vlbench_services_vision.py: pytest does not collect it, for testpaths of ../../pyproject.toml "
+        'leave it out; add "services/vision/tests" there'
+    )
+    assert place.uncollected() == (sentence if told else "")
+
+
+def test_a_test_beside_the_settings_of_pytest_is_collected(place: Place) -> None:
+    (place.folder / "pyproject.toml").write_text('[tool.pytest.ini_options]\ntestpaths = ["tests"]\n')
+    assert place.uncollected() == ""
+    (place.folder / "pyproject.toml").write_text('[tool.pytest.ini_options]\ntestpaths = ["checks"]\n')
+    assert place.uncollected().endswith('testpaths of pyproject.toml leave it out; add "tests" there')
+
+
 def test_what_git_ignores_is_named(place: Place) -> None:
     (place.top / ".gitignore").write_text("results/\n")
     baseline = baseline_for("toy:Tower")

@@ -112,6 +112,8 @@ def init(options: InitOptions) -> Sheet:
     ]
     if unwanted:
         told.insert(-1, f"{unwanted}: keeps what a failed gate proposes, *{PROPOSED}, out of commits")
+    if uncollected := place.uncollected():
+        told.append(uncollected)
     if new and installed.only_here:
         told.append(
             f"{workflow} installs {installed.only_here}, which no other machine has; name what a runner reaches"

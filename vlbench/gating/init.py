@@ -8,14 +8,17 @@ import platform
 import re
 import shlex
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from vlbench.errors import UsageError
-from vlbench.gating.installs import Installs
+from vlbench.gating.installs import PROJECT, Installs
 from vlbench.process.git import git, git_lines
 from vlbench.record.baseline_files import FOLDER, PROPOSED, proposal_path
 from vlbench.record.destinations import check_folder, check_output
+from vlbench.untrusted.files import read_toml
 
 WORKFLOWS = Path(".github/workflows")
 
@@ -52,6 +55,24 @@ class Place:
     def test(self) -> Path:
         """Seen from the folder. Its name is one of its own: pytest takes two files of one name for one module."""
         return Path(f"tests/test_vlbench{_suffix(self.inside, '_')}.py")
+
+    def uncollected(self) -> str:
+        """What is to be told where the `testpaths` of the project's pyproject.toml leave the test out; else ""."""
+        around = (each for each in (self.folder, *self.folder.parents) if each.is_relative_to(self.top))
+        project = next((each / "pyproject.toml" for each in around if (each / "pyproject.toml").is_file()), None)
+        found: Any = read_toml(project, PROJECT) if project else {}
+        for key in ("tool", "pytest", "ini_options", "testpaths"):
+            found = found.get(key) if isinstance(found, dict) else None
+        paths = found.split() if isinstance(found, str) else found
+        if project is None or not isinstance(paths, list) or not paths:
+            return ""
+        test = Path(os.path.relpath(self.folder / self.test, project.parent))
+        if any(fnmatch(str(each), os.path.normpath(str(path))) for each in (test, *test.parents) for path in paths):
+            return ""
+        seen = Path(os.path.relpath(project, self.folder))
+        return (
+            f'{self.test}: pytest does not collect it, for testpaths of {seen} leave it out; add "{test.parent}" there'
+        )
 
     @property
     def workflow(self) -> Path:
