@@ -110,7 +110,7 @@ def test_a_flag_says_where_it_belongs(vlbench: Vlbench) -> None:
 
 def test_wide_and_files_have_every_column(vlbench: Vlbench, folder: Path) -> None:
     ended = vlbench("list", "flags", "--wide", "--csv", "flags.csv")
-    assert "counted at 7B" in ended.out.splitlines()[0]
+    assert "counted at" in ended.out.splitlines()[0]
     assert "…" not in ended.out
     rows = list(csv.DictReader((folder / "flags.csv").read_text().splitlines()))
     assert [row["flag"] for row in rows] == list(OPTIMIZATIONS)
