@@ -120,24 +120,43 @@ def test_what_is_somebody_elses_is_not_overwritten(place: Place) -> None:
         place.refuse(baseline, "2.12.1")
 
 
-def test_what_is_in_the_way_of_its_files_is_named_before_anything_is_counted(place: Place) -> None:
-    """Else the baseline would be there by then, and the test would not."""
-    for path, lies_in in ((place.folder / place.test, place.folder), (place.top / place.workflow, place.top)):
+def test_what_is_in_the_way_of_its_files_is_named_before_anything_is_counted(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the baseline would be there by then, and the test would not. No other name can be chosen."""
+    ignoring = place.folder / "results" / "baselines" / ".gitignore"
+    for path, lies_in in (
+        (place.folder / place.test, place.folder),
+        (place.top / place.workflow, place.top),
+        (ignoring, place.folder),
+    ):
         path.mkdir(parents=True)
-        assert refusal(place) == f"{path}: a folder is in the way; move it"
+        assert refusal(place) == f"{path}: it is in the way, for it is no file; move it"
         path.rmdir()
         path.symlink_to("nowhere/else")
-        assert (
-            refusal(place)
-            == f"gate init {path}: the folder {path.parent}/nowhere does not exist; make it or choose another"
-        )
+        assert refusal(place) == f"{path}: it is in the way, for it is no file; move it"
         path.unlink()
+        with monkeypatch.context() as patched:
+            patched.setattr("os.access", lambda asked, mode, shut=path.parent: asked != shut)
+            assert refusal(place) == f"{path}: nothing may be written to {path.parent}; change its permissions"
+            path.touch()
+            patched.setattr("os.access", lambda asked, mode, shut=path: asked != shut)
+            assert refusal(place) == f"{path}: nothing may be written to it; change its permissions"
         top = lies_in / path.relative_to(lies_in).parts[0]
         shutil.rmtree(top)
         top.touch()
-        assert refusal(place) == f"{path}: {top} is in the way, for it is no folder; move it or choose another"
+        assert refusal(place) == f"{path}: {top} is in the way, for it is no folder; move it"
         top.unlink()
     place.refuse(baseline_for("toy:Tower"), "2.13.0")
+    ignoring.mkdir(parents=True)
+    (place.top / ".gitignore").write_text("*.proposed.json")
+    place.refuse(baseline_for("toy:Tower"), "2.13.0")  # git knows, so that none is written
+
+
+def test_a_name_that_is_too_long_for_a_file_is_told(tmp_path: Path) -> None:
+    place = Place(tmp_path.joinpath("inside", *["long" * 20] * 3), tmp_path)
+    with pytest.raises(UsageError, match=r"too long a name, which comes from where the folder lies; shorten its path$"):
+        place.refuse(baseline_for("toy:Tower"), "2.13.0")
 
 
 def refusal(place: Place) -> str:

@@ -17,7 +17,7 @@ from vlbench.errors import UsageError
 from vlbench.gating.installs import PROJECT, Installs
 from vlbench.process.git import git, git_lines
 from vlbench.record.baseline_files import FOLDER, PROPOSED, proposal_path
-from vlbench.record.destinations import check_folder, check_output
+from vlbench.record.destinations import NAME_MAX, check_folder, claim
 from vlbench.untrusted.files import read_toml
 
 WORKFLOWS = Path(".github/workflows")
@@ -88,7 +88,10 @@ class Place:
             raise UsageError(f"{self.inside}: GitHub reads ${{{{ in a workflow as an expression; rename the folder")
         if (self.folder / baseline).exists():
             raise UsageError(f"{baseline}: it is there already; remove it, or use `vlbench baseline save` alone")
-        for path in (self.folder / self.test, self.top / self.workflow):
+        written = [self.folder / self.test, self.top / self.workflow]
+        if unwanted := self._unwanted(baseline):
+            written.append(self.folder / unwanted)
+        for path in written:
             _check_written(path)
         test, workflow = (_text(each) for each in (self.folder / self.test, self.top / self.workflow))
         if test is not None and not ("(vlbench_gate)" in test and "import pytest" in test):
@@ -132,12 +135,13 @@ class Place:
 
     def ignore_proposals(self, baseline: Path) -> Path | None:
         """The .gitignore beside the baseline, by which nobody commits what a gate proposes; None where git knows."""
-        if self.ignored(proposal_path(baseline)):
-            return None
-        file = baseline.with_name(".gitignore")
-        before = _text(self.folder / file) or ""
-        (self.folder / file).write_text(f"{before.rstrip()}\n*{PROPOSED}\n".lstrip())
+        if file := self._unwanted(baseline):
+            before = _text(self.folder / file) or ""
+            (self.folder / file).write_text(f"{before.rstrip()}\n*{PROPOSED}\n".lstrip())
         return file
+
+    def _unwanted(self, baseline: Path) -> Path | None:
+        return None if self.ignored(proposal_path(baseline)) else baseline.with_name(".gitignore")
 
     def ignored(self, *paths: Path) -> list[str]:
         """Those of `paths`, seen from the folder, that git ignores: nobody who clones the repository has them."""
@@ -161,12 +165,15 @@ def _release(torch: str) -> str:
 
 
 def _check_written(path: Path) -> None:
-    """Raises UsageError where a file cannot be written that has to have this name."""
-    if path.is_dir():
-        raise UsageError(f"{path}: a folder is in the way; move it")
-    check_folder(path.parent, str(path))
-    if path.parent.is_dir():
-        check_output(path, "gate init", force=True)
+    """Raises UsageError where a file cannot be written that has to have this name: no other can be chosen."""
+    if len(os.fsencode(path.name)) > NAME_MAX:
+        raise UsageError(f"{path}: too long a name, which comes from where the folder lies; shorten its path")
+    if os.path.lexists(path) and not path.is_file():
+        raise UsageError(f"{path}: it is in the way, for it is no file; move it")
+    check_folder(path.parent, str(path), otherwise="")
+    if path.exists() and not os.access(path, os.W_OK):
+        raise UsageError(f"{path}: nothing may be written to it; change its permissions")
+    claim(path, "gate init")
 
 
 def _text(path: Path) -> str | None:

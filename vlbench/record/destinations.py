@@ -47,13 +47,16 @@ def claim(path: Path, option: str) -> Path:
     return goal
 
 
-def check_folder(folder: Path, named: str) -> None:
-    """Raises UsageError, which begins with `named`, where the folder is not there and cannot be made."""
+def check_folder(folder: Path, named: str, otherwise: str = " or choose another") -> None:
+    """Raises UsageError, which begins with `named`, where the folder cannot be made, or may not be written to.
+
+    `otherwise` is what else to do than to mend that; "" where the folder has to be this one.
+    """
     nearest = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
     if not nearest.is_dir():
-        raise UsageError(f"{named}: {nearest} is in the way, for it is no folder; move it or choose another")
+        raise UsageError(f"{named}: {nearest} is in the way, for it is no folder; move it{otherwise}")
     if not os.access(nearest, os.W_OK):
-        raise UsageError(f"{named}: nothing may be written to {nearest}; change its permissions or choose another")
+        raise UsageError(f"{named}: nothing may be written to {nearest}; change its permissions{otherwise}")
 
 
 def check_output(path: Path, option: str, *, force: bool = False) -> None:
