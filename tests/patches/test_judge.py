@@ -6,7 +6,8 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from tests.patches.cheats import READS_ITS_PARENT, Cheat, cheats
 from tests.repositories import commit, git
 from tests.traps.toy import TOWER
 from tests.traps.traps import Copy
+from vlbench.patches import judge as judging
 from vlbench.patches.judged import reward_of
 from vlbench.patches.reasons import CODES, Reason
 
@@ -194,3 +196,18 @@ def test_memory_of_a_parent_can_be_read_where_something_is_there() -> None:
     os.waitpid(child, 0)
     assert held.any()
     assert os.read(reading, 5) == b"found"
+
+
+def test_what_is_compared_runs_in_the_same_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session of its own changes the environment: compilers start no helpers there."""
+    seen: list[dict[str, Any]] = []
+    for name in ("check_own", "counted_at"):
+        monkeypatch.setattr(judging, name, lambda *_, **how: seen.append(how))
+    request = SimpleNamespace(profile="", cudnn="", counted_dtype="", timeout=1.0)
+    pair: Any = SimpleNamespace(base="base", head="head", at=lambda *_: None)
+    asked: Any = SimpleNamespace(request=request, points=(), tower="")
+    check = watch = cast(Any, None)
+    both = judging._Judging(asked, watch, print)
+    both._both(pair, pair.base, check)
+    both._head(pair, check)
+    assert seen == [{"own_session": True}] * 4

@@ -145,7 +145,8 @@ class _Judging:
         """BASE, written anew, is called: its outputs were in no process before."""
         with _anew(pair, seen) as there:
             tower = there.at(there.base, self.asked.tower)
-            found = check_own(OwnCheck(**self._check(tower, self.seed), stored=left, patched=made), self._timeout)
+            check = OwnCheck(**self._check(tower, self.seed), stored=left, patched=made)
+            found = check_own(check, self._timeout, own_session=True)
             return found.model_copy(update={"reason": there.plain(found.reason)})
 
     def _seen(self, held: Outcome, made: Outcome, base: Sequence[CountResult], head: Sequence[CountResult]) -> Outcome:
@@ -171,16 +172,18 @@ class _Judging:
             return right.model_copy(update={"elsewhere": found.reason})
         raise JudgementError(Reason.LESS_ON_A_GPU, found.reason)
 
-    def _both(
-        self, pair: Pair, revision: Revision, check: OwnCheck, *, own_session: bool = False
-    ) -> tuple[Outcome, list[CountResult]]:
-        """The check and the counts of one revision, side by side."""
+    def _both(self, pair: Pair, revision: Revision, check: OwnCheck) -> tuple[Outcome, list[CountResult]]:
+        """The check and the counts of one revision, side by side.
+
+        What HEAD leaves behind has to be found, so its processes have sessions of their own, in which compilers start
+        no helpers. Those of BASE have them as well: what is compared is treated alike.
+        """
         request, points = self.asked.request, self.asked.points
         how = request.profile, request.cudnn, request.counted_dtype
         with waiting_threads(1) as pool:
-            checked = pool.submit(check_own, check, self._timeout, own_session=own_session)
+            checked = pool.submit(check_own, check, self._timeout, own_session=True)
             try:
-                counted = counted_at(pair.at(revision, self.asked.tower), points, *how, own_session=own_session)
+                counted = counted_at(pair.at(revision, self.asked.tower), points, *how, own_session=True)
             except UsageError as error:
                 counted = [CountResult(reason=str(error))] * len(points)
             return checked.result(), counted
@@ -188,7 +191,7 @@ class _Judging:
     def _head(self, pair: Pair, check: OwnCheck) -> tuple[Outcome, list[CountResult]]:
         """The same of HEAD. What it has left running is ended, and it is judged no further."""
         with adopting() as strangers:
-            found = self._both(pair, pair.head, check, own_session=True)
+            found = self._both(pair, pair.head, check)
             number = end_left_by_ended(strangers)
         if number:
             raise JudgementError(Reason.LEFT_BEHIND, LEFT_BEHIND.format(number_of(number, "process", "processes")))
