@@ -38,7 +38,7 @@ HEAD = 'title = "t"\nstands_for = "s"\n'
         (["--filter", "flag=x"], "--filter: 'flag=x' must be COORDINATE=PATTERN"),
         (["--filter", "variant=nothing-*"], "--filter: no cell is left to measure; widen it"),
         (["--ablate", "halves"], "--ablate: 'halves' is not one of add-one, leave-one-out, cumulative, pairs"),
-        (["--ablate", "pairs", "--with", "host-grid"], "'host-grid' has 1 flags here; give a set of at least two"),
+        (["--ablate", "pairs", "--with", "host-grid"], "'host-grid' has 1 flag here; give a set of at least two"),
         (["--ablate", "pairs", "--with", "best", "--with", "exact"], "2 were given; name one"),
         (["--resume"], "--resume: there is no interrupted run"),
     ],

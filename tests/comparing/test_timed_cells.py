@@ -78,7 +78,7 @@ def test_a_row_with_its_plan_handed_in_is_no_cell() -> None:
     [
         (results(), "it holds no times; measure with `vlbench run --trials 5`"),
         (results(measured(*FIVE), complete=False), "the run was interrupted, or had no time for all of it; go on with"),
-        (results(measured(0.9)), f"{NAME} was timed in 1 trials, and a vote needs 4; measure with"),
+        (results(measured(0.9)), f"{NAME} was timed in 1 trial, and a vote needs 4; measure with"),
         (results(group(trial())), "qwen2.5-vl-tiny was timed alone"),
         (results(measured(*FIVE, more=[trial(failed(NAME), number=9)])), "is inaccurate (not bit-exact in fp32"),
         (results(measured(*FIVE, more=[trial(died(NAME), number=9)])), "was not measured (its process was ended by"),

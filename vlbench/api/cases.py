@@ -15,6 +15,7 @@ from vlbench.judging.claims import CaseReport, judge_claim
 from vlbench.judging.exit_codes import ExitCode
 from vlbench.judging.summary import Summary, summaries
 from vlbench.judging.verdict import Floors, Verdict
+from vlbench.judging.words import number_of
 from vlbench.matrix.seams import NAIVE
 from vlbench.record.counted import CountedTower
 from vlbench.record.counts import Tally
@@ -71,7 +72,7 @@ def case(
         rows = sum(len(found.steps(each)) for each in found.count)
         seconds: float = rows * ROW_SECONDS + (len(found.count) + len(here)) * START_SECONDS
         seconds += sum(each.seconds for each in here)
-        watch.say(f"{name}: {len(found.claim)} claims, about {seconds:.0f} s")
+        watch.say(f"{name}: {number_of(len(found.claim), 'claim')}, about {seconds:.0f} s")
         towers = {key: tower for each in found.count for key, tower in _count(found, each, watch)}
     timed: dict[tuple[str, str], Summary] = {}
     machines: dict[str, str] = {}

@@ -13,6 +13,7 @@ from vlbench.api.running import SCENARIO
 from vlbench.errors import UsageError, check_choice
 from vlbench.export.progress import WORTH_SAYING, Watcher, watcher
 from vlbench.export.sheet import Part, Words
+from vlbench.judging.words import number_of
 from vlbench.matrix.plan import Settings, single_plan
 from vlbench.matrix.targets import Target, beside_reference, model_target, tower_targets
 from vlbench.record.destinations import check_folder, check_output, free_output
@@ -119,7 +120,9 @@ def _estimate(warm: WarmVariant, forwards: int, watch: Watcher) -> None:
     start = perf_counter()
     warm.forward()
     if (seconds := forwards * (perf_counter() - start)) >= WORTH_SAYING:
-        watch.announce(f"{forwards} forwards: about {seconds:.0f} s, and longer where a tool looks at each call")
+        watch.announce(
+            f"{number_of(forwards, 'forward')}: about {seconds:.0f} s, and longer where a tool looks at each call"
+        )
 
 
 def _stages(request: Request) -> ToolResult:

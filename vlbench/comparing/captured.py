@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from vlbench.errors import UsageError
 from vlbench.judging.judged import Judged, JudgedRow, Move
-from vlbench.judging.words import few
+from vlbench.judging.words import few, number_of
 from vlbench.record.baseline import CapturedCell, CapturedRange
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def judge_captured(stored: CapturedCell, new: CapturedCell) -> JudgedRow:
             return JudgedRow.missing(cell, "counters", lacking)
     moves = [move for each in stored.ranges for move in _moves(each, ranges[each.name], stored.bands)]
     compared = sum(len(each.counters) for each in stored.ranges)
-    same = f"{compared} counters of {len(stored.ranges)} ranges are what they were"
+    same = f"{number_of(compared, 'counter')} of {number_of(len(stored.ranges), 'range')} are what they were"
     return JudgedRow.counted(cell, sorted(moves, key=lambda move: move.before - move.after), same)
 
 

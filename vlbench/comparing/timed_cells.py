@@ -8,6 +8,7 @@ from vlbench.errors import UsageError
 from vlbench.judging.stages import stage_shares
 from vlbench.judging.summary import first_vote, ratios_by_id, trials_of, why_inaccurate, worst_accuracy
 from vlbench.judging.verdict import Floors
+from vlbench.judging.words import number_of
 from vlbench.record.baseline import StoredTrial, TimedCell
 from vlbench.record.files import why_unsealed
 from vlbench.record.schema import NO_FLAGS, CellGroup, Results, Row, State
@@ -66,7 +67,7 @@ def timed_cells(
                 if found is None or len(found.trials) < TRIALS:
                     count = len(found.trials) if found else 0
                     raise UsageError(
-                        f"{source}: {row.name} was timed in {count} trials, and a vote needs {TRIALS}; "
+                        f"{source}: {row.name} was timed in {number_of(count, 'trial')}, and a vote needs {TRIALS}; "
                         "measure with `vlbench run --trials 5`"
                     )
                 cells.append(found)

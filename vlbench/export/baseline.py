@@ -95,9 +95,8 @@ def _counter(name: str, cell: CountedCell) -> int | None:
 
 def _captured(cell: CapturedCell) -> str:
     counters = sum(len(each.counters) for each in cell.ranges)
-    return (
-        f"capture {cell.name} ({cell.source}, {', '.join(cell.gpus)}): {len(cell.ranges)} ranges, {counters} counters"
-    )
+    held = f"{number_of(len(cell.ranges), 'range')}, {number_of(counters, 'counter')}"
+    return f"capture {cell.name} ({cell.source}, {', '.join(cell.gpus)}): {held}"
 
 
 def _entry(entry: Acceptance) -> Iterator[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Table, Words, broken, checked, figure, table_of
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
-from vlbench.judging.words import percent
+from vlbench.judging.words import number_of, percent
 from vlbench.kernel_times.stored import HoldOut, StoredBoard, TimeTable
 from vlbench.record.calibration import Calibration, Check
 
@@ -19,7 +19,7 @@ def calibrated_sheet(found: Calibration, path: Path) -> Sheet:
     headings = [*(f"{counter}\ncounted/seen" for counter in CHECKED), "kernels\nmodel/seen"]
     rows = [(Cell(broken(each.tower), each.tower), *_pairs(each)) for each in found.checks]
     how = "each tower modelled from the others" if found.out_of_sample else "in sample, as there is one tower"
-    kinds = f"{len(found.entries)} kinds of operations"
+    kinds = f"{number_of(len(found.entries), 'kind')} of operations"
     attention = f" with cuDNN {found.cudnn}" if found.cudnn else ""
     parts: list[Part] = [
         Words(f"{found.gpu}, torch {found.torch_version}, as {found.profile}{attention}", "bold"),

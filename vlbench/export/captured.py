@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from vlbench.export.sheet import Cell, Column, Part, Sheet, Table, Words, on_the_left
-from vlbench.judging.words import three_digits
+from vlbench.judging.words import number_of, three_digits
 from vlbench.nsys.advice import is_of_rocm
 from vlbench.nsys.compare import Difference
 from vlbench.nsys.doctor import Check
@@ -167,14 +167,14 @@ def _encoder(report: Report) -> Iterator[Words]:
     if forwards is None:
         yield Words("Encoder: no forward found; name its range with --range REGEX")
         return
-    yield Words(f"Encoder: {len(forwards.ranges)} forwards, {forwards.how}", "bold")
+    yield Words(f"Encoder: {number_of(len(forwards.ranges), 'forward')}, {forwards.how}", "bold")
     part = report.share
     if part is None or not part.step_busy_ns:
         yield Words("share of the step: not measured (no enclosing range and no second forward, or no GPU work)")
     else:
         yield Words(
             f"share of the GPU's busy time: {part.of_busy:.1%} ({duration(part.encoder_busy_ns)} of "
-            f"{duration(part.step_busy_ns)} in {part.steps} steps; a step is {part.step})"
+            f"{duration(part.step_busy_ns)} in {number_of(part.steps, 'step')}; a step is {part.step})"
         )
     yield from (Words(f"- {advice.sentence}") for advice in report.advice)
     if is_of_rocm(report.capture):

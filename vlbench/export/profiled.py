@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from vlbench.export.sheet import Cell, Column, Columns, Table, figure, table_of
+from vlbench.judging.words import number_of
 from vlbench.profiling.clock import Breakdown
 from vlbench.profiling.tally import Charge
 from vlbench.profiling.trace import Operator
@@ -59,7 +60,7 @@ def overhead_table(costs: Mapping[str, float], stages: int, forward_seconds: flo
         ),
         Column("share of it", "share"): lambda cost: figure(cost[1] * stages / forward_seconds, "{:.3%}"),
     }
-    title = f"{stages} stages in a forward of {forward_seconds * 1e3:.3g} ms"
+    title = f"{number_of(stages, 'stage')} in a forward of {forward_seconds * 1e3:.3g} ms"
     return table_of("overhead", costs.items(), columns, title=title)
 
 

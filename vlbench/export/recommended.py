@@ -8,6 +8,7 @@ from functools import partial
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Table, Words, checked, figure, table_of
 from vlbench.judging.judged import Judged, JudgedRow
 from vlbench.judging.verdict import Verdict
+from vlbench.judging.words import number_of
 from vlbench.record.recommendation import COUNTERS, Compared, FlagFound, Recommendation, Together, Worth
 
 STYLES = {"helps": "green", "hurts": "red", "inaccurate": "bold red", "no effect": "dim", "not told": "dim"}
@@ -51,7 +52,7 @@ def recommended_parts(found: Recommendation) -> Iterator[Part]:
         yield from (Words(), _together(found))
     if found.compared:
         yield from (Words(), _compared(found))
-    headline = f"Recommended: {len(preset.flags)} flags"
+    headline = f"Recommended: {number_of(len(preset.flags), 'flag')}"
     if not found.chosen:
         headline = f"Nothing was chosen: the preset {found.start}, unchanged"
     yield from (Words(), Words(headline, "bold"))

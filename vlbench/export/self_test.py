@@ -94,8 +94,9 @@ def markdown(results: Results, found: Report, scored: Sequence[Score]) -> str:
         f"{'a busy loop or a pause on the stream' if group.device == 'cuda' else 'a busy loop'} slows down by a known "
         "share, all through the path that any measurement takes.",
         f"`{results.command}` on {results.created:%Y-%m-%d}: {results.fingerprint.line}.\n"
-        f"{number_of(found.groups, 'group')} of {len(trials)} trials, about {rounds} rounds each, {group.model}, "
-        f"{group.dtype}, {number_of(group.threads, 'thread')}; fed in: {trials[0].batch if trials else 'nothing'}.",
+        f"{number_of(found.groups, 'group')} of {number_of(len(trials), 'trial')}, about {rounds} rounds each, "
+        f"{group.model}, {group.dtype}, {number_of(group.threads, 'thread')}; "
+        f"fed in: {trials[0].batch if trials else 'nothing'}.",
         _markdown_table(tally_table(found)),
         "*measured* is the median ratio to the reference tower; *rate* is the share called (of identical programs) or "
         "caught, with its Clopper-Pearson bounds at 95 %.",

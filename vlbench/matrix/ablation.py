@@ -29,7 +29,9 @@ def ablate(mode: Ablation, whole: Variant, config: VisionConfig, device: str) ->
     """The variants of this ablation, the reference tower first. Raises UsageError for a set too small to take apart."""
     flags = [flag for flag in OPTIMIZATIONS if flag in (whole.flags or ())]
     if len(flags) < 2:
-        raise UsageError(f"--ablate {mode}: {whole.name!r} has {len(flags)} flags here; give a set of at least two")
+        raise UsageError(
+            f"--ablate {mode}: {whole.name!r} has {'1 flag' if flags else 'no flag'} here; give a set of at least two"
+        )
     make = {
         Ablation.ADD_ONE: _add_one,
         Ablation.LEAVE_ONE_OUT: _leave_one_out,

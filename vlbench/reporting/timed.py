@@ -12,7 +12,7 @@ from vlbench.export.results import group_notes, is_in_steps, is_voted, title, ve
 from vlbench.export.sheet import Cell, Column, Columns, Row, Table, Words, figure, table_of
 from vlbench.judging.summary import Summary, ranked, summaries
 from vlbench.judging.verdict import Floors
-from vlbench.judging.words import milliseconds, percent, speedup_with_interval
+from vlbench.judging.words import milliseconds, number_of, percent, speedup_with_interval
 from vlbench.record.schema import NO_FLAGS, CellGroup, State
 from vlbench.reporting import drawing
 from vlbench.reporting.chosen import Sweep, chosen, held_against
@@ -164,7 +164,7 @@ def calls_tables(group: CellGroup, shown: Sequence[Summary]) -> Iterator[Table]:
         for name, seconds in calls.items():
             middle = median(seconds)
             slow = quantiles(seconds, n=20)[-1] if len(seconds) >= 20 else None
-            told = f"{name}: {len(seconds)} calls, median {milliseconds(middle)} ms"
+            told = f"{name}: {number_of(len(seconds), 'call')}, median {milliseconds(middle)} ms"
             drawn = Picture("", svg=drawing.strip(axis, seconds, middle, told))
             times = [figure(each, milliseconds) for each in (min(seconds), middle, slow, max(seconds))]
             rows.append([name, drawn, len(seconds), *times])
