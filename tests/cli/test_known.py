@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_file_location
 from pathlib import Path
@@ -105,18 +106,24 @@ def test_what_may_be_is_not_refused(here: Path, given: dict[str, object]) -> Non
     refuse_unknown(given)
 
 
+def forget_modules() -> None:
+    """Those that the tests of a package here import."""
+    for name in [each for each in sys.modules if each.partition(".")[0] in ("some_towers", "mapped", "spaces")]:
+        del sys.modules[name]
+
+
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The `__init__.py` of a package in the current folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    for name in [each for each in sys.modules if each.partition(".")[0] in ("some_towers", "mapped", "spaces")]:
-        monkeypatch.delitem(sys.modules, name)
+    forget_modules()
     (tmp_path / "some_towers").mkdir()
     (tmp_path / "some_towers/vit.py").write_text("from math import *\n")
     file = tmp_path / "some_towers/__init__.py"
     file.write_text("")
-    return file
+    yield file
+    forget_modules()
 
 
 def test_what_only_an_import_tells_is_left_to_it(package: Path) -> None:
