@@ -17,6 +17,7 @@ from vlbench.counting_device import CountingDevice
 from vlbench.errors import UsageError
 from vlbench.matrix.plan import CellFilter, Plan, Settings, plans_of
 from vlbench.matrix.targets import model_target, tower_targets
+from vlbench.record.at_scale import AtScale
 from vlbench.record.preset_file import preset_text
 from vlbench.towers.variants import parse_variant
 from vlbench.workload.library import load_scenario
@@ -25,6 +26,12 @@ from vlbench.workload.library import load_scenario
 def plan_of(target: object, scenario: str = "multi-image") -> Plan:
     points = load_scenario(scenario).points("cpu")
     return plans_of([(scenario, points, target)], CellFilter({}), Settings())[0]  # type: ignore[list-item]
+
+
+def counted_rows(plan: Plan) -> dict[int, AtScale]:
+    counting = at_scale([plan], [], 200)([[each.name for each in plan.variants]])
+    assert counting
+    return counting[1](lambda done, of: None)
 
 
 def towers(plan: Plan) -> dict[str, str]:
@@ -94,7 +101,7 @@ def test_a_preset_file_and_the_floor_are_counted_at_full_size(tmp_path: Path) ->
     file = tmp_path / "mine.toml"
     file.write_text(preset_text(preset(flags=("host-grid", "host-seqlens", "batched-windows"))))
     plan = plan_of(model_target(None, "cpu", None, [str(file), "floor"]))
-    rows = {each.name: each for each in at_scale([plan], [], 200)[1](lambda done, of: None)[0].rows}
+    rows = {each.name: each for each in counted_rows(plan)[0].rows}
     mine, least = rows[str(file)], rows["floor"]
     with CountingDevice("ghost", "sm_90") as device:
         row = Row("spelled", "qwen2.5-vl-7b+host-grid+host-seqlens+batched-windows")
@@ -132,4 +139,19 @@ def test_a_run_counts_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert ratio is not None
     assert ratio[0] > 1  # it removes nearly all waits
     assert any("counting 2 rows at qwen2.5-vl-7b as on an H100" in line for line in told)
-    assert at_scale([], [], 1)[1](lambda done, of: None) == {}
+    assert at_scale([], [], 1)([]) is None
+
+
+def test_only_measured_rows_are_counted_and_an_end_of_time_names_the_others() -> None:
+    plan = plan_of(model_target(None, "cpu", None, ["best", "host-seqlens"]))
+    counting = at_scale([plan], [], 900, asked=False)
+    assert counting([[]]) is None
+    asked = counting([["baseline", "best"]])
+    assert asked
+    assert asked[0] == "counting 2 rows at qwen2.5-vl-7b as on an H100, for 180 s at most"
+    late = at_scale([plan], [], 0)([["best"]])
+    assert late
+    (row,) = late[1](lambda done, of: None)[0].rows
+    assert row.failed == (
+        "counting ended after 0 s; give a larger `--timeout`, and `vlbench count --tower NAME` counts one row"
+    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from vlbench.counting.job import CountJob, Point
 from vlbench.counting.run import Steps, run_at_scale
@@ -31,31 +33,55 @@ RELEASED: Mapping[Family, str] = {
     "qwen3_5": "qwen3.5-9b",
 }
 """What stands for a family's tiny towers."""
+UNASKED = 180.0
+"""Seconds for all of it where nobody asked for it, as the help of `vlbench run --counts` says."""
 AtScales = dict[int, AtScale]
 """By index of the plan."""
+Counting = tuple[str, Callable[[Steps], AtScales]]
+"""Words, and what counts."""
+Rows = Sequence[Collection[str]]
+"""Names of rows, for each plan."""
 
 
 def at_scale(
-    plans: Sequence[Plan], scenarios: Iterable[str], timeout: float
-) -> tuple[str, Callable[[Steps], AtScales]]:
-    """What is to be counted, in words, and what counts it: every plan's rows, each plan in a process of its own.
+    plans: Sequence[Plan], scenarios: Iterable[str], timeout: float, *, asked: bool = True
+) -> Callable[[Rows], Counting | None]:
+    """What makes of measured rows what counts them, each plan in a process of its own; None where there is no row.
 
-    Points of these `scenarios` are counted at their full size, others as they are. Raises UsageError for seams.
+    Points of these `scenarios` are counted at their full size, others as they are. A plan has `timeout` seconds; where
+    it was not `asked` for, all of them have `UNASKED` together. Raises UsageError for seams.
     """
     found = [load_scenario(name) for name in scenarios]
     full = {(each.name, point.label): point for each in found for point in each.points("cuda")}
     jobs = {index: _job(plan, full) for index, plan in enumerate(plans)}
-    rows = sum(len(set(names.values())) for _, names, _ in jobs.values())
-    models = ", ".join(dict.fromkeys(model for _, _, model in jobs.values()))
+    within = timeout if asked else min(timeout, UNASKED)
+    remedy = "give a larger `--timeout`" if asked else "`--counts` gives each point `--timeout` seconds"
+    late = f"counting ended after {within:g} s; {remedy}, and `vlbench count --tower NAME` counts one row"
 
-    def count(steps: Steps) -> AtScales:
-        made, done = {}, 0
-        for index, (job, names, model) in jobs.items():
-            (made[index],) = run_at_scale(job, names, model, timeout, _behind(done, rows, steps), WORKER)
-            done += len(job.towers)
-        return made
+    def counting(rows: Rows) -> Counting | None:
+        wanted = {index: only for index, job in jobs.items() if (only := _only(job, rows[index]))[1]}
+        many = sum(len(job.towers) for job, _, _ in wanted.values())
+        models = ", ".join(dict.fromkeys(model for _, _, model in wanted.values()))
 
-    return f"counting {number_of(rows, 'row')} at {models} as on an H100", count
+        def count(steps: Steps) -> AtScales:
+            made, done, until = {}, 0, math.inf if asked else time.monotonic() + within
+            for index, (job, names, model) in wanted.items():
+                left = min(timeout, until - time.monotonic())
+                (made[index],) = run_at_scale(job, names, model, left, _behind(done, many, steps), WORKER, late)
+                done += len(job.towers)
+            return made
+
+        said = f"counting {number_of(many, 'row')} at {models} as on an H100"
+        return (said if asked else f"{said}, for {within:g} s at most", count) if wanted else None
+
+    return counting
+
+
+def _only(found: tuple[CountJob, dict[str, str], str], rows: Collection[str]) -> tuple[CountJob, dict[str, str], str]:
+    """The same of these rows alone."""
+    job, names, model = found
+    names = {name: tower for name, tower in names.items() if name in rows}
+    return job.model_copy(update={"towers": tuple(dict.fromkeys(names.values()))}), names, model
 
 
 def _behind(done: int, rows: int, steps: Steps) -> Steps:

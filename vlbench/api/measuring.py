@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -63,8 +63,10 @@ class Effort:
         return Limits(self.timeout, until, f"--budget {self.whole or self.budget:g}s", remedy, anew)
 
 
-Also = tuple[str, Callable[[Callable[[int, int], None]], Mapping[int, AtScale]]]
+Counting = tuple[str, Callable[[Callable[[int, int], None]], Mapping[int, AtScale]]]
 """Words, and what is told of steps and gives counts at scale by the index of their plan."""
+Also = Callable[[Sequence[Collection[str]]], Counting | None]
+"""What counts the rows of these names, for each plan; None where there are none."""
 
 
 class Outcome(NamedTuple):
@@ -84,7 +86,7 @@ def measure(
 ) -> Outcome:
     """Run the trials, then once more over the suspects, and keep the results; incomplete where time was lacking.
 
-    At last `also` is done: in words, and what counts it; `finish` adds to results before they are kept. Raises
+    At last `also` counts the rows that were measured; `finish` adds to results before they are kept. Raises
     UsageError where results could not be written, before anything is measured.
     """
     plans = as_measured(plans, effort.trials)
@@ -126,11 +128,12 @@ def _measure(
         except KeyboardInterrupt:
             interrupted = True
     at_scale: Mapping[int, AtScale] = {}
-    if also and not interrupted:
+    counting = None if also is None or interrupted else also([group.measured for group in session.groups()])
+    if counting:
         try:
             with watcher(progress) as watch:
-                watch.say(also[0])
-                at_scale = also[1](watch.steps)
+                watch.say(counting[0])
+                at_scale = counting[1](watch.steps)
         except KeyboardInterrupt:
             interrupted = True
     complete = session.is_complete and not interrupted

@@ -101,7 +101,8 @@ def run(
     earlier = _earlier(Path(against), plans, path_of(out)) if against else None
     effort = Effort(trials, budget or BUDGETS[plans[0].device], timeout, path_of(out), resume, force, card, isolate)
     usual = budget is None and not (seam or images) and _is_small(fed)
-    also = at_scale(plans, scenarios_of(scenario), timeout) if counts or (usual and counts is None) else None
+    wanted = counts or (usual and counts is None)
+    also = at_scale(plans, scenarios_of(scenario), timeout, asked=bool(counts)) if wanted else None
     return _measured(measure(plans, effort, made_by, progress, also), effort.out, earlier, fed, settings.weights)
 
 

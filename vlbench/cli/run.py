@@ -76,8 +76,8 @@ class Options(shared.CommandOptions):
     card: bool = True
     """Measure the machine itself, too (2 s)."""
     counts: Annotated[bool | None, typer.Option("--counts/--no-counts")] = None
-    """Count each row, too, at the size of a released model as on an H100; takes up to a minute more. [where the model
-    is the small one of a CPU and there is no --budget]"""
+    """Count each measured row, too, at the size of a released model as on an H100; where not asked for, in three
+    minutes at most. [where the model is the small one of a CPU and there is no --budget]"""
 
 
 @reports()

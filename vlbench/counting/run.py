@@ -100,16 +100,20 @@ def run_at_scale(
     timeout: float,
     steps: Steps = lambda done, of: None,
     worker: str | None = None,
+    late: str = "",
 ) -> tuple[AtScale, ...]:
     """What rows ask of a GPU at the size of `model`, a record for each point; `names` has the tower of each row.
 
-    A row that could not be counted says why, also where the process ended or its time did. Raises UsageError for a
-    refused job.
+    A row that could not be counted says why, also where the process ended or the job was refused; where its time was
+    over, in the words `late`.
     """
-    try:
-        so_far = run_job(job, timeout, steps=steps, worker=worker)
-    except UsageError as error:  # its time ended before it began
-        so_far = SoFar(end=str(error))
+    so_far = SoFar(late=True)
+    if timeout > 0:
+        try:
+            so_far = run_job(job, timeout, steps=steps, worker=worker, partly=True)
+        except UsageError as error:  # times that were measured are worth more
+            so_far = SoFar(end=str(error))
+    so_far.end = late if so_far.late and late else so_far.end
     made = []
     for index, point in enumerate(job.points):
         rows = [

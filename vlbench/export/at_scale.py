@@ -63,11 +63,14 @@ FIGURES = {
     Column("device\nops", "device_operations"): ("device_operations",),
 }
 """Column -> counters of the second forward that it adds up."""
+LEFT = "it was not measured for want of time; `--resume` measures and counts it"
 PLANS = Column("first\nplans", "first_attention_plans")
 
 
 def _why_left_out(each: Summary) -> str:
-    return "it is slowed down on purpose" if each.row.slow_down else "its plan is handed in"
+    if each.row.slow_down:
+        return "it is slowed down on purpose"
+    return LEFT if each.row.plan == "inside" else "its plan is handed in"
 
 
 def _title(counted: AtScale) -> str:

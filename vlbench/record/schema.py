@@ -193,6 +193,12 @@ class CellGroup(Record):
     at_scale: AtScale | None = None
     """What its rows ask of a GPU at the size of a released model; None where that was not counted."""
 
+    @property
+    def measured(self) -> frozenset[str]:
+        """Names of the rows that were checked or timed, or could not be; not of those for which time was lacking."""
+        tried = (each for trial in self.trials for each in trial.variants)
+        return frozenset(each.name for each in tried if each.accuracy or not each.left)
+
     @model_validator(mode="after")
     def _reference_first(self) -> Self:
         if [row.is_reference for row in self.rows] != [True] + [False] * (len(self.rows) - 1):
