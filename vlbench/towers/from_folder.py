@@ -23,13 +23,12 @@ from vlbench.errors import UsageError, in_one_line, resolved
 from vlbench.implementations.config import MODELS
 from vlbench.record.schema import NO_FLAGS
 from vlbench.towers.models import drawn
+from vlbench.towers.modules import ROOTS
 from vlbench.towers.tower import Tower
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-ROOTS = ("", "src", "python")
-"""Where a folder keeps its packages, by custom."""
 OURS = "implementations"
 NEWER_MODULES = ("preprocessing", "output")
 """They say what a tower is fed and what it returns. Revisions from before they were there do not compare."""

@@ -14,8 +14,9 @@ from pathlib import Path
 from unicodedata import normalize
 
 from vlbench.errors import UsageError
-from vlbench.towers.from_folder import ROOTS
 
+ROOTS = ("", "src", "python")
+"""Where a folder keeps its packages, by custom."""
 DYNAMIC = {"sys", "setattr", "__setattr__", "globals", "locals", "vars", "exec", "__dict__", "__getattr__", "__name__"}
 """By these a module may come to have names that its source does not say."""
 ELSEWHERE = "call vlbench in the folder that holds it, or install it"
