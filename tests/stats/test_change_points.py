@@ -56,6 +56,17 @@ def test_one_wild_reading_is_no_level() -> None:
     assert change_points(times) == []
 
 
+@pytest.mark.parametrize(
+    ("proposed", "found"), [([[], [5]], [5]), ([[], [], [5]], []), ([[], [5], [], [5, 10]], [5, 10])]
+)
+def test_after_two_proposals_in_vain_no_more_is_tried(
+    proposed: list[list[int]], found: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is found once more begins the count anew."""
+    monkeypatch.setattr("vlbench.stats.change_points._proposals", lambda _: iter(proposed))
+    assert change_points([10.0] * 5 + [20.0] * 5 + [20.6] * 5) == found
+
+
 def test_of_too_few_nothing_is_said() -> None:
     assert change_points([1.0] * (SMALLEST - 1) + [9.0] * SMALLEST) == []
     assert change_points([1.0] * SMALLEST + [9.0] * SMALLEST) == [SMALLEST]
