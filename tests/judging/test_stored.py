@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -25,6 +26,11 @@ def trials(*ratios: float, error: float = 0.001) -> list[Estimate]:
     """Trials of 30 rounds, whose intervals are worth `error` in standard errors of the logarithm."""
     half = math.exp(1.96 * error)
     return [Estimate(ratio, ratio / half, ratio * half, 30, 0.95) for ratio in ratios]
+
+
+def agreed(*ratios: float) -> list[Estimate]:
+    """Trials whose rounds agree to the last digit."""
+    return trials(*ratios, error=0.0)
 
 
 def gate(rng: np.random.Generator, effect: float, noise: float, odd: float = 0.0) -> Verdict:
@@ -85,7 +91,22 @@ def test_the_threshold_is_kept_where_stored_trials_are_far_apart() -> None:
     assert blind.visible is not None
     assert blind.visible > FLOORS.threshold
     assert vote_against(trials(*[1.0] * 5), wild, FLOORS).reason.startswith("the new trials differ so much")
-    assert vote_against(wild, trials(*[1.6] * 5), FLOORS).verdict is Verdict.REGRESSED  # beyond all that was stored
+    assert vote_against(wild, trials(1.0), FLOORS).reason == "1 trial is a quick look; a verdict needs 5"
+    few = vote_against(wild, trials(1.0, 1.0, 1.0), FLOORS)
+    assert few.reason == "only 3 of 5 trials finished and the vote needs 4"
+    beyond = vote_against(wild, trials(*[1.6] * 5), FLOORS)  # all that was stored
+    assert beyond.verdict is Verdict.REGRESSED
+    assert beyond.reason.endswith("(the floor is 1.0 %, and the stored trials differ by 20.0 %)")
+
+
+def test_a_floor_as_wide_as_the_threshold_is_too_wide() -> None:
+    """1 % and trials that differ by 3 % are 4.03 %: a change of just that is never seen for sure."""
+    apart, same = agreed(1.0, 1.0, 1.0, 1.03, 1.03), agreed(*[1.0] * 5)
+    wide = math.expm1(math.log1p(0.01) + math.log(1.03))  # that, to the last digit
+    blind = vote_against(apart, same, Floors(threshold=wide))
+    assert (blind.verdict, blind.reason.partition(" differ ")[0]) == (Verdict.INCONCLUSIVE, "the stored trials")
+    seen = vote_against(apart, same, Floors(threshold=1.001 * wide))
+    assert (seen.verdict, seen.visible) == (Verdict.SAME, pytest.approx(1.01 * 1.03 - 1))
 
 
 def test_rounds_that_disagree_blind_a_vote_and_do_not_silence_it() -> None:
@@ -117,12 +138,19 @@ def test_one_trial_a_side_is_a_quick_look_with_the_rounds_intervals() -> None:
     quick = vote_against(old, new, FLOORS).estimate
     assert quick is not None
     assert (quick.low, quick.confidence) == (pytest.approx(1.1 * math.exp(-2 * 0.0196)), pytest.approx(0.90))
+    of_one_round = vote_against([replace(old[0], rounds=1, confidence=0.0)], new, FLOORS).estimate
+    assert of_one_round is not None
+    assert of_one_round.confidence == 0.0  # and not 0 + 0.95 - 1
 
 
 def test_four_stored_trials_are_enough_for_a_verdict_and_three_are_not() -> None:
     slower = trials(*[1.05] * 5)
     assert vote_against(trials(*[1.0] * 4), slower, FLOORS).verdict is Verdict.REGRESSED
-    assert vote_against(trials(*[1.0] * 3), slower, FLOORS).verdict is Verdict.INCONCLUSIVE
+    few = vote_against(trials(*[1.0] * 3), slower, FLOORS)
+    assert (few.verdict, few.reason) == (
+        Verdict.INCONCLUSIVE,
+        "3 trials are stored, and a verdict needs 4; store 5 (`vlbench run --trials 5`)",
+    )
 
 
 def test_trials_that_agree_are_not_said_to_differ() -> None:
@@ -130,6 +158,9 @@ def test_trials_that_agree_are_not_said_to_differ() -> None:
     assert "differ" not in steady.reason
     apart = vote_against(trials(0.97, 0.99, 1.0, 1.01, 1.03), trials(*[1.2] * 5), FLOORS)
     assert "(the floor is 1.0 %, and the stored trials differ by 3.0 %)" in apart.reason
+    for ends, told in ((1.0004, False), (1.0006, True)):  # from 0.05 % on
+        hardly = vote_against(agreed(1.0, 1.0, 1.0, ends, ends), trials(*[1.05] * 5), FLOORS)
+        assert ("the stored trials differ" in hardly.reason) is told
 
 
 def test_what_shows_is_no_less_than_the_interval_leaves_open() -> None:
@@ -142,11 +173,56 @@ def test_what_shows_is_no_less_than_the_interval_leaves_open() -> None:
     assert blind.visible >= blind.estimate.half_width  # type: ignore[union-attr]
 
 
-def test_many_new_trials_against_few_stored_ones_leave_two_to_measure_a_spread_with() -> None:
-    new = trials(*(1 + 0.002 * number for number in range(-7, 8)))
-    judged = vote_against(trials(0.9, 0.999, 1.001, 1.1), new, FLOORS)
+def test_an_interval_as_wide_as_what_shows_is_that_of_all_trials() -> None:
+    """Both are 0. Of five trials all range is worth 94 %, so of two sides 88 %."""
+    judged = vote_against(agreed(*[1.0] * 5), agreed(*[1.0] * 5), Floors(relative=0.0))
+    assert (judged.verdict, judged.visible) == (Verdict.SAME, 0.0)
     assert judged.estimate is not None
-    assert 0 < judged.estimate.confidence < 1
+    assert judged.estimate.confidence == 1 - 2 / 16
+
+
+def test_what_shows_is_no_less_than_the_floor_where_all_but_an_outvoted_trial_agree() -> None:
+    judged = vote_against(agreed(1.0, 1.0, 1.0, 1.0, 1.3), agreed(*[1.0] * 5), FLOORS)
+    assert (judged.verdict, judged.visible) == (Verdict.SAME, pytest.approx(0.01))
+    assert judged.estimate is not None
+    assert judged.estimate.half_width == 0
+
+
+def test_two_odd_trials_of_ten_stored_ones_are_not_outvoted_by_five_new_ones() -> None:
+    """These leave out one at each end, so that the other is an end of the interval: from 1 to 1.3."""
+    stored, new = agreed(*[1.0] * 8, 1.3, 1.3), agreed(*[1.0] * 5)
+    blind = vote_against(stored, new, FLOORS)
+    assert (blind.verdict, blind.visible) == (Verdict.INCONCLUSIVE, pytest.approx(math.sqrt(1.3) - 1))
+    assert blind.reason == "the two show changes from 14.0 % on, and the threshold is 5.0 %"
+    assert blind.visible is not None
+    assert vote_against(stored, new, Floors(threshold=blind.visible)).verdict is Verdict.SAME
+    assert vote_against(stored, new, Floors(threshold=0.999 * blind.visible)).verdict is Verdict.INCONCLUSIVE
+    apart = vote_against(stored, agreed(1.04, 1.04, 1.04, 1.0, 1.0), FLOORS)
+    assert apart.visible == pytest.approx(math.sqrt(1.3 * 1.04) - 1)
+    assert apart.reason.startswith("the new trials differ so much")  # what the vote said first
+
+
+@pytest.mark.parametrize(
+    ("stored", "end", "confidence"),
+    [
+        ((1 / 1.03, 1.0, 1.0, 1.03), 1.0, 1 - 2 * (1 + 4) / 16),
+        ((1 / 1.03, 1 / 1.03, 1.0, 1.03, 1.03), 1.03, 1 - 2 * (1 + 5) / 32),
+    ],
+)
+def test_many_new_trials_against_few_stored_ones_leave_two_to_measure_a_spread_with(
+    stored: tuple[float, ...], end: float, confidence: float
+) -> None:
+    """Ten new ones leave out two at each end, four or five stored ones one.
+
+    Both sides reach 3 %, and the floor is 1 %: 4 % show, and less than the 6 % that all trials leave open.
+    """
+    new = agreed(*[1 / 1.03] * 2, *[1.0] * 6, *[1.03] * 2)
+    judged = vote_against(agreed(*stored), new, FLOORS)
+    assert (judged.verdict, judged.visible) == (Verdict.SAME, pytest.approx(1.01 * 1.03 - 1))
+    assert judged.estimate is not None
+    assert (judged.estimate.low, judged.estimate.high) == (pytest.approx(1 / end), pytest.approx(end))
+    assert judged.estimate.confidence == pytest.approx(confidence - 2 * (1 + 10 + 45) / 1024)
+    assert judged.estimate.rounds == 10
 
 
 @pytest.mark.parametrize("ends", [0.03, 0.06, 0.08, 0.2])

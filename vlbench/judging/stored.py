@@ -66,8 +66,11 @@ def vote_against(
 
 
 def _change(stored: Sequence[Estimate], trials: Sequence[Estimate], left_out: int) -> Estimate:
-    """New / stored, between the ends that lie furthest apart; of each side so many trials at each end are left out."""
-    before, after = (together(side, min(left_out, max(0, (len(side) - 2) // 2))) for side in (stored, trials))
+    """New / stored, between the ends that lie furthest apart; of each side so many trials at each end are left out.
+
+    Of a side that has too few for it two remain.
+    """
+    before, after = (together(side, outvoted(len(side), len(side) - left_out)) for side in (stored, trials))
     return Estimate(
         after.ratio / before.ratio,
         after.low / before.high,
