@@ -198,8 +198,9 @@ def _judge(group: CellGroup, row: Row, floors: Floors, state: State, odd: str, *
     votes, again = (estimates(group, row, state, confirms=confirms) for confirms in (False, True))
     if not votes:
         return missing(why_untimed(group, row.name, "no time was given to measure"))
-    judgement = vote(votes, floors, reference_seconds=_seconds(group, group.rows[0].name, state))
-    return judgement if first else settled(judgement, vote(again, floors) if again else None, group.lost, odd)
+    took = _seconds(group, group.rows[0].name, state)
+    judgement, second = (vote(each, floors, reference_seconds=took) for each in (votes, again))
+    return judgement if first else settled(judgement, second if again else None, group.lost, odd)
 
 
 def _look(group: CellGroup, row: Row, floors: Floors, state: State) -> Judgement:
