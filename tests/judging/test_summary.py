@@ -19,6 +19,7 @@ from vlbench.judging.summary import (
     worst_accuracy,
 )
 from vlbench.judging.verdict import Floors, Judgement, Verdict, missing
+from vlbench.record.exactness import Accuracy
 from vlbench.record.schema import Row, Timing, VariantTrial
 
 
@@ -103,11 +104,22 @@ def test_an_instance_that_stands_out_in_opposite_ways_leaves_the_words() -> None
     assert summaries(group(first, again), Floors())[1].effect == "slower"
 
 
+def checked(*found: Accuracy) -> list[VariantTrial]:
+    return [VariantTrial(name="a", accuracy=each, not_measured="it was not timed") for each in found]
+
+
 def test_the_check_that_failed_is_the_worst_however_far_off_another_is() -> None:
     near = WRONG.model_copy(update={"fp32_error": 1e-9})
-    bare = [VariantTrial(name="a", accuracy=each, not_measured="it was not timed") for each in (CLOSE, near, RIGHT)]
-    assert worst_accuracy(bare) == near
-    assert worst_accuracy(bare[::2]) == CLOSE
+    assert worst_accuracy(checked(CLOSE, near, RIGHT)) == near
+
+
+def test_of_checks_that_passed_or_failed_alike_the_worst_is_the_one_furthest_off() -> None:
+    blind = WRONG.model_copy(update={"fp32_error": None, "reason": "it crashed"})
+    known = {"timed_limit": 0.03, "own_error": 0.02}
+    near, far = (CLOSE.model_copy(update=known | {"timed_error": error}) for error in (0.01, 0.02))
+    for less, more in ((RIGHT, CLOSE), (blind, WRONG), (near, far)):
+        assert worst_accuracy(checked(less, more)) == worst_accuracy(checked(more, less)) == more
+    assert worst_accuracy([died("a")]) is None
 
 
 def test_why_a_row_has_no_times_is_told_by_the_trial_that_ended_for_good() -> None:

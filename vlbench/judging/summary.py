@@ -271,6 +271,8 @@ def _pays_back(group: CellGroup, seconds: float | None, first: float | None, sta
 
 
 def worst_accuracy(seen: Sequence[VariantTrial]) -> Accuracy | None:
-    """The check that failed, or else the one furthest off."""
+    """The check that failed, or else the one furthest off: in fp32, and where that is the same in the timed dtype."""
     checks = [variant.accuracy for variant in seen if variant.accuracy]
-    return max(checks, key=lambda check: (not check.passed, check.fp32_error or 0.0), default=None)
+    return max(
+        checks, key=lambda check: (not check.passed, check.fp32_error or 0.0, check.timed_error or 0.0), default=None
+    )
