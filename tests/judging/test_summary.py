@@ -7,10 +7,14 @@ import pytest
 from tests.judging.looks import look, one_trial
 from tests.judging.self_tests import self_test_group
 from tests.record.records import CLOSE, KILLED, RIGHT, WRONG, died, failed, group, results, timed, trial
+from vlbench.judging.quick import stands_out
+from vlbench.judging.ratios import instance_ratios
 from vlbench.judging.summary import (
     Summary,
     hold_together,
+    is_quick_look,
     ranked,
+    seconds_by_trial,
     summaries,
     suspects,
     why_inaccurate,
@@ -20,7 +24,8 @@ from vlbench.judging.summary import (
 )
 from vlbench.judging.verdict import Floors, Judgement, Verdict, missing
 from vlbench.record.exactness import Accuracy
-from vlbench.record.schema import Row, Timing, VariantTrial
+from vlbench.record.schema import Counts, Row, Timing, VariantTrial
+from vlbench.stats.paired import Estimate
 
 
 @pytest.mark.parametrize("kept", range(11))
@@ -52,6 +57,7 @@ def called(name: str, seconds: float, first: float | None) -> VariantTrial:
         (0.008, 0.089, 26),  # 51 ms more of a first call, which 25.5 gains of 2 ms each make up for
         (0.005, 0.089, 11),  # 54 ms, 10.8 gains of 5 ms
         (0.008, 0.030, None),  # the first call costs less than the reference tower's
+        (0.0075, 0.0375, None),  # it costs as much more than the others as the reference tower's
         (0.010, 0.089, None),  # nothing is gained
         (0.012, 0.089, None),
         (0.008, None, None),
@@ -84,24 +90,78 @@ def test_a_change_that_was_not_confirmed_says_how_the_trial_ended() -> None:
 
 
 def test_rows_that_are_taken_to_another_reference_come_after_those_of_the_first_and_the_untimed_last() -> None:
-    found = summaries(look({"a": 1.2, "b": 0.5, "c": 0.9}), Floors())
-    first, a, b, c = found
+    first, a, b, c, d = summaries(look({"a": 1.2, "b": 0.5, "c": 0.9, "d": 1.0}), Floors())
     other = replace(b, row=b.row.model_copy(update={"reference": "a"}))
-    untimed = replace(c, judgement=missing("it crashed"))
-    assert ranked([first, untimed, other, a]) == [first, a, other, untimed]
+    untimed = replace(d, judgement=missing("it crashed"))
+    assert ranked([first, untimed, other, a, c]) == [first, c, a, other, untimed]
 
 
 def test_intervals_of_a_vote_do_not_hold_together_however_sure_they_are() -> None:
     group = look({"a": 1.2, "b": 0.5})
     found = summaries(group, Floors())
+    assert {each.estimate.confidence for each in found if each.estimate} == {1 - 0.05 / 2}
     assert hold_together(group, found)
     assert not hold_together(group, [replace(each, is_quick=False) for each in found])
+
+
+@pytest.mark.parametrize(("confidence", "hold"), [(0.975, True), (0.974, False)])
+def test_intervals_of_two_rows_hold_together_where_each_misses_in_two_and_a_half_per_cent(
+    confidence: float, hold: bool
+) -> None:
+    group = look({"a": 1.2, "b": 0.5})
+    first, a, b = summaries(group, Floors())
+    less = replace(a, judgement=replace(a.judgement, estimate=Estimate(1.2, 1.1, 1.3, 30, confidence)))
+    assert hold_together(group, [first, less, b]) is hold
+
+
+@pytest.mark.parametrize(
+    ("planned", "numbers", "is_quick"),
+    [
+        (1, (0, 2), True),  # one trial in two pieces, in which nothing stood out
+        (2, (0, 2), True),  # what stood out is measured again
+        (2, (0, 1), False),
+        (3, (0, 2), False),  # one of three was lost
+        (None, (0, 2), False),
+        (5, (3,), True),
+        (1, (), False),
+    ],
+)
+def test_one_trial_is_a_quick_look_and_so_are_its_pieces(
+    planned: int | None, numbers: tuple[int, ...], is_quick: bool
+) -> None:
+    made = group(*(trial(timed("a", 1.05), number=number) for number in numbers), planned=planned)
+    assert is_quick_look(made) is is_quick
+
+
+def test_a_row_of_the_second_piece_of_a_trial_is_told_of_as_those_of_the_first() -> None:
+    whole = group(one_trial({"a": 1.3}), one_trial({"b": 1.3}, number=2), planned=2)
+    assert [each.judgement.slower for each in summaries(whole, Floors())] == [0, 1, 1]
 
 
 def test_an_instance_that_stands_out_in_opposite_ways_leaves_the_words() -> None:
     """It is the floor that rises."""
     first, again = one_trial({"a": 1.3}, 1.05), one_trial({"a": 1.3}, 0.95, number=1, confirms=True)
     assert summaries(group(first, again), Floors())[1].effect == "slower"
+    first, again = one_trial({"a": 1.04}, 1.06), one_trial({"a": 1.04}, 0.94, number=1, confirms=True)
+    assert summaries(group(first, again), Floors())[1].effect == "unclear"
+
+
+@pytest.mark.parametrize(("floor", "effect"), [(0.01, "slower"), (0.003, "unclear")])
+def test_an_instance_that_differs_by_less_than_the_floor_leaves_the_words(floor: float, effect: str) -> None:
+    """By 0.6 %, in both processes."""
+    first = one_trial({"a": 1.3}, 1.006, noise=0.0005)
+    again = one_trial({"a": 1.3}, 1.006, noise=0.0005, number=1, confirms=True)
+    assert summaries(group(first, again), Floors(relative=floor))[1].effect == effect
+
+
+def test_an_instance_is_held_to_an_interval_as_sure_as_those_of_the_rows() -> None:
+    """All of eight rows hold in 95 % of cases, so each misses in one of 160; at 95 % it would stand out in both."""
+    rows = {"a": 1.3} | {f"row-{number}": 1.0 for number in range(7)}
+    both = [one_trial(rows, 1.0175), one_trial({"a": 1.3}, 1.0175, number=1, confirms=True)]
+    for sure, found in ((0.95, [1, 1]), (1 - 0.05 / 8, [1, 0])):
+        odd = (instance_ratios(each, "warm", confidence=sure)[-1] for each in both)
+        assert [stands_out(each, 0.01) for each in odd] == found
+    assert summaries(group(*both), Floors())[1].effect == "slower"
 
 
 def checked(*found: Accuracy) -> list[VariantTrial]:
@@ -130,14 +190,29 @@ def test_why_a_row_has_no_times_is_told_by_the_trial_that_ended_for_good() -> No
 
 
 @pytest.mark.parametrize(
-    ("is_quick", "votes", "effect"), [(False, 2, "unclear"), (True, 1, "unclear"), (True, 2, "slower")]
+    ("is_quick", "slower", "faster", "effect"),
+    [
+        (False, 2, 0, "unclear"),
+        (True, 0, 0, "unclear"),
+        (True, 1, 0, "unclear"),
+        (True, 0, 1, "unclear"),
+        (True, 2, 0, "slower"),
+        (True, 0, 2, "faster"),
+    ],
 )
 def test_votes_that_decide_nothing_are_no_word_and_stand_out_in_a_quick_look_alone(
-    is_quick: bool, votes: int, effect: str
+    is_quick: bool, slower: int, faster: int, effect: str
 ) -> None:
     row = Row(name="a", flags=(), exactness="bit-exact")
-    found = Summary(row, Judgement(Verdict.INCONCLUSIVE, "nobody knows", slower=votes), is_quick)
-    assert (found.effect, found.is_suspect) == (effect, is_quick)
+    judged = Judgement(Verdict.INCONCLUSIVE, "nobody knows", slower=slower, faster=faster)
+    found = Summary(row, judged, is_quick)
+    assert (found.effect, found.is_suspect) == (effect, is_quick and slower + faster > 0)
+
+
+@pytest.mark.parametrize(("verdict", "effect"), [(Verdict.IMPROVED, "faster"), (Verdict.REGRESSED, "slower")])
+def test_a_verdict_is_a_word_and_stands_out(verdict: Verdict, effect: str) -> None:
+    found = Summary(Row(name="a", flags=(), exactness="bit-exact"), Judgement(verdict, "four of five say so"))
+    assert (found.effect, found.is_suspect) == (effect, True)
 
 
 def test_what_a_variant_ended_with_is_told_before_how_a_trial_was_lost() -> None:
@@ -169,3 +244,48 @@ def test_the_absolute_floor_is_in_seconds_of_the_reference_tower(first: bool) ->
     for absolute, is_called in ((0.4e-3, True), (0.52e-3, True), (0.535e-3, False)):
         judged = summaries(whole, Floors(absolute=absolute), first=first)[1].judgement
         assert (judged.verdict is Verdict.REGRESSED) == is_called
+
+
+def figures(times: float) -> VariantTrial:
+    """A row of which each figure is `times` as large, in ms; the median of its rounds is two of them."""
+    rounds = tuple(1e-3 * times * each for each in (1, 1, 2, 2, 9, 9))
+    warm = Timing(
+        seconds=rounds,
+        host_seconds=tuple(each / 2 for each in rounds),
+        plan_seconds=tuple(each / 4 for each in rounds),
+        first_kernel_seconds=3e-3 * times,
+        hit_rate=times / 10,
+    )
+    timings = {"warm": warm, "cold": Timing(seconds=(7e-3 * times,) * 6)}
+    return timed("a", 1.0, timings=timings, first_seconds=4e-3 * times, busy_seconds=1e-3 * times, counts=None)
+
+
+def test_each_figure_is_the_median_of_the_trials_that_timed_the_row() -> None:
+    """Of 1, 2 and 6, and of rounds in which the median is twice that."""
+    counts, stages = Counts(aten_operations=7, attention_calls=1), {"attention": (3e-3,), "mlp": (1e-3,)}
+    untimed = VariantTrial(name="a", accuracy=RIGHT, not_measured="it was not timed", counts=counts, stages=stages)
+    timed_ones = (trial(figures(times), number=number) for number, times in enumerate((1, 6, 2)))
+    whole = group(*timed_ones, trial(untimed, number=3))
+    found, cold = summaries(whole, Floors())[1], summaries(whole, Floors(), "cold")[1]
+    assert (found.seconds, cold.seconds) == (pytest.approx(4e-3), pytest.approx(14e-3))
+    assert (found.host_seconds, found.plan_seconds) == (pytest.approx(2e-3), pytest.approx(1e-3))
+    assert (cold.host_seconds, cold.plan_seconds, cold.hit_rate) == (None, None, None)
+    assert (found.first_kernel_seconds, found.hit_rate) == (pytest.approx(6e-3), pytest.approx(0.2))
+    assert (found.first_seconds, found.busy_seconds) == (pytest.approx(8e-3), pytest.approx(2e-3))
+    assert (found.counts, found.stages) == (counts, [{"attention": pytest.approx(0.75), "mlp": pytest.approx(0.25)}])
+    assert seconds_by_trial(whole, "a") == pytest.approx((2e-3, 12e-3, 4e-3))
+    assert seconds_by_trial(whole, "a", "cold") == pytest.approx((7e-3, 42e-3, 14e-3))
+
+
+def test_a_row_that_is_wrong_or_was_not_timed_says_so() -> None:
+    wrong = summaries(group(trial(failed("a"))), Floors())[1]
+    assert (wrong.judgement.verdict, wrong.accuracy, wrong.seconds) == (Verdict.INACCURATE, WRONG, None)
+    rows = group(trial(timed("a", 1.0))).rows
+    bare = summaries(group(rows=rows), Floors())
+    assert [each.judgement.reason for each in bare] == ["no trial was run"] * 2
+    for trials in (1, 5):
+        other = summaries(group(*(trial(timed("a", 1.0), number=number) for number in range(trials))), Floors(), "cold")
+        assert [(each.judgement.verdict, each.judgement.reason) for each in other] == [
+            (Verdict.SAME, "it is the reference tower"),
+            (Verdict.MISSING, "no time was given to measure"),
+        ]

@@ -81,7 +81,7 @@ def summaries(group: CellGroup, floors: Floors, state: State | None = None, *, f
     """
     group = first_vote(group) if first else group
     state = state or group.usual_state
-    odd = "" if first else proves_nothing(group, floors, state)
+    odd = proves_nothing(group, floors, state)
     quick = is_quick_look(group)
     return [
         _summary(
@@ -115,7 +115,7 @@ def is_quick_look(group: CellGroup) -> bool:
 
 def hold_together(group: CellGroup, found: Sequence[Summary]) -> bool:
     """Is this a quick look whose intervals hold for all rows of the group at once, in 95 % of cases?"""
-    needed = family_confidence(len(group.rows) - 1) - 1e-9
+    needed = family_confidence(len(group.rows) - 1)
     return all(each.is_quick and each.estimate.confidence >= needed for each in found if each.estimate)
 
 
@@ -224,7 +224,7 @@ def _look(group: CellGroup, row: Row, floors: Floors, state: State) -> Judgement
         return missing(why_untimed(group, row.name, "no time was given to measure"))
     first, floor = looks[0]
     judgement = quick_look(first, floor, *(looks[1] if len(looks) > 1 else (None, floor)))
-    if len(odd) > 1 and any(one == other != 0 for one, other in zip(*odd[:2], strict=False)):
+    if len(odd) > 1 and any(one == other != 0 for one, other in zip(*odd, strict=False)):
         return replace(judgement, reason=PROVES_NOTHING, slower=0, faster=0)
     return judgement
 
