@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import vlbench
 from tests.diverging.small import small_probe
-from vlbench.diverging.dump import ORDER
+from vlbench.diverging.dump import ORDER, write
 from vlbench.diverging.rows import to_stream
 from vlbench.record.divergence import Divergence
 
+FILE_SIZE = resource.RLIMIT_FSIZE
 TINY = "qwen2.5-vl-tiny"
 USUAL: dict[str, Any] = {"device": "cpu", "progress": False}
 
@@ -170,3 +173,25 @@ def test_no_dump_is_replaced(folder: Path) -> None:
         vlbench.verify(tower=TINY, dump=folder, **USUAL)
     with pytest.raises(vlbench.UsageError, match="does not exist"):
         vlbench.verify(tower=TINY, dump=folder / "a/b", **USUAL)
+
+
+def test_a_dump_that_cannot_be_written_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file may grow beyond a few bytes; then a disk is full, as safetensors tells it."""
+
+    def refusal() -> str:
+        with pytest.raises(vlbench.UsageError) as refused:
+            write(tmp_path, "float32", {}, torch.zeros(1, 99), torch.ones(1, 3), {})
+        assert list(tmp_path.iterdir()) == []
+        return str(refused.value)
+
+    def full(*_: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    said, limits = f"--dump {tmp_path / 'float32.safetensors'}: cannot be written", resource.getrlimit(FILE_SIZE)
+    resource.setrlimit(FILE_SIZE, (64, limits[1]))
+    try:
+        assert refusal() == f"{said} (File too large); choose another"
+    finally:
+        resource.setrlimit(FILE_SIZE, limits)
+    monkeypatch.setattr("vlbench.diverging.dump.save_file", full)
+    assert refusal() == f"{said} (No space left on device); free some space, or choose another"

@@ -7,7 +7,10 @@ it is; without it rows stand in the order of the input.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -20,7 +23,7 @@ from torch import Tensor
 
 from vlbench.diverging.rows import to_input
 from vlbench.diverging.tap import Stages
-from vlbench.errors import IncomparableError, UsageError
+from vlbench.errors import IncomparableError, UsageError, not_written
 from vlbench.record.destinations import check_folder
 from vlbench.record.schema import Dtype
 from vlbench.trial.difference import dtype_name
@@ -69,9 +72,16 @@ def write(folder: Path, dtype: str, stages: Stages, pixels: Tensor, grid_thw: Te
         save_file({name: each.cpu().contiguous().clone() for name, each in tensors.items()}, draft, about)
         draft.replace(path)
     except (OSError, SafetensorError) as error:
-        draft.unlink(missing_ok=True)
-        raise UsageError(f"--dump {path}: cannot be written ({error}); free some space or choose another") from None
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise not_written(f"--dump {path}", _of_system(error)) from None
     return path
+
+
+def _of_system(error: Exception) -> OSError:
+    """What the system said, which safetensors tells in its sentence alone: "... (os error 28)"."""
+    number = int(found[1]) if (found := re.search(r"\(os error (\d+)\)", str(error))) else 0
+    return error if isinstance(error, OSError) else OSError(number, os.strerror(number) if number else str(error))
 
 
 def read(folder: Path) -> Dump:
