@@ -129,7 +129,7 @@ def test_a_capture_of_unknown_calls_or_with_lost_rows_is_no_evidence(tmp_path: P
         captured_cell(database.save(tmp_path / "unknown.sqlite"))
     database = Database()
     database.add("DIAGNOSTIC_EVENT", severity=1, text="Number of CUDA events collected: \t2,000.")
-    with pytest.raises(UsageError, match="nsys collected 2000 CUDA events and 0 are in the file"):
+    with pytest.raises(UsageError, match="nsys collected 2000 CUDA events, and the file has 0"):
         captured_cell(database.save(tmp_path / "cut.sqlite"))
 
 

@@ -109,10 +109,10 @@ def test_lost_calls_are_noted(tmp_path: Path) -> None:
     database.launch(10, MAIN, 1)
     database.kernel(50, 60, "orphan", MAIN, 99)
     cut = vlbench.nsys.load(database.save(tmp_path / "cut.sqlite"))
-    assert "1 of 2 GPU operations have no API call" in vlbench.nsys.diff(cut, cut).uncounted[0]
+    assert "no API call for 1 of 2 GPU operations" in vlbench.nsys.diff(cut, cut).uncounted[0]
     judged = judge_difference(vlbench.nsys.diff(cut, cut), "a", "b")
     assert judged.exit_code == ExitCode.MISSING
-    assert "1 of 2 GPU operations have no API call" in judged.rows[0].reason
+    assert "no API call for 1 of 2 GPU operations" in judged.rows[0].reason
 
 
 def layers(folder: Path, name: str, forwards: int, *, wait: int = 0, from_forward: int = 0) -> Capture:

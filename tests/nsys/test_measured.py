@@ -86,9 +86,9 @@ def test_rows_are_held_against_what_the_profiler_says_it_collected(tmp_path: Pat
     assert losses_or_doubt(capture) == []
     del made.rows["CUPTI_ACTIVITY_KIND_KERNEL"][10:], made.rows["NVTX_EVENTS"][:]
     cut = losses(vlbench.nsys.load(made.save(tmp_path / "cut.sqlite")))
-    assert cut[0] == "nsys collected 40 CUDA events and 30 are in the file"
-    assert cut[1] == "nsys collected 1 NVTX events and 0 are in the file"
-    assert cut[2] == "10 of 20 launches have no GPU operation"
+    assert cut[0] == "nsys collected 40 CUDA events, and the file has 30"
+    assert cut[1] == "nsys collected 1 NVTX event, and the file has 0"
+    assert cut[2] == "no GPU operation for 10 of 20 launches"
 
 
 @pytest.mark.parametrize(("table", "left"), [("KERNEL", 10), ("RUNTIME", 10), ("KERNEL", 19)])
@@ -113,13 +113,13 @@ def test_launches_that_had_not_run_at_the_end_are_no_fewer_kernels(tmp_path: Pat
     made.rows["CUPTI_ACTIVITY_KIND_KERNEL"].insert(100, lost)
     made.rows["CUPTI_ACTIVITY_KIND_KERNEL"].pop()
     cut = vlbench.nsys.load(made.save(tmp_path / "cut.sqlite"))
-    assert losses(cut) == ["the last 1 launches have no GPU operation: it ended before they ran"]
+    assert losses(cut) == ["the last launch has no GPU operation: the capture ended first"]
     judged = judge_difference(vlbench.nsys.diff(before, cut), "before", "cut")
     assert judged.exit_code == ExitCode.MISSING
-    assert "ended before they ran" in judged.rows[0].reason
+    assert "the capture ended first" in judged.rows[0].reason
 
 
-@pytest.mark.parametrize(("end", "said"), [(-1, "1 ranges end before they begin"), (2**63 - 1, "a time that no clock")])
+@pytest.mark.parametrize(("end", "said"), [(-1, "1 range ends before it begins"), (2**63 - 1, "a time that no clock")])
 def test_a_range_that_ends_before_it_begins_holds_nothing(tmp_path: Path, end: int, said: str) -> None:
     made = whole()
     made.range(2000, end, "forward", MAIN)
@@ -144,8 +144,8 @@ def test_real_captures_are_whole_but_for_those_that_were_cut(public_captures: Pa
     }
     pair = ["two_processes_after", "two_processes_before"]
     assert [name for name, lost in found.items() if lost] == ["pinned_copies_cut", *pair]
-    assert found[pair[1]] == ["the last 20 launches have no GPU operation: it ended before they ran"]
-    assert "2276 of 4368 GPU operations have no API call" in found["pinned_copies_cut"][0]
+    assert found[pair[1]] == ["the last 20 launches have no GPU operation: the capture ended first"]
+    assert "no API call for 2276 of 4368 GPU operations" in found["pinned_copies_cut"][0]
 
 
 def test_the_advice_says_that_it_does_not_know_rocm(tmp_path: Path) -> None:

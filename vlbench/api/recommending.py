@@ -120,8 +120,8 @@ def _timed(
     plan = replace(plan, variants=screened.tried.by_weight(counting.weights() if counting else {}))
     with watcher(progress) as watch:
         watch.announce(
-            f"{len(plan.variants)} rows in {effort.trials} trials, then what is chosen in as many: within "
-            f"{limit.left():.0f} s (--budget)"
+            f"{number_of(len(plan.variants), 'row')} in {number_of(effort.trials, 'trial')}, then what is chosen in as "
+            f"many: within {limit.left():.0f} s (--budget)"
         )
     screened.group, was_complete = _measured(plan, replace(effort, budget=limit.left(SCREENING[plan.device])), progress)
     again = replace(plan, variants=confirm_rows(screened))

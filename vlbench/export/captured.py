@@ -74,16 +74,17 @@ def _cell(key: str, value: Any) -> Cell:
 
 def _coverage(report: Report) -> Iterator[Words]:
     seen = report.coverage
-    yield Words(f"{seen['gpu_ops']} GPU operations, {seen['api_calls']} CUDA calls, {seen['ranges']} ranges")
+    counted = {"gpu_ops": "GPU operation", "api_calls": "CUDA call", "ranges": "range"}
+    yield Words(", ".join(number_of(seen[key], one) for key, one in counted.items()))
     if not seen["api_calls"]:
         yield Words("No CUDA call is in this capture: launches, waits and copies are not measured.", "yellow")
     if not seen["gpu_ops"]:
         yield Words("No GPU operation is in this capture: GPU times are not measured.", "yellow")
         return
     reasons = {
-        "no_api_row": "have no CUDA call (cut off)",
-        "thread_without_ranges": "were launched by threads without ranges",
-        "outside_ranges": "lie outside all ranges",
+        "no_api_row": "without a CUDA call (cut off)",
+        "thread_without_ranges": "launched by threads without ranges",
+        "outside_ranges": "outside all ranges",
     }
     lost = "".join(f"; {seen[key]} {text}" for key, text in reasons.items() if seen[key])
     share = seen["in_ranges"] / seen["gpu_ops"]

@@ -12,7 +12,7 @@ from statistics import NormalDist, fmean
 from vlbench.judging.unpaired import LUCK, USUAL, RunFloors, would_do
 from vlbench.judging.verdict import Judgement, Verdict
 from vlbench.judging.vote import POWER
-from vlbench.judging.words import percent
+from vlbench.judging.words import number_of, percent
 from vlbench.record.directions import Better
 from vlbench.record.runs import Metric
 from vlbench.stats.paired import Estimate
@@ -28,7 +28,9 @@ def compare_shares(before: Sequence[Metric], after: Sequence[Metric], floors: Ru
     low, high = difference(old, asked, new, answered, floors.confidence)
     usual = difference(old, asked, new, answered, USUAL)
     points = f"{100 * (new - old):+.1f} points, +-{50 * (usual[1] - usual[0]):.1f} ({USUAL:.0%})"
-    of = f"of {asked:.0f} answers" if round(asked) == round(answered) else f"of {asked:.0f} and {answered:.0f} answers"
+    of = f"of {number_of(round(answered), 'answer')}"
+    if round(asked) != round(answered):
+        of = f"of {round(asked):,} and {round(answered):,} answers"
     visible = _detectable(old, asked, answered, floors)
     estimate = _estimate(old, new, low, high, before[0].better, len(before) + len(after), floors.confidence)
     floor = floors.relative * old

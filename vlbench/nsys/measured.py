@@ -58,22 +58,23 @@ def losses(capture: Capture) -> list[str]:
         tables = [capture.api, capture.gpu_ops] if what == "CUDA" else [capture.ranges]
         here = sum(map(len, tables)) + (capture.other_events if what == "NVTX" else 0)
         if here < told:
-            found.append(f"nsys collected {told} {what} events and {here} are in the file")
+            found.append(f"nsys collected {told} {what} event{'s' * (told > 1)}, and the file has {here}")
     if wrong := int((capture.ranges["end"] < capture.ranges["start"]).sum()):
-        found.append(f"{wrong} ranges end before they begin")
+        found.append("1 range ends before it begins" if wrong == 1 else f"{wrong} ranges end before they begin")
     ops, api = capture.gpu_ops["api"], capture.api
     asking = api.index[api["family"].isin(["launch", "graph_launch"])]
     if api["name"].astype(str).str.contains("BeginCapture").any():
         asking = asking[:0]  # what is launched into a CUDA graph does not run
     ran = asking.isin(pd.unique(ops))
     for rows, lacking, words in (
-        (len(ops), int((ops < 0).sum()), "GPU operations have no API call"),
-        (len(asking), int((~ran).sum()), "launches have no GPU operation"),
+        (len(ops), int((ops < 0).sum()), "no API call for {} of {} GPU operations"),
+        (len(asking), int((~ran).sum()), "no GPU operation for {} of {} launches"),
     ):
         if lacking > _LOST * rows and len(api) and len(ops):
-            found.append(f"{lacking} of {rows} {words}")
+            found.append(words.format(lacking, rows))
     if not found and (cut := _cut(api.loc[asking[ran]], api.loc[asking[~ran]])):
-        found.append(f"the last {cut} launches have no GPU operation: it ended before they ran")
+        last = "launch has" if cut == 1 else f"{cut} launches have"
+        found.append(f"the last {last} no GPU operation: the capture ended first")
     return found
 
 
