@@ -60,8 +60,8 @@ def test_what_is_allowed_is_said() -> None:
 def test_false_rows_are_expected_of_times_that_were_judged_alone() -> None:
     assert chance(all_the_same(1000)) == ""
     times = tuple(timed(Verdict.SAME, f"cell {number}", 1.0) for number in range(1000))
-    assert chance(one_of_everything(rows=times)).startswith("By chance alone, 0.3 of 1000 times would be called;")
-    assert chance(one_of_everything(rows=times, false_alarms=0.01)).startswith("By chance alone, 10 of 1000")
+    assert chance(one_of_everything(rows=times)).startswith("By chance alone, 0.3 of 1,000 times would be called;")
+    assert chance(one_of_everything(rows=times, false_alarms=0.01)).startswith("By chance alone, 10 of 1,000 times")
     assert chance(one_of_everything(rows=times, false_alarms=None)).startswith("'detectable' is the smallest change")
 
 
@@ -73,6 +73,8 @@ def test_false_rows_are_expected_of_times_that_were_judged_alone() -> None:
         (32_000, 4_000_000, "B", ("32 kB", "4 MB")),
         (1_000_000, 1_000_001, "B", ("1,000,000 B", "1,000,001 B")),
         (0, 0.00123, "s", ("0 s", "1.23 ms")),
+        (13160.5, 2.5, "ms", ("13.16 s", "2.5 ms")),
+        (13160.5, 0.00002, "tokens/s", ("13,160 tokens/s", "0.00002 tokens/s")),
         (0.5, 0.75, "x the reference tower", ("0.5 x the reference tower", "0.75 x the reference tower")),
     ],
 )

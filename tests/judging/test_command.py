@@ -195,7 +195,7 @@ def test_totals_of_three_runs_are_inconclusive_and_say_how_many_would_do(tmp_pat
     result = run("--before", str(tmp_path / "a*"), "--after", str(tmp_path / "b*"))
     assert result.exit_code == 4
     words = " ".join(result.output.split())
-    assert "total 9586/s 1.216e+04/s +26.9 [-1.9, +64.1]" in words
+    assert "total 9,586/s 12,160/s +26.9 [-1.9, +64.1]" in words
     assert "about 5 runs a side would do" in words
 
 

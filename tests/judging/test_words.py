@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from vlbench.errors import UsageError
-from vlbench.judging.words import change, duration, few, milliseconds, number_of, parse_share, percent, readable_bytes
+from vlbench.judging.words import (
+    change,
+    duration,
+    few,
+    in_digits,
+    milliseconds,
+    number_of,
+    parse_share,
+    percent,
+    readable_bytes,
+)
 
 
 @pytest.mark.parametrize("text", ["2.5%", "0.025", " 2.5 % ", "2.50%"])
@@ -21,7 +31,8 @@ def test_what_is_no_share_is_refused_by_name(text: str) -> None:
 
 def test_changes_are_signed_and_nothing_is_minus_nothing() -> None:
     assert [change(ratio) for ratio in (1.025, 0.9, 0.99999)] == ["+2.5 %", "-10.0 %", "+0.0 %"]
-    assert [percent(share) for share in (0.025, 12.3)] == ["2.5 %", "1230 %"]
+    assert [change(ratio) for ratio in (1235.6, 1.0)] == ["+123,460.0 %", "+0.0 %"]
+    assert [percent(share) for share in (0.025, 12.3)] == ["2.5 %", "1,230 %"]
 
 
 @pytest.mark.parametrize(
@@ -34,15 +45,40 @@ def test_milliseconds(seconds: float | None, text: str) -> None:
 
 def test_the_ends_of_what_is_a_share() -> None:
     assert [parse_share(text, "") for text in ("0", "0%", "99.9%")] == [0, 0, pytest.approx(0.999)]
-    assert [percent(share) for share in (9.999, 10)] == ["999.9 %", "1000 %"]
+    assert [percent(share) for share in (9.999, 10)] == ["999.9 %", "1,000 %"]
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0 s"), (1.0, "1 s"), (0.9999, "999.9 ms"), (1e-3, "1 ms"), (1e-6, "1 us"), (5e-10, "0.5 ns")],
+    [
+        (0, "0 s"),
+        (1.0, "1 s"),
+        (0.9999, "999.9 ms"),
+        (1e-3, "1 ms"),
+        (1e-6, "1 us"),
+        (5e-10, "0.5 ns"),
+        (13160.4, "13,160 s"),
+    ],
 )
 def test_a_duration_has_the_largest_unit_of_which_it_is_one(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (17.0123, "17.01"),
+        (13160.4, "13,160"),
+        (99_996.0, "100,000"),
+        (-1.5e6, "-1,500,000"),
+        (0.00001316, "0.00001316"),
+        (1e20, "1e+20"),
+        (1e-20, "1e-20"),
+    ],
+)
+def test_a_figure_has_four_digits_and_no_exponent_that_anybody_would_write_out(value: float, text: str) -> None:
+    assert in_digits(value) == text
 
 
 @pytest.mark.parametrize(

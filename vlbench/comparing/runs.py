@@ -16,7 +16,7 @@ from vlbench.judging.judged import JudgedRow, Measure
 from vlbench.judging.shares import compare_shares
 from vlbench.judging.unpaired import RunFloors, compare_runs, side
 from vlbench.judging.verdict import Verdict, inaccurate, missing
-from vlbench.judging.words import few
+from vlbench.judging.words import SECONDS, few
 from vlbench.readers import read
 from vlbench.readers.document import FOREIGN
 from vlbench.record.directions import Better
@@ -30,8 +30,6 @@ SAME_WORK = 0.02
 MOST_NAMES = 12
 TELLING_FIGURES = 6
 """Figures with a fraction that make a run known."""
-TIMES = ("s", "ms", "us", "\u00b5s", "ns", "sec", "seconds")
-"""Units of what is called a time; any other figure is called a metric."""
 
 
 def run_rows(
@@ -154,7 +152,7 @@ def _row(title: str, name: str, old: list[Run], new: list[Run], floors: RunFloor
         return JudgedRow.missing(title, "metric", f"{few(absent, 1)} does not have it; was it renamed?")
     before, after = [run.metrics[name] for run in old], [run.metrics[name] for run in new]
     first, every = before[0], [*before, *after]
-    measure: Measure = "time" if first.unit in TIMES else "metric"
+    measure: Measure = "time" if first.unit in SECONDS else "metric"
     for metric in every:
         if (metric.unit, metric.better) != (first.unit, first.better):
             ways = (

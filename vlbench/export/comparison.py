@@ -9,7 +9,7 @@ from vlbench.export.sheet import Cell, Column, Columns, Part, Table, Words, tabl
 from vlbench.judging.judged import Judged, JudgedRow, Move
 from vlbench.judging.unpaired import RunFloors
 from vlbench.judging.verdict import Verdict
-from vlbench.judging.words import duration, few, percent
+from vlbench.judging.words import few, in_digits, number_of, percent, time_of
 from vlbench.untrusted.names import line
 
 FEW = 4
@@ -172,18 +172,14 @@ def runs_parts(judged: Judged, floors: RunFloors) -> Iterator[Part]:
     for (verdict, reason), names in reasons.items():
         yield Words(f"{verdict} {', '.join(names)}: {reason}", COLOURS[verdict])
     if called := wording.false_rows(judged):
-        sure = f"Change with its {100 * floors.confidence:g} % interval"
-        by_chance = f"By chance alone {called:.2g} of {len(judged.rows)} rows would be called."
+        sure = f"Change with its {confidence} interval"
+        by_chance = f"By chance alone {in_digits(called, 2)} of {rows} would be called."
         yield Words(f"{sure}; 'detectable' is the smallest change these runs would show. {by_chance}", "dim")
     yield from (Words(aside, "dim") for aside in wording.asides(judged))
 
 
 def _figure(value: float | None, unit: str) -> str:
-    """Four digits with a short unit; seconds as people read them, rates as "per second"."""
+    """Four digits with a short unit: times in that which people would take, rates as "per second"."""
     if value is None:
         return "-"
-    if unit == "s":
-        return duration(value)
-    if unit in {"ms", "us", "ns"}:
-        return f"{value:.4g} {unit}"
-    return f"{value:.4g}{'/s' if unit.endswith(('/s', '/sec')) else ''}"
+    return time_of(value, unit) or in_digits(value) + "/s" * unit.endswith(("/s", "/sec"))

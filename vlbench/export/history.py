@@ -9,7 +9,7 @@ from functools import partial
 
 from vlbench.comparing.history import Change, History, Series
 from vlbench.export.sheet import Cell, Column, Columns, Part, Sheet, Value, Words, figure, table_of
-from vlbench.judging.words import number_of, readable_bytes
+from vlbench.judging.words import duration, number_of, readable_bytes
 
 BLOCKS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
 WIDTH = 20
@@ -131,7 +131,7 @@ def value_cell(value: float, unit: str) -> Cell:
         case "B":
             return figure(value, lambda each: readable_bytes(round(each)))
         case "s":
-            return figure(value, lambda each: f"{each * 1e3:.3g} ms")
+            return figure(value, duration)
         case "x":
             return figure(value, "{:.3f}x")
     return figure(value, "{:,.10g}")

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
+from vlbench.judging.words import in_digits
+
 if TYPE_CHECKING:
     from vlbench.judging.judged import Judged
     from vlbench.record.site import Where
@@ -201,7 +203,7 @@ def shown(value: Cell | Value) -> str:
         return "-"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return in_digits(value) if isinstance(value, float) else str(value)
 
 
 def broken(name: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vlbench.judging.exit_codes import FAILURES, ExitCode
 from vlbench.judging.verdict import Verdict
 from vlbench.judging.vote import expected_false_rows
-from vlbench.judging.words import change, counter_name, duration, number_of, percent, readable_bytes, signed
+from vlbench.judging.words import change, counter_name, in_digits, number_of, percent, readable_bytes, signed, time_of
 from vlbench.untrusted.names import line
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def tally(judged: Judged) -> str:
     """Such as "2 regressed, 14 same", and how many of them have no say."""
     counts = Counter(row.verdict for row in judged.rows)
     allowed = {Verdict.INCONCLUSIVE: ", which is allowed"} if judged.allow_inconclusive else {}
-    words = [f"{counts[verdict]} {verdict}{allowed.get(verdict, '')}" for verdict in ORDER if counts[verdict]]
+    words = [f"{counts[verdict]:,} {verdict}{allowed.get(verdict, '')}" for verdict in ORDER if counts[verdict]]
     silent = sum(not row.gates for row in judged.rows)
     aside = f" ({silent} of them without a say)" if silent else ""
     return f"{', '.join(words)}{aside}" if words else "no rows"
@@ -98,7 +98,7 @@ def chance(judged: Judged) -> str:
     if (called := false_rows(judged)) is None:
         return meaning
     what = "figures" if any(row.measure == "metric" for row in judged.rows) else "times"
-    return f"By chance alone, {called:.2g} of {times} {what} would be called; {meaning}"
+    return f"By chance alone, {in_digits(called, 2)} of {times:,} {what} would be called; {meaning}"
 
 
 def asides(judged: Judged) -> list[str]:
@@ -165,8 +165,8 @@ def measured_change(row: JudgedRow) -> tuple[float, float, float] | None:
 
 def pair(before: float, after: float, unit: str) -> tuple[str, str]:
     """Two figures beside each other; bytes are written out where rounding would hide that they differ."""
-    if unit == "s":
-        return duration(before), duration(after)
+    if time := time_of(before, unit):
+        return time, time_of(after, unit)
     if unit == "B" and (before == after or readable_bytes(before) != readable_bytes(after)):
         return readable_bytes(before), readable_bytes(after)
     suffix = f" {unit}" if unit else ""
@@ -221,4 +221,4 @@ def _voted(judged: Judged) -> int:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
+    return f"{value:,.0f}" if float(value).is_integer() else in_digits(value)

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
 from vlbench.errors import UsageError
 from vlbench.stats.paired import Estimate
@@ -39,7 +40,7 @@ def few(names: Sequence[str], most: int) -> str:
 
 def percent(share: float) -> str:
     """A share without sign: 0.025 is "2.5 %"."""
-    return f"{100 * share:.1f} %" if share < 10 else f"{100 * share:.0f} %"
+    return f"{100 * share:.1f} %" if share < 10 else f"{100 * share:,.0f} %"
 
 
 def change(ratio: float) -> str:
@@ -49,17 +50,30 @@ def change(ratio: float) -> str:
 
 def signed(ratio: float) -> str:
     """A ratio as signed per cent, without the sign of per cent and never as -0.0."""
-    return f"{round(100 * (ratio - 1), 1) + 0.0:+.1f}"
+    return f"{round(100 * (ratio - 1), 1) + 0.0:+,.1f}"
+
+
+SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "\u00b5s": 1e-6, "ns": 1e-9, "sec": 1.0, "seconds": 1.0}
+"""Of one of each unit of time."""
+
+
+def in_digits(value: float, digits: int = 4) -> str:
+    """Such as "17.01", "13,160" and "0.0000132": no exponent, unless there would be nothing but zeros to read."""
+    text = f"{value:.{digits}g}"
+    return f"{Decimal(text):,f}" if 1e-9 < abs(value) < 1e15 else text
 
 
 def duration(seconds: float) -> str:
     """Four digits with the unit that people would take: 0.0123 is "12.3 ms"."""
     if seconds == 0:
         return "0 s"
-    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
-        if seconds >= scale:
-            return f"{seconds / scale:.4g} {unit}"
-    return f"{seconds / 1e-9:.4g} ns"
+    unit = next((each for each in ("s", "ms", "us") if seconds >= SECONDS[each]), "ns")
+    return f"{in_digits(seconds / SECONDS[unit])} {unit}"
+
+
+def time_of(value: float, unit: str) -> str:
+    """The same of a figure in that unit; "" where it is none of time."""
+    return duration(value * SECONDS[unit]) if unit in SECONDS else ""
 
 
 def milliseconds(seconds: float | None) -> str:

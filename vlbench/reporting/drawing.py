@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from markupsafe import escape
 
+from vlbench.judging.words import in_digits
 from vlbench.untrusted.names import line as cleaned
 
 WIDTH = 220
@@ -74,7 +75,7 @@ def scale(axis: Axis, unit: str = "", factor: float = 1.0) -> str:
     """The axis itself, for the head of its column; a label that would meet the one before it is left out."""
     marks, end = [], -math.inf
     for tick in axis.ticks:
-        text, at = f"{tick * factor:.4g}{unit}", axis.at(tick)
+        text, at = f"{in_digits(tick * factor)}{unit}", axis.at(tick)
         half = 3.2 * len(text)
         left = min(max(at - half, 0), axis.width - 2 * half)
         if left > end + 4:
@@ -143,7 +144,7 @@ def chart(lines: Sequence[Line], across: Sequence[float], upward: Axis, told: st
     marks = []
     for tick in upward.ticks:
         marks.append(f'<path class="grid" d="M{LEFT} {y(tick):g}H{width}"/>')
-        marks.append(f'<text x="{LEFT - 6}" y="{y(tick) + 4:g}" text-anchor="end">{1e3 * tick:.4g}</text>')
+        marks.append(f'<text x="{LEFT - 6}" y="{y(tick) + 4:g}" text-anchor="end">{in_digits(1e3 * tick)}</text>')
     every = math.ceil(len(across) / 6)
     marks += [
         f'<text x="{x[value]:g}" y="{height - 8}" text-anchor="middle">{value:,g}</text>' for value in across[::every]
@@ -156,7 +157,7 @@ def chart(lines: Sequence[Line], across: Sequence[float], upward: Axis, told: st
             marks.append(f'<path class="band {tone}" d="M{"L".join(around)}Z"/>')
         marks.append(f'<path class="{tone}" d="M{"L".join(f"{x[at]:g} {y(mid):g}" for at, _, mid, _ in points)}"/>')
         for at, _, mid, _ in points:
-            label = escape(cleaned(f"{line.name}, {at:,g}: {1e3 * mid:.4g} ms"))
+            label = escape(cleaned(f"{line.name}, {at:,g}: {in_digits(1e3 * mid)} ms"))
             marks.append(
                 f'<circle class="{tone}" cx="{x[at]:g}" cy="{y(mid):g}" r="3.5"><title>{label}</title></circle>'
             )
