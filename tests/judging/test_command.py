@@ -58,9 +58,26 @@ TIGHT = (100.0, 100.2, 99.9)
 def test_exit_status_and_verdict(tmp_path: Path, after: tuple[float, ...], code: int, verdict: str) -> None:
     result = run(*options(tmp_path, TIGHT, after))
     assert (result.exit_code, verdict in result.output) == (code, True)
+    outcome = verdict.upper() if code else "PASSED"
+    last = f"{outcome}: 1 {verdict}, of 1 row at 99 % confidence; exit code {code}"
+    assert result.output.splitlines()[-1] == last
     machine = run(*options(tmp_path, TIGHT, after), "--json")
     whole = json.loads(machine.output)
     assert (machine.exit_code, whole["exit_code"], whole["rows"][0]["verdict"]) == (code, code, verdict)
+
+
+def test_times_are_written_in_the_unit_that_people_would_take(tmp_path: Path) -> None:
+    result = run(*options(tmp_path, (13160.0, 13161.0, 13162.0), (0.0131, 0.01311, 0.01312)))
+    assert "encode 13.16 s 13.11 us" in " ".join(result.output.split())
+
+
+def test_what_is_allowed_and_what_has_no_say_is_said_at_the_end(tmp_path: Path) -> None:
+    noisy = options(tmp_path, TIGHT, (80.0, 100.0, 130.0))
+    for path in sorted(tmp_path.glob("b*.csv")):
+        path.write_text(f"{path.read_text()}decode,{path.stem[1:]}1,ms\n")
+    result = run(*noisy, "--allow-inconclusive", "--confidence", "95%")
+    told = "1 missing, 1 inconclusive, which is allowed (1 of them without a say)"
+    assert f"PASSED: {told}, of 2 rows at 95 % confidence; exit code 0" in " ".join(result.output.split())
 
 
 def test_an_injected_slow_down_fails_and_its_removal_passes(tmp_path: Path) -> None:

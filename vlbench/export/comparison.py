@@ -50,10 +50,10 @@ def judged_parts(judged: Judged) -> Iterator[Part]:
     yield last_line(judged)
 
 
-def last_line(judged: Judged) -> Words:
-    """The verdict on the whole and the exit code."""
+def last_line(judged: Judged, of: str = "") -> Words:
+    """The verdict on the whole and the exit code; `of` says of what the rows are."""
     outcome = wording.outcome(judged).upper()
-    text = f"{outcome}: {wording.tally(judged)}; exit code {int(judged.exit_code)}{wording.took(judged)}"
+    text = f"{outcome}: {wording.tally(judged)}{of}; exit code {int(judged.exit_code)}{wording.took(judged)}"
     return Words(text, "bold red" if judged.exit_code else "bold green")
 
 
@@ -154,7 +154,7 @@ def runs_json(judged: Judged, floors: RunFloors) -> str:
 
 
 def runs_parts(judged: Judged, floors: RunFloors) -> Iterator[Part]:
-    """Verdicts on runs of other tools: the rows, the reason of each that is not the same, and what chance would do."""
+    """Verdicts on runs of other tools: the rows, why each is not the same, what chance would do, and the whole."""
     columns: Columns[JudgedRow] = {
         Column("metric", most=24): lambda row: row.cell,
         "before": lambda row: _figure(row.before, row.unit),
@@ -163,6 +163,7 @@ def runs_parts(judged: Judged, floors: RunFloors) -> Iterator[Part]:
         "detect-\nable %": lambda row: wording.detectable(row).removesuffix(" %") or "-",
         Column("verdict", left=True): lambda row: Cell(row.verdict, style=COLOURS[row.verdict]),
     }
+    rows, confidence = number_of(len(judged.rows), "row"), f"{100 * floors.confidence:g} %"
     yield table_of("", judged.rows, columns, gap=1)
     yield Words()
     reasons: dict[tuple[Verdict, str], list[str]] = {}
@@ -176,6 +177,7 @@ def runs_parts(judged: Judged, floors: RunFloors) -> Iterator[Part]:
         by_chance = f"By chance alone {in_digits(called, 2)} of {rows} would be called."
         yield Words(f"{sure}; 'detectable' is the smallest change these runs would show. {by_chance}", "dim")
     yield from (Words(aside, "dim") for aside in wording.asides(judged))
+    yield last_line(judged, f", of {rows} at {confidence} confidence")
 
 
 def _figure(value: float | None, unit: str) -> str:
