@@ -115,7 +115,7 @@ def figures_of(sheet: Sheet) -> Figures:
     if sheet.judged is not None and not sheet.parts:
         _of_comparison(figures, sheet.judged)
         return figures
-    wrong = [] if sheet.judged is None else _wrong(sheet.judged)
+    wrong = set() if sheet.judged is None else _wrong(sheet.judged)
     for table in sheet.tables:
         if table.name and table.heads[0].key == SUBJECT:
             for row in table.rows:
@@ -132,7 +132,7 @@ def left_out(sheet: Sheet) -> str:
     return "; ".join(named if figures.found else ["holds no figure", *named])
 
 
-def _of_row(figures: Figures, table: Table, row: Mapping[str, Value], wrong: list[str]) -> None:
+def _of_row(figures: Figures, table: Table, row: Mapping[str, Value], wrong: set[str]) -> None:
     told = {**table.facts, **{name: row[name] for name in SAID if name in row}}
     labels = {name: str(value) for name, value in told.items() if value not in (None, "")}
     subject, point = str(row[SUBJECT]), f" [{told['point']}]" if told.get("point") else ""
@@ -189,8 +189,8 @@ ALL = "all metrics"
 """The cell of what holds of every metric of a comparison."""
 
 
-def _wrong(judged: Judged) -> list[str]:
-    return [row.cell for row in judged.rows if row.verdict is Verdict.INACCURATE]
+def _wrong(judged: Judged) -> set[str]:
+    return {row.cell for row in judged.rows if row.verdict is Verdict.INACCURATE}
 
 
 def by_name(figures: Iterable[Figure]) -> dict[str, list[Figure]]:

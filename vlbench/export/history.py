@@ -73,8 +73,10 @@ def _parts(history: History, every: bool) -> Iterator[Part]:
 
 def by_cell(history: History, kept: Sequence[Series]) -> Iterator[tuple[str, dict[str, Value], list[Series]]]:
     """What each cell on each class of machine is called, its facts for programs, and those of its figures in `kept`."""
-    for cell, machine in dict.fromkeys((each.cell, each.machine) for each in kept):
-        rows = [each for each in kept if (each.cell, each.machine) == (cell, machine)]
+    groups: dict[tuple[str, str], list[Series]] = {}
+    for each in kept:
+        groups.setdefault((each.cell, each.machine), []).append(each)
+    for (cell, machine), rows in groups.items():
         facts: dict[str, Value] = {"source": history.source, "cell": cell, "machine": machine}
         yield f"{cell}, on {machine}" if machine else cell, facts, rows
 
