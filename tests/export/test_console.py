@@ -3,11 +3,12 @@ from __future__ import annotations
 from io import StringIO
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from tests.export.rendered import shown
 from vlbench.export.console import view
-from vlbench.export.sheet import Column, Table, Words
+from vlbench.export.sheet import Cell, Column, Table, Words
 
 COMMAND = '`vlbench baseline accept results/baselines/towers.json --reason "..."`'
 
@@ -52,3 +53,31 @@ def test_on_a_terminal_a_very_long_name_goes_on_below_and_others_are_whole() -> 
     assert max(map(len, lines)) <= 80
     assert sum(line.count("x") for line in lines) == 90
     assert short in out.getvalue()
+
+
+@pytest.mark.parametrize("options", [{}, {"gap": 1, "indent": 4}, {"limit": 1}])
+@pytest.mark.parametrize("name", ["tower", "a very long name of a tower, in words that go on below one another"])
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_table_that_fits_is_what_rich_would_make_of_it(
+    monkeypatch: pytest.MonkeyPatch, cut: bool, name: str, options: dict[str, int]
+) -> None:
+    heads = [
+        Column("variant", cut=cut),
+        "detect-\nable %",
+        Column("most\nof it", left=True, most=9),
+        "",
+        Column("why", left=True),
+    ]
+    rows = [[name, 1234.5, "here", 3, Cell("[red]bold", style="red")], ["b", None, "", Cell("1.5", 1.5), "no \\ such"]]
+    table = Table("t", heads, rows, "title", **options)  # type: ignore[arg-type]
+    fast = shown([table, Words("end")])
+    monkeypatch.setattr("vlbench.export.console._is_plain", lambda columns: False)
+    assert fast == shown([table, Words("end")])
+
+
+@pytest.mark.parametrize("odd", ["\u6f22\u5b57 a", "a\nb", "a\tb", "e\u0301"])
+def test_a_table_with_odd_signs_keeps_its_columns(odd: str) -> None:
+    table = Table("t", ["name", "n"], [[odd, 1], ["plain", 2]])
+    lines = shown([table]).splitlines()
+    ends = {cell_len(line) for line in lines if line.endswith(("1", "2", "n"))}
+    assert (len(ends), "plain" in lines[-1]) == (1, True)

@@ -80,6 +80,20 @@ def test_what_is_allowed_and_what_has_no_say_is_said_at_the_end(tmp_path: Path) 
     assert f"PASSED: {told}, of 2 rows at 95 % confidence; exit code 0" in " ".join(result.output.split())
 
 
+def test_of_very_many_reasons_those_of_what_fails_are_told(tmp_path: Path) -> None:
+    for side, scale in (("a", 1.0), ("b", 2.0)):
+        for run_number in range(3):
+            noisy = [f"t{at},{1 + run_number * (at + 9) / 99},ms\n" for at in range(120)]
+            last = f"worse,{scale + run_number / 1e6},ms\n"
+            (tmp_path / f"{side}{run_number}.csv").write_text(f"name,value,unit\n{''.join(noisy)}{last}")
+    lines = run("--before", str(tmp_path / "a*"), "--after", str(tmp_path / "b*")).output.splitlines()
+    told = [line for line in lines if line.startswith(("regressed ", "inconclusive "))]
+    assert (len(told), told[0].startswith("regressed worse: worse: +100.0 %")) == (100, True)
+    assert [line for line in lines if "reasons more" in line] == ["and 21 reasons more (--json)"]
+    whole = "REGRESSED: 1 regressed, 120 inconclusive, of 121 rows at 99 % confidence; exit code 3"
+    assert " ".join(lines[-2:]) == whole
+
+
 def test_an_injected_slow_down_fails_and_its_removal_passes(tmp_path: Path) -> None:
     assert run(*options(tmp_path, TIGHT, [1.05 * each for each in (100.3, 99.7, 100.1)])).exit_code == 3
     assert run(*options(tmp_path, TIGHT, (100.3, 99.7, 100.1))).exit_code == 0

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom
+from scipy.stats import binom, t
 
-from vlbench.stats.paired import Estimate, median_ratio, paired_ratio, precise_enough
+from vlbench.stats.paired import Estimate, median_ratio, paired_ratio, precise_enough, student
 
 ratios = st.lists(st.floats(0.1, 10), min_size=1, max_size=40)
 
@@ -98,3 +98,9 @@ def test_the_interval_of_a_median_is_the_binomials(confidence: float) -> None:
         assert count - round(estimate.high) == outside
         assert outside == max(1, int(binom.ppf((1 - confidence) / 2, count, 0.5))) - 1
         assert estimate.confidence == pytest.approx(max(0.0, 1 - 2 * binom.cdf(outside, count, 0.5)))
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.95, 0.99])
+@pytest.mark.parametrize("freedom", [1.0, 2.37, 4.0, 99.9, 12345.0])
+def test_students_t_is_that_of_scipy_to_the_bit(freedom: float, confidence: float) -> None:
+    assert student(freedom, confidence) == t.ppf((1 + confidence) / 2, freedom)

@@ -14,7 +14,7 @@ from typing import Any
 from vlbench.errors import UsageError
 from vlbench.judging.judged import JudgedRow, Measure
 from vlbench.judging.shares import compare_shares
-from vlbench.judging.unpaired import RunFloors, compare_runs, side
+from vlbench.judging.unpaired import RunFloors, centre, compare_runs
 from vlbench.judging.verdict import Verdict, inaccurate, missing
 from vlbench.judging.words import SECONDS, few
 from vlbench.readers import read
@@ -176,7 +176,7 @@ def _row(title: str, name: str, old: list[Run], new: list[Run], floors: RunFloor
 
 def _centre(metrics: list[Metric]) -> float:
     """The geometric mean, without the dust that a logarithm and back leaves in the last digits."""
-    return float(f"{math.exp(side(metrics).mean):.12g}")
+    return float(f"{math.exp(centre(metrics)):.12g}")
 
 
 def _by_conditions(runs: Sequence[Run]) -> dict[Conditions, list[Run]]:
@@ -258,12 +258,13 @@ def _check_no_copies(runs: Sequence[Run]) -> None:
 
     Counts do, and the scores of a model that is asked the same again.
     """
-    seen: dict[str, str] = {}
+    seen: dict[object, str] = {}
     for run in runs:
         figures = sorted((each.name, each.value) for each in run.metrics.values() if not each.answers)
         if sum(value != int(value) for _, value in figures) >= TELLING_FIGURES:
-            content = (figures, sorted(run.conditions.items()), sorted(run.answered.items()), run.fault)
-            first = seen.setdefault(repr(content), run.source)
+            told = (tuple(sorted(each.items())) for each in (run.conditions, run.answered))
+            content = (tuple(figures), *told, run.fault)
+            first = seen.setdefault(content, run.source)
             if first != run.source:
                 raise UsageError(
                     f"{run.source} has the same figures as {first} in all that is judged; give each run once"

@@ -16,6 +16,8 @@ FEW = 4
 """Rows that are the same and are named one by one; of more, this many are named."""
 TABLE = 12
 """Times that are the same and are shown with their figures."""
+REASONS = 100
+"""Reasons that a person is told of rows of other tools, what fails first, and names that have the same one."""
 RUNS_SCHEMA = "vlbench.judge/1"
 COLOURS = {
     Verdict.ACCEPTED: "yellow",
@@ -170,8 +172,10 @@ def runs_parts(judged: Judged, floors: RunFloors) -> Iterator[Part]:
     for row in judged.rows:
         if row.verdict is not Verdict.SAME:
             reasons.setdefault((row.verdict, row.reason), []).append(row.cell)
-    for (verdict, reason), names in reasons.items():
-        yield Words(f"{verdict} {', '.join(names)}: {reason}", COLOURS[verdict])
+    for verdict, reason in sorted(reasons, key=lambda each: wording.ORDER.index(each[0]))[:REASONS]:
+        yield Words(f"{verdict} {few(reasons[verdict, reason], REASONS)}: {reason}", COLOURS[verdict])
+    if (more := len(reasons) - REASONS) > 0:
+        yield Words(f"and {number_of(more, 'reason')} more (--json)", "dim")
     if called := wording.false_rows(judged):
         sure = f"Change with its {confidence} interval"
         by_chance = f"By chance alone {in_digits(called, 2)} of {rows} would be called."

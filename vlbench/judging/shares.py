@@ -7,6 +7,7 @@ which makes their difference a little surer than that; so do several runs of one
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from statistics import NormalDist, fmean
 
 from vlbench.judging.unpaired import LUCK, USUAL, RunFloors, would_do
@@ -65,6 +66,7 @@ def _decides(share: float, size: float, answers: int, floors: RunFloors) -> bool
     return (visible <= floors.threshold and same) or visible * share <= size
 
 
+@lru_cache(maxsize=4096)
 def _detectable(share: float, asked: float, answered: float, floors: RunFloors) -> float:
     """The smallest change, as a share of the share, that is called in four cases of five.
 

@@ -15,7 +15,7 @@ from vlbench.judging.vote import POWER
 from vlbench.judging.words import change, percent
 from vlbench.record.directions import Better
 from vlbench.record.runs import Metric
-from vlbench.stats.paired import Estimate, median_ratio
+from vlbench.stats.paired import Estimate, median_ratio, student
 
 MOST_RUNS = 1024
 """Nobody is told to run more often."""
@@ -50,6 +50,15 @@ class Side:
     def variance(self) -> float:
         """Variance between runs, never below what the runs' own samples allow; needs two runs."""
         return max(self.squares / (self.runs - 1), self.within)
+
+
+def centre(metrics: Sequence[Metric]) -> float:
+    """The mean of the logarithms of `metrics`, as that of their `side`."""
+    runs, mean = 0, 0.0
+    for metric in metrics:
+        runs += metric.runs
+        mean += (math.log(metric.value) - mean) * metric.runs / runs
+    return mean
 
 
 def side(metrics: Sequence[Metric]) -> Side:
@@ -91,7 +100,7 @@ def compare_runs(before: Sequence[Metric], after: Sequence[Metric], floors: RunF
         reason = f"no change is shown, but the interval reaches beyond {percent(floors.threshold)}"
     else:
         return Judgement(Verdict.SAME, f"{counts}: a change of {percent(visible)} would have shown", estimate, visible)
-    is_clear = abs(shift) > error * _quantile(freedom, USUAL)
+    is_clear = abs(shift) > error * student(freedom, USUAL)
     reason += f"; {_enough(old, new, shift, is_clear, floors)}"
     return Judgement(Verdict.INCONCLUSIVE, reason, estimate, visible)
 
@@ -113,18 +122,10 @@ def _welch(old: Side, new: Side) -> tuple[float, float]:
 
 def _reach(error: float, freedom: float, floors: RunFloors) -> tuple[float, float]:
     """Half the interval in logarithms, and the smallest change, as a share, called in four cases out of five."""
-    half = error * _quantile(freedom, floors.confidence)
+    half = error * student(freedom, floors.confidence)
     known = round(freedom, 1) if freedom < 100 else float(f"{freedom:.3g}")  # a small number is kept to a tenth
     seen = math.log1p(floors.relative) + max(half, error * _shown(known, floors.confidence))
     return min(half, 300.0), math.expm1(min(seen, 300.0))  # a float holds exp(600), not exp(1000)
-
-
-@lru_cache(maxsize=4096)
-def _quantile(freedom: float, confidence: float) -> float:
-    """Of Student's t, both sides."""
-    from scipy.stats import t
-
-    return float(t.ppf((1 + confidence) / 2, freedom))
 
 
 @lru_cache(maxsize=4096)
@@ -136,25 +137,25 @@ def _shown(freedom: float, confidence: float) -> float:
     """
     import numpy as np
     from scipy.optimize import brentq
-    from scipy.stats import chi2, norm
+    from scipy.special import gammaincinv, ndtr
 
-    quantile = _quantile(freedom, confidence)
-    errors = np.sqrt(chi2.ppf((np.arange(60) + 0.5) / 60, freedom) / freedom)
+    quantile = student(freedom, confidence)
+    errors = np.sqrt(2 * gammaincinv(freedom / 2, (np.arange(60) + 0.5) / 60) / freedom)
 
     def missed(factor: float) -> float:
-        return POWER - float(norm.cdf(factor * errors[:, None] - quantile * errors).mean())
+        return POWER - float(ndtr(factor * errors[:, None] - quantile * errors).mean())
 
     return float(brentq(missed, quantile, 1e3 * quantile, rtol=1e-4))
 
 
 def _enough(old: Side, new: Side, shift: float, is_clear: bool, floors: RunFloors) -> str:
     """How many runs a side would end in a verdict, if they went on like these."""
-    variances = old.variance, new.variance
+    both, squares = old.variance + new.variance, old.variance**2 + new.variance**2
 
     def decides(runs: int, size: float) -> bool:
-        freedom = round(sum(variances) ** 2 * (runs - 1) / sum(each**2 for each in variances))
+        freedom = round(both**2 * (runs - 1) / squares)
         luck = 1 + 0.6 / math.sqrt(freedom)  # four estimates of the spread in five are below so much of it
-        error = luck * math.sqrt(sum(variances) / runs)
+        error = luck * math.sqrt(both / runs)
         half, visible = _reach(error, float(freedom), floors)
         same = visible <= floors.threshold and size + half + LUCK * error <= math.log1p(floors.threshold)
         return same or visible <= math.expm1(size)

@@ -47,5 +47,5 @@ def read(path: str, name: str | None = None, directions: Mapping[str, Better] | 
 
 
 def _told(run: Run, directions: Mapping[str, Better]) -> Run:
-    told = {name: replace(metric, better=directions.get(name, metric.better)) for name, metric in run.metrics.items()}
-    return replace(run, metrics=told)
+    told = {name: replace(run.metrics[name], better=way) for name, way in directions.items() if name in run.metrics}
+    return replace(run, metrics={**run.metrics, **told})

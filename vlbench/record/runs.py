@@ -75,7 +75,8 @@ def collect(
         for figure in (metric.value, metric.deviation, *metric.samples):
             if not math.isfinite(figure):
                 raise UsageError(f"{source}: {metric.name!r} holds {figure}, which is no measurement; run it again")
-        named[metric.name] = replace(metric, unit=with_micro_sign(metric.unit))
+        unit = with_micro_sign(metric.unit)
+        named[metric.name] = metric if unit == metric.unit else replace(metric, unit=unit)
     if not named:
         raise UsageError(f"{source}: no metric in it; it may come from a run that measured nothing")
     return Run(source, named, conditions or {}, answered or {}, fault, tuple(dict.fromkeys(unread)))

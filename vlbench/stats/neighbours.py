@@ -16,9 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
-from vlbench.stats.paired import Estimate
+from vlbench.stats.paired import Estimate, student
 
 CLIPPED = 1.0
 """Deviations, in units of the usual one, beyond which a comparison counts for no more than that."""
@@ -49,7 +48,7 @@ class Effects:
             np.add.at(contrast, list(numbers), sign / len(numbers))
         log = float(contrast @ self.logs)
         error = math.sqrt(max(0.0, float(contrast @ self.covariance @ contrast)))
-        margin = float(student.ppf((1 + confidence) / 2, max(1, self.rounds - 1))) * error
+        margin = student(max(1, self.rounds - 1), confidence) * error
         low, high = (math.exp(max(-FURTHEST, min(FURTHEST, log + each))) for each in (-margin, margin))
         return Estimate(math.exp(log), low, high, self.rounds, confidence)
 

@@ -44,7 +44,7 @@ def terminal(text: str) -> str:
 def json_text(text: str) -> str:
     """A JSON document: the same values, with escapes for what a terminal or a CI runner would obey."""
     text = _COMMAND.sub(lambda found: "".join(f"\\u{ord(each):04x}" for each in found[0]), text)
-    return "".join(each if each.isprintable() or each == "\n" else _escaped(each) for each in text)
+    return "\n".join(row if row.isprintable() else "".join(map(_seen, row)) for row in text.split("\n"))
 
 
 def xml(text: str) -> str:
@@ -105,7 +105,9 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _escaped(character: str) -> str:
-    """As JSON escapes it: in UTF-16, so that one beyond 16 bits is two."""
+def _seen(character: str) -> str:
+    """One that cannot be seen as JSON escapes it: in UTF-16, so that one beyond 16 bits is two."""
+    if character.isprintable():
+        return character
     units = character.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
