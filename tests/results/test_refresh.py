@@ -12,8 +12,10 @@ from results import false_alarms
 from results.refresh import STEPS, Ended, Step, chosen, run_steps, table, words_of
 from vlbench.cli import app
 from vlbench.errors import UsageError
-from vlbench.judging.identical import upper_bound
+from vlbench.judging.identical import tally, upper_bound
 from vlbench.judging.words import percent
+from vlbench.revisions.compare import PAIRS, FalseAlarms
+from vlbench.revisions.request import Way
 
 ROOT = Path(__file__).parents[2]
 ELSEWHERE = {"gpu", "calibration", "kernel_times", "engines"}
@@ -104,6 +106,15 @@ def test_an_interrupted_step_goes_on_from_its_own_file_alone(folder: Path) -> No
     (folder / "state.json").write_text('{"begun": "one", "done": {}}')
     run_steps([step], "", folder / "state.json")
     assert (folder / "a.txt").read_text() == "--resume"
+
+
+def test_the_page_on_ab_says_what_was_measured() -> None:
+    found = FalseAlarms.model_validate_json((ROOT / "results/ab/false-alarms.json").read_text())
+    page = (ROOT / "results/ab/README.md").read_text()
+    assert found.fingerprint.cpu
+    assert found.fingerprint.cpu in page
+    for way in Way:
+        assert f"- {way}: {tally([run for run in found.runs if run.way is way], PAIRS)}" in page.splitlines()
 
 
 def test_what_the_runs_of_ab_can_say() -> None:
