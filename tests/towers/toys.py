@@ -57,6 +57,11 @@ class Wrong(Toy):
         return super().forward(pixels.flip(0), grid_thw)
 
 
+class WrongOnVideo(Toy):
+    def forward(self, pixels: Tensor, grid_thw: Tensor) -> Tensor:
+        return super().forward(pixels * grid_thw[:, 0].max(), grid_thw)
+
+
 class Deep(Toy):
     """Tokens, and what its first block makes, a thousand times smaller."""
 

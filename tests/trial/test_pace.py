@@ -8,6 +8,7 @@ from tests.trial.plans import job
 from vlbench.record.schema import Accuracy
 from vlbench.trial.job import Checked, Job
 from vlbench.trial.pace import Pace
+from vlbench.workload.scenario import SeamPoint
 
 PASSED = Accuracy(passed=True, exactness="ulp", fp32_error=0.0, fp32_limit=1e-5)
 
@@ -48,6 +49,39 @@ FOUR = job("host-grid", "exact", "best", seconds=1.0)
 def test_the_estimate_counts_checks_warm_up_and_the_fewest_rounds(share: float, fitting: int) -> None:
     estimate = checked_in(FOUR, share, 1.0).estimate(0.0)
     assert (estimate.seconds, estimate.fitting) == (pytest.approx(13.0), fitting)
+
+
+@pytest.mark.parametrize(
+    ("check", "again"),
+    [
+        (1.0, 12.2),  # four checks of 1 s, of which eight calls of 0.1 s are the timed batch's: 4 x 0.8 + 9 = 12.2 s
+        (0.7, 11.8),  # nothing else was called
+    ],
+)
+def test_a_further_trial_is_spared_what_is_not_timed(check: float, again: float) -> None:
+    assert checked_in(FOUR, 25.0, check).estimate(0.0).again == pytest.approx(again)
+
+
+@pytest.mark.parametrize(("share", "fitting"), [(37.5, 4), (37.3, 3)])
+def test_the_first_trial_leaves_further_ones_their_time(share: float, fitting: int) -> None:
+    """13 s of its own, and 12.2 s for each of two more."""
+    first = FOUR.model_copy(update={"further": 2})
+    pace = checked_in(first, share, 1.0)
+    assert pace.estimate(0.0).fitting == fitting
+    checked = checked_in(first, share, 1.0, 1.0, 1.0)
+    assert checked.fits_another() is (fitting == 4)
+
+
+def test_rounds_are_shared_alike_among_the_first_trial_and_further_ones() -> None:
+    """Of 20 s, 2 are over, and each of two more checks two rows for 0.8 s each: 14.8 s for rounds of three trials."""
+    first = FOUR.model_copy(update={"further": 2, "seconds": 100.0, "stages": False})
+    assert checked_in(first, 20.0, 1.0, 1.0).left_for_rounds(["baseline"]) == pytest.approx(14.8 / 3)
+
+
+def test_ways_of_a_seam_are_checked_on_what_is_timed_alone() -> None:
+    way = FOUR.model_copy(update={"point": SeamPoint(seam="rope", size=8, label="n=8")})
+    estimate = checked_in(way, 25.0, 1.0).estimate(0.0)
+    assert estimate.again == estimate.seconds
 
 
 def test_behind_queued_work_each_call_takes_the_time_of_the_queue_too() -> None:

@@ -8,8 +8,10 @@ from statistics import median
 
 import pytest
 
-from tests.trial.plans import MIN_ROUNDS, plan
+from tests.trial.plans import MIN_ROUNDS, POINT, plan
 from vlbench.judging.ratios import instance_ratios, trial_ratio
+from vlbench.matrix.plan import Plan
+from vlbench.matrix.targets import tower_targets
 from vlbench.process.child import ChildError
 from vlbench.record.journal import Journal
 from vlbench.record.schema import CellGroup, State, VariantTrial
@@ -170,6 +172,61 @@ def test_a_session_runs_trials_as_it_is_told() -> None:
     (group,) = session.groups()
     assert asked == [(0, 7.0), (1, 7.0)]
     assert [len(trial.variants) for trial in group.trials] == [2, 2]
+
+
+def toys(*names: str) -> Plan:
+    """These towers of nobody's, the first of which is the reference tower."""
+    (target,) = tower_targets([f"tests.towers.toys:{name}" for name in names], "cpu", ["float32"], None)
+    return Plan(POINT, target.model, target.dtype, "cpu", target.variants)
+
+
+@pytest.mark.parametrize(
+    ("row", "check_all", "briefly", "further"),
+    [
+        ("Again", False, [False, True, True], [2, 0, 0]),
+        ("Again", True, [False, False, False], [0, 0, 0]),
+        ("WrongOnVideo", False, [False, False, False], [2, 0, 0]),  # a brief check, of images, would not see it
+    ],
+)
+def test_rows_that_all_passed_are_checked_briefly_from_then_on(
+    row: str, check_all: bool, briefly: list[bool], further: list[int]
+) -> None:
+    asked: list[Job] = []
+
+    def run(job: Job, timeout: float) -> Iterator[Event]:
+        asked.append(job)
+        emitted: list[Event] = []
+        run_job(job, emitted.append)
+        yield from emitted
+
+    plan = toys("Toy", row)
+    session = Session([plan], Journal(None, ""), limits=Limits(60), run=run, check_all=check_all)
+    session.run(3, 0.01)
+    assert [job.briefly for job in asked] == briefly
+    assert [job.further for job in asked] == further
+    ((*trials,),) = [group.trials for group in session.groups()]
+    found = [each for trial in trials if (each := trial.find(plan.variants[1].name))]
+    assert [bool(each.timings) for each in found] == [row == "Again"] * 3
+
+
+def test_what_the_first_trial_had_no_time_for_the_others_leave_as_well() -> None:
+    """They have the time that it left them, which is for the same rows."""
+    asked: list[Job] = []
+
+    def run(job: Job, timeout: float) -> Iterator[Event]:
+        asked.append(job)
+        emitted: list[Event] = []
+        run_job(job, emitted.append)
+        late = f"tests.towers.toys:{'Fused' if not job.briefly else ''}"
+        yield from (event for event in emitted if getattr(event, "variant", "") != late)
+
+    plan = toys("Toy", "Again", "Fused")
+    session = Session([plan], Journal(None, ""), limits=Limits(60), run=run)
+    session.run(2, 0)
+    assert [len(job.variants) for job in asked] == [3, 2]
+    ((*trials,),) = [group.trials for group in session.groups()]
+    assert [[each.left for each in trial.variants] for trial in trials] == [[False, False, True]] * 2
+    assert not session.is_complete
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def measure(
     pair = partial(run_apart, seen=seen) if request.apart else partial(run_pair, pythons=pythons)
     run = run_trial if way is Way.ONE_PROCESS else partial(pair, repository=repository)
     limits = Limits(request.timeout, until, f"--budget {request.budget:g}s", "; give it more")
-    session = Session(plans, Journal(None, ""), limits=limits, watch=watch, run=run)
+    session = Session(plans, Journal(None, ""), limits=limits, watch=watch, run=run, check_all=True)
     if way is Way.LOCK_STEP and request.trials >= FLOORS.k:
         go_on_in_sets(session, request.trials)
     else:

@@ -57,6 +57,8 @@ class Job(Message):
     """What is fed in: to a whole tower, or to one seam."""
     also_check: tuple[ScenarioPoint, ...] = ()
     """More inputs that accuracy is checked on."""
+    briefly: bool = False
+    """Check accuracy on the timed batch alone: an earlier process checked the same rows on all of it."""
     images: tuple[Path, ...] | None = None
     variants: tuple[VariantJob, ...]
     states: tuple[State, ...] = ("warm",)
@@ -67,7 +69,10 @@ class Job(Message):
     stages: bool = True
     """Also run the extra rounds that tell the stages' shares?"""
     by: float = math.inf
-    """When it should be over, by `time.monotonic()`: rows that would not end by then are left out."""
+    """When it should be over, and the `further` trials with it, by `time.monotonic()`: rows for which that would not do
+    are left out."""
+    further: int = 0
+    """Trials of the same rows that follow, which check them briefly."""
     until: float = math.inf
     """When it ends with what it has: no call begins after it."""
 
@@ -120,6 +125,8 @@ class Estimated(Message):
     event: Literal["estimated"] = "estimated"
     seconds: float
     """For all rows, to the end of the trial."""
+    again: float
+    """The same of a further trial, which checks the rows briefly."""
     fitting: int
     """Rows that fit into its time, the reference tower among them."""
 

@@ -12,6 +12,7 @@ from vlbench.matrix.plan import Plan
 from vlbench.process.child import Child, ChildError
 from vlbench.record.journal import Journal
 from vlbench.record.schema import CellGroup, Trial
+from vlbench.trial.briefly import Checks
 from vlbench.trial.job import EVENTS, LAST_CALL, Estimated, Event, Finished, Job, job_of
 from vlbench.trial.limits import Limits
 from vlbench.trial.progress import Progress as Progress
@@ -78,10 +79,12 @@ class Session:
         watch: Watch = lambda progress: None,
         run: Run = run_trial,
         keep_going: bool = False,
+        check_all: bool = False,
     ) -> None:
         """`run` runs one trial within so many seconds.
 
-        With `keep_going`, a plan whose job is refused is recorded as lost and the others go on.
+        With `keep_going`, a plan whose job is refused is recorded as lost and the others go on. For `check_all` see
+        `Checks`.
         """
         self.plans = plans
         self.journal = journal
@@ -89,6 +92,7 @@ class Session:
         self.watch = watch
         self._run = run
         self.keep_going = keep_going
+        self.checks = Checks(check_all=check_all)
         self.planned: dict[int, int] = {}
         """Trials by plan; where suspects may have to be confirmed, twice as many until they are known."""
         self.refused: set[int] = set()
@@ -104,8 +108,8 @@ class Session:
         """Share of the time that is kept for confirming."""
         self._end = limits.until
         """When the vote that is going on has to be over."""
-        self._needs: dict[int, float] = {}
-        """By plan: the seconds of a trial with the fewest rounds."""
+        self._needs: dict[tuple[int, bool], float] = {}
+        """By plan, and whether checks are brief: the seconds of a trial with the fewest rounds."""
         self._unrun: dict[int, list[str]] = defaultdict(list)
         self._in_flight: dict[int, list[Trial]] = {}
 
@@ -139,7 +143,8 @@ class Session:
         self._end = self._end if until is None else until
         todo = list(asked)
         for done, each in enumerate(todo):
-            self._trial(each, len(todo) - done)
+            own = sum(other.index == each.index for other in todo[done:])
+            self._trial(each, len(todo) - done, own)
 
     def vote(self, trials: int, budget: float, suspects: Suspects | None) -> None:
         """Trials over every plan, then as many again over the `suspects`, for which a share of the time is kept.
@@ -177,8 +182,8 @@ class Session:
         done = {each.name for trial in same for each in trial.variants if not each.left}
         return [name for name in names if name not in done]
 
-    def _trial(self, asked: Asked, remaining: int) -> None:
-        """One of so many trials, in as many processes as it takes, or the rest of it."""
+    def _trial(self, asked: Asked, remaining: int, own: int) -> None:
+        """One of so many trials, `own` of them of its plan, in as many processes as it takes, or the rest of it."""
         index, number = asked.index, asked.number
         if index in self.refused:
             return
@@ -192,16 +197,19 @@ class Session:
             while self.journal.find(index, number):
                 number += 2 * self._trials
         while True:
-            alive = [name for name in names if name not in died]
+            alive: Sequence[str] = [name for name in names if name not in died]
             start = time.monotonic()
             allowed = min(self.limits.timeout, self._end - start)
-            if allowed <= self._needs.get(index, 0.0) * len(alive) / len(plan.variants):
+            alive, briefly = self.checks.rows(index, alive)
+            if allowed <= self._needs.get((index, briefly), 0.0) * len(alive) / len(plan.variants):
                 self._unrun[index].append(f"{asked.called}: {self._why(allowed)}")
                 self.is_complete = False
                 return
-            share = start + (self._end - start) / remaining
+            further = self.checks.further(index, own)
+            share = start + (self._end - start) * (1 + further) / remaining
             job = job_of(plan, number, asked.seconds, alive)
-            job = job.model_copy(update={"secret": secrets.randbits(60), **_times(start, allowed, share)})
+            update = {"secret": secrets.randbits(60), "briefly": briefly, "further": further}
+            job = job.model_copy(update=update | _times(start, allowed, share))
             progress = Progress(plan, job, asked.label)
             try:
                 self._follow(progress, index, start, allowed, asked)
@@ -235,12 +243,15 @@ class Session:
         """Run the trial and note what it says."""
         for event in self._run(progress.job, allowed):
             progress.take(event)
-            if isinstance(event, Estimated) and index not in self._needs:
-                whole = (time.monotonic() - start + event.seconds) * self._trials
-                progress.needs = whole / (1 - self._kept)
-                progress.told = self._words(event, len(progress.job.variants), allowed, progress.needs)
+            job, since = progress.job, time.monotonic() - start
+            self.checks.note(index, progress, event)
+            if isinstance(event, Estimated) and (index, False) not in self._needs:
+                further = event.seconds if self.checks.check_all else event.again
+                rows = event.seconds + further * (self._trials - 1)
+                progress.needs = (since * self._trials + rows) / (1 - self._kept)
+                progress.told = self._words(event, len(job.variants), allowed, rows, progress.needs)
             if progress.has_rounds:
-                self._needs.setdefault(index, time.monotonic() - start)
+                self._needs.setdefault((index, job.briefly), since)
             self.watch(progress)
 
     def _keep(self, progress: Progress, number: int, names: list[str], asked: Asked, allowed: float) -> None:
@@ -250,6 +261,7 @@ class Session:
             self._unrun[asked.index].append("; ".join(filter(None, (f"{asked.called}: {why}", progress.cut))))
             self.is_complete = False
             return
+        self.checks.end(asked.index, progress, names, self.died[asked.index])
         trial = record(progress, number, names, self.died[asked.index], asked.confirms, why)
         self.is_complete = self.is_complete and not any(each.left for each in trial.variants)
         self.journal.add_trial(asked.index, trial)
@@ -262,13 +274,13 @@ class Session:
             return self.limits.why(allowed, begun=begun)
         return self.limits.why(allowed, begun=begun or bool(progress.rounds), needs=progress.needs)
 
-    def _words(self, estimate: Estimated, rows: int, allowed: float, needs: float) -> str:
+    def _words(self, estimate: Estimated, rows: int, allowed: float, seconds: float, needs: float) -> str:
         """The estimate of all trials of a plan; "" where it is not worth a line.
 
         Where rows are left, with all that the budget would have to hold: the beginning of each process, and confirming.
         """
         left = rows - estimate.fitting
-        whole = needs if left else estimate.seconds * self._trials
+        whole = needs if left else seconds
         if whole < WORTH_SAYING and not left:
             return ""
         said = f"about {whole:.0f} s for {rows} rows" + (f" in {self._trials} trials" if self._trials > 1 else "")

@@ -66,6 +66,8 @@ class TowerBench(TowerSet):
 
     def _others(self) -> list[Input]:
         """What accuracy is checked on beside it, in fp32 on the device."""
+        if self.job.briefly:
+            return []
         fed, seed = self.reference.fed, self.job.seed
         batches = [build_batch(point, seed=seed, fed=fed) for point in self.job.also_check]
         more = [Input(each.pixels.to(self.device), each.grid_thw) for each in batches]
