@@ -10,11 +10,13 @@ import pytest
 from tests.cli.gated import git
 from tests.record.baselines import baseline, cell, forward
 from tests.repositories import begin_here
-from vlbench.api.defaults import defaults
+from vlbench.api.defaults import Defaults, defaults
+from vlbench.api.markers import marker_rows
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.gating.base import base_of, baselines_at
 from vlbench.gating.required import by_base
 from vlbench.record.baseline_files import write_baseline
+from vlbench.revisions.checkouts import checked_out
 
 FOLDER = Path("kept")
 FILE = FOLDER / "toy.json"
@@ -118,6 +120,64 @@ def test_a_history_that_is_cut_says_how_to_get_the_rest(repository: Path, monkey
         base_of("origin/main")
     git("fetch", "--quiet", "--unshallow", "origin")
     assert base_of("origin/main").commit == git("rev-parse", "origin/main")
+
+
+@pytest.mark.parametrize("kind", ["blob:none", "tree:0"])
+def test_what_a_filter_left_out_is_not_taken_for_absent(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    Path("test_it.py").write_text("mark.vlbench")
+    commit()
+    git("branch", "--force", "main")
+    for path in (FILE, Path("pyproject.toml"), Path("test_it.py")):
+        path.write_text("")
+    commit()
+    git("config", "uploadpack.allowFilter", "true")
+    clone = repository / "clone"
+    git("clone", "--quiet", f"--filter={kind}", "--branch", "change", repository.as_uri(), str(clone))
+    monkeypatch.chdir(clone)
+    base = base_of("origin/main")
+    for ask in (
+        lambda: baselines_at(base, [], FOLDER, first=True),
+        lambda: defaults(commit=base.commit),
+        lambda: marker_rows(base, Defaults(), accepts=False),
+        lambda: checked_out([base.commit]).__enter__(),
+    ):
+        with pytest.raises(IncomparableError, match="`git fetch --refetch --no-filter` brings what the filter"):
+            ask()
+    git("fetch", "--quiet", "--refetch", "--no-filter")
+    assert baselines_at(base, [], FOLDER, first=False) == {FILE: STORED}
+
+
+def test_links_lead_to_what_the_merge_base_holds(repository: Path) -> None:
+    FOLDER.rename("store")
+    FOLDER.symlink_to("store")
+    (FOLDER / "linked.json").symlink_to("../store/toy.json")
+    commit()
+    git("branch", "--force", "main")
+    write_baseline(baseline(cell(forward(host_syncs=9))), FILE)
+    assert baselines_at(base_of("main"), [], FOLDER, first=False) == dict.fromkeys(
+        (FOLDER / "linked.json", FILE), STORED
+    )
+    FILE.unlink()
+    FILE.symlink_to("/etc/hostname")
+    commit()
+    with pytest.raises(IncomparableError, match=r"kept/linked\.json at .* lies outside of what this repository holds"):
+        baselines_at(base_of("change"), [], FOLDER, first=False)
+
+
+@pytest.mark.parametrize("ref", ["refs/main", "refs/tags/main", "refs/remotes/main/HEAD", "refs/heads/{}"])
+def test_a_name_of_several_is_no_base(repository: Path, ref: str) -> None:
+    short = git("rev-parse", "--short", "main")
+    commit()
+    assert base_of("main").commit.startswith(short)
+    git("update-ref", ref.format(short), "HEAD")
+    name = short if "{" in ref else "main"
+    for each in (name, f"{name}~0"):
+        with pytest.raises(UsageError, match="several branches, tags or commits have that name") as caught:
+            base_of(each)
+        assert caught.value.exit_code == 2
+    assert base_of("refs/heads/main").commit.startswith(short)
 
 
 def test_histories_that_have_nothing_in_common_and_no_history(

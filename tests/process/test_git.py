@@ -8,7 +8,18 @@ import pytest
 
 from tests.repositories import begin_here
 from vlbench.errors import UsageError
-from vlbench.process.git import changed_python, committed, git, is_dirty, last_commit_of, revision, text_at, user_name
+from vlbench.process.git import (
+    UnreadError,
+    changed_python,
+    committed,
+    git,
+    is_dirty,
+    last_commit_of,
+    read_git,
+    revision,
+    text_at,
+    user_name,
+)
 from vlbench.revisions.checkouts import checked_out, commits_between
 from vlbench.untrusted.limits import Limit
 
@@ -108,6 +119,25 @@ def test_variables_of_a_hook_lead_to_no_other_repository(repository: Path, monke
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"):
         monkeypatch.setenv(name, str(repository / "elsewhere"))
     assert (revision(), is_dirty(), committed(repository / "kept.json")) == (first, False, "{}")
+
+
+@pytest.mark.parametrize("variable", ["LITERAL_PATHSPECS", "GLOB_PATHSPECS", "ICASE_PATHSPECS"])
+def test_no_setting_changes_what_a_pattern_means(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(f"GIT_{variable}", "1")
+    git("config", "grep.patternType", "fixed")
+    assert read_git("grep", "-l", "-e", "a.*1", "HEAD", "--", "*.py") == "HEAD:package/towers.py"
+
+
+def test_an_object_that_is_lost_is_no_file_without_a_match(repository: Path) -> None:
+    blob = read_git("rev-parse", "HEAD:package/towers.py")
+    Path(".git/objects", blob[:2], blob[2:]).unlink()
+    with pytest.raises(UnreadError, match=r"towers\.py': unable to read .*; `git fsck` says what is broken"):
+        read_git("grep", "-l", "-e", "nothing", "HEAD", "--", "*.py", fine=(0, 1))
+    with pytest.raises(UnreadError):
+        text_at("HEAD", Path("package/towers.py"))
+    assert text_at("HEAD", Path("package/none.py")) is text_at("HEAD", Path("package")) is None
 
 
 def test_a_file_of_a_commit_that_is_too_large_is_not_read(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from vlbench.counting_device.profiles import CUDNN, cudnn_of, profile
 from vlbench.errors import UsageError
-from vlbench.process.git import text_at
+from vlbench.process.git import text_at, top
 from vlbench.record.baseline_files import FOLDER
 from vlbench.untrusted.files import Kind, parse_toml, read_toml
 
@@ -49,7 +49,9 @@ def defaults(start: Path | None = None, commit: str | None = None) -> Defaults:
     for a value that is no text, no GPU or no cuDNN.
     """
     here = (start or Path()).resolve()
-    found = ((folder / FILE, _table(folder / FILE, commit)) for folder in (here, *here.parents))
+    last = (top() if commit else None) or Path(here.anchor)
+    folders = [folder for folder in (here, *here.parents) if folder.is_relative_to(last)]
+    found = ((folder / FILE, _table(folder / FILE, commit)) for folder in folders)
     return next((_defaults(path, table, here) for path, table in found if table is not None), Defaults())
 
 

@@ -15,7 +15,7 @@ from vlbench.gating.marks import Mark, argument
 from vlbench.judging.judged import JudgedRow
 from vlbench.judging.verdict import Verdict
 from vlbench.process.child import waiting_threads
-from vlbench.process.git import git_lines, text_at
+from vlbench.process.git import read_git, text_at
 from vlbench.record.counted import CountedTower
 from vlbench.revisions.checkouts import checked_out
 
@@ -55,10 +55,13 @@ def marker_rows(base: Base, usual: Defaults, *, accepts: bool) -> list[JudgedRow
 
 
 def _files(commit: str | None = None) -> list[str]:
-    """Python files that speak of markers, at a commit or in the working tree; as seen from the current folder."""
+    """Python files that speak of markers, at a commit or in the working tree; as seen from the current folder.
+
+    Raises UnreadError, for what git cannot search may hold markers.
+    """
     options = ["-e", TEXT, commit] if commit else ["--untracked", "-e", TEXT]
-    found = git_lines("grep", "-l", *options, "--", "*.py") or []
-    return [name.removeprefix(f"{commit}:") for name in found]
+    found = read_git("grep", "-l", "-z", *options, "--", "*.py", fine=(0, 1))
+    return [name.split(":", 1)[-1] if commit else name for name in found.split("\0") if name]
 
 
 def _lost(base: Base, before: Listed, after: Listed) -> Iterator[JudgedRow]:

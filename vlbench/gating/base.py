@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vlbench.errors import IncomparableError, UsageError
-from vlbench.process.git import commit_of, files_at, is_shallow, merge_base, refs_named, revision, text_at
+from vlbench.process.git import UnreadError, commit_of, files_at, is_shallow, merge_base, revision, text_at
 from vlbench.record.baseline import Baseline
 from vlbench.record.baseline_files import is_baseline, parse_baseline, why_unfit
 
@@ -34,8 +34,6 @@ def base_of(name: str) -> Base:
     """
     if revision() is None:
         raise IncomparableError(f"--base {name}: there is no commit here; run this inside of the repository")
-    if len(found := refs_named(name)) > 1:
-        raise UsageError(f"--base {name}: {' and '.join(found)} have that name; write in full which one is meant")
     tip, remote, branch = commit_of(name), *name.rpartition("/")[::2]
     deepen = f"`git fetch --unshallow {remote or 'origin'}`, or fetch-depth: 0 of actions/checkout, brings the rest"
     if tip is None:
@@ -75,14 +73,15 @@ def _read(commit: str, words: str, given: Sequence[Path], folder: Path, *, skip:
     """Those that can be gated on; what cannot is left out if `skip`, and raised otherwise."""
     found = {}
     for path in given or sorted(path for path in files_at(commit, folder) if is_baseline(path.name)):
-        text = text_at(commit, path)
         try:
-            if text is None:
+            if (text := text_at(commit, path)) is None:
                 continue
             baseline = parse_baseline(text, f"{path} of {words}")
             if why := why_unfit(baseline):
                 raise IncomparableError(f"{path} of {words}: {why}")
             found[path] = baseline
+        except UnreadError:
+            raise
         except UsageError as error:
             if not skip:
                 raise IncomparableError(f"{error}; --first leaves it out, for the pull request that mends it") from None

@@ -42,12 +42,13 @@ def rebase(path: Path, reason: str, here: Fingerprint, by: str | None = None) ->
 def _refuse_other_code(path: Path, before: Baseline) -> None:
     """Raises IncomparableError where Python files changed since the figures were accepted, or nobody can tell."""
     revision = _revision_of(path, before)
-    if revision is None:
+    changed = changed_python(revision) if revision else None
+    if revision is None or changed is None:
         raise IncomparableError(
             f"{path}: git does not know the code that was accepted, so nobody can tell what torch changed; "
             "run `vlbench gate` with the old torch, commit, and rebase then"
         )
-    if changed := changed_python(revision):
+    if changed:
         listed = " and ".join(changed[:2]) + (f" and {len(changed) - 2} more" if len(changed) > 2 else "")
         raise IncomparableError(
             f"{path}: {listed} changed since {revision[:9]}, where it was accepted, so a difference may not be "

@@ -52,8 +52,12 @@ class AgainstBase:
         if hasattr(self.config, "workeroutput") or self.config.getoption("collectonly"):
             return
         with at_root(self.config):
-            base = base_of(self.config.getoption(BASE))
-            for row in marker_rows(base, defaults(commit=base.commit), accepts=True):
+            try:
+                base = base_of(self.config.getoption(BASE))
+                rows = marker_rows(base, defaults(commit=base.commit), accepts=True)
+            except UsageError as error:
+                rows = [JudgedRow.missing("markers of tests", "counters", str(error))]
+            for row in rows:
                 said = {Verdict.ACCEPTED: self.accepted, **dict.fromkeys(FAILURES, self.failed)}.get(row.verdict)
                 if said is not None:
                     said.append(f"{row.cell}: {row.reason}")

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from vlbench.errors import UsageError
-from vlbench.process.git import one_line, run_git
+from vlbench.errors import IncomparableError, UsageError
+from vlbench.process.git import REFETCH, commit_of, fault_of, is_partial, one_line, run_git
 from vlbench.process.scratch import Scratch
 
 WORKING_TREE = "."
@@ -129,13 +129,12 @@ def repository() -> Path:
 
 
 def _commit(name: str, top: Path) -> str:
-    try:
-        return _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}", at=top)
-    except UsageError:
+    if (found := commit_of(name)) is None:
         raise UsageError(
             f"{name!r} is no revision of {top}; give a commit, branch or tag that is there; in a shallow clone, "
             "fetch it first"
-        ) from None
+        )
+    return found
 
 
 def _write(top: Path, commit: str, draft: Path, *, as_it_is: bool = False, patch: Path | None = None) -> str:
@@ -166,7 +165,9 @@ def _git(*arguments: str, at: Path | None = None, own: Mapping[str, str] | None 
     except FileNotFoundError:
         raise UsageError("there is no git here; two revisions can only be compared with it, so install it") from None
     if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["it says nothing"])[0].removeprefix("fatal: ")
+        said = fault_of(done).removeprefix("fatal: ")
+        if arguments[0] in ("read-tree", "checkout-index") and is_partial():
+            raise IncomparableError(f"git {arguments[0]} in {at}: {said}; {REFETCH}")
         raise UsageError(
             f"git {arguments[0]} in {at or Path.cwd()}: {said}; run this inside the repository to compare revisions of"
         )
