@@ -14,6 +14,7 @@ from vlbench.api.defaults import Defaults, defaults
 from vlbench.api.markers import marker_rows
 from vlbench.errors import IncomparableError, UsageError
 from vlbench.gating.base import base_of, baselines_at
+from vlbench.gating.manifest import NAME, Manifest, enlist
 from vlbench.gating.required import by_base
 from vlbench.record.baseline_files import write_baseline
 from vlbench.revisions.checkouts import checked_out
@@ -178,6 +179,21 @@ def test_a_name_of_several_is_no_base(repository: Path, ref: str) -> None:
             base_of(each)
         assert caught.value.exit_code == 2
     assert base_of("refs/heads/main").commit.startswith(short)
+
+
+def test_a_change_takes_nothing_off_the_manifest_in_silence(repository: Path) -> None:
+    enlist(FILE, STORED)
+    commit()
+    git("branch", "--force", "main")
+    assert by_base(base_of("main"), [], (FOLDER, FOLDER)).rows == {}
+    manifest = FOLDER / NAME
+    for spoil in (manifest.unlink, lambda: write_baseline(Manifest(), manifest)):
+        spoil()
+        (row,) = by_base(base_of("main"), [], (FOLDER, FOLDER)).rows[FILE]
+        assert (row.verdict, "lists less of it than in the merge base" in row.reason) == ("missing", True)
+    manifest.write_text("{")
+    with pytest.raises(IncomparableError, match="take back what was changed by hand"):
+        by_base(base_of("main"), [], (FOLDER, FOLDER))
 
 
 def test_histories_that_have_nothing_in_common_and_no_history(

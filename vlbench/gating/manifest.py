@@ -64,12 +64,30 @@ def new_removal(path: Path, before: str | None) -> Removal | None:
     found = read_manifest(path.parent)
     if found is None or path.name in found.baselines:
         return None
-    try:
-        old = record_of(Manifest, parse_json(before, NAME, BASELINE)).removed if before is not None else ()
-    except (ValidationError, UsageError):
+    if (known := manifest_in(before)) is None:
         return None
+    old = known.removed
     new = found.removed[len(old) :] if found.removed[: len(old)] == old else ()
     return next((each for each in reversed(new) if each.file == path.name), None)
+
+
+def manifest_in(text: str | None) -> Manifest | None:
+    """That of a file's text, an empty one where there was no file; None for a text that is none."""
+    try:
+        return Manifest() if text is None else record_of(Manifest, parse_json(text, NAME, BASELINE))
+    except (ValidationError, UsageError):
+        return None
+
+
+def unlisted(path: Path, head: Baseline, before: str | None) -> list[str]:
+    """Cells of `head` that the manifest `before`, a text, lists for `path`, and that beside it does not.
+
+    Raises IncomparableError where that cannot be read.
+    """
+    known = manifest_in(before) or Manifest()
+    listed = {cell.name for cell in head.cells}.intersection(known.baselines.get(path.name, ()))
+    found = read_manifest(path.parent) if listed else None
+    return sorted(listed.difference(found.baselines.get(path.name, ()) if found else ()))
 
 
 def lists(path: Path, baseline: Baseline) -> bool:

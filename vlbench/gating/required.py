@@ -7,7 +7,7 @@ from pathlib import Path
 from vlbench.errors import IncomparableError
 from vlbench.gating.base import Base, baselines_at
 from vlbench.gating.held import Held
-from vlbench.gating.manifest import NAME, lost_cells, new_removal, to_judge
+from vlbench.gating.manifest import NAME, lost_cells, new_removal, to_judge, unlisted
 from vlbench.gating.timed import GateResult
 from vlbench.judging.judged import JudgedRow
 from vlbench.process.git import text_at
@@ -69,7 +69,7 @@ def by_base(
         own = by_manifest(given, folders[1])
         note = f"{base.words} has no baseline: this is the first, and judged by its own figures"
         return Required(own.baselines, own.rows, (*own.notes, note))
-    held = {}
+    held, rows, listed = {}, dict[Path, list[JudgedRow]](), dict[Path, str | None]()
     for path in dict.fromkeys((*before, *(given or find_baselines(folders[1], empty=True)))):
         head, fault = None, ""
         try:
@@ -80,6 +80,12 @@ def by_base(
             fault = str(error)
         if path in before or head is not None:
             gone = head is None and not fault
-            removal = new_removal(path, text_at(base.commit, path.parent / NAME)) if gone else None
+            manifest = path.parent / NAME
+            if manifest not in listed:
+                listed[manifest] = text_at(base.commit, manifest)
+            removal = new_removal(path, listed[manifest]) if gone else None
+            if head and unlisted(path, head, listed[manifest]):
+                why = f"{manifest} lists less of it than in {base.words}; bring that back (`git checkout`)"
+                rows[path] = [JudgedRow.missing(str(path), "counters", why)]
             held[path] = Held(path, before.get(path), head, base.words, accepts, fault, removal)
-    return Required({path: each.judged for path, each in held.items()}, {}, (), held, base)
+    return Required({path: each.judged for path, each in held.items()}, rows, (), held, base)
