@@ -115,6 +115,15 @@ def test_removing_takes_the_file_and_its_entry_and_keeps_who_and_why(folder: Pat
     assert not lists(folder / "a.json", baseline())
 
 
+def test_a_folder_is_not_removed_and_stays_listed(folder: Path) -> None:
+    (folder / "b.json").unlink()
+    (folder / "b.json").mkdir()
+    before = read_manifest(folder)
+    with pytest.raises(UsageError, match=r"b\.json: a folder; name the baseline file to remove"):
+        remove(folder / "b.json", REMOVAL)
+    assert read_manifest(folder) == before
+
+
 def test_writers_wait_for_each_other(folder: Path) -> None:
     done = threading.Event()
 

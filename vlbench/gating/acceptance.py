@@ -121,6 +121,8 @@ def keep_thresholds(baseline: Baseline, before: Baseline) -> Baseline:
 def accept(path: Path, reason: str, *, proposal: Path | None = None, by: str | None = None) -> Baseline:
     """Put the proposal in the place of `path`, or seal what was edited by hand in `path` itself; returns what is there.
 
+    A proposal beside `path` is then gone; one that lies elsewhere stays.
+
     Raises UsageError where there is nothing to accept, IncomparableError for a file that cannot be read or a proposal
     that was made for other figures than those in `path`.
     """
@@ -136,7 +138,8 @@ def accept(path: Path, reason: str, *, proposal: Path | None = None, by: str | N
         raise IncomparableError(f"{given}: was not proposed for {path} as it is now; run `vlbench gate` again")
     entry = acceptance("accepted", reason, after.fingerprint.torch, changes(before, after), by)
     sealed = seal(path, after, entry, before)
-    given.unlink(missing_ok=True)
+    if given.absolute() == proposal_path(path).absolute():  # any other file is somebody's own
+        given.unlink(missing_ok=True)
     return sealed
 
 

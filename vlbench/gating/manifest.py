@@ -104,7 +104,9 @@ def enlist(path: Path, baseline: Baseline) -> None:
 
 
 def remove(path: Path, removal: Removal) -> None:
-    """Delete a baseline, or strike one that is gone. Raises UsageError where the manifest does not list it."""
+    """Delete a baseline, or strike one that is gone. Raises UsageError for what the manifest does not list."""
+    if path.is_dir():
+        raise UsageError(f"{path}: a folder; name the baseline file to remove")
     with locked(path.parent):
         found = read_manifest(path.parent)
         if found is None or path.name not in found.baselines:
