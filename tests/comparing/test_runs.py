@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
-
 import pytest
 
-from vlbench.comparing.runs import meant_to_differ, read_sides, run_rows
+from vlbench.comparing.runs import meant_to_differ, run_rows
 from vlbench.errors import UsageError
 from vlbench.judging.judged import JudgedRow
 from vlbench.judging.unpaired import RunFloors, compare_runs
@@ -250,11 +248,3 @@ def test_what_is_left_out_is_named_where_it_is_asked_for() -> None:
     runs = [replace(each, left_out=("mean_ttft_ms",)) for each in three("a")]
     with pytest.raises(UsageError, match=r"no metric fits 'mean_\*'; there are t; left out: mean_ttft_ms \(one slow"):
         run_rows(runs, three("b"), FLOORS, ["mean_*"])
-
-
-def test_a_run_in_two_files_is_one_run(tmp_path: Path) -> None:
-    table = "name,value,unit\n" + "".join(f"t{each},{each + 0.5},ms\n" for each in range(6))
-    for name, text in {"a": table, "b": table + "\n"}.items():
-        (tmp_path / name).write_text(text)
-    with pytest.raises(UsageError, match=r"b has the same figures as .*a in all that is judged; give each run once"):
-        read_sides([str(tmp_path / "a")], [str(tmp_path / "b")])

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from glob import glob
-from hashlib import sha256
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
+from vlbench.comparing.copies import check_files, check_runs
 from vlbench.errors import UsageError
 from vlbench.judging.judged import JudgedRow, Measure
 from vlbench.judging.shares import compare_shares
@@ -18,18 +18,14 @@ from vlbench.judging.unpaired import RunFloors, centre, compare_runs
 from vlbench.judging.verdict import Verdict, inaccurate, missing
 from vlbench.judging.words import SECONDS, few
 from vlbench.readers import read
-from vlbench.readers.document import FOREIGN
 from vlbench.record.directions import Better
 from vlbench.record.runs import Metric, Run
-from vlbench.untrusted.files import read_bytes
 from vlbench.untrusted.limits import Limit
 
 Conditions = tuple[tuple[str, str], ...]
 SAME_WORK = 0.02
 """How far apart runs of equal work may answer, as a share: sampling ends some answers earlier."""
 MOST_NAMES = 12
-TELLING_FIGURES = 6
-"""Figures with a fraction that make a run known."""
 
 
 def run_rows(
@@ -236,14 +232,9 @@ def read_sides(
     `UsageError`.
     """
     old, new = (_files(entries, option) for entries, option in zip((before, after), options, strict=True))
-    seen: dict[object, str] = {}
-    for path in (*old, *new):
-        for mark in _marks(Path(path)):
-            if mark in seen:
-                raise UsageError(f"{path} has the same content as {seen[mark]}; give each run once")
-            seen[mark] = path
+    check_files((*old, *new))
     found = [[run for path in paths for run in read(path, name, better)] for paths in (old, new)]
-    _check_no_copies([*found[0], *found[1]])
+    check_runs(found)
     named = {metric for runs in found for run in runs for metric in run.metrics}
     for metric in better or {}:
         if metric not in named:
@@ -251,30 +242,6 @@ def read_sides(
                 f"no metric is called {metric!r}, so nothing can be said of it; there are {', '.join(sorted(named))}"
             )
     return found[0], found[1]
-
-
-def _check_no_copies(runs: Sequence[Run]) -> None:
-    """Raise `UsageError` for a run that is another once more: so many measured figures never repeat by chance.
-
-    Counts do, and the scores of a model that is asked the same again.
-    """
-    seen: dict[object, str] = {}
-    for run in runs:
-        figures = sorted((each.name, each.value) for each in run.metrics.values() if not each.answers)
-        if sum(value != int(value) for _, value in figures) >= TELLING_FIGURES:
-            told = (tuple(sorted(each.items())) for each in (run.conditions, run.answered))
-            content = (tuple(figures), *told, run.fault)
-            first = seen.setdefault(content, run.source)
-            if first != run.source:
-                raise UsageError(
-                    f"{run.source} has the same figures as {first} in all that is judged; give each run once"
-                )
-
-
-def _marks(path: Path) -> list[object]:
-    """What no two runs share: the file itself and, in JSON, the content. A short CSV can repeat by chance."""
-    content = read_bytes(path, FOREIGN)
-    return [path.resolve(), *([sha256(content).digest()] if content.lstrip().startswith(b"{") else [])]
 
 
 def _files(entries: Sequence[str], option: str) -> list[str]:

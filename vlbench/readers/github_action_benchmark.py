@@ -56,6 +56,9 @@ def _read(document: Document) -> list[Run]:
     runs = []
     for suite, entries in file.entries.items():
         newest = entries[-1].commit.get("id")
+        if not newest and len(entries) > 1:
+            told = f"the newest commit of {suite!r:.60} has no id, so that its runs are not told from earlier ones"
+            raise UsageError(f"{source}: {told}; give it one, or the newest entry alone")
         for index, entry in enumerate(entries):
             if entry.commit.get("id") == newest:
                 raw = whole["entries"][suite][index]

@@ -55,11 +55,6 @@ def _recognises(document: Document) -> bool:
 
 def _read(document: Document) -> list[Run]:
     tables = list(_tables(document))
-    seen = set[frozenset[tuple[str, Any]]]()
-    for number, table in enumerate(tables, 1):
-        if (content := frozenset(table.items())) in seen:
-            raise UsageError(f"{document.source}: table {number} is a copy of another; give each run once")
-        seen.add(content)
     names = [f" table {number}" if len(tables) > 1 else "" for number in range(1, len(tables) + 1)]
     return [serving_run(document.source + name, table) for name, table in zip(names, tables, strict=True)]
 
