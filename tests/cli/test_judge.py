@@ -56,7 +56,7 @@ def test_lost_requests_are_inaccurate_and_other_conditions_do_not_compare(
 ) -> None:
     for run in range(3):
         for side, more in {"a": {}, "b": change}.items():
-            content = {**VLLM, "request_throughput": 10.0 + run / 100 + len(more) / 1000, **more}
+            content = {**VLLM, "request_throughput": 10.0 + run / 100 + len(more) / 1000, "duration": None, **more}
             (folder / f"{side}{run}.json").write_text(json.dumps(content))
     ended = vlbench("judge", "--before", "a[0-9].json", "--after", "b[0-9].json", "--json")
     assert (ended.code, ended.json()["exit_code"]) == (code, code)

@@ -45,7 +45,7 @@ def supplied(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for side, rate in {"main": 17.0, "branch": 15.8}.items():
         (folder / side).mkdir()
         for number in range(3):
-            served = VLLM | {"request_throughput": rate + number / 100}
+            served = VLLM | {"request_throughput": (told := rate + number / 100), "duration": 200 / told}
             (folder / side / f"{number}.json").write_text(json.dumps(served))
     server = Server()
     server.encoder(name="vision_encoder", syncs=True)

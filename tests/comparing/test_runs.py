@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+
 import pytest
 
 from vlbench.comparing.runs import meant_to_differ, run_rows

@@ -12,7 +12,7 @@ from vlbench.record.directions import Better
 from vlbench.record.runs import Metric
 
 from .samples import PRINTED, VLLM_TABLE
-from .test_formats import refused, sample
+from .test_formats import sample
 from .test_readers import one, written
 
 

@@ -38,6 +38,11 @@ def timed(**changes: object) -> dict[str, Any]:
         ({**VLLM, "mean_ttft_ms": NAN}, "mean_ttft_ms is nan"),
         ({**VLLM, "ttfts": [0.1, NAN]}, r"ttfts is \[0.1, nan\]"),
         ({**VLLM, "ttfts": [0.1, "soon"]}, "ttfts holds 'soon'"),
+        ({**VLLM, "failed": 50, "failed:": 0}, "'failed' is there with a colon and without"),
+        ({**VLLM, "median_ttft_ms:": 40.0}, "'median_ttft_ms' is there with a colon and without"),
+        ({**VLLM, "ttfts": [0.18, 0.181, 0.179]}, "'median_ttft_ms' has a median of 80 and its samples one of 180"),
+        ({**VLLM, "duration": 23.2}, "request_throughput is 17.25, but completed is 200 in 23.2 s of duration"),
+        ({**VLLM, "total_output_tokens": 9000}, "output_throughput is 2100.5, but total_output_tokens is 9000"),
         (without(VLLM, "model_id"), "is nearly in the format .*vllm, but lacks model_id; is the file whole"),
         (without(SGLANG, "completed"), "is nearly in the format sglang, but lacks completed"),
         ({**AIPERF, "error_summary": [{"code": 500}]}, "error_summary is .* not errors with their count"),
@@ -198,4 +203,5 @@ def test_means_are_named_as_left_out(tmp_path: Path) -> None:
 
 def test_a_throughput_of_zero_is_kept(tmp_path: Path) -> None:
     """A gap between single tokens has nothing to measure; a server without any answer has."""
-    assert one(written(tmp_path, {**VLLM, "request_throughput": 0})).metrics["request_throughput"].value == 0
+    run = one(written(tmp_path, {**VLLM, "request_throughput": 0, "duration": None}))
+    assert run.metrics["request_throughput"].value == 0

@@ -56,6 +56,6 @@ def check_runs(sides: Iterable[Sequence[Run]]) -> None:
 
 def _is_known(metrics: Iterable[Metric]) -> bool:
     """Have its figures with a fraction so many digits together that no other run of the side has all of them?"""
-    figures = (each for metric in metrics for each in (metric.value, metric.deviation, *metric.samples))
+    figures = (each for metric in metrics for each in (metric.deviation, *(metric.samples or (metric.value,))))
     telling = (repr(abs(each)).partition("e")[0].replace(".", "").lstrip("0") for each in figures if each != int(each))
     return any(digits >= TELLING_DIGITS for digits in accumulate(map(len, telling)))

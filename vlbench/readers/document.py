@@ -28,6 +28,10 @@ FOREIGN = Kind(
 _BLANK = re.compile(r"\s*")
 _JSON = re.compile(r"\s*(?:window\.BENCHMARK_DATA\s*=\s*)?(?P<begin>\{(?!\s*')|\[\s*\{(?!\s*'))")
 """How JSON with objects begins, also as a script; `{'` is what Python prints of a dict."""
+SAME_RATE = 0.01
+"""How far a rate may lie from the work over the time, as a share: both are printed rounded."""
+ROUNDED = 0.006
+"""How far a small one may: two decimals are printed."""
 Model = TypeVar("Model", bound=BaseModel)
 Seconds = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 """A measured time, of which a text, a truth value, zero, NaN and infinity are none."""
@@ -189,6 +193,21 @@ def check_median(source: str, name: str, told: float, samples: tuple[float, ...]
         raise UsageError(
             f"{source}: {name!r} has a median of {told:g} and its samples one of {found:g}; was it edited?"
         )
+
+
+def check_told(
+    source: str, metrics: Iterable[Metric], result: Mapping[str, Any], works: Mapping[str, str], time: str
+) -> None:
+    """Raises UsageError where a median is not that of its samples, or a rate not its work over the `time` beside it."""
+    for metric in metrics:
+        check_median(source, metric.name, metric.value, metric.samples)
+    for names in ((rate, work, time) for rate, work in works.items()):
+        if any(result.get(name) is None for name in names):
+            continue
+        rate, work, seconds = (finite(source, name, result[name]) for name in names)
+        if not math.isclose(rate * seconds, work, rel_tol=SAME_RATE, abs_tol=ROUNDED * seconds):
+            other = f"{names[1]} is {work:g} in {seconds:g} s of {time}"
+            raise UsageError(f"{source}: {names[0]} is {rate:g}, but {other}; was it edited?")
 
 
 def validated(model: type[Model], value: dict[str, Any], source: str) -> Model:

@@ -12,7 +12,7 @@ from math import inf
 from typing import Any
 
 from vlbench.errors import UsageError
-from vlbench.readers.document import Document, Reader, check_finite, count, failures, finite, objects_with
+from vlbench.readers.document import Document, Reader, check_finite, check_told, count, failures, finite, objects_with
 from vlbench.readers.pasted import number_in
 from vlbench.record.directions import Better, words_of
 from vlbench.record.runs import Metric, Run, collect
@@ -41,6 +41,12 @@ SPREAD = re.compile(
     r"(mean|std|max|min)_\w+_ms|max_\w*tokens_per_s|spec_decode_\w+|acceptance_(rate|length)|position_\d+"
 )
 """Means and spreads: one slow request moves them, and medians and percentiles are read. Then drafts, seen in those."""
+WORK = {
+    "request_throughput": "completed",
+    "input_throughput": "total_input_tokens",
+    "output_throughput": "total_output_tokens",
+}
+"""The rates that are work over the duration."""
 MEAN = re.compile(r"mean_\w+_ms")
 LOST = words_of(
     "failed failures errors lost dropped timeouts timedout aborted cancelled canceled rejected unanswered unfinished "
@@ -68,7 +74,12 @@ def serving_run(source: str, result: dict[str, Any]) -> Run:
 
     Requests that were lost make it a run without figures; keys that nobody knows are named in `unread`.
     """
-    result = {name.rstrip(":"): value for name, value in result.items()}  # vLLM once wrote `request_goodput:`
+    plain: dict[str, Any] = {}
+    for name, value in result.items():
+        if (key := name.rstrip(":")) in plain:  # vLLM once wrote `request_goodput:`
+            raise UsageError(f"{source}: {key!r:.60} is there with a colon and without; keep the one that was measured")
+        plain[key] = value
+    result = plain
     check_finite(source, result, UNBOUNDED)
     metrics, unread = [], []
     for name, value in result.items():
@@ -88,6 +99,8 @@ def serving_run(source: str, result: dict[str, Any]) -> Run:
     if result.get("num_prompts") is None and result.get("completed") is not None:
         answered["completed"] = count(source, "completed", result["completed"])
     fault = lost_requests(source, result) or told_lost({name: result[name] for name in unread})
+    if not fault:  # a request that was lost may be in one figure and not in another
+        check_told(source, metrics, result, WORK, "duration")
     run = collect(source, metrics, conditions, fault, unread, answered)
     return replace(run, left_out=tuple(name for name in result if MEAN.fullmatch(name) and result[name] is not None))
 

@@ -3,18 +3,17 @@
 https://github.com/vllm-project/vllm/blob/main/vllm/benchmarks/throughput.py
 """
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from vlbench.errors import UsageError
-from vlbench.readers.document import Document, Reader, finite, objects_with, unread_keys
+from vlbench.readers.document import Document, Reader, check_told, finite, objects_with, unread_keys
 from vlbench.readers.pasted import Block, pasted_blocks, pasted_number, put
 from vlbench.record.directions import Better, words_of
 from vlbench.record.runs import Metric, Run, collect
 
 RATES = {"requests_per_second": "requests/s", "tokens_per_second": "tokens/s", "output_tokens_per_second": "tokens/s"}
+WORK = {"requests_per_second": "num_requests", "tokens_per_second": "total_num_tokens"}
 ASKED = words_of("num_requests total_prompt_tokens")
 ANSWERED = words_of("total_num_tokens total_output_tokens")
 KNOWN = ASKED | ANSWERED | RATES.keys() | {"elapsed_time"}
@@ -26,8 +25,6 @@ LINE = re.compile(
 )
 TOTAL = re.compile(r"Total num (?P<of>prompt|output) tokens: (?P<count>\S+)")
 KNOWN_LINE = re.compile(f"{LINE.pattern}|{TOTAL.pattern}|{BLIND.pattern}")
-SAME_RATE = 0.01
-"""How far a rate may lie from the work over the time, as a share: both are printed rounded."""
 
 
 def _read(document: Document) -> list[Run]:
@@ -55,20 +52,10 @@ def _run(
 ) -> Run:
     told = {key: finite(source, key, value) for key, value in result.items() if key in KNOWN and value is not None}
     metrics = [Metric(name, told[name], unit, Better.HIGHER) for name, unit in RATES.items() if name in told]
-    _check_rates(source, told)
+    check_told(source, metrics, told, WORK, "elapsed_time")
     asked = {**(above or {}), **{key: f"{told[key]:g}" for key in sorted(ASKED & told.keys())}}
     answered = {key: told[key] for key in sorted(ANSWERED & told.keys())}
     return collect(source, metrics, asked, unread=[*unread, *unread_keys(result, KNOWN)], answered=answered)
-
-
-def _check_rates(source: str, told: Mapping[str, float]) -> None:
-    """Raises UsageError where a rate is not the work over the time that the file tells beside it."""
-    for rate, work in {"requests_per_second": "num_requests", "tokens_per_second": "total_num_tokens"}.items():
-        if not {rate, work, "elapsed_time"} <= told.keys():
-            continue
-        if not math.isclose(told[rate] * (seconds := told["elapsed_time"]), told[work], rel_tol=SAME_RATE):
-            other = f"{work} is {told[work]:g} in an elapsed_time of {seconds:g}"
-            raise UsageError(f"{source}: {rate} is {told[rate]:g}, but {other}; was it edited?")
 
 
 TELLING = frozenset({"elapsed_time", "requests_per_second", "tokens_per_second"})
