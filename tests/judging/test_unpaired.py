@@ -225,6 +225,11 @@ def test_where_no_number_of_runs_would_do_that_is_said() -> None:
     assert judged.reason.endswith("even 1,024 runs a side would not do")
 
 
+def test_spreads_of_hardly_anything_are_divided_by_without_error() -> None:
+    before, after = summary(1e60, 1e-60, 3), summary(1.0, 1e-60, 3)
+    assert compare_runs(before, after, RunFloors()).verdict is Verdict.REGRESSED
+
+
 def test_figures_that_are_worlds_apart_overflow_nothing() -> None:
     estimate = compare_runs(runs(1e-320), runs(1e300), FLOORS).estimate
     assert estimate is not None

@@ -336,7 +336,8 @@ def test_a_direction_that_nobody_says_is_asked_for_and_taken(tmp_path: Path) -> 
         ("latency: 1710 ± 2%ms (n=3)\n", "line 1 is no mean and deviation of n runs"),
         ("17.25 +- 0.72 ms\n", "line 1 is no mean and deviation of n runs"),
         ("17.25 +- 0 ms (n=3)\n", "row 1: 0.0 is no deviation between 3 runs"),
-        ("name,mean,std,n\na,1,x,3\n", "row 1: mean and std are numbers"),
+        ("name,mean,std,n\na,1,x,3\n", "row 1: std is 'x', not a number"),
+        ("name,mean,std,n,better\na,1,1,3,faster\n", "row 1: better is 'faster'; write lower or higher"),
         ({**PYTEST_BENCHMARK, "benchmarks": []}, "no metric in it"),
         (
             {**PYTEST_BENCHMARK, "benchmarks": [{"fullname": "a", "stats": {}}]},

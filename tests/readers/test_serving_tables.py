@@ -104,3 +104,8 @@ def test_commas_between_thousands_are_read_and_an_unknown_label_is_named(tmp_pat
     run = one(written(tmp_path, table))
     assert run.metrics["total_throughput"].value == 12450.07
     assert run.unread == ("warp_itl_rate_ms",)
+
+
+def test_a_quote_that_the_log_opens_hides_no_table(tmp_path: Path) -> None:
+    log = '"' + "x" * 100 + ("\n" + "x" * 100) * 1500 + "\n"
+    assert one(written(tmp_path, log + VLLM_TABLE)).metrics == one(written(tmp_path, VLLM_TABLE)).metrics

@@ -56,6 +56,13 @@ def test_github_action_benchmark_takes_the_newest_commit_and_its_tools_direction
     )
 
 
+def test_the_newest_commit_needs_an_id_where_there_are_others(tmp_path: Path) -> None:
+    old, new = HISTORY["entries"]["Towers"]  # type: ignore[index]
+    nameless = [{**each, "commit": {"sha": "a"}} for each in (old, new)]
+    assert "the newest commit of 'Towers' has no id" in refused(tmp_path, HISTORY | {"entries": {"Towers": nameless}})
+    assert one(written(tmp_path, HISTORY | {"entries": {"Towers": nameless[1:]}})).metrics["encode"].value == 12.5
+
+
 def by_tool(tool: str, name: str, unit: str) -> dict[str, Any]:
     entry = {"commit": {"id": "aaa"}, "date": 1, "tool": tool, "benches": [{"name": name, "value": 9.5, "unit": unit}]}
     return HISTORY | {"entries": {"Towers": [entry]}}

@@ -10,7 +10,7 @@ import pytest
 from vlbench.errors import UsageError
 from vlbench.readers import read
 
-from .samples import MM_PROCESSOR
+from .samples import LM_EVAL_TABLE, MM_PROCESSOR
 from .test_readers import AIPERF, AIPERF_CSV, HYPERFINE, PYTEST_BENCHMARK, SGLANG, VLLM, one, written
 
 NAN = float("nan")
@@ -71,6 +71,20 @@ def timed(**changes: object) -> dict[str, Any]:
         ('name,value\na_s,"0,720"\n', "line 2 is 'a_s,0,720'; each line needs a number"),
         ('name,value\na_ms,"1,23"\n', "line 2 is 'a_ms,1,23'; each line needs a number"),
         ("name,value,host\na_ms,1,x\n", "the column 'host' is none of name, value, unit, better, run"),
+        (LM_EVAL_TABLE.replace("0.0163", "1e-200"), "'mmmu_val acc' holds 1e-200, which is no measurement"),
+        (LM_EVAL_TABLE.replace("0.0163", "1e59"), "stderr of 'mmmu_val acc' is 1e.59, which no share has"),
+        ("t: 1 +- 1e200 ms (n=3)\n", "'t' holds 1e.200, which is no measurement"),
+        ("t: 1 +- 1e-90 ms (n=3)\n", "'t' holds 1e-90, which is no measurement"),
+        ({**VLLM, "median_ttft_ms": 1e99}, "'median_ttft_ms' holds 1e.99, which is no measurement"),
+        (f"MMMU: {'1' * 4000}/7\n", "MMMU is 'inf', not a number"),
+        ({**VLLM, "median_ttft_ms": "8_0"}, "median_ttft_ms is '8_0', not a number"),
+        ({**VLLM, "median_ttft_ms": "\u0668\u0660"}, "median_ttft_ms is .*, not a number"),
+        ("name,value\na_ms,1_0\n", "line 2 is 'a_ms,1_0'; each line needs a number"),
+        ("name,mean,std,n\na_ms,1,0.1,1_0\n", "row 1: n is '1_0', not a number"),
+        ("a_ms: 17 +- 0.72 (n=\u0663)\n", "line 1 is no mean and deviation of n runs"),
+        ('name,value\n"' + "a\n" * 100_000, "line 2 is 'a'; each line needs a number"),
+        ('name,mean,std,n\n"' + "a\n" * 100_000, "row 1: mean is None, not a number"),
+        (AIPERF_CSV + "Metric,avg\nRequest Throughput (x),9\n", "'request_throughput' is there twice"),
         ("a: 17 +- 0.72 ms (n=99999999999)\n", "no deviation between 99999999999 runs"),
     ],
 )

@@ -72,6 +72,7 @@ CASES: dict[str, Callable[[Path], list[str]]] = {
     "many values": judge("{" + ",".join(f'"{each}":[{{}}]' for each in range(1_700_000)) + "}"),
     "a long name": judge('{"request_throughput": {"avg": 1}, "' + "throughput" * 20_000 + '-": {"avg": 1}}'),
     "rules of a table": judge(TABLE[:-51].format(1) + "".join(f"{'=' * 4_080} a{each}:\n" for each in range(250))),
+    "brackets": judge("".join(f"a{each}: 1 +- 1 x{'(' * 4_050}z(n=3)\n" for each in range(150))),
     "copied tables": judge("".join(map(TABLE.format, range(20_000))) + TABLE.format(0)),
     "stages": judge("Stage Mean Median\n" + "".join(f"s{each} 1 2\n" for each in range(30_000)) + "Mean 1\n"),
     "metrics": judge(*("".join(f"a{each}_ms,{time}\n" for each in range(15_000)) for time in (1, 2))),

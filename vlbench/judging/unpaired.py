@@ -117,7 +117,7 @@ def _welch(old: Side, new: Side) -> tuple[float, float]:
         return 0.0, 1.0
     if old.runs != new.runs:
         return math.sqrt(squared), min(old.runs, new.runs) - 1.0
-    return math.sqrt(squared), squared**2 / sum(part**2 / freedom for part, freedom in parts)
+    return math.sqrt(squared), 1 / sum((part / squared) ** 2 / freedom for part, freedom in parts)
 
 
 def _reach(error: float, freedom: float, floors: RunFloors) -> tuple[float, float]:
@@ -150,10 +150,11 @@ def _shown(freedom: float, confidence: float) -> float:
 
 def _enough(old: Side, new: Side, shift: float, is_clear: bool, floors: RunFloors) -> str:
     """How many runs a side would end in a verdict, if they went on like these."""
-    both, squares = old.variance + new.variance, old.variance**2 + new.variance**2
+    both = old.variance + new.variance
+    squares = (old.variance / both) ** 2 + (new.variance / both) ** 2
 
     def decides(runs: int, size: float) -> bool:
-        freedom = round(both**2 * (runs - 1) / squares)
+        freedom = round((runs - 1) / squares)
         luck = 1 + 0.6 / math.sqrt(freedom)  # four estimates of the spread in five are below so much of it
         error = luck * math.sqrt(both / runs)
         half, visible = _reach(error, float(freedom), floors)

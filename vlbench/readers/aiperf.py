@@ -4,7 +4,6 @@ Read are throughputs and, of each latency, the median and p99; lengths and count
 those of the JSON keys in both, so that either kind compares with the other. https://github.com/ai-dynamo/aiperf
 """
 
-import csv
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +11,7 @@ from typing import Any
 
 from vlbench.errors import UsageError
 from vlbench.readers.document import Document, Reader, check_finite, count, failures, finite
-from vlbench.readers.pasted import number_in
+from vlbench.readers.pasted import csv_rows, number_in, put
 from vlbench.readers.serving import told_lost
 from vlbench.record.directions import Better, words_of
 from vlbench.record.runs import Metric, Run, collect
@@ -122,7 +121,7 @@ def _table(document: Document) -> dict[str, Figures]:
     """The CSV's tables as the JSON would hold them; the last table is about GPUs and is left out."""
     entries: dict[str, Figures] = {}
     columns: list[str] = []
-    for row in csv.reader(document.text.splitlines()):
+    for row in csv_rows(document.text):
         if not row or row[0] == "Endpoint":
             columns = []
         elif row[0] == "Metric":
@@ -134,7 +133,7 @@ def _table(document: Document) -> dict[str, Figures]:
             named = CSV_NAME.fullmatch(" ".join(row[0].split()))
             assert named is not None  # the pattern fits any text
             name = re.sub(r"\W+", "_", named["name"].lower())
-            entries[name] = {"unit": named["unit"] or ""}
+            put(document.source, entries, name, {"unit": named["unit"] or ""})
             for statistic, cell in zip(columns, row[1:], strict=False):
                 if (figure := number_in(cell)) is not None:
                     entries[name][statistic] = figure

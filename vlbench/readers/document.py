@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 from vlbench.errors import UsageError
-from vlbench.readers.pasted import pasted_lines
+from vlbench.readers.pasted import number_in, pasted_lines
 from vlbench.record.directions import Better, better_of
 from vlbench.record.runs import Metric, Run
 from vlbench.untrusted.files import Kind, check_json, each_key_once, first_fault, integer, read_text
@@ -144,13 +144,10 @@ def _objects(path: str, text: str) -> list[dict[str, Any]]:
 
 def finite(source: str, name: str, value: object) -> float:
     """The number that a key holds, which some versions write as text. Raises UsageError where it is none."""
-    try:
-        found = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
-    except ValueError:
-        found = math.nan
-    if not math.isfinite(found):
+    found = number_in(value) if isinstance(value, str) else value
+    if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found):
         raise UsageError(f"{source}: {name} is {value!r:.40}, not a number; is the file whole and unchanged?")
-    return found
+    return float(found)
 
 
 def count(source: str, name: str, value: object) -> int:

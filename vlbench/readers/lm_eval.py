@@ -154,6 +154,8 @@ def _metric(
         else finite(document.source, f"stderr of {name}", error)
     )
     is_share = 0 <= value <= 1 and known is Better.HIGHER
+    if is_share and not 0 <= spread <= 1:
+        raise UsageError(f"{document.source}: stderr of {name!r:.60} is {spread:g}, which no share has; run it again")
     return Metric(
         name, value, "share" if is_share else "", known, questions=questions * is_share, error=spread * is_share
     )

@@ -25,7 +25,8 @@ BEGIN = re.compile(r"""['"](?P<name>[^'"]+)['"]: ?\{""")
 HEADER = ["subject", "data num", "acc"]
 LINE = re.compile(
     r"(?:(?P<name>\S.*?)\s?[:=] ?)?(?P<share>[\d.]+ ?%?) of (?P<of>[\d,]+)( questions| answers| samples)?"
-    r"|(?:(?P<named>\S.*?)\s?[:=] ?)?(?P<right>\d+) ?/ ?(?P<all>\d+)"
+    r"|(?:(?P<named>\S.*?)\s?[:=] ?)?(?P<right>\d+) ?/ ?(?P<all>\d+)",
+    re.ASCII,
 )
 
 
@@ -74,7 +75,7 @@ def _shares(document: Document) -> Iterator[Share | str]:
         for told in map(LINE.fullmatch, lines):
             assert told is not None  # or it would not have been recognised
             if told["right"]:
-                right, of = int(told["right"]), int(told["all"])
+                right, of = float(told["right"]), float(told["all"])
                 yield told["named"] or "accuracy", str(right / of if of else "nan"), told["all"]
             elif told["share"].isdecimal():
                 said = f"{told['share']} of {told['of']}"

@@ -1,5 +1,6 @@
 """Text as people paste it out of a terminal, a log or a pull request, brought back to what the tool printed."""
 
+import csv
 import re
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -80,9 +81,9 @@ def put(source: str, told: dict[str, T], name: str, value: T) -> None:
 
 
 def number_in(cell: str) -> float | None:
-    """The number in a cell of a table; None for any other text."""
+    """The number in a cell of a table, in ASCII and as tools write it; None for any other text."""
     try:
-        return float(cell)
+        return float(cell) if cell.isascii() and "_" not in cell else None
     except ValueError:
         return None
 
@@ -90,6 +91,11 @@ def number_in(cell: str) -> float | None:
 def pasted_number(text: str) -> float | None:
     """The number in `text`, perhaps with commas between thousands; None for any other text."""
     return number_in(text.replace(",", "") if _THOUSANDS.fullmatch(text) else text)
+
+
+def csv_rows(text: str) -> list[list[str]]:
+    """The rows of a CSV. A field ends with its line, so that a quote that a log opens does not go on for ever."""
+    return [row for line in text.splitlines() for row in csv.reader([line])]
 
 
 def cells(line: str) -> list[str]:

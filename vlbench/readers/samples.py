@@ -3,12 +3,11 @@
 One file is one run, unless a column `run` says which run each sample is of. One or two columns need no header.
 """
 
-import csv
 import re
 
 from vlbench.errors import UsageError
 from vlbench.readers.document import Document, Reader
-from vlbench.readers.pasted import number_in, pasted_number
+from vlbench.readers.pasted import csv_rows, number_in, pasted_number
 from vlbench.record.directions import EARLIER, Better
 from vlbench.record.runs import Run, collect, from_samples
 
@@ -81,7 +80,7 @@ def _columns(document: Document) -> tuple[tuple[str, ...], list[tuple[int, list[
 
 def _rows(document: Document) -> list[tuple[int, list[str]]]:
     """The lines that are not blank, with their numbers."""
-    lines = enumerate(csv.reader(document.text.splitlines()), 1)
+    lines = enumerate(csv_rows(document.text), 1)
     return [(number, [cell.strip() for cell in row]) for number, row in lines if row]
 
 

@@ -23,7 +23,7 @@ LINE = re.compile(r"(?P<label>[^:]+): ?(?P<value>.*)")
 SENT = re.compile(
     r"(?:num[-_ ]prompts?|(?:total|number of) (?:requests|prompts))[\"']?[ =:]+[\"']?"
     r"(?P<count>\d{1,3}(?:[,_]\d{3})+|\d+(?:\.\d+)?)(?P<thousands>k?)\b",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 KEYS = {
     "successful_requests": "completed",

@@ -5,20 +5,20 @@ columns name, mean, std, n and, if wanted, unit and better. The deviation is bet
 per cent of the mean where a unit follows, as in `1710 +- 2% ms (n=3)`; without one nobody can say of what it is.
 """
 
-import csv
 import re
 
 from vlbench.errors import UsageError
-from vlbench.readers.document import Document, Reader
-from vlbench.readers.pasted import cells
-from vlbench.record.directions import Better
+from vlbench.readers.document import Document, Reader, count, finite
+from vlbench.readers.pasted import cells, csv_rows
+from vlbench.record.directions import EARLIER, Better
 from vlbench.record.runs import Metric, Run, collect
 
 NUMBER = r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?"
 LINE = re.compile(
     rf"(?:(?P<name>\S.*?)\s*[:=]\s*)?(?P<mean>{NUMBER})\s*(?:±|\+/?-)\s*(?P<std>{NUMBER})"
     r"\s*(?P<percent>%(?=[\s,(]))?\s*(?P<unit>[^\s\d(,%]\S*?)?"
-    r"[\s,(]+(?:n\s*=\s*(?P<n>\d+)|(?:of|over)\s+(?P<runs>\d+)\s+runs?)\)?\.?"
+    r"(?<![\s,(])[\s,(]+(?:n\s*=\s*(?P<n>\d+)|(?:of|over)\s+(?P<runs>\d+)\s+runs?)\)?\.?",
+    re.ASCII,
 )
 MOST_RUNS = 1_000_000
 COLUMNS = {"name", "mean", "std", "n", "unit", "better"}
@@ -32,13 +32,18 @@ def _recognises(document: Document) -> bool:
 
 
 def _read(document: Document) -> list[Run]:
-    rows = list(csv.DictReader(document.text.splitlines())) if _is_table(document) else _lines(document)
+    rows = _table(document) if _is_table(document) else _lines(document)
     return [collect(document.source, [_metric(document, number, row) for number, row in enumerate(rows, 1)])]
 
 
 def _is_table(document: Document) -> bool:
     header = document.text.lstrip().split("\n", 1)[0].strip().split(",")
     return {"mean", "std", "n"} <= set(header) <= COLUMNS
+
+
+def _table(document: Document) -> list[dict[str, str]]:
+    header, *rows = filter(None, csv_rows(document.text))
+    return [dict(zip(header, row, strict=False)) for row in rows]
 
 
 def _lines(document: Document) -> list[dict[str, str]]:
@@ -67,21 +72,21 @@ def _absolute(source: str, row: dict[str, str]) -> str:
 
 
 def _metric(document: Document, number: int, row: dict[str, str]) -> Metric:
-    source = document.source
-    name, unit = row.get("name") or "value", row.get("unit") or ""
-    try:
-        mean, deviation, runs = float(row["mean"]), float(row["std"]), int(row["n"])
-        better = Better(row["better"]) if row.get("better") else None
-    except (ValueError, TypeError):
-        raise UsageError(
-            f"{source} row {number}: mean and std are numbers, n a count, better lower or higher"
-        ) from None
+    source = f"{document.source} row {number}"
+    name, unit, better = row.get("name") or "value", row.get("unit") or "", row.get("better")
+    mean, deviation = (finite(source, key, row.get(key)) for key in ("mean", "std"))
+    runs = count(source, "n", row.get("n"))
+    if better and EARLIER.get(better, better) not in tuple(Better):
+        raise UsageError(f"{source}: better is {better!r:.40}; write lower or higher")
     if not 1 <= runs <= MOST_RUNS or deviation < 0 or (runs > 1 and deviation == 0):
-        raise UsageError(
-            f"{source} row {number}: {deviation} is no deviation between {runs} runs; give both as measured"
-        )
+        raise UsageError(f"{source}: {deviation} is no deviation between {runs} runs; give both as measured")
     return Metric(
-        name, mean, unit, better or document.better(name, unit), runs=runs, deviation=deviation if runs > 1 else 0.0
+        name,
+        mean,
+        unit,
+        Better(better) if better else document.better(name, unit),
+        runs=runs,
+        deviation=deviation if runs > 1 else 0.0,
     )
 
 

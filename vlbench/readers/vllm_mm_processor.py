@@ -88,8 +88,8 @@ def _pasted(document: Document) -> Run:
             value = finite(source, f"{first} of requests", figures[0])
             put(source, stages.setdefault("e2el", {}), first.lower().removesuffix(".0"), value)
         elif calls := CALLS.fullmatch(line):
-            put(source, answered, "total_encoder_calls", float(calls[1]))
-            answered["num_requests_with_encoder_calls"] = float(calls[2])
+            put(source, answered, "total_encoder_calls", finite(source, "calls", calls[1]))
+            answered["num_requests_with_encoder_calls"] = finite(source, "requests", calls[2])
         elif len(figures) == len(columns) and "e2el" not in stages and re.fullmatch(r"\w+", first):
             told = [finite(source, f"{name} of {first}", each) for name, each in zip(columns, figures, strict=True)]
             put(source, stages, first, dict(zip(columns, told, strict=True)))

@@ -4,13 +4,15 @@ The run, one process or one load test, is the unit of evidence. Samples inside a
 run knew its own value, not what the next run would give.
 """
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from statistics import median
 
 from vlbench.errors import UsageError
 from vlbench.record.directions import Better, with_micro_sign
+
+LEAST, MOST = 1e-60, 1e60
+"""What a figure that is not zero lies between: nothing measured lies beyond, where squares and ratios overflow."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,8 @@ def collect(
     for metric in metrics:
         if metric.name in named:
             raise UsageError(f"{source}: {metric.name!r} is there twice; give each run a file of its own")
-        for figure in (metric.value, metric.deviation, *metric.samples):
-            if not math.isfinite(figure):
+        for figure in (metric.value, metric.deviation, metric.error, metric.questions, *metric.samples):
+            if figure != 0 and not LEAST <= abs(figure) <= MOST:
                 raise UsageError(f"{source}: {metric.name!r} holds {figure}, which is no measurement; run it again")
         unit = with_micro_sign(metric.unit)
         named[metric.name] = metric if unit == metric.unit else replace(metric, unit=unit)
