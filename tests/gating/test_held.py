@@ -376,6 +376,25 @@ def test_a_wait_that_is_allowed_has_to_be_accepted_also_in_the_place_of_another(
     assert settled(baseline(here), baseline(here), cell(forward()))[0].verdict is Verdict.IMPROVED
 
 
+@pytest.mark.parametrize("verdict", [Verdict.IMPROVED, Verdict.FEWER])
+def test_a_count_that_fell_is_held_to_what_was_accepted_whether_its_result_is_known_or_not(verdict: Verdict) -> None:
+    new, forged = (forward(host_syncs=each) for each in (1, 99_999))
+    added, lies = (cell(each, tower="toy:New") for each in (new, forged))
+    allowed = cell(waiting("a.py:9: y.item()", "meant"))
+
+    def found(after: Baseline, now: CountedCell, *, old: CountedCell = MANY, accepts: bool = True) -> Verdict:
+        row = JudgedRow(cell=now.name, measure="counters", verdict=verdict, reason="fell")
+        return Held(FILE, baseline(old), after, "base", accepts).settle(GateResult([row], [], [now])).rows[-1].verdict
+
+    assert found(head(cell(forged)), FEW) is Verdict.MISSING
+    assert found(head(FEW, entries=(ACCEPTED,)), FEW) is Verdict.MISSING
+    assert found(head(FEW), FEW, accepts=False) is Verdict.MISSING
+    assert found(head(FEW), FEW) is Verdict.ACCEPTED
+    assert found(head(MANY, lies), added) is Verdict.MISSING
+    assert found(head(MANY), allowed) is Verdict.REGRESSED
+    assert found(head(MANY), FEW) is verdict
+
+
 def test_a_file_older_than_the_marks_has_none() -> None:
     plain = waiting("a.py:3: x.item()", "")
     old = plain.model_copy(update={"counters": {k: n for k, n in plain.counters.items() if k != "allowed_syncs"}})

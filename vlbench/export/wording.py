@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from vlbench.judging.exit_codes import FAILURES, ExitCode
-from vlbench.judging.verdict import Verdict
+from vlbench.judging.verdict import NO_WORSE, Verdict
 from vlbench.judging.vote import expected_false_rows
 from vlbench.judging.words import change, counter_name, in_digits, number_of, percent, readable_bytes, signed, time_of
 from vlbench.untrusted.names import line
@@ -14,9 +14,8 @@ from vlbench.untrusted.names import line
 if TYPE_CHECKING:
     from vlbench.judging.judged import Judged, JudgedRow, Move
 
-ORDER = (Verdict.ACCEPTED, *FAILURES, Verdict.IMPROVED, Verdict.FEWER, Verdict.SAME)
+ORDER = (Verdict.ACCEPTED, *FAILURES, *NO_WORSE)
 """Of rows: what somebody let pass, then what fails, by the precedence of exit codes."""
-GOOD = (Verdict.IMPROVED, Verdict.FEWER, Verdict.SAME)
 
 OUTCOMES = {
     ExitCode.OK: "passed",
@@ -76,7 +75,12 @@ def ordered(judged: Judged) -> list[JudgedRow]:
     """What was accepted, then what fails, failures without a say, what is better, and what is the same."""
     return sorted(
         judged.rows,
-        key=lambda row: (row.verdict is not Verdict.ACCEPTED, row.verdict in GOOD, not fails(row, judged), _rank(row)),
+        key=lambda row: (
+            row.verdict is not Verdict.ACCEPTED,
+            row.verdict in NO_WORSE,
+            not fails(row, judged),
+            _rank(row),
+        ),
     )
 
 

@@ -10,7 +10,7 @@ from vlbench.gating.manifest import Removal
 from vlbench.gating.timed import GateResult
 from vlbench.judging.exit_codes import FAILURES
 from vlbench.judging.judged import JudgedRow
-from vlbench.judging.verdict import CALLED, Floors, Verdict
+from vlbench.judging.verdict import CALLED, NO_WORSE, Floors, Verdict
 from vlbench.judging.words import few
 from vlbench.record.baseline import Acceptance, Baseline, CapturedCell, CountedCell, TimedCell
 from vlbench.record.counted import Further
@@ -149,11 +149,11 @@ class Held:
             return row if row.gates else self._unseen(row)
         lost = not _listed(before) & _listed(measured or before) <= _listed(head)  # what nobody measures is no loss
         if _alike(head, measured or before) and not lost:
-            changed = row.verdict in (*CALLED, Verdict.MISSING)
+            changed = row.verdict in (*CALLED, Verdict.FEWER, Verdict.MISSING)
             return self._decided(row) if changed or not self._accepting else row
         what = f"no longer lists what {self.base} does" if lost else "holds figures that were not measured"
         reason = f"{self.path} {what}; take that back and run this again"
-        if row.verdict in (Verdict.SAME, Verdict.IMPROVED):
+        if row.verdict in NO_WORSE:
             return row.model_copy(update={"verdict": Verdict.MISSING, "reason": f"{reason} ({row.reason})"})
         return row.model_copy(update={"reason": f"{row.reason}; {reason}"})
 
@@ -165,7 +165,7 @@ class Held:
 
     def _added(self, row: JudgedRow, head: Cell, measured: Cell | None) -> JudgedRow:
         """A cell that the merge base does not know must hold what was measured."""
-        if row.verdict in (Verdict.SAME, Verdict.IMPROVED) and not _alike(head, measured or head):
+        if row.verdict in NO_WORSE and not _alike(head, measured or head):
             reason = f"{self.path} holds figures that were not measured; save or accept it again ({row.reason})"
             return row.model_copy(update={"verdict": Verdict.MISSING, "reason": reason})
         return row.model_copy(update={"reason": f"new, {self.base} does not hold it; {row.reason}"})
@@ -184,7 +184,7 @@ class Held:
     def _refused(self, row: JudgedRow) -> JudgedRow:
         """Figures that moved and that do not count: also where nothing got worse, for the next change starts there."""
         why = "accepted by the change, which --no-accept does not count" if self.accepted else "accepted by nobody"
-        verdict = Verdict.MISSING if row.verdict in (Verdict.SAME, Verdict.IMPROVED) else row.verdict
+        verdict = Verdict.MISSING if row.verdict in NO_WORSE else row.verdict
         return row.model_copy(update={"verdict": verdict, "reason": f"{row.reason}; {why}"})
 
 
@@ -252,7 +252,7 @@ def _marks(cell: Cell) -> set[tuple[str | None, str, str]]:
 
 def _allowing(row: JudgedRow, added: set[tuple[str | None, str, str]]) -> JudgedRow:
     """The row of a cell whose code allows waits that the merge base did not."""
-    if row.verdict not in (Verdict.SAME, Verdict.IMPROVED):
+    if row.verdict not in NO_WORSE:
         return row
     waits = [f"{file or 'somewhere'}: {source} ({reason})" for file, source, reason in sorted(added, key=str)]
     told = f"a wait is allowed that was not: {few(waits, 1)}; {row.reason}"

@@ -26,6 +26,8 @@ class Verdict(StrEnum):
 
 CALLED = (Verdict.IMPROVED, Verdict.REGRESSED)
 """Something changed."""
+NO_WORSE = (Verdict.IMPROVED, Verdict.FEWER, Verdict.SAME)
+"""It was judged, and is at least as good."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from vlbench.gating.accuracy import count_and_check, rows_of_cell, tower_title
 from vlbench.gating.marks import Mark
 from vlbench.gating.recount import judge_counted
 from vlbench.judging.judged import JudgedRow, Move
-from vlbench.judging.verdict import Verdict
+from vlbench.judging.verdict import NO_WORSE, Verdict
 from vlbench.pytest_plugin import BASE
 from vlbench.pytest_plugin.base import ACCEPTED, judged_by_base
 from vlbench.record.base import grid_text
@@ -51,7 +51,7 @@ def complaints(item: pytest.Item, mark: Mark) -> Iterator[str]:
     for row in rows:
         if row.verdict is Verdict.ACCEPTED:
             item.user_properties.append((ACCEPTED, f"{row.cell}: {row.reason}"))
-        elif row.verdict not in (Verdict.SAME, Verdict.IMPROVED, Verdict.FEWER):
+        elif row.verdict not in NO_WORSE:
             meant = [MEANT.format(mark.baseline)] if row.verdict is Verdict.REGRESSED else []
             yield "\n".join([f"{row.reason}: {row.cell} against {mark.baseline}", *_why(row.moves), *meant])
 

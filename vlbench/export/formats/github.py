@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from vlbench.export.registry import Goal, exporter
 from vlbench.export.sheet import Sheet
 from vlbench.export.wording import fails, line_in_words, ordered, outcome
-from vlbench.judging.verdict import Verdict
+from vlbench.judging.verdict import NO_WORSE, Verdict
 from vlbench.process import git
 from vlbench.untrusted.names import github_message, github_property, line
 
@@ -115,7 +115,7 @@ def _annotations(row: JudgedRow, judged: Judged, locate: Locate) -> Iterator[Ann
     if row.verdict is Verdict.SAME:
         return
     worse = "error" if fails(row, judged) else "warning"
-    level = "notice" if row.verdict in (Verdict.IMPROVED, Verdict.FEWER) else worse
+    level = "notice" if row.verdict in NO_WORSE else worse
     title = f"vlbench {judged.command}: {row.verdict}"
     lines = [move for move in row.moves if move.kind == "line" and move.after > move.before]
     found = [(file, move) for move in lines if move.file and (file := locate(move.file))]
