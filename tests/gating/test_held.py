@@ -10,6 +10,7 @@ import pytest
 from tests.record.baselines import ACCEPTED, KEY, TIMED, baseline, cell, forward
 from vlbench.comparing.captured import judge_captured
 from vlbench.comparing.counted import judge_cells
+from vlbench.gating.changes import changes
 from vlbench.gating.held import Held
 from vlbench.gating.manifest import Removal
 from vlbench.gating.timed import GateResult
@@ -136,7 +137,7 @@ def test_a_band_that_the_change_widens_does_not_count_and_is_shown() -> None:
     now = cell(forward(host_syncs=2))
     settings, row = settled(BEFORE, head(wide), now)
     assert (settings.verdict, row.verdict) == (Verdict.ACCEPTED, Verdict.REGRESSED)
-    assert f"{FEW.name}: band of host_syncs none -> 90.0 %; judged by the thresholds of the merge" in settings.reason
+    assert f"{FEW.name}: band of host_syncs none -> 90.0 %; judged as the merge" in settings.reason
     settings, row = settled(BEFORE, head(wide), FEW, accepts=False)
     assert (settings.verdict, row.verdict) == (Verdict.MISSING, Verdict.SAME)
     for moved, told in ((head(FEW, trials=9), "trials 5 -> 9"), (head(FEW, name="other"), "name toy -> other")):
@@ -282,6 +283,53 @@ def test_a_capture_whose_name_begins_like_another_is_that_other() -> None:
     assert list(held.settle(GateResult([worse], [], [few, more])).rows)[-1].verdict is Verdict.ACCEPTED
 
 
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"counters": {"launches": 10}, "unsteady": ("syncs",)}, "unsteady"),
+        ({"mixed": {"syncs": (2.0, 9_999)}, "counters": {"launches": 10}}, "mixed (2 on average, at most 9,999)"),
+    ],
+)
+def test_a_counter_that_the_change_lets_vary_is_accepted_by_its_name(fields: Any, told: str) -> None:
+    """Else any acceptance would let the next change rise."""
+    one = captured(launches=10, syncs=2)
+    loose = one.model_copy(update={"ranges": (one.ranges[0].model_copy(update=fields),)})
+    assert judge_captured(loose, captured(launches=10, syncs=500)).verdict is not Verdict.MISSING
+    same = JudgedRow(cell="capture run", measure="counters", verdict=Verdict.SAME, reason="the same")
+    before, by_name = (
+        baseline(captured=(one,)),
+        ENTRY.model_copy(update={"changes": changes(baseline(captured=(one,)), baseline(captured=(loose,)))}),
+    )
+    assert by_name.changes == (f"run: syncs in vlbench:forward 2 -> {told}",)
+
+    def found(after: Baseline, accepts: bool = True) -> JudgedRow:
+        return Held(FILE, before, after, "base", accepts).settle(GateResult([same], [], [one])).rows[-1]
+
+    row = found(head(captured=(loose,), entries=(ACCEPTED, by_name)))
+    assert (row.verdict, "no longer judged to the digit: syncs in vlbench:forward" in row.reason) == (
+        Verdict.ACCEPTED,
+        True,
+    )
+    others = (
+        by_name.model_copy(update={"changes": (text,)})
+        for text in ("run: hidden_syncs in vlbench:forward 2 -> 3", "other: " + by_name.changes[0])
+    )
+    for entries in ((ACCEPTED,), (ACCEPTED, ENTRY), *((ACCEPTED, each) for each in others)):
+        assert found(head(captured=(loose,), entries=entries)).verdict is Verdict.MISSING
+    assert found(head(captured=(loose,), entries=(ACCEPTED, by_name)), accepts=False).verdict is Verdict.MISSING
+
+
+def test_a_new_capture_lets_vary_only_what_varies() -> None:
+    one = captured(launches=10, syncs=2)
+    loose = one.model_copy(
+        update={"ranges": (one.ranges[0].model_copy(update={"unsteady": ("syncs",), "counters": {"launches": 10}}),)}
+    )
+    same = JudgedRow(cell="capture run", measure="counters", verdict=Verdict.SAME, reason="the same")
+    for claimed, verdict in ((loose, Verdict.MISSING), (one, Verdict.SAME)):
+        held = Held(FILE, BEFORE, head(FEW, captured=(claimed,)), "base")
+        assert held.settle(GateResult([same], [], [one])).rows[-1].verdict is verdict
+
+
 @pytest.mark.parametrize("title", ["capture run", "capture run, H100"])
 def test_a_capture_is_accepted_with_exactly_its_figures(title: str) -> None:
     few, many = captured(launches=10), captured(launches=12)
@@ -325,6 +373,35 @@ def test_times_are_accepted_where_the_vote_calls_them_the_same() -> None:
     assert found(slower, timed(*[0.64] * 5)) is Verdict.REGRESSED
 
 
+@pytest.mark.parametrize(
+    "moved",
+    [{"exactness": "result-changing"}, {"seed": 99}, {"fed": "0"}, {"weights_digest": "0"}, {"slow_down": 0.5}, "cpu"],
+    ids=str,
+)
+def test_all_by_which_times_are_judged_is_that_of_the_merge_base_or_accepted(moved: Any) -> None:
+    before = baseline(timed=(TIMED,))
+    after: dict[str, Any] = {"timed": (TIMED.model_copy(update=moved),)} if moved != "cpu" else {}
+    if moved == "cpu":
+        after["fingerprint"] = before.fingerprint.model_copy(update={"cpu": "another"})
+    same = JudgedRow(cell=TIMED.name, measure="time", verdict=Verdict.SAME, reason="the same")
+    for entries, verdict in (((ACCEPTED,), Verdict.MISSING), ((ACCEPTED, ENTRY), Verdict.ACCEPTED)):
+        held = Held(FILE, before, head(entries=entries, **{"timed": (TIMED,), **after}), "base")
+        assert [row.verdict for row in held.settle(GateResult([same], [], [])).rows] == [verdict, Verdict.SAME]
+
+
+@pytest.mark.parametrize("verdict", [None, Verdict.SAME, Verdict.INCONCLUSIVE, Verdict.REGRESSED])
+def test_times_that_moved_are_accepted_also_where_times_have_no_say(verdict: Verdict | None) -> None:
+    """None where no time was asked for."""
+    far = (each.model_copy(update={"ratio": 9.0, "low": 8.9, "high": 9.1}) for each in TIMED.trials)
+    times, before = TIMED.model_copy(update={"trials": tuple(far)}), baseline(timed=(TIMED,))
+    rows = [JudgedRow(cell=TIMED.name, measure="time", verdict=verdict, reason="", gates=False)] if verdict else []
+    for entries, wanted in (((ACCEPTED,), Verdict.MISSING), ((ACCEPTED, ENTRY), Verdict.ACCEPTED)):
+        held = Held(FILE, before, head(timed=(times,), entries=entries), "base")
+        (row,) = held.settle(GateResult(rows, [], [])).rows
+        assert (row.verdict, row.gates) == (wanted, True)
+    assert Held(FILE, before, before, "base").settle(GateResult(rows, [], [])).rows == rows
+
+
 def test_a_wrong_result_is_never_accepted() -> None:
     held = Held(FILE, BEFORE, head(MANY), "the merge base")
     never: list[tuple[Measure, Verdict]] = [
@@ -347,7 +424,7 @@ def test_times_of_another_machine_are_accepted_in_sight() -> None:
     elsewhere = JudgedRow.missing(TIMED.name, "time", "timed on another class of machine", gates=False)
     (row,) = Held(FILE, before, after, "base").settle(GateResult([elsewhere], [], [])).rows
     assert (row.verdict, row.gates) == (Verdict.ACCEPTED, True)
-    assert "toy.json holds other times, which were not measured here" in row.reason
+    assert "toy.json holds other times, which were not judged here" in row.reason
     (row,) = Held(FILE, before, after, "base", accepts=False).settle(GateResult([elsewhere], [], [])).rows
     assert (row.verdict, row.gates) == (Verdict.MISSING, True)
     same = JudgedRow(cell=TIMED.name, measure="time", verdict=Verdict.SAME, reason="the same")

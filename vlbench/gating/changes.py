@@ -89,6 +89,9 @@ def _flat(cell: Cell) -> Iterator[tuple[str, str]]:
     elif isinstance(cell, CapturedCell):
         for each in cell.ranges:
             yield from ((f"{name} in {each.name}", f"{value:,}") for name, value in each.counters.items())
+            for name, (mean, most) in each.mixed.items():
+                yield f"{name} in {each.name}", f"mixed ({mean:,g} on average, at most {most:,})"
+            yield from ((f"{name} in {each.name}", "unsteady") for name in each.unsteady)
         yield from _bands(cell.bands)
     else:
         yield from _counted(cell)

@@ -1,11 +1,12 @@
 """A baseline of the merge base beside the same file of the change: what is judged, and what the change may accept."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vlbench.gating.acceptance import KINDS, keep_thresholds
-from vlbench.gating.changes import Cell, changes
+from vlbench.gating.changes import SILENT, Cell, changes
 from vlbench.gating.manifest import Removal
 from vlbench.gating.timed import GateResult
 from vlbench.judging.exit_codes import FAILURES
@@ -17,6 +18,8 @@ from vlbench.record.counted import Further
 from vlbench.record.outputs import StoredOutputs
 
 SETTINGS = ("name", "trials", "budget", "unchecked", "outputs")
+FREE = {"bands", "version"}
+"""Fields of a capture that may move by themselves: bands are shown apart, and no count goes by a version."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,7 @@ class Held:
         if self.is_removed and self.accepts:
             return GateResult(list(self._gone()), found.notes)  # what is no longer held has nothing else to show
         rows = [*self._gone(), *self._settings(), *(self._settled(row, now) for row in found.rows)]
+        rows += self._unasked(found.rows)
         if self._rewritten and not any(row.verdict in FAILURES for row in rows):
             reason = f"its acceptances are not those of {self.base} and more: take that back, and accept again"
             rows.append(JudgedRow.missing(str(self.path), "counters", reason))
@@ -121,14 +125,23 @@ class Held:
         return row.model_copy(update={"reason": f"{told}, which --no-accept does not count; {self.base} holds it"})
 
     def _settings(self) -> Iterator[JudgedRow]:
-        """The thresholds that the change moved, which do not count yet."""
+        """What the change moved of that by which is judged, of times all but their figures; it does not count yet."""
         if self.before is None or self.head is None:
             return
-        settings = {name: getattr(self.head, name) for name in SETTINGS}
-        moved = keep_thresholds(self.before.model_copy(update=settings), self.head)
+        settings = {name: getattr(self.head, name) for name in (*SETTINGS, *["fingerprint"] * bool(self.before.timed))}
+        moved, after = keep_thresholds(self.before.model_copy(update=settings), self.head), self._cells(self.head)
+        figures = [(after.get(each.name, each), {name: getattr(each, name) for name in SILENT}) for each in moved.timed]
+        moved = moved.model_copy(update={"timed": tuple(cell.model_copy(update=kept) for cell, kept in figures)})
         if told := "; ".join(changes(self.before, moved)):
-            row = JudgedRow.missing(str(self.path), "counters", f"{told}; judged by the thresholds of {self.base}")
-            yield self._decided(row)
+            yield self._decided(JudgedRow.missing(str(self.path), "counters", f"{told}; judged as {self.base} has it"))
+
+    def _unasked(self, rows: Sequence[JudgedRow]) -> Iterator[JudgedRow]:
+        """Times that the change moved where none were asked for."""
+        after = self._cells(self.head)
+        for cell in self.before.timed if self.before else ():
+            moved = cell.name in after and not _unmoved(cell, after[cell.name])
+            if moved and not any(_names(row.cell, cell) for row in rows):
+                yield self._unseen(JudgedRow.missing(cell.name, "time", "no time was asked for"))
 
     def _settled(self, row: JudgedRow, now: Mapping[str, Cell]) -> JudgedRow:
         found = next((cell for cell in self.judged.cells if _names(row.cell, cell)), None)
@@ -145,11 +158,18 @@ class Held:
             row = _allowing(row, added)
         if _unmoved(before, head):
             return row
+        if not row.gates:
+            return self._unseen(row)
         if measured is None and row.verdict in (Verdict.MISSING, Verdict.INCONCLUSIVE):
-            return row if row.gates else self._unseen(row)
+            return row if self._accepting else self._refused(row)
+        if loosened := _loosened(before, head):
+            row = row.model_copy(update={"reason": f"no longer judged to the digit: {few(loosened, 3)}; {row.reason}"})
+            if unsaid := [each for each in loosened if not self._is_said(head.name, each)]:
+                reason = f"{row.reason}; {few(unsaid, 1)} is accepted by nobody by its name"
+                return row.model_copy(update={"verdict": Verdict.MISSING, "reason": reason})
         lost = not _listed(before) & _listed(measured or before) <= _listed(head)  # what nobody measures is no loss
         if _alike(head, measured or before) and not lost:
-            changed = row.verdict in (*CALLED, Verdict.FEWER, Verdict.MISSING)
+            changed = loosened or row.verdict in (*CALLED, Verdict.FEWER, Verdict.MISSING)
             return self._decided(row) if changed or not self._accepting else row
         what = f"no longer lists what {self.base} does" if lost else "holds figures that were not measured"
         reason = f"{self.path} {what}; take that back and run this again"
@@ -158,14 +178,19 @@ class Held:
         return row.model_copy(update={"reason": f"{row.reason}; {reason}"})
 
     def _unseen(self, row: JudgedRow) -> JudgedRow:
-        """Times that the change accepted on another class of machine than this one."""
-        reason = f"{self.path} holds other times, which were not measured here; {row.reason}"
-        row = row.model_copy(update={"reason": reason, "gates": True})
-        return self._decided(row)
+        """Times that the change moved and that have no say here, as on another class of machine."""
+        reason = f"{self.path} holds other times, which were not judged here; {row.reason}"
+        return self._decided(JudgedRow.missing(row.cell, "time", reason))
+
+    def _is_said(self, cell: str, counter: str) -> bool:
+        """Did the change accept that the counter varies, as `changes` says it?"""
+        wanted = re.compile(rf"{re.escape(cell)}: (?:.*, )?{re.escape(counter)} [^>]+> (?:unsteady|mixed)")
+        return any(wanted.match(line) for entry in self.accepted for line in entry.changes)
 
     def _added(self, row: JudgedRow, head: Cell, measured: Cell | None) -> JudgedRow:
         """A cell that the merge base does not know must hold what was measured."""
-        if row.verdict in NO_WORSE and not _alike(head, measured or head):
+        measured = measured or head
+        if row.verdict in NO_WORSE and (not _alike(head, measured) or _loosened(measured, head)):
             reason = f"{self.path} holds figures that were not measured; save or accept it again ({row.reason})"
             return row.model_copy(update={"verdict": Verdict.MISSING, "reason": reason})
         return row.model_copy(update={"reason": f"new, {self.base} does not hold it; {row.reason}"})
@@ -184,7 +209,7 @@ class Held:
     def _refused(self, row: JudgedRow) -> JudgedRow:
         """Figures that moved and that do not count: also where nothing got worse, for the next change starts there."""
         why = "accepted by the change, which --no-accept does not count" if self.accepted else "accepted by nobody"
-        verdict = Verdict.MISSING if row.verdict in NO_WORSE else row.verdict
+        verdict = Verdict.MISSING if row.verdict in (*NO_WORSE, Verdict.INCONCLUSIVE) else row.verdict
         return row.model_copy(update={"verdict": verdict, "reason": f"{row.reason}; {why}"})
 
 
@@ -198,7 +223,23 @@ def _unmoved(before: Cell, head: Cell) -> bool:
     """Did the change leave the figures as they were? Times to the digit, else small steps add up."""
     if isinstance(before, TimedCell) and isinstance(head, TimedCell):
         return before.trials == head.trials
+    if isinstance(before, CapturedCell):
+        return before.model_dump(exclude=FREE) == head.model_dump(exclude=FREE)
     return _alike(before, head)
+
+
+def _loosened(before: Cell, head: Cell) -> list[str]:
+    """Counters of a capture that `head` lets vary, or by more, where `before` does not; each with its range."""
+    if not (isinstance(before, CapturedCell) and isinstance(head, CapturedCell)):
+        return []
+    old = {each.name: each for each in before.ranges}
+    pairs = [(old[each.name], each) for each in head.ranges if each.name in old]
+    return [
+        f"{name} in {now.name}"
+        for was, now in pairs
+        for name in dict.fromkeys((*now.unsteady, *now.mixed))
+        if name not in was.unsteady and (name not in now.mixed or now.mixed[name][1] > was.mixed.get(name, (0, 0))[1])
+    ]
 
 
 def _alike(one: Cell, other: Cell) -> bool:
