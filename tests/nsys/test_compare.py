@@ -115,6 +115,33 @@ def test_lost_calls_are_noted(tmp_path: Path) -> None:
     assert "no API call for 1 of 2 GPU operations" in judged.rows[0].reason
 
 
+def beside(folder: Path, name: str, waits: int, *, forwards: int = 4, tid: int = MAIN, at: int = 8_990) -> Capture:
+    """Forwards with waits that begin at `at` and take 20: by themselves beyond the end of theirs."""
+    database = Database()
+    for number in range(forwards):
+        start = number * 10_000
+        database.range(start, start + 9_000, "forward", MAIN)
+        database.launch(start + 10, MAIN, number)
+        for wait in range(waits):
+            corr = forwards + number * waits + wait
+            database.call(start + at + 21 * wait, start + at + 21 * wait + 20, "cudaStreamSynchronize", tid, corr)
+    return vlbench.nsys.load(database.save(folder / f"{name}.sqlite"))
+
+
+@pytest.mark.parametrize(("tid", "at"), [(MAIN, 8_990), (thread(100, 2), 500)], ids=["overrun", "thread"])
+def test_waits_beside_the_ranges_are_not_passed_over(tmp_path: Path, tid: int, at: int) -> None:
+    none, one = (beside(tmp_path, str(waits), waits, tid=tid, at=at) for waits in (0, 1))
+    assert one.api["family"].eq("sync").sum() == 4
+    judged = judge_difference(vlbench.nsys.diff(none, one), "a", "b")
+    assert judged.exit_code == ExitCode.MISSING
+    assert judged.rows[0].reason.startswith("4 syncs of the second began while a range was open, on another thread")
+    longer = beside(tmp_path, "longer", 1, forwards=9, tid=tid, at=at)
+    for before, after in ((one, none), (one, one), (one, longer)):
+        assert exit_code(vlbench.nsys.diff(before, after)) == ExitCode.OK
+    between, other = beside(tmp_path, "after", 1, at=9_500), beside(tmp_path, "process", 1, tid=thread(200, 1), at=500)
+    assert {exit_code(vlbench.nsys.diff(none, each)) for each in (between, other)} == {ExitCode.OK}
+
+
 def layers(folder: Path, name: str, forwards: int, *, wait: int = 0, from_forward: int = 0) -> Capture:
     """Forwards of 28 windowed and 4 full attention layers; from one on, the full ones wait `wait` times."""
     database, now = Database(), 0

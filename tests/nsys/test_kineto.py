@@ -57,6 +57,18 @@ def trace() -> Event:
     }
 
 
+@pytest.mark.parametrize("event", [2, 3, 4])
+@pytest.mark.parametrize(("field", "value"), [("dur", -1), ("dur", -0.001), ("ts", -1), ("ts", 5e15), ("dur", 1e300)])
+def test_a_time_that_no_clock_shows_is_damage(tmp_path: Path, event: int, field: str, value: float) -> None:
+    """A range of no length would hold nothing, and nothing in it would be an improvement."""
+    document = trace()
+    document["traceEvents"][event][field] = value
+    path = tmp_path / "trace.json"
+    path.write_text(json.dumps(document))
+    with pytest.raises(UsageError, match=r"a time or length that no clock shows|unexpected form"):
+        vlbench.nsys.load(path)
+
+
 @pytest.mark.parametrize("suffix", [".json", ".json.gz"])
 @pytest.mark.parametrize("bare", [False, True])
 def test_a_trace_reads_into_the_same_tables(tmp_path: Path, suffix: str, bare: bool) -> None:

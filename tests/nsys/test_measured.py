@@ -131,6 +131,17 @@ def test_a_range_that_ends_before_it_begins_holds_nothing(tmp_path: Path, end: i
             vlbench.nsys.load(path)
 
 
+@pytest.mark.parametrize("what", ["CUDA call", "GPU operation"])
+def test_what_ends_before_it_begins_is_damage(tmp_path: Path, what: str) -> None:
+    made = whole()
+    if what == "CUDA call":
+        made.call(500, 400, "cudaStreamSynchronize", MAIN, 30)
+    else:
+        made.copy(500, 400, MAIN, 30)
+    with pytest.raises(UsageError, match=f"{what} ends before it begins"):
+        vlbench.nsys.load(made.save(tmp_path / "a.sqlite"))
+
+
 def test_a_size_that_is_no_whole_number_is_not_cut_down_to_one(tmp_path: Path) -> None:
     made = whole()
     made.copy(500, 510, MAIN, 30, size=0.5)  # type: ignore[arg-type]

@@ -75,7 +75,9 @@ def test_a_report_is_exported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     report.write_bytes(b"report")
     os.utime(report, (1, 1))
     for _ in range(2):
-        assert vlbench.nsys.load(report).path.endswith("a.sqlite")
+        capture = vlbench.nsys.load(report)
+        assert capture.path.endswith("a.sqlite")
+        assert capture.notes == ("a.nsys-rep: read from its export a.sqlite",)
     assert (tmp_path / "log").read_text() == "export\n"
 
 

@@ -8,7 +8,7 @@ the first so many in both, which hold the same layers and the same start; the re
 what the shorter one's instances would add up to.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,10 +16,11 @@ import pandas as pd
 
 from vlbench.nsys.frames import Capture
 from vlbench.nsys.measured import losses, unknown_calls, unmeasured
-from vlbench.nsys.projection import project
+from vlbench.nsys.projection import beside_ranges, project
 from vlbench.nsys.summary import counters, labels, per_range
 
 FACTS = {"CUDA_GRAPH_TRACE_OPTIONS:MODE": "CUDA graph mode", "CUDA_SKIP_SOME_API_CALLS": "skipping of CUDA calls"}
+_MORE = 1.1  # by so much calls of other threads may differ from run to run
 _TIMES = ("range_ns", "work_ns", "busy_ns")
 _COLUMNS = ["range", "counter", "a", "b", "change", "over"]
 _TIME_COLUMNS = ["range", "time", "a", "b", "a_median", "b_median"]
@@ -61,7 +62,7 @@ def diff(before: Capture, after: Capture) -> Difference:
         vanished=tuple(name for name in old.index if name not in new.index),
         counters=_counts(both, *projected),
         times=_times(both, *projected),
-        uncounted=tuple(_uncounted(before, after)),
+        uncounted=(*_uncounted(before, after), *_strays(before, after, *(side.loc[both] for side in (old, new)))),
     )
 
 
@@ -102,7 +103,7 @@ def _obstacles(before: Capture, after: Capture) -> tuple[str, ...]:
 
 
 def _notes(before: Capture, after: Capture) -> tuple[str, ...]:
-    notes = []
+    notes = [note for capture in (before, after) for note in capture.notes]
     if before.version != after.version:
         notes.append(f"made by {before.version} and {after.version}")
     lacking, also = unmeasured(before), unmeasured(after)
@@ -119,6 +120,16 @@ def _uncounted(before: Capture, after: Capture) -> list[str]:
     for which, these, others in (("first", lacking, also), ("second", also, lacking)):
         found += [f"{name} not measured in the {which}: {these[name]}" for name in these if name not in others]
     return found
+
+
+def _strays(before: Capture, after: Capture, old: pd.DataFrame, new: pd.DataFrame) -> Iterator[str]:
+    """Calls beside the ranges that became more, by how often the program went through those, `old` and `new`."""
+    share = new["instances"].sum() / max(old["instances"].sum(), 1)
+    there = beside_ranges(after)
+    for name, calls in beside_ranges(before).items():
+        if there[name] > _MORE * calls * share:
+            beside = "began while a range was open, on another thread or beyond its end, and count for none"
+            yield f"{there[name]} {name} of the second {beside}; of the first {calls} did"
 
 
 def _counts(both: list[str], before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:

@@ -72,6 +72,14 @@ def _meta(connection: sqlite3.Connection) -> dict[str, str]:
     }
 
 
+def _ends(raw: dict[str, np.ndarray], what: str) -> np.ndarray:
+    """When each ended: where that was not recorded, when it began."""
+    ends: np.ndarray = np.maximum(raw["end"], raw["start"])
+    if ((raw["end"] < ends) & (raw["end"] != _ABSENT)).any():
+        raise tables.WrongTypeError(f"{what} ends before it begins")
+    return ends
+
+
 def _named(ids: np.ndarray, known: dict[int, str], otherwise: str = "string") -> tuple[np.ndarray, list[str]]:
     codes, unique = pd.factorize(ids)
     return codes, [known.get(int(value), f"{otherwise} {value}") for value in unique]
@@ -86,7 +94,7 @@ def _api(connection: sqlite3.Connection, strings: dict[int, str]) -> pd.DataFram
     return frame(
         API_COLUMNS,
         start=raw["start"],
-        end=np.maximum(raw["end"], raw["start"]),
+        end=_ends(raw, "a CUDA call"),
         tid=raw["globalTid"],
         pid=raw["globalTid"] & ~_THREAD_BITS,
         corr=raw["correlationId"],
@@ -125,7 +133,7 @@ def _gpu_ops(
     return frame(
         GPU_COLUMNS,
         start=joined["start"],
-        end=np.maximum(joined["end"], joined["start"]),
+        end=_ends(joined, "a GPU operation"),
         pid=pid,
         device=joined["deviceId"],
         stream=joined["streamId"],

@@ -17,6 +17,7 @@ import pandas as pd
 from vlbench.errors import UsageError
 from vlbench.nsys.frames import API_COLUMNS, GPU_COLUMNS, GPU_KINDS, RANGE_COLUMNS, Capture, category, frame, match
 from vlbench.nsys.names import FAMILIES, NOT_RECORDED, api_name, family, range_name
+from vlbench.nsys.tables import LATEST
 from vlbench.untrusted.files import Kind, parse_json, read_bytes, unpacked
 from vlbench.untrusted.limits import Limit
 
@@ -122,7 +123,9 @@ def times_of(events: list[Event]) -> tuple[Ints, Ints]:
     """When each began and ended, in nanoseconds."""
     start = np.array([_nanoseconds(event["ts"]) for event in events], dtype=np.int64)
     length = np.array([_nanoseconds(event.get("dur", 0)) for event in events], dtype=np.int64)
-    return start, start + np.maximum(length, 0)
+    if (start < 0).any() or (length < 0).any() or (np.maximum(start, length) > LATEST).any():
+        raise ValueError("a time or length that no clock shows")
+    return start, start + length
 
 
 def thread_of(event: Event) -> int:

@@ -1,6 +1,6 @@
 """Project GPU work onto the ranges that asked for it: one row of exact counts and times per range instance.
 
-A GPU operation belongs to a range when the API call that launched it lies inside the range on the same
+A GPU operation belongs to a range when the API call that launched it lies inside the range, wholly and on the same
 thread; it counts for every enclosing range. These are the documented semantics of nsys' own projection. Three
 times are kept apart: work (sum of durations), span (first start to last end, NVIDIA's number) and busy
 (length of the union).
@@ -109,14 +109,32 @@ def hidden_syncs(capture: Capture) -> Mask:
 
 def inside_some_range(capture: Capture) -> Mask:
     """GPU rows that belong to at least one range."""
+    # the last entry answers for -1, no API row
+    return np.append(_calls_inside(capture), False)[_array(capture.gpu_ops, "api")]
+
+
+def beside_ranges(capture: Capture) -> dict[str, int]:
+    """By counter, calls that began while a range of their process was open, on another thread or beyond its end."""
+    api, stray = capture.api, ~_calls_inside(capture)
+    for pid in np.unique(_array(api, "pid")):
+        rows = np.flatnonzero(_array(api, "pid") == pid)
+        mine, at = capture.ranges[capture.ranges["pid"] == pid], _array(api, "start")[rows]
+        begun, ended = (np.searchsorted(np.sort(_array(mine, edge)), at, side="right") for edge in ("start", "end"))
+        stray[rows] &= begun > ended
+    families = {"launches": "launch", "graph_launches": "graph_launch", **CALLS}
+    return {name: int((stray & _is(api["family"], kind)).sum()) for name, kind in families.items()}
+
+
+def _calls_inside(capture: Capture) -> Mask:
+    """API rows that lie in at least one range."""
     layout = lay_out(capture, capture.ranges)
     filled = layout.high > layout.low
     edges = np.zeros(layout.calls.size + 1, dtype=np.int64)
     np.add.at(edges, layout.low[filled], 1)
     np.add.at(edges, layout.high[filled], -1)
-    inside = np.zeros(len(capture.api) + 1, dtype=bool)  # the last entry answers for -1, no API row
+    inside = np.zeros(len(capture.api), dtype=bool)
     inside[layout.calls] = np.cumsum(edges[:-1]) > 0
-    return inside[_array(capture.gpu_ops, "api")]
+    return inside
 
 
 def _array(table: pd.DataFrame, column: str) -> Ints:

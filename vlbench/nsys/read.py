@@ -1,5 +1,6 @@
 """Load a capture, told by its content: nsys report, SQLite export, or torch profiler trace."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from vlbench.errors import UsageError
@@ -40,7 +41,9 @@ def load(path: str | Path) -> Capture:
 
         return read_kineto(path)
     if path.suffix in (".nsys-rep", ".qdrep"):
-        return load(_exported(path))
+        export = _exported(path)
+        found = load(export)
+        return replace(found, notes=(*found.notes, f"{path.name}: read from its export {export.name}"))
     raise UsageError(f"{path}: neither an SQLite export, an nsys report nor a torch profiler trace")
 
 

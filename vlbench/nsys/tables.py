@@ -27,7 +27,7 @@ EXPORT = Kind(
 
 
 _TIMES = ("start", "end")
-_LATEST = 1 << 62
+LATEST = 1 << 62
 """Nanoseconds, 146 years: of larger ones no difference can be taken."""
 
 
@@ -81,7 +81,7 @@ def integers(
     rows = flat.size // len(present)
     read = dict(zip(present, np.ascontiguousarray(flat.reshape(rows, len(present)).T), strict=True))
     for times in (read[name] for name in _TIMES if name in read):
-        if (times > _LATEST).any() or (times < -_LATEST).any():
+        if (times > LATEST).any() or (times < -LATEST).any():
             raise WrongTypeError(f"table {table} holds a time that no clock shows")
     return {name: np.full(rows, default, dtype=np.int64) for name, default in wanted.items()} | read
 
